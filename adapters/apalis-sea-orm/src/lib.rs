@@ -1,0 +1,1 @@
+//! apalis-sea-orm
