@@ -1,1 +1,49 @@
-//! guestlist-domain
+//! The business of Guestlist, without I/O and without a runtime.
+//!
+//! The words:
+//!
+//! - A **user** is a person with an address. They are `invited`, `active`, `suspended` or
+//!   `deleting`; only active users, and those with an open invitation, can come in.
+//! - An **invitation** asks one person in. It is *open* while `queued` or `sent`, and ends as
+//!   `accepted`, `failed`, `expired` or `revoked`. A *delivery* is one asking to send its mail; an
+//!   *attempt* is one call to Stytch for it.
+//! - A **session** is a login that lasts. Stytch made it; a row here decides whether it still
+//!   admits.
+//! - An **event** is a thing that happened; the events of an invitation are its *timeline*.
+//! - A **job** is work for the worker. It is *performed* (what others can see) and then
+//!   *concluded* (what is written).
+//! - A **flow** is what happens when somebody asks for something: it reads, decides, and hands a
+//!   **change** to the **store**, which answers with a **verdict**.
+
+mod actor;
+mod change;
+mod clock;
+mod ctx;
+mod email;
+mod event;
+pub mod flows;
+mod ids;
+mod invitation;
+mod job;
+mod key;
+mod ports;
+mod session;
+mod user;
+
+pub use actor::Actor;
+pub use change::{Change, Guard, GuardName, Rows, Settlement, Tombstone, Verdict};
+pub use clock::{Clock, Ids, ManualClock, SystemClock, SystemIds};
+pub use ctx::{Ctx, Limit, Policy};
+pub use email::{Email, EmailError};
+pub use event::{Event, EventKind};
+pub use ids::{ApiKeyId, EventId, InvitationId, JobId, LoginRequestId, SessionId, UserId};
+pub use invitation::{DeliveryError, Invitation, InvitationStatus, ReturnTo, WrongState};
+pub use job::{Attempt, Job, JobError, Lease, NewJob, Outcome, Performed, Queue, Retry};
+pub use key::{ApiKey, Scope};
+pub use ports::{
+    Delivered, IdentityProvider, InvitationFilter, InviteMail, JwtClaims, JwtError, LoginMail,
+    Page, ProviderError, ProviderErrorKind, ProviderSession, ReadInvitations, ReadKeys,
+    ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens, UserFilter, Vouched,
+};
+pub use session::{EndReason, EndSessions, LoginRequest, Session, TokenHash, UsedLink, Which};
+pub use user::{Metadata, MetadataTooLarge, Name, NameError, Role, User, UserStatus};

@@ -1,0 +1,138 @@
+//! The world as flows see it: the ports and the rules of the house, in one bundle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    Actor, Change, Clock, Email, Event, EventId, EventKind, IdentityProvider, Ids, Invitation,
+    Job, JobId, NewJob, Store, StoreError, User, Verdict,
+};
+
+/// What every flow gets. Cheap to clone.
+#[derive(Clone)]
+pub struct Ctx {
+    /// Keeps everything.
+    pub store: Arc<dyn Store>,
+    /// Sends and vouches.
+    pub provider: Arc<dyn IdentityProvider>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Arc<dyn Ids>,
+    /// The rules of the house.
+    pub policy: Arc<Policy>,
+}
+
+impl std::fmt::Debug for Ctx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ctx").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// The rules of the house, from the configuration.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// How long a session lasts, in minutes.
+    pub session_minutes: u32,
+    /// How long an invitation lasts unless its inviter says otherwise, in minutes.
+    pub invitation_minutes: u32,
+    /// How long a login link works, in minutes.
+    pub login_minutes: u32,
+    /// Where links lead: our `/authenticate`, as people's browsers reach it.
+    pub authenticate_url: String,
+    /// Whether links name their invitation.
+    pub link_carries_id: bool,
+    /// Who comes in without an invitation, as an administrator.
+    pub admin_emails: Vec<Email>,
+    /// How many login mails one address may ask for.
+    pub login_limit: Limit,
+}
+
+/// So many in so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// How many.
+    pub count: u32,
+    /// In how long.
+    pub per: Duration,
+}
+
+/// How often a flow reads and decides again before it calls the store too busy.
+const DECISIONS: usize = 12;
+
+impl Ctx {
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Applies what `decide` wants; when the store says that something has changed meanwhile,
+    /// asks it again.
+    pub(crate) async fn apply_until_settled<T, E>(
+        &self,
+        mut decide: impl AsyncFnMut() -> Result<(T, Option<Change>), E>,
+    ) -> Result<T, E>
+    where
+        E: From<StoreError>,
+    {
+        for _ in 0..DECISIONS {
+            let (answer, change) = decide().await?;
+            let Some(change) = change else { return Ok(answer) };
+            if self.store.apply(change).await? == Verdict::Applied {
+                return Ok(answer);
+            }
+        }
+        Err(StoreError::Unavailable("too many changes of the same rows at once".into()).into())
+    }
+
+    /// A job that runs as soon as it can.
+    pub(crate) fn new_job<J: Job>(&self, args: Value, unique_key: Option<String>) -> NewJob {
+        let now = self.now();
+        NewJob {
+            id: JobId(self.ids.next()),
+            queue: J::QUEUE,
+            kind: J::KIND,
+            args,
+            priority: J::QUEUE.priority(),
+            run_at: now,
+            max_attempts: J::RETRY.attempts,
+            unique_key,
+            created_at: now,
+        }
+    }
+
+    /// Something that happened to a user.
+    pub(crate) fn user_event(&self, kind: EventKind, user: &User, by: &Actor) -> Event {
+        Event {
+            id: EventId(self.ids.next()),
+            kind,
+            at: self.now(),
+            actor: by.clone(),
+            user_id: Some(user.id),
+            invitation_id: None,
+            detail: Value::Null,
+        }
+    }
+
+    /// Something that happened to an invitation.
+    pub(crate) fn invitation_event(
+        &self,
+        kind: EventKind,
+        invitation: &Invitation,
+        by: &Actor,
+        detail: Value,
+    ) -> Event {
+        Event {
+            id: EventId(self.ids.next()),
+            kind,
+            at: self.now(),
+            actor: by.clone(),
+            user_id: Some(invitation.user_id),
+            invitation_id: Some(invitation.id),
+            detail,
+        }
+    }
+}

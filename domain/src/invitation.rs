@@ -1,0 +1,224 @@
+//! Invitations: the states of one, and the only ways between them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Actor, Email, InvitationId, Metadata, Name, Role, UserId};
+
+/// One asking of one person to come in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invitation {
+    /// Ours, for ever.
+    pub id: InvitationId,
+    /// Who is invited.
+    pub user_id: UserId,
+    /// Where the mail goes.
+    pub email: Email,
+    /// What the inviter calls them.
+    pub name: Option<Name>,
+    /// What they will be here.
+    pub role: Role,
+    /// The application's own facts; they become the user's on acceptance.
+    pub metadata: Metadata,
+    /// Where to go after coming in; already checked.
+    pub return_to: Option<ReturnTo>,
+    /// Who asked.
+    pub invited_by: Actor,
+    /// Where it stands.
+    pub status: InvitationStatus,
+    /// How often it has been asked to be sent, from 1: a delivery that belongs to an earlier
+    /// asking finds that it is no longer wanted.
+    pub delivery: i32,
+    /// Calls made to Stytch for this delivery, those answered with 429 not counted.
+    pub attempts: u32,
+    /// When the next call is due.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Why the last call failed.
+    pub last_error: Option<DeliveryError>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it was last asked to be sent again.
+    pub resent_at: Option<Timestamp>,
+    /// When Stytch took the mail.
+    pub sent_at: Option<Timestamp>,
+    /// When the link was first opened, where links carry the id.
+    pub visited_at: Option<Timestamp>,
+    /// When the person came in.
+    pub accepted_at: Option<Timestamp>,
+    /// When the link stops working; counted from the (last) asking.
+    pub expires_at: Timestamp,
+    /// Raised by each write.
+    pub version: i64,
+}
+
+/// Where an invitation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InvitationStatus {
+    /// To be sent, or being sent.
+    Queued,
+    /// Stytch answered that it took the mail.
+    Sent,
+    /// The person came in.
+    Accepted,
+    /// It could not be sent and will not be tried again by itself.
+    Failed,
+    /// Its time ran out.
+    Expired,
+    /// Taken back.
+    Revoked,
+}
+
+crate::user::words!(InvitationStatus {
+    Queued = "queued",
+    Sent = "sent",
+    Accepted = "accepted",
+    Failed = "failed",
+    Expired = "expired",
+    Revoked = "revoked",
+});
+
+impl InvitationStatus {
+    /// Whether the person can come in by it: queued or sent.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Queued | Self::Sent)
+    }
+}
+
+/// Why a call to Stytch did not send the mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryError {
+    /// Stytch's `error_type`, or ours for what never reached it (`timeout`, `connect`).
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A place to go after coming in: an absolute URL of an allowed origin, or a path of ours.
+/// Whoever makes one has checked it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ReturnTo(String);
+
+impl ReturnTo {
+    /// Takes a place that has been checked.
+    pub fn checked(place: String) -> Self {
+        Self(place)
+    }
+
+    /// The URL or path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What cannot happen to an invitation where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongState;
+
+impl Invitation {
+    /// The time between two askings to send it again.
+    pub const RESEND_COOLDOWN: Duration = Duration::from_secs(30);
+
+    /// Whether the person can come in by it at `now`.
+    pub fn admits(&self, now: Timestamp) -> bool {
+        self.status.is_open() && now < self.expires_at
+    }
+
+    /// Stytch took the mail.
+    pub fn sent(&mut self, attempts: u32, now: Timestamp) -> Result<(), WrongState> {
+        self.require(InvitationStatus::Queued)?;
+        self.status = InvitationStatus::Sent;
+        self.sent_at = Some(now);
+        self.attempts = attempts;
+        self.next_attempt_at = None;
+        self.last_error = None;
+        Ok(())
+    }
+
+    /// A call failed; another is due at `next`.
+    pub fn attempt_failed(
+        &mut self,
+        attempts: u32,
+        error: DeliveryError,
+        next: Timestamp,
+    ) -> Result<(), WrongState> {
+        self.require(InvitationStatus::Queued)?;
+        self.attempts = attempts;
+        self.last_error = Some(error);
+        self.next_attempt_at = Some(next);
+        Ok(())
+    }
+
+    /// It will not be tried again by itself.
+    pub fn failed(&mut self, attempts: u32, error: DeliveryError) -> Result<(), WrongState> {
+        self.require(InvitationStatus::Queued)?;
+        self.status = InvitationStatus::Failed;
+        self.attempts = attempts;
+        self.last_error = Some(error);
+        self.next_attempt_at = None;
+        Ok(())
+    }
+
+    /// The person came in. From `queued` too: they can be faster than our record.
+    pub fn accepted(&mut self, now: Timestamp) -> Result<(), WrongState> {
+        if !self.admits(now) {
+            return Err(WrongState);
+        }
+        self.status = InvitationStatus::Accepted;
+        self.accepted_at = Some(now);
+        self.next_attempt_at = None;
+        Ok(())
+    }
+
+    /// Its time ran out.
+    pub fn expired(&mut self, now: Timestamp) -> Result<(), WrongState> {
+        if !self.status.is_open() || now < self.expires_at {
+            return Err(WrongState);
+        }
+        self.status = InvitationStatus::Expired;
+        self.next_attempt_at = None;
+        Ok(())
+    }
+
+    /// Taken back, for ever. What was accepted can't be; what ended otherwise can.
+    pub fn revoked(&mut self) -> Result<(), WrongState> {
+        if matches!(self.status, InvitationStatus::Accepted | InvitationStatus::Revoked) {
+            return Err(WrongState);
+        }
+        self.status = InvitationStatus::Revoked;
+        self.next_attempt_at = None;
+        Ok(())
+    }
+
+    /// To be sent once more, with a new link that works until `expires_at`.
+    pub fn resent(&mut self, now: Timestamp, expires_at: Timestamp) -> Result<(), WrongState> {
+        if matches!(self.status, InvitationStatus::Accepted | InvitationStatus::Revoked) {
+            return Err(WrongState);
+        }
+        self.status = InvitationStatus::Queued;
+        self.delivery += 1;
+        self.attempts = 0;
+        self.last_error = None;
+        self.next_attempt_at = None;
+        self.sent_at = None;
+        self.visited_at = None;
+        self.resent_at = Some(now);
+        self.expires_at = expires_at;
+        Ok(())
+    }
+
+    /// How long to wait before it may be sent again.
+    pub fn resend_wait(&self, now: Timestamp) -> Option<Duration> {
+        let free_at = self.resent_at? + Self::RESEND_COOLDOWN;
+        (now < free_at).then(|| free_at.duration_since(now).unsigned_abs())
+    }
+
+    fn require(&self, status: InvitationStatus) -> Result<(), WrongState> {
+        if self.status == status { Ok(()) } else { Err(WrongState) }
+    }
+}

@@ -1,0 +1,201 @@
+//! Work for later: what a job is, how it ends, when it is tried again.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{Change, Ctx, JobId, StoreError};
+
+/// A job to be written with the change that wants it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    /// Ours.
+    pub id: JobId,
+    /// Which queue it waits in.
+    pub queue: Queue,
+    /// Which job it is; stable for ever.
+    pub kind: &'static str,
+    /// Ids, never addresses or tokens.
+    pub args: Value,
+    /// Lower goes first.
+    pub priority: i16,
+    /// Not before.
+    pub run_at: Timestamp,
+    /// Attempts in all.
+    pub max_attempts: u32,
+    /// No second job with the same key, ever.
+    pub unique_key: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+}
+
+/// The queues, by what their jobs are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// Login links: somebody sits and waits.
+    Login,
+    /// Invitations.
+    Invitation,
+    /// Revocations and deletions at Stytch.
+    Provider,
+    /// Webhooks out.
+    Webhook,
+    /// Sweeps.
+    Maintenance,
+}
+
+crate::user::words!(Queue {
+    Login = "login",
+    Invitation = "invitation",
+    Provider = "provider",
+    Webhook = "webhook",
+    Maintenance = "maintenance",
+});
+
+impl Queue {
+    /// What goes first: logins before invitations before the rest.
+    pub fn priority(self) -> i16 {
+        match self {
+            Self::Login => 0,
+            Self::Invitation => 10,
+            Self::Provider => 20,
+            Self::Webhook => 30,
+            Self::Maintenance => 40,
+        }
+    }
+}
+
+/// How a job's attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It need not run again.
+    Done,
+    /// It failed and runs again at the time given.
+    Retry(Timestamp, JobError),
+    /// It has to wait until the time given; that costs no attempt.
+    Snooze(Timestamp, JobError),
+    /// It failed for good.
+    Dead(JobError),
+}
+
+/// Why an attempt did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobError {
+    /// Stable, snake_case.
+    pub code: String,
+    /// For operators.
+    pub message: String,
+    /// Stytch's, to ask them about.
+    pub request_id: Option<String>,
+}
+
+/// When a failed job is tried again: a pure function of the attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// The pause after the first failure; it doubles from there.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// Attempts in all.
+    pub attempts: u32,
+}
+
+impl Retry {
+    /// What deliveries do: 20 attempts, pauses from 2 seconds to 15 minutes.
+    pub const DELIVERY: Self = Self {
+        first: Duration::from_secs(2),
+        longest: Duration::from_secs(15 * 60),
+        attempts: 20,
+    };
+
+    /// The pause after failed attempt `number` (from 1), within 10 % by `jitter` (0 to 1).
+    pub fn pause(&self, number: u32, jitter: f64) -> Duration {
+        let doubled = self.first.saturating_mul(1 << number.saturating_sub(1).min(20));
+        doubled.min(self.longest).mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0))
+    }
+}
+
+/// What a job is told about the attempt it makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// The job.
+    pub job: JobId,
+    /// From 1.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+}
+
+/// Whether the worker may still act on the job: asked right before anything is done that others
+/// can see.
+pub trait Lease: Send + Sync {
+    /// False once the lease may have ended and another worker may have the job.
+    fn held(&self) -> bool;
+}
+
+/// What came of performing a job.
+#[derive(Debug, Clone)]
+pub enum Performed<R> {
+    /// It ran and reports.
+    Reported(R),
+    /// It was not run, because its attempts were used up by workers that died.
+    Exhausted,
+    /// It broke: a panic or a timeout. Code and message.
+    Broke(JobError),
+}
+
+/// A kind of job. Its data is ids only; it reads the state first, so that running twice is
+/// harmless.
+#[async_trait]
+pub trait Job: Send + Sync + Sized + 'static {
+    /// Stable for ever: it stands in the database.
+    const KIND: &'static str;
+    /// Where it waits.
+    const QUEUE: Queue;
+    /// When it is tried again.
+    const RETRY: Retry;
+    /// How long one attempt may take.
+    const TIMEOUT: Duration;
+    /// What performing it finds out.
+    type Report: Send + Sync;
+
+    /// Reads the ids back.
+    fn from_args(args: &Value) -> Option<Self>;
+
+    /// Does what can be seen outside, once.
+    async fn perform(&self, ctx: &Ctx, lease: &dyn Lease) -> Result<Self::Report, StoreError>;
+
+    /// Reads, and decides what is to be written. Called again when what it read has changed.
+    async fn conclude(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        performed: &Performed<Self::Report>,
+    ) -> Result<(Outcome, Change), StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let pauses: Vec<u64> = (1..=12).map(|n| Retry::DELIVERY.pause(n, 0.5).as_secs()).collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
+    }
+
+    #[test]
+    fn jitter_stays_within_a_tenth() {
+        let range = (Retry::DELIVERY.pause(1, 0.0), Retry::DELIVERY.pause(1, 1.0));
+        assert_eq!(range, (Duration::from_millis(1800), Duration::from_millis(2200)));
+    }
+
+    #[test]
+    fn the_last_attempts_do_not_overflow() {
+        assert_eq!(Retry::DELIVERY.pause(u32::MAX, 0.5), Duration::from_secs(900));
+    }
+}
