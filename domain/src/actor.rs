@@ -1,6 +1,6 @@
 //! Who did it: on every invitation and every event.
 
-use crate::{ApiKeyId, UserId};
+use crate::{ApiKeyId, User, UserId};
 
 /// Who did something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,12 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// A person, by their name, else their address.
+    pub fn of(user: &User) -> Self {
+        let name = user.name.as_ref().map_or(user.email.as_str(), |name| name.as_str());
+        Self::User { id: user.id, name: name.to_owned() }
+    }
+
     /// The word in the API and the database.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -13,7 +13,9 @@ use crate::{
 /// Rows to write, events to append, jobs to enqueue: all of it, or none.
 ///
 /// A row to insert must not exist (by its unique keys); a row to update or delete must be as it
-/// was read (by its `version`). Otherwise the verdict is [`Verdict::Conflict`].
+/// was read (by its `version`). Otherwise the verdict is [`Verdict::Conflict`]. Within one change
+/// deletions come first, then updates, then insertions: what one row gives up (an address, the
+/// place of the open invitation) another may take.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Change {
     /// People; inserting one takes the address, deleting one frees it.

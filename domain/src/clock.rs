@@ -14,7 +14,7 @@ pub trait Clock: Send + Sync {
 
 /// Where new ids come from.
 pub trait Ids: Send + Sync {
-    /// A fresh UUIDv7: later ids sort after earlier ones of the same source.
+    /// A fresh `UUIDv7`: later ids sort after earlier ones of the same source.
     fn next(&self) -> Uuid;
 
     /// A number from 0 to 1 for the jitter of retries.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    Actor, Change, Clock, Email, Event, EventId, EventKind, IdentityProvider, Ids, Invitation,
-    Job, JobId, NewJob, Store, StoreError, User, Verdict,
+    Actor, Change, Clock, Email, Event, EventId, EventKind, IdentityProvider, Ids, Invitation, Job,
+    JobId, NewJob, Store, StoreError, User, Verdict,
 };
 
 /// What every flow gets. Cheap to clone.
@@ -80,7 +80,9 @@ impl Ctx {
     {
         for _ in 0..DECISIONS {
             let (answer, change) = decide().await?;
-            let Some(change) = change else { return Ok(answer) };
+            let Some(change) = change else {
+                return Ok(answer);
+            };
             if self.store.apply(change).await? == Verdict::Applied {
                 return Ok(answer);
             }

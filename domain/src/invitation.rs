@@ -35,6 +35,8 @@ pub struct Invitation {
     pub attempts: u32,
     /// When the next call is due.
     pub next_attempt_at: Option<Timestamp>,
+    /// What keeps it waiting, other than its turn.
+    pub held_by: Option<HeldBy>,
     /// Why the last call failed.
     pub last_error: Option<DeliveryError>,
     /// When it was asked for.
@@ -87,6 +89,26 @@ impl InvitationStatus {
     }
 }
 
+/// What keeps an invitation waiting. None of these costs it an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HeldBy {
+    /// Stytch, or our own pacing below its limit.
+    RateLimit,
+    /// Stytch can't be reached.
+    ProviderDown,
+    /// Stytch refuses our credentials or settings.
+    Misconfigured,
+    /// An operator paused the queue.
+    Paused,
+}
+
+crate::user::words!(HeldBy {
+    RateLimit = "rate_limit",
+    ProviderDown = "provider_down",
+    Misconfigured = "misconfigured",
+    Paused = "paused",
+});
+
 /// Why a call to Stytch did not send the mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryError {
@@ -135,8 +157,16 @@ impl Invitation {
         self.status = InvitationStatus::Sent;
         self.sent_at = Some(now);
         self.attempts = attempts;
-        self.next_attempt_at = None;
         self.last_error = None;
+        self.rest();
+        Ok(())
+    }
+
+    /// Sending waits until `next`, which costs no attempt.
+    pub fn held(&mut self, by: HeldBy, next: Timestamp) -> Result<(), WrongState> {
+        self.require(InvitationStatus::Queued)?;
+        self.held_by = Some(by);
+        self.next_attempt_at = Some(next);
         Ok(())
     }
 
@@ -150,6 +180,7 @@ impl Invitation {
         self.require(InvitationStatus::Queued)?;
         self.attempts = attempts;
         self.last_error = Some(error);
+        self.held_by = None;
         self.next_attempt_at = Some(next);
         Ok(())
     }
@@ -160,7 +191,7 @@ impl Invitation {
         self.status = InvitationStatus::Failed;
         self.attempts = attempts;
         self.last_error = Some(error);
-        self.next_attempt_at = None;
+        self.rest();
         Ok(())
     }
 
@@ -171,7 +202,7 @@ impl Invitation {
         }
         self.status = InvitationStatus::Accepted;
         self.accepted_at = Some(now);
-        self.next_attempt_at = None;
+        self.rest();
         Ok(())
     }
 
@@ -181,7 +212,7 @@ impl Invitation {
             return Err(WrongState);
         }
         self.status = InvitationStatus::Expired;
-        self.next_attempt_at = None;
+        self.rest();
         Ok(())
     }
 
@@ -191,7 +222,7 @@ impl Invitation {
             return Err(WrongState);
         }
         self.status = InvitationStatus::Revoked;
-        self.next_attempt_at = None;
+        self.rest();
         Ok(())
     }
 
@@ -204,7 +235,8 @@ impl Invitation {
         self.delivery += 1;
         self.attempts = 0;
         self.last_error = None;
-        self.next_attempt_at = None;
+        self.held_by = None;
+        self.next_attempt_at = Some(now);
         self.sent_at = None;
         self.visited_at = None;
         self.resent_at = Some(now);
@@ -216,6 +248,12 @@ impl Invitation {
     pub fn resend_wait(&self, now: Timestamp) -> Option<Duration> {
         let free_at = self.resent_at? + Self::RESEND_COOLDOWN;
         (now < free_at).then(|| free_at.duration_since(now).unsigned_abs())
+    }
+
+    /// Nothing more is due.
+    fn rest(&mut self) {
+        self.held_by = None;
+        self.next_attempt_at = None;
     }
 
     fn require(&self, status: InvitationStatus) -> Result<(), WrongState> {

@@ -83,7 +83,7 @@ pub enum Outcome {
 /// Why an attempt did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobError {
-    /// Stable, snake_case.
+    /// Stable: words joined by underscores.
     pub code: String,
     /// For operators.
     pub message: String,
@@ -104,11 +104,8 @@ pub struct Retry {
 
 impl Retry {
     /// What deliveries do: 20 attempts, pauses from 2 seconds to 15 minutes.
-    pub const DELIVERY: Self = Self {
-        first: Duration::from_secs(2),
-        longest: Duration::from_secs(15 * 60),
-        attempts: 20,
-    };
+    pub const DELIVERY: Self =
+        Self { first: Duration::from_secs(2), longest: Duration::from_mins(15), attempts: 20 };
 
     /// The pause after failed attempt `number` (from 1), within 10 % by `jitter` (0 to 1).
     pub fn pause(&self, number: u32, jitter: f64) -> Duration {
@@ -196,6 +193,6 @@ mod tests {
 
     #[test]
     fn the_last_attempts_do_not_overflow() {
-        assert_eq!(Retry::DELIVERY.pause(u32::MAX, 0.5), Duration::from_secs(900));
+        assert_eq!(Retry::DELIVERY.pause(u32::MAX, 0.5), Duration::from_mins(15));
     }
 }

@@ -37,7 +37,7 @@ pub use ctx::{Ctx, Limit, Policy};
 pub use email::{Email, EmailError};
 pub use event::{Event, EventKind};
 pub use ids::{ApiKeyId, EventId, InvitationId, JobId, LoginRequestId, SessionId, UserId};
-pub use invitation::{DeliveryError, Invitation, InvitationStatus, ReturnTo, WrongState};
+pub use invitation::{DeliveryError, HeldBy, Invitation, InvitationStatus, ReturnTo, WrongState};
 pub use job::{Attempt, Job, JobError, Lease, NewJob, Outcome, Performed, Queue, Retry};
 pub use key::{ApiKey, Scope};
 pub use ports::{

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::{
-    ApiKey, ApiKeyId, Change, Email, Event, GuardName, Invitation, InvitationId,
-    InvitationStatus, LoginRequest, LoginRequestId, Name, Role, Session, SessionId, TokenHash,
-    UsedLink, User, UserId, UserStatus, Verdict,
+    ApiKey, ApiKeyId, Change, Email, Event, GuardName, Invitation, InvitationId, InvitationStatus,
+    LoginRequest, LoginRequestId, Name, Role, Session, SessionId, TokenHash, UsedLink, User,
+    UserId, UserStatus, Verdict,
 };
 
 /// Why the store could not answer.

@@ -167,7 +167,11 @@ impl Metadata {
     /// Checks the size.
     pub fn new(map: Map<String, Value>) -> Result<Self, MetadataTooLarge> {
         let metadata = Self(map);
-        if metadata.to_json().len() > Self::MAX_BYTES { Err(MetadataTooLarge) } else { Ok(metadata) }
+        if metadata.to_json().len() > Self::MAX_BYTES {
+            Err(MetadataTooLarge)
+        } else {
+            Ok(metadata)
+        }
     }
 
     /// As JSON text, for the database.

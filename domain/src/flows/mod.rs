@@ -1,1 +1,29 @@
-pub mod x {}
+//! What happens when somebody asks for something: one file each. Every flow reads, decides in
+//! pure code, and hands over a change.
+
+mod accept;
+mod deliver;
+mod invite;
+mod keys;
+mod login;
+mod outcome;
+mod provider;
+mod resend;
+mod revoke;
+mod sessions;
+mod sweep;
+mod users;
+mod visit;
+
+pub use accept::{AcceptError, Browser, CameIn, Press, press_continue};
+pub use deliver::{DeliveryReport, SendInvite};
+pub use invite::{InviteError, NewInvitation, invite};
+pub use keys::{create_key, revoke_key};
+pub use login::{LoginError, LoginReport, SendLogin, request_login, request_login_unlimited};
+pub use provider::{RevokeInvite, RevokeSession};
+pub use resend::{ResendError, resend};
+pub use revoke::{RevokeError, revoke};
+pub use sessions::{Admitted, Credentials, SessionError, check_session, log_out};
+pub use sweep::{Sweep, Swept, schedule_sweep};
+pub use users::{AddUserError, DeleteUser, NewUser, RemoveUserError, add_user, remove_user};
+pub use visit::visit;

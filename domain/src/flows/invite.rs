@@ -1,0 +1,147 @@
+//! Somebody is invited: user, invitation, event and job in one change.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::flows::SendInvite;
+use crate::{
+    Actor, Change, Ctx, Email, EventKind, Invitation, InvitationId, InvitationStatus, Metadata,
+    Name, ReturnTo, Role, StoreError, User, UserId, UserStatus,
+};
+
+/// What an inviter asks for.
+#[derive(Debug, Clone)]
+pub struct NewInvitation {
+    /// Whom.
+    pub email: Email,
+    /// What to call them.
+    pub name: Option<Name>,
+    /// What they will be here; whoever asks may grant it.
+    pub role: Role,
+    /// The application's own facts about them.
+    pub metadata: Metadata,
+    /// Where they go after coming in.
+    pub return_to: Option<ReturnTo>,
+    /// How long the link works, 5 to 10080; the house's rule where it is not said.
+    pub expires_in_minutes: Option<u32>,
+}
+
+/// Why nobody was invited.
+#[derive(Debug, Error)]
+pub enum InviteError {
+    /// The address has an open invitation already.
+    #[error("the address has an open invitation")]
+    AlreadyInvited(InvitationId),
+    /// The address is a member's.
+    #[error("the address is a member's")]
+    AlreadyMember,
+    /// The address is being freed: its user is on the way out.
+    #[error("the address's user is being removed")]
+    BeingRemoved,
+    /// Ask again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Invites somebody. The mail goes out later, from the worker.
+pub async fn invite(
+    ctx: &Ctx,
+    request: NewInvitation,
+    by: &Actor,
+) -> Result<Invitation, InviteError> {
+    ctx.apply_until_settled(async || {
+        let known = ctx.store.user_by_email(&request.email).await?;
+        let latest = match &known {
+            Some(user) => ctx.store.latest_invitation(user.id).await?,
+            None => None,
+        };
+        let (invitation, change) = decide(ctx, &request, by, known, latest.as_ref())?;
+        Ok((invitation, Some(change)))
+    })
+    .await
+}
+
+fn decide(
+    ctx: &Ctx,
+    request: &NewInvitation,
+    by: &Actor,
+    known: Option<User>,
+    latest: Option<&Invitation>,
+) -> Result<(Invitation, Change), InviteError> {
+    match known.as_ref().map(|user| user.status) {
+        None | Some(UserStatus::Invited) => {}
+        Some(UserStatus::Active | UserStatus::Suspended) => return Err(InviteError::AlreadyMember),
+        Some(UserStatus::Deleting) => return Err(InviteError::BeingRemoved),
+    }
+    let overdue = match latest.filter(|latest| latest.status.is_open()) {
+        Some(open) if open.admits(ctx.now()) => return Err(InviteError::AlreadyInvited(open.id)),
+        other => other,
+    };
+    let mut change = Change::new();
+    if let Some(overdue) = overdue {
+        change = expire(ctx, change, overdue);
+    }
+    let (user, change) = take_in(ctx, change, request, known);
+    let invitation = write(ctx, request, by, &user);
+    let event = ctx.invitation_event(EventKind::Requested, &invitation, by, Value::Null);
+    let job = SendInvite::of(&invitation).into_job(ctx);
+    let change = change.insert_invitation(invitation.clone()).event(event).job(job);
+    Ok((invitation, change))
+}
+
+/// The sweep has not come by yet: its work is done here, or the address would seem taken.
+fn expire(ctx: &Ctx, change: Change, overdue: &Invitation) -> Change {
+    let mut expired = overdue.clone();
+    if expired.expired(ctx.now()).is_err() {
+        return change;
+    }
+    let event = ctx.invitation_event(EventKind::Expired, &expired, &Actor::System, Value::Null);
+    change.update_invitation(expired).event(event)
+}
+
+fn take_in(
+    ctx: &Ctx,
+    change: Change,
+    request: &NewInvitation,
+    known: Option<User>,
+) -> (User, Change) {
+    let is_new = known.is_none();
+    let id = || UserId(ctx.ids.next());
+    let mut user = known
+        .unwrap_or_else(|| User::new(id(), request.email.clone(), UserStatus::Invited, ctx.now()));
+    user.role = request.role;
+    user.name = request.name.clone().or(user.name);
+    let change =
+        if is_new { change.insert_user(user.clone()) } else { change.update_user(user.clone()) };
+    (user, change)
+}
+
+fn write(ctx: &Ctx, request: &NewInvitation, by: &Actor, user: &User) -> Invitation {
+    let now = ctx.now();
+    let minutes = request.expires_in_minutes.unwrap_or(ctx.policy.invitation_minutes);
+    Invitation {
+        id: InvitationId(ctx.ids.next()),
+        user_id: user.id,
+        email: request.email.clone(),
+        name: request.name.clone(),
+        role: request.role,
+        metadata: request.metadata.clone(),
+        return_to: request.return_to.clone(),
+        invited_by: by.clone(),
+        status: InvitationStatus::Queued,
+        delivery: 1,
+        attempts: 0,
+        next_attempt_at: Some(now),
+        held_by: None,
+        last_error: None,
+        created_at: now,
+        resent_at: None,
+        sent_at: None,
+        visited_at: None,
+        accepted_at: None,
+        expires_at: now + Duration::from_secs(u64::from(minutes) * 60),
+        version: 1,
+    }
+}

@@ -1,0 +1,65 @@
+//! API keys are made and taken back.
+
+use crate::{
+    Actor, ApiKey, ApiKeyId, Change, Ctx, Event, EventId, EventKind, Scope, StoreError, TokenHash,
+};
+use serde_json::json;
+
+/// How much of a secret is kept to tell keys apart by.
+const PREFIX: usize = 8;
+
+/// Makes a key of a secret that the caller has drawn, and will show once.
+pub async fn create_key(
+    ctx: &Ctx,
+    name: &str,
+    scopes: &[Scope],
+    secret: &str,
+    by: &Actor,
+) -> Result<ApiKey, StoreError> {
+    ctx.apply_until_settled(async || {
+        let key = ApiKey {
+            id: ApiKeyId(ctx.ids.next()),
+            name: name.to_owned(),
+            hash: TokenHash::of(secret),
+            prefix: secret.chars().take(PREFIX).collect(),
+            scopes: scopes.to_vec(),
+            created_at: ctx.now(),
+            last_used_at: None,
+            revoked_at: None,
+            version: 1,
+        };
+        let mut change = Change::new().event(event(ctx, EventKind::KeyCreated, &key, by));
+        change.api_keys.insert.push(key.clone());
+        Ok((key, Some(change)))
+    })
+    .await
+}
+
+/// Takes a key back, for ever. None when there is none.
+pub async fn revoke_key(ctx: &Ctx, id: ApiKeyId, by: &Actor) -> Result<Option<ApiKey>, StoreError> {
+    ctx.apply_until_settled(async || {
+        let Some(mut key) = ctx.store.api_key(id).await? else {
+            return Ok((None, None));
+        };
+        if key.revoked_at.is_some() {
+            return Ok((Some(key), None));
+        }
+        key.revoked_at = Some(ctx.now());
+        let mut change = Change::new().event(event(ctx, EventKind::KeyRevoked, &key, by));
+        change.api_keys.update.push(key.clone());
+        Ok((Some(key), Some(change)))
+    })
+    .await
+}
+
+fn event(ctx: &Ctx, kind: EventKind, key: &ApiKey, by: &Actor) -> Event {
+    Event {
+        id: EventId(ctx.ids.next()),
+        kind,
+        at: ctx.now(),
+        actor: by.clone(),
+        user_id: None,
+        invitation_id: None,
+        detail: json!({ "key": key.id, "name": key.name }),
+    }
+}

@@ -1,0 +1,208 @@
+//! Somebody asks for a login link. Nothing of the answer, nor its time, tells whether anybody has
+//! the address: who it is, and what fits, is found out by the worker.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use super::outcome::{after_refusal, again, exhausted};
+use super::resend;
+use crate::{
+    Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, LoginMail,
+    LoginRequest, LoginRequestId, NewJob, Outcome, Performed, ProviderError, Queue, Retry,
+    ReturnTo, StoreError, User, UserStatus,
+};
+
+/// Why no link was asked for.
+#[derive(Debug, Error)]
+pub enum LoginError {
+    /// The address has asked too often; known or not, the answer is the same.
+    #[error("asked too often")]
+    TooOften(Duration),
+    /// Ask again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Asks for a login link, within the house's limit for the address.
+pub async fn request_login(
+    ctx: &Ctx,
+    email: &Email,
+    return_to: Option<ReturnTo>,
+) -> Result<(), LoginError> {
+    let limit = ctx.policy.login_limit;
+    ctx.apply_until_settled(async || {
+        let recent = ctx.store.login_requests(email, u64::from(limit.count)).await?;
+        if let Some(oldest) = recent.get((limit.count as usize).saturating_sub(1)) {
+            let free_at = oldest.at + limit.per;
+            if ctx.now() < free_at {
+                let wait = free_at.duration_since(ctx.now()).unsigned_abs();
+                return Err(LoginError::TooOften(wait));
+            }
+        }
+        Ok(((), Some(ask(ctx, email, return_to.clone(), recent.first()).1)))
+    })
+    .await
+}
+
+/// Asks for a login link for the operator who has just started the program; no limit applies.
+pub async fn request_login_unlimited(
+    ctx: &Ctx,
+    email: &Email,
+) -> Result<LoginRequestId, StoreError> {
+    ctx.apply_until_settled(async || {
+        let recent = ctx.store.login_requests(email, 1).await?;
+        let (id, change) = ask(ctx, email, None, recent.first());
+        Ok((id, Some(change)))
+    })
+    .await
+}
+
+fn ask(
+    ctx: &Ctx,
+    email: &Email,
+    return_to: Option<ReturnTo>,
+    last: Option<&LoginRequest>,
+) -> (LoginRequestId, Change) {
+    let request = LoginRequest {
+        id: LoginRequestId(ctx.ids.next()),
+        email: email.clone(),
+        ordinal: last.map_or(1, |last| last.ordinal + 1),
+        return_to,
+        at: ctx.now(),
+    };
+    let id = request.id;
+    let mut change = Change::new().job(SendLogin(id).into_job(ctx));
+    change.login_requests.push(request);
+    (id, change)
+}
+
+/// Sends what fits an address that asked to come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendLogin(LoginRequestId);
+
+impl SendLogin {
+    fn into_job(self, ctx: &Ctx) -> NewJob {
+        ctx.new_job::<Self>(json!({ "login_request": self.0 }), None)
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum LoginReport {
+    /// Nothing fits, or nobody waits for it any more.
+    Nothing,
+    /// The invitation is to be sent again.
+    InviteAgain,
+    /// Stytch, or the way to it, answered.
+    Answered(Result<(), ProviderError>),
+}
+
+#[async_trait]
+impl Job for SendLogin {
+    const KIND: &'static str = "send-login";
+    const QUEUE: Queue = Queue::Login;
+    const RETRY: Retry = Retry::DELIVERY;
+    const TIMEOUT: Duration = Duration::from_secs(30);
+    type Report = LoginReport;
+
+    fn from_args(args: &Value) -> Option<Self> {
+        Some(Self(args.get("login_request")?.as_str()?.parse().ok()?))
+    }
+
+    async fn perform(&self, ctx: &Ctx, lease: &dyn Lease) -> Result<LoginReport, StoreError> {
+        let Some(request) = ctx.store.login_request(self.0).await? else {
+            return Ok(LoginReport::Nothing);
+        };
+        let patience = Duration::from_secs(u64::from(ctx.policy.login_minutes) * 60);
+        if ctx.now() >= request.at + patience {
+            return Ok(LoginReport::Nothing);
+        }
+        let (user, latest) = whose(ctx, &request.email).await?;
+        match fitting(ctx, &request.email, user.as_ref(), latest.as_ref()) {
+            Fitting::Nothing => Ok(LoginReport::Nothing),
+            Fitting::Invitation => Ok(LoginReport::InviteAgain),
+            Fitting::Link if !lease.held() => Ok(LoginReport::Nothing),
+            Fitting::Link => {
+                let mail = LoginMail {
+                    email: request.email,
+                    redirect_url: ctx.policy.authenticate_url.clone(),
+                    expires_in_minutes: ctx.policy.login_minutes,
+                };
+                let sent = ctx.provider.send_login(&mail).await;
+                Ok(LoginReport::Answered(sent.map(|_| ())))
+            }
+        }
+    }
+
+    async fn conclude(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        performed: &Performed<LoginReport>,
+    ) -> Result<(Outcome, Change), StoreError> {
+        let outcome = match performed {
+            Performed::Reported(LoginReport::Nothing | LoginReport::Answered(Ok(()))) => {
+                Outcome::Done
+            }
+            Performed::Reported(LoginReport::InviteAgain) => {
+                return Ok((Outcome::Done, self.invite_again(ctx).await?));
+            }
+            Performed::Reported(LoginReport::Answered(Err(error))) => {
+                after_refusal(ctx, Self::RETRY, attempt, error)
+            }
+            Performed::Exhausted => Outcome::Dead(exhausted()),
+            Performed::Broke(error) => again(ctx, Self::RETRY, attempt, error.clone()),
+        };
+        Ok((outcome, Change::new()))
+    }
+}
+
+impl SendLogin {
+    async fn invite_again(&self, ctx: &Ctx) -> Result<Change, StoreError> {
+        let Some(request) = ctx.store.login_request(self.0).await? else {
+            return Ok(Change::new());
+        };
+        let (Some(user), Some(invitation)) = whose(ctx, &request.email).await? else {
+            return Ok(Change::new());
+        };
+        // The link leads where the person wanted to go now, if they said so.
+        let invitation = Invitation {
+            return_to: request.return_to.or_else(|| invitation.return_to.clone()),
+            ..invitation
+        };
+        let change = resend::again(ctx, invitation, &user, &Actor::System);
+        Ok(change.map(|(_, change)| change).unwrap_or_default())
+    }
+}
+
+async fn whose(ctx: &Ctx, email: &Email) -> Result<(Option<User>, Option<Invitation>), StoreError> {
+    let Some(user) = ctx.store.user_by_email(email).await? else {
+        return Ok((None, None));
+    };
+    let latest = ctx.store.latest_invitation(user.id).await?;
+    Ok((Some(user), latest))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Fitting {
+    Link,
+    Invitation,
+    Nothing,
+}
+
+fn fitting(ctx: &Ctx, email: &Email, user: Option<&User>, latest: Option<&Invitation>) -> Fitting {
+    let is_admin = ctx.policy.admin_emails.contains(email);
+    match (user.map(|user| user.status), latest.map(|latest| latest.status)) {
+        (Some(UserStatus::Active), _) => Fitting::Link,
+        (None | Some(UserStatus::Invited), _) if is_admin => Fitting::Link,
+        // What is queued is on its way; what was revoked stays so.
+        (
+            Some(UserStatus::Invited),
+            Some(InvitationStatus::Sent | InvitationStatus::Expired | InvitationStatus::Failed),
+        ) => Fitting::Invitation,
+        _ => Fitting::Nothing,
+    }
+}

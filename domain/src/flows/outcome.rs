@@ -1,0 +1,82 @@
+//! What to do after a call to Stytch failed: the same answer for every job.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{Attempt, Ctx, HeldBy, JobError, Outcome, ProviderError, ProviderErrorKind, Retry};
+
+/// Stytch's windows are fixed: after a 429 a whole one must pass, and the shortest is a second.
+const RATE_LIMIT_PAUSE: Duration = Duration::from_millis(1500);
+/// How soon a mended configuration is noticed.
+const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(30);
+
+impl From<&ProviderError> for JobError {
+    fn from(error: &ProviderError) -> Self {
+        Self {
+            code: error.code.clone(),
+            message: error.message.clone(),
+            request_id: error.request_id.clone(),
+        }
+    }
+}
+
+/// How an attempt ends whose call to Stytch failed.
+pub(super) fn after_refusal(
+    ctx: &Ctx,
+    retry: Retry,
+    attempt: &Attempt,
+    error: &ProviderError,
+) -> Outcome {
+    let now = ctx.now();
+    match error.kind {
+        ProviderErrorKind::Rejected => Outcome::Dead(error.into()),
+        ProviderErrorKind::RateLimited(said) => {
+            let pause = said.unwrap_or_default().max(RATE_LIMIT_PAUSE);
+            Outcome::Snooze(now + pause.mul_f64(1.0 + 0.5 * ctx.ids.jitter()), error.into())
+        }
+        ProviderErrorKind::Misconfigured => {
+            Outcome::Snooze(now + MISCONFIGURED_PAUSE, error.into())
+        }
+        ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful => {
+            again(ctx, retry, attempt, error.into())
+        }
+    }
+}
+
+/// Another attempt after the pause that is its due, if any is left.
+pub(super) fn again(ctx: &Ctx, retry: Retry, attempt: &Attempt, error: JobError) -> Outcome {
+    if attempt.number >= attempt.of {
+        return Outcome::Dead(error);
+    }
+    Outcome::Retry(ctx.now() + retry.pause(attempt.number, ctx.ids.jitter()), error)
+}
+
+/// The end of a job whose attempts were used up by workers that died.
+pub(super) fn exhausted() -> JobError {
+    JobError {
+        code: "attempts_exhausted".into(),
+        message: "every attempt was cut short by a worker that stopped".into(),
+        request_id: None,
+    }
+}
+
+/// What keeps an invitation waiting when its call ended like this.
+pub(super) fn held_by(error: &ProviderError) -> Option<HeldBy> {
+    match error.kind {
+        ProviderErrorKind::RateLimited(_) => Some(HeldBy::RateLimit),
+        ProviderErrorKind::Misconfigured => Some(HeldBy::Misconfigured),
+        _ => None,
+    }
+}
+
+/// An attempt as the timeline shows it.
+pub(super) fn attempt_detail(attempt: &Attempt, error: Option<&JobError>, ms: u128) -> Value {
+    json!({
+        "number": attempt.number,
+        "outcome": if error.is_some() { "error" } else { "ok" },
+        "code": error.map(|e| &e.code),
+        "request_id": error.and_then(|e| e.request_id.as_ref()),
+        "duration_ms": u64::try_from(ms).unwrap_or(u64::MAX),
+    })
+}

@@ -1,0 +1,115 @@
+//! What has to be undone at Stytch: links of revoked invitations, sessions that ended here.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::outcome::{after_refusal, again, exhausted};
+use crate::{
+    Attempt, Change, Ctx, Invitation, InvitationId, Job, Lease, NewJob, Outcome, Performed,
+    ProviderError, Queue, Retry, StoreError,
+};
+
+/// Makes the link of a revoked invitation worthless at Stytch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokeInvite(InvitationId);
+
+impl RevokeInvite {
+    pub(crate) fn of(invitation: &Invitation) -> Self {
+        Self(invitation.id)
+    }
+
+    pub(crate) fn into_job(self, ctx: &Ctx) -> NewJob {
+        ctx.new_job::<Self>(json!({ "invitation": self.0 }), None)
+    }
+}
+
+#[async_trait]
+impl Job for RevokeInvite {
+    const KIND: &'static str = "revoke-invite";
+    const QUEUE: Queue = Queue::Provider;
+    const RETRY: Retry = Retry::DELIVERY;
+    const TIMEOUT: Duration = Duration::from_secs(30);
+    type Report = Result<(), ProviderError>;
+
+    fn from_args(args: &Value) -> Option<Self> {
+        Some(Self(args.get("invitation")?.as_str()?.parse().ok()?))
+    }
+
+    async fn perform(&self, ctx: &Ctx, lease: &dyn Lease) -> Result<Self::Report, StoreError> {
+        let Some(invitation) = ctx.store.invitation(self.0).await? else {
+            return Ok(Ok(()));
+        };
+        // Stytch revokes by address: with a newer invitation of the person about, this would
+        // kill its link. The old one lets in nobody that the new one would not.
+        let latest = ctx.store.latest_invitation(invitation.user_id).await?;
+        if latest.is_some_and(|latest| latest.id != self.0) || !lease.held() {
+            return Ok(Ok(()));
+        }
+        Ok(ctx.provider.revoke_invite(&invitation.email).await)
+    }
+
+    async fn conclude(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        performed: &Performed<Self::Report>,
+    ) -> Result<(Outcome, Change), StoreError> {
+        Ok((settle::<Self>(ctx, attempt, performed), Change::new()))
+    }
+}
+
+/// Ends a session at Stytch that ended here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokeSession(String);
+
+impl RevokeSession {
+    pub(crate) fn of(stytch_session_id: &str) -> Self {
+        Self(stytch_session_id.to_owned())
+    }
+
+    pub(crate) fn into_job(self, ctx: &Ctx) -> NewJob {
+        ctx.new_job::<Self>(json!({ "stytch_session": self.0 }), None)
+    }
+}
+
+#[async_trait]
+impl Job for RevokeSession {
+    const KIND: &'static str = "revoke-session";
+    const QUEUE: Queue = Queue::Provider;
+    const RETRY: Retry = Retry::DELIVERY;
+    const TIMEOUT: Duration = Duration::from_secs(30);
+    type Report = Result<(), ProviderError>;
+
+    fn from_args(args: &Value) -> Option<Self> {
+        Some(Self(args.get("stytch_session")?.as_str()?.to_owned()))
+    }
+
+    async fn perform(&self, ctx: &Ctx, _: &dyn Lease) -> Result<Self::Report, StoreError> {
+        Ok(ctx.provider.revoke_session(&self.0).await)
+    }
+
+    async fn conclude(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        performed: &Performed<Self::Report>,
+    ) -> Result<(Outcome, Change), StoreError> {
+        Ok((settle::<Self>(ctx, attempt, performed), Change::new()))
+    }
+}
+
+/// How a job ends that only asks Stytch for something.
+pub(super) fn settle<J: Job>(
+    ctx: &Ctx,
+    attempt: &Attempt,
+    performed: &Performed<Result<(), ProviderError>>,
+) -> Outcome {
+    match performed {
+        Performed::Reported(Ok(())) => Outcome::Done,
+        Performed::Reported(Err(error)) => after_refusal(ctx, J::RETRY, attempt, error),
+        Performed::Exhausted => Outcome::Dead(exhausted()),
+        Performed::Broke(error) => again(ctx, J::RETRY, attempt, error.clone()),
+    }
+}

@@ -1,0 +1,69 @@
+//! An invitation is sent once more: a new link, a new end.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::flows::SendInvite;
+use crate::{
+    Actor, Change, Ctx, EventKind, Invitation, InvitationId, StoreError, User, UserStatus,
+};
+
+/// Why it was not sent again.
+#[derive(Debug, Error)]
+pub enum ResendError {
+    /// There is none.
+    #[error("no such invitation")]
+    NotFound,
+    /// It was accepted or revoked, or its person came in another way.
+    #[error("the invitation is closed")]
+    Closed,
+    /// The address has a newer one that is open.
+    #[error("the address has a newer invitation")]
+    AlreadyInvited(InvitationId),
+    /// It was sent again a moment ago.
+    #[error("too soon")]
+    TooSoon(Duration),
+    /// Ask again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Sends an invitation once more; what was to be sent of it before is not sent any more.
+pub async fn resend(ctx: &Ctx, id: InvitationId, by: &Actor) -> Result<Invitation, ResendError> {
+    ctx.apply_until_settled(async || {
+        let invitation = ctx.store.invitation(id).await?.ok_or(ResendError::NotFound)?;
+        let user = ctx.store.user(invitation.user_id).await?.ok_or(ResendError::NotFound)?;
+        let latest = ctx.store.latest_invitation(user.id).await?;
+        if let Some(newer) = latest.filter(|l| l.id != id && l.status.is_open()) {
+            return Err(ResendError::AlreadyInvited(newer.id));
+        }
+        if let Some(wait) = invitation.resend_wait(ctx.now()) {
+            return Err(ResendError::TooSoon(wait));
+        }
+        let (invitation, change) = again(ctx, invitation, &user, by).ok_or(ResendError::Closed)?;
+        Ok((invitation, Some(change)))
+    })
+    .await
+}
+
+/// The change that sends an invitation once more; none when it or its person can't be any more.
+pub(super) fn again(
+    ctx: &Ctx,
+    mut invitation: Invitation,
+    user: &User,
+    by: &Actor,
+) -> Option<(Invitation, Change)> {
+    if user.status != UserStatus::Invited {
+        return None;
+    }
+    let lasts =
+        invitation.expires_at.duration_since(invitation.resent_at.unwrap_or(invitation.created_at));
+    let now = ctx.now();
+    invitation.resent(now, now + lasts).ok()?;
+    let event = ctx.invitation_event(EventKind::Resent, &invitation, by, Value::Null);
+    let job = SendInvite::of(&invitation).into_job(ctx);
+    let change = Change::new().update_invitation(invitation.clone()).event(event).job(job);
+    Some((invitation, change))
+}

@@ -1,0 +1,52 @@
+//! An invitation is taken back: here at once, at Stytch soon after.
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::flows::RevokeInvite;
+use crate::{
+    Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, StoreError,
+};
+
+/// Why it was not taken back.
+#[derive(Debug, Error)]
+pub enum RevokeError {
+    /// There is none.
+    #[error("no such invitation")]
+    NotFound,
+    /// The person came in.
+    #[error("the invitation was accepted")]
+    Closed,
+    /// Ask again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes an invitation back, for ever. Once is as good as twice.
+pub async fn revoke(ctx: &Ctx, id: InvitationId, by: &Actor) -> Result<Invitation, RevokeError> {
+    ctx.apply_until_settled(async || {
+        let invitation = ctx.store.invitation(id).await?.ok_or(RevokeError::NotFound)?;
+        if invitation.status == InvitationStatus::Revoked {
+            return Ok((invitation, None));
+        }
+        let (revoked, change) =
+            take_back(ctx, Change::new(), &invitation, by).ok_or(RevokeError::Closed)?;
+        Ok((revoked, Some(change)))
+    })
+    .await
+}
+
+/// Adds to a change what takes an invitation back.
+pub(super) fn take_back(
+    ctx: &Ctx,
+    change: Change,
+    invitation: &Invitation,
+    by: &Actor,
+) -> Option<(Invitation, Change)> {
+    let mut revoked = invitation.clone();
+    revoked.revoked().ok()?;
+    let event = ctx.invitation_event(EventKind::Revoked, &revoked, by, Value::Null);
+    let job = RevokeInvite::of(&revoked).into_job(ctx);
+    let change = change.update_invitation(revoked.clone()).event(event).job(job);
+    Some((revoked, change))
+}

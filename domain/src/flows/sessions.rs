@@ -1,0 +1,180 @@
+//! Somebody comes back: their session is checked on every request, and ended when they leave.
+
+use serde_json::json;
+use thiserror::Error;
+
+use crate::flows::RevokeSession;
+use crate::{
+    Actor, Change, Ctx, EndReason, EndSessions, EventKind, JwtClaims, JwtError, ProviderError,
+    ProviderErrorKind, Session, StoreError, TokenHash, User, UserStatus, Which,
+};
+
+/// What a request shows of its session: the token, the JWT, or both.
+#[derive(Clone, Copy, Default)]
+pub struct Credentials<'a> {
+    /// Opaque, as long-lived as the session.
+    pub token: Option<&'a str>,
+    /// Signed, five minutes.
+    pub jwt: Option<&'a str>,
+}
+
+impl std::fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+/// Somebody who is in.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// By which session.
+    pub session: Session,
+    /// Who.
+    pub user: User,
+    /// A new JWT, where the one shown was missing or too old and Stytch could be reached.
+    pub fresh_jwt: Option<String>,
+}
+
+/// Why a request has no session.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// It shows none, or none that was ever known here.
+    #[error("no session")]
+    Missing,
+    /// Its time ran out.
+    #[error("the session has ended")]
+    Expired,
+    /// It was ended before its time, or its holder may not come in any more.
+    #[error("the session was ended")]
+    Revoked,
+    /// It shows only a JWT, and that is too old.
+    #[error("the session JWT is too old")]
+    JwtExpired,
+    /// Only a JWT was shown, and the keys to check it with can't be had.
+    #[error("the session JWT can't be checked now")]
+    KeysUnavailable,
+    /// Ask again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Finds out whose request it is.
+///
+/// The JWT is verified locally; the session's row here decides whether it still admits; and where
+/// the JWT is missing or over its five minutes, Stytch is asked for a new one by the token. When
+/// Stytch can't be reached, the row alone admits.
+pub async fn check_session(ctx: &Ctx, shown: Credentials<'_>) -> Result<Admitted, SessionError> {
+    let claims = match shown.jwt {
+        Some(jwt) => Some(ctx.provider.verify_jwt(jwt).await),
+        None => None,
+    };
+    let Some(token) = shown.token else {
+        return by_jwt_alone(ctx, claims.ok_or(SessionError::Missing)?).await;
+    };
+    let claims = claims.and_then(Result::ok);
+    let row = ctx.store.session_by_token(TokenHash::of(token)).await?;
+    let Some((session, user)) = row else {
+        return Err(unknown(ctx, claims.as_ref()));
+    };
+    admit(ctx, &session, &user)?;
+    let is_fresh =
+        claims.is_some_and(|c| !c.is_expired && c.stytch_session_id == session.stytch_session_id);
+    let fresh_jwt = if is_fresh { None } else { refresh(ctx, token, &session).await? };
+    Ok(Admitted { session, user, fresh_jwt })
+}
+
+async fn by_jwt_alone(
+    ctx: &Ctx,
+    claims: Result<JwtClaims, JwtError>,
+) -> Result<Admitted, SessionError> {
+    let claims = claims.map_err(|error| match error {
+        JwtError::Invalid => SessionError::Missing,
+        JwtError::KeysUnavailable => SessionError::KeysUnavailable,
+    })?;
+    let Some((session, user)) = ctx.store.session_by_stytch_id(&claims.stytch_session_id).await?
+    else {
+        return Err(unknown(ctx, Some(&claims)));
+    };
+    admit(ctx, &session, &user)?;
+    if claims.is_expired {
+        return Err(SessionError::JwtExpired);
+    }
+    Ok(Admitted { session, user, fresh_jwt: None })
+}
+
+/// A session without a row: swept after its end, if its JWT says that it was one.
+fn unknown(ctx: &Ctx, claims: Option<&JwtClaims>) -> SessionError {
+    match claims {
+        Some(claims) if claims.session_expires_at <= ctx.now() => SessionError::Expired,
+        Some(_) => SessionError::Revoked,
+        None => SessionError::Missing,
+    }
+}
+
+fn admit(ctx: &Ctx, session: &Session, user: &User) -> Result<(), SessionError> {
+    if session.ended.is_some() || user.status != UserStatus::Active {
+        return Err(SessionError::Revoked);
+    }
+    if ctx.now() >= session.expires_at {
+        return Err(SessionError::Expired);
+    }
+    Ok(())
+}
+
+/// A new JWT by the token. What Stytch says counts only where it says it plainly: an outage, a
+/// 429 or an answer that makes no sense logs nobody out.
+async fn refresh(
+    ctx: &Ctx,
+    token: &str,
+    session: &Session,
+) -> Result<Option<String>, SessionError> {
+    match ctx.provider.refresh_session(token).await {
+        Ok(vouched) if vouched.session.stytch_session_id == session.stytch_session_id => {
+            Ok(Some(vouched.tokens.session_jwt))
+        }
+        Err(error) if is_gone(&error) => {
+            end(ctx, session, EndReason::GoneAtProvider).await?;
+            Err(SessionError::Revoked)
+        }
+        // Another session than the one asked about is no answer either.
+        Ok(_) | Err(_) => Ok(None),
+    }
+}
+
+fn is_gone(error: &ProviderError) -> bool {
+    error.kind == ProviderErrorKind::Rejected && error.code == "session_not_found"
+}
+
+async fn end(ctx: &Ctx, session: &Session, reason: EndReason) -> Result<(), StoreError> {
+    ctx.apply_until_settled(async || {
+        let change = Change::new().end_sessions(EndSessions {
+            user_id: session.user_id,
+            which: Which::One(session.id),
+            at: ctx.now(),
+            reason,
+        });
+        Ok(((), Some(change)))
+    })
+    .await
+}
+
+/// Somebody leaves: their session ends here at once, and at Stytch soon after.
+pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> Result<(), StoreError> {
+    ctx.apply_until_settled(async || {
+        let name = user.name.as_ref().map_or(user.email.as_str(), |name| name.as_str());
+        let by = Actor::User { id: user.id, name: name.to_owned() };
+        let mut event = ctx.user_event(EventKind::SessionEnded, user, &by);
+        event.detail = json!({ "session": session.id });
+        let change = Change::new()
+            .end_sessions(EndSessions {
+                user_id: session.user_id,
+                which: Which::One(session.id),
+                at: ctx.now(),
+                reason: EndReason::LoggedOut,
+            })
+            .event(event)
+            .job(RevokeSession::of(&session.stytch_session_id).into_job(ctx));
+        Ok(((), Some(change)))
+    })
+    .await
+}

@@ -1,0 +1,202 @@
+//! People are added without a mail, and removed: here at once, at Stytch soon after, then for
+//! good.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use super::provider::settle;
+use super::revoke::take_back;
+use crate::{
+    Actor, Attempt, Change, Ctx, Email, EndReason, EndSessions, EventKind, Guard, GuardName,
+    InvitationId, Job, Lease, Metadata, Name, NewJob, Outcome, Performed, ProviderError, Queue,
+    Retry, Role, StoreError, Tombstone, User, UserId, UserStatus, Which,
+};
+
+/// Somebody to be added.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Their address.
+    pub email: Email,
+    /// What to call them.
+    pub name: Option<Name>,
+    /// What they are here; whoever asks may grant it.
+    pub role: Role,
+    /// The application's own facts about them.
+    pub metadata: Metadata,
+}
+
+/// Why nobody was added.
+#[derive(Debug, Error)]
+pub enum AddUserError {
+    /// The address has an open invitation.
+    #[error("the address has an open invitation")]
+    AlreadyInvited(InvitationId),
+    /// The address is a member's.
+    #[error("the address is a member's")]
+    AlreadyMember,
+    /// The address is being freed: its user is on the way out.
+    #[error("the address's user is being removed")]
+    BeingRemoved,
+    /// Ask again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Adds somebody without a mail: they may log in from now on.
+pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, AddUserError> {
+    ctx.apply_until_settled(async || {
+        let known = ctx.store.user_by_email(&request.email).await?;
+        match known.as_ref().map(|user| user.status) {
+            None | Some(UserStatus::Invited) => {}
+            Some(UserStatus::Deleting) => return Err(AddUserError::BeingRemoved),
+            Some(_) => return Err(AddUserError::AlreadyMember),
+        }
+        if let Some(user) = &known
+            && let Some(latest) = ctx.store.latest_invitation(user.id).await?
+            && latest.admits(ctx.now())
+        {
+            return Err(AddUserError::AlreadyInvited(latest.id));
+        }
+        let is_new = known.is_none();
+        let mut user = known.unwrap_or_else(|| {
+            let id = UserId(ctx.ids.next());
+            User::new(id, request.email.clone(), UserStatus::Active, ctx.now())
+        });
+        user.status = UserStatus::Active;
+        user.name = request.name.clone().or(user.name);
+        user.role = request.role;
+        user.metadata = request.metadata.clone();
+        let event = ctx.user_event(EventKind::UserAdded, &user, by);
+        let change = Change::new().event(event);
+        let change = if is_new {
+            change.insert_user(user.clone())
+        } else {
+            change.update_user(user.clone())
+        };
+        Ok((user, Some(change)))
+    })
+    .await
+}
+
+/// Why nobody was removed.
+#[derive(Debug, Error)]
+pub enum RemoveUserError {
+    /// There is no such user.
+    #[error("no such user")]
+    NotFound,
+    /// Nobody would be left to administer.
+    #[error("the last active administrator")]
+    LastAdmin,
+    /// Ask again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Begins to remove somebody: their sessions and open invitation end at once. Asked for again
+/// while it goes on, it is tried again.
+pub async fn remove_user(ctx: &Ctx, id: UserId, by: &Actor) -> Result<User, RemoveUserError> {
+    ctx.apply_until_settled(async || {
+        let mut user = ctx.store.user(id).await?.ok_or(RemoveUserError::NotFound)?;
+        let mut change = Change::new().job(DeleteUser(id).into_job(ctx));
+        if user.status == UserStatus::Deleting {
+            return Ok((user, Some(change)));
+        }
+        if user.is_active_admin() {
+            let version = ctx.store.guard(GuardName::ActiveAdmins).await?;
+            if ctx.store.count_active_admins().await? <= 1 {
+                return Err(RemoveUserError::LastAdmin);
+            }
+            change.guards.push(Guard { name: GuardName::ActiveAdmins, version });
+        }
+        let latest = ctx.store.latest_invitation(id).await?;
+        if let Some(open) = latest.filter(|latest| latest.status.is_open())
+            && let Some((_, with_it)) = take_back(ctx, change.clone(), &open, by)
+        {
+            change = with_it;
+        }
+        user.status = UserStatus::Deleting;
+        let event = ctx.user_event(EventKind::UserDeleting, &user, by);
+        let change = change
+            .update_user(user.clone())
+            .end_sessions(EndSessions {
+                user_id: id,
+                which: Which::All,
+                at: ctx.now(),
+                reason: EndReason::Revoked,
+            })
+            .event(event);
+        Ok((user, Some(change)))
+    })
+    .await
+}
+
+/// Deletes a removed person at Stytch, then here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeleteUser(UserId);
+
+impl DeleteUser {
+    fn into_job(self, ctx: &Ctx) -> NewJob {
+        ctx.new_job::<Self>(json!({ "user": self.0 }), None)
+    }
+}
+
+#[async_trait]
+impl Job for DeleteUser {
+    const KIND: &'static str = "delete-user";
+    const QUEUE: Queue = Queue::Provider;
+    const RETRY: Retry = Retry::DELIVERY;
+    const TIMEOUT: Duration = Duration::from_mins(1);
+    type Report = Result<(), ProviderError>;
+
+    fn from_args(args: &Value) -> Option<Self> {
+        Some(Self(args.get("user")?.as_str()?.parse().ok()?))
+    }
+
+    async fn perform(&self, ctx: &Ctx, _: &dyn Lease) -> Result<Self::Report, StoreError> {
+        let user = ctx.store.user(self.0).await?;
+        let Some(user) = user.filter(|user| user.status == UserStatus::Deleting) else {
+            return Ok(Ok(()));
+        };
+        Ok(delete_identity(ctx, &user).await)
+    }
+
+    async fn conclude(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        performed: &Performed<Self::Report>,
+    ) -> Result<(Outcome, Change), StoreError> {
+        let outcome = settle::<Self>(ctx, attempt, performed);
+        let user = ctx.store.user(self.0).await?;
+        match user.filter(|user| user.status == UserStatus::Deleting) {
+            Some(user) if outcome == Outcome::Done => Ok((outcome, erase(ctx, user).await?)),
+            _ => Ok((outcome, Change::new())),
+        }
+    }
+}
+
+async fn delete_identity(ctx: &Ctx, user: &User) -> Result<(), ProviderError> {
+    let identity = match &user.stytch_user_id {
+        Some(id) => Some(id.clone()),
+        // A mail whose answer was lost may have made an identity that nobody here has heard of.
+        None => ctx.provider.find_user(&user.email).await?,
+    };
+    match identity {
+        Some(id) => ctx.provider.delete_user(&id).await,
+        None => Ok(()),
+    }
+}
+
+async fn erase(ctx: &Ctx, user: User) -> Result<Change, StoreError> {
+    let event = ctx.user_event(EventKind::UserDeleted, &user, &Actor::System);
+    let mut change = Change::new().event(event);
+    change.invitations.delete = ctx.store.invitations_of(user.id).await?;
+    if let Some(stytch_user_id) = user.stytch_user_id.clone() {
+        change.tombstones.push(Tombstone { stytch_user_id, user_id: user.id, at: ctx.now() });
+    }
+    change.users.delete.push(user);
+    Ok(change)
+}

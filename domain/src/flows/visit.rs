@@ -1,0 +1,23 @@
+//! A link was opened. Nothing is consumed by that; the timeline notes the first time.
+
+use serde_json::Value;
+
+use crate::{Actor, Change, Ctx, EventKind, Invitation, InvitationId, StoreError};
+
+/// Notes that an invitation's link was opened, and answers with the invitation, if there is one.
+pub async fn visit(ctx: &Ctx, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
+    ctx.apply_until_settled(async || {
+        let Some(mut invitation) = ctx.store.invitation(id).await? else {
+            return Ok((None, None));
+        };
+        if invitation.visited_at.is_some() || !invitation.admits(ctx.now()) {
+            return Ok((Some(invitation), None));
+        }
+        invitation.visited_at = Some(ctx.now());
+        let event =
+            ctx.invitation_event(EventKind::Visited, &invitation, &Actor::System, Value::Null);
+        let change = Change::new().update_invitation(invitation.clone()).event(event);
+        Ok((Some(invitation), Some(change)))
+    })
+    .await
+}
