@@ -60,34 +60,31 @@ pub struct Limit {
     pub per: Duration,
 }
 
-/// How often a flow reads and decides again before it calls the store too busy.
-const DECISIONS: usize = 12;
+/// The rounds of a flow that reads, decides and applies until nothing has moved in between.
+#[derive(Debug, Default)]
+pub(crate) struct Rounds(u32);
+
+impl Rounds {
+    /// How many before the store is called too busy.
+    const MOST: u32 = 12;
+
+    /// Applies a change; false when something has moved meanwhile: read and decide again.
+    pub(crate) async fn apply(&mut self, ctx: &Ctx, change: Change) -> Result<bool, StoreError> {
+        if ctx.store.apply(change).await? == Verdict::Applied {
+            return Ok(true);
+        }
+        self.0 += 1;
+        if self.0 < Self::MOST {
+            return Ok(false);
+        }
+        Err(StoreError::Unavailable("too many changes of the same rows at once".to_owned()))
+    }
+}
 
 impl Ctx {
     /// Now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// Applies what `decide` wants; when the store says that something has changed meanwhile,
-    /// asks it again.
-    pub(crate) async fn apply_until_settled<T, E>(
-        &self,
-        mut decide: impl AsyncFnMut() -> Result<(T, Option<Change>), E>,
-    ) -> Result<T, E>
-    where
-        E: From<StoreError>,
-    {
-        for _ in 0..DECISIONS {
-            let (answer, change) = decide().await?;
-            let Some(change) = change else {
-                return Ok(answer);
-            };
-            if self.store.apply(change).await? == Verdict::Applied {
-                return Ok(answer);
-            }
-        }
-        Err(StoreError::Unavailable("too many changes of the same rows at once".into()).into())
     }
 
     /// A job that runs as soon as it can.

@@ -33,6 +33,7 @@ mod user;
 pub use actor::Actor;
 pub use change::{Change, Guard, GuardName, Rows, Settlement, Tombstone, Verdict};
 pub use clock::{Clock, Ids, ManualClock, SystemClock, SystemIds};
+pub(crate) use ctx::Rounds;
 pub use ctx::{Ctx, Limit, Policy};
 pub use email::{Email, EmailError};
 pub use event::{Event, EventKind};

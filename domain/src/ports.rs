@@ -95,6 +95,14 @@ pub trait ReadInvitations {
     async fn invitation(&self, id: InvitationId) -> Answer<Option<Invitation>>;
     /// The newest one of a person.
     async fn latest_invitation(&self, user: UserId) -> Answer<Option<Invitation>>;
+    /// The newest one of each of these people who has any.
+    async fn latest_invitations(&self, users: &[UserId]) -> Answer<Vec<Invitation>> {
+        let mut found = Vec::new();
+        for user in users {
+            found.extend(self.latest_invitation(*user).await?);
+        }
+        Ok(found)
+    }
     /// All of a person, newest first.
     async fn invitations_of(&self, user: UserId) -> Answer<Vec<Invitation>>;
     /// A piece of the list, newest first.

@@ -1,1 +1,57 @@
-//! guestlist-migrations
+//! The history of the schema, one for both engines: SQLite, and MySQL in the dialect that Vitess
+//! and MariaDB share.
+//!
+//! A migration makes one table by one statement on MySQL, which cannot undo half a migration. On
+//! SQLite all that is pending is one transaction.
+
+mod check;
+mod print;
+mod run;
+mod table;
+
+mod m20261123_000001_users;
+mod m20261123_000002_user_emails;
+mod m20261123_000003_invitations;
+mod m20261123_000004_events;
+mod m20261123_000005_sessions;
+mod m20261123_000006_login_requests;
+mod m20261123_000007_used_links;
+mod m20261123_000008_api_keys;
+mod m20261123_000009_tombstones;
+mod m20261123_000010_guards;
+mod m20261123_000011_idempotency_keys;
+mod m20261123_000012_jobs;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+pub use check::MigrationError;
+pub use print::{print, print_pending};
+pub use run::{Step, down, pending_read_only, status, up};
+
+/// Every migration, in order.
+#[derive(Debug)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        history().into_iter().map(|(migration, _)| migration).collect()
+    }
+}
+
+/// Each migration with the tables that it makes.
+fn history() -> Vec<(Box<dyn MigrationTrait>, &'static [&'static str])> {
+    vec![
+        (Box::new(m20261123_000001_users::Migration), &["users"]),
+        (Box::new(m20261123_000002_user_emails::Migration), &["user_emails"]),
+        (Box::new(m20261123_000003_invitations::Migration), &["invitations"]),
+        (Box::new(m20261123_000004_events::Migration), &["events"]),
+        (Box::new(m20261123_000005_sessions::Migration), &["sessions"]),
+        (Box::new(m20261123_000006_login_requests::Migration), &["login_requests"]),
+        (Box::new(m20261123_000007_used_links::Migration), &["used_links"]),
+        (Box::new(m20261123_000008_api_keys::Migration), &["api_keys"]),
+        (Box::new(m20261123_000009_tombstones::Migration), &["tombstones"]),
+        (Box::new(m20261123_000010_guards::Migration), &["guards"]),
+        (Box::new(m20261123_000011_idempotency_keys::Migration), &["idempotency_keys"]),
+        (Box::new(m20261123_000012_jobs::Migration), &["jobs", "job_attempts"]),
+    ]
+}

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::flows::RevokeSession;
 use crate::{
     Actor, Change, Ctx, Email, EndReason, EndSessions, Event, EventKind, Invitation, InvitationId,
-    InvitationStatus, ProviderError, ProviderErrorKind, ReturnTo, Role, Session, SessionId,
+    InvitationStatus, ProviderError, ProviderErrorKind, ReturnTo, Role, Rounds, Session, SessionId,
     StoreError, TokenHash, Tokens, UsedLink, User, UserId, UserStatus, Vouched, Which,
 };
 
@@ -100,20 +100,23 @@ pub async fn press_continue(ctx: &Ctx, press: Press) -> Result<CameIn, AcceptErr
         Ok(vouched) => vouched,
         Err(error) => return Err(why_not(ctx, hash, error).await?),
     };
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let known = Known::read(ctx, &vouched).await?;
-        Ok::<_, AcceptError>(match judge(ctx, &known, vouched.email.as_ref()) {
+        let (answer, change) = match judge(ctx, &known, vouched.email.as_ref()) {
             Ok(entry) => {
                 let (came_in, change) = enter(ctx, &press, &vouched, known.return_to, entry);
-                (Ok(came_in), Some(change))
+                (Ok(came_in), change)
             }
             Err(refusal) => {
                 let change = refuse(ctx, hash, &vouched, &known, &refusal);
-                (Err(refusal), Some(change))
+                (Err(refusal), change)
             }
-        })
-    })
-    .await?
+        };
+        if rounds.apply(ctx, change).await? {
+            return answer;
+        }
+    }
 }
 
 async fn why_not(

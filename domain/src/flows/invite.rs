@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::flows::SendInvite;
 use crate::{
     Actor, Change, Ctx, Email, EventKind, Invitation, InvitationId, InvitationStatus, Metadata,
-    Name, ReturnTo, Role, StoreError, User, UserId, UserStatus,
+    Name, ReturnTo, Role, Rounds, StoreError, User, UserId, UserStatus,
 };
 
 /// What an inviter asks for.
@@ -51,16 +51,35 @@ pub async fn invite(
     request: NewInvitation,
     by: &Actor,
 ) -> Result<Invitation, InviteError> {
-    ctx.apply_until_settled(async || {
-        let known = ctx.store.user_by_email(&request.email).await?;
-        let latest = match &known {
-            Some(user) => ctx.store.latest_invitation(user.id).await?,
-            None => None,
-        };
-        let (invitation, change) = decide(ctx, &request, by, known, latest.as_ref())?;
-        Ok((invitation, Some(change)))
-    })
-    .await
+    let mut rounds = Rounds::default();
+    loop {
+        let (invitation, change) = read_and_decide(ctx, &request, by).await?;
+        if rounds.apply(ctx, change).await? {
+            return Ok(invitation);
+        }
+    }
+}
+
+/// Whether somebody could be invited now; nothing is written.
+pub async fn could_invite(
+    ctx: &Ctx,
+    request: &NewInvitation,
+    by: &Actor,
+) -> Result<(), InviteError> {
+    read_and_decide(ctx, request, by).await.map(drop)
+}
+
+async fn read_and_decide(
+    ctx: &Ctx,
+    request: &NewInvitation,
+    by: &Actor,
+) -> Result<(Invitation, Change), InviteError> {
+    let known = ctx.store.user_by_email(&request.email).await?;
+    let latest = match &known {
+        Some(user) => ctx.store.latest_invitation(user.id).await?,
+        None => None,
+    };
+    decide(ctx, request, by, known, latest.as_ref())
 }
 
 fn decide(

@@ -1,7 +1,8 @@
 //! API keys are made and taken back.
 
 use crate::{
-    Actor, ApiKey, ApiKeyId, Change, Ctx, Event, EventId, EventKind, Scope, StoreError, TokenHash,
+    Actor, ApiKey, ApiKeyId, Change, Ctx, Event, EventId, EventKind, Rounds, Scope, StoreError,
+    TokenHash,
 };
 use serde_json::json;
 
@@ -16,7 +17,8 @@ pub async fn create_key(
     secret: &str,
     by: &Actor,
 ) -> Result<ApiKey, StoreError> {
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let key = ApiKey {
             id: ApiKeyId(ctx.ids.next()),
             name: name.to_owned(),
@@ -30,26 +32,29 @@ pub async fn create_key(
         };
         let mut change = Change::new().event(event(ctx, EventKind::KeyCreated, &key, by));
         change.api_keys.insert.push(key.clone());
-        Ok((key, Some(change)))
-    })
-    .await
+        if rounds.apply(ctx, change).await? {
+            return Ok(key);
+        }
+    }
 }
 
 /// Takes a key back, for ever. None when there is none.
 pub async fn revoke_key(ctx: &Ctx, id: ApiKeyId, by: &Actor) -> Result<Option<ApiKey>, StoreError> {
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let Some(mut key) = ctx.store.api_key(id).await? else {
-            return Ok((None, None));
+            return Ok(None);
         };
         if key.revoked_at.is_some() {
-            return Ok((Some(key), None));
+            return Ok(Some(key));
         }
         key.revoked_at = Some(ctx.now());
         let mut change = Change::new().event(event(ctx, EventKind::KeyRevoked, &key, by));
         change.api_keys.update.push(key.clone());
-        Ok((Some(key), Some(change)))
-    })
-    .await
+        if rounds.apply(ctx, change).await? {
+            return Ok(Some(key));
+        }
+    }
 }
 
 fn event(ctx: &Ctx, kind: EventKind, key: &ApiKey, by: &Actor) -> Event {

@@ -12,7 +12,7 @@ use super::resend;
 use crate::{
     Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, LoginMail,
     LoginRequest, LoginRequestId, NewJob, Outcome, Performed, ProviderError, Queue, Retry,
-    ReturnTo, StoreError, User, UserStatus,
+    ReturnTo, Rounds, StoreError, User, UserStatus,
 };
 
 /// Why no link was asked for.
@@ -33,7 +33,8 @@ pub async fn request_login(
     return_to: Option<ReturnTo>,
 ) -> Result<(), LoginError> {
     let limit = ctx.policy.login_limit;
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let recent = ctx.store.login_requests(email, u64::from(limit.count)).await?;
         if let Some(oldest) = recent.get((limit.count as usize).saturating_sub(1)) {
             let free_at = oldest.at + limit.per;
@@ -42,9 +43,11 @@ pub async fn request_login(
                 return Err(LoginError::TooOften(wait));
             }
         }
-        Ok(((), Some(ask(ctx, email, return_to.clone(), recent.first()).1)))
-    })
-    .await
+        let (_, change) = ask(ctx, email, return_to.clone(), recent.first());
+        if rounds.apply(ctx, change).await? {
+            return Ok(());
+        }
+    }
 }
 
 /// Asks for a login link for the operator who has just started the program; no limit applies.
@@ -52,12 +55,14 @@ pub async fn request_login_unlimited(
     ctx: &Ctx,
     email: &Email,
 ) -> Result<LoginRequestId, StoreError> {
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let recent = ctx.store.login_requests(email, 1).await?;
         let (id, change) = ask(ctx, email, None, recent.first());
-        Ok((id, Some(change)))
-    })
-    .await
+        if rounds.apply(ctx, change).await? {
+            return Ok(id);
+        }
+    }
 }
 
 fn ask(

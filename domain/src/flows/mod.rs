@@ -17,7 +17,7 @@ mod visit;
 
 pub use accept::{AcceptError, Browser, CameIn, Press, press_continue};
 pub use deliver::{DeliveryReport, SendInvite};
-pub use invite::{InviteError, NewInvitation, invite};
+pub use invite::{InviteError, NewInvitation, could_invite, invite};
 pub use keys::{create_key, revoke_key};
 pub use login::{LoginError, LoginReport, SendLogin, request_login, request_login_unlimited};
 pub use provider::{RevokeInvite, RevokeSession};

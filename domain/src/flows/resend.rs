@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::flows::SendInvite;
 use crate::{
-    Actor, Change, Ctx, EventKind, Invitation, InvitationId, StoreError, User, UserStatus,
+    Actor, Change, Ctx, EventKind, Invitation, InvitationId, Rounds, StoreError, User, UserStatus,
 };
 
 /// Why it was not sent again.
@@ -32,7 +32,8 @@ pub enum ResendError {
 
 /// Sends an invitation once more; what was to be sent of it before is not sent any more.
 pub async fn resend(ctx: &Ctx, id: InvitationId, by: &Actor) -> Result<Invitation, ResendError> {
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let invitation = ctx.store.invitation(id).await?.ok_or(ResendError::NotFound)?;
         let user = ctx.store.user(invitation.user_id).await?.ok_or(ResendError::NotFound)?;
         let latest = ctx.store.latest_invitation(user.id).await?;
@@ -43,9 +44,10 @@ pub async fn resend(ctx: &Ctx, id: InvitationId, by: &Actor) -> Result<Invitatio
             return Err(ResendError::TooSoon(wait));
         }
         let (invitation, change) = again(ctx, invitation, &user, by).ok_or(ResendError::Closed)?;
-        Ok((invitation, Some(change)))
-    })
-    .await
+        if rounds.apply(ctx, change).await? {
+            return Ok(invitation);
+        }
+    }
 }
 
 /// The change that sends an invitation once more; none when it or its person can't be any more.

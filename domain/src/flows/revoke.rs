@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::flows::RevokeInvite;
 use crate::{
-    Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, StoreError,
+    Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, Rounds, StoreError,
 };
 
 /// Why it was not taken back.
@@ -24,16 +24,18 @@ pub enum RevokeError {
 
 /// Takes an invitation back, for ever. Once is as good as twice.
 pub async fn revoke(ctx: &Ctx, id: InvitationId, by: &Actor) -> Result<Invitation, RevokeError> {
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let invitation = ctx.store.invitation(id).await?.ok_or(RevokeError::NotFound)?;
         if invitation.status == InvitationStatus::Revoked {
-            return Ok((invitation, None));
+            return Ok(invitation);
         }
         let (revoked, change) =
             take_back(ctx, Change::new(), &invitation, by).ok_or(RevokeError::Closed)?;
-        Ok((revoked, Some(change)))
-    })
-    .await
+        if rounds.apply(ctx, change).await? {
+            return Ok(revoked);
+        }
+    }
 }
 
 /// Adds to a change what takes an invitation back.

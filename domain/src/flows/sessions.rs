@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::flows::RevokeSession;
 use crate::{
     Actor, Change, Ctx, EndReason, EndSessions, EventKind, JwtClaims, JwtError, ProviderError,
-    ProviderErrorKind, Session, StoreError, TokenHash, User, UserStatus, Which,
+    ProviderErrorKind, Rounds, Session, StoreError, TokenHash, User, UserStatus, Which,
 };
 
 /// What a request shows of its session: the token, the JWT, or both.
@@ -146,21 +146,24 @@ fn is_gone(error: &ProviderError) -> bool {
 }
 
 async fn end(ctx: &Ctx, session: &Session, reason: EndReason) -> Result<(), StoreError> {
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let change = Change::new().end_sessions(EndSessions {
             user_id: session.user_id,
             which: Which::One(session.id),
             at: ctx.now(),
             reason,
         });
-        Ok(((), Some(change)))
-    })
-    .await
+        if rounds.apply(ctx, change).await? {
+            return Ok(());
+        }
+    }
 }
 
 /// Somebody leaves: their session ends here at once, and at Stytch soon after.
 pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> Result<(), StoreError> {
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let name = user.name.as_ref().map_or(user.email.as_str(), |name| name.as_str());
         let by = Actor::User { id: user.id, name: name.to_owned() };
         let mut event = ctx.user_event(EventKind::SessionEnded, user, &by);
@@ -174,7 +177,8 @@ pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> Result<(), St
             })
             .event(event)
             .job(RevokeSession::of(&session.stytch_session_id).into_job(ctx));
-        Ok(((), Some(change)))
-    })
-    .await
+        if rounds.apply(ctx, change).await? {
+            return Ok(());
+        }
+    }
 }

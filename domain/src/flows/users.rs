@@ -12,7 +12,7 @@ use super::revoke::take_back;
 use crate::{
     Actor, Attempt, Change, Ctx, Email, EndReason, EndSessions, EventKind, Guard, GuardName,
     InvitationId, Job, Lease, Metadata, Name, NewJob, Outcome, Performed, ProviderError, Queue,
-    Retry, Role, StoreError, Tombstone, User, UserId, UserStatus, Which,
+    Retry, Role, Rounds, StoreError, Tombstone, User, UserId, UserStatus, Which,
 };
 
 /// Somebody to be added.
@@ -47,7 +47,8 @@ pub enum AddUserError {
 
 /// Adds somebody without a mail: they may log in from now on.
 pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, AddUserError> {
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let known = ctx.store.user_by_email(&request.email).await?;
         match known.as_ref().map(|user| user.status) {
             None | Some(UserStatus::Invited) => {}
@@ -76,9 +77,10 @@ pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, A
         } else {
             change.update_user(user.clone())
         };
-        Ok((user, Some(change)))
-    })
-    .await
+        if rounds.apply(ctx, change).await? {
+            return Ok(user);
+        }
+    }
 }
 
 /// Why nobody was removed.
@@ -98,11 +100,15 @@ pub enum RemoveUserError {
 /// Begins to remove somebody: their sessions and open invitation end at once. Asked for again
 /// while it goes on, it is tried again.
 pub async fn remove_user(ctx: &Ctx, id: UserId, by: &Actor) -> Result<User, RemoveUserError> {
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let mut user = ctx.store.user(id).await?.ok_or(RemoveUserError::NotFound)?;
         let mut change = Change::new().job(DeleteUser(id).into_job(ctx));
         if user.status == UserStatus::Deleting {
-            return Ok((user, Some(change)));
+            if rounds.apply(ctx, change).await? {
+                return Ok(user);
+            }
+            continue;
         }
         if user.is_active_admin() {
             let version = ctx.store.guard(GuardName::ActiveAdmins).await?;
@@ -128,9 +134,10 @@ pub async fn remove_user(ctx: &Ctx, id: UserId, by: &Actor) -> Result<User, Remo
                 reason: EndReason::Revoked,
             })
             .event(event);
-        Ok((user, Some(change)))
-    })
-    .await
+        if rounds.apply(ctx, change).await? {
+            return Ok(user);
+        }
+    }
 }
 
 /// Deletes a removed person at Stytch, then here.

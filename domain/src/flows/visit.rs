@@ -2,22 +2,24 @@
 
 use serde_json::Value;
 
-use crate::{Actor, Change, Ctx, EventKind, Invitation, InvitationId, StoreError};
+use crate::{Actor, Change, Ctx, EventKind, Invitation, InvitationId, Rounds, StoreError};
 
 /// Notes that an invitation's link was opened, and answers with the invitation, if there is one.
 pub async fn visit(ctx: &Ctx, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
-    ctx.apply_until_settled(async || {
+    let mut rounds = Rounds::default();
+    loop {
         let Some(mut invitation) = ctx.store.invitation(id).await? else {
-            return Ok((None, None));
+            return Ok(None);
         };
         if invitation.visited_at.is_some() || !invitation.admits(ctx.now()) {
-            return Ok((Some(invitation), None));
+            return Ok(Some(invitation));
         }
         invitation.visited_at = Some(ctx.now());
         let event =
             ctx.invitation_event(EventKind::Visited, &invitation, &Actor::System, Value::Null);
         let change = Change::new().update_invitation(invitation.clone()).event(event);
-        Ok((Some(invitation), Some(change)))
-    })
-    .await
+        if rounds.apply(ctx, change).await? {
+            return Ok(Some(invitation));
+        }
+    }
 }

@@ -1,0 +1,178 @@
+//! The apalis glue: claimed jobs as apalis tasks, and what a running worker does beside them.
+//!
+//! It implements apalis' `Backend` itself rather than through `Persisted`: that would forget a
+//! claim under way when a worker stops, and end the worker at the first failed statement.
+
+mod answer;
+mod beats;
+mod buffer;
+mod fetch;
+mod outage;
+mod perform;
+mod settler;
+mod tend;
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use apalis_core::{
+    backend::{Backend, BackendConfig, finalize::Ephemeral},
+    task::{Task, builder::TaskBuilder, task_id::TaskId},
+    worker::context::WorkerContext,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+pub use self::{
+    answer::{Answer, Handled},
+    perform::{Perform, PerformLayer},
+};
+use self::{
+    buffer::Buffer,
+    fetch::Fetch,
+    perform::Begun,
+    settler::{Settler, Unsettled},
+};
+use crate::{Claimed, Options, Queue};
+
+/// The source of an apalis worker's tasks: `WorkerBuilder::new("mail").backend(queue_backend)`.
+///
+/// Handlers take the [`Claimed`] job and may return `()`, an [`Outcome`](crate::Outcome), a
+/// [`Handled`], or a `Result` of one of these. No database error ends the worker. It holds at
+/// most [`Options::concurrency`] jobs, so it needs no concurrency layer, and it catches panics by
+/// itself: apalis' `catch_panic` would make each the end of its job.
+#[derive(Debug)]
+pub struct QueueBackend {
+    queue: Queue,
+    buffer: Buffer,
+    begun: Begun,
+    hand_out_exhausted: bool,
+    settler: Settler,
+    unsettled: Option<Unsettled>,
+    running: Option<Running>,
+}
+
+impl QueueBackend {
+    /// A backend of that queue. Give each worker one, and each run of a worker a new one.
+    pub fn new(queue: Queue) -> Self {
+        let (settler, unsettled) = Settler::new(queue.clone());
+        Self {
+            queue,
+            buffer: Buffer::default(),
+            begun: Begun::default(),
+            hand_out_exhausted: false,
+            settler,
+            unsettled: Some(unsettled),
+            running: None,
+        }
+    }
+
+    /// Gives the handler jobs whose attempts are used up too, to record their end; it asks
+    /// [`Claimed::exhausted`] and MUST NOT perform them. Otherwise they are settled as dead
+    /// without being handed out.
+    #[must_use]
+    pub fn hand_out_exhausted(self) -> Self {
+        Self { hand_out_exhausted: true, ..self }
+    }
+}
+
+/// What runs beside the worker from its first poll to its end.
+#[derive(Debug)]
+struct Running {
+    fetch: JoinHandle<()>,
+    /// Ends the others too, even if the worker is dropped without being stopped.
+    stop: DropGuard,
+}
+
+impl Running {
+    fn start(backend: &mut QueueBackend, worker: &WorkerContext) -> Self {
+        let stop = CancellationToken::new();
+        let queue = || backend.queue.clone();
+        tokio::spawn(beats::keep(queue(), stop.clone()));
+        tokio::spawn(tend::tend(queue(), stop.clone()));
+        if let Some(unsettled) = backend.unsettled.take() {
+            tokio::spawn(unsettled.settle());
+        }
+        let fetch = Fetch {
+            queue: queue(),
+            buffer: backend.buffer.clone(),
+            begun: backend.begun.clone(),
+            worker: worker.clone(),
+            stop: stop.clone(),
+        };
+        Self { fetch: tokio::spawn(fetch.run()), stop: stop.drop_guard() }
+    }
+}
+
+impl Backend for QueueBackend {
+    type Task = Task<Claimed>;
+    type Error = Infallible;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut Context<'_>,
+        worker: &WorkerContext,
+    ) -> Poll<Result<(), Infallible>> {
+        if self.running.is_none() {
+            self.running = Some(Running::start(self, worker));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Option<Result<Task<Claimed>, Infallible>>> {
+        let job = ready!(self.buffer.poll_take(cx));
+        Poll::Ready(Some(Ok(task(job))))
+    }
+
+    fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Result<(), Infallible>> {
+        if let Some(running) = self.running.as_mut() {
+            running.stop.token().cancel();
+            // It ends when a claim under way came back, and what was not begun was given back.
+            let ended = ready!(Pin::new(&mut running.fetch).poll(cx));
+            if let Err(error) = ended {
+                tracing::error!(%error, "the queue's fetching ended badly");
+            }
+            self.running = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl BackendConfig for QueueBackend {
+    type Args = Claimed;
+    type Id = Uuid;
+    type Kind = Ephemeral;
+    type Config = Options;
+    type Layer = PerformLayer;
+
+    fn config(&self) -> &Options {
+        self.queue.options()
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> PerformLayer {
+        PerformLayer {
+            settler: self.settler.clone(),
+            begun: self.begun.clone(),
+            hand_out_exhausted: self.hand_out_exhausted,
+        }
+    }
+}
+
+fn task(job: Claimed) -> Task<Claimed> {
+    let id = TaskId::from_string(job.id.to_string());
+    let before = job.number.saturating_sub(1) as usize;
+    let (queue, most) = (job.queue.clone(), job.max_attempts as usize);
+    TaskBuilder::new(job).task_id(id).queue(queue.into()).attempt(before).max_attempts(most).build()
+}

@@ -1,0 +1,160 @@
+//! The layer around a handler: it catches panics, judges what came of the job, and has that
+//! written before apalis hears of it.
+
+use std::{
+    any::Any,
+    collections::HashSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use apalis_core::{error::BoxDynError, task::Task};
+use futures::{FutureExt, future::BoxFuture};
+use jiff::Timestamp;
+use tower::{Layer, Service};
+use uuid::Uuid;
+
+use super::{
+    answer::{Answer, Judge, Verdict},
+    settler::{Attempt, Settler},
+};
+use crate::{Claimed, Outcome};
+
+type Panic = Box<dyn Any + Send>;
+
+/// Wraps a worker's service; apalis applies it by itself.
+#[derive(Clone, Debug)]
+pub struct PerformLayer {
+    pub(super) settler: Settler,
+    pub(super) begun: Begun,
+    pub(super) hand_out_exhausted: bool,
+}
+
+impl<S> Layer<S> for PerformLayer {
+    type Service = Perform<S>;
+
+    fn layer(&self, inner: S) -> Perform<S> {
+        Perform { inner, with: self.clone() }
+    }
+}
+
+/// Performs jobs by the service within, and settles them.
+#[derive(Clone, Debug)]
+pub struct Perform<S> {
+    inner: S,
+    with: PerformLayer,
+}
+
+impl<S> Service<Task<Claimed>> for Perform<S>
+where
+    S: Service<Task<Claimed>>,
+    S::Response: Answer + Send + 'static,
+    S::Error: Into<BoxDynError>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<S::Response, BoxDynError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, task: Task<Claimed>) -> Self::Future {
+        let job = Job::of(&task.args, self.with.clone());
+        if task.args.exhausted() && !self.with.hand_out_exhausted {
+            return job.bury().boxed();
+        }
+        // A closure may panic before there is a future to poll.
+        let performing = catch_unwind(AssertUnwindSafe(|| self.inner.call(task)));
+        let performed = async {
+            let future = performing?.map(|result| result.map_err(Into::into));
+            AssertUnwindSafe(future).catch_unwind().await
+        };
+        job.settle(performed).boxed()
+    }
+}
+
+/// A job under way.
+#[derive(Debug)]
+struct Job {
+    judge: Judge,
+    settler: Settler,
+    attempt: Attempt,
+    begun: Begun,
+}
+
+impl Job {
+    fn of(job: &Claimed, with: PerformLayer) -> Self {
+        with.begun.begin((job.id, job.fence));
+        Self {
+            judge: Judge::of(job, with.settler.backoff()),
+            attempt: Attempt::of(job),
+            settler: with.settler,
+            begun: with.begun,
+        }
+    }
+
+    async fn settle<R: Answer>(
+        self,
+        performed: impl Future<Output = Result<Result<R, BoxDynError>, Panic>>,
+    ) -> Result<R, BoxDynError> {
+        let performed = performed.await;
+        let now = self.settler.now();
+        let (verdict, result) = match performed {
+            Ok(Ok(answer)) => (self.judge.answered(&answer), Ok(answer)),
+            Ok(Err(error)) => (self.judge.failed(&error, now), Err(error)),
+            Err(panic) => {
+                let message = said(panic.as_ref());
+                (self.judge.panicked(message.clone(), now), Err(message.into()))
+            }
+        };
+        self.write(verdict, now).await;
+        result
+    }
+
+    async fn bury<R>(self) -> Result<R, BoxDynError> {
+        let failure = self.judge.exhausted();
+        let now = self.settler.now();
+        self.write(Some((Outcome::Dead, Some(failure.clone()))), now).await;
+        Err(failure.into())
+    }
+
+    async fn write(self, verdict: Verdict, now: Timestamp) {
+        let lease = self.attempt.lease();
+        if let Some((outcome, failure)) = verdict {
+            self.settler.settle(self.attempt, outcome, failure, now).await;
+        }
+        self.begun.end(lease);
+    }
+}
+
+/// A panic's words.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("panicked: {}", text.as_deref().unwrap_or("without words"))
+}
+
+/// Jobs that were begun and have not ended, for a worker that is dropped over them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Begun(Arc<Mutex<HashSet<(Uuid, i64)>>>);
+
+impl Begun {
+    pub(super) fn all(&self) -> Vec<(Uuid, i64)> {
+        self.leases().iter().copied().collect()
+    }
+
+    fn begin(&self, lease: (Uuid, i64)) {
+        self.leases().insert(lease);
+    }
+
+    fn end(&self, lease: (Uuid, i64)) {
+        self.leases().remove(&lease);
+    }
+
+    fn leases(&self) -> MutexGuard<'_, HashSet<(Uuid, i64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

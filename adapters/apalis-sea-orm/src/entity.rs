@@ -1,0 +1,103 @@
+//! The two tables as SeaORM entities, for callers who list, count or repair jobs with queries of
+//! their own. Writing `state`, `fence`, `locked_by` or `lease_until` by hand breaks the promises
+//! of this crate unless the row's fence is raised with it.
+
+/// The states of a job, as the `state` column spells them.
+pub mod state {
+    /// Waits for its first `run_at`, or for the `run_at` of a snooze.
+    pub const SCHEDULED: &str = "scheduled";
+    /// Claimable now.
+    pub const READY: &str = "ready";
+    /// Leased to a worker.
+    pub const RUNNING: &str = "running";
+    /// Failed; waits for the `run_at` of its next attempt.
+    pub const RETRYING: &str = "retrying";
+    /// Set aside by an operator. Reserved: nothing in this crate writes it yet, nor claims it.
+    pub const HELD: &str = "held";
+    /// Finished.
+    pub const DONE: &str = "done";
+    /// Failed for good; stays until someone acts.
+    pub const DEAD: &str = "dead";
+    /// Withdrawn. Reserved: nothing in this crate writes it yet, nor claims it.
+    pub const CANCELLED: &str = "cancelled";
+}
+
+/// Table `jobs`: a row a job, from its enqueueing until someone deletes it.
+pub mod job {
+    use sea_orm::entity::prelude::*;
+
+    /// A job as it stands. Times are microseconds since 1970, UTC.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "jobs")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub queue: String,
+        pub kind: String,
+        /// JSON.
+        #[sea_orm(column_type = "Text")]
+        pub args: String,
+        /// One of [`state`](super::state).
+        pub state: String,
+        /// Lower goes first.
+        pub priority: i16,
+        pub run_at: i64,
+        /// Attempts charged so far, the running one included.
+        pub attempts: i32,
+        pub max_attempts: i32,
+        /// Raised by every claim, lowered by nothing.
+        pub fence: i64,
+        pub unique_key: Option<String>,
+        /// The worker that holds the lease.
+        pub locked_by: Option<String>,
+        /// By the database's clock.
+        pub lease_until: Option<i64>,
+        pub last_error_code: Option<String>,
+        #[sea_orm(column_type = "Text", nullable)]
+        pub last_error: Option<String>,
+        pub created_at: i64,
+        /// When the latest attempt was claimed.
+        pub started_at: Option<i64>,
+        /// When the job became done, dead or cancelled.
+        pub finished_at: Option<i64>,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Table `job_attempts`: every attempt but a plain success at the first.
+pub mod attempt {
+    use sea_orm::entity::prelude::*;
+
+    /// What came of one attempt. Times are microseconds since 1970, UTC.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "job_attempts")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub job_id: Uuid,
+        /// From 1. A snoozed attempt was not charged: the next one has the same number.
+        pub number: i32,
+        pub fence: i64,
+        pub worker: String,
+        pub started_at: i64,
+        pub finished_at: i64,
+        /// `done`, `retry`, `snooze`, `dead` or `lost`.
+        pub outcome: String,
+        pub error_code: Option<String>,
+        #[sea_orm(column_type = "Text", nullable)]
+        pub error: Option<String>,
+        /// The id that a called service gave its answer, if the caller recorded one.
+        pub request_id: Option<String>,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,107 @@
+//! The worker's own view of its leases: judged by this process's monotonic clock from an instant
+//! before the claim was sent, so that it ends before the database's view does.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use crate::wake::{Waker, Wakes};
+
+/// The right to perform a job. The queue counts a slot as taken, and keeps the lease alive by
+/// heartbeats, until the last clone is dropped: keep one until the job is settled.
+#[derive(Clone, Debug)]
+pub struct Lease(Arc<Term>);
+
+#[derive(Debug)]
+struct Term {
+    key: (Uuid, i64),
+    length: Duration,
+    /// When the claim or the last heartbeat was sent; none once the lease is known to be lost.
+    since: Mutex<Option<Instant>>,
+    leases: Leases,
+}
+
+impl Lease {
+    /// Whether the job is surely still this worker's. Ask right before anything that must not be
+    /// done twice: a process that was stopped for longer than its lease finds out here. (A
+    /// machine that was suspended does not: its monotonic clock stood still.)
+    pub fn held(&self) -> bool {
+        !self.remaining().is_zero()
+    }
+
+    /// For how long the lease surely holds without another heartbeat. A tenth of the lease is
+    /// kept back for the time a call takes and for clocks that run unevenly.
+    pub fn remaining(&self) -> Duration {
+        let length = self.0.length - self.0.length / 10;
+        lock(&self.0.since).map_or(Duration::ZERO, |since| length.saturating_sub(since.elapsed()))
+    }
+
+    /// A lease of no queue, for tests of handlers.
+    pub fn lasting(length: Duration) -> Self {
+        Leases::default().grant(Uuid::nil(), 0, Instant::now(), length)
+    }
+}
+
+impl Drop for Term {
+    fn drop(&mut self) {
+        lock(&self.leases.live).remove(&self.key);
+        self.leases.freed.wake();
+    }
+}
+
+/// The leases in this process's hands, by job and fence.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Leases {
+    live: Arc<Mutex<HashMap<(Uuid, i64), Weak<Term>>>>,
+    freed: Waker,
+}
+
+impl Leases {
+    pub(crate) fn grant(&self, job: Uuid, fence: i64, since: Instant, length: Duration) -> Lease {
+        let key = (job, fence);
+        let since = Mutex::new(Some(since));
+        let term = Arc::new(Term { key, length, since, leases: self.clone() });
+        lock(&self.live).insert(key, Arc::downgrade(&term));
+        Lease(term)
+    }
+
+    pub(crate) fn renew(&self, lease: (Uuid, i64), since: Instant) {
+        self.set(lease, Some(since));
+    }
+
+    pub(crate) fn lose(&self, lease: (Uuid, i64)) {
+        self.set(lease, None);
+    }
+
+    fn set(&self, lease: (Uuid, i64), since: Option<Instant>) {
+        let term = lock(&self.live).get(&lease).and_then(Weak::upgrade);
+        if let Some(term) = term {
+            *lock(&term.since) = since;
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.live).len()
+    }
+
+    /// Those not lost that were claimed or extended at least so long ago.
+    pub(crate) fn aged(&self, age: Duration) -> Vec<(Uuid, i64)> {
+        let terms: Vec<_> = lock(&self.live).values().filter_map(Weak::upgrade).collect();
+        let aged = |term: &&Arc<Term>| lock(&term.since).is_some_and(|at| at.elapsed() >= age);
+        terms.iter().filter(aged).map(|term| term.key).collect()
+    }
+
+    /// Tells whenever a slot became free.
+    pub(crate) fn freed(&self) -> Wakes {
+        self.freed.subscribe()
+    }
+}
+
+/// None of these locks is held over anything that can panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,236 @@
+//! A fresh database on each engine, and jobs to put in.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use apalis_sea_orm::{
+    Claimed, NewJob, Options, Outcome, Queue, Settlement, enqueue_all,
+    entity::{attempt, job},
+    migration,
+};
+use jiff::Timestamp;
+use sea_orm::{
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait,
+    QueryFilter, QueryOrder, Statement,
+};
+use sea_orm_migration::SchemaManager;
+use uuid::Uuid;
+
+pub(crate) struct Db {
+    pub(crate) engine: Engine,
+    pub(crate) write: DatabaseConnection,
+    pub(crate) read: DatabaseConnection,
+    /// Every statement sent since the schema stood.
+    pub(crate) sent: Arc<Mutex<Vec<Statement>>>,
+    _directory: Option<tempfile::TempDir>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    MySql,
+    MariaDb,
+}
+
+/// A fresh database on every engine there is.
+pub(crate) async fn each() -> Vec<Db> {
+    let mut all = vec![sqlite().await];
+    for engine in [Engine::MySql, Engine::MariaDb] {
+        if let Some(url) = server(engine) {
+            all.push(mysql(engine, &url, None).await);
+        }
+    }
+    for db in &all {
+        migration::up(&SchemaManager::new(&db.write)).await.unwrap();
+        db.sent.lock().unwrap().clear();
+    }
+    all
+}
+
+#[expect(clippy::disallowed_methods, reason = "where the servers are is the test runner's affair")]
+pub(crate) fn server(engine: Engine) -> Option<String> {
+    match engine {
+        Engine::Sqlite => None,
+        Engine::MySql => std::env::var("GUESTLIST_TEST_MYSQL_URL").ok(),
+        Engine::MariaDb => std::env::var("GUESTLIST_TEST_MARIADB_URL").ok(),
+    }
+}
+
+async fn sqlite() -> Db {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/jobs.db?mode=rwc", directory.path().display());
+    let connect = async |connections: u32| {
+        let mut options = ConnectOptions::new(&url);
+        options.max_connections(connections).map_sqlx_sqlite_opts(|o| {
+            o.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
+                .synchronous(sqlx::sqlite::SqliteSynchronous::Normal)
+                .busy_timeout(Duration::from_secs(5))
+        });
+        Database::connect(options).await.unwrap()
+    };
+    let (write, read) = (connect(1).await, connect(4).await);
+    Db::new(Engine::Sqlite, write, read, Some(directory))
+}
+
+/// A new database on that server, reached through another port if one is given.
+pub(crate) async fn mysql(engine: Engine, url: &str, port: Option<u16>) -> Db {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("jobs_{}_{}_{number}", std::process::id(), thread_number());
+    let server = Database::connect(mysql_options(url, None, None)).await.unwrap();
+    let create = format!("CREATE DATABASE {name} CHARACTER SET utf8mb4");
+    server.execute_unprepared(&create).await.unwrap();
+    server.close().await.unwrap();
+    let pool = Database::connect(mysql_options(url, Some(name), port)).await.unwrap();
+    Db::new(engine, pool.clone(), pool, None)
+}
+
+fn thread_number() -> String {
+    format!("{:?}", std::thread::current().id()).chars().filter(char::is_ascii_digit).collect()
+}
+
+/// What Vitess accepts.
+fn mysql_options(url: &str, database: Option<String>, port: Option<u16>) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(8).acquire_timeout(Duration::from_secs(5)).map_sqlx_mysql_opts(
+        move |o| {
+            let o = o.pipes_as_concat(false).no_engine_substitution(false).timezone(None::<String>);
+            let o = database.iter().fold(o, |o, name| o.database(name));
+            port.iter().fold(o, |o, port| o.port(*port))
+        },
+    );
+    options
+}
+
+impl Db {
+    fn new(
+        engine: Engine,
+        mut write: DatabaseConnection,
+        mut read: DatabaseConnection,
+        directory: Option<tempfile::TempDir>,
+    ) -> Self {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        for pool in [&mut write, &mut read] {
+            let sent = Arc::clone(&sent);
+            pool.set_metric_callback(move |info| sent.lock().unwrap().push(info.statement.clone()));
+        }
+        Self { engine, write, read, sent, _directory: directory }
+    }
+
+    pub(crate) fn queue(&self, worker: &str) -> Queue {
+        self.queue_with(options(worker))
+    }
+
+    pub(crate) fn queue_with(&self, options: Options) -> Queue {
+        Queue::new(self.write.clone(), self.read.clone(), options)
+    }
+
+    pub(crate) async fn put(&self, jobs: Vec<NewJob>) {
+        enqueue_all(&self.write, jobs).await.unwrap();
+    }
+
+    pub(crate) async fn job(&self, id: Uuid) -> job::Model {
+        job::Entity::find_by_id(id).one(&self.write).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn state(&self, id: Uuid) -> String {
+        self.job(id).await.state
+    }
+
+    pub(crate) async fn attempts(&self, id: Uuid) -> Vec<attempt::Model> {
+        attempt::Entity::find()
+            .filter(attempt::Column::JobId.eq(id))
+            .order_by_asc(attempt::Column::Fence)
+            .all(&self.write)
+            .await
+            .unwrap()
+    }
+}
+
+/// A worker of one queue, `mail`.
+pub(crate) fn options(worker: &str) -> Options {
+    Options { clock: Arc::new(noon), ids: Arc::new(new_id), ..Options::new(worker, ["mail"]) }
+}
+
+/// A job of that queue, due now.
+pub(crate) fn job() -> NewJob {
+    NewJob {
+        id: new_id(),
+        queue: "mail".to_owned(),
+        kind: "send".to_owned(),
+        args: serde_json::json!({ "to": "ada" }),
+        priority: 0,
+        run_at: noon(),
+        max_attempts: 3,
+        unique_key: None,
+        created_at: noon(),
+    }
+}
+
+pub(crate) fn jobs(count: usize) -> Vec<NewJob> {
+    (0..count).map(|_| job()).collect()
+}
+
+pub(crate) fn new_id() -> Uuid {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    Uuid::from_u128(NEXT.fetch_add(1, Ordering::Relaxed).into())
+}
+
+/// A clock that stands at noon until it is moved.
+#[derive(Clone)]
+pub(crate) struct Clock(Arc<Mutex<Timestamp>>);
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(noon())))
+    }
+}
+
+impl Clock {
+    pub(crate) fn advance(&self, time: Duration) {
+        *self.0.lock().unwrap() += time;
+    }
+
+    pub(crate) fn source(&self) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+        let clock = self.clone();
+        Arc::new(move || *clock.0.lock().unwrap())
+    }
+}
+
+/// Now, for the tests whose time does not pass.
+pub(crate) fn noon() -> Timestamp {
+    "2026-06-01T12:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn after(time: Timestamp, milliseconds: u64) -> Timestamp {
+    time + Duration::from_millis(milliseconds)
+}
+
+pub(crate) fn settlement(job: &Claimed, outcome: Outcome) -> Settlement {
+    Settlement {
+        attempt_id: new_id(),
+        job: job.id,
+        fence: job.fence,
+        worker: "ann".to_owned(),
+        number: job.number,
+        started_at: job.started_at,
+        finished_at: after(job.started_at, 1_500),
+        outcome,
+        error: None,
+    }
+}
+
+/// Waits until it is so, and fails if it never is.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < Duration::from_secs(30), "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

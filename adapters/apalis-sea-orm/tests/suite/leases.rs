@@ -1,0 +1,91 @@
+//! A lease is kept by heartbeats, ended by giving back, and known to its holder.
+
+use std::time::{Duration, Instant};
+
+use apalis_sea_orm::{Lease, Options};
+
+use crate::harness::{each, jobs, noon, options, until};
+
+#[tokio::test]
+async fn a_heartbeat_extends_what_is_held_and_names_what_is_lost() {
+    for db in each().await {
+        db.put(jobs(3)).await;
+        let queue = db.queue("ann");
+        let mine = queue.claim(noon(), 3).await.unwrap();
+        let leases: Vec<_> = mine.iter().map(|job| (job.id, job.fence)).collect();
+        let before = db.job(mine[0].id).await.lease_until;
+        until("the database's clock moves", || async {
+            assert!(queue.beat(&leases).await.unwrap().is_empty());
+            db.job(mine[0].id).await.lease_until > before
+        })
+        .await;
+
+        db.queue("ann again").give_back(&leases[1..2]).await.unwrap();
+        assert!(mine[1].lease.held(), "nobody told this one yet");
+        assert_eq!(queue.beat(&leases).await.unwrap(), [mine[1].id], "{:?}", db.engine);
+        let held: Vec<_> = mine.iter().map(|job| job.lease.held()).collect();
+        assert_eq!(held, [true, false, true]);
+        let stale = [(mine[0].id, mine[0].fence - 1)];
+        assert_eq!(queue.beat(&stale).await.unwrap(), [mine[0].id]);
+    }
+}
+
+#[tokio::test]
+async fn a_job_given_back_is_claimable_and_uncharged() {
+    for db in each().await {
+        db.put(jobs(2)).await;
+        let queue = db.queue("ann");
+        let mine = queue.claim(noon(), 2).await.unwrap();
+        let stale = (mine[1].id, mine[1].fence + 1);
+        let given = queue.give_back(&[(mine[0].id, mine[0].fence), stale]).await.unwrap();
+        assert_eq!(given, 1, "{:?}", db.engine);
+        assert!(!mine[0].lease.held());
+        assert_eq!(db.state(mine[1].id).await, "running");
+        let again = db.queue("bob").claim(noon(), 2).await.unwrap();
+        assert_eq!(again.len(), 1);
+        assert_eq!((again[0].id, again[0].number, again[0].fence), (mine[0].id, 1, 2));
+    }
+}
+
+#[tokio::test]
+async fn slots_are_taken_for_as_long_as_leases_live() {
+    for db in each().await {
+        db.put(jobs(3)).await;
+        let queue = db.queue_with(Options { concurrency: 3, ..options("ann") });
+        let mut mine = queue.claim(noon(), 2).await.unwrap();
+        assert_eq!((queue.in_flight(), queue.free_slots()), (2, 1));
+        let lease = mine.remove(0).lease;
+        assert_eq!(queue.in_flight(), 2, "a lease apart from its job counts");
+        drop((lease, mine));
+        assert_eq!((queue.in_flight(), queue.free_slots()), (0, 3));
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_nobody_extended_is_not_held_when_the_database_says_it_ended() {
+    for db in each().await {
+        db.put(jobs(1)).await;
+        let lease = Duration::from_millis(300);
+        let queue = db.queue_with(Options { lease, ..options("ann") });
+        let job = queue.claim(noon(), 1).await.unwrap().remove(0);
+        assert!(job.lease.held());
+        let other = db.queue("bob");
+        until("the lease ends", || async {
+            let rescued = other.rescue(noon()).await.unwrap();
+            assert!(rescued.is_empty() || !job.lease.held(), "{:?}", db.engine);
+            !rescued.is_empty()
+        })
+        .await;
+        assert_eq!(job.lease.remaining(), Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_lease_keeps_a_tenth_back() {
+    let begun = Instant::now();
+    let lease = Lease::lasting(Duration::from_secs(10));
+    let remaining = lease.remaining();
+    assert!(remaining <= Duration::from_secs(9));
+    assert!(remaining + begun.elapsed() >= Duration::from_secs(9));
+    assert!(!Lease::lasting(Duration::ZERO).held());
+}

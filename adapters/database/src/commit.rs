@@ -1,0 +1,176 @@
+//! Changes that arrive together are committed together, with one verdict each.
+//!
+//! A group is whatever arrived while the last commit ran, so a lone change is never made to wait
+//! for company. When a group is refused it is split in halves until the change that cannot be
+//! applied stands alone: its conflict is its own, never its neighbours'.
+
+use std::time::Duration;
+
+use apalis_sea_orm::Waker;
+use guestlist_domain::{Change, StoreError, Verdict};
+use sea_orm::{DatabaseTransaction, DbBackend, DbErr};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::apply::{self, Refusal};
+use crate::connect::Database;
+use crate::errors::{Class, class, same, store_error};
+use crate::inbox::Inbox;
+use crate::retry::Tries;
+use crate::traces;
+
+/// Changes of one commit.
+const GROUP: usize = 64;
+/// PlanetScale ends a transaction after as long; a server that went silent is left then, too.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// The tasks that commit. They end, with what they were given done, once this is dropped.
+#[derive(Debug)]
+pub(crate) struct Committers {
+    inbox: mpsc::Sender<Submission>,
+}
+
+#[derive(Debug)]
+struct Submission {
+    change: Change,
+    answer: oneshot::Sender<Result<Verdict, StoreError>>,
+}
+
+impl Committers {
+    pub(crate) fn start(database: Database, waker: Waker) -> Self {
+        let (sender, inbox) = Inbox::open();
+        let committers = match database.backend() {
+            DbBackend::Sqlite => 1,
+            _ => 4,
+        };
+        let committer = Committer { database, waker };
+        for _ in 0..committers {
+            tokio::spawn(committer.clone().run(inbox.clone()));
+        }
+        Self { inbox: sender }
+    }
+
+    pub(crate) async fn apply(&self, change: Change) -> Result<Verdict, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || StoreError::Bug("the committer has ended".to_owned());
+        self.inbox.send(Submission { change, answer }).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+#[derive(Clone)]
+struct Committer {
+    database: Database,
+    waker: Waker,
+}
+
+/// What became of a transaction.
+enum Tried {
+    Committed,
+    Refused(Refusal),
+    /// The answer to COMMIT was lost.
+    Doubtful(DbErr),
+}
+
+impl Committer {
+    async fn run(self, inbox: Inbox<Submission>) {
+        while let Some(group) = inbox.next(GROUP).await {
+            self.commit(group).await;
+        }
+    }
+
+    /// Commits a group, or its halves, in the order in which they came.
+    async fn commit(&self, group: Vec<Submission>) {
+        let mut waiting = vec![group];
+        while let Some(mut group) = waiting.pop() {
+            let changes: Vec<&Change> = group.iter().map(|s| &s.change).collect();
+            match self.apply(&changes).await {
+                Err(Refusal::Conflict | Refusal::LeaseLost) if group.len() > 1 => {
+                    let later = group.split_off(group.len() / 2);
+                    waiting.extend([later, group]);
+                }
+                applied => self.answer(group, applied),
+            }
+        }
+    }
+
+    fn answer(&self, group: Vec<Submission>, applied: Result<(), Refusal>) {
+        let verdict = match applied {
+            Ok(()) => Ok(Verdict::Applied),
+            Err(refusal) => refusal.verdict().map_err(store_error),
+        };
+        if matches!(verdict, Ok(Verdict::Applied))
+            && group.iter().any(|s| !s.change.jobs.is_empty())
+        {
+            self.waker.wake();
+        }
+        for submission in group {
+            let verdict = verdict.as_ref().map_or_else(|error| Err(same(error)), |v| Ok(*v));
+            // Whoever asked may have stopped waiting; what was committed stays.
+            let _ = submission.answer.send(verdict);
+        }
+    }
+
+    /// Applies a group whole, trying again while that may help.
+    async fn apply(&self, changes: &[&Change]) -> Result<(), Refusal> {
+        let mut tries = Tries::new();
+        let mut doubtful = false;
+        loop {
+            let error = match self.transaction(changes).await {
+                Tried::Committed => return Ok(()),
+                Tried::Refused(Refusal::Failed(error)) => error,
+                // What stands in the way may be our own earlier try.
+                Tried::Refused(_) if doubtful && self.found(changes).await? => return Ok(()),
+                Tried::Refused(refusal) => return Err(refusal),
+                Tried::Doubtful(error) => {
+                    doubtful = true;
+                    error
+                }
+            };
+            if !tries.again(class(&error)).await {
+                return Err(Refusal::Failed(error));
+            }
+            if doubtful && self.found(changes).await.unwrap_or(false) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn found(&self, changes: &[&Change]) -> Result<bool, DbErr> {
+        traces::found(self.database.write(), changes).await
+    }
+
+    async fn transaction(&self, changes: &[&Change]) -> Tried {
+        let tx = match self.database.begin().await {
+            Ok(tx) => tx,
+            Err(error) => return Tried::Refused(Refusal::Failed(error)),
+        };
+        match timeout(LONGEST, apply::write(&tx, changes)).await {
+            Ok(Ok(())) => commit(tx).await,
+            Ok(Err(refusal)) => {
+                // If that fails, the connection is closed, which is as good.
+                let _ = timeout(LONGEST, tx.rollback()).await;
+                Tried::Refused(refusal)
+            }
+            Err(_) => Tried::Refused(Refusal::Failed(silent())),
+        }
+    }
+}
+
+async fn commit(tx: DatabaseTransaction) -> Tried {
+    let error = match timeout(LONGEST, tx.commit()).await {
+        Ok(Ok(())) => return Tried::Committed,
+        Ok(Err(error)) => error,
+        Err(_) => silent(),
+    };
+    match class(&error) {
+        // The database itself says that it was rolled back.
+        Class::Again | Class::Conflict => Tried::Refused(error.into()),
+        Class::Away | Class::Lost | Class::Bug => Tried::Doubtful(error),
+    }
+}
+
+fn silent() -> DbErr {
+    let why = std::io::Error::new(std::io::ErrorKind::TimedOut, "the database went silent");
+    DbErr::Exec(sea_orm::RuntimeErr::SqlxError(sqlx::Error::Io(why).into()))
+}

@@ -1,0 +1,53 @@
+//! Guards: of two changes that raise the same counter from the same number, one is refused.
+
+use guestlist_domain::{Change, Guard};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    sea_query::{Expr, ExprTrait},
+};
+
+use crate::apply::Refusal;
+
+pub(crate) mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "guards")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        pub version: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity};
+
+pub(crate) async fn raise(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
+    let mut guards: Vec<&Guard> = changes.iter().flat_map(|c| &c.guards).collect();
+    guards.sort_by_key(|guard| guard.name.as_str());
+    for guard in guards {
+        raise_one(tx, guard).await?;
+    }
+    Ok(())
+}
+
+async fn raise_one(tx: &DatabaseTransaction, guard: &Guard) -> Result<(), Refusal> {
+    if guard.version == 0 {
+        let row = ActiveModel { name: Set(guard.name.to_string()), version: Set(1) };
+        Entity::insert(row).exec_without_returning(tx).await?;
+        return Ok(());
+    }
+    let raised = Entity::update_many()
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Name.eq(guard.name.as_str()))
+        .filter(Column::Version.eq(guard.version))
+        .exec(tx)
+        .await?;
+    if raised.rows_affected == 1 { Ok(()) } else { Err(Refusal::Conflict) }
+}

@@ -1,0 +1,115 @@
+//! Invitations: written, and found.
+
+mod row;
+
+use async_trait::async_trait;
+use guestlist_domain::{
+    Change, Event, Invitation, InvitationFilter, InvitationId, InvitationStatus, Page,
+    ReadInvitations, StoreError, UserId,
+};
+use jiff::Timestamp;
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use uuid::Uuid;
+
+use crate::apply::Refusal;
+use crate::errors::store_error;
+use crate::rows;
+use crate::store::SqlStore;
+use crate::values::micros;
+use crate::{events, lists};
+
+pub(crate) use row::entity;
+
+use entity::{Column, Entity};
+use row::{row, update};
+
+type Answer<T> = Result<T, StoreError>;
+
+pub(crate) async fn write(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
+    let deleted = changes.iter().flat_map(|c| &c.invitations.delete);
+    rows::delete::<Entity>(tx, deleted.map(|i| (i.id.0, i.version)).collect()).await?;
+
+    // Those that give the place of the open one up come before those that take it.
+    for open in [false, true] {
+        let updated = changes.iter().flat_map(|c| &c.invitations.update);
+        let updated = updated.filter(|i| i.status.is_open() == open);
+        rows::update::<Entity>(tx, updated.map(update).collect()).await?;
+    }
+
+    let mut inserted: Vec<_> = changes.iter().flat_map(|c| &c.invitations.insert).collect();
+    inserted.sort_by_key(|invitation| invitation.id);
+    rows::insert(tx, inserted.into_iter().map(row).collect()).await?;
+    Ok(())
+}
+
+#[async_trait]
+impl ReadInvitations for SqlStore {
+    async fn invitation(&self, id: InvitationId) -> Answer<Option<Invitation>> {
+        self.one(Entity::find_by_id(id.0)).await
+    }
+
+    async fn latest_invitation(&self, user: UserId) -> Answer<Option<Invitation>> {
+        let theirs = Entity::find().filter(Column::UserId.eq(user.0));
+        self.one(theirs.order_by_desc(Column::Id)).await
+    }
+
+    async fn latest_invitations(&self, users: &[UserId]) -> Answer<Vec<Invitation>> {
+        let mut latest = Vec::new();
+        for users in users.chunks(rows::LIST) {
+            let ids: Vec<Uuid> = Entity::find()
+                .select_only()
+                .column_as(Column::Id.max(), "id")
+                .filter(Column::UserId.is_in(users.iter().map(|user| user.0)))
+                .group_by(Column::UserId)
+                .into_tuple()
+                .all(self.database.read())
+                .await
+                .map_err(store_error)?;
+            latest.extend(self.all(Entity::find().filter(Column::Id.is_in(ids))).await?);
+        }
+        Ok(latest)
+    }
+
+    async fn invitations_of(&self, user: UserId) -> Answer<Vec<Invitation>> {
+        let theirs = Entity::find().filter(Column::UserId.eq(user.0));
+        self.all(theirs.order_by_desc(Column::Id)).await
+    }
+
+    async fn invitations(
+        &self,
+        filter: &InvitationFilter,
+        page: Page<InvitationId>,
+    ) -> Answer<Vec<Invitation>> {
+        let mut query = Entity::find();
+        if let Some(q) = lists::search_key(filter.q.as_deref()) {
+            query = query.filter(lists::begins_with(Column::Email, &q));
+        }
+        if let Some(status) = filter.status {
+            query = query.filter(Column::Status.eq(status.as_str()));
+        }
+        let after = page.after.map(|id| id.0);
+        self.all(lists::piece(query, Column::Id, after, page.limit)).await
+    }
+
+    async fn timeline(&self, id: InvitationId) -> Answer<Vec<Event>> {
+        self.all(events::of_invitation(id)).await
+    }
+
+    async fn overdue_invitations(&self, now: Timestamp, limit: u64) -> Answer<Vec<Invitation>> {
+        let mut overdue: Vec<Invitation> = Vec::new();
+        // One status at a time: so the index has the order, and no more than `limit` are read.
+        for status in [InvitationStatus::Queued, InvitationStatus::Sent] {
+            let query = Entity::find()
+                .filter(Column::Status.eq(status.as_str()))
+                .filter(Column::ExpiresAt.lte(micros(now)))
+                .order_by_asc(Column::ExpiresAt)
+                .limit(limit);
+            overdue.extend(self.all(query).await?);
+        }
+        overdue.sort_by_key(|invitation| invitation.expires_at);
+        overdue.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(overdue)
+    }
+}

@@ -1,0 +1,86 @@
+//! The queue, as far as changes touch it: what is to be done, and how what was done ended. The
+//! rows are the queue's own; they are written in our transaction.
+
+use apalis_sea_orm::{Failure, Settled};
+use guestlist_domain::{Change, JobError, NewJob, Outcome, Settlement};
+use sea_orm::DatabaseTransaction;
+use uuid::Uuid;
+
+use crate::apply::Refusal;
+
+/// Writes how jobs ended, or refuses if one of them is no longer its worker's.
+pub(crate) async fn settle(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
+    let mut settlements: Vec<_> =
+        changes.iter().filter_map(|c| c.settlement.as_ref()).map(settlement).collect();
+    settlements.sort_by_key(|settlement| settlement.job);
+    if settlements.is_empty() {
+        return Ok(());
+    }
+    match apalis_sea_orm::settle(tx, &settlements).await? {
+        Settled::All => Ok(()),
+        Settled::SomeLost => Err(Refusal::LeaseLost),
+    }
+}
+
+/// Enqueues jobs, or refuses if one has a unique key that is taken.
+pub(crate) async fn enqueue(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
+    let mut jobs: Vec<_> = changes.iter().flat_map(|c| &c.jobs).map(new_job).collect();
+    jobs.sort_by_key(|job| job.id);
+    Ok(apalis_sea_orm::enqueue_all(tx, jobs).await?)
+}
+
+fn new_job(job: &NewJob) -> apalis_sea_orm::NewJob {
+    apalis_sea_orm::NewJob {
+        id: job.id.0,
+        queue: job.queue.to_string(),
+        kind: job.kind.to_owned(),
+        args: job.args.clone(),
+        priority: job.priority,
+        run_at: job.run_at,
+        max_attempts: job.max_attempts,
+        unique_key: job.unique_key.clone(),
+        created_at: job.created_at,
+    }
+}
+
+/// As the queue has it.
+pub(crate) fn settlement(settlement: &Settlement) -> apalis_sea_orm::Settlement {
+    use apalis_sea_orm::Outcome as Theirs;
+    let (outcome, error) = match &settlement.outcome {
+        Outcome::Done => (Theirs::Done, None),
+        Outcome::Retry(at, error) => (Theirs::Retry { at: *at }, Some(failure(error))),
+        Outcome::Snooze(at, error) => (Theirs::Snooze { at: *at }, Some(failure(error))),
+        Outcome::Dead(error) => (Theirs::Dead, Some(failure(error))),
+    };
+    apalis_sea_orm::Settlement {
+        attempt_id: attempt_id(settlement),
+        job: settlement.attempt.job.0,
+        fence: settlement.fence,
+        worker: settlement.worker.clone(),
+        number: settlement.attempt.number,
+        started_at: settlement.attempt.started_at,
+        finished_at: settlement.finished_at,
+        outcome,
+        error,
+    }
+}
+
+fn failure(error: &JobError) -> Failure {
+    Failure {
+        code: error.code.clone(),
+        message: error.message.clone(),
+        request_id: error.request_id.clone(),
+    }
+}
+
+/// Made of the job, the fence and the time: the same however often the same settlement is tried,
+/// so that one whose commit was lost is known again; in order of time, as version 7 is.
+fn attempt_id(settlement: &Settlement) -> Uuid {
+    let mut noise = [0; 10];
+    noise.copy_from_slice(&settlement.attempt.job.0.as_bytes()[6..]);
+    for (byte, fence) in noise[2..].iter_mut().zip(settlement.fence.to_be_bytes()) {
+        *byte ^= fence;
+    }
+    let millis = u64::try_from(settlement.finished_at.as_millisecond()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &noise).into_uuid()
+}

@@ -1,0 +1,58 @@
+//! Whether the schema that this program needs is really there. Rows of the history of migrations
+//! do not tell: PlanetScale copies those after a deploy, or not at all.
+
+use apalis_sea_orm::entity::{attempt, job};
+use sea_orm::{DbErr, EntityTrait, QuerySelect};
+use thiserror::Error;
+
+use crate::connect::Database;
+use crate::errors::{Class, class, sqlx_error};
+use crate::{events, guards, idempotency, invitations, keys, logins, sessions, tombstones, users};
+
+/// Why the schema cannot be used.
+#[derive(Debug, Error)]
+pub enum SchemaError {
+    /// A table or column is missing.
+    #[error("the database lacks what this version needs ({0}): run `guestlist migrate up`")]
+    Missing(String),
+    /// The database could not be asked.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+}
+
+impl Database {
+    /// Asks every table for every column, and for no row.
+    pub async fn check_schema(&self) -> Result<(), SchemaError> {
+        self.check::<users::entity::Entity>().await?;
+        self.check::<users::address::Entity>().await?;
+        self.check::<invitations::entity::Entity>().await?;
+        self.check::<sessions::entity::Entity>().await?;
+        self.check::<events::entity::Entity>().await?;
+        self.check::<logins::request::Entity>().await?;
+        self.check::<logins::link::Entity>().await?;
+        self.check::<keys::entity::Entity>().await?;
+        self.check::<tombstones::entity::Entity>().await?;
+        self.check::<guards::entity::Entity>().await?;
+        self.check::<idempotency::entity::Entity>().await?;
+        self.check::<job::Entity>().await?;
+        self.check::<attempt::Entity>().await
+    }
+
+    async fn check<E: EntityTrait>(&self) -> Result<(), SchemaError> {
+        match E::find().limit(0).all(self.read()).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(schema_error(&error)),
+        }
+    }
+}
+
+fn schema_error(error: &DbErr) -> SchemaError {
+    let text = match sqlx_error(error) {
+        Some(sqlx::Error::Database(error)) => error.message().to_owned(),
+        _ => error.to_string(),
+    };
+    match class(error) {
+        Class::Bug | Class::Conflict => SchemaError::Missing(text),
+        Class::Again | Class::Away | Class::Lost => SchemaError::Unavailable(text),
+    }
+}

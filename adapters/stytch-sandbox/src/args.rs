@@ -1,0 +1,114 @@
+//! The flags and variables of the program, and what it does with them.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use anyhow::bail;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Credentials, Options, Sandbox, stored_credentials};
+
+/// A local Stytch: what it listens on, whom it accepts, what it keeps.
+#[derive(clap::Args, Clone)]
+pub struct SandboxArgs {
+    /// Where to listen; port 0 picks a free one and prints it.
+    #[arg(
+        long = "sandbox-listen-addr",
+        visible_alias = "listen",
+        value_name = "ADDR",
+        env = "SANDBOX_LISTEN_ADDR",
+        default_value = "127.0.0.1:3002"
+    )]
+    pub listen: SocketAddr,
+    /// The project id to accept. Without one, a pair is made and printed.
+    #[arg(long = "stytch-project-id", value_name = "ID", env = "STYTCH_PROJECT_ID")]
+    pub project_id: Option<String>,
+    /// The secret to accept.
+    #[arg(
+        long = "stytch-secret",
+        value_name = "SECRET",
+        env = "STYTCH_SECRET",
+        hide_env_values = true
+    )]
+    pub secret: Option<String>,
+    /// A redirect URL to allow, matched exactly; a query value of `{}` or `*` stands for any.
+    /// Repeatable. Without one, anything on localhost and 127.0.0.1 is allowed.
+    #[arg(long = "redirect-url", value_name = "URL")]
+    pub redirect_urls: Vec<String>,
+    /// Keep users, links, sessions and keys in this file. Without it they are forgotten at the end.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Listen on an address that others can reach. Anyone who does can read the inbox.
+    #[arg(long)]
+    pub expose: bool,
+    /// Allow more than one mail a second to one address.
+    #[arg(long)]
+    pub no_mail_limit: bool,
+}
+
+impl fmt::Debug for SandboxArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SandboxArgs")
+            .field("listen", &self.listen)
+            .field("project_id", &self.project_id)
+            .field("redirect_urls", &self.redirect_urls)
+            .field("state", &self.state)
+            .field("expose", &self.expose)
+            .field("no_mail_limit", &self.no_mail_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Binds, says where it listens and, unless they were given, with which credentials; serves.
+pub async fn run(args: SandboxArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if !args.listen.ip().is_loopback() && !args.expose {
+        bail!(
+            "others could reach {} and read the inbox: listen on 127.0.0.1, or add --expose if \
+             that is meant",
+            args.listen
+        );
+    }
+    let given = args.given_credentials()?;
+    let credentials = match (&given, &args.state) {
+        (Some(given), _) => given.clone(),
+        (None, Some(state)) => stored_credentials(state)?.unwrap_or_else(Credentials::generate),
+        (None, None) => Credentials::generate(),
+    };
+    let mut options = Options::new(args.listen, credentials.clone());
+    options.redirect_urls = args.redirect_urls;
+    options.state = args.state;
+    options.mail_limit = !args.no_mail_limit;
+    let sandbox = Sandbox::bind(options).await?;
+    announce(&sandbox.url(), given.is_none().then_some(&credentials))?;
+    sandbox.serve(shutdown).await?;
+    Ok(())
+}
+
+impl SandboxArgs {
+    /// Both or none; an empty variable counts as none.
+    fn given_credentials(&self) -> anyhow::Result<Option<Credentials>> {
+        let project_id = self.project_id.clone().filter(|id| !id.is_empty());
+        let secret = self.secret.clone().filter(|s| !s.is_empty());
+        match (project_id, secret) {
+            (Some(project_id), Some(secret)) => Ok(Some(Credentials { project_id, secret })),
+            (None, None) => Ok(None),
+            (Some(_), None) => bail!("STYTCH_PROJECT_ID is given without STYTCH_SECRET"),
+            (None, Some(_)) => bail!("STYTCH_SECRET is given without STYTCH_PROJECT_ID"),
+        }
+    }
+}
+
+fn announce(url: &str, made: Option<&Credentials>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "A local Stytch listens on {url} and shows its mail on {url}/inbox")?;
+    if let Some(Credentials { project_id, secret }) = made {
+        writeln!(out, "STYTCH_BASE_URL={url}")?;
+        writeln!(out, "STYTCH_PROJECT_ID={project_id}")?;
+        writeln!(out, "STYTCH_SECRET={secret}")?;
+    }
+    out.flush()
+}

@@ -1,0 +1,55 @@
+//! One request, read whole. Tolerant where the SDKs differ: a body on GET is ignored, `null`
+//! means absent, unknown fields pass, ids in the path are percent-decoded.
+
+use hyper::{HeaderMap, Method, body::Bytes, header::AUTHORIZATION, http::request::Parts};
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use url::form_urlencoded;
+
+use crate::refusal::Refusal;
+
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Percent-decoded.
+    pub(crate) path: String,
+    /// What the route's `{…}` stood for; empty where the route has none.
+    pub(crate) id: String,
+    query: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Call {
+    pub(crate) fn new(parts: Parts, body: Bytes) -> Self {
+        Self {
+            path: percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned(),
+            id: String::new(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            // A HEAD is answered like its GET; hyper leaves the body out.
+            method: if parts.method == Method::HEAD { Method::GET } else { parts.method },
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    /// The body as `T`; an empty one or `null` counts as `{}`.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        let body = match self.body.trim_ascii() {
+            b"" | b"null" => b"{}".as_slice(),
+            body => body,
+        };
+        serde_json::from_slice(body)
+            .map_err(|error| Refusal::bad_request("bad_request", error.to_string()))
+    }
+
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(self.query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    pub(crate) fn authorization(&self) -> Option<&str> {
+        self.headers.get(AUTHORIZATION)?.to_str().ok()
+    }
+}

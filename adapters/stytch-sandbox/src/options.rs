@@ -1,0 +1,53 @@
+//! What a sandbox is started with.
+
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+use crate::Credentials;
+
+/// What a sandbox is started with. [`Options::new`] has the defaults; change the fields after.
+#[derive(Clone)]
+pub struct Options {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The project id it accepts.
+    pub project_id: String,
+    /// The secret it accepts.
+    pub secret: String,
+    /// The allowed redirect URLs, matched as Stytch matches them. Empty: anything on `localhost`
+    /// and `127.0.0.1`.
+    pub redirect_urls: Vec<String>,
+    /// The file that keeps everything; without one it is forgotten at the end.
+    pub state: Option<PathBuf>,
+    /// Refuse a second mail to one address within a second, as Stytch does.
+    pub mail_limit: bool,
+}
+
+impl Options {
+    /// In memory, any local redirect URL, one mail a second to an address.
+    pub fn new(listen: SocketAddr, credentials: Credentials) -> Self {
+        Self {
+            listen,
+            project_id: credentials.project_id,
+            secret: credentials.secret,
+            redirect_urls: Vec::new(),
+            state: None,
+            mail_limit: true,
+        }
+    }
+
+    pub(crate) fn credentials(&self) -> Credentials {
+        Credentials { project_id: self.project_id.clone(), secret: self.secret.clone() }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("listen", &self.listen)
+            .field("project_id", &self.project_id)
+            .field("redirect_urls", &self.redirect_urls)
+            .field("state", &self.state)
+            .field("mail_limit", &self.mail_limit)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! What the pair of credentials opens: the one thing that every handler works on.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::{
+    Credentials, Error, Options, clock,
+    faults::Faults,
+    journal::Journal,
+    keys::{self, Key, Signer},
+    redirects::Redirects,
+    refusal::Refusal,
+    session::Session,
+    stats::Stats,
+    store::Store,
+    tables::{Record, Tables},
+};
+
+pub(crate) struct Project {
+    pub(crate) credentials: Credentials,
+    pub(crate) redirects: Redirects,
+    store: Mutex<Store>,
+    signer: Mutex<Arc<Signer>>,
+    faults: Mutex<Faults>,
+    stats: Mutex<Stats>,
+}
+
+impl Project {
+    /// Blocks: reads the state file and may make a key.
+    pub(crate) fn open(options: &Options) -> Result<Self, Error> {
+        let credentials = options.credentials();
+        let redirects = Redirects::new(&options.redirect_urls)?;
+        let (journal, tables) = match &options.state {
+            Some(path) => {
+                let (journal, tables) = Journal::open(path, &credentials)?;
+                (Some(journal), tables)
+            }
+            None => (None, Tables::default()),
+        };
+        let mut store = Store::new(tables, journal, options.mail_limit);
+        let signer = Signer::new(&signing_key(&mut store)?)?;
+        store.commit().map_err(|source| Error::State {
+            path: options.state.clone().unwrap_or_default(),
+            source,
+        })?;
+        Ok(Self {
+            credentials,
+            redirects,
+            store: Mutex::new(store),
+            signer: Mutex::new(Arc::new(signer)),
+            faults: Mutex::default(),
+            stats: Mutex::default(),
+        })
+    }
+
+    /// Looks something up.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Tables, Timestamp) -> T) -> T {
+        let store = locked(&self.store);
+        look(&store.tables, store.now())
+    }
+
+    /// Changes something. Once this returns, the change outlives the process.
+    pub(crate) fn change<T>(
+        &self,
+        work: impl FnOnce(&mut Store, Timestamp) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let mut store = locked(&self.store);
+        let now = store.now();
+        let outcome = work(&mut store, now);
+        if let Err(error) = store.commit() {
+            tracing::error!(%error, "the state file could not be written");
+            return Err(Refusal::internal());
+        }
+        outcome
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        clock::now(self.read(|tables, _| tables.clock_offset_seconds))
+    }
+
+    /// A fresh JWT. Signing takes most of a millisecond, so no lock is held over it.
+    pub(crate) fn jwt(&self, session: &Session) -> Result<String, Refusal> {
+        let signer = locked(&self.signer).clone();
+        signer.sign(&session.jwt_claims(&self.credentials.project_id, self.now()))
+    }
+
+    pub(crate) fn session_of_jwt(&self, jwt: &str) -> Result<String, Refusal> {
+        let find = |kid: &str| self.read(|tables, _| tables.key(kid).cloned());
+        keys::verify(jwt, &self.credentials.project_id, find)
+    }
+
+    /// A new key signs from now on; the old ones are served for another month.
+    pub(crate) fn rotate_key(&self, key: Key) -> Result<(), Refusal> {
+        let signer = Signer::new(&key).map_err(|_| Refusal::internal())?;
+        self.change(|store, now| {
+            if let Some(old) = store.tables.current_key().cloned() {
+                store.write(Record::Key(old.retired(now)));
+            }
+            store.write(Record::Key(key));
+            Ok(())
+        })?;
+        *locked(&self.signer) = Arc::new(signer);
+        Ok(())
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        locked(&self.faults)
+    }
+
+    pub(crate) fn stats(&self) -> MutexGuard<'_, Stats> {
+        locked(&self.stats)
+    }
+}
+
+fn signing_key(store: &mut Store) -> Result<Key, Error> {
+    if let Some(key) = store.tables.current_key() {
+        return Ok(key.clone());
+    }
+    let key = Key::generate()?;
+    store.write(Record::Key(key.clone()));
+    Ok(key)
+}
+
+/// A handler that panicked left the data as it was between two records: still usable.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

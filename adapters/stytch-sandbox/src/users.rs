@@ -1,0 +1,191 @@
+//! The calls about one user.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    address,
+    answer::Answer,
+    call::Call,
+    link::{Fate, Link},
+    mailing, metadata,
+    project::Project,
+    refusal::Refusal,
+    store::Store,
+    tables::Record,
+    user::{DEFAULT_ROLE, NameParts, Status, User},
+};
+
+/// What `create` and `update` have in common.
+#[derive(Deserialize)]
+struct Fields {
+    name: Option<NameParts>,
+    trusted_metadata: Option<Value>,
+    untrusted_metadata: Option<Value>,
+    external_id: Option<String>,
+    roles: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Create {
+    email: Option<String>,
+    create_user_as_pending: Option<bool>,
+    #[serde(flatten)]
+    fields: Fields,
+}
+
+pub(crate) fn create(project: &Project, call: &Call) -> Result<Answer, Refusal> {
+    let request: Create = call.json()?;
+    if request.email.is_none() {
+        return Err(Refusal::bad_request(
+            "invalid_create_user_request",
+            "An email is required; the sandbox knows no phone numbers.",
+        ));
+    }
+    let address = address::parse(request.email.as_deref())?;
+    let pending = request.create_user_as_pending == Some(true);
+    let status = if pending { Status::Pending } else { Status::Active };
+    project.change(|store, now| {
+        mailing::release_if_lapsed(store, &address, now);
+        if store.tables.users.by_address(&address).is_some() {
+            return Err(Refusal::duplicate_email());
+        }
+        let mut user = User::new(address, status, now);
+        apply(&mut user, request.fields, store)?;
+        store.write(Record::User(user.clone()));
+        Ok(json!({
+            "user_id": user.user_id,
+            "email_id": user.emails[0].email_id,
+            "phone_id": "",
+            "status": user.status,
+            "user": user.view(),
+        })
+        .into())
+    })
+}
+
+/// The one answer with the user's fields at its top level.
+pub(crate) fn get(project: &Project, call: &Call) -> Result<Answer, Refusal> {
+    project.change(|store, now| Ok(known(store, &call.id, now)?.view().into()))
+}
+
+pub(crate) fn update(project: &Project, call: &Call) -> Result<Answer, Refusal> {
+    let fields: Fields = call.json()?;
+    project.change(|store, now| {
+        let mut user = known(store, &call.id, now)?;
+        apply(&mut user, fields, store)?;
+        store.write(Record::User(user.clone()));
+        Ok(json!({
+            "user_id": user.user_id,
+            "emails": user.emails_view(),
+            "phone_numbers": [],
+            "crypto_wallets": [],
+            "user": user.view(),
+        })
+        .into())
+    })
+}
+
+/// Ends the sessions, frees the address.
+pub(crate) fn delete(project: &Project, call: &Call) -> Result<Answer, Refusal> {
+    project.change(|store, now| {
+        let user_id = known(store, &call.id, now)?.user_id;
+        store.write(Record::UserDeleted { user_id: user_id.clone() });
+        Ok(json!({"user_id": user_id}).into())
+    })
+}
+
+pub(crate) fn delete_external_id(project: &Project, call: &Call) -> Result<Answer, Refusal> {
+    project.change(|store, now| {
+        let user = User { external_id: None, ..known(store, &call.id, now)? };
+        store.write(Record::User(user.clone()));
+        Ok(json!({"user_id": user.user_id, "user": user.view()}).into())
+    })
+}
+
+pub(crate) fn delete_email(project: &Project, call: &Call) -> Result<Answer, Refusal> {
+    project.change(|store, _| {
+        let user = store.tables.users.by_email_id(&call.id).ok_or_else(Refusal::email_not_found)?;
+        if user.emails.len() == 1 {
+            return Err(Refusal::bad_request(
+                "cannot_delete_last_primary_factor",
+                "The last primary factor of a user can't be deleted.",
+            ));
+        }
+        let mut user = user.clone();
+        user.emails.retain(|email| email.email_id != call.id);
+        revoke_links(store, &call.id, &user.user_id);
+        store.write(Record::User(user.clone()));
+        Ok(json!({"user_id": user.user_id, "user": user.view()}).into())
+    })
+}
+
+fn revoke_links(store: &mut Store, email_id: &str, user_id: &str) {
+    let address = store
+        .tables
+        .users
+        .get(user_id)
+        .and_then(|user| user.emails.iter().find(|email| email.email_id == email_id))
+        .map(|email| email.email.clone());
+    let Some(address) = address else { return };
+    let links: Vec<Link> = store
+        .tables
+        .links
+        .of_address(&address)
+        .filter(|link| link.email_id == email_id && link.fate == Fate::Outstanding)
+        .cloned()
+        .collect();
+    for link in links {
+        store.write(Record::Link(Link { fate: Fate::Revoked, ..link }));
+    }
+}
+
+fn known(store: &mut Store, id: &str, now: Timestamp) -> Result<User, Refusal> {
+    if !is_id(id) {
+        return Err(Refusal::bad_request("invalid_user_id", "User ID format is invalid."));
+    }
+    let mut user = store.tables.users.get(id).ok_or_else(Refusal::user_not_found)?.clone();
+    if user.emails.iter().any(|email| email.has_lapsed(now)) {
+        user.emails.retain(|email| !email.has_lapsed(now));
+        store.write(Record::User(user.clone()));
+    }
+    Ok(user)
+}
+
+fn apply(user: &mut User, fields: Fields, store: &Store) -> Result<(), Refusal> {
+    user.name.update(fields.name.unwrap_or_default());
+    user.trusted_metadata = metadata::merge(&user.trusted_metadata, fields.trusted_metadata)?;
+    user.untrusted_metadata = metadata::merge(&user.untrusted_metadata, fields.untrusted_metadata)?;
+    if let Some(mut roles) = fields.roles {
+        roles.retain(|role| role != DEFAULT_ROLE);
+        roles.insert(0, DEFAULT_ROLE.to_owned());
+        user.roles = roles;
+    }
+    if let Some(external_id) = fields.external_id.filter(|id| !id.is_empty()) {
+        check_external_id(&external_id, user, store)?;
+        user.external_id = Some(external_id);
+    }
+    Ok(())
+}
+
+fn check_external_id(external_id: &str, user: &User, store: &Store) -> Result<(), Refusal> {
+    if !is_id(external_id) {
+        return Err(Refusal::bad_request(
+            "invalid_external_id",
+            "The external_id may have 1 to 128 characters of A-Z a-z 0-9 . _ | -.",
+        ));
+    }
+    match store.tables.users.get(external_id) {
+        Some(owner) if owner.user_id != user.user_id => Err(Refusal::bad_request(
+            "duplicate_user_external_id",
+            "A user with the specified external_id already exists for this project.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn is_id(id: &str) -> bool {
+    (1..=128).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'|' | b'-'))
+}

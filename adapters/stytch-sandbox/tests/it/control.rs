@@ -1,0 +1,203 @@
+//! Faults, statistics, clock and inbox.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Answer, TestSandbox};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const ADA: &str = "ada@example.com";
+const INVITE: &str = "/v1/magic_links/email/invite";
+
+/// An invitation whose connection is dropped.
+async fn invite_dropped(t: &TestSandbox) {
+    let request = t.request(Method::POST, INVITE).json(&json!({"email": ADA}));
+    let error = request.send().await.expect_err("no answer");
+    assert!(error.is_request() && !error.is_timeout(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_status_refuses_every_call_without_doing_it() {
+    let t = TestSandbox::start().await;
+    t.fault(json!({"status": 429, "retry_after_seconds": 7})).await;
+    let request = t.request(Method::POST, INVITE).json(&json!({"email": ADA}));
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["retry-after"], "7");
+    Answer::of(response).await.refused(429, "too_many_requests");
+    t.fault(json!({"status": 400, "error_type": "inactive_email"})).await;
+    t.invite(ADA).await.refused(400, "inactive_email");
+    t.fault(json!({"error_rate": 1.0})).await;
+    t.invite(ADA).await.refused(500, "internal_server_error");
+    t.fault(json!({})).await;
+    assert_eq!(t.emails(ADA).await.len(), 0);
+    t.invite(ADA).await.ok();
+}
+
+#[tokio::test]
+async fn an_error_rate_refuses_a_share() {
+    let t = TestSandbox::start().await;
+    t.fault(json!({"error_rate": 0.5, "status": 503})).await;
+    for _ in 0..200 {
+        t.get("/v1/debug/whoami").await;
+    }
+    let counts = &t.stats().await["requests"]["GET /v1/debug/whoami"];
+    let (good, bad) = (counts["200"].as_u64().unwrap(), counts["503"].as_u64().unwrap());
+    assert_eq!(good + bad, 200);
+    assert!((50..150).contains(&bad), "{counts}"); // Seven standard deviations.
+}
+
+#[tokio::test]
+async fn times_and_path_limit_a_fault() {
+    let t = TestSandbox::start().await;
+    t.fault(json!({"status": 503, "times": 2, "path": INVITE})).await;
+    t.login_or_create(ADA).await.ok();
+    t.invite("bob@example.com").await.refused(503, "server_unavailable");
+    assert_eq!(t.get("/sandbox/faults").await.ok()["times"], 1);
+    t.invite("bob@example.com").await.refused(503, "server_unavailable");
+    t.invite("bob@example.com").await.ok();
+    assert_eq!(t.get("/sandbox/faults").await.ok(), json!({}));
+}
+
+#[tokio::test]
+async fn down_drops_the_connection_and_does_nothing() {
+    let t = TestSandbox::start().await;
+    t.fault(json!({"down": true})).await;
+    invite_dropped(&t).await;
+    t.fault(json!({})).await;
+    assert_eq!(t.emails(ADA).await.len(), 0);
+    assert_eq!(t.stats().await["requests"][format!("POST {INVITE}")], json!({"dropped": 1}));
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_the_work_done() {
+    let t = TestSandbox::start().await;
+    t.fault(json!({"lose_answer": true, "times": 1})).await;
+    invite_dropped(&t).await;
+    assert_eq!(t.emails(ADA).await.len(), 1);
+    t.invite(ADA).await.ok();
+}
+
+#[tokio::test]
+async fn latency_delays_the_answer_but_not_the_work_even_when_the_caller_leaves() {
+    let t = TestSandbox::start().await;
+    t.fault(json!({"latency_ms": 600_000, "times": 1})).await;
+    let request = t.request(Method::POST, INVITE).json(&json!({"email": ADA}));
+    let error = request.timeout(Duration::from_millis(300)).send().await.unwrap_err();
+    assert!(error.is_timeout());
+    assert_eq!(t.emails(ADA).await.len(), 1);
+
+    t.fault(json!({"latency_ms": 200})).await;
+    let start = Instant::now();
+    t.get("/v1/debug/whoami").await.ok();
+    assert!(start.elapsed() >= Duration::from_millis(200));
+}
+
+#[tokio::test]
+async fn faults_do_not_touch_the_control_plane() {
+    let t = TestSandbox::start().await;
+    t.fault(json!({"down": true})).await;
+    for path in ["/sandbox/emails", "/sandbox/stats", "/sandbox/faults", "/sandbox/clock"] {
+        t.get(path).await.ok();
+    }
+    assert_eq!(t.bare(Method::GET, "/inbox").send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_fault_that_makes_no_sense_is_refused_and_the_last_one_stays() {
+    let t = TestSandbox::start().await;
+    t.fault(json!({"latency_ms": 1})).await;
+    for wrong in [
+        json!({"latency": 5}),
+        json!({"error_rate": 1.5}),
+        json!({"status": 200}),
+        json!({"latency_ms": -1}),
+        json!({"retry_after_seconds": 1}),
+    ] {
+        t.put("/sandbox/faults", wrong).await.refused(422, "invalid_request");
+    }
+    let message =
+        t.put("/sandbox/faults", json!({"latency": 5})).await.body["error_message"].take();
+    assert!(message.as_str().unwrap().contains("unknown field `latency`"), "{message}");
+    assert_eq!(t.get("/sandbox/faults").await.ok(), json!({"latency_ms": 1}));
+}
+
+#[tokio::test]
+async fn statistics_count_by_route_and_status() {
+    let t = TestSandbox::start().await;
+    let joined = t.join(ADA).await;
+    t.get(&format!("/v1/users/{}", joined["user_id"].as_str().unwrap())).await.ok();
+    t.get("/v1/users/user-test-none").await;
+    let stats = t.stats().await;
+    assert_eq!(
+        stats["requests"],
+        json!({
+            "POST /v1/magic_links/email/invite": {"200": 1},
+            "POST /v1/magic_links/authenticate": {"200": 1},
+            "GET /v1/users/{user_id}": {"200": 1, "404": 1},
+        })
+    );
+    assert!((1..=4).contains(&stats["peak_per_second"].as_u64().unwrap()), "{stats}");
+}
+
+#[tokio::test]
+async fn emails_are_a_bare_array_oldest_first() {
+    let t = TestSandbox::start().await;
+    t.invite("a+b@example.com").await.ok();
+    t.invite(ADA).await.ok();
+    let all = t.get("/sandbox/emails").await.ok();
+    let to: Vec<_> =
+        all.as_array().unwrap().iter().map(|mail| mail["to"].as_str().unwrap()).collect();
+    assert_eq!(to, ["a+b@example.com", ADA]);
+    let mut members: Vec<_> = all[0].as_object().unwrap().keys().cloned().collect();
+    members.sort_unstable();
+    assert_eq!(members, ["id", "kind", "sent_at", "to", "token", "url"]);
+    for filter in ["a%2Bb@example.com", "a+b@example.com", "A%2BB@example.com"] {
+        let found = t.get(&format!("/sandbox/emails?to={filter}")).await.ok();
+        assert_eq!(found, json!([all[0]]), "{filter}");
+    }
+    assert_eq!(t.emails("nobody@example.com").await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn the_inbox_shows_the_newest_first_with_links_through_the_redirect() {
+    let t = TestSandbox::start().await;
+    t.invite("o'b<i>@example.com").await.refused(400, "invalid_email");
+    t.invite("o'b&b@example.com").await.ok();
+    t.invite(ADA).await.ok();
+    let page = async |path: &str| {
+        let response = t.bare(Method::GET, path).send().await.unwrap();
+        let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        response.text().await.unwrap()
+    };
+    let inbox = page("/inbox").await;
+    let escaped = "o&#39;b&#38;b@example.com";
+    assert!(inbox.find(ADA).unwrap() < inbox.find(escaped).unwrap(), "{inbox}");
+    assert!(!inbox.contains("o'b&b@"), "{inbox}");
+    let link = format!("/v1/magic_links/redirect?token={}", t.last_token(ADA).await);
+    assert!(inbox.contains(&link), "{inbox}");
+    let filtered = page(&format!("/inbox?to={ADA}")).await;
+    assert!(filtered.contains(&link) && !filtered.contains("b@example.com"), "{filtered}");
+    t.authenticate(&t.last_token(ADA).await).await.ok();
+    assert!(page("/inbox").await.contains(">used<"));
+    let root = t.bare(Method::GET, "/").send().await.unwrap();
+    assert_eq!(
+        (root.status().as_u16(), &root.headers()["location"]),
+        (302, &"/inbox".parse().unwrap())
+    );
+    page("/inbox.css").await;
+    page("/inbox.js").await;
+}
+
+#[tokio::test]
+async fn the_clock_moves_on_from_where_it_is_and_back() {
+    let t = TestSandbox::start().await;
+    t.advance(100).await;
+    t.advance(50).await;
+    assert_eq!(t.get("/sandbox/clock").await.ok()["offset_seconds"], 150);
+    t.advance(-150).await;
+    assert_eq!(t.get("/sandbox/clock").await.ok()["offset_seconds"], 0);
+    for wrong in [json!({}), json!({"advance": 1}), json!({"advance_seconds": i64::MAX})] {
+        t.put("/sandbox/clock", wrong).await.refused(422, "invalid_request");
+    }
+}

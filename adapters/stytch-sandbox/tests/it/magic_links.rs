@@ -1,0 +1,328 @@
+//! Invitations, logins and the links they mail.
+
+use crate::harness::{Answer, CALLBACK, TestSandbox};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const ADA: &str = "ada@example.com";
+
+#[tokio::test]
+async fn an_invitation_makes_a_pending_user_and_its_link_makes_them_active() {
+    let t = TestSandbox::start().await;
+    let invited = t
+        .post(
+            "/v1/magic_links/email/invite",
+            json!({
+                "email": ADA,
+                "invite_magic_link_url": "http://localhost:3000/in?invitation=42",
+                "name": {"first_name": "Ada", "middle_name": null, "last_name": "Lovelace"},
+                "trusted_metadata": {"team": 1},
+            }),
+        )
+        .await
+        .ok();
+    let id = invited["user_id"].as_str().unwrap();
+    let user = t.get(&format!("/v1/users/{id}")).await.ok();
+    assert_eq!(user["status"], "pending");
+    assert_eq!(user["emails"][0]["email_id"], invited["email_id"]);
+    assert_eq!(user["emails"][0]["verified"], false);
+    assert_eq!(
+        user["name"],
+        json!({"first_name": "Ada", "middle_name": "", "last_name": "Lovelace"})
+    );
+    assert_eq!(user["trusted_metadata"], json!({"team": 1}));
+
+    let mail = t.emails(ADA).await.remove(0);
+    let token = mail["token"].as_str().unwrap();
+    assert_eq!((&mail["kind"], &mail["to"], token.len()), (&json!("invite"), &json!(ADA), 44));
+    let url = format!(
+        "http://localhost:3000/in?invitation=42&stytch_token_type=magic_links&token={token}"
+    );
+    assert_eq!(mail["url"], url);
+
+    let came_in = t.authenticate(token).await.ok();
+    assert_eq!(came_in["user_id"], invited["user_id"]);
+    assert_eq!(came_in["method_id"], invited["email_id"]);
+    assert_eq!(came_in["user"]["status"], "active");
+    assert_eq!(came_in["user"]["emails"][0]["verified"], true);
+    let factor = &came_in["session"]["authentication_factors"][0];
+    assert_eq!(factor["type"], "magic_link");
+    assert_eq!(factor["delivery_method"], "email");
+    assert_eq!(factor["email_factor"]["email_address"], ADA);
+}
+
+#[tokio::test]
+async fn a_link_works_once() {
+    let t = TestSandbox::start().await;
+    t.invite(ADA).await.ok();
+    let token = t.last_token(ADA).await;
+    t.authenticate(&token).await.ok();
+    t.authenticate(&token).await.refused(401, "unable_to_auth_magic_link");
+    t.authenticate("rM_kw42CWBhsHLF62V75jELMbvJ87njMe3tFVj7Qupu7")
+        .await
+        .refused(404, "magic_link_not_found");
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_uses_the_link() {
+    let t = TestSandbox::start().await;
+    t.invite(ADA).await.ok();
+    let token = t.last_token(ADA).await;
+    let answers: [_; 3] =
+        tokio::join!(t.authenticate(&token), t.authenticate(&token), t.authenticate(&token)).into();
+    let statuses = answers.map(|answer| answer.status);
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+}
+
+#[tokio::test]
+async fn following_the_redirect_consumes_nothing() {
+    let t = TestSandbox::start().await;
+    t.invite(ADA).await.ok();
+    let mail = t.emails(ADA).await.remove(0);
+    let token = mail["token"].as_str().unwrap();
+    let path = format!(
+        "/v1/magic_links/redirect?public_token=x&stytch_token_type=magic_links&token={token}"
+    );
+    for method in [Method::GET, Method::HEAD, Method::GET] {
+        let response = t.bare(method, &path).send().await.unwrap();
+        assert_eq!(response.status(), 302);
+        assert_eq!(response.headers()["location"], mail["url"].as_str().unwrap());
+    }
+    t.authenticate(token).await.ok();
+    let used = t.bare(Method::GET, &path).send().await.unwrap();
+    assert_eq!(used.status(), 302, "the application says that it was used");
+    let unknown = t.bare(Method::GET, "/v1/magic_links/redirect?token=nope").send().await.unwrap();
+    Answer::of(unknown).await.refused(404, "magic_link_not_found");
+}
+
+#[tokio::test]
+async fn without_a_duration_there_is_no_session() {
+    let t = TestSandbox::start().await;
+    t.invite(ADA).await.ok();
+    let token = t.last_token(ADA).await;
+    let body = json!({"token": token, "session_duration_minutes": null});
+    let answer = t.post("/v1/magic_links/authenticate", body).await.ok();
+    assert_eq!(answer["session_token"], "");
+    assert_eq!(answer["session_jwt"], "");
+    assert_eq!(answer["session"], Value::Null);
+    assert_eq!(answer["user"]["status"], "active");
+    let path = format!("/v1/sessions?user_id={}", answer["user_id"].as_str().unwrap());
+    assert_eq!(t.get(&path).await.ok()["sessions"], json!([]));
+}
+
+#[tokio::test]
+async fn a_link_expires_by_the_sandbox_clock() {
+    let t = TestSandbox::start().await;
+    let body = json!({"email": ADA, "invite_expiration_minutes": 5});
+    t.post("/v1/magic_links/email/invite", body).await.ok();
+    let early = t.last_token(ADA).await;
+    t.advance(299).await;
+    t.invite(ADA).await.ok(); // Lives an hour, by default.
+    let late = t.last_token(ADA).await;
+    t.advance(2).await;
+    t.authenticate(&early).await.refused(401, "unable_to_auth_magic_link");
+    t.advance(3590).await;
+    t.authenticate(&late).await.ok();
+}
+
+#[tokio::test]
+async fn a_refused_session_duration_does_not_use_up_the_link() {
+    let t = TestSandbox::start().await;
+    t.invite(ADA).await.ok();
+    let token = t.last_token(ADA).await;
+    for minutes in [4, 527_041] {
+        let body = json!({"token": token, "session_duration_minutes": minutes});
+        let answer = t.post("/v1/magic_links/authenticate", body).await;
+        answer.refused(400, "invalid_session_duration_minutes");
+    }
+    let claims = json!({"sub": "someone else"});
+    let body =
+        json!({"token": token, "session_duration_minutes": 5, "session_custom_claims": claims});
+    let answer = t.post("/v1/magic_links/authenticate", body).await;
+    answer.refused(400, "reserved_claims_in_custom_claims");
+    t.authenticate(&token).await.ok();
+}
+
+#[tokio::test]
+async fn inviting_again_finds_the_same_pending_user_and_both_links_work() {
+    let t = TestSandbox::start().await;
+    let first = t.invite(ADA).await.ok();
+    let second = t.invite("ADA@Example.com ").await.ok();
+    assert_eq!(first["user_id"], second["user_id"]);
+    let tokens: Vec<_> = t.emails(ADA).await.iter().map(|mail| mail["token"].clone()).collect();
+    assert_eq!(tokens.len(), 2);
+    for token in tokens {
+        t.authenticate(token.as_str().unwrap()).await.ok();
+    }
+    t.invite(ADA).await.refused(400, "duplicate_email");
+}
+
+#[tokio::test]
+async fn a_revoked_invitation_does_not_work_but_its_user_stays_pending() {
+    let t = TestSandbox::start().await;
+    let invited = t.invite(ADA).await.ok();
+    let token = t.last_token(ADA).await;
+    t.post("/v1/magic_links/email/revoke_invite", json!({"email": ADA})).await.ok();
+    t.authenticate(&token).await.refused(404, "magic_link_not_found");
+    let user = t.get(&format!("/v1/users/{}", invited["user_id"].as_str().unwrap())).await.ok();
+    assert_eq!(user["status"], "pending");
+    assert_eq!(t.emails(ADA).await.len(), 1, "the mail was sent all the same");
+    let unknown = json!({"email": "nobody@example.com"});
+    let answer = t.post("/v1/magic_links/email/revoke_invite", unknown).await;
+    answer.refused(404, "email_not_found");
+    t.invite(ADA).await.ok();
+    t.authenticate(&t.last_token(ADA).await).await.ok();
+}
+
+#[tokio::test]
+async fn login_or_create_makes_unknown_users_and_knows_the_others() {
+    let t = TestSandbox::start().await;
+    let created = t.login_or_create("new@example.com").await.ok();
+    assert_eq!(created["user_created"], true);
+    let again = t.login_or_create("new@example.com").await.ok();
+    assert_eq!((&again["user_created"], &again["user_id"]), (&json!(false), &created["user_id"]));
+    t.invite(ADA).await.ok();
+    t.login_or_create(ADA).await.ok(); // Still pending.
+    let kinds = async |to| -> Vec<_> {
+        t.emails(to).await.iter().map(|mail| mail["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(kinds("new@example.com").await, ["signup", "login"]);
+    assert_eq!(kinds(ADA).await, ["invite", "signup"]);
+    let pending = json!({"email": "p@example.com", "create_user_as_pending": true});
+    let made = t.post("/v1/magic_links/email/login_or_create", pending).await.ok();
+    let user = t.get(&format!("/v1/users/{}", made["user_id"].as_str().unwrap())).await.ok();
+    assert_eq!(user["status"], "pending");
+}
+
+#[tokio::test]
+async fn send_needs_a_known_address_or_attaches_a_further_one_on_trial() {
+    let t = TestSandbox::start().await;
+    let send = async |body: Value| t.post("/v1/magic_links/email/send", body).await;
+    send(json!({"email": ADA})).await.refused(404, "email_not_found");
+    let joined = t.join(ADA).await;
+    let id = &joined["user_id"];
+    assert_eq!(send(json!({"email": ADA})).await.ok()["user_id"], *id);
+
+    let other = json!({"email": "other@example.com", "user_id": id});
+    send(other.clone()).await.ok();
+    t.advance(301).await;
+    let user = t.get(&format!("/v1/users/{}", id.as_str().unwrap())).await.ok();
+    assert_eq!(user["emails"].as_array().unwrap().len(), 1, "never authenticated");
+    send(other).await.ok();
+    let came_in = t.authenticate(&t.last_token("other@example.com").await).await.ok();
+    t.advance(301).await;
+    assert_eq!(came_in["user_id"], *id);
+    let email = &came_in["user"]["emails"][1];
+    assert_eq!(email["verified"], true);
+    let path = format!("/v1/users/emails/{}", email["email_id"].as_str().unwrap());
+    let left = t.delete(&path).await.ok();
+    assert_eq!(left["user"]["emails"].as_array().unwrap().len(), 1);
+    let last = left["user"]["emails"][0]["email_id"].as_str().unwrap();
+    t.delete(&format!("/v1/users/emails/{last}"))
+        .await
+        .refused(400, "cannot_delete_last_primary_factor");
+}
+
+#[tokio::test]
+async fn pkce_binds_the_link_to_its_verifier() {
+    let t = TestSandbox::start().await;
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest("the verifier"));
+    let body = json!({"email": ADA, "code_challenge": challenge});
+    t.post("/v1/magic_links/email/login_or_create", body).await.ok();
+    let token = t.last_token(ADA).await;
+    let authenticate = async |verifier: Value| {
+        let body = json!({"token": token, "code_verifier": verifier});
+        t.post("/v1/magic_links/authenticate", body).await
+    };
+    authenticate(Value::Null).await.refused(400, "pkce_expected_code_verifier");
+    authenticate(json!("another")).await.refused(400, "pkce_mismatch");
+    authenticate(json!("the verifier")).await.ok();
+}
+
+#[tokio::test]
+async fn one_address_gets_one_mail_a_second_over_all_calls_that_send() {
+    let t = TestSandbox::start_with(|options| options.mail_limit = true).await;
+    t.invite(ADA).await.ok();
+    t.invite(ADA).await.refused(429, "too_many_requests");
+    t.login_or_create(ADA).await.refused(429, "too_many_requests");
+    let send = t.post("/v1/magic_links/email/send", json!({"email": ADA})).await;
+    send.refused(429, "too_many_requests");
+    t.invite("bob@example.com").await.ok();
+    t.advance(1).await;
+    t.login_or_create(ADA).await.ok();
+    assert_eq!(t.emails(ADA).await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_named() {
+    let t = TestSandbox::start().await;
+    let invite = async |body: Value| t.post("/v1/magic_links/email/invite", body).await;
+    for email in [json!("nobody"), json!(""), Value::Null] {
+        invite(json!({"email": email})).await.refused(400, "invalid_email");
+    }
+    invite(json!({"email": 7})).await.refused(400, "bad_request");
+    for minutes in [4, 10_081] {
+        invite(json!({"email": ADA, "invite_expiration_minutes": minutes}))
+            .await
+            .refused(400, "invalid_expiration");
+    }
+    invite(json!({"email": ADA, "locale": "ptbr"})).await.refused(400, "invalid_locale");
+    invite(json!({"email": ADA, "trusted_metadata": []}))
+        .await
+        .refused(400, "metadata_invalid_format");
+    let far = json!({"email": ADA, "invite_magic_link_url": "https://example.com/in"});
+    invite(far).await.refused(400, "no_match_for_provided_magic_link_url");
+    let odd = json!({"email": ADA, "invite_magic_link_url": "not a url"});
+    invite(odd).await.refused(400, "invalid_magic_link_url");
+    assert_eq!(t.emails(ADA).await.len(), 0);
+    let absent = json!({"email": ADA, "locale": null, "name": null, "attributes": null,
+        "trusted_metadata": null, "invite_magic_link_url": null, "invite_template_id": null,
+        "invite_expiration_minutes": null, "untrusted_metadata": null, "telemetry_id": "x"});
+    invite(absent).await.ok();
+    let url = t.emails(ADA).await[0]["url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with(&format!("{CALLBACK}?stytch_token_type=magic_links&token=")), "{url}");
+}
+
+#[tokio::test]
+async fn only_the_redirect_urls_that_were_given_are_allowed() {
+    let allowed = "https://app.example.com/in?invitation={}";
+    let t = TestSandbox::start_with(|options| options.redirect_urls = vec![allowed.into()]).await;
+    let invite = async |url: &str| {
+        let body = json!({"email": ADA, "invite_magic_link_url": url});
+        t.post("/v1/magic_links/email/invite", body).await
+    };
+    invite("https://app.example.com/in?invitation=42").await.ok();
+    invite("https://app.example.com/in").await.refused(400, "no_match_for_provided_magic_link_url");
+    invite(CALLBACK).await.refused(400, "no_match_for_provided_magic_link_url");
+    t.invite(ADA).await.refused(400, "no_default_invite_redirect_url_set");
+}
+
+#[tokio::test]
+async fn stytch_s_constants_answer_as_stytch_does() {
+    let t = TestSandbox::start_with(|options| options.mail_limit = true).await;
+    let user_id = "user-test-e3795c81-f849-4167-bfda-e4a6e9c280fd";
+    for _ in 0..2 {
+        assert_eq!(t.invite("sandbox@stytch.com").await.ok()["user_id"], user_id);
+        assert_eq!(t.login_or_create("sandbox@stytch.com").await.ok()["user_id"], user_id);
+        let came_in = t.authenticate("DOYoip3rvIMMW5lgItikFK-Ak1CfMsgjuiCyI7uuU94=").await.ok();
+        assert_eq!(came_in["user_id"], user_id);
+        assert_eq!(came_in["session"]["user_id"], user_id);
+        let resumed = t.resume(&json!("WJtR5BCy38Szd5AfoDpf0iqFKEt4EE5JhjlWUY7l3FtY")).await.ok();
+        assert_eq!(resumed["session_token"], "WJtR5BCy38Szd5AfoDpf0iqFKEt4EE5JhjlWUY7l3FtY");
+        let id = "session-test-eb94233f-8800-4ebd-8645-51dc15f9d028";
+        assert_eq!(resumed["session"]["session_id"], id);
+    }
+    t.authenticate("3pzjQpgksDlGKWEwUq2Up--hCHC_0oamfLHyfspKDFU=")
+        .await
+        .refused(401, "unable_to_auth_magic_link");
+    t.authenticate("CprTtwhnRNiMBiUS2jSLcWYrfuO2POeBNdo5HhW6qTM=")
+        .await
+        .refused(404, "magic_link_not_found");
+    t.resume(&json!("59cnLELtq5cFVS6uYK9f-pAWzBkhqZl8AvLhbhOvKNWw"))
+        .await
+        .refused(404, "session_not_found");
+    t.get(&format!("/v1/sessions?user_id={user_id}")).await.refused(404, "user_not_found");
+    assert_eq!(t.emails("sandbox@stytch.com").await.len(), 0);
+}

@@ -1,0 +1,11 @@
+//! The sandbox over real HTTP. One binary, as linking takes longer than testing.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
+
+mod control;
+mod harness;
+mod magic_links;
+mod program;
+mod sessions;
+mod state;
+mod users;

@@ -1,0 +1,119 @@
+//! The program: what it prints, what it refuses, and what a kill leaves.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Output, Stdio},
+};
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Without what the developer's own environment or `.env` says.
+fn command(dir: &TempDir, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stytch-sandbox"));
+    for name in ["SANDBOX_LISTEN_ADDR", "STYTCH_PROJECT_ID", "STYTCH_SECRET"] {
+        command.env_remove(name);
+    }
+    command.current_dir(dir.path()).args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn refused(dir: &TempDir, args: &[&str]) -> String {
+    let Output { status, stdout, stderr } = command(dir, args).output().unwrap();
+    assert!(!status.success() && stdout.is_empty(), "{status}");
+    let message = String::from_utf8(stderr).unwrap();
+    assert_eq!(message.lines().count(), 1, "{message}");
+    message
+}
+
+struct Program {
+    child: Child,
+    url: String,
+    project_id: String,
+    secret: String,
+}
+
+impl Program {
+    /// Started with made credentials, listening.
+    fn start(dir: &TempDir, args: &[&str]) -> Self {
+        let mut child = command(dir, args).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut line = || lines.next().unwrap().unwrap();
+        assert!(line().starts_with("A local Stytch listens on http://127.0.0.1:"));
+        let mut value = |name: &str| line().strip_prefix(name).unwrap().to_owned();
+        let (url, project_id) = (value("STYTCH_BASE_URL="), value("STYTCH_PROJECT_ID="));
+        Self { child, url, project_id, secret: value("STYTCH_SECRET=") }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &str) -> StatusCode {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = http.request(method, format!("{}{path}", self.url)).body(body.to_owned());
+        let request = request.basic_auth(&self.project_id, Some(&self.secret));
+        request.send().await.unwrap().status()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn killed_and_started_again_it_accepts_the_same_pair_and_knows_the_same_people() {
+    let dir = TempDir::new().unwrap();
+    let args = ["--listen", "127.0.0.1:0", "--state", "state.jsonl"];
+    let first = Program::start(&dir, &args);
+    let body = json!({"email": "ada@example.com", "external_id": "ada"}).to_string();
+    assert_eq!(first.call(Method::POST, "/v1/users", &body).await, 200);
+    let pair = (first.project_id.clone(), first.secret.clone());
+    drop(first); // SIGKILL.
+    let second = Program::start(&dir, &args);
+    assert_eq!((second.project_id.clone(), second.secret.clone()), pair);
+    assert_eq!(second.call(Method::GET, "/v1/users/ada", "").await, 200);
+}
+
+#[tokio::test]
+async fn given_credentials_are_accepted_and_not_printed() {
+    let dir = TempDir::new().unwrap();
+    let mut child = command(&dir, &["--listen", "127.0.0.1:0"])
+        .env("STYTCH_PROJECT_ID", "project-test-mine")
+        .env("STYTCH_SECRET", "hush")
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    let url = url.to_owned();
+    let (project_id, secret) = ("project-test-mine".to_owned(), "hush".to_owned());
+    let mut program = Program { child, url, project_id, secret };
+    assert_eq!(program.call(Method::GET, "/v1/debug/whoami", "").await, 200);
+    program.child.kill().unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+}
+
+#[test]
+fn what_can_t_be_meant_is_refused_in_one_line() {
+    let dir = TempDir::new().unwrap();
+    assert!(refused(&dir, &["--listen", "0.0.0.0:0"]).contains("--expose"));
+    assert!(refused(&dir, &["--stytch-secret", "s"]).contains("STYTCH_PROJECT_ID"));
+    assert!(refused(&dir, &["--redirect-url", "nowhere"]).contains("nowhere"));
+    let program = Program::start(&dir, &["--listen", "127.0.0.1:0"]);
+    let address = program.url.strip_prefix("http://").unwrap();
+    assert!(refused(&dir, &["--listen", address]).contains("is in use"));
+}
+
+#[cfg(unix)]
+#[test]
+fn it_stops_gracefully_when_asked_to() {
+    let dir = TempDir::new().unwrap();
+    let mut program = Program::start(&dir, &["--listen", "127.0.0.1:0"]);
+    let pid = program.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(program.child.wait().unwrap().code(), Some(0));
+}

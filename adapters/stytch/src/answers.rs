@@ -1,0 +1,190 @@
+//! What Stytch answers: of each body only what is used, and that read with patience. An answer to
+//! `magic_links/authenticate` that can't be read is a token used up for nothing.
+
+use guestlist_domain::{Email, ProviderSession, Tokens, Vouched};
+use jiff::Timestamp;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error},
+};
+use serde_json::Value;
+
+/// An answer of which nothing but its coming matters.
+#[derive(Deserialize)]
+pub(crate) struct Done {}
+
+#[derive(Deserialize)]
+pub(crate) struct Sent {
+    #[serde(deserialize_with = "something")]
+    pub(crate) user_id: String,
+    #[serde(default, deserialize_with = "patiently")]
+    pub(crate) request_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Found {
+    results: Vec<FoundUser>,
+}
+
+#[derive(Deserialize)]
+struct FoundUser {
+    #[serde(deserialize_with = "something")]
+    user_id: String,
+    #[serde(default, deserialize_with = "each_patiently")]
+    emails: Vec<UserEmail>,
+}
+
+impl Found {
+    /// Whoever has the address; the filter is believed only as far as it can be seen to hold.
+    pub(crate) fn user_of(self, email: &Email) -> Option<String> {
+        let has_it = |e: &UserEmail| address(&e.email).as_ref() == Some(email);
+        let user = self.results.into_iter().find(|user| user.emails.iter().any(has_it));
+        user.map(|user| user.user_id)
+    }
+}
+
+/// Of a user that comes with a session.
+#[derive(Default, Deserialize)]
+struct User {
+    #[serde(default, deserialize_with = "each_patiently")]
+    emails: Vec<UserEmail>,
+}
+
+#[derive(Deserialize)]
+struct UserEmail {
+    email_id: String,
+    email: String,
+}
+
+/// The answer to a link's token, or to a session's.
+#[derive(Deserialize)]
+pub(crate) struct Authenticated {
+    #[serde(default, deserialize_with = "patiently")]
+    method_id: Option<String>,
+    #[serde(deserialize_with = "something")]
+    session_token: String,
+    #[serde(deserialize_with = "something")]
+    session_jwt: String,
+    session: LiveSession,
+    #[serde(default, deserialize_with = "patiently")]
+    user: User,
+}
+
+#[derive(Deserialize)]
+struct LiveSession {
+    #[serde(deserialize_with = "something")]
+    session_id: String,
+    #[serde(deserialize_with = "something")]
+    user_id: String,
+    #[serde(default, deserialize_with = "patiently")]
+    started_at: Option<Timestamp>,
+    expires_at: Timestamp,
+    #[serde(default, deserialize_with = "each_patiently")]
+    authentication_factors: Vec<Factor>,
+}
+
+#[derive(Deserialize)]
+struct Factor {
+    email_factor: EmailFactor,
+}
+
+#[derive(Deserialize)]
+struct EmailFactor {
+    email_id: String,
+    email_address: String,
+}
+
+impl Authenticated {
+    pub(crate) fn vouched(self, now: Timestamp) -> Vouched {
+        let email = self.email();
+        let session = ProviderSession {
+            stytch_session_id: self.session.session_id,
+            stytch_user_id: self.session.user_id,
+            started_at: self.session.started_at.map_or(now, whole_microseconds),
+            expires_at: whole_microseconds(self.session.expires_at),
+        };
+        let tokens = Tokens { session_token: self.session_token, session_jwt: self.session_jwt };
+        Vouched { session, tokens, email }
+    }
+
+    /// The address that the link was sent to: the one of `method_id`, for a person may have
+    /// several; else the only one that is named.
+    fn email(&self) -> Option<Email> {
+        let factors = self.session.authentication_factors.iter().map(|factor| &factor.email_factor);
+        let factors = factors.map(|factor| (&factor.email_id, &factor.email_address));
+        let emails = self.user.emails.iter().map(|email| (&email.email_id, &email.email));
+        let known: Vec<_> = factors.chain(emails).map(|(id, text)| (id, address(text))).collect();
+        let asked = known.iter().find(|(id, _)| Some(*id) == self.method_id.as_ref());
+        let is_only = known.windows(2).all(|two| two[0].1 == two[1].1);
+        asked.or_else(|| known.first().filter(|_| is_only)).and_then(|(_, email)| email.clone())
+    }
+}
+
+/// Stytch's error envelope, as far as it is one.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Refusal {
+    #[serde(default, deserialize_with = "patiently")]
+    pub(crate) error_type: Option<String>,
+    #[serde(default, deserialize_with = "patiently")]
+    pub(crate) error_message: Option<String>,
+    #[serde(default, deserialize_with = "patiently")]
+    pub(crate) request_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Jwks {
+    keys: Vec<Value>,
+}
+
+impl Jwks {
+    /// The keys of known form; a strange one does not spoil the others.
+    pub(crate) fn keys(self) -> impl Iterator<Item = Jwk> {
+        self.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok())
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Jwk {
+    pub(crate) kid: String,
+    pub(crate) kty: String,
+    #[serde(default)]
+    pub(crate) alg: Option<String>,
+    #[serde(default, rename = "use")]
+    pub(crate) usage: Option<String>,
+    pub(crate) n: String,
+    pub(crate) e: String,
+}
+
+fn address(text: &str) -> Option<Email> {
+    Email::parse(text).ok()
+}
+
+/// What every database keeps.
+fn whole_microseconds(t: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(t.as_microsecond()).unwrap_or(t)
+}
+
+/// A text that is not empty; Stytch writes `""` for a session that was not made.
+fn something<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.is_empty() { Err(D::Error::custom("an empty text")) } else { Ok(text) }
+}
+
+/// The value, or nothing where it has another shape.
+pub(crate) fn patiently<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    Ok(serde_json::from_value(Value::deserialize(from)?).unwrap_or_default())
+}
+
+/// The list without the elements that have another shape.
+fn each_patiently<'de, D, T>(from: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let values: Vec<Value> = patiently(from)?;
+    Ok(values.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
+}

@@ -1,0 +1,84 @@
+//! Reads session JWTs. What is not signed by Stytch for this project is nothing; what is, but is
+//! too old, is read and said to be.
+
+use std::sync::Arc;
+
+use guestlist_domain::{Clock, JwtClaims, JwtError};
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use serde::Deserialize;
+use url::Url;
+
+use crate::{answers::patiently, keys::Keys};
+
+/// How far Stytch's clock may be ahead of ours.
+const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
+
+/// Reads the JWTs of one project.
+pub(crate) struct Verifier {
+    keys: Keys,
+    validation: Validation,
+    clock: Arc<dyn Clock>,
+}
+
+impl Verifier {
+    pub(crate) fn new(project_id: &str, base_url: &Url, keys: Keys, clock: Arc<dyn Clock>) -> Self {
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.set_required_spec_claims(&["aud", "iss", "exp", "nbf"]);
+        validation.set_audience(&[project_id]);
+        // With a domain of one's own, the issuer is that.
+        let base_url = base_url.as_str().trim_end_matches('/');
+        validation.set_issuer(&[format!("stytch.com/{project_id}").as_str(), base_url]);
+        // Time is judged below, by the injected clock.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        Self { keys, validation, clock }
+    }
+
+    pub(crate) async fn verify(&self, jwt: &str) -> Result<JwtClaims, JwtError> {
+        let kid = key_id(jwt).ok_or(JwtError::Invalid)?;
+        let key = self.keys.find(&kid).await?;
+        let token = decode::<Claims>(jwt, &key, &self.validation).map_err(|_| JwtError::Invalid)?;
+        token.claims.judged(self.clock.now()).ok_or(JwtError::Invalid)
+    }
+}
+
+/// Which key it claims to be signed with, if it is of the only form that there is.
+fn key_id(jwt: &str) -> Option<String> {
+    let header = decode_header(jwt).ok()?;
+    let is_session_jwt = header.alg == Algorithm::RS256
+        && header.typ.as_deref() == Some("JWT")
+        // Whatever must be understood besides, is not.
+        && header.crit.is_none();
+    header.kid.filter(|_| is_session_jwt)
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    exp: i64,
+    nbf: i64,
+    #[serde(rename = "https://stytch.com/session")]
+    session: SessionClaim,
+}
+
+#[derive(Deserialize)]
+struct SessionClaim {
+    id: String,
+    #[serde(default, deserialize_with = "patiently")]
+    expires_at: Option<Timestamp>,
+}
+
+impl Claims {
+    fn judged(self, now: Timestamp) -> Option<JwtClaims> {
+        let expires_at = Timestamp::from_second(self.exp).ok()?;
+        let not_before = Timestamp::from_second(self.nbf).ok()?;
+        if now + LEEWAY < not_before || self.session.id.is_empty() {
+            return None;
+        }
+        Some(JwtClaims {
+            stytch_session_id: self.session.id,
+            session_expires_at: self.session.expires_at.unwrap_or(expires_at),
+            is_expired: now >= expires_at,
+        })
+    }
+}

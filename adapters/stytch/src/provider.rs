@@ -1,0 +1,146 @@
+//! The port's calls, one by one: which route, what is asked, and what counts as done.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use guestlist_domain::{
+    Clock, Delivered, Email, IdentityProvider, InviteMail, JwtClaims, JwtError, LoginMail,
+    ProviderError, ProviderErrorKind, Vouched,
+};
+
+use crate::{
+    answers::{Authenticated, Done, Found, Sent},
+    asks::{
+        AuthenticateLink, AuthenticateSession, LoginOrCreate, NameParts, RevokeInvite,
+        RevokeSession, Search, SendInvite,
+    },
+    client::Client,
+    error::Repeat::{Felt, Harmless},
+    jwt::Verifier,
+    keys::Keys,
+    options::{Options, OptionsError},
+};
+
+/// One project at Stytch.
+pub struct StytchProvider {
+    client: Client,
+    verifier: Verifier,
+    clock: Arc<dyn Clock>,
+}
+
+impl StytchProvider {
+    /// Calls nobody yet.
+    pub fn new(options: Options, clock: Arc<dyn Clock>) -> Result<Self, OptionsError> {
+        let (project_id, base_url) = (options.project_id.clone(), options.base_url.clone());
+        let client = Client::new(options, Arc::clone(&clock))?;
+        let keys = Keys::new(client.clone(), Arc::clone(&clock));
+        let verifier = Verifier::new(&project_id, &base_url, keys, Arc::clone(&clock));
+        Ok(Self { client, verifier, clock })
+    }
+
+    /// Asks Stytch whether it knows us. Costs nothing, changes nothing.
+    pub async fn check_credentials(&self) -> Result<(), ProviderError> {
+        self.client.get(&["v1", "debug", "whoami"]).await.map(|Done {}| ())
+    }
+}
+
+impl fmt::Debug for StytchProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StytchProvider").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl IdentityProvider for StytchProvider {
+    async fn send_invite(&self, mail: &InviteMail) -> Result<Delivered, ProviderError> {
+        let body = SendInvite {
+            email: mail.email.as_str(),
+            name: mail.name.as_ref().map(NameParts::from),
+            invite_magic_link_url: &mail.redirect_url,
+            invite_expiration_minutes: mail.expires_in_minutes,
+        };
+        let path = ["v1", "magic_links", "email", "invite"];
+        self.client.post(&path, &body, Felt).await.map(delivered)
+    }
+
+    async fn send_login(&self, mail: &LoginMail) -> Result<Delivered, ProviderError> {
+        let body = LoginOrCreate {
+            email: mail.email.as_str(),
+            login_magic_link_url: &mail.redirect_url,
+            signup_magic_link_url: &mail.redirect_url,
+            login_expiration_minutes: mail.expires_in_minutes,
+            signup_expiration_minutes: mail.expires_in_minutes,
+            create_user_as_pending: false,
+        };
+        let path = ["v1", "magic_links", "email", "login_or_create"];
+        self.client.post(&path, &body, Felt).await.map(delivered)
+    }
+
+    async fn revoke_invite(&self, email: &Email) -> Result<(), ProviderError> {
+        let path = ["v1", "magic_links", "email", "revoke_invite"];
+        let body = RevokeInvite { email: email.as_str() };
+        let answer = self.client.post(&path, &body, Harmless).await;
+        done(answer, &["email_not_found", "user_not_found"])
+    }
+
+    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<Vouched, ProviderError> {
+        let path = ["v1", "magic_links", "authenticate"];
+        let body = AuthenticateLink { token, session_duration_minutes: minutes };
+        let answer: Authenticated = self.client.post(&path, &body, Felt).await?;
+        Ok(answer.vouched(self.clock.now()))
+    }
+
+    async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError> {
+        let path = ["v1", "sessions", "authenticate"];
+        let body = AuthenticateSession { session_token };
+        let answer: Authenticated = self.client.post(&path, &body, Harmless).await?;
+        Ok(answer.vouched(self.clock.now()))
+    }
+
+    async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError> {
+        let path = ["v1", "sessions", "revoke"];
+        let body = RevokeSession { session_id: stytch_session_id };
+        let answer = self.client.post(&path, &body, Harmless).await;
+        done(answer, &["session_not_found", "invalid_session_id"])
+    }
+
+    async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError> {
+        // A URL drops such segments: the call would go to another route.
+        if matches!(stytch_user_id, "" | "." | "..") {
+            return Err(not_an_id());
+        }
+        let answer = self.client.delete(&["v1", "users", stytch_user_id]).await;
+        done(answer, &["user_not_found"])
+    }
+
+    async fn find_user(&self, email: &Email) -> Result<Option<String>, ProviderError> {
+        let search = Search::by_address(email);
+        let found: Found = self.client.post(&["v1", "users", "search"], &search, Harmless).await?;
+        Ok(found.user_of(email))
+    }
+
+    async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {
+        self.verifier.verify(session_jwt).await
+    }
+}
+
+fn delivered(sent: Sent) -> Delivered {
+    Delivered { stytch_user_id: sent.user_id, request_id: sent.request_id }
+}
+
+/// That there was nothing to undo is success.
+fn done(answer: Result<Done, ProviderError>, absent: &[&str]) -> Result<(), ProviderError> {
+    match answer {
+        Err(error) if !absent.contains(&error.code.as_str()) => Err(error),
+        Ok(Done {}) | Err(_) => Ok(()),
+    }
+}
+
+fn not_an_id() -> ProviderError {
+    ProviderError {
+        kind: ProviderErrorKind::Rejected,
+        code: "invalid_user_id".to_owned(),
+        message: "not sent: this can't be the id of a user".to_owned(),
+        request_id: None,
+    }
+}

@@ -1,0 +1,12 @@
+//! The provider over real HTTP: against a server that answers whatever a test says, and against
+//! the sandbox.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod calls;
+mod jwt;
+mod keys;
+mod minter;
+mod secrets;
+mod shapes;
+mod stub;

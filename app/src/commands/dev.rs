@@ -1,0 +1,215 @@
+//! `guestlist dev`: everything in one process, with nothing to install and no account.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use guestlist_domain::{Ctx, Email, flows};
+use guestlist_worker::build::Built;
+use guestlist_worker::config::Common;
+use guestlist_worker::listen;
+use serde_json::json;
+use stytch_sandbox::{Credentials, Sandbox};
+use tokio_util::sync::CancellationToken;
+
+use super::dev_state::DevState;
+use super::serve::run_all;
+use crate::config::Config;
+use crate::http::App;
+
+/// The administrator who is there when no other was named.
+const ADMIN: &str = "admin@example.com";
+/// How long the first login link may take to be mailed.
+const LINK_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What `dev` is told.
+#[derive(Debug, Default, Args)]
+pub struct DevArgs {
+    /// Print what was started as one line of JSON
+    #[arg(long)]
+    json: bool,
+    /// Listen on an address that other machines can reach: anybody there can log in as anybody
+    #[arg(long)]
+    expose: bool,
+    /// Where the local Stytch is served
+    #[arg(long, env = "SANDBOX_LISTEN_ADDR", default_value = "127.0.0.1:3002")]
+    sandbox_listen_addr: Option<std::net::SocketAddr>,
+}
+
+/// Runs until told to stop.
+pub async fn run(
+    mut config: Config,
+    args: DevArgs,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let admin = prepare(&mut config.common)?;
+    refuse_exposure(&config.common, &args)?;
+    let listener = listen(config.common.listen_addr, "LISTEN_ADDR").await?;
+    let address = listener.local_addr()?;
+    let public_url = config.common.public_url_at(address)?;
+    let state = DevState::beside(&config.common.database_url)?;
+    let (sandbox, credentials) = sandbox(&config.common, &args, &state).await?;
+    let sandbox_url = sandbox.url();
+
+    let database = guestlist_database::connect(&config.common.database_url).await?;
+    guestlist_migrations::up(database.write(), None).await?;
+    let base_url = Some(sandbox_url.parse()?);
+    let stytch = guestlist_stytch::Options::new(
+        credentials.project_id,
+        credentials.secret.into(),
+        base_url,
+    )?;
+    let built = Built::new(database, stytch)?;
+    let policy = config.common.policy(&public_url);
+    let worker = built.worker(policy.clone(), config.common.worker).await?;
+    let worker_url = worker.url()?;
+    let site = config.site(public_url, Some(format!("{sandbox_url}/inbox")));
+    let url = super::serve::describe(&site);
+    let ctx = built.ctx(policy);
+    let app = App::new(ctx.clone(), site, built.store().clone(), config.login_limit_per_client);
+
+    let sandbox = tokio::spawn(sandbox.serve(stop.clone()));
+    let all = tokio::spawn(run_all(app, listener, Some(worker), stop.clone()));
+    let started = async {
+        let api_key = state.api_key(&ctx).await?;
+        let login_url = login_link(&ctx, &admin, &sandbox_url).await?;
+        Ok::<_, anyhow::Error>(Started { url, sandbox_url, worker_url, api_key, admin, login_url })
+    };
+    match stop.run_until_cancelled(started).await {
+        Some(Ok(started)) => started.print(args.json),
+        Some(Err(error)) => {
+            stop.cancel();
+            all.await??;
+            return Err(error);
+        }
+        None => {}
+    }
+    all.await??;
+    stop.cancel();
+    sandbox.await??;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is different in `dev` where nothing was said.
+fn prepare(common: &mut Common) -> anyhow::Result<Email> {
+    common.link_carries_id.get_or_insert(true);
+    if common.stytch.base_url.is_some() {
+        tracing::warn!("STYTCH_BASE_URL is not used: dev brings its own Stytch");
+    }
+    let said = common.admin_emails.take().filter(|emails| !emails.is_empty());
+    let admins = match said {
+        Some(admins) => admins,
+        None => vec![Email::parse(ADMIN)?],
+    };
+    let first = admins.first().cloned().context("ADMIN_EMAILS")?;
+    common.admin_emails = Some(admins);
+    Ok(first)
+}
+
+fn refuse_exposure(common: &Common, args: &DevArgs) -> anyhow::Result<()> {
+    let addresses = [Some(common.listen_addr), args.sandbox_listen_addr];
+    for address in addresses.into_iter().flatten() {
+        anyhow::ensure!(
+            args.expose || address.ip().is_loopback(),
+            "{address} can be reached from other machines, and dev lets anybody in who can read \
+             its inbox; add --expose if that is meant"
+        );
+    }
+    Ok(())
+}
+
+async fn sandbox(
+    common: &Common,
+    args: &DevArgs,
+    state: &DevState,
+) -> anyhow::Result<(Sandbox, Credentials)> {
+    use secrecy::ExposeSecret;
+
+    let said = common.stytch.project_id.clone().zip(common.stytch.secret.clone());
+    let said = said.map(|(project_id, secret)| Credentials {
+        project_id,
+        secret: secret.expose_secret().to_owned(),
+    });
+    let credentials = match (said, stytch_sandbox::stored_credentials(&state.sandbox)?) {
+        (Some(said), _) => said,
+        (None, Some(stored)) => stored,
+        (None, None) => Credentials::generate(),
+    };
+    let address = args.sandbox_listen_addr.unwrap_or(([127, 0, 0, 1], 3002).into());
+    let mut options = stytch_sandbox::Options::new(address, credentials.clone());
+    options.state = Some(state.sandbox.clone());
+    Ok((Sandbox::bind(options).await?, credentials))
+}
+
+/// A login link for the administrator, by the same road that everybody's takes.
+async fn login_link(ctx: &Ctx, admin: &Email, sandbox_url: &str) -> anyhow::Result<String> {
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build()?;
+    let mailbox = format!("{sandbox_url}/sandbox/emails");
+    let mails = async || -> anyhow::Result<Vec<serde_json::Value>> {
+        let asked = http.get(&mailbox).query(&[("to", admin.as_str())]).send().await?;
+        Ok(asked.error_for_status()?.json().await?)
+    };
+    let before = mails().await?.len();
+    flows::request_login_unlimited(ctx, admin).await?;
+    let arrived = async {
+        loop {
+            let mail = mails().await?.into_iter().nth(before);
+            if let Some(url) = mail.as_ref().and_then(|mail| mail["url"].as_str()) {
+                return Ok(url.to_owned());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LINK_PATIENCE, arrived)
+        .await
+        .context("the administrator's login link was not mailed; the log says why")?
+}
+
+/// What was started, for people or for programs.
+struct Started {
+    url: String,
+    sandbox_url: String,
+    worker_url: String,
+    api_key: String,
+    admin: Email,
+    login_url: String,
+}
+
+impl Started {
+    fn print(&self, as_json: bool) {
+        let Self { url, sandbox_url, worker_url, api_key, admin, login_url } = self;
+        if as_json {
+            let line = json!({
+                "url": url,
+                "sandbox_url": sandbox_url,
+                "worker_url": worker_url,
+                "api_key": api_key,
+                "admin_email": admin.as_str(),
+                "login_url": login_url,
+            });
+            println!("{line}");
+            return;
+        }
+        println!(
+            "
+Guestlist is up.
+
+  Log in as {admin}:
+    {login_url}
+
+  Application   {url}
+  Inbox         {sandbox_url}/inbox   (no mail leaves this machine)
+  Worker        {worker_url}/readyz
+  API key       {api_key}
+
+  Invite somebody:
+    curl -sS {url}/v1/invitations -H 'authorization: Bearer {api_key}' \\
+      -H 'content-type: application/json' -d '{{\"email\": \"ada@example.com\"}}'
+
+Ctrl-C stops it; the next start finds everything as it was.
+",
+            admin = admin.as_str(),
+        );
+    }
+}

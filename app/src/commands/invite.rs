@@ -1,0 +1,205 @@
+//! `guestlist invite`: the same flow as over HTTP, from a shell.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use guestlist_domain::flows::{self, InviteError, NewInvitation};
+use guestlist_domain::{Actor, Ctx, Email, InvitationId, InvitationStatus, Metadata, Name, Role};
+use guestlist_worker::build;
+use indicatif::ProgressBar;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::config::Config;
+
+/// Whom to invite.
+#[derive(Debug, Args)]
+pub struct InviteArgs {
+    /// Addresses
+    #[arg(required_unless_present = "csv")]
+    emails: Vec<String>,
+    /// A file with the header email,name,role (the last two may be left out)
+    #[arg(long, conflicts_with = "emails")]
+    csv: Option<PathBuf>,
+    /// Only say what would happen
+    #[arg(long)]
+    dry_run: bool,
+    /// Wait until the worker has sent them, or given up
+    #[arg(long)]
+    wait: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// One row of the file.
+#[derive(Debug, Deserialize)]
+struct Record {
+    email: String,
+    name: Option<String>,
+    role: Option<String>,
+}
+
+/// What became of one address.
+struct Line {
+    row: usize,
+    email: String,
+    verdict: Result<Option<InvitationId>, (&'static str, String)>,
+}
+
+/// Runs the command; it fails if any address could not be invited or sent to.
+pub async fn run(config: &Config, args: InviteArgs) -> anyhow::Result<ExitCode> {
+    let records = match &args.csv {
+        Some(path) => read_csv(path)?,
+        None => args.emails.iter().map(|email| Ok(Record::of(email))).collect(),
+    };
+    let ctx = build::connect_without_stytch(&config.common).await?;
+    let bar = progress(records.len());
+    let mut invited = Vec::new();
+    let mut failed = 0;
+    for (index, record) in records.into_iter().enumerate() {
+        let line = one(&ctx, index + 1, record, args.dry_run).await?;
+        failed += usize::from(line.verdict.is_err());
+        invited.extend(line.verdict.as_ref().ok().copied().flatten());
+        bar.suspend(|| line.print(args.json));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if args.wait {
+        failed += wait(&ctx, &invited).await?;
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Record {
+    fn of(email: &str) -> Self {
+        Self { email: email.to_owned(), name: None, role: None }
+    }
+
+    fn read(&self) -> Result<NewInvitation, (&'static str, String)> {
+        let email = Email::parse(&self.email)
+            .map_err(|error| ("invalid_email", format!("the address {error}")))?;
+        let name = self.name.as_deref().map(Name::parse).transpose();
+        let name = name.map_err(|error| ("invalid_name", format!("the name {error}")))?;
+        let said = self.role.as_deref().map(str::trim).filter(|role| !role.is_empty());
+        let role = said.map(|role| Role::parse(role).ok_or("invalid_role")).transpose();
+        let role = role
+            .map_err(|code| (code, "the role is not one of admin, operator, member".to_owned()))?;
+        Ok(NewInvitation {
+            email,
+            name: name.flatten(),
+            role: role.unwrap_or_default(),
+            metadata: Metadata::default(),
+            return_to: None,
+            expires_in_minutes: None,
+        })
+    }
+}
+
+type Read = Result<Record, (&'static str, String)>;
+
+fn read_csv(path: &PathBuf) -> anyhow::Result<Vec<Read>> {
+    let reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_path(path);
+    let mut reader = reader.with_context(|| path.display().to_string())?;
+    let has_email = reader.headers()?.iter().any(|header| header == "email");
+    anyhow::ensure!(has_email, "{}: the first line must name a column `email`", path.display());
+    let rows = reader.deserialize();
+    Ok(rows.map(|row| row.map_err(|error| ("malformed_row", error.to_string()))).collect())
+}
+
+async fn one(ctx: &Ctx, row: usize, record: Read, dry_run: bool) -> anyhow::Result<Line> {
+    let (email, request) = match record {
+        Ok(record) => (record.email.clone(), record.read()),
+        Err(error) => (String::new(), Err(error)),
+    };
+    let verdict = match request {
+        Err(error) => Err(error),
+        Ok(request) if dry_run => rehearse(ctx, &request).await?,
+        Ok(request) => match flows::invite(ctx, request, &Actor::Cli).await {
+            Ok(invitation) => Ok(Some(invitation.id)),
+            Err(error) => Err(refused(error)?),
+        },
+    };
+    Ok(Line { row, email, verdict })
+}
+
+async fn rehearse(
+    ctx: &Ctx,
+    request: &NewInvitation,
+) -> anyhow::Result<Result<Option<InvitationId>, (&'static str, String)>> {
+    match flows::could_invite(ctx, request, &Actor::Cli).await {
+        Ok(()) => Ok(Ok(None)),
+        Err(error) => Ok(Err(refused(error)?)),
+    }
+}
+
+fn refused(error: InviteError) -> anyhow::Result<(&'static str, String)> {
+    let code = match &error {
+        InviteError::AlreadyInvited(_) => "already_invited",
+        InviteError::AlreadyMember => "already_member",
+        InviteError::BeingRemoved => "user_deleting",
+        InviteError::Store(_) => return Err(error.into()),
+    };
+    Ok((code, error.to_string()))
+}
+
+impl Line {
+    fn print(&self, as_json: bool) {
+        let Self { row, email, verdict } = self;
+        if as_json {
+            let value = match verdict {
+                Ok(id) => json!({ "row": row, "email": email, "invitation_id": id }),
+                Err((code, detail)) => {
+                    json!({ "row": row, "email": email, "code": code, "detail": detail })
+                }
+            };
+            println!("{value}");
+            return;
+        }
+        match verdict {
+            Ok(Some(id)) => println!("{email}: invited ({id})"),
+            Ok(None) => println!("{email}: would be invited"),
+            Err((code, detail)) => println!("{email}: {code}: {detail} (row {row})"),
+        }
+    }
+}
+
+/// Follows invitations until each is sent or has ended; answers how many were not sent.
+async fn wait(ctx: &Ctx, invited: &[InvitationId]) -> anyhow::Result<usize> {
+    let bar = progress(invited.len());
+    let mut failed = 0;
+    for id in invited {
+        let status = loop {
+            let invitation = ctx.store.invitation(*id).await?;
+            match invitation.map(|invitation| (invitation.status, invitation.last_error)) {
+                Some((InvitationStatus::Queued, _)) => {}
+                other => break other,
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        match status {
+            Some((InvitationStatus::Sent | InvitationStatus::Accepted, _)) => {}
+            Some((status, error)) => {
+                failed += 1;
+                let why = error.map(|error| json!(error.code)).unwrap_or(Value::Null);
+                bar.suspend(|| println!("{id}: {status} {why}"));
+            }
+            None => failed += 1,
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(failed)
+}
+
+fn progress(length: usize) -> ProgressBar {
+    if std::io::stderr().is_terminal() && length > 1 {
+        ProgressBar::new(length as u64)
+    } else {
+        ProgressBar::hidden()
+    }
+}

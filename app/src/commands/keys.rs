@@ -1,0 +1,113 @@
+//! `guestlist keys`: API keys are made, listed and revoked.
+
+use std::process::ExitCode;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::Subcommand;
+use guestlist_domain::{Actor, ApiKey, ApiKeyId, Ctx, Scope, StoreError, flows};
+use guestlist_worker::build;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::http::KEY_PREFIX;
+
+/// What to do with API keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key; its secret is shown once
+    Create {
+        /// What it is for
+        #[arg(long)]
+        name: String,
+        /// What it may do: users:read, users:write, invitations:read, invitations:write,
+        /// ops:read, ops:write; everything if none is given
+        #[arg(long = "scope", value_parser = scope)]
+        scopes: Vec<Scope>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the keys
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a key back, for ever
+    Revoke {
+        /// The key's id
+        id: ApiKeyId,
+    },
+}
+
+fn scope(word: &str) -> Result<Scope, String> {
+    let known = || Scope::ALL.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ");
+    Scope::parse(word).ok_or_else(|| format!("there are: {}", known()))
+}
+
+/// Runs the command.
+pub async fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
+    let ctx = build::connect_without_stytch(&config.common).await?;
+    match command {
+        KeysCommand::Create { name, scopes, json } => {
+            let (key, secret) = create(&ctx, &name, &scopes, &Actor::Cli).await?;
+            if json {
+                let mut view = view(&key);
+                view["secret"] = Value::from(secret);
+                println!("{view}");
+            } else {
+                println!("{secret}");
+                eprintln!("This is shown once. The key's id is {}.", key.id);
+            }
+        }
+        KeysCommand::List { json } => list(&ctx.store.api_keys().await?, json),
+        KeysCommand::Revoke { id } => {
+            if flows::revoke_key(&ctx, id, &Actor::Cli).await?.is_none() {
+                anyhow::bail!("there is no key {id}");
+            }
+            println!("revoked");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a key of a fresh secret.
+pub async fn create(
+    ctx: &Ctx,
+    name: &str,
+    scopes: &[Scope],
+    by: &Actor,
+) -> Result<(ApiKey, String), StoreError> {
+    let random: [u8; 32] = rand::random();
+    let secret = format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
+    let key = flows::create_key(ctx, name, scopes, &secret, by).await?;
+    Ok((key, secret))
+}
+
+fn list(keys: &[ApiKey], as_json: bool) {
+    if as_json {
+        println!("{}", Value::from(keys.iter().map(view).collect::<Vec<_>>()));
+        return;
+    }
+    for key in keys {
+        let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+        let scopes = if scopes.is_empty() { "everything".to_owned() } else { scopes.join(",") };
+        let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
+        println!("{}  {}…  {state}  {scopes}  {}", key.id, key.prefix, key.name);
+    }
+}
+
+fn view(key: &ApiKey) -> Value {
+    let time = |at: Timestamp| format!("{at:.3}");
+    json!({
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "scopes": key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        "created_at": time(key.created_at),
+        "last_used_at": key.last_used_at.map(time),
+        "revoked_at": key.revoked_at.map(time),
+    })
+}

@@ -1,0 +1,94 @@
+//! `guestlist serve`: HTTP, and with `--worker` the worker in the same process.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use guestlist_worker::config::Mistakes;
+use guestlist_worker::{Worker, build, listen};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::http::{App, keep_noting, router};
+use crate::site::Site;
+
+/// How long requests may take to finish once the program is told to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// What `serve` is told.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Run the worker in this process too
+    #[arg(long)]
+    worker: bool,
+}
+
+/// Serves until told to stop.
+pub async fn run(
+    config: Config,
+    args: ServeArgs,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let mut mistakes = Mistakes::default();
+    let stytch = config.common.stytch.required(&mut mistakes);
+    let Some(stytch) = stytch.filter(|_| mistakes.is_empty()) else {
+        return Err(mistakes.into());
+    };
+    let built = build::connect(&config.common, stytch).await?;
+    let listener = listen(config.common.listen_addr, "LISTEN_ADDR").await?;
+    let address = listener.local_addr()?;
+    let public_url = config.common.public_url_at(address)?;
+    let policy = config.common.policy(&public_url);
+    let worker = match args.worker {
+        true => Some(built.worker(policy.clone(), config.common.worker).await?),
+        false => None,
+    };
+    let site = config.site(public_url, None);
+    println!("Guestlist listens on http://{address}, and people reach it at {}", site.public_url);
+    let app =
+        App::new(built.ctx(policy), site, built.store().clone(), config.login_limit_per_client);
+    run_all(app, listener, worker, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// HTTP and, where there is one, the worker: until told to stop, or until one of them ends.
+pub async fn run_all(
+    app: App,
+    listener: TcpListener,
+    worker: Option<Worker>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let work = async {
+        let Some(worker) = worker else { return Ok(()) };
+        let worked = worker.run(stop.clone()).await;
+        stop.cancel();
+        worked
+    };
+    let (served, worked) = tokio::join!(serve(app, listener, stop.clone()), work);
+    served.and(worked)
+}
+
+async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+    let noting = tokio::spawn(keep_noting(app.clone(), stop.clone()));
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let serving =
+        axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let patience = async {
+        stop.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let served = tokio::select! {
+        served = serving.into_future() => served,
+        () = patience => Ok(()),
+    };
+    stop.cancel();
+    noting.await?;
+    Ok(served?)
+}
+
+/// The address and what it serves, as one line for people.
+pub fn describe(site: &Site) -> String {
+    site.public_url.as_str().trim_end_matches('/').to_owned()
+}

@@ -1,0 +1,136 @@
+//! The application's own part of the configuration.
+
+use clap::Args;
+use guestlist_domain::Limit;
+use guestlist_worker::config::{Common, CommonArgs, Mistake, Mistakes, parse};
+use ipnet::IpNet;
+use url::{Origin, Url};
+
+use crate::site::Site;
+
+/// What the environment and the command line say, unread.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    #[command(flatten)]
+    pub common: CommonArgs,
+
+    /// The name that people see on pages
+    #[arg(long, env = "APP_NAME", default_value = "Guestlist", global = true)]
+    pub app_name: String,
+
+    /// Your application: where people land after coming in
+    #[arg(long, env = "APP_URL", global = true)]
+    pub app_url: Option<String>,
+
+    /// Origins that return_to may name and that count as ours; separated by commas
+    /// [default: the origin of APP_URL]
+    #[arg(long, env = "APP_ORIGINS", global = true)]
+    pub app_origins: Option<String>,
+
+    /// Set to share the session with sibling subdomains [default: this host only]
+    #[arg(long, env = "COOKIE_DOMAIN", global = true)]
+    pub cookie_domain: Option<String>,
+
+    /// Networks whose X-Forwarded-For is believed; separated by commas
+    #[arg(long, env = "TRUSTED_PROXIES", global = true)]
+    pub trusted_proxies: Option<String>,
+
+    /// Login mails that one client may ask for, e.g. 30/m
+    #[arg(long, env = "LOGIN_LIMIT_PER_CLIENT", default_value = "30/m", global = true)]
+    pub login_limit_per_client: String,
+}
+
+/// The configuration, read.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What the worker needs too.
+    pub common: Common,
+    /// How often a client may ask for a link.
+    pub login_limit_per_client: Limit,
+    app_name: String,
+    app_url: Option<Url>,
+    app_origins: Vec<Origin>,
+    cookie_domain: Option<String>,
+    trusted_proxies: Vec<IpNet>,
+}
+
+impl ConfigArgs {
+    /// Reads it all, or tells everything that is wrong.
+    pub fn read(&self, mut mistakes: Mistakes) -> Result<Config, Mistakes> {
+        let m = &mut mistakes;
+        let common = self.common.read(m);
+        let login_limit =
+            m.take("LOGIN_LIMIT_PER_CLIENT", parse::limit(&self.login_limit_per_client));
+        let app_url = m.take_some("APP_URL", self.app_url.as_deref(), parse::http_url);
+        let app_origins = m.take_some("APP_ORIGINS", self.app_origins.as_deref(), origins);
+        let proxies = m.take_some("TRUSTED_PROXIES", self.trusted_proxies.as_deref(), networks);
+        let domain = m.take_some("COOKIE_DOMAIN", self.cookie_domain.as_deref(), cookie_domain);
+        let public = common.as_ref().and_then(|common| common.public_url.as_ref());
+        if let (Some(public), Some(Some(domain))) = (public, &domain) {
+            check_domain(public, domain, m);
+        }
+        let read = (|| {
+            let app_url = app_url?;
+            let named = app_origins?;
+            Some(Config {
+                common: common?,
+                login_limit_per_client: login_limit?,
+                app_name: self.app_name.trim().to_owned(),
+                app_origins: named.unwrap_or_else(|| app_url.iter().map(Url::origin).collect()),
+                app_url,
+                cookie_domain: domain?,
+                trusted_proxies: proxies?.unwrap_or_default(),
+            })
+        })();
+        read.filter(|_| mistakes.is_empty()).ok_or(mistakes)
+    }
+}
+
+impl Config {
+    /// The surroundings of an application that browsers reach at `public_url`.
+    pub fn site(&self, public_url: Url, inbox_url: Option<String>) -> Site {
+        Site {
+            public_url,
+            app_name: self.app_name.clone(),
+            app_url: self.app_url.clone(),
+            app_origins: self.app_origins.clone(),
+            cookie_domain: self.cookie_domain.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            inbox_url,
+        }
+    }
+}
+
+fn origins(text: &str) -> Result<Vec<Origin>, String> {
+    let named = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    named.map(|origin| parse::origin(origin).map(|url| url.origin())).collect()
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let named = text.split(',').map(str::trim).filter(|network| !network.is_empty());
+    named
+        .map(|network| {
+            let host = network.parse::<std::net::IpAddr>().map(IpNet::from);
+            network
+                .parse()
+                .or(host)
+                .map_err(|_| format!("{network:?} is not a network like 10.0.0.0/8"))
+        })
+        .collect()
+}
+
+fn cookie_domain(text: &str) -> Result<String, String> {
+    let domain = text.trim_start_matches('.').to_ascii_lowercase();
+    let is_domain = domain.contains('.')
+        && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    if is_domain { Ok(domain) } else { Err(format!("{text:?} is not a domain like example.com")) }
+}
+
+/// A browser drops cookies for a domain that its page is not in, without a word.
+fn check_domain(public: &Url, domain: &str, mistakes: &mut Mistakes) {
+    let host = public.host_str().unwrap_or_default();
+    if host != domain && !host.ends_with(&format!(".{domain}")) {
+        let problem = format!("PUBLIC_URL's host {host} is not within {domain}");
+        mistakes.note(Mistake::new("COOKIE_DOMAIN", problem));
+    }
+}

@@ -1,0 +1,146 @@
+//! The outermost layer: gives each request an id, writes its line in the log, sets the headers
+//! that every answer has, and turns problems into bodies.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument;
+
+use super::problem::Problem;
+use super::state::App;
+use crate::pages;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Cookies that go out with whatever is answered.
+#[derive(Debug, Clone, Default)]
+pub struct Outgoing(Arc<Mutex<Vec<HeaderValue>>>);
+
+impl Outgoing {
+    /// Adds cookies.
+    pub fn set_cookies(&self, cookies: impl IntoIterator<Item = HeaderValue>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(cookies);
+    }
+
+    /// These, and none of those added before.
+    pub fn replace_cookies(&self, cookies: Vec<HeaderValue>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cookies;
+    }
+
+    fn take(&self) -> Vec<HeaderValue> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Answers a request.
+pub async fn answer(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let request_id = request_id(&app, request.headers());
+    let outgoing = Outgoing::default();
+    request.extensions_mut().insert(outgoing.clone());
+    let asker = Asker::of(&request);
+    let span = tracing::info_span!("request", id = %request_id, method = %request.method());
+    async move {
+        let began = Instant::now();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let response = next.run(request).await;
+        let mut response = render(&app, response, &asker, &request_id);
+        finish(&app, response.headers_mut(), &request_id, outgoing.take());
+        log(route.as_ref(), response.status(), began);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The caller's own id if it is a decent one, else a new one.
+fn request_id(app: &App, headers: &HeaderMap) -> String {
+    let given = headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok());
+    let is_decent = |id: &&str| {
+        (1..=128).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    given.filter(is_decent).map_or_else(|| app.ctx().ids.next().to_string(), ToOwned::to_owned)
+}
+
+/// Who reads the answer: pages are for people, `/v1` is for programs, and a program that posts to
+/// a page does not ask for HTML.
+struct Asker {
+    is_person: bool,
+}
+
+impl Asker {
+    fn of(request: &Request) -> Self {
+        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let path = request.uri().path();
+        let is_api = path == "/v1" || path.starts_with("/v1/");
+        Self { is_person: !is_api && accept.is_some_and(|accept| accept.contains("text/html")) }
+    }
+}
+
+fn render(app: &App, response: Response, asker: &Asker, request_id: &str) -> Response {
+    let status = response.status();
+    let problem = response.extensions().get::<Problem>().cloned().or_else(|| unhandled(status));
+    let Some(problem) = problem else { return response };
+    let mut rendered = if asker.is_person {
+        pages::problem(app, &problem, request_id)
+    } else {
+        problem.to_json(request_id)
+    };
+    for (name, value) in response.headers() {
+        if !matches!(*name, header::CONTENT_LENGTH | header::CONTENT_TYPE) {
+            rendered.headers_mut().append(name, value.clone());
+        }
+    }
+    rendered
+}
+
+/// What axum and its layers refuse by themselves.
+fn unhandled(status: StatusCode) -> Option<Problem> {
+    match status {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let detail = "This address does not take that method; Allow names those it takes.";
+            Some(Problem::new(status, "method_not_allowed", detail))
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => Some(super::body::too_large()),
+        StatusCode::REQUEST_TIMEOUT => {
+            let detail = "The request took too long. Whether it was carried out is not known.";
+            Some(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail))
+        }
+        _ => None,
+    }
+}
+
+fn finish(app: &App, headers: &mut HeaderMap, request_id: &str, cookies: Vec<HeaderValue>) {
+    if let Ok(id) = HeaderValue::try_from(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    for cookie in cookies {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    if app.site().is_secure() {
+        let hsts = HeaderValue::from_static("max-age=63072000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+    }
+}
+
+/// The route, never the address itself: addresses hold tokens.
+fn log(route: Option<&MatchedPath>, status: StatusCode, began: Instant) {
+    let route = route.map_or("-", MatchedPath::as_str);
+    let (status, ms) = (status.as_u16(), began.elapsed().as_millis());
+    if status >= 500 {
+        tracing::error!(route, status, ms, "answered");
+    } else {
+        tracing::debug!(route, status, ms, "answered");
+    }
+}

@@ -1,0 +1,352 @@
+//! Whose request it is, and whether they may. Each right is an extractor in a handler's
+//! signature, so that forgetting one can be seen.
+
+use std::marker::PhantomData;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{AUTHORIZATION, HeaderMap};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use axum_extra::extract::CookieJar;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use guestlist_domain::flows::{Admitted, Credentials, SessionError, check_session};
+use guestlist_domain::{Actor, ApiKey, Role, Scope, Seen, TokenHash};
+
+use super::answer::Outgoing;
+use super::cookies;
+use super::origin::require_ours;
+use super::problem::Problem;
+use super::state::App;
+
+/// What every API key begins with.
+pub const KEY_PREFIX: &str = "glk_";
+
+/// Somebody whom a request is by.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// A person with a session.
+    Person(Box<Admitted>),
+    /// A program with a key.
+    Program(ApiKey),
+}
+
+impl Caller {
+    /// As events name them.
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Person(admitted) => Actor::of(&admitted.user),
+            Self::Program(key) => Actor::Key { id: key.id, name: key.name.clone() },
+        }
+    }
+
+    /// Whether they may grant a role above `member`.
+    pub fn may_grant(&self, role: Role) -> Result<(), Problem> {
+        let may = match self {
+            _ if role == Role::Member => true,
+            Self::Person(admitted) => admitted.user.role == Role::Admin,
+            Self::Program(key) => key.is_unrestricted(),
+        };
+        if may {
+            return Ok(());
+        }
+        let detail = "Only an administrator or an unrestricted key may grant a role above member.";
+        Err(Problem::forbidden("role_not_grantable", detail))
+    }
+
+    fn may(&self, scope: Scope) -> Result<(), Problem> {
+        match self {
+            Self::Program(key) if key.allows(scope) => Ok(()),
+            Self::Program(_) => {
+                let detail = format!("This key lacks the scope {scope}.");
+                Err(Problem::forbidden("scope_missing", detail))
+            }
+            Self::Person(admitted) if allows(admitted.user.role, scope) => Ok(()),
+            Self::Person(_) => Err(Problem::forbidden("forbidden", "Your role does not allow it.")),
+        }
+    }
+}
+
+fn allows(role: Role, scope: Scope) -> bool {
+    match role {
+        Role::Admin => true,
+        Role::Operator => matches!(scope, Scope::OpsRead | Scope::OpsWrite),
+        Role::Member => false,
+    }
+}
+
+/// What a request shows to say whose it is.
+enum Shown {
+    Key(String),
+    Bearer { token: Option<String>, jwt: Option<String> },
+    Cookies { token: Option<String>, jwt: Option<String> },
+    Nothing,
+}
+
+fn shown(headers: &HeaderMap) -> Shown {
+    if let Some(value) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
+        return shown_in_authorization(value);
+    }
+    let jar = CookieJar::from_headers(headers);
+    let value = |name| jar.get(name).map(|c| c.value().to_owned()).filter(|v| !v.is_empty());
+    match (value(cookies::SESSION), value(cookies::SESSION_JWT)) {
+        (None, None) => Shown::Nothing,
+        (token, jwt) => Shown::Cookies { token, jwt },
+    }
+}
+
+/// The JWT that a request shows, if it shows one.
+pub fn shown_jwt(headers: &HeaderMap) -> Option<String> {
+    match shown(headers) {
+        Shown::Bearer { jwt, .. } | Shown::Cookies { jwt, .. } => jwt,
+        Shown::Key(_) | Shown::Nothing => None,
+    }
+}
+
+fn shown_in_authorization(value: &str) -> Shown {
+    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+    let secret = rest.trim().to_owned();
+    if scheme.eq_ignore_ascii_case("basic") {
+        let pair = STANDARD.decode(&secret).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let password = pair.as_deref().and_then(|pair| pair.split_once(':')).map(|pair| pair.1);
+        return Shown::Key(password.unwrap_or_default().to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("bearer") || secret.starts_with(KEY_PREFIX) {
+        return Shown::Key(secret);
+    }
+    if secret.split('.').count() == 3 {
+        return Shown::Bearer { token: None, jwt: Some(secret) };
+    }
+    Shown::Bearer { token: Some(secret), jwt: None }
+}
+
+/// Finds out whose request it is; the answer stays with the request.
+pub async fn identify(parts: &mut Parts, app: &App) -> Result<Caller, Problem> {
+    if let Some(known) = parts.extensions.get::<Result<Caller, Problem>>() {
+        return known.clone();
+    }
+    let found = find(parts, app).await;
+    parts.extensions.insert(found.clone());
+    found
+}
+
+async fn find(parts: &Parts, app: &App) -> Result<Caller, Problem> {
+    match shown(&parts.headers) {
+        Shown::Nothing => Err(ended(app, parts, &SessionError::Missing)),
+        Shown::Key(secret) => by_key(app, &secret).await.map(Caller::Program),
+        Shown::Bearer { token, jwt } => {
+            let admitted = by_session(app, token.as_deref(), jwt.as_deref()).await;
+            admitted.map(Caller::person).map_err(|error| problem(error))
+        }
+        Shown::Cookies { token, jwt } => {
+            match by_session(app, token.as_deref(), jwt.as_deref()).await {
+                Ok(admitted) => {
+                    renew(app, parts, &admitted);
+                    Ok(Caller::person(admitted))
+                }
+                Err(error) => Err(ended(app, parts, &error)).map_err(|p| or_outage(p, error)),
+            }
+        }
+    }
+}
+
+impl Caller {
+    fn person(admitted: Admitted) -> Self {
+        Self::Person(Box::new(admitted))
+    }
+}
+
+async fn by_session(
+    app: &App,
+    token: Option<&str>,
+    jwt: Option<&str>,
+) -> Result<Admitted, SessionError> {
+    let admitted = check_session(app.ctx(), Credentials { token, jwt }).await?;
+    let (session, user) = (admitted.session.id, admitted.user.id);
+    let seen = Seen::Session { session, user };
+    app.seen().note(seen, Some(admitted.session.last_used_at), app.ctx().now());
+    Ok(admitted)
+}
+
+async fn by_key(app: &App, secret: &str) -> Result<ApiKey, Problem> {
+    let key = app.ctx().store.api_key_by_hash(TokenHash::of(secret)).await?;
+    let Some(key) = key.filter(|key| key.revoked_at.is_none()) else {
+        let detail = "This API key is unknown or was revoked.";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "api_key_invalid", detail));
+    };
+    app.seen().note(Seen::Key(key.id), key.last_used_at, app.ctx().now());
+    Ok(key)
+}
+
+/// Gives a browser its new JWT with whatever it is answered.
+fn renew(app: &App, parts: &Parts, admitted: &Admitted) {
+    let Some(jwt) = &admitted.fresh_jwt else { return };
+    let cookie = cookies::refreshed(app.site(), &admitted.session, jwt, app.ctx().now());
+    if let (Some(outgoing), Some(cookie)) = (parts.extensions.get::<Outgoing>(), cookie) {
+        outgoing.set_cookies([cookie]);
+    }
+}
+
+/// A browser without a session: its cookies are cleared in the same answer.
+fn ended(app: &App, parts: &Parts, error: &SessionError) -> Problem {
+    let hint = cookies::Hint::read(&parts.headers);
+    let is_over = matches!(error, SessionError::Missing)
+        && hint.is_some_and(|hint| hint.has_expired(app.ctx().now()));
+    // The browser has dropped the cookies at their end by itself; the hint knows.
+    let error = if is_over { &SessionError::Expired } else { error };
+    let had_cookies = matches!(shown(&parts.headers), Shown::Cookies { .. });
+    let is_end = matches!(
+        error,
+        SessionError::Missing
+            | SessionError::Expired
+            | SessionError::Revoked
+            | SessionError::JwtExpired
+    );
+    if let Some(outgoing) = parts.extensions.get::<Outgoing>().filter(|_| had_cookies && is_end) {
+        outgoing.set_cookies(cookies::clear(app.site()));
+    }
+    no_session(error)
+}
+
+/// An outage is told as one, whatever the cookies say.
+fn or_outage(ended: Problem, error: SessionError) -> Problem {
+    match error {
+        SessionError::Store(error) => error.into(),
+        _ => ended,
+    }
+}
+
+fn problem(error: SessionError) -> Problem {
+    match error {
+        SessionError::Store(error) => error.into(),
+        error => no_session(&error),
+    }
+}
+
+fn no_session(error: &SessionError) -> Problem {
+    let (status, code, detail) = match error {
+        SessionError::Missing => {
+            (StatusCode::UNAUTHORIZED, "session_missing", "Log in, or send an API key.")
+        }
+        SessionError::Expired => {
+            (StatusCode::UNAUTHORIZED, "session_expired", "The session has ended. Log in again.")
+        }
+        SessionError::Revoked => {
+            (StatusCode::UNAUTHORIZED, "session_revoked", "The session was ended. Log in again.")
+        }
+        SessionError::JwtExpired => (
+            StatusCode::UNAUTHORIZED,
+            "jwt_expired",
+            "The session JWT is older than five minutes; send the session token for a new one.",
+        ),
+        SessionError::KeysUnavailable | SessionError::Store(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "provider_unavailable",
+            "The session can't be checked now. Try again.",
+        ),
+    };
+    Problem::new(status, code, detail)
+}
+
+/// A part of the API as a type, for [`May`].
+pub trait Right {
+    /// Which.
+    const SCOPE: Scope;
+}
+
+macro_rules! rights {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+
+        impl Right for $name {
+            const SCOPE: Scope = Scope::$name;
+        }
+    )+};
+}
+
+rights! {
+    /// See users.
+    UsersRead,
+    /// Change users.
+    UsersWrite,
+    /// See invitations.
+    InvitationsRead,
+    /// Change invitations.
+    InvitationsWrite,
+}
+
+/// A caller who may do what `R` names.
+#[derive(Debug)]
+pub struct May<R> {
+    /// Who.
+    pub caller: Caller,
+    right: PhantomData<R>,
+}
+
+impl<R> May<R> {
+    /// As events name them.
+    pub fn actor(&self) -> Actor {
+        self.caller.actor()
+    }
+}
+
+impl<R: Right> FromRequestParts<App> for May<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = identify(parts, app).await?;
+        caller.may(R::SCOPE)?;
+        guard_cookie(parts, app)?;
+        Ok(Self { caller, right: PhantomData })
+    }
+}
+
+/// A person with a session, whatever their role.
+#[derive(Debug)]
+pub struct Person(pub Admitted);
+
+impl FromRequestParts<App> for Person {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match identify(parts, app).await? {
+            Caller::Person(admitted) => {
+                guard_cookie(parts, app)?;
+                Ok(Self(*admitted))
+            }
+            Caller::Program(_) => {
+                let detail = "This is a person's own; an API key has no session.";
+                Err(Problem::forbidden("session_required", detail))
+            }
+        }
+    }
+}
+
+/// What a request that anybody may make shows of its session, if it has one.
+#[derive(Debug)]
+pub struct Perhaps(pub Option<Admitted>);
+
+impl FromRequestParts<App> for Perhaps {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match identify(parts, app).await {
+            Ok(Caller::Person(admitted)) => Ok(Self(Some(*admitted))),
+            Ok(Caller::Program(_)) => Ok(Self(None)),
+            Err(problem) if problem.status.is_server_error() => Err(problem),
+            Err(_) => Ok(Self(None)),
+        }
+    }
+}
+
+/// A browser sends its cookies wherever a page makes it call: what they let happen must be asked
+/// for by our own pages or the application's.
+fn guard_cookie(parts: &Parts, app: &App) -> Result<(), Problem> {
+    let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if is_safe || parts.headers.contains_key(AUTHORIZATION) {
+        return Ok(());
+    }
+    require_ours(&parts.headers, app.site())
+}

@@ -1,0 +1,143 @@
+//! Bodies and queries, read strictly: what is not understood is refused, and says where.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::problem::{FieldError, Problem};
+
+/// The most that a body may hold, except a batch's: 1 MiB.
+pub const BODY_LIMIT: usize = 1024 * 1024;
+
+/// A JSON body.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+/// A form of a page.
+#[derive(Debug)]
+pub struct Form<T>(pub T);
+
+/// The query, without anything that is not known.
+#[derive(Debug)]
+pub struct Params<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_type(request.headers(), "application/json")?;
+        let bytes = read(request, state).await?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+            let detail = format!("The body is not JSON: {error}.");
+            Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
+        })?;
+        from_value(value).map(Self)
+    }
+}
+
+/// A body that may be missing altogether.
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        if request.headers().get(header::CONTENT_TYPE).is_none() {
+            return Ok(None);
+        }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_type(request.headers(), "application/x-www-form-urlencoded")?;
+        let bytes = read(request, state).await?;
+        let fields = url::form_urlencoded::parse(&bytes).into_owned();
+        let object = fields.map(|(name, value)| (name, Value::String(value))).collect();
+        from_value(Value::Object(object)).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Query::<T>::from_request_parts(parts, state).await.map(|Query(t)| Self(t)).map_err(
+            |error| {
+                let detail = format!("The query can't be read: {}.", error.body_text());
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_query", detail)
+            },
+        )
+    }
+}
+
+fn require_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = given.and_then(|given| given.split(';').next()).map(str::trim);
+    if essence.is_some_and(|essence| essence.eq_ignore_ascii_case(wanted)) {
+        return Ok(());
+    }
+    let detail = format!("Send the body as {wanted}, and say so in Content-Type.");
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))
+}
+
+/// Why a body could not be read to its end.
+pub fn unread(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return too_large();
+    }
+    let detail = "The body ended before it was complete.";
+    Problem::new(StatusCode::BAD_REQUEST, "malformed_body", detail)
+}
+
+/// The body is over the limit.
+pub fn too_large() -> Problem {
+    let detail = "The body is larger than 1 MiB.";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+}
+
+fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let pointer = match path.as_str() {
+            "." => String::new(),
+            path => format!("/{}", path.replace('.', "/")),
+        };
+        Problem::invalid(vec![FieldError { pointer, detail: error.inner().to_string() }])
+    })
+}
+
+/// Collects what is wrong with the fields of a request, so that all is said at once.
+#[derive(Debug, Default)]
+pub struct Fields(Vec<FieldError>);
+
+impl Fields {
+    /// The value, or a note of what is wrong with the field.
+    pub fn take<T, E: std::fmt::Display>(&mut self, field: &str, read: Result<T, E>) -> Option<T> {
+        read.map_err(|error| self.note(field, error.to_string())).ok()
+    }
+
+    /// Notes what is wrong with a field.
+    pub fn note(&mut self, field: &str, detail: impl Into<String>) {
+        self.0.push(FieldError { pointer: format!("/{field}"), detail: detail.into() });
+    }
+
+    /// The problem that all of it is.
+    pub fn into_problem(self) -> Problem {
+        Problem::invalid(self.0)
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

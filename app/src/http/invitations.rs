@@ -1,0 +1,234 @@
+//! Invitations by HTTP.
+
+use std::str::FromStr;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use guestlist_domain::flows::{self, InviteError, NewInvitation, ResendError, RevokeError};
+use guestlist_domain::{
+    Email, Invitation, InvitationFilter, InvitationId, InvitationStatus, Metadata, Name, Page, Role,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::auth::{InvitationsRead, InvitationsWrite, May};
+use super::body::{Body, Fields, Params};
+use super::paging::{page, paged};
+use super::problem::Problem;
+use super::state::App;
+use super::view::{EventView, InvitationView};
+use crate::site::Site;
+
+/// Somebody to invite, as it is sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InvitationRequest {
+    email: String,
+    name: Option<String>,
+    role: Option<String>,
+    metadata: Option<Map<String, Value>>,
+    return_to: Option<String>,
+    expires_in_minutes: Option<i64>,
+}
+
+impl InvitationRequest {
+    /// An invitation with nothing but an address, from the page's form.
+    pub fn of(email: String) -> Self {
+        let (name, role, metadata) = (None, None, None);
+        Self { email, name, role, metadata, return_to: None, expires_in_minutes: None }
+    }
+
+    /// Reads it; everything that is wrong is told at once.
+    pub fn read(self, site: &Site) -> Result<NewInvitation, Problem> {
+        let mut fields = Fields::default();
+        let email = fields.take("email", Email::parse(&self.email));
+        let name = self.name.and_then(|name| fields.take("name", Name::parse(&name)));
+        let role = read_role(self.role.as_deref(), &mut fields);
+        let metadata = self.metadata.and_then(|map| fields.take("metadata", Metadata::new(map)));
+        let return_to =
+            self.return_to.and_then(|place| fields.take("return_to", site.return_to(&place)));
+        let expires_in_minutes = self.expires_in_minutes.and_then(|minutes| {
+            let read = u32::try_from(minutes).ok().filter(|m| (5..=10_080).contains(m));
+            fields.take("expires_in_minutes", read.ok_or("must be from 5 to 10080"))
+        });
+        match email {
+            Some(email) if fields.is_empty() => Ok(NewInvitation {
+                email,
+                name: name.flatten(),
+                role,
+                metadata: metadata.unwrap_or_default(),
+                return_to,
+                expires_in_minutes,
+            }),
+            _ => Err(fields.into_problem()),
+        }
+    }
+}
+
+/// A role, `member` where none is said.
+pub fn read_role(role: Option<&str>, fields: &mut Fields) -> Role {
+    let read = role.map(|role| Role::parse(role).ok_or("must be admin, operator or member"));
+    read.and_then(|read| fields.take("role", read)).unwrap_or_default()
+}
+
+/// `POST /v1/invitations`
+pub async fn create_invitation(
+    by: May<InvitationsWrite>,
+    State(app): State<App>,
+    Body(request): Body<InvitationRequest>,
+) -> Result<Response, Problem> {
+    let request = request.read(app.site())?;
+    by.caller.may_grant(request.role)?;
+    let invitation = flows::invite(app.ctx(), request, &by.actor()).await?;
+    let location = format!("/v1/invitations/{}", invitation.id);
+    let headers = [(header::LOCATION, location)];
+    Ok((StatusCode::ACCEPTED, headers, Json(InvitationView::from(&invitation))).into_response())
+}
+
+/// Which page of which invitations.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListInvitations {
+    status: Option<String>,
+    q: Option<String>,
+    batch_id: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// `GET /v1/invitations`
+pub async fn list_invitations(
+    _: May<InvitationsRead>,
+    State(app): State<App>,
+    Params(query): Params<ListInvitations>,
+) -> Result<Response, Problem> {
+    let mut fields = Fields::default();
+    let status = query.status.and_then(|status| {
+        let read = InvitationStatus::parse(&status);
+        fields.take("status", read.ok_or("is no status of an invitation"))
+    });
+    let Page { after, limit } =
+        page(query.limit.as_deref(), query.cursor.as_deref(), InvitationId, &mut fields);
+    if !fields.is_empty() {
+        return Err(fields.into_problem());
+    }
+    let filter = InvitationFilter { q: query.q, status };
+    let found = match query.batch_id {
+        // No invitation belongs to a batch.
+        Some(_) => Vec::new(),
+        None => app.ctx().store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
+    };
+    let id = |invitation: &Invitation| invitation.id.0;
+    let view = |invitation: &Invitation| json!(InvitationView::from(invitation));
+    Ok(Json(paged(found, limit, id, view)).into_response())
+}
+
+/// `GET /v1/invitations/{id}`
+pub async fn get_invitation(
+    _: May<InvitationsRead>,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let found = app.ctx().store.invitation(read_id(&id)?).await?;
+    let invitation = found.ok_or_else(not_found)?;
+    Ok(Json(InvitationView::from(&invitation)).into_response())
+}
+
+/// `GET /v1/invitations/{id}/events`
+pub async fn list_invitation_events(
+    _: May<InvitationsRead>,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = read_id(&id)?;
+    app.ctx().store.invitation(id).await?.ok_or_else(not_found)?;
+    let events = app.ctx().store.timeline(id).await?;
+    let items: Vec<EventView<'_>> = events.iter().map(EventView::from).collect();
+    Ok(Json(json!({ "items": items })).into_response())
+}
+
+/// `POST /v1/invitations/{id}/resend`
+pub async fn resend_invitation(
+    by: May<InvitationsWrite>,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let invitation = flows::resend(app.ctx(), read_id(&id)?, &by.actor()).await?;
+    Ok((StatusCode::ACCEPTED, Json(InvitationView::from(&invitation))).into_response())
+}
+
+/// `POST /v1/invitations/{id}/revoke`
+pub async fn revoke_invitation(
+    by: May<InvitationsWrite>,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let invitation = flows::revoke(app.ctx(), read_id(&id)?, &by.actor()).await?;
+    Ok(Json(InvitationView::from(&invitation)).into_response())
+}
+
+fn read_id(id: &str) -> Result<InvitationId, Problem> {
+    InvitationId::from_str(id).map_err(|_| not_found())
+}
+
+fn not_found() -> Problem {
+    Problem::not_found("invitation")
+}
+
+/// The address has an open invitation.
+pub fn already_invited(id: InvitationId) -> Problem {
+    let detail = "The address has an open invitation. Resend that one, or revoke it first.";
+    Problem::conflict("already_invited", detail).with("invitation_id", json!(id))
+}
+
+/// The address is a member's.
+pub fn already_member() -> Problem {
+    Problem::conflict("already_member", "The address belongs to a member already.")
+}
+
+/// The address is being freed.
+pub fn being_removed() -> Problem {
+    let detail =
+        "The address belongs to a user who is being removed. It is free when that is done.";
+    Problem::conflict("user_deleting", detail)
+}
+
+fn closed() -> Problem {
+    let detail = "The invitation was accepted or revoked, and stays so. Invite the address anew.";
+    Problem::conflict("invitation_closed", detail)
+}
+
+impl From<InviteError> for Problem {
+    fn from(error: InviteError) -> Self {
+        match error {
+            InviteError::AlreadyInvited(id) => already_invited(id),
+            InviteError::AlreadyMember => already_member(),
+            InviteError::BeingRemoved => being_removed(),
+            InviteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResendError> for Problem {
+    fn from(error: ResendError) -> Self {
+        match error {
+            ResendError::NotFound => not_found(),
+            ResendError::Closed => closed(),
+            ResendError::AlreadyInvited(id) => already_invited(id),
+            ResendError::TooSoon(wait) => Self::too_many("resent_too_soon", wait),
+            ResendError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RevokeError> for Problem {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::NotFound => not_found(),
+            RevokeError::Closed => closed(),
+            RevokeError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Asking for a login link, and coming in by one, by HTTP.
+
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use guestlist_domain::flows::{
+    self, AcceptError, Browser, CameIn, LoginError, Press, press_continue,
+};
+use guestlist_domain::{Email, InvitationId, Session, TokenHash};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::auth::{Caller, Perhaps};
+use super::body::{Body, Fields};
+use super::origin::Ours;
+use super::problem::Problem;
+use super::state::App;
+use super::view::{SessionView, UserView};
+
+/// Who wants to come in, as it is sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginRequest {
+    email: String,
+    return_to: Option<String>,
+}
+
+/// Whether the caller is held to the limit for clients: all but programs with a key are.
+#[derive(Debug)]
+pub struct Limited(bool);
+
+impl axum::extract::FromRequestParts<App> for Limited {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        app: &App,
+    ) -> Result<Self, Problem> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(Self(true));
+        }
+        let caller = super::auth::identify(parts, app).await;
+        Ok(Self(!matches!(caller, Ok(Caller::Program(_)))))
+    }
+}
+
+/// `POST /v1/login`
+pub async fn request_login(
+    limited: Limited,
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Body(request): Body<LoginRequest>,
+) -> Result<Response, Problem> {
+    let mut fields = Fields::default();
+    let email = fields.take("email", Email::parse(&request.email));
+    let place = request.return_to;
+    let return_to = place.and_then(|place| fields.take("return_to", app.site().return_to(&place)));
+    let Some(email) = email.filter(|_| fields.is_empty()) else {
+        return Err(fields.into_problem());
+    };
+    if limited.0 {
+        app.count_login(app.site().client(peer.ip(), &headers))?;
+    }
+    flows::request_login(app.ctx(), &email, return_to).await?;
+    let detail = "If the address may come in, a mail with a link is on its way.";
+    Ok((StatusCode::ACCEPTED, Json(json!({ "detail": detail }))).into_response())
+}
+
+/// A link's token, as it is sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRequest {
+    token: String,
+    invitation: Option<InvitationId>,
+}
+
+/// `POST /v1/sessions`
+pub async fn create_session(
+    _: Ours,
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Body(request): Body<SessionRequest>,
+) -> Result<Response, Problem> {
+    let came_in = come_in(&app, peer, &headers, request.token, request.invitation, None).await?;
+    let CameIn { user, session, tokens, .. } = &came_in;
+    let body = json!({
+        "session": SessionView::from(session),
+        "user": UserView::from(user),
+        "session_token": tokens.session_token,
+        "session_jwt": tokens.session_jwt,
+    });
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+/// Lets the holder of a link in; for the page and for programs alike.
+pub async fn come_in(
+    app: &App,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    token: String,
+    invitation: Option<InvitationId>,
+    replaces: Option<Session>,
+) -> Result<CameIn, AcceptError> {
+    const LONGEST_TOKEN: usize = 512;
+    if token.is_empty() || token.len() > LONGEST_TOKEN || !token.is_ascii() {
+        return Err(AcceptError::LinkInvalid);
+    }
+    let _turn = app.presses().turn(TokenHash::of(&token)).await;
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let browser = Browser {
+        user_agent: user_agent.map(ToOwned::to_owned),
+        ip: Some(app.site().client(peer.ip(), headers).to_string()),
+    };
+    press_continue(app.ctx(), Press { token, invitation, browser, replaces }).await
+}
+
+/// `GET /v1/session`
+pub async fn get_session(
+    super::auth::Person(admitted): super::auth::Person,
+    headers: HeaderMap,
+) -> Response {
+    let jwt = admitted.fresh_jwt.clone().or_else(|| super::auth::shown_jwt(&headers));
+    Json(json!({
+        "session": SessionView::from(&admitted.session),
+        "user": UserView::from(&admitted.user),
+        "session_jwt": jwt,
+    }))
+    .into_response()
+}
+
+/// `DELETE /v1/session`
+pub async fn delete_session(
+    super::auth::Person(admitted): super::auth::Person,
+    State(app): State<App>,
+    axum::Extension(outgoing): axum::Extension<super::answer::Outgoing>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    leave(&app, &admitted, &outgoing, &headers).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends a session here and at Stytch, and clears the browser's cookies.
+pub async fn leave(
+    app: &App,
+    admitted: &flows::Admitted,
+    outgoing: &super::answer::Outgoing,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
+    flows::log_out(app.ctx(), &admitted.session, &admitted.user).await?;
+    // A JWT made for this request must not follow the cookies out.
+    outgoing.replace_cookies(super::cookies::clear(app.site()));
+    outgoing.set_cookies(super::cookies::left(app.site(), headers));
+    Ok(())
+}
+
+/// The session that a browser holds already, if it does.
+pub fn held(perhaps: Perhaps) -> Option<Session> {
+    perhaps.0.map(|admitted| admitted.session)
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::TooOften(wait) => Self::too_many("too_many_requests", wait),
+            LoginError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AcceptError> for Problem {
+    fn from(error: AcceptError) -> Self {
+        let (status, code, detail) = match error {
+            AcceptError::LinkUsed(_) => (
+                StatusCode::CONFLICT,
+                "link_used",
+                "This link has been used. Each link works once; ask for a new one.",
+            ),
+            AcceptError::LinkExpired => (
+                StatusCode::GONE,
+                "link_expired",
+                "This link has expired, or was used. Ask for a new one.",
+            ),
+            AcceptError::LinkInvalid => (
+                StatusCode::BAD_REQUEST,
+                "link_invalid",
+                "This link is not valid. It may have been cut off on its way; ask for a new one.",
+            ),
+            AcceptError::InvitationRevoked => (
+                StatusCode::FORBIDDEN,
+                "invitation_revoked",
+                "This invitation was taken back. Ask whoever invited you.",
+            ),
+            AcceptError::AccountSuspended => (
+                StatusCode::FORBIDDEN,
+                "account_suspended",
+                "This account is suspended. Ask an administrator.",
+            ),
+            AcceptError::NotInvited => (
+                StatusCode::FORBIDDEN,
+                "not_invited",
+                "This address is not invited. Ask an administrator for an invitation.",
+            ),
+            AcceptError::Provider(error) => return error.into(),
+            AcceptError::Store(error) => return error.into(),
+        };
+        Self::new(status, code, detail)
+    }
+}

@@ -1,0 +1,31 @@
+//! The HTTP interface: who calls, what they may, what they sent, one flow, what they see.
+
+mod answer;
+mod auth;
+mod body;
+mod cookies;
+mod health;
+mod idempotency;
+mod invitations;
+mod login;
+mod origin;
+mod paging;
+mod presses;
+mod problem;
+mod router;
+mod seen;
+mod state;
+mod users;
+mod view;
+
+pub use answer::Outgoing;
+pub use auth::{KEY_PREFIX, Perhaps, Person};
+pub use body::{Form, Params};
+pub use cookies::{Hint, begin};
+pub use invitations::InvitationRequest;
+pub use login::{come_in, held, leave};
+pub use origin::Ours;
+pub use problem::Problem;
+pub use router::router;
+pub use seen::keep_noting;
+pub use state::App;

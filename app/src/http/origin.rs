@@ -1,0 +1,81 @@
+//! Requests that pages make on a browser's behalf: only ours and the application's may.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use url::Url;
+
+use super::problem::Problem;
+use super::state::App;
+use crate::site::Site;
+
+/// A request that no foreign page has made.
+#[derive(Debug)]
+pub struct Ours;
+
+impl FromRequestParts<App> for Ours {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        require_ours(&parts.headers, app.site()).map(|()| Self)
+    }
+}
+
+/// Refuses what a foreign page has made. Every browser says where from: by `Sec-Fetch-Site`, the
+/// older ones by `Origin`. What says neither is no browser, and holds nobody's cookies by
+/// accident.
+pub fn require_ours(headers: &HeaderMap, site: &Site) -> Result<(), Problem> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let origin = text(header::ORIGIN.as_str());
+    let is_listed =
+        || origin.and_then(|o| Url::parse(o).ok()).is_some_and(|o| site.is_ours(&o.origin()));
+    let is_ours = match (text("sec-fetch-site"), origin) {
+        (Some("same-origin" | "none"), _) => true,
+        (Some(_), _) | (None, Some(_)) => is_listed(),
+        (None, None) => true,
+    };
+    if is_ours {
+        return Ok(());
+    }
+    let detail = "This request was made by a page of another origin. Add the origin to \
+                  APP_ORIGINS if it is your application's.";
+    Err(Problem::forbidden("cross_origin", detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_pages_are_refused_and_ours_are_not() {
+        let site = Site {
+            public_url: Url::parse("https://guests.example.com").unwrap(),
+            app_name: String::new(),
+            app_url: None,
+            app_origins: vec![Url::parse("https://app.example.com").unwrap().origin()],
+            cookie_domain: None,
+            trusted_proxies: vec![],
+            inbox_url: None,
+        };
+        let is_ours = |fetch: Option<&str>, origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(fetch) = fetch {
+                headers.insert("sec-fetch-site", fetch.parse().unwrap());
+            }
+            if let Some(origin) = origin {
+                headers.insert("origin", origin.parse().unwrap());
+            }
+            require_ours(&headers, &site).is_ok()
+        };
+        assert!(is_ours(Some("same-origin"), Some("https://guests.example.com")));
+        assert!(is_ours(Some("same-site"), Some("https://app.example.com")));
+        assert!(is_ours(None, Some("https://guests.example.com")));
+        assert!(is_ours(None, None));
+        assert!(!is_ours(Some("cross-site"), Some("https://evil.example")));
+        assert!(!is_ours(Some("cross-site"), Some("null")));
+        assert!(!is_ours(Some("same-site"), Some("https://evil.example.com")));
+        assert!(!is_ours(Some("cross-site"), None));
+        assert!(!is_ours(None, Some("https://evil.example")));
+        assert!(!is_ours(None, Some("null")));
+    }
+}

@@ -1,0 +1,168 @@
+//! Every error of the HTTP interface: RFC 9457, with a code that never changes.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use guestlist_domain::{ProviderError, ProviderErrorKind, StoreError};
+use serde_json::{Map, Value, json};
+
+/// Something that went wrong, for a caller to read. It becomes a body at the very end, in
+/// [`super::answer`], where the request's id is known and whether a person or a program asked.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// For people; says what to do where something can be done.
+    pub detail: String,
+    /// Which fields are wrong, and how.
+    pub errors: Vec<FieldError>,
+    /// When to come again.
+    pub retry_after: Option<Duration>,
+    /// More members, by code.
+    pub more: Map<String, Value>,
+}
+
+/// One field that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// A JSON pointer (RFC 6901) into the body, e.g. `/email`.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem of that status and code.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+            more: Map::new(),
+        }
+    }
+
+    /// Nothing is there.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("There is no such {what}."))
+    }
+
+    /// The caller may not.
+    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    /// It can't be done as things stand.
+    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// Fields of the request are wrong.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = "The request holds what can't be accepted; `errors` says what.";
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { errors, ..Self::new(status, "invalid_request", detail) }
+    }
+
+    /// One field of the request is wrong.
+    pub fn field(field: &str, error: impl std::fmt::Display) -> Self {
+        Self::invalid(vec![FieldError { pointer: format!("/{field}"), detail: error.to_string() }])
+    }
+
+    /// Too much in too short a time.
+    pub fn too_many(code: &'static str, wait: Duration) -> Self {
+        let seconds = seconds_up(wait);
+        let detail = format!("Asked too often. Ask again in {seconds} s.");
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
+        Self { retry_after: Some(wait), ..problem }
+    }
+
+    /// Our fault; what exactly is in the log.
+    pub fn internal() -> Self {
+        let detail = "Something went wrong on our side. The request id helps to find it.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
+    }
+
+    /// Adds a member.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.more.insert(name.to_owned(), value);
+        self
+    }
+
+    /// As JSON.
+    pub fn to_json(&self, request_id: &str) -> Response {
+        let mut body = json!({
+            "type": format!("urn:guestlist:problem:{}", self.code),
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        });
+        if !self.errors.is_empty() {
+            body["errors"] = self
+                .errors
+                .iter()
+                .map(|error| json!({ "pointer": error.pointer, "detail": error.detail }))
+                .collect();
+        }
+        for (name, value) in &self.more {
+            body[name] = value.clone();
+        }
+        let mut response = (self.status, Json(body)).into_response();
+        let problem_json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, problem_json);
+        response
+    }
+}
+
+/// Whole seconds, never too few.
+pub fn seconds_up(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if let Some(wait) = self.retry_after {
+            let seconds = HeaderValue::from(seconds_up(wait));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a request could not use the database");
+        if !error.is_transient() {
+            return Self::internal();
+        }
+        let detail = "The database can't be reached. Nothing was changed; try again.";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let problem = Self::new(status, "database_unavailable", detail);
+        Self { retry_after: Some(Duration::from_secs(2)), ..problem }
+    }
+}
+
+impl From<ProviderError> for Problem {
+    fn from(error: ProviderError) -> Self {
+        tracing::warn!(code = %error.code, request_id = error.request_id, "Stytch did not answer");
+        let detail = "Stytch, which checks the link, can't be asked now. Try again soon; if the \
+                      link has stopped working by then, ask for a new one.";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let wait = match error.kind {
+            ProviderErrorKind::RateLimited(Some(wait)) => wait,
+            _ => Duration::from_secs(5),
+        };
+        Self { retry_after: Some(wait), ..Self::new(status, "provider_unavailable", detail) }
+    }
+}

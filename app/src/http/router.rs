@@ -1,0 +1,66 @@
+//! Every route there is.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use super::body::BODY_LIMIT;
+use super::problem::Problem;
+use super::state::App;
+use super::{answer, health, idempotency, invitations, login, users};
+use crate::pages;
+
+/// How long a request may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The application's routes.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .nest("/v1", api(&app))
+        .merge(pages::routes())
+        .route("/healthz", get(health::is_live))
+        .route("/readyz", get(health::is_ready))
+        .fallback(async || Problem::not_found("address"))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, TIMEOUT))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), answer::answer))
+        .with_state(app)
+}
+
+fn api(app: &App) -> Router<App> {
+    let with_keys = Router::new()
+        .route(
+            "/invitations",
+            post(invitations::create_invitation).get(invitations::list_invitations),
+        )
+        .route("/invitations/{id}", get(invitations::get_invitation))
+        .route("/invitations/{id}/events", get(invitations::list_invitation_events))
+        .route("/invitations/{id}/resend", post(invitations::resend_invitation))
+        .route("/invitations/{id}/revoke", post(invitations::revoke_invitation))
+        .route("/users", post(users::add_user).get(users::list_users))
+        .route("/users/{id}", get(users::get_user).delete(users::delete_user))
+        .route_layer(middleware::from_fn_with_state(app.clone(), idempotency::replay));
+    let public = Router::new()
+        .route("/login", post(login::request_login))
+        .route("/sessions", post(login::create_session))
+        .route("/session", get(login::get_session).delete(login::delete_session));
+    with_keys.merge(public)
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let said = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    tracing::error!(panic = said.as_deref().unwrap_or("no message"), "a request panicked");
+    Problem::internal().into_response()
+}

@@ -1,0 +1,53 @@
+//! Who was seen lately: noted at most once a minute for each, in batches, off the road of the
+//! requests.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use guestlist_domain::{Ctx, Seen};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::state::App;
+
+/// How fine "last seen" is.
+const RESOLUTION: Duration = Duration::from_mins(1);
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+
+/// What has been seen and not been written yet.
+#[derive(Debug, Default)]
+pub struct SeenBuffer(Mutex<HashSet<Seen>>);
+
+impl SeenBuffer {
+    /// Notes a use, unless the last one noted is fresh enough.
+    pub fn note(&self, seen: Seen, last: Option<Timestamp>, now: Timestamp) {
+        if last.is_none_or(|last| now >= last + RESOLUTION) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(seen);
+        }
+    }
+
+    async fn flush(&self, ctx: &Ctx) {
+        let seen = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if seen.is_empty() {
+            return;
+        }
+        let seen: Vec<Seen> = seen.into_iter().collect();
+        if let Err(error) = ctx.store.note_seen(&seen, ctx.now()).await {
+            tracing::warn!(%error, "who was seen could not be noted");
+        }
+    }
+}
+
+/// Writes what was seen every few seconds, and a last time when told to stop.
+pub async fn keep_noting(app: App, stop: CancellationToken) {
+    loop {
+        let wait = tokio::time::sleep(FLUSH_EVERY);
+        let goes_on = stop.run_until_cancelled(wait).await.is_some();
+        app.seen().flush(app.ctx()).await;
+        app.forget_clients();
+        if !goes_on {
+            return;
+        }
+    }
+}

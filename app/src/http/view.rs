@@ -1,0 +1,166 @@
+//! Rows as callers see them.
+
+use guestlist_domain::{Actor, Event, Invitation, Metadata, Session, User};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// RFC 3339 in UTC with milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Time(pub Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:.3}", self.0))
+    }
+}
+
+/// An invitation.
+#[derive(Debug, Serialize)]
+pub struct InvitationView<'a> {
+    id: Uuid,
+    email: &'a str,
+    name: Option<&'a str>,
+    role: &'a str,
+    status: &'a str,
+    metadata: &'a Metadata,
+    return_to: Option<&'a str>,
+    invited_by: ActorView<'a>,
+    batch_id: Option<Uuid>,
+    user_id: Uuid,
+    attempts: u32,
+    held_by: Option<&'a str>,
+    next_attempt_at: Option<Time>,
+    last_error: Option<ErrorView<'a>>,
+    created_at: Time,
+    sent_at: Option<Time>,
+    accepted_at: Option<Time>,
+    expires_at: Time,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorView<'a> {
+    code: &'a str,
+    message: &'a str,
+    at: Time,
+}
+
+/// Who did it.
+#[derive(Debug, Serialize)]
+pub struct ActorView<'a> {
+    r#type: &'a str,
+    id: Option<Uuid>,
+    name: Option<&'a str>,
+}
+
+impl<'a> From<&'a Actor> for ActorView<'a> {
+    fn from(actor: &'a Actor) -> Self {
+        Self { r#type: actor.kind(), id: actor.id(), name: actor.name() }
+    }
+}
+
+impl<'a> From<&'a Invitation> for InvitationView<'a> {
+    fn from(invitation: &'a Invitation) -> Self {
+        Self {
+            id: invitation.id.0,
+            email: invitation.email.as_str(),
+            name: invitation.name.as_ref().map(|name| name.as_str()),
+            role: invitation.role.as_str(),
+            status: invitation.status.as_str(),
+            metadata: &invitation.metadata,
+            return_to: invitation.return_to.as_ref().map(|place| place.as_str()),
+            invited_by: (&invitation.invited_by).into(),
+            batch_id: None,
+            user_id: invitation.user_id.0,
+            attempts: invitation.attempts,
+            held_by: invitation.held_by.map(guestlist_domain::HeldBy::as_str),
+            next_attempt_at: invitation.next_attempt_at.map(Time),
+            last_error: invitation.last_error.as_ref().map(|error| ErrorView {
+                code: &error.code,
+                message: &error.message,
+                at: Time(error.at),
+            }),
+            created_at: Time(invitation.created_at),
+            sent_at: invitation.sent_at.map(Time),
+            accepted_at: invitation.accepted_at.map(Time),
+            expires_at: Time(invitation.expires_at),
+        }
+    }
+}
+
+/// One thing that happened, in a timeline.
+#[derive(Debug, Serialize)]
+pub struct EventView<'a> {
+    id: Uuid,
+    kind: &'a str,
+    at: Time,
+    detail: &'a Value,
+}
+
+impl<'a> From<&'a Event> for EventView<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self {
+            id: event.id.0,
+            kind: event.kind.as_str(),
+            at: Time(event.at),
+            detail: &event.detail,
+        }
+    }
+}
+
+/// A person.
+#[derive(Debug, Serialize)]
+pub struct UserView<'a> {
+    id: Uuid,
+    email: &'a str,
+    name: Option<&'a str>,
+    role: &'a str,
+    status: &'a str,
+    metadata: &'a Metadata,
+    stytch_user_id: Option<&'a str>,
+    created_at: Time,
+    last_seen_at: Option<Time>,
+}
+
+impl<'a> From<&'a User> for UserView<'a> {
+    fn from(user: &'a User) -> Self {
+        Self {
+            id: user.id.0,
+            email: user.email.as_str(),
+            name: user.name.as_ref().map(|name| name.as_str()),
+            role: user.role.as_str(),
+            status: user.status.as_str(),
+            metadata: &user.metadata,
+            stytch_user_id: user.stytch_user_id.as_deref(),
+            created_at: Time(user.created_at),
+            last_seen_at: user.last_seen_at.map(Time),
+        }
+    }
+}
+
+/// A session.
+#[derive(Debug, Serialize)]
+pub struct SessionView<'a> {
+    id: Uuid,
+    user_id: Uuid,
+    started_at: Time,
+    expires_at: Time,
+    last_used_at: Time,
+    user_agent: Option<&'a str>,
+    ip: Option<&'a str>,
+}
+
+impl<'a> From<&'a Session> for SessionView<'a> {
+    fn from(session: &'a Session) -> Self {
+        Self {
+            id: session.id.0,
+            user_id: session.user_id.0,
+            started_at: Time(session.started_at),
+            expires_at: Time(session.expires_at),
+            last_used_at: Time(session.last_used_at),
+            user_agent: session.user_agent.as_deref(),
+            ip: session.ip.as_deref(),
+        }
+    }
+}

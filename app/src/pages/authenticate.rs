@@ -1,0 +1,145 @@
+//! Where links lead: a page with a button. Opening it consumes nothing, since mail scanners open
+//! every link; pressing the button does.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use guestlist_domain::flows::{AcceptError, visit};
+use guestlist_domain::{Actor, Invitation, InvitationId, InvitationStatus};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::page;
+use crate::http::{App, Form, Ours, Outgoing, Params, Perhaps, Problem, begin, come_in, held};
+
+#[derive(Template)]
+#[template(path = "continue.html")]
+struct ContinuePage<'a> {
+    app_name: &'a str,
+    token: &'a str,
+    invitation: Option<String>,
+    invited_by: Option<&'a str>,
+    for_email: Option<&'a str>,
+    /// Somebody who is logged in in this browser, unless it is who the link is for.
+    someone_else: Option<&'a str>,
+}
+
+/// What a link carries.
+#[derive(Debug, Deserialize)]
+pub struct Link {
+    token: Option<String>,
+    invitation: Option<String>,
+}
+
+/// `GET /authenticate`
+pub async fn show(
+    method: Method,
+    State(app): State<App>,
+    Perhaps(session): Perhaps,
+    Params(link): Params<Link>,
+) -> Result<Response, Problem> {
+    let Some(token) = link.token.as_deref().filter(|token| !token.is_empty()) else {
+        return Err(AcceptError::LinkInvalid.into());
+    };
+    let invitation = named(&app, &method, link.invitation.as_deref()).await?;
+    if let Some(revoked) =
+        invitation.as_ref().filter(|named| named.status == InvitationStatus::Revoked)
+    {
+        return Err(with_email(AcceptError::InvitationRevoked.into(), revoked));
+    }
+    let for_email = invitation.as_ref().map(|named| named.email.as_str());
+    let logged_in = session.as_ref().map(|admitted| admitted.user.email.as_str());
+    let template = ContinuePage {
+        app_name: &app.site().app_name,
+        token,
+        invitation: invitation.as_ref().map(|named| named.id.to_string()),
+        invited_by: invitation.as_ref().and_then(|named| inviter(&named.invited_by)),
+        for_email,
+        someone_else: logged_in.filter(|email| Some(*email) != for_email),
+    };
+    let mut response = page(app.site(), StatusCode::OK, &template);
+    let strict_origin = HeaderValue::from_static("strict-origin");
+    response.headers_mut().insert(header::REFERRER_POLICY, strict_origin);
+    Ok(response)
+}
+
+/// The invitation that the link names. That it was opened is noted; that a scanner asked for its
+/// headers is not.
+async fn named(
+    app: &App,
+    method: &Method,
+    id: Option<&str>,
+) -> Result<Option<Invitation>, Problem> {
+    let Some(id) = id.and_then(|id| InvitationId::from_str(id).ok()) else { return Ok(None) };
+    if *method == Method::GET {
+        return Ok(visit(app.ctx(), id).await?);
+    }
+    Ok(app.ctx().store.invitation(id).await?)
+}
+
+/// A key has no name that the person would know.
+fn inviter(actor: &Actor) -> Option<&str> {
+    match actor {
+        Actor::User { name, .. } => Some(name),
+        Actor::Key { .. } | Actor::Cli | Actor::System => None,
+    }
+}
+
+fn with_email(problem: Problem, invitation: &Invitation) -> Problem {
+    problem.with("email", json!(invitation.email))
+}
+
+/// The button.
+#[derive(Debug, Deserialize)]
+pub struct ContinueForm {
+    token: String,
+    invitation: Option<String>,
+}
+
+/// `POST /authenticate`
+pub async fn press(
+    _: Ours,
+    State(app): State<App>,
+    perhaps: Perhaps,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(outgoing): Extension<Outgoing>,
+    headers: HeaderMap,
+    Form(form): Form<ContinueForm>,
+) -> Result<Response, Problem> {
+    let current = perhaps.0.as_ref().map(|admitted| admitted.user.id);
+    let replaces = held(perhaps);
+    let invitation = form.invitation.as_deref().and_then(|id| InvitationId::from_str(id).ok());
+    match come_in(&app, peer, &headers, form.token, invitation, replaces).await {
+        Ok(came_in) => {
+            let now = app.ctx().now();
+            let (user, session) = (&came_in.user, &came_in.session);
+            let cookies = begin(app.site(), &user.email, session, &came_in.tokens, now);
+            outgoing.replace_cookies(cookies);
+            Ok(see_other(&app.site().landing(came_in.return_to.as_ref())))
+        }
+        // The same person pressed again, or came back to the page: they are in.
+        Err(AcceptError::LinkUsed(Some(by))) if current == Some(by) => {
+            Ok(see_other(&app.site().landing(None)))
+        }
+        Err(error) => Err(refused(&app, invitation, error).await),
+    }
+}
+
+/// A link that names its invitation can offer a new one to the right address.
+async fn refused(app: &App, invitation: Option<InvitationId>, error: AcceptError) -> Problem {
+    let problem = Problem::from(error);
+    let Some(id) = invitation else { return problem };
+    match app.ctx().store.invitation(id).await {
+        Ok(Some(invitation)) => with_email(problem, &invitation),
+        Ok(None) | Err(_) => problem,
+    }
+}
+
+fn see_other(place: &str) -> Response {
+    Redirect::to(place).into_response()
+}

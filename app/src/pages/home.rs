@@ -1,0 +1,257 @@
+//! The first page: for administrators everybody and a form to invite; for members that they are
+//! in.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use guestlist_domain::flows::{self, Admitted};
+use guestlist_domain::{
+    Actor, Invitation, InvitationId, Page, Role, User, UserFilter, UserId, UserStatus,
+};
+use serde::Deserialize;
+
+use super::page;
+use crate::http::{
+    App, Form, InvitationRequest, Ours, Outgoing, Params, Perhaps, Person, Problem, leave,
+};
+
+/// Rows on the page.
+const ROWS: u64 = 100;
+
+#[derive(Template)]
+#[template(path = "users.html")]
+struct UsersPage<'a> {
+    app_name: &'a str,
+    me: &'a str,
+    error: Option<String>,
+    email: &'a str,
+    rows: Vec<Row>,
+    has_more: Option<String>,
+    is_moving: bool,
+    inbox_url: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "member.html")]
+struct MemberPage<'a> {
+    app_name: &'a str,
+    me: &'a str,
+    app_url: Option<&'a str>,
+    session_ends: String,
+}
+
+/// A person in the list.
+struct Row {
+    id: UserId,
+    email: String,
+    name: Option<String>,
+    role: Role,
+    /// One word, of the person or of their invitation.
+    status: &'static str,
+    /// What an administrator may want to know of it.
+    note: Option<String>,
+    /// An invitation that can be sent again.
+    resend: Option<InvitationId>,
+    can_remove: bool,
+}
+
+/// Where a list goes on.
+#[derive(Debug, Deserialize)]
+pub struct HomeQuery {
+    after: Option<UserId>,
+}
+
+/// `GET /`
+pub async fn home(
+    State(app): State<App>,
+    Perhaps(session): Perhaps,
+    Params(query): Params<HomeQuery>,
+) -> Result<Response, Problem> {
+    match session {
+        None => Ok(Redirect::to("/login").into_response()),
+        Some(admitted) if admitted.user.role == Role::Admin => {
+            users(&app, &admitted, query.after, None, "").await
+        }
+        Some(admitted) => Ok(member(&app, &admitted)),
+    }
+}
+
+fn member(app: &App, admitted: &Admitted) -> Response {
+    let template = MemberPage {
+        app_name: &app.site().app_name,
+        me: admitted.user.email.as_str(),
+        app_url: app.site().app_url.as_ref().map(url::Url::as_str),
+        session_ends: admitted.session.expires_at.strftime("%A, %-d %B, %H:%M UTC").to_string(),
+    };
+    page(app.site(), StatusCode::OK, &template)
+}
+
+async fn users(
+    app: &App,
+    me: &Admitted,
+    after: Option<UserId>,
+    refusal: Option<Problem>,
+    email: &str,
+) -> Result<Response, Problem> {
+    let store = &app.ctx().store;
+    let mut found = store.users(&UserFilter::default(), Page { after, limit: ROWS + 1 }).await?;
+    let has_more = found.len() as u64 > ROWS;
+    found.truncate(usize::try_from(ROWS).unwrap_or(usize::MAX));
+    let invited = found.iter().filter(|user| user.status == UserStatus::Invited);
+    let invited: Vec<UserId> = invited.map(|user| user.id).collect();
+    let latest = store.latest_invitations(&invited).await?;
+    let latest: HashMap<UserId, &Invitation> = latest.iter().map(|i| (i.user_id, i)).collect();
+    let is_alone = after.is_none() && found.iter().all(|user| user.id == me.user.id);
+    let found_rows = found.iter().map(|user| row(user, latest.get(&user.id), me));
+    let rows: Vec<Row> = if is_alone { Vec::new() } else { found_rows.collect() };
+    let last = found.last().filter(|_| has_more);
+    let template = UsersPage {
+        app_name: &app.site().app_name,
+        me: me.user.email.as_str(),
+        error: refusal.as_ref().map(explain),
+        email,
+        has_more: last.map(|last| last.id.to_string()),
+        is_moving: rows.iter().any(|row| matches!(row.status, "queued" | "deleting")),
+        rows,
+        inbox_url: app.site().inbox_url.as_deref(),
+    };
+    Ok(page(app.site(), refusal.map_or(StatusCode::OK, |problem| problem.status), &template))
+}
+
+fn row(user: &User, latest: Option<&&Invitation>, me: &Admitted) -> Row {
+    let status = match (user.status, latest) {
+        (UserStatus::Invited, Some(invitation)) => invitation.status.as_str(),
+        (status, _) => status.as_str(),
+    };
+    let waits = latest.and_then(|invitation| {
+        let error = invitation.last_error.as_ref().map(|error| error.message.clone());
+        error.or_else(|| invitation.held_by.map(|by| format!("waits: {by}").replace('_', " ")))
+    });
+    let can_resend = |invitation: &&&Invitation| {
+        matches!(invitation.status.as_str(), "sent" | "failed" | "expired")
+    };
+    Row {
+        id: user.id,
+        email: user.email.as_str().to_owned(),
+        name: user.name.as_ref().map(|name| name.as_str().to_owned()),
+        role: user.role,
+        status,
+        note: waits,
+        resend: latest.filter(can_resend).map(|invitation| invitation.id),
+        can_remove: user.id != me.user.id && user.status != UserStatus::Deleting,
+    }
+}
+
+fn explain(problem: &Problem) -> String {
+    match problem.errors.first() {
+        Some(error) if error.pointer == "/email" => format!("The address {}.", error.detail),
+        Some(error) => error.detail.clone(),
+        None => problem.detail.clone(),
+    }
+}
+
+/// The form with one field.
+#[derive(Debug, Deserialize)]
+pub struct InviteForm {
+    email: String,
+}
+
+/// `POST /users/invite`
+pub async fn invite(
+    admin: Admin,
+    State(app): State<App>,
+    Form(form): Form<InviteForm>,
+) -> Result<Response, Problem> {
+    let typed = form.email.clone();
+    match send(&app, form.email, &admin.actor()).await {
+        Ok(()) => Ok(Redirect::to("/").into_response()),
+        Err(problem) if problem.status.is_client_error() => {
+            users(&app, &admin.0, None, Some(problem), &typed).await
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn send(app: &App, email: String, by: &Actor) -> Result<(), Problem> {
+    let request = InvitationRequest::of(email).read(app.site())?;
+    flows::invite(app.ctx(), request, by).await?;
+    Ok(())
+}
+
+/// `POST /users/{id}/remove`
+pub async fn remove(
+    admin: Admin,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = UserId::from_str(&id).map_err(|_| Problem::not_found("user"))?;
+    let removed = flows::remove_user(app.ctx(), id, &admin.actor()).await;
+    back(&app, &admin, removed.map(drop).map_err(Problem::from)).await
+}
+
+/// `POST /invitations/{id}/resend`
+pub async fn resend(
+    admin: Admin,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = InvitationId::from_str(&id).map_err(|_| Problem::not_found("invitation"))?;
+    let resent = flows::resend(app.ctx(), id, &admin.actor()).await;
+    back(&app, &admin, resent.map(drop).map_err(Problem::from)).await
+}
+
+/// Back to the list; with a word on what could not be done.
+async fn back(app: &App, admin: &Admin, done: Result<(), Problem>) -> Result<Response, Problem> {
+    match done {
+        Ok(()) => Ok(Redirect::to("/").into_response()),
+        Err(problem) if problem.status.is_client_error() => {
+            users(app, &admin.0, None, Some(problem), "").await
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// `POST /logout`
+pub async fn log_out(
+    _: Ours,
+    State(app): State<App>,
+    Perhaps(session): Perhaps,
+    Extension(outgoing): Extension<Outgoing>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if let Some(admitted) = session {
+        leave(&app, &admitted, &outgoing, &headers).await?;
+    }
+    Ok(Redirect::to("/login?ended=left").into_response())
+}
+
+/// An administrator at a page of ours.
+#[derive(Debug)]
+pub struct Admin(Admitted);
+
+impl Admin {
+    fn actor(&self) -> Actor {
+        Actor::of(&self.0.user)
+    }
+}
+
+impl axum::extract::FromRequestParts<App> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        app: &App,
+    ) -> Result<Self, Problem> {
+        let Person(admitted) = Person::from_request_parts(parts, app).await?;
+        Ours::from_request_parts(parts, app).await?;
+        if admitted.user.role == Role::Admin {
+            return Ok(Self(admitted));
+        }
+        Err(Problem::forbidden("forbidden", "Only administrators may do that."))
+    }
+}

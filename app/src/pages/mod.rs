@@ -1,0 +1,77 @@
+//! Pages for people: HTML made here, which works without scripts; scripts only add liveness.
+
+mod authenticate;
+mod home;
+mod login;
+mod problem;
+
+use askama::Template;
+use axum::Router;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::http::{App, Problem};
+use crate::site::Site;
+
+pub use problem::problem;
+
+/// The pages' routes.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/", get(home::home))
+        .route("/users/invite", post(home::invite))
+        .route("/users/{id}/remove", post(home::remove))
+        .route("/invitations/{id}/resend", post(home::resend))
+        .route("/logout", post(home::log_out))
+        .route("/login", get(login::login).post(login::request_login))
+        .route("/authenticate", get(authenticate::show).post(authenticate::press))
+        .route("/static/guestlist.css", get(async || text("text/css", CSS)))
+        .route("/static/live.js", get(async || text("text/javascript", LIVE_JS)))
+}
+
+const CSS: &str = include_str!("../../static/guestlist.css");
+const LIVE_JS: &str = include_str!("../../static/live.js");
+
+fn text(kind: &'static str, body: &'static str) -> Response {
+    let kind = match kind {
+        "text/css" => "text/css; charset=utf-8",
+        _ => "text/javascript; charset=utf-8",
+    };
+    // Short: a new version of the program brings new ones under the same names.
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=300")];
+    (headers, body).into_response()
+}
+
+/// Makes a page.
+fn page(site: &Site, status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => {
+            let mut response = (status, Html(html)).into_response();
+            set_policy(site, response.headers_mut());
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "a page could not be made");
+            Problem::internal().into_response()
+        }
+    }
+}
+
+/// Only our own files; and forms may lead on to the application, where those who have come in
+/// land.
+fn set_policy(site: &Site, headers: &mut HeaderMap) {
+    let mut targets = String::from("'self'");
+    let app = site.app_url.iter().map(|url| url.origin());
+    for origin in site.app_origins.iter().cloned().chain(app) {
+        targets.push(' ');
+        targets.push_str(&origin.ascii_serialization());
+    }
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+         form-action {targets}; base-uri 'none'; frame-ancestors 'none'"
+    );
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}

@@ -1,0 +1,142 @@
+//! Who can be invited, and what is written when somebody is.
+
+use guestlist_domain::flows::{InviteError, NewInvitation, SendInvite};
+use guestlist_domain::{Actor, InvitationStatus, Role, UserStatus};
+
+use crate::support::{House, JobState, days, metadata, mins, named, place};
+
+#[test]
+fn an_invitation_is_queued_with_its_user_its_event_and_its_job() {
+    let t = House::new();
+
+    let ada = t.invited("ada");
+
+    assert_eq!((ada.status, ada.attempts, ada.delivery), (InvitationStatus::Queued, 0, 1));
+    assert_eq!(ada.next_attempt_at, Some(t.now()));
+    assert_eq!(ada.expires_at, t.now() + days(7));
+    assert_eq!(t.again(&ada), ada, "what was answered is what was written");
+    let user = t.expect_user("ada");
+    assert_eq!((user.id, user.status), (ada.user_id, UserStatus::Invited));
+    assert_eq!(t.story(&ada), ["requested"]);
+    let job = t.job::<SendInvite>();
+    assert_eq!((job.state, job.run_at), (JobState::Waiting, t.now()));
+}
+
+#[test]
+fn an_invitation_holds_what_its_inviter_said() {
+    let t = House::new();
+    let request = NewInvitation {
+        name: named(" Ada Lovelace "),
+        role: Role::Operator,
+        metadata: metadata("team", "engines"),
+        return_to: place("/engines"),
+        expires_in_minutes: Some(90),
+        ..House::asking("ada")
+    };
+
+    let ada = t.invite_as(request).unwrap();
+
+    assert_eq!((ada.name.clone(), ada.role), (named("Ada Lovelace"), Role::Operator));
+    assert_eq!(ada.metadata, metadata("team", "engines"));
+    assert_eq!(ada.return_to, place("/engines"));
+    assert_eq!(ada.expires_at, t.now() + mins(90));
+    assert_eq!(ada.invited_by, Actor::Cli);
+    let user = t.expect_user("ada");
+    assert_eq!((user.name, user.role), (named("Ada Lovelace"), Role::Operator));
+    assert!(user.metadata.is_empty(), "the metadata becomes the user's on acceptance");
+}
+
+#[test]
+fn an_address_with_an_open_invitation_is_told_which() {
+    let t = House::new();
+    let queued = t.invited("ada");
+    assert!(
+        matches!(t.invite("Ada@Example.com"), Err(InviteError::AlreadyInvited(id)) if id == queued.id)
+    );
+
+    t.work();
+    assert!(matches!(t.invite("ada"), Err(InviteError::AlreadyInvited(id)) if id == queued.id));
+    assert_eq!(t.invitations("ada").len(), 1);
+}
+
+#[test]
+fn an_active_address_is_a_members() {
+    let t = House::new();
+    t.came_in("ada");
+    t.add("bob", Role::Member).unwrap();
+
+    assert!(matches!(t.invite("ada"), Err(InviteError::AlreadyMember)));
+    assert!(matches!(t.invite("bob"), Err(InviteError::AlreadyMember)));
+}
+
+#[test]
+fn a_suspended_address_is_a_members_too() {
+    let t = House::new();
+    t.came_in("ada");
+    t.set_status("ada", UserStatus::Suspended);
+
+    assert!(matches!(t.invite("ada"), Err(InviteError::AlreadyMember)));
+}
+
+#[test]
+fn an_address_on_its_way_out_cannot_be_invited_yet() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    t.remove(ada.id).unwrap();
+
+    assert!(matches!(t.invite("ada"), Err(InviteError::BeingRemoved)));
+}
+
+#[test]
+fn after_an_end_a_new_invitation_goes_to_the_same_user() {
+    for end in [InvitationStatus::Failed, InvitationStatus::Expired, InvitationStatus::Revoked] {
+        let t = House::new();
+        let old = t.ended("ada", end);
+
+        let new = t.invited("ada");
+        t.work();
+
+        assert_ne!(new.id, old.id, "after {end}");
+        assert_eq!(new.user_id, old.user_id, "after {end}");
+        assert_eq!(t.again(&old), old, "what ended stays as it was");
+        assert_eq!(t.again(&new).status, InvitationStatus::Sent, "after {end}");
+        assert!(t.press(&t.link("ada")).is_ok(), "after {end}");
+    }
+}
+
+#[test]
+fn an_overdue_invitation_makes_room_before_any_sweep() {
+    let t = House::new();
+    let old = t.sent("ada");
+    t.wait(days(7));
+
+    let new = t.invited("ada");
+
+    assert_eq!(t.again(&old).status, InvitationStatus::Expired);
+    assert_eq!(t.story(&old), ["requested", "attempted", "sent", "expired"]);
+    assert_eq!(t.again(&new).status, InvitationStatus::Queued);
+}
+
+#[test]
+fn until_its_very_end_an_invitation_is_open() {
+    let t = House::new();
+    let ada = t.sent("ada");
+
+    t.wait(days(7) - std::time::Duration::from_micros(1));
+
+    assert!(matches!(t.invite("ada"), Err(InviteError::AlreadyInvited(id)) if id == ada.id));
+}
+
+#[test]
+fn asked_again_the_newest_role_counts_and_a_known_name_stays() {
+    let t = House::new();
+    let named_once = NewInvitation { name: named("Ada"), ..House::asking("ada") };
+    let first = t.invite_as(named_once).unwrap();
+    t.revoke(first.id).unwrap();
+
+    t.invite_as(NewInvitation { role: Role::Admin, ..House::asking("ada") }).unwrap();
+
+    let user = t.expect_user("ada");
+    assert_eq!((user.name, user.role), (named("Ada"), Role::Admin));
+    assert!(!t.expect_user("ada").is_active_admin(), "not before coming in");
+}

@@ -1,0 +1,149 @@
+//! An invitation is sent once more: a new link, a new end, and not too often.
+
+use guestlist_domain::InvitationStatus;
+use guestlist_domain::flows::{NewInvitation, ResendError, SendInvite};
+use guestlist_domain::{InvitationId, Role};
+
+use crate::support::{Call, House, JobState, days, errors, hours, mins, secs};
+
+#[test]
+fn what_is_sent_once_more_has_a_new_link_and_a_new_end() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.wait(days(2));
+
+    let resent = t.resend(ada.id).unwrap();
+
+    assert_eq!((resent.status, resent.delivery), (InvitationStatus::Queued, 2));
+    assert_eq!((resent.attempts, resent.sent_at), (0, None));
+    assert_eq!(resent.expires_at, t.now() + days(7));
+    assert_eq!(t.story(&ada), ["requested", "attempted", "sent", "resent"]);
+    t.work();
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+    assert_eq!(t.inbox("ada").len(), 2);
+    assert_eq!(t.inbox("ada")[1].minutes, 10_080);
+}
+
+#[test]
+fn it_lasts_as_long_as_it_was_first_to_last() {
+    let t = House::new();
+    let ada = t
+        .invite_as(NewInvitation { expires_in_minutes: Some(90), ..House::asking("ada") })
+        .unwrap();
+    t.wait(mins(60));
+    t.resend(ada.id).unwrap();
+    t.wait(mins(60));
+
+    let twice = t.resend(ada.id).unwrap();
+
+    assert_eq!(twice.expires_at, t.now() + mins(90));
+}
+
+#[test]
+fn what_failed_or_expired_can_be_sent_once_more() {
+    for end in [InvitationStatus::Failed, InvitationStatus::Expired] {
+        let t = House::new();
+        let ada = t.ended("ada", end);
+
+        let resent = t.resend(ada.id).unwrap();
+        assert_eq!((resent.status, &resent.last_error), (InvitationStatus::Queued, &None));
+
+        t.work();
+        assert_eq!(t.again(&ada).status, InvitationStatus::Sent, "after {end}");
+        assert!(t.press(&t.link("ada")).is_ok(), "after {end}");
+    }
+}
+
+#[test]
+fn what_was_accepted_or_revoked_cannot() {
+    let t = House::new();
+    let revoked = t.ended("ada", InvitationStatus::Revoked);
+    assert!(matches!(t.resend(revoked.id), Err(ResendError::Closed)));
+
+    let accepted = t.sent("bob");
+    t.press(&t.link("bob")).unwrap();
+    assert!(matches!(t.resend(accepted.id), Err(ResendError::Closed)));
+}
+
+#[test]
+fn whoever_came_in_another_way_is_not_asked_again() {
+    let t = House::new();
+    let ada = t.ended("ada", InvitationStatus::Failed);
+    t.add("ada", Role::Member).unwrap();
+
+    assert!(matches!(t.resend(ada.id), Err(ResendError::Closed)));
+}
+
+#[test]
+fn an_unknown_invitation_is_not_found() {
+    let t = House::new();
+    let nobodys = InvitationId(t.ctx.ids.next());
+    assert!(matches!(t.resend(nobodys), Err(ResendError::NotFound)));
+}
+
+#[test]
+fn the_address_may_have_a_newer_one() {
+    let t = House::new();
+    let old = t.ended("ada", InvitationStatus::Failed);
+    let new = t.invited("ada");
+
+    let refused = t.resend(old.id);
+
+    assert!(matches!(refused, Err(ResendError::AlreadyInvited(id)) if id == new.id));
+    assert_eq!(t.again(&old).status, InvitationStatus::Failed);
+}
+
+#[test]
+fn too_soon_says_for_how_long() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.resend(ada.id).unwrap();
+    t.wait(secs(12));
+
+    assert!(matches!(t.resend(ada.id), Err(ResendError::TooSoon(wait)) if wait == secs(18)));
+
+    t.wait(secs(18));
+    assert!(t.resend(ada.id).is_ok());
+}
+
+#[test]
+fn the_delivery_before_is_sent_no_more() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 1, &errors::internal());
+    t.work();
+    t.resend(ada.id).unwrap();
+
+    t.work_for(hours(1));
+
+    assert_eq!(t.inbox("ada").len(), 1);
+    let states: Vec<_> = t.jobs::<SendInvite>().iter().map(|row| row.state).collect();
+    assert_eq!(states, [JobState::Done, JobState::Done]);
+    assert_eq!(t.again(&ada).attempts, 1, "counted since it was last asked for");
+}
+
+#[test]
+fn a_late_failure_of_the_delivery_before_fails_nothing() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 1, &errors::rejected("inactive_email"));
+    let first = t.begin();
+    t.resend(ada.id).unwrap();
+
+    t.settle(&first).unwrap();
+
+    let resent = t.again(&ada);
+    assert_eq!((resent.status, &resent.last_error), (InvitationStatus::Queued, &None));
+    assert_eq!(t.story(&ada), ["requested", "resent", "attempted"]);
+}
+
+#[test]
+fn the_link_before_still_lets_in_until_stytch_forgets_it() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    let first = t.link("ada");
+    t.resend(ada.id).unwrap();
+
+    assert_eq!(t.press(&first).unwrap().user.id, ada.user_id);
+    assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
+}

@@ -1,0 +1,192 @@
+//! A mail that does not go out at once: what is tried again, how often, and when it is given up.
+
+use guestlist_domain::flows::{NewInvitation, SendInvite};
+use guestlist_domain::{EventKind, HeldBy, InvitationStatus};
+
+use crate::support::{Call, Fault, Going, House, JobState, days, errors, hours, mins, secs};
+
+#[test]
+fn three_times_500_and_then_200_are_four_attempts() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 3, &errors::internal());
+
+    t.work_for(mins(1));
+
+    let sent = t.again(&ada);
+    assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 4));
+    assert_eq!(sent.last_error, None);
+    let story = t.story(&ada);
+    assert_eq!(story, ["requested", "attempted", "attempted", "attempted", "attempted", "sent"]);
+    let outcomes: Vec<_> =
+        t.timeline(&ada)[1..5].iter().map(|e| e.detail["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["error", "error", "error", "ok"]);
+    assert_eq!(t.inbox("ada").len(), 1);
+}
+
+#[test]
+fn a_500_is_tried_again_after_two_seconds_and_says_why() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 1, &errors::internal());
+
+    t.work();
+
+    let waiting = t.again(&ada);
+    assert_eq!((waiting.status, waiting.attempts), (InvitationStatus::Queued, 1));
+    assert_eq!(waiting.held_by, None);
+    let error = waiting.last_error.unwrap();
+    assert_eq!((error.code.as_str(), error.at), ("internal_server_error", t.now()));
+    let pause = waiting.next_attempt_at.unwrap().duration_since(t.now()).unsigned_abs();
+    assert!((secs(2).mul_f64(0.9)..=secs(2).mul_f64(1.1)).contains(&pause), "{pause:?}");
+    assert_eq!(Some(t.job::<SendInvite>().run_at), waiting.next_attempt_at);
+}
+
+#[test]
+fn after_twenty_attempts_it_has_failed() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.is_down(errors::unreachable());
+
+    t.work_for(hours(2));
+    assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
+    t.work_for(hours(2));
+
+    let failed = t.again(&ada);
+    assert_eq!((failed.status, failed.attempts), (InvitationStatus::Failed, 20));
+    assert_eq!(failed.last_error.unwrap().code, "connect");
+    assert_eq!((failed.next_attempt_at, failed.held_by), (None, None));
+    assert_eq!(t.stytch.was_asked(Call::SendInvite), 20);
+    let story = t.story(&ada);
+    assert_eq!(story.len(), 22);
+    assert_eq!(story[20..], ["attempted", "failed"]);
+    assert_eq!(t.job::<SendInvite>().state, JobState::Dead);
+}
+
+#[test]
+fn a_bad_address_fails_at_once() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 1, &errors::rejected("invalid_email"));
+
+    t.work();
+
+    let failed = t.again(&ada);
+    assert_eq!((failed.status, failed.attempts), (InvitationStatus::Failed, 1));
+    assert_eq!(failed.last_error.unwrap().code, "invalid_email");
+    assert_eq!(t.story(&ada), ["requested", "attempted", "failed"]);
+    assert_eq!(t.timeline(&ada)[2].detail["code"], "invalid_email");
+    assert_eq!(t.job::<SendInvite>().state, JobState::Dead);
+}
+
+#[test]
+fn a_lost_answer_is_noted_and_sent_again() {
+    for fault in [Fault::AnswerLost, Fault::CallLost] {
+        let t = House::new();
+        let ada = t.invited("ada");
+        t.stytch.next(Call::SendInvite, fault.clone());
+
+        t.work();
+        assert_eq!(t.story(&ada), ["requested", "attempted", "doubtful"], "{fault:?}");
+        assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
+
+        t.work_for(mins(1));
+        assert_eq!(t.again(&ada).status, InvitationStatus::Sent, "{fault:?}");
+        assert_eq!(t.again(&ada).attempts, 2);
+    }
+}
+
+#[test]
+fn a_500_is_no_doubt() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 1, &errors::internal());
+    t.work();
+    assert_eq!(t.story(&ada), ["requested", "attempted"]);
+}
+
+#[test]
+fn no_attempt_is_made_after_the_invitations_own_end() {
+    let t = House::new();
+    let short = NewInvitation { expires_in_minutes: Some(10), ..House::asking("ada") };
+    let ada = t.invite_as(short).unwrap();
+    t.stytch.is_down(errors::internal());
+
+    t.work_for(hours(2));
+
+    let failed = t.again(&ada);
+    assert_eq!(failed.status, InvitationStatus::Failed);
+    assert_eq!(failed.last_error.unwrap().code, "internal_server_error");
+    assert!(failed.attempts < 12, "{} attempts", failed.attempts);
+    let timeline = t.timeline(&ada);
+    let mut calls = timeline.iter().filter(|event| event.kind == EventKind::Attempted);
+    assert!(calls.all(|call| call.at < ada.expires_at));
+    assert_eq!(t.job::<SendInvite>().state, JobState::Dead);
+}
+
+#[test]
+fn what_waits_beyond_its_end_is_left_to_the_sweep() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.wait(days(7) - secs(10));
+    t.stytch.is_down(errors::misconfigured());
+    t.work();
+    assert_eq!(t.again(&ada).held_by, Some(HeldBy::Misconfigured));
+    t.stytch.heals();
+
+    t.work_for(mins(2));
+    assert!(t.inbox("ada").is_empty(), "nothing goes out after the end");
+    t.sweep();
+
+    let expired = t.again(&ada);
+    assert_eq!((expired.status, expired.held_by), (InvitationStatus::Expired, None));
+}
+
+#[test]
+fn a_worker_that_dies_costs_an_attempt() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.next(Call::SendInvite, Fault::CallLost);
+    let _dies = t.begin();
+    t.rescue();
+
+    t.work();
+
+    let sent = t.again(&ada);
+    assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 2));
+}
+
+#[test]
+fn twenty_workers_that_die_are_the_end_of_it() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    for _ in 0..20 {
+        t.stytch.next(Call::SendInvite, Fault::CallLost);
+        let _dies = t.begin();
+        t.rescue();
+    }
+
+    t.work();
+
+    let failed = t.again(&ada);
+    assert_eq!((failed.status, failed.attempts), (InvitationStatus::Failed, 20));
+    assert_eq!(failed.last_error.unwrap().code, "attempts_exhausted");
+    assert_eq!(t.story(&ada), ["requested", "failed"]);
+    assert_eq!(t.stytch.was_asked(Call::SendInvite), 20, "the last claim only records the end");
+    assert_eq!(t.job::<SendInvite>().state, JobState::Dead);
+}
+
+#[test]
+fn a_job_that_breaks_is_tried_again() {
+    let t = House::new();
+    let ada = t.invited("ada");
+
+    let broken = t.perform(t.claim().unwrap(), Going::Breaks);
+    t.settle(&broken).unwrap();
+
+    let waiting = t.again(&ada);
+    assert_eq!((waiting.status, waiting.attempts), (InvitationStatus::Queued, 1));
+    assert_eq!(waiting.last_error.unwrap().code, "timeout");
+    t.work_for(secs(3));
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+}

@@ -1,0 +1,227 @@
+//! Whose request it is: the token, the JWT or both, against what is known here and at Stytch.
+
+use guestlist_domain::flows::{CameIn, Credentials, SessionError};
+use guestlist_domain::{ProviderError, UserStatus};
+
+use crate::support::{Call, Fault, House, days, errors, mins, secs};
+
+/// What a request shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Token,
+    Jwt,
+    Both,
+}
+
+const ALL: [Shown; 3] = [Shown::Token, Shown::Jwt, Shown::Both];
+
+fn credentials(shown: Shown, ada: &CameIn) -> Credentials<'_> {
+    Credentials {
+        token: (shown != Shown::Jwt).then_some(&ada.tokens.session_token),
+        jwt: (shown != Shown::Token).then_some(&ada.tokens.session_jwt),
+    }
+}
+
+/// Ada, some time after she came in.
+fn after(time: std::time::Duration) -> (House, CameIn) {
+    let t = House::new();
+    let ada = t.came_in("ada");
+    t.wait(time);
+    (t, ada)
+}
+
+#[test]
+fn a_live_session_admits_by_whatever_is_shown() {
+    for shown in ALL {
+        let (t, ada) = after(mins(1));
+
+        let admitted = t.check(credentials(shown, &ada)).unwrap();
+
+        assert_eq!((admitted.user.id, admitted.session), (ada.user.id, ada.session.clone()));
+        let asked = t.stytch.was_asked(Call::Refresh);
+        assert_eq!(asked, usize::from(shown == Shown::Token), "{shown:?}");
+        assert_eq!(admitted.fresh_jwt.is_some(), shown == Shown::Token, "{shown:?}");
+    }
+}
+
+#[test]
+fn a_jwt_past_its_five_minutes_is_renewed_by_the_token() {
+    let (t, ada) = after(mins(5));
+
+    let admitted = t.check(credentials(Shown::Both, &ada)).unwrap();
+
+    let fresh = admitted.fresh_jwt.unwrap();
+    let alone = Credentials { token: None, jwt: Some(&fresh) };
+    assert_eq!(t.check(alone).unwrap().session.id, ada.session.id);
+    assert_eq!(t.sessions(&ada.user)[0].expires_at, ada.session.expires_at, "never extended");
+}
+
+#[test]
+fn a_jwt_alone_past_its_five_minutes_is_too_old() {
+    let (t, ada) = after(mins(5));
+    let refused = t.check(credentials(Shown::Jwt, &ada));
+    assert!(matches!(refused, Err(SessionError::JwtExpired)));
+    let (t, ada) = after(mins(5) - secs(1));
+    assert!(t.check(credentials(Shown::Jwt, &ada)).is_ok());
+}
+
+#[test]
+fn when_stytch_does_not_answer_the_live_session_admits() {
+    let no_answer: [ProviderError; 6] = [
+        errors::unreachable(),
+        errors::internal(),
+        errors::timed_out(),
+        errors::rate_limited(Some(secs(60))),
+        errors::misconfigured(),
+        errors::rejected("bad_request"),
+    ];
+    for error in no_answer {
+        for shown in [Shown::Token, Shown::Both] {
+            let (t, ada) = after(mins(6));
+            t.stytch.is_down(error.clone());
+
+            let admitted = t.check(credentials(shown, &ada)).unwrap();
+
+            assert_eq!((admitted.session.id, admitted.fresh_jwt), (ada.session.id, None));
+        }
+    }
+}
+
+#[test]
+fn another_session_than_the_one_asked_about_is_no_answer() {
+    let (t, ada) = after(mins(6));
+    t.stytch.next(Call::Refresh, Fault::AnotherSession);
+
+    let admitted = t.check(credentials(Shown::Both, &ada)).unwrap();
+
+    assert_eq!((admitted.session.id, admitted.fresh_jwt), (ada.session.id, None));
+}
+
+#[test]
+fn when_stytch_says_it_is_gone_it_is_gone_here_too() {
+    for shown in [Shown::Token, Shown::Both] {
+        let (t, ada) = after(mins(6));
+        t.stytch.knows().revoke_session(&ada.session.stytch_session_id);
+
+        let refused = t.check(credentials(shown, &ada));
+        assert!(matches!(refused, Err(SessionError::Revoked)), "{shown:?}");
+
+        let (at, why) = t.sessions(&ada.user)[0].ended.unwrap();
+        assert_eq!((at, why.as_str()), (t.now(), "gone_at_provider"));
+        t.stytch.is_down(errors::unreachable());
+        assert!(matches!(t.check(credentials(shown, &ada)), Err(SessionError::Revoked)));
+    }
+}
+
+#[test]
+fn a_session_ended_here_is_refused_whatever_is_shown() {
+    for shown in ALL {
+        let (t, ada) = after(mins(1));
+        t.log_out(&ada).unwrap();
+
+        let refused = t.check(credentials(shown, &ada));
+
+        assert!(matches!(refused, Err(SessionError::Revoked)), "{shown:?}");
+        assert_eq!(t.stytch.was_asked(Call::Refresh), 0);
+    }
+}
+
+#[test]
+fn a_session_past_its_end_has_expired_whatever_is_shown() {
+    for shown in ALL {
+        let (t, ada) = after(days(7));
+        let refused = t.check(credentials(shown, &ada));
+        assert!(matches!(refused, Err(SessionError::Expired)), "{shown:?}");
+        assert_eq!(t.stytch.was_asked(Call::Refresh), 0);
+    }
+}
+
+#[test]
+fn the_session_of_somebody_suspended_or_on_the_way_out_is_refused() {
+    for status in [UserStatus::Suspended, UserStatus::Deleting, UserStatus::Invited] {
+        for shown in ALL {
+            let (t, ada) = after(mins(1));
+            t.store.tables().users.get_mut(&ada.user.id).unwrap().status = status;
+            let refused = t.check(credentials(shown, &ada));
+            assert!(matches!(refused, Err(SessionError::Revoked)), "{shown:?} {status}");
+        }
+    }
+}
+
+#[test]
+fn after_the_sweep_the_jwt_still_tells_that_it_was_a_session() {
+    let (t, ada) = after(days(7) + mins(1));
+    t.sweep();
+    assert!(t.sessions(&ada.user).is_empty());
+
+    for shown in [Shown::Jwt, Shown::Both] {
+        let refused = t.check(credentials(shown, &ada));
+        assert!(matches!(refused, Err(SessionError::Expired)), "{shown:?}");
+    }
+    let refused = t.check(credentials(Shown::Token, &ada));
+    assert!(matches!(refused, Err(SessionError::Missing)));
+}
+
+#[test]
+fn a_session_whose_holder_is_gone_was_revoked() {
+    let (t, ada) = after(mins(1));
+    t.remove(ada.user.id).unwrap();
+    t.work();
+    assert_eq!(t.user("ada"), None);
+
+    for shown in [Shown::Jwt, Shown::Both] {
+        let refused = t.check(credentials(shown, &ada));
+        assert!(matches!(refused, Err(SessionError::Revoked)), "{shown:?}");
+    }
+    assert!(t.check(credentials(Shown::Token, &ada)).is_err());
+}
+
+#[test]
+fn whoever_shows_nothing_or_nonsense_has_no_session() {
+    let t = House::new();
+    let nothing = [
+        Credentials::default(),
+        Credentials { token: Some("nonsense"), jwt: None },
+        Credentials { token: None, jwt: Some("nonsense") },
+        Credentials { token: Some("nonsense"), jwt: Some("nonsense") },
+    ];
+    for shown in nothing {
+        assert!(matches!(t.check(shown), Err(SessionError::Missing)));
+    }
+}
+
+#[test]
+fn a_good_token_admits_beside_a_bad_jwt() {
+    let (t, ada) = after(mins(1));
+    let shown = Credentials { token: Some(&ada.tokens.session_token), jwt: Some("nonsense") };
+    assert!(t.check(shown).unwrap().fresh_jwt.is_some());
+}
+
+#[test]
+fn a_jwt_of_another_session_is_no_fresh_one() {
+    let (t, ada) = after(mins(1));
+    let bob = t.came_in("bob");
+    let shown =
+        Credentials { token: Some(&ada.tokens.session_token), jwt: Some(&bob.tokens.session_jwt) };
+
+    let admitted = t.check(shown).unwrap();
+
+    assert_eq!(admitted.user.id, ada.user.id);
+    assert!(admitted.fresh_jwt.is_some());
+}
+
+#[test]
+fn without_keys_a_jwt_alone_says_nothing() {
+    let (t, ada) = after(mins(1));
+    t.stytch.has_no_keys();
+
+    let alone = t.check(credentials(Shown::Jwt, &ada));
+    assert!(matches!(alone, Err(SessionError::KeysUnavailable)));
+    assert!(t.check(credentials(Shown::Both, &ada)).is_ok(), "the token says enough");
+}
+
+#[test]
+fn nothing_of_what_was_shown_is_in_a_log() {
+    let shown = Credentials { token: Some("secret"), jwt: Some("secret") };
+    assert!(!format!("{shown:?}").contains("secret"));
+}

@@ -1,0 +1,195 @@
+//! A house, and what people ask of it. Whoever is called `ada` lives at `ada@example.com`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use guestlist_domain::flows::{
+    self, AcceptError, AddUserError, Admitted, CameIn, Credentials, InviteError, LoginError,
+    NewInvitation, NewUser, Press, RemoveUserError, ResendError, RevokeError, SessionError,
+};
+use guestlist_domain::{
+    Actor, Change, Clock, Ctx, Email, EndReason, EndSessions, Invitation, InvitationId, Limit,
+    ManualClock, Metadata, Name, Policy, ReturnTo, Role, Store, StoreError, Tokens, User, UserId,
+    UserStatus, Verdict, Which,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::ids::SeededIds;
+use super::{MemoryStore, PlayedStytch, at_once, hours};
+
+/// Cheap to clone; every clone is the same house.
+#[derive(Clone)]
+pub(crate) struct House {
+    pub(crate) ctx: Ctx,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) stytch: Arc<PlayedStytch>,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+pub(crate) fn at(who: &str) -> Email {
+    let text = if who.contains('@') { who.to_owned() } else { format!("{who}@example.com") };
+    Email::parse(&text).expect("an address")
+}
+
+pub(crate) fn named(text: &str) -> Option<Name> {
+    Name::parse(text).expect("a name")
+}
+
+pub(crate) fn place(text: &str) -> Option<ReturnTo> {
+    Some(ReturnTo::checked(text.to_owned()))
+}
+
+pub(crate) fn metadata(key: &str, value: &str) -> Metadata {
+    let Value::Object(map) = json!({ key: value }) else { unreachable!("an object") };
+    Metadata::new(map).expect("small enough")
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        Self::under(|_| {})
+    }
+
+    /// With other rules than usual.
+    pub(crate) fn under(rules: impl FnOnce(&mut Policy)) -> Self {
+        let start: Timestamp = "2026-11-23T10:00:00Z".parse().expect("a time");
+        let clock = Arc::new(ManualClock::new(start));
+        let store = Arc::new(MemoryStore::default());
+        let stytch = Arc::new(PlayedStytch::new(clock.clone()));
+        let mut policy = Policy {
+            session_minutes: 10_080,
+            invitation_minutes: 10_080,
+            login_minutes: 60,
+            authenticate_url: "https://guests.example/authenticate".into(),
+            link_carries_id: false,
+            admin_emails: Vec::new(),
+            login_limit: Limit { count: 5, per: hours(1) },
+        };
+        rules(&mut policy);
+        let ctx = Ctx {
+            store: store.clone(),
+            provider: stytch.clone(),
+            clock: clock.clone(),
+            ids: Arc::new(SeededIds::new(7)),
+            policy: Arc::new(policy),
+        };
+        Self { ctx, store, stytch, clock }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn wait(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    pub(crate) fn asking(who: &str) -> NewInvitation {
+        NewInvitation {
+            email: at(who),
+            name: None,
+            role: Role::Member,
+            metadata: Metadata::default(),
+            return_to: None,
+            expires_in_minutes: None,
+        }
+    }
+
+    pub(crate) fn invite(&self, who: &str) -> Result<Invitation, InviteError> {
+        self.invite_as(Self::asking(who))
+    }
+
+    pub(crate) fn invite_as(&self, request: NewInvitation) -> Result<Invitation, InviteError> {
+        at_once(flows::invite(&self.ctx, request, &Actor::Cli))
+    }
+
+    pub(crate) fn resend(&self, id: InvitationId) -> Result<Invitation, ResendError> {
+        at_once(flows::resend(&self.ctx, id, &Actor::Cli))
+    }
+
+    pub(crate) fn revoke(&self, id: InvitationId) -> Result<Invitation, RevokeError> {
+        at_once(flows::revoke(&self.ctx, id, &Actor::Cli))
+    }
+
+    pub(crate) fn visit(&self, id: InvitationId) -> Option<Invitation> {
+        at_once(flows::visit(&self.ctx, id)).expect("the store is there")
+    }
+
+    pub(crate) fn add(&self, who: &str, role: Role) -> Result<User, AddUserError> {
+        let metadata = Metadata::default();
+        self.add_as(NewUser { email: at(who), name: None, role, metadata })
+    }
+
+    pub(crate) fn add_as(&self, request: NewUser) -> Result<User, AddUserError> {
+        at_once(flows::add_user(&self.ctx, request, &Actor::Cli))
+    }
+
+    pub(crate) fn remove(&self, id: UserId) -> Result<User, RemoveUserError> {
+        at_once(flows::remove_user(&self.ctx, id, &Actor::Cli))
+    }
+
+    pub(crate) fn log_in(&self, who: &str) -> Result<(), LoginError> {
+        self.log_in_towards(who, None)
+    }
+
+    pub(crate) fn log_in_towards(
+        &self,
+        who: &str,
+        return_to: Option<ReturnTo>,
+    ) -> Result<(), LoginError> {
+        at_once(flows::request_login(&self.ctx, &at(who), return_to))
+    }
+
+    pub(crate) fn press(&self, token: &str) -> Result<CameIn, AcceptError> {
+        self.press_as(Self::pressing(token))
+    }
+
+    pub(crate) fn pressing(token: &str) -> Press {
+        Press {
+            token: token.to_owned(),
+            invitation: None,
+            browser: flows::Browser::default(),
+            replaces: None,
+        }
+    }
+
+    pub(crate) fn press_as(&self, press: Press) -> Result<CameIn, AcceptError> {
+        at_once(flows::press_continue(&self.ctx, press))
+    }
+
+    pub(crate) fn check(&self, shown: Credentials<'_>) -> Result<Admitted, SessionError> {
+        at_once(flows::check_session(&self.ctx, shown))
+    }
+
+    /// Comes back with both secrets.
+    pub(crate) fn comes_back(&self, tokens: &Tokens) -> Result<Admitted, SessionError> {
+        let (token, jwt) = (Some(&*tokens.session_token), Some(&*tokens.session_jwt));
+        self.check(Credentials { token, jwt })
+    }
+
+    pub(crate) fn log_out(&self, came_in: &CameIn) -> Result<(), StoreError> {
+        at_once(flows::log_out(&self.ctx, &came_in.session, &came_in.user))
+    }
+
+    pub(crate) fn sweep(&self) {
+        let scheduled = at_once(flows::schedule_sweep(&self.ctx, Duration::from_mins(1)));
+        scheduled.expect("the store is there");
+        self.work();
+    }
+
+    /// As an administrator will: the status, and the end of the sessions, in one change.
+    pub(crate) fn set_status(&self, who: &str, status: UserStatus) {
+        let mut user = self.expect_user(who);
+        user.status = status;
+        let end = EndSessions {
+            user_id: user.id,
+            which: Which::All,
+            at: self.now(),
+            reason: EndReason::Revoked,
+        };
+        let change = Change::new().update_user(user);
+        let ends = status == UserStatus::Suspended;
+        let change = if ends { change.end_sessions(end) } else { change };
+        assert_eq!(at_once(self.store.apply(change)).ok(), Some(Verdict::Applied));
+    }
+}

@@ -1,0 +1,195 @@
+//! What happens inside Stytch when all goes well: identities, links that work once, sessions.
+
+use std::time::Duration;
+
+use guestlist_domain::{Delivered, Email, ProviderError, ProviderSession, Tokens, Vouched};
+use jiff::Timestamp;
+
+use super::errors::rejected;
+
+#[derive(Debug, Default)]
+pub(crate) struct Identities {
+    pub(crate) users: Vec<Identity>,
+    pub(crate) mails: Vec<Mail>,
+    pub(crate) sessions: Vec<StytchSession>,
+    made: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) id: String,
+    pub(crate) email: Email,
+    pub(crate) is_active: bool,
+}
+
+/// A mail in somebody's inbox, with its link.
+#[derive(Debug, Clone)]
+pub(crate) struct Mail {
+    pub(crate) to: Email,
+    pub(crate) kind: MailKind,
+    pub(crate) token: String,
+    pub(crate) redirect_url: String,
+    pub(crate) minutes: u32,
+    pub(crate) link: Link,
+    user: String,
+    expires_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MailKind {
+    Invitation,
+    Login,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    Outstanding,
+    Used,
+    Revoked,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct StytchSession {
+    pub(crate) session: ProviderSession,
+    pub(crate) token: String,
+    pub(crate) is_revoked: bool,
+}
+
+type Answer<T> = Result<T, ProviderError>;
+
+impl Identities {
+    pub(crate) fn invite(&mut self, mail: &NewMail<'_>, now: Timestamp) -> Answer<Delivered> {
+        match self.find(mail.to) {
+            Some(known) if known.is_active => Err(rejected("duplicate_email")),
+            Some(known) => Ok(self.send(known.id, MailKind::Invitation, mail, now)),
+            None => {
+                let id = self.create(mail.to, false);
+                Ok(self.send(id, MailKind::Invitation, mail, now))
+            }
+        }
+    }
+
+    pub(crate) fn log_in_or_create(&mut self, mail: &NewMail<'_>, now: Timestamp) -> Delivered {
+        let id = match self.find(mail.to) {
+            Some(known) => known.id,
+            None => self.create(mail.to, true),
+        };
+        self.send(id, MailKind::Login, mail, now)
+    }
+
+    pub(crate) fn revoke_invitations(&mut self, email: &Email) {
+        for mail in self.mails.iter_mut().filter(|mail| mail.to == *email) {
+            if mail.kind == MailKind::Invitation && mail.link == Link::Outstanding {
+                mail.link = Link::Revoked;
+            }
+        }
+    }
+
+    pub(crate) fn authenticate(
+        &mut self,
+        token: &str,
+        minutes: u32,
+        now: Timestamp,
+    ) -> Answer<Vouched> {
+        let sent = self.mails.iter_mut().find(|mail| mail.token == token);
+        let mail = sent.filter(|mail| mail.link != Link::Revoked);
+        let mail = mail.ok_or_else(|| rejected("magic_link_not_found"))?;
+        let user = self.users.iter_mut().find(|user| user.id == mail.user);
+        let user = user.ok_or_else(|| rejected("magic_link_not_found"))?;
+        if mail.link == Link::Used || mail.expires_at <= now {
+            return Err(rejected("unable_to_auth_magic_link"));
+        }
+        mail.link = Link::Used;
+        user.is_active = true;
+        let (user, email) = (user.id.clone(), mail.to.clone());
+        Ok(Vouched { email: Some(email), ..self.begin(user, minutes, now) })
+    }
+
+    fn begin(&mut self, user: String, minutes: u32, now: Timestamp) -> Vouched {
+        let session = ProviderSession {
+            stytch_session_id: self.name("session"),
+            stytch_user_id: user,
+            started_at: now,
+            expires_at: now + Duration::from_secs(u64::from(minutes) * 60),
+        };
+        let token = self.name("session-token");
+        let begun = StytchSession { session, token, is_revoked: false };
+        let vouched = begun.vouch(now);
+        self.sessions.push(begun);
+        vouched
+    }
+
+    pub(crate) fn refresh(&self, token: &str, now: Timestamp) -> Answer<Vouched> {
+        let known = self.sessions.iter().find(|one| one.token == token && one.is_live(now));
+        known.map(|one| one.vouch(now)).ok_or_else(|| rejected("session_not_found"))
+    }
+
+    pub(crate) fn revoke_session(&mut self, id: &str) {
+        let named = self.sessions.iter_mut().filter(|one| one.session.stytch_session_id == id);
+        named.for_each(|one| one.is_revoked = true);
+    }
+
+    pub(crate) fn delete_user(&mut self, id: &str) {
+        self.users.retain(|user| user.id != id);
+        let theirs = self.sessions.iter_mut().filter(|one| one.session.stytch_user_id == id);
+        theirs.for_each(|one| one.is_revoked = true);
+    }
+
+    pub(crate) fn find(&self, email: &Email) -> Option<Identity> {
+        self.users.iter().find(|user| user.email == *email).cloned()
+    }
+
+    fn create(&mut self, email: &Email, is_active: bool) -> String {
+        let id = self.name("user");
+        self.users.push(Identity { id: id.clone(), email: email.clone(), is_active });
+        id
+    }
+
+    fn send(
+        &mut self,
+        user: String,
+        kind: MailKind,
+        mail: &NewMail<'_>,
+        now: Timestamp,
+    ) -> Delivered {
+        let token = self.name("link-token");
+        self.mails.push(Mail {
+            to: mail.to.clone(),
+            kind,
+            token,
+            redirect_url: mail.redirect_url.to_owned(),
+            minutes: mail.minutes,
+            link: Link::Outstanding,
+            user: user.clone(),
+            expires_at: now + Duration::from_secs(u64::from(mail.minutes) * 60),
+        });
+        Delivered { stytch_user_id: user, request_id: Some(self.name("request-id")) }
+    }
+
+    fn name(&mut self, what: &str) -> String {
+        self.made += 1;
+        format!("{what}-test-{}", self.made)
+    }
+}
+
+/// What both kinds of mail say.
+pub(crate) struct NewMail<'a> {
+    pub(crate) to: &'a Email,
+    pub(crate) redirect_url: &'a str,
+    pub(crate) minutes: u32,
+}
+
+impl StytchSession {
+    pub(crate) fn is_live(&self, now: Timestamp) -> bool {
+        !self.is_revoked && now < self.session.expires_at
+    }
+
+    fn vouch(&self, now: Timestamp) -> Vouched {
+        let session_jwt = super::jwt::issue(&self.session, now);
+        Vouched {
+            session: self.session.clone(),
+            tokens: Tokens { session_token: self.token.clone(), session_jwt },
+            email: None,
+        }
+    }
+}

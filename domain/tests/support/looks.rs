@@ -1,0 +1,167 @@
+//! What a test sees of a house, and the usual beginnings of its stories.
+
+use std::time::Duration;
+
+use guestlist_domain::flows::CameIn;
+use guestlist_domain::{
+    Event, Invitation, InvitationId, InvitationStatus, Job, ReadInvitations, Role, Session, User,
+    UserStatus,
+};
+
+use super::{Going, House, InFlight, JobRow, Link, Mail, MailKind, at, at_once};
+
+impl House {
+    pub(crate) fn user(&self, who: &str) -> Option<User> {
+        self.store.tables().users.values().find(|user| user.email == at(who)).cloned()
+    }
+
+    pub(crate) fn expect_user(&self, who: &str) -> User {
+        self.user(who).expect("a user of that address")
+    }
+
+    pub(crate) fn status(&self, who: &str) -> Option<UserStatus> {
+        self.user(who).map(|user| user.status)
+    }
+
+    /// As it stands now.
+    pub(crate) fn again(&self, invitation: &Invitation) -> Invitation {
+        self.invitation(invitation.id)
+    }
+
+    pub(crate) fn invitation(&self, id: InvitationId) -> Invitation {
+        self.store.tables().invitations.get(&id).cloned().expect("the invitation")
+    }
+
+    /// All of an address, newest first.
+    pub(crate) fn invitations(&self, who: &str) -> Vec<Invitation> {
+        let tables = self.store.tables();
+        let newest_first = tables.invitations.values().rev();
+        newest_first.filter(|invitation| invitation.email == at(who)).cloned().collect()
+    }
+
+    pub(crate) fn timeline(&self, invitation: &Invitation) -> Vec<Event> {
+        at_once(self.store.timeline(invitation.id)).expect("the store is there")
+    }
+
+    /// The kinds of its events, oldest first.
+    pub(crate) fn story(&self, invitation: &Invitation) -> Vec<&'static str> {
+        self.timeline(invitation).iter().map(|event| event.kind.as_str()).collect()
+    }
+
+    /// The kinds of events of a person that are no invitation's.
+    pub(crate) fn story_of(&self, user: &User) -> Vec<&'static str> {
+        let tables = self.store.tables();
+        let theirs = tables.events.values().filter(|event| event.user_id == Some(user.id));
+        theirs.filter(|e| e.invitation_id.is_none()).map(|event| event.kind.as_str()).collect()
+    }
+
+    /// An address's inbox, oldest first.
+    pub(crate) fn inbox(&self, who: &str) -> Vec<Mail> {
+        let stytch = self.stytch.knows();
+        stytch.mails.iter().filter(|mail| mail.to == at(who)).cloned().collect()
+    }
+
+    pub(crate) fn mail_kinds(&self, who: &str) -> Vec<MailKind> {
+        self.inbox(who).iter().map(|mail| mail.kind).collect()
+    }
+
+    /// The newest mail's link.
+    pub(crate) fn link(&self, who: &str) -> String {
+        self.inbox(who).last().expect("a mail").token.clone()
+    }
+
+    /// What became of the newest mail's link at Stytch.
+    pub(crate) fn link_state(&self, who: &str) -> Link {
+        self.inbox(who).last().expect("a mail").link
+    }
+
+    pub(crate) fn jobs<J: Job>(&self) -> Vec<JobRow> {
+        let tables = self.store.tables();
+        tables.jobs.values().filter(|row| row.job.kind == J::KIND).cloned().collect()
+    }
+
+    /// The newest job of its kind.
+    pub(crate) fn job<J: Job>(&self) -> JobRow {
+        self.jobs::<J>().pop().expect("a job of that kind")
+    }
+
+    pub(crate) fn sessions(&self, user: &User) -> Vec<Session> {
+        let tables = self.store.tables();
+        tables.sessions.values().filter(|session| session.user_id == user.id).cloned().collect()
+    }
+
+    /// Works, and lets time pass from one job's due time to the next, for as long as that.
+    pub(crate) fn work_for(&self, time: Duration) {
+        let until = self.now() + time;
+        loop {
+            self.work();
+            let next = {
+                let tables = self.store.tables();
+                let waiting = tables.jobs.values().filter(|row| row.is_live());
+                waiting.map(|row| row.run_at).min()
+            };
+            let next = next.filter(|next| *next < until).unwrap_or(until);
+            self.wait(next.duration_since(self.now()).unsigned_abs());
+            if next == until {
+                return self.work();
+            }
+        }
+    }
+
+    /// Performs the job that is due, and leaves it at that.
+    pub(crate) fn begin(&self) -> InFlight {
+        self.perform(self.claim().expect("a job that is due"), Going::Well)
+    }
+
+    pub(crate) fn invited(&self, who: &str) -> Invitation {
+        self.invite(who).expect("invited")
+    }
+
+    /// Somebody whose invitation is in their inbox.
+    pub(crate) fn sent(&self, who: &str) -> Invitation {
+        let invitation = self.invited(who);
+        self.work();
+        let invitation = self.again(&invitation);
+        assert_eq!(invitation.status, InvitationStatus::Sent);
+        invitation
+    }
+
+    /// Somebody whose invitation ended so.
+    pub(crate) fn ended(&self, who: &str, status: InvitationStatus) -> Invitation {
+        let invitation = self.invited(who);
+        match status {
+            InvitationStatus::Failed => {
+                let no = super::errors::rejected("inactive_email");
+                self.stytch.refuses(super::Call::SendInvite, 1, &no);
+                self.work();
+            }
+            InvitationStatus::Expired => {
+                self.work();
+                self.wait(super::days(7));
+                self.sweep();
+            }
+            InvitationStatus::Revoked => {
+                self.revoke(invitation.id).expect("revoked");
+                self.work();
+            }
+            other => unreachable!("{other} is no end without coming in"),
+        }
+        let invitation = self.again(&invitation);
+        assert_eq!(invitation.status, status);
+        invitation
+    }
+
+    /// Somebody who was invited and came in.
+    pub(crate) fn came_in(&self, who: &str) -> CameIn {
+        self.sent(who);
+        self.press(&self.link(who)).expect("came in")
+    }
+
+    /// An administrator who was added and came in.
+    pub(crate) fn admin(&self, who: &str) -> CameIn {
+        self.add(who, Role::Admin).expect("added");
+        self.log_in(who).expect("asked");
+        self.work();
+        self.press(&self.link(who)).expect("came in")
+    }
+}

@@ -1,0 +1,166 @@
+//! What the store in memory answers to questions.
+
+use async_trait::async_trait;
+use guestlist_domain::{
+    ApiKey, ApiKeyId, Email, Event, GuardName, Invitation, InvitationFilter, InvitationId,
+    LoginRequest, LoginRequestId, Page, ReadInvitations, ReadKeys, ReadSessions, ReadUsers,
+    Session, SessionId, StoreError, TokenHash, UsedLink, User, UserFilter, UserId,
+};
+use jiff::Timestamp;
+
+use super::{store::MemoryStore, tables::Tables};
+
+type Answer<T> = Result<T, StoreError>;
+
+#[async_trait]
+impl ReadUsers for MemoryStore {
+    async fn user(&self, id: UserId) -> Answer<Option<User>> {
+        Ok(self.tables().users.get(&id).cloned())
+    }
+
+    async fn user_by_email(&self, email: &Email) -> Answer<Option<User>> {
+        Ok(self.tables().users.values().find(|user| user.email == *email).cloned())
+    }
+
+    async fn user_by_stytch_id(&self, stytch_user_id: &str) -> Answer<Option<User>> {
+        let is_theirs = |user: &&User| user.stytch_user_id.as_deref() == Some(stytch_user_id);
+        Ok(self.tables().users.values().find(is_theirs).cloned())
+    }
+
+    async fn users(&self, filter: &UserFilter, page: Page<UserId>) -> Answer<Vec<User>> {
+        let fits = |user: &User| {
+            filter.role.is_none_or(|role| user.role == role)
+                && filter.status.is_none_or(|status| user.status == status)
+                && filter.q.as_ref().is_none_or(|q| {
+                    let name = user.name.as_ref().map_or("", |name| name.as_str());
+                    begins(user.email.as_str(), q) || begins(name, q)
+                })
+        };
+        let tables = self.tables();
+        let newest_first = tables.users.values().rev();
+        let rest = newest_first.filter(|user| page.after.is_none_or(|after| user.id < after));
+        Ok(rest.filter(|user| fits(user)).take(most(page.limit)).cloned().collect())
+    }
+
+    async fn count_active_admins(&self) -> Answer<u64> {
+        Ok(self.tables().users.values().filter(|user| user.is_active_admin()).count() as u64)
+    }
+
+    async fn guard(&self, name: GuardName) -> Answer<i64> {
+        Ok(self.tables().guards.get(&name).copied().unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl ReadInvitations for MemoryStore {
+    async fn invitation(&self, id: InvitationId) -> Answer<Option<Invitation>> {
+        Ok(self.tables().invitations.get(&id).cloned())
+    }
+
+    async fn latest_invitation(&self, user: UserId) -> Answer<Option<Invitation>> {
+        Ok(of(&self.tables(), user).next())
+    }
+
+    async fn invitations_of(&self, user: UserId) -> Answer<Vec<Invitation>> {
+        Ok(of(&self.tables(), user).collect())
+    }
+
+    async fn invitations(
+        &self,
+        filter: &InvitationFilter,
+        page: Page<InvitationId>,
+    ) -> Answer<Vec<Invitation>> {
+        let fits = |invitation: &Invitation| {
+            filter.status.is_none_or(|status| invitation.status == status)
+                && filter.q.as_ref().is_none_or(|q| begins(invitation.email.as_str(), q))
+        };
+        let tables = self.tables();
+        let newest_first = tables.invitations.values().rev();
+        let rest = newest_first.filter(|one| page.after.is_none_or(|after| one.id < after));
+        Ok(rest.filter(|one| fits(one)).take(most(page.limit)).cloned().collect())
+    }
+
+    async fn timeline(&self, id: InvitationId) -> Answer<Vec<Event>> {
+        let tables = self.tables();
+        let its_own = tables.events.values().filter(|event| event.invitation_id == Some(id));
+        Ok(its_own.cloned().collect())
+    }
+
+    async fn overdue_invitations(&self, now: Timestamp, limit: u64) -> Answer<Vec<Invitation>> {
+        let tables = self.tables();
+        let open = tables.invitations.values().filter(|one| one.status.is_open());
+        Ok(open.filter(|one| one.expires_at <= now).take(most(limit)).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl ReadSessions for MemoryStore {
+    async fn session_by_token(&self, token: TokenHash) -> Answer<Option<(Session, User)>> {
+        Ok(held(&self.tables(), |session| session.token_hash == token))
+    }
+
+    async fn session_by_stytch_id(&self, id: &str) -> Answer<Option<(Session, User)>> {
+        Ok(held(&self.tables(), |session| session.stytch_session_id == id))
+    }
+
+    async fn session(&self, id: SessionId) -> Answer<Option<Session>> {
+        Ok(self.tables().sessions.get(&id).cloned())
+    }
+
+    async fn live_sessions(&self, user: UserId, now: Timestamp) -> Answer<Vec<Session>> {
+        let tables = self.tables();
+        let theirs = tables.sessions.values().rev().filter(|session| session.user_id == user);
+        Ok(theirs.filter(|session| session.is_live(now)).cloned().collect())
+    }
+
+    async fn used_link(&self, token: TokenHash) -> Answer<Option<UsedLink>> {
+        Ok(self.tables().used_links.iter().find(|link| link.token_hash == token).cloned())
+    }
+
+    async fn login_request(&self, id: LoginRequestId) -> Answer<Option<LoginRequest>> {
+        Ok(self.tables().login_requests.iter().find(|asked| asked.id == id).cloned())
+    }
+
+    async fn login_requests(&self, email: &Email, limit: u64) -> Answer<Vec<LoginRequest>> {
+        let tables = self.tables();
+        let theirs = tables.login_requests.iter().filter(|asked| asked.email == *email);
+        let mut asked: Vec<_> = theirs.cloned().collect();
+        asked.sort_by_key(|asked| std::cmp::Reverse(asked.ordinal));
+        asked.truncate(most(limit));
+        Ok(asked)
+    }
+}
+
+#[async_trait]
+impl ReadKeys for MemoryStore {
+    async fn api_key_by_hash(&self, hash: TokenHash) -> Answer<Option<ApiKey>> {
+        Ok(self.tables().api_keys.values().find(|key| key.hash == hash).cloned())
+    }
+
+    async fn api_key(&self, id: ApiKeyId) -> Answer<Option<ApiKey>> {
+        Ok(self.tables().api_keys.get(&id).cloned())
+    }
+
+    async fn api_keys(&self) -> Answer<Vec<ApiKey>> {
+        Ok(self.tables().api_keys.values().rev().cloned().collect())
+    }
+}
+
+/// Newest first.
+fn of(tables: &Tables, user: UserId) -> impl Iterator<Item = Invitation> {
+    let newest_first = tables.invitations.values().rev();
+    newest_first.filter(move |invitation| invitation.user_id == user).cloned()
+}
+
+fn held(tables: &Tables, is_it: impl Fn(&Session) -> bool) -> Option<(Session, User)> {
+    let session = tables.sessions.values().find(|session| is_it(session))?;
+    Some((session.clone(), tables.users.get(&session.user_id)?.clone()))
+}
+
+fn begins(text: &str, with: &str) -> bool {
+    text.to_lowercase().starts_with(&with.to_lowercase())
+}
+
+fn most(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}

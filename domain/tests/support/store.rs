@@ -1,0 +1,123 @@
+//! The store in memory: a second implementation of the port, that can be disturbed at the worst
+//! of moments.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use guestlist_domain::{Change, Seen, Stale, Store, StoreError, Verdict};
+use jiff::Timestamp;
+
+use super::tables::Tables;
+
+type Answer<T> = Result<T, StoreError>;
+type Disturbance = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+pub(crate) struct MemoryStore {
+    tables: Mutex<Tables>,
+    disturbances: Mutex<Disturbances>,
+}
+
+#[derive(Default)]
+struct Disturbances {
+    before_apply: VecDeque<Disturbance>,
+    /// What a disturbance does is not disturbed itself.
+    under_way: bool,
+    failing_applies: usize,
+}
+
+impl MemoryStore {
+    /// Looks at the rows, or moves them behind everybody's back.
+    pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().expect("no test panics while it holds the rows")
+    }
+
+    /// Between a flow's reading and its writing, something else happens. Called again, it is the
+    /// next attempt to write that is disturbed.
+    pub(crate) fn before_next_apply(&self, disturb: impl FnOnce() + Send + 'static) {
+        self.disturbances().before_apply.push_back(Box::new(disturb));
+    }
+
+    /// The database is lost to the next `times` changes, before anything of them is done.
+    pub(crate) fn lose_next_applies(&self, times: usize) {
+        self.disturbances().failing_applies = times;
+    }
+
+    /// Nothing more is in the way.
+    pub(crate) fn calm(&self) {
+        *self.disturbances() = Disturbances::default();
+    }
+
+    fn disturbances(&self) -> MutexGuard<'_, Disturbances> {
+        self.disturbances.lock().expect("no test panics while it holds the disturbances")
+    }
+
+    fn disturb(&self) -> Answer<()> {
+        let mut disturbances = self.disturbances();
+        if disturbances.under_way {
+            return Ok(());
+        }
+        if disturbances.failing_applies > 0 {
+            disturbances.failing_applies -= 1;
+            return Err(StoreError::Unavailable("connection lost".into()));
+        }
+        let Some(disturb) = disturbances.before_apply.pop_front() else { return Ok(()) };
+        disturbances.under_way = true;
+        drop(disturbances);
+        disturb();
+        self.disturbances().under_way = false;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn apply(&self, change: Change) -> Answer<Verdict> {
+        self.disturb()?;
+        Ok(self.tables().apply(change))
+    }
+
+    async fn note_seen(&self, seen: &[Seen], at: Timestamp) -> Answer<()> {
+        let mut tables = self.tables();
+        for seen in seen {
+            match seen {
+                Seen::Session { session, user } => {
+                    if let Some(session) = tables.sessions.get_mut(session) {
+                        session.last_used_at = at;
+                    }
+                    if let Some(user) = tables.users.get_mut(user) {
+                        user.last_seen_at = Some(at);
+                    }
+                }
+                Seen::Key(key) => {
+                    if let Some(key) = tables.api_keys.get_mut(key) {
+                        key.last_used_at = Some(at);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_stale(&self, what: Stale, before: Timestamp, limit: u64) -> Answer<u64> {
+        let mut tables = self.tables();
+        let mut left = limit;
+        let mut keep = |at: Timestamp| {
+            let goes = at < before && left > 0;
+            left -= u64::from(goes);
+            !goes
+        };
+        match what {
+            Stale::Sessions => tables.sessions.retain(|_, session| keep(session.expires_at)),
+            Stale::UsedLinks => tables.used_links.retain(|link| keep(link.at)),
+            Stale::LoginRequests => tables.login_requests.retain(|asked| keep(asked.at)),
+            Stale::IdempotencyKeys => {}
+        }
+        Ok(limit - left)
+    }
+
+    async fn ready(&self) -> Answer<()> {
+        Ok(())
+    }
+}

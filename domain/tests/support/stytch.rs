@@ -1,0 +1,220 @@
+//! Stytch, played: it does as the real one does, unless it is told to fail.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use guestlist_domain::{
+    Clock, Delivered, Email, IdentityProvider, InviteMail, JwtClaims, JwtError, LoginMail,
+    ManualClock, ProviderError, Vouched,
+};
+use jiff::Timestamp;
+
+use super::errors;
+use super::identities::{Identities, NewMail};
+use super::jwt;
+
+/// What Stytch can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Call {
+    SendInvite,
+    SendLogin,
+    RevokeInvite,
+    Authenticate,
+    Refresh,
+    RevokeSession,
+    DeleteUser,
+    FindUser,
+}
+
+impl Call {
+    /// Whether doing it twice would be noticed.
+    fn is_felt(self) -> bool {
+        matches!(self, Self::SendInvite | Self::SendLogin | Self::Authenticate)
+    }
+
+    fn lost(self) -> ProviderError {
+        if self.is_felt() { errors::doubtful() } else { errors::timed_out() }
+    }
+}
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// It is not done, and Stytch says why.
+    Refused(ProviderError),
+    /// It is done, and the answer lost.
+    AnswerLost,
+    /// It never arrives, which looks the same.
+    CallLost,
+    /// Only of a refresh: the answer is about another session.
+    AnotherSession,
+}
+
+type Disturbance = Box<dyn FnOnce() + Send>;
+
+pub(crate) struct PlayedStytch {
+    clock: Arc<ManualClock>,
+    identities: Mutex<Identities>,
+    script: Mutex<Script>,
+}
+
+#[derive(Default)]
+struct Script {
+    next: HashMap<Call, VecDeque<Fault>>,
+    outage: Option<ProviderError>,
+    keys_unavailable: bool,
+    on_its_way: HashMap<Call, Disturbance>,
+    on_its_way_back: HashMap<Call, Disturbance>,
+    made: HashMap<Call, usize>,
+}
+
+impl PlayedStytch {
+    pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
+        Self { clock, identities: Mutex::default(), script: Mutex::default() }
+    }
+
+    /// What Stytch knows.
+    pub(crate) fn knows(&self) -> MutexGuard<'_, Identities> {
+        self.identities.lock().expect("no test panics while it holds Stytch's rows")
+    }
+
+    /// The next call of its kind that has no other fault before it fails so.
+    pub(crate) fn next(&self, call: Call, fault: Fault) {
+        self.script().next.entry(call).or_default().push_back(fault);
+    }
+
+    /// The next `times` calls of that kind are refused.
+    pub(crate) fn refuses(&self, call: Call, times: usize, error: &ProviderError) {
+        (0..times).for_each(|_| self.next(call, Fault::Refused(error.clone())));
+    }
+
+    /// All calls fail until it is healed.
+    pub(crate) fn is_down(&self, error: ProviderError) {
+        self.script().outage = Some(error);
+    }
+
+    pub(crate) fn has_no_keys(&self) {
+        self.script().keys_unavailable = true;
+    }
+
+    /// All is well again, whatever was to fail.
+    pub(crate) fn heals(&self) {
+        let mut script = self.script();
+        *script = Script { made: std::mem::take(&mut script.made), ..Script::default() };
+    }
+
+    /// Something happens after the next such call has left and before Stytch does it.
+    pub(crate) fn while_on_its_way(&self, call: Call, disturb: impl FnOnce() + Send + 'static) {
+        self.script().on_its_way.insert(call, Box::new(disturb));
+    }
+
+    /// Something happens after Stytch has done the next such call and before we know.
+    pub(crate) fn while_on_its_way_back(
+        &self,
+        call: Call,
+        disturb: impl FnOnce() + Send + 'static,
+    ) {
+        self.script().on_its_way_back.insert(call, Box::new(disturb));
+    }
+
+    /// How often it was called.
+    pub(crate) fn was_asked(&self, call: Call) -> usize {
+        self.script().made.get(&call).copied().unwrap_or_default()
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().expect("no test panics while it holds the script")
+    }
+
+    fn call<T>(
+        &self,
+        call: Call,
+        work: impl FnOnce(&mut Identities, Timestamp) -> Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
+        let (fault, before, after) = self.script().take(call);
+        before.into_iter().for_each(|disturb| disturb());
+        if let Some(Fault::Refused(error)) = fault {
+            return Err(error);
+        }
+        if matches!(fault, Some(Fault::CallLost)) {
+            return Err(call.lost());
+        }
+        let answer = work(&mut self.knows(), self.clock.now());
+        after.into_iter().for_each(|disturb| disturb());
+        if matches!(fault, Some(Fault::AnswerLost)) { Err(call.lost()) } else { answer }
+    }
+}
+
+impl Script {
+    fn take(&mut self, call: Call) -> (Option<Fault>, Option<Disturbance>, Option<Disturbance>) {
+        *self.made.entry(call).or_default() += 1;
+        let planned = self.next.get_mut(&call).and_then(VecDeque::pop_front);
+        let fault = planned.or_else(|| self.outage.clone().map(Fault::Refused));
+        (fault, self.on_its_way.remove(&call), self.on_its_way_back.remove(&call))
+    }
+}
+
+#[async_trait]
+impl IdentityProvider for PlayedStytch {
+    async fn send_invite(&self, mail: &InviteMail) -> Result<Delivered, ProviderError> {
+        let InviteMail { email: to, redirect_url, expires_in_minutes: minutes, .. } = mail;
+        let mail = NewMail { to, redirect_url, minutes: *minutes };
+        self.call(Call::SendInvite, |stytch, now| stytch.invite(&mail, now))
+    }
+
+    async fn send_login(&self, mail: &LoginMail) -> Result<Delivered, ProviderError> {
+        let LoginMail { email: to, redirect_url, expires_in_minutes: minutes } = mail;
+        let mail = NewMail { to, redirect_url, minutes: *minutes };
+        self.call(Call::SendLogin, |stytch, now| Ok(stytch.log_in_or_create(&mail, now)))
+    }
+
+    async fn revoke_invite(&self, email: &Email) -> Result<(), ProviderError> {
+        self.call(Call::RevokeInvite, |stytch, _| {
+            stytch.revoke_invitations(email);
+            Ok(())
+        })
+    }
+
+    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<Vouched, ProviderError> {
+        self.call(Call::Authenticate, |stytch, now| stytch.authenticate(token, minutes, now))
+    }
+
+    async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError> {
+        let another = {
+            let script = self.script();
+            let next = script.next.get(&Call::Refresh).and_then(VecDeque::front);
+            matches!(next, Some(Fault::AnotherSession))
+        };
+        let mut answer = self.call(Call::Refresh, |stytch, now| stytch.refresh(session_token, now));
+        if let (true, Ok(vouched)) = (another, &mut answer) {
+            vouched.session.stytch_session_id.push_str("-another");
+        }
+        answer
+    }
+
+    async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError> {
+        self.call(Call::RevokeSession, |stytch, _| {
+            stytch.revoke_session(stytch_session_id);
+            Ok(())
+        })
+    }
+
+    async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError> {
+        self.call(Call::DeleteUser, |stytch, _| {
+            stytch.delete_user(stytch_user_id);
+            Ok(())
+        })
+    }
+
+    async fn find_user(&self, email: &Email) -> Result<Option<String>, ProviderError> {
+        self.call(Call::FindUser, |stytch, _| Ok(stytch.find(email).map(|user| user.id)))
+    }
+
+    async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {
+        if self.script().keys_unavailable {
+            return Err(JwtError::KeysUnavailable);
+        }
+        jwt::read(session_jwt, self.clock.now())
+    }
+}

@@ -1,0 +1,190 @@
+//! The worker, without apalis: it claims by priority and time, performs, concludes, and writes
+//! both in one change, deciding again upon a conflict.
+
+use async_trait::async_trait;
+use guestlist_domain::flows::{
+    DeleteUser, RevokeInvite, RevokeSession, SendInvite, SendLogin, Sweep,
+};
+use guestlist_domain::{
+    Attempt, Change, Ctx, Job, JobError, JobId, Lease, Outcome, Performed, Settlement, Store,
+    StoreError, Verdict,
+};
+use serde_json::Value;
+
+use super::{House, at_once, jobs::JobState};
+
+/// More conflicts than this of one settlement, with nobody else about, never end.
+const DECISIONS: usize = 20;
+/// More jobs than this without time passing is a job that runs in circles.
+const STEPS: usize = 1_000;
+
+/// A job that a worker holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    pub(crate) kind: &'static str,
+    args: Value,
+    attempt: Attempt,
+    fence: i64,
+}
+
+/// A job that was performed and is not settled yet.
+pub(crate) struct InFlight {
+    claimed: Claimed,
+    work: Box<dyn Conclude>,
+}
+
+#[async_trait]
+trait Conclude: Send + Sync {
+    async fn conclude(&self, ctx: &Ctx, attempt: &Attempt)
+    -> Result<(Outcome, Change), StoreError>;
+}
+
+struct Work<J: Job> {
+    job: J,
+    performed: Performed<J::Report>,
+}
+
+#[async_trait]
+impl<J: Job> Conclude for Work<J> {
+    async fn conclude(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+    ) -> Result<(Outcome, Change), StoreError> {
+        self.job.conclude(ctx, attempt, &self.performed).await
+    }
+}
+
+struct AsGiven(bool);
+
+impl Lease for AsGiven {
+    fn held(&self) -> bool {
+        self.0
+    }
+}
+
+/// How performing goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Going {
+    Well,
+    /// The process slept for longer than its lease, and nobody else has taken the job yet.
+    LeaseRanOut,
+    /// It panics, or takes too long.
+    Breaks,
+}
+
+impl House {
+    /// Takes the best job that is due.
+    pub(crate) fn claim(&self) -> Option<Claimed> {
+        let now = self.now();
+        let mut tables = self.store.tables();
+        let due = tables.jobs.values_mut().filter(|row| row.is_due(now));
+        let best = due.min_by_key(|row| (row.job.priority, row.run_at, row.job.id))?;
+        best.claim();
+        let attempt = Attempt {
+            job: best.job.id,
+            number: best.attempts,
+            of: best.job.max_attempts,
+            started_at: now,
+        };
+        Some(Claimed {
+            kind: best.job.kind,
+            args: best.job.args.clone(),
+            attempt,
+            fence: best.fence,
+        })
+    }
+
+    /// Does what can be seen outside.
+    pub(crate) fn perform(&self, claimed: Claimed, going: Going) -> InFlight {
+        let work = match claimed.kind {
+            SendInvite::KIND => self.run::<SendInvite>(&claimed, going),
+            SendLogin::KIND => self.run::<SendLogin>(&claimed, going),
+            RevokeInvite::KIND => self.run::<RevokeInvite>(&claimed, going),
+            RevokeSession::KIND => self.run::<RevokeSession>(&claimed, going),
+            DeleteUser::KIND => self.run::<DeleteUser>(&claimed, going),
+            Sweep::KIND => self.run::<Sweep>(&claimed, going),
+            unknown => panic!("no worker knows {unknown}"),
+        };
+        InFlight { claimed, work }
+    }
+
+    fn run<J: Job>(&self, claimed: &Claimed, going: Going) -> Box<dyn Conclude> {
+        let job = J::from_args(&claimed.args).expect("a job reads its own arguments");
+        let is_held = AsGiven(going != Going::LeaseRanOut);
+        let performed = if claimed.attempt.number > claimed.attempt.of {
+            Performed::Exhausted
+        } else if going == Going::Breaks {
+            Performed::Broke(broken("timeout", "took over 30 s"))
+        } else {
+            match at_once(job.perform(&self.ctx, &is_held)) {
+                Ok(report) => Performed::Reported(report),
+                Err(error) => Performed::Broke(broken("store", &error.to_string())),
+            }
+        };
+        Box::new(Work { job, performed })
+    }
+
+    /// Writes what came of it, deciding again for as long as something has changed meanwhile.
+    pub(crate) fn settle(&self, in_flight: &InFlight) -> Result<Verdict, StoreError> {
+        let InFlight { claimed, work } = in_flight;
+        for _ in 0..DECISIONS {
+            let (outcome, change) = at_once(work.conclude(&self.ctx, &claimed.attempt))?;
+            let settlement = Settlement {
+                attempt: claimed.attempt,
+                fence: claimed.fence,
+                worker: "the test's".into(),
+                finished_at: self.now(),
+                outcome,
+            };
+            let change = Change { settlement: Some(settlement), ..change };
+            match at_once(self.store.apply(change))? {
+                Verdict::Conflict => {}
+                settled => return Ok(settled),
+            }
+        }
+        panic!("a {} job conflicts for ever", claimed.kind);
+    }
+
+    /// Works on the best job that is due; answers whether there was one.
+    pub(crate) fn step(&self) -> bool {
+        let Some(claimed) = self.claim() else { return false };
+        let in_flight = self.perform(claimed, Going::Well);
+        let _ = self.settle(&in_flight);
+        true
+    }
+
+    /// Works until nothing is due.
+    pub(crate) fn work(&self) {
+        let idle = (0..STEPS).any(|_| !self.step());
+        assert!(idle, "jobs run in circles");
+    }
+
+    /// Every worker falls silent, and their leases end.
+    pub(crate) fn rescue(&self) {
+        let now = self.now();
+        let mut tables = self.store.tables();
+        let running = tables.jobs.values_mut().filter(|row| row.state == JobState::Running);
+        running.for_each(|row| row.rescue(now));
+    }
+
+    /// Its worker falls silent, and its lease ends.
+    pub(crate) fn rescue_one(&self, job: JobId) {
+        let now = self.now();
+        let mut tables = self.store.tables();
+        let row = tables.jobs.get_mut(&job);
+        if let Some(row) = row.filter(|row| row.state == JobState::Running) {
+            row.rescue(now);
+        }
+    }
+}
+
+impl InFlight {
+    pub(crate) fn job(&self) -> JobId {
+        self.claimed.attempt.job
+    }
+}
+
+fn broken(code: &str, message: &str) -> JobError {
+    JobError { code: code.into(), message: message.into(), request_id: None }
+}

@@ -1,0 +1,54 @@
+//! Keeps hands off a database that is somebody else's.
+
+use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm_migration::{MigratorTrait, SchemaManager};
+
+use crate::{Migrator, history};
+
+/// Why the schema was left as it is. One line each.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// Tables of our names that no migration of ours made.
+    #[error(
+        "the tables {} exist but are not ours, for no migration made them: use another database, \
+         or drop them if they were left by a migration that was interrupted",
+        .0.join(", ")
+    )]
+    NotOurs(Vec<&'static str>),
+    /// The database has seen migrations that this program does not know.
+    #[error("the database was migrated by a newer version or another program: {0}")]
+    Unknown(String),
+    /// The database refused or was lost.
+    #[error("the migration failed: {0}")]
+    Failed(DbErr),
+}
+
+impl From<DbErr> for MigrationError {
+    fn from(error: DbErr) -> Self {
+        match error {
+            // SeaORM says only this way that applied migrations are missing from our history.
+            DbErr::Custom(text) if text.contains("file is missing") => Self::Unknown(text),
+            error => Self::Failed(error),
+        }
+    }
+}
+
+/// Refuses if a table that a pending migration would make is there already.
+pub(crate) async fn refuse_foreign_tables<C: ConnectionTrait>(
+    db: &C,
+    manager: &SchemaManager<'_>,
+) -> Result<(), MigrationError> {
+    let pending = Migrator::get_pending_migrations_read_only(db).await?;
+    let mut foreign = Vec::new();
+    for (migration, tables) in history() {
+        if !pending.iter().any(|p| p.name() == migration.name()) {
+            continue;
+        }
+        for table in tables {
+            if manager.has_table(table).await? {
+                foreign.push(*table);
+            }
+        }
+    }
+    if foreign.is_empty() { Ok(()) } else { Err(MigrationError::NotOurs(foreign)) }
+}

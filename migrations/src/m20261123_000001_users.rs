@@ -1,0 +1,41 @@
+//! People. Their addresses are kept unique by `user_emails`, which can be sharded by address while
+//! this is sharded by id.
+
+use sea_orm_migration::prelude::{DbErr, DeriveMigrationName, MigrationTrait, SchemaManager};
+
+use crate::table::{create, drop, id, index, long_text, number, text, time, unique};
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = vec![
+            id("id").primary_key().take(),
+            text("email", 254),
+            text("name", 200).null().take(),
+            // In lower case, which can be longer; for search.
+            text("name_key", 400).null().take(),
+            text("role", 16),
+            text("status", 16),
+            long_text("metadata"),
+            text("stytch_user_id", 128).null().take(),
+            time("created_at"),
+            time("last_seen_at").null().take(),
+            number("version"),
+        ];
+        let indexes = vec![
+            index("users_email", &["email"]),
+            index("users_name_key", &["name_key"]),
+            index("users_role", &["role", "id"]),
+            index("users_status", &["status", "id"]),
+            unique("users_stytch_user_id", &["stytch_user_id"]),
+        ];
+        create(manager, "users", columns, indexes).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        drop(manager, "users").await
+    }
+}

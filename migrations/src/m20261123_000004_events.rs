@@ -1,0 +1,34 @@
+//! What happened: the timelines.
+
+use sea_orm_migration::prelude::{DbErr, DeriveMigrationName, MigrationTrait, SchemaManager};
+
+use crate::table::{create, drop, id, index, long_text, text, time};
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = vec![
+            id("id").primary_key().take(),
+            text("kind", 32),
+            time("at"),
+            text("actor_type", 16),
+            id("actor_id").null().take(),
+            text("actor_name", 255).null().take(),
+            id("user_id").null().take(),
+            id("invitation_id").null().take(),
+            long_text("detail"),
+        ];
+        let indexes = vec![
+            index("events_invitation", &["invitation_id", "id"]),
+            index("events_user", &["user_id", "id"]),
+        ];
+        create(manager, "events", columns, indexes).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        drop(manager, "events").await
+    }
+}

@@ -1,0 +1,138 @@
+//! From configuration to running parts: the same steps for the worker's own program and for the
+//! application.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use apalis_sea_orm::Waker;
+use guestlist_database::{Database, SqlStore};
+use guestlist_domain::{Clock, Ctx, Policy, Store, SystemClock, SystemIds};
+use guestlist_stytch::StytchProvider;
+use tokio_util::sync::CancellationToken;
+
+use crate::Worker;
+use crate::config::{Common, Mistake, Mistakes, StytchSettings, WorkerSettings};
+use crate::no_provider::NoProvider;
+
+/// The parts that every process has.
+#[derive(Clone)]
+pub struct Built {
+    /// The connections.
+    pub database: Database,
+    /// Wakes the worker of this process, if there is one.
+    pub waker: Waker,
+    store: Arc<SqlStore>,
+    provider: Arc<StytchProvider>,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Built {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Built").field("database", &self.database).finish_non_exhaustive()
+    }
+}
+
+impl StytchSettings {
+    /// What is needed to call Stytch; whatever is missing is noted.
+    pub fn required(&self, mistakes: &mut Mistakes) -> Option<guestlist_stytch::Options> {
+        let missing = |variable: &str| {
+            Mistake::new(variable, "is not set; it is in Stytch's dashboard, under API keys")
+        };
+        if self.project_id.is_none() {
+            mistakes.note(missing("STYTCH_PROJECT_ID"));
+        }
+        if self.secret.is_none() {
+            mistakes.note(missing("STYTCH_SECRET"));
+        }
+        let (project_id, secret) = (self.project_id.clone()?, self.secret.clone()?);
+        let options = guestlist_stytch::Options::new(project_id, secret, self.base_url.clone());
+        mistakes.take("STYTCH_PROJECT_ID", options.map_err(|error| error.to_string()))
+    }
+}
+
+/// Connects to the database, whose schema must be there, and makes the client of Stytch.
+pub async fn connect(common: &Common, stytch: guestlist_stytch::Options) -> anyhow::Result<Built> {
+    let database = guestlist_database::connect(&common.database_url).await?;
+    database.check_schema().await?;
+    Built::new(database, stytch)
+}
+
+/// The world of flows that only read and enqueue, for commands that need no account at Stytch.
+pub async fn connect_without_stytch(common: &Common) -> anyhow::Result<Ctx> {
+    let database = guestlist_database::connect(&common.database_url).await?;
+    database.check_schema().await?;
+    let public_url = common.public_url_at(common.listen_addr)?;
+    Ok(Ctx {
+        store: Arc::new(SqlStore::new(database, Waker::default())),
+        provider: Arc::new(NoProvider),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        policy: Arc::new(common.policy(&public_url)),
+    })
+}
+
+impl Built {
+    /// The parts over a database that is known to be right.
+    pub fn new(database: Database, stytch: guestlist_stytch::Options) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let waker = Waker::default();
+        let store = Arc::new(SqlStore::new(database.clone(), waker.clone()));
+        let provider = StytchProvider::new(stytch, Arc::clone(&clock)).context("Stytch")?;
+        Ok(Self { database, waker, store, provider: Arc::new(provider), clock })
+    }
+
+    /// The world of the flows, under the given rules.
+    pub fn ctx(&self, policy: Policy) -> Ctx {
+        Ctx {
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            provider: Arc::clone(&self.provider) as _,
+            clock: Arc::clone(&self.clock),
+            ids: Arc::new(SystemIds),
+            policy: Arc::new(policy),
+        }
+    }
+
+    /// The client of Stytch, for what only it can do.
+    pub fn provider(&self) -> &StytchProvider {
+        &self.provider
+    }
+
+    /// The store, for what only it can do.
+    pub fn store(&self) -> &Arc<SqlStore> {
+        &self.store
+    }
+
+    /// A worker, its address bound.
+    pub async fn worker(&self, policy: Policy, settings: WorkerSettings) -> anyhow::Result<Worker> {
+        Worker::bind(self.ctx(policy), &self.database, self.waker.clone(), settings).await
+    }
+}
+
+/// Cancelled at the first SIGINT or SIGTERM; at the second the process ends at once.
+pub fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        signalled().await;
+        tracing::info!("stopping; running work is finished first, again to stop at once");
+        stopping.cancel();
+        signalled().await;
+        std::process::exit(130);
+    });
+    stop
+}
+
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!("signals can't be listened for; only SIGKILL will stop this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

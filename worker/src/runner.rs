@@ -1,0 +1,237 @@
+//! Between the domain's jobs and the queue: a claimed job is performed once, then concluded
+//! until what it decided is written or its lease is gone.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use apalis_sea_orm::{Claimed, Lease};
+use async_trait::async_trait;
+use futures::FutureExt;
+use guestlist_domain::{
+    Attempt, Change, Ctx, Job, JobError, JobId, Outcome, Performed, Settlement, StoreError, Verdict,
+};
+
+/// How long a job waits whose kind this program does not know: another version of it may.
+const UNKNOWN_KIND_PAUSE: Duration = Duration::from_mins(1);
+/// How long a job waits that could not even read the database.
+const DATABASE_PAUSE: Duration = Duration::from_secs(2);
+/// How long writing a result is tried before the job is left to its lease.
+const WRITING_PATIENCE: Duration = Duration::from_mins(5);
+
+/// Performs claimed jobs by kind.
+#[derive(Debug)]
+pub struct Runner {
+    ctx: Ctx,
+    worker: String,
+    kinds: Kinds,
+}
+
+/// The kinds of jobs that a worker knows.
+#[derive(Debug, Default)]
+pub struct Kinds(HashMap<&'static str, Box<dyn Kind>>);
+
+impl Kinds {
+    /// Adds one.
+    #[must_use]
+    pub fn with<J: Job>(mut self) -> Self {
+        self.0.insert(J::KIND, Box::new(Of::<J>(PhantomData)));
+        self
+    }
+}
+
+/// One kind, without its type.
+#[async_trait]
+trait Kind: Send + Sync + std::fmt::Debug {
+    async fn run(&self, runner: &Runner, job: &Claimed);
+}
+
+struct Of<J>(PhantomData<fn() -> J>);
+
+impl<J: Job> std::fmt::Debug for Of<J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(J::KIND)
+    }
+}
+
+#[async_trait]
+impl<J: Job> Kind for Of<J> {
+    async fn run(&self, runner: &Runner, claimed: &Claimed) {
+        let Some(job) = J::from_args(&claimed.args) else {
+            let error = error("bad_args", "the job's arguments can't be read");
+            return runner.settle_alone(claimed, Outcome::Dead(error)).await;
+        };
+        match runner.perform(&job, claimed).await {
+            Ok(performed) => runner.conclude(&job, claimed, &performed).await,
+            Err(outage) => {
+                let error = error("database_unavailable", &outage.to_string());
+                let at = runner.ctx.now() + DATABASE_PAUSE;
+                runner.settle_alone(claimed, Outcome::Snooze(at, error)).await;
+            }
+        }
+    }
+}
+
+/// How a job ends, and what is written with that; asked again when something has moved.
+#[async_trait]
+trait Decide: Send + Sync {
+    async fn decide(&self) -> Result<(Outcome, Change), StoreError>;
+}
+
+/// By the job itself.
+struct Conclusion<'a, J: Job> {
+    ctx: &'a Ctx,
+    job: &'a J,
+    attempt: Attempt,
+    performed: &'a Performed<J::Report>,
+}
+
+#[async_trait]
+impl<J: Job> Decide for Conclusion<'_, J> {
+    async fn decide(&self) -> Result<(Outcome, Change), StoreError> {
+        self.job.conclude(self.ctx, &self.attempt, self.performed).await
+    }
+}
+
+/// Without more ado.
+#[async_trait]
+impl Decide for Outcome {
+    async fn decide(&self) -> Result<(Outcome, Change), StoreError> {
+        Ok((self.clone(), Change::new()))
+    }
+}
+
+/// The lease as the domain asks about it.
+struct Held<'a>(&'a Lease);
+
+impl guestlist_domain::Lease for Held<'_> {
+    fn held(&self) -> bool {
+        self.0.held()
+    }
+}
+
+impl Runner {
+    /// A runner for the worker of that name.
+    pub fn new(ctx: Ctx, worker: String, kinds: Kinds) -> Self {
+        Self { ctx, worker, kinds }
+    }
+
+    /// Performs a job and writes what came of it.
+    pub async fn run(&self, job: &Claimed) {
+        if let Some(kind) = self.kinds.0.get(job.kind.as_str()) {
+            return kind.run(self, job).await;
+        }
+        tracing::error!(kind = %job.kind, job = %job.id, "a job of a kind this worker does not know waits");
+        let error = error("unknown_kind", "this version of the worker does not know the kind");
+        let at = self.ctx.now() + UNKNOWN_KIND_PAUSE;
+        self.settle_alone(job, Outcome::Snooze(at, error)).await;
+    }
+
+    /// Once, whatever comes of it. An error is an outage of the database before anything was
+    /// done.
+    async fn perform<J: Job>(
+        &self,
+        job: &J,
+        claimed: &Claimed,
+    ) -> Result<Performed<J::Report>, StoreError> {
+        if claimed.exhausted() {
+            return Ok(Performed::Exhausted);
+        }
+        let lease = Held(&claimed.lease);
+        let performing = AssertUnwindSafe(job.perform(&self.ctx, &lease)).catch_unwind();
+        match tokio::time::timeout(J::TIMEOUT, performing).await {
+            Ok(Ok(Ok(report))) => Ok(Performed::Reported(report)),
+            Ok(Ok(Err(outage))) if outage.is_transient() => Err(outage),
+            Ok(Ok(Err(bug))) => Ok(Performed::Broke(error("store_error", &bug.to_string()))),
+            Ok(Err(panic)) => {
+                let said = panic
+                    .downcast_ref::<&str>()
+                    .map(ToString::to_string)
+                    .or_else(|| panic.downcast_ref::<String>().cloned());
+                Ok(Performed::Broke(error("panicked", said.as_deref().unwrap_or("no message"))))
+            }
+            Err(_) => {
+                let message = format!("not done within {} s", J::TIMEOUT.as_secs());
+                Ok(Performed::Broke(error("timed_out", &message)))
+            }
+        }
+    }
+
+    async fn conclude<J: Job>(&self, job: &J, claimed: &Claimed, performed: &Performed<J::Report>) {
+        let attempt = self.attempt(claimed);
+        self.write(claimed, &Conclusion { ctx: &self.ctx, job, attempt, performed }).await;
+    }
+
+    async fn settle_alone(&self, claimed: &Claimed, outcome: Outcome) {
+        self.write(claimed, &outcome).await;
+    }
+
+    /// Writes what is decided with the job's end, deciding again when something has moved,
+    /// and waiting for the database as long as it takes.
+    async fn write(&self, claimed: &Claimed, end: &dyn Decide) {
+        let began = tokio::time::Instant::now();
+        let mut pause = Duration::from_millis(50);
+        while began.elapsed() < WRITING_PATIENCE {
+            let failure = match self.write_once(claimed, end).await {
+                Ok(Verdict::Applied) => return,
+                Ok(Verdict::LeaseLost) => {
+                    tracing::warn!(job = %claimed.id, kind = %claimed.kind, "another worker has the job by now; this result is dropped");
+                    return;
+                }
+                Ok(Verdict::Conflict) => continue,
+                Err(failure) => failure,
+            };
+            tracing::warn!(job = %claimed.id, kind = %claimed.kind, error = %failure, "a job's result could not be written yet");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+        tracing::error!(job = %claimed.id, kind = %claimed.kind, "a job's result was not written; it will run again when its lease has ended");
+    }
+
+    async fn write_once(
+        &self,
+        claimed: &Claimed,
+        end: &dyn Decide,
+    ) -> Result<Verdict, StoreError> {
+        let (outcome, mut change) = end.decide().await?;
+        self.log(claimed, &outcome);
+        change.settlement = Some(Settlement {
+            attempt: self.attempt(claimed),
+            fence: claimed.fence,
+            worker: self.worker.clone(),
+            finished_at: self.ctx.now(),
+            outcome,
+        });
+        self.ctx.store.apply(change).await
+    }
+
+    fn attempt(&self, claimed: &Claimed) -> Attempt {
+        Attempt {
+            job: JobId(claimed.id),
+            number: claimed.number,
+            of: claimed.max_attempts,
+            started_at: claimed.started_at,
+        }
+    }
+
+    fn log(&self, claimed: &Claimed, outcome: &Outcome) {
+        let (kind, job, attempt) = (&claimed.kind, claimed.id, claimed.number);
+        match outcome {
+            Outcome::Done => tracing::debug!(%kind, %job, attempt, "job done"),
+            Outcome::Retry(at, error) => {
+                tracing::warn!(%kind, %job, attempt, code = %error.code, error = %error.message, %at, "job failed and is tried again");
+            }
+            Outcome::Snooze(at, error) => {
+                tracing::info!(%kind, %job, code = %error.code, %at, "job waits");
+            }
+            Outcome::Dead(error) => {
+                tracing::error!(%kind, %job, attempt, code = %error.code, error = %error.message, "job given up");
+            }
+        }
+    }
+}
+
+fn error(code: &str, message: &str) -> JobError {
+    JobError { code: code.to_owned(), message: message.to_owned(), request_id: None }
+}
