@@ -22,7 +22,7 @@ pub struct ConfigArgs {
     #[arg(long, env = "APP_URL", global = true)]
     pub app_url: Option<String>,
 
-    /// Origins that return_to may name and that count as ours; separated by commas
+    /// Origins where people may be sent after coming in, and that count as ours; separated by commas
     /// [default: the origin of APP_URL]
     #[arg(long, env = "APP_ORIGINS", global = true)]
     pub app_origins: Option<String>,

@@ -4,4 +4,5 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it counts on")]
 
 mod flows;
+mod properties;
 mod support;

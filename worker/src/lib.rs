@@ -70,17 +70,16 @@ impl Worker {
         let Self { ctx, queue, settings, listener } = self;
         let worker = queue.options().worker.clone();
         tracing::info!(%worker, concurrency = settings.concurrency, "the worker is up");
-        let stopping = stop.clone();
-        let working = async {
-            work(ctx.clone(), queue, worker, stopping.clone()).await?;
-            // Whatever ended it, the others are not to outlive it.
-            stopping.cancel();
-            Ok(())
+        let jobs = async {
+            let ended = work(ctx.clone(), queue, worker, stop.clone()).await;
+            // Whatever ended them, the others are not to outlive them.
+            stop.cancel();
+            ended
         };
         let health = health::serve(ctx.clone(), listener, stop.clone());
         let schedule = schedule::keep_schedule(ctx.clone(), settings.sweep_interval, stop.clone());
-        let (worked, served, ()) = tokio::join!(working, health, schedule);
-        worked.and(served.context("the worker's own address"))
+        let (jobs, health, ()) = tokio::join!(jobs, health, schedule);
+        jobs.and(health.context("the worker's own address"))
     }
 }
 

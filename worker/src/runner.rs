@@ -159,8 +159,8 @@ impl Runner {
     }
 
     async fn conclude<J: Job>(&self, job: &J, claimed: &Claimed, performed: &Performed<J::Report>) {
-        let attempt = self.attempt(claimed);
-        self.write(claimed, &Conclusion { ctx: &self.ctx, job, attempt, performed }).await;
+        let conclusion = Conclusion { ctx: &self.ctx, job, attempt: attempt(claimed), performed };
+        self.write(claimed, &conclusion).await;
     }
 
     async fn settle_alone(&self, claimed: &Claimed, outcome: Outcome) {
@@ -189,15 +189,11 @@ impl Runner {
         tracing::error!(job = %claimed.id, kind = %claimed.kind, "a job's result was not written; it will run again when its lease has ended");
     }
 
-    async fn write_once(
-        &self,
-        claimed: &Claimed,
-        end: &dyn Decide,
-    ) -> Result<Verdict, StoreError> {
+    async fn write_once(&self, claimed: &Claimed, end: &dyn Decide) -> Result<Verdict, StoreError> {
         let (outcome, mut change) = end.decide().await?;
-        self.log(claimed, &outcome);
+        log(claimed, &outcome);
         change.settlement = Some(Settlement {
-            attempt: self.attempt(claimed),
+            attempt: attempt(claimed),
             fence: claimed.fence,
             worker: self.worker.clone(),
             finished_at: self.ctx.now(),
@@ -205,29 +201,31 @@ impl Runner {
         });
         self.ctx.store.apply(change).await
     }
+}
 
-    fn attempt(&self, claimed: &Claimed) -> Attempt {
-        Attempt {
-            job: JobId(claimed.id),
-            number: claimed.number,
-            of: claimed.max_attempts,
-            started_at: claimed.started_at,
-        }
+fn attempt(claimed: &Claimed) -> Attempt {
+    Attempt {
+        job: JobId(claimed.id),
+        number: claimed.number,
+        of: claimed.max_attempts,
+        started_at: claimed.started_at,
     }
+}
 
-    fn log(&self, claimed: &Claimed, outcome: &Outcome) {
-        let (kind, job, attempt) = (&claimed.kind, claimed.id, claimed.number);
-        match outcome {
-            Outcome::Done => tracing::debug!(%kind, %job, attempt, "job done"),
-            Outcome::Retry(at, error) => {
-                tracing::warn!(%kind, %job, attempt, code = %error.code, error = %error.message, %at, "job failed and is tried again");
-            }
-            Outcome::Snooze(at, error) => {
-                tracing::info!(%kind, %job, code = %error.code, %at, "job waits");
-            }
-            Outcome::Dead(error) => {
-                tracing::error!(%kind, %job, attempt, code = %error.code, error = %error.message, "job given up");
-            }
+fn log(claimed: &Claimed, outcome: &Outcome) {
+    let (kind, job, attempt) = (&claimed.kind, claimed.id, claimed.number);
+    match outcome {
+        Outcome::Done => tracing::debug!(%kind, %job, attempt, "job done"),
+        Outcome::Retry(at, error) => {
+            let (code, message) = (&error.code, &error.message);
+            tracing::warn!(%kind, %job, attempt, %code, message, %at, "job failed, tried again");
+        }
+        Outcome::Snooze(at, error) => {
+            tracing::info!(%kind, %job, code = %error.code, %at, "job waits");
+        }
+        Outcome::Dead(error) => {
+            let (code, message) = (&error.code, &error.message);
+            tracing::error!(%kind, %job, attempt, %code, message, "job given up");
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Logs: to stderr, as text for people or JSON for machines.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
+use anyhow::Context;
 use tracing_subscriber::EnvFilter;
+
+/// What is logged where `RUST_LOG` says nothing. Migrations are told by the command itself.
+const DEFAULT: &str = "info,sea_orm_migration=warn,apalis_core=warn";
 
 /// How a line of the log looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +28,17 @@ impl Format {
     }
 }
 
-/// Starts logging at what `RUST_LOG` says, else `info`. A program does so once.
+/// Starts logging at what `RUST_LOG` says. A program does so once.
 pub fn start(format: Format) -> anyhow::Result<()> {
-    let filter =
-        EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env()?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let said = std::env::var_os(EnvFilter::DEFAULT_ENV).filter(|said| !said.is_empty());
+    let filter = match said {
+        Some(_) => EnvFilter::try_from_default_env().context("RUST_LOG")?,
+        None => EnvFilter::try_new(DEFAULT)?,
+    };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     let started = match format {
         Format::Text => log.try_init(),
         Format::Json => log.json().flatten_event(true).try_init(),

@@ -10,14 +10,16 @@ use uuid::Uuid;
 /// Doubles from `first` up to `longest`, and varies each wait by up to a tenth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
+    /// The wait after the first attempt.
     pub first: Duration,
+    /// No wait is longer, but for its variation.
     pub longest: Duration,
 }
 
 impl Default for Backoff {
     /// From 5 seconds to an hour.
     fn default() -> Self {
-        Self { first: Duration::from_secs(5), longest: Duration::from_secs(3_600) }
+        Self { first: Duration::from_secs(5), longest: Duration::from_hours(1) }
     }
 }
 
@@ -44,7 +46,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest() {
-        let backoff = Backoff { first: Duration::from_secs(4), longest: Duration::from_secs(60) };
+        let backoff = Backoff { first: Duration::from_secs(4), longest: Duration::from_mins(1) };
         let job = Uuid::from_u128(7);
         for (number, seconds) in [(0, 4.0), (1, 4.0), (2, 8.0), (4, 32.0), (5, 60.0), (4_000, 60.0)]
         {

@@ -54,7 +54,9 @@ impl Queue {
                 .exec(&self.write)
                 .await?;
             given += back.rows_affected;
-            jobs.iter().for_each(|lease| self.leases.lose(*lease));
+            for lease in jobs {
+                self.leases.lose(*lease);
+            }
         }
         Ok(given)
     }

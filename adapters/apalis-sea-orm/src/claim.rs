@@ -27,20 +27,29 @@ const TRIES: usize = 5;
 /// A job that this worker holds.
 #[derive(Clone, Debug)]
 pub struct Claimed {
+    /// As it was enqueued.
     pub id: Uuid,
+    /// The queue it was in.
     pub queue: String,
+    /// What kind of work it is.
     pub kind: String,
+    /// What the work needs to know.
     pub args: Value,
+    /// Lower goes first.
     pub priority: i16,
     /// When it was to run.
     pub run_at: Timestamp,
     /// Of this attempt, from 1.
     pub number: u32,
+    /// How often it may fail before it is dead.
     pub max_attempts: u32,
     /// Higher than any this job had before.
     pub fence: i64,
+    /// When it was enqueued, by the enqueuer's clock.
     pub created_at: Timestamp,
+    /// When it was claimed, by the caller's clock.
     pub started_at: Timestamp,
+    /// The right to perform it.
     pub lease: Lease,
 }
 
@@ -104,13 +113,9 @@ impl Queue {
 
     /// One read for all the queues. Each part is served by the index, in its order.
     fn best(&self, window: u64) -> SelectStatement {
-        let mut parts = self.options.queues.iter().map(|queue| ready(queue, window));
-        let Some(first) = parts.next() else { return Query::select().to_owned() };
-        if self.options.queues.len() == 1 {
-            return first;
-        }
-        let mut all = part(first);
-        all.unions(parts.map(|select| (UnionType::All, part(select))));
+        let mut parts = self.options.queues.iter().map(|queue| part(ready(queue, window)));
+        let mut all = parts.next().unwrap_or_default();
+        all.unions(parts.map(|part| (UnionType::All, part)));
         all
     }
 

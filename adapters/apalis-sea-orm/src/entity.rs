@@ -30,9 +30,12 @@ pub mod job {
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "jobs")]
     pub struct Model {
+        /// As it was enqueued.
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Uuid,
+        /// At most 32 bytes of ASCII.
         pub queue: String,
+        /// At most 64 bytes of ASCII.
         pub kind: String,
         /// JSON.
         #[sea_orm(column_type = "Text")]
@@ -41,20 +44,26 @@ pub mod job {
         pub state: String,
         /// Lower goes first.
         pub priority: i16,
+        /// Not before this time.
         pub run_at: i64,
         /// Attempts charged so far, the running one included.
         pub attempts: i32,
+        /// How often it may fail before it is dead.
         pub max_attempts: i32,
         /// Raised by every claim, lowered by nothing.
         pub fence: i64,
+        /// No two rows have the same.
         pub unique_key: Option<String>,
         /// The worker that holds the lease.
         pub locked_by: Option<String>,
         /// By the database's clock.
         pub lease_until: Option<i64>,
+        /// The code of the latest attempt, unless that succeeded.
         pub last_error_code: Option<String>,
+        /// The latest attempt's error, unless it succeeded.
         #[sea_orm(column_type = "Text", nullable)]
         pub last_error: Option<String>,
+        /// When it was enqueued.
         pub created_at: i64,
         /// When the latest attempt was claimed.
         pub started_at: Option<i64>,
@@ -77,18 +86,26 @@ pub mod attempt {
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "job_attempts")]
     pub struct Model {
+        /// The settlement's `attempt_id`.
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Uuid,
+        /// The job, whose row may be gone.
         pub job_id: Uuid,
         /// From 1. A snoozed attempt was not charged: the next one has the same number.
         pub number: i32,
+        /// The claim's fence.
         pub fence: i64,
+        /// Who performed it.
         pub worker: String,
+        /// When it was claimed.
         pub started_at: i64,
+        /// When it ended, or was given up for lost.
         pub finished_at: i64,
         /// `done`, `retry`, `snooze`, `dead` or `lost`.
         pub outcome: String,
+        /// For machines.
         pub error_code: Option<String>,
+        /// For people.
         #[sea_orm(column_type = "Text", nullable)]
         pub error: Option<String>,
         /// The id that a called service gave its answer, if the caller recorded one.

@@ -36,7 +36,7 @@ impl Lease {
     /// For how long the lease surely holds without another heartbeat. A tenth of the lease is
     /// kept back for the time a call takes and for clocks that run unevenly.
     pub fn remaining(&self) -> Duration {
-        let length = self.0.length - self.0.length / 10;
+        let length = self.0.length.mul_f64(0.9);
         lock(&self.0.since).map_or(Duration::ZERO, |since| length.saturating_sub(since.elapsed()))
     }
 
@@ -53,10 +53,12 @@ impl Drop for Term {
     }
 }
 
+type Terms = HashMap<(Uuid, i64), Weak<Term>>;
+
 /// The leases in this process's hands, by job and fence.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Leases {
-    live: Arc<Mutex<HashMap<(Uuid, i64), Weak<Term>>>>,
+    live: Arc<Mutex<Terms>>,
     freed: Waker,
 }
 

@@ -20,7 +20,8 @@ pub struct Queue {
 
 impl Queue {
     /// For MySQL and MariaDB, give the same pool twice. For SQLite, whose writers wait for each
-    /// other, give a pool of one connection to write and another to read.
+    /// other, give a pool of one connection to write and another to read, and hold no
+    /// transaction of the first while calling this: it would wait for itself.
     pub fn new(write: DatabaseConnection, read: DatabaseConnection, options: Options) -> Self {
         Self {
             write,

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, UpdateMany,
+    ConnectionTrait, DbErr, EntityTrait, QueryFilter, UpdateMany,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
@@ -25,13 +25,21 @@ pub struct Settlement {
     /// The id of the row in `job_attempts`. Chosen before the first try and kept for each further
     /// one, it tells a settlement that was written from one that was not.
     pub attempt_id: Uuid,
+    /// The job's id.
     pub job: Uuid,
+    /// The fence of the claim that this settles.
     pub fence: i64,
+    /// Who performed it.
     pub worker: String,
+    /// Which attempt it was.
     pub number: u32,
+    /// When it was claimed.
     pub started_at: Timestamp,
+    /// When it ended.
     pub finished_at: Timestamp,
+    /// What becomes of the job.
     pub outcome: Outcome,
+    /// What went wrong, if something did.
     pub error: Option<Failure>,
 }
 
@@ -41,9 +49,15 @@ pub enum Outcome {
     /// It is finished.
     Done,
     /// It failed and is tried again at that time; the attempt is charged.
-    Retry { at: Timestamp },
+    Retry {
+        /// Not before then.
+        at: Timestamp,
+    },
     /// It could not be tried, and is at that time; the attempt is given back.
-    Snooze { at: Timestamp },
+    Snooze {
+        /// Not before then.
+        at: Timestamp,
+    },
     /// It failed for good.
     Dead,
 }
@@ -66,19 +80,8 @@ pub enum Settled {
     /// Every lease was held: all is written, if the transaction commits.
     All,
     /// Some lease was not held. Others of the group may be written: roll back, leave out those
-    /// whose [`standings`] are not [`Standing::Held`], and settle the others again.
+    /// whose [`standings`](crate::standings) are not [`Held`](crate::Standing::Held), and settle the others again.
     SomeLost,
-}
-
-/// How a settlement stands with the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Its lease is held: it can be written.
-    Held,
-    /// It was written already, say by a commit whose answer was lost.
-    Settled,
-    /// Its lease was lost: it can never be written, and what it did may be done again.
-    Lost,
 }
 
 impl Outcome {
@@ -113,39 +116,6 @@ pub async fn settle<C: ConnectionTrait>(
     let attempts = settlements.iter().filter(|s| !s.is_plain()).map(Settlement::row);
     insert_attempts(conn, attempts.collect()).await?;
     Ok(Settled::All)
-}
-
-/// Tells, in the order asked, whether each settlement can be written, was written or never can.
-/// Ask outside the transaction that failed.
-pub async fn standings<C: ConnectionTrait>(
-    conn: &C,
-    settlements: &[Settlement],
-) -> Result<Vec<Standing>, DbErr> {
-    let jobs: Vec<(Uuid, i64, String)> = job::Entity::find()
-        .select_only()
-        .columns([job::Column::Id, job::Column::Fence, job::Column::State])
-        .filter(job::Column::Id.is_in(settlements.iter().map(|s| s.job)))
-        .into_tuple()
-        .all(conn)
-        .await?;
-    let written: Vec<Uuid> = attempt::Entity::find()
-        .select_only()
-        .column(attempt::Column::Id)
-        .filter(attempt::Column::Id.is_in(settlements.iter().map(|s| s.attempt_id)))
-        .into_tuple()
-        .all(conn)
-        .await?;
-    let standing = |s: &Settlement| {
-        let leased = jobs.iter().find(|(id, fence, _)| *id == s.job && *fence == s.fence);
-        match leased.map(|(.., state)| state.as_str()) {
-            Some(state::RUNNING) => Standing::Held,
-            // Only the holder of a fence ends a job under it.
-            Some(state::DONE) if s.outcome == Outcome::Done => Standing::Settled,
-            _ if written.contains(&s.attempt_id) => Standing::Settled,
-            _ => Standing::Lost,
-        }
-    };
-    Ok(settlements.iter().map(standing).collect())
 }
 
 /// Inserts rows of `job_attempts`, if there are any.

@@ -65,7 +65,7 @@ pub async fn run(
     let worker = built.worker(policy.clone(), config.common.worker).await?;
     let worker_url = worker.url()?;
     let site = config.site(public_url, Some(format!("{sandbox_url}/inbox")));
-    let url = super::serve::describe(&site);
+    let url = site.public_url.as_str().trim_end_matches('/').to_owned();
     let ctx = built.ctx(policy);
     let app = App::new(ctx.clone(), site, built.store().clone(), config.login_limit_per_client);
 

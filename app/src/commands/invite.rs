@@ -185,7 +185,7 @@ async fn wait(ctx: &Ctx, invited: &[InvitationId]) -> anyhow::Result<usize> {
             Some((InvitationStatus::Sent | InvitationStatus::Accepted, _)) => {}
             Some((status, error)) => {
                 failed += 1;
-                let why = error.map(|error| json!(error.code)).unwrap_or(Value::Null);
+                let why = error.map_or(Value::Null, |error| json!(error.code));
                 bar.suspend(|| println!("{id}: {status} {why}"));
             }
             None => failed += 1,

@@ -58,7 +58,7 @@ pub async fn run(config: &Config, command: MigrateCommand) -> anyhow::Result<Exi
             }
         }
         MigrateCommand::Print => {
-            print!("{}", guestlist_migrations::print_pending(connection).await?)
+            print!("{}", guestlist_migrations::print_pending(connection).await?);
         }
     }
     database.close().await;

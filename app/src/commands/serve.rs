@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::http::{App, keep_noting, router};
-use crate::site::Site;
 
 /// How long requests may take to finish once the program is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -41,9 +40,10 @@ pub async fn run(
     let address = listener.local_addr()?;
     let public_url = config.common.public_url_at(address)?;
     let policy = config.common.policy(&public_url);
-    let worker = match args.worker {
-        true => Some(built.worker(policy.clone(), config.common.worker).await?),
-        false => None,
+    let worker = if args.worker {
+        Some(built.worker(policy.clone(), config.common.worker).await?)
+    } else {
+        None
     };
     let site = config.site(public_url, None);
     println!("Guestlist listens on http://{address}, and people reach it at {}", site.public_url);
@@ -60,35 +60,30 @@ pub async fn run_all(
     worker: Option<Worker>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let work = async {
+    let jobs = async {
         let Some(worker) = worker else { return Ok(()) };
-        let worked = worker.run(stop.clone()).await;
+        let ended = worker.run(stop.clone()).await;
         stop.cancel();
-        worked
+        ended
     };
-    let (served, worked) = tokio::join!(serve(app, listener, stop.clone()), work);
-    served.and(worked)
+    let (http, jobs) = tokio::join!(serve(app, listener, stop.clone()), jobs);
+    http.and(jobs)
 }
 
 async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
     let noting = tokio::spawn(keep_noting(app.clone(), stop.clone()));
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let serving =
-        axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let routes = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let stopping = stop.clone().cancelled_owned();
+    let requests = axum::serve(listener, routes).with_graceful_shutdown(stopping);
     let patience = async {
         stop.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
-    let served = tokio::select! {
-        served = serving.into_future() => served,
+    let ended = tokio::select! {
+        ended = requests.into_future() => ended,
         () = patience => Ok(()),
     };
     stop.cancel();
     noting.await?;
-    Ok(served?)
-}
-
-/// The address and what it serves, as one line for people.
-pub fn describe(site: &Site) -> String {
-    site.public_url.as_str().trim_end_matches('/').to_owned()
+    Ok(ended?)
 }

@@ -132,11 +132,11 @@ pub async fn identify(parts: &mut Parts, app: &App) -> Result<Caller, Problem> {
 
 async fn find(parts: &Parts, app: &App) -> Result<Caller, Problem> {
     match shown(&parts.headers) {
-        Shown::Nothing => Err(ended(app, parts, &SessionError::Missing)),
+        Shown::Nothing => Err(ended(app, parts, SessionError::Missing)),
         Shown::Key(secret) => by_key(app, &secret).await.map(Caller::Program),
         Shown::Bearer { token, jwt } => {
             let admitted = by_session(app, token.as_deref(), jwt.as_deref()).await;
-            admitted.map(Caller::person).map_err(|error| problem(error))
+            admitted.map(Caller::person).map_err(problem)
         }
         Shown::Cookies { token, jwt } => {
             match by_session(app, token.as_deref(), jwt.as_deref()).await {
@@ -144,7 +144,7 @@ async fn find(parts: &Parts, app: &App) -> Result<Caller, Problem> {
                     renew(app, parts, &admitted);
                     Ok(Caller::person(admitted))
                 }
-                Err(error) => Err(ended(app, parts, &error)).map_err(|p| or_outage(p, error)),
+                Err(error) => Err(ended(app, parts, error)),
             }
         }
     }
@@ -187,65 +187,42 @@ fn renew(app: &App, parts: &Parts, admitted: &Admitted) {
     }
 }
 
-/// A browser without a session: its cookies are cleared in the same answer.
-fn ended(app: &App, parts: &Parts, error: &SessionError) -> Problem {
-    let hint = cookies::Hint::read(&parts.headers);
-    let is_over = matches!(error, SessionError::Missing)
-        && hint.is_some_and(|hint| hint.has_expired(app.ctx().now()));
-    // The browser has dropped the cookies at their end by itself; the hint knows.
-    let error = if is_over { &SessionError::Expired } else { error };
+/// A browser without a session: its cookies are cleared in the same answer. An outage clears
+/// nothing.
+fn ended(app: &App, parts: &Parts, error: SessionError) -> Problem {
     let had_cookies = matches!(shown(&parts.headers), Shown::Cookies { .. });
-    let is_end = matches!(
-        error,
-        SessionError::Missing
-            | SessionError::Expired
-            | SessionError::Revoked
-            | SessionError::JwtExpired
-    );
+    let hint = cookies::Hint::read(&parts.headers);
+    let problem = match error {
+        // The browser has dropped the cookies at their end by itself; the hint knows.
+        SessionError::Missing if hint.is_some_and(|hint| hint.has_expired(app.ctx().now())) => {
+            problem(SessionError::Expired)
+        }
+        error => problem(error),
+    };
+    let is_end = problem.status == StatusCode::UNAUTHORIZED;
     if let Some(outgoing) = parts.extensions.get::<Outgoing>().filter(|_| had_cookies && is_end) {
         outgoing.set_cookies(cookies::clear(app.site()));
     }
-    no_session(error)
-}
-
-/// An outage is told as one, whatever the cookies say.
-fn or_outage(ended: Problem, error: SessionError) -> Problem {
-    match error {
-        SessionError::Store(error) => error.into(),
-        _ => ended,
-    }
+    problem
 }
 
 fn problem(error: SessionError) -> Problem {
-    match error {
-        SessionError::Store(error) => error.into(),
-        error => no_session(&error),
-    }
-}
-
-fn no_session(error: &SessionError) -> Problem {
-    let (status, code, detail) = match error {
-        SessionError::Missing => {
-            (StatusCode::UNAUTHORIZED, "session_missing", "Log in, or send an API key.")
-        }
-        SessionError::Expired => {
-            (StatusCode::UNAUTHORIZED, "session_expired", "The session has ended. Log in again.")
-        }
-        SessionError::Revoked => {
-            (StatusCode::UNAUTHORIZED, "session_revoked", "The session was ended. Log in again.")
-        }
+    let (code, detail) = match error {
+        SessionError::Missing => ("session_missing", "Log in, or send an API key."),
+        SessionError::Expired => ("session_expired", "The session has ended. Log in again."),
+        SessionError::Revoked => ("session_revoked", "The session was ended. Log in again."),
         SessionError::JwtExpired => (
-            StatusCode::UNAUTHORIZED,
             "jwt_expired",
             "The session JWT is older than five minutes; send the session token for a new one.",
         ),
-        SessionError::KeysUnavailable | SessionError::Store(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "provider_unavailable",
-            "The session can't be checked now. Try again.",
-        ),
+        SessionError::KeysUnavailable => {
+            let detail = "The session can't be checked now. Try again.";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Problem::new(status, "provider_unavailable", detail);
+        }
+        SessionError::Store(error) => return error.into(),
     };
-    Problem::new(status, code, detail)
+    Problem::new(StatusCode::UNAUTHORIZED, code, detail)
 }
 
 /// A part of the API as a type, for [`May`].
@@ -334,9 +311,8 @@ impl FromRequestParts<App> for Perhaps {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match identify(parts, app).await {
             Ok(Caller::Person(admitted)) => Ok(Self(Some(*admitted))),
-            Ok(Caller::Program(_)) => Ok(Self(None)),
             Err(problem) if problem.status.is_server_error() => Err(problem),
-            Err(_) => Ok(Self(None)),
+            Ok(Caller::Program(_)) | Err(_) => Ok(Self(None)),
         }
     }
 }

@@ -20,7 +20,7 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const LONGEST_KEY: usize = 255;
 /// Longer than a request may take, so that only a crash lets it run out.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// Lets a request through, or answers as the first of its key was answered.
 pub async fn replay(State(app): State<App>, request: Request, next: Next) -> Response {

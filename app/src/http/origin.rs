@@ -30,9 +30,8 @@ pub fn require_ours(headers: &HeaderMap, site: &Site) -> Result<(), Problem> {
     let is_listed =
         || origin.and_then(|o| Url::parse(o).ok()).is_some_and(|o| site.is_ours(&o.origin()));
     let is_ours = match (text("sec-fetch-site"), origin) {
-        (Some("same-origin" | "none"), _) => true,
+        (Some("same-origin" | "none"), _) | (None, None) => true,
         (Some(_), _) | (None, Some(_)) => is_listed(),
-        (None, None) => true,
     };
     if is_ours {
         return Ok(());

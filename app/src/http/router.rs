@@ -56,6 +56,7 @@ fn api(app: &App) -> Router<App> {
     with_keys.merge(public)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the layer's own signature")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let said = panic
         .downcast_ref::<&str>()

@@ -65,11 +65,11 @@ impl<'a> From<&'a Invitation> for InvitationView<'a> {
         Self {
             id: invitation.id.0,
             email: invitation.email.as_str(),
-            name: invitation.name.as_ref().map(|name| name.as_str()),
+            name: invitation.name.as_ref().map(guestlist_domain::Name::as_str),
             role: invitation.role.as_str(),
             status: invitation.status.as_str(),
             metadata: &invitation.metadata,
-            return_to: invitation.return_to.as_ref().map(|place| place.as_str()),
+            return_to: invitation.return_to.as_ref().map(guestlist_domain::ReturnTo::as_str),
             invited_by: (&invitation.invited_by).into(),
             batch_id: None,
             user_id: invitation.user_id.0,
@@ -128,7 +128,7 @@ impl<'a> From<&'a User> for UserView<'a> {
         Self {
             id: user.id.0,
             email: user.email.as_str(),
-            name: user.name.as_ref().map(|name| name.as_str()),
+            name: user.name.as_ref().map(guestlist_domain::Name::as_str),
             role: user.role.as_str(),
             status: user.status.as_str(),
             metadata: &user.metadata,

@@ -62,7 +62,7 @@ fn page(site: &Site, status: StatusCode, template: &impl Template) -> Response {
 /// land.
 fn set_policy(site: &Site, headers: &mut HeaderMap) {
     let mut targets = String::from("'self'");
-    let app = site.app_url.iter().map(|url| url.origin());
+    let app = site.app_url.iter().map(url::Url::origin);
     for origin in site.app_origins.iter().cloned().chain(app) {
         targets.push(' ');
         targets.push_str(&origin.ascii_serialization());

@@ -9,7 +9,7 @@ use guestlist_domain::flows::{
 };
 use guestlist_domain::{
     Actor, Change, Clock, Ctx, Email, EndReason, EndSessions, Invitation, InvitationId, Limit,
-    ManualClock, Metadata, Name, Policy, ReturnTo, Role, Store, StoreError, Tokens, User, UserId,
+    ManualClock, Metadata, Name, Policy, ReturnTo, Role, Session, StoreError, Tokens, User, UserId,
     UserStatus, Verdict, Which,
 };
 use jiff::Timestamp;
@@ -112,7 +112,11 @@ impl House {
     }
 
     pub(crate) fn visit(&self, id: InvitationId) -> Option<Invitation> {
-        at_once(flows::visit(&self.ctx, id)).expect("the store is there")
+        self.try_visit(id).expect("the store is there")
+    }
+
+    pub(crate) fn try_visit(&self, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
+        at_once(flows::visit(&self.ctx, id))
     }
 
     pub(crate) fn add(&self, who: &str, role: Role) -> Result<User, AddUserError> {
@@ -168,16 +172,24 @@ impl House {
     }
 
     pub(crate) fn log_out(&self, came_in: &CameIn) -> Result<(), StoreError> {
-        at_once(flows::log_out(&self.ctx, &came_in.session, &came_in.user))
+        self.log_out_of(&came_in.session, &came_in.user)
+    }
+
+    pub(crate) fn log_out_of(&self, session: &Session, user: &User) -> Result<(), StoreError> {
+        at_once(flows::log_out(&self.ctx, session, user))
+    }
+
+    pub(crate) fn schedule_sweep(&self) -> Result<bool, StoreError> {
+        at_once(flows::schedule_sweep(&self.ctx, Duration::from_mins(1)))
     }
 
     pub(crate) fn sweep(&self) {
-        let scheduled = at_once(flows::schedule_sweep(&self.ctx, Duration::from_mins(1)));
-        scheduled.expect("the store is there");
+        self.schedule_sweep().expect("the store is there");
         self.work();
     }
 
-    /// As an administrator will: the status, and the end of the sessions, in one change.
+    /// As an administrator will: the status, and the end of the sessions, in one change that
+    /// nothing gets in the way of.
     pub(crate) fn set_status(&self, who: &str, status: UserStatus) {
         let mut user = self.expect_user(who);
         user.status = status;
@@ -190,6 +202,6 @@ impl House {
         let change = Change::new().update_user(user);
         let ends = status == UserStatus::Suspended;
         let change = if ends { change.end_sessions(end) } else { change };
-        assert_eq!(at_once(self.store.apply(change)).ok(), Some(Verdict::Applied));
+        assert_eq!(self.store.tables().apply(change), Verdict::Applied);
     }
 }

@@ -32,7 +32,6 @@ impl Mistakes {
     }
 
     /// The same for what need not be said: said nothing, or nothing but white space, is none.
-    #[expect(clippy::option_option, reason = "wrong, not said, and said are three things")]
     pub fn take_some<T>(
         &mut self,
         variable: &str,

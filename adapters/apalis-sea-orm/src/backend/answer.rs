@@ -1,6 +1,6 @@
 //! What a handler's result means for its job.
 
-use std::{error::Error, fmt, iter, time::Duration};
+use std::{error::Error, fmt, iter};
 
 use apalis_core::{
     error::{AbortError, BoxDynError, RetryAfterError},
@@ -22,6 +22,7 @@ pub enum Handled {
 
 /// A handler's successful result, read for what becomes of the job.
 pub trait Answer {
+    /// What it says of the job.
     fn handled(&self) -> Handled;
 }
 
@@ -106,19 +107,14 @@ impl Judge {
     }
 
     /// By the error alone; apalis' task status says `Running` after a timeout.
-    pub(super) fn failed(&self, error: &BoxDynError, now: Timestamp) -> Verdict {
+    pub(super) fn failed(&self, error: &BoxDynError, now: Timestamp) -> (Outcome, Failure) {
         if error.is::<AbortError>() {
-            return Some((Outcome::Dead, Some(failure(error.as_ref(), "aborted"))));
+            return (Outcome::Dead, failure(error.as_ref(), "aborted"));
         }
         let asked = error.downcast_ref::<RetryAfterError>().map(RetryAfterError::get_duration);
         let wait = asked.unwrap_or_else(|| self.backoff.delay(self.job, self.number));
-        Some((self.retry(later(now, wait)), Some(failure(error.as_ref(), "failed"))))
-    }
-
-    pub(super) fn panicked(&self, message: String, now: Timestamp) -> Verdict {
-        let at = later(now, self.backoff.delay(self.job, self.number));
-        let failure = Failure { code: "panicked".to_owned(), message, request_id: None };
-        Some((self.retry(at), Some(failure)))
+        let at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        (self.retry(at), failure(error.as_ref(), "failed"))
     }
 
     pub(super) fn exhausted(&self) -> Failure {
@@ -129,10 +125,6 @@ impl Judge {
     fn retry(&self, at: Timestamp) -> Outcome {
         if self.number < self.max_attempts { Outcome::Retry { at } } else { Outcome::Dead }
     }
-}
-
-fn later(now: Timestamp, wait: Duration) -> Timestamp {
-    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
 /// The handler's own [`Failure`], if its error is or holds one.

@@ -19,7 +19,7 @@ use super::{
     answer::{Answer, Judge, Verdict},
     settler::{Attempt, Settler},
 };
-use crate::{Claimed, Outcome};
+use crate::{Claimed, Failure, Outcome};
 
 type Panic = Box<dyn Any + Send>;
 
@@ -100,14 +100,13 @@ impl Job {
         self,
         performed: impl Future<Output = Result<Result<R, BoxDynError>, Panic>>,
     ) -> Result<R, BoxDynError> {
-        let performed = performed.await;
+        let result = performed.await.unwrap_or_else(|panic| Err(said(panic.as_ref()).into()));
         let now = self.settler.now();
-        let (verdict, result) = match performed {
-            Ok(Ok(answer)) => (self.judge.answered(&answer), Ok(answer)),
-            Ok(Err(error)) => (self.judge.failed(&error, now), Err(error)),
-            Err(panic) => {
-                let message = said(panic.as_ref());
-                (self.judge.panicked(message.clone(), now), Err(message.into()))
+        let verdict = match &result {
+            Ok(answer) => self.judge.answered(answer),
+            Err(error) => {
+                let (outcome, failure) = self.judge.failed(error, now);
+                Some((outcome, Some(failure)))
             }
         };
         self.write(verdict, now).await;
@@ -131,10 +130,11 @@ impl Job {
 }
 
 /// A panic's words.
-fn said(panic: &(dyn Any + Send)) -> String {
+fn said(panic: &(dyn Any + Send)) -> Failure {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("panicked: {}", text.as_deref().unwrap_or("without words"))
+    let message = text.unwrap_or_else(|| "without words".to_owned());
+    Failure { code: "panicked".to_owned(), message, request_id: None }
 }
 
 /// Jobs that were begun and have not ended, for a worker that is dropped over them.

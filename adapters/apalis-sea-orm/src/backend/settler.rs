@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long a result is kept while it cannot be written.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Hands results over to be written.
 #[derive(Clone, Debug)]

@@ -2,6 +2,8 @@
 //! `GUESTLIST_TEST_MYSQL_URL` and `GUESTLIST_TEST_MARIADB_URL` name servers on which databases may
 //! be created.
 
+#![expect(clippy::doc_markdown, reason = "MySQL and SQLite are names, not code")]
+
 #[cfg(test)]
 mod harness;
 

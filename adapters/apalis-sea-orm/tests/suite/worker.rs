@@ -25,7 +25,7 @@ use crate::harness::{Clock, Db, after, each, job, jobs, noon, options, settlemen
 
 /// A worker whose polling would come too late for any of these tests.
 fn woken(db: &Db) -> Queue {
-    db.queue_with(Options { poll: Duration::from_secs(600), ..options("ann") })
+    db.queue_with(Options { poll: Duration::from_mins(10), ..options("ann") })
 }
 
 /// Starts `$handler` as a worker of `$backend`, with data; answers its context and its end.
@@ -92,7 +92,7 @@ async fn what_a_handler_answers_is_what_becomes_of_the_job() {
             message: "no such address".to_owned(),
             request_id: Some("request-1".to_owned()),
         };
-        let far = Duration::from_secs(3_600);
+        let far = Duration::from_hours(1);
         match job.kind.as_str() {
             "done" => Ok(Outcome::Done.into()),
             "snooze" => Ok(Outcome::Snooze { at: after(noon(), 7_000) }.into()),
@@ -134,7 +134,7 @@ async fn what_a_handler_answers_is_what_becomes_of_the_job() {
         assert_eq!(row(7).await.run_at, after(noon(), 3_600_000).as_microsecond());
         assert_eq!(row(7).await.last_error.as_deref(), Some("too many"));
         assert_eq!(row(8).await.last_error_code.as_deref(), Some("panicked"));
-        assert_eq!(row(8).await.last_error.as_deref(), Some("panicked: at panic"));
+        assert_eq!(row(8).await.last_error.as_deref(), Some("at panic"));
         worker.stop().unwrap();
         end.await.unwrap().unwrap();
     }
@@ -150,7 +150,7 @@ async fn a_failing_job_is_tried_again_until_its_attempts_are_used_up() {
     }
     for db in each().await {
         let clock = Clock::default();
-        let wait = Duration::from_secs(60);
+        let wait = Duration::from_mins(1);
         let backoff = Backoff { first: wait, longest: wait };
         let queue = db.queue_with(Options { clock: clock.source(), backoff, ..options("ann") });
         let tries = Arc::new(AtomicUsize::new(0));
@@ -373,7 +373,7 @@ async fn no_more_jobs_than_slots_are_held_and_a_free_slot_is_filled_at_once() {
     }
     for db in each().await {
         db.put(jobs(60)).await;
-        let poll = Duration::from_secs(600);
+        let poll = Duration::from_mins(10);
         let queue = db.queue_with(Options { poll, concurrency: 4, ..options("ann") });
         let seen = Arc::new(Seen::default());
         let (worker, end) = start!(QueueBackend::new(queue.clone()), seen.clone(), perform);

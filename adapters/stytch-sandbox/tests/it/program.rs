@@ -102,7 +102,10 @@ fn what_can_t_be_meant_is_refused_in_one_line() {
     let dir = TempDir::new().unwrap();
     assert!(refused(&dir, &["--listen", "0.0.0.0:0"]).contains("--expose"));
     assert!(refused(&dir, &["--stytch-secret", "s"]).contains("STYTCH_PROJECT_ID"));
-    assert!(refused(&dir, &["--redirect-url", "nowhere"]).contains("nowhere"));
+    assert!(
+        refused(&dir, &["--listen", "127.0.0.1:0", "--redirect-url", "nowhere"])
+            .contains("nowhere")
+    );
     let program = Program::start(&dir, &["--listen", "127.0.0.1:0"]);
     let address = program.url.strip_prefix("http://").unwrap();
     assert!(refused(&dir, &["--listen", address]).contains("is in use"));

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::stub::{Asked, PROJECT_ID, SECRET, Stub, answer, json as says, provider, refusal};
 
-const TOKEN: &str = "rM_kw42CWBhsHLF62V75jELMbvJ87njMe3tFVj7Qupu7";
+/// The token of a link.
+pub(crate) const TOKEN: &str = "rM_kw42CWBhsHLF62V75jELMbvJ87njMe3tFVj7Qupu7";
 
 pub(crate) fn ada() -> Email {
     Email::parse("ada@example.com").unwrap()

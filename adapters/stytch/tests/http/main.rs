@@ -7,6 +7,7 @@ mod calls;
 mod jwt;
 mod keys;
 mod minter;
+mod road;
 mod secrets;
 mod shapes;
 mod stub;

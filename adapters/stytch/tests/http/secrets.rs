@@ -12,14 +12,12 @@ use serde_json::json;
 use tracing_subscriber::{filter::LevelFilter, util::SubscriberInitExt};
 
 use crate::{
-    calls::{ada, authenticated, invite, login},
+    calls::{TOKEN, ada, authenticated, invite, login},
     minter::{NEXT, OURS},
     stub::{
         Asked, PROJECT_ID, Reply, SECRET, Stub, answer, clock, impatient, json as says, options,
     },
 };
-
-const TOKEN: &str = "rM_kw42CWBhsHLF62V75jELMbvJ87njMe3tFVj7Qupu7";
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

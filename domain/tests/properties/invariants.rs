@@ -1,0 +1,111 @@
+//! What holds after every step, whatever happened.
+
+use std::collections::HashSet;
+
+use guestlist_domain::flows::{DeleteUser, SendInvite};
+use guestlist_domain::{
+    Clock, Event, Invitation, InvitationStatus, Job, ReadUsers, User, UserStatus,
+};
+use jiff::Timestamp;
+
+use super::timelines;
+use crate::support::{House, JobRow, JobState, Tables, at_once};
+
+pub(super) fn hold(house: &House) {
+    let tables = house.store.tables().clone();
+    let now = house.clock.now();
+    for invitation in tables.invitations.values() {
+        an_invitation_makes_sense(&tables, invitation, now);
+    }
+    for user in tables.users.values() {
+        a_user_makes_sense(house, &tables, user);
+    }
+    an_address_has_one_open_invitation_at_most(&tables);
+    only_the_active_have_live_sessions(&tables, now);
+    nothing_personal_or_secret_lies_about(&tables);
+    let admins = at_once(house.store.count_active_admins()).expect("the store is there");
+    assert!(admins > 0, "nobody is left to administer");
+}
+
+fn an_invitation_makes_sense(tables: &Tables, invitation: &Invitation, now: Timestamp) {
+    let Invitation { status, .. } = invitation;
+    let is_queued = *status == InvitationStatus::Queued;
+    assert_eq!(invitation.next_attempt_at.is_some(), is_queued, "{invitation:?}");
+    assert!(is_queued || invitation.held_by.is_none(), "{invitation:?}");
+    let is_accepted = *status == InvitationStatus::Accepted;
+    assert_eq!(invitation.accepted_at.is_some(), is_accepted, "{invitation:?}");
+    let has_failed = *status == InvitationStatus::Failed;
+    assert!(!has_failed || invitation.last_error.is_some(), "{invitation:?}");
+    let is_sent = *status == InvitationStatus::Sent;
+    assert!(!is_sent || (1..=20).contains(&invitation.attempts), "{invitation:?}");
+    assert!(invitation.attempts <= 20, "{invitation:?}");
+
+    let user = tables.users.get(&invitation.user_id).expect("an invitation is somebody's");
+    assert_eq!(user.email, invitation.email);
+    if is_accepted {
+        assert_ne!(user.status, UserStatus::Invited, "{invitation:?}");
+    }
+    if invitation.admits(now) {
+        assert_eq!(user.status, UserStatus::Invited, "{invitation:?}");
+    }
+    if is_queued && invitation.admits(now) {
+        let sends = tables.jobs.values().filter(|row| row.is_live() && sends(row, invitation));
+        assert_eq!(sends.count(), 1, "nobody will send {invitation:?}");
+    }
+    let timeline: Vec<Event> = {
+        let events = tables.events.values();
+        events.filter(|event| event.invitation_id == Some(invitation.id)).cloned().collect()
+    };
+    timelines::tells_the_state(invitation, &timeline);
+}
+
+fn sends(row: &JobRow, invitation: &Invitation) -> bool {
+    let key = format!("{}:{}:{}", SendInvite::KIND, invitation.id, invitation.delivery);
+    row.job.unique_key == Some(key)
+}
+
+fn a_user_makes_sense(house: &House, tables: &Tables, user: &User) {
+    let invited = tables.invitations.values().filter(|one| one.user_id == user.id).count();
+    match user.status {
+        UserStatus::Invited => assert!(invited > 0, "nobody has invited {user:?}"),
+        UserStatus::Deleting => {
+            let id = user.id.to_string();
+            let mut deletions = tables.jobs.values().filter(|row| row.job.kind == DeleteUser::KIND);
+            let is_going =
+                deletions.any(|row| row.job.args["user"] == *id && row.state != JobState::Done);
+            assert!(is_going, "nobody deletes {user:?}");
+        }
+        UserStatus::Active | UserStatus::Suspended => {
+            let stytch = house.stytch.knows();
+            let known = |id: &String| stytch.users.iter().any(|identity| identity.id == *id);
+            assert!(user.stytch_user_id.as_ref().is_none_or(known), "{user:?} is gone at Stytch");
+        }
+    }
+}
+
+fn an_address_has_one_open_invitation_at_most(tables: &Tables) {
+    let mut seen = HashSet::new();
+    for open in tables.invitations.values().filter(|one| one.status.is_open()) {
+        assert!(seen.insert(&open.email), "two open invitations: {open:?}");
+    }
+}
+
+fn only_the_active_have_live_sessions(tables: &Tables, now: Timestamp) {
+    for session in tables.sessions.values().filter(|session| session.is_live(now)) {
+        let status = tables.users.get(&session.user_id).map(|user| user.status);
+        assert_eq!(status, Some(UserStatus::Active), "{session:?}");
+    }
+}
+
+/// Events and jobs hold no address, and no row holds a secret.
+fn nothing_personal_or_secret_lies_about(tables: &Tables) {
+    for event in tables.events.values() {
+        assert!(!event.detail.to_string().contains('@'), "{event:?}");
+    }
+    for row in tables.jobs.values() {
+        assert!(!row.job.args.to_string().contains('@'), "{row:?}");
+        assert!(!row.job.unique_key.as_ref().is_some_and(|key| key.contains('@')), "{row:?}");
+    }
+    let rows = format!("{tables:?}");
+    assert!(!rows.contains("token-test"), "a token is kept in clear");
+}

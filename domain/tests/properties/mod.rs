@@ -1,0 +1,34 @@
+//! Whatever people, workers, Stytch and the database do, in whatever order: the rows make sense
+//! after each step, and everybody has a way on.
+
+mod acts;
+mod invariants;
+mod timelines;
+mod town;
+mod way_on;
+
+use proptest::prelude::*;
+
+use acts::any_acts;
+use town::Town;
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        // More by PROPTEST_CASES=10000.
+        cases: proptest::test_runner::contextualize_config(ProptestConfig::default()).cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_rows_make_sense_after_each_step_and_everybody_has_a_way_on(acts in any_acts()) {
+        let mut town = Town::new();
+        for act in &acts {
+            town.step(act);
+            invariants::hold(&town.house);
+        }
+        town.comes_to_rest();
+        invariants::hold(&town.house);
+        way_on::is_there_for_everybody(&town.house);
+    }
+}

@@ -1,0 +1,78 @@
+//! From wherever things stand, everybody has a way on: to be in, and to be gone.
+
+use guestlist_domain::{InvitationStatus, Role, User, UserStatus};
+
+use super::acts::PEOPLE;
+use crate::support::{House, JobState, at, hours};
+
+pub(super) fn is_there_for_everybody(house: &House) {
+    nothing_is_left_undone(house);
+    for who in PEOPLE {
+        // Askings of before are not held against them.
+        house.wait(hours(2));
+        comes_in(house, who);
+    }
+    // Somebody must be left to administer.
+    house.add("stand-in", Role::Admin).expect("added");
+    for who in PEOPLE {
+        goes(house, who);
+        comes_in(house, who);
+    }
+}
+
+/// With Stytch well, time past and a sweep done, nothing waits any more.
+fn nothing_is_left_undone(house: &House) {
+    let tables = house.store.tables();
+    for row in tables.jobs.values() {
+        assert!(matches!(row.state, JobState::Done | JobState::Dead), "left undone: {row:?}");
+    }
+    for invitation in tables.invitations.values() {
+        assert_ne!(invitation.status, InvitationStatus::Queued, "{invitation:?}");
+        assert!(invitation.status != InvitationStatus::Sent || invitation.admits(house.now()));
+    }
+}
+
+fn comes_in(house: &House, who: &str) {
+    for _ in 0..3 {
+        if is_ready_to_log_in(house, who) {
+            house.log_in(who).expect("not too often");
+            house.work();
+            let came_in = house.press(&house.link(who)).expect("a link that lets in");
+            assert_eq!(came_in.user.email, at(who));
+            assert!(house.comes_back(&came_in.tokens).is_ok());
+            return;
+        }
+        house.work();
+    }
+    panic!("{who} cannot come in: {:?}, {:?}", house.user(who), house.invitations(who));
+}
+
+/// What an administrator does for somebody who wants to come in. Whoever is invited or active
+/// need only ask for a link.
+fn is_ready_to_log_in(house: &House, who: &str) -> bool {
+    let user = house.user(who);
+    let revoked = house.invitations(who).first().map(|newest| newest.status)
+        == Some(InvitationStatus::Revoked);
+    match user.as_ref().map(|user| user.status) {
+        Some(UserStatus::Active) => return true,
+        Some(UserStatus::Invited) if !revoked => return true,
+        Some(UserStatus::Invited) | None => drop(house.invite(who).expect("invited")),
+        Some(UserStatus::Suspended) => house.set_status(who, UserStatus::Active),
+        Some(UserStatus::Deleting) => drop(house.remove(expect(user).id).expect("asked again")),
+    }
+    house.work();
+    false
+}
+
+fn goes(house: &House, who: &str) {
+    let user = house.expect_user(who);
+    house.remove(user.id).expect("removed");
+    house.work();
+    assert_eq!(house.user(who), None, "{who} is gone here");
+    assert_eq!(house.stytch.knows().find(&at(who)), None, "{who} is gone at Stytch");
+    assert!(house.invitations(who).is_empty());
+}
+
+fn expect(user: Option<User>) -> User {
+    user.expect("there is one")
+}
