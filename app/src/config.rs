@@ -134,3 +134,38 @@ fn check_domain(public: &Url, domain: &str, mistakes: &mut Mistakes) {
         mistakes.note(Mistake::new("COOKIE_DOMAIN", problem));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
+    use crate::commands::Cli;
+
+    /// Variables that are read by libraries, by their own names.
+    const BY_LIBRARIES: [&str; 1] = ["RUST_LOG"];
+
+    #[test]
+    fn the_example_of_the_environment_lists_every_variable_with_its_default() {
+        let example = include_str!("../../.env.example");
+        let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+        let variable = |line: &'static str| line.strip_prefix('#')?.split_once('=');
+        let listed: BTreeSet<(&str, &str)> =
+            example.lines().filter_map(variable).filter(|(name, _)| is_name(name)).collect();
+        let command = Cli::command();
+        let commands = std::iter::once(&command).chain(command.get_subcommands());
+        let mut known = BTreeSet::new();
+        for arg in commands.flat_map(clap::Command::get_arguments) {
+            let Some(variable) = arg.get_env().and_then(|name| name.to_str()) else { continue };
+            let default = arg.get_default_values().first().and_then(|value| value.to_str());
+            let is_listed = listed.contains(&(variable, default.unwrap_or_default()));
+            assert!(is_listed, "{variable}={} is not in .env.example", default.unwrap_or_default());
+            known.insert(variable.to_owned());
+        }
+        for (variable, _) in listed {
+            let is_known = known.contains(variable) || BY_LIBRARIES.contains(&variable);
+            assert!(is_known, ".env.example lists {variable}, which nothing reads");
+        }
+    }
+}

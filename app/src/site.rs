@@ -45,14 +45,12 @@ impl Site {
             return Err(REFUSED);
         }
         // Resolved as a browser would, so that no spelling leads elsewhere.
-        let url = self.public_url.join(place).map_err(|_| REFUSED)?;
+        let is_path = place.starts_with('/') && !place.starts_with("//");
+        let url = if is_path { self.public_url.join(place) } else { Url::parse(place) };
+        let url = url.map_err(|_| REFUSED)?;
         let is_http = matches!(url.scheme(), "http" | "https");
         let has_user = !url.username().is_empty() || url.password().is_some();
-        if !is_http || has_user || !self.is_ours(&url.origin()) {
-            return Err(REFUSED);
-        }
-        let is_path = place.starts_with('/') && !place.starts_with("//");
-        if is_path || Url::parse(place).is_ok() {
+        if is_http && !has_user && self.is_ours(&url.origin()) {
             Ok(ReturnTo::checked(place.to_owned()))
         } else {
             Err(REFUSED)

@@ -1,1 +1,31 @@
-//! harness
+//! Drives the real programs, as processes over real HTTP, for tests from one end to the other.
+//!
+//! [`Guestlist`] is one installation: a folder, a database and a local Stytch of its own, its
+//! processes, and typed ways to ask it things. Whatever was started is killed when it is dropped,
+//! and its logs are printed if the test failed. Nothing here sleeps for luck: [`wait_until`] waits
+//! for what is wanted, up to a limit.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a harness fails as its tests do: at once and loudly"
+)]
+
+mod browser;
+mod database;
+mod engine;
+mod guestlist;
+mod http;
+mod process;
+mod sandbox;
+mod setup;
+mod wait;
+
+pub use browser::Browser;
+pub use database::TestDatabase;
+pub use engine::{Engine, on_every_engine, one_engine_at_a_time};
+pub use guestlist::{Guestlist, id};
+pub use http::{Answer, Caller};
+pub use process::{Finished, Process};
+pub use sandbox::{Mail, Stytch};
+pub use setup::{ADMIN, Setup};
+pub use wait::{LONG, SHORT, wait_until};

@@ -71,19 +71,22 @@ impl Leases {
         Lease(term)
     }
 
+    /// A lease that was lost, or given back while a heartbeat was under way, stays lost.
     pub(crate) fn renew(&self, lease: (Uuid, i64), since: Instant) {
-        self.set(lease, Some(since));
+        if let Some(term) = self.term(lease) {
+            let mut known = lock(&term.since);
+            *known = known.map(|known| known.max(since));
+        }
     }
 
     pub(crate) fn lose(&self, lease: (Uuid, i64)) {
-        self.set(lease, None);
+        if let Some(term) = self.term(lease) {
+            *lock(&term.since) = None;
+        }
     }
 
-    fn set(&self, lease: (Uuid, i64), since: Option<Instant>) {
-        let term = lock(&self.live).get(&lease).and_then(Weak::upgrade);
-        if let Some(term) = term {
-            *lock(&term.since) = since;
-        }
+    fn term(&self, lease: (Uuid, i64)) -> Option<Arc<Term>> {
+        lock(&self.live).get(&lease).and_then(Weak::upgrade)
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -82,7 +82,6 @@
 //! their columns.
 
 #![warn(missing_docs)]
-#![expect(clippy::doc_markdown, reason = "MySQL, SQLite and SeaORM are names, not code")]
 
 mod backend;
 mod backoff;

@@ -80,7 +80,8 @@ pub enum Settled {
     /// Every lease was held: all is written, if the transaction commits.
     All,
     /// Some lease was not held. Others of the group may be written: roll back, leave out those
-    /// whose [`standings`](crate::standings) are not [`Held`](crate::Standing::Held), and settle the others again.
+    /// whose [`standings`](crate::standings) are not [`Held`](crate::Standing::Held), and settle
+    /// the rest again.
     SomeLost,
 }
 

@@ -41,7 +41,8 @@ async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Prob
         return Ok(next.run(Request::from_parts(parts, body)).await);
     };
     let key = read_key(&parts.headers)?;
-    let body = Bytes::from_request(Request::new(body), &()).await;
+    // With the parts, since the limit on the body stands there.
+    let body = Bytes::from_request(Request::from_parts(parts.clone(), body), &()).await;
     let body = body.map_err(|rejection| unread(&rejection))?;
     let path = parts.uri.path();
     let key_hash = hash(&[caller_id(&caller).as_bytes(), b"POST", path.as_bytes(), key.as_bytes()]);

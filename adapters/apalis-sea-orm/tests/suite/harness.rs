@@ -226,6 +226,10 @@ pub(crate) fn settlement(job: &Claimed, outcome: Outcome) -> Settlement {
     }
 }
 
+pub(crate) async fn is(db: &Db, id: Uuid, state: &str) {
+    until(state, || async { db.state(id).await == state }).await;
+}
+
 /// Waits until it is so, and fails if it never is.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
     let begun = Instant::now();
@@ -234,3 +238,16 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn()
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// Starts `$handler` as a worker of `$backend`, with data; answers its context and its end.
+macro_rules! start {
+    ($backend:expr, $data:expr, $handler:expr) => {{
+        let context = apalis_core::worker::context::WorkerContext::new("worker");
+        let worker = apalis_core::worker::builder::WorkerBuilder::new(&context)
+            .backend($backend)
+            .data($data)
+            .build($handler);
+        (context, tokio::spawn(worker.run()))
+    }};
+}
+pub(crate) use start;

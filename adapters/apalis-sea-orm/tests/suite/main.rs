@@ -2,11 +2,13 @@
 //! `GUESTLIST_TEST_MYSQL_URL` and `GUESTLIST_TEST_MARIADB_URL` name servers on which databases may
 //! be created.
 
-#![expect(clippy::doc_markdown, reason = "MySQL and SQLite are names, not code")]
-
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod bench;
 
+#[cfg(test)]
+mod answers;
 #[cfg(test)]
 mod claiming;
 #[cfg(test)]
@@ -23,5 +25,7 @@ mod rescuing;
 mod settling;
 #[cfg(test)]
 mod staging;
+#[cfg(test)]
+mod stopping;
 #[cfg(test)]
 mod worker;

@@ -1,0 +1,87 @@
+//! A database for one test: made for it, looked into by it, dropped after it.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use reqwest::Url;
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, QueryResult};
+
+use crate::Engine;
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A database of its own.
+#[derive(Debug)]
+pub struct TestDatabase {
+    /// Which kind.
+    pub engine: Engine,
+    /// As the programs are given it.
+    pub url: String,
+    server: Option<(String, String)>,
+}
+
+impl TestDatabase {
+    /// Makes one; SQLite's is a file in the folder.
+    pub async fn create(engine: Engine, folder: &Path) -> Self {
+        let Some(server) = engine.server_url() else {
+            let url = format!("sqlite://{}?mode=rwc", folder.join("guestlist.db").display());
+            return Self { engine, url, server: None };
+        };
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("e2e_{}_{count}", std::process::id());
+        let connection = Database::connect(options(&server)).await.expect("the server");
+        for statement in ["DROP DATABASE IF EXISTS", "CREATE DATABASE"] {
+            connection.execute_unprepared(&format!("{statement} {name}")).await.unwrap();
+        }
+        connection.close().await.unwrap();
+        let mut url = Url::parse(&server).expect("a URL");
+        url.set_path(&name);
+        Self { engine, url: url.into(), server: Some((server, name)) }
+    }
+
+    /// A connection of the test's own, beside the programs'.
+    pub async fn connect(&self) -> DatabaseConnection {
+        Database::connect(options(&self.url)).await.expect("the test's database")
+    }
+
+    /// Rows of a query.
+    pub async fn query(&self, sql: &str) -> Vec<QueryResult> {
+        let connection = self.connect().await;
+        let rows = connection.query_all_raw(statement(&connection, sql)).await;
+        connection.close().await.unwrap();
+        rows.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// The one number that a query answers.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let rows = self.query(sql).await;
+        rows[0].try_get_by_index(0).unwrap()
+    }
+}
+
+fn statement(connection: &DatabaseConnection, sql: &str) -> sea_orm::Statement {
+    sea_orm::Statement::from_string(connection.get_database_backend(), sql)
+}
+
+fn options(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    options
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let Some((server, name)) = self.server.take() else { return };
+        // A thread with a runtime of its own: a test's is not to be blocked on from within.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                if let Ok(connection) = Database::connect(options(&server)).await {
+                    let drop = format!("DROP DATABASE IF EXISTS {name}");
+                    let _ = connection.execute_unprepared(&drop).await;
+                }
+            });
+        });
+        let _ = dropping.join();
+    }
+}

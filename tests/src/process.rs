@@ -1,0 +1,177 @@
+//! A program as a process: what it prints is kept, and it never outlives the test.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::wait_until;
+
+type Lines = Arc<Mutex<Vec<(Stream, String)>>>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Out,
+    Err,
+}
+
+/// A running program.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Mutex<Child>,
+    lines: Lines,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// What it wrote to stdout.
+    pub stdout: String,
+    /// What it wrote to stderr.
+    pub stderr: String,
+}
+
+/// Where `cargo build --workspace` puts the programs: above this test's own.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.ancestors().nth(2).unwrap();
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is missing: cargo build --workspace", path.display());
+    path
+}
+
+impl Process {
+    /// Starts a program with nothing of this process' environment but `PATH`.
+    pub fn start(
+        program_name: &str,
+        args: &[impl AsRef<OsStr>],
+        env: &[(String, String)],
+        folder: &Path,
+    ) -> Self {
+        let mut command = Command::new(program(program_name));
+        command.args(args).env_clear().envs(env.iter().cloned()).current_dir(folder);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", folder);
+        // By this, `tests/run` finds what a killed test left behind.
+        if let Some(run) = std::env::var_os("GUESTLIST_TEST_RUN") {
+            command.env("GUESTLIST_TEST_RUN", run);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = Lines::default();
+        let out = follow(child.stdout.take().unwrap(), Stream::Out, &lines);
+        let err = follow(child.stderr.take().unwrap(), Stream::Err, &lines);
+        let words = args.iter().map(|arg| arg.as_ref().to_string_lossy().into_owned());
+        let name = std::iter::once(program_name.to_owned()).chain(words.take(2)).collect::<Vec<_>>();
+        Self { name: name.join(" "), child: Mutex::new(child), lines, readers: vec![out, err] }
+    }
+
+    /// The first line on stdout that is wanted.
+    pub async fn line(&self, limit: Duration, is_wanted: impl Fn(&str) -> bool) -> String {
+        wait_until(limit, &format!("{} printed a line", self.name), async || {
+            let ended = self.status();
+            let found = self.out().into_iter().find(|line| is_wanted(line));
+            let is_over = found.is_none() && ended.is_some();
+            assert!(!is_over, "{} ended: {ended:?}\n{}", self.name, self.log());
+            found
+        })
+        .await
+    }
+
+    /// The lines on stdout so far.
+    pub fn out(&self) -> Vec<String> {
+        self.of(Stream::Out)
+    }
+
+    fn of(&self, stream: Stream) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().filter(|line| line.0 == stream).map(|line| line.1.clone()).collect()
+    }
+
+    /// All that it has printed so far.
+    pub fn log(&self) -> String {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().map(|line| format!("{}\n", line.1)).collect()
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.lock().unwrap().id()
+    }
+
+    /// How it ended, if it has.
+    pub fn status(&self) -> Option<ExitStatus> {
+        self.child.lock().unwrap().try_wait().unwrap()
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+
+    /// Ends it by SIGKILL, in whatever it is doing.
+    pub fn kill(&self) {
+        let mut child = self.child.lock().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn finished(mut self, limit: Duration) -> Finished {
+        let end = format!("{} ended\n{}", self.name, self.log());
+        let status = wait_until(limit, &end, async || self.status()).await;
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        let text = |stream| self.of(stream).join("\n");
+        Finished {
+            code: status.code(),
+            signal: status.signal(),
+            stdout: text(Stream::Out),
+            stderr: text(Stream::Err),
+        }
+    }
+
+    /// Its name and the end of what it printed, for a failed test.
+    pub(crate) fn last_words(&self) -> String {
+        const MOST: usize = 120;
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(MOST)..].join("\n");
+        format!("--- {} ({:?}) ---\n{tail}\n", self.name, self.status())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn follow(pipe: impl Read + Send + 'static, stream: Stream, lines: &Lines) -> JoinHandle<()> {
+    let lines = Arc::clone(lines);
+    std::thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut bytes = Vec::new();
+        while pipe.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
+            let line = String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned();
+            lines.lock().unwrap().push((stream, line));
+            bytes.clear();
+        }
+    })
+}
