@@ -82,15 +82,9 @@ fn use_link(
     project.change(|store, now| {
         let link = store.tables.links.get(token).ok_or_else(not_found)?.clone();
         check(&link, request, now)?;
-        let mut user = store.tables.users.get(&link.user_id).ok_or_else(not_found)?.clone();
+        let mut user = owner(store, &link, now)?;
         let mut session = match &before {
-            Some(id) => {
-                let session = sessions::live(&store.tables, id, now)?;
-                if session.user_id != user.user_id {
-                    return Err(Refusal::session_not_found());
-                }
-                Some(session.clone())
-            }
+            Some(id) => Some(session_of(store, id, &user, now)?),
             None => minutes.map(|minutes| Session::start(user.user_id.clone(), minutes, now)),
         };
         user.authenticated_by(&link.email_id);
@@ -101,6 +95,26 @@ fn use_link(
         consume(store, &user, &link);
         Ok((user, link, session))
     })
+}
+
+/// The user, if the address is still theirs.
+fn owner(store: &Store, link: &Link, now: Timestamp) -> Result<User, Refusal> {
+    let user = store.tables.users.get(&link.user_id).ok_or_else(not_found)?;
+    let email = user.emails.iter().find(|email| email.email_id == link.email_id);
+    match email {
+        Some(email) if !email.has_lapsed(now) => Ok(user.clone()),
+        _ => Err(unable()),
+    }
+}
+
+/// The session that the link is to extend: the same user's, and live.
+fn session_of(store: &Store, id: &str, user: &User, now: Timestamp) -> Result<Session, Refusal> {
+    let session = sessions::live(&store.tables, id, now)?;
+    if session.user_id == user.user_id {
+        Ok(session.clone())
+    } else {
+        Err(Refusal::session_not_found())
+    }
 }
 
 fn check(link: &Link, request: &Request, now: Timestamp) -> Result<(), Refusal> {

@@ -112,6 +112,7 @@ async fn the_keys_are_open_and_have_all_nine_members() {
 #[tokio::test]
 async fn an_expired_jwt_is_refreshed_while_its_session_lives() {
     let t = TestSandbox::start().await;
+    t.advance(-5000).await; // So that it is expired by the machine's clock as well.
     let joined = t.join(ADA).await;
     t.advance(1000).await;
     let old = json!({"session_jwt": joined["session_jwt"]});

@@ -77,6 +77,8 @@ async fn deleting_a_user_ends_their_sessions_and_frees_the_address() {
     t.delete(&path).await.refused(404, "user_not_found");
     t.get(&path).await.refused(404, "user_not_found");
     t.resume(&joined["session_token"]).await.refused(404, "session_not_found");
+    let revoke = json!({"session_id": joined["session"]["session_id"]});
+    t.post("/v1/sessions/revoke", revoke).await.refused(404, "session_not_found");
     t.authenticate(&outstanding).await.refused(404, "magic_link_not_found");
     let again = t.join(ADA).await;
     assert_ne!(again["user_id"], joined["user_id"]);
