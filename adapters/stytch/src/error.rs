@@ -1,5 +1,5 @@
 //! What went wrong with a call, and what the caller can do about it. This is the table of Stytch's
-//! errors (`notes/stytch.md` 5.2), in one pure function.
+//! errors (its reference, and what its SDKs were seen to get), in one pure function.
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 //!
 //! Not by Stytch's own crate: that one has no timeouts, loses the status of an answer that is not
 //! JSON, turns an unknown enum value into an error after the token was used up, and logs tokens
-//! (`notes/stytch-sdks.md`). What is read here is only what is used; everything else may change.
+//!. What is read here is only what is used; everything else may change.
 //!
 //! Nothing is retried in here, except the fetch of the public keys. What a caller can do about a
 //! failure is said by [`ProviderErrorKind`](guestlist_domain::ProviderErrorKind); the table behind
@@ -17,6 +17,7 @@ mod jwt;
 mod keys;
 mod options;
 mod provider;
+mod refresh;
 mod scrub;
 
 pub use options::{Options, OptionsError};

@@ -19,12 +19,14 @@ use crate::{
     jwt::Verifier,
     keys::Keys,
     options::{Options, OptionsError},
+    refresh::Refreshes,
 };
 
 /// One project at Stytch.
 pub struct StytchProvider {
     client: Client,
     verifier: Verifier,
+    refreshes: Refreshes,
     clock: Arc<dyn Clock>,
 }
 
@@ -35,7 +37,7 @@ impl StytchProvider {
         let client = Client::new(options, Arc::clone(&clock))?;
         let keys = Keys::new(client.clone(), Arc::clone(&clock));
         let verifier = Verifier::new(&project_id, &base_url, keys, Arc::clone(&clock));
-        Ok(Self { client, verifier, clock })
+        Ok(Self { client, verifier, refreshes: Refreshes::default(), clock })
     }
 
     /// Asks Stytch whether it knows us. Costs nothing, changes nothing.
@@ -91,10 +93,13 @@ impl IdentityProvider for StytchProvider {
     }
 
     async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError> {
-        let path = ["v1", "sessions", "authenticate"];
-        let body = AuthenticateSession { session_token };
-        let answer: Authenticated = self.client.post(&path, &body, Harmless).await?;
-        Ok(answer.vouched(self.clock.now()))
+        let call = async {
+            let path = ["v1", "sessions", "authenticate"];
+            let body = AuthenticateSession { session_token };
+            let answer: Authenticated = self.client.post(&path, &body, Harmless).await?;
+            Ok(answer.vouched(self.clock.now()))
+        };
+        self.refreshes.share(session_token, call).await
     }
 
     async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError> {

@@ -94,9 +94,9 @@ impl Refreshes {
 /// Somebody holds it or waits for it, or its answer still serves.
 fn is_worth_keeping(turn: &Turn) -> bool {
     Arc::strong_count(turn) > 1
-        || turn.try_lock().is_ok_and(|held| {
-            held.as_ref().is_some_and(|fresh| fresh.at.elapsed() < SHARED_FOR)
-        })
+        || turn
+            .try_lock()
+            .is_ok_and(|held| held.as_ref().is_some_and(|fresh| fresh.at.elapsed() < SHARED_FOR))
 }
 
 fn too_slow() -> ProviderError {

@@ -215,6 +215,20 @@ async fn many_at_once_cause_one_fetch() {
 }
 
 #[tokio::test]
+async fn only_one_waits_for_the_keys_to_be_renewed() {
+    let stage = Stage::serving(&[&OURS]).await;
+    assert!(stage.is_good(&OURS).await);
+    stage.wait(300);
+    stage.reply(Reply::Hang);
+    let mut first = Box::pin(stage.verify(&OURS));
+    while futures::poll!(&mut first).is_pending() && stage.fetches() == 1 {
+        tokio::task::yield_now().await;
+    }
+    assert!(stage.is_good(&OURS).await);
+    assert!(futures::poll!(&mut first).is_pending());
+}
+
+#[tokio::test]
 async fn many_at_once_share_a_failure_too() {
     let stage = Stage::serving(&[]).await;
     stage.break_down();

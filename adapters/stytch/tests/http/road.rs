@@ -12,6 +12,7 @@ use crate::calls::{ada, invite, login};
 
 struct Road {
     provider: StytchProvider,
+    options: Options,
     url: String,
     http: reqwest::Client,
     _running: DropGuard,
@@ -31,11 +32,17 @@ impl Road {
         let options = Options::new(project_id, secret.into(), Some(url.parse().unwrap())).unwrap();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy();
         Self {
-            provider: StytchProvider::new(options, Arc::new(SystemClock)).unwrap(),
+            provider: StytchProvider::new(options.clone(), Arc::new(SystemClock)).unwrap(),
+            options,
             url,
             http: http.build().unwrap(),
             _running: stop.drop_guard(),
         }
+    }
+
+    /// Another process, which remembers nothing of what the first asked.
+    fn elsewhere(&self) -> StytchProvider {
+        StytchProvider::new(self.options.clone(), Arc::new(SystemClock)).unwrap()
     }
 
     /// The token of the last mail to Ada, and what kind of mail it was.
@@ -87,7 +94,10 @@ async fn from_the_invitation_to_the_end_of_the_session() {
     let session = &vouched.session.stytch_session_id;
     provider.revoke_session(session).await.unwrap();
     provider.revoke_session(session).await.unwrap();
-    let error = provider.refresh_session(&vouched.tokens.session_token).await.unwrap_err();
+    let shared = provider.refresh_session(&vouched.tokens.session_token).await.unwrap();
+    assert_eq!(shared.tokens.session_jwt, refreshed.tokens.session_jwt, "asked a moment ago");
+    let asked = road.elsewhere().refresh_session(&vouched.tokens.session_token).await;
+    let error = asked.unwrap_err();
     assert_eq!(
         (error.kind, error.code.as_str()),
         (ProviderErrorKind::Rejected, "session_not_found")
