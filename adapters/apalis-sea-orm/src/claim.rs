@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     Lease, Queue,
     entity::{job, state},
+    guard,
     time::{lease_end, micros, timestamp},
 };
 
@@ -130,7 +131,7 @@ impl Queue {
             .col_expr(C::LeaseUntil, lease_until)
             .col_expr(C::StartedAt, Expr::value(micros(now)))
             .filter(C::Id.is_in(ids.iter().copied()))
-            .filter(C::State.eq(state::READY))
+            .filter(guard::is_in([state::READY]))
             .exec(&self.write)
             .await?;
         Ok(taken.rows_affected)
@@ -140,7 +141,7 @@ impl Queue {
         let rows = job::Entity::find()
             .filter(job::Column::Id.is_in(ids.iter().copied()))
             .filter(job::Column::LockedBy.eq(self.options.worker.as_str()))
-            .filter(job::Column::State.eq(state::RUNNING))
+            .filter(guard::is_in([state::RUNNING]))
             .all(&self.write)
             .await?;
         let mut jobs: Vec<_> = rows.into_iter().map(|row| self.claimed(row, since)).collect();

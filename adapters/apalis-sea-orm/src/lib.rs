@@ -1,5 +1,6 @@
-//! A durable job queue for [apalis](https://docs.rs/apalis) 1.0 in a [SeaORM](https://docs.rs/sea-orm)
-//! 2.0 database: SQLite, MySQL (PlanetScale and Vitess too) or MariaDB, by the same code.
+//! A durable job queue for [apalis](https://docs.rs/apalis) 1.0 in a
+//! [SeaORM](https://docs.rs/sea-orm) 2.0 database: SQLite, MySQL (PlanetScale and Vitess too) or
+//! MariaDB, by the same code.
 //!
 //! ```no_run
 //! # use apalis_core::{error::BoxDynError, worker::builder::WorkerBuilder};
@@ -17,14 +18,13 @@
 //! transaction.commit().await?;
 //! waker.wake();
 //!
-//! let send = async |job: Claimed| -> Result<(), BoxDynError> {
+//! async fn perform(job: Claimed) -> Result<(), BoxDynError> {
 //!     let to: String = job.decode()?;
-//!     println!("hello {to}");
+//!     println!("welcome, {to}");
 //!     Ok(())
-//! };
-//! # async fn send_mail(_: Claimed) {}
-//! WorkerBuilder::new("mailer").backend(QueueBackend::new(queue)).build(send_mail).run().await?;
-//! # let _ = send; Ok(()) }
+//! }
+//! WorkerBuilder::new("mailer").backend(QueueBackend::new(queue)).build(perform).run().await?;
+//! # Ok(()) }
 //! ```
 //!
 //! # What it promises

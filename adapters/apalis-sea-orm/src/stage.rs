@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::{
     Queue,
     entity::{job, state},
+    guard,
     time::{micros, timestamp},
 };
 
@@ -59,7 +60,7 @@ impl Queue {
         let promoted = job::Entity::update_many()
             .col_expr(C::State, Expr::value(state::READY))
             .filter(C::Id.is_in(ids))
-            .filter(C::State.is_in([state::SCHEDULED, state::RETRYING]))
+            .filter(guard::is_in([state::SCHEDULED, state::RETRYING]))
             // Another worker may have staged, claimed and put it off again meanwhile.
             .filter(C::RunAt.lte(micros(now)))
             .exec(&self.write)

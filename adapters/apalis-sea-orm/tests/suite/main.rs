@@ -4,8 +4,6 @@
 
 #[cfg(test)]
 mod harness;
-#[cfg(test)]
-mod bench;
 
 #[cfg(test)]
 mod answers;

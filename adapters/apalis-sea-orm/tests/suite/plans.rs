@@ -1,9 +1,9 @@
 //! The statements a worker repeats are served by their indexes, and are such as Vitess takes.
 
-use apalis_sea_orm::{NewJob, Outcome, settle};
+use apalis_sea_orm::{NewJob, Options, Outcome, Queue, settle};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
-use crate::harness::{Db, Engine, after, each, job, noon, settlement};
+use crate::harness::{Db, Engine, after, each, job, jobs, noon, options, settlement};
 
 /// A table in which a wrong plan would read much: each state and queue holds many rows.
 async fn busy(db: &Db) {
@@ -18,6 +18,10 @@ async fn busy(db: &Db) {
     let claimed = db.queue("ann").claim(noon(), 300).await.unwrap();
     let done: Vec<_> = claimed[..150].iter().map(|job| settlement(job, Outcome::Done)).collect();
     let _ = settle(&db.write, &done).await.unwrap();
+    analyze(db).await;
+}
+
+async fn analyze(db: &Db) {
     let analyze = match db.engine {
         Engine::Sqlite => "ANALYZE",
         _ => "ANALYZE TABLE jobs",
@@ -71,48 +75,54 @@ async fn is_served_by(db: &Db, statement: &Statement, key: &str) {
     assert!(plan.iter().any(|access| of_table(&access)), "{plan:#?}");
 }
 
-fn sent(db: &Db) -> Vec<Statement> {
-    std::mem::take(&mut *db.sent.lock().unwrap())
+/// Each statement, in the order of a job's life, and the index that must serve it.
+async fn are_served(db: &Db, queue: &Queue, due: u64) {
+    let served = async |keys: &[&str]| {
+        let sent = std::mem::take(&mut *db.sent.lock().unwrap());
+        assert_eq!(sent.len(), keys.len(), "{sent:#?}");
+        for (statement, key) in sent.iter().zip(keys) {
+            is_served_by(db, statement, key).await;
+        }
+        db.sent.lock().unwrap().clear();
+    };
+    queue.next_due().await.unwrap();
+    served(&["jobs_due"]).await;
+    queue.stage(after(noon(), due)).await.unwrap();
+    served(&["jobs_due", "PRIMARY"]).await;
+    let claimed = queue.claim(noon(), 5).await.unwrap();
+    served(&["jobs_claim", "PRIMARY", "PRIMARY"]).await;
+    let leases: Vec<_> = claimed.iter().map(|job| (job.id, job.fence)).collect();
+    queue.beat(&leases).await.unwrap();
+    served(&["PRIMARY"]).await;
+    queue.rescue(noon()).await.unwrap();
+    served(&["jobs_lease"]).await;
+    let done: Vec<_> = claimed[1..].iter().map(|job| settlement(job, Outcome::Done)).collect();
+    let _ = settle(&db.write, &done).await.unwrap();
+    served(&["PRIMARY"]).await;
+    queue.give_back(&leases[..1]).await.unwrap();
+    served(&["PRIMARY"]).await;
 }
 
 #[tokio::test]
-async fn claiming_staging_and_rescuing_use_their_indexes() {
+async fn every_statement_a_worker_repeats_is_served_by_its_index() {
     for db in each().await {
         busy(&db).await;
-        let two = vec!["logins".to_owned(), "mail".to_owned()];
-        let options = apalis_sea_orm::Options { queues: two, ..crate::harness::options("bob") };
-        for queue in [db.queue("ann"), db.queue_with(options)] {
-            queue.claim(noon(), 10).await.unwrap();
-            let claim = sent(&db);
-            assert_eq!(claim.len(), 3, "a read, the claim, and reading it back");
-            is_served_by(&db, &claim[0], "jobs_claim").await;
-            is_served_by(&db, &claim[1], "PRIMARY").await;
-            is_served_by(&db, &claim[2], "PRIMARY").await;
-            sent(&db);
-        }
+        are_served(&db, &db.queue("ann"), 20).await;
+        let queues = vec!["logins".to_owned(), "mail".to_owned()];
+        are_served(&db, &db.queue_with(Options { queues, ..options("bob") }), 40).await;
+    }
+}
 
-        let queue = db.queue("ann");
-        queue.next_due().await.unwrap();
-        queue.stage(after(noon(), 20)).await.unwrap();
-        let stage = sent(&db);
-        is_served_by(&db, &stage[0], "jobs_due").await;
-        is_served_by(&db, &stage[1], "jobs_due").await;
-        is_served_by(&db, &stage[2], "PRIMARY").await;
-        sent(&db);
-
-        queue.rescue(noon()).await.unwrap();
-        is_served_by(&db, &sent(&db)[0], "jobs_lease").await;
-        sent(&db);
-
-        let claimed = queue.claim(noon(), 20).await.unwrap();
-        let leases: Vec<_> = claimed.iter().map(|job| (job.id, job.fence)).collect();
-        sent(&db);
-        queue.beat(&leases).await.unwrap();
-        is_served_by(&db, &sent(&db)[0], "PRIMARY").await;
-        sent(&db);
-        let done: Vec<_> = claimed.iter().map(|job| settlement(job, Outcome::Done)).collect();
-        let _ = settle(&db.write, &done).await.unwrap();
-        is_served_by(&db, &sent(&db)[0], "PRIMARY").await;
+/// With few jobs to do it would be tempting to find them by their state, and lock a range.
+#[tokio::test]
+async fn jobs_are_written_by_their_ids_in_a_quiet_queue_too() {
+    for db in each().await {
+        db.put(jobs(3_000)).await;
+        db.write.execute_unprepared("UPDATE jobs SET state = 'done'").await.unwrap();
+        db.put(jobs(6)).await;
+        db.put((0..6).map(|_| NewJob { run_at: after(noon(), 20), ..job() }).collect()).await;
+        analyze(&db).await;
+        are_served(&db, &db.queue("ann"), 20).await;
     }
 }
 
@@ -131,7 +141,7 @@ async fn every_statement_is_one_that_vitess_takes() {
         apalis_sea_orm::standings(&db.write, &group).await.unwrap();
         queue.stage(after(noon(), 100)).await.unwrap();
         queue.rescue(noon()).await.unwrap();
-        for statement in sent(&db) {
+        for statement in db.sent.lock().unwrap().iter() {
             let sql = statement.sql.to_uppercase();
             for refused in
                 ["WITH ", "RETURNING", "GET_LOCK", "ON CONFLICT", "ON DUPLICATE", ";", "||"]
