@@ -8,14 +8,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{self, InviteError, NewInvitation, ResendError, RevokeError};
 use guestlist_domain::{
-    Email, Invitation, InvitationFilter, InvitationId, InvitationStatus, Metadata, Name, Page, Role,
+    Email, InvitationFilter, InvitationId, InvitationStatus, Metadata, Name, Page, Role,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::auth::{InvitationsRead, InvitationsWrite, May};
 use super::body::{Body, Fields, Params};
-use super::paging::{page, paged};
+use super::paging::{Paged, cut, page};
 use super::problem::Problem;
 use super::state::App;
 use super::view::{EventView, InvitationView};
@@ -115,14 +115,14 @@ pub async fn list_invitations(
         return Err(fields.into_problem());
     }
     let filter = InvitationFilter { q: query.q, status };
-    let found = match query.batch_id {
+    let mut found = match query.batch_id {
         // No invitation belongs to a batch.
         Some(_) => Vec::new(),
         None => app.ctx().store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
     };
-    let id = |invitation: &Invitation| invitation.id.0;
-    let view = |invitation: &Invitation| json!(InvitationView::from(invitation));
-    Ok(Json(paged(found, limit, id, view)).into_response())
+    let next_cursor = cut(&mut found, limit, |invitation| invitation.id.0);
+    let items = found.iter().map(InvitationView::from).collect();
+    Ok(Json(Paged { items, next_cursor }).into_response())
 }
 
 /// `GET /v1/invitations/{id}`

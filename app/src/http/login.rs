@@ -10,7 +10,7 @@ use guestlist_domain::flows::{
     self, AcceptError, Browser, CameIn, LoginError, Press, press_continue,
 };
 use guestlist_domain::{Email, InvitationId, Session, TokenHash};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::auth::{Caller, Perhaps};
@@ -88,13 +88,24 @@ pub async fn create_session(
 ) -> Result<Response, Problem> {
     let came_in = come_in(&app, peer, &headers, request.token, request.invitation, None).await?;
     let CameIn { user, session, tokens, .. } = &came_in;
-    let body = json!({
-        "session": SessionView::from(session),
-        "user": UserView::from(user),
-        "session_token": tokens.session_token,
-        "session_jwt": tokens.session_jwt,
-    });
+    let body = Login {
+        session: session.into(),
+        user: user.into(),
+        session_token: Some(&tokens.session_token),
+        session_jwt: Some(&tokens.session_jwt),
+    };
     Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+/// Who is logged in.
+#[derive(Serialize)]
+struct Login<'a> {
+    session: SessionView<'a>,
+    user: UserView<'a>,
+    /// Only for whoever has just come in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_token: Option<&'a str>,
+    session_jwt: Option<&'a str>,
 }
 
 /// Lets the holder of a link in; for the page and for programs alike.
@@ -125,12 +136,13 @@ pub async fn get_session(
     headers: HeaderMap,
 ) -> Response {
     let jwt = admitted.fresh_jwt.clone().or_else(|| super::auth::shown_jwt(&headers));
-    Json(json!({
-        "session": SessionView::from(&admitted.session),
-        "user": UserView::from(&admitted.user),
-        "session_jwt": jwt,
-    }))
-    .into_response()
+    let body = Login {
+        session: (&admitted.session).into(),
+        user: (&admitted.user).into(),
+        session_token: None,
+        session_jwt: jwt.as_deref(),
+    };
+    Json(body).into_response()
 }
 
 /// `DELETE /v1/session`

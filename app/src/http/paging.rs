@@ -39,20 +39,12 @@ pub fn page<Id>(
     Page { after: after.map(id), limit: limit.unwrap_or(DEFAULT_LIMIT) }
 }
 
-/// Makes a page of rows that were read with one more than the limit, to see whether there are
-/// more.
-pub fn paged<Row, T>(
-    mut rows: Vec<Row>,
-    limit: u64,
-    id: impl Fn(&Row) -> Uuid,
-    view: impl Fn(&Row) -> T,
-) -> Paged<T> {
+/// Cuts rows that were read with one more than the limit down to a page, and answers where the
+/// next one begins, if there is one.
+pub fn cut<Row>(rows: &mut Vec<Row>, limit: u64, id: impl Fn(&Row) -> Uuid) -> Option<String> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
     rows.truncate(limit);
-    let last = rows.last().filter(|_| has_more);
-    Paged {
-        next_cursor: last.map(|last| URL_SAFE_NO_PAD.encode(id(last).as_bytes())),
-        items: rows.iter().map(view).collect(),
-    }
+    let last = rows.last().filter(|_| has_more)?;
+    Some(URL_SAFE_NO_PAD.encode(id(last).as_bytes()))
 }

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::{ProviderError, ProviderErrorKind, StoreError};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// Something that went wrong, for a caller to read. It becomes a body at the very end, in
 /// [`super::answer`], where the request's id is known and whether a person or a program asked.
@@ -27,7 +28,7 @@ pub struct Problem {
 }
 
 /// One field that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// A JSON pointer (RFC 6901) into the body, e.g. `/email`.
     pub pointer: String,
@@ -98,29 +99,35 @@ impl Problem {
 
     /// As JSON.
     pub fn to_json(&self, request_id: &str) -> Response {
-        let mut body = json!({
-            "type": format!("urn:guestlist:problem:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "code": self.code,
-            "request_id": request_id,
-        });
-        if !self.errors.is_empty() {
-            body["errors"] = self
-                .errors
-                .iter()
-                .map(|error| json!({ "pointer": error.pointer, "detail": error.detail }))
-                .collect();
-        }
-        for (name, value) in &self.more {
-            body[name] = value.clone();
-        }
+        let body = Body {
+            r#type: format!("urn:guestlist:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id,
+            errors: &self.errors,
+            more: &self.more,
+        };
         let mut response = (self.status, Json(body)).into_response();
         let problem_json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem_json);
         response
     }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(flatten)]
+    more: &'a Map<String, Value>,
 }
 
 /// Whole seconds, never too few.

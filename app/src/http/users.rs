@@ -7,14 +7,14 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{self, AddUserError, NewUser, RemoveUserError};
-use guestlist_domain::{Email, Metadata, Name, Page, Role, User, UserFilter, UserId, UserStatus};
+use guestlist_domain::{Email, Metadata, Name, Page, Role, UserFilter, UserId, UserStatus};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::auth::{May, UsersRead, UsersWrite};
 use super::body::{Body, Fields, Params};
 use super::invitations::{already_invited, already_member, being_removed, read_role};
-use super::paging::{page, paged};
+use super::paging::{Paged, cut, page};
 use super::problem::Problem;
 use super::state::App;
 use super::view::UserView;
@@ -89,9 +89,10 @@ pub async fn list_users(
         return Err(fields.into_problem());
     }
     let filter = UserFilter { q: query.q, role, status };
-    let found = app.ctx().store.users(&filter, Page { after, limit: limit + 1 }).await?;
-    let view = |user: &User| json!(UserView::from(user));
-    Ok(Json(paged(found, limit, |user| user.id.0, view)).into_response())
+    let mut found = app.ctx().store.users(&filter, Page { after, limit: limit + 1 }).await?;
+    let next_cursor = cut(&mut found, limit, |user| user.id.0);
+    let items = found.iter().map(UserView::from).collect();
+    Ok(Json(Paged { items, next_cursor }).into_response())
 }
 
 /// `GET /v1/users/{id}`
