@@ -15,7 +15,7 @@ pub struct ConfigArgs {
     pub common: CommonArgs,
 
     /// The name that people see on pages
-    #[arg(long, env = "APP_NAME", default_value = "Guestlist", global = true)]
+    #[arg(long, env = "APP_NAME", global = true, default_value = "Guestlist")]
     pub app_name: String,
 
     /// Your application: where people land after coming in
@@ -36,7 +36,7 @@ pub struct ConfigArgs {
     pub trusted_proxies: Option<String>,
 
     /// Login mails that one client may ask for, e.g. 30/m
-    #[arg(long, env = "LOGIN_LIMIT_PER_CLIENT", default_value = "30/m", global = true)]
+    #[arg(long, env = "LOGIN_LIMIT_PER_CLIENT", global = true, default_value = "30/m")]
     pub login_limit_per_client: String,
 }
 

@@ -12,7 +12,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let dotenv = guestlist_worker::config::read_dotenv();
-    let cli = commands::Cli::parse();
+    let cli = commands::Cli::parse_from(commands::arguments());
     match cli.run(dotenv) {
         Ok(code) => code,
         Err(error) => {

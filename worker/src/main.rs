@@ -31,7 +31,7 @@ fn run() -> anyhow::Result<()> {
     }
     let args = Cli::parse().common;
     let common = args.read(&mut mistakes);
-    let stytch = common.as_ref().and_then(|common| common.stytch.required(&mut mistakes));
+    let stytch = args.read_required_stytch(&mut mistakes);
     let (Some(common), Some(stytch), true) = (common, stytch, mistakes.is_empty()) else {
         return Err(mistakes.into());
     };

@@ -24,7 +24,7 @@ const ADMIN: &str = "admin@example.com";
 const LINK_PATIENCE: Duration = Duration::from_secs(15);
 
 /// What `dev` is told.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub struct DevArgs {
     /// Print what was started as one line of JSON
     #[arg(long)]
@@ -34,7 +34,7 @@ pub struct DevArgs {
     expose: bool,
     /// Where the local Stytch is served
     #[arg(long, env = "SANDBOX_LISTEN_ADDR", default_value = "127.0.0.1:3002")]
-    sandbox_listen_addr: Option<std::net::SocketAddr>,
+    sandbox_listen_addr: std::net::SocketAddr,
 }
 
 /// Runs until told to stop.
@@ -108,8 +108,7 @@ fn prepare(common: &mut Common) -> anyhow::Result<Email> {
 }
 
 fn refuse_exposure(common: &Common, args: &DevArgs) -> anyhow::Result<()> {
-    let addresses = [Some(common.listen_addr), args.sandbox_listen_addr];
-    for address in addresses.into_iter().flatten() {
+    for address in [common.listen_addr, args.sandbox_listen_addr, common.worker.listen_addr] {
         anyhow::ensure!(
             args.expose || address.ip().is_loopback(),
             "{address} can be reached from other machines, and dev lets anybody in who can read \
@@ -136,8 +135,7 @@ async fn sandbox(
         (None, Some(stored)) => stored,
         (None, None) => Credentials::generate(),
     };
-    let address = args.sandbox_listen_addr.unwrap_or(([127, 0, 0, 1], 3002).into());
-    let mut options = stytch_sandbox::Options::new(address, credentials.clone());
+    let mut options = stytch_sandbox::Options::new(args.sandbox_listen_addr, credentials.clone());
     options.state = Some(state.sandbox.clone());
     Ok((Sandbox::bind(options).await?, credentials))
 }

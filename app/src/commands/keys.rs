@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clap::Subcommand;
-use guestlist_domain::{Actor, ApiKey, ApiKeyId, Ctx, Scope, StoreError, flows};
+use clap::{Args, Subcommand};
+use guestlist_domain::{Actor, ApiKey, ApiKeyId, Ctx, Name, Scope, StoreError, flows};
 use guestlist_worker::build;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,14 +13,21 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::http::KEY_PREFIX;
 
+/// What `keys` is told.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    #[command(subcommand)]
+    command: KeysCommand,
+}
+
 /// What to do with API keys.
 #[derive(Debug, Subcommand)]
-pub enum KeysCommand {
+enum KeysCommand {
     /// Make a key; its secret is shown once
     Create {
         /// What it is for
-        #[arg(long)]
-        name: String,
+        #[arg(long, value_parser = name)]
+        name: Name,
         /// What it may do: users:read, users:write, invitations:read, invitations:write,
         /// ops:read, ops:write; everything if none is given
         #[arg(long = "scope", value_parser = scope)]
@@ -42,17 +49,22 @@ pub enum KeysCommand {
     },
 }
 
+fn name(text: &str) -> Result<Name, String> {
+    let name = Name::parse(text).map_err(|error| format!("the name {error}"))?;
+    name.ok_or_else(|| "say what the key is for".to_owned())
+}
+
 fn scope(word: &str) -> Result<Scope, String> {
     let known = || Scope::ALL.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ");
     Scope::parse(word).ok_or_else(|| format!("there are: {}", known()))
 }
 
 /// Runs the command.
-pub async fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
+pub async fn run(config: &Config, args: KeysArgs) -> anyhow::Result<ExitCode> {
     let ctx = build::connect_without_stytch(&config.common).await?;
-    match command {
+    match args.command {
         KeysCommand::Create { name, scopes, json } => {
-            let (key, secret) = create(&ctx, &name, &scopes, &Actor::Cli).await?;
+            let (key, secret) = create(&ctx, name.as_str(), &scopes, &Actor::Cli).await?;
             if json {
                 let mut view = view(&key);
                 view["secret"] = Value::from(secret);

@@ -2,13 +2,20 @@
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::config::Config;
 
+/// What `migrate` is told.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    #[command(subcommand)]
+    command: MigrateCommand,
+}
+
 /// What to do with the schema.
 #[derive(Debug, Subcommand)]
-pub enum MigrateCommand {
+enum MigrateCommand {
     /// Apply what is pending
     Up,
     /// Revert everything: all data is lost
@@ -28,10 +35,10 @@ pub enum MigrateCommand {
 }
 
 /// Runs the command.
-pub async fn run(config: &Config, command: MigrateCommand) -> anyhow::Result<ExitCode> {
+pub async fn run(config: &Config, args: MigrateArgs) -> anyhow::Result<ExitCode> {
     let database = guestlist_database::connect(&config.common.database_url).await?;
     let connection = database.write();
-    match command {
+    match args.command {
         MigrateCommand::Up => {
             for name in guestlist_migrations::up(connection, None).await? {
                 println!("applied {name}");

@@ -7,13 +7,14 @@ mod keys;
 mod migrate;
 mod serve;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
 use guestlist_worker::config::{Mistake, Mistakes};
 use guestlist_worker::{build, telemetry};
-use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigArgs};
 
@@ -21,30 +22,46 @@ use crate::config::{Config, ConfigArgs};
 ///
 /// Without a command: `dev`, everything in one process with nothing to install.
 #[derive(Debug, Parser)]
-#[command(name = "guestlist", version)]
+#[command(name = "guestlist", version, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    config: ConfigArgs,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Everything in one process: HTTP, worker, embedded database, a local Stytch (the default)
-    Dev(dev::DevArgs),
+    Dev(With<dev::DevArgs>),
     /// HTTP
-    Serve(serve::ServeArgs),
+    Serve(With<serve::ServeArgs>),
     /// Bring the database's schema up or down
-    #[command(subcommand)]
-    Migrate(migrate::MigrateCommand),
+    Migrate(With<migrate::MigrateArgs>),
     /// API keys
-    #[command(subcommand)]
-    Keys(keys::KeysCommand),
+    Keys(With<keys::KeysArgs>),
     /// Invite people, as over HTTP
-    Invite(invite::InviteArgs),
+    Invite(With<invite::InviteArgs>),
     /// The local Stytch alone
     Sandbox(stytch_sandbox::SandboxArgs),
+}
+
+/// A command's own arguments and the configuration.
+#[derive(Debug, Args)]
+struct With<A: Args> {
+    #[command(flatten)]
+    args: A,
+    #[command(flatten, next_help_heading = "Configuration")]
+    config: Box<ConfigArgs>,
+}
+
+/// The arguments of this process; where no command is among them it is `dev`.
+pub fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let first = arguments.get(1).and_then(|first| first.to_str());
+    let asks_for_help = matches!(first, Some("-h" | "--help" | "-V" | "--version"));
+    if first.is_none_or(|first| first.starts_with('-') && !asks_for_help) {
+        arguments.insert(arguments.len().min(1), "dev".into());
+    }
+    arguments
 }
 
 impl Cli {
@@ -54,28 +71,46 @@ impl Cli {
         if let Err(mistake) = dotenv {
             mistakes.note(mistake);
         }
-        let config = self.config.read(mistakes)?;
-        let format = telemetry::Format::parse(&self.config.common.log_format);
-        telemetry::start(format.map_err(anyhow::Error::msg)?)?;
-        let command = self.command.unwrap_or(Command::Dev(dev::DevArgs::default()));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(command.run(config))
+        runtime.block_on(self.command.run(mistakes))
     }
 }
 
 impl Command {
-    async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
+    async fn run(self, mistakes: Mistakes) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Dev(args) => dev::run(config, args, build::stop_on_signal()).await,
-            Self::Serve(args) => serve::run(config, args, build::stop_on_signal()).await,
-            Self::Migrate(command) => migrate::run(&config, command).await,
-            Self::Keys(command) => keys::run(&config, command).await,
-            Self::Invite(args) => invite::run(&config, args).await,
+            Self::Dev(With { args, config }) => {
+                dev::run(prepare(&config, mistakes)?, args, build::stop_on_signal()).await
+            }
+            Self::Serve(With { args, config }) => {
+                let mut mistakes = mistakes;
+                let stytch = config.common.read_required_stytch(&mut mistakes);
+                let config = prepare(&config, mistakes)?;
+                let stytch = stytch.context("STYTCH_PROJECT_ID and STYTCH_SECRET")?;
+                serve::run(config, stytch, args, build::stop_on_signal()).await
+            }
+            Self::Migrate(With { args, config }) => {
+                migrate::run(&prepare(&config, mistakes)?, args).await
+            }
+            Self::Keys(With { args, config }) => {
+                keys::run(&prepare(&config, mistakes)?, args).await
+            }
+            Self::Invite(With { args, config }) => {
+                invite::run(&prepare(&config, mistakes)?, args).await
+            }
             Self::Sandbox(args) => {
-                let stop: CancellationToken = build::stop_on_signal();
-                stytch_sandbox::run(args, stop).await?;
+                telemetry::start(telemetry::Format::Text)?;
+                stytch_sandbox::run(args, build::stop_on_signal()).await?;
                 Ok(ExitCode::SUCCESS)
             }
         }
     }
+}
+
+/// Reads the configuration, and starts logging as it says.
+fn prepare(args: &ConfigArgs, mistakes: Mistakes) -> anyhow::Result<Config> {
+    let config = args.read(mistakes)?;
+    let format = telemetry::Format::parse(&args.common.log_format);
+    telemetry::start(format.map_err(anyhow::Error::msg)?)?;
+    Ok(config)
 }

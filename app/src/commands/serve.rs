@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use guestlist_worker::config::Mistakes;
 use guestlist_worker::{Worker, build, listen};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,14 +26,10 @@ pub struct ServeArgs {
 /// Serves until told to stop.
 pub async fn run(
     config: Config,
+    stytch: guestlist_stytch::Options,
     args: ServeArgs,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    let mut mistakes = Mistakes::default();
-    let stytch = config.common.stytch.required(&mut mistakes);
-    let Some(stytch) = stytch.filter(|_| mistakes.is_empty()) else {
-        return Err(mistakes.into());
-    };
     let built = build::connect(&config.common, stytch).await?;
     let listener = listen(config.common.listen_addr, "LISTEN_ADDR").await?;
     let address = listener.local_addr()?;

@@ -16,6 +16,10 @@ use crate::pages;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request, as its answer names it.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
 /// Cookies that go out with whatever is answered.
 #[derive(Debug, Clone, Default)]
 pub struct Outgoing(Arc<Mutex<Vec<HeaderValue>>>);
@@ -41,6 +45,7 @@ pub async fn answer(State(app): State<App>, mut request: Request, next: Next) ->
     let request_id = request_id(&app, request.headers());
     let outgoing = Outgoing::default();
     request.extensions_mut().insert(outgoing.clone());
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let asker = Asker::of(&request);
     let span = tracing::info_span!("request", id = %request_id, method = %request.method());
     async move {
@@ -83,7 +88,8 @@ impl Asker {
 
 fn render(app: &App, response: Response, asker: &Asker, request_id: &str) -> Response {
     let status = response.status();
-    let problem = response.extensions().get::<Problem>().cloned().or_else(|| unhandled(status));
+    let problem = response.extensions().get::<Problem>().cloned();
+    let problem = problem.or_else(|| if is_bare(&response) { unhandled(status) } else { None });
     let Some(problem) = problem else { return response };
     let mut rendered = if asker.is_person {
         pages::problem(app, &problem, request_id)
@@ -98,6 +104,12 @@ fn render(app: &App, response: Response, asker: &Asker, request_id: &str) -> Res
     rendered
 }
 
+/// Whether an answer has no form of ours: axum's own are empty or plain text.
+fn is_bare(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_none_or(|kind| kind.starts_with(b"text/plain"))
+}
+
 /// What axum and its layers refuse by themselves.
 fn unhandled(status: StatusCode) -> Option<Problem> {
     match status {
@@ -109,6 +121,9 @@ fn unhandled(status: StatusCode) -> Option<Problem> {
         StatusCode::REQUEST_TIMEOUT => {
             let detail = "The request took too long. Whether it was carried out is not known.";
             Some(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail))
+        }
+        status if status.is_client_error() => {
+            Some(Problem::new(status, "bad_request", "The request can't be understood."))
         }
         _ => None,
     }

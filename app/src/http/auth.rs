@@ -95,14 +95,6 @@ fn shown(headers: &HeaderMap) -> Shown {
     }
 }
 
-/// The JWT that a request shows, if it shows one.
-pub fn shown_jwt(headers: &HeaderMap) -> Option<String> {
-    match shown(headers) {
-        Shown::Bearer { jwt, .. } | Shown::Cookies { jwt, .. } => jwt,
-        Shown::Key(_) | Shown::Nothing => None,
-    }
-}
-
 fn shown_in_authorization(value: &str) -> Shown {
     let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
     let secret = rest.trim().to_owned();
@@ -180,7 +172,7 @@ async fn by_key(app: &App, secret: &str) -> Result<ApiKey, Problem> {
 
 /// Gives a browser its new JWT with whatever it is answered.
 fn renew(app: &App, parts: &Parts, admitted: &Admitted) {
-    let Some(jwt) = &admitted.fresh_jwt else { return };
+    let Some(jwt) = admitted.jwt.as_ref().filter(|_| admitted.is_renewed) else { return };
     let cookie = cookies::refreshed(app.site(), &admitted.session, jwt, app.ctx().now());
     if let (Some(outgoing), Some(cookie)) = (parts.extensions.get::<Outgoing>(), cookie) {
         outgoing.set_cookies([cookie]);

@@ -11,6 +11,7 @@ use guestlist_database::idempotency::{self, Begun, Lease, StoredAnswer};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 
+use super::answer::RequestId;
 use super::auth::{Caller, identify};
 use super::body::unread;
 use super::problem::Problem;
@@ -41,6 +42,7 @@ async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Prob
         return Ok(next.run(Request::from_parts(parts, body)).await);
     };
     let key = read_key(&parts.headers)?;
+    let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     // With the parts, since the limit on the body stands there.
     let body = Bytes::from_request(Request::from_parts(parts.clone(), body), &()).await;
     let body = body.map_err(|rejection| unread(&rejection))?;
@@ -56,7 +58,7 @@ async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Prob
             let response = next.run(Request::from_parts(parts, Body::from(body))).await;
             keep(app, lease, response).await
         }
-        Begun::Replay(answer) => replayed(answer),
+        Begun::Replay(answer) => replayed(answer, &request_id),
         Begun::InUse => {
             let detail = "A request with this Idempotency-Key is being carried out.";
             Err(Problem::conflict("idempotency_key_in_use", detail))
@@ -97,7 +99,6 @@ fn hash(parts: &[&[u8]]) -> [u8; 32] {
 /// Keeps an answer that the same request would get again; frees the key for any other.
 async fn keep(app: &App, lease: Lease, response: Response) -> Result<Response, Problem> {
     let database = app.store().database();
-    let problem = response.extensions().get::<Problem>().cloned();
     let passes = matches!(
         response.status(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
@@ -106,14 +107,21 @@ async fn keep(app: &App, lease: Lease, response: Response) -> Result<Response, P
         idempotency::abandon(database, lease).await?;
         return Ok(response);
     }
-    // A body is kept, so a refusal must have its own now; it names an id of its own for ever.
-    let response = match problem {
-        Some(problem) => problem.to_json(&app.ctx().ids.next().to_string()),
-        None => response,
-    };
+    if let Some(problem) = response.extensions().get::<Problem>() {
+        // Each answer names its own request, so none is kept.
+        let (_, answer) = stored(problem.to_json("")).await?;
+        idempotency::finish(database, lease, &answer).await?;
+        return Ok(response);
+    }
+    let (response, answer) = stored(response).await?;
+    idempotency::finish(database, lease, &answer).await?;
+    Ok(response)
+}
+
+async fn stored(response: Response) -> Result<(Response, StoredAnswer), Problem> {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
-    let kept = |name: &&HeaderName| matches!(**name, header::CONTENT_TYPE | header::LOCATION);
+    let kept = |name: &HeaderName| matches!(*name, header::CONTENT_TYPE | header::LOCATION);
     let headers = parts.headers.iter().filter(|(name, _)| kept(name));
     let answer = StoredAnswer {
         status: parts.status.as_u16(),
@@ -122,13 +130,18 @@ async fn keep(app: &App, lease: Lease, response: Response) -> Result<Response, P
             .collect(),
         content: String::from_utf8_lossy(&bytes).into_owned(),
     };
-    idempotency::finish(database, lease, &answer).await?;
-    Ok(Response::from_parts(parts, Body::from(bytes)))
+    Ok((Response::from_parts(parts, Body::from(bytes)), answer))
 }
 
-fn replayed(answer: StoredAnswer) -> Result<Response, Problem> {
+fn replayed(answer: StoredAnswer, request_id: &str) -> Result<Response, Problem> {
     let status = StatusCode::from_u16(answer.status).map_err(|_| Problem::internal())?;
-    let mut response = (status, answer.content).into_response();
+    let content = if status.is_client_error() {
+        let named = format!("\"request_id\":\"{request_id}\"");
+        answer.content.replacen("\"request_id\":\"\"", &named, 1)
+    } else {
+        answer.content
+    };
+    let mut response = (status, content).into_response();
     response.headers_mut().remove(header::CONTENT_TYPE);
     for (name, value) in answer.headers {
         let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(value));

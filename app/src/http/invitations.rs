@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{self, InviteError, NewInvitation, ResendError, RevokeError};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::auth::{InvitationsRead, InvitationsWrite, May};
-use super::body::{Body, Fields, Params};
+use super::body::{Body, Fields, Named, Params};
 use super::paging::{Paged, cut, page};
 use super::problem::Problem;
 use super::state::App;
@@ -23,7 +23,7 @@ use crate::site::Site;
 
 /// Somebody to invite, as it is sent.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with an email")]
 pub struct InvitationRequest {
     email: String,
     name: Option<String>,
@@ -129,7 +129,7 @@ pub async fn list_invitations(
 pub async fn get_invitation(
     _: May<InvitationsRead>,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Problem> {
     let found = app.ctx().store.invitation(read_id(&id)?).await?;
     let invitation = found.ok_or_else(not_found)?;
@@ -140,7 +140,7 @@ pub async fn get_invitation(
 pub async fn list_invitation_events(
     _: May<InvitationsRead>,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Problem> {
     let id = read_id(&id)?;
     app.ctx().store.invitation(id).await?.ok_or_else(not_found)?;
@@ -153,7 +153,7 @@ pub async fn list_invitation_events(
 pub async fn resend_invitation(
     by: May<InvitationsWrite>,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Problem> {
     let invitation = flows::resend(app.ctx(), read_id(&id)?, &by.actor()).await?;
     Ok((StatusCode::ACCEPTED, Json(InvitationView::from(&invitation))).into_response())
@@ -163,7 +163,7 @@ pub async fn resend_invitation(
 pub async fn revoke_invitation(
     by: May<InvitationsWrite>,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Problem> {
     let invitation = flows::revoke(app.ctx(), read_id(&id)?, &by.actor()).await?;
     Ok(Json(InvitationView::from(&invitation)).into_response())

@@ -22,7 +22,7 @@ use super::view::{SessionView, UserView};
 
 /// Who wants to come in, as it is sent.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with an email")]
 pub struct LoginRequest {
     email: String,
     return_to: Option<String>,
@@ -72,7 +72,7 @@ pub async fn request_login(
 
 /// A link's token, as it is sent.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a token")]
 pub struct SessionRequest {
     token: String,
     invitation: Option<InvitationId>,
@@ -131,16 +131,12 @@ pub async fn come_in(
 }
 
 /// `GET /v1/session`
-pub async fn get_session(
-    super::auth::Person(admitted): super::auth::Person,
-    headers: HeaderMap,
-) -> Response {
-    let jwt = admitted.fresh_jwt.clone().or_else(|| super::auth::shown_jwt(&headers));
+pub async fn get_session(super::auth::Person(admitted): super::auth::Person) -> Response {
     let body = Login {
         session: (&admitted.session).into(),
         user: (&admitted.user).into(),
         session_token: None,
-        session_jwt: jwt.as_deref(),
+        session_jwt: admitted.jwt.as_deref(),
     };
     Json(body).into_response()
 }

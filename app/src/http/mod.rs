@@ -20,7 +20,7 @@ mod view;
 
 pub use answer::Outgoing;
 pub use auth::{KEY_PREFIX, Perhaps, Person};
-pub use body::{Form, Params};
+pub use body::{Form, Named, Params};
 pub use cookies::{Hint, begin};
 pub use invitations::InvitationRequest;
 pub use login::{come_in, held, leave};

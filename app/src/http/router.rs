@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
 use super::body::BODY_LIMIT;
@@ -53,7 +54,29 @@ fn api(app: &App) -> Router<App> {
         .route("/login", post(login::request_login))
         .route("/sessions", post(login::create_session))
         .route("/session", get(login::get_session).delete(login::delete_session));
-    with_keys.merge(public)
+    with_keys.merge(public).layer(cors(app))
+}
+
+/// The application's own pages may call, with the browser's cookies, and read the answer.
+fn cors(app: &App) -> CorsLayer {
+    let origins = app.site().app_origins.iter();
+    let origins = origins.filter_map(|origin| origin.ascii_serialization().parse().ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("idempotency-key"),
+        ])
+        .expose_headers([
+            header::LOCATION,
+            header::RETRY_AFTER,
+            HeaderName::from_static("idempotent-replayed"),
+            HeaderName::from_static("x-request-id"),
+        ])
+        .max_age(Duration::from_mins(10))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer's own signature")]

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{self, AddUserError, NewUser, RemoveUserError};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::auth::{May, UsersRead, UsersWrite};
-use super::body::{Body, Fields, Params};
+use super::body::{Body, Fields, Named, Params};
 use super::invitations::{already_invited, already_member, being_removed, read_role};
 use super::paging::{Paged, cut, page};
 use super::problem::Problem;
@@ -21,7 +21,7 @@ use super::view::UserView;
 
 /// Somebody to add, as it is sent.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with an email")]
 pub struct UserRequest {
     email: String,
     name: Option<String>,
@@ -99,7 +99,7 @@ pub async fn list_users(
 pub async fn get_user(
     _: May<UsersRead>,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Problem> {
     let user = app.ctx().store.user(read_id(&id)?).await?.ok_or_else(not_found)?;
     Ok(Json(UserView::from(&user)).into_response())
@@ -109,7 +109,7 @@ pub async fn get_user(
 pub async fn delete_user(
     by: May<UsersWrite>,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Problem> {
     let user = flows::remove_user(app.ctx(), read_id(&id)?, &by.actor()).await?;
     Ok((StatusCode::ACCEPTED, Json(UserView::from(&user))).into_response())

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, Admitted};
@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::page;
 use crate::http::{
-    App, Form, InvitationRequest, Ours, Outgoing, Params, Perhaps, Person, Problem, leave,
+    App, Form, InvitationRequest, Named, Ours, Outgoing, Params, Perhaps, Person, Problem, leave,
 };
 
 /// Rows on the page.
@@ -187,7 +187,7 @@ async fn send(app: &App, email: String, by: &Actor) -> Result<(), Problem> {
 pub async fn remove(
     admin: Admin,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Problem> {
     let id = UserId::from_str(&id).map_err(|_| Problem::not_found("user"))?;
     let removed = flows::remove_user(app.ctx(), id, &admin.actor()).await;
@@ -198,7 +198,7 @@ pub async fn remove(
 pub async fn resend(
     admin: Admin,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Problem> {
     let id = InvitationId::from_str(&id).map_err(|_| Problem::not_found("invitation"))?;
     let resent = flows::resend(app.ctx(), id, &admin.actor()).await;

@@ -29,14 +29,14 @@ pub struct CommonArgs {
     #[arg(
         long,
         env = "DATABASE_URL",
+        global = true,
         default_value = "sqlite://guestlist.db?mode=rwc",
-        hide_env_values = true,
-        global = true
+        hide_env_values = true
     )]
     pub database_url: String,
 
     /// HTTP address; port 0 picks one and prints it
-    #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:3000", global = true)]
+    #[arg(long, env = "LISTEN_ADDR", global = true, default_value = "127.0.0.1:3000")]
     pub listen_addr: String,
 
     /// Where people's browsers reach Guestlist; https turns Secure cookies on
@@ -49,7 +49,7 @@ pub struct CommonArgs {
     pub stytch_project_id: Option<String>,
 
     /// Its secret
-    #[arg(long, env = "STYTCH_SECRET", hide_env_values = true, global = true)]
+    #[arg(long, env = "STYTCH_SECRET", global = true, hide_env_values = true)]
     pub stytch_secret: Option<String>,
 
     /// Stytch's address [default: from the project id: test or live]
@@ -67,31 +67,31 @@ pub struct CommonArgs {
     pub admin_emails: Option<String>,
 
     /// How long a session lasts, in minutes: 5 to 527040
-    #[arg(long, env = "SESSION_DURATION_MINUTES", default_value = "10080", global = true)]
+    #[arg(long, env = "SESSION_DURATION_MINUTES", global = true, default_value = "10080")]
     pub session_duration_minutes: String,
 
     /// How long an invitation lasts, in minutes: 5 to 10080
-    #[arg(long, env = "INVITATION_EXPIRATION_MINUTES", default_value = "10080", global = true)]
+    #[arg(long, env = "INVITATION_EXPIRATION_MINUTES", global = true, default_value = "10080")]
     pub invitation_expiration_minutes: String,
 
     /// Login mails that one address may ask for, e.g. 5/h
-    #[arg(long, env = "LOGIN_LIMIT_PER_ADDRESS", default_value = "5/h", global = true)]
+    #[arg(long, env = "LOGIN_LIMIT_PER_ADDRESS", global = true, default_value = "5/h")]
     pub login_limit_per_address: String,
 
     /// Jobs at once in one worker
-    #[arg(long, env = "WORKER_CONCURRENCY", default_value = "50", global = true)]
+    #[arg(long, env = "WORKER_CONCURRENCY", global = true, default_value = "50")]
     pub worker_concurrency: String,
 
     /// The worker's own address: /healthz and /readyz
-    #[arg(long, env = "WORKER_LISTEN_ADDR", default_value = "127.0.0.1:3001", global = true)]
+    #[arg(long, env = "WORKER_LISTEN_ADDR", global = true, default_value = "127.0.0.1:3001")]
     pub worker_listen_addr: String,
 
     /// How often expired sessions and invitations are swept, e.g. 60s
-    #[arg(long, env = "SWEEP_INTERVAL", default_value = "60s", global = true)]
+    #[arg(long, env = "SWEEP_INTERVAL", global = true, default_value = "60s")]
     pub sweep_interval: String,
 
     /// How logs are written to stderr: text or json
-    #[arg(long, env = "LOG_FORMAT", default_value = "text", global = true)]
+    #[arg(long, env = "LOG_FORMAT", global = true, default_value = "text")]
     pub log_format: String,
 }
 
@@ -177,6 +177,12 @@ impl CommonArgs {
             login_limit: login_limit?,
             worker: worker?,
         })
+    }
+
+    /// What calling Stytch needs; whatever is missing is noted.
+    pub fn read_required_stytch(&self, m: &mut Mistakes) -> Option<guestlist_stytch::Options> {
+        // A base URL that can't be read is noted with the rest.
+        self.read_stytch(&mut Mistakes::default())?.required(m)
     }
 
     fn read_stytch(&self, m: &mut Mistakes) -> Option<StytchSettings> {
