@@ -40,10 +40,11 @@ pub async fn resend(ctx: &Ctx, id: InvitationId, by: &Actor) -> Result<Invitatio
         if let Some(newer) = latest.filter(|l| l.id != id && l.status.is_open()) {
             return Err(ResendError::AlreadyInvited(newer.id));
         }
-        if let Some(wait) = invitation.resend_wait(ctx.now()) {
+        let wait = invitation.resend_wait(ctx.now());
+        let (invitation, change) = again(ctx, invitation, &user, by).ok_or(ResendError::Closed)?;
+        if let Some(wait) = wait {
             return Err(ResendError::TooSoon(wait));
         }
-        let (invitation, change) = again(ctx, invitation, &user, by).ok_or(ResendError::Closed)?;
         if rounds.apply(ctx, change).await? {
             return Ok(invitation);
         }

@@ -31,8 +31,11 @@ pub struct Admitted {
     pub session: Session,
     /// Who.
     pub user: User,
-    /// A new JWT, where the one shown was missing or too old and Stytch could be reached.
-    pub fresh_jwt: Option<String>,
+    /// A JWT of the session that is good: the one shown, or a new one where that was missing or
+    /// too old. None when Stytch can't be reached for a new one.
+    pub jwt: Option<String>,
+    /// Whether that is a new one.
+    pub is_renewed: bool,
 }
 
 /// Why a request has no session.
@@ -69,7 +72,10 @@ pub async fn check_session(ctx: &Ctx, shown: Credentials<'_>) -> Result<Admitted
         None => None,
     };
     let Some(token) = shown.token else {
-        return by_jwt_alone(ctx, claims.ok_or(SessionError::Missing)?).await;
+        let (Some(claims), Some(jwt)) = (claims, shown.jwt) else {
+            return Err(SessionError::Missing);
+        };
+        return by_jwt_alone(ctx, jwt, claims).await;
     };
     let claims = claims.and_then(Result::ok);
     let row = ctx.store.session_by_token(TokenHash::of(token)).await?;
@@ -79,12 +85,17 @@ pub async fn check_session(ctx: &Ctx, shown: Credentials<'_>) -> Result<Admitted
     admit(ctx, &session, &user)?;
     let is_fresh =
         claims.is_some_and(|c| !c.is_expired && c.stytch_session_id == session.stytch_session_id);
-    let fresh_jwt = if is_fresh { None } else { refresh(ctx, token, &session).await? };
-    Ok(Admitted { session, user, fresh_jwt })
+    if is_fresh {
+        let jwt = shown.jwt.map(ToOwned::to_owned);
+        return Ok(Admitted { session, user, jwt, is_renewed: false });
+    }
+    let jwt = refresh(ctx, token, &session).await?;
+    Ok(Admitted { is_renewed: jwt.is_some(), session, user, jwt })
 }
 
 async fn by_jwt_alone(
     ctx: &Ctx,
+    jwt: &str,
     claims: Result<JwtClaims, JwtError>,
 ) -> Result<Admitted, SessionError> {
     let claims = claims.map_err(|error| match error {
@@ -99,7 +110,7 @@ async fn by_jwt_alone(
     if claims.is_expired {
         return Err(SessionError::JwtExpired);
     }
-    Ok(Admitted { session, user, fresh_jwt: None })
+    Ok(Admitted { session, user, jwt: Some(jwt.to_owned()), is_renewed: false })
 }
 
 /// A session without a row: swept after its end, if its JWT says that it was one.
