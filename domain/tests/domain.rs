@@ -5,4 +5,6 @@
 
 mod flows;
 mod properties;
+mod races;
+mod stage;
 mod support;

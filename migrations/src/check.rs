@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
-use crate::{Migrator, history};
+use crate::{Migrator, print::statements};
 
 /// Why the schema was left as it is. One line each.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum MigrationError {
          or drop them if they were left by a migration that was interrupted",
         .0.join(", ")
     )]
-    NotOurs(Vec<&'static str>),
+    NotOurs(Vec<String>),
     /// The database has seen migrations that this program does not know.
     #[error("the database was migrated by a newer version or another program: {0}")]
     Unknown(String),
@@ -39,16 +39,22 @@ pub(crate) async fn refuse_foreign_tables<C: ConnectionTrait>(
     manager: &SchemaManager<'_>,
 ) -> Result<(), MigrationError> {
     let pending = Migrator::get_pending_migrations_read_only(db).await?;
+    let is_pending = |name| pending.iter().any(|p| p.name() == name);
     let mut foreign = Vec::new();
-    for (migration, tables) in history() {
-        if !pending.iter().any(|p| p.name() == migration.name()) {
-            continue;
-        }
-        for table in tables {
-            if manager.has_table(table).await? {
-                foreign.push(*table);
+    for migration in Migrator::migrations().iter().filter(|m| is_pending(m.name())) {
+        for statement in statements(db.get_database_backend(), migration.as_ref()).await? {
+            if let Some(table) = created(&statement)
+                && manager.has_table(table).await?
+            {
+                foreign.push(table.to_owned());
             }
         }
     }
     if foreign.is_empty() { Ok(()) } else { Err(MigrationError::NotOurs(foreign)) }
+}
+
+/// The table that a statement creates.
+fn created(statement: &str) -> Option<&str> {
+    let quoted = statement.strip_prefix("CREATE TABLE ")?.split_whitespace().next()?;
+    Some(quoted.trim_matches(['`', '"']))
 }

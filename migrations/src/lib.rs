@@ -34,24 +34,19 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        history().into_iter().map(|(migration, _)| migration).collect()
+        vec![
+            Box::new(m20261123_000001_users::Migration),
+            Box::new(m20261123_000002_user_emails::Migration),
+            Box::new(m20261123_000003_invitations::Migration),
+            Box::new(m20261123_000004_events::Migration),
+            Box::new(m20261123_000005_sessions::Migration),
+            Box::new(m20261123_000006_login_requests::Migration),
+            Box::new(m20261123_000007_used_links::Migration),
+            Box::new(m20261123_000008_api_keys::Migration),
+            Box::new(m20261123_000009_tombstones::Migration),
+            Box::new(m20261123_000010_guards::Migration),
+            Box::new(m20261123_000011_idempotency_keys::Migration),
+            Box::new(m20261123_000012_jobs::Migration),
+        ]
     }
-}
-
-/// Each migration with the tables that it makes.
-fn history() -> Vec<(Box<dyn MigrationTrait>, &'static [&'static str])> {
-    vec![
-        (Box::new(m20261123_000001_users::Migration), &["users"]),
-        (Box::new(m20261123_000002_user_emails::Migration), &["user_emails"]),
-        (Box::new(m20261123_000003_invitations::Migration), &["invitations"]),
-        (Box::new(m20261123_000004_events::Migration), &["events"]),
-        (Box::new(m20261123_000005_sessions::Migration), &["sessions"]),
-        (Box::new(m20261123_000006_login_requests::Migration), &["login_requests"]),
-        (Box::new(m20261123_000007_used_links::Migration), &["used_links"]),
-        (Box::new(m20261123_000008_api_keys::Migration), &["api_keys"]),
-        (Box::new(m20261123_000009_tombstones::Migration), &["tombstones"]),
-        (Box::new(m20261123_000010_guards::Migration), &["guards"]),
-        (Box::new(m20261123_000011_idempotency_keys::Migration), &["idempotency_keys"]),
-        (Box::new(m20261123_000012_jobs::Migration), &["jobs", "job_attempts"]),
-    ]
 }

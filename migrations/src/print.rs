@@ -1,12 +1,12 @@
 //! What migrations would do, as text: for a deploy request, or for someone who wants to read it.
 
-use sea_orm::{DatabaseConnection, DbBackend, MockDatabase, MockExecResult};
-use sea_orm_migration::{MigratorTrait, SchemaManager};
+use sea_orm::{DatabaseConnection, DbBackend, DbErr, MockDatabase, MockExecResult};
+use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
 
 use crate::{MigrationError, Migrator, pending_read_only};
 
-/// More statements than all migrations have.
-const STATEMENTS: usize = 10_000;
+/// More statements than a migration has.
+const STATEMENTS: usize = 1_000;
 
 /// The SQL of all migrations, a statement a line.
 pub async fn print(backend: DbBackend) -> Result<String, MigrationError> {
@@ -19,25 +19,46 @@ pub async fn print_pending(db: &DatabaseConnection) -> Result<String, MigrationE
     print_these(db.get_database_backend(), |name| pending.iter().any(|p| p == name)).await
 }
 
-/// Runs the migrations on a connection that only remembers what it was told.
 async fn print_these(
     backend: DbBackend,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<String, MigrationError> {
-    let results = vec![MockExecResult::default(); STATEMENTS];
-    let db = MockDatabase::new(backend).append_exec_results(results).into_connection();
     let mut lines = Vec::new();
     for migration in Migrator::migrations().iter().filter(|m| wanted(m.name())) {
         if lines.is_empty() {
+            let db = deaf(backend);
             Migrator::install(&db).await?;
+            lines.extend(heard(db));
         }
-        migration.up(&SchemaManager::new(&db)).await?;
-        for transaction in db.clone().into_transaction_log() {
-            lines.extend(transaction.statements().iter().map(|s| format!("{s};\n")));
-        }
+        lines.extend(statements(backend, migration.as_ref()).await?);
         lines.push(record(backend, migration.name()));
     }
-    Ok(lines.concat())
+    Ok(lines.into_iter().map(|line| line + ";\n").collect())
+}
+
+/// What a migration would have the database do.
+pub(crate) async fn statements(
+    backend: DbBackend,
+    migration: &dyn MigrationTrait,
+) -> Result<Vec<String>, DbErr> {
+    let db = deaf(backend);
+    migration.up(&SchemaManager::new(&db)).await?;
+    Ok(heard(db))
+}
+
+/// A connection that only remembers what it was told.
+fn deaf(backend: DbBackend) -> DatabaseConnection {
+    let results = vec![MockExecResult::default(); STATEMENTS];
+    MockDatabase::new(backend).append_exec_results(results).into_connection()
+}
+
+fn heard(db: DatabaseConnection) -> Vec<String> {
+    let transactions = db.into_transaction_log();
+    transactions
+        .iter()
+        .flat_map(sea_orm::Transaction::statements)
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// Without this row the migration would count as pending for ever.
@@ -46,5 +67,5 @@ fn record(backend: DbBackend, name: &str) -> String {
         DbBackend::Sqlite => "unixepoch()",
         _ => "UNIX_TIMESTAMP()",
     };
-    format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{name}', {now});\n")
+    format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{name}', {now})")
 }

@@ -1,99 +1,28 @@
-//! A browser without eyes: keeps cookies and says where its requests come from.
+//! Real browsers, in profiles of their own: headless Chromium, steered by chromedriver.
+//!
+//! Spoken to in bare `WebDriver`, which is a handful of JSON calls: the clients on crates.io would
+//! turn on `serde_json/preserve_order` in the very programs under test (thirtyfour), or come with
+//! a licence that `deny.toml` refuses (fantoccini).
 
-use std::collections::BTreeMap;
+mod audit;
+mod driver;
+mod element;
+mod window;
 
-use reqwest::Method;
-use serde_json::Value;
+pub use driver::Browsers;
+pub use element::{ENTER, TAB};
+pub use window::{Size, Window};
 
-use crate::{Answer, Caller};
+use crate::{Engine, Guestlist, Setup};
 
-/// Cookies, and a caller who sends them.
-#[derive(Debug, Clone)]
-pub struct Browser {
-    caller: Caller,
-    jar: BTreeMap<String, String>,
+/// An installation of one process, and browsers to see it with; none where there is no
+/// chromedriver, which is said.
+pub async fn seen_by_browsers() -> Option<(Browsers, Guestlist)> {
+    seen_as(Guestlist::dev(Engine::Sqlite)).await
 }
 
-impl Browser {
-    /// One without cookies.
-    pub fn new(base: &str) -> Self {
-        let caller = Caller::new(base).with("user-agent", "Guestlist's test browser");
-        Self { caller: caller.with("accept", "text/html,*/*"), jar: BTreeMap::new() }
-    }
-
-    /// A cookie's value.
-    pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.jar.get(name).map(String::as_str)
-    }
-
-    /// The session token.
-    pub fn token(&self) -> &str {
-        self.cookie("stytch_session").expect("a session")
-    }
-
-    /// The session JWT.
-    pub fn jwt(&self) -> &str {
-        self.cookie("stytch_session_jwt").expect("a session JWT")
-    }
-
-    /// Overwrites a cookie, as only a test does.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.jar.insert(name.to_owned(), value.to_owned());
-    }
-
-    /// Forgets a cookie, as a browser does at its end.
-    pub fn forget(&mut self, name: &str) {
-        self.jar.remove(name);
-    }
-
-    /// The same caller with the cookies as they are now, for requests that should change none.
-    pub fn caller(&self) -> Caller {
-        if self.jar.is_empty() {
-            return self.caller.clone();
-        }
-        let pairs: Vec<_> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        self.caller.with("cookie", &pairs.join("; "))
-    }
-
-    /// Opens a page.
-    pub async fn get(&mut self, path: &str) -> Answer {
-        let answer = self.caller().with("sec-fetch-site", "none").get(path).await;
-        self.keep(answer)
-    }
-
-    /// Sends a form of a page of ours.
-    pub async fn form(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let answer = self.ours().form(path, fields).await;
-        self.keep(answer)
-    }
-
-    /// Calls the API from a page of ours.
-    pub async fn api(&mut self, method: Method, path: &str, body: Option<&Value>) -> Answer {
-        let kind = body.map(|_| "application/json");
-        let body = body.map(ToString::to_string).unwrap_or_default();
-        let answer = self.ours().call(method, path, kind, &body).await;
-        self.keep(answer)
-    }
-
-    /// Presses Continue.
-    pub async fn press(&mut self, token: &str) -> Answer {
-        self.form("/authenticate", &[("token", token)]).await
-    }
-
-    fn ours(&self) -> Caller {
-        self.caller().with("sec-fetch-site", "same-origin")
-    }
-
-    fn keep(&mut self, answer: Answer) -> Answer {
-        for cookie in answer.set_cookies() {
-            let (pair, attributes) = cookie.split_once(';').unwrap_or((&cookie, ""));
-            let (name, value) = pair.split_once('=').unwrap();
-            if attributes.contains("Max-Age=0") {
-                self.jar.remove(name);
-            } else {
-                self.jar.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        answer
-    }
+/// The same, set up as it says.
+pub async fn seen_as(setup: Setup) -> Option<(Browsers, Guestlist)> {
+    let browsers = Browsers::start()?;
+    Some((browsers, setup.start().await))
 }

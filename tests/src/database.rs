@@ -52,6 +52,23 @@ impl TestDatabase {
         rows.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// Changes rows behind the programs' backs; answers how many.
+    pub async fn run(&self, sql: &str) -> u64 {
+        let connection = self.connect().await;
+        let changed = connection.execute_unprepared(sql).await;
+        connection.close().await.unwrap();
+        changed.unwrap_or_else(|error| panic!("{sql}: {error}")).rows_affected()
+    }
+
+    /// Several statements on one connection.
+    pub async fn run_all(&self, statements: &[String]) {
+        let connection = self.connect().await;
+        for sql in statements {
+            connection.execute_unprepared(sql).await.unwrap();
+        }
+        connection.close().await.unwrap();
+    }
+
     /// The one number that a query answers.
     pub async fn number(&self, sql: &str) -> i64 {
         let rows = self.query(sql).await;

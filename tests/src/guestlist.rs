@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::http;
 use crate::process::{Finished, Process};
-use crate::setup::{SECRET, Setup, Shape, free_port};
-use crate::{ADMIN, Browser, Caller, Engine, LONG, Mail, SHORT, Stytch, TestDatabase, wait_until};
+use crate::setup::{Setup, Shape, free_port};
+use crate::{ADMIN, Caller, Engine, LONG, SHORT, TestDatabase, wait_until};
 
 /// One installation: its processes, its database, its Stytch. Methods panic when an answer is not
 /// what the method's name says; for other answers call by [`Guestlist::api`].
@@ -29,8 +30,10 @@ pub struct Guestlist {
     pub admin_email: String,
     /// `dev` prints one.
     pub login_url: Option<String>,
+    pub(crate) http: reqwest::Client,
     app: Option<Process>,
     sandbox: Option<Process>,
+    other_apps: Vec<Process>,
     workers: Vec<Process>,
     ended: Vec<Process>,
     // Dropped last, in this order.
@@ -59,8 +62,10 @@ impl Guestlist {
             api_key: String::new(),
             admin_email: ADMIN.to_owned(),
             login_url: None,
+            http: http::client(),
             app: None,
             sandbox: None,
+            other_apps: Vec::new(),
             workers: Vec::new(),
             ended: Vec::new(),
             database,
@@ -97,7 +102,8 @@ impl Guestlist {
         }
         let app = self.spawn("guestlist", &["serve"]);
         let line = app.line(SHORT, |line| line.starts_with("Guestlist listens on")).await;
-        let urls: Vec<_> = line.split_whitespace().filter(|word| word.starts_with("http")).collect();
+        let urls: Vec<_> =
+            line.split_whitespace().filter(|word| word.starts_with("http")).collect();
         let bare = |url: &str| url.trim_end_matches([',', '/', '.']).to_owned();
         (self.url, self.public_url) = (bare(urls[0]), bare(urls[1]));
         self.app = Some(app);
@@ -106,13 +112,13 @@ impl Guestlist {
     fn read_dev(&mut self, line: &str) {
         let said: Value = serde_json::from_str(line).expect("one line of JSON");
         let text = |name: &str| said[name].as_str().unwrap_or_else(|| panic!("{name}: {line}"));
-        self.public_url = text("url").to_owned();
+        text("url").clone_into(&mut self.public_url);
         // By number: a name would be looked up for every connection.
         self.url = self.public_url.replace("//localhost:", "//127.0.0.1:");
-        self.sandbox_url = text("sandbox_url").to_owned();
+        text("sandbox_url").clone_into(&mut self.sandbox_url);
         self.worker_urls = vec![text("worker_url").to_owned()];
-        self.api_key = text("api_key").to_owned();
-        self.admin_email = text("admin_email").to_owned();
+        text("api_key").clone_into(&mut self.api_key);
+        text("admin_email").clone_into(&mut self.admin_email);
         self.login_url = Some(text("login_url").to_owned());
     }
 
@@ -122,7 +128,7 @@ impl Guestlist {
         let sandbox = self.spawn("stytch-sandbox", &["--state", "stytch.jsonl"]);
         let line = sandbox.line(SHORT, |line| line.contains("http://")).await;
         let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
-        self.sandbox_url = url.to_owned();
+        url.clone_into(&mut self.sandbox_url);
         // The same place for a second start, since callers were told of it.
         let address = url.trim_start_matches("http://").to_owned();
         self.setup = self.setup.clone().env("SANDBOX_LISTEN_ADDR", &address);
@@ -146,10 +152,6 @@ impl Guestlist {
         .await;
         self.worker_urls.push(format!("http://{address}"));
         self.workers.push(worker);
-    }
-
-    fn spawn(&self, program: &str, args: &[&str]) -> Process {
-        Process::start(program, args, &self.setup.env, self.folder.path())
     }
 
     /// The program `dev` or `serve`, to look at or to signal.
@@ -215,6 +217,20 @@ impl Guestlist {
         self.setup = self.setup.clone().env(name, value);
     }
 
+    /// Starts one more `serve` on the same database; answers where it is.
+    pub async fn start_another_app(&mut self) -> String {
+        let app = self.spawn("guestlist", &["serve"]);
+        let line = app.line(SHORT, |line| line.starts_with("Guestlist listens on")).await;
+        let url = line.split_whitespace().find(|word| word.starts_with("http")).unwrap();
+        self.other_apps.push(app);
+        url.trim_end_matches(',').to_owned()
+    }
+
+    /// Starts a command of `guestlist` in this installation.
+    pub fn spawn(&self, program: &str, args: &[&str]) -> Process {
+        Process::start(program, args, &self.setup.env, self.folder.path())
+    }
+
     /// Runs a command of `guestlist` in this installation, to its end.
     pub async fn run(&self, args: &[&str]) -> Finished {
         self.spawn("guestlist", args).finished(LONG).await
@@ -246,115 +262,19 @@ impl Guestlist {
         &self.database
     }
 
-    /// Its Stytch.
-    pub fn stytch(&self) -> Stytch {
-        Stytch::new(&self.sandbox_url)
-    }
-
-    /// The secret that the processes show to Stytch, where they are several.
-    pub fn stytch_secret(&self) -> &'static str {
-        SECRET
-    }
-
-    /// Somebody without credentials.
-    pub fn anybody(&self) -> Caller {
-        Caller::new(&self.url)
-    }
-
-    /// Somebody with a key that may do everything.
-    pub fn api(&self) -> Caller {
-        self.anybody().bearer(&self.api_key)
-    }
-
-    /// A browser without cookies.
-    pub fn browser(&self) -> Browser {
-        Browser::new(&self.url)
-    }
-
-    /// Invites, and answers the invitation.
-    pub async fn invite(&self, email: &str) -> Value {
-        let body = json!({ "email": email });
-        self.api().post("/v1/invitations", &body).await.is(202).json()
-    }
-
-    /// Invites, waits until it is sent, and answers the invitation and its mail.
-    pub async fn invite_and_mail(&self, email: &str) -> (Value, Mail) {
-        let before = self.stytch().emails(email).await.len();
-        let invitation = self.invite(email).await;
-        let mail = self.stytch().mail(email, before + 1).await;
-        (self.wait_for_status(id(&invitation), "sent").await, mail)
-    }
-
-    /// An invitation.
-    pub async fn invitation(&self, id: &str) -> Value {
-        self.api().get(&format!("/v1/invitations/{id}")).await.is(200).json()
-    }
-
-    /// Waits until an invitation has come to a status.
-    pub async fn wait_for_status(&self, id: &str, status: &str) -> Value {
-        wait_until(LONG, &format!("the invitation is {status}"), async || {
-            Some(self.invitation(id).await).filter(|invitation| invitation["status"] == status)
-        })
-        .await
-    }
-
-    /// An invitation's timeline.
-    pub async fn events(&self, id: &str) -> Vec<Value> {
-        let events = self.api().get(&format!("/v1/invitations/{id}/events")).await.is(200).json();
-        events["items"].as_array().unwrap().clone()
-    }
-
-    /// The kinds of an invitation's events, in order.
-    pub async fn timeline(&self, id: &str) -> Vec<String> {
-        let events = self.events(id).await;
-        events.iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
-    }
-
-    /// The first page of users, newest first.
-    pub async fn users(&self) -> Vec<Value> {
-        let users = self.api().get("/v1/users?limit=200").await.is(200).json();
-        users["items"].as_array().unwrap().clone()
-    }
-
-    /// The user of an address.
-    pub async fn user(&self, email: &str) -> Value {
-        let users = self.users().await;
-        users.into_iter().find(|user| user["email"] == email).expect("a user of that address")
-    }
-
-    /// Presses Continue in a fresh browser, and comes in.
-    pub async fn press(&self, token: &str) -> Browser {
-        let mut browser = self.browser();
-        let _ = browser.press(token).await.is(303);
-        browser
-    }
-
-    /// Invites somebody, who comes in.
-    pub async fn member(&self, email: &str) -> Browser {
-        let (_, mail) = self.invite_and_mail(email).await;
-        self.press(&mail.token).await
-    }
-
-    /// The administrator comes in by a link that they ask for.
-    pub async fn admin(&self) -> Browser {
-        self.log_in(&self.admin_email).await
-    }
-
-    /// Somebody asks for a link and comes in by it.
-    pub async fn log_in(&self, email: &str) -> Browser {
-        let before = self.stytch().emails(email).await.len();
-        let _ = self.api().post("/v1/login", &json!({ "email": email })).await.is(202);
-        let mail = self.stytch().mail(email, before + 1).await;
-        self.press(&mail.token).await
-    }
-
     /// All that every process has printed so far.
     pub fn logs(&self) -> String {
         self.processes().map(Process::log).collect()
     }
 
+    /// What every process has logged so far: its stderr.
+    pub fn stderr(&self) -> String {
+        self.processes().map(Process::stderr).collect()
+    }
+
     fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.ended.iter().chain(&self.sandbox).chain(&self.workers).chain(&self.app)
+        let running = self.sandbox.iter().chain(&self.workers).chain(&self.other_apps);
+        self.ended.iter().chain(running).chain(&self.app)
     }
 }
 
@@ -362,12 +282,6 @@ async fn ended_well(process: &Process) {
     const DRAIN: Duration = Duration::from_secs(40);
     let status = wait_until(DRAIN, "it stopped", async || process.status()).await;
     assert!(status.success(), "it ended badly: {status}\n{}", process.log());
-}
-
-/// The id of a thing.
-#[track_caller]
-pub fn id(thing: &Value) -> &str {
-    thing["id"].as_str().expect("an id")
 }
 
 impl Drop for Guestlist {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
@@ -35,7 +37,12 @@ pub(crate) fn client() -> Client {
 impl Caller {
     /// Somebody without credentials.
     pub fn new(base: &str) -> Self {
-        Self { client: client(), base: base.trim_end_matches('/').to_owned(), headers: HeaderMap::new() }
+        Self::by(client(), base)
+    }
+
+    /// The same by a client that is there: making one takes a while.
+    pub(crate) fn by(client: Client, base: &str) -> Self {
+        Self { client, base: base.trim_end_matches('/').to_owned(), headers: HeaderMap::new() }
     }
 
     /// The same with another header.
@@ -45,6 +52,19 @@ impl Caller {
         let name: HeaderName = name.parse().unwrap();
         other.headers.insert(name, HeaderValue::from_str(value).unwrap());
         other
+    }
+
+    /// The same at another address.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), ..self.clone() }
+    }
+
+    /// The same with `Authorization: Basic …`.
+    #[must_use]
+    pub fn basic(&self, user: &str, password: &str) -> Self {
+        let pair = STANDARD.encode(format!("{user}:{password}"));
+        self.with("authorization", &format!("Basic {pair}"))
     }
 
     /// The same with `Authorization: Bearer …`.
@@ -70,7 +90,7 @@ impl Caller {
 
     /// `POST` of JSON.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.call(Method::POST, path, Some("application/json"), &body.to_string()).await
+        self.call(Method::POST, path, Some("application/json"), body.to_string()).await
     }
 
     /// `POST` of nothing.
@@ -80,7 +100,7 @@ impl Caller {
 
     /// `PATCH` of JSON.
     pub async fn patch(&self, path: &str, body: &Value) -> Answer {
-        self.call(Method::PATCH, path, Some("application/json"), &body.to_string()).await
+        self.call(Method::PATCH, path, Some("application/json"), body.to_string()).await
     }
 
     /// `POST` of a form, as a page sends it.
@@ -92,7 +112,13 @@ impl Caller {
     }
 
     /// Any request, whatever its body.
-    pub async fn call(&self, method: Method, path: &str, kind: Option<&str>, body: &str) -> Answer {
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        kind: Option<&str>,
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
         let asked = format!("{method} {path}");
         let answer = self.try_call(method, path, kind, body).await;
         answer.unwrap_or_else(|error| panic!("{asked}: {error:?}"))
@@ -104,11 +130,11 @@ impl Caller {
         method: Method,
         path: &str,
         kind: Option<&str>,
-        body: &str,
+        body: impl Into<Vec<u8>>,
     ) -> Result<Answer, reqwest::Error> {
         let asked = format!("{method} {path}");
         let request = self.client.request(method, format!("{}{path}", self.base));
-        let mut request = request.headers(self.headers.clone()).body(body.to_owned());
+        let mut request = request.headers(self.headers.clone()).body(body.into());
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
         }
@@ -163,6 +189,18 @@ impl Answer {
             assert!(error["pointer"].is_string() && error["detail"].is_string(), "{problem}");
         }
         problem
+    }
+
+    /// A problem of that status and code, told as a page or as JSON.
+    #[track_caller]
+    pub fn page_or_problem(&self, status: u16, code: &str) {
+        if self.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
+            assert_eq!(self.status, status, "{}: wanted {code}: {}", self.asked, self.body);
+            let marked = self.body.contains(&format!("data-code=\"{code}\""));
+            assert!(marked, "{}: wanted {code}: {}", self.asked, self.body);
+        } else {
+            let _ = self.problem(status, code);
+        }
     }
 
     /// The pointers to the fields that are wrong.

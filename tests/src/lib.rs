@@ -10,7 +10,8 @@
     reason = "a harness fails as its tests do: at once and loudly"
 )]
 
-mod browser;
+mod asks;
+pub mod browser;
 mod database;
 mod engine;
 mod guestlist;
@@ -18,14 +19,16 @@ mod http;
 mod process;
 mod sandbox;
 mod setup;
+mod visitor;
 mod wait;
 
-pub use browser::Browser;
+pub use asks::id;
 pub use database::TestDatabase;
 pub use engine::{Engine, on_every_engine, one_engine_at_a_time};
-pub use guestlist::{Guestlist, id};
+pub use guestlist::Guestlist;
 pub use http::{Answer, Caller};
 pub use process::{Finished, Process};
 pub use sandbox::{Mail, Stytch};
 pub use setup::{ADMIN, Setup};
+pub use visitor::Visitor;
 pub use wait::{LONG, SHORT, wait_until};

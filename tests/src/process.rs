@@ -59,7 +59,21 @@ impl Process {
         folder: &Path,
     ) -> Self {
         let mut command = Command::new(program(program_name));
-        command.args(args).env_clear().envs(env.iter().cloned()).current_dir(folder);
+        command.args(args).env_clear().envs(env.iter().cloned());
+        let words = args.iter().map(|arg| arg.as_ref().to_string_lossy().into_owned());
+        let words: Vec<_> = std::iter::once(program_name.to_owned()).chain(words.take(2)).collect();
+        Self::spawn(words.join(" "), command, folder)
+    }
+
+    /// Runs a script of the folder.
+    pub fn shell(script: &str, folder: &Path) -> Self {
+        let mut command = Command::new("sh");
+        command.arg(script).env_clear();
+        Self::spawn(script.to_owned(), command, folder)
+    }
+
+    fn spawn(name: String, mut command: Command, folder: &Path) -> Self {
+        command.current_dir(folder);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", folder);
         // By this, `tests/run` finds what a killed test left behind.
         if let Some(run) = std::env::var_os("GUESTLIST_TEST_RUN") {
@@ -70,9 +84,7 @@ impl Process {
         let lines = Lines::default();
         let out = follow(child.stdout.take().unwrap(), Stream::Out, &lines);
         let err = follow(child.stderr.take().unwrap(), Stream::Err, &lines);
-        let words = args.iter().map(|arg| arg.as_ref().to_string_lossy().into_owned());
-        let name = std::iter::once(program_name.to_owned()).chain(words.take(2)).collect::<Vec<_>>();
-        Self { name: name.join(" "), child: Mutex::new(child), lines, readers: vec![out, err] }
+        Self { name, child: Mutex::new(child), lines, readers: vec![out, err] }
     }
 
     /// The first line on stdout that is wanted.
@@ -92,6 +104,11 @@ impl Process {
         self.of(Stream::Out)
     }
 
+    /// What it has logged so far.
+    pub fn stderr(&self) -> String {
+        self.of(Stream::Err).iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+    }
+
     fn of(&self, stream: Stream) -> Vec<String> {
         let lines = self.lines.lock().unwrap();
         lines.iter().filter(|line| line.0 == stream).map(|line| line.1.clone()).collect()
@@ -100,7 +117,7 @@ impl Process {
     /// All that it has printed so far.
     pub fn log(&self) -> String {
         let lines = self.lines.lock().unwrap();
-        lines.iter().map(|line| format!("{}\n", line.1)).collect()
+        lines.iter().flat_map(|line| [line.1.as_str(), "\n"]).collect()
     }
 
     /// Its process id.

@@ -24,9 +24,9 @@ pub struct Mail {
 }
 
 impl Stytch {
-    /// The one at that address.
-    pub fn new(url: &str) -> Self {
-        Self { caller: Caller::new(url) }
+    /// The one that is called so.
+    pub(crate) fn by(caller: Caller) -> Self {
+        Self { caller }
     }
 
     /// All mail to an address, oldest first.
@@ -75,7 +75,7 @@ impl Stytch {
 
     async fn put(&self, path: &str, body: &Value) -> Value {
         let put = reqwest::Method::PUT;
-        self.caller.call(put, path, Some("application/json"), &body.to_string()).await.is(200).json()
+        self.caller.call(put, path, Some("application/json"), body.to_string()).await.is(200).json()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{Engine, Guestlist, TestDatabase};
 pub const ADMIN: &str = "admin@example.com";
 
 /// What the sandbox and its callers agree on, where they are processes of their own.
-const PROJECT_ID: &str = "project-test-00000000-0000-4000-8000-000000000000";
+pub(crate) const PROJECT_ID: &str = "project-test-00000000-0000-4000-8000-000000000000";
 pub(crate) const SECRET: &str = "secret-test-e2e-only-k3pT0utOfL0gs=";
 
 /// An installation that is not started yet.

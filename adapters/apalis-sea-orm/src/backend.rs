@@ -7,15 +7,20 @@ mod answer;
 mod beats;
 mod buffer;
 mod fetch;
+mod kinds;
 mod outage;
 mod perform;
+mod presence;
 mod settler;
 mod tend;
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use apalis_core::{
@@ -23,16 +28,17 @@ use apalis_core::{
     task::{Task, builder::TaskBuilder, task_id::TaskId},
     worker::context::WorkerContext,
 };
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 pub use self::{
     answer::{Answer, Handled},
+    kinds::{Kinds, UnknownKind},
     perform::{Perform, PerformLayer},
 };
 use self::{
-    buffer::Buffer,
+    buffer::{Buffer, Next},
     fetch::Fetch,
     perform::Begun,
     settler::{Settler, Unsettled},
@@ -50,7 +56,8 @@ pub struct QueueBackend {
     queue: Queue,
     buffer: Buffer,
     begun: Begun,
-    hand_out_exhausted: bool,
+    habits: Habits,
+    timer: Option<Pin<Box<Sleep>>>,
     settler: Settler,
     unsettled: Option<Unsettled>,
     running: Option<Running>,
@@ -64,7 +71,8 @@ impl QueueBackend {
             queue,
             buffer: Buffer::default(),
             begun: Begun::default(),
-            hand_out_exhausted: false,
+            habits: Habits::default(),
+            timer: None,
             settler,
             unsettled: Some(unsettled),
             running: None,
@@ -75,14 +83,43 @@ impl QueueBackend {
     /// [`Claimed::exhausted`] and MUST NOT perform them. Otherwise they are settled as dead
     /// without being handed out.
     #[must_use]
-    pub fn hand_out_exhausted(self) -> Self {
-        Self { hand_out_exhausted: true, ..self }
+    pub fn hand_out_exhausted(mut self) -> Self {
+        self.habits.hand_out_exhausted = true;
+        self
     }
+
+    /// Leaves it to the handler to end jobs that are cancelled while it performs them: it hears of
+    /// it by [`Lease::cancelled`](crate::Lease::cancelled). Otherwise its future is dropped where
+    /// it waits, and the job is settled as cancelled; so handlers that settle want this.
+    #[must_use]
+    pub fn leave_cancelled(mut self) -> Self {
+        self.habits.leave_cancelled = true;
+        self
+    }
+
+    /// Drops the handler's future when it has performed a job of that kind for so long. The
+    /// attempt failed then, with the code `timed_out`. For handlers that settle: see
+    /// [`leave_cancelled`](Self::leave_cancelled).
+    #[must_use]
+    pub fn timeout(mut self, kind: &str, after: Duration) -> Self {
+        Arc::make_mut(&mut self.habits.timeouts).insert(kind.to_owned(), after);
+        self
+    }
+}
+
+/// What a worker was told about performing.
+#[derive(Clone, Debug, Default)]
+struct Habits {
+    hand_out_exhausted: bool,
+    leave_cancelled: bool,
+    timeouts: Arc<HashMap<String, Duration>>,
 }
 
 /// What runs beside the worker from its first poll to its end.
 #[derive(Debug)]
 struct Running {
+    /// Ends when a claim under way came back, what was not begun was given back, and the worker
+    /// signed off.
     fetch: JoinHandle<()>,
     /// Ends the others too, even if the worker is dropped without being stopped.
     stop: DropGuard,
@@ -97,6 +134,7 @@ impl Running {
         if let Some(unsettled) = backend.unsettled.take() {
             tokio::spawn(unsettled.settle());
         }
+        let presence = tokio::spawn(presence::keep(queue(), stop.clone()));
         let fetch = Fetch {
             queue: queue(),
             buffer: backend.buffer.clone(),
@@ -104,7 +142,11 @@ impl Running {
             worker: worker.clone(),
             stop: stop.clone(),
         };
-        Self { fetch: tokio::spawn(fetch.run()), stop: stop.drop_guard() }
+        let fetch = async {
+            fetch.run().await;
+            let _ = presence.await;
+        };
+        Self { fetch: tokio::spawn(fetch), stop: stop.drop_guard() }
     }
 }
 
@@ -128,8 +170,16 @@ impl Backend for QueueBackend {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Task<Claimed>, Infallible>>> {
-        let job = ready!(self.buffer.poll_take(cx));
-        Poll::Ready(Some(Ok(task(job))))
+        loop {
+            match ready!(self.buffer.poll_take(cx)) {
+                Next::Job(job) => return Poll::Ready(Some(Ok(task(*job)))),
+                Next::Late => self.queue.leases.stir(),
+                Next::At(start) => {
+                    let timer = self.timer.insert(Box::pin(tokio::time::sleep_until(start.into())));
+                    ready!(timer.as_mut().poll(cx));
+                }
+            }
+        }
     }
 
     fn poll_close(
@@ -139,7 +189,6 @@ impl Backend for QueueBackend {
     ) -> Poll<Result<(), Infallible>> {
         if let Some(running) = self.running.as_mut() {
             running.stop.token().cancel();
-            // It ends when a claim under way came back, and what was not begun was given back.
             let ended = ready!(Pin::new(&mut running.fetch).poll(cx));
             if let Err(error) = ended {
                 tracing::error!(%error, "the queue's fetching ended badly");
@@ -165,7 +214,7 @@ impl BackendConfig for QueueBackend {
         PerformLayer {
             settler: self.settler.clone(),
             begun: self.begun.clone(),
-            hand_out_exhausted: self.hand_out_exhausted,
+            habits: self.habits.clone(),
         }
     }
 }

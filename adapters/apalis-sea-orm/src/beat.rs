@@ -12,7 +12,8 @@ use crate::{
     Queue,
     entity::{job, state},
     guard,
-    time::lease_end,
+    settle::update::go_on,
+    time::{lease_end, micros},
 };
 
 impl Queue {
@@ -40,13 +41,13 @@ impl Queue {
 
     /// Makes these jobs (id and fence) claimable again without charging the attempt, and tells
     /// how many were: those whose lease was lost are not. For jobs that were not begun, or whose
-    /// performance was cut off by a shutdown.
+    /// performance was cut off by a shutdown. A job whose cancelling was asked for is cancelled.
     pub async fn give_back(&self, jobs: &[(Uuid, i64)]) -> Result<u64, DbErr> {
         use job::Column as C;
         let mut given = 0;
         for jobs in jobs.chunks(guard::ROWS) {
-            let back = job::Entity::update_many()
-                .col_expr(C::State, Expr::value(state::READY))
+            let finished = Expr::value(micros(self.options.now()));
+            let back = go_on(job::Entity::update_many(), state::READY, finished)
                 .col_expr(C::Attempts, Expr::col(C::Attempts).sub(1))
                 .col_expr(C::LockedBy, Expr::value(None::<String>))
                 .col_expr(C::LeaseUntil, Expr::value(None::<i64>))

@@ -1,26 +1,26 @@
 //! Taking jobs: a plain read of the best ready ones, then an UPDATE that takes those still ready.
 //! The UPDATE is the claim; no lock is held between the two, and no transaction is open.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    time::Instant,
-};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter,
-    sea_query::{Alias, Asterisk, Expr, ExprTrait, Order, Query, SelectStatement, UnionType},
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait,
+    sea_query::{Expr, ExprTrait},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+use self::pick::Candidate;
 use crate::{
     Lease, Queue,
     entity::{job, state},
     guard,
     time::{lease_end, micros, timestamp},
 };
+
+mod pick;
 
 /// How often to try again when others took everything that was picked.
 const TRIES: usize = 5;
@@ -67,60 +67,84 @@ impl Claimed {
     }
 }
 
-#[derive(Debug, FromQueryResult)]
-struct Candidate {
-    id: Uuid,
-    queue: String,
-    priority: i16,
-    run_at: i64,
-}
-
 impl Queue {
     /// Claims up to so many of the best ready jobs of all the queues, best first: by priority,
     /// then `run_at`, then the order of the queues. When there are none, nothing is written.
     ///
+    /// It leaves out queues that are paused, [held](Queue::hold) or full
+    /// ([`Options::limits`](crate::Options::limits)), and jobs for which the
+    /// [`Rate`](crate::Rate) has no start.
+    ///
     /// An error after the claim itself was sent leaves jobs leased to nobody; they are rescued
     /// when their lease ends.
     pub async fn claim(&self, now: Timestamp, slots: usize) -> Result<Vec<Claimed>, DbErr> {
-        if slots == 0 || self.options.queues.is_empty() {
+        if slots == 0 {
             return Ok(Vec::new());
         }
         let _alone = self.claiming.lock().await;
         for trial in 0..TRIES {
-            let ids = self.pick(slots, trial).await?;
-            if ids.is_empty() {
+            let best = self.pick(slots, trial).await?;
+            if best.is_empty() {
                 break;
             }
-            let since = Instant::now();
-            if self.take(&ids, now).await? > 0 {
-                return self.read_back(&ids, since).await;
+            let jobs = if best.iter().any(|job| self.is_rated(&job.queue)) {
+                self.claim_rated(now, &best, slots).await?
+            } else {
+                let ids = self.choose(&best, slots, 0);
+                Some(self.claim_these(&self.write, now, &ids).await?)
+            };
+            // None are to be had, or some were.
+            if jobs.as_ref().is_none_or(|jobs| !jobs.is_empty()) {
+                return Ok(jobs.unwrap_or_default());
             }
         }
         Ok(Vec::new())
     }
 
-    /// The ids of the best jobs. After a trial that got nothing, of some among the best: workers
-    /// that lost the same race would otherwise run it again.
-    async fn pick(&self, slots: usize, trial: usize) -> Result<Vec<Uuid>, DbErr> {
-        let window = if trial == 0 { slots } else { slots * 4 };
-        let best = self.read.query_all(&self.best(window as u64)).await?;
-        let candidates = best.iter().map(|row| Candidate::from_query_result(row, ""));
-        let mut candidates = candidates.collect::<Result<Vec<_>, _>>()?;
-        candidates.sort_by_key(|c| (c.priority, c.run_at, self.rank(&c.queue), c.id));
-        let spare = candidates.len().min(window).saturating_sub(slots);
-        let skipped = if spare == 0 { 0 } else { self.lot(trial) % (spare + 1) };
-        Ok(candidates.iter().skip(skipped).take(slots).map(|c| c.id).collect())
+    async fn claim_these<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        now: Timestamp,
+        ids: &[Uuid],
+    ) -> Result<Vec<Claimed>, DbErr> {
+        let since = Instant::now();
+        if ids.is_empty() || self.take(conn, ids, now).await? == 0 {
+            return Ok(Vec::new());
+        }
+        self.read_back(conn, ids, since).await
     }
 
-    /// One read for all the queues. Each part is served by the index, in its order.
-    fn best(&self, window: u64) -> SelectStatement {
-        let mut parts = self.options.queues.iter().map(|queue| part(ready(queue, window)));
-        let mut all = parts.next().unwrap_or_default();
-        all.unions(parts.map(|part| (UnionType::All, part)));
-        all
+    /// With as many starts as there are jobs, in one transaction: none if there are no starts,
+    /// and nothing else to do.
+    async fn claim_rated(
+        &self,
+        now: Timestamp,
+        best: &[Candidate],
+        slots: usize,
+    ) -> Result<Option<Vec<Claimed>>, DbErr> {
+        self.keep_rate().await?;
+        let transaction = self.write.begin().await?;
+        let starts = self.starts(&transaction).await?;
+        let ids = self.choose(best, slots, self.offer(starts.as_ref()));
+        if ids.is_empty() {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
+        let jobs = self.claim_these(&transaction, now, &ids).await?;
+        if let Some(starts) = starts {
+            let rated = jobs.iter().filter(|job| self.is_rated(&job.queue));
+            self.give_starts(&transaction, &starts, rated).await?;
+        }
+        transaction.commit().await?;
+        Ok(Some(jobs))
     }
 
-    async fn take(&self, ids: &[Uuid], now: Timestamp) -> Result<u64, DbErr> {
+    async fn take<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        ids: &[Uuid],
+        now: Timestamp,
+    ) -> Result<u64, DbErr> {
         use job::Column as C;
         let lease_until = lease_end(self.write.get_database_backend(), self.options.lease);
         let taken = job::Entity::update_many()
@@ -132,17 +156,22 @@ impl Queue {
             .col_expr(C::StartedAt, Expr::value(micros(now)))
             .filter(C::Id.is_in(ids.iter().copied()))
             .filter(guard::is_in([state::READY]))
-            .exec(&self.write)
+            .exec(conn)
             .await?;
         Ok(taken.rows_affected)
     }
 
-    async fn read_back(&self, ids: &[Uuid], since: Instant) -> Result<Vec<Claimed>, DbErr> {
+    async fn read_back<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        ids: &[Uuid],
+        since: Instant,
+    ) -> Result<Vec<Claimed>, DbErr> {
         let rows = job::Entity::find()
             .filter(job::Column::Id.is_in(ids.iter().copied()))
             .filter(job::Column::LockedBy.eq(self.options.worker.as_str()))
             .filter(guard::is_in([state::RUNNING]))
-            .all(&self.write)
+            .all(conn)
             .await?;
         let mut jobs: Vec<_> = rows.into_iter().map(|row| self.claimed(row, since)).collect();
         jobs.sort_by_key(|job| (job.priority, job.run_at, self.rank(&job.queue), job.id));
@@ -151,7 +180,7 @@ impl Queue {
 
     fn claimed(&self, row: job::Model, since: Instant) -> Claimed {
         Claimed {
-            lease: self.leases.grant(row.id, row.fence, since, self.options.lease),
+            lease: self.leases.grant((row.id, row.fence), &row.queue, since, self.options.lease),
             id: row.id,
             queue: row.queue,
             kind: row.kind,
@@ -166,35 +195,4 @@ impl Queue {
             started_at: timestamp(row.started_at.unwrap_or(row.run_at)),
         }
     }
-
-    fn rank(&self, queue: &str) -> usize {
-        self.options.queues.iter().position(|name| name == queue).unwrap_or(usize::MAX)
-    }
-
-    /// A number that differs from worker to worker and from trial to trial.
-    fn lot(&self, trial: usize) -> usize {
-        let mut hasher = DefaultHasher::new();
-        (&self.options.worker, trial).hash(&mut hasher);
-        usize::try_from(hasher.finish() % 1_000_003).unwrap_or(0)
-    }
-}
-
-/// A queue's best ready jobs.
-fn ready(queue: &str, window: u64) -> SelectStatement {
-    use job::Column as C;
-    Query::select()
-        .columns([C::Id, C::Queue, C::Priority, C::RunAt])
-        .from(job::Entity)
-        .and_where(Expr::col(C::Queue).eq(queue))
-        .and_where(Expr::col(C::State).eq(state::READY))
-        .order_by(C::Priority, Order::Asc)
-        .order_by(C::RunAt, Order::Asc)
-        .order_by(C::Id, Order::Asc)
-        .limit(window)
-        .to_owned()
-}
-
-/// Wrapped, because SQLite takes no LIMIT in a part of a UNION.
-fn part(select: SelectStatement) -> SelectStatement {
-    Query::select().column(Asterisk).from_subquery(select, Alias::new("best")).to_owned()
 }

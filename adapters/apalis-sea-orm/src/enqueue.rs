@@ -35,7 +35,7 @@ pub struct NewJob {
     /// How often it may fail before it is dead; at least 1.
     pub max_attempts: u32,
     /// No two jobs have the same; it stays taken for as long as the row exists, whatever the
-    /// job's state. At most 190 characters.
+    /// job's state, or for less: see [`Unique`](crate::Unique). At most 190 characters.
     pub unique_key: Option<String>,
     /// Now, by the caller's clock: a job whose `run_at` is no later is claimable at once.
     pub created_at: Timestamp,
@@ -100,6 +100,9 @@ fn row(job: NewJob) -> Result<job::ActiveModel, DbErr> {
         last_error: NotSet,
         started_at: NotSet,
         finished_at: NotSet,
+        freed_key: NotSet,
+        cancel_requested_at: NotSet,
+        turn_at: NotSet,
     })
 }
 

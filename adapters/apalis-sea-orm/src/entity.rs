@@ -1,6 +1,10 @@
-//! The two tables as SeaORM entities, for callers who list, count or repair jobs with queries of
-//! their own. Writing `state`, `fence`, `locked_by` or `lease_until` by hand breaks the promises
+//! The tables as SeaORM entities, for callers who read them with queries of their own; `job_stats`
+//! is read by [`board`](crate::board). Writing `state`, `fence`, `locked_by` or `lease_until` by hand breaks the promises
 //! of this crate unless the row's fence is raised with it.
+
+pub mod queue;
+pub mod rate;
+pub mod worker;
 
 /// The states of a job, as the `state` column spells them.
 pub mod state {
@@ -12,14 +16,19 @@ pub mod state {
     pub const RUNNING: &str = "running";
     /// Failed; waits for the `run_at` of its next attempt.
     pub const RETRYING: &str = "retrying";
-    /// Set aside by an operator. Reserved: nothing in this crate writes it yet, nor claims it.
+    /// Set aside. For the application: nothing in this crate writes it, nor claims it.
     pub const HELD: &str = "held";
     /// Finished.
     pub const DONE: &str = "done";
     /// Failed for good; stays until someone acts.
     pub const DEAD: &str = "dead";
-    /// Withdrawn. Reserved: nothing in this crate writes it yet, nor claims it.
+    /// Withdrawn by [`cancel`](crate::cancel).
     pub const CANCELLED: &str = "cancelled";
+
+    /// What [`cancel`](crate::cancel) acts on; of running jobs it asks it.
+    pub const CANCELLABLE: [&str; 4] = [SCHEDULED, READY, RUNNING, RETRYING];
+    /// What [`retry`](crate::retry) acts on.
+    pub const RETRYABLE: [&str; 3] = [RETRYING, DEAD, CANCELLED];
 }
 
 /// Table `jobs`: a row a job, from its enqueueing until someone deletes it.
@@ -54,6 +63,8 @@ pub mod job {
         pub fence: i64,
         /// No two rows have the same.
         pub unique_key: Option<String>,
+        /// The `unique_key` that a finished job gave up, for [`retry`](crate::retry).
+        pub freed_key: Option<String>,
         /// The worker that holds the lease.
         pub locked_by: Option<String>,
         /// By the database's clock.
@@ -69,6 +80,11 @@ pub mod job {
         pub started_at: Option<i64>,
         /// When the job became done, dead or cancelled.
         pub finished_at: Option<i64>,
+        /// When someone asked for it to be cancelled.
+        pub cancel_requested_at: Option<i64>,
+        /// What the job's state turns on next, computed by the database: the end of a running
+        /// job's lease, when a finished one finished, when any other is to run.
+        pub turn_at: Option<i64>,
     }
 
     /// None.
@@ -101,7 +117,7 @@ pub mod attempt {
         pub started_at: i64,
         /// When it ended, or was given up for lost.
         pub finished_at: i64,
-        /// `done`, `retry`, `snooze`, `dead` or `lost`.
+        /// `done`, `retry`, `snooze`, `dead`, `cancelled` or `lost`.
         pub outcome: String,
         /// For machines.
         pub error_code: Option<String>,

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::wake::{Waker, Wakes};
@@ -19,7 +20,11 @@ pub struct Lease(Arc<Term>);
 #[derive(Debug)]
 struct Term {
     key: (Uuid, i64),
+    queue: String,
     length: Duration,
+    cancelled: CancellationToken,
+    /// When the job may be begun, if its queue has a rate.
+    start: Mutex<Option<Instant>>,
     /// When the claim or the last heartbeat was sent; none once the lease is known to be lost.
     since: Mutex<Option<Instant>>,
     leases: Leases,
@@ -40,9 +45,33 @@ impl Lease {
         lock(&self.0.since).map_or(Duration::ZERO, |since| length.saturating_sub(since.elapsed()))
     }
 
+    /// Whether it is known that someone asked for the job to be [cancelled](crate::cancel).
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.is_cancelled()
+    }
+
+    /// Resolves when that is known, which takes a second or so: then end, and settle as
+    /// [`Outcome::Cancelled`](crate::Outcome::Cancelled), or as what was achieved anyway.
+    pub async fn cancelled(&self) {
+        self.0.cancelled.cancelled().await;
+    }
+
     /// A lease of no queue, for tests of handlers.
     pub fn lasting(length: Duration) -> Self {
-        Leases::default().grant(Uuid::nil(), 0, Instant::now(), length)
+        Leases::default().grant((Uuid::nil(), 0), "", Instant::now(), length)
+    }
+
+    /// Cancels it as if an operator had, for tests of handlers.
+    pub fn cancel(&self) {
+        self.0.cancelled.cancel();
+    }
+
+    pub(crate) fn start(&self, at: Instant) {
+        *lock(&self.0.start) = Some(at);
+    }
+
+    pub(crate) fn start_at(&self) -> Option<Instant> {
+        *lock(&self.0.start)
     }
 }
 
@@ -63,10 +92,22 @@ pub(crate) struct Leases {
 }
 
 impl Leases {
-    pub(crate) fn grant(&self, job: Uuid, fence: i64, since: Instant, length: Duration) -> Lease {
-        let key = (job, fence);
-        let since = Mutex::new(Some(since));
-        let term = Arc::new(Term { key, length, since, leases: self.clone() });
+    pub(crate) fn grant(
+        &self,
+        key: (Uuid, i64),
+        queue: &str,
+        since: Instant,
+        length: Duration,
+    ) -> Lease {
+        let term = Arc::new(Term {
+            key,
+            queue: queue.to_owned(),
+            length,
+            cancelled: CancellationToken::new(),
+            start: Mutex::default(),
+            since: Mutex::new(Some(since)),
+            leases: self.clone(),
+        });
         lock(&self.live).insert(key, Arc::downgrade(&term));
         Lease(term)
     }
@@ -93,11 +134,37 @@ impl Leases {
         lock(&self.live).len()
     }
 
+    pub(crate) fn count_of(&self, queue: &str) -> usize {
+        self.terms().iter().filter(|term| term.queue == queue).count()
+    }
+
+    pub(crate) fn cancel(&self, lease: (Uuid, i64)) {
+        if let Some(term) = self.term(lease) {
+            term.cancelled.cancel();
+        }
+    }
+
+    /// Those not known to be cancelled, nor lost.
+    pub(crate) fn heedless(&self) -> Vec<(Uuid, i64)> {
+        let heedless =
+            |term: &&Arc<Term>| !term.cancelled.is_cancelled() && lock(&term.since).is_some();
+        self.terms().iter().filter(heedless).map(|term| term.key).collect()
+    }
+
+    /// Not under the lock: whoever drops the last clone of a lease needs it.
+    fn terms(&self) -> Vec<Arc<Term>> {
+        lock(&self.live).values().filter_map(Weak::upgrade).collect()
+    }
+
     /// Those not lost that were claimed or extended at least so long ago.
     pub(crate) fn aged(&self, age: Duration) -> Vec<(Uuid, i64)> {
-        let terms: Vec<_> = lock(&self.live).values().filter_map(Weak::upgrade).collect();
         let aged = |term: &&Arc<Term>| lock(&term.since).is_some_and(|at| at.elapsed() >= age);
-        terms.iter().filter(aged).map(|term| term.key).collect()
+        self.terms().iter().filter(aged).map(|term| term.key).collect()
+    }
+
+    /// Tells those who wait for a slot to look again.
+    pub(crate) fn stir(&self) {
+        self.freed.wake();
     }
 
     /// Tells whenever a slot became free.

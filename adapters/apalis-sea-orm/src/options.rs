@@ -1,11 +1,11 @@
 //! How a worker works its queues, and where it takes time and ids from.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{Backoff, Waker};
+use crate::{Backoff, Rate, Waker};
 
 /// What a [`Queue`](crate::Queue) is told.
 #[derive(Clone)]
@@ -25,6 +25,15 @@ pub struct Options {
     pub poll: Duration,
     /// How many jobs to hold at a time.
     pub concurrency: usize,
+    /// How many of them may be of that queue, for queues that are not to have them all.
+    pub limits: HashMap<String, usize>,
+    /// A rate that this and all other workers keep together.
+    pub rate: Option<Rate>,
+    /// How long done and cancelled jobs are kept before a worker [prunes](crate::prune) them; for
+    /// ever if not said. Dead ones always stay.
+    pub retention: Option<Duration>,
+    /// What the worker says of itself on the [board](crate::board), asked at every report.
+    pub info: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     /// When a failed job is tried again, if the handler does not say.
     pub backoff: Backoff,
     /// Wakes the worker. Give clones of it to whatever enqueues in this process.
@@ -37,7 +46,7 @@ pub struct Options {
 
 impl Options {
     /// A worker of that name for those queues: ten seconds' leases with heartbeats of three, ten
-    /// jobs at a time, a look every 400 ms, the system's clock and ids of version 7.
+    /// jobs at a time, a look every 350 ms, the system's clock and ids of version 7.
     pub fn new<S: Into<String>>(
         worker: impl Into<String>,
         queues: impl IntoIterator<Item = S>,
@@ -47,8 +56,12 @@ impl Options {
             worker: worker.into(),
             lease: Duration::from_secs(10),
             heartbeat: Duration::from_secs(3),
-            poll: Duration::from_millis(400),
+            poll: Duration::from_millis(350),
             concurrency: 10,
+            limits: HashMap::new(),
+            rate: None,
+            retention: None,
+            info: Arc::new(|| None),
             backoff: Backoff::default(),
             waker: Waker::default(),
             clock: Arc::new(system_time),
@@ -80,6 +93,9 @@ impl fmt::Debug for Options {
             .field("heartbeat", &self.heartbeat)
             .field("poll", &self.poll)
             .field("concurrency", &self.concurrency)
+            .field("limits", &self.limits)
+            .field("rate", &self.rate)
+            .field("retention", &self.retention)
             .field("backoff", &self.backoff)
             .finish_non_exhaustive()
     }

@@ -1,11 +1,14 @@
 //! The queue itself, without anything of apalis: what a worker does to the table.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use sea_orm::DatabaseConnection;
-use tokio::sync::Mutex;
+use tokio::sync;
 
-use crate::{Options, lease::Leases};
+use crate::{Options, lease::Leases, rate::Pace};
 
 /// A worker's hold on its queues. Clones are the same worker: they share leases and slots.
 #[derive(Clone, Debug)]
@@ -15,7 +18,9 @@ pub struct Queue {
     pub(crate) options: Arc<Options>,
     pub(crate) leases: Leases,
     /// Two claims at once under one worker's name could read back each other's jobs.
-    pub(crate) claiming: Arc<Mutex<()>>,
+    pub(crate) claiming: Arc<sync::Mutex<()>>,
+    pub(crate) pace: Pace,
+    held: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Queue {
@@ -26,9 +31,11 @@ impl Queue {
         Self {
             write,
             read,
+            pace: Pace::of(options.rate.as_ref()),
             options: Arc::new(options),
             leases: Leases::default(),
             claiming: Arc::default(),
+            held: Arc::default(),
         }
     }
 
@@ -45,5 +52,28 @@ impl Queue {
     /// How many more may be claimed.
     pub fn free_slots(&self) -> usize {
         self.options.concurrency.saturating_sub(self.in_flight())
+    }
+
+    /// This worker claims from these queues no more, from its next claim on: while it knows that
+    /// their work would fail, say. Other workers do, unless they are told too.
+    pub fn hold<S: AsRef<str>>(&self, queues: &[S]) {
+        self.holds().extend(queues.iter().map(|queue| queue.as_ref().to_owned()));
+    }
+
+    /// Claims from these queues again, at once.
+    pub fn release<S: AsRef<str>>(&self, queues: &[S]) {
+        for queue in queues {
+            self.holds().remove(queue.as_ref());
+        }
+        self.leases.stir();
+    }
+
+    /// Whether this worker holds that queue.
+    pub fn is_held(&self, queue: &str) -> bool {
+        self.holds().contains(queue)
+    }
+
+    fn holds(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

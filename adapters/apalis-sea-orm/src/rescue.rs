@@ -12,7 +12,8 @@ use crate::{
     Queue,
     entity::{attempt, job, state},
     guard,
-    settle::insert_attempts,
+    settle::{insert_attempts, update::go_on},
+    stats,
     time::{database_now, micros},
 };
 
@@ -26,12 +27,12 @@ impl Queue {
     /// Makes the jobs of any worker whose lease ended, by the database's clock, claimable at
     /// once, and answers their ids. The attempt stays charged and is recorded as `lost`. A job
     /// whose attempts are used up is handed out once more, as
-    /// [exhausted](crate::Claimed::exhausted).
+    /// [exhausted](crate::Claimed::exhausted); one whose cancelling was asked for is cancelled.
     pub async fn rescue(&self, now: Timestamp) -> Result<Vec<Uuid>, DbErr> {
         let silent = job::Entity::find()
             .filter(job::Column::State.eq(state::RUNNING))
-            .filter(self.lease_ended())
-            .order_by_asc(job::Column::LeaseUntil)
+            .filter(self.ended(job::Column::TurnAt))
+            .order_by_asc(job::Column::TurnAt)
             .limit(BATCH)
             .all(&self.read)
             .await?;
@@ -57,15 +58,15 @@ impl Queue {
         use job::Column as C;
         let leases: Vec<_> = group.iter().map(|job| (job.id, job.fence)).collect();
         let transaction = self.write.begin().await?;
-        let taken = job::Entity::update_many()
-            .col_expr(C::State, Expr::value(state::READY))
+        let finished = Expr::value(micros(now));
+        let taken = go_on(job::Entity::update_many(), state::READY, finished)
             .col_expr(C::RunAt, Expr::value(micros(now)))
             .col_expr(C::LockedBy, Expr::value(None::<String>))
             .col_expr(C::LeaseUntil, Expr::value(None::<i64>))
             .col_expr(C::LastErrorCode, Expr::value(LOST))
             .col_expr(C::LastError, Expr::value(MESSAGE))
             .filter(guard::held(&leases))
-            .filter(self.lease_ended())
+            .filter(self.ended(C::LeaseUntil))
             .exec(&transaction)
             .await?;
         if taken.rows_affected < group.len() as u64 {
@@ -74,13 +75,13 @@ impl Queue {
         }
         let rows = group.iter().map(|job| self.lost(job, now)).collect();
         insert_attempts(&transaction, rows).await?;
+        stats::count_lost(&transaction, &self.options.worker, group, now).await?;
         transaction.commit().await?;
         Ok(true)
     }
 
-    fn lease_ended(&self) -> Expr {
-        let now = database_now(self.write.get_database_backend());
-        Expr::col(job::Column::LeaseUntil).lt(now)
+    fn ended(&self, column: job::Column) -> Expr {
+        Expr::col(column).lt(database_now(self.write.get_database_backend()))
     }
 
     fn lost(&self, job: &job::Model, now: Timestamp) -> attempt::ActiveModel {

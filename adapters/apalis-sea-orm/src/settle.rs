@@ -2,18 +2,13 @@
 //! so that a job's end and what it did to the caller's rows are one commit.
 
 use jiff::Timestamp;
-use sea_orm::{
-    ActiveValue::Set,
-    ConnectionTrait, DbErr, EntityTrait, QueryFilter, UpdateMany,
-    sea_query::{Expr, ExprTrait},
-};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait};
 use uuid::Uuid;
 
-use crate::{
-    entity::{attempt, job, state},
-    guard::{self, by_id},
-    time::micros,
-};
+use self::update::update;
+use crate::{entity::attempt, guard, stats, time::micros};
+
+pub(crate) mod update;
 
 /// Characters of an error's text that are kept.
 const MESSAGE: usize = 4_000;
@@ -60,6 +55,8 @@ pub enum Outcome {
     },
     /// It failed for good.
     Dead,
+    /// It was withdrawn: see [`Lease::cancelled`](crate::Lease::cancelled).
+    Cancelled,
 }
 
 /// Why an attempt did not succeed.
@@ -93,19 +90,24 @@ impl Outcome {
             Outcome::Retry { .. } => "retry",
             Outcome::Snooze { .. } => "snooze",
             Outcome::Dead => "dead",
+            Outcome::Cancelled => "cancelled",
         }
     }
 }
 
 /// Settles attempts: an UPDATE for each kind of outcome (and each 200 jobs), each guarded by its
-/// job's fence, and one INSERT of the attempts worth keeping.
+/// job's fence, one INSERT of the attempts worth keeping, and for the statistics one SELECT and
+/// one statement for each queue.
 ///
-/// Call it in a transaction, and roll that back unless the answer is [`Settled::All`].
+/// A job whose cancelling was asked for is not tried again: a retry or a snooze ends it as
+/// cancelled. Call it in a transaction, and roll that back unless the answer is [`Settled::All`].
+/// Lock what others lock too before this rather than after: settlers of one worker wait for each
+/// other here, to count.
 pub async fn settle<C: ConnectionTrait>(
     conn: &C,
     settlements: &[Settlement],
 ) -> Result<Settled, DbErr> {
-    for kind in ["done", "retry", "snooze", "dead"] {
+    for kind in ["done", "retry", "snooze", "dead", "cancelled"] {
         let group: Vec<_> = settlements.iter().filter(|s| s.outcome.name() == kind).collect();
         for group in group.chunks(guard::ROWS) {
             let written = update(group).exec(conn).await?.rows_affected;
@@ -116,6 +118,7 @@ pub async fn settle<C: ConnectionTrait>(
     }
     let attempts = settlements.iter().filter(|s| !s.is_plain()).map(Settlement::row);
     insert_attempts(conn, attempts.collect()).await?;
+    stats::count(conn, settlements).await?;
     Ok(Settled::All)
 }
 
@@ -129,44 +132,6 @@ pub(crate) async fn insert_attempts<C: ConnectionTrait>(
         attempt::Entity::insert_many(rows).exec_without_returning(conn).await?;
     }
     Ok(())
-}
-
-/// The UPDATE of settlements that have one kind of outcome.
-fn update(group: &[&Settlement]) -> UpdateMany<job::Entity> {
-    use job::Column as C;
-    let leases: Vec<_> = group.iter().map(|s| (s.job, s.fence)).collect();
-    let finished = by_id(group.iter().map(|s| (s.job, micros(s.finished_at))));
-    let run_at = by_id(group.iter().filter_map(|s| Some((s.job, micros(s.outcome.run_at()?)))));
-    let errors = group.iter().filter_map(|s| Some((s.job, s.error.as_ref()?)));
-    let code = by_id(errors.clone().map(|(job, error)| (job, error.code())));
-    let message = by_id(errors.map(|(job, error)| (job, error.message())));
-
-    let update = job::Entity::update_many()
-        .filter(guard::held(&leases))
-        .col_expr(C::LockedBy, Expr::value(None::<String>))
-        .col_expr(C::LeaseUntil, Expr::value(None::<i64>))
-        .col_expr(C::LastErrorCode, code)
-        .col_expr(C::LastError, message);
-    let to = |update: UpdateMany<job::Entity>, state: &str| {
-        update.col_expr(C::State, Expr::value(state))
-    };
-    match group[0].outcome {
-        Outcome::Done => to(update, state::DONE).col_expr(C::FinishedAt, finished),
-        Outcome::Dead => to(update, state::DEAD).col_expr(C::FinishedAt, finished),
-        Outcome::Retry { .. } => to(update, state::RETRYING).col_expr(C::RunAt, run_at),
-        Outcome::Snooze { .. } => to(update, state::SCHEDULED)
-            .col_expr(C::RunAt, run_at)
-            .col_expr(C::Attempts, Expr::col(C::Attempts).sub(1)),
-    }
-}
-
-impl Outcome {
-    fn run_at(self) -> Option<Timestamp> {
-        match self {
-            Outcome::Retry { at } | Outcome::Snooze { at } => Some(at),
-            Outcome::Done | Outcome::Dead => None,
-        }
-    }
 }
 
 impl Settlement {
@@ -190,16 +155,6 @@ impl Settlement {
             error: Set(error.map(Failure::message)),
             request_id: Set(error.and_then(|e| e.request_id.as_deref()).map(ascii)),
         }
-    }
-}
-
-impl Failure {
-    fn code(&self) -> String {
-        ascii(&self.code)
-    }
-
-    fn message(&self) -> String {
-        self.message.chars().take(MESSAGE).collect()
     }
 }
 

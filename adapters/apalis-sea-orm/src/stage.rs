@@ -5,13 +5,14 @@
 use jiff::Timestamp;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter,
-    sea_query::{Alias, Asterisk, Expr, ExprTrait, Order, Query, SelectStatement, UnionType},
+    sea_query::{Expr, ExprTrait, Order, Query, SelectStatement},
 };
 use uuid::Uuid;
 
 use crate::{
     Queue,
     entity::{job, state},
+    filter::union,
     guard,
     time::{micros, timestamp},
 };
@@ -43,7 +44,7 @@ impl Queue {
     /// When the next scheduled or retrying job of any queue is due.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, DbErr> {
         use job::Column as C;
-        let rows = self.read.query_all(&waiting(C::RunAt, None, 1)).await?;
+        let rows = self.read.query_all(&waiting(C::TurnAt, None, 1)).await?;
         let times = rows.iter().map(|row| row.try_get_by_index::<i64>(0));
         let times = times.collect::<Result<Vec<_>, _>>()?;
         Ok(times.into_iter().min().map(timestamp))
@@ -72,17 +73,14 @@ impl Queue {
 /// The first of the scheduled and the first of the retrying jobs, each by the index.
 fn waiting(column: job::Column, until: Option<i64>, limit: u64) -> SelectStatement {
     let first = |state: &str| {
-        let first = Query::select()
+        Query::select()
             .column(column)
             .from(job::Entity)
             .and_where(Expr::col(job::Column::State).eq(state))
-            .and_where_option(until.map(|until| Expr::col(job::Column::RunAt).lte(until)))
-            .order_by(job::Column::RunAt, Order::Asc)
+            .and_where_option(until.map(|until| Expr::col(job::Column::TurnAt).lte(until)))
+            .order_by(job::Column::TurnAt, Order::Asc)
             .limit(limit)
-            .to_owned();
-        // Wrapped, because SQLite takes no LIMIT in a part of a UNION.
-        Query::select().column(Asterisk).from_subquery(first, Alias::new("first")).to_owned()
+            .to_owned()
     };
-    let retrying = first(state::RETRYING);
-    first(state::SCHEDULED).union(UnionType::All, retrying).to_owned()
+    union([state::SCHEDULED, state::RETRYING].into_iter().map(first)).unwrap_or_default()
 }

@@ -28,6 +28,14 @@ impl From<DbErr> for Refusal {
 }
 
 impl Refusal {
+    /// Whether one change of a group can be the cause, and the others be applied without it.
+    pub(crate) fn may_be_of_one(&self) -> bool {
+        match self {
+            Self::Conflict | Self::LeaseLost => true,
+            Self::Failed(error) => class(error) == Class::Bug,
+        }
+    }
+
     /// What a change that was alone is told.
     pub(crate) fn verdict(self) -> Result<Verdict, DbErr> {
         match self {

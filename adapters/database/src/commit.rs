@@ -1,7 +1,7 @@
 //! Changes that arrive together are committed together, with one verdict each.
 //!
-//! A group is whatever arrived while the last commit ran, so a lone change is never made to wait
-//! for company. When a group is refused it is split in halves until the change that cannot be
+//! A group is what arrived while the last commit ran, so a lone change is never made to wait for
+//! company. When a group is refused it is split in halves until the change that cannot be
 //! applied stands alone: its conflict is its own, never its neighbours'.
 
 use std::time::Duration;
@@ -10,13 +10,13 @@ use apalis_sea_orm::Waker;
 use guestlist_domain::{Change, StoreError, Verdict};
 use sea_orm::{DatabaseTransaction, DbBackend, DbErr};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::apply::{self, Refusal};
 use crate::connect::Database;
-use crate::errors::{Class, class, same, store_error};
+use crate::errors::{class, same, store_error};
 use crate::inbox::Inbox;
-use crate::retry::Tries;
+use crate::retry::{PATIENCE, Tries};
 use crate::traces;
 
 /// Changes of one commit.
@@ -33,6 +33,7 @@ pub(crate) struct Committers {
 #[derive(Debug)]
 struct Submission {
     change: Change,
+    since: Instant,
     answer: oneshot::Sender<Result<Verdict, StoreError>>,
 }
 
@@ -53,7 +54,10 @@ impl Committers {
     pub(crate) async fn apply(&self, change: Change) -> Result<Verdict, StoreError> {
         let (answer, answered) = oneshot::channel();
         let gone = || StoreError::Bug("the committer has ended".to_owned());
-        self.inbox.send(Submission { change, answer }).await.map_err(|_| gone())?;
+        self.inbox
+            .send(Submission { change, since: Instant::now(), answer })
+            .await
+            .map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }
@@ -81,11 +85,17 @@ impl Committer {
 
     /// Commits a group, or its halves, in the order in which they came.
     async fn commit(&self, group: Vec<Submission>) {
+        // While the database is away, those who wait do not wait for each other's patience.
+        let (late, group) = group.into_iter().partition(|s| s.since.elapsed() > PATIENCE);
+        self.answer(late, Err(Refusal::Failed(silent())));
         let mut waiting = vec![group];
         while let Some(mut group) = waiting.pop() {
+            if group.is_empty() {
+                continue;
+            }
             let changes: Vec<&Change> = group.iter().map(|s| &s.change).collect();
             match self.apply(&changes).await {
-                Err(Refusal::Conflict | Refusal::LeaseLost) if group.len() > 1 => {
+                Err(refusal) if group.len() > 1 && refusal.may_be_of_one() => {
                     let later = group.split_off(group.len() / 2);
                     waiting.extend([later, group]);
                 }
@@ -123,16 +133,19 @@ impl Committer {
                 Tried::Refused(_) if doubtful && self.found(changes).await? => return Ok(()),
                 Tried::Refused(refusal) => return Err(refusal),
                 Tried::Doubtful(error) => {
+                    tracing::warn!(%error, "the answer to a commit was lost");
                     doubtful = true;
                     error
                 }
             };
-            if !tries.again(class(&error)).await {
-                return Err(Refusal::Failed(error));
-            }
+            let again = tries.again(class(&error)).await;
             if doubtful && self.found(changes).await.unwrap_or(false) {
                 return Ok(());
             }
+            if !again {
+                return Err(Refusal::Failed(error));
+            }
+            tracing::debug!(%error, "trying a commit again");
         }
     }
 
@@ -141,32 +154,26 @@ impl Committer {
     }
 
     async fn transaction(&self, changes: &[&Change]) -> Tried {
-        let tx = match self.database.begin().await {
-            Ok(tx) => tx,
-            Err(error) => return Tried::Refused(Refusal::Failed(error)),
+        let tx = match timeout(LONGEST, self.write(changes)).await {
+            Ok(Ok(tx)) => tx,
+            Ok(Err(refusal)) => return Tried::Refused(refusal),
+            Err(_) => return Tried::Refused(Refusal::Failed(silent())),
         };
-        match timeout(LONGEST, apply::write(&tx, changes)).await {
-            Ok(Ok(())) => commit(tx).await,
-            Ok(Err(refusal)) => {
-                // If that fails, the connection is closed, which is as good.
-                let _ = timeout(LONGEST, tx.rollback()).await;
-                Tried::Refused(refusal)
-            }
-            Err(_) => Tried::Refused(Refusal::Failed(silent())),
+        match timeout(LONGEST, tx.commit()).await {
+            Ok(Ok(())) => Tried::Committed,
+            Ok(Err(error)) => Tried::Doubtful(error),
+            Err(_) => Tried::Doubtful(silent()),
         }
     }
-}
 
-async fn commit(tx: DatabaseTransaction) -> Tried {
-    let error = match timeout(LONGEST, tx.commit()).await {
-        Ok(Ok(())) => return Tried::Committed,
-        Ok(Err(error)) => error,
-        Err(_) => silent(),
-    };
-    match class(&error) {
-        // The database itself says that it was rolled back.
-        Class::Again | Class::Conflict => Tried::Refused(error.into()),
-        Class::Away | Class::Lost | Class::Bug => Tried::Doubtful(error),
+    async fn write(&self, changes: &[&Change]) -> Result<DatabaseTransaction, Refusal> {
+        let tx = self.database.begin().await?;
+        if let Err(refusal) = apply::write(&tx, changes).await {
+            // Should that fail, the connection is closed, which is as good.
+            let _ = tx.rollback().await;
+            return Err(refusal);
+        }
+        Ok(tx)
     }
 }
 

@@ -67,7 +67,9 @@ impl ReadInvitations for SqlStore {
                 .all(self.database.read())
                 .await
                 .map_err(store_error)?;
-            latest.extend(self.all(Entity::find().filter(Column::Id.is_in(ids))).await?);
+            if !ids.is_empty() {
+                latest.extend(self.all(Entity::find().filter(Column::Id.is_in(ids))).await?);
+            }
         }
         Ok(latest)
     }

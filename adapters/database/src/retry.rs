@@ -9,7 +9,7 @@ use crate::errors::Class;
 
 /// No try begins later than this. One that has begun may take as long as it takes to wait for a
 /// connection.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// The tries of one piece of work.

@@ -9,15 +9,28 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::apply::Refusal;
+use crate::inbox::floor_to_power_of_two;
 
 /// Parameters of one statement; SQLite takes 32,766.
 const PARAMETERS: usize = 30_000;
 /// Rows of one INSERT.
-const INSERTS: usize = 500;
+const INSERTS: usize = 512;
 /// Rows of one UPDATE. `CASE` is searched row by row, so its work grows by the square of this.
-const UPDATES: usize = 50;
-/// Rows of one DELETE, and ids of one list.
+const UPDATES: usize = 64;
+/// Rows of one DELETE. Each adds to the depth of the condition, which SQLite limits to 1,000.
+const DELETES: usize = 128;
+/// Ids of one list.
 pub(crate) const LIST: usize = 1_000;
+
+/// Rows in pieces whose lengths are powers of two: few lengths are few statements to prepare.
+fn pieces<T>(mut rows: &[T], most: usize) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let length = floor_to_power_of_two(rows.len().min(most));
+        let piece;
+        (piece, rows) = rows.split_at(length);
+        (length > 0).then_some(piece)
+    })
+}
 
 /// An entity whose rows are known by id and version.
 pub(crate) trait Versioned: EntityTrait {
@@ -38,7 +51,7 @@ where
     A: ActiveModelTrait + ActiveModelBehavior + Send,
 {
     let columns = <A::Entity as EntityTrait>::Column::iter().count();
-    for rows in rows.chunks(INSERTS.min(PARAMETERS / columns)) {
+    for rows in pieces(&rows, INSERTS.min(PARAMETERS / columns)) {
         let rows = rows.iter().cloned();
         <A::Entity as EntityTrait>::insert_many(rows).exec_without_returning(tx).await?;
     }
@@ -51,7 +64,7 @@ pub(crate) async fn update<E: Versioned>(
     mut rows: Vec<Update<E::Column>>,
 ) -> Result<(), Refusal> {
     rows.sort_by_key(|row| row.id);
-    for rows in rows.chunks(UPDATES) {
+    for rows in pieces(&rows, UPDATES) {
         let version = Expr::col(E::VERSION).add(1);
         let written = set::<E>(rows)
             .col_expr(E::VERSION, version)
@@ -86,7 +99,7 @@ pub(crate) async fn delete<E: Versioned>(
     mut rows: Vec<(Uuid, i64)>,
 ) -> Result<(), Refusal> {
     rows.sort_unstable();
-    for rows in rows.chunks(LIST) {
+    for rows in pieces(&rows, DELETES) {
         let deleted = E::delete_many().filter(as_read::<E>(rows.iter().copied())).exec(tx).await?;
         expect(deleted.rows_affected, rows.len())?;
     }

@@ -1,8 +1,8 @@
 //! Whether the schema that this program needs is really there. Rows of the history of migrations
 //! do not tell: PlanetScale copies those after a deploy, or not at all.
 
-use apalis_sea_orm::entity::{attempt, job};
-use sea_orm::{DbErr, EntityTrait, QuerySelect};
+use apalis_sea_orm::entity::{attempt, job, queue, rate, worker};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QuerySelect, sea_query::Query};
 use thiserror::Error;
 
 use crate::connect::Database;
@@ -35,14 +35,18 @@ impl Database {
         self.check::<guards::entity::Entity>().await?;
         self.check::<idempotency::entity::Entity>().await?;
         self.check::<job::Entity>().await?;
-        self.check::<attempt::Entity>().await
+        self.check::<attempt::Entity>().await?;
+        self.check::<queue::Entity>().await?;
+        self.check::<rate::Entity>().await?;
+        self.check::<worker::Entity>().await?;
+        // The queue keeps its columns to itself.
+        let stats = Query::select().expr(1).from("job_stats").limit(0).take();
+        self.read().query_all(&stats).await.map(drop).map_err(|error| schema_error(&error))
     }
 
     async fn check<E: EntityTrait>(&self) -> Result<(), SchemaError> {
-        match E::find().limit(0).all(self.read()).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(schema_error(&error)),
-        }
+        let nothing = E::find().limit(0).all(self.read()).await;
+        nothing.map(drop).map_err(|error| schema_error(&error))
     }
 }
 

@@ -217,6 +217,19 @@ fn a_late_job_does_not_delete_the_next_person_of_the_address() {
 }
 
 #[test]
+fn a_job_whose_person_is_not_on_the_way_out_deletes_nobody() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    t.remove(ada.id).unwrap();
+    t.store.tables().users.get_mut(&ada.id).unwrap().status = UserStatus::Active;
+
+    t.work();
+
+    assert_eq!(t.status("ada"), Some(UserStatus::Active));
+    assert!(t.stytch.knows().find(&at("ada")).is_some());
+}
+
+#[test]
 fn an_unknown_person_is_not_found() {
     let t = House::new();
     let nobody = UserId(t.ctx.ids.next());

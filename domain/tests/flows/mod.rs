@@ -1,6 +1,7 @@
 //! The rules of the house, one by one: a file for each thing that somebody asks for.
 
 mod accepting;
+mod configured_admins;
 mod deleting;
 mod holding;
 mod inviting;
@@ -16,6 +17,7 @@ mod revoking;
 mod sending;
 mod session_checks;
 mod session_ends;
+mod states;
 mod sweeping;
 mod users;
 mod visiting;

@@ -107,6 +107,15 @@ fn too_soon_says_for_how_long() {
 }
 
 #[test]
+fn what_is_closed_is_closed_and_not_too_soon() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.resend(ada.id).unwrap();
+    t.revoke(ada.id).unwrap();
+    assert!(matches!(t.resend(ada.id), Err(ResendError::Closed)));
+}
+
+#[test]
 fn the_delivery_before_is_sent_no_more() {
     let t = House::new();
     let ada = t.invited("ada");

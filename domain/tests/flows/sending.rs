@@ -164,6 +164,21 @@ fn a_worker_whose_lease_ran_out_mails_nothing_and_costs_nothing() {
 }
 
 #[test]
+fn a_worker_that_wakes_up_late_does_not_send_what_was_sent() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let asleep = t.claim().unwrap();
+    t.rescue();
+    t.work();
+
+    let woken = t.perform(asleep, Going::Well);
+    t.settle(&woken).unwrap();
+
+    assert_eq!(t.inbox("ada").len(), 1);
+    assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
+}
+
+#[test]
 fn a_late_workers_result_changes_nothing() {
     let t = House::new();
     let ada = t.invited("ada");

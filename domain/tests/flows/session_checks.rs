@@ -40,7 +40,9 @@ fn a_live_session_admits_by_whatever_is_shown() {
         assert_eq!((admitted.user.id, admitted.session), (ada.user.id, ada.session.clone()));
         let asked = t.stytch.was_asked(Call::Refresh);
         assert_eq!(asked, usize::from(shown == Shown::Token), "{shown:?}");
-        assert_eq!(admitted.fresh_jwt.is_some(), shown == Shown::Token, "{shown:?}");
+        assert_eq!(admitted.is_renewed, shown == Shown::Token, "{shown:?}");
+        let is_shown = admitted.jwt.as_ref() == Some(&ada.tokens.session_jwt);
+        assert!(admitted.is_renewed || is_shown, "{shown:?}");
     }
 }
 
@@ -50,7 +52,8 @@ fn a_jwt_past_its_five_minutes_is_renewed_by_the_token() {
 
     let admitted = t.check(credentials(Shown::Both, &ada)).unwrap();
 
-    let fresh = admitted.fresh_jwt.unwrap();
+    assert!(admitted.is_renewed);
+    let fresh = admitted.jwt.unwrap();
     let alone = Credentials { token: None, jwt: Some(&fresh) };
     assert_eq!(t.check(alone).unwrap().session.id, ada.session.id);
     assert_eq!(t.sessions(&ada.user)[0].expires_at, ada.session.expires_at, "never extended");
@@ -61,7 +64,7 @@ fn a_jwt_alone_past_its_five_minutes_is_too_old() {
     let (t, ada) = after(mins(5));
     let refused = t.check(credentials(Shown::Jwt, &ada));
     assert!(matches!(refused, Err(SessionError::JwtExpired)));
-    let (t, ada) = after(mins(5) - secs(1));
+    let (t, ada) = after(mins(5).saturating_sub(secs(1)));
     assert!(t.check(credentials(Shown::Jwt, &ada)).is_ok());
 }
 
@@ -82,7 +85,8 @@ fn when_stytch_does_not_answer_the_live_session_admits() {
 
             let admitted = t.check(credentials(shown, &ada)).unwrap();
 
-            assert_eq!((admitted.session.id, admitted.fresh_jwt), (ada.session.id, None));
+            assert_eq!((admitted.session.id, &admitted.jwt), (ada.session.id, &None));
+            assert!(!admitted.is_renewed);
         }
     }
 }
@@ -94,7 +98,8 @@ fn another_session_than_the_one_asked_about_is_no_answer() {
 
     let admitted = t.check(credentials(Shown::Both, &ada)).unwrap();
 
-    assert_eq!((admitted.session.id, admitted.fresh_jwt), (ada.session.id, None));
+    assert_eq!((admitted.session.id, &admitted.jwt), (ada.session.id, &None));
+    assert!(!admitted.is_renewed);
 }
 
 #[test]
@@ -194,7 +199,8 @@ fn whoever_shows_nothing_or_nonsense_has_no_session() {
 fn a_good_token_admits_beside_a_bad_jwt() {
     let (t, ada) = after(mins(1));
     let shown = Credentials { token: Some(&ada.tokens.session_token), jwt: Some("nonsense") };
-    assert!(t.check(shown).unwrap().fresh_jwt.is_some());
+    let admitted = t.check(shown).unwrap();
+    assert!(admitted.is_renewed && admitted.jwt.as_deref() != Some("nonsense"));
 }
 
 #[test]
@@ -207,7 +213,8 @@ fn a_jwt_of_another_session_is_no_fresh_one() {
     let admitted = t.check(shown).unwrap();
 
     assert_eq!(admitted.user.id, ada.user.id);
-    assert!(admitted.fresh_jwt.is_some());
+    assert!(admitted.is_renewed && admitted.jwt.is_some());
+    assert_ne!(admitted.jwt, Some(bob.tokens.session_jwt));
 }
 
 #[test]

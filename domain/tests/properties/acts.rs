@@ -32,8 +32,8 @@ pub(super) enum Act {
     Heal,
     /// The next change is not written, for the database is lost.
     LoseDatabase,
-    /// Something is asked for at the worst of moments.
-    Meanwhile(Moment, Ask),
+    /// Things are asked for at the worst of moments.
+    Meanwhile(Moment, Vec<Ask>),
 }
 
 /// What somebody asks for. Numbers choose among what there is, newest first.
@@ -96,8 +96,13 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => any_failure().prop_map(Act::Outage),
         1 => Just(Act::Heal),
         1 => Just(Act::LoseDatabase),
-        4 => (any_moment(), any_ask()).prop_map(|(when, what)| Act::Meanwhile(when, what)),
+        2 => any_quick_ask().prop_map(|ask| Act::Meanwhile(Moment::BeforeApply, vec![ask])),
+        2 => (any_way(), several(any_ask())).prop_map(|(when, asks)| Act::Meanwhile(when, asks)),
     ]
+}
+
+fn several(ask: impl Strategy<Value = Ask>) -> impl Strategy<Value = Vec<Ask>> {
+    prop::collection::vec(ask, 1..4)
 }
 
 fn any_ask() -> impl Strategy<Value = Ask> {
@@ -118,6 +123,21 @@ fn any_ask() -> impl Strategy<Value = Ask> {
         1 => any_index().prop_map(Ask::LogOut),
         2 => Just(Ask::Sweep),
         2 => Just(Ask::Work),
+    ]
+}
+
+/// What may come between a flow's reading and its writing.
+fn any_quick_ask() -> impl Strategy<Value = Ask> {
+    let role = prop::sample::select(Role::ALL);
+    prop_oneof![
+        3 => (anybody(), role).prop_map(|(who, role)| Ask::Invite(who, role)),
+        3 => (anybody(), any_index()).prop_map(|(who, which)| Ask::Revoke(who, which)),
+        1 => anybody().prop_map(Ask::Suspend),
+        1 => anybody().prop_map(Ask::Restore),
+        1 => anybody().prop_map(Ask::LogIn),
+        1 => anybody().prop_map(Ask::Visit),
+        1 => any_index().prop_map(Ask::ComeBack),
+        1 => any_index().prop_map(Ask::LogOut),
     ]
 }
 
@@ -162,10 +182,6 @@ fn any_failure() -> impl Strategy<Value = Failure> {
     ])
 }
 
-fn any_moment() -> impl Strategy<Value = Moment> {
-    prop_oneof![
-        2 => Just(Moment::BeforeApply),
-        1 => any_call().prop_map(Moment::OnItsWay),
-        1 => any_call().prop_map(Moment::OnItsWayBack),
-    ]
+fn any_way() -> impl Strategy<Value = Moment> {
+    prop_oneof![any_call().prop_map(Moment::OnItsWay), any_call().prop_map(Moment::OnItsWayBack),]
 }

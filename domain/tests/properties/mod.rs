@@ -14,8 +14,7 @@ use town::Town;
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // More by PROPTEST_CASES=10000.
-        cases: proptest::test_runner::contextualize_config(ProptestConfig::default()).cases,
+        // 256 cases; more by PROPTEST_CASES=10000.
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -30,5 +29,6 @@ proptest! {
         town.comes_to_rest();
         invariants::hold(&town.house);
         way_on::is_there_for_everybody(&town.house);
+        invariants::nothing_personal_or_secret_lies_about(&town.house);
     }
 }

@@ -28,7 +28,7 @@ impl Town {
     pub(super) fn step(&mut self, act: &Act) {
         match act {
             Act::Ask(ask) => happens(&self.house, ask),
-            Act::Work(jobs) => (0..*jobs).for_each(|_| drop(self.house.step())),
+            Act::Work(jobs) => (0..*jobs).for_each(|_| self.house.step_or_rest()),
             Act::Begin(going) => {
                 let claimed = self.house.claim();
                 self.in_hands.extend(claimed.map(|job| self.house.perform(job, *going)));
@@ -45,7 +45,7 @@ impl Town {
             Act::Outage(failure) => self.house.stytch.is_down(failure.error()),
             Act::Heal => self.house.stytch.heals(),
             Act::LoseDatabase => self.house.store.lose_next_applies(1),
-            Act::Meanwhile(moment, ask) => self.plan(*moment, ask.clone()),
+            Act::Meanwhile(moment, asks) => self.plan(*moment, asks.clone()),
         }
     }
 
@@ -53,9 +53,9 @@ impl Town {
         (!self.in_hands.is_empty()).then(|| self.in_hands.remove(which % self.in_hands.len()))
     }
 
-    fn plan(&self, moment: Moment, ask: Ask) {
+    fn plan(&self, moment: Moment, asks: Vec<Ask>) {
         let house = self.house.clone();
-        let disturb = move || happens(&house, &ask);
+        let disturb = move || asks.iter().for_each(|ask| happens(&house, ask));
         match moment {
             Moment::BeforeApply => self.house.store.before_next_apply(disturb),
             Moment::OnItsWay(call) => self.house.stytch.while_on_its_way(call, disturb),
@@ -123,7 +123,7 @@ fn happens(house: &House, ask: &Ask) {
         Ask::ComeBack(which) => come_back(house, which),
         Ask::LogOut(which) => log_out(house, which),
         Ask::Sweep => is_decided(house.schedule_sweep()),
-        Ask::Work => drop(house.step()),
+        Ask::Work => house.step_or_rest(),
     }
 }
 

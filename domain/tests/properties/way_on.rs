@@ -1,9 +1,9 @@
 //! From wherever things stand, everybody has a way on: to be in, and to be gone.
 
-use guestlist_domain::{InvitationStatus, Role, User, UserStatus};
+use guestlist_domain::{EndReason, InvitationStatus, Role, Session, User, UserStatus};
 
 use super::acts::PEOPLE;
-use crate::support::{House, JobState, at, hours};
+use crate::support::{House, JobState, Tables, at, hours};
 
 pub(super) fn is_there_for_everybody(house: &House) {
     nothing_is_left_undone(house);
@@ -30,6 +30,20 @@ fn nothing_is_left_undone(house: &House) {
         assert_ne!(invitation.status, InvitationStatus::Queued, "{invitation:?}");
         assert!(invitation.status != InvitationStatus::Sent || invitation.admits(house.now()));
     }
+    for session in tables.sessions.values() {
+        if matches!(session.ended, Some((_, EndReason::LoggedOut | EndReason::Replaced))) {
+            assert!(has_ended_at_stytch(house, &tables, session), "goes on: {session:?}");
+        }
+    }
+}
+
+/// Or the worker has given up, which stays visible.
+fn has_ended_at_stytch(house: &House, tables: &Tables, session: &Session) -> bool {
+    let id = &session.stytch_session_id;
+    let mut dead = tables.jobs.values().filter(|row| row.state == JobState::Dead);
+    let stytch = house.stytch.knows();
+    stytch.sessions.iter().any(|known| known.session.stytch_session_id == *id && known.is_revoked)
+        || dead.any(|row| row.job.args["stytch_session"] == **id)
 }
 
 fn comes_in(house: &House, who: &str) {

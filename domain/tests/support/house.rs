@@ -36,8 +36,8 @@ pub(crate) fn named(text: &str) -> Option<Name> {
     Name::parse(text).expect("a name")
 }
 
-pub(crate) fn place(text: &str) -> Option<ReturnTo> {
-    Some(ReturnTo::checked(text.to_owned()))
+pub(crate) fn place(text: &str) -> ReturnTo {
+    ReturnTo::checked(text.to_owned())
 }
 
 pub(crate) fn metadata(key: &str, value: &str) -> Metadata {
@@ -133,15 +133,11 @@ impl House {
     }
 
     pub(crate) fn log_in(&self, who: &str) -> Result<(), LoginError> {
-        self.log_in_towards(who, None)
+        at_once(flows::request_login(&self.ctx, &at(who), None))
     }
 
-    pub(crate) fn log_in_towards(
-        &self,
-        who: &str,
-        return_to: Option<ReturnTo>,
-    ) -> Result<(), LoginError> {
-        at_once(flows::request_login(&self.ctx, &at(who), return_to))
+    pub(crate) fn log_in_towards(&self, who: &str, place: ReturnTo) -> Result<(), LoginError> {
+        at_once(flows::request_login(&self.ctx, &at(who), Some(place)))
     }
 
     pub(crate) fn press(&self, token: &str) -> Result<CameIn, AcceptError> {

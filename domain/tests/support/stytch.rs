@@ -133,7 +133,9 @@ impl PlayedStytch {
         work: impl FnOnce(&mut Identities, Timestamp) -> Result<T, ProviderError>,
     ) -> Result<T, ProviderError> {
         let (fault, before, after) = self.script().take(call);
-        before.into_iter().for_each(|disturb| disturb());
+        if let Some(disturb) = before {
+            disturb();
+        }
         if let Some(Fault::Refused(error)) = fault {
             return Err(error);
         }
@@ -141,7 +143,9 @@ impl PlayedStytch {
             return Err(call.lost());
         }
         let answer = work(&mut self.knows(), self.clock.now());
-        after.into_iter().for_each(|disturb| disturb());
+        if let Some(disturb) = after {
+            disturb();
+        }
         if matches!(fault, Some(Fault::AnswerLost)) { Err(call.lost()) } else { answer }
     }
 }

@@ -6,8 +6,8 @@ use guestlist_domain::flows::{
     DeleteUser, RevokeInvite, RevokeSession, SendInvite, SendLogin, Sweep,
 };
 use guestlist_domain::{
-    Attempt, Change, Ctx, Job, JobError, JobId, Lease, Outcome, Performed, Settlement, Store,
-    StoreError, Verdict,
+    Attempt, Change, Ctx, Job, JobError, Lease, Outcome, Performed, Settlement, Store, StoreError,
+    Verdict,
 };
 use serde_json::Value;
 
@@ -154,6 +154,11 @@ impl House {
         true
     }
 
+    /// Works on the best job, if any is due.
+    pub(crate) fn step_or_rest(&self) {
+        let _was_one = self.step();
+    }
+
     /// Works until nothing is due.
     pub(crate) fn work(&self) {
         let idle = (0..STEPS).any(|_| !self.step());
@@ -166,22 +171,6 @@ impl House {
         let mut tables = self.store.tables();
         let running = tables.jobs.values_mut().filter(|row| row.state == JobState::Running);
         running.for_each(|row| row.rescue(now));
-    }
-
-    /// Its worker falls silent, and its lease ends.
-    pub(crate) fn rescue_one(&self, job: JobId) {
-        let now = self.now();
-        let mut tables = self.store.tables();
-        let row = tables.jobs.get_mut(&job);
-        if let Some(row) = row.filter(|row| row.state == JobState::Running) {
-            row.rescue(now);
-        }
-    }
-}
-
-impl InFlight {
-    pub(crate) fn job(&self) -> JobId {
-        self.claimed.attempt.job
     }
 }
 

@@ -1,6 +1,6 @@
-//! The README's first five minutes.
+//! The README's first five minutes, and coming back the next day.
 
-use guestlist_tests::{Guestlist, Setup, id, on_every_engine};
+use guestlist_tests::{Engine, Guestlist, Setup, id, on_every_engine};
 
 #[tokio::test]
 async fn the_first_five_minutes_work_with_dev() {
@@ -29,8 +29,59 @@ async fn walk(setup: Setup) {
     let invitation = guestlist.wait_for_status(id(&invitations["items"][0]), "sent").await;
     assert_eq!(invitation["invited_by"]["type"], "user");
 
-    let mut ada = guestlist.press(&mail.token).await;
+    let mut ada = guestlist.browser();
+    let path = mail.url.split_once("/authenticate").unwrap().1;
+    let page = ada.get(&format!("/authenticate{path}")).await.is(200);
+    assert!(page.body.contains("<button type=\"submit\""), "{}", page.body);
+    let _ = ada.press(&mail.token).await.is(303);
     assert!(ada.get("/").await.is(200).body.contains("ada@example.com"));
     assert_eq!(guestlist.user("ada@example.com").await["status"], "active");
     assert_eq!(guestlist.invitation(id(&invitation)).await["status"], "accepted");
+    let timeline = guestlist.timeline(id(&invitation)).await;
+    assert_eq!(timeline.first().map(String::as_str), Some("requested"));
+    assert_eq!(timeline.last().map(String::as_str), Some("accepted"));
+    assert!(timeline.iter().any(|kind| kind == "sent"), "{timeline:?}");
+}
+
+#[tokio::test]
+async fn a_second_start_finds_the_same_people_logged_in() {
+    on_every_engine(|engine| comes_back(Guestlist::dev(engine))).await;
+    on_every_engine(|engine| comes_back(Guestlist::split(engine))).await;
+}
+
+async fn comes_back(setup: Setup) {
+    let mut guestlist = setup.start().await;
+    let mut ada = guestlist.member("ada@example.com").await;
+    let (_, mail) = guestlist.invite_and_mail("bob@example.com").await;
+    let (key, users) = (guestlist.api_key.clone(), guestlist.users().await);
+
+    guestlist.stop().await;
+    guestlist.start().await;
+
+    assert_eq!(guestlist.api_key, key);
+    let again = guestlist.users().await;
+    let who = |users: &[serde_json::Value]| -> Vec<_> {
+        users.iter().map(|user| (user["id"].clone(), user["status"].clone())).collect()
+    };
+    assert_eq!(who(&again), who(&users));
+    ada.move_to(&guestlist.url);
+    let session = ada.get("/v1/session").await.is(200).json();
+    assert_eq!(session["user"]["email"], "ada@example.com");
+    // Stytch knows the session too: without its JWT it is given a new one.
+    ada.forget("stytch_session_jwt");
+    let refreshed = ada.get("/v1/session").await.is(200);
+    assert!(refreshed.set_cookie("stytch_session_jwt").is_some());
+    // And a link from before the stop still works.
+    let _ = guestlist.press(&mail.token).await;
+}
+
+#[tokio::test]
+async fn dev_killed_and_started_again_goes_on() {
+    let mut guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let mut ada = guestlist.member("ada@example.com").await;
+    guestlist.kill_app();
+    guestlist.start().await;
+    ada.move_to(&guestlist.url);
+    let _ = ada.get("/v1/session").await.is(200);
+    let _ = guestlist.member("bob@example.com").await;
 }

@@ -8,6 +8,7 @@ use apalis_core::{
 };
 use jiff::Timestamp;
 
+use super::UnknownKind;
 use crate::{Backoff, Claimed, Failure, Outcome};
 
 /// What a handler answers about its job.
@@ -110,6 +111,10 @@ impl Judge {
     pub(super) fn failed(&self, error: &BoxDynError, now: Timestamp) -> (Outcome, Failure) {
         if error.is::<AbortError>() {
             return (Outcome::Dead, failure(error.as_ref(), "aborted"));
+        }
+        if error.is::<UnknownKind>() {
+            let at = now.saturating_add(UnknownKind::WAIT).unwrap_or(Timestamp::MAX);
+            return (Outcome::Snooze { at }, failure(error.as_ref(), "unknown_kind"));
         }
         let asked = error.downcast_ref::<RetryAfterError>().map(RetryAfterError::get_duration);
         let wait = asked.unwrap_or_else(|| self.backoff.delay(self.job, self.number));

@@ -1,25 +1,26 @@
 //! Heartbeats: a task of their own, since jobs must keep their leases whatever else waits, and
-//! while the worker drains.
+//! while the worker drains. It also hears which jobs were cancelled.
 
+use std::time::Duration;
+
+use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use super::outage::Outage;
 use crate::Queue;
 
+/// Between looks for cancelled jobs, of a worker that holds any.
+const LOOK: Duration = Duration::from_secs(1);
+
 pub(super) async fn keep(queue: Queue, stop: CancellationToken) {
     let mut outage = Outage::of("extending leases");
-    let options = queue.options();
     loop {
-        let aged = queue.leases.aged(options.lease / 2);
-        let wait = match queue.beat(&aged).await {
-            Ok(lost) => {
-                if !aged.is_empty() {
+        let wait = match turn(&queue).await {
+            Ok(asked) => {
+                if asked {
                     outage.succeeded();
                 }
-                if !lost.is_empty() {
-                    tracing::warn!(jobs = ?lost, "leases lost; others may perform these jobs");
-                }
-                options.heartbeat
+                queue.options().heartbeat.min(LOOK)
             }
             Err(error) => outage.failed(&error),
         };
@@ -27,4 +28,19 @@ pub(super) async fn keep(queue: Queue, stop: CancellationToken) {
             return;
         }
     }
+}
+
+/// Tells whether the database was asked anything.
+async fn turn(queue: &Queue) -> Result<bool, DbErr> {
+    let aged = queue.leases.aged(queue.options().lease / 2);
+    let lost = queue.beat(&aged).await?;
+    if !lost.is_empty() {
+        tracing::warn!(jobs = ?lost, "leases lost; others may perform these jobs");
+    }
+    let asked = !aged.is_empty() || queue.in_flight() > 0;
+    let cancelled = queue.notice_cancelled().await?;
+    if !cancelled.is_empty() {
+        tracing::info!(jobs = ?cancelled, "jobs are to be cancelled");
+    }
+    Ok(asked)
 }

@@ -46,6 +46,7 @@ impl Fetch {
         if !self.worker.is_running() || self.worker.is_shutting_down() {
             return self.give_back(self.buffer.take_all()).await;
         }
+        self.start_again().await?;
         let now = self.queue.options.now();
         let jobs = self.queue.claim(now, self.queue.free_slots()).await?;
         if !jobs.is_empty() {
@@ -54,8 +55,26 @@ impl Fetch {
         Ok(())
     }
 
+    /// Gives jobs that missed their start another.
+    async fn start_again(&self) -> Result<(), DbErr> {
+        let late = self.buffer.take_late();
+        if late.is_empty() {
+            return Ok(());
+        }
+        match self.queue.start_again(&late).await {
+            Ok(true) => self.buffer.put(late),
+            Ok(false) => return self.give_back(late).await,
+            Err(error) => {
+                self.buffer.keep_late(late);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     async fn next(&self, wakes: &mut Wakes, freed: &mut Wakes) {
         let poll = self.queue.options.poll.mul_f64(rand::random_range(0.8..1.2));
+        let poll = self.queue.pace.blocked().map_or(poll, |blocked| blocked.min(poll));
         tokio::select! {
             () = wakes.woken() => {}
             () = freed.woken() => {}

@@ -7,6 +7,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use apalis_core::{error::BoxDynError, task::Task};
@@ -16,10 +17,11 @@ use tower::{Layer, Service};
 use uuid::Uuid;
 
 use super::{
+    Habits,
     answer::{Answer, Judge, Verdict},
     settler::{Attempt, Settler},
 };
-use crate::{Claimed, Failure, Outcome};
+use crate::{Claimed, Failure, Lease, Outcome};
 
 type Panic = Box<dyn Any + Send>;
 
@@ -28,7 +30,7 @@ type Panic = Box<dyn Any + Send>;
 pub struct PerformLayer {
     pub(super) settler: Settler,
     pub(super) begun: Begun,
-    pub(super) hand_out_exhausted: bool,
+    pub(super) habits: Habits,
 }
 
 impl<S> Layer<S> for PerformLayer {
@@ -63,7 +65,7 @@ where
 
     fn call(&mut self, task: Task<Claimed>) -> Self::Future {
         let job = Job::of(&task.args, self.with.clone());
-        if task.args.exhausted() && !self.with.hand_out_exhausted {
+        if task.args.exhausted() && !self.with.habits.hand_out_exhausted {
             return job.bury().boxed();
         }
         // A closure may panic before there is a future to poll.
@@ -80,6 +82,9 @@ where
 #[derive(Debug)]
 struct Job {
     judge: Judge,
+    /// Unless the handler ends cancelled jobs by itself.
+    cancelled: Option<Lease>,
+    timeout: Option<Duration>,
     settler: Settler,
     attempt: Attempt,
     begun: Begun,
@@ -90,6 +95,8 @@ impl Job {
         with.begun.begin((job.id, job.fence));
         Self {
             judge: Judge::of(job, with.settler.backoff()),
+            cancelled: (!with.habits.leave_cancelled).then(|| job.lease.clone()),
+            timeout: with.habits.timeouts.get(&job.kind).copied(),
             attempt: Attempt::of(job),
             settler: with.settler,
             begun: with.begun,
@@ -100,7 +107,13 @@ impl Job {
         self,
         performed: impl Future<Output = Result<Result<R, BoxDynError>, Panic>>,
     ) -> Result<R, BoxDynError> {
-        let result = performed.await.unwrap_or_else(|panic| Err(said(panic.as_ref()).into()));
+        let performed = tokio::select! {
+            biased;
+            performed = performed => performed,
+            () = cancelled(self.cancelled.as_ref()) => return self.give_up().await,
+            () = elapsed(self.timeout) => Ok(Err(timed_out(self.timeout).into())),
+        };
+        let result = performed.unwrap_or_else(|panic| Err(said(panic.as_ref()).into()));
         let now = self.settler.now();
         let verdict = match &result {
             Ok(answer) => self.judge.answered(answer),
@@ -111,6 +124,14 @@ impl Job {
         };
         self.write(verdict, now).await;
         result
+    }
+
+    async fn give_up<R>(self) -> Result<R, BoxDynError> {
+        let message = "cancelled while it was performed".to_owned();
+        let failure = Failure { code: "cancelled".to_owned(), message, request_id: None };
+        let now = self.settler.now();
+        self.write(Some((Outcome::Cancelled, Some(failure.clone()))), now).await;
+        Err(failure.into())
     }
 
     async fn bury<R>(self) -> Result<R, BoxDynError> {
@@ -127,6 +148,25 @@ impl Job {
         }
         self.begun.end(lease);
     }
+}
+
+async fn cancelled(lease: Option<&Lease>) {
+    match lease {
+        Some(lease) => lease.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn elapsed(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep(timeout).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn timed_out(timeout: Option<Duration>) -> Failure {
+    let message = format!("not done within {:?}", timeout.unwrap_or_default());
+    Failure { code: "timed_out".to_owned(), message, request_id: None }
 }
 
 /// A panic's words.

@@ -1,4 +1,4 @@
-//! Stages what is due and rescues what fell silent, for every worker's sake.
+//! Stages what is due, rescues what fell silent and prunes what is old, for every worker's sake.
 
 use std::time::Duration;
 
@@ -8,18 +8,25 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::outage::Outage;
-use crate::Queue;
+use crate::{Queue, prune, stats};
 
 /// Between looks for jobs that became due, unless the last look saw that one is due sooner.
 const STAGE: Duration = Duration::from_secs(1);
 /// Between looks for jobs whose lease ended.
 const RESCUE: Duration = Duration::from_secs(2);
+/// Between looks for what is old enough to go.
+const PRUNE: Duration = Duration::from_mins(1);
+/// Batches of one look: more wait for the next.
+const BATCHES: usize = 20;
+/// How long the minutes' counts are kept.
+const COUNTS: Duration = Duration::from_hours(26);
 
 pub(super) async fn tend(queue: Queue, stop: CancellationToken) {
     let mut outage = Outage::of("staging and rescuing jobs");
     let mut rescue_at = Instant::now() + RESCUE;
+    let mut prune_at = Instant::now() + PRUNE.mul_f64(rand::random_range(0.1..1.0));
     loop {
-        let wait = match turn(&queue, &mut rescue_at).await {
+        let wait = match turn(&queue, &mut rescue_at, &mut prune_at).await {
             Ok(wait) => {
                 if outage.succeeded() {
                     // Live workers were cut off as well; let their heartbeats come first.
@@ -35,8 +42,16 @@ pub(super) async fn tend(queue: Queue, stop: CancellationToken) {
     }
 }
 
-async fn turn(queue: &Queue, rescue_at: &mut Instant) -> Result<Duration, DbErr> {
+async fn turn(
+    queue: &Queue,
+    rescue_at: &mut Instant,
+    prune_at: &mut Instant,
+) -> Result<Duration, DbErr> {
     let now = queue.options().now();
+    if Instant::now() >= *prune_at {
+        *prune_at = Instant::now() + PRUNE.mul_f64(rand::random_range(0.8..1.2));
+        tidy(queue, now).await?;
+    }
     if Instant::now() >= *rescue_at {
         let rescued = queue.rescue(now).await?;
         if !rescued.is_empty() {
@@ -47,6 +62,20 @@ async fn turn(queue: &Queue, rescue_at: &mut Instant) -> Result<Duration, DbErr>
     }
     let wait = stage(queue, now).await?;
     Ok(wait.min(rescue_at.saturating_duration_since(Instant::now())))
+}
+
+/// Deletes what is old enough to go.
+async fn tidy(queue: &Queue, now: Timestamp) -> Result<(), DbErr> {
+    queue.forget_silent().await?;
+    stats::forget(&queue.write, now.saturating_sub(COUNTS).unwrap_or(now)).await?;
+    let Some(retention) = queue.options().retention else { return Ok(()) };
+    let before = now.saturating_sub(retention).unwrap_or(Timestamp::MIN);
+    for _ in 0..BATCHES {
+        if prune(&queue.write, before).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Answers when to look again.

@@ -10,9 +10,9 @@ use std::{
 };
 
 use apalis_sea_orm::{
-    Claimed, NewJob, Options, Outcome, Queue, Settlement, enqueue_all,
+    Claimed, Failure, NewJob, Options, Outcome, Queue, Settled, Settlement, enqueue_all,
     entity::{attempt, job},
-    migration,
+    migration, settle,
 };
 use jiff::Timestamp;
 use sea_orm::{
@@ -224,6 +224,23 @@ pub(crate) fn settlement(job: &Claimed, outcome: Outcome) -> Settlement {
         outcome,
         error: None,
     }
+}
+
+pub(crate) fn ids(jobs: &[NewJob]) -> Vec<Uuid> {
+    jobs.iter().map(|job| job.id).collect()
+}
+
+/// Claims one job and settles it so.
+pub(crate) async fn settle_one(db: &Db, outcome: Outcome, error: Option<&str>) -> Claimed {
+    let job = db.queue("ann").claim(noon(), 1).await.unwrap().remove(0);
+    let error = error.map(|code| Failure {
+        code: code.to_owned(),
+        message: format!("it said {code}"),
+        request_id: None,
+    });
+    let settlement = Settlement { error, ..settlement(&job, outcome) };
+    assert_eq!(settle(&db.write, &[settlement]).await.unwrap(), Settled::All);
+    job
 }
 
 pub(crate) async fn is(db: &Db, id: Uuid, state: &str) {

@@ -8,21 +8,51 @@ mod harness;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod board;
+#[cfg(test)]
+mod cancelling;
+#[cfg(test)]
 mod claiming;
+#[cfg(test)]
+mod crowds;
 #[cfg(test)]
 mod enqueueing;
 #[cfg(test)]
+mod holding;
+#[cfg(test)]
+mod idling;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod leases;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod pausing;
+#[cfg(test)]
+mod periods;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
+mod presence;
+#[cfg(test)]
+mod pruning;
+#[cfg(test)]
+mod rates;
+#[cfg(test)]
 mod rescuing;
+#[cfg(test)]
+mod retrying;
 #[cfg(test)]
 mod settling;
 #[cfg(test)]
 mod staging;
+#[cfg(test)]
+mod statistics;
 #[cfg(test)]
 mod stopping;
 #[cfg(test)]

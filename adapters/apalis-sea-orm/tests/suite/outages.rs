@@ -67,7 +67,7 @@ async fn a_worker_outlives_an_outage_and_its_job_is_performed_once() {
     }
     for engine in [Engine::MySql, Engine::MariaDb] {
         let Some(url) = server(engine) else { continue };
-        let port = url.split_once("localhost:").and_then(|(_, rest)| rest.split('/').next());
+        let port = url.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next());
         let wire = Wire::to(port.unwrap().parse().unwrap()).await;
         let db = mysql(engine, &url, Some(wire.port)).await;
         migration::up(&SchemaManager::new(&db.write)).await.unwrap();

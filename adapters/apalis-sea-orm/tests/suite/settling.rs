@@ -163,8 +163,8 @@ async fn a_large_group_takes_few_statements() {
         let group: Vec<_> = claimed.iter().enumerate().map(of).collect();
         db.sent.lock().unwrap().clear();
         assert_eq!(settle(&db.write, &group).await.unwrap(), Settled::All);
-        // Two kinds of outcome, in two parts each, and the attempts.
-        assert_eq!(db.sent.lock().unwrap().len(), 5, "{:?}", db.engine);
+        // Two kinds of outcome, in two parts each, the attempts, and the statistics' two.
+        assert_eq!(db.sent.lock().unwrap().len(), 7, "{:?}", db.engine);
     }
 }
 

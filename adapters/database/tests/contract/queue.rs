@@ -1,1 +1,189 @@
-//! To come.
+//! Jobs are in the commit of the change that wants them; a result counts only while its worker
+//! holds the lease.
+
+use apalis_sea_orm::entity::{attempt, job as jobs, state};
+use futures::future::join_all;
+use guestlist_domain::{
+    Attempt, Change, InvitationStatus, JobError, JobId, NewJob, Outcome, ReadInvitations,
+    ReadUsers, Settlement, Store, User, Verdict,
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use serde_json::json;
+
+use crate::bed::{Bed, contract};
+use crate::samples::*;
+
+contract!(
+    a_job_is_written_with_its_change,
+    a_job_of_the_same_key_is_a_conflict,
+    a_settlement_is_written_with_its_change,
+    every_outcome_is_written,
+    a_lost_lease_writes_nothing,
+    a_lost_lease_harms_no_neighbour,
+    a_lost_lease_is_told_before_a_conflict,
+    a_conflict_leaves_the_job_running,
+);
+
+async fn verdict(bed: &Bed, change: Change) -> Verdict {
+    bed.store.apply(change).await.unwrap()
+}
+
+async fn read(bed: &Bed, id: JobId) -> Option<jobs::Model> {
+    jobs::Entity::find_by_id(id.0).one(bed.database.read()).await.unwrap()
+}
+
+/// Enqueues a job and leases it as a worker would.
+async fn leased(bed: &Bed) -> NewJob {
+    let job = job();
+    assert_eq!(verdict(bed, Change::new().job(job.clone())).await, Verdict::Applied);
+    lease(bed, &job, 1).await;
+    job
+}
+
+async fn lease(bed: &Bed, job: &NewJob, fence: i64) {
+    jobs::Entity::update_many()
+        .col_expr(jobs::Column::State, Expr::value(state::RUNNING))
+        .col_expr(jobs::Column::Fence, Expr::value(fence))
+        .col_expr(jobs::Column::Attempts, Expr::value(1))
+        .col_expr(jobs::Column::LockedBy, Expr::value("worker-1"))
+        .col_expr(jobs::Column::LeaseUntil, Expr::value(after(30).as_microsecond()))
+        .filter(jobs::Column::Id.eq(job.id.0))
+        .exec(bed.database.write())
+        .await
+        .unwrap();
+}
+
+fn settlement(job: &NewJob, fence: i64, outcome: Outcome) -> Settlement {
+    let attempt = Attempt { job: job.id, number: 1, of: 20, started_at: now() };
+    let worker = "worker-1".to_owned();
+    Settlement { attempt, fence, worker, finished_at: after(1), outcome }
+}
+
+fn failure() -> JobError {
+    let request_id = Some("request-id-test-1".to_owned());
+    JobError { code: "too_many_requests".to_owned(), message: "slow down".to_owned(), request_id }
+}
+
+async fn a_job_is_written_with_its_change(bed: &Bed) {
+    let mut job = job();
+    job.unique_key = Some("Sweep:1".to_owned());
+    job.args = json!({"invitation": id(), "n": [1, "ü"]});
+    assert_eq!(verdict(bed, Change::new().job(job.clone())).await, Verdict::Applied);
+    let row = read(bed, job.id).await.unwrap();
+    assert_eq!(row.queue, "invitation");
+    assert_eq!(row.kind, "send-invite");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&row.args).unwrap(), job.args);
+    assert_eq!((row.priority, row.max_attempts), (10, 20));
+    assert_eq!(row.state, state::READY);
+    assert_eq!(row.run_at, now().as_microsecond());
+    assert_eq!(row.unique_key.as_deref(), Some("Sweep:1"));
+}
+
+async fn a_job_of_the_same_key_is_a_conflict(bed: &Bed) {
+    let keyed = |key: &str| {
+        let mut job = job();
+        job.unique_key = Some(key.to_owned());
+        job
+    };
+    assert_eq!(verdict(bed, Change::new().job(keyed("a"))).await, Verdict::Applied);
+    let user = user();
+    let change = Change::new().insert_user(user.clone()).job(keyed("b")).job(keyed("a"));
+    assert_eq!(verdict(bed, change).await, Verdict::Conflict);
+    assert_eq!(bed.store.user(user.id).await.unwrap(), None);
+    assert_eq!(bed.count("jobs").await, 1);
+    assert_eq!(verdict(bed, Change::new().job(keyed("A"))).await, Verdict::Applied);
+}
+
+async fn a_settlement_is_written_with_its_change(bed: &Bed) {
+    let user = user();
+    let change = invite(&user);
+    let mut invitation = change.invitations.insert[0].clone();
+    let job = change.jobs[0].clone();
+    verdict(bed, change).await;
+    lease(bed, &job, 3).await;
+    invitation.status = InvitationStatus::Sent;
+    let mut sent = Change::new().update_invitation(invitation.clone());
+    sent.settlement = Some(settlement(&job, 3, Outcome::Done));
+    assert_eq!(verdict(bed, sent.clone()).await, Verdict::Applied);
+    assert_eq!(read(bed, job.id).await.unwrap().state, state::DONE);
+    let read = bed.store.invitation(invitation.id).await.unwrap().unwrap();
+    assert_eq!(read.status, InvitationStatus::Sent);
+    // A second time the job is no longer running.
+    assert_eq!(verdict(bed, sent).await, Verdict::LeaseLost);
+}
+
+async fn every_outcome_is_written(bed: &Bed) {
+    for (outcome, state, attempts) in [
+        (Outcome::Done, state::DONE, 0),
+        (Outcome::Retry(after(60), failure()), state::RETRYING, 1),
+        (Outcome::Snooze(after(60), failure()), state::SCHEDULED, 1),
+        (Outcome::Dead(failure()), state::DEAD, 1),
+    ] {
+        let job = leased(bed).await;
+        let mut change = Change::new();
+        change.settlement = Some(settlement(&job, 1, outcome));
+        assert_eq!(verdict(bed, change).await, Verdict::Applied);
+        let row = read(bed, job.id).await.unwrap();
+        assert_eq!(row.state, state);
+        let kept = attempt::Entity::find().filter(attempt::Column::JobId.eq(job.id.0));
+        let kept = kept.all(bed.database.read()).await.unwrap();
+        assert_eq!(kept.len(), attempts, "{state}");
+        for attempt in kept {
+            assert_eq!(attempt.error_code.as_deref(), Some("too_many_requests"));
+            assert_eq!(attempt.request_id.as_deref(), Some("request-id-test-1"));
+            assert_eq!(attempt.started_at, now().as_microsecond());
+            assert_eq!(attempt.id.get_version_num(), 7);
+        }
+    }
+}
+
+async fn a_lost_lease_writes_nothing(bed: &Bed) {
+    let job = leased(bed).await;
+    lease(bed, &job, 2).await;
+    let mut change = invite(&user());
+    change.settlement = Some(settlement(&job, 1, Outcome::Done));
+    assert_eq!(verdict(bed, change).await, Verdict::LeaseLost);
+    assert_eq!(read(bed, job.id).await.unwrap().state, state::RUNNING);
+    for (table, rows) in [("users", 0), ("invitations", 0), ("events", 0), ("jobs", 1)] {
+        assert_eq!(bed.count(table).await, rows, "{table}");
+    }
+}
+
+async fn a_lost_lease_harms_no_neighbour(bed: &Bed) {
+    let mut changes = Vec::new();
+    for n in 0..32 {
+        let job = leased(bed).await;
+        let mut change = Change::new().insert_user(user());
+        let fence = if n % 5 == 0 { 7 } else { 1 };
+        change.settlement = Some(settlement(&job, fence, Outcome::Retry(after(5), failure())));
+        changes.push(change);
+    }
+    let verdicts = join_all(changes.iter().map(|change| bed.store.apply(change.clone()))).await;
+    for (n, (change, verdict)) in std::iter::zip(changes, verdicts).enumerate() {
+        let lost = n % 5 == 0;
+        let expected = if lost { Verdict::LeaseLost } else { Verdict::Applied };
+        assert_eq!(verdict.unwrap(), expected, "{n}");
+        let user = bed.store.user(change.users.insert[0].id).await.unwrap();
+        assert_eq!(user.is_none(), lost);
+        let job = read(bed, change.settlement.unwrap().attempt.job).await.unwrap();
+        assert_eq!(job.state, if lost { state::RUNNING } else { state::RETRYING });
+    }
+}
+
+async fn a_lost_lease_is_told_before_a_conflict(bed: &Bed) {
+    let job = leased(bed).await;
+    let stale = User { version: 9, ..user() };
+    let mut change = Change::new().update_user(stale);
+    change.settlement = Some(settlement(&job, 9, Outcome::Done));
+    assert_eq!(verdict(bed, change).await, Verdict::LeaseLost);
+}
+
+async fn a_conflict_leaves_the_job_running(bed: &Bed) {
+    let job = leased(bed).await;
+    let stale = User { version: 9, ..user() };
+    let mut change = Change::new().update_user(stale);
+    change.settlement = Some(settlement(&job, 1, Outcome::Dead(failure())));
+    assert_eq!(verdict(bed, change).await, Verdict::Conflict);
+    assert_eq!(read(bed, job.id).await.unwrap().state, state::RUNNING);
+    assert_eq!(bed.count("job_attempts").await, 0);
+}

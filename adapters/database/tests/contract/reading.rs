@@ -157,7 +157,7 @@ async fn an_api_key_is_read_back(bed: &Bed) {
     }
     let mut change = Change::new();
     open.revoked_at = Some(after(3));
-    open.name = "old".to_owned();
+    open.name = String::from("old");
     change.api_keys.update.push(open.clone());
     apply(bed, change).await;
     open.version += 1;

@@ -12,51 +12,51 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub fn id() -> Uuid {
+pub(crate) fn id() -> Uuid {
     SystemIds.next()
 }
 
 /// A time with microseconds.
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-11-23T10:20:30.123456Z".parse().unwrap()
 }
 
-pub fn after(seconds: u64) -> Timestamp {
+pub(crate) fn after(seconds: u64) -> Timestamp {
     now() + Duration::from_secs(seconds)
 }
 
-pub fn before(seconds: u64) -> Timestamp {
+pub(crate) fn before(seconds: u64) -> Timestamp {
     now() - Duration::from_secs(seconds)
 }
 
-pub fn email(text: &str) -> Email {
+pub(crate) fn email(text: &str) -> Email {
     Email::parse(text).unwrap()
 }
 
 /// An address that no other has.
-pub fn some_email() -> Email {
+pub(crate) fn some_email() -> Email {
     email(&format!("{}@example.com", id().simple()))
 }
 
-pub fn name(text: &str) -> Option<Name> {
+pub(crate) fn name(text: &str) -> Option<Name> {
     Name::parse(text).unwrap()
 }
 
-pub fn metadata(value: Value) -> Metadata {
+pub(crate) fn metadata(value: Value) -> Metadata {
     let Value::Object(map) = value else { panic!("metadata is an object") };
     Metadata::new(map).unwrap()
 }
 
 /// Sixty-four characters, so that what is cut would be seen.
-pub fn hash(text: &str) -> TokenHash {
+pub(crate) fn hash(text: &str) -> TokenHash {
     TokenHash::of(text)
 }
 
-pub fn user() -> User {
+pub(crate) fn user() -> User {
     User::new(UserId(id()), some_email(), UserStatus::Invited, now())
 }
 
-pub fn whole_user() -> User {
+pub(crate) fn whole_user() -> User {
     User {
         id: UserId(id()),
         email: some_email(),
@@ -71,11 +71,11 @@ pub fn whole_user() -> User {
     }
 }
 
-pub fn active_user() -> User {
+pub(crate) fn active_user() -> User {
     User::new(UserId(id()), some_email(), UserStatus::Active, now())
 }
 
-pub fn invitation(user: &User) -> Invitation {
+pub(crate) fn invitation(user: &User) -> Invitation {
     Invitation {
         id: InvitationId(id()),
         user_id: user.id,
@@ -101,7 +101,7 @@ pub fn invitation(user: &User) -> Invitation {
     }
 }
 
-pub fn whole_invitation(user: &User) -> Invitation {
+pub(crate) fn whole_invitation(user: &User) -> Invitation {
     Invitation {
         name: name("Ada"),
         role: Role::Admin,
@@ -125,7 +125,7 @@ pub fn whole_invitation(user: &User) -> Invitation {
     }
 }
 
-pub fn session(user: &User) -> Session {
+pub(crate) fn session(user: &User) -> Session {
     Session {
         id: SessionId(id()),
         user_id: user.id,
@@ -140,11 +140,11 @@ pub fn session(user: &User) -> Session {
     }
 }
 
-pub fn used_link() -> UsedLink {
+pub(crate) fn used_link() -> UsedLink {
     UsedLink { token_hash: hash(&id().to_string()), user_id: Some(UserId(id())), at: now() }
 }
 
-pub fn login_request(email: &Email, ordinal: i64) -> LoginRequest {
+pub(crate) fn login_request(email: &Email, ordinal: i64) -> LoginRequest {
     LoginRequest {
         id: LoginRequestId(id()),
         email: email.clone(),
@@ -154,7 +154,7 @@ pub fn login_request(email: &Email, ordinal: i64) -> LoginRequest {
     }
 }
 
-pub fn api_key() -> ApiKey {
+pub(crate) fn api_key() -> ApiKey {
     ApiKey {
         id: ApiKeyId(id()),
         name: "ci".to_owned(),
@@ -168,7 +168,7 @@ pub fn api_key() -> ApiKey {
     }
 }
 
-pub fn event(user: &User, invitation: Option<&Invitation>) -> Event {
+pub(crate) fn event(user: &User, invitation: Option<&Invitation>) -> Event {
     Event {
         id: EventId(id()),
         kind: EventKind::Requested,
@@ -180,7 +180,7 @@ pub fn event(user: &User, invitation: Option<&Invitation>) -> Event {
     }
 }
 
-pub fn job() -> NewJob {
+pub(crate) fn job() -> NewJob {
     NewJob {
         id: JobId(id()),
         queue: Queue::Invitation,
@@ -195,7 +195,7 @@ pub fn job() -> NewJob {
 }
 
 /// What an invitation begins with: a user, the invitation, an event, a job.
-pub fn invite(user: &User) -> Change {
+pub(crate) fn invite(user: &User) -> Change {
     let invitation = invitation(user);
     let event = event(user, Some(&invitation));
     Change::new().insert_user(user.clone()).insert_invitation(invitation).event(event).job(job())

@@ -1,0 +1,121 @@
+//! What a claim costs: in an almost empty table, and beside a million done jobs, 100,000 ready and
+//! 100,000 scheduled ones. `cargo run --release -p apalis-sea-orm --example claims [URL [DONE]]`,
+//! where the URL, if any, is of an empty MySQL or MariaDB database.
+
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
+
+use apalis_sea_orm::{
+    JobFilter, NewJob, Options, Outcome, Queue, Settlement, board, enqueue_all, migration, settle,
+};
+use jiff::Timestamp;
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
+use sea_orm_migration::SchemaManager;
+use uuid::Uuid;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let file = format!("sqlite://{}/jobs.db?mode=rwc", directory.path().display());
+    let mut arguments = std::env::args().skip(1);
+    let url = arguments.next().unwrap_or(file);
+    let done = arguments.next().map_or(Ok(1_000_000), |count| count.parse())?;
+    let db = connect(&url).await?;
+    migration::up(&SchemaManager::new(&db)).await?;
+    let options = Options::new("bench", ["mail", "logins", "provider"]);
+    let now = (options.clock)();
+    let queue = Queue::new(db.clone(), db.clone(), options);
+
+    fill(&db, &queue, 2_000, now, now).await?;
+    let empty = measure(&queue, now).await?;
+    println!("a claim of 10, table almost empty: {empty:?}");
+    for _ in 0..done / 10_000 {
+        fill(&db, &queue, 10_000, now, now).await?;
+        while settle_some(&db, &queue, now).await? > 0 {}
+    }
+    fill(&db, &queue, 100_000, now, now).await?;
+    fill(&db, &queue, 100_000, now + Duration::from_hours(1), now).await?;
+    let analyze = if url.starts_with("mysql") { "ANALYZE TABLE jobs" } else { "ANALYZE" };
+    db.execute_unprepared(analyze).await?;
+    let full = measure(&queue, now).await?;
+    println!("beside {done} done, 100,000 ready and 100,000 scheduled: {full:?}");
+    println!("{:.2} times", full.as_secs_f64() / empty.as_secs_f64());
+    let begun = Instant::now();
+    board::queues(&db, now).await?;
+    println!("the board's queues: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    let filter = JobFilter { state: Some("done".to_owned()), ..JobFilter::default() };
+    board::jobs(&db, &filter, None, 50).await?;
+    println!("the board's newest done jobs: {:?}", begun.elapsed());
+    Ok(())
+}
+
+async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(if url.starts_with("mysql") { 4 } else { 1 })
+        .map_sqlx_sqlite_opts(|o| o.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal))
+        .map_sqlx_mysql_opts(|o| {
+            o.pipes_as_concat(false).no_engine_substitution(false).timezone(None::<String>)
+        });
+    Database::connect(options).await
+}
+
+async fn fill(
+    db: &DatabaseConnection,
+    queue: &Queue,
+    count: usize,
+    run_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), DbErr> {
+    let names = &queue.options().queues;
+    let job = |n: usize| NewJob {
+        id: (queue.options().ids)(),
+        queue: names[n % names.len()].clone(),
+        kind: "send".to_owned(),
+        args: serde_json::json!({ "to": Uuid::nil() }),
+        priority: i16::try_from(n % 5).unwrap_or(0),
+        run_at,
+        max_attempts: 20,
+        unique_key: None,
+        created_at: now,
+    };
+    enqueue_all(db, (0..count).map(job).collect()).await
+}
+
+/// The median of many.
+async fn measure(queue: &Queue, now: Timestamp) -> Result<Duration, DbErr> {
+    let mut times = Vec::new();
+    for _ in 0..101 {
+        let begun = Instant::now();
+        let jobs = queue.claim(now, 10).await?;
+        times.push(begun.elapsed());
+        let leases: Vec<_> = jobs.iter().map(|job| (job.id, job.fence)).collect();
+        queue.give_back(&leases).await?;
+    }
+    times.sort();
+    Ok(times[50])
+}
+
+async fn settle_some(
+    db: &DatabaseConnection,
+    queue: &Queue,
+    now: Timestamp,
+) -> Result<usize, DbErr> {
+    let jobs = queue.claim(now, 200).await?;
+    let done = jobs.iter().map(|job| Settlement {
+        attempt_id: (queue.options().ids)(),
+        job: job.id,
+        fence: job.fence,
+        worker: "bench".to_owned(),
+        number: job.number,
+        started_at: job.started_at,
+        finished_at: now,
+        outcome: Outcome::Done,
+        error: None,
+    });
+    let _ = settle(db, &done.collect::<Vec<_>>()).await?;
+    Ok(jobs.len())
+}

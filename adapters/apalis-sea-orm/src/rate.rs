@@ -1,0 +1,185 @@
+//! A rate that all workers share: one row says which start nobody has yet. A claim moves it on by
+//! as many starts as it takes jobs, by the database's clock, and each job waits for its own.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::{
+    ActiveValue::Set,
+    ConnectionTrait, DbErr, EntityTrait, QueryFilter, SqlErr, TransactionTrait,
+    sea_query::{CaseStatement, Expr, ExprTrait},
+};
+
+pub(crate) use self::pace::{Pace, Starts};
+use crate::{Claimed, Queue, entity::rate, time::database_now};
+
+mod pace;
+
+/// A job that would start later than its time by more than this gets another time.
+const LATE: Duration = Duration::from_millis(40);
+
+/// A limit that all workers with a rate of this name keep together: starts of jobs of these
+/// queues, evenly paced, never more in any second than this.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rate {
+    /// At most 64 bytes of ASCII.
+    pub name: String,
+    /// The queues it is for; others are not limited.
+    pub queues: Vec<String>,
+    /// How many, which may be a fraction. None at all if it is not above zero.
+    pub per_second: f64,
+}
+
+impl Queue {
+    /// Changes the rate that this worker gives starts away at: on a ramp after an outage, say.
+    /// Each worker is to be told.
+    pub fn set_rate(&self, per_second: f64) {
+        self.pace.set(per_second);
+        self.leases.stir();
+    }
+
+    /// Whether the rate is for that queue.
+    pub(crate) fn is_rated(&self, queue: &str) -> bool {
+        let rate = self.options.rate.as_ref();
+        rate.is_some_and(|rate| rate.queues.iter().any(|name| name == queue))
+    }
+
+    /// Locks the row of the rate and says which starts may be given away. None at all blocks
+    /// claims until there are some.
+    pub(crate) async fn starts<C: ConnectionTrait>(
+        &self,
+        transaction: &C,
+    ) -> Result<Option<Starts>, DbErr> {
+        use rate::Column as C;
+        let (Some(rate), Some(interval)) = (&self.options.rate, self.pace.interval()) else {
+            return Ok(None);
+        };
+        let now = || database_now(self.write.get_database_backend());
+        let asked = Instant::now();
+        let free = CaseStatement::new().case(Expr::col(C::NextFree).lt(now()), now());
+        rate::Entity::update_many()
+            .col_expr(C::NextFree, free.finally(Expr::col(C::NextFree)).into())
+            .col_expr(C::SeenAt, now())
+            .filter(Expr::col(C::Name).eq(rate.name.as_str()))
+            .exec(transaction)
+            .await?;
+        let row = rate::Entity::find_by_id(rate.name.as_str()).one(transaction).await?;
+        self.pace.keep(row.is_some());
+        let starts = |row: rate::Model| Starts {
+            asked,
+            now: row.seen_at,
+            next_free: row.next_free,
+            interval,
+        };
+        Ok(row.map(starts))
+    }
+
+    /// How many of them a claim may take. If none, claims wait until there are some.
+    pub(crate) fn offer(&self, starts: Option<&Starts>) -> usize {
+        let Some(starts) = starts else {
+            // There is no rate, or no row yet, or nothing is to start.
+            self.pace.block(Some(Instant::now() + self.options.poll));
+            return 0;
+        };
+        self.pace.block(starts.blocked_until(0));
+        starts.left()
+    }
+
+    /// Gives them to these jobs, in order, and says so in the row.
+    pub(crate) async fn give_starts<C: ConnectionTrait>(
+        &self,
+        transaction: &C,
+        starts: &Starts,
+        jobs: impl Iterator<Item = &Claimed>,
+    ) -> Result<(), DbErr> {
+        let mut given = 0;
+        for job in jobs {
+            job.lease.start(starts.at(given));
+            given += 1;
+        }
+        let Some(rate) = self.options.rate.as_ref().filter(|_| given > 0) else { return Ok(()) };
+        let by = i64::try_from(given).unwrap_or(i64::MAX).saturating_mul(starts.interval);
+        self.pace.block(starts.blocked_until(by));
+        rate::Entity::update_many()
+            .col_expr(rate::Column::NextFree, Expr::col(rate::Column::NextFree).add(by))
+            .filter(Expr::col(rate::Column::Name).eq(rate.name.as_str()))
+            .exec(transaction)
+            .await?;
+        Ok(())
+    }
+
+    /// Gives jobs that missed their start another one, however far ahead; tells whether there are
+    /// any to give.
+    pub(crate) async fn start_again(&self, late: &[Claimed]) -> Result<bool, DbErr> {
+        let transaction = self.write.begin().await?;
+        let starts = self.starts(&transaction).await?;
+        if let Some(starts) = &starts {
+            self.give_starts(&transaction, starts, late.iter()).await?;
+        }
+        transaction.commit().await?;
+        Ok(starts.is_some())
+    }
+
+    /// Makes sure once that the row is there, outside of any transaction.
+    pub(crate) async fn keep_rate(&self) -> Result<(), DbErr> {
+        let Some(rate) = &self.options.rate else { return Ok(()) };
+        if !self.pace.is_kept() {
+            keep(&self.write, &rate.name).await?;
+            self.pace.keep(true);
+        }
+        Ok(())
+    }
+}
+
+impl Claimed {
+    /// When it is to be begun, if its queue has a [`Rate`].
+    pub fn start_at(&self) -> Option<Instant> {
+        self.lease.start_at()
+    }
+
+    /// Waits for that. [`QueueBackend`](crate::QueueBackend) did before it hands a job out, and
+    /// gets another start for a job that would begin too late.
+    pub async fn paced(&self) {
+        if let Some(at) = self.start_at() {
+            tokio::time::sleep_until(at.into()).await;
+        }
+    }
+
+    /// Whether its start has passed by so much that others may have theirs now.
+    pub(crate) fn is_late(&self) -> bool {
+        self.start_at().is_some_and(|at| at.elapsed() > LATE)
+    }
+}
+
+/// Nothing more starts at that rate for so long from now: after a 429 with `Retry-After`, say.
+/// What was claimed before, to start within a fifth of a second, may.
+pub async fn hold_rate<C: ConnectionTrait>(
+    conn: &C,
+    name: &str,
+    length: Duration,
+) -> Result<(), DbErr> {
+    use rate::Column as C;
+    keep(conn, name).await?;
+    let length = i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4);
+    let end = || database_now(conn.get_database_backend()).add(length);
+    let later = CaseStatement::new().case(Expr::col(C::NextFree).lt(end()), end());
+    rate::Entity::update_many()
+        .col_expr(C::NextFree, later.finally(Expr::col(C::NextFree)).into())
+        .filter(Expr::col(C::Name).eq(name))
+        .exec(conn)
+        .await?;
+    Ok(())
+}
+
+/// Makes sure that the row is there.
+async fn keep<C: ConnectionTrait>(conn: &C, name: &str) -> Result<(), DbErr> {
+    if rate::Entity::find_by_id(name).one(conn).await?.is_some() {
+        return Ok(());
+    }
+    let row = rate::ActiveModel { name: Set(name.to_owned()), next_free: Set(0), seen_at: Set(0) };
+    match rate::Entity::insert(row).exec_without_returning(conn).await {
+        Err(error) if !matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+            Err(error)
+        }
+        _ => Ok(()),
+    }
+}

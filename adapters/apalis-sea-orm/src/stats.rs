@@ -1,0 +1,156 @@
+//! What came of attempts, counted by minute: a row for each queue, minute and worker, so that no
+//! two workers ever wait for each other to count, and no page has to count jobs.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    sea_query::{Alias, Expr, ExprTrait, OnConflict, Query},
+};
+use sea_orm_migration::prelude::{ColumnDef, Index, Table, TableCreateStatement};
+use uuid::Uuid;
+
+use crate::{
+    Settlement,
+    entity::{job, state},
+    migration::columns::ascii,
+    time::micros,
+};
+
+pub(crate) const TABLE: &str = "job_stats";
+/// What is counted of outcomes.
+pub(crate) const OUTCOMES: [&str; 6] = ["done", "retry", "snooze", "dead", "cancelled", "lost"];
+/// Of a histogram: the first holds up to a millisecond, each further one up to twice as much, the
+/// last whatever is longer.
+pub(crate) const BUCKETS: usize = 28;
+/// Rows of one worker, queue and minute: as many of its settlers need not wait for each other.
+const STRIPES: u8 = 8;
+pub(crate) const MINUTE: i64 = 60_000_000;
+
+pub(crate) fn table(engine: DbBackend) -> TableCreateStatement {
+    let mut table = Table::create();
+    table
+        .table(TABLE)
+        .col(ColumnDef::new("minute").big_integer().not_null())
+        .col(ascii(engine, "queue", 32).not_null())
+        .col(ascii(engine, "worker", 64).not_null())
+        .col(ColumnDef::new("stripe").small_integer().not_null());
+    for count in
+        OUTCOMES.into_iter().map(ToOwned::to_owned).chain(buckets("wait")).chain(buckets("run"))
+    {
+        table.col(ColumnDef::new(Alias::new(count)).integer().not_null().default(0));
+    }
+    let mut key = Index::create().col("minute").col("queue").col("worker").col("stripe").to_owned();
+    table.primary_key(&mut key);
+    table
+}
+
+/// The names of a histogram's columns.
+pub(crate) fn buckets(histogram: &str) -> impl Iterator<Item = String> {
+    (0..BUCKETS).map(move |bucket| bucket_name(histogram, bucket))
+}
+
+fn bucket_name(histogram: &str, bucket: usize) -> String {
+    format!("{histogram}_{bucket:02}")
+}
+
+/// The bucket of a length of time in microseconds.
+fn bucket(length: i64) -> usize {
+    let milliseconds = u64::try_from(length).unwrap_or(0).div_ceil(1_000);
+    let doublings = milliseconds.next_power_of_two().trailing_zeros() as usize;
+    doublings.min(BUCKETS - 1)
+}
+
+/// By minute and queue, how much to add to which column.
+type Counts = BTreeMap<(i64, String), BTreeMap<String, i32>>;
+
+fn add(counts: &mut Counts, queue: &str, at: i64, columns: impl IntoIterator<Item = String>) {
+    let row = counts.entry((at.div_euclid(MINUTE), queue.to_owned())).or_default();
+    for column in columns {
+        *row.entry(column).or_default() += 1;
+    }
+}
+
+/// Counts what was just settled, in the same transaction.
+pub(crate) async fn count<C: ConnectionTrait>(
+    conn: &C,
+    settlements: &[Settlement],
+) -> Result<(), DbErr> {
+    let Some(first) = settlements.first() else { return Ok(()) };
+    let rows: Vec<(Uuid, String, String, i64)> = job::Entity::find()
+        .select_only()
+        .columns([job::Column::Id, job::Column::Queue, job::Column::State, job::Column::RunAt])
+        .filter(job::Column::Id.is_in(settlements.iter().map(|s| s.job)))
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let rows: BTreeMap<_, _> = rows.into_iter().map(|(id, q, s, at)| (id, (q, s, at))).collect();
+    let mut counts = Counts::new();
+    for settlement in settlements {
+        let Some((queue, state, run_at)) = rows.get(&settlement.job) else { continue };
+        let (started, finished) = (micros(settlement.started_at), micros(settlement.finished_at));
+        let cancelled = state == state::CANCELLED;
+        let outcome = if cancelled { state } else { settlement.outcome.name() };
+        // What is tried again has another `run_at` by now.
+        let ended = cancelled || matches!(outcome, "done" | "dead");
+        let wait = ended.then(|| bucket_name("wait", bucket(started - run_at)));
+        let run = bucket_name("run", bucket(finished - started));
+        add(&mut counts, queue, finished, [outcome.to_owned(), run].into_iter().chain(wait));
+    }
+    let stripe = first.attempt_id.as_bytes()[15] % STRIPES;
+    write(conn, &crate::settle::ascii(&first.worker), stripe, counts).await
+}
+
+/// Counts attempts that never reported.
+pub(crate) async fn count_lost<C: ConnectionTrait>(
+    conn: &C,
+    worker: &str,
+    jobs: &[job::Model],
+    now: Timestamp,
+) -> Result<(), DbErr> {
+    let mut counts = Counts::new();
+    for job in jobs {
+        add(&mut counts, &job.queue, micros(now), ["lost".to_owned()]);
+    }
+    write(conn, worker, 0, counts).await
+}
+
+/// In order, as whoever locks several rows must. It is one statement a row: an UPDATE that finds
+/// none, and an INSERT after it, would keep MySQL's workers from inserting theirs.
+async fn write<C: ConnectionTrait>(
+    conn: &C,
+    worker: &str,
+    stripe: u8,
+    counts: Counts,
+) -> Result<(), DbErr> {
+    for ((minute, queue), columns) in counts {
+        let mut known = OnConflict::columns(["minute", "queue", "worker", "stripe"]);
+        let mut names: Vec<Alias> = ["minute", "queue", "worker", "stripe"].map(Alias::new).into();
+        let mut values: Vec<Expr> =
+            vec![minute.into(), queue.into(), worker.into(), i16::from(stripe).into()];
+        for (column, count) in columns {
+            known.value(Alias::new(&column), Expr::col((TABLE, Alias::new(&column))).add(count));
+            names.push(Alias::new(column));
+            values.push(count.into());
+        }
+        let insert = Query::insert()
+            .into_table(TABLE)
+            .columns(names)
+            .values_panic(values)
+            .on_conflict(known)
+            .to_owned();
+        conn.execute(&insert).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the counts of minutes before that time.
+pub(crate) async fn forget<C: ConnectionTrait>(conn: &C, before: Timestamp) -> Result<(), DbErr> {
+    let forget = Query::delete()
+        .from_table(TABLE)
+        .and_where(Expr::col("minute").lt(micros(before).div_euclid(MINUTE)))
+        .to_owned();
+    conn.execute(&forget).await?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! What operators see.
+
+use apalis_sea_orm::{
+    JobFilter, NewJob, Outcome,
+    board::{self, counts, errors, jobs as list, queues},
+    pause,
+};
+
+use crate::harness::{Db, after, each, job, jobs, noon, settle_one};
+
+async fn ids(db: &Db, filter: &JobFilter) -> Vec<u128> {
+    let jobs = list(&db.read, filter, None, 100).await.unwrap();
+    jobs.into_iter().map(|job| job.id.as_u128()).collect()
+}
+
+#[tokio::test]
+async fn jobs_are_listed_newest_first_page_by_page() {
+    for db in each().await {
+        let all = jobs(25);
+        db.put(all.clone()).await;
+        settle_one(&db, Outcome::Dead, None).await;
+        for filter in
+            [JobFilter::default(), JobFilter { kind: Some("send".into()), ..<_>::default() }]
+        {
+            let (mut seen, mut before) = (Vec::new(), None);
+            loop {
+                let page = list(&db.read, &filter, before, 10).await.unwrap();
+                let Some(last) = page.last() else { break };
+                before = Some(last.id);
+                seen.extend(page.iter().map(|job| job.id));
+            }
+            let mut newest_first: Vec<_> = all.iter().map(|job| job.id).collect();
+            newest_first.reverse();
+            assert_eq!(seen, newest_first, "{:?}", db.engine);
+        }
+    }
+}
+
+#[tokio::test]
+async fn jobs_are_found_by_all_that_is_known_of_them() {
+    for db in each().await {
+        db.put(jobs(3)).await;
+        let other = NewJob { queue: "logins".into(), kind: "login".into(), ..job() };
+        let dead = settle_one(&db, Outcome::Dead, Some("rejected")).await.id;
+        let retry = settle_one(&db, Outcome::Retry { at: noon() }, Some("100%_sure")).await.id;
+        let done = settle_one(&db, Outcome::Done, None).await.id;
+        db.put(vec![other.clone()]).await;
+        let [dead, retry, done, other] = [dead, retry, done, other.id].map(|id| id.as_u128());
+        let any = JobFilter::default;
+        let some = |text: &str| Some(text.to_owned());
+
+        assert_eq!(ids(&db, &any()).await, [other, done, retry, dead], "{:?}", db.engine);
+        assert_eq!(ids(&db, &JobFilter { queue: some("logins"), ..any() }).await, [other]);
+        assert_eq!(ids(&db, &JobFilter { kind: some("login"), ..any() }).await, [other]);
+        assert_eq!(ids(&db, &JobFilter { state: some("done"), ..any() }).await, [done]);
+        assert_eq!(ids(&db, &JobFilter { error_code: some("rejected"), ..any() }).await, [dead]);
+        assert_eq!(ids(&db, &JobFilter { text: some("said rej"), ..any() }).await, [dead]);
+        assert_eq!(ids(&db, &JobFilter { text: some("0%_s"), ..any() }).await, [retry]);
+        assert!(ids(&db, &JobFilter { text: some("0__s"), ..any() }).await.is_empty());
+        let id = uuid::Uuid::from_u128(done).to_string();
+        assert_eq!(ids(&db, &JobFilter { text: Some(id.clone()), ..any() }).await, [done]);
+        let prefix = some(&id[..30]);
+        assert!(ids(&db, &JobFilter { text: prefix, ..any() }).await.contains(&done));
+        let both = JobFilter { state: some("dead"), error_code: some("100%_sure"), ..any() };
+        assert!(ids(&db, &both).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_shown_with_every_attempt() {
+    for db in each().await {
+        db.put(jobs(1)).await;
+        let at = noon();
+        settle_one(&db, Outcome::Retry { at }, Some("unavailable")).await;
+        db.queue("ann").stage(noon()).await.unwrap();
+        let id = settle_one(&db, Outcome::Dead, Some("rejected")).await.id;
+        let found = board::job(&db.read, id).await.unwrap().unwrap();
+        let codes: Vec<_> = found.attempts.iter().map(|a| a.error_code.as_deref()).collect();
+        assert_eq!(codes, [Some("unavailable"), Some("rejected")], "{:?}", db.engine);
+        assert_eq!((found.job.id, found.job.state.as_str()), (id, "dead"));
+        assert_eq!(board::job(&db.read, uuid::Uuid::max()).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn errors_are_grouped_by_code() {
+    for db in each().await {
+        db.put(jobs(6)).await;
+        let retry = Outcome::Retry { at: after(noon(), 1) };
+        for (outcome, code) in [
+            (Outcome::Dead, Some("rejected")),
+            (Outcome::Dead, Some("unavailable")),
+            (retry, Some("unavailable")),
+            (retry, Some("unavailable")),
+            (Outcome::Dead, None),
+            (Outcome::Done, None),
+        ] {
+            settle_one(&db, outcome, code).await;
+        }
+        let groups = errors(&db.read).await.unwrap();
+        let first = &groups[0];
+        assert_eq!(first.code.as_deref(), Some("unavailable"), "{:?}", db.engine);
+        assert_eq!((first.dead, first.retrying), (1, 2));
+        assert_eq!((first.first_seen, first.last_seen), (noon(), noon()));
+        assert_eq!(groups.len(), 3);
+        assert!(groups.iter().any(|group| group.code.is_none() && group.dead == 1));
+    }
+}
+
+#[tokio::test]
+async fn queues_tell_their_counts_their_oldest_and_their_pauses() {
+    for db in each().await {
+        let of = |delay| NewJob { run_at: after(noon(), delay), ..job() };
+        db.put(vec![of(0), of(0), of(0), of(9_000)]).await;
+        settle_one(&db, Outcome::Done, None).await;
+        pause(&db.write, "logins", "ada", Some("storm"), noon()).await.unwrap();
+        let queues = queues(&db.read, after(noon(), 4_000)).await.unwrap();
+        let names: Vec<_> = queues.iter().map(|queue| queue.name.as_str()).collect();
+        assert_eq!(names, ["logins", "mail"], "{:?}", db.engine);
+        assert_eq!(queues[0].pause.as_ref().unwrap().reason.as_deref(), Some("storm"));
+        let mail = &queues[1];
+        assert_eq!((mail.counts["ready"], mail.counts["scheduled"]), (2, 1));
+        assert_eq!(mail.counts.get("done"), None, "too many to count");
+        assert_eq!(mail.oldest_ready.unwrap().as_secs(), 4);
+        assert_eq!(counts(&db.read).await.unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,78 @@
+//! A paused queue is claimed from by nobody.
+
+use std::time::Duration;
+
+use apalis_sea_orm::{Claimed, NewJob, Options, QueueBackend, board, pause, resume};
+use sea_orm::TransactionTrait;
+
+use crate::harness::{after, each, is, job, noon, options, start};
+
+fn login() -> NewJob {
+    NewJob { queue: "logins".to_owned(), ..job() }
+}
+
+#[tokio::test]
+async fn a_paused_queue_is_left_out_at_once_by_everyone() {
+    for db in each().await {
+        let both = |worker| {
+            let queues = vec!["logins".to_owned(), "mail".to_owned()];
+            db.queue_with(Options { queues, ..options(worker) })
+        };
+        let (ann, bob) = (both("ann"), both("bob"));
+        let (mail, login) = (job(), login());
+        db.put(vec![mail.clone(), login.clone()]).await;
+        pause(&db.write, "mail", "ada", Some("storm"), noon()).await.unwrap();
+        let got = ann.claim(noon(), 10).await.unwrap();
+        assert_eq!(got.iter().map(|job| job.id).collect::<Vec<_>>(), [login.id]);
+        assert!(bob.claim(noon(), 10).await.unwrap().is_empty(), "{:?}", db.engine);
+        assert!(resume(&db.write, "mail").await.unwrap());
+        assert_eq!(bob.claim(noon(), 10).await.unwrap()[0].id, mail.id);
+        assert!(!resume(&db.write, "mail").await.unwrap(), "it was not paused");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_tells_who_and_why_and_since_when() {
+    for db in each().await {
+        pause(&db.write, "mail", "ada", Some("storm"), noon()).await.unwrap();
+        pause(&db.write, "mail", "bob", None, after(noon(), 9_000)).await.unwrap();
+        let (name, pause) = board::pauses(&db.read).await.unwrap().remove(0);
+        assert_eq!((name.as_str(), pause.at), ("mail", noon()), "{:?}", db.engine);
+        assert_eq!((pause.by.as_deref(), pause.reason), (Some("bob"), None));
+        resume(&db.write, "mail").await.unwrap();
+        assert!(board::pauses(&db.read).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_pause_happens_with_the_callers_rows_or_not_at_all() {
+    for db in each().await {
+        db.put(vec![job()]).await;
+        let transaction = db.write.begin().await.unwrap();
+        pause(&transaction, "mail", "ada", None, noon()).await.unwrap();
+        transaction.rollback().await.unwrap();
+        assert_eq!(db.queue("ann").claim(noon(), 1).await.unwrap().len(), 1, "{:?}", db.engine);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resuming_wakes_the_worker() {
+    async fn perform(_: Claimed) {}
+    for db in each().await {
+        let queue = db.queue_with(Options { poll: Duration::from_mins(10), ..options("ann") });
+        queue.pause("mail", "ada", None).await.unwrap();
+        let job = job();
+        db.put(vec![job.clone()]).await;
+        let (worker, end) = start!(QueueBackend::new(queue.clone()), (), perform);
+        crate::harness::until("it looked", || async {
+            let sent = db.sent.lock().unwrap();
+            sent.iter().any(|s| s.sql.contains("job_queues") && s.sql.contains("UNION").eq(&false))
+        })
+        .await;
+        assert_eq!(db.state(job.id).await, "ready", "{:?}", db.engine);
+        queue.resume("mail").await.unwrap();
+        is(&db, job.id, "done").await;
+        worker.stop().unwrap();
+        end.await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,104 @@
+//! From where an invitation can go where: every state against every step.
+
+use std::time::Duration;
+
+use guestlist_domain::{DeliveryError, HeldBy, Invitation, InvitationStatus, WrongState};
+use jiff::Timestamp;
+
+use crate::support::{House, days, hours, secs};
+
+type Step = fn(&mut Invitation, Timestamp) -> Result<(), WrongState>;
+
+fn error(at: Timestamp) -> DeliveryError {
+    DeliveryError { code: "timeout".into(), message: "nothing came back".into(), at }
+}
+
+const STEPS: [(&str, Step); 8] = [
+    ("sent", |one, now| one.sent(1, now)),
+    ("held", |one, now| one.held(HeldBy::RateLimit, now)),
+    ("attempt failed", |one, now| one.attempt_failed(1, error(now), now)),
+    ("failed", |one, now| one.failed(1, error(now))),
+    ("accepted", |one, now| one.accepted(now)),
+    ("expired", |one, now| one.expired(now)),
+    ("revoked", |one, _| one.revoked()),
+    ("resent", |one, now| one.resent(now, now + hours(1))),
+];
+
+/// The steps that can be taken from there, an hour after the asking or as long after its end.
+fn ways_from(status: InvitationStatus, is_over: bool) -> Vec<&'static str> {
+    let t = House::new();
+    let mut invitation = t.invited("ada");
+    invitation.status = status;
+    let now = t.now() + if is_over { days(7) } else { hours(1) };
+    let can = |step: &Step| step(&mut invitation.clone(), now).is_ok();
+    STEPS.iter().filter(|(_, step)| can(step)).map(|(name, _)| *name).collect()
+}
+
+#[test]
+fn while_its_time_runs_an_open_invitation_can_be_sent_accepted_revoked_and_resent() {
+    use InvitationStatus::{Queued, Sent};
+    let from_queued = ways_from(Queued, false);
+    let every = ["sent", "held", "attempt failed", "failed", "accepted", "revoked", "resent"];
+    assert_eq!(from_queued, every);
+    assert_eq!(ways_from(Sent, false), ["accepted", "revoked", "resent"]);
+}
+
+#[test]
+fn when_its_time_is_over_an_open_invitation_can_expire_and_cannot_be_accepted() {
+    use InvitationStatus::{Queued, Sent};
+    let late = ["sent", "held", "attempt failed", "failed", "expired", "revoked", "resent"];
+    assert_eq!(ways_from(Queued, true), late, "a late answer is still an answer");
+    assert_eq!(ways_from(Sent, true), ["expired", "revoked", "resent"]);
+}
+
+#[test]
+fn what_failed_or_expired_can_be_revoked_and_resent() {
+    for is_over in [false, true] {
+        for status in [InvitationStatus::Failed, InvitationStatus::Expired] {
+            assert_eq!(ways_from(status, is_over), ["revoked", "resent"]);
+        }
+    }
+}
+
+#[test]
+fn what_was_accepted_or_revoked_stays_so() {
+    for is_over in [false, true] {
+        for status in [InvitationStatus::Accepted, InvitationStatus::Revoked] {
+            assert!(ways_from(status, is_over).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_refused_step_changes_nothing() {
+    let t = House::new();
+    let invitation = t.invited("ada");
+    for status in InvitationStatus::ALL {
+        for (name, step) in STEPS {
+            let before = Invitation { status: *status, ..invitation.clone() };
+            let mut after = before.clone();
+            if step(&mut after, t.now()).is_err() {
+                assert_eq!(after, before, "{name} from {status}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_invitation_admits_until_its_end_and_not_at_it() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    assert!(ada.admits(ada.expires_at - Duration::from_micros(1)));
+    assert!(!ada.admits(ada.expires_at));
+}
+
+#[test]
+fn the_pause_between_two_resendings_ends_exactly() {
+    let t = House::new();
+    let mut ada = t.invited("ada");
+    assert_eq!(ada.resend_wait(t.now()), None, "the first is free");
+    ada.resent(t.now(), t.now() + hours(1)).unwrap();
+    assert_eq!(ada.resend_wait(t.now()), Some(secs(30)));
+    assert_eq!(ada.resend_wait(t.now() + secs(29)), Some(secs(1)));
+    assert_eq!(ada.resend_wait(t.now() + secs(30)), None);
+}

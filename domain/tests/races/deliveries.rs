@@ -1,0 +1,154 @@
+//! A mail has gone out, or has not, and the invitation has moved before that is written.
+
+use guestlist_domain::flows::{DeleteUser, SendInvite};
+use guestlist_domain::{InvitationStatus, UserStatus, Verdict};
+
+use crate::support::{Call, House, JobState, Link, errors, hours, mins};
+
+#[test]
+fn accepted_while_the_answer_is_written_it_stays_accepted() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let in_flight = t.begin();
+    let (other, link) = (t.clone(), t.link("ada"));
+    t.store.before_next_apply(move || drop(other.press(&link).unwrap()));
+
+    assert_eq!(t.settle(&in_flight).unwrap(), Verdict::Applied);
+
+    let accepted = t.again(&ada);
+    assert_eq!((accepted.status, accepted.sent_at), (InvitationStatus::Accepted, None));
+    assert_eq!(t.story(&ada), ["requested", "accepted", "attempted"]);
+    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+}
+
+#[test]
+fn revoked_while_the_answer_is_written_its_link_dies_at_stytch() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let in_flight = t.begin();
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
+
+    t.settle(&in_flight).unwrap();
+    t.work();
+
+    assert_eq!(t.again(&ada).status, InvitationStatus::Revoked);
+    assert_eq!(t.link_state("ada"), Link::Revoked);
+}
+
+#[test]
+fn resent_while_the_answer_is_written_it_is_queued() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let in_flight = t.begin();
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.resend(ada.id).unwrap()));
+
+    t.settle(&in_flight).unwrap();
+
+    assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
+    t.work();
+    assert_eq!(t.again(&ada).attempts, 1);
+}
+
+#[test]
+fn revoked_while_a_failure_is_written_it_has_not_failed() {
+    for error in [errors::rejected("inactive_email"), errors::internal(), errors::misconfigured()] {
+        let t = House::new();
+        let ada = t.invited("ada");
+        t.stytch.refuses(Call::SendInvite, 1, &error);
+        let in_flight = t.begin();
+        let other = t.clone();
+        t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
+
+        t.settle(&in_flight).unwrap();
+        t.work_for(hours(1));
+
+        let revoked = t.again(&ada);
+        assert_eq!((revoked.status, revoked.held_by), (InvitationStatus::Revoked, None));
+        assert!(t.inbox("ada").is_empty());
+        assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    }
+}
+
+#[test]
+fn a_delivery_is_written_though_its_person_is_on_the_way_out() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let in_flight = t.begin();
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.remove(ada.user_id).unwrap()));
+
+    t.settle(&in_flight).unwrap();
+
+    let user = t.expect_user("ada");
+    assert_eq!(user.status, UserStatus::Deleting);
+    assert!(user.stytch_user_id.is_some(), "what has to be deleted is known");
+    t.work();
+    assert_eq!(t.user("ada"), None);
+    assert!(t.stytch.knows().users.is_empty());
+}
+
+#[test]
+fn a_login_job_does_not_resend_what_was_accepted_meanwhile() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.log_in("ada").unwrap();
+    let in_flight = t.begin();
+    t.press(&t.link("ada")).unwrap();
+
+    t.settle(&in_flight).unwrap();
+    t.work_for(mins(5));
+
+    assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
+    assert_eq!(t.inbox("ada").len(), 1);
+}
+
+#[test]
+fn a_login_job_does_not_resend_what_is_revoked_as_it_writes() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.log_in("ada").unwrap();
+    let in_flight = t.begin();
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
+
+    t.settle(&in_flight).unwrap();
+    t.work_for(mins(5));
+
+    assert_eq!(t.again(&ada).status, InvitationStatus::Revoked);
+    assert_eq!(t.inbox("ada").len(), 1);
+}
+
+#[test]
+fn two_deletions_that_write_at_once_erase_once() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    t.remove(ada.id).unwrap();
+    t.remove(ada.id).unwrap();
+    let (first, second) = (t.begin(), t.begin());
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.settle(&second)));
+
+    assert_eq!(t.settle(&first).unwrap(), Verdict::Applied);
+
+    assert_eq!(t.user("ada"), None);
+    assert_eq!(t.story_of(&ada), ["session_started", "user_deleting", "user_deleted"]);
+    assert!(t.jobs::<DeleteUser>().iter().all(|row| row.state == JobState::Done));
+}
+
+#[test]
+fn a_result_that_the_database_lost_is_written_by_the_next_try() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let in_flight = t.begin();
+    t.store.lose_next_applies(1);
+    assert!(t.settle(&in_flight).is_err());
+    assert_eq!(t.again(&ada), ada, "none of it was written");
+    assert_eq!(t.story(&ada), ["requested"]);
+
+    t.settle(&in_flight).unwrap();
+
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+    assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
+}

@@ -1,0 +1,8 @@
+//! Two things happen at once. Something changes between a flow's reading and its writing: the
+//! store says so, and the flow decides again on what is there now.
+
+mod coming_in;
+mod deliveries;
+mod invitations;
+mod people;
+mod turns;

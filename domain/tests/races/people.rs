@@ -1,0 +1,87 @@
+//! Adding, removing and taking keys back, each overtaken by somebody else.
+
+use guestlist_domain::flows::{AddUserError, create_key, revoke_key};
+use guestlist_domain::{Actor, EndReason, InvitationStatus, Role, UserStatus};
+
+use crate::support::{House, at_once};
+
+#[test]
+fn of_two_who_add_the_same_stranger_one_does() {
+    let t = House::new();
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.add("ada", Role::Operator).unwrap()));
+
+    assert!(matches!(t.add("ada", Role::Admin), Err(AddUserError::AlreadyMember)));
+    assert_eq!(t.expect_user("ada").role, Role::Operator);
+}
+
+#[test]
+fn whoever_was_invited_meanwhile_is_not_added() {
+    let t = House::new();
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.invited("ada")));
+    assert!(matches!(t.add("ada", Role::Member), Err(AddUserError::AlreadyInvited(_))));
+    assert_eq!(t.status("ada"), Some(UserStatus::Invited));
+}
+
+#[test]
+fn whoever_came_in_while_they_were_removed_is_out_again() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    let (other, link) = (t.clone(), t.link("ada"));
+    t.store.before_next_apply(move || drop(other.press(&link).unwrap()));
+
+    t.remove(ada.user_id).unwrap();
+
+    assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
+    assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
+    let user = t.expect_user("ada");
+    assert_eq!(t.sessions(&user)[0].ended, Some((t.now(), EndReason::Revoked)));
+    t.work();
+    assert_eq!(t.user("ada"), None);
+}
+
+#[test]
+fn whoever_was_invited_again_while_they_were_removed_is_not_mailed() {
+    let t = House::new();
+    let old = t.ended("ada", InvitationStatus::Failed);
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.invited("ada")));
+
+    t.remove(old.user_id).unwrap();
+
+    assert_eq!(t.invitations("ada")[0].status, InvitationStatus::Revoked);
+    t.work();
+    assert!(t.inbox("ada").is_empty());
+    assert_eq!(t.user("ada"), None);
+}
+
+#[test]
+fn of_two_who_remove_somebody_both_are_right() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.remove(ada.id).unwrap()));
+
+    assert_eq!(t.remove(ada.id).unwrap().status, UserStatus::Deleting);
+
+    assert_eq!(t.story_of(&ada), ["session_started", "user_deleting"]);
+    t.work();
+    assert_eq!(t.user("ada"), None);
+}
+
+#[test]
+fn of_two_who_take_a_key_back_both_are_right() {
+    let t = House::new();
+    let key = at_once(create_key(&t.ctx, "ci", &[], "glk_secret", &Actor::Cli)).unwrap();
+    let other = t.clone();
+    t.store.before_next_apply(move || {
+        at_once(revoke_key(&other.ctx, key.id, &Actor::Cli)).unwrap();
+    });
+
+    at_once(revoke_key(&t.ctx, key.id, &Actor::Cli)).unwrap();
+
+    let tables = t.store.tables();
+    let kinds: Vec<_> = tables.events.values().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds, ["key_created", "key_revoked"]);
+}

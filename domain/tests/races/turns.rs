@@ -1,0 +1,39 @@
+//! A flow that is overtaken again and again.
+
+use guestlist_domain::flows::ResendError;
+use guestlist_domain::{InvitationStatus, StoreError};
+
+use crate::support::House;
+
+/// So often is somebody overtaken before they get through.
+fn resend_overtaken(times: usize) -> (House, Result<(), ResendError>) {
+    let t = House::new();
+    let ada = t.sent("ada");
+    for _ in 0..times {
+        let other = t.clone();
+        t.store.before_next_apply(move || {
+            let mut tables = other.store.tables();
+            tables.invitations.get_mut(&ada.id).unwrap().version += 1;
+        });
+    }
+    let answer = t.resend(ada.id).map(drop);
+    (t, answer)
+}
+
+#[test]
+fn a_flow_that_is_overtaken_many_times_gets_through() {
+    let (t, answer) = resend_overtaken(8);
+    assert!(answer.is_ok(), "{answer:?}");
+    let ada = &t.invitations("ada")[0];
+    assert_eq!((ada.status, ada.delivery), (InvitationStatus::Queued, 2));
+    assert_eq!(t.story(ada), ["requested", "attempted", "sent", "resent"]);
+}
+
+#[test]
+fn a_flow_that_never_gets_its_turn_calls_the_store_busy_and_leaves_no_trace() {
+    let (t, answer) = resend_overtaken(100);
+    assert!(matches!(answer, Err(ResendError::Store(StoreError::Unavailable(_)))), "{answer:?}");
+    let ada = &t.invitations("ada")[0];
+    assert_eq!((ada.status, ada.delivery), (InvitationStatus::Sent, 1));
+    assert_eq!(t.story(ada), ["requested", "attempted", "sent"]);
+}

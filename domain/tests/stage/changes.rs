@@ -1,0 +1,159 @@
+//! All of a change happens, or none of it; and none when something is not as it was read.
+
+use guestlist_domain::flows::create_key;
+use guestlist_domain::{
+    Actor, Change, Guard, GuardName, LoginRequest, LoginRequestId, Role, Session, SessionId,
+    TokenHash, Tombstone, UsedLink, User, UserId, UserStatus, Verdict,
+};
+
+use crate::support::{House, at, at_once};
+
+fn verdict(t: &House, change: Change) -> Verdict {
+    t.store.tables().apply(change)
+}
+
+fn stranger(t: &House, who: &str) -> User {
+    User::new(UserId(t.ctx.ids.next()), at(who), UserStatus::Active, t.now())
+}
+
+fn session(t: &House, token: &str, stytch: &str) -> Session {
+    Session {
+        id: SessionId(t.ctx.ids.next()),
+        user_id: UserId(t.ctx.ids.next()),
+        stytch_session_id: stytch.into(),
+        token_hash: TokenHash::of(token),
+        started_at: t.now(),
+        expires_at: t.now(),
+        last_used_at: t.now(),
+        user_agent: None,
+        ip: None,
+        ended: None,
+    }
+}
+
+#[test]
+fn a_row_must_be_as_it_was_read() {
+    let t = House::new();
+    let read = t.add("ada", Role::Member).unwrap();
+
+    assert_eq!(verdict(&t, Change::new().update_user(read.clone())), Verdict::Applied);
+    assert_eq!(t.expect_user("ada").version, read.version + 1);
+    assert_eq!(verdict(&t, Change::new().update_user(read.clone())), Verdict::Conflict);
+
+    let mut change = Change::new();
+    change.users.delete.push(read);
+    assert_eq!(verdict(&t, change), Verdict::Conflict);
+    assert!(t.user("ada").is_some());
+}
+
+#[test]
+fn what_is_gone_can_be_neither_changed_nor_deleted() {
+    let t = House::new();
+    let nobody = stranger(&t, "ada");
+    assert_eq!(verdict(&t, Change::new().update_user(nobody.clone())), Verdict::Conflict);
+    let mut change = Change::new();
+    change.users.delete.push(nobody);
+    assert_eq!(verdict(&t, change), Verdict::Conflict);
+}
+
+#[test]
+fn of_a_conflict_nothing_stays() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let before = format!("{:?}", t.store.tables());
+    let stale = guestlist_domain::Invitation { version: 99, ..ada };
+    let change = Change::new().insert_user(stranger(&t, "bob")).update_invitation(stale);
+
+    assert_eq!(verdict(&t, change), Verdict::Conflict);
+
+    assert_eq!(format!("{:?}", t.store.tables()), before);
+}
+
+#[test]
+fn an_address_and_an_identity_are_one_users() {
+    let t = House::new();
+    t.came_in("ada");
+    assert_eq!(verdict(&t, Change::new().insert_user(stranger(&t, "ada"))), Verdict::Conflict);
+    let stytch_user_id = t.expect_user("ada").stytch_user_id;
+    let same = User { stytch_user_id, ..stranger(&t, "bob") };
+    assert_eq!(verdict(&t, Change::new().insert_user(same)), Verdict::Conflict);
+}
+
+#[test]
+fn what_one_row_gives_up_another_may_take_in_the_same_change() {
+    let t = House::new();
+    let old = t.add("ada", Role::Member).unwrap();
+    let mut change = Change::new().insert_user(stranger(&t, "ada"));
+    change.users.delete.push(old.clone());
+
+    assert_eq!(verdict(&t, change), Verdict::Applied);
+    assert_ne!(t.expect_user("ada").id, old.id);
+}
+
+#[test]
+fn an_address_has_one_open_invitation() {
+    let t = House::new();
+    let mut second = t.invited("ada");
+    second.id = guestlist_domain::InvitationId(t.ctx.ids.next());
+    assert_eq!(verdict(&t, Change::new().insert_invitation(second)), Verdict::Conflict);
+
+    let mut first = t.invitations("ada").remove(0);
+    first.revoked().unwrap();
+    let mut second = t.invitations("ada").remove(0);
+    second.id = guestlist_domain::InvitationId(t.ctx.ids.next());
+    let change = Change::new().insert_invitation(second).update_invitation(first);
+    assert_eq!(verdict(&t, change), Verdict::Applied, "in any order of writing it down");
+}
+
+#[test]
+fn sessions_links_askings_tombstones_and_keys_are_unique() {
+    let t = House::new();
+    let user = UserId(t.ctx.ids.next());
+    let id = || LoginRequestId(t.ctx.ids.next());
+    let twice = |change: &dyn Fn() -> Change| {
+        assert_eq!(verdict(&t, change()), Verdict::Applied);
+        assert_eq!(verdict(&t, change()), Verdict::Conflict);
+    };
+    let with = |write: &dyn Fn(&mut Change)| {
+        let mut change = Change::new();
+        write(&mut change);
+        change
+    };
+    twice(&|| with(&|c| c.sessions.push(session(&t, "token", &id().to_string()))));
+    twice(&|| with(&|c| c.sessions.push(session(&t, &id().to_string(), "stytch"))));
+    let link = UsedLink { token_hash: TokenHash::of("link"), user_id: None, at: t.now() };
+    twice(&|| with(&|c| c.used_links.push(link.clone())));
+    let asked = |ordinal| LoginRequest {
+        id: id(),
+        email: at("ada"),
+        ordinal,
+        return_to: None,
+        at: t.now(),
+    };
+    twice(&|| with(&|c| c.login_requests.push(asked(1))));
+    twice(&|| with(&|c| c.login_requests.push(asked(2))));
+    let gone = Tombstone { stytch_user_id: "gone".into(), user_id: user, at: t.now() };
+    twice(&|| with(&|c| c.tombstones.push(gone.clone())));
+    at_once(create_key(&t.ctx, "one", &[], "secret", &Actor::Cli)).unwrap();
+    assert!(at_once(create_key(&t.ctx, "two", &[], "secret", &Actor::Cli)).is_err());
+}
+
+#[test]
+fn a_guard_must_stand_where_it_was_read_and_rises() {
+    let t = House::new();
+    let guarded = |version| {
+        let mut change = Change::new();
+        change.guards.push(Guard { name: GuardName::ActiveAdmins, version });
+        change
+    };
+    assert_eq!(verdict(&t, guarded(1)), Verdict::Conflict);
+    assert_eq!(verdict(&t, guarded(0)), Verdict::Applied);
+    assert_eq!(verdict(&t, guarded(0)), Verdict::Conflict);
+    assert_eq!(verdict(&t, guarded(1)), Verdict::Applied);
+}
+
+#[test]
+fn nothing_is_always_possible() {
+    let t = House::new();
+    assert_eq!(verdict(&t, Change::new()), Verdict::Applied);
+}

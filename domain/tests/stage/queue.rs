@@ -1,0 +1,71 @@
+//! Jobs are claimed in order, held by a fence, and charged for what they do.
+
+use guestlist_domain::flows::{DeleteUser, SendInvite, SendLogin};
+use guestlist_domain::{Job, Verdict};
+
+use crate::support::{Call, Going, House, JobState, errors, secs};
+
+#[test]
+fn jobs_go_by_priority_and_then_by_age() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    t.remove(ada.id).unwrap();
+    t.invited("bob");
+    t.invited("eve");
+    t.log_in("bob").unwrap();
+
+    let order: Vec<_> = std::iter::from_fn(|| t.claim().map(|job| job.kind)).collect();
+
+    let expected = [SendLogin::KIND, SendInvite::KIND, SendInvite::KIND, DeleteUser::KIND];
+    assert_eq!(order, expected);
+}
+
+#[test]
+fn what_is_not_due_is_not_claimed() {
+    let t = House::new();
+    t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 1, &errors::rate_limited(Some(secs(60))));
+    t.work();
+    t.wait(secs(59));
+    assert!(t.claim().is_none());
+    t.wait(secs(31));
+    assert!(t.claim().is_some());
+}
+
+#[test]
+fn one_job_is_one_workers() {
+    let t = House::new();
+    t.invited("ada");
+    assert!(t.claim().is_some());
+    assert!(t.claim().is_none());
+    t.rescue();
+    assert!(t.claim().is_some());
+}
+
+#[test]
+fn whoever_lost_the_lease_writes_nothing() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let late = t.begin();
+    t.rescue();
+    assert_eq!(t.settle(&late).unwrap(), Verdict::LeaseLost, "nobody holds it");
+    let claimed = t.claim().unwrap();
+    assert_eq!(t.settle(&late).unwrap(), Verdict::LeaseLost, "somebody else holds it");
+    assert_eq!(t.again(&ada), ada);
+
+    let current = t.perform(claimed, Going::Well);
+    assert_eq!(t.settle(&current).unwrap(), Verdict::Applied);
+    assert_eq!(t.settle(&current).unwrap(), Verdict::LeaseLost, "it is done");
+    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+}
+
+#[test]
+fn a_lease_is_lost_before_anything_conflicts() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let late = t.begin();
+    t.rescue();
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
+    assert_eq!(t.settle(&late).unwrap(), Verdict::LeaseLost);
+}

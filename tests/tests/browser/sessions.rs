@@ -1,0 +1,79 @@
+//! Sessions as people see them: kept, left, and ended by somebody else.
+
+use guestlist_tests::browser::seen_by_browsers;
+
+use crate::steps::{ADA, admin_comes_in, asks_and_comes_in, member_comes_in};
+
+const LOGIN: &str = "Mail me a link";
+
+#[tokio::test]
+async fn who_logs_out_comes_back_by_an_address_that_is_filled_in() {
+    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let window = browsers.profile().await;
+    member_comes_in(&window, &guestlist, ADA).await;
+    window.press("Log out").await;
+    window.is_headed("Log in").await;
+    window.sees("You are logged out.").await;
+    assert_eq!(window.value("#email").await, ADA);
+
+    window.back().await;
+    window.is_headed("Log in").await;
+    asks_and_comes_in(&window, &guestlist, LOGIN).await;
+    window.is_headed("You’re in").await;
+    window.is_quiet().await;
+}
+
+#[tokio::test]
+async fn who_is_logged_in_is_told_so_at_the_login_page() {
+    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let window = browsers.profile().await;
+    member_comes_in(&window, &guestlist, ADA).await;
+    window.open(&format!("{}/login", guestlist.public_url)).await;
+    window.sees("You are logged in as ada@example.com").await;
+    window.press("Go on").await;
+    window.is_headed("You’re in").await;
+    window.is_quiet().await;
+}
+
+#[tokio::test]
+async fn who_was_removed_is_told_on_the_next_click() {
+    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let (admin, ada) = (browsers.profile().await, browsers.profile().await);
+    member_comes_in(&ada, &guestlist, ADA).await;
+    admin_comes_in(&admin, &guestlist).await;
+    admin.press_beside(ADA, "Remove").await;
+    admin.sees("Nobody else is here yet").await;
+
+    ada.open(&guestlist.public_url).await;
+    ada.is_headed("Log in").await;
+    assert!(ada.path().await.starts_with("/login"), "{}", ada.path().await);
+    assert_eq!(ada.value("#email").await, ADA);
+    ada.sees("Your session was ended").await;
+    ada.is_quiet().await;
+    admin.is_quiet().await;
+}
+
+#[tokio::test]
+async fn an_open_list_whose_session_was_ended_leads_to_the_login_page_by_itself() {
+    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let admin = browsers.profile().await;
+    admin_comes_in(&admin, &guestlist).await;
+    let ended = "UPDATE sessions SET ended_at = started_at + 1, end_reason = 'revoked'";
+    assert_eq!(guestlist.database().run(ended).await, 1);
+    admin.is_headed("Log in").await;
+    assert_eq!(admin.value("#email").await, "admin@example.com");
+    admin.sees("Your session was ended").await;
+}
+
+#[tokio::test]
+async fn a_form_sent_after_the_session_was_ended_offers_a_link_to_the_same_person() {
+    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let admin = browsers.profile_without_scripts().await;
+    admin_comes_in(&admin, &guestlist).await;
+    let ended = "UPDATE sessions SET ended_at = started_at + 1, end_reason = 'revoked'";
+    assert_eq!(guestlist.database().run(ended).await, 1);
+    admin.write("email", ADA).await;
+    admin.press("Invite").await;
+    admin.sees("session was ended").await;
+    assert_eq!(admin.value("#email").await, "admin@example.com", "{}", admin.words().await);
+}

@@ -1,0 +1,176 @@
+//! Paths, queries and headers that can't be right, and things in the wrong state.
+
+use guestlist_tests::{Engine, Guestlist, id, on_every_engine};
+use reqwest::Method;
+use serde_json::json;
+
+const NOBODY: &str = "01890000-0000-7000-8000-000000000000";
+
+#[tokio::test]
+async fn an_id_that_nothing_has_is_not_found() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        for id in [NOBODY, "1", "nonsense", "%00", "%ff", "%2e%2e", "'; DROP TABLE users; --", "😀"]
+        {
+            let id = id.replace(' ', "%20");
+            for (method, path) in [
+                (Method::GET, format!("/v1/invitations/{id}")),
+                (Method::GET, format!("/v1/invitations/{id}/events")),
+                (Method::POST, format!("/v1/invitations/{id}/resend")),
+                (Method::POST, format!("/v1/invitations/{id}/revoke")),
+                (Method::GET, format!("/v1/users/{id}")),
+                (Method::DELETE, format!("/v1/users/{id}")),
+            ] {
+                let answer = guestlist.api().call(method, &path, None, "").await;
+                assert!([400, 404].contains(&answer.status), "{answer:?}");
+                let kind = answer.header("content-type");
+                assert_eq!(kind, Some("application/problem+json"), "{answer:?}");
+                let _ = answer.problem(answer.status, answer.json()["code"].as_str().unwrap());
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_query_that_cannot_be_right_is_refused() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        for path in ["/v1/users", "/v1/invitations"] {
+            for query in [
+                "limit=0",
+                "limit=201",
+                "limit=-1",
+                "limit=x",
+                "limit=99999999999999999999",
+                "cursor=x",
+                "cursor=%00",
+                "status=king",
+                "surprise=1",
+                "limit=1&limit=2",
+                "q=%ff",
+            ] {
+                let answer = guestlist.api().get(&format!("{path}?{query}")).await;
+                // A byte that is no text is replaced before anybody looks.
+                if answer.status == 200 && query == "q=%ff" {
+                    continue;
+                }
+                let problem = answer.json();
+                let code = problem["code"].as_str().unwrap();
+                assert!(["invalid_request", "invalid_query"].contains(&code), "{query}: {problem}");
+                let _ = answer.problem(422, code);
+            }
+            let long = "%25_".repeat(3000);
+            for q in ["%25", "_", "'", "%5c", "%00", "%F0%9F%98%80", long.as_str()] {
+                let found = guestlist.api().get(&format!("{path}?q={q}")).await;
+                assert!([200, 422].contains(&found.status), "{q}: {found:?}");
+            }
+        }
+        let _ = guestlist.api().get("/v1/users?role=king").await.problem(422, "invalid_request");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wildcard_in_a_search_is_only_a_letter() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        for email in ["ab@example.com", "a_b@example.com", "a%b@example.com"] {
+            let _ = guestlist.api().post("/v1/users", &json!({ "email": email })).await.is(201);
+        }
+        for (q, found) in [("a_b", vec!["a_b@example.com"]), ("a%25b", vec!["a%b@example.com"])] {
+            let users = guestlist.api().get(&format!("/v1/users?q={q}")).await.is(200).json();
+            let emails: Vec<_> = users["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|u| u["email"].as_str().unwrap())
+                .collect();
+            assert_eq!(emails, found, "q={q}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_that_a_stranger_sends_is_our_fault() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    for (name, value) in [
+        ("authorization", ""),
+        ("authorization", "Bearer"),
+        ("authorization", "Bearer "),
+        ("authorization", "Basic !!!"),
+        ("authorization", "Basic eA=="),
+        ("authorization", "Digest x"),
+        ("authorization", "Bearer a.b.c"),
+        ("authorization", "Bearer glk_"),
+        ("authorization", "Bearer glk_nonsense"),
+    ] {
+        let answer = guestlist.anybody().with(name, value).get("/v1/users").await;
+        let code = answer.json()["code"].as_str().unwrap().to_owned();
+        let _ = answer.problem(401, &code);
+        assert!(["api_key_invalid", "session_missing"].contains(&code.as_str()), "{value}: {code}");
+    }
+    for (name, value) in [
+        ("cookie", "stytch_session=\"; guestlist_hint=%%%"),
+        ("cookie", "guestlist_hint=AAAA"),
+        ("origin", "::::"),
+        ("sec-fetch-site", "nonsense"),
+        ("accept", "\u{7f}"),
+        ("x-forwarded-for", "nonsense, , 1.2.3.4.5"),
+        ("content-type", ";;;"),
+    ] {
+        let Ok(header) = reqwest::header::HeaderValue::from_str(value) else { continue };
+        let stranger = guestlist.anybody().with(name, header.to_str().unwrap());
+        for (method, path) in [
+            (Method::GET, "/login"),
+            (Method::GET, "/v1/session"),
+            (Method::POST, "/v1/login"),
+            (Method::POST, "/authenticate"),
+        ] {
+            let answer = stranger.call(method, path, None, "").await;
+            assert!(answer.status < 500, "{name}: {value}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_method_or_an_address_that_there_is_not_says_so() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let put = guestlist.api().call(Method::PUT, "/v1/invitations", None, "").await;
+    let _ = put.problem(405, "method_not_allowed");
+    let allowed = put.header("allow").expect("Allow");
+    assert!(allowed.contains("GET") && allowed.contains("POST"), "{allowed}");
+    for path in ["/v1", "/v1/", "/v1/nonsense", "/v2/users", "/nonsense", "//", "/v1/users/"] {
+        let _ = guestlist.api().get(path).await.problem(404, "not_found");
+    }
+    let page = guestlist.browser().get("/nonsense").await.is(404);
+    assert!(page.body.contains("Nothing is here"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_thing_in_the_wrong_state_is_a_conflict_with_its_own_code() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        let api = guestlist.api();
+        let (accepted, mail) = guestlist.invite_and_mail("ada@example.com").await;
+        let again = api.post("/v1/invitations", &json!({ "email": "ada@example.com" })).await;
+        assert_eq!(again.problem(409, "already_invited")["invitation_id"], accepted["id"]);
+        let added = api.post("/v1/users", &json!({ "email": "ada@example.com" })).await;
+        assert_eq!(added.problem(409, "already_invited")["invitation_id"], accepted["id"]);
+        let _ = guestlist.press(&mail.token).await;
+        for what in ["resend", "revoke"] {
+            let path = format!("/v1/invitations/{}/{what}", id(&accepted));
+            let _ = api.post_nothing(&path).await.problem(409, "invitation_closed");
+        }
+        for path in ["/v1/invitations", "/v1/users"] {
+            let body = json!({ "email": "ada@example.com" });
+            let _ = api.post(path, &body).await.problem(409, "already_member");
+        }
+        let revoked = guestlist.invite("bob@example.com").await;
+        let path = format!("/v1/invitations/{}", id(&revoked));
+        let _ = api.post_nothing(&format!("{path}/revoke")).await.is(200);
+        let _ = api.post_nothing(&format!("{path}/resend")).await.problem(409, "invitation_closed");
+    })
+    .await;
+}

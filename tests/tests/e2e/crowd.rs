@@ -1,0 +1,107 @@
+//! Many at once.
+
+use std::collections::BTreeMap;
+
+use guestlist_tests::{
+    Answer, Caller, Guestlist, LONG, id, on_every_engine, one_engine_at_a_time, wait_until,
+};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+const CLIENTS: usize = 64;
+const SHARED: usize = 8;
+const OWN: usize = 4;
+
+#[tokio::test]
+async fn sixty_four_clients_inviting_at_once_each_get_the_right_answer() {
+    one_engine_at_a_time(|engine| async move {
+        let mut guestlist = Guestlist::split(engine).start().await;
+        // Two applications, so that what is unique is so across processes.
+        let other = guestlist.start_another_app().await;
+        let apis = [guestlist.api(), guestlist.api().at(&other)];
+        let mut clients = JoinSet::new();
+        for client in 0..CLIENTS {
+            clients.spawn(invite_own_and_shared(apis[client % 2].clone(), client));
+        }
+        let answers = clients.join_all().await;
+
+        let mut shared: BTreeMap<String, Vec<Answer>> = BTreeMap::new();
+        for (email, answer) in answers.into_iter().flatten() {
+            if email.starts_with("shared") {
+                shared.entry(email).or_default().push(answer);
+            } else {
+                assert_eq!(answer.is(202).json()["email"], email);
+            }
+        }
+        assert_eq!(shared.len(), SHARED);
+        for (email, answers) in shared {
+            one_of_them_won(&email, &answers);
+        }
+        let users = "SELECT COUNT(*) FROM users WHERE status = 'invited'";
+        let all = i64::try_from(CLIENTS * OWN + SHARED).unwrap();
+        assert_eq!(guestlist.database().number(users).await, all);
+        wait_until(LONG, "all are sent", async || {
+            let sent = "SELECT COUNT(*) FROM invitations WHERE status = 'sent'";
+            (guestlist.database().number(sent).await == all).then_some(())
+        })
+        .await;
+        let mails = guestlist.stytch().all_emails().await;
+        assert_eq!(i64::try_from(mails.len()).unwrap(), all, "one mail each");
+    })
+    .await;
+}
+
+async fn invite_own_and_shared(api: Caller, client: usize) -> Vec<(String, Answer)> {
+    let mut emails: Vec<_> = (0..OWN).map(|n| format!("own{client}n{n}@example.com")).collect();
+    emails.insert(client % OWN, format!("shared{}@example.com", client % SHARED));
+    let mut answers = Vec::new();
+    for email in emails {
+        let answer = api.post("/v1/invitations", &json!({ "email": email })).await;
+        answers.push((email, answer));
+    }
+    answers
+}
+
+fn one_of_them_won(email: &str, answers: &[Answer]) {
+    let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 202);
+    assert_eq!((won.len(), lost.len()), (1, CLIENTS / SHARED - 1), "{email}");
+    let id = won[0].json()["id"].clone();
+    for answer in lost {
+        assert_eq!(answer.problem(409, "already_invited")["invitation_id"], id);
+    }
+}
+
+#[tokio::test]
+async fn two_who_remove_the_last_two_administrators_leave_one() {
+    on_every_engine(|engine| async move {
+        let mut guestlist = Guestlist::split(engine).workers(1).start().await;
+        let other = guestlist.start_another_app().await;
+        for round in 0..5 {
+            let mut ids = Vec::new();
+            for n in 0..2 {
+                let body = json!({ "email": format!("r{round}n{n}@example.com"), "role": "admin" });
+                ids.push(guestlist.api().post("/v1/users", &body).await.is(201).json());
+            }
+            remove_others(&guestlist, &ids).await;
+            let paths = [&ids[0], &ids[1]].map(|user| format!("/v1/users/{}", id(user)));
+            let (here, there) = (guestlist.api(), guestlist.api().at(&other));
+            let (here, there) = tokio::join!(here.delete(&paths[0]), there.delete(&paths[1]));
+            let mut statuses = [here.status, there.status];
+            statuses.sort_unstable();
+            assert_eq!(statuses, [202, 409], "{here:?} {there:?}");
+            let refused = if here.status == 409 { here } else { there };
+            let _ = refused.problem(409, "last_admin");
+        }
+    })
+    .await;
+}
+
+/// Everybody but those two goes, so that they are the last.
+async fn remove_others(guestlist: &Guestlist, those: &[Value]) {
+    for user in guestlist.users().await {
+        if those.iter().all(|one| one["id"] != user["id"]) && user["status"] != "deleting" {
+            let path = format!("/v1/users/{}", id(&user));
+            let _ = guestlist.api().delete(&path).await.is(202);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Links that scanners can't burn, and that say why they fail.
+
+use guestlist_tests::{Engine, Guestlist, id, on_every_engine};
+use serde_json::json;
+
+const WEEK: i64 = 7 * 24 * 3600;
+
+#[tokio::test]
+async fn opening_a_link_ten_times_consumes_nothing_and_pressing_twice_says_link_used() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
+        let scanner = guestlist.anybody().with("accept", "text/html");
+        let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
+        let page = scanner.head(path).await.is(200);
+        assert_eq!(page.body, "");
+        assert!(!guestlist.timeline(id(&invitation)).await.contains(&"visited".to_owned()));
+        for _ in 0..10 {
+            let page = scanner.get(path).await.is(200);
+            assert_eq!(page.header("cache-control"), Some("no-store"));
+            assert_eq!(page.header("referrer-policy"), Some("strict-origin"));
+            assert!(page.set_cookies().is_empty(), "{page:?}");
+            assert!(page.body.contains("ada@example.com"), "{}", page.body);
+            let _ = scanner.head(path).await.is(200);
+        }
+        let kinds = guestlist.timeline(id(&invitation)).await;
+        assert_eq!(kinds.iter().filter(|kind| *kind == "visited").count(), 1, "{kinds:?}");
+        assert_eq!(guestlist.invitation(id(&invitation)).await["status"], "sent");
+
+        let fields = [("token", mail.token.as_str()), ("invitation", id(&invitation))];
+        let mut ada = guestlist.browser();
+        let _ = ada.form("/authenticate", &fields).await.is(303);
+        let second = guestlist.anybody().form("/authenticate", &fields).await;
+        let _ = second.problem(409, "link_used");
+        let page = guestlist.browser().form("/authenticate", &fields).await.is(409);
+        assert!(page.body.contains("data-code=\"link_used\""), "{}", page.body);
+        assert!(page.body.contains("Mail me a new link") && page.body.contains("ada@example.com"));
+        // Who is in already just goes on.
+        let _ = ada.form("/authenticate", &fields).await.is(303);
+        let _ = ada.get("/v1/session").await.is(200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_presses_at_the_same_moment_let_in_once() {
+    on_every_engine(|engine| async move {
+        let mut guestlist = Guestlist::split(engine).workers(1).start().await;
+        let url = guestlist.start_another_app().await;
+        let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
+        let fields = [("token", mail.token.as_str())];
+        let (here, there) = (guestlist.anybody(), guestlist.anybody().at(&url));
+        let (one, two, three) = tokio::join!(
+            here.form("/authenticate", &fields),
+            here.form("/authenticate", &fields),
+            there.form("/authenticate", &fields),
+        );
+        let mut statuses = [one.status, two.status, three.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses[0], 303, "{statuses:?}");
+        assert!(statuses[1..].iter().all(|status| [409, 410].contains(status)), "{statuses:?}");
+        assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_past_its_time_says_link_expired() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
+    guestlist.stytch().advance_clock(WEEK + 60).await;
+    let pressed = guestlist.anybody().form("/authenticate", &[("token", &mail.token)]).await;
+    let _ = pressed.problem(410, "link_expired");
+    // The way on that the page offers: ask for a new one.
+    guestlist.stytch().advance_clock(-WEEK - 60).await;
+    let _ = guestlist.log_in("ada@example.com").await;
+}
+
+#[tokio::test]
+async fn a_link_that_nobody_sent_says_link_invalid() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let long = "a".repeat(600);
+    for token in ["", "nonsense", "ünïcode", &long, "CprTtwhnRNiMBiUS2jSLcWYrfuO2POeBNdo5HhW6qTM="]
+    {
+        let pressed = guestlist.anybody().form("/authenticate", &[("token", token)]).await;
+        let _ = pressed.problem(400, "link_invalid");
+        let by_api = guestlist.anybody().post("/v1/sessions", &json!({ "token": token })).await;
+        let _ = by_api.problem(400, "link_invalid");
+    }
+    let opened = guestlist.anybody().get("/authenticate").await;
+    let _ = opened.problem(400, "link_invalid");
+    let page = guestlist.browser().get("/authenticate?token=").await.is(400);
+    assert!(page.body.contains("data-code=\"link_invalid\""), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_link_cannot_smuggle_markup_into_the_page() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let path = "/authenticate?token=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&invitation=%3Cb%3E";
+    let page = guestlist.browser().get(path).await.is(200);
+    assert!(!page.body.contains("<script") && !page.body.contains("<b>"), "{}", page.body);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+}
+
+#[tokio::test]
+async fn a_revoked_invitation_says_so_and_its_link_lets_nobody_in() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
+        let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
+        let _ = guestlist.api().post_nothing(&revoke).await.is(200);
+        let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
+        let _ = guestlist.anybody().get(path).await.problem(403, "invitation_revoked");
+        let fields = [("token", mail.token.as_str()), ("invitation", id(&invitation))];
+        let pressed = guestlist.anybody().form("/authenticate", &fields).await;
+        let _ = pressed.problem(403, "invitation_revoked");
+        guestlist.settled().await;
+        let bare = guestlist.anybody().form("/authenticate", &fields[..1]).await;
+        assert!([400, 403, 410].contains(&bare.status), "{bare:?}");
+        assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn links_name_their_invitation_only_where_that_is_asked_for() {
+    for (said, names) in [(None, false), (Some("off"), false), (Some("on"), true)] {
+        let setup = Guestlist::split(Engine::Sqlite).workers(1);
+        let setup = said.iter().fold(setup, |setup, said| setup.env("LINK_CARRIES_ID", said));
+        let guestlist = setup.start().await;
+        let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
+        assert_eq!(mail.url.contains(id(&invitation)), names, "{said:?}: {}", mail.url);
+        assert!(mail.url.starts_with(&guestlist.public_url), "{}", mail.url);
+        let _ = guestlist.press(&mail.token).await;
+    }
+}
+
+#[tokio::test]
+async fn a_suspended_person_is_told_so_and_stays_out() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        let mut ada = guestlist.member("ada@example.com").await;
+        let _ = guestlist.api().post("/v1/login", &json!({ "email": "ada@example.com" })).await;
+        let mail = guestlist.stytch().mail("ada@example.com", 2).await;
+        let suspend = "UPDATE users SET status = 'suspended' WHERE email = 'ada@example.com'";
+        let _ = guestlist.database().run(suspend).await;
+        let pressed = guestlist.anybody().form("/authenticate", &[("token", &mail.token)]).await;
+        let _ = pressed.problem(403, "account_suspended");
+        let _ = ada.get("/v1/session").await.problem(401, "session_revoked");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whom_stytch_knows_but_nobody_invited_stays_out() {
+    let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
+    let mallory = json!({ "email": "mallory@example.com" });
+    let made = "/v1/magic_links/email/login_or_create";
+    let _ = guestlist.stytch_api().post(made, &mallory).await.is(200);
+    let mail = guestlist.stytch().mail("mallory@example.com", 1).await;
+    let pressed = guestlist.anybody().form("/authenticate", &[("token", &mail.token)]).await;
+    let _ = pressed.problem(403, "not_invited");
+    assert!(pressed.set_cookies().is_empty(), "{pressed:?}");
+    guestlist.settled().await;
+    // The session that Stytch began is ended there too.
+    assert_eq!(guestlist.stytch().calls("POST /v1/sessions/revoke", "200").await, 1);
+    assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 0);
+}
+
+#[tokio::test]
+async fn who_comes_in_lands_where_they_wanted_to_go() {
+    let setup = Guestlist::dev(Engine::Sqlite).env("APP_URL", "https://app.example.com/start");
+    let guestlist = setup.start().await;
+    for (email, return_to, landing) in [
+        ("a@example.com", None, "https://app.example.com/start"),
+        ("b@example.com", Some("/sessions?x=1"), "/sessions?x=1"),
+        ("c@example.com", Some("https://app.example.com/x"), "https://app.example.com/x"),
+    ] {
+        let body = json!({ "email": email, "return_to": return_to });
+        let _ = guestlist.api().post("/v1/invitations", &body).await.is(202);
+        let mail = guestlist.stytch().mail(email, 1).await;
+        let pressed = guestlist.browser().press(&mail.token).await.is(303);
+        assert_eq!(pressed.header("location"), Some(landing));
+    }
+    let login = json!({ "email": "a@example.com", "return_to": "/deep" });
+    let _ = guestlist.api().post("/v1/login", &login).await.is(202);
+    let mail = guestlist.stytch().mail("a@example.com", 2).await;
+    let pressed = guestlist.browser().press(&mail.token).await.is(303);
+    assert_eq!(pressed.header("location"), Some("/deep"));
+}
+
+#[tokio::test]
+async fn the_page_says_so_when_someone_else_is_logged_in() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let mut admin = guestlist.admin().await;
+    let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
+    let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
+    let page = admin.get(path).await.is(200);
+    assert!(page.body.contains("admin@example.com") && page.body.contains("that session ends"));
+    let before = admin.caller();
+    let _ = admin.press(&mail.token).await.is(303);
+    let session = admin.get("/v1/session").await.is(200).json();
+    assert_eq!(session["user"]["email"], "ada@example.com");
+    // The session that was replaced is over.
+    let _ = before.get("/v1/session").await.problem(401, "session_revoked");
+}

@@ -1,0 +1,103 @@
+//! What has run out is swept while people are served.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use guestlist_tests::{Guestlist, LONG, TestDatabase, Visitor, one_engine_at_a_time, wait_until};
+use serde_json::json;
+
+const EXPIRED: usize = 100_000;
+const ROWS_A_STATEMENT: usize = 1000;
+
+/// Straight into the database, in one transaction.
+async fn insert_expired(database: &TestDatabase) {
+    let mut statements = vec!["BEGIN".to_owned()];
+    for first in (0..EXPIRED).step_by(ROWS_A_STATEMENT) {
+        let rows: Vec<_> = (first..first + ROWS_A_STATEMENT)
+            .map(|n| {
+                format!(
+                    "(X'{n:032x}', X'{n:032x}', 'session-test-{n}', X'{n:064x}', 1, {}, 1)",
+                    2 + n
+                )
+            })
+            .collect();
+        statements.push(format!(
+            "INSERT INTO sessions (id, user_id, stytch_session_id, token_hash, started_at, expires_at, last_used_at) VALUES {}",
+            rows.join(", ")
+        ));
+    }
+    statements.push("COMMIT".to_owned());
+    database.run_all(&statements).await;
+}
+
+/// Four who read their session and invite, until told to stop; answers how long each answer took.
+async fn serve_people(
+    guestlist: &Guestlist,
+    ada: &Visitor,
+    name: &str,
+    is_over: impl AsyncFn() -> bool,
+) -> Vec<Duration> {
+    let over = AtomicBool::new(false);
+    let person = async |who: usize| {
+        let mut times = Vec::new();
+        for n in 0.. {
+            let asked = Instant::now();
+            let _ = ada.caller().get("/v1/session").await.is(200);
+            times.push(asked.elapsed());
+            let asked = Instant::now();
+            let body = json!({ "email": format!("{name}{who}n{n}@example.com") });
+            let _ = guestlist.api().post("/v1/invitations", &body).await.is(202);
+            times.push(asked.elapsed());
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        times
+    };
+    let watch = async {
+        let what = "what people are served meanwhile is over";
+        wait_until(LONG, what, async || is_over().await.then_some(())).await;
+        over.store(true, Ordering::Relaxed);
+    };
+    let (one, two, three, four, ()) =
+        tokio::join!(person(1), person(2), person(3), person(4), watch);
+    let mut times = [one, two, three, four].concat();
+    times.sort();
+    times
+}
+
+fn p99(sorted: &[Duration]) -> Duration {
+    sorted[sorted.len() * 99 / 100]
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_expired_sessions_are_swept_while_people_are_served() {
+    one_engine_at_a_time(|engine| async move {
+        let setup = Guestlist::split(engine).workers(1).env("SWEEP_INTERVAL", "24h");
+        let mut guestlist = setup.start().await;
+        let ada = guestlist.member("ada@example.com").await;
+        // As quick as this machine is with a worker but nothing to sweep.
+        let end = Instant::now() + Duration::from_secs(3);
+        let usual = serve_people(&guestlist, &ada, "a", async || Instant::now() > end).await;
+        guestlist.stop_worker(0).await;
+        insert_expired(guestlist.database()).await;
+        guestlist.set_env("SWEEP_INTERVAL", "1s");
+        guestlist.start_worker().await;
+
+        let began = Instant::now();
+        let swept = async || {
+            let left = "SELECT COUNT(*) FROM sessions";
+            guestlist.database().number(left).await == 1
+        };
+        let meanwhile = serve_people(&guestlist, &ada, "b", swept).await;
+        let (usual, meanwhile, count) = (p99(&usual), p99(&meanwhile), meanwhile.len());
+        eprintln!(
+            "{engine}: swept in {:.1?}; p99 of {count} requests meanwhile {meanwhile:.1?}, usually {usual:.1?}",
+            began.elapsed(),
+        );
+        let bound = usual * 4 + Duration::from_millis(250);
+        assert!(meanwhile < bound, "p99 was {meanwhile:?}, and is {usual:?} otherwise");
+        let _ = ada.caller().get("/v1/session").await.is(200);
+    })
+    .await;
+}
