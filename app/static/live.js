@@ -10,7 +10,7 @@
     const isBusy = live?.contains(document.activeElement);
     if (live && !document.hidden && !isBusy) {
       const response = await fetch(location.href, { headers: { accept: "text/html" } });
-      if (response.redirected) return location.reload();
+      if (response.redirected) return location.assign(response.url);
       if (response.ok) {
         const page = new DOMParser().parseFromString(await response.text(), "text/html");
         const fresh = find(page);

@@ -47,21 +47,23 @@ pub(crate) fn invite(project: &Project, call: &Call) -> Result<Answer, Refusal> 
         return Ok(mailed(constants::USER_ID, constants::EMAIL_ID).into());
     }
     project.change(|store, now| {
-        store.limit_mail(&address)?;
         mailing::release_if_lapsed(store, &address, now);
-        let user = match store.tables.users.by_address(&address) {
-            Some(user) if user.status == Status::Active => return Err(Refusal::duplicate_email()),
-            Some(user) => user.clone(),
-            None => {
-                let mut user = User::new(address.clone(), Status::Pending, now);
-                user.name.update(request.name.unwrap_or_default());
-                user.trusted_metadata =
-                    metadata::merge(&user.trusted_metadata, request.trusted_metadata)?;
-                user.untrusted_metadata =
-                    metadata::merge(&user.untrusted_metadata, request.untrusted_metadata)?;
-                store.write(Record::User(user.clone()));
-                user
-            }
+        let known = store.tables.users.by_address(&address).cloned();
+        if known.as_ref().is_some_and(|user| user.status == Status::Active) {
+            return Err(Refusal::duplicate_email());
+        }
+        store.limit_mail(&address)?;
+        let user = if let Some(user) = known {
+            user
+        } else {
+            let mut user = User::new(address.clone(), Status::Pending, now);
+            user.name.update(request.name.unwrap_or_default());
+            user.trusted_metadata =
+                metadata::merge(&user.trusted_metadata, request.trusted_metadata)?;
+            user.untrusted_metadata =
+                metadata::merge(&user.untrusted_metadata, request.untrusted_metadata)?;
+            store.write(Record::User(user.clone()));
+            user
         };
         let email = email_of(&user, &address)?;
         letter.send(store, &user, email, now);

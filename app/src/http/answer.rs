@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 
+use super::cookies::Hint;
 use super::problem::Problem;
 use super::state::App;
 use crate::pages;
@@ -75,6 +76,8 @@ fn request_id(app: &App, headers: &HeaderMap) -> String {
 /// a page does not ask for HTML.
 struct Asker {
     is_person: bool,
+    /// Who came in by this browser before: whom a form is likely about.
+    hint: Option<String>,
 }
 
 impl Asker {
@@ -82,7 +85,11 @@ impl Asker {
         let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let path = request.uri().path();
         let is_api = path == "/v1" || path.starts_with("/v1/");
-        Self { is_person: !is_api && accept.is_some_and(|accept| accept.contains("text/html")) }
+        let hint = Hint::read(request.headers()).map(|hint| hint.email);
+        Self {
+            is_person: !is_api && accept.is_some_and(|accept| accept.contains("text/html")),
+            hint,
+        }
     }
 }
 
@@ -92,7 +99,7 @@ fn render(app: &App, response: Response, asker: &Asker, request_id: &str) -> Res
     let problem = problem.or_else(|| if is_bare(&response) { unhandled(status) } else { None });
     let Some(problem) = problem else { return response };
     let mut rendered = if asker.is_person {
-        pages::problem(app, &problem, request_id)
+        pages::problem(app, &problem, request_id, asker.hint.as_deref())
     } else {
         problem.to_json(request_id)
     };

@@ -83,6 +83,11 @@ enum Shown {
     Nothing,
 }
 
+/// Whether a browser shows the cookies of a session, good or not.
+pub fn had_session(headers: &HeaderMap) -> bool {
+    matches!(shown(headers), Shown::Cookies { .. })
+}
+
 fn shown(headers: &HeaderMap) -> Shown {
     if let Some(value) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
         return shown_in_authorization(value);

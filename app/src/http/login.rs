@@ -121,13 +121,21 @@ pub async fn come_in(
     if token.is_empty() || token.len() > LONGEST_TOKEN || !token.is_ascii() {
         return Err(AcceptError::LinkInvalid);
     }
-    let _turn = app.presses().turn(TokenHash::of(&token)).await;
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let browser = Browser {
         user_agent: user_agent.map(ToOwned::to_owned),
         ip: Some(app.site().client(peer.ip(), headers).to_string()),
     };
-    press_continue(app.ctx(), Press { token, invitation, browser, replaces }).await
+    let press = Press { token, invitation, browser, replaces };
+    // A task of its own: a browser that goes away meanwhile must not leave a link half used.
+    let app = app.clone();
+    let pressing = tokio::spawn(async move { press_in_turn(&app, press).await });
+    pressing.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+async fn press_in_turn(app: &App, press: Press) -> Result<CameIn, AcceptError> {
+    let _turn = app.presses().turn(TokenHash::of(&press.token)).await;
+    press_continue(app.ctx(), press).await
 }
 
 /// `GET /v1/session`
@@ -183,35 +191,33 @@ impl From<LoginError> for Problem {
 impl From<AcceptError> for Problem {
     fn from(error: AcceptError) -> Self {
         let (status, code, detail) = match error {
-            AcceptError::LinkUsed(_) => (
-                StatusCode::CONFLICT,
-                "link_used",
-                "This link has been used. Each link works once; ask for a new one.",
-            ),
+            AcceptError::LinkUsed(_) => {
+                (StatusCode::CONFLICT, "link_used", "Each link works once. Ask for a new one.")
+            }
             AcceptError::LinkExpired => (
                 StatusCode::GONE,
                 "link_expired",
-                "This link has expired, or was used. Ask for a new one.",
+                "Its time ran out, or it was used before. Ask for a new one.",
             ),
             AcceptError::LinkInvalid => (
                 StatusCode::BAD_REQUEST,
                 "link_invalid",
-                "This link is not valid. It may have been cut off on its way; ask for a new one.",
+                "It may have been cut off on its way. Ask for a new one.",
             ),
             AcceptError::InvitationRevoked => (
                 StatusCode::FORBIDDEN,
                 "invitation_revoked",
-                "This invitation was taken back. Ask whoever invited you.",
+                "Ask whoever invited you. A mail comes only if you are invited again.",
             ),
             AcceptError::AccountSuspended => (
                 StatusCode::FORBIDDEN,
                 "account_suspended",
-                "This account is suspended. Ask an administrator.",
+                "Ask an administrator. A mail comes only when the account is active again.",
             ),
             AcceptError::NotInvited => (
                 StatusCode::FORBIDDEN,
                 "not_invited",
-                "This address is not invited. Ask an administrator for an invitation.",
+                "Ask an administrator for an invitation. A mail comes only once you have one.",
             ),
             AcceptError::Provider(error) => return error.into(),
             AcceptError::Store(error) => return error.into(),

@@ -19,7 +19,7 @@ mod users;
 mod view;
 
 pub use answer::Outgoing;
-pub use auth::{KEY_PREFIX, Perhaps, Person};
+pub use auth::{KEY_PREFIX, Perhaps, Person, had_session};
 pub use body::{Form, Named, Params};
 pub use cookies::{Hint, begin};
 pub use invitations::InvitationRequest;

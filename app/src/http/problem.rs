@@ -142,6 +142,11 @@ impl IntoResponse for Problem {
             let seconds = HeaderValue::from(seconds_up(wait));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, 11.6.1. No `Basic`: a browser would ask for a password by itself.
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
         response.extensions_mut().insert(self);
         response
     }

@@ -10,7 +10,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{AcceptError, visit};
-use guestlist_domain::{Actor, Invitation, InvitationId, InvitationStatus};
+use guestlist_domain::{Actor, Invitation, InvitationId, InvitationStatus, TokenHash};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -53,6 +53,8 @@ pub async fn show(
         return Err(with_email(AcceptError::InvitationRevoked.into(), revoked));
     }
     let for_email = invitation.as_ref().map(|named| named.email.as_str());
+    let used = app.ctx().store.used_link(TokenHash::of(token)).await?.and_then(|used| used.user_id);
+    let session = session.filter(|admitted| used != Some(admitted.user.id));
     let logged_in = session.as_ref().map(|admitted| admitted.user.email.as_str());
     let template = ContinuePage {
         app_name: &app.site().app_name,

@@ -17,7 +17,8 @@ use serde::Deserialize;
 
 use super::page;
 use crate::http::{
-    App, Form, InvitationRequest, Named, Ours, Outgoing, Params, Perhaps, Person, Problem, leave,
+    App, Form, InvitationRequest, Named, Ours, Outgoing, Params, Perhaps, Person, Problem,
+    had_session, leave,
 };
 
 /// Rows on the page.
@@ -69,15 +70,26 @@ pub struct HomeQuery {
 /// `GET /`
 pub async fn home(
     State(app): State<App>,
-    Perhaps(session): Perhaps,
+    person: Result<Person, Problem>,
+    headers: HeaderMap,
     Params(query): Params<HomeQuery>,
 ) -> Result<Response, Problem> {
-    match session {
-        None => Ok(Redirect::to("/login").into_response()),
-        Some(admitted) if admitted.user.role == Role::Admin => {
+    match person {
+        Err(problem) if problem.status.is_server_error() => Err(problem),
+        Err(problem) => Ok(Redirect::to(way_in(problem.code, &headers)).into_response()),
+        Ok(Person(admitted)) if admitted.user.role == Role::Admin => {
             users(&app, &admitted, query.after, None, "").await
         }
-        Some(admitted) => Ok(member(&app, &admitted)),
+        Ok(Person(admitted)) => Ok(member(&app, &admitted)),
+    }
+}
+
+/// The login page, told why: whoever still shows a session's cookie had one until just now.
+fn way_in(code: &str, headers: &HeaderMap) -> &'static str {
+    match code {
+        "session_expired" => "/login?ended=expired",
+        _ if had_session(headers) => "/login?ended=revoked",
+        _ => "/login",
     }
 }
 

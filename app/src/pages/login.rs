@@ -28,6 +28,7 @@ struct LoginPage<'a> {
 struct SentPage<'a> {
     app_name: &'a str,
     email: &'a str,
+    return_to: Option<&'a str>,
     inbox_url: Option<&'a str>,
 }
 
@@ -87,6 +88,7 @@ pub async fn request_login(
             let template = SentPage {
                 app_name: &app.site().app_name,
                 email: form.email.trim(),
+                return_to: form.return_to.as_deref(),
                 inbox_url: app.site().inbox_url.as_deref(),
             };
             page(app.site(), StatusCode::OK, &template)

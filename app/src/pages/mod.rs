@@ -28,9 +28,11 @@ pub fn routes() -> Router<App> {
         .route("/authenticate", get(authenticate::show).post(authenticate::press))
         .route("/static/guestlist.css", get(async || text("text/css", CSS)))
         .route("/static/live.js", get(async || text("text/javascript", LIVE_JS)))
+        .route("/static/once.js", get(async || text("text/javascript", ONCE_JS)))
 }
 
 const CSS: &str = include_str!("../../static/guestlist.css");
+const ONCE_JS: &str = include_str!("../../static/once.js");
 const LIVE_JS: &str = include_str!("../../static/live.js");
 
 fn text(kind: &'static str, body: &'static str) -> Response {
