@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::invite::expire;
 use crate::flows::RevokeSession;
 use crate::{
     Actor, Change, Ctx, Email, EndReason, EndSessions, Event, EventKind, Invitation, InvitationId,
@@ -175,6 +176,8 @@ struct Entry {
     /// By configuration, whatever the invitation says.
     is_admin: bool,
     accepts: Option<Invitation>,
+    /// Open, but its time ran out and no sweep has come by.
+    expires: Option<Invitation>,
 }
 
 fn judge(ctx: &Ctx, known: &Known, email: Option<&Email>) -> Result<Entry, AcceptError> {
@@ -194,7 +197,7 @@ fn judge(ctx: &Ctx, known: &Known, email: Option<&Email>) -> Result<Entry, Accep
         (_, Some(latest)) => Some(acceptable(latest, ctx.now())?.clone()),
         (_, None) => return Err(AcceptError::NotInvited),
     };
-    Ok(Entry { user, is_new: false, is_admin: false, accepts })
+    Ok(Entry { user, is_new: false, is_admin: false, accepts, expires: None })
 }
 
 /// An administrator by configuration needs no invitation; an open one is accepted all the same.
@@ -203,8 +206,12 @@ fn admin(ctx: &Ctx, known: &Known, email: &Email) -> Entry {
     let user = known.user.clone().unwrap_or_else(|| {
         User::new(UserId(ctx.ids.next()), email.clone(), UserStatus::Active, ctx.now())
     });
-    let accepts = known.latest.clone().filter(|latest| latest.admits(ctx.now()));
-    Entry { user, is_new, is_admin: true, accepts }
+    let open = known.latest.clone().filter(|latest| latest.status.is_open());
+    let (accepts, expires) = match open {
+        Some(open) if open.admits(ctx.now()) => (Some(open), None),
+        overdue => (None, overdue),
+    };
+    Entry { user, is_new, is_admin: true, accepts, expires }
 }
 
 fn acceptable(latest: &Invitation, now: Timestamp) -> Result<&Invitation, AcceptError> {
@@ -228,9 +235,12 @@ fn enter(
     entry: Entry,
 ) -> (CameIn, Change) {
     let now = ctx.now();
-    let Entry { mut user, is_new, is_admin, accepts } = entry;
+    let Entry { mut user, is_new, is_admin, accepts, expires } = entry;
     let mut return_to = asked;
     let mut change = Change::new();
+    if let Some(overdue) = expires {
+        change = expire(ctx, change, &overdue);
+    }
     if let Some(invitation) = accepts {
         return_to = invitation.return_to.clone().or(return_to);
         change = accept(ctx, change, invitation, &mut user);

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::outcome::{after_refusal, again, attempt_detail, exhausted, held_by};
+use super::outcome::{after_refusal, again, attempt_detail, exhausted, held_by, not_held};
 use crate::flows::RevokeInvite;
 use crate::{
     Actor, Attempt, Change, Ctx, Delivered, DeliveryError, EventKind, Invitation, InvitationId,
@@ -92,17 +92,12 @@ impl Job for SendInvite {
         let Some(invitation) = ctx.store.invitation(self.invitation).await? else {
             return Ok((Outcome::Done, Change::new()));
         };
-        let now = ctx.now();
-        Ok(match performed {
+        let was_revoked = invitation.status == InvitationStatus::Revoked;
+        let may_be_out = attempt.number > 1 || is_doubtful(performed);
+        let undo = RevokeInvite::of(&invitation);
+        let (outcome, change) = match performed {
             Performed::Reported(DeliveryReport::NotWanted) => (Outcome::Done, Change::new()),
-            Performed::Reported(DeliveryReport::NotHeld) => {
-                let error = JobError {
-                    code: "lease_ended".into(),
-                    message: "the worker was stopped for longer than its lease".into(),
-                    request_id: None,
-                };
-                (Outcome::Snooze(now, error), Change::new())
-            }
+            Performed::Reported(DeliveryReport::NotHeld) => (not_held(ctx), Change::new()),
             Performed::Reported(DeliveryReport::Answered { result: Ok(sent), took }) => {
                 let change = self.record_sent(ctx, invitation, attempt, sent, *took);
                 (Outcome::Done, adopt(ctx, change, self.invitation, sent).await?)
@@ -118,7 +113,22 @@ impl Job for SendInvite {
                 let outcome = again(ctx, Self::RETRY, attempt, error.clone());
                 self.record_failed(ctx, invitation, attempt, outcome)
             }
-        })
+        };
+        if was_revoked && may_be_out && change.jobs.is_empty() {
+            // A mail of it may be out, and may have left after Stytch was told.
+            return Ok((outcome, change.job(undo.into_job(ctx))));
+        }
+        Ok((outcome, change))
+    }
+}
+
+fn is_doubtful(performed: &Performed<DeliveryReport>) -> bool {
+    match performed {
+        Performed::Reported(DeliveryReport::Answered { result: Err(error), .. }) => {
+            error.kind == ProviderErrorKind::Doubtful
+        }
+        Performed::Broke(_) | Performed::Exhausted => true,
+        Performed::Reported(_) => false,
     }
 }
 
@@ -270,6 +280,10 @@ async fn adopt(
         return Ok(change);
     };
     if user.stytch_user_id.as_ref() == Some(&sent.stytch_user_id) {
+        return Ok(change);
+    }
+    // Stytch may know one person by several addresses; here each identity is one user's.
+    if ctx.store.user_by_stytch_id(&sent.stytch_user_id).await?.is_some() {
         return Ok(change);
     }
     user.stytch_user_id = Some(sent.stytch_user_id.clone());

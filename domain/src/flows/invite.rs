@@ -111,7 +111,7 @@ fn decide(
 }
 
 /// The sweep has not come by yet: its work is done here, or the address would seem taken.
-fn expire(ctx: &Ctx, change: Change, overdue: &Invitation) -> Change {
+pub(super) fn expire(ctx: &Ctx, change: Change, overdue: &Invitation) -> Change {
     let mut expired = overdue.clone();
     if expired.expired(ctx.now()).is_err() {
         return change;

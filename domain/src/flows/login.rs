@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::outcome::{after_refusal, again, exhausted};
+use super::outcome::{after_refusal, again, exhausted, not_held};
 use super::resend;
 use crate::{
     Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, LoginMail,
@@ -99,6 +99,8 @@ impl SendLogin {
 pub enum LoginReport {
     /// Nothing fits, or nobody waits for it any more.
     Nothing,
+    /// The lease had ended: nothing was done.
+    NotHeld,
     /// The invitation is to be sent again.
     InviteAgain,
     /// Stytch, or the way to it, answered.
@@ -129,7 +131,7 @@ impl Job for SendLogin {
         match fitting(ctx, &request.email, user.as_ref(), latest.as_ref()) {
             Fitting::Nothing => Ok(LoginReport::Nothing),
             Fitting::Invitation => Ok(LoginReport::InviteAgain),
-            Fitting::Link if !lease.held() => Ok(LoginReport::Nothing),
+            Fitting::Link if !lease.held() => Ok(LoginReport::NotHeld),
             Fitting::Link => {
                 let mail = LoginMail {
                     email: request.email,
@@ -152,6 +154,7 @@ impl Job for SendLogin {
             Performed::Reported(LoginReport::Nothing | LoginReport::Answered(Ok(()))) => {
                 Outcome::Done
             }
+            Performed::Reported(LoginReport::NotHeld) => not_held(ctx),
             Performed::Reported(LoginReport::InviteAgain) => {
                 return Ok((Outcome::Done, self.invite_again(ctx).await?));
             }
@@ -173,6 +176,10 @@ impl SendLogin {
         let (Some(user), Some(invitation)) = whose(ctx, &request.email).await? else {
             return Ok(Change::new());
         };
+        // Another asking, or an administrator, may have been faster.
+        if fitting(ctx, &request.email, Some(&user), Some(&invitation)) != Fitting::Invitation {
+            return Ok(Change::new());
+        }
         // The link leads where the person wanted to go now, if they said so.
         let invitation = Invitation {
             return_to: request.return_to.or_else(|| invitation.return_to.clone()),
@@ -200,9 +207,12 @@ enum Fitting {
 
 fn fitting(ctx: &Ctx, email: &Email, user: Option<&User>, latest: Option<&Invitation>) -> Fitting {
     let is_admin = ctx.policy.admin_emails.contains(email);
+    let has_lapsed =
+        latest.is_some_and(|latest| latest.status.is_open() && !latest.admits(ctx.now()));
     match (user.map(|user| user.status), latest.map(|latest| latest.status)) {
         (Some(UserStatus::Active), _) => Fitting::Link,
         (None | Some(UserStatus::Invited), _) if is_admin => Fitting::Link,
+        (Some(UserStatus::Invited), _) if has_lapsed => Fitting::Invitation,
         // What is queued is on its way; what was revoked stays so.
         (
             Some(UserStatus::Invited),

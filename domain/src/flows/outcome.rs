@@ -61,6 +61,17 @@ pub(super) fn exhausted() -> JobError {
     }
 }
 
+/// The end of an attempt that did nothing, because the lease may have ended: another follows at
+/// once, here or elsewhere, and this one costs nothing.
+pub(super) fn not_held(ctx: &Ctx) -> Outcome {
+    let error = JobError {
+        code: "lease_ended".into(),
+        message: "the worker was stopped for longer than its lease".into(),
+        request_id: None,
+    };
+    Outcome::Snooze(ctx.now(), error)
+}
+
 /// What keeps an invitation waiting when its call ended like this.
 pub(super) fn held_by(error: &ProviderError) -> Option<HeldBy> {
     match error.kind {

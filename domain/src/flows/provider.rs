@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::outcome::{after_refusal, again, exhausted};
+use super::outcome::{after_refusal, again, exhausted, not_held};
 use crate::{
     Attempt, Change, Ctx, Invitation, InvitationId, Job, Lease, NewJob, Outcome, Performed,
     ProviderError, Queue, Retry, StoreError,
@@ -31,7 +31,8 @@ impl Job for RevokeInvite {
     const QUEUE: Queue = Queue::Provider;
     const RETRY: Retry = Retry::DELIVERY;
     const TIMEOUT: Duration = Duration::from_secs(30);
-    type Report = Result<(), ProviderError>;
+    /// None: the lease had ended, nothing was done.
+    type Report = Option<Result<(), ProviderError>>;
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("invitation")?.as_str()?.parse().ok()?))
@@ -39,15 +40,18 @@ impl Job for RevokeInvite {
 
     async fn perform(&self, ctx: &Ctx, lease: &dyn Lease) -> Result<Self::Report, StoreError> {
         let Some(invitation) = ctx.store.invitation(self.0).await? else {
-            return Ok(Ok(()));
+            return Ok(Some(Ok(())));
         };
         // Stytch revokes by address: with a newer invitation of the person about, this would
         // kill its link. The old one lets in nobody that the new one would not.
         let latest = ctx.store.latest_invitation(invitation.user_id).await?;
-        if latest.is_some_and(|latest| latest.id != self.0) || !lease.held() {
-            return Ok(Ok(()));
+        if latest.is_some_and(|latest| latest.id != self.0) {
+            return Ok(Some(Ok(())));
         }
-        Ok(ctx.provider.revoke_invite(&invitation.email).await)
+        if !lease.held() {
+            return Ok(None);
+        }
+        Ok(Some(ctx.provider.revoke_invite(&invitation.email).await))
     }
 
     async fn conclude(
@@ -56,7 +60,16 @@ impl Job for RevokeInvite {
         attempt: &Attempt,
         performed: &Performed<Self::Report>,
     ) -> Result<(Outcome, Change), StoreError> {
-        Ok((settle::<Self>(ctx, attempt, performed), Change::new()))
+        let outcome = match performed {
+            Performed::Reported(None) => not_held(ctx),
+            Performed::Reported(Some(Ok(()))) => Outcome::Done,
+            Performed::Reported(Some(Err(error))) => {
+                after_refusal(ctx, Self::RETRY, attempt, error)
+            }
+            Performed::Exhausted => Outcome::Dead(exhausted()),
+            Performed::Broke(error) => again(ctx, Self::RETRY, attempt, error.clone()),
+        };
+        Ok((outcome, Change::new()))
     }
 }
 
@@ -96,18 +109,18 @@ impl Job for RevokeSession {
         attempt: &Attempt,
         performed: &Performed<Self::Report>,
     ) -> Result<(Outcome, Change), StoreError> {
-        Ok((settle::<Self>(ctx, attempt, performed), Change::new()))
+        Ok((settle::<Self, _>(ctx, attempt, performed), Change::new()))
     }
 }
 
 /// How a job ends that only asks Stytch for something.
-pub(super) fn settle<J: Job>(
+pub(super) fn settle<J: Job, T>(
     ctx: &Ctx,
     attempt: &Attempt,
-    performed: &Performed<Result<(), ProviderError>>,
+    performed: &Performed<Result<T, ProviderError>>,
 ) -> Outcome {
     match performed {
-        Performed::Reported(Ok(())) => Outcome::Done,
+        Performed::Reported(Ok(_)) => Outcome::Done,
         Performed::Reported(Err(error)) => after_refusal(ctx, J::RETRY, attempt, error),
         Performed::Exhausted => Outcome::Dead(exhausted()),
         Performed::Broke(error) => again(ctx, J::RETRY, attempt, error.clone()),

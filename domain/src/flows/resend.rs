@@ -37,8 +37,14 @@ pub async fn resend(ctx: &Ctx, id: InvitationId, by: &Actor) -> Result<Invitatio
         let invitation = ctx.store.invitation(id).await?.ok_or(ResendError::NotFound)?;
         let user = ctx.store.user(invitation.user_id).await?.ok_or(ResendError::NotFound)?;
         let latest = ctx.store.latest_invitation(user.id).await?;
-        if let Some(newer) = latest.filter(|l| l.id != id && l.status.is_open()) {
-            return Err(ResendError::AlreadyInvited(newer.id));
+        // Everything else looks at the newest: an older one would be open and let nobody in.
+        if let Some(newer) = latest.filter(|latest| latest.id != id) {
+            let is_open = newer.status.is_open();
+            return Err(if is_open {
+                ResendError::AlreadyInvited(newer.id)
+            } else {
+                ResendError::Closed
+            });
         }
         let wait = invitation.resend_wait(ctx.now());
         let (invitation, change) = again(ctx, invitation, &user, by).ok_or(ResendError::Closed)?;
@@ -67,6 +73,11 @@ pub(super) fn again(
     invitation.resent(now, now + lasts).ok()?;
     let event = ctx.invitation_event(EventKind::Resent, &invitation, by, Value::Null);
     let job = SendInvite::of(&invitation).into_job(ctx);
-    let change = Change::new().update_invitation(invitation.clone()).event(event).job(job);
+    // The user is written too: whoever comes in, goes or is added meanwhile must not be asked again.
+    let change = Change::new()
+        .update_user(user.clone())
+        .update_invitation(invitation.clone())
+        .event(event)
+        .job(job);
     Some((invitation, change))
 }

@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::invite::expire;
+use super::outcome::again;
 use super::provider::settle;
 use super::revoke::take_back;
 use crate::{
     Actor, Attempt, Change, Ctx, Email, EndReason, EndSessions, EventKind, Guard, GuardName,
-    InvitationId, Job, Lease, Metadata, Name, NewJob, Outcome, Performed, ProviderError, Queue,
-    Retry, Role, Rounds, StoreError, Tombstone, User, UserId, UserStatus, Which,
+    InvitationId, Job, JobError, Lease, Metadata, Name, NewJob, Outcome, Performed, ProviderError,
+    Queue, Retry, Role, Rounds, StoreError, Tombstone, User, UserId, UserStatus, Which,
 };
 
 /// Somebody to be added.
@@ -55,11 +57,15 @@ pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, A
             Some(UserStatus::Deleting) => return Err(AddUserError::BeingRemoved),
             Some(_) => return Err(AddUserError::AlreadyMember),
         }
+        let mut change = Change::new();
         if let Some(user) = &known
-            && let Some(latest) = ctx.store.latest_invitation(user.id).await?
-            && latest.admits(ctx.now())
+            && let Some(open) = ctx.store.latest_invitation(user.id).await?
+            && open.status.is_open()
         {
-            return Err(AddUserError::AlreadyInvited(latest.id));
+            if open.admits(ctx.now()) {
+                return Err(AddUserError::AlreadyInvited(open.id));
+            }
+            change = expire(ctx, change, &open);
         }
         let is_new = known.is_none();
         let mut user = known.unwrap_or_else(|| {
@@ -71,7 +77,7 @@ pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, A
         user.role = request.role;
         user.metadata = request.metadata.clone();
         let event = ctx.user_event(EventKind::UserAdded, &user, by);
-        let change = Change::new().event(event);
+        let change = change.event(event);
         let change = if is_new {
             change.insert_user(user.clone())
         } else {
@@ -156,7 +162,8 @@ impl Job for DeleteUser {
     const QUEUE: Queue = Queue::Provider;
     const RETRY: Retry = Retry::DELIVERY;
     const TIMEOUT: Duration = Duration::from_mins(1);
-    type Report = Result<(), ProviderError>;
+    /// The identity that is gone, if there was one.
+    type Report = Result<Option<String>, ProviderError>;
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("user")?.as_str()?.parse().ok()?))
@@ -165,7 +172,7 @@ impl Job for DeleteUser {
     async fn perform(&self, ctx: &Ctx, _: &dyn Lease) -> Result<Self::Report, StoreError> {
         let user = ctx.store.user(self.0).await?;
         let Some(user) = user.filter(|user| user.status == UserStatus::Deleting) else {
-            return Ok(Ok(()));
+            return Ok(Ok(None));
         };
         Ok(delete_identity(ctx, &user).await)
     }
@@ -176,32 +183,42 @@ impl Job for DeleteUser {
         attempt: &Attempt,
         performed: &Performed<Self::Report>,
     ) -> Result<(Outcome, Change), StoreError> {
-        let outcome = settle::<Self>(ctx, attempt, performed);
+        let outcome = settle::<Self, _>(ctx, attempt, performed);
         let user = ctx.store.user(self.0).await?;
-        match user.filter(|user| user.status == UserStatus::Deleting) {
-            Some(user) if outcome == Outcome::Done => Ok((outcome, erase(ctx, user).await?)),
-            _ => Ok((outcome, Change::new())),
+        let user = user.filter(|user| user.status == UserStatus::Deleting);
+        let (Some(user), Performed::Reported(Ok(gone))) = (user, performed) else {
+            return Ok((outcome, Change::new()));
+        };
+        if user.stytch_user_id.is_some() && user.stytch_user_id != *gone {
+            // A mail that was on its way has told of an identity meanwhile.
+            let error = JobError {
+                code: "identity_turned_up".into(),
+                message: "an identity at Stytch came to be known while it was deleted".into(),
+                request_id: None,
+            };
+            return Ok((again(ctx, Self::RETRY, attempt, error), Change::new()));
         }
+        Ok((outcome, erase(ctx, user, gone.clone()).await?))
     }
 }
 
-async fn delete_identity(ctx: &Ctx, user: &User) -> Result<(), ProviderError> {
+async fn delete_identity(ctx: &Ctx, user: &User) -> Result<Option<String>, ProviderError> {
     let identity = match &user.stytch_user_id {
         Some(id) => Some(id.clone()),
         // A mail whose answer was lost may have made an identity that nobody here has heard of.
         None => ctx.provider.find_user(&user.email).await?,
     };
-    match identity {
-        Some(id) => ctx.provider.delete_user(&id).await,
-        None => Ok(()),
+    if let Some(id) = &identity {
+        ctx.provider.delete_user(id).await?;
     }
+    Ok(identity)
 }
 
-async fn erase(ctx: &Ctx, user: User) -> Result<Change, StoreError> {
+async fn erase(ctx: &Ctx, user: User, identity: Option<String>) -> Result<Change, StoreError> {
     let event = ctx.user_event(EventKind::UserDeleted, &user, &Actor::System);
     let mut change = Change::new().event(event);
     change.invitations.delete = ctx.store.invitations_of(user.id).await?;
-    if let Some(stytch_user_id) = user.stytch_user_id.clone() {
+    if let Some(stytch_user_id) = identity {
         change.tombstones.push(Tombstone { stytch_user_id, user_id: user.id, at: ctx.now() });
     }
     change.users.delete.push(user);

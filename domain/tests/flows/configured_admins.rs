@@ -3,7 +3,7 @@
 use guestlist_domain::flows::NewInvitation;
 use guestlist_domain::{InvitationStatus, Metadata, Role, UserStatus};
 
-use crate::support::{House, at, metadata, secs};
+use crate::support::{House, at, days, metadata, secs};
 
 #[test]
 fn a_configured_administrator_needs_no_invitation() {
@@ -45,6 +45,17 @@ fn a_configured_administrator_comes_in_whatever_became_of_their_invitation() {
 
     assert_eq!((root.role, root.metadata), (Role::Admin, Metadata::default()));
     assert_eq!(t.again(&invitation).status, InvitationStatus::Revoked);
+}
+
+#[test]
+fn a_configured_administrator_leaves_no_overdue_invitation_open() {
+    let t = House::under(|policy| policy.admin_emails = vec![at("root")]);
+    let old = t.sent("root");
+    t.wait(days(7));
+    t.log_in("root").unwrap();
+    t.work();
+    t.press(&t.link("root")).unwrap();
+    assert_eq!(t.again(&old).status, InvitationStatus::Expired);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn an_identity_that_nobody_here_has_heard_of_goes_too() {
     t.stytch.next(Call::SendInvite, Fault::AnswerLost);
     t.work();
     assert_eq!(t.expect_user("ada").stytch_user_id, None);
-    assert!(t.stytch.knows().find(&at("ada")).is_some());
+    let identity = t.stytch.knows().find(&at("ada")).unwrap().id;
     t.stytch.refuses(Call::FindUser, 1, &errors::internal());
     t.remove(ada.user_id).unwrap();
 
@@ -108,6 +108,7 @@ fn an_identity_that_nobody_here_has_heard_of_goes_too() {
 
     assert_eq!(t.user("ada"), None);
     assert!(t.stytch.knows().find(&at("ada")).is_none());
+    assert_eq!(t.store.tables().tombstones[0].stytch_user_id, identity);
 }
 
 #[test]

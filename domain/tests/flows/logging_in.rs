@@ -4,7 +4,7 @@ use guestlist_domain::flows::{NewInvitation, SendInvite, SendLogin};
 use guestlist_domain::{InvitationStatus, Role, UserStatus};
 
 use crate::support::{
-    Call, Fault, Going, House, JobState, Link, MailKind, at, errors, hours, mins, place, secs,
+    Call, Fault, Going, House, JobState, Link, MailKind, at, days, errors, hours, mins, place, secs,
 };
 
 /// The mails that an asking brings.
@@ -201,4 +201,45 @@ fn logins_go_before_invitations() {
     assert_eq!(t.mail_kinds("ada"), [MailKind::Invitation, MailKind::Login]);
     assert!(t.inbox("bob").is_empty());
     assert_eq!(t.jobs::<SendInvite>().len(), 2);
+}
+
+#[test]
+fn a_login_link_goes_out_though_its_worker_overslept() {
+    let t = House::new();
+    t.came_in("ada");
+    t.log_in("ada").unwrap();
+    let asleep = t.perform(t.claim().unwrap(), Going::LeaseRanOut);
+    t.settle(&asleep).unwrap();
+    assert_eq!(t.mail_kinds("ada"), [MailKind::Invitation]);
+
+    t.work();
+
+    assert_eq!(t.mail_kinds("ada"), [MailKind::Invitation, MailKind::Login]);
+    assert_eq!(t.job::<SendLogin>().attempts, 1);
+}
+
+#[test]
+fn an_invitation_that_lapsed_before_it_was_sent_is_sent_before_any_sweep() {
+    let t = House::new();
+    t.invited("ada");
+    t.wait(days(7));
+    assert_eq!(mails_upon_asking(&t, "ada"), [MailKind::Invitation]);
+}
+
+#[test]
+fn of_two_askings_at_once_one_sends_the_invitation_again() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.log_in("ada").unwrap();
+    t.log_in("ada").unwrap();
+    let (first, second) = (t.begin(), t.begin());
+    t.settle(&first).unwrap();
+    let sending = t.begin();
+    t.settle(&second).unwrap();
+    t.settle(&sending).unwrap();
+
+    t.work();
+
+    assert_eq!(t.inbox("ada").len(), 2);
+    assert_eq!(t.story(&ada)[3..], ["resent", "attempted", "sent"]);
 }

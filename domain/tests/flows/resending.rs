@@ -94,6 +94,16 @@ fn the_address_may_have_a_newer_one() {
 }
 
 #[test]
+fn an_older_one_than_the_newest_is_not_sent_again() {
+    let t = House::new();
+    let old = t.ended("ada", InvitationStatus::Failed);
+    let new = t.ended("ada", InvitationStatus::Failed);
+
+    assert!(matches!(t.resend(old.id), Err(ResendError::Closed)));
+    assert!(t.resend(new.id).is_ok());
+}
+
+#[test]
 fn too_soon_says_for_how_long() {
     let t = House::new();
     let ada = t.sent("ada");

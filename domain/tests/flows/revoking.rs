@@ -3,7 +3,7 @@
 use guestlist_domain::flows::{RevokeError, RevokeInvite};
 use guestlist_domain::{InvitationId, InvitationStatus};
 
-use crate::support::{Call, Fault, House, JobState, Link, errors, mins};
+use crate::support::{Call, Fault, Going, House, JobState, Link, errors, mins};
 
 #[test]
 fn what_is_taken_back_lets_nobody_in() {
@@ -127,4 +127,41 @@ fn the_link_of_a_newer_invitation_is_left_alone() {
 
     assert_eq!(t.link_state("ada"), Link::Outstanding);
     assert!(t.press(&t.link("ada")).is_ok());
+}
+
+#[test]
+fn stytch_is_told_though_a_worker_overslept() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.revoke(ada.id).unwrap();
+    let asleep = t.perform(t.claim().unwrap(), Going::LeaseRanOut);
+    t.settle(&asleep).unwrap();
+    t.work();
+    assert_eq!(t.link_state("ada"), Link::Revoked);
+}
+
+#[test]
+fn a_mail_that_nobody_knows_of_dies_at_stytch_too() {
+    for (fault, dies) in [(Some(Fault::AnswerLost), false), (None, true)] {
+        let t = House::new();
+        let ada = t.invited("ada");
+        if let Some(fault) = fault {
+            t.stytch.next(Call::SendInvite, fault);
+        }
+        let other = t.clone();
+        t.stytch.while_on_its_way(Call::SendInvite, move || {
+            other.revoke(ada.id).unwrap();
+            other.work();
+        });
+        let in_flight = t.begin();
+        if dies {
+            t.rescue();
+        } else {
+            t.settle(&in_flight).unwrap();
+        }
+
+        t.work_for(mins(5));
+
+        assert_eq!(t.link_state("ada"), Link::Revoked);
+    }
 }

@@ -3,7 +3,7 @@
 use guestlist_domain::flows::{NewInvitation, SendInvite};
 use guestlist_domain::{InvitationStatus, Job, JobId};
 
-use crate::support::{Call, Going, House, JobState, MailKind, days, errors, mins, named, secs};
+use crate::support::{Call, Going, House, JobState, MailKind, at, days, errors, mins, named, secs};
 
 #[test]
 fn an_invitation_is_sent_once_stytch_has_taken_it() {
@@ -221,4 +221,16 @@ fn a_job_names_ids_and_nothing_else() {
     assert!(SendInvite::from_args(&job.args).is_some());
     assert!(SendInvite::from_args(&serde_json::json!({ "invitation": JobId(job.id.0) })).is_none());
     assert!(SendInvite::from_args(&serde_json::json!({})).is_none());
+}
+
+#[test]
+fn an_identity_that_is_somebody_elses_here_holds_up_nothing() {
+    let t = House::new();
+    t.came_in("ada");
+    // At Stytch one person can have several addresses.
+    t.stytch.knows().users[0].email = at("bob");
+
+    t.sent("bob");
+
+    assert_eq!(t.expect_user("bob").stytch_user_id, None);
 }

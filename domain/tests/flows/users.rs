@@ -80,7 +80,8 @@ fn after_an_invitation_ended_its_person_can_be_added() {
 #[test]
 fn an_overdue_invitation_is_in_nobodys_way() {
     let t = House::new();
-    t.sent("ada");
+    let old = t.sent("ada");
     t.wait(days(7));
     assert_eq!(t.add("ada", Role::Member).unwrap().status, UserStatus::Active);
+    assert_eq!(t.again(&old).status, InvitationStatus::Expired);
 }

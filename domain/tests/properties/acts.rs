@@ -40,7 +40,7 @@ pub(super) enum Act {
 #[derive(Debug, Clone)]
 pub(super) enum Ask {
     Invite(&'static str, Role),
-    Resend(&'static str),
+    Resend(&'static str, usize),
     Revoke(&'static str, usize),
     Add(&'static str),
     Remove(&'static str),
@@ -96,8 +96,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => any_failure().prop_map(Act::Outage),
         1 => Just(Act::Heal),
         1 => Just(Act::LoseDatabase),
-        2 => any_quick_ask().prop_map(|ask| Act::Meanwhile(Moment::BeforeApply, vec![ask])),
-        2 => (any_way(), several(any_ask())).prop_map(|(when, asks)| Act::Meanwhile(when, asks)),
+        4 => (any_moment(), several(any_ask())).prop_map(|(when, asks)| Act::Meanwhile(when, asks)),
     ]
 }
 
@@ -109,7 +108,7 @@ fn any_ask() -> impl Strategy<Value = Ask> {
     let role = prop::sample::select(Role::ALL);
     prop_oneof![
         4 => (anybody(), role).prop_map(|(who, role)| Ask::Invite(who, role)),
-        2 => anybody().prop_map(Ask::Resend),
+        2 => (anybody(), any_index()).prop_map(|(who, which)| Ask::Resend(who, which)),
         2 => (anybody(), any_index()).prop_map(|(who, which)| Ask::Revoke(who, which)),
         1 => anybody().prop_map(Ask::Add),
         2 => anybody().prop_map(Ask::Remove),
@@ -123,21 +122,6 @@ fn any_ask() -> impl Strategy<Value = Ask> {
         1 => any_index().prop_map(Ask::LogOut),
         2 => Just(Ask::Sweep),
         2 => Just(Ask::Work),
-    ]
-}
-
-/// What may come between a flow's reading and its writing.
-fn any_quick_ask() -> impl Strategy<Value = Ask> {
-    let role = prop::sample::select(Role::ALL);
-    prop_oneof![
-        3 => (anybody(), role).prop_map(|(who, role)| Ask::Invite(who, role)),
-        3 => (anybody(), any_index()).prop_map(|(who, which)| Ask::Revoke(who, which)),
-        1 => anybody().prop_map(Ask::Suspend),
-        1 => anybody().prop_map(Ask::Restore),
-        1 => anybody().prop_map(Ask::LogIn),
-        1 => anybody().prop_map(Ask::Visit),
-        1 => any_index().prop_map(Ask::ComeBack),
-        1 => any_index().prop_map(Ask::LogOut),
     ]
 }
 
@@ -182,6 +166,10 @@ fn any_failure() -> impl Strategy<Value = Failure> {
     ])
 }
 
-fn any_way() -> impl Strategy<Value = Moment> {
-    prop_oneof![any_call().prop_map(Moment::OnItsWay), any_call().prop_map(Moment::OnItsWayBack),]
+fn any_moment() -> impl Strategy<Value = Moment> {
+    prop_oneof![
+        2 => Just(Moment::BeforeApply),
+        1 => any_call().prop_map(Moment::OnItsWay),
+        1 => any_call().prop_map(Moment::OnItsWayBack),
+    ]
 }

@@ -85,9 +85,9 @@ fn happens(house: &House, ask: &Ask) {
             let request = guestlist_domain::flows::NewInvitation { role, ..House::asking(who) };
             is_decided(house.invite_as(request));
         }
-        Ask::Resend(who) => {
-            if let Some(newest) = house.invitations(who).first() {
-                is_decided(house.resend(newest.id));
+        Ask::Resend(who, which) => {
+            if let Some(chosen) = chosen(&house.invitations(who), which) {
+                is_decided(house.resend(chosen.id));
             }
         }
         Ask::Revoke(who, which) => {

@@ -1,9 +1,10 @@
 //! From wherever things stand, everybody has a way on: to be in, and to be gone.
 
-use guestlist_domain::{EndReason, InvitationStatus, Role, Session, User, UserStatus};
+use guestlist_domain::flows::RevokeInvite;
+use guestlist_domain::{EndReason, InvitationStatus, Job, Role, Session, User, UserStatus};
 
 use super::acts::PEOPLE;
-use crate::support::{House, JobState, Tables, at, hours};
+use crate::support::{House, JobState, Link, MailKind, Tables, at, hours};
 
 pub(super) fn is_there_for_everybody(house: &House) {
     nothing_is_left_undone(house);
@@ -30,11 +31,26 @@ fn nothing_is_left_undone(house: &House) {
         assert_ne!(invitation.status, InvitationStatus::Queued, "{invitation:?}");
         assert!(invitation.status != InvitationStatus::Sent || invitation.admits(house.now()));
     }
+    for user in tables.users.values().filter(|user| user.status == UserStatus::Invited) {
+        let theirs = tables.invitations.values().rev().find(|one| one.user_id == user.id);
+        if theirs.is_some_and(|newest| newest.status == InvitationStatus::Revoked) {
+            assert!(is_revoked_at_stytch(house, &tables, user), "a link of {user:?} is good");
+        }
+    }
     for session in tables.sessions.values() {
         if matches!(session.ended, Some((_, EndReason::LoggedOut | EndReason::Replaced))) {
             assert!(has_ended_at_stytch(house, &tables, session), "goes on: {session:?}");
         }
     }
+}
+
+/// Or the worker has given up, which stays visible.
+fn is_revoked_at_stytch(house: &House, tables: &Tables, user: &User) -> bool {
+    let mut dead = tables.jobs.values().filter(|row| row.state == JobState::Dead);
+    let stytch = house.stytch.knows();
+    let mut mails = stytch.mails.iter().filter(|mail| mail.to == user.email);
+    mails.all(|mail| mail.kind != MailKind::Invitation || mail.link != Link::Outstanding)
+        || dead.any(|row| row.job.kind == RevokeInvite::KIND)
 }
 
 /// Or the worker has given up, which stays visible.

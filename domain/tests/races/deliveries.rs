@@ -1,5 +1,7 @@
 //! A mail has gone out, or has not, and the invitation has moved before that is written.
 
+use std::sync::{Arc, Mutex};
+
 use guestlist_domain::flows::{DeleteUser, SendInvite};
 use guestlist_domain::{InvitationStatus, UserStatus, Verdict};
 
@@ -151,4 +153,25 @@ fn a_result_that_the_database_lost_is_written_by_the_next_try() {
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
     assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
+}
+
+#[test]
+fn an_identity_that_turns_up_while_its_person_goes_is_deleted_too() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let deletion = Arc::new(Mutex::new(None));
+    let (other, held) = (t.clone(), deletion.clone());
+    t.stytch.while_on_its_way(Call::SendInvite, move || {
+        other.remove(ada.user_id).unwrap();
+        *held.lock().unwrap() = Some(other.begin());
+    });
+    let mail = t.begin();
+    t.settle(&mail).unwrap();
+    let deletion = deletion.lock().unwrap().take().unwrap();
+
+    t.settle(&deletion).unwrap();
+    t.work_for(mins(5));
+
+    assert_eq!(t.user("ada"), None);
+    assert!(t.stytch.knows().users.is_empty());
 }

@@ -163,3 +163,24 @@ fn of_two_first_visits_one_is_noted() {
     t.visit(ada.id);
     assert_eq!(t.story(&ada)[3..], ["visited"]);
 }
+
+#[test]
+fn whoever_is_added_or_removed_as_their_invitation_is_resent_is_not_mailed() {
+    for adds in [true, false] {
+        let t = House::new();
+        let ada = t.ended("ada", InvitationStatus::Failed);
+        let other = t.clone();
+        t.store.before_next_apply(move || {
+            if adds {
+                other.add("ada", Role::Member).unwrap();
+            } else {
+                other.remove(ada.user_id).unwrap();
+            }
+        });
+
+        assert!(matches!(t.resend(ada.id), Err(ResendError::Closed)));
+
+        t.work();
+        assert!(t.inbox("ada").is_empty());
+    }
+}
