@@ -1,5 +1,7 @@
 //! Deleting jobs that are done or cancelled, and their attempts.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, TransactionSession,
@@ -9,14 +11,19 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
+    Queue,
     entity::{attempt, job, state},
     filter::union,
-    guard,
+    guard, stats,
     time::micros,
 };
 
 /// Jobs of one transaction.
 const BATCH: u64 = 500;
+/// Batches of one tidying: more wait for the next.
+const BATCHES: usize = 20;
+/// How long the minutes' counts are kept.
+const COUNTS: Duration = Duration::from_hours(26);
 
 /// Deletes a batch of the jobs, with their attempts, that were done or cancelled before that time,
 /// and tells how many: call it again until it answers none. Dead jobs stay until someone acts.
@@ -54,6 +61,24 @@ where
     }
     transaction.commit().await?;
     Ok(jobs)
+}
+
+impl Queue {
+    /// Deletes what is old enough to go: by [`Options::retention`](crate::Options::retention) jobs
+    /// that are done or cancelled, workers that fell silent, and counts of more than a day ago. A
+    /// worker does so every minute.
+    pub async fn tidy(&self, now: Timestamp) -> Result<(), DbErr> {
+        self.forget_silent().await?;
+        stats::forget(&self.write, now.saturating_sub(COUNTS).unwrap_or(now)).await?;
+        let Some(retention) = self.options.retention else { return Ok(()) };
+        let before = now.saturating_sub(retention).unwrap_or(Timestamp::MIN);
+        for _ in 0..BATCHES {
+            if prune(&self.write, before).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 async fn prunable<C: ConnectionTrait>(conn: &C, before: Timestamp) -> Result<Vec<Uuid>, DbErr> {

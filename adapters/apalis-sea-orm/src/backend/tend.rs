@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::outage::Outage;
-use crate::{Queue, prune, stats};
+use crate::Queue;
 
 /// Between looks for jobs that became due, unless the last look saw that one is due sooner.
 const STAGE: Duration = Duration::from_secs(1);
@@ -16,10 +16,6 @@ const STAGE: Duration = Duration::from_secs(1);
 const RESCUE: Duration = Duration::from_secs(2);
 /// Between looks for what is old enough to go.
 const PRUNE: Duration = Duration::from_mins(1);
-/// Batches of one look: more wait for the next.
-const BATCHES: usize = 20;
-/// How long the minutes' counts are kept.
-const COUNTS: Duration = Duration::from_hours(26);
 
 pub(super) async fn tend(queue: Queue, stop: CancellationToken) {
     let mut outage = Outage::of("staging and rescuing jobs");
@@ -50,7 +46,7 @@ async fn turn(
     let now = queue.options().now();
     if Instant::now() >= *prune_at {
         *prune_at = Instant::now() + PRUNE.mul_f64(rand::random_range(0.8..1.2));
-        tidy(queue, now).await?;
+        queue.tidy(now).await?;
     }
     if Instant::now() >= *rescue_at {
         let rescued = queue.rescue(now).await?;
@@ -62,20 +58,6 @@ async fn turn(
     }
     let wait = stage(queue, now).await?;
     Ok(wait.min(rescue_at.saturating_duration_since(Instant::now())))
-}
-
-/// Deletes what is old enough to go.
-async fn tidy(queue: &Queue, now: Timestamp) -> Result<(), DbErr> {
-    queue.forget_silent().await?;
-    stats::forget(&queue.write, now.saturating_sub(COUNTS).unwrap_or(now)).await?;
-    let Some(retention) = queue.options().retention else { return Ok(()) };
-    let before = now.saturating_sub(retention).unwrap_or(Timestamp::MIN);
-    for _ in 0..BATCHES {
-        if prune(&queue.write, before).await? == 0 {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// Answers when to look again.

@@ -18,10 +18,18 @@ async fn jobs_are_listed_newest_first_page_by_page() {
     for db in each().await {
         let all = jobs(25);
         db.put(all.clone()).await;
-        settle_one(&db, Outcome::Dead, None).await;
-        for filter in
-            [JobFilter::default(), JobFilter { kind: Some("send".into()), ..<_>::default() }]
-        {
+        for n in 0..25 {
+            let retry = Outcome::Retry { at: noon() };
+            let outcome = if n % 2 == 0 { retry } else { Outcome::Dead };
+            settle_one(&db, outcome, Some("rejected")).await;
+        }
+        let any = JobFilter::default;
+        for filter in [
+            any(),
+            JobFilter { kind: Some("send".to_owned()), ..any() },
+            // Of several states.
+            JobFilter { error_code: Some("rejected".to_owned()), ..any() },
+        ] {
             let (mut seen, mut before) = (Vec::new(), None);
             loop {
                 let page = list(&db.read, &filter, before, 10).await.unwrap();

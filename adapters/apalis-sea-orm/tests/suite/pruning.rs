@@ -1,12 +1,10 @@
 //! What is done goes when it is old; what is dead stays.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use apalis_sea_orm::{Claimed, Options, Outcome, QueueBackend, cancel, prune, settle};
+use apalis_sea_orm::{JobFilter, Options, Outcome, board, cancel, prune, settle};
 
-use crate::harness::{
-    Clock, after, each, jobs, noon, options, settle_one, settlement, start, until,
-};
+use crate::harness::{after, each, jobs, noon, options, settle_one, settlement};
 
 #[tokio::test]
 async fn old_done_and_cancelled_jobs_go_with_their_attempts_and_dead_ones_stay() {
@@ -82,25 +80,24 @@ async fn pruners_at_once_do_not_hinder_each_other_or_settlers() {
     }
 }
 
-/// A worker prunes within its first minute; time is not passed by sleeping but by asking it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "waits for a minute"]
-async fn a_worker_prunes_what_its_options_let_go() {
-    async fn perform(_: Claimed) {}
+#[tokio::test]
+async fn a_worker_tidies_what_its_options_let_go() {
     for db in each().await {
-        let clock = Clock::default();
         let retention = Some(Duration::from_hours(1));
-        let options = Options { retention, clock: clock.source(), ..options("ann") };
-        let (worker, end) = start!(QueueBackend::new(db.queue_with(options)), (), perform);
-        db.put(jobs(1)).await;
-        let old = Arc::new(settle_one(&db, Outcome::Done, None).await);
-        clock.advance(Duration::from_hours(2));
-        until("it is gone", || async {
-            let gone = apalis_sea_orm::board::job(&db.read, old.id).await.unwrap();
-            gone.is_none()
-        })
-        .await;
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        let (forgetful, keeping) =
+            (db.queue_with(Options { retention, ..options("ann") }), db.queue("bob"));
+        db.put(jobs(2)).await;
+        settle_one(&db, Outcome::Done, None).await;
+        let hour = after(noon(), 3_600_000);
+        let left = async || board::jobs(&db.read, &JobFilter::default(), None, 9).await.unwrap();
+        keeping.tidy(after(hour, 2_000)).await.unwrap();
+        forgetful.tidy(after(hour, 1_000)).await.unwrap();
+        assert_eq!(left().await.len(), 2, "{:?}", db.engine);
+        forgetful.tidy(after(hour, 2_000)).await.unwrap();
+        assert_eq!(left().await.len(), 1, "{:?}", db.engine);
+
+        assert_eq!(board::minutes(&db.read, noon()).await.unwrap().len(), 1);
+        keeping.tidy(after(noon(), 27 * 3_600_000)).await.unwrap();
+        assert!(board::minutes(&db.read, noon()).await.unwrap().is_empty());
     }
 }

@@ -54,7 +54,7 @@ async fn workers_together_stay_below_the_rate_and_use_it() {
 async fn a_claim_takes_no_more_than_there_are_starts_and_each_job_has_its_own() {
     for db in each().await {
         db.put(jobs(50)).await;
-        let (ann, bob) = (rated(&db, "ann", 50.0), rated(&db, "bob", 50.0));
+        let ann = rated(&db, "ann", 50.0);
         let begun = Instant::now();
         let first = ann.claim(noon(), 40).await.unwrap();
         // A fifth of a second's, and the one that was free.
@@ -62,11 +62,20 @@ async fn a_claim_takes_no_more_than_there_are_starts_and_each_job_has_its_own() 
         let starts: Vec<_> = first.iter().map(|job| job.start_at().unwrap()).collect();
         let apart = |pair: &[Instant]| pair[1] - pair[0] >= Duration::from_millis(20);
         assert!(starts.windows(2).all(apart), "{starts:?}");
-        assert!(bob.claim(noon(), 40).await.unwrap().is_empty(), "given away");
         first[1].paced().await;
         assert!(begun.elapsed() >= Duration::from_millis(20));
-        until("there are more", || async { !bob.claim(noon(), 40).await.unwrap().is_empty() })
-            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_one_worker_has_is_no_others() {
+    for db in each().await {
+        db.put(jobs(9)).await;
+        let (ann, bob) = (rated(&db, "ann", 0.5), rated(&db, "bob", 0.5));
+        assert_eq!(ann.claim(noon(), 9).await.unwrap().len(), 1, "{:?}", db.engine);
+        assert!(bob.claim(noon(), 9).await.unwrap().is_empty(), "given away");
+        let next = async || bob.claim(noon(), 9).await.unwrap();
+        until("there is another", || async { next().await.len() == 1 }).await;
     }
 }
 
