@@ -9,7 +9,7 @@
     const live = find(document);
     const isBusy = live?.contains(document.activeElement);
     if (live && !document.hidden && !isBusy) {
-      const response = await fetch(location.href, { headers: { accept: "text/html" } });
+      const response = await fetch(live.dataset.live, { headers: { accept: "text/html" } });
       if (response.redirected) return location.assign(response.url);
       if (response.ok) {
         const page = new DOMParser().parseFromString(await response.text(), "text/html");

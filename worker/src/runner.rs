@@ -171,27 +171,38 @@ impl Runner {
     /// and waiting for the database as long as it takes.
     async fn write(&self, claimed: &Claimed, end: &dyn Decide) {
         let began = tokio::time::Instant::now();
-        let mut pause = Duration::from_millis(50);
+        let mut pause = Duration::from_millis(5);
         while began.elapsed() < WRITING_PATIENCE {
-            let failure = match self.write_once(claimed, end).await {
+            match self.write_once(claimed, end).await {
                 Ok(Verdict::Applied) => return,
                 Ok(Verdict::LeaseLost) => {
                     tracing::warn!(job = %claimed.id, kind = %claimed.kind, "another worker has the job by now; this result is dropped");
                     return;
                 }
-                Ok(Verdict::Conflict) => continue,
-                Err(failure) => failure,
-            };
-            tracing::warn!(job = %claimed.id, kind = %claimed.kind, error = %failure, "a job's result could not be written yet");
+                Ok(Verdict::Conflict) => {}
+                Err(failure) if failure.is_transient() => {
+                    tracing::warn!(job = %claimed.id, kind = %claimed.kind, error = %failure, "a job's result could not be written yet");
+                }
+                Err(bug) => return self.bury(claimed, &bug).await,
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         }
         tracing::error!(job = %claimed.id, kind = %claimed.kind, "a job's result was not written; it will run again when its lease has ended");
     }
 
+    /// A result that can never be written must not make the job run again: what it did outside
+    /// is done.
+    async fn bury(&self, claimed: &Claimed, bug: &StoreError) {
+        let end = Outcome::Dead(error("store_error", &bug.to_string()));
+        if let Err(failure) = self.write_once(claimed, &end).await {
+            tracing::error!(job = %claimed.id, kind = %claimed.kind, error = %failure, "a job could not be given up");
+        }
+    }
+
     async fn write_once(&self, claimed: &Claimed, end: &dyn Decide) -> Result<Verdict, StoreError> {
         let (outcome, mut change) = end.decide().await?;
-        log(claimed, &outcome);
+        let ended = outcome.clone();
         change.settlement = Some(Settlement {
             attempt: attempt(claimed),
             fence: claimed.fence,
@@ -199,7 +210,11 @@ impl Runner {
             finished_at: self.ctx.now(),
             outcome,
         });
-        self.ctx.store.apply(change).await
+        let verdict = self.ctx.store.apply(change).await?;
+        if verdict == Verdict::Applied {
+            log(claimed, &ended);
+        }
+        Ok(verdict)
     }
 }
 

@@ -85,11 +85,9 @@ impl Asker {
         let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let path = request.uri().path();
         let is_api = path == "/v1" || path.starts_with("/v1/");
-        let hint = Hint::read(request.headers()).map(|hint| hint.email);
-        Self {
-            is_person: !is_api && accept.is_some_and(|accept| accept.contains("text/html")),
-            hint,
-        }
+        let is_person = !is_api && accept.is_some_and(|accept| accept.contains("text/html"));
+        let hint = if is_person { Hint::read(request.headers()) } else { None };
+        Self { is_person, hint: hint.map(|hint| hint.email) }
     }
 }
 

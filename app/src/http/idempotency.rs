@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use guestlist_database::Database;
 use guestlist_database::idempotency::{self, Begun, Lease, StoredAnswer};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
@@ -104,18 +105,27 @@ async fn keep(app: &App, lease: Lease, response: Response) -> Result<Response, P
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
     );
     if passes || response.status().is_server_error() {
-        idempotency::abandon(database, lease).await?;
+        if let Err(error) = idempotency::abandon(database, lease).await {
+            tracing::error!(%error, "an Idempotency-Key is busy until its lease ends");
+        }
         return Ok(response);
     }
     if let Some(problem) = response.extensions().get::<Problem>() {
         // Each answer names its own request, so none is kept.
         let (_, answer) = stored(problem.to_json("")).await?;
-        idempotency::finish(database, lease, &answer).await?;
+        finish(database, lease, &answer).await;
         return Ok(response);
     }
     let (response, answer) = stored(response).await?;
-    idempotency::finish(database, lease, &answer).await?;
+    finish(database, lease, &answer).await;
     Ok(response)
+}
+
+/// What was done is done, and is told, even if a second asking will not be answered the same.
+async fn finish(database: &Database, lease: Lease, answer: &StoredAnswer) {
+    if let Err(error) = idempotency::finish(database, lease, answer).await {
+        tracing::error!(%error, "an answer could not be kept for its Idempotency-Key");
+    }
 }
 
 async fn stored(response: Response) -> Result<(Response, StoredAnswer), Problem> {

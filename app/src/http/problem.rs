@@ -158,7 +158,7 @@ impl From<StoreError> for Problem {
         if !error.is_transient() {
             return Self::internal();
         }
-        let detail = "The database can't be reached. Nothing was changed; try again.";
+        let detail = "The database can't be reached. Try again.";
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let problem = Self::new(status, "database_unavailable", detail);
         Self { retry_after: Some(Duration::from_secs(2)), ..problem }

@@ -34,6 +34,8 @@ struct UsersPage<'a> {
     rows: Vec<Row>,
     has_more: Option<String>,
     is_moving: bool,
+    /// Where this list is, which may be shown in answer to a form.
+    here: String,
     inbox_url: Option<&'a str>,
 }
 
@@ -126,6 +128,7 @@ async fn users(
         app_name: &app.site().app_name,
         me: me.user.email.as_str(),
         error: refusal.as_ref().map(explain),
+        here: after.map_or_else(|| "/".to_owned(), |after| format!("/?after={after}")),
         email,
         has_more: last.map(|last| last.id.to_string()),
         is_moving: rows.iter().any(|row| matches!(row.status, "queued" | "deleting")),

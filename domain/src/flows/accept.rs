@@ -242,7 +242,8 @@ fn enter(
         change = expire(ctx, change, &overdue);
     }
     if let Some(invitation) = accepts {
-        return_to = invitation.return_to.clone().or(return_to);
+        // Where the person wanted to go when they asked is newer than where they were invited to.
+        return_to = return_to.or_else(|| invitation.return_to.clone());
         change = accept(ctx, change, invitation, &mut user);
     }
     if is_admin {

@@ -180,11 +180,6 @@ impl SendLogin {
         if fitting(ctx, &request.email, Some(&user), Some(&invitation)) != Fitting::Invitation {
             return Ok(Change::new());
         }
-        // The link leads where the person wanted to go now, if they said so.
-        let invitation = Invitation {
-            return_to: request.return_to.or_else(|| invitation.return_to.clone()),
-            ..invitation
-        };
         let change = resend::again(ctx, invitation, &user, &Actor::System);
         Ok(change.map(|(_, change)| change).unwrap_or_default())
     }

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::invite::expire as end_overdue;
 use super::outcome::{again, exhausted};
 use crate::{
-    Actor, Attempt, Change, Ctx, EventKind, Invitation, Job, Lease, Outcome, Performed, Queue,
-    Retry, Stale, StoreError, Verdict,
+    Attempt, Change, Ctx, Invitation, Job, Lease, Outcome, Performed, Queue, Retry, Stale,
+    StoreError, Verdict,
 };
 
 /// Rows a statement: short enough to let requests through between two.
@@ -117,23 +118,14 @@ async fn expire(ctx: &Ctx, overdue: &[Invitation]) -> Result<u64, StoreError> {
     if overdue.is_empty() {
         return Ok(0);
     }
-    let together = overdue.iter().fold(Change::new(), |change, one| add(ctx, change, one));
+    let together = overdue.iter().fold(Change::new(), |change, one| end_overdue(ctx, change, one));
     if ctx.store.apply(together).await? == Verdict::Applied {
         return Ok(overdue.len() as u64);
     }
     let mut written = 0;
     for invitation in overdue {
-        let change = add(ctx, Change::new(), invitation);
+        let change = end_overdue(ctx, Change::new(), invitation);
         written += u64::from(ctx.store.apply(change).await? == Verdict::Applied);
     }
     Ok(written)
-}
-
-fn add(ctx: &Ctx, change: Change, invitation: &Invitation) -> Change {
-    let mut expired = invitation.clone();
-    if expired.expired(ctx.now()).is_err() {
-        return change;
-    }
-    let event = ctx.invitation_event(EventKind::Expired, &expired, &Actor::System, Value::Null);
-    change.update_invitation(expired).event(event)
 }

@@ -174,7 +174,7 @@ impl Job for DeleteUser {
         let Some(user) = user.filter(|user| user.status == UserStatus::Deleting) else {
             return Ok(Ok(None));
         };
-        Ok(delete_identity(ctx, &user).await)
+        delete_identity(ctx, &user).await
     }
 
     async fn conclude(
@@ -202,16 +202,25 @@ impl Job for DeleteUser {
     }
 }
 
-async fn delete_identity(ctx: &Ctx, user: &User) -> Result<Option<String>, ProviderError> {
+async fn delete_identity(
+    ctx: &Ctx,
+    user: &User,
+) -> Result<Result<Option<String>, ProviderError>, StoreError> {
     let identity = match &user.stytch_user_id {
         Some(id) => Some(id.clone()),
         // A mail whose answer was lost may have made an identity that nobody here has heard of.
-        None => ctx.provider.find_user(&user.email).await?,
+        None => match ctx.provider.find_user(&user.email).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        },
     };
-    if let Some(id) = &identity {
-        ctx.provider.delete_user(id).await?;
+    let Some(id) = identity else { return Ok(Ok(None)) };
+    // Stytch may know one person by several addresses; whose identity it is here keeps it.
+    let holder = ctx.store.user_by_stytch_id(&id).await?;
+    if holder.is_some_and(|holder| holder.id != user.id) {
+        return Ok(Ok(None));
     }
-    Ok(identity)
+    Ok(ctx.provider.delete_user(&id).await.map(|()| Some(id)))
 }
 
 async fn erase(ctx: &Ctx, user: User, identity: Option<String>) -> Result<Change, StoreError> {

@@ -37,6 +37,21 @@ fn then_the_person_is_gone_at_stytch_and_here() {
 }
 
 #[test]
+fn an_identity_that_is_somebody_elses_here_stays() {
+    let t = House::new();
+    let ada = t.came_in("ada");
+    t.stytch.knows().users[0].email = at("bob");
+    let bob = t.sent("bob");
+    t.remove(bob.user_id).unwrap();
+
+    t.work();
+
+    assert_eq!(t.user("bob"), None);
+    assert!(t.stytch.knows().find(&at("bob")).is_some(), "it is Ada's");
+    assert!(t.comes_back(&ada.tokens).is_ok());
+}
+
+#[test]
 fn the_address_is_free_again() {
     let t = House::new();
     let first = t.came_in("ada").user;
