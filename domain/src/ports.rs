@@ -124,6 +124,10 @@ pub trait ReadSessions {
     async fn session_by_token(&self, token: TokenHash) -> Answer<Option<(Session, User)>>;
     /// By Stytch's id, with its holder. Ended ones too.
     async fn session_by_stytch_id(&self, id: &str) -> Answer<Option<(Session, User)>>;
+    /// Whether a session token was ever given out here and its row is not swept, whoever had it.
+    async fn knows_session(&self, token: TokenHash) -> Answer<bool> {
+        Ok(self.session_by_token(token).await?.is_some())
+    }
     /// One of ours.
     async fn session(&self, id: SessionId) -> Answer<Option<Session>>;
     /// A person's sessions that are live at `now`, newest first.

@@ -184,6 +184,12 @@ impl ReadSessions for SqlStore {
         self.by_stytch_id.get(id.to_owned()).await
     }
 
+    async fn knows_session(&self, token: TokenHash) -> Answer<bool> {
+        let row = Entity::find().filter(Column::TokenHash.eq(token.0.to_vec()));
+        let row = row.one(self.database.read()).await.map_err(store_error)?;
+        Ok(row.is_some())
+    }
+
     async fn session(&self, id: SessionId) -> Answer<Option<Session>> {
         self.one(Entity::find_by_id(id.0)).await
     }

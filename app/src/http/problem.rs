@@ -23,6 +23,8 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// When to come again.
     pub retry_after: Option<Duration>,
+    /// Whose address a page's form is filled in with; no part of the JSON.
+    pub email: Option<String>,
     /// More members, by code.
     pub more: Map<String, Value>,
 }
@@ -45,6 +47,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after: None,
+            email: None,
             more: Map::new(),
         }
     }

@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{AcceptError, visit};
 use guestlist_domain::{Actor, Invitation, InvitationId, InvitationStatus, TokenHash};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::page;
 use crate::http::{App, Form, Ours, Outgoing, Params, Perhaps, Problem, begin, come_in, held};
@@ -93,7 +92,7 @@ fn inviter(actor: &Actor) -> Option<&str> {
 }
 
 fn with_email(problem: Problem, invitation: &Invitation) -> Problem {
-    problem.with("email", json!(invitation.email))
+    Problem { email: Some(invitation.email.as_str().to_owned()), ..problem }
 }
 
 /// The button.

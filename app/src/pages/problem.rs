@@ -20,8 +20,7 @@ struct ProblemPage<'a> {
 
 /// A page for a problem.
 pub fn problem(app: &App, problem: &Problem, request_id: &str, hint: Option<&str>) -> Response {
-    let email = problem.more.get("email").and_then(|email| email.as_str());
-    let email = email.or(hint).unwrap_or_default();
+    let email = problem.email.as_deref().or(hint).unwrap_or_default();
     let template = ProblemPage {
         app_name: &app.site().app_name,
         title: title(problem),

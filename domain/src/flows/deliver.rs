@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::outcome::{after_refusal, again, attempt_detail, exhausted, held_by, not_held};
 use crate::flows::RevokeInvite;
 use crate::{
-    Actor, Attempt, Change, Ctx, Delivered, DeliveryError, EventKind, Invitation, InvitationId,
-    InvitationStatus, InviteMail, Job, JobError, Lease, LoginMail, NewJob, Outcome, Performed,
-    ProviderError, ProviderErrorKind, Queue, Retry, StoreError,
+    Actor, Attempt, Change, Ctx, Delivered, DeliveryError, Event, EventKind, Invitation,
+    InvitationId, InvitationStatus, InviteMail, Job, JobError, Lease, LoginMail, NewJob, Outcome,
+    Performed, ProviderError, ProviderErrorKind, Queue, Retry, StoreError,
 };
 
 /// Sends one delivery of an invitation.
@@ -92,10 +92,11 @@ impl Job for SendInvite {
         let Some(invitation) = ctx.store.invitation(self.invitation).await? else {
             return Ok((Outcome::Done, Change::new()));
         };
+        let lost = self.lost_attempts(ctx, &invitation, attempt);
         let was_revoked = invitation.status == InvitationStatus::Revoked;
         let may_be_out = attempt.number > 1 || is_doubtful(performed);
         let undo = RevokeInvite::of(&invitation);
-        let (outcome, change) = match performed {
+        let (outcome, mut change) = match performed {
             Performed::Reported(DeliveryReport::NotWanted) => (Outcome::Done, Change::new()),
             Performed::Reported(DeliveryReport::NotHeld) => (not_held(ctx), Change::new()),
             Performed::Reported(DeliveryReport::Answered { result: Ok(sent), took }) => {
@@ -114,6 +115,7 @@ impl Job for SendInvite {
                 self.record_failed(ctx, invitation, attempt, outcome)
             }
         };
+        change.events.splice(0..0, lost);
         if was_revoked && may_be_out && change.jobs.is_empty() {
             // A mail of it may be out, and may have left after Stytch was told.
             return Ok((outcome, change.job(undo.into_job(ctx))));
@@ -163,6 +165,23 @@ fn minutes_left(expires_at: Timestamp, now: Timestamp) -> u32 {
 }
 
 impl SendInvite {
+    /// What the timeline says of attempts whose workers stopped before they could tell: each may
+    /// have sent its mail.
+    fn lost_attempts(self, ctx: &Ctx, invitation: &Invitation, attempt: &Attempt) -> Vec<Event> {
+        if !self.is_wanted(invitation) {
+            return Vec::new();
+        }
+        let event = |kind, number: u32| {
+            let detail = json!({ "number": number, "outcome": "lost", "code": "worker_lost" });
+            ctx.invitation_event(kind, invitation, &Actor::System, detail)
+        };
+        let lost = invitation.attempts + 1..attempt.number.min(attempt.of + 1);
+        lost.flat_map(|number| {
+            [event(EventKind::Attempted, number), event(EventKind::Doubtful, number)]
+        })
+        .collect()
+    }
+
     fn record_sent(
         self,
         ctx: &Ctx,

@@ -80,7 +80,13 @@ pub async fn check_session(ctx: &Ctx, shown: Credentials<'_>) -> Result<Admitted
     let claims = claims.and_then(Result::ok);
     let row = ctx.store.session_by_token(TokenHash::of(token)).await?;
     let Some((session, user)) = row else {
-        return Err(unknown(ctx, claims.as_ref()));
+        // Its holder was removed, and all that is left of it says that it was ended.
+        let is_known = ctx.store.knows_session(TokenHash::of(token)).await?;
+        let error = unknown(ctx, claims.as_ref());
+        return Err(match error {
+            SessionError::Missing if is_known => SessionError::Revoked,
+            error => error,
+        });
     };
     admit(ctx, &session, &user)?;
     let is_fresh =
