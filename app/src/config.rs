@@ -23,11 +23,11 @@ pub struct ConfigArgs {
     pub app_url: Option<String>,
 
     /// Origins where people may be sent after coming in, and that count as ours; separated by commas
-    /// [default: the origin of APP_URL]
+    /// (default: the origin of APP_URL)
     #[arg(long, env = "APP_ORIGINS", global = true)]
     pub app_origins: Option<String>,
 
-    /// Set to share the session with sibling subdomains [default: this host only]
+    /// Set to share the session with sibling subdomains (default: this host only)
     #[arg(long, env = "COOKIE_DOMAIN", global = true)]
     pub cookie_domain: Option<String>,
 

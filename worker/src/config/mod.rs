@@ -40,7 +40,7 @@ pub struct CommonArgs {
     pub listen_addr: String,
 
     /// Where people's browsers reach Guestlist; https turns Secure cookies on
-    /// [default: from LISTEN_ADDR, host localhost]
+    /// (default: from LISTEN_ADDR, host localhost)
     #[arg(long, env = "PUBLIC_URL", global = true)]
     pub public_url: Option<String>,
 
@@ -52,17 +52,17 @@ pub struct CommonArgs {
     #[arg(long, env = "STYTCH_SECRET", global = true, hide_env_values = true)]
     pub stytch_secret: Option<String>,
 
-    /// Stytch's address [default: from the project id: test or live]
+    /// Stytch's address (default: from the project id: test or live)
     #[arg(long, env = "STYTCH_BASE_URL", global = true)]
     pub stytch_base_url: Option<String>,
 
     /// Links name the invitation, for a greeting and for `visited` in the timeline
-    /// [default: off; on in `dev`]
+    /// (default: off; on in `dev`)
     #[arg(long, env = "LINK_CARRIES_ID", global = true, num_args = 0..=1, default_missing_value = "true")]
     pub link_carries_id: Option<String>,
 
     /// May log in without an invitation, as administrators; separated by commas
-    /// [default: none; `dev`: admin@example.com]
+    /// (default: none; `dev`: admin@example.com)
     #[arg(long, env = "ADMIN_EMAILS", global = true)]
     pub admin_emails: Option<String>,
 
