@@ -10,6 +10,6 @@ setInterval(async () => {
       before.replaceWith(document.adoptNode(after));
     }
   } catch {
-    // The sandbox is gone for now; the next attempt may find it.
+    // The sandbox is gone; the next attempt may find it again.
   }
 }, 2000);
