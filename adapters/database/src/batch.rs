@@ -45,7 +45,8 @@ where
             let (inbox, find) = (inbox.clone(), find.clone());
             tokio::spawn(async move {
                 while let Some(wanted) = inbox.next(KEYS).await {
-                    let found = find(padded(&wanted)).await;
+                    let keys = wanted.iter().map(|one: &Wanted<K, V>| one.key.clone());
+                    let found = find(keys.collect()).await;
                     hand_out(wanted, &found);
                 }
             });
@@ -60,16 +61,6 @@ where
         self.inbox.send(Wanted { key, answer }).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
-}
-
-/// The keys, the last one repeated up to a power of two: few lengths of list are few statements
-/// to prepare.
-fn padded<K: Clone, V>(wanted: &[Wanted<K, V>]) -> Vec<K> {
-    let mut keys: Vec<K> = wanted.iter().map(|w| w.key.clone()).collect();
-    if let Some(last) = keys.last().cloned() {
-        keys.resize(keys.len().next_power_of_two(), last);
-    }
-    keys
 }
 
 fn hand_out<K: Eq + Hash, V: Clone>(wanted: Vec<Wanted<K, V>>, found: &Answer<Found<K, V>>) {

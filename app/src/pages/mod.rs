@@ -26,9 +26,9 @@ pub fn routes() -> Router<App> {
         .route("/logout", post(home::log_out))
         .route("/login", get(login::login).post(login::request_login))
         .route("/authenticate", get(authenticate::show).post(authenticate::press))
-        .route("/static/guestlist.css", get(async || text("text/css", CSS)))
-        .route("/static/live.js", get(async || text("text/javascript", LIVE_JS)))
-        .route("/static/once.js", get(async || text("text/javascript", ONCE_JS)))
+        .route("/static/guestlist.css", get(async || text("text/css; charset=utf-8", CSS)))
+        .route("/static/live.js", get(async || text("text/javascript; charset=utf-8", LIVE_JS)))
+        .route("/static/once.js", get(async || text("text/javascript; charset=utf-8", ONCE_JS)))
 }
 
 const CSS: &str = include_str!("../../static/guestlist.css");
@@ -36,10 +36,6 @@ const ONCE_JS: &str = include_str!("../../static/once.js");
 const LIVE_JS: &str = include_str!("../../static/live.js");
 
 fn text(kind: &'static str, body: &'static str) -> Response {
-    let kind = match kind {
-        "text/css" => "text/css; charset=utf-8",
-        _ => "text/javascript; charset=utf-8",
-    };
     // Short: a new version of the program brings new ones under the same names.
     let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=300")];
     (headers, body).into_response()

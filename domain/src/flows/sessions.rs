@@ -181,9 +181,7 @@ async fn end(ctx: &Ctx, session: &Session, reason: EndReason) -> Result<(), Stor
 pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> Result<(), StoreError> {
     let mut rounds = Rounds::default();
     loop {
-        let name = user.name.as_ref().map_or(user.email.as_str(), |name| name.as_str());
-        let by = Actor::User { id: user.id, name: name.to_owned() };
-        let mut event = ctx.user_event(EventKind::SessionEnded, user, &by);
+        let mut event = ctx.user_event(EventKind::SessionEnded, user, &Actor::of(user));
         event.detail = json!({ "session": session.id });
         let change = Change::new()
             .end_sessions(EndSessions {
