@@ -1,6 +1,8 @@
 //! What a claim costs: in an almost empty table, and beside a million done jobs, 100,000 ready and
-//! 100,000 scheduled ones. `cargo run --release -p apalis-sea-orm --example claims [URL [DONE]]`,
-//! where the URL, if any, is of an empty MySQL or MariaDB database.
+//! 100,000 scheduled ones. Fails if it costs more than twice as much there.
+//!
+//! `cargo run --release -p apalis-sea-orm --example claims [URL [DONE]]`, where the URL, if any, is
+//! of an empty MySQL or MariaDB database.
 
 use std::{
     error::Error,
@@ -8,7 +10,8 @@ use std::{
 };
 
 use apalis_sea_orm::{
-    JobFilter, NewJob, Options, Outcome, Queue, Settlement, board, enqueue_all, migration, settle,
+    JobFilter, NewJob, Options, Outcome, Queue, Settlement, board, count_matching, enqueue_all,
+    entity::state, migration, settle,
 };
 use jiff::Timestamp;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
@@ -21,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let file = format!("sqlite://{}/jobs.db?mode=rwc", directory.path().display());
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().unwrap_or(file);
-    let done = arguments.next().map_or(Ok(1_000_000), |count| count.parse())?;
+    let done: usize = arguments.next().map_or(Ok(1_000_000), |count| count.parse())?;
     let db = connect(&url).await?;
     migration::up(&SchemaManager::new(&db)).await?;
     let options = Options::new("bench", ["mail", "logins", "provider"]);
@@ -31,24 +34,61 @@ async fn main() -> Result<(), Box<dyn Error>> {
     fill(&db, &queue, 2_000, now, now).await?;
     let empty = measure(&queue, now).await?;
     println!("a claim of 10, table almost empty: {empty:?}");
-    for _ in 0..done / 10_000 {
-        fill(&db, &queue, 10_000, now, now).await?;
-        while settle_some(&db, &queue, now).await? > 0 {}
-    }
-    fill(&db, &queue, 100_000, now, now).await?;
-    fill(&db, &queue, 100_000, now + Duration::from_hours(1), now).await?;
-    let analyze = if url.starts_with("mysql") { "ANALYZE TABLE jobs" } else { "ANALYZE" };
-    db.execute_unprepared(analyze).await?;
+    grow(&db, &queue, done, now).await?;
     let full = measure(&queue, now).await?;
+    let times = full.as_secs_f64() / empty.as_secs_f64();
     println!("beside {done} done, 100,000 ready and 100,000 scheduled: {full:?}");
-    println!("{:.2} times", full.as_secs_f64() / empty.as_secs_f64());
+    println!("{times:.2} times");
+    look(&db, now).await?;
+    if times > 2.0 {
+        return Err("a claim costs more than twice as much in a full table".into());
+    }
+    Ok(())
+}
+
+/// Fills the table with jobs that were done, are ready, and are to come.
+async fn grow(
+    db: &DatabaseConnection,
+    queue: &Queue,
+    done: usize,
+    now: Timestamp,
+) -> Result<(), DbErr> {
+    let (mut enqueueing, mut performing) = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..done / 10_000 {
+        let begun = Instant::now();
+        fill(db, queue, 10_000, now, now).await?;
+        enqueueing += begun.elapsed();
+        let begun = Instant::now();
+        while settle_some(db, queue, now).await? > 0 {}
+        performing += begun.elapsed();
+    }
+    println!("{done} enqueued in {enqueueing:?}, claimed and settled in {performing:?}");
+    fill(db, queue, 100_000, now, now).await?;
+    fill(db, queue, 100_000, now + Duration::from_hours(1), now).await?;
+    let mysql = db.get_database_backend() == sea_orm::DbBackend::MySql;
+    db.execute_unprepared(if mysql { "ANALYZE TABLE jobs" } else { "ANALYZE" }).await?;
+    Ok(())
+}
+
+/// What pages cost that operators look at.
+async fn look(db: &DatabaseConnection, now: Timestamp) -> Result<(), DbErr> {
+    let done = JobFilter { state: Some(state::DONE.to_owned()), ..JobFilter::default() };
+    let failed = JobFilter { error_code: Some("unavailable".to_owned()), ..JobFilter::default() };
     let begun = Instant::now();
-    board::queues(&db, now).await?;
+    board::queues(db, now).await?;
     println!("the board's queues: {:?}", begun.elapsed());
     let begun = Instant::now();
-    let filter = JobFilter { state: Some("done".to_owned()), ..JobFilter::default() };
-    board::jobs(&db, &filter, None, 50).await?;
-    println!("the board's newest done jobs: {:?}", begun.elapsed());
+    board::errors(db).await?;
+    println!("its errors: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    board::jobs(db, &done, None, 50).await?;
+    println!("its newest done jobs: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    board::jobs(db, &failed, None, 50).await?;
+    println!("its newest jobs of an error: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    count_matching(db, &failed, &state::RETRYABLE).await?;
+    println!("how many could be retried: {:?}", begun.elapsed());
     Ok(())
 }
 
@@ -85,18 +125,24 @@ async fn fill(
     enqueue_all(db, (0..count).map(job).collect()).await
 }
 
-/// The median of many.
+/// The median of many, in the best of some rounds: others use this machine, and MySQL clears away
+/// what was just changed a little later.
 async fn measure(queue: &Queue, now: Timestamp) -> Result<Duration, DbErr> {
-    let mut times = Vec::new();
-    for _ in 0..101 {
-        let begun = Instant::now();
-        let jobs = queue.claim(now, 10).await?;
-        times.push(begun.elapsed());
-        let leases: Vec<_> = jobs.iter().map(|job| (job.id, job.fence)).collect();
-        queue.give_back(&leases).await?;
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let mut times = Vec::new();
+        for _ in 0..101 {
+            let begun = Instant::now();
+            let jobs = queue.claim(now, 10).await?;
+            times.push(begun.elapsed());
+            let leases: Vec<_> = jobs.iter().map(|job| (job.id, job.fence)).collect();
+            queue.give_back(&leases).await?;
+        }
+        times.sort();
+        best = best.min(times[50]);
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    times.sort();
-    Ok(times[50])
+    Ok(best)
 }
 
 async fn settle_some(

@@ -97,6 +97,15 @@ impl QueueBackend {
         self
     }
 
+    /// Hands jobs out before their start, so that handlers prepare what they can and wait for it by
+    /// [`Queue::begin`] right before the work that the rate is for. Otherwise what they do first
+    /// comes between the start and that work, and makes its pace uneven.
+    #[must_use]
+    pub fn leave_pacing(mut self) -> Self {
+        self.habits.leave_pacing = true;
+        self
+    }
+
     /// Drops the handler's future when it has performed a job of that kind for so long. The
     /// attempt failed then, with the code `timed_out`. For handlers that settle: see
     /// [`leave_cancelled`](Self::leave_cancelled).
@@ -112,6 +121,7 @@ impl QueueBackend {
 struct Habits {
     hand_out_exhausted: bool,
     leave_cancelled: bool,
+    leave_pacing: bool,
     timeouts: Arc<HashMap<String, Duration>>,
 }
 
@@ -171,7 +181,7 @@ impl Backend for QueueBackend {
         _: &WorkerContext,
     ) -> Poll<Option<Result<Task<Claimed>, Infallible>>> {
         loop {
-            match ready!(self.buffer.poll_take(cx)) {
+            match ready!(self.buffer.poll_take(cx, self.habits.leave_pacing)) {
                 Next::Job(job) => return Poll::Ready(Some(Ok(task(*job)))),
                 Next::Late => self.queue.leases.stir(),
                 Next::At(start) => {

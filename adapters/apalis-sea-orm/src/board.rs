@@ -14,3 +14,4 @@ pub use self::{
     minutes::{Minute, QueueTimes, minutes, times},
     queues::{Pause, QueueState, WorkerState, counts, pauses, queues, workers},
 };
+pub use crate::rate::rate_hold;

@@ -26,7 +26,8 @@ pub struct Cancelled {
     pub requested: Vec<Uuid>,
 }
 
-/// Cancels those of the jobs that have not ended.
+/// Cancels those of the jobs that have not ended. Done ones stay done, and dead ones dead: nothing
+/// would try them again.
 ///
 /// Runs on any connection; for every 200 jobs three statements. A worker notices a request within
 /// a second or so. The attempt it is in may still end as done or dead, if it was faster.

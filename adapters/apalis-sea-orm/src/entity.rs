@@ -1,6 +1,6 @@
 //! The tables as SeaORM entities, for callers who read them with queries of their own; `job_stats`
-//! is read by [`board`](crate::board). Writing `state`, `fence`, `locked_by` or `lease_until` by hand breaks the promises
-//! of this crate unless the row's fence is raised with it.
+//! is read by [`board`](crate::board). Writing `state`, `fence`, `locked_by` or `lease_until` by
+//! hand breaks the promises of this crate unless the row's fence is raised with it.
 
 pub mod queue;
 pub mod rate;

@@ -1,7 +1,7 @@
 //! Which jobs an operator means.
 
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbErr,
     sea_query::{
         Alias, Asterisk, Expr, ExprTrait, LikeExpr, Order, Query, SelectStatement, UnionType,
         extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
@@ -9,16 +9,16 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::entity::{job, state};
+use crate::{entity::job, guard};
 
 /// Jobs with all that is said here; of [`Default`], every job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFilter {
-    /// In that queue.
-    pub queue: Option<String>,
+    /// In one of these queues; of none, if it is empty.
+    pub queues: Option<Vec<String>>,
     /// Of that kind.
     pub kind: Option<String>,
-    /// In that [`state`].
+    /// In that [`state`](crate::entity::state).
     pub state: Option<String>,
     /// Whose latest attempt failed with that code.
     pub error_code: Option<String>,
@@ -27,25 +27,22 @@ pub struct JobFilter {
 }
 
 /// Counts the jobs that match and are in one of these states: before a bulk action, what it would
-/// act on ([`state::CANCELLABLE`], [`state::RETRYABLE`]).
+/// act on ([`CANCELLABLE`](crate::entity::state::CANCELLABLE),
+/// [`RETRYABLE`](crate::entity::state::RETRYABLE)).
 pub async fn count_matching<C: ConnectionTrait>(
     conn: &C,
     filter: &JobFilter,
     states: &[&str],
 ) -> Result<u64, DbErr> {
-    let states = filter.states(states);
-    if states.is_empty() {
-        return Ok(0);
-    }
-    let count = job::Entity::find()
-        .select_only()
-        .expr(Expr::col(job::Column::Id).count())
-        .filter(job::Column::State.is_in(states))
-        .filter(filter.condition())
-        .into_tuple::<i64>()
-        .one(conn)
-        .await?;
-    Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+    let count = |mut part: SelectStatement| {
+        part.clear_selects().expr_as(Expr::col(job::Column::Id).count(), "jobs").to_owned()
+    };
+    let parts = filter.reads(Some(&filter.states(states))).into_iter().map(count);
+    let Some(all) = union(parts) else { return Ok(0) };
+    let rows = conn.query_all(&all).await?;
+    let counts = rows.iter().map(|row| row.try_get_by_index::<i64>(0));
+    let count: i64 = counts.sum::<Result<_, _>>()?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// The ids of jobs that match and are in one of these states, in order, from the one after that:
@@ -57,34 +54,25 @@ pub async fn matching<C: ConnectionTrait>(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Uuid>, DbErr> {
-    let states = filter.states(states);
     let beyond = after.map(|after| job::Column::Id.gt(after));
-    let parts = states.iter().map(|state| {
-        let mut part = Query::select().column(job::Column::Id).from(job::Entity).to_owned();
-        in_state(&mut part, state)
-            .and_where_option(beyond.clone())
-            .cond_where(filter.condition())
-            .order_by(job::Column::Id, Order::Asc)
-            .limit(limit);
+    let parts = filter.reads(Some(&filter.states(states))).into_iter().map(|mut part| {
+        part.and_where_option(beyond.clone()).order_by(job::Column::Id, Order::Asc).limit(limit);
         part
     });
-    let Some(all) = union(parts) else { return Ok(Vec::new()) };
-    let rows = conn.query_all(&all).await?;
-    let ids = rows.iter().map(|row| row.try_get_by_index::<Uuid>(0));
-    let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
+    let mut ids = ids(conn, parts).await?;
     ids.sort();
     ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(ids)
 }
 
-/// By that state, in the order of ids. MySQL, unless forced, reads and sorts a state that seems to
-/// hold few.
-pub(crate) fn in_state<'s>(
-    select: &'s mut SelectStatement,
-    state: &str,
-) -> &'s mut SelectStatement {
-    select.force_index("jobs_list", IndexHintScope::All);
-    select.and_where(Expr::col(job::Column::State).eq(state))
+/// What reads of ids find together.
+pub(crate) async fn ids<C: ConnectionTrait>(
+    conn: &C,
+    parts: impl Iterator<Item = SelectStatement>,
+) -> Result<Vec<Uuid>, DbErr> {
+    let Some(all) = union(parts) else { return Ok(Vec::new()) };
+    let rows = conn.query_all(&all).await?;
+    rows.iter().map(|row| row.try_get_by_index::<Uuid>(0)).collect()
 }
 
 /// All the rows of selects that have an order and a limit of their own: wrapped, because SQLite
@@ -101,44 +89,61 @@ pub(crate) fn union(parts: impl Iterator<Item = SelectStatement>) -> Option<Sele
 
 impl JobFilter {
     /// Those of the states that this filter leaves.
-    pub(crate) fn states<'s>(&self, states: &[&'s str]) -> Vec<&'s str> {
+    fn states<'s>(&self, states: &[&'s str]) -> Vec<&'s str> {
         let wanted = self.state.as_deref();
         states.iter().copied().filter(|state| wanted.is_none_or(|w| w == *state)).collect()
     }
 
-    /// The states to look in. No done job has an error.
-    pub(crate) fn listed(&self) -> Option<Vec<&str>> {
-        use state::{CANCELLED, DEAD, HELD, READY, RETRYING, RUNNING, SCHEDULED};
-        if let Some(state) = &self.state {
-            return Some(vec![state]);
+    /// The reads that find the ids of all that match and are in one of these states (or in any),
+    /// each by an index that has them in order. MySQL, unless forced, reads and sorts where it
+    /// hopes to find few.
+    pub(crate) fn reads(&self, states: Option<&[&str]>) -> Vec<SelectStatement> {
+        use job::Column as C;
+        if self.queues.as_ref().is_some_and(Vec::is_empty) || states.is_some_and(<[_]>::is_empty) {
+            return Vec::new();
         }
-        let failed = self.error_code.is_some();
-        failed.then(|| vec![SCHEDULED, READY, RUNNING, RETRYING, HELD, DEAD, CANCELLED])
+        let read = || {
+            let mut read = Query::select().column(C::Id).from(job::Entity).to_owned();
+            read.cond_where(self.condition()).to_owned()
+        };
+        let by = |index: &'static str, wanted: Expr| {
+            read().force_index(index, IndexHintScope::All).and_where(wanted).to_owned()
+        };
+        match (&self.error_code, states) {
+            (Some(code), states) => {
+                let mut read = by("jobs_error", Expr::col(C::LastErrorCode).eq(code.as_str()));
+                let states = states.map(|states| guard::is_in(states.iter().copied()));
+                vec![read.and_where_option(states).to_owned()]
+            }
+            (None, Some(states)) => {
+                let of = |state: &&str| by("jobs_list", Expr::col(C::State).eq(*state));
+                states.iter().map(of).collect()
+            }
+            (None, None) => vec![read()],
+        }
     }
 
-    /// All but the state. Written so that the queue tempts no planner away from the order of ids.
-    pub(crate) fn condition(&self) -> Condition {
+    /// All but the state and the code. Written so that the queue tempts no planner away from the
+    /// order of ids.
+    fn condition(&self) -> Condition {
         use job::Column as C;
-        let same = |column: C, text: &Option<String>| {
-            text.as_ref().map(|text| Expr::col(column).if_null("").eq(text.as_str()))
-        };
-        Condition::all()
-            .add_option(same(C::Queue, &self.queue))
-            .add_option(same(C::Kind, &self.kind))
-            .add_option(same(C::LastErrorCode, &self.error_code))
-            .add_option(self.text.as_deref().map(text))
+        let plain = |column: C| Expr::col(column).if_null("");
+        let queues = self.queues.as_ref().map(|queues| plain(C::Queue).is_in(queues));
+        let kind = self.kind.as_ref().map(|kind| plain(C::Kind).eq(kind.as_str()));
+        let text = self.text.as_deref().map(text);
+        Condition::all().add_option(queues).add_option(kind).add_option(text)
     }
 }
 
 fn text(text: &str) -> Condition {
     let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
     let told = LikeExpr::new(format!("%{escaped}%")).escape('!');
-    let ids = ids(text).map(|(first, last)| job::Column::Id.between(first, last));
+    let ids = beginning(text).map(|(first, last)| job::Column::Id.between(first, last));
     Condition::any().add(Expr::col(job::Column::LastError).like(told)).add_option(ids)
 }
 
 /// The ids that begin with those digits.
-fn ids(prefix: &str) -> Option<(Uuid, Uuid)> {
+fn beginning(prefix: &str) -> Option<(Uuid, Uuid)> {
     let digits: String = prefix.chars().filter(|c| *c != '-').collect();
     let plain = (1..=32).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_hexdigit());
     let bound = |fill: &str| Uuid::try_parse(&(digits.clone() + &fill.repeat(32 - digits.len())));

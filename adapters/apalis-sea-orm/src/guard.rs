@@ -24,7 +24,7 @@ pub(crate) fn held(leases: &[(Uuid, i64)]) -> Condition {
 
 /// A guard by state that no index serves: the rows are found by their ids. By their state, MySQL
 /// would lock a range of the index, and whatever others are about to put into it.
-pub(crate) fn is_in<const N: usize>(states: [&str; N]) -> Expr {
+pub(crate) fn is_in<'s>(states: impl IntoIterator<Item = &'s str>) -> Expr {
     Expr::expr(Func::coalesce([Expr::col(job::Column::State), Expr::value("")])).is_in(states)
 }
 

@@ -88,7 +88,7 @@ fn jobs(engine: DbBackend) -> TableCreateStatement {
 const TURN_AT: &str = "CASE state WHEN 'running' THEN lease_until WHEN 'done' THEN finished_at \
     WHEN 'dead' THEN finished_at WHEN 'cancelled' THEN finished_at ELSE run_at END";
 
-fn job_indexes() -> [IndexCreateStatement; 4] {
+fn job_indexes() -> [IndexCreateStatement; 5] {
     use job::Column as C;
     let index = |name: &str, columns: &[job::Column]| {
         let mut index = Index::create().name(name).table(job::Entity).to_owned();
@@ -103,6 +103,8 @@ fn job_indexes() -> [IndexCreateStatement; 4] {
         index("jobs_claim", &[C::State, C::Queue, C::Priority, C::RunAt, C::Id]),
         index("jobs_turn", &[C::State, C::TurnAt]),
         index("jobs_list", &[C::State, C::Id]),
+        // Written once for a job that never fails.
+        index("jobs_error", &[C::LastErrorCode, C::Id]),
         index("jobs_unique_key", &[C::UniqueKey]).unique().to_owned(),
     ]
 }
@@ -151,6 +153,7 @@ fn rates(engine: DbBackend) -> TableCreateStatement {
         .table(rate::Entity)
         .col(ascii(engine, C::Name, 64).not_null().primary_key())
         .col(ColumnDef::new(C::NextFree).big_integer().not_null())
+        .col(ColumnDef::new(C::HeldUntil).big_integer().not_null())
         .col(ColumnDef::new(C::SeenAt).big_integer().not_null())
         .to_owned()
 }

@@ -25,8 +25,8 @@ pub struct Queue {
 
 impl Queue {
     /// For MySQL and MariaDB, give the same pool twice. For SQLite, whose writers wait for each
-    /// other, give a pool of one connection to write and another to read, and hold no
-    /// transaction of the first while calling this: it would wait for itself.
+    /// other, give a pool of one connection to write and another to read. Whoever holds a
+    /// transaction of the first and waits for one of these methods waits for ever.
     pub fn new(write: DatabaseConnection, read: DatabaseConnection, options: Options) -> Self {
         Self {
             write,

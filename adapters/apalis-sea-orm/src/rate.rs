@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, DbErr, EntityTrait, QueryFilter, SqlErr, TransactionTrait,
+    ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, SqlErr, TransactionTrait,
     sea_query::{CaseStatement, Expr, ExprTrait},
 };
 
@@ -14,8 +14,16 @@ use crate::{Claimed, Queue, entity::rate, time::database_now};
 
 mod pace;
 
-/// A job that would start later than its time by more than this gets another time.
+/// A job that would start later than its time by more than this gets another time: otherwise a
+/// process that stood still, and then starts all it holds at once, would break the rate with the
+/// starts that others have meanwhile. Starts squeezed together by so much still keep it, as a
+/// second and this are less than `MARGIN` seconds. A busy machine is late by less.
 const LATE: Duration = Duration::from_millis(40);
+
+/// How many starts a job is given that misses each of them.
+const STARTS: usize = 5;
+/// How long a handler waits for a start at most.
+const SOON: Duration = Duration::from_secs(1);
 
 /// A limit that all workers with a rate of this name keep together: starts of jobs of these
 /// queues, evenly paced, never more in any second than this.
@@ -119,6 +127,28 @@ impl Queue {
         Ok(starts.is_some())
     }
 
+    /// Waits for the start of a job that was handed out [before it](crate::QueueBackend::leave_pacing),
+    /// to be called right before the work that the rate is for. What comes too late for its start is
+    /// given another. Answers whether the work may begin: not if no start is to be had within a
+    /// second, nor while the database can't be asked for one; snooze the job then.
+    pub async fn begin(&self, job: &Claimed) -> bool {
+        for _ in 0..STARTS {
+            job.paced().await;
+            if !job.is_late() {
+                return true;
+            }
+            match self.start_again(std::slice::from_ref(job)).await {
+                Ok(true) if job.start_at().is_none_or(|at| at < Instant::now() + SOON) => {}
+                Ok(_) => return false,
+                Err(error) => {
+                    tracing::debug!(%error, job = %job.id, "no start could be had");
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
     /// Makes sure once that the row is there, outside of any transaction.
     pub(crate) async fn keep_rate(&self) -> Result<(), DbErr> {
         let Some(rate) = &self.options.rate else { return Ok(()) };
@@ -136,8 +166,9 @@ impl Claimed {
         self.lease.start_at()
     }
 
-    /// Waits for that. [`QueueBackend`](crate::QueueBackend) did before it hands a job out, and
-    /// gets another start for a job that would begin too late.
+    /// Waits for that. Unless it was told to [leave that to the
+    /// handler](crate::QueueBackend::leave_pacing), [`QueueBackend`](crate::QueueBackend) did before
+    /// it hands a job out, and gets another start for a job that would begin too late.
     pub async fn paced(&self) {
         if let Some(at) = self.start_at() {
             tokio::time::sleep_until(at.into()).await;
@@ -161,13 +192,34 @@ pub async fn hold_rate<C: ConnectionTrait>(
     keep(conn, name).await?;
     let length = i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4);
     let end = || database_now(conn.get_database_backend()).add(length);
-    let later = CaseStatement::new().case(Expr::col(C::NextFree).lt(end()), end());
+    let no_sooner = |column: C| -> Expr {
+        let later = CaseStatement::new().case(Expr::col(column).lt(end()), end());
+        later.finally(Expr::col(column)).into()
+    };
     rate::Entity::update_many()
-        .col_expr(C::NextFree, later.finally(Expr::col(C::NextFree)).into())
+        .col_expr(C::NextFree, no_sooner(C::NextFree))
+        .col_expr(C::HeldUntil, no_sooner(C::HeldUntil))
         .filter(Expr::col(C::Name).eq(name))
         .exec(conn)
         .await?;
     Ok(())
+}
+
+/// For how long from now that rate is [held](hold_rate), by the database's clock; none if it is
+/// not. Ordinary pacing is no hold, however slow.
+pub async fn rate_hold<C: ConnectionTrait>(
+    conn: &C,
+    name: &str,
+) -> Result<Option<Duration>, DbErr> {
+    let now = database_now(conn.get_database_backend());
+    let left: Option<i64> = rate::Entity::find_by_id(name)
+        .select_only()
+        .expr(Expr::col(rate::Column::HeldUntil).sub(now))
+        .into_tuple()
+        .one(conn)
+        .await?;
+    let left = left.and_then(|left| u64::try_from(left).ok()).filter(|left| *left > 0);
+    Ok(left.map(Duration::from_micros))
 }
 
 /// Makes sure that the row is there.
@@ -175,7 +227,12 @@ async fn keep<C: ConnectionTrait>(conn: &C, name: &str) -> Result<(), DbErr> {
     if rate::Entity::find_by_id(name).one(conn).await?.is_some() {
         return Ok(());
     }
-    let row = rate::ActiveModel { name: Set(name.to_owned()), next_free: Set(0), seen_at: Set(0) };
+    let row = rate::ActiveModel {
+        name: Set(name.to_owned()),
+        next_free: Set(0),
+        held_until: Set(0),
+        seen_at: Set(0),
+    };
     match rate::Entity::insert(row).exec_without_returning(conn).await {
         Err(error) if !matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
             Err(error)

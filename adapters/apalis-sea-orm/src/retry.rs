@@ -15,10 +15,10 @@ use crate::{
     time::micros,
 };
 
-/// What [`retry`] did.
+/// What [`retry`] or [`retry_at`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retried {
-    /// These are ready.
+    /// These are ready, or will be at their time.
     pub ready: Vec<Uuid>,
     /// These stay as they are: their keys, unique while unfinished, are others' by now.
     pub key_taken: Vec<Uuid>,
@@ -33,11 +33,29 @@ pub async fn retry<C: ConnectionTrait>(
     ids: &[Uuid],
     now: Timestamp,
 ) -> Result<Retried, DbErr> {
+    again(conn, ids, state::READY, now).await
+}
+
+/// The same, but not before that time: until then they are scheduled.
+pub async fn retry_at<C: ConnectionTrait>(
+    conn: &C,
+    ids: &[Uuid],
+    at: Timestamp,
+) -> Result<Retried, DbErr> {
+    again(conn, ids, state::SCHEDULED, at).await
+}
+
+async fn again<C: ConnectionTrait>(
+    conn: &C,
+    ids: &[Uuid],
+    to: &str,
+    at: Timestamp,
+) -> Result<Retried, DbErr> {
     let mut retried = Retried::default();
     let mut groups: Vec<&[Uuid]> = ids.chunks(guard::ROWS).collect();
     groups.reverse();
     while let Some(group) = groups.pop() {
-        match revive(conn, group, now).await {
+        match revive(conn, group, to, at).await {
             Ok(ready) => retried.ready.extend(ready),
             Err(error) if !is_taken(&error) => return Err(error),
             Err(_) if group.len() == 1 => retried.key_taken.push(group[0]),
@@ -70,28 +88,21 @@ pub async fn retry_matching<C: ConnectionTrait>(
     }
 }
 
-/// All of them, or an error.
+/// Those that were in a state to be retried, or an error.
 async fn revive<C: ConnectionTrait>(
     conn: &C,
     ids: &[Uuid],
-    now: Timestamp,
+    to: &str,
+    at: Timestamp,
 ) -> Result<Vec<Uuid>, DbErr> {
     use job::Column as C;
-    let ended: Vec<(Uuid, String)> = job::Entity::find()
-        .select_only()
-        .columns([C::Id, C::State])
-        .filter(C::Id.is_in(ids.iter().copied()))
-        .into_tuple()
-        .all(conn)
-        .await?;
-    let ended = ended.into_iter().filter(|(_, state)| state::RETRYABLE.contains(&state.as_str()));
-    let ids: Vec<_> = ended.map(|(id, _)| id).collect();
+    let ids = in_states(conn, ids, &state::RETRYABLE).await?;
     if ids.is_empty() {
         return Ok(ids);
     }
     let revived = job::Entity::update_many()
-        .col_expr(C::State, Expr::value(state::READY))
-        .col_expr(C::RunAt, Expr::value(micros(now)))
+        .col_expr(C::State, Expr::value(to))
+        .col_expr(C::RunAt, Expr::value(micros(at)))
         .col_expr(C::Attempts, Expr::value(0))
         .col_expr(C::FinishedAt, Expr::value(None::<i64>))
         .col_expr(C::CancelRequestedAt, Expr::value(None::<i64>))
@@ -103,9 +114,26 @@ async fn revive<C: ConnectionTrait>(
         .exec(conn)
         .await?;
     if revived.rows_affected < ids.len() as u64 {
-        tracing::debug!("some jobs moved on while they were retried");
+        // Some were claimed while they were looked at.
+        return in_states(conn, &ids, &[to]).await;
     }
     Ok(ids)
+}
+
+async fn in_states<C: ConnectionTrait>(
+    conn: &C,
+    ids: &[Uuid],
+    states: &[&str],
+) -> Result<Vec<Uuid>, DbErr> {
+    let rows: Vec<(Uuid, String)> = job::Entity::find()
+        .select_only()
+        .columns([job::Column::Id, job::Column::State])
+        .filter(job::Column::Id.is_in(ids.iter().copied()))
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let there = rows.into_iter().filter(|(_, state)| states.contains(&state.as_str()));
+    Ok(there.map(|(id, _)| id).collect())
 }
 
 fn is_taken(error: &DbErr) -> bool {

@@ -57,16 +57,17 @@ impl Buffer {
         self.0.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next job whose start has come, or when the next start is.
-    pub(super) fn poll_take(&self, cx: &Context<'_>) -> Poll<Next> {
+    /// The next job whose start has come, or when the next start is; the next job, where handlers
+    /// wait for its start.
+    pub(super) fn poll_take(&self, cx: &Context<'_>, leave_pacing: bool) -> Poll<Next> {
         // Registered first: a job put between the look and the registering would wait for the
         // next one.
         self.0.worker.register(cx.waker());
         let now = Instant::now();
         let mut jobs = self.jobs();
-        let due = |job: &Claimed| job.start_at().is_none_or(|at| at <= now);
+        let due = |job: &Claimed| leave_pacing || job.start_at().is_none_or(|at| at <= now);
         match jobs.iter().position(due).and_then(|due| jobs.remove(due)) {
-            Some(job) if job.is_late() => {
+            Some(job) if !leave_pacing && job.is_late() => {
                 self.late().push(job);
                 Poll::Ready(Next::Late)
             }

@@ -2,14 +2,14 @@
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, Order, Query, SelectStatement},
+    sea_query::Order,
 };
 use uuid::Uuid;
 
 use crate::{
     JobFilter,
     entity::{attempt, job},
-    filter::{in_state, union},
+    filter::ids,
 };
 
 /// A job and what came of its attempts, the first first.
@@ -30,42 +30,18 @@ pub async fn jobs<C: ConnectionTrait>(
     limit: u64,
 ) -> Result<Vec<job::Model>, DbErr> {
     use job::Column as C;
-    let ids = match filter.listed() {
-        Some(states) => {
-            let of = |state| newest(filter, before, limit, Some(state));
-            union(states.into_iter().map(of)).unwrap_or_default()
-        }
-        None => newest(filter, before, limit, None),
-    };
-    let rows = conn.query_all(&ids).await?;
-    let ids = rows.iter().map(|row| row.try_get_by_index::<Uuid>(0));
-    let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
-    ids.sort_by(|one, other| other.cmp(one));
-    ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let before = before.map(|before| C::Id.lt(before));
+    let state = filter.state.as_deref().map(|state| [state]);
+    let parts = filter.reads(state.as_ref().map(<[_; 1]>::as_slice)).into_iter().map(|mut part| {
+        part.and_where_option(before.clone()).order_by(C::Id, Order::Desc).limit(limit);
+        part
+    });
+    let ids = ids(conn, parts).await?;
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let jobs = job::Entity::find().filter(C::Id.is_in(ids)).order_by_desc(C::Id);
     jobs.all(conn).await
-}
-
-fn newest(
-    filter: &JobFilter,
-    before: Option<Uuid>,
-    limit: u64,
-    state: Option<&str>,
-) -> SelectStatement {
-    use job::Column as C;
-    let mut select = Query::select().column(C::Id).from(job::Entity).to_owned();
-    if let Some(state) = state {
-        in_state(&mut select, state);
-    }
-    select
-        .and_where_option(before.map(|before| Expr::col(C::Id).lt(before)))
-        .cond_where(filter.condition())
-        .order_by(C::Id, Order::Desc)
-        .limit(limit)
-        .to_owned()
 }
 
 /// That job, if it is there.

@@ -29,7 +29,8 @@ pub struct Minute {
     pub snooze: u64,
     /// Failed for good.
     pub dead: u64,
-    /// Cancelled while they ran.
+    /// Cancelled while they ran. What was cancelled before that had no attempt, so that nothing
+    /// came of it: whoever [cancelled](crate::cancel) it was told the number.
     pub cancelled: u64,
     /// Whose worker fell silent.
     pub lost: u64,

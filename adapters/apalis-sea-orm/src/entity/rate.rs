@@ -11,6 +11,8 @@ pub struct Model {
     pub name: String,
     /// The next start that nobody has.
     pub next_free: i64,
+    /// The end of the latest [hold](crate::hold_rate); it may have passed.
+    pub held_until: i64,
     /// When it was last asked for.
     pub seen_at: i64,
 }

@@ -10,11 +10,15 @@ use std::{
 
 use super::Rate;
 
-/// How far ahead starts are given away: what a better job waits, and what a lost worker wastes.
+/// How far ahead starts are given away, in microseconds. More of it and a better job that comes in
+/// waits longer behind those that have their starts, a hold takes longer to be felt, and a lost
+/// worker wastes more. Less of it, and each worker asks the row more often than the ten times a
+/// second that it does at most.
 const AHEAD: i64 = 200_000;
 /// Starts are this much further apart than they need be, so that starting late, within
 /// [`LATE`](super::LATE), never makes a second hold more than it may.
 const MARGIN: f64 = 1.05;
+
 /// This worker's part in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace(Arc<Known>);

@@ -173,3 +173,23 @@ async fn an_exhausted_job_is_buried_or_handed_out_to_be_buried() {
         end.await.unwrap().unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_waits_to_be_tried_again_holds_no_slot() {
+    async fn perform(job: Claimed, _: Data<()>) -> Result<(), BoxDynError> {
+        if job.kind == "fail" { Err("no answer".into()) } else { Ok(()) }
+    }
+    for db in each().await {
+        let queue = db.queue_with(Options { concurrency: 1, ..options("ann") });
+        let (worker, end) = start!(QueueBackend::new(queue.clone()), (), perform);
+        let (failing, other) = (NewJob { kind: "fail".to_owned(), ..job() }, job());
+        db.put(vec![failing.clone()]).await;
+        is(&db, failing.id, "retrying").await;
+        db.put(vec![other.clone()]).await;
+        is(&db, other.id, "done").await;
+        until("its slot is free", || async { queue.free_slots() == 1 }).await;
+        assert_eq!(db.state(failing.id).await, "retrying", "{:?}", db.engine);
+        worker.stop().unwrap();
+        end.await.unwrap().unwrap();
+    }
+}

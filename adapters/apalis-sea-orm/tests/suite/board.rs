@@ -58,7 +58,14 @@ async fn jobs_are_found_by_all_that_is_known_of_them() {
         let some = |text: &str| Some(text.to_owned());
 
         assert_eq!(ids(&db, &any()).await, [other, done, retry, dead], "{:?}", db.engine);
-        assert_eq!(ids(&db, &JobFilter { queue: some("logins"), ..any() }).await, [other]);
+        assert_eq!(
+            ids(&db, &JobFilter { queues: Some(vec!["logins".to_owned()]), ..any() }).await,
+            [other]
+        );
+        let of = |queues: &[&str]| Some(queues.iter().map(|&queue| queue.to_owned()).collect());
+        let both = JobFilter { queues: of(&["logins", "mail"]), ..any() };
+        assert_eq!(ids(&db, &both).await, [other, done, retry, dead]);
+        assert!(ids(&db, &JobFilter { queues: of(&[]), ..any() }).await.is_empty());
         assert_eq!(ids(&db, &JobFilter { kind: some("login"), ..any() }).await, [other]);
         assert_eq!(ids(&db, &JobFilter { state: some("done"), ..any() }).await, [done]);
         assert_eq!(ids(&db, &JobFilter { error_code: some("rejected"), ..any() }).await, [dead]);
@@ -93,13 +100,15 @@ async fn a_job_is_shown_with_every_attempt() {
 #[tokio::test]
 async fn errors_are_grouped_by_code() {
     for db in each().await {
-        db.put(jobs(6)).await;
-        let retry = Outcome::Retry { at: after(noon(), 1) };
+        db.put(jobs(7)).await;
+        db.put(vec![NewJob { run_at: after(noon(), 9_000), ..job() }]).await;
+        let at = after(noon(), 1);
         for (outcome, code) in [
             (Outcome::Dead, Some("rejected")),
             (Outcome::Dead, Some("unavailable")),
-            (retry, Some("unavailable")),
-            (retry, Some("unavailable")),
+            (Outcome::Retry { at }, Some("unavailable")),
+            (Outcome::Snooze { at }, Some("unavailable")),
+            (Outcome::Snooze { at }, Some("unknown_kind")),
             (Outcome::Dead, None),
             (Outcome::Done, None),
         ] {
@@ -108,10 +117,16 @@ async fn errors_are_grouped_by_code() {
         let groups = errors(&db.read).await.unwrap();
         let first = &groups[0];
         assert_eq!(first.code.as_deref(), Some("unavailable"), "{:?}", db.engine);
-        assert_eq!((first.dead, first.retrying), (1, 2));
+        assert_eq!((first.dead, first.retrying, first.waiting), (1, 1, 1));
         assert_eq!((first.first_seen, first.last_seen), (noon(), noon()));
-        assert_eq!(groups.len(), 3);
-        assert!(groups.iter().any(|group| group.code.is_none() && group.dead == 1));
+        assert_eq!(first.message.as_deref(), Some("it said unavailable"));
+        assert_eq!(db.state(first.newest).await, "scheduled");
+        assert_eq!(groups.len(), 4);
+        let of = |code: Option<&str>| groups.iter().find(|group| group.code.as_deref() == code);
+        let unknown = of(Some("unknown_kind")).unwrap();
+        assert_eq!((unknown.dead, unknown.retrying, unknown.waiting), (0, 0, 1));
+        let silent = of(None).unwrap();
+        assert_eq!((silent.dead, silent.waiting, silent.message.as_deref()), (1, 0, None));
     }
 }
 

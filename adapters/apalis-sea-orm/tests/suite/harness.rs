@@ -15,15 +15,15 @@ use apalis_sea_orm::{
     migration, settle,
 };
 use jiff::Timestamp;
-use sea_orm::{
-    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait,
-    QueryFilter, QueryOrder, Statement,
-};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, Statement};
 use sea_orm_migration::SchemaManager;
 use uuid::Uuid;
 
+pub(crate) use crate::engines::{Engine, Place};
+
 pub(crate) struct Db {
     pub(crate) engine: Engine,
+    pub(crate) place: Place,
     pub(crate) write: DatabaseConnection,
     pub(crate) read: DatabaseConnection,
     /// Every statement sent since the schema stood.
@@ -31,19 +31,12 @@ pub(crate) struct Db {
     _directory: Option<tempfile::TempDir>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Sqlite,
-    MySql,
-    MariaDb,
-}
-
 /// A fresh database on every engine there is.
 pub(crate) async fn each() -> Vec<Db> {
     let mut all = vec![sqlite().await];
     for engine in [Engine::MySql, Engine::MariaDb] {
-        if let Some(url) = server(engine) {
-            all.push(mysql(engine, &url, None).await);
+        if let Some(url) = engine.server() {
+            all.push(Db::at(Place::create(engine, url).await, None).await);
         }
     }
     for db in &all {
@@ -53,64 +46,20 @@ pub(crate) async fn each() -> Vec<Db> {
     all
 }
 
-#[expect(clippy::disallowed_methods, reason = "where the servers are is the test runner's affair")]
-pub(crate) fn server(engine: Engine) -> Option<String> {
-    match engine {
-        Engine::Sqlite => None,
-        Engine::MySql => std::env::var("GUESTLIST_TEST_MYSQL_URL").ok(),
-        Engine::MariaDb => std::env::var("GUESTLIST_TEST_MARIADB_URL").ok(),
-    }
-}
-
 async fn sqlite() -> Db {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/jobs.db?mode=rwc", directory.path().display());
-    let connect = async |connections: u32| {
-        let mut options = ConnectOptions::new(&url);
-        options.max_connections(connections).map_sqlx_sqlite_opts(|o| {
-            o.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
-                .synchronous(sqlx::sqlite::SqliteSynchronous::Normal)
-                .busy_timeout(Duration::from_secs(5))
-        });
-        Database::connect(options).await.unwrap()
-    };
-    let (write, read) = (connect(1).await, connect(4).await);
-    Db::new(Engine::Sqlite, write, read, Some(directory))
-}
-
-/// A new database on that server, reached through another port if one is given.
-pub(crate) async fn mysql(engine: Engine, url: &str, port: Option<u16>) -> Db {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("jobs_{}_{}_{number}", std::process::id(), thread_number());
-    let server = Database::connect(mysql_options(url, None, None)).await.unwrap();
-    let create = format!("CREATE DATABASE {name} CHARACTER SET utf8mb4");
-    server.execute_unprepared(&create).await.unwrap();
-    server.close().await.unwrap();
-    let pool = Database::connect(mysql_options(url, Some(name), port)).await.unwrap();
-    Db::new(engine, pool.clone(), pool, None)
-}
-
-fn thread_number() -> String {
-    format!("{:?}", std::thread::current().id()).chars().filter(char::is_ascii_digit).collect()
-}
-
-/// What Vitess accepts.
-fn mysql_options(url: &str, database: Option<String>, port: Option<u16>) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(8).acquire_timeout(Duration::from_secs(5)).map_sqlx_mysql_opts(
-        move |o| {
-            let o = o.pipes_as_concat(false).no_engine_substitution(false).timezone(None::<String>);
-            let o = database.iter().fold(o, |o, name| o.database(name));
-            port.iter().fold(o, |o, port| o.port(*port))
-        },
-    );
-    options
+    Db::at(Place { engine: Engine::Sqlite, url, database: None }, Some(directory)).await
 }
 
 impl Db {
-    fn new(
-        engine: Engine,
+    pub(crate) async fn at(place: Place, directory: Option<tempfile::TempDir>) -> Self {
+        let (write, read) = place.connect(None).await;
+        Self::of(place, write, read, directory)
+    }
+
+    pub(crate) fn of(
+        place: Place,
         mut write: DatabaseConnection,
         mut read: DatabaseConnection,
         directory: Option<tempfile::TempDir>,
@@ -120,7 +69,7 @@ impl Db {
             let sent = Arc::clone(&sent);
             pool.set_metric_callback(move |info| sent.lock().unwrap().push(info.statement.clone()));
         }
-        Self { engine, write, read, sent, _directory: directory }
+        Self { engine: place.engine, place, write, read, sent, _directory: directory }
     }
 
     pub(crate) fn queue(&self, worker: &str) -> Queue {
@@ -226,6 +175,10 @@ pub(crate) fn settlement(job: &Claimed, outcome: Outcome) -> Settlement {
     }
 }
 
+pub(crate) fn failure(code: &str) -> Failure {
+    Failure { code: code.to_owned(), message: format!("it said {code}"), request_id: None }
+}
+
 pub(crate) fn ids(jobs: &[NewJob]) -> Vec<Uuid> {
     jobs.iter().map(|job| job.id).collect()
 }
@@ -233,12 +186,7 @@ pub(crate) fn ids(jobs: &[NewJob]) -> Vec<Uuid> {
 /// Claims one job and settles it so.
 pub(crate) async fn settle_one(db: &Db, outcome: Outcome, error: Option<&str>) -> Claimed {
     let job = db.queue("ann").claim(noon(), 1).await.unwrap().remove(0);
-    let error = error.map(|code| Failure {
-        code: code.to_owned(),
-        message: format!("it said {code}"),
-        request_id: None,
-    });
-    let settlement = Settlement { error, ..settlement(&job, outcome) };
+    let settlement = Settlement { error: error.map(failure), ..settlement(&job, outcome) };
     assert_eq!(settle(&db.write, &[settlement]).await.unwrap(), Settled::All);
     job
 }

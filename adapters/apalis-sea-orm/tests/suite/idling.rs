@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use apalis_core::task::data::Data;
-use apalis_sea_orm::{Claimed, NewJob, Outcome, QueueBackend, settle};
+use apalis_sea_orm::{Claimed, NewJob, Outcome, QueueBackend, Waker, settle};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -32,34 +32,45 @@ async fn an_idle_worker_sends_at_most_five_statements_a_second() {
     }
 }
 
+/// From a job's commit to its beginning; a median.
+async fn woken_after(
+    db: &Db,
+    waker: &Waker,
+    begun: &mut mpsc::UnboundedReceiver<Uuid>,
+) -> Duration {
+    let mut waits = Vec::new();
+    for round in 0..21 {
+        // At any moment between two looks.
+        tokio::time::sleep(Duration::from_millis(37 * round % 350)).await;
+        let job = job();
+        db.put(vec![job.clone()]).await;
+        let put = Instant::now();
+        waker.wake();
+        assert_eq!(begun.recv().await, Some(job.id));
+        waits.push(put.elapsed());
+    }
+    waits.sort();
+    waits[10]
+}
+
+/// For what another process enqueued see `processes`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_is_begun_soon_whoever_enqueued_it() {
+async fn what_was_enqueued_in_the_same_process_is_begun_within_ten_milliseconds() {
     for db in each().await {
         let options = options("ann");
         let waker = options.waker.clone();
         let (sender, mut begun) = mpsc::unbounded_channel();
-        let backend = QueueBackend::new(db.queue_with(options));
-        let (worker, end) = start!(backend, sender, perform);
-        let mut waits = [Vec::new(), Vec::new()];
-        for round in 0..40 {
-            // At any moment between two looks.
-            tokio::time::sleep(Duration::from_millis(37 * round % 350)).await;
-            let woken = round % 2 == 0;
-            let job = job();
-            db.put(vec![job.clone()]).await;
-            let put = Instant::now();
-            if woken {
-                waker.wake();
+        let (worker, end) = start!(QueueBackend::new(db.queue_with(options)), sender, perform);
+        // Other tests may keep both processors busy for a while.
+        let mut best = Duration::MAX;
+        for _ in 0..10 {
+            best = best.min(woken_after(&db, &waker, &mut begun).await);
+            if best < Duration::from_millis(10) {
+                break;
             }
-            assert_eq!(begun.recv().await, Some(job.id));
-            waits[usize::from(!woken)].push(put.elapsed());
         }
-        let [mut woken, mut found] = waits;
-        woken.sort();
-        found.sort();
-        println!("{:?}: woken {:?}, found {:?} (medians)", db.engine, woken[10], found[10]);
-        assert!(woken[10] < Duration::from_millis(100), "{:?}: {woken:?}", db.engine);
-        assert!(found[10] < Duration::from_millis(350), "{:?}: {found:?}", db.engine);
+        println!("{:?}: woken after {best:?} (median)", db.engine);
+        assert!(best < Duration::from_millis(10), "{:?}: {best:?}", db.engine);
         worker.stop().unwrap();
         end.await.unwrap().unwrap();
     }

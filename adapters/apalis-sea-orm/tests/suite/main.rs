@@ -3,6 +3,8 @@
 //! be created.
 
 #[cfg(test)]
+mod engines;
+#[cfg(test)]
 mod harness;
 
 #[cfg(test)]
@@ -13,8 +15,6 @@ mod board;
 mod cancelling;
 #[cfg(test)]
 mod claiming;
-#[cfg(test)]
-mod crowds;
 #[cfg(test)]
 mod enqueueing;
 #[cfg(test)]
@@ -39,6 +39,9 @@ mod periods;
 mod plans;
 #[cfg(test)]
 mod presence;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod processes;
 #[cfg(test)]
 mod pruning;
 #[cfg(test)]

@@ -12,7 +12,8 @@ use apalis_core::{
     task::data::Data,
     worker::{builder::WorkerBuilder, context::WorkerContext},
 };
-use apalis_sea_orm::{Claimed, Lease, Options, QueueBackend, migration};
+use apalis_sea_orm::{Claimed, Lease, Options, QueueBackend, entity, migration};
+use sea_orm::{EntityTrait, TransactionTrait, sea_query::Expr};
 use sea_orm_migration::SchemaManager;
 use tokio::{
     io::copy_bidirectional,
@@ -20,7 +21,7 @@ use tokio::{
     sync::{Semaphore, mpsc, watch},
 };
 
-use crate::harness::{Engine, job, mysql, options, server, until};
+use crate::harness::{Db, Engine, Place, each, is, job, options, start, until};
 
 /// Stands between a pool and its server, and can be cut.
 struct Wire {
@@ -66,10 +67,12 @@ async fn a_worker_outlives_an_outage_and_its_job_is_performed_once() {
         probe.finish.acquire().await.unwrap().forget();
     }
     for engine in [Engine::MySql, Engine::MariaDb] {
-        let Some(url) = server(engine) else { continue };
+        let Some(url) = engine.server() else { continue };
         let port = url.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next());
         let wire = Wire::to(port.unwrap().parse().unwrap()).await;
-        let db = mysql(engine, &url, Some(wire.port)).await;
+        let place = Place::create(engine, url).await;
+        let (write, read) = place.connect(Some(wire.port)).await;
+        let db = Db::of(place, write, read, None);
         migration::up(&SchemaManager::new(&db.write)).await.unwrap();
         let lease = Duration::from_secs(2);
         let short = Options { lease, heartbeat: Duration::from_millis(200), ..options("ann") };
@@ -98,4 +101,37 @@ async fn a_worker_outlives_an_outage_and_its_job_is_performed_once() {
         context.stop().unwrap();
         end.await.unwrap().unwrap();
     }
+}
+
+/// SQLite's outage: someone else writes for longer than a writer is ready to wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_outlives_a_file_that_is_locked_for_long() {
+    async fn perform(_: Claimed, begun: Data<mpsc::UnboundedSender<()>>) {
+        begun.send(()).unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let db = each().await.remove(0);
+    let lease = Duration::from_secs(30);
+    let queue = db.queue_with(Options { lease, ..options("ann") });
+    let (sender, mut begun) = mpsc::unbounded_channel::<()>();
+    let (worker, end) = start!(QueueBackend::new(queue), sender, perform);
+    let (first, second) = (job(), job());
+    db.put(vec![first.clone()]).await;
+    begun.recv().await.unwrap();
+    // Before its result can be written, and longer than these connections wait.
+    let (other, _) = db.place.connect(None).await;
+    let writer = other.begin().await.unwrap();
+    let changed = entity::job::Entity::update_many()
+        .col_expr(entity::job::Column::MaxAttempts, Expr::value(9))
+        .exec(&writer)
+        .await;
+    changed.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    writer.commit().await.unwrap();
+    is(&db, first.id, "done").await;
+    db.put(vec![second.clone()]).await;
+    is(&db, second.id, "done").await;
+    assert_eq!(db.job(first.id).await.fence, 1);
+    worker.stop().unwrap();
+    end.await.unwrap().unwrap();
 }

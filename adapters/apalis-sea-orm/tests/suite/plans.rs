@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use apalis_sea_orm::{
-    JobFilter, NewJob, Options, Outcome, Queue, Rate, board, cancel, entity::state::RETRYABLE,
-    hold_rate, matching, pause, prune, resume, retry, settle,
+    JobFilter, NewJob, Options, Outcome, Queue, Rate, Settlement, board, cancel, count_matching,
+    entity::state::RETRYABLE, hold_rate, matching, pause, prune, resume, retry, settle,
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
-use crate::harness::{Db, Engine, after, each, job, jobs, noon, options, settlement};
+use crate::harness::{Db, Engine, after, each, failure, job, jobs, noon, options, settlement};
 
 /// A table in which a wrong plan would read much: each state and queue holds many rows.
 async fn busy(db: &Db) {
@@ -21,8 +21,13 @@ async fn busy(db: &Db) {
     });
     db.put(jobs.collect()).await;
     let claimed = db.queue("ann").claim(noon(), 300).await.unwrap();
-    let done: Vec<_> = claimed[..150].iter().map(|job| settlement(job, Outcome::Done)).collect();
-    let _ = settle(&db.write, &done).await.unwrap();
+    let at = after(noon(), 9_000);
+    let outcomes = [Outcome::Dead, Outcome::Retry { at }, Outcome::Snooze { at }, Outcome::Done];
+    let settled = claimed[..150].iter().zip(outcomes.into_iter().cycle()).map(|(job, outcome)| {
+        let error = (outcome != Outcome::Done).then(|| failure("unavailable"));
+        Settlement { error, ..settlement(job, outcome) }
+    });
+    let _ = settle(&db.write, &settled.collect::<Vec<_>>()).await.unwrap();
     analyze(db).await;
 }
 
@@ -53,12 +58,8 @@ struct Access {
     extra: Option<String>,
 }
 
-/// Fails unless every access to the table is by that key, in its order.
-async fn is_served_by(db: &Db, statement: &Statement, key: &str) {
-    if key == COUNTS {
-        assert!(statement.sql.contains("job_stats"), "{}", statement.sql);
-        return;
-    }
+/// How the table is read for a statement: by which keys, and whether anything is sorted.
+async fn reads(db: &Db, statement: &Statement) -> (Vec<String>, bool) {
     let explained = |explain: &str| {
         let sql = format!("{explain} {}", statement.sql);
         let values = statement.values.clone().map(|values| values.0).unwrap_or_default();
@@ -67,24 +68,32 @@ async fn is_served_by(db: &Db, statement: &Statement, key: &str) {
     if db.engine == Engine::Sqlite {
         let plan = Step::find_by_statement(explained("EXPLAIN QUERY PLAN"));
         let plan = plan.all(&db.write).await.unwrap();
-        let key = if key == "PRIMARY" { "sqlite_autoindex_jobs_1" } else { key };
-        for step in &plan {
-            let sorts = step.detail.contains("USE TEMP B-TREE");
-            let reads = step.detail.contains("jobs") && !step.detail.contains(key);
-            assert!(!sorts && !reads, "{}\n{plan:#?}", statement.sql);
-        }
-        assert!(plan.iter().any(|step| step.detail.contains(key)), "{plan:#?}");
-        return;
+        let sorts = plan.iter().any(|step| step.detail.contains("USE TEMP B-TREE"));
+        let reads = plan.iter().filter(|step| step.detail.contains(" jobs "));
+        let key = |step: &Step| {
+            let key = step.detail.split_once("INDEX ").map_or("", |(_, by)| by);
+            let key = key.split(' ').next().unwrap_or_default();
+            key.replace("sqlite_autoindex_jobs_1", "PRIMARY")
+        };
+        return (reads.map(key).collect(), sorts);
     }
     let plan = Access::find_by_statement(explained("EXPLAIN FORMAT=TRADITIONAL"));
     let plan = plan.all(&db.write).await.unwrap();
-    let of_table = |access: &&Access| access.table.as_deref() == Some("jobs");
-    for access in plan.iter().filter(of_table) {
-        let sorts = access.extra.as_ref().is_some_and(|extra| extra.contains("filesort"));
-        let keyed = access.key.as_deref() == Some(key);
-        assert!(keyed && !sorts, "{:?}: {}\n{plan:#?}", db.engine, statement.sql);
+    let plan: Vec<_> = plan.iter().filter(|a| a.table.as_deref() == Some("jobs")).collect();
+    let sorts = |access: &&Access| access.extra.as_ref().is_some_and(|e| e.contains("filesort"));
+    let sorts = plan.iter().any(sorts);
+    (plan.into_iter().map(|access| access.key.clone().unwrap_or_default()).collect(), sorts)
+}
+
+/// Fails unless every access to the table is by that key, in its order.
+async fn is_served_by(db: &Db, statement: &Statement, key: &str) {
+    if key == COUNTS {
+        assert!(statement.sql.contains("job_stats"), "{}", statement.sql);
+        return;
     }
-    assert!(plan.iter().any(|access| of_table(&access)), "{plan:#?}");
+    let (keys, sorts) = reads(db, statement).await;
+    let served = !keys.is_empty() && keys.iter().all(|read| read == key) && !sorts;
+    assert!(served, "{:?}: {}\nreads by {keys:?}, sorts: {sorts}", db.engine, statement.sql);
 }
 
 /// Each statement, in the order of a job's life, and the index that must serve it.
@@ -140,22 +149,47 @@ async fn actions_are_served(db: &Db, queue: &Queue) {
     served(&["PRIMARY", "PRIMARY"]).await;
     assert!(prune(&db.write, after(noon(), 9_000)).await.unwrap() > 0);
     served(&["jobs_turn", "PRIMARY"]).await;
+}
 
+/// What operators look at, and the index that must serve it.
+async fn looks_are_served(db: &Db) {
+    let served = async |keys: &[&str]| {
+        let sent = std::mem::take(&mut *db.sent.lock().unwrap());
+        assert_eq!(sent.len(), keys.len(), "{sent:#?}");
+        for (statement, key) in sent.iter().zip(keys) {
+            is_served_by(db, statement, key).await;
+        }
+        db.sent.lock().unwrap().clear();
+    };
     let any = JobFilter::default();
-    let dead = JobFilter { state: Some("dead".to_owned()), ..any.clone() };
-    let done = JobFilter { state: Some("done".to_owned()), ..any.clone() };
-    let mail = JobFilter { queue: Some("mail".to_owned()), ..done.clone() };
-    let failed = JobFilter { error_code: Some("lost".to_owned()), ..any.clone() };
+    let of = |state: &str| JobFilter { state: Some(state.to_owned()), ..any.clone() };
+    let mail = |filter| JobFilter { queues: Some(vec!["mail".to_owned()]), ..filter };
+    let failed = |filter| JobFilter { error_code: Some("unavailable".to_owned()), ..filter };
     let middle = board::jobs(&db.read, &any, None, 50).await.unwrap()[49].id;
     served(&["PRIMARY", "PRIMARY"]).await;
-    for filter in [dead, done, mail, failed.clone()] {
+    let by_id = [mail(any.clone())].map(|filter| (filter, "PRIMARY"));
+    let by_state = [of("dead"), mail(of("ready"))].map(|filter| (filter, "jobs_list"));
+    let by_code = [failed(any.clone()), failed(mail(of("dead")))].map(|f| (f, "jobs_error"));
+    for (filter, key) in by_id.into_iter().chain(by_state).chain(by_code) {
         let found = board::jobs(&db.read, &filter, Some(middle), 50).await.unwrap();
-        served(&["jobs_list", "PRIMARY"][..=usize::from(!found.is_empty())]).await;
+        served(&[key, "PRIMARY"][..=usize::from(!found.is_empty())]).await;
     }
-    matching(&db.read, &failed, &RETRYABLE, Some(middle), 50).await.unwrap();
-    served(&["jobs_list"]).await;
+    let retried = [(any, "jobs_list"), (failed(JobFilter::default()), "jobs_error")];
+    for (filter, key) in retried {
+        matching(&db.read, &filter, &RETRYABLE, Some(middle), 50).await.unwrap();
+        count_matching(&db.read, &filter, &RETRYABLE).await.unwrap();
+        served(&[key, key]).await;
+    }
     board::counts(&db.read).await.unwrap();
     served(&["jobs_claim"]).await;
+    board::errors(&db.read).await.unwrap();
+    let sent = std::mem::take(&mut *db.sent.lock().unwrap());
+    assert_eq!(sent.len(), 2, "{sent:#?}");
+    let (mut keys, _) = reads(db, &sent[0]).await;
+    keys.sort();
+    assert!(keys.len() == 2 && keys[0] != "PRIMARY", "{:?}: {keys:?}", db.engine);
+    assert!(keys.contains(&"jobs_error".to_owned()), "{:?}: {keys:?}", db.engine);
+    is_served_by(db, &sent[1], "PRIMARY").await;
 }
 
 fn table(db: &Db) -> String {
@@ -177,6 +211,8 @@ async fn what_operators_do_is_served_by_indexes() {
     for db in each().await {
         busy(&db).await;
         actions_are_served(&db, &db.queue("ann")).await;
+        analyze(&db).await;
+        looks_are_served(&db).await;
     }
 }
 
@@ -225,6 +261,7 @@ async fn every_statement_is_one_that_vitess_takes() {
         board::queues(&db.read, noon()).await.unwrap();
         board::workers(&db.read).await.unwrap();
         board::errors(&db.read).await.unwrap();
+        board::rate_hold(&db.read, "mail").await.unwrap();
         board::minutes(&db.read, noon()).await.unwrap();
         board::times(&db.read, noon()).await.unwrap();
         board::jobs(&db.read, &JobFilter::default(), None, 9).await.unwrap();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use apalis_core::task::data::Data;
-use apalis_sea_orm::{Claimed, NewJob, Options, Queue, QueueBackend, Rate, hold_rate};
+use apalis_sea_orm::{Claimed, NewJob, Options, Queue, QueueBackend, Rate, board, hold_rate};
 
 use crate::harness::{Db, each, job, jobs, noon, options, start, until};
 
@@ -108,6 +108,25 @@ async fn nothing_starts_while_the_rate_is_held() {
         assert!(queue.claim(noon(), 2).await.unwrap().is_empty());
         // It knows, and asks only for what needs no start.
         assert_eq!(db.sent.lock().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_hold_is_told_until_it_ends_and_slow_pacing_is_none() {
+    for db in each().await {
+        let hold = async || board::rate_hold(&db.read, "provider").await.unwrap();
+        assert_eq!(hold().await, None, "{:?}: nobody asked for that rate yet", db.engine);
+        db.put(jobs(2)).await;
+        let slow = rated(&db, "ann", 0.1);
+        assert_eq!(slow.claim(noon(), 2).await.unwrap().len(), 1);
+        assert_eq!(hold().await, None, "{:?}: the next start is ten seconds off", db.engine);
+        hold_rate(&db.write, "provider", Duration::from_mins(1)).await.unwrap();
+        hold_rate(&db.write, "provider", Duration::from_secs(1)).await.unwrap();
+        let left = hold().await.unwrap();
+        assert!((50..=60).contains(&left.as_secs()), "{:?}: {left:?}", db.engine);
+        hold_rate(&db.write, "other", Duration::from_millis(50)).await.unwrap();
+        let ended = async || board::rate_hold(&db.read, "other").await.unwrap().is_none();
+        until("it ends", ended).await;
     }
 }
 

@@ -1,0 +1,208 @@
+//! A worker in a process of its own: this very program, told by its environment to be one.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use apalis_core::task::data::Data;
+use apalis_sea_orm::{Claimed, Options, Queue, QueueBackend};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::harness::{Place, start, until};
+
+const ORDERS: &str = "APALIS_SEA_ORM_TEST_WORKER";
+
+/// What a worker is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Orders {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) queues: Vec<String>,
+    pub(super) concurrency: usize,
+    pub(super) lease: Duration,
+    /// Where it writes each job down that it performs, outside of any database.
+    pub(super) diary: PathBuf,
+}
+
+/// A line of the diary.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) job: Uuid,
+    pub(super) at: Timestamp,
+    pub(super) what: String,
+}
+
+/// Kind of the jobs that are performed until the diary's neighbour `go` is there.
+pub(super) const LINGER: &str = "linger";
+
+/// A running one.
+pub(super) struct Worker {
+    process: Child,
+    pub(super) orders: Orders,
+}
+
+impl Orders {
+    /// Starts a process that waits for [`Worker::go`].
+    pub(super) async fn start(self) -> Worker {
+        let path = "processes::worker::a_process_of_its_own_does_as_it_is_told";
+        let process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--nocapture", path])
+            .env(ORDERS, serde_json::to_string(&self).unwrap())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(File::create(beside(&self.diary, "said")).unwrap())
+            .spawn()
+            .unwrap();
+        let worker = Worker { process, orders: self };
+        until("the process is ready", || async { worker.orders.diary.exists() }).await;
+        worker
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "it has no other way to be told")]
+    fn given() -> Option<Self> {
+        let orders = std::env::var(ORDERS).ok()?;
+        Some(serde_json::from_str(&orders).unwrap())
+    }
+}
+
+impl Worker {
+    pub(super) fn go(&mut self) {
+        self.process.stdin.as_mut().unwrap().write_all(b"go").unwrap();
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Returns when all its threads stand still.
+    pub(super) async fn stand_still(&self) {
+        self.signal("STOP");
+        let stopped = || {
+            let mut threads = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+            threads.all(|thread| {
+                let told = fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+                told.rsplit(')').next().is_some_and(|told| told.starts_with(" T"))
+            })
+        };
+        until("it stands still", || async { stopped() }).await;
+    }
+
+    pub(super) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// What it performed until now.
+    pub(super) fn diary(&self) -> Vec<Entry> {
+        let diary = fs::read_to_string(&self.orders.diary).unwrap();
+        let whole = diary.rfind('\n').map_or("", |end| &diary[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// What it logged, of warnings and errors.
+    pub(super) fn said(&self) -> String {
+        fs::read_to_string(beside(&self.orders.diary, "said")).unwrap()
+    }
+
+    /// Lets it stop, which must succeed.
+    pub(super) fn stop(mut self) -> String {
+        drop(self.process.stdin.take());
+        let status = self.process.wait().unwrap();
+        assert!(status.success(), "{}", self.said());
+        self.said()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub(super) fn beside(diary: &Path, name: &str) -> PathBuf {
+    diary.with_extension(name)
+}
+
+/// Unless this is such a process, nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_of_its_own_does_as_it_is_told() {
+    if let Some(orders) = Orders::given() {
+        follow(orders).await;
+    }
+}
+
+type Diary = Data<Arc<(PathBuf, Mutex<File>)>>;
+
+async fn follow(orders: Orders) {
+    tracing_subscriber::fmt()
+        .with_env_filter("apalis_sea_orm=warn")
+        .with_writer(std::io::stderr)
+        .init();
+    let (write, read) = orders.place.connect(None).await;
+    let options = Options {
+        concurrency: orders.concurrency,
+        lease: orders.lease,
+        heartbeat: orders.lease / 4,
+        ..Options::new(orders.name, orders.queues)
+    };
+    let queue = Queue::new(write, read, options);
+    let diary = OpenOptions::new().create(true).append(true).open(&orders.diary).unwrap();
+    let (go, stop) = commands();
+    go.await.unwrap();
+    let diary = Arc::new((orders.diary, Mutex::new(diary)));
+    let (worker, end) = start!(QueueBackend::new(queue), diary, perform);
+    stop.await.unwrap();
+    worker.stop().unwrap();
+    end.await.unwrap().unwrap();
+}
+
+/// The word to go, and the end of all words.
+fn commands() -> (oneshot::Receiver<()>, oneshot::Receiver<()>) {
+    let ((go, gone), (stop, stopped)) = (oneshot::channel(), oneshot::channel());
+    std::thread::spawn(move || {
+        let mut input = std::io::stdin().lock();
+        input.read_exact(&mut [0; 2]).unwrap();
+        go.send(()).unwrap();
+        let _ = input.read_to_end(&mut Vec::new());
+        stop.send(()).unwrap();
+    });
+    (gone, stopped)
+}
+
+async fn perform(job: Claimed, diary: Diary) {
+    let (path, file) = &**diary;
+    let write = |what: &str| {
+        let entry = Entry { job: job.id, at: now(), what: what.to_owned() };
+        let line = serde_json::to_string(&entry).unwrap() + "\n";
+        file.lock().unwrap().write_all(line.as_bytes()).unwrap();
+    };
+    write("begun");
+    if job.kind == LINGER {
+        while !beside(path, "go").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        write(if job.lease.held() { "acted" } else { "refrained" });
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no clock but the system's is known to all processes"
+)]
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
+}
