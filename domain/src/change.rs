@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 
 use crate::{
-    ApiKey, Attempt, EndSessions, Event, Invitation, LoginRequest, NewJob, Outcome, Session,
-    UsedLink, User, UserId,
+    ApiKey, Attempt, EndSessions, Event, Invitation, LoginRequest, NewJob, Operation, Outcome,
+    Session, UsedLink, User, UserId,
 };
 
 /// Rows to write, events to append, jobs to enqueue: all of it, or none.
@@ -40,6 +40,8 @@ pub struct Change {
     pub events: Vec<Event>,
     /// What is to be done.
     pub jobs: Vec<NewJob>,
+    /// What operators do to jobs and queues. A job that is in the wrong state is a conflict.
+    pub operations: Vec<Operation>,
     /// The job that this is the result of.
     pub settlement: Option<Settlement>,
 }
@@ -134,6 +136,13 @@ impl Change {
     #[must_use]
     pub fn job(mut self, job: NewJob) -> Self {
         self.jobs.push(job);
+        self
+    }
+
+    /// Does something to the queue.
+    #[must_use]
+    pub fn operation(mut self, operation: Operation) -> Self {
+        self.operations.push(operation);
         self
     }
 

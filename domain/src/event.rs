@@ -65,6 +65,14 @@ pub enum EventKind {
     KeyCreated,
     /// An API key was taken back.
     KeyRevoked,
+    /// An operator had a job run again.
+    JobRetried,
+    /// An operator withdrew a job.
+    JobCancelled,
+    /// An operator paused a queue.
+    QueuePaused,
+    /// An operator let a queue go on.
+    QueueResumed,
 }
 
 crate::user::words!(EventKind {
@@ -87,4 +95,8 @@ crate::user::words!(EventKind {
     LoginRefused = "login_refused",
     KeyCreated = "key_created",
     KeyRevoked = "key_revoked",
+    JobRetried = "job_retried",
+    JobCancelled = "job_cancelled",
+    QueuePaused = "queue_paused",
+    QueueResumed = "queue_resumed",
 });

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Actor, Email, InvitationId, Metadata, Name, Role, UserId};
 
+/// Stytch takes one mail a second for one address, whatever kind it is.
+pub const MAIL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// One asking of one person to come in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invitation {
@@ -39,6 +42,10 @@ pub struct Invitation {
     pub held_by: Option<HeldBy>,
     /// Why the last call failed.
     pub last_error: Option<DeliveryError>,
+    /// Whether the last call may have sent the mail all the same: its answer was lost.
+    pub in_doubt: bool,
+    /// Whether a login link is sent instead, because the address is somebody's at Stytch already.
+    pub as_login: bool,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it was last asked to be sent again.
@@ -145,6 +152,8 @@ pub struct WrongState;
 impl Invitation {
     /// The time between two askings to send it again.
     pub const RESEND_COOLDOWN: Duration = Duration::from_secs(30);
+    /// The code of one whose delivery an operator withdrew.
+    pub const CANCELLED: &str = "cancelled";
 
     /// Whether the person can come in by it at `now`.
     pub fn admits(&self, now: Timestamp) -> bool {
@@ -158,6 +167,7 @@ impl Invitation {
         self.sent_at = Some(now);
         self.attempts = attempts;
         self.last_error = None;
+        self.in_doubt = false;
         self.rest();
         Ok(())
     }
@@ -231,12 +241,12 @@ impl Invitation {
         if matches!(self.status, InvitationStatus::Accepted | InvitationStatus::Revoked) {
             return Err(WrongState);
         }
+        self.next_attempt_at = Some(self.next_mail_at(now));
         self.status = InvitationStatus::Queued;
-        self.delivery += 1;
         self.attempts = 0;
         self.last_error = None;
+        self.in_doubt = false;
         self.held_by = None;
-        self.next_attempt_at = Some(now);
         self.sent_at = None;
         self.visited_at = None;
         self.resent_at = Some(now);
@@ -248,6 +258,29 @@ impl Invitation {
     pub fn resend_wait(&self, now: Timestamp) -> Option<Duration> {
         let free_at = self.resent_at? + Self::RESEND_COOLDOWN;
         (now < free_at).then(|| free_at.duration_since(now).unsigned_abs())
+    }
+
+    /// When the address may get another mail.
+    pub fn next_mail_at(&self, now: Timestamp) -> Timestamp {
+        let last = match self.status {
+            InvitationStatus::Sent | InvitationStatus::Accepted => self.sent_at,
+            InvitationStatus::Failed => self.last_error.as_ref().map(|error| error.at),
+            // It was queued until then, and one may be on its way at this moment.
+            _ => self.sent_at.or(Some(now)),
+        };
+        last.map_or(now, |last| now.max(last + MAIL_INTERVAL))
+    }
+
+    /// Whether it was taken back or its delivery withdrawn: a mail that was on its way all the
+    /// same must not let anybody in.
+    pub fn is_withdrawn(&self) -> bool {
+        self.status == InvitationStatus::Revoked || self.is_cancelled()
+    }
+
+    /// Whether its delivery was withdrawn.
+    pub fn is_cancelled(&self) -> bool {
+        let has_failed = self.status == InvitationStatus::Failed;
+        has_failed && self.last_error.as_ref().is_some_and(|e| e.code == Self::CANCELLED)
     }
 
     /// Nothing more is due.

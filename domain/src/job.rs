@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{Change, Ctx, JobId, StoreError};
+use crate::{Change, Ctx, HeldBy, JobId, StoreError};
 
 /// A job to be written with the change that wants it.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ pub struct NewJob {
 }
 
 /// The queues, by what their jobs are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Queue {
     /// Login links: somebody sits and waits.
     Login,
@@ -55,6 +55,11 @@ crate::user::words!(Queue {
 });
 
 impl Queue {
+    /// Whether its jobs call Stytch: those share one rate, and wait together while it is away.
+    pub fn calls_provider(self) -> bool {
+        matches!(self, Self::Login | Self::Invitation | Self::Provider)
+    }
+
     /// What goes first: logins before invitations before the rest.
     pub fn priority(self) -> i16 {
         match self {
@@ -125,13 +130,27 @@ pub struct Attempt {
     pub of: u32,
     /// When it began.
     pub started_at: Timestamp,
+    /// The last time that this worker called nobody, if there was one.
+    pub outage: Option<Outage>,
 }
 
-/// Whether the worker may still act on the job: asked right before anything is done that others
-/// can see.
+/// A time in which nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// From when.
+    pub from: Timestamp,
+    /// To when.
+    pub to: Timestamp,
+    /// Why.
+    pub by: HeldBy,
+}
+
+/// The worker's right to act on the job.
+#[async_trait]
 pub trait Lease: Send + Sync {
-    /// False once the lease may have ended and another worker may have the job.
-    fn held(&self) -> bool;
+    /// Waits for the job's turn to call Stytch, and tells whether it may: not once the lease may
+    /// have ended and another worker may have the job. Asked right before the job's one call.
+    async fn may_call(&self) -> bool;
 }
 
 /// What came of performing a job.
@@ -164,7 +183,12 @@ pub trait Job: Send + Sync + Sized + 'static {
     fn from_args(args: &Value) -> Option<Self>;
 
     /// Does what can be seen outside, once.
-    async fn perform(&self, ctx: &Ctx, lease: &dyn Lease) -> Result<Self::Report, StoreError>;
+    async fn perform(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        lease: &dyn Lease,
+    ) -> Result<Self::Report, StoreError>;
 
     /// Reads, and decides what is to be written. Called again when what it read has changed.
     async fn conclude(

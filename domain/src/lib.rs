@@ -26,8 +26,10 @@ mod ids;
 mod invitation;
 mod job;
 mod key;
+mod operation;
 mod ports;
 mod session;
+mod standing;
 mod user;
 
 pub use actor::Actor;
@@ -38,13 +40,17 @@ pub use ctx::{Ctx, Limit, Policy};
 pub use email::{Email, EmailError};
 pub use event::{Event, EventKind};
 pub use ids::{ApiKeyId, EventId, InvitationId, JobId, LoginRequestId, SessionId, UserId};
-pub use invitation::{DeliveryError, HeldBy, Invitation, InvitationStatus, ReturnTo, WrongState};
-pub use job::{Attempt, Job, JobError, Lease, NewJob, Outcome, Performed, Queue, Retry};
+pub use invitation::{
+    DeliveryError, HeldBy, Invitation, InvitationStatus, MAIL_INTERVAL, ReturnTo, WrongState,
+};
+pub use job::{Attempt, Job, JobError, Lease, NewJob, Outage, Outcome, Performed, Queue, Retry};
 pub use key::{ApiKey, Scope};
+pub use operation::{JobState, Operation, QueuedJob};
 pub use ports::{
-    Delivered, IdentityProvider, InvitationFilter, InviteMail, JwtClaims, JwtError, LoginMail,
-    Page, ProviderError, ProviderErrorKind, ProviderSession, ReadInvitations, ReadKeys,
-    ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens, UserFilter, Vouched,
+    Delivered, Identity, IdentityProvider, InvitationFilter, InviteMail, JwtClaims, JwtError,
+    LoginMail, Page, ProviderError, ProviderErrorKind, ProviderSession, ReadInvitations, ReadJobs,
+    ReadKeys, ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens, UserFilter, Vouched,
 };
 pub use session::{EndReason, EndSessions, LoginRequest, Session, TokenHash, UsedLink, Which};
+pub use standing::{Holds, Standing, Trouble};
 pub use user::{Metadata, MetadataTooLarge, Name, NameError, Role, User, UserStatus};

@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use crate::{
     ApiKey, ApiKeyId, Change, Email, Event, GuardName, Invitation, InvitationId, InvitationStatus,
-    LoginRequest, LoginRequestId, Name, Role, Session, SessionId, TokenHash, UsedLink, User,
-    UserId, UserStatus, Verdict,
+    JobId, LoginRequest, LoginRequestId, Name, QueuedJob, Role, Session, SessionId, TokenHash,
+    UsedLink, User, UserId, UserStatus, Verdict,
 };
 
 /// Why the store could not answer.
@@ -151,6 +151,13 @@ pub trait ReadKeys {
     async fn api_keys(&self) -> Answer<Vec<ApiKey>>;
 }
 
+/// Finds jobs.
+#[async_trait]
+pub trait ReadJobs {
+    /// By id.
+    async fn job(&self, id: JobId) -> Answer<Option<QueuedJob>>;
+}
+
 /// A use of a session or key, to be noted to the minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Seen {
@@ -180,7 +187,9 @@ pub enum Stale {
 
 /// Keeps everything.
 #[async_trait]
-pub trait Store: ReadUsers + ReadInvitations + ReadSessions + ReadKeys + Send + Sync {
+pub trait Store:
+    ReadUsers + ReadInvitations + ReadSessions + ReadKeys + ReadJobs + Send + Sync
+{
     /// Applies a change. All of it happens, durably, or none of it.
     ///
     /// MUST answer [`Verdict::Conflict`] when something that the change expected is not so, and
@@ -233,6 +242,15 @@ pub struct Delivered {
     pub stytch_user_id: String,
     /// Stytch's id of the call.
     pub request_id: Option<String>,
+}
+
+/// Somebody whom Stytch knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Who it is there.
+    pub stytch_user_id: String,
+    /// Since when; none where it was not said.
+    pub created_at: Option<Timestamp>,
 }
 
 /// An invitation as Stytch is asked to send it.
@@ -337,8 +355,9 @@ pub trait IdentityProvider: Send + Sync {
     async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError>;
     /// Deletes an identity. That none is there is success.
     async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError>;
-    /// The identity of an address.
-    async fn find_user(&self, email: &Email) -> Result<Option<String>, ProviderError>;
+    /// The identity of an address. Slow, and few a minute are allowed: what is asked for at about
+    /// the same time SHOULD be one search.
+    async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError>;
     /// Reads a session JWT whose signature, issuer and audience are good, by cached keys.
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError>;
 }

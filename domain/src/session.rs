@@ -125,4 +125,6 @@ pub struct LoginRequest {
     pub return_to: Option<crate::ReturnTo>,
     /// When.
     pub at: Timestamp,
+    /// When its mail goes out at the earliest: an address gets one a second.
+    pub send_at: Timestamp,
 }

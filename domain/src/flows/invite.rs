@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::flows::SendInvite;
+use crate::flows::deliver::dismiss;
 use crate::{
     Actor, Change, Ctx, Email, EventKind, Invitation, InvitationId, InvitationStatus, Metadata,
     Name, ReturnTo, Role, Rounds, StoreError, User, UserId, UserStatus,
@@ -99,13 +101,17 @@ fn decide(
         other => other,
     };
     let mut change = Change::new();
+    if let Some(ended) = latest {
+        change = dismiss(ctx, change, ended);
+    }
     if let Some(overdue) = overdue {
         change = expire(ctx, change, overdue);
     }
     let (user, change) = take_in(ctx, change, request, known);
-    let invitation = write(ctx, request, by, &user);
+    let mail_at = latest.map_or(ctx.now(), |latest| latest.next_mail_at(ctx.now()));
+    let invitation = write(ctx, request, by, &user, mail_at);
     let event = ctx.invitation_event(EventKind::Requested, &invitation, by, Value::Null);
-    let job = SendInvite::of(&invitation).into_job(ctx);
+    let job = SendInvite::of(&invitation).into_job(ctx, Some(mail_at));
     let change = change.insert_invitation(invitation.clone()).event(event).job(job);
     Ok((invitation, change))
 }
@@ -137,7 +143,13 @@ fn take_in(
     (user, change)
 }
 
-fn write(ctx: &Ctx, request: &NewInvitation, by: &Actor, user: &User) -> Invitation {
+fn write(
+    ctx: &Ctx,
+    request: &NewInvitation,
+    by: &Actor,
+    user: &User,
+    mail_at: Timestamp,
+) -> Invitation {
     let now = ctx.now();
     let minutes = request.expires_in_minutes.unwrap_or(ctx.policy.invitation_minutes);
     Invitation {
@@ -152,9 +164,11 @@ fn write(ctx: &Ctx, request: &NewInvitation, by: &Actor, user: &User) -> Invitat
         status: InvitationStatus::Queued,
         delivery: 1,
         attempts: 0,
-        next_attempt_at: Some(now),
+        next_attempt_at: Some(mail_at),
         held_by: None,
         last_error: None,
+        in_doubt: false,
+        as_login: false,
         created_at: now,
         resent_at: None,
         sent_at: None,

@@ -11,8 +11,8 @@ use super::outcome::{after_refusal, again, exhausted, not_held};
 use super::resend;
 use crate::{
     Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, LoginMail,
-    LoginRequest, LoginRequestId, NewJob, Outcome, Performed, ProviderError, Queue, Retry,
-    ReturnTo, Rounds, StoreError, User, UserStatus,
+    LoginRequest, LoginRequestId, MAIL_INTERVAL, NewJob, Outcome, Performed, ProviderError, Queue,
+    Retry, ReturnTo, Rounds, StoreError, User, UserStatus,
 };
 
 /// Why no link was asked for.
@@ -71,15 +71,18 @@ fn ask(
     return_to: Option<ReturnTo>,
     last: Option<&LoginRequest>,
 ) -> (LoginRequestId, Change) {
+    let now = ctx.now();
     let request = LoginRequest {
         id: LoginRequestId(ctx.ids.next()),
         email: email.clone(),
         ordinal: last.map_or(1, |last| last.ordinal + 1),
         return_to,
-        at: ctx.now(),
+        at: now,
+        send_at: last.map_or(now, |last| now.max(last.send_at + MAIL_INTERVAL)),
     };
     let id = request.id;
-    let mut change = Change::new().job(SendLogin(id).into_job(ctx));
+    let job = NewJob { run_at: request.send_at, ..SendLogin(id).into_job(ctx) };
+    let mut change = Change::new().job(job);
     change.login_requests.push(request);
     (id, change)
 }
@@ -119,7 +122,12 @@ impl Job for SendLogin {
         Some(Self(args.get("login_request")?.as_str()?.parse().ok()?))
     }
 
-    async fn perform(&self, ctx: &Ctx, lease: &dyn Lease) -> Result<LoginReport, StoreError> {
+    async fn perform(
+        &self,
+        ctx: &Ctx,
+        _: &Attempt,
+        lease: &dyn Lease,
+    ) -> Result<LoginReport, StoreError> {
         let Some(request) = ctx.store.login_request(self.0).await? else {
             return Ok(LoginReport::Nothing);
         };
@@ -131,7 +139,7 @@ impl Job for SendLogin {
         match fitting(ctx, &request.email, user.as_ref(), latest.as_ref()) {
             Fitting::Nothing => Ok(LoginReport::Nothing),
             Fitting::Invitation => Ok(LoginReport::InviteAgain),
-            Fitting::Link if !lease.held() => Ok(LoginReport::NotHeld),
+            Fitting::Link if !lease.may_call().await => Ok(LoginReport::NotHeld),
             Fitting::Link => {
                 let mail = LoginMail {
                     email: request.email,

@@ -8,8 +8,11 @@ use crate::{Attempt, Ctx, HeldBy, JobError, Outcome, ProviderError, ProviderErro
 
 /// Stytch's windows are fixed: after a 429 a whole one must pass, and the shortest is a second.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_millis(1500);
-/// How soon a mended configuration is noticed.
-const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(30);
+/// Stytch thinks that too few of our mails lead to a login; more mail at once makes that worse.
+const TOO_FEW_TOKENS_PAUSE: Duration = Duration::from_mins(5);
+/// A worker that is refused holds its queues until the configuration is mended; another one may be
+/// configured right.
+const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(2);
 
 impl From<&ProviderError> for JobError {
     fn from(error: &ProviderError) -> Self {
@@ -32,7 +35,9 @@ pub(super) fn after_refusal(
     match error.kind {
         ProviderErrorKind::Rejected => Outcome::Dead(error.into()),
         ProviderErrorKind::RateLimited(said) => {
-            let pause = said.unwrap_or_default().max(RATE_LIMIT_PAUSE);
+            let too_few = error.code == "too_few_tokens_authenticated";
+            let least = if too_few { TOO_FEW_TOKENS_PAUSE } else { RATE_LIMIT_PAUSE };
+            let pause = said.unwrap_or_default().max(least);
             Outcome::Snooze(now + pause.mul_f64(1.0 + 0.5 * ctx.ids.jitter()), error.into())
         }
         ProviderErrorKind::Misconfigured => {
@@ -61,12 +66,13 @@ pub(super) fn exhausted() -> JobError {
     }
 }
 
-/// The end of an attempt that did nothing, because the lease may have ended: another follows at
-/// once, here or elsewhere, and this one costs nothing.
+/// The end of an attempt that did nothing, because the lease may have ended or its turn did not
+/// come: another follows at once, here or elsewhere, and this one costs nothing.
 pub(super) fn not_held(ctx: &Ctx) -> Outcome {
     let error = JobError {
-        code: "lease_ended".into(),
-        message: "the worker was stopped for longer than its lease".into(),
+        code: "not_begun".into(),
+        message: "the worker stood still for longer than its lease, or its turn did not come"
+            .into(),
         request_id: None,
     };
     Outcome::Snooze(ctx.now(), error)

@@ -11,7 +11,11 @@ use crate::{
     ProviderError, Queue, Retry, StoreError,
 };
 
-/// Makes the link of a revoked invitation worthless at Stytch.
+/// What a call to Stytch came to; none where it was not to be made.
+pub(super) type Called<T> = Option<Result<T, ProviderError>>;
+
+/// Makes the link of an invitation that was revoked, or whose delivery was withdrawn, worthless at
+/// Stytch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevokeInvite(InvitationId);
 
@@ -31,24 +35,32 @@ impl Job for RevokeInvite {
     const QUEUE: Queue = Queue::Provider;
     const RETRY: Retry = Retry::DELIVERY;
     const TIMEOUT: Duration = Duration::from_secs(30);
-    /// None: the lease had ended, nothing was done.
-    type Report = Option<Result<(), ProviderError>>;
+    type Report = Called<()>;
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("invitation")?.as_str()?.parse().ok()?))
     }
 
-    async fn perform(&self, ctx: &Ctx, lease: &dyn Lease) -> Result<Self::Report, StoreError> {
+    async fn perform(
+        &self,
+        ctx: &Ctx,
+        _: &Attempt,
+        lease: &dyn Lease,
+    ) -> Result<Self::Report, StoreError> {
         let Some(invitation) = ctx.store.invitation(self.0).await? else {
             return Ok(Some(Ok(())));
         };
+        // Its delivery was withdrawn, and then it was sent again after all.
+        if invitation.status.is_open() {
+            return Ok(Some(Ok(())));
+        }
         // Stytch revokes by address: with a newer invitation of the person about, this would
         // kill its link. The old one lets in nobody that the new one would not.
         let latest = ctx.store.latest_invitation(invitation.user_id).await?;
         if latest.is_some_and(|latest| latest.id != self.0) {
             return Ok(Some(Ok(())));
         }
-        if !lease.held() {
+        if !lease.may_call().await {
             return Ok(None);
         }
         Ok(Some(ctx.provider.revoke_invite(&invitation.email).await))
@@ -60,16 +72,7 @@ impl Job for RevokeInvite {
         attempt: &Attempt,
         performed: &Performed<Self::Report>,
     ) -> Result<(Outcome, Change), StoreError> {
-        let outcome = match performed {
-            Performed::Reported(None) => not_held(ctx),
-            Performed::Reported(Some(Ok(()))) => Outcome::Done,
-            Performed::Reported(Some(Err(error))) => {
-                after_refusal(ctx, Self::RETRY, attempt, error)
-            }
-            Performed::Exhausted => Outcome::Dead(exhausted()),
-            Performed::Broke(error) => again(ctx, Self::RETRY, attempt, error.clone()),
-        };
-        Ok((outcome, Change::new()))
+        Ok((settle::<Self, _>(ctx, attempt, performed), Change::new()))
     }
 }
 
@@ -93,14 +96,22 @@ impl Job for RevokeSession {
     const QUEUE: Queue = Queue::Provider;
     const RETRY: Retry = Retry::DELIVERY;
     const TIMEOUT: Duration = Duration::from_secs(30);
-    type Report = Result<(), ProviderError>;
+    type Report = Called<()>;
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("stytch_session")?.as_str()?.to_owned()))
     }
 
-    async fn perform(&self, ctx: &Ctx, _: &dyn Lease) -> Result<Self::Report, StoreError> {
-        Ok(ctx.provider.revoke_session(&self.0).await)
+    async fn perform(
+        &self,
+        ctx: &Ctx,
+        _: &Attempt,
+        lease: &dyn Lease,
+    ) -> Result<Self::Report, StoreError> {
+        if !lease.may_call().await {
+            return Ok(None);
+        }
+        Ok(Some(ctx.provider.revoke_session(&self.0).await))
     }
 
     async fn conclude(
@@ -117,11 +128,12 @@ impl Job for RevokeSession {
 pub(super) fn settle<J: Job, T>(
     ctx: &Ctx,
     attempt: &Attempt,
-    performed: &Performed<Result<T, ProviderError>>,
+    performed: &Performed<Called<T>>,
 ) -> Outcome {
     match performed {
-        Performed::Reported(Ok(_)) => Outcome::Done,
-        Performed::Reported(Err(error)) => after_refusal(ctx, J::RETRY, attempt, error),
+        Performed::Reported(None) => not_held(ctx),
+        Performed::Reported(Some(Ok(_))) => Outcome::Done,
+        Performed::Reported(Some(Err(error))) => after_refusal(ctx, J::RETRY, attempt, error),
         Performed::Exhausted => Outcome::Dead(exhausted()),
         Performed::Broke(error) => again(ctx, J::RETRY, attempt, error.clone()),
     }

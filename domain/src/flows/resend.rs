@@ -6,6 +6,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::flows::SendInvite;
+use crate::flows::deliver::dismiss;
 use crate::{
     Actor, Change, Ctx, EventKind, Invitation, InvitationId, Rounds, StoreError, User, UserStatus,
 };
@@ -57,8 +58,24 @@ pub async fn resend(ctx: &Ctx, id: InvitationId, by: &Actor) -> Result<Invitatio
     }
 }
 
-/// The change that sends an invitation once more; none when it or its person can't be any more.
+/// The change that sends an invitation once more, as a new delivery; none when it or its person
+/// can't be any more.
 pub(super) fn again(
+    ctx: &Ctx,
+    mut invitation: Invitation,
+    user: &User,
+    by: &Actor,
+) -> Option<(Invitation, Change)> {
+    let before = invitation.clone();
+    invitation.delivery += 1;
+    let (invitation, change) = renew(ctx, invitation, user, by)?;
+    let change = dismiss(ctx, change, &before);
+    let job = SendInvite::of(&invitation).into_job(ctx, invitation.next_attempt_at);
+    Some((invitation, change.job(job)))
+}
+
+/// The change that makes an invitation one that is to be sent; whoever asks sees to the job.
+pub(super) fn renew(
     ctx: &Ctx,
     mut invitation: Invitation,
     user: &User,
@@ -72,12 +89,8 @@ pub(super) fn again(
     let now = ctx.now();
     invitation.resent(now, now + lasts).ok()?;
     let event = ctx.invitation_event(EventKind::Resent, &invitation, by, Value::Null);
-    let job = SendInvite::of(&invitation).into_job(ctx);
     // The user is written too: whoever comes in, goes or is added meanwhile must not be asked again.
-    let change = Change::new()
-        .update_user(user.clone())
-        .update_invitation(invitation.clone())
-        .event(event)
-        .job(job);
+    let change =
+        Change::new().update_user(user.clone()).update_invitation(invitation.clone()).event(event);
     Some((invitation, change))
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::flows::RevokeInvite;
+use crate::flows::deliver::dismiss;
 use crate::{
     Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, Rounds, StoreError,
 };
@@ -49,6 +50,7 @@ pub(super) fn take_back(
     revoked.revoked().ok()?;
     let event = ctx.invitation_event(EventKind::Revoked, &revoked, by, Value::Null);
     let job = RevokeInvite::of(&revoked).into_job(ctx);
+    let change = dismiss(ctx, change, invitation);
     let change = change.update_invitation(revoked.clone()).event(event).job(job);
     Some((revoked, change))
 }

@@ -58,7 +58,7 @@ impl Job for Sweep {
         Some(Self)
     }
 
-    async fn perform(&self, ctx: &Ctx, _: &dyn Lease) -> Result<Swept, StoreError> {
+    async fn perform(&self, ctx: &Ctx, _: &Attempt, _: &dyn Lease) -> Result<Swept, StoreError> {
         sweep(ctx).await
     }
 

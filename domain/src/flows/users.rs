@@ -9,12 +9,12 @@ use thiserror::Error;
 
 use super::invite::expire;
 use super::outcome::again;
-use super::provider::settle;
+use super::provider::{Called, settle};
 use super::revoke::take_back;
 use crate::{
     Actor, Attempt, Change, Ctx, Email, EndReason, EndSessions, EventKind, Guard, GuardName,
-    InvitationId, Job, JobError, Lease, Metadata, Name, NewJob, Outcome, Performed, ProviderError,
-    Queue, Retry, Role, Rounds, StoreError, Tombstone, User, UserId, UserStatus, Which,
+    InvitationId, Job, JobError, Lease, Metadata, Name, NewJob, Outcome, Performed, Queue, Retry,
+    Role, Rounds, StoreError, Tombstone, User, UserId, UserStatus, Which,
 };
 
 /// Somebody to be added.
@@ -163,18 +163,23 @@ impl Job for DeleteUser {
     const RETRY: Retry = Retry::DELIVERY;
     const TIMEOUT: Duration = Duration::from_mins(1);
     /// The identity that is gone, if there was one.
-    type Report = Result<Option<String>, ProviderError>;
+    type Report = Called<Option<String>>;
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("user")?.as_str()?.parse().ok()?))
     }
 
-    async fn perform(&self, ctx: &Ctx, _: &dyn Lease) -> Result<Self::Report, StoreError> {
+    async fn perform(
+        &self,
+        ctx: &Ctx,
+        _: &Attempt,
+        lease: &dyn Lease,
+    ) -> Result<Self::Report, StoreError> {
         let user = ctx.store.user(self.0).await?;
         let Some(user) = user.filter(|user| user.status == UserStatus::Deleting) else {
-            return Ok(Ok(None));
+            return Ok(Some(Ok(None)));
         };
-        delete_identity(ctx, &user).await
+        delete_identity(ctx, &user, lease).await
     }
 
     async fn conclude(
@@ -186,7 +191,7 @@ impl Job for DeleteUser {
         let outcome = settle::<Self, _>(ctx, attempt, performed);
         let user = ctx.store.user(self.0).await?;
         let user = user.filter(|user| user.status == UserStatus::Deleting);
-        let (Some(user), Performed::Reported(Ok(gone))) = (user, performed) else {
+        let (Some(user), Performed::Reported(Some(Ok(gone)))) = (user, performed) else {
             return Ok((outcome, Change::new()));
         };
         if user.stytch_user_id.is_some() && user.stytch_user_id != *gone {
@@ -205,22 +210,27 @@ impl Job for DeleteUser {
 async fn delete_identity(
     ctx: &Ctx,
     user: &User,
-) -> Result<Result<Option<String>, ProviderError>, StoreError> {
+    lease: &dyn Lease,
+) -> Result<Called<Option<String>>, StoreError> {
     let identity = match &user.stytch_user_id {
         Some(id) => Some(id.clone()),
         // A mail whose answer was lost may have made an identity that nobody here has heard of.
         None => match ctx.provider.find_user(&user.email).await {
-            Ok(found) => found,
-            Err(error) => return Ok(Err(error)),
+            Ok(found) => found.map(|identity| identity.stytch_user_id),
+            Err(error) => return Ok(Some(Err(error))),
         },
     };
-    let Some(id) = identity else { return Ok(Ok(None)) };
+    let Some(id) = identity else { return Ok(Some(Ok(None))) };
     // Stytch may know one person by several addresses; whose identity it is here keeps it.
     let holder = ctx.store.user_by_stytch_id(&id).await?;
     if holder.is_some_and(|holder| holder.id != user.id) {
-        return Ok(Ok(None));
+        return Ok(Some(Ok(None)));
     }
-    Ok(ctx.provider.delete_user(&id).await.map(|()| Some(id)))
+    if !lease.may_call().await {
+        return Ok(None);
+    }
+    let deleted = ctx.provider.delete_user(&id).await;
+    Ok(Some(deleted.map(|()| Some(id))))
 }
 
 async fn erase(ctx: &Ctx, user: User, identity: Option<String>) -> Result<Change, StoreError> {

@@ -3,7 +3,7 @@
 use guestlist_domain::flows::{Browser, NewInvitation, NewUser, Press};
 use guestlist_domain::{EndReason, InvitationStatus, Role, TokenHash, UserStatus, Verdict};
 
-use crate::support::{House, at, days, hours, metadata, named, place};
+use crate::support::{House, at, days, hours, metadata, named, place, secs};
 
 #[test]
 fn whoever_presses_continue_is_in() {
@@ -153,7 +153,7 @@ fn where_somebody_wanted_to_go_is_forgotten_with_the_link() {
     let ada = t.sent("ada");
     let first = t.link("ada");
     t.resend(ada.id).unwrap();
-    t.work();
+    t.work_for(secs(2));
     t.press(&t.link("ada")).unwrap();
     t.log_in_towards("ada", place("/once")).unwrap();
     t.wait(hours(1));

@@ -16,8 +16,7 @@ fn a_configured_administrator_needs_no_invitation() {
     assert_eq!((root.role, root.status), (Role::Admin, UserStatus::Active));
     assert_eq!(t.expect_user("root").id, root.id);
     t.log_in("root").unwrap();
-    t.work();
-    t.wait(secs(1));
+    t.work_for(secs(2));
     assert_eq!(t.press(&t.link("root")).unwrap().user.id, root.id, "once made, the same");
 }
 

@@ -3,7 +3,7 @@
 use guestlist_domain::flows::{DeleteUser, RemoveUserError};
 use guestlist_domain::{EndReason, InvitationStatus, UserId, UserStatus};
 
-use crate::support::{Call, Fault, Going, House, JobState, at, errors, hours, mins};
+use crate::support::{Call, Fault, Going, House, JobState, at, errors, hours, mins, secs};
 
 #[test]
 fn a_removal_ends_the_sessions_at_once() {
@@ -41,7 +41,8 @@ fn an_identity_that_is_somebody_elses_here_stays() {
     let t = House::new();
     let ada = t.came_in("ada");
     t.stytch.knows().users[0].email = at("bob");
-    let bob = t.sent("bob");
+    let bob = t.invited("bob");
+    t.work_for(secs(2));
     t.remove(bob.user_id).unwrap();
 
     t.work();

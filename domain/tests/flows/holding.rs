@@ -49,6 +49,20 @@ fn a_429_holds_for_as_long_as_it_says() {
 }
 
 #[test]
+fn too_few_logins_hold_for_minutes() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let mut error = errors::rate_limited(Some(secs(1)));
+    error.code = "too_few_tokens_authenticated".into();
+    t.stytch.refuses(Call::SendInvite, 1, &error);
+    t.work();
+    let held = t.again(&ada);
+    assert_eq!((held.held_by, held.attempts), (Some(HeldBy::RateLimit), 0));
+    let pause = held.next_attempt_at.unwrap().duration_since(t.now()).unsigned_abs();
+    assert!((mins(5)..=mins(8)).contains(&pause), "{pause:?}");
+}
+
+#[test]
 fn any_number_of_429s_fails_nobody() {
     let t = House::new();
     let ada = t.invited("ada");

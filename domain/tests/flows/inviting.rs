@@ -3,7 +3,7 @@
 use guestlist_domain::flows::{InviteError, NewInvitation, SendInvite};
 use guestlist_domain::{Actor, InvitationStatus, Role, UserStatus};
 
-use crate::support::{House, JobState, days, metadata, mins, named, place};
+use crate::support::{House, JobState, days, metadata, mins, named, place, secs};
 
 #[test]
 fn an_invitation_is_queued_with_its_user_its_event_and_its_job() {
@@ -19,7 +19,7 @@ fn an_invitation_is_queued_with_its_user_its_event_and_its_job() {
     assert_eq!((user.id, user.status), (ada.user_id, UserStatus::Invited));
     assert_eq!(t.story(&ada), ["requested"]);
     let job = t.job::<SendInvite>();
-    assert_eq!((job.state, job.run_at), (JobState::Waiting, t.now()));
+    assert_eq!((job.state, job.run_at), (JobState::Ready, t.now()));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn after_an_end_a_new_invitation_goes_to_the_same_user() {
         let old = t.ended("ada", end);
 
         let new = t.invited("ada");
-        t.work();
+        t.work_for(secs(2));
 
         assert_ne!(new.id, old.id, "after {end}");
         assert_eq!(new.user_id, old.user_id, "after {end}");

@@ -96,7 +96,8 @@ fn a_revoked_invitation_that_stytch_still_honours_lets_nobody_in() {
 #[test]
 fn a_failed_invitation_lets_nobody_in_though_a_mail_got_out() {
     let t = House::new();
-    let ada = t.invited("ada");
+    let ada = t.sent("ada");
+    t.resend(ada.id).unwrap();
     t.stytch.next(Call::SendInvite, Fault::AnswerLost);
     t.stytch.refuses(Call::SendInvite, 1, &errors::rejected("inactive_email"));
     t.work_for(mins(1));

@@ -3,7 +3,7 @@
 use guestlist_domain::flows::{RevokeError, RevokeInvite};
 use guestlist_domain::{InvitationId, InvitationStatus};
 
-use crate::support::{Call, Fault, Going, House, JobState, Link, errors, mins};
+use crate::support::{Call, Fault, Going, House, JobState, Link, errors, mins, secs};
 
 #[test]
 fn what_is_taken_back_lets_nobody_in() {
@@ -121,6 +121,7 @@ fn the_link_of_a_newer_invitation_is_left_alone() {
     t.stytch.refuses(Call::RevokeInvite, 1, &errors::internal());
     t.revoke(old.id).unwrap();
     t.work();
+    t.wait(secs(1));
     t.sent("ada");
 
     t.work_for(mins(5));

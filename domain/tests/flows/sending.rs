@@ -121,15 +121,65 @@ fn what_was_revoked_before_its_turn_is_not_sent() {
 
 #[test]
 fn an_address_that_stytch_knows_gets_a_login_link_instead() {
+    for code in ["duplicate_email", "user_already_invited"] {
+        let t = House::new();
+        let ada = t.invited("ada");
+        t.stytch.refuses(Call::SendInvite, 1, &errors::rejected(code));
+
+        t.work_for(secs(2));
+
+        let sent = t.again(&ada);
+        assert_eq!((sent.status, sent.attempts, sent.as_login), (InvitationStatus::Sent, 2, true));
+        assert_eq!(t.mail_kinds("ada"), [MailKind::Login]);
+        assert_eq!(t.inbox("ada")[0].minutes, 10_079, "it lasts as long as the invitation");
+        assert_eq!(t.story(&ada), ["requested", "attempted", "attempted", "sent"]);
+        assert_eq!(t.press(&t.link("ada")).unwrap().user.id, ada.user_id);
+    }
+}
+
+#[test]
+fn an_address_that_stytch_knows_gets_one_call_an_attempt_and_a_second_in_between() {
     let t = House::new();
+    let ada = t.invited("ada");
     t.stytch.refuses(Call::SendInvite, 1, &errors::rejected("duplicate_email"));
 
-    let ada = t.sent("ada");
+    t.work();
 
-    assert_eq!(t.mail_kinds("ada"), [MailKind::Login]);
-    assert_eq!(t.inbox("ada")[0].minutes, 10_080, "it lasts as long as the invitation");
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
-    assert_eq!(t.press(&t.link("ada")).unwrap().user.id, ada.user_id);
+    assert_eq!(t.stytch.was_asked(Call::SendLogin), 0);
+    let waiting = t.again(&ada);
+    assert_eq!((waiting.status, waiting.as_login), (InvitationStatus::Queued, true));
+    assert_eq!(waiting.last_error.unwrap().code, "duplicate_email");
+    let job = t.job::<SendInvite>();
+    assert_eq!((job.state, Some(job.run_at)), (JobState::Retrying, waiting.next_attempt_at));
+    let pause = job.run_at.duration_since(t.now()).unsigned_abs();
+    assert!((secs(1)..=secs(1).mul_f64(1.2)).contains(&pause), "{pause:?}");
+}
+
+#[test]
+fn what_was_sent_as_a_login_link_once_is_so_again() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 1, &errors::rejected("duplicate_email"));
+    t.work_for(secs(2));
+    t.resend(ada.id).unwrap();
+
+    t.work_for(secs(2));
+
+    assert_eq!(t.mail_kinds("ada"), [MailKind::Login, MailKind::Login]);
+    assert_eq!(t.again(&ada).attempts, 1);
+}
+
+#[test]
+fn a_login_link_that_is_refused_too_is_not_tried_as_another() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 1, &errors::rejected("duplicate_email"));
+    t.stytch.refuses(Call::SendLogin, 1, &errors::rejected("duplicate_email"));
+
+    t.work_for(secs(9));
+
+    let failed = t.again(&ada);
+    assert_eq!((failed.status, failed.attempts), (InvitationStatus::Failed, 2));
 }
 
 #[test]
@@ -144,7 +194,7 @@ fn a_mail_that_went_out_late_is_not_sent_for_an_older_asking() {
     let resent = t.again(&ada);
     assert_eq!((resent.status, resent.delivery), (InvitationStatus::Queued, 2));
     assert_eq!(t.story(&ada), ["requested", "resent", "attempted"]);
-    t.work();
+    t.work_for(secs(2));
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
 }
 
@@ -230,7 +280,9 @@ fn an_identity_that_is_somebody_elses_here_holds_up_nothing() {
     // At Stytch one person can have several addresses.
     t.stytch.knows().users[0].email = at("bob");
 
-    t.sent("bob");
+    t.invited("bob");
+    t.work_for(secs(2));
 
+    assert_eq!(t.mail_kinds("bob"), [MailKind::Login]);
     assert_eq!(t.expect_user("bob").stytch_user_id, None);
 }

@@ -133,7 +133,7 @@ fn a_sweep_that_broke_is_tried_again_and_then_left_to_the_next() {
     let failed = t.begin();
     t.settle(&failed).unwrap();
     let job = t.job::<Sweep>();
-    assert_eq!((job.state, job.last_error.unwrap().code.as_str()), (JobState::Waiting, "store"));
+    assert_eq!((job.state, job.last_error.unwrap().code.as_str()), (JobState::Retrying, "store"));
     assert_eq!(job.job.max_attempts, Sweep::RETRY.attempts);
 
     for _ in 0..4 {

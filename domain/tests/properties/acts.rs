@@ -1,6 +1,6 @@
 //! What can happen, and how often.
 
-use guestlist_domain::Role;
+use guestlist_domain::{HeldBy, Queue, Role};
 use proptest::prelude::*;
 
 use crate::support::{Call, Going};
@@ -30,6 +30,8 @@ pub(super) enum Act {
     Fail(Call, Failure),
     Outage(Failure),
     Heal,
+    /// Workers have called nobody for so many seconds.
+    WaitedOut(HeldBy, u64),
     /// The next change is not written, for the database is lost.
     LoseDatabase,
     /// Things are asked for at the worst of moments.
@@ -54,6 +56,12 @@ pub(super) enum Ask {
     ComeBack(usize),
     LogOut(usize),
     Sweep,
+    /// An operator withdraws a job that has not ended.
+    Cancel(usize),
+    /// An operator has a job run again that failed or was withdrawn.
+    Retry(usize),
+    Pause(Queue),
+    Resume(Queue),
     /// Another worker does a job.
     Work,
 }
@@ -95,6 +103,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         3 => (any_call(), any_failure()).prop_map(|(call, failure)| Act::Fail(call, failure)),
         1 => any_failure().prop_map(Act::Outage),
         1 => Just(Act::Heal),
+        1 => any_hold().prop_map(|by| Act::WaitedOut(by, 20)),
         1 => Just(Act::LoseDatabase),
         4 => (any_moment(), several(any_ask())).prop_map(|(when, asks)| Act::Meanwhile(when, asks)),
     ]
@@ -121,6 +130,10 @@ fn any_ask() -> impl Strategy<Value = Ask> {
         1 => any_index().prop_map(Ask::ComeBack),
         1 => any_index().prop_map(Ask::LogOut),
         2 => Just(Ask::Sweep),
+        3 => any_index().prop_map(Ask::Cancel),
+        3 => any_index().prop_map(Ask::Retry),
+        1 => any_queue().prop_map(Ask::Pause),
+        1 => any_queue().prop_map(Ask::Resume),
         2 => Just(Ask::Work),
     ]
 }
@@ -128,6 +141,14 @@ fn any_ask() -> impl Strategy<Value = Ask> {
 fn anybody() -> impl Strategy<Value = &'static str> {
     // The first is the most eventful.
     prop_oneof![3 => Just(PEOPLE[0]), 2 => prop::sample::select(PEOPLE.to_vec())]
+}
+
+fn any_queue() -> impl Strategy<Value = Queue> {
+    prop_oneof![1 => Just(Queue::Invitation), 2 => prop::sample::select(Queue::ALL)]
+}
+
+fn any_hold() -> impl Strategy<Value = HeldBy> {
+    prop::sample::select(HeldBy::ALL)
 }
 
 /// Mostly the newest.

@@ -1,15 +1,16 @@
 //! What holds after every step, whatever happened.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use guestlist_domain::flows::{DeleteUser, SendInvite};
 use guestlist_domain::{
-    Clock, Event, Invitation, InvitationStatus, Job, ReadUsers, User, UserStatus,
+    Clock, Event, EventKind, Invitation, InvitationStatus, Job, ReadUsers, User, UserStatus,
 };
 use jiff::Timestamp;
 
 use super::timelines;
-use crate::support::{House, JobRow, JobState, Tables, at_once};
+use super::town::Town;
+use crate::support::{House, JobRow, JobState, Tables, at_once, secs};
 
 pub(super) fn hold(house: &House) {
     let tables = house.store.tables().clone();
@@ -21,6 +22,8 @@ pub(super) fn hold(house: &House) {
         a_user_makes_sense(house, &tables, user);
     }
     an_address_has_one_open_invitation_at_most(&tables);
+    what_was_withdrawn_has_failed(&tables);
+    what_is_sent_is_in_the_inbox(house, &tables);
     only_the_active_have_live_sessions(&tables, now);
     let admins = at_once(house.store.count_active_admins()).expect("the store is there");
     assert!(admins > 0, "nobody is left to administer");
@@ -48,14 +51,36 @@ fn an_invitation_makes_sense(tables: &Tables, invitation: &Invitation, now: Time
         assert_eq!(user.status, UserStatus::Invited, "{invitation:?}");
     }
     if is_queued && invitation.admits(now) {
-        let sends = tables.jobs.values().filter(|row| row.is_live() && sends(row, invitation));
-        assert_eq!(sends.count(), 1, "nobody will send {invitation:?}");
+        let theirs = tables.jobs.values().filter(|row| sends(row, invitation));
+        let live: Vec<_> = theirs.filter(|row| row.is_live() && !row.is_unwanted).collect();
+        assert_eq!(live.len(), 1, "nobody will send {invitation:?}");
+        let too_soon = live[0].is_waiting() && Some(live[0].run_at) < invitation.next_attempt_at;
+        assert!(!too_soon, "{:?} before its time: {invitation:?}", live[0]);
     }
     let timeline: Vec<Event> = {
         let events = tables.events.values();
         events.filter(|event| event.invitation_id == Some(invitation.id)).cloned().collect()
     };
     timelines::tells_the_state(invitation, &timeline);
+}
+
+/// Unless it was asked for once more since.
+fn what_was_withdrawn_has_failed(tables: &Tables) {
+    for invitation in tables.invitations.values() {
+        let its_job = tables.jobs.values().find(|row| sends(row, invitation));
+        let its_job = its_job.filter(|row| row.state == JobState::Cancelled || row.is_unwanted);
+        assert!(its_job.is_none() || !invitation.status.is_open(), "{its_job:?}, {invitation:?}");
+    }
+}
+
+/// By the one call or the other, and not before it was asked for, by Stytch's clock.
+fn what_is_sent_is_in_the_inbox(house: &House, tables: &Tables) {
+    let stytch = house.stytch.knows();
+    for sent in tables.invitations.values().filter(|one| one.status == InvitationStatus::Sent) {
+        let asked_at = sent.resent_at.unwrap_or(sent.created_at);
+        let mut mails = stytch.mails.iter().filter(|mail| mail.to == sent.email);
+        assert!(mails.any(|mail| mail.sent_at + secs(5) >= asked_at), "no mail: {sent:?}");
+    }
 }
 
 fn sends(row: &JobRow, invitation: &Invitation) -> bool {
@@ -93,6 +118,23 @@ fn only_the_active_have_live_sessions(tables: &Tables, now: Timestamp) {
     for session in tables.sessions.values().filter(|session| session.is_live(now)) {
         let status = tables.users.get(&session.user_id).map(|user| user.status);
         assert_eq!(status, Some(UserStatus::Active), "{session:?}");
+    }
+}
+
+/// A second at least between the invitations mailed to one user, whichever they belong to. Where a
+/// worker died, nobody knows when it called; and whoever was removed is a stranger.
+pub(super) fn mails_keep_their_distance(town: &Town) {
+    let tables = town.house.store.tables();
+    let requested = tables.events.values().filter(|event| event.kind == EventKind::Requested);
+    let users: HashMap<_, _> =
+        requested.map(|event| (event.invitation_id, event.user_id)).collect();
+    let mut last = HashMap::new();
+    for (n, mail) in town.house.stytch.knows().mails.iter().enumerate() {
+        let Some((_, id)) = mail.redirect_url.split_once("?invitation=") else { continue };
+        let user = users[&Some(id.parse().expect("an id"))];
+        let Some((before, at)) = last.insert(user, (n, mail.sent_at)) else { continue };
+        let is_rescued = town.rescued_after.iter().any(|after| (before + 1..=n).contains(after));
+        assert!(is_rescued || at + secs(1) <= mail.sent_at, "too soon after {at}: {mail:?}");
     }
 }
 

@@ -28,6 +28,7 @@ proptest! {
         }
         town.comes_to_rest();
         invariants::hold(&town.house);
+        invariants::mails_keep_their_distance(&town);
         way_on::is_there_for_everybody(&town.house);
         invariants::nothing_personal_or_secret_lies_about(&town.house);
     }

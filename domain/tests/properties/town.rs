@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use guestlist_domain::flows::Press;
-use guestlist_domain::{ProviderError, Role, Session, UserStatus};
+use guestlist_domain::{JobId, JobState, ProviderError, Queue, Role, Session, UserStatus};
 
 use super::acts::{Act, Ask, Failure, Moment};
 use crate::support::{Fault, House, InFlight, at, errors, hours, secs};
@@ -12,6 +12,8 @@ pub(super) struct Town {
     pub(super) house: House,
     /// Jobs that were performed and are not settled.
     in_hands: Vec<InFlight>,
+    /// How many mails had gone out whenever leases ended: the next one may follow at once.
+    pub(super) rescued_after: Vec<usize>,
 }
 
 impl Town {
@@ -20,9 +22,10 @@ impl Town {
             policy.admin_emails = vec![at("root")];
             policy.invitation_minutes = 24 * 60;
             policy.session_minutes = 24 * 60;
+            policy.link_carries_id = true;
         });
         house.add("keeper", Role::Admin).expect("added");
-        Self { house, in_hands: Vec::new() }
+        Self { house, in_hands: Vec::new(), rescued_after: Vec::new() }
     }
 
     pub(super) fn step(&mut self, act: &Act) {
@@ -39,14 +42,22 @@ impl Town {
                 }
             }
             Act::Die(which) => drop(self.take(*which)),
-            Act::Rescue => self.house.rescue(),
+            Act::Rescue => self.rescue(),
             Act::Wait(seconds) => self.house.wait(secs(*seconds)),
             Act::Fail(call, failure) => self.house.stytch.next(*call, failure.fault()),
             Act::Outage(failure) => self.house.stytch.is_down(failure.error()),
             Act::Heal => self.house.stytch.heals(),
+            Act::WaitedOut(by, seconds) => {
+                self.house.has_waited_out(*by, self.house.now() - secs(*seconds));
+            }
             Act::LoseDatabase => self.house.store.lose_next_applies(1),
             Act::Meanwhile(moment, asks) => self.plan(*moment, asks.clone()),
         }
+    }
+
+    fn rescue(&mut self) {
+        self.rescued_after.push(self.house.stytch.knows().mails.len());
+        self.house.rescue();
     }
 
     fn take(&mut self, which: usize) -> Option<InFlight> {
@@ -71,7 +82,10 @@ impl Town {
         for job in std::mem::take(&mut self.in_hands) {
             self.house.settle(&job).expect("the database is there");
         }
-        self.house.rescue();
+        self.rescue();
+        for queue in Queue::ALL {
+            self.house.resume(*queue).expect("the database is there");
+        }
         // Longer than any job is tried, and any invitation lasts.
         self.house.work_for(hours(30));
         self.house.sweep();
@@ -123,6 +137,18 @@ fn happens(house: &House, ask: &Ask) {
         Ask::ComeBack(which) => come_back(house, which),
         Ask::LogOut(which) => log_out(house, which),
         Ask::Sweep => is_decided(house.schedule_sweep()),
+        Ask::Cancel(which) => {
+            if let Some(job) = chosen(&jobs(house, JobState::can_be_cancelled), which) {
+                is_decided(house.cancel(job));
+            }
+        }
+        Ask::Retry(which) => {
+            if let Some(job) = chosen(&jobs(house, JobState::can_be_retried), which) {
+                is_decided(house.retry(job));
+            }
+        }
+        Ask::Pause(queue) => is_decided(house.pause(queue)),
+        Ask::Resume(queue) => is_decided(house.resume(queue)),
         Ask::Work => house.step_or_rest(),
     }
 }
@@ -155,6 +181,13 @@ fn log_out(house: &House, which: usize) {
     if let Some(user) = users.get(&session.user_id) {
         is_decided(house.log_out_of(&session, user));
     }
+}
+
+/// Newest first.
+fn jobs(house: &House, in_state: fn(JobState) -> bool) -> Vec<JobId> {
+    let tables = house.store.tables();
+    let newest_first = tables.jobs.values().rev().filter(|row| in_state(row.state));
+    newest_first.map(|row| row.job.id).collect()
 }
 
 /// Newest first.

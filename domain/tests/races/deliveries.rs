@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use guestlist_domain::flows::{DeleteUser, SendInvite};
 use guestlist_domain::{InvitationStatus, UserStatus, Verdict};
 
-use crate::support::{Call, House, JobState, Link, errors, hours, mins};
+use crate::support::{Call, House, JobState, Link, errors, hours, mins, secs};
 
 #[test]
 fn accepted_while_the_answer_is_written_it_stays_accepted() {
@@ -49,7 +49,7 @@ fn resent_while_the_answer_is_written_it_is_queued() {
     t.settle(&in_flight).unwrap();
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
-    t.work();
+    t.work_for(secs(2));
     assert_eq!(t.again(&ada).attempts, 1);
 }
 

@@ -4,5 +4,6 @@
 mod coming_in;
 mod deliveries;
 mod invitations;
+mod operations;
 mod people;
 mod turns;

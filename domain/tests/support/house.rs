@@ -1,16 +1,17 @@
 //! A house, and what people ask of it. Whoever is called `ada` lives at `ada@example.com`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use guestlist_domain::flows::{
     self, AcceptError, AddUserError, Admitted, CameIn, Credentials, InviteError, LoginError,
-    NewInvitation, NewUser, Press, RemoveUserError, ResendError, RevokeError, SessionError,
+    NewInvitation, NewUser, OperateError, Press, RemoveUserError, ResendError, RevokeError,
+    SessionError,
 };
 use guestlist_domain::{
-    Actor, Change, Clock, Ctx, Email, EndReason, EndSessions, Invitation, InvitationId, Limit,
-    ManualClock, Metadata, Name, Policy, ReturnTo, Role, Session, StoreError, Tokens, User, UserId,
-    UserStatus, Verdict, Which,
+    Actor, Change, Clock, Ctx, Email, EndReason, EndSessions, HeldBy, Invitation, InvitationId,
+    JobId, Limit, ManualClock, Metadata, Name, Outage, Policy, Queue, ReturnTo, Role, Session,
+    StoreError, Tokens, User, UserId, UserStatus, Verdict, Which,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -25,6 +26,8 @@ pub(crate) struct House {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) stytch: Arc<PlayedStytch>,
     pub(crate) clock: Arc<ManualClock>,
+    /// The last time that the workers called nobody.
+    pub(crate) outage: Arc<Mutex<Option<Outage>>>,
 }
 
 pub(crate) fn at(who: &str) -> Email {
@@ -73,7 +76,7 @@ impl House {
             ids: Arc::new(SeededIds::new(7)),
             policy: Arc::new(policy),
         };
-        Self { ctx, store, stytch, clock }
+        Self { ctx, store, stytch, clock, outage: Arc::default() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -109,6 +112,28 @@ impl House {
 
     pub(crate) fn revoke(&self, id: InvitationId) -> Result<Invitation, RevokeError> {
         at_once(flows::revoke(&self.ctx, id, &Actor::Cli))
+    }
+
+    pub(crate) fn pause(&self, queue: Queue) -> Result<(), StoreError> {
+        at_once(flows::pause_queue(&self.ctx, queue, Some("a reason".into()), &Actor::Cli))
+    }
+
+    pub(crate) fn resume(&self, queue: Queue) -> Result<(), StoreError> {
+        at_once(flows::resume_queue(&self.ctx, queue, &Actor::Cli))
+    }
+
+    pub(crate) fn cancel(&self, job: JobId) -> Result<(), OperateError> {
+        at_once(flows::cancel_job(&self.ctx, job, &Actor::Cli))
+    }
+
+    pub(crate) fn retry(&self, job: JobId) -> Result<(), OperateError> {
+        at_once(flows::retry_job(&self.ctx, job, &Actor::Cli))
+    }
+
+    /// From then on until now, no worker called anybody.
+    pub(crate) fn has_waited_out(&self, by: HeldBy, from: Timestamp) {
+        let outage = Outage { from, to: self.now(), by };
+        *self.outage.lock().expect("no test panics while it holds the outage") = Some(outage);
     }
 
     pub(crate) fn visit(&self, id: InvitationId) -> Option<Invitation> {

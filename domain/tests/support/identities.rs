@@ -9,17 +9,19 @@ use super::errors::rejected;
 
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
-    pub(crate) users: Vec<Identity>,
+    pub(crate) users: Vec<Known>,
     pub(crate) mails: Vec<Mail>,
     pub(crate) sessions: Vec<StytchSession>,
     made: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct Known {
     pub(crate) id: String,
     pub(crate) email: Email,
     pub(crate) is_active: bool,
+    /// None where it is not told.
+    pub(crate) created_at: Option<Timestamp>,
 }
 
 /// A mail in somebody's inbox, with its link.
@@ -30,6 +32,7 @@ pub(crate) struct Mail {
     pub(crate) token: String,
     pub(crate) redirect_url: String,
     pub(crate) minutes: u32,
+    pub(crate) sent_at: Timestamp,
     pub(crate) link: Link,
     user: String,
     expires_at: Timestamp,
@@ -63,7 +66,7 @@ impl Identities {
             Some(known) if known.is_active => Err(rejected("duplicate_email")),
             Some(known) => Ok(self.send(known.id, MailKind::Invitation, mail, now)),
             None => {
-                let id = self.create(mail.to, false);
+                let id = self.create(mail.to, false, now);
                 Ok(self.send(id, MailKind::Invitation, mail, now))
             }
         }
@@ -72,7 +75,7 @@ impl Identities {
     pub(crate) fn log_in_or_create(&mut self, mail: &NewMail<'_>, now: Timestamp) -> Delivered {
         let id = match self.find(mail.to) {
             Some(known) => known.id,
-            None => self.create(mail.to, true),
+            None => self.create(mail.to, true, now),
         };
         self.send(id, MailKind::Login, mail, now)
     }
@@ -135,13 +138,22 @@ impl Identities {
         theirs.for_each(|one| one.is_revoked = true);
     }
 
-    pub(crate) fn find(&self, email: &Email) -> Option<Identity> {
+    pub(crate) fn find(&self, email: &Email) -> Option<Known> {
         self.users.iter().find(|user| user.email == *email).cloned()
     }
 
-    fn create(&mut self, email: &Email, is_active: bool) -> String {
+    /// Somebody known there from another time or another application.
+    pub(crate) fn knew(&mut self, email: &Email, created_at: Option<Timestamp>) {
+        let id = self.create(email, false, Timestamp::UNIX_EPOCH);
+        if let Some(known) = self.users.iter_mut().find(|user| user.id == id) {
+            known.created_at = created_at;
+        }
+    }
+
+    fn create(&mut self, email: &Email, is_active: bool, now: Timestamp) -> String {
         let id = self.name("user");
-        self.users.push(Identity { id: id.clone(), email: email.clone(), is_active });
+        let (known, created_at) = (id.clone(), Some(now));
+        self.users.push(Known { id: known, email: email.clone(), is_active, created_at });
         id
     }
 
@@ -159,6 +171,7 @@ impl Identities {
             token,
             redirect_url: mail.redirect_url.to_owned(),
             minutes: mail.minutes,
+            sent_at: now,
             link: Link::Outstanding,
             user: user.clone(),
             expires_at: now + Duration::from_secs(u64::from(mail.minutes) * 60),

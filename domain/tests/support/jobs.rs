@@ -1,7 +1,8 @@
 //! The queue, as far as the domain can tell it from the real one: leases by fence, attempts
-//! charged when a job is claimed and given back by a snooze.
+//! charged when a job is claimed and given back by a snooze, and no further attempt of what an
+//! operator withdrew.
 
-use guestlist_domain::{JobError, NewJob, Outcome, Settlement};
+use guestlist_domain::{JobError, JobState, NewJob, Outcome, QueuedJob, Settlement};
 use jiff::Timestamp;
 
 /// A job and how it stands.
@@ -13,30 +14,30 @@ pub(crate) struct JobRow {
     pub(crate) attempts: u32,
     pub(crate) fence: i64,
     pub(crate) last_error: Option<JobError>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JobState {
-    /// For its turn, or its time.
-    Waiting,
-    Running,
-    Done,
-    Dead,
+    /// An operator withdrew it while it ran.
+    pub(crate) is_unwanted: bool,
 }
 
 impl JobRow {
     pub(crate) fn new(job: NewJob) -> Self {
         let run_at = job.run_at;
-        Self { job, state: JobState::Waiting, run_at, attempts: 0, fence: 0, last_error: None }
+        let is_for_later = run_at > job.created_at;
+        let state = if is_for_later { JobState::Scheduled } else { JobState::Ready };
+        Self { job, state, run_at, attempts: 0, fence: 0, last_error: None, is_unwanted: false }
+    }
+
+    /// Whether it will run.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.state, JobState::Scheduled | JobState::Ready | JobState::Retrying)
     }
 
     /// Whether it will run, or runs.
     pub(crate) fn is_live(&self) -> bool {
-        matches!(self.state, JobState::Waiting | JobState::Running)
+        self.is_waiting() || self.state == JobState::Running
     }
 
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        self.state == JobState::Waiting && self.run_at <= now
+        self.is_waiting() && self.run_at <= now
     }
 
     pub(crate) fn claim(&mut self) {
@@ -47,8 +48,7 @@ impl JobRow {
 
     /// Its worker fell silent: anyone may have it now. The attempt stays charged.
     pub(crate) fn rescue(&mut self, now: Timestamp) {
-        self.state = JobState::Waiting;
-        self.run_at = now;
+        self.go_on(JobState::Ready, now);
     }
 
     pub(crate) fn is_held_by(&self, settlement: &Settlement) -> bool {
@@ -56,19 +56,48 @@ impl JobRow {
     }
 
     pub(crate) fn settle(&mut self, outcome: Outcome) {
-        self.state = match &outcome {
-            Outcome::Done => JobState::Done,
-            Outcome::Dead(_) => JobState::Dead,
-            Outcome::Retry(..) | Outcome::Snooze(..) => JobState::Waiting,
-        };
-        if matches!(outcome, Outcome::Snooze(..)) {
-            self.attempts -= 1;
-        }
-        if let Outcome::Retry(at, _) | Outcome::Snooze(at, _) = &outcome {
-            self.run_at = *at;
+        match &outcome {
+            Outcome::Done => self.state = JobState::Done,
+            Outcome::Dead(_) => self.state = JobState::Dead,
+            Outcome::Retry(at, _) => self.go_on(JobState::Retrying, *at),
+            Outcome::Snooze(at, _) => {
+                self.attempts -= 1;
+                self.go_on(JobState::Scheduled, *at);
+            }
         }
         if let Outcome::Retry(_, e) | Outcome::Snooze(_, e) | Outcome::Dead(e) = outcome {
             self.last_error = Some(e);
+        }
+    }
+
+    /// What runs is let end; it is not tried again.
+    pub(crate) fn cancel(&mut self) {
+        if self.state == JobState::Running {
+            self.is_unwanted = true;
+        } else {
+            self.state = JobState::Cancelled;
+        }
+    }
+
+    pub(crate) fn retry(&mut self, at: Timestamp) {
+        self.state = JobState::Ready;
+        self.run_at = at;
+        self.attempts = 0;
+        self.is_unwanted = false;
+    }
+
+    fn go_on(&mut self, state: JobState, at: Timestamp) {
+        self.state = if self.is_unwanted { JobState::Cancelled } else { state };
+        self.run_at = at;
+    }
+
+    pub(crate) fn as_flows_see_it(&self) -> QueuedJob {
+        QueuedJob {
+            id: self.job.id,
+            queue: self.job.queue.as_str().to_owned(),
+            kind: self.job.kind.to_owned(),
+            args: self.job.args.clone(),
+            state: self.state,
         }
     }
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use guestlist_domain::flows::CameIn;
 use guestlist_domain::{
-    Event, Invitation, InvitationId, InvitationStatus, Job, ReadInvitations, Role, Session, User,
-    UserStatus,
+    Event, Invitation, InvitationId, InvitationStatus, Job, JobId, ReadInvitations, Role, Session,
+    User, UserStatus,
 };
 
-use super::{Going, House, InFlight, JobRow, Link, Mail, MailKind, at, at_once};
+use super::{Call, Fault, Going, House, InFlight, JobRow, Link, Mail, MailKind, at, at_once};
 
 impl House {
     pub(crate) fn user(&self, who: &str) -> Option<User> {
@@ -85,6 +85,10 @@ impl House {
         self.jobs::<J>().pop().expect("a job of that kind")
     }
 
+    pub(crate) fn job_id<J: Job>(&self) -> JobId {
+        self.job::<J>().job.id
+    }
+
     pub(crate) fn sessions(&self, user: &User) -> Vec<Session> {
         let tables = self.store.tables();
         tables.sessions.values().filter(|session| session.user_id == user.id).cloned().collect()
@@ -97,8 +101,9 @@ impl House {
             self.work();
             let next = {
                 let tables = self.store.tables();
-                let waiting = tables.jobs.values().filter(|row| row.is_live());
-                waiting.map(|row| row.run_at).min()
+                let waiting = tables.jobs.values().filter(|row| row.is_waiting());
+                // What is due by now is in a queue that is paused.
+                waiting.map(|row| row.run_at).filter(|at| *at > self.now()).min()
             };
             let next = next.filter(|next| *next < until).unwrap_or(until);
             self.wait(next.duration_since(self.now()).unsigned_abs());
@@ -132,7 +137,7 @@ impl House {
         match status {
             InvitationStatus::Failed => {
                 let no = super::errors::rejected("inactive_email");
-                self.stytch.refuses(super::Call::SendInvite, 1, &no);
+                self.stytch.refuses(Call::SendInvite, 1, &no);
                 self.work();
             }
             InvitationStatus::Expired => {
@@ -148,6 +153,15 @@ impl House {
         }
         let invitation = self.again(&invitation);
         assert_eq!(invitation.status, status);
+        invitation
+    }
+
+    /// Somebody whose worker died over the mail: after it had left, or before.
+    pub(crate) fn left_by_a_dead_worker(&self, who: &str, fault: Fault) -> Invitation {
+        let invitation = self.invited(who);
+        self.stytch.next(Call::SendInvite, fault);
+        let _dies = self.begin();
+        self.rescue();
         invitation
     }
 

@@ -18,9 +18,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+pub(crate) use guestlist_domain::JobState;
 pub(crate) use house::{House, at, metadata, named, place};
 pub(crate) use identities::{Link, Mail, MailKind};
-pub(crate) use jobs::{JobRow, JobState};
+pub(crate) use jobs::JobRow;
 pub(crate) use store::MemoryStore;
 pub(crate) use stytch::{Call, Fault, PlayedStytch};
 pub(crate) use tables::Tables;

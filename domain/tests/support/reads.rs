@@ -2,13 +2,14 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    ApiKey, ApiKeyId, Email, Event, GuardName, Invitation, InvitationFilter, InvitationId,
-    LoginRequest, LoginRequestId, Page, ReadInvitations, ReadKeys, ReadSessions, ReadUsers,
-    Session, SessionId, StoreError, TokenHash, UsedLink, User, UserFilter, UserId,
+    ApiKey, ApiKeyId, Email, Event, GuardName, Invitation, InvitationFilter, InvitationId, JobId,
+    LoginRequest, LoginRequestId, Page, QueuedJob, ReadInvitations, ReadJobs, ReadKeys,
+    ReadSessions, ReadUsers, Session, SessionId, StoreError, TokenHash, UsedLink, User, UserFilter,
+    UserId,
 };
 use jiff::Timestamp;
 
-use super::{store::MemoryStore, tables::Tables};
+use super::{JobRow, store::MemoryStore, tables::Tables};
 
 type Answer<T> = Result<T, StoreError>;
 
@@ -143,6 +144,13 @@ impl ReadKeys for MemoryStore {
 
     async fn api_keys(&self) -> Answer<Vec<ApiKey>> {
         Ok(self.tables().api_keys.values().rev().cloned().collect())
+    }
+}
+
+#[async_trait]
+impl ReadJobs for MemoryStore {
+    async fn job(&self, id: JobId) -> Answer<Option<QueuedJob>> {
+        Ok(self.tables().jobs.get(&id).map(JobRow::as_flows_see_it))
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Clock, Delivered, Email, IdentityProvider, InviteMail, JwtClaims, JwtError, LoginMail,
-    ManualClock, ProviderError, Vouched,
+    Clock, Delivered, Email, Identity, IdentityProvider, InviteMail, JwtClaims, JwtError,
+    LoginMail, ManualClock, ProviderError, Vouched,
 };
 use jiff::Timestamp;
 
@@ -211,8 +211,12 @@ impl IdentityProvider for PlayedStytch {
         })
     }
 
-    async fn find_user(&self, email: &Email) -> Result<Option<String>, ProviderError> {
-        self.call(Call::FindUser, |stytch, _| Ok(stytch.find(email).map(|user| user.id)))
+    async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError> {
+        self.call(Call::FindUser, |stytch, _| {
+            Ok(stytch
+                .find(email)
+                .map(|known| Identity { stytch_user_id: known.id, created_at: known.created_at }))
+        })
     }
 
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {

@@ -1,11 +1,11 @@
 //! The rows, and what a change does to them: the promises of `Change`, in plain code.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use guestlist_domain::{
     ApiKey, ApiKeyId, Change, EndSessions, Event, EventId, GuardName, Invitation, InvitationId,
-    JobId, LoginRequest, Rows, Session, SessionId, Tombstone, UsedLink, User, UserId, Verdict,
-    Which,
+    JobId, JobState, LoginRequest, Operation, Queue, Rows, Session, SessionId, Tombstone, UsedLink,
+    User, UserId, Verdict, Which,
 };
 
 use super::jobs::JobRow;
@@ -22,6 +22,7 @@ pub(crate) struct Tables {
     pub(crate) guards: HashMap<GuardName, i64>,
     pub(crate) events: BTreeMap<EventId, Event>,
     pub(crate) jobs: BTreeMap<JobId, JobRow>,
+    pub(crate) paused: BTreeSet<Queue>,
 }
 
 /// Something is not as the change expected.
@@ -49,6 +50,9 @@ impl Tables {
     }
 
     fn write(&mut self, change: Change) -> Written {
+        for operation in &change.operations {
+            self.operate(operation)?;
+        }
         for guard in change.guards {
             let stands = self.guards.entry(guard.name).or_default();
             expect(*stands == guard.version)?;
@@ -77,6 +81,29 @@ impl Tables {
             job.settle(settlement.outcome);
         }
         self.check_unique()
+    }
+
+    fn operate(&mut self, operation: &Operation) -> Written {
+        match operation {
+            Operation::Pause { queue, .. } => drop(self.paused.insert(*queue)),
+            Operation::Resume(queue) => drop(self.paused.remove(queue)),
+            Operation::Cancel { job, .. } => {
+                self.job_if(*job, JobState::can_be_cancelled)?.cancel();
+            }
+            Operation::Dismiss { key, .. } => {
+                let dead = self.jobs.values_mut().filter(|row| row.state == JobState::Dead);
+                let its = dead.filter(|row| row.job.unique_key.as_ref() == Some(key));
+                its.for_each(|row| row.state = JobState::Cancelled);
+            }
+            Operation::Retry { job, at, .. } => {
+                self.job_if(*job, JobState::can_be_retried)?.retry(*at)
+            }
+        }
+        Ok(())
+    }
+
+    fn job_if(&mut self, id: JobId, can_be: fn(JobState) -> bool) -> Result<&mut JobRow, Conflict> {
+        self.jobs.get_mut(&id).filter(|row| can_be(row.state)).ok_or(Conflict)
     }
 
     fn end_sessions(&mut self, end: &EndSessions) {

@@ -11,7 +11,7 @@ use guestlist_domain::{
 };
 use serde_json::Value;
 
-use super::{House, at_once, jobs::JobState};
+use super::{House, JobState, Tables, at_once};
 
 /// More conflicts than this of one settlement, with nobody else about, never end.
 const DECISIONS: usize = 20;
@@ -57,8 +57,9 @@ impl<J: Job> Conclude for Work<J> {
 
 struct AsGiven(bool);
 
+#[async_trait]
 impl Lease for AsGiven {
-    fn held(&self) -> bool {
+    async fn may_call(&self) -> bool {
         self.0
     }
 }
@@ -78,7 +79,9 @@ impl House {
     pub(crate) fn claim(&self) -> Option<Claimed> {
         let now = self.now();
         let mut tables = self.store.tables();
-        let due = tables.jobs.values_mut().filter(|row| row.is_due(now));
+        let Tables { jobs, paused, .. } = &mut *tables;
+        let due = jobs.values_mut().filter(|row| row.is_due(now));
+        let due = due.filter(|row| !paused.contains(&row.job.queue));
         let best = due.min_by_key(|row| (row.job.priority, row.run_at, row.job.id))?;
         best.claim();
         let attempt = Attempt {
@@ -86,6 +89,7 @@ impl House {
             number: best.attempts,
             of: best.job.max_attempts,
             started_at: now,
+            outage: *self.outage.lock().expect("no test panics while it holds the outage"),
         };
         Some(Claimed {
             kind: best.job.kind,
@@ -117,7 +121,7 @@ impl House {
         } else if going == Going::Breaks {
             Performed::Broke(broken("timeout", "took over 30 s"))
         } else {
-            match at_once(job.perform(&self.ctx, &is_held)) {
+            match at_once(job.perform(&self.ctx, &claimed.attempt, &is_held)) {
                 Ok(report) => Performed::Reported(report),
                 Err(error) => Performed::Broke(broken("store", &error.to_string())),
             }

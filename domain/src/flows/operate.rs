@@ -1,0 +1,129 @@
+//! Operators steer the queue: they pause and resume queues, withdraw jobs, have them run again.
+
+use serde_json::json;
+use thiserror::Error;
+
+use crate::flows::SendInvite;
+use crate::{
+    Actor, Change, Ctx, Event, EventId, EventKind, Job, JobId, JobState, Operation, Queue,
+    QueuedJob, Rounds, StoreError,
+};
+
+/// Why nothing was done to a job.
+#[derive(Debug, Error)]
+pub enum OperateError {
+    /// There is none.
+    #[error("no such job")]
+    NotFound,
+    /// It is in a state in which this can't be done.
+    #[error("the job is {0}")]
+    WrongState(JobState),
+    /// What it would send is not wanted any more: its invitation was sent again since, or is
+    /// closed.
+    #[error("nobody wants the job's work any more")]
+    Superseded,
+    /// Ask again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// From now on nobody takes jobs of that queue; what runs goes on. Paused again, it keeps its time
+/// and takes the new reason.
+pub async fn pause_queue(
+    ctx: &Ctx,
+    queue: Queue,
+    reason: Option<String>,
+    by: &Actor,
+) -> Result<(), StoreError> {
+    let detail = json!({ "queue": queue.as_str(), "reason": reason });
+    let who = by.name().unwrap_or(by.kind()).to_owned();
+    let pause = Operation::Pause { queue, by: who, reason, at: ctx.now() };
+    operate(ctx, pause, EventKind::QueuePaused, detail, by).await
+}
+
+/// Lets a queue go on.
+pub async fn resume_queue(ctx: &Ctx, queue: Queue, by: &Actor) -> Result<(), StoreError> {
+    let detail = json!({ "queue": queue.as_str() });
+    operate(ctx, Operation::Resume(queue), EventKind::QueueResumed, detail, by).await
+}
+
+async fn operate(
+    ctx: &Ctx,
+    operation: Operation,
+    kind: EventKind,
+    detail: serde_json::Value,
+    by: &Actor,
+) -> Result<(), StoreError> {
+    let mut rounds = Rounds::default();
+    loop {
+        let event = event(ctx, kind, detail.clone(), by);
+        if rounds.apply(ctx, Change::new().operation(operation.clone()).event(event)).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Withdraws a job. A delivery's invitation fails at once with the code `cancelled`, whatever a
+/// worker that is just sending it achieves.
+pub async fn cancel_job(ctx: &Ctx, id: JobId, by: &Actor) -> Result<(), OperateError> {
+    let mut rounds = Rounds::default();
+    loop {
+        let job = ctx.store.job(id).await?.ok_or(OperateError::NotFound)?;
+        if !job.state.can_be_cancelled() {
+            return Err(OperateError::WrongState(job.state));
+        }
+        let cancel = Operation::Cancel { job: id, at: ctx.now() };
+        let mut change =
+            Change::new().operation(cancel).event(about(ctx, EventKind::JobCancelled, &job, by));
+        if let Some(delivery) = delivery(&job) {
+            let is_running = job.state == JobState::Running;
+            change = delivery.cancel(ctx, change, is_running, by).await?;
+        }
+        if rounds.apply(ctx, change).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Has a job run again now, with all its attempts before it. A delivery's invitation is sent
+/// again: with a new link and a new end.
+pub async fn retry_job(ctx: &Ctx, id: JobId, by: &Actor) -> Result<(), OperateError> {
+    let mut rounds = Rounds::default();
+    loop {
+        let job = ctx.store.job(id).await?.ok_or(OperateError::NotFound)?;
+        if !job.state.can_be_retried() {
+            return Err(OperateError::WrongState(job.state));
+        }
+        let asked_at = ctx.now();
+        let mut at = asked_at;
+        let mut change = Change::new().event(about(ctx, EventKind::JobRetried, &job, by));
+        if let Some(delivery) = delivery(&job) {
+            let again = delivery.again(ctx, change, by).await?;
+            (at, change) = again.ok_or(OperateError::Superseded)?;
+        }
+        let retry = Operation::Retry { job: id, at, asked_at };
+        if rounds.apply(ctx, change.operation(retry)).await? {
+            return Ok(());
+        }
+    }
+}
+
+fn delivery(job: &QueuedJob) -> Option<SendInvite> {
+    (job.kind == SendInvite::KIND).then(|| SendInvite::from_args(&job.args)).flatten()
+}
+
+fn about(ctx: &Ctx, kind: EventKind, job: &QueuedJob, by: &Actor) -> Event {
+    event(ctx, kind, json!({ "job": job.id, "kind": job.kind }), by)
+}
+
+fn event(ctx: &Ctx, kind: EventKind, detail: serde_json::Value, by: &Actor) -> Event {
+    Event {
+        id: EventId(ctx.ids.next()),
+        kind,
+        at: ctx.now(),
+        actor: by.clone(),
+        user_id: None,
+        invitation_id: None,
+        detail,
+    }
+}

@@ -1,0 +1,186 @@
+//! Operators pause queues, withdraw jobs and have them run again.
+
+use guestlist_domain::flows::{DeleteUser, OperateError, RevokeInvite, SendInvite, SendLogin};
+use guestlist_domain::{
+    Event, EventKind, InvitationStatus, JobId, JobState, Queue, Role, UserStatus,
+};
+use serde_json::json;
+
+use crate::support::{Call, Fault, House, Link, errors, hours};
+
+/// What operators did, oldest first.
+fn operations(t: &House) -> Vec<Event> {
+    use EventKind::{JobCancelled, JobRetried, QueuePaused, QueueResumed};
+    let kinds = [JobCancelled, JobRetried, QueuePaused, QueueResumed];
+    let tables = t.store.tables();
+    tables.events.values().filter(|event| kinds.contains(&event.kind)).cloned().collect()
+}
+
+#[test]
+fn nobody_takes_jobs_of_a_paused_queue_until_it_goes_on() {
+    let t = House::new();
+    t.add("bob", Role::Member).unwrap();
+    t.pause(Queue::Invitation).unwrap();
+    let ada = t.invited("ada");
+    t.log_in("bob").unwrap();
+
+    t.work_for(hours(1));
+    assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
+    assert_eq!(t.inbox("bob").len(), 1, "other queues go on");
+
+    t.resume(Queue::Invitation).unwrap();
+    t.work();
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+    let told: Vec<_> = operations(&t).into_iter().map(|e| (e.kind, e.detail)).collect();
+    let paused = json!({ "queue": "invitation", "reason": "a reason" });
+    let resumed = json!({ "queue": "invitation" });
+    assert_eq!(told, [(EventKind::QueuePaused, paused), (EventKind::QueueResumed, resumed)]);
+}
+
+#[test]
+fn pausing_and_resuming_twice_is_no_trouble() {
+    let t = House::new();
+    for _ in 0..2 {
+        t.pause(Queue::Login).unwrap();
+    }
+    for _ in 0..2 {
+        t.resume(Queue::Login).unwrap();
+    }
+    assert!(t.store.tables().paused.is_empty());
+}
+
+#[test]
+fn what_operators_do_to_jobs_is_told_without_the_address() {
+    let t = House::new();
+    t.invited("ada");
+    let job = t.job_id::<SendInvite>();
+    t.cancel(job).unwrap();
+    t.retry(job).unwrap();
+
+    let told = operations(&t);
+
+    let kinds: Vec<_> = told.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::JobCancelled, EventKind::JobRetried]);
+    for event in told {
+        assert_eq!(event.detail, json!({ "job": job, "kind": "send-invite" }));
+        assert_eq!(event.actor.kind(), "cli");
+    }
+}
+
+#[test]
+fn jobs_in_the_wrong_state_are_left_alone() {
+    let t = House::new();
+    t.sent("ada");
+    let done = t.job_id::<SendInvite>();
+    assert!(matches!(t.cancel(done), Err(OperateError::WrongState(JobState::Done))));
+    assert!(matches!(t.retry(done), Err(OperateError::WrongState(JobState::Done))));
+
+    t.invited("bob");
+    let bobs = t.job_id::<SendInvite>();
+    assert!(matches!(t.retry(bobs), Err(OperateError::WrongState(JobState::Ready))));
+    let _in_flight = t.begin();
+    assert!(matches!(t.retry(bobs), Err(OperateError::WrongState(JobState::Running))));
+    t.rescue();
+    t.cancel(bobs).unwrap();
+    assert!(matches!(t.cancel(bobs), Err(OperateError::WrongState(JobState::Cancelled))));
+    assert_eq!(operations(&t).len(), 1);
+}
+
+#[test]
+fn unknown_jobs_are_not_found() {
+    let t = House::new();
+    let nobodys = JobId(t.ctx.ids.next());
+    assert!(matches!(t.cancel(nobodys), Err(OperateError::NotFound)));
+    assert!(matches!(t.retry(nobodys), Err(OperateError::NotFound)));
+}
+
+#[test]
+fn any_job_can_be_withdrawn_and_retried() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    t.remove(ada.id).unwrap();
+    let deletion = t.job_id::<DeleteUser>();
+
+    t.cancel(deletion).unwrap();
+    t.work_for(hours(1));
+    assert_eq!(t.status("ada"), Some(UserStatus::Deleting), "it stands as it stood");
+
+    t.retry(deletion).unwrap();
+    t.work();
+    assert_eq!(t.user("ada"), None);
+}
+
+#[test]
+fn a_retried_job_has_all_its_attempts_before_it() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.revoke(ada.id).unwrap();
+    t.stytch.refuses(Call::RevokeInvite, 25, &errors::internal());
+    t.work_for(hours(5));
+    assert_eq!(t.job::<RevokeInvite>().state, JobState::Dead);
+
+    t.retry(t.job_id::<RevokeInvite>()).unwrap();
+    t.work_for(hours(1));
+
+    assert_eq!(t.link_state("ada"), Link::Revoked);
+    assert_eq!(t.job::<RevokeInvite>().attempts, 6);
+}
+
+#[test]
+fn a_running_job_that_is_withdrawn_is_not_tried_again() {
+    let failures = [
+        Fault::Refused(errors::internal()),
+        Fault::Refused(errors::rate_limited(None)),
+        Fault::CallLost,
+    ];
+    for failure in failures {
+        let t = House::new();
+        t.add("ada", Role::Member).unwrap();
+        t.log_in("ada").unwrap();
+        t.stytch.next(Call::SendLogin, failure.clone());
+        let in_flight = t.begin();
+        t.cancel(t.job_id::<SendLogin>()).unwrap();
+
+        t.settle(&in_flight).unwrap();
+        t.work_for(hours(1));
+
+        assert_eq!(t.job::<SendLogin>().state, JobState::Cancelled, "{failure:?}");
+        assert!(t.inbox("ada").is_empty());
+    }
+}
+
+#[test]
+fn a_running_job_that_was_faster_than_its_withdrawal_stays_as_it_ended() {
+    for (failure, state) in
+        [(None, JobState::Done), (Some(errors::rejected("bad_request")), JobState::Dead)]
+    {
+        let t = House::new();
+        t.add("ada", Role::Member).unwrap();
+        t.log_in("ada").unwrap();
+        if let Some(error) = &failure {
+            t.stytch.refuses(Call::SendLogin, 1, error);
+        }
+        let in_flight = t.begin();
+        t.cancel(t.job_id::<SendLogin>()).unwrap();
+
+        t.settle(&in_flight).unwrap();
+
+        assert_eq!(t.job::<SendLogin>().state, state);
+    }
+}
+
+#[test]
+fn a_running_job_that_is_withdrawn_is_not_taken_over() {
+    let t = House::new();
+    t.add("ada", Role::Member).unwrap();
+    t.log_in("ada").unwrap();
+    t.stytch.next(Call::SendLogin, Fault::CallLost);
+    let _dies = t.begin();
+    t.cancel(t.job_id::<SendLogin>()).unwrap();
+
+    t.rescue();
+    t.work_for(hours(1));
+
+    assert_eq!(t.job::<SendLogin>().state, JobState::Cancelled);
+    assert_eq!(t.stytch.was_asked(Call::SendLogin), 1);
+}

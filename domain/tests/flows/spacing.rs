@@ -1,0 +1,184 @@
+//! One address gets one mail a second, whoever asks for it and however often.
+
+use std::time::Duration;
+
+use guestlist_domain::flows::{SendInvite, SendLogin};
+use guestlist_domain::{InvitationStatus, Role};
+use jiff::Timestamp;
+
+use crate::support::{Call, House, errors, hours, mins, secs};
+
+/// When an address got mail, counted from now.
+fn arrivals(t: &House, who: &str, since: Timestamp) -> Vec<Duration> {
+    let mails = t.inbox(who).into_iter().filter(|mail| mail.sent_at >= since);
+    mails.map(|mail| mail.sent_at.duration_since(since).unsigned_abs()).collect()
+}
+
+#[test]
+fn five_who_ask_for_a_login_link_at_once_get_one_a_second() {
+    let t = House::new();
+    t.add("ada", Role::Member).unwrap();
+    t.add("bob", Role::Member).unwrap();
+    let start = t.now();
+    (0..5).for_each(|_| t.log_in("ada").unwrap());
+    t.log_in("bob").unwrap();
+
+    t.work_for(mins(1));
+
+    assert_eq!(arrivals(&t, "ada", start), [0, 1, 2, 3, 4].map(secs));
+    assert_eq!(arrivals(&t, "bob", start), [secs(0)], "others do not wait for her");
+}
+
+#[test]
+fn whoever_asks_later_than_a_second_after_does_not_wait() {
+    let t = House::new();
+    t.log_in("ada").unwrap();
+    let start = t.now();
+    t.wait(secs(5));
+    t.log_in("ada").unwrap();
+    t.wait(Duration::from_millis(400));
+    t.log_in("ada").unwrap();
+
+    let due: Vec<_> = t.jobs::<SendLogin>().iter().map(|row| row.job.run_at).collect();
+
+    assert_eq!(due, [start, start + secs(5), start + secs(6)]);
+    let asked = t.store.tables().login_requests.clone();
+    assert_eq!(asked.iter().map(|asked| asked.send_at).collect::<Vec<_>>(), due);
+}
+
+#[test]
+fn unknown_addresses_leave_the_same_spaced_trace() {
+    let t = House::new();
+    t.came_in("known");
+    for who in ["known", "unknown"] {
+        let before = t.jobs::<SendLogin>().len();
+        (0..3).for_each(|_| t.log_in(who).unwrap());
+        let jobs = t.jobs::<SendLogin>().split_off(before);
+        let due: Vec<_> = jobs.iter().map(|row| row.run_at).collect();
+        assert_eq!(due, [0, 1, 2].map(|n| t.now() + secs(n)), "{who}");
+    }
+}
+
+#[test]
+fn resent_right_after_it_was_sent_it_goes_out_a_second_later() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.wait(Duration::from_millis(300));
+
+    let resent = t.resend(ada.id).unwrap();
+
+    let due = ada.sent_at.unwrap() + secs(1);
+    assert_eq!(resent.next_attempt_at, Some(due));
+    assert_eq!(t.job::<SendInvite>().run_at, due);
+    t.work_for(secs(5));
+    assert_eq!(arrivals(&t, "ada", ada.sent_at.unwrap()), [secs(0), secs(1)]);
+}
+
+#[test]
+fn resent_while_it_may_be_on_its_way_it_goes_out_a_second_later() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let start = t.now();
+    let in_flight = t.begin();
+
+    t.resend(ada.id).unwrap();
+    t.settle(&in_flight).unwrap();
+    t.work_for(secs(5));
+
+    assert_eq!(arrivals(&t, "ada", start), [secs(0), secs(1)]);
+}
+
+#[test]
+fn resent_later_it_goes_out_at_once() {
+    for end in [InvitationStatus::Sent, InvitationStatus::Failed, InvitationStatus::Expired] {
+        let t = House::new();
+        let ada = if end == InvitationStatus::Sent { t.sent("ada") } else { t.ended("ada", end) };
+        t.wait(secs(1));
+        assert_eq!(t.resend(ada.id).unwrap().next_attempt_at, Some(t.now()), "{end}");
+    }
+}
+
+#[test]
+fn resent_right_after_a_failed_call_it_goes_out_a_second_later() {
+    let t = House::new();
+    let ada = t.ended("ada", InvitationStatus::Failed);
+    let failed_at = ada.last_error.unwrap().at;
+    t.wait(Duration::from_millis(999));
+    assert_eq!(t.resend(ada.id).unwrap().next_attempt_at, Some(failed_at + secs(1)));
+}
+
+#[test]
+fn invited_again_right_after_a_revocation_the_mail_goes_out_a_second_after_the_last() {
+    let t = House::new();
+    let old = t.sent("ada");
+    t.revoke(old.id).unwrap();
+
+    let new = t.invited("ada");
+
+    let due = old.sent_at.unwrap() + secs(1);
+    assert_eq!((new.next_attempt_at, t.job::<SendInvite>().run_at), (Some(due), due));
+    t.work_for(secs(5));
+    assert_eq!(arrivals(&t, "ada", old.sent_at.unwrap()), [secs(0), secs(1)]);
+    assert!(t.press(&t.link("ada")).is_ok());
+}
+
+#[test]
+fn invited_again_while_a_revoked_mail_may_be_on_its_way_it_goes_out_a_second_later() {
+    let t = House::new();
+    let old = t.invited("ada");
+    let start = t.now();
+    let in_flight = t.begin();
+    t.revoke(old.id).unwrap();
+
+    t.invited("ada");
+    t.settle(&in_flight).unwrap();
+    t.work_for(secs(5));
+
+    assert_eq!(arrivals(&t, "ada", start), [secs(0), secs(1)]);
+}
+
+#[test]
+fn invited_again_later_the_mail_goes_out_at_once() {
+    for end in [InvitationStatus::Failed, InvitationStatus::Expired] {
+        let t = House::new();
+        t.ended("ada", end);
+        t.wait(secs(1));
+        assert_eq!(t.invited("ada").next_attempt_at, Some(t.now()), "{end}");
+    }
+    let t = House::new();
+    let sent = t.sent("ada");
+    t.wait(secs(1));
+    t.revoke(sent.id).unwrap();
+    assert_eq!(t.invited("ada").next_attempt_at, Some(t.now()));
+}
+
+#[test]
+fn a_login_link_for_an_open_invitation_keeps_its_distance_too() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.log_in("ada").unwrap();
+    t.log_in("ada").unwrap();
+
+    t.work_for(hours(1));
+
+    let arrived = arrivals(&t, "ada", ada.sent_at.unwrap());
+    assert!(arrived.windows(2).all(|two| two[0] + secs(1) <= two[1]), "{arrived:?}");
+    assert!(arrived.len() > 1);
+}
+
+#[test]
+fn a_delivery_that_is_retried_right_after_it_failed_goes_out_a_second_later() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 1, &errors::rejected("inactive_email"));
+    t.work();
+    let failed_at = t.now();
+
+    t.retry(t.job::<SendInvite>().job.id).unwrap();
+
+    let renewed = t.again(&ada);
+    assert_eq!(renewed.next_attempt_at, Some(failed_at + secs(1)));
+    assert_eq!(t.job::<SendInvite>().run_at, failed_at + secs(1));
+    t.work_for(secs(5));
+    assert_eq!(arrivals(&t, "ada", failed_at), [secs(1)]);
+}

@@ -1,0 +1,178 @@
+//! Operators withdraw deliveries and have them run again: what that does to their invitations.
+
+use guestlist_domain::flows::{OperateError, SendInvite};
+use guestlist_domain::{Invitation, InvitationStatus, JobState, Role};
+use serde_json::json;
+
+use crate::support::{Call, House, errors, hours, mins, secs};
+
+#[test]
+fn a_delivery_that_is_withdrawn_fails_its_invitation_at_once() {
+    let t = House::new();
+    let ada = t.invited("ada");
+
+    t.cancel(t.job_id::<SendInvite>()).unwrap();
+
+    let failed = t.again(&ada);
+    assert_eq!((failed.status, failed.next_attempt_at), (InvitationStatus::Failed, None));
+    assert_eq!(failed.last_error.unwrap().code, "cancelled");
+    assert_eq!(t.story(&ada), ["requested", "failed"]);
+    let event = &t.timeline(&ada)[1];
+    assert_eq!(event.detail, json!({ "code": "cancelled", "attempts": 0 }));
+    assert_eq!(event.actor.kind(), "cli", "it was not the system");
+    assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
+    t.work_for(hours(1));
+    assert!(t.inbox("ada").is_empty());
+}
+
+#[test]
+fn a_delivery_that_waits_for_its_next_attempt_can_be_withdrawn_too() {
+    for error in [errors::internal(), errors::rate_limited(None), errors::misconfigured()] {
+        let t = House::new();
+        let ada = t.invited("ada");
+        t.stytch.refuses(Call::SendInvite, 1, &error);
+        t.work();
+
+        t.cancel(t.job_id::<SendInvite>()).unwrap();
+        t.work_for(hours(1));
+
+        let failed = t.again(&ada);
+        assert_eq!((failed.status, failed.held_by), (InvitationStatus::Failed, None));
+        assert!(t.inbox("ada").is_empty(), "after {}", error.code);
+    }
+}
+
+#[test]
+fn somebody_whose_delivery_was_withdrawn_can_be_invited_and_resent_again() {
+    for invites in [true, false] {
+        let t = House::new();
+        let ada = t.invited("ada");
+        t.cancel(t.job_id::<SendInvite>()).unwrap();
+
+        if invites {
+            t.invited("ada");
+        } else {
+            t.resend(ada.id).unwrap();
+        }
+        t.work_for(secs(2));
+
+        assert!(t.press(&t.link("ada")).is_ok());
+    }
+}
+
+#[test]
+fn a_dead_delivery_that_is_retried_is_sent_again_by_the_same_job() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.is_down(errors::unreachable());
+    t.work_for(hours(5));
+    assert_eq!(t.again(&ada).status, InvitationStatus::Failed);
+    t.stytch.heals();
+    let dead = t.job::<SendInvite>();
+
+    t.retry(dead.job.id).unwrap();
+
+    let renewed = t.again(&ada);
+    assert_eq!((renewed.status, renewed.delivery), (InvitationStatus::Queued, 1));
+    assert_eq!((renewed.attempts, &renewed.last_error), (0, &None));
+    assert_eq!((renewed.resent_at, renewed.expires_at), (Some(t.now()), t.now() + hours(7 * 24)));
+    t.work();
+    let sent = t.again(&ada);
+    assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 1));
+    let story = t.story(&ada);
+    assert_eq!(story[21..], ["failed", "resent", "attempted", "sent"]);
+    assert_eq!(t.jobs::<SendInvite>().len(), 1);
+    assert!(t.press(&t.link("ada")).is_ok());
+}
+
+#[test]
+fn a_withdrawn_delivery_that_is_retried_is_sent_after_all() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let job = t.job_id::<SendInvite>();
+    t.cancel(job).unwrap();
+    t.retry(job).unwrap();
+
+    t.work_for(secs(2));
+
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+    assert_eq!(t.story(&ada), ["requested", "failed", "resent", "attempted", "sent"]);
+}
+
+#[test]
+fn a_delivery_that_waits_after_a_failure_can_be_retried_at_once() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 9, &errors::internal());
+    t.work_for(mins(8));
+    t.stytch.heals();
+    assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
+
+    t.retry(t.job_id::<SendInvite>()).unwrap();
+    t.work_for(secs(2));
+
+    let sent = t.again(&ada);
+    assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 1));
+}
+
+#[test]
+fn a_dead_delivery_that_was_resent_since_is_superseded() {
+    let t = House::new();
+    let ada = t.ended("ada", InvitationStatus::Failed);
+    let dead = t.job_id::<SendInvite>();
+    t.resend(ada.id).unwrap();
+    let before = format!("{:?}", t.store.tables());
+
+    assert!(matches!(t.retry(dead), Err(OperateError::Superseded)));
+
+    assert_eq!(format!("{:?}", t.store.tables()), before);
+}
+
+#[test]
+fn a_delivery_that_nobody_wants_any_more_is_superseded() {
+    type Ends = fn(&House, &Invitation);
+    let ends: [Ends; 5] = [
+        |t, old| drop(t.revoke(old.id).unwrap()),
+        |t, _| drop(t.invited("ada")),
+        |t, _| drop(t.add("ada", Role::Member).unwrap()),
+        |t, old| drop(t.remove(old.user_id).unwrap()),
+        |t, old| {
+            t.remove(old.user_id).unwrap();
+            t.work();
+        },
+    ];
+    for end in ends {
+        let t = House::new();
+        let old = t.ended("ada", InvitationStatus::Failed);
+        let dead = t.job_id::<SendInvite>();
+        end(&t, &old);
+        assert!(matches!(t.retry(dead), Err(OperateError::Superseded)));
+    }
+}
+
+#[test]
+fn a_withdrawn_delivery_of_an_older_asking_fails_nothing() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let first = t.job_id::<SendInvite>();
+    t.resend(ada.id).unwrap();
+
+    t.cancel(first).unwrap();
+
+    assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
+    t.work_for(secs(2));
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+}
+
+#[test]
+fn an_expired_delivery_can_be_retried() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.wait(hours(8 * 24));
+    t.sweep();
+    t.retry(t.job_id::<SendInvite>()).unwrap();
+    t.work();
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+    assert!(t.press(&t.link("ada")).is_ok());
+}

@@ -1,0 +1,273 @@
+//! An operator's hand on a job that a worker has in its own.
+
+use guestlist_domain::flows::{AcceptError, OperateError, RevokeInvite, SendInvite};
+use guestlist_domain::{Invitation, InvitationStatus, Role, Verdict};
+
+use crate::support::{Call, Fault, House, InFlight, JobState, Link, errors, hours, mins, secs};
+
+/// An invitation whose delivery was withdrawn while its mail was on its way.
+fn withdrawn_on_its_way(t: &House, fault: Option<Fault>) -> (Invitation, InFlight) {
+    let ada = t.invited("ada");
+    if let Some(fault) = fault {
+        t.stytch.next(Call::SendInvite, fault);
+    }
+    let in_flight = t.begin();
+    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    (ada, in_flight)
+}
+
+fn stays_cancelled(t: &House, ada: &Invitation) {
+    let failed = t.again(ada);
+    assert_eq!(failed.status, InvitationStatus::Failed);
+    assert_eq!(failed.last_error.unwrap().code, "cancelled");
+}
+
+#[test]
+fn withdrawn_while_its_mail_is_on_its_way_its_link_lets_nobody_in() {
+    let t = House::new();
+    let (ada, in_flight) = withdrawn_on_its_way(&t, None);
+    let link = t.link("ada");
+
+    let refused = t.press(&link);
+    assert!(matches!(refused, Err(AcceptError::NotInvited)), "{refused:?}");
+    t.settle(&in_flight).unwrap();
+
+    stays_cancelled(&t, &ada);
+    assert_eq!(t.story(&ada), ["requested", "failed", "attempted"]);
+    assert_eq!(t.job::<SendInvite>().state, JobState::Done, "it was faster");
+}
+
+#[test]
+fn withdrawn_while_its_mail_is_on_its_way_its_link_dies_at_stytch() {
+    for fault in [None, Some(Fault::AnswerLost)] {
+        let t = House::new();
+        let (ada, in_flight) = withdrawn_on_its_way(&t, fault);
+
+        t.settle(&in_flight).unwrap();
+        t.work();
+
+        stays_cancelled(&t, &ada);
+        assert_eq!(t.link_state("ada"), Link::Revoked);
+        assert!(t.press(&t.link("ada")).is_err());
+    }
+}
+
+#[test]
+fn withdrawn_as_the_answer_is_written_its_link_dies_at_stytch() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let in_flight = t.begin();
+    let other = t.clone();
+    t.store.before_next_apply(move || other.cancel(other.job_id::<SendInvite>()).unwrap());
+
+    assert_eq!(t.settle(&in_flight).unwrap(), Verdict::Applied);
+    t.work();
+
+    stays_cancelled(&t, &ada);
+    assert_eq!(t.link_state("ada"), Link::Revoked);
+}
+
+#[test]
+fn withdrawn_while_a_call_fails_it_is_not_made_again() {
+    let ends = [
+        (errors::internal(), JobState::Cancelled),
+        (errors::rate_limited(None), JobState::Cancelled),
+        (errors::misconfigured(), JobState::Cancelled),
+        (errors::rejected("bad_request"), JobState::Dead),
+    ];
+    for (error, end) in ends {
+        let t = House::new();
+        let (ada, in_flight) = withdrawn_on_its_way(&t, Some(Fault::Refused(error)));
+
+        t.settle(&in_flight).unwrap();
+        t.work_for(hours(1));
+
+        stays_cancelled(&t, &ada);
+        assert!(t.inbox("ada").is_empty());
+        assert_eq!(t.job::<SendInvite>().state, end);
+        t.retry(t.job_id::<SendInvite>()).unwrap();
+        t.work();
+        assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+    }
+}
+
+#[test]
+fn withdrawn_from_a_worker_that_dies_it_is_not_taken_over() {
+    let t = House::new();
+    let (ada, _dies) = withdrawn_on_its_way(&t, None);
+
+    t.rescue();
+    t.work_for(hours(1));
+
+    stays_cancelled(&t, &ada);
+    assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
+    assert_eq!(t.inbox("ada").len(), 1);
+    assert!(matches!(t.press(&t.link("ada")), Err(AcceptError::NotInvited)));
+}
+
+#[test]
+fn withdrawn_after_the_answer_was_written_it_is_too_late() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let in_flight = t.begin();
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.settle(&in_flight)));
+
+    let refused = t.cancel(t.job_id::<SendInvite>());
+
+    assert!(matches!(refused, Err(OperateError::WrongState(JobState::Done))), "{refused:?}");
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+    assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
+}
+
+#[test]
+fn accepted_as_its_delivery_is_withdrawn_it_stays_accepted() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let in_flight = t.begin();
+    let (other, link) = (t.clone(), t.link("ada"));
+    t.store.before_next_apply(move || drop(other.press(&link).unwrap()));
+
+    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.settle(&in_flight).unwrap();
+    t.work();
+
+    assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
+    assert_eq!(t.story(&ada), ["requested", "accepted", "attempted"]);
+    assert!(t.jobs::<RevokeInvite>().is_empty());
+}
+
+#[test]
+fn the_undoing_of_a_withdrawn_mail_does_not_kill_the_link_of_a_later_retry() {
+    let t = House::new();
+    // The second attempt, so that a mail may be out; and the queue has time to end the job.
+    let ada = t.invited("ada");
+    t.stytch.next(Call::SendInvite, Fault::AnswerLost);
+    t.stytch.refuses(Call::FindUser, 1, &errors::rate_limited(None));
+    t.work();
+    t.wait(secs(3));
+    let searching = t.begin();
+    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.settle(&searching).unwrap();
+    assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
+    assert_eq!(t.jobs::<RevokeInvite>().len(), 1, "the first mail may be out");
+    t.stytch.refuses(Call::RevokeInvite, 1, &errors::internal());
+    t.work();
+
+    t.retry(t.job_id::<SendInvite>()).unwrap();
+    t.work_for(mins(5));
+
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+    assert_eq!(t.job::<RevokeInvite>().state, JobState::Done);
+    assert_eq!(t.link_state("ada"), Link::Outstanding);
+    assert!(t.press(&t.link("ada")).is_ok());
+}
+
+#[test]
+fn the_undoing_of_a_withdrawn_mail_does_not_kill_the_link_of_a_later_resend() {
+    let t = House::new();
+    let (ada, in_flight) = withdrawn_on_its_way(&t, None);
+    t.settle(&in_flight).unwrap();
+    t.stytch.refuses(Call::RevokeInvite, 1, &errors::internal());
+    t.work();
+
+    t.resend(ada.id).unwrap();
+    t.work_for(mins(5));
+
+    assert_eq!((t.inbox("ada").len(), t.link_state("ada")), (2, Link::Outstanding));
+    assert!(t.press(&t.link("ada")).is_ok());
+}
+
+#[test]
+fn resent_while_its_withdrawn_mail_is_on_its_way_it_is_queued() {
+    let t = House::new();
+    let (ada, in_flight) = withdrawn_on_its_way(&t, None);
+    t.resend(ada.id).unwrap();
+
+    t.settle(&in_flight).unwrap();
+
+    assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
+    assert!(t.jobs::<RevokeInvite>().is_empty());
+    t.work_for(secs(2));
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+}
+
+#[test]
+fn of_two_who_withdraw_one_is_told_that_it_was() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let other = t.clone();
+    t.store.before_next_apply(move || other.cancel(other.job_id::<SendInvite>()).unwrap());
+
+    let refused = t.cancel(t.job_id::<SendInvite>());
+
+    assert!(matches!(refused, Err(OperateError::WrongState(JobState::Cancelled))), "{refused:?}");
+    assert_eq!(t.story(&ada), ["requested", "failed"]);
+}
+
+#[test]
+fn of_two_who_retry_one_does() {
+    let t = House::new();
+    let ada = t.ended("ada", InvitationStatus::Failed);
+    let other = t.clone();
+    t.store.before_next_apply(move || other.retry(other.job_id::<SendInvite>()).unwrap());
+
+    let refused = t.retry(t.job_id::<SendInvite>());
+
+    assert!(matches!(refused, Err(OperateError::WrongState(JobState::Ready))), "{refused:?}");
+    t.work_for(secs(2));
+    assert_eq!(t.inbox("ada").len(), 1);
+    assert_eq!(t.story(&ada)[3..], ["resent", "attempted", "sent"]);
+}
+
+#[test]
+fn of_one_who_retries_and_one_who_resends_one_does() {
+    for resent_first in [true, false] {
+        let t = House::new();
+        let ada = t.ended("ada", InvitationStatus::Failed);
+        let (other, job) = (t.clone(), t.job_id::<SendInvite>());
+        t.store.before_next_apply(move || {
+            if resent_first {
+                other.resend(ada.id).unwrap();
+            } else {
+                other.retry(job).unwrap();
+            }
+        });
+
+        if resent_first {
+            assert!(matches!(t.retry(job), Err(OperateError::Superseded)));
+        } else {
+            assert!(t.resend(ada.id).is_err(), "too soon");
+        }
+
+        t.work_for(secs(2));
+        assert_eq!(t.inbox("ada").len(), 1);
+    }
+}
+
+#[test]
+fn what_nobody_wants_any_more_as_it_is_retried_is_superseded() {
+    type Moves = fn(&House, &Invitation);
+    let moves: [Moves; 4] = [
+        |t, ada| drop(t.revoke(ada.id).unwrap()),
+        |t, _| drop(t.invited("ada")),
+        |t, _| drop(t.add("ada", Role::Member).unwrap()),
+        |t, ada| drop(t.remove(ada.user_id).unwrap()),
+    ];
+    for (n, moves) in moves.into_iter().enumerate() {
+        let t = House::new();
+        let ada = t.ended("ada", InvitationStatus::Failed);
+        let (other, seen, dead) = (t.clone(), ada.clone(), t.job_id::<SendInvite>());
+        t.store.before_next_apply(move || moves(&other, &seen));
+
+        assert!(matches!(t.retry(dead), Err(OperateError::Superseded)));
+
+        assert_ne!(t.again(&ada).status, InvitationStatus::Queued);
+        t.work_for(secs(2));
+        assert_eq!(
+            t.inbox("ada").len(),
+            usize::from(n == 1),
+            "only who was invited anew is mailed"
+        );
+    }
+}
