@@ -30,6 +30,11 @@ pub(crate) fn small_number(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).integer().not_null().take()
 }
 
+/// Yes or no; no, where nothing is said.
+pub(crate) fn flag(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).boolean().not_null().default(false).take()
+}
+
 /// Text of at most so many characters.
 pub(crate) fn text(name: &'static str, length: u32) -> ColumnDef {
     ColumnDef::new(name).string_len(length).not_null().take()
@@ -91,4 +96,44 @@ fn on_mysql(
 
 pub(crate) async fn drop(manager: &SchemaManager<'_>, table: &'static str) -> Result<(), DbErr> {
     manager.drop_table(Table::drop().table(table).take()).await
+}
+
+/// Adds columns to a table; on MySQL by one statement, SQLite takes one at a time.
+pub(crate) async fn add(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    columns: Vec<ColumnDef>,
+) -> Result<(), DbErr> {
+    let alter = || Table::alter().table(table).take();
+    if manager.get_database_backend() == DbBackend::MySql {
+        let mut all = alter();
+        for mut column in columns {
+            all.add_column(&mut column);
+        }
+        return manager.alter_table(all).await;
+    }
+    for mut column in columns {
+        manager.alter_table(alter().add_column(&mut column).take()).await?;
+    }
+    Ok(())
+}
+
+/// Takes columns away again.
+pub(crate) async fn take(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    columns: &[&'static str],
+) -> Result<(), DbErr> {
+    let alter = || Table::alter().table(table).take();
+    if manager.get_database_backend() == DbBackend::MySql {
+        let mut all = alter();
+        for column in columns {
+            all.drop_column(*column);
+        }
+        return manager.alter_table(all).await;
+    }
+    for column in columns {
+        manager.alter_table(alter().drop_column(*column).take()).await?;
+    }
+    Ok(())
 }
