@@ -1,13 +1,17 @@
 //! What Stytch answers: of each body only what is used, and that read with patience. An answer to
 //! `magic_links/authenticate` that can't be read is a token used up for nothing.
 
-use guestlist_domain::{Email, ProviderSession, Tokens, Vouched};
+use std::collections::HashMap;
+
+use guestlist_domain::{Email, Identity, ProviderSession, Tokens, Vouched};
 use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error},
 };
 use serde_json::Value;
+
+use crate::searches::FoundPage;
 
 /// An answer of which nothing but its coming matters.
 #[derive(Deserialize)]
@@ -24,6 +28,14 @@ pub(crate) struct Sent {
 #[derive(Deserialize)]
 pub(crate) struct Found {
     results: Vec<FoundUser>,
+    #[serde(default, deserialize_with = "patiently")]
+    results_metadata: FoundMetadata,
+}
+
+#[derive(Default, Deserialize)]
+struct FoundMetadata {
+    #[serde(default, deserialize_with = "patiently")]
+    next_cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -31,15 +43,28 @@ struct FoundUser {
     #[serde(deserialize_with = "something")]
     user_id: String,
     #[serde(default, deserialize_with = "each_patiently")]
-    emails: Vec<UserEmail>,
+    emails: Vec<FoundEmail>,
+    #[serde(default, deserialize_with = "patiently")]
+    created_at: Option<Timestamp>,
 }
 
-impl Found {
-    /// Whoever has the address; the filter is believed only as far as it can be seen to hold.
-    pub(crate) fn user_of(self, email: &Email) -> Option<String> {
-        let has_it = |e: &UserEmail| address(&e.email).as_ref() == Some(email);
-        let user = self.results.into_iter().find(|user| user.emails.iter().any(has_it));
-        user.map(|user| user.user_id)
+#[derive(Deserialize)]
+struct FoundEmail {
+    email: String,
+}
+
+impl From<Found> for FoundPage {
+    /// By the addresses that are seen, as the filter may be understood otherwise over there.
+    fn from(found: Found) -> Self {
+        let mut identities = HashMap::new();
+        for FoundUser { user_id, emails, created_at } in found.results {
+            let created_at = created_at.map(whole_microseconds);
+            let identity = Identity { stytch_user_id: user_id, created_at };
+            let emails = emails.iter().filter_map(|found| address(&found.email));
+            identities.extend(emails.map(|email| (email, identity.clone())));
+        }
+        let next = found.results_metadata.next_cursor.filter(|cursor| !cursor.is_empty());
+        Self { identities, next }
     }
 }
 

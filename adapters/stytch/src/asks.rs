@@ -60,10 +60,12 @@ pub(crate) struct RevokeSession<'a> {
     pub(crate) session_id: &'a str,
 }
 
-/// A search for the user of one address.
+/// A search for the users of these addresses.
 #[derive(Serialize)]
 pub(crate) struct Search<'a> {
     limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<&'a str>,
     query: Query<'a>,
 }
 
@@ -76,13 +78,18 @@ struct Query<'a> {
 #[derive(Serialize)]
 struct Operand<'a> {
     filter_name: &'static str,
-    filter_value: [&'a str; 1],
+    filter_value: Vec<&'a str>,
 }
 
 impl<'a> Search<'a> {
-    pub(crate) fn by_address(email: &'a Email) -> Self {
-        let operand = Operand { filter_name: "email_address", filter_value: [email.as_str()] };
-        Self { limit: 1, query: Query { operator: "AND", operands: [operand] } }
+    /// The most that Stytch gives at a time, and so all of it.
+    const LIMIT: u32 = 1000;
+
+    pub(crate) fn by_address(emails: &'a [Email], cursor: Option<&'a str>) -> Self {
+        let filter_value = emails.iter().map(Email::as_str).collect();
+        let operand = Operand { filter_name: "email_address", filter_value };
+        let query = Query { operator: "AND", operands: [operand] };
+        Self { limit: Self::LIMIT, cursor, query }
     }
 }
 

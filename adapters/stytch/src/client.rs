@@ -19,7 +19,8 @@ use crate::{
     options::{Options, OptionsError, is_loopback},
 };
 
-const MAX_BODY: usize = 1024 * 1024;
+/// A search finds a hundred users, each with whatever metadata the project keeps of them.
+const MAX_BODY: usize = 4 * 1024 * 1024;
 /// Less than what stands before Stytch keeps an idle connection for: a call sent into one that is
 /// just being closed is a lost answer.
 const POOL_IDLE: Duration = Duration::from_secs(30);
@@ -131,7 +132,7 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, Trouble> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(trouble)? {
         if body.len() + chunk.len() > MAX_BODY {
-            let why = "the answer is larger than 1 MiB".to_owned();
+            let why = "the answer is larger than 4 MiB".to_owned();
             return Err(Trouble::BadAnswer { why, request_id: None });
         }
         body.extend_from_slice(&chunk);

@@ -19,6 +19,7 @@ mod options;
 mod provider;
 mod refresh;
 mod scrub;
+mod searches;
 
 pub use options::{Options, OptionsError};
 pub use provider::StytchProvider;

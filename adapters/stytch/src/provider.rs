@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Clock, Delivered, Email, IdentityProvider, InviteMail, JwtClaims, JwtError, LoginMail,
-    ProviderError, ProviderErrorKind, Vouched,
+    Clock, Delivered, Email, Identity, IdentityProvider, InviteMail, JwtClaims, JwtError,
+    LoginMail, ProviderError, ProviderErrorKind, Vouched,
 };
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     keys::Keys,
     options::{Options, OptionsError},
     refresh::Refreshes,
+    searches::{FoundPage, Searches},
 };
 
 /// One project at Stytch.
@@ -27,6 +28,7 @@ pub struct StytchProvider {
     client: Client,
     verifier: Verifier,
     refreshes: Refreshes,
+    searches: Searches,
     clock: Arc<dyn Clock>,
 }
 
@@ -37,7 +39,10 @@ impl StytchProvider {
         let client = Client::new(options, Arc::clone(&clock))?;
         let keys = Keys::new(client.clone(), Arc::clone(&clock));
         let verifier = Verifier::new(&project_id, &base_url, keys, Arc::clone(&clock));
-        Ok(Self { client, verifier, refreshes: Refreshes::default(), clock })
+        let for_search = client.clone();
+        let searches =
+            Searches::new(move |emails, cursor| search(for_search.clone(), emails, cursor));
+        Ok(Self { client, verifier, refreshes: Refreshes::default(), searches, clock })
     }
 
     /// Asks Stytch whether it knows us. Costs nothing, changes nothing.
@@ -118,15 +123,24 @@ impl IdentityProvider for StytchProvider {
         done(answer, &["user_not_found"])
     }
 
-    async fn find_user(&self, email: &Email) -> Result<Option<String>, ProviderError> {
-        let search = Search::by_address(email);
-        let found: Found = self.client.post(&["v1", "users", "search"], &search, Harmless).await?;
-        Ok(found.user_of(email))
+    async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError> {
+        self.searches.find(email).await
     }
 
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {
         self.verifier.verify(session_jwt).await
     }
+}
+
+/// A page of whoever has one of these addresses.
+async fn search(
+    client: Client,
+    emails: Vec<Email>,
+    cursor: Option<String>,
+) -> Result<FoundPage, ProviderError> {
+    let body = Search::by_address(&emails, cursor.as_deref());
+    let found: Found = client.post(&["v1", "users", "search"], &body, Harmless).await?;
+    Ok(found.into())
 }
 
 fn delivered(sent: Sent) -> Delivered {

@@ -17,8 +17,6 @@ const SHARED_FOR: Duration = Duration::from_secs(150);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long nobody asks after a call that failed; then one does.
 const QUIET: Duration = Duration::from_secs(5);
-/// How many answers are kept before those that are too old are looked for.
-const TIDY_AT: usize = 10_000;
 
 type Turn = Arc<TurnMutex<Option<Fresh>>>;
 
@@ -30,8 +28,14 @@ struct Fresh {
 
 #[derive(Default)]
 pub(crate) struct Refreshes {
-    turns: Mutex<HashMap<TokenHash, Turn>>,
+    turns: Mutex<Turns>,
     outage: Mutex<Option<Outage>>,
+}
+
+#[derive(Default)]
+struct Turns {
+    by_token: HashMap<TokenHash, Turn>,
+    tidied_at: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -49,7 +53,7 @@ impl Refreshes {
     ) -> Result<Vouched, ProviderError> {
         let turn = self.turn(TokenHash::of(token));
         let mut held = turn.lock().await;
-        if let Some(fresh) = held.as_ref().filter(|fresh| fresh.at.elapsed() < SHARED_FOR) {
+        if let Some(fresh) = held.as_ref().filter(|fresh| fresh.serves(Instant::now())) {
             return Ok(fresh.vouched.clone());
         }
         self.admit()?;
@@ -62,10 +66,8 @@ impl Refreshes {
 
     fn turn(&self, hash: TokenHash) -> Turn {
         let mut turns = lock(&self.turns);
-        if turns.len() >= TIDY_AT {
-            turns.retain(|_, turn| is_worth_keeping(turn));
-        }
-        Arc::clone(turns.entry(hash).or_default())
+        turns.tidy(Instant::now());
+        Arc::clone(turns.by_token.entry(hash).or_default())
     }
 
     /// While Stytch is silent one request in a while finds out whether it still is; all others
@@ -91,12 +93,26 @@ impl Refreshes {
     }
 }
 
+impl Turns {
+    /// Forgets, once in a while, the answers that no longer serve.
+    fn tidy(&mut self, now: Instant) {
+        if self.tidied_at.is_none_or(|then| now.duration_since(then) >= SHARED_FOR) {
+            self.by_token.retain(|_, turn| is_worth_keeping(turn, now));
+            self.tidied_at = Some(now);
+        }
+    }
+}
+
+impl Fresh {
+    fn serves(&self, now: Instant) -> bool {
+        now.duration_since(self.at) < SHARED_FOR
+    }
+}
+
 /// Somebody holds it or waits for it, or its answer still serves.
-fn is_worth_keeping(turn: &Turn) -> bool {
-    Arc::strong_count(turn) > 1
-        || turn
-            .try_lock()
-            .is_ok_and(|held| held.as_ref().is_some_and(|fresh| fresh.at.elapsed() < SHARED_FOR))
+fn is_worth_keeping(turn: &Turn, now: Instant) -> bool {
+    let serves = |held: &Option<Fresh>| held.as_ref().is_some_and(|fresh| fresh.serves(now));
+    Arc::strong_count(turn) > 1 || turn.try_lock().is_ok_and(|held| serves(&held))
 }
 
 fn too_slow() -> ProviderError {
@@ -176,5 +192,22 @@ mod tests {
         };
         assert!(refreshes.share("a", async { Err(gone) }).await.is_err());
         assert!(refreshes.share("b", async { Ok(vouched()) }).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn answers_are_forgotten_when_they_no_longer_serve() {
+        let refreshes = Refreshes::default();
+        for token in ["a", "b"] {
+            refreshes.share(token, async { Ok(vouched()) }).await.unwrap();
+        }
+        let held = refreshes.turn(TokenHash::of("a"));
+        let mut turns = lock(&refreshes.turns);
+        turns.tidy(Instant::now());
+        assert_eq!(turns.by_token.len(), 2);
+        turns.tidy(Instant::now() + SHARED_FOR);
+        assert!(turns.by_token.contains_key(&TokenHash::of("a")) && turns.by_token.len() == 1);
+        drop(held);
+        turns.tidy(Instant::now() + 2 * SHARED_FOR);
+        assert!(turns.by_token.is_empty());
     }
 }

@@ -63,6 +63,29 @@ async fn times_and_path_limit_a_fault() {
 }
 
 #[tokio::test]
+async fn whoami_is_a_call_like_any_other() {
+    let t = TestSandbox::start().await;
+    let whoami = "/v1/debug/whoami";
+    let with_secret = |secret: &str| {
+        t.bare(Method::GET, whoami).basic_auth(&t.credentials.project_id, Some(secret)).send()
+    };
+    t.fault(json!({"status": 503, "path": "/v1/debug/"})).await;
+    t.get(whoami).await.refused(503, "server_unavailable");
+    t.invite(ADA).await.ok();
+    t.fault(json!({"status": 503, "path": INVITE})).await;
+    t.get(whoami).await.ok();
+    // As with every call, the credentials are not looked at before the fault.
+    Answer::of(with_secret("wrong").await.unwrap()).await.refused(401, "unauthorized_credentials");
+    t.fault(json!({"error_rate": 1.0, "status": 429, "times": 1})).await;
+    Answer::of(with_secret("wrong").await.unwrap()).await.refused(429, "too_many_requests");
+    t.fault(json!({"down": true, "times": 2})).await;
+    with_secret("wrong").await.unwrap_err();
+    with_secret(&t.credentials.secret).await.unwrap_err();
+    let counted = &t.stats().await["requests"]["GET /v1/debug/whoami"];
+    assert_eq!(*counted, json!({"503": 1, "200": 1, "401": 1, "429": 1, "dropped": 2}));
+}
+
+#[tokio::test]
 async fn down_drops_the_connection_and_does_nothing() {
     let t = TestSandbox::start().await;
     t.fault(json!({"down": true})).await;

@@ -137,6 +137,48 @@ async fn search_finds_by_address_id_and_state_and_pages_in_order() {
 }
 
 #[tokio::test]
+async fn a_search_takes_many_addresses_and_pages_through_those_it_finds() {
+    let t = TestSandbox::start().await;
+    let mut ids = Vec::new();
+    for n in 0..150 {
+        ids.push(create(&t, json!({"email": format!("user{n}@example.com")})).await);
+    }
+    let addresses: Vec<_> = (100..1000).rev().map(|n| format!("User{n}@Example.com")).collect();
+    let operand = json!({"filter_name": "email_address", "filter_value": addresses});
+    let query = json!({"operator": "AND", "operands": [operand]});
+    let page = async |limit: usize, cursor: &Value| -> (Vec<Value>, Value) {
+        let body = json!({"limit": limit, "cursor": cursor, "query": query});
+        let mut page = t.post("/v1/users/search", body).await.ok();
+        assert_eq!(page["results_metadata"]["total"], 50);
+        let Value::Array(users) = page["results"].take() else { panic!("{page}") };
+        (users, page["results_metadata"]["next_cursor"].take())
+    };
+    let (all, end) = page(1000, &Value::Null).await;
+    assert_eq!(end, Value::Null);
+    let found: Vec<_> = all.iter().map(|user| user["user_id"].as_str().unwrap()).collect();
+    assert_eq!(found, ids[100..]);
+    for user in &all {
+        let created_at = user["created_at"].as_str().unwrap();
+        assert_eq!(created_at.len(), "2026-11-23T10:00:00Z".len(), "{created_at}");
+        created_at.parse::<jiff::Timestamp>().unwrap();
+    }
+    let (mut pieces, mut cursor) = (Vec::new(), Value::Null);
+    for length in [20, 20, 10] {
+        let (users, next) = page(20, &cursor).await;
+        assert_eq!((users.len(), next.is_null()), (length, length == 10));
+        pieces.extend(users);
+        cursor = next;
+    }
+    assert_eq!(pieces, all);
+    let (half, end) = page(50, &Value::Null).await;
+    assert_eq!((half.len(), end), (50, Value::Null), "no page after one that is just full");
+    t.fault(json!({"status": 503, "times": 1})).await;
+    t.post("/v1/users/search", json!({})).await.refused(503, "server_unavailable");
+    let counted = &t.stats().await["requests"]["POST /v1/users/search"];
+    assert_eq!(*counted, json!({"200": 5, "503": 1}));
+}
+
+#[tokio::test]
 async fn what_the_sdks_send_besides_is_tolerated() {
     let t = TestSandbox::start().await;
     let id =

@@ -272,36 +272,6 @@ async fn an_id_can_not_lead_to_another_route() {
 }
 
 #[tokio::test]
-async fn a_user_is_found_by_the_whole_address() {
-    let users = |address: &str| {
-        json!({
-            "results": [{"user_id": "user-test-1", "emails": [{"email_id": "e", "email": address}]}],
-            "results_metadata": {"total": 1, "next_cursor": null},
-        })
-    };
-    let stub = Stub::saying(says(200, &users("ADA@example.com"))).await;
-    let found = stub.provider().find_user(&ada()).await.unwrap();
-    assert_eq!(found.as_deref(), Some("user-test-1"));
-    let asked = only(&stub);
-    assert_eq!(asked.line, "POST /v1/users/search");
-    let operand = json!({"filter_name": "email_address", "filter_value": ["ada@example.com"]});
-    assert_eq!(
-        asked.body,
-        json!({"limit": 1, "query": {"operator": "AND", "operands": [operand]}})
-    );
-
-    for nobody in [json!({"results": []}), users("dada@example.com")] {
-        let stub = Stub::saying(says(200, &nobody)).await;
-        assert_eq!(stub.provider().find_user(&ada()).await.unwrap(), None);
-    }
-    for unreadable in [json!({}), json!({"results": null}), json!({"results": [{"emails": []}]})] {
-        let stub = Stub::saying(says(200, &unreadable)).await;
-        let error = stub.provider().find_user(&ada()).await.unwrap_err();
-        assert_eq!(error.code, "bad_answer", "{unreadable}");
-    }
-}
-
-#[tokio::test]
 async fn every_call_says_who_we_are_over_one_connection() {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let stub = Stub::saying(says(200, &done())).await;

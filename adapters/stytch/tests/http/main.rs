@@ -8,6 +8,7 @@ mod jwt;
 mod keys;
 mod minter;
 mod road;
+mod searches;
 mod secrets;
 mod shapes;
 mod stub;

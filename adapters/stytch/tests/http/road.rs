@@ -4,14 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use guestlist_domain::{Email, IdentityProvider, JwtError, ProviderErrorKind, SystemClock};
 use guestlist_stytch::{Options, StytchProvider};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use stytch_sandbox::{Credentials, Sandbox};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::calls::{ada, invite, login};
 
-struct Road {
-    provider: StytchProvider,
+pub(crate) struct Road {
+    pub(crate) provider: StytchProvider,
     options: Options,
     url: String,
     http: reqwest::Client,
@@ -19,7 +20,7 @@ struct Road {
 }
 
 impl Road {
-    async fn start(change: impl FnOnce(&mut Credentials)) -> Self {
+    pub(crate) async fn start(change: impl FnOnce(&mut Credentials)) -> Self {
         let mut credentials = Credentials::generate();
         let listen = ([127, 0, 0, 1], 0).into();
         let mut options = stytch_sandbox::Options::new(listen, credentials.clone());
@@ -53,9 +54,24 @@ impl Road {
         (text("token"), text("kind"))
     }
 
-    async fn put(&self, path: &str, body: &Value) {
+    pub(crate) async fn put(&self, path: &str, body: &Value) {
         let request = self.http.put(format!("{}/sandbox/{path}", self.url)).json(body);
         request.send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// A call that the provider has no use for.
+    pub(crate) async fn call(&self, path: &str, body: &Value) -> Value {
+        let secret = self.options.secret.expose_secret();
+        let request = self.http.post(format!("{}/v1/{path}", self.url)).json(body);
+        let request = request.basic_auth(&self.options.project_id, Some(secret));
+        request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
+    }
+
+    /// How often a route was called, by status.
+    pub(crate) async fn calls(&self, route: &str) -> Value {
+        let url = format!("{}/sandbox/stats", self.url);
+        let stats: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        stats["requests"][route].clone()
     }
 }
 
@@ -76,8 +92,8 @@ async fn from_the_invitation_to_the_end_of_the_session() {
     assert_eq!(vouched.email, Some(ada()));
     let length = vouched.session.expires_at.duration_since(vouched.session.started_at);
     assert_eq!(length.as_mins(), 60);
-    let found = provider.find_user(&ada()).await.unwrap();
-    assert_eq!(found, Some(delivered.stytch_user_id));
+    let found = provider.find_user(&ada()).await.unwrap().unwrap();
+    assert_eq!(found.stytch_user_id, delivered.stytch_user_id);
 
     let claims = provider.verify_jwt(&vouched.tokens.session_jwt).await.unwrap();
     assert_eq!(claims.stytch_session_id, vouched.session.stytch_session_id);

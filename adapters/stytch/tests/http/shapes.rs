@@ -118,9 +118,9 @@ async fn an_answer_that_does_not_end_is_not_read_to_its_end() {
     let mut body = authenticated();
     body["results"] = json!([]);
     let padded = |length: usize| format!("{body}{}", " ".repeat(length));
-    let stub = Stub::saying(answer(200, "", padded(1024 * 1024))).await;
+    let stub = Stub::saying(answer(200, "", padded(4 * 1024 * 1024))).await;
     expect(&stub.provider(), LOST, "bad_answer", None).await;
-    let stub = Stub::saying(answer(200, "", padded(1000 * 1024))).await;
+    let stub = Stub::saying(answer(200, "", padded(4000 * 1024))).await;
     stub.provider().send_invite(&invite()).await.unwrap();
 }
 
