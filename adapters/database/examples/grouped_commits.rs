@@ -190,6 +190,8 @@ fn change() -> Change {
         next_attempt_at: Some(now),
         held_by: None,
         last_error: None,
+        in_doubt: false,
+        as_login: false,
         created_at: now,
         resent_at: None,
         sent_at: None,

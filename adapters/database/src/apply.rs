@@ -51,6 +51,7 @@ impl Refusal {
 /// The leases come first: a late worker learns that it is late, whatever else is wrong.
 pub(crate) async fn write(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
     jobs::settle(tx, changes).await?;
+    jobs::operate(tx, changes).await?;
     guards::raise(tx, changes).await?;
     users::write(tx, changes).await?;
     invitations::write(tx, changes).await?;

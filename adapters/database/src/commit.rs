@@ -110,7 +110,7 @@ impl Committer {
             Err(refusal) => refusal.verdict().map_err(store_error),
         };
         if matches!(verdict, Ok(Verdict::Applied))
-            && group.iter().any(|s| !s.change.jobs.is_empty())
+            && group.iter().any(|s| !s.change.jobs.is_empty() || !s.change.operations.is_empty())
         {
             self.waker.wake();
         }

@@ -1,12 +1,19 @@
-//! The queue, as far as changes touch it: what is to be done, and how what was done ended. The
-//! rows are the queue's own; they are written in our transaction.
+//! The queue, as far as changes touch it: what is to be done, how what was done ended, and what
+//! operators do. The rows are the queue's own; they are written in our transaction.
 
-use apalis_sea_orm::{Failure, Settled};
-use guestlist_domain::{Change, JobError, NewJob, Outcome, Settlement};
-use sea_orm::DatabaseTransaction;
+use apalis_sea_orm::{Failure, Settled, entity};
+use async_trait::async_trait;
+use guestlist_domain::{
+    Change, JobError, JobId, JobState, NewJob, Operation, Outcome, QueuedJob, ReadJobs, Settlement,
+    StoreError,
+};
+use sea_orm::{DatabaseTransaction, EntityTrait};
 use uuid::Uuid;
 
 use crate::apply::Refusal;
+use crate::errors::store_error;
+use crate::store::SqlStore;
+use crate::values::{Row, cut};
 
 /// Writes how jobs ended, or refuses if one of them is no longer its worker's.
 pub(crate) async fn settle(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
@@ -20,6 +27,60 @@ pub(crate) async fn settle(tx: &DatabaseTransaction, changes: &[&Change]) -> Res
         Settled::All => Ok(()),
         Settled::SomeLost => Err(Refusal::LeaseLost),
     }
+}
+
+/// Does what operators want, or refuses if a job is in a state in which it can't be done.
+pub(crate) async fn operate(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
+    for operation in changes.iter().flat_map(|c| &c.operations) {
+        let is_done = match operation {
+            Operation::Pause { queue, by, reason, at } => {
+                let (name, by) = (queue.as_str(), cut(by, 190));
+                apalis_sea_orm::pause(tx, name, &by, reason.as_deref(), *at).await?;
+                true
+            }
+            Operation::Resume(queue) => {
+                apalis_sea_orm::resume(tx, queue.as_str()).await?;
+                true
+            }
+            Operation::Cancel { job, at } => {
+                let cancelled = apalis_sea_orm::cancel(tx, &[job.0], *at).await?;
+                !cancelled.at_once.is_empty() || !cancelled.requested.is_empty()
+            }
+            Operation::Dismiss { key, at } => {
+                apalis_sea_orm::dismiss(tx, std::slice::from_ref(key), *at).await?;
+                true
+            }
+            Operation::Retry { job, at, asked_at } if at > asked_at => {
+                !apalis_sea_orm::retry_at(tx, &[job.0], *at).await?.ready.is_empty()
+            }
+            Operation::Retry { job, at, .. } => {
+                !apalis_sea_orm::retry(tx, &[job.0], *at).await?.ready.is_empty()
+            }
+        };
+        if !is_done {
+            return Err(Refusal::Conflict);
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl ReadJobs for SqlStore {
+    async fn job(&self, id: JobId) -> Result<Option<QueuedJob>, StoreError> {
+        let row = entity::job::Entity::find_by_id(id.0).one(self.database.read()).await;
+        row.map_err(store_error)?.map(queued).transpose()
+    }
+}
+
+fn queued(model: entity::job::Model) -> Result<QueuedJob, StoreError> {
+    let row = Row::of("jobs", model.id);
+    Ok(QueuedJob {
+        id: JobId(model.id),
+        queue: model.queue,
+        kind: model.kind,
+        args: serde_json::from_str(&model.args).unwrap_or_default(),
+        state: row.whole("state", JobState::parse(&model.state))?,
+    })
 }
 
 /// Enqueues jobs, or refuses if one has a unique key that is taken.

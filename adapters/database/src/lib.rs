@@ -9,6 +9,7 @@
 
 mod apply;
 mod batch;
+pub mod board;
 mod commit;
 mod connect;
 mod errors;
@@ -33,6 +34,7 @@ mod traces;
 mod users;
 mod values;
 
+pub use board::PROVIDER_RATE;
 pub use connect::{ConnectError, Database, connect};
 pub use schema::SchemaError;
 pub use store::SqlStore;

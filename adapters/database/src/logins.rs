@@ -24,6 +24,7 @@ pub(crate) mod request {
         pub ordinal: i64,
         pub return_to: Option<String>,
         pub at: i64,
+        pub send_at: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -61,6 +62,7 @@ impl TryFrom<request::Model> for LoginRequest {
             ordinal: model.ordinal,
             return_to: model.return_to.map(ReturnTo::checked),
             at: row.time("at", model.at)?,
+            send_at: row.time("send_at", model.send_at)?,
         })
     }
 }
@@ -105,6 +107,7 @@ fn request_row(request: &LoginRequest) -> request::ActiveModel {
         ordinal: Set(request.ordinal),
         return_to: Set(request.return_to.as_ref().map(|place| place.as_str().to_owned())),
         at: Set(micros(request.at)),
+        send_at: Set(micros(request.send_at)),
     }
 }
 

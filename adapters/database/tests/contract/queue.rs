@@ -1,12 +1,16 @@
 //! Jobs are in the commit of the change that wants them; a result counts only while its worker
 //! holds the lease.
 
+use std::time::Duration;
+
 use apalis_sea_orm::entity::{attempt, job as jobs, state};
 use futures::future::join_all;
 use guestlist_domain::{
-    Attempt, Change, InvitationStatus, JobError, JobId, NewJob, Outcome, ReadInvitations,
-    ReadUsers, Settlement, Store, User, Verdict,
+    Attempt, Change, Clock, InvitationStatus, JobError, JobId, JobState, NewJob, Operation,
+    Outcome, Queue, ReadInvitations, ReadJobs, ReadUsers, Settlement, Store, SystemClock, User,
+    Verdict,
 };
+use jiff::Timestamp;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde_json::json;
 
@@ -22,6 +26,10 @@ contract!(
     a_lost_lease_harms_no_neighbour,
     a_lost_lease_is_told_before_a_conflict,
     a_conflict_leaves_the_job_running,
+    an_operator_withdraws_and_retries_a_job,
+    an_operation_in_the_wrong_state_is_a_conflict_and_writes_nothing,
+    a_running_job_is_asked_to_end_and_not_tried_again,
+    a_queue_is_paused_by_whoever_has_a_long_name,
 );
 
 async fn verdict(bed: &Bed, change: Change) -> Verdict {
@@ -54,7 +62,7 @@ async fn lease(bed: &Bed, job: &NewJob, fence: i64) {
 }
 
 fn settlement(job: &NewJob, fence: i64, outcome: Outcome) -> Settlement {
-    let attempt = Attempt { job: job.id, number: 1, of: 20, started_at: now() };
+    let attempt = Attempt { job: job.id, number: 1, of: 20, started_at: now(), outage: None };
     let worker = "worker-1".to_owned();
     Settlement { attempt, fence, worker, finished_at: after(1), outcome }
 }
@@ -186,4 +194,69 @@ async fn a_conflict_leaves_the_job_running(bed: &Bed) {
     assert_eq!(verdict(bed, change).await, Verdict::Conflict);
     assert_eq!(read(bed, job.id).await.unwrap().state, state::RUNNING);
     assert_eq!(bed.count("job_attempts").await, 0);
+}
+
+fn cancel(job: &NewJob) -> Change {
+    Change::new().operation(Operation::Cancel { job: job.id, at: now() })
+}
+
+fn retry(job: &NewJob, at: Timestamp) -> Change {
+    Change::new().operation(Operation::Retry { job: job.id, at, asked_at: now() })
+}
+
+async fn state_of(bed: &Bed, job: &NewJob) -> JobState {
+    bed.store.job(job.id).await.unwrap().unwrap().state
+}
+
+async fn an_operator_withdraws_and_retries_a_job(bed: &Bed) {
+    let job = job();
+    verdict(bed, Change::new().job(job.clone())).await;
+    assert_eq!(verdict(bed, cancel(&job)).await, Verdict::Applied);
+    assert_eq!(state_of(bed, &job).await, JobState::Cancelled);
+    assert_eq!(verdict(bed, retry(&job, now())).await, Verdict::Applied);
+    assert_eq!(state_of(bed, &job).await, JobState::Ready);
+    verdict(bed, cancel(&job)).await;
+    // Not before its time.
+    let later = now() + Duration::from_hours(1);
+    assert_eq!(verdict(bed, retry(&job, later)).await, Verdict::Applied);
+    let found = bed.store.job(job.id).await.unwrap().unwrap();
+    assert_eq!((found.state, found.kind.as_str()), (JobState::Scheduled, "send-invite"));
+    assert_eq!(found.args, job.args);
+    assert_eq!(read(bed, job.id).await.unwrap().run_at, later.as_microsecond());
+}
+
+async fn an_operation_in_the_wrong_state_is_a_conflict_and_writes_nothing(bed: &Bed) {
+    let user = user();
+    let ready = job();
+    verdict(bed, Change::new().job(ready.clone())).await;
+    let with_user = |change: Change| change.insert_user(user.clone());
+    assert_eq!(verdict(bed, with_user(retry(&ready, now()))).await, Verdict::Conflict);
+    let done = leased(bed).await;
+    let mut change = Change::new();
+    change.settlement = Some(settlement(&done, 1, Outcome::Done));
+    verdict(bed, change).await;
+    assert_eq!(verdict(bed, with_user(cancel(&done))).await, Verdict::Conflict);
+    assert_eq!(verdict(bed, with_user(cancel(&job()))).await, Verdict::Conflict, "there is none");
+    assert_eq!(bed.store.user(user.id).await.unwrap(), None);
+    assert_eq!(state_of(bed, &ready).await, JobState::Ready);
+}
+
+async fn a_running_job_is_asked_to_end_and_not_tried_again(bed: &Bed) {
+    let job = leased(bed).await;
+    assert_eq!(verdict(bed, cancel(&job)).await, Verdict::Applied);
+    assert_eq!(state_of(bed, &job).await, JobState::Running);
+    let mut change = Change::new();
+    change.settlement = Some(settlement(&job, 1, Outcome::Retry(after(60), failure())));
+    assert_eq!(verdict(bed, change).await, Verdict::Applied);
+    assert_eq!(state_of(bed, &job).await, JobState::Cancelled);
+}
+
+async fn a_queue_is_paused_by_whoever_has_a_long_name(bed: &Bed) {
+    let (queue, by) = (Queue::Invitation, "ü".repeat(200));
+    let pause = Operation::Pause { queue, by, reason: Some("why".to_owned()), at: now() };
+    assert_eq!(verdict(bed, Change::new().operation(pause)).await, Verdict::Applied);
+    let holds = bed.store.holds(SystemClock.now()).await.unwrap();
+    assert_eq!(holds.paused, [queue].into());
+    verdict(bed, Change::new().operation(Operation::Resume(queue))).await;
+    assert!(bed.store.holds(SystemClock.now()).await.unwrap().paused.is_empty());
 }

@@ -91,6 +91,8 @@ pub(crate) fn invitation(user: &User) -> Invitation {
         next_attempt_at: None,
         held_by: None,
         last_error: None,
+        in_doubt: false,
+        as_login: false,
         created_at: now(),
         resent_at: None,
         sent_at: None,
@@ -117,6 +119,8 @@ pub(crate) fn whole_invitation(user: &User) -> Invitation {
             message: "Slow down, 'please'\n– Stytch".to_owned(),
             at: after(2),
         }),
+        in_doubt: true,
+        as_login: true,
         resent_at: Some(after(3)),
         sent_at: Some(after(4)),
         visited_at: Some(after(5)),
@@ -151,6 +155,7 @@ pub(crate) fn login_request(email: &Email, ordinal: i64) -> LoginRequest {
         ordinal,
         return_to: Some(ReturnTo::checked("/sessions".to_owned())),
         at: now(),
+        send_at: after(1),
     }
 }
 
