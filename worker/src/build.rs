@@ -57,18 +57,21 @@ pub async fn connect(common: &Common, stytch: guestlist_stytch::Options) -> anyh
     Built::new(database, stytch)
 }
 
-/// The world of flows that only read and enqueue, for commands that need no account at Stytch.
-pub async fn connect_without_stytch(common: &Common) -> anyhow::Result<Ctx> {
+/// The world of flows that only read and enqueue, and its store, for commands that need no account
+/// at Stytch.
+pub async fn connect_without_stytch(common: &Common) -> anyhow::Result<(Ctx, Arc<SqlStore>)> {
     let database = guestlist_database::connect(&common.database_url).await?;
     database.check_schema().await?;
     let public_url = common.public_url_at(common.listen_addr)?;
-    Ok(Ctx {
-        store: Arc::new(SqlStore::new(database, Waker::default())),
+    let store = Arc::new(SqlStore::new(database, Waker::default()));
+    let ctx = Ctx {
+        store: Arc::clone(&store) as _,
         provider: Arc::new(NoProvider),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         policy: Arc::new(common.policy(&public_url)),
-    })
+    };
+    Ok((ctx, store))
 }
 
 impl Built {
@@ -93,7 +96,7 @@ impl Built {
     }
 
     /// The client of Stytch, for what only it can do.
-    pub fn provider(&self) -> &StytchProvider {
+    pub fn provider(&self) -> &Arc<StytchProvider> {
         &self.provider
     }
 
@@ -104,7 +107,7 @@ impl Built {
 
     /// A worker, its address bound.
     pub async fn worker(&self, policy: Policy, settings: WorkerSettings) -> anyhow::Result<Worker> {
-        Worker::bind(self.ctx(policy), &self.database, self.waker.clone(), settings).await
+        Worker::bind(self, policy, settings).await
     }
 }
 

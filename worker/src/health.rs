@@ -1,32 +1,87 @@
-//! The worker's own address: whether it lives, and whether it can work.
+//! The worker's own address: whether it lives, whether it can work, what it counts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use guestlist_database::SqlStore;
 use guestlist_domain::Ctx;
+use prometheus_client::encoding::text::encode_eof;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Serves `/healthz` and `/readyz` until told to stop.
-pub async fn serve(
-    ctx: Ctx,
-    listener: TcpListener,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    let routes = Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .with_state(ctx);
-    axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
+use crate::metrics::{Metrics, OPENMETRICS, encode_overview};
+use crate::protection::Protection;
+
+/// What is told at the worker's address.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// Whether the database can be used.
+    pub ctx: Ctx,
+    /// How the queues stand.
+    pub store: Arc<SqlStore>,
+    /// Whether Stytch takes our settings.
+    pub protection: Protection,
+    /// What was counted.
+    pub metrics: Metrics,
 }
 
-async fn ready(State(ctx): State<Ctx>) -> (StatusCode, &'static str) {
-    match ctx.store.ready().await {
-        Ok(()) => (StatusCode::OK, "ready\n"),
+impl Health {
+    /// Serves `/healthz`, `/readyz` and `/metrics` until told to stop.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> std::io::Result<()> {
+        let routes = Router::new()
+            .route("/healthz", get(async || "ok\n"))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(metrics))
+            .with_state(self)
+            .into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
+    }
+}
+
+async fn ready(State(health): State<Health>) -> (StatusCode, String) {
+    let no = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"));
+    if let Err(error) = health.ctx.store.ready().await {
+        tracing::warn!(%error, "not ready");
+        return no("the database can't be used".to_owned());
+    }
+    match health.protection.advice() {
+        Some(advice) => no(format!("{}. Fix: {}", advice.problem, advice.fix)),
+        None => (StatusCode::OK, "ready\n".to_owned()),
+    }
+}
+
+/// Open to this machine only: who calls from elsewhere asks the application, with a key.
+async fn metrics(
+    State(health): State<Health>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+) -> Response {
+    if !client.ip().to_canonical().is_loopback() {
+        let why = "only from this machine; the application's /metrics takes an API key\n";
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
+    let overview = match health.store.overview(health.ctx.now()).await {
+        Ok(overview) => overview,
         Err(error) => {
-            tracing::warn!(%error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "not ready: the database can't be used\n")
+            tracing::warn!(%error, "the metrics can't be read");
+            let why = "the database can't be used\n";
+            return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
         }
+    };
+    let mut text = String::new();
+    let written = encode_overview(&overview, &mut text)
+        .and_then(|()| health.metrics.encode(&mut text))
+        .and_then(|()| encode_eof(&mut text));
+    match written {
+        Ok(()) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

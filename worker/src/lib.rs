@@ -1,31 +1,45 @@
 //! The worker: apalis runs it, the queue feeds it, the domain's jobs are what it does. It runs as
 //! its own program, inside `guestlist dev`, and by `guestlist serve --worker`; any number may run.
 
+mod advice;
 pub mod build;
+mod circuit;
 pub mod config;
 mod health;
+pub mod metrics;
 mod no_provider;
+mod protection;
 mod runner;
 mod schedule;
 pub mod telemetry;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use apalis::prelude::{Data, Monitor, WorkerBuilder};
-use apalis_sea_orm::{Claimed, Handled, Options, Queue, QueueBackend, Waker};
-use guestlist_database::Database;
-use guestlist_domain::{Clock, Ctx, Ids, Queue as QueueName, flows};
+use apalis_sea_orm::{Claimed, Handled, Options, Queue, QueueBackend, Rate};
+use guestlist_database::{PROVIDER_RATE, SqlStore};
+use guestlist_domain::{Clock, Ctx, Ids, Limit, Policy, Queue as QueueName, flows};
+use guestlist_stytch::StytchProvider;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use advice::{Advice, advice};
 pub use runner::{Kinds, Runner};
 
+use build::Built;
 use config::WorkerSettings;
+use health::Health;
+use metrics::Metrics;
+use protection::Protection;
+use watched::Watched;
 
 /// How long running jobs may take to finish once the worker is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How long done and cancelled jobs can be looked at. Dead ones stay until somebody acts.
+const DONE_JOBS_STAY: Duration = Duration::from_hours(7 * 24);
 
 /// Every kind of job there is.
 pub fn kinds() -> Kinds {
@@ -43,6 +57,10 @@ pub fn kinds() -> Kinds {
 pub struct Worker {
     ctx: Ctx,
     queue: Queue,
+    store: Arc<SqlStore>,
+    provider: Arc<StytchProvider>,
+    protection: Protection,
+    metrics: Metrics,
     settings: WorkerSettings,
     listener: TcpListener,
 }
@@ -50,14 +68,20 @@ pub struct Worker {
 impl Worker {
     /// Binds the worker's address and makes its queue.
     pub async fn bind(
-        ctx: Ctx,
-        database: &Database,
-        waker: Waker,
+        built: &Built,
+        policy: Policy,
         settings: WorkerSettings,
     ) -> anyhow::Result<Self> {
         let listener = listen(settings.listen_addr, "WORKER_LISTEN_ADDR").await?;
-        let queue = queue(&ctx, database, waker, &settings);
-        Ok(Self { ctx, queue, settings, listener })
+        let ctx = built.ctx(policy);
+        let (clock, url) = (Arc::clone(&ctx.clock), ctx.policy.authenticate_url.clone());
+        let protection = Protection::new(clock, per_second(settings.rate_limit), url);
+        let metrics = Metrics::default();
+        let watched = Watched::new(Arc::clone(&ctx.provider), protection.clone(), metrics.clone());
+        let ctx = Ctx { provider: Arc::new(watched), ..ctx };
+        let queue = queue(&ctx, built, &protection, &settings);
+        let (store, provider) = (Arc::clone(built.store()), Arc::clone(built.provider()));
+        Ok(Self { ctx, queue, store, provider, protection, metrics, settings, listener })
     }
 
     /// `http://127.0.0.1:3001`, or wherever it was bound to.
@@ -65,38 +89,45 @@ impl Worker {
         Ok(format!("http://{}", self.listener.local_addr()?))
     }
 
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Works until told to stop, and then until running jobs are done, at most 30 s.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { ctx, queue, settings, listener } = self;
+        let Self { ctx, queue, store, provider, protection, metrics, settings, listener } = self;
         let worker = queue.options().worker.clone();
         tracing::info!(%worker, concurrency = settings.concurrency, "the worker is up");
+        let (protected, counted) = (protection.clone(), metrics.clone());
+        let runner = Runner::new(ctx.clone(), queue.clone(), kinds(), protected, counted);
+        let database = store.database().clone();
+        let protecting = protection.clone().keep(queue.clone(), database, provider, stop.clone());
         let jobs = async {
-            let ended = work(ctx.clone(), queue, worker, stop.clone()).await;
+            let ended = work(runner, queue, stop.clone()).await;
             // Whatever ended them, the others are not to outlive them.
             stop.cancel();
             ended
         };
-        let health = health::serve(ctx.clone(), listener, stop.clone());
-        let schedule = schedule::keep_schedule(ctx.clone(), settings.sweep_interval, stop.clone());
-        let (jobs, health, ()) = tokio::join!(jobs, health, schedule);
+        let health = Health { ctx: ctx.clone(), store, protection, metrics };
+        let health = health.serve(listener, stop.clone());
+        let schedule = schedule::keep_schedule(ctx, settings.sweep_interval, stop.clone());
+        let (jobs, health, (), ()) = tokio::join!(jobs, health, schedule, protecting);
         jobs.and(health.context("the worker's own address"))
     }
 }
 
-async fn work(
-    ctx: Ctx,
-    queue: Queue,
-    worker: String,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let runner = Arc::new(Runner::new(ctx, worker, kinds()));
+async fn work(runner: Runner, queue: Queue, stop: CancellationToken) -> anyhow::Result<()> {
+    let runner = Arc::new(runner);
     Monitor::new()
         .shutdown_timeout(DRAIN)
         .register(move |_| {
-            WorkerBuilder::new("guestlist")
-                .backend(QueueBackend::new(queue.clone()).hand_out_exhausted())
-                .data(Arc::clone(&runner))
-                .build(handle)
+            // What a cancelled job does at Stytch is done: it ends by itself, and is not tried
+            // again.
+            let backend = QueueBackend::new(queue.clone()).hand_out_exhausted().leave_cancelled();
+            // A job reads the database first; its turn is that of its call.
+            let backend = backend.leave_pacing();
+            WorkerBuilder::new("guestlist").backend(backend).data(Arc::clone(&runner)).build(handle)
         })
         .run_with_signal(async move {
             stop.cancelled().await;
@@ -111,17 +142,33 @@ async fn handle(job: Claimed, runner: Data<Arc<Runner>>) -> Handled {
     Handled::Settled
 }
 
-fn queue(ctx: &Ctx, database: &Database, waker: Waker, settings: &WorkerSettings) -> Queue {
+fn queue(ctx: &Ctx, built: &Built, protection: &Protection, settings: &WorkerSettings) -> Queue {
     let (clock, ids) = (Arc::clone(&ctx.clock), Arc::clone(&ctx.ids));
     let name = format!("{}-{}", std::process::id(), ids.next().simple());
+    let names = |queues: &mut dyn Iterator<Item = &QueueName>| -> Vec<String> {
+        queues.map(ToString::to_string).collect()
+    };
+    let rate = Rate {
+        name: PROVIDER_RATE.to_owned(),
+        queues: names(&mut QueueName::ALL.iter().filter(|queue| queue.calls_provider())),
+        per_second: per_second(settings.rate_limit),
+    };
+    let protection = protection.clone();
     let options = Options {
         concurrency: settings.concurrency,
-        waker,
+        waker: built.waker.clone(),
+        rate: Some(rate),
+        retention: Some(DONE_JOBS_STAY),
+        info: Arc::new(move || serde_json::to_string(&protection.standing()).ok()),
         clock: Arc::new(move || Clock::now(&*clock)),
         ids: Arc::new(move || Ids::next(&*ids)),
-        ..Options::new(name, QueueName::ALL.iter().map(|queue| queue.as_str()))
+        ..Options::new(name, names(&mut QueueName::ALL.iter()))
     };
-    Queue::new(database.write().clone(), database.read().clone(), options)
+    Queue::new(built.database.write().clone(), built.database.read().clone(), options)
+}
+
+fn per_second(limit: Limit) -> f64 {
+    f64::from(limit.count) / limit.per.as_secs_f64()
 }
 
 /// Binds an address; where that fails, says which, and what to do about it.

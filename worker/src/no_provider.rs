@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Delivered, Email, IdentityProvider, InviteMail, JwtClaims, JwtError, LoginMail, ProviderError,
-    ProviderErrorKind, Vouched,
+    Delivered, Email, Identity, IdentityProvider, InviteMail, JwtClaims, JwtError, LoginMail,
+    ProviderError, ProviderErrorKind, Vouched,
 };
 
 /// Refuses everything, as a missing configuration does.
@@ -49,7 +49,7 @@ impl IdentityProvider for NoProvider {
         Err(refusal())
     }
 
-    async fn find_user(&self, _: &Email) -> Result<Option<String>, ProviderError> {
+    async fn find_user(&self, _: &Email) -> Result<Option<Identity>, ProviderError> {
         Err(refusal())
     }
 

@@ -6,17 +6,24 @@ use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use apalis_sea_orm::{Claimed, Lease};
+use apalis_sea_orm::{Claimed, Queue};
 use async_trait::async_trait;
 use futures::FutureExt;
 use guestlist_domain::{
-    Attempt, Change, Ctx, Job, JobError, JobId, Outcome, Performed, Settlement, StoreError, Verdict,
+    Attempt, Change, Ctx, Job, JobError, JobId, Lease, Outcome, Performed, Settlement, StoreError,
+    Verdict,
 };
+
+use crate::metrics::Metrics;
+use crate::protection::Protection;
 
 /// How long a job waits whose kind this program does not know: another version of it may.
 const UNKNOWN_KIND_PAUSE: Duration = Duration::from_mins(1);
 /// How long a job waits that could not even read the database.
 const DATABASE_PAUSE: Duration = Duration::from_secs(2);
+/// How long a job waits that was claimed just before Stytch was found to be away; from then on its
+/// queue is held.
+const HELD_PAUSE: Duration = Duration::from_secs(1);
 /// How long writing a result is tried before the job is left to its lease.
 const WRITING_PATIENCE: Duration = Duration::from_mins(5);
 
@@ -24,8 +31,10 @@ const WRITING_PATIENCE: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub struct Runner {
     ctx: Ctx,
-    worker: String,
+    queue: Queue,
     kinds: Kinds,
+    protection: Protection,
+    metrics: Metrics,
 }
 
 /// The kinds of jobs that a worker knows.
@@ -62,6 +71,9 @@ impl<J: Job> Kind for Of<J> {
             let error = error("bad_args", "the job's arguments can't be read");
             return runner.settle_alone(claimed, Outcome::Dead(error)).await;
         };
+        if let Some(wait) = runner.held::<J>(claimed) {
+            return runner.settle_alone(claimed, wait).await;
+        }
         match runner.perform(&job, claimed).await {
             Ok(performed) => runner.conclude(&job, claimed, &performed).await,
             Err(outage) => {
@@ -103,22 +115,45 @@ impl Decide for Outcome {
 }
 
 /// The lease as the domain asks about it.
-struct Held<'a>(&'a Lease);
+struct Turn<'a> {
+    queue: &'a Queue,
+    job: &'a Claimed,
+}
 
-impl guestlist_domain::Lease for Held<'_> {
-    fn held(&self) -> bool {
-        self.0.held()
+#[async_trait]
+impl Lease for Turn<'_> {
+    async fn may_call(&self) -> bool {
+        self.queue.begin(self.job).await && self.job.lease.held()
     }
 }
 
 impl Runner {
-    /// A runner for the worker of that name.
-    pub fn new(ctx: Ctx, worker: String, kinds: Kinds) -> Self {
-        Self { ctx, worker, kinds }
+    /// A runner of what is claimed from that queue.
+    pub fn new(
+        ctx: Ctx,
+        queue: Queue,
+        kinds: Kinds,
+        protection: Protection,
+        metrics: Metrics,
+    ) -> Self {
+        Self { ctx, queue, kinds, protection, metrics }
+    }
+
+    /// What becomes of a job that was claimed before it was known that Stytch can't be called: it
+    /// waits, which costs it nothing.
+    fn held<J: Job>(&self, claimed: &Claimed) -> Option<Outcome> {
+        if !J::QUEUE.calls_provider() || claimed.exhausted() {
+            return None;
+        }
+        let by = self.protection.held_by()?;
+        let error = error(by.as_str(), "nothing is sent while Stytch can't be called");
+        Some(Outcome::Snooze(self.ctx.now() + HELD_PAUSE, error))
     }
 
     /// Performs a job and writes what came of it.
     pub async fn run(&self, job: &Claimed) {
+        let wait = job.started_at.duration_since(job.run_at).try_into().unwrap_or_default();
+        self.metrics.claimed(&job.queue, wait);
         if let Some(kind) = self.kinds.0.get(job.kind.as_str()) {
             return kind.run(self, job).await;
         }
@@ -138,8 +173,9 @@ impl Runner {
         if claimed.exhausted() {
             return Ok(Performed::Exhausted);
         }
-        let lease = Held(&claimed.lease);
-        let performing = AssertUnwindSafe(job.perform(&self.ctx, &lease)).catch_unwind();
+        let lease = Turn { queue: &self.queue, job: claimed };
+        let attempt = self.attempt(claimed);
+        let performing = AssertUnwindSafe(job.perform(&self.ctx, &attempt, &lease)).catch_unwind();
         match tokio::time::timeout(J::TIMEOUT, performing).await {
             Ok(Ok(Ok(report))) => Ok(Performed::Reported(report)),
             Ok(Ok(Err(outage))) if outage.is_transient() => Err(outage),
@@ -159,7 +195,8 @@ impl Runner {
     }
 
     async fn conclude<J: Job>(&self, job: &J, claimed: &Claimed, performed: &Performed<J::Report>) {
-        let conclusion = Conclusion { ctx: &self.ctx, job, attempt: attempt(claimed), performed };
+        let attempt = self.attempt(claimed);
+        let conclusion = Conclusion { ctx: &self.ctx, job, attempt, performed };
         self.write(claimed, &conclusion).await;
     }
 
@@ -204,26 +241,29 @@ impl Runner {
         let (outcome, mut change) = end.decide().await?;
         let ended = outcome.clone();
         change.settlement = Some(Settlement {
-            attempt: attempt(claimed),
+            attempt: self.attempt(claimed),
             fence: claimed.fence,
-            worker: self.worker.clone(),
+            worker: self.queue.options().worker.clone(),
             finished_at: self.ctx.now(),
             outcome,
         });
         let verdict = self.ctx.store.apply(change).await?;
         if verdict == Verdict::Applied {
             log(claimed, &ended);
+            let run = self.ctx.now().duration_since(claimed.started_at);
+            self.metrics.ended(&claimed.kind, &ended, run.try_into().unwrap_or_default());
         }
         Ok(verdict)
     }
-}
 
-fn attempt(claimed: &Claimed) -> Attempt {
-    Attempt {
-        job: JobId(claimed.id),
-        number: claimed.number,
-        of: claimed.max_attempts,
-        started_at: claimed.started_at,
+    fn attempt(&self, claimed: &Claimed) -> Attempt {
+        Attempt {
+            job: JobId(claimed.id),
+            number: claimed.number,
+            of: claimed.max_attempts,
+            started_at: claimed.started_at,
+            outage: self.protection.last_outage(),
+        }
     }
 }
 

@@ -78,11 +78,15 @@ pub struct CommonArgs {
     #[arg(long, env = "LOGIN_LIMIT_PER_ADDRESS", global = true, default_value = "5/h")]
     pub login_limit_per_address: String,
 
+    /// The most calls that all workers together make to Stytch, e.g. 100/s
+    #[arg(long, env = "STYTCH_RATE_LIMIT", global = true, default_value = "100/s")]
+    pub stytch_rate_limit: String,
+
     /// Jobs at once in one worker
     #[arg(long, env = "WORKER_CONCURRENCY", global = true, default_value = "50")]
     pub worker_concurrency: String,
 
-    /// The worker's own address: /healthz and /readyz
+    /// The worker's own address: /healthz, /readyz, /metrics
     #[arg(long, env = "WORKER_LISTEN_ADDR", global = true, default_value = "127.0.0.1:3001")]
     pub worker_listen_addr: String,
 
@@ -140,6 +144,15 @@ pub struct WorkerSettings {
     pub listen_addr: SocketAddr,
     /// How often it sweeps.
     pub sweep_interval: Duration,
+    /// The most calls that all workers together make to Stytch.
+    pub rate_limit: Limit,
+}
+
+impl StytchSettings {
+    /// Whether real people get its mail.
+    fn is_live(&self) -> bool {
+        self.project_id.as_ref().is_some_and(|id| id.starts_with("project-live-"))
+    }
 }
 
 impl CommonArgs {
@@ -150,6 +163,11 @@ impl CommonArgs {
         let listen_addr = m.take("LISTEN_ADDR", parse::address(&self.listen_addr));
         let public_url = m.take_some("PUBLIC_URL", self.public_url.as_deref(), parse::origin);
         let stytch = self.read_stytch(m);
+        let is_live = stytch.as_ref().is_some_and(StytchSettings::is_live);
+        if is_live && matches!(public_url, Some(None)) {
+            let problem = "is not set, and a live project's links can't lead to localhost";
+            m.note(Mistake::new("PUBLIC_URL", problem));
+        }
         let link_carries_id =
             m.take_some("LINK_CARRIES_ID", self.link_carries_id.as_deref(), parse::switch);
         let admin_emails = m.take_some("ADMIN_EMAILS", self.admin_emails.as_deref(), parse::emails);
@@ -201,10 +219,12 @@ impl CommonArgs {
             m.take("WORKER_CONCURRENCY", parse::count(&self.worker_concurrency, 1..=1000));
         let listen_addr = m.take("WORKER_LISTEN_ADDR", parse::address(&self.worker_listen_addr));
         let sweep_interval = m.take("SWEEP_INTERVAL", parse::interval(&self.sweep_interval));
+        let rate_limit = m.take("STYTCH_RATE_LIMIT", parse::limit(&self.stytch_rate_limit));
         Some(WorkerSettings {
             concurrency: concurrency?,
             listen_addr: listen_addr?,
             sweep_interval: sweep_interval?,
+            rate_limit: rate_limit?,
         })
     }
 }

@@ -1,0 +1,93 @@
+//! How queues and workers stand, for Prometheus: read from the database whenever it asks, so that
+//! every process tells the same.
+
+use std::fmt;
+
+use guestlist_database::board::{Overview, QueueState};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+const PROVIDER: [&str; 4] = ["ok", "down", "recovering", "misconfigured"];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabels {
+    queue: &'static str,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabels {
+    queue: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WorkerLabels {
+    worker: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
+}
+
+/// Writes it as Prometheus reads it, without the end mark.
+pub fn encode_overview(overview: &Overview, to: &mut String) -> fmt::Result {
+    let mut registry = Registry::with_prefix("guestlist");
+    add_queues(&mut registry, &overview.queues);
+    add_workers(&mut registry, overview);
+    let provider = Family::<StateLabels, Gauge>::default();
+    let standing = overview.standing().as_str();
+    for state in PROVIDER {
+        set(&provider, &StateLabels { state }, u64::from(state == standing));
+    }
+    registry.register("provider_state", "How it stands with Stytch: one of these is 1", provider);
+    encode_registry(to, &registry)
+}
+
+fn add_queues(registry: &mut Registry, queues: &[QueueState]) {
+    let jobs = Family::<JobLabels, Gauge>::default();
+    let ages = Family::<QueueLabels, Gauge>::default();
+    let pauses = Family::<QueueLabels, Gauge>::default();
+    for state in queues {
+        let queue = state.queue.as_str();
+        for (word, count) in [
+            ("scheduled", state.scheduled),
+            ("ready", state.ready),
+            ("held", state.held),
+            ("running", state.running),
+            ("retrying", state.retrying),
+            ("dead", state.dead),
+        ] {
+            set(&jobs, &JobLabels { queue, state: word }, count);
+        }
+        let age = state.oldest_ready.map_or(0, |age| age.as_secs());
+        set(&ages, &QueueLabels { queue }, age);
+        set(&pauses, &QueueLabels { queue }, u64::from(state.pause.is_some()));
+    }
+    registry.register("jobs", "Jobs that have not ended well", jobs);
+    let help = "For how long the first of the due jobs has waited";
+    registry.register_with_unit("oldest_ready_age", help, Unit::Seconds, ages);
+    registry.register("queue_paused", "Whether an operator paused the queue", pauses);
+}
+
+fn add_workers(registry: &mut Registry, overview: &Overview) {
+    let live = Gauge::<i64>::default();
+    live.set(i64::try_from(overview.live().count()).unwrap_or(i64::MAX));
+    registry.register("workers", "Workers that are there", live);
+    let silences = Family::<WorkerLabels, Gauge>::default();
+    for worker in &overview.workers {
+        set(&silences, &WorkerLabels { worker: worker.id.clone() }, worker.silent.as_secs());
+    }
+    let help = "How long ago the worker reported, which it does every five seconds";
+    registry.register_with_unit("worker_silence", help, Unit::Seconds, silences);
+}
+
+fn set<L>(family: &Family<L, Gauge>, labels: &L, value: u64)
+where
+    L: Clone + std::hash::Hash + Eq,
+{
+    family.get_or_create(labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+}

@@ -1,0 +1,93 @@
+//! Stytch as the worker calls it: what every call comes to is noted.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use guestlist_domain::{
+    Delivered, Email, Identity, IdentityProvider, InviteMail, JwtClaims, JwtError, LoginMail,
+    ProviderError, Vouched,
+};
+
+use crate::metrics::Metrics;
+use crate::protection::Protection;
+
+/// A provider whose answers are noted.
+pub struct Watched {
+    provider: Arc<dyn IdentityProvider>,
+    protection: Protection,
+    metrics: Metrics,
+}
+
+impl Watched {
+    /// Over a provider.
+    pub fn new(
+        provider: Arc<dyn IdentityProvider>,
+        protection: Protection,
+        metrics: Metrics,
+    ) -> Self {
+        Self { provider, protection, metrics }
+    }
+
+    async fn noted<T>(
+        &self,
+        call: &'static str,
+        answer: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let answer = self.counted(call, answer).await;
+        self.protection.note(answer.as_ref().err());
+        answer
+    }
+
+    async fn counted<T>(
+        &self,
+        call: &'static str,
+        answer: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let began = Instant::now();
+        let answer = answer.await;
+        self.metrics.called(call, answer.as_ref().err(), began.elapsed());
+        answer
+    }
+}
+
+#[async_trait]
+impl IdentityProvider for Watched {
+    async fn send_invite(&self, mail: &InviteMail) -> Result<Delivered, ProviderError> {
+        self.noted("invite", self.provider.send_invite(mail)).await
+    }
+
+    async fn send_login(&self, mail: &LoginMail) -> Result<Delivered, ProviderError> {
+        self.noted("login", self.provider.send_login(mail)).await
+    }
+
+    async fn revoke_invite(&self, email: &Email) -> Result<(), ProviderError> {
+        self.noted("revoke_invite", self.provider.revoke_invite(email)).await
+    }
+
+    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<Vouched, ProviderError> {
+        self.noted("authenticate", self.provider.authenticate_link(token, minutes)).await
+    }
+
+    async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError> {
+        self.noted("refresh_session", self.provider.refresh_session(session_token)).await
+    }
+
+    async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError> {
+        self.noted("revoke_session", self.provider.revoke_session(stytch_session_id)).await
+    }
+
+    async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError> {
+        self.noted("delete_user", self.provider.delete_user(stytch_user_id)).await
+    }
+
+    async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError> {
+        // Searches are slow, have a limit of their own, and answer many callers at once: they say
+        // nothing of sending.
+        self.counted("find_user", self.provider.find_user(email)).await
+    }
+
+    async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {
+        self.provider.verify_jwt(session_jwt).await
+    }
+}
