@@ -3,6 +3,7 @@
 mod commands;
 mod config;
 mod http;
+mod operations;
 mod pages;
 mod site;
 

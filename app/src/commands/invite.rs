@@ -57,7 +57,7 @@ pub async fn run(config: &Config, args: InviteArgs) -> anyhow::Result<ExitCode> 
         Some(path) => read_csv(path)?,
         None => args.emails.iter().map(|email| Ok(Record::of(email))).collect(),
     };
-    let ctx = build::connect_without_stytch(&config.common).await?;
+    let (ctx, _) = build::connect_without_stytch(&config.common).await?;
     let bar = progress(records.len());
     let mut invited = Vec::new();
     let mut failed = 0;

@@ -61,7 +61,7 @@ fn scope(word: &str) -> Result<Scope, String> {
 
 /// Runs the command.
 pub async fn run(config: &Config, args: KeysArgs) -> anyhow::Result<ExitCode> {
-    let ctx = build::connect_without_stytch(&config.common).await?;
+    let (ctx, _) = build::connect_without_stytch(&config.common).await?;
     match args.command {
         KeysCommand::Create { name, scopes, json } => {
             let (key, secret) = create(&ctx, name.as_str(), &scopes, &Actor::Cli).await?;

@@ -3,9 +3,13 @@
 mod dev;
 mod dev_state;
 mod invite;
+mod jobs;
 mod keys;
 mod migrate;
+mod queue;
 mod serve;
+mod status;
+mod table;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -40,6 +44,12 @@ enum Command {
     Keys(With<keys::KeysArgs>),
     /// Invite people, as over HTTP
     Invite(With<invite::InviteArgs>),
+    /// Whether mail goes out, and why not: exits with 0 while it does, with 1 while it does not
+    Status(With<status::StatusArgs>),
+    /// Look for jobs, have them run again, withdraw them
+    Jobs(With<jobs::JobsArgs>),
+    /// Pause a queue, and let it go on
+    Queue(With<queue::QueueArgs>),
     /// The local Stytch alone
     Sandbox(stytch_sandbox::SandboxArgs),
 }
@@ -97,6 +107,15 @@ impl Command {
             }
             Self::Invite(With { args, config }) => {
                 invite::run(&prepare(&config, mistakes)?, args).await
+            }
+            Self::Status(With { args, config }) => {
+                status::run(&prepare(&config, mistakes)?, &args).await
+            }
+            Self::Jobs(With { args, config }) => {
+                jobs::run(&prepare(&config, mistakes)?, args).await
+            }
+            Self::Queue(With { args, config }) => {
+                queue::run(&prepare(&config, mistakes)?, args).await
             }
             Self::Sandbox(args) => {
                 telemetry::start(telemetry::Format::Text)?;

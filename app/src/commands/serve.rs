@@ -55,6 +55,9 @@ pub async fn run_all(
     worker: Option<Worker>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    if let Some(worker) = &worker {
+        app.note_worker(worker.metrics().clone());
+    }
     let jobs = async {
         let Some(worker) = worker else { return Ok(()) };
         let ended = worker.run(stop.clone()).await;

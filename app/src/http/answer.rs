@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
@@ -52,10 +52,11 @@ pub async fn answer(State(app): State<App>, mut request: Request, next: Next) ->
     async move {
         let began = Instant::now();
         let route = request.extensions().get::<MatchedPath>().cloned();
+        let method = request.method().clone();
         let response = next.run(request).await;
         let mut response = render(&app, response, &asker, &request_id);
         finish(&app, response.headers_mut(), &request_id, outgoing.take());
-        log(route.as_ref(), response.status(), began);
+        log(&app, &method, route.as_ref(), response.status(), began);
         response
     }
     .instrument(span)
@@ -155,9 +156,17 @@ fn finish(app: &App, headers: &mut HeaderMap, request_id: &str, cookies: Vec<Hea
 }
 
 /// The route, never the address itself: addresses hold tokens.
-fn log(route: Option<&MatchedPath>, status: StatusCode, began: Instant) {
+fn log(
+    app: &App,
+    method: &Method,
+    route: Option<&MatchedPath>,
+    status: StatusCode,
+    began: Instant,
+) {
     let route = route.map_or("-", MatchedPath::as_str);
-    let (status, ms) = (status.as_u16(), began.elapsed().as_millis());
+    let (status, took) = (status.as_u16(), began.elapsed());
+    app.requests().answered(method, route, status, took);
+    let ms = took.as_millis();
     if status >= 500 {
         tracing::error!(route, status, ms, "answered");
     } else {

@@ -249,6 +249,10 @@ rights! {
     InvitationsRead,
     /// Change invitations.
     InvitationsWrite,
+    /// See how the queue stands.
+    OpsRead,
+    /// Steer the queue.
+    OpsWrite,
 }
 
 /// A caller who may do what `R` names.

@@ -19,6 +19,7 @@ use super::paging::{Paged, cut, page};
 use super::problem::Problem;
 use super::state::App;
 use super::view::{EventView, InvitationView};
+use super::waits::Waits;
 use crate::site::Site;
 
 /// Somebody to invite, as it is sent.
@@ -84,7 +85,9 @@ pub async fn create_invitation(
     let invitation = flows::invite(app.ctx(), request, &by.actor()).await?;
     let location = format!("/v1/invitations/{}", invitation.id);
     let headers = [(header::LOCATION, location)];
-    Ok((StatusCode::ACCEPTED, headers, Json(InvitationView::from(&invitation))).into_response())
+    let waits = Waits::of_new(&app).await?;
+    let view = Json(InvitationView::of(&invitation, waits));
+    Ok((StatusCode::ACCEPTED, headers, view).into_response())
 }
 
 /// Which page of which invitations.
@@ -121,7 +124,8 @@ pub async fn list_invitations(
         None => app.ctx().store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
     };
     let next_cursor = cut(&mut found, limit, |invitation| invitation.id.0);
-    let items = found.iter().map(InvitationView::from).collect();
+    let waits = Waits::of(&app, &found).await?;
+    let items = found.iter().map(|found| InvitationView::of(found, waits)).collect();
     Ok(Json(Paged { items, next_cursor }).into_response())
 }
 
@@ -133,7 +137,8 @@ pub async fn get_invitation(
 ) -> Result<Response, Problem> {
     let found = app.ctx().store.invitation(read_id(&id)?).await?;
     let invitation = found.ok_or_else(not_found)?;
-    Ok(Json(InvitationView::from(&invitation)).into_response())
+    let waits = Waits::of(&app, [&invitation]).await?;
+    Ok(Json(InvitationView::of(&invitation, waits)).into_response())
 }
 
 /// `GET /v1/invitations/{id}/events`
@@ -156,7 +161,8 @@ pub async fn resend_invitation(
     Named(id): Named,
 ) -> Result<Response, Problem> {
     let invitation = flows::resend(app.ctx(), read_id(&id)?, &by.actor()).await?;
-    Ok((StatusCode::ACCEPTED, Json(InvitationView::from(&invitation))).into_response())
+    let waits = Waits::of(&app, [&invitation]).await?;
+    Ok((StatusCode::ACCEPTED, Json(InvitationView::of(&invitation, waits))).into_response())
 }
 
 /// `POST /v1/invitations/{id}/revoke`
@@ -166,7 +172,8 @@ pub async fn revoke_invitation(
     Named(id): Named,
 ) -> Result<Response, Problem> {
     let invitation = flows::revoke(app.ctx(), read_id(&id)?, &by.actor()).await?;
-    Ok(Json(InvitationView::from(&invitation)).into_response())
+    let waits = Waits::of(&app, [&invitation]).await?;
+    Ok(Json(InvitationView::of(&invitation, waits)).into_response())
 }
 
 fn read_id(id: &str) -> Result<InvitationId, Problem> {

@@ -16,7 +16,7 @@ use tower_http::timeout::TimeoutLayer;
 use super::body::BODY_LIMIT;
 use super::problem::Problem;
 use super::state::App;
-use super::{answer, health, idempotency, invitations, login, users};
+use super::{answer, health, idempotency, invitations, login, ops, users};
 use crate::pages;
 
 /// How long a request may take.
@@ -29,6 +29,7 @@ pub fn router(app: App) -> Router {
         .merge(pages::routes())
         .route("/healthz", get(health::is_live))
         .route("/readyz", get(health::is_ready))
+        .route("/metrics", get(ops::metrics))
         .fallback(async || Problem::not_found("address"))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, TIMEOUT))
@@ -49,6 +50,7 @@ fn api(app: &App) -> Router<App> {
         .route("/invitations/{id}/revoke", post(invitations::revoke_invitation))
         .route("/users", post(users::add_user).get(users::list_users))
         .route("/users/{id}", get(users::get_user).delete(users::delete_user))
+        .merge(ops::routes())
         .route_layer(middleware::from_fn_with_state(app.clone(), idempotency::replay));
     let public = Router::new()
         .route("/login", post(login::request_login))

@@ -1,25 +1,29 @@
 //! What every handler can reach.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use guestlist_database::SqlStore;
 use guestlist_domain::{Ctx, Limit};
+use guestlist_worker::metrics::Metrics;
 
+use super::metrics::Requests;
 use super::presses::Presses;
 use super::problem::Problem;
 use super::seen::SeenBuffer;
+use super::waits::LastLook;
 use crate::site::Site;
 
 /// The application, shared by all requests.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
 
-impl std::fmt::Debug for App {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App").field("site", &self.0.site).finish_non_exhaustive()
     }
 }
@@ -31,14 +35,26 @@ struct Inner {
     clients: DefaultKeyedRateLimiter<IpAddr>,
     presses: Presses,
     seen: SeenBuffer,
+    requests: Requests,
+    last_look: LastLook,
+    worker: OnceLock<Metrics>,
 }
 
 impl App {
     /// The application over its world.
     pub fn new(ctx: Ctx, site: Site, store: Arc<SqlStore>, login_limit_per_client: Limit) -> Self {
         let clients = RateLimiter::keyed(quota(login_limit_per_client));
-        let (presses, seen) = (Presses::default(), SeenBuffer::default());
-        Self(Arc::new(Inner { ctx, site, store, clients, presses, seen }))
+        Self(Arc::new(Inner {
+            ctx,
+            site,
+            store,
+            clients,
+            presses: Presses::default(),
+            seen: SeenBuffer::default(),
+            requests: Requests::default(),
+            last_look: LastLook::default(),
+            worker: OnceLock::new(),
+        }))
     }
 
     /// The world of the flows.
@@ -51,7 +67,8 @@ impl App {
         &self.0.site
     }
 
-    /// For answers kept by `Idempotency-Key`, which are no business of the domain's.
+    /// For what is no business of the domain's: answers kept by `Idempotency-Key`, and what
+    /// operators look at.
     pub fn store(&self) -> &Arc<SqlStore> {
         &self.0.store
     }
@@ -64,6 +81,27 @@ impl App {
     /// Uses of sessions and keys that are to be noted.
     pub fn seen(&self) -> &SeenBuffer {
         &self.0.seen
+    }
+
+    /// What this process counts of its requests.
+    pub fn requests(&self) -> &Requests {
+        &self.0.requests
+    }
+
+    /// What kept new invitations waiting when it was last looked at.
+    pub fn last_look(&self) -> &LastLook {
+        &self.0.last_look
+    }
+
+    /// A worker runs in this process; what it counts is told with the rest.
+    pub fn note_worker(&self, metrics: Metrics) {
+        // A second one would count the same.
+        let _ = self.0.worker.set(metrics);
+    }
+
+    /// What the worker of this process counts, if there is one.
+    pub fn encode_worker_metrics(&self, to: &mut String) -> fmt::Result {
+        self.0.worker.get().map_or(Ok(()), |metrics| metrics.encode(to))
     }
 
     /// Counts a request for a login link against its client.

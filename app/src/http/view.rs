@@ -1,10 +1,12 @@
 //! Rows as callers see them.
 
-use guestlist_domain::{Actor, Event, Invitation, Metadata, Session, User};
+use guestlist_domain::{Actor, Event, HeldBy, Invitation, Metadata, Session, User};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
+
+use super::waits::Waits;
 
 /// RFC 3339 in UTC with milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +62,9 @@ impl<'a> From<&'a Actor> for ActorView<'a> {
     }
 }
 
-impl<'a> From<&'a Invitation> for InvitationView<'a> {
-    fn from(invitation: &'a Invitation) -> Self {
+impl<'a> InvitationView<'a> {
+    /// With what keeps it waiting now.
+    pub fn of(invitation: &'a Invitation, waits: Waits) -> Self {
         Self {
             id: invitation.id.0,
             email: invitation.email.as_str(),
@@ -74,7 +77,7 @@ impl<'a> From<&'a Invitation> for InvitationView<'a> {
             batch_id: None,
             user_id: invitation.user_id.0,
             attempts: invitation.attempts,
-            held_by: invitation.held_by.map(guestlist_domain::HeldBy::as_str),
+            held_by: waits.held_by(invitation).map(HeldBy::as_str),
             next_attempt_at: invitation.next_attempt_at.map(Time),
             last_error: invitation.last_error.as_ref().map(|error| ErrorView {
                 code: &error.code,

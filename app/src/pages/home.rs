@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::page;
 use crate::http::{
-    App, Form, InvitationRequest, Named, Ours, Outgoing, Params, Perhaps, Person, Problem,
+    App, Form, InvitationRequest, Named, Ours, Outgoing, Params, Perhaps, Person, Problem, Waits,
     had_session, leave,
 };
 
@@ -119,9 +119,10 @@ async fn users(
     let invited = found.iter().filter(|user| user.status == UserStatus::Invited);
     let invited: Vec<UserId> = invited.map(|user| user.id).collect();
     let latest = store.latest_invitations(&invited).await?;
+    let waits = Waits::of(app, &latest).await?;
     let latest: HashMap<UserId, &Invitation> = latest.iter().map(|i| (i.user_id, i)).collect();
     let is_alone = after.is_none() && found.iter().all(|user| user.id == me.user.id);
-    let found_rows = found.iter().map(|user| row(user, latest.get(&user.id), me));
+    let found_rows = found.iter().map(|user| row(user, latest.get(&user.id), waits, me));
     let rows: Vec<Row> = if is_alone { Vec::new() } else { found_rows.collect() };
     let last = found.last().filter(|_| has_more);
     let template = UsersPage {
@@ -138,14 +139,15 @@ async fn users(
     Ok(page(app.site(), refusal.map_or(StatusCode::OK, |problem| problem.status), &template))
 }
 
-fn row(user: &User, latest: Option<&&Invitation>, me: &Admitted) -> Row {
+fn row(user: &User, latest: Option<&&Invitation>, waits: Waits, me: &Admitted) -> Row {
     let status = match (user.status, latest) {
         (UserStatus::Invited, Some(invitation)) => invitation.status.as_str(),
         (status, _) => status.as_str(),
     };
-    let waits = latest.and_then(|invitation| {
+    let note = latest.and_then(|invitation| {
         let error = invitation.last_error.as_ref().map(|error| error.message.clone());
-        error.or_else(|| invitation.held_by.map(|by| format!("waits: {by}").replace('_', " ")))
+        let held_by = waits.held_by(invitation);
+        error.or_else(|| held_by.map(|by| format!("waits: {by}").replace('_', " ")))
     });
     let can_resend = |invitation: &&&Invitation| {
         matches!(invitation.status.as_str(), "sent" | "failed" | "expired")
@@ -156,7 +158,7 @@ fn row(user: &User, latest: Option<&&Invitation>, me: &Admitted) -> Row {
         name: user.name.as_ref().map(|name| name.as_str().to_owned()),
         role: user.role,
         status,
-        note: waits,
+        note,
         resend: latest.filter(can_resend).map(|invitation| invitation.id),
         can_remove: user.id != me.user.id && user.status != UserStatus::Deleting,
     }

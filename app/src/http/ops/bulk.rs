@@ -1,0 +1,78 @@
+//! The same act on all jobs that match.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use guestlist_database::board::{JobFilter, JobStatus};
+use guestlist_domain::Actor;
+use serde::Deserialize;
+
+use super::jobs::{read_queue, read_state};
+use crate::http::auth::{May, OpsWrite};
+use crate::http::body::{Body, Fields};
+use crate::http::problem::Problem;
+use crate::http::state::App;
+use crate::operations::{Act, Bulk};
+
+/// Well within the time that a request may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Which jobs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with a state")]
+pub struct BulkRequest {
+    queue: Option<String>,
+    kind: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl BulkRequest {
+    fn read(self, act: Act) -> Result<JobFilter, Problem> {
+        let mut fields = Fields::default();
+        let queue = read_queue(self.queue.as_deref(), &mut fields);
+        let status = read_state(self.state.as_deref(), &mut fields);
+        let fits = |status: &JobStatus| act.applies_to(*status);
+        if fields.is_empty() && !status.as_ref().is_some_and(fits) {
+            fields.note("state", format!("must be one of {}", act.states()));
+        }
+        if !fields.is_empty() {
+            return Err(fields.into_problem());
+        }
+        Ok(JobFilter { queue, kind: self.kind, status, error: self.error, q: None })
+    }
+}
+
+/// `POST /v1/jobs/retry`
+pub async fn retry_jobs(
+    by: May<OpsWrite>,
+    State(app): State<App>,
+    Body(request): Body<BulkRequest>,
+) -> Result<Response, Problem> {
+    act(&app, Act::Retry, request, &by.actor()).await
+}
+
+/// `POST /v1/jobs/cancel`
+pub async fn cancel_jobs(
+    by: May<OpsWrite>,
+    State(app): State<App>,
+    Body(request): Body<BulkRequest>,
+) -> Result<Response, Problem> {
+    act(&app, Act::Cancel, request, &by.actor()).await
+}
+
+async fn act(app: &App, act: Act, request: BulkRequest, by: &Actor) -> Result<Response, Problem> {
+    let dry_run = request.dry_run;
+    let filter = request.read(act)?;
+    let done = if dry_run {
+        let matched = app.store().count_jobs(&filter, app.ctx().now()).await?;
+        Bulk { matched, has_more: false }
+    } else {
+        act.on_all(app.ctx(), app.store(), &filter, by, PATIENCE).await?
+    };
+    Ok(Json(done).into_response())
+}

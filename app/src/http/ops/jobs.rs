@@ -1,0 +1,135 @@
+//! Jobs: found, looked at, run again, withdrawn.
+
+use std::str::FromStr;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use guestlist_database::board::{JobFilter, JobStatus};
+use guestlist_domain::flows::OperateError;
+use guestlist_domain::{JobId, Page, Queue};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::http::auth::{May, OpsRead, OpsWrite};
+use crate::http::body::{Fields, Named, Params};
+use crate::http::paging::{Paged, cut, page};
+use crate::http::problem::Problem;
+use crate::http::state::App;
+use crate::operations::{Act, ErrorView, JobView};
+
+/// Which page of which jobs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListJobs {
+    queue: Option<String>,
+    kind: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+    q: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// `GET /v1/jobs`
+pub async fn list_jobs(
+    _: May<OpsRead>,
+    State(app): State<App>,
+    Params(query): Params<ListJobs>,
+) -> Result<Response, Problem> {
+    let mut fields = Fields::default();
+    let queue = read_queue(query.queue.as_deref(), &mut fields);
+    let status = read_state(query.state.as_deref(), &mut fields);
+    let Page { after, limit } =
+        page(query.limit.as_deref(), query.cursor.as_deref(), JobId, &mut fields);
+    if !fields.is_empty() {
+        return Err(fields.into_problem());
+    }
+    let filter = JobFilter { queue, kind: query.kind, status, error: query.error, q: query.q };
+    let piece = Page { after, limit: limit + 1 };
+    let mut found = app.store().list_jobs(&filter, piece, app.ctx().now()).await?;
+    let next_cursor = cut(&mut found, limit, |job| job.id.0);
+    let items = found.iter().map(JobView::from).collect();
+    Ok(Json(Paged { items, next_cursor }).into_response())
+}
+
+/// A queue, where one is said.
+pub fn read_queue(queue: Option<&str>, fields: &mut Fields) -> Option<Queue> {
+    fields.take("queue", Queue::parse(queue?).ok_or("is no queue"))
+}
+
+/// A state, where one is said.
+pub fn read_state(state: Option<&str>, fields: &mut Fields) -> Option<JobStatus> {
+    fields.take("state", JobStatus::parse(state?).ok_or("is no state of a job"))
+}
+
+/// `GET /v1/jobs/errors`
+pub async fn list_job_errors(_: May<OpsRead>, State(app): State<App>) -> Result<Response, Problem> {
+    let groups = app.store().job_errors().await?;
+    let items: Vec<_> = groups.iter().map(ErrorView::from).collect();
+    Ok(Json(json!({ "items": items })).into_response())
+}
+
+/// `GET /v1/jobs/{id}`
+pub async fn get_job(
+    _: May<OpsRead>,
+    State(app): State<App>,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    shown(&app, read_id(&id)?).await
+}
+
+/// `POST /v1/jobs/{id}/retry`
+pub async fn retry_job(
+    by: May<OpsWrite>,
+    State(app): State<App>,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    act(&app, Act::Retry, &id, &by).await
+}
+
+/// `POST /v1/jobs/{id}/cancel`
+pub async fn cancel_job(
+    by: May<OpsWrite>,
+    State(app): State<App>,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    act(&app, Act::Cancel, &id, &by).await
+}
+
+async fn act(app: &App, act: Act, id: &str, by: &May<OpsWrite>) -> Result<Response, Problem> {
+    let id = read_id(id)?;
+    act.on(app.ctx(), id, &by.actor()).await.map_err(|error| refused(act, error))?;
+    shown(app, id).await
+}
+
+async fn shown(app: &App, id: JobId) -> Result<Response, Problem> {
+    let found = app.store().job_with_attempts(id, app.ctx().now()).await?;
+    let (job, attempts) = found.ok_or_else(not_found)?;
+    Ok(Json(JobView::whole(&job, &attempts)).into_response())
+}
+
+fn read_id(id: &str) -> Result<JobId, Problem> {
+    JobId::from_str(id).map_err(|_| not_found())
+}
+
+fn not_found() -> Problem {
+    Problem::not_found("job")
+}
+
+fn refused(act: Act, error: OperateError) -> Problem {
+    match error {
+        OperateError::NotFound => not_found(),
+        OperateError::WrongState(state) => {
+            let detail =
+                format!("The job is {state}; it would have to be one of {}.", act.states());
+            Problem::conflict("wrong_state", detail).with("state", json!(state.as_str()))
+        }
+        OperateError::Superseded => {
+            let detail = "Its invitation was sent again since, or is closed: nobody wants what \
+                          this job would do any more.";
+            Problem::conflict("job_superseded", detail)
+        }
+        OperateError::Store(error) => error.into(),
+    }
+}

@@ -1,0 +1,73 @@
+//! Queues: how they stand, and pausing them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use guestlist_domain::{Queue, flows};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::http::auth::{May, OpsRead, OpsWrite};
+use crate::http::body::{Body, Named};
+use crate::http::problem::Problem;
+use crate::http::state::App;
+use crate::operations::{QueueView, WorkerView, read_reason};
+
+/// `GET /v1/queues`
+pub async fn list_queues(_: May<OpsRead>, State(app): State<App>) -> Result<Response, Problem> {
+    let now = app.ctx().now();
+    let overview = app.store().overview(now).await?;
+    let activity = app.store().activity(now).await?;
+    let each = overview.queues.iter().zip(&activity.0);
+    let items: Vec<_> = each.map(|(state, activity)| QueueView::of(state, activity)).collect();
+    let workers: Vec<_> = overview.workers.iter().map(|w| WorkerView::of(w, now)).collect();
+    Ok(Json(json!({ "items": items, "workers": workers })).into_response())
+}
+
+/// Why a queue is paused.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
+pub struct PauseRequest {
+    reason: Option<String>,
+}
+
+/// `POST /v1/queues/{name}/pause`
+pub async fn pause_queue(
+    by: May<OpsWrite>,
+    State(app): State<App>,
+    Named(name): Named,
+    body: Option<Body<PauseRequest>>,
+) -> Result<Response, Problem> {
+    let reason = read_reason(body.and_then(|Body(request)| request.reason));
+    let reason = reason.map_err(|error| Problem::field("reason", error))?;
+    let queue = read_name(&name)?;
+    flows::pause_queue(app.ctx(), queue, reason, &by.actor()).await?;
+    shown(&app, queue).await
+}
+
+/// `POST /v1/queues/{name}/resume`
+pub async fn resume_queue(
+    by: May<OpsWrite>,
+    State(app): State<App>,
+    Named(name): Named,
+) -> Result<Response, Problem> {
+    let queue = read_name(&name)?;
+    flows::resume_queue(app.ctx(), queue, &by.actor()).await?;
+    shown(&app, queue).await
+}
+
+fn read_name(name: &str) -> Result<Queue, Problem> {
+    Queue::parse(name).ok_or_else(|| Problem::not_found("queue"))
+}
+
+/// A queue that was just paused or resumed.
+async fn shown(app: &App, queue: Queue) -> Result<Response, Problem> {
+    app.last_look().forget();
+    let now = app.ctx().now();
+    let overview = app.store().overview(now).await?;
+    let activity = app.store().activity(now).await?;
+    let mut each = overview.queues.iter().zip(&activity.0);
+    let (state, activity) =
+        each.find(|(state, _)| state.queue == queue).ok_or_else(Problem::internal)?;
+    Ok(Json(QueueView::of(state, activity)).into_response())
+}

@@ -1,0 +1,87 @@
+//! What keeps queued invitations waiting: of those put off, what is on record; of those that are
+//! due, whatever holds their queue now.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use guestlist_domain::{HeldBy, Invitation, InvitationStatus, Queue};
+use jiff::Timestamp;
+
+use super::problem::Problem;
+use super::state::App;
+
+/// What keeps invitations waiting, as they are being shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    due: Option<HeldBy>,
+    now: Timestamp,
+}
+
+/// How long what was found holds for those who just ask to be invited: there may be thousands of
+/// them a second.
+const LATELY: Duration = Duration::from_millis(250);
+
+/// What was found last.
+#[derive(Debug, Default)]
+pub struct LastLook(Mutex<Option<(Instant, Waits)>>);
+
+impl LastLook {
+    fn get(&self) -> Option<Waits> {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.filter(|(at, _)| at.elapsed() < LATELY).map(|(_, waits)| waits)
+    }
+
+    fn set(&self, waits: Waits) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), waits));
+    }
+
+    /// An operator has just changed it.
+    pub fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Waits {
+    /// For an invitation that was made just now: looks, unless somebody did a moment ago.
+    pub async fn of_new(app: &App) -> Result<Self, Problem> {
+        let now = app.ctx().now();
+        if let Some(lately) = app.last_look().get() {
+            return Ok(Self { now, ..lately });
+        }
+        let waits = Self { due: app.store().holds(now).await?.on(Queue::Invitation, now), now };
+        app.last_look().set(waits);
+        Ok(waits)
+    }
+
+    /// Looks, if one of them is due.
+    pub async fn of(
+        app: &App,
+        invitations: impl IntoIterator<Item = &Invitation>,
+    ) -> Result<Self, Problem> {
+        let now = app.ctx().now();
+        let is_due =
+            |invitation: &Invitation| is_queued(invitation) && !is_put_off(invitation, now);
+        let due = if invitations.into_iter().any(is_due) {
+            app.store().holds(now).await?.on(Queue::Invitation, now)
+        } else {
+            None
+        };
+        Ok(Self { due, now })
+    }
+
+    /// What keeps that one waiting.
+    pub fn held_by(&self, invitation: &Invitation) -> Option<HeldBy> {
+        if !is_queued(invitation) {
+            return None;
+        }
+        if is_put_off(invitation, self.now) { invitation.held_by } else { self.due }
+    }
+}
+
+fn is_queued(invitation: &Invitation) -> bool {
+    invitation.status == InvitationStatus::Queued
+}
+
+fn is_put_off(invitation: &Invitation, now: Timestamp) -> bool {
+    invitation.next_attempt_at.is_some_and(|at| now < at)
+}
