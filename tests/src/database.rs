@@ -21,9 +21,9 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Makes one; SQLite's is a file in the folder.
-    pub async fn create(engine: Engine, folder: &Path) -> Self {
-        let Some(server) = engine.server_url() else {
+    /// Makes one on that server; SQLite's is a file in the folder.
+    pub async fn create(engine: Engine, server: Option<String>, folder: &Path) -> Self {
+        let Some(server) = server else {
             let url = format!("sqlite://{}?mode=rwc", folder.join("guestlist.db").display());
             return Self { engine, url, server: None };
         };
@@ -66,6 +66,16 @@ impl TestDatabase {
         for sql in statements {
             connection.execute_unprepared(sql).await.unwrap();
         }
+        connection.close().await.unwrap();
+    }
+
+    /// Keeps a file to itself for so long: nobody else can write.
+    pub async fn lock_for(&self, time: std::time::Duration) {
+        let connection = self.connect().await;
+        connection.execute_unprepared("PRAGMA busy_timeout = 30000").await.unwrap();
+        connection.execute_unprepared("BEGIN EXCLUSIVE").await.unwrap();
+        tokio::time::sleep(time).await;
+        connection.execute_unprepared("COMMIT").await.unwrap();
         connection.close().await.unwrap();
     }
 

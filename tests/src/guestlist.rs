@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::http;
 use crate::process::{Finished, Process};
 use crate::setup::{Setup, Shape, free_port};
-use crate::{ADMIN, Caller, Engine, LONG, SHORT, TestDatabase, wait_until};
+use crate::{ADMIN, Answer, Caller, Engine, LONG, SHORT, TestDatabase, wait_until};
 
 /// One installation: its processes, its database, its Stytch. Methods panic when an answer is not
 /// what the method's name says; for other answers call by [`Guestlist::api`].
@@ -138,6 +138,15 @@ impl Guestlist {
 
     /// Starts one more worker, and waits until it is ready.
     pub async fn start_worker(&mut self) {
+        self.start_worker_until(200).await;
+    }
+
+    /// Starts one more worker, and waits until it says that it is not ready to send.
+    pub async fn start_worker_that_is_not_ready(&mut self) {
+        self.start_worker_until(503).await;
+    }
+
+    async fn start_worker_until(&mut self, status: u16) {
         let address = format!("127.0.0.1:{}", free_port());
         let mut env = self.setup.clone().env("WORKER_LISTEN_ADDR", &address).env;
         env.push(("PUBLIC_URL".to_owned(), self.public_url.clone()));
@@ -147,11 +156,16 @@ impl Guestlist {
         wait_until(SHORT, "the worker is ready", async || {
             assert!(worker.status().is_none(), "the worker ended: {}", worker.log());
             let ready = caller.try_call(reqwest::Method::GET, "/readyz", None, "").await;
-            ready.ok().filter(|answer| answer.status == 200)
+            ready.ok().filter(|answer| answer.status == status)
         })
         .await;
         self.worker_urls.push(format!("http://{address}"));
         self.workers.push(worker);
+    }
+
+    /// What the first worker says of whether it can work.
+    pub async fn worker_ready(&self) -> Answer {
+        Caller::new(&self.worker_urls[0]).get("/readyz").await
     }
 
     /// The program `dev` or `serve`, to look at or to signal.

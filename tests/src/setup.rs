@@ -20,6 +20,7 @@ pub struct Setup {
     pub(crate) engine: Engine,
     pub(crate) shape: Shape,
     pub(crate) env: Vec<(String, String)>,
+    server: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Setup {
             ]);
         }
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self { engine, shape, env: env.collect() }
+        Self { engine, shape, env: env.collect(), server: None }
     }
 
     /// Sets a variable of the environment of every process.
@@ -54,6 +55,13 @@ impl Setup {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// On that server instead of the one that all tests share.
+    #[must_use]
+    pub fn on_server(mut self, url: &str) -> Self {
+        self.server = Some(url.to_owned());
         self
     }
 
@@ -67,7 +75,8 @@ impl Setup {
     /// Makes the folder and the database, and starts nothing.
     pub async fn prepare(self) -> Guestlist {
         let folder = TempDir::with_prefix("guestlist-e2e-").unwrap();
-        let database = TestDatabase::create(self.engine, folder.path()).await;
+        let server = self.server.clone().or_else(|| self.engine.server_url());
+        let database = TestDatabase::create(self.engine, server, folder.path()).await;
         let setup = self.env("DATABASE_URL", &database.url);
         Guestlist::prepared(setup, database, folder)
     }

@@ -128,7 +128,7 @@ async fn mail_asked_for_while_stytch_is_down_is_sent_when_it_is_back() {
 async fn a_wrong_secret_holds_everything_and_fails_nobody() {
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
     guestlist.set_env("STYTCH_SECRET", "secret-test-wrong=");
-    guestlist.start_worker().await;
+    guestlist.start_worker_that_is_not_ready().await;
     let invitation = guestlist.invite("ada@example.com").await;
     let held = wait_until(LONG, "it is held", async || {
         Some(guestlist.invitation(id(&invitation)).await).filter(|i| i["held_by"] != json!(null))

@@ -1,0 +1,82 @@
+//! A database server of a test's own, to be stopped and started again.
+
+use std::cell::RefCell;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::setup::free_port;
+use crate::{Engine, LONG, wait_until};
+
+/// A server that nobody else uses.
+#[derive(Debug)]
+pub struct Server {
+    script: PathBuf,
+    port: u16,
+    child: Option<Child>,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts one of that kind; an embedded database has none.
+    pub async fn start(engine: Engine) -> Self {
+        let name = match engine {
+            Engine::Sqlite => panic!("SQLite has no server"),
+            Engine::MySql => "mysql.sh",
+            Engine::MariaDb => "mariadb.sh",
+        };
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(name);
+        let folder = TempDir::with_prefix("guestlist-server-").unwrap();
+        let mut server = Self { script, port: free_port(), child: None, folder };
+        server.start_again().await;
+        server
+    }
+
+    /// Starts it on what it has kept.
+    pub async fn start_again(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let url = self.folder.path().join("url");
+        let _ = std::fs::remove_file(&url);
+        let output = std::fs::File::create(self.folder.path().join("output")).unwrap();
+        let mut command = Command::new("bash");
+        command.arg(&self.script).arg("run").arg(self.folder.path()).arg(self.port.to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+        self.child = Some(command.spawn().unwrap());
+        wait_until(LONG, "the server answers", async || url.exists().then_some(())).await;
+    }
+
+    /// Ends it as its operator would, and waits until nobody listens.
+    pub async fn stop(&mut self) {
+        let child = self.child.take().expect("it runs");
+        let kill = format!("kill -TERM {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        let child = RefCell::new(child);
+        let ended = async || child.borrow_mut().try_wait().unwrap();
+        wait_until(LONG, "the server stopped", ended).await;
+        assert!(TcpStream::connect(("127.0.0.1", self.port)).is_err(), "somebody answers");
+    }
+
+    /// Where it is, for somebody who may create databases.
+    pub fn url(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("url")).unwrap().trim().to_owned()
+    }
+
+    /// Stopped for so long, and then started again.
+    pub async fn away_for(&mut self, time: Duration) {
+        self.stop().await;
+        tokio::time::sleep(time).await;
+        self.start_again().await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The database is stopped in the middle of a run, and started again.
+
+use std::time::Duration;
+
+use guestlist_tests::{Engine, Guestlist, LONG, SHORT, Server, wait_until};
+use serde_json::json;
+
+use crate::{all_sent, alone, doubled, invite_many, mailed};
+
+const MANY: usize = 600;
+const CONCURRENCY: usize = 20;
+const AWAY: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_database_that_is_away_for_twenty_seconds_loses_nothing() {
+    let _alone = alone().await;
+    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
+        let mut server = Server::start(engine).await;
+        let setup = Guestlist::split(engine).on_server(&server.url()).workers(0);
+        let mut guestlist = setup.env("WORKER_CONCURRENCY", &CONCURRENCY.to_string()).start().await;
+        in_the_middle(&mut guestlist).await;
+        server.away_for(AWAY).await;
+        whole(&guestlist).await;
+    }
+}
+
+/// An embedded database can't be stopped, but another program can keep it to itself.
+#[tokio::test]
+async fn a_file_that_another_program_locks_for_twenty_seconds_loses_nothing() {
+    let _alone = alone().await;
+    let setup = Guestlist::split(Engine::Sqlite).workers(0);
+    let mut guestlist = setup.env("WORKER_CONCURRENCY", &CONCURRENCY.to_string()).start().await;
+    in_the_middle(&mut guestlist).await;
+    guestlist.database().lock_for(AWAY).await;
+    whole(&guestlist).await;
+}
+
+async fn in_the_middle(guestlist: &mut Guestlist) {
+    invite_many(&guestlist.api(), MANY).await;
+    guestlist.stytch().faults(&json!({ "latency_ms": 120 })).await;
+    guestlist.start_worker().await;
+    guestlist.start_worker().await;
+    wait_until(SHORT, "a third is mailed", async || {
+        (mailed(guestlist).await >= MANY / 3).then_some(())
+    })
+    .await;
+}
+
+/// All is sent, by the same processes; doubled is at most what was in flight.
+async fn whole(guestlist: &Guestlist) {
+    all_sent(guestlist, MANY, LONG * 2).await;
+    for worker in guestlist.workers() {
+        assert!(worker.status().is_none(), "a worker ended: {}", worker.log());
+    }
+    assert!(guestlist.app().status().is_none(), "the application ended");
+    let doubled = doubled(guestlist, MANY).await;
+    println!("{doubled} mails doubled");
+    assert!(doubled <= 2 * CONCURRENCY, "{doubled} mails too many");
+    let _ = guestlist.anybody().get("/readyz").await.is(200);
+    let _ = guestlist.invite("afterwards@example.com").await;
+    let _ = guestlist.stytch().mail("afterwards@example.com", 1).await;
+}

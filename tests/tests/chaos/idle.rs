@@ -1,0 +1,61 @@
+//! What it costs when nothing happens, and how soon it is there when something does.
+
+use std::time::Duration;
+
+use guestlist_tests::{Guestlist, Process, one_engine_at_a_time};
+
+use crate::alone;
+
+/// Kernel ticks of a process so far, of which there are a hundred a second.
+fn ticks(process: &Process) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    // Of proc(5), fields 14 and 15: user and system time.
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[tokio::test]
+async fn an_idle_worker_costs_less_than_a_hundredth_of_a_core() {
+    const WATCHED: Duration = Duration::from_secs(20);
+    let _alone = alone().await;
+    one_engine_at_a_time(|engine| async move {
+        let guestlist = Guestlist::split(engine).workers(1).start().await;
+        guestlist.settled().await;
+        let worker = &guestlist.workers()[0];
+        let before = ticks(worker);
+        tokio::time::sleep(WATCHED).await;
+        let spent = ticks(worker) - before;
+        println!("{engine}: {spent} ticks in {WATCHED:?}");
+        let allowed = if cfg!(debug_assertions) { 2 } else { 1 };
+        assert!(spent <= allowed * WATCHED.as_secs(), "{engine}: {spent} hundredths of a second");
+    })
+    .await;
+}
+
+/// From the commit that asks for a mail to the moment that a worker begins.
+#[tokio::test]
+async fn a_mail_is_begun_soon_by_whoever_it_was_asked_for() {
+    const ROUNDS: usize = 31;
+    let _alone = alone().await;
+    one_engine_at_a_time(|engine| async move {
+        let apart = Guestlist::split(engine).workers(1).start().await;
+        let together = Guestlist::dev(engine).start().await;
+        for (guestlist, limit) in [(&apart, 250), (&together, 10)] {
+            for n in 0..ROUNDS {
+                let _ = guestlist.invite(&format!("guest{n}@example.com")).await;
+                let _ = guestlist.stytch().mail(&format!("guest{n}@example.com"), 1).await;
+                // At any moment between two looks.
+                tokio::time::sleep(Duration::from_millis(37 * n as u64 % 400)).await;
+            }
+            let waits = "SELECT started_at - created_at FROM jobs WHERE kind = 'send-invite' \
+                         ORDER BY started_at - created_at";
+            let waits = guestlist.database().query(waits).await;
+            let median: i64 = waits[ROUNDS / 2].try_get_by_index(0).unwrap();
+            println!("{engine}: begun after {} ms (median)", median / 1000);
+            // A build without optimising is some times slower than what people run.
+            let limit = if cfg!(debug_assertions) { limit * 2 } else { limit };
+            assert!(median < limit * 1000, "{engine}: {median} µs");
+        }
+    })
+    .await;
+}

@@ -1,0 +1,95 @@
+//! Stytch is away for a while, and comes back to a crowd.
+
+use std::time::{Duration, Instant};
+
+use guestlist_tests::{Engine, Guestlist, LONG, SHORT, id, wait_until};
+use serde_json::{Value, json};
+
+use crate::{all_sent, alone, count_of, doubled, invite_many, mailed};
+
+const WAITING: usize = 2_000;
+const AWAY: Duration = Duration::from_mins(1);
+const RATE: u64 = 100;
+
+#[tokio::test]
+async fn two_thousand_invitations_wait_out_a_minute_without_stytch() {
+    let _alone = alone().await;
+    let guestlist = Guestlist::split(Engine::Sqlite).workers(2).start().await;
+    guestlist.stytch().faults(&json!({ "down": true })).await;
+    let went = Instant::now();
+    let first = guestlist.invite("first@example.com").await;
+    invite_many(&guestlist.api(), WAITING - 1).await;
+    let first = id(&first);
+    wait_until(LONG, "it is said why", async || {
+        let status = guestlist.api().get("/v1/status").await.is(200).json();
+        (status["provider"] == "down").then_some(())
+    })
+    .await;
+    let last = latest(&guestlist).await;
+    assert_eq!(last["held_by"], "provider_down", "{last}");
+    assert_eq!(last["attempts"], 0, "{last}");
+    tokio::time::sleep(AWAY.saturating_sub(went.elapsed())).await;
+    guestlist.stytch().heal().await;
+    let back = Instant::now();
+
+    // In the middle of the catch-up somebody wants to log in.
+    wait_until(SHORT, "the catch-up has begun", async || {
+        (mailed(&guestlist).await > 100).then_some(())
+    })
+    .await;
+    let asked = Instant::now();
+    let admin = json!({ "email": guestlist.admin_email });
+    let _ = guestlist.anybody().post("/v1/login", &admin).await.is(202);
+    let _ = guestlist.stytch().mail(&guestlist.admin_email, 1).await;
+    let login = asked.elapsed();
+    assert!(count_of(&guestlist, "status = 'queued'").await > 0, "it was in the middle");
+
+    all_sent(&guestlist, WAITING, LONG * 2).await;
+    let caught_up = back.elapsed();
+    let stats = guestlist.stytch().stats().await;
+    let peak = stats["peak_per_second"].as_u64().unwrap();
+    println!(
+        "a login after {login:?}, all caught up after {caught_up:?}, {peak} calls a second at most"
+    );
+    assert!(login < Duration::from_secs(3), "{login:?}");
+    assert!(peak <= RATE, "{peak} calls in a second");
+    assert_eq!(doubled(&guestlist, WAITING + 1).await, 0);
+    assert_eq!(count_of(&guestlist, "attempts > 5").await, 0, "none has used its attempts up");
+    assert_eq!(count_of(&guestlist, "status <> 'sent'").await, 0);
+    tells_the_story(&guestlist, first).await;
+}
+
+async fn latest(guestlist: &Guestlist) -> Value {
+    let page = guestlist.api().get("/v1/invitations?limit=1").await.is(200).json();
+    page["items"][0].clone()
+}
+
+/// The first one was tried while Stytch was away; the last one only waited.
+async fn tells_the_story(guestlist: &Guestlist, first: &str) {
+    let story = guestlist.timeline(first).await;
+    assert_eq!(story.first().map(String::as_str), Some("requested"), "{story:?}");
+    assert_eq!(story.last().map(String::as_str), Some("sent"), "{story:?}");
+    assert!(story.iter().filter(|kind| *kind == "attempted").count() >= 2, "{story:?}");
+    let last = latest(guestlist).await;
+    let story = guestlist.events(id(&last)).await;
+    let kinds: Vec<_> = story.iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["requested", "held", "attempted", "sent"], "{story:#?}");
+    assert_eq!(story[1]["detail"]["by"], "provider_down", "{story:#?}");
+    assert!(story[1]["detail"]["until"].is_string(), "{story:#?}");
+}
+
+#[tokio::test]
+async fn what_expired_during_an_outage_is_not_sent_late() {
+    let _alone = alone().await;
+    let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
+    guestlist.stytch().faults(&json!({ "down": true })).await;
+    let invitation = guestlist.invite("late@example.com").await;
+    // Its five minutes at least are over before Stytch is back.
+    let expire = "UPDATE invitations SET expires_at = created_at + 1";
+    assert_eq!(guestlist.database().run(expire).await, 1);
+    guestlist.stytch().heal().await;
+    guestlist.settled().await;
+    let kinds = guestlist.timeline(id(&invitation)).await;
+    assert!(!kinds.contains(&"sent".to_owned()), "{kinds:?}");
+    assert_eq!(mailed(&guestlist).await, 0);
+}

@@ -1,0 +1,91 @@
+//! Stytch is there and says no: too much, or not with these credentials.
+
+use std::time::Instant;
+
+use guestlist_tests::{Engine, Guestlist, LONG, wait_until};
+use serde_json::json;
+
+use crate::{all_sent, alone, count_of, doubled, invite_many};
+
+#[tokio::test]
+async fn a_429_to_half_of_all_calls_fails_and_charges_nothing() {
+    const MANY: usize = 100;
+    let _alone = alone().await;
+    for retry_after in [None, Some(1)] {
+        let guestlist = Guestlist::split(Engine::Sqlite).workers(2).start().await;
+        let mut faults =
+            json!({ "error_rate": 0.5, "status": 429, "error_type": "too_many_requests" });
+        if let Some(seconds) = retry_after {
+            faults["retry_after_seconds"] = json!(seconds);
+        }
+        guestlist.stytch().faults(&faults).await;
+        let began = Instant::now();
+        invite_many(&guestlist.api(), MANY).await;
+        all_sent(&guestlist, MANY, LONG * 3).await;
+        println!("Retry-After {retry_after:?}: {:?}", began.elapsed());
+        assert_eq!(count_of(&guestlist, "attempts <> 1").await, 0, "a 429 costs no attempt");
+        assert_eq!(count_of(&guestlist, "status = 'failed'").await, 0);
+        assert_eq!(doubled(&guestlist, MANY).await, 0);
+        let limited = "SELECT COUNT(*) FROM events WHERE kind = 'held'";
+        assert!(guestlist.database().number(limited).await > 0, "the timeline tells of it");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_fails_nothing_says_what_to_do_and_heals() {
+    const MANY: usize = 30;
+    let _alone = alone().await;
+    let (_, right) = Guestlist::split(Engine::Sqlite).prepare().await.stytch_credentials();
+    let mut guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
+    invite_many(&guestlist.api(), MANY).await;
+    guestlist.set_env("STYTCH_SECRET", "secret-test-not-the-right-one-at-all=");
+    guestlist.start_worker_that_is_not_ready().await;
+    let line = wait_until(LONG, "status says what to do", async || {
+        let finished = guestlist.run(&["status"]).await;
+        let line = finished.stdout.lines().next().unwrap_or_default().to_owned();
+        line.contains("STYTCH_SECRET").then_some(line)
+    })
+    .await;
+    println!("{line}");
+    assert!(line.starts_with("NOT SENDING since"), "{line}");
+    assert!(line.contains(&format!("{MANY} held")), "{line}");
+    let status = guestlist.api().get("/v1/status").await.is(200).json();
+    assert_eq!(status["provider"], "misconfigured", "{status}");
+    let ready = guestlist.worker_ready().await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("STYTCH_SECRET"), "{}", ready.body);
+    let _ = guestlist.anybody().get("/readyz").await.is(200);
+    assert_eq!(count_of(&guestlist, "status = 'queued' AND attempts = 0").await, MANY);
+    let page = guestlist.api().get("/v1/invitations?limit=200").await.is(200).json();
+    for invitation in page["items"].as_array().unwrap() {
+        assert_eq!(invitation["held_by"], "misconfigured", "{invitation}");
+    }
+
+    // Mended, and started again, as a deployment does.
+    guestlist.stop_worker(0).await;
+    guestlist.set_env("STYTCH_SECRET", right);
+    guestlist.start_worker().await;
+    all_sent(&guestlist, MANY, LONG).await;
+    assert_eq!(count_of(&guestlist, "attempts <> 1").await, 0);
+    assert_eq!(doubled(&guestlist, MANY).await, 0);
+}
+
+/// Stytch's own side was wrong, and is mended without anybody touching the worker.
+#[tokio::test]
+async fn a_configuration_mended_at_stytch_heals_by_itself() {
+    const MANY: usize = 30;
+    let _alone = alone().await;
+    let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
+    let refused = json!({ "status": 401, "error_type": "unauthorized_credentials" });
+    guestlist.stytch().faults(&refused).await;
+    invite_many(&guestlist.api(), MANY).await;
+    wait_until(LONG, "the worker knows", async || {
+        (guestlist.worker_ready().await.status == 503).then_some(())
+    })
+    .await;
+    guestlist.stytch().heal().await;
+    all_sent(&guestlist, MANY, LONG * 2).await;
+    assert_eq!(count_of(&guestlist, "attempts <> 1").await, 0);
+    assert_eq!(doubled(&guestlist, MANY).await, 0);
+    assert_eq!(guestlist.worker_ready().await.status, 200);
+}

@@ -1,0 +1,51 @@
+//! A worker that stands still for longer than its lease.
+
+use std::time::Duration;
+
+use guestlist_tests::{Guestlist, LONG, SHORT, one_engine_at_a_time, wait_until};
+use serde_json::json;
+
+use crate::{all_sent, alone, count_of, doubled, invite_many, mailed};
+
+const MANY: usize = 60;
+
+#[tokio::test]
+async fn a_worker_that_slept_through_its_lease_mails_and_changes_nothing() {
+    let _alone = alone().await;
+    one_engine_at_a_time(|engine| async move {
+        let setup = Guestlist::split(engine).workers(0).env("WORKER_CONCURRENCY", "10");
+        let mut guestlist = setup.start().await;
+        // Long enough for the sleeper to have ten calls under way when it falls asleep.
+        guestlist.stytch().faults(&json!({ "latency_ms": 500 })).await;
+        invite_many(&guestlist.api(), MANY).await;
+        guestlist.start_worker().await;
+        wait_until(SHORT, "the first are mailed", async || {
+            (mailed(&guestlist).await >= 10).then_some(())
+        })
+        .await;
+        guestlist.workers()[0].signal("STOP");
+        let before = mailed(&guestlist).await;
+        guestlist.start_worker().await;
+        all_sent(&guestlist, MANY, LONG).await;
+        let mails = mailed(&guestlist).await;
+        let events = "SELECT COUNT(*) FROM events";
+        let written = guestlist.database().number(events).await;
+        guestlist.workers()[0].signal("CONT");
+        wait_until(SHORT, "the sleeper is awake and knows", async || {
+            let log = guestlist.workers()[0].log();
+            log.contains("another worker has the job").then_some(())
+        })
+        .await;
+        // It works again: what is new is anybody's.
+        let _ = guestlist.invite("new@example.com").await;
+        let _ = guestlist.stytch().mail("new@example.com", 1).await;
+        guestlist.settled().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(mailed(&guestlist).await, mails + 1, "it mailed nothing of before");
+        let since = guestlist.database().number(events).await - written;
+        assert_eq!(since, 3, "only the new one's: requested, attempted, sent");
+        assert_eq!(doubled(&guestlist, MANY + 1).await, 0, "{before} were out when it fell asleep");
+        assert_eq!(count_of(&guestlist, "status = 'sent'").await, MANY + 1);
+    })
+    .await;
+}
