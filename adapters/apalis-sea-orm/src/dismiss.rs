@@ -12,12 +12,30 @@ use crate::{
     time::micros,
 };
 
-/// Makes those jobs cancelled that have one of these unique keys and are dead, and tells how many:
-/// what they were for was done, or given up, in another way. They can still be
-/// [retried](crate::retry).
+/// Makes those of the jobs cancelled that are dead, and tells how many: what they were for was
+/// done, or given up, in another way. They can still be [retried](crate::retry).
 ///
 /// Runs on any connection.
 pub async fn dismiss<C: ConnectionTrait>(
+    conn: &C,
+    ids: &[Uuid],
+    now: Timestamp,
+) -> Result<u64, DbErr> {
+    let mut dismissed = 0;
+    for ids in ids.chunks(guard::ROWS) {
+        let update = job::Entity::update_many()
+            .col_expr(job::Column::State, Expr::value(state::CANCELLED))
+            .col_expr(job::Column::FinishedAt, Expr::value(micros(now)))
+            .filter(job::Column::Id.is_in(ids.iter().copied()))
+            .filter(guard::is_in([state::DEAD]));
+        dismissed += update.exec(conn).await?.rows_affected;
+    }
+    Ok(dismissed)
+}
+
+/// [`dismiss`] for the jobs that have one of these unique keys. A key that was unique [while
+/// unfinished](crate::Unique::WhileUnfinished) is no dead job's any more.
+pub async fn dismiss_by_key<C: ConnectionTrait>(
     conn: &C,
     keys: &[String],
     now: Timestamp,
@@ -32,15 +50,9 @@ pub async fn dismiss<C: ConnectionTrait>(
             .into_tuple()
             .all(conn)
             .await?;
-        if ids.is_empty() {
-            continue;
+        if !ids.is_empty() {
+            dismissed += dismiss(conn, &ids, now).await?;
         }
-        let update = job::Entity::update_many()
-            .col_expr(job::Column::State, Expr::value(state::CANCELLED))
-            .col_expr(job::Column::FinishedAt, Expr::value(micros(now)))
-            .filter(job::Column::Id.is_in(ids))
-            .filter(guard::is_in([state::DEAD]));
-        dismissed += update.exec(conn).await?.rows_affected;
     }
     Ok(dismissed)
 }

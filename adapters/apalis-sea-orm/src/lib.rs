@@ -40,7 +40,9 @@
 //! ```
 //!
 //! [`cancel`] makes `scheduled`, `ready` and `retrying` jobs `cancelled` at once, and asks for the
-//! end of `running` ones; [`retry`] makes `retrying`, `dead` and `cancelled` jobs `ready`.
+//! end of `running` ones; [`retry`] makes `retrying`, `dead` and `cancelled` jobs `ready`, and
+//! [`retry_at`] `scheduled`; [`dismiss`] makes `dead` ones `cancelled` that somebody has seen to in
+//! another way.
 //!
 //! # What it promises
 //!
@@ -52,18 +54,20 @@
 //!   the fence it was given, so what a late worker reports changes nothing.
 //! - **Your rows, the same commit.** [`settle`] runs in your transaction if you want it to: a
 //!   job's end and what it did to your tables happen together or not at all. So do [`cancel`],
-//!   [`retry`], [`pause`] and [`resume`].
+//!   [`retry`], [`retry_at`], [`dismiss`], [`pause`] and [`resume`].
 //! - **Waiting is a row.** Retries and snoozes are a `run_at` in the table. They hold no slot, and
 //!   a restart forgets none. A snooze costs no attempt.
-//! - **The dead stay.** A job that failed for good, or whose attempts are used up, keeps its row,
-//!   and `job_attempts` tells each attempt's error. Only [`Options::retention`] deletes, and only
+//! - **The dead stay** until you retry or [`dismiss`] them. A job that failed for good, or whose
+//!   attempts are used up, keeps its row, and `job_attempts` tells each attempt's error. Only
+//!   [`Options::retention`] deletes, and only
 //!   what is done or cancelled. A job of an [unknown kind](UnknownKind) waits for a worker that
 //!   knows it.
 //! - **A pause holds at once, everywhere.** The claim itself looks at it: from the commit on, no
 //!   worker picks a job of a paused queue.
 //! - **Cancelled is not tried again.** What was running when it was cancelled ends as `done` or
 //!   `dead` if it was faster, and otherwise as `cancelled`, even if its worker dies.
-//! - **A rate is kept by all workers together**, evenly, with no burst: see [`Rate`].
+//! - **A rate is kept by all workers together**, evenly, with no burst, and nearly used up: see
+//!   [`Rate`]. It counts handlers' beginnings or, with [`Queue::begin`], the calls within them.
 //! - **No outage ends a worker.** While the database is away it claims nothing, keeps the results
 //!   it has for two minutes, says so once, and goes on when the database is back.
 //! - **A stop loses nothing.** Jobs under way finish; jobs claimed and not begun, or cut off when
@@ -126,10 +130,37 @@
 //! ([`board::rate_hold`] tells for how long yet). Handlers by kind are [`Kinds`], time limits
 //! [`QueueBackend::timeout`].
 //!
+//! A rate is most often a provider's, and what it counts are calls. A handler that reads this and
+//! that before its call makes the calls' pace uneven, however even its own beginnings are. So let
+//! it have its jobs early, by [`QueueBackend::leave_pacing`], and wait right before the call:
+//!
+//! ```
+//! # use apalis_sea_orm::{Claimed, Outcome, Queue, QueueBackend};
+//! # use apalis_core::task::data::Data;
+//! # async fn prepare(_: &Claimed) {}
+//! # async fn call(_: ()) {}
+//! # fn soon() -> jiff::Timestamp { jiff::Timestamp::UNIX_EPOCH }
+//! async fn perform(job: Claimed, queue: Data<Queue>) -> Outcome {
+//!     let request = prepare(&job).await;
+//!     if !queue.begin(&job).await {
+//!         return Outcome::Snooze { at: soon() };
+//!     }
+//!     call(request).await;
+//!     Outcome::Done
+//! }
+//! # fn backend(queue: Queue) -> QueueBackend {
+//! QueueBackend::new(queue).leave_pacing()
+//! # }
+//! ```
+//!
+//! Who prepared for so long that the start is missed is given another, after those that others have
+//! by then; no start to be had soon, as while the rate is held, is a no, and costs no attempt if the
+//! job is snoozed.
+//!
 //! # For operators
 //!
 //! ```no_run
-//! # use apalis_sea_orm::{JobFilter, board, cancel_matching, count_matching, entity::state, pause, retry};
+//! # use apalis_sea_orm::{JobFilter, board, cancel_matching, count_matching, dismiss_by_key, entity::state, pause, retry};
 //! # use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
 //! # async fn example(db: DatabaseConnection, now: jiff::Timestamp, id: uuid::Uuid) -> Result<(), DbErr> {
 //! let transaction = db.begin().await?;
@@ -142,6 +173,8 @@
 //!     println!("{} put off, such as {:?}", group.waiting, group.message);
 //! }
 //! retry(&db, &[id], now).await?;
+//! // This one was seen to by hand.
+//! dismiss_by_key(&db, &["welcome:ada".to_owned()], now).await?;
 //! let stale = JobFilter { kind: Some("digest".to_owned()), ..JobFilter::default() };
 //! println!("would cancel {}", count_matching(&db, &stale, &state::CANCELLABLE).await?);
 //! cancel_matching(&db, &stale, now).await?;
@@ -192,6 +225,7 @@ pub mod entity;
 mod errors;
 mod filter;
 mod guard;
+mod hasten;
 mod lease;
 pub mod migration;
 mod options;
@@ -215,10 +249,11 @@ pub use backend::{Answer, Handled, Kinds, Perform, PerformLayer, QueueBackend, U
 pub use backoff::Backoff;
 pub use cancel::{Cancelled, cancel, cancel_matching};
 pub use claim::Claimed;
-pub use dismiss::dismiss;
+pub use dismiss::{dismiss, dismiss_by_key};
 pub use enqueue::{Enqueued, NewJob, enqueue, enqueue_all};
 pub use errors::is_transient;
 pub use filter::{JobFilter, count_matching, matching};
+pub use hasten::hasten;
 pub use lease::Lease;
 pub use options::Options;
 pub use pause::{pause, resume};

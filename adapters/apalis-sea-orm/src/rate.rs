@@ -17,16 +17,18 @@ mod pace;
 /// A job that would start later than its time by more than this gets another time: otherwise a
 /// process that stood still, and then starts all it holds at once, would break the rate with the
 /// starts that others have meanwhile. Starts squeezed together by so much still keep it, as a
-/// second and this are less than `MARGIN` seconds. A busy machine is late by less.
+/// second and this are less than `MARGIN` seconds, whoever waits for them: the worker, or a handler
+/// that [begins](Queue::begin) by itself. A busy machine is late by less.
 const LATE: Duration = Duration::from_millis(40);
 
 /// How many starts a job is given that misses each of them.
 const STARTS: usize = 5;
-/// How long a handler waits for a start at most.
+/// How long a handler waits for another start at most, if the rate has more than one in that time.
 const SOON: Duration = Duration::from_secs(1);
 
 /// A limit that all workers with a rate of this name keep together: starts of jobs of these
-/// queues, evenly paced, never more in any second than this.
+/// queues, evenly paced, never more in any second than this, and about a twentieth less on the
+/// average.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rate {
     /// At most 64 bytes of ASCII.
@@ -62,21 +64,25 @@ impl Queue {
             return Ok(None);
         };
         let now = || database_now(self.write.get_database_backend());
-        let asked = Instant::now();
-        let free = CaseStatement::new().case(Expr::col(C::NextFree).lt(now()), now());
         rate::Entity::update_many()
-            .col_expr(C::NextFree, free.finally(Expr::col(C::NextFree)).into())
             .col_expr(C::SeenAt, now())
             .filter(Expr::col(C::Name).eq(rate.name.as_str()))
             .exec(transaction)
             .await?;
-        let row = rate::Entity::find_by_id(rate.name.as_str()).one(transaction).await?;
+        // Not in the statement that waits for the row: MySQL tells the time from before the wait,
+        // SQLite from after it.
+        let asked = Instant::now();
+        let row: Option<(i64, i64)> = rate::Entity::find_by_id(rate.name.as_str())
+            .select_only()
+            .column(C::NextFree)
+            .expr(now())
+            .into_tuple()
+            .one(transaction)
+            .await?;
         self.pace.keep(row.is_some());
-        let starts = |row: rate::Model| Starts {
-            asked,
-            now: row.seen_at,
-            next_free: row.next_free,
-            interval,
+        let starts = |(next_free, now)| {
+            let next_free = Ord::max(next_free, now);
+            Starts { asked, now, next_free, interval }
         };
         Ok(row.map(starts))
     }
@@ -107,19 +113,25 @@ impl Queue {
         let Some(rate) = self.options.rate.as_ref().filter(|_| given > 0) else { return Ok(()) };
         let by = i64::try_from(given).unwrap_or(i64::MAX).saturating_mul(starts.interval);
         self.pace.block(starts.blocked_until(by));
+        let next_free = starts.next_free.saturating_add(by);
         rate::Entity::update_many()
-            .col_expr(rate::Column::NextFree, Expr::col(rate::Column::NextFree).add(by))
+            .col_expr(rate::Column::NextFree, Expr::value(next_free))
             .filter(Expr::col(rate::Column::Name).eq(rate.name.as_str()))
             .exec(transaction)
             .await?;
         Ok(())
     }
 
-    /// Gives jobs that missed their start another one, however far ahead; tells whether there are
-    /// any to give.
-    pub(crate) async fn start_again(&self, late: &[Claimed]) -> Result<bool, DbErr> {
+    /// Gives jobs that missed their start another one; tells whether there were any to give, no
+    /// further ahead than that.
+    pub(crate) async fn start_again(
+        &self,
+        late: &[Claimed],
+        within: Option<Duration>,
+    ) -> Result<bool, DbErr> {
         let transaction = self.write.begin().await?;
         let starts = self.starts(&transaction).await?;
+        let starts = starts.filter(|starts| within.is_none_or(|within| starts.are_within(within)));
         if let Some(starts) = &starts {
             self.give_starts(&transaction, starts, late.iter()).await?;
         }
@@ -127,19 +139,20 @@ impl Queue {
         Ok(starts.is_some())
     }
 
-    /// Waits for the start of a job that was handed out [before it](crate::QueueBackend::leave_pacing),
-    /// to be called right before the work that the rate is for. What comes too late for its start is
-    /// given another. Answers whether the work may begin: not if no start is to be had within a
-    /// second, nor while the database can't be asked for one; snooze the job then.
+    /// Waits for the start of a job that was handed out
+    /// [before it](crate::QueueBackend::leave_pacing), to be called right before the work that the
+    /// rate is for. What comes too late for its start is given another. Answers whether the work
+    /// may begin: not if no start is to be had soon (within a second, or two starts of a slow
+    /// rate), nor while the database can't be asked for one; snooze the job then.
     pub async fn begin(&self, job: &Claimed) -> bool {
         for _ in 0..STARTS {
             job.paced().await;
             if !job.is_late() {
                 return true;
             }
-            match self.start_again(std::slice::from_ref(job)).await {
-                Ok(true) if job.start_at().is_none_or(|at| at < Instant::now() + SOON) => {}
-                Ok(_) => return false,
+            match self.start_again(std::slice::from_ref(job), Some(SOON)).await {
+                Ok(true) => {}
+                Ok(false) => return false,
                 Err(error) => {
                     tracing::debug!(%error, job = %job.id, "no start could be had");
                     return false;
@@ -182,7 +195,7 @@ impl Claimed {
 }
 
 /// Nothing more starts at that rate for so long from now: after a 429 with `Retry-After`, say.
-/// What was claimed before, to start within a fifth of a second, may.
+/// What has its start already may: within a fifth of a second or, where one was missed, a second.
 pub async fn hold_rate<C: ConnectionTrait>(
     conn: &C,
     name: &str,

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, SqlErr,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
+    SqlErr,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
@@ -96,7 +97,7 @@ async fn revive<C: ConnectionTrait>(
     at: Timestamp,
 ) -> Result<Vec<Uuid>, DbErr> {
     use job::Column as C;
-    let ids = in_states(conn, ids, &state::RETRYABLE).await?;
+    let ids = those(conn, ids, |row| state::RETRYABLE.contains(&&*row.state)).await?;
     if ids.is_empty() {
         return Ok(ids);
     }
@@ -115,25 +116,35 @@ async fn revive<C: ConnectionTrait>(
         .await?;
     if revived.rows_affected < ids.len() as u64 {
         // Some were claimed while they were looked at.
-        return in_states(conn, &ids, &[to]).await;
+        let revived = |row: &Row| (&*row.state, row.run_at, row.attempts) == (to, micros(at), 0);
+        return those(conn, &ids, revived).await;
     }
     Ok(ids)
 }
 
-async fn in_states<C: ConnectionTrait>(
+/// How a job stands.
+#[derive(Debug, FromQueryResult)]
+struct Row {
+    id: Uuid,
+    state: String,
+    run_at: i64,
+    attempts: i32,
+}
+
+async fn those<C: ConnectionTrait>(
     conn: &C,
     ids: &[Uuid],
-    states: &[&str],
+    are_so: impl Fn(&Row) -> bool,
 ) -> Result<Vec<Uuid>, DbErr> {
-    let rows: Vec<(Uuid, String)> = job::Entity::find()
+    use job::Column as C;
+    let rows = job::Entity::find()
         .select_only()
-        .columns([job::Column::Id, job::Column::State])
-        .filter(job::Column::Id.is_in(ids.iter().copied()))
-        .into_tuple()
+        .columns([C::Id, C::State, C::RunAt, C::Attempts])
+        .filter(C::Id.is_in(ids.iter().copied()))
+        .into_model::<Row>()
         .all(conn)
         .await?;
-    let there = rows.into_iter().filter(|(_, state)| states.contains(&state.as_str()));
-    Ok(there.map(|(id, _)| id).collect())
+    Ok(rows.into_iter().filter(are_so).map(|row| row.id).collect())
 }
 
 fn is_taken(error: &DbErr) -> bool {

@@ -61,7 +61,7 @@ impl Fetch {
         if late.is_empty() {
             return Ok(());
         }
-        match self.queue.start_again(&late).await {
+        match self.queue.start_again(&late, None).await {
             Ok(true) => self.buffer.put(late),
             Ok(false) => return self.give_back(late).await,
             Err(error) => {

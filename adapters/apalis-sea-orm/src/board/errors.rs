@@ -28,7 +28,7 @@ pub struct ErrorGroup {
     pub dead: u64,
     /// Those that will be tried again after a failure.
     pub retrying: u64,
-    /// Those that were put off uncharged: snoozed, or of an unknown kind.
+    /// Those that wait otherwise: snoozed, of an unknown kind, or due again and not taken yet.
     pub waiting: u64,
     /// When the first of these attempts was claimed, of those that are the latest of their job.
     pub first_seen: Timestamp,
@@ -77,7 +77,7 @@ fn put_off() -> SelectStatement {
     grouped()
         .force_index("jobs_error", IndexHintScope::All)
         .and_where(job::Column::LastErrorCode.is_not_null())
-        .and_where(guard::is_in([state::SCHEDULED]))
+        .and_where(guard::is_in([state::SCHEDULED, state::READY]))
         .to_owned()
 }
 
@@ -100,7 +100,7 @@ fn add(groups: &mut Vec<ErrorGroup>, row: Row) {
     let jobs = u64::try_from(row.jobs).unwrap_or(0);
     let of = |state: &str| if row.state == state { jobs } else { 0 };
     let (dead, retrying) = (of(state::DEAD), of(state::RETRYING));
-    let waiting = of(state::SCHEDULED);
+    let waiting = of(state::SCHEDULED) + of(state::READY);
     let first_seen = timestamp(row.first.unwrap_or(0));
     let last_seen = timestamp(row.last.unwrap_or(0));
     let (code, newest) = (row.code, row.newest);

@@ -6,15 +6,20 @@
 mod engines;
 #[cfg(test)]
 mod harness;
+mod hastening;
 
 #[cfg(test)]
 mod answers;
+#[cfg(test)]
+mod beginning;
 #[cfg(test)]
 mod board;
 #[cfg(test)]
 mod cancelling;
 #[cfg(test)]
 mod claiming;
+#[cfg(test)]
+mod dismissing;
 #[cfg(test)]
 mod enqueueing;
 #[cfg(test)]

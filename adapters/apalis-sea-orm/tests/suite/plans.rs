@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use apalis_sea_orm::{
     JobFilter, NewJob, Options, Outcome, Queue, Rate, Settlement, board, cancel, count_matching,
-    entity::state::RETRYABLE, hold_rate, matching, pause, prune, resume, retry, settle,
+    dismiss_by_key, entity::state::RETRYABLE, hold_rate, matching, pause, prune, resume, retry,
+    retry_at, settle,
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
@@ -19,7 +20,8 @@ async fn busy(db: &Db) {
         run_at: after(noon(), if n % 2 == 0 { 0 } else { u64::from(n) }),
         ..job()
     });
-    db.put(jobs.collect()).await;
+    let keyed = |job: NewJob| NewJob { unique_key: Some(job.id.to_string()), ..job };
+    db.put(jobs.map(keyed).collect()).await;
     let claimed = db.queue("ann").claim(noon(), 300).await.unwrap();
     let at = after(noon(), 9_000);
     let outcomes = [Outcome::Dead, Outcome::Retry { at }, Outcome::Snooze { at }, Outcome::Done];
@@ -147,6 +149,11 @@ async fn actions_are_served(db: &Db, queue: &Queue) {
     served(&["PRIMARY", "PRIMARY", "PRIMARY"]).await;
     retry(&db.write, &ids[..2], noon()).await.unwrap();
     served(&["PRIMARY", "PRIMARY"]).await;
+    retry_at(&db.write, &ids[2..3], after(noon(), 9_000)).await.unwrap();
+    served(&["PRIMARY", "PRIMARY"]).await;
+    let keys: Vec<_> = ids[3..].iter().map(ToString::to_string).collect();
+    assert_eq!(dismiss_by_key(&db.write, &keys, noon()).await.unwrap(), 2);
+    served(&["jobs_unique_key", "PRIMARY"]).await;
     assert!(prune(&db.write, after(noon(), 9_000)).await.unwrap() > 0);
     served(&["jobs_turn", "PRIMARY"]).await;
 }
@@ -246,7 +253,9 @@ async fn every_statement_is_one_that_vitess_takes() {
         queue.rescue(noon()).await.unwrap();
         let ids: Vec<_> = claimed.iter().map(|job| job.id).collect();
         cancel(&db.write, &ids, noon()).await.unwrap();
+        dismiss_by_key(&db.write, &["a".to_owned()], noon()).await.unwrap();
         retry(&db.write, &ids, noon()).await.unwrap();
+        retry_at(&db.write, &ids, after(noon(), 9_000)).await.unwrap();
         queue.notice_cancelled().await.unwrap();
         queue.report().await.unwrap();
         queue.forget_silent().await.unwrap();
@@ -256,7 +265,11 @@ async fn every_statement_is_one_that_vitess_takes() {
         hold_rate(&db.write, "mail", Duration::ZERO).await.unwrap();
         let queues = vec!["mail".to_owned()];
         let rate = Some(Rate { name: "mail".to_owned(), queues, per_second: 9.0 });
-        db.queue_with(Options { rate, ..options("bob") }).claim(noon(), 4).await.unwrap();
+        let bob = db.queue_with(Options { rate, ..options("bob") });
+        let rated = bob.claim(noon(), 1).await.unwrap().remove(0);
+        // Until it missed its start, and has to ask for another.
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        assert!(bob.begin(&rated).await);
         prune(&db.write, after(noon(), 9_000)).await.unwrap();
         board::queues(&db.read, noon()).await.unwrap();
         board::workers(&db.read).await.unwrap();

@@ -29,6 +29,7 @@ fn orders(db: &Db, directory: &Path, name: &str) -> Orders {
         queues: vec!["mail".to_owned(), "logins".to_owned()],
         concurrency: 25,
         lease: Duration::from_secs(10),
+        rate: None,
         diary: directory.join(format!("{:?}-{name}", db.engine)),
     }
 }
@@ -85,6 +86,43 @@ async fn four_processes_perform_twenty_thousand_jobs_once_each_and_in_turn() {
         assert!(shares.iter().all(|share| *share > JOBS / 20), "{:?}: {shares:?}", db.engine);
         for worker in workers {
             assert_eq!(worker.stop(), "", "{:?}: it had something to complain of", db.engine);
+        }
+    }
+}
+
+/// With other work beside it, as much as there are slots for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_busy_processes_keep_one_rate() {
+    let directory = tempfile::tempdir().unwrap();
+    for db in each().await {
+        let of = |queue: &str, priority| NewJob { queue: queue.to_owned(), priority, ..job() };
+        let rated: Vec<_> = (0..400).map(|_| of("mail", 0)).collect();
+        let ids: HashSet<_> = rated.iter().map(|job| job.id).collect();
+        db.put(rated).await;
+        db.put((0..10_000).map(|_| of("logins", 9)).collect()).await;
+        let mut workers = Vec::new();
+        for name in ["ann", "bob"] {
+            let orders = orders(&db, directory.path(), name);
+            workers.push(Orders { rate: Some(100.0), ..orders }.start().await);
+        }
+        workers.iter_mut().for_each(Worker::go);
+        let begun = || {
+            let all = workers.iter().flat_map(Worker::diary);
+            let mut begun: Vec<_> = all.filter(|e| ids.contains(&e.job)).map(|e| e.at).collect();
+            begun.sort();
+            begun
+        };
+        until("all are begun", || async { begun().len() == 400 }).await;
+        let begun = begun();
+        let second = |from: &Timestamp| *from..*from + Duration::from_secs(1);
+        let in_it = |from| begun.iter().filter(|at| second(from).contains(at)).count();
+        let most = begun.iter().map(in_it).max().unwrap();
+        let took = Duration::try_from(begun[399].duration_since(begun[0])).unwrap();
+        println!("{:?}: 400 at 100/s took {took:?}, at most {most} in a second", db.engine);
+        assert!(most <= 100, "{:?}: {most}", db.engine);
+        assert!(took < Duration::from_secs(8), "{:?}: too slow, {took:?}", db.engine);
+        for worker in workers {
+            worker.stop();
         }
     }
 }

@@ -7,17 +7,18 @@ use std::{
 
 use apalis_core::task::data::Data;
 use apalis_sea_orm::{Claimed, NewJob, Options, Queue, QueueBackend, Rate, board, hold_rate};
+use sea_orm::TransactionTrait;
 
 use crate::harness::{Db, each, job, jobs, noon, options, start, until};
 
-fn rated(db: &Db, worker: &str, per_second: f64) -> Queue {
+pub(crate) fn rated(db: &Db, worker: &str, per_second: f64) -> Queue {
     let rate = Rate { name: "provider".to_owned(), queues: vec!["mail".to_owned()], per_second };
     let queues = vec!["mail".to_owned(), "logins".to_owned()];
     db.queue_with(Options { rate: Some(rate), queues, concurrency: 50, ..options(worker) })
 }
 
 /// The most of these in any second.
-fn most_in_a_second(times: &[Instant]) -> usize {
+pub(crate) fn most_in_a_second(times: &[Instant]) -> usize {
     let after = |from: &Instant| {
         times.iter().filter(|at| *at >= from && **at - *from < Duration::from_secs(1)).count()
     };
@@ -76,6 +77,29 @@ async fn a_start_that_one_worker_has_is_no_others() {
         assert!(bob.claim(noon(), 9).await.unwrap().is_empty(), "given away");
         let next = async || bob.claim(noon(), 9).await.unwrap();
         until("there is another", || async { next().await.len() == 1 }).await;
+    }
+}
+
+/// However long the row is another's: neither is the wait taken off the starts, nor are those given
+/// away that passed during it.
+#[tokio::test]
+async fn starts_that_had_to_be_waited_for_lie_ahead() {
+    for db in each().await {
+        db.put(jobs(5)).await;
+        hold_rate(&db.write, "provider", Duration::ZERO).await.unwrap();
+        let other = db.read.begin().await.unwrap();
+        hold_rate(&other, "provider", Duration::ZERO).await.unwrap();
+        let queue = rated(&db, "ann", 50.0);
+        let claim = tokio::spawn(async move { queue.claim(noon(), 5).await.unwrap() });
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let freed = Instant::now();
+        other.commit().await.unwrap();
+        let claimed = claim.await.unwrap();
+        let starts: Vec<_> = claimed.iter().map(|job| job.start_at().unwrap()).collect();
+        assert!(starts.iter().all(|at| *at >= freed), "{:?}: {starts:?}, {freed:?}", db.engine);
+        let apart = |pair: &[Instant]| pair[1] - pair[0] >= Duration::from_millis(20);
+        assert!(starts.windows(2).all(apart), "{:?}: {starts:?}", db.engine);
+        assert_eq!(starts.len(), 5, "{:?}", db.engine);
     }
 }
 

@@ -1,11 +1,14 @@
 //! An operator's retry gives a job all its attempts anew, and takes nothing from it.
 
-use apalis_sea_orm::{
-    Failure, JobFilter, NewJob, Outcome, Retried, Settlement, Unique, cancel, count_matching,
-    entity::state::RETRYABLE, retry, retry_matching, settle,
-};
+use std::sync::Once;
 
-use crate::harness::{after, each, ids, job, jobs, noon, settle_one, settlement};
+use apalis_sea_orm::{
+    Failure, JobFilter, NewJob, Outcome, Queue, Retried, Settlement, Unique, cancel,
+    count_matching, entity::state::RETRYABLE, retry, retry_at, retry_matching, settle,
+};
+use tokio::{runtime::Handle, task::block_in_place};
+
+use crate::harness::{after, each, ids, job, jobs, noon, options, settle_one, settlement};
 
 #[tokio::test]
 async fn dead_cancelled_and_retrying_jobs_are_ready_again_and_others_are_left() {
@@ -40,6 +43,75 @@ async fn dead_cancelled_and_retrying_jobs_are_ready_again_and_others_are_left() 
         assert_eq!(db.state(running.id).await, "running");
         let again = db.queue("ann").claim(now, 1).await.unwrap().remove(0);
         assert_eq!((again.number, again.fence), (1, 2));
+    }
+}
+
+#[tokio::test]
+async fn what_is_retried_for_a_later_time_is_scheduled_until_then() {
+    for db in each().await {
+        let keyed = |key: &str| NewJob { unique_key: Some(key.to_owned()), ..job() };
+        let three = ["a", "b", "c"].map(keyed).to_vec();
+        db.put(three.clone()).await;
+        settle_one(&db, Outcome::Dead, Some("rejected")).await;
+        let soon = Outcome::Retry { at: after(noon(), 1_000) };
+        settle_one(&db, soon, Some("unavailable")).await;
+        cancel(&db.write, &[three[2].id], noon()).await.unwrap();
+
+        let at = after(noon(), 60_000);
+        let mut retried = retry_at(&db.write, &ids(&three), at).await.unwrap();
+        retried.ready.sort();
+        assert_eq!(retried, Retried { ready: ids(&three), key_taken: vec![] }, "{:?}", db.engine);
+        for job in &three {
+            let row = db.job(job.id).await;
+            assert_eq!((row.state.as_str(), row.attempts), ("scheduled", 0), "{:?}", db.engine);
+            assert_eq!((row.run_at, row.finished_at), (at.as_microsecond(), None));
+            assert_eq!((row.unique_key, row.cancel_requested_at), (job.unique_key.clone(), None));
+        }
+        let queue = db.queue("ann");
+        let early = after(noon(), 59_999);
+        queue.stage(early).await.unwrap();
+        assert!(queue.claim(early, 9).await.unwrap().is_empty(), "{:?}: too early", db.engine);
+        queue.stage(at).await.unwrap();
+        let claimed = queue.claim(at, 9).await.unwrap();
+        assert!(claimed.iter().all(|job| job.number == 1 && job.run_at == at));
+        assert_eq!(claimed.len(), 3, "{:?}", db.engine);
+    }
+}
+
+/// Between the look at the jobs and the writing, a worker takes one of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_worker_took_meanwhile_is_not_said_to_be_retried() {
+    for (later, db) in [(false, each().await), (true, each().await)]
+        .into_iter()
+        .flat_map(|(later, all)| all.into_iter().map(move |db| (later, db)))
+    {
+        let two = jobs(2);
+        db.put(two.clone()).await;
+        let dead = settle_one(&db, Outcome::Dead, None).await;
+        let at = after(noon(), 1_000);
+        let retrying = settle_one(&db, Outcome::Retry { at }, Some("unavailable")).await;
+        let bob = Queue::new(db.read.clone(), db.read.clone(), options("bob"));
+        let (once, mut conn) = (Once::new(), db.write.clone());
+        conn.set_metric_callback(move |_| {
+            once.call_once(|| {
+                let taken = async {
+                    bob.stage(at).await.unwrap();
+                    bob.claim(at, 1).await.unwrap()
+                };
+                let taken = block_in_place(|| Handle::current().block_on(taken));
+                assert_eq!((taken.len(), taken[0].id), (1, retrying.id));
+            });
+        });
+
+        let retried = if later {
+            retry_at(&conn, &ids(&two), after(noon(), 9_000)).await.unwrap()
+        } else {
+            retry(&conn, &ids(&two), noon()).await.unwrap()
+        };
+
+        assert_eq!(retried, Retried { ready: vec![dead.id], key_taken: vec![] }, "{:?}", db.engine);
+        let row = db.job(retrying.id).await;
+        assert_eq!((row.state.as_str(), row.fence, row.attempts), ("running", 2, 2));
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use apalis_core::task::data::Data;
-use apalis_sea_orm::{Claimed, Options, Queue, QueueBackend};
+use apalis_sea_orm::{Claimed, Options, Queue, QueueBackend, Rate};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -28,6 +28,8 @@ pub(super) struct Orders {
     pub(super) queues: Vec<String>,
     pub(super) concurrency: usize,
     pub(super) lease: Duration,
+    /// Of the jobs of `mail`, whose handler dawdles and waits for its start by itself.
+    pub(super) rate: Option<f64>,
     /// Where it writes each job down that it performs, outside of any database.
     pub(super) diary: PathBuf,
 }
@@ -145,7 +147,7 @@ async fn a_process_of_its_own_does_as_it_is_told() {
     }
 }
 
-type Diary = Data<Arc<(PathBuf, Mutex<File>)>>;
+type Diary = Data<Arc<(PathBuf, Mutex<File>, Queue)>>;
 
 async fn follow(orders: Orders) {
     tracing_subscriber::fmt()
@@ -157,14 +159,20 @@ async fn follow(orders: Orders) {
         concurrency: orders.concurrency,
         lease: orders.lease,
         heartbeat: orders.lease / 4,
+        rate: orders.rate.map(|per_second| Rate {
+            name: "mail".to_owned(),
+            queues: vec!["mail".to_owned()],
+            per_second,
+        }),
         ..Options::new(orders.name, orders.queues)
     };
     let queue = Queue::new(write, read, options);
     let diary = OpenOptions::new().create(true).append(true).open(&orders.diary).unwrap();
     let (go, stop) = commands();
     go.await.unwrap();
-    let diary = Arc::new((orders.diary, Mutex::new(diary)));
-    let (worker, end) = start!(QueueBackend::new(queue), diary, perform);
+    let diary = Arc::new((orders.diary, Mutex::new(diary), queue.clone()));
+    let backend = QueueBackend::new(queue).leave_pacing();
+    let (worker, end) = start!(backend, diary, perform);
     stop.await.unwrap();
     worker.stop().unwrap();
     end.await.unwrap().unwrap();
@@ -184,7 +192,11 @@ fn commands() -> (oneshot::Receiver<()>, oneshot::Receiver<()>) {
 }
 
 async fn perform(job: Claimed, diary: Diary) {
-    let (path, file) = &**diary;
+    let (path, file, queue) = &**diary;
+    if job.start_at().is_some() {
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..=60))).await;
+        assert!(queue.begin(&job).await, "no start was to be had");
+    }
     let write = |what: &str| {
         let entry = Entry { job: job.id, at: now(), what: what.to_owned() };
         let line = serde_json::to_string(&entry).unwrap() + "\n";
