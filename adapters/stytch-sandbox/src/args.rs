@@ -36,7 +36,7 @@ pub struct SandboxArgs {
     )]
     pub secret: Option<String>,
     /// A redirect URL to allow, matched exactly; a query value of `{}` or `*` stands for any.
-    /// Repeatable. Without one, anything on localhost and 127.0.0.1 is allowed.
+    /// Repeatable. Without one, anything on localhost, names below it and 127.0.0.1 is allowed.
     #[arg(long = "redirect-url", value_name = "URL")]
     pub redirect_urls: Vec<String>,
     /// Keep users, links, sessions and keys in this file. Without it they are forgotten at the end.

@@ -14,7 +14,7 @@ pub struct Options {
     /// The secret it accepts.
     pub secret: String,
     /// The allowed redirect URLs, matched as Stytch matches them. Empty: anything on `localhost`
-    /// and `127.0.0.1`.
+    /// and names below it, and on `127.0.0.1`.
     pub redirect_urls: Vec<String>,
     /// The file that keeps everything; without one it is forgotten at the end.
     pub state: Option<PathBuf>,

@@ -49,7 +49,9 @@ fn parse(text: &str) -> Option<Url> {
 }
 
 fn is_local(url: &Url) -> bool {
-    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+    let host = url.host_str().unwrap_or_default();
+    // Browsers resolve every name below `localhost` to this machine (RFC 6761).
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost")
 }
 
 fn matches(allowed: &Url, given: &Url) -> bool {
@@ -128,6 +130,9 @@ mod tests {
             assert_eq!(outcome(&[], Some(url)), url);
         }
         assert_eq!(outcome(&[], None), "http://localhost:3000/authenticate");
+        let below = "http://guests.app.localhost:3000/authenticate";
+        assert_eq!(outcome(&[], Some(below)), below);
+        assert_eq!(outcome(&[], Some("http://notlocalhost/")), NO_MATCH);
         assert_eq!(outcome(&[], Some("https://example.com/")), NO_MATCH);
         assert_eq!(outcome(&[], Some("localhost:3000")), "invalid_magic_link_url");
     }

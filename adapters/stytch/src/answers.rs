@@ -180,17 +180,17 @@ pub(crate) struct Jwk {
     pub(crate) e: String,
 }
 
-fn address(text: &str) -> Option<Email> {
+pub(crate) fn address(text: &str) -> Option<Email> {
     Email::parse(text).ok()
 }
 
 /// What every database keeps.
-fn whole_microseconds(t: Timestamp) -> Timestamp {
+pub(crate) fn whole_microseconds(t: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(t.as_microsecond()).unwrap_or(t)
 }
 
 /// A text that is not empty; Stytch writes `""` for a session that was not made.
-fn something<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+pub(crate) fn something<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
     if text.is_empty() { Err(D::Error::custom("an empty text")) } else { Ok(text) }
 }

@@ -93,6 +93,24 @@ impl<'a> Search<'a> {
     }
 }
 
+/// A part of the list of all users.
+#[derive(Serialize)]
+pub(crate) struct List<'a> {
+    limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<&'a str>,
+}
+
+impl<'a> List<'a> {
+    /// With all the metadata that Stytch keeps of a user, this many still make an answer that is
+    /// read.
+    const LIMIT: u32 = 400;
+
+    pub(crate) fn from(cursor: Option<&'a str>) -> Self {
+        Self { limit: Self::LIMIT, cursor }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

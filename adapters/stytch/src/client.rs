@@ -26,6 +26,8 @@ const MAX_BODY: usize = 4 * 1024 * 1024;
 const POOL_IDLE: Duration = Duration::from_secs(30);
 /// A longer wait than that is a mistake of somebody's.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// Searches were seen to take nine seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// People wait for the keys.
 const JWKS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -55,6 +57,16 @@ impl Client {
         repeat: Repeat,
     ) -> Result<A, ProviderError> {
         self.call(self.request(Method::POST, path).json(body), repeat).await
+    }
+
+    /// Where nobody waits for it, and the answer is known to take its time.
+    pub(crate) async fn post_patiently<A: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<A, ProviderError> {
+        let request = self.request(Method::POST, path).timeout(PATIENCE);
+        self.call(request.json(body), Repeat::Harmless).await
     }
 
     pub(crate) async fn get<A: DeserializeOwned>(&self, path: &[&str]) -> Result<A, ProviderError> {

@@ -16,6 +16,8 @@ mod error;
 mod jwt;
 mod keys;
 mod options;
+mod pace;
+mod profiles;
 mod provider;
 mod refresh;
 mod scrub;

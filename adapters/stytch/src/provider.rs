@@ -1,17 +1,17 @@
 //! The port's calls, one by one: which route, what is asked, and what counts as done.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Clock, Delivered, Email, Identity, IdentityProvider, InviteMail, JwtClaims, JwtError,
-    LoginMail, ProviderError, ProviderErrorKind, Vouched,
+    Clock, Delivered, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
+    JwtError, LoginMail, Profile, ProviderError, ProviderErrorKind, Vouched,
 };
 
 use crate::{
     answers::{Authenticated, Done, Found, Sent},
     asks::{
-        AuthenticateLink, AuthenticateSession, LoginOrCreate, NameParts, RevokeInvite,
+        AuthenticateLink, AuthenticateSession, List, LoginOrCreate, NameParts, RevokeInvite,
         RevokeSession, Search, SendInvite,
     },
     client::Client,
@@ -19,9 +19,19 @@ use crate::{
     jwt::Verifier,
     keys::Keys,
     options::{Options, OptionsError},
+    pace::Pace,
+    profiles::{Described, Listed},
     refresh::Refreshes,
     searches::{FoundPage, Searches},
 };
+
+/// Between two pages of the list of users. Each is a search, too, and others want to search
+/// meanwhile.
+const PAGES_APART: Duration = Duration::from_secs(1);
+/// Between two looks at one user each: a fifth of what all calls together may come to.
+const LOOKS_APART: Duration = Duration::from_millis(50);
+/// Stytch's windows are fixed, and that of searches is a minute: after a few of these it is over.
+const WINDOW: Duration = Duration::from_secs(20);
 
 /// One project at Stytch.
 pub struct StytchProvider {
@@ -29,6 +39,8 @@ pub struct StytchProvider {
     verifier: Verifier,
     refreshes: Refreshes,
     searches: Searches,
+    pages: Pace,
+    looks: Pace,
     clock: Arc<dyn Clock>,
 }
 
@@ -42,7 +54,9 @@ impl StytchProvider {
         let for_search = client.clone();
         let searches =
             Searches::new(move |emails, cursor| search(for_search.clone(), emails, cursor));
-        Ok(Self { client, verifier, refreshes: Refreshes::default(), searches, clock })
+        let (pages, looks) = (Pace::new(PAGES_APART), Pace::new(LOOKS_APART));
+        let refreshes = Refreshes::default();
+        Ok(Self { client, verifier, refreshes, searches, pages, looks, clock })
     }
 
     /// Asks Stytch whether it knows us. Costs nothing, changes nothing.
@@ -115,8 +129,7 @@ impl IdentityProvider for StytchProvider {
     }
 
     async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError> {
-        // A URL drops such segments: the call would go to another route.
-        if matches!(stytch_user_id, "" | "." | "..") {
+        if is_no_segment(stytch_user_id) {
             return Err(not_an_id());
         }
         let answer = self.client.delete(&["v1", "users", stytch_user_id]).await;
@@ -125,6 +138,33 @@ impl IdentityProvider for StytchProvider {
 
     async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError> {
         self.searches.find(email).await
+    }
+
+    async fn identities(&self, cursor: Option<&str>) -> Result<IdentityPage, ProviderError> {
+        self.pages.turn().await;
+        self.searches.turn().await;
+        let body = List::from(cursor);
+        let listed: Result<Listed, _> =
+            self.client.post_patiently(&["v1", "users", "search"], &body).await;
+        let listed = listed.inspect_err(|error| {
+            if let ProviderErrorKind::RateLimited(said) = error.kind {
+                self.pages.hold(said.unwrap_or_default().max(WINDOW));
+            }
+        });
+        Ok(listed?.into())
+    }
+
+    async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError> {
+        if is_no_segment(stytch_user_id) {
+            return Err(not_an_id());
+        }
+        self.looks.turn().await;
+        let answer: Result<Described, _> = self.client.get(&["v1", "users", stytch_user_id]).await;
+        match answer {
+            Ok(described) => Ok(Some(described.into())),
+            Err(error) if error.code == "user_not_found" => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {
@@ -153,6 +193,11 @@ fn done(answer: Result<Done, ProviderError>, absent: &[&str]) -> Result<(), Prov
         Err(error) if !absent.contains(&error.code.as_str()) => Err(error),
         Ok(Done {}) | Err(_) => Ok(()),
     }
+}
+
+/// A URL drops such segments: the call would go to another route.
+fn is_no_segment(text: &str) -> bool {
+    matches!(text, "" | "." | "..")
 }
 
 fn not_an_id() -> ProviderError {

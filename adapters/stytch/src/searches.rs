@@ -13,13 +13,12 @@ use std::{
 };
 
 use guestlist_domain::{Email, Identity, ProviderError};
-use tokio::{
-    sync::oneshot,
-    task::JoinHandle,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
 
-use crate::error::{Repeat, Trouble, classify};
+use crate::{
+    error::{Repeat, Trouble, classify},
+    pace::Pace,
+};
 
 /// Addresses of one search.
 const MOST: usize = 100;
@@ -50,8 +49,7 @@ pub(crate) struct Searches(Arc<Shared>);
 struct Shared {
     search: Box<Search>,
     desk: Mutex<Desk>,
-    /// Before then, no search begins.
-    next_start: Mutex<Option<Instant>>,
+    pace: Pace,
 }
 
 #[derive(Default)]
@@ -74,8 +72,13 @@ impl Searches {
         F: Future<Output = Answer<FoundPage>> + Send + 'static,
     {
         let search: Box<Search> = Box::new(move |emails, cursor| Box::pin(search(emails, cursor)));
-        let (desk, next_start) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Shared { search, desk, next_start }))
+        let (desk, pace) = (Mutex::default(), Pace::new(APART));
+        Self(Arc::new(Shared { search, desk, pace }))
+    }
+
+    /// Waits until a search of another kind may be made.
+    pub(crate) async fn turn(&self) {
+        self.0.pace.turn().await;
     }
 
     /// Who has the address, as of a search that begins after this was asked.
@@ -97,7 +100,7 @@ impl Searches {
 async fn serve(shared: Arc<Shared>) {
     while shared.is_wanted() {
         sleep(GATHER).await;
-        shared.wait_for_turn().await;
+        shared.pace.turn().await;
         let (emails, group) = shared.next_group();
         if emails.is_empty() {
             continue;
@@ -153,7 +156,7 @@ impl Shared {
         let (mut found, mut cursor) = (HashMap::new(), None);
         for page in 1..=MOST_PAGES {
             if page > 1 {
-                self.wait_for_turn().await;
+                self.pace.turn().await;
             }
             let FoundPage { identities, next } = (self.search)(emails.to_vec(), cursor).await?;
             found.extend(identities);
@@ -164,16 +167,6 @@ impl Shared {
         }
         let why = format!("the search did not end with page {MOST_PAGES}");
         Err(classify(Trouble::BadAnswer { why, request_id: None }, Repeat::Harmless))
-    }
-
-    async fn wait_for_turn(&self) {
-        let start = {
-            let mut next_start = lock(&self.next_start);
-            let start = next_start.unwrap_or_else(Instant::now).max(Instant::now());
-            *next_start = Some(start + APART);
-            start
-        };
-        sleep_until(start).await;
     }
 }
 

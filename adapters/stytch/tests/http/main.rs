@@ -6,6 +6,7 @@
 mod calls;
 mod jwt;
 mod keys;
+mod listing;
 mod minter;
 mod road;
 mod searches;
