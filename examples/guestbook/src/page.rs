@@ -1,0 +1,63 @@
+//! The pages that need nobody in particular.
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
+
+use crate::App;
+use crate::guest::Visitor;
+use crate::guestlist::User;
+
+#[derive(Template)]
+#[template(path = "front.html")]
+struct Front<'a> {
+    visitor: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "live.html")]
+struct Live<'a> {
+    guestlist: &'a str,
+    visitor: Option<&'a str>,
+}
+
+/// `GET /`
+pub async fn front(Extension(Visitor(user)): Extension<Visitor>) -> Response {
+    html(&Front { visitor: user.as_ref().map(User::called) })
+}
+
+/// `GET /live`: its script asks Guestlist itself.
+pub async fn live(
+    State(app): State<App>,
+    Extension(Visitor(user)): Extension<Visitor>,
+) -> Response {
+    let guestlist = app.guestlist.public_url().as_str().trim_end_matches('/');
+    html(&Live { guestlist, visitor: user.as_ref().map(User::called) })
+}
+
+/// `POST /logout`: the session ends, here and at Guestlist.
+pub async fn log_out(State(app): State<App>, headers: HeaderMap) -> Response {
+    match app.guestlist.log_out(&headers).await {
+        Ok(cookies) => {
+            let cookies = cookies.into_iter().map(|cookie| (header::SET_COOKIE, cookie));
+            (AppendHeaders(cookies), Redirect::to("/")).into_response()
+        }
+        Err(error) => {
+            eprintln!("Guestlist can't be asked: {error}");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
+}
+
+/// Makes a page.
+pub fn html(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => ([(header::CACHE_CONTROL, "no-store")], Html(html)).into_response(),
+        Err(error) => {
+            eprintln!("a page could not be made: {error}");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
