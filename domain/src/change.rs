@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     ApiKey, Attempt, EndSessions, Event, Invitation, LoginRequest, NewJob, Operation, Outcome,
-    Session, UsedLink, User, UserId,
+    Reconciliation, Session, UsedLink, User, UserId,
 };
 
 /// Rows to write, events to append, jobs to enqueue: all of it, or none.
@@ -34,6 +34,8 @@ pub struct Change {
     pub api_keys: Rows<ApiKey>,
     /// People who are gone, so that late news of them is known to be late.
     pub tombstones: Vec<Tombstone>,
+    /// Comparisons with Stytch that came to their end.
+    pub reconciliations: Vec<Reconciliation>,
     /// Facts about several rows at once that must not have moved since they were read.
     pub guards: Vec<Guard>,
     /// What happened.

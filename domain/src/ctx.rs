@@ -1,5 +1,6 @@
 //! The world as flows see it: the ports and the rules of the house, in one bundle.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct Ctx {
     pub ids: Arc<dyn Ids>,
     /// The rules of the house.
     pub policy: Arc<Policy>,
+    /// Where whoever asks calls from; none for commands and workers.
+    pub client: Option<IpAddr>,
 }
 
 impl std::fmt::Debug for Ctx {
@@ -87,6 +90,12 @@ impl Ctx {
         self.clock.now()
     }
 
+    /// The same world, asked from there.
+    #[must_use]
+    pub fn for_client(&self, client: IpAddr) -> Self {
+        Self { client: Some(client), ..self.clone() }
+    }
+
     /// A job that runs as soon as it can.
     pub(crate) fn new_job<J: Job>(&self, args: Value, unique_key: Option<String>) -> NewJob {
         let now = self.now();
@@ -103,17 +112,23 @@ impl Ctx {
         }
     }
 
-    /// Something that happened to a user.
-    pub(crate) fn user_event(&self, kind: EventKind, user: &User, by: &Actor) -> Event {
+    /// Something that happened to nobody in particular.
+    pub(crate) fn event(&self, kind: EventKind, by: &Actor, detail: Value) -> Event {
         Event {
             id: EventId(self.ids.next()),
             kind,
             at: self.now(),
             actor: by.clone(),
-            user_id: Some(user.id),
+            from_ip: self.client.filter(|_| *by != Actor::System),
+            user_id: None,
             invitation_id: None,
-            detail: Value::Null,
+            detail,
         }
+    }
+
+    /// Something that happened to a user.
+    pub(crate) fn user_event(&self, kind: EventKind, user: &User, by: &Actor) -> Event {
+        Event { user_id: Some(user.id), ..self.event(kind, by, Value::Null) }
     }
 
     /// Something that happened to an invitation.
@@ -125,13 +140,9 @@ impl Ctx {
         detail: Value,
     ) -> Event {
         Event {
-            id: EventId(self.ids.next()),
-            kind,
-            at: self.now(),
-            actor: by.clone(),
             user_id: Some(invitation.user_id),
             invitation_id: Some(invitation.id),
-            detail,
+            ..self.event(kind, by, detail)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! All that ever happens, one row each: the timeline of an invitation and the memory of the rest.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -16,6 +18,8 @@ pub struct Event {
     pub at: Timestamp,
     /// Who did it.
     pub actor: Actor,
+    /// Where they called from, by HTTP.
+    pub from_ip: Option<IpAddr>,
     /// To whom.
     pub user_id: Option<UserId>,
     /// To which invitation.
@@ -51,13 +55,21 @@ pub enum EventKind {
     Resent,
     /// A user was added without a mail.
     UserAdded,
+    /// A user's name or metadata was changed: which.
+    UserChanged,
+    /// A user may do more, or less: from what, to what.
+    RoleChanged,
+    /// A user may not come in any more.
+    UserSuspended,
+    /// A user may come in again.
+    UserReactivated,
     /// A user's removal began.
     UserDeleting,
     /// A user was removed, here and at Stytch.
     UserDeleted,
     /// Somebody came in.
     SessionStarted,
-    /// A session was ended before its time.
+    /// A session was ended before its time: which, and why.
     SessionEnded,
     /// Somebody with a good link was refused.
     LoginRefused,
@@ -65,6 +77,14 @@ pub enum EventKind {
     KeyCreated,
     /// An API key was taken back.
     KeyRevoked,
+    /// Our users and Stytch's were compared, and repaired or not.
+    Reconciled,
+    /// Stytch no longer knew a user, whose sessions ended.
+    IdentityForgotten,
+    /// A user was found at Stytch.
+    IdentityAdopted,
+    /// Somebody removed here was still there at Stytch, and was deleted.
+    IdentityDeleted,
     /// An operator had a job run again.
     JobRetried,
     /// An operator withdrew a job.
@@ -88,6 +108,10 @@ crate::user::words!(EventKind {
     Revoked = "revoked",
     Resent = "resent",
     UserAdded = "user_added",
+    UserChanged = "user_changed",
+    RoleChanged = "role_changed",
+    UserSuspended = "user_suspended",
+    UserReactivated = "user_reactivated",
     UserDeleting = "user_deleting",
     UserDeleted = "user_deleted",
     SessionStarted = "session_started",
@@ -95,6 +119,10 @@ crate::user::words!(EventKind {
     LoginRefused = "login_refused",
     KeyCreated = "key_created",
     KeyRevoked = "key_revoked",
+    Reconciled = "reconciled",
+    IdentityForgotten = "identity_forgotten",
+    IdentityAdopted = "identity_adopted",
+    IdentityDeleted = "identity_deleted",
     JobRetried = "job_retried",
     JobCancelled = "job_cancelled",
     QueuePaused = "queue_paused",

@@ -50,4 +50,6 @@ ids! {
     ApiKeyId,
     /// One asking for a login link.
     LoginRequestId,
+    /// One comparison with Stytch.
+    ReconciliationId,
 }

@@ -42,8 +42,9 @@ pub struct Invitation {
     pub held_by: Option<HeldBy>,
     /// Why the last call failed.
     pub last_error: Option<DeliveryError>,
-    /// Whether the last call may have sent the mail all the same: its answer was lost.
-    pub in_doubt: bool,
+    /// Since when the mail may be out all the same: when the first call began whose answer was
+    /// lost, of those since the last that is known to have done nothing.
+    pub in_doubt_since: Option<Timestamp>,
     /// Whether a login link is sent instead, because the address is somebody's at Stytch already.
     pub as_login: bool,
     /// When it was asked for.
@@ -160,6 +161,11 @@ impl Invitation {
         self.status.is_open() && now < self.expires_at
     }
 
+    /// When it was last asked for.
+    pub fn asked_at(&self) -> Timestamp {
+        self.resent_at.unwrap_or(self.created_at)
+    }
+
     /// Stytch took the mail.
     pub fn sent(&mut self, attempts: u32, now: Timestamp) -> Result<(), WrongState> {
         self.require(InvitationStatus::Queued)?;
@@ -167,7 +173,7 @@ impl Invitation {
         self.sent_at = Some(now);
         self.attempts = attempts;
         self.last_error = None;
-        self.in_doubt = false;
+        self.in_doubt_since = None;
         self.rest();
         Ok(())
     }
@@ -176,6 +182,14 @@ impl Invitation {
     pub fn held(&mut self, by: HeldBy, next: Timestamp) -> Result<(), WrongState> {
         self.require(InvitationStatus::Queued)?;
         self.held_by = Some(by);
+        self.next_attempt_at = Some(next);
+        Ok(())
+    }
+
+    /// Sending waits until `next`, which costs no attempt and has no reason worth telling.
+    pub fn put_off(&mut self, next: Timestamp) -> Result<(), WrongState> {
+        self.require(InvitationStatus::Queued)?;
+        self.held_by = None;
         self.next_attempt_at = Some(next);
         Ok(())
     }
@@ -245,7 +259,7 @@ impl Invitation {
         self.status = InvitationStatus::Queued;
         self.attempts = 0;
         self.last_error = None;
-        self.in_doubt = false;
+        self.in_doubt_since = None;
         self.held_by = None;
         self.sent_at = None;
         self.visited_at = None;

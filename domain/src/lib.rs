@@ -28,6 +28,7 @@ mod job;
 mod key;
 mod operation;
 mod ports;
+mod reconciliation;
 mod session;
 mod standing;
 mod user;
@@ -39,7 +40,9 @@ pub(crate) use ctx::Rounds;
 pub use ctx::{Ctx, Limit, Policy};
 pub use email::{Email, EmailError};
 pub use event::{Event, EventKind};
-pub use ids::{ApiKeyId, EventId, InvitationId, JobId, LoginRequestId, SessionId, UserId};
+pub use ids::{
+    ApiKeyId, EventId, InvitationId, JobId, LoginRequestId, ReconciliationId, SessionId, UserId,
+};
 pub use invitation::{
     DeliveryError, HeldBy, Invitation, InvitationStatus, MAIL_INTERVAL, ReturnTo, WrongState,
 };
@@ -47,10 +50,12 @@ pub use job::{Attempt, Job, JobError, Lease, NewJob, Outage, Outcome, Performed,
 pub use key::{ApiKey, Scope};
 pub use operation::{JobState, Operation, QueuedJob};
 pub use ports::{
-    Delivered, Identity, IdentityProvider, InvitationFilter, InviteMail, JwtClaims, JwtError,
-    LoginMail, Page, ProviderError, ProviderErrorKind, ProviderSession, ReadInvitations, ReadJobs,
-    ReadKeys, ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens, UserFilter, Vouched,
+    Delivered, Identity, IdentityPage, IdentityProvider, InvitationFilter, InviteMail, JwtClaims,
+    JwtError, LoginMail, Page, Profile, ProfileStatus, ProviderError, ProviderErrorKind,
+    ProviderSession, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions,
+    ReadUsers, Seen, Stale, Store, StoreError, Tokens, UserFilter, Vouched,
 };
+pub use reconciliation::{Comparison, Count, Difference, Drift, Reconciliation, Remedy};
 pub use session::{EndReason, EndSessions, LoginRequest, Session, TokenHash, UsedLink, Which};
-pub use standing::{Holds, Standing, Trouble};
+pub use standing::{Holds, Report, Standing, Trouble};
 pub use user::{Metadata, MetadataTooLarge, Name, NameError, Role, User, UserStatus};

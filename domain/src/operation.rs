@@ -52,9 +52,9 @@ crate::user::words!(JobState {
 
 impl JobState {
     /// Whether an operator can withdraw it. Of what runs the worker is told, and it is not tried
-    /// again.
+    /// again; what is dead need not be looked after any more.
     pub fn can_be_cancelled(self) -> bool {
-        matches!(self, Self::Scheduled | Self::Ready | Self::Running | Self::Retrying)
+        !matches!(self, Self::Done | Self::Cancelled)
     }
 
     /// Whether an operator can have it run again now.

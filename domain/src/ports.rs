@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use crate::{
     ApiKey, ApiKeyId, Change, Email, Event, GuardName, Invitation, InvitationId, InvitationStatus,
-    JobId, LoginRequest, LoginRequestId, Name, QueuedJob, Role, Session, SessionId, TokenHash,
-    UsedLink, User, UserId, UserStatus, Verdict,
+    JobId, LoginRequest, LoginRequestId, Name, QueuedJob, Reconciliation, Role, Session, SessionId,
+    TokenHash, Tombstone, UsedLink, User, UserId, UserStatus, Verdict,
 };
 
 /// Why the store could not answer.
@@ -132,6 +132,13 @@ pub trait ReadSessions {
     async fn session(&self, id: SessionId) -> Answer<Option<Session>>;
     /// A person's sessions that are live at `now`, newest first.
     async fn live_sessions(&self, user: UserId, now: Timestamp) -> Answer<Vec<Session>>;
+    /// A piece of that list.
+    async fn sessions(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        page: Page<SessionId>,
+    ) -> Answer<Vec<Session>>;
     /// Whether a link was used.
     async fn used_link(&self, token: TokenHash) -> Answer<Option<UsedLink>>;
     /// One asking for a login link.
@@ -156,6 +163,23 @@ pub trait ReadKeys {
 pub trait ReadJobs {
     /// By id.
     async fn job(&self, id: JobId) -> Answer<Option<QueuedJob>>;
+    /// When the first attempt of a job began that was lost with its worker, of those since then.
+    async fn lost_since(&self, id: JobId, since: Timestamp) -> Answer<Option<Timestamp>>;
+}
+
+/// Finds what a comparison with Stytch needs, many at a time.
+#[async_trait]
+pub trait ReadReconciliation {
+    /// Users by id, oldest first, after that one.
+    async fn users_from(&self, after: Option<UserId>, limit: u64) -> Answer<Vec<User>>;
+    /// Those who have one of these identities.
+    async fn users_by_stytch_ids(&self, ids: &[String]) -> Answer<Vec<User>>;
+    /// Those who have one of these addresses.
+    async fn users_by_emails(&self, emails: &[Email]) -> Answer<Vec<User>>;
+    /// Of these identities, those of people who were removed.
+    async fn tombstones(&self, ids: &[String]) -> Answer<Vec<Tombstone>>;
+    /// The newest comparison that came to its end.
+    async fn last_reconciliation(&self) -> Answer<Option<Reconciliation>>;
 }
 
 /// A use of a session or key, to be noted to the minute.
@@ -188,7 +212,7 @@ pub enum Stale {
 /// Keeps everything.
 #[async_trait]
 pub trait Store:
-    ReadUsers + ReadInvitations + ReadSessions + ReadKeys + ReadJobs + Send + Sync
+    ReadUsers + ReadInvitations + ReadSessions + ReadKeys + ReadJobs + ReadReconciliation + Send + Sync
 {
     /// Applies a change. All of it happens, durably, or none of it.
     ///
@@ -218,6 +242,18 @@ pub struct ProviderError {
     pub message: String,
     /// Stytch's, to ask them about.
     pub request_id: Option<String>,
+}
+
+impl ProviderError {
+    /// Whether asking for the same again, soon, can't help.
+    pub fn is_for_good(&self) -> bool {
+        matches!(self.kind, ProviderErrorKind::Rejected | ProviderErrorKind::Misconfigured)
+    }
+
+    /// Whether it says nothing of other requests than this one.
+    pub fn is_about_one(&self) -> bool {
+        self.kind == ProviderErrorKind::Rejected
+    }
 }
 
 /// What a caller can do about a [`ProviderError`].
@@ -251,6 +287,42 @@ pub struct Identity {
     pub stytch_user_id: String,
     /// Since when; none where it was not said.
     pub created_at: Option<Timestamp>,
+}
+
+/// Somebody as Stytch describes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Who it is there.
+    pub stytch_user_id: String,
+    /// Their addresses, as far as they are addresses to us.
+    pub emails: Vec<Email>,
+    /// Whether they can come in there by anything else: a password, a phone, another provider, an
+    /// address that is none to us.
+    pub has_other_ways_in: bool,
+    /// Whether they ever did.
+    pub status: ProfileStatus,
+    /// Since when they are known there.
+    pub created_at: Option<Timestamp>,
+}
+
+/// Whether somebody ever came in at Stytch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProfileStatus {
+    /// Not yet.
+    Pending,
+    /// They did, or were made so.
+    Active,
+    /// It says something else.
+    Unknown,
+}
+
+/// A part of the list of all whom Stytch knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityPage {
+    /// Some of them.
+    pub profiles: Vec<Profile>,
+    /// Where the next part begins, if there is one.
+    pub next: Option<String>,
 }
 
 /// An invitation as Stytch is asked to send it.
@@ -358,6 +430,12 @@ pub trait IdentityProvider: Send + Sync {
     /// The identity of an address. Slow, and few a minute are allowed: what is asked for at about
     /// the same time SHOULD be one search.
     async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError>;
+    /// A part of the list of all identities, from a cursor on. Slow, and paced with searches.
+    ///
+    /// MUST fail rather than leave anybody out, or end before the end.
+    async fn identities(&self, cursor: Option<&str>) -> Result<IdentityPage, ProviderError>;
+    /// One identity, as it is now; none where Stytch says that it knows none.
+    async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError>;
     /// Reads a session JWT whose signature, issuer and audience are good, by cached keys.
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError>;
 }

@@ -48,6 +48,12 @@ pub enum EndReason {
     Replaced,
     /// Ended from elsewhere: by an administrator or another session of the person.
     Revoked,
+    /// Its holder was suspended.
+    Suspended,
+    /// Its holder was given a lesser role.
+    Demoted,
+    /// Its holder was removed.
+    Removed,
     /// Stytch no longer knows it.
     GoneAtProvider,
 }
@@ -56,6 +62,9 @@ crate::user::words!(EndReason {
     LoggedOut = "logged_out",
     Replaced = "replaced",
     Revoked = "revoked",
+    Suspended = "suspended",
+    Demoted = "demoted",
+    Removed = "removed",
     GoneAtProvider = "gone_at_provider",
 });
 
@@ -98,6 +107,17 @@ pub enum Which {
     AllBut(SessionId),
     /// All.
     All,
+}
+
+impl Which {
+    /// Whether that one is among them.
+    pub fn includes(self, session: SessionId) -> bool {
+        match self {
+            Self::One(id) => session == id,
+            Self::AllBut(id) => session != id,
+            Self::All => true,
+        }
+    }
 }
 
 /// A link that has let somebody in, so that a second press can say so.

@@ -63,14 +63,39 @@ impl Standing {
     }
 }
 
+/// What a worker says of itself, for everybody to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// How it finds Stytch.
+    #[serde(flatten)]
+    pub standing: Standing,
+    /// Until when it sends no invitations, because Stytch takes no bulk mail of ours for a while.
+    pub bulk_until: Option<Timestamp>,
+}
+
+impl From<Standing> for Report {
+    fn from(standing: Standing) -> Self {
+        Self { standing, bulk_until: None }
+    }
+}
+
+impl Report {
+    /// Why this worker takes no due jobs of a queue that calls Stytch.
+    fn holds(&self, queue: Queue, now: Timestamp) -> Option<HeldBy> {
+        let is_bulk = queue == Queue::Invitation;
+        let limited = self.bulk_until.filter(|until| is_bulk && now < *until);
+        self.standing.held_by().or_else(|| limited.map(|_| HeldBy::RateLimit))
+    }
+}
+
 /// What keeps jobs waiting that are due.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holds {
     /// The queues that operators paused.
     pub paused: BTreeSet<Queue>,
-    /// How it stands with Stytch, by the workers that are there.
-    pub workers: Vec<Standing>,
-    /// Until when Stytch's 429, and our own pace below its limit, let nothing start.
+    /// What the workers say that are there.
+    pub workers: Vec<Report>,
+    /// Until when Stytch's 429 lets nothing start.
     pub rate_limited_until: Option<Timestamp>,
 }
 
@@ -84,16 +109,21 @@ impl Holds {
             return None;
         }
         let limited = self.rate_limited_until.filter(|until| now < *until);
-        self.provider().or_else(|| limited.map(|_| HeldBy::RateLimit))
+        self.provider(queue, now).or_else(|| limited.map(|_| HeldBy::RateLimit))
     }
 
-    /// Why no worker sends; none while one does, or while none is there.
-    fn provider(&self) -> Option<HeldBy> {
-        let held: Option<Vec<HeldBy>> = self.workers.iter().map(Standing::held_by).collect();
-        let held = held.filter(|held| !held.is_empty())?;
-        // Down heals by itself; where one worker's settings are right, the others' are not the
-        // reason.
-        held.iter().find(|by| **by == HeldBy::ProviderDown).or(held.first()).copied()
+    /// Why no worker takes any; none while one does, or while none is there.
+    fn provider(&self, queue: Queue, now: Timestamp) -> Option<HeldBy> {
+        let held = self.workers.iter().map(|worker| worker.holds(queue, now));
+        let held = held.collect::<Option<Vec<HeldBy>>>()?;
+        // What heals by itself is named before what doesn't: where one worker's settings are
+        // right, the others' are not the reason.
+        let rank = |by: &HeldBy| match by {
+            HeldBy::RateLimit => 0,
+            HeldBy::ProviderDown => 1,
+            HeldBy::Misconfigured | HeldBy::Paused => 2,
+        };
+        held.into_iter().min_by_key(rank)
     }
 }
 
@@ -106,6 +136,7 @@ mod tests {
     }
 
     fn on_invitations(workers: Vec<Standing>) -> Option<HeldBy> {
+        let workers = workers.into_iter().map(Report::from).collect();
         let holds = Holds { workers, ..Holds::default() };
         holds.on(Queue::Invitation, Timestamp::UNIX_EPOCH)
     }
@@ -125,23 +156,37 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let holds = Holds {
             paused: [Queue::Invitation].into(),
-            workers: vec![Standing::Down(trouble())],
+            workers: vec![Standing::Down(trouble()).into()],
             rate_limited_until: Some(now + std::time::Duration::from_secs(1)),
         };
         assert_eq!(holds.on(Queue::Invitation, now), Some(HeldBy::Paused));
         assert_eq!(holds.on(Queue::Login, now), Some(HeldBy::ProviderDown));
         assert_eq!(holds.on(Queue::Maintenance, now), None);
-        let limited = Holds { workers: vec![Standing::Ok], ..holds };
+        let limited = Holds { workers: vec![Standing::Ok.into()], ..holds };
         assert_eq!(limited.on(Queue::Login, now), Some(HeldBy::RateLimit));
         assert_eq!(limited.on(Queue::Login, limited.rate_limited_until.unwrap()), None);
     }
 
     #[test]
-    fn a_standing_survives_json() {
+    fn bulk_mail_alone_waits_where_bulk_mail_is_not_taken() {
+        let now = Timestamp::UNIX_EPOCH;
+        let until = now + std::time::Duration::from_mins(1);
+        let bulk = Report { bulk_until: Some(until), ..Standing::Ok.into() };
+        let holds = Holds { workers: vec![bulk.clone()], ..Holds::default() };
+        assert_eq!(holds.on(Queue::Invitation, now), Some(HeldBy::RateLimit));
+        assert_eq!(holds.on(Queue::Login, now), None);
+        assert_eq!(holds.on(Queue::Invitation, until), None);
+        let other = Holds { workers: vec![bulk, Standing::Ok.into()], ..Holds::default() };
+        assert_eq!(other.on(Queue::Invitation, now), None, "another worker takes it");
+    }
+
+    #[test]
+    fn a_report_survives_json() {
         for standing in [Standing::Ok, Standing::Down(trouble())] {
-            let json = serde_json::to_string(&standing).unwrap();
-            assert!(json.contains(standing.as_str()), "{json}");
-            assert_eq!(serde_json::from_str::<Standing>(&json).unwrap(), standing);
+            let report = Report { bulk_until: Some(Timestamp::UNIX_EPOCH), ..standing.into() };
+            let json = serde_json::to_string(&report).unwrap();
+            assert!(json.contains(report.standing.as_str()), "{json}");
+            assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
         }
     }
 }

@@ -82,6 +82,18 @@ impl User {
     }
 }
 
+impl Role {
+    /// Whether it allows less than another.
+    pub fn is_below(self, other: Self) -> bool {
+        let rank = |role| match role {
+            Self::Member => 0,
+            Self::Operator => 1,
+            Self::Admin => 2,
+        };
+        rank(self) < rank(other)
+    }
+}
+
 macro_rules! words {
     ($type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $type {

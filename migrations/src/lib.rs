@@ -1,8 +1,7 @@
 //! The history of the schema, one for both engines: SQLite, and MySQL in the dialect that Vitess
 //! and MariaDB share.
 //!
-//! A migration makes or changes one table by one statement on MySQL, which cannot undo half a
-//! migration. On
+//! A migration makes one table by one statement on MySQL, which cannot undo half a migration. On
 //! SQLite all that is pending is one transaction.
 
 mod check;
@@ -22,8 +21,7 @@ mod m20261123_000009_tombstones;
 mod m20261123_000010_guards;
 mod m20261123_000011_idempotency_keys;
 mod m20261123_000012_jobs;
-mod m20261123_000013_invitation_doubt;
-mod m20261123_000014_login_request_times;
+mod m20261123_000013_reconciliations;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -50,8 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000010_guards::Migration),
             Box::new(m20261123_000011_idempotency_keys::Migration),
             Box::new(m20261123_000012_jobs::Migration),
-            Box::new(m20261123_000013_invitation_doubt::Migration),
-            Box::new(m20261123_000014_login_request_times::Migration),
+            Box::new(m20261123_000013_reconciliations::Migration),
         ]
     }
 }

@@ -29,6 +29,7 @@ impl MigrationTrait for Migration {
             index("users_email", &["email"]),
             index("users_name_key", &["name_key"]),
             index("users_role", &["role", "id"]),
+            index("users_role_status", &["role", "status", "id"]),
             index("users_status", &["status", "id"]),
             unique("users_stytch_user_id", &["stytch_user_id"]),
         ];

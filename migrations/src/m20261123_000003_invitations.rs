@@ -3,7 +3,9 @@
 
 use sea_orm_migration::prelude::{DbErr, DeriveMigrationName, MigrationTrait, SchemaManager};
 
-use crate::table::{create, drop, id, index, long_text, number, small_number, text, time, unique};
+use crate::table::{
+    create, drop, flag, id, index, long_text, number, small_number, text, time, unique,
+};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -32,6 +34,8 @@ impl MigrationTrait for Migration {
             text("last_error_code", 64).null().take(),
             long_text("last_error_message").null().take(),
             time("last_error_at").null().take(),
+            time("in_doubt_since").null().take(),
+            flag("as_login"),
             time("created_at"),
             time("resent_at").null().take(),
             time("sent_at").null().take(),

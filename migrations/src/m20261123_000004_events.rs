@@ -1,4 +1,4 @@
-//! What happened: the timelines.
+//! What happened: the timelines, and who did what to whom.
 
 use sea_orm_migration::prelude::{DbErr, DeriveMigrationName, MigrationTrait, SchemaManager};
 
@@ -17,6 +17,7 @@ impl MigrationTrait for Migration {
             text("actor_type", 16),
             id("actor_id").null().take(),
             text("actor_name", 255).null().take(),
+            text("from_ip", 45).null().take(),
             id("user_id").null().take(),
             id("invitation_id").null().take(),
             long_text("detail"),
@@ -24,6 +25,9 @@ impl MigrationTrait for Migration {
         let indexes = vec![
             index("events_invitation", &["invitation_id", "id"]),
             index("events_user", &["user_id", "id"]),
+            index("events_actor_type", &["actor_type", "id"]),
+            index("events_actor", &["actor_id", "id"]),
+            index("events_kind", &["kind", "id"]),
         ];
         create(manager, "events", columns, indexes).await
     }

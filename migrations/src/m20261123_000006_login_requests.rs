@@ -16,6 +16,7 @@ impl MigrationTrait for Migration {
             number("ordinal"),
             long_text("return_to").null().take(),
             time("at"),
+            time("send_at"),
         ];
         let indexes = vec![
             unique("login_requests_ordinal", &["email", "ordinal"]),

@@ -5,7 +5,9 @@ use guestlist_domain::{Change, Verdict};
 use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::errors::{Class, class};
-use crate::{events, guards, invitations, jobs, keys, logins, sessions, tombstones, users};
+use crate::{
+    events, guards, invitations, jobs, keys, logins, reconcile, sessions, tombstones, users,
+};
 
 /// Why a group is not written as it is.
 #[derive(Debug)]
@@ -59,6 +61,7 @@ pub(crate) async fn write(tx: &DatabaseTransaction, changes: &[&Change]) -> Resu
     logins::write(tx, changes).await?;
     keys::write(tx, changes).await?;
     tombstones::write(tx, changes).await?;
+    reconcile::write(tx, changes).await?;
     events::write(tx, changes).await?;
     jobs::enqueue(tx, changes).await
 }

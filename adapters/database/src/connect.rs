@@ -7,7 +7,7 @@ use sea_orm::{
     ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
-use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use thiserror::Error;
 
@@ -22,6 +22,11 @@ const BUSY: Duration = Duration::from_secs(10);
 const LIFETIME: Duration = Duration::from_mins(50);
 /// A connection that was idle for so long is tried before it is used.
 const IDLE: Duration = Duration::from_secs(15);
+
+/// After so long MySQL ends the connection, and the transaction, of a process that says nothing.
+const SILENT: Duration = Duration::from_secs(30);
+/// So that none of ours is ended for having nothing to say.
+const IDLE_MOST: Duration = Duration::from_secs(20);
 
 /// An open database. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -145,8 +150,24 @@ async fn mysql(url: &str) -> Result<Database, ConnectError> {
     pool.map_sqlx_mysql_opts(|o| {
         o.pipes_as_concat(false).no_engine_substitution(false).timezone(None::<String>)
     });
+    pool.idle_timeout(IDLE_MOST).map_sqlx_mysql_pool_opts(|pool| {
+        pool.after_connect(|connection, _| Box::pin(end_silent_transactions(connection)))
+    });
     let write = open(pool, &place).await?;
     Ok(Database { read: write.clone(), write })
+}
+
+/// A process that is frozen or cut off in the middle of a transaction keeps its locks for as long
+/// as the server waits for its next word: eight hours, unless told otherwise. Vitess ends such
+/// transactions by itself, and would pin the connection for the setting.
+async fn end_silent_transactions(connection: &mut MySqlConnection) -> sqlx::Result<()> {
+    use sqlx::{AssertSqlSafe, Executor, Row};
+    let version: String = connection.fetch_one("SELECT VERSION()").await?.try_get(0)?;
+    if !version.to_ascii_lowercase().contains("vitess") {
+        let set = format!("SET SESSION wait_timeout = {}", SILENT.as_secs());
+        connection.execute(AssertSqlSafe(set)).await?;
+    }
+    Ok(())
 }
 
 fn options(url: &str, connections: u32) -> ConnectOptions {

@@ -7,13 +7,14 @@ use guestlist_domain::{
     Change, JobError, JobId, JobState, NewJob, Operation, Outcome, QueuedJob, ReadJobs, Settlement,
     StoreError,
 };
-use sea_orm::{DatabaseTransaction, EntityTrait};
+use jiff::Timestamp;
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::apply::Refusal;
 use crate::errors::store_error;
 use crate::store::SqlStore;
-use crate::values::{Row, cut};
+use crate::values::{Row, cut, micros};
 
 /// Writes how jobs ended, or refuses if one of them is no longer its worker's.
 pub(crate) async fn settle(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
@@ -44,10 +45,12 @@ pub(crate) async fn operate(tx: &DatabaseTransaction, changes: &[&Change]) -> Re
             }
             Operation::Cancel { job, at } => {
                 let cancelled = apalis_sea_orm::cancel(tx, &[job.0], *at).await?;
-                !cancelled.at_once.is_empty() || !cancelled.requested.is_empty()
+                !cancelled.at_once.is_empty()
+                    || !cancelled.requested.is_empty()
+                    || apalis_sea_orm::dismiss(tx, &[job.0], *at).await? > 0
             }
             Operation::Dismiss { key, at } => {
-                apalis_sea_orm::dismiss(tx, std::slice::from_ref(key), *at).await?;
+                apalis_sea_orm::dismiss_by_key(tx, std::slice::from_ref(key), *at).await?;
                 true
             }
             Operation::Retry { job, at, asked_at } if at > asked_at => {
@@ -69,6 +72,23 @@ impl ReadJobs for SqlStore {
     async fn job(&self, id: JobId) -> Result<Option<QueuedJob>, StoreError> {
         let row = entity::job::Entity::find_by_id(id.0).one(self.database.read()).await;
         row.map_err(store_error)?.map(queued).transpose()
+    }
+
+    async fn lost_since(
+        &self,
+        id: JobId,
+        since: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        use entity::attempt::Column as C;
+        let lost = entity::attempt::Entity::find()
+            .filter(C::JobId.eq(id.0))
+            .filter(C::Outcome.eq("lost"))
+            .filter(C::StartedAt.gte(micros(since)))
+            .all(self.database.read())
+            .await
+            .map_err(store_error)?;
+        let first = lost.iter().map(|attempt| attempt.started_at).min();
+        Row::of("job_attempts", id.0).maybe_time("started_at", first)
     }
 }
 

@@ -8,6 +8,7 @@
 //! - [`idempotency`] keeps answers for requests that come twice.
 
 mod apply;
+mod audit;
 mod batch;
 pub mod board;
 mod commit;
@@ -22,6 +23,7 @@ mod jobs;
 mod keys;
 mod lists;
 mod logins;
+mod reconcile;
 mod retry;
 mod rows;
 mod schema;
@@ -34,6 +36,7 @@ mod traces;
 mod users;
 mod values;
 
+pub use audit::{AuditFilter, By};
 pub use board::PROVIDER_RATE;
 pub use connect::{ConnectError, Database, connect};
 pub use schema::SchemaError;

@@ -7,13 +7,18 @@ use thiserror::Error;
 
 use crate::connect::Database;
 use crate::errors::{Class, class, sqlx_error};
-use crate::{events, guards, idempotency, invitations, keys, logins, sessions, tombstones, users};
+use crate::{
+    events, guards, idempotency, invitations, keys, logins, reconcile, sessions, tombstones, users,
+};
 
 /// Why the schema cannot be used.
 #[derive(Debug, Error)]
 pub enum SchemaError {
     /// A table or column is missing.
-    #[error("the database lacks what this version needs ({0}): run `guestlist migrate up`")]
+    #[error(
+        "the database lacks what this version needs ({0}): run `guestlist migrate up`; where that \
+         finds nothing to do, the database is of before the first release and is to be made anew"
+    )]
     Missing(String),
     /// The database could not be asked.
     #[error("the database is unavailable: {0}")]
@@ -33,6 +38,7 @@ impl Database {
         self.check::<keys::entity::Entity>().await?;
         self.check::<tombstones::entity::Entity>().await?;
         self.check::<guards::entity::Entity>().await?;
+        self.check::<reconcile::entity::Entity>().await?;
         self.check::<idempotency::entity::Entity>().await?;
         self.check::<job::Entity>().await?;
         self.check::<attempt::Entity>().await?;

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, Email, EndReason, EndSessions, LoginRequest, LoginRequestId, ReadSessions, Session,
-    SessionId, StoreError, TokenHash, UsedLink, User, UserId, Which,
+    Change, Email, EndReason, EndSessions, LoginRequest, LoginRequestId, Page, ReadSessions,
+    Session, SessionId, StoreError, TokenHash, UsedLink, User, UserId, Which,
 };
 use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, sea_query::Expr,
+    QueryOrder, Select, sea_query::Expr,
 };
 
 use crate::apply::Refusal;
@@ -17,7 +17,7 @@ use crate::connect::Database;
 use crate::errors::store_error;
 use crate::store::SqlStore;
 use crate::values::{Row, cut, micros};
-use crate::{logins, rows, users};
+use crate::{lists, logins, rows, users};
 
 type Answer<T> = Result<T, StoreError>;
 
@@ -174,6 +174,13 @@ fn both(session: Model, holder: users::entity::Model) -> Answer<(Session, User)>
     Ok((session.try_into()?, holder.try_into()?))
 }
 
+fn live(user: UserId, now: Timestamp) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::UserId.eq(user.0))
+        .filter(Column::EndedAt.is_null())
+        .filter(Column::ExpiresAt.gt(micros(now)))
+}
+
 #[async_trait]
 impl ReadSessions for SqlStore {
     async fn session_by_token(&self, token: TokenHash) -> Answer<Option<(Session, User)>> {
@@ -195,11 +202,17 @@ impl ReadSessions for SqlStore {
     }
 
     async fn live_sessions(&self, user: UserId, now: Timestamp) -> Answer<Vec<Session>> {
-        let live = Entity::find()
-            .filter(Column::UserId.eq(user.0))
-            .filter(Column::EndedAt.is_null())
-            .filter(Column::ExpiresAt.gt(micros(now)));
-        self.all(live.order_by_desc(Column::Id)).await
+        self.all(live(user, now).order_by_desc(Column::Id)).await
+    }
+
+    async fn sessions(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        page: Page<SessionId>,
+    ) -> Answer<Vec<Session>> {
+        let after = page.after.map(|id| id.0);
+        self.all(lists::piece(live(user, now), Column::Id, after, page.limit)).await
     }
 
     async fn used_link(&self, token: TokenHash) -> Answer<Option<UsedLink>> {

@@ -1,11 +1,11 @@
 //! People who are gone. That one is gone twice is no conflict: a removal that is done again after
 //! the identity came back must still come to its end.
 
-use guestlist_domain::{Change, Tombstone};
+use guestlist_domain::{Change, StoreError, Tombstone, UserId};
 use sea_orm::{ActiveValue::Set, DatabaseTransaction, EntityTrait, sea_query::OnConflict};
 
 use crate::apply::Refusal;
-use crate::values::micros;
+use crate::values::{Row, micros};
 
 pub(crate) mod entity {
     use sea_orm::entity::prelude::*;
@@ -25,7 +25,16 @@ pub(crate) mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-use entity::{ActiveModel, Column, Entity};
+use entity::{ActiveModel, Column, Entity, Model};
+
+impl TryFrom<Model> for Tombstone {
+    type Error = StoreError;
+
+    fn try_from(model: Model) -> Result<Self, StoreError> {
+        let at = Row::of("tombstones", &model.stytch_user_id).time("at", model.at)?;
+        Ok(Self { stytch_user_id: model.stytch_user_id, user_id: UserId(model.user_id), at })
+    }
+}
 
 pub(crate) async fn write(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
     let mut tombstones: Vec<_> = changes.iter().flat_map(|c| &c.tombstones).collect();

@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::deliver::dismiss;
 use super::invite::expire;
+use super::sessions::{Ending, end};
 use crate::flows::RevokeSession;
 use crate::{
-    Actor, Change, Ctx, Email, EndReason, EndSessions, Event, EventKind, Invitation, InvitationId,
+    Actor, Change, Ctx, Email, EndReason, Event, EventKind, Invitation, InvitationId,
     InvitationStatus, ProviderError, ProviderErrorKind, ReturnTo, Role, Rounds, Session, SessionId,
     StoreError, TokenHash, Tokens, UsedLink, User, UserId, UserStatus, Vouched, Which,
 };
@@ -106,7 +108,10 @@ pub async fn press_continue(ctx: &Ctx, press: Press) -> Result<CameIn, AcceptErr
         let known = Known::read(ctx, &vouched).await?;
         let (answer, change) = match judge(ctx, &known, vouched.email.as_ref()) {
             Ok(entry) => {
-                let (came_in, change) = enter(ctx, &press, &vouched, known.return_to, entry);
+                let (came_in, mut change) = enter(ctx, &press, &vouched, known.return_to, entry);
+                if let Some(old) = &press.replaces {
+                    change = replaced(ctx, change, old).await?;
+                }
                 (Ok(came_in), change)
             }
             Err(refusal) => {
@@ -176,8 +181,8 @@ struct Entry {
     /// By configuration, whatever the invitation says.
     is_admin: bool,
     accepts: Option<Invitation>,
-    /// Open, but its time ran out and no sweep has come by.
-    expires: Option<Invitation>,
+    /// One that they don't come in by: its time ran out, or it could not be sent.
+    leaves: Option<Invitation>,
 }
 
 fn judge(ctx: &Ctx, known: &Known, email: Option<&Email>) -> Result<Entry, AcceptError> {
@@ -197,7 +202,7 @@ fn judge(ctx: &Ctx, known: &Known, email: Option<&Email>) -> Result<Entry, Accep
         (_, Some(latest)) => Some(acceptable(latest, ctx.now())?.clone()),
         (_, None) => return Err(AcceptError::NotInvited),
     };
-    Ok(Entry { user, is_new: false, is_admin: false, accepts, expires: None })
+    Ok(Entry { user, is_new: false, is_admin: false, accepts, leaves: None })
 }
 
 /// An administrator by configuration needs no invitation; an open one is accepted all the same.
@@ -206,12 +211,11 @@ fn admin(ctx: &Ctx, known: &Known, email: &Email) -> Entry {
     let user = known.user.clone().unwrap_or_else(|| {
         User::new(UserId(ctx.ids.next()), email.clone(), UserStatus::Active, ctx.now())
     });
-    let open = known.latest.clone().filter(|latest| latest.status.is_open());
-    let (accepts, expires) = match open {
+    let (accepts, leaves) = match known.latest.clone() {
         Some(open) if open.admits(ctx.now()) => (Some(open), None),
-        overdue => (None, overdue),
+        ended => (None, ended),
     };
-    Entry { user, is_new, is_admin: true, accepts, expires }
+    Entry { user, is_new, is_admin: true, accepts, leaves }
 }
 
 fn acceptable(latest: &Invitation, now: Timestamp) -> Result<&Invitation, AcceptError> {
@@ -235,11 +239,11 @@ fn enter(
     entry: Entry,
 ) -> (CameIn, Change) {
     let now = ctx.now();
-    let Entry { mut user, is_new, is_admin, accepts, expires } = entry;
+    let Entry { mut user, is_new, is_admin, accepts, leaves } = entry;
     let mut return_to = asked;
     let mut change = Change::new();
-    if let Some(overdue) = expires {
-        change = expire(ctx, change, &overdue);
+    if let Some(latest) = leaves {
+        change = dismiss(ctx, expire(ctx, change, &latest), &latest);
     }
     if let Some(invitation) = accepts {
         // Where the person wanted to go when they asked is newer than where they were invited to.
@@ -247,7 +251,7 @@ fn enter(
         change = accept(ctx, change, invitation, &mut user);
     }
     if is_admin {
-        user.role = Role::Admin;
+        change = promote(ctx, change, &mut user, is_new);
     }
     user.status = UserStatus::Active;
     user.stytch_user_id = Some(vouched.session.stytch_user_id.clone());
@@ -257,9 +261,6 @@ fn enter(
     change.sessions.push(session.clone());
     let token_hash = TokenHash::of(&press.token);
     change.used_links.push(UsedLink { token_hash, user_id: Some(user.id), at: now });
-    if let Some(old) = press.replaces.as_ref().filter(|old| old.is_live(now)) {
-        change = replace(ctx, change, old);
-    }
     change =
         if is_new { change.insert_user(user.clone()) } else { change.update_user(user.clone()) };
     (CameIn { user, session, tokens: vouched.tokens.clone(), return_to }, change)
@@ -275,6 +276,16 @@ fn accept(ctx: &Ctx, change: Change, mut invitation: Invitation, user: &mut User
     let by = Actor::of(user);
     let event = ctx.invitation_event(EventKind::Accepted, &invitation, &by, Value::Null);
     change.update_invitation(invitation).event(event)
+}
+
+/// By configuration, and not by anybody.
+fn promote(ctx: &Ctx, change: Change, user: &mut User, is_new: bool) -> Change {
+    let before = std::mem::replace(&mut user.role, Role::Admin);
+    if is_new || before == Role::Admin {
+        return change;
+    }
+    let detail = json!({ "from": before, "to": Role::Admin });
+    change.event(Event { detail, ..ctx.user_event(EventKind::RoleChanged, user, &Actor::System) })
 }
 
 fn begin(ctx: &Ctx, press: &Press, vouched: &Vouched, user_id: UserId) -> Session {
@@ -302,14 +313,15 @@ fn started(ctx: &Ctx, user: &User, session: &Session) -> Event {
 }
 
 /// The browser's earlier session ends: a session that somebody else planted there gains nothing.
-fn replace(ctx: &Ctx, change: Change, old: &Session) -> Change {
-    let end = EndSessions {
-        user_id: old.user_id,
-        which: Which::One(old.id),
-        at: ctx.now(),
-        reason: EndReason::Replaced,
+async fn replaced(ctx: &Ctx, change: Change, old: &Session) -> Result<Change, StoreError> {
+    let now = ctx.store.session(old.id).await?;
+    let holder = ctx.store.user(old.user_id).await?;
+    let (Some(holder), true) = (holder, now.is_some_and(|now| now.is_live(ctx.now()))) else {
+        return Ok(change);
     };
-    change.end_sessions(end).job(RevokeSession::of(&old.stytch_session_id).into_job(ctx))
+    let by = &Actor::of(&holder);
+    let ending = Ending { which: Which::One(old.id), reason: EndReason::Replaced, by };
+    Ok(end(ctx, change, &holder, std::slice::from_ref(old), ending))
 }
 
 /// The link is used up and Stytch has made a session: neither may be of use to anybody.
@@ -324,7 +336,7 @@ fn refuse(
     let mut change = Change::new().job(job);
     change.used_links.push(UsedLink { token_hash: hash, user_id: None, at: ctx.now() });
     if let Some(user) = &known.user {
-        let mut event = ctx.user_event(EventKind::LoginRefused, user, &Actor::System);
+        let mut event = ctx.user_event(EventKind::LoginRefused, user, &Actor::of(user));
         event.detail = json!({ "why": refusal.to_string() });
         change = change.event(event);
     }

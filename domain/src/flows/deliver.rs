@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::outcome::{after_refusal, again, exhausted, held_by, not_held};
+use super::outcome::{exhausted, not_begun};
 use crate::flows::RevokeInvite;
 use crate::{
     Attempt, Change, Ctx, Delivered, Identity, Invitation, InvitationId, InvitationStatus,
@@ -20,7 +20,9 @@ use crate::{
 };
 
 /// How far Stytch's clock may be behind ours for a search to know its own identities again.
-const CLOCK_SKEW: Duration = Duration::from_secs(5);
+pub(super) const CLOCK_SKEW: Duration = Duration::from_secs(5);
+/// For how long a search that fails keeps a mail from being sent again.
+const SEARCH_PATIENCE: Duration = Duration::from_mins(2);
 
 /// Sends one delivery of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +36,8 @@ pub struct SendInvite {
 pub enum DeliveryReport {
     /// Nobody wants it sent any more.
     NotWanted,
-    /// The lease had ended: nothing was done.
-    NotHeld,
+    /// The lease had ended, or its turn did not come: nothing was done.
+    NotBegun,
     /// An earlier call, whose answer was lost, had done it: this identity was made by it.
     Found(Identity),
     /// An earlier call's answer was lost, and it could not be found out what that had done:
@@ -115,23 +117,20 @@ impl Job for SendInvite {
         let Some(mut invitation) = self.wanted(ctx).await? else {
             return Ok(DeliveryReport::NotWanted);
         };
-        let doubt = if may_be_sent(&invitation, attempt) {
-            match find_out(ctx, &invitation).await? {
-                Ok(doubt) => {
-                    // A search takes its time.
-                    let Some(as_it_is_now) = self.wanted(ctx).await? else {
-                        return Ok(DeliveryReport::NotWanted);
-                    };
-                    invitation = as_it_is_now;
-                    doubt
-                }
-                Err(report) => return Ok(report),
+        let mut doubt = Doubt::None;
+        if let Some(since) = in_doubt_since(ctx, &invitation, attempt).await? {
+            match look_up(ctx, &invitation, attempt, since).await? {
+                LookedUp::GoOn(found) => doubt = found,
+                LookedUp::EndWith(report) => return Ok(report),
             }
-        } else {
-            Doubt::None
-        };
+            // A search takes its time.
+            let Some(as_it_is_now) = self.wanted(ctx).await? else {
+                return Ok(DeliveryReport::NotWanted);
+            };
+            invitation = as_it_is_now;
+        }
         if !lease.may_call().await {
-            return Ok(DeliveryReport::NotHeld);
+            return Ok(DeliveryReport::NotBegun);
         }
         let began = ctx.now();
         let result = send(ctx, &invitation).await;
@@ -148,49 +147,19 @@ impl Job for SendInvite {
         let Some(mut invitation) = ctx.store.invitation(self.invitation).await? else {
             return Ok((Outcome::Done, Change::new()));
         };
-        let mut story = self.lost_attempts(ctx, &mut invitation, attempt);
+        let since = in_doubt_since(ctx, &invitation, attempt).await?;
+        let story = self.lost_attempts(ctx, &mut invitation, attempt, since);
         let may_be_out = attempt.number > 1 || is_doubtful(performed);
         let undo = (invitation.is_withdrawn() && may_be_out).then(|| RevokeInvite::of(&invitation));
         let (outcome, mut change) = match performed {
-            Performed::Reported(DeliveryReport::NotWanted) => (Outcome::Done, Change::new()),
-            Performed::Reported(DeliveryReport::NotHeld) if story.is_empty() => {
-                (not_held(ctx), Change::new())
-            }
-            Performed::Reported(DeliveryReport::NotHeld) => {
-                (not_held(ctx), Change::new().update_invitation(invitation))
-            }
-            Performed::Reported(DeliveryReport::Found(identity)) => {
-                let change = self.record_found(ctx, invitation, attempt);
-                let change = records::adopt(ctx, change, self.invitation, &identity.stytch_user_id);
-                (Outcome::Done, change.await?)
-            }
-            Performed::Reported(DeliveryReport::Unknown(error)) => {
-                let outcome = after_refusal(ctx, Self::RETRY, attempt, error);
-                match held_by(error) {
-                    Some(by) => self.record_held(ctx, invitation, by, outcome),
-                    None => self.record_failed(ctx, invitation, attempt, outcome, true),
-                }
-            }
-            Performed::Reported(DeliveryReport::Answered { result, took, doubt }) => {
-                story.extend(self.waited_out(ctx, &invitation, attempt));
-                let call = records::Call { attempt, took: *took, doubt: *doubt };
-                match result {
-                    Ok(sent) => {
-                        let change = self.record_sent(ctx, invitation, &call, sent);
-                        let identity = &sent.stytch_user_id;
-                        let change = records::adopt(ctx, change, self.invitation, identity);
-                        (Outcome::Done, change.await?)
-                    }
-                    Err(error) => self.record_refused(ctx, invitation, &call, error),
-                }
+            Performed::Reported(report) => {
+                let has_news = !story.is_empty();
+                self.conclude_report(ctx, attempt, invitation, report, has_news).await?
             }
             Performed::Exhausted => {
-                self.record_failed(ctx, invitation, attempt, Outcome::Dead(exhausted()), true)
+                self.record_failed(ctx, invitation, attempt, Outcome::Dead(exhausted()))
             }
-            Performed::Broke(error) => {
-                let outcome = again(ctx, Self::RETRY, attempt, error.clone());
-                self.record_failed(ctx, invitation, attempt, outcome, true)
-            }
+            Performed::Broke(error) => self.record_broken(ctx, invitation, attempt, error),
         };
         change.events.splice(0..0, story);
         // A mail of it may be out, and may have left after Stytch was told.
@@ -198,6 +167,46 @@ impl Job for SendInvite {
             change = change.job(undo.into_job(ctx));
         }
         Ok((outcome, change))
+    }
+}
+
+impl SendInvite {
+    async fn conclude_report(
+        self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        invitation: Invitation,
+        report: &DeliveryReport,
+        has_news: bool,
+    ) -> Result<(Outcome, Change), StoreError> {
+        Ok(match report {
+            DeliveryReport::NotWanted => (Outcome::Done, Change::new()),
+            DeliveryReport::NotBegun if has_news => {
+                (not_begun(ctx), Change::new().update_invitation(invitation))
+            }
+            DeliveryReport::NotBegun => (not_begun(ctx), Change::new()),
+            DeliveryReport::Found(identity) => {
+                let change = self.record_found(ctx, invitation, attempt);
+                let change = records::adopt(ctx, change, self.invitation, &identity.stytch_user_id);
+                (Outcome::Done, change.await?)
+            }
+            DeliveryReport::Unknown(error) => self.record_unknown(ctx, invitation, attempt, error),
+            DeliveryReport::Answered { result, took, doubt } => {
+                let waited = self.waited_out(ctx, &invitation, attempt);
+                let call = records::Call { attempt, took: *took, doubt: *doubt };
+                let (outcome, mut change) = match result {
+                    Ok(sent) => {
+                        let change = self.record_sent(ctx, invitation, &call, sent);
+                        let identity = &sent.stytch_user_id;
+                        let change = records::adopt(ctx, change, self.invitation, identity);
+                        (Outcome::Done, change.await?)
+                    }
+                    Err(error) => self.record_refused(ctx, invitation, &call, error),
+                };
+                change.events.splice(0..0, waited);
+                (outcome, change)
+            }
+        })
     }
 }
 
@@ -211,34 +220,67 @@ fn is_doubtful(performed: &Performed<DeliveryReport>) -> bool {
     }
 }
 
-/// Whether an earlier call for this delivery may have sent the mail: its answer was lost, or the
-/// worker that made it.
-fn may_be_sent(invitation: &Invitation, attempt: &Attempt) -> bool {
-    invitation.in_doubt || attempt.number > invitation.attempts + 1
-}
-
-/// What an earlier call did whose answer was lost, as far as it can be found out; or the report,
-/// where that ends the attempt.
-async fn find_out(
+/// Since when an earlier call for this delivery may have sent the mail: its answer was lost, or
+/// the worker that made it.
+async fn in_doubt_since(
     ctx: &Ctx,
     invitation: &Invitation,
-) -> Result<Result<Doubt, DeliveryReport>, StoreError> {
+    attempt: &Attempt,
+) -> Result<Option<Timestamp>, StoreError> {
+    let is_lost = attempt.number > invitation.attempts + 1;
+    if invitation.in_doubt_since.is_some() || !is_lost {
+        return Ok(invitation.in_doubt_since);
+    }
+    let asked_at = invitation.asked_at();
+    let lost_since = ctx.store.lost_since(attempt.job, asked_at).await?;
+    Ok(Some(lost_since.unwrap_or(asked_at)))
+}
+
+/// What came of looking an earlier call up.
+enum LookedUp {
+    /// The mail is to be sent.
+    GoOn(Doubt),
+    /// It is not.
+    EndWith(DeliveryReport),
+}
+
+/// What an earlier call did whose answer was lost, as far as it can be found out.
+async fn look_up(
+    ctx: &Ctx,
+    invitation: &Invitation,
+    attempt: &Attempt,
+    since: Timestamp,
+) -> Result<LookedUp, StoreError> {
     let user = ctx.store.user(invitation.user_id).await?;
     if invitation.as_login || user.is_none_or(|user| user.stytch_user_id.is_some()) {
-        return Ok(Ok(Doubt::Undecided));
+        return Ok(LookedUp::GoOn(Doubt::Undecided));
     }
-    let asked_at = invitation.resent_at.unwrap_or(invitation.created_at);
     let is_new = |identity: &Identity| {
-        identity.created_at.is_some_and(|created_at| created_at + CLOCK_SKEW >= asked_at)
+        identity.created_at.is_some_and(|created_at| created_at + CLOCK_SKEW >= since)
     };
     Ok(match ctx.provider.find_user(&invitation.email).await {
-        Ok(None) => Ok(Doubt::Undone),
-        Ok(Some(identity)) if is_new(&identity) => Err(DeliveryReport::Found(identity)),
-        Ok(Some(_)) => Ok(Doubt::Undecided),
-        // That a search is refused says nothing of the mail.
-        Err(error) if error.kind == ProviderErrorKind::Rejected => Ok(Doubt::Undecided),
-        Err(error) => Err(DeliveryReport::Unknown(error)),
+        Ok(None) => LookedUp::GoOn(Doubt::Undone),
+        Ok(Some(identity)) if is_new(&identity) => {
+            LookedUp::EndWith(DeliveryReport::Found(identity))
+        }
+        Err(error) if is_worth_waiting(ctx, &error, attempt, since) => {
+            LookedUp::EndWith(DeliveryReport::Unknown(error))
+        }
+        Ok(Some(_)) | Err(_) => LookedUp::GoOn(Doubt::Undecided),
     })
+}
+
+/// Whether a search that failed is tried again before the mail is.
+fn is_worth_waiting(ctx: &Ctx, error: &ProviderError, attempt: &Attempt, since: Timestamp) -> bool {
+    match error.kind {
+        // That a search is refused says nothing of the mail.
+        ProviderErrorKind::Rejected => false,
+        ProviderErrorKind::RateLimited(_) | ProviderErrorKind::Misconfigured => true,
+        ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful => {
+            let back_since = attempt.outage.map_or(since, |outage| outage.to.max(since));
+            ctx.now() < back_since + SEARCH_PATIENCE
+        }
+    }
 }
 
 async fn send(ctx: &Ctx, invitation: &Invitation) -> Result<Delivered, ProviderError> {

@@ -10,8 +10,11 @@ use crate::flows::SendInvite;
 use crate::flows::deliver::dismiss;
 use crate::{
     Actor, Change, Ctx, Email, EventKind, Invitation, InvitationId, InvitationStatus, Metadata,
-    Name, ReturnTo, Role, Rounds, StoreError, User, UserId, UserStatus,
+    Name, NewJob, ReturnTo, Role, Rounds, StoreError, User, UserId, UserStatus,
 };
+
+/// After what is asked for singly, before what is not for people.
+const BULK_PRIORITY: i16 = 15;
 
 /// What an inviter asks for.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct NewInvitation {
     pub return_to: Option<ReturnTo>,
     /// How long the link works, 5 to 10080; the house's rule where it is not said.
     pub expires_in_minutes: Option<u32>,
+    /// One of many at once: those that are asked for singly go first.
+    pub is_bulk: bool,
 }
 
 /// Why nobody was invited.
@@ -112,6 +117,8 @@ fn decide(
     let invitation = write(ctx, request, by, &user, mail_at);
     let event = ctx.invitation_event(EventKind::Requested, &invitation, by, Value::Null);
     let job = SendInvite::of(&invitation).into_job(ctx, Some(mail_at));
+    let priority = if request.is_bulk { BULK_PRIORITY } else { job.priority };
+    let job = NewJob { priority, ..job };
     let change = change.insert_invitation(invitation.clone()).event(event).job(job);
     Ok((invitation, change))
 }
@@ -167,7 +174,7 @@ fn write(
         next_attempt_at: Some(mail_at),
         held_by: None,
         last_error: None,
-        in_doubt: false,
+        in_doubt_since: None,
         as_login: false,
         created_at: now,
         resent_at: None,

@@ -1,8 +1,7 @@
 //! API keys are made and taken back.
 
 use crate::{
-    Actor, ApiKey, ApiKeyId, Change, Ctx, Event, EventId, EventKind, Rounds, Scope, StoreError,
-    TokenHash,
+    Actor, ApiKey, ApiKeyId, Change, Ctx, Event, EventKind, Rounds, Scope, StoreError, TokenHash,
 };
 use serde_json::json;
 
@@ -58,13 +57,5 @@ pub async fn revoke_key(ctx: &Ctx, id: ApiKeyId, by: &Actor) -> Result<Option<Ap
 }
 
 fn event(ctx: &Ctx, kind: EventKind, key: &ApiKey, by: &Actor) -> Event {
-    Event {
-        id: EventId(ctx.ids.next()),
-        kind,
-        at: ctx.now(),
-        actor: by.clone(),
-        user_id: None,
-        invitation_id: None,
-        detail: json!({ "key": key.id, "name": key.name }),
-    }
+    ctx.event(kind, by, json!({ "key": key.id, "name": key.name }))
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::outcome::{after_refusal, again, exhausted, not_held};
+use super::outcome::{after_refusal, again, exhausted, not_begun};
 use super::resend;
 use crate::{
     Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, LoginMail,
@@ -102,8 +102,8 @@ impl SendLogin {
 pub enum LoginReport {
     /// Nothing fits, or nobody waits for it any more.
     Nothing,
-    /// The lease had ended: nothing was done.
-    NotHeld,
+    /// The lease had ended, or its turn did not come: nothing was done.
+    NotBegun,
     /// The invitation is to be sent again.
     InviteAgain,
     /// Stytch, or the way to it, answered.
@@ -135,11 +135,18 @@ impl Job for SendLogin {
         if ctx.now() >= request.at + patience {
             return Ok(LoginReport::Nothing);
         }
+        // One that was asked for later, and is due too, is the one that they wait for: after an
+        // outage several are due at once. The newest may not be due yet.
+        let newest = u64::from(ctx.policy.login_limit.count);
+        let newest = ctx.store.login_requests(&request.email, newest).await?;
+        if newest.iter().any(|one| one.ordinal > request.ordinal && one.send_at <= ctx.now()) {
+            return Ok(LoginReport::Nothing);
+        }
         let (user, latest) = whose(ctx, &request.email).await?;
         match fitting(ctx, &request.email, user.as_ref(), latest.as_ref()) {
             Fitting::Nothing => Ok(LoginReport::Nothing),
             Fitting::Invitation => Ok(LoginReport::InviteAgain),
-            Fitting::Link if !lease.may_call().await => Ok(LoginReport::NotHeld),
+            Fitting::Link if !lease.may_call().await => Ok(LoginReport::NotBegun),
             Fitting::Link => {
                 let mail = LoginMail {
                     email: request.email,
@@ -162,7 +169,7 @@ impl Job for SendLogin {
             Performed::Reported(LoginReport::Nothing | LoginReport::Answered(Ok(()))) => {
                 Outcome::Done
             }
-            Performed::Reported(LoginReport::NotHeld) => not_held(ctx),
+            Performed::Reported(LoginReport::NotBegun) => not_begun(ctx),
             Performed::Reported(LoginReport::InviteAgain) => {
                 return Ok((Outcome::Done, self.invite_again(ctx).await?));
             }

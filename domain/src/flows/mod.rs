@@ -9,6 +9,7 @@ mod login;
 mod operate;
 mod outcome;
 mod provider;
+mod reconcile;
 mod resend;
 mod revoke;
 mod sessions;
@@ -23,9 +24,16 @@ pub use keys::{create_key, revoke_key};
 pub use login::{LoginError, LoginReport, SendLogin, request_login, request_login_unlimited};
 pub use operate::{OperateError, cancel_job, pause_queue, resume_queue, retry_job};
 pub use provider::{RevokeInvite, RevokeSession};
+pub use reconcile::{Manner, Reconcile, ReconcileError, reconcile, schedule_reconciliation};
 pub use resend::{ResendError, resend};
 pub use revoke::{RevokeError, revoke};
-pub use sessions::{Admitted, Credentials, SessionError, check_session, log_out};
+pub use sessions::{
+    Admitted, Credentials, SessionError, check_session, end_all_sessions, end_other_sessions,
+    end_session, log_out,
+};
 pub use sweep::{Sweep, Swept, schedule_sweep};
-pub use users::{AddUserError, DeleteUser, NewUser, RemoveUserError, add_user, remove_user};
+pub use users::{
+    AddUserError, ChangeUserError, DeleteUser, NewUser, RemoveUserError, UserChange, add_user,
+    change_user, remove_user,
+};
 pub use visit::visit;

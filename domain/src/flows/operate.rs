@@ -5,8 +5,8 @@ use thiserror::Error;
 
 use crate::flows::SendInvite;
 use crate::{
-    Actor, Change, Ctx, Event, EventId, EventKind, Job, JobId, JobState, Operation, Queue,
-    QueuedJob, Rounds, StoreError,
+    Actor, Change, Ctx, Event, EventKind, Job, JobId, JobState, Operation, Queue, QueuedJob,
+    Rounds, StoreError,
 };
 
 /// Why nothing was done to a job.
@@ -56,7 +56,7 @@ async fn operate(
 ) -> Result<(), StoreError> {
     let mut rounds = Rounds::default();
     loop {
-        let event = event(ctx, kind, detail.clone(), by);
+        let event = ctx.event(kind, by, detail.clone());
         if rounds.apply(ctx, Change::new().operation(operation.clone()).event(event)).await? {
             return Ok(());
         }
@@ -76,8 +76,7 @@ pub async fn cancel_job(ctx: &Ctx, id: JobId, by: &Actor) -> Result<(), OperateE
         let mut change =
             Change::new().operation(cancel).event(about(ctx, EventKind::JobCancelled, &job, by));
         if let Some(delivery) = delivery(&job) {
-            let is_running = job.state == JobState::Running;
-            change = delivery.cancel(ctx, change, is_running, by).await?;
+            change = delivery.cancel(ctx, change, &job, by).await?;
         }
         if rounds.apply(ctx, change).await? {
             return Ok(());
@@ -113,17 +112,5 @@ fn delivery(job: &QueuedJob) -> Option<SendInvite> {
 }
 
 fn about(ctx: &Ctx, kind: EventKind, job: &QueuedJob, by: &Actor) -> Event {
-    event(ctx, kind, json!({ "job": job.id, "kind": job.kind }), by)
-}
-
-fn event(ctx: &Ctx, kind: EventKind, detail: serde_json::Value, by: &Actor) -> Event {
-    Event {
-        id: EventId(ctx.ids.next()),
-        kind,
-        at: ctx.now(),
-        actor: by.clone(),
-        user_id: None,
-        invitation_id: None,
-        detail,
-    }
+    ctx.event(kind, by, json!({ "job": job.id, "kind": job.kind }))
 }

@@ -8,6 +8,10 @@ use crate::{Attempt, Ctx, HeldBy, JobError, Outcome, ProviderError, ProviderErro
 
 /// Stytch's windows are fixed: after a 429 a whole one must pass, and the shortest is a second.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_millis(1500);
+/// Asked to wait for longer than that, it is looked whether it still has to.
+const RATE_LIMIT_LONGEST: Duration = Duration::from_mins(15);
+/// Those who wait for the same time come back over half of it.
+const SPREAD: Duration = Duration::from_mins(10);
 /// Stytch thinks that too few of our mails lead to a login; more mail at once makes that worse.
 const TOO_FEW_TOKENS_PAUSE: Duration = Duration::from_mins(5);
 /// A worker that is refused holds its queues until the configuration is mended; another one may be
@@ -37,8 +41,9 @@ pub(super) fn after_refusal(
         ProviderErrorKind::RateLimited(said) => {
             let too_few = error.code == "too_few_tokens_authenticated";
             let least = if too_few { TOO_FEW_TOKENS_PAUSE } else { RATE_LIMIT_PAUSE };
-            let pause = said.unwrap_or_default().max(least);
-            Outcome::Snooze(now + pause.mul_f64(1.0 + 0.5 * ctx.ids.jitter()), error.into())
+            let pause = said.unwrap_or_default().clamp(least, RATE_LIMIT_LONGEST);
+            let spread = pause.min(SPREAD).mul_f64(0.5 * ctx.ids.jitter());
+            Outcome::Snooze(now + pause + spread, error.into())
         }
         ProviderErrorKind::Misconfigured => {
             Outcome::Snooze(now + MISCONFIGURED_PAUSE, error.into())
@@ -68,7 +73,7 @@ pub(super) fn exhausted() -> JobError {
 
 /// The end of an attempt that did nothing, because the lease may have ended or its turn did not
 /// come: another follows at once, here or elsewhere, and this one costs nothing.
-pub(super) fn not_held(ctx: &Ctx) -> Outcome {
+pub(super) fn not_begun(ctx: &Ctx) -> Outcome {
     let error = JobError {
         code: "not_begun".into(),
         message: "the worker stood still for longer than its lease, or its turn did not come"

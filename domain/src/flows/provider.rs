@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::outcome::{after_refusal, again, exhausted, not_held};
+use super::outcome::{after_refusal, again, exhausted, not_begun};
 use crate::{
     Attempt, Change, Ctx, Invitation, InvitationId, Job, Lease, NewJob, Outcome, Performed,
     ProviderError, Queue, Retry, StoreError,
@@ -27,6 +27,20 @@ impl RevokeInvite {
     pub(crate) fn into_job(self, ctx: &Ctx) -> NewJob {
         ctx.new_job::<Self>(json!({ "invitation": self.0 }), None)
     }
+
+    /// The invitation, if its link is to be made worthless still.
+    async fn wanted(self, ctx: &Ctx) -> Result<Option<Invitation>, StoreError> {
+        let invitation = ctx.store.invitation(self.0).await?;
+        // Its delivery was withdrawn, and then it was sent again after all.
+        let Some(invitation) = invitation.filter(|one| !one.status.is_open()) else {
+            return Ok(None);
+        };
+        // Stytch revokes by address: with a newer invitation of the person about, this would
+        // kill its link. The old one lets in nobody that the new one would not.
+        let latest = ctx.store.latest_invitation(invitation.user_id).await?;
+        let is_latest = latest.is_none_or(|latest| latest.id == self.0);
+        Ok(Some(invitation).filter(|_| is_latest))
+    }
 }
 
 #[async_trait]
@@ -47,22 +61,11 @@ impl Job for RevokeInvite {
         _: &Attempt,
         lease: &dyn Lease,
     ) -> Result<Self::Report, StoreError> {
-        let Some(invitation) = ctx.store.invitation(self.0).await? else {
-            return Ok(Some(Ok(())));
-        };
-        // Its delivery was withdrawn, and then it was sent again after all.
-        if invitation.status.is_open() {
-            return Ok(Some(Ok(())));
-        }
-        // Stytch revokes by address: with a newer invitation of the person about, this would
-        // kill its link. The old one lets in nobody that the new one would not.
-        let latest = ctx.store.latest_invitation(invitation.user_id).await?;
-        if latest.is_some_and(|latest| latest.id != self.0) {
-            return Ok(Some(Ok(())));
-        }
         if !lease.may_call().await {
             return Ok(None);
         }
+        // Read after the wait for its turn: what was sent again meanwhile must not be undone.
+        let Some(invitation) = self.wanted(ctx).await? else { return Ok(Some(Ok(()))) };
         Ok(Some(ctx.provider.revoke_invite(&invitation.email).await))
     }
 
@@ -131,7 +134,7 @@ pub(super) fn settle<J: Job, T>(
     performed: &Performed<Called<T>>,
 ) -> Outcome {
     match performed {
-        Performed::Reported(None) => not_held(ctx),
+        Performed::Reported(None) => not_begun(ctx),
         Performed::Reported(Some(Ok(_))) => Outcome::Done,
         Performed::Reported(Some(Err(error))) => after_refusal(ctx, J::RETRY, attempt, error),
         Performed::Exhausted => Outcome::Dead(exhausted()),

@@ -84,8 +84,7 @@ pub(super) fn renew(
     if user.status != UserStatus::Invited {
         return None;
     }
-    let lasts =
-        invitation.expires_at.duration_since(invitation.resent_at.unwrap_or(invitation.created_at));
+    let lasts = invitation.expires_at.duration_since(invitation.asked_at());
     let now = ctx.now();
     invitation.resent(now, now + lasts).ok()?;
     let event = ctx.invitation_event(EventKind::Resent, &invitation, by, Value::Null);

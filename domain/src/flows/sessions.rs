@@ -1,12 +1,14 @@
-//! Somebody comes back: their session is checked on every request, and ended when they leave.
+//! Somebody comes back: their session is checked on every request.
 
-use serde_json::json;
+mod end;
+
 use thiserror::Error;
 
-use crate::flows::RevokeSession;
+pub(super) use self::end::{Ending, end};
+pub use self::end::{end_all_sessions, end_other_sessions, end_session, log_out};
 use crate::{
-    Actor, Change, Ctx, EndReason, EndSessions, EventKind, JwtClaims, JwtError, ProviderError,
-    ProviderErrorKind, Rounds, Session, StoreError, TokenHash, User, UserStatus, Which,
+    Ctx, JwtClaims, JwtError, ProviderError, ProviderErrorKind, Session, StoreError, TokenHash,
+    User, UserStatus,
 };
 
 /// What a request shows of its session: the token, the JWT, or both.
@@ -150,7 +152,7 @@ async fn refresh(
             Ok(Some(vouched.tokens.session_jwt))
         }
         Err(error) if is_gone(&error) => {
-            end(ctx, session, EndReason::GoneAtProvider).await?;
+            end::is_gone_at_provider(ctx, session).await?;
             Err(SessionError::Revoked)
         }
         // Another session than the one asked about is no answer either.
@@ -160,40 +162,4 @@ async fn refresh(
 
 fn is_gone(error: &ProviderError) -> bool {
     error.kind == ProviderErrorKind::Rejected && error.code == "session_not_found"
-}
-
-async fn end(ctx: &Ctx, session: &Session, reason: EndReason) -> Result<(), StoreError> {
-    let mut rounds = Rounds::default();
-    loop {
-        let change = Change::new().end_sessions(EndSessions {
-            user_id: session.user_id,
-            which: Which::One(session.id),
-            at: ctx.now(),
-            reason,
-        });
-        if rounds.apply(ctx, change).await? {
-            return Ok(());
-        }
-    }
-}
-
-/// Somebody leaves: their session ends here at once, and at Stytch soon after.
-pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> Result<(), StoreError> {
-    let mut rounds = Rounds::default();
-    loop {
-        let mut event = ctx.user_event(EventKind::SessionEnded, user, &Actor::of(user));
-        event.detail = json!({ "session": session.id });
-        let change = Change::new()
-            .end_sessions(EndSessions {
-                user_id: session.user_id,
-                which: Which::One(session.id),
-                at: ctx.now(),
-                reason: EndReason::LoggedOut,
-            })
-            .event(event)
-            .job(RevokeSession::of(&session.stytch_session_id).into_job(ctx));
-        if rounds.apply(ctx, change).await? {
-            return Ok(());
-        }
-    }
 }

@@ -1,20 +1,17 @@
-//! People are added without a mail, and removed: here at once, at Stytch soon after, then for
-//! good.
+//! People are added without a mail, changed, suspended and let in again, and removed.
 
-use std::time::Duration;
+mod change;
+mod remove;
 
-use async_trait::async_trait;
-use serde_json::{Value, json};
 use thiserror::Error;
 
+pub use self::change::{ChangeUserError, UserChange, change_user};
+pub use self::remove::{DeleteUser, RemoveUserError, remove_user};
+use super::deliver::dismiss;
 use super::invite::expire;
-use super::outcome::again;
-use super::provider::{Called, settle};
-use super::revoke::take_back;
 use crate::{
-    Actor, Attempt, Change, Ctx, Email, EndReason, EndSessions, EventKind, Guard, GuardName,
-    InvitationId, Job, JobError, Lease, Metadata, Name, NewJob, Outcome, Performed, Queue, Retry,
-    Role, Rounds, StoreError, Tombstone, User, UserId, UserStatus, Which,
+    Actor, Change, Ctx, Email, EventKind, Guard, GuardName, InvitationId, Metadata, Name, Role,
+    Rounds, StoreError, User, UserId, UserStatus,
 };
 
 /// Somebody to be added.
@@ -59,13 +56,12 @@ pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, A
         }
         let mut change = Change::new();
         if let Some(user) = &known
-            && let Some(open) = ctx.store.latest_invitation(user.id).await?
-            && open.status.is_open()
+            && let Some(latest) = ctx.store.latest_invitation(user.id).await?
         {
-            if open.admits(ctx.now()) {
-                return Err(AddUserError::AlreadyInvited(open.id));
+            if latest.admits(ctx.now()) {
+                return Err(AddUserError::AlreadyInvited(latest.id));
             }
-            change = expire(ctx, change, &open);
+            change = dismiss(ctx, expire(ctx, change, &latest), &latest);
         }
         let is_new = known.is_none();
         let mut user = known.unwrap_or_else(|| {
@@ -89,157 +85,21 @@ pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, A
     }
 }
 
-/// Why nobody was removed.
-#[derive(Debug, Error)]
-pub enum RemoveUserError {
-    /// There is no such user.
-    #[error("no such user")]
-    NotFound,
-    /// Nobody would be left to administer.
-    #[error("the last active administrator")]
-    LastAdmin,
-    /// Ask again later.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Begins to remove somebody: their sessions and open invitation end at once. Asked for again
-/// while it goes on, it is tried again.
-pub async fn remove_user(ctx: &Ctx, id: UserId, by: &Actor) -> Result<User, RemoveUserError> {
-    let mut rounds = Rounds::default();
-    loop {
-        let mut user = ctx.store.user(id).await?.ok_or(RemoveUserError::NotFound)?;
-        let mut change = Change::new().job(DeleteUser(id).into_job(ctx));
-        if user.status == UserStatus::Deleting {
-            if rounds.apply(ctx, change).await? {
-                return Ok(user);
-            }
-            continue;
-        }
-        if user.is_active_admin() {
-            let version = ctx.store.guard(GuardName::ActiveAdmins).await?;
-            if ctx.store.count_active_admins().await? <= 1 {
-                return Err(RemoveUserError::LastAdmin);
-            }
-            change.guards.push(Guard { name: GuardName::ActiveAdmins, version });
-        }
-        let latest = ctx.store.latest_invitation(id).await?;
-        if let Some(open) = latest.filter(|latest| latest.status.is_open())
-            && let Some((_, with_it)) = take_back(ctx, change.clone(), &open, by)
-        {
-            change = with_it;
-        }
-        user.status = UserStatus::Deleting;
-        let event = ctx.user_event(EventKind::UserDeleting, &user, by);
-        let change = change
-            .update_user(user.clone())
-            .end_sessions(EndSessions {
-                user_id: id,
-                which: Which::All,
-                at: ctx.now(),
-                reason: EndReason::Revoked,
-            })
-            .event(event);
-        if rounds.apply(ctx, change).await? {
-            return Ok(user);
-        }
-    }
-}
-
-/// Deletes a removed person at Stytch, then here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeleteUser(UserId);
-
-impl DeleteUser {
-    fn into_job(self, ctx: &Ctx) -> NewJob {
-        ctx.new_job::<Self>(json!({ "user": self.0 }), None)
-    }
-}
-
-#[async_trait]
-impl Job for DeleteUser {
-    const KIND: &'static str = "delete-user";
-    const QUEUE: Queue = Queue::Provider;
-    const RETRY: Retry = Retry::DELIVERY;
-    const TIMEOUT: Duration = Duration::from_mins(1);
-    /// The identity that is gone, if there was one.
-    type Report = Called<Option<String>>;
-
-    fn from_args(args: &Value) -> Option<Self> {
-        Some(Self(args.get("user")?.as_str()?.parse().ok()?))
-    }
-
-    async fn perform(
-        &self,
-        ctx: &Ctx,
-        _: &Attempt,
-        lease: &dyn Lease,
-    ) -> Result<Self::Report, StoreError> {
-        let user = ctx.store.user(self.0).await?;
-        let Some(user) = user.filter(|user| user.status == UserStatus::Deleting) else {
-            return Ok(Some(Ok(None)));
-        };
-        delete_identity(ctx, &user, lease).await
-    }
-
-    async fn conclude(
-        &self,
-        ctx: &Ctx,
-        attempt: &Attempt,
-        performed: &Performed<Self::Report>,
-    ) -> Result<(Outcome, Change), StoreError> {
-        let outcome = settle::<Self, _>(ctx, attempt, performed);
-        let user = ctx.store.user(self.0).await?;
-        let user = user.filter(|user| user.status == UserStatus::Deleting);
-        let (Some(user), Performed::Reported(Some(Ok(gone)))) = (user, performed) else {
-            return Ok((outcome, Change::new()));
-        };
-        if user.stytch_user_id.is_some() && user.stytch_user_id != *gone {
-            // A mail that was on its way has told of an identity meanwhile.
-            let error = JobError {
-                code: "identity_turned_up".into(),
-                message: "an identity at Stytch came to be known while it was deleted".into(),
-                request_id: None,
-            };
-            return Ok((again(ctx, Self::RETRY, attempt, error), Change::new()));
-        }
-        Ok((outcome, erase(ctx, user, gone.clone()).await?))
-    }
-}
-
-async fn delete_identity(
+/// Adds to a change what keeps somebody there to administer, when it takes an administrator away;
+/// none when it would take the last.
+async fn leaving_an_admin(
     ctx: &Ctx,
+    mut change: Change,
     user: &User,
-    lease: &dyn Lease,
-) -> Result<Called<Option<String>>, StoreError> {
-    let identity = match &user.stytch_user_id {
-        Some(id) => Some(id.clone()),
-        // A mail whose answer was lost may have made an identity that nobody here has heard of.
-        None => match ctx.provider.find_user(&user.email).await {
-            Ok(found) => found.map(|identity| identity.stytch_user_id),
-            Err(error) => return Ok(Some(Err(error))),
-        },
-    };
-    let Some(id) = identity else { return Ok(Some(Ok(None))) };
-    // Stytch may know one person by several addresses; whose identity it is here keeps it.
-    let holder = ctx.store.user_by_stytch_id(&id).await?;
-    if holder.is_some_and(|holder| holder.id != user.id) {
-        return Ok(Some(Ok(None)));
+) -> Result<Option<Change>, StoreError> {
+    if !user.is_active_admin() {
+        return Ok(Some(change));
     }
-    if !lease.may_call().await {
+    // Before the count: whoever raises it in between is noticed.
+    let version = ctx.store.guard(GuardName::ActiveAdmins).await?;
+    if ctx.store.count_active_admins().await? <= 1 {
         return Ok(None);
     }
-    let deleted = ctx.provider.delete_user(&id).await;
-    Ok(Some(deleted.map(|()| Some(id))))
-}
-
-async fn erase(ctx: &Ctx, user: User, identity: Option<String>) -> Result<Change, StoreError> {
-    let event = ctx.user_event(EventKind::UserDeleted, &user, &Actor::System);
-    let mut change = Change::new().event(event);
-    change.invitations.delete = ctx.store.invitations_of(user.id).await?;
-    if let Some(stytch_user_id) = identity {
-        change.tombstones.push(Tombstone { stytch_user_id, user_id: user.id, at: ctx.now() });
-    }
-    change.users.delete.push(user);
-    Ok(change)
+    change.guards.push(Guard { name: GuardName::ActiveAdmins, version });
+    Ok(Some(change))
 }

@@ -68,4 +68,5 @@ fn whoever_is_configured_later_becomes_one_by_coming_in() {
 
     assert_eq!((root.id, root.role), (member.id, Role::Admin));
     assert_eq!(t.expect_user("root").role, Role::Admin);
+    assert_eq!(t.story_of(&root), ["user_added", "role_changed", "session_started"]);
 }

@@ -14,8 +14,8 @@ fn a_removal_ends_the_sessions_at_once() {
 
     assert_eq!(deleting.status, UserStatus::Deleting);
     assert!(t.comes_back(&ada.tokens).is_err());
-    assert_eq!(t.sessions(&ada.user)[0].ended, Some((t.now(), EndReason::Revoked)));
-    assert_eq!(t.story_of(&ada.user), ["session_started", "user_deleting"]);
+    assert_eq!(t.sessions(&ada.user)[0].ended, Some((t.now(), EndReason::Removed)));
+    assert_eq!(t.story_of(&ada.user), ["session_started", "user_deleting", "session_ended"]);
 }
 
 #[test]
@@ -29,7 +29,10 @@ fn then_the_person_is_gone_at_stytch_and_here() {
     assert_eq!(t.user("ada"), None);
     assert!(t.invitations("ada").is_empty());
     assert!(t.stytch.knows().find(&at("ada")).is_none());
-    assert_eq!(t.story_of(&ada.user), ["session_started", "user_deleting", "user_deleted"]);
+    assert_eq!(
+        t.story_of(&ada.user),
+        ["session_started", "user_deleting", "session_ended", "user_deleted"]
+    );
     let tables = t.store.tables();
     assert_eq!(tables.tombstones.len(), 1);
     assert_eq!(Some(&tables.tombstones[0].stytch_user_id), ada.user.stytch_user_id.as_ref());
@@ -197,7 +200,10 @@ fn asked_for_again_a_dead_deletion_comes_to_life() {
     t.work();
 
     assert_eq!(t.user("ada"), None);
-    assert_eq!(t.story_of(&ada), ["session_started", "user_deleting", "user_deleted"]);
+    assert_eq!(
+        t.story_of(&ada),
+        ["session_started", "user_deleting", "session_ended", "user_deleted"]
+    );
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn an_active_address_is_a_members() {
 fn a_suspended_address_is_a_members_too() {
     let t = House::new();
     t.came_in("ada");
-    t.set_status("ada", UserStatus::Suspended);
+    t.suspend("ada");
 
     assert!(matches!(t.invite("ada"), Err(InviteError::AlreadyMember)));
 }

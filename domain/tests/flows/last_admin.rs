@@ -21,7 +21,7 @@ fn administrators_who_cannot_act_do_not_count() {
     let t = House::new();
     let root = t.admin("root");
     t.admin("suspended");
-    t.set_status("suspended", UserStatus::Suspended);
+    t.suspend("suspended");
     t.invite_as(guestlist_domain::flows::NewInvitation {
         role: Role::Admin,
         ..House::asking("invited")

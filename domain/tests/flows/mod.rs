@@ -1,9 +1,13 @@
 //! The rules of the house, one by one: a file for each thing that somebody asks for.
 
 mod accepting;
+mod asking_often;
+mod changing;
 mod configured_admins;
 mod deleting;
+mod dismissing;
 mod doubting;
+mod doubts;
 mod holding;
 mod inviting;
 mod keys;
@@ -13,6 +17,7 @@ mod links;
 mod logging_in;
 mod operating;
 mod outages;
+mod reconciling;
 mod refusing;
 mod resending;
 mod retrying;
@@ -25,5 +30,6 @@ mod spacing;
 mod states;
 mod steering_deliveries;
 mod sweeping;
+mod turns;
 mod users;
 mod visiting;

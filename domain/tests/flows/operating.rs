@@ -184,3 +184,27 @@ fn a_running_job_that_is_withdrawn_is_not_taken_over() {
     assert_eq!(t.job::<SendLogin>().state, JobState::Cancelled);
     assert_eq!(t.stytch.was_asked(Call::SendLogin), 1);
 }
+
+#[test]
+fn a_dead_job_that_is_withdrawn_need_not_be_looked_after_and_can_be_retried() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.revoke(ada.id).unwrap();
+    t.stytch.refuses(Call::RevokeInvite, 1, &errors::rejected("bad_request"));
+    t.work();
+    let job = t.job_id::<RevokeInvite>();
+    assert_eq!(t.job::<RevokeInvite>().state, JobState::Dead);
+
+    t.cancel(job).unwrap();
+
+    let row = t.job::<RevokeInvite>();
+    assert_eq!((row.state, row.is_unwanted), (JobState::Cancelled, false));
+    assert!(matches!(t.cancel(job), Err(OperateError::WrongState(JobState::Cancelled))));
+    t.work_for(hours(1));
+    assert_eq!(t.link_state("ada"), Link::Outstanding, "it is not done");
+    t.retry(job).unwrap();
+    t.work();
+    assert_eq!(t.link_state("ada"), Link::Revoked);
+    let told: Vec<_> = operations(&t).iter().map(|event| event.kind).collect();
+    assert_eq!(told, [EventKind::JobCancelled, EventKind::JobRetried]);
+}

@@ -29,7 +29,7 @@ fn what_waited_out_an_outage_tells_so_before_its_call() {
     assert_eq!(t.story(&ada), ["requested", "held", "attempted", "sent"]);
     let told = &t.timeline(&ada)[1];
     assert_eq!(told.at, due, "it waited since it was due");
-    assert_eq!(told.detail, json!({ "by": "provider_down", "until": t.now() }));
+    assert_eq!(told.detail, json!({ "by": "provider_down", "until": format!("{:.3}", t.now()) }));
 }
 
 #[test]

@@ -22,13 +22,14 @@ fn somebody_suspended_is_told_so() {
     let ada = t.came_in("ada").user;
     t.log_in("ada").unwrap();
     t.work();
-    t.set_status("ada", UserStatus::Suspended);
+    t.suspend("ada");
 
     let refused = t.press(&t.link("ada"));
 
     assert!(matches!(refused, Err(AcceptError::AccountSuspended)));
     is_shut_out(&t, "ada", &refused);
-    assert_eq!(t.story_of(&ada), ["session_started", "login_refused"]);
+    let story = t.story_of(&ada);
+    assert_eq!(story, ["session_started", "user_suspended", "session_ended", "login_refused"]);
 }
 
 #[test]
@@ -37,7 +38,7 @@ fn a_suspended_administrator_by_configuration_is_suspended() {
     t.add("root", Role::Member).unwrap();
     t.log_in("root").unwrap();
     t.work();
-    t.set_status("root", UserStatus::Suspended);
+    t.suspend("root");
 
     let refused = t.press(&t.link("root"));
 

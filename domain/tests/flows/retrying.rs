@@ -2,8 +2,9 @@
 
 use guestlist_domain::flows::{NewInvitation, SendInvite};
 use guestlist_domain::{EventKind, HeldBy, InvitationStatus};
+use serde_json::json;
 
-use crate::support::{Call, Fault, Going, House, JobState, days, errors, hours, mins, secs};
+use crate::support::{Call, Fault, Going, House, JobState, Link, days, errors, hours, mins, secs};
 
 #[test]
 fn three_times_500_and_then_200_are_four_attempts() {
@@ -91,7 +92,7 @@ fn a_lost_answer_is_noted() {
         assert_eq!(t.story(&ada), ["requested", "attempted", "doubtful"], "{fault:?}");
         let doubtful = t.again(&ada);
         assert_eq!((doubtful.status, doubtful.attempts), (InvitationStatus::Queued, 1));
-        assert!(doubtful.in_doubt, "{fault:?}");
+        assert_eq!(doubtful.in_doubt_since, Some(t.now()), "{fault:?}");
     }
 }
 
@@ -188,6 +189,68 @@ fn a_job_that_breaks_is_tried_again() {
     let waiting = t.again(&ada);
     assert_eq!((waiting.status, waiting.attempts), (InvitationStatus::Queued, 1));
     assert_eq!(waiting.last_error.unwrap().code, "timeout");
+    assert_eq!(t.job::<SendInvite>().state, JobState::Retrying);
     t.work_for(secs(3));
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+}
+
+#[test]
+fn an_attempt_that_breaks_says_so_and_may_have_sent_its_mail() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let began = t.now();
+    let broken = t.perform(t.claim().unwrap(), Going::BreaksLate);
+    t.wait(secs(30));
+
+    t.settle(&broken).unwrap();
+
+    assert_eq!(t.story(&ada), ["requested", "attempted", "doubtful"]);
+    let told = t.timeline(&ada);
+    let attempted = json!({
+        "number": 1,
+        "outcome": "error",
+        "code": "panic",
+        "request_id": null,
+        "duration_ms": 30_000,
+    });
+    assert_eq!(told[1].detail, attempted);
+    assert_eq!(told[2].detail, json!({ "number": 1, "code": "panic" }));
+    assert_eq!(t.again(&ada).in_doubt_since, Some(began));
+
+    t.work_for(secs(3));
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+    assert_eq!(t.inbox("ada").len(), 1, "it had");
+}
+
+#[test]
+fn twenty_attempts_that_break_are_the_end_of_it_and_each_is_told() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    for _ in 0..20 {
+        t.wait(mins(20));
+        let broken = t.perform(t.claim().unwrap(), Going::Breaks);
+        t.settle(&broken).unwrap();
+    }
+
+    let failed = t.again(&ada);
+    assert_eq!((failed.status, failed.attempts), (InvitationStatus::Failed, 20));
+    let broken = ["attempted", "doubtful"].repeat(20);
+    assert_eq!(t.story(&ada), [vec!["requested"], broken, vec!["failed"]].concat());
+    assert_eq!(t.job::<SendInvite>().state, JobState::Dead);
+}
+
+#[test]
+fn an_attempt_that_breaks_over_a_revoked_invitation_is_told_and_undone() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    let broken = t.perform(t.claim().unwrap(), Going::BreaksLate);
+    t.revoke(ada.id).unwrap();
+
+    t.settle(&broken).unwrap();
+    t.work();
+
+    assert_eq!(t.story(&ada), ["requested", "revoked", "attempted", "doubtful"]);
+    assert_eq!(t.again(&ada).status, InvitationStatus::Revoked);
+    assert_eq!(t.link_state("ada"), Link::Revoked);
+    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
 }

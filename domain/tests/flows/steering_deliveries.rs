@@ -1,6 +1,6 @@
 //! Operators withdraw deliveries and have them run again: what that does to their invitations.
 
-use guestlist_domain::flows::{OperateError, SendInvite};
+use guestlist_domain::flows::{OperateError, RevokeInvite, SendInvite};
 use guestlist_domain::{Invitation, InvitationStatus, JobState, Role};
 use serde_json::json;
 
@@ -175,4 +175,23 @@ fn an_expired_delivery_can_be_retried() {
     t.work();
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
     assert!(t.press(&t.link("ada")).is_ok());
+}
+
+#[test]
+fn a_dead_delivery_that_is_withdrawn_leaves_its_invitation_as_it_failed() {
+    let t = House::new();
+    let failed = t.ended("ada", InvitationStatus::Failed);
+    let job = t.job_id::<SendInvite>();
+
+    t.cancel(job).unwrap();
+    t.work_for(hours(1));
+
+    let stands = Invitation { version: failed.version, ..t.again(&failed) };
+    assert_eq!(stands, failed, "not by an operator");
+    assert_eq!(t.story(&failed), ["requested", "attempted", "failed"]);
+    assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
+    assert!(t.jobs::<RevokeInvite>().is_empty());
+    t.retry(job).unwrap();
+    t.work_for(secs(2));
+    assert_eq!(t.again(&failed).status, InvitationStatus::Sent);
 }

@@ -36,7 +36,7 @@ fn members_cannot_be_added_again() {
     let t = House::new();
     t.add("ada", Role::Member).unwrap();
     assert!(matches!(t.add("ADA@example.com", Role::Admin), Err(AddUserError::AlreadyMember)));
-    t.set_status("ada", UserStatus::Suspended);
+    t.suspend("ada");
     assert!(matches!(t.add("ada", Role::Admin), Err(AddUserError::AlreadyMember)));
     assert_eq!(t.expect_user("ada").role, Role::Member);
 }

@@ -30,6 +30,8 @@ pub(super) enum Act {
     Fail(Call, Failure),
     Outage(Failure),
     Heal,
+    /// Another application makes somebody an identity at Stytch.
+    KnowElsewhere(&'static str),
     /// Workers have called nobody for so many seconds.
     WaitedOut(HeldBy, u64),
     /// The next change is not written, for the database is lost.
@@ -48,6 +50,7 @@ pub(super) enum Ask {
     Remove(&'static str),
     Suspend(&'static str),
     Restore(&'static str),
+    GiveRole(&'static str, Role),
     LogIn(&'static str),
     /// One of the links in anybody's inbox, in a browser with or without a session.
     Press(usize, Option<usize>),
@@ -55,6 +58,9 @@ pub(super) enum Ask {
     Visit(&'static str),
     ComeBack(usize),
     LogOut(usize),
+    /// The holder of one session ends the others of theirs.
+    EndOthers(usize),
+    EndAll(&'static str),
     Sweep,
     /// An operator withdraws a job that has not ended.
     Cancel(usize),
@@ -103,6 +109,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         3 => (any_call(), any_failure()).prop_map(|(call, failure)| Act::Fail(call, failure)),
         1 => any_failure().prop_map(Act::Outage),
         1 => Just(Act::Heal),
+        1 => anybody().prop_map(Act::KnowElsewhere),
         1 => any_hold().prop_map(|by| Act::WaitedOut(by, 20)),
         1 => Just(Act::LoseDatabase),
         4 => (any_moment(), several(any_ask())).prop_map(|(when, asks)| Act::Meanwhile(when, asks)),
@@ -114,21 +121,24 @@ fn several(ask: impl Strategy<Value = Ask>) -> impl Strategy<Value = Vec<Ask>> {
 }
 
 fn any_ask() -> impl Strategy<Value = Ask> {
-    let role = prop::sample::select(Role::ALL);
+    let role = || prop::sample::select(Role::ALL);
     prop_oneof![
-        4 => (anybody(), role).prop_map(|(who, role)| Ask::Invite(who, role)),
+        4 => (anybody(), role()).prop_map(|(who, role)| Ask::Invite(who, role)),
         2 => (anybody(), any_index()).prop_map(|(who, which)| Ask::Resend(who, which)),
         2 => (anybody(), any_index()).prop_map(|(who, which)| Ask::Revoke(who, which)),
         1 => anybody().prop_map(Ask::Add),
         2 => anybody().prop_map(Ask::Remove),
         1 => anybody().prop_map(Ask::Suspend),
         1 => anybody().prop_map(Ask::Restore),
+        1 => (anybody(), role()).prop_map(|(who, role)| Ask::GiveRole(who, role)),
         3 => anybody().prop_map(Ask::LogIn),
         6 => (any_index(), prop::option::of(any_index())).prop_map(|(n, old)| Ask::Press(n, old)),
         1 => Just(Ask::PressNonsense),
         1 => anybody().prop_map(Ask::Visit),
         1 => any_index().prop_map(Ask::ComeBack),
         1 => any_index().prop_map(Ask::LogOut),
+        1 => any_index().prop_map(Ask::EndOthers),
+        1 => anybody().prop_map(Ask::EndAll),
         2 => Just(Ask::Sweep),
         3 => any_index().prop_map(Ask::Cancel),
         3 => any_index().prop_map(Ask::Retry),
@@ -157,7 +167,12 @@ fn any_index() -> impl Strategy<Value = usize> {
 }
 
 fn any_going() -> impl Strategy<Value = Going> {
-    prop_oneof![6 => Just(Going::Well), 1 => Just(Going::LeaseRanOut), 1 => Just(Going::Breaks)]
+    prop_oneof![
+        6 => Just(Going::Well),
+        1 => Just(Going::LeaseRanOut),
+        1 => Just(Going::Breaks),
+        1 => Just(Going::BreaksLate),
+    ]
 }
 
 fn any_call() -> impl Strategy<Value = Call> {

@@ -24,7 +24,9 @@ pub(super) fn hold(house: &House) {
     an_address_has_one_open_invitation_at_most(&tables);
     what_was_withdrawn_has_failed(&tables);
     what_is_sent_is_in_the_inbox(house, &tables);
+    what_is_dead_has_not_been_looked_after(&tables);
     only_the_active_have_live_sessions(&tables, now);
+    the_end_of_each_session_is_told_once(&tables);
     let admins = at_once(house.store.count_active_admins()).expect("the store is there");
     assert!(admins > 0, "nobody is left to administer");
 }
@@ -62,6 +64,7 @@ fn an_invitation_makes_sense(tables: &Tables, invitation: &Invitation, now: Time
         events.filter(|event| event.invitation_id == Some(invitation.id)).cloned().collect()
     };
     timelines::tells_the_state(invitation, &timeline);
+    a_doubt_makes_sense(tables, invitation, &timeline);
 }
 
 /// Unless it was asked for once more since.
@@ -73,14 +76,56 @@ fn what_was_withdrawn_has_failed(tables: &Tables) {
     }
 }
 
-/// By the one call or the other, and not before it was asked for, by Stytch's clock.
+/// A delivery stays dead for as long as its invitation is the newest, and failed, of somebody who
+/// is not in. Of what was withdrawn while it ran nobody knows how it ends.
+fn what_is_dead_has_not_been_looked_after(tables: &Tables) {
+    let mut dead =
+        tables.jobs.values().filter(|row| row.state == JobState::Dead && !row.is_unwanted);
+    let is_open_still = |row: &JobRow| {
+        let its = tables.invitations.values().find(|invitation| sends(row, invitation));
+        let user = its.and_then(|its| tables.users.get(&its.user_id));
+        let newest =
+            tables.invitations.values().rev().find(|one| Some(one.user_id) == user.map(|u| u.id));
+        its.is_some_and(|its| its.status == InvitationStatus::Failed)
+            && newest.map(|newest| newest.id) == its.map(|its| its.id)
+            && user.is_some_and(|user| user.status == UserStatus::Invited)
+    };
+    let looked_after = dead.find(|row| row.job.kind == SendInvite::KIND && !is_open_still(row));
+    assert!(looked_after.is_none(), "nobody need look after {looked_after:?}");
+}
+
+/// By the one call or the other, and not before it was asked for, by Stytch's clock. An identity
+/// that another application made since the first attempt can't be told from ours.
 fn what_is_sent_is_in_the_inbox(house: &House, tables: &Tables) {
     let stytch = house.stytch.knows();
     for sent in tables.invitations.values().filter(|one| one.status == InvitationStatus::Sent) {
-        let asked_at = sent.resent_at.unwrap_or(sent.created_at);
         let mut mails = stytch.mails.iter().filter(|mail| mail.to == sent.email);
-        assert!(mails.any(|mail| mail.sent_at + secs(5) >= asked_at), "no mail: {sent:?}");
+        let is_there = mails.any(|mail| mail.sent_at + secs(5) >= sent.asked_at());
+        let known = stytch.find(&sent.email).filter(|known| !known.is_ours);
+        let known_since = known.and_then(|known| known.created_at);
+        let first = first_attempt(tables, sent);
+        let is_taken_for_ours = known_since.is_some_and(|since| Some(since + secs(5)) >= first);
+        assert!(is_there || first.is_some() && is_taken_for_ours, "no mail: {sent:?}");
     }
+}
+
+/// When the first attempt began to send it since it was last asked for.
+fn first_attempt(tables: &Tables, invitation: &Invitation) -> Option<Timestamp> {
+    let its_job = tables.jobs.values().find(|row| sends(row, invitation))?;
+    its_job.starts.iter().copied().find(|began_at| *began_at >= invitation.asked_at())
+}
+
+/// It began with one of its attempts since it was last asked for, and the timeline tells of it.
+fn a_doubt_makes_sense(tables: &Tables, invitation: &Invitation, timeline: &[Event]) {
+    let Some(since) = invitation.in_doubt_since else { return };
+    assert_ne!(invitation.status, InvitationStatus::Sent, "{invitation:?}");
+    let its_job = tables.jobs.values().find(|row| sends(row, invitation));
+    let starts = its_job.map(|row| &*row.starts).unwrap_or_default();
+    let is_an_attempts = starts.contains(&since) && since >= invitation.asked_at();
+    assert!(is_an_attempts, "in doubt with none of {starts:?}: {invitation:?}");
+    let since_asked = timeline.iter().rev().take_while(|event| event.kind != EventKind::Resent);
+    let mut doubtful = since_asked.filter(|event| event.kind == EventKind::Doubtful);
+    assert!(doubtful.next().is_some(), "nobody tells of the doubt: {invitation:?}");
 }
 
 fn sends(row: &JobRow, invitation: &Invitation) -> bool {
@@ -118,6 +163,19 @@ fn only_the_active_have_live_sessions(tables: &Tables, now: Timestamp) {
     for session in tables.sessions.values().filter(|session| session.is_live(now)) {
         let status = tables.users.get(&session.user_id).map(|user| user.status);
         assert_eq!(status, Some(UserStatus::Active), "{session:?}");
+    }
+}
+
+/// Unless its time was over already.
+fn the_end_of_each_session_is_told_once(tables: &Tables) {
+    let mut told: HashMap<String, usize> = HashMap::new();
+    for event in tables.events.values().filter(|event| event.kind == EventKind::SessionEnded) {
+        *told.entry(event.detail["session"].as_str().expect("which").to_owned()).or_default() += 1;
+    }
+    for session in tables.sessions.values() {
+        let is_cut_short = session.ended.is_some_and(|(at, _)| at < session.expires_at);
+        let told = told.get(&session.id.to_string()).copied().unwrap_or_default();
+        assert_eq!(told, usize::from(is_cut_short), "{session:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use guestlist_domain::flows::Press;
-use guestlist_domain::{JobId, JobState, ProviderError, Queue, Role, Session, UserStatus};
+use guestlist_domain::{JobId, JobState, ProviderError, Queue, Role, Session, UserId};
 
 use super::acts::{Act, Ask, Failure, Moment};
 use crate::support::{Fault, House, InFlight, at, errors, hours, secs};
@@ -47,6 +47,12 @@ impl Town {
             Act::Fail(call, failure) => self.house.stytch.next(*call, failure.fault()),
             Act::Outage(failure) => self.house.stytch.is_down(failure.error()),
             Act::Heal => self.house.stytch.heals(),
+            Act::KnowElsewhere(who) => {
+                let mut stytch = self.house.stytch.knows();
+                if stytch.find(&at(who)).is_none() {
+                    stytch.knew(&at(who), Some(self.house.now()));
+                }
+            }
             Act::WaitedOut(by, seconds) => {
                 self.house.has_waited_out(*by, self.house.now() - secs(*seconds));
             }
@@ -110,20 +116,13 @@ fn happens(house: &House, ask: &Ask) {
             }
         }
         Ask::Add(who) => is_decided(house.add(who, Role::Member)),
-        Ask::Remove(who) => {
+        Ask::Remove(who)
+        | Ask::Suspend(who)
+        | Ask::Restore(who)
+        | Ask::GiveRole(who, _)
+        | Ask::EndAll(who) => {
             if let Some(user) = house.user(who) {
-                is_decided(house.remove(user.id));
-            }
-        }
-        Ask::Suspend(who) => {
-            let user = house.user(who);
-            if user.is_some_and(|u| u.status == UserStatus::Active && !u.is_active_admin()) {
-                house.set_status(who, UserStatus::Suspended);
-            }
-        }
-        Ask::Restore(who) => {
-            if house.status(who) == Some(UserStatus::Suspended) {
-                house.set_status(who, UserStatus::Active);
+                happens_to(house, user.id, ask);
             }
         }
         Ask::LogIn(who) => is_decided(house.log_in(who)),
@@ -136,6 +135,11 @@ fn happens(house: &House, ask: &Ask) {
         }
         Ask::ComeBack(which) => come_back(house, which),
         Ask::LogOut(which) => log_out(house, which),
+        Ask::EndOthers(which) => {
+            if let Some(session) = chosen(&all_sessions(house), which) {
+                is_decided(house.end_others(&session));
+            }
+        }
         Ask::Sweep => is_decided(house.schedule_sweep()),
         Ask::Cancel(which) => {
             if let Some(job) = chosen(&jobs(house, JobState::can_be_cancelled), which) {
@@ -150,6 +154,18 @@ fn happens(house: &House, ask: &Ask) {
         Ask::Pause(queue) => is_decided(house.pause(queue)),
         Ask::Resume(queue) => is_decided(house.resume(queue)),
         Ask::Work => house.step_or_rest(),
+    }
+}
+
+/// An administrator does something to somebody.
+fn happens_to(house: &House, user: UserId, ask: &Ask) {
+    match *ask {
+        Ask::Remove(_) => is_decided(house.remove(user)),
+        Ask::Suspend(_) => is_decided(house.try_suspend(user, true)),
+        Ask::Restore(_) => is_decided(house.try_suspend(user, false)),
+        Ask::GiveRole(_, role) => is_decided(house.give_role(user, role)),
+        Ask::EndAll(_) => is_decided(house.end_all(user)),
+        _ => unreachable!("{ask:?} is done to nobody"),
     }
 }
 

@@ -1,7 +1,9 @@
 //! From wherever things stand, everybody has a way on: to be in, and to be gone.
 
 use guestlist_domain::flows::RevokeInvite;
-use guestlist_domain::{EndReason, InvitationStatus, Job, Role, Session, User, UserStatus};
+use guestlist_domain::{
+    EndReason, Invitation, InvitationStatus, Job, Role, Session, User, UserStatus,
+};
 
 use super::acts::PEOPLE;
 use crate::support::{House, JobState, Link, MailKind, Tables, at, hours, secs};
@@ -38,11 +40,34 @@ fn nothing_is_left_undone(house: &House) {
             assert!(is_revoked_at_stytch(house, &tables, user), "a link of {user:?} is good");
         }
     }
+    for invitation in tables.invitations.values().filter(|one| one.is_withdrawn()) {
+        assert!(is_undone(house, &tables, invitation), "a link is good of {invitation:?}");
+    }
     for session in tables.sessions.values() {
-        if matches!(session.ended, Some((_, EndReason::LoggedOut | EndReason::Replaced))) {
+        let is_known_there =
+            |reason| !matches!(reason, EndReason::GoneAtProvider | EndReason::Removed);
+        if session.ended.is_some_and(|(_, reason)| is_known_there(reason)) {
             assert!(has_ended_at_stytch(house, &tables, session), "goes on: {session:?}");
         }
     }
+}
+
+/// What was withdrawn while its first delivery was sent, and was not followed by anything, is
+/// withdrawn at Stytch too; or the worker or an operator has given up.
+fn is_undone(house: &House, tables: &Tables, withdrawn: &Invitation) -> bool {
+    let newest = tables.invitations.values().rev().find(|one| one.user_id == withdrawn.user_id);
+    let was_followed = newest.is_some_and(|newest| newest.id != withdrawn.id);
+    let has_come_in =
+        tables.users.get(&withdrawn.user_id).is_none_or(|user| user.status != UserStatus::Invited);
+    let mut undoings = tables.jobs.values().filter(|row| row.job.kind == RevokeInvite::KIND);
+    let stytch = house.stytch.knows();
+    let id = format!("?invitation={}", withdrawn.id);
+    let mut its = stytch.mails.iter().filter(|mail| mail.redirect_url.ends_with(&id));
+    withdrawn.resent_at.is_some()
+        || was_followed
+        || has_come_in
+        || undoings.any(|row| is_given_up(row.state))
+        || its.all(|mail| mail.kind == MailKind::Login || mail.link != Link::Outstanding)
 }
 
 /// Whoever is an administrator by configuration comes in all the same.
@@ -108,7 +133,7 @@ fn is_ready_to_log_in(house: &House, who: &str) -> bool {
         Some(UserStatus::Active) => return true,
         Some(UserStatus::Invited) if !revoked => return true,
         Some(UserStatus::Invited) | None => drop(house.invite(who).expect("invited")),
-        Some(UserStatus::Suspended) => house.set_status(who, UserStatus::Active),
+        Some(UserStatus::Suspended) => drop(house.reactivate(who)),
         Some(UserStatus::Deleting) => drop(house.remove(expect(user).id).expect("asked again")),
     }
     house.work();

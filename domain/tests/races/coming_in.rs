@@ -48,7 +48,7 @@ fn suspended_at_the_last_moment_nobody_comes_in() {
     t.log_in("ada").unwrap();
     t.work();
     let other = t.clone();
-    t.store.before_next_apply(move || other.set_status("ada", UserStatus::Suspended));
+    t.store.before_next_apply(move || drop(other.suspend("ada")));
 
     let refused = t.press(&t.link("ada"));
 

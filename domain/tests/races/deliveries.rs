@@ -135,7 +135,10 @@ fn two_deletions_that_write_at_once_erase_once() {
     assert_eq!(t.settle(&first).unwrap(), Verdict::Applied);
 
     assert_eq!(t.user("ada"), None);
-    assert_eq!(t.story_of(&ada), ["session_started", "user_deleting", "user_deleted"]);
+    assert_eq!(
+        t.story_of(&ada),
+        ["session_started", "user_deleting", "session_ended", "user_deleted"]
+    );
     assert!(t.jobs::<DeleteUser>().iter().all(|row| row.state == JobState::Done));
 }
 

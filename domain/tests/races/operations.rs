@@ -102,7 +102,86 @@ fn withdrawn_from_a_worker_that_dies_it_is_not_taken_over() {
     stays_cancelled(&t, &ada);
     assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
     assert_eq!(t.inbox("ada").len(), 1);
-    assert!(matches!(t.press(&t.link("ada")), Err(AcceptError::NotInvited)));
+    assert!(t.press(&t.link("ada")).is_err());
+}
+
+#[test]
+fn withdrawn_from_a_worker_that_dies_its_link_dies_at_stytch() {
+    for fault in [None, Some(Fault::AnswerLost)] {
+        let t = House::new();
+        let (_, _dies) = withdrawn_on_its_way(&t, fault);
+        assert_eq!(t.jobs::<RevokeInvite>().len(), 1, "at once: nobody may come back to say so");
+        assert_eq!(t.link_state("ada"), Link::Outstanding);
+        t.rescue();
+        t.work_for(secs(29));
+        assert_eq!(t.stytch.was_asked(Call::RevokeInvite), 0, "its mail may not have left yet");
+
+        t.work_for(secs(1));
+
+        assert_eq!(t.link_state("ada"), Link::Revoked);
+        assert_eq!(t.job::<RevokeInvite>().state, JobState::Done);
+    }
+}
+
+#[test]
+fn withdrawn_between_attempts_what_may_be_out_dies_at_stytch() {
+    for (fault, undone) in [
+        (Fault::AnswerLost, 1),
+        (Fault::CallLost, 1),
+        (Fault::Refused(errors::internal()), 0),
+        (Fault::Refused(errors::rate_limited(None)), 0),
+    ] {
+        let t = House::new();
+        let ada = t.invited("ada");
+        t.stytch.next(Call::SendInvite, fault.clone());
+        t.work();
+
+        t.cancel(t.job_id::<SendInvite>()).unwrap();
+
+        stays_cancelled(&t, &ada);
+        assert_eq!(t.jobs::<RevokeInvite>().len(), undone, "after {fault:?}");
+        t.work_for(secs(30));
+        let links: Vec<_> = t.inbox("ada").iter().map(|mail| mail.link).collect();
+        assert!(links.iter().all(|link| *link == Link::Revoked), "after {fault:?}: {links:?}");
+    }
+}
+
+#[test]
+fn withdrawn_after_its_worker_died_its_link_dies_at_stytch() {
+    let t = House::new();
+    let ada = t.left_by_a_dead_worker("ada", Fault::AnswerLost);
+
+    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.work_for(secs(30));
+
+    stays_cancelled(&t, &ada);
+    assert_eq!(t.link_state("ada"), Link::Revoked);
+}
+
+#[test]
+fn withdrawn_from_a_worker_that_answers_its_link_dies_at_once() {
+    let t = House::new();
+    let (_, in_flight) = withdrawn_on_its_way(&t, None);
+
+    t.settle(&in_flight).unwrap();
+    assert_eq!(t.jobs::<RevokeInvite>().len(), 2, "as it is withdrawn, and as its mail is out");
+    t.work();
+
+    assert_eq!(t.link_state("ada"), Link::Revoked);
+    t.work_for(secs(30));
+    assert!(t.jobs::<RevokeInvite>().iter().all(|row| row.state == JobState::Done));
+}
+
+#[test]
+fn withdrawn_before_anything_was_sent_there_is_nothing_to_undo() {
+    let t = House::new();
+    t.invited("ada");
+
+    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.work();
+
+    assert!(t.jobs::<RevokeInvite>().is_empty());
+    assert_eq!(t.stytch.was_asked(Call::RevokeInvite), 0);
 }
 
 #[test]
@@ -150,15 +229,16 @@ fn the_undoing_of_a_withdrawn_mail_does_not_kill_the_link_of_a_later_retry() {
     t.cancel(t.job_id::<SendInvite>()).unwrap();
     t.settle(&searching).unwrap();
     assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
-    assert_eq!(t.jobs::<RevokeInvite>().len(), 1, "the first mail may be out");
-    t.stytch.refuses(Call::RevokeInvite, 1, &errors::internal());
+    let undoings = t.jobs::<RevokeInvite>().len();
+    assert_eq!(undoings, 2, "as it is withdrawn, and as its worker says that the mail may be out");
+    t.stytch.refuses(Call::RevokeInvite, undoings, &errors::internal());
     t.work();
 
     t.retry(t.job_id::<SendInvite>()).unwrap();
     t.work_for(mins(5));
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
-    assert_eq!(t.job::<RevokeInvite>().state, JobState::Done);
+    assert!(t.jobs::<RevokeInvite>().iter().all(|row| row.state == JobState::Done));
     assert_eq!(t.link_state("ada"), Link::Outstanding);
     assert!(t.press(&t.link("ada")).is_ok());
 }
@@ -187,9 +267,25 @@ fn resent_while_its_withdrawn_mail_is_on_its_way_it_is_queued() {
     t.settle(&in_flight).unwrap();
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
-    assert!(t.jobs::<RevokeInvite>().is_empty());
     t.work_for(secs(2));
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
+    assert_eq!(t.stytch.was_asked(Call::RevokeInvite), 0, "it would take the new link back");
+}
+
+#[test]
+fn a_delivery_that_fails_after_the_next_one_was_withdrawn_is_nothing_to_look_after() {
+    let t = House::new();
+    let ada = t.invited("ada");
+    t.stytch.refuses(Call::SendInvite, 1, &errors::rejected("bad_request"));
+    let in_flight = t.begin();
+    t.resend(ada.id).unwrap();
+    t.cancel(t.job_id::<SendInvite>()).unwrap();
+
+    t.settle(&in_flight).unwrap();
+
+    stays_cancelled(&t, &ada);
+    let states: Vec<_> = t.jobs::<SendInvite>().iter().map(|row| row.state).collect();
+    assert_eq!(states, [JobState::Done, JobState::Cancelled]);
 }
 
 #[test]
@@ -203,6 +299,33 @@ fn of_two_who_withdraw_one_is_told_that_it_was() {
 
     assert!(matches!(refused, Err(OperateError::WrongState(JobState::Cancelled))), "{refused:?}");
     assert_eq!(t.story(&ada), ["requested", "failed"]);
+}
+
+#[test]
+fn withdrawn_as_it_is_retried_it_fails_and_is_not_left_waiting() {
+    type Ends = fn(&House);
+    let ends: [Ends; 2] = [
+        |t| drop(t.ended("ada", InvitationStatus::Failed)),
+        |t| drop(withdrawn_on_its_way(t, None)),
+    ];
+    for end in ends {
+        let t = House::new();
+        end(&t);
+        let (other, job) = (t.clone(), t.job_id::<SendInvite>());
+        t.store.before_next_apply(move || {
+            other.rescue();
+            other.retry(job).unwrap();
+        });
+
+        t.cancel(job).unwrap();
+        t.work_for(mins(1));
+
+        stays_cancelled(&t, &t.invitations("ada")[0]);
+        assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
+        t.retry(job).unwrap();
+        t.work_for(secs(2));
+        assert_eq!(t.invitations("ada")[0].status, InvitationStatus::Sent);
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn whoever_came_in_while_they_were_removed_is_out_again() {
     assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
     assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
     let user = t.expect_user("ada");
-    assert_eq!(t.sessions(&user)[0].ended, Some((t.now(), EndReason::Revoked)));
+    assert_eq!(t.sessions(&user)[0].ended, Some((t.now(), EndReason::Removed)));
     t.work();
     assert_eq!(t.user("ada"), None);
 }
@@ -65,7 +65,7 @@ fn of_two_who_remove_somebody_both_are_right() {
 
     assert_eq!(t.remove(ada.id).unwrap().status, UserStatus::Deleting);
 
-    assert_eq!(t.story_of(&ada), ["session_started", "user_deleting"]);
+    assert_eq!(t.story_of(&ada), ["session_started", "user_deleting", "session_ended"]);
     t.work();
     assert_eq!(t.user("ada"), None);
 }

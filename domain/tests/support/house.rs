@@ -4,20 +4,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use guestlist_domain::flows::{
-    self, AcceptError, AddUserError, Admitted, CameIn, Credentials, InviteError, LoginError,
-    NewInvitation, NewUser, OperateError, Press, RemoveUserError, ResendError, RevokeError,
-    SessionError,
+    self, AcceptError, AddUserError, Admitted, CameIn, ChangeUserError, Credentials, InviteError,
+    LoginError, NewInvitation, NewUser, OperateError, Press, RemoveUserError, ResendError,
+    RevokeError, SessionError, UserChange,
 };
 use guestlist_domain::{
-    Actor, Change, Clock, Ctx, Email, EndReason, EndSessions, HeldBy, Invitation, InvitationId,
-    JobId, Limit, ManualClock, Metadata, Name, Outage, Policy, Queue, ReturnTo, Role, Session,
-    StoreError, Tokens, User, UserId, UserStatus, Verdict, Which,
+    Actor, Clock, Ctx, Email, HeldBy, Invitation, InvitationId, JobId, Limit, ManualClock,
+    Metadata, Name, Outage, Policy, Queue, ReturnTo, Role, Session, SessionId, StoreError, Tokens,
+    User, UserId,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::ids::SeededIds;
-use super::{MemoryStore, PlayedStytch, at_once, hours};
+use super::{Disturbance, MemoryStore, PlayedStytch, at_once, hours};
 
 /// Cheap to clone; every clone is the same house.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub(crate) struct House {
     pub(crate) clock: Arc<ManualClock>,
     /// The last time that the workers called nobody.
     pub(crate) outage: Arc<Mutex<Option<Outage>>>,
+    /// What happens while the next job waits for its turn to call Stytch.
+    pub(super) meanwhile: Arc<Mutex<Option<Disturbance>>>,
 }
 
 pub(crate) fn at(who: &str) -> Email {
@@ -75,8 +77,9 @@ impl House {
             clock: clock.clone(),
             ids: Arc::new(SeededIds::new(7)),
             policy: Arc::new(policy),
+            client: None,
         };
-        Self { ctx, store, stytch, clock, outage: Arc::default() }
+        Self { ctx, store, stytch, clock, outage: Arc::default(), meanwhile: Arc::default() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -95,6 +98,7 @@ impl House {
             metadata: Metadata::default(),
             return_to: None,
             expires_in_minutes: None,
+            is_bulk: false,
         }
     }
 
@@ -134,6 +138,12 @@ impl House {
     pub(crate) fn has_waited_out(&self, by: HeldBy, from: Timestamp) {
         let outage = Outage { from, to: self.now(), by };
         *self.outage.lock().expect("no test panics while it holds the outage") = Some(outage);
+    }
+
+    /// Something happens while the next job waits for its turn to call Stytch.
+    pub(crate) fn while_it_waits_for_its_turn(&self, disturb: impl FnOnce() + Send + 'static) {
+        let mut meanwhile = self.meanwhile.lock().expect("no test panics while it waits");
+        *meanwhile = Some(Box::new(disturb));
     }
 
     pub(crate) fn visit(&self, id: InvitationId) -> Option<Invitation> {
@@ -200,6 +210,22 @@ impl House {
         at_once(flows::log_out(&self.ctx, session, user))
     }
 
+    pub(crate) fn end_one(
+        &self,
+        user: UserId,
+        session: SessionId,
+    ) -> Result<Option<Session>, StoreError> {
+        at_once(flows::end_session(&self.ctx, user, session, &Actor::Cli))
+    }
+
+    pub(crate) fn end_others(&self, than: &Session) -> Result<usize, StoreError> {
+        at_once(flows::end_other_sessions(&self.ctx, than.user_id, than.id, &Actor::Cli))
+    }
+
+    pub(crate) fn end_all(&self, user: UserId) -> Result<Option<usize>, StoreError> {
+        at_once(flows::end_all_sessions(&self.ctx, user, &Actor::Cli))
+    }
+
     pub(crate) fn schedule_sweep(&self) -> Result<bool, StoreError> {
         at_once(flows::schedule_sweep(&self.ctx, Duration::from_mins(1)))
     }
@@ -209,20 +235,25 @@ impl House {
         self.work();
     }
 
-    /// As an administrator will: the status, and the end of the sessions, in one change that
-    /// nothing gets in the way of.
-    pub(crate) fn set_status(&self, who: &str, status: UserStatus) {
-        let mut user = self.expect_user(who);
-        user.status = status;
-        let end = EndSessions {
-            user_id: user.id,
-            which: Which::All,
-            at: self.now(),
-            reason: EndReason::Revoked,
-        };
-        let change = Change::new().update_user(user);
-        let ends = status == UserStatus::Suspended;
-        let change = if ends { change.end_sessions(end) } else { change };
-        assert_eq!(self.store.tables().apply(change), Verdict::Applied);
+    pub(crate) fn change(&self, id: UserId, to: &UserChange) -> Result<User, ChangeUserError> {
+        at_once(flows::change_user(&self.ctx, id, to, &Actor::Cli))
+    }
+
+    pub(crate) fn try_suspend(&self, id: UserId, so: bool) -> Result<User, ChangeUserError> {
+        let is_suspended = Some(so);
+        self.change(id, &UserChange { is_suspended, may_grant: true, ..UserChange::default() })
+    }
+
+    pub(crate) fn suspend(&self, who: &str) -> User {
+        self.try_suspend(self.expect_user(who).id, true).expect("suspended")
+    }
+
+    pub(crate) fn reactivate(&self, who: &str) -> User {
+        self.try_suspend(self.expect_user(who).id, false).expect("let in again")
+    }
+
+    pub(crate) fn give_role(&self, id: UserId, role: Role) -> Result<User, ChangeUserError> {
+        let role = Some(role);
+        self.change(id, &UserChange { role, may_grant: true, ..UserChange::default() })
     }
 }

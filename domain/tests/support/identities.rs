@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use guestlist_domain::{Delivered, Email, ProviderError, ProviderSession, Tokens, Vouched};
+use guestlist_domain::{
+    Delivered, Email, IdentityPage, Profile, ProfileStatus, ProviderError, ProviderSession, Tokens,
+    Vouched,
+};
 use jiff::Timestamp;
 
 use super::errors::rejected;
+
+/// People on a page of the list.
+const PAGE: usize = 2;
 
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
@@ -20,8 +26,26 @@ pub(crate) struct Known {
     pub(crate) id: String,
     pub(crate) email: Email,
     pub(crate) is_active: bool,
+    /// Whether our calls made it.
+    pub(crate) is_ours: bool,
     /// None where it is not told.
     pub(crate) created_at: Option<Timestamp>,
+    /// What no mail is sent to here.
+    pub(crate) further_emails: Vec<Email>,
+    pub(crate) has_password: bool,
+}
+
+impl Known {
+    fn profile(&self) -> Profile {
+        let emails = std::iter::once(&self.email).chain(&self.further_emails);
+        Profile {
+            stytch_user_id: self.id.clone(),
+            emails: emails.cloned().collect(),
+            has_other_ways_in: self.has_password,
+            status: if self.is_active { ProfileStatus::Active } else { ProfileStatus::Pending },
+            created_at: self.created_at,
+        }
+    }
 }
 
 /// A mail in somebody's inbox, with its link.
@@ -142,18 +166,39 @@ impl Identities {
         self.users.iter().find(|user| user.email == *email).cloned()
     }
 
+    /// Of the list by place, as if nobody had left it: whoever leaves makes it skip somebody.
+    pub(crate) fn page(&self, from: usize) -> IdentityPage {
+        let profiles = self.users.iter().skip(from).take(PAGE).map(Known::profile).collect();
+        let has_more = from + PAGE < self.users.len();
+        IdentityPage { profiles, next: has_more.then(|| (from + PAGE).to_string()) }
+    }
+
+    pub(crate) fn profile(&self, id: &str) -> Option<Profile> {
+        self.users.iter().find(|user| user.id == id).map(Known::profile)
+    }
+
     /// Somebody known there from another time or another application.
     pub(crate) fn knew(&mut self, email: &Email, created_at: Option<Timestamp>) {
         let id = self.create(email, false, Timestamp::UNIX_EPOCH);
         if let Some(known) = self.users.iter_mut().find(|user| user.id == id) {
             known.created_at = created_at;
+            known.is_ours = false;
         }
     }
 
     fn create(&mut self, email: &Email, is_active: bool, now: Timestamp) -> String {
         let id = self.name("user");
         let (known, created_at) = (id.clone(), Some(now));
-        self.users.push(Known { id: known, email: email.clone(), is_active, created_at });
+        let email = email.clone();
+        self.users.push(Known {
+            id: known,
+            email,
+            is_active,
+            is_ours: true,
+            created_at,
+            further_emails: Vec::new(),
+            has_password: false,
+        });
         id
     }
 

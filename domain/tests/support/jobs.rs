@@ -13,6 +13,10 @@ pub(crate) struct JobRow {
     pub(crate) run_at: Timestamp,
     pub(crate) attempts: u32,
     pub(crate) fence: i64,
+    /// When its attempts began.
+    pub(crate) starts: Vec<Timestamp>,
+    /// Of those, the ones whose workers fell silent.
+    pub(crate) lost: Vec<Timestamp>,
     pub(crate) last_error: Option<JobError>,
     /// An operator withdrew it while it ran.
     pub(crate) is_unwanted: bool,
@@ -23,7 +27,17 @@ impl JobRow {
         let run_at = job.run_at;
         let is_for_later = run_at > job.created_at;
         let state = if is_for_later { JobState::Scheduled } else { JobState::Ready };
-        Self { job, state, run_at, attempts: 0, fence: 0, last_error: None, is_unwanted: false }
+        Self {
+            job,
+            state,
+            run_at,
+            attempts: 0,
+            fence: 0,
+            starts: Vec::new(),
+            lost: Vec::new(),
+            last_error: None,
+            is_unwanted: false,
+        }
     }
 
     /// Whether it will run.
@@ -40,7 +54,8 @@ impl JobRow {
         self.is_waiting() && self.run_at <= now
     }
 
-    pub(crate) fn claim(&mut self) {
+    pub(crate) fn claim(&mut self, now: Timestamp) {
+        self.starts.push(now);
         self.state = JobState::Running;
         self.attempts += 1;
         self.fence += 1;
@@ -48,6 +63,7 @@ impl JobRow {
 
     /// Its worker fell silent: anyone may have it now. The attempt stays charged.
     pub(crate) fn rescue(&mut self, now: Timestamp) {
+        self.lost.extend(self.starts.last());
         self.go_on(JobState::Ready, now);
     }
 

@@ -27,6 +27,9 @@ pub(crate) use stytch::{Call, Fault, PlayedStytch};
 pub(crate) use tables::Tables;
 pub(crate) use worker::{Going, InFlight};
 
+/// What happens at the worst of moments.
+type Disturbance = Box<dyn FnOnce() + Send>;
+
 /// Runs what never waits.
 pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use guestlist_domain::{
     ApiKey, ApiKeyId, Email, Event, GuardName, Invitation, InvitationFilter, InvitationId, JobId,
     LoginRequest, LoginRequestId, Page, QueuedJob, ReadInvitations, ReadJobs, ReadKeys,
-    ReadSessions, ReadUsers, Session, SessionId, StoreError, TokenHash, UsedLink, User, UserFilter,
-    UserId,
+    ReadReconciliation, ReadSessions, ReadUsers, Reconciliation, Session, SessionId, StoreError,
+    TokenHash, Tombstone, UsedLink, User, UserFilter, UserId,
 };
 use jiff::Timestamp;
 
@@ -114,6 +114,17 @@ impl ReadSessions for MemoryStore {
         Ok(theirs.filter(|session| session.is_live(now)).cloned().collect())
     }
 
+    async fn sessions(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        page: Page<SessionId>,
+    ) -> Answer<Vec<Session>> {
+        let live = self.live_sessions(user, now).await?.into_iter();
+        let rest = live.filter(|session| page.after.is_none_or(|after| session.id < after));
+        Ok(rest.take(most(page.limit)).collect())
+    }
+
     async fn used_link(&self, token: TokenHash) -> Answer<Option<UsedLink>> {
         Ok(self.tables().used_links.iter().find(|link| link.token_hash == token).cloned())
     }
@@ -151,6 +162,41 @@ impl ReadKeys for MemoryStore {
 impl ReadJobs for MemoryStore {
     async fn job(&self, id: JobId) -> Answer<Option<QueuedJob>> {
         Ok(self.tables().jobs.get(&id).map(JobRow::as_flows_see_it))
+    }
+
+    async fn lost_since(&self, id: JobId, since: Timestamp) -> Answer<Option<Timestamp>> {
+        let tables = self.tables();
+        let lost = tables.jobs.get(&id).map(|row| &*row.lost).unwrap_or_default();
+        Ok(lost.iter().copied().filter(|began_at| *began_at >= since).min())
+    }
+}
+
+#[async_trait]
+impl ReadReconciliation for MemoryStore {
+    async fn users_from(&self, after: Option<UserId>, limit: u64) -> Answer<Vec<User>> {
+        let tables = self.tables();
+        let rest = tables.users.values().filter(|user| after.is_none_or(|after| user.id > after));
+        Ok(rest.take(most(limit)).cloned().collect())
+    }
+
+    async fn users_by_stytch_ids(&self, ids: &[String]) -> Answer<Vec<User>> {
+        let has_one =
+            |user: &&User| user.stytch_user_id.as_ref().is_some_and(|id| ids.contains(id));
+        Ok(self.tables().users.values().filter(has_one).cloned().collect())
+    }
+
+    async fn users_by_emails(&self, emails: &[Email]) -> Answer<Vec<User>> {
+        let has_one = |user: &&User| emails.contains(&user.email);
+        Ok(self.tables().users.values().filter(has_one).cloned().collect())
+    }
+
+    async fn tombstones(&self, ids: &[String]) -> Answer<Vec<Tombstone>> {
+        let is_one = |gone: &&Tombstone| ids.contains(&gone.stytch_user_id);
+        Ok(self.tables().tombstones.iter().filter(is_one).cloned().collect())
+    }
+
+    async fn last_reconciliation(&self) -> Answer<Option<Reconciliation>> {
+        Ok(self.tables().reconciliations.last().cloned())
     }
 }
 

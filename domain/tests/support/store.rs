@@ -8,10 +8,9 @@ use async_trait::async_trait;
 use guestlist_domain::{Change, Seen, Stale, Store, StoreError, Verdict};
 use jiff::Timestamp;
 
-use super::tables::Tables;
+use super::{Disturbance, tables::Tables};
 
 type Answer<T> = Result<T, StoreError>;
-type Disturbance = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 pub(crate) struct MemoryStore {

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Clock, Delivered, Email, Identity, IdentityProvider, InviteMail, JwtClaims, JwtError,
-    LoginMail, ManualClock, ProviderError, Vouched,
+    Clock, Delivered, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
+    JwtError, LoginMail, ManualClock, Profile, ProviderError, Vouched,
 };
 use jiff::Timestamp;
 
-use super::errors;
 use super::identities::{Identities, NewMail};
 use super::jwt;
+use super::{Disturbance, errors};
 
 /// What Stytch can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +25,8 @@ pub(crate) enum Call {
     RevokeSession,
     DeleteUser,
     FindUser,
+    List,
+    Look,
 }
 
 impl Call {
@@ -50,8 +52,6 @@ pub(crate) enum Fault {
     /// Only of a refresh: the answer is about another session.
     AnotherSession,
 }
-
-type Disturbance = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct PlayedStytch {
     clock: Arc<ManualClock>,
@@ -217,6 +217,15 @@ impl IdentityProvider for PlayedStytch {
                 .find(email)
                 .map(|known| Identity { stytch_user_id: known.id, created_at: known.created_at }))
         })
+    }
+
+    async fn identities(&self, cursor: Option<&str>) -> Result<IdentityPage, ProviderError> {
+        let from = cursor.map_or(0, |cursor| cursor.parse().expect("a cursor"));
+        self.call(Call::List, |stytch, _| Ok(stytch.page(from)))
+    }
+
+    async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError> {
+        self.call(Call::Look, |stytch, _| Ok(stytch.profile(stytch_user_id)))
     }
 
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {

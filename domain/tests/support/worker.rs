@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use guestlist_domain::flows::{
-    DeleteUser, RevokeInvite, RevokeSession, SendInvite, SendLogin, Sweep,
+    DeleteUser, Reconcile, RevokeInvite, RevokeSession, SendInvite, SendLogin, Sweep,
 };
 use guestlist_domain::{
     Attempt, Change, Ctx, Job, JobError, Lease, Outcome, Performed, Settlement, Store, StoreError,
@@ -55,12 +55,19 @@ impl<J: Job> Conclude for Work<J> {
     }
 }
 
-struct AsGiven(bool);
+struct AsGiven<'a> {
+    house: &'a House,
+    is_held: bool,
+}
 
 #[async_trait]
-impl Lease for AsGiven {
+impl Lease for AsGiven<'_> {
     async fn may_call(&self) -> bool {
-        self.0
+        let meanwhile = self.house.meanwhile.lock().expect("no test panics while it waits").take();
+        if let Some(disturb) = meanwhile {
+            disturb();
+        }
+        self.is_held
     }
 }
 
@@ -70,8 +77,10 @@ pub(crate) enum Going {
     Well,
     /// The process slept for longer than its lease, and nobody else has taken the job yet.
     LeaseRanOut,
-    /// It panics, or takes too long.
+    /// It panics, or takes too long, before its call.
     Breaks,
+    /// It panics, or takes too long, after its call.
+    BreaksLate,
 }
 
 impl House {
@@ -83,7 +92,7 @@ impl House {
         let due = jobs.values_mut().filter(|row| row.is_due(now));
         let due = due.filter(|row| !paused.contains(&row.job.queue));
         let best = due.min_by_key(|row| (row.job.priority, row.run_at, row.job.id))?;
-        best.claim();
+        best.claim(now);
         let attempt = Attempt {
             job: best.job.id,
             number: best.attempts,
@@ -107,6 +116,7 @@ impl House {
             RevokeInvite::KIND => self.run::<RevokeInvite>(&claimed, going),
             RevokeSession::KIND => self.run::<RevokeSession>(&claimed, going),
             DeleteUser::KIND => self.run::<DeleteUser>(&claimed, going),
+            Reconcile::KIND => self.run::<Reconcile>(&claimed, going),
             Sweep::KIND => self.run::<Sweep>(&claimed, going),
             unknown => panic!("no worker knows {unknown}"),
         };
@@ -115,13 +125,14 @@ impl House {
 
     fn run<J: Job>(&self, claimed: &Claimed, going: Going) -> Box<dyn Conclude> {
         let job = J::from_args(&claimed.args).expect("a job reads its own arguments");
-        let is_held = AsGiven(going != Going::LeaseRanOut);
+        let lease = AsGiven { house: self, is_held: going != Going::LeaseRanOut };
         let performed = if claimed.attempt.number > claimed.attempt.of {
             Performed::Exhausted
         } else if going == Going::Breaks {
             Performed::Broke(broken("timeout", "took over 30 s"))
         } else {
-            match at_once(job.perform(&self.ctx, &claimed.attempt, &is_held)) {
+            match at_once(job.perform(&self.ctx, &claimed.attempt, &lease)) {
+                Ok(_) if going == Going::BreaksLate => Performed::Broke(broken("panic", "oh no")),
                 Ok(report) => Performed::Reported(report),
                 Err(error) => Performed::Broke(broken("store", &error.to_string())),
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use apalis_sea_orm::board;
-use guestlist_domain::{HeldBy, Holds, Queue, Standing, StoreError};
+use guestlist_domain::{HeldBy, Holds, Queue, Report, Standing, StoreError};
 use jiff::Timestamp;
 
 use crate::errors::store_error;
@@ -82,8 +82,8 @@ pub struct WorkerState {
     pub started_at: Timestamp,
     /// How long ago it reported.
     pub silent: Duration,
-    /// How it finds Stytch.
-    pub standing: Standing,
+    /// What it says of Stytch.
+    pub report: Report,
 }
 
 impl WorkerState {
@@ -116,7 +116,7 @@ impl Overview {
             Standing::Down(_) => 3,
         };
         let since = |standing: &Standing| standing.trouble().map(|trouble| trouble.since);
-        let standings = self.live().map(|worker| &worker.standing);
+        let standings = self.live().map(|worker| &worker.report.standing);
         let longest = |standing: &&Standing| (rank(standing), std::cmp::Reverse(since(standing)));
         standings.max_by_key(longest).unwrap_or(&Standing::Ok)
     }
@@ -163,7 +163,7 @@ impl SqlStore {
         let live = workers.iter().filter(|worker| worker.is_live());
         Ok(Holds {
             paused,
-            workers: live.map(|worker| worker.standing.clone()).collect(),
+            workers: live.map(|worker| worker.report.clone()).collect(),
             rate_limited_until: limited.map(|left| now + left),
         })
     }
@@ -202,7 +202,7 @@ fn worker(state: board::WorkerState) -> Result<WorkerState, StoreError> {
         queues: worker.queues.split(',').map(ToOwned::to_owned).collect(),
         running: u64::try_from(worker.running).unwrap_or(0),
         concurrency: u64::try_from(worker.concurrency).unwrap_or(0),
-        standing: told.unwrap_or(Standing::Ok),
+        report: told.unwrap_or(Standing::Ok.into()),
         id: worker.id,
     })
 }

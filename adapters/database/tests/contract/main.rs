@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it counts on")]
 
+mod audit;
 mod bed;
 mod conflicts;
 mod groups;
@@ -17,6 +18,7 @@ mod outages;
 mod plans;
 mod queue;
 mod reading;
+mod reconciling;
 mod samples;
 mod sessions;
 mod sweeping;

@@ -9,14 +9,31 @@ use guestlist_database::{SqlStore, connect};
 use guestlist_domain::{
     Change, ReadInvitations, ReadSessions, ReadUsers, Store, StoreError, User, Verdict,
 };
-use sea_orm::{ConnectionTrait, TransactionTrait};
+use sea_orm::{ConnectionTrait, Statement, TransactionTrait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::bed::{Bed, Engine, contract};
 use crate::samples::*;
 
-contract!(a_lock_of_another_program_is_waited_for, rows_in_reverse_order_do_not_deadlock_for_good);
+contract!(
+    a_lock_of_another_program_is_waited_for,
+    rows_in_reverse_order_do_not_deadlock_for_good,
+    a_program_that_is_frozen_in_a_transaction_does_not_keep_its_locks,
+);
+
+/// It can't be seen in the time of a test: the server is asked how long it waits.
+async fn a_program_that_is_frozen_in_a_transaction_does_not_keep_its_locks(bed: &Bed) {
+    if bed.engine == Engine::Sqlite {
+        return; // Its locks are the process', and end with that.
+    }
+    for connection in [bed.database.read(), bed.database.write()] {
+        let backend = connection.get_database_backend();
+        let ask = Statement::from_string(backend, "SHOW VARIABLES LIKE 'wait_timeout'");
+        let row = connection.query_one_raw(ask).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<String>(1).unwrap(), "30");
+    }
+}
 
 async fn a_lock_of_another_program_is_waited_for(bed: &Bed) {
     let user = user();

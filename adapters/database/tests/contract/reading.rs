@@ -172,6 +172,7 @@ async fn a_timeline_is_read_back_in_order(bed: &Bed) {
         event.kind = *kind;
         event.detail = json!({"n": 1, "deep": {"list": [null, true, "ü"]}});
         event.actor = Actor::of(&user);
+        event.from_ip = Some("2001:db8::8a2e:370:7334".parse().unwrap());
         event
     });
     let mut change = Change::new();
@@ -224,6 +225,7 @@ async fn what_nobody_wrote_is_corrupt(bed: &Bed) {
         ("invitations", "last_error_code"),
         ("events", "kind"),
         ("events", "detail"),
+        ("events", "from_ip"),
     ] {
         let user = user();
         let change = invite(&user);

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use guestlist_domain::{
-    Actor, ApiKey, ApiKeyId, Change, DeliveryError, Email, Event, EventId, EventKind, HeldBy, Ids,
-    Invitation, InvitationId, InvitationStatus, JobId, LoginRequest, LoginRequestId, Metadata,
-    Name, NewJob, Queue, ReturnTo, Role, Scope, Session, SessionId, SystemIds, TokenHash, UsedLink,
-    User, UserId, UserStatus,
+    Actor, ApiKey, ApiKeyId, Change, Count, DeliveryError, Drift, Email, Event, EventId, EventKind,
+    HeldBy, Ids, Invitation, InvitationId, InvitationStatus, JobId, LoginRequest, LoginRequestId,
+    Metadata, Name, NewJob, Queue, Reconciliation, ReconciliationId, Remedy, ReturnTo, Role, Scope,
+    Session, SessionId, SystemIds, TokenHash, UsedLink, User, UserId, UserStatus,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ pub(crate) fn invitation(user: &User) -> Invitation {
         next_attempt_at: None,
         held_by: None,
         last_error: None,
-        in_doubt: false,
+        in_doubt_since: None,
         as_login: false,
         created_at: now(),
         resent_at: None,
@@ -119,7 +119,7 @@ pub(crate) fn whole_invitation(user: &User) -> Invitation {
             message: "Slow down, 'please'\n– Stytch".to_owned(),
             at: after(2),
         }),
-        in_doubt: true,
+        in_doubt_since: Some(after(2)),
         as_login: true,
         resent_at: Some(after(3)),
         sent_at: Some(after(4)),
@@ -179,6 +179,7 @@ pub(crate) fn event(user: &User, invitation: Option<&Invitation>) -> Event {
         kind: EventKind::Requested,
         at: now(),
         actor: Actor::System,
+        from_ip: None,
         user_id: Some(user.id),
         invitation_id: invitation.map(|invitation| invitation.id),
         detail: Value::Null,
@@ -204,4 +205,16 @@ pub(crate) fn invite(user: &User) -> Change {
     let invitation = invitation(user);
     let event = event(user, Some(&invitation));
     Change::new().insert_user(user.clone()).insert_invitation(invitation).event(event).job(job())
+}
+
+pub(crate) fn reconciliation() -> Reconciliation {
+    Reconciliation {
+        id: ReconciliationId(id()),
+        started_at: before(60),
+        finished_at: now(),
+        remedy: Remedy::Repaired,
+        users: 200_000,
+        identities: 3,
+        counts: [(Drift::Gone, Count { found: 2, repaired: 1 })].into(),
+    }
 }

@@ -2,8 +2,8 @@
 
 use futures::future::join_all;
 use guestlist_domain::{
-    Change, EndReason, EndSessions, ReadKeys, ReadSessions, ReadUsers, Seen, Session, Store, User,
-    Verdict, Which,
+    Change, EndReason, EndSessions, Page, ReadKeys, ReadSessions, ReadUsers, Seen, Session, Store,
+    User, Verdict, Which,
 };
 
 use crate::bed::{Bed, contract};
@@ -116,6 +116,12 @@ async fn live_sessions_are_listed_newest_first(bed: &Bed) {
     assert_eq!(live, [expired, sessions[2].clone(), sessions[1].clone()]);
     let live = bed.store.live_sessions(holder.id, after(10)).await.unwrap();
     assert_eq!(live, [sessions[2].clone(), sessions[1].clone()]);
+    let first = Page { after: None, limit: 1 };
+    let piece = bed.store.sessions(holder.id, after(10), first).await.unwrap();
+    assert_eq!(piece, [sessions[2].clone()]);
+    let next = Page { after: Some(sessions[2].id), limit: 9 };
+    let piece = bed.store.sessions(holder.id, after(10), next).await.unwrap();
+    assert_eq!(piece, [sessions[1].clone()]);
 }
 
 async fn a_session_without_a_holder_is_none(bed: &Bed) {

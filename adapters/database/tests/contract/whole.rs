@@ -38,6 +38,7 @@ async fn a_conflict_leaves_nothing_behind(bed: &Bed) {
     change.guards.push(Guard { name: GuardName::ActiveAdmins, version: 0 });
     let stytch_user_id = "user-test-2".to_owned();
     change.tombstones.push(Tombstone { stytch_user_id, user_id: known.id, at: now() });
+    change.reconciliations.push(reconciliation());
     let mut conflicting = change.clone();
     conflicting.used_links.push(taken);
     assert_eq!(bed.store.apply(conflicting).await.unwrap(), Verdict::Conflict);
@@ -55,6 +56,7 @@ async fn a_conflict_leaves_nothing_behind(bed: &Bed) {
         ("api_keys", 0),
         ("guards", 0),
         ("tombstones", 0),
+        ("reconciliations", 0),
     ] {
         assert_eq!(bed.count(table).await, rows, "{table}");
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Doubt, SendInvite};
@@ -16,6 +17,9 @@ use crate::{
 /// Stytch's words for an address that is somebody's there already: from another time, or another
 /// application. A login link is the invitation that they can use.
 const IS_SOMEBODYS: [&str; 2] = ["duplicate_email", "user_already_invited"];
+
+/// How soon a search is tried again that failed.
+const SEARCH_PAUSE: Duration = Duration::from_secs(5);
 
 /// A call that was made.
 pub(super) struct Call<'a> {
@@ -44,13 +48,14 @@ impl SendInvite {
         ctx: &Ctx,
         invitation: &mut Invitation,
         attempt: &Attempt,
+        since: Option<Timestamp>,
     ) -> Vec<Event> {
         let lost = invitation.attempts + 1..attempt.number.min(attempt.of + 1);
         if !self.is_wanted(invitation) || lost.is_empty() {
             return Vec::new();
         }
         invitation.attempts = lost.end - 1;
-        invitation.in_doubt = true;
+        invitation.in_doubt_since = since;
         let event = |kind, number: u32| {
             let detail = json!({ "number": number, "outcome": "lost", "code": "worker_lost" });
             ctx.invitation_event(kind, invitation, &Actor::System, detail)
@@ -74,7 +79,7 @@ impl SendInvite {
         if !self.is_wanted(invitation) || !is_news {
             return None;
         }
-        let detail = json!({ "by": outage.by.as_str(), "until": outage.to });
+        let detail = json!({ "by": outage.by.as_str(), "until": format!("{:.3}", outage.to) });
         let event = ctx.invitation_event(EventKind::Held, invitation, &Actor::System, detail);
         Some(Event { at: due.max(outage.from), ..event })
     }
@@ -142,17 +147,59 @@ impl SendInvite {
             vec![ctx.invitation_event(EventKind::Attempted, &invitation, &Actor::System, detail)];
         let is_doubtful = error.kind == ProviderErrorKind::Doubtful;
         if is_doubtful {
-            let detail = json!({ "number": call.attempt.number, "code": error.code });
-            let kind = EventKind::Doubtful;
-            events.push(ctx.invitation_event(kind, &invitation, &Actor::System, detail));
+            events.push(doubtful(ctx, &invitation, call.attempt, &error.code));
         }
-        let in_doubt = is_doubtful || call.doubt == Doubt::Undecided;
+        if call.doubt == Doubt::Undone {
+            invitation.in_doubt_since = None;
+        }
+        if is_doubtful {
+            invitation.in_doubt_since.get_or_insert(call.attempt.started_at);
+        }
         invitation.as_login |= turns_to_login;
-        let (outcome, mut change) =
-            self.record_failed(ctx, invitation, call.attempt, outcome, in_doubt);
-        events.append(&mut change.events);
-        change.events = events;
+        let (outcome, mut change) = self.record_failed(ctx, invitation, call.attempt, outcome);
+        change.events.splice(0..0, events);
         (outcome, change)
+    }
+
+    /// The attempt panicked or took too long: its call may have been made.
+    pub(super) fn record_broken(
+        self,
+        ctx: &Ctx,
+        mut invitation: Invitation,
+        attempt: &Attempt,
+        error: &JobError,
+    ) -> (Outcome, Change) {
+        let took = ctx.now().duration_since(attempt.started_at).unsigned_abs();
+        let detail = attempt_detail(attempt, Some(error), took.as_millis());
+        let kind = EventKind::Attempted;
+        let attempted = ctx.invitation_event(kind, &invitation, &Actor::System, detail);
+        let events = [attempted, doubtful(ctx, &invitation, attempt, &error.code)];
+        invitation.in_doubt_since.get_or_insert(attempt.started_at);
+        let outcome = again(ctx, Self::RETRY, attempt, error.clone());
+        let (outcome, mut change) = self.record_failed(ctx, invitation, attempt, outcome);
+        change.events.splice(0..0, events);
+        (outcome, change)
+    }
+
+    /// It could not be found out what an earlier call did: that is asked again, which costs no
+    /// attempt.
+    pub(super) fn record_unknown(
+        self,
+        ctx: &Ctx,
+        mut invitation: Invitation,
+        attempt: &Attempt,
+        error: &ProviderError,
+    ) -> (Outcome, Change) {
+        if let Some(by) = held_by(error) {
+            let outcome = after_refusal(ctx, Self::RETRY, attempt, error);
+            return self.record_held(ctx, invitation, by, outcome);
+        }
+        let next = ctx.now() + SEARCH_PAUSE.mul_f64(1.0 + 0.5 * ctx.ids.jitter());
+        let outcome = Outcome::Snooze(next, error.into());
+        if !self.is_wanted(&invitation) || invitation.put_off(next).is_err() {
+            return (outcome, Change::new());
+        }
+        (outcome, Change::new().update_invitation(invitation))
     }
 
     /// Writes on the invitation what it waits for, if it still does.
@@ -181,12 +228,11 @@ impl SendInvite {
         mut invitation: Invitation,
         attempt: &Attempt,
         outcome: Outcome,
-        in_doubt: bool,
     ) -> (Outcome, Change) {
         if !self.is_wanted(&invitation) {
             // The queue ends by itself what an operator withdrew, and lets that be retried.
-            let outcome = if invitation.is_cancelled() { outcome } else { Outcome::Done };
-            return (outcome, Change::new());
+            let is_withdrawn = invitation.is_cancelled() && invitation.delivery == self.delivery;
+            return (if is_withdrawn { outcome } else { Outcome::Done }, Change::new());
         }
         let attempts = attempt.number.min(attempt.of);
         let (error, next) = match &outcome {
@@ -201,7 +247,6 @@ impl SendInvite {
             at: ctx.now(),
         };
         let outcome = if next.is_none() { Outcome::Dead(error.clone()) } else { outcome.clone() };
-        invitation.in_doubt = in_doubt;
         let moved = match next {
             Some(next) => invitation.attempt_failed(attempts, written, next),
             None => invitation.failed(attempts, written),
@@ -218,6 +263,12 @@ impl SendInvite {
         }
         (outcome, change)
     }
+}
+
+/// What the timeline says of a call that may have sent the mail.
+fn doubtful(ctx: &Ctx, invitation: &Invitation, attempt: &Attempt, code: &str) -> Event {
+    let detail = json!({ "number": attempt.number, "code": code });
+    ctx.invitation_event(EventKind::Doubtful, invitation, &Actor::System, detail)
 }
 
 /// The refused call may have counted as the address' one mail of this second.

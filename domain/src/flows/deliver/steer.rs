@@ -7,8 +7,8 @@ use super::SendInvite;
 use crate::flows::RevokeInvite;
 use crate::flows::resend::renew;
 use crate::{
-    Actor, Change, Ctx, DeliveryError, EventKind, Invitation, InvitationStatus, Operation,
-    StoreError,
+    Actor, Change, Ctx, DeliveryError, EventKind, Invitation, InvitationStatus, Job, JobState,
+    NewJob, Operation, QueuedJob, StoreError,
 };
 
 /// Adds that nobody need look after the job of an invitation that could not be sent: it is sent
@@ -27,26 +27,34 @@ impl SendInvite {
         self,
         ctx: &Ctx,
         change: Change,
-        is_running: bool,
+        job: &QueuedJob,
         by: &Actor,
     ) -> Result<Change, StoreError> {
         let invitation = ctx.store.invitation(self.invitation).await?;
-        let Some(mut invitation) = invitation.filter(|invitation| self.is_wanted(invitation))
-        else {
+        let Some(mut invitation) = invitation.filter(|one| one.delivery == self.delivery) else {
             return Ok(change);
         };
+        if !self.is_wanted(&invitation) {
+            // Written all the same: whoever has the job run again meanwhile sends it again.
+            return Ok(change.update_invitation(invitation));
+        }
         let error = DeliveryError {
             code: Invitation::CANCELLED.into(),
             message: "an operator withdrew its delivery".into(),
             at: ctx.now(),
         };
         let attempts = invitation.attempts;
-        let may_be_out = is_running || invitation.in_doubt;
+        // A worker that died over it may not have been told of yet.
+        let lost_since = ctx.store.lost_since(job.id, invitation.asked_at()).await?;
+        let is_running = job.state == JobState::Running;
+        let may_be_out = is_running || invitation.in_doubt_since.is_some() || lost_since.is_some();
         if invitation.failed(attempts, error).is_err() {
             return Ok(change);
         }
-        // A worker that is just sending it says so again; one that dies over it can't.
+        // A worker that is just sending it says so again when it is done; one that dies over it
+        // can't. By then the mail has left.
         let undo = may_be_out.then(|| RevokeInvite::of(&invitation).into_job(ctx));
+        let undo = undo.map(|job| NewJob { run_at: job.run_at + Self::TIMEOUT, ..job });
         let change = Change { jobs: undo.into_iter().collect(), ..change };
         let detail = json!({ "code": Invitation::CANCELLED, "attempts": attempts });
         let event = ctx.invitation_event(EventKind::Failed, &invitation, by, detail);

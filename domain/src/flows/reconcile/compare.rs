@@ -1,0 +1,318 @@
+//! Both lists are read, page by page, and whoever differs is noted.
+//!
+//! Of our users who have an identity only a number each is kept in mind while Stytch tells of its
+//! own: whoever it tells of is struck off, and whoever is left at the end is suspected to be gone.
+//! They are read before the list begins, so nobody is suspected who only just got an identity.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::ReconcileError;
+use crate::flows::deliver::CLOCK_SKEW;
+use crate::{
+    Count, Ctx, Difference, Drift, Email, IdentityPage, InvitationStatus, Lease, Profile,
+    ProfileStatus, ProviderError, ProviderErrorKind, StoreError, User, UserId, UserStatus,
+};
+
+/// Rows of one read.
+const ROWS: u64 = 1_000;
+/// Differences of each kind that are shown.
+const EXAMPLES: usize = 20;
+/// How often one page of Stytch's list is asked for. Those who list keep their distance.
+const TRIES: usize = 5;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) users: u64,
+    pub(super) identities: u64,
+    pub(super) counts: BTreeMap<Drift, Count>,
+    pub(super) examples: Vec<Difference>,
+    pub(super) suspicions: Vec<Suspicion>,
+}
+
+/// What is to be repaired, if it is so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    Gone { user: UserId, identity: String },
+    Unlinked { user: UserId, identity: String },
+    Removed { identity: String },
+}
+
+impl Suspicion {
+    fn kind(&self) -> Drift {
+        match self {
+            Self::Gone { .. } => Drift::Gone,
+            Self::Unlinked { .. } => Drift::Unlinked,
+            Self::Removed { .. } => Drift::Removed,
+        }
+    }
+
+    pub(super) fn identity(&self) -> &str {
+        match self {
+            Self::Gone { identity, .. }
+            | Self::Unlinked { identity, .. }
+            | Self::Removed { identity } => identity,
+        }
+    }
+}
+
+impl Findings {
+    fn note(&mut self, difference: Difference) {
+        let kind = difference.kind;
+        self.counts.entry(kind).or_default().found += 1;
+        if self.examples.iter().filter(|example| example.kind == kind).count() < EXAMPLES {
+            self.examples.push(difference);
+        }
+    }
+
+    fn suspect(&mut self, suspicion: Suspicion, user: Option<&User>, theirs: &[Email]) {
+        self.note(Difference {
+            kind: suspicion.kind(),
+            user: user.map(|user| user.id),
+            email: user.map(|user| user.email.clone()),
+            stytch_user_id: suspicion.identity().to_owned(),
+            theirs: theirs.to_vec(),
+        });
+        self.suspicions.push(suspicion);
+    }
+
+    /// It was so, and is no more.
+    pub(super) fn repaired(&mut self, suspicion: &Suspicion) {
+        self.counts.entry(suspicion.kind()).or_default().repaired += 1;
+    }
+
+    /// It was not so, or is no more by itself.
+    pub(super) fn dropped(&mut self, suspicion: &Suspicion) {
+        let count = self.counts.entry(suspicion.kind()).or_default();
+        count.found = count.found.saturating_sub(1);
+        let (kind, identity) = (suspicion.kind(), suspicion.identity());
+        self.examples.retain(|one| one.kind != kind || one.stytch_user_id != identity);
+    }
+}
+
+/// Whom Stytch has not told of yet, by a number of their identity each. Should two have the same
+/// number, one of them is not found to be gone.
+#[derive(Default)]
+struct Awaited(HashMap<u64, UserId>);
+
+impl Awaited {
+    fn number(identity: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        identity.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn strike(&mut self, identity: &str) {
+        self.0.remove(&Self::number(identity));
+    }
+
+    fn is_left(&self, user: &User) -> bool {
+        let number = user.stytch_user_id.as_deref().map(Self::number);
+        number.is_some_and(|number| self.0.get(&number) == Some(&user.id))
+    }
+}
+
+pub(super) async fn compare(ctx: &Ctx, lease: &dyn Lease) -> Result<Findings, ReconcileError> {
+    let mut comparing =
+        Comparing { ctx, awaited: Awaited::default(), findings: Findings::default() };
+    comparing.read_ours().await?;
+    comparing.read_theirs(lease).await?;
+    comparing.suspect_the_rest().await?;
+    Ok(comparing.findings)
+}
+
+struct Comparing<'a> {
+    ctx: &'a Ctx,
+    awaited: Awaited,
+    findings: Findings,
+}
+
+impl Comparing<'_> {
+    async fn read_ours(&mut self) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let users = self.ctx.store.users_from(after, ROWS).await?;
+            self.findings.users += users.len() as u64;
+            let known = users.iter().filter(|user| user.status != UserStatus::Deleting);
+            self.awaited.0.extend(known.filter_map(|user| {
+                Some((Awaited::number(user.stytch_user_id.as_deref()?), user.id))
+            }));
+            match users.last() {
+                Some(last) if users.len() as u64 >= ROWS => after = Some(last.id),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    async fn read_theirs(&mut self, lease: &dyn Lease) -> Result<(), ReconcileError> {
+        let mut cursor: Option<String> = None;
+        loop {
+            if !lease.may_call().await {
+                return Err(ReconcileError::Stopped { repaired: 0 });
+            }
+            let IdentityPage { profiles, next } = self.page(cursor.as_deref()).await?;
+            self.look_at(&profiles).await?;
+            if next.is_none() {
+                return Ok(());
+            }
+            if next == cursor {
+                return Err(ReconcileError::Listing(turns_in_circles()));
+            }
+            cursor = next;
+        }
+    }
+
+    async fn page(&self, cursor: Option<&str>) -> Result<IdentityPage, ReconcileError> {
+        let mut tries = 1;
+        loop {
+            match self.ctx.provider.identities(cursor).await {
+                Ok(page) => return Ok(page),
+                Err(error) if error.is_for_good() || tries == TRIES => {
+                    return Err(ReconcileError::Listing(error));
+                }
+                Err(_) => tries += 1,
+            }
+        }
+    }
+
+    async fn look_at(&mut self, profiles: &[Profile]) -> Result<(), StoreError> {
+        let known = Known::read(self.ctx, profiles).await?;
+        for profile in profiles {
+            self.findings.identities += 1;
+            self.awaited.strike(&profile.stytch_user_id);
+            match known.by_identity.get(&profile.stytch_user_id) {
+                Some(user) => self.look_at_known(user, profile),
+                None => self.look_at_stranger(&known, profile),
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_known(&mut self, user: &User, profile: &Profile) {
+        if user.status == UserStatus::Deleting {
+            return;
+        }
+        if !profile.emails.contains(&user.email) {
+            self.findings.note(difference(Drift::Address, Some(user), profile));
+        }
+        // Whoever Stytch knew before us may well be active there.
+        let is_of_ours = profile.created_at.is_some_and(|at| user.created_at <= at + CLOCK_SKEW);
+        let is_active = profile.status == ProfileStatus::Active;
+        if user.status == UserStatus::Invited && is_active && is_of_ours {
+            self.findings.note(difference(Drift::Status, Some(user), profile));
+        }
+    }
+
+    fn look_at_stranger(&mut self, known: &Known, profile: &Profile) {
+        let mut holders = profile.emails.iter().filter_map(|email| known.by_address.get(email));
+        let (holder, has_more) = (holders.next(), holders.next().is_some());
+        let identity = profile.stytch_user_id.clone();
+        match holder {
+            // Those on their way out look for their identity themselves.
+            Some(user) if user.status == UserStatus::Deleting => {}
+            Some(user) if user.stytch_user_id.is_none() && is_theirs_alone(profile, user) => {
+                // A mail on its way tells of the identity itself.
+                if !known.being_sent.contains(&user.id) {
+                    let suspicion = Suspicion::Unlinked { user: user.id, identity };
+                    self.findings.suspect(suspicion, holder, &profile.emails);
+                }
+            }
+            Some(user) if has_more || !known.being_sent.contains(&user.id) => {
+                self.findings.note(difference(Drift::Contested, holder, profile));
+            }
+            Some(_) => {}
+            None if known.removed.contains(&identity) => {
+                let suspicion = Suspicion::Removed { identity };
+                self.findings.suspect(suspicion, None, &profile.emails);
+            }
+            // They have an identity from the first link they ask for, and a row from the first
+            // time they come in.
+            None if profile
+                .emails
+                .iter()
+                .any(|email| self.ctx.policy.admin_emails.contains(email)) => {}
+            None => self.findings.note(difference(Drift::Orphan, None, profile)),
+        }
+    }
+
+    async fn suspect_the_rest(&mut self) -> Result<(), StoreError> {
+        let mut after = None;
+        while !self.awaited.0.is_empty() {
+            let users = self.ctx.store.users_from(after, ROWS).await?;
+            for user in &users {
+                let is_suspect = user.status != UserStatus::Deleting && self.awaited.is_left(user);
+                if let (true, Some(identity)) = (is_suspect, user.stytch_user_id.clone()) {
+                    let suspicion = Suspicion::Gone { user: user.id, identity };
+                    self.findings.suspect(suspicion, Some(user), &[]);
+                }
+            }
+            match users.last() {
+                Some(last) if users.len() as u64 >= ROWS => after = Some(last.id),
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an identity can be taken for that user's: their address is the only way in. With any
+/// other it may be somebody's who would come in as them.
+pub(super) fn is_theirs_alone(profile: &Profile, user: &User) -> bool {
+    profile.emails == [user.email.clone()] && !profile.has_other_ways_in
+}
+
+fn difference(kind: Drift, user: Option<&User>, profile: &Profile) -> Difference {
+    Difference {
+        kind,
+        user: user.map(|user| user.id),
+        email: user.map(|user| user.email.clone()),
+        stytch_user_id: profile.stytch_user_id.clone(),
+        theirs: profile.emails.clone(),
+    }
+}
+
+/// What is known here of the people of a page.
+struct Known {
+    by_identity: HashMap<String, User>,
+    by_address: HashMap<Email, User>,
+    /// Users whose invitation is on its way.
+    being_sent: HashSet<UserId>,
+    /// Identities of people who were removed.
+    removed: HashSet<String>,
+}
+
+impl Known {
+    /// Who is removed meanwhile is found as a user or, since those are read last, as removed.
+    async fn read(ctx: &Ctx, profiles: &[Profile]) -> Result<Self, StoreError> {
+        let identities: Vec<_> = profiles.iter().map(|p| p.stytch_user_id.clone()).collect();
+        let users = ctx.store.users_by_stytch_ids(&identities).await?;
+        let by_identity: HashMap<_, _> =
+            users.into_iter().filter_map(|u| Some((u.stytch_user_id.clone()?, u))).collect();
+        let is_stranger = |p: &&Profile| !by_identity.contains_key(&p.stytch_user_id);
+        let strangers: Vec<_> = profiles.iter().filter(is_stranger).collect();
+        let emails: Vec<_> = strangers.iter().flat_map(|p| p.emails.clone()).collect();
+        let holders = ctx.store.users_by_emails(&emails).await?;
+        let ids: Vec<_> = holders.iter().map(|user| user.id).collect();
+        let latest = ctx.store.latest_invitations(&ids).await?;
+        let queued = latest.iter().filter(|one| one.status == InvitationStatus::Queued);
+        let being_sent = queued.map(|invitation| invitation.user_id).collect();
+        let ids: Vec<_> = strangers.iter().map(|p| p.stytch_user_id.clone()).collect();
+        let removed = ctx.store.tombstones(&ids).await?;
+        Ok(Self {
+            by_identity,
+            by_address: holders.into_iter().map(|user| (user.email.clone(), user)).collect(),
+            being_sent,
+            removed: removed.into_iter().map(|gone| gone.stytch_user_id).collect(),
+        })
+    }
+}
+
+fn turns_in_circles() -> ProviderError {
+    ProviderError {
+        kind: ProviderErrorKind::Unavailable,
+        code: "bad_answer".to_owned(),
+        message: "the list of users does not go on from its cursor".to_owned(),
+        request_id: None,
+    }
+}

@@ -1,0 +1,124 @@
+//! Sessions end before their time: here at once, at Stytch soon after. By whom and why is told.
+
+use serde_json::json;
+
+use crate::flows::RevokeSession;
+use crate::{
+    Actor, Change, Ctx, EndReason, EndSessions, Event, EventKind, Rounds, Session, SessionId,
+    StoreError, User, UserId, Which,
+};
+
+/// Somebody leaves.
+pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> Result<(), StoreError> {
+    let (which, reason) = (Which::One(session.id), EndReason::LoggedOut);
+    let by = &Actor::of(user);
+    end_live(ctx, user.id, Ending { which, reason, by }).await.map(drop)
+}
+
+/// Ends one session of a person; none when it is none of theirs, or has ended.
+pub async fn end_session(
+    ctx: &Ctx,
+    user: UserId,
+    session: SessionId,
+    by: &Actor,
+) -> Result<Option<Session>, StoreError> {
+    let (which, reason) = (Which::One(session), EndReason::Revoked);
+    let ended = end_live(ctx, user, Ending { which, reason, by }).await?;
+    Ok(ended.and_then(|ended| ended.into_iter().next()))
+}
+
+/// Ends all sessions of a person but one; answers how many.
+pub async fn end_other_sessions(
+    ctx: &Ctx,
+    user: UserId,
+    but: SessionId,
+    by: &Actor,
+) -> Result<usize, StoreError> {
+    let (which, reason) = (Which::AllBut(but), EndReason::Revoked);
+    let ended = end_live(ctx, user, Ending { which, reason, by }).await?;
+    Ok(ended.map_or(0, |ended| ended.len()))
+}
+
+/// Ends all sessions of a person; answers how many, and none when there is no such person.
+pub async fn end_all_sessions(
+    ctx: &Ctx,
+    user: UserId,
+    by: &Actor,
+) -> Result<Option<usize>, StoreError> {
+    let (which, reason) = (Which::All, EndReason::Revoked);
+    let ended = end_live(ctx, user, Ending { which, reason, by }).await?;
+    Ok(ended.map(|ended| ended.len()))
+}
+
+/// Stytch has said that it knows the session no more.
+pub(super) async fn is_gone_at_provider(ctx: &Ctx, session: &Session) -> Result<(), StoreError> {
+    let (which, reason) = (Which::One(session.id), EndReason::GoneAtProvider);
+    let by = &Actor::System;
+    end_live(ctx, session.user_id, Ending { which, reason, by }).await.map(drop)
+}
+
+/// Which sessions of a person end, why, and by whose doing.
+#[derive(Clone, Copy)]
+pub(in crate::flows) struct Ending<'a> {
+    pub(in crate::flows) which: Which,
+    pub(in crate::flows) reason: EndReason,
+    pub(in crate::flows) by: &'a Actor,
+}
+
+/// Answers those that ended; none when there is no such person.
+async fn end_live(
+    ctx: &Ctx,
+    user: UserId,
+    ending: Ending<'_>,
+) -> Result<Option<Vec<Session>>, StoreError> {
+    let mut rounds = Rounds::default();
+    loop {
+        // The user before the sessions: whoever comes in meanwhile changes the user, so that no
+        // session is ended that was not seen, and none is told of twice.
+        let Some(user) = ctx.store.user(user).await? else { return Ok(None) };
+        let mut live = live(ctx, user.id, ending.which).await?;
+        live.retain(|session| ending.which.includes(session.id));
+        if live.is_empty() {
+            return Ok(Some(live));
+        }
+        let change = Change::new().update_user(user.clone());
+        if rounds.apply(ctx, end(ctx, change, &user, &live, ending)).await? {
+            return Ok(Some(live));
+        }
+    }
+}
+
+async fn live(ctx: &Ctx, user: UserId, which: Which) -> Result<Vec<Session>, StoreError> {
+    let Which::One(id) = which else { return ctx.store.live_sessions(user, ctx.now()).await };
+    let session = ctx.store.session(id).await?;
+    let is_live = |session: &Session| session.user_id == user && session.is_live(ctx.now());
+    Ok(session.filter(is_live).into_iter().collect())
+}
+
+/// Adds to a change the end of sessions, of which those that are live are told.
+pub(in crate::flows) fn end(
+    ctx: &Ctx,
+    change: Change,
+    user: &User,
+    live: &[Session],
+    ending: Ending<'_>,
+) -> Change {
+    let Ending { which, reason, by } = ending;
+    let change =
+        change.end_sessions(EndSessions { user_id: user.id, which, at: ctx.now(), reason });
+    live.iter().fold(change, |change, session| {
+        let detail = json!({ "session": session.id, "reason": reason.as_str() });
+        let event = ctx.user_event(EventKind::SessionEnded, user, by);
+        let change = change.event(Event { detail, ..event });
+        if is_known_at_stytch(reason) {
+            change.job(RevokeSession::of(&session.stytch_session_id).into_job(ctx))
+        } else {
+            change
+        }
+    })
+}
+
+/// Whether Stytch has to be told; with a person who is removed their sessions go by themselves.
+fn is_known_at_stytch(reason: EndReason) -> bool {
+    !matches!(reason, EndReason::GoneAtProvider | EndReason::Removed)
+}

@@ -1,0 +1,265 @@
+//! People are changed: what they are called, what they may do, whether they may come in.
+
+use guestlist_domain::flows::{
+    AcceptError, ChangeUserError, RevokeSession, UserChange, change_user,
+};
+use guestlist_domain::{Actor, EndReason, EventKind, Metadata, Role, User, UserStatus};
+use serde_json::{Value, json};
+
+use crate::support::{House, at_once, days, metadata, named, secs};
+
+/// Details of a person's events of one kind.
+fn details(t: &House, user: &User, kind: EventKind) -> Vec<Value> {
+    let tables = t.store.tables();
+    let theirs = tables.events.values().filter(|event| event.user_id == Some(user.id));
+    theirs.filter(|event| event.kind == kind).map(|event| event.detail.clone()).collect()
+}
+
+fn to_role(role: Role) -> UserChange {
+    UserChange { role: Some(role), ..UserChange::default() }
+}
+
+#[test]
+fn what_is_not_said_stays() {
+    let t = House::new();
+    let ada = t.came_in("ada");
+    let name = UserChange { name: Some(named("Ada")), ..UserChange::default() };
+    let facts = UserChange { metadata: Some(metadata("team", "engines")), ..UserChange::default() };
+
+    t.change(ada.user.id, &name).unwrap();
+    t.change(ada.user.id, &facts).unwrap();
+
+    let user = t.expect_user("ada");
+    assert_eq!((user.name, user.metadata), (named("Ada"), metadata("team", "engines")));
+    assert_eq!((user.role, user.status), (Role::Member, UserStatus::Active));
+    assert!(t.comes_back(&ada.tokens).is_ok());
+    t.change(ada.user.id, &UserChange { name: Some(None), ..UserChange::default() }).unwrap();
+    assert_eq!(t.expect_user("ada").name, None);
+    let told = details(&t, &ada.user, EventKind::UserChanged);
+    let fields = |field: &str| json!({ "fields": [field] });
+    assert_eq!(told, [fields("name"), fields("metadata"), fields("name")]);
+}
+
+#[test]
+fn what_is_so_already_is_not_told() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    let as_it_is = UserChange {
+        name: Some(None),
+        role: Some(Role::Member),
+        is_suspended: Some(false),
+        metadata: Some(Metadata::default()),
+        may_grant: false,
+    };
+    let before = t.expect_user("ada");
+
+    assert_eq!(t.change(ada.id, &as_it_is).unwrap(), before);
+    assert_eq!(t.change(ada.id, &UserChange::default()).unwrap(), before);
+
+    assert_eq!(t.expect_user("ada"), before);
+    assert_eq!(t.story_of(&ada), ["session_started"]);
+}
+
+#[test]
+fn whoever_is_suspended_is_out_at_once_and_at_stytch_soon_after() {
+    let t = House::new();
+    let ada = t.came_in("ada");
+
+    let user = t.suspend("ada");
+
+    assert_eq!(user.status, UserStatus::Suspended);
+    assert!(t.comes_back(&ada.tokens).is_err());
+    assert_eq!(t.sessions(&ada.user)[0].ended, Some((t.now(), EndReason::Suspended)));
+    assert_eq!(t.story_of(&ada.user), ["session_started", "user_suspended", "session_ended"]);
+    let told = details(&t, &ada.user, EventKind::SessionEnded);
+    assert_eq!(told, [json!({ "session": ada.session.id, "reason": "suspended" })]);
+    t.work();
+    assert!(t.stytch.knows().sessions[0].is_revoked);
+}
+
+#[test]
+fn whoever_is_let_in_again_can_log_in_and_their_old_session_stays_over() {
+    let t = House::new();
+    let ada = t.came_in("ada");
+    t.suspend("ada");
+    t.suspend("ada");
+    t.reactivate("ada");
+
+    assert!(t.comes_back(&ada.tokens).is_err());
+    t.log_in("ada").unwrap();
+    t.work_for(secs(2));
+    assert!(t.press(&t.link("ada")).is_ok());
+    assert_eq!(
+        t.story_of(&ada.user),
+        [
+            "session_started",
+            "user_suspended",
+            "session_ended",
+            "user_reactivated",
+            "session_started"
+        ]
+    );
+}
+
+#[test]
+fn suspended_between_asking_and_pressing_nobody_comes_in() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    t.log_in("ada").unwrap();
+    t.work_for(secs(2));
+    t.suspend("ada");
+
+    let refused = t.press(&t.link("ada"));
+
+    assert!(matches!(refused, Err(AcceptError::AccountSuspended)), "{refused:?}");
+    let tables = t.store.tables();
+    let told = tables.events.values().find(|event| event.kind == EventKind::LoginRefused).unwrap();
+    assert_eq!(told.actor.id(), Some(ada.id.0), "it was they who tried");
+}
+
+#[test]
+fn whoever_is_demoted_is_out_and_whoever_is_promoted_stays() {
+    let t = House::new();
+    t.admin("root");
+    let ada = t.came_in("ada");
+    for role in [Role::Operator, Role::Admin] {
+        t.give_role(ada.user.id, role).unwrap();
+        assert_eq!(t.comes_back(&ada.tokens).unwrap().user.role, role);
+    }
+
+    t.give_role(ada.user.id, Role::Operator).unwrap();
+
+    assert!(t.comes_back(&ada.tokens).is_err());
+    assert_eq!(t.sessions(&ada.user)[0].ended, Some((t.now(), EndReason::Demoted)));
+    let told = details(&t, &ada.user, EventKind::RoleChanged);
+    assert_eq!(told.last(), Some(&json!({ "from": "admin", "to": "operator" })));
+    t.work();
+    assert!(t.stytch.knows().sessions[1].is_revoked);
+    assert_eq!(t.jobs::<RevokeSession>().len(), 1);
+}
+
+#[test]
+fn only_who_may_grant_a_role_gives_it_or_gives_it_back() {
+    let t = House::new();
+    t.admin("root");
+    let ada = t.admin("ada").user;
+    let bob = t.came_in("bob").user;
+    let refused = t.change(bob.id, &to_role(Role::Operator));
+    assert!(matches!(refused, Err(ChangeUserError::RoleNotGrantable)), "{refused:?}");
+    assert_eq!(t.expect_user("bob").role, Role::Member);
+
+    // Down, and out, they may.
+    t.change(ada.id, &to_role(Role::Operator)).unwrap();
+    let suspends = |so| UserChange { is_suspended: Some(so), ..UserChange::default() };
+    t.change(ada.id, &suspends(true)).unwrap();
+    let back = t.change(ada.id, &suspends(false));
+    assert!(matches!(back, Err(ChangeUserError::RoleNotGrantable)), "{back:?}");
+    let as_member = UserChange { role: Some(Role::Member), ..suspends(false) };
+    assert_eq!(t.change(ada.id, &as_member).unwrap().status, UserStatus::Active);
+}
+
+#[test]
+fn whoever_is_only_invited_can_be_neither_suspended_nor_let_in() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    for so in [true, false] {
+        let refused = t.try_suspend(ada.user_id, so);
+        assert!(matches!(refused, Err(ChangeUserError::OnlyInvited)), "{refused:?}");
+    }
+    assert_eq!(t.status("ada"), Some(UserStatus::Invited));
+}
+
+#[test]
+fn whoever_is_changed_before_they_come_in_comes_in_changed() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    let change = UserChange {
+        name: Some(named("Ada")),
+        role: Some(Role::Operator),
+        metadata: Some(metadata("team", "engines")),
+        may_grant: true,
+        ..UserChange::default()
+    };
+    t.change(ada.user_id, &change).unwrap();
+    assert_eq!(t.again(&ada).role, Role::Operator);
+
+    let user = t.press(&t.link("ada")).unwrap().user;
+
+    assert_eq!((user.name, user.role), (named("Ada"), Role::Operator));
+    assert_eq!(user.metadata, metadata("team", "engines"));
+}
+
+#[test]
+fn whoever_is_demoted_before_they_come_in_comes_in_as_a_member() {
+    let t = House::new();
+    let request = guestlist_domain::flows::NewInvitation {
+        role: Role::Admin,
+        name: named("Ada"),
+        ..House::asking("ada")
+    };
+    let ada = t.invite_as(request).unwrap();
+    t.work();
+    t.wait(days(8));
+    t.sweep();
+    let change = UserChange { name: Some(None), ..to_role(Role::Member) };
+    t.change(ada.user_id, &change).unwrap();
+    // Lapsed, it comes again when they ask.
+    t.log_in("ada").unwrap();
+    t.work_for(secs(2));
+
+    let user = t.press(&t.link("ada")).unwrap().user;
+
+    assert_eq!((user.name, user.role), (None, Role::Member));
+}
+
+#[test]
+fn whoever_is_on_the_way_out_or_gone_is_not_changed() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    t.remove(ada.id).unwrap();
+    let refused = t.try_suspend(ada.id, false);
+    assert!(matches!(refused, Err(ChangeUserError::BeingRemoved)), "{refused:?}");
+    t.work();
+    let gone = t.change(ada.id, &UserChange::default());
+    assert!(matches!(gone, Err(ChangeUserError::NotFound)), "{gone:?}");
+}
+
+#[test]
+fn the_last_active_administrator_is_neither_demoted_nor_suspended() {
+    let t = House::new();
+    let root = t.admin("root");
+    t.admin("other");
+    t.suspend("other");
+
+    for role in [Role::Operator, Role::Member] {
+        let refused = t.give_role(root.user.id, role);
+        assert!(matches!(refused, Err(ChangeUserError::LastAdmin)), "{refused:?}");
+    }
+    let refused = t.try_suspend(root.user.id, true);
+    assert!(matches!(refused, Err(ChangeUserError::LastAdmin)), "{refused:?}");
+
+    assert!(t.comes_back(&root.tokens).is_ok());
+    t.reactivate("other");
+    t.suspend("root");
+    let other = t.expect_user("other");
+    assert!(t.remove(other.id).is_err());
+}
+
+#[test]
+fn where_somebody_called_from_is_told_and_guestlist_itself_calls_from_nowhere() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    let ip = std::net::IpAddr::from([203, 0, 113, 7]);
+    let ctx = t.ctx.for_client(ip);
+    let away = UserChange { is_suspended: Some(true), ..UserChange::default() };
+    at_once(change_user(&ctx, ada.id, &away, &Actor::Cli)).unwrap();
+    let back = UserChange { is_suspended: Some(false), ..UserChange::default() };
+    at_once(change_user(&ctx, ada.id, &back, &Actor::System)).unwrap();
+
+    let tables = t.store.tables();
+    let theirs = tables.events.values().filter(|event| event.user_id == Some(ada.id)).rev();
+    let from: Vec<_> = theirs.map(|event| (event.kind.as_str(), event.from_ip)).take(3).collect();
+    let expected =
+        [("user_reactivated", None), ("session_ended", Some(ip)), ("user_suspended", Some(ip))];
+    assert_eq!(from, expected);
+}

@@ -1,0 +1,593 @@
+//! Our users and Stytch's are compared: what differs is told, and repaired where nobody can be
+//! harmed by it.
+
+use guestlist_domain::flows::{
+    AcceptError, Manner, Reconcile, ReconcileError, reconcile, schedule_reconciliation,
+};
+use guestlist_domain::{
+    Actor, Comparison, Drift, EndReason, EventKind, InvitationStatus, Job, Remedy, Role, UserStatus,
+};
+
+use crate::support::{Call, Fault, House, JobState, at, at_once, days, errors, hours, mins, secs};
+
+const DRY_RUN: Manner = Manner { dry_run: true, force: false };
+const CAUTIOUS: Manner = Manner { dry_run: false, force: false };
+const FORCED: Manner = Manner { dry_run: false, force: true };
+
+/// Somebody who may always act.
+struct Always;
+
+#[async_trait::async_trait]
+impl guestlist_domain::Lease for Always {
+    async fn may_call(&self) -> bool {
+        true
+    }
+}
+
+impl House {
+    fn reconcile(&self, manner: Manner) -> Comparison {
+        self.try_reconcile(manner).expect("it came to its end")
+    }
+
+    fn try_reconcile(&self, manner: Manner) -> Result<Comparison, ReconcileError> {
+        at_once(reconcile(&self.ctx, manner, &Actor::Cli, &Always))
+    }
+
+    /// Somebody deletes them in Stytch's dashboard.
+    fn leaves_stytch(&self, who: &str) {
+        let id = self.stytch.knows().find(&at(who)).expect("known there").id;
+        self.stytch.knows().delete_user(&id);
+    }
+
+    /// Enough people that one of them is not more than 5 %.
+    fn with_a_crowd(&self) {
+        for n in 0..20 {
+            self.add(&format!("guest{n}"), Role::Member).expect("added");
+        }
+    }
+
+    /// They are known at Stytch, and here nobody has noted as whom.
+    fn loses_its_link(&self, who: &str) {
+        let id = self.expect_user(who).id;
+        self.store.tables().users.get_mut(&id).expect("a row").stytch_user_id = None;
+    }
+}
+
+fn found(comparison: &Comparison) -> Vec<(Drift, u64, u64)> {
+    let counts = comparison.record.counts.iter();
+    let counts = counts.map(|(kind, count)| (*kind, count.found, count.repaired));
+    counts.filter(|(_, found, _)| *found > 0).collect()
+}
+
+#[test]
+fn where_nothing_differs_nothing_is_told_or_done() {
+    let t = House::new();
+    t.came_in("ada");
+    t.sent("bob");
+    t.invited("cleo");
+    t.add("dan", Role::Member).unwrap();
+    t.admin("eve");
+    let before = t.store.tables().clone();
+
+    let comparison = t.reconcile(CAUTIOUS);
+
+    assert_eq!(found(&comparison), []);
+    assert_eq!((comparison.record.users, comparison.record.identities), (5, 4));
+    assert_eq!(comparison.record.remedy, Remedy::Repaired);
+    assert_eq!(t.store.tables().users, before.users);
+    let told = t.store.tables().events.values().last().cloned().unwrap();
+    assert_eq!((told.kind, told.actor), (EventKind::Reconciled, Actor::Cli));
+    assert_eq!(t.store.tables().reconciliations, [comparison.record]);
+}
+
+#[test]
+fn who_is_gone_at_stytch_is_logged_out_and_may_come_back() {
+    let t = House::new();
+    let ada = t.came_in("ada");
+    t.with_a_crowd();
+    t.leaves_stytch("ada");
+    let before = t.expect_user("ada");
+
+    let looked = t.reconcile(DRY_RUN);
+    assert_eq!(found(&looked), [(Drift::Gone, 1, 0)]);
+    assert_eq!(looked.examples[0].email, Some(at("ada")));
+    assert_eq!(t.expect_user("ada"), before, "a dry run changes nothing");
+
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Gone, 1, 1)]);
+    let user = t.expect_user("ada");
+    assert_eq!((user.status, user.stytch_user_id.as_deref()), (UserStatus::Active, None));
+    let (_, reason) = t.sessions(&user)[0].ended.expect("ended");
+    assert_eq!(reason, EndReason::GoneAtProvider);
+    assert!(t.comes_back(&ada.tokens).is_err());
+    assert_eq!(t.story_of(&user).last(), Some(&"identity_forgotten"));
+
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), [], "a second time there is nothing to do");
+    t.wait(mins(1));
+    t.log_in("ada").unwrap();
+    t.work();
+    let again = t.press(&t.link("ada")).expect("comes back");
+    assert_eq!(again.user.id, user.id);
+    assert_ne!(again.user.stytch_user_id, ada.user.stytch_user_id);
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
+}
+
+#[test]
+fn an_invited_person_who_is_gone_keeps_the_invitation_and_gets_a_new_link_on_asking() {
+    let t = House::new();
+    t.with_a_crowd();
+    let invitation = t.sent("ada");
+    t.leaves_stytch("ada");
+
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Gone, 1, 1)]);
+    assert_eq!(t.again(&invitation).status, InvitationStatus::Sent);
+    assert_eq!(t.inbox("ada").len(), 1, "nobody is mailed who did not ask");
+    assert!(matches!(t.press(&t.link("ada")), Err(AcceptError::LinkInvalid)));
+
+    t.wait(mins(1));
+    t.log_in("ada").unwrap();
+    t.work();
+    assert_eq!(t.press(&t.link("ada")).unwrap().user.status, UserStatus::Active);
+}
+
+#[test]
+fn a_suspended_person_who_is_gone_stays_suspended() {
+    let t = House::new();
+    t.with_a_crowd();
+    t.came_in("ada");
+    t.suspend("ada");
+    t.leaves_stytch("ada");
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Gone, 1, 1)]);
+    let user = t.expect_user("ada");
+    assert_eq!((user.status, user.stytch_user_id), (UserStatus::Suspended, None));
+}
+
+#[test]
+fn who_is_being_removed_is_left_to_their_removal() {
+    let t = House::new();
+    let ada = t.came_in("ada");
+    t.remove(ada.user.id).unwrap();
+    t.stytch.knows().users[0].email = at("ada.lovelace");
+    assert_eq!(found(&t.reconcile(FORCED)), []);
+    t.stytch.knows().users[0].email = at("ada");
+    t.loses_its_link("ada");
+    assert_eq!(found(&t.reconcile(FORCED)), [], "nor is an identity noted that is to go");
+    t.leaves_stytch("ada");
+    assert_eq!(found(&t.reconcile(FORCED)), []);
+    t.work();
+    assert_eq!(t.user("ada"), None);
+}
+
+#[test]
+fn an_identity_that_is_somebody_s_alone_is_noted() {
+    let t = House::new();
+    t.with_a_crowd();
+    let ada = t.came_in("ada");
+    t.loses_its_link("ada");
+    assert_eq!(found(&t.reconcile(DRY_RUN)), [(Drift::Unlinked, 1, 0)]);
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Unlinked, 1, 1)]);
+    let user = t.expect_user("ada");
+    assert_eq!(user.stytch_user_id, ada.user.stytch_user_id);
+    assert_eq!(t.story_of(&user).last(), Some(&"identity_adopted"));
+    assert!(t.comes_back(&ada.tokens).is_ok(), "and nobody is logged out");
+}
+
+/// Whoever came in by the other address would come in as Ada.
+#[test]
+fn an_identity_with_another_address_or_another_way_in_is_nobody_s() {
+    let t = House::new();
+    t.with_a_crowd();
+    t.stytch.knows().knew(&at("guest1"), None);
+    t.stytch.knows().knew(&at("guest2"), None);
+    t.stytch.knows().knew(&at("guest3"), None);
+    for known in &mut t.stytch.knows().users {
+        match known.email.as_str() {
+            "guest1@example.com" => known.further_emails.push(at("mallory")),
+            "guest2@example.com" => known.has_password = true,
+            _ => {}
+        }
+    }
+    assert_eq!(found(&t.reconcile(FORCED)), [(Drift::Unlinked, 1, 1), (Drift::Contested, 2, 0)]);
+    assert_eq!(t.expect_user("guest1").stytch_user_id, None);
+    assert_eq!(t.expect_user("guest2").stytch_user_id, None);
+    assert!(t.expect_user("guest3").stytch_user_id.is_some());
+}
+
+#[test]
+fn an_address_that_moved_to_another_identity_is_told_and_left_alone() {
+    let t = House::new();
+    t.with_a_crowd();
+    let ada = t.came_in("ada");
+    t.stytch.knows().users[0].email = at("ada.lovelace");
+    t.stytch.knows().knew(&at("ada"), None);
+    let before = t.expect_user("ada");
+    let comparison = t.reconcile(FORCED);
+    assert_eq!(found(&comparison), [(Drift::Contested, 1, 0), (Drift::Address, 1, 0)]);
+    let moved = comparison.examples.iter().find(|one| one.kind == Drift::Address).unwrap();
+    assert_eq!(moved.theirs, [at("ada.lovelace")]);
+    assert_eq!(t.expect_user("ada"), before);
+    assert!(t.comes_back(&ada.tokens).is_ok());
+}
+
+#[test]
+fn a_further_address_at_stytch_is_no_difference() {
+    let t = House::new();
+    t.came_in("ada");
+    t.stytch.knows().users[0].further_emails.push(at("ada.lovelace"));
+    assert_eq!(found(&t.reconcile(FORCED)), []);
+}
+
+#[test]
+fn strangers_are_told_of_and_never_deleted() {
+    let t = House::new();
+    t.with_a_crowd();
+    for n in 0..30 {
+        t.stytch.knows().knew(&at(&format!("stranger{n}")), None);
+    }
+    let comparison = t.reconcile(FORCED);
+    assert_eq!(found(&comparison), [(Drift::Orphan, 30, 0)]);
+    assert_eq!(comparison.examples.len(), 20, "the first of them");
+    assert_eq!(t.stytch.knows().users.len(), 30);
+}
+
+#[test]
+fn administrators_by_configuration_are_no_strangers_before_they_come_in() {
+    let t = House::under(|rules| rules.admin_emails = vec![at("boss")]);
+    t.log_in("boss").unwrap();
+    t.work();
+    assert_eq!(t.stytch.knows().users.len(), 1);
+    assert_eq!(found(&t.reconcile(FORCED)), []);
+}
+
+#[test]
+fn who_was_removed_here_is_deleted_there() {
+    let t = House::new();
+    t.with_a_crowd();
+    let ada = t.came_in("ada");
+    let identity = t.stytch.knows().users[0].clone();
+    t.remove(ada.user.id).unwrap();
+    t.work();
+    // Somebody restores a backup over there.
+    t.stytch.knows().users.push(identity);
+    assert_eq!(found(&t.reconcile(DRY_RUN)), [(Drift::Removed, 1, 0)]);
+    assert_eq!(t.stytch.knows().users.len(), 1);
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Removed, 1, 1)]);
+    assert_eq!(t.stytch.knows().users, []);
+    assert_eq!(t.story_of(&ada.user).last(), Some(&"identity_deleted"));
+}
+
+#[test]
+fn who_was_removed_and_is_invited_again_is_not_deleted_there() {
+    let t = House::new();
+    t.with_a_crowd();
+    let ada = t.came_in("ada");
+    let identity = t.stytch.knows().users[0].clone();
+    t.remove(ada.user.id).unwrap();
+    t.work();
+    t.stytch.knows().users.push(identity);
+    t.wait(mins(1));
+    let house = t.clone();
+    t.stytch.while_on_its_way(Call::Look, move || drop(house.invited("ada")));
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
+    assert_eq!(t.stytch.knows().users.len(), 1);
+    assert_eq!(t.stytch.was_asked(Call::DeleteUser), 1, "the removal's own");
+}
+
+#[test]
+fn who_came_in_at_stytch_only_is_told_and_left_alone() {
+    let t = House::new();
+    let invitation = t.sent("ada");
+    t.stytch.knows().users[0].is_active = true;
+    assert_eq!(found(&t.reconcile(FORCED)), [(Drift::Status, 1, 0)]);
+    assert_eq!(t.status("ada"), Some(UserStatus::Invited));
+    assert_eq!(t.again(&invitation).status, InvitationStatus::Sent);
+}
+
+#[test]
+fn whom_stytch_knew_before_we_did_may_well_be_active_there() {
+    let t = House::new();
+    t.stytch.knows().knew(&at("ada"), Some(t.now() - hours(1)));
+    t.stytch.knows().users[0].is_active = true;
+    let invitation = t.invited("ada");
+    t.work_for(mins(1));
+    assert_eq!(t.again(&invitation).status, InvitationStatus::Sent);
+    assert_eq!(found(&t.reconcile(FORCED)), []);
+}
+
+#[test]
+fn more_than_one_in_twenty_are_not_changed_unless_it_is_forced() {
+    let t = House::new();
+    t.with_a_crowd();
+    t.came_in("ada");
+    t.came_in("bob");
+    t.leaves_stytch("ada");
+    t.leaves_stytch("bob");
+    let before = t.store.tables().users.clone();
+
+    let refused = t.reconcile(CAUTIOUS);
+    assert_eq!(refused.record.remedy, Remedy::Refused);
+    assert_eq!(found(&refused), [(Drift::Gone, 2, 0)]);
+    assert_eq!(t.store.tables().users, before);
+    assert_eq!(t.store.tables().events.values().last().unwrap().kind, EventKind::Reconciled);
+    let looked = t.reconcile(DRY_RUN);
+    assert_eq!((looked.record.remedy, found(&looked)), (Remedy::DryRun, found(&refused)));
+    assert_eq!(found(&t.reconcile(FORCED)), [(Drift::Gone, 2, 2)]);
+}
+
+#[test]
+fn exactly_one_in_twenty_is_not_more() {
+    let t = House::new();
+    for n in 0..19 {
+        t.add(&format!("guest{n}"), Role::Member).unwrap();
+    }
+    t.came_in("ada");
+    t.leaves_stytch("ada");
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Gone, 1, 1)]);
+}
+
+#[test]
+fn a_list_that_breaks_off_changes_nothing() {
+    let t = House::new();
+    t.with_a_crowd();
+    for who in ["ada", "bob", "cleo", "dan"] {
+        t.came_in(who);
+    }
+    t.leaves_stytch("bob");
+    let before = t.store.tables().clone();
+    // The first page comes, the second never does.
+    let house = t.clone();
+    t.stytch.while_on_its_way_back(Call::List, move || house.stytch.is_down(errors::internal()));
+
+    let broken = t.try_reconcile(FORCED).unwrap_err();
+
+    assert!(matches!(broken, ReconcileError::Listing(_)), "{broken}");
+    assert_eq!(t.stytch.was_asked(Call::List), 6, "one page, and five tries of the next");
+    assert_eq!(t.store.tables().users, before.users);
+    assert_eq!(t.store.tables().events.len(), before.events.len());
+    assert_eq!(t.store.tables().reconciliations, []);
+}
+
+#[test]
+fn a_page_that_does_not_come_is_asked_for_again() {
+    let t = House::new();
+    t.with_a_crowd();
+    t.came_in("ada");
+    t.stytch.next(Call::List, Fault::CallLost);
+    t.stytch.refuses(Call::List, 3, &errors::rate_limited(Some(secs(3))));
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
+    t.stytch.refuses(Call::List, 1, &errors::misconfigured());
+    assert!(t.try_reconcile(CAUTIOUS).is_err(), "but not where that can't help");
+    assert_eq!(t.stytch.was_asked(Call::List), 6);
+}
+
+#[test]
+fn whom_the_list_left_out_is_looked_for_before_they_are_taken_to_be_gone() {
+    let t = House::new();
+    t.with_a_crowd();
+    for who in ["ada", "bob", "cleo", "dan"] {
+        t.came_in(who);
+    }
+    // Ada leaves after the first page: Cleo moves up to it, and is on none.
+    let house = t.clone();
+    t.stytch.while_on_its_way_back(Call::List, move || house.leaves_stytch("ada"));
+    let cleo = t.expect_user("cleo");
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
+    assert_eq!(t.expect_user("cleo"), cleo);
+    assert_eq!(t.stytch.was_asked(Call::Look), 1);
+}
+
+#[test]
+fn who_got_an_identity_while_the_list_was_read_is_not_suspected() {
+    let t = House::new();
+    t.with_a_crowd();
+    t.came_in("ada");
+    t.came_in("bob");
+    t.came_in("cleo");
+    let house = t.clone();
+    t.stytch.while_on_its_way_back(Call::List, move || {
+        // At the place of somebody who has been listed.
+        house.invited("dan");
+        house.work();
+        house.stytch.knows().users.swap(0, 3);
+    });
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
+    assert_eq!(t.stytch.was_asked(Call::Look), 0, "Dan was on no page, and is not asked about");
+}
+
+#[test]
+fn who_came_back_between_the_list_and_the_repair_stays_in() {
+    let t = House::new();
+    t.with_a_crowd();
+    t.came_in("ada");
+    t.leaves_stytch("ada");
+    let house = t.clone();
+    t.stytch.while_on_its_way_back(Call::Look, move || {
+        house.wait(mins(1));
+        house.log_in("ada").unwrap();
+        house.work();
+        house.press(&house.link("ada")).unwrap();
+    });
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
+    let user = t.expect_user("ada");
+    assert!(user.stytch_user_id.is_some());
+    assert!(t.sessions(&user).last().unwrap().ended.is_none());
+}
+
+#[test]
+fn who_comes_back_while_the_repair_is_written_stays_in() {
+    let t = House::new();
+    t.with_a_crowd();
+    t.came_in("ada");
+    t.leaves_stytch("ada");
+    let house = t.clone();
+    t.store.before_next_apply(move || {
+        house.wait(mins(1));
+        house.log_in("ada").unwrap();
+        house.work();
+        house.press(&house.link("ada")).unwrap();
+    });
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
+    let user = t.expect_user("ada");
+    assert!(user.stytch_user_id.is_some());
+    assert!(t.sessions(&user).last().unwrap().ended.is_none());
+}
+
+#[test]
+fn who_is_removed_between_the_list_and_the_repair_is_left_to_their_removal() {
+    let t = House::new();
+    t.with_a_crowd();
+    let ada = t.came_in("ada");
+    t.leaves_stytch("ada");
+    let house = t.clone();
+    t.store.before_next_apply(move || drop(house.remove(ada.user.id).unwrap()));
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
+    assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
+    t.work();
+    assert_eq!(t.user("ada"), None);
+}
+
+#[test]
+fn who_came_in_between_the_list_and_the_repair_is_left_as_they_are() {
+    let t = House::new();
+    t.with_a_crowd();
+    t.sent("ada");
+    t.loses_its_link("ada");
+    let house = t.clone();
+    t.store.before_next_apply(move || drop(house.press(&house.link("ada")).unwrap()));
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
+    let user = t.expect_user("ada");
+    assert_eq!(user.status, UserStatus::Active);
+    assert!(!t.story_of(&user).contains(&"identity_adopted"));
+}
+
+#[test]
+fn an_invitation_on_its_way_tells_of_its_identity_itself() {
+    let t = House::new();
+    t.with_a_crowd();
+    let invitation = t.left_by_a_dead_worker("ada", Fault::AnswerLost);
+    assert_eq!(t.stytch.knows().users.len(), 1);
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
+    assert_eq!(t.expect_user("ada").stytch_user_id, None);
+    t.work_for(mins(2));
+    assert_eq!(t.again(&invitation).status, InvitationStatus::Sent);
+    assert_eq!(t.inbox("ada").len(), 1, "and is not sent twice for our sake");
+}
+
+#[test]
+fn two_at_once_do_no_harm() {
+    let t = House::new();
+    t.with_a_crowd();
+    t.came_in("ada");
+    t.leaves_stytch("ada");
+    let house = t.clone();
+    t.stytch.while_on_its_way_back(Call::Look, move || {
+        assert_eq!(found(&house.reconcile(CAUTIOUS)), [(Drift::Gone, 1, 1)]);
+    });
+    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
+    let forgotten = t.story_of(&t.expect_user("ada"));
+    assert_eq!(forgotten.iter().filter(|kind| **kind == "identity_forgotten").count(), 1);
+}
+
+#[test]
+fn where_stytch_falls_silent_over_the_repairs_those_made_stand() {
+    let t = House::new();
+    t.with_a_crowd();
+    for who in ["ada", "bob"] {
+        t.came_in(who);
+        t.leaves_stytch(who);
+    }
+    let house = t.clone();
+    t.store.before_next_apply(move || house.stytch.is_down(errors::internal()));
+    let broken = t.try_reconcile(FORCED).unwrap_err();
+    assert!(matches!(broken, ReconcileError::Repairing { repaired: 1, .. }), "{broken}");
+    assert_eq!(t.expect_user("ada").stytch_user_id, None);
+    assert!(t.expect_user("bob").stytch_user_id.is_some());
+    t.stytch.heals();
+    assert_eq!(found(&t.reconcile(FORCED)), [(Drift::Gone, 1, 1)]);
+}
+
+#[test]
+fn one_whom_stytch_will_not_speak_of_holds_nobody_up() {
+    let t = House::new();
+    t.with_a_crowd();
+    for who in ["ada", "bob"] {
+        t.came_in(who);
+        t.leaves_stytch(who);
+    }
+    t.stytch.refuses(Call::Look, 1, &errors::rejected("invalid_user_id"));
+    assert_eq!(found(&t.reconcile(FORCED)), [(Drift::Gone, 2, 1)]);
+}
+
+#[test]
+fn it_runs_once_an_interval_and_not_before_anybody_is_as_old() {
+    let t = House::new();
+    let schedule = || at_once(schedule_reconciliation(&t.ctx, days(1))).unwrap();
+    assert!(!schedule(), "there is nobody");
+    t.with_a_crowd();
+    t.came_in("ada");
+    assert!(!schedule(), "nobody can have drifted yet");
+    t.wait(days(1));
+    assert!(schedule());
+    assert!(!schedule(), "the interval's key is taken");
+    t.leaves_stytch("ada");
+    t.work();
+    assert_eq!(t.job::<Reconcile>().state, JobState::Done);
+    let user = t.expect_user("ada");
+    assert_eq!(user.stytch_user_id, None);
+    let told = t.store.tables().events.values().last().cloned().unwrap();
+    assert_eq!((told.kind, told.actor), (EventKind::Reconciled, Actor::System));
+    t.wait(days(1));
+    assert!(schedule());
+}
+
+#[test]
+fn a_scheduled_run_that_would_change_too_many_changes_none_and_stays_in_sight() {
+    let t = House::new();
+    t.came_in("ada");
+    t.wait(days(1));
+    t.leaves_stytch("ada");
+    at_once(schedule_reconciliation(&t.ctx, days(1))).unwrap();
+    t.work();
+    let job = t.job::<Reconcile>();
+    assert_eq!(job.state, JobState::Dead);
+    assert!(t.expect_user("ada").stytch_user_id.is_some());
+    let record = t.store.tables().reconciliations.last().cloned().unwrap();
+    assert_eq!((record.remedy, record.count(Drift::Gone).left()), (Remedy::Refused, 1));
+}
+
+#[test]
+fn a_scheduled_run_waits_for_a_stytch_that_is_away() {
+    let t = House::new();
+    t.with_a_crowd();
+    t.came_in("ada");
+    t.wait(days(1));
+    t.leaves_stytch("ada");
+    at_once(schedule_reconciliation(&t.ctx, days(1))).unwrap();
+    t.stytch.is_down(errors::unreachable());
+    t.work();
+    assert_eq!(t.job::<Reconcile>().state, JobState::Retrying);
+    assert!(t.expect_user("ada").stytch_user_id.is_some());
+    t.stytch.heals();
+    t.work_for(mins(2));
+    assert_eq!(t.job::<Reconcile>().state, JobState::Done);
+    assert_eq!(t.expect_user("ada").stytch_user_id, None);
+}
+
+#[test]
+fn a_worker_that_lost_its_lease_repairs_nothing() {
+    let t = House::new();
+    t.with_a_crowd();
+    t.came_in("ada");
+    t.wait(days(1));
+    t.leaves_stytch("ada");
+    at_once(schedule_reconciliation(&t.ctx, days(1))).unwrap();
+    let claimed = t.claim().expect("the comparison");
+    assert_eq!(claimed.kind, Reconcile::KIND);
+    let late = t.perform(claimed, crate::support::Going::LeaseRanOut);
+    t.settle(&late).unwrap();
+    assert!(t.expect_user("ada").stytch_user_id.is_some());
+    assert_eq!(t.stytch.was_asked(Call::List), 0);
+    t.work();
+    assert_eq!(t.stytch.was_asked(Call::List), 0, "it does not run in circles");
+    t.work_for(mins(1));
+    assert_eq!(t.expect_user("ada").stytch_user_id, None);
+}

@@ -1,0 +1,138 @@
+//! People are changed, suspended and sent out, each while something else happens to them.
+
+use guestlist_domain::flows::{AcceptError, ChangeUserError, Press, RevokeSession, UserChange};
+use guestlist_domain::{ReadUsers, Role, UserStatus};
+
+use crate::support::{House, at_once, named, secs};
+
+#[test]
+fn of_two_administrators_who_demote_each_other_at_once_one_stays() {
+    let t = House::new();
+    let first = t.admin("first").user;
+    let second = t.admin("second").user;
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.give_role(first.id, Role::Member).unwrap()));
+
+    let refused = t.give_role(second.id, Role::Member);
+
+    assert!(matches!(refused, Err(ChangeUserError::LastAdmin)), "{refused:?}");
+    assert_eq!(t.expect_user("first").role, Role::Member);
+    assert_eq!(at_once(t.store.count_active_admins()).unwrap(), 1);
+}
+
+#[test]
+fn one_who_is_suspended_while_another_is_removed_stays_if_nobody_else_is_left() {
+    let t = House::new();
+    let first = t.admin("first").user;
+    let second = t.admin("second").user;
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.remove(first.id).unwrap()));
+
+    let refused = t.try_suspend(second.id, true);
+
+    assert!(matches!(refused, Err(ChangeUserError::LastAdmin)), "{refused:?}");
+    assert_eq!(t.status("second"), Some(UserStatus::Active));
+}
+
+#[test]
+fn whoever_comes_in_while_they_are_suspended_is_out_again() {
+    let t = House::new();
+    let first = t.came_in("ada");
+    t.log_in("ada").unwrap();
+    t.work_for(secs(2));
+    let (other, link) = (t.clone(), t.link("ada"));
+    t.store.before_next_apply(move || drop(other.press(&link).unwrap()));
+
+    t.suspend("ada");
+
+    assert_eq!(t.sessions(&first.user).len(), 2);
+    assert!(t.sessions(&first.user).iter().all(|session| session.ended.is_some()));
+    assert_eq!(t.jobs::<RevokeSession>().len(), 2, "Stytch is told of both");
+    let story = t.story_of(&first.user);
+    assert_eq!(story.iter().filter(|kind| **kind == "session_ended").count(), 2);
+}
+
+#[test]
+fn whoever_is_suspended_while_they_come_in_is_refused() {
+    let t = House::new();
+    t.came_in("ada");
+    t.log_in("ada").unwrap();
+    t.work_for(secs(2));
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.suspend("ada")));
+
+    let refused = t.press(&t.link("ada"));
+
+    assert!(matches!(refused, Err(AcceptError::AccountSuspended)), "{refused:?}");
+    t.work_for(secs(60));
+    assert!(t.stytch.knows().sessions.iter().all(|session| session.is_revoked));
+}
+
+#[test]
+fn of_two_who_change_somebody_at_once_both_have_their_way() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    let other = t.clone();
+    let name = UserChange { name: Some(named("Ada")), ..UserChange::default() };
+    t.store.before_next_apply(move || drop(other.change(ada.id, &name).unwrap()));
+
+    t.give_role(ada.id, Role::Operator).unwrap();
+
+    let user = t.expect_user("ada");
+    assert_eq!((user.name, user.role), (named("Ada"), Role::Operator));
+}
+
+#[test]
+fn of_two_who_suspend_somebody_at_once_one_is_told_of() {
+    let t = House::new();
+    let ada = t.came_in("ada").user;
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.suspend("ada")));
+
+    t.suspend("ada");
+
+    assert_eq!(t.story_of(&ada), ["session_started", "user_suspended", "session_ended"]);
+}
+
+#[test]
+fn an_invitation_resent_while_its_person_is_changed_says_what_they_are_now() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    let other = t.clone();
+    t.wait(secs(60));
+    t.store.before_next_apply(move || drop(other.resend(ada.id).unwrap()));
+
+    t.give_role(ada.user_id, Role::Operator).unwrap();
+
+    assert_eq!(t.again(&ada).role, Role::Operator);
+    t.work_for(secs(2));
+    assert_eq!(t.inbox("ada").len(), 2);
+}
+
+#[test]
+fn a_session_ended_twice_at_once_is_told_of_once() {
+    let t = House::new();
+    let ada = t.came_in("ada");
+    let (other, same) = (t.clone(), ada.clone());
+    t.store.before_next_apply(move || other.log_out(&same).unwrap());
+
+    assert_eq!(t.end_all(ada.user.id).unwrap(), Some(0));
+
+    assert_eq!(t.story_of(&ada.user), ["session_started", "session_ended"]);
+}
+
+#[test]
+fn a_session_that_is_replaced_while_it_is_left_is_told_of_once() {
+    let t = House::new();
+    let ada = t.came_in("ada");
+    t.log_in("ada").unwrap();
+    t.work_for(secs(2));
+    let (other, same) = (t.clone(), ada.clone());
+    t.store.before_next_apply(move || other.log_out(&same).unwrap());
+    let replaces = Some(ada.session.clone());
+
+    t.press_as(Press { replaces, ..House::pressing(&t.link("ada")) }).unwrap();
+
+    let story = t.story_of(&ada.user);
+    assert_eq!(story, ["session_started", "session_ended", "session_started"]);
+}
