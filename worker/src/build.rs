@@ -70,6 +70,7 @@ pub async fn connect_without_stytch(common: &Common) -> anyhow::Result<(Ctx, Arc
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         policy: Arc::new(common.policy(&public_url)),
+        client: None,
     };
     Ok((ctx, store))
 }
@@ -92,6 +93,7 @@ impl Built {
             clock: Arc::clone(&self.clock),
             ids: Arc::new(SystemIds),
             policy: Arc::new(policy),
+            client: None,
         }
     }
 

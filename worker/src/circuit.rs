@@ -11,6 +11,14 @@ use jiff::Timestamp;
 const WINDOW: Duration = Duration::from_secs(10);
 /// Failures in the window, and half of all its calls, open the circuit.
 const FAILURES: usize = 10;
+/// Failures without a success between them after which Stytch is asked how it is: where little is
+/// sent, ten never come together.
+const SUSPICIOUS: u32 = 5;
+/// An outage that begins so soon after the last is the same one: what answers the probe is not
+/// what fails.
+const RELAPSE: Duration = Duration::from_mins(1);
+/// How far probes of an outage that comes back are spread.
+const PROBE_LONGEST: Duration = Duration::from_secs(30);
 /// How soon an outage's end is noticed.
 const PROBE_DOWN: Duration = Duration::from_secs(1);
 /// How soon a mended configuration is noticed.
@@ -34,6 +42,12 @@ pub struct Circuit {
     calls: VecDeque<(Instant, bool)>,
     /// Of these calls.
     failures: usize,
+    /// Failures since the last success, and when the first was.
+    in_a_row: u32,
+    failing_since: Option<Timestamp>,
+    /// Outages in close succession.
+    relapses: u32,
+    recovered: Option<Instant>,
     standing: Standing,
     /// Since when it recovers, or when it was last probed.
     turned: Instant,
@@ -44,7 +58,18 @@ impl Circuit {
     /// A closed circuit for a rate of calls a second.
     pub fn new(full_rate: f64, now: Instant) -> Self {
         let (calls, standing) = (VecDeque::new(), Standing::Ok);
-        Self { full_rate, calls, failures: 0, standing, turned: now, ended: None }
+        Self {
+            full_rate,
+            calls,
+            failures: 0,
+            in_a_row: 0,
+            failing_since: None,
+            relapses: 0,
+            recovered: None,
+            standing,
+            turned: now,
+            ended: None,
+        }
     }
 
     /// How it stands.
@@ -76,6 +101,8 @@ impl Circuit {
             Some(ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful) => true,
             Some(ProviderErrorKind::Rejected) | None => false,
         };
+        self.in_a_row = if is_failure { self.in_a_row + 1 } else { 0 };
+        self.failing_since = self.failing_since.or(Some(time)).filter(|_| is_failure);
         self.calls.push_back((now, is_failure));
         self.failures += usize::from(is_failure);
         while let Some((_, was_failure)) =
@@ -83,17 +110,25 @@ impl Circuit {
         {
             self.failures -= usize::from(was_failure);
         }
-        let is_open = matches!(self.standing, Standing::Down(_) | Standing::Misconfigured(_));
         if let Some(error) = error
             && self.failures >= FAILURES
             && self.failures * 2 >= self.calls.len()
-            && !is_open
         {
-            // A relapse belongs to the outage that it falls back into.
-            let since = self.standing.trouble().map_or(time, |trouble| trouble.since);
-            self.standing = Standing::Down(trouble(error, since));
-            self.turned = now;
+            self.open(error, now, time);
         }
+    }
+
+    fn open(&mut self, error: &ProviderError, now: Instant, time: Timestamp) {
+        if self.held_by().is_some() {
+            return;
+        }
+        let is_relapse = self.recovered.is_some_and(|at| now.duration_since(at) < RELAPSE);
+        self.relapses = if is_relapse { self.relapses + 1 } else { 0 };
+        // A relapse in the ramp belongs to the outage that it falls back into.
+        let began = self.failing_since.unwrap_or(time);
+        let since = self.standing.trouble().map_or(began, |trouble| trouble.since);
+        self.standing = Standing::Down(trouble(error, since));
+        self.turned = now;
     }
 
     fn misconfigured(&mut self, error: &ProviderError, now: Instant, time: Timestamp) {
@@ -102,12 +137,17 @@ impl Circuit {
         self.turned = now;
     }
 
-    /// Whether Stytch is to be asked now whether it answers again. Asked for twice, it is due
-    /// once.
+    /// Whether calls fail one after the other, and it is to be found out why.
+    pub fn is_suspicious(&self) -> bool {
+        self.in_a_row >= SUSPICIOUS
+    }
+
+    /// Whether Stytch is to be asked now whether it is there. Asked for twice, it is due once.
     pub fn is_probe_due(&mut self, now: Instant) -> bool {
         let every = match self.standing {
-            Standing::Down(_) => PROBE_DOWN,
+            Standing::Down(_) => (PROBE_DOWN * (1 << self.relapses.min(6))).min(PROBE_LONGEST),
             Standing::Misconfigured(_) => PROBE_MISCONFIGURED,
+            Standing::Ok | Standing::Recovering(_) if self.in_a_row >= SUSPICIOUS => PROBE_DOWN,
             Standing::Ok | Standing::Recovering(_) => return false,
         };
         let is_due = now.duration_since(self.turned) >= every;
@@ -119,22 +159,35 @@ impl Circuit {
 
     /// Notes what came of a probe.
     pub fn probed(&mut self, error: Option<&ProviderError>, now: Instant, time: Timestamp) {
+        let refusal = error.filter(|error| !is_answer(error));
+        if self.held_by().is_none() {
+            match refusal {
+                Some(error) if error.kind == ProviderErrorKind::Misconfigured => {
+                    self.misconfigured(error, now, time);
+                }
+                Some(error) => self.open(error, now, time),
+                // It is there; what fails is something else.
+                None => self.in_a_row = 0,
+            }
+            return;
+        }
         let Some(trouble) = self.standing.trouble().cloned() else { return };
-        match error.filter(|error| !is_answer(error)) {
+        match refusal {
             None => {
                 let by = self.held_by().unwrap_or(HeldBy::ProviderDown);
                 self.ended = Some(Outage { from: trouble.since, to: time, by });
                 self.standing = Standing::Recovering(trouble);
                 self.calls.clear();
-                self.failures = 0;
-                self.turned = now;
+                (self.failures, self.in_a_row) = (0, 0);
+                (self.turned, self.recovered) = (now, Some(now));
             }
             Some(error) if error.kind == ProviderErrorKind::Misconfigured => {
                 self.misconfigured(error, now, time);
             }
             Some(error) => {
-                let since = trouble.since;
-                self.standing = Standing::Down(self::trouble(error, since));
+                self.standing = Standing::Down(self::trouble(error, trouble.since));
+                // One that hung for long is not followed by the next at once.
+                self.turned = now;
             }
         }
     }
@@ -272,6 +325,56 @@ mod tests {
         assert_eq!(bench.order(), Order::Hold);
         let Standing::Down(trouble) = bench.circuit.standing() else { panic!("open") };
         assert_eq!(trouble.since, Timestamp::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn where_little_is_sent_failures_in_a_row_make_it_ask_and_the_answer_decides() {
+        let refusal = error(ProviderErrorKind::Unavailable);
+        let failing = |every: u64| {
+            let mut bench = Bench::new();
+            for _ in 0..SUSPICIOUS {
+                assert!(!bench.circuit.is_probe_due(bench.now));
+                bench.calls(1, Some(ProviderErrorKind::Unavailable));
+                bench.pass(Duration::from_secs(every));
+            }
+            assert!(bench.circuit.is_probe_due(bench.now));
+            bench
+        };
+        let mut away = failing(60);
+        away.circuit.probed(Some(&refusal), away.now, away.time);
+        assert_eq!(away.order(), Order::Hold);
+        let since = away.circuit.standing().trouble().unwrap().since;
+        assert_eq!(since, Timestamp::UNIX_EPOCH, "since the first of them");
+        let mut there = failing(60);
+        there.circuit.probed(None, there.now, there.time);
+        assert_eq!(there.order(), Order::Release(None));
+        there.pass(PROBE_DOWN);
+        assert!(!there.circuit.is_probe_due(there.now), "until there are as many again");
+        let mut mixed = Bench::new();
+        for _ in 0..20 {
+            mixed.calls(4, Some(ProviderErrorKind::Unavailable));
+            mixed.calls(1, None);
+            mixed.pass(Duration::from_mins(1));
+            assert!(!mixed.circuit.is_probe_due(mixed.now));
+        }
+    }
+
+    #[test]
+    fn an_outage_that_comes_back_at_once_is_probed_less_and_less_often() {
+        let mut bench = Bench::new();
+        for pause in [1, 2, 4, 8] {
+            bench.calls(10, Some(ProviderErrorKind::Unavailable));
+            bench.pass(Duration::from_millis(pause * 1000 - 1));
+            assert!(!bench.circuit.is_probe_due(bench.now), "{pause} s");
+            bench.pass(Duration::from_millis(1));
+            assert!(bench.circuit.is_probe_due(bench.now), "{pause} s");
+            bench.circuit.probed(None, bench.now, bench.time);
+        }
+        bench.pass(RELAPSE);
+        let _ = bench.order();
+        bench.calls(10, Some(ProviderErrorKind::Unavailable));
+        bench.pass(PROBE_DOWN);
+        assert!(bench.circuit.is_probe_due(bench.now), "another outage");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use prometheus_client::encoding::text::encode_eof;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::{Metrics, OPENMETRICS, encode_overview};
+use crate::metrics::{Metrics, OPENMETRICS, encode_drift, encode_overview};
 use crate::protection::Protection;
 
 /// What is told at the worker's address.
@@ -68,16 +68,13 @@ async fn metrics(
         let why = "only from this machine; the application's /metrics takes an API key\n";
         return (StatusCode::FORBIDDEN, why).into_response();
     }
-    let overview = match health.store.overview(health.ctx.now()).await {
-        Ok(overview) => overview,
-        Err(error) => {
-            tracing::warn!(%error, "the metrics can't be read");
-            let why = "the database can't be used\n";
-            return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
-        }
-    };
+    let now = health.ctx.now();
+    let last = health.ctx.store.last_reconciliation().await.ok().flatten();
+    let overview = health.store.overview(now).await;
+    let overview = overview.inspect_err(|error| tracing::warn!(%error, "the queues can't be read"));
     let mut text = String::new();
-    let written = encode_overview(&overview, &mut text)
+    let written = encode_overview(overview.as_ref().ok(), &mut text)
+        .and_then(|()| encode_drift(last.as_ref(), now, &mut text))
         .and_then(|()| health.metrics.encode(&mut text))
         .and_then(|()| encode_eof(&mut text));
     match written {

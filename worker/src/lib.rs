@@ -12,8 +12,10 @@ mod protection;
 mod runner;
 mod schedule;
 pub mod telemetry;
+mod until_stopped;
 mod watched;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use advice::{Advice, advice};
 pub use runner::{Kinds, Runner};
+pub use schedule::Schedule;
+pub use until_stopped::UntilStopped;
 
 use build::Built;
 use config::WorkerSettings;
@@ -50,6 +54,7 @@ pub fn kinds() -> Kinds {
         .with::<flows::RevokeSession>()
         .with::<flows::DeleteUser>()
         .with::<flows::Sweep>()
+        .with::<flows::Reconcile>()
 }
 
 /// A worker that is ready to run: its address is bound.
@@ -111,7 +116,7 @@ impl Worker {
         };
         let health = Health { ctx: ctx.clone(), store, protection, metrics };
         let health = health.serve(listener, stop.clone());
-        let schedule = schedule::keep_schedule(ctx, settings.sweep_interval, stop.clone());
+        let schedule = schedule::keep_schedule(ctx, settings.schedule, stop.clone());
         let (jobs, health, (), ()) = tokio::join!(jobs, health, schedule, protecting);
         jobs.and(health.context("the worker's own address"))
     }
@@ -156,15 +161,24 @@ fn queue(ctx: &Ctx, built: &Built, protection: &Protection, settings: &WorkerSet
     let protection = protection.clone();
     let options = Options {
         concurrency: settings.concurrency,
+        limits: limits(settings.concurrency),
         waker: built.waker.clone(),
         rate: Some(rate),
         retention: Some(DONE_JOBS_STAY),
-        info: Arc::new(move || serde_json::to_string(&protection.standing()).ok()),
+        info: Arc::new(move || serde_json::to_string(&protection.report()).ok()),
         clock: Arc::new(move || Clock::now(&*clock)),
         ids: Arc::new(move || Ids::next(&*ids)),
         ..Options::new(name, names(&mut QueueName::ALL.iter()))
     };
     Queue::new(built.database.write().clone(), built.database.read().clone(), options)
+}
+
+/// A tenth of the slots is for whatever else is to be done: who logs in must not wait for fifty
+/// invitations that hang.
+fn limits(concurrency: usize) -> HashMap<String, usize> {
+    let most = concurrency - concurrency / 10;
+    let queues = [QueueName::Invitation, QueueName::Provider];
+    queues.iter().map(|queue| (queue.to_string(), most)).collect()
 }
 
 fn per_second(limit: Limit) -> f64 {

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Delivered, Email, Identity, IdentityProvider, InviteMail, JwtClaims, JwtError, LoginMail,
-    ProviderError, ProviderErrorKind, Vouched,
+    Delivered, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
+    LoginMail, Profile, ProviderError, ProviderErrorKind, Vouched,
 };
 
 /// Refuses everything, as a missing configuration does.
@@ -50,6 +50,14 @@ impl IdentityProvider for NoProvider {
     }
 
     async fn find_user(&self, _: &Email) -> Result<Option<Identity>, ProviderError> {
+        Err(refusal())
+    }
+
+    async fn identities(&self, _: Option<&str>) -> Result<IdentityPage, ProviderError> {
+        Err(refusal())
+    }
+
+    async fn identity(&self, _: &str) -> Result<Option<Profile>, ProviderError> {
         Err(refusal())
     }
 

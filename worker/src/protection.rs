@@ -4,12 +4,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use apalis_sea_orm::{Queue, hold_rate};
+use apalis_sea_orm::{Queue, hasten, hold_rate};
 use guestlist_database::{Database, PROVIDER_RATE};
 use guestlist_domain::{
-    Clock, HeldBy, Outage, ProviderError, ProviderErrorKind, Queue as QueueName, Standing,
+    Clock, HeldBy, Outage, ProviderError, ProviderErrorKind, Queue as QueueName, Report, Standing,
 };
 use guestlist_stytch::StytchProvider;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -41,11 +42,11 @@ struct Inner {
 
 struct Known {
     circuit: Circuit,
-    /// For how long nothing is to start, of which the others are not told yet.
+    /// For how long nothing is to start, which all workers are to be told.
     hold: Option<Duration>,
     /// Refusals without a `Retry-After`, and since when.
     refusals: (Instant, u32),
-    bulk_until: Option<Instant>,
+    bulk_until: Option<Timestamp>,
 }
 
 /// What is in force.
@@ -57,7 +58,7 @@ struct InForce {
 
 impl std::fmt::Debug for Protection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Protection").field("standing", &self.standing()).finish_non_exhaustive()
+        f.debug_struct("Protection").field("report", &self.report()).finish_non_exhaustive()
     }
 }
 
@@ -77,9 +78,10 @@ impl Protection {
         }))
     }
 
-    /// How it stands.
-    pub fn standing(&self) -> Standing {
-        self.known().circuit.standing().clone()
+    /// What everybody may read of it.
+    pub fn report(&self) -> Report {
+        let known = self.known();
+        Report { standing: known.circuit.standing().clone(), bulk_until: known.bulk_until }
     }
 
     /// Why this worker calls nobody now.
@@ -109,7 +111,7 @@ impl Protection {
         let before = known.circuit.standing().as_str();
         known.circuit.note(error, now, time);
         if let Some(error) = error {
-            known.slow_down(error, now);
+            known.slow_down(error, now, time);
         }
         self.tell(known, before);
     }
@@ -157,29 +159,38 @@ impl Protection {
         stop: CancellationToken,
     ) {
         // A wrong secret is known before anybody waits for a mail.
-        let first = provider.check_credentials().await;
-        self.note(first.as_ref().err().filter(|e| e.kind == ProviderErrorKind::Misconfigured));
+        let first = stop.run_until_cancelled(provider.check_credentials()).await;
+        if let Some(Err(error)) = first
+            && error.kind == ProviderErrorKind::Misconfigured
+        {
+            self.note(Some(&error));
+        }
         let mut in_force = InForce::default();
-        let mut reported = self.standing().as_str();
-        loop {
+        let mut reported = None;
+        while !stop.is_cancelled() {
             let calm = self.enforce(&queue, &database, &mut in_force).await;
-            if reported != self.standing().as_str() {
-                reported = self.standing().as_str();
-                if let Err(error) = queue.report().await {
-                    tracing::debug!(%error, "how it stands could not be reported now");
-                }
+            let report = self.report();
+            if reported.as_ref().is_some_and(|told| *told != report)
+                && let Err(error) = queue.report().await
+            {
+                tracing::debug!(%error, "how it stands could not be reported now");
             }
+            reported = Some(report);
             let is_probe_due = self.known().circuit.is_probe_due(Instant::now());
             if is_probe_due {
-                let answer = provider.check_credentials().await;
-                self.probed(answer.as_ref().err());
-                continue;
+                let was_held = self.held_by().is_some();
+                let answer = stop.run_until_cancelled(provider.check_credentials()).await;
+                if let Some(answer) = answer {
+                    self.probed(answer.as_ref().err());
+                }
+                if was_held && self.held_by().is_none() {
+                    self.hasten(&queue, &database).await;
+                }
             }
-            let changed = self.0.changed.notified();
             tokio::select! {
-                () = stop.cancelled() => return,
-                () = changed => {}
-                () = tokio::time::sleep(TICK), if !calm => {}
+                () = stop.cancelled() => {}
+                () = self.0.changed.notified() => {}
+                () = tokio::time::sleep(TICK), if !calm || self.is_suspicious() => {}
             }
         }
     }
@@ -187,17 +198,8 @@ impl Protection {
     /// Tells the queue what is so by now; answers whether nothing more is to be done until
     /// something happens.
     async fn enforce(&self, queue: &Queue, database: &Database, in_force: &mut InForce) -> bool {
-        let now = Instant::now();
-        let (order, pause, is_bulk_held) = {
-            let mut known = self.known();
-            let is_bulk_held = known.bulk_until.is_some_and(|until| now < until);
-            (known.circuit.order(now), known.hold.take(), is_bulk_held)
-        };
-        if let Some(pause) = pause
-            && let Err(error) = hold_rate(database.write(), PROVIDER_RATE, pause).await
-        {
-            tracing::warn!(%error, "the other workers could not be told to wait; they will be refused too");
-        }
+        self.hold_others(database).await;
+        let (order, is_bulk_held) = self.order();
         let (held, rate): (Vec<_>, _) = match order {
             Order::Hold => (names(QueueName::calls_provider), in_force.rate),
             Order::Release(rate) => {
@@ -219,6 +221,44 @@ impl Protection {
         matches!(order, Order::Release(None)) && !is_bulk_held
     }
 
+    fn is_suspicious(&self) -> bool {
+        self.known().circuit.is_suspicious()
+    }
+
+    /// What the circuit says, and whether bulk mail is held beyond that.
+    fn order(&self) -> (Order, bool) {
+        let mut known = self.known();
+        let before = known.circuit.standing().as_str();
+        let order = known.circuit.order(Instant::now());
+        let now = self.0.clock.now();
+        known.bulk_until = known.bulk_until.filter(|until| now < *until);
+        let is_bulk_held = known.bulk_until.is_some();
+        if known.circuit.standing().as_str() != before {
+            self.tell(known, before);
+        }
+        (order, is_bulk_held)
+    }
+
+    /// The pauses after failures grew while Stytch was away, and mean nothing now.
+    async fn hasten(&self, queue: &Queue, database: &Database) {
+        let queues: Vec<_> =
+            names(QueueName::calls_provider).iter().map(ToString::to_string).collect();
+        match hasten(database.write(), &queues, self.0.clock.now()).await {
+            Ok(_) => queue.options().waker.wake(),
+            Err(error) => {
+                tracing::warn!(%error, "what failed while Stytch was away waits for its own time");
+            }
+        }
+    }
+
+    /// Tells all workers to wait, where Stytch said so.
+    async fn hold_others(&self, database: &Database) {
+        let Some(pause) = self.known().hold.take() else { return };
+        if let Err(error) = hold_rate(database.write(), PROVIDER_RATE, pause).await {
+            tracing::warn!(%error, "the other workers could not be told to wait; they will be refused too");
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -226,10 +266,10 @@ impl Protection {
 
 impl Known {
     /// A 429 holds all workers, where it concerns all.
-    fn slow_down(&mut self, error: &ProviderError, now: Instant) {
+    fn slow_down(&mut self, error: &ProviderError, now: Instant, time: Timestamp) {
         let ProviderErrorKind::RateLimited(after) = error.kind else { return };
         if error.code == "too_few_tokens_authenticated" {
-            self.bulk_until = Some(now + after.unwrap_or_default().max(BULK_HOLD));
+            self.bulk_until = Some(time + after.unwrap_or_default().clamp(BULK_HOLD, LONGEST_HOLD));
             return;
         }
         if after.is_none() {
@@ -256,6 +296,8 @@ fn names(which: impl Fn(QueueName) -> bool) -> Vec<&'static str> {
 mod tests {
     use super::*;
 
+    const TIME: Timestamp = Timestamp::UNIX_EPOCH;
+
     fn known() -> Known {
         let now = Instant::now();
         let circuit = Circuit::new(100.0, now);
@@ -272,10 +314,10 @@ mod tests {
         let mut known = known();
         for seconds in [1, 7, 3] {
             let after = Some(Duration::from_secs(seconds));
-            known.slow_down(&refused("too_many_requests", after), Instant::now());
+            known.slow_down(&refused("too_many_requests", after), Instant::now(), TIME);
         }
         assert_eq!(known.hold, Some(Duration::from_secs(7)));
-        known.slow_down(&refused("x", Some(Duration::from_hours(9))), Instant::now());
+        known.slow_down(&refused("x", Some(Duration::from_hours(9))), Instant::now(), TIME);
         assert_eq!(known.hold, Some(LONGEST_HOLD));
     }
 
@@ -283,22 +325,25 @@ mod tests {
     fn one_refused_address_holds_nobody_else_and_several_do() {
         let (mut known, now) = (known(), Instant::now());
         let refusal = refused("too_many_requests", None);
-        known.slow_down(&refusal, now);
-        known.slow_down(&refusal, now);
+        known.slow_down(&refusal, now, TIME);
+        known.slow_down(&refusal, now, TIME);
         assert_eq!(known.hold, None);
         // Another second begins another count.
-        known.slow_down(&refusal, now + WINDOW * 2);
+        known.slow_down(&refusal, now + WINDOW * 2, TIME);
         assert_eq!(known.hold, None);
-        known.slow_down(&refusal, now + WINDOW * 2);
-        known.slow_down(&refusal, now + WINDOW * 2);
+        known.slow_down(&refusal, now + WINDOW * 2, TIME);
+        known.slow_down(&refusal, now + WINDOW * 2, TIME);
         assert_eq!(known.hold, Some(WINDOW));
     }
 
     #[test]
     fn too_few_logins_hold_bulk_mail_and_nothing_else() {
         let (mut known, now) = (known(), Instant::now());
-        known.slow_down(&refused("too_few_tokens_authenticated", None), now);
-        assert_eq!((known.hold, known.bulk_until), (None, Some(now + BULK_HOLD)));
+        let code = "too_few_tokens_authenticated";
+        known.slow_down(&refused(code, None), now, TIME);
+        assert_eq!((known.hold, known.bulk_until), (None, Some(TIME + BULK_HOLD)));
+        known.slow_down(&refused(code, Some(Duration::from_hours(24))), now, TIME);
+        assert_eq!(known.bulk_until, Some(TIME + LONGEST_HOLD));
     }
 
     #[test]

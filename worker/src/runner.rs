@@ -118,12 +118,15 @@ impl Decide for Outcome {
 struct Turn<'a> {
     queue: &'a Queue,
     job: &'a Claimed,
+    protection: &'a Protection,
 }
 
 #[async_trait]
 impl Lease for Turn<'_> {
     async fn may_call(&self) -> bool {
-        self.queue.begin(self.job).await && self.job.lease.held()
+        let is_its_turn = self.queue.begin(self.job).await && self.job.lease.held();
+        // The wait may have been long enough for others to find that Stytch is away.
+        is_its_turn && self.protection.held_by().is_none()
     }
 }
 
@@ -173,7 +176,7 @@ impl Runner {
         if claimed.exhausted() {
             return Ok(Performed::Exhausted);
         }
-        let lease = Turn { queue: &self.queue, job: claimed };
+        let lease = Turn { queue: &self.queue, job: claimed, protection: &self.protection };
         let attempt = self.attempt(claimed);
         let performing = AssertUnwindSafe(job.perform(&self.ctx, &attempt, &lease)).catch_unwind();
         match tokio::time::timeout(J::TIMEOUT, performing).await {

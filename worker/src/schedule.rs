@@ -1,18 +1,42 @@
-//! What runs by the clock: sweeps. Every worker offers each; the interval's key lets one win.
+//! What runs by the clock: sweeps, and comparisons with Stytch. Every worker offers each; the
+//! interval's key lets one win.
 
 use std::time::Duration;
 
-use guestlist_domain::{Ctx, flows};
+use guestlist_domain::{Ctx, StoreError, flows};
 use tokio_util::sync::CancellationToken;
 
-/// Offers a sweep at once, and then once an interval, until told to stop.
-pub async fn keep_schedule(ctx: Ctx, sweep_interval: Duration, stop: CancellationToken) {
+/// A comparison is rare, and is offered this often so that no restart makes one be left out.
+const RECONCILIATION_OFFERED: Duration = Duration::from_mins(5);
+
+/// How often what runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedule {
+    /// Sweeps.
+    pub sweep: Duration,
+    /// Comparisons with Stytch.
+    pub reconcile: Duration,
+}
+
+/// Offers a sweep and a comparison at once, and then again and again, until told to stop.
+pub async fn keep_schedule(ctx: Ctx, schedule: Schedule, stop: CancellationToken) {
+    let Schedule { sweep, reconcile } = schedule;
+    let sweeps = offer("sweep", sweep, &stop, || flows::schedule_sweep(&ctx, sweep));
+    let often = reconcile.min(RECONCILIATION_OFFERED);
+    let reconciliations =
+        offer("reconcile", often, &stop, || flows::schedule_reconciliation(&ctx, reconcile));
+    tokio::join!(sweeps, reconciliations);
+}
+
+async fn offer<F>(kind: &str, often: Duration, stop: &CancellationToken, schedule: impl Fn() -> F)
+where
+    F: Future<Output = Result<bool, StoreError>>,
+{
     loop {
-        if let Err(error) = flows::schedule_sweep(&ctx, sweep_interval).await {
-            tracing::warn!(%error, "the sweep could not be scheduled; next time it may");
+        if let Err(error) = schedule().await {
+            tracing::warn!(%error, kind, "a job could not be scheduled; next time it may");
         }
-        let wait = tokio::time::sleep(sweep_interval);
-        if stop.run_until_cancelled(wait).await.is_none() {
+        if stop.run_until_cancelled(tokio::time::sleep(often)).await.is_none() {
             return;
         }
     }

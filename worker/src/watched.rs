@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Delivered, Email, Identity, IdentityProvider, InviteMail, JwtClaims, JwtError, LoginMail,
-    ProviderError, Vouched,
+    Delivered, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
+    LoginMail, Profile, ProviderError, ProviderErrorKind, Vouched,
 };
 
 use crate::metrics::Metrics;
@@ -36,6 +36,21 @@ impl Watched {
     ) -> Result<T, ProviderError> {
         let answer = self.counted(call, answer).await;
         self.protection.note(answer.as_ref().err());
+        answer
+    }
+
+    /// Searches are slow, have a limit of their own, and answer many callers at once: they say
+    /// nothing of sending, unless nobody knows us any more. What is paced waits for its turn, too.
+    async fn noted_aside<T>(
+        &self,
+        call: &'static str,
+        answer: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let answer = self.counted(call, answer).await;
+        let error = answer.as_ref().err();
+        if let Some(error) = error.filter(|e| e.kind == ProviderErrorKind::Misconfigured) {
+            self.protection.note(Some(error));
+        }
         answer
     }
 
@@ -82,9 +97,15 @@ impl IdentityProvider for Watched {
     }
 
     async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError> {
-        // Searches are slow, have a limit of their own, and answer many callers at once: they say
-        // nothing of sending.
-        self.counted("find_user", self.provider.find_user(email)).await
+        self.noted_aside("find_user", self.provider.find_user(email)).await
+    }
+
+    async fn identities(&self, cursor: Option<&str>) -> Result<IdentityPage, ProviderError> {
+        self.noted_aside("identities", self.provider.identities(cursor)).await
+    }
+
+    async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError> {
+        self.noted_aside("identity", self.provider.identity(stytch_user_id)).await
     }
 
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {

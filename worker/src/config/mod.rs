@@ -6,12 +6,13 @@ pub mod parse;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use guestlist_domain::{Email, Limit, Policy};
 use secrecy::SecretString;
 use url::Url;
+
+use crate::schedule::Schedule;
 
 pub use mistakes::{Mistake, Mistakes};
 
@@ -94,6 +95,10 @@ pub struct CommonArgs {
     #[arg(long, env = "SWEEP_INTERVAL", global = true, default_value = "60s")]
     pub sweep_interval: String,
 
+    /// How often our users and Stytch's are compared, and repaired, e.g. 24h
+    #[arg(long, env = "RECONCILE_INTERVAL", global = true, default_value = "24h")]
+    pub reconcile_interval: String,
+
     /// How logs are written to stderr: text or json
     #[arg(long, env = "LOG_FORMAT", global = true, default_value = "text")]
     pub log_format: String,
@@ -142,8 +147,8 @@ pub struct WorkerSettings {
     pub concurrency: usize,
     /// Where its health is served.
     pub listen_addr: SocketAddr,
-    /// How often it sweeps.
-    pub sweep_interval: Duration,
+    /// How often it sweeps and compares.
+    pub schedule: Schedule,
     /// The most calls that all workers together make to Stytch.
     pub rate_limit: Limit,
 }
@@ -163,11 +168,6 @@ impl CommonArgs {
         let listen_addr = m.take("LISTEN_ADDR", parse::address(&self.listen_addr));
         let public_url = m.take_some("PUBLIC_URL", self.public_url.as_deref(), parse::origin);
         let stytch = self.read_stytch(m);
-        let is_live = stytch.as_ref().is_some_and(StytchSettings::is_live);
-        if is_live && matches!(public_url, Some(None)) {
-            let problem = "is not set, and a live project's links can't lead to localhost";
-            m.note(Mistake::new("PUBLIC_URL", problem));
-        }
         let link_carries_id =
             m.take_some("LINK_CARRIES_ID", self.link_carries_id.as_deref(), parse::switch);
         let admin_emails = m.take_some("ADMIN_EMAILS", self.admin_emails.as_deref(), parse::emails);
@@ -200,7 +200,13 @@ impl CommonArgs {
     /// What calling Stytch needs; whatever is missing is noted.
     pub fn read_required_stytch(&self, m: &mut Mistakes) -> Option<guestlist_stytch::Options> {
         // A base URL that can't be read is noted with the rest.
-        self.read_stytch(&mut Mistakes::default())?.required(m)
+        let stytch = self.read_stytch(&mut Mistakes::default())?;
+        let said = self.public_url.as_deref().unwrap_or_default();
+        if stytch.is_live() && said.trim().is_empty() {
+            let problem = "is not set, and a live project's links can't lead to localhost";
+            m.note(Mistake::new("PUBLIC_URL", problem));
+        }
+        stytch.required(m)
     }
 
     fn read_stytch(&self, m: &mut Mistakes) -> Option<StytchSettings> {
@@ -218,12 +224,13 @@ impl CommonArgs {
         let concurrency =
             m.take("WORKER_CONCURRENCY", parse::count(&self.worker_concurrency, 1..=1000));
         let listen_addr = m.take("WORKER_LISTEN_ADDR", parse::address(&self.worker_listen_addr));
-        let sweep_interval = m.take("SWEEP_INTERVAL", parse::interval(&self.sweep_interval));
+        let sweep = m.take("SWEEP_INTERVAL", parse::interval(&self.sweep_interval));
+        let reconcile = m.take("RECONCILE_INTERVAL", parse::interval(&self.reconcile_interval));
         let rate_limit = m.take("STYTCH_RATE_LIMIT", parse::limit(&self.stytch_rate_limit));
         Some(WorkerSettings {
             concurrency: concurrency?,
             listen_addr: listen_addr?,
-            sweep_interval: sweep_interval?,
+            schedule: Schedule { sweep: sweep?, reconcile: reconcile? },
             rate_limit: rate_limit?,
         })
     }

@@ -24,18 +24,18 @@ struct QueueLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WorkerLabels {
-    worker: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabels {
     state: &'static str,
 }
 
-/// Writes it as Prometheus reads it, without the end mark.
-pub fn encode_overview(overview: &Overview, to: &mut String) -> fmt::Result {
+/// Writes it as Prometheus reads it, without the end mark; of a database that can't be used only
+/// that.
+pub fn encode_overview(overview: Option<&Overview>, to: &mut String) -> fmt::Result {
     let mut registry = Registry::with_prefix("guestlist");
+    let up = Gauge::<i64>::default();
+    up.set(i64::from(overview.is_some()));
+    registry.register("database_up", "Whether the database could be read", up);
+    let Some(overview) = overview else { return encode_registry(to, &registry) };
     add_queues(&mut registry, &overview.queues);
     add_workers(&mut registry, overview);
     let provider = Family::<StateLabels, Gauge>::default();
@@ -77,12 +77,11 @@ fn add_workers(registry: &mut Registry, overview: &Overview) {
     let live = Gauge::<i64>::default();
     live.set(i64::try_from(overview.live().count()).unwrap_or(i64::MAX));
     registry.register("workers", "Workers that are there", live);
-    let silences = Family::<WorkerLabels, Gauge>::default();
-    for worker in &overview.workers {
-        set(&silences, &WorkerLabels { worker: worker.id.clone() }, worker.silent.as_secs());
-    }
-    let help = "How long ago the worker reported, which it does every five seconds";
-    registry.register_with_unit("worker_silence", help, Unit::Seconds, silences);
+    let silence = Gauge::<i64>::default();
+    let longest = overview.workers.iter().map(|worker| worker.silent.as_secs()).max();
+    silence.set(i64::try_from(longest.unwrap_or(0)).unwrap_or(i64::MAX));
+    let help = "How long ago the most silent worker reported, which each does every five seconds";
+    registry.register_with_unit("worker_silence", help, Unit::Seconds, silence);
 }
 
 fn set<L>(family: &Family<L, Gauge>, labels: &L, value: u64)

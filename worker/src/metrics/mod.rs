@@ -1,6 +1,7 @@
 //! What this process counts of its jobs and its calls to Stytch, for Prometheus.
 
 mod board;
+mod drift;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 pub use board::encode_overview;
+pub use drift::encode_drift;
 
 /// The form in which all of it is told.
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -1,0 +1,76 @@
+//! How far our users and Stytch's have drifted apart, for Prometheus: as the last comparison left
+//! it, whoever made it.
+
+use std::fmt;
+
+use guestlist_domain::{Drift, Reconciliation, Remedy};
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DriftLabels {
+    kind: &'static str,
+}
+
+/// Writes it as Prometheus reads it, without the end mark; of no comparison nothing.
+pub fn encode_drift(last: Option<&Reconciliation>, now: Timestamp, to: &mut String) -> fmt::Result {
+    let Some(last) = last else { return Ok(()) };
+    let mut registry = Registry::with_prefix("guestlist");
+    let users = Family::<DriftLabels, Gauge>::default();
+    for kind in Drift::ALL {
+        let left = i64::try_from(last.count(*kind).left()).unwrap_or(i64::MAX);
+        users.get_or_create(&DriftLabels { kind: kind.as_str() }).set(left);
+    }
+    let help = "People whom the last comparison with Stytch left different here and there";
+    registry.register("drift_users", help, users);
+    let refused = Gauge::<i64>::default();
+    refused.set(i64::from(last.remedy == Remedy::Refused));
+    let help = "Whether it repaired nothing because that would have changed too many users";
+    registry.register("drift_refused", help, refused);
+    let age = Gauge::<i64>::default();
+    age.set(now.duration_since(last.finished_at).as_secs().max(0));
+    let help = "How long ago the last comparison with Stytch came to its end";
+    registry.register_with_unit("drift_age", help, Unit::Seconds, age);
+    encode_registry(to, &registry)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use guestlist_domain::{Count, ReconciliationId};
+
+    use super::*;
+
+    #[test]
+    fn what_the_last_comparison_left_is_told_with_its_age() {
+        let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        let last = Reconciliation {
+            id: ReconciliationId("019ab0c1-0000-7000-8000-000000000000".parse().unwrap()),
+            started_at: now,
+            finished_at: now,
+            remedy: Remedy::Refused,
+            users: 40,
+            identities: 30,
+            counts: BTreeMap::from([(Drift::Gone, Count { found: 12, repaired: 2 })]),
+        };
+        let mut text = String::new();
+        encode_drift(Some(&last), now + Duration::from_secs(90), &mut text).unwrap();
+        for line in [
+            "guestlist_drift_users{kind=\"gone\"} 10",
+            "guestlist_drift_users{kind=\"orphan\"} 0",
+            "guestlist_drift_refused 1",
+            "guestlist_drift_age_seconds 90",
+        ] {
+            assert!(text.lines().any(|told| told == line), "no {line} in\n{text}");
+        }
+        let mut nothing = String::new();
+        encode_drift(None, now, &mut nothing).unwrap();
+        assert_eq!(nothing, "");
+    }
+}

@@ -1,0 +1,16 @@
+//! The right to act of whoever holds no job: a command at a shell.
+
+use async_trait::async_trait;
+use guestlist_domain::Lease;
+use tokio_util::sync::CancellationToken;
+
+/// May act until it is told to stop.
+#[derive(Debug, Clone)]
+pub struct UntilStopped(pub CancellationToken);
+
+#[async_trait]
+impl Lease for UntilStopped {
+    async fn may_call(&self) -> bool {
+        !self.0.is_cancelled()
+    }
+}
