@@ -6,7 +6,7 @@ use guestlist_worker::config::{Common, CommonArgs, Mistake, Mistakes, parse};
 use ipnet::IpNet;
 use url::{Origin, Url};
 
-use crate::site::Site;
+use crate::site::{Project, Site};
 
 /// What the environment and the command line say, unread.
 #[derive(Debug, Clone, Args)]
@@ -88,7 +88,7 @@ impl ConfigArgs {
 
 impl Config {
     /// The surroundings of an application that browsers reach at `public_url`.
-    pub fn site(&self, public_url: Url, inbox_url: Option<String>) -> Site {
+    pub fn site(&self, public_url: Url, stytch: Project, inbox_url: Option<String>) -> Site {
         Site {
             public_url,
             app_name: self.app_name.clone(),
@@ -97,6 +97,7 @@ impl Config {
             cookie_domain: self.cookie_domain.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             inbox_url,
+            stytch,
         }
     }
 }

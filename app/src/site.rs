@@ -25,6 +25,24 @@ pub struct Site {
     pub trusted_proxies: Vec<IpNet>,
     /// The sandbox's inbox, where there is one.
     pub inbox_url: Option<String>,
+    /// Who signs the sessions' JWTs.
+    pub stytch: Project,
+}
+
+/// A project at Stytch, as those need to know it who verify its JWTs.
+#[derive(Debug, Clone, Default)]
+pub struct Project {
+    /// `project-test-…` or `project-live-…`.
+    pub id: String,
+    /// Where its API is, without a slash at the end.
+    pub base_url: String,
+}
+
+impl From<&guestlist_stytch::Options> for Project {
+    fn from(options: &guestlist_stytch::Options) -> Self {
+        let base_url = options.base_url.as_str().trim_end_matches('/').to_owned();
+        Self { id: options.project_id.clone(), base_url }
+    }
 }
 
 impl Site {
@@ -96,6 +114,7 @@ mod tests {
             cookie_domain: None,
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             inbox_url: None,
+            stytch: Project::default(),
         }
     }
 

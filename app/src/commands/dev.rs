@@ -17,6 +17,7 @@ use super::dev_state::DevState;
 use super::serve::run_all;
 use crate::config::Config;
 use crate::http::App;
+use crate::site::Project;
 
 /// The administrator who is there when no other was named.
 const ADMIN: &str = "admin@example.com";
@@ -60,11 +61,12 @@ pub async fn run(
         credentials.secret.into(),
         base_url,
     )?;
+    let project = Project::from(&stytch);
     let built = Built::new(database, stytch)?;
     let policy = config.common.policy(&public_url);
     let worker = built.worker(policy.clone(), config.common.worker).await?;
     let worker_url = worker.url()?;
-    let site = config.site(public_url, Some(format!("{sandbox_url}/inbox")));
+    let site = config.site(public_url, project, Some(format!("{sandbox_url}/inbox")));
     let url = site.public_url.as_str().trim_end_matches('/').to_owned();
     let ctx = built.ctx(policy);
     let app = App::new(ctx.clone(), site, built.store().clone(), config.login_limit_per_client);

@@ -42,6 +42,9 @@ struct Record {
     email: String,
     name: Option<String>,
     role: Option<String>,
+    /// One of many.
+    #[serde(skip)]
+    is_bulk: bool,
 }
 
 /// What became of one address.
@@ -53,10 +56,12 @@ struct Line {
 
 /// Runs the command; it fails if any address could not be invited or sent to.
 pub async fn run(config: &Config, args: InviteArgs) -> anyhow::Result<ExitCode> {
-    let records = match &args.csv {
+    let mut records: Vec<Read> = match &args.csv {
         Some(path) => read_csv(path)?,
         None => args.emails.iter().map(|email| Ok(Record::of(email))).collect(),
     };
+    let is_bulk = records.len() > 1;
+    records.iter_mut().flatten().for_each(|record| record.is_bulk = is_bulk);
     let (ctx, _) = build::connect_without_stytch(&config.common).await?;
     let bar = progress(records.len());
     let mut invited = Vec::new();
@@ -77,7 +82,7 @@ pub async fn run(config: &Config, args: InviteArgs) -> anyhow::Result<ExitCode> 
 
 impl Record {
     fn of(email: &str) -> Self {
-        Self { email: email.to_owned(), name: None, role: None }
+        Self { email: email.to_owned(), name: None, role: None, is_bulk: false }
     }
 
     fn read(&self) -> Result<NewInvitation, (&'static str, String)> {
@@ -96,6 +101,7 @@ impl Record {
             metadata: Metadata::default(),
             return_to: None,
             expires_in_minutes: None,
+            is_bulk: self.is_bulk,
         })
     }
 }

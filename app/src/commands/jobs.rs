@@ -42,6 +42,8 @@ enum JobsCommand {
     Retry(ActArgs),
     /// Withdraw jobs; their invitations fail with the code `cancelled`
     Cancel(ActArgs),
+    /// Take dead jobs off the list of what is to be looked after
+    Dismiss(ActArgs),
 }
 
 /// Which jobs.
@@ -96,6 +98,7 @@ pub async fn run(config: &Config, args: JobsArgs) -> anyhow::Result<ExitCode> {
         JobsCommand::Show { id, json } => show(&ctx, &store, id, json).await,
         JobsCommand::Retry(args) => args.run(Act::Retry, &ctx, &store).await,
         JobsCommand::Cancel(args) => args.run(Act::Cancel, &ctx, &store).await,
+        JobsCommand::Dismiss(args) => args.run(Act::Dismiss, &ctx, &store).await,
     }
 }
 

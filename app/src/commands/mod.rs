@@ -7,6 +7,7 @@ mod jobs;
 mod keys;
 mod migrate;
 mod queue;
+mod reconcile;
 mod serve;
 mod status;
 mod table;
@@ -44,12 +45,15 @@ enum Command {
     Keys(With<keys::KeysArgs>),
     /// Invite people, as over HTTP
     Invite(With<invite::InviteArgs>),
-    /// Whether mail goes out, and why not: exits with 0 while it does, with 1 while it does not
+    /// Whether mail goes out, and why not: exits with 0 while it does, with 2 while it does not
     Status(With<status::StatusArgs>),
     /// Look for jobs, have them run again, withdraw them
     Jobs(With<jobs::JobsArgs>),
     /// Pause a queue, and let it go on
     Queue(With<queue::QueueArgs>),
+    /// Compare the users with those at Stytch, show what differs, repair what can be; refuses to
+    /// change more than 5 % of users without --force
+    Reconcile(With<reconcile::ReconcileArgs>),
     /// The local Stytch alone
     Sandbox(stytch_sandbox::SandboxArgs),
 }
@@ -116,6 +120,13 @@ impl Command {
             }
             Self::Queue(With { args, config }) => {
                 queue::run(&prepare(&config, mistakes)?, args).await
+            }
+            Self::Reconcile(With { args, config }) => {
+                let mut mistakes = mistakes;
+                let stytch = config.common.read_required_stytch(&mut mistakes);
+                let config = prepare(&config, mistakes)?;
+                let stytch = stytch.context("STYTCH_PROJECT_ID and STYTCH_SECRET")?;
+                reconcile::run(&config, stytch, &args, build::stop_on_signal()).await
             }
             Self::Sandbox(args) => {
                 telemetry::start(telemetry::Format::Text)?;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::http::{App, keep_noting, router};
+use crate::site::Project;
 
 /// How long requests may take to finish once the program is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -30,6 +31,7 @@ pub async fn run(
     args: ServeArgs,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
+    let project = Project::from(&stytch);
     let built = build::connect(&config.common, stytch).await?;
     let listener = listen(config.common.listen_addr, "LISTEN_ADDR").await?;
     let address = listener.local_addr()?;
@@ -40,7 +42,7 @@ pub async fn run(
     } else {
         None
     };
-    let site = config.site(public_url, None);
+    let site = config.site(public_url, project, None);
     println!("Guestlist listens on http://{address}, and people reach it at {}", site.public_url);
     let app =
         App::new(built.ctx(policy), site, built.store().clone(), config.login_limit_per_client);

@@ -22,7 +22,10 @@ pub struct StatusArgs {
     json: bool,
 }
 
-/// Runs the command; it fails while mail does not go out.
+/// What the command exits with while mail does not go out; 1 says that it could not find out.
+const NOT_SENDING: u8 = 2;
+
+/// Runs the command.
 pub async fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let (ctx, store) = build::connect_without_stytch(&config.common).await?;
     let now = ctx.now();
@@ -34,7 +37,7 @@ pub async fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<ExitCode>
         let errors = store.job_errors().await?;
         print!("{}", screen(&status, &overview, &errors));
     }
-    Ok(if status.sending { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if status.sending { ExitCode::SUCCESS } else { ExitCode::from(NOT_SENDING) })
 }
 
 fn screen(status: &Status, overview: &Overview, errors: &[ErrorGroup]) -> String {
@@ -91,7 +94,7 @@ fn workers(workers: &[WorkerState]) -> Vec<Vec<String>> {
             worker.pid.to_string(),
             format!("{} of {}", worker.running, worker.concurrency),
             format!("{seen}{gone}"),
-            worker.standing.as_str().to_owned(),
+            worker.report.standing.as_str().to_owned(),
         ]);
     }
     if workers.is_empty() {

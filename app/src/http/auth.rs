@@ -1,12 +1,11 @@
 //! Whose request it is, and whether they may. Each right is an extractor in a handler's
 //! signature, so that forgetting one can be seen.
 
-use std::marker::PhantomData;
+mod rights;
 
-use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
 use axum_extra::extract::CookieJar;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,9 +14,13 @@ use guestlist_domain::{Actor, ApiKey, Role, Scope, Seen, TokenHash};
 
 use super::answer::Outgoing;
 use super::cookies;
-use super::origin::require_ours;
 use super::problem::Problem;
 use super::state::App;
+
+pub use self::rights::{
+    InvitationsRead, InvitationsWrite, May, OpsRead, OpsWrite, Perhaps, Person, Unrestricted,
+    UsersRead, UsersWrite,
+};
 
 /// What every API key begins with.
 pub const KEY_PREFIX: &str = "glk_";
@@ -50,8 +53,7 @@ impl Caller {
         if may {
             return Ok(());
         }
-        let detail = "Only an administrator or an unrestricted key may grant a role above member.";
-        Err(Problem::forbidden("role_not_grantable", detail))
+        Err(role_not_grantable())
     }
 
     fn may(&self, scope: Scope) -> Result<(), Problem> {
@@ -65,6 +67,12 @@ impl Caller {
             Self::Person(_) => Err(Problem::forbidden("forbidden", "Your role does not allow it.")),
         }
     }
+}
+
+/// The caller may not give anybody that role.
+pub fn role_not_grantable() -> Problem {
+    let detail = "Only an administrator or an unrestricted key may grant a role above member.";
+    Problem::forbidden("role_not_grantable", detail)
 }
 
 fn allows(role: Role, scope: Scope) -> bool {
@@ -220,110 +228,4 @@ fn problem(error: SessionError) -> Problem {
         SessionError::Store(error) => return error.into(),
     };
     Problem::new(StatusCode::UNAUTHORIZED, code, detail)
-}
-
-/// A part of the API as a type, for [`May`].
-pub trait Right {
-    /// Which.
-    const SCOPE: Scope;
-}
-
-macro_rules! rights {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy)]
-        pub struct $name;
-
-        impl Right for $name {
-            const SCOPE: Scope = Scope::$name;
-        }
-    )+};
-}
-
-rights! {
-    /// See users.
-    UsersRead,
-    /// Change users.
-    UsersWrite,
-    /// See invitations.
-    InvitationsRead,
-    /// Change invitations.
-    InvitationsWrite,
-    /// See how the queue stands.
-    OpsRead,
-    /// Steer the queue.
-    OpsWrite,
-}
-
-/// A caller who may do what `R` names.
-#[derive(Debug)]
-pub struct May<R> {
-    /// Who.
-    pub caller: Caller,
-    right: PhantomData<R>,
-}
-
-impl<R> May<R> {
-    /// As events name them.
-    pub fn actor(&self) -> Actor {
-        self.caller.actor()
-    }
-}
-
-impl<R: Right> FromRequestParts<App> for May<R> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = identify(parts, app).await?;
-        caller.may(R::SCOPE)?;
-        guard_cookie(parts, app)?;
-        Ok(Self { caller, right: PhantomData })
-    }
-}
-
-/// A person with a session, whatever their role.
-#[derive(Debug)]
-pub struct Person(pub Admitted);
-
-impl FromRequestParts<App> for Person {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match identify(parts, app).await? {
-            Caller::Person(admitted) => {
-                guard_cookie(parts, app)?;
-                Ok(Self(*admitted))
-            }
-            Caller::Program(_) => {
-                let detail = "This is a person's own; an API key has no session.";
-                Err(Problem::forbidden("session_required", detail))
-            }
-        }
-    }
-}
-
-/// What a request that anybody may make shows of its session, if it has one.
-#[derive(Debug)]
-pub struct Perhaps(pub Option<Admitted>);
-
-impl FromRequestParts<App> for Perhaps {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match identify(parts, app).await {
-            Ok(Caller::Person(admitted)) => Ok(Self(Some(*admitted))),
-            Err(problem) if problem.status.is_server_error() => Err(problem),
-            Ok(Caller::Program(_)) | Err(_) => Ok(Self(None)),
-        }
-    }
-}
-
-/// A browser sends its cookies wherever a page makes it call: what they let happen must be asked
-/// for by our own pages or the application's.
-fn guard_cookie(parts: &Parts, app: &App) -> Result<(), Problem> {
-    let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_safe || !had_session(&parts.headers) {
-        return Ok(());
-    }
-    require_ours(&parts.headers, app.site())
 }

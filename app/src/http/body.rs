@@ -119,6 +119,11 @@ pub fn too_large() -> Problem {
 }
 
 fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    // By position, serde would read a list as the fields in the order in which we wrote them.
+    if !value.is_object() {
+        let detail = "must be an object".to_owned();
+        return Err(Problem::invalid(vec![FieldError { pointer: String::new(), detail }]));
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let pointer = match path.as_str() {

@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::state::App;
 use super::view::{EventView, InvitationView};
 use super::waits::Waits;
+use super::world::World;
 use crate::site::Site;
 
 /// Somebody to invite, as it is sent.
@@ -62,6 +63,7 @@ impl InvitationRequest {
                 metadata: metadata.unwrap_or_default(),
                 return_to,
                 expires_in_minutes,
+                is_bulk: false,
             }),
             _ => Err(fields.into_problem()),
         }
@@ -70,22 +72,27 @@ impl InvitationRequest {
 
 /// A role, `member` where none is said.
 pub fn read_role(role: Option<&str>, fields: &mut Fields) -> Role {
-    let read = role.map(|role| Role::parse(role).ok_or("must be admin, operator or member"));
-    read.and_then(|read| fields.take("role", read)).unwrap_or_default()
+    role.and_then(|role| fields.take("role", parse_role(role))).unwrap_or_default()
+}
+
+/// A role, or what roles there are.
+pub fn parse_role(role: &str) -> Result<Role, &'static str> {
+    Role::parse(role).ok_or("must be admin, operator or member")
 }
 
 /// `POST /v1/invitations`
 pub async fn create_invitation(
     by: May<InvitationsWrite>,
     State(app): State<App>,
+    World(ctx): World,
     Body(request): Body<InvitationRequest>,
 ) -> Result<Response, Problem> {
     let request = request.read(app.site())?;
     by.caller.may_grant(request.role)?;
-    let invitation = flows::invite(app.ctx(), request, &by.actor()).await?;
+    let invitation = flows::invite(&ctx, request, &by.actor()).await?;
     let location = format!("/v1/invitations/{}", invitation.id);
     let headers = [(header::LOCATION, location)];
-    let waits = Waits::of_new(&app).await?;
+    let waits = Waits::of_written(&app).await;
     let view = Json(InvitationView::of(&invitation, waits));
     Ok((StatusCode::ACCEPTED, headers, view).into_response())
 }
@@ -158,10 +165,11 @@ pub async fn list_invitation_events(
 pub async fn resend_invitation(
     by: May<InvitationsWrite>,
     State(app): State<App>,
+    World(ctx): World,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    let invitation = flows::resend(app.ctx(), read_id(&id)?, &by.actor()).await?;
-    let waits = Waits::of(&app, [&invitation]).await?;
+    let invitation = flows::resend(&ctx, read_id(&id)?, &by.actor()).await?;
+    let waits = Waits::of_written(&app).await;
     Ok((StatusCode::ACCEPTED, Json(InvitationView::of(&invitation, waits))).into_response())
 }
 
@@ -169,9 +177,10 @@ pub async fn resend_invitation(
 pub async fn revoke_invitation(
     by: May<InvitationsWrite>,
     State(app): State<App>,
+    World(ctx): World,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    let invitation = flows::revoke(app.ctx(), read_id(&id)?, &by.actor()).await?;
+    let invitation = flows::revoke(&ctx, read_id(&id)?, &by.actor()).await?;
     let waits = Waits::of(&app, [&invitation]).await?;
     Ok(Json(InvitationView::of(&invitation, waits)).into_response())
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{
     self, AcceptError, Browser, CameIn, LoginError, Press, press_continue,
 };
-use guestlist_domain::{Email, InvitationId, Session, TokenHash};
+use guestlist_domain::{Ctx, Email, InvitationId, ReturnTo, Session, TokenHash};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -19,6 +19,7 @@ use super::origin::Ours;
 use super::problem::Problem;
 use super::state::App;
 use super::view::{SessionView, UserView};
+use super::world::World;
 
 /// Who wants to come in, as it is sent.
 #[derive(Debug, Deserialize)]
@@ -93,6 +94,7 @@ pub async fn create_session(
         user: user.into(),
         session_token: Some(&tokens.session_token),
         session_jwt: Some(&tokens.session_jwt),
+        return_to: came_in.return_to.as_ref().map(ReturnTo::as_str),
     };
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
@@ -106,6 +108,9 @@ struct Login<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     session_token: Option<&'a str>,
     session_jwt: Option<&'a str>,
+    /// Likewise: where they wanted to go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    return_to: Option<&'a str>,
 }
 
 /// Lets the holder of a link in; for the page and for programs alike.
@@ -122,20 +127,20 @@ pub async fn come_in(
         return Err(AcceptError::LinkInvalid);
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let browser = Browser {
-        user_agent: user_agent.map(ToOwned::to_owned),
-        ip: Some(app.site().client(peer.ip(), headers).to_string()),
-    };
+    let client = app.site().client(peer.ip(), headers);
+    let browser =
+        Browser { user_agent: user_agent.map(ToOwned::to_owned), ip: Some(client.to_string()) };
     let press = Press { token, invitation, browser, replaces };
     // A task of its own: a browser that goes away meanwhile must not leave a link half used.
     let app = app.clone();
-    let pressing = tokio::spawn(async move { press_in_turn(&app, press).await });
+    let ctx = app.ctx().for_client(client);
+    let pressing = tokio::spawn(async move { press_in_turn(&app, &ctx, press).await });
     pressing.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
-async fn press_in_turn(app: &App, press: Press) -> Result<CameIn, AcceptError> {
+async fn press_in_turn(app: &App, ctx: &Ctx, press: Press) -> Result<CameIn, AcceptError> {
     let _turn = app.presses().turn(TokenHash::of(&press.token)).await;
-    press_continue(app.ctx(), press).await
+    press_continue(ctx, press).await
 }
 
 /// `GET /v1/session`
@@ -145,6 +150,7 @@ pub async fn get_session(super::auth::Person(admitted): super::auth::Person) -> 
         user: (&admitted.user).into(),
         session_token: None,
         session_jwt: admitted.jwt.as_deref(),
+        return_to: None,
     };
     Json(body).into_response()
 }
@@ -153,25 +159,32 @@ pub async fn get_session(super::auth::Person(admitted): super::auth::Person) -> 
 pub async fn delete_session(
     super::auth::Person(admitted): super::auth::Person,
     State(app): State<App>,
+    World(ctx): World,
     axum::Extension(outgoing): axum::Extension<super::answer::Outgoing>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    leave(&app, &admitted, &outgoing, &headers).await?;
+    leave(&app, &ctx, &admitted, &outgoing, &headers).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Ends a session here and at Stytch, and clears the browser's cookies.
 pub async fn leave(
     app: &App,
+    ctx: &Ctx,
     admitted: &flows::Admitted,
     outgoing: &super::answer::Outgoing,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
-    flows::log_out(app.ctx(), &admitted.session, &admitted.user).await?;
+    flows::log_out(ctx, &admitted.session, &admitted.user).await?;
+    leave_cookies(app, outgoing, headers);
+    Ok(())
+}
+
+/// Clears the cookies of a session that has ended.
+pub fn leave_cookies(app: &App, outgoing: &super::answer::Outgoing, headers: &HeaderMap) {
     // A JWT made for this request must not follow the cookies out.
     outgoing.replace_cookies(super::cookies::clear(app.site()));
     outgoing.set_cookies(super::cookies::left(app.site(), headers));
-    Ok(())
 }
 
 /// The session that a browser holds already, if it does.

@@ -1,9 +1,11 @@
 //! The HTTP interface: who calls, what they may, what they sent, one flow, what they see.
 
 mod answer;
+mod audit;
 mod auth;
 mod body;
 mod cookies;
+mod device;
 mod health;
 mod idempotency;
 mod invitations;
@@ -16,15 +18,18 @@ mod presses;
 mod problem;
 mod router;
 mod seen;
+mod sessions;
 mod state;
 mod users;
 mod view;
 mod waits;
+mod world;
 
 pub use answer::Outgoing;
 pub use auth::{KEY_PREFIX, Perhaps, Person, had_session};
 pub use body::{Form, Named, Params};
 pub use cookies::{Hint, begin};
+pub use device::device;
 pub use invitations::InvitationRequest;
 pub use login::{come_in, held, leave};
 pub use origin::Ours;
@@ -32,5 +37,7 @@ pub use problem::Problem;
 pub use router::router;
 pub use seen::keep_noting;
 pub use state::App;
+pub use users::{find as find_user, read_id as read_user_id};
 pub use view::Time;
 pub use waits::Waits;
+pub use world::World;

@@ -55,6 +55,7 @@ mod tests {
             cookie_domain: None,
             trusted_proxies: vec![],
             inbox_url: None,
+            stytch: crate::site::Project::default(),
         };
         let is_ours = |fetch: Option<&str>, origin: Option<&str>| {
             let mut headers = HeaderMap::new();

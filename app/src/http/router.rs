@@ -8,7 +8,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
@@ -16,7 +16,7 @@ use tower_http::timeout::TimeoutLayer;
 use super::body::BODY_LIMIT;
 use super::problem::Problem;
 use super::state::App;
-use super::{answer, health, idempotency, invitations, login, ops, users};
+use super::{answer, audit, health, idempotency, invitations, login, ops, sessions, users};
 use crate::pages;
 
 /// How long a request may take.
@@ -49,12 +49,22 @@ fn api(app: &App) -> Router<App> {
         .route("/invitations/{id}/resend", post(invitations::resend_invitation))
         .route("/invitations/{id}/revoke", post(invitations::revoke_invitation))
         .route("/users", post(users::add_user).get(users::list_users))
-        .route("/users/{id}", get(users::get_user).delete(users::delete_user))
+        .route(
+            "/users/{id}",
+            get(users::get_user).patch(users::change_user).delete(users::delete_user),
+        )
+        .route(
+            "/users/{id}/sessions",
+            get(sessions::list_user_sessions).delete(sessions::end_user_sessions),
+        )
+        .route("/sessions/revoke-others", post(sessions::end_other_sessions))
+        .route("/audit", get(audit::list_audit))
         .merge(ops::routes())
         .route_layer(middleware::from_fn_with_state(app.clone(), idempotency::replay));
     let public = Router::new()
         .route("/login", post(login::request_login))
-        .route("/sessions", post(login::create_session))
+        .route("/sessions", post(login::create_session).get(sessions::list_sessions))
+        .route("/sessions/{id}", delete(sessions::end_session))
         .route("/session", get(login::get_session).delete(login::delete_session));
     with_keys.merge(public).layer(cors(app))
 }

@@ -6,18 +6,21 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use guestlist_domain::flows::{self, AddUserError, NewUser, RemoveUserError};
-use guestlist_domain::{Email, Metadata, Name, Page, Role, UserFilter, UserId, UserStatus};
-use serde::Deserialize;
+use guestlist_domain::flows::{
+    self, AddUserError, ChangeUserError, NewUser, RemoveUserError, UserChange,
+};
+use guestlist_domain::{Email, Metadata, Name, Page, Role, User, UserFilter, UserId, UserStatus};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::auth::{May, UsersRead, UsersWrite};
+use super::auth::{May, UsersRead, UsersWrite, role_not_grantable};
 use super::body::{Body, Fields, Named, Params};
-use super::invitations::{already_invited, already_member, being_removed, read_role};
+use super::invitations::{already_invited, already_member, being_removed, parse_role, read_role};
 use super::paging::{Paged, cut, page};
 use super::problem::Problem;
 use super::state::App;
 use super::view::UserView;
+use super::world::World;
 
 /// Somebody to add, as it is sent.
 #[derive(Debug, Deserialize)]
@@ -49,12 +52,12 @@ impl UserRequest {
 /// `POST /v1/users`
 pub async fn add_user(
     by: May<UsersWrite>,
-    State(app): State<App>,
+    World(ctx): World,
     Body(request): Body<UserRequest>,
 ) -> Result<Response, Problem> {
     let request = request.read()?;
     by.caller.may_grant(request.role)?;
-    let user = flows::add_user(app.ctx(), request, &by.actor()).await?;
+    let user = flows::add_user(&ctx, request, &by.actor()).await?;
     let headers = [(header::LOCATION, format!("/v1/users/{}", user.id))];
     Ok((StatusCode::CREATED, headers, Json(UserView::from(&user))).into_response())
 }
@@ -77,9 +80,7 @@ pub async fn list_users(
     Params(query): Params<ListUsers>,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::default();
-    let role = query.role.and_then(|role| {
-        fields.take("role", Role::parse(&role).ok_or("must be admin, operator or member"))
-    });
+    let role = query.role.and_then(|role| fields.take("role", parse_role(&role)));
     let status = query.status.and_then(|status| {
         fields.take("status", UserStatus::parse(&status).ok_or("is no status of a user"))
     });
@@ -101,25 +102,92 @@ pub async fn get_user(
     State(app): State<App>,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    let user = app.ctx().store.user(read_id(&id)?).await?.ok_or_else(not_found)?;
+    let user = find(&app, read_id(&id)?).await?;
+    Ok(Json(UserView::from(&user)).into_response())
+}
+
+/// What is to be other than it is, as it is sent. None of it may be null, but the name, which
+/// goes by that.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub struct ChangeRequest {
+    #[serde(default, deserialize_with = "said_or_null")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "said")]
+    role: Option<String>,
+    #[serde(default, deserialize_with = "said")]
+    status: Option<String>,
+    #[serde(default, deserialize_with = "said")]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// What is said is there, whatever it is.
+fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
+/// Null is a name of nothing, which is no name.
+fn said_or_null<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(value).map(|name| Some(name.unwrap_or_default()))
+}
+
+impl ChangeRequest {
+    fn read(self) -> Result<UserChange, Problem> {
+        let mut fields = Fields::default();
+        let name = self.name.and_then(|name| fields.take("name", Name::parse(&name)));
+        let role = self.role.and_then(|role| fields.take("role", parse_role(&role)));
+        let is_suspended = self.status.and_then(|status| {
+            let read = match status.as_str() {
+                "active" => Ok(false),
+                "suspended" => Ok(true),
+                _ => Err("must be active or suspended"),
+            };
+            fields.take("status", read)
+        });
+        let metadata = self.metadata.and_then(|map| fields.take("metadata", Metadata::new(map)));
+        if !fields.is_empty() {
+            return Err(fields.into_problem());
+        }
+        Ok(UserChange { name, role, is_suspended, metadata, may_grant: false })
+    }
+}
+
+/// `PATCH /v1/users/{id}`
+pub async fn change_user(
+    by: May<UsersWrite>,
+    World(ctx): World,
+    Named(id): Named,
+    Body(request): Body<ChangeRequest>,
+) -> Result<Response, Problem> {
+    let request = request.read()?;
+    by.caller.may_grant(request.role.unwrap_or_default())?;
+    let change = UserChange { may_grant: by.caller.may_grant(Role::Admin).is_ok(), ..request };
+    let user = flows::change_user(&ctx, read_id(&id)?, &change, &by.actor()).await?;
     Ok(Json(UserView::from(&user)).into_response())
 }
 
 /// `DELETE /v1/users/{id}`
 pub async fn delete_user(
     by: May<UsersWrite>,
-    State(app): State<App>,
+    World(ctx): World,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    let user = flows::remove_user(app.ctx(), read_id(&id)?, &by.actor()).await?;
+    let user = flows::remove_user(&ctx, read_id(&id)?, &by.actor()).await?;
     Ok((StatusCode::ACCEPTED, Json(UserView::from(&user))).into_response())
 }
 
-fn read_id(id: &str) -> Result<UserId, Problem> {
+/// The user that an address names.
+pub fn read_id(id: &str) -> Result<UserId, Problem> {
     UserId::from_str(id).map_err(|_| not_found())
 }
 
-fn not_found() -> Problem {
+/// The user of an id.
+pub async fn find(app: &App, id: UserId) -> Result<User, Problem> {
+    app.ctx().store.user(id).await?.ok_or_else(not_found)
+}
+
+/// Nobody is there.
+pub fn not_found() -> Problem {
     Problem::not_found("user")
 }
 
@@ -138,11 +206,32 @@ impl From<RemoveUserError> for Problem {
     fn from(error: RemoveUserError) -> Self {
         match error {
             RemoveUserError::NotFound => not_found(),
-            RemoveUserError::LastAdmin => {
-                let detail = "This is the last active administrator. Make another one first.";
-                Self::conflict("last_admin", detail)
-            }
+            RemoveUserError::LastAdmin => last_admin(),
             RemoveUserError::Store(error) => error.into(),
         }
     }
+}
+
+impl From<ChangeUserError> for Problem {
+    fn from(error: ChangeUserError) -> Self {
+        match error {
+            ChangeUserError::NotFound => not_found(),
+            ChangeUserError::OnlyInvited => {
+                let detail = "The user has not come in yet, so there is nothing to suspend or to \
+                              let in again. Revoke the invitation, or remove the user.";
+                Self::conflict("user_invited", detail)
+            }
+            ChangeUserError::BeingRemoved => {
+                Self::conflict("user_deleting", "The user is being removed.")
+            }
+            ChangeUserError::LastAdmin => last_admin(),
+            ChangeUserError::RoleNotGrantable => role_not_grantable(),
+            ChangeUserError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn last_admin() -> Problem {
+    let detail = "This is the last active administrator. Make another one first.";
+    Problem::conflict("last_admin", detail)
 }

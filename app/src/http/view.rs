@@ -1,11 +1,14 @@
 //! Rows as callers see them.
 
-use guestlist_domain::{Actor, Event, HeldBy, Invitation, Metadata, Session, User};
+use std::net::IpAddr;
+
+use guestlist_domain::{Actor, Event, HeldBy, Invitation, Metadata, Session, SessionId, User};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::device::device;
 use super::waits::Waits;
 
 /// RFC 3339 in UTC with milliseconds.
@@ -150,6 +153,8 @@ pub struct SessionView<'a> {
     started_at: Time,
     expires_at: Time,
     last_used_at: Time,
+    /// What the person came in with, in words.
+    device: String,
     user_agent: Option<&'a str>,
     ip: Option<&'a str>,
 }
@@ -162,8 +167,53 @@ impl<'a> From<&'a Session> for SessionView<'a> {
             started_at: Time(session.started_at),
             expires_at: Time(session.expires_at),
             last_used_at: Time(session.last_used_at),
+            device: device(session.user_agent.as_deref()),
             user_agent: session.user_agent.as_deref(),
             ip: session.ip.as_deref(),
+        }
+    }
+}
+
+/// One of somebody's own sessions.
+#[derive(Debug, Serialize)]
+pub struct OwnSessionView<'a> {
+    #[serde(flatten)]
+    session: SessionView<'a>,
+    /// Whether it is the one that asks.
+    current: bool,
+}
+
+impl<'a> OwnSessionView<'a> {
+    /// As the holder of another sees it, or of the same.
+    pub fn of(session: &'a Session, asking: SessionId) -> Self {
+        Self { session: session.into(), current: session.id == asking }
+    }
+}
+
+/// One thing that somebody did.
+#[derive(Debug, Serialize)]
+pub struct AuditView<'a> {
+    id: Uuid,
+    kind: &'a str,
+    at: Time,
+    actor: ActorView<'a>,
+    ip: Option<IpAddr>,
+    user_id: Option<Uuid>,
+    invitation_id: Option<Uuid>,
+    detail: &'a Value,
+}
+
+impl<'a> From<&'a Event> for AuditView<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self {
+            id: event.id.0,
+            kind: event.kind.as_str(),
+            at: Time(event.at),
+            actor: (&event.actor).into(),
+            ip: event.from_ip,
+            user_id: event.user_id.map(|id| id.0),
+            invitation_id: event.invitation_id.map(|id| id.0),
+            detail: &event.detail,
         }
     }
 }

@@ -42,15 +42,23 @@ impl LastLook {
 }
 
 impl Waits {
-    /// For an invitation that was made just now: looks, unless somebody did a moment ago.
-    pub async fn of_new(app: &App) -> Result<Self, Problem> {
+    /// For an invitation that was written just now: looks, unless somebody did a moment ago. What
+    /// was written stays so, whether or not it can be said what keeps it.
+    pub async fn of_written(app: &App) -> Self {
         let now = app.ctx().now();
         if let Some(lately) = app.last_look().get() {
-            return Ok(Self { now, ..lately });
+            return Self { now, ..lately };
         }
-        let waits = Self { due: app.store().holds(now).await?.on(Queue::Invitation, now), now };
+        let due = match app.store().holds(now).await {
+            Ok(holds) => holds.on(Queue::Invitation, now),
+            Err(error) => {
+                tracing::debug!(%error, "what keeps invitations waiting can't be read now");
+                None
+            }
+        };
+        let waits = Self { due, now };
         app.last_look().set(waits);
-        Ok(waits)
+        waits
     }
 
     /// Looks, if one of them is due.

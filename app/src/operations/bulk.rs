@@ -8,6 +8,7 @@ use guestlist_database::SqlStore;
 use guestlist_database::board::{JobFilter, JobStatus};
 use guestlist_domain::flows::{self, OperateError};
 use guestlist_domain::{Actor, Ctx, JobId, JobState, StoreError};
+use jiff::Timestamp;
 use serde::Serialize;
 
 /// Flows under way at once.
@@ -22,6 +23,8 @@ pub enum Act {
     Retry,
     /// They are withdrawn.
     Cancel,
+    /// They failed for good, and need not be looked after any more.
+    Dismiss,
 }
 
 /// What came of it.
@@ -38,7 +41,8 @@ impl Act {
     pub fn applies_to(self, status: JobStatus) -> bool {
         match self {
             Self::Retry => status.state().can_be_retried(),
-            Self::Cancel => status.state().can_be_cancelled(),
+            Self::Cancel => status.state().can_be_cancelled() && !is_dead(status.state()),
+            Self::Dismiss => is_dead(status.state()),
         }
     }
 
@@ -53,11 +57,18 @@ impl Act {
     pub async fn on(self, ctx: &Ctx, id: JobId, by: &Actor) -> Result<(), OperateError> {
         match self {
             Self::Retry => flows::retry_job(ctx, id, by).await,
-            Self::Cancel => flows::cancel_job(ctx, id, by).await,
+            Self::Cancel | Self::Dismiss => {
+                let job = ctx.store.job(id).await?.ok_or(OperateError::NotFound)?;
+                if !self.applies_to(JobStatus::In(job.state)) {
+                    return Err(OperateError::WrongState(job.state));
+                }
+                flows::cancel_job(ctx, id, by).await
+            }
         }
     }
 
-    /// Does it to all that match, for no longer than that. What has moved meanwhile is left.
+    /// Does it to all that match and were there when it was asked for, for no longer than that.
+    /// What has moved meanwhile is left; so is the rest, where the database fails in the middle.
     pub async fn on_all(
         self,
         ctx: &Ctx,
@@ -67,32 +78,55 @@ impl Act {
         patience: Duration,
     ) -> Result<Bulk, StoreError> {
         let began = Instant::now();
+        let newest = first_id_after(ctx.now());
         let mut matched = 0;
         let mut after = None;
         loop {
-            let ids = store.job_ids(filter, after, PIECE, ctx.now()).await?;
+            let mut ids = store.job_ids(filter, after, PIECE, ctx.now()).await?;
+            ids.retain(|id| *id < newest);
             let Some(last) = ids.last() else { return Ok(Bulk { matched, has_more: false }) };
             after = Some(*last);
             for group in ids.chunks(AT_ONCE) {
                 if began.elapsed() >= patience {
                     return Ok(Bulk { matched, has_more: true });
                 }
-                matched += self.on_these(ctx, group, by).await?;
+                let (done, failure) = self.on_these(ctx, group, by).await;
+                matched += done;
+                match failure {
+                    Some(error) if matched == 0 => return Err(error),
+                    Some(error) => {
+                        tracing::warn!(%error, matched, "an act on many jobs did not come to its end");
+                        return Ok(Bulk { matched, has_more: true });
+                    }
+                    None => {}
+                }
             }
         }
     }
 
-    async fn on_these(self, ctx: &Ctx, ids: &[JobId], by: &Actor) -> Result<u64, StoreError> {
-        let mut done = 0;
+    /// How many it was done to, and why not to all.
+    async fn on_these(self, ctx: &Ctx, ids: &[JobId], by: &Actor) -> (u64, Option<StoreError>) {
+        let (mut done, mut failure) = (0, None);
         for result in join_all(ids.iter().map(|id| self.on(ctx, *id, by))).await {
             match result {
                 Ok(()) => done += 1,
-                Err(OperateError::Store(error)) => return Err(error),
+                Err(OperateError::Store(error)) => failure = Some(error),
                 Err(
                     OperateError::NotFound | OperateError::WrongState(_) | OperateError::Superseded,
                 ) => {}
             }
         }
-        Ok(done)
+        (done, failure)
     }
+}
+
+fn is_dead(state: JobState) -> bool {
+    state == JobState::Dead
+}
+
+/// Ids of version 7 begin with their time: what this act itself enqueues, and whatever else comes
+/// after it was asked for, has a greater one.
+fn first_id_after(time: Timestamp) -> JobId {
+    let millis = u64::try_from(time.as_millisecond() + 1).unwrap_or_default();
+    JobId(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
 }

@@ -48,6 +48,9 @@ pub struct LastError {
     pub message: String,
 }
 
+/// A wait for Stytch's rate limit that nobody need be woken up for, in seconds.
+const SHORT_WAIT: i64 = 60;
+
 /// What is most worth saying.
 struct Finding {
     /// e.g. `NOT SENDING since 02:41: Stytch refused the secret`.
@@ -82,10 +85,11 @@ impl Status {
         let held = queues().filter(|queue| queue.held_by.is_some()).map(QueueState::waiting).sum();
         let for_stytch = queues().filter(|queue| queue.queue.calls_provider());
         let waiting = for_stytch.map(QueueState::waiting).sum();
+        let retrying = queues().map(|queue| queue.retrying).sum();
         let dead = queues().map(|queue| queue.dead).sum();
         let standing = overview.standing();
         Self {
-            summary: found.summary(held, waiting, dead),
+            summary: found.summary(held, waiting, retrying, dead),
             sending: found.sending,
             provider: standing.as_str(),
             since: found.since.or(standing.trouble().map(|trouble| trouble.since)).map(Time),
@@ -128,9 +132,13 @@ impl Finding {
         Self { sending: false, counted: Counted::Held, since, ..Self::sending(headline) }
     }
 
-    fn summary(&self, held: u64, waiting: u64, dead: u64) -> String {
+    fn summary(&self, held: u64, waiting: u64, retrying: u64, dead: u64) -> String {
         let count = match self.counted {
             Counted::Held => format!("{} held.", exactly(held)),
+            Counted::Waiting if retrying > 0 => {
+                let (waiting, retrying) = (exactly(waiting), exactly(retrying));
+                format!("{waiting} waiting, of which {retrying} failed and are tried again.")
+            }
             Counted::Waiting => format!("{} waiting.", exactly(waiting)),
         };
         let mut line = format!("{}. {count}", self.headline);
@@ -171,7 +179,7 @@ impl Look<'_> {
 
     /// No worker sends.
     fn no_provider(&self) -> Option<Finding> {
-        if self.live.iter().any(|worker| worker.standing.held_by().is_none()) {
+        if self.live.iter().any(|worker| worker.report.standing.held_by().is_none()) {
             return None;
         }
         let standing = self.overview.standing();
@@ -179,7 +187,7 @@ impl Look<'_> {
         let (problem, fix) = self.explain(standing)?;
         let headline = format!("NOT SENDING since {}: {problem}", self.time(trouble.since));
         let is_down = fix.is_none();
-        let rest = is_down.then_some("It is tried again every second; nothing is lost.");
+        let rest = is_down.then_some("It is tried again by itself; nothing is lost.");
         Some(Finding { rest, fix, ..Finding::not_sending(trouble.since, headline) })
     }
 
@@ -205,10 +213,10 @@ impl Look<'_> {
 
     /// Some workers send, others don't.
     fn some_troubled(&self) -> Option<Finding> {
-        let troubled = self.live.iter().filter(|worker| worker.standing.held_by().is_some());
+        let troubled = self.live.iter().filter(|worker| worker.report.standing.held_by().is_some());
         let (problem, fix) = self.explain(self.overview.standing())?;
         let headline = format!(
-            "SENDING, but {} of {} workers does not: {problem}",
+            "SENDING, but not by {} of {} workers: {problem}",
             troubled.count(),
             self.live.len()
         );
@@ -218,10 +226,20 @@ impl Look<'_> {
     fn rate_limited(&self) -> Option<Finding> {
         let queues = &self.overview.queues;
         queues.iter().find(|queue| queue.held_by == Some(HeldBy::RateLimit))?;
-        let until = self.overview.holds.rate_limited_until?;
-        let seconds = until.duration_since(self.now).as_secs() + 1;
-        let headline = format!("SENDING again in {seconds} s: Stytch's rate limit was reached");
-        Some(Finding { counted: Counted::Held, ..Finding::sending(headline) })
+        let left = |until: Timestamp| until.duration_since(self.now).as_secs() + 1;
+        let held = |headline| Finding { counted: Counted::Held, ..Finding::sending(headline) };
+        if let Some(until) = self.overview.holds.rate_limited_until.filter(|u| self.now < *u) {
+            let until = left(until);
+            let headline = format!("SENDING again in {until} s: Stytch's rate limit was reached");
+            return Some(Finding { sending: until <= SHORT_WAIT, ..held(headline) });
+        }
+        let bulk = self.live.iter().filter_map(|worker| worker.report.bulk_until).max()?;
+        let headline = format!(
+            "SENDING login links only, invitations again in {} s: Stytch finds that too few of our \
+             mails lead to a login",
+            left(bulk)
+        );
+        Some(held(headline))
     }
 
     fn others_paused(&self) -> Option<Finding> {

@@ -11,14 +11,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, Admitted};
 use guestlist_domain::{
-    Actor, Invitation, InvitationId, Page, Role, User, UserFilter, UserId, UserStatus,
+    Actor, Ctx, Invitation, InvitationId, Page, Role, User, UserFilter, UserId, UserStatus,
 };
 use serde::Deserialize;
 
 use super::page;
+use super::person::Admin;
+use super::words::moment;
 use crate::http::{
     App, Form, InvitationRequest, Named, Ours, Outgoing, Params, Perhaps, Person, Problem, Waits,
-    had_session, leave,
+    World, had_session, leave,
 };
 
 /// Rows on the page.
@@ -45,6 +47,9 @@ struct MemberPage<'a> {
     app_name: &'a str,
     me: &'a str,
     app_url: Option<&'a str>,
+    name: Option<&'a str>,
+    role: Role,
+    since: String,
     session_ends: String,
 }
 
@@ -100,6 +105,9 @@ fn member(app: &App, admitted: &Admitted) -> Response {
         app_name: &app.site().app_name,
         me: admitted.user.email.as_str(),
         app_url: app.site().app_url.as_ref().map(url::Url::as_str),
+        name: admitted.user.name.as_ref().map(guestlist_domain::Name::as_str),
+        role: admitted.user.role,
+        since: moment(admitted.user.created_at),
         session_ends: admitted.session.expires_at.strftime("%A, %-d %B, %H:%M UTC").to_string(),
     };
     page(app.site(), StatusCode::OK, &template)
@@ -182,10 +190,11 @@ pub struct InviteForm {
 pub async fn invite(
     admin: Admin,
     State(app): State<App>,
+    World(ctx): World,
     Form(form): Form<InviteForm>,
 ) -> Result<Response, Problem> {
     let typed = form.email.clone();
-    match send(&app, form.email, &admin.actor()).await {
+    match send(&app, &ctx, form.email, &admin.actor()).await {
         Ok(()) => Ok(Redirect::to("/").into_response()),
         Err(problem) if problem.status.is_client_error() => {
             users(&app, &admin.0, None, Some(problem), &typed).await
@@ -194,31 +203,21 @@ pub async fn invite(
     }
 }
 
-async fn send(app: &App, email: String, by: &Actor) -> Result<(), Problem> {
+async fn send(app: &App, ctx: &Ctx, email: String, by: &Actor) -> Result<(), Problem> {
     let request = InvitationRequest::of(email).read(app.site())?;
-    flows::invite(app.ctx(), request, by).await?;
+    flows::invite(ctx, request, by).await?;
     Ok(())
-}
-
-/// `POST /users/{id}/remove`
-pub async fn remove(
-    admin: Admin,
-    State(app): State<App>,
-    Named(id): Named,
-) -> Result<Response, Problem> {
-    let id = UserId::from_str(&id).map_err(|_| Problem::not_found("user"))?;
-    let removed = flows::remove_user(app.ctx(), id, &admin.actor()).await;
-    back(&app, &admin, removed.map(drop).map_err(Problem::from)).await
 }
 
 /// `POST /invitations/{id}/resend`
 pub async fn resend(
     admin: Admin,
     State(app): State<App>,
+    World(ctx): World,
     Named(id): Named,
 ) -> Result<Response, Problem> {
     let id = InvitationId::from_str(&id).map_err(|_| Problem::not_found("invitation"))?;
-    let resent = flows::resend(app.ctx(), id, &admin.actor()).await;
+    let resent = flows::resend(&ctx, id, &admin.actor()).await;
     back(&app, &admin, resent.map(drop).map_err(Problem::from)).await
 }
 
@@ -237,38 +236,13 @@ async fn back(app: &App, admin: &Admin, done: Result<(), Problem>) -> Result<Res
 pub async fn log_out(
     _: Ours,
     State(app): State<App>,
+    World(ctx): World,
     Perhaps(session): Perhaps,
     Extension(outgoing): Extension<Outgoing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(admitted) = session {
-        leave(&app, &admitted, &outgoing, &headers).await?;
+        leave(&app, &ctx, &admitted, &outgoing, &headers).await?;
     }
     Ok(Redirect::to("/login?ended=left").into_response())
-}
-
-/// An administrator at a page of ours.
-#[derive(Debug)]
-pub struct Admin(Admitted);
-
-impl Admin {
-    fn actor(&self) -> Actor {
-        Actor::of(&self.0.user)
-    }
-}
-
-impl axum::extract::FromRequestParts<App> for Admin {
-    type Rejection = Problem;
-
-    async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
-        app: &App,
-    ) -> Result<Self, Problem> {
-        let Person(admitted) = Person::from_request_parts(parts, app).await?;
-        Ours::from_request_parts(parts, app).await?;
-        if admitted.user.role == Role::Admin {
-            return Ok(Self(admitted));
-        }
-        Err(Problem::forbidden("forbidden", "Only administrators may do that."))
-    }
 }

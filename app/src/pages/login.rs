@@ -21,6 +21,8 @@ struct LoginPage<'a> {
     email: &'a str,
     return_to: Option<&'a str>,
     logged_in_as: Option<&'a str>,
+    /// Where whoever is logged in goes on.
+    onward: &'a str,
 }
 
 #[derive(Template)]
@@ -64,6 +66,7 @@ pub async fn login(
         email: hint.as_ref().map_or("", |hint| hint.email.as_str()),
         return_to: place.as_deref(),
         logged_in_as: session.as_ref().map(|admitted| admitted.user.email.as_str()),
+        onward: place.as_deref().unwrap_or("/"),
     };
     page(app.site(), StatusCode::OK, &template)
 }
@@ -105,6 +108,7 @@ pub async fn request_login(
                 email: &form.email,
                 return_to: form.return_to.as_deref(),
                 logged_in_as: None,
+                onward: "/",
             };
             let mut response = page(app.site(), problem.status, &template);
             let refusal = problem.into_response();

@@ -1,9 +1,14 @@
 //! Pages for people: HTML made here, which works without scripts; scripts only add liveness.
 
 mod authenticate;
+mod connect;
 mod home;
 mod login;
+mod person;
 mod problem;
+mod sessions;
+mod users;
+mod words;
 
 use askama::Template;
 use axum::Router;
@@ -21,9 +26,18 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/", get(home::home))
         .route("/users/invite", post(home::invite))
-        .route("/users/{id}/remove", post(home::remove))
+        .route("/users/{id}", get(users::user))
+        .route("/users/{id}/role", post(users::change_role))
+        .route("/users/{id}/suspend", post(users::suspend))
+        .route("/users/{id}/reactivate", post(users::reactivate))
+        .route("/users/{id}/sessions/end", post(users::end_sessions))
+        .route("/users/{id}/remove", get(users::confirm_removal).post(users::remove))
+        .route("/sessions", get(sessions::sessions))
+        .route("/sessions/end-others", post(sessions::end_others))
+        .route("/sessions/{id}/end", post(sessions::end))
         .route("/invitations/{id}/resend", post(home::resend))
         .route("/logout", post(home::log_out))
+        .route("/connect", get(connect::connect))
         .route("/login", get(login::login).post(login::request_login))
         .route("/authenticate", get(authenticate::show).post(authenticate::press))
         .route("/static/guestlist.css", get(async || text("text/css; charset=utf-8", CSS)))

@@ -43,6 +43,7 @@ fn title(problem: &Problem) -> &'static str {
         "not_invited" => "You are not invited yet",
         "session_missing" | "session_expired" | "session_revoked" => "Please log in",
         "not_found" => "Nothing is here",
+        "forbidden" => "This is for administrators",
         "cross_origin" => "This request came from elsewhere",
         "too_many_requests" => "A little slower, please",
         "provider_unavailable" | "database_unavailable" => "Not just now",

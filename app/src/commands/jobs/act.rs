@@ -1,4 +1,4 @@
-//! `guestlist jobs retry` and `cancel`: those named, or all that match once somebody said yes.
+//! `guestlist jobs retry`, `cancel` and `dismiss`: those named, or all that match once somebody said yes.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -93,6 +93,7 @@ fn done(act: Act) -> &'static str {
     match act {
         Act::Retry => "retried",
         Act::Cancel => "cancelled",
+        Act::Dismiss => "dismissed",
     }
 }
 

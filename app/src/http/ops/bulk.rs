@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use guestlist_database::board::{JobFilter, JobStatus};
-use guestlist_domain::Actor;
+use guestlist_domain::{Actor, Ctx};
 use serde::Deserialize;
 
 use super::jobs::{read_queue, read_state};
@@ -14,6 +14,7 @@ use crate::http::auth::{May, OpsWrite};
 use crate::http::body::{Body, Fields};
 use crate::http::problem::Problem;
 use crate::http::state::App;
+use crate::http::world::World;
 use crate::operations::{Act, Bulk};
 
 /// Well within the time that a request may take.
@@ -51,28 +52,46 @@ impl BulkRequest {
 pub async fn retry_jobs(
     by: May<OpsWrite>,
     State(app): State<App>,
+    World(ctx): World,
     Body(request): Body<BulkRequest>,
 ) -> Result<Response, Problem> {
-    act(&app, Act::Retry, request, &by.actor()).await
+    act(&app, &ctx, Act::Retry, request, &by.actor()).await
 }
 
 /// `POST /v1/jobs/cancel`
 pub async fn cancel_jobs(
     by: May<OpsWrite>,
     State(app): State<App>,
+    World(ctx): World,
     Body(request): Body<BulkRequest>,
 ) -> Result<Response, Problem> {
-    act(&app, Act::Cancel, request, &by.actor()).await
+    act(&app, &ctx, Act::Cancel, request, &by.actor()).await
 }
 
-async fn act(app: &App, act: Act, request: BulkRequest, by: &Actor) -> Result<Response, Problem> {
+/// `POST /v1/jobs/dismiss`
+pub async fn dismiss_jobs(
+    by: May<OpsWrite>,
+    State(app): State<App>,
+    World(ctx): World,
+    Body(request): Body<BulkRequest>,
+) -> Result<Response, Problem> {
+    act(&app, &ctx, Act::Dismiss, request, &by.actor()).await
+}
+
+async fn act(
+    app: &App,
+    ctx: &Ctx,
+    act: Act,
+    request: BulkRequest,
+    by: &Actor,
+) -> Result<Response, Problem> {
     let dry_run = request.dry_run;
     let filter = request.read(act)?;
     let done = if dry_run {
-        let matched = app.store().count_jobs(&filter, app.ctx().now()).await?;
+        let matched = app.store().count_jobs(&filter, ctx.now()).await?;
         Bulk { matched, has_more: false }
     } else {
-        act.on_all(app.ctx(), app.store(), &filter, by, PATIENCE).await?
+        act.on_all(ctx, app.store(), &filter, by, PATIENCE).await?
     };
     Ok(Json(done).into_response())
 }

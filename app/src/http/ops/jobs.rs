@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use guestlist_database::board::{JobFilter, JobStatus};
 use guestlist_domain::flows::OperateError;
-use guestlist_domain::{JobId, Page, Queue};
+use guestlist_domain::{Actor, Ctx, JobId, Page, Queue};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -16,6 +16,7 @@ use crate::http::body::{Fields, Named, Params};
 use crate::http::paging::{Paged, cut, page};
 use crate::http::problem::Problem;
 use crate::http::state::App;
+use crate::http::world::World;
 use crate::operations::{Act, ErrorView, JobView};
 
 /// Which page of which jobs.
@@ -83,23 +84,35 @@ pub async fn get_job(
 pub async fn retry_job(
     by: May<OpsWrite>,
     State(app): State<App>,
+    World(ctx): World,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    act(&app, Act::Retry, &id, &by).await
+    act(&app, &ctx, Act::Retry, &id, &by.actor()).await
 }
 
 /// `POST /v1/jobs/{id}/cancel`
 pub async fn cancel_job(
     by: May<OpsWrite>,
     State(app): State<App>,
+    World(ctx): World,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    act(&app, Act::Cancel, &id, &by).await
+    act(&app, &ctx, Act::Cancel, &id, &by.actor()).await
 }
 
-async fn act(app: &App, act: Act, id: &str, by: &May<OpsWrite>) -> Result<Response, Problem> {
+/// `POST /v1/jobs/{id}/dismiss`
+pub async fn dismiss_job(
+    by: May<OpsWrite>,
+    State(app): State<App>,
+    World(ctx): World,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    act(&app, &ctx, Act::Dismiss, &id, &by.actor()).await
+}
+
+async fn act(app: &App, ctx: &Ctx, act: Act, id: &str, by: &Actor) -> Result<Response, Problem> {
     let id = read_id(id)?;
-    act.on(app.ctx(), id, &by.actor()).await.map_err(|error| refused(act, error))?;
+    act.on(ctx, id, by).await.map_err(|error| refused(act, error))?;
     shown(app, id).await
 }
 

@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use guestlist_database::board::Overview;
-use guestlist_worker::metrics::{OPENMETRICS, encode_overview};
+use guestlist_domain::Reconciliation;
+use guestlist_worker::metrics::{OPENMETRICS, encode_drift, encode_overview};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -20,23 +21,32 @@ use crate::operations::Status;
 /// `GET /metrics`
 pub async fn metrics(_: May<OpsRead>, State(app): State<App>) -> Result<Response, Problem> {
     let now = app.ctx().now();
-    let overview = app.store().overview(now).await?;
-    let status = Status::of(&overview, &app.ctx().policy.authenticate_url, now);
-    let text = encode(&app, &overview, &status).map_err(|error| {
+    let overview = app.store().overview(now).await;
+    let overview = overview.inspect_err(|error| tracing::warn!(%error, "the queues can't be read"));
+    let last = app.ctx().store.last_reconciliation().await.ok().flatten();
+    let text = encode(&app, overview.as_ref().ok(), last.as_ref()).map_err(|error| {
         tracing::error!(%error, "the metrics could not be written");
         Problem::internal()
     })?;
     Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response())
 }
 
-fn encode(app: &App, overview: &Overview, status: &Status) -> Result<String, fmt::Error> {
-    let mut registry = Registry::with_prefix("guestlist");
-    let sending = Gauge::<i64>::default();
-    sending.set(i64::from(status.sending));
-    registry.register("sending", "Whether invitations and login links go out", sending);
+fn encode(
+    app: &App,
+    overview: Option<&Overview>,
+    last: Option<&Reconciliation>,
+) -> Result<String, fmt::Error> {
     let mut text = String::new();
-    encode_registry(&mut text, &registry)?;
+    if let Some(overview) = overview {
+        let url = &app.ctx().policy.authenticate_url;
+        let sending = Gauge::<i64>::default();
+        sending.set(i64::from(Status::of(overview, url, app.ctx().now()).sending));
+        let mut registry = Registry::with_prefix("guestlist");
+        registry.register("sending", "Whether invitations and login links go out", sending);
+        encode_registry(&mut text, &registry)?;
+    }
     encode_overview(overview, &mut text)?;
+    encode_drift(last, app.ctx().now(), &mut text)?;
     app.requests().encode(&mut text)?;
     app.encode_worker_metrics(&mut text)?;
     encode_eof(&mut text)?;

@@ -24,7 +24,9 @@ pub fn routes() -> Router<App> {
         .route("/jobs/errors", get(jobs::list_job_errors))
         .route("/jobs/retry", post(bulk::retry_jobs))
         .route("/jobs/cancel", post(bulk::cancel_jobs))
+        .route("/jobs/dismiss", post(bulk::dismiss_jobs))
         .route("/jobs/{id}", get(jobs::get_job))
         .route("/jobs/{id}/retry", post(jobs::retry_job))
         .route("/jobs/{id}/cancel", post(jobs::cancel_job))
+        .route("/jobs/{id}/dismiss", post(jobs::dismiss_job))
 }

@@ -11,6 +11,7 @@ use crate::http::auth::{May, OpsRead, OpsWrite};
 use crate::http::body::{Body, Named};
 use crate::http::problem::Problem;
 use crate::http::state::App;
+use crate::http::world::World;
 use crate::operations::{QueueView, WorkerView, read_reason};
 
 /// `GET /v1/queues`
@@ -35,13 +36,14 @@ pub struct PauseRequest {
 pub async fn pause_queue(
     by: May<OpsWrite>,
     State(app): State<App>,
+    World(ctx): World,
     Named(name): Named,
     body: Option<Body<PauseRequest>>,
 ) -> Result<Response, Problem> {
     let reason = read_reason(body.and_then(|Body(request)| request.reason));
     let reason = reason.map_err(|error| Problem::field("reason", error))?;
     let queue = read_name(&name)?;
-    flows::pause_queue(app.ctx(), queue, reason, &by.actor()).await?;
+    flows::pause_queue(&ctx, queue, reason, &by.actor()).await?;
     shown(&app, queue).await
 }
 
@@ -49,10 +51,11 @@ pub async fn pause_queue(
 pub async fn resume_queue(
     by: May<OpsWrite>,
     State(app): State<App>,
+    World(ctx): World,
     Named(name): Named,
 ) -> Result<Response, Problem> {
     let queue = read_name(&name)?;
-    flows::resume_queue(app.ctx(), queue, &by.actor()).await?;
+    flows::resume_queue(&ctx, queue, &by.actor()).await?;
     shown(&app, queue).await
 }
 

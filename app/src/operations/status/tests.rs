@@ -37,7 +37,7 @@ fn worker(standing: Standing, silent: u64) -> WorkerState {
         concurrency: 50,
         started_at: now(),
         silent: Duration::from_secs(silent),
-        standing,
+        report: standing.into(),
     }
 }
 
@@ -46,7 +46,7 @@ fn overview(due: u64, workers: Vec<WorkerState>, paused: &[Queue]) -> Overview {
     let live = workers.iter().filter(|worker| worker.is_live());
     let holds = Holds {
         paused: paused.iter().copied().collect(),
-        workers: live.map(|worker| worker.standing.clone()).collect(),
+        workers: live.map(|worker| worker.report.clone()).collect(),
         rate_limited_until: None,
     };
     let queues = Queue::ALL.iter().map(|queue| queue_state(*queue, due, &holds));
@@ -93,7 +93,7 @@ fn the_first_line_says_it_all() {
         (
             overview(2000, vec![worker(down(), 1), worker(wrong(), 1)], &[]),
             "NOT SENDING since 02:41: Stytch does not answer (timeout). 2,000 held. It is tried \
-             again every second; nothing is lost.",
+             again by itself; nothing is lost.",
         ),
         (
             overview(7, vec![], &[]),
@@ -119,7 +119,7 @@ fn the_first_line_says_it_all() {
         ),
         (
             overview(0, vec![ok(), worker(wrong(), 1)], &[]),
-            "SENDING, but 1 of 2 workers does not: Stytch refused the secret. 0 waiting. Fix: set \
+            "SENDING, but not by 1 of 2 workers: Stytch refused the secret. 0 waiting. Fix: set \
              STYTCH_SECRET",
         ),
         (

@@ -1,0 +1,70 @@
+//! Who did what to whom, and from where.
+
+use std::str::FromStr;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use guestlist_database::{AuditFilter, By};
+use guestlist_domain::{EventId, EventKind, Page, UserId};
+use jiff::Timestamp;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::auth::Unrestricted;
+use super::body::{Fields, Params};
+use super::paging::{Paged, cut, page};
+use super::problem::Problem;
+use super::state::App;
+use super::view::AuditView;
+
+/// Which page of which events.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListAudit {
+    actor: Option<String>,
+    user: Option<String>,
+    kind: Option<String>,
+    since: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// `GET /v1/audit`
+pub async fn list_audit(
+    _: Unrestricted,
+    State(app): State<App>,
+    Params(query): Params<ListAudit>,
+) -> Result<Response, Problem> {
+    let mut fields = Fields::default();
+    let filter = AuditFilter {
+        by: query.actor.and_then(|by| fields.take("actor", read_by(&by))),
+        user: query.user.and_then(|id| {
+            fields.take("user", UserId::from_str(&id).map_err(|_| "is no id of a user"))
+        }),
+        kind: query.kind.and_then(|kind| {
+            fields.take("kind", EventKind::parse(&kind).ok_or("is no kind of an event"))
+        }),
+        since: query.since.and_then(|time| {
+            let read = Timestamp::from_str(&time);
+            fields.take("since", read.map_err(|_| "must be a time, as in 2026-01-31T09:30:00Z"))
+        }),
+    };
+    let Page { after, limit } =
+        page(query.limit.as_deref(), query.cursor.as_deref(), EventId, &mut fields);
+    if !fields.is_empty() {
+        return Err(fields.into_problem());
+    }
+    let mut found = app.store().audit(&filter, Page { after, limit: limit + 1 }).await?;
+    let next_cursor = cut(&mut found, limit, |event| event.id.0);
+    let items = found.iter().map(AuditView::from).collect();
+    Ok(Json(Paged { items, next_cursor }).into_response())
+}
+
+fn read_by(actor: &str) -> Result<By, &'static str> {
+    match actor {
+        "cli" => Ok(By::Cli),
+        "system" => Ok(By::System),
+        id => Uuid::from_str(id).map(By::Id).map_err(|_| "must be an id, `cli` or `system`"),
+    }
+}

@@ -1,0 +1,98 @@
+//! Who looks at a page, and who may.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Redirect, Response};
+use guestlist_domain::flows::Admitted;
+use guestlist_domain::{Actor, Role};
+use url::form_urlencoded;
+
+use crate::http::{App, Ours, Person, Problem, had_session};
+
+/// Somebody with a session who has a page shown. Who has none is led to the login page, and back
+/// here from there.
+#[derive(Debug)]
+pub struct Viewer(pub Admitted);
+
+impl FromRequestParts<App> for Viewer {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        match Person::from_request_parts(parts, app).await {
+            Ok(Person(admitted)) => Ok(Self(admitted)),
+            Err(problem) if problem.status.is_server_error() => Err(problem.into_response()),
+            Err(problem) => {
+                let place: String =
+                    form_urlencoded::byte_serialize(parts.uri.path().as_bytes()).collect();
+                let ended = match problem.code {
+                    "session_expired" => "&ended=expired",
+                    _ if had_session(&parts.headers) => "&ended=revoked",
+                    _ => "",
+                };
+                let login = format!("/login?return_to={place}{ended}");
+                Err(Redirect::to(&login).into_response())
+            }
+        }
+    }
+}
+
+/// An administrator who has a page shown.
+#[derive(Debug)]
+pub struct AdminViewer(pub Admitted);
+
+impl FromRequestParts<App> for AdminViewer {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let Viewer(admitted) = Viewer::from_request_parts(parts, app).await?;
+        if admitted.user.role == Role::Admin {
+            return Ok(Self(admitted));
+        }
+        let detail = "Only administrators may see that.";
+        Err(Problem::forbidden("forbidden", detail).into_response())
+    }
+}
+
+/// Somebody who sends a form of a page of ours.
+#[derive(Debug)]
+pub struct Member(pub Admitted);
+
+impl Member {
+    /// As events name them.
+    pub fn actor(&self) -> Actor {
+        Actor::of(&self.0.user)
+    }
+}
+
+impl FromRequestParts<App> for Member {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Person(admitted) = Person::from_request_parts(parts, app).await?;
+        Ours::from_request_parts(parts, app).await?;
+        Ok(Self(admitted))
+    }
+}
+
+/// An administrator who sends a form of a page of ours.
+#[derive(Debug)]
+pub struct Admin(pub Admitted);
+
+impl Admin {
+    /// As events name them.
+    pub fn actor(&self) -> Actor {
+        Actor::of(&self.0.user)
+    }
+}
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Member(admitted) = Member::from_request_parts(parts, app).await?;
+        if admitted.user.role == Role::Admin {
+            return Ok(Self(admitted));
+        }
+        Err(Problem::forbidden("forbidden", "Only administrators may do that."))
+    }
+}

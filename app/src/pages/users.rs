@@ -1,0 +1,195 @@
+//! One person, as administrators see and change them.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use guestlist_domain::flows::{self, Admitted, UserChange};
+use guestlist_domain::{Ctx, Role, User, UserId, UserStatus};
+use serde::Deserialize;
+
+use super::page;
+use super::person::{Admin, AdminViewer};
+use super::sessions::SessionRow;
+use super::words::moment;
+use crate::http::{App, Form, Named, Problem, World, find_user, read_user_id};
+
+#[derive(Template)]
+#[template(path = "user.html")]
+struct UserPage<'a> {
+    app_name: &'a str,
+    me: &'a str,
+    error: Option<&'a str>,
+    user: &'a User,
+    name: Option<&'a str>,
+    since: String,
+    last_seen: Option<String>,
+    metadata: Option<String>,
+    /// Of the person who is invited.
+    invitation: Option<&'static str>,
+    roles: &'static [Role],
+    rows: Vec<SessionRow>,
+    is_me: bool,
+}
+
+#[derive(Template)]
+#[template(path = "remove.html")]
+struct RemovePage<'a> {
+    app_name: &'a str,
+    id: UserId,
+    email: &'a str,
+    is_invited: bool,
+}
+
+/// `GET /users/{id}`
+pub async fn user(
+    AdminViewer(me): AdminViewer,
+    State(app): State<App>,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    shown(&app, &me, read_user_id(&id)?, None).await
+}
+
+async fn shown(
+    app: &App,
+    me: &Admitted,
+    id: UserId,
+    refusal: Option<Problem>,
+) -> Result<Response, Problem> {
+    let (store, now) = (&app.ctx().store, app.ctx().now());
+    let user = find_user(app, id).await?;
+    let live = store.live_sessions(id, now).await?;
+    let latest = match user.status {
+        UserStatus::Invited => store.latest_invitation(id).await?,
+        _ => None,
+    };
+    let metadata = serde_json::to_string_pretty(&user.metadata).ok();
+    let template = UserPage {
+        app_name: &app.site().app_name,
+        me: me.user.email.as_str(),
+        error: refusal.as_ref().map(|problem| problem.detail.as_str()),
+        name: user.name.as_ref().map(guestlist_domain::Name::as_str),
+        since: moment(user.created_at),
+        last_seen: user.last_seen_at.map(moment),
+        metadata: metadata.filter(|_| !user.metadata.is_empty()),
+        invitation: latest.map(|invitation| invitation.status.as_str()),
+        roles: Role::ALL,
+        rows: live.iter().map(|session| SessionRow::of(session, Some(me.session.id))).collect(),
+        is_me: user.id == me.user.id,
+        user: &user,
+    };
+    let status = refusal.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    Ok(page(app.site(), status, &template))
+}
+
+/// What they may do.
+#[derive(Debug, Deserialize)]
+pub struct RoleForm {
+    role: String,
+}
+
+/// `POST /users/{id}/role`
+pub async fn change_role(
+    admin: Admin,
+    State(app): State<App>,
+    World(ctx): World,
+    Named(id): Named,
+    Form(form): Form<RoleForm>,
+) -> Result<Response, Problem> {
+    let unknown = || Problem::field("role", "must be admin, operator or member");
+    let role = Some(Role::parse(&form.role).ok_or_else(unknown)?);
+    change(&app, &ctx, &admin, &id, UserChange { role, ..UserChange::default() }).await
+}
+
+/// `POST /users/{id}/suspend`
+pub async fn suspend(
+    admin: Admin,
+    State(app): State<App>,
+    World(ctx): World,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    let is_suspended = Some(true);
+    change(&app, &ctx, &admin, &id, UserChange { is_suspended, ..UserChange::default() }).await
+}
+
+/// `POST /users/{id}/reactivate`
+pub async fn reactivate(
+    admin: Admin,
+    State(app): State<App>,
+    World(ctx): World,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    let is_suspended = Some(false);
+    change(&app, &ctx, &admin, &id, UserChange { is_suspended, ..UserChange::default() }).await
+}
+
+async fn change(
+    app: &App,
+    ctx: &Ctx,
+    admin: &Admin,
+    id: &str,
+    to: UserChange,
+) -> Result<Response, Problem> {
+    let id = read_user_id(id)?;
+    let to = UserChange { may_grant: true, ..to };
+    let changed = flows::change_user(ctx, id, &to, &admin.actor()).await;
+    back(app, admin, id, changed.map(drop).map_err(Problem::from)).await
+}
+
+/// `POST /users/{id}/sessions/end`
+pub async fn end_sessions(
+    admin: Admin,
+    State(app): State<App>,
+    World(ctx): World,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    let id = read_user_id(&id)?;
+    flows::end_all_sessions(&ctx, id, &admin.actor()).await?;
+    back(&app, &admin, id, Ok(())).await
+}
+
+/// Back to the person; with a word on what could not be done.
+async fn back(
+    app: &App,
+    admin: &Admin,
+    id: UserId,
+    done: Result<(), Problem>,
+) -> Result<Response, Problem> {
+    match done {
+        Ok(()) => Ok(Redirect::to(&format!("/users/{id}")).into_response()),
+        Err(problem) if problem.status == StatusCode::CONFLICT => {
+            shown(app, &admin.0, id, Some(problem)).await
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// `GET /users/{id}/remove`
+pub async fn confirm_removal(
+    _: AdminViewer,
+    State(app): State<App>,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    let user = find_user(&app, read_user_id(&id)?).await?;
+    let template = RemovePage {
+        app_name: &app.site().app_name,
+        id: user.id,
+        email: user.email.as_str(),
+        is_invited: user.status == UserStatus::Invited,
+    };
+    Ok(page(app.site(), StatusCode::OK, &template))
+}
+
+/// `POST /users/{id}/remove`
+pub async fn remove(
+    admin: Admin,
+    State(app): State<App>,
+    World(ctx): World,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    let id = read_user_id(&id)?;
+    match flows::remove_user(&ctx, id, &admin.actor()).await.map_err(Problem::from) {
+        Ok(_) => Ok(Redirect::to("/").into_response()),
+        refused => back(&app, &admin, id, refused.map(drop)).await,
+    }
+}
