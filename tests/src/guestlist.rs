@@ -113,8 +113,15 @@ impl Guestlist {
         let said: Value = serde_json::from_str(line).expect("one line of JSON");
         let text = |name: &str| said[name].as_str().unwrap_or_else(|| panic!("{name}: {line}"));
         text("url").clone_into(&mut self.public_url);
-        // By number: a name would be looked up for every connection.
-        self.url = self.public_url.replace("//localhost:", "//127.0.0.1:");
+        // By number: a name would be looked up for every connection, and not every resolver knows
+        // those below `localhost`.
+        let host = self.public_url.trim_start_matches("http://").split(':').next().unwrap();
+        let is_local = host == "localhost" || host.ends_with(".localhost");
+        self.url = if is_local {
+            self.public_url.replace(host, "127.0.0.1")
+        } else {
+            self.public_url.clone()
+        };
         text("sandbox_url").clone_into(&mut self.sandbox_url);
         self.worker_urls = vec![text("worker_url").to_owned()];
         text("api_key").clone_into(&mut self.api_key);

@@ -91,7 +91,7 @@ impl Setup {
 
 /// A port that nobody listens on, below those that the system hands out by itself, so that no
 /// other test is given it in between.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 90 * 100).unwrap();
     loop {

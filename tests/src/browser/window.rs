@@ -113,6 +113,19 @@ impl Window {
         self.post("/execute/sync", &body).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
+    /// A cookie that the page gets, even one that no script may read.
+    pub async fn cookie(&self, name: &str) -> Option<String> {
+        let cookie = self.get(&format!("/cookie/{name}")).await.ok()?;
+        Some(cookie["value"].as_str().unwrap().to_owned())
+    }
+
+    /// Gives a cookie that is there another value, and leaves the rest of it.
+    pub async fn set_cookie(&self, name: &str, value: &str) {
+        let mut cookie = self.get(&format!("/cookie/{name}")).await.unwrap();
+        cookie["value"] = json!(value);
+        self.post("/cookie", &json!({ "cookie": cookie })).await.unwrap();
+    }
+
     /// Puts a mark on the document that no reload leaves there.
     pub async fn mark(&self) {
         self.script("window.marked = true").await;

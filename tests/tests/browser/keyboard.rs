@@ -4,10 +4,10 @@ use guestlist_tests::browser::{ENTER, TAB, Window, seen_by_browsers};
 
 use crate::steps::{ADA, member_comes_in};
 
-/// Tabs to where the focus is on this, within a few steps.
+/// Tabs to where the focus is on this, within a page's worth of steps.
 async fn tab_to(window: &Window, goal: &str) {
     let mut passed = Vec::new();
-    while passed.len() < 8 {
+    while passed.len() < 12 {
         window.keys(TAB).await;
         let focus = window.focus().await;
         if focus == goal {

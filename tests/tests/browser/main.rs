@@ -3,6 +3,7 @@
 
 mod failed_links;
 mod first_minutes;
+mod joining;
 mod keyboard;
 mod links;
 mod pages;

@@ -93,6 +93,15 @@ async fn the_list_of_people_is_fit_for_everybody() {
     window.press("Invite").await;
     window.until("it is refused", async || window.text("[role=alert]").await).await;
     inspector.looks_at("people-refused", "People · Guestlist").await;
+    window.open(&format!("{}/connect", guestlist.public_url)).await;
+    inspector.looks_at("connect", "Join your application · Guestlist").await;
+    let ada = format!("{}/users/{}", guestlist.public_url, id(&guestlist.user(ADA).await));
+    window.open(&ada).await;
+    inspector.looks_at("person", "ada@example.com · Guestlist").await;
+    window.open(&format!("{ada}/remove")).await;
+    inspector.looks_at("remove", "Remove ada@example.com? · Guestlist").await;
+    window.open(&format!("{}/sessions", guestlist.public_url)).await;
+    inspector.looks_at("sessions", "Your sessions · Guestlist").await;
     window.open(&format!("{}/inbox", guestlist.sandbox_url)).await;
     inspector.looks_at("inbox", "Inbox · Stytch sandbox").await;
     inspector.concludes();

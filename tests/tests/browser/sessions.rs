@@ -42,6 +42,8 @@ async fn who_was_removed_is_told_on_the_next_click() {
     member_comes_in(&ada, &guestlist, ADA).await;
     admin_comes_in(&admin, &guestlist).await;
     admin.press_beside(ADA, "Remove").await;
+    admin.is_headed("Remove ada@example.com?").await;
+    admin.press("Remove").await;
     admin.sees("Nobody else is here yet").await;
 
     ada.open(&guestlist.public_url).await;
@@ -76,4 +78,47 @@ async fn a_form_sent_after_the_session_was_ended_offers_a_link_to_the_same_perso
     admin.press("Invite").await;
     admin.sees("session was ended").await;
     assert_eq!(admin.value("#email").await, "admin@example.com", "{}", admin.words().await);
+}
+
+#[tokio::test]
+async fn a_session_elsewhere_is_ended_from_here() {
+    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let (here, elsewhere) = (browsers.profile().await, browsers.profile_without_scripts().await);
+    member_comes_in(&elsewhere, &guestlist, ADA).await;
+    here.open(&format!("{}/sessions", guestlist.public_url)).await;
+    here.is_headed("Log in").await;
+    here.write("email", ADA).await;
+    asks_and_comes_in(&here, &guestlist, LOGIN).await;
+    here.is_headed("Your sessions").await;
+    here.sees("this one").await;
+    here.press("End all others").await;
+    here.until("one is left", async || {
+        (!here.words().await.contains("End all others")).then_some(())
+    })
+    .await;
+
+    elsewhere.reload().await;
+    elsewhere.is_headed("Log in").await;
+    elsewhere.sees("Your session was ended").await;
+    here.is_quiet().await;
+}
+
+#[tokio::test]
+async fn somebody_is_suspended_and_let_in_again() {
+    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let (admin, ada) = (browsers.profile().await, browsers.profile().await);
+    member_comes_in(&ada, &guestlist, ADA).await;
+    admin_comes_in(&admin, &guestlist).await;
+    admin.press(ADA).await;
+    admin.is_headed(ADA).await;
+    admin.press("Suspend").await;
+    admin.sees("They are logged in nowhere").await;
+    ada.reload().await;
+    ada.is_headed("Log in").await;
+
+    admin.press("Let in again").await;
+    admin.sees("active").await;
+    asks_and_comes_in(&ada, &guestlist, LOGIN).await;
+    ada.is_headed("You’re in").await;
+    admin.is_quiet().await;
 }

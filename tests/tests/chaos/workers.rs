@@ -40,6 +40,7 @@ async fn a_worker_that_slept_through_its_lease_mails_and_changes_nothing() {
         let _ = guestlist.invite("new@example.com").await;
         let _ = guestlist.stytch().mail("new@example.com", 1).await;
         guestlist.settled().await;
+        // What it would wrongly do of before it would do at once.
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(mailed(&guestlist).await, mails + 1, "it mailed nothing of before");
         let since = guestlist.database().number(events).await - written;

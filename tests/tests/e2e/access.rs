@@ -22,6 +22,9 @@ fn routes() -> Vec<(Method, String, &'static str)> {
         (Method::GET, "/v1/users".to_owned(), "users:read"),
         (Method::POST, "/v1/users".to_owned(), "users:write"),
         (Method::GET, user.clone(), "users:read"),
+        (Method::PATCH, user.clone(), "users:write"),
+        (Method::GET, format!("{user}/sessions"), "users:read"),
+        (Method::DELETE, format!("{user}/sessions"), "users:write"),
         (Method::DELETE, user, "users:write"),
     ]
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails at once and loudly")]
 
 mod access;
+mod audit;
 mod bad_input;
 mod bad_requests;
 mod commands;
@@ -14,10 +15,12 @@ mod http;
 mod idempotency;
 mod invitations;
 mod invite_command;
+mod joining;
 mod links;
 mod lists;
 mod login;
 mod migrations;
+mod my_sessions;
 mod ops_access;
 mod ops_commands;
 mod ops_jobs;
@@ -25,9 +28,13 @@ mod ops_metrics;
 mod ops_queues;
 mod origins;
 mod outages;
+mod people;
+mod people_pages;
 mod readme;
+mod reconcile;
 mod removal;
 mod secrets;
 mod sessions;
+mod suspension;
 mod sweep;
 mod walk;

@@ -16,8 +16,10 @@ fn routes() -> Vec<(Method, String, &'static str)> {
         "/v1/queues/nonsense/resume".to_owned(),
         format!("{job}/retry"),
         format!("{job}/cancel"),
+        format!("{job}/dismiss"),
         "/v1/jobs/retry".to_owned(),
         "/v1/jobs/cancel".to_owned(),
+        "/v1/jobs/dismiss".to_owned(),
     ];
     let steer = steer.map(|path| (Method::POST, path, "ops:write"));
     read.into_iter().chain(steer).collect()

@@ -10,13 +10,13 @@ async fn the_status_is_one_line_that_says_it_all_and_a_code_for_scripts() {
         let _ = guestlist.invite("ada@example.com").await;
         let line = "NOT SENDING: no worker is running. 1 waiting. Fix: start guestlist-worker";
         let status = guestlist.run(&["status"]).await;
-        assert_eq!(status.code, Some(1), "{status:?}");
+        assert_eq!(status.code, Some(2), "{status:?}");
         assert_eq!(status.stdout.lines().next(), Some(line), "{status:?}");
         for word in ["login", "invitation", "provider", "webhook", "maintenance", "Stytch: ok"] {
             assert!(status.stdout.contains(word), "{word}: {status:?}");
         }
         let as_json = guestlist.run(&["status", "--json"]).await;
-        assert_eq!(as_json.code, Some(1), "{as_json:?}");
+        assert_eq!(as_json.code, Some(2), "{as_json:?}");
         let told: Value = serde_json::from_str(&as_json.stdout).unwrap();
         let by_http = guestlist.api().get("/v1/status").await.is(200).json();
         for name in ["summary", "sending", "provider", "fix", "held", "waiting", "workers", "dead"]
@@ -52,7 +52,7 @@ async fn every_command_of_operations_explains_itself() {
         assert!(help.contains("Usage:"), "{args:?}: {help}");
     }
     let help = guestlist.succeeds(&["status", "--help"]).await;
-    assert!(help.contains("exits with 0 while it does, with 1 while it does not"), "{help}");
+    assert!(help.contains("exits with 0 while it does, with 2 while it does not"), "{help}");
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn queues_are_paused_and_resumed_from_a_shell() {
             Some(status).filter(|status| !status.stdout.contains("no worker"))
         })
         .await;
-        assert_eq!(status.code, Some(1), "{status:?}");
+        assert_eq!(status.code, Some(2), "{status:?}");
         let line = status.stdout.lines().next().unwrap();
         assert!(line.contains("paused by cli (a move)") && line.contains("1 held"), "{line}");
         let said = guestlist.succeeds(&["queue", "resume", "invitation"]).await;

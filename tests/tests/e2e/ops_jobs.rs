@@ -237,9 +237,13 @@ async fn what_can_not_be_understood_is_refused() {
             let _ = answer.problem(404, "not_found");
         }
     }
-    for (act, wrong) in
-        [("retry", "ready"), ("retry", "held"), ("cancel", "dead"), ("cancel", "done")]
-    {
+    for (act, wrong) in [
+        ("retry", "ready"),
+        ("retry", "held"),
+        ("cancel", "dead"),
+        ("cancel", "done"),
+        ("dismiss", "retrying"),
+    ] {
         let path = format!("/v1/jobs/{act}");
         for body in [
             json!({}),
@@ -340,4 +344,28 @@ async fn a_job_that_was_done_at_once_shows_its_attempt_too() {
     assert_eq!((&attempts[0]["outcome"], &attempts[0]["number"]), (&json!("done"), &json!(1)));
     assert!(attempts[0]["duration_ms"].is_u64() && attempts[0]["error"].is_null(), "{whole}");
     assert!(done.get("attempts").is_none(), "a list tells no attempts: {done}");
+}
+
+#[tokio::test]
+async fn a_dead_job_that_is_dismissed_is_off_the_list() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let api = guestlist.api();
+    guestlist.stytch().faults(&json!({ "status": 400, "error_type": "invalid_email" })).await;
+    let invitation = guestlist.invite("nobody@example.com").await;
+    let _ = guestlist.wait_for_status(id(&invitation), "failed").await;
+    guestlist.stytch().heal().await;
+    let dead = async || {
+        let page = api.get("/v1/jobs?state=dead").await.is(200).json();
+        page["items"].as_array().unwrap().clone()
+    };
+    let job = format!("/v1/jobs/{}", id(&dead().await[0]));
+    let refused = api.post_nothing(&format!("{job}/cancel")).await;
+    let _ = refused.problem(409, "wrong_state");
+    let dismissed = api.post_nothing(&format!("{job}/dismiss")).await.is(200).json();
+    assert_eq!(dismissed["state"], "cancelled", "{dismissed}");
+    assert!(dead().await.is_empty());
+    let status = api.get("/v1/status").await.is(200).json();
+    assert_eq!(status["dead"], 0, "{status}");
+    assert_eq!(guestlist.invitation(id(&invitation)).await["status"], "failed");
+    let _ = api.post_nothing(&format!("{job}/dismiss")).await.problem(409, "wrong_state");
 }

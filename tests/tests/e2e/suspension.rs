@@ -1,0 +1,129 @@
+//! Whoever is suspended or demoted is out at once, here and at Stytch; whoever is refused is told
+//! why.
+
+use guestlist_tests::{Answer, Engine, Guestlist, LONG, id, on_every_engine, wait_until};
+use serde_json::{Value, json};
+
+async fn patch(guestlist: &Guestlist, email: &str, body: &Value) -> Answer {
+    let user = guestlist.user(email).await;
+    guestlist.api().patch(&format!("/v1/users/{}", id(&user)), body).await
+}
+
+async fn suspend(guestlist: &Guestlist, email: &str) {
+    let answer = patch(guestlist, email, &json!({ "status": "suspended" })).await.is(200);
+    assert_eq!(answer.json()["status"], "suspended");
+}
+
+async fn revoked_at_stytch(guestlist: &Guestlist, times: u64) {
+    wait_until(LONG, "Stytch has ended the sessions", async || {
+        let calls = guestlist.stytch().calls("POST /v1/sessions/revoke", "200").await;
+        (calls == times).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_suspended_is_out_on_the_next_request_everywhere_and_back_when_let_in() {
+    on_every_engine(|engine| async move {
+        let mut guestlist = Guestlist::split(engine).workers(1).start().await;
+        let other = guestlist.start_another_app().await;
+        let mut first = guestlist.member("ada@example.com").await;
+        let mut second = guestlist.log_in("ada@example.com").await;
+        second.move_to(&other);
+        for visitor in [&mut first, &mut second] {
+            let _ = visitor.get("/v1/session").await.is(200);
+        }
+        suspend(&guestlist, "ada@example.com").await;
+        let bearer = guestlist.anybody().bearer(first.token());
+        let _ = bearer.get("/v1/session").await.problem(401, "session_revoked");
+        for visitor in [&mut first, &mut second] {
+            let out = visitor.get("/v1/session").await;
+            let _ = out.problem(401, "session_revoked");
+            assert!(out.clears_cookies(), "{out:?}");
+        }
+        revoked_at_stytch(&guestlist, 2).await;
+
+        let _ = patch(&guestlist, "ada@example.com", &json!({ "status": "active" })).await.is(200);
+        let mut back = guestlist.log_in("ada@example.com").await;
+        let _ = back.get("/v1/session").await.is(200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_demoted_logs_in_again_and_who_is_promoted_goes_on() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let mut ada = guestlist.member("ada@example.com").await;
+    let _ = ada.get("/v1/queues").await.problem(403, "forbidden");
+    let _ = patch(&guestlist, "ada@example.com", &json!({ "role": "operator" })).await.is(200);
+    let _ = ada.get("/v1/queues").await.is(200);
+    let _ = patch(&guestlist, "ada@example.com", &json!({ "role": "member" })).await.is(200);
+    let _ = ada.get("/v1/session").await.problem(401, "session_revoked");
+    revoked_at_stytch(&guestlist, 1).await;
+    let mut again = guestlist.log_in("ada@example.com").await;
+    let _ = again.get("/v1/queues").await.problem(403, "forbidden");
+}
+
+/// Two links that somebody asked for and has not pressed.
+async fn asked(guestlist: &Guestlist, email: &str) -> [String; 2] {
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let before = guestlist.stytch().emails(email).await.len();
+        let _ = guestlist.api().post("/v1/login", &json!({ "email": email })).await.is(202);
+        tokens.push(guestlist.stytch().mail(email, before + 1).await.token);
+    }
+    tokens.try_into().unwrap()
+}
+
+/// By a page with a word on it, and by the API.
+async fn refused(guestlist: &Guestlist, tokens: [String; 2], code: &str) {
+    let [by_page, by_api] = tokens;
+    let page = guestlist.browser().press(&by_page).await.is(403);
+    assert!(page.body.contains(&format!("data-code=\"{code}\"")), "{}", page.body);
+    assert!(page.set_cookie("stytch_session").is_none(), "{page:?}");
+    let answer = guestlist.anybody().post("/v1/sessions", &json!({ "token": by_api })).await;
+    let _ = answer.problem(403, code);
+}
+
+#[tokio::test]
+async fn who_was_suspended_or_removed_since_they_asked_is_refused_and_told_why() {
+    on_every_engine(|engine| async move {
+        let mut guestlist = Guestlist::split(engine).workers(1).start().await;
+        for email in ["sus@example.com", "del@example.com"] {
+            let body = json!({ "email": email });
+            let _ = guestlist.api().post("/v1/users", &body).await.is(201);
+        }
+        let suspended = asked(&guestlist, "sus@example.com").await;
+        let removed = asked(&guestlist, "del@example.com").await;
+        // Stytch is not told yet, so that it vouches for them.
+        guestlist.stop_worker(0).await;
+        suspend(&guestlist, "sus@example.com").await;
+        let del = guestlist.user("del@example.com").await;
+        let _ = guestlist.api().delete(&format!("/v1/users/{}", id(&del))).await.is(202);
+        refused(&guestlist, suspended, "account_suspended").await;
+        refused(&guestlist, removed, "not_invited").await;
+
+        let live = "SELECT COUNT(*) FROM sessions WHERE ended_at IS NULL";
+        assert_eq!(guestlist.database().number(live).await, 0);
+        guestlist.start_worker().await;
+        revoked_at_stytch(&guestlist, 4).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whose_invitation_was_revoked_since_it_was_sent_is_refused_and_told_so() {
+    on_every_engine(|engine| async move {
+        let mut guestlist = Guestlist::split(engine).workers(1).start().await;
+        let (invitation, first) = guestlist.invite_and_mail("ada@example.com").await;
+        // Asked for by the person, it comes again at once.
+        let body = json!({ "email": "ada@example.com" });
+        let _ = guestlist.api().post("/v1/login", &body).await.is(202);
+        let second = guestlist.stytch().mail("ada@example.com", 2).await;
+        guestlist.stop_worker(0).await;
+        let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
+        let _ = guestlist.api().post_nothing(&revoke).await.is(200);
+        refused(&guestlist, [first.token, second.token], "invitation_revoked").await;
+    })
+    .await;
+}
