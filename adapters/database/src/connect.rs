@@ -23,10 +23,10 @@ const LIFETIME: Duration = Duration::from_mins(50);
 /// A connection that was idle for so long is tried before it is used.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// After so long MySQL ends the connection, and the transaction, of a process that says nothing.
+/// After so long MySQL ends the connection, and the transaction, of a process that says nothing:
+/// later than [`IDLE`], so that one of ours which merely had nothing to say is tried first. (A pool
+/// that ends idle connections by itself would look after them so often that none seems idle.)
 const SILENT: Duration = Duration::from_secs(30);
-/// So that none of ours is ended for having nothing to say.
-const IDLE_MOST: Duration = Duration::from_secs(20);
 
 /// An open database. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -150,7 +150,7 @@ async fn mysql(url: &str) -> Result<Database, ConnectError> {
     pool.map_sqlx_mysql_opts(|o| {
         o.pipes_as_concat(false).no_engine_substitution(false).timezone(None::<String>)
     });
-    pool.idle_timeout(IDLE_MOST).map_sqlx_mysql_pool_opts(|pool| {
+    pool.map_sqlx_mysql_pool_opts(|pool| {
         pool.after_connect(|connection, _| Box::pin(end_silent_transactions(connection)))
     });
     let write = open(pool, &place).await?;
