@@ -52,9 +52,14 @@ crate::user::words!(JobState {
 
 impl JobState {
     /// Whether an operator can withdraw it. Of what runs the worker is told, and it is not tried
-    /// again; what is dead need not be looked after any more.
+    /// again.
     pub fn can_be_cancelled(self) -> bool {
-        !matches!(self, Self::Done | Self::Cancelled)
+        matches!(self, Self::Scheduled | Self::Ready | Self::Running | Self::Retrying)
+    }
+
+    /// Whether an operator can say that it need not be looked after any more.
+    pub fn can_be_dismissed(self) -> bool {
+        self == Self::Dead
     }
 
     /// Whether an operator can have it run again now.
@@ -79,7 +84,8 @@ pub enum Operation {
     },
     /// They do again.
     Resume(Queue),
-    /// A job is withdrawn: it must be in a state that [can be](JobState::can_be_cancelled).
+    /// A job is withdrawn: it must be in a state that can be [cancelled](JobState::can_be_cancelled)
+    /// or [dismissed](JobState::can_be_dismissed).
     Cancel {
         /// Which.
         job: JobId,

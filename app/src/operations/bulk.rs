@@ -41,8 +41,8 @@ impl Act {
     pub fn applies_to(self, status: JobStatus) -> bool {
         match self {
             Self::Retry => status.state().can_be_retried(),
-            Self::Cancel => status.state().can_be_cancelled() && !is_dead(status.state()),
-            Self::Dismiss => is_dead(status.state()),
+            Self::Cancel => status.state().can_be_cancelled(),
+            Self::Dismiss => status.state().can_be_dismissed(),
         }
     }
 
@@ -57,13 +57,8 @@ impl Act {
     pub async fn on(self, ctx: &Ctx, id: JobId, by: &Actor) -> Result<(), OperateError> {
         match self {
             Self::Retry => flows::retry_job(ctx, id, by).await,
-            Self::Cancel | Self::Dismiss => {
-                let job = ctx.store.job(id).await?.ok_or(OperateError::NotFound)?;
-                if !self.applies_to(JobStatus::In(job.state)) {
-                    return Err(OperateError::WrongState(job.state));
-                }
-                flows::cancel_job(ctx, id, by).await
-            }
+            Self::Cancel => flows::cancel_job(ctx, id, by).await,
+            Self::Dismiss => flows::dismiss_job(ctx, id, by).await,
         }
     }
 
@@ -118,10 +113,6 @@ impl Act {
         }
         (done, failure)
     }
-}
-
-fn is_dead(state: JobState) -> bool {
-    state == JobState::Dead
 }
 
 /// Ids of version 7 begin with their time: what this act itself enqueues, and whatever else comes

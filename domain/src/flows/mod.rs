@@ -22,7 +22,7 @@ pub use deliver::{DeliveryReport, SendInvite};
 pub use invite::{InviteError, NewInvitation, could_invite, invite};
 pub use keys::{create_key, revoke_key};
 pub use login::{LoginError, LoginReport, SendLogin, request_login, request_login_unlimited};
-pub use operate::{OperateError, cancel_job, pause_queue, resume_queue, retry_job};
+pub use operate::{OperateError, cancel_job, dismiss_job, pause_queue, resume_queue, retry_job};
 pub use provider::{RevokeInvite, RevokeSession};
 pub use reconcile::{Manner, Reconcile, ReconcileError, reconcile, schedule_reconciliation};
 pub use resend::{ResendError, resend};

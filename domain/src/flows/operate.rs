@@ -66,10 +66,24 @@ async fn operate(
 /// Withdraws a job. A delivery's invitation fails at once with the code `cancelled`, whatever a
 /// worker that is just sending it achieves.
 pub async fn cancel_job(ctx: &Ctx, id: JobId, by: &Actor) -> Result<(), OperateError> {
+    withdraw(ctx, id, by, JobState::can_be_cancelled).await
+}
+
+/// Takes a dead job off the list of what is to be looked after.
+pub async fn dismiss_job(ctx: &Ctx, id: JobId, by: &Actor) -> Result<(), OperateError> {
+    withdraw(ctx, id, by, JobState::can_be_dismissed).await
+}
+
+async fn withdraw(
+    ctx: &Ctx,
+    id: JobId,
+    by: &Actor,
+    can_be: fn(JobState) -> bool,
+) -> Result<(), OperateError> {
     let mut rounds = Rounds::default();
     loop {
         let job = ctx.store.job(id).await?.ok_or(OperateError::NotFound)?;
-        if !job.state.can_be_cancelled() {
+        if !can_be(job.state) {
             return Err(OperateError::WrongState(job.state));
         }
         let cancel = Operation::Cancel { job: id, at: ctx.now() };

@@ -195,7 +195,7 @@ fn a_dead_job_that_is_withdrawn_need_not_be_looked_after_and_can_be_retried() {
     let job = t.job_id::<RevokeInvite>();
     assert_eq!(t.job::<RevokeInvite>().state, JobState::Dead);
 
-    t.cancel(job).unwrap();
+    t.dismiss(job).unwrap();
 
     let row = t.job::<RevokeInvite>();
     assert_eq!((row.state, row.is_unwanted), (JobState::Cancelled, false));

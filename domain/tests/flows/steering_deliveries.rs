@@ -183,7 +183,7 @@ fn a_dead_delivery_that_is_withdrawn_leaves_its_invitation_as_it_failed() {
     let failed = t.ended("ada", InvitationStatus::Failed);
     let job = t.job_id::<SendInvite>();
 
-    t.cancel(job).unwrap();
+    t.dismiss(job).unwrap();
     t.work_for(hours(1));
 
     let stands = Invitation { version: failed.version, ..t.again(&failed) };

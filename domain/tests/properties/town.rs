@@ -142,8 +142,9 @@ fn happens(house: &House, ask: &Ask) {
         }
         Ask::Sweep => is_decided(house.schedule_sweep()),
         Ask::Cancel(which) => {
-            if let Some(job) = chosen(&jobs(house, JobState::can_be_cancelled), which) {
-                is_decided(house.cancel(job));
+            let ends = |state: JobState| state.can_be_cancelled() || state.can_be_dismissed();
+            if let Some(job) = chosen(&jobs(house, ends), which) {
+                is_decided(house.cancel(job).or_else(|_| house.dismiss(job)));
             }
         }
         Ask::Retry(which) => {

@@ -303,29 +303,37 @@ fn of_two_who_withdraw_one_is_told_that_it_was() {
 
 #[test]
 fn withdrawn_as_it_is_retried_it_fails_and_is_not_left_waiting() {
-    type Ends = fn(&House);
-    let ends: [Ends; 2] = [
-        |t| drop(t.ended("ada", InvitationStatus::Failed)),
-        |t| drop(withdrawn_on_its_way(t, None)),
-    ];
-    for end in ends {
-        let t = House::new();
-        end(&t);
-        let (other, job) = (t.clone(), t.job_id::<SendInvite>());
-        t.store.before_next_apply(move || {
-            other.rescue();
-            other.retry(job).unwrap();
-        });
+    let t = House::new();
+    drop(withdrawn_on_its_way(&t, None));
+    let (other, job) = (t.clone(), t.job_id::<SendInvite>());
+    t.store.before_next_apply(move || {
+        other.rescue();
+        other.retry(job).unwrap();
+    });
 
-        t.cancel(job).unwrap();
-        t.work_for(mins(1));
+    t.cancel(job).unwrap();
+    t.work_for(mins(1));
 
-        stays_cancelled(&t, &t.invitations("ada")[0]);
-        assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
-        t.retry(job).unwrap();
-        t.work_for(secs(2));
-        assert_eq!(t.invitations("ada")[0].status, InvitationStatus::Sent);
-    }
+    stays_cancelled(&t, &t.invitations("ada")[0]);
+    assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
+    t.retry(job).unwrap();
+    t.work_for(secs(2));
+    assert_eq!(t.invitations("ada")[0].status, InvitationStatus::Sent);
+}
+
+#[test]
+fn dismissed_as_it_is_retried_it_is_dead_no_more_and_is_sent() {
+    let t = House::new();
+    let ada = t.ended("ada", InvitationStatus::Failed);
+    let (other, job) = (t.clone(), t.job_id::<SendInvite>());
+    t.store.before_next_apply(move || other.retry(job).unwrap());
+
+    let refused = t.dismiss(job);
+    t.work_for(secs(2));
+
+    let is_alive = |state: JobState| state.can_be_cancelled();
+    assert!(matches!(refused, Err(OperateError::WrongState(state)) if is_alive(state)));
+    assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
 }
 
 #[test]

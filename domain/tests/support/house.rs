@@ -130,6 +130,10 @@ impl House {
         at_once(flows::cancel_job(&self.ctx, job, &Actor::Cli))
     }
 
+    pub(crate) fn dismiss(&self, job: JobId) -> Result<(), OperateError> {
+        at_once(flows::dismiss_job(&self.ctx, job, &Actor::Cli))
+    }
+
     pub(crate) fn retry(&self, job: JobId) -> Result<(), OperateError> {
         at_once(flows::retry_job(&self.ctx, job, &Actor::Cli))
     }

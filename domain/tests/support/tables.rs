@@ -90,7 +90,8 @@ impl Tables {
             Operation::Pause { queue, .. } => drop(self.paused.insert(*queue)),
             Operation::Resume(queue) => drop(self.paused.remove(queue)),
             Operation::Cancel { job, .. } => {
-                self.job_if(*job, JobState::can_be_cancelled)?.cancel();
+                let can_be = |state: JobState| state.can_be_cancelled() || state.can_be_dismissed();
+                self.job_if(*job, can_be)?.cancel();
             }
             Operation::Dismiss { key, .. } => {
                 let dead = self.jobs.values_mut().filter(|row| row.state == JobState::Dead);

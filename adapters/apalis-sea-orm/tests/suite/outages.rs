@@ -106,15 +106,17 @@ async fn a_worker_outlives_an_outage_and_its_job_is_performed_once() {
 /// SQLite's outage: someone else writes for longer than a writer is ready to wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_outlives_a_file_that_is_locked_for_long() {
-    async fn perform(_: Claimed, begun: Data<mpsc::UnboundedSender<()>>) {
-        begun.send(()).unwrap();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+    type Talk = Arc<(mpsc::UnboundedSender<()>, Semaphore)>;
+    async fn perform(_: Claimed, talk: Data<Talk>) {
+        talk.0.send(()).unwrap();
+        talk.1.acquire().await.unwrap().forget();
     }
     let db = each().await.remove(0);
     let lease = Duration::from_secs(30);
     let queue = db.queue_with(Options { lease, ..options("ann") });
     let (sender, mut begun) = mpsc::unbounded_channel::<()>();
-    let (worker, end) = start!(QueueBackend::new(queue), sender, perform);
+    let talk: Talk = Arc::new((sender, Semaphore::new(0)));
+    let (worker, end) = start!(QueueBackend::new(queue), talk.clone(), perform);
     let (first, second) = (job(), job());
     db.put(vec![first.clone()]).await;
     begun.recv().await.unwrap();
@@ -126,6 +128,7 @@ async fn a_worker_outlives_a_file_that_is_locked_for_long() {
         .exec(&writer)
         .await;
     changed.unwrap();
+    talk.1.add_permits(2);
     tokio::time::sleep(Duration::from_secs(6)).await;
     writer.commit().await.unwrap();
     is(&db, first.id, "done").await;
