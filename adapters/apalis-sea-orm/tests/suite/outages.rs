@@ -108,8 +108,9 @@ async fn a_worker_outlives_an_outage_and_its_job_is_performed_once() {
 async fn a_worker_outlives_a_file_that_is_locked_for_long() {
     type Talk = Arc<(mpsc::UnboundedSender<()>, Semaphore)>;
     async fn perform(_: Claimed, talk: Data<Talk>) {
-        talk.0.send(()).unwrap();
-        talk.1.acquire().await.unwrap().forget();
+        let (begun, may_end) = &**talk;
+        begun.send(()).unwrap();
+        may_end.acquire().await.unwrap().forget();
     }
     let db = each().await.remove(0);
     let lease = Duration::from_secs(30);
