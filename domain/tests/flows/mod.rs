@@ -17,7 +17,7 @@ mod links;
 mod logging_in;
 mod operating;
 mod outages;
-mod reconciling;
+pub(crate) mod reconciling;
 mod refusing;
 mod resending;
 mod retrying;

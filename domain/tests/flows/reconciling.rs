@@ -11,8 +11,8 @@ use guestlist_domain::{
 use crate::support::{Call, Fault, House, JobState, at, at_once, days, errors, hours, mins, secs};
 
 const DRY_RUN: Manner = Manner { dry_run: true, force: false };
-const CAUTIOUS: Manner = Manner { dry_run: false, force: false };
-const FORCED: Manner = Manner { dry_run: false, force: true };
+pub(crate) const CAUTIOUS: Manner = Manner { dry_run: false, force: false };
+pub(crate) const FORCED: Manner = Manner { dry_run: false, force: true };
 
 /// Somebody who may always act.
 struct Always;
@@ -25,35 +25,35 @@ impl guestlist_domain::Lease for Always {
 }
 
 impl House {
-    fn reconcile(&self, manner: Manner) -> Comparison {
+    pub(crate) fn reconcile(&self, manner: Manner) -> Comparison {
         self.try_reconcile(manner).expect("it came to its end")
     }
 
-    fn try_reconcile(&self, manner: Manner) -> Result<Comparison, ReconcileError> {
+    pub(crate) fn try_reconcile(&self, manner: Manner) -> Result<Comparison, ReconcileError> {
         at_once(reconcile(&self.ctx, manner, &Actor::Cli, &Always))
     }
 
     /// Somebody deletes them in Stytch's dashboard.
-    fn leaves_stytch(&self, who: &str) {
+    pub(crate) fn leaves_stytch(&self, who: &str) {
         let id = self.stytch.knows().find(&at(who)).expect("known there").id;
         self.stytch.knows().delete_user(&id);
     }
 
     /// Enough people that one of them is not more than 5 %.
-    fn with_a_crowd(&self) {
+    pub(crate) fn with_a_crowd(&self) {
         for n in 0..20 {
             self.add(&format!("guest{n}"), Role::Member).expect("added");
         }
     }
 
     /// They are known at Stytch, and here nobody has noted as whom.
-    fn loses_its_link(&self, who: &str) {
+    pub(crate) fn loses_its_link(&self, who: &str) {
         let id = self.expect_user(who).id;
         self.store.tables().users.get_mut(&id).expect("a row").stytch_user_id = None;
     }
 }
 
-fn found(comparison: &Comparison) -> Vec<(Drift, u64, u64)> {
+pub(crate) fn found(comparison: &Comparison) -> Vec<(Drift, u64, u64)> {
     let counts = comparison.record.counts.iter();
     let counts = counts.map(|(kind, count)| (*kind, count.found, count.repaired));
     counts.filter(|(_, found, _)| *found > 0).collect()
@@ -373,148 +373,6 @@ fn whom_the_list_left_out_is_looked_for_before_they_are_taken_to_be_gone() {
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
     assert_eq!(t.expect_user("cleo"), cleo);
     assert_eq!(t.stytch.was_asked(Call::Look), 1);
-}
-
-#[test]
-fn who_got_an_identity_while_the_list_was_read_is_not_suspected() {
-    let t = House::new();
-    t.with_a_crowd();
-    t.came_in("ada");
-    t.came_in("bob");
-    t.came_in("cleo");
-    let house = t.clone();
-    t.stytch.while_on_its_way_back(Call::List, move || {
-        // At the place of somebody who has been listed.
-        house.invited("dan");
-        house.work();
-        house.stytch.knows().users.swap(0, 3);
-    });
-    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
-    assert_eq!(t.stytch.was_asked(Call::Look), 0, "Dan was on no page, and is not asked about");
-}
-
-#[test]
-fn who_came_back_between_the_list_and_the_repair_stays_in() {
-    let t = House::new();
-    t.with_a_crowd();
-    t.came_in("ada");
-    t.leaves_stytch("ada");
-    let house = t.clone();
-    t.stytch.while_on_its_way_back(Call::Look, move || {
-        house.wait(mins(1));
-        house.log_in("ada").unwrap();
-        house.work();
-        house.press(&house.link("ada")).unwrap();
-    });
-    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
-    let user = t.expect_user("ada");
-    assert!(user.stytch_user_id.is_some());
-    assert!(t.sessions(&user).last().unwrap().ended.is_none());
-}
-
-#[test]
-fn who_comes_back_while_the_repair_is_written_stays_in() {
-    let t = House::new();
-    t.with_a_crowd();
-    t.came_in("ada");
-    t.leaves_stytch("ada");
-    let house = t.clone();
-    t.store.before_next_apply(move || {
-        house.wait(mins(1));
-        house.log_in("ada").unwrap();
-        house.work();
-        house.press(&house.link("ada")).unwrap();
-    });
-    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
-    let user = t.expect_user("ada");
-    assert!(user.stytch_user_id.is_some());
-    assert!(t.sessions(&user).last().unwrap().ended.is_none());
-}
-
-#[test]
-fn who_is_removed_between_the_list_and_the_repair_is_left_to_their_removal() {
-    let t = House::new();
-    t.with_a_crowd();
-    let ada = t.came_in("ada");
-    t.leaves_stytch("ada");
-    let house = t.clone();
-    t.store.before_next_apply(move || drop(house.remove(ada.user.id).unwrap()));
-    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
-    assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
-    t.work();
-    assert_eq!(t.user("ada"), None);
-}
-
-#[test]
-fn who_came_in_between_the_list_and_the_repair_is_left_as_they_are() {
-    let t = House::new();
-    t.with_a_crowd();
-    t.sent("ada");
-    t.loses_its_link("ada");
-    let house = t.clone();
-    t.store.before_next_apply(move || drop(house.press(&house.link("ada")).unwrap()));
-    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
-    let user = t.expect_user("ada");
-    assert_eq!(user.status, UserStatus::Active);
-    assert!(!t.story_of(&user).contains(&"identity_adopted"));
-}
-
-#[test]
-fn an_invitation_on_its_way_tells_of_its_identity_itself() {
-    let t = House::new();
-    t.with_a_crowd();
-    let invitation = t.left_by_a_dead_worker("ada", Fault::AnswerLost);
-    assert_eq!(t.stytch.knows().users.len(), 1);
-    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
-    assert_eq!(t.expect_user("ada").stytch_user_id, None);
-    t.work_for(mins(2));
-    assert_eq!(t.again(&invitation).status, InvitationStatus::Sent);
-    assert_eq!(t.inbox("ada").len(), 1, "and is not sent twice for our sake");
-}
-
-#[test]
-fn two_at_once_do_no_harm() {
-    let t = House::new();
-    t.with_a_crowd();
-    t.came_in("ada");
-    t.leaves_stytch("ada");
-    let house = t.clone();
-    t.stytch.while_on_its_way_back(Call::Look, move || {
-        assert_eq!(found(&house.reconcile(CAUTIOUS)), [(Drift::Gone, 1, 1)]);
-    });
-    assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
-    let forgotten = t.story_of(&t.expect_user("ada"));
-    assert_eq!(forgotten.iter().filter(|kind| **kind == "identity_forgotten").count(), 1);
-}
-
-#[test]
-fn where_stytch_falls_silent_over_the_repairs_those_made_stand() {
-    let t = House::new();
-    t.with_a_crowd();
-    for who in ["ada", "bob"] {
-        t.came_in(who);
-        t.leaves_stytch(who);
-    }
-    let house = t.clone();
-    t.store.before_next_apply(move || house.stytch.is_down(errors::internal()));
-    let broken = t.try_reconcile(FORCED).unwrap_err();
-    assert!(matches!(broken, ReconcileError::Repairing { repaired: 1, .. }), "{broken}");
-    assert_eq!(t.expect_user("ada").stytch_user_id, None);
-    assert!(t.expect_user("bob").stytch_user_id.is_some());
-    t.stytch.heals();
-    assert_eq!(found(&t.reconcile(FORCED)), [(Drift::Gone, 1, 1)]);
-}
-
-#[test]
-fn one_whom_stytch_will_not_speak_of_holds_nobody_up() {
-    let t = House::new();
-    t.with_a_crowd();
-    for who in ["ada", "bob"] {
-        t.came_in(who);
-        t.leaves_stytch(who);
-    }
-    t.stytch.refuses(Call::Look, 1, &errors::rejected("invalid_user_id"));
-    assert_eq!(found(&t.reconcile(FORCED)), [(Drift::Gone, 2, 1)]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod changes;
 mod coming_in;
+mod comparisons;
 mod deliveries;
 mod invitations;
 mod operations;
