@@ -1,6 +1,7 @@
 //! What tests ask an installation, in a word each.
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::setup::{PROJECT_ID, SECRET};
 use crate::{Caller, Guestlist, LONG, Mail, Stytch, Visitor, wait_until};
@@ -40,6 +41,22 @@ impl Guestlist {
     pub async fn invite(&self, email: &str) -> Value {
         let body = json!({ "email": email });
         self.api().post("/v1/invitations", &body).await.is(202).json()
+    }
+
+    /// Invites so many new addresses, sixteen at a time: `guest0@example.com` and so on.
+    pub async fn invite_many(&self, count: usize) {
+        let mut asking = JoinSet::new();
+        for n in 0..count {
+            let api = self.api();
+            asking.spawn(async move {
+                let body = json!({ "email": format!("guest{n}@example.com") });
+                let _ = api.post("/v1/invitations", &body).await.is(202);
+            });
+            if asking.len() >= 16 {
+                asking.join_next().await.unwrap().unwrap();
+            }
+        }
+        let _ = asking.join_all().await;
     }
 
     /// Invites, waits until it is sent, and answers the invitation and its mail.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use guestlist_tests::{Engine, Guestlist, LONG, SHORT, Server, wait_until};
 use serde_json::json;
 
-use crate::{all_sent, alone, doubled, invite_many, mailed};
+use crate::{all_sent, alone, doubled, mailed};
 
 const MANY: usize = 600;
 const CONCURRENCY: usize = 20;
@@ -36,7 +36,7 @@ async fn a_file_that_another_program_locks_for_twenty_seconds_loses_nothing() {
 }
 
 async fn in_the_middle(guestlist: &mut Guestlist) {
-    invite_many(&guestlist.api(), MANY).await;
+    guestlist.invite_many(MANY).await;
     guestlist.stytch().faults(&json!({ "latency_ms": 120 })).await;
     guestlist.start_worker().await;
     guestlist.start_worker().await;

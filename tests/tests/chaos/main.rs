@@ -13,31 +13,13 @@ mod workers;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use guestlist_tests::{Caller, Guestlist, wait_until};
-use serde_json::json;
+use guestlist_tests::{Guestlist, wait_until};
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::task::JoinSet;
 
 /// The machine, for one test at a time.
 async fn alone() -> MutexGuard<'static, ()> {
     static MACHINE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
     MACHINE.lock().await
-}
-
-/// Invites so many new addresses, sixteen at a time.
-async fn invite_many(api: &Caller, count: usize) {
-    let mut asking = JoinSet::new();
-    for n in 0..count {
-        let api = api.clone();
-        asking.spawn(async move {
-            let body = json!({ "email": format!("guest{n}@example.com") });
-            let _ = api.post("/v1/invitations", &body).await.is(202);
-        });
-        if asking.len() >= 16 {
-            asking.join_next().await.unwrap().unwrap();
-        }
-    }
-    let _ = asking.join_all().await;
 }
 
 async fn count_of(guestlist: &Guestlist, condition: &str) -> usize {

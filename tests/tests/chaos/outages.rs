@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use guestlist_tests::{Engine, Guestlist, LONG, SHORT, id, wait_until};
 use serde_json::{Value, json};
 
-use crate::{all_sent, alone, count_of, doubled, invite_many, mailed};
+use crate::{all_sent, alone, count_of, doubled, mailed};
 
 const WAITING: usize = 2_000;
 const AWAY: Duration = Duration::from_mins(1);
@@ -18,7 +18,7 @@ async fn two_thousand_invitations_wait_out_a_minute_without_stytch() {
     guestlist.stytch().faults(&json!({ "down": true })).await;
     let went = Instant::now();
     let first = guestlist.invite("first@example.com").await;
-    invite_many(&guestlist.api(), WAITING - 1).await;
+    guestlist.invite_many(WAITING - 1).await;
     let first = id(&first);
     wait_until(LONG, "it is said why", async || {
         let status = guestlist.api().get("/v1/status").await.is(200).json();
@@ -99,7 +99,7 @@ async fn a_worker_can_be_stopped_while_stytch_hangs() {
     let _alone = alone().await;
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.stytch().faults(&json!({ "latency_ms": 60_000 })).await;
-    invite_many(&guestlist.api(), 30).await;
+    guestlist.invite_many(30).await;
     wait_until(LONG, "the worker knows", async || {
         let status = guestlist.api().get("/v1/status").await.is(200).json();
         (status["provider"] == "down").then_some(())

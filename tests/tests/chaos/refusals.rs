@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use guestlist_tests::{Engine, Guestlist, LONG, wait_until};
 use serde_json::json;
 
-use crate::{all_sent, alone, count_of, doubled, invite_many};
+use crate::{all_sent, alone, count_of, doubled};
 
 #[tokio::test]
 async fn a_429_to_half_of_all_calls_fails_and_charges_nothing() {
@@ -20,7 +20,7 @@ async fn a_429_to_half_of_all_calls_fails_and_charges_nothing() {
         }
         guestlist.stytch().faults(&faults).await;
         let began = Instant::now();
-        invite_many(&guestlist.api(), MANY).await;
+        guestlist.invite_many(MANY).await;
         all_sent(&guestlist, MANY, LONG * 3).await;
         println!("Retry-After {retry_after:?}: {:?}", began.elapsed());
         assert_eq!(count_of(&guestlist, "attempts <> 1").await, 0, "a 429 costs no attempt");
@@ -36,7 +36,7 @@ async fn a_wrong_secret_fails_nothing_says_what_to_do_and_heals() {
     let _alone = alone().await;
     let (_, right) = Guestlist::split(Engine::Sqlite).prepare().await.stytch_credentials();
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
-    invite_many(&guestlist.api(), MANY).await;
+    guestlist.invite_many(MANY).await;
     guestlist.set_env("STYTCH_SECRET", "secret-test-not-the-right-one-at-all=");
     guestlist.start_worker_that_is_not_ready().await;
     let line = wait_until(LONG, "status says what to do", async || {
@@ -77,7 +77,7 @@ async fn a_configuration_mended_at_stytch_heals_by_itself() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let refused = json!({ "status": 401, "error_type": "unauthorized_credentials" });
     guestlist.stytch().faults(&refused).await;
-    invite_many(&guestlist.api(), MANY).await;
+    guestlist.invite_many(MANY).await;
     wait_until(LONG, "the worker knows", async || {
         (guestlist.worker_ready().await.status == 503).then_some(())
     })
@@ -99,7 +99,7 @@ async fn bulk_mail_that_stytch_does_not_want_waits_and_login_links_do_not() {
         "status": 429, "error_type": "too_few_tokens_authenticated", "path": path,
     });
     guestlist.stytch().faults(&unwanted).await;
-    invite_many(&guestlist.api(), MANY).await;
+    guestlist.invite_many(MANY).await;
     let line = wait_until(LONG, "status says so", async || {
         let status = guestlist.api().get("/v1/status").await.is(200).json();
         let summary = status["summary"].as_str().unwrap().to_owned();

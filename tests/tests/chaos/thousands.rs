@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use guestlist_tests::{Guestlist, SHORT, Setup, one_engine_at_a_time, wait_until};
 use serde_json::json;
 
-use crate::{all_sent, alone, count_of, doubled, invite_many, mailed};
+use crate::{all_sent, alone, count_of, doubled, mailed};
 
 const MANY: usize = 1_000;
 const IN_FLIGHT: usize = 50;
@@ -22,7 +22,7 @@ fn quick(setup: Setup) -> Setup {
 
 /// A thousand wait, a worker begins, and half of them are mailed.
 async fn in_the_middle(guestlist: &mut Guestlist) -> Instant {
-    invite_many(&guestlist.api(), MANY).await;
+    guestlist.invite_many(MANY).await;
     guestlist.stytch().faults(&json!({ "latency_ms": 120 })).await;
     let began = Instant::now();
     guestlist.start_worker().await;

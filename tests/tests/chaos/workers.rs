@@ -5,7 +5,7 @@ use std::time::Duration;
 use guestlist_tests::{Guestlist, LONG, SHORT, one_engine_at_a_time, wait_until};
 use serde_json::json;
 
-use crate::{all_sent, alone, count_of, doubled, invite_many, mailed};
+use crate::{all_sent, alone, count_of, doubled, mailed};
 
 const MANY: usize = 60;
 
@@ -17,7 +17,7 @@ async fn a_worker_that_slept_through_its_lease_mails_and_changes_nothing() {
         let mut guestlist = setup.start().await;
         // Long enough for the sleeper to have ten calls under way when it falls asleep.
         guestlist.stytch().faults(&json!({ "latency_ms": 500 })).await;
-        invite_many(&guestlist.api(), MANY).await;
+        guestlist.invite_many(MANY).await;
         guestlist.start_worker().await;
         wait_until(SHORT, "the first are mailed", async || {
             (mailed(&guestlist).await >= 10).then_some(())

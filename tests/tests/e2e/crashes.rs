@@ -16,7 +16,7 @@ const IN_FLIGHT: usize = 10;
 
 /// 200 invitations wait, and a worker of ten jobs at once is in the middle of them.
 async fn in_the_middle(guestlist: &mut Guestlist) {
-    invite_many(&guestlist.api(), INVITATIONS).await;
+    guestlist.invite_many(INVITATIONS).await;
     // What is asked for is done at once, and answered a while later: ten are always in flight.
     guestlist.stytch().faults(&json!({ "latency_ms": 300 })).await;
     guestlist.start_worker().await;
@@ -25,23 +25,6 @@ async fn in_the_middle(guestlist: &mut Guestlist) {
         (stytch.all_emails().await.len() > INVITATIONS / 3).then_some(())
     })
     .await;
-}
-
-async fn invite_many(api: &Caller, count: usize) {
-    let mut asking = JoinSet::new();
-    for n in 0..count {
-        let api = api.clone();
-        asking.spawn(async move {
-            let body = json!({ "email": format!("guest{n}@example.com") });
-            let _ = api.post("/v1/invitations", &body).await.is(202);
-        });
-        if asking.len() >= 16 {
-            asking.join_next().await.unwrap().unwrap();
-        }
-    }
-    while let Some(asked) = asking.join_next().await {
-        asked.unwrap();
-    }
 }
 
 async fn all_sent(guestlist: &Guestlist) {
