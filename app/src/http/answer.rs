@@ -11,7 +11,7 @@ use axum::response::Response;
 use tracing::Instrument;
 
 use super::cookies::Hint;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::state::App;
 use crate::pages;
 
@@ -121,15 +121,15 @@ fn unhandled(status: StatusCode) -> Option<Problem> {
     match status {
         StatusCode::METHOD_NOT_ALLOWED => {
             let detail = "This address does not take that method; Allow names those it takes.";
-            Some(Problem::new(status, "method_not_allowed", detail))
+            Some(Problem::new(Code::MethodNotAllowed, detail))
         }
         StatusCode::PAYLOAD_TOO_LARGE => Some(super::body::too_large()),
         StatusCode::REQUEST_TIMEOUT => {
             let detail = "The request took too long. Whether it was carried out is not known.";
-            Some(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail))
+            Some(Problem::new(Code::Timeout, detail))
         }
         status if status.is_client_error() => {
-            Some(Problem::new(status, "bad_request", "The request can't be understood."))
+            Some(Problem::new(Code::BadRequest, "The request can't be understood."))
         }
         _ => None,
     }

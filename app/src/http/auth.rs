@@ -14,7 +14,7 @@ use guestlist_domain::{Actor, ApiKey, Role, Scope, Seen, TokenHash};
 
 use super::answer::Outgoing;
 use super::cookies;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::state::App;
 
 pub use self::rights::{
@@ -61,10 +61,10 @@ impl Caller {
             Self::Program(key) if key.allows(scope) => Ok(()),
             Self::Program(_) => {
                 let detail = format!("This key lacks the scope {scope}.");
-                Err(Problem::forbidden("scope_missing", detail))
+                Err(Problem::new(Code::ScopeMissing, detail))
             }
             Self::Person(admitted) if allows(admitted.user.role, scope) => Ok(()),
-            Self::Person(_) => Err(Problem::forbidden("forbidden", "Your role does not allow it.")),
+            Self::Person(_) => Err(Problem::new(Code::Forbidden, "Your role does not allow it.")),
         }
     }
 }
@@ -72,7 +72,7 @@ impl Caller {
 /// The caller may not give anybody that role.
 pub fn role_not_grantable() -> Problem {
     let detail = "Only an administrator or an unrestricted key may grant a role above member.";
-    Problem::forbidden("role_not_grantable", detail)
+    Problem::new(Code::RoleNotGrantable, detail)
 }
 
 fn allows(role: Role, scope: Scope) -> bool {
@@ -177,7 +177,7 @@ async fn by_key(app: &App, secret: &str) -> Result<ApiKey, Problem> {
     let key = app.ctx().store.api_key_by_hash(TokenHash::of(secret)).await?;
     let Some(key) = key.filter(|key| key.revoked_at.is_none()) else {
         let detail = "This API key is unknown or was revoked.";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "api_key_invalid", detail));
+        return Err(Problem::new(Code::ApiKeyInvalid, detail));
     };
     app.seen().note(Seen::Key(key.id), key.last_used_at, app.ctx().now());
     Ok(key)
@@ -204,7 +204,7 @@ fn ended(app: &App, parts: &Parts, error: SessionError) -> Problem {
         }
         error => problem(error),
     };
-    let is_end = problem.status == StatusCode::UNAUTHORIZED;
+    let is_end = problem.status() == StatusCode::UNAUTHORIZED;
     if let Some(outgoing) = parts.extensions.get::<Outgoing>().filter(|_| had_cookies && is_end) {
         outgoing.set_cookies(cookies::clear(app.site()));
     }
@@ -213,19 +213,18 @@ fn ended(app: &App, parts: &Parts, error: SessionError) -> Problem {
 
 fn problem(error: SessionError) -> Problem {
     let (code, detail) = match error {
-        SessionError::Missing => ("session_missing", "Log in, or send an API key."),
-        SessionError::Expired => ("session_expired", "The session has ended. Log in again."),
-        SessionError::Revoked => ("session_revoked", "The session was ended. Log in again."),
+        SessionError::Missing => (Code::SessionMissing, "Log in, or send an API key."),
+        SessionError::Expired => (Code::SessionExpired, "The session has ended. Log in again."),
+        SessionError::Revoked => (Code::SessionRevoked, "The session was ended. Log in again."),
         SessionError::JwtExpired => (
-            "jwt_expired",
+            Code::JwtExpired,
             "The session JWT is older than five minutes; send the session token for a new one.",
         ),
         SessionError::KeysUnavailable => {
             let detail = "The session can't be checked now. Try again.";
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Problem::new(status, "provider_unavailable", detail);
+            return Problem::new(Code::ProviderUnavailable, detail);
         }
         SessionError::Store(error) => return error.into(),
     };
-    Problem::new(StatusCode::UNAUTHORIZED, code, detail)
+    Problem::new(code, detail)
 }

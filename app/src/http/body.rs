@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::problem::{FieldError, Problem};
+use super::problem::{Code, FieldError, Problem};
 
 /// The most that a body may hold, except a batch's: 1 MiB.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -33,7 +33,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let bytes = read(request, state).await?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
             let detail = format!("The body is not JSON: {error}.");
-            Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
+            Problem::new(Code::MalformedJson, detail)
         })?;
         from_value(value).map(Self)
     }
@@ -70,7 +70,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         Query::<T>::from_request_parts(parts, state).await.map(|Query(t)| Self(t)).map_err(
             |error| {
                 let detail = format!("The query can't be read: {}.", error.body_text());
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_query", detail)
+                Problem::new(Code::InvalidQuery, detail)
             },
         )
     }
@@ -96,7 +96,7 @@ fn require_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let detail = format!("Send the body as {wanted}, and say so in Content-Type.");
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
 async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
@@ -109,13 +109,13 @@ pub fn unread(rejection: &BytesRejection) -> Problem {
         return too_large();
     }
     let detail = "The body ended before it was complete.";
-    Problem::new(StatusCode::BAD_REQUEST, "malformed_body", detail)
+    Problem::new(Code::MalformedBody, detail)
 }
 
 /// The body is over the limit.
 pub fn too_large() -> Problem {
     let detail = "The body is larger than 1 MiB.";
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+    Problem::new(Code::BodyTooLarge, detail)
 }
 
 fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {

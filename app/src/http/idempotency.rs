@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::answer::RequestId;
 use super::auth::{Caller, identify};
 use super::body::unread;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::state::App;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -62,12 +62,11 @@ async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Prob
         Begun::Replay(answer) => replayed(answer, &request_id),
         Begun::InUse => {
             let detail = "A request with this Idempotency-Key is being carried out.";
-            Err(Problem::conflict("idempotency_key_in_use", detail))
+            Err(Problem::new(Code::IdempotencyKeyInUse, detail))
         }
         Begun::Mismatch => {
             let detail = "This Idempotency-Key was used for a request with another body.";
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            Err(Problem::new(status, "idempotency_key_reused", detail))
+            Err(Problem::new(Code::IdempotencyKeyReused, detail))
         }
     }
 }
@@ -76,7 +75,7 @@ fn read_key(headers: &HeaderMap) -> Result<&str, Problem> {
     let key = headers.get(&KEY).and_then(|key| key.to_str().ok());
     key.filter(|key| (1..=LONGEST_KEY).contains(&key.len())).ok_or_else(|| {
         let detail = "Idempotency-Key must be 1 to 255 visible ASCII characters.";
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_invalid", detail)
+        Problem::new(Code::IdempotencyKeyInvalid, detail)
     })
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::auth::{InvitationsRead, InvitationsWrite, May};
 use super::body::{Body, Fields, Named, Params};
 use super::paging::{Paged, cut, page};
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::state::App;
 use super::view::{EventView, InvitationView};
 use super::waits::Waits;
@@ -196,24 +196,24 @@ fn not_found() -> Problem {
 /// The address has an open invitation.
 pub fn already_invited(id: InvitationId) -> Problem {
     let detail = "The address has an open invitation. Resend that one, or revoke it first.";
-    Problem::conflict("already_invited", detail).with("invitation_id", json!(id))
+    Problem::new(Code::AlreadyInvited, detail).with("invitation_id", json!(id))
 }
 
 /// The address is a member's.
 pub fn already_member() -> Problem {
-    Problem::conflict("already_member", "The address belongs to a member already.")
+    Problem::new(Code::AlreadyMember, "The address belongs to a member already.")
 }
 
 /// The address is being freed.
 pub fn being_removed() -> Problem {
     let detail =
         "The address belongs to a user who is being removed. It is free when that is done.";
-    Problem::conflict("user_deleting", detail)
+    Problem::new(Code::UserDeleting, detail)
 }
 
 fn closed() -> Problem {
     let detail = "The invitation was accepted or revoked, and stays so. Invite the address anew.";
-    Problem::conflict("invitation_closed", detail)
+    Problem::new(Code::InvitationClosed, detail)
 }
 
 impl From<InviteError> for Problem {
@@ -233,7 +233,7 @@ impl From<ResendError> for Problem {
             ResendError::NotFound => not_found(),
             ResendError::Closed => closed(),
             ResendError::AlreadyInvited(id) => already_invited(id),
-            ResendError::TooSoon(wait) => Self::too_many("resent_too_soon", wait),
+            ResendError::TooSoon(wait) => Self::too_many(Code::ResentTooSoon, wait),
             ResendError::Store(error) => error.into(),
         }
     }

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::auth::{Caller, Perhaps};
 use super::body::{Body, Fields};
 use super::origin::Ours;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::state::App;
 use super::view::{SessionView, UserView};
 use super::world::World;
@@ -195,7 +195,7 @@ pub fn held(perhaps: Perhaps) -> Option<Session> {
 impl From<LoginError> for Problem {
     fn from(error: LoginError) -> Self {
         match error {
-            LoginError::TooOften(wait) => Self::too_many("too_many_requests", wait),
+            LoginError::TooOften(wait) => Self::too_many(Code::TooManyRequests, wait),
             LoginError::Store(error) => error.into(),
         }
     }
@@ -203,38 +203,31 @@ impl From<LoginError> for Problem {
 
 impl From<AcceptError> for Problem {
     fn from(error: AcceptError) -> Self {
-        let (status, code, detail) = match error {
+        let (code, detail) = match error {
             AcceptError::LinkUsed(_) => {
-                (StatusCode::CONFLICT, "link_used", "Each link works once. Ask for a new one.")
+                (Code::LinkUsed, "Each link works once. Ask for a new one.")
             }
-            AcceptError::LinkExpired => (
-                StatusCode::GONE,
-                "link_expired",
-                "Its time ran out, or it was used before. Ask for a new one.",
-            ),
-            AcceptError::LinkInvalid => (
-                StatusCode::BAD_REQUEST,
-                "link_invalid",
-                "It may have been cut off on its way. Ask for a new one.",
-            ),
+            AcceptError::LinkExpired => {
+                (Code::LinkExpired, "Its time ran out, or it was used before. Ask for a new one.")
+            }
+            AcceptError::LinkInvalid => {
+                (Code::LinkInvalid, "It may have been cut off on its way. Ask for a new one.")
+            }
             AcceptError::InvitationRevoked => (
-                StatusCode::FORBIDDEN,
-                "invitation_revoked",
+                Code::InvitationRevoked,
                 "Ask whoever invited you. A mail comes only if you are invited again.",
             ),
             AcceptError::AccountSuspended => (
-                StatusCode::FORBIDDEN,
-                "account_suspended",
+                Code::AccountSuspended,
                 "Ask an administrator. A mail comes only when the account is active again.",
             ),
             AcceptError::NotInvited => (
-                StatusCode::FORBIDDEN,
-                "not_invited",
+                Code::NotInvited,
                 "Ask an administrator for an invitation. A mail comes only once you have one.",
             ),
             AcceptError::Provider(error) => return error.into(),
             AcceptError::Store(error) => return error.into(),
         };
-        Self::new(status, code, detail)
+        Self::new(code, detail)
     }
 }

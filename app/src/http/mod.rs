@@ -33,7 +33,7 @@ pub use device::device;
 pub use invitations::InvitationRequest;
 pub use login::{come_in, held, leave};
 pub use origin::Ours;
-pub use problem::Problem;
+pub use problem::{Code, Problem};
 pub use router::router;
 pub use seen::keep_noting;
 pub use state::App;

@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use url::Url;
 
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::state::App;
 use crate::site::Site;
 
@@ -38,7 +38,7 @@ pub fn require_ours(headers: &HeaderMap, site: &Site) -> Result<(), Problem> {
     }
     let detail = "This request was made by a page of another origin. Add the origin to \
                   APP_ORIGINS if it is your application's.";
-    Err(Problem::forbidden("cross_origin", detail))
+    Err(Problem::new(Code::CrossOrigin, detail))
 }
 
 #[cfg(test)]

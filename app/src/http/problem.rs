@@ -1,5 +1,7 @@
 //! Every error of the HTTP interface: RFC 9457, with a code that never changes.
 
+mod code;
+
 use std::time::Duration;
 
 use axum::Json;
@@ -9,14 +11,14 @@ use guestlist_domain::{ProviderError, ProviderErrorKind, StoreError};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use code::Code;
+
 /// Something that went wrong, for a caller to read. It becomes a body at the very end, in
 /// [`super::answer`], where the request's id is known and whether a person or a program asked.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// Stable, for programs.
-    pub code: &'static str,
+    /// Stable, for programs; it has the HTTP status.
+    pub code: Code,
     /// For people; says what to do where something can be done.
     pub detail: String,
     /// Which fields are wrong, and how.
@@ -39,10 +41,9 @@ pub struct FieldError {
 }
 
 impl Problem {
-    /// A problem of that status and code.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    /// A problem of that code.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
-            status,
             code,
             detail: detail.into(),
             errors: Vec::new(),
@@ -54,24 +55,13 @@ impl Problem {
 
     /// Nothing is there.
     pub fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", format!("There is no such {what}."))
-    }
-
-    /// The caller may not.
-    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, code, detail)
-    }
-
-    /// It can't be done as things stand.
-    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, code, detail)
+        Self::new(Code::NotFound, format!("There is no such {what}."))
     }
 
     /// Fields of the request are wrong.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = "The request holds what can't be accepted; `errors` says what.";
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self { errors, ..Self::new(status, "invalid_request", detail) }
+        Self { errors, ..Self::new(Code::InvalidRequest, detail) }
     }
 
     /// One field of the request is wrong.
@@ -80,17 +70,22 @@ impl Problem {
     }
 
     /// Too much in too short a time.
-    pub fn too_many(code: &'static str, wait: Duration) -> Self {
+    pub fn too_many(code: Code, wait: Duration) -> Self {
         let seconds = seconds_up(wait);
         let detail = format!("Asked too often. Ask again in {seconds} s.");
-        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
+        let problem = Self::new(code, detail);
         Self { retry_after: Some(wait), ..problem }
     }
 
     /// Our fault; what exactly is in the log.
     pub fn internal() -> Self {
         let detail = "Something went wrong on our side. The request id helps to find it.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
+        Self::new(Code::InternalError, detail)
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.code.status()
     }
 
     /// Adds a member.
@@ -102,17 +97,18 @@ impl Problem {
 
     /// As JSON.
     pub fn to_json(&self, request_id: &str) -> Response {
+        let status = self.status();
         let body = Body {
-            r#type: format!("urn:guestlist:problem:{}", self.code),
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
+            r#type: format!("urn:guestlist:problem:{}", self.code.as_str()),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
             detail: &self.detail,
             code: self.code,
             request_id,
             errors: &self.errors,
             more: &self.more,
         };
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response = (status, Json(body)).into_response();
         let problem_json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem_json);
         response
@@ -125,7 +121,7 @@ struct Body<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
-    code: &'a str,
+    code: Code,
     request_id: &'a str,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
@@ -140,12 +136,12 @@ pub fn seconds_up(wait: Duration) -> u64 {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
+        let mut response = self.status().into_response();
         if let Some(wait) = self.retry_after {
             let seconds = HeaderValue::from(seconds_up(wait));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.status() == StatusCode::UNAUTHORIZED {
             // RFC 9110, 11.6.1. No `Basic`: a browser would ask for a password by itself.
             let bearer = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
@@ -162,8 +158,7 @@ impl From<StoreError> for Problem {
             return Self::internal();
         }
         let detail = "The database can't be reached. Try again.";
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        let problem = Self::new(status, "database_unavailable", detail);
+        let problem = Self::new(Code::DatabaseUnavailable, detail);
         Self { retry_after: Some(Duration::from_secs(2)), ..problem }
     }
 }
@@ -173,11 +168,10 @@ impl From<ProviderError> for Problem {
         tracing::warn!(code = %error.code, request_id = error.request_id, "Stytch did not answer");
         let detail = "Stytch, which checks the link, can't be asked now. Try again soon; if the \
                       link has stopped working by then, ask for a new one.";
-        let status = StatusCode::SERVICE_UNAVAILABLE;
         let wait = match error.kind {
             ProviderErrorKind::RateLimited(Some(wait)) => wait,
             _ => Duration::from_secs(5),
         };
-        Self { retry_after: Some(wait), ..Self::new(status, "provider_unavailable", detail) }
+        Self { retry_after: Some(wait), ..Self::new(Code::ProviderUnavailable, detail) }
     }
 }

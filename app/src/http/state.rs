@@ -13,7 +13,7 @@ use guestlist_worker::metrics::Metrics;
 
 use super::metrics::Requests;
 use super::presses::Presses;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::seen::SeenBuffer;
 use super::waits::LastLook;
 use crate::site::Site;
@@ -109,7 +109,7 @@ impl App {
         let checked = self.0.clients.check_key(&network(client));
         checked.map_err(|not_until| {
             let wait = not_until.wait_time_from(DefaultClock::default().now());
-            Problem::too_many("too_many_requests", wait)
+            Problem::too_many(Code::TooManyRequests, wait)
         })
     }
 

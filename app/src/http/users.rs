@@ -17,7 +17,7 @@ use super::auth::{May, UsersRead, UsersWrite, role_not_grantable};
 use super::body::{Body, Fields, Named, Params};
 use super::invitations::{already_invited, already_member, being_removed, parse_role, read_role};
 use super::paging::{Paged, cut, page};
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::state::App;
 use super::view::UserView;
 use super::world::World;
@@ -219,10 +219,10 @@ impl From<ChangeUserError> for Problem {
             ChangeUserError::OnlyInvited => {
                 let detail = "The user has not come in yet, so there is nothing to suspend or to \
                               let in again. Revoke the invitation, or remove the user.";
-                Self::conflict("user_invited", detail)
+                Self::new(Code::UserInvited, detail)
             }
             ChangeUserError::BeingRemoved => {
-                Self::conflict("user_deleting", "The user is being removed.")
+                Self::new(Code::UserDeleting, "The user is being removed.")
             }
             ChangeUserError::LastAdmin => last_admin(),
             ChangeUserError::RoleNotGrantable => role_not_grantable(),
@@ -233,5 +233,5 @@ impl From<ChangeUserError> for Problem {
 
 fn last_admin() -> Problem {
     let detail = "This is the last active administrator. Make another one first.";
-    Problem::conflict("last_admin", detail)
+    Problem::new(Code::LastAdmin, detail)
 }

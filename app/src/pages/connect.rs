@@ -14,7 +14,7 @@ use url::Url;
 use self::reach::{Joined, Reach};
 use self::settings::Setting;
 use super::page;
-use crate::http::{App, Person, Problem};
+use crate::http::{App, Code, Person, Problem};
 use crate::site::Site;
 
 #[derive(Template)]
@@ -55,11 +55,11 @@ pub async fn connect(
 ) -> Result<Response, Problem> {
     let me = match person {
         Ok(Person(me)) => me.user,
-        Err(problem) if problem.status.is_server_error() => return Err(problem),
+        Err(problem) if problem.status().is_server_error() => return Err(problem),
         Err(_) => return Ok(Redirect::to("/login?return_to=/connect").into_response()),
     };
     if me.role != Role::Admin {
-        return Err(Problem::forbidden("forbidden", "Only administrators may see that."));
+        return Err(Problem::new(Code::Forbidden, "Only administrators may see that."));
     }
     let template = describe(app.site(), &app.ctx().policy, me.email.as_str());
     Ok(page(app.site(), StatusCode::OK, &template))

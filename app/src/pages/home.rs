@@ -19,8 +19,8 @@ use super::page;
 use super::person::Admin;
 use super::words::moment;
 use crate::http::{
-    App, Form, InvitationRequest, Named, Ours, Outgoing, Params, Perhaps, Person, Problem, Waits,
-    World, had_session, leave,
+    App, Code, Form, InvitationRequest, Named, Ours, Outgoing, Params, Perhaps, Person, Problem,
+    Waits, World, had_session, leave,
 };
 
 /// Rows on the page.
@@ -82,7 +82,7 @@ pub async fn home(
     Params(query): Params<HomeQuery>,
 ) -> Result<Response, Problem> {
     match person {
-        Err(problem) if problem.status.is_server_error() => Err(problem),
+        Err(problem) if problem.status().is_server_error() => Err(problem),
         Err(problem) => Ok(Redirect::to(way_in(problem.code, &headers)).into_response()),
         Ok(Person(admitted)) if admitted.user.role == Role::Admin => {
             users(&app, &admitted, query.after, None, "").await
@@ -92,9 +92,9 @@ pub async fn home(
 }
 
 /// The login page, told why: whoever still shows a session's cookie had one until just now.
-fn way_in(code: &str, headers: &HeaderMap) -> &'static str {
+fn way_in(code: Code, headers: &HeaderMap) -> &'static str {
     match code {
-        "session_expired" => "/login?ended=expired",
+        Code::SessionExpired => "/login?ended=expired",
         _ if had_session(headers) => "/login?ended=revoked",
         _ => "/login",
     }
@@ -144,7 +144,7 @@ async fn users(
         rows,
         inbox_url: app.site().inbox_url.as_deref(),
     };
-    Ok(page(app.site(), refusal.map_or(StatusCode::OK, |problem| problem.status), &template))
+    Ok(page(app.site(), refusal.map_or(StatusCode::OK, |problem| problem.status()), &template))
 }
 
 fn row(user: &User, latest: Option<&&Invitation>, waits: Waits, me: &Admitted) -> Row {
@@ -196,7 +196,7 @@ pub async fn invite(
     let typed = form.email.clone();
     match send(&app, &ctx, form.email, &admin.actor()).await {
         Ok(()) => Ok(Redirect::to("/").into_response()),
-        Err(problem) if problem.status.is_client_error() => {
+        Err(problem) if problem.status().is_client_error() => {
             users(&app, &admin.0, None, Some(problem), &typed).await
         }
         Err(problem) => Err(problem),
@@ -225,7 +225,7 @@ pub async fn resend(
 async fn back(app: &App, admin: &Admin, done: Result<(), Problem>) -> Result<Response, Problem> {
     match done {
         Ok(()) => Ok(Redirect::to("/").into_response()),
-        Err(problem) if problem.status.is_client_error() => {
+        Err(problem) if problem.status().is_client_error() => {
             users(app, &admin.0, None, Some(problem), "").await
         }
         Err(problem) => Err(problem),

@@ -96,7 +96,7 @@ pub async fn request_login(
             };
             page(app.site(), StatusCode::OK, &template)
         }
-        Err(problem) if problem.status.is_client_error() => {
+        Err(problem) if problem.status().is_client_error() => {
             let error = problem.errors.first().map_or_else(
                 || problem.detail.clone(),
                 |error| format!("The address {}.", error.detail),
@@ -110,7 +110,7 @@ pub async fn request_login(
                 logged_in_as: None,
                 onward: "/",
             };
-            let mut response = page(app.site(), problem.status, &template);
+            let mut response = page(app.site(), problem.status(), &template);
             let refusal = problem.into_response();
             for (name, value) in refusal.headers() {
                 response.headers_mut().entry(name.clone()).or_insert(value.clone());

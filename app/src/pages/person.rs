@@ -7,7 +7,7 @@ use guestlist_domain::flows::Admitted;
 use guestlist_domain::{Actor, Role};
 use url::form_urlencoded;
 
-use crate::http::{App, Ours, Person, Problem, had_session};
+use crate::http::{App, Code, Ours, Person, Problem, had_session};
 
 /// Somebody with a session who has a page shown. Who has none is led to the login page, and back
 /// here from there.
@@ -20,12 +20,12 @@ impl FromRequestParts<App> for Viewer {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         match Person::from_request_parts(parts, app).await {
             Ok(Person(admitted)) => Ok(Self(admitted)),
-            Err(problem) if problem.status.is_server_error() => Err(problem.into_response()),
+            Err(problem) if problem.status().is_server_error() => Err(problem.into_response()),
             Err(problem) => {
                 let place: String =
                     form_urlencoded::byte_serialize(parts.uri.path().as_bytes()).collect();
                 let ended = match problem.code {
-                    "session_expired" => "&ended=expired",
+                    Code::SessionExpired => "&ended=expired",
                     _ if had_session(&parts.headers) => "&ended=revoked",
                     _ => "",
                 };
@@ -49,7 +49,7 @@ impl FromRequestParts<App> for AdminViewer {
             return Ok(Self(admitted));
         }
         let detail = "Only administrators may see that.";
-        Err(Problem::forbidden("forbidden", detail).into_response())
+        Err(Problem::new(Code::Forbidden, detail).into_response())
     }
 }
 
@@ -93,6 +93,6 @@ impl FromRequestParts<App> for Admin {
         if admitted.user.role == Role::Admin {
             return Ok(Self(admitted));
         }
-        Err(Problem::forbidden("forbidden", "Only administrators may do that."))
+        Err(Problem::new(Code::Forbidden, "Only administrators may do that."))
     }
 }

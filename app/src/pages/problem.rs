@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::page;
-use crate::http::{App, Problem};
+use crate::http::{App, Code, Problem};
 
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -25,44 +25,44 @@ pub fn problem(app: &App, problem: &Problem, request_id: &str, hint: Option<&str
         app_name: &app.site().app_name,
         title: title(problem),
         detail: &problem.detail,
-        code: problem.code,
+        code: problem.code.as_str(),
         request_id,
         offers_login: offers_login(problem.code),
         email,
     };
-    page(app.site(), problem.status, &template)
+    page(app.site(), problem.status(), &template)
 }
 
 fn title(problem: &Problem) -> &'static str {
     match problem.code {
-        "link_used" => "This link has been used",
-        "link_expired" => "This link has expired",
-        "link_invalid" => "This link does not work",
-        "invitation_revoked" => "This invitation was taken back",
-        "account_suspended" => "This account is suspended",
-        "not_invited" => "You are not invited yet",
-        "session_missing" | "session_expired" | "session_revoked" => "Please log in",
-        "not_found" => "Nothing is here",
-        "forbidden" => "This is for administrators",
-        "cross_origin" => "This request came from elsewhere",
-        "too_many_requests" => "A little slower, please",
-        "provider_unavailable" | "database_unavailable" => "Not just now",
-        _ if problem.status.is_server_error() => "Something went wrong",
+        Code::LinkUsed => "This link has been used",
+        Code::LinkExpired => "This link has expired",
+        Code::LinkInvalid => "This link does not work",
+        Code::InvitationRevoked => "This invitation was taken back",
+        Code::AccountSuspended => "This account is suspended",
+        Code::NotInvited => "You are not invited yet",
+        Code::SessionMissing | Code::SessionExpired | Code::SessionRevoked => "Please log in",
+        Code::NotFound => "Nothing is here",
+        Code::Forbidden => "This is for administrators",
+        Code::CrossOrigin => "This request came from elsewhere",
+        Code::TooManyRequests => "A little slower, please",
+        Code::ProviderUnavailable | Code::DatabaseUnavailable => "Not just now",
+        _ if problem.status().is_server_error() => "Something went wrong",
         _ => "That did not work",
     }
 }
 
-fn offers_login(code: &str) -> bool {
+fn offers_login(code: Code) -> bool {
     matches!(
         code,
-        "link_used"
-            | "link_expired"
-            | "link_invalid"
-            | "invitation_revoked"
-            | "account_suspended"
-            | "not_invited"
-            | "session_missing"
-            | "session_expired"
-            | "session_revoked"
+        Code::LinkUsed
+            | Code::LinkExpired
+            | Code::LinkInvalid
+            | Code::InvitationRevoked
+            | Code::AccountSuspended
+            | Code::NotInvited
+            | Code::SessionMissing
+            | Code::SessionExpired
+            | Code::SessionRevoked
     )
 }

@@ -78,7 +78,7 @@ async fn shown(
         is_me: user.id == me.user.id,
         user: &user,
     };
-    let status = refusal.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let status = refusal.as_ref().map_or(StatusCode::OK, Problem::status);
     Ok(page(app.site(), status, &template))
 }
 
@@ -157,7 +157,7 @@ async fn back(
 ) -> Result<Response, Problem> {
     match done {
         Ok(()) => Ok(Redirect::to(&format!("/users/{id}")).into_response()),
-        Err(problem) if problem.status == StatusCode::CONFLICT => {
+        Err(problem) if problem.status() == StatusCode::CONFLICT => {
             shown(app, &admin.0, id, Some(problem)).await
         }
         Err(problem) => Err(problem),

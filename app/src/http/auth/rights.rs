@@ -10,7 +10,7 @@ use guestlist_domain::{Actor, Role, Scope};
 
 use super::{Caller, had_session, identify};
 use crate::http::origin::require_ours;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::state::App;
 
 /// A part of the API as a type, for [`May`].
@@ -84,11 +84,11 @@ impl FromRequestParts<App> for Unrestricted {
         match &caller {
             Caller::Program(key) if !key.is_unrestricted() => {
                 let detail = "Only a key without scopes, which may do everything, may do this.";
-                return Err(Problem::forbidden("scope_missing", detail));
+                return Err(Problem::new(Code::ScopeMissing, detail));
             }
             Caller::Person(admitted) if admitted.user.role != Role::Admin => {
                 let detail = "Only administrators may do this.";
-                return Err(Problem::forbidden("forbidden", detail));
+                return Err(Problem::new(Code::Forbidden, detail));
             }
             Caller::Program(_) | Caller::Person(_) => {}
         }
@@ -112,7 +112,7 @@ impl FromRequestParts<App> for Person {
             }
             Caller::Program(_) => {
                 let detail = "This is a person's own; an API key has no session.";
-                Err(Problem::forbidden("session_required", detail))
+                Err(Problem::new(Code::SessionRequired, detail))
             }
         }
     }
@@ -128,7 +128,7 @@ impl FromRequestParts<App> for Perhaps {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match identify(parts, app).await {
             Ok(Caller::Person(admitted)) => Ok(Self(Some(*admitted))),
-            Err(problem) if problem.status.is_server_error() => Err(problem),
+            Err(problem) if problem.status().is_server_error() => Err(problem),
             Ok(Caller::Program(_)) | Err(_) => Ok(Self(None)),
         }
     }

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::http::auth::{May, OpsRead, OpsWrite};
 use crate::http::body::{Fields, Named, Params};
 use crate::http::paging::{Paged, cut, page};
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::state::App;
 use crate::http::world::World;
 use crate::operations::{Act, ErrorView, JobView};
@@ -136,12 +136,12 @@ fn refused(act: Act, error: OperateError) -> Problem {
         OperateError::WrongState(state) => {
             let detail =
                 format!("The job is {state}; it would have to be one of {}.", act.states());
-            Problem::conflict("wrong_state", detail).with("state", json!(state.as_str()))
+            Problem::new(Code::WrongState, detail).with("state", json!(state.as_str()))
         }
         OperateError::Superseded => {
             let detail = "Its invitation was sent again since, or is closed: nobody wants what \
                           this job would do any more.";
-            Problem::conflict("job_superseded", detail)
+            Problem::new(Code::JobSuperseded, detail)
         }
         OperateError::Store(error) => error.into(),
     }
