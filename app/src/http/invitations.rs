@@ -1,7 +1,5 @@
 //! Invitations by HTTP.
 
-use std::str::FromStr;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -14,7 +12,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::auth::{InvitationsRead, InvitationsWrite, May};
-use super::body::{Body, Fields, Named, Params};
+use super::body::{Body, Fields, Params};
+use super::named::Named;
 use super::paging::{Paged, cut, page};
 use super::problem::{Code, Problem};
 use super::state::App;
@@ -140,9 +139,9 @@ pub async fn list_invitations(
 pub async fn get_invitation(
     _: May<InvitationsRead>,
     State(app): State<App>,
-    Named(id): Named,
+    id: Named<InvitationId>,
 ) -> Result<Response, Problem> {
-    let found = app.ctx().store.invitation(read_id(&id)?).await?;
+    let found = app.ctx().store.invitation(id.read()?).await?;
     let invitation = found.ok_or_else(not_found)?;
     let waits = Waits::of(&app, [&invitation]).await?;
     Ok(Json(InvitationView::of(&invitation, waits)).into_response())
@@ -152,9 +151,9 @@ pub async fn get_invitation(
 pub async fn list_invitation_events(
     _: May<InvitationsRead>,
     State(app): State<App>,
-    Named(id): Named,
+    id: Named<InvitationId>,
 ) -> Result<Response, Problem> {
-    let id = read_id(&id)?;
+    let id = id.read()?;
     app.ctx().store.invitation(id).await?.ok_or_else(not_found)?;
     let events = app.ctx().store.timeline(id).await?;
     let items: Vec<EventView<'_>> = events.iter().map(EventView::from).collect();
@@ -166,9 +165,9 @@ pub async fn resend_invitation(
     by: May<InvitationsWrite>,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<InvitationId>,
 ) -> Result<Response, Problem> {
-    let invitation = flows::resend(&ctx, read_id(&id)?, &by.actor()).await?;
+    let invitation = flows::resend(&ctx, id.read()?, &by.actor()).await?;
     let waits = Waits::of_written(&app).await;
     Ok((StatusCode::ACCEPTED, Json(InvitationView::of(&invitation, waits))).into_response())
 }
@@ -178,15 +177,11 @@ pub async fn revoke_invitation(
     by: May<InvitationsWrite>,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<InvitationId>,
 ) -> Result<Response, Problem> {
-    let invitation = flows::revoke(&ctx, read_id(&id)?, &by.actor()).await?;
+    let invitation = flows::revoke(&ctx, id.read()?, &by.actor()).await?;
     let waits = Waits::of(&app, [&invitation]).await?;
     Ok(Json(InvitationView::of(&invitation, waits)).into_response())
-}
-
-fn read_id(id: &str) -> Result<InvitationId, Problem> {
-    InvitationId::from_str(id).map_err(|_| not_found())
 }
 
 fn not_found() -> Problem {

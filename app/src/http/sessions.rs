@@ -1,7 +1,5 @@
 //! Sessions by HTTP: a person's own, and, for whoever manages people, anybody's.
 
-use std::str::FromStr;
-
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -12,8 +10,9 @@ use serde_json::json;
 
 use super::answer::Outgoing;
 use super::auth::{May, Person, UsersRead, UsersWrite};
-use super::body::{Fields, Named, Params};
+use super::body::{Fields, Params};
 use super::login::leave_cookies;
+use super::named::Named;
 use super::paging::{Paged, cut, page};
 use super::problem::Problem;
 use super::state::App;
@@ -64,12 +63,12 @@ pub async fn end_session(
     Person(me): Person,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<SessionId>,
     Extension(outgoing): Extension<Outgoing>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let not_found = || Problem::not_found("session");
-    let id = SessionId::from_str(&id).map_err(|_| not_found())?;
+    let id = id.read()?;
     if id == me.session.id {
         flows::log_out(&ctx, &me.session, &me.user).await?;
         leave_cookies(&app, &outgoing, &headers);
@@ -94,11 +93,11 @@ pub async fn end_other_sessions(
 pub async fn list_user_sessions(
     _: May<UsersRead>,
     State(app): State<App>,
-    Named(id): Named,
+    id: Named<UserId>,
     Params(query): Params<ListSessions>,
 ) -> Result<Response, Problem> {
     let piece = query.read()?;
-    let id = users::read_id(&id)?;
+    let id = id.read()?;
     users::find(&app, id).await?;
     let (found, next_cursor) = live(&app, id, piece).await?;
     let items = found.iter().map(SessionView::from).collect();
@@ -109,9 +108,9 @@ pub async fn list_user_sessions(
 pub async fn end_user_sessions(
     by: May<UsersWrite>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<UserId>,
 ) -> Result<StatusCode, Problem> {
-    let ended = flows::end_all_sessions(&ctx, users::read_id(&id)?, &by.actor()).await?;
+    let ended = flows::end_all_sessions(&ctx, id.read()?, &by.actor()).await?;
     ended.ok_or_else(users::not_found)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,5 @@
 //! Users by HTTP.
 
-use std::str::FromStr;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -14,8 +12,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::auth::{May, UsersRead, UsersWrite, role_not_grantable};
-use super::body::{Body, Fields, Named, Params};
+use super::body::{Body, Fields, Params};
 use super::invitations::{already_invited, already_member, being_removed, parse_role, read_role};
+use super::named::Named;
 use super::paging::{Paged, cut, page};
 use super::problem::{Code, Problem};
 use super::state::App;
@@ -100,9 +99,9 @@ pub async fn list_users(
 pub async fn get_user(
     _: May<UsersRead>,
     State(app): State<App>,
-    Named(id): Named,
+    id: Named<UserId>,
 ) -> Result<Response, Problem> {
-    let user = find(&app, read_id(&id)?).await?;
+    let user = find(&app, id.read()?).await?;
     Ok(Json(UserView::from(&user)).into_response())
 }
 
@@ -156,13 +155,13 @@ impl ChangeRequest {
 pub async fn change_user(
     by: May<UsersWrite>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<UserId>,
     Body(request): Body<ChangeRequest>,
 ) -> Result<Response, Problem> {
     let request = request.read()?;
     by.caller.may_grant(request.role.unwrap_or_default())?;
     let change = UserChange { may_grant: by.caller.may_grant(Role::Admin).is_ok(), ..request };
-    let user = flows::change_user(&ctx, read_id(&id)?, &change, &by.actor()).await?;
+    let user = flows::change_user(&ctx, id.read()?, &change, &by.actor()).await?;
     Ok(Json(UserView::from(&user)).into_response())
 }
 
@@ -170,15 +169,10 @@ pub async fn change_user(
 pub async fn delete_user(
     by: May<UsersWrite>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<UserId>,
 ) -> Result<Response, Problem> {
-    let user = flows::remove_user(&ctx, read_id(&id)?, &by.actor()).await?;
+    let user = flows::remove_user(&ctx, id.read()?, &by.actor()).await?;
     Ok((StatusCode::ACCEPTED, Json(UserView::from(&user))).into_response())
-}
-
-/// The user that an address names.
-pub fn read_id(id: &str) -> Result<UserId, Problem> {
-    UserId::from_str(id).map_err(|_| not_found())
 }
 
 /// The user of an id.

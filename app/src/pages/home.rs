@@ -2,7 +2,6 @@
 //! in.
 
 use std::collections::HashMap;
-use std::str::FromStr;
 
 use askama::Template;
 use axum::Extension;
@@ -214,10 +213,9 @@ pub async fn resend(
     admin: Admin,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<InvitationId>,
 ) -> Result<Response, Problem> {
-    let id = InvitationId::from_str(&id).map_err(|_| Problem::not_found("invitation"))?;
-    let resent = flows::resend(&ctx, id, &admin.actor()).await;
+    let resent = flows::resend(&ctx, id.read()?, &admin.actor()).await;
     back(&app, &admin, resent.map(drop).map_err(Problem::from)).await
 }
 

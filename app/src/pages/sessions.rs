@@ -1,7 +1,5 @@
 //! Where somebody is logged in, and the end of that.
 
-use std::str::FromStr;
-
 use askama::Template;
 use axum::Extension;
 use axum::extract::State;
@@ -65,11 +63,11 @@ pub async fn end(
     me: Member,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<SessionId>,
     Extension(outgoing): Extension<Outgoing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id = SessionId::from_str(&id).map_err(|_| Problem::not_found("session"))?;
+    let id = id.read()?;
     if id == me.0.session.id {
         leave(&app, &ctx, &me.0, &outgoing, &headers).await?;
         return Ok(Redirect::to("/login?ended=left").into_response());

@@ -12,7 +12,7 @@ use super::page;
 use super::person::{Admin, AdminViewer};
 use super::sessions::SessionRow;
 use super::words::moment;
-use crate::http::{App, Form, Named, Problem, World, find_user, read_user_id};
+use crate::http::{App, Form, Named, Problem, World, find_user};
 
 #[derive(Template)]
 #[template(path = "user.html")]
@@ -45,9 +45,9 @@ struct RemovePage<'a> {
 pub async fn user(
     AdminViewer(me): AdminViewer,
     State(app): State<App>,
-    Named(id): Named,
+    id: Named<UserId>,
 ) -> Result<Response, Problem> {
-    shown(&app, &me, read_user_id(&id)?, None).await
+    shown(&app, &me, id.read()?, None).await
 }
 
 async fn shown(
@@ -93,12 +93,12 @@ pub async fn change_role(
     admin: Admin,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<UserId>,
     Form(form): Form<RoleForm>,
 ) -> Result<Response, Problem> {
     let unknown = || Problem::field("role", "must be admin, operator or member");
     let role = Some(Role::parse(&form.role).ok_or_else(unknown)?);
-    change(&app, &ctx, &admin, &id, UserChange { role, ..UserChange::default() }).await
+    change(&app, &ctx, &admin, id.read()?, UserChange { role, ..UserChange::default() }).await
 }
 
 /// `POST /users/{id}/suspend`
@@ -106,10 +106,11 @@ pub async fn suspend(
     admin: Admin,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<UserId>,
 ) -> Result<Response, Problem> {
     let is_suspended = Some(true);
-    change(&app, &ctx, &admin, &id, UserChange { is_suspended, ..UserChange::default() }).await
+    change(&app, &ctx, &admin, id.read()?, UserChange { is_suspended, ..UserChange::default() })
+        .await
 }
 
 /// `POST /users/{id}/reactivate`
@@ -117,20 +118,20 @@ pub async fn reactivate(
     admin: Admin,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<UserId>,
 ) -> Result<Response, Problem> {
     let is_suspended = Some(false);
-    change(&app, &ctx, &admin, &id, UserChange { is_suspended, ..UserChange::default() }).await
+    change(&app, &ctx, &admin, id.read()?, UserChange { is_suspended, ..UserChange::default() })
+        .await
 }
 
 async fn change(
     app: &App,
     ctx: &Ctx,
     admin: &Admin,
-    id: &str,
+    id: UserId,
     to: UserChange,
 ) -> Result<Response, Problem> {
-    let id = read_user_id(id)?;
     let to = UserChange { may_grant: true, ..to };
     let changed = flows::change_user(ctx, id, &to, &admin.actor()).await;
     back(app, admin, id, changed.map(drop).map_err(Problem::from)).await
@@ -141,9 +142,9 @@ pub async fn end_sessions(
     admin: Admin,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<UserId>,
 ) -> Result<Response, Problem> {
-    let id = read_user_id(&id)?;
+    let id = id.read()?;
     flows::end_all_sessions(&ctx, id, &admin.actor()).await?;
     back(&app, &admin, id, Ok(())).await
 }
@@ -168,9 +169,9 @@ async fn back(
 pub async fn confirm_removal(
     _: AdminViewer,
     State(app): State<App>,
-    Named(id): Named,
+    id: Named<UserId>,
 ) -> Result<Response, Problem> {
-    let user = find_user(&app, read_user_id(&id)?).await?;
+    let user = find_user(&app, id.read()?).await?;
     let template = RemovePage {
         app_name: &app.site().app_name,
         id: user.id,
@@ -185,9 +186,9 @@ pub async fn remove(
     admin: Admin,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<UserId>,
 ) -> Result<Response, Problem> {
-    let id = read_user_id(&id)?;
+    let id = id.read()?;
     match flows::remove_user(&ctx, id, &admin.actor()).await.map_err(Problem::from) {
         Ok(_) => Ok(Redirect::to("/").into_response()),
         refused => back(&app, &admin, id, refused.map(drop)).await,

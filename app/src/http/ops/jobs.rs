@@ -1,7 +1,5 @@
 //! Jobs: found, looked at, run again, withdrawn.
 
-use std::str::FromStr;
-
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +10,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::http::auth::{May, OpsRead, OpsWrite};
-use crate::http::body::{Fields, Named, Params};
+use crate::http::body::{Fields, Params};
+use crate::http::named::Named;
 use crate::http::paging::{Paged, cut, page};
 use crate::http::problem::{Code, Problem};
 use crate::http::state::App;
@@ -75,9 +74,9 @@ pub async fn list_job_errors(_: May<OpsRead>, State(app): State<App>) -> Result<
 pub async fn get_job(
     _: May<OpsRead>,
     State(app): State<App>,
-    Named(id): Named,
+    id: Named<JobId>,
 ) -> Result<Response, Problem> {
-    shown(&app, read_id(&id)?).await
+    shown(&app, id.read()?).await
 }
 
 /// `POST /v1/jobs/{id}/retry`
@@ -85,9 +84,9 @@ pub async fn retry_job(
     by: May<OpsWrite>,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<JobId>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Retry, &id, &by.actor()).await
+    act(&app, &ctx, Act::Retry, id.read()?, &by.actor()).await
 }
 
 /// `POST /v1/jobs/{id}/cancel`
@@ -95,9 +94,9 @@ pub async fn cancel_job(
     by: May<OpsWrite>,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<JobId>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Cancel, &id, &by.actor()).await
+    act(&app, &ctx, Act::Cancel, id.read()?, &by.actor()).await
 }
 
 /// `POST /v1/jobs/{id}/dismiss`
@@ -105,13 +104,12 @@ pub async fn dismiss_job(
     by: May<OpsWrite>,
     State(app): State<App>,
     World(ctx): World,
-    Named(id): Named,
+    id: Named<JobId>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Dismiss, &id, &by.actor()).await
+    act(&app, &ctx, Act::Dismiss, id.read()?, &by.actor()).await
 }
 
-async fn act(app: &App, ctx: &Ctx, act: Act, id: &str, by: &Actor) -> Result<Response, Problem> {
-    let id = read_id(id)?;
+async fn act(app: &App, ctx: &Ctx, act: Act, id: JobId, by: &Actor) -> Result<Response, Problem> {
     act.on(ctx, id, by).await.map_err(|error| refused(act, error))?;
     shown(app, id).await
 }
@@ -120,10 +118,6 @@ async fn shown(app: &App, id: JobId) -> Result<Response, Problem> {
     let found = app.store().job_with_attempts(id, app.ctx().now()).await?;
     let (job, attempts) = found.ok_or_else(not_found)?;
     Ok(Json(JobView::whole(&job, &attempts)).into_response())
-}
-
-fn read_id(id: &str) -> Result<JobId, Problem> {
-    JobId::from_str(id).map_err(|_| not_found())
 }
 
 fn not_found() -> Problem {

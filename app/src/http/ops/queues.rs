@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::http::auth::{May, OpsRead, OpsWrite};
-use crate::http::body::{Body, Named};
+use crate::http::body::Body;
+use crate::http::named::Named;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::world::World;
@@ -37,12 +38,12 @@ pub async fn pause_queue(
     by: May<OpsWrite>,
     State(app): State<App>,
     World(ctx): World,
-    Named(name): Named,
+    name: Named<Queue>,
     body: Option<Body<PauseRequest>>,
 ) -> Result<Response, Problem> {
     let reason = read_reason(body.and_then(|Body(request)| request.reason));
     let reason = reason.map_err(|error| Problem::field("reason", error))?;
-    let queue = read_name(&name)?;
+    let queue = name.read()?;
     flows::pause_queue(&ctx, queue, reason, &by.actor()).await?;
     shown(&app, queue).await
 }
@@ -52,15 +53,11 @@ pub async fn resume_queue(
     by: May<OpsWrite>,
     State(app): State<App>,
     World(ctx): World,
-    Named(name): Named,
+    name: Named<Queue>,
 ) -> Result<Response, Problem> {
-    let queue = read_name(&name)?;
+    let queue = name.read()?;
     flows::resume_queue(&ctx, queue, &by.actor()).await?;
     shown(&app, queue).await
-}
-
-fn read_name(name: &str) -> Result<Queue, Problem> {
-    Queue::parse(name).ok_or_else(|| Problem::not_found("queue"))
 }
 
 /// A queue that was just paused or resumed.
