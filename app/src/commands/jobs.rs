@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::queue::queue;
 use super::table::{row, table};
 use crate::config::Config;
-use crate::operations::{Act, JobView};
+use crate::operations::{Act, JobView, WholeJobView};
 use act::ActArgs;
 
 /// What `jobs` is told.
@@ -129,7 +129,7 @@ async fn list(ctx: &Ctx, store: &SqlStore, args: ListArgs) -> anyhow::Result<Exi
 async fn show(ctx: &Ctx, store: &SqlStore, id: JobId, json: bool) -> anyhow::Result<ExitCode> {
     let found = store.job_with_attempts(id, ctx.now()).await?;
     let (job, attempts) = found.with_context(|| format!("there is no job {id}"))?;
-    let view = serde_json::to_value(JobView::whole(&job, &attempts))?;
+    let view = serde_json::to_value(WholeJobView::of(&job, &attempts))?;
     if json {
         println!("{view}");
         return Ok(ExitCode::SUCCESS);

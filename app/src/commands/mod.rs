@@ -6,6 +6,7 @@ mod invite;
 mod jobs;
 mod keys;
 mod migrate;
+mod openapi;
 mod queue;
 mod reconcile;
 mod serve;
@@ -54,6 +55,8 @@ enum Command {
     /// Compare the users with those at Stytch, show what differs, repair what can be; refuses to
     /// change more than 5 % of users without --force
     Reconcile(With<reconcile::ReconcileArgs>),
+    /// The HTTP interface as OpenAPI 3.1, as this configuration serves it
+    Openapi(With<openapi::OpenapiArgs>),
     /// The local Stytch alone
     Sandbox(stytch_sandbox::SandboxArgs),
 }
@@ -128,6 +131,7 @@ impl Command {
                 let stytch = stytch.context("STYTCH_PROJECT_ID and STYTCH_SECRET")?;
                 reconcile::run(&config, stytch, &args, build::stop_on_signal()).await
             }
+            Self::Openapi(With { args: _, config }) => openapi::run(&prepare(&config, mistakes)?),
             Self::Sandbox(args) => {
                 telemetry::start(telemetry::Format::Text)?;
                 stytch_sandbox::run(args, build::stop_on_signal()).await?;

@@ -72,7 +72,7 @@ pub async fn run_all(
 
 async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
     let noting = tokio::spawn(keep_noting(app.clone(), stop.clone()));
-    let routes = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let routes = router(app)?.into_make_service_with_connect_info::<SocketAddr>();
     let stopping = stop.clone().cancelled_owned();
     let requests = axum::serve(listener, routes).with_graceful_shutdown(stopping);
     let patience = async {

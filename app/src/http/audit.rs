@@ -8,25 +8,33 @@ use axum::response::{IntoResponse, Response};
 use guestlist_database::{AuditFilter, By};
 use guestlist_domain::{EventId, EventKind, Page, UserId};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::auth::Unrestricted;
 use super::body::{Fields, Params};
+use super::openapi::shapes;
 use super::paging::{Paged, cut, page};
 use super::problem::Problem;
 use super::state::App;
 use super::view::AuditView;
 
 /// Which page of which events.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = shapes::query)]
 pub struct ListAudit {
     actor: Option<String>,
+    #[schemars(with = "Option<uuid::Uuid>")]
     user: Option<String>,
+    #[schemars(with = "Option<shapes::EventKind>")]
     kind: Option<String>,
+    #[schemars(with = "Option<shapes::Time>")]
     since: Option<String>,
+    #[schemars(with = "Option<shapes::Limit>")]
     limit: Option<String>,
+    #[schemars(with = "Option<shapes::Cursor>")]
     cursor: Option<String>,
 }
 

@@ -18,8 +18,8 @@ use super::problem::{Code, Problem};
 use super::state::App;
 
 pub use self::rights::{
-    InvitationsRead, InvitationsWrite, May, OpsRead, OpsWrite, Perhaps, Person, Unrestricted,
-    UsersRead, UsersWrite,
+    InvitationsRead, InvitationsWrite, May, OpsRead, OpsWrite, Perhaps, Person, Right,
+    Unrestricted, UsersRead, UsersWrite,
 };
 
 /// What every API key begins with.

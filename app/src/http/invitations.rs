@@ -8,13 +8,15 @@ use guestlist_domain::flows::{self, InviteError, NewInvitation, ResendError, Rev
 use guestlist_domain::{
     Email, InvitationFilter, InvitationId, InvitationStatus, Metadata, Name, Page, Role,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::auth::{InvitationsRead, InvitationsWrite, May};
 use super::body::{Body, Fields, Params};
 use super::named::Named;
-use super::paging::{Paged, cut, page};
+use super::openapi::shapes;
+use super::paging::{All, Paged, cut, page};
 use super::problem::{Code, Problem};
 use super::state::App;
 use super::view::{EventView, InvitationView};
@@ -23,14 +25,20 @@ use super::world::World;
 use crate::site::Site;
 
 /// Somebody to invite, as it is sent.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with an email")]
 pub struct InvitationRequest {
+    #[schemars(with = "shapes::Email")]
     email: String,
+    #[schemars(with = "Option<shapes::Name>")]
     name: Option<String>,
+    #[schemars(with = "Option<shapes::Role>")]
     role: Option<String>,
+    #[schemars(with = "Option<shapes::Metadata>")]
     metadata: Option<Map<String, Value>>,
+    #[schemars(with = "Option<shapes::ReturnTo>")]
     return_to: Option<String>,
+    #[schemars(range(min = 5, max = 10_080))]
     expires_in_minutes: Option<i64>,
 }
 
@@ -97,13 +105,17 @@ pub async fn create_invitation(
 }
 
 /// Which page of which invitations.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = shapes::query)]
 pub struct ListInvitations {
+    #[schemars(with = "Option<shapes::InvitationStatus>")]
     status: Option<String>,
     q: Option<String>,
     batch_id: Option<String>,
+    #[schemars(with = "Option<shapes::Limit>")]
     limit: Option<String>,
+    #[schemars(with = "Option<shapes::Cursor>")]
     cursor: Option<String>,
 }
 
@@ -156,8 +168,8 @@ pub async fn list_invitation_events(
     let id = id.read()?;
     app.ctx().store.invitation(id).await?.ok_or_else(not_found)?;
     let events = app.ctx().store.timeline(id).await?;
-    let items: Vec<EventView<'_>> = events.iter().map(EventView::from).collect();
-    Ok(Json(json!({ "items": items })).into_response())
+    let items = events.iter().map(EventView::from).collect();
+    Ok(Json(All { items }).into_response())
 }
 
 /// `POST /v1/invitations/{id}/resend`

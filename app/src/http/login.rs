@@ -10,11 +10,12 @@ use guestlist_domain::flows::{
     self, AcceptError, Browser, CameIn, LoginError, Press, press_continue,
 };
 use guestlist_domain::{Ctx, Email, InvitationId, ReturnTo, Session, TokenHash};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::auth::{Caller, Perhaps};
 use super::body::{Body, Fields};
+use super::openapi::shapes;
 use super::origin::Ours;
 use super::problem::{Code, Problem};
 use super::state::App;
@@ -22,11 +23,20 @@ use super::view::{SessionView, UserView};
 use super::world::World;
 
 /// Who wants to come in, as it is sent.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with an email")]
 pub struct LoginRequest {
+    #[schemars(with = "shapes::Email")]
     email: String,
+    #[schemars(with = "Option<shapes::ReturnTo>")]
     return_to: Option<String>,
+}
+
+/// A request for a link was heard.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(transform = shapes::whole)]
+pub struct Asked<'a> {
+    detail: &'a str,
 }
 
 /// Whether the caller is held to the limit for clients: all but programs with a key are.
@@ -68,14 +78,15 @@ pub async fn request_login(
     }
     flows::request_login(app.ctx(), &email, return_to).await?;
     let detail = "If the address may come in, a mail with a link is on its way.";
-    Ok((StatusCode::ACCEPTED, Json(json!({ "detail": detail }))).into_response())
+    Ok((StatusCode::ACCEPTED, Json(Asked { detail })).into_response())
 }
 
 /// A link's token, as it is sent.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with a token")]
 pub struct SessionRequest {
     token: String,
+    #[schemars(with = "Option<uuid::Uuid>")]
     invitation: Option<InvitationId>,
 }
 
@@ -89,28 +100,39 @@ pub async fn create_session(
 ) -> Result<Response, Problem> {
     let came_in = come_in(&app, peer, &headers, request.token, request.invitation, None).await?;
     let CameIn { user, session, tokens, .. } = &came_in;
-    let body = Login {
+    let body = NewLogin {
         session: session.into(),
         user: user.into(),
-        session_token: Some(&tokens.session_token),
-        session_jwt: Some(&tokens.session_jwt),
+        session_token: &tokens.session_token,
+        session_jwt: &tokens.session_jwt,
         return_to: came_in.return_to.as_ref().map(ReturnTo::as_str),
     };
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
 
-/// Who is logged in.
-#[derive(Serialize)]
-struct Login<'a> {
+/// Who has just come in.
+#[derive(Serialize, JsonSchema)]
+#[schemars(transform = shapes::whole)]
+pub struct NewLogin<'a> {
     session: SessionView<'a>,
     user: UserView<'a>,
-    /// Only for whoever has just come in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_token: Option<&'a str>,
-    session_jwt: Option<&'a str>,
-    /// Likewise: where they wanted to go.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Proves the session until it ends. A secret.
+    session_token: &'a str,
+    /// Proves it for five minutes, without asking anybody. A secret.
+    session_jwt: &'a str,
+    /// Where they wanted to go.
+    #[schemars(with = "Option<shapes::ReturnTo>")]
     return_to: Option<&'a str>,
+}
+
+/// Who is logged in.
+#[derive(Serialize, JsonSchema)]
+#[schemars(transform = shapes::whole)]
+pub struct Login<'a> {
+    session: SessionView<'a>,
+    user: UserView<'a>,
+    /// Proves the session for five minutes, without asking anybody; null where none was shown.
+    session_jwt: Option<&'a str>,
 }
 
 /// Lets the holder of a link in; for the page and for programs alike.
@@ -148,9 +170,7 @@ pub async fn get_session(super::auth::Person(admitted): super::auth::Person) -> 
     let body = Login {
         session: (&admitted.session).into(),
         user: (&admitted.user).into(),
-        session_token: None,
         session_jwt: admitted.jwt.as_deref(),
-        return_to: None,
     };
     Json(body).into_response()
 }

@@ -3,21 +3,32 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use guestlist_domain::Page;
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::body::Fields;
+use super::openapi::shapes;
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;
 
 /// A page as callers see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}", transform = shapes::whole)]
 pub struct Paged<T> {
     /// The rows, newest first.
     pub items: Vec<T>,
     /// Give it as `cursor` for what comes after; null at the end.
     pub next_cursor: Option<String>,
+}
+
+/// A list that is short enough to be answered whole.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AllOf{T}", transform = shapes::whole)]
+pub struct All<T> {
+    /// The rows.
+    pub items: Vec<T>,
 }
 
 /// Reads `?limit=` and `?cursor=`.

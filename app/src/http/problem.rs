@@ -8,8 +8,11 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::{ProviderError, ProviderErrorKind, StoreError};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use super::openapi::shapes;
 
 pub use code::Code;
 
@@ -32,7 +35,7 @@ pub struct Problem {
 }
 
 /// One field that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldError {
     /// A JSON pointer (RFC 6901) into the body, e.g. `/email`.
     pub pointer: String,
@@ -115,12 +118,15 @@ impl Problem {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// A problem as it is sent (RFC 9457).
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem", extend("required" = ["type", "title", "status", "detail", "code", "request_id"]))]
+pub struct Body<'a> {
     r#type: String,
     title: &'a str,
     status: u16,
     detail: &'a str,
+    #[schemars(with = "shapes::Code")]
     code: Code,
     request_id: &'a str,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]

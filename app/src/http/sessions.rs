@@ -5,26 +5,30 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use guestlist_domain::{Page, Session, SessionId, UserId, flows};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::answer::Outgoing;
 use super::auth::{May, Person, UsersRead, UsersWrite};
 use super::body::{Fields, Params};
 use super::login::leave_cookies;
 use super::named::Named;
+use super::openapi::shapes;
 use super::paging::{Paged, cut, page};
 use super::problem::Problem;
 use super::state::App;
 use super::users;
-use super::view::{OwnSessionView, SessionView};
+use super::view::{OwnSessionView, Revoked, SessionView};
 use super::world::World;
 
 /// Which page.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = shapes::query)]
 pub struct ListSessions {
+    #[schemars(with = "Option<shapes::Limit>")]
     limit: Option<String>,
+    #[schemars(with = "Option<shapes::Cursor>")]
     cursor: Option<String>,
 }
 
@@ -86,7 +90,7 @@ pub async fn end_other_sessions(
 ) -> Result<Response, Problem> {
     let by = guestlist_domain::Actor::of(&me.user);
     let revoked = flows::end_other_sessions(&ctx, me.user.id, me.session.id, &by).await?;
-    Ok(Json(json!({ "revoked": revoked })).into_response())
+    Ok(Json(Revoked { revoked }).into_response())
 }
 
 /// `GET /v1/users/{id}/sessions`

@@ -8,6 +8,7 @@ use guestlist_domain::flows::{
     self, AddUserError, ChangeUserError, NewUser, RemoveUserError, UserChange,
 };
 use guestlist_domain::{Email, Metadata, Name, Page, Role, User, UserFilter, UserId, UserStatus};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -15,6 +16,7 @@ use super::auth::{May, UsersRead, UsersWrite, role_not_grantable};
 use super::body::{Body, Fields, Params};
 use super::invitations::{already_invited, already_member, being_removed, parse_role, read_role};
 use super::named::Named;
+use super::openapi::shapes;
 use super::paging::{Paged, cut, page};
 use super::problem::{Code, Problem};
 use super::state::App;
@@ -22,12 +24,16 @@ use super::view::UserView;
 use super::world::World;
 
 /// Somebody to add, as it is sent.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with an email")]
 pub struct UserRequest {
+    #[schemars(with = "shapes::Email")]
     email: String,
+    #[schemars(with = "Option<shapes::Name>")]
     name: Option<String>,
+    #[schemars(with = "Option<shapes::Role>")]
     role: Option<String>,
+    #[schemars(with = "Option<shapes::Metadata>")]
     metadata: Option<Map<String, Value>>,
 }
 
@@ -62,13 +68,18 @@ pub async fn add_user(
 }
 
 /// Which page of which users.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = shapes::query)]
 pub struct ListUsers {
     q: Option<String>,
+    #[schemars(with = "Option<shapes::Role>")]
     role: Option<String>,
+    #[schemars(with = "Option<shapes::UserStatus>")]
     status: Option<String>,
+    #[schemars(with = "Option<shapes::Limit>")]
     limit: Option<String>,
+    #[schemars(with = "Option<shapes::Cursor>")]
     cursor: Option<String>,
 }
 
@@ -107,16 +118,21 @@ pub async fn get_user(
 
 /// What is to be other than it is, as it is sent. None of it may be null, but the name, which
 /// goes by that.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
+#[schemars(transform = shapes::change)]
 pub struct ChangeRequest {
     #[serde(default, deserialize_with = "said_or_null")]
+    #[schemars(with = "Option<shapes::Name>")]
     name: Option<String>,
     #[serde(default, deserialize_with = "said")]
+    #[schemars(with = "shapes::Role")]
     role: Option<String>,
     #[serde(default, deserialize_with = "said")]
+    #[schemars(with = "shapes::Standing")]
     status: Option<String>,
     #[serde(default, deserialize_with = "said")]
+    #[schemars(with = "shapes::Metadata")]
     metadata: Option<Map<String, Value>>,
 }
 

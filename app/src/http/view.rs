@@ -1,14 +1,17 @@
 //! Rows as callers see them.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use guestlist_domain::{Actor, Event, HeldBy, Invitation, Metadata, Session, SessionId, User};
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::device::device;
+use super::openapi::shapes;
 use super::waits::Waits;
 
 /// RFC 3339 in UTC with milliseconds.
@@ -21,20 +24,37 @@ impl Serialize for Time {
     }
 }
 
+impl JsonSchema for Time {
+    fn schema_name() -> Cow<'static, str> {
+        shapes::Time::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        shapes::Time::json_schema(generator)
+    }
+}
+
 /// An invitation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Invitation", transform = shapes::whole)]
 pub struct InvitationView<'a> {
     id: Uuid,
+    #[schemars(with = "shapes::Email")]
     email: &'a str,
     name: Option<&'a str>,
+    #[schemars(with = "shapes::Role")]
     role: &'a str,
+    #[schemars(with = "shapes::InvitationStatus")]
     status: &'a str,
+    #[schemars(with = "shapes::Metadata")]
     metadata: &'a Metadata,
+    #[schemars(with = "Option<shapes::ReturnTo>")]
     return_to: Option<&'a str>,
     invited_by: ActorView<'a>,
     batch_id: Option<Uuid>,
     user_id: Uuid,
     attempts: u32,
+    #[schemars(with = "Option<shapes::HeldBy>")]
     held_by: Option<&'a str>,
     next_attempt_at: Option<Time>,
     last_error: Option<ErrorView<'a>>,
@@ -44,7 +64,8 @@ pub struct InvitationView<'a> {
     expires_at: Time,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LastError", transform = shapes::whole)]
 struct ErrorView<'a> {
     code: &'a str,
     message: &'a str,
@@ -52,7 +73,8 @@ struct ErrorView<'a> {
 }
 
 /// Who did it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Actor", transform = shapes::whole)]
 pub struct ActorView<'a> {
     r#type: &'a str,
     id: Option<Uuid>,
@@ -96,11 +118,14 @@ impl<'a> InvitationView<'a> {
 }
 
 /// One thing that happened, in a timeline.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Event", transform = shapes::whole)]
 pub struct EventView<'a> {
     id: Uuid,
+    #[schemars(with = "shapes::EventKind")]
     kind: &'a str,
     at: Time,
+    #[schemars(with = "shapes::Metadata")]
     detail: &'a Value,
 }
 
@@ -116,13 +141,18 @@ impl<'a> From<&'a Event> for EventView<'a> {
 }
 
 /// A person.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "User", transform = shapes::whole)]
 pub struct UserView<'a> {
     id: Uuid,
+    #[schemars(with = "shapes::Email")]
     email: &'a str,
     name: Option<&'a str>,
+    #[schemars(with = "shapes::Role")]
     role: &'a str,
+    #[schemars(with = "shapes::UserStatus")]
     status: &'a str,
+    #[schemars(with = "shapes::Metadata")]
     metadata: &'a Metadata,
     stytch_user_id: Option<&'a str>,
     created_at: Time,
@@ -146,7 +176,8 @@ impl<'a> From<&'a User> for UserView<'a> {
 }
 
 /// A session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Session", transform = shapes::whole)]
 pub struct SessionView<'a> {
     id: Uuid,
     user_id: Uuid,
@@ -175,7 +206,8 @@ impl<'a> From<&'a Session> for SessionView<'a> {
 }
 
 /// One of somebody's own sessions.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OwnSession", transform = shapes::whole)]
 pub struct OwnSessionView<'a> {
     #[serde(flatten)]
     session: SessionView<'a>,
@@ -191,15 +223,18 @@ impl<'a> OwnSessionView<'a> {
 }
 
 /// One thing that somebody did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditEntry", transform = shapes::whole)]
 pub struct AuditView<'a> {
     id: Uuid,
+    #[schemars(with = "shapes::EventKind")]
     kind: &'a str,
     at: Time,
     actor: ActorView<'a>,
     ip: Option<IpAddr>,
     user_id: Option<Uuid>,
     invitation_id: Option<Uuid>,
+    #[schemars(with = "shapes::Metadata")]
     detail: &'a Value,
 }
 
@@ -216,4 +251,12 @@ impl<'a> From<&'a Event> for AuditView<'a> {
             detail: &event.detail,
         }
     }
+}
+
+/// How many sessions were ended.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(transform = shapes::whole)]
+pub struct Revoked {
+    /// Without the one that asked.
+    pub revoked: usize,
 }

@@ -9,7 +9,10 @@ use guestlist_database::board::{JobFilter, JobStatus};
 use guestlist_domain::flows::{self, OperateError};
 use guestlist_domain::{Actor, Ctx, JobId, JobState, StoreError};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
+
+use crate::http::shapes;
 
 /// Flows under way at once.
 const AT_ONCE: usize = 64;
@@ -28,7 +31,8 @@ pub enum Act {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(transform = shapes::whole)]
 pub struct Bulk {
     /// How many jobs it was done to; of a dry run, how many match.
     pub matched: u64,

@@ -1,20 +1,25 @@
 //! Jobs and errors, as they are shown.
 
 use guestlist_database::board::{BoardJob, ErrorGroup, JobAttempt};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::http::Time;
+use crate::http::{Time, shapes};
 
 /// A job.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Job", transform = shapes::whole)]
 pub struct JobView<'a> {
     id: Uuid,
+    #[schemars(with = "shapes::Queue")]
     queue: &'a str,
     kind: &'a str,
     args: &'a Value,
+    #[schemars(with = "shapes::JobState")]
     state: &'a str,
+    #[schemars(with = "Option<shapes::HeldBy>")]
     held_by: Option<&'a str>,
     priority: i16,
     run_at: Time,
@@ -26,11 +31,19 @@ pub struct JobView<'a> {
     started_at: Option<Time>,
     finished_at: Option<Time>,
     cancel_requested_at: Option<Time>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempts: Option<Vec<AttemptView<'a>>>,
 }
 
-#[derive(Debug, Serialize)]
+/// A job with its attempts, the first first.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WholeJob", transform = shapes::whole)]
+pub struct WholeJobView<'a> {
+    #[serde(flatten)]
+    job: JobView<'a>,
+    attempts: Vec<AttemptView<'a>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Attempt", transform = shapes::whole)]
 struct AttemptView<'a> {
     number: u32,
     worker: Option<&'a str>,
@@ -42,7 +55,8 @@ struct AttemptView<'a> {
     request_id: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Failure", transform = shapes::whole)]
 struct Failure<'a> {
     code: &'a str,
     message: &'a str,
@@ -67,15 +81,14 @@ impl<'a> From<&'a BoardJob> for JobView<'a> {
             started_at: job.started_at.map(Time),
             finished_at: job.finished_at.map(Time),
             cancel_requested_at: job.cancel_requested_at.map(Time),
-            attempts: None,
         }
     }
 }
 
-impl<'a> JobView<'a> {
-    /// With its attempts, the first first.
-    pub fn whole(job: &'a BoardJob, attempts: &'a [JobAttempt]) -> Self {
-        Self { attempts: Some(attempts.iter().map(AttemptView::from).collect()), ..job.into() }
+impl<'a> WholeJobView<'a> {
+    /// Of both parts.
+    pub fn of(job: &'a BoardJob, attempts: &'a [JobAttempt]) -> Self {
+        Self { job: job.into(), attempts: attempts.iter().map(AttemptView::from).collect() }
     }
 }
 
@@ -102,7 +115,8 @@ impl<'a> Failure<'a> {
 }
 
 /// Jobs whose latest attempt failed with one code.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ErrorGroup", transform = shapes::whole)]
 pub struct ErrorView<'a> {
     code: Option<&'a str>,
     count: u64,

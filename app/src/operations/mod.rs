@@ -6,7 +6,7 @@ mod queues;
 mod status;
 
 pub use bulk::{Act, Bulk};
-pub use jobs::{ErrorView, JobView};
+pub use jobs::{ErrorView, JobView, WholeJobView};
 pub use queues::{QueueView, WorkerView};
 pub use status::{Status, exactly};
 

@@ -4,18 +4,22 @@ use std::time::Duration;
 
 use guestlist_database::board::{Minute, Pause, Quantiles, QueueActivity, QueueState, WorkerState};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::Time;
+use crate::http::{Time, shapes};
 
 /// A queue: how it stands, and what came of its jobs in the last hour.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "QueueState", transform = shapes::whole)]
 pub struct QueueView<'a> {
+    #[schemars(with = "shapes::Queue")]
     name: &'a str,
     counts: Counts,
     oldest_ready_age_seconds: Option<u64>,
     paused: bool,
     pause: Option<PauseView<'a>>,
+    #[schemars(with = "Option<shapes::HeldBy>")]
     held_by: Option<&'a str>,
     wait_ms: QuantilesView,
     run_ms: QuantilesView,
@@ -23,7 +27,8 @@ pub struct QueueView<'a> {
 }
 
 /// Jobs by state, but those that ended well or were withdrawn: they are too many to count.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Counts", transform = shapes::whole)]
 struct Counts {
     scheduled: u64,
     ready: u64,
@@ -33,21 +38,27 @@ struct Counts {
     dead: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Pause", transform = shapes::whole)]
 struct PauseView<'a> {
     at: Time,
     by: Option<&'a str>,
     reason: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Quantiles", transform = shapes::whole)]
 struct QuantilesView {
+    #[schemars(with = "Option<u64>")]
     p50: Option<u128>,
+    #[schemars(with = "Option<u64>")]
     p95: Option<u128>,
+    #[schemars(with = "Option<u64>")]
     p99: Option<u128>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Minute", transform = shapes::whole)]
 struct MinuteView {
     at: Time,
     done: u64,
@@ -98,7 +109,8 @@ impl MinuteView {
 }
 
 /// A worker as it last reported.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Worker", transform = shapes::whole)]
 pub struct WorkerView<'a> {
     id: &'a str,
     host: &'a str,

@@ -4,12 +4,14 @@ use guestlist_database::board::{Overview, QueueState, WorkerState};
 use guestlist_domain::{HeldBy, Queue, Standing, Trouble};
 use guestlist_worker::advice;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::Time;
+use crate::http::{Time, shapes};
 
 /// How it stands, for the one who was woken up.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(transform = shapes::whole)]
 pub struct Status {
     /// One line: whether mail goes out, since when not and why, how much waits, what to do.
     pub summary: String,
@@ -34,13 +36,15 @@ pub struct Status {
     /// For how long the first of the due jobs has waited.
     pub oldest_ready_age_seconds: Option<u64>,
     /// The queues that operators paused.
+    #[schemars(with = "Vec<shapes::Queue>")]
     pub paused: Vec<&'static str>,
     /// How many workers are there.
     pub workers: usize,
 }
 
 /// What Stytch said.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ProviderAnswer", transform = shapes::whole)]
 pub struct LastError {
     /// Stable.
     pub code: String,

@@ -11,10 +11,13 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{AcceptError, visit};
 use guestlist_domain::{Actor, Invitation, InvitationId, InvitationStatus, TokenHash};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::page;
-use crate::http::{App, Form, Ours, Outgoing, Params, Perhaps, Problem, begin, come_in, held};
+use crate::http::{
+    App, Form, Ours, Outgoing, Params, Perhaps, Problem, begin, come_in, held, shapes,
+};
 
 #[derive(Template)]
 #[template(path = "continue.html")]
@@ -29,7 +32,8 @@ struct ContinuePage<'a> {
 }
 
 /// What a link carries.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(transform = shapes::query)]
 pub struct Link {
     token: Option<String>,
     invitation: Option<String>,
@@ -96,7 +100,7 @@ fn with_email(problem: Problem, invitation: &Invitation) -> Problem {
 }
 
 /// The button.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct ContinueForm {
     token: String,
     invitation: Option<String>,

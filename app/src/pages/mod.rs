@@ -1,6 +1,6 @@
 //! Pages for people: HTML made here, which works without scripts; scripts only add liveness.
 
-mod authenticate;
+pub mod authenticate;
 mod connect;
 mod home;
 mod login;
@@ -39,7 +39,6 @@ pub fn routes() -> Router<App> {
         .route("/logout", post(home::log_out))
         .route("/connect", get(connect::connect))
         .route("/login", get(login::login).post(login::request_login))
-        .route("/authenticate", get(authenticate::show).post(authenticate::press))
         .route("/static/guestlist.css", get(async || text("text/css; charset=utf-8", CSS)))
         .route("/static/live.js", get(async || text("text/javascript; charset=utf-8", LIVE_JS)))
         .route("/static/once.js", get(async || text("text/javascript; charset=utf-8", ONCE_JS)))

@@ -7,11 +7,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use guestlist_database::board::{JobFilter, JobStatus};
 use guestlist_domain::{Actor, Ctx};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::jobs::{read_queue, read_state};
 use crate::http::auth::{May, OpsWrite};
 use crate::http::body::{Body, Fields};
+use crate::http::openapi::shapes;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::world::World;
@@ -21,11 +23,13 @@ use crate::operations::{Act, Bulk};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Which jobs.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with a state")]
 pub struct BulkRequest {
+    #[schemars(with = "Option<shapes::Queue>")]
     queue: Option<String>,
     kind: Option<String>,
+    #[schemars(with = "shapes::JobState")]
     state: Option<String>,
     error: Option<String>,
     #[serde(default)]

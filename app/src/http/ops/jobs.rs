@@ -6,28 +6,35 @@ use axum::response::{IntoResponse, Response};
 use guestlist_database::board::{JobFilter, JobStatus};
 use guestlist_domain::flows::OperateError;
 use guestlist_domain::{Actor, Ctx, JobId, Page, Queue};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::http::auth::{May, OpsRead, OpsWrite};
 use crate::http::body::{Fields, Params};
 use crate::http::named::Named;
-use crate::http::paging::{Paged, cut, page};
+use crate::http::openapi::shapes;
+use crate::http::paging::{All, Paged, cut, page};
 use crate::http::problem::{Code, Problem};
 use crate::http::state::App;
 use crate::http::world::World;
-use crate::operations::{Act, ErrorView, JobView};
+use crate::operations::{Act, ErrorView, JobView, WholeJobView};
 
 /// Which page of which jobs.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = shapes::query)]
 pub struct ListJobs {
+    #[schemars(with = "Option<shapes::Queue>")]
     queue: Option<String>,
     kind: Option<String>,
+    #[schemars(with = "Option<shapes::JobState>")]
     state: Option<String>,
     error: Option<String>,
     q: Option<String>,
+    #[schemars(with = "Option<shapes::Limit>")]
     limit: Option<String>,
+    #[schemars(with = "Option<shapes::Cursor>")]
     cursor: Option<String>,
 }
 
@@ -66,8 +73,8 @@ pub fn read_state(state: Option<&str>, fields: &mut Fields) -> Option<JobStatus>
 /// `GET /v1/jobs/errors`
 pub async fn list_job_errors(_: May<OpsRead>, State(app): State<App>) -> Result<Response, Problem> {
     let groups = app.store().job_errors().await?;
-    let items: Vec<_> = groups.iter().map(ErrorView::from).collect();
-    Ok(Json(json!({ "items": items })).into_response())
+    let items = groups.iter().map(ErrorView::from).collect();
+    Ok(Json(All { items }).into_response())
 }
 
 /// `GET /v1/jobs/{id}`
@@ -117,7 +124,7 @@ async fn act(app: &App, ctx: &Ctx, act: Act, id: JobId, by: &Actor) -> Result<Re
 async fn shown(app: &App, id: JobId) -> Result<Response, Problem> {
     let found = app.store().job_with_attempts(id, app.ctx().now()).await?;
     let (job, attempts) = found.ok_or_else(not_found)?;
-    Ok(Json(JobView::whole(&job, &attempts)).into_response())
+    Ok(Json(WholeJobView::of(&job, &attempts)).into_response())
 }
 
 fn not_found() -> Problem {

@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::{Queue, flows};
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::http::auth::{May, OpsRead, OpsWrite};
 use crate::http::body::Body;
 use crate::http::named::Named;
+use crate::http::openapi::shapes;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::world::World;
@@ -21,13 +22,21 @@ pub async fn list_queues(_: May<OpsRead>, State(app): State<App>) -> Result<Resp
     let overview = app.store().overview(now).await?;
     let activity = app.store().activity(now).await?;
     let each = overview.queues.iter().zip(&activity.0);
-    let items: Vec<_> = each.map(|(state, activity)| QueueView::of(state, activity)).collect();
-    let workers: Vec<_> = overview.workers.iter().map(|w| WorkerView::of(w, now)).collect();
-    Ok(Json(json!({ "items": items, "workers": workers })).into_response())
+    let items = each.map(|(state, activity)| QueueView::of(state, activity)).collect();
+    let workers = overview.workers.iter().map(|w| WorkerView::of(w, now)).collect();
+    Ok(Json(Queues { items, workers }).into_response())
+}
+
+/// Every queue and worker.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(transform = shapes::whole)]
+pub struct Queues<'a> {
+    items: Vec<QueueView<'a>>,
+    workers: Vec<WorkerView<'a>>,
 }
 
 /// Why a queue is paused.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "an object")]
 pub struct PauseRequest {
     reason: Option<String>,

@@ -1,0 +1,21 @@
+//! `guestlist openapi`: the interface, for those who make clients of it.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::config::Config;
+use crate::http::document;
+use crate::site::Project;
+
+/// What `openapi` is told: nothing.
+#[derive(Debug, Args)]
+pub struct OpenapiArgs {}
+
+/// Prints the document.
+pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    let public_url = config.common.public_url_at(config.common.listen_addr)?;
+    let site = config.site(public_url, Project::default(), None);
+    println!("{}", serde_json::to_string_pretty(&document(&site)?)?);
+    Ok(ExitCode::SUCCESS)
+}
