@@ -24,7 +24,7 @@ impl Guestlist {
 
     /// Somebody without credentials.
     pub fn anybody(&self) -> Caller {
-        Caller::by(self.http.clone(), &self.url)
+        Caller::by(self.http.clone(), &self.url).told()
     }
 
     /// Somebody with a key that may do everything.

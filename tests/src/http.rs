@@ -8,12 +8,16 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
+use crate::contract;
+
 /// Somebody who calls: where, and with which headers.
 #[derive(Debug, Clone)]
 pub struct Caller {
     client: Client,
     base: String,
     headers: HeaderMap,
+    /// Whether what answers is Guestlist's API, whose answers are told of.
+    is_told: bool,
 }
 
 /// An answer, read whole.
@@ -42,7 +46,12 @@ impl Caller {
 
     /// The same by a client that is there: making one takes a while.
     pub(crate) fn by(client: Client, base: &str) -> Self {
-        Self { client, base: base.trim_end_matches('/').to_owned(), headers: HeaderMap::new() }
+        Self {
+            client,
+            base: base.trim_end_matches('/').to_owned(),
+            headers: HeaderMap::new(),
+            is_told: false,
+        }
     }
 
     /// The same with another header.
@@ -57,7 +66,12 @@ impl Caller {
     /// The same at another address.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), ..self.clone() }
+        Self { base: base.trim_end_matches('/').to_owned(), is_told: false, ..self.clone() }
+    }
+
+    /// The same, of Guestlist's API: every answer is held against what is told of it.
+    pub(crate) fn told(self) -> Self {
+        Self { is_told: true, ..self }
     }
 
     /// The same with `Authorization: Basic …`.
@@ -133,7 +147,7 @@ impl Caller {
         body: impl Into<Vec<u8>>,
     ) -> Result<Answer, reqwest::Error> {
         let asked = format!("{method} {path}");
-        let request = self.client.request(method, format!("{}{path}", self.base));
+        let request = self.client.request(method.clone(), format!("{}{path}", self.base));
         let mut request = request.headers(self.headers.clone()).body(body.into());
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
@@ -141,7 +155,11 @@ impl Caller {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.text().await?;
-        Ok(Answer { asked, status, headers, body })
+        let answer = Answer { asked, status, headers, body };
+        if self.is_told {
+            contract::hold(&method, path, &answer);
+        }
+        Ok(answer)
     }
 }
 

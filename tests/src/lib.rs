@@ -12,6 +12,7 @@
 
 mod asks;
 pub mod browser;
+mod contract;
 mod database;
 mod engine;
 mod guestbook;
@@ -25,6 +26,7 @@ mod visitor;
 mod wait;
 
 pub use asks::id;
+pub use contract::{Operation, operations};
 pub use database::TestDatabase;
 pub use engine::{Engine, on_every_engine, one_engine_at_a_time};
 pub use guestbook::Guestbook;

@@ -125,7 +125,7 @@ pub struct EventView<'a> {
     #[schemars(with = "shapes::EventKind")]
     kind: &'a str,
     at: Time,
-    #[schemars(with = "shapes::Metadata")]
+    #[schemars(with = "shapes::Detail")]
     detail: &'a Value,
 }
 
@@ -234,7 +234,7 @@ pub struct AuditView<'a> {
     ip: Option<IpAddr>,
     user_id: Option<Uuid>,
     invitation_id: Option<Uuid>,
-    #[schemars(with = "shapes::Metadata")]
+    #[schemars(with = "shapes::Detail")]
     detail: &'a Value,
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails at once and loudly")]
 
 mod access;
+mod access_table;
 mod audit;
 mod bad_input;
 mod bad_requests;
@@ -21,7 +22,6 @@ mod lists;
 mod login;
 mod migrations;
 mod my_sessions;
-mod ops_access;
 mod ops_commands;
 mod ops_jobs;
 mod ops_metrics;

@@ -24,7 +24,8 @@ impl Refusals {
 
     /// Tells how an operation may refuse, and the headers of all its answers.
     pub fn tell(&mut self, path: &str, method: &str, operation: &mut Value) {
-        let is_page = operation["responses"].to_string().contains("text/html");
+        // Who asks for HTML gets it, but of `/v1`.
+        let is_page = !path.starts_with("/v1/");
         let takes_key = operation["parameters"].to_string().contains("Idempotency-Key");
         for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
             let status = status.parse().unwrap_or_default();

@@ -72,6 +72,8 @@ shapes! {
     };
     /// What your application wants to keep with a person: at most 8 KiB as JSON.
     Metadata = { "type": "object", "examples": [{ "team": "blue" }] };
+    /// What else there is to say of it, by its kind.
+    Detail = { "type": ["object", "null"] };
     /// Where somebody lands after coming in: a path here, or a URL of an origin in APP_ORIGINS.
     ReturnTo = { "type": "string", "maxLength": 2000 };
     /// Where a job stands. `held` is due, and kept by what `held_by` says.
