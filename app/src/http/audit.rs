@@ -25,6 +25,7 @@ use super::view::AuditView;
 #[serde(deny_unknown_fields)]
 #[schemars(transform = shapes::query)]
 pub struct ListAudit {
+    #[schemars(with = "Option<shapes::By>")]
     actor: Option<String>,
     #[schemars(with = "Option<uuid::Uuid>")]
     user: Option<String>,

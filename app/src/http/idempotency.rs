@@ -73,8 +73,9 @@ async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Prob
 
 fn read_key(headers: &HeaderMap) -> Result<&str, Problem> {
     let key = headers.get(&KEY).and_then(|key| key.to_str().ok());
-    key.filter(|key| (1..=LONGEST_KEY).contains(&key.len())).ok_or_else(|| {
-        let detail = "Idempotency-Key must be 1 to 255 visible ASCII characters.";
+    let is_key = |key: &&str| (1..=LONGEST_KEY).contains(&key.len()) && !key.contains('\t');
+    key.filter(is_key).ok_or_else(|| {
+        let detail = "Idempotency-Key must be 1 to 255 ASCII characters that can be seen.";
         Problem::new(Code::IdempotencyKeyInvalid, detail)
     })
 }

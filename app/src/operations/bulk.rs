@@ -50,11 +50,15 @@ impl Act {
         }
     }
 
-    /// Where jobs may stand that it can be done to, in words.
-    pub fn states(self) -> String {
+    /// Where jobs may stand that it can be done to.
+    pub fn states(self) -> impl Iterator<Item = JobStatus> {
         let states = JobState::ALL.iter().map(|state| JobStatus::In(*state));
-        let states = states.chain([JobStatus::Held]).filter(|status| self.applies_to(*status));
-        states.map(JobStatus::as_str).collect::<Vec<_>>().join(", ")
+        states.chain([JobStatus::Held]).filter(move |status| self.applies_to(*status))
+    }
+
+    /// The same in words.
+    pub fn states_in_words(self) -> String {
+        self.states().map(JobStatus::as_str).collect::<Vec<_>>().join(", ")
     }
 
     /// Does it to one.

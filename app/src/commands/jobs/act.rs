@@ -60,7 +60,7 @@ impl ActArgs {
     async fn all(self, act: Act, ctx: &Ctx, store: &SqlStore) -> anyhow::Result<ExitCode> {
         let filter = self.filter.read(None);
         let fits = filter.status.is_some_and(|status| act.applies_to(status));
-        anyhow::ensure!(fits, "--state must be one of {}", act.states());
+        anyhow::ensure!(fits, "--state must be one of {}", act.states_in_words());
         let count = store.count_jobs(&filter, ctx.now()).await?;
         if self.dry_run {
             println!("{} would be {}", jobs(count), done(act));
@@ -100,7 +100,7 @@ fn done(act: Act) -> &'static str {
 fn refused(act: Act, error: &OperateError) -> String {
     match error {
         OperateError::WrongState(_) => {
-            format!("{error}; it would have to be one of {}", act.states())
+            format!("{error}; it would have to be one of {}", act.states_in_words())
         }
         error => error.to_string(),
     }

@@ -169,7 +169,7 @@ fn shape(json_schema: Schema) -> SchemaObject {
 
 /// What `Idempotency-Key` adds to a POST.
 pub fn take_idempotency_key(operation: &mut Operation) {
-    let schema = json_schema!({ "type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$" });
+    let schema = json_schema!({ "type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$" });
     let parameter_data = ParameterData {
         description: Some(
             "The same key and body within 24 hours get the first answer again, and nothing is \

@@ -72,6 +72,11 @@ shapes! {
     };
     /// What your application wants to keep with a person: at most 8 KiB as JSON.
     Metadata = { "type": "object", "examples": [{ "team": "blue" }] };
+    /// By whom: the id of a user or of a key, `cli` or `system`.
+    By = {
+        "type": "string",
+        "pattern": "^(cli|system|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
+    };
     /// What else there is to say of it, by its kind.
     Detail = { "type": ["object", "null"] };
     /// Where somebody lands after coming in: a path here, or a URL of an origin in APP_ORIGINS.

@@ -4,7 +4,7 @@ use aide::openapi::{MediaType, Operation, ReferenceOr, Response, StatusCode};
 use aide::operation::OperationOutput;
 use aide::transform::TransformOperation;
 use axum::Json;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, json_schema};
 use serde_json::{Value, json};
 
 use super::Code;
@@ -29,6 +29,10 @@ pub trait Told {
     /// What was made can be seen where `Location` says.
     #[must_use]
     fn located<const STATUS: u16>(self) -> Self;
+
+    /// What else is so of a member of the body.
+    #[must_use]
+    fn body_member(self, name: &str, schema: Value) -> Self;
 
     /// The body is asked for, and may be left out.
     #[must_use]
@@ -67,6 +71,17 @@ impl Told for TransformOperation<'_> {
             let reference = "#/components/headers/Location".to_owned();
             let header = ReferenceOr::Reference { reference, summary: None, description: None };
             response.headers.insert("Location".to_owned(), header);
+        }
+        self
+    }
+
+    fn body_member(mut self, name: &str, schema: Value) -> Self {
+        if let Some(ReferenceOr::Item(body)) = &mut self.inner_mut().request_body {
+            for shape in body.content.values_mut().filter_map(|media| media.schema.as_mut()) {
+                let whole = &shape.json_schema;
+                let also = json!({ "properties": { name: schema } });
+                shape.json_schema = json_schema!({ "allOf": [whole, also] });
+            }
         }
         self
     }

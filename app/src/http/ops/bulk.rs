@@ -43,7 +43,7 @@ impl BulkRequest {
         let status = read_state(self.state.as_deref(), &mut fields);
         let fits = |status: &JobStatus| act.applies_to(*status);
         if fields.is_empty() && !status.as_ref().is_some_and(fits) {
-            fields.note("state", format!("must be one of {}", act.states()));
+            fields.note("state", format!("must be one of {}", act.states_in_words()));
         }
         if !fields.is_empty() {
             return Err(fields.into_problem());

@@ -135,8 +135,10 @@ fn refused(act: Act, error: OperateError) -> Problem {
     match error {
         OperateError::NotFound => not_found(),
         OperateError::WrongState(state) => {
-            let detail =
-                format!("The job is {state}; it would have to be one of {}.", act.states());
+            let detail = format!(
+                "The job is {state}; it would have to be one of {}.",
+                act.states_in_words()
+            );
             Problem::new(Code::WrongState, detail).with("state", json!(state.as_str()))
         }
         OperateError::Superseded => {

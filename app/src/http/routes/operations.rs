@@ -2,6 +2,8 @@
 
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
+use guestlist_database::board::JobStatus;
+use serde_json::{Value, json};
 
 use crate::http::openapi::Told;
 use crate::http::ops::bulk::{cancel_jobs, dismiss_jobs, retry_jobs};
@@ -13,7 +15,7 @@ use crate::http::ops::status::get_status;
 use crate::http::paging::{All, Paged};
 use crate::http::problem::Code;
 use crate::http::state::App;
-use crate::operations::{Bulk, ErrorView, JobView, QueueView, Status, WholeJobView};
+use crate::operations::{Act, Bulk, ErrorView, JobView, QueueView, Status, WholeJobView};
 
 type Job = WholeJobView<'static>;
 
@@ -114,6 +116,7 @@ fn many_jobs() -> ApiRouter<App> {
             "/jobs/retry",
             post_with(retry_jobs, |op| {
                 op.told("retry_jobs", "Run again all that match")
+                    .body_member("state", states(Act::Retry))
                     .answers::<200, Bulk>("To how many it was done.")
             }),
         )
@@ -121,6 +124,7 @@ fn many_jobs() -> ApiRouter<App> {
             "/jobs/cancel",
             post_with(cancel_jobs, |op| {
                 op.told("cancel_jobs", "Withdraw all that match")
+                    .body_member("state", states(Act::Cancel))
                     .answers::<200, Bulk>("To how many it was done.")
             }),
         )
@@ -128,7 +132,13 @@ fn many_jobs() -> ApiRouter<App> {
             "/jobs/dismiss",
             post_with(dismiss_jobs, |op| {
                 op.told("dismiss_jobs", "Look no more after all dead jobs that match")
+                    .body_member("state", states(Act::Dismiss))
                     .answers::<200, Bulk>("To how many it was done.")
             }),
         )
+}
+
+/// Where jobs may stand that it can be done to.
+fn states(act: Act) -> Value {
+    json!({ "enum": act.states().map(JobStatus::as_str).collect::<Vec<_>>() })
 }
