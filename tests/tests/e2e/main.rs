@@ -37,4 +37,5 @@ mod secrets;
 mod sessions;
 mod suspension;
 mod sweep;
+mod uniform;
 mod walk;
