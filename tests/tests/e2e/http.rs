@@ -13,9 +13,6 @@ async fn every_answer_has_the_id_of_its_request() {
     {
         let answer = anybody.get(path).await;
         ids.push(answer.header("x-request-id").expect("an id").to_owned());
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
-        assert!(answer.header("content-security-policy").is_some(), "{path}");
-        assert!(answer.header("referrer-policy").is_some(), "{path}");
     }
     let put = anybody.call(Method::PUT, "/login", None, "").await;
     ids.push(put.header("x-request-id").expect("an id").to_owned());
