@@ -40,3 +40,4 @@ mod suspension;
 mod sweep;
 mod uniform;
 mod walk;
+mod way_back;
