@@ -205,3 +205,56 @@ async fn the_page_says_so_when_someone_else_is_logged_in() {
     // The session that was replaced is over.
     let _ = before.get("/v1/session").await.problem(401, "session_revoked");
 }
+
+#[tokio::test]
+async fn a_link_that_carries_no_token_is_not_handed_on_to_stytch() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let anybody = guestlist.anybody();
+    for path in
+        ["/authenticate", "/authenticate?stytch_token_type=magic_links", "/authenticate?token="]
+    {
+        let _ = anybody.get(path).await.problem(400, "link_invalid");
+    }
+    let _ = anybody.form("/authenticate", &[("token", "")]).await.problem(400, "link_invalid");
+    let _ = anybody.form("/authenticate", &[]).await.problem(422, "invalid_request");
+    let _ =
+        anybody.post("/v1/sessions", &json!({ "token": "" })).await.problem(400, "link_invalid");
+    let stats = guestlist.stytch().stats().await;
+    assert!(stats["requests"].get("POST /v1/magic_links/authenticate").is_none(), "{stats}");
+}
+
+#[tokio::test]
+async fn nothing_that_stytch_says_of_a_link_is_handed_on() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
+    for (fault, status) in [
+        (json!({}), 400),
+        (json!({ "status": 404, "error_type": "magic_link_not_found" }), 400),
+        (json!({ "status": 401, "error_type": "unable_to_auth_magic_link" }), 410),
+        (json!({ "status": 401, "error_type": "unauthorized_credentials" }), 503),
+        (json!({ "status": 429, "error_type": "too_many_requests" }), 503),
+        (json!({ "status": 500, "error_type": "internal_server_error" }), 503),
+    ] {
+        guestlist.stytch().faults(&fault).await;
+        let token = if fault == json!({}) { "nonsense" } else { &mail.token };
+        let fields = [("token", token)];
+        let problem = guestlist.anybody().form("/authenticate", &fields).await.is(status);
+        let api = guestlist.anybody().post("/v1/sessions", &json!({ "token": token })).await;
+        let page = guestlist.browser().form("/authenticate", &fields).await.is(status);
+        for answer in [problem, api.is(status), page] {
+            let said = [
+                "error_",
+                "status_code",
+                "stytch.com",
+                "request-id-",
+                "magic_link",
+                "internal_server",
+            ];
+            let handed_on = said.iter().find(|word| answer.body.contains(**word));
+            assert_eq!(handed_on, None, "{fault}: {}", answer.body);
+            assert!(answer.set_cookies().is_empty(), "{fault}: {answer:?}");
+        }
+    }
+    guestlist.stytch().heal().await;
+    let _ = guestlist.press(&mail.token).await;
+}

@@ -169,3 +169,21 @@ async fn a_lapsed_or_failed_invitation_is_sent_again_to_who_asks() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn asking_for_a_link_makes_nobody_a_user() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::split(engine).workers(1).start().await;
+        let stranger = [("email", "stranger@example.com")];
+        let _ = ask(&guestlist.anybody(), "stranger@example.com").await.is(202);
+        let _ = guestlist.browser().form("/login", &stranger).await.is(200);
+        guestlist.settled().await;
+        for table in ["users", "user_emails", "invitations"] {
+            let rows = format!("SELECT COUNT(*) FROM {table}");
+            assert_eq!(guestlist.database().number(&rows).await, 0, "{table}");
+        }
+        let asked = guestlist.stytch().stats().await["requests"].to_string();
+        assert!(!asked.contains("magic_links"), "{asked}");
+    })
+    .await;
+}

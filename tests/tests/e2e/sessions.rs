@@ -188,3 +188,47 @@ async fn an_api_key_has_no_session() {
     let _ = guestlist.api().get("/v1/session").await.problem(403, "session_required");
     let _ = guestlist.api().delete("/v1/session").await.problem(403, "session_required");
 }
+
+#[tokio::test]
+async fn coming_in_gives_a_new_session_and_ends_the_one_that_the_browser_held() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        let planted = guestlist.member("ada@example.com").await;
+        for made_up in [None, Some("a-token-that-somebody-chose")] {
+            // A browser that somebody else gave their own session to, or one that never was.
+            let mut browser = planted.clone();
+            if let Some(made_up) = made_up {
+                browser.set("stytch_session", made_up);
+            }
+            let before = guestlist.stytch().emails("ada@example.com").await.len();
+            let login = json!({ "email": "ada@example.com" });
+            let _ = guestlist.api().post("/v1/login", &login).await.is(202);
+            let mail = guestlist.stytch().mail("ada@example.com", before + 1).await;
+            let _ = browser.press(&mail.token).await.is(303);
+            assert_ne!(browser.token(), planted.token());
+            assert_ne!(Some(browser.token()), made_up);
+            let _ = browser.get("/v1/session").await.is(200);
+            is_out(&planted, "session_revoked").await;
+        }
+        guestlist.settled().await;
+        assert_eq!(guestlist.stytch().calls("POST /v1/sessions/revoke", "200").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_shown_in_an_address_admits_nobody() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let admin = guestlist.admin().await;
+    let shown = [admin.token(), admin.jwt(), &guestlist.api_key];
+    for secret in shown {
+        for name in ["token", "session_token", "stytch_session", "session_jwt", "access_token"] {
+            for path in ["/v1/session", "/v1/users", "/v1/invitations", "/metrics"] {
+                let answer = guestlist.anybody().get(&format!("{path}?{name}={secret}")).await;
+                let _ = answer.problem(401, "session_missing");
+            }
+            let page = guestlist.browser().get(&format!("/sessions?{name}={secret}")).await;
+            assert_eq!(page.is(303).header("location"), Some("/login?return_to=%2Fsessions"));
+        }
+    }
+}
