@@ -149,6 +149,27 @@ async fn a_method_or_an_address_that_there_is_not_says_so() {
 }
 
 #[tokio::test]
+async fn every_method_is_answered_at_every_address() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let nobody = "01890000-0000-7000-8000-000000000000";
+    let paths = ["/", "/login", "/logout", "/authenticate", "/sessions", "/healthz", "/metrics"];
+    let api = ["invitations", "users", "sessions", "session", "login", "audit", "queues", "jobs"];
+    let paths = paths.iter().map(ToString::to_string);
+    let paths = paths.chain(api.iter().map(|name| format!("/v1/{name}")));
+    for path in paths.chain([format!("/v1/users/{nobody}"), "/static/live.js".to_owned()]) {
+        for method in ["GET", "HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "NONSENSE"] {
+            let method: Method = method.parse().unwrap();
+            let answer = guestlist.anybody().call(method.clone(), &path, None, "").await;
+            assert!(answer.status < 500, "{answer:?}");
+            if ["TRACE", "PROPFIND", "NONSENSE"].contains(&method.as_str()) {
+                let _ = answer.problem(405, "method_not_allowed");
+                assert!(answer.header("allow").is_some(), "{answer:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_thing_in_the_wrong_state_is_a_conflict_with_its_own_code() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;

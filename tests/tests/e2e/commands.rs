@@ -173,3 +173,26 @@ async fn a_key_without_a_name_or_with_too_long_a_one_is_refused_in_one_line() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_list_of_keys_says_when_each_was_last_used() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::split(engine).workers(0).start().await;
+        let (used, secret) = guestlist.create_key("used", &["users:read"]).await;
+        let (unused, _) = guestlist.create_key("unused", &["users:read"]).await;
+        let _ = guestlist.anybody().basic("", &secret).get("/v1/users").await.is(200);
+        let listed = async || -> Vec<Value> {
+            let listed = guestlist.succeeds(&["keys", "list", "--json"]).await;
+            serde_json::from_str(&listed).unwrap()
+        };
+        let of = |listed: &[Value], key: &str| {
+            listed.iter().find(|one| id(one) == key).unwrap()["last_used_at"].clone()
+        };
+        let listed = guestlist_tests::wait_until(SHORT, "its use is noted", async || {
+            Some(listed().await).filter(|listed| of(listed, &used).is_string())
+        })
+        .await;
+        assert_eq!(of(&listed, &unused), Value::Null);
+    })
+    .await;
+}

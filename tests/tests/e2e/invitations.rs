@@ -172,3 +172,27 @@ async fn a_person_faster_than_our_record_comes_in_all_the_same() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_cannot_be_written_is_not_promised_and_the_server_goes_on() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::split(engine).workers(0).start().await;
+        let body = json!({ "email": "ada@example.com" });
+        let gone = "ALTER TABLE events RENAME TO events_elsewhere";
+        let _ = guestlist.database().run(gone).await;
+        let refused = guestlist.api().post("/v1/invitations", &body).await;
+        let code = refused.json()["code"].as_str().unwrap().to_owned();
+        let _ = refused.problem(refused.status, &code);
+        assert!([500, 503].contains(&refused.status), "{refused:?}");
+        // The last of its rows could not be written, so none is.
+        for table in ["users", "user_emails", "invitations", "jobs"] {
+            let rows = format!("SELECT COUNT(*) FROM {table}");
+            assert_eq!(guestlist.database().number(&rows).await, 0, "{table}");
+        }
+        let back = "ALTER TABLE events_elsewhere RENAME TO events";
+        let _ = guestlist.database().run(back).await;
+        assert!(guestlist.app().status().is_none(), "it goes on");
+        let _ = guestlist.api().post("/v1/invitations", &body).await.is(202);
+    })
+    .await;
+}

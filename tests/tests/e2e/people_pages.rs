@@ -196,3 +196,23 @@ async fn pages_of_people_are_for_administrators_and_lead_strangers_to_the_login(
         assert!(refused.body.contains("data-code=\"cross_origin\""), "{}", refused.body);
     }
 }
+
+#[tokio::test]
+async fn the_form_to_invite_says_what_became_of_it() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let mut admin = guestlist.admin().await;
+    leads_to(&admin.form("/users/invite", &[("email", ADA)]).await, "/");
+    let home = admin.get("/").await.is(200).body;
+    assert!(home.contains(ADA) && !home.contains("role=\"alert\""), "{home}");
+    for (email, status, says) in [
+        (ADA, 409, "open invitation"),
+        ("nonsense", 422, "The address"),
+        ("admin@example.com", 409, "already"),
+    ] {
+        let page = admin.form("/users/invite", &[("email", email)]).await.is(status).body;
+        let alert = page.split_once("role=\"alert\">").expect("it says why").1;
+        assert!(alert.split('<').next().unwrap().contains(says), "{email}: {page}");
+        assert!(page.contains(&format!("value=\"{email}\"")), "what was typed stays: {page}");
+        assert!(page.contains(ADA), "the list stays: {page}");
+    }
+}
