@@ -12,6 +12,7 @@ mod cookies;
 mod crashes;
 mod crowd;
 mod delivery;
+mod faults;
 mod headers;
 mod http;
 mod idempotency;
