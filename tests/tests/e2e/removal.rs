@@ -107,3 +107,26 @@ async fn an_administrator_removes_by_the_page() {
     let refused = admin.form(&format!("/users/{}/remove", id(&me)), &[]).await.is(409);
     assert!(refused.body.contains("last active administrator"), "{}", refused.body);
 }
+
+#[tokio::test]
+async fn a_link_of_somebody_who_is_gone_lets_nobody_in() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        let _ = guestlist.member("ada@example.com").await;
+        let login = json!({ "email": "ada@example.com" });
+        let _ = guestlist.api().post("/v1/login", &login).await.is(202);
+        let mail = guestlist.stytch().mail("ada@example.com", 2).await;
+        let user = guestlist.user("ada@example.com").await;
+        let _ = guestlist.api().delete(&format!("/v1/users/{}", id(&user))).await.is(202);
+        gone(&guestlist, &user).await;
+        let page = guestlist.browser().press(&mail.token).await;
+        page.page_or_problem(400, "link_invalid");
+        let token = json!({ "token": mail.token });
+        let refused = guestlist.anybody().post("/v1/sessions", &token).await;
+        let _ = refused.problem(400, "link_invalid");
+        assert!(page.set_cookies().is_empty() && refused.set_cookies().is_empty());
+        let people = "SELECT COUNT(*) FROM users WHERE email = 'ada@example.com'";
+        assert_eq!(guestlist.database().number(people).await, 0);
+    })
+    .await;
+}
