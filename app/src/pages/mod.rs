@@ -2,6 +2,7 @@
 
 pub mod authenticate;
 mod connect;
+mod docs;
 mod home;
 mod login;
 mod person;
@@ -38,6 +39,7 @@ pub fn routes() -> Router<App> {
         .route("/invitations/{id}/resend", post(home::resend))
         .route("/logout", post(home::log_out))
         .route("/connect", get(connect::connect))
+        .route("/docs", get(docs::docs))
         .route("/login", get(login::login).post(login::request_login))
         .route("/static/guestlist.css", get(async || text("text/css; charset=utf-8", CSS)))
         .route("/static/live.js", get(async || text("text/javascript; charset=utf-8", LIVE_JS)))

@@ -23,7 +23,8 @@ pub fn finish(document: &mut Value, site: &Site) {
         "version": env!("CARGO_PKG_VERSION"),
         "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });
-    document["servers"] = json!([{ "url": site.public_url.as_str().trim_end_matches('/') }]);
+    // Wherever it is read from.
+    document["servers"] = json!([{ "url": "/" }]);
     document["tags"] = json!([
         { "name": "Invitations" },
         { "name": "Users" },
