@@ -22,8 +22,8 @@ pub struct ConfigArgs {
     #[arg(long, env = "APP_URL", global = true)]
     pub app_url: Option<String>,
 
-    /// Origins where people may be sent after coming in, and that count as ours; separated by commas
-    /// (default: the origin of APP_URL)
+    /// Origins where people may be sent after coming in, whose scripts may call with the browser's
+    /// cookies (CORS), and that count as ours; separated by commas (default: the origin of APP_URL)
     #[arg(long, env = "APP_ORIGINS", global = true)]
     pub app_origins: Option<String>,
 
