@@ -231,7 +231,7 @@ impl Answer {
 
     /// The `Set-Cookie` of that name, whole.
     pub fn set_cookie(&self, name: &str) -> Option<String> {
-        self.set_cookies().into_iter().find(|cookie| cookie.starts_with(&format!("{name}=")))
+        self.set_cookies().into_iter().rfind(|cookie| cookie.starts_with(&format!("{name}=")))
     }
 
     /// Every `Set-Cookie`, whole.

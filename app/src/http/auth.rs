@@ -6,7 +6,6 @@ mod rights;
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
-use axum_extra::extract::CookieJar;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use guestlist_domain::flows::{Admitted, Credentials, SessionError, check_session};
@@ -87,25 +86,21 @@ fn allows(role: Role, scope: Scope) -> bool {
 enum Shown {
     Key(String),
     Bearer { token: Option<String>, jwt: Option<String> },
-    Cookies { token: Option<String>, jwt: Option<String> },
+    Cookies(Vec<cookies::Shown>),
     Nothing,
 }
 
 /// Whether a browser shows the cookies of a session, good or not.
 pub fn had_session(headers: &HeaderMap) -> bool {
-    matches!(shown(headers), Shown::Cookies { .. })
+    matches!(shown(headers), Shown::Cookies(_))
 }
 
 fn shown(headers: &HeaderMap) -> Shown {
     if let Some(value) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
         return shown_in_authorization(value);
     }
-    let jar = CookieJar::from_headers(headers);
-    let value = |name| jar.get(name).map(|c| c.value().to_owned()).filter(|v| !v.is_empty());
-    match (value(cookies::SESSION), value(cookies::SESSION_JWT)) {
-        (None, None) => Shown::Nothing,
-        (token, jwt) => Shown::Cookies { token, jwt },
-    }
+    let shown = cookies::shown(headers);
+    if shown.is_empty() { Shown::Nothing } else { Shown::Cookies(shown) }
 }
 
 fn shown_in_authorization(value: &str) -> Shown {
@@ -143,15 +138,10 @@ async fn find(parts: &Parts, app: &App) -> Result<Caller, Problem> {
             let admitted = by_session(app, token.as_deref(), jwt.as_deref()).await;
             admitted.map(Caller::person).map_err(problem)
         }
-        Shown::Cookies { token, jwt } => {
-            match by_session(app, token.as_deref(), jwt.as_deref()).await {
-                Ok(admitted) => {
-                    renew(app, parts, &admitted);
-                    Ok(Caller::person(admitted))
-                }
-                Err(error) => Err(ended(app, parts, error)),
-            }
-        }
+        Shown::Cookies(shown) => match by_cookies(app, parts, &shown).await {
+            Ok(admitted) => Ok(Caller::person(admitted)),
+            Err(error) => Err(ended(app, parts, error)),
+        },
     }
 }
 
@@ -183,19 +173,38 @@ async fn by_key(app: &App, secret: &str) -> Result<ApiKey, Problem> {
     Ok(key)
 }
 
-/// Gives a browser its new JWT with whatever it is answered.
-fn renew(app: &App, parts: &Parts, admitted: &Admitted) {
-    let Some(jwt) = admitted.jwt.as_ref().filter(|_| admitted.is_renewed) else { return };
-    let cookie = cookies::refreshed(app.site(), &admitted.session, jwt, app.ctx().now());
-    if let (Some(outgoing), Some(cookie)) = (parts.extensions.get::<Outgoing>(), cookie) {
-        outgoing.set_cookies([cookie]);
+/// By the first that admits, of what a browser shows; and gives it the cookies of a session that
+/// goes on with whatever it is answered.
+async fn by_cookies(
+    app: &App,
+    parts: &Parts,
+    shown: &[cookies::Shown],
+) -> Result<Admitted, SessionError> {
+    let mut refusal = None;
+    for one in shown {
+        match by_session(app, one.token.as_deref(), one.jwt.as_deref()).await {
+            Ok(admitted) => {
+                let (site, now) = (app.site(), app.ctx().now());
+                if let Some(outgoing) = parts.extensions.get::<Outgoing>() {
+                    let several = shown.len() > 1;
+                    outgoing.set_cookies(cookies::go_on(site, &admitted, one, several, now));
+                }
+                return Ok(admitted);
+            }
+            // Whether it is over is not known, so that another can't stand in for it.
+            Err(error @ (SessionError::Store(_) | SessionError::KeysUnavailable)) => {
+                return Err(error);
+            }
+            Err(error) => refusal = refusal.or(Some(error)),
+        }
     }
+    Err(refusal.unwrap_or(SessionError::Missing))
 }
 
 /// A browser without a session: its cookies are cleared in the same answer. An outage clears
 /// nothing.
 fn ended(app: &App, parts: &Parts, error: SessionError) -> Problem {
-    let had_cookies = matches!(shown(&parts.headers), Shown::Cookies { .. });
+    let had_cookies = matches!(shown(&parts.headers), Shown::Cookies(_));
     let hint = cookies::Hint::read(&parts.headers);
     let problem = match error {
         // The browser has dropped the cookies at their end by itself; the hint knows.

@@ -126,6 +126,19 @@ impl Window {
         self.post("/cookie", &json!({ "cookie": cookie })).await.unwrap();
     }
 
+    /// Every cookie of that name that the page gets.
+    pub async fn cookies(&self, name: &str) -> Vec<Value> {
+        let all = self.get("/cookie").await.unwrap();
+        let of_name = all.as_array().unwrap().iter().filter(|cookie| cookie["name"] == name);
+        of_name.cloned().collect()
+    }
+
+    /// Adds a cookie that no other host gets.
+    pub async fn add_cookie_of_this_host(&self, name: &str, value: &str) {
+        let cookie = json!({ "name": name, "value": value, "path": "/" });
+        self.post("/cookie", &json!({ "cookie": cookie })).await.unwrap();
+    }
+
     /// Puts a mark on the document that no reload leaves there.
     pub async fn mark(&self) {
         self.script("window.marked = true").await;

@@ -123,6 +123,32 @@ async fn logging_out_of_one_logs_out_of_the_other() {
 }
 
 #[tokio::test]
+async fn cookies_from_before_the_session_was_shared_fool_nobody_and_are_cleared_away() {
+    let Some((browsers, guestlist, guestbook)) = joined().await else { return };
+    added(&guestlist, ADA, "guest").await;
+    let window = browsers.profile().await;
+    let book = format!("{}/book", guestbook.url);
+    comes_in_through(&window, &guestlist, &book).await;
+    window.open(&guestlist.public_url).await;
+    window.is_headed("You’re in").await;
+    let (token, jwt) = ("stytch_session", "stytch_session_jwt");
+    for name in [token, jwt] {
+        window.add_cookie_of_this_host(name, "b2xk").await;
+        assert_eq!(window.cookies(name).await.len(), 2);
+    }
+    window.reload().await;
+    window.is_headed("You’re in").await;
+    for name in [token, jwt] {
+        assert_eq!(window.cookies(name).await.len(), 1, "{name}");
+    }
+    window.add_cookie_of_this_host(token, "b2xk").await;
+    window.press("Log out").await;
+    window.sees("You are logged out.").await;
+    assert!(window.cookies(token).await.is_empty() && window.cookies(jwt).await.is_empty());
+    window.is_quiet().await;
+}
+
+#[tokio::test]
 async fn a_session_that_an_administrator_ended_is_noticed_on_the_next_request() {
     let Some((browsers, guestlist, guestbook)) = joined().await else { return };
     added(&guestlist, ADA, "guest").await;
