@@ -9,7 +9,7 @@ use axum::Extension;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{AcceptError, visit};
+use guestlist_domain::flows::{AcceptError, led_to, visit};
 use guestlist_domain::{Actor, Invitation, InvitationId, InvitationStatus, TokenHash};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -116,22 +116,27 @@ pub async fn press(
     headers: HeaderMap,
     Form(form): Form<ContinueForm>,
 ) -> Result<Response, Problem> {
-    let current = perhaps.0.as_ref().map(|admitted| admitted.user.id);
+    let current = perhaps.0.as_ref().map(|admitted| admitted.user.clone());
+    let link = TokenHash::of(&form.token);
     let replaces = held(perhaps);
     let invitation = form.invitation.as_deref().and_then(|id| InvitationId::from_str(id).ok());
-    match come_in(&app, peer, &headers, form.token, invitation, replaces).await {
+    let error = match come_in(&app, peer, &headers, form.token, invitation, replaces).await {
         Ok(came_in) => {
             let now = app.ctx().now();
             let (user, session) = (&came_in.user, &came_in.session);
             let cookies = begin(app.site(), &user.email, session, &came_in.tokens, now);
             outgoing.replace_cookies(cookies);
-            Ok(see_other(&app.site().landing(came_in.return_to.as_ref())))
+            return Ok(see_other(&app.site().landing(came_in.return_to.as_ref())));
         }
+        Err(error) => error,
+    };
+    match (&error, current) {
         // The same person pressed again, or came back to the page: they are in.
-        Err(AcceptError::LinkUsed(Some(by))) if current == Some(by) => {
-            Ok(see_other(&app.site().landing(None)))
+        (AcceptError::LinkUsed(Some(by)), Some(me)) if me.id == *by => {
+            let place = led_to(app.ctx(), link, &me).await?;
+            Ok(see_other(&app.site().landing(place.as_ref())))
         }
-        Err(error) => Err(refused(&app, invitation, error).await),
+        _ => Err(refused(&app, invitation, error).await),
     }
 }
 

@@ -12,8 +12,9 @@ use super::sessions::{Ending, end};
 use crate::flows::RevokeSession;
 use crate::{
     Actor, Change, Ctx, Email, EndReason, Event, EventKind, Invitation, InvitationId,
-    InvitationStatus, ProviderError, ProviderErrorKind, ReturnTo, Role, Rounds, Session, SessionId,
-    StoreError, TokenHash, Tokens, UsedLink, User, UserId, UserStatus, Vouched, Which,
+    InvitationStatus, LoginRequest, ProviderError, ProviderErrorKind, ReturnTo, Role, Rounds,
+    Session, SessionId, StoreError, TokenHash, Tokens, UsedLink, User, UserId, UserStatus, Vouched,
+    Which,
 };
 
 /// A press on Continue.
@@ -168,10 +169,34 @@ impl Known {
 
 /// Where the address wanted to go when it last asked for a link that still works.
 async fn last_asked(ctx: &Ctx, email: &Email) -> Result<Option<ReturnTo>, StoreError> {
-    let works = Duration::from_secs(u64::from(ctx.policy.login_minutes) * 60);
     let requests = ctx.store.login_requests(email, 1).await?;
-    let last = requests.into_iter().next().filter(|last| ctx.now() < last.at + works);
+    let last = requests.into_iter().next().filter(|last| works(ctx, last, ctx.now()));
     Ok(last.and_then(|last| last.return_to))
+}
+
+/// Whether the link that was asked for works at a time.
+fn works(ctx: &Ctx, request: &LoginRequest, at: Timestamp) -> bool {
+    at < request.at + Duration::from_secs(u64::from(ctx.policy.login_minutes) * 60)
+}
+
+/// Where a link that has let this person in led to then, as far as that is still known.
+pub async fn led_to(
+    ctx: &Ctx,
+    token: TokenHash,
+    user: &User,
+) -> Result<Option<ReturnTo>, StoreError> {
+    const RECENT: u64 = 20;
+    let Some(link) = ctx.store.used_link(token).await? else { return Ok(None) };
+    let requests = ctx.store.login_requests(&user.email, RECENT).await?;
+    let asked = requests.into_iter().find(|request| request.at <= link.at);
+    let asked = asked.filter(|asked| works(ctx, asked, link.at)).and_then(|asked| asked.return_to);
+    if asked.is_some() {
+        return Ok(asked);
+    }
+    // Whoever came in by a later link had accepted by then.
+    let latest = ctx.store.latest_invitation(user.id).await?;
+    let accepted = latest.filter(|latest| latest.accepted_at.is_some_and(|at| at >= link.at));
+    Ok(accepted.and_then(|invitation| invitation.return_to))
 }
 
 /// Somebody who may come in, as they are about to be written.

@@ -17,7 +17,7 @@ mod sweep;
 mod users;
 mod visit;
 
-pub use accept::{AcceptError, Browser, CameIn, Press, press_continue};
+pub use accept::{AcceptError, Browser, CameIn, Press, led_to, press_continue};
 pub use deliver::{DeliveryReport, SendInvite};
 pub use invite::{InviteError, NewInvitation, could_invite, invite};
 pub use keys::{create_key, revoke_key};

@@ -1,9 +1,9 @@
 //! Somebody presses Continue and comes in: what becomes theirs.
 
-use guestlist_domain::flows::{Browser, NewInvitation, NewUser, Press};
+use guestlist_domain::flows::{Browser, NewInvitation, NewUser, Press, led_to};
 use guestlist_domain::{EndReason, InvitationStatus, Role, TokenHash, UserStatus, Verdict};
 
-use crate::support::{House, at, days, hours, metadata, named, place, secs};
+use crate::support::{House, at, at_once, days, hours, metadata, named, place, secs};
 
 #[test]
 fn whoever_presses_continue_is_in() {
@@ -159,6 +159,32 @@ fn where_somebody_wanted_to_go_is_forgotten_with_the_link() {
     t.wait(hours(1));
 
     assert_eq!(t.press(&first).unwrap().return_to, None);
+}
+
+#[test]
+fn where_a_used_link_led_is_known_as_long_as_what_it_followed_from() {
+    let t = House::new();
+    t.invite_as(NewInvitation { return_to: Some(place("/engines")), ..House::asking("ada") })
+        .unwrap();
+    t.work();
+    let invited = t.link("ada");
+    let ada = t.press(&invited).unwrap().user;
+    t.wait(hours(1));
+    t.log_in_towards("ada", place("/asked")).unwrap();
+    t.work();
+    let asked = t.link("ada");
+    t.press(&asked).unwrap();
+    t.wait(hours(2));
+    t.log_in("ada").unwrap();
+    t.work();
+    let plain = t.link("ada");
+    t.press(&plain).unwrap();
+
+    let led_to = |token: &str| at_once(led_to(&t.ctx, TokenHash::of(token), &ada)).unwrap();
+    assert_eq!(led_to(&invited), Some(place("/engines")));
+    assert_eq!(led_to(&asked), Some(place("/asked")));
+    assert_eq!(led_to(&plain), None);
+    assert_eq!(led_to("another"), None);
 }
 
 #[test]

@@ -65,6 +65,36 @@ async fn two_presses_at_the_same_moment_let_in_once() {
 }
 
 #[tokio::test]
+async fn a_used_link_leads_who_is_in_already_to_where_it_led_before() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let invite = json!({ "email": "ada@example.com", "return_to": "/?invited" });
+    let _ = guestlist.api().post("/v1/invitations", &invite).await.is(202);
+    let invited = guestlist.stytch().mail("ada@example.com", 1).await;
+    let ask = json!({ "email": "ada@example.com", "return_to": "/?asked" });
+    let plain = json!({ "email": "ada@example.com" });
+
+    let mut ada = guestlist.browser();
+    let mut links = Vec::new();
+    for (n, body, place) in
+        [(1, None, "/?invited"), (2, Some(ask), "/?asked"), (3, Some(plain), "/")]
+    {
+        if let Some(body) = body {
+            let _ = guestlist.api().post("/v1/login", &body).await.is(202);
+        }
+        let mail = guestlist.stytch().mail("ada@example.com", n).await;
+        let first = ada.press(&mail.token).await.is(303);
+        assert_eq!(first.header("location"), Some(place), "{n}");
+        links.push((mail.token, place));
+    }
+    assert_eq!(links[0].0, invited.token);
+    for (token, place) in links {
+        let again = ada.press(&token).await.is(303);
+        assert_eq!(again.header("location"), Some(place));
+        assert!(again.set_cookies().is_empty(), "{again:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_link_past_its_time_says_link_expired() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
