@@ -7,21 +7,24 @@ mod settings;
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::{Policy, Role};
+use axum::response::Response;
+use guestlist_domain::Policy;
+use guestlist_domain::flows::Admitted;
 use url::Url;
 
 use self::reach::{Joined, Reach};
 use self::settings::Setting;
+use super::head::Head;
 use super::page;
-use crate::http::{App, Code, Person, Problem};
+use super::person::AdminViewer;
+use crate::http::App;
 use crate::site::Site;
 
 #[derive(Template)]
 #[template(path = "connect.html")]
 struct ConnectPage<'a> {
     app_name: &'a str,
-    me: &'a str,
+    head: Head<'a>,
     settings: Vec<Setting>,
     joined: Vec<Joined>,
     is_elsewhere: bool,
@@ -49,23 +52,12 @@ struct Registered {
 }
 
 /// `GET /connect`
-pub async fn connect(
-    person: Result<Person, Problem>,
-    State(app): State<App>,
-) -> Result<Response, Problem> {
-    let me = match person {
-        Ok(Person(me)) => me.user,
-        Err(problem) if problem.status().is_server_error() => return Err(problem),
-        Err(_) => return Ok(Redirect::to("/login?return_to=/connect").into_response()),
-    };
-    if me.role != Role::Admin {
-        return Err(Problem::new(Code::Forbidden, "Only administrators may see that."));
-    }
-    let template = describe(app.site(), &app.ctx().policy, me.email.as_str());
-    Ok(page(app.site(), StatusCode::OK, &template))
+pub async fn connect(AdminViewer(me): AdminViewer, State(app): State<App>) -> Response {
+    let template = describe(app.site(), &app.ctx().policy, &me);
+    page(app.site(), StatusCode::OK, &template)
 }
 
-fn describe<'a>(site: &'a Site, policy: &Policy, me: &'a str) -> ConnectPage<'a> {
+fn describe<'a>(site: &'a Site, policy: &Policy, me: &'a Admitted) -> ConnectPage<'a> {
     let joined = Joined::all(site);
     let url = site.public_url.origin().ascii_serialization();
     let first =
@@ -75,7 +67,7 @@ fn describe<'a>(site: &'a Site, policy: &Policy, me: &'a str) -> ConnectPage<'a>
     let project = &site.stytch;
     ConnectPage {
         app_name: &site.app_name,
-        me,
+        head: Head::of(me, "/connect"),
         settings: settings::all(site),
         is_elsewhere: joined.iter().any(|joined| joined.reach == Reach::Elsewhere),
         joined,

@@ -14,6 +14,7 @@ use guestlist_domain::{
 };
 use serde::Deserialize;
 
+use super::head::Head;
 use super::page;
 use super::person::Admin;
 use super::words::moment;
@@ -29,7 +30,7 @@ const ROWS: u64 = 100;
 #[template(path = "users.html")]
 struct UsersPage<'a> {
     app_name: &'a str,
-    me: &'a str,
+    head: Head<'a>,
     error: Option<String>,
     email: &'a str,
     rows: Vec<Row>,
@@ -44,7 +45,7 @@ struct UsersPage<'a> {
 #[template(path = "member.html")]
 struct MemberPage<'a> {
     app_name: &'a str,
-    me: &'a str,
+    head: Head<'a>,
     app_url: Option<&'a str>,
     name: Option<&'a str>,
     role: Role,
@@ -102,7 +103,7 @@ fn way_in(code: Code, headers: &HeaderMap) -> &'static str {
 fn member(app: &App, admitted: &Admitted) -> Response {
     let template = MemberPage {
         app_name: &app.site().app_name,
-        me: admitted.user.email.as_str(),
+        head: Head::of(admitted, "/"),
         app_url: app.site().app_url.as_ref().map(url::Url::as_str),
         name: admitted.user.name.as_ref().map(guestlist_domain::Name::as_str),
         role: admitted.user.role,
@@ -134,7 +135,7 @@ async fn users(
     let last = found.last().filter(|_| has_more);
     let template = UsersPage {
         app_name: &app.site().app_name,
-        me: me.user.email.as_str(),
+        head: Head::of(me, "/"),
         error: refusal.as_ref().map(explain),
         here: after.map_or_else(|| "/".to_owned(), |after| format!("/?after={after}")),
         email,

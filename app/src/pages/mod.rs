@@ -3,6 +3,7 @@
 pub mod authenticate;
 mod connect;
 mod docs;
+mod head;
 mod home;
 mod login;
 mod person;

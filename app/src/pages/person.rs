@@ -2,6 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::Admitted;
 use guestlist_domain::{Actor, Role};
@@ -22,8 +23,8 @@ impl FromRequestParts<App> for Viewer {
             Ok(Person(admitted)) => Ok(Self(admitted)),
             Err(problem) if problem.status().is_server_error() => Err(problem.into_response()),
             Err(problem) => {
-                let place: String =
-                    form_urlencoded::byte_serialize(parts.uri.path().as_bytes()).collect();
+                let place = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+                let place: String = form_urlencoded::byte_serialize(place.as_bytes()).collect();
                 let ended = match problem.code {
                     Code::SessionExpired => "&ended=expired",
                     _ if had_session(&parts.headers) => "&ended=revoked",

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::{Session, SessionId, flows};
 
+use super::head::Head;
 use super::page;
 use super::person::{Member, Viewer};
 use super::words::moment;
@@ -16,7 +17,7 @@ use crate::http::{App, Named, Outgoing, Problem, World, device, leave};
 #[template(path = "sessions.html")]
 struct SessionsPage<'a> {
     app_name: &'a str,
-    me: &'a str,
+    head: Head<'a>,
     rows: Vec<SessionRow>,
     has_others: bool,
 }
@@ -51,7 +52,7 @@ pub async fn sessions(Viewer(me): Viewer, State(app): State<App>) -> Result<Resp
     let rows = live.iter().map(|session| SessionRow::of(session, Some(me.session.id)));
     let template = SessionsPage {
         app_name: &app.site().app_name,
-        me: me.user.email.as_str(),
+        head: Head::of(&me, "/sessions"),
         rows: rows.collect(),
         has_others: live.iter().any(|session| session.id != me.session.id),
     };

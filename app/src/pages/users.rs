@@ -8,6 +8,7 @@ use guestlist_domain::flows::{self, Admitted, UserChange};
 use guestlist_domain::{Ctx, Role, User, UserId, UserStatus};
 use serde::Deserialize;
 
+use super::head::Head;
 use super::page;
 use super::person::{Admin, AdminViewer};
 use super::sessions::SessionRow;
@@ -18,7 +19,7 @@ use crate::http::{App, Form, Named, Problem, World, find_user};
 #[template(path = "user.html")]
 struct UserPage<'a> {
     app_name: &'a str,
-    me: &'a str,
+    head: Head<'a>,
     error: Option<&'a str>,
     user: &'a User,
     name: Option<&'a str>,
@@ -36,6 +37,7 @@ struct UserPage<'a> {
 #[template(path = "remove.html")]
 struct RemovePage<'a> {
     app_name: &'a str,
+    head: Head<'a>,
     id: UserId,
     email: &'a str,
     is_invited: bool,
@@ -66,7 +68,7 @@ async fn shown(
     let metadata = serde_json::to_string_pretty(&user.metadata).ok();
     let template = UserPage {
         app_name: &app.site().app_name,
-        me: me.user.email.as_str(),
+        head: Head::of(me, ""),
         error: refusal.as_ref().map(|problem| problem.detail.as_str()),
         name: user.name.as_ref().map(guestlist_domain::Name::as_str),
         since: moment(user.created_at),
@@ -167,13 +169,14 @@ async fn back(
 
 /// `GET /users/{id}/remove`
 pub async fn confirm_removal(
-    _: AdminViewer,
+    AdminViewer(me): AdminViewer,
     State(app): State<App>,
     id: Named<UserId>,
 ) -> Result<Response, Problem> {
     let user = find_user(&app, id.read()?).await?;
     let template = RemovePage {
         app_name: &app.site().app_name,
+        head: Head::of(&me, ""),
         id: user.id,
         email: user.email.as_str(),
         is_invited: user.status == UserStatus::Invited,

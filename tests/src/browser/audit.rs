@@ -26,7 +26,7 @@ if (wide.scrollWidth > wide.clientWidth)
 const end = Math.max(0, ...all('body > *').map((e) => e.getBoundingClientRect().bottom));
 if (wide.scrollHeight > wide.clientHeight && end + scrollY <= wide.clientHeight)
   faults.push('it scrolls, with nothing to scroll to');
-for (const e of all('th:not(:has(.hidden)), .status')) {
+for (const e of all('th:not(:has(.hidden)), .status, .verdict, .moment')) {
   const words = document.createRange();
   words.selectNodeContents(e);
   const lines = new Set([...words.getClientRects()].map((line) => line.top)).size;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use guestlist_tests::browser::{Size, Window, seen_by_browsers};
 use guestlist_tests::{Guestlist, id};
 
-use crate::steps::{ADA, admin_comes_in, comes_in_by};
+use crate::steps::{ADA, admin_comes_in, comes_in_by, member_comes_in};
 
 const DESK: Size = Size { width: 1000, height: 720, is_dark: false };
 const POCKET: Size = Size { width: 390, height: 800, is_dark: true };
@@ -127,6 +127,34 @@ async fn the_pages_of_failed_links_are_fit_for_everybody() {
     window.open(&mail.url).await;
     inspector.looks_at("link-revoked", "This invitation was taken back · Guestlist").await;
     inspector.concludes();
+}
+
+#[tokio::test]
+async fn every_page_of_somebody_who_is_in_leads_to_their_sessions_and_out() {
+    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let (admin, ada) = (browsers.profile().await, browsers.profile().await);
+    member_comes_in(&ada, &guestlist, ADA).await;
+    admin_comes_in(&admin, &guestlist).await;
+    let person = format!("/users/{}", id(&guestlist.user(ADA).await));
+    let remove = format!("{person}/remove");
+    let pages = ["/", "/connect", "/sessions", &person, &remove];
+    let pages = pages.map(|page| (&admin, guestlist.admin_email.as_str(), 2, page));
+    let theirs = ["/", "/sessions"].map(|page| (&ada, ADA, 0, page));
+    for (window, me, places, page) in pages.into_iter().chain(theirs) {
+        window.open(&format!("{}{page}", guestlist.public_url)).await;
+        window.until(page, async || window.text("h1").await).await;
+        let head = window.text("header").await.unwrap_or_default();
+        assert!(head.contains(me), "{page}: {head}");
+        for link in ["header a[href='/sessions']", "header form[action='/logout']"] {
+            assert_eq!(window.count(link).await, 1, "{page}: {link}");
+        }
+        assert_eq!(window.count("header nav a").await, places, "{page}: {head}");
+        let here = window.text("header [aria-current]").await;
+        assert_eq!(
+            here.is_some(),
+            places > 0 && !page.starts_with("/users") || page == "/sessions"
+        );
+    }
 }
 
 /// One of each kind, and one whose address is as long as addresses get.

@@ -133,7 +133,7 @@ async fn administrators_are_told_how_to_join_as_things_are() {
 async fn how_to_join_is_for_administrators() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let nobody = guestlist.browser().get("/connect").await.is(303);
-    assert_eq!(nobody.header("location"), Some("/login?return_to=/connect"));
+    assert_eq!(nobody.header("location"), Some("/login?return_to=%2Fconnect"));
     let mut ada = guestlist.member("ada@example.com").await;
     ada.get("/connect").await.page_or_problem(403, "forbidden");
 }
