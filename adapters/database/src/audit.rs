@@ -4,15 +4,15 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use guestlist_domain::{Event, EventId, EventKind, Page, StoreError, UserId};
+use guestlist_domain::{Event, EventId, EventKind, Page, StoreError, User, UserId};
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
 use uuid::Uuid;
 
 use crate::events::entity::{Column, Entity};
-use crate::lists;
 use crate::store::SqlStore;
 use crate::values::micros;
+use crate::{lists, users};
 
 /// By whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,15 @@ impl SqlStore {
         found.sort_by_key(|event| Reverse(event.id));
         found.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
         Ok(found)
+    }
+
+    /// Those of these people who are still here, in any order: a page's worth of them at most.
+    pub async fn people(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = ids.iter().map(|id| id.0);
+        self.all(users::entity::Entity::find().filter(users::entity::Column::Id.is_in(ids))).await
     }
 }
 

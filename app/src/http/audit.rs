@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use guestlist_database::{AuditFilter, By};
-use guestlist_domain::{EventId, EventKind, Page, UserId};
+use guestlist_domain::{Event, EventId, EventKind, Page, UserId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,22 +21,22 @@ use super::state::App;
 use super::view::AuditView;
 
 /// Which page of which events.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = shapes::query)]
 pub struct ListAudit {
     #[schemars(with = "Option<shapes::By>")]
-    actor: Option<String>,
+    pub actor: Option<String>,
     #[schemars(with = "Option<uuid::Uuid>")]
-    user: Option<String>,
+    pub user: Option<String>,
     #[schemars(with = "Option<shapes::EventKind>")]
-    kind: Option<String>,
+    pub kind: Option<String>,
     #[schemars(with = "Option<shapes::Time>")]
-    since: Option<String>,
+    pub since: Option<String>,
     #[schemars(with = "Option<shapes::Limit>")]
-    limit: Option<String>,
+    pub limit: Option<String>,
     #[schemars(with = "Option<shapes::Cursor>")]
-    cursor: Option<String>,
+    pub cursor: Option<String>,
 }
 
 /// `GET /v1/audit`
@@ -45,6 +45,13 @@ pub async fn list_audit(
     State(app): State<App>,
     Params(query): Params<ListAudit>,
 ) -> Result<Response, Problem> {
+    let (found, next_cursor) = find(&app, query).await?;
+    let items = found.iter().map(AuditView::from).collect();
+    Ok(Json(Paged { items, next_cursor }).into_response())
+}
+
+/// A page of events, and where the next one begins; for pages and for programs alike.
+pub async fn find(app: &App, query: ListAudit) -> Result<(Vec<Event>, Option<String>), Problem> {
     let mut fields = Fields::default();
     let filter = AuditFilter {
         by: query.actor.and_then(|by| fields.take("actor", read_by(&by))),
@@ -66,8 +73,7 @@ pub async fn list_audit(
     }
     let mut found = app.store().audit(&filter, Page { after, limit: limit + 1 }).await?;
     let next_cursor = cut(&mut found, limit, |event| event.id.0);
-    let items = found.iter().map(AuditView::from).collect();
-    Ok(Json(Paged { items, next_cursor }).into_response())
+    Ok((found, next_cursor))
 }
 
 fn read_by(actor: &str) -> Result<By, &'static str> {

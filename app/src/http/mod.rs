@@ -29,6 +29,7 @@ mod waits;
 mod world;
 
 pub use answer::Outgoing;
+pub use audit::{ListAudit, find as find_events};
 pub use auth::{KEY_PREFIX, Perhaps, Person, had_session};
 pub use body::{Form, Params};
 pub use cookies::{Hint, begin};

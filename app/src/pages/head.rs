@@ -13,7 +13,7 @@ pub struct Head<'a> {
 }
 
 /// The pages that are only for administrators.
-const PLACES: [(&str, &str); 2] = [("/", "People"), ("/connect", "Connect")];
+const PLACES: [(&str, &str); 3] = [("/", "People"), ("/audit", "Audit"), ("/connect", "Connect")];
 
 impl<'a> Head<'a> {
     /// Above `here`.

@@ -1,6 +1,7 @@
 //! Pages for people: HTML made here, which works without scripts; scripts only add liveness.
 
 pub mod authenticate;
+mod audit;
 mod connect;
 mod docs;
 mod head;
@@ -39,6 +40,7 @@ pub fn routes() -> Router<App> {
         .route("/sessions/{id}/end", post(sessions::end))
         .route("/invitations/{id}/resend", post(home::resend))
         .route("/logout", post(home::log_out))
+        .route("/audit", get(audit::audit))
         .route("/connect", get(connect::connect))
         .route("/docs", get(docs::docs))
         .route("/login", get(login::login).post(login::request_login))

@@ -1,6 +1,7 @@
 //! What people do, in the browser that they do it with: headless Chromium, profiles of their own.
 #![expect(clippy::unwrap_used, reason = "a test fails at once and loudly")]
 
+mod audit;
 mod failed_links;
 mod first_minutes;
 mod joining;

@@ -98,6 +98,12 @@ async fn the_list_of_people_is_fit_for_everybody() {
     let ada = format!("{}/users/{}", guestlist.public_url, id(&guestlist.user(ADA).await));
     window.open(&ada).await;
     inspector.looks_at("person", "ada@example.com · Guestlist").await;
+    for (name, query) in [("audit", ""), ("audit-person", "?user=ada%40example.com")] {
+        window.open(&format!("{}/audit{query}", guestlist.public_url)).await;
+        inspector.looks_at(name, "Audit · Guestlist").await;
+    }
+    window.open(&format!("{}/audit?actor=nobody%40example.com", guestlist.public_url)).await;
+    inspector.looks_at("audit-refused", "Audit · Guestlist").await;
     window.open(&format!("{ada}/remove")).await;
     inspector.looks_at("remove", "Remove ada@example.com? · Guestlist").await;
     window.open(&format!("{}/sessions", guestlist.public_url)).await;
@@ -137,8 +143,8 @@ async fn every_page_of_somebody_who_is_in_leads_to_their_sessions_and_out() {
     admin_comes_in(&admin, &guestlist).await;
     let person = format!("/users/{}", id(&guestlist.user(ADA).await));
     let remove = format!("{person}/remove");
-    let pages = ["/", "/connect", "/sessions", &person, &remove];
-    let pages = pages.map(|page| (&admin, guestlist.admin_email.as_str(), 2, page));
+    let pages = ["/", "/audit", "/connect", "/sessions", &person, &remove];
+    let pages = pages.map(|page| (&admin, guestlist.admin_email.as_str(), 3, page));
     let theirs = ["/", "/sessions"].map(|page| (&ada, ADA, 0, page));
     for (window, me, places, page) in pages.into_iter().chain(theirs) {
         window.open(&format!("{}{page}", guestlist.public_url)).await;

@@ -159,8 +159,8 @@ async fn is_refused_to(visitor: &mut Visitor) {
         let refused = visitor.form(&path, &[("role", "admin")]).await.is(403);
         assert!(refused.body.contains("data-code=\"forbidden\""), "{}", refused.body);
     }
-    for path in [format!("/users/{NOBODY}"), format!("/users/{NOBODY}/remove")] {
-        let _ = visitor.get(&path).await.is(403);
+    for path in [format!("/users/{NOBODY}"), format!("/users/{NOBODY}/remove"), "/audit".into()] {
+        visitor.get(&path).await.page_or_problem(403, "forbidden");
     }
 }
 
@@ -173,9 +173,10 @@ async fn pages_of_people_are_for_administrators_and_lead_strangers_to_the_login(
         let _ = guestlist.api().post("/v1/users", &body).await.is(201);
         is_refused_to(&mut guestlist.log_in(&email).await).await;
     }
-    for path in [format!("/users/{NOBODY}"), "/sessions".to_owned()] {
-        let stranger = guestlist.browser().get(&path).await;
-        let place = path.replace('/', "%2F");
+    for path in [&format!("/users/{NOBODY}"), "/sessions", "/audit?user=x&kind=sent"] {
+        let stranger = guestlist.browser().get(path).await;
+        let place = path.replace('/', "%2F").replace('?', "%3F");
+        let place = place.replace('=', "%3D").replace('&', "%26");
         leads_to(&stranger, &format!("/login?return_to={place}"));
     }
     for act in ADMINS {
