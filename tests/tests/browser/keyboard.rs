@@ -7,7 +7,7 @@ use crate::steps::{ADA, member_comes_in};
 /// Tabs to where the focus is on this, within a page's worth of steps.
 async fn tab_to(window: &Window, goal: &str) {
     let mut passed = Vec::new();
-    while passed.len() < 12 {
+    while passed.len() < 20 {
         window.keys(TAB).await;
         let focus = window.focus().await;
         if focus == goal {
@@ -77,4 +77,17 @@ async fn the_list_does_not_take_the_focus_away() {
     assert_eq!(admin.focus().await, "email");
     assert_eq!(admin.value("#email").await, "half an addr");
     admin.is_quiet().await;
+}
+
+#[tokio::test]
+async fn who_is_in_a_field_before_the_browser_sets_the_focus_breaks_nothing() {
+    let Some((browsers, _guestlist)) = seen_by_browsers().await else { return };
+    let window = browsers.profile().await;
+    let page = "<input id=first><script>first.focus()</script><input id=second autofocus>";
+    window.open(&format!("data:text/html,{page}")).await;
+    let painted = "return new Promise(done => requestAnimationFrame(() => \
+                   requestAnimationFrame(() => done(true))))";
+    assert_eq!(window.script(painted).await, true);
+    assert_eq!(window.focus().await, "first");
+    window.is_quiet().await;
 }
