@@ -50,9 +50,10 @@ impl Joined {
                     .to_owned()
             }
             Reach::Sibling(domain) => format!(
-                "The session's cookies do not reach it yet: set COOKIE_DOMAIN={domain}, and who is \
-                 logged in logs in once more. (If anybody may register names under {domain}, as \
-                 under co.uk, browsers refuse that: then use the backend flow.)"
+                "The session's cookies do not reach it yet: set COOKIE_DOMAIN={domain}, and they do; \
+                 of whoever is logged in already, within five minutes. (If anybody may register \
+                 names under {domain}, as under co.uk, browsers refuse that: then use the backend \
+                 flow.)"
             ),
             Reach::Scheme => "Guestlist and your application must both be https, or neither: the \
                               session's cookies do not cross over."
