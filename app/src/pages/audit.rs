@@ -72,13 +72,13 @@ pub async fn audit(
     let query = filled_in(query);
     let (found, next_cursor, refusal) = match look(&app, &query).await {
         Ok((found, next_cursor)) => (found, next_cursor, None),
-        Err(problem) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
+        Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             (Vec::new(), None, Some(problem))
         }
         Err(problem) => return Err(problem),
     };
     let people = people(&app, &found).await?;
-    let status = refusal.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let status = refusal.as_ref().map_or(StatusCode::OK, Problem::status);
     let template = AuditPage {
         app_name: &app.site().app_name,
         head: Head::of(&me, "/audit"),

@@ -1,7 +1,7 @@
 //! Pages for people: HTML made here, which works without scripts; scripts only add liveness.
 
-pub mod authenticate;
 mod audit;
+pub mod authenticate;
 mod connect;
 mod docs;
 mod head;
