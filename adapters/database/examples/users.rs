@@ -1,0 +1,163 @@
+//! What lists and searches cost among 200,000 people and as many invitations: pages far down next
+//! to first ones, and searches that match few, many, all and none, with filters and without.
+//!
+//! `cargo run --release -p guestlist-database --example users [DATABASE_URL]`: a fresh SQLite file,
+//! or the (empty) database named.
+
+use std::time::{Duration, Instant};
+
+use apalis_sea_orm::Waker;
+use guestlist_database::{SqlStore, connect};
+use guestlist_domain::{
+    Actor, Change, Email, Ids, Invitation, InvitationFilter, InvitationId, InvitationStatus,
+    Metadata, Name, Page, Place, Prefix, ReadInvitations, ReadUsers, Role, Store, SystemIds, User,
+    UserFilter, UserId, UserStatus, Verdict,
+};
+
+const PEOPLE: usize = 200_000;
+/// One more than a page, as the API reads it.
+const LIMIT: u64 = 51;
+const PAGE: usize = 4_000;
+const ROUNDS: usize = 15;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<(), Failure> {
+    let dir = tempfile::tempdir()?;
+    let file = format!("sqlite://{}/bench.db?mode=rwc", dir.path().display());
+    let database = connect(&std::env::args().nth(1).unwrap_or(file)).await?;
+    guestlist_migrations::up(database.write(), None).await?;
+    let store = SqlStore::new(database, Waker::default());
+    let begun = Instant::now();
+    let mut people = fill(&store).await?;
+    println!("{PEOPLE} people and invitations were written in {:.0?}", begun.elapsed());
+    let last = people[people.len() - (PAGE - 1) * 50].id;
+    users(&store, "page 1", UserFilter::default(), None).await?;
+    users(&store, "page 4,000", UserFilter::default(), Some(last.into())).await?;
+    let all = UserFilter { q: Prefix::of("u"), ..UserFilter::default() };
+    people.sort_by(|a, b| a.email.cmp(&b.email));
+    for page in [1, 2_000, PAGE] {
+        let after = (page > 1).then(|| all.place(&people[(page - 1) * 50 - 1]));
+        users(&store, &format!("page {page} of a search for u"), all.clone(), after).await?;
+    }
+    for q in [None, Some("u"), Some("uold"), Some("uold04"), Some("uold042117"), Some("zz")] {
+        for (role, status) in [
+            (None, None),
+            (None, Some(UserStatus::Suspended)),
+            (None, Some(UserStatus::Invited)),
+            (Some(Role::Admin), None),
+            (Some(Role::Admin), Some(UserStatus::Active)),
+        ] {
+            let filter = UserFilter { q: q.and_then(Prefix::of), role, status };
+            let what = format!("{filter:?}");
+            users(&store, &what, filter, None).await?;
+        }
+    }
+    for q in ["ursula", "ursula old 42"] {
+        let filter = UserFilter { q: Prefix::of(q), ..UserFilter::default() };
+        users(&store, q, filter, None).await?;
+    }
+    for q in [None, Some("u"), Some("uold"), Some("uold042117")] {
+        for status in [None, Some(InvitationStatus::Failed), Some(InvitationStatus::Sent)] {
+            let filter = InvitationFilter { q: q.and_then(Prefix::of), status };
+            invitations(&store, filter).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The first half is of people who are there and begin otherwise than the second, who are invited.
+async fn fill(store: &SqlStore) -> Result<Vec<User>, Failure> {
+    let mut people = Vec::new();
+    for piece in (0..PEOPLE).collect::<Vec<_>>().chunks(1_000) {
+        let mut change = Change::new();
+        for n in piece {
+            let user = person(*n)?;
+            change = change.insert_invitation(invitation(&user, *n)).insert_user(user.clone());
+            people.push(user);
+        }
+        let Verdict::Applied = store.apply(change).await? else { return Err("not new".into()) };
+    }
+    Ok(people)
+}
+
+fn person(n: usize) -> Result<User, Failure> {
+    let (word, name, status) = match n < PEOPLE / 2 {
+        true => ("uold", "Ursula Old", UserStatus::Active),
+        false => ("unew", "Udo New", UserStatus::Invited),
+    };
+    let email = Email::parse(&format!("{word}{n:06}@example.com"))?;
+    let now = jiff::Timestamp::UNIX_EPOCH + Duration::from_hours(500_000);
+    Ok(User {
+        name: Name::parse(&format!("{name} {n}"))?,
+        role: if n % 70_000 == 7 { Role::Admin } else { Role::Member },
+        status: if n == 77 { UserStatus::Suspended } else { status },
+        ..User::new(UserId(SystemIds.next()), email, status, now)
+    })
+}
+
+fn invitation(user: &User, n: usize) -> Invitation {
+    Invitation {
+        id: InvitationId(SystemIds.next()),
+        user_id: user.id,
+        email: user.email.clone(),
+        name: None,
+        role: Role::Member,
+        metadata: Metadata::default(),
+        return_to: None,
+        invited_by: Actor::Cli,
+        status: match user.status {
+            _ if n == 77 => InvitationStatus::Failed,
+            UserStatus::Invited => InvitationStatus::Sent,
+            _ => InvitationStatus::Accepted,
+        },
+        delivery: 1,
+        attempts: 0,
+        next_attempt_at: None,
+        held_by: None,
+        last_error: None,
+        in_doubt_since: None,
+        as_login: false,
+        created_at: user.created_at,
+        resent_at: None,
+        sent_at: None,
+        visited_at: None,
+        accepted_at: None,
+        expires_at: user.created_at + Duration::from_hours(168),
+        version: 1,
+    }
+}
+
+async fn users(
+    store: &SqlStore,
+    what: &str,
+    filter: UserFilter,
+    after: Option<Place<UserId>>,
+) -> Result<(), Failure> {
+    let (mut times, mut found) = (Vec::new(), 0);
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        found = store.users(&filter, Page { after: after.clone(), limit: LIMIT }).await?.len();
+        times.push(begun.elapsed());
+    }
+    print(what, found, times);
+    Ok(())
+}
+
+async fn invitations(store: &SqlStore, filter: InvitationFilter) -> Result<(), Failure> {
+    let (mut times, mut found) = (Vec::new(), 0);
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        found = store.invitations(&filter, Page { after: None, limit: LIMIT }).await?.len();
+        times.push(begun.elapsed());
+    }
+    print(&format!("{filter:?}"), found, times);
+    Ok(())
+}
+
+fn print(what: &str, found: usize, mut times: Vec<Duration>) {
+    times.sort();
+    let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
+    println!("{:7.1?} (at most {:7.1?}), {found:2} found: {what}", median, worst);
+}
