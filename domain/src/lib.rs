@@ -50,10 +50,10 @@ pub use job::{Attempt, Job, JobError, Lease, NewJob, Outage, Outcome, Performed,
 pub use key::{ApiKey, Scope};
 pub use operation::{JobState, Operation, QueuedJob};
 pub use ports::{
-    Delivered, Identity, IdentityPage, IdentityProvider, InvitationFilter, InviteMail, JwtClaims,
-    JwtError, LoginMail, Page, Profile, ProfileStatus, ProviderError, ProviderErrorKind,
-    ProviderSession, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions,
-    ReadUsers, Seen, Stale, Store, StoreError, Tokens, UserFilter, Vouched,
+    Delivered, FoundBy, Identity, IdentityPage, IdentityProvider, InvitationFilter, InviteMail,
+    JwtClaims, JwtError, LoginMail, Page, Place, Prefix, Profile, ProfileStatus, ProviderError,
+    ProviderErrorKind, ProviderSession, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation,
+    ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens, UserFilter, Vouched,
 };
 pub use reconciliation::{Comparison, Count, Difference, Drift, Reconciliation, Remedy};
 pub use session::{EndReason, EndSessions, LoginRequest, Session, TokenHash, UsedLink, Which};

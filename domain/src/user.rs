@@ -161,6 +161,11 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// As it is compared by searches.
+    pub fn key(&self) -> String {
+        self.0.to_lowercase()
+    }
 }
 
 /// A small JSON object that the application keeps with a person: at most 8 KiB as text.

@@ -3,7 +3,9 @@
 
 use sea_orm_migration::prelude::{DbErr, DeriveMigrationName, MigrationTrait, SchemaManager};
 
-use crate::table::{create, drop, id, index, long_text, number, text, time, unique};
+use crate::table::{
+    create, drop, id, index, long_text, newest, number, small_number, text, time, unique,
+};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -17,6 +19,9 @@ impl MigrationTrait for Migration {
             text("name", 200).null().take(),
             // In lower case, which can be longer; for search.
             text("name_key", 400).null().take(),
+            // With how many characters address and name begin alike: by it a search for fewer finds
+            // those by name whom it has found by address.
+            small_number("alike").default(0).take(),
             text("role", 16),
             text("status", 16),
             long_text("metadata"),
@@ -27,9 +32,11 @@ impl MigrationTrait for Migration {
         ];
         let indexes = vec![
             index("users_email", &["email"]),
-            index("users_name_key", &["name_key"]),
+            newest("users_name_key", &["alike", "name_key"]),
             index("users_role", &["role", "id"]),
             index("users_role_status", &["role", "status", "id"]),
+            index("users_role_status_email", &["role", "status", "email"]),
+            newest("users_role_status_name_key", &["role", "status", "alike", "name_key"]),
             index("users_status", &["status", "id"]),
             unique("users_stytch_user_id", &["stytch_user_id"]),
         ];

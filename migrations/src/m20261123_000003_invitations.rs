@@ -4,7 +4,7 @@
 use sea_orm_migration::prelude::{DbErr, DeriveMigrationName, MigrationTrait, SchemaManager};
 
 use crate::table::{
-    create, drop, flag, id, index, long_text, number, small_number, text, time, unique,
+    create, drop, flag, id, index, long_text, newest, number, small_number, text, time, unique,
 };
 
 #[derive(DeriveMigrationName)]
@@ -46,9 +46,10 @@ impl MigrationTrait for Migration {
         ];
         let indexes = vec![
             unique("invitations_open_email", &["open_email"]),
-            index("invitations_email", &["email"]),
+            newest("invitations_email", &["email"]),
             index("invitations_user", &["user_id", "id"]),
             index("invitations_status", &["status", "id"]),
+            newest("invitations_status_email", &["status", "email"]),
             index("invitations_expiry", &["status", "expires_at"]),
         ];
         create(manager, "invitations", columns, indexes).await

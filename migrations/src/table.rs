@@ -4,7 +4,7 @@
 use sea_orm::{DbBackend, DbErr};
 use sea_orm_migration::SchemaManager;
 use sea_orm_migration::prelude::{
-    ColumnDef, Index, IndexCreateStatement, Table, TableCreateStatement,
+    ColumnDef, Index, IndexCreateStatement, IndexOrder, Table, TableCreateStatement,
 };
 
 /// A UUID.
@@ -56,6 +56,11 @@ pub(crate) fn index(name: &str, columns: &[&'static str]) -> IndexCreateStatemen
         index.col(*column);
     }
     index
+}
+
+/// By columns, and where they are equal the newest first.
+pub(crate) fn newest(name: &str, columns: &[&'static str]) -> IndexCreateStatement {
+    index(name, columns).col(("id", IndexOrder::Desc)).take()
 }
 
 pub(crate) fn unique(name: &str, columns: &[&'static str]) -> IndexCreateStatement {

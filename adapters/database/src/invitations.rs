@@ -4,21 +4,22 @@ mod row;
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, Event, Invitation, InvitationFilter, InvitationId, InvitationStatus, Page,
-    ReadInvitations, StoreError, UserId,
+    Change, Event, FoundBy, Invitation, InvitationFilter, InvitationId, InvitationStatus, Page,
+    Place, ReadInvitations, StoreError, UserId,
 };
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
 use crate::apply::Refusal;
 use crate::errors::store_error;
+use crate::events;
+use crate::lists::{self, Search};
 use crate::rows;
 use crate::store::SqlStore;
 use crate::values::micros;
-use crate::{events, lists};
 
 pub(crate) use row::entity;
 
@@ -82,17 +83,26 @@ impl ReadInvitations for SqlStore {
     async fn invitations(
         &self,
         filter: &InvitationFilter,
-        page: Page<InvitationId>,
+        page: Page<Place<InvitationId>>,
     ) -> Answer<Vec<Invitation>> {
-        let mut query = Entity::find();
-        if let Some(q) = lists::search_key(filter.q.as_deref()) {
-            query = query.filter(lists::begins_with(Column::Email, &q));
-        }
-        if let Some(status) = filter.status {
-            query = query.filter(Column::Status.eq(status.as_str()));
-        }
-        let after = page.after.map(|id| id.0);
-        self.all(lists::piece(query, Column::Id, after, page.limit)).await
+        let Page { after, limit } = page;
+        let group = match filter.status {
+            Some(status) => Condition::all().add(Column::Status.eq(status.as_str())),
+            None => Condition::all(),
+        };
+        let Some(q) = &filter.q else {
+            let after = after.map(|place| place.id.0);
+            return self
+                .all(lists::piece(Entity::find().filter(group), Column::Id, after, limit))
+                .await;
+        };
+        let after = after.as_ref().and_then(|place| match &place.found_by {
+            Some(FoundBy::Email(email)) => Some((email.as_str(), place.id.0)),
+            _ => None,
+        });
+        let (key, id) = (Column::Email, Some(Column::Id));
+        let search = Search::<Entity> { key, id, prefix: q, after, limit };
+        self.found::<Entity, _>(&search.among(&[group])).await
     }
 
     async fn timeline(&self, id: InvitationId) -> Answer<Vec<Event>> {

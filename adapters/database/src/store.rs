@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use guestlist_domain::{Change, Seen, Session, Stale, Store, StoreError, TokenHash, User, Verdict};
 use jiff::Timestamp;
-use sea_orm::{DbBackend, EntityTrait, Select};
+use sea_orm::{DbBackend, EntityTrait, Select, StatementBuilder, sea_query::SelectStatement};
 
 use crate::batch::Batcher;
 use crate::commit::Committers;
@@ -62,6 +62,17 @@ impl SqlStore {
     {
         let rows = query.all(self.database.read()).await.map_err(store_error)?;
         rows.into_iter().map(T::try_from).collect()
+    }
+
+    /// Of one kind of row, however the statement finds them.
+    pub(crate) async fn found<E, T>(&self, query: &SelectStatement) -> Result<Vec<T>, StoreError>
+    where
+        E: EntityTrait,
+        T: TryFrom<E::Model, Error = StoreError>,
+    {
+        let statement = StatementBuilder::build(query, &self.database.backend());
+        let rows = E::find().from_raw_sql(statement).all(self.database.read()).await;
+        rows.map_err(store_error)?.into_iter().map(T::try_from).collect()
     }
 }
 

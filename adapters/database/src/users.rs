@@ -2,22 +2,28 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, Email, GuardName, Page, ReadUsers, Role, StoreError, User, UserFilter, UserId,
-    UserStatus,
+    Change, Email, FoundBy, GuardName, Name, Page, Place, Prefix, ReadUsers, Role, StoreError,
+    User, UserFilter, UserId, UserStatus,
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait,
-    QueryFilter, Select, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait,
+    PaginatorTrait, QueryFilter, Select, sea_query::Expr,
 };
+use uuid::Uuid;
 
 use crate::apply::Refusal;
 use crate::errors::store_error;
+use crate::guards;
+use crate::lists::{self, Search};
 use crate::rows::{self, Update, Versioned, forward};
 use crate::store::SqlStore;
 use crate::values::{Row, micros};
-use crate::{guards, lists};
 
 type Answer<T> = Result<T, StoreError>;
+
+/// Letters that address and name are compared by. A search for more reads past those whom it has
+/// found already, who are few then.
+const ALIKE: i32 = 8;
 
 pub(crate) mod entity {
     use sea_orm::entity::prelude::*;
@@ -30,6 +36,7 @@ pub(crate) mod entity {
         pub email: String,
         pub name: Option<String>,
         pub name_key: Option<String>,
+        pub alike: i32,
         pub role: String,
         pub status: String,
         pub metadata: String,
@@ -95,6 +102,7 @@ fn row(user: &User) -> ActiveModel {
         email: Set(user.email.as_str().to_owned()),
         name: Set(name(user)),
         name_key: Set(name_key(user)),
+        alike: Set(alike(user)),
         role: Set(user.role.to_string()),
         status: Set(user.status.to_string()),
         metadata: Set(user.metadata.to_json()),
@@ -110,6 +118,7 @@ fn update(user: &User) -> Update<Column> {
     let set = vec![
         (Column::Name, Expr::value(name(user))),
         (Column::NameKey, Expr::value(name_key(user))),
+        (Column::Alike, Expr::value(alike(user))),
         (Column::Role, Expr::value(user.role.as_str())),
         (Column::Status, Expr::value(user.status.as_str())),
         (Column::Metadata, Expr::value(user.metadata.to_json())),
@@ -124,7 +133,19 @@ fn name(user: &User) -> Option<String> {
 }
 
 fn name_key(user: &User) -> Option<String> {
-    user.name.as_ref().map(|name| name.as_str().to_lowercase())
+    user.name.as_ref().map(Name::key)
+}
+
+/// With how many letters address and name begin alike; [`ALIKE`] stands for more, too.
+fn alike(user: &User) -> i32 {
+    let name = name_key(user).unwrap_or_default();
+    let letters = user.email.as_str().chars().zip(name.chars());
+    (0..ALIKE)
+        .zip(letters)
+        .take_while(|(_, (email, name))| email == name)
+        .map(|(n, _)| n + 1)
+        .last()
+        .unwrap_or(0)
 }
 
 pub(crate) async fn write(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
@@ -173,17 +194,23 @@ impl ReadUsers for SqlStore {
         self.one(Entity::find().filter(Column::StytchUserId.eq(stytch_user_id))).await
     }
 
-    async fn users(&self, filter: &UserFilter, page: Page<UserId>) -> Answer<Vec<User>> {
-        let after = page.after.map(|id| id.0);
-        let list = |query| lists::piece(filtered(query, filter), Column::Id, after, page.limit);
-        let Some(q) = lists::search_key(filter.q.as_deref()) else {
-            return self.all(list(Entity::find())).await;
+    async fn users(&self, filter: &UserFilter, page: Page<Place<UserId>>) -> Answer<Vec<User>> {
+        let Page { after, limit } = page;
+        let Some(q) = &filter.q else {
+            let after = after.map(|place| place.id.0);
+            return self.all(lists::piece(of_one(filter), Column::Id, after, limit)).await;
         };
-        // Two queries, each with an index of its own, for an OR of both would have none.
-        let begins = |column| list(Entity::find().filter(lists::begins_with(column, &q)));
-        let mut users: Vec<User> = self.all(begins(Column::Email)).await?;
-        users.extend(self.all(begins(Column::NameKey)).await?);
-        Ok(newest(users, page.limit))
+        let (mut users, name) = match &after {
+            Some(Place { id, found_by: Some(FoundBy::Name(name)) }) => {
+                (Vec::new(), Some((name.as_str(), id.0)))
+            }
+            after => (self.by_email(filter, q, after.as_ref(), limit).await?, None),
+        };
+        let missing = limit.saturating_sub(users.len() as u64);
+        if missing > 0 {
+            users.extend(self.by_name(filter, q, name, missing).await?);
+        }
+        Ok(users)
     }
 
     async fn count_active_admins(&self) -> Answer<u64> {
@@ -202,20 +229,71 @@ impl ReadUsers for SqlStore {
     }
 }
 
-fn filtered(query: Select<Entity>, filter: &UserFilter) -> Select<Entity> {
+impl SqlStore {
+    async fn by_email(
+        &self,
+        filter: &UserFilter,
+        q: &Prefix,
+        after: Option<&Place<UserId>>,
+        limit: u64,
+    ) -> Answer<Vec<User>> {
+        let after = after.and_then(|place| match &place.found_by {
+            Some(FoundBy::Email(email)) => Some((email.as_str(), place.id.0)),
+            _ => None,
+        });
+        let search = Search::<Entity> { key: Column::Email, id: None, prefix: q, after, limit };
+        self.found::<Entity, _>(&search.among(&groups(filter))).await
+    }
+
+    /// Those whose name begins so and whose address does not.
+    async fn by_name(
+        &self,
+        filter: &UserFilter,
+        q: &Prefix,
+        after: Option<(&str, Uuid)>,
+        limit: u64,
+    ) -> Answer<Vec<User>> {
+        let (key, id) = (Column::NameKey, Some(Column::Id));
+        let search = Search::<Entity> { key, id, prefix: q, after, limit };
+        let groups: Vec<Condition> = groups(filter)
+            .into_iter()
+            .flat_map(|group| named_only(q).map(move |named| group.clone().add(named)))
+            .collect();
+        self.found::<Entity, _>(&search.among(&groups)).await
+    }
+}
+
+/// Those of the filter, in pieces of which each is next to itself in an index.
+fn groups(filter: &UserFilter) -> Vec<Condition> {
+    if filter.role.is_none() && filter.status.is_none() {
+        return vec![Condition::all()];
+    }
+    let roles = filter.role.as_ref().map_or(Role::ALL, std::slice::from_ref);
+    let statuses = filter.status.as_ref().map_or(UserStatus::ALL, std::slice::from_ref);
+    let pair = |role: &Role, status: &UserStatus| {
+        let role = Column::Role.eq(role.as_str());
+        Condition::all().add(role).add(Column::Status.eq(status.as_str()))
+    };
+    roles.iter().flat_map(|role| statuses.iter().map(move |status| pair(role, status))).collect()
+}
+
+/// Of those whose name begins so, all whose address does not: it is alike for fewer letters.
+fn named_only(q: &Prefix) -> impl Iterator<Item = Condition> {
+    let letters = q.as_str().chars().count();
+    let email = lists::begins_with(Column::Email, q);
+    (0..=ALIKE).take(letters).map(move |alike| {
+        let group = Condition::all().add(Column::Alike.eq(alike));
+        if alike < ALIKE { group } else { group.add(email.clone().not()) }
+    })
+}
+
+fn of_one(filter: &UserFilter) -> Select<Entity> {
     let query = match filter.role {
-        Some(role) => query.filter(Column::Role.eq(role.as_str())),
-        None => query,
+        Some(role) => Entity::find().filter(Column::Role.eq(role.as_str())),
+        None => Entity::find(),
     };
     match filter.status {
         Some(status) => query.filter(Column::Status.eq(status.as_str())),
         None => query,
     }
-}
-
-fn newest(mut users: Vec<User>, limit: u64) -> Vec<User> {
-    users.sort_by_key(|user| std::cmp::Reverse(user.id));
-    users.dedup_by_key(|user| user.id);
-    users.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    users
 }

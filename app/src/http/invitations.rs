@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{self, InviteError, NewInvitation, ResendError, RevokeError};
 use guestlist_domain::{
-    Email, InvitationFilter, InvitationId, InvitationStatus, Metadata, Name, Page, Role,
+    Email, InvitationFilter, InvitationId, InvitationStatus, Metadata, Name, Page, Prefix, Role,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use super::auth::{InvitationsRead, InvitationsWrite, May};
 use super::body::{Body, Fields, Params};
 use super::named::Named;
 use super::openapi::shapes;
-use super::paging::{All, Paged, cut, page};
+use super::paging::{All, Paged, cut_at, search_page};
 use super::problem::{Code, Problem};
 use super::state::App;
 use super::view::{EventView, InvitationView};
@@ -130,18 +130,19 @@ pub async fn list_invitations(
         let read = InvitationStatus::parse(&status);
         fields.take("status", read.ok_or("is no status of an invitation"))
     });
-    let Page { after, limit } =
-        page(query.limit.as_deref(), query.cursor.as_deref(), InvitationId, &mut fields);
+    let q = query.q.as_deref().and_then(Prefix::of);
+    let (limit, cursor) = (query.limit.as_deref(), query.cursor.as_deref());
+    let Page { after, limit } = search_page(limit, cursor, q.as_ref(), InvitationId, &mut fields);
     if !fields.is_empty() {
         return Err(fields.into_problem());
     }
-    let filter = InvitationFilter { q: query.q, status };
+    let filter = InvitationFilter { q, status };
     let mut found = match query.batch_id {
         // No invitation belongs to a batch.
         Some(_) => Vec::new(),
         None => app.ctx().store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
     };
-    let next_cursor = cut(&mut found, limit, |invitation| invitation.id.0);
+    let next_cursor = cut_at(&mut found, limit, |invitation| filter.place(invitation));
     let waits = Waits::of(&app, &found).await?;
     let items = found.iter().map(|found| InvitationView::of(found, waits)).collect();
     Ok(Json(Paged { items, next_cursor }).into_response())

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use guestlist_domain::Page;
+use guestlist_domain::{FoundBy, Page, Place, Prefix};
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ const MAX_LIMIT: u64 = 200;
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "PageOf{T}", transform = shapes::whole)]
 pub struct Paged<T> {
-    /// The rows, newest first.
+    /// The rows: newest first, or in the order of what was searched.
     pub items: Vec<T>,
     /// Give it as `cursor` for what comes after; null at the end.
     pub next_cursor: Option<String>,
@@ -38,24 +38,72 @@ pub fn page<Id>(
     id: impl Fn(Uuid) -> Id,
     fields: &mut Fields,
 ) -> Page<Id> {
+    let read = |bytes: &[u8]| Uuid::from_slice(bytes).ok().map(id);
+    Page { after: read_cursor(cursor, read, fields), limit: read_limit(limit, fields) }
+}
+
+/// The same, of a list that may be searched.
+pub fn search_page<Id>(
+    limit: Option<&str>,
+    cursor: Option<&str>,
+    q: Option<&Prefix>,
+    id: impl Fn(Uuid) -> Id,
+    fields: &mut Fields,
+) -> Page<Place<Id>> {
+    let read = |bytes: &[u8]| {
+        let (uuid, found_by) = bytes.split_at_checked(16)?;
+        let found_by = match found_by.split_first() {
+            None => None,
+            Some((b'e', email)) => Some(FoundBy::Email(str::from_utf8(email).ok()?.to_owned())),
+            Some((b'n', name)) => Some(FoundBy::Name(str::from_utf8(name).ok()?.to_owned())),
+            Some(_) => return None,
+        };
+        let place = Place { id: id(Uuid::from_slice(uuid).ok()?), found_by };
+        (place.found_by.is_some() == q.is_some()).then_some(place)
+    };
+    Page { after: read_cursor(cursor, read, fields), limit: read_limit(limit, fields) }
+}
+
+fn read_limit(limit: Option<&str>, fields: &mut Fields) -> u64 {
     let limit = limit.and_then(|limit| {
         let read = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
         fields.take("limit", read.ok_or("must be a number from 1 to 200"))
     });
-    let after = cursor.and_then(|cursor| {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
-        let uuid = bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok());
-        fields.take("cursor", uuid.ok_or("is not a cursor that this list gave"))
-    });
-    Page { after: after.map(id), limit: limit.unwrap_or(DEFAULT_LIMIT) }
+    limit.unwrap_or(DEFAULT_LIMIT)
+}
+
+fn read_cursor<After>(
+    cursor: Option<&str>,
+    read: impl FnOnce(&[u8]) -> Option<After>,
+    fields: &mut Fields,
+) -> Option<After> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor?).ok();
+    let after = bytes.and_then(|bytes| read(&bytes));
+    fields.take("cursor", after.ok_or("is not a cursor that this list gave"))
 }
 
 /// Cuts rows that were read with one more than the limit down to a page, and answers where the
 /// next one begins, if there is one.
 pub fn cut<Row>(rows: &mut Vec<Row>, limit: u64, id: impl Fn(&Row) -> Uuid) -> Option<String> {
+    cut_at(rows, limit, |row| Place::from(id(row)))
+}
+
+/// The same, of a list that may be searched.
+pub fn cut_at<Row, Id: Into<Uuid>>(
+    rows: &mut Vec<Row>,
+    limit: u64,
+    place: impl Fn(&Row) -> Place<Id>,
+) -> Option<String> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
     rows.truncate(limit);
-    let last = rows.last().filter(|_| has_more)?;
-    Some(URL_SAFE_NO_PAD.encode(id(last).as_bytes()))
+    let Place { id, found_by } = place(rows.last().filter(|_| has_more)?);
+    let id: Uuid = id.into();
+    let found_by = match &found_by {
+        None => (&b""[..], ""),
+        Some(FoundBy::Email(email)) => (&b"e"[..], email.as_str()),
+        Some(FoundBy::Name(name)) => (&b"n"[..], name.as_str()),
+    };
+    let cursor = [id.as_bytes(), found_by.0, found_by.1.as_bytes()].concat();
+    Some(URL_SAFE_NO_PAD.encode(cursor))
 }

@@ -7,7 +7,9 @@ use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{
     self, AddUserError, ChangeUserError, NewUser, RemoveUserError, UserChange,
 };
-use guestlist_domain::{Email, Metadata, Name, Page, Role, User, UserFilter, UserId, UserStatus};
+use guestlist_domain::{
+    Email, Metadata, Name, Page, Prefix, Role, User, UserFilter, UserId, UserStatus,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -17,7 +19,7 @@ use super::body::{Body, Fields, Params};
 use super::invitations::{already_invited, already_member, being_removed, parse_role, read_role};
 use super::named::Named;
 use super::openapi::shapes;
-use super::paging::{Paged, cut, page};
+use super::paging::{Paged, cut_at, search_page};
 use super::problem::{Code, Problem};
 use super::state::App;
 use super::view::UserView;
@@ -94,14 +96,15 @@ pub async fn list_users(
     let status = query.status.and_then(|status| {
         fields.take("status", UserStatus::parse(&status).ok_or("is no status of a user"))
     });
-    let Page { after, limit } =
-        page(query.limit.as_deref(), query.cursor.as_deref(), UserId, &mut fields);
+    let q = query.q.as_deref().and_then(Prefix::of);
+    let (limit, cursor) = (query.limit.as_deref(), query.cursor.as_deref());
+    let Page { after, limit } = search_page(limit, cursor, q.as_ref(), UserId, &mut fields);
     if !fields.is_empty() {
         return Err(fields.into_problem());
     }
-    let filter = UserFilter { q: query.q, role, status };
+    let filter = UserFilter { q, role, status };
     let mut found = app.ctx().store.users(&filter, Page { after, limit: limit + 1 }).await?;
-    let next_cursor = cut(&mut found, limit, |user| user.id.0);
+    let next_cursor = cut_at(&mut found, limit, |user| filter.place(user));
     let items = found.iter().map(UserView::from).collect();
     Ok(Json(Paged { items, next_cursor }).into_response())
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, Admitted};
 use guestlist_domain::{
-    Actor, Ctx, Invitation, InvitationId, Page, Role, User, UserFilter, UserId, UserStatus,
+    Actor, Ctx, Invitation, InvitationId, Page, Place, Role, User, UserFilter, UserId, UserStatus,
 };
 use serde::Deserialize;
 
@@ -121,7 +121,8 @@ async fn users(
     email: &str,
 ) -> Result<Response, Problem> {
     let store = &app.ctx().store;
-    let mut found = store.users(&UserFilter::default(), Page { after, limit: ROWS + 1 }).await?;
+    let piece = Page { after: after.map(Place::from), limit: ROWS + 1 };
+    let mut found = store.users(&UserFilter::default(), piece).await?;
     let has_more = found.len() as u64 > ROWS;
     found.truncate(usize::try_from(ROWS).unwrap_or(usize::MAX));
     let invited = found.iter().filter(|user| user.status == UserStatus::Invited);

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::{
-    ApiKey, ApiKeyId, Change, Email, Event, GuardName, Invitation, InvitationId, InvitationStatus,
-    JobId, LoginRequest, LoginRequestId, QueuedJob, Reconciliation, Role, Session, SessionId,
-    TokenHash, Tombstone, UsedLink, User, UserId, UserStatus, Verdict,
+    ApiKey, ApiKeyId, Change, Email, Event, GuardName, Invitation, InvitationFilter, InvitationId,
+    JobId, LoginRequest, LoginRequestId, Page, Place, QueuedJob, Reconciliation, Session,
+    SessionId, TokenHash, Tombstone, UsedLink, User, UserFilter, UserId, Verdict,
 };
 
 /// Why the store could not answer.
@@ -40,35 +40,6 @@ impl StoreError {
 
 type Answer<T> = Result<T, StoreError>;
 
-/// A piece of a list, newest first: what comes after `after`, at most `limit` rows.
-#[derive(Debug, Clone, Copy)]
-pub struct Page<Id> {
-    /// The last id of the piece before.
-    pub after: Option<Id>,
-    /// How many, at most.
-    pub limit: u64,
-}
-
-/// Which users.
-#[derive(Debug, Clone, Default)]
-pub struct UserFilter {
-    /// The address or name begins with this, in any case.
-    pub q: Option<String>,
-    /// With this role.
-    pub role: Option<Role>,
-    /// With this status.
-    pub status: Option<UserStatus>,
-}
-
-/// Which invitations.
-#[derive(Debug, Clone, Default)]
-pub struct InvitationFilter {
-    /// The address begins with this, in any case.
-    pub q: Option<String>,
-    /// With this status.
-    pub status: Option<InvitationStatus>,
-}
-
 /// Finds people.
 #[async_trait]
 pub trait ReadUsers {
@@ -78,8 +49,9 @@ pub trait ReadUsers {
     async fn user_by_email(&self, email: &Email) -> Answer<Option<User>>;
     /// By identity at Stytch.
     async fn user_by_stytch_id(&self, stytch_user_id: &str) -> Answer<Option<User>>;
-    /// A piece of the list, newest first.
-    async fn users(&self, filter: &UserFilter, page: Page<UserId>) -> Answer<Vec<User>>;
+    /// A piece of the list, newest first; of a search, those whose address begins so by address,
+    /// and then the others by name.
+    async fn users(&self, filter: &UserFilter, page: Page<Place<UserId>>) -> Answer<Vec<User>>;
     /// How many administrators can act as one.
     async fn count_active_admins(&self) -> Answer<u64>;
     /// Where a guard stands; 0 when it was never raised.
@@ -103,11 +75,11 @@ pub trait ReadInvitations {
     }
     /// All of a person, newest first.
     async fn invitations_of(&self, user: UserId) -> Answer<Vec<Invitation>>;
-    /// A piece of the list, newest first.
+    /// A piece of the list, newest first; of a search, by address, the newest of each first.
     async fn invitations(
         &self,
         filter: &InvitationFilter,
-        page: Page<InvitationId>,
+        page: Page<Place<InvitationId>>,
     ) -> Answer<Vec<Invitation>>;
     /// What happened to one, oldest first.
     async fn timeline(&self, id: InvitationId) -> Answer<Vec<Event>>;

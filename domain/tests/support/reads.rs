@@ -1,11 +1,13 @@
 //! What the store in memory answers to questions.
 
+use std::cmp::Reverse;
+
 use async_trait::async_trait;
 use guestlist_domain::{
-    ApiKey, ApiKeyId, Email, Event, GuardName, Invitation, InvitationFilter, InvitationId, JobId,
-    LoginRequest, LoginRequestId, Page, QueuedJob, ReadInvitations, ReadJobs, ReadKeys,
-    ReadReconciliation, ReadSessions, ReadUsers, Reconciliation, Session, SessionId, StoreError,
-    TokenHash, Tombstone, UsedLink, User, UserFilter, UserId,
+    ApiKey, ApiKeyId, Email, Event, FoundBy, GuardName, Invitation, InvitationFilter, InvitationId,
+    JobId, LoginRequest, LoginRequestId, Name, Page, Place, Prefix, QueuedJob, ReadInvitations,
+    ReadJobs, ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Reconciliation, Session,
+    SessionId, StoreError, TokenHash, Tombstone, UsedLink, User, UserFilter, UserId,
 };
 use jiff::Timestamp;
 
@@ -28,19 +30,17 @@ impl ReadUsers for MemoryStore {
         Ok(self.tables().users.values().find(is_theirs).cloned())
     }
 
-    async fn users(&self, filter: &UserFilter, page: Page<UserId>) -> Answer<Vec<User>> {
+    async fn users(&self, filter: &UserFilter, page: Page<Place<UserId>>) -> Answer<Vec<User>> {
         let fits = |user: &User| {
+            let name = user.name.as_ref().map(Name::key).unwrap_or_default();
+            let begins = |q: &Prefix| q.begins(user.email.as_str()) || q.begins(&name);
             filter.role.is_none_or(|role| user.role == role)
                 && filter.status.is_none_or(|status| user.status == status)
-                && filter.q.as_ref().is_none_or(|q| {
-                    let name = user.name.as_ref().map_or("", |name| name.as_str());
-                    begins(user.email.as_str(), q) || begins(name, q)
-                })
+                && filter.q.as_ref().is_none_or(begins)
         };
         let tables = self.tables();
-        let newest_first = tables.users.values().rev();
-        let rest = newest_first.filter(|user| page.after.is_none_or(|after| user.id < after));
-        Ok(rest.filter(|user| fits(user)).take(most(page.limit)).cloned().collect())
+        let found = tables.users.values().filter(|user| fits(user)).cloned();
+        Ok(piece(found, page, |user| filter.place(user)))
     }
 
     async fn count_active_admins(&self) -> Answer<u64> {
@@ -69,16 +69,15 @@ impl ReadInvitations for MemoryStore {
     async fn invitations(
         &self,
         filter: &InvitationFilter,
-        page: Page<InvitationId>,
+        page: Page<Place<InvitationId>>,
     ) -> Answer<Vec<Invitation>> {
         let fits = |invitation: &Invitation| {
             filter.status.is_none_or(|status| invitation.status == status)
-                && filter.q.as_ref().is_none_or(|q| begins(invitation.email.as_str(), q))
+                && filter.q.as_ref().is_none_or(|q| q.begins(invitation.email.as_str()))
         };
         let tables = self.tables();
-        let newest_first = tables.invitations.values().rev();
-        let rest = newest_first.filter(|one| page.after.is_none_or(|after| one.id < after));
-        Ok(rest.filter(|one| fits(one)).take(most(page.limit)).cloned().collect())
+        let found = tables.invitations.values().filter(|one| fits(one)).cloned();
+        Ok(piece(found, page, |invitation| filter.place(invitation)))
     }
 
     async fn timeline(&self, id: InvitationId) -> Answer<Vec<Event>> {
@@ -211,8 +210,25 @@ fn held(tables: &Tables, is_it: impl Fn(&Session) -> bool) -> Option<(Session, U
     Some((session.clone(), tables.users.get(&session.user_id)?.clone()))
 }
 
-fn begins(text: &str, with: &str) -> bool {
-    text.to_lowercase().starts_with(&with.to_lowercase())
+/// By address, then by name, then the newest first.
+fn piece<T, Id: Ord>(
+    found: impl Iterator<Item = T>,
+    page: Page<Place<Id>>,
+    place: impl Fn(&T) -> Place<Id>,
+) -> Vec<T> {
+    let order = |place: Place<Id>| {
+        let key = place.found_by.map(|by| match by {
+            FoundBy::Email(email) => (0, email),
+            FoundBy::Name(name) => (1, name),
+        });
+        (key, Reverse(place.id))
+    };
+    let after = page.after.map(order);
+    let mut found: Vec<T> =
+        found.filter(|row| after.as_ref().is_none_or(|after| order(place(row)) > *after)).collect();
+    found.sort_by_key(|row| order(place(row)));
+    found.truncate(most(page.limit));
+    found
 }
 
 fn most(limit: u64) -> usize {

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use guestlist_domain::{
-    Change, Invitation, InvitationFilter, InvitationStatus, Page, ReadInvitations, ReadUsers, Role,
-    Store, User, UserFilter, UserId, UserStatus, Verdict,
+    Change, Invitation, InvitationFilter, InvitationStatus, Page, Place, Prefix, ReadInvitations,
+    ReadUsers, Role, Store, User, UserFilter, UserId, UserStatus, Verdict,
 };
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ contract!(
     the_latest_invitation_of_each_is_found,
 );
 
-const ALL: Page<UserId> = Page { after: None, limit: 200 };
+const ALL: Page<Place<UserId>> = Page { after: None, limit: 200 };
 
 async fn insert(bed: &Bed, users: &[User]) {
     let mut change = Change::new();
@@ -49,11 +49,11 @@ async fn pieces_of_users_make_the_whole(bed: &Bed) {
         let mut page = Page { after: None, limit };
         let mut seen = Vec::new();
         loop {
-            let piece = bed.store.users(&UserFilter::default(), page).await.unwrap();
+            let piece = bed.store.users(&UserFilter::default(), page.clone()).await.unwrap();
             seen.extend(piece.iter().map(|user| user.id));
             let Some(last) = piece.last() else { break };
             assert!(piece.len() <= usize::try_from(limit).unwrap());
-            page.after = Some(last.id);
+            page.after = Some(last.id.into());
         }
         assert_eq!(seen, expected);
     }
@@ -73,9 +73,9 @@ async fn pieces_of_invitations_make_the_whole(bed: &Bed) {
     let mut seen = Vec::new();
     loop {
         let filter = InvitationFilter { status: Some(InvitationStatus::Queued), q: None };
-        let piece = bed.store.invitations(&filter, page).await.unwrap();
+        let piece = bed.store.invitations(&filter, page.clone()).await.unwrap();
         let Some(last) = piece.last() else { break };
-        page.after = Some(last.id);
+        page.after = Some(last.id.into());
         seen.extend(piece.iter().map(|invitation| invitation.id));
     }
     assert_eq!(seen, expected);
@@ -86,7 +86,7 @@ fn person(address: &str, called: &str) -> User {
 }
 
 async fn found(bed: &Bed, q: &str) -> Vec<String> {
-    let filter = UserFilter { q: Some(q.to_owned()), ..UserFilter::default() };
+    let filter = UserFilter { q: Prefix::of(q), ..UserFilter::default() };
     let users = bed.store.users(&filter, ALL).await.unwrap();
     let ids: HashSet<_> = users.iter().map(|user| user.id).collect();
     assert_eq!(ids.len(), users.len(), "nobody twice");
@@ -102,7 +102,7 @@ async fn users_are_searched_by_address_and_name(bed: &Bed) {
         person("zoe@example.com", ""),
     ];
     insert(bed, &people).await;
-    assert_eq!(found(bed, "ada").await, ["adam", "grace", "ada"]);
+    assert_eq!(found(bed, "ada").await, ["ada", "adam", "grace"]);
     assert_eq!(found(bed, "ADA@").await, ["ada"]);
     assert_eq!(found(bed, " Countess of ").await, ["ada"]);
     assert_eq!(found(bed, "äDS").await, ["edsger"]);
@@ -110,12 +110,6 @@ async fn users_are_searched_by_address_and_name(bed: &Bed) {
     assert_eq!(found(bed, "adsger").await, Vec::<String>::new());
     assert_eq!(found(bed, "lovelace").await, Vec::<String>::new());
     assert_eq!(found(bed, "  ").await.len(), 5);
-    // A page of a search goes on where it ended.
-    let filter = UserFilter { q: Some("ada".to_owned()), ..UserFilter::default() };
-    let first = bed.store.users(&filter, Page { after: None, limit: 1 }).await.unwrap();
-    let next = Page { after: Some(first[0].id), limit: 1 };
-    let second = bed.store.users(&filter, next).await.unwrap();
-    assert_eq!(second, [people[1].clone()]);
 }
 
 async fn invitations_are_searched_by_address(bed: &Bed) {
@@ -126,9 +120,9 @@ async fn invitations_are_searched_by_address(bed: &Bed) {
     let all = change.invitations.insert.clone();
     bed.store.apply(change).await.unwrap();
     let page = Page { after: None, limit: 200 };
-    let filter = InvitationFilter { q: Some("AdA".to_owned()), status: None };
-    let found = bed.store.invitations(&filter, page).await.unwrap();
-    assert_eq!(found, [all[1].clone(), all[0].clone()]);
+    let filter = InvitationFilter { q: Prefix::of("AdA"), status: None };
+    let found = bed.store.invitations(&filter, page.clone()).await.unwrap();
+    assert_eq!(found, all[..2]);
     let filter = InvitationFilter { status: Some(InvitationStatus::Sent), ..filter };
     assert_eq!(bed.store.invitations(&filter, page).await.unwrap(), []);
 }
@@ -151,7 +145,7 @@ async fn filters_hold_together(bed: &Bed) {
     ];
     insert(bed, &people).await;
     let filter = UserFilter {
-        q: Some("a".to_owned()),
+        q: Prefix::of("a"),
         role: Some(Role::Admin),
         status: Some(UserStatus::Active),
     };

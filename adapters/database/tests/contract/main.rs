@@ -20,6 +20,7 @@ mod queue;
 mod reading;
 mod reconciling;
 mod samples;
+mod searching;
 mod sessions;
 mod sweeping;
 mod whole;

@@ -66,7 +66,7 @@ async fn no_read_scans_a_table(bed: &Bed) {
         (Some(Role::Admin), Some(UserStatus::Active)),
     ] {
         let filter = UserFilter { q: None, role, status };
-        store.users(&filter, Page { after: Some(user.id), limit: 9 }).await.unwrap();
+        store.users(&filter, Page { after: Some(user.id.into()), limit: 9 }).await.unwrap();
     }
     let filter = InvitationFilter { q: None, status: Some(InvitationStatus::Sent) };
     store.invitations(&filter, Page { after: None, limit: 9 }).await.unwrap();
@@ -77,7 +77,7 @@ async fn no_read_scans_a_table(bed: &Bed) {
     store.count_active_admins().await.unwrap();
     let (role, status) = (Some(Role::Admin), Some(UserStatus::Active));
     let filter = UserFilter { q: None, role, status };
-    store.users(&filter, Page { after: Some(user.id), limit: 9 }).await.unwrap();
+    store.users(&filter, Page { after: Some(user.id.into()), limit: 9 }).await.unwrap();
     for (step, statement) in plans(bed).await {
         assert!(step.contains("users_role_status (role=? AND status=?"), "{step}: {statement}");
     }
