@@ -63,6 +63,18 @@ pub struct Limit {
     pub per: Duration,
 }
 
+impl Limit {
+    /// How many in the [longest](Self::longest) run: whoever uses up every window is slowed.
+    pub fn most(self) -> u32 {
+        self.count.saturating_mul(2)
+    }
+
+    /// How long askings count.
+    pub fn longest(self) -> Duration {
+        self.per.saturating_mul(24)
+    }
+}
+
 /// The rounds of a flow that reads, decides and applies until nothing has moved in between.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds(u32);

@@ -25,6 +25,7 @@ pub(crate) mod request {
         pub return_to: Option<String>,
         pub at: i64,
         pub send_at: i64,
+        pub came_in: bool,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -63,6 +64,7 @@ impl TryFrom<request::Model> for LoginRequest {
             return_to: model.return_to.map(ReturnTo::checked),
             at: row.time("at", model.at)?,
             send_at: row.time("send_at", model.send_at)?,
+            came_in: model.came_in,
         })
     }
 }
@@ -108,6 +110,7 @@ fn request_row(request: &LoginRequest) -> request::ActiveModel {
         return_to: Set(request.return_to.as_ref().map(|place| place.as_str().to_owned())),
         at: Set(micros(request.at)),
         send_at: Set(micros(request.send_at)),
+        came_in: Set(request.came_in),
     }
 }
 

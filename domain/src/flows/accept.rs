@@ -12,9 +12,9 @@ use super::sessions::{Ending, end};
 use crate::flows::RevokeSession;
 use crate::{
     Actor, Change, Ctx, Email, EndReason, Event, EventKind, Invitation, InvitationId,
-    InvitationStatus, LoginRequest, ProviderError, ProviderErrorKind, ReturnTo, Role, Rounds,
-    Session, SessionId, StoreError, TokenHash, Tokens, UsedLink, User, UserId, UserStatus, Vouched,
-    Which,
+    InvitationStatus, LoginRequest, LoginRequestId, ProviderError, ProviderErrorKind, ReturnTo,
+    Role, Rounds, Session, SessionId, StoreError, TokenHash, Tokens, UsedLink, User, UserId,
+    UserStatus, Vouched, Which,
 };
 
 /// A press on Continue.
@@ -109,7 +109,11 @@ pub async fn press_continue(ctx: &Ctx, press: Press) -> Result<CameIn, AcceptErr
         let known = Known::read(ctx, &vouched).await?;
         let (answer, change) = match judge(ctx, &known, vouched.email.as_ref()) {
             Ok(entry) => {
-                let (came_in, mut change) = enter(ctx, &press, &vouched, known.return_to, entry);
+                let (came_in, mut change) =
+                    enter(ctx, &press, &vouched, known.return_to(ctx), entry);
+                let cleared = known.asked.first();
+                let id = LoginRequestId(ctx.ids.next());
+                change.login_requests.extend(cleared.and_then(|last| last.cleared(id, ctx.now())));
                 if let Some(old) = &press.replaces {
                     change = replaced(ctx, change, old).await?;
                 }
@@ -146,7 +150,8 @@ async fn why_not(
 struct Known {
     user: Option<User>,
     latest: Option<Invitation>,
-    return_to: Option<ReturnTo>,
+    /// What the address has asked for last.
+    asked: Vec<LoginRequest>,
 }
 
 impl Known {
@@ -159,19 +164,19 @@ impl Known {
             Some(user) => ctx.store.latest_invitation(user.id).await?,
             None => None,
         };
-        let return_to = match &vouched.email {
-            Some(email) => last_asked(ctx, email).await?,
-            None => None,
+        // No two in a row say that somebody came in.
+        let asked = match &vouched.email {
+            Some(email) => ctx.store.login_requests(email, 2).await?,
+            None => Vec::new(),
         };
-        Ok(Self { user, latest, return_to })
+        Ok(Self { user, latest, asked })
     }
-}
 
-/// Where the address wanted to go when it last asked for a link that still works.
-async fn last_asked(ctx: &Ctx, email: &Email) -> Result<Option<ReturnTo>, StoreError> {
-    let requests = ctx.store.login_requests(email, 1).await?;
-    let last = requests.into_iter().next().filter(|last| works(ctx, last, ctx.now()));
-    Ok(last.and_then(|last| last.return_to))
+    /// Where the address wanted to go when it last asked for a link that still works.
+    fn return_to(&self, ctx: &Ctx) -> Option<ReturnTo> {
+        let last = self.asked.iter().find(|asked| !asked.came_in)?;
+        if works(ctx, last, ctx.now()) { last.return_to.clone() } else { None }
+    }
 }
 
 /// Whether the link that was asked for works at a time.
@@ -188,7 +193,7 @@ pub async fn led_to(
     const RECENT: u64 = 20;
     let Some(link) = ctx.store.used_link(token).await? else { return Ok(None) };
     let requests = ctx.store.login_requests(&user.email, RECENT).await?;
-    let asked = requests.into_iter().find(|request| request.at <= link.at);
+    let asked = requests.into_iter().find(|request| !request.came_in && request.at <= link.at);
     let asked = asked.filter(|asked| works(ctx, asked, link.at)).and_then(|asked| asked.return_to);
     if asked.is_some() {
         return Ok(asked);

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::outcome::{after_refusal, again, exhausted, not_begun};
 use super::resend;
 use crate::{
-    Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, LoginMail,
+    Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, Limit, LoginMail,
     LoginRequest, LoginRequestId, MAIL_INTERVAL, NewJob, Outcome, Performed, ProviderError, Queue,
     Retry, ReturnTo, Rounds, StoreError, User, UserStatus,
 };
@@ -35,19 +36,28 @@ pub async fn request_login(
     let limit = ctx.policy.login_limit;
     let mut rounds = Rounds::default();
     loop {
-        let recent = ctx.store.login_requests(email, u64::from(limit.count)).await?;
-        if let Some(oldest) = recent.get((limit.count as usize).saturating_sub(1)) {
-            let free_at = oldest.at + limit.per;
-            if ctx.now() < free_at {
-                let wait = free_at.duration_since(ctx.now()).unsigned_abs();
-                return Err(LoginError::TooOften(wait));
-            }
+        let recent = ctx.store.login_requests(email, u64::from(limit.most())).await?;
+        if let Some(wait) = wait(limit, &recent, ctx.now()) {
+            return Err(LoginError::TooOften(wait));
         }
         let (_, change) = ask(ctx, email, return_to.clone(), recent.first());
         if rounds.apply(ctx, change).await? {
             return Ok(());
         }
     }
+}
+
+/// How long until an address may ask again, if it may not now. Whoever comes in begins anew: only
+/// those whom nobody lets in are slowed for long.
+fn wait(limit: Limit, newest_first: &[LoginRequest], now: Timestamp) -> Option<Duration> {
+    let counted: Vec<_> = newest_first.iter().take_while(|asked| !asked.came_in).collect();
+    let windows = [(limit.count, limit.per), (limit.most(), limit.longest())];
+    let free_at = windows.map(|(count, per)| {
+        let oldest = counted.get((count as usize).checked_sub(1)?)?;
+        Some(oldest.at + per)
+    });
+    let free_at = free_at.into_iter().flatten().max().filter(|free_at| now < *free_at)?;
+    Some(free_at.duration_since(now).unsigned_abs())
 }
 
 /// Asks for a login link for the operator who has just started the program; no limit applies.
@@ -79,6 +89,7 @@ fn ask(
         return_to,
         at: now,
         send_at: last.map_or(now, |last| now.max(last.send_at + MAIL_INTERVAL)),
+        came_in: false,
     };
     let id = request.id;
     let job = NewJob { run_at: request.send_at, ..SendLogin(id).into_job(ctx) };
@@ -137,9 +148,10 @@ impl Job for SendLogin {
         }
         // One that was asked for later, and is due too, is the one that they wait for: after an
         // outage several are due at once. The newest may not be due yet.
-        let newest = u64::from(ctx.policy.login_limit.count);
-        let newest = ctx.store.login_requests(&request.email, newest).await?;
-        if newest.iter().any(|one| one.ordinal > request.ordinal && one.send_at <= ctx.now()) {
+        let newest = u64::from(ctx.policy.login_limit.most());
+        let mut newest = ctx.store.login_requests(&request.email, newest).await?.into_iter();
+        let is_newer = |one: &LoginRequest| one.ordinal > request.ordinal && !one.came_in;
+        if newest.any(|one| is_newer(&one) && one.send_at <= ctx.now()) {
             return Ok(LoginReport::Nothing);
         }
         let (user, latest) = whose(ctx, &request.email).await?;

@@ -17,6 +17,7 @@ use crate::{
 const BATCH: u64 = 500;
 /// Stytch forgets a link after a week at the latest.
 const USED_LINKS_KEPT: Duration = Duration::from_hours(8 * 24);
+/// For as long as they count, and in any case as long as their mails may be tried.
 const LOGIN_REQUESTS_KEPT: Duration = Duration::from_hours(24);
 const IDEMPOTENCY_KEYS_KEPT: Duration = Duration::from_hours(24);
 
@@ -79,11 +80,12 @@ impl Job for Sweep {
 
 async fn sweep(ctx: &Ctx) -> Result<Swept, StoreError> {
     let now = ctx.now();
+    let login_requests_kept = ctx.policy.login_limit.longest().max(LOGIN_REQUESTS_KEPT);
     Ok(Swept {
         sessions: delete_all(ctx, Stale::Sessions, now).await?,
         invitations: expire_invitations(ctx, now).await?,
         others: delete_all(ctx, Stale::UsedLinks, now - USED_LINKS_KEPT).await?
-            + delete_all(ctx, Stale::LoginRequests, now - LOGIN_REQUESTS_KEPT).await?
+            + delete_all(ctx, Stale::LoginRequests, now - login_requests_kept).await?
             + delete_all(ctx, Stale::IdempotencyKeys, now - IDEMPOTENCY_KEYS_KEPT).await?,
     })
 }
