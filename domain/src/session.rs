@@ -155,8 +155,8 @@ pub struct LoginRequest {
 impl LoginRequest {
     /// What is written down when somebody comes in after this was asked; nothing where that was.
     pub(crate) fn cleared(&self, id: LoginRequestId, now: Timestamp) -> Option<Self> {
-        let next =
-            || Self { id, ordinal: self.ordinal + 1, at: now, came_in: true, ..self.clone() };
-        (!self.came_in).then(next)
+        let (ordinal, return_to) = (self.ordinal + 1, None);
+        let row = || Self { id, ordinal, return_to, at: now, came_in: true, ..self.clone() };
+        (!self.came_in).then(row)
     }
 }
