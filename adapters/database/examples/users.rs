@@ -83,9 +83,10 @@ async fn fill(store: &SqlStore) -> Result<Vec<User>, Failure> {
 }
 
 fn person(n: usize) -> Result<User, Failure> {
-    let (word, name, status) = match n < PEOPLE / 2 {
-        true => ("uold", "Ursula Old", UserStatus::Active),
-        false => ("unew", "Udo New", UserStatus::Invited),
+    let (word, name, status) = if n < PEOPLE / 2 {
+        ("uold", "Ursula Old", UserStatus::Active)
+    } else {
+        ("unew", "Udo New", UserStatus::Invited)
     };
     let email = Email::parse(&format!("{word}{n:06}@example.com"))?;
     let now = jiff::Timestamp::UNIX_EPOCH + Duration::from_hours(500_000);
@@ -159,5 +160,5 @@ async fn invitations(store: &SqlStore, filter: InvitationFilter) -> Result<(), F
 fn print(what: &str, found: usize, mut times: Vec<Duration>) {
     times.sort();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
-    println!("{:7.1?} (at most {:7.1?}), {found:2} found: {what}", median, worst);
+    println!("{median:7.1?} (at most {worst:7.1?}), {found:2} found: {what}");
 }
