@@ -107,7 +107,8 @@ fn list(keys: &[ApiKey], as_json: bool) {
         let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str()).collect();
         let scopes = if scopes.is_empty() { "everything".to_owned() } else { scopes.join(",") };
         let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
-        println!("{}  {}…  {state}  {scopes}  {}", key.id, key.prefix, key.name);
+        let used = key.last_used_at.map_or("never used".to_owned(), |at| format!("used {at:.0}"));
+        println!("{}  {}…  {state}  {used}  {scopes}  {}", key.id, key.prefix, key.name);
     }
 }
 

@@ -18,7 +18,7 @@ use super::state::App;
 
 pub use self::rights::{
     InvitationsRead, InvitationsWrite, May, OpsRead, OpsWrite, Perhaps, Person, Right,
-    Unrestricted, UsersRead, UsersWrite,
+    Unrestricted, UsersRead, UsersWrite, guard_browser,
 };
 
 /// What every API key begins with.
@@ -93,6 +93,14 @@ enum Shown {
 /// Whether a browser shows the cookies of a session, good or not.
 pub fn had_session(headers: &HeaderMap) -> bool {
     matches!(shown(headers), Shown::Cookies(_))
+}
+
+/// Whether what a request shows is what browsers show by themselves: cookies, or a password that
+/// they were given once.
+fn is_shown_by_itself(headers: &HeaderMap) -> bool {
+    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let scheme = authorization.and_then(|value| value.split(' ').next());
+    had_session(headers) || scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
 }
 
 fn shown(headers: &HeaderMap) -> Shown {

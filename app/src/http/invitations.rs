@@ -10,7 +10,7 @@ use guestlist_domain::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use super::auth::{InvitationsRead, InvitationsWrite, May};
 use super::body::{Body, Fields, Params};
@@ -38,8 +38,8 @@ pub struct InvitationRequest {
     metadata: Option<Map<String, Value>>,
     #[schemars(with = "Option<shapes::ReturnTo>")]
     return_to: Option<String>,
-    #[schemars(range(min = 5, max = 10_080))]
-    expires_in_minutes: Option<i64>,
+    #[schemars(with = "Option<shapes::Minutes>")]
+    expires_in_minutes: Option<Number>,
 }
 
 impl InvitationRequest {
@@ -59,8 +59,8 @@ impl InvitationRequest {
         let return_to =
             self.return_to.and_then(|place| fields.take("return_to", site.return_to(&place)));
         let expires_in_minutes = self.expires_in_minutes.and_then(|minutes| {
-            let read = u32::try_from(minutes).ok().filter(|m| (5..=10_080).contains(m));
-            fields.take("expires_in_minutes", read.ok_or("must be from 5 to 10080"))
+            let read = whole(&minutes).filter(|minutes| (5..=10_080).contains(minutes));
+            fields.take("expires_in_minutes", read.ok_or("must be a whole number from 5 to 10080"))
         });
         match email {
             Some(email) if fields.is_empty() => Ok(NewInvitation {
@@ -75,6 +75,13 @@ impl InvitationRequest {
             _ => Err(fields.into_problem()),
         }
     }
+}
+
+/// To JSON, 60 and 60.0 are one number.
+fn whole(number: &Number) -> Option<u32> {
+    let whole = number.to_string();
+    let whole = whole.strip_suffix(".0").unwrap_or(&whole);
+    whole.parse().ok()
 }
 
 /// A role, `member` where none is said.

@@ -13,7 +13,7 @@ use guestlist_domain::{Ctx, Email, InvitationId, ReturnTo, Session, TokenHash};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::auth::{Caller, Perhaps};
+use super::auth::{Caller, Perhaps, guard_browser};
 use super::body::{Body, Fields};
 use super::openapi::shapes;
 use super::origin::Ours;
@@ -50,6 +50,7 @@ impl axum::extract::FromRequestParts<App> for Limited {
         parts: &mut axum::http::request::Parts,
         app: &App,
     ) -> Result<Self, Problem> {
+        guard_browser(parts, app)?;
         if !parts.headers.contains_key(header::AUTHORIZATION) {
             return Ok(Self(true));
         }
@@ -230,9 +231,10 @@ impl From<AcceptError> for Problem {
             AcceptError::LinkExpired => {
                 (Code::LinkExpired, "Its time ran out, or it was used before. Ask for a new one.")
             }
-            AcceptError::LinkInvalid => {
-                (Code::LinkInvalid, "It may have been cut off on its way. Ask for a new one.")
-            }
+            AcceptError::LinkInvalid => (
+                Code::LinkInvalid,
+                "It was cut off on its way, or taken back since. Ask for a new one.",
+            ),
             AcceptError::InvitationRevoked => (
                 Code::InvitationRevoked,
                 "Ask whoever invited you. A mail comes only if you are invited again.",

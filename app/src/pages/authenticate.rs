@@ -37,7 +37,12 @@ struct ContinuePage<'a> {
 pub struct Link {
     token: Option<String>,
     invitation: Option<String>,
+    /// What Stytch says that the token is: of a magic link, or nothing that we asked for.
+    #[schemars(extend("enum" = [MAGIC_LINKS]))]
+    stytch_token_type: Option<String>,
 }
+
+const MAGIC_LINKS: &str = "magic_links";
 
 /// `GET /authenticate`
 pub async fn show(
@@ -49,6 +54,9 @@ pub async fn show(
     let Some(token) = link.token.as_deref().filter(|token| !token.is_empty()) else {
         return Err(AcceptError::LinkInvalid.into());
     };
+    if link.stytch_token_type.is_some_and(|kind| kind != MAGIC_LINKS) {
+        return Err(AcceptError::LinkInvalid.into());
+    }
     let invitation = named(&app, &method, link.invitation.as_deref()).await?;
     if let Some(revoked) =
         invitation.as_ref().filter(|named| named.status == InvitationStatus::Revoked)

@@ -48,9 +48,9 @@
 //! | 14 | Whoever types an address into the public form becomes a user |
 //! | | `login::asking_for_a_link_makes_nobody_a_user` |
 //! | 15 | Everybody may list, add, invite and remove everybody |
-//! | | `access::every_route_wants_to_know_who_asks_before_anything_else` |
-//! | | `access::a_member_may_manage_nobody_and_an_operator_no_guests` |
-//! | | `access::a_key_opens_the_routes_of_its_scopes_and_no_others` |
+//! | | `access_table::who_is_nobody_is_asked_who_they_are` |
+//! | | `access_table::members_operators_and_administrators_may_what_their_role_says` |
+//! | | `access_table::a_key_opens_the_operations_of_its_scopes_and_no_others` |
 //! | 16 | The last administrator, or whoever holds the mouse, removes themselves |
 //! | | `people::somebody_is_always_left_to_administer` |
 //! | | `people_pages::administrators_do_not_shut_themselves_out` |
@@ -66,6 +66,7 @@
 //! | | `links::opening_a_link_ten_times_consumes_nothing_and_pressing_twice_says_link_used` |
 //! | 21 | A link without a token is handed on to Stytch all the same |
 //! | | `links::a_link_that_carries_no_token_is_not_handed_on_to_stytch` |
+//! | | `links::a_link_of_another_kind_is_not_handed_on_to_stytch` |
 //! | 22 | Stytch's own errors are shown to people |
 //! | | `links::nothing_that_stytch_says_of_a_link_is_handed_on` |
 //! | 23 | Cookies that scripts can read, that go over plain HTTP, or that end with the browser |

@@ -288,3 +288,19 @@ async fn nothing_that_stytch_says_of_a_link_is_handed_on() {
     guestlist.stytch().heal().await;
     let _ = guestlist.press(&mail.token).await;
 }
+
+#[tokio::test]
+async fn a_link_of_another_kind_is_not_handed_on_to_stytch() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
+    for kind in ["oauth", "reset_password", "", "magic_links2"] {
+        let path = format!("/authenticate?stytch_token_type={kind}&token={}", mail.token);
+        let _ = guestlist.anybody().get(&path).await.problem(400, "link_invalid");
+    }
+    for path in [
+        format!("/authenticate?token={}", mail.token),
+        format!("/authenticate?stytch_token_type=magic_links&token={}", mail.token),
+    ] {
+        let _ = guestlist.browser().get(&path).await.is(200);
+    }
+}

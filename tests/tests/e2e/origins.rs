@@ -1,6 +1,6 @@
 //! What pages of other origins may make a browser do: nothing.
 
-use guestlist_tests::{Answer, Caller, Engine, Guestlist};
+use guestlist_tests::{Answer, Caller, Engine, Guestlist, operations};
 use reqwest::Method;
 use serde_json::json;
 
@@ -33,38 +33,30 @@ async fn start() -> Guestlist {
     Guestlist::dev(Engine::Sqlite).env("APP_URL", "https://app.example.com/in").start().await
 }
 
-/// The routes of the API that change something, as the routers name them.
-fn unsafe_routes() -> Vec<(Method, String)> {
-    let routers = [
-        include_str!("../../../app/src/http/router.rs"),
-        include_str!("../../../app/src/http/ops/mod.rs"),
-    ];
-    let mut found = Vec::new();
-    for route in routers.iter().flat_map(|router| router.split(".route(").skip(1)) {
-        let path = route.split('"').nth(1).unwrap();
-        let path = path.replace("{id}", "01890000-0000-7000-8000-000000000000");
-        for method in [Method::POST, Method::PATCH, Method::DELETE, Method::PUT] {
-            if route.contains(&format!("{}(", method.as_str().to_lowercase())) {
-                found.push((method, format!("/v1{}", path.replace("{name}", "invitation"))));
-            }
-        }
-    }
-    found
+/// The operations of the API that change something.
+fn unsafe_operations() -> Vec<(Method, String)> {
+    let operations = operations().into_iter();
+    let changing = operations.filter(|operation| {
+        operation.path.starts_with("/v1/") && !matches!(operation.method.as_str(), "get" | "head")
+    });
+    let named = changing.map(|operation| {
+        let path = operation.path.replace("{id}", "01890000-0000-7000-8000-000000000000");
+        let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
+        (method, path.replace("{name}", "invitation"))
+    });
+    named.collect()
 }
 
 #[tokio::test]
 async fn a_foreign_page_cannot_use_the_cookies_of_a_person() {
     let guestlist = start().await;
     let admin = guestlist.admin().await.caller();
-    let routes = unsafe_routes();
-    assert!(routes.len() >= 20, "{routes:?}");
+    let operations = unsafe_operations();
+    assert!(operations.len() >= 20, "{operations:?}");
     for caller in foreign(&admin) {
-        for (method, path) in &routes {
-            // What anybody may ask for goes by no cookie.
-            if path != "/v1/login" {
-                let refused = caller.call(method.clone(), path, None, "").await;
-                let _ = refused.problem(403, "cross_origin");
-            }
+        for (method, path) in &operations {
+            let refused = caller.call(method.clone(), path, None, "").await;
+            let _ = refused.problem(403, "cross_origin");
         }
         // Reading is safe: no answer tells the foreign page anything.
         let read = caller.get("/v1/session").await.is(200);
@@ -83,7 +75,8 @@ fn forms() -> Vec<String> {
         let path = route.split('"').nth(1).unwrap();
         path.replace("{id}", "01890000-0000-7000-8000-000000000000")
     });
-    forms.collect()
+    // Where links lead is told of with the API.
+    forms.chain(["/authenticate".to_owned()]).collect()
 }
 
 #[tokio::test]
@@ -104,6 +97,18 @@ async fn forms_are_taken_from_our_own_pages_only() {
     // None of that has logged anybody out, or burnt the link.
     let _ = admin.get("/v1/session").await.is(200);
     let _ = guestlist.press(&mail.token).await;
+}
+
+/// Who shows nothing of anybody's has nothing to be misused.
+#[tokio::test]
+async fn a_foreign_page_may_ask_for_a_link_in_nobodys_name() {
+    let guestlist = start().await;
+    let admin = guestlist.admin().await.caller();
+    let callers = foreign(&guestlist.anybody()).into_iter().chain(ours(&guestlist, &admin));
+    for (n, caller) in callers.enumerate() {
+        let email = json!({ "email": format!("ada{n}@example.com") });
+        let _ = caller.post("/v1/login", &email).await.is(202);
+    }
 }
 
 #[tokio::test]
@@ -154,4 +159,24 @@ async fn a_program_with_a_key_is_asked_for_no_origin() {
     let ada = guestlist.log_in(&guestlist.admin_email).await;
     let by_token = guestlist.anybody().bearer(ada.token()).with("origin", "https://evil.example");
     let _ = by_token.post("/v1/users", &json!({ "email": "x@example.com" })).await.is(201);
+}
+
+/// A browser sends the password that it was once given by itself, as it does cookies.
+#[tokio::test]
+async fn a_foreign_page_cannot_use_the_password_that_a_browser_remembers() {
+    let guestlist = start().await;
+    let basic = guestlist.anybody().basic("", &guestlist.api_key);
+    for caller in foreign(&basic) {
+        for (method, path) in unsafe_operations() {
+            let refused = caller.call(method, &path, None, "").await;
+            // A person's own is no key's, whoever asks.
+            let is_own = path.starts_with("/v1/session") && path != "/v1/sessions";
+            let code = if is_own { "session_required" } else { "cross_origin" };
+            let _ = refused.problem(403, code);
+        }
+    }
+    for caller in ours(&guestlist, &basic) {
+        let _ = caller.post_nothing("/v1/queues/invitation/pause").await.is(200);
+    }
+    let _ = basic.post_nothing("/v1/queues/invitation/pause").await.is(200);
 }

@@ -57,7 +57,7 @@ async fn an_administrator_suspends_somebody_and_lets_them_in_again() {
     offers(&admin.get(&page).await.is(200).body, &suspend);
     leads_to(&admin.form(&suspend, &[]).await, &page);
     let home = ada.get("/").await;
-    leads_to(&home, "/login?ended=revoked");
+    leads_to(&home, "/login?return_to=%2F&ended=revoked");
 
     let body = admin.get(&page).await.is(200).body;
     offers(&body, &reactivate);

@@ -228,7 +228,8 @@ async fn what_is_shown_in_an_address_admits_nobody() {
                 let _ = answer.problem(401, "session_missing");
             }
             let page = guestlist.browser().get(&format!("/sessions?{name}={secret}")).await;
-            assert_eq!(page.is(303).header("location"), Some("/login?return_to=%2Fsessions"));
+            let place = page.is(303).header("location").unwrap().to_owned();
+            assert!(place.starts_with("/login?return_to=%2Fsessions"), "{place}");
         }
     }
 }

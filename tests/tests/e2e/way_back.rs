@@ -44,7 +44,7 @@ async fn whose_session_ran_out_is_told_so_and_comes_back_to_the_page_they_wanted
         let over = "UPDATE sessions SET expires_at = started_at + 1";
         assert_eq!(guestlist.database().run(over).await, 1);
         let remove = format!("{ada}/remove");
-        for place in [ada.as_str(), &remove, "/sessions"] {
+        for place in [ada.as_str(), &remove, "/connect"] {
             let mut admin = admin.clone();
             if place == remove {
                 // As a browser does by itself when their time is over.
@@ -125,4 +125,27 @@ async fn a_stale_cookie_leads_to_the_login_page_and_not_in_circles() {
         let page = caller.get(login).await.is(200);
         assert!(page.clears_cookies() && page.body.contains("Mail me a link"), "{}", page.body);
     }
+}
+
+#[tokio::test]
+async fn pressing_again_leads_to_the_same_place() {
+    on_every_engine(|engine| async move {
+        let guestlist = start(engine).await;
+        let invited = json!({ "email": "ada@example.com", "return_to": "/sessions?first" });
+        let _ = guestlist.api().post("/v1/invitations", &invited).await.is(202);
+        let mut ada = guestlist.browser();
+        let first = guestlist.stytch().mail("ada@example.com", 1).await;
+        for _ in 0..2 {
+            let landed = ada.press(&first.token).await.is(303);
+            assert_eq!(landed.header("location"), Some("/sessions?first"));
+        }
+        let login = [("email", "ada@example.com"), ("return_to", "/sessions")];
+        let _ = ada.form("/login", &login).await.is(200);
+        let second = guestlist.stytch().mail("ada@example.com", 2).await;
+        for _ in 0..2 {
+            let landed = ada.press(&second.token).await.is(303);
+            assert_eq!(landed.header("location"), Some("/sessions"));
+        }
+    })
+    .await;
 }

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use guestlist_domain::flows::Admitted;
 use guestlist_domain::{Actor, Role, Scope};
 
-use super::{Caller, had_session, identify};
+use super::{Caller, identify, is_shown_by_itself};
 use crate::http::origin::require_ours;
 use crate::http::problem::{Code, Problem};
 use crate::http::state::App;
@@ -67,7 +67,7 @@ impl<R: Right> FromRequestParts<App> for May<R> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = identify(parts, app).await?;
         caller.may(R::SCOPE)?;
-        guard_cookie(parts, app)?;
+        guard_browser(parts, app)?;
         Ok(Self { caller, right: PhantomData })
     }
 }
@@ -92,7 +92,7 @@ impl FromRequestParts<App> for Unrestricted {
             }
             Caller::Program(_) | Caller::Person(_) => {}
         }
-        guard_cookie(parts, app)?;
+        guard_browser(parts, app)?;
         Ok(Self)
     }
 }
@@ -107,7 +107,7 @@ impl FromRequestParts<App> for Person {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match identify(parts, app).await? {
             Caller::Person(admitted) => {
-                guard_cookie(parts, app)?;
+                guard_browser(parts, app)?;
                 Ok(Self(*admitted))
             }
             Caller::Program(_) => {
@@ -134,11 +134,11 @@ impl FromRequestParts<App> for Perhaps {
     }
 }
 
-/// A browser sends its cookies wherever a page makes it call: what they let happen must be asked
-/// for by our own pages or the application's.
-fn guard_cookie(parts: &Parts, app: &App) -> Result<(), Problem> {
+/// A browser sends its cookies, and a password that it was given once, wherever a page makes it
+/// call: what they let happen must be asked for by our own pages or the application's.
+pub fn guard_browser(parts: &Parts, app: &App) -> Result<(), Problem> {
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_safe || !had_session(&parts.headers) {
+    if is_safe || !is_shown_by_itself(&parts.headers) {
         return Ok(());
     }
     require_ours(&parts.headers, app.site())

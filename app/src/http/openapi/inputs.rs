@@ -71,7 +71,7 @@ impl OperationInput for Ours {
 
 impl OperationInput for Limited {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        note(operation, &[Code::TooManyRequests]);
+        note(operation, &[Code::TooManyRequests, Code::CrossOrigin]);
     }
 }
 

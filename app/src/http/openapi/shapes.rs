@@ -89,6 +89,8 @@ shapes! {
     };
     /// Where an administrator can put a user who has come in.
     Standing = { "type": "string", "enum": ["active", "suspended"] };
+    /// How long an invitation lasts.
+    Minutes = { "type": "integer", "minimum": 5, "maximum": 10_080, "default": 10_080 };
     /// RFC 3339, in UTC, with milliseconds.
     Time = { "type": "string", "format": "date-time", "examples": ["2026-01-31T09:30:00.000Z"] };
     /// What `next_cursor` of the page before said.

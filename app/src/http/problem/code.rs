@@ -38,7 +38,7 @@ codes! {
     BadRequest = BAD_REQUEST "bad_request": "The request can't be understood.";
     MalformedJson = BAD_REQUEST "malformed_json": "The body is not JSON.";
     MalformedBody = BAD_REQUEST "malformed_body": "The body ended before it was complete.";
-    LinkInvalid = BAD_REQUEST "link_invalid": "The link's token is none, or was cut off on its way.";
+    LinkInvalid = BAD_REQUEST "link_invalid": "The link's token is none, was cut off on its way, or was taken back.";
 
     SessionMissing = UNAUTHORIZED "session_missing": "Neither a session nor an API key was shown.";
     SessionExpired = UNAUTHORIZED "session_expired": "The session has come to its end.";
