@@ -35,6 +35,7 @@ mod people_pages;
 mod readme;
 mod reconcile;
 mod removal;
+mod schemathesis;
 mod secrets;
 mod sessions;
 mod suspension;
