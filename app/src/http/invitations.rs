@@ -122,7 +122,7 @@ pub struct ListInvitations {
     batch_id: Option<String>,
     #[schemars(with = "Option<shapes::Limit>")]
     limit: Option<String>,
-    #[schemars(with = "Option<shapes::Cursor>")]
+    #[schemars(with = "Option<shapes::SearchCursor>")]
     cursor: Option<String>,
 }
 

@@ -81,7 +81,7 @@ pub struct ListUsers {
     status: Option<String>,
     #[schemars(with = "Option<shapes::Limit>")]
     limit: Option<String>,
-    #[schemars(with = "Option<shapes::Cursor>")]
+    #[schemars(with = "Option<shapes::SearchCursor>")]
     cursor: Option<String>,
 }
 

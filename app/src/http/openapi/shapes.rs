@@ -95,6 +95,8 @@ shapes! {
     Time = { "type": "string", "format": "date-time", "examples": ["2026-01-31T09:30:00.000Z"] };
     /// What `next_cursor` of the page before said.
     Cursor = { "type": "string", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$" };
+    /// What `next_cursor` of the page before said. It belongs to the `q` that it was given for.
+    SearchCursor = { "type": "string", "pattern": "^[A-Za-z0-9_-]{22,}$" };
     /// How many at most.
     Limit = { "type": "integer", "minimum": 1, "maximum": 200, "default": 50 };
     /// Which codes of problems there are, what each means, and with what status it comes.
