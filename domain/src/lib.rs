@@ -28,6 +28,7 @@ mod job;
 mod key;
 mod operation;
 mod ports;
+mod reach;
 mod reconciliation;
 mod session;
 mod standing;
@@ -55,6 +56,7 @@ pub use ports::{
     ProviderErrorKind, ProviderSession, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation,
     ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens, UserFilter, Vouched,
 };
+pub use reach::Reach;
 pub use reconciliation::{Comparison, Count, Difference, Drift, Reconciliation, Remedy};
 pub use session::{EndReason, EndSessions, LoginRequest, Session, TokenHash, UsedLink, Which};
 pub use standing::{Holds, Report, Standing, Trouble};

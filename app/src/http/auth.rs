@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use guestlist_domain::flows::{Admitted, Credentials, SessionError, check_session};
-use guestlist_domain::{Actor, ApiKey, Role, Scope, Seen, TokenHash};
+use guestlist_domain::{Actor, ApiKey, Reach, Role, Scope, Seen, TokenHash};
 
 use super::answer::Outgoing;
 use super::cookies;
@@ -42,17 +42,18 @@ impl Caller {
         }
     }
 
-    /// Whether they may grant a role above `member`.
-    pub fn may_grant(&self, role: Role) -> Result<(), Problem> {
-        let may = match self {
-            _ if role == Role::Member => true,
+    /// Whom they may act on.
+    pub fn reach(&self) -> Reach {
+        let is_unrestricted = match self {
             Self::Person(admitted) => admitted.user.role == Role::Admin,
             Self::Program(key) => key.is_unrestricted(),
         };
-        if may {
-            return Ok(());
-        }
-        Err(role_not_grantable())
+        if is_unrestricted { Reach::Everybody } else { Reach::Members }
+    }
+
+    /// Whether they may give somebody that role.
+    pub fn may_grant(&self, role: Role) -> Result<(), Problem> {
+        if self.reach().covers(role) { Ok(()) } else { Err(out_of_reach()) }
     }
 
     fn may(&self, scope: Scope) -> Result<(), Problem> {
@@ -68,9 +69,10 @@ impl Caller {
     }
 }
 
-/// The caller may not give anybody that role.
-pub fn role_not_grantable() -> Problem {
-    let detail = "Only an administrator or an unrestricted key may grant a role above member.";
+/// The caller may not give anybody that role, nor act on who has it.
+pub fn out_of_reach() -> Problem {
+    let detail = "Only an administrator or an unrestricted key may give a role above member, or \
+                  act on somebody who has one.";
     Problem::new(Code::RoleNotGrantable, detail)
 }
 

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 
-use super::auth::{InvitationsRead, InvitationsWrite, May};
+use super::auth::{InvitationsRead, InvitationsWrite, May, out_of_reach};
 use super::body::{Body, Fields, Params};
 use super::named::Named;
 use super::openapi::shapes;
@@ -187,7 +187,7 @@ pub async fn resend_invitation(
     World(ctx): World,
     id: Named<InvitationId>,
 ) -> Result<Response, Problem> {
-    let invitation = flows::resend(&ctx, id.read()?, &by.actor()).await?;
+    let invitation = flows::resend(&ctx, id.read()?, by.caller.reach(), &by.actor()).await?;
     let waits = Waits::of_written(&app).await;
     Ok((StatusCode::ACCEPTED, Json(InvitationView::of(&invitation, waits))).into_response())
 }
@@ -199,7 +199,7 @@ pub async fn revoke_invitation(
     World(ctx): World,
     id: Named<InvitationId>,
 ) -> Result<Response, Problem> {
-    let invitation = flows::revoke(&ctx, id.read()?, &by.actor()).await?;
+    let invitation = flows::revoke(&ctx, id.read()?, by.caller.reach(), &by.actor()).await?;
     let waits = Waits::of(&app, [&invitation]).await?;
     Ok(Json(InvitationView::of(&invitation, waits)).into_response())
 }
@@ -247,6 +247,7 @@ impl From<ResendError> for Problem {
         match error {
             ResendError::NotFound => not_found(),
             ResendError::Closed => closed(),
+            ResendError::OutOfReach => out_of_reach(),
             ResendError::AlreadyInvited(id) => already_invited(id),
             ResendError::TooSoon(wait) => Self::too_many(Code::ResentTooSoon, wait),
             ResendError::Store(error) => error.into(),
@@ -259,6 +260,7 @@ impl From<RevokeError> for Problem {
         match error {
             RevokeError::NotFound => not_found(),
             RevokeError::Closed => closed(),
+            RevokeError::OutOfReach => out_of_reach(),
             RevokeError::Store(error) => error.into(),
         }
     }

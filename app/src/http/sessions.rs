@@ -4,12 +4,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use guestlist_domain::flows::EndAllError;
 use guestlist_domain::{Page, Session, SessionId, UserId, flows};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::answer::Outgoing;
-use super::auth::{May, Person, UsersRead, UsersWrite};
+use super::auth::{May, Person, UsersRead, UsersWrite, out_of_reach};
 use super::body::{Fields, Params};
 use super::login::leave_cookies;
 use super::named::Named;
@@ -114,7 +115,16 @@ pub async fn end_user_sessions(
     World(ctx): World,
     id: Named<UserId>,
 ) -> Result<StatusCode, Problem> {
-    let ended = flows::end_all_sessions(&ctx, id.read()?, &by.actor()).await?;
-    ended.ok_or_else(users::not_found)?;
+    flows::end_all_sessions(&ctx, id.read()?, by.caller.reach(), &by.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<EndAllError> for Problem {
+    fn from(error: EndAllError) -> Self {
+        match error {
+            EndAllError::NotFound => users::not_found(),
+            EndAllError::OutOfReach => out_of_reach(),
+            EndAllError::Store(error) => error.into(),
+        }
+    }
 }

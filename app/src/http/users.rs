@@ -8,13 +8,13 @@ use guestlist_domain::flows::{
     self, AddUserError, ChangeUserError, NewUser, RemoveUserError, UserChange,
 };
 use guestlist_domain::{
-    Email, Metadata, Name, Page, Prefix, Role, User, UserFilter, UserId, UserStatus,
+    Email, Metadata, Name, Page, Prefix, Reach, User, UserFilter, UserId, UserStatus,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::auth::{May, UsersRead, UsersWrite, role_not_grantable};
+use super::auth::{May, UsersRead, UsersWrite, out_of_reach};
 use super::body::{Body, Fields, Params};
 use super::invitations::{already_invited, already_member, being_removed, parse_role, read_role};
 use super::named::Named;
@@ -166,7 +166,7 @@ impl ChangeRequest {
         if !fields.is_empty() {
             return Err(fields.into_problem());
         }
-        Ok(UserChange { name, role, is_suspended, metadata, may_grant: false })
+        Ok(UserChange { name, role, is_suspended, metadata, reach: Reach::Members })
     }
 }
 
@@ -179,7 +179,7 @@ pub async fn change_user(
 ) -> Result<Response, Problem> {
     let request = request.read()?;
     by.caller.may_grant(request.role.unwrap_or_default())?;
-    let change = UserChange { may_grant: by.caller.may_grant(Role::Admin).is_ok(), ..request };
+    let change = UserChange { reach: by.caller.reach(), ..request };
     let user = flows::change_user(&ctx, id.read()?, &change, &by.actor()).await?;
     Ok(Json(UserView::from(&user)).into_response())
 }
@@ -190,7 +190,7 @@ pub async fn delete_user(
     World(ctx): World,
     id: Named<UserId>,
 ) -> Result<Response, Problem> {
-    let user = flows::remove_user(&ctx, id.read()?, &by.actor()).await?;
+    let user = flows::remove_user(&ctx, id.read()?, by.caller.reach(), &by.actor()).await?;
     Ok((StatusCode::ACCEPTED, Json(UserView::from(&user))).into_response())
 }
 
@@ -220,6 +220,7 @@ impl From<RemoveUserError> for Problem {
         match error {
             RemoveUserError::NotFound => not_found(),
             RemoveUserError::LastAdmin => last_admin(),
+            RemoveUserError::OutOfReach => out_of_reach(),
             RemoveUserError::Store(error) => error.into(),
         }
     }
@@ -238,7 +239,7 @@ impl From<ChangeUserError> for Problem {
                 Self::new(Code::UserDeleting, "The user is being removed.")
             }
             ChangeUserError::LastAdmin => last_admin(),
-            ChangeUserError::RoleNotGrantable => role_not_grantable(),
+            ChangeUserError::OutOfReach => out_of_reach(),
             ChangeUserError::Store(error) => error.into(),
         }
     }

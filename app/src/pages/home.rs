@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, Admitted};
 use guestlist_domain::{
-    Actor, Ctx, Invitation, InvitationId, Page, Place, Role, User, UserFilter, UserId, UserStatus,
+    Actor, Ctx, Invitation, InvitationId, Page, Place, Reach, Role, User, UserFilter, UserId,
+    UserStatus,
 };
 use serde::Deserialize;
 
@@ -217,7 +218,7 @@ pub async fn resend(
     World(ctx): World,
     id: Named<InvitationId>,
 ) -> Result<Response, Problem> {
-    let resent = flows::resend(&ctx, id.read()?, &admin.actor()).await;
+    let resent = flows::resend(&ctx, id.read()?, Reach::Everybody, &admin.actor()).await;
     back(&app, &admin, resent.map(drop).map_err(Problem::from)).await
 }
 

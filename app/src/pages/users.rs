@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, Admitted, UserChange};
-use guestlist_domain::{Ctx, Role, User, UserId, UserStatus};
+use guestlist_domain::{Ctx, Reach, Role, User, UserId, UserStatus};
 use serde::Deserialize;
 
 use super::head::Head;
@@ -134,7 +134,7 @@ async fn change(
     id: UserId,
     to: UserChange,
 ) -> Result<Response, Problem> {
-    let to = UserChange { may_grant: true, ..to };
+    let to = UserChange { reach: Reach::Everybody, ..to };
     let changed = flows::change_user(ctx, id, &to, &admin.actor()).await;
     back(app, admin, id, changed.map(drop).map_err(Problem::from)).await
 }
@@ -147,7 +147,7 @@ pub async fn end_sessions(
     id: Named<UserId>,
 ) -> Result<Response, Problem> {
     let id = id.read()?;
-    flows::end_all_sessions(&ctx, id, &admin.actor()).await?;
+    flows::end_all_sessions(&ctx, id, Reach::Everybody, &admin.actor()).await?;
     back(&app, &admin, id, Ok(())).await
 }
 
@@ -192,7 +192,10 @@ pub async fn remove(
     id: Named<UserId>,
 ) -> Result<Response, Problem> {
     let id = id.read()?;
-    match flows::remove_user(&ctx, id, &admin.actor()).await.map_err(Problem::from) {
+    match flows::remove_user(&ctx, id, Reach::Everybody, &admin.actor())
+        .await
+        .map_err(Problem::from)
+    {
         Ok(_) => Ok(Redirect::to("/").into_response()),
         refused => back(&app, &admin, id, refused.map(drop)).await,
     }

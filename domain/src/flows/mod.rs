@@ -28,8 +28,8 @@ pub use reconcile::{Manner, Reconcile, ReconcileError, reconcile, schedule_recon
 pub use resend::{ResendError, resend};
 pub use revoke::{RevokeError, revoke};
 pub use sessions::{
-    Admitted, Credentials, SessionError, check_session, end_all_sessions, end_other_sessions,
-    end_session, log_out,
+    Admitted, Credentials, EndAllError, SessionError, check_session, end_all_sessions,
+    end_other_sessions, end_session, log_out,
 };
 pub use sweep::{Sweep, Swept, schedule_sweep};
 pub use users::{

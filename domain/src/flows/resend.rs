@@ -8,7 +8,8 @@ use thiserror::Error;
 use crate::flows::SendInvite;
 use crate::flows::deliver::dismiss;
 use crate::{
-    Actor, Change, Ctx, EventKind, Invitation, InvitationId, Rounds, StoreError, User, UserStatus,
+    Actor, Change, Ctx, EventKind, Invitation, InvitationId, Reach, Rounds, StoreError, User,
+    UserStatus,
 };
 
 /// Why it was not sent again.
@@ -23,6 +24,9 @@ pub enum ResendError {
     /// The address has a newer one that is open.
     #[error("the address has a newer invitation")]
     AlreadyInvited(InvitationId),
+    /// Whoever asks may not let anybody in with its role.
+    #[error("beyond the reach of whoever asks")]
+    OutOfReach,
     /// It was sent again a moment ago.
     #[error("too soon")]
     TooSoon(Duration),
@@ -32,10 +36,18 @@ pub enum ResendError {
 }
 
 /// Sends an invitation once more; what was to be sent of it before is not sent any more.
-pub async fn resend(ctx: &Ctx, id: InvitationId, by: &Actor) -> Result<Invitation, ResendError> {
+pub async fn resend(
+    ctx: &Ctx,
+    id: InvitationId,
+    reach: Reach,
+    by: &Actor,
+) -> Result<Invitation, ResendError> {
     let mut rounds = Rounds::default();
     loop {
         let invitation = ctx.store.invitation(id).await?.ok_or(ResendError::NotFound)?;
+        if !reach.covers(invitation.role) {
+            return Err(ResendError::OutOfReach);
+        }
         let user = ctx.store.user(invitation.user_id).await?.ok_or(ResendError::NotFound)?;
         let latest = ctx.store.latest_invitation(user.id).await?;
         // Everything else looks at the newest: an older one would be open and let nobody in.

@@ -6,7 +6,8 @@ use thiserror::Error;
 use crate::flows::RevokeInvite;
 use crate::flows::deliver::dismiss;
 use crate::{
-    Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, Rounds, StoreError,
+    Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, Reach, Rounds,
+    StoreError,
 };
 
 /// Why it was not taken back.
@@ -18,16 +19,27 @@ pub enum RevokeError {
     /// The person came in.
     #[error("the invitation was accepted")]
     Closed,
+    /// Whoever asks may not act on somebody of its role.
+    #[error("beyond the reach of whoever asks")]
+    OutOfReach,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 /// Takes an invitation back, for ever. Once is as good as twice.
-pub async fn revoke(ctx: &Ctx, id: InvitationId, by: &Actor) -> Result<Invitation, RevokeError> {
+pub async fn revoke(
+    ctx: &Ctx,
+    id: InvitationId,
+    reach: Reach,
+    by: &Actor,
+) -> Result<Invitation, RevokeError> {
     let mut rounds = Rounds::default();
     loop {
         let invitation = ctx.store.invitation(id).await?.ok_or(RevokeError::NotFound)?;
+        if !reach.covers(invitation.role) {
+            return Err(RevokeError::OutOfReach);
+        }
         if invitation.status == InvitationStatus::Revoked {
             return Ok(invitation);
         }

@@ -4,8 +4,8 @@ mod end;
 
 use thiserror::Error;
 
+pub use self::end::{EndAllError, end_all_sessions, end_other_sessions, end_session, log_out};
 pub(super) use self::end::{Ending, end};
-pub use self::end::{end_all_sessions, end_other_sessions, end_session, log_out};
 use crate::{
     Ctx, JwtClaims, JwtError, ProviderError, ProviderErrorKind, Session, StoreError, TokenHash,
     User, UserStatus,

@@ -1,9 +1,11 @@
 //! People are changed: what they are called, what they may do, whether they may come in.
 
 use guestlist_domain::flows::{
-    AcceptError, ChangeUserError, RevokeSession, UserChange, change_user,
+    AcceptError, ChangeUserError, EndAllError, NewInvitation, RemoveUserError, ResendError,
+    RevokeError, RevokeSession, UserChange, change_user, end_all_sessions, remove_user, resend,
+    revoke,
 };
-use guestlist_domain::{Actor, EndReason, EventKind, Metadata, Role, User, UserStatus};
+use guestlist_domain::{Actor, EndReason, EventKind, Metadata, Reach, Role, User, UserStatus};
 use serde_json::{Value, json};
 
 use crate::support::{House, at_once, days, metadata, named, secs};
@@ -49,7 +51,7 @@ fn what_is_so_already_is_not_told() {
         role: Some(Role::Member),
         is_suspended: Some(false),
         metadata: Some(Metadata::default()),
-        may_grant: false,
+        reach: Reach::Members,
     };
     let before = t.expect_user("ada");
 
@@ -139,23 +141,46 @@ fn whoever_is_demoted_is_out_and_whoever_is_promoted_stays() {
 }
 
 #[test]
-fn only_who_may_grant_a_role_gives_it_or_gives_it_back() {
+fn who_reaches_members_alone_acts_on_nobody_above_them() {
     let t = House::new();
     t.admin("root");
     let ada = t.admin("ada").user;
     let bob = t.came_in("bob").user;
-    let refused = t.change(bob.id, &to_role(Role::Operator));
-    assert!(matches!(refused, Err(ChangeUserError::RoleNotGrantable)), "{refused:?}");
-    assert_eq!(t.expect_user("bob").role, Role::Member);
-
-    // Down, and out, they may.
-    t.change(ada.id, &to_role(Role::Operator)).unwrap();
     let suspends = |so| UserChange { is_suspended: Some(so), ..UserChange::default() };
-    t.change(ada.id, &suspends(true)).unwrap();
+    let down = UserChange { role: Some(Role::Member), ..UserChange::default() };
+    for (whom, change) in
+        [(bob.id, to_role(Role::Operator)), (ada.id, down), (ada.id, suspends(true))]
+    {
+        let refused = t.change(whom, &change);
+        assert!(matches!(refused, Err(ChangeUserError::OutOfReach)), "{refused:?}");
+    }
+    t.suspend("ada");
     let back = t.change(ada.id, &suspends(false));
-    assert!(matches!(back, Err(ChangeUserError::RoleNotGrantable)), "{back:?}");
-    let as_member = UserChange { role: Some(Role::Member), ..suspends(false) };
-    assert_eq!(t.change(ada.id, &as_member).unwrap().status, UserStatus::Active);
+    assert!(matches!(back, Err(ChangeUserError::OutOfReach)), "{back:?}");
+    assert_eq!(t.expect_user("ada").role, Role::Admin);
+
+    let removed = at_once(remove_user(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
+    assert!(matches!(removed, Err(RemoveUserError::OutOfReach)), "{removed:?}");
+    let ended = at_once(end_all_sessions(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
+    assert!(matches!(ended, Err(EndAllError::OutOfReach)), "{ended:?}");
+
+    // What they are called is nobody's power, and members are theirs.
+    let renamed = UserChange { name: Some(named("Ada")), ..UserChange::default() };
+    assert_eq!(t.change(ada.id, &renamed).unwrap().name, named("Ada"));
+    assert_eq!(t.change(bob.id, &suspends(true)).unwrap().status, UserStatus::Suspended);
+    assert_eq!(t.change(bob.id, &suspends(false)).unwrap().status, UserStatus::Active);
+}
+
+#[test]
+fn who_reaches_members_alone_neither_sends_nor_takes_back_an_invitation_above_them() {
+    let t = House::new();
+    let request = NewInvitation { role: Role::Operator, ..House::asking("ada") };
+    let ada = t.invite_as(request).unwrap();
+    let again = at_once(resend(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
+    assert!(matches!(again, Err(ResendError::OutOfReach)), "{again:?}");
+    let back = at_once(revoke(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
+    assert!(matches!(back, Err(RevokeError::OutOfReach)), "{back:?}");
+    assert_eq!(t.again(&ada), ada);
 }
 
 #[test]
@@ -177,7 +202,7 @@ fn whoever_is_changed_before_they_come_in_comes_in_changed() {
         name: Some(named("Ada")),
         role: Some(Role::Operator),
         metadata: Some(metadata("team", "engines")),
-        may_grant: true,
+        reach: Reach::Everybody,
         ..UserChange::default()
     };
     t.change(ada.user_id, &change).unwrap();
@@ -201,7 +226,8 @@ fn whoever_is_demoted_before_they_come_in_comes_in_as_a_member() {
     t.work();
     t.wait(days(8));
     t.sweep();
-    let change = UserChange { name: Some(None), ..to_role(Role::Member) };
+    let reach = Reach::Everybody;
+    let change = UserChange { name: Some(None), reach, ..to_role(Role::Member) };
     t.change(ada.user_id, &change).unwrap();
     // Lapsed, it comes again when they ask.
     t.log_in("ada").unwrap();

@@ -116,7 +116,7 @@ fn a_session_ended_twice_at_once_is_told_of_once() {
     let (other, same) = (t.clone(), ada.clone());
     t.store.before_next_apply(move || other.log_out(&same).unwrap());
 
-    assert_eq!(t.end_all(ada.user.id).unwrap(), Some(0));
+    assert_eq!(t.end_all(ada.user.id).unwrap(), 0);
 
     assert_eq!(t.story_of(&ada.user), ["session_started", "session_ended"]);
 }

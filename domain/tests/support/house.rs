@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use guestlist_domain::flows::{
-    self, AcceptError, AddUserError, Admitted, CameIn, ChangeUserError, Credentials, InviteError,
-    LoginError, NewInvitation, NewUser, OperateError, Press, RemoveUserError, ResendError,
-    RevokeError, SessionError, UserChange,
+    self, AcceptError, AddUserError, Admitted, CameIn, ChangeUserError, Credentials, EndAllError,
+    InviteError, LoginError, NewInvitation, NewUser, OperateError, Press, RemoveUserError,
+    ResendError, RevokeError, SessionError, UserChange,
 };
 use guestlist_domain::{
     Actor, Clock, Ctx, Email, HeldBy, Invitation, InvitationId, JobId, Limit, ManualClock,
-    Metadata, Name, Outage, Policy, Queue, ReturnTo, Role, Session, SessionId, StoreError, Tokens,
-    User, UserId,
+    Metadata, Name, Outage, Policy, Queue, Reach, ReturnTo, Role, Session, SessionId, StoreError,
+    Tokens, User, UserId,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -111,11 +111,11 @@ impl House {
     }
 
     pub(crate) fn resend(&self, id: InvitationId) -> Result<Invitation, ResendError> {
-        at_once(flows::resend(&self.ctx, id, &Actor::Cli))
+        at_once(flows::resend(&self.ctx, id, Reach::Everybody, &Actor::Cli))
     }
 
     pub(crate) fn revoke(&self, id: InvitationId) -> Result<Invitation, RevokeError> {
-        at_once(flows::revoke(&self.ctx, id, &Actor::Cli))
+        at_once(flows::revoke(&self.ctx, id, Reach::Everybody, &Actor::Cli))
     }
 
     pub(crate) fn pause(&self, queue: Queue) -> Result<(), StoreError> {
@@ -168,7 +168,7 @@ impl House {
     }
 
     pub(crate) fn remove(&self, id: UserId) -> Result<User, RemoveUserError> {
-        at_once(flows::remove_user(&self.ctx, id, &Actor::Cli))
+        at_once(flows::remove_user(&self.ctx, id, Reach::Everybody, &Actor::Cli))
     }
 
     pub(crate) fn log_in(&self, who: &str) -> Result<(), LoginError> {
@@ -226,8 +226,8 @@ impl House {
         at_once(flows::end_other_sessions(&self.ctx, than.user_id, than.id, &Actor::Cli))
     }
 
-    pub(crate) fn end_all(&self, user: UserId) -> Result<Option<usize>, StoreError> {
-        at_once(flows::end_all_sessions(&self.ctx, user, &Actor::Cli))
+    pub(crate) fn end_all(&self, user: UserId) -> Result<usize, EndAllError> {
+        at_once(flows::end_all_sessions(&self.ctx, user, Reach::Everybody, &Actor::Cli))
     }
 
     pub(crate) fn schedule_sweep(&self) -> Result<bool, StoreError> {
@@ -245,7 +245,10 @@ impl House {
 
     pub(crate) fn try_suspend(&self, id: UserId, so: bool) -> Result<User, ChangeUserError> {
         let is_suspended = Some(so);
-        self.change(id, &UserChange { is_suspended, may_grant: true, ..UserChange::default() })
+        self.change(
+            id,
+            &UserChange { is_suspended, reach: Reach::Everybody, ..UserChange::default() },
+        )
     }
 
     pub(crate) fn suspend(&self, who: &str) -> User {
@@ -258,6 +261,6 @@ impl House {
 
     pub(crate) fn give_role(&self, id: UserId, role: Role) -> Result<User, ChangeUserError> {
         let role = Some(role);
-        self.change(id, &UserChange { role, may_grant: true, ..UserChange::default() })
+        self.change(id, &UserChange { role, reach: Reach::Everybody, ..UserChange::default() })
     }
 }

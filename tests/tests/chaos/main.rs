@@ -7,6 +7,7 @@ mod databases;
 mod idle;
 mod outages;
 mod refusals;
+mod sweep;
 mod thousands;
 mod workers;
 

@@ -39,7 +39,6 @@ mod schemathesis;
 mod secrets;
 mod sessions;
 mod suspension;
-mod sweep;
 mod uniform;
 mod walk;
 mod way_back;

@@ -124,7 +124,7 @@ async fn who_is_on_the_way_out_is_not_changed() {
 }
 
 #[tokio::test]
-async fn a_role_is_granted_only_by_who_may_and_so_is_its_return() {
+async fn a_role_is_given_and_taken_only_by_who_may() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let _ = guestlist.admin().await;
     let boss = add(&guestlist, "boss@example.com", "admin").await;
@@ -137,12 +137,26 @@ async fn a_role_is_granted_only_by_who_may_and_so_is_its_return() {
         // 403 before 404.
         let _ = writer.patch(NOBODY, &body).await.problem(403, "role_not_grantable");
     }
-    let _ = writer.patch(&path(&boss), &json!({ "status": "suspended" })).await.is(200);
-    let back = writer.patch(&path(&boss), &json!({ "status": "active" })).await;
-    let _ = back.problem(403, "role_not_grantable");
-    let body = json!({ "status": "active", "role": "member" });
-    let _ = writer.patch(&path(&boss), &body).await.is(200);
-    let _ = patch(&guestlist, &boss, &json!({ "role": "admin" })).await.is(200);
+    // Whoever could take it away would have it, too.
+    for body in [json!({ "status": "suspended" }), json!({ "role": "member" })] {
+        let _ = writer.patch(&path(&boss), &body).await.problem(403, "role_not_grantable");
+    }
+    let _ = writer.delete(&path(&boss)).await.problem(403, "role_not_grantable");
+    let sessions = format!("{}/sessions", path(&boss));
+    let _ = writer.delete(&sessions).await.problem(403, "role_not_grantable");
+    let _ = writer.patch(&path(&boss), &json!({ "name": "Boss" })).await.is(200);
+    let _ = writer.patch(&path(&ada), &json!({ "status": "suspended" })).await.is(200);
+    let _ = writer.delete(&path(&ada)).await.is(202);
+    let _ = patch(&guestlist, &boss, &json!({ "role": "member" })).await.is(200);
+
+    let body = json!({ "email": "eve@example.com", "role": "operator" });
+    let eve = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
+    let (_, secret) = guestlist.create_key("inviter", &["invitations:write"]).await;
+    let inviter = guestlist.anybody().bearer(&secret);
+    for act in ["resend", "revoke"] {
+        let path = format!("/v1/invitations/{}/{act}", eve["id"].as_str().unwrap());
+        let _ = inviter.post_nothing(&path).await.problem(403, "role_not_grantable");
+    }
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ codes! {
     Forbidden = FORBIDDEN "forbidden": "The caller's role does not allow it.";
     ScopeMissing = FORBIDDEN "scope_missing": "The API key lacks the scope for it.";
     SessionRequired = FORBIDDEN "session_required": "It is a person's own; an API key has no session.";
-    RoleNotGrantable = FORBIDDEN "role_not_grantable": "Only an administrator or an unrestricted key grants a role above member.";
+    RoleNotGrantable = FORBIDDEN "role_not_grantable": "Only an administrator or an unrestricted key gives a role above member, or acts on who has one.";
     CrossOrigin = FORBIDDEN "cross_origin": "A page of an origin outside APP_ORIGINS made the request.";
     InvitationRevoked = FORBIDDEN "invitation_revoked": "The invitation was taken back.";
     AccountSuspended = FORBIDDEN "account_suspended": "The person is suspended.";

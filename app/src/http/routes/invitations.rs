@@ -60,7 +60,12 @@ pub fn routes() -> ApiRouter<App> {
             post_with(resend_invitation, |op| {
                 op.told("resend_invitation", "Send it again, with a new link and a new end")
                     .answers::<202, Invitation>("The invitation, queued again.")
-                    .refuses(&[Code::InvitationClosed, Code::AlreadyInvited, Code::ResentTooSoon])
+                    .refuses(&[
+                        Code::InvitationClosed,
+                        Code::AlreadyInvited,
+                        Code::ResentTooSoon,
+                        Code::RoleNotGrantable,
+                    ])
             }),
         )
         .api_route(
@@ -69,7 +74,7 @@ pub fn routes() -> ApiRouter<App> {
                 op.told("revoke_invitation", "Take it back, for good")
                     .description("Its link is refused from now on, here and at Stytch.")
                     .answers::<200, Invitation>("The invitation, revoked.")
-                    .refuses(&[Code::InvitationClosed])
+                    .refuses(&[Code::InvitationClosed, Code::RoleNotGrantable])
             }),
         )
 }

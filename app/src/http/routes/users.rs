@@ -29,6 +29,7 @@ pub fn routes() -> ApiRouter<App> {
             .delete_with(end_user_sessions, |op| {
                 op.told("end_user_sessions", "End all sessions of a user")
                     .answers_plainly::<204>(None, "They are refused from now on, everywhere.")
+                    .refuses(&[Code::RoleNotGrantable])
             }),
         )
         .api_route(
@@ -96,7 +97,7 @@ fn people() -> ApiRouter<App> {
                          again.",
                     )
                     .answers::<202, User>("The user, `deleting`.")
-                    .refuses(&[Code::LastAdmin])
+                    .refuses(&[Code::LastAdmin, Code::RoleNotGrantable])
             }),
         )
 }

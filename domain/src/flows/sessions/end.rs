@@ -1,11 +1,12 @@
 //! Sessions end before their time: here at once, at Stytch soon after. By whom and why is told.
 
 use serde_json::json;
+use thiserror::Error;
 
 use crate::flows::RevokeSession;
 use crate::{
-    Actor, Change, Ctx, EndReason, EndSessions, Event, EventKind, Rounds, Session, SessionId,
-    StoreError, User, UserId, Which,
+    Actor, Change, Ctx, EndReason, EndSessions, Event, EventKind, Reach, Rounds, Session,
+    SessionId, StoreError, User, UserId, Which,
 };
 
 /// Somebody leaves.
@@ -39,15 +40,34 @@ pub async fn end_other_sessions(
     Ok(ended.map_or(0, |ended| ended.len()))
 }
 
-/// Ends all sessions of a person; answers how many, and none when there is no such person.
+/// Why nobody's sessions were ended.
+#[derive(Debug, Error)]
+pub enum EndAllError {
+    /// There is no such person.
+    #[error("no such user")]
+    NotFound,
+    /// Whoever asks may not act on somebody of that role.
+    #[error("beyond the reach of whoever asks")]
+    OutOfReach,
+    /// Ask again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Ends all sessions of a person; answers how many.
 pub async fn end_all_sessions(
     ctx: &Ctx,
     user: UserId,
+    reach: Reach,
     by: &Actor,
-) -> Result<Option<usize>, StoreError> {
+) -> Result<usize, EndAllError> {
+    let person = ctx.store.user(user).await?.ok_or(EndAllError::NotFound)?;
+    if !reach.covers(person.role) {
+        return Err(EndAllError::OutOfReach);
+    }
     let (which, reason) = (Which::All, EndReason::Revoked);
     let ended = end_live(ctx, user, Ending { which, reason, by }).await?;
-    Ok(ended.map(|ended| ended.len()))
+    Ok(ended.ok_or(EndAllError::NotFound)?.len())
 }
 
 /// Stytch has said that it knows the session no more.

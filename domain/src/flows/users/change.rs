@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::leaving_an_admin;
 use crate::flows::sessions::{Ending, end};
 use crate::{
-    Actor, Change, Ctx, EndReason, Event, EventKind, InvitationStatus, Metadata, Name, Role,
+    Actor, Change, Ctx, EndReason, Event, EventKind, InvitationStatus, Metadata, Name, Reach, Role,
     Rounds, StoreError, User, UserId, UserStatus, Which,
 };
 
@@ -21,8 +21,8 @@ pub struct UserChange {
     pub is_suspended: Option<bool>,
     /// The application's own facts about them, all of them.
     pub metadata: Option<Metadata>,
-    /// Whether whoever asks may give anybody a role above `member`.
-    pub may_grant: bool,
+    /// Whom whoever asks may act on. Names and metadata are no one's power.
+    pub reach: Reach,
 }
 
 /// Why nobody was changed.
@@ -40,9 +40,9 @@ pub enum ChangeUserError {
     /// Nobody would be left to administer.
     #[error("the last active administrator")]
     LastAdmin,
-    /// Whoever asks may not give anybody that role, nor give it back.
-    #[error("the role may not be granted")]
-    RoleNotGrantable,
+    /// Whoever asks may not act on somebody of that role, nor give it.
+    #[error("beyond the reach of whoever asks")]
+    OutOfReach,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -82,10 +82,9 @@ fn decide(before: &User, wanted: &UserChange) -> Result<User, ChangeUserError> {
     after.name = wanted.name.clone().unwrap_or(after.name);
     after.role = wanted.role.unwrap_or(after.role);
     after.metadata = wanted.metadata.clone().unwrap_or(after.metadata);
-    // Whoever is let in again gets back what their role allows.
-    let gains = before.role.is_below(after.role) || is_reactivated(before, &after);
-    if gains && after.role != Role::Member && !wanted.may_grant {
-        return Err(ChangeUserError::RoleNotGrantable);
+    let is_act = before.role != after.role || before.status != after.status;
+    if is_act && !(wanted.reach.covers(before.role) && wanted.reach.covers(after.role)) {
+        return Err(ChangeUserError::OutOfReach);
     }
     Ok(after)
 }

@@ -14,7 +14,7 @@ use crate::flows::revoke::take_back;
 use crate::flows::sessions::{Ending, end};
 use crate::{
     Actor, Attempt, Change, Ctx, EndReason, EventKind, Job, JobError, Lease, NewJob, Outcome,
-    Performed, Queue, Retry, Rounds, StoreError, Tombstone, User, UserId, UserStatus, Which,
+    Performed, Queue, Reach, Retry, Rounds, StoreError, Tombstone, User, UserId, UserStatus, Which,
 };
 
 /// Why nobody was removed.
@@ -26,6 +26,9 @@ pub enum RemoveUserError {
     /// Nobody would be left to administer.
     #[error("the last active administrator")]
     LastAdmin,
+    /// Whoever asks may not act on somebody of that role.
+    #[error("beyond the reach of whoever asks")]
+    OutOfReach,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -33,10 +36,18 @@ pub enum RemoveUserError {
 
 /// Begins to remove somebody: their sessions and open invitation end at once. Asked for again
 /// while it goes on, it is tried again.
-pub async fn remove_user(ctx: &Ctx, id: UserId, by: &Actor) -> Result<User, RemoveUserError> {
+pub async fn remove_user(
+    ctx: &Ctx,
+    id: UserId,
+    reach: Reach,
+    by: &Actor,
+) -> Result<User, RemoveUserError> {
     let mut rounds = Rounds::default();
     loop {
         let mut user = ctx.store.user(id).await?.ok_or(RemoveUserError::NotFound)?;
+        if !reach.covers(user.role) {
+            return Err(RemoveUserError::OutOfReach);
+        }
         let mut change = Change::new().job(DeleteUser(id).into_job(ctx));
         if user.status == UserStatus::Deleting {
             if rounds.apply(ctx, change).await? {

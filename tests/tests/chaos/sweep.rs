@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use guestlist_tests::{Guestlist, LONG, TestDatabase, Visitor, one_engine_at_a_time, wait_until};
 use serde_json::json;
 
+use crate::alone;
+
 const EXPIRED: usize = 100_000;
 const ROWS_A_STATEMENT: usize = 1000;
 
@@ -72,6 +74,7 @@ fn p99(sorted: &[Duration]) -> Duration {
 
 #[tokio::test]
 async fn a_hundred_thousand_expired_sessions_are_swept_while_people_are_served() {
+    let _alone = alone().await;
     one_engine_at_a_time(|engine| async move {
         let setup = Guestlist::split(engine).workers(1).env("SWEEP_INTERVAL", "24h");
         let mut guestlist = setup.start().await;
