@@ -181,6 +181,10 @@ fn who_reaches_members_alone_neither_sends_nor_takes_back_an_invitation_above_th
     let back = at_once(revoke(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
     assert!(matches!(back, Err(RevokeError::OutOfReach)), "{back:?}");
     assert_eq!(t.again(&ada), ada);
+    // That they may not is told before that it can't be done to who is only invited.
+    let out = UserChange { is_suspended: Some(true), ..UserChange::default() };
+    let refused = t.change(ada.user_id, &out);
+    assert!(matches!(refused, Err(ChangeUserError::OutOfReach)), "{refused:?}");
 }
 
 #[test]

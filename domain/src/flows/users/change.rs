@@ -72,6 +72,13 @@ pub async fn change_user(
 
 fn decide(before: &User, wanted: &UserChange) -> Result<User, ChangeUserError> {
     let mut after = before.clone();
+    after.role = wanted.role.unwrap_or(after.role);
+    // Who may not is told that before whether it could be done.
+    let is_out = before.status == UserStatus::Suspended;
+    let is_act = before.role != after.role || wanted.is_suspended.is_some_and(|so| so != is_out);
+    if is_act && !(wanted.reach.covers(before.role) && wanted.reach.covers(after.role)) {
+        return Err(ChangeUserError::OutOfReach);
+    }
     after.status = match (before.status, wanted.is_suspended) {
         (UserStatus::Deleting, _) => return Err(ChangeUserError::BeingRemoved),
         (UserStatus::Invited, Some(_)) => return Err(ChangeUserError::OnlyInvited),
@@ -80,12 +87,7 @@ fn decide(before: &User, wanted: &UserChange) -> Result<User, ChangeUserError> {
         (status, None) => status,
     };
     after.name = wanted.name.clone().unwrap_or(after.name);
-    after.role = wanted.role.unwrap_or(after.role);
     after.metadata = wanted.metadata.clone().unwrap_or(after.metadata);
-    let is_act = before.role != after.role || before.status != after.status;
-    if is_act && !(wanted.reach.covers(before.role) && wanted.reach.covers(after.role)) {
-        return Err(ChangeUserError::OutOfReach);
-    }
     Ok(after)
 }
 
