@@ -1,7 +1,10 @@
 //! People are changed, suspended and sent out, each while something else happens to them.
 
-use guestlist_domain::flows::{AcceptError, ChangeUserError, Press, RevokeSession, UserChange};
-use guestlist_domain::{ReadUsers, Role, UserStatus};
+use guestlist_domain::flows::{
+    AcceptError, ChangeUserError, EndAllError, Press, RemoveUserError, ResendError, RevokeError,
+    RevokeSession, UserChange, end_all_sessions, remove_user, resend, revoke,
+};
+use guestlist_domain::{Actor, Reach, ReadUsers, Role, UserId, UserStatus};
 
 use crate::support::{House, at_once, named, secs};
 
@@ -135,4 +138,59 @@ fn a_session_that_is_replaced_while_it_is_left_is_told_of_once() {
 
     let story = t.story_of(&ada.user);
     assert_eq!(story, ["session_started", "session_ended", "session_started"]);
+}
+
+/// Between reading and writing, somebody is made an operator.
+fn is_promoted_meanwhile(t: &House, whom: UserId) {
+    let other = t.clone();
+    t.store.before_next_apply(move || drop(other.give_role(whom, Role::Operator).unwrap()));
+}
+
+#[test]
+fn whoever_is_promoted_meanwhile_is_beyond_who_reaches_members_alone() {
+    let t = House::new();
+    let ada = t.came_in("ada");
+    let (id, away) = (ada.user.id, Some(true));
+
+    is_promoted_meanwhile(&t, id);
+    let suspended = t.change(id, &UserChange { is_suspended: away, ..UserChange::default() });
+    assert!(matches!(suspended, Err(ChangeUserError::OutOfReach)), "{suspended:?}");
+
+    for who in ["bob", "eve"] {
+        t.came_in(who);
+    }
+    let (bob, eve) = (t.expect_user("bob").id, t.expect_user("eve").id);
+    is_promoted_meanwhile(&t, bob);
+    let removed = at_once(remove_user(&t.ctx, bob, Reach::Members, &Actor::Cli));
+    assert!(matches!(removed, Err(RemoveUserError::OutOfReach)), "{removed:?}");
+    is_promoted_meanwhile(&t, eve);
+    let ended = at_once(end_all_sessions(&t.ctx, eve, Reach::Members, &Actor::Cli));
+    assert!(matches!(ended, Err(EndAllError::OutOfReach)), "{ended:?}");
+
+    for who in ["ada", "bob", "eve"] {
+        let user = t.expect_user(who);
+        assert_eq!((user.role, user.status), (Role::Operator, UserStatus::Active), "{who}");
+        assert!(t.sessions(&user).iter().all(|session| session.ended.is_none()), "{who}");
+    }
+}
+
+#[test]
+fn an_invitation_whose_role_rises_meanwhile_is_beyond_who_reaches_members_alone() {
+    let t = House::new();
+    let ada = t.sent("ada");
+    t.wait(secs(120));
+
+    is_promoted_meanwhile(&t, ada.user_id);
+    let again = at_once(resend(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
+    assert!(matches!(again, Err(ResendError::OutOfReach)), "{again:?}");
+
+    let bob = t.sent("bob");
+    is_promoted_meanwhile(&t, bob.user_id);
+    let back = at_once(revoke(&t.ctx, bob.id, Reach::Members, &Actor::Cli));
+    assert!(matches!(back, Err(RevokeError::OutOfReach)), "{back:?}");
+
+    for invitation in [ada, bob] {
+        let now = t.again(&invitation);
+        assert_eq!((now.role, now.status), (Role::Operator, invitation.status));
+    }
 }

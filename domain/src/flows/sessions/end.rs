@@ -61,13 +61,17 @@ pub async fn end_all_sessions(
     reach: Reach,
     by: &Actor,
 ) -> Result<usize, EndAllError> {
-    let person = ctx.store.user(user).await?.ok_or(EndAllError::NotFound)?;
-    if !reach.covers(person.role) {
-        return Err(EndAllError::OutOfReach);
+    let ending = Ending { which: Which::All, reason: EndReason::Revoked, by };
+    let mut rounds = Rounds::default();
+    loop {
+        let user = ctx.store.user(user).await?.ok_or(EndAllError::NotFound)?;
+        if !reach.covers(user.role) {
+            return Err(EndAllError::OutOfReach);
+        }
+        if let Some(ended) = end_live_of(ctx, &mut rounds, &user, ending).await? {
+            return Ok(ended.len());
+        }
     }
-    let (which, reason) = (Which::All, EndReason::Revoked);
-    let ended = end_live(ctx, user, Ending { which, reason, by }).await?;
-    Ok(ended.ok_or(EndAllError::NotFound)?.len())
 }
 
 /// Stytch has said that it knows the session no more.
@@ -93,19 +97,30 @@ async fn end_live(
 ) -> Result<Option<Vec<Session>>, StoreError> {
     let mut rounds = Rounds::default();
     loop {
-        // The user before the sessions: whoever comes in meanwhile changes the user, so that no
-        // session is ended that was not seen, and none is told of twice.
         let Some(user) = ctx.store.user(user).await? else { return Ok(None) };
-        let mut live = live(ctx, user.id, ending.which).await?;
-        live.retain(|session| ending.which.includes(session.id));
-        if live.is_empty() {
-            return Ok(Some(live));
-        }
-        let change = Change::new().update_user(user.clone());
-        if rounds.apply(ctx, end(ctx, change, &user, &live, ending)).await? {
-            return Ok(Some(live));
+        if let Some(ended) = end_live_of(ctx, &mut rounds, &user, ending).await? {
+            return Ok(Some(ended));
         }
     }
+}
+
+/// One round; none when the user has changed since they were read.
+///
+/// They are read before the sessions: whoever comes in meanwhile changes the user, so that no
+/// session is ended that was not seen, and none is told of twice.
+async fn end_live_of(
+    ctx: &Ctx,
+    rounds: &mut Rounds,
+    user: &User,
+    ending: Ending<'_>,
+) -> Result<Option<Vec<Session>>, StoreError> {
+    let mut live = live(ctx, user.id, ending.which).await?;
+    live.retain(|session| ending.which.includes(session.id));
+    if live.is_empty() {
+        return Ok(Some(live));
+    }
+    let change = end(ctx, Change::new().update_user(user.clone()), user, &live, ending);
+    Ok(rounds.apply(ctx, change).await?.then_some(live))
 }
 
 async fn live(ctx: &Ctx, user: UserId, which: Which) -> Result<Vec<Session>, StoreError> {
