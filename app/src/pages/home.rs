@@ -92,7 +92,8 @@ pub async fn home(
     }
 }
 
-/// The login page, and back here from there, for who asks for this page wants it; told why: whoever still shows a session's cookie had one until just now.
+/// The login page, and back here from there, for who asks for this page wants it; told why:
+/// whoever still shows a session's cookie had one until just now.
 fn way_in(code: Code, headers: &HeaderMap) -> &'static str {
     match code {
         Code::SessionExpired => "/login?return_to=%2F&ended=expired",
