@@ -30,6 +30,8 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
     /// Whose address a page's form is filled in with; no part of the JSON.
     pub email: Option<String>,
+    /// Where the link leads that a page's form asks for; no part of the JSON.
+    pub return_to: Option<String>,
     /// More members, by code.
     pub more: Map<String, Value>,
 }
@@ -52,6 +54,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
             email: None,
+            return_to: None,
             more: Map::new(),
         }
     }

@@ -10,7 +10,9 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{AcceptError, led_to, visit};
-use guestlist_domain::{Actor, Invitation, InvitationId, InvitationStatus, TokenHash};
+use guestlist_domain::{
+    Actor, Invitation, InvitationId, InvitationStatus, ReturnTo, StoreError, TokenHash, UserId,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -61,7 +63,7 @@ pub async fn show(
     if let Some(revoked) =
         invitation.as_ref().filter(|named| named.status == InvitationStatus::Revoked)
     {
-        return Err(with_email(AcceptError::InvitationRevoked.into(), revoked));
+        return Err(anew(AcceptError::InvitationRevoked.into(), revoked));
     }
     let for_email = invitation.as_ref().map(|named| named.email.as_str());
     let used = app.ctx().store.used_link(TokenHash::of(token)).await?.and_then(|used| used.user_id);
@@ -103,8 +105,13 @@ fn inviter(actor: &Actor) -> Option<&str> {
     }
 }
 
-fn with_email(problem: Problem, invitation: &Invitation) -> Problem {
-    Problem { email: Some(invitation.email.as_str().to_owned()), ..problem }
+/// Offers a new link to whom the invitation is for, and to where it leads. One that was taken back
+/// leads nowhere: another that comes after it has a place of its own.
+fn anew(problem: Problem, invitation: &Invitation) -> Problem {
+    let is_revoked = invitation.status == InvitationStatus::Revoked;
+    let place = invitation.return_to.as_ref().filter(|_| !is_revoked);
+    let return_to = place.map(|place| place.as_str().to_owned());
+    Problem { email: Some(invitation.email.as_str().to_owned()), return_to, ..problem }
 }
 
 /// The button.
@@ -144,18 +151,36 @@ pub async fn press(
             let place = led_to(app.ctx(), link, &me).await?;
             Ok(see_other(&app.site().landing(place.as_ref())))
         }
-        _ => Err(refused(&app, invitation, error).await),
+        _ => Err(refused(&app, link, invitation, error).await),
     }
 }
 
-/// A link that names its invitation can offer a new one to the right address.
-async fn refused(app: &App, invitation: Option<InvitationId>, error: AcceptError) -> Problem {
-    let problem = Problem::from(error);
-    let Some(id) = invitation else { return problem };
-    match app.ctx().store.invitation(id).await {
-        Ok(Some(invitation)) => with_email(problem, &invitation),
-        Ok(None) | Err(_) => problem,
+/// A link that names its invitation can offer a new one to the right address; and either it or the
+/// use that was made of the link says where it led. What can't be found out is left out.
+async fn refused(
+    app: &App,
+    link: TokenHash,
+    invitation: Option<InvitationId>,
+    error: AcceptError,
+) -> Problem {
+    let used_by = if let AcceptError::LinkUsed(by) = error { by } else { None };
+    let mut problem = Problem::from(error);
+    if let Some(id) = invitation
+        && let Ok(Some(invitation)) = app.ctx().store.invitation(id).await
+    {
+        problem = anew(problem, &invitation);
     }
+    if let Some(by) = used_by
+        && let Ok(place) = led_by(app, link, by).await
+    {
+        problem.return_to = place.map(|place| place.as_str().to_owned());
+    }
+    problem
+}
+
+async fn led_by(app: &App, link: TokenHash, by: UserId) -> Result<Option<ReturnTo>, StoreError> {
+    let Some(user) = app.ctx().store.user(by).await? else { return Ok(None) };
+    led_to(app.ctx(), link, &user).await
 }
 
 fn see_other(place: &str) -> Response {

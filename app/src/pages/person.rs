@@ -69,9 +69,22 @@ impl FromRequestParts<App> for Member {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Person(admitted) = Person::from_request_parts(parts, app).await?;
+        let Person(admitted) = Person::from_request_parts(parts, app).await.map_err(|problem| {
+            let return_to = Some(page_of(parts.uri.path()));
+            Problem { return_to, ..problem }
+        })?;
         Ours::from_request_parts(parts, app).await?;
         Ok(Self(admitted))
+    }
+}
+
+/// The page that a form stands on: its own address takes nothing but the form.
+fn page_of(form: &str) -> String {
+    let parts: Vec<_> = form.split('/').skip(1).collect();
+    match parts[..] {
+        ["sessions", ..] => "/sessions".to_owned(),
+        ["users", id, _, ..] => format!("/users/{id}"),
+        _ => "/".to_owned(),
     }
 }
 

@@ -16,6 +16,7 @@ struct ProblemPage<'a> {
     request_id: &'a str,
     offers_login: bool,
     email: &'a str,
+    return_to: Option<&'a str>,
 }
 
 /// A page for a problem.
@@ -29,6 +30,7 @@ pub fn problem(app: &App, problem: &Problem, request_id: &str, hint: Option<&str
         request_id,
         offers_login: offers_login(problem.code),
         email,
+        return_to: problem.return_to.as_deref(),
     };
     page(app.site(), problem.status(), &template)
 }

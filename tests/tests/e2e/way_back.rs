@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use guestlist_tests::{Answer, Engine, Guestlist, Visitor, id, on_every_engine};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// No sweep is to take a session away that a test has let run out.
 async fn start(engine: Engine) -> Guestlist {
@@ -44,7 +44,7 @@ async fn whose_session_ran_out_is_told_so_and_comes_back_to_the_page_they_wanted
         let over = "UPDATE sessions SET expires_at = started_at + 1";
         assert_eq!(guestlist.database().run(over).await, 1);
         let remove = format!("{ada}/remove");
-        for place in [ada.as_str(), &remove, "/connect"] {
+        for place in [ada.as_str(), &remove, "/connect", "/"] {
             let mut admin = admin.clone();
             if place == remove {
                 // As a browser does by itself when their time is over.
@@ -148,4 +148,86 @@ async fn pressing_again_leads_to_the_same_place() {
         }
     })
     .await;
+}
+
+/// The place that a page's form hands on, if it does.
+fn place(page: &Answer) -> Option<String> {
+    page.body.contains("name=\"return_to\"").then(|| field(page, "return_to"))
+}
+
+/// Continue's form, of a link that names its invitation.
+fn named<'a>(token: &'a str, invitation: &'a Value) -> [(&'a str, &'a str); 2] {
+    [("token", token), ("invitation", id(invitation))]
+}
+
+#[tokio::test]
+async fn a_link_that_failed_leads_by_a_new_one_to_where_it_would_have_led() {
+    on_every_engine(|engine| async move {
+        let guestlist = start(engine).await;
+        let invited = json!({ "email": "ada@example.com", "return_to": "/sessions?invited" });
+        let invitation = guestlist.api().post("/v1/invitations", &invited).await.is(202).json();
+        let mail = guestlist.stytch().mail("ada@example.com", 1).await;
+        let cut =
+            guestlist.browser().form("/authenticate", &named(&mail.token[..12], &invitation)).await;
+        let page = cut.is(400);
+        assert_eq!(place(&page).as_deref(), Some("/sessions?invited"));
+        let mut ada = guestlist.browser();
+        assert_eq!(logs_in(&guestlist, &page, &mut ada).await, "/sessions?invited");
+
+        // Of a used link, where it led when it was used: to where she had asked for it, or nowhere.
+        let used = guestlist.stytch().mail("ada@example.com", 2).await;
+        let page = guestlist.browser().press(&used.token).await.is(409);
+        assert_eq!(place(&page).as_deref(), Some("/sessions?invited"));
+        for (n, asked) in [(3, Some("/sessions?asked")), (4, None)] {
+            let fields = [("email", "ada@example.com"), ("return_to", asked.unwrap_or_default())];
+            let fields = if asked.is_some() { &fields[..] } else { &fields[..1] };
+            let _ = ada.form("/login", fields).await.is(200);
+            let mail = guestlist.stytch().mail("ada@example.com", n).await;
+            let _ = guestlist.press(&mail.token).await;
+            let page =
+                guestlist.browser().form("/authenticate", &named(&mail.token, &invitation)).await;
+            assert_eq!(place(&page.is(409)).as_deref(), asked);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_taken_back_leads_nowhere() {
+    let guestlist = start(Engine::Sqlite).await;
+    let body = json!({ "email": "ada@example.com", "return_to": "/sessions" });
+    let invitation = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
+    let mail = guestlist.stytch().mail("ada@example.com", 1).await;
+    let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
+    let _ = guestlist.api().post_nothing(&revoke).await.is(200);
+    let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
+    for page in [
+        guestlist.browser().get(path).await.is(403),
+        guestlist.browser().form("/authenticate", &named(&mail.token, &invitation)).await.is(403),
+    ] {
+        // Whoever is invited anew goes where that invitation says.
+        assert_eq!(place(&page), None, "{}", page.body);
+        assert_eq!(field(&page, "email"), "ada@example.com");
+    }
+}
+
+#[tokio::test]
+async fn whose_session_ended_before_they_sent_a_form_comes_back_to_its_page() {
+    let guestlist = start(Engine::Sqlite).await;
+    let admin = guestlist.admin().await;
+    let _ = guestlist.invite("ada@example.com").await;
+    let ada = format!("/users/{}", id(&guestlist.user("ada@example.com").await));
+    let me = guestlist.user(&guestlist.admin_email).await;
+    let _ = guestlist.api().delete(&format!("/v1/users/{}/sessions", id(&me))).await.is(204);
+    for (form, expected) in [
+        (format!("{ada}/suspend"), ada.as_str()),
+        (format!("{ada}/sessions/end"), &ada),
+        ("/sessions/end-others".to_owned(), "/sessions"),
+        ("/users/invite".to_owned(), "/"),
+    ] {
+        let mut admin = admin.clone();
+        let page = admin.form(&form, &[("email", "bob@example.com")]).await.is(401);
+        assert_eq!(field(&page, "email"), guestlist.admin_email);
+        assert_eq!(logs_in(&guestlist, &page, &mut admin).await, expected);
+    }
 }
