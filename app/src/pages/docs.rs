@@ -15,6 +15,8 @@ static PAGE: LazyLock<(String, String)> = LazyLock::new(|| {
     let without_scripts = "<body><noscript>This page needs scripts. What it shows is at \
                            <a href=\"/openapi.json\">/openapi.json</a>.</noscript>";
     let html = html.replacen("<body>", without_scripts, 1);
+    // A browser that is told of none asks for one, and complains that there is none.
+    let html = html.replacen("<head>", "<head><link rel=\"icon\" href=\"data:,\">", 1);
     let policy = format!(
         "default-src 'none'; script-src {}; style-src {}; img-src 'self' data:; \
          connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",

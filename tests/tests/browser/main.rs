@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails at once and loudly")]
 
 mod audit;
+mod docs;
 mod failed_links;
 mod first_minutes;
 mod joining;
