@@ -27,6 +27,7 @@ use super::view::AuditView;
 pub struct ListAudit {
     #[schemars(with = "Option<shapes::By>")]
     pub actor: Option<String>,
+    /// To whom: the id of a user.
     #[schemars(with = "Option<uuid::Uuid>")]
     pub user: Option<String>,
     #[schemars(with = "Option<shapes::EventKind>")]

@@ -28,6 +28,7 @@ use super::world::World;
 pub struct LoginRequest {
     #[schemars(with = "shapes::Email")]
     email: String,
+    /// Left out, or null: they land where everybody does.
     #[schemars(with = "Option<shapes::ReturnTo>")]
     return_to: Option<String>,
 }
@@ -36,6 +37,7 @@ pub struct LoginRequest {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(transform = shapes::whole)]
 pub struct Asked<'a> {
+    /// The same whatever the address: nothing tells who is a guest.
     detail: &'a str,
 }
 
@@ -86,7 +88,9 @@ pub async fn request_login(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with a token")]
 pub struct SessionRequest {
+    /// As the link carries it.
     token: String,
+    /// As the link carries it, where links name their invitation.
     #[schemars(with = "Option<uuid::Uuid>")]
     invitation: Option<InvitationId>,
 }

@@ -89,4 +89,25 @@ mod tests {
             assert!(answers.keys().any(is_good), "{method} {path}");
         }
     }
+
+    #[test]
+    fn what_an_answer_can_leave_null_says_when() {
+        let document = document(&site()).unwrap();
+        let mut silent = Vec::new();
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            // Of what is sent, null is what is left out.
+            let is_whole = |member: &String| {
+                let required = schema["required"].as_array();
+                required.is_some_and(|all| all.iter().any(|one| one == member))
+            };
+            let members = schema["properties"].as_object().into_iter().flatten();
+            for (member, told) in members.filter(|(member, _)| is_whole(member)) {
+                let is_nullable = told.to_string().contains(r#""null""#);
+                if is_nullable && !told["description"].is_string() {
+                    silent.push(format!("{name}.{member}"));
+                }
+            }
+        }
+        assert!(silent.is_empty(), "null means what? {silent:#?}");
+    }
 }

@@ -126,12 +126,16 @@ impl Problem {
 #[schemars(rename = "Problem", extend("required" = ["type", "title", "status", "detail", "code", "request_id"]))]
 pub struct Body<'a> {
     r#type: String,
+    /// The status in words.
     title: &'a str,
     status: u16,
+    /// For people; says what to do where something can be done.
     detail: &'a str,
     #[schemars(with = "shapes::Code")]
     code: Code,
+    /// As in `X-Request-Id`; the log names it too.
     request_id: &'a str,
+    /// Which fields are wrong, where any are.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
     #[serde(flatten)]

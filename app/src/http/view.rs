@@ -41,33 +41,50 @@ pub struct InvitationView<'a> {
     id: Uuid,
     #[schemars(with = "shapes::Email")]
     email: &'a str,
+    /// What the inviter calls them; null if nothing.
     name: Option<&'a str>,
+    /// What they will be in Guestlist.
     #[schemars(with = "shapes::Role")]
     role: &'a str,
     #[schemars(with = "shapes::InvitationStatus")]
     status: &'a str,
+    /// Your application's own facts; they become the user's on acceptance.
     #[schemars(with = "shapes::Metadata")]
     metadata: &'a Metadata,
+    /// Where they land after coming in; null for where everybody does.
     #[schemars(with = "Option<shapes::ReturnTo>")]
     return_to: Option<&'a str>,
+    /// Who asked for it.
     invited_by: ActorView<'a>,
+    /// The batch that it came with; null if it came alone.
     batch_id: Option<Uuid>,
+    /// Who is invited: a user, `invited` until they have come in.
     user_id: Uuid,
+    /// Calls made to Stytch since it was last asked for or resent, those answered with 429 not
+    /// counted.
     attempts: u32,
+    /// What keeps it waiting, other than its turn; null if nothing does.
     #[schemars(with = "Option<shapes::HeldBy>")]
     held_by: Option<&'a str>,
+    /// When it is to be sent next; null once nothing more is due.
     next_attempt_at: Option<Time>,
+    /// Why the last try to send it failed, or that it was `cancelled`; null if nothing went wrong.
     last_error: Option<ErrorView<'a>>,
     created_at: Time,
+    /// When Stytch took the mail; null until then, and again once it is resent.
     sent_at: Option<Time>,
+    /// When the person came in; null until then.
     accepted_at: Option<Time>,
+    /// When the link stops working, counted from when it was last asked for or resent.
     expires_at: Time,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "LastError", transform = shapes::whole)]
 struct ErrorView<'a> {
+    /// Stytch's `error_type`, or ours for what never reached it, as in `timeout`.
     code: &'a str,
+    /// For people.
     message: &'a str,
     at: Time,
 }
@@ -76,8 +93,11 @@ struct ErrorView<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Actor", transform = shapes::whole)]
 pub struct ActorView<'a> {
+    /// `user`, `key`, `cli` or `system`.
     r#type: &'a str,
+    /// The user's or the key's; null of `cli` and `system`.
     id: Option<Uuid>,
+    /// What they were called then; null of `cli` and `system`.
     name: Option<&'a str>,
 }
 
@@ -147,15 +167,19 @@ pub struct UserView<'a> {
     id: Uuid,
     #[schemars(with = "shapes::Email")]
     email: &'a str,
+    /// What people call them; null if nothing.
     name: Option<&'a str>,
     #[schemars(with = "shapes::Role")]
     role: &'a str,
     #[schemars(with = "shapes::UserStatus")]
     status: &'a str,
+    /// Your application's own facts about them.
     #[schemars(with = "shapes::Metadata")]
     metadata: &'a Metadata,
+    /// Who they are at Stytch; null until that is known.
     stytch_user_id: Option<&'a str>,
     created_at: Time,
+    /// Their last request with a session, to the minute; null until they have come in.
     last_seen_at: Option<Time>,
 }
 
@@ -180,13 +204,19 @@ impl<'a> From<&'a User> for UserView<'a> {
 #[schemars(rename = "Session", transform = shapes::whole)]
 pub struct SessionView<'a> {
     id: Uuid,
+    /// Whose it is.
     user_id: Uuid,
+    /// When the person came in.
     started_at: Time,
+    /// When it ends by itself; never moved.
     expires_at: Time,
+    /// The last request with it, to the minute.
     last_used_at: Time,
     /// What the person came in with, in words.
     device: String,
+    /// The browser's own words, cut to 400 characters; null if it said none.
     user_agent: Option<&'a str>,
+    /// Where the person came in from; null if that is not known.
     ip: Option<&'a str>,
 }
 
@@ -230,9 +260,13 @@ pub struct AuditView<'a> {
     #[schemars(with = "shapes::EventKind")]
     kind: &'a str,
     at: Time,
+    /// Who did it.
     actor: ActorView<'a>,
+    /// Where they did it from; null of what came by no request.
     ip: Option<IpAddr>,
+    /// To whom it was done; null if to nobody. They may be removed since.
     user_id: Option<Uuid>,
+    /// The invitation that it is about; null if it is about none.
     invitation_id: Option<Uuid>,
     #[schemars(with = "shapes::Detail")]
     detail: &'a Value,

@@ -15,21 +15,34 @@ pub struct JobView<'a> {
     id: Uuid,
     #[schemars(with = "shapes::Queue")]
     queue: &'a str,
+    /// Which job it is, as in `send-invite`; never renamed.
     kind: &'a str,
+    /// What it is about: ids, never addresses or tokens.
     args: &'a Value,
     #[schemars(with = "shapes::JobState")]
     state: &'a str,
+    /// What keeps it waiting; null unless it is `held`.
     #[schemars(with = "Option<shapes::HeldBy>")]
     held_by: Option<&'a str>,
+    /// Lower goes first.
     priority: i16,
+    /// Not before.
     run_at: Time,
+    /// Attempts that were charged, the running one included.
     attempt_count: u32,
+    /// How many of them there can be until it is dead.
     max_attempts: u32,
+    /// Why its latest attempt failed; null unless it did.
     last_error: Option<Failure<'a>>,
+    /// Who has it; null unless it runs.
     worker: Option<&'a str>,
+    /// When it was asked for.
     created_at: Time,
+    /// When its latest attempt began; null before the first.
     started_at: Option<Time>,
+    /// When it became `done`, `dead` or `cancelled`; null until then.
     finished_at: Option<Time>,
+    /// When somebody withdrew it; null if nobody did.
     cancel_requested_at: Option<Time>,
 }
 
@@ -39,26 +52,36 @@ pub struct JobView<'a> {
 pub struct WholeJobView<'a> {
     #[serde(flatten)]
     job: JobView<'a>,
+    /// The first first.
     attempts: Vec<AttemptView<'a>>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Attempt", transform = shapes::whole)]
 struct AttemptView<'a> {
+    /// From 1; one that was not charged shares its number with the next.
     number: u32,
+    /// Who made it; null of a success at the first attempt, of which that is not kept.
     worker: Option<&'a str>,
     started_at: Time,
+    /// Null while it runs.
     finished_at: Option<Time>,
+    /// How long it took; null while it runs.
     duration_ms: Option<i64>,
+    /// `running`, `done`, `retry`, `snooze`, `dead`, `cancelled` or `lost`.
     outcome: &'a str,
+    /// Null unless it failed or was put off.
     error: Option<Failure<'a>>,
+    /// Stytch's own id of the call, to ask them about; null if it gave none.
     request_id: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Failure", transform = shapes::whole)]
 struct Failure<'a> {
+    /// Stytch's `error_type`, or ours for what never reached it, as in `timeout`.
     code: &'a str,
+    /// For people.
     message: &'a str,
 }
 
@@ -118,12 +141,19 @@ impl<'a> Failure<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ErrorGroup", transform = shapes::whole)]
 pub struct ErrorView<'a> {
+    /// What the latest attempt of each failed with; null if without a code.
     code: Option<&'a str>,
+    /// All of them: `dead`, `retrying` and `waiting`.
     count: u64,
+    /// Those that failed for good.
     dead: u64,
+    /// Those that failed and will be tried again.
     retrying: u64,
+    /// Those that were put off, which cost them no attempt, or are due again.
     waiting: u64,
+    /// When the first of these attempts began.
     first_seen: Time,
+    /// When the last one did.
     last_seen: Time,
 }
 

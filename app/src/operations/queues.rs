@@ -16,13 +16,19 @@ pub struct QueueView<'a> {
     #[schemars(with = "shapes::Queue")]
     name: &'a str,
     counts: Counts,
+    /// For how long the first of the due jobs has waited, held or not; null if none is due.
     oldest_ready_age_seconds: Option<u64>,
     paused: bool,
+    /// Null unless it is paused.
     pause: Option<PauseView<'a>>,
+    /// What keeps its due jobs waiting; null if nothing does.
     #[schemars(with = "Option<shapes::HeldBy>")]
     held_by: Option<&'a str>,
+    /// From when jobs were due until a worker took them, in the last hour.
     wait_ms: QuantilesView,
+    /// From then to the attempt's end.
     run_ms: QuantilesView,
+    /// Sixty, the oldest first; the last is the minute that is under way.
     per_minute: Vec<MinuteView>,
 }
 
@@ -30,29 +36,41 @@ pub struct QueueView<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Counts", transform = shapes::whole)]
 struct Counts {
+    /// Those that wait for their time.
     scheduled: u64,
+    /// Those that wait for their turn.
     ready: u64,
+    /// Those that are due, and that something else keeps waiting.
     held: u64,
+    /// Those that workers have.
     running: u64,
+    /// Those that failed and will be tried again.
     retrying: u64,
+    /// Those that failed for good.
     dead: u64,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Pause", transform = shapes::whole)]
 struct PauseView<'a> {
+    /// Since when.
     at: Time,
+    /// Who paused it; null if that is not known.
     by: Option<&'a str>,
+    /// Why; null if they gave no reason.
     reason: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Quantiles", transform = shapes::whole)]
 struct QuantilesView {
+    /// What half did not exceed; null where nothing was measured.
     #[schemars(with = "Option<u64>")]
     p50: Option<u128>,
+    /// What nineteen of twenty did not exceed; null where nothing was measured.
     #[schemars(with = "Option<u64>")]
     p95: Option<u128>,
+    /// What ninety-nine of a hundred did not exceed; null where nothing was measured.
     #[schemars(with = "Option<u64>")]
     p99: Option<u128>,
 }
@@ -60,8 +78,11 @@ struct QuantilesView {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Minute", transform = shapes::whole)]
 struct MinuteView {
+    /// Its beginning.
     at: Time,
+    /// Jobs that were done.
     done: u64,
+    /// Attempts that failed: to be tried again, for good, or because their worker died.
     failed: u64,
 }
 
@@ -113,17 +134,27 @@ impl MinuteView {
 #[schemars(rename = "Worker", transform = shapes::whole)]
 pub struct WorkerView<'a> {
     id: &'a str,
+    /// The machine's name.
     host: &'a str,
+    /// Of the process.
     pid: i64,
+    /// What it works on.
     queues: &'a [String],
+    /// How many jobs it had when it last reported.
     running: u64,
+    /// How many it takes at most.
     concurrency: u64,
     started_at: Time,
+    /// When it last reported.
     seen_at: Time,
     seconds_since_seen: u64,
+    /// Whether it reported in the last 15 seconds.
     is_live: bool,
+    /// How it finds Stytch: `ok`, `down`, `recovering` or `misconfigured`.
     provider: &'a str,
+    /// Since when something is wrong; null if nothing is.
     provider_since: Option<Time>,
+    /// The code of what Stytch said; null if nothing is wrong.
     provider_error: Option<&'a str>,
 }
 

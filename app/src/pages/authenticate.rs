@@ -37,7 +37,9 @@ struct ContinuePage<'a> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(transform = shapes::query)]
 pub struct Link {
+    /// Lets in whoever presses the page's button.
     token: Option<String>,
+    /// The invitation that it is of, where links name theirs.
     invitation: Option<String>,
     /// What Stytch says that the token is: of a magic link, or nothing that we asked for.
     #[schemars(extend("enum" = [MAGIC_LINKS]))]
@@ -117,7 +119,9 @@ fn anew(problem: Problem, invitation: &Invitation) -> Problem {
 /// The button.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ContinueForm {
+    /// As the link carries it.
     token: String,
+    /// As the link carries it, where it does.
     invitation: Option<String>,
 }
 

@@ -28,10 +28,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct BulkRequest {
     #[schemars(with = "Option<shapes::Queue>")]
     queue: Option<String>,
+    /// As in `send-invite`.
     kind: Option<String>,
     #[schemars(with = "shapes::JobState")]
     state: Option<String>,
+    /// The code that their latest attempt failed with.
     error: Option<String>,
+    /// Only count them.
     #[serde(default)]
     dry_run: bool,
 }

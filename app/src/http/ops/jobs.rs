@@ -27,9 +27,11 @@ use crate::operations::{Act, ErrorView, JobView, WholeJobView};
 pub struct ListJobs {
     #[schemars(with = "Option<shapes::Queue>")]
     queue: Option<String>,
+    /// As in `send-invite`.
     kind: Option<String>,
     #[schemars(with = "Option<shapes::JobState>")]
     state: Option<String>,
+    /// The code that their latest attempt failed with.
     error: Option<String>,
     q: Option<String>,
     #[schemars(with = "Option<shapes::Limit>")]

@@ -39,6 +39,7 @@ pub struct Queues<'a> {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "an object")]
 pub struct PauseRequest {
+    /// For whoever finds it paused.
     reason: Option<String>,
 }
 
