@@ -51,10 +51,11 @@ pub use job::{Attempt, Job, JobError, Lease, NewJob, Outage, Outcome, Performed,
 pub use key::{ApiKey, Scope};
 pub use operation::{JobState, Operation, QueuedJob};
 pub use ports::{
-    Delivered, FoundBy, Identity, IdentityPage, IdentityProvider, InvitationFilter, InviteMail,
-    JwtClaims, JwtError, LoginMail, Page, Place, Prefix, Profile, ProfileStatus, ProviderError,
-    ProviderErrorKind, ProviderSession, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation,
-    ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens, UserFilter, Vouched,
+    Delivered, FoundBy, Identity, IdentityNews, IdentityPage, IdentityProvider, InvitationFilter,
+    InviteMail, JwtClaims, JwtError, LoginMail, Page, Place, Prefix, Profile, ProfileStatus,
+    ProviderError, ProviderErrorKind, ProviderSession, ReadInvitations, ReadJobs, ReadKeys,
+    ReadReconciliation, ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens,
+    UserFilter, Vouched,
 };
 pub use reach::Reach;
 pub use reconciliation::{Comparison, Count, Difference, Drift, Reconciliation, Remedy};

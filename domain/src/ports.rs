@@ -6,9 +6,9 @@ mod store;
 
 pub use lists::{FoundBy, InvitationFilter, Page, Place, Prefix, UserFilter};
 pub use provider::{
-    Delivered, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
-    LoginMail, Profile, ProfileStatus, ProviderError, ProviderErrorKind, ProviderSession, Tokens,
-    Vouched,
+    Delivered, Identity, IdentityNews, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
+    JwtError, LoginMail, Profile, ProfileStatus, ProviderError, ProviderErrorKind, ProviderSession,
+    Tokens, Vouched,
 };
 pub use store::{
     ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Seen, Stale,

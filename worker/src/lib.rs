@@ -53,6 +53,7 @@ pub fn kinds() -> Kinds {
         .with::<flows::RevokeInvite>()
         .with::<flows::RevokeSession>()
         .with::<flows::DeleteUser>()
+        .with::<flows::CheckIdentity>()
         .with::<flows::Sweep>()
         .with::<flows::Reconcile>()
 }

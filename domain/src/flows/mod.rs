@@ -24,7 +24,10 @@ pub use keys::{create_key, revoke_key};
 pub use login::{LoginError, LoginReport, SendLogin, request_login, request_login_unlimited};
 pub use operate::{OperateError, cancel_job, dismiss_job, pause_queue, resume_queue, retry_job};
 pub use provider::{RevokeInvite, RevokeSession};
-pub use reconcile::{Manner, Reconcile, ReconcileError, reconcile, schedule_reconciliation};
+pub use reconcile::{
+    CheckIdentity, Heard, Manner, Reconcile, ReconcileError, hear, reconcile,
+    schedule_reconciliation,
+};
 pub use resend::{ResendError, resend};
 pub use revoke::{RevokeError, revoke};
 pub use sessions::{

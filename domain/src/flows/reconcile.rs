@@ -5,6 +5,7 @@
 //! has not moved since. A list that did not come to its end suspects nobody.
 
 mod compare;
+mod news;
 mod repair;
 
 use std::time::Duration;
@@ -20,6 +21,8 @@ use crate::{
 };
 
 use compare::{Findings, Suspicion};
+
+pub use news::{CheckIdentity, Heard, hear};
 
 /// One in so many users may be changed by a run that nobody forced: 5 %.
 const ONE_IN: u64 = 20;

@@ -94,6 +94,17 @@ pub enum ProfileStatus {
     Unknown,
 }
 
+/// What Stytch tells by itself of somebody it knows: that they were made, changed or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityNews {
+    /// Stytch's id of it; the same when it is told again.
+    pub message_id: String,
+    /// Whom it is about.
+    pub stytch_user_id: String,
+    /// How they were then; none once they are deleted.
+    pub profile: Option<Profile>,
+}
+
 /// A part of the list of all whom Stytch knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityPage {

@@ -8,6 +8,7 @@ mod deleting;
 mod dismissing;
 mod doubting;
 mod doubts;
+mod hearing;
 mod holding;
 mod inviting;
 mod keys;

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use guestlist_domain::flows::{
-    DeleteUser, Reconcile, RevokeInvite, RevokeSession, SendInvite, SendLogin, Sweep,
+    CheckIdentity, DeleteUser, Reconcile, RevokeInvite, RevokeSession, SendInvite, SendLogin, Sweep,
 };
 use guestlist_domain::{
     Attempt, Change, Ctx, Job, JobError, Lease, Outcome, Performed, Settlement, Store, StoreError,
@@ -116,6 +116,7 @@ impl House {
             RevokeInvite::KIND => self.run::<RevokeInvite>(&claimed, going),
             RevokeSession::KIND => self.run::<RevokeSession>(&claimed, going),
             DeleteUser::KIND => self.run::<DeleteUser>(&claimed, going),
+            CheckIdentity::KIND => self.run::<CheckIdentity>(&claimed, going),
             Reconcile::KIND => self.run::<Reconcile>(&claimed, going),
             Sweep::KIND => self.run::<Sweep>(&claimed, going),
             unknown => panic!("no worker knows {unknown}"),

@@ -181,59 +181,18 @@ impl Comparing<'_> {
         for profile in profiles {
             self.findings.identities += 1;
             self.awaited.strike(&profile.stytch_user_id);
-            match known.by_identity.get(&profile.stytch_user_id) {
-                Some(user) => self.look_at_known(user, profile),
-                None => self.look_at_stranger(&known, profile),
+            for found in known.differences(self.ctx, profile) {
+                match found {
+                    Found::Suspicion(suspicion, user) => {
+                        self.findings.suspect(suspicion, user, &profile.emails);
+                    }
+                    Found::Fact(kind, user) => {
+                        self.findings.note(difference(kind, user, profile));
+                    }
+                }
             }
         }
         Ok(())
-    }
-
-    fn look_at_known(&mut self, user: &User, profile: &Profile) {
-        if user.status == UserStatus::Deleting {
-            return;
-        }
-        if !profile.emails.contains(&user.email) {
-            self.findings.note(difference(Drift::Address, Some(user), profile));
-        }
-        // Whoever Stytch knew before us may well be active there.
-        let is_of_ours = profile.created_at.is_some_and(|at| user.created_at <= at + CLOCK_SKEW);
-        let is_active = profile.status == ProfileStatus::Active;
-        if user.status == UserStatus::Invited && is_active && is_of_ours {
-            self.findings.note(difference(Drift::Status, Some(user), profile));
-        }
-    }
-
-    fn look_at_stranger(&mut self, known: &Known, profile: &Profile) {
-        let mut holders = profile.emails.iter().filter_map(|email| known.by_address.get(email));
-        let (holder, has_more) = (holders.next(), holders.next().is_some());
-        let identity = profile.stytch_user_id.clone();
-        match holder {
-            // Those on their way out look for their identity themselves.
-            Some(user) if user.status == UserStatus::Deleting => {}
-            Some(user) if user.stytch_user_id.is_none() && is_theirs_alone(profile, user) => {
-                // A mail on its way tells of the identity itself.
-                if !known.being_sent.contains(&user.id) {
-                    let suspicion = Suspicion::Unlinked { user: user.id, identity };
-                    self.findings.suspect(suspicion, holder, &profile.emails);
-                }
-            }
-            Some(user) if has_more || !known.being_sent.contains(&user.id) => {
-                self.findings.note(difference(Drift::Contested, holder, profile));
-            }
-            Some(_) => {}
-            None if known.removed.contains(&identity) => {
-                let suspicion = Suspicion::Removed { identity };
-                self.findings.suspect(suspicion, None, &profile.emails);
-            }
-            // They have an identity from the first link they ask for, and a row from the first
-            // time they come in.
-            None if profile
-                .emails
-                .iter()
-                .any(|email| self.ctx.policy.admin_emails.contains(email)) => {}
-            None => self.findings.note(difference(Drift::Orphan, None, profile)),
-        }
     }
 
     async fn suspect_the_rest(&mut self) -> Result<(), StoreError> {
@@ -254,6 +213,27 @@ impl Comparing<'_> {
         }
         Ok(())
     }
+}
+
+/// What is suspected of one identity, as it is described.
+pub(super) async fn suspicion(
+    ctx: &Ctx,
+    profile: &Profile,
+) -> Result<Option<Suspicion>, StoreError> {
+    let known = Known::read(ctx, std::slice::from_ref(profile)).await?;
+    let suspected = known.differences(ctx, profile).into_iter().find_map(|found| match found {
+        Found::Suspicion(suspicion, _) => Some(suspicion),
+        Found::Fact(..) => None,
+    });
+    Ok(suspected)
+}
+
+/// How somebody at Stytch differs from what stands here of the user.
+enum Found<'a> {
+    /// To be repaired, if it is so.
+    Suspicion(Suspicion, Option<&'a User>),
+    /// To be told.
+    Fact(Drift, Option<&'a User>),
 }
 
 /// Whether an identity can be taken for that user's: their address is the only way in. With any
@@ -306,6 +286,58 @@ impl Known {
             removed: removed.into_iter().map(|gone| gone.stytch_user_id).collect(),
         })
     }
+
+    fn differences(&self, ctx: &Ctx, profile: &Profile) -> Vec<Found<'_>> {
+        match self.by_identity.get(&profile.stytch_user_id) {
+            Some(user) => of_known(user, profile),
+            None => self.of_stranger(ctx, profile).into_iter().collect(),
+        }
+    }
+
+    fn of_stranger(&self, ctx: &Ctx, profile: &Profile) -> Option<Found<'_>> {
+        let mut holders = profile.emails.iter().filter_map(|email| self.by_address.get(email));
+        let (holder, has_more) = (holders.next(), holders.next().is_some());
+        let identity = profile.stytch_user_id.clone();
+        let is_admin = |email: &Email| ctx.policy.admin_emails.contains(email);
+        match holder {
+            // Those on their way out look for their identity themselves.
+            Some(user) if user.status == UserStatus::Deleting => None,
+            Some(user) if user.stytch_user_id.is_none() && is_theirs_alone(profile, user) => {
+                // A mail on its way tells of the identity itself.
+                let is_known_soon = self.being_sent.contains(&user.id);
+                let suspicion = Suspicion::Unlinked { user: user.id, identity };
+                (!is_known_soon).then_some(Found::Suspicion(suspicion, holder))
+            }
+            Some(user) if has_more || !self.being_sent.contains(&user.id) => {
+                Some(Found::Fact(Drift::Contested, holder))
+            }
+            Some(_) => None,
+            None if self.removed.contains(&identity) => {
+                Some(Found::Suspicion(Suspicion::Removed { identity }, None))
+            }
+            // They have an identity from the first link they ask for, and a row from the first
+            // time they come in.
+            None if profile.emails.iter().any(is_admin) => None,
+            None => Some(Found::Fact(Drift::Orphan, None)),
+        }
+    }
+}
+
+fn of_known<'a>(user: &'a User, profile: &Profile) -> Vec<Found<'a>> {
+    let mut found = Vec::new();
+    if user.status == UserStatus::Deleting {
+        return found;
+    }
+    if !profile.emails.contains(&user.email) {
+        found.push(Found::Fact(Drift::Address, Some(user)));
+    }
+    // Whoever Stytch knew before us may well be active there.
+    let is_of_ours = profile.created_at.is_some_and(|at| user.created_at <= at + CLOCK_SKEW);
+    let is_active = profile.status == ProfileStatus::Active;
+    if user.status == UserStatus::Invited && is_active && is_of_ours {
+        found.push(Found::Fact(Drift::Status, Some(user)));
+    }
+    found
 }
 
 fn turns_in_circles() -> ProviderError {

@@ -52,14 +52,22 @@ pub(super) async fn confirm(
 /// The user, if they have the identity that is gone.
 async fn still_has(ctx: &Ctx, suspicion: &Suspicion) -> Result<Option<User>, StoreError> {
     let Suspicion::Gone { user, identity } = suspicion else { return Ok(None) };
-    let user = ctx.store.user(*user).await?;
-    let has_it = |user: &User| user.stytch_user_id.as_deref() == Some(identity);
-    Ok(user.filter(|user| has_it(user) && user.status != UserStatus::Deleting))
+    let has_it = holder(ctx, identity).await?;
+    Ok(has_it.filter(|one| one.id == *user))
+}
+
+/// Whose identity it is, unless they are on their way out anyway.
+pub(super) async fn holder(ctx: &Ctx, identity: &str) -> Result<Option<User>, StoreError> {
+    let user = ctx.store.user_by_stytch_id(identity).await?;
+    Ok(user.filter(|user| user.status != UserStatus::Deleting))
 }
 
 /// The user, if they have no identity, nobody else has that one, and no mail is on its way that
 /// will tell.
-async fn still_lacks(ctx: &Ctx, suspicion: &Suspicion) -> Result<Option<User>, StoreError> {
+pub(super) async fn still_lacks(
+    ctx: &Ctx,
+    suspicion: &Suspicion,
+) -> Result<Option<User>, StoreError> {
     let Suspicion::Unlinked { user, identity } = suspicion else { return Ok(None) };
     let Some(user) = ctx.store.user(*user).await? else { return Ok(None) };
     if user.stytch_user_id.is_some() || user.status == UserStatus::Deleting {
@@ -103,7 +111,7 @@ pub(super) async fn repair(
 
 /// They stay who they are here. Stytch has ended their sessions with the identity; the next mail
 /// to them makes a new one.
-async fn forget(ctx: &Ctx, mut user: User, by: &Actor) -> Result<Change, StoreError> {
+pub(super) async fn forget(ctx: &Ctx, mut user: User, by: &Actor) -> Result<Change, StoreError> {
     user.stytch_user_id = None;
     let live = ctx.store.live_sessions(user.id, ctx.now()).await?;
     let ending = Ending { which: Which::All, reason: EndReason::GoneAtProvider, by };
@@ -112,7 +120,7 @@ async fn forget(ctx: &Ctx, mut user: User, by: &Actor) -> Result<Change, StoreEr
     Ok(change.event(event))
 }
 
-fn adopt(ctx: &Ctx, mut user: User, identity: &str, by: &Actor) -> Change {
+pub(super) fn adopt(ctx: &Ctx, mut user: User, identity: &str, by: &Actor) -> Change {
     user.stytch_user_id = Some(identity.to_owned());
     let event = ctx.user_event(EventKind::IdentityAdopted, &user, by);
     Change::new().update_user(user).event(event)
