@@ -2,6 +2,7 @@
 
 use clap::Args;
 use guestlist_domain::Limit;
+use guestlist_stytch::WebhookSecret;
 use guestlist_worker::config::{Common, CommonArgs, Mistake, Mistakes, parse};
 use ipnet::IpNet;
 use url::{Origin, Url};
@@ -35,6 +36,10 @@ pub struct ConfigArgs {
     #[arg(long, env = "TRUSTED_PROXIES", global = true)]
     pub trusted_proxies: Option<String>,
 
+    /// The secret of the webhook endpoint at Stytch, whsec_…: turns on POST /webhooks/stytch
+    #[arg(long, env = "STYTCH_WEBHOOK_SECRET", global = true, hide_env_values = true)]
+    pub stytch_webhook_secret: Option<String>,
+
     /// Login mails that one client may ask for, e.g. 30/m
     #[arg(long, env = "LOGIN_LIMIT_PER_CLIENT", global = true, default_value = "30/m")]
     pub login_limit_per_client: String,
@@ -47,6 +52,8 @@ pub struct Config {
     pub common: Common,
     /// How often a client may ask for a link.
     pub login_limit_per_client: Limit,
+    /// What Stytch signs its webhooks with, where it is to call.
+    pub webhook_secret: Option<WebhookSecret>,
     app_name: String,
     app_url: Option<Url>,
     app_origins: Vec<Origin>,
@@ -65,6 +72,10 @@ impl ConfigArgs {
         let app_origins = m.take_some("APP_ORIGINS", self.app_origins.as_deref(), origins);
         let proxies = m.take_some("TRUSTED_PROXIES", self.trusted_proxies.as_deref(), networks);
         let domain = m.take_some("COOKIE_DOMAIN", self.cookie_domain.as_deref(), cookie_domain);
+        let secret = self.stytch_webhook_secret.as_deref();
+        let webhook_secret = m.take_some("STYTCH_WEBHOOK_SECRET", secret, |secret| {
+            WebhookSecret::parse(secret).map_err(|error| error.to_string())
+        });
         let public = common.as_ref().and_then(|common| common.public_url.as_ref());
         if let (Some(public), Some(Some(domain))) = (public, &domain) {
             check_domain(public, domain, m);
@@ -75,6 +86,7 @@ impl ConfigArgs {
             Some(Config {
                 common: common?,
                 login_limit_per_client: login_limit?,
+                webhook_secret: webhook_secret?,
                 app_name: self.app_name.trim().to_owned(),
                 app_origins: named.unwrap_or_else(|| app_url.iter().map(Url::origin).collect()),
                 app_url,

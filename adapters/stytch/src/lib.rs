@@ -22,6 +22,8 @@ mod provider;
 mod refresh;
 mod scrub;
 mod searches;
+mod webhooks;
 
 pub use options::{Options, OptionsError};
 pub use provider::StytchProvider;
+pub use webhooks::{Signature, WebhookError, WebhookSecret, WebhookSecretError, Webhooks};

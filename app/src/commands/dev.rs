@@ -69,7 +69,7 @@ pub async fn run(
     let site = config.site(public_url, project, Some(format!("{sandbox_url}/inbox")));
     let url = site.public_url.as_str().trim_end_matches('/').to_owned();
     let ctx = built.ctx(policy);
-    let app = App::new(ctx.clone(), site, built.store().clone(), config.login_limit_per_client);
+    let app = App::new(&config, ctx.clone(), site, built.store().clone());
 
     let sandbox = tokio::spawn(sandbox.serve(stop.clone()));
     let all = tokio::spawn(run_all(app, listener, Some(worker), stop.clone()));

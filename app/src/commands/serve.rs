@@ -44,8 +44,7 @@ pub async fn run(
     };
     let site = config.site(public_url, project, None);
     println!("Guestlist listens on http://{address}, and people reach it at {}", site.public_url);
-    let app =
-        App::new(built.ctx(policy), site, built.store().clone(), config.login_limit_per_client);
+    let app = App::new(&config, built.ctx(policy), site, built.store().clone());
     run_all(app, listener, worker, stop).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -73,8 +73,12 @@ fn request_id(app: &App, headers: &HeaderMap) -> String {
     given.filter(is_decent).map_or_else(|| app.ctx().ids.next().to_string(), ToOwned::to_owned)
 }
 
-/// Who reads the answer: pages are for people, `/v1` is for programs, and a program that posts to
-/// a page does not ask for HTML.
+/// Whether an address is for programs alone, who are never answered with a page.
+pub fn is_for_programs(path: &str) -> bool {
+    path == "/v1" || path.starts_with("/v1/") || path.starts_with("/webhooks/")
+}
+
+/// Who reads the answer: a program that posts to a page does not ask for HTML.
 struct Asker {
     is_person: bool,
     /// Who came in by this browser before: whom a form is likely about.
@@ -84,8 +88,7 @@ struct Asker {
 impl Asker {
     fn of(request: &Request) -> Self {
         let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        let path = request.uri().path();
-        let is_api = path == "/v1" || path.starts_with("/v1/");
+        let is_api = is_for_programs(request.uri().path());
         let is_person = !is_api && accept.is_some_and(|accept| accept.contains("text/html"));
         let hint = if is_person { Hint::read(request.headers()) } else { None };
         Self { is_person, hint: hint.map(|hint| hint.email) }

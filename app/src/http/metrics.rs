@@ -4,8 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::http::Method;
+use guestlist_domain::flows::Heard;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
@@ -14,6 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub struct Requests {
     registry: Registry,
     times: Family<Labels, Histogram>,
+    webhooks: Family<News, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -21,6 +24,11 @@ struct Labels {
     method: String,
     route: String,
     status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct News {
+    heard: &'static str,
 }
 
 impl fmt::Debug for Requests {
@@ -40,7 +48,11 @@ impl Default for Requests {
         let times = Family::new_with_constructor(buckets as fn() -> Histogram);
         let help = "How long this process took to answer requests";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, times.clone());
-        Self { registry, times }
+        let webhooks = Family::default();
+        let help = "What Stytch told this process of somebody: doubted is looked at, known fits \
+                    what stands here, before was told before";
+        registry.register("webhooks", help, webhooks.clone());
+        Self { registry, times, webhooks }
     }
 }
 
@@ -52,6 +64,16 @@ impl Requests {
         let method = if known.contains(method) { method.as_str() } else { "other" };
         let labels = Labels { method: method.to_owned(), route: route.to_owned(), status };
         self.times.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Stytch told of somebody.
+    pub fn heard(&self, heard: Heard) {
+        let heard = match heard {
+            Heard::Doubted => "doubted",
+            Heard::Known => "known",
+            Heard::Before => "before",
+        };
+        self.webhooks.get_or_create(&News { heard }).inc();
     }
 
     /// As Prometheus reads it, without the end mark.

@@ -26,6 +26,7 @@ mod state;
 mod users;
 mod view;
 mod waits;
+mod webhooks;
 mod world;
 
 pub use answer::Outgoing;

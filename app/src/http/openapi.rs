@@ -35,6 +35,7 @@ pub fn document(site: &Site) -> serde_json::Result<Value> {
     let routes = ApiRouter::new()
         .nest("/v1", routes::keyed().merge(routes::unkeyed()))
         .merge(routes::pages())
+        .merge(routes::hooks())
         .merge(routes::probes());
     let mut api = OpenApi::default();
     let _ = routes.finish_api(&mut api);

@@ -154,7 +154,9 @@ impl IntoResponse for Problem {
             let seconds = HeaderValue::from(seconds_up(wait));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
-        if self.status() == StatusCode::UNAUTHORIZED {
+        // Those who sign are programs that know how.
+        let wants_signature = matches!(self.code, Code::SignatureInvalid | Code::SignatureExpired);
+        if self.status() == StatusCode::UNAUTHORIZED && !wants_signature {
             // RFC 9110, 11.6.1. No `Basic`: a browser would ask for a password by itself.
             let bearer = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);

@@ -28,8 +28,11 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub fn router(app: App) -> anyhow::Result<Router> {
     let document = openapi::document(app.site())?;
     let document = Bytes::from(serde_json::to_vec(&document)?);
-    let documented =
-        ApiRouter::new().nest("/v1", api(&app)).merge(routes::pages()).merge(routes::probes());
+    let documented = ApiRouter::new()
+        .nest("/v1", api(&app))
+        .merge(routes::pages())
+        .merge(routes::hooks())
+        .merge(routes::probes());
     Ok(Router::from(documented)
         .route("/openapi.json", get(async || served(document)))
         .merge(pages::routes())

@@ -13,7 +13,7 @@ use aide::transform::TransformPathItem;
 use super::openapi;
 use super::state::App;
 
-pub use around::{pages, probes};
+pub use around::{hooks, pages, probes};
 
 /// Routes under `/v1` whose POSTs take an `Idempotency-Key`.
 pub fn keyed() -> ApiRouter<App> {

@@ -9,6 +9,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use guestlist_database::SqlStore;
 use guestlist_domain::{Ctx, Limit};
+use guestlist_stytch::Webhooks;
 use guestlist_worker::metrics::Metrics;
 
 use super::metrics::Requests;
@@ -16,6 +17,7 @@ use super::presses::Presses;
 use super::problem::{Code, Problem};
 use super::seen::SeenBuffer;
 use super::waits::LastLook;
+use crate::config::Config;
 use crate::site::Site;
 
 /// The application, shared by all requests.
@@ -37,13 +39,16 @@ struct Inner {
     seen: SeenBuffer,
     requests: Requests,
     last_look: LastLook,
+    webhooks: Option<Webhooks>,
     worker: OnceLock<Metrics>,
 }
 
 impl App {
     /// The application over its world.
-    pub fn new(ctx: Ctx, site: Site, store: Arc<SqlStore>, login_limit_per_client: Limit) -> Self {
-        let clients = RateLimiter::keyed(quota(login_limit_per_client));
+    pub fn new(config: &Config, ctx: Ctx, site: Site, store: Arc<SqlStore>) -> Self {
+        let clients = RateLimiter::keyed(quota(config.login_limit_per_client));
+        let secret = config.webhook_secret.clone();
+        let webhooks = secret.map(|secret| Webhooks::new(secret, site.stytch.id.clone()));
         Self(Arc::new(Inner {
             ctx,
             site,
@@ -53,6 +58,7 @@ impl App {
             seen: SeenBuffer::default(),
             requests: Requests::default(),
             last_look: LastLook::default(),
+            webhooks,
             worker: OnceLock::new(),
         }))
     }
@@ -91,6 +97,11 @@ impl App {
     /// What kept new invitations waiting when it was last looked at.
     pub fn last_look(&self) -> &LastLook {
         &self.0.last_look
+    }
+
+    /// What reads Stytch's webhooks, where it is to call.
+    pub fn webhooks(&self) -> Option<&Webhooks> {
+        self.0.webhooks.as_ref()
     }
 
     /// A worker runs in this process; what it counts is told with the rest.

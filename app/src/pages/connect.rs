@@ -18,7 +18,6 @@ use super::head::Head;
 use super::page;
 use super::person::AdminViewer;
 use crate::http::App;
-use crate::site::Site;
 
 #[derive(Template)]
 #[template(path = "connect.html")]
@@ -37,6 +36,8 @@ struct ConnectPage<'a> {
     jwks_url: String,
     is_sandbox: bool,
     registered: Vec<Registered>,
+    webhook_url: String,
+    hears_webhooks: bool,
 }
 
 /// A small application, to run as it stands.
@@ -53,11 +54,13 @@ struct Registered {
 
 /// `GET /connect`
 pub async fn connect(AdminViewer(me): AdminViewer, State(app): State<App>) -> Response {
-    let template = describe(app.site(), &app.ctx().policy, &me);
+    let template = describe(&app, &me);
     page(app.site(), StatusCode::OK, &template)
 }
 
-fn describe<'a>(site: &'a Site, policy: &Policy, me: &'a Admitted) -> ConnectPage<'a> {
+fn describe<'a>(guestlist: &'a App, me: &'a Admitted) -> ConnectPage<'a> {
+    let (site, hears_webhooks) = (guestlist.site(), guestlist.webhooks().is_some());
+    let registered = registered(&guestlist.ctx().policy);
     let joined = Joined::all(site);
     let url = site.public_url.origin().ascii_serialization();
     let first =
@@ -74,13 +77,15 @@ fn describe<'a>(site: &'a Site, policy: &Policy, me: &'a Admitted) -> ConnectPag
         checks: CHECKS
             .map(|(run, source)| Check { run, source: fill_in(source, &url, &app) })
             .into(),
+        webhook_url: format!("{url}/webhooks/stytch"),
+        hears_webhooks,
         url,
         app,
         landing: landing.filter(|place| site.return_to(place).is_ok()),
         project: &project.id,
         jwks_url: format!("{}/v1/sessions/jwks/{}", project.base_url, project.id),
         is_sandbox: !project.base_url.ends_with(".stytch.com"),
-        registered: registered(policy),
+        registered,
     }
 }
 

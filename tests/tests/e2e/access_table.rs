@@ -7,7 +7,7 @@ use guestlist_tests::{Answer, Caller, Engine, Guestlist, Operation, operations};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use Who::{Anybody, Holder, Person, Unrestricted};
+use Who::{Anybody, Holder, Person, Stytch, Unrestricted};
 
 /// Who may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ enum Who {
     Holder(&'static str),
     /// An administrator, or a key without scopes.
     Unrestricted,
+    /// Whoever signs as Stytch does, and nobody else.
+    Stytch,
 }
 
 const TABLE: &[(&str, &str, Who)] = &[
@@ -61,7 +63,14 @@ const TABLE: &[(&str, &str, Who)] = &[
     ("delete", "/v1/users/{id}", Holder("users:write")),
     ("get", "/v1/users/{id}/sessions", Holder("users:read")),
     ("delete", "/v1/users/{id}/sessions", Holder("users:write")),
+    ("post", "/webhooks/stytch", Stytch),
 ];
+
+/// An installation that Stytch may call.
+async fn installation() -> Guestlist {
+    let secret = "whsec_dGhlIHNlY3JldCBvZiBubyBlbmRwb2ludA==";
+    Guestlist::dev(Engine::Sqlite).env("STYTCH_WEBHOOK_SECRET", secret).start().await
+}
 
 const SCOPES: [&str; 6] =
     ["users:read", "users:write", "invitations:read", "invitations:write", "ops:read", "ops:write"];
@@ -96,11 +105,15 @@ fn is_let_through(answer: &Answer) -> bool {
 
 #[tokio::test]
 async fn who_is_nobody_is_asked_who_they_are() {
-    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let guestlist = installation().await;
     for (operation, who) in rows() {
         let answer = ask(&guestlist.anybody(), &operation).await;
         if who == Anybody {
             assert!(is_let_through(&answer), "{answer:?}");
+            continue;
+        }
+        if who == Stytch {
+            let _ = answer.problem(401, "signature_invalid");
             continue;
         }
         let _ = answer.problem(401, "session_missing");
@@ -113,7 +126,7 @@ async fn who_is_nobody_is_asked_who_they_are() {
 
 #[tokio::test]
 async fn a_key_opens_the_operations_of_its_scopes_and_no_others() {
-    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let guestlist = installation().await;
     for scope in SCOPES {
         let (_, secret) = guestlist.create_key(scope, &[scope]).await;
         let by_key = guestlist.anybody().bearer(&secret);
@@ -123,6 +136,7 @@ async fn a_key_opens_the_operations_of_its_scopes_and_no_others() {
                 let answer = ask(caller, &operation).await;
                 match who {
                     Anybody => assert!(is_let_through(&answer), "{scope}: {answer:?}"),
+                    Stytch => drop(answer.problem(401, "signature_invalid")),
                     Holder(wanted) if wanted == scope => {
                         assert!(is_let_through(&answer), "{scope}: {answer:?}");
                     }
@@ -140,6 +154,7 @@ async fn a_key_opens_the_operations_of_its_scopes_and_no_others() {
         let answer = ask(&guestlist.api(), &operation).await;
         match who {
             Person => drop(answer.problem(403, "session_required")),
+            Stytch => drop(answer.problem(401, "signature_invalid")),
             Anybody | Holder(_) | Unrestricted => assert!(is_let_through(&answer), "{answer:?}"),
         }
     }
@@ -147,7 +162,7 @@ async fn a_key_opens_the_operations_of_its_scopes_and_no_others() {
 
 #[tokio::test]
 async fn members_operators_and_administrators_may_what_their_role_says() {
-    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let guestlist = installation().await;
     for role in ["member", "operator", "admin"] {
         let email = format!("{role}@example.org");
         let body = json!({ "email": email, "role": role });
@@ -165,6 +180,10 @@ async fn members_operators_and_administrators_may_what_their_role_says() {
             for (operation, who) in rest.into_iter().chain(leaving) {
                 let answer = ask(&caller, &operation).await;
                 let may = match who {
+                    Stytch => {
+                        let _ = answer.problem(401, "signature_invalid");
+                        continue;
+                    }
                     Anybody | Person => true,
                     Holder(scope) => {
                         role == "admin" || role == "operator" && scope.starts_with("ops:")
@@ -183,12 +202,14 @@ async fn members_operators_and_administrators_may_what_their_role_says() {
 
 #[tokio::test]
 async fn what_a_cookie_lets_happen_is_asked_for_by_our_own_pages() {
-    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let guestlist = installation().await;
     let admin = guestlist.admin().await;
     let elsewhere = admin.caller().with("sec-fetch-site", "cross-site");
-    for (operation, _) in rows() {
+    for (operation, who) in rows() {
         let answer = ask(&elsewhere, &operation).await;
-        if operation.method == "get" {
+        if who == Stytch {
+            let _ = answer.problem(401, "signature_invalid");
+        } else if operation.method == "get" {
             assert!(is_let_through(&answer), "{answer:?}");
         } else {
             answer.page_or_problem(403, "cross_origin");
@@ -212,7 +233,7 @@ fn the_description_tells_the_rights_of_the_table() {
             .collect();
         let scopes: Vec<_> = scopes.into_iter().collect();
         let (wanted_names, wanted_scopes): (&[&str], Vec<&str>) = match who {
-            Anybody => (&[], vec![]),
+            Anybody | Stytch => (&[], vec![]),
             Person => (&["bearer", "cookie"], vec![]),
             Holder(scope) => (&["basic", "bearer", "cookie"], vec![scope]),
             Unrestricted => (&["basic", "bearer", "cookie"], vec![]),

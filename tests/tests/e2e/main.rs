@@ -42,3 +42,4 @@ mod suspension;
 mod uniform;
 mod walk;
 mod way_back;
+mod webhooks;

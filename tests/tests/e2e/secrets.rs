@@ -6,6 +6,8 @@ use guestlist_tests::{Guestlist, Mail, Setup, Visitor, id, on_every_engine};
 use reqwest::Method;
 use serde_json::json;
 
+const WEBHOOK_SECRET: &str = "bm90aGluZyB0aGF0IGFueSBsb2cgbWF5IHNob3c=";
+
 #[tokio::test]
 async fn a_whole_walk_at_trace_logs_no_secret_and_no_address() {
     on_every_engine(|engine| walk(Guestlist::split(engine).workers(1))).await;
@@ -13,6 +15,7 @@ async fn a_whole_walk_at_trace_logs_no_secret_and_no_address() {
 }
 
 async fn walk(setup: Setup) {
+    let setup = setup.env("STYTCH_WEBHOOK_SECRET", &format!("whsec_{WEBHOOK_SECRET}"));
     let mut guestlist = setup.env("RUST_LOG", "trace").start().await;
     let mut secrets = configured(&guestlist);
     let admin = guestlist.admin().await;
@@ -40,7 +43,7 @@ async fn walk(setup: Setup) {
 /// What was never to be told from the start.
 fn configured(guestlist: &Guestlist) -> Vec<String> {
     let (project, secret) = guestlist.stytch_credentials();
-    let mut secrets = vec![guestlist.api_key.clone(), secret.to_owned()];
+    let mut secrets = vec![guestlist.api_key.clone(), secret.to_owned(), WEBHOOK_SECRET.to_owned()];
     secrets.push(STANDARD.encode(format!("{project}:{secret}")));
     if guestlist.database().url.contains('@') {
         secrets.push("app:app@".to_owned());
@@ -92,6 +95,9 @@ async fn knock(guestlist: &Guestlist) {
     let _ = guestlist.api().call(Method::POST, "/v1/invitations", json, broken).await.is(400);
     let body = json!({ "email": "unknown.person@example.com" });
     let _ = guestlist.anybody().post("/v1/login", &body).await.is(202);
+    let hook = guestlist.anybody().with("svix-id", "msg_1").with("svix-timestamp", "1");
+    let hook = hook.with("svix-signature", "v1,a-signature-that-is-none");
+    let _ = hook.post("/webhooks/stytch", &body).await.is(401);
 }
 
 async fn leave(guestlist: &Guestlist, ada: &mut Visitor) {

@@ -13,3 +13,4 @@ mod searches;
 mod secrets;
 mod shapes;
 mod stub;
+mod webhooks;

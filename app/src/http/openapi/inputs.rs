@@ -20,6 +20,7 @@ use crate::http::login::Limited;
 use crate::http::named::Named;
 use crate::http::origin::Ours;
 use crate::http::problem::Problem;
+use crate::http::webhooks::{self, Webhook};
 use crate::http::world::World;
 
 /// How a caller whose session does not hold, or whose key is none, is refused.
@@ -72,6 +73,34 @@ impl OperationInput for Ours {
 impl OperationInput for Limited {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
         note(operation, &[Code::TooManyRequests, Code::CrossOrigin]);
+    }
+}
+
+impl OperationInput for Webhook {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        for name in webhooks::HEADERS {
+            let schema = json_schema!({ "type": "string" });
+            let parameter_data = parameter(name, schema);
+            let header = Parameter::Header { parameter_data, style: HeaderStyle::Simple };
+            operation.parameters.push(ReferenceOr::Item(header));
+        }
+        let media = MediaType {
+            schema: Some(shape(json_schema!({ "type": "object" }))),
+            ..MediaType::default()
+        };
+        let content = [("application/json".to_owned(), media)].into_iter().collect();
+        set_body(ctx, operation, RequestBody { content, required: true, ..RequestBody::default() });
+        note(
+            operation,
+            &[
+                Code::SignatureInvalid,
+                Code::SignatureExpired,
+                Code::MalformedBody,
+                Code::BodyTooLarge,
+                Code::InvalidRequest,
+                Code::NotFound,
+            ],
+        );
     }
 }
 

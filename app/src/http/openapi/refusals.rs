@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Code;
 use super::told::REFUSES;
+use crate::http::answer::is_for_programs;
 
 /// What any operation may answer that needs the database.
 const ALWAYS: &[Code] = &[Code::InternalError, Code::DatabaseUnavailable, Code::Timeout];
@@ -24,8 +25,7 @@ impl Refusals {
 
     /// Tells how an operation may refuse, and the headers of all its answers.
     pub fn tell(&mut self, path: &str, method: &str, operation: &mut Value) {
-        // Who asks for HTML gets it, but of `/v1`.
-        let is_page = !path.starts_with("/v1/");
+        let is_page = !is_for_programs(path);
         let takes_key = operation["parameters"].to_string().contains("Idempotency-Key");
         for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
             let status = status.parse().unwrap_or_default();

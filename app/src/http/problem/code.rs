@@ -44,6 +44,8 @@ codes! {
     SessionExpired = UNAUTHORIZED "session_expired": "The session has come to its end.";
     SessionRevoked = UNAUTHORIZED "session_revoked": "The session was ended, or is none.";
     JwtExpired = UNAUTHORIZED "jwt_expired": "The JWT, sent without the session token, is older than five minutes.";
+    SignatureInvalid = UNAUTHORIZED "signature_invalid": "The webhook is not signed with the secret of our endpoint.";
+    SignatureExpired = UNAUTHORIZED "signature_expired": "The webhook was not signed within five minutes of now.";
     ApiKeyInvalid = UNAUTHORIZED "api_key_invalid": "The API key is unknown or was revoked.";
 
     Forbidden = FORBIDDEN "forbidden": "The caller's role does not allow it.";

@@ -1,7 +1,7 @@
 //! What stands outside `/v1`: where links lead, and what machines ask of the process.
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::get_with;
+use aide::axum::routing::{get_with, post_with};
 use guestlist_worker::metrics::OPENMETRICS;
 
 use super::logins::LINK;
@@ -9,6 +9,7 @@ use crate::http::health::{is_live, is_ready};
 use crate::http::openapi::Told;
 use crate::http::ops::metrics::metrics;
 use crate::http::state::App;
+use crate::http::webhooks;
 use crate::pages::authenticate;
 
 /// Where links lead.
@@ -29,6 +30,23 @@ pub fn pages() -> ApiRouter<App> {
                 )
                 .answers_plainly::<303>(Some("text/html"), "They are in, with cookies.")
                 .refuses(LINK)
+        }),
+    )
+}
+
+/// Where Stytch calls.
+pub fn hooks() -> ApiRouter<App> {
+    ApiRouter::new().api_route(
+        "/webhooks/stytch",
+        post_with(webhooks::hear, |op| {
+            op.told("hear", "Stytch tells what became of somebody")
+                .description(
+                    "Give this address to Stytch as a webhook endpoint, for the events of users, \
+                     and its secret as `STYTCH_WEBHOOK_SECRET`, without which it is not there. \
+                     What is told is not believed but looked up at Stytch, unless it fits what \
+                     stands here; told again, or late, it does nothing.",
+                )
+                .answers_plainly::<204>(None, "Heard.")
         }),
     )
 }
