@@ -10,7 +10,7 @@ use std::{
 use anyhow::bail;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Credentials, Options, Sandbox, stored_credentials};
+use crate::{Credentials, Options, Sandbox, WebhookEndpoint, stored_credentials};
 
 /// A local Stytch: what it listens on, whom it accepts, what it keeps.
 #[derive(clap::Args, Clone)]
@@ -48,6 +48,17 @@ pub struct SandboxArgs {
     /// Allow more than one mail a second to one address.
     #[arg(long)]
     pub no_mail_limit: bool,
+    /// Tell this URL of every change of a user, as Stytch's webhooks do.
+    #[arg(long, value_name = "URL")]
+    pub webhook_url: Option<String>,
+    /// What webhooks are signed with, `whsec_…`. Without one, it is made and printed.
+    #[arg(
+        long = "webhook-secret",
+        value_name = "SECRET",
+        env = "STYTCH_WEBHOOK_SECRET",
+        hide_env_values = true
+    )]
+    pub webhook_secret: Option<String>,
 }
 
 impl fmt::Debug for SandboxArgs {
@@ -59,6 +70,7 @@ impl fmt::Debug for SandboxArgs {
             .field("state", &self.state)
             .field("expose", &self.expose)
             .field("no_mail_limit", &self.no_mail_limit)
+            .field("webhook_url", &self.webhook_url)
             .finish_non_exhaustive()
     }
 }
@@ -78,12 +90,19 @@ pub async fn run(args: SandboxArgs, shutdown: CancellationToken) -> anyhow::Resu
         (None, Some(state)) => stored_credentials(state)?.unwrap_or_else(Credentials::generate),
         (None, None) => Credentials::generate(),
     };
+    let given_secret = args.webhook_secret.clone().filter(|secret| !secret.is_empty());
+    let webhook = args.webhook_url.clone().map(|url| WebhookEndpoint {
+        url,
+        secret: given_secret.clone().unwrap_or_else(WebhookEndpoint::generate_secret),
+    });
     let mut options = Options::new(args.listen, credentials.clone());
     options.redirect_urls = args.redirect_urls;
     options.state = args.state;
     options.mail_limit = !args.no_mail_limit;
+    options.webhook.clone_from(&webhook);
     let sandbox = Sandbox::bind(options).await?;
-    announce(&sandbox.url(), given.is_none().then_some(&credentials))?;
+    let made_secret = webhook.filter(|_| given_secret.is_none()).map(|webhook| webhook.secret);
+    announce(&sandbox.url(), given.is_none().then_some(&credentials), made_secret.as_deref())?;
     sandbox.serve(shutdown).await?;
     Ok(())
 }
@@ -102,13 +121,20 @@ impl SandboxArgs {
     }
 }
 
-fn announce(url: &str, made: Option<&Credentials>) -> io::Result<()> {
+fn announce(
+    url: &str,
+    made: Option<&Credentials>,
+    made_webhook_secret: Option<&str>,
+) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "A local Stytch listens on {url} and shows its mail on {url}/inbox")?;
     if let Some(Credentials { project_id, secret }) = made {
         writeln!(out, "STYTCH_BASE_URL={url}")?;
         writeln!(out, "STYTCH_PROJECT_ID={project_id}")?;
         writeln!(out, "STYTCH_SECRET={secret}")?;
+    }
+    if let Some(secret) = made_webhook_secret {
+        writeln!(out, "STYTCH_WEBHOOK_SECRET={secret}")?;
     }
     out.flush()
 }

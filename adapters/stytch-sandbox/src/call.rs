@@ -6,15 +6,16 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use crate::refusal::Refusal;
+use crate::{refusal::Refusal, webhooks::Source};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) method: Method,
     /// Percent-decoded.
     pub(crate) path: String,
     /// What the route's `{…}` stood for; empty where the route has none.
     pub(crate) id: String,
+    pub(crate) source: Source,
     query: String,
     headers: HeaderMap,
     body: Bytes,
@@ -25,6 +26,7 @@ impl Call {
         Self {
             path: percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned(),
             id: String::new(),
+            source: Source::Direct,
             query: parts.uri.query().unwrap_or_default().to_owned(),
             // A HEAD is answered like its GET; hyper leaves the body out.
             method: if parts.method == Method::HEAD { Method::GET } else { parts.method },
@@ -41,6 +43,11 @@ impl Call {
         };
         serde_json::from_slice(body)
             .map_err(|error| Refusal::bad_request("bad_request", error.to_string()))
+    }
+
+    /// The same, of a request to the control plane.
+    pub(crate) fn control_json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        self.json().map_err(|refusal| Refusal::unprocessable(refusal.message))
     }
 
     pub(crate) fn query(&self, name: &str) -> Option<String> {

@@ -10,18 +10,21 @@ use crate::{
     address,
     answer::{self, HttpResponse, json_response, response},
     call::Call,
-    clock,
+    clock, dashboard,
     faults::Fault,
     inbox,
     keys::Key,
     link::{Kind, Link},
     project::Project,
     refusal::Refusal,
+    routes,
     tables::Record,
+    webhooks,
 };
 
 /// Async, as making a key takes too long for the thread that serves.
-pub(crate) async fn handle(project: &Project, call: &Call) -> HttpResponse {
+pub(crate) async fn handle(project: &Project, call: Call) -> HttpResponse {
+    let call = &call;
     let answer = match (call.method.as_str(), call.path.as_str()) {
         ("GET", "/") => return answer::redirect("/inbox"),
         ("GET", "/inbox") => return inbox::page(project, call),
@@ -34,7 +37,15 @@ pub(crate) async fn handle(project: &Project, call: &Call) -> HttpResponse {
         ("GET", "/sandbox/clock") => Ok(time(project.now(), offset(project))),
         ("PUT", "/sandbox/clock") => advance(project, call),
         ("POST", "/sandbox/jwks/rotate") => rotate(project).await,
-        (_, path) => Err(unknown(path)),
+        ("GET", "/sandbox/webhooks") => webhooks::list(project, call),
+        ("PUT", "/sandbox/webhooks") => webhooks::set_paused(project, call),
+        (method, path) => match (method, webhook_to_resend(path)) {
+            ("POST", Some(id)) => webhooks::resend(project, id),
+            _ => match dashboard::handle(project, call) {
+                Some(response) => return response,
+                None => Err(unknown(path)),
+            },
+        },
     };
     match answer {
         Ok(value) => json_response(StatusCode::OK, &value),
@@ -82,9 +93,9 @@ pub(crate) fn recipient(call: &Call) -> Option<String> {
 }
 
 fn set_faults(project: &Project, call: &Call) -> Result<Value, Refusal> {
-    let fault: Fault = call.json().map_err(|refusal| unprocessable(refusal.message))?;
+    let fault: Fault = call.control_json()?;
     let mut faults = project.faults();
-    faults.set(fault).map_err(unprocessable)?;
+    faults.set(fault).map_err(Refusal::unprocessable)?;
     Ok(json!(faults.current()))
 }
 
@@ -96,8 +107,7 @@ struct Advance {
 
 /// Moves the clock from where it is; a negative number moves it back.
 fn advance(project: &Project, call: &Call) -> Result<Value, Refusal> {
-    let Advance { advance_seconds } =
-        call.json().map_err(|refusal| unprocessable(refusal.message))?;
+    let Advance { advance_seconds } = call.control_json()?;
     let offset_seconds = project.change(|store, _| {
         let offset = store.tables.clock_offset_seconds.checked_add(advance_seconds);
         let farthest = clock::FARTHEST_SECONDS;
@@ -106,9 +116,7 @@ fn advance(project: &Project, call: &Call) -> Result<Value, Refusal> {
                 store.write(Record::Clock { offset_seconds });
                 Ok(offset_seconds)
             }
-            None => {
-                Err(unprocessable("advance_seconds goes too far: a century at most".to_owned()))
-            }
+            None => Err(Refusal::unprocessable("advance_seconds goes too far: a century at most")),
         }
     })?;
     Ok(time(project.now(), offset_seconds))
@@ -130,8 +138,8 @@ async fn rotate(project: &Project) -> Result<Value, Refusal> {
     Ok(json!({"kid": kid}))
 }
 
-fn unprocessable(message: String) -> Refusal {
-    Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", message)
+fn webhook_to_resend(path: &str) -> Option<&str> {
+    routes::matches("/sandbox/webhooks/{id}/resend", path)
 }
 
 fn unknown(path: &str) -> Refusal {
@@ -139,7 +147,8 @@ fn unknown(path: &str) -> Refusal {
         "route_not_found",
         format!(
             "The sandbox has no {path} with this method. It has /inbox, /sandbox/emails, \
-                 /sandbox/faults, /sandbox/stats, /sandbox/clock and /sandbox/jwks/rotate."
+             /sandbox/faults, /sandbox/stats, /sandbox/clock, /sandbox/jwks/rotate, \
+             /sandbox/users and /sandbox/webhooks."
         ),
     )
 }

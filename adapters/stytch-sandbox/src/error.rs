@@ -47,6 +47,15 @@ pub enum Error {
     /// An allowed redirect URL is not a URL.
     #[error("redirect URL {0:?} is not an absolute http or https URL")]
     RedirectUrl(String),
+    /// Webhooks can't go to what was given.
+    #[error("webhook URL {0:?} is not an absolute http or https URL")]
+    WebhookUrl(String),
+    /// The secret of the webhooks is not one.
+    #[error("the webhook secret must be whsec_ and then base64, as Stytch's dashboard shows it")]
+    WebhookSecret,
+    /// Webhooks can't be sent at all.
+    #[error("webhooks: {0}")]
+    Webhooks(String),
     /// The signing key could not be made or read.
     #[error("signing key: {0}")]
     Key(String),

@@ -15,6 +15,13 @@ pub(crate) fn token() -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// `msg_` and 27 characters, as Svix names messages.
+pub(crate) fn message() -> String {
+    let characters = rand::distr::Alphanumeric;
+    let random = rand::Rng::sample_iter(rand::rng(), characters).take(27).map(char::from);
+    format!("msg_{}", random.collect::<String>())
+}
+
 /// Whether this has the form of a token, whoever made it.
 pub(crate) fn is_token(text: &str) -> bool {
     text.len() == 44

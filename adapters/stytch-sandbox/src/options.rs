@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
-use crate::Credentials;
+use crate::{Credentials, WebhookEndpoint};
 
 /// What a sandbox is started with. [`Options::new`] has the defaults; change the fields after.
 #[derive(Clone)]
@@ -20,10 +20,12 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// Refuse a second mail to one address within a second, as Stytch does.
     pub mail_limit: bool,
+    /// Where to tell of every change of a user; without one nothing is told.
+    pub webhook: Option<WebhookEndpoint>,
 }
 
 impl Options {
-    /// In memory, any local redirect URL, one mail a second to an address.
+    /// In memory, any local redirect URL, one mail a second to an address, no webhooks.
     pub fn new(listen: SocketAddr, credentials: Credentials) -> Self {
         Self {
             listen,
@@ -32,6 +34,7 @@ impl Options {
             redirect_urls: Vec::new(),
             state: None,
             mail_limit: true,
+            webhook: None,
         }
     }
 
@@ -48,6 +51,7 @@ impl fmt::Debug for Options {
             .field("redirect_urls", &self.redirect_urls)
             .field("state", &self.state)
             .field("mail_limit", &self.mail_limit)
+            .field("webhook", &self.webhook)
             .finish_non_exhaustive()
     }
 }

@@ -15,11 +15,13 @@ use crate::{
     stats::Stats,
     store::Store,
     tables::{Record, Tables},
+    webhooks::{Source, Webhooks},
 };
 
 pub(crate) struct Project {
     pub(crate) credentials: Credentials,
     pub(crate) redirects: Redirects,
+    pub(crate) webhooks: Option<Arc<Webhooks>>,
     store: Mutex<Store>,
     signer: Mutex<Arc<Signer>>,
     faults: Mutex<Faults>,
@@ -31,6 +33,11 @@ impl Project {
     pub(crate) fn open(options: &Options) -> Result<Self, Error> {
         let credentials = options.credentials();
         let redirects = Redirects::new(&options.redirect_urls)?;
+        let webhooks = options.webhook.as_ref();
+        let webhooks = webhooks
+            .map(|endpoint| Webhooks::new(endpoint, &credentials.project_id))
+            .transpose()?
+            .map(Arc::new);
         let (journal, tables) = match &options.state {
             Some(path) => {
                 let (journal, tables) = Journal::open(path, &credentials)?;
@@ -38,7 +45,7 @@ impl Project {
             }
             None => (None, Tables::default()),
         };
-        let mut store = Store::new(tables, journal, options.mail_limit);
+        let mut store = Store::new(tables, journal, options);
         let signer = Signer::new(&signing_key(&mut store)?)?;
         store.commit().map_err(|source| Error::State {
             path: options.state.clone().unwrap_or_default(),
@@ -47,6 +54,7 @@ impl Project {
         Ok(Self {
             credentials,
             redirects,
+            webhooks,
             store: Mutex::new(store),
             signer: Mutex::new(Arc::new(signer)),
             faults: Mutex::default(),
@@ -65,12 +73,26 @@ impl Project {
         &self,
         work: impl FnOnce(&mut Store, Timestamp) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
+        self.change_by(Source::Direct, work)
+    }
+
+    /// The same, on somebody's behalf.
+    pub(crate) fn change_by<T>(
+        &self,
+        source: Source,
+        work: impl FnOnce(&mut Store, Timestamp) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let mut store = locked(&self.store);
+        store.source = source;
         let now = store.now();
         let outcome = work(&mut store, now);
         if let Err(error) = store.commit() {
             tracing::error!(%error, "the state file could not be written");
             return Err(Refusal::internal());
+        }
+        if let Some(webhooks) = &self.webhooks {
+            let sent_at = clock::precise(store.tables.clock_offset_seconds);
+            webhooks.publish(store.take_events(), sent_at);
         }
         outcome
     }

@@ -37,6 +37,11 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, error_type, message)
     }
 
+    /// What the control plane says to what makes no sense.
+    pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", message)
+    }
+
     pub(crate) fn user_not_found() -> Self {
         Self::not_found("user_not_found", "User could not be found.")
     }

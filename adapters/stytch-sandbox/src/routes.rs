@@ -65,7 +65,8 @@ pub(crate) fn find(method: &str, path: &str) -> Result<(&'static Route, String),
     Err(if known { wrong_method() } else { not_found() })
 }
 
-fn matches<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+/// What the `{…}` of a template stands for in a path; nothing if the path is another.
+pub(crate) fn matches<'a>(template: &str, path: &'a str) -> Option<&'a str> {
     let (mut template, mut path) = (template.split('/'), path.split('/'));
     let mut id = "";
     loop {

@@ -63,6 +63,10 @@ impl Sandbox {
 
     /// Serves until `shutdown` is cancelled, then lets open calls end, for some seconds at most.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let mut deliveries = JoinSet::new();
+        if let Some(webhooks) = self.project.webhooks.clone() {
+            deliveries.spawn(webhooks.deliver());
+        }
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -122,7 +126,7 @@ async fn answer(project: &Project, request: Request<Incoming>) -> io::Result<Htt
     };
     let call = Call::new(parts, body);
     if call.path != "/v1" && !call.path.starts_with("/v1/") {
-        return Ok(control::handle(project, &call).await);
+        return Ok(control::handle(project, call).await);
     }
     let outcome = api::handle(project, call);
     if !outcome.delay.is_zero() {

@@ -5,10 +5,11 @@ use std::{collections::HashMap, io};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    clock,
+    Options, clock,
     journal::Journal,
     refusal::Refusal,
     tables::{Record, Tables},
+    webhooks::{Action, Event, Source},
 };
 use hyper::StatusCode;
 
@@ -21,12 +22,22 @@ pub(crate) struct Store {
     pending: Vec<Record>,
     /// When each address was last asked to be written to; None switches the limit off.
     last_asked: Option<HashMap<String, Timestamp>>,
+    /// On whose behalf it is written.
+    pub(crate) source: Source,
+    /// What webhooks have still to tell; None where there are none.
+    events: Option<Vec<Event>>,
 }
 
 impl Store {
-    pub(crate) fn new(tables: Tables, journal: Option<Journal>, mail_limit: bool) -> Self {
-        let last_asked = mail_limit.then(HashMap::new);
-        Self { tables, journal, pending: Vec::new(), last_asked }
+    pub(crate) fn new(tables: Tables, journal: Option<Journal>, options: &Options) -> Self {
+        Self {
+            tables,
+            journal,
+            pending: Vec::new(),
+            last_asked: options.mail_limit.then(HashMap::new),
+            source: Source::Direct,
+            events: options.webhook.as_ref().map(|_| Vec::new()),
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -34,10 +45,35 @@ impl Store {
     }
 
     pub(crate) fn write(&mut self, record: Record) {
+        self.remember(&record);
         if self.journal.is_some() {
             self.pending.push(record.clone());
         }
         self.tables.apply(record);
+    }
+
+    /// What a record does to a user, as every change of one comes by here. Two changes in a row
+    /// count as one.
+    fn remember(&mut self, record: &Record) {
+        let (source, Some(events)) = (self.source, &mut self.events) else { return };
+        let (action, user_id, user) = match record {
+            Record::User(user) => match self.tables.users.get(&user.user_id) {
+                None => (Action::Create, &user.user_id, Some(user.clone())),
+                Some(before) if before == user => return,
+                Some(_) => (Action::Update, &user.user_id, Some(user.clone())),
+            },
+            Record::UserDeleted { user_id } => (Action::Delete, user_id, None),
+            _ => return,
+        };
+        match events.last_mut() {
+            Some(last) if action == Action::Update && last.user_id == *user_id => last.user = user,
+            _ => events.push(Event { source, action, user_id: user_id.clone(), user }),
+        }
+    }
+
+    /// What happened since the last time.
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        self.events.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// All that was written since the last time, in one write to the file.

@@ -12,7 +12,7 @@ pub(crate) const DEFAULT_ROLE: &str = "stytch_user";
 /// An address attached to an existing user is dropped unless authenticated within this time.
 const KEEP_UNVERIFIED: SignedDuration = SignedDuration::from_mins(5);
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct User {
     pub(crate) user_id: String,
     pub(crate) name: Name,
@@ -32,7 +32,7 @@ pub(crate) enum Status {
     Active,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Name {
     pub(crate) first_name: String,
     pub(crate) middle_name: String,
@@ -47,7 +47,7 @@ pub(crate) struct NameParts {
     last_name: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Email {
     pub(crate) email_id: String,
     pub(crate) email: String,

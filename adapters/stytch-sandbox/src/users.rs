@@ -46,7 +46,7 @@ pub(crate) fn create(project: &Project, call: &Call) -> Result<Answer, Refusal> 
     let address = address::parse(request.email.as_deref())?;
     let pending = request.create_user_as_pending == Some(true);
     let status = if pending { Status::Pending } else { Status::Active };
-    project.change(|store, now| {
+    project.change_by(call.source, |store, now| {
         mailing::release_if_lapsed(store, &address, now);
         if store.tables.users.by_address(&address).is_some() {
             return Err(Refusal::duplicate_email());
@@ -72,7 +72,7 @@ pub(crate) fn get(project: &Project, call: &Call) -> Result<Answer, Refusal> {
 
 pub(crate) fn update(project: &Project, call: &Call) -> Result<Answer, Refusal> {
     let fields: Fields = call.json()?;
-    project.change(|store, now| {
+    project.change_by(call.source, |store, now| {
         let mut user = known(store, &call.id, now)?;
         apply(&mut user, fields, store)?;
         store.write(Record::User(user.clone()));
@@ -89,7 +89,7 @@ pub(crate) fn update(project: &Project, call: &Call) -> Result<Answer, Refusal> 
 
 /// Ends the sessions, frees the address.
 pub(crate) fn delete(project: &Project, call: &Call) -> Result<Answer, Refusal> {
-    project.change(|store, now| {
+    project.change_by(call.source, |store, now| {
         let user_id = known(store, &call.id, now)?.user_id;
         store.write(Record::UserDeleted { user_id: user_id.clone() });
         Ok(json!({"user_id": user_id}).into())

@@ -6,6 +6,8 @@ mod control;
 mod harness;
 mod magic_links;
 mod program;
+mod receiver;
 mod sessions;
 mod state;
 mod users;
+mod webhooks;

@@ -1,9 +1,11 @@
 //! The program: what it prints, what it refuses, and what a kill leaves.
 
 use std::{
-    io::{BufRead, BufReader, Read},
-    process::{Child, Command, Output, Stdio},
+    io::{BufRead, BufReader, Lines},
+    process::{Child, ChildStdout, Command, Output, Stdio},
 };
+
+use crate::receiver::Receiver;
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -12,7 +14,9 @@ use tempfile::TempDir;
 /// Without what the developer's own environment or `.env` says.
 fn command(dir: &TempDir, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stytch-sandbox"));
-    for name in ["SANDBOX_LISTEN_ADDR", "STYTCH_PROJECT_ID", "STYTCH_SECRET"] {
+    for name in
+        ["SANDBOX_LISTEN_ADDR", "STYTCH_PROJECT_ID", "STYTCH_SECRET", "STYTCH_WEBHOOK_SECRET"]
+    {
         command.env_remove(name);
     }
     command.current_dir(dir.path()).args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -29,6 +33,7 @@ fn refused(dir: &TempDir, args: &[&str]) -> String {
 
 struct Program {
     child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
     url: String,
     project_id: String,
     secret: String,
@@ -37,13 +42,18 @@ struct Program {
 impl Program {
     /// Started with made credentials, listening.
     fn start(dir: &TempDir, args: &[&str]) -> Self {
-        let mut child = command(dir, args).spawn().unwrap();
+        Self::of(command(dir, args))
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut line = || lines.next().unwrap().unwrap();
         assert!(line().starts_with("A local Stytch listens on http://127.0.0.1:"));
         let mut value = |name: &str| line().strip_prefix(name).unwrap().to_owned();
         let (url, project_id) = (value("STYTCH_BASE_URL="), value("STYTCH_PROJECT_ID="));
-        Self { child, url, project_id, secret: value("STYTCH_SECRET=") }
+        let secret = value("STYTCH_SECRET=");
+        Self { child, lines, url, project_id, secret }
     }
 
     async fn call(&self, method: Method, path: &str, body: &str) -> StatusCode {
@@ -83,18 +93,40 @@ async fn given_credentials_are_accepted_and_not_printed() {
         .env("STYTCH_SECRET", "hush")
         .spawn()
         .unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    out.read_line(&mut line).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
     let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
     let url = url.to_owned();
     let (project_id, secret) = ("project-test-mine".to_owned(), "hush".to_owned());
-    let mut program = Program { child, url, project_id, secret };
+    let mut program = Program { child, lines, url, project_id, secret };
     assert_eq!(program.call(Method::GET, "/v1/debug/whoami", "").await, 200);
     program.child.kill().unwrap();
-    let mut rest = String::new();
-    out.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest, "");
+    assert!(program.lines.next().is_none());
+}
+
+#[tokio::test]
+async fn webhooks_are_signed_with_the_secret_that_was_given_or_else_with_the_one_it_prints() {
+    let dir = TempDir::new().unwrap();
+    let mut receiver = Receiver::start().await;
+    for given in [None, Some("whsec_Z2l2ZW4=")] {
+        let args = ["--listen", "127.0.0.1:0", "--webhook-url", &receiver.url];
+        let mut command = command(&dir, &args);
+        command.env("STYTCH_WEBHOOK_SECRET", given.unwrap_or_default());
+        let mut program = Program::of(command);
+        let body = r#"{"email": "ada@example.com"}"#;
+        assert_eq!(program.call(Method::POST, "/v1/users", body).await, 200);
+        let delivery = receiver.next().await;
+        program.child.kill().unwrap();
+        let rest: Vec<_> = program.lines.by_ref().map(Result::unwrap).collect();
+        match (given, &rest[..]) {
+            (Some(given), []) => assert!(delivery.is_signed_with(given)),
+            (None, [line]) => {
+                let made = line.strip_prefix("STYTCH_WEBHOOK_SECRET=").unwrap();
+                assert!(delivery.is_signed_with(made));
+            }
+            _ => panic!("{given:?}: {rest:?}"),
+        }
+    }
 }
 
 #[test]
