@@ -1,6 +1,5 @@
 //! What a handler gives back, and how that becomes an HTTP response.
 
-use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
     body::Bytes,
@@ -8,9 +7,9 @@ use hyper::{
 };
 use serde_json::{Value, json};
 
-use crate::{ids, refusal::Refusal};
+use crate::{body::Body, ids, refusal::Refusal};
 
-pub(crate) type HttpResponse = Response<Full<Bytes>>;
+pub(crate) type HttpResponse = Response<Body>;
 
 /// What a handler under `/v1` gives back.
 #[derive(Debug)]
@@ -66,7 +65,7 @@ pub(crate) fn response(
     content_type: &'static str,
     body: impl Into<Bytes>,
 ) -> HttpResponse {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Body::whole(body.into()));
     *response.status_mut() = status;
     let response = with_header(response, CONTENT_TYPE, HeaderValue::from_static(content_type));
     with_header(response, CACHE_CONTROL, HeaderValue::from_static("no-store"))

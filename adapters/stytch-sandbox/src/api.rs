@@ -29,6 +29,10 @@ pub(crate) fn handle(project: &Project, mut call: Call) -> Outcome {
         }
         Err(refusal) => (None, turn(fate.turn, || refusal.into_response())),
     };
+    let outcome = match fate.body {
+        Some(spoiling) => outcome.map(|response| spoiling.spoil(response)),
+        None => outcome,
+    };
     record(project, &call, route, outcome.as_ref());
     Outcome { delay: fate.delay, response: outcome }
 }

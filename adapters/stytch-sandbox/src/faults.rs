@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::Refusal;
+use crate::{refusal::Refusal, spoiled::Spoiling};
 
 /// One fault, as given; `{}` is none.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -30,6 +30,9 @@ pub(crate) struct Fault {
     /// Does what was asked, then drops the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     lose_answer: Option<bool>,
+    /// What is sent in place of the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Spoiling>,
     /// For how many more matching calls it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     times: Option<u64>,
@@ -43,6 +46,8 @@ pub(crate) struct Fault {
 pub(crate) struct Fate {
     pub(crate) delay: Duration,
     pub(crate) turn: Turn,
+    /// What becomes of the answer's body.
+    pub(crate) body: Option<Spoiling>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -103,7 +108,10 @@ impl Fault {
         } else {
             Turn::Served
         };
-        Fate { delay: Duration::from_millis(self.latency_ms.unwrap_or(0)), turn }
+        // A share of refusals spoils these alone.
+        let all = self.share_refused() == 0.0;
+        let body = self.body.filter(|_| all || matches!(turn, Turn::Refused(_)));
+        Fate { delay: Duration::from_millis(self.latency_ms.unwrap_or(0)), turn, body }
     }
 
     fn share_refused(&self) -> f64 {
@@ -126,6 +134,9 @@ impl Fault {
         }
         if self.status.is_some_and(|status| !(400..=599).contains(&status)) {
             return Err("status is that of an error, from 400 to 599".to_owned());
+        }
+        if self.body.is_some() && (self.down == Some(true) || self.lose_answer == Some(true)) {
+            return Err("body spoils an answer, and down and lose_answer give none".to_owned());
         }
         let shaped = self.error_type.is_some() || self.retry_after_seconds.is_some();
         if shaped && self.status.is_none() && self.error_rate.is_none() {

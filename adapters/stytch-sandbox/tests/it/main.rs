@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
 
 mod control;
+mod faults;
 mod harness;
 mod magic_links;
 mod program;
