@@ -1,5 +1,6 @@
 //! Reads session JWTs. What is not signed by Stytch for this project is nothing; what is, but is
-//! too old, is read and said to be.
+//! too old, is read and said to be. Clocks may differ by half a minute; when the session ends is
+//! told as it is.
 
 use std::sync::Arc;
 
@@ -9,9 +10,12 @@ use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 use url::Url;
 
-use crate::{answers::patiently, keys::Keys};
+use crate::{
+    answers::patiently,
+    keys::Keys,
+};
 
-/// How far Stytch's clock may be ahead of ours.
+/// How far Stytch's clock and ours may be apart, whichever is ahead.
 const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 
 /// Reads the JWTs of one project.
@@ -72,13 +76,13 @@ impl Claims {
     fn judged(self, now: Timestamp) -> Option<JwtClaims> {
         let expires_at = Timestamp::from_second(self.exp).ok()?;
         let not_before = Timestamp::from_second(self.nbf).ok()?;
-        if now + LEEWAY < not_before || self.session.id.is_empty() {
+        if not_before.duration_since(now) > LEEWAY || self.session.id.is_empty() {
             return None;
         }
         Some(JwtClaims {
             stytch_session_id: self.session.id,
             session_expires_at: self.session.expires_at.unwrap_or(expires_at),
-            is_expired: now >= expires_at,
+            is_expired: now.duration_since(expires_at) >= LEEWAY,
         })
     }
 }

@@ -55,20 +55,50 @@ async fn a_good_one_is_read() {
 }
 
 #[tokio::test]
-async fn one_too_old_is_read_and_said_to_be() {
-    let old =
-        |seconds: i64| our_claims(move |c| c["exp"] = (clock().now().as_second() + seconds).into());
-    assert!(!read(&old(1)).await.unwrap().is_expired);
-    assert!(read(&old(0)).await.unwrap().is_expired);
-    assert!(read(&old(-86_400)).await.unwrap().is_expired);
+async fn one_too_old_is_read_and_said_to_be_but_clocks_may_differ_a_little() {
+    let over =
+        |seconds: i64| our_claims(move |c| c["exp"] = (clock().now().as_second() - seconds).into());
+    for (seconds, is_expired) in
+        [(-1, false), (0, false), (29, false), (30, true), (31, true), (86_400, true)]
+    {
+        let claims = read(&over(seconds)).await.unwrap();
+        assert_eq!(claims.is_expired, is_expired, "{seconds} s ago");
+    }
 }
 
 #[tokio::test]
 async fn one_of_the_future_is_not_read_but_clocks_may_differ_a_little() {
     let from =
         |seconds: i64| our_claims(move |c| c["nbf"] = (clock().now().as_second() + seconds).into());
-    assert!(read(&from(30)).await.is_some());
-    assert!(read(&from(31)).await.is_none());
+    for (seconds, is_read) in [(29, true), (30, true), (31, false), (86_400, false)] {
+        assert_eq!(read(&from(seconds)).await.is_some(), is_read, "in {seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_told_as_it_is_however_clocks_differ() {
+    let jwt = our_claims(|c| {
+        c["exp"] = (clock().now().as_second() - 29).into();
+        c["https://stytch.com/session"]["expires_at"] = json!("2026-11-23T09:59:31Z");
+    });
+    let claims = read(&jwt).await.unwrap();
+    assert_eq!(claims.session_expires_at.to_string(), "2026-11-23T09:59:31Z");
+    // Nor has one that ends with its JWT.
+    let jwt = our_claims(|c| {
+        c["exp"] = (clock().now().as_second() - 29).into();
+        c["https://stytch.com/session"]["expires_at"] = Value::Null;
+    });
+    let claims = read(&jwt).await.unwrap();
+    assert_eq!(claims.session_expires_at.to_string(), "2026-11-23T09:59:31Z");
+}
+
+#[tokio::test]
+async fn times_at_the_end_of_time_are_read_or_not_but_break_nothing() {
+    for seconds in [i64::MIN, -377_705_023_201, 253_402_207_200, 253_402_300_799, i64::MAX] {
+        for key in ["exp", "nbf"] {
+            let _ = read(&our_claims(|c| c[key] = seconds.into())).await;
+        }
+    }
 }
 
 #[tokio::test]
