@@ -9,9 +9,12 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error},
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::searches::FoundPage;
+
+/// Characters of an id.
+pub(crate) const MAX_ID: usize = 128;
 
 /// An answer of which nothing but its coming matters.
 #[derive(Deserialize)]
@@ -19,7 +22,7 @@ pub(crate) struct Done {}
 
 #[derive(Deserialize)]
 pub(crate) struct Sent {
-    #[serde(deserialize_with = "something")]
+    #[serde(deserialize_with = "id")]
     pub(crate) user_id: String,
     #[serde(default, deserialize_with = "patiently")]
     pub(crate) request_id: Option<String>,
@@ -40,7 +43,7 @@ struct FoundMetadata {
 
 #[derive(Deserialize)]
 struct FoundUser {
-    #[serde(deserialize_with = "something")]
+    #[serde(deserialize_with = "id")]
     user_id: String,
     #[serde(default, deserialize_with = "each_patiently")]
     emails: Vec<FoundEmail>,
@@ -86,9 +89,9 @@ struct UserEmail {
 pub(crate) struct Authenticated {
     #[serde(default, deserialize_with = "patiently")]
     method_id: Option<String>,
-    #[serde(deserialize_with = "something")]
+    #[serde(deserialize_with = "token")]
     session_token: String,
-    #[serde(deserialize_with = "something")]
+    #[serde(deserialize_with = "token")]
     session_jwt: String,
     session: LiveSession,
     #[serde(default, deserialize_with = "patiently")]
@@ -97,9 +100,9 @@ pub(crate) struct Authenticated {
 
 #[derive(Deserialize)]
 struct LiveSession {
-    #[serde(deserialize_with = "something")]
+    #[serde(deserialize_with = "id")]
     session_id: String,
-    #[serde(deserialize_with = "something")]
+    #[serde(deserialize_with = "id")]
     user_id: String,
     #[serde(default, deserialize_with = "patiently")]
     started_at: Option<Timestamp>,
@@ -189,10 +192,18 @@ pub(crate) fn whole_microseconds(t: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(t.as_microsecond()).unwrap_or(t)
 }
 
-/// A text that is not empty; Stytch writes `""` for a session that was not made.
-pub(crate) fn something<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+/// What can be kept, and sent back, as an id. Stytch's have 50 characters or so; as many as this
+/// the databases hold.
+pub(crate) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = token(from)?;
+    if text.len() > MAX_ID { Err(D::Error::custom("too long for an id")) } else { Ok(text) }
+}
+
+/// What can stand in a header. Stytch writes `""` for a session that was not made.
+fn token<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
-    if text.is_empty() { Err(D::Error::custom("an empty text")) } else { Ok(text) }
+    let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_token { Ok(text) } else { Err(D::Error::custom("not an id or a token")) }
 }
 
 /// The value, or nothing where it has another shape.
@@ -201,7 +212,7 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned + Default,
 {
-    Ok(serde_json::from_value(Value::deserialize(from)?).unwrap_or_default())
+    Ok(read(&Raw::deserialize(from)?).unwrap_or_default())
 }
 
 /// The list without the elements that have another shape.
@@ -210,6 +221,14 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    let values: Vec<Value> = patiently(from)?;
-    Ok(values.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
+    let values: Vec<Raw> = patiently(from)?;
+    Ok(values.iter().filter_map(read).collect())
+}
+
+/// Any JSON, as it came: as a [`Value`] it could not be nested deeper than that allows, nor hold
+/// a number that none of Rust's types holds, and people write some of what Stytch keeps of them.
+type Raw = Box<RawValue>;
+
+fn read<T: DeserializeOwned>(raw: &Raw) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
 }

@@ -5,12 +5,15 @@ use std::{error::Error, sync::Arc, time::Duration};
 use guestlist_domain::{Clock, ProviderError};
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use reqwest::{
-    Method, RequestBuilder, Response,
+    Method, RequestBuilder, Response, StatusCode,
     header::{HeaderMap, RETRY_AFTER},
     redirect, retry,
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 use url::Url;
 
 use crate::{
@@ -112,14 +115,22 @@ impl Client {
         let mut response = request.send().await.map_err(trouble)?;
         let status = response.status();
         let retry_after = retry_after(response.headers(), self.clock.now());
-        let body = read(&mut response).await;
-        if status.is_success() {
-            return parse(&body?);
-        }
-        // The status says enough even where the rest of the answer was lost.
-        let refusal = body.map_or_else(|_| Refusal::default(), |body| refusal(&body));
-        Err(Trouble::Refused { status: status.as_u16(), retry_after, refusal })
+        judge(status, retry_after, read(&mut response).await)
     }
+}
+
+/// What an answer comes to: by its status first, then by what could be had of its body.
+pub(crate) fn judge<A: DeserializeOwned>(
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Result<Vec<u8>, Trouble>,
+) -> Result<A, Trouble> {
+    if status.is_success() {
+        return parse(&body?);
+    }
+    // The status says enough even where the rest of the answer was lost.
+    let refusal = body.map_or_else(|_| Refusal::default(), |body| refusal(&body));
+    Err(Trouble::Refused { status: status.as_u16(), retry_after, refusal })
 }
 
 fn http_client(options: &Options) -> reqwest::Result<reqwest::Client> {
@@ -153,7 +164,7 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, Trouble> {
 }
 
 fn parse<A: DeserializeOwned>(body: &[u8]) -> Result<A, Trouble> {
-    serde_json::from_slice(body).map_err(|error| {
+    object(body).map_err(|error| {
         // Not the error's own words, which quote the body.
         let (kind, line, column) = (error.classify(), error.line(), error.column());
         let why = format!("the answer can't be read: {kind:?} error at {line}:{column}");
@@ -163,7 +174,15 @@ fn parse<A: DeserializeOwned>(body: &[u8]) -> Result<A, Trouble> {
 
 /// What can be had of an answer that is not the one hoped for.
 fn refusal(body: &[u8]) -> Refusal {
-    serde_json::from_slice(body).unwrap_or_default()
+    object(body).unwrap_or_default()
+}
+
+/// Stytch answers with objects; of a list, a struct would take one element for each of its fields.
+fn object<A: DeserializeOwned>(body: &[u8]) -> serde_json::Result<A> {
+    if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(serde_json::Error::custom("not an object"));
+    }
+    serde_json::from_slice(body)
 }
 
 fn trouble(error: reqwest::Error) -> Trouble {
@@ -185,7 +204,7 @@ fn reasons(error: &(dyn Error + 'static)) -> String {
 }
 
 /// How long we were asked to wait, in seconds or until a date.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),

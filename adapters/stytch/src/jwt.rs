@@ -11,7 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::{
-    answers::patiently,
+    answers::{id, patiently},
     keys::Keys,
 };
 
@@ -67,6 +67,7 @@ struct Claims {
 
 #[derive(Deserialize)]
 struct SessionClaim {
+    #[serde(deserialize_with = "id")]
     id: String,
     #[serde(default, deserialize_with = "patiently")]
     expires_at: Option<Timestamp>,
@@ -76,7 +77,7 @@ impl Claims {
     fn judged(self, now: Timestamp) -> Option<JwtClaims> {
         let expires_at = Timestamp::from_second(self.exp).ok()?;
         let not_before = Timestamp::from_second(self.nbf).ok()?;
-        if not_before.duration_since(now) > LEEWAY || self.session.id.is_empty() {
+        if not_before.duration_since(now) > LEEWAY {
             return None;
         }
         Some(JwtClaims {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::answers::{address, patiently, something, whole_microseconds};
+use crate::answers::{address, id, patiently, whole_microseconds};
 
 #[derive(Deserialize)]
 pub(crate) struct Listed {
@@ -22,7 +22,7 @@ struct Metadata {
 
 #[derive(Deserialize)]
 pub(crate) struct Described {
-    #[serde(deserialize_with = "something")]
+    #[serde(deserialize_with = "id")]
     user_id: String,
     emails: Vec<DescribedEmail>,
     #[serde(default, deserialize_with = "patiently")]

@@ -197,6 +197,57 @@ async fn what_is_strange_in_an_answer_does_not_cost_the_session() {
     assert_eq!(vouched.email, Some(ada()));
 }
 
+/// All that people write of themselves is theirs to make strange.
+#[tokio::test]
+async fn what_no_type_of_ours_holds_does_not_cost_the_session() {
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    for strange in [deep.as_str(), r#""\ud800""#, "1e999", "-123456789012345678901234567890"] {
+        let body = authenticated().to_string();
+        let body = body.replacen(r#""roles":[]"#, &format!(r#""untrusted_metadata":{strange}"#), 1);
+        assert!(body.contains(strange));
+        let stub = Stub::saying(answer(200, "", body)).await;
+        let vouched = stub.provider().authenticate_link(TOKEN, 60).await.unwrap();
+        assert_eq!(vouched.email, Some(ada()), "{strange}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_kept_or_sent_back_is_no_id_and_no_token() {
+    let long = "x".repeat(129);
+    for strange in ["", " ", "a b", "a\r\nset-cookie: b", "ädä", long.as_str()] {
+        let mut sent = sent();
+        sent["user_id"] = strange.into();
+        let stub = Stub::saying(says(200, &sent)).await;
+        let error = stub.provider().send_invite(&invite()).await.unwrap_err();
+        assert_eq!(error.code, "bad_answer", "{strange:?}");
+        for at in ["/session/session_id", "/session/user_id", "/session_token", "/session_jwt"] {
+            let mut body = authenticated();
+            *body.pointer_mut(at).unwrap() = strange.into();
+            let stub = Stub::saying(says(200, &body)).await;
+            let answer = stub.provider().authenticate_link(TOKEN, 60).await;
+            let is_long_token = strange == long && at.starts_with("/session_");
+            assert_eq!(answer.is_ok(), is_long_token, "{at} {strange:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_no_object() {
+    let session =
+        json!(["session-test-1", "user-test-1", "2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"]);
+    for body in [json!(["user-test-1", null, null]), json!([null, "t", "j", session, {}])] {
+        let stub = Stub::saying(says(200, &body)).await;
+        let provider = stub.provider();
+        assert_eq!(provider.send_invite(&invite()).await.unwrap_err().code, "bad_answer");
+        assert_eq!(provider.delete_user("user-test-1").await.unwrap_err().code, "bad_answer");
+        let answer = provider.authenticate_link(TOKEN, 60).await;
+        assert_eq!(answer.unwrap_err().code, "bad_answer");
+    }
+    let body = json!(["unauthorized_credentials", "No.", "request-id-test-1"]);
+    let stub = Stub::saying(says(400, &body)).await;
+    assert_eq!(stub.provider().send_invite(&invite()).await.unwrap_err().code, "http_400");
+}
+
 #[tokio::test]
 async fn a_session_that_was_not_made_is_a_bad_answer() {
     for missing in ["session_token", "session_jwt", "session"] {
