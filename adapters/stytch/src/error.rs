@@ -10,7 +10,10 @@ use guestlist_domain::{
     },
 };
 
-use crate::{answers::Refusal, scrub::scrub};
+use crate::{
+    answers::{MAX_ID, Refusal},
+    scrub::scrub,
+};
 
 /// Whether doing a call twice would be noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,7 @@ pub(crate) fn classify(trouble: Trouble, repeat: Repeat) -> ProviderError {
             let error_type = refusal.error_type.as_deref();
             let kind = error_type
                 .and_then(|error_type| by_error_type(error_type, retry_after, repeat))
+                .filter(|kind| is_credible(status, *kind))
                 .unwrap_or_else(|| by_status(status, error_type.is_some(), retry_after, repeat));
             let code = error_type.filter(|error_type| is_word(error_type));
             let code = code.map_or_else(|| format!("http_{status}"), ToOwned::to_owned);
@@ -66,7 +70,15 @@ pub(crate) fn classify(trouble: Trouble, repeat: Repeat) -> ProviderError {
             (kind, code, message, refusal.request_id)
         }
     };
+    let request_id = request_id.filter(|id| is_request_id(id));
     ProviderError { kind, code, message: scrub(&message), request_id }
+}
+
+/// Whether a word goes with the status: only with a 4xx it may say that we are wrong, for whoever
+/// fails knows nothing of us.
+fn is_credible(status: u16, kind: Kind) -> bool {
+    let is_our_fault = matches!(kind, Rejected | Misconfigured);
+    (400..=499).contains(&status) || (500..=599).contains(&status) && !is_our_fault
 }
 
 /// `None` where the status says it all.
@@ -118,7 +130,9 @@ fn by_status(status: u16, is_stytch: bool, after: Option<Duration>, repeat: Repe
         500..=599 => repeat.lost(),
         // Stytch never redirects: somebody else answers at that base URL.
         300..=399 => Misconfigured,
-        _ => Rejected,
+        400..=499 => Rejected,
+        // No status that there is.
+        _ => repeat.lost(),
     }
 }
 
@@ -126,6 +140,12 @@ fn by_status(status: u16, is_stytch: bool, after: Option<Duration>, repeat: Repe
 fn is_word(error_type: &str) -> bool {
     (1..=100).contains(&error_type.len())
         && error_type.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// It is kept, and shown to operators.
+pub(crate) fn is_request_id(text: &str) -> bool {
+    let is_id_char = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    (1..=MAX_ID).contains(&text.len()) && text.chars().all(is_id_char)
 }
 
 #[cfg(test)]
@@ -220,11 +240,49 @@ mod tests {
             (502, Unavailable, Doubtful),
             (503, Unavailable, Doubtful),
             (504, Unavailable, Doubtful),
+            (101, Unavailable, Doubtful),
+            (999, Unavailable, Doubtful),
             (520, Unavailable, Doubtful),
         ] {
             assert_eq!(kinds(|| refused(status, None)), [harmless, felt], "{status}");
             let code = classify(refused(status, None), Repeat::Felt).code;
             assert_eq!(code, format!("http_{status}"));
+        }
+    }
+
+    #[test]
+    fn whoever_fails_does_not_say_that_we_are_wrong() {
+        for (status, error_type, kind) in [
+            (500, "unauthorized_credentials", Unavailable),
+            (500, "user_lock_limit_reached", Unavailable),
+            (503, "route_not_found", Unavailable),
+            (503, "too_many_requests", RateLimited(AFTER)),
+            (400, "server_unavailable", Unavailable),
+            (302, "too_many_requests", Misconfigured),
+            (302, "invalid_email", Misconfigured),
+            (999, "unauthorized_credentials", Unavailable),
+        ] {
+            let error = classify(refused(status, Some(error_type)), Repeat::Harmless);
+            assert_eq!(error.kind, kind, "{status} {error_type}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_is_one_or_is_not_kept() {
+        let long = "x".repeat(129);
+        for (text, is_kept) in [
+            ("request-id-test-b05c992f-ebdc-489d-a754-c7e70ba13141", true),
+            ("", false),
+            ("ada@example.com", false),
+            ("two words", false),
+            (long.as_str(), false),
+        ] {
+            let mut trouble = refused(400, None);
+            if let Trouble::Refused { refusal, .. } = &mut trouble {
+                refusal.request_id = Some(text.to_owned());
+            }
+            let error = classify(trouble, Repeat::Felt);
+            assert_eq!(error.request_id.as_deref(), is_kept.then_some(text), "{text:?}");
         }
     }
 

@@ -15,7 +15,10 @@ use crate::{
         RevokeSession, Search, SendInvite,
     },
     client::Client,
-    error::Repeat::{Felt, Harmless},
+    error::{
+        Repeat::{Felt, Harmless},
+        is_request_id,
+    },
     jwt::Verifier,
     keys::Keys,
     options::{Options, OptionsError},
@@ -162,7 +165,7 @@ impl IdentityProvider for StytchProvider {
         let answer: Result<Described, _> = self.client.get(&["v1", "users", stytch_user_id]).await;
         match answer {
             Ok(described) => Ok(Some(described.into())),
-            Err(error) if error.code == "user_not_found" => Ok(None),
+            Err(error) if says_one_of(&error, &["user_not_found"]) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -184,15 +187,21 @@ async fn search(
 }
 
 fn delivered(sent: Sent) -> Delivered {
-    Delivered { stytch_user_id: sent.user_id, request_id: sent.request_id }
+    let request_id = sent.request_id.filter(|id| is_request_id(id));
+    Delivered { stytch_user_id: sent.user_id, request_id }
 }
 
 /// That there was nothing to undo is success.
 fn done(answer: Result<Done, ProviderError>, absent: &[&str]) -> Result<(), ProviderError> {
     match answer {
-        Err(error) if !absent.contains(&error.code.as_str()) => Err(error),
+        Err(error) if !says_one_of(&error, absent) => Err(error),
         Ok(Done {}) | Err(_) => Ok(()),
     }
+}
+
+/// Whether it is one of these words, said with a status that goes with it.
+fn says_one_of(error: &ProviderError, words: &[&str]) -> bool {
+    error.kind == ProviderErrorKind::Rejected && words.contains(&error.code.as_str())
 }
 
 /// A URL drops such segments: the call would go to another route.

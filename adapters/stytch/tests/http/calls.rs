@@ -310,6 +310,20 @@ async fn that_nothing_is_there_to_take_back_is_success() {
 }
 
 #[tokio::test]
+async fn whoever_fails_or_leads_elsewhere_does_not_know_that_nothing_is_there() {
+    for status in [302, 429, 500, 502, 999] {
+        for error_type in ["email_not_found", "user_not_found", "session_not_found"] {
+            let stub = Stub::saying(refusal(status, error_type)).await;
+            let provider = stub.provider();
+            provider.revoke_invite(&ada()).await.unwrap_err();
+            provider.revoke_session("session-test-1").await.unwrap_err();
+            provider.delete_user("user-test-1").await.unwrap_err();
+            provider.identity("user-test-1").await.unwrap_err();
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_id_can_not_lead_to_another_route() {
     let stub = Stub::saying(says(200, &done())).await;
     let provider = stub.provider();
