@@ -25,7 +25,7 @@ pub struct Mail {
 
 impl Stytch {
     /// The one that is called so.
-    pub(crate) fn by(caller: Caller) -> Self {
+    pub fn by(caller: Caller) -> Self {
         Self { caller }
     }
 
@@ -71,6 +71,11 @@ impl Stytch {
     /// Moves Stytch's clock on.
     pub async fn advance_clock(&self, seconds: i64) {
         let _ = self.put("/sandbox/clock", &json!({ "advance_seconds": seconds })).await;
+    }
+
+    /// Signs with another key from now on.
+    pub async fn rotate_keys(&self) {
+        let _ = self.caller.post_nothing("/sandbox/jwks/rotate").await.is(200);
     }
 
     async fn put(&self, path: &str, body: &Value) -> Value {
