@@ -4,3 +4,4 @@
 
 mod rust_sdk;
 mod sandbox;
+mod suites;

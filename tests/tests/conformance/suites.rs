@@ -1,0 +1,85 @@
+//! The SDKs for Node and Python run suites of their own languages, in `tests/conformance`.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::sandbox::{PROJECT_ID, SECRET, Sandbox};
+
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// Set by `tests/run`, which installs what they name.
+const NODE: &str = "GUESTLIST_TEST_STYTCH_NODE";
+const PYTHON: &str = "GUESTLIST_TEST_STYTCH_PYTHON";
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance").join(name)
+}
+
+/// Runs a suite from its folder against sandboxes of its own, and answers what it printed.
+async fn run(program: &OsStr, args: &[&str], name: &str, env: &[(&str, OsString)]) -> String {
+    let (sandbox, strict) = tokio::join!(Sandbox::start(), Sandbox::strict());
+    let mut command = Command::new(program);
+    // Nothing of ours but the way to programs: no proxy, no other credentials.
+    command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+    for name in ["PATH", "GUESTLIST_TEST_RUN"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+        .args(args)
+        .current_dir(folder(name))
+        .env("STYTCH_URL", &sandbox.url)
+        .env("STYTCH_STRICT_URL", &strict.url)
+        .env("STYTCH_PROJECT_ID", PROJECT_ID)
+        .env("STYTCH_SECRET", SECRET)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let ended = tokio::time::timeout(LIMIT, command.output()).await;
+    let output = ended.expect("the suite comes to its end").expect("its program is there");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    let said = format!("{said}\n{complained}");
+    assert!(output.status.success(), "the suite for {name} failed, {}\n{said}", output.status);
+    said
+}
+
+/// The number after some words at a line's start.
+fn number(said: &str, words: &str) -> usize {
+    let line = said.lines().find_map(|line| line.trim_start().strip_prefix(words));
+    let digits: String = line.unwrap_or("0").chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_sdk_for_node_passes_its_suite() {
+    let Some(modules) = std::env::var_os(NODE) else { return };
+    let args = ["--test-reporter=tap", "suite.mjs"];
+    let said = run(OsStr::new("node"), &args, "node", &[(NODE, modules)]).await;
+    // So that a suite that finds none of its tests is noticed.
+    assert!(number(&said, "# pass ") >= 230, "{said}");
+    for word in ["fail", "cancelled", "skipped", "todo"] {
+        assert_eq!(number(&said, &format!("# {word} ")), 0, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn the_sdk_for_python_passes_its_suite() {
+    let Some(python) = std::env::var_os(PYTHON) else { return };
+    // No byte code beside the sources.
+    let args = ["-B", "-m", "unittest", "discover", "--pattern", "test_*.py"];
+    let said = run(&python, &args, "python", &[]).await;
+    assert!(number(&said, "Ran ") >= 210, "{said}");
+    assert!(said.lines().any(|line| line == "OK"), "some were skipped\n{said}");
+}
+
+#[test]
+fn the_numbers_of_a_suite_are_found() {
+    assert_eq!(number("1..26\n# tests 230\n# pass 229\n# fail 1", "# pass "), 229);
+    assert_eq!(number("Ran 210 tests in 4.285s\n\nOK", "Ran "), 210);
+    assert_eq!(number("no tests at all", "Ran "), 0);
+}
