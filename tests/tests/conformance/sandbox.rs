@@ -3,6 +3,7 @@
 use guestlist_tests::{Caller, Process, SHORT, Stytch};
 use tempfile::TempDir;
 
+/// The one in the recordings.
 pub(crate) const PROJECT_ID: &str = "project-test-11111111-1111-4111-8111-111111111111";
 pub(crate) const SECRET: &str = "secret-test-conformance-k3pT0utOfL0gs=";
 
