@@ -113,7 +113,9 @@ impl Stage {
             } else {
                 self.fill(value.as_str().unwrap())
             };
-            request += &format!("{name}: {value}\r\n");
+            for part in [name.as_str(), ": ", &value, "\r\n"] {
+                request.push_str(part);
+            }
         }
         request + "\r\n" + &body
     }

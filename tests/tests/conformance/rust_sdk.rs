@@ -129,6 +129,7 @@ fn json(what: &impl Serialize) -> Value {
     serde_json::to_value(what).unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the SDK's fields have it")]
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
