@@ -6,7 +6,10 @@ use stytch::consumer::magic_links_email::{
     InviteRequest, InviteRequestLocale, LoginOrCreateRequest, LoginOrCreateRequestLocale,
     RevokeInviteRequest, SendRequest,
 };
-use stytch::consumer::users::{CreateRequest, GetRequest, Name};
+use stytch::consumer::sessions::AuthenticateRequest;
+use stytch::consumer::users::{
+    CreateRequest, GetRequest, Name, SearchRequest, SearchUsersQuery, SearchUsersQueryOperator,
+};
 
 use super::{REDIRECT, Sdk, UNKNOWN_USER, address, ok, refused, some};
 use crate::sandbox::Sandbox;
@@ -262,6 +265,24 @@ async fn an_attached_address_stays_for_five_minutes_unless_it_is_used() {
     assert_eq!(ok!(sdk.users.get(GetRequest { user_id })).emails.len(), 1);
     let again = LoginOrCreateRequest { email: request.email, ..Default::default() };
     assert!(ok!(sdk.magic_links.email.login_or_create(again)).user_created);
+}
+
+#[tokio::test]
+#[ignore = "the sandbox still finds it by a search, and shows it with a session"]
+async fn an_attached_address_that_was_never_used_is_nowhere_to_be_seen() {
+    let sdk = Sdk::start().await;
+    let known = sdk.entered(&address(), 60).await;
+    let request = SendRequest { user_id: Some(known.user_id), ..send() };
+    let _ = ok!(sdk.magic_links.email.send(request.clone()));
+    sdk.advance(301).await;
+    let session_token = Some(known.session_token);
+    let authenticate = AuthenticateRequest { session_token, ..Default::default() };
+    let shown = ok!(sdk.sessions.authenticate(authenticate)).user.emails.len();
+    let operand = json!({"filter_name": "email_address", "filter_value": [request.email]});
+    let operator = SearchUsersQueryOperator::AND;
+    let query = Some(SearchUsersQuery { operator, operands: vec![operand] });
+    let found = ok!(sdk.users.search(SearchRequest { query, ..Default::default() }));
+    assert_eq!((found.results.len(), shown), (0, 1));
 }
 
 #[tokio::test]

@@ -157,6 +157,14 @@ async fn the_sessions_of_a_user_are_those_that_are_live() {
 }
 
 #[tokio::test]
+#[ignore = "the sandbox says that it knows no such user"]
+async fn the_sessions_of_a_malformed_id_are_refused() {
+    let sdk = Sdk::start().await;
+    let answer = sdk.sessions.get(GetRequest { user_id: "no one".to_owned() }).await;
+    refused(answer, 400, "invalid_user_id");
+}
+
+#[tokio::test]
 async fn a_session_is_revoked_once() {
     let sdk = Sdk::start().await;
     for which in 0..3 {
@@ -217,6 +225,10 @@ async fn keys_have_all_that_the_sdk_wants() {
     assert_eq!(said, ("RSA", "sig", "RS256", "AQAB"));
     assert_eq!(key.key_ops, ["verify"]);
     assert!(key.kid.starts_with("jwk-test-") && !key.x5c.is_empty() && !key.x5tS256.is_empty());
+    sdk.sandbox.control.rotate_keys().await;
+    assert_eq!(ok!(of(PROJECT_ID)).keys.len(), 2);
+    sdk.advance(31 * 24 * 3600).await;
+    assert_eq!(ok!(of(PROJECT_ID)).keys.len(), 1);
     refused(of(OTHER_PROJECT).await, 404, "project_not_found");
     refused(of("mine").await, 400, "invalid_project_id");
 }

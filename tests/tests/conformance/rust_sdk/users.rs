@@ -237,6 +237,19 @@ async fn an_address_that_is_taken_away_ends_its_links() {
 }
 
 #[tokio::test]
+#[ignore = "the sandbox counts an address that was attached and never used, and leaves a user none"]
+async fn the_last_address_stays_whatever_else_was_attached_and_never_used() {
+    let sdk = Sdk::start().await;
+    let known = sdk.entered(&address(), 60).await;
+    let user_id = Some(known.user_id);
+    let request = SendRequest { email: address(), user_id, ..Default::default() };
+    let _ = ok!(sdk.magic_links.email.send(request));
+    sdk.advance(301).await;
+    let last = sdk.users.delete_email(DeleteEmailRequest { email_id: known.method_id }).await;
+    refused(last, 400, "cannot_delete_last_primary_factor");
+}
+
+#[tokio::test]
 async fn an_external_id_can_be_taken_away() {
     let sdk = Sdk::start().await;
     let made = sdk.create(CreateRequest { external_id: some("mine"), ..create() }).await;
