@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{answers::something, profiles::Described};
+use crate::{answers::id, profiles::Described};
 
 /// How far the time of signing may lie from ours, in either direction.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -139,7 +139,7 @@ impl Webhooks {
 struct Event {
     action: String,
     object_type: String,
-    #[serde(deserialize_with = "something")]
+    #[serde(deserialize_with = "id")]
     id: String,
     project_id: String,
     #[serde(default)]
