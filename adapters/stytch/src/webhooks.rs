@@ -8,6 +8,7 @@ use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use guestlist_domain::{IdentityNews, Profile};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
@@ -21,7 +22,10 @@ const LONGEST_ID: usize = 128;
 
 /// The secret of a webhook endpoint: `whsec_` and Base64.
 #[derive(Clone)]
-pub struct WebhookSecret(hmac::Key);
+pub struct WebhookSecret {
+    key: hmac::Key,
+    text: SecretString,
+}
 
 /// Reads the webhooks of one project.
 #[derive(Debug)]
@@ -71,7 +75,12 @@ impl WebhookSecret {
         if bytes.is_empty() {
             return Err(WebhookSecretError);
         }
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &bytes), text: text.into() })
+    }
+
+    /// As it was given, for whoever is to sign with it.
+    pub fn expose(&self) -> &str {
+        self.text.expose_secret()
     }
 
     /// Whether one of the signatures is by it; each is compared in constant time.
@@ -80,7 +89,7 @@ impl WebhookSecret {
         let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat();
         let versioned = signatures.split(' ').filter_map(|one| one.strip_prefix("v1,"));
         let mut tags = versioned.filter_map(|tag| STANDARD.decode(tag).ok());
-        tags.any(|tag| hmac::verify(&self.0, &signed, &tag).is_ok())
+        tags.any(|tag| hmac::verify(&self.key, &signed, &tag).is_ok())
     }
 }
 

@@ -1,16 +1,18 @@
 //! `guestlist dev`: everything in one process, with nothing to install and no account.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use guestlist_domain::{Ctx, Email, flows};
+use guestlist_stytch::WebhookSecret;
 use guestlist_worker::build::Built;
 use guestlist_worker::config::Common;
 use guestlist_worker::listen;
 use serde_json::json;
-use stytch_sandbox::{Credentials, Sandbox};
+use stytch_sandbox::{Credentials, Sandbox, WebhookEndpoint};
 use tokio_util::sync::CancellationToken;
 
 use super::dev_state::DevState;
@@ -50,7 +52,13 @@ pub async fn run(
     let address = listener.local_addr()?;
     let public_url = config.common.public_url_at(address)?;
     let state = DevState::beside(&config.common.database_url)?;
-    let (sandbox, credentials) = sandbox(&config.common, &args, &state).await?;
+    let secret = match &config.webhook_secret {
+        Some(said) => said.clone(),
+        None => WebhookSecret::parse(&WebhookEndpoint::generate_secret())?,
+    };
+    let webhook = webhook(address, &secret);
+    config.webhook_secret = Some(secret);
+    let (sandbox, credentials) = sandbox(&config.common, &args, &state, webhook).await?;
     let sandbox_url = sandbox.url();
 
     let database = guestlist_database::connect(&config.common.database_url).await?;
@@ -120,10 +128,20 @@ fn refuse_exposure(common: &Common, args: &DevArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where the local Stytch tells of what happens to people there.
+fn webhook(mut app: SocketAddr, secret: &WebhookSecret) -> WebhookEndpoint {
+    if app.ip().is_unspecified() {
+        app.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let url = format!("http://{app}/webhooks/stytch");
+    WebhookEndpoint { url, secret: secret.expose().to_owned() }
+}
+
 async fn sandbox(
     common: &Common,
     args: &DevArgs,
     state: &DevState,
+    webhook: WebhookEndpoint,
 ) -> anyhow::Result<(Sandbox, Credentials)> {
     use secrecy::ExposeSecret;
 
@@ -139,6 +157,7 @@ async fn sandbox(
     };
     let mut options = stytch_sandbox::Options::new(args.sandbox_listen_addr, credentials.clone());
     options.state = Some(state.sandbox.clone());
+    options.webhook = Some(webhook);
     Ok((Sandbox::bind(options).await?, credentials))
 }
 

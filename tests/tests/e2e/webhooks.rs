@@ -128,6 +128,21 @@ async fn who_is_deleted_in_the_dashboard_is_logged_out_at_once() {
 }
 
 #[tokio::test]
+async fn the_local_stytch_tells_too() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        let ada = guestlist.member("ada@example.com").await;
+        let user = guestlist.user("ada@example.com").await;
+        let dashboard = guestlist.anybody().at(&guestlist.sandbox_url);
+        let path = format!("/sandbox/users/{}", user["stytch_user_id"].as_str().unwrap());
+        let _ = dashboard.delete(&path).await.is(200);
+        is_logged_out(&guestlist, &ada).await;
+        assert_eq!(looks(&guestlist).await, 1, "of all that it told, one thing was news");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_told_again_is_looked_up_once() {
     on_every_engine(|engine| async move {
         let guestlist = hearing(engine).start().await;
