@@ -7,7 +7,12 @@ use hyper::{
 };
 use serde_json::{Value, json};
 
-use crate::{body::Body, ids, refusal::Refusal};
+use crate::{
+    body::Body,
+    ids,
+    pages::{self, Onward},
+    refusal::Refusal,
+};
 
 pub(crate) type HttpResponse = Response<Body>;
 
@@ -18,6 +23,8 @@ pub(crate) enum Answer {
     Object(Value),
     /// A browser is sent on.
     Redirect(String),
+    /// A browser goes on from a page.
+    Onward(String),
 }
 
 impl From<Value> for Answer {
@@ -35,6 +42,7 @@ impl Answer {
                 json_response(StatusCode::OK, &object)
             }
             Self::Redirect(location) => redirect(&location),
+            Self::Onward(url) => pages::page(&Onward { url: &url }),
         }
     }
 }

@@ -35,10 +35,14 @@ pub struct SandboxArgs {
         hide_env_values = true
     )]
     pub secret: Option<String>,
-    /// A redirect URL to allow, matched exactly; a query value of `{}` or `*` stands for any.
+    /// A redirect URL to allow, matched exactly; a query value of `{}` or `*` stands for any, as
+    /// does `*` for a part of the host. For some kinds of mail only: `invite,login=URL`.
     /// Repeatable. Without one, anything on localhost, names below it and 127.0.0.1 is allowed.
-    #[arg(long = "redirect-url", value_name = "URL")]
+    #[arg(long = "redirect-url", value_name = "[KIND,…=]URL")]
     pub redirect_urls: Vec<String>,
+    /// Send browsers on from a mailed link with a plain 302, in place of a page with a script.
+    #[arg(long)]
+    pub plain_redirect: bool,
     /// Keep users, links, sessions and keys in this file. Without it they are forgotten at the end.
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
@@ -67,6 +71,7 @@ impl fmt::Debug for SandboxArgs {
             .field("listen", &self.listen)
             .field("project_id", &self.project_id)
             .field("redirect_urls", &self.redirect_urls)
+            .field("plain_redirect", &self.plain_redirect)
             .field("state", &self.state)
             .field("expose", &self.expose)
             .field("no_mail_limit", &self.no_mail_limit)
@@ -97,6 +102,7 @@ pub async fn run(args: SandboxArgs, shutdown: CancellationToken) -> anyhow::Resu
     });
     let mut options = Options::new(args.listen, credentials.clone());
     options.redirect_urls = args.redirect_urls;
+    options.plain_redirect = args.plain_redirect;
     options.state = args.state;
     options.mail_limit = !args.no_mail_limit;
     options.webhook.clone_from(&webhook);

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     answer::Answer,
-    call::Call,
+    call::{Call, given},
     claims, constants,
     link::{Fate, Link},
     project::Project,
@@ -45,7 +45,8 @@ struct Demands {
 pub(crate) fn redirect(project: &Project, call: &Call) -> Result<Answer, Refusal> {
     let token = call.query("token").unwrap_or_default();
     let url = project.read(|tables, _| tables.links.get(&token).map(|link| link.url.clone()));
-    url.map(Answer::Redirect).ok_or_else(not_found)
+    let onward = if project.plain_redirect { Answer::Redirect } else { Answer::Onward };
+    url.map(onward).ok_or_else(not_found)
 }
 
 /// Uses up a link: the user becomes active, the address verified, and a session begins if asked.
@@ -75,9 +76,11 @@ fn use_link(
     request: &Request,
     minutes: Option<i64>,
 ) -> Result<(User, Link, Option<Session>), Refusal> {
-    let before = match (&request.session_token, &request.session_jwt) {
+    let (session_token, session_jwt) =
+        (given(request.session_token.as_ref()), given(request.session_jwt.as_ref()));
+    let before = match (session_token, session_jwt) {
         (None, None) => None,
-        (token, jwt) => Some(sessions::id_of(project, token.as_deref(), jwt.as_deref())?),
+        (token, jwt) => Some(sessions::id_of(project, token, jwt)?),
     };
     project.change(|store, now| {
         let link = store.tables.links.get(token).ok_or_else(not_found)?.clone();

@@ -21,6 +21,11 @@ pub(crate) struct Call {
     body: Bytes,
 }
 
+/// What an optional text says: nothing where it is empty, as where it is absent.
+pub(crate) fn given(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
 impl Call {
     pub(crate) fn new(parts: Parts, body: Bytes) -> Self {
         Self {

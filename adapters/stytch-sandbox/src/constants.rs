@@ -21,7 +21,7 @@ pub(crate) const TOKEN_NOT_FOUND: &str = "CprTtwhnRNiMBiUS2jSLcWYrfuO2POeBNdo5Hh
 /// Its counterpart, `59cnLELtq5cFVS6uYK9f-pAWzBkhqZl8AvLhbhOvKNWw`, is not found, as any other is.
 pub(crate) const SESSION_TOKEN: &str = "WJtR5BCy38Szd5AfoDpf0iqFKEt4EE5JhjlWUY7l3FtY";
 
-const STARTED: i64 = 1_630_111_318; // 2021-08-28T00:41:58Z
+const STARTED: i64 = 1_630_111_318_935_673; // 2021-08-28T00:41:58.935673Z
 const DEFAULT_MINUTES: i64 = 60;
 
 /// Not a real record: it is shown with an authentication, and can't be looked up.
@@ -62,5 +62,5 @@ fn email() -> Email {
 }
 
 fn started() -> Timestamp {
-    Timestamp::from_second(STARTED).unwrap_or_default()
+    Timestamp::from_microsecond(STARTED).unwrap_or_default()
 }

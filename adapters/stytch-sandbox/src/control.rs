@@ -15,6 +15,7 @@ use crate::{
     inbox,
     keys::Key,
     link::{Kind, Link},
+    pages,
     project::Project,
     refusal::Refusal,
     routes,
@@ -28,8 +29,6 @@ pub(crate) async fn handle(project: &Project, call: Call) -> HttpResponse {
     let answer = match (call.method.as_str(), call.path.as_str()) {
         ("GET", "/") => return answer::redirect("/inbox"),
         ("GET", "/inbox") => return inbox::page(project, call),
-        ("GET", "/inbox.css") => return inbox::style(),
-        ("GET", "/inbox.js") => return inbox::script(),
         ("GET", "/sandbox/emails") => return emails(project, call),
         ("GET", "/sandbox/faults") => Ok(json!(project.faults().current())),
         ("PUT", "/sandbox/faults") => set_faults(project, call),
@@ -41,7 +40,7 @@ pub(crate) async fn handle(project: &Project, call: Call) -> HttpResponse {
         ("PUT", "/sandbox/webhooks") => webhooks::set_paused(project, call),
         (method, path) => match (method, webhook_to_resend(path)) {
             ("POST", Some(id)) => webhooks::resend(project, id),
-            _ => match dashboard::handle(project, call) {
+            _ => match pages::file(path).or_else(|| dashboard::handle(project, call)) {
                 Some(response) => return response,
                 None => Err(unknown(path)),
             },

@@ -45,7 +45,10 @@ pub enum Error {
         source: io::Error,
     },
     /// An allowed redirect URL is not a URL.
-    #[error("redirect URL {0:?} is not an absolute http or https URL")]
+    #[error(
+        "redirect URL {0:?} is not an absolute http or https URL, which may have invite=, login= or \
+         signup= before it"
+    )]
     RedirectUrl(String),
     /// Webhooks can't go to what was given.
     #[error("webhook URL {0:?} is not an absolute http or https URL")]

@@ -1,26 +1,19 @@
 //! The mail that would have been sent, as a page for people.
 
 use askama::Template;
-use hyper::{
-    StatusCode,
-    header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
-};
 use jiff::Timestamp;
 
 use crate::{
-    answer::{HttpResponse, response, with_header},
+    answer::HttpResponse,
     call::Call,
     control,
     link::{Fate, Kind, Link},
+    pages,
     project::Project,
-    refusal::Refusal,
 };
 
 /// The newest of them; the filter finds the others.
 const MOST: usize = 100;
-
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
-    connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 #[derive(Template)]
 #[template(path = "inbox.html")]
@@ -51,32 +44,12 @@ pub(crate) fn page(project: &Project, call: &Call) -> HttpResponse {
         };
         Page { to: to.unwrap_or_default(), mails, left_out }
     });
-    match page.render() {
-        Ok(html) => guarded(response(StatusCode::OK, "text/html; charset=utf-8", html)),
-        Err(_) => Refusal::internal().into_response(),
-    }
+    pages::page(&page)
 }
 
 fn newest<'a>(mut links: impl Iterator<Item = &'a Link>, now: Timestamp) -> (Vec<Mail>, usize) {
     let shown = links.by_ref().take(MOST).map(|link| Mail::of(link, now)).collect();
     (shown, links.count())
-}
-
-pub(crate) fn style() -> HttpResponse {
-    let css = include_str!("../static/inbox.css");
-    guarded(response(StatusCode::OK, "text/css; charset=utf-8", css))
-}
-
-pub(crate) fn script() -> HttpResponse {
-    let js = include_str!("../static/inbox.js");
-    guarded(response(StatusCode::OK, "text/javascript; charset=utf-8", js))
-}
-
-fn guarded(response: HttpResponse) -> HttpResponse {
-    let fixed = HeaderValue::from_static;
-    let response = with_header(response, CONTENT_SECURITY_POLICY, fixed(POLICY));
-    let response = with_header(response, X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
-    with_header(response, REFERRER_POLICY, fixed("no-referrer"))
 }
 
 impl Mail {

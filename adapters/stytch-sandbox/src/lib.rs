@@ -53,6 +53,7 @@ mod logins;
 mod mailing;
 mod metadata;
 mod options;
+mod pages;
 mod project;
 mod redirects;
 mod refusal;

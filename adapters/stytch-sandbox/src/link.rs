@@ -44,6 +44,10 @@ pub(crate) enum Fate {
 }
 
 impl Kind {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Invite, Self::Login, Self::Signup].into_iter().find(|kind| kind.name() == name)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Invite => "invite",

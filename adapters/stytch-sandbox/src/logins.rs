@@ -1,5 +1,6 @@
 //! Login and signup links, for people who ask for them.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -7,7 +8,7 @@ use serde_json::json;
 use crate::{
     address,
     answer::Answer,
-    call::Call,
+    call::{Call, given},
     constants,
     link::Kind,
     mailing::{self, HOUR, Letter, WEEK, email_of, mailed},
@@ -18,6 +19,7 @@ use crate::{
     store::Store,
     tables::Record,
     user::{Email, Status, User},
+    users,
 };
 
 /// What `login_or_create` and `send` have in common.
@@ -41,7 +43,7 @@ impl Login {
     /// The letters for someone who is active and for someone who isn't yet.
     fn letters(&self, project: &Project) -> Result<(Letter, Letter), Refusal> {
         mailing::check_locale(self.locale.as_deref())?;
-        if self.code_challenge.as_ref().is_some_and(|challenge| challenge.len() != 43) {
+        if self.code_challenge.as_deref().is_some_and(|challenge| !is_sha256(challenge)) {
             return Err(Refusal::bad_request(
                 "invalid_pkce_code_challenge",
                 "The code_challenge is not the base64url of a SHA-256.",
@@ -66,6 +68,10 @@ impl Login {
             )?,
         ))
     }
+}
+
+fn is_sha256(base64: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(base64).is_ok_and(|bytes| bytes.len() == 32)
 }
 
 /// Active people get a login link; pending and new ones a signup link.
@@ -131,11 +137,12 @@ enum Selection {
 impl Selection {
     fn of(project: &Project, request: &Login) -> Result<Self, Refusal> {
         let Login { user_id, session_token, session_jwt, .. } = request;
-        match (user_id, session_token, session_jwt) {
+        match (given(user_id.as_ref()), given(session_token.as_ref()), given(session_jwt.as_ref()))
+        {
             (None, None, None) => Ok(Self::ByAddress),
-            (Some(user_id), None, None) => Ok(Self::User(user_id.clone())),
+            (Some(user_id), None, None) => Ok(Self::User(user_id.to_owned())),
             (None, token, jwt) if token.is_none() || jwt.is_none() => {
-                let id = sessions::id_of(project, token.as_deref(), jwt.as_deref())?;
+                let id = sessions::id_of(project, token, jwt)?;
                 project.read(|tables, now| {
                     Ok(Self::User(sessions::live(tables, &id, now)?.user_id.clone()))
                 })
@@ -154,7 +161,7 @@ fn attach(
     address: &str,
     now: Timestamp,
 ) -> Result<User, Refusal> {
-    let user = store.tables.users.get(user_id).ok_or_else(Refusal::user_not_found)?;
+    let user = users::find(&store.tables, user_id)?;
     match store.tables.users.by_address(address) {
         Some(owner) if owner.user_id == user.user_id => Ok(owner.clone()),
         Some(_) => Err(Refusal::duplicate_email()),

@@ -13,9 +13,12 @@ pub struct Options {
     pub project_id: String,
     /// The secret it accepts.
     pub secret: String,
-    /// The allowed redirect URLs, matched as Stytch matches them. Empty: anything on `localhost`
-    /// and names below it, and on `127.0.0.1`.
+    /// The allowed redirect URLs, matched as Stytch matches them, each for all kinds of mail or for
+    /// those named before it, as in `invite,login=https://example.com/in`. Empty: anything on
+    /// `localhost` and names below it, and on `127.0.0.1`.
     pub redirect_urls: Vec<String>,
+    /// Send browsers on from a mailed link with a plain 302, in place of a page with a script.
+    pub plain_redirect: bool,
     /// The file that keeps everything; without one it is forgotten at the end.
     pub state: Option<PathBuf>,
     /// Refuse a second mail to one address within a second, as Stytch does.
@@ -32,6 +35,7 @@ impl Options {
             project_id: credentials.project_id,
             secret: credentials.secret,
             redirect_urls: Vec::new(),
+            plain_redirect: false,
             state: None,
             mail_limit: true,
             webhook: None,
@@ -49,6 +53,7 @@ impl fmt::Debug for Options {
             .field("listen", &self.listen)
             .field("project_id", &self.project_id)
             .field("redirect_urls", &self.redirect_urls)
+            .field("plain_redirect", &self.plain_redirect)
             .field("state", &self.state)
             .field("mail_limit", &self.mail_limit)
             .field("webhook", &self.webhook)

@@ -21,6 +21,7 @@ use crate::{
 pub(crate) struct Project {
     pub(crate) credentials: Credentials,
     pub(crate) redirects: Redirects,
+    pub(crate) plain_redirect: bool,
     pub(crate) webhooks: Option<Arc<Webhooks>>,
     store: Mutex<Store>,
     signer: Mutex<Arc<Signer>>,
@@ -54,6 +55,7 @@ impl Project {
         Ok(Self {
             credentials,
             redirects,
+            plain_redirect: options.plain_redirect,
             webhooks,
             store: Mutex::new(store),
             signer: Mutex::new(Arc::new(signer)),

@@ -1,5 +1,6 @@
 //! Which redirect URLs are allowed. Given ones match exactly, path and query included, except
-//! that `www.` makes no difference and a query value of `{}` or `*` stands for any.
+//! that `www.` makes no difference, a query value of `{}` or `*` stands for any, and so does a `*`
+//! for a part of the host.
 
 use url::Url;
 
@@ -8,38 +9,68 @@ use crate::{Error, link::Kind, refusal::Refusal};
 /// What Stytch's test environment uses where the project registered nothing.
 const DEFAULT: &str = "http://localhost:3000/authenticate";
 
-#[derive(Debug)]
 pub(crate) struct Redirects {
     /// None: anything on this machine.
-    allowed: Option<Vec<Url>>,
-    default: Option<Url>,
+    registered: Option<Vec<Registered>>,
+    local: Option<Url>,
+}
+
+/// A URL that may be used in mails of these kinds; None for all.
+struct Registered {
+    kinds: Option<Vec<Kind>>,
+    url: Url,
 }
 
 impl Redirects {
     pub(crate) fn new(allowed: &[String]) -> Result<Self, Error> {
-        if allowed.is_empty() {
-            return Ok(Self { allowed: None, default: Url::parse(DEFAULT).ok() });
-        }
-        let urls = allowed
+        let registered = allowed
             .iter()
-            .map(|text| parse(text).ok_or_else(|| Error::RedirectUrl(text.clone())))
+            .map(|text| Registered::parse(text).ok_or_else(|| Error::RedirectUrl(text.clone())))
             .collect::<Result<Vec<_>, _>>()?;
-        // One with a placeholder can't be a default.
-        let default = urls.iter().find(|url| !url.query_pairs().any(|(_, v)| is_any(&v))).cloned();
-        Ok(Self { allowed: Some(urls), default })
+        let registered = Some(registered).filter(|all| !all.is_empty());
+        Ok(Self { registered, local: Url::parse(DEFAULT).ok() })
     }
 
     /// The URL that a mail of this kind sends people to, or why it can't.
     pub(crate) fn resolve(&self, given: Option<&str>, kind: Kind) -> Result<Url, Refusal> {
-        let Some(given) = given.filter(|given| !given.is_empty()) else {
-            return self.default.clone().ok_or_else(|| no_default(kind));
+        let url = given.filter(|given| !given.is_empty());
+        let url = url.map(|given| parse(given).ok_or_else(malformed)).transpose()?;
+        let Some(registered) = &self.registered else {
+            let url = url.or_else(|| self.local.clone()).filter(is_local);
+            return url.ok_or_else(unregistered);
         };
-        let url = parse(given).ok_or_else(malformed)?;
-        let allowed = match &self.allowed {
-            None => is_local(&url),
-            Some(urls) => urls.iter().any(|allowed| matches(allowed, &url)),
-        };
-        if allowed { Ok(url) } else { Err(unregistered()) }
+        let of_kind: Vec<_> = registered.iter().filter(|one| one.is_for(kind)).collect();
+        match url {
+            _ if of_kind.is_empty() => Err(none_set(kind)),
+            Some(url) if of_kind.iter().any(|one| matches(&one.url, &url)) => Ok(url),
+            Some(_) => Err(unregistered()),
+            None => {
+                let default = of_kind.iter().find(|one| one.may_be_default());
+                default.map(|one| one.url.clone()).ok_or_else(|| no_default(kind))
+            }
+        }
+    }
+}
+
+impl Registered {
+    /// `URL` or `invite,login=URL`.
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(url) = parse(text) {
+            return Some(Self { kinds: None, url });
+        }
+        let (kinds, url) = text.split_once('=')?;
+        let kinds = kinds.split(',').map(Kind::named).collect::<Option<_>>()?;
+        Some(Self { kinds: Some(kinds), url: parse(url)? })
+    }
+
+    fn is_for(&self, kind: Kind) -> bool {
+        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+    }
+
+    /// One that stands for many can't be.
+    fn may_be_default(&self) -> bool {
+        let host = self.url.host_str().unwrap_or_default();
+        !host.contains('*') && !self.url.query_pairs().any(|(_, value)| is_any(&value))
     }
 }
 
@@ -55,19 +86,24 @@ fn is_local(url: &Url) -> bool {
 }
 
 fn matches(allowed: &Url, given: &Url) -> bool {
-    bare(allowed) == bare(given) && queries_match(allowed, given)
+    hosts_match(allowed, given) && rest(allowed) == rest(given) && queries_match(allowed, given)
 }
 
-/// The URL without what is compared on its own: query and `www.`.
-fn bare(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    if let Some(host) = url.host_str().and_then(|host| host.strip_prefix("www.")) {
-        let host = host.to_owned();
-        // A host that was valid with `www.` may not be without it; then it stays as it is.
-        let _ = url.set_host(Some(&host));
-    }
-    url.into()
+fn hosts_match(allowed: &Url, given: &Url) -> bool {
+    let labels = |url: &Url| -> Vec<String> {
+        let host = url.host_str().unwrap_or_default();
+        host.strip_prefix("www.").unwrap_or(host).split('.').map(str::to_owned).collect()
+    };
+    let (allowed, given) = (labels(allowed), labels(given));
+    allowed.len() == given.len()
+        && allowed.iter().zip(&given).all(|(label, given)| label == "*" || label == given)
+}
+
+/// What is compared to the letter.
+fn rest(url: &Url) -> impl PartialEq {
+    let text = |part: Option<&str>| part.map(str::to_owned);
+    let user = (url.username().to_owned(), text(url.password()));
+    (url.scheme().to_owned(), user, url.port(), url.path().to_owned(), text(url.fragment()))
 }
 
 fn queries_match(allowed: &Url, given: &Url) -> bool {
@@ -99,6 +135,14 @@ fn unregistered() -> Refusal {
     Refusal::bad_request(
         "no_match_for_provided_magic_link_url",
         "The magic_link_url in the request did not match any redirect URLs set for this project.",
+    )
+}
+
+fn none_set(kind: Kind) -> Refusal {
+    let kind = kind.name();
+    Refusal::bad_request(
+        &format!("no_{kind}_redirect_urls_set"),
+        format!("There are no {kind} redirect URLs set for this project."),
     )
 }
 
@@ -170,6 +214,37 @@ mod tests {
             assert_eq!(outcome(&[allowed], Some("https://example.com/in?id=42&k=2")), NO_MATCH);
             assert_eq!(outcome(&[allowed], Some("https://example.com/in?k=1")), NO_MATCH);
             assert_eq!(outcome(&[allowed], None), "no_default_invite_redirect_url_set");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_one_part_of_the_host_and_is_no_default() {
+        let allowed = ["https://*.example.com/in"];
+        let given = "https://tenant.example.com/in";
+        assert_eq!(outcome(&allowed, Some(given)), given);
+        for other in [
+            "https://example.com/in",
+            "https://a.b.example.com/in",
+            "https://tenant.example.org/in",
+            "https://tenant.example.com/out",
+        ] {
+            assert_eq!(outcome(&allowed, Some(other)), NO_MATCH, "{other}");
+        }
+        assert_eq!(outcome(&allowed, None), "no_default_invite_redirect_url_set");
+    }
+
+    #[test]
+    fn a_url_may_be_for_some_kinds_of_mail_only() {
+        let (login, other) = ("https://example.com/login", "https://example.com/in");
+        let allowed = [&format!("login={login}"), &format!("invite,signup={other}")[..]];
+        assert_eq!(outcome(&allowed, Some(other)), other);
+        assert_eq!(outcome(&allowed, None), other);
+        assert_eq!(outcome(&allowed, Some(login)), NO_MATCH);
+        assert_eq!(outcome(&allowed[..1], Some(login)), "no_invite_redirect_urls_set");
+        assert_eq!(outcome(&allowed[..1], None), "no_invite_redirect_urls_set");
+        for wrong in ["reset=https://example.com/", "invite=", "invite=x", "=https://example.com/"]
+        {
+            assert!(Redirects::new(&[wrong.to_owned()]).is_err(), "{wrong}");
         }
     }
 }

@@ -32,6 +32,7 @@ const ROUTES: &[Route] = &[
     route("GET", "/v1/users/{user_id}", users::get),
     route("PUT", "/v1/users/{user_id}", users::update),
     route("DELETE", "/v1/users/{user_id}", users::delete),
+    route("PUT", "/v1/users/{user_id}/exchange_primary_factor", users::exchange_primary_factor),
     route("DELETE", "/v1/users/{user_id}/external_id", users::delete_external_id),
     route("DELETE", "/v1/users/emails/{email_id}", users::delete_email),
     route("GET", "/v1/debug/whoami", sessions::whoami),

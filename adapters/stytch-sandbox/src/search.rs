@@ -162,12 +162,12 @@ impl Test {
             | "webauthn_registration_id"
             | "crypto_wallet_id"
             | "crypto_wallet_address"
-            | "totp_id"
-            | "phone_number_fuzzy"
-            | "phone_verified"
+            | "totp_id" => parse::<HashSet<String>>(&name, value).map(|_| Self::Constant(false))?,
+            "phone_number_fuzzy" => fuzzy(&name, value).map(|_| Self::Constant(false))?,
+            "phone_verified"
             | "webauthn_registration_verified"
             | "crypto_wallet_verified"
-            | "totp_verified" => Self::Constant(false),
+            | "totp_verified" => parse::<bool>(&name, value).map(|_| Self::Constant(false))?,
             _ => return Err(invalid_filter(&name, "there is no such filter")),
         })
     }

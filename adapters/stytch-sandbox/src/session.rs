@@ -115,7 +115,7 @@ impl Session {
         claims["exp"] = json!(issued + JWT_SECONDS);
         claims[SESSION_CLAIM] = json!({
             "id": self.session_id,
-            "started_at": self.started_at,
+            "started_at": clock::whole_seconds(self.started_at),
             "last_accessed_at": self.last_accessed_at,
             "expires_at": self.expires_at,
             "attributes": self.attributes,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     answer::Answer,
-    call::Call,
+    call::{Call, given},
     claims, constants, ids,
     project::Project,
     refusal::Refusal,
@@ -14,6 +14,7 @@ use crate::{
     store::Store,
     tables::{Record, Tables},
     user::User,
+    users,
 };
 use hyper::StatusCode;
 
@@ -23,7 +24,7 @@ pub(crate) fn list(project: &Project, call: &Call) -> Result<Answer, Refusal> {
         .filter(|id| !id.is_empty())
         .ok_or_else(|| Refusal::bad_request("invalid_user_id", "user_id is required."))?;
     project.read(|tables, now| {
-        let user = tables.users.get(&user_id).ok_or_else(Refusal::user_not_found)?;
+        let user = users::find(tables, &user_id)?;
         let sessions = tables.sessions.of_user(&user.user_id);
         let live: Value = sessions.filter(|s| s.is_live(now)).map(Session::view).collect();
         Ok(json!({"sessions": live}).into())
@@ -96,22 +97,23 @@ struct Revoke {
 
 pub(crate) fn revoke(project: &Project, call: &Call) -> Result<Answer, Refusal> {
     let Revoke { session_id, session_token, session_jwt } = call.json()?;
-    let given = [&session_id, &session_token, &session_jwt].into_iter().flatten().count();
-    let id = match (given, session_id) {
+    let (session_id, token) = (given(session_id.as_ref()), given(session_token.as_ref()));
+    let jwt = given(session_jwt.as_ref());
+    let id = match ([session_id, token, jwt].into_iter().flatten().count(), session_id) {
         (0, _) => {
             return Err(Refusal::bad_request(
                 "no_session_revoke_arguments",
                 "One of session_id, session_token and session_jwt is required.",
             ));
         }
-        (1, Some(id)) if id.starts_with("session-") => id,
+        (1, Some(id)) if id.starts_with("session-") => id.to_owned(),
         (1, Some(_)) => {
             return Err(Refusal::bad_request(
                 "invalid_session_id",
                 "Session ID format is invalid.",
             ));
         }
-        (1, None) => id_of(project, session_token.as_deref(), session_jwt.as_deref())?,
+        (1, None) => id_of(project, token, jwt)?,
         _ => {
             return Err(Refusal::bad_request(
                 "too_many_session_revoke_arguments",

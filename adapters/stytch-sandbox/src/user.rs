@@ -127,7 +127,7 @@ impl User {
 }
 
 impl Email {
-    fn new(address: String) -> Self {
+    pub(crate) fn new(address: String) -> Self {
         Self { email_id: ids::id("email"), email: address, verified: false, keep_until: None }
     }
 

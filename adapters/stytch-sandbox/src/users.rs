@@ -13,8 +13,8 @@ use crate::{
     project::Project,
     refusal::Refusal,
     store::Store,
-    tables::Record,
-    user::{DEFAULT_ROLE, NameParts, Status, User},
+    tables::{Record, Tables},
+    user::{DEFAULT_ROLE, Email, NameParts, Status, User},
 };
 
 /// What `create` and `update` have in common.
@@ -121,6 +121,41 @@ pub(crate) fn delete_email(project: &Project, call: &Call) -> Result<Answer, Ref
     })
 }
 
+#[derive(Deserialize)]
+struct Exchange {
+    email_address: Option<String>,
+    phone_number: Option<String>,
+}
+
+/// Another address in place of the only one. Links to the old one stop working.
+pub(crate) fn exchange_primary_factor(project: &Project, call: &Call) -> Result<Answer, Refusal> {
+    let request: Exchange = call.json()?;
+    if request.email_address.is_none() || request.phone_number.is_some() {
+        return Err(Refusal::bad_request(
+            "invalid_exchange_primary_factor_fields",
+            "An email_address is required, and nothing else; the sandbox knows no phone numbers.",
+        ));
+    }
+    let address = address::parse(request.email_address.as_deref())?;
+    project.change(|store, now| {
+        mailing::release_if_lapsed(store, &address, now);
+        let mut user = known(store, &call.id, now)?;
+        let [old] = &user.emails[..] else {
+            return Err(Refusal::bad_request(
+                "invalid_exchange_primary_factor_user",
+                "The user must have exactly one primary factor.",
+            ));
+        };
+        if store.tables.users.by_address(&address).is_some() {
+            return Err(Refusal::duplicate_email());
+        }
+        revoke_links(store, &old.email_id, &user.user_id);
+        user.emails = vec![Email::new(address)];
+        store.write(Record::User(user.clone()));
+        Ok(json!({"user_id": user.user_id, "user": user.view()}).into())
+    })
+}
+
 fn revoke_links(store: &mut Store, email_id: &str, user_id: &str) {
     let address = store
         .tables
@@ -141,11 +176,16 @@ fn revoke_links(store: &mut Store, email_id: &str, user_id: &str) {
     }
 }
 
-fn known(store: &mut Store, id: &str, now: Timestamp) -> Result<User, Refusal> {
+/// By `user_id` or `external_id`.
+pub(crate) fn find<'a>(tables: &'a Tables, id: &str) -> Result<&'a User, Refusal> {
     if !is_id(id) {
         return Err(Refusal::bad_request("invalid_user_id", "User ID format is invalid."));
     }
-    let mut user = store.tables.users.get(id).ok_or_else(Refusal::user_not_found)?.clone();
+    tables.users.get(id).ok_or_else(Refusal::user_not_found)
+}
+
+fn known(store: &mut Store, id: &str, now: Timestamp) -> Result<User, Refusal> {
+    let mut user = find(&store.tables, id)?.clone();
     if user.emails.iter().any(|email| email.has_lapsed(now)) {
         user.emails.retain(|email| !email.has_lapsed(now));
         store.write(Record::User(user.clone()));

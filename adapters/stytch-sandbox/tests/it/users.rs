@@ -85,97 +85,41 @@ async fn deleting_a_user_ends_their_sessions_and_frees_the_address() {
 }
 
 #[tokio::test]
-async fn search_finds_by_address_id_and_state_and_pages_in_order() {
+async fn another_address_takes_the_place_of_the_only_one() {
     let t = TestSandbox::start().await;
-    let mut ids = Vec::new();
-    for n in 0..5 {
-        let body =
-            json!({"email": format!("user{n}@example.com"), "create_user_as_pending": n == 4});
-        ids.push(create(&t, body).await);
+    let joined = t.join(ADA).await;
+    let id = joined["user_id"].as_str().unwrap();
+    t.login_or_create(ADA).await.ok();
+    let to_the_old = t.last_token(ADA).await;
+    let path = format!("/v1/users/{id}/exchange_primary_factor");
+    let exchange = async |body: Value| t.put(&path, body).await;
+    for wrong in [
+        json!({}),
+        json!({"phone_number": "+15005550006"}),
+        json!({"email_address": "new@example.com", "phone_number": "+15005550006"}),
+    ] {
+        exchange(wrong).await.refused(400, "invalid_exchange_primary_factor_fields");
     }
-    let found = async |operator: &str, operands: Value| -> Vec<String> {
-        let query = json!({"operator": operator, "operands": operands});
-        let body = json!({"limit": null, "cursor": null, "query": query});
-        let answer = t.post("/v1/users/search", body).await.ok();
-        let results = answer["results"].as_array().unwrap();
-        assert_eq!(answer["results_metadata"]["total"], results.len());
-        results.iter().map(|user| user["user_id"].as_str().unwrap().to_owned()).collect()
-    };
-    let filter = |name: &str, value: Value| json!({"filter_name": name, "filter_value": value});
-    let addresses =
-        filter("email_address", json!(["USER3@example.com", "user1@example.com", "x@y.z"]));
-    assert_eq!(found("AND", json!([addresses])).await, [ids[1].clone(), ids[3].clone()]);
-    let active = filter("status", json!("active"));
-    assert_eq!(found("AND", json!([active])).await, ids[..4]);
-    let pending = filter("status", json!("pending"));
-    assert_eq!(found("AND", json!([pending, addresses])).await, [""; 0]);
-    let by_id = filter("user_id", json!([ids[0]]));
-    assert_eq!(found("OR", json!([by_id, pending])).await, [ids[0].clone(), ids[4].clone()]);
-    assert_eq!(
-        found("AND", json!([filter("email_address_fuzzy", json!("SER2"))])).await,
-        [ids[2].clone()]
-    );
-    assert_eq!(found("AND", json!([])).await, ids);
+    exchange(json!({"email_address": "new"})).await.refused(400, "invalid_email");
+    create(&t, json!({"email": "bob@example.com"})).await;
+    for taken in ["bob@example.com", ADA] {
+        exchange(json!({"email_address": taken})).await.refused(400, "duplicate_email");
+    }
+    let body = json!({"email_address": "New@example.com", "phone_number": null, "user_id": id});
+    let user = exchange(body).await.ok()["user"].take();
+    assert_eq!(user["emails"].as_array().unwrap().len(), 1);
+    assert_eq!(user["emails"][0]["email"], "new@example.com");
+    assert_eq!(user["emails"][0]["verified"], false);
+    t.authenticate(&to_the_old).await.refused(404, "magic_link_not_found");
+    assert_eq!(t.login_or_create("new@example.com").await.ok()["user_id"], id);
+    assert_ne!(t.login_or_create(ADA).await.ok()["user_id"], id);
 
-    let (mut seen, mut cursor) = (Vec::new(), Value::Null);
-    loop {
-        let page = t.post("/v1/users/search", json!({"limit": 2, "cursor": cursor})).await.ok();
-        assert_eq!(page["results_metadata"]["total"], 5);
-        let results = page["results"].as_array().unwrap();
-        seen.extend(results.iter().map(|user| user["user_id"].as_str().unwrap().to_owned()));
-        cursor = page["results_metadata"]["next_cursor"].clone();
-        if cursor.is_null() {
-            break;
-        }
-    }
-    assert_eq!(seen, ids);
-    t.post("/v1/users/search", json!({"limit": 1001}))
-        .await
-        .refused(400, "user_search_invalid_limit");
-    let odd = json!({"query": {"operator": "AND", "operands": [filter("shoe_size", json!(1))]}});
-    t.post("/v1/users/search", odd).await.refused(400, "user_search_invalid_filter");
-}
-
-#[tokio::test]
-async fn a_search_takes_many_addresses_and_pages_through_those_it_finds() {
-    let t = TestSandbox::start().await;
-    let mut ids = Vec::new();
-    for n in 0..150 {
-        ids.push(create(&t, json!({"email": format!("user{n}@example.com")})).await);
-    }
-    let addresses: Vec<_> = (100..1000).rev().map(|n| format!("User{n}@Example.com")).collect();
-    let operand = json!({"filter_name": "email_address", "filter_value": addresses});
-    let query = json!({"operator": "AND", "operands": [operand]});
-    let page = async |limit: usize, cursor: &Value| -> (Vec<Value>, Value) {
-        let body = json!({"limit": limit, "cursor": cursor, "query": query});
-        let mut page = t.post("/v1/users/search", body).await.ok();
-        assert_eq!(page["results_metadata"]["total"], 50);
-        let Value::Array(users) = page["results"].take() else { panic!("{page}") };
-        (users, page["results_metadata"]["next_cursor"].take())
-    };
-    let (all, end) = page(1000, &Value::Null).await;
-    assert_eq!(end, Value::Null);
-    let found: Vec<_> = all.iter().map(|user| user["user_id"].as_str().unwrap()).collect();
-    assert_eq!(found, ids[100..]);
-    for user in &all {
-        let created_at = user["created_at"].as_str().unwrap();
-        assert_eq!(created_at.len(), "2026-11-23T10:00:00Z".len(), "{created_at}");
-        created_at.parse::<jiff::Timestamp>().unwrap();
-    }
-    let (mut pieces, mut cursor) = (Vec::new(), Value::Null);
-    for length in [20, 20, 10] {
-        let (users, next) = page(20, &cursor).await;
-        assert_eq!((users.len(), next.is_null()), (length, length == 10));
-        pieces.extend(users);
-        cursor = next;
-    }
-    assert_eq!(pieces, all);
-    let (half, end) = page(50, &Value::Null).await;
-    assert_eq!((half.len(), end), (50, Value::Null), "no page after one that is just full");
-    t.fault(json!({"status": 503, "times": 1})).await;
-    t.post("/v1/users/search", json!({})).await.refused(503, "server_unavailable");
-    let counted = &t.stats().await["requests"]["POST /v1/users/search"];
-    assert_eq!(*counted, json!({"200": 5, "503": 1}));
+    let further = json!({"email": "further@example.com", "user_id": id});
+    t.post("/v1/magic_links/email/send", further).await.ok();
+    let two = exchange(json!({"email_address": "third@example.com"})).await;
+    two.refused(400, "invalid_exchange_primary_factor_user");
+    let nobody = "/v1/users/user-test-none/exchange_primary_factor";
+    t.put(nobody, json!({"email_address": "x@y.org"})).await.refused(404, "user_not_found");
 }
 
 #[tokio::test]
