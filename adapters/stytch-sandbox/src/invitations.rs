@@ -47,7 +47,6 @@ pub(crate) fn invite(project: &Project, call: &Call) -> Result<Answer, Refusal> 
         return Ok(mailed(constants::USER_ID, constants::EMAIL_ID).into());
     }
     project.change(|store, now| {
-        mailing::release_if_lapsed(store, &address, now);
         let known = store.tables.users.by_address(&address).cloned();
         if known.as_ref().is_some_and(|user| user.status == Status::Active) {
             return Err(Refusal::duplicate_email());

@@ -86,7 +86,6 @@ pub(crate) fn login_or_create(project: &Project, call: &Call) -> Result<Answer, 
     }
     project.change(|store, now| {
         store.limit_mail(&address)?;
-        mailing::release_if_lapsed(store, &address, now);
         let known = store.tables.users.by_address(&address).cloned();
         let created = known.is_none();
         let user = known.unwrap_or_else(|| {
@@ -116,7 +115,6 @@ pub(crate) fn send(project: &Project, call: &Call) -> Result<Answer, Refusal> {
     let selected = Selection::of(project, &request)?;
     project.change(|store, now| {
         store.limit_mail(&address)?;
-        mailing::release_if_lapsed(store, &address, now);
         let user = match selected {
             Selection::ByAddress => store.tables.users.by_address(&address).cloned(),
             Selection::User(user_id) => Some(attach(store, &user_id, &address, now)?),

@@ -65,16 +65,6 @@ pub(crate) fn check_locale(locale: Option<&str>) -> Result<(), Refusal> {
     }
 }
 
-/// An address attached on trial and never verified belongs to nobody any more.
-pub(crate) fn release_if_lapsed(store: &mut Store, address: &str, now: Timestamp) {
-    let Some(owner) = store.tables.users.by_address(address) else { return };
-    if owner.email(address).is_some_and(|email| email.has_lapsed(now)) {
-        let mut owner = owner.clone();
-        owner.emails.retain(|email| !email.has_lapsed(now));
-        store.write(Record::User(owner));
-    }
-}
-
 pub(crate) fn email_of<'a>(user: &'a User, address: &str) -> Result<&'a Email, Refusal> {
     user.email(address).ok_or_else(Refusal::email_not_found)
 }

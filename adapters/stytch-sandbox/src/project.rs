@@ -66,8 +66,15 @@ impl Project {
 
     /// Looks something up.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Tables, Timestamp) -> T) -> T {
-        let store = locked(&self.store);
-        look(&store.tables, store.now())
+        let mut store = locked(&self.store);
+        let now = store.now();
+        if store.tables.users.with_lapsed_address(now).is_some() {
+            drop(store);
+            // That it could not be kept is logged; it is so all the same.
+            let _: Result<(), Refusal> = self.change(|_, _| Ok(()));
+            store = locked(&self.store);
+        }
+        look(&store.tables, now)
     }
 
     /// Changes something. Once this returns, the change outlives the process.
@@ -86,6 +93,7 @@ impl Project {
     ) -> Result<T, Refusal> {
         let mut store = locked(&self.store);
         store.source = source;
+        store.release_lapsed();
         let now = store.now();
         let outcome = work(&mut store, now);
         if let Err(error) = store.commit() {

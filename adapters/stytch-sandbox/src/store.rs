@@ -44,6 +44,16 @@ impl Store {
         clock::now(self.tables.clock_offset_seconds)
     }
 
+    /// Addresses attached on trial and never verified belong to nobody any more.
+    pub(crate) fn release_lapsed(&mut self) {
+        let now = self.now();
+        while let Some(user) = self.tables.users.with_lapsed_address(now) {
+            let mut user = user.clone();
+            user.emails.retain(|email| !email.has_lapsed(now));
+            self.write(Record::User(user));
+        }
+    }
+
     pub(crate) fn write(&mut self, record: Record) {
         self.remember(&record);
         if self.journal.is_some() {

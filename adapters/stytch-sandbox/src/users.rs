@@ -1,6 +1,5 @@
 //! The calls about one user.
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -9,7 +8,7 @@ use crate::{
     answer::Answer,
     call::Call,
     link::{Fate, Link},
-    mailing, metadata,
+    metadata,
     project::Project,
     refusal::Refusal,
     store::Store,
@@ -47,7 +46,6 @@ pub(crate) fn create(project: &Project, call: &Call) -> Result<Answer, Refusal> 
     let pending = request.create_user_as_pending == Some(true);
     let status = if pending { Status::Pending } else { Status::Active };
     project.change_by(call.source, |store, now| {
-        mailing::release_if_lapsed(store, &address, now);
         if store.tables.users.by_address(&address).is_some() {
             return Err(Refusal::duplicate_email());
         }
@@ -67,13 +65,13 @@ pub(crate) fn create(project: &Project, call: &Call) -> Result<Answer, Refusal> 
 
 /// The one answer with the user's fields at its top level.
 pub(crate) fn get(project: &Project, call: &Call) -> Result<Answer, Refusal> {
-    project.change(|store, now| Ok(known(store, &call.id, now)?.view().into()))
+    project.read(|tables, _| Ok(find(tables, &call.id)?.view().into()))
 }
 
 pub(crate) fn update(project: &Project, call: &Call) -> Result<Answer, Refusal> {
     let fields: Fields = call.json()?;
-    project.change_by(call.source, |store, now| {
-        let mut user = known(store, &call.id, now)?;
+    project.change_by(call.source, |store, _| {
+        let mut user = known(store, &call.id)?;
         apply(&mut user, fields, store)?;
         store.write(Record::User(user.clone()));
         Ok(json!({
@@ -89,16 +87,16 @@ pub(crate) fn update(project: &Project, call: &Call) -> Result<Answer, Refusal> 
 
 /// Ends the sessions, frees the address.
 pub(crate) fn delete(project: &Project, call: &Call) -> Result<Answer, Refusal> {
-    project.change_by(call.source, |store, now| {
-        let user_id = known(store, &call.id, now)?.user_id;
+    project.change_by(call.source, |store, _| {
+        let user_id = known(store, &call.id)?.user_id;
         store.write(Record::UserDeleted { user_id: user_id.clone() });
         Ok(json!({"user_id": user_id}).into())
     })
 }
 
 pub(crate) fn delete_external_id(project: &Project, call: &Call) -> Result<Answer, Refusal> {
-    project.change(|store, now| {
-        let user = User { external_id: None, ..known(store, &call.id, now)? };
+    project.change(|store, _| {
+        let user = User { external_id: None, ..known(store, &call.id)? };
         store.write(Record::User(user.clone()));
         Ok(json!({"user_id": user.user_id, "user": user.view()}).into())
     })
@@ -137,9 +135,8 @@ pub(crate) fn exchange_primary_factor(project: &Project, call: &Call) -> Result<
         ));
     }
     let address = address::parse(request.email_address.as_deref())?;
-    project.change(|store, now| {
-        mailing::release_if_lapsed(store, &address, now);
-        let mut user = known(store, &call.id, now)?;
+    project.change(|store, _| {
+        let mut user = known(store, &call.id)?;
         let [old] = &user.emails[..] else {
             return Err(Refusal::bad_request(
                 "invalid_exchange_primary_factor_user",
@@ -184,13 +181,8 @@ pub(crate) fn find<'a>(tables: &'a Tables, id: &str) -> Result<&'a User, Refusal
     tables.users.get(id).ok_or_else(Refusal::user_not_found)
 }
 
-fn known(store: &mut Store, id: &str, now: Timestamp) -> Result<User, Refusal> {
-    let mut user = find(&store.tables, id)?.clone();
-    if user.emails.iter().any(|email| email.has_lapsed(now)) {
-        user.emails.retain(|email| !email.has_lapsed(now));
-        store.write(Record::User(user.clone()));
-    }
-    Ok(user)
+fn known(store: &Store, id: &str) -> Result<User, Refusal> {
+    find(&store.tables, id).cloned()
 }
 
 fn apply(user: &mut User, fields: Fields, store: &Store) -> Result<(), Refusal> {

@@ -6,6 +6,7 @@ import "./authenticate.mjs";
 import "./sessions.mjs";
 import "./jwts.mjs";
 import "./users.mjs";
+import "./exchange.mjs";
 import "./search.mjs";
 import "./constants.mjs";
 import "./errors.mjs";

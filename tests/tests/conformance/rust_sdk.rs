@@ -3,6 +3,7 @@
 mod authenticate;
 mod constants;
 mod errors;
+mod exchange;
 mod jwts;
 mod links;
 mod search;

@@ -1,9 +1,11 @@
 //! Users by id, external id, address and email id, in the order they were made.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Bound,
 };
+
+use jiff::Timestamp;
 
 use crate::user::User;
 
@@ -14,6 +16,8 @@ pub(crate) struct Users {
     by_id: HashMap<String, u64>,
     by_address: HashMap<String, u64>,
     by_email_id: HashMap<String, u64>,
+    /// Addresses on trial, by the end of it.
+    on_trial: BTreeSet<(Timestamp, u64)>,
     last: u64,
 }
 
@@ -23,7 +27,7 @@ impl Users {
         let place = known.unwrap_or(self.last + 1);
         self.last = self.last.max(place);
         if let Some(before) = self.rows.remove(&place) {
-            self.forget(&before);
+            self.forget(&before, place);
         }
         self.by_id.insert(user.user_id.clone(), place);
         if let Some(external_id) = &user.external_id {
@@ -32,6 +36,7 @@ impl Users {
         for email in &user.emails {
             self.by_address.insert(email.email.clone(), place);
             self.by_email_id.insert(email.email_id.clone(), place);
+            self.on_trial.extend(email.keep_until.map(|until| (until, place)));
         }
         self.rows.insert(place, user);
     }
@@ -39,7 +44,7 @@ impl Users {
     pub(crate) fn remove(&mut self, user_id: &str) -> Option<User> {
         let place = *self.by_id.get(user_id)?;
         let user = self.rows.remove(&place)?;
-        self.forget(&user);
+        self.forget(&user, place);
         Some(user)
     }
 
@@ -74,7 +79,13 @@ impl Users {
         self.rows.len()
     }
 
-    fn forget(&mut self, user: &User) {
+    /// Somebody who has an address whose trial is over.
+    pub(crate) fn with_lapsed_address(&self, now: Timestamp) -> Option<&User> {
+        let (until, place) = self.on_trial.first()?;
+        self.rows.get(place).filter(|_| *until <= now)
+    }
+
+    fn forget(&mut self, user: &User, place: u64) {
         self.by_id.remove(&user.user_id);
         if let Some(external_id) = &user.external_id {
             self.by_id.remove(external_id);
@@ -82,6 +93,9 @@ impl Users {
         for email in &user.emails {
             self.by_address.remove(&email.email);
             self.by_email_id.remove(&email.email_id);
+            if let Some(until) = email.keep_until {
+                self.on_trial.remove(&(until, place));
+            }
         }
     }
 }

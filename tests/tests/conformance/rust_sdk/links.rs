@@ -268,7 +268,6 @@ async fn an_attached_address_stays_for_five_minutes_unless_it_is_used() {
 }
 
 #[tokio::test]
-#[ignore = "the sandbox still finds it by a search, and shows it with a session"]
 async fn an_attached_address_that_was_never_used_is_nowhere_to_be_seen() {
     let sdk = Sdk::start().await;
     let known = sdk.entered(&address(), 60).await;

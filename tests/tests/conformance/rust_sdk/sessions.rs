@@ -157,7 +157,6 @@ async fn the_sessions_of_a_user_are_those_that_are_live() {
 }
 
 #[tokio::test]
-#[ignore = "the sandbox says that it knows no such user"]
 async fn the_sessions_of_a_malformed_id_are_refused() {
     let sdk = Sdk::start().await;
     let answer = sdk.sessions.get(GetRequest { user_id: "no one".to_owned() }).await;

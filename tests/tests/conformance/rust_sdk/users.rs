@@ -237,7 +237,6 @@ async fn an_address_that_is_taken_away_ends_its_links() {
 }
 
 #[tokio::test]
-#[ignore = "the sandbox counts an address that was attached and never used, and leaves a user none"]
 async fn the_last_address_stays_whatever_else_was_attached_and_never_used() {
     let sdk = Sdk::start().await;
     let known = sdk.entered(&address(), 60).await;
