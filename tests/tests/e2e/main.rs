@@ -35,6 +35,7 @@ mod people_pages;
 mod readme;
 mod reconcile;
 mod removal;
+mod rotation;
 mod schemathesis;
 mod secrets;
 mod sessions;
