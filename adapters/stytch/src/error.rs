@@ -127,11 +127,10 @@ fn by_status(status: u16, is_stytch: bool, after: Option<Duration>, repeat: Repe
         // What stands before Stytch gave up; Stytch itself may not have.
         408 | 499 | 502..=504 => repeat.lost(),
         500..=599 if is_stytch => Unavailable,
-        500..=599 => repeat.lost(),
         // Stytch never redirects: somebody else answers at that base URL.
         300..=399 => Misconfigured,
         400..=499 => Rejected,
-        // No status that there is.
+        // They failed, or it is no status that there is.
         _ => repeat.lost(),
     }
 }
