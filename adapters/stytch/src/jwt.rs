@@ -48,7 +48,7 @@ impl Verifier {
 }
 
 /// Which key it claims to be signed with, if it is of the only form that there is.
-fn key_id(jwt: &str) -> Option<String> {
+pub(crate) fn key_id(jwt: &str) -> Option<String> {
     let header = decode_header(jwt).ok()?;
     let is_session_jwt = header.alg == Algorithm::RS256
         && header.typ.as_deref() == Some("JWT")
@@ -58,7 +58,7 @@ fn key_id(jwt: &str) -> Option<String> {
 }
 
 #[derive(Deserialize)]
-struct Claims {
+pub(crate) struct Claims {
     exp: i64,
     nbf: i64,
     #[serde(rename = "https://stytch.com/session")]
@@ -74,7 +74,7 @@ struct SessionClaim {
 }
 
 impl Claims {
-    fn judged(self, now: Timestamp) -> Option<JwtClaims> {
+    pub(crate) fn judged(self, now: Timestamp) -> Option<JwtClaims> {
         let expires_at = Timestamp::from_second(self.exp).ok()?;
         let not_before = Timestamp::from_second(self.nbf).ok()?;
         if not_before.duration_since(now) > LEEWAY {

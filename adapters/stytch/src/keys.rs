@@ -168,7 +168,7 @@ impl Known {
 }
 
 /// A key to check RS256 with.
-fn key(jwk: Jwk) -> Option<(String, Arc<DecodingKey>)> {
+pub(crate) fn key(jwk: Jwk) -> Option<(String, Arc<DecodingKey>)> {
     let is_ours = jwk.kty == "RSA"
         && jwk.alg.is_none_or(|alg| alg == "RS256")
         && jwk.usage.is_none_or(|usage| usage == "sig");

@@ -24,6 +24,11 @@ mod scrub;
 mod searches;
 mod webhooks;
 
+#[cfg(test)]
+mod properties;
+#[cfg(any(test, fuzzing))]
+pub mod whatever;
+
 pub use options::{Options, OptionsError};
 pub use provider::StytchProvider;
 pub use webhooks::{Signature, WebhookError, WebhookSecret, WebhookSecretError, Webhooks};

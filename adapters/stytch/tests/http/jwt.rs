@@ -4,6 +4,7 @@ use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use guestlist_domain::{Clock, IdentityProvider, JwtClaims, JwtError};
 use guestlist_stytch::StytchProvider;
+use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
 use crate::{
@@ -128,6 +129,26 @@ async fn another_s_signature_is_no_signature() {
     ] {
         assert!(read(&jwt).await.is_none(), "{what}");
     }
+}
+
+#[test]
+fn no_change_of_a_good_one_is_good() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (_stub, provider) = runtime.block_on(stytch());
+    let good = OURS.jwt(clock().now());
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let (place, character) = (any::<Index>(), prop::char::range(' ', '~'));
+    proptest!(config, |(place in place, character in character, how in 0..3)| {
+        let mut jwt = good.clone();
+        let at = place.index(jwt.len());
+        match how {
+            0 => jwt.replace_range(at..=at, &character.to_string()),
+            1 => jwt.insert(at, character),
+            _ => drop(jwt.remove(at)),
+        }
+        let answer = runtime.block_on(provider.verify_jwt(&jwt));
+        prop_assert!(jwt == good || matches!(answer, Err(JwtError::Invalid)), "{}", jwt);
+    });
 }
 
 #[tokio::test]
