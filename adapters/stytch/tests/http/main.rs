@@ -8,6 +8,7 @@ mod jwt;
 mod keys;
 mod listing;
 mod minter;
+mod recordings;
 mod road;
 mod searches;
 mod secrets;
