@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod calls;
+mod connections;
 mod jwt;
 mod keys;
 mod listing;

@@ -125,6 +125,28 @@ async fn an_answer_that_does_not_end_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
+async fn ten_megabytes_are_judged_by_their_status_and_their_end_is_not_waited_for() {
+    let long = "x".repeat(10 * 1024 * 1024);
+    let endless = format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{long}\r\n", long.len());
+    for (status, kinds, code) in [
+        (200, LOST, "bad_answer"),
+        (429, [RateLimited(Some(Duration::from_secs(3))); 2], "http_429"),
+        (404, [Rejected; 2], "http_404"),
+        (502, LOST, "http_502"),
+    ] {
+        for rest in [
+            format!("content-length: {}\r\n\r\n{long}", long.len()),
+            // Its end never comes.
+            endless.clone(),
+        ] {
+            let whole = format!("HTTP/1.1 {status} X\r\nretry-after: 3\r\n{rest}");
+            let stub = Stub::saying(Reply::Bytes(whole.into_bytes(), false)).await;
+            expect(&stub.provider(), kinds, code, None).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn wrong_types_are_a_bad_answer_that_still_says_its_request_id() {
     let body = json!({
         "request_id": "request-id-test-1", "user_id": ["Lovelace"], "session": "Lovelace",

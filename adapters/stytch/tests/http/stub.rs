@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    sync::Barrier,
     task::JoinHandle,
 };
 
@@ -43,6 +44,8 @@ pub(crate) enum Reply {
     Bytes(Vec<u8>, bool),
     /// The end of the connection.
     Close,
+    /// These bytes, once as many as the barrier is for have been asked for.
+    Together(Arc<Barrier>, Vec<u8>),
     /// Nothing, for ever.
     Hang,
 }
@@ -146,6 +149,12 @@ async fn serve(
             Reply::Bytes(bytes, ends) => {
                 let written = stream.write_all(&bytes).await;
                 if ends || written.is_err() {
+                    return;
+                }
+            }
+            Reply::Together(all, bytes) => {
+                all.wait().await;
+                if stream.write_all(&bytes).await.is_err() {
                     return;
                 }
             }
