@@ -11,6 +11,7 @@ mod listing;
 mod minter;
 mod recordings;
 mod road;
+mod rotation;
 mod searches;
 mod secrets;
 mod shapes;

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use guestlist_domain::{Email, IdentityProvider, JwtError, ProviderErrorKind, SystemClock};
+use guestlist_domain::{
+    Email, IdentityProvider, JwtError, ProviderErrorKind, SystemClock, Vouched,
+};
 use guestlist_stytch::{Options, StytchProvider};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -42,7 +44,7 @@ impl Road {
     }
 
     /// Another process, which remembers nothing of what the first asked.
-    fn elsewhere(&self) -> StytchProvider {
+    pub(crate) fn elsewhere(&self) -> StytchProvider {
         StytchProvider::new(self.options.clone(), Arc::new(SystemClock)).unwrap()
     }
 
@@ -57,6 +59,18 @@ impl Road {
     pub(crate) async fn put(&self, path: &str, body: &Value) {
         let request = self.http.put(format!("{}/sandbox/{path}", self.url)).json(body);
         request.send().await.unwrap().error_for_status().unwrap();
+    }
+
+    pub(crate) async fn rotate_keys(&self) {
+        let request = self.http.post(format!("{}/sandbox/jwks/rotate", self.url)).json(&json!({}));
+        request.send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// Somebody's new session.
+    pub(crate) async fn log_in(&self) -> Vouched {
+        self.provider.send_login(&login()).await.unwrap();
+        let (token, _) = self.last_mail().await;
+        self.provider.authenticate_link(&token, 60).await.unwrap()
     }
 
     /// A call that the provider has no use for.
