@@ -243,6 +243,31 @@ async fn nothing_is_sent_twice() {
     }
 }
 
+/// A client that thinks its connection was closed meanwhile likes to ask again on another.
+#[tokio::test]
+async fn nothing_is_sent_twice_over_a_connection_that_was_good_before() {
+    for reply in [Reply::Close, Reply::Bytes(b"HTTP/1.1 2".to_vec(), true), answer(503, "", "")] {
+        for call in 0..3 {
+            let reply = reply.clone();
+            let stub = Stub::start(move |asked| match asked.line.as_str() {
+                "GET /v1/debug/whoami" => answer(200, "", "{}"),
+                _ => reply.clone(),
+            })
+            .await;
+            let provider = stub.provider();
+            provider.check_credentials().await.unwrap();
+            let error = match call {
+                0 => provider.send_invite(&invite()).await.unwrap_err(),
+                1 => provider.send_login(&login()).await.unwrap_err(),
+                _ => provider.authenticate_link(TOKEN, 60).await.unwrap_err(),
+            };
+            assert_eq!(error.kind, Doubtful);
+            let connections: Vec<_> = stub.asked().iter().map(|asked| asked.connection).collect();
+            assert_eq!(connections, [1, 1]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_message_is_short_and_names_nobody() {
     let message = format!("ada@example.com used {TOKEN} twice. {}", "Oh no! ".repeat(100));
