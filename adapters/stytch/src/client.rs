@@ -178,7 +178,7 @@ fn refusal(body: &[u8]) -> Refusal {
 }
 
 /// Stytch answers with objects; of a list, a struct would take one element for each of its fields.
-fn object<A: DeserializeOwned>(body: &[u8]) -> serde_json::Result<A> {
+pub(crate) fn object<A: DeserializeOwned>(body: &[u8]) -> serde_json::Result<A> {
     if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
         return Err(serde_json::Error::custom("not an object"));
     }

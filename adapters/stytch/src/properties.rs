@@ -26,14 +26,15 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     files.map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// The bodies of real answers, and the claims of a JWT.
+/// The bodies of real answers and webhooks, and the claims of a JWT.
 fn bodies() -> Vec<Value> {
     let answers = seeds("answer").into_iter().filter_map(|seed| {
         let body = seed.splitn(3, |byte| *byte == b'\n').nth(2)?.to_vec();
         serde_json::from_slice(&body).ok()
     });
-    let claims = seeds("jwt").into_iter().filter_map(|seed| serde_json::from_slice(&seed).ok());
-    answers.chain(claims).collect()
+    let others = seeds("jwt").into_iter().chain(seeds("webhook"));
+    let others = others.filter_map(|seed| serde_json::from_slice(&seed).ok());
+    answers.chain(others).filter(Value::is_object).collect()
 }
 
 fn authenticated() -> Value {
@@ -148,6 +149,7 @@ fn the_seeds_of_the_fuzz_targets_break_nothing() {
         ("answer", whatever::answer as fn(&[u8])),
         ("keys", whatever::keys),
         ("jwt", whatever::jwt),
+        ("webhook", whatever::webhook),
     ] {
         let seeds = seeds(target);
         assert!(!seeds.is_empty());
@@ -171,6 +173,7 @@ proptest! {
         whatever::any_answer(status, &wait, &body);
         whatever::keys(&body);
         whatever::jwt(&body);
+        whatever::webhook(&body);
     }
 
     #[test]
@@ -179,6 +182,7 @@ proptest! {
         whatever::any_answer(status, wait.as_bytes(), body.as_bytes());
         whatever::keys(body.as_bytes());
         whatever::jwt(body.as_bytes());
+        whatever::webhook(body.as_bytes());
     }
 
     #[test]
@@ -195,6 +199,7 @@ proptest! {
         whatever::any_answer(status, b"", text.as_bytes());
         whatever::keys(text.as_bytes());
         whatever::jwt(text.as_bytes());
+        whatever::webhook(text.as_bytes());
     }
 
     /// A token was used up for it.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{answers::id, profiles::Described};
+use crate::{answers::id, client::object, profiles::Described};
 
 /// How far the time of signing may lie from ours, in either direction.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -126,8 +126,12 @@ impl Webhooks {
         self.news(signature.id, body)
     }
 
-    fn news(&self, message_id: &str, body: &[u8]) -> Result<Option<IdentityNews>, WebhookError> {
-        let event: Event = serde_json::from_slice(body).map_err(|error| unread(&error))?;
+    pub(crate) fn news(
+        &self,
+        message_id: &str,
+        body: &[u8],
+    ) -> Result<Option<IdentityNews>, WebhookError> {
+        let event: Event = object(body).map_err(|error| unread(&error))?;
         if event.project_id != self.project_id {
             return Err(WebhookError::OtherProject);
         }

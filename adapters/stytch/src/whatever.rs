@@ -21,6 +21,7 @@ use crate::{
     keys::key,
     profiles::{Described, Listed},
     searches::FoundPage,
+    webhooks::{WebhookSecret, Webhooks},
 };
 
 /// 2026-11-23T10:00:00Z.
@@ -88,6 +89,20 @@ pub fn jwt(text: &[u8]) {
         let over_since = exp.map(|exp| SignedDuration::from_secs(NOW.saturating_sub(exp)));
         let is_over = |since: SignedDuration| since >= SignedDuration::from_secs(30);
         assert!(over_since.is_none_or(|since| is_over(since) == claims.is_expired));
+    }
+}
+
+/// What a webhook says that is signed.
+pub fn webhook(text: &[u8]) {
+    let Ok(secret) = WebhookSecret::parse("whsec_c2VjcmV0") else { return };
+    match Webhooks::new(secret, "project-test-1").news("msg_1", text) {
+        Ok(None) => {}
+        Ok(Some(news)) => {
+            assert!(is_id(&news.stytch_user_id));
+            let is_theirs = |profile: Profile| profile.stytch_user_id == news.stytch_user_id;
+            assert!(news.profile.is_none_or(is_theirs));
+        }
+        Err(error) => assert!(error.to_string().len() < 100, "{error}"),
     }
 }
 
