@@ -1,6 +1,5 @@
 //! Reads session JWTs. What is not signed by Stytch for this project is nothing; what is, but is
-//! too old, is read and said to be. Clocks may differ by half a minute; when the session ends is
-//! told as it is.
+//! too old, is read too: how long it counts is for others to say.
 
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use crate::{
     keys::Keys,
 };
 
-/// How far Stytch's clock and ours may be apart, whichever is ahead.
+/// How far Stytch's clock may be ahead of ours.
 const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 
 /// Reads the JWTs of one project.
@@ -83,7 +82,7 @@ impl Claims {
         Some(JwtClaims {
             stytch_session_id: self.session.id,
             session_expires_at: self.session.expires_at.unwrap_or(expires_at),
-            is_expired: now.duration_since(expires_at) >= LEEWAY,
+            expires_at,
         })
     }
 }

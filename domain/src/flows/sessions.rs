@@ -2,6 +2,7 @@
 
 mod end;
 
+use jiff::SignedDuration;
 use thiserror::Error;
 
 pub use self::end::{EndAllError, end_all_sessions, end_other_sessions, end_session, log_out};
@@ -10,6 +11,10 @@ use crate::{
     Ctx, JwtClaims, JwtError, ProviderError, ProviderErrorKind, Session, StoreError, TokenHash,
     User, UserStatus,
 };
+
+/// How long a JWT that comes alone counts after its end, for Stytch's clock may be behind ours. With
+/// the token it does not: a new one is had, and whoever reads it next may be stricter.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(30);
 
 /// What a request shows of its session: the token, the JWT, or both.
 #[derive(Clone, Copy, Default)]
@@ -91,9 +96,10 @@ pub async fn check_session(ctx: &Ctx, shown: Credentials<'_>) -> Result<Admitted
         });
     };
     admit(ctx, &session, &user)?;
-    let is_fresh =
-        claims.is_some_and(|c| !c.is_expired && c.stytch_session_id == session.stytch_session_id);
-    if is_fresh {
+    let is_fresh = |c: &JwtClaims| {
+        ctx.now() < c.expires_at && c.stytch_session_id == session.stytch_session_id
+    };
+    if claims.as_ref().is_some_and(is_fresh) {
         let jwt = shown.jwt.map(ToOwned::to_owned);
         return Ok(Admitted { session, user, jwt, is_renewed: false });
     }
@@ -115,7 +121,7 @@ async fn by_jwt_alone(
         return Err(unknown(ctx, Some(&claims)));
     };
     admit(ctx, &session, &user)?;
-    if claims.is_expired {
+    if ctx.now().duration_since(claims.expires_at) >= CLOCKS_APART {
         return Err(SessionError::JwtExpired);
     }
     Ok(Admitted { session, user, jwt: Some(jwt.to_owned()), is_renewed: false })

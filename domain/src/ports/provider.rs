@@ -184,8 +184,8 @@ pub struct JwtClaims {
     pub stytch_session_id: String,
     /// When the session ends.
     pub session_expires_at: Timestamp,
-    /// Whether the JWT's own five minutes are over.
-    pub is_expired: bool,
+    /// When the JWT's own five minutes are over.
+    pub expires_at: Timestamp,
 }
 
 /// Why a JWT was not read.

@@ -13,13 +13,13 @@ pub(crate) fn issue(session: &ProviderSession, now: Timestamp) -> String {
     format!("jwt.{}.{ends}.{stale}", session.stytch_session_id)
 }
 
-pub(crate) fn read(jwt: &str, now: Timestamp) -> Result<JwtClaims, JwtError> {
+pub(crate) fn read(jwt: &str) -> Result<JwtClaims, JwtError> {
     let parts: Vec<&str> = jwt.split('.').collect();
     let ["jwt", session, ends, stale] = parts[..] else { return Err(JwtError::Invalid) };
     Ok(JwtClaims {
         stytch_session_id: session.to_owned(),
         session_expires_at: time(ends)?,
-        is_expired: time(stale)? <= now,
+        expires_at: time(stale)?,
     })
 }
 

@@ -232,6 +232,6 @@ impl IdentityProvider for PlayedStytch {
         if self.script().keys_unavailable {
             return Err(JwtError::KeysUnavailable);
         }
-        jwt::read(session_jwt, self.clock.now())
+        jwt::read(session_jwt)
     }
 }

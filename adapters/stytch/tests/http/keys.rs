@@ -50,7 +50,8 @@ impl Stage {
 
     async fn verify(&self, key: &Key) -> Result<bool, JwtError> {
         let jwt = key.jwt(self.clock.now());
-        self.provider.verify_jwt(&jwt).await.map(|claims| !claims.is_expired)
+        let now = self.clock.now();
+        self.provider.verify_jwt(&jwt).await.map(|claims| now < claims.expires_at)
     }
 
     async fn is_good(&self, key: &Key) -> bool {

@@ -17,7 +17,6 @@ async fn all_are_read(provider: &StytchProvider, sessions: &[&Vouched]) {
     let many = sessions.iter().cycle().take(40).map(|vouched| async {
         let claims = provider.verify_jwt(&vouched.tokens.session_jwt).await.unwrap();
         assert_eq!(claims.stytch_session_id, vouched.session.stytch_session_id);
-        assert!(!claims.is_expired);
     });
     join_all(many).await;
 }
