@@ -1,7 +1,12 @@
 //! One request, read whole. Tolerant where the SDKs differ: a body on GET is ignored, `null`
 //! means absent, unknown fields pass, ids in the path are percent-decoded.
 
-use hyper::{HeaderMap, Method, body::Bytes, header::AUTHORIZATION, http::request::Parts};
+use hyper::{
+    HeaderMap, Method,
+    body::Bytes,
+    header::{AUTHORIZATION, HOST},
+    http::request::Parts,
+};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
@@ -59,6 +64,10 @@ impl Call {
         form_urlencoded::parse(self.query.as_bytes())
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.into_owned())
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        self.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3002")
     }
 
     pub(crate) fn authorization(&self) -> Option<&str> {

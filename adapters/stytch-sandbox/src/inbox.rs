@@ -19,18 +19,24 @@ const MOST: usize = 100;
 #[template(path = "inbox.html")]
 struct Page {
     to: String,
+    /// Where the sandbox is, as the browser sees it.
+    host: String,
     mails: Vec<Mail>,
     left_out: usize,
 }
 
 struct Mail {
+    id: String,
     to: String,
     kind: &'static str,
     subject: &'static str,
     action: &'static str,
     token: String,
+    url: String,
     sent_at: String,
     ago: String,
+    expires_at: String,
+    left: String,
     /// Why the link no longer works; empty while it does.
     over: &'static str,
 }
@@ -42,7 +48,7 @@ pub(crate) fn page(project: &Project, call: &Call) -> HttpResponse {
             Some(to) => newest(tables.links.of_address(to).rev(), now),
             None => newest(tables.links.iter().rev(), now),
         };
-        Page { to: to.unwrap_or_default(), mails, left_out }
+        Page { to: to.unwrap_or_default(), host: call.host().to_owned(), mails, left_out }
     });
     pages::page(&page)
 }
@@ -65,25 +71,29 @@ impl Mail {
             Fate::Outstanding if now >= link.expires_at => "expired",
             Fate::Outstanding => "",
         };
+        let seconds = now.duration_since(link.sent_at).as_secs();
         Self {
+            id: link.id.clone(),
             to: link.to.clone(),
             kind: link.kind.name(),
             subject,
             action,
             token: link.token.clone(),
+            url: link.url.clone(),
             sent_at: link.sent_at.to_string(),
-            ago: ago(now.duration_since(link.sent_at).as_secs()),
+            ago: if seconds < 5 { "just now".to_owned() } else { format!("{} ago", span(seconds)) },
+            expires_at: link.expires_at.to_string(),
+            left: span(link.expires_at.duration_since(now).as_secs()),
             over,
         }
     }
 }
 
-fn ago(seconds: i64) -> String {
+fn span(seconds: i64) -> String {
     match seconds {
-        ..5 => "just now".to_owned(),
-        5..60 => format!("{seconds} s ago"),
-        60..3600 => format!("{} min ago", seconds / 60),
-        3600..86_400 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} d ago", seconds / 86_400),
+        ..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
     }
 }

@@ -2,7 +2,7 @@
 //! it unchanged.
 //!
 //! It serves magic links, sessions and users under `/v1/…` as Stytch does, keeps the mail it
-//! would have sent in an inbox, and can be told to fail. Run the program `stytch-sandbox`, or
+//! would have sent in an inbox, tells of changes by webhooks, and can be told to fail. Run the program `stytch-sandbox`, or
 //! embed it:
 //!
 //! ```no_run
@@ -22,6 +22,7 @@
 //! - A **call** is one request under `/v1`; a **refusal** is an error answer in Stytch's envelope.
 //! - The **project** is what the pair of credentials opens: users, links, sessions and keys.
 //! - A **link** is a magic link and the mail that carried it: the sandbox keeps them as one.
+//! - A **message** is one webhook: an event, told to the endpoint until it is delivered.
 //! - A **record** is one change of state, as the journal keeps it.
 //! - The **control plane** (`/inbox`, `/sandbox/…`) is for people and tests; faults never touch it.
 

@@ -212,14 +212,17 @@ async fn emails_are_a_bare_array_oldest_first() {
 async fn the_inbox_shows_the_newest_first_with_links_through_the_redirect() {
     let t = TestSandbox::start().await;
     t.invite("o'b<i>@example.com").await.refused(400, "invalid_email");
-    t.invite("o'b&b@example.com").await.ok();
-    t.invite(ADA).await.ok();
     let page = async |path: &str| {
         let response = t.bare(Method::GET, path).send().await.unwrap();
         let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         response.text().await.unwrap()
     };
+    let host = t.url.strip_prefix("http://").unwrap();
+    let empty = page("/inbox").await;
+    assert!(empty.contains(&format!("http://{host}/v1/magic_links/email/invite")), "{empty}");
+    t.invite("o'b&b@example.com").await.ok();
+    t.invite(ADA).await.ok();
     let inbox = page("/inbox").await;
     let escaped = "o&#39;b&#38;b@example.com";
     assert!(inbox.find(ADA).unwrap() < inbox.find(escaped).unwrap(), "{inbox}");
@@ -229,7 +232,16 @@ async fn the_inbox_shows_the_newest_first_with_links_through_the_redirect() {
     let filtered = page(&format!("/inbox?to={ADA}")).await;
     assert!(filtered.contains(&link) && !filtered.contains("b@example.com"), "{filtered}");
     t.authenticate(&t.last_token(ADA).await).await.ok();
-    assert!(page("/inbox").await.contains(">used<"));
+    let used = page("/inbox").await;
+    assert!(used.contains(">used<") && used.matches("works for 59 min").count() == 1, "{used}");
+    let url = t.emails(ADA).await[0]["url"].as_str().unwrap().replace('&', "&#38;");
+    assert!(used.contains(&format!("<input readonly value=\"{url}\">")), "{used}");
+    t.post("/v1/magic_links/email/revoke_invite", json!({"email": "o'b&b@example.com"})).await.ok();
+    assert!(page("/inbox").await.contains(">revoked<"));
+    t.login_or_create(ADA).await.ok();
+    t.advance(3600).await;
+    let expired = page("/inbox").await;
+    assert!(expired.contains(">expired<") && expired.contains("1 h ago"), "{expired}");
     let root = t.bare(Method::GET, "/").send().await.unwrap();
     assert_eq!(
         (root.status().as_u16(), &root.headers()["location"]),
