@@ -160,18 +160,20 @@ fn queue(ctx: &Ctx, built: &Built, protection: &Protection, settings: &WorkerSet
         per_second: per_second(settings.rate_limit),
     };
     let protection = protection.clone();
+    let database = built.database.clone();
     let options = Options {
         concurrency: settings.concurrency,
         limits: limits(settings.concurrency),
         waker: built.waker.clone(),
         rate: Some(rate),
         retention: Some(DONE_JOBS_STAY),
+        on_error: Arc::new(move |error| database.note_error(error)),
         info: Arc::new(move || serde_json::to_string(&protection.report()).ok()),
         clock: Arc::new(move || Clock::now(&*clock)),
         ids: Arc::new(move || Ids::next(&*ids)),
         ..Options::new(name, names(&mut QueueName::ALL.iter()))
     };
-    Queue::new(built.database.write().clone(), built.database.read().clone(), options)
+    Queue::new(built.database.write().pool().clone(), built.database.read().pool().clone(), options)
 }
 
 /// A tenth of the slots is for whatever else is to be done: who logs in must not wait for fifty

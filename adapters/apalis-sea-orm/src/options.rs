@@ -3,6 +3,7 @@
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::{Backoff, Rate, Waker};
@@ -34,6 +35,9 @@ pub struct Options {
     pub retention: Option<Duration>,
     /// What the worker says of itself on the [board](crate::board), asked at every report.
     pub info: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Called with each error of the database that the worker's own tasks meet: for an application
+    /// that closes connections to a server that is a replica by now, for example.
+    pub on_error: Arc<dyn Fn(&DbErr) + Send + Sync>,
     /// When a failed job is tried again, if the handler does not say.
     pub backoff: Backoff,
     /// Wakes the worker. Give clones of it to whatever enqueues in this process.
@@ -62,6 +66,7 @@ impl Options {
             rate: None,
             retention: None,
             info: Arc::new(|| None),
+            on_error: Arc::new(|_| {}),
             backoff: Backoff::default(),
             waker: Waker::default(),
             clock: Arc::new(system_time),

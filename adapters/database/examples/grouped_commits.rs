@@ -32,7 +32,7 @@ async fn main() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let file = format!("sqlite://{}/bench.db?mode=rwc", dir.path().display());
     let database = connect(&std::env::args().nth(1).unwrap_or(file)).await?;
-    guestlist_migrations::up(database.write(), None).await?;
+    guestlist_migrations::up(database.write().pool(), None).await?;
     let store = Arc::new(SqlStore::new(database.clone(), Waker::default()));
     let (mut plain, mut grouped) = (0.0, 0.0);
     for round in 1..=ROUNDS {
@@ -86,7 +86,7 @@ async fn through_the_store(store: Arc<SqlStore>, change: Change) -> Result<(), F
 async fn one_transaction(database: Database, change: Change) -> Result<(), Failure> {
     let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
     let options = TransactionOptions { sqlite_transaction_mode, ..Default::default() };
-    let tx = database.write().begin_with_options(options).await?;
+    let tx = database.write().pool().begin_with_options(options).await?;
     let (user, invitation) = (&change.users.insert[0], &change.invitations.insert[0]);
     let address = vec![user.email.as_str().into(), user.id.0.into()];
     insert(&tx, "user_emails (email, user_id)", address).await?;

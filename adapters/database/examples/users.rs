@@ -27,7 +27,7 @@ async fn main() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let file = format!("sqlite://{}/bench.db?mode=rwc", dir.path().display());
     let database = connect(&std::env::args().nth(1).unwrap_or(file)).await?;
-    guestlist_migrations::up(database.write(), None).await?;
+    guestlist_migrations::up(database.write().pool(), None).await?;
     let store = SqlStore::new(database, Waker::default());
     let begun = Instant::now();
     let mut people = fill(&store).await?;

@@ -24,7 +24,12 @@ impl From<DbErr> for Refusal {
     fn from(error: DbErr) -> Self {
         match class(&error) {
             Class::Conflict => Self::Conflict,
-            Class::Again | Class::Away | Class::Lost | Class::Bug => Self::Failed(error),
+            Class::Again
+            | Class::Away
+            | Class::ReadOnly
+            | Class::Down
+            | Class::Lost
+            | Class::Bug => Self::Failed(error),
         }
     }
 }

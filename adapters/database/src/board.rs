@@ -8,4 +8,4 @@ mod overview;
 
 pub use activity::{Activity, Minute, Quantiles, QueueActivity};
 pub use jobs::{BoardJob, ErrorGroup, JobAttempt, JobFilter, JobStatus};
-pub use overview::{Overview, PROVIDER_RATE, Pause, QueueState, WorkerState};
+pub use overview::{Overview, PROVIDER_RATE, Pause, QueueState, RefusedWrites, WorkerState};

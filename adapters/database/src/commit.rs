@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::apply::{self, Refusal};
 use crate::connect::Database;
-use crate::errors::{class, same, store_error};
+use crate::errors::{class, same, sqlx_error, store_error};
 use crate::inbox::Inbox;
 use crate::retry::{PATIENCE, Tries};
 use crate::traces;
@@ -68,11 +68,12 @@ struct Committer {
     waker: Waker,
 }
 
-/// What became of a transaction.
+/// How an attempt at a transaction ended.
 enum Tried {
     Committed,
     Refused(Refusal),
-    /// The answer to COMMIT was lost.
+    /// COMMIT was sent and its answer is unknown: the connection was lost, or the server took too
+    /// long.
     Doubtful(DbErr),
 }
 
@@ -149,32 +150,70 @@ impl Committer {
         }
     }
 
+    /// Whether the changes are in the database. Asked on another connection than the one whose
+    /// COMMIT is in doubt, which would show its own uncommitted rows.
     async fn found(&self, changes: &[&Change]) -> Result<bool, DbErr> {
         traces::found(self.database.write(), changes).await
     }
 
     async fn transaction(&self, changes: &[&Change]) -> Tried {
-        let tx = match timeout(LONGEST, self.write(changes)).await {
+        let health = self.database.health();
+        let write = async {
+            match self.write(changes).await {
+                Err(Refusal::Failed(error)) => Err(error),
+                written => Ok(written),
+            }
+        };
+        let tx = match health.watch(within(LONGEST, write)).await {
             Ok(Ok(tx)) => tx,
             Ok(Err(refusal)) => return Tried::Refused(refusal),
-            Err(_) => return Tried::Refused(Refusal::Failed(silent())),
+            Err(error) => {
+                health.write_failed(&error);
+                return Tried::Refused(Refusal::Failed(error));
+            }
         };
-        match timeout(LONGEST, tx.commit()).await {
-            Ok(Ok(())) => Tried::Committed,
-            Ok(Err(error)) => Tried::Doubtful(error),
-            Err(_) => Tried::Doubtful(silent()),
+        match health.watch(within(LONGEST, tx.commit())).await {
+            Ok(()) => {
+                health.write_succeeded();
+                Tried::Committed
+            }
+            Err(error) => {
+                // Its transaction may still be open; on SQLite that holds the write lock.
+                health.discard_connections();
+                health.write_failed(&error);
+                self.classify_failed_commit(error)
+            }
+        }
+    }
+
+    /// SQLite answers for itself: what it says was not committed was not. A server that answers with
+    /// an error may have committed all the same (1180, 1317, a proxy's errors).
+    fn classify_failed_commit(&self, error: DbErr) -> Tried {
+        let is_answer = sqlx_error(&error).is_some_and(|e| matches!(e, sqlx::Error::Database(_)));
+        if self.database.backend() == DbBackend::Sqlite && is_answer {
+            Tried::Refused(Refusal::Failed(error))
+        } else {
+            Tried::Doubtful(error)
         }
     }
 
     async fn write(&self, changes: &[&Change]) -> Result<DatabaseTransaction, Refusal> {
         let tx = self.database.begin().await?;
         if let Err(refusal) = apply::write(&tx, changes).await {
-            // Should that fail, the connection is closed, which is as good.
+            // Where the rollback fails, the pool closes the connection.
             let _ = tx.rollback().await;
             return Err(refusal);
         }
         Ok(tx)
     }
+}
+
+/// Fails with [`silent`] after a time.
+async fn within<T>(
+    time: Duration,
+    call: impl Future<Output = Result<T, DbErr>>,
+) -> Result<T, DbErr> {
+    timeout(time, call).await.unwrap_or_else(|_| Err(silent()))
 }
 
 fn silent() -> DbErr {

@@ -1,15 +1,21 @@
 //! Opens the database: SQLite as one writer and many readers of a file, MySQL as Vitess can bear
 //! it. What differs between the engines is here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
 };
+use sqlx::Connection as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use thiserror::Error;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::connection::Connection;
+use crate::errors::message;
+use crate::health::{Health, WriteFailure};
 
 /// Connections to MySQL: few, for each holds one of the server's scarce transactions at most.
 const MYSQL_CONNECTIONS: u32 = 16;
@@ -31,8 +37,11 @@ const SILENT: Duration = Duration::from_secs(30);
 /// An open database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Database {
-    read: DatabaseConnection,
-    write: DatabaseConnection,
+    read: Connection,
+    write: Connection,
+    health: Arc<Health>,
+    /// Ends the task that probes the server, once the last clone is dropped.
+    probing: Arc<DropGuard>,
 }
 
 /// Why a database was not opened. One line each, without the password.
@@ -71,12 +80,12 @@ pub async fn connect(url: &str) -> Result<Database, ConnectError> {
 
 impl Database {
     /// For queries. On SQLite it cannot write.
-    pub fn read(&self) -> &DatabaseConnection {
+    pub fn read(&self) -> &Connection {
         &self.read
     }
 
     /// For everything else. On SQLite it is a single connection.
-    pub fn write(&self) -> &DatabaseConnection {
+    pub fn write(&self) -> &Connection {
         &self.write
     }
 
@@ -88,8 +97,8 @@ impl Database {
     /// Closes all connections, once those in use are given back.
     pub async fn close(self) {
         // Closing cannot fail in a way that anybody could act on.
-        let _ = self.read.close().await;
-        let _ = self.write.close().await;
+        let _ = self.read.pool.close().await;
+        let _ = self.write.pool.close().await;
     }
 
     /// Tells `observer` of every statement: its text, how long it took, whether it failed.
@@ -99,16 +108,49 @@ impl Database {
         F: Fn(&str, Duration, bool) + Clone + Send + Sync + 'static,
     {
         let other = observer.clone();
-        self.read.set_metric_callback(move |i| observer(&i.statement.sql, i.elapsed, i.failed));
-        self.write.set_metric_callback(move |i| other(&i.statement.sql, i.elapsed, i.failed));
+        let (read, write) = (&mut self.read.pool, &mut self.write.pool);
+        read.set_metric_callback(move |i| observer(&i.statement.sql, i.elapsed, i.failed));
+        write.set_metric_callback(move |i| other(&i.statement.sql, i.elapsed, i.failed));
         self
     }
 
-    /// Begins to write. SQLite takes its lock at once, for a lock taken later can't be waited for.
+    /// The writes that have failed since the last one that succeeded.
+    pub fn write_failure(&self) -> Option<WriteFailure> {
+        self.health.write_failure()
+    }
+
+    /// Notes an error of a statement that went around [`Connection`], by its pool: a connection that
+    /// was lost, or that leads to a server that only reads, is not used again, nor those beside it.
+    pub fn note_error(&self, error: &DbErr) {
+        self.health.failed(error);
+    }
+
+    /// Begins a transaction that writes.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
-        let options = TransactionOptions { sqlite_transaction_mode, ..Default::default() };
-        self.write.begin_with_options(options).await
+        self.write.begin().await
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Probes the server in the background whenever that is called for, until the last clone of
+    /// this database is dropped.
+    fn start_prober(&self, options: MySqlConnectOptions) {
+        let (health, ended) = (Arc::clone(&self.health), self.probing.token().clone());
+        tokio::spawn(async move {
+            ended.run_until_cancelled(health.probe_when_suspected(options)).await;
+        });
+    }
+
+    fn new(read: DatabaseConnection, write: DatabaseConnection, health: Arc<Health>) -> Self {
+        let connection = |pool, writes| Connection { pool, health: Arc::clone(&health), writes };
+        Self {
+            read: connection(read, false),
+            write: connection(write, true),
+            probing: Arc::new(CancellationToken::new().drop_guard()),
+            health,
+        }
     }
 }
 
@@ -119,7 +161,20 @@ async fn sqlite(url: &str) -> Result<Database, ConnectError> {
     let parsed: SqliteConnectOptions = url.parse().map_err(|_| ConnectError::Malformed)?;
     let place = parsed.get_filename().display().to_string();
 
+    let health = Arc::new(Health::new(false));
     let mut writer = options(url, 1);
+    let (before, after) = (Arc::clone(&health), Arc::clone(&health));
+    writer.map_sqlx_sqlite_before_acquire(move |_, connection| {
+        let may_use = before.may_use(connection.age);
+        Box::pin(async move { Ok(may_use) })
+    });
+    writer.map_sqlx_sqlite_pool_opts(move |pool| {
+        let health = Arc::clone(&after);
+        pool.after_release(move |connection, opened| {
+            let may_use = health.may_use(opened.age);
+            Box::pin(async move { Ok(may_use && is_outside_transaction(connection).await?) })
+        })
+    });
     writer.acquire_timeout(ACQUIRE + BUSY).idle_timeout(None).max_lifetime(None);
     writer.map_sqlx_sqlite_opts(|o| {
         o.journal_mode(SqliteJournalMode::Wal)
@@ -134,7 +189,15 @@ async fn sqlite(url: &str) -> Result<Database, ConnectError> {
     });
     // The writer first: it makes the file.
     let write = open(writer, &place).await?;
-    Ok(Database { read: open(reader, &place).await?, write })
+    Ok(Database::new(open(reader, &place).await?, write, health))
+}
+
+/// Whether every transaction of the connection has ended. One whose COMMIT and ROLLBACK both failed
+/// has not, as far as sqlx knows: it would open the next one as a savepoint that is never committed.
+async fn is_outside_transaction(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    // A rollback may still be queued; the ping is answered after it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 async fn mysql(url: &str) -> Result<Database, ConnectError> {
@@ -150,11 +213,24 @@ async fn mysql(url: &str) -> Result<Database, ConnectError> {
     pool.map_sqlx_mysql_opts(|o| {
         o.pipes_as_concat(false).no_engine_substitution(false).timezone(None::<String>)
     });
-    pool.map_sqlx_mysql_pool_opts(|pool| {
+    let health = Arc::new(Health::new(true));
+    let (before, after) = (Arc::clone(&health), Arc::clone(&health));
+    pool.map_sqlx_mysql_before_acquire(move |_, connection| {
+        let may_use = before.may_use(connection.age);
+        Box::pin(async move { Ok(may_use) })
+    });
+    pool.map_sqlx_mysql_pool_opts(move |pool| {
+        let health = Arc::clone(&after);
         pool.after_connect(|connection, _| Box::pin(end_silent_transactions(connection)))
+            .after_release(move |_, connection| {
+                let may_use = health.may_use(connection.age);
+                Box::pin(async move { Ok(may_use) })
+            })
     });
     let write = open(pool, &place).await?;
-    Ok(Database { read: write.clone(), write })
+    let database = Database::new(write.clone(), write, health);
+    database.start_prober(parsed);
+    Ok(database)
 }
 
 /// A process that is frozen or cut off in the middle of a transaction keeps its locks for as long
@@ -177,15 +253,9 @@ fn options(url: &str, connections: u32) -> ConnectOptions {
 }
 
 async fn open(options: ConnectOptions, place: &str) -> Result<DatabaseConnection, ConnectError> {
-    sea_orm::Database::connect(options).await.map_err(|error| ConnectError::Failed {
-        place: place.to_owned(),
-        why: match crate::errors::sqlx_error(&error) {
-            Some(sqlx::Error::PoolTimedOut) => "it does not answer".to_owned(),
-            Some(sqlx::Error::Database(error)) => error.message().to_owned(),
-            Some(error) => error.to_string(),
-            None => error.to_string(),
-        },
-    })
+    sea_orm::Database::connect(options)
+        .await
+        .map_err(|error| ConnectError::Failed { place: place.to_owned(), why: message(&error) })
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -8,6 +8,8 @@ use sea_orm::{DbErr, RuntimeErr};
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::sqlite::SqliteError;
 
+use crate::health::KnownOutage;
+
 /// What an error means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -16,8 +18,14 @@ pub(crate) enum Class {
     /// Others were in the way, or the transaction was ended from outside: it did not happen, and
     /// may succeed right away.
     Again,
-    /// The database does not take it just now: failover, full pools, read-only.
+    /// The database does not take it just now: failover, full pools.
     Away,
+    /// The server only reads: another one is the primary by now, or is about to be, and a new
+    /// connection may reach it.
+    ReadOnly,
+    /// The database can't take it, and trying again within seconds does not help: a full disk, an
+    /// I/O error, a server that is known not to answer.
+    Down,
     /// The connection is gone. What was being done may have been done.
     Lost,
     /// A mistake in this program.
@@ -67,6 +75,7 @@ fn of_sqlx(error: &sqlx::Error) -> Class {
                 Class::Bug
             }
         }
+        E::Io(e) if e.get_ref().is_some_and(|e| e.is::<KnownOutage>()) => Class::Down,
         E::Io(_) | E::Tls(_) | E::Protocol(_) | E::WorkerCrashed | E::BeginFailed => Class::Lost,
         E::PoolTimedOut | E::PoolClosed => Class::Away,
         E::Configuration(_)
@@ -89,9 +98,12 @@ fn of_mysql(number: u16, text: &str) -> Class {
         1022 | 1062 | 1169 | 1586 => Class::Conflict,
         // Deadlock, lock wait, a row changed since it was read (MariaDB), time limits.
         1213 | 1205 | 1020 | 1317 | 1969 | 3024 => Class::Again,
-        // Too many connections, out of memory or throttled, full pools, quotas and disks; a
-        // primary that is no more, and only reads; no password or database of that name just now.
-        1040 | 1041 | 1203 | 1226 | 1021 | 1114 | 1290 | 1792 | 1836 | 1045 | 1049 => Class::Away,
+        // Too many connections, out of memory or throttled, full pools and quotas, too many
+        // prepared statements; no password or database of that name just now.
+        1040 | 1041 | 1203 | 1226 | 1461 | 1045 | 1049 => Class::Away,
+        1290 | 1792 | 1836 => Class::ReadOnly,
+        // Disk full, error while writing a file, table full, disk full in the storage engine.
+        1021 | 1026 | 1114 | 3675 => Class::Down,
         1053 | 1158..=1161 | 1180 | 1927 | 2006 | 2013 | 3168 | 3169 => Class::Lost,
         1105 => of_vitess(text),
         _ => Class::Bug,
@@ -105,15 +117,15 @@ fn of_vitess(text: &str) -> Class {
         Class::Conflict
     } else if says(&["VT15001", "VT09032", "Aborted", "tx killer", "Deadline", "Canceled"]) {
         Class::Again
+    } else if says(&["read-only", "read only", "not serving", "reparent"]) {
+        Class::ReadOnly
     } else if says(&[
         "VT14",
-        "not serving",
         "being resharded",
         "no healthy tablet",
         "Unavailable",
         "ResourceExhausted",
         "transaction pool",
-        "read-only",
     ]) {
         Class::Away
     } else if says(&["2013", "Lost connection", "EOF", "connection reset"]) {
@@ -131,7 +143,7 @@ fn of_sqlite(code: i32) -> Class {
             // Busy, locked, interrupted.
             5 | 6 | 9 => Class::Again,
             // Memory, read-only, disk errors, disk full, file gone.
-            7 | 8 | 10 | 13 | 14 => Class::Away,
+            7 | 8 | 10 | 13 | 14 => Class::Down,
             _ => Class::Bug,
         },
     }
@@ -147,11 +159,24 @@ pub(crate) fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
     }
 }
 
+/// What an error says, without the layers it came through.
+pub(crate) fn message(error: &DbErr) -> String {
+    match sqlx_error(error) {
+        Some(sqlx::Error::PoolTimedOut) => "it does not answer".to_owned(),
+        Some(sqlx::Error::Database(error)) => error.message().to_owned(),
+        Some(sqlx::Error::Io(error)) => error.to_string(),
+        Some(error) => error.to_string(),
+        None => error.to_string(),
+    }
+}
+
 /// As the domain is told.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 pub(crate) fn store_error(error: DbErr) -> StoreError {
     match class(&error) {
-        Class::Again | Class::Away | Class::Lost => StoreError::Unavailable(error.to_string()),
+        Class::Again | Class::Away | Class::ReadOnly | Class::Down | Class::Lost => {
+            StoreError::Unavailable(error.to_string())
+        }
         Class::Conflict | Class::Bug => StoreError::Bug(error.to_string()),
     }
 }
@@ -183,12 +208,18 @@ mod tests {
             (1105, "target: app.0.primary: vttablet: rpc error: code = Aborted", Class::Again),
             (1105, "for tx killer rollback", Class::Again),
             (1105, "VT15001: connection lost; VT09032: transaction is gone", Class::Again),
-            (1105, "primary is not serving, there may be a reparent operation", Class::Away),
+            (1105, "primary is not serving, there may be a reparent operation", Class::ReadOnly),
             (1105, "current keyspace is being resharded", Class::Away),
             (1105, "no healthy tablet available for 'keyspace'", Class::Away),
             (1105, "VT14003: no connection for tablet", Class::Away),
             (1105, "code = Unavailable desc = operation not allowed", Class::Away),
-            (1290, "running with the --super-read-only option", Class::Away),
+            (1290, "running with the --super-read-only option", Class::ReadOnly),
+            (1792, "Cannot execute statement in a READ ONLY transaction.", Class::ReadOnly),
+            (1836, "Running in read-only mode", Class::ReadOnly),
+            (1461, "Can't create more than max_prepared_stmt_count statements", Class::Away),
+            (1021, "Disk full (/tmp/x); waiting for someone to free some space", Class::Down),
+            (1114, "The table 'users' is full", Class::Down),
+            (2006, "MySQL server has gone away", Class::Lost),
             (1203, "transaction pool connection limit exceeded", Class::Away),
             (1041, "Transaction throttled", Class::Away),
             (1040, "Too many connections", Class::Away),
@@ -216,10 +247,10 @@ mod tests {
             (517, Class::Again), // busy: snapshot
             (261, Class::Again), // busy: recovery
             (262, Class::Again), // locked: shared cache
-            (13, Class::Away),   // full
-            (10, Class::Away),   // I/O
-            (1032, Class::Away), // read-only: moved
-            (14, Class::Away),   // cannot open
+            (13, Class::Down),   // full
+            (10, Class::Down),   // I/O
+            (1032, Class::Down), // read-only: moved
+            (14, Class::Down),   // cannot open
             (1, Class::Bug),     // SQL
             (11, Class::Bug),    // corrupt
         ] {

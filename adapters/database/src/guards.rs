@@ -1,13 +1,16 @@
 //! Guards: of two changes that raise the same counter from the same number, one is refused.
 
+use std::time::Duration;
+
 use guestlist_domain::{Change, Guard};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
-    sea_query::{Expr, ExprTrait},
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
+    sea_query::{Expr, ExprTrait, OnConflict},
 };
 
 use crate::apply::Refusal;
+use crate::connect::Database;
 
 pub(crate) mod entity {
     use sea_orm::entity::prelude::*;
@@ -27,6 +30,31 @@ pub(crate) mod entity {
 }
 
 use entity::{ActiveModel, Column, Entity};
+
+/// The row that [`Database::check_writable`] writes.
+const WRITE_CHECK: &str = "write_check";
+/// A write that succeeded so recently shows that the next one will.
+const RECENT: Duration = Duration::from_secs(2);
+
+impl Database {
+    /// Writes a row, unless a write has just succeeded: a database that answers queries may still
+    /// have a full disk, or be a primary that was demoted.
+    pub(crate) async fn check_writable(&self) -> Result<(), DbErr> {
+        let health = self.health();
+        if health.last_write_age().is_some_and(|age| age < RECENT) && self.write_failure().is_none()
+        {
+            return Ok(());
+        }
+        let raise = OnConflict::column(Column::Name)
+            .value(Column::Version, Expr::col(Column::Version).add(1))
+            .to_owned();
+        let row = ActiveModel { name: Set(WRITE_CHECK.to_owned()), version: Set(1) };
+        let insert = Entity::insert(row).on_conflict(raise);
+        insert.exec_without_returning(self.write()).await?;
+        health.write_succeeded();
+        Ok(())
+    }
+}
 
 pub(crate) async fn raise(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
     let mut guards: Vec<&Guard> = changes.iter().flat_map(|c| &c.guards).collect();

@@ -7,12 +7,13 @@ use guestlist_domain::StoreError;
 use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, EntityTrait, QueryFilter,
+    ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter,
     sea_query::Expr,
 };
 
 use crate::connect::Database;
 use crate::errors::{Class, class, store_error};
+use crate::retry::{Tries, repeat};
 use crate::values::{Row, micros};
 
 type Answer<T> = Result<T, StoreError>;
@@ -88,14 +89,18 @@ pub async fn begin(
     lease: Duration,
 ) -> Answer<Begun> {
     let request = Request { key_hash, content_hash: request_hash, now, until: micros(now + lease) };
+    let mut repeated = false;
     // The row that is in the way may go away before it is read: then there is none.
     for _ in 0..3 {
-        if request.insert(database).await? {
+        if request.insert(database, &mut repeated).await.map_err(store_error)? {
             return Ok(request.fresh());
         }
         let row = Entity::find_by_id(key_hash.to_vec()).one(database.write()).await;
-        if let Some(model) = row.map_err(store_error)? {
-            return request.meet(database, model).await;
+        match row.map_err(store_error)? {
+            // Inserted by an earlier try, whose answer was lost.
+            Some(model) if repeated && request.wrote(&model) => return Ok(request.fresh()),
+            Some(model) => return request.meet(database, model).await,
+            None => {}
         }
     }
     Ok(Begun::InUse)
@@ -105,23 +110,19 @@ pub async fn begin(
 pub async fn finish(database: &Database, lease: Lease, answer: &StoredAnswer) -> Answer<()> {
     let headers = serde_json::json!(answer.headers).to_string();
     let status = i16::try_from(answer.status).unwrap_or(i16::MAX);
-    Entity::update_many()
+    let update = Entity::update_many()
         .col_expr(Column::State, Expr::value(DONE))
         .col_expr(Column::Status, Expr::value(status))
         .col_expr(Column::Headers, Expr::value(headers))
         .col_expr(Column::Content, Expr::value(answer.content.as_str()))
-        .filter(held(lease))
-        .exec(database.write())
-        .await
-        .map_err(store_error)?;
-    Ok(())
+        .filter(held(lease));
+    repeat(|| update.clone().exec(database.write())).await.map(drop).map_err(store_error)
 }
 
 /// Frees the key: nothing was done.
 pub async fn abandon(database: &Database, lease: Lease) -> Answer<()> {
     let delete = Entity::delete_many().filter(held(lease));
-    delete.exec(database.write()).await.map_err(store_error)?;
-    Ok(())
+    repeat(|| delete.clone().exec(database.write())).await.map(drop).map_err(store_error)
 }
 
 fn held(lease: Lease) -> Condition {
@@ -143,7 +144,29 @@ impl Request {
         Begun::Fresh(Lease { key_hash: self.key_hash, until: self.until })
     }
 
-    async fn insert(&self, database: &Database) -> Answer<bool> {
+    /// Inserts the row, or says that there is one. An insert whose connection was lost is `repeated`,
+    /// so that the row may be its own.
+    async fn insert(&self, database: &Database, repeated: &mut bool) -> Result<bool, DbErr> {
+        let mut tries = Tries::new();
+        loop {
+            let error = match self.insert_once(database).await {
+                Ok(()) => return Ok(true),
+                Err(error) => error,
+            };
+            match class(&error) {
+                Class::Conflict => return Ok(false),
+                class if tries.again(class).await => *repeated = true,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    fn wrote(&self, model: &Model) -> bool {
+        let is_same = model.request_hash == self.content_hash && model.lease_until == self.until;
+        is_same && model.state == RUNNING
+    }
+
+    async fn insert_once(&self, database: &Database) -> Result<(), DbErr> {
         let row = ActiveModel {
             key_hash: Set(self.key_hash.to_vec()),
             request_hash: Set(self.content_hash.to_vec()),
@@ -154,11 +177,7 @@ impl Request {
             content: NotSet,
             created_at: Set(micros(self.now)),
         };
-        match Entity::insert(row).exec_without_returning(database.write()).await {
-            Ok(_) => Ok(true),
-            Err(error) if class(&error) == Class::Conflict => Ok(false),
-            Err(error) => Err(store_error(error)),
-        }
+        Entity::insert(row).exec_without_returning(database.write()).await.map(drop)
     }
 
     /// There is a row of that key already.

@@ -3,9 +3,10 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use sea_orm::DbErr;
 use tokio::time::Instant;
 
-use crate::errors::Class;
+use crate::errors::{Class, class};
 
 /// No try begins later than this. One that has begun may take as long as it takes to wait for a
 /// connection.
@@ -28,8 +29,8 @@ impl Tries {
     pub(crate) async fn again(&mut self, class: Class) -> bool {
         let pause = match class {
             Class::Again => self.next,
-            Class::Away | Class::Lost => self.next.max(Duration::from_millis(50)),
-            Class::Conflict | Class::Bug => return false,
+            Class::Away | Class::ReadOnly | Class::Lost => self.next.max(Duration::from_millis(50)),
+            Class::Conflict | Class::Down | Class::Bug => return false,
         };
         let pause = pause.mul_f64(jitter());
         if Instant::now() + pause > self.until {
@@ -38,6 +39,23 @@ impl Tries {
         self.next = (self.next * 2).min(LONGEST);
         tokio::time::sleep(pause).await;
         true
+    }
+}
+
+/// Makes a call that is harmless to repeat, again while its failure is one that passes.
+pub(crate) async fn repeat<T, F>(call: impl Fn() -> F) -> Result<T, DbErr>
+where
+    F: Future<Output = Result<T, DbErr>>,
+{
+    let mut tries = Tries::new();
+    loop {
+        let error = match call().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        if !tries.again(class(&error)).await {
+            return Err(error);
+        }
     }
 }
 

@@ -63,6 +63,8 @@ fn schema_error(error: &DbErr) -> SchemaError {
     };
     match class(error) {
         Class::Bug | Class::Conflict => SchemaError::Missing(text),
-        Class::Again | Class::Away | Class::Lost => SchemaError::Unavailable(text),
+        Class::Again | Class::Away | Class::ReadOnly | Class::Down | Class::Lost => {
+            SchemaError::Unavailable(text)
+        }
     }
 }

@@ -5,21 +5,16 @@ use std::collections::BTreeSet;
 
 use guestlist_domain::{Seen, StoreError};
 use jiff::Timestamp;
-use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter, sea_query::Expr,
-};
+use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, sea_query::Expr};
 use uuid::Uuid;
 
+use crate::connection::Connection;
 use crate::errors::store_error;
 use crate::rows::LIST;
 use crate::values::micros;
 use crate::{keys::entity as k, sessions::entity as s, users::entity as u};
 
-pub(crate) async fn note(
-    db: &DatabaseConnection,
-    seen: &[Seen],
-    at: Timestamp,
-) -> Result<(), StoreError> {
+pub(crate) async fn note(db: &Connection, seen: &[Seen], at: Timestamp) -> Result<(), StoreError> {
     let ids = |id: fn(&Seen) -> Option<Uuid>| seen.iter().filter_map(id).collect();
     let users = ids(|seen| match seen {
         Seen::Session { user, .. } => Some(user.0),
@@ -40,7 +35,7 @@ pub(crate) async fn note(
 
 /// One statement a list, each by itself: none waits for a lock while it holds others'.
 async fn move_on<E: EntityTrait>(
-    db: &DatabaseConnection,
+    db: &Connection,
     id: E::Column,
     column: E::Column,
     ids: &BTreeSet<Uuid>,

@@ -101,6 +101,7 @@ impl Store for SqlStore {
                 SchemaError::Unavailable(why) => why,
                 missing @ SchemaError::Missing(_) => missing.to_string(),
             })
-        })
+        })?;
+        self.database.check_writable().await.map_err(store_error)
     }
 }

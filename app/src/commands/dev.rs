@@ -62,7 +62,7 @@ pub async fn run(
     let sandbox_url = sandbox.url();
 
     let database = guestlist_database::connect(&config.common.database_url).await?;
-    guestlist_migrations::up(database.write(), None).await?;
+    guestlist_migrations::up(database.write().pool(), None).await?;
     let base_url = Some(sandbox_url.parse()?);
     let stytch = guestlist_stytch::Options::new(
         credentials.project_id,

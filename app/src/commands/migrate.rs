@@ -37,7 +37,7 @@ enum MigrateCommand {
 /// Runs the command.
 pub async fn run(config: &Config, args: MigrateArgs) -> anyhow::Result<ExitCode> {
     let database = guestlist_database::connect(&config.common.database_url).await?;
-    let connection = database.write();
+    let connection = database.write().pool();
     match args.command {
         MigrateCommand::Up => {
             for name in guestlist_migrations::up(connection, None).await? {

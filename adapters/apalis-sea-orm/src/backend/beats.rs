@@ -6,16 +6,16 @@ use std::time::Duration;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
-use super::outage::Outage;
+use super::outage::{Outage, limited};
 use crate::Queue;
 
 /// Between looks for cancelled jobs, of a worker that holds any.
 const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) async fn keep(queue: Queue, stop: CancellationToken) {
-    let mut outage = Outage::of("extending leases");
+    let mut outage = Outage::of("extending leases", &queue.options);
     loop {
-        let wait = match turn(&queue).await {
+        let wait = match limited(turn(&queue)).await {
             Ok(asked) => {
                 if asked {
                     outage.succeeded();

@@ -7,7 +7,11 @@ use apalis_core::worker::context::WorkerContext;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
-use super::{buffer::Buffer, outage::Outage, perform::Begun};
+use super::{
+    buffer::Buffer,
+    outage::{Outage, limited},
+    perform::Begun,
+};
 use crate::{Claimed, Queue, wake::Wakes};
 
 #[derive(Debug)]
@@ -21,12 +25,12 @@ pub(super) struct Fetch {
 
 impl Fetch {
     pub(super) async fn run(self) {
-        let mut outage = Outage::of("claiming jobs");
+        let mut outage = Outage::of("claiming jobs", &self.queue.options);
         let mut wakes = self.queue.options.waker.subscribe();
         let mut freed = self.queue.leases.freed();
         let stop = self.stop.clone();
         while !stop.is_cancelled() {
-            match self.turn().await {
+            match limited(self.turn()).await {
                 Ok(()) => {
                     outage.succeeded();
                     let next = self.next(&mut wakes, &mut freed);

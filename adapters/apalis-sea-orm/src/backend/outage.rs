@@ -1,25 +1,40 @@
 //! Said once when the database does not answer, and once when it does again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use sea_orm::DbErr;
+use sea_orm::{DbErr, RuntimeErr, sqlx};
 
+use crate::Options;
+
+/// How long a worker waits for the database to answer. A server that is frozen, or whose machine is
+/// gone, says nothing at all.
+const LIMIT: Duration = Duration::from_secs(20);
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
+
+/// Fails a call that the database does not answer within [`LIMIT`].
+pub(super) async fn limited<T>(call: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    tokio::time::timeout(LIMIT, call).await.unwrap_or_else(|_| {
+        let silent = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
+        Err(DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::Io(silent).into())))
+    })
+}
 
 #[derive(Debug)]
 pub(super) struct Outage {
     what: &'static str,
     failures: u32,
+    options: Arc<Options>,
 }
 
 impl Outage {
-    pub(super) fn of(what: &'static str) -> Self {
-        Self { what, failures: 0 }
+    pub(super) fn of(what: &'static str, options: &Arc<Options>) -> Self {
+        Self { what, failures: 0, options: Arc::clone(options) }
     }
 
     /// Tells how long to wait before the next try.
     pub(super) fn failed(&mut self, error: &DbErr) -> Duration {
+        (self.options.on_error)(error);
         if self.failures == 0 {
             tracing::warn!(%error, "{} failed; trying again until it succeeds", self.what);
         }

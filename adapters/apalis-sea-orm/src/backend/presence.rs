@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::outage::Outage;
+use super::outage::{Outage, limited};
 use crate::Queue;
 
 const REPORT: Duration = Duration::from_secs(5);
 
 pub(super) async fn keep(queue: Queue, stop: CancellationToken) {
-    let mut outage = Outage::of("reporting the worker");
+    let mut outage = Outage::of("reporting the worker", &queue.options);
     loop {
-        let wait = match queue.report().await {
+        let wait = match limited(queue.report()).await {
             Ok(()) => {
                 outage.succeeded();
                 REPORT

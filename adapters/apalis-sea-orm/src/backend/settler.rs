@@ -8,7 +8,7 @@ use sea_orm::{DbErr, TransactionTrait};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::outage::Outage;
+use super::outage::{Outage, limited};
 use crate::{
     Backoff, Claimed, Failure, Lease, Outcome, Queue, Settled, Settlement, Standing, guard,
     is_transient, settle, standings,
@@ -125,10 +125,10 @@ impl Unsettled {
 
     /// Writes a group, trying again while the database is out of reach.
     async fn write(&self, mut group: Vec<Settlement>) {
-        let mut outage = Outage::of("writing jobs' results");
+        let mut outage = Outage::of("writing jobs' results", &self.queue.options);
         let begun = Instant::now();
         while !group.is_empty() {
-            let error = match self.try_write(&mut group).await {
+            let error = match limited(self.try_write(&mut group)).await {
                 Ok(()) => continue,
                 Err(error) => error,
             };

@@ -7,7 +7,7 @@ use sea_orm::DbErr;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::outage::Outage;
+use super::outage::{Outage, limited};
 use crate::Queue;
 
 /// Between looks for jobs that became due, unless the last look saw that one is due sooner.
@@ -18,11 +18,11 @@ const RESCUE: Duration = Duration::from_secs(2);
 const PRUNE: Duration = Duration::from_mins(1);
 
 pub(super) async fn tend(queue: Queue, stop: CancellationToken) {
-    let mut outage = Outage::of("staging and rescuing jobs");
+    let mut outage = Outage::of("staging and rescuing jobs", &queue.options);
     let mut rescue_at = Instant::now() + RESCUE;
     let mut prune_at = Instant::now() + PRUNE.mul_f64(rand::random_range(0.1..1.0));
     loop {
-        let wait = match turn(&queue, &mut rescue_at, &mut prune_at).await {
+        let wait = match limited(turn(&queue, &mut rescue_at, &mut prune_at)).await {
             Ok(wait) => {
                 if outage.succeeded() {
                     // Live workers were cut off as well; let their heartbeats come first.

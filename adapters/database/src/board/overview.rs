@@ -25,6 +25,17 @@ pub struct Overview {
     pub queues: Vec<QueueState>,
     /// Every worker seen in the last quarter of an hour that did not sign off.
     pub workers: Vec<WorkerState>,
+    /// Set while the database answers queries and refuses writes.
+    pub refused_writes: Option<RefusedWrites>,
+}
+
+/// Writes that the database refuses: its disk is full, or it is a replica by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedWrites {
+    /// When the first of them failed, as far as this process knows.
+    pub since: Timestamp,
+    /// The last one's error.
+    pub reason: String,
 }
 
 /// How a queue stands.
@@ -144,7 +155,15 @@ impl SqlStore {
             let row = rows.remove(queue.as_str()).unwrap_or_default();
             state(*queue, row, holds.on(*queue, now))
         });
-        Ok(Overview { queues: queues.collect(), holds, workers })
+        let queues = queues.collect();
+        Ok(Overview { queues, holds, workers, refused_writes: self.refused_writes(now).await })
+    }
+
+    /// Finds out whether writes are refused, by a write.
+    async fn refused_writes(&self, now: Timestamp) -> Option<RefusedWrites> {
+        self.database.check_writable().await.err()?;
+        let failure = self.database.write_failure()?;
+        Some(RefusedWrites { since: now - failure.age, reason: failure.reason })
     }
 
     async fn workers(&self) -> Result<Vec<WorkerState>, StoreError> {

@@ -58,7 +58,7 @@ impl Bed {
     /// A database with the schema.
     pub(crate) async fn make(engine: Engine) -> Option<Self> {
         let bed = Self::make_bare(engine).await?;
-        guestlist_migrations::up(bed.database.write(), None).await.unwrap();
+        guestlist_migrations::up(bed.database.write().pool(), None).await.unwrap();
         Some(bed)
     }
 

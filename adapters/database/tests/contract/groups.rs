@@ -118,7 +118,7 @@ async fn fifty_at_once_are_few_commits(bed: &Bed) {
         return; // Several committers there; who gathers what is not decided.
     }
     let other = guestlist_database::connect(&bed.url).await.unwrap();
-    let lock = other.write().begin().await.unwrap();
+    let lock = other.write().pool().begin().await.unwrap();
     lock.execute_unprepared("DELETE FROM guards").await.unwrap();
     bed.take_statements();
     let release = async {

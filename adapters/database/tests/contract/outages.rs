@@ -39,7 +39,7 @@ async fn a_lock_of_another_program_is_waited_for(bed: &Bed) {
     let user = user();
     bed.store.apply(Change::new().insert_user(user.clone())).await.unwrap();
     let other = connect(&bed.url).await.unwrap();
-    let lock = other.write().begin().await.unwrap();
+    let lock = other.write().pool().begin().await.unwrap();
     lock.execute_unprepared("UPDATE users SET version = version").await.unwrap();
     let release = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
