@@ -162,7 +162,8 @@ impl Finding {
 impl Look<'_> {
     /// The worst first.
     fn find(&self) -> Finding {
-        self.no_worker()
+        self.no_writes()
+            .or_else(|| self.no_worker())
             .or_else(|| self.no_provider())
             .or_else(|| self.mail_paused())
             .or_else(|| self.some_troubled())
@@ -170,6 +171,17 @@ impl Look<'_> {
             .or_else(|| self.rate_limited())
             .or_else(|| self.others_paused())
             .unwrap_or_else(|| Finding::sending("SENDING"))
+    }
+
+    /// Nothing can be written, not even that workers are alive.
+    fn no_writes(&self) -> Option<Finding> {
+        let refused = self.overview.refused_writes.as_ref()?;
+        let since = self.time(refused.since);
+        let headline =
+            format!("NOT SENDING since {since}: the database refuses writes ({})", refused.reason);
+        let fix = "free space on its disk, or make the server a primary again".to_owned();
+        let found = Finding::not_sending(refused.since, headline);
+        Some(Finding { counted: Counted::Waiting, fix: Some(fix), ..found })
     }
 
     fn no_worker(&self) -> Option<Finding> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_database::board::{Overview, Pause, QueueState, WorkerState};
+use guestlist_database::board::{Overview, Pause, QueueState, RefusedWrites, WorkerState};
 use guestlist_domain::{Holds, Queue, Standing, Trouble};
 use jiff::Timestamp;
 
@@ -50,7 +50,7 @@ fn overview(due: u64, workers: Vec<WorkerState>, paused: &[Queue]) -> Overview {
         rate_limited_until: None,
     };
     let queues = Queue::ALL.iter().map(|queue| queue_state(*queue, due, &holds));
-    Overview { queues: queues.collect(), holds, workers }
+    Overview { queues: queues.collect(), holds, workers, refused_writes: None }
 }
 
 fn queue_state(queue: Queue, due: u64, holds: &Holds) -> QueueState {
@@ -174,4 +174,18 @@ fn what_began_on_another_day_says_which() {
 fn numbers_are_grouped_by_thousands() {
     let told: Vec<_> = [0, 999, 1000, 1_234_567].map(exactly).into();
     assert_eq!(told, ["0", "999", "1,000", "1,234,567"]);
+}
+
+/// Workers can't report either while nothing can be written, so that they seem to be gone.
+#[test]
+fn a_database_that_refuses_writes_is_named_before_the_workers_it_silences() {
+    let since = "2026-11-23T02:41:10Z".parse().unwrap();
+    let refused_writes = Some(RefusedWrites { since, reason: "disk full".to_owned() });
+    let status = status(&Overview { refused_writes, ..overview(412, vec![], &[]) });
+    assert_eq!(
+        status.summary,
+        "NOT SENDING since 02:41: the database refuses writes (disk full). 412 waiting. \
+         Fix: free space on its disk, or make the server a primary again"
+    );
+    assert!(!status.sending);
 }
