@@ -1,10 +1,12 @@
 //! A database for one test: made for it, looked into by it, dropped after it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::Url;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, QueryResult};
+use uuid::Uuid;
 
 use crate::Engine;
 
@@ -37,6 +39,19 @@ impl TestDatabase {
         let mut url = Url::parse(&server).expect("a URL");
         url.set_path(&name);
         Self { engine, url: url.into(), server: Some((server, name)) }
+    }
+
+    /// An SQLite file that is there already.
+    pub fn file(path: &Path) -> Self {
+        let url = format!("sqlite://{}?mode=rw", path.display());
+        Self { engine: Engine::Sqlite, url, server: None }
+    }
+
+    /// The ids of all invitations, as the API writes them.
+    pub async fn invitation_ids(&self) -> BTreeSet<String> {
+        let rows = self.query("SELECT HEX(id) FROM invitations").await;
+        let ids = rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap());
+        ids.map(|id| Uuid::parse_str(&id).unwrap().to_string()).collect()
     }
 
     /// A connection of the test's own, beside the programs'.

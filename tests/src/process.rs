@@ -58,7 +58,10 @@ impl Process {
         env: &[(String, String)],
         folder: &Path,
     ) -> Self {
-        let mut command = Command::new(program(program_name));
+        // A write beyond the limit of `limit_file_size` then fails, as on a full disk, instead of
+        // ending the program.
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program(program_name));
         command.args(args).env_clear().envs(env.iter().cloned());
         let words = args.iter().map(|arg| arg.as_ref().to_string_lossy().into_owned());
         let words: Vec<_> = std::iter::once(program_name.to_owned()).chain(words.take(2)).collect();
@@ -128,6 +131,14 @@ impl Process {
     /// How it ended, if it has.
     pub fn status(&self) -> Option<ExitStatus> {
         self.child.lock().unwrap().try_wait().unwrap()
+    }
+
+    /// Limits how long, in bytes, the files are that it writes; none lifts the limit.
+    pub fn limit_file_size(&self, limit: Option<u64>) {
+        let limit = limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--pid={}", self.id())).arg(format!("--fsize={limit}:"));
+        assert!(command.status().unwrap().success(), "{command:?}");
     }
 
     /// Sends SIGTERM.

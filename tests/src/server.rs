@@ -1,7 +1,7 @@
 //! A database server of a test's own, to be stopped and started again.
 
 use std::cell::RefCell;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -33,6 +33,34 @@ impl Server {
         let mut server = Self { script, port: free_port(), child: None, folder };
         server.start_again().await;
         server
+    }
+
+    /// Another server of the same kind, which starts on a copy of this one's data. This one is
+    /// restarted for that.
+    pub async fn copy(&mut self) -> Self {
+        self.stop().await;
+        let folder = TempDir::with_prefix("guestlist-server-").unwrap();
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(self.folder.path().join(".")).arg(folder.path());
+        assert!(copy.status().unwrap().success());
+        self.start_again().await;
+        let mut other =
+            Self { script: self.script.clone(), port: free_port(), child: None, folder };
+        other.start_again().await;
+        other
+    }
+
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Runs statements as the server's administrator.
+    pub fn administer(&self, sql: &str) {
+        let mut client = Command::new("bash");
+        client.arg(&self.script).arg("sql").arg(self.folder.path()).args(["-e", sql]);
+        let output = client.stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{sql}: {output:?}");
     }
 
     /// Starts it on what it has kept.

@@ -4,10 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails at once and loudly")]
 
 mod databases;
+mod full_disk;
 mod idle;
 mod outages;
 mod refusals;
 mod sweep;
+mod switchover;
 mod thousands;
 mod workers;
 

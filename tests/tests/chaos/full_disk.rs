@@ -1,0 +1,158 @@
+//! The disk is full: what was acknowledged stays, other programs go on, and once there is space
+//! again everything works without a restart.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use futures::StreamExt;
+use guestlist_tests::{Engine, Guestlist, LONG, Process, SHORT, TestDatabase, id, wait_until};
+use serde_json::json;
+
+use crate::{alone, mailed};
+
+/// Points at which the disk is full, for the command line.
+const POINTS: u64 = 200;
+const ROUNDS: u64 = 12;
+
+/// Spread over a range, and the same in every run.
+fn spread(index: u64, range: std::ops::Range<u64>) -> u64 {
+    range.start + index.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (range.end - range.start)
+}
+
+#[tokio::test]
+async fn an_import_onto_a_full_disk_has_stored_just_what_it_says() {
+    let _alone = alone().await;
+    let guestlist = Guestlist::split(Engine::Sqlite).prepare().await;
+    let _ = guestlist.succeeds(&["migrate", "up"]).await;
+    let rows: String = (0..20).map(|n| format!("person{n}@example.com\n")).collect();
+    std::fs::write(guestlist.folder().join("people.csv"), format!("email\n{rows}")).unwrap();
+    let ended = futures::stream::iter(0..POINTS)
+        .map(|point| import_until_full(guestlist.folder(), point))
+        .buffer_unordered(4)
+        .collect::<Vec<_>>()
+        .await;
+    let failed = ended.iter().filter(|acknowledged| **acknowledged < 20).count();
+    let partly = ended.iter().filter(|acknowledged| (1..20).contains(*acknowledged)).count();
+    println!("{failed} of {POINTS} imports met a full disk, {partly} of them half-way");
+    assert!(partly > 20 && failed < ended.len(), "the points are badly chosen: {ended:?}");
+}
+
+/// Imports 20 people into a copy of the database; returns how many were reported as invited.
+async fn import_until_full(folder: &Path, point: u64) -> usize {
+    let copy = folder.join(format!("point{point}"));
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::copy(folder.join("guestlist.db"), copy.join("guestlist.db")).unwrap();
+    std::fs::copy(folder.join("people.csv"), copy.join("people.csv")).unwrap();
+    let database = TestDatabase::file(&copy.join("guestlist.db"));
+    let url = &database.url;
+    let limit = spread(point, 1_000..4_000_000);
+    let guestlist = guestlist_tests::program("guestlist").display().to_string();
+    let script = format!(
+        "trap '' XFSZ; export DATABASE_URL='{url}'
+         exec prlimit --fsize={limit} {guestlist} invite --csv people.csv"
+    );
+    std::fs::write(copy.join("import.sh"), script).unwrap();
+    let import = Process::shell("import.sh", &copy).finished(LONG).await;
+    let acknowledged: BTreeSet<_> = import
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_once(": invited (")?.1.strip_suffix(')'))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(import.code == Some(0), acknowledged.len() == 20, "at {limit}: {import:?}");
+    // Another program writes at once, and sees what is stored.
+    let env = [("DATABASE_URL".to_owned(), url.clone())];
+    let after = Process::start("guestlist", &["invite", "after@example.com"], &env, &copy);
+    let after = after.finished(LONG).await;
+    assert_eq!(after.code, Some(0), "at {limit}: {after:?}");
+    let stored = database.invitation_ids().await;
+    let lost: Vec<_> = acknowledged.difference(&stored).collect();
+    assert!(lost.is_empty(), "at {limit}, acknowledged and lost: {lost:?}");
+    assert_eq!(stored.len(), acknowledged.len() + 1, "at {limit}: stored and not acknowledged");
+    std::fs::remove_dir_all(&copy).unwrap();
+    acknowledged.len()
+}
+
+#[tokio::test]
+async fn a_full_disk_under_dev_loses_nothing_that_was_acknowledged() {
+    let _alone = alone().await;
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let mut acknowledged = BTreeSet::new();
+    let mut refused = 0;
+    for round in 0..ROUNDS {
+        guestlist
+            .app()
+            .limit_file_size(Some(spread(round, 4_000..largest_file(&guestlist) + 40_000)));
+        for n in 0..15 {
+            let email = format!("person{n}.of{round}@example.com");
+            let answer = guestlist.api().post("/v1/invitations", &json!({ "email": email })).await;
+            match answer.status {
+                202 => drop(acknowledged.insert(id(&answer.json()).to_owned())),
+                503 => refused += 1,
+                status => panic!("{status} for {email}: {answer:?}"),
+            }
+        }
+        // A program without the limit writes meanwhile.
+        let _ = guestlist.create_key("meanwhile", &[]).await;
+        guestlist.app().limit_file_size(None);
+        wait_until(SHORT, "it is ready", async || {
+            let ready = guestlist.anybody().get("/readyz").await;
+            (ready.status == 200).then_some(())
+        })
+        .await;
+        let freed = guestlist.invite(&format!("freed{round}@example.com")).await;
+        acknowledged.insert(id(&freed).to_owned());
+    }
+    println!("{} acknowledged, {refused} refused", acknowledged.len());
+    assert!(refused > 20, "the disk was hardly ever full");
+    let stored = guestlist.database().invitation_ids().await;
+    assert_eq!(stored, acknowledged, "acknowledged is stored, and nothing else");
+    crate::all_sent(&guestlist, acknowledged.len(), LONG).await;
+    // One mail each: an attempt whose result could not be written is looked up before it is
+    // repeated. On top comes the administrator's login link.
+    assert_eq!(mailed(&guestlist).await, acknowledged.len() + 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_makes_serve_not_ready_and_is_named_by_status() {
+    let _alone = alone().await;
+    let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
+    let _ = guestlist.anybody().get("/readyz").await.is(200);
+    guestlist.app().limit_file_size(Some(1));
+    let refused =
+        guestlist.api().post("/v1/invitations", &json!({ "email": "a@example.com" })).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let _ = guestlist.anybody().get("/readyz").await.is(503);
+    let status = guestlist.api().get("/v1/status").await.is(200).json()["summary"].to_string();
+    assert!(status.contains("the database refuses writes"), "{status}");
+    guestlist.app().limit_file_size(None);
+    let _ = guestlist.invite("a@example.com").await;
+    let _ = guestlist.anybody().get("/readyz").await.is(200);
+    let status = guestlist.api().get("/v1/status").await.is(200).json()["summary"].to_string();
+    assert!(status.starts_with("\"SENDING"), "{status}");
+}
+
+/// The length of the longest file that the installation has written, in bytes.
+fn largest_file(guestlist: &Guestlist) -> u64 {
+    let files = std::fs::read_dir(guestlist.folder()).unwrap();
+    files.map(|file| file.unwrap().metadata().unwrap().len()).max().unwrap()
+}
+
+#[tokio::test]
+async fn a_worker_on_a_full_disk_mails_nobody_twice() {
+    let _alone = alone().await;
+    const MANY: usize = 120;
+    let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
+    guestlist.stytch().faults(&json!({ "latency_ms": 50 })).await;
+    guestlist.invite_many(MANY).await;
+    for round in 0..6 {
+        let worker = &guestlist.workers()[0];
+        worker.limit_file_size(Some(spread(round, 1..largest_file(&guestlist))));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        worker.limit_file_size(None);
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    crate::all_sent(&guestlist, MANY, LONG).await;
+    assert_eq!(mailed(&guestlist).await, MANY);
+}

@@ -1,0 +1,121 @@
+//! The database fails over while it is used: the old primary stays up and only reads; new
+//! connections reach the new one. And a server that is frozen, or unreachable without a word.
+
+use std::time::{Duration, Instant};
+
+use guestlist_tests::{
+    Caller, Engine, Guestlist, LONG, NetworkProxy, SHORT, Server, Setup, id, wait_until,
+};
+use serde_json::json;
+
+use crate::{all_sent, alone};
+
+/// No privilege to write on a server that only reads, as applications have none.
+const USER: &str = "CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'plain'; \
+                    GRANT ALL ON `e2e%`.* TO plain@'%'";
+
+fn with_user(url: &str, address: std::net::SocketAddr) -> String {
+    let mut url = reqwest::Url::parse(url).unwrap();
+    url.set_username("plain").unwrap();
+    url.set_password(Some("plain")).unwrap();
+    url.set_ip_host(address.ip()).unwrap();
+    url.set_port(Some(address.port())).unwrap();
+    url.into()
+}
+
+/// An installation whose processes reach the server through a proxy.
+async fn behind(proxy: &NetworkProxy, server: &Server, setup: Setup) -> Guestlist {
+    let mut guestlist = setup.on_server(&server.url()).prepare().await;
+    server.administer(USER);
+    let url = with_user(&guestlist.database().url, proxy.address());
+    guestlist.set_env("DATABASE_URL", &url);
+    guestlist
+}
+
+#[tokio::test]
+async fn writes_succeed_again_soon_after_a_switchover() {
+    let _alone = alone().await;
+    for engine in Engine::all().into_iter().filter(|engine| *engine == Engine::MariaDb) {
+        let mut old = Server::start(engine).await;
+        let proxy = NetworkProxy::start(old.address()).await;
+        let mut guestlist = behind(&proxy, &old, Guestlist::split(engine).workers(1)).await;
+        guestlist.start().await;
+        guestlist.settled().await;
+        let new = old.copy().await;
+        wait_until(LONG, "it is ready after the restart", async || {
+            (guestlist.anybody().get("/readyz").await.status == 200).then_some(())
+        })
+        .await;
+
+        // Every connection of the pools leads to the old primary when it only reads.
+        let _ = guestlist.invite("before@example.com").await;
+        old.administer("SET GLOBAL read_only = ON");
+        let refused = json!({ "email": "refused@example.com" });
+        let refused = guestlist.api().post("/v1/invitations", &refused).await;
+        let _ = refused.problem(503, "database_unavailable");
+        let _ = guestlist.anybody().get("/readyz").await.is(503);
+        let status = guestlist.api().get("/v1/status").await.is(200).json();
+        let summary = status["summary"].as_str().unwrap();
+        assert!(summary.contains("the database refuses writes"), "{summary}");
+
+        proxy.redirect(new.address());
+        let switched = Instant::now();
+        wait_until(Duration::from_secs(30), "a write succeeds", async || {
+            let email = format!("after{}@example.com", switched.elapsed().as_millis());
+            let answer = guestlist.api().post("/v1/invitations", &json!({ "email": email })).await;
+            (answer.status == 202).then_some(())
+        })
+        .await;
+        println!("{engine}: writes succeed {:?} after the switchover", switched.elapsed());
+        wait_until(Duration::from_secs(30), "it sends, and says so", async || {
+            let status = guestlist.api().get("/v1/status").await.is(200).json();
+            status["summary"].as_str().unwrap().starts_with("SENDING").then_some(())
+        })
+        .await;
+        let after = guestlist.invite("settled@example.com").await;
+        let _ = guestlist.wait_for_status(id(&after), "sent").await;
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_database_is_noticed_and_found_again() {
+    let _alone = alone().await;
+    for engine in Engine::all().into_iter().filter(|engine| *engine == Engine::MariaDb) {
+        let server = Server::start(engine).await;
+        let proxy = NetworkProxy::start(server.address()).await;
+        let mut guestlist = behind(&proxy, &server, Guestlist::split(engine).workers(1)).await;
+        guestlist.start().await;
+        let visitor = guestlist.member("ada@example.com").await.caller();
+        proxy.freeze(true);
+        let frozen = Instant::now();
+        let _ = guestlist.anybody().get("/readyz").await.is(503);
+        println!("{engine}: noticed after {:?}", frozen.elapsed());
+        assert!(frozen.elapsed() < Duration::from_secs(10), "Prometheus gives up by then");
+        let worker = Caller::new(&guestlist.worker_urls[0]);
+        wait_until(SHORT, "the worker's metrics say so", async || {
+            let metrics = worker.get("/metrics").await.is(200);
+            metrics.body.contains("guestlist_database_up 0").then_some(())
+        })
+        .await;
+
+        // From now on answers come at once.
+        let asked = Instant::now();
+        for _ in 0..5 {
+            let _ = guestlist.anybody().get("/readyz").await.is(503);
+            let session = visitor.get("/v1/session").await.is(503);
+            assert!(session.header("retry-after").is_some(), "{session:?}");
+            let _ = guestlist.api().get("/v1/users").await.is(503);
+            let _ = worker.get("/metrics").await.is(200);
+        }
+        assert!(asked.elapsed() < Duration::from_secs(20), "20 answers in {:?}", asked.elapsed());
+
+        proxy.freeze(false);
+        wait_until(SHORT, "it is ready again", async || {
+            (guestlist.anybody().get("/readyz").await.status == 200).then_some(())
+        })
+        .await;
+        let _ = visitor.get("/v1/session").await.is(200);
+        let _ = guestlist.invite("afterwards@example.com").await;
+        all_sent(&guestlist, 1, LONG).await;
+    }
+}
