@@ -1,7 +1,7 @@
 //! The database goes away at the worst of times.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use apalis_sea_orm::Waker;
@@ -76,6 +76,7 @@ async fn rows_in_reverse_order_do_not_deadlock_for_good(bed: &Bed) {
 struct Way {
     port: u16,
     cut: Arc<AtomicU8>,
+    countdown: Arc<AtomicU32>,
 }
 
 const OPEN: u8 = 0;
@@ -85,6 +86,10 @@ const AFTER_COMMIT: u8 = 1;
 const BEFORE_COMMIT: u8 = 2;
 /// Nobody gets through.
 const SHUT: u8 = 3;
+/// The chunk of bytes that `countdown` comes to is delivered, and the connection then cut.
+const AT_COUNT: u8 = 4;
+/// The same, without delivering it.
+const BEFORE_COUNT: u8 = 5;
 
 impl Way {
     async fn to(port: u16) -> Self {
@@ -92,12 +97,13 @@ impl Way {
         let way = Self {
             port: listener.local_addr().unwrap().port(),
             cut: Arc::new(AtomicU8::new(OPEN)),
+            countdown: Arc::default(),
         };
-        let cut = way.cut.clone();
+        let (cut, countdown) = (way.cut.clone(), way.countdown.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if cut.load(Ordering::SeqCst) != SHUT {
-                    tokio::spawn(carry(client, port, cut.clone()));
+                    tokio::spawn(carry(client, port, cut.clone(), countdown.clone()));
                 }
             }
         });
@@ -107,9 +113,14 @@ impl Way {
     fn set(&self, cut: u8) {
         self.cut.store(cut, Ordering::SeqCst);
     }
+
+    fn cut_after(&self, chunks: u32, cut: u8) {
+        self.countdown.store(chunks, Ordering::SeqCst);
+        self.set(cut);
+    }
 }
 
-async fn carry(client: TcpStream, port: u16, cut: Arc<AtomicU8>) {
+async fn carry(client: TcpStream, port: u16, cut: Arc<AtomicU8>, countdown: Arc<AtomicU32>) {
     let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
@@ -124,6 +135,12 @@ async fn carry(client: TcpStream, port: u16, cut: Arc<AtomicU8>) {
             SHUT => break,
             BEFORE_COMMIT if commits => {
                 cut.store(OPEN, Ordering::SeqCst);
+                break;
+            }
+            AT_COUNT | BEFORE_COUNT if countdown.fetch_sub(1, Ordering::SeqCst) == 0 => {
+                if cut.swap(OPEN, Ordering::SeqCst) == AT_COUNT {
+                    let _ = to_server.write_all(sent).await;
+                }
                 break;
             }
             AFTER_COMMIT if commits => {
@@ -189,6 +206,41 @@ async fn a_lost_update_is_never_done_twice() {
     let verdict = store.apply(Change::new().update_user(user.clone())).await.unwrap();
     assert_eq!(verdict, Verdict::Conflict);
     assert_eq!(bed.store.user(user.id).await.unwrap().unwrap().version, 2);
+    drop(store);
+    bed.clear_away().await;
+}
+
+/// Wherever it is cut, BEGIN and COMMIT included: what is applied is stored, once, and nothing else.
+#[tokio::test]
+async fn a_connection_cut_at_any_point_loses_nothing_and_repeats_nothing() {
+    let Some((bed, way, store)) = over_a_way().await else { return };
+    let mut applied = 0;
+    for point in 0..100 {
+        way.cut_after(point % 50, if point < 50 { AT_COUNT } else { BEFORE_COUNT });
+        let changes: Vec<Change> = (0..6).map(|_| invite(&user())).collect();
+        let verdicts = futures::future::join_all(changes.into_iter().map(|c| store.apply(c))).await;
+        for verdict in verdicts {
+            assert_eq!(verdict.unwrap(), Verdict::Applied, "point {point}");
+            applied += 1;
+        }
+    }
+    for table in ["users", "invitations", "events", "jobs"] {
+        assert_eq!(bed.count(table).await, applied, "{table}");
+    }
+    drop(store);
+    bed.clear_away().await;
+}
+
+#[tokio::test]
+async fn a_query_whose_connection_was_lost_is_repeated() {
+    let Some((bed, way, store)) = over_a_way().await else { return };
+    let known = user();
+    bed.store.apply(Change::new().insert_user(known.clone())).await.unwrap();
+    for cut in [AT_COUNT, BEFORE_COUNT] {
+        way.cut_after(0, cut);
+        assert_eq!(store.user(known.id).await.unwrap().unwrap().id, known.id);
+        assert_eq!(way.cut.load(Ordering::SeqCst), OPEN, "it was cut");
+    }
     drop(store);
     bed.clear_away().await;
 }
