@@ -127,7 +127,10 @@ impl Queue {
         let starts = self.starts(&transaction).await?;
         let ids = self.choose(best, slots, self.offer(starts.as_ref()));
         if ids.is_empty() {
-            transaction.rollback().await?;
+            match starts {
+                Some(starts) if starts.is_corrected => transaction.commit().await?,
+                _ => transaction.rollback().await?,
+            }
             return Ok(None);
         }
         let jobs = self.claim_these(&transaction, now, &ids).await?;

@@ -62,6 +62,12 @@
 //!   [`Options::retention`] deletes, and only
 //!   what is done or cancelled. A job of an [unknown kind](UnknownKind) waits for a worker that
 //!   knows it.
+//! - **A clock that was wrong does no lasting harm.** Leases, rates, holds and workers' reports are
+//!   times of the database's clock; what lies further ahead than it can is corrected within seconds,
+//!   whether that clock was set back or, on SQLite, a process had a clock of its own. What a worker
+//!   whose clock was ahead put off is made due by one whose clock is right: see
+//!   [`Options::longest_pause`]. A clock that is behind makes work late by as much, for as long as
+//!   it is behind.
 //! - **A pause holds at once, everywhere.** The claim itself looks at it: from the commit on, no
 //!   worker picks a job of a paused queue.
 //! - **Cancelled is not tried again.** What was running when it was cancelled ends as `done` or
@@ -235,6 +241,7 @@ mod presence;
 mod prune;
 mod queue;
 mod rate;
+mod recall;
 mod rescue;
 mod retry;
 mod settle;
@@ -257,10 +264,10 @@ pub use hasten::hasten;
 pub use lease::Lease;
 pub use options::Options;
 pub use pause::{pause, resume};
-pub use periodic::periodic;
+pub use periodic::{PERIODIC, periodic};
 pub use prune::prune;
 pub use queue::Queue;
-pub use rate::{Rate, hold_rate};
+pub use rate::{LONGEST_HOLD, Rate, hold_rate};
 pub use retry::{Retried, retry, retry_at, retry_matching};
 pub use settle::{Failure, Outcome, Settled, Settlement, settle};
 pub use standing::{Standing, standings};

@@ -17,7 +17,9 @@ pub struct Options {
     /// This worker's name, at most 64 bytes of ASCII. It MUST be another at each start of each
     /// process: it is how a worker recognises the jobs that its own claim got.
     pub worker: String,
-    /// How long a claimed job stays this worker's without a heartbeat.
+    /// How long a claimed job stays this worker's without a heartbeat. Those of all workers of a
+    /// table should differ by less than a minute: a longer one is taken for one that a clock which
+    /// was ahead has given.
     pub lease: Duration,
     /// How often leases are looked after. A lease is extended once it is half over, so this
     /// should be less than a third of it.
@@ -38,6 +40,10 @@ pub struct Options {
     /// Called with each error of the database that the worker's own tasks meet: for an application
     /// that closes connections to a server that is a replica by now, for example.
     pub on_error: Arc<dyn Fn(&DbErr) + Send + Sync>,
+    /// No retry and no snooze that any worker asks for is put off for longer than this; not
+    /// known if not said. A worker whose clock was ahead leaves jobs that are put off for longer:
+    /// those are due, and this worker makes them so.
+    pub longest_pause: Option<Duration>,
     /// When a failed job is tried again, if the handler does not say.
     pub backoff: Backoff,
     /// Wakes the worker. Give clones of it to whatever enqueues in this process.
@@ -65,6 +71,7 @@ impl Options {
             limits: HashMap::new(),
             rate: None,
             retention: None,
+            longest_pause: None,
             info: Arc::new(|| None),
             on_error: Arc::new(|_| {}),
             backoff: Backoff::default(),
@@ -101,6 +108,7 @@ impl fmt::Debug for Options {
             .field("limits", &self.limits)
             .field("rate", &self.rate)
             .field("retention", &self.retention)
+            .field("longest_pause", &self.longest_pause)
             .field("backoff", &self.backoff)
             .finish_non_exhaustive()
     }

@@ -8,6 +8,10 @@ use uuid::Uuid;
 
 use crate::{NewJob, unique::window};
 
+/// Begins the keys of ticks. A job with such a key that ended in the future, by a clock that was
+/// ahead, gives its key up, so that its tick is not left out when the time comes.
+pub const PERIODIC: &str = "periodic:";
+
 /// The job of the current tick of work that is to be done every so often: for
 /// [`enqueue`](crate::enqueue), in every process, as often as you like; all but one are
 /// [`Duplicate`](crate::Enqueued::Duplicate).
@@ -38,7 +42,7 @@ pub fn periodic(id: Uuid, queue: &str, kind: &str, every: Duration, now: Timesta
         priority: 0,
         run_at: due,
         max_attempts: 1,
-        unique_key: Some(format!("periodic:{kind}@{length}:{tick}")),
+        unique_key: Some(format!("{PERIODIC}{kind}@{length}:{tick}")),
         created_at: now,
     }
 }

@@ -49,11 +49,13 @@ impl Queue {
         Ok(())
     }
 
-    /// Forgets workers that were not seen for a quarter of an hour, by the database's clock.
+    /// Forgets workers that were not seen for a quarter of an hour, by the database's clock, and
+    /// those seen as far in the future, before that clock was set back.
     pub async fn forget_silent(&self) -> Result<u64, DbErr> {
         let silent = || {
-            let now = database_now(self.write.get_database_backend());
-            Expr::col(worker::Column::SeenAt).lt(now.sub(SILENT))
+            let now = || database_now(self.write.get_database_backend());
+            let seen_at = || Expr::col(worker::Column::SeenAt);
+            seen_at().lt(now().sub(SILENT)).or(seen_at().gt(now().add(SILENT)))
         };
         let ids: Vec<String> = worker::Entity::find()
             .select_only()

@@ -8,7 +8,7 @@ use std::{
 use sea_orm::DatabaseConnection;
 use tokio::sync;
 
-use crate::{Options, lease::Leases, rate::Pace};
+use crate::{Options, lease::Leases, rate::Pace, rescue::Overlong, recall::Cursor};
 
 /// A worker's hold on its queues. Clones are the same worker: they share leases and slots.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Queue {
     /// Two claims at once under one worker's name could read back each other's jobs.
     pub(crate) claiming: Arc<sync::Mutex<()>>,
     pub(crate) pace: Pace,
+    pub(crate) overlong: Overlong,
+    pub(crate) recalled_to: Cursor,
     held: Arc<Mutex<HashSet<String>>>,
 }
 
@@ -35,6 +37,8 @@ impl Queue {
             options: Arc::new(options),
             leases: Leases::default(),
             claiming: Arc::default(),
+            overlong: Overlong::default(),
+            recalled_to: Cursor::default(),
             held: Arc::default(),
         }
     }

@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, SqlErr, TransactionTrait,
-    sea_query::{CaseStatement, Expr, ExprTrait},
+    ConnectionTrait, DbErr, EntityTrait, QueryFilter, SqlErr, TransactionSession, TransactionTrait,
+    sea_query::{Expr, ExprTrait},
 };
 
 pub(crate) use self::pace::{Pace, Starts};
-use crate::{Claimed, Queue, entity::rate, time::database_now};
+use self::row::Row;
+use crate::{Claimed, Queue, entity::rate};
 
 mod pace;
+mod row;
 
 /// A job that would start later than its time by more than this gets another time: otherwise a
 /// process that stood still, and then starts all it holds at once, would break the rate with the
@@ -59,32 +61,25 @@ impl Queue {
         &self,
         transaction: &C,
     ) -> Result<Option<Starts>, DbErr> {
-        use rate::Column as C;
         let (Some(rate), Some(interval)) = (&self.options.rate, self.pace.interval()) else {
             return Ok(None);
         };
-        let now = || database_now(self.write.get_database_backend());
-        rate::Entity::update_many()
-            .col_expr(C::SeenAt, now())
-            .filter(Expr::col(C::Name).eq(rate.name.as_str()))
-            .exec(transaction)
-            .await?;
+        row::lock(transaction, &rate.name).await?;
         // Not in the statement that waits for the row: MySQL tells the time from before the wait,
         // SQLite from after it.
         let asked = Instant::now();
-        let row: Option<(i64, i64)> = rate::Entity::find_by_id(rate.name.as_str())
-            .select_only()
-            .column(C::NextFree)
-            .expr(now())
-            .into_tuple()
-            .one(transaction)
-            .await?;
+        let row = row::read(transaction, &rate.name).await?;
         self.pace.keep(row.is_some());
-        let starts = |(next_free, now)| {
-            let next_free = Ord::max(next_free, now);
-            Starts { asked, now, next_free, interval }
-        };
-        Ok(row.map(starts))
+        let Some(row) = row else { return Ok(None) };
+        let corrected = row.corrected(interval);
+        if corrected != row {
+            tracing::warn!(rate = %rate.name, "a clock that was ahead moved this rate on; it is set back");
+            row::write(transaction, &rate.name, &corrected).await?;
+        }
+        let Row { next_free, now, .. } = corrected;
+        let is_corrected = corrected != row;
+        let next_free = Ord::max(next_free, now);
+        Ok(Some(Starts { asked, now, next_free, interval, is_corrected }))
     }
 
     /// How many of them a claim may take. If none, claims wait until there are some.
@@ -116,6 +111,7 @@ impl Queue {
         let next_free = starts.next_free.saturating_add(by);
         rate::Entity::update_many()
             .col_expr(rate::Column::NextFree, Expr::value(next_free))
+            .col_expr(rate::Column::SeenAt, Expr::value(starts.now))
             .filter(Expr::col(rate::Column::Name).eq(rate.name.as_str()))
             .exec(transaction)
             .await?;
@@ -194,28 +190,29 @@ impl Claimed {
     }
 }
 
-/// Nothing more starts at that rate for so long from now: after a 429 with `Retry-After`, say.
-/// What has its start already may: within a fifth of a second or, where one was missed, a second.
-pub async fn hold_rate<C: ConnectionTrait>(
-    conn: &C,
-    name: &str,
-    length: Duration,
-) -> Result<(), DbErr> {
-    use rate::Column as C;
+/// The longest hold: hold again for a longer one.
+pub const LONGEST_HOLD: Duration = Duration::from_hours(1);
+
+/// Nothing more starts at that rate for so long from now, at most [`LONGEST_HOLD`]: after a 429
+/// with `Retry-After`, say. What has its start already may: within a fifth of a second or, where
+/// one was missed, a second.
+pub async fn hold_rate<C>(conn: &C, name: &str, length: Duration) -> Result<(), DbErr>
+where
+    C: ConnectionTrait + TransactionTrait,
+{
     keep(conn, name).await?;
-    let length = i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4);
-    let end = || database_now(conn.get_database_backend()).add(length);
-    let no_sooner = |column: C| -> Expr {
-        let later = CaseStatement::new().case(Expr::col(column).lt(end()), end());
-        later.finally(Expr::col(column)).into()
+    let length = i64::try_from(length.min(LONGEST_HOLD).as_micros()).unwrap_or(i64::MAX / 4);
+    let transaction = conn.begin().await?;
+    row::lock(&transaction, name).await?;
+    let Some(row) = row::read(&transaction, name).await? else {
+        transaction.rollback().await?;
+        return Err(DbErr::RecordNotFound(format!("the rate {name}")));
     };
-    rate::Entity::update_many()
-        .col_expr(C::NextFree, no_sooner(C::NextFree))
-        .col_expr(C::HeldUntil, no_sooner(C::HeldUntil))
-        .filter(Expr::col(C::Name).eq(name))
-        .exec(conn)
-        .await?;
-    Ok(())
+    let row = row.corrected(0);
+    let end = row.now.saturating_add(length);
+    let (next_free, held_until) = (Ord::max(row.next_free, end), Ord::max(row.held_until, end));
+    row::write(&transaction, name, &Row { next_free, held_until, ..row }).await?;
+    transaction.commit().await
 }
 
 /// For how long from now that rate is [held](hold_rate), by the database's clock; none if it is
@@ -224,14 +221,9 @@ pub async fn rate_hold<C: ConnectionTrait>(
     conn: &C,
     name: &str,
 ) -> Result<Option<Duration>, DbErr> {
-    let now = database_now(conn.get_database_backend());
-    let left: Option<i64> = rate::Entity::find_by_id(name)
-        .select_only()
-        .expr(Expr::col(rate::Column::HeldUntil).sub(now))
-        .into_tuple()
-        .one(conn)
-        .await?;
-    let left = left.and_then(|left| u64::try_from(left).ok()).filter(|left| *left > 0);
+    let Some(row) = row::read(conn, name).await? else { return Ok(None) };
+    let row = row.corrected(0);
+    let left = u64::try_from(row.held_until - row.now).ok().filter(|left| *left > 0);
     Ok(left.map(Duration::from_micros))
 }
 

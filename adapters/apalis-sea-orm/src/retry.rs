@@ -105,6 +105,8 @@ async fn revive<C: ConnectionTrait>(
         .col_expr(C::State, Expr::value(to))
         .col_expr(C::RunAt, Expr::value(micros(at)))
         .col_expr(C::Attempts, Expr::value(0))
+        // It has not begun: see `recall`.
+        .col_expr(C::StartedAt, Expr::value(None::<i64>))
         .col_expr(C::FinishedAt, Expr::value(None::<i64>))
         .col_expr(C::CancelRequestedAt, Expr::value(None::<i64>))
         // In this order: MySQL reads a column as what was assigned to it before.

@@ -14,15 +14,19 @@ use crate::Queue;
 const STAGE: Duration = Duration::from_secs(1);
 /// Between looks for jobs whose lease ended.
 const RESCUE: Duration = Duration::from_secs(2);
+/// Between looks for what a clock that was ahead put off.
+const RECALL: Duration = Duration::from_secs(10);
 /// Between looks for what is old enough to go.
 const PRUNE: Duration = Duration::from_mins(1);
 
 pub(super) async fn tend(queue: Queue, stop: CancellationToken) {
     let mut outage = Outage::of("staging and rescuing jobs", &queue.options);
     let mut rescue_at = Instant::now() + RESCUE;
+    let mut recall_at = Instant::now();
     let mut prune_at = Instant::now() + PRUNE.mul_f64(rand::random_range(0.1..1.0));
     loop {
-        let wait = match limited(turn(&queue, &mut rescue_at, &mut prune_at)).await {
+        let turn = turn(&queue, &mut rescue_at, &mut recall_at, &mut prune_at);
+        let wait = match limited(turn).await {
             Ok(wait) => {
                 if outage.succeeded() {
                     // Live workers were cut off as well; let their heartbeats come first.
@@ -41,6 +45,7 @@ pub(super) async fn tend(queue: Queue, stop: CancellationToken) {
 async fn turn(
     queue: &Queue,
     rescue_at: &mut Instant,
+    recall_at: &mut Instant,
     prune_at: &mut Instant,
 ) -> Result<Duration, DbErr> {
     let now = queue.options().now();
@@ -55,6 +60,14 @@ async fn turn(
             queue.options().waker.wake();
         }
         *rescue_at = Instant::now() + RESCUE.mul_f64(rand::random_range(0.8..1.2));
+    }
+    if Instant::now() >= *recall_at {
+        let recalled = queue.recall(now).await?;
+        if recalled > 0 {
+            tracing::warn!(recalled, "a clock that was ahead put these jobs off; they are due");
+            queue.options().waker.wake();
+        }
+        *recall_at = Instant::now() + RECALL.mul_f64(rand::random_range(0.8..1.2));
     }
     let wait = stage(queue, now).await?;
     Ok(wait.min(rescue_at.saturating_duration_since(Instant::now())))

@@ -118,8 +118,9 @@ pub async fn workers<C: ConnectionTrait>(conn: &C) -> Result<Vec<WorkerState>, D
     };
     let workers = worker::Entity::find().order_by_asc(worker::Column::Id).all(conn).await?;
     let state = |worker: worker::Model| {
-        let silent = u64::try_from(now - worker.seen_at).unwrap_or(0);
-        WorkerState { worker, silent: Duration::from_micros(silent) }
+        // One that was seen in the future reported before the clock was set back.
+        let silent = Duration::from_micros(now.abs_diff(worker.seen_at));
+        WorkerState { worker, silent }
     };
     Ok(workers.into_iter().map(state).collect())
 }

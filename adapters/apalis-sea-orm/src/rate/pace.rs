@@ -14,7 +14,7 @@ use super::Rate;
 /// waits longer behind those that have their starts, a hold takes longer to be felt, and a lost
 /// worker wastes more. Less of it, and each worker asks the row more often than the ten times a
 /// second that it does at most.
-const AHEAD: i64 = 200_000;
+pub(super) const AHEAD: i64 = 200_000;
 /// Starts are this much further apart than they need be, so that starting late, within
 /// [`LATE`](super::LATE), or early never makes a second hold more than it may. A start is early by
 /// the time that passes between this process's look at its clock and the database's at its own: the
@@ -43,6 +43,8 @@ pub(crate) struct Starts {
     pub(super) now: i64,
     pub(super) next_free: i64,
     pub(super) interval: i64,
+    /// Whether the row was corrected, so that the transaction has something to commit.
+    pub(crate) is_corrected: bool,
 }
 
 impl Pace {
@@ -123,7 +125,8 @@ mod tests {
     use super::*;
 
     fn starts(next_free: i64) -> Starts {
-        Starts { asked: Instant::now(), now: 1_000_000, next_free, interval: 10_000 }
+        let asked = Instant::now();
+        Starts { asked, now: 1_000_000, next_free, interval: 10_000, is_corrected: false }
     }
 
     #[test]

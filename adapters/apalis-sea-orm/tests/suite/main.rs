@@ -19,6 +19,8 @@ mod cancelling;
 #[cfg(test)]
 mod claiming;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod dismissing;
 #[cfg(test)]
 mod enqueueing;
