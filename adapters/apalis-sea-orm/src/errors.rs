@@ -39,8 +39,8 @@ fn database_is_transient(error: &dyn DatabaseError) -> bool {
     }
     if error.try_downcast_ref::<SqliteError>().is_some() {
         let code = error.code().and_then(|code| code.parse::<u32>().ok());
-        // The low byte is the plain code: 5 is busy, 6 is locked.
-        return code.is_some_and(|code| matches!(code & 0xff, 5 | 6));
+        // The low byte is the plain code: busy, locked; disk error, disk full, file not to be opened.
+        return code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14));
     }
     false
 }
@@ -60,9 +60,12 @@ fn mysql_is_transient(number: u16, message: &str) -> bool {
         "ResourceExhausted",
     ];
     match number {
-        // Too many connections; shutting down; throttled; pool full; lock wait; deadlock; read
-        // only while another takes over; interrupted; gone away; lost; killed for idleness.
-        1040 | 1053 | 1041 | 1203 | 1205 | 1213 | 1290 | 1317 | 2006 | 2013 | 3168 => true,
+        // Too many connections; shutting down; throttled; pool full; lock wait; deadlock;
+        // interrupted; gone away; lost; killed, for idleness too.
+        1040 | 1053 | 1041 | 1203 | 1205 | 1213 | 1317 | 2006 | 2013 | 1927 | 3168 => true,
+        // Disk or table full; a commit that could not be written; read only while another server
+        // takes over.
+        1021 | 1114 | 1180 | 1290 | 1792 | 1836 => true,
         1105 => PASSING.iter().any(|passing| message.contains(passing)),
         _ => false,
     }
@@ -81,6 +84,8 @@ mod tests {
         assert!(transient(1105, "target: app.0.primary: primary is not serving, there may be"));
         assert!(transient(1290, "running with the --super-read-only option"));
         assert!(transient(1203, "transaction pool connection limit exceeded"));
+        assert!(transient(1114, "The table 'jobs' is full"));
+        assert!(transient(1180, "Got error 28 during COMMIT"));
     }
 
     #[test]

@@ -97,6 +97,12 @@
 //! - when a worker is dropped over a job under way: the job is given back, half-performed;
 //! - when an operator [retries](retry) a job that failed half-way.
 //!
+//! A process that is stopped within a transaction keeps the locks of that transaction. On MySQL they
+//! end with the connection, after the server's `wait_timeout`. On SQLite nothing ends them: until the
+//! process goes on or is killed, all others read, but each of their writes waits for the connection's
+//! busy timeout and then fails with an error that [`is_transient`]. Their workers keep trying, and go
+//! on by themselves.
+//!
 //! So a handler should be such that running it again is harmless, or look first whether it did
 //! its work before.
 //!
@@ -237,6 +243,7 @@ pub mod migration;
 mod options;
 mod pause;
 mod periodic;
+pub mod pool;
 mod presence;
 mod prune;
 mod queue;

@@ -8,7 +8,7 @@ use std::{
 use sea_orm::DatabaseConnection;
 use tokio::sync;
 
-use crate::{Options, lease::Leases, rate::Pace, rescue::Overlong, recall::Cursor};
+use crate::{Options, lease::Leases, rate::Pace, recall::Cursor, rescue::Overlong};
 
 /// A worker's hold on its queues. Clones are the same worker: they share leases and slots.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// The pools must close connections whose transactions did not end: see [`pool`](crate::pool).
+    ///
     /// For MySQL and MariaDB, give the same pool twice. For SQLite, whose writers wait for each
     /// other, give a pool of one connection to write and another to read. Whoever holds a
     /// transaction of the first and waits for one of these methods waits for ever.

@@ -89,7 +89,8 @@ impl Queue {
 
     async fn bring_back(&self, due: &[Uuid], early: &[Uuid], now: i64) -> Result<u64, DbErr> {
         use job::Column as C;
-        let run_at = |run_at| move |update: UpdateMany<job::Entity>| update.col_expr(C::RunAt, run_at);
+        let run_at =
+            |run_at| move |update: UpdateMany<job::Entity>| update.col_expr(C::RunAt, run_at);
         let waiting = [state::SCHEDULED, state::RETRYING];
         let back = self.update(due, &waiting, C::RunAt.gt(now), run_at(Expr::value(now))).await?;
         let behind = Expr::col(C::RunAt).sub(Expr::col(C::CreatedAt)).add(now);

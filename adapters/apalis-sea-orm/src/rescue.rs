@@ -89,7 +89,11 @@ impl Queue {
         let over = job::Entity::find()
             .column_as(self.is(turn_at, Term::Overlong), "overlong")
             .filter(job::Column::State.eq(state::RUNNING))
-            .filter(Condition::any().add(self.is(turn_at, Term::Ended)).add(self.is(turn_at, Term::Overlong)))
+            .filter(
+                Condition::any()
+                    .add(self.is(turn_at, Term::Ended))
+                    .add(self.is(turn_at, Term::Overlong)),
+            )
             .order_by_asc(turn_at)
             .limit(BATCH)
             .into_query();

@@ -99,7 +99,12 @@ mod tests {
     const HOUR: i64 = 3_600 * SECOND;
 
     fn row(next_free: i64, held_until: i64, seen_at: i64) -> Row {
-        Row { next_free: NOW + next_free, held_until: NOW + held_until, seen_at: NOW + seen_at, now: NOW }
+        Row {
+            next_free: NOW + next_free,
+            held_until: NOW + held_until,
+            seen_at: NOW + seen_at,
+            now: NOW,
+        }
     }
 
     #[test]

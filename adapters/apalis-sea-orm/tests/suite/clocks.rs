@@ -274,9 +274,9 @@ async fn a_worker_that_starts_after_one_whose_clock_was_ahead_does_its_work_at_o
         set_rate(&db, micros + HOURS, 0, micros + HOURS).await;
         let queue = rated(&db, "bob", 50.0);
         let longest_pause = Some(Duration::from_mins(30));
-        let clock = Arc::new(move || now);
-        let queue =
-            db.queue_with(Options { longest_pause, clock, ..queue.options().clone() });
+        // It stands still, so it is a little ahead of the database's.
+        let clock = Arc::new(move || after(now, 60_000));
+        let queue = db.queue_with(Options { longest_pause, clock, ..queue.options().clone() });
         let (worker, end) = start!(QueueBackend::new(queue), (), perform);
         is(&db, ready.id, "done").await;
         is(&db, retry, "done").await;

@@ -25,6 +25,9 @@ mod dismissing;
 #[cfg(test)]
 mod enqueueing;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod full_disks;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod idling;

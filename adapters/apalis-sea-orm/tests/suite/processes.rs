@@ -10,15 +10,16 @@ use std::{
 
 use apalis_core::task::data::Data;
 use apalis_sea_orm::{
-    Claimed, NewJob, QueueBackend,
+    Claimed, NewJob, QueueBackend, board, enqueue_all,
     entity::job::{Column, Entity as Jobs},
+    is_transient,
 };
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
 use uuid::Uuid;
 
-use self::worker::{Entry, LINGER, Orders, Worker, beside, now};
-use crate::harness::{Db, each, is, job, options, start, until};
+use self::worker::{Entry, LINGER, Moment, Orders, Worker, beside, now};
+use crate::harness::{Db, Engine, each, is, job, noon, options, start, until};
 
 mod worker;
 
@@ -226,7 +227,7 @@ async fn a_process_that_stood_still_for_longer_than_its_lease_changes_nothing() 
         let job = NewJob { kind: LINGER.to_owned(), ..job() };
         db.put(vec![job.clone()]).await;
         until("it is begun", || async { !ann.diary().is_empty() }).await;
-        ann.stand_still().await;
+        ann.stand_still(Moment::Between).await;
         fs::write(beside(&ann.orders.diary, "go"), "").unwrap();
 
         let (bob, end) = start!(QueueBackend::new(db.queue_with(options("bob"))), (), perform);
@@ -271,5 +272,31 @@ async fn what_a_killed_process_held_is_performed_by_another_when_its_lease_ends(
         let told: Vec<_> = attempts.iter().map(|a| (a.worker.as_str(), &*a.outcome)).collect();
         assert_eq!(told, [("ann", "lost"), ("bob", "done")], "{:?}", db.engine);
         bob.stop();
+    }
+}
+
+/// What the crate's documentation says of SQLite. MySQL ends the transaction by itself, after as
+/// long as its `wait_timeout` says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_stands_still_while_it_writes_keeps_others_from_writing_until_it_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let all = each().await;
+    let db = all.iter().find(|db| db.engine == Engine::Sqlite).unwrap();
+    db.put(vec![job()]).await;
+    for (name, is_killed) in [("ann", false), ("bob", true)] {
+        let mut worker = orders(db, directory.path(), name).start().await;
+        worker.stand_still(Moment::Writing).await;
+        let refused = enqueue_all(&db.write, vec![job()]).await.unwrap_err();
+        assert!(is_transient(&refused), "{refused}");
+        assert!(db.queue("cat").claim(noon(), 1).await.is_err_and(|error| is_transient(&error)));
+        assert_eq!(board::counts(&db.read).await.unwrap().len(), 1, "reading goes on");
+        if is_killed {
+            drop(worker);
+        } else {
+            worker.go_on();
+            worker.go();
+        }
+        let put = async || enqueue_all(&db.write, vec![job()]).await.is_ok();
+        until("writing goes on", put).await;
     }
 }

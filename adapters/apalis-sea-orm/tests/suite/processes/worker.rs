@@ -12,11 +12,12 @@ use std::{
 use apalis_core::task::data::Data;
 use apalis_sea_orm::{Claimed, Options, Queue, QueueBackend, Rate};
 use jiff::Timestamp;
+use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionSession, TransactionTrait};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::harness::{Place, start, until};
+use crate::harness::{Engine, Place, start, until};
 
 const ORDERS: &str = "APALIS_SEA_ORM_TEST_WORKER";
 
@@ -84,9 +85,9 @@ impl Worker {
         self.process.id()
     }
 
-    /// Returns when all its threads stand still.
-    pub(super) async fn stand_still(&self) {
-        self.signal("STOP");
+    /// Has it stop itself at such a moment; returns when all its threads stand still.
+    pub(super) async fn stand_still(&self, moment: Moment) {
+        fs::write(beside(&self.orders.diary, "moment"), moment.name()).unwrap();
         let stopped = || {
             let mut threads = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
             threads.all(|thread| {
@@ -124,6 +125,24 @@ impl Worker {
         let status = self.process.wait().unwrap();
         assert!(status.success(), "{}", self.said());
         self.said()
+    }
+}
+
+/// When a process stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// While none of its connections is in use: it holds no lock of the database.
+    Between,
+    /// Within a transaction that has written.
+    Writing,
+}
+
+impl Moment {
+    fn name(self) -> &'static str {
+        match self {
+            Moment::Between => "between",
+            Moment::Writing => "writing",
+        }
     }
 }
 
@@ -166,7 +185,8 @@ async fn follow(orders: Orders) {
         }),
         ..Options::new(orders.name, orders.queues)
     };
-    let queue = Queue::new(write, read, options);
+    let queue = Queue::new(write.clone(), read, options);
+    tokio::spawn(stop_when_told(orders.place.engine, write, orders.diary.clone()));
     let diary = OpenOptions::new().create(true).append(true).open(&orders.diary).unwrap();
     let (go, stop) = commands();
     go.await.unwrap();
@@ -176,6 +196,48 @@ async fn follow(orders: Orders) {
     stop.await.unwrap();
     worker.stop().unwrap();
     end.await.unwrap().unwrap();
+}
+
+/// Stops this process once, when it is told to.
+async fn stop_when_told(engine: Engine, write: DatabaseConnection, diary: PathBuf) {
+    let moment = beside(&diary, "moment");
+    while !moment.exists() {
+        // Seldom, for another test counts what an idle process costs.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    if fs::read_to_string(&moment).unwrap() == Moment::Writing.name() {
+        let transaction = write.begin().await.unwrap();
+        transaction.execute_unprepared("UPDATE jobs SET priority = priority").await.unwrap();
+        stop_self();
+        transaction.commit().await.unwrap();
+    } else if engine == Engine::Sqlite {
+        let pool = write.get_sqlite_connection_pool();
+        let _unused = all(pool.options().get_max_connections(), || pool.acquire()).await;
+        stop_self();
+    } else {
+        let pool = write.get_mysql_connection_pool();
+        let _unused = all(pool.options().get_max_connections(), || pool.acquire()).await;
+        stop_self();
+    }
+    fs::remove_file(moment).unwrap();
+}
+
+/// All connections of a pool, so that nothing else in this process has one.
+async fn all<C, F: Future<Output = sqlx::Result<C>>>(
+    count: u32,
+    acquire: impl Fn() -> F,
+) -> Vec<C> {
+    let mut connections = Vec::new();
+    for _ in 0..count {
+        connections.push(acquire().await.unwrap());
+    }
+    connections
+}
+
+/// Returns when this process was told to go on.
+fn stop_self() {
+    let stop = format!("kill -STOP {}", std::process::id());
+    assert!(Command::new("sh").args(["-c", &stop]).status().unwrap().success());
 }
 
 /// The word to go, and the end of all words.
