@@ -10,14 +10,16 @@ use crate::{Migrator, print::statements};
 pub enum MigrationError {
     /// Tables of our names that no migration of ours made.
     #[error(
-        "the tables {} exist but are not ours, for no migration made them: use another database, \
-         or drop them if they were left by a migration that was interrupted",
+        "the tables {} exist but are not ours, for no migration made them: use another database",
         .0.join(", ")
     )]
     NotOurs(Vec<String>),
     /// The database has seen migrations that this program does not know.
     #[error("the database was migrated by a newer version or another program: {0}")]
     Unknown(String),
+    /// This process stood still for so long that its right to migrate ended.
+    #[error("the migration stood still, and another process took it over: run it again")]
+    Overtaken,
     /// The database refused or was lost.
     #[error("the migration failed: {0}")]
     Failed(DbErr),
@@ -33,13 +35,15 @@ impl From<DbErr> for MigrationError {
     }
 }
 
-/// Refuses if a table that a pending migration would make is there already.
+/// Refuses if a table that a pending migration would make is there already, unless that migration
+/// was cut short.
 pub(crate) async fn refuse_foreign_tables<C: ConnectionTrait>(
     db: &C,
     manager: &SchemaManager<'_>,
+    cut_short: Option<&str>,
 ) -> Result<(), MigrationError> {
     let pending = Migrator::get_pending_migrations_read_only(db).await?;
-    let is_pending = |name| pending.iter().any(|p| p.name() == name);
+    let is_pending = |name| cut_short != Some(name) && pending.iter().any(|p| p.name() == name);
     let mut foreign = Vec::new();
     for migration in Migrator::migrations().iter().filter(|m| is_pending(m.name())) {
         for statement in statements(db.get_database_backend(), migration.as_ref()).await? {
@@ -55,6 +59,7 @@ pub(crate) async fn refuse_foreign_tables<C: ConnectionTrait>(
 
 /// The table that a statement creates.
 fn created(statement: &str) -> Option<&str> {
-    let quoted = statement.strip_prefix("CREATE TABLE ")?.split_whitespace().next()?;
+    let quoted =
+        statement.strip_prefix("CREATE TABLE IF NOT EXISTS ")?.split_whitespace().next()?;
     Some(quoted.trim_matches(['`', '"']))
 }

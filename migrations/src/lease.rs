@@ -112,13 +112,16 @@ impl<'a> Lease<'a> {
 
     /// Gives it to the next process. What was cut short stays noted.
     pub(crate) async fn release(self) -> Result<(), DbErr> {
-        if self.execute(EXPIRE, vec![self.holder.as_str().into()]).await? == 0 {
+        let holder = || self.holder.as_str().into();
+        if self.execute(RENEW, vec![length(), holder()]).await? == 0 {
             return Ok(());
         }
+        // Nobody takes it over before the table is gone, which has the next process make another.
         match self.unfinished().await? {
-            None => self.execute(DROP, vec![]).await.map(|_| ()),
-            Some(_) => Ok(()),
-        }
+            None => self.execute(DROP, vec![]).await?,
+            Some(_) => self.execute(EXPIRE, vec![holder()]).await?,
+        };
+        Ok(())
     }
 
     async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, DbErr> {

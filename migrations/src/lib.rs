@@ -1,10 +1,12 @@
 //! The history of the schema, one for both engines: SQLite, and MySQL in the dialect that Vitess
 //! and MariaDB share.
 //!
-//! A migration makes one table by one statement on MySQL, which cannot undo half a migration. On
-//! SQLite all that is pending is one transaction.
+//! On SQLite all that is pending is one transaction. MySQL cannot undo half a migration, so each
+//! statement of a migration can be run again, one process migrates at a time, and the next goes on
+//! where one was cut short.
 
 mod check;
+mod lease;
 mod print;
 mod run;
 mod table;

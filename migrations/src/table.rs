@@ -67,14 +67,14 @@ pub(crate) fn unique(name: &str, columns: &[&'static str]) -> IndexCreateStateme
     index(name, columns).unique().take()
 }
 
-/// Makes a table and its indexes; on MySQL by one statement.
+/// Makes a table and its indexes, by statements that can be run again; on MySQL by one.
 pub(crate) async fn create(
     manager: &SchemaManager<'_>,
     table: &'static str,
     columns: Vec<ColumnDef>,
     indexes: Vec<IndexCreateStatement>,
 ) -> Result<(), DbErr> {
-    let mut create = Table::create().table(table).take();
+    let mut create = Table::create().table(table).if_not_exists().take();
     for mut column in columns {
         create.col(&mut column);
     }
@@ -83,7 +83,7 @@ pub(crate) async fn create(
     }
     manager.create_table(create).await?;
     for mut index in indexes {
-        manager.create_index(index.table(table).take()).await?;
+        manager.create_index(index.table(table).if_not_exists().take()).await?;
     }
     Ok(())
 }
@@ -100,5 +100,5 @@ fn on_mysql(
 }
 
 pub(crate) async fn drop(manager: &SchemaManager<'_>, table: &'static str) -> Result<(), DbErr> {
-    manager.drop_table(Table::drop().table(table).take()).await
+    manager.drop_table(Table::drop().table(table).if_exists().take()).await
 }

@@ -30,29 +30,51 @@ use crate::{
 
 pub(crate) mod columns;
 
-/// Creates `jobs`, `job_attempts`, `job_queues`, `job_rates`, `job_workers` and `job_stats`.
+/// Creates `jobs`, `job_attempts`, `job_queues`, `job_rates`, `job_workers` and `job_stats`, with
+/// their indexes: what is there already stays, so that it can be run again after it was cut short.
+/// On MySQL each table is one statement.
 pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let engine = manager.get_database_backend();
-    manager.create_table(jobs(engine)).await?;
-    for index in job_indexes() {
-        manager.create_index(index).await?;
-    }
-    manager.create_table(attempts(engine)).await?;
-    manager.create_index(attempt_index()).await?;
+    create(manager, jobs(engine), job_indexes().to_vec()).await?;
+    create(manager, attempts(engine), vec![attempt_index()]).await?;
     for table in [queues(engine), rates(engine), workers(engine), stats::table(engine)] {
-        manager.create_table(table).await?;
+        create(manager, table, vec![]).await?;
     }
     Ok(())
 }
 
-/// Drops the tables and what is in them.
+async fn create(
+    manager: &SchemaManager<'_>,
+    mut table: TableCreateStatement,
+    indexes: Vec<IndexCreateStatement>,
+) -> Result<(), DbErr> {
+    table.if_not_exists();
+    if manager.get_database_backend() == DbBackend::MySql {
+        for mut index in indexes {
+            table.index(&mut index);
+        }
+        return manager.create_table(table).await;
+    }
+    manager.create_table(table).await?;
+    for mut index in indexes {
+        manager.create_index(index.if_not_exists().to_owned()).await?;
+    }
+    Ok(())
+}
+
+/// Drops the tables and what is in them, as far as they are there.
 pub async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    manager.drop_table(Table::drop().table(stats::TABLE).to_owned()).await?;
-    manager.drop_table(Table::drop().table(worker::Entity).to_owned()).await?;
-    manager.drop_table(Table::drop().table(rate::Entity).to_owned()).await?;
-    manager.drop_table(Table::drop().table(queue::Entity).to_owned()).await?;
-    manager.drop_table(Table::drop().table(attempt::Entity).to_owned()).await?;
-    manager.drop_table(Table::drop().table(job::Entity).to_owned()).await
+    for mut table in [
+        Table::drop().table(stats::TABLE).to_owned(),
+        Table::drop().table(worker::Entity).to_owned(),
+        Table::drop().table(rate::Entity).to_owned(),
+        Table::drop().table(queue::Entity).to_owned(),
+        Table::drop().table(attempt::Entity).to_owned(),
+        Table::drop().table(job::Entity).to_owned(),
+    ] {
+        manager.drop_table(table.if_exists().to_owned()).await?;
+    }
+    Ok(())
 }
 
 fn jobs(engine: DbBackend) -> TableCreateStatement {

@@ -1,6 +1,8 @@
 //! The schema goes up, down and up again, and nobody works without it.
 
-use guestlist_tests::{Engine, Finished, Guestlist, TestDatabase, on_every_engine};
+use std::time::Duration;
+
+use guestlist_tests::{Engine, Finished, Guestlist, LONG, TestDatabase, on_every_engine};
 use serde_json::Value;
 
 async fn tables(database: &TestDatabase) -> Vec<String> {
@@ -123,6 +125,53 @@ async fn tables_of_somebody_else_are_left_alone() {
         assert_eq!(guestlist.database().number("SELECT id FROM users").await, 7);
         let down = guestlist.run(&["migrate", "down"]).await;
         assert_eq!(guestlist.database().number("SELECT id FROM users").await, 7, "{down:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_several_migrations_at_once_one_is_done_and_the_others_wait_for_it() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::split(engine).prepare().await;
+        for round in 0..3 {
+            let up = || guestlist.spawn("guestlist", &["migrate", "up"]);
+            let running: Vec<_> = (0..4).map(|_| up()).collect();
+            let mut applied = 0;
+            for process in running {
+                let finished = process.finished(LONG).await;
+                assert_eq!(finished.code, Some(0), "round {round}: {finished:?}");
+                assert!(finished.stdout.contains("the schema is up to date"), "{finished:?}");
+                applied += usize::from(finished.stdout.contains("applied "));
+            }
+            assert_eq!(applied, 1, "round {round}");
+            assert!(steps(&guestlist).await.iter().all(|applied| *applied));
+            let _ = guestlist.succeeds(&["migrate", "down"]).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_migration_killed_at_any_moment_is_completed_by_the_next() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::split(engine).prepare().await;
+        let _ = guestlist.succeeds(&["migrate", "up"]).await;
+        let whole = tables(guestlist.database()).await;
+        for round in 0..6_u64 {
+            let _ = guestlist.succeeds(&["migrate", "down"]).await;
+            let direction = if round % 3 == 2 { "down" } else { "up" };
+            if direction == "down" {
+                let _ = guestlist.succeeds(&["migrate", "up"]).await;
+            }
+            let killed = guestlist.spawn("guestlist", &["migrate", direction]);
+            // Wherever it is by then.
+            tokio::time::sleep(Duration::from_millis(20 + 67 * round)).await;
+            killed.kill();
+            let finished = guestlist.run(&["migrate", "up"]).await;
+            assert_eq!(finished.code, Some(0), "round {round}: {finished:?}");
+            assert!(steps(&guestlist).await.iter().all(|applied| *applied), "round {round}");
+            assert_eq!(tables(guestlist.database()).await, whole, "round {round}");
+        }
     })
     .await;
 }

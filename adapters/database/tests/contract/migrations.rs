@@ -16,7 +16,10 @@ contract!(
     a_history_of_others_is_left_alone,
     looking_changes_nothing,
     what_is_printed_makes_the_schema,
-    two_who_migrate_at_once_do_no_harm,
+    of_several_that_migrate_at_once_one_does_and_the_others_wait,
+    a_migration_cut_short_anywhere_is_completed,
+    a_reverting_cut_short_anywhere_is_completed,
+    a_lease_given_by_a_clock_that_was_ahead_ends,
 );
 
 async fn tables(bed: &Bed) -> Vec<String> {
@@ -62,14 +65,8 @@ async fn steps_are_taken_one_by_one(bed: &Bed) {
     let all = status(bed.database.read().pool()).await.unwrap();
     assert!(all.iter().all(|step| step.applied));
     let last = all.last().unwrap().name.clone();
-    assert_eq!(
-        down(bed.database.write().pool(), Some(1)).await.unwrap(),
-        std::slice::from_ref(&last)
-    );
-    assert_eq!(
-        pending_read_only(bed.database.read().pool()).await.unwrap(),
-        std::slice::from_ref(&last)
-    );
+    assert_eq!(down(bed.database.write().pool(), Some(1)).await.unwrap(), std::slice::from_ref(&last));
+    assert_eq!(pending_read_only(bed.database.read().pool()).await.unwrap(), std::slice::from_ref(&last));
     assert_eq!(up(bed.database.write().pool(), Some(1)).await.unwrap(), [last]);
     assert_eq!(down(bed.database.write().pool(), Some(3)).await.unwrap().len(), 3);
     assert_eq!(up(bed.database.write().pool(), Some(2)).await.unwrap().len(), 2);
@@ -135,17 +132,115 @@ async fn what_is_printed_makes_the_schema(bed: &Bed) {
     assert_eq!(bed.store.apply(Change::new()).await.unwrap(), Verdict::Applied);
 }
 
-async fn two_who_migrate_at_once_do_no_harm(bed: &Bed) {
-    down(bed.database.write().pool(), None).await.unwrap();
-    let other = guestlist_database::connect(&bed.url).await.unwrap();
-    let (one, two) =
-        tokio::join!(up(bed.database.write().pool(), None), up(other.write().pool(), None));
-    other.close().await;
-    if bed.engine == Engine::Sqlite {
-        let steps = one.unwrap().len() + two.unwrap().len();
-        assert_eq!(steps, status(bed.database.read().pool()).await.unwrap().len());
-    } else if one.is_err() || two.is_err() {
-        // MySQL has no transactions for this; who came second is told, and can try again.
-        let _ = up(bed.database.write().pool(), None).await;
+async fn of_several_that_migrate_at_once_one_does_and_the_others_wait(bed: &Bed) {
+    let whole = tables(bed).await;
+    let steps = status(bed.database.read().pool()).await.unwrap().len();
+    for _ in 0..3 {
+        down(bed.database.write().pool(), None).await.unwrap();
+        let mut others = Vec::new();
+        for _ in 0..4 {
+            others.push(guestlist_database::connect(&bed.url).await.unwrap());
+        }
+        let all = others.iter().map(|other| up(other.write().pool(), None));
+        let applied = futures::future::join_all(all).await;
+        let mut applied: Vec<usize> =
+            applied.into_iter().map(|names| names.unwrap().len()).collect();
+        applied.sort_unstable();
+        assert_eq!(applied, [0, 0, 0, steps]);
+        for other in others {
+            other.close().await;
+        }
+        assert_eq!(tables(bed).await, whole);
     }
+}
+
+/// As a process leaves it that is killed at that migration, after so many of its statements.
+async fn cut_short(bed: &Bed, migration: &str, statements: &[String]) {
+    for statement in statements {
+        execute(bed, statement).await;
+    }
+    if bed.engine != Engine::Sqlite {
+        execute(
+            bed,
+            "CREATE TABLE migration_lease (id smallint NOT NULL PRIMARY KEY, \
+             holder varchar(64) NOT NULL, ends_at bigint NOT NULL, migration varchar(190))",
+        )
+        .await;
+        execute(
+            bed,
+            &format!("INSERT INTO migration_lease VALUES (1, 'killed', UNIX_TIMESTAMP() + 1, '{migration}')"),
+        )
+        .await;
+    }
+}
+
+async fn a_migration_cut_short_anywhere_is_completed(bed: &Bed) {
+    if bed.engine == Engine::Sqlite {
+        // There it is one transaction.
+        return;
+    }
+    let whole = tables(bed).await;
+    let steps = status(bed.database.read().pool()).await.unwrap();
+    for number in [0, 11, steps.len() - 1] {
+        let name = &steps[number].name;
+        down(bed.database.write().pool(), Some(u32::try_from(steps.len() - number).unwrap()))
+            .await
+            .unwrap();
+        let pending = print_pending(bed.database.read().pool()).await.unwrap();
+        let lines: Vec<String> =
+            pending.lines().map(|line| line.trim_end_matches(';').to_owned()).collect();
+        // Its tables, as the jobs' migration has several, without the record of it.
+        let record = lines.iter().position(|line| line.contains(name.as_str())).unwrap();
+        for killed_after in 0..=record {
+            cut_short(bed, name, &lines[..killed_after]).await;
+            let applied = up(bed.database.write().pool(), None).await.unwrap();
+            assert_eq!(applied.len(), steps.len() - number, "{name} after {killed_after}");
+            assert_eq!(tables(bed).await, whole, "{name} after {killed_after}");
+            let again = u32::try_from(steps.len() - number).unwrap();
+            down(bed.database.write().pool(), Some(again)).await.unwrap();
+        }
+        // And what is wanted then is nothing at all.
+        cut_short(bed, name, &lines[..record]).await;
+        down(bed.database.write().pool(), None).await.unwrap();
+        assert_eq!(tables(bed).await, ["seaql_migrations"], "{name}");
+        up(bed.database.write().pool(), None).await.unwrap();
+    }
+    bed.take_statements();
+}
+
+async fn a_reverting_cut_short_anywhere_is_completed(bed: &Bed) {
+    if bed.engine == Engine::Sqlite {
+        return;
+    }
+    let whole = tables(bed).await;
+    let steps = status(bed.database.read().pool()).await.unwrap().len();
+    for gone in [&[][..], &["job_stats"], &["job_stats", "job_workers", "job_rates", "jobs"]] {
+        let again = u32::try_from(steps - 11).unwrap();
+        down(bed.database.write().pool(), Some(again - 1)).await.unwrap();
+        let drops: Vec<_> = gone.iter().map(|table| format!("DROP TABLE {table}")).collect();
+        cut_short(bed, "m20261123_000012_jobs", &drops).await;
+        assert_eq!(up(bed.database.write().pool(), None).await.unwrap().len(), 2, "{gone:?}");
+        assert_eq!(tables(bed).await, whole, "{gone:?}");
+        bed.database.check_schema().await.unwrap();
+
+        down(bed.database.write().pool(), Some(again - 1)).await.unwrap();
+        cut_short(bed, "m20261123_000012_jobs", &drops).await;
+        assert_eq!(down(bed.database.write().pool(), None).await.unwrap().len(), 12, "{gone:?}");
+        assert_eq!(tables(bed).await, ["seaql_migrations"], "{gone:?}");
+        up(bed.database.write().pool(), None).await.unwrap();
+    }
+    bed.take_statements();
+}
+
+async fn a_lease_given_by_a_clock_that_was_ahead_ends(bed: &Bed) {
+    if bed.engine == Engine::Sqlite {
+        return;
+    }
+    let steps = status(bed.database.read().pool()).await.unwrap();
+    down(bed.database.write().pool(), Some(1)).await.unwrap();
+    cut_short(bed, &steps.last().unwrap().name, &[]).await;
+    execute(bed, "UPDATE migration_lease SET ends_at = UNIX_TIMESTAMP() + 7200").await;
+    let up = up(bed.database.write().pool(), None);
+    let up = tokio::time::timeout(std::time::Duration::from_secs(60), up).await;
+    assert_eq!(up.unwrap().unwrap().len(), 1);
 }
