@@ -24,6 +24,16 @@ pub trait Ids: Send + Sync {
     }
 }
 
+/// By how much the clocks of two processes may differ.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
+
+/// Whether a time, at which something was written before `now`, can be right. One that lies in the
+/// future was written by a process whose clock was ahead, or before the clock was set back: when it
+/// was is not known, and waiting for it would be waiting for as long as that clock was wrong.
+pub fn is_credible(written_at: Timestamp, now: Timestamp) -> bool {
+    written_at <= now + CLOCK_TOLERANCE
+}
+
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
@@ -59,6 +69,11 @@ impl ManualClock {
     /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
         *self.lock() += by;
+    }
+
+    /// Sets the clock back, as an operator does who corrects one that was ahead.
+    pub fn set_back(&self, by: Duration) {
+        *self.lock() -= by;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Timestamp> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Actor, Email, InvitationId, Metadata, Name, Role, UserId};
+use crate::{Actor, Email, InvitationId, Metadata, Name, Role, UserId, is_credible};
 
 /// Stytch takes one mail a second for one address, whatever kind it is.
 pub const MAIL_INTERVAL: Duration = Duration::from_secs(1);
@@ -270,7 +270,8 @@ impl Invitation {
 
     /// How long to wait before it may be sent again.
     pub fn resend_wait(&self, now: Timestamp) -> Option<Duration> {
-        let free_at = self.resent_at? + Self::RESEND_COOLDOWN;
+        let resent_at = self.resent_at.filter(|resent_at| is_credible(*resent_at, now))?;
+        let free_at = resent_at + Self::RESEND_COOLDOWN;
         (now < free_at).then(|| free_at.duration_since(now).unsigned_abs())
     }
 
@@ -282,6 +283,7 @@ impl Invitation {
             // It was queued until then, and one may be on its way at this moment.
             _ => self.sent_at.or(Some(now)),
         };
+        let last = last.filter(|last| is_credible(*last, now));
         last.map_or(now, |last| now.max(last + MAIL_INTERVAL))
     }
 

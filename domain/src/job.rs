@@ -96,6 +96,14 @@ pub struct JobError {
     pub request_id: Option<String>,
 }
 
+/// No retry and no snooze puts a job off for longer: one that waits for longer was put off by a
+/// worker whose clock was ahead.
+pub const LONGEST_PAUSE: Duration = Duration::from_mins(35);
+
+/// Begins the unique keys of jobs that are due at intervals. The queue frees the key of one that was
+/// done before its time, by a worker whose clock was ahead.
+pub const PERIODIC_KEY: &str = "periodic:";
+
 /// When a failed job is tried again: a pure function of the attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
@@ -213,6 +221,14 @@ mod tests {
     fn jitter_stays_within_a_tenth() {
         let range = (Retry::DELIVERY.pause(1, 0.0), Retry::DELIVERY.pause(1, 1.0));
         assert_eq!(range, (Duration::from_millis(1800), Duration::from_millis(2200)));
+    }
+
+    #[test]
+    fn no_retry_waits_for_longer_than_the_longest_pause() {
+        use crate::flows::{Reconcile, Sweep};
+        for retry in [Retry::DELIVERY, Reconcile::RETRY, Sweep::RETRY] {
+            assert!(retry.pause(retry.attempts, 1.0) <= LONGEST_PAUSE, "{retry:?}");
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod user;
 
 pub use actor::Actor;
 pub use change::{Change, Guard, GuardName, Rows, Settlement, Tombstone, Verdict};
-pub use clock::{Clock, Ids, ManualClock, SystemClock, SystemIds};
+pub use clock::{CLOCK_TOLERANCE, Clock, Ids, ManualClock, SystemClock, SystemIds, is_credible};
 pub(crate) use ctx::Rounds;
 pub use ctx::{Ctx, Limit, Policy};
 pub use email::{Email, EmailError};
@@ -47,7 +47,10 @@ pub use ids::{
 pub use invitation::{
     DeliveryError, HeldBy, Invitation, InvitationStatus, MAIL_INTERVAL, ReturnTo, WrongState,
 };
-pub use job::{Attempt, Job, JobError, Lease, NewJob, Outage, Outcome, Performed, Queue, Retry};
+pub use job::{
+    Attempt, Job, JobError, LONGEST_PAUSE, Lease, NewJob, Outage, Outcome, PERIODIC_KEY, Performed,
+    Queue, Retry,
+};
 pub use key::{ApiKey, Scope};
 pub use operation::{JobState, Operation, QueuedJob};
 pub use ports::{

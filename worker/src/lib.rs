@@ -23,7 +23,7 @@ use anyhow::Context;
 use apalis::prelude::{Data, Monitor, WorkerBuilder};
 use apalis_sea_orm::{Claimed, Handled, Options, Queue, QueueBackend, Rate};
 use guestlist_database::{PROVIDER_RATE, SqlStore};
-use guestlist_domain::{Clock, Ctx, Ids, Limit, Policy, Queue as QueueName, flows};
+use guestlist_domain::{Clock, Ctx, Ids, LONGEST_PAUSE, Limit, Policy, Queue as QueueName, flows};
 use guestlist_stytch::StytchProvider;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -168,6 +168,7 @@ fn queue(ctx: &Ctx, built: &Built, protection: &Protection, settings: &WorkerSet
         rate: Some(rate),
         retention: Some(DONE_JOBS_STAY),
         on_error: Arc::new(move |error| database.note_error(error)),
+        longest_pause: Some(LONGEST_PAUSE),
         info: Arc::new(move || serde_json::to_string(&protection.report()).ok()),
         clock: Arc::new(move || Clock::now(&*clock)),
         ids: Arc::new(move || Ids::next(&*ids)),

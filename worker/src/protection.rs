@@ -46,7 +46,8 @@ struct Known {
     hold: Option<Duration>,
     /// Refusals without a `Retry-After`, and since when.
     refusals: (Instant, u32),
-    bulk_until: Option<Timestamp>,
+    /// Until when bulk mail is held, and the same as others are told it.
+    bulk_until: Option<(Instant, Timestamp)>,
 }
 
 /// What is in force.
@@ -81,7 +82,10 @@ impl Protection {
     /// What everybody may read of it.
     pub fn report(&self) -> Report {
         let known = self.known();
-        Report { standing: known.circuit.standing().clone(), bulk_until: known.bulk_until }
+        Report {
+            standing: known.circuit.standing().clone(),
+            bulk_until: known.bulk_until.map(|(_, at)| at),
+        }
     }
 
     /// Why this worker calls nobody now.
@@ -229,9 +233,9 @@ impl Protection {
     fn order(&self) -> (Order, bool) {
         let mut known = self.known();
         let before = known.circuit.standing().as_str();
-        let order = known.circuit.order(Instant::now());
-        let now = self.0.clock.now();
-        known.bulk_until = known.bulk_until.filter(|until| now < *until);
+        let now = Instant::now();
+        let order = known.circuit.order(now);
+        known.bulk_until = known.bulk_until.filter(|(until, _)| now < *until);
         let is_bulk_held = known.bulk_until.is_some();
         if known.circuit.standing().as_str() != before {
             self.tell(known, before);
@@ -269,7 +273,8 @@ impl Known {
     fn slow_down(&mut self, error: &ProviderError, now: Instant, time: Timestamp) {
         let ProviderErrorKind::RateLimited(after) = error.kind else { return };
         if error.code == "too_few_tokens_authenticated" {
-            self.bulk_until = Some(time + after.unwrap_or_default().clamp(BULK_HOLD, LONGEST_HOLD));
+            let hold = after.unwrap_or_default().clamp(BULK_HOLD, LONGEST_HOLD);
+            self.bulk_until = Some((now + hold, time + hold));
             return;
         }
         if after.is_none() {
@@ -341,9 +346,12 @@ mod tests {
         let (mut known, now) = (known(), Instant::now());
         let code = "too_few_tokens_authenticated";
         known.slow_down(&refused(code, None), now, TIME);
-        assert_eq!((known.hold, known.bulk_until), (None, Some(TIME + BULK_HOLD)));
+        assert_eq!(
+            (known.hold, known.bulk_until),
+            (None, Some((now + BULK_HOLD, TIME + BULK_HOLD)))
+        );
         known.slow_down(&refused(code, Some(Duration::from_hours(24))), now, TIME);
-        assert_eq!(known.bulk_until, Some(TIME + LONGEST_HOLD));
+        assert_eq!(known.bulk_until, Some((now + LONGEST_HOLD, TIME + LONGEST_HOLD)));
     }
 
     #[test]

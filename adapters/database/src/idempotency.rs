@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use guestlist_domain::StoreError;
+use guestlist_domain::{CLOCK_TOLERANCE, StoreError};
 use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -190,10 +190,17 @@ impl Request {
             return Ok(Begun::Mismatch);
         }
         match running {
-            true if micros(self.now) < model.lease_until => Ok(Begun::InUse),
+            true if self.is_in_use(&model) => Ok(Begun::InUse),
             true => self.take_over(database, &model).await,
             false => Ok(Begun::Replay(answer(model)?)),
         }
+    }
+
+    /// Whether the lease of a running request lasts: not if it was given in the future, by a
+    /// process whose clock was ahead, for then it would last for as long as that.
+    fn is_in_use(&self, model: &Model) -> bool {
+        let latest = micros(self.now + CLOCK_TOLERANCE);
+        micros(self.now) < model.lease_until && model.created_at <= latest
     }
 
     /// Takes a key whose lease or time ended; of two that try, one gets it.

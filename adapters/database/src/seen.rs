@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use guestlist_domain::{Seen, StoreError};
+use guestlist_domain::{CLOCK_TOLERANCE, Seen, StoreError};
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, sea_query::Expr};
 use uuid::Uuid;
@@ -41,10 +41,14 @@ async fn move_on<E: EntityTrait>(
     ids: &BTreeSet<Uuid>,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    let at = micros(at);
+    let (at, latest) = (micros(at), micros(at + CLOCK_TOLERANCE));
     let ids: Vec<Uuid> = ids.iter().copied().collect();
     for ids in ids.chunks(LIST) {
-        let earlier = Condition::any().add(column.is_null()).add(column.lt(at));
+        let earlier = Condition::any()
+            .add(column.is_null())
+            .add(column.lt(at))
+            // Noted by a process whose clock was ahead.
+            .add(column.gt(latest));
         let noted: Result<_, DbErr> = E::update_many()
             .col_expr(column, Expr::value(at))
             .filter(id.is_in(ids.iter().copied()))

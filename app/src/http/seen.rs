@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use guestlist_domain::{Ctx, Seen};
+use guestlist_domain::{Ctx, Seen, is_credible};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -20,9 +20,11 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 pub struct SeenBuffer(Mutex<HashSet<Seen>>);
 
 impl SeenBuffer {
-    /// Notes a use, unless the last one noted is fresh enough.
+    /// Notes a use, unless the last one noted is fresh enough. One noted in the future, by a process
+    /// whose clock was ahead, is corrected.
     pub fn note(&self, seen: Seen, last: Option<Timestamp>, now: Timestamp) {
-        if last.is_none_or(|last| now >= last + RESOLUTION) {
+        let is_fresh = |last| now < last + RESOLUTION && is_credible(last, now);
+        if !last.is_some_and(is_fresh) {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(seen);
         }
     }
@@ -49,5 +51,25 @@ pub async fn keep_noting(app: App, stop: CancellationToken) {
         if !goes_on {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use guestlist_domain::{Clock, Ids, SystemClock, SystemIds};
+
+    use super::*;
+
+    #[test]
+    fn a_use_is_noted_once_a_minute_and_one_noted_in_the_future_is_corrected() {
+        let now = SystemClock.now();
+        let is_noted = |last| {
+            let buffer = SeenBuffer::default();
+            buffer.note(Seen::Key(guestlist_domain::ApiKeyId(SystemIds.next())), last, now);
+            !buffer.0.lock().unwrap().is_empty()
+        };
+        assert!(is_noted(None) && is_noted(Some(now - RESOLUTION)));
+        assert!(!is_noted(Some(now)) && !is_noted(Some(now + Duration::from_secs(5))));
+        assert!(is_noted(Some(now + Duration::from_hours(2))));
     }
 }

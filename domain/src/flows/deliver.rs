@@ -16,7 +16,7 @@ use crate::flows::RevokeInvite;
 use crate::{
     Attempt, Change, Ctx, Delivered, Identity, Invitation, InvitationId, InvitationStatus,
     InviteMail, Job, Lease, LoginMail, NewJob, Outcome, Performed, ProviderError,
-    ProviderErrorKind, Queue, Retry, StoreError,
+    ProviderErrorKind, Queue, Retry, StoreError, is_credible,
 };
 
 /// How far Stytch's clock may be behind ours for a search to know its own identities again.
@@ -228,12 +228,15 @@ async fn in_doubt_since(
     attempt: &Attempt,
 ) -> Result<Option<Timestamp>, StoreError> {
     let is_lost = attempt.number > invitation.attempts + 1;
+    // The attempt of a worker whose clock was ahead began some time after the mail was asked for.
+    let now = ctx.now();
+    let asked_at = invitation.asked_at().min(now);
+    let began = |at: Timestamp| if is_credible(at, now) { at } else { asked_at };
     if invitation.in_doubt_since.is_some() || !is_lost {
-        return Ok(invitation.in_doubt_since);
+        return Ok(invitation.in_doubt_since.map(began));
     }
-    let asked_at = invitation.asked_at();
     let lost_since = ctx.store.lost_since(attempt.job, asked_at).await?;
-    Ok(Some(lost_since.unwrap_or(asked_at)))
+    Ok(Some(lost_since.map_or(asked_at, began)))
 }
 
 /// What came of looking an earlier call up.
@@ -277,8 +280,10 @@ fn is_worth_waiting(ctx: &Ctx, error: &ProviderError, attempt: &Attempt, since: 
         ProviderErrorKind::Rejected => false,
         ProviderErrorKind::RateLimited(_) | ProviderErrorKind::Misconfigured => true,
         ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful => {
-            let back_since = attempt.outage.map_or(since, |outage| outage.to.max(since));
-            ctx.now() < back_since + SEARCH_PATIENCE
+            let now = ctx.now();
+            let outage = attempt.outage.filter(|outage| is_credible(outage.to, now));
+            let back_since = outage.map_or(since, |outage| outage.to.max(since));
+            now < back_since + SEARCH_PATIENCE
         }
     }
 }

@@ -13,7 +13,7 @@ use super::resend;
 use crate::{
     Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, Limit, LoginMail,
     LoginRequest, LoginRequestId, MAIL_INTERVAL, NewJob, Outcome, Performed, ProviderError, Queue,
-    Retry, ReturnTo, Rounds, StoreError, User, UserStatus,
+    Retry, ReturnTo, Rounds, StoreError, User, UserStatus, is_credible,
 };
 
 /// Why no link was asked for.
@@ -50,7 +50,11 @@ pub async fn request_login(
 /// How long until an address may ask again, if it may not now. Whoever comes in begins anew: only
 /// those whom nobody lets in are slowed for long.
 fn wait(limit: Limit, newest_first: &[LoginRequest], now: Timestamp) -> Option<Duration> {
-    let counted: Vec<_> = newest_first.iter().take_while(|asked| !asked.came_in).collect();
+    let counted: Vec<_> = newest_first
+        .iter()
+        .take_while(|asked| !asked.came_in)
+        .filter(|asked| is_credible(asked.at, now))
+        .collect();
     let windows = [(limit.count, limit.per), (limit.most(), limit.longest())];
     let free_at = windows.map(|(count, per)| {
         let oldest = counted.get((count as usize).checked_sub(1)?)?;
@@ -88,7 +92,9 @@ fn ask(
         ordinal: last.map_or(1, |last| last.ordinal + 1),
         return_to,
         at: now,
-        send_at: last.map_or(now, |last| now.max(last.send_at + MAIL_INTERVAL)),
+        send_at: last
+            .filter(|last| is_credible(last.send_at, now))
+            .map_or(now, |last| now.max(last.send_at + MAIL_INTERVAL)),
         came_in: false,
     };
     let id = request.id;

@@ -16,8 +16,9 @@ use thiserror::Error;
 
 use super::outcome::{again, exhausted, not_begun};
 use crate::{
-    Actor, Attempt, Change, Comparison, Ctx, EventKind, Job, JobError, Lease, Outcome, Performed,
-    ProviderError, Queue, Reconciliation, ReconciliationId, Remedy, Retry, StoreError, Verdict,
+    Actor, Attempt, Change, Comparison, Ctx, EventKind, Job, JobError, Lease, Outcome,
+    PERIODIC_KEY, Performed, ProviderError, Queue, Reconciliation, ReconciliationId, Remedy, Retry,
+    StoreError, Verdict,
 };
 
 use compare::{Findings, Suspicion};
@@ -187,7 +188,7 @@ pub async fn schedule_reconciliation(ctx: &Ctx, every: Duration) -> Result<bool,
     }
     let interval = i64::try_from(every.as_secs().max(1)).unwrap_or(i64::MAX);
     let tick = ctx.now().as_second() / interval;
-    let key = format!("{}:{interval}:{tick}", Reconcile::KIND);
+    let key = format!("{PERIODIC_KEY}{}:{interval}:{tick}", Reconcile::KIND);
     let change = Change::new().job(ctx.new_job::<Reconcile>(json!({}), Some(key)));
     Ok(ctx.store.apply(change).await? == Verdict::Applied)
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::invite::expire as end_overdue;
 use super::outcome::{again, exhausted};
 use crate::{
-    Attempt, Change, Ctx, Invitation, Job, Lease, Outcome, Performed, Queue, Retry, Stale,
-    StoreError, Verdict,
+    Attempt, Change, Ctx, Invitation, Job, Lease, Outcome, PERIODIC_KEY, Performed, Queue, Retry,
+    Stale, StoreError, Verdict,
 };
 
 /// Rows a statement: short enough to let requests through between two.
@@ -41,7 +41,7 @@ pub struct Sweep;
 pub async fn schedule_sweep(ctx: &Ctx, every: Duration) -> Result<bool, StoreError> {
     let interval = i64::try_from(every.as_secs().max(1)).unwrap_or(i64::MAX);
     let tick = ctx.now().as_second() / interval;
-    let key = format!("{}:{interval}:{tick}", Sweep::KIND);
+    let key = format!("{PERIODIC_KEY}{}:{interval}:{tick}", Sweep::KIND);
     let change = Change::new().job(ctx.new_job::<Sweep>(json!({}), Some(key)));
     Ok(ctx.store.apply(change).await? == Verdict::Applied)
 }

@@ -3,6 +3,7 @@
 mod accepting;
 mod asking_often;
 mod changing;
+mod clocks;
 mod configured_admins;
 mod deleting;
 mod dismissing;

@@ -6,6 +6,7 @@ mod access_table;
 mod audit;
 mod bad_input;
 mod bad_requests;
+mod clocks;
 mod commands;
 mod configuration;
 mod cookies;

@@ -13,6 +13,7 @@ contract!(
     an_answer_is_given_again,
     another_request_does_not_have_the_key,
     a_key_is_in_use_until_its_lease_ends,
+    a_lease_given_by_a_clock_that_was_ahead_does_not_keep_the_key,
     an_abandoned_key_is_free,
     a_late_answer_is_not_kept,
     an_old_answer_is_forgotten,
@@ -63,6 +64,18 @@ async fn a_key_is_in_use_until_its_lease_ends(bed: &Bed) {
     assert_eq!(ask(bed, REQUEST, after(29)).await, Begun::InUse);
     fresh(bed, after(30)).await;
     assert_eq!(ask(bed, REQUEST, after(31)).await, Begun::InUse);
+}
+
+async fn a_lease_given_by_a_clock_that_was_ahead_does_not_keep_the_key(bed: &Bed) {
+    // Clocks may differ by a little.
+    fresh(bed, after(50)).await;
+    assert_eq!(ask(bed, REQUEST, now()).await, Begun::InUse);
+    let ahead = fresh(bed, after(7_200)).await;
+    let lease = fresh(bed, now()).await;
+    finish(&bed.database, ahead, &answer("late")).await.unwrap();
+    assert_eq!(ask(bed, REQUEST, now()).await, Begun::InUse);
+    finish(&bed.database, lease, &answer("a")).await.unwrap();
+    assert_eq!(ask(bed, REQUEST, now()).await, Begun::Replay(answer("a")));
 }
 
 async fn an_abandoned_key_is_free(bed: &Bed) {

@@ -19,6 +19,7 @@ contract!(
     a_session_without_a_holder_is_none,
     look_ups_at_once_are_few_queries,
     uses_only_move_forward,
+    a_use_noted_by_a_clock_that_was_ahead_is_corrected,
     a_use_does_not_disturb_an_update,
 );
 
@@ -187,6 +188,17 @@ async fn uses_only_move_forward(bed: &Bed) {
     let many: Vec<_> =
         (0..3_000).map(|_| Seen::Session { session: sessions[0].id, user: user().id }).collect();
     bed.store.note_seen(&many, after(70)).await.unwrap();
+}
+
+async fn a_use_noted_by_a_clock_that_was_ahead_is_corrected(bed: &Bed) {
+    let (holder, sessions, _) = begin(bed).await;
+    let seen = [Seen::Session { session: sessions[0].id, user: holder.id }];
+    for (at, expected) in [(after(7_200), after(7_200)), (after(10), after(10))] {
+        bed.store.note_seen(&seen, at).await.unwrap();
+        let session = bed.store.session(sessions[0].id).await.unwrap().unwrap();
+        let user = bed.store.user(holder.id).await.unwrap().unwrap();
+        assert_eq!((session.last_used_at, user.last_seen_at), (expected, Some(expected)));
+    }
 }
 
 async fn a_use_does_not_disturb_an_update(bed: &Bed) {
