@@ -1,0 +1,138 @@
+//! One connection: what it waits for, and the task that serves it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hyper::body::Body;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::io::{InspectReader, InspectWriter};
+use tokio_util::sync::CancellationToken;
+use tower::{Service, ServiceExt};
+
+use crate::{BoxError, Options, RequestBody};
+
+/// A connection as the accept loop sees it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    phase: Mutex<Phase>,
+    close: Notify,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// Waits for a header to become complete, since the accept or since its first byte.
+    Header(Instant),
+    /// A service handles a request.
+    Request,
+    /// Waits for the next request, since the response or the last of it that was written.
+    Idle(Instant),
+}
+
+impl Connection {
+    pub(crate) fn new() -> Self {
+        Self { phase: Mutex::new(Phase::Header(Instant::now())), close: Notify::new() }
+    }
+
+    /// The time since which it has waited for the client; none while a request is handled.
+    pub(crate) fn waiting_since(&self) -> Option<Instant> {
+        match *self.phase() {
+            Phase::Header(since) | Phase::Idle(since) => Some(since),
+            Phase::Request => None,
+        }
+    }
+
+    pub(crate) fn is_overdue(&self, options: &Options) -> bool {
+        match *self.phase() {
+            Phase::Header(since) => since.elapsed() >= options.header_timeout,
+            Phase::Idle(since) => since.elapsed() >= options.idle_timeout,
+            Phase::Request => false,
+        }
+    }
+
+    /// Closes it, unless a request has begun in between.
+    pub(crate) fn close(&self) {
+        self.close.notify_one();
+    }
+
+    fn has_read(&self, bytes: &[u8]) {
+        let mut phase = self.phase();
+        if !bytes.is_empty() && matches!(*phase, Phase::Idle(_)) {
+            *phase = Phase::Header(Instant::now());
+        }
+    }
+
+    fn has_written(&self) {
+        let mut phase = self.phase();
+        if let Phase::Idle(since) = &mut *phase {
+            *since = Instant::now();
+        }
+    }
+
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Serves a connection until it ends, is closed, or has answered its last request after `stop`.
+pub(crate) async fn run<S, B>(
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    service: S,
+    options: Options,
+    stop: CancellationToken,
+) where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Body + 'static,
+    B::Error: Into<BoxError>,
+{
+    let handler = service_fn(|request: Request<_>| {
+        *connection.phase() = Phase::Request;
+        let deadline = Instant::now() + options.body_timeout;
+        let request = request.map(|incoming| RequestBody::new(incoming, deadline));
+        let handled = service.clone().oneshot(request);
+        async {
+            let response = handled.await;
+            *connection.phase() = Phase::Idle(Instant::now());
+            response
+        }
+    });
+    let io = InspectReader::new(stream, |bytes: &[u8]| connection.has_read(bytes));
+    let io = InspectWriter::new(io, |_: &[u8]| connection.has_written());
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The accept loop closes late connections: it tells an idle one from half a header.
+        .header_read_timeout(None)
+        // A client may close its sending half once it has sent a request, and is answered.
+        .half_close(true)
+        .max_header_size(options.max_header_bytes)
+        .max_buf_size(options.max_header_bytes)
+        .serve_connection(TokioIo::new(io), handler);
+    tokio::pin!(serving);
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut serving => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            () = connection.close.notified() => {
+                if connection.waiting_since().is_some() {
+                    return;
+                }
+            }
+            () = stop.cancelled(), if !is_stopping => {
+                is_stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

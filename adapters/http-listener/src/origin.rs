@@ -1,0 +1,50 @@
+//! Requests that pages of other origins make.
+
+use hyper::http::uri::Authority;
+use hyper::{HeaderMap, Method};
+
+/// Whether a page of another origin makes this request and it may change something. A browser says
+/// so by `Sec-Fetch-Site`, an older one by `Origin`; a client that is no browser sends neither.
+pub fn is_cross_origin(method: &Method, headers: &HeaderMap, host: Option<&Authority>) -> bool {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE) {
+        return false;
+    }
+    let site = headers.get_all("sec-fetch-site").iter();
+    let is_foreign_site = site.map(|site| site.as_bytes()).any(|s| s != b"same-origin" && s != b"none");
+    let origins = headers.get_all("origin").iter();
+    let is_own = |origin: &str| {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        authority.zip(host).is_some_and(|(given, own)| own.as_str().eq_ignore_ascii_case(given))
+    };
+    let is_foreign_origin = origins.map(|o| o.to_str()).any(|o| !o.is_ok_and(is_own));
+    is_foreign_site || is_foreign_origin
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_own_pages_and_programs_may_change_something() {
+        let host = Authority::from_static("localhost:3002");
+        let is_cross = |method: Method, pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| {
+                (name.parse().unwrap(), value.parse().unwrap())
+            });
+            is_cross_origin(&method, &pairs.collect(), Some(&host))
+        };
+        let post = |pairs: &[(&'static str, &'static str)]| is_cross(Method::POST, pairs);
+        assert!(!post(&[]));
+        assert!(!post(&[("origin", "http://localhost:3002"), ("sec-fetch-site", "same-origin")]));
+        assert!(!post(&[("origin", "http://LOCALHOST:3002")]));
+        assert!(!post(&[("sec-fetch-site", "none"), ("sec-fetch-mode", "cors")]));
+        for origin in ["http://evil.example", "null", "http://localhost:3000", "", "localhost:3002"] {
+            assert!(post(&[("origin", origin)]), "{origin}");
+        }
+        for site in ["cross-site", "same-site", "nonsense"] {
+            assert!(post(&[("sec-fetch-site", site)]), "{site}");
+            assert!(is_cross(Method::DELETE, &[("sec-fetch-site", site)]), "{site}");
+            assert!(!is_cross(Method::GET, &[("sec-fetch-site", site)]), "{site}");
+        }
+    }
+}

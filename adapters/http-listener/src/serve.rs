@@ -1,0 +1,172 @@
+//! The accept loop.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Body;
+use hyper::{Request, Response};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use crate::connection::{self, Connection};
+use crate::{BoxError, Options, RequestBody};
+
+/// Between looks for connections that are late.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Between attempts while there is no file descriptor or no room for a new connection.
+const RETRY: Duration = Duration::from_millis(50);
+/// Between log lines about failed accepts.
+const COMPLAIN: Duration = Duration::from_secs(10);
+/// The time after the stop in which a request that is arriving may still begin.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
+
+/// Serves HTTP/1.1 on a listener until `stop`, then lets requests under way end, for at most
+/// [`Options::drain_timeout`].
+///
+/// `make_service` makes the service of each connection from the client's address. An error of the
+/// service drops the connection without an answer.
+pub async fn serve<M, S, B>(
+    listener: TcpListener,
+    options: Options,
+    stop: CancellationToken,
+    make_service: M,
+) where
+    M: Fn(SocketAddr) -> S,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let mut connections = Connections::default();
+    let mut sweep = interval(SWEEP.min(options.header_timeout / 2).max(RETRY));
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut complained: Option<Instant> = None;
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            Some(ended) = connections.tasks.join_next_with_id() => connections.forget(ended),
+            _ = sweep.tick() => connections.close_overdue(&options),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    connections.make_room(options.max_connections, &stop).await;
+                    connections.spawn(stream, make_service(peer), options, &stop);
+                }
+                Err(error) if is_of_client(&error) => {}
+                Err(error) => {
+                    // Most likely there is no file descriptor left.
+                    if complained.is_none_or(|at| at.elapsed() >= COMPLAIN) {
+                        complained = Some(Instant::now());
+                        tracing::warn!(%error, "connections can't be accepted");
+                    }
+                    connections.close_longest_waiting();
+                    stop.run_until_cancelled(sleep(RETRY)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    connections.drain(options.drain_timeout).await;
+}
+
+/// Whether an accept failed because its client had gone again.
+fn is_of_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    open: HashMap<Id, Arc<Connection>>,
+}
+
+impl Connections {
+    fn spawn<S, B>(
+        &mut self,
+        stream: TcpStream,
+        service: S,
+        options: Options,
+        stop: &CancellationToken,
+    ) where
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send,
+        S::Error: Into<BoxError>,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        // A small response must not wait for the acknowledgement of the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection ended before it began");
+            return;
+        }
+        let connection = Arc::new(Connection::new());
+        let run = connection::run(stream, Arc::clone(&connection), service, options, stop.clone());
+        let task = self.tasks.spawn(run);
+        self.open.insert(task.id(), connection);
+    }
+
+    fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(error) => {
+                tracing::error!(%error, "a connection's task ended badly");
+                error.id()
+            }
+        };
+        self.open.remove(&id);
+    }
+
+    fn close_overdue(&self, options: &Options) {
+        self.open.values().filter(|open| open.is_overdue(options)).for_each(|open| open.close());
+    }
+
+    fn close_longest_waiting(&self) {
+        let waiting = self.open.values().filter_map(|open| Some((open.waiting_since()?, open)));
+        if let Some((_, longest)) = waiting.min_by_key(|(since, _)| *since) {
+            longest.close();
+        }
+    }
+
+    /// Waits until there are fewer connections than `max`, closing one that waits for its client.
+    async fn make_room(&mut self, max: usize, stop: &CancellationToken) {
+        while self.tasks.len() >= max && !stop.is_cancelled() {
+            self.close_longest_waiting();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(ended) = self.tasks.join_next_with_id() => self.forget(ended),
+                // It may have begun a request before it could be closed: then another is closed.
+                () = sleep(RETRY) => {}
+            }
+        }
+    }
+
+    /// Waits for requests under way; ends the connections that wait for their client.
+    async fn drain(mut self, limit: Duration) {
+        let ended = async {
+            while !self.tasks.is_empty() {
+                let waiting = self.open.values().filter(|open| {
+                    open.waiting_since().is_some_and(|since| since.elapsed() >= LAST_REQUEST)
+                });
+                waiting.for_each(|open| open.close());
+                tokio::select! {
+                    Some(ended) = self.tasks.join_next_with_id() => self.forget(ended),
+                    () = sleep(RETRY) => {}
+                }
+            }
+        };
+        if timeout(limit, ended).await.is_err() {
+            let requests = self.tasks.len();
+            tracing::warn!(requests, "requests were dropped: they did not end in time");
+        }
+        // Dropping the set ends what is left.
+    }
+}

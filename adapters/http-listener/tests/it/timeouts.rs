@@ -1,0 +1,116 @@
+//! What a client can't hold by being slow.
+
+use std::time::Duration;
+
+use http_listener::Options;
+use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
+
+use crate::server::{LONG, Server, unlimited};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+#[tokio::test]
+async fn half_a_header_is_closed() {
+    let server = Server::start(Options { header_timeout: SHORT, ..unlimited() }).await;
+    for half in ["", "G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
+        let mut client = server.connect().await;
+        client.send(half).await;
+        assert_eq!(client.closed().await, b"", "{half:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_arrives_byte_by_byte_is_closed() {
+    let server = Server::start(Options { header_timeout: SHORT, ..unlimited() }).await;
+    let mut client = server.connect().await;
+    let began = Instant::now();
+    while client.0.write_all(b"x").await.is_ok() {
+        assert!(began.elapsed() < LONG, "it is still open");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_stays_longer_than_half_a_header() {
+    let idle_timeout = Duration::from_secs(3);
+    let options = Options { header_timeout: SHORT, idle_timeout, ..unlimited() };
+    let server = Server::start(options).await;
+    let mut client = server.connect().await;
+    client.get("/").await;
+    let began = Instant::now();
+    assert_eq!(client.status().await, "HTTP/1.1 200 OK");
+    client.closed().await;
+    assert!(began.elapsed() >= idle_timeout, "{:?}", began.elapsed());
+    // The next header has its own time.
+    let mut client = server.connect().await;
+    client.get("/").await;
+    assert_eq!(client.status().await, "HTTP/1.1 200 OK");
+    let began = Instant::now();
+    client.send("GET / HTTP/1.1\r\n").await;
+    client.closed().await;
+    assert!(began.elapsed() < idle_timeout, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_slow_body_is_answered_with_408() {
+    let server = Server::start(Options { body_timeout: SHORT, ..unlimited() }).await;
+    for sent in ["", "12", "1\r\n"] {
+        let mut client = server.connect().await;
+        client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n").await;
+        client.send(sent).await;
+        assert_eq!(client.status().await, "HTTP/1.1 408 Request Timeout");
+        client.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_arrives_byte_by_byte_is_answered_with_408() {
+    let server = Server::start(Options { body_timeout: SHORT, ..unlimited() }).await;
+    let mut client = server.connect().await;
+    client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\n").await;
+    let (reading, mut writing) = client.0.into_split();
+    let trickle = async {
+        while writing.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let answered = async {
+        reading.readable().await.unwrap();
+        let mut answer = [0; 12];
+        assert_eq!(reading.try_read(&mut answer).unwrap(), answer.len());
+        assert_eq!(&answer, b"HTTP/1.1 408");
+    };
+    tokio::select! {
+        () = trickle => panic!("closed without an answer"),
+        () = answered => {}
+        () = tokio::time::sleep(LONG) => panic!("not answered"),
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_response_is_closed() {
+    let server = Server::start(Options { idle_timeout: SHORT, ..unlimited() }).await;
+    let mut client = server.connect().await;
+    client.get("/large").await;
+    // The server gives it up before it begins to read.
+    let mut later = server.connect().await;
+    later.get("/").await;
+    later.closed().await;
+    let received = client.closed().await;
+    assert!(received.len() < 32 * 1024 * 1024, "all of it arrived");
+}
+
+#[tokio::test]
+async fn a_header_above_the_limit_is_refused_and_one_below_is_not() {
+    let server = Server::start(unlimited()).await;
+    let mut client = server.connect().await;
+    let padding = "x".repeat(24 * 1024);
+    client.send(&format!("GET / HTTP/1.1\r\nHost: localhost\r\nPad: {padding}\r\n\r\n")).await;
+    assert_eq!(client.status().await, "HTTP/1.1 200 OK");
+    let padding = "x".repeat(40 * 1024);
+    let mut client = server.connect().await;
+    // The rest of it may meet a closed connection.
+    let _ = client.0.write_all(format!("GET / HTTP/1.1\r\nPad: {padding}").as_bytes()).await;
+    assert!(client.status().await.starts_with("HTTP/1.1 431"));
+}
