@@ -8,7 +8,6 @@ use apalis_sea_orm::Waker;
 use guestlist_database::{Database, SqlStore};
 use guestlist_domain::{Clock, Ctx, Policy, Store, SystemClock, SystemIds};
 use guestlist_stytch::StytchProvider;
-use tokio_util::sync::CancellationToken;
 
 use crate::Worker;
 use crate::config::{Common, Mistake, Mistakes, StytchSettings, WorkerSettings};
@@ -110,34 +109,5 @@ impl Built {
     /// A worker, its address bound.
     pub async fn worker(&self, policy: Policy, settings: WorkerSettings) -> anyhow::Result<Worker> {
         Worker::bind(self, policy, settings).await
-    }
-}
-
-/// Cancelled at the first SIGINT or SIGTERM; at the second the process ends at once.
-pub fn stop_on_signal() -> CancellationToken {
-    let stop = CancellationToken::new();
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        signalled().await;
-        tracing::info!("stopping; running work is finished first, again to stop at once");
-        stopping.cancel();
-        signalled().await;
-        std::process::exit(130);
-    });
-    stop
-}
-
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::error!("signals can't be listened for; only SIGKILL will stop this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
     }
 }

@@ -4,18 +4,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use guestlist_database::SqlStore;
 use guestlist_domain::Ctx;
+use http_listener::{AllowedHosts, Options, host, share_of_descriptors};
 use prometheus_client::encoding::text::encode_eof;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::{Metrics, OPENMETRICS, encode_drift, encode_overview};
 use crate::protection::Protection;
+use crate::shutdown::DRAIN;
+
+/// Probes and scrapers are few.
+const MOST_CONNECTIONS: usize = 128;
 
 /// What is told at the worker's address.
 #[derive(Debug, Clone)]
@@ -37,13 +43,36 @@ impl Health {
         listener: TcpListener,
         stop: CancellationToken,
     ) -> std::io::Result<()> {
+        let address = listener.local_addr()?;
+        // Those who reach an address that is not local may call it by any name.
+        let hosts = address.ip().is_loopback().then(|| AllowedHosts::of_listener(address));
         let routes = Router::new()
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .with_state(self)
-            .into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
+            .layer(middleware::from_fn_with_state(hosts, check_host));
+        let max_connections = share_of_descriptors(8).min(MOST_CONNECTIONS);
+        let options = Options { drain_timeout: DRAIN, ..Options::new(max_connections) };
+        crate::serve(listener, routes, options, stop).await;
+        Ok(())
+    }
+}
+
+/// Refuses requests without a valid host, and on a loopback address those for another host: a web
+/// page must not read it by a name of its own that leads here (DNS rebinding).
+async fn check_host(
+    State(hosts): State<Option<AllowedHosts>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match host(&request) {
+        Err(invalid) => (StatusCode::BAD_REQUEST, format!("{invalid}\n")).into_response(),
+        Ok(Some(host)) if hosts.is_some_and(|hosts| !hosts.allows(&host)) => {
+            let why = "only for localhost; call it by that name, or by 127.0.0.1\n";
+            (StatusCode::FORBIDDEN, why).into_response()
+        }
+        Ok(_) => next.run(request).await,
     }
 }
 

@@ -6,11 +6,13 @@ pub mod build;
 mod circuit;
 pub mod config;
 mod health;
+mod listener;
 pub mod metrics;
 mod no_provider;
 mod protection;
 mod runner;
 mod schedule;
+pub mod shutdown;
 pub mod telemetry;
 mod until_stopped;
 mod watched;
@@ -29,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use advice::{Advice, advice};
+pub use listener::{listen, serve};
 pub use runner::{Kinds, Runner};
 pub use schedule::Schedule;
 pub use until_stopped::UntilStopped;
@@ -38,10 +41,9 @@ use config::WorkerSettings;
 use health::Health;
 use metrics::Metrics;
 use protection::Protection;
+use shutdown::DRAIN;
 use watched::Watched;
 
-/// How long running jobs may take to finish once the worker is told to stop.
-const DRAIN: Duration = Duration::from_secs(30);
 /// How long done and cancelled jobs can be looked at. Dead ones stay until somebody acts.
 const DONE_JOBS_STAY: Duration = Duration::from_hours(7 * 24);
 
@@ -100,7 +102,7 @@ impl Worker {
         &self.metrics
     }
 
-    /// Works until told to stop, and then until running jobs are done, at most 30 s.
+    /// Works until `stop`, and then until running jobs have ended, for at most [`DRAIN`].
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { ctx, queue, store, provider, protection, metrics, settings, listener } = self;
         let worker = queue.options().worker.clone();
@@ -109,6 +111,8 @@ impl Worker {
         let runner = Runner::new(ctx.clone(), queue.clone(), kinds(), protected, counted);
         let database = store.database().clone();
         let protecting = protection.clone().keep(queue.clone(), database, provider, stop.clone());
+        // Neither has anything to finish, and a database that is silent must not keep them.
+        let protecting = stop.run_until_cancelled(protecting);
         let jobs = async {
             let ended = work(runner, queue, stop.clone()).await;
             // Whatever ended them, the others are not to outlive them.
@@ -118,7 +122,8 @@ impl Worker {
         let health = Health { ctx: ctx.clone(), store, protection, metrics };
         let health = health.serve(listener, stop.clone());
         let schedule = schedule::keep_schedule(ctx, settings.schedule, stop.clone());
-        let (jobs, health, (), ()) = tokio::join!(jobs, health, schedule, protecting);
+        let schedule = stop.run_until_cancelled(schedule);
+        let (jobs, health, _, _) = tokio::join!(jobs, health, schedule, protecting);
         jobs.and(health.context("the worker's own address"))
     }
 }
@@ -187,15 +192,4 @@ fn limits(concurrency: usize) -> HashMap<String, usize> {
 
 fn per_second(limit: Limit) -> f64 {
     f64::from(limit.count) / limit.per.as_secs_f64()
-}
-
-/// Binds an address; where that fails, says which, and what to do about it.
-pub async fn listen(address: std::net::SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        if error.kind() == std::io::ErrorKind::AddrInUse {
-            anyhow::anyhow!("{address} is in use; stop what listens there, or set {variable}")
-        } else {
-            anyhow::anyhow!("can't listen on {address}: {error}; set {variable}")
-        }
-    })
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use guestlist_worker::config::{CommonArgs, Mistakes, read_dotenv};
-use guestlist_worker::{build, telemetry};
+use guestlist_worker::{build, shutdown, telemetry};
 
 /// Sends Guestlist's mails, sweeps what has expired, and cleans up at Stytch. Any number may run.
 #[derive(Debug, Parser)]
@@ -36,10 +36,10 @@ fn run() -> anyhow::Result<()> {
         return Err(mistakes.into());
     };
     telemetry::start(telemetry::Format::parse(&args.log_format).map_err(anyhow::Error::msg)?)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    shutdown::block_on(async {
         let built = build::connect(&common, stytch).await?;
         let policy = common.policy(&common.public_url_at(common.listen_addr)?);
-        let stop = build::stop_on_signal();
+        let stop = shutdown::stop_on_signal();
         built.worker(policy, common.worker).await?.run(stop).await
-    })
+    })?
 }

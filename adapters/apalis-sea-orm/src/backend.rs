@@ -45,6 +45,10 @@ use self::{
 };
 use crate::{Claimed, Options, Queue};
 
+/// The time that a claim under way, giving jobs back and signing off may take together once a worker
+/// stops: a database that is silent must not keep it.
+const CLOSE: Duration = Duration::from_secs(5);
+
 /// The source of an apalis worker's tasks: `WorkerBuilder::new("mail").backend(queue_backend)`.
 ///
 /// Handlers take the [`Claimed`] job and may return `()`, an [`Outcome`](crate::Outcome), a
@@ -152,9 +156,22 @@ impl Running {
             worker: worker.clone(),
             stop: stop.clone(),
         };
-        let fetch = async {
-            fetch.run().await;
-            let _ = presence.await;
+        let stopping = stop.clone();
+        let fetch = async move {
+            let orderly = async {
+                fetch.run().await;
+                let _ = presence.await;
+            };
+            let overdue = async {
+                stopping.cancelled().await;
+                tokio::time::sleep(CLOSE).await;
+            };
+            tokio::select! {
+                () = orderly => {}
+                () = overdue => {
+                    tracing::warn!("stopped without the database; claimed jobs wait for their lease");
+                }
+            }
         };
         Self { fetch: tokio::spawn(fetch), stop: stop.drop_guard() }
     }

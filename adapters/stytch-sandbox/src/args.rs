@@ -24,6 +24,15 @@ pub struct SandboxArgs {
         default_value = "127.0.0.1:3002"
     )]
     pub listen: SocketAddr,
+    /// Hosts to answer to besides localhost, loopback addresses and the address it listens on;
+    /// separated by commas. Every port of them is allowed.
+    #[arg(
+        long = "allowed-host",
+        value_name = "HOST",
+        env = "SANDBOX_ALLOWED_HOSTS",
+        value_delimiter = ','
+    )]
+    pub allowed_hosts: Vec<String>,
     /// The project id to accept. Without one, a pair is made and printed.
     #[arg(long = "stytch-project-id", value_name = "ID", env = "STYTCH_PROJECT_ID")]
     pub project_id: Option<String>,
@@ -69,6 +78,7 @@ impl fmt::Debug for SandboxArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SandboxArgs")
             .field("listen", &self.listen)
+            .field("allowed_hosts", &self.allowed_hosts)
             .field("project_id", &self.project_id)
             .field("redirect_urls", &self.redirect_urls)
             .field("plain_redirect", &self.plain_redirect)
@@ -101,6 +111,7 @@ pub async fn run(args: SandboxArgs, shutdown: CancellationToken) -> anyhow::Resu
         secret: given_secret.clone().unwrap_or_else(WebhookEndpoint::generate_secret),
     });
     let mut options = Options::new(args.listen, credentials.clone());
+    options.allowed_hosts = args.allowed_hosts;
     options.redirect_urls = args.redirect_urls;
     options.plain_redirect = args.plain_redirect;
     options.state = args.state;

@@ -44,6 +44,7 @@ mod credentials;
 mod dashboard;
 mod error;
 mod faults;
+mod guard;
 mod ids;
 mod inbox;
 mod invitations;

@@ -9,6 +9,8 @@ use crate::{Credentials, WebhookEndpoint};
 pub struct Options {
     /// Where to listen; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Hosts to answer to besides local ones and the address it listens on.
+    pub allowed_hosts: Vec<String>,
     /// The project id it accepts.
     pub project_id: String,
     /// The secret it accepts.
@@ -32,6 +34,7 @@ impl Options {
     pub fn new(listen: SocketAddr, credentials: Credentials) -> Self {
         Self {
             listen,
+            allowed_hosts: Vec::new(),
             project_id: credentials.project_id,
             secret: credentials.secret,
             redirect_urls: Vec::new(),
@@ -51,6 +54,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("listen", &self.listen)
+            .field("allowed_hosts", &self.allowed_hosts)
             .field("project_id", &self.project_id)
             .field("redirect_urls", &self.redirect_urls)
             .field("plain_redirect", &self.plain_redirect)

@@ -4,17 +4,14 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::{Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time,
-};
+use http_listener::{AllowedHosts, BodyTimedOut, RequestBody, share_of_descriptors};
+use hyper::{Request, StatusCode};
+use tokio::{net::TcpListener, task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
+use tower::service_fn;
 
 use crate::{
-    Error, Options, answer::HttpResponse, api, call::Call, control, project::Project,
+    Error, Options, answer::HttpResponse, api, call::Call, control, guard, project::Project,
     refusal::Refusal,
 };
 
@@ -26,6 +23,7 @@ const GRACE: Duration = Duration::from_secs(3);
 pub struct Sandbox {
     listener: TcpListener,
     address: SocketAddr,
+    hosts: AllowedHosts,
     project: Arc<Project>,
 }
 
@@ -41,10 +39,12 @@ impl Sandbox {
         let listen = options.listen;
         let listener = TcpListener::bind(listen).await.map_err(|error| refused(listen, error))?;
         let address = listener.local_addr().map_err(|error| refused(listen, error))?;
+        let given = options.allowed_hosts.iter().filter(|host| !host.is_empty());
+        let hosts = given.fold(AllowedHosts::of_listener(address), |hosts, host| hosts.and(host));
         let project = tokio::task::spawn_blocking(move || Project::open(&options))
             .await
             .map_err(|error| Error::Key(error.to_string()))??;
-        Ok(Self { listener, address, project: Arc::new(project) })
+        Ok(Self { listener, address, hosts, project: Arc::new(project) })
     }
 
     /// Where it listens.
@@ -67,68 +67,44 @@ impl Sandbox {
         if let Some(webhooks) = self.project.webhooks.clone() {
             deliveries.spawn(webhooks.deliver());
         }
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => break,
-                Some(_) = connections.join_next() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(connection(stream, self.project.clone(), shutdown.clone()));
-                    }
-                    Err(error) => {
-                        // Out of file descriptors, most likely: others must end first.
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        time::sleep(Duration::from_millis(50)).await;
-                    }
-                },
-            }
-        }
-        drop(self.listener);
-        let all_ended = async { while connections.join_next().await.is_some() {} };
-        if time::timeout(GRACE, all_ended).await.is_err() {
-            connections.shutdown().await;
-        }
+        let options = http_listener::Options {
+            drain_timeout: GRACE,
+            ..http_listener::Options::new(share_of_descriptors(8))
+        };
+        let (project, hosts) = (self.project, Arc::new(self.hosts));
+        let make_service = |_client| {
+            let (project, hosts) = (Arc::clone(&project), Arc::clone(&hosts));
+            service_fn(move |request| answer(Arc::clone(&project), Arc::clone(&hosts), request))
+        };
+        http_listener::serve(self.listener, options, shutdown, make_service).await;
         Ok(())
     }
 }
 
-async fn connection(stream: TcpStream, project: Arc<Project>, shutdown: CancellationToken) {
-    // Small answers must not wait for the acknowledgement of the ones before.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let project = project.clone();
-        async move { answer(&project, request).await }
-    });
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(serving);
-    let ended = tokio::select! {
-        ended = &mut serving => ended,
-        () = shutdown.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
-    }
-}
-
 /// An error drops the connection.
-async fn answer(project: &Project, request: Request<Incoming>) -> io::Result<HttpResponse> {
+async fn answer(
+    project: Arc<Project>,
+    hosts: Arc<AllowedHosts>,
+    request: Request<RequestBody>,
+) -> io::Result<HttpResponse> {
+    if let Err(refusal) = guard::check(&request, &hosts) {
+        return Ok(refusal.into_response());
+    }
     let (parts, body) = request.into_parts();
     let body = match Limited::new(body, MOST_BODY_BYTES).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Ok(too_large().into_response()),
+        Err(error) if error.is::<BodyTimedOut>() => return Ok(too_slow().into_response()),
         Err(error) => return Err(io::Error::other(error)),
     };
+    if let Err(refusal) = guard::check_type(&parts, !body.is_empty()) {
+        return Ok(refusal.into_response());
+    }
     let call = Call::new(parts, body);
     if call.path != "/v1" && !call.path.starts_with("/v1/") {
-        return Ok(control::handle(project, call).await);
+        return Ok(control::handle(&project, call).await);
     }
-    let outcome = api::handle(project, call);
+    let outcome = api::handle(&project, call);
     if !outcome.delay.is_zero() {
         time::sleep(outcome.delay).await;
     }
@@ -137,6 +113,10 @@ async fn answer(project: &Project, request: Request<Incoming>) -> io::Result<Htt
 
 fn too_large() -> Refusal {
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_request", "The body is over 1 MiB.")
+}
+
+fn too_slow() -> Refusal {
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
 }
 
 fn refused(address: SocketAddr, source: io::Error) -> Error {

@@ -11,9 +11,11 @@ use guestlist_stytch::WebhookSecret;
 use guestlist_worker::build::Built;
 use guestlist_worker::config::Common;
 use guestlist_worker::listen;
+use http_listener::AllowedHosts;
 use serde_json::json;
 use stytch_sandbox::{Credentials, Sandbox, WebhookEndpoint};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::dev_state::DevState;
 use super::serve::run_all;
@@ -38,6 +40,9 @@ pub struct DevArgs {
     /// Where the local Stytch is served
     #[arg(long, env = "SANDBOX_LISTEN_ADDR", default_value = "127.0.0.1:3002")]
     sandbox_listen_addr: std::net::SocketAddr,
+    /// Hosts that the local Stytch answers to besides local ones; separated by commas
+    #[arg(long, env = "SANDBOX_ALLOWED_HOSTS", value_delimiter = ',')]
+    sandbox_allowed_hosts: Vec<String>,
 }
 
 /// Runs until told to stop.
@@ -61,7 +66,10 @@ pub async fn run(
     let (sandbox, credentials) = sandbox(&config.common, &args, &state, webhook).await?;
     let sandbox_url = sandbox.url();
 
-    let database = guestlist_database::connect(&config.common.database_url).await?;
+    let connecting = guestlist_database::connect(&config.common.database_url);
+    let Some(database) = stop.run_until_cancelled(connecting).await.transpose()? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     guestlist_migrations::up(database.write().pool(), None).await?;
     let base_url = Some(sandbox_url.parse()?);
     let stytch = guestlist_stytch::Options::new(
@@ -74,13 +82,14 @@ pub async fn run(
     let policy = config.common.policy(&public_url);
     let worker = built.worker(policy.clone(), config.common.worker).await?;
     let worker_url = worker.url()?;
+    let hosts = local_hosts(address, &public_url);
     let site = config.site(public_url, project, Some(format!("{sandbox_url}/inbox")));
     let url = site.public_url.as_str().trim_end_matches('/').to_owned();
     let ctx = built.ctx(policy);
     let app = App::new(&config, ctx.clone(), site, built.store().clone());
 
     let sandbox = tokio::spawn(sandbox.serve(stop.clone()));
-    let all = tokio::spawn(run_all(app, listener, Some(worker), stop.clone()));
+    let all = tokio::spawn(run_all(app, listener, hosts, Some(worker), stop.clone()));
     let started = async {
         let api_key = state.api_key(&ctx).await?;
         let login_url = login_link(&ctx, &admin, &sandbox_url).await?;
@@ -128,6 +137,13 @@ fn refuse_exposure(common: &Common, args: &DevArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The hosts that requests may be for, where only this machine reaches the application: a web page
+/// must not read it by a name of its own that leads here (DNS rebinding).
+fn local_hosts(address: SocketAddr, public_url: &Url) -> Option<AllowedHosts> {
+    let public = public_url.host_str().unwrap_or_default();
+    address.ip().is_loopback().then(|| AllowedHosts::of_listener(address).and(public))
+}
+
 /// Where the local Stytch tells of what happens to people there.
 fn webhook(mut app: SocketAddr, secret: &WebhookSecret) -> WebhookEndpoint {
     if app.ip().is_unspecified() {
@@ -156,6 +172,7 @@ async fn sandbox(
         (None, None) => Credentials::generate(),
     };
     let mut options = stytch_sandbox::Options::new(args.sandbox_listen_addr, credentials.clone());
+    options.allowed_hosts.clone_from(&args.sandbox_allowed_hosts);
     options.state = Some(state.sandbox.clone());
     options.webhook = Some(webhook);
     Ok((Sandbox::bind(options).await?, credentials))

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use guestlist_worker::config::{Mistake, Mistakes};
-use guestlist_worker::{build, telemetry};
+use guestlist_worker::{shutdown, telemetry};
 
 use crate::config::{Config, ConfigArgs};
 
@@ -88,8 +88,7 @@ impl Cli {
         if let Err(mistake) = dotenv {
             mistakes.note(mistake);
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.command.run(mistakes))
+        shutdown::block_on(self.command.run(mistakes))?
     }
 }
 
@@ -97,14 +96,14 @@ impl Command {
     async fn run(self, mistakes: Mistakes) -> anyhow::Result<ExitCode> {
         match self {
             Self::Dev(With { args, config }) => {
-                dev::run(prepare(&config, mistakes)?, args, build::stop_on_signal()).await
+                dev::run(prepare(&config, mistakes)?, args, shutdown::stop_on_signal()).await
             }
             Self::Serve(With { args, config }) => {
                 let mut mistakes = mistakes;
                 let stytch = config.common.read_required_stytch(&mut mistakes);
                 let config = prepare(&config, mistakes)?;
                 let stytch = stytch.context("STYTCH_PROJECT_ID and STYTCH_SECRET")?;
-                serve::run(config, stytch, args, build::stop_on_signal()).await
+                serve::run(config, stytch, args, shutdown::stop_on_signal()).await
             }
             Self::Migrate(With { args, config }) => {
                 migrate::run(&prepare(&config, mistakes)?, args).await
@@ -129,12 +128,12 @@ impl Command {
                 let stytch = config.common.read_required_stytch(&mut mistakes);
                 let config = prepare(&config, mistakes)?;
                 let stytch = stytch.context("STYTCH_PROJECT_ID and STYTCH_SECRET")?;
-                reconcile::run(&config, stytch, &args, build::stop_on_signal()).await
+                reconcile::run(&config, stytch, &args, shutdown::stop_on_signal()).await
             }
             Self::Openapi(With { args: _, config }) => openapi::run(&prepare(&config, mistakes)?),
             Self::Sandbox(args) => {
                 telemetry::start(telemetry::Format::Text)?;
-                stytch_sandbox::run(args, build::stop_on_signal()).await?;
+                stytch_sandbox::run(args, shutdown::stop_on_signal()).await?;
                 Ok(ExitCode::SUCCESS)
             }
         }

@@ -1,20 +1,17 @@
 //! `guestlist serve`: HTTP, and with `--worker` the worker in the same process.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
+use guestlist_worker::shutdown::DRAIN;
 use guestlist_worker::{Worker, build, listen};
+use http_listener::{AllowedHosts, Options, share_of_descriptors};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::http::{App, keep_noting, router};
+use crate::http::{App, flush_seen, keep_noting, router};
 use crate::site::Project;
-
-/// How long requests may take to finish once the program is told to stop.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// What `serve` is told.
 #[derive(Debug, Args)]
@@ -32,7 +29,10 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let project = Project::from(&stytch);
-    let built = build::connect(&config.common, stytch).await?;
+    let connecting = build::connect(&config.common, stytch);
+    let Some(built) = stop.run_until_cancelled(connecting).await.transpose()? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let listener = listen(config.common.listen_addr, "LISTEN_ADDR").await?;
     let address = listener.local_addr()?;
     let public_url = config.common.public_url_at(address)?;
@@ -45,14 +45,16 @@ pub async fn run(
     let site = config.site(public_url, project, None);
     println!("Guestlist listens on http://{address}, and people reach it at {}", site.public_url);
     let app = App::new(&config, built.ctx(policy), site, built.store().clone());
-    run_all(app, listener, worker, stop).await?;
+    run_all(app, listener, None, worker, stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// HTTP and, where there is one, the worker: until told to stop, or until one of them ends.
+/// Runs HTTP, for these hosts only where there are any, and the worker where there is one: until
+/// `stop`, or until one of them ends.
 pub async fn run_all(
     app: App,
     listener: TcpListener,
+    hosts: Option<AllowedHosts>,
     worker: Option<Worker>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -65,24 +67,22 @@ pub async fn run_all(
         stop.cancel();
         ended
     };
-    let (http, jobs) = tokio::join!(serve(app, listener, stop.clone()), jobs);
+    let (http, jobs) = tokio::join!(serve(app, listener, hosts, stop.clone()), jobs);
     http.and(jobs)
 }
 
-async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+async fn serve(
+    app: App,
+    listener: TcpListener,
+    hosts: Option<AllowedHosts>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let routes = router(app.clone(), hosts)?;
     let noting = tokio::spawn(keep_noting(app.clone(), stop.clone()));
-    let routes = router(app)?.into_make_service_with_connect_info::<SocketAddr>();
-    let stopping = stop.clone().cancelled_owned();
-    let requests = axum::serve(listener, routes).with_graceful_shutdown(stopping);
-    let patience = async {
-        stop.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    let ended = tokio::select! {
-        ended = requests.into_future() => ended,
-        () = patience => Ok(()),
-    };
-    stop.cancel();
+    let options = Options { drain_timeout: DRAIN, ..Options::new(share_of_descriptors(2)) };
+    guestlist_worker::serve(listener, routes, options, stop).await;
     noting.await?;
-    Ok(ended?)
+    // What the last requests have noted.
+    flush_seen(&app).await;
+    Ok(())
 }

@@ -1,10 +1,13 @@
 //! Bodies and queries, read strictly: what is not understood is refused, and says where.
 
+use std::error::Error;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use http_listener::BodyTimedOut;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -94,6 +97,10 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
 pub fn unread(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return too_large();
+    }
+    let mut causes = std::iter::successors(rejection.source(), |error| (**error).source());
+    if causes.any(|error| error.is::<BodyTimedOut>()) {
+        return Problem::new(Code::BodyTimeout, "The body did not arrive in time.");
     }
     let detail = "The body ended before it was complete.";
     Problem::new(Code::MalformedBody, detail)

@@ -11,11 +11,13 @@ use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use http_listener::AllowedHosts;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
 use super::body::BODY_LIMIT;
+use super::host::check_host;
 use super::problem::Problem;
 use super::state::App;
 use super::{answer, idempotency, openapi, routes};
@@ -24,8 +26,8 @@ use crate::pages;
 /// How long a request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The application's routes.
-pub fn router(app: App) -> anyhow::Result<Router> {
+/// The application's routes, for these hosts only where there are any.
+pub fn router(app: App, hosts: Option<AllowedHosts>) -> anyhow::Result<Router> {
     let document = openapi::document(app.site())?;
     let document = Bytes::from(serde_json::to_vec(&document)?);
     let documented = ApiRouter::new()
@@ -40,6 +42,7 @@ pub fn router(app: App) -> anyhow::Result<Router> {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, TIMEOUT))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(hosts, check_host))
         .layer(middleware::from_fn_with_state(app.clone(), answer::answer))
         .with_state(app))
 }

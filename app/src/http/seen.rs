@@ -1,11 +1,11 @@
-//! Who was seen lately: noted at most once a minute for each, in batches, off the road of the
-//! requests.
+//! Buffers last-seen updates and writes them in batches, at most one per session or key and minute.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use guestlist_domain::{Ctx, Seen, is_credible};
+use guestlist_worker::shutdown::FLUSH;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -41,16 +41,18 @@ impl SeenBuffer {
     }
 }
 
-/// Writes what was seen every few seconds, and a last time when told to stop.
+/// Writes what was seen every few seconds, until `stop`.
 pub async fn keep_noting(app: App, stop: CancellationToken) {
-    loop {
-        let wait = tokio::time::sleep(FLUSH_EVERY);
-        let goes_on = stop.run_until_cancelled(wait).await.is_some();
-        app.seen().flush(app.ctx()).await;
+    while stop.run_until_cancelled(tokio::time::sleep(FLUSH_EVERY)).await.is_some() {
+        flush_seen(&app).await;
         app.forget_clients();
-        if !goes_on {
-            return;
-        }
+    }
+}
+
+/// Writes what was seen, or gives it up when the database does not answer.
+pub async fn flush_seen(app: &App) {
+    if tokio::time::timeout(FLUSH, app.seen().flush(app.ctx())).await.is_err() {
+        tracing::warn!("last-seen times were not written: the database does not answer");
     }
 }
 

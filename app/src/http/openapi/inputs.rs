@@ -96,6 +96,7 @@ impl OperationInput for Webhook {
                 Code::SignatureInvalid,
                 Code::SignatureExpired,
                 Code::MalformedBody,
+                Code::BodyTimeout,
                 Code::BodyTooLarge,
                 Code::InvalidRequest,
                 Code::NotFound,
@@ -133,6 +134,7 @@ fn body<T: JsonSchema>(ctx: &mut GenContext, operation: &mut Operation, kind: &s
         operation,
         &[
             Code::MalformedBody,
+            Code::BodyTimeout,
             Code::BodyTooLarge,
             Code::UnsupportedMediaType,
             Code::InvalidRequest,
@@ -217,6 +219,7 @@ pub fn take_idempotency_key(operation: &mut Operation) {
             Code::IdempotencyKeyReused,
             Code::IdempotencyKeyInvalid,
             Code::MalformedBody,
+            Code::BodyTimeout,
             Code::BodyTooLarge,
         ],
     );

@@ -53,12 +53,15 @@ codes! {
     SessionRequired = FORBIDDEN "session_required": "It is a person's own; an API key has no session.";
     RoleNotGrantable = FORBIDDEN "role_not_grantable": "Only an administrator or an unrestricted key gives a role above member, or acts on who has one.";
     CrossOrigin = FORBIDDEN "cross_origin": "A page of an origin outside APP_ORIGINS made the request.";
+    HostNotAllowed = FORBIDDEN "host_not_allowed": "The Host header names none of the hosts of a local listener.";
     InvitationRevoked = FORBIDDEN "invitation_revoked": "The invitation was taken back.";
     AccountSuspended = FORBIDDEN "account_suspended": "The person is suspended.";
     NotInvited = FORBIDDEN "not_invited": "The person has no open invitation and is no member.";
 
     NotFound = NOT_FOUND "not_found": "Nothing of that name or id is there.";
     MethodNotAllowed = METHOD_NOT_ALLOWED "method_not_allowed": "The address does not take that method.";
+
+    BodyTimeout = REQUEST_TIMEOUT "body_timeout": "The body did not arrive in time.";
 
     AlreadyInvited = CONFLICT "already_invited": "The address has an open invitation: `invitation_id`.";
     AlreadyMember = CONFLICT "already_member": "The address belongs to a member.";

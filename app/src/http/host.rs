@@ -1,0 +1,25 @@
+//! The host that a request is for.
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_listener::{AllowedHosts, host};
+
+use super::problem::{Code, Problem};
+
+/// Refuses requests without a valid host; where hosts are given, also those for any other.
+pub async fn check_host(
+    State(hosts): State<Option<AllowedHosts>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match host(&request) {
+        Err(invalid) => Problem::new(Code::BadRequest, invalid.to_string()).into_response(),
+        Ok(Some(host)) if hosts.is_some_and(|hosts| !hosts.allows(&host)) => {
+            let detail = "`guestlist dev` answers on a local address only for local host names and \
+                          for the host of PUBLIC_URL.";
+            Problem::new(Code::HostNotAllowed, detail).into_response()
+        }
+        Ok(_) => next.run(request).await,
+    }
+}
