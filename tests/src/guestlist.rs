@@ -252,6 +252,11 @@ impl Guestlist {
         Process::start(program, args, &self.setup.env, self.folder.path())
     }
 
+    /// Starts a program in this installation that may open so many files at most.
+    pub fn spawn_with_few_files(&self, program: &str, args: &[&str], files: u32) -> Process {
+        Process::start_with_few_files(program, args, &self.setup.env, self.folder.path(), files)
+    }
+
     /// Runs a command of `guestlist` in this installation, to its end.
     pub async fn run(&self, args: &[&str]) -> Finished {
         self.spawn("guestlist", args).finished(LONG).await

@@ -23,6 +23,7 @@ mod process;
 mod sandbox;
 mod server;
 mod setup;
+mod socket;
 mod visitor;
 mod wait;
 
@@ -38,5 +39,6 @@ pub use process::{Finished, Process, program};
 pub use sandbox::{Mail, Stytch};
 pub use server::Server;
 pub use setup::{ADMIN, Setup, free_port};
+pub use socket::Socket;
 pub use visitor::Visitor;
 pub use wait::{LONG, SHORT, wait_until};

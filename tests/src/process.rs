@@ -68,6 +68,20 @@ impl Process {
         Self::spawn(words.join(" "), command, folder)
     }
 
+    /// Starts a program that may open so many files at most.
+    pub fn start_with_few_files(
+        program_name: &str,
+        args: &[&str],
+        env: &[(String, String)],
+        folder: &Path,
+        files: u32,
+    ) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n $0 && exec \"$@\"", &files.to_string()]);
+        command.arg(program(program_name)).args(args).env_clear().envs(env.iter().cloned());
+        Self::spawn(program_name.to_owned(), command, folder)
+    }
+
     /// Runs a script of the folder.
     pub fn shell(script: &str, folder: &Path) -> Self {
         let mut command = Command::new("sh");

@@ -87,6 +87,13 @@ impl Server {
         assert!(TcpStream::connect(("127.0.0.1", self.port)).is_err(), "somebody answers");
     }
 
+    /// Stops its process where it is: it accepts connections and answers nothing.
+    pub fn freeze(&self) {
+        let pid = std::fs::read_to_string(self.folder.path().join("pid")).unwrap();
+        let kill = format!("kill -STOP {}", pid.trim());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+
     /// Where it is, for somebody who may create databases.
     pub fn url(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("url")).unwrap().trim().to_owned()

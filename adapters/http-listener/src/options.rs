@@ -50,8 +50,7 @@ impl Options {
 /// connections, files and outgoing calls.
 pub fn share_of_descriptors(divisor: u64) -> usize {
     let limit = getrlimit(Resource::Nofile).current;
-    let share = limit.map_or(usize::MAX, |limit| {
-        usize::try_from(limit / divisor.max(1)).unwrap_or(usize::MAX)
-    });
+    let share = limit
+        .map_or(usize::MAX, |limit| usize::try_from(limit / divisor.max(1)).unwrap_or(usize::MAX));
     share.clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS)
 }

@@ -9,8 +9,8 @@ pub fn is_cross_origin(method: &Method, headers: &HeaderMap, host: Option<&Autho
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE) {
         return false;
     }
-    let site = headers.get_all("sec-fetch-site").iter();
-    let is_foreign_site = site.map(|site| site.as_bytes()).any(|s| s != b"same-origin" && s != b"none");
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    let is_foreign_site = sites.any(|site| site != "same-origin" && site != "none");
     let origins = headers.get_all("origin").iter();
     let is_own = |origin: &str| {
         let authority = origin.split_once("://").map(|(_, authority)| authority);
@@ -28,9 +28,8 @@ mod tests {
     fn only_its_own_pages_and_programs_may_change_something() {
         let host = Authority::from_static("localhost:3002");
         let is_cross = |method: Method, pairs: &[(&'static str, &'static str)]| {
-            let pairs = pairs.iter().map(|(name, value)| {
-                (name.parse().unwrap(), value.parse().unwrap())
-            });
+            let pairs =
+                pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
             is_cross_origin(&method, &pairs.collect(), Some(&host))
         };
         let post = |pairs: &[(&'static str, &'static str)]| is_cross(Method::POST, pairs);
@@ -38,7 +37,8 @@ mod tests {
         assert!(!post(&[("origin", "http://localhost:3002"), ("sec-fetch-site", "same-origin")]));
         assert!(!post(&[("origin", "http://LOCALHOST:3002")]));
         assert!(!post(&[("sec-fetch-site", "none"), ("sec-fetch-mode", "cors")]));
-        for origin in ["http://evil.example", "null", "http://localhost:3000", "", "localhost:3002"] {
+        for origin in ["http://evil.example", "null", "http://localhost:3000", "", "localhost:3002"]
+        {
             assert!(post(&[("origin", origin)]), "{origin}");
         }
         for site in ["cross-site", "same-site", "nonsense"] {

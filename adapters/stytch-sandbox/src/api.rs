@@ -39,7 +39,9 @@ pub(crate) fn handle(project: &Project, mut call: Call) -> Outcome {
 
 fn serve(project: &Project, call: &Call, route: &Route, fate: Turn) -> Option<HttpResponse> {
     turn(fate, || {
-        let answer = authorize(project, call, route).and_then(|()| route.handle(project, call));
+        let answer = authorize(project, call, route)
+            .and_then(|()| call.require_json())
+            .and_then(|()| route.handle(project, call));
         match answer {
             Ok(answer) => answer.into_response(),
             Err(refusal) => refusal.into_response(),

@@ -2,9 +2,9 @@
 //! means absent, unknown fields pass, ids in the path are percent-decoded.
 
 use hyper::{
-    HeaderMap, Method,
+    HeaderMap, Method, StatusCode,
     body::Bytes,
-    header::{AUTHORIZATION, HOST},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
     http::request::Parts,
 };
 use percent_encoding::percent_decode_str;
@@ -43,6 +43,25 @@ impl Call {
             headers: parts.headers,
             body,
         }
+    }
+
+    /// Refuses bodies other than JSON where something may change: forms and plain text are what a
+    /// page of another origin can send without asking.
+    pub(crate) fn require_json(&self) -> Result<(), Refusal> {
+        let content_type = self.headers.get(CONTENT_TYPE);
+        if self.method == Method::GET || content_type.is_none() && self.body.is_empty() {
+            return Ok(());
+        }
+        let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("application/json") {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_content_type",
+            "Send the body as JSON, with Content-Type: application/json.",
+        ))
     }
 
     /// The body as `T`; an empty one or `null` counts as `{}`.

@@ -26,6 +26,9 @@ use crate::{
 /// Async, as making a key takes too long for the thread that serves.
 pub(crate) async fn handle(project: &Project, call: Call) -> HttpResponse {
     let call = &call;
+    if let Err(refusal) = call.require_json() {
+        return refusal.into_response();
+    }
     let answer = match (call.method.as_str(), call.path.as_str()) {
         ("GET", "/") => return answer::redirect("/inbox"),
         ("GET", "/inbox") => return inbox::page(project, call),

@@ -2,7 +2,7 @@
 //! that a developer visits must neither read it nor change anything.
 
 use http_listener::{AllowedHosts, host, is_cross_origin};
-use hyper::{Method, Request, StatusCode, header::CONTENT_TYPE, http::request::Parts};
+use hyper::{Request, StatusCode};
 
 use crate::refusal::Refusal;
 
@@ -22,23 +22,4 @@ pub(crate) fn check<B>(request: &Request<B>, hosts: &AllowedHosts) -> Result<(),
         return Err(Refusal::new(StatusCode::FORBIDDEN, "cross_origin", message));
     }
     Ok(())
-}
-
-/// Refuses bodies other than JSON where something may change: forms and plain text are what a page
-/// of another origin can send without asking.
-pub(crate) fn check_type(request: &Parts, has_body: bool) -> Result<(), Refusal> {
-    let content_type = request.headers.get(CONTENT_TYPE);
-    if matches!(request.method, Method::GET | Method::HEAD) || content_type.is_none() && !has_body {
-        return Ok(());
-    }
-    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_content_type",
-        "Send the body as JSON, with Content-Type: application/json.",
-    ))
 }

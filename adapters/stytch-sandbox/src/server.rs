@@ -97,9 +97,6 @@ async fn answer(
         Err(error) if error.is::<BodyTimedOut>() => return Ok(too_slow().into_response()),
         Err(error) => return Err(io::Error::other(error)),
     };
-    if let Err(refusal) = guard::check_type(&parts, !body.is_empty()) {
-        return Ok(refusal.into_response());
-    }
     let call = Call::new(parts, body);
     if call.path != "/v1" && !call.path.starts_with("/v1/") {
         return Ok(control::handle(&project, call).await);

@@ -249,3 +249,18 @@ Ctrl-C stops it; the next start finds everything as it was.
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_local_application_checks_its_host() {
+        let public_url = Url::parse("https://guests.example.com:8443").unwrap();
+        let hosts = local_hosts(([127, 0, 0, 1], 3000).into(), &public_url).unwrap();
+        let allows = |host: &str| hosts.allows(&host.parse().unwrap());
+        assert!(allows("localhost:3000") && allows("guests.example.com"));
+        assert!(!allows("evil.example") && !allows("example.com"));
+        assert!(local_hosts(([0, 0, 0, 0], 3000).into(), &public_url).is_none());
+    }
+}

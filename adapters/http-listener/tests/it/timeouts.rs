@@ -33,7 +33,7 @@ async fn a_header_that_arrives_byte_by_byte_is_closed() {
 
 #[tokio::test]
 async fn an_idle_connection_stays_longer_than_half_a_header() {
-    let idle_timeout = Duration::from_secs(3);
+    let idle_timeout = SHORT * 5;
     let options = Options { header_timeout: SHORT, idle_timeout, ..unlimited() };
     let server = Server::start(options).await;
     let mut client = server.connect().await;
@@ -42,14 +42,16 @@ async fn an_idle_connection_stays_longer_than_half_a_header() {
     assert_eq!(client.status().await, "HTTP/1.1 200 OK");
     client.closed().await;
     assert!(began.elapsed() >= idle_timeout, "{:?}", began.elapsed());
-    // The next header has its own time.
+}
+
+#[tokio::test]
+async fn half_a_header_of_a_later_request_is_closed() {
+    let server = Server::start(Options { header_timeout: SHORT, ..unlimited() }).await;
     let mut client = server.connect().await;
     client.get("/").await;
     assert_eq!(client.status().await, "HTTP/1.1 200 OK");
-    let began = Instant::now();
     client.send("GET / HTTP/1.1\r\n").await;
-    client.closed().await;
-    assert!(began.elapsed() < idle_timeout, "{:?}", began.elapsed());
+    assert_eq!(client.closed().await, b"");
 }
 
 #[tokio::test]
@@ -94,9 +96,11 @@ async fn a_client_that_does_not_read_its_response_is_closed() {
     let mut client = server.connect().await;
     client.get("/large").await;
     // The server gives it up before it begins to read.
-    let mut later = server.connect().await;
-    later.get("/").await;
-    later.closed().await;
+    for _ in 0..2 {
+        let mut later = server.connect().await;
+        later.get("/").await;
+        later.closed().await;
+    }
     let received = client.closed().await;
     assert!(received.len() < 32 * 1024 * 1024, "all of it arrived");
 }

@@ -127,8 +127,8 @@ async fn what_was_asked_is_done_even_when_the_caller_leaves_at_once() {
     let body = request.body().unwrap().as_bytes().unwrap();
     let authorization = request.headers()["authorization"].to_str().unwrap();
     let head = format!(
-        "POST {INVITE} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\
-         Content-Length: {}\r\n\r\n",
+        "POST {INVITE} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     let mut connection = TcpStream::connect(t.url.strip_prefix("http://").unwrap()).unwrap();

@@ -86,7 +86,8 @@ async fn raw(t: &TestSandbox, path: &str) -> String {
     let request = t.request(Method::GET, path).build().unwrap();
     let authorization = request.headers()["authorization"].to_str().unwrap();
     let mut connection = TcpStream::connect(t.url.strip_prefix("http://").unwrap()).unwrap();
-    let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n");
+    let head =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\n\r\n");
     connection.write_all(head.as_bytes()).unwrap();
     let read = move || std::io::read_to_string(connection).unwrap();
     let reading = tokio::task::spawn_blocking(read);

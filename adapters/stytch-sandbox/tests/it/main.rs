@@ -14,4 +14,5 @@ mod search;
 mod sessions;
 mod state;
 mod users;
+mod web_pages;
 mod webhooks;

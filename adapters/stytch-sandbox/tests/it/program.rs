@@ -60,6 +60,7 @@ impl Program {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = http.request(method, format!("{}{path}", self.url)).body(body.to_owned());
         let request = request.basic_auth(&self.project_id, Some(&self.secret));
+        let request = request.header("content-type", "application/json");
         request.send().await.unwrap().status()
     }
 }
