@@ -1,5 +1,7 @@
 //! `guestlist`: the application and its commands.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod commands;
 mod config;
 mod http;
@@ -9,16 +11,15 @@ mod site;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use guestlist_worker::config::{Mistakes, parse_arguments, read_dotenv};
 
 fn main() -> ExitCode {
-    let dotenv = guestlist_worker::config::read_dotenv();
-    let cli = commands::Cli::parse_from(commands::arguments());
-    match cli.run(dotenv) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("guestlist: {error:#}");
-            ExitCode::FAILURE
-        }
+    let mut mistakes = Mistakes::default();
+    if let Err(mistake) = read_dotenv() {
+        mistakes.note(mistake);
+    }
+    match parse_arguments::<commands::Cli>(commands::arguments()) {
+        Ok(cli) => cli.run(mistakes).unwrap_or_else(|error| commands::failed(&error)),
+        Err(code) => code,
     }
 }

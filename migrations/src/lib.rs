@@ -28,8 +28,8 @@ mod m20261123_000013_reconciliations;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 pub use check::MigrationError;
-pub use print::{print, print_pending};
-pub use run::{Step, down, pending_read_only, status, up};
+pub use print::{print, print_for_sqlite, print_pending};
+pub use run::{Step, down, none_applied, pending_read_only, status, up};
 
 /// Every migration, in order.
 #[derive(Debug)]

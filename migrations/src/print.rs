@@ -13,6 +13,11 @@ pub async fn print(backend: DbBackend) -> Result<String, MigrationError> {
     print_these(backend, |_| true).await
 }
 
+/// The SQL of all migrations for a file that does not exist yet.
+pub async fn print_for_sqlite() -> Result<String, MigrationError> {
+    print(DbBackend::Sqlite).await
+}
+
 /// The SQL of the migrations that the database does not have yet. Changes nothing.
 pub async fn print_pending(db: &DatabaseConnection) -> Result<String, MigrationError> {
     let pending = pending_read_only(db).await?;

@@ -1,10 +1,13 @@
 //! The worker: apalis runs it, the queue feeds it, the domain's jobs are what it does. It runs as
 //! its own program, inside `guestlist dev`, and by `guestlist serve --worker`; any number may run.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod advice;
 pub mod build;
 mod circuit;
 pub mod config;
+mod escape;
 mod health;
 mod listener;
 pub mod metrics;
@@ -31,6 +34,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use advice::{Advice, advice};
+pub use escape::{escape, is_unsafe};
 pub use listener::{listen, serve};
 pub use runner::{Kinds, Runner};
 pub use schedule::Schedule;

@@ -1,10 +1,13 @@
 //! `guestlist-worker`: the worker as its own program.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use guestlist_worker::config::{CommonArgs, Mistakes, read_dotenv};
-use guestlist_worker::{build, shutdown, telemetry};
+use guestlist_worker::config::{CommonArgs, Mistakes, parse_arguments, read_dotenv};
+use guestlist_worker::{build, escape, shutdown, telemetry};
 
 /// Sends Guestlist's mails, sweeps what has expired, and cleans up at Stytch. Any number may run.
 #[derive(Debug, Parser)]
@@ -15,21 +18,25 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    match run() {
+    let mut mistakes = Mistakes::default();
+    if let Err(mistake) = read_dotenv() {
+        mistakes.note(mistake);
+    }
+    let args = match parse_arguments::<Cli>(std::env::args_os()) {
+        Ok(cli) => cli.common,
+        Err(code) => return code,
+    };
+    match run(&args, mistakes) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("guestlist-worker: {error:#}");
+            // Where stderr is closed, nobody can be told.
+            let _ = writeln!(io::stderr(), "guestlist-worker: {}", escape(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> anyhow::Result<()> {
-    let mut mistakes = Mistakes::default();
-    if let Err(mistake) = read_dotenv() {
-        mistakes.note(mistake);
-    }
-    let args = Cli::parse().common;
+fn run(args: &CommonArgs, mut mistakes: Mistakes) -> anyhow::Result<()> {
     let common = args.read(&mut mistakes);
     let stytch = args.read_required_stytch(&mut mistakes);
     let (Some(common), Some(stytch), true) = (common, stytch, mistakes.is_empty()) else {

@@ -20,7 +20,7 @@ pub enum Format {
 impl Format {
     /// `text` or `json`.
     pub fn parse(word: &str) -> Result<Self, String> {
-        match word {
+        match word.trim() {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
             _ => Err(format!("{word:?} is neither text nor json")),
@@ -30,12 +30,14 @@ impl Format {
 
 /// Starts logging at what `RUST_LOG` says. A program does so once.
 pub fn start(format: Format) -> anyhow::Result<()> {
-    let said = std::env::var_os(EnvFilter::DEFAULT_ENV).filter(|said| !said.is_empty());
-    let filter = match said {
-        Some(_) => EnvFilter::try_from_default_env().context("RUST_LOG")?,
-        None => EnvFilter::try_new(DEFAULT)?,
+    let given = std::env::var_os(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let filter = match given.to_string_lossy().trim() {
+        "" => EnvFilter::try_new(DEFAULT)?,
+        given => EnvFilter::try_new(given).context("RUST_LOG")?,
     };
     let log = tracing_subscriber::fmt()
+        // A log that can't be written to would be reported on stderr, which may be closed too.
+        .log_internal_errors(false)
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);

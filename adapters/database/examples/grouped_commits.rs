@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use apalis_sea_orm::Waker;
-use guestlist_database::{Database, SqlStore, connect};
+use guestlist_database::{Database, SqlStore, connect_or_create};
 use guestlist_domain::{
     Actor, Change, Email, Event, EventId, EventKind, Ids, Invitation, InvitationId,
     InvitationStatus, JobId, Metadata, NewJob, Queue, Role, Store, SystemIds, User, UserId,
@@ -31,7 +31,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let file = format!("sqlite://{}/bench.db?mode=rwc", dir.path().display());
-    let database = connect(&std::env::args().nth(1).unwrap_or(file)).await?;
+    let database = connect_or_create(&std::env::args().nth(1).unwrap_or(file)).await?;
     guestlist_migrations::up(database.write().pool(), None).await?;
     let store = Arc::new(SqlStore::new(database.clone(), Waker::default()));
     let (mut plain, mut grouped) = (0.0, 0.0);

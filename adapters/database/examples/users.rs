@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use apalis_sea_orm::Waker;
-use guestlist_database::{SqlStore, connect};
+use guestlist_database::{SqlStore, connect_or_create};
 use guestlist_domain::{
     Actor, Change, Email, Ids, Invitation, InvitationFilter, InvitationId, InvitationStatus,
     Metadata, Name, Page, Place, Prefix, ReadInvitations, ReadUsers, Role, Store, SystemIds, User,
@@ -26,7 +26,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let file = format!("sqlite://{}/bench.db?mode=rwc", dir.path().display());
-    let database = connect(&std::env::args().nth(1).unwrap_or(file)).await?;
+    let database = connect_or_create(&std::env::args().nth(1).unwrap_or(file)).await?;
     guestlist_migrations::up(database.write().pool(), None).await?;
     let store = SqlStore::new(database, Waker::default());
     let begun = Instant::now();

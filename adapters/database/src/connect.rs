@@ -15,7 +15,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::connection::Connection;
 use crate::errors::message;
-use crate::health::{Health, WriteFailure};
+use crate::file::{self, DatabaseFile};
+use crate::health::{Health, KnownOutage, WriteFailure};
 
 /// Connections to MySQL: few, for each holds one of the server's scarce transactions at most.
 const MYSQL_CONNECTIONS: u32 = 16;
@@ -42,6 +43,7 @@ pub struct Database {
     health: Arc<Health>,
     /// Ends the task that probes the server, once the last clone is dropped.
     probing: Arc<DropGuard>,
+    file: Option<DatabaseFile>,
 }
 
 /// Why a database was not opened. One line each, without the password.
@@ -56,6 +58,9 @@ pub enum ConnectError {
     /// SQLite in memory, which every connection has one of its own of.
     #[error("SQLite in memory cannot be shared by connections: name a file")]
     InMemory,
+    /// There is no such file, and it was not to be created.
+    #[error("there is no database file at {0}: run `guestlist migrate up`, or set DATABASE_URL")]
+    NoFile(String),
     /// A password would be sent to whoever answers.
     #[error("the database {0} is not on this machine: add ?ssl-mode=VERIFY_IDENTITY to its URL")]
     Unverified(String),
@@ -69,10 +74,20 @@ pub enum ConnectError {
     },
 }
 
-/// Opens the database that a URL names.
+/// Opens the database that a URL names. A file that is missing is not created, even by a URL with
+/// `mode=rwc`.
 pub async fn connect(url: &str) -> Result<Database, ConnectError> {
     match url.split_once(':') {
-        Some(("sqlite", _)) => sqlite(url).await,
+        Some(("sqlite", _)) => sqlite(url, false).await,
+        Some(("mysql", _)) => mysql(url).await,
+        _ => Err(ConnectError::Unsupported),
+    }
+}
+
+/// The same, and creates the file of an SQLite database if it is missing.
+pub async fn connect_or_create(url: &str) -> Result<Database, ConnectError> {
+    match url.split_once(':') {
+        Some(("sqlite", _)) => sqlite(url, true).await,
         Some(("mysql", _)) => mysql(url).await,
         _ => Err(ConnectError::Unsupported),
     }
@@ -92,6 +107,12 @@ impl Database {
     /// Which engine.
     pub fn backend(&self) -> DbBackend {
         self.write.get_database_backend()
+    }
+
+    /// Fails if the file of an SQLite database was deleted or replaced since it was opened.
+    pub fn check_file(&self) -> Result<(), SchemaError> {
+        let is_gone = self.file.as_ref().is_some_and(DatabaseFile::is_gone);
+        if is_gone { Err(SchemaError::FileGone) } else { Ok(()) }
     }
 
     /// Closes all connections, once those in use are given back.
@@ -127,6 +148,7 @@ impl Database {
 
     /// Begins a transaction that writes.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.check_file().map_err(|error| KnownOutage(error.to_string()).into_error())?;
         self.write.begin().await
     }
 
@@ -143,23 +165,39 @@ impl Database {
         });
     }
 
-    fn new(read: DatabaseConnection, write: DatabaseConnection, health: Arc<Health>) -> Self {
+    fn new(
+        read: DatabaseConnection,
+        write: DatabaseConnection,
+        health: Arc<Health>,
+        file: Option<DatabaseFile>,
+    ) -> Self {
         let connection = |pool, writes| Connection { pool, health: Arc::clone(&health), writes };
         Self {
             read: connection(read, false),
             write: connection(write, true),
             probing: Arc::new(CancellationToken::new().drop_guard()),
             health,
+            file,
         }
     }
 }
 
-async fn sqlite(url: &str) -> Result<Database, ConnectError> {
+async fn sqlite(url: &str, create: bool) -> Result<Database, ConnectError> {
     if url.contains(":memory:") || url.contains("mode=memory") {
         return Err(ConnectError::InMemory);
     }
     let parsed: SqliteConnectOptions = url.parse().map_err(|_| ConnectError::Malformed)?;
-    let place = parsed.get_filename().display().to_string();
+    let path = parsed.get_filename();
+    let place = path.display().to_string();
+    let failed = |error: std::io::Error| {
+        let why = error.to_string();
+        ConnectError::Failed { place: place.clone(), why }
+    };
+    if create {
+        file::create(path).map_err(failed)?;
+    } else if !path.exists() {
+        return Err(ConnectError::NoFile(place));
+    }
 
     let health = Arc::new(Health::new(false));
     let mut writer = options(url, 1);
@@ -179,17 +217,22 @@ async fn sqlite(url: &str) -> Result<Database, ConnectError> {
     writer.map_sqlx_sqlite_opts(|o| {
         o.journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            .create_if_missing(false)
             .foreign_keys(false)
             .busy_timeout(BUSY)
     });
     let mut reader = options(url, SQLITE_READERS);
     reader.acquire_timeout(ACQUIRE).max_lifetime(None);
     reader.map_sqlx_sqlite_opts(|o| {
-        o.pragma("query_only", "ON").foreign_keys(false).busy_timeout(BUSY)
+        o.pragma("query_only", "ON")
+            .create_if_missing(false)
+            .foreign_keys(false)
+            .busy_timeout(BUSY)
     });
-    // The writer first: it makes the file.
+    // The writer first: it turns the write-ahead log on.
     let write = open(writer, &place).await?;
-    Ok(Database::new(open(reader, &place).await?, write, health))
+    let file = Some(DatabaseFile::opened(path).map_err(failed)?);
+    Ok(Database::new(open(reader, &place).await?, write, health, file))
 }
 
 /// Whether every transaction of the connection has ended. One whose COMMIT and ROLLBACK both failed
@@ -228,7 +271,7 @@ async fn mysql(url: &str) -> Result<Database, ConnectError> {
             })
     });
     let write = open(pool, &place).await?;
-    let database = Database::new(write.clone(), write, health);
+    let database = Database::new(write.clone(), write, health, None);
     database.start_prober(parsed);
     Ok(database)
 }

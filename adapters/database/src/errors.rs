@@ -35,7 +35,7 @@ pub(crate) enum Class {
 /// Classifies an error.
 pub(crate) fn class(error: &DbErr) -> Class {
     match error {
-        DbErr::ConnectionAcquire(_) => Class::Away,
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => Class::Away,
         DbErr::Conn(e) | DbErr::Exec(e) | DbErr::Query(e) => match e {
             RuntimeErr::SqlxError(e) => of_sqlx(e),
             RuntimeErr::Internal(_) => Class::Bug,
@@ -223,6 +223,7 @@ mod tests {
             (1203, "transaction pool connection limit exceeded", Class::Away),
             (1041, "Transaction throttled", Class::Away),
             (1040, "Too many connections", Class::Away),
+            (1461, "Can't create more than max_prepared_stmt_count statements", Class::Away),
             (1053, "Server shutdown in progress", Class::Lost),
             (2013, "Lost connection to MySQL server during query", Class::Lost),
             (1927, "Connection was killed", Class::Lost),

@@ -29,11 +29,11 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(300);
 
 /// What a statement fails with while the database is known to be unavailable.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the database does not answer: {0}")]
-pub(crate) struct KnownOutage(String);
+#[error("{0}")]
+pub(crate) struct KnownOutage(pub(crate) String);
 
 impl KnownOutage {
-    fn into_error(self) -> DbErr {
+    pub(crate) fn into_error(self) -> DbErr {
         let error = std::io::Error::other(self);
         DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::Io(error).into()))
     }
@@ -187,7 +187,7 @@ impl Health {
             let began = Instant::now();
             while let Err(reason) = probe(&options).await {
                 if began.elapsed() >= GRACE {
-                    self.outage_found(KnownOutage(reason));
+                    self.outage_found(KnownOutage(format!("the database does not answer: {reason}")));
                 }
                 sleep(PROBE_INTERVAL).await;
             }

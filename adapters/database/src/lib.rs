@@ -16,6 +16,7 @@ mod connect;
 mod connection;
 mod errors;
 mod events;
+mod file;
 mod guards;
 mod health;
 pub mod idempotency;
@@ -40,8 +41,9 @@ mod values;
 
 pub use audit::{AuditFilter, By};
 pub use board::PROVIDER_RATE;
-pub use connect::{ConnectError, Database, connect};
+pub use connect::{ConnectError, Database, connect, connect_or_create};
 pub use connection::Connection;
+pub use file::sqlite_file;
 pub use health::WriteFailure;
 pub use schema::SchemaError;
 pub use store::SqlStore;

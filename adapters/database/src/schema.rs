@@ -3,6 +3,8 @@
 
 use apalis_sea_orm::entity::{attempt, job, queue, rate, worker};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QuerySelect, sea_query::Query};
+use sqlx::mysql::MySqlDatabaseError;
+use sqlx::sqlite::SqliteError;
 use thiserror::Error;
 
 use crate::connect::Database;
@@ -11,23 +13,39 @@ use crate::{
     events, guards, idempotency, invitations, keys, logins, reconcile, sessions, tombstones, users,
 };
 
-/// Why the schema cannot be used.
+/// Why the schema can't be used, and what to do about it. One line each.
 #[derive(Debug, Error)]
 pub enum SchemaError {
     /// A table or column is missing.
-    #[error(
-        "the database lacks what this version needs ({0}): run `guestlist migrate up`; where that \
-         finds nothing to do, the database is of before the first release and is to be made anew"
-    )]
+    #[error("the database lacks what this version needs ({0}): run `guestlist migrate up`")]
     Missing(String),
+    /// The account at the server may not read a table.
+    #[error(
+        "the database refuses to read its tables ({0}): grant the user of DATABASE_URL SELECT, \
+         INSERT, UPDATE and DELETE on all of them"
+    )]
+    Denied(String),
+    /// The server holds as many prepared statements as it may.
+    #[error("the database prepares no more statements ({0}): raise max_prepared_stmt_count there")]
+    TooManyStatements(String),
+    /// The file that this process has open no longer has its name.
+    #[error(
+        "the database file was deleted or replaced while this process had it open: restore it if \
+         need be, then restart"
+    )]
+    FileGone,
     /// The database could not be asked.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// Any other refusal.
+    #[error("the database can't be read: {0}")]
+    Failed(String),
 }
 
 impl Database {
     /// Asks every table for every column, and for no row.
     pub async fn check_schema(&self) -> Result<(), SchemaError> {
+        self.check_file()?;
         self.check::<users::entity::Entity>().await?;
         self.check::<users::address::Entity>().await?;
         self.check::<invitations::entity::Entity>().await?;
@@ -61,10 +79,37 @@ fn schema_error(error: &DbErr) -> SchemaError {
         Some(sqlx::Error::Database(error)) => error.message().to_owned(),
         _ => error.to_string(),
     };
-    match class(error) {
-        Class::Bug | Class::Conflict => SchemaError::Missing(text),
-        Class::Again | Class::Away | Class::ReadOnly | Class::Down | Class::Lost => {
-            SchemaError::Unavailable(text)
-        }
+    match number(error) {
+        // Of Vitess 1109, for a table that its schema lacks.
+        Some(Number::MySql(1054 | 1109 | 1146)) => SchemaError::Missing(text),
+        Some(Number::MySql(1044 | 1142 | 1143)) => SchemaError::Denied(text),
+        Some(Number::MySql(1461)) => SchemaError::TooManyStatements(text),
+        Some(Number::Sqlite(1)) if is_missing(&text) => SchemaError::Missing(text),
+        _ => match class(error) {
+            Class::Again | Class::Away | Class::ReadOnly | Class::Down | Class::Lost => {
+                SchemaError::Unavailable(text)
+            }
+            Class::Bug | Class::Conflict => SchemaError::Failed(text),
+        },
     }
+}
+
+/// An error's number, as its engine counts.
+enum Number {
+    MySql(u16),
+    Sqlite(i32),
+}
+
+fn number(error: &DbErr) -> Option<Number> {
+    let Some(sqlx::Error::Database(error)) = sqlx_error(error) else { return None };
+    if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
+        return Some(Number::MySql(error.number()));
+    }
+    error.try_downcast_ref::<SqliteError>()?;
+    error.code()?.parse().ok().map(Number::Sqlite)
+}
+
+/// SQLite has one number for every mistake in a statement.
+fn is_missing(text: &str) -> bool {
+    text.starts_with("no such table") || text.starts_with("no such column")
 }

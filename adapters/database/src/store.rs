@@ -99,7 +99,7 @@ impl Store for SqlStore {
         self.database.check_schema().await.map_err(|error| {
             StoreError::Unavailable(match error {
                 SchemaError::Unavailable(why) => why,
-                missing @ SchemaError::Missing(_) => missing.to_string(),
+                other => other.to_string(),
             })
         })?;
         self.database.check_writable().await.map_err(store_error)

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     io::{self, Write},
-    net::SocketAddr,
+    net::{AddrParseError, SocketAddr},
     path::PathBuf,
 };
 
@@ -21,7 +21,8 @@ pub struct SandboxArgs {
         visible_alias = "listen",
         value_name = "ADDR",
         env = "SANDBOX_LISTEN_ADDR",
-        default_value = "127.0.0.1:3002"
+        default_value = "127.0.0.1:3002",
+        value_parser = address
     )]
     pub listen: SocketAddr,
     /// Hosts to answer to besides localhost, loopback addresses and the address it listens on;
@@ -105,7 +106,7 @@ pub async fn run(args: SandboxArgs, shutdown: CancellationToken) -> anyhow::Resu
         (None, Some(state)) => stored_credentials(state)?.unwrap_or_else(Credentials::generate),
         (None, None) => Credentials::generate(),
     };
-    let given_secret = args.webhook_secret.clone().filter(|secret| !secret.is_empty());
+    let given_secret = trimmed(args.webhook_secret.as_ref());
     let webhook = args.webhook_url.clone().map(|url| WebhookEndpoint {
         url,
         secret: given_secret.clone().unwrap_or_else(WebhookEndpoint::generate_secret),
@@ -119,7 +120,10 @@ pub async fn run(args: SandboxArgs, shutdown: CancellationToken) -> anyhow::Resu
     options.webhook.clone_from(&webhook);
     let sandbox = Sandbox::bind(options).await?;
     let made_secret = webhook.filter(|_| given_secret.is_none()).map(|webhook| webhook.secret);
-    announce(&sandbox.url(), given.is_none().then_some(&credentials), made_secret.as_deref())?;
+    let made = given.is_none().then_some(&credentials);
+    if let Err(error) = announce(&sandbox.url(), made, made_secret.as_deref()) {
+        tracing::warn!(%error, "the address could not be printed");
+    }
     sandbox.serve(shutdown).await?;
     Ok(())
 }
@@ -127,8 +131,7 @@ pub async fn run(args: SandboxArgs, shutdown: CancellationToken) -> anyhow::Resu
 impl SandboxArgs {
     /// Both or none; an empty variable counts as none.
     fn given_credentials(&self) -> anyhow::Result<Option<Credentials>> {
-        let project_id = self.project_id.clone().filter(|id| !id.is_empty());
-        let secret = self.secret.clone().filter(|s| !s.is_empty());
+        let (project_id, secret) = (trimmed(self.project_id.as_ref()), trimmed(self.secret.as_ref()));
         match (project_id, secret) {
             (Some(project_id), Some(secret)) => Ok(Some(Credentials { project_id, secret })),
             (None, None) => Ok(None),
@@ -136,6 +139,17 @@ impl SandboxArgs {
             (None, Some(_)) => bail!("STYTCH_SECRET is given without STYTCH_PROJECT_ID"),
         }
     }
+}
+
+/// Without white space around it, such as the carriage return of a file that was edited on
+/// Windows; none if nothing is left.
+fn trimmed(text: Option<&String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// An IP address with a port, as the value of a flag or a variable.
+pub fn address(text: &str) -> Result<SocketAddr, AddrParseError> {
+    text.trim().parse()
 }
 
 fn announce(

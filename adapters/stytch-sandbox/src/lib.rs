@@ -72,7 +72,7 @@ mod user;
 mod users;
 mod webhooks;
 
-pub use args::{SandboxArgs, run};
+pub use args::{SandboxArgs, address, run};
 pub use credentials::Credentials;
 pub use error::Error;
 pub use journal::stored_credentials;

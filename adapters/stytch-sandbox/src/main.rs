@@ -1,8 +1,13 @@
 //! The program `stytch-sandbox`: parses, listens for signals, runs.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+mod environment;
+
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use stytch_sandbox::SandboxArgs;
 use tokio::signal;
 use tokio_util::sync::CancellationToken;
@@ -18,19 +23,30 @@ struct Cli {
 
 fn main() -> ExitCode {
     // Before any thread starts, as it sets variables.
-    let _ = dotenvy::dotenv();
-    let cli = Cli::parse();
+    if let Err(problem) = environment::read_dotenv() {
+        return failed(&problem);
+    }
+    let command = environment::without_empty_variables(Cli::command());
+    let cli = match Cli::from_arg_matches(&command.get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     tracing_subscriber::fmt()
+        // Where the log can't be written, stderr can't take a word about it either.
+        .log_internal_errors(false)
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
         .with_writer(std::io::stderr)
         .init();
     match run(cli.sandbox) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("stytch-sandbox: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&format!("{error:#}")),
     }
+}
+
+fn failed(problem: &str) -> ExitCode {
+    // Where stderr is closed, nobody can be told.
+    let _ = writeln!(io::stderr(), "stytch-sandbox: {problem}");
+    ExitCode::FAILURE
 }
 
 #[tokio::main]

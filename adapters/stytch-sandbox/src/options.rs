@@ -19,6 +19,8 @@ pub struct Options {
     /// those named before it, as in `invite,login=https://example.com/in`. Empty: anything on
     /// `localhost` and names below it, and on `127.0.0.1`.
     pub redirect_urls: Vec<String>,
+    /// Allow anything local beside the `redirect_urls`.
+    pub local_redirects: bool,
     /// Send browsers on from a mailed link with a plain 302, in place of a page with a script.
     pub plain_redirect: bool,
     /// The file that keeps everything; without one it is forgotten at the end.
@@ -38,6 +40,7 @@ impl Options {
             project_id: credentials.project_id,
             secret: credentials.secret,
             redirect_urls: Vec::new(),
+            local_redirects: false,
             plain_redirect: false,
             state: None,
             mail_limit: true,
@@ -57,6 +60,7 @@ impl fmt::Debug for Options {
             .field("allowed_hosts", &self.allowed_hosts)
             .field("project_id", &self.project_id)
             .field("redirect_urls", &self.redirect_urls)
+            .field("local_redirects", &self.local_redirects)
             .field("plain_redirect", &self.plain_redirect)
             .field("state", &self.state)
             .field("mail_limit", &self.mail_limit)

@@ -33,7 +33,7 @@ impl Project {
     /// Blocks: reads the state file and may make a key.
     pub(crate) fn open(options: &Options) -> Result<Self, Error> {
         let credentials = options.credentials();
-        let redirects = Redirects::new(&options.redirect_urls)?;
+        let redirects = Redirects::new(&options.redirect_urls, options.local_redirects)?;
         let webhooks = options.webhook.as_ref();
         let webhooks = webhooks
             .map(|endpoint| Webhooks::new(endpoint, &credentials.project_id))

@@ -12,6 +12,8 @@ const DEFAULT: &str = "http://localhost:3000/authenticate";
 pub(crate) struct Redirects {
     /// None: anything on this machine.
     registered: Option<Vec<Registered>>,
+    /// Whether anything on this machine is allowed too.
+    local_too: bool,
     local: Option<Url>,
 }
 
@@ -22,13 +24,13 @@ struct Registered {
 }
 
 impl Redirects {
-    pub(crate) fn new(allowed: &[String]) -> Result<Self, Error> {
+    pub(crate) fn new(allowed: &[String], local_too: bool) -> Result<Self, Error> {
         let registered = allowed
             .iter()
             .map(|text| Registered::parse(text).ok_or_else(|| Error::RedirectUrl(text.clone())))
             .collect::<Result<Vec<_>, _>>()?;
         let registered = Some(registered).filter(|all| !all.is_empty());
-        Ok(Self { registered, local: Url::parse(DEFAULT).ok() })
+        Ok(Self { registered, local_too, local: Url::parse(DEFAULT).ok() })
     }
 
     /// The URL that a mail of this kind sends people to, or why it can't.
@@ -39,6 +41,9 @@ impl Redirects {
             let url = url.or_else(|| self.local.clone()).filter(is_local);
             return url.ok_or_else(unregistered);
         };
+        if let Some(url) = url.as_ref().filter(|url| self.local_too && is_local(url)) {
+            return Ok(url.clone());
+        }
         let of_kind: Vec<_> = registered.iter().filter(|one| one.is_for(kind)).collect();
         match url {
             _ if of_kind.is_empty() => Err(none_set(kind)),
@@ -160,7 +165,7 @@ mod tests {
 
     fn outcome(allowed: &[&str], given: Option<&str>) -> String {
         let allowed: Vec<_> = allowed.iter().map(ToString::to_string).collect();
-        match Redirects::new(&allowed).unwrap().resolve(given, Kind::Invite) {
+        match Redirects::new(&allowed, false).unwrap().resolve(given, Kind::Invite) {
             Ok(url) => url.into(),
             Err(refusal) => refusal.error_type,
         }
@@ -196,6 +201,15 @@ mod tests {
         ] {
             assert_eq!(outcome(&allowed, Some(other)), NO_MATCH, "{other}");
         }
+    }
+
+    #[test]
+    fn local_urls_are_allowed_beside_a_list_where_that_is_set() {
+        let listed = ["https://guests.example.com/authenticate".to_owned()];
+        let redirects = Redirects::new(&listed, true).unwrap();
+        let is_allowed = |url: &str| redirects.resolve(Some(url), Kind::Login).is_ok();
+        assert!(is_allowed(&listed[0]) && is_allowed("http://localhost:4000/in?a=b"));
+        assert!(!is_allowed("https://guests.example.com/other"));
     }
 
     #[test]
@@ -244,7 +258,7 @@ mod tests {
         assert_eq!(outcome(&allowed[..1], None), "no_invite_redirect_urls_set");
         for wrong in ["reset=https://example.com/", "invite=", "invite=x", "=https://example.com/"]
         {
-            assert!(Redirects::new(&[wrong.to_owned()]).is_err(), "{wrong}");
+            assert!(Redirects::new(&[wrong.to_owned()], false).is_err(), "{wrong}");
         }
     }
 }

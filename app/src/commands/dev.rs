@@ -9,7 +9,7 @@ use clap::Args;
 use guestlist_domain::{Ctx, Email, flows};
 use guestlist_stytch::WebhookSecret;
 use guestlist_worker::build::Built;
-use guestlist_worker::config::Common;
+use guestlist_worker::config::{Common, authenticate_url};
 use guestlist_worker::listen;
 use http_listener::AllowedHosts;
 use serde_json::json;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::dev_state::DevState;
-use super::serve::run_all;
+use super::serve::{announce, run_all};
 use crate::config::Config;
 use crate::http::App;
 use crate::site::Project;
@@ -38,7 +38,12 @@ pub struct DevArgs {
     #[arg(long)]
     expose: bool,
     /// Where the local Stytch is served
-    #[arg(long, env = "SANDBOX_LISTEN_ADDR", default_value = "127.0.0.1:3002")]
+    #[arg(
+        long,
+        env = "SANDBOX_LISTEN_ADDR",
+        default_value = "127.0.0.1:3002",
+        value_parser = stytch_sandbox::address
+    )]
     sandbox_listen_addr: std::net::SocketAddr,
     /// Hosts that the local Stytch answers to besides local ones; separated by commas
     #[arg(long, env = "SANDBOX_ALLOWED_HOSTS", value_delimiter = ',')]
@@ -63,10 +68,10 @@ pub async fn run(
     };
     let webhook = webhook(address, &secret);
     config.webhook_secret = Some(secret);
-    let (sandbox, credentials) = sandbox(&config.common, &args, &state, webhook).await?;
+    let (sandbox, credentials) = sandbox(&config.common, &args, &state, &public_url, webhook).await?;
     let sandbox_url = sandbox.url();
 
-    let connecting = guestlist_database::connect(&config.common.database_url);
+    let connecting = guestlist_database::connect_or_create(&config.common.database_url);
     let Some(database) = stop.run_until_cancelled(connecting).await.transpose()? else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -96,7 +101,7 @@ pub async fn run(
         Ok::<_, anyhow::Error>(Started { url, sandbox_url, worker_url, api_key, admin, login_url })
     };
     match stop.run_until_cancelled(started).await {
-        Some(Ok(started)) => started.print(args.json),
+        Some(Ok(started)) => announce(started.text(args.json)),
         Some(Err(error)) => {
             stop.cancel();
             all.await??;
@@ -144,6 +149,12 @@ fn local_hosts(address: SocketAddr, public_url: &Url) -> Option<AllowedHosts> {
     address.ip().is_loopback().then(|| AllowedHosts::of_listener(address).and(public))
 }
 
+/// What links lead to, with and without the invitation's id.
+fn redirect_urls(public_url: &Url) -> Vec<String> {
+    let url = authenticate_url(public_url);
+    vec![format!("{url}?invitation={{}}"), url]
+}
+
 /// Where the local Stytch tells of what happens to people there.
 fn webhook(mut app: SocketAddr, secret: &WebhookSecret) -> WebhookEndpoint {
     if app.ip().is_unspecified() {
@@ -157,6 +168,7 @@ async fn sandbox(
     common: &Common,
     args: &DevArgs,
     state: &DevState,
+    public_url: &Url,
     webhook: WebhookEndpoint,
 ) -> anyhow::Result<(Sandbox, Credentials)> {
     use secrecy::ExposeSecret;
@@ -175,6 +187,9 @@ async fn sandbox(
     options.allowed_hosts.clone_from(&args.sandbox_allowed_hosts);
     options.state = Some(state.sandbox.clone());
     options.webhook = Some(webhook);
+    // Links may lead through a tunnel; a developer's own application is on this machine.
+    options.redirect_urls = redirect_urls(public_url);
+    options.local_redirects = true;
     Ok((Sandbox::bind(options).await?, credentials))
 }
 
@@ -213,21 +228,20 @@ struct Started {
 }
 
 impl Started {
-    fn print(&self, as_json: bool) {
+    fn text(&self, as_json: bool) -> String {
         let Self { url, sandbox_url, worker_url, api_key, admin, login_url } = self;
         if as_json {
-            let line = json!({
+            return json!({
                 "url": url,
                 "sandbox_url": sandbox_url,
                 "worker_url": worker_url,
                 "api_key": api_key,
                 "admin_email": admin.as_str(),
                 "login_url": login_url,
-            });
-            println!("{line}");
-            return;
+            })
+            .to_string();
         }
-        println!(
+        format!(
             "
 Guestlist is up.
 
@@ -246,7 +260,7 @@ Guestlist is up.
 Ctrl-C stops it; the next start finds everything as it was.
 ",
             admin = admin.as_str(),
-        );
+        )
     }
 }
 

@@ -1,12 +1,13 @@
 //! What `dev` keeps beside its database: the sandbox's state, and the API key that it printed, so
 //! that a second start goes on where the first ended.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use guestlist_database::sqlite_file;
 use guestlist_domain::{Actor, Ctx, TokenHash};
 
 use super::keys;
@@ -22,12 +23,8 @@ pub struct DevState {
 impl DevState {
     /// Beside the SQLite file; for a server in the current folder, by the name of the database.
     pub fn beside(database_url: &str) -> anyhow::Result<Self> {
-        let base = match database_url.strip_prefix("sqlite:") {
-            Some(rest) => {
-                let path = rest.trim_start_matches("//").split('?').next().unwrap_or_default();
-                anyhow::ensure!(!path.is_empty(), "DATABASE_URL names no file");
-                PathBuf::from(path)
-            }
+        let base = match sqlite_file(database_url) {
+            Some(path) => path,
             None => PathBuf::from(server_name(database_url)?),
         };
         let with = |suffix: &str| {
@@ -40,7 +37,7 @@ impl DevState {
 
     /// The API key of the last start if it still works, else a new one.
     pub async fn api_key(&self, ctx: &Ctx) -> anyhow::Result<String> {
-        if let Some(secret) = read(&self.key)? {
+        if let Some(secret) = read_private(&self.key)? {
             let known = ctx.store.api_key_by_hash(TokenHash::of(&secret)).await?;
             if known.is_some_and(|key| key.revoked_at.is_none()) {
                 return Ok(secret);
@@ -64,17 +61,25 @@ fn server_name(database_url: &str) -> anyhow::Result<String> {
         .collect())
 }
 
-fn read(path: &Path) -> anyhow::Result<Option<String>> {
-    match fs::read_to_string(path) {
+/// Reads a secret, if there is one, after taking the file from other users.
+fn read_private(path: &Path) -> anyhow::Result<Option<String>> {
+    let read = make_private(path).and_then(|()| fs::read_to_string(path));
+    match read {
         Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| path.display().to_string()),
     }
 }
 
-/// Only for this user's eyes.
+/// Writes a secret that only the file's owner can read.
 fn write_private(path: &Path, secret: &str) -> io::Result<()> {
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    make_private(path)?;
     writeln!(file, "{secret}")
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 == 0 { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(0o600)) }
 }

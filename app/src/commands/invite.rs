@@ -14,6 +14,8 @@ use indicatif::ProgressBar;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::output::print;
+use super::table::one_line;
 use crate::config::Config;
 
 /// Whom to invite.
@@ -64,13 +66,17 @@ pub async fn run(config: &Config, args: InviteArgs) -> anyhow::Result<ExitCode> 
     records.iter_mut().flatten().for_each(|record| record.is_bulk = is_bulk);
     let (ctx, _) = build::connect_without_stytch(&config.common).await?;
     let bar = progress(records.len());
-    let mut invited = Vec::new();
-    let mut failed = 0;
+    let (rows, mut invited, mut failed) = (records.len(), Vec::new(), 0);
     for (index, record) in records.into_iter().enumerate() {
-        let line = one(&ctx, index + 1, record, args.dry_run).await?;
+        let so_far = |invited: usize, rows_done: usize| {
+            format!("Stopped after {rows_done} of {rows} rows; {invited} invited")
+        };
+        let line = one(&ctx, index + 1, record, args.dry_run).await;
+        let line = line.with_context(|| so_far(invited.len(), index))?;
         failed += usize::from(line.verdict.is_err());
         invited.extend(line.verdict.as_ref().ok().copied().flatten());
-        bar.suspend(|| line.print(args.json));
+        let printed = bar.suspend(|| print(line.text(args.json)));
+        printed.map_err(|error| error.after(so_far(invited.len(), index + 1)))?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -154,7 +160,7 @@ fn refused(error: InviteError) -> anyhow::Result<(&'static str, String)> {
 }
 
 impl Line {
-    fn print(&self, as_json: bool) {
+    fn text(&self, as_json: bool) -> String {
         let Self { row, email, verdict } = self;
         if as_json {
             let value = match verdict {
@@ -163,13 +169,13 @@ impl Line {
                     json!({ "row": row, "email": email, "code": code, "detail": detail })
                 }
             };
-            println!("{value}");
-            return;
+            return value.to_string();
         }
+        let email = one_line(email);
         match verdict {
-            Ok(Some(id)) => println!("{email}: invited ({id})"),
-            Ok(None) => println!("{email}: would be invited"),
-            Err((code, detail)) => println!("{email}: {code}: {detail} (row {row})"),
+            Ok(Some(id)) => format!("{email}: invited ({id})"),
+            Ok(None) => format!("{email}: would be invited"),
+            Err((code, detail)) => format!("{email}: {code}: {} (row {row})", one_line(detail)),
         }
     }
 }
@@ -192,7 +198,9 @@ async fn wait(ctx: &Ctx, invited: &[InvitationId]) -> anyhow::Result<usize> {
             Some((status, error)) => {
                 failed += 1;
                 let why = error.map_or(Value::Null, |error| json!(error.code));
-                bar.suspend(|| println!("{id}: {status} {why}"));
+                let printed = bar.suspend(|| print(format!("{id}: {status} {why}")));
+                let all = format!("{} invited; not waited for all of them", invited.len());
+                printed.map_err(|error| error.after(all))?;
             }
             None => failed += 1,
         }

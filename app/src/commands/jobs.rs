@@ -12,6 +12,7 @@ use guestlist_domain::{Ctx, JobId, Page, Queue};
 use guestlist_worker::build;
 use serde_json::Value;
 
+use super::output::print;
 use super::queue::queue;
 use super::table::{row, table};
 use crate::config::Config;
@@ -106,7 +107,7 @@ async fn list(ctx: &Ctx, store: &SqlStore, args: ListArgs) -> anyhow::Result<Exi
     let (filter, page) = (args.filter.read(args.query), Page { after: None, limit: args.limit });
     let jobs = store.list_jobs(&filter, page, ctx.now()).await?;
     if args.json {
-        println!("{}", serde_json::to_string(&jobs.iter().map(JobView::from).collect::<Vec<_>>())?);
+        print(serde_json::to_string(&jobs.iter().map(JobView::from).collect::<Vec<_>>())?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut rows = vec![row(["ID", "QUEUE", "KIND", "STATE", "ATTEMPTS", "RUN AT", "ERROR"])];
@@ -122,7 +123,7 @@ async fn list(ctx: &Ctx, store: &SqlStore, args: ListArgs) -> anyhow::Result<Exi
             job.error.as_ref().map_or("-".to_owned(), |(code, _)| code.clone()),
         ]
     }));
-    print!("{}", table(&rows));
+    print(table(&rows))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -131,13 +132,12 @@ async fn show(ctx: &Ctx, store: &SqlStore, id: JobId, json: bool) -> anyhow::Res
     let (job, attempts) = found.with_context(|| format!("there is no job {id}"))?;
     let view = serde_json::to_value(WholeJobView::of(&job, &attempts))?;
     if json {
-        println!("{view}");
+        print(view)?;
         return Ok(ExitCode::SUCCESS);
     }
-    print!("{}", table(&facts(&job, &view)));
+    print(table(&facts(&job, &view)))?;
     if !attempts.is_empty() {
-        println!();
-        print!("{}", table(&history(&attempts)));
+        print("\n".to_owned() + &table(&history(&attempts)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
@@ -10,6 +11,8 @@ use guestlist_worker::build;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::output::{OutputError, note, print, report};
+use super::table::one_line;
 use crate::config::Config;
 use crate::http::KEY_PREFIX;
 
@@ -68,18 +71,18 @@ pub async fn run(config: &Config, args: KeysArgs) -> anyhow::Result<ExitCode> {
             if json {
                 let mut view = view(&key);
                 view["secret"] = Value::from(secret);
-                println!("{view}");
+                hand_over(&ctx, &key, &view.to_string()).await?;
             } else {
-                println!("{secret}");
-                eprintln!("This is shown once. The key's id is {}.", key.id);
+                hand_over(&ctx, &key, &secret).await?;
+                note(format!("This is shown once. The key's id is {}.", key.id));
             }
         }
-        KeysCommand::List { json } => list(&ctx.store.api_keys().await?, json),
+        KeysCommand::List { json } => list(&ctx.store.api_keys().await?, json)?,
         KeysCommand::Revoke { id } => {
             if flows::revoke_key(&ctx, id, &Actor::Cli).await?.is_none() {
                 anyhow::bail!("there is no key {id}");
             }
-            println!("revoked");
+            report("revoked")?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -98,18 +101,34 @@ pub async fn create(
     Ok((key, secret))
 }
 
-fn list(keys: &[ApiKey], as_json: bool) {
+/// Writes the secret of a new key. A key whose secret nobody has seen is revoked.
+async fn hand_over(ctx: &Ctx, key: &ApiKey, secret: &str) -> anyhow::Result<()> {
+    let Err(error) = print(secret) else { return Ok(()) };
+    let id = key.id;
+    let revoked = flows::revoke_key(ctx, id, &Actor::Cli).await.with_context(|| {
+        format!("{error}; revoke the key by: guestlist keys revoke {id}; it can't be done now")
+    })?;
+    let done = match revoked {
+        Some(_) => format!("The key {id} was revoked, for its secret could not be shown"),
+        None => format!("The key {id} is gone"),
+    };
+    Err(error.after(done).into())
+}
+
+fn list(keys: &[ApiKey], as_json: bool) -> Result<(), OutputError> {
     if as_json {
-        println!("{}", Value::from(keys.iter().map(view).collect::<Vec<_>>()));
-        return;
+        return print(Value::from(keys.iter().map(view).collect::<Vec<_>>()));
     }
+    let mut lines = String::new();
     for key in keys {
         let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str()).collect();
         let scopes = if scopes.is_empty() { "everything".to_owned() } else { scopes.join(",") };
         let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
         let used = key.last_used_at.map_or("never used".to_owned(), |at| format!("used {at:.0}"));
-        println!("{}  {}…  {state}  {used}  {scopes}  {}", key.id, key.prefix, key.name);
+        let (id, prefix, name) = (key.id, &key.prefix, one_line(&key.name));
+        lines.push_str(&format!("{id}  {prefix}…  {state}  {used}  {scopes}  {name}\n"));
     }
+    if lines.is_empty() { Ok(()) } else { print(lines) }
 }
 
 fn view(key: &ApiKey) -> Value {

@@ -7,6 +7,7 @@ mod jobs;
 mod keys;
 mod migrate;
 mod openapi;
+mod output;
 mod queue;
 mod reconcile;
 mod serve;
@@ -14,15 +15,16 @@ mod status;
 mod table;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use guestlist_worker::config::{Mistake, Mistakes};
+use guestlist_worker::config::Mistakes;
 use guestlist_worker::{shutdown, telemetry};
 
 use crate::config::{Config, ConfigArgs};
+
+pub use output::failed;
 
 /// Let people into your application by invitation.
 ///
@@ -83,11 +85,7 @@ pub fn arguments() -> Vec<OsString> {
 
 impl Cli {
     /// Runs the command.
-    pub fn run(self, dotenv: Result<Option<PathBuf>, Mistake>) -> anyhow::Result<ExitCode> {
-        let mut mistakes = Mistakes::default();
-        if let Err(mistake) = dotenv {
-            mistakes.note(mistake);
-        }
+    pub fn run(self, mistakes: Mistakes) -> anyhow::Result<ExitCode> {
         shutdown::block_on(self.command.run(mistakes))?
     }
 }
@@ -132,6 +130,9 @@ impl Command {
             }
             Self::Openapi(With { args: _, config }) => openapi::run(&prepare(&config, mistakes)?),
             Self::Sandbox(args) => {
+                if !mistakes.is_empty() {
+                    return Err(mistakes.into());
+                }
                 telemetry::start(telemetry::Format::Text)?;
                 stytch_sandbox::run(args, shutdown::stop_on_signal()).await?;
                 Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::output::print;
 use crate::config::Config;
 use crate::http::document;
 use crate::site::Project;
@@ -16,6 +17,6 @@ pub struct OpenapiArgs {}
 pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let public_url = config.common.public_url_at(config.common.listen_addr)?;
     let site = config.site(public_url, Project::default(), None);
-    println!("{}", serde_json::to_string_pretty(&document(&site)?)?);
+    print(serde_json::to_string_pretty(&document(&site)?)?)?;
     Ok(ExitCode::SUCCESS)
 }

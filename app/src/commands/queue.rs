@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use guestlist_domain::{Actor, Queue, flows};
 use guestlist_worker::build;
 
+use super::output::report;
 use crate::config::Config;
 use crate::operations::read_reason;
 
@@ -49,11 +50,11 @@ pub async fn run(config: &Config, args: QueueArgs) -> anyhow::Result<ExitCode> {
         QueueCommand::Pause { name, reason } => {
             let reason = read_reason(reason).map_err(|e| anyhow::anyhow!("the reason {e}"))?;
             flows::pause_queue(&ctx, name, reason, &Actor::Cli).await?;
-            println!("{name} is paused; it goes on by: guestlist queue resume {name}");
+            report(format!("{name} is paused; it goes on by: guestlist queue resume {name}"))?;
         }
         QueueCommand::Resume { name } => {
             flows::resume_queue(&ctx, name, &Actor::Cli).await?;
-            println!("{name} goes on");
+            report(format!("{name} goes on"))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@ use guestlist_worker::{UntilStopped, build};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::output::print;
 use super::table::{row, table};
 use crate::config::Config;
 
@@ -39,11 +40,11 @@ pub async fn run(
     let ctx = built.ctx(config.common.policy(&public_url));
     let manner = Manner { dry_run: args.dry_run, force: args.force };
     let comparison = flows::reconcile(&ctx, manner, &Actor::Cli, &UntilStopped(stop)).await?;
-    if args.json {
-        println!("{}", as_json(&comparison));
-    } else {
-        print!("{}", screen(&comparison));
-    }
+    let text = if args.json { as_json(&comparison).to_string() } else { screen(&comparison) };
+    print(text).map_err(|error| {
+        let repaired = comparison.record.remedy == Remedy::Repaired;
+        if repaired { error.after(said(&comparison.record)) } else { error }
+    })?;
     refused(&comparison.record).map_or(Ok(ExitCode::SUCCESS), |why| Err(why).context("refused"))
 }
 

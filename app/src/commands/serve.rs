@@ -1,5 +1,6 @@
 //! `guestlist serve`: HTTP, and with `--worker` the worker in the same process.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,6 +10,7 @@ use http_listener::{AllowedHosts, Options, share_of_descriptors};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::output::print;
 use crate::config::Config;
 use crate::http::{App, flush_seen, keep_noting, router};
 use crate::site::Project;
@@ -43,10 +45,18 @@ pub async fn run(
         None
     };
     let site = config.site(public_url, project, None);
-    println!("Guestlist listens on http://{address}, and people reach it at {}", site.public_url);
+    let public = &site.public_url;
+    announce(format!("Guestlist listens on http://{address}, and people reach it at {public}"));
     let app = App::new(&config, built.ctx(policy), site, built.store().clone());
     run_all(app, listener, None, worker, stop).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what was started. A server goes on where nobody can read that.
+pub fn announce(text: impl Display) {
+    if let Err(error) = print(text) {
+        tracing::warn!(%error, "what was started could not be printed");
+    }
 }
 
 /// Runs HTTP, for these hosts only where there are any, and the worker where there is one: until

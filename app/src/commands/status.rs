@@ -7,7 +7,8 @@ use clap::Args;
 use guestlist_database::board::{ErrorGroup, Overview, QueueState, WorkerState};
 use guestlist_worker::build;
 
-use super::table::{row, table};
+use super::output::print;
+use super::table::{one_line, row, table};
 use crate::config::Config;
 use crate::operations::{Status, exactly};
 
@@ -32,18 +33,18 @@ pub async fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<ExitCode>
     let overview = store.overview(now).await?;
     let status = Status::of(&overview, &ctx.policy.authenticate_url, now);
     if args.json {
-        println!("{}", serde_json::to_string(&status)?);
+        print(serde_json::to_string(&status)?)?;
     } else {
         let errors = store.job_errors().await?;
-        print!("{}", screen(&status, &overview, &errors));
+        print(screen(&status, &overview, &errors))?;
     }
     Ok(if status.sending { ExitCode::SUCCESS } else { ExitCode::from(NOT_SENDING) })
 }
 
 fn screen(status: &Status, overview: &Overview, errors: &[ErrorGroup]) -> String {
-    let mut text = format!("{}\n\nStytch: {}", status.summary, status.provider);
+    let mut text = format!("{}\n\nStytch: {}", one_line(&status.summary), status.provider);
     if let Some(error) = &status.error {
-        text = format!("{text} ({}: {})", error.code, error.message);
+        text = format!("{text} ({}: {})", one_line(&error.code), one_line(&error.message));
     }
     text.push_str("\n\n");
     text.push_str(&table(&queues(&overview.queues)));

@@ -1,5 +1,7 @@
 //! Columns for people.
 
+use guestlist_worker::escape;
+
 /// Lines whose columns stand under each other, whatever is in them.
 pub fn table(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
@@ -20,8 +22,10 @@ pub fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-fn one_line(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// Free text on one line: line ends and tabs become spaces, and what a terminal would act on is
+/// escaped.
+pub fn one_line(text: &str) -> String {
+    escape(&text.replace(['\n', '\r', '\t'], " ")).into_owned()
 }
 
 /// A row of words.
@@ -37,6 +41,6 @@ mod tests {
     fn columns_stand_under_each_other() {
         let rows = [row(["a", "long", "x"]), row(["longer", "b", ""])];
         assert_eq!(table(&rows), "a       long  x\nlonger  b\n");
-        assert_eq!(table(&[row(["two\nlines\u{1b}[31m"])]), "two lines [31m\n");
+        assert_eq!(table(&[row(["two\nlines\u{1b}[31m"])]), "two lines\\u001b[31m\n");
     }
 }

@@ -1,11 +1,12 @@
 //! The configuration that the worker and the application share: environment variables, each also
 //! a flag, read once, with all mistakes reported together.
 
+mod arguments;
+mod dotenv;
 mod mistakes;
 pub mod parse;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::Args;
 use guestlist_domain::{Email, Limit, Policy};
@@ -14,6 +15,8 @@ use url::Url;
 
 use crate::schedule::Schedule;
 
+pub use arguments::parse as parse_arguments;
+pub use dotenv::read_dotenv;
 pub use mistakes::{Mistake, Mistakes};
 
 /// Stytch's bounds for a session, in minutes.
@@ -213,10 +216,13 @@ impl CommonArgs {
     fn read_stytch(&self, m: &mut Mistakes) -> Option<StytchSettings> {
         let base_url =
             m.take_some("STYTCH_BASE_URL", self.stytch_base_url.as_deref(), parse::http_url)?;
-        let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        // Files that were edited on Windows end their lines with a carriage return.
+        let trimmed = |text: &Option<String>| {
+            text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(ToOwned::to_owned)
+        };
         Some(StytchSettings {
-            project_id: said(&self.stytch_project_id),
-            secret: said(&self.stytch_secret).map(SecretString::from),
+            project_id: trimmed(&self.stytch_project_id),
+            secret: trimmed(&self.stytch_secret).map(SecretString::from),
             base_url,
         })
     }
@@ -244,7 +250,7 @@ impl Common {
             session_minutes: self.session_minutes,
             invitation_minutes: self.invitation_minutes,
             login_minutes: LOGIN_LINK_MINUTES,
-            authenticate_url: format!("{}/authenticate", public_url.as_str().trim_end_matches('/')),
+            authenticate_url: authenticate_url(public_url),
             link_carries_id: self.link_carries_id.unwrap_or(false),
             admin_emails: self.admin_emails.clone().unwrap_or_default(),
             login_limit: self.login_limit,
@@ -260,12 +266,7 @@ impl Common {
     }
 }
 
-/// Reads the `.env` file of this folder, or of one above it, if there is one. What the
-/// environment says already stays.
-pub fn read_dotenv() -> Result<Option<PathBuf>, Mistake> {
-    match dotenvy::dotenv() {
-        Ok(path) => Ok(Some(path)),
-        Err(error) if error.not_found() => Ok(None),
-        Err(error) => Err(Mistake::new(".env", error.to_string())),
-    }
+/// Where links lead of an application that browsers reach at `public_url`.
+pub fn authenticate_url(public_url: &Url) -> String {
+    format!("{}/authenticate", public_url.as_str().trim_end_matches('/'))
 }

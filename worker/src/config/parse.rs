@@ -10,20 +10,59 @@ use url::Url;
 
 type Read<T> = Result<T, String>;
 
+/// An error never shows the URL, for it holds the password.
 pub fn database_url(text: &str) -> Read<String> {
-    let known = ["sqlite:", "mysql:"].iter().any(|scheme| text.starts_with(scheme));
-    if known {
-        Ok(text.to_owned())
-    } else {
-        Err("must begin with sqlite:// or mysql://".to_owned())
+    let text = text.trim();
+    if text.starts_with("sqlite:") {
+        return Ok(text.to_owned());
     }
+    let rest = text.strip_prefix("mysql://").ok_or("must begin with sqlite:// or mysql://")?;
+    if let Some(character) = unencoded(rest) {
+        let code = u32::from(character);
+        return Err(format!(
+            "the user name or password contains the character {character}, which must be written \
+             as %{code:02X}"
+        ));
+    }
+    let malformed = "is not a URL like mysql://user:password@host:3306/database; in the password, \
+                     characters other than letters and digits must be percent-encoded";
+    Url::parse(text).map_err(|_| malformed)?;
+    Ok(text.to_owned())
+}
+
+/// The character that ends the user information of a database URL too early, or makes it
+/// ambiguous. `rest` is what follows `mysql://`.
+fn unencoded(rest: &str) -> Option<char> {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    let (before_query, query) = tail.split_once('?').unwrap_or((tail, ""));
+    // A parameter of the query, as in ?ssl-ca=a@b, may contain an @.
+    let in_query = query.find('@').is_some_and(|at| !query[..at].contains('='));
+    if before_query.contains('@') || (in_query && user.is_none()) {
+        return tail.chars().next();
+    }
+    let is_encoded = |part: &str| {
+        let digits = part.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let mut after_percent = user.unwrap_or_default().split('%').skip(1);
+    after_percent.any(|part| !is_encoded(part)).then_some('%')
 }
 
 pub fn address(text: &str) -> Read<SocketAddr> {
     text.trim().parse().map_err(|_| format!("{text:?} is not an address like 127.0.0.1:3000"))
 }
 
+/// An error never shows a URL with user information, for that may hold a password.
 pub fn http_url(text: &str) -> Read<Url> {
+    let text = text.trim();
+    if text.contains('@') {
+        let user = Url::parse(text).map(|url| !url.username().is_empty() || url.password().is_some());
+        if user.unwrap_or(true) {
+            return Err("must not contain a user name or password (user:password@)".to_owned());
+        }
+    }
     let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         Ok(url)
@@ -34,6 +73,9 @@ pub fn http_url(text: &str) -> Read<Url> {
 
 /// A URL without path, query or fragment.
 pub fn origin(text: &str) -> Read<Url> {
+    if text.contains('*') {
+        return Err(format!("{text:?}: * stands for nothing here; name every origin in full"));
+    }
     let url = http_url(text)?;
     if url.path() == "/" && url.query().is_none() && url.fragment().is_none() {
         Ok(url)
@@ -43,7 +85,7 @@ pub fn origin(text: &str) -> Read<Url> {
 }
 
 pub fn switch(text: &str) -> Read<bool> {
-    match text.to_ascii_lowercase().as_str() {
+    match text.trim().to_ascii_lowercase().as_str() {
         "on" | "true" | "1" | "yes" => Ok(true),
         "off" | "false" | "0" | "no" => Ok(false),
         _ => Err(format!("{text:?} is neither on nor off")),
@@ -104,8 +146,48 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_has_no_path() {
+    fn a_password_that_breaks_the_database_url_names_the_character() {
+        for (url, character) in [
+            ("mysql://app:12#34@127.0.0.1/app", "# "),
+            ("mysql://app:pa#ss@127.0.0.1/app", "#, which must be written as %23"),
+            ("mysql://app:pa/ss@127.0.0.1/app", "/, which must be written as %2F"),
+            ("mysql://app:pa?ss@127.0.0.1/app", "?, which must be written as %3F"),
+            ("mysql://app:p@a/ss@127.0.0.1/app", "/, which must be written as %2F"),
+            ("mysql://app:pa%ss@127.0.0.1/app", "%, which must be written as %25"),
+            ("mysql://app:pass%@127.0.0.1/app", "%, which must be written as %25"),
+            ("mysql://app:pa ss@[127.0.0.1/app", "percent-encoded"),
+        ] {
+            let error = database_url(url).unwrap_err();
+            assert!(error.contains(character.trim()), "{url}: {error}");
+            assert!(!error.contains("ss") || !error.contains("pass"), "{url}: {error}");
+            assert!(!error.contains("127.0.0.1"), "{url}: {error}");
+        }
+        for url in [
+            "mysql://app:p%23a%2Fss@127.0.0.1:3306/app?ssl-mode=DISABLED",
+            "mysql://app:p@ss@127.0.0.1/app",
+            "mysql://app@127.0.0.1/app?ssl-ca=/a@b.pem",
+            "mysql://127.0.0.1/app?ssl-ca=/a@b.pem",
+            " sqlite://guestlist.db?mode=rwc\r\n",
+        ] {
+            assert_eq!(database_url(url), Ok(url.trim().to_owned()));
+        }
+    }
+
+    #[test]
+    fn user_information_is_refused_and_not_shown() {
+        for url in ["https://ada:hunter2@example.com", "https://ada:hunter2@exa mple", "a:hunter2@b"] {
+            let error = origin(url).unwrap_err();
+            assert!(error.contains("user name") && !error.contains("hunter2"), "{error}");
+        }
+        assert!(http_url("https://example.com/@ada").is_ok());
+    }
+
+    #[test]
+    fn an_origin_has_no_path_and_no_wildcard() {
         assert!(origin("https://guests.example.com").is_ok());
+        for wrong in ["*", "https://*.example.com"] {
+            assert!(origin(wrong).unwrap_err().contains("every origin"), "{wrong:?}");
+        }
         for wrong in ["guests.example.com", "ftp://x.example.com", "https://x.example.com/a", "/"] {
             assert!(origin(wrong).is_err(), "{wrong:?}");
         }

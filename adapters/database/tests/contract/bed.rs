@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use apalis_sea_orm::Waker;
-use guestlist_database::{Database, SqlStore, connect};
+use guestlist_database::{Database, SqlStore, connect_or_create};
 use sea_orm::{ConnectionTrait, Statement};
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
@@ -71,7 +71,7 @@ impl Bed {
         };
         let statements = Arc::new(Mutex::new(Vec::new()));
         let heard = statements.clone();
-        let database = connect(&url).await.unwrap().observed(move |statement, _, _| {
+        let database = connect_or_create(&url).await.unwrap().observed(move |statement, _, _| {
             heard.lock().unwrap().push(statement.to_owned());
         });
         let waker = Waker::default();

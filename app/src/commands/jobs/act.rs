@@ -11,6 +11,7 @@ use guestlist_domain::flows::OperateError;
 use guestlist_domain::{Actor, Ctx, JobId};
 
 use super::FilterArgs;
+use crate::commands::output::{note, print, report};
 use crate::operations::{Act, exactly};
 
 /// Nobody waits for an answer here, so it may take its time.
@@ -43,14 +44,19 @@ impl ActArgs {
         }
         let filter = self.filter.read(None);
         anyhow::ensure!(filter == JobFilter::default(), "filters are for --all");
-        let mut failed = 0;
+        let (mut acted, mut failed) = (0, 0);
         for id in &self.ids {
             match act.on(ctx, *id, &Actor::Cli).await {
-                Ok(()) => println!("{id}: {}", done(act)),
+                Ok(()) => {
+                    acted += 1;
+                    let so_far = || format!("{} {}, the last {id}", jobs(acted), done(act));
+                    print(format!("{id}: {}", done(act)))
+                        .map_err(|error| error.after(so_far()))?;
+                }
                 Err(OperateError::Store(error)) => return Err(error.into()),
                 Err(error) => {
                     failed += 1;
-                    eprintln!("guestlist: {id}: {}", refused(act, &error));
+                    note(format!("guestlist: {id}: {}", refused(act, &error)));
                 }
             }
         }
@@ -63,15 +69,15 @@ impl ActArgs {
         anyhow::ensure!(fits, "--state must be one of {}", act.states_in_words());
         let count = store.count_jobs(&filter, ctx.now()).await?;
         if self.dry_run {
-            println!("{} would be {}", jobs(count), done(act));
+            print(format!("{} would be {}", jobs(count), done(act)))?;
             return Ok(ExitCode::SUCCESS);
         }
         if !self.yes && count > 0 && !confirmed(act, count)? {
-            println!("nothing was done");
+            print("nothing was done")?;
             return Ok(ExitCode::FAILURE);
         }
         let bulk = act.on_all(ctx, store, &filter, &Actor::Cli, PATIENCE).await?;
-        println!("{} {}", jobs(bulk.matched), done(act));
+        report(format!("{} {}", jobs(bulk.matched), done(act)))?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -82,8 +88,7 @@ fn confirmed(act: Act, count: u64) -> anyhow::Result<bool> {
         io::stdin().is_terminal() && io::stderr().is_terminal(),
         "{what}; add --yes to do it, or --dry-run to only be told"
     );
-    eprint!("{what}. Go on? [y/N] ");
-    io::stderr().flush()?;
+    write!(io::stderr(), "{what}. Go on? [y/N] ")?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

@@ -1,0 +1,38 @@
+//! Text that is shown on a terminal.
+
+use std::borrow::Cow;
+
+/// Replaces characters that a terminal would act on by `\u001b` and the like, which in JSON is the
+/// same text. Line ends and tabs stay.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    let is_escaped = |c: char| is_unsafe(c) && c != '\n' && c != '\t';
+    if !text.chars().any(is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_escaped(c) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Whether a character controls the terminal, or the direction of the text around it.
+pub fn is_unsafe(c: char) -> bool {
+    let changes_direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || changes_direction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_that_a_terminal_acts_on_are_escaped() {
+        assert_eq!(escape("Zoë\t😀\n"), "Zoë\t😀\n");
+        assert_eq!(escape("\u{1b}[31m\r\u{9b}x\u{202e}\u{7f}"), r"\u001b[31m\u000d\u009bx\u202e\u007f");
+    }
+}
