@@ -1,5 +1,7 @@
 //! The application's own part of the configuration.
 
+mod findings;
+
 use clap::Args;
 use guestlist_domain::Limit;
 use guestlist_stytch::WebhookSecret;
@@ -32,6 +34,11 @@ pub struct ConfigArgs {
     #[arg(long, env = "COOKIE_DOMAIN", global = true)]
     pub cookie_domain: Option<String>,
 
+    /// With https, browsers demand https of the subdomains of PUBLIC_URL's host too (HSTS)
+    #[arg(long, env = "HSTS_INCLUDE_SUBDOMAINS", global = true, num_args = 0..=1,
+        default_missing_value = "true", default_value = "off")]
+    pub hsts_include_subdomains: String,
+
     /// Networks whose X-Forwarded-For is believed; separated by commas
     #[arg(long, env = "TRUSTED_PROXIES", global = true)]
     pub trusted_proxies: Option<String>,
@@ -44,6 +51,8 @@ pub struct ConfigArgs {
     #[arg(long, env = "LOGIN_LIMIT_PER_CLIENT", global = true, default_value = "30/m")]
     pub login_limit_per_client: String,
 }
+
+pub use findings::Finding;
 
 /// The configuration, read.
 #[derive(Debug, Clone)]
@@ -58,6 +67,7 @@ pub struct Config {
     app_url: Option<Url>,
     app_origins: Vec<Origin>,
     cookie_domain: Option<String>,
+    hsts_include_subdomains: bool,
     trusted_proxies: Vec<IpNet>,
 }
 
@@ -72,6 +82,8 @@ impl ConfigArgs {
         let app_origins = m.take_some("APP_ORIGINS", self.app_origins.as_deref(), origins);
         let proxies = m.take_some("TRUSTED_PROXIES", self.trusted_proxies.as_deref(), networks);
         let domain = m.take_some("COOKIE_DOMAIN", self.cookie_domain.as_deref(), cookie_domain);
+        let subdomains =
+            m.take("HSTS_INCLUDE_SUBDOMAINS", parse::switch(&self.hsts_include_subdomains));
         let secret = self.stytch_webhook_secret.as_deref();
         let webhook_secret = m.take_some("STYTCH_WEBHOOK_SECRET", secret, |secret| {
             WebhookSecret::parse(secret).map_err(|error| error.to_string())
@@ -91,6 +103,7 @@ impl ConfigArgs {
                 app_origins: named.unwrap_or_else(|| app_url.iter().map(Url::origin).collect()),
                 app_url,
                 cookie_domain: domain?,
+                hsts_include_subdomains: subdomains?,
                 trusted_proxies: proxies?.unwrap_or_default(),
             })
         })();
@@ -107,6 +120,7 @@ impl Config {
             app_url: self.app_url.clone(),
             app_origins: self.app_origins.clone(),
             cookie_domain: self.cookie_domain.clone(),
+            hsts_include_subdomains: self.hsts_include_subdomains,
             trusted_proxies: self.trusted_proxies.clone(),
             inbox_url,
             stytch,

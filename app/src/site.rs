@@ -21,6 +21,8 @@ pub struct Site {
     pub app_origins: Vec<Origin>,
     /// The domain whose hosts share the session.
     pub cookie_domain: Option<String>,
+    /// Whether HSTS holds for the subdomains of our host too.
+    pub hsts_include_subdomains: bool,
     /// Whose word on the caller's address is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The sandbox's inbox, where there is one.
@@ -112,6 +114,7 @@ mod tests {
             app_url: None,
             app_origins: vec![Url::parse("https://app.example.com").unwrap().origin()],
             cookie_domain: None,
+            hsts_include_subdomains: false,
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             inbox_url: None,
             stytch: Project::default(),

@@ -78,6 +78,10 @@ async fn check_host(
 
 async fn ready(State(health): State<Health>) -> (StatusCode, String) {
     let no = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"));
+    if let Err(gone) = health.store.database().check_file() {
+        tracing::error!("{gone}");
+        return no(gone.to_string());
+    }
     if let Err(error) = health.ctx.store.ready().await {
         tracing::warn!(%error, "not ready");
         return no("the database can't be used".to_owned());

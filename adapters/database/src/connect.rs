@@ -17,6 +17,7 @@ use crate::connection::Connection;
 use crate::errors::message;
 use crate::file::{self, DatabaseFile};
 use crate::health::{Health, KnownOutage, WriteFailure};
+use crate::schema::SchemaError;
 
 /// Connections to MySQL: few, for each holds one of the server's scarce transactions at most.
 const MYSQL_CONNECTIONS: u32 = 16;

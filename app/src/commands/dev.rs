@@ -58,6 +58,7 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     let admin = prepare(&mut config.common)?;
     refuse_exposure(&config.common, &args)?;
+    config.warn_of_findings();
     let listener = listen(config.common.listen_addr, "LISTEN_ADDR").await?;
     let address = listener.local_addr()?;
     let public_url = config.common.public_url_at(address)?;

@@ -2,6 +2,7 @@
 
 mod dev;
 mod dev_state;
+mod doctor;
 mod invite;
 mod jobs;
 mod keys;
@@ -50,6 +51,9 @@ enum Command {
     Invite(With<invite::InviteArgs>),
     /// Whether mail goes out, and why not: exits with 0 while it does, with 2 while it does not
     Status(With<status::StatusArgs>),
+    /// Check the settings and the database, and say what to do about each problem; exits with 1
+    /// if anything has failed
+    Doctor(With<doctor::DoctorArgs>),
     /// Look for jobs, have them run again, withdraw them
     Jobs(With<jobs::JobsArgs>),
     /// Pause a queue, and let it go on
@@ -114,6 +118,13 @@ impl Command {
             }
             Self::Status(With { args, config }) => {
                 status::run(&prepare(&config, mistakes)?, &args).await
+            }
+            Self::Doctor(With { args, config }) => {
+                let config = match config.read(mistakes) {
+                    Ok(config) => config,
+                    Err(mistakes) => return doctor::refused(&mistakes, &args),
+                };
+                doctor::run(&config, &args).await
             }
             Self::Jobs(With { args, config }) => {
                 jobs::run(&prepare(&config, mistakes)?, args).await

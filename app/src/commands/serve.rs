@@ -30,6 +30,7 @@ pub async fn run(
     args: ServeArgs,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
+    config.warn_of_findings();
     let project = Project::from(&stytch);
     let connecting = build::connect(&config.common, stytch);
     let Some(built) = stop.run_until_cancelled(connecting).await.transpose()? else {

@@ -1,10 +1,11 @@
 //! The outermost layer: gives each request an id, writes its line in the log, sets the headers
 //! that every answer has, and turns problems into bodies.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -16,6 +17,8 @@ use super::state::App;
 use crate::pages;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// The id of a request, as its answer names it.
 #[derive(Debug, Clone)]
@@ -48,12 +51,17 @@ pub async fn answer(State(app): State<App>, mut request: Request, next: Next) ->
     request.extensions_mut().insert(outgoing.clone());
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let asker = Asker::of(&request);
+    let client = client(&app, &request);
     let span = tracing::info_span!("request", id = %request_id, method = %request.method());
     async move {
         let began = Instant::now();
         let route = request.extensions().get::<MatchedPath>().cloned();
         let method = request.method().clone();
         let response = next.run(request).await;
+        if let Some(problem) = response.extensions().get::<Problem>() {
+            let route = route.as_ref().map_or("-", MatchedPath::as_str);
+            app.security_log().refused(problem.code, route, client);
+        }
         let mut response = render(&app, response, &asker, &request_id);
         finish(&app, response.headers_mut(), &request_id, outgoing.take());
         log(&app, &method, route.as_ref(), response.status(), began);
@@ -71,6 +79,11 @@ fn request_id(app: &App, headers: &HeaderMap) -> String {
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
     given.filter(is_decent).map_or_else(|| app.ctx().ids.next().to_string(), ToOwned::to_owned)
+}
+
+fn client(app: &App, request: &Request) -> Option<IpAddr> {
+    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+    Some(app.site().client(peer.ip(), request.headers()))
 }
 
 /// Whether an address is for programs alone, who are never answered with a page.
@@ -152,8 +165,17 @@ fn finish(app: &App, headers: &mut HeaderMap, request_id: &str, cookies: Vec<Hea
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if content_type.is_some_and(|kind| kind.starts_with(b"text/html")) {
+        // A page that opened ours, or that ours opened, gets no handle on it.
+        headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    }
     if app.site().is_secure() {
-        let hsts = HeaderValue::from_static("max-age=63072000");
+        let hsts = HeaderValue::from_static(if app.site().hsts_include_subdomains {
+            "max-age=63072000; includeSubDomains"
+        } else {
+            "max-age=63072000"
+        });
         headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
     }
 }

@@ -21,6 +21,7 @@ mod presses;
 mod problem;
 mod router;
 mod routes;
+mod security_log;
 mod seen;
 mod sessions;
 mod state;

@@ -58,6 +58,7 @@ mod tests {
             app_url: None,
             app_origins: vec![],
             cookie_domain: None,
+            hsts_include_subdomains: false,
             trusted_proxies: vec![],
             inbox_url: None,
             stytch: Project::default(),

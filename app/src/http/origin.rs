@@ -53,6 +53,7 @@ mod tests {
             app_url: None,
             app_origins: vec![Url::parse("https://app.example.com").unwrap().origin()],
             cookie_domain: None,
+            hsts_include_subdomains: false,
             trusted_proxies: vec![],
             inbox_url: None,
             stytch: crate::site::Project::default(),

@@ -46,7 +46,9 @@ pub async fn keep_noting(app: App, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(FLUSH_EVERY)).await.is_some() {
         flush_seen(&app).await;
         app.forget_clients();
+        app.security_log().flush();
     }
+    app.security_log().flush();
 }
 
 /// Writes what was seen, or gives it up when the database does not answer.

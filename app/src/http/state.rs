@@ -15,6 +15,7 @@ use guestlist_worker::metrics::Metrics;
 use super::metrics::Requests;
 use super::presses::Presses;
 use super::problem::{Code, Problem};
+use super::security_log::SecurityLog;
 use super::seen::SeenBuffer;
 use super::waits::LastLook;
 use crate::config::Config;
@@ -39,6 +40,7 @@ struct Inner {
     seen: SeenBuffer,
     requests: Requests,
     last_look: LastLook,
+    security_log: SecurityLog,
     webhooks: Option<Webhooks>,
     worker: OnceLock<Metrics>,
 }
@@ -58,6 +60,7 @@ impl App {
             seen: SeenBuffer::default(),
             requests: Requests::default(),
             last_look: LastLook::default(),
+            security_log: SecurityLog::default(),
             webhooks,
             worker: OnceLock::new(),
         }))
@@ -97,6 +100,11 @@ impl App {
     /// What kept new invitations waiting when it was last looked at.
     pub fn last_look(&self) -> &LastLook {
         &self.0.last_look
+    }
+
+    /// Logs refused requests.
+    pub fn security_log(&self) -> &SecurityLog {
+        &self.0.security_log
     }
 
     /// What reads Stytch's webhooks, where it is to call.

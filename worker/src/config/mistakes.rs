@@ -5,8 +5,10 @@ use std::fmt;
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    variable: String,
-    problem: String,
+    /// The variable, or the file.
+    pub variable: String,
+    /// What is wrong with it; never its value where that is a secret.
+    pub problem: String,
 }
 
 impl Mistake {
@@ -42,6 +44,11 @@ impl Mistakes {
             None => Some(None),
             Some(said) => self.take(variable, read(said)).map(Some),
         }
+    }
+
+    /// Each mistake.
+    pub fn iter(&self) -> impl Iterator<Item = &Mistake> {
+        self.0.iter()
     }
 
     /// Whether nothing is wrong.

@@ -2,8 +2,9 @@
 //! every process tells the same.
 
 use std::fmt;
+use std::time::Duration;
 
-use guestlist_database::board::{Overview, QueueState};
+use guestlist_database::board::{Overview, QueueState, WorkerState};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::family::Family;
@@ -78,10 +79,17 @@ fn add_workers(registry: &mut Registry, overview: &Overview) {
     live.set(i64::try_from(overview.live().count()).unwrap_or(i64::MAX));
     registry.register("workers", "Workers that are there", live);
     let silence = Gauge::<i64>::default();
-    let longest = overview.workers.iter().map(|worker| worker.silent.as_secs()).max();
-    silence.set(i64::try_from(longest.unwrap_or(0)).unwrap_or(i64::MAX));
-    let help = "How long ago the most silent worker reported, which each does every five seconds";
+    silence.set(i64::try_from(silence_of(&overview.workers).as_secs()).unwrap_or(i64::MAX));
+    let help = "How long ago the most silent live worker reported, which each does every five \
+                seconds; without a live one, how long ago any worker did";
     registry.register_with_unit("worker_silence", help, Unit::Seconds, silence);
+}
+
+/// A worker that died beside live ones is missing in `workers`; its silence says nothing more.
+fn silence_of(workers: &[WorkerState]) -> Duration {
+    let live = workers.iter().filter(|worker| worker.is_live()).map(|worker| worker.silent);
+    let any = workers.iter().map(|worker| worker.silent);
+    live.max().or_else(|| any.min()).unwrap_or_default()
 }
 
 fn set<L>(family: &Family<L, Gauge>, labels: &L, value: u64)
@@ -89,4 +97,36 @@ where
     L: Clone + std::hash::Hash + Eq,
 {
     family.get_or_create(labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use guestlist_domain::Standing;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn worker(silent: u64) -> WorkerState {
+        WorkerState {
+            id: String::new(),
+            host: String::new(),
+            pid: 1,
+            queues: Vec::new(),
+            running: 0,
+            concurrency: 1,
+            started_at: Timestamp::UNIX_EPOCH,
+            silent: Duration::from_secs(silent),
+            report: Standing::Ok.into(),
+        }
+    }
+
+    #[test]
+    fn the_silence_of_a_dead_worker_does_not_count_beside_a_live_one() {
+        let silence = |silences: &[u64]| {
+            silence_of(&silences.iter().copied().map(worker).collect::<Vec<_>>()).as_secs()
+        };
+        assert_eq!(silence(&[3, 600, 7]), 7);
+        assert_eq!(silence(&[300, 600]), 300, "nobody is left");
+        assert_eq!(silence(&[]), 0);
+    }
 }

@@ -163,6 +163,7 @@ pub mod tests {
             app_origins: app_url.iter().map(Url::origin).collect(),
             app_url,
             cookie_domain: cookie_domain.map(ToOwned::to_owned),
+            hsts_include_subdomains: false,
             trusted_proxies: vec![],
             inbox_url: None,
             stytch: Project::default(),
