@@ -238,6 +238,11 @@ impl Guestlist {
         self.setup = self.setup.clone().env(name, value);
     }
 
+    /// Takes a variable out of the environment of what is started from now on.
+    pub fn unset_env(&mut self, name: &str) {
+        self.setup.env.retain(|(known, _)| known != name);
+    }
+
     /// Starts one more `serve` on the same database; answers where it is.
     pub async fn start_another_app(&mut self) -> String {
         let app = self.spawn("guestlist", &["serve"]);
@@ -255,6 +260,13 @@ impl Guestlist {
     /// Starts a program in this installation that may open so many files at most.
     pub fn spawn_with_few_files(&self, program: &str, args: &[&str], files: u32) -> Process {
         Process::start_with_few_files(program, args, &self.setup.env, self.folder.path(), files)
+    }
+
+    /// A program of this installation, to be started by the test itself.
+    pub fn command(&self, program: &str, args: &[&str]) -> std::process::Command {
+        let mut command = Process::command(program, &self.setup.env, self.folder.path());
+        command.args(args);
+        command
     }
 
     /// Runs a command of `guestlist` in this installation, to its end.

@@ -82,6 +82,14 @@ impl Process {
         Self::spawn(program_name.to_owned(), command, folder)
     }
 
+    /// A program to be started by the test itself, with outputs of its own.
+    pub fn command(program_name: &str, env: &[(String, String)], folder: &Path) -> Command {
+        let mut command = Command::new(program(program_name));
+        command.env_clear().envs(env.iter().cloned()).current_dir(folder).stdin(Stdio::null());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", folder);
+        command
+    }
+
     /// Runs a script of the folder.
     pub fn shell(script: &str, folder: &Path) -> Self {
         let mut command = Command::new("sh");

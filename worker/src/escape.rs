@@ -33,6 +33,9 @@ mod tests {
     #[test]
     fn characters_that_a_terminal_acts_on_are_escaped() {
         assert_eq!(escape("Zoë\t😀\n"), "Zoë\t😀\n");
-        assert_eq!(escape("\u{1b}[31m\r\u{9b}x\u{202e}\u{7f}"), r"\u001b[31m\u000d\u009bx\u202e\u007f");
+        assert_eq!(
+            escape("\u{1b}[31m\r\u{9b}x\u{202e}\u{7f}"),
+            r"\u001b[31m\u000d\u009bx\u202e\u007f"
+        );
     }
 }

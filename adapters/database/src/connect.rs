@@ -225,10 +225,7 @@ async fn sqlite(url: &str, create: bool) -> Result<Database, ConnectError> {
     let mut reader = options(url, SQLITE_READERS);
     reader.acquire_timeout(ACQUIRE).max_lifetime(None);
     reader.map_sqlx_sqlite_opts(|o| {
-        o.pragma("query_only", "ON")
-            .create_if_missing(false)
-            .foreign_keys(false)
-            .busy_timeout(BUSY)
+        o.pragma("query_only", "ON").create_if_missing(false).foreign_keys(false).busy_timeout(BUSY)
     });
     // The writer first: it turns the write-ahead log on.
     let write = open(writer, &place).await?;

@@ -79,13 +79,17 @@ fn schema_error(error: &DbErr) -> SchemaError {
         Some(sqlx::Error::Database(error)) => error.message().to_owned(),
         _ => error.to_string(),
     };
-    match number(error) {
+    judged(number(error), class(error), text)
+}
+
+fn judged(number: Option<Number>, class: Class, text: String) -> SchemaError {
+    match number {
         // Of Vitess 1109, for a table that its schema lacks.
         Some(Number::MySql(1054 | 1109 | 1146)) => SchemaError::Missing(text),
         Some(Number::MySql(1044 | 1142 | 1143)) => SchemaError::Denied(text),
         Some(Number::MySql(1461)) => SchemaError::TooManyStatements(text),
         Some(Number::Sqlite(1)) if is_missing(&text) => SchemaError::Missing(text),
-        _ => match class(error) {
+        _ => match class {
             Class::Again | Class::Away | Class::ReadOnly | Class::Down | Class::Lost => {
                 SchemaError::Unavailable(text)
             }
@@ -95,6 +99,7 @@ fn schema_error(error: &DbErr) -> SchemaError {
 }
 
 /// An error's number, as its engine counts.
+#[derive(Debug, Clone, Copy)]
 enum Number {
     MySql(u16),
     Sqlite(i32),
@@ -112,4 +117,38 @@ fn number(error: &DbErr) -> Option<Number> {
 /// SQLite has one number for every mistake in a statement.
 fn is_missing(text: &str) -> bool {
     text.starts_with("no such table") || text.starts_with("no such column")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(number: Number, class: Class, text: &str) -> String {
+        judged(Some(number), class, text.to_owned()).to_string()
+    }
+
+    #[test]
+    fn only_what_is_missing_leads_to_a_migration() {
+        use Number::{MySql, Sqlite};
+        for (number, class, text, advice) in [
+            (MySql(1146), Class::Bug, "Table 'app.users' doesn't exist", "guestlist migrate up"),
+            (MySql(1054), Class::Bug, "Unknown column 'name' in 'SELECT'", "guestlist migrate up"),
+            (Sqlite(1), Class::Bug, "no such table: users", "guestlist migrate up"),
+            (Sqlite(1), Class::Bug, "no such column: users.name", "guestlist migrate up"),
+            (Sqlite(1), Class::Bug, "near \"x\": syntax error", "can't be read"),
+            (Sqlite(11), Class::Bug, "database disk image is malformed", "can't be read"),
+            (Sqlite(14), Class::Away, "unable to open database file", "unavailable"),
+            (MySql(1142), Class::Bug, "SELECT command denied for table 'users'", "grant the user"),
+            (MySql(1143), Class::Bug, "SELECT command denied for column 'name'", "grant the user"),
+            (MySql(1461), Class::Away, "Can't create more than", "raise max_prepared_stmt_count"),
+            (MySql(1049), Class::Away, "Unknown database 'app'", "unavailable"),
+            (MySql(1064), Class::Bug, "You have an error in your SQL syntax", "can't be read"),
+        ] {
+            let told = told(number, class, text);
+            assert!(told.contains(text) && told.contains(advice), "{told}");
+            let migrates = told.contains("guestlist migrate up");
+            assert_eq!(migrates, advice.starts_with("guestlist"), "{told}");
+            assert!(!told.contains("anew") && !told.contains("drop"), "{told}");
+        }
+    }
 }

@@ -131,7 +131,8 @@ pub async fn run(args: SandboxArgs, shutdown: CancellationToken) -> anyhow::Resu
 impl SandboxArgs {
     /// Both or none; an empty variable counts as none.
     fn given_credentials(&self) -> anyhow::Result<Option<Credentials>> {
-        let (project_id, secret) = (trimmed(self.project_id.as_ref()), trimmed(self.secret.as_ref()));
+        let (project_id, secret) =
+            (trimmed(self.project_id.as_ref()), trimmed(self.secret.as_ref()));
         match (project_id, secret) {
             (Some(project_id), Some(secret)) => Ok(Some(Credentials { project_id, secret })),
             (None, None) => Ok(None),

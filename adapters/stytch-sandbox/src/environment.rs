@@ -11,7 +11,9 @@ pub fn read_dotenv() -> Result<(), String> {
     let text = match fs::read_to_string(path) {
         // With a line end after the last line, whose trailing spaces are refused without one.
         Ok(text) => text + "\n",
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+            return Ok(());
+        }
         Err(error) => return Err(format!(".env can't be read: {error}")),
     };
     if let Some(line) = broken_line(&text) {
@@ -23,17 +25,17 @@ pub fn read_dotenv() -> Result<(), String> {
 /// The number of the first line, from 1, at which a statement begins that can't be parsed.
 fn broken_line(text: &str) -> Option<usize> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let is_valid = |lines: &[&str]| {
-        dotenvy::from_read_iter(lines.concat().as_bytes()).all(|statement| statement.is_ok())
-    };
     let mut begin = 0;
-    while begin < lines.len() {
-        match (begin + 1..=lines.len()).find(|end| is_valid(&lines[begin..*end])) {
-            Some(end) => begin = end,
-            None => return Some(begin + 1),
+    for end in 1..=lines.len() {
+        let statement = lines[begin..end].concat();
+        match dotenvy::from_read_iter(statement.as_bytes()).next() {
+            None | Some(Ok(_)) => begin = end,
+            // A quote is open, and a later line may close it.
+            Some(Err(dotenvy::Error::LineParse(line, _))) if line == statement => {}
+            Some(Err(_)) => return Some(begin + 1),
         }
     }
-    None
+    (begin < lines.len()).then_some(begin + 1)
 }
 
 /// An empty variable counts as one that is not set.

@@ -69,7 +69,8 @@ pub async fn run(
     };
     let webhook = webhook(address, &secret);
     config.webhook_secret = Some(secret);
-    let (sandbox, credentials) = sandbox(&config.common, &args, &state, &public_url, webhook).await?;
+    let (sandbox, credentials) =
+        sandbox(&config.common, &args, &state, &public_url, webhook).await?;
     let sandbox_url = sandbox.url();
 
     let connecting = guestlist_database::connect_or_create(&config.common.database_url);

@@ -1,6 +1,6 @@
 //! What is said wrong is told at once, all of it, with what would be right.
 
-use guestlist_tests::{Engine, Guestlist, SHORT};
+use guestlist_tests::{Caller, Engine, Guestlist, SHORT, Stytch};
 use tokio::net::TcpListener;
 
 #[tokio::test]
@@ -134,4 +134,28 @@ async fn a_dotenv_file_is_read_and_the_environment_wins() {
         finished.code.is_some_and(|code| code != 0) && finished.stderr.contains(".env"),
         "{finished:?}"
     );
+}
+
+#[tokio::test]
+async fn dev_works_behind_a_public_url_that_is_not_local() {
+    let public = "https://guests.tunnel.invalid";
+    let listen = format!("127.0.0.1:{}", guestlist_tests::free_port());
+    let setup = Guestlist::dev(Engine::Sqlite).env("LISTEN_ADDR", &listen);
+    let guestlist = setup.env("PUBLIC_URL", public).prepare().await;
+    let dev = guestlist.spawn("guestlist", &["dev", "--json"]);
+    let line = dev.line(SHORT, |line| line.starts_with('{')).await;
+    let started: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let text = |name: &str| started[name].as_str().unwrap().to_owned();
+    assert_eq!(text("url"), public);
+    let links_lead_to = format!("{public}/authenticate?");
+    assert!(text("login_url").starts_with(&links_lead_to), "{line}");
+    // An invitation's link carries its id.
+    let api = Caller::new(&format!("http://{listen}")).bearer(&text("api_key"));
+    let body = serde_json::json!({ "email": "ada@example.com" });
+    let _ = api.post("/v1/invitations", &body).await.is(202);
+    let stytch = Stytch::by(Caller::new(&text("sandbox_url")));
+    let mail = stytch.mail("ada@example.com", 1).await;
+    assert!(mail.url.starts_with(&links_lead_to) && mail.url.contains("invitation="), "{mail:?}");
+    // So may links to an application of this machine, and to nowhere else.
+    assert!(!dev.stderr().contains("dashboard"), "{}", dev.stderr());
 }

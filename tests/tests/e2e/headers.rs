@@ -60,6 +60,9 @@ fn is_careful(what: &str, answer: &Answer) {
     assert!(!policy.contains("unsafe-") && !policy.contains('*'), "{what}: {policy}");
     let referrer = if what == "page of a link" { "strict-origin" } else { "same-origin" };
     assert_eq!(header("referrer-policy"), referrer, "{what}");
+    let is_page = what.contains("page");
+    let opener = answer.header("cross-origin-opener-policy");
+    assert_eq!(opener, is_page.then_some("same-origin"), "{what}");
     let kept = if ["style", "script"].contains(&what) { "public, max-age=300" } else { "no-store" };
     assert_eq!(header("cache-control"), kept, "{what}");
 }
@@ -84,6 +87,19 @@ async fn every_kind_of_answer_tells_the_browser_to_be_careful() {
             let hsts = answer.header("strict-transport-security");
             assert_eq!(hsts.is_some(), public_url.starts_with("https"), "{what}: {hsts:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn hsts_covers_subdomains_only_where_that_is_set() {
+    for (setting, value) in
+        [("off", "max-age=63072000"), ("on", "max-age=63072000; includeSubDomains")]
+    {
+        let setup = Guestlist::split(Engine::Sqlite).workers(0);
+        let setup = setup.env("PUBLIC_URL", "https://guests.example.com");
+        let guestlist = setup.env("HSTS_INCLUDE_SUBDOMAINS", setting).start().await;
+        let answer = guestlist.anybody().get("/healthz").await.is(200);
+        assert_eq!(answer.header("strict-transport-security"), Some(value), "{setting}");
     }
 }
 

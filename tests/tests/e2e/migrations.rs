@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_tests::{Engine, Finished, Guestlist, LONG, TestDatabase, on_every_engine};
+use guestlist_tests::{Engine, Finished, Guestlist, LONG, Server, TestDatabase, on_every_engine};
 use serde_json::Value;
 
 async fn tables(database: &TestDatabase) -> Vec<String> {
@@ -174,4 +174,36 @@ async fn a_migration_killed_at_any_moment_is_completed_by_the_next() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_table_that_was_lost_is_to_be_restored() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::split(engine).prepare().await;
+        let _ = guestlist.succeeds(&["migrate", "up"]).await;
+        let _ = guestlist.database().run("DROP TABLE login_requests").await;
+        let line = refused(&guestlist.run(&["status"]).await);
+        assert!(line.contains("login_requests") && line.contains("migrate up"), "{line}");
+        let up = refused(&guestlist.run(&["migrate", "up"]).await);
+        assert!(up.contains("login_requests") && up.contains("from a backup"), "{up}");
+        for line in [line, up] {
+            assert!(!line.contains("anew") && !line.contains("drop"), "{line}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_prepares_no_more_statements_is_named_as_that() {
+    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
+        let server = Server::start(engine).await;
+        let guestlist = Guestlist::split(engine).on_server(&server.url()).prepare().await;
+        let _ = guestlist.succeeds(&["migrate", "up"]).await;
+        let _ = guestlist.database().run("SET GLOBAL max_prepared_stmt_count = 0").await;
+        let line = refused(&guestlist.run(&["status"]).await);
+        assert!(line.contains("raise max_prepared_stmt_count"), "{line}");
+        assert!(!line.contains("migrate up") && !line.contains("anew"), "{line}");
+        let _ = guestlist.database().run("SET GLOBAL max_prepared_stmt_count = 16382").await;
+        let _ = guestlist.succeeds(&["keys", "list"]).await;
+    }
 }

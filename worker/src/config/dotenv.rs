@@ -8,18 +8,24 @@ use super::Mistake;
 
 const FILE: &str = ".env";
 
+/// The most malformed lines that are named.
+const NAMED: usize = 5;
+/// The most lines of a value in quotes.
+const VALUE_LINES: usize = 1000;
+
 /// Loads the `.env` file of the current folder, if there is one, into the environment. Variables
 /// that the environment has already, even empty ones, keep their value.
 ///
-/// An error names a line and a variable, never a value.
+/// An error names lines and variables, never a value. What else can be read is loaded all the same,
+/// so that it isn't reported as missing.
 pub fn read_dotenv() -> Result<(), Mistake> {
-    load(Path::new(FILE)).map_err(|problem| Mistake::new(FILE, problem))
-}
-
-fn load(path: &Path) -> Result<(), String> {
-    let Some(text) = read(path)? else { return Ok(()) };
-    check(&text)?;
-    dotenvy::from_read(text.as_bytes()).map_err(|_| "can't be read".to_owned())
+    let read = read(Path::new(FILE)).and_then(|text| {
+        let Some(text) = text else { return Ok(()) };
+        let (valid, problem) = parse(&text);
+        let loaded = dotenvy::from_read(valid.as_bytes()).map_err(|_| "can't be read".to_owned());
+        problem.map_or(loaded, Err)
+    });
+    read.map_err(|problem| Mistake::new(FILE, problem))
 }
 
 /// The file's text, ending with a line end: without one, `dotenvy` refuses a trailing space.
@@ -28,7 +34,11 @@ fn read(path: &Path) -> Result<Option<String>, String> {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let is_dangling = path.is_symlink();
-            return if is_dangling { Err("is a link to a missing file".to_owned()) } else { Ok(None) };
+            return if is_dangling {
+                Err("is a link to a missing file".to_owned())
+            } else {
+                Ok(None)
+            };
         }
         Err(_) if path.is_dir() => return Err("is a folder, not a file".to_owned()),
         Err(error) => return Err(format!("can't be read: {error}")),
@@ -42,35 +52,45 @@ fn read(path: &Path) -> Result<Option<String>, String> {
     Ok(Some(format!("{text}\n")))
 }
 
-fn check(text: &str) -> Result<(), String> {
-    let broken = broken_line(text);
-    if let Some((number, line)) = broken {
-        let named = variable(line).map_or(String::new(), |name| format!(" ({name})"));
-        return Err(format!(
-            "line {number}{named} can't be read; it must be NAME=value, and a value with spaces, \
-             quotes, # or $ must be in single quotes"
-        ));
-    }
-    for (name, value) in dotenvy::from_read_iter(text.as_bytes()).flatten() {
-        if value.contains('\0') {
-            return Err(format!("the value of {name} contains a NUL character"));
+/// The statements that can be loaded, and what is wrong with the others.
+fn parse(text: &str) -> (String, Option<String>) {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let (mut valid, mut malformed) = (String::new(), Vec::new());
+    let mut begin = 0;
+    while begin < lines.len() && malformed.len() < NAMED {
+        if let Some(end) = end_of_statement(&lines, begin) {
+            valid.extend(lines[begin..end].iter().copied());
+            begin = end;
+        } else {
+            let named = variable(lines[begin]).map_or(String::new(), |name| format!(" ({name})"));
+            malformed.push(format!("line {}{named}", begin + 1));
+            begin += 1;
         }
     }
-    Ok(())
+    if malformed.is_empty() {
+        return (valid, None);
+    }
+    let problem = format!(
+        "can't be read at {}; it must be NAME=value there, and a value with spaces, quotes, # or $ \
+         must be in single quotes",
+        malformed.join(", ")
+    );
+    (valid, Some(problem))
 }
 
-/// The first line, counted from 1, at which a statement begins that can't be parsed. A value in
-/// quotes may span several lines.
-fn broken_line(text: &str) -> Option<(usize, &str)> {
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let is_valid = |lines: &[&str]| {
-        dotenvy::from_read_iter(lines.concat().as_bytes()).all(|statement| statement.is_ok())
-    };
-    let mut begin = 0;
-    while begin < lines.len() {
-        match (begin + 1..=lines.len()).find(|end| is_valid(&lines[begin..*end])) {
-            Some(end) => begin = end,
-            None => return Some((begin + 1, lines[begin])),
+/// The line after the statement that begins at a line. A value in quotes may span several.
+fn end_of_statement(lines: &[&str], begin: usize) -> Option<usize> {
+    let most = lines.len().min(begin + VALUE_LINES);
+    for end in begin + 1..=most {
+        let text = lines[begin..end].concat();
+        // The operating system takes no NUL.
+        let is_valid = |(_, value): &(String, String)| !value.contains('\0');
+        match dotenvy::from_read_iter(text.as_bytes()).next() {
+            None => return Some(end),
+            Some(Ok(statement)) => return is_valid(&statement).then_some(end),
+            // A quote is open at the end of the text.
+            Some(Err(dotenvy::Error::LineParse(line, _))) if line == text => {}
+            Some(Err(_)) => return None,
         }
     }
     None
@@ -92,29 +112,38 @@ mod tests {
     use super::*;
 
     fn problem(text: &str) -> String {
-        check(&format!("{text}\n")).unwrap_err()
+        parse(&format!("{text}\n")).1.unwrap()
     }
 
     #[test]
-    fn a_malformed_line_is_named_by_its_number_and_variable_alone() {
-        for (text, begins) in [
-            ("A=1\nSTYTCH_SECRET=my secret\nB=2", "line 2 (STYTCH_SECRET) can't"),
-            ("A=1\r\n\r\nexport STYTCH_SECRET='it's secret\r\nB=2", "line 3 (STYTCH_SECRET) can't"),
-            ("A='several\nlines'\nSECRET=\"secret\nB=2", "line 3 (SECRET) can't"),
-            ("# secret\nA=1\nsecret", "line 3 can't"),
-            ("A=1\nsecret=x y", "line 2 can't"),
+    fn malformed_lines_are_named_by_their_number_and_variable_alone() {
+        for (text, at) in [
+            ("A=1\nSTYTCH_SECRET=my secret\nB=2", "line 2 (STYTCH_SECRET);"),
+            ("A=1\r\n\r\nexport STYTCH_SECRET='it's secret\r\nB=2", "line 3 (STYTCH_SECRET);"),
+            ("A='several\nlines'\nSECRET=\"secret\nB=2", "line 3 (SECRET);"),
+            ("# secret\nA=1\nsecret", "line 3;"),
+            ("A=1\nsecret=x y\nC=se cret", "line 2, line 3 (C);"),
+            ("SECRET='sec\0ret'", "line 1 (SECRET);"),
         ] {
             let problem = problem(text);
-            assert!(problem.starts_with(begins), "{text:?}: {problem}");
+            assert!(problem.starts_with(&format!("can't be read at {at}")), "{text:?}: {problem}");
             assert!(!problem.contains("secret"), "{text:?}: {problem}");
         }
-        assert!(problem("SECRET='sec\0ret'").ends_with("of SECRET contains a NUL character"));
+        let none = problem(&"secret\n".repeat(100_000));
+        assert_eq!(none.matches("line").count(), NAMED);
+    }
+
+    #[test]
+    fn the_other_lines_are_loaded() {
+        let (valid, problem) = parse("A=1\nB=x y\n\nC='x\ny'\n");
+        assert_eq!((valid.as_str(), problem.is_some()), ("A=1\n\nC='x\ny'\n", true));
     }
 
     #[test]
     fn files_of_other_systems_are_read() {
         for text in ["", "A=1", "A=1 ", "A=\r\nB=2\r\n", "A='x\r\ny'\r\n", "  # a comment"] {
-            assert_eq!(check(&format!("{text}\n")), Ok(()), "{text:?}");
+            let text = format!("{text}\n");
+            assert_eq!(parse(&text), (text.clone(), None));
         }
     }
 

@@ -50,8 +50,7 @@ impl ActArgs {
                 Ok(()) => {
                     acted += 1;
                     let so_far = || format!("{} {}, the last {id}", jobs(acted), done(act));
-                    print(format!("{id}: {}", done(act)))
-                        .map_err(|error| error.after(so_far()))?;
+                    print(format!("{id}: {}", done(act))).map_err(|error| error.after(so_far()))?;
                 }
                 Err(OperateError::Store(error)) => return Err(error.into()),
                 Err(error) => {
