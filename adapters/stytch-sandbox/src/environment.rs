@@ -10,7 +10,7 @@ pub fn read_dotenv() -> Result<(), String> {
     let path = Path::new(".env");
     let text = match fs::read_to_string(path) {
         // With a line end after the last line, whose trailing spaces are refused without one.
-        Ok(text) => text + "\n",
+        Ok(text) => text.trim_start_matches('\u{feff}').to_owned() + "\n",
         Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
             return Ok(());
         }

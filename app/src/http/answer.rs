@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 
+use super::auth::had_session;
 use super::cookies::Hint;
 use super::problem::{Code, Problem};
 use super::state::App;
@@ -51,7 +52,7 @@ pub async fn answer(State(app): State<App>, mut request: Request, next: Next) ->
     request.extensions_mut().insert(outgoing.clone());
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let asker = Asker::of(&request);
-    let client = client(&app, &request);
+    let (client, credentials) = (client(&app, &request), credentials(request.headers()));
     let span = tracing::info_span!("request", id = %request_id, method = %request.method());
     async move {
         let began = Instant::now();
@@ -60,7 +61,11 @@ pub async fn answer(State(app): State<App>, mut request: Request, next: Next) ->
         let response = next.run(request).await;
         if let Some(problem) = response.extensions().get::<Problem>() {
             let route = route.as_ref().map_or("-", MatchedPath::as_str);
-            app.security_log().refused(problem.code, route, client);
+            // Without a credential, 401 is how a browser learns that it has to log in.
+            let is_usual = problem.code == Code::SessionMissing && !is_shown(&credentials);
+            if !is_usual {
+                app.security_log().refused(problem.code, route, client);
+            }
         }
         let mut response = render(&app, response, &asker, &request_id);
         finish(&app, response.headers_mut(), &request_id, outgoing.take());
@@ -84,6 +89,21 @@ fn request_id(app: &App, headers: &HeaderMap) -> String {
 fn client(app: &App, request: &Request) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
     Some(app.site().client(peer.ip(), request.headers()))
+}
+
+/// The headers that may hold a credential, to be looked at only after a refusal.
+fn credentials(headers: &HeaderMap) -> HeaderMap {
+    let names = [header::AUTHORIZATION, header::COOKIE];
+    let values = names.iter().flat_map(|name| headers.get_all(name).iter().map(move |v| (name, v)));
+    let mut credentials = HeaderMap::new();
+    for (name, value) in values {
+        credentials.append(name, value.clone());
+    }
+    credentials
+}
+
+fn is_shown(credentials: &HeaderMap) -> bool {
+    credentials.contains_key(header::AUTHORIZATION) || had_session(credentials)
 }
 
 /// Whether an address is for programs alone, who are never answered with a page.

@@ -92,8 +92,6 @@ fn level(code: Code) -> Option<Level> {
         | Code::ScopeMissing
         | Code::RoleNotGrantable
         | Code::TooManyRequests => Some(Level::WARN),
-        // Nothing was shown.
-        Code::SessionMissing => None,
         code => {
             let is_refusal = matches!(
                 code.status(),
@@ -127,7 +125,7 @@ mod tests {
         for code in [Code::SessionExpired, Code::AccountSuspended, Code::ResentTooSoon] {
             assert_eq!(level(code), Some(Level::INFO), "{code:?}");
         }
-        for code in [Code::SessionMissing, Code::NotFound, Code::InvalidRequest, Code::LinkUsed] {
+        for code in [Code::NotFound, Code::InvalidRequest, Code::LinkUsed] {
             assert_eq!(level(code), None, "{code:?}");
         }
     }

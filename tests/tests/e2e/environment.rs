@@ -32,7 +32,7 @@ async fn a_malformed_dotenv_line_is_named_and_no_value_is_shown() {
     let guestlist = Guestlist::dev(Engine::Sqlite).prepare().await;
     for (file, line) in [
         ("APP_NAME=hunter2\nSTYTCH_SECRET=hunter2 hunter2\nLOG_FORMAT=text\n", "line 2"),
-        ("APP_NAME='hunter2'\n\nSTYTCH_SECRET='hunter2's\nLOG_FORMAT=text\n", "line 3"),
+        ("APP_NAME='hunter2'\n\nSTYTCH_SECRET='it's hunter2\nLOG_FORMAT=text\n", "line 3"),
     ] {
         fs::write(guestlist.folder().join(".env"), file).unwrap();
         for refusal in refusals(&guestlist).await {

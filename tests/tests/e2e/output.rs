@@ -168,9 +168,7 @@ async fn text_that_a_terminal_would_act_on_is_escaped() {
     let reason = json!({ "reason": evil });
     let _ = guestlist.api().post("/v1/queues/invitation/pause", &reason).await.is(200);
     let _ = guestlist.database().run(&format!("UPDATE api_keys SET name = '{evil}'")).await;
-    for args in
-        [&["status"][..], &["status", "--json"], &["keys", "list"], &["keys", "list", "--json"]]
-    {
+    for args in [&["status"][..], &["keys", "list"], &["keys", "list", "--json"]] {
         let output = guestlist.run(args).await.stdout;
         assert!(output.contains("All is well"), "{args:?}: {output}");
         for character in ['\u{1b}', '\u{9b}', '\u{202e}', '\r'] {

@@ -34,8 +34,8 @@ async fn refused_requests_are_logged_with_code_route_and_client() {
     assert!(line.contains(" WARN ") && !line.contains("glk_"), "{line}");
 
     let _ = anybody.bearer("a-token-that-is-none").get("/v1/users").await.is(401);
-    let line = logged(&guestlist, "session_revoked", "/v1/users").await;
-    assert!(line.contains(" INFO "), "{line}");
+    let line = logged(&guestlist, "session_missing", "/v1/users").await;
+    assert!(line.contains(" INFO ") && !line.contains("a-token"), "{line}");
 
     let (_, reader) = guestlist.create_key("reader", &["users:read"]).await;
     let body = json!({ "email": "ada@example.com" });
@@ -60,8 +60,15 @@ async fn refused_requests_are_logged_with_code_route_and_client() {
     let line = logged(&guestlist, "too_many_requests", "/v1/login").await;
     assert!(!line.contains("ada@"), "{line}");
 
-    let _ = anybody.get("/v1/users").await.is(401);
-    assert!(lines(&guestlist, "session_missing").is_empty(), "nothing was shown");
+    let _ = anybody.with("cookie", "city=Paris").get("/v1/users").await.is(401);
+    let _ = anybody.with("cookie", "stytch_session=x").get("/v1/session").await.is(401);
+    let cookie = wait_until(SHORT, "the wrong cookie is logged", async || {
+        let log = guestlist.stderr();
+        log.lines().find(|line| line.contains("route=\"/v1/session\"")).map(ToOwned::to_owned)
+    })
+    .await;
+    assert!(cookie.contains("client=127.0.0.1"), "{cookie}");
+    assert_eq!(lines(&guestlist, "session_missing").len(), 2, "one showed nothing of ours");
 }
 
 #[tokio::test]
