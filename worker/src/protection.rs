@@ -258,7 +258,7 @@ impl Protection {
     /// Tells all workers to wait, where Stytch said so.
     async fn hold_others(&self, database: &Database) {
         let Some(pause) = self.known().hold.take() else { return };
-        if let Err(error) = hold_rate(database.write(), PROVIDER_RATE, pause).await {
+        if let Err(error) = hold_rate(database.write().pool(), PROVIDER_RATE, pause).await {
             tracing::warn!(%error, "the other workers could not be told to wait; they will be refused too");
         }
     }
