@@ -4,10 +4,11 @@
 //! none can be held over a network call; and the store may put many changes into one commit.
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use crate::{
-    ApiKey, Attempt, EndSessions, Event, Invitation, LoginRequest, NewJob, Operation, Outcome,
-    Reconciliation, Session, UsedLink, User, UserId,
+    ApiKey, Attempt, Email, EndSessions, Event, Invitation, LoginRequest, NewJob, Operation,
+    Outcome, Reconciliation, Session, UsedLink, User, UserId,
 };
 
 /// Rows to write, events to append, jobs to enqueue: all of it, or none.
@@ -34,6 +35,8 @@ pub struct Change {
     pub api_keys: Rows<ApiKey>,
     /// People who are gone, so that late news of them is known to be late.
     pub tombstones: Vec<Tombstone>,
+    /// Addresses of people who are gone. Writing one twice is no conflict.
+    pub removed_addresses: Vec<RemovedAddress>,
     /// Comparisons with Stytch that came to their end.
     pub reconciliations: Vec<Reconciliation>,
     /// Facts about several rows at once that must not have moved since they were read.
@@ -76,6 +79,17 @@ pub struct Tombstone {
     pub at: Timestamp,
 }
 
+/// SHA-256 of the address of a removed person. It recognises the address without keeping it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RemovedAddress(pub [u8; 32]);
+
+impl RemovedAddress {
+    /// The hash of an address.
+    pub fn of(email: &Email) -> Self {
+        Self(Sha256::digest(email.as_str()).into())
+    }
+}
+
 /// A counter that changes of the same kind raise, so that of two that each were right alone only
 /// one is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +103,8 @@ pub struct Guard {
 /// Which counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GuardName {
-    /// Raised by whatever leaves fewer active administrators.
+    /// Raised by a change that takes an active administrator away, and by one that is allowed
+    /// because there is none.
     ActiveAdmins,
 }
 

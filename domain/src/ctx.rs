@@ -48,7 +48,8 @@ pub struct Policy {
     pub authenticate_url: String,
     /// Whether links name their invitation.
     pub link_carries_id: bool,
-    /// Who comes in without an invitation, as an administrator.
+    /// Addresses that log in without an invitation, as administrators, while they were never known
+    /// here or no active administrator is left.
     pub admin_emails: Vec<Email>,
     /// How many login mails one address may ask for.
     pub login_limit: Limit,

@@ -35,7 +35,7 @@ mod standing;
 mod user;
 
 pub use actor::Actor;
-pub use change::{Change, Guard, GuardName, Rows, Settlement, Tombstone, Verdict};
+pub use change::{Change, Guard, GuardName, RemovedAddress, Rows, Settlement, Tombstone, Verdict};
 pub use clock::{CLOCK_TOLERANCE, Clock, Ids, ManualClock, SystemClock, SystemIds, is_credible};
 pub(crate) use ctx::Rounds;
 pub use ctx::{Ctx, Limit, Policy};

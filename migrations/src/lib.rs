@@ -24,6 +24,7 @@ mod m20261123_000010_guards;
 mod m20261123_000011_idempotency_keys;
 mod m20261123_000012_jobs;
 mod m20261123_000013_reconciliations;
+mod m20261130_000014_removed_addresses;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000011_idempotency_keys::Migration),
             Box::new(m20261123_000012_jobs::Migration),
             Box::new(m20261123_000013_reconciliations::Migration),
+            Box::new(m20261130_000014_removed_addresses::Migration),
         ]
     }
 }

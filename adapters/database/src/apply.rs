@@ -6,7 +6,8 @@ use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::errors::{Class, class};
 use crate::{
-    events, guards, invitations, jobs, keys, logins, reconcile, sessions, tombstones, users,
+    events, guards, invitations, jobs, keys, logins, reconcile, removed_addresses, sessions,
+    tombstones, users,
 };
 
 /// Why a group is not written as it is.
@@ -66,6 +67,7 @@ pub(crate) async fn write(tx: &DatabaseTransaction, changes: &[&Change]) -> Resu
     logins::write(tx, changes).await?;
     keys::write(tx, changes).await?;
     tombstones::write(tx, changes).await?;
+    removed_addresses::write(tx, changes).await?;
     reconcile::write(tx, changes).await?;
     events::write(tx, changes).await?;
     jobs::enqueue(tx, changes).await

@@ -27,6 +27,7 @@ mod keys;
 mod lists;
 mod logins;
 mod reconcile;
+mod removed_addresses;
 mod retry;
 mod rows;
 mod schema;

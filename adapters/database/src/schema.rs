@@ -10,7 +10,8 @@ use thiserror::Error;
 use crate::connect::Database;
 use crate::errors::{Class, class, sqlx_error};
 use crate::{
-    events, guards, idempotency, invitations, keys, logins, reconcile, sessions, tombstones, users,
+    events, guards, idempotency, invitations, keys, logins, reconcile, removed_addresses, sessions,
+    tombstones, users,
 };
 
 /// Why the schema can't be used, and what to do about it. One line each.
@@ -55,6 +56,7 @@ impl Database {
         self.check::<logins::link::Entity>().await?;
         self.check::<keys::entity::Entity>().await?;
         self.check::<tombstones::entity::Entity>().await?;
+        self.check::<removed_addresses::entity::Entity>().await?;
         self.check::<guards::entity::Entity>().await?;
         self.check::<reconcile::entity::Entity>().await?;
         self.check::<idempotency::entity::Entity>().await?;

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, Email, FoundBy, GuardName, Name, Page, Place, Prefix, ReadUsers, Role, StoreError,
-    User, UserFilter, UserId, UserStatus,
+    Change, Email, FoundBy, GuardName, Name, Page, Place, Prefix, ReadUsers, RemovedAddress, Role,
+    StoreError, User, UserFilter, UserId, UserStatus,
 };
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait,
@@ -15,6 +15,7 @@ use crate::apply::Refusal;
 use crate::errors::store_error;
 use crate::guards;
 use crate::lists::{self, Search};
+use crate::removed_addresses;
 use crate::rows::{self, Update, Versioned, forward};
 use crate::store::SqlStore;
 use crate::values::{Row, micros};
@@ -211,6 +212,13 @@ impl ReadUsers for SqlStore {
             users.extend(self.by_name(filter, q, name, missing).await?);
         }
         Ok(users)
+    }
+
+    async fn was_removed(&self, email: &Email) -> Answer<bool> {
+        let hash = RemovedAddress::of(email).0.to_vec();
+        let row = removed_addresses::entity::Entity::find_by_id(hash);
+        let row = row.one(self.database.read()).await.map_err(store_error)?;
+        Ok(row.is_some())
     }
 
     async fn count_active_admins(&self) -> Answer<u64> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::configured_admin::{Bootstrap, bootstrap};
 use super::deliver::dismiss;
 use super::invite::expire;
 use super::sessions::{Ending, end};
@@ -107,7 +108,7 @@ pub async fn press_continue(ctx: &Ctx, press: Press) -> Result<CameIn, AcceptErr
     let mut rounds = Rounds::default();
     loop {
         let known = Known::read(ctx, &vouched).await?;
-        let (answer, change) = match judge(ctx, &known, vouched.email.as_ref()) {
+        let (answer, change) = match judge(ctx, &known) {
             Ok(entry) => {
                 let (came_in, mut change) =
                     enter(ctx, &press, &vouched, known.return_to(ctx), entry);
@@ -152,6 +153,8 @@ struct Known {
     latest: Option<Invitation>,
     /// What the address has asked for last.
     asked: Vec<LoginRequest>,
+    /// The address that may log in as an administrator by configuration.
+    bootstrap: Option<(Email, Bootstrap)>,
 }
 
 impl Known {
@@ -169,7 +172,14 @@ impl Known {
             Some(email) => ctx.store.login_requests(email, 2).await?,
             None => Vec::new(),
         };
-        Ok(Self { user, latest, asked })
+        let bootstrap = match &vouched.email {
+            Some(email) => {
+                let permission = bootstrap(ctx, email, user.as_ref()).await?;
+                permission.map(|permission| (email.clone(), permission))
+            }
+            None => None,
+        };
+        Ok(Self { user, latest, asked, bootstrap })
     }
 
     /// Where the address wanted to go when it last asked for a link that still works.
@@ -208,14 +218,14 @@ pub async fn led_to(
 struct Entry {
     user: User,
     is_new: bool,
-    /// By configuration, whatever the invitation says.
-    is_admin: bool,
+    /// Makes them an administrator by configuration, whatever the invitation says.
+    bootstrap: Option<Bootstrap>,
     accepts: Option<Invitation>,
     /// One that they don't come in by: its time ran out, or it could not be sent.
     leaves: Option<Invitation>,
 }
 
-fn judge(ctx: &Ctx, known: &Known, email: Option<&Email>) -> Result<Entry, AcceptError> {
+fn judge(ctx: &Ctx, known: &Known) -> Result<Entry, AcceptError> {
     let status = known.user.as_ref().map(|user| user.status);
     match status {
         Some(UserStatus::Suspended) => return Err(AcceptError::AccountSuspended),
@@ -223,8 +233,8 @@ fn judge(ctx: &Ctx, known: &Known, email: Option<&Email>) -> Result<Entry, Accep
         Some(UserStatus::Active | UserStatus::Invited) | None => {}
     }
     let latest = known.latest.as_ref();
-    if let Some(email) = email.filter(|email| ctx.policy.admin_emails.contains(email)) {
-        return Ok(admin(ctx, known, email));
+    if let Some((email, permission)) = &known.bootstrap {
+        return Ok(admin(ctx, known, email, *permission));
     }
     let Some(user) = known.user.clone() else { return Err(AcceptError::NotInvited) };
     let accepts = match (status, latest) {
@@ -232,11 +242,11 @@ fn judge(ctx: &Ctx, known: &Known, email: Option<&Email>) -> Result<Entry, Accep
         (_, Some(latest)) => Some(acceptable(latest, ctx.now())?.clone()),
         (_, None) => return Err(AcceptError::NotInvited),
     };
-    Ok(Entry { user, is_new: false, is_admin: false, accepts, leaves: None })
+    Ok(Entry { user, is_new: false, bootstrap: None, accepts, leaves: None })
 }
 
 /// An administrator by configuration needs no invitation; an open one is accepted all the same.
-fn admin(ctx: &Ctx, known: &Known, email: &Email) -> Entry {
+fn admin(ctx: &Ctx, known: &Known, email: &Email, permission: Bootstrap) -> Entry {
     let is_new = known.user.is_none();
     let user = known.user.clone().unwrap_or_else(|| {
         User::new(UserId(ctx.ids.next()), email.clone(), UserStatus::Active, ctx.now())
@@ -245,7 +255,7 @@ fn admin(ctx: &Ctx, known: &Known, email: &Email) -> Entry {
         Some(open) if open.admits(ctx.now()) => (Some(open), None),
         ended => (None, ended),
     };
-    Entry { user, is_new, is_admin: true, accepts, leaves }
+    Entry { user, is_new, bootstrap: Some(permission), accepts, leaves }
 }
 
 fn acceptable(latest: &Invitation, now: Timestamp) -> Result<&Invitation, AcceptError> {
@@ -269,7 +279,7 @@ fn enter(
     entry: Entry,
 ) -> (CameIn, Change) {
     let now = ctx.now();
-    let Entry { mut user, is_new, is_admin, accepts, leaves } = entry;
+    let Entry { mut user, is_new, bootstrap, accepts, leaves } = entry;
     let mut return_to = asked;
     let mut change = Change::new();
     if let Some(latest) = leaves {
@@ -280,7 +290,8 @@ fn enter(
         return_to = return_to.or_else(|| invitation.return_to.clone());
         change = accept(ctx, change, invitation, &mut user);
     }
-    if is_admin {
+    if let Some(Bootstrap { guard }) = bootstrap {
+        change.guards.extend(guard);
         change = promote(ctx, change, &mut user, is_new);
     }
     user.status = UserStatus::Active;

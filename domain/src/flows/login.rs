@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::configured_admin::bootstrap;
 use super::outcome::{after_refusal, again, exhausted, not_begun};
 use super::resend;
 use crate::{
@@ -161,7 +162,8 @@ impl Job for SendLogin {
             return Ok(LoginReport::Nothing);
         }
         let (user, latest) = whose(ctx, &request.email).await?;
-        match fitting(ctx, &request.email, user.as_ref(), latest.as_ref()) {
+        let is_admin = bootstrap(ctx, &request.email, user.as_ref()).await?.is_some();
+        match fitting(ctx, is_admin, user.as_ref(), latest.as_ref()) {
             Fitting::Nothing => Ok(LoginReport::Nothing),
             Fitting::Invitation => Ok(LoginReport::InviteAgain),
             Fitting::Link if !lease.may_call().await => Ok(LoginReport::NotBegun),
@@ -210,7 +212,8 @@ impl SendLogin {
             return Ok(Change::new());
         };
         // Another asking, or an administrator, may have been faster.
-        if fitting(ctx, &request.email, Some(&user), Some(&invitation)) != Fitting::Invitation {
+        let is_admin = bootstrap(ctx, &request.email, Some(&user)).await?.is_some();
+        if fitting(ctx, is_admin, Some(&user), Some(&invitation)) != Fitting::Invitation {
             return Ok(Change::new());
         }
         let change = resend::again(ctx, invitation, &user, &Actor::System);
@@ -233,8 +236,8 @@ enum Fitting {
     Nothing,
 }
 
-fn fitting(ctx: &Ctx, email: &Email, user: Option<&User>, latest: Option<&Invitation>) -> Fitting {
-    let is_admin = ctx.policy.admin_emails.contains(email);
+/// What fits an address; `is_admin` where configuration lets it in without an invitation.
+fn fitting(ctx: &Ctx, is_admin: bool, user: Option<&User>, latest: Option<&Invitation>) -> Fitting {
     let has_lapsed =
         latest.is_some_and(|latest| latest.status.is_open() && !latest.admits(ctx.now()));
     match (user.map(|user| user.status), latest.map(|latest| latest.status)) {

@@ -2,6 +2,7 @@
 //! pure code, and hands over a change.
 
 mod accept;
+mod configured_admin;
 mod deliver;
 mod invite;
 mod keys;
@@ -18,6 +19,7 @@ mod users;
 mod visit;
 
 pub use accept::{AcceptError, Browser, CameIn, Press, led_to, press_continue};
+pub use configured_admin::address_to_log_in;
 pub use deliver::{DeliveryReport, SendInvite};
 pub use invite::{InviteError, NewInvitation, could_invite, invite};
 pub use keys::{create_key, revoke_key};

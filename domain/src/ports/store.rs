@@ -52,6 +52,8 @@ pub trait ReadUsers {
     /// A piece of the list, newest first; of a search, those whose address begins so by address,
     /// and then the others by name.
     async fn users(&self, filter: &UserFilter, page: Page<Place<UserId>>) -> Answer<Vec<User>>;
+    /// Whether a user with this address was removed.
+    async fn was_removed(&self, email: &Email) -> Answer<bool>;
     /// How many administrators can act as one.
     async fn count_active_admins(&self) -> Answer<u64>;
     /// Where a guard stands; 0 when it was never raised.

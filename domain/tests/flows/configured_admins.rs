@@ -1,9 +1,10 @@
-//! Administrators by configuration: in without an invitation, and administrators whatever it says.
+//! Administrators by configuration: they log in without an invitation while Guestlist has never
+//! known them, or while no active administrator is left. Otherwise what the database says holds.
 
-use guestlist_domain::flows::NewInvitation;
-use guestlist_domain::{InvitationStatus, Metadata, Role, UserStatus};
+use guestlist_domain::flows::{AcceptError, NewInvitation, address_to_log_in};
+use guestlist_domain::{InvitationStatus, LoginMail, Metadata, Role, UserStatus};
 
-use crate::support::{House, at, days, metadata, secs};
+use crate::support::{House, at, at_once, days, metadata, secs};
 
 #[test]
 fn a_configured_administrator_needs_no_invitation() {
@@ -69,4 +70,156 @@ fn whoever_is_configured_later_becomes_one_by_coming_in() {
     assert_eq!((root.id, root.role), (member.id, Role::Admin));
     assert_eq!(t.expect_user("root").role, Role::Admin);
     assert_eq!(t.story_of(&root), ["user_added", "role_changed", "session_started"]);
+}
+
+/// A house with the configured administrator `root`, who has logged in, and another one.
+fn with_root_and_another() -> House {
+    let t = House::under(|policy| policy.admin_emails = vec![at("root")]);
+    t.log_in("root").unwrap();
+    t.work();
+    t.press(&t.link("root")).unwrap();
+    t.admin("other");
+    t.wait(secs(10));
+    t
+}
+
+#[test]
+fn a_demoted_administrator_stays_demoted_though_configured() {
+    for role in [Role::Member, Role::Operator] {
+        let t = with_root_and_another();
+        t.give_role(t.expect_user("root").id, role).unwrap();
+        t.log_in("root").unwrap();
+        t.work();
+
+        let root = t.press(&t.link("root")).unwrap().user;
+
+        assert_eq!((root.role, t.expect_user("root").role), (role, role));
+    }
+}
+
+#[test]
+fn a_removed_administrator_stays_removed_though_configured() {
+    let t = with_root_and_another();
+    t.log_in("root").unwrap();
+    t.work();
+    let earlier = t.link("root");
+    t.remove(t.expect_user("root").id).unwrap();
+    t.work();
+    assert_eq!(t.user("root"), None);
+    let mails = t.inbox("root").len();
+
+    t.log_in("root").unwrap();
+    t.work_for(secs(2));
+
+    assert_eq!(t.inbox("root").len(), mails, "no mail for an address that was removed");
+    assert!(t.press(&earlier).is_err());
+    assert_eq!(t.user("root"), None);
+}
+
+#[test]
+fn a_link_does_not_make_a_removed_administrator_again() {
+    let t = with_root_and_another();
+    t.remove(t.expect_user("root").id).unwrap();
+    t.work();
+    // A link that Stytch still honours, for an identity that it made anew.
+    let mail = LoginMail {
+        email: at("root"),
+        redirect_url: t.ctx.policy.authenticate_url.clone(),
+        expires_in_minutes: 60,
+    };
+    at_once(t.ctx.provider.send_login(&mail)).unwrap();
+
+    let refused = t.press(&t.link("root"));
+
+    assert!(matches!(refused, Err(AcceptError::NotInvited)), "{refused:?}");
+    assert_eq!(t.user("root"), None);
+}
+
+#[test]
+fn a_removed_administrator_can_be_invited_again_as_what_the_invitation_says() {
+    let t = with_root_and_another();
+    t.remove(t.expect_user("root").id).unwrap();
+    t.work();
+    t.wait(secs(10));
+    t.invite("root").unwrap();
+    t.work();
+
+    let root = t.press(&t.link("root")).unwrap().user;
+
+    assert_eq!(root.role, Role::Member);
+}
+
+#[test]
+fn a_configured_address_that_is_known_is_what_the_database_says() {
+    let t = House::under(|policy| policy.admin_emails = vec![at("root"), at("revoked")]);
+    t.admin("other");
+    t.add("root", Role::Member).unwrap();
+    t.ended("revoked", InvitationStatus::Revoked);
+    for who in ["root", "revoked"] {
+        t.log_in(who).unwrap();
+    }
+    t.work();
+
+    assert_eq!(t.press(&t.link("root")).unwrap().user.role, Role::Member);
+    assert_eq!(t.status("revoked"), Some(UserStatus::Invited));
+}
+
+#[test]
+fn a_configured_administrator_gets_back_in_when_none_is_left() {
+    let t = with_root_and_another();
+    let (root, other) = (t.expect_user("root"), t.expect_user("other"));
+    t.give_role(root.id, Role::Member).unwrap();
+    // As by hand in the database: no flow takes the last one away.
+    t.store.tables().users.get_mut(&other.id).unwrap().role = Role::Member;
+    t.log_in("root").unwrap();
+    t.work();
+
+    assert_eq!(t.press(&t.link("root")).unwrap().user.role, Role::Admin);
+}
+
+#[test]
+fn a_removed_administrator_gets_back_in_when_none_is_left() {
+    let t = with_root_and_another();
+    t.remove(t.expect_user("root").id).unwrap();
+    t.work();
+    let other = t.expect_user("other").id;
+    t.store.tables().users.get_mut(&other).unwrap().role = Role::Member;
+    t.wait(secs(10));
+    t.log_in("root").unwrap();
+    t.work();
+
+    assert_eq!(t.press(&t.link("root")).unwrap().user.role, Role::Admin);
+}
+
+#[test]
+fn of_two_who_come_back_at_once_because_no_administrator_is_left_one_becomes_one() {
+    let t = House::under(|policy| policy.admin_emails = vec![at("ada"), at("bob")]);
+    for who in ["ada", "bob"] {
+        t.add(who, Role::Member).unwrap();
+        t.log_in(who).unwrap();
+    }
+    t.work();
+    let (other, link) = (t.clone(), t.link("bob"));
+    t.store.before_next_apply(move || drop(other.press(&link).unwrap()));
+
+    let ada = t.press(&t.link("ada")).unwrap().user;
+
+    assert_eq!(ada.role, Role::Member, "she comes in as what she is");
+    assert_eq!(t.expect_user("bob").role, Role::Admin);
+}
+
+#[test]
+fn who_starts_the_program_is_given_an_address_that_can_log_in() {
+    let t = House::under(|policy| policy.admin_emails = vec![at("root")]);
+    let to_log_in = || at_once(address_to_log_in(&t.ctx, &at("root"))).unwrap();
+    assert_eq!(to_log_in(), at("root"), "never known");
+    let root = t.add("root", Role::Admin).unwrap();
+    t.admin("other");
+    t.give_role(root.id, Role::Member).unwrap();
+    assert_eq!(to_log_in(), at("root"), "demoted, and may log in");
+    t.suspend("root");
+    assert_eq!(to_log_in(), at("other"));
+    t.remove(root.id).unwrap();
+    t.work();
+    assert_eq!(to_log_in(), at("other"));
 }

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use guestlist_domain::{
     ApiKey, ApiKeyId, Email, Event, FoundBy, GuardName, Invitation, InvitationFilter, InvitationId,
     JobId, LoginRequest, LoginRequestId, Name, Page, Place, Prefix, QueuedJob, ReadInvitations,
-    ReadJobs, ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Reconciliation, Session,
-    SessionId, StoreError, TokenHash, Tombstone, UsedLink, User, UserFilter, UserId,
+    ReadJobs, ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Reconciliation,
+    RemovedAddress, Session, SessionId, StoreError, TokenHash, Tombstone, UsedLink, User,
+    UserFilter, UserId,
 };
 use jiff::Timestamp;
 
@@ -41,6 +42,10 @@ impl ReadUsers for MemoryStore {
         let tables = self.tables();
         let found = tables.users.values().filter(|user| fits(user)).cloned();
         Ok(piece(found, page, |user| filter.place(user)))
+    }
+
+    async fn was_removed(&self, email: &Email) -> Answer<bool> {
+        Ok(self.tables().removed_addresses.contains(&RemovedAddress::of(email)))
     }
 
     async fn count_active_admins(&self) -> Answer<u64> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use guestlist_domain::{
     ApiKey, ApiKeyId, Change, EndSessions, Event, EventId, GuardName, Invitation, InvitationId,
-    JobId, JobState, LoginRequest, Operation, Queue, Reconciliation, Rows, Session, SessionId,
-    Tombstone, UsedLink, User, UserId, Verdict, Which,
+    JobId, JobState, LoginRequest, Operation, Queue, Reconciliation, RemovedAddress, Rows, Session,
+    SessionId, Tombstone, UsedLink, User, UserId, Verdict, Which,
 };
 
 use super::jobs::JobRow;
@@ -19,6 +19,7 @@ pub(crate) struct Tables {
     pub(crate) login_requests: Vec<LoginRequest>,
     pub(crate) api_keys: BTreeMap<ApiKeyId, ApiKey>,
     pub(crate) tombstones: Vec<Tombstone>,
+    pub(crate) removed_addresses: BTreeSet<RemovedAddress>,
     pub(crate) reconciliations: Vec<Reconciliation>,
     pub(crate) guards: HashMap<GuardName, i64>,
     pub(crate) events: BTreeMap<EventId, Event>,
@@ -70,6 +71,7 @@ impl Tables {
         self.used_links.extend(change.used_links);
         self.login_requests.extend(change.login_requests);
         self.tombstones.extend(change.tombstones);
+        self.removed_addresses.extend(change.removed_addresses);
         self.reconciliations.extend(change.reconciliations);
         for event in change.events {
             expect(self.events.insert(event.id, event).is_none())?;

@@ -2,7 +2,7 @@
 
 use guestlist_domain::{
     Change, Guard, GuardName, Invitation, InvitationStatus, ReadInvitations, ReadKeys,
-    ReadSessions, ReadUsers, Store, Tombstone, User, UserId, UserStatus, Verdict,
+    ReadSessions, ReadUsers, RemovedAddress, Store, Tombstone, User, UserId, UserStatus, Verdict,
 };
 
 use crate::bed::{Bed, contract};
@@ -22,6 +22,7 @@ contract!(
     an_asking_has_its_own_number,
     a_key_is_made_once,
     being_gone_twice_is_no_conflict,
+    an_address_is_known_to_be_removed_and_can_be_removed_again,
 );
 
 async fn verdict(bed: &Bed, change: Change) -> Verdict {
@@ -217,6 +218,18 @@ async fn a_key_is_made_once(bed: &Bed) {
     change.api_keys.insert[0].id = api_key().id;
     refused(bed, change).await;
     assert_eq!(bed.store.api_keys().await.unwrap(), [key]);
+}
+
+async fn an_address_is_known_to_be_removed_and_can_be_removed_again(bed: &Bed) {
+    let (gone, other) = (some_email(), some_email());
+    let mut change = Change::new();
+    change.removed_addresses.push(RemovedAddress::of(&gone));
+    assert!(!bed.store.was_removed(&gone).await.unwrap());
+    applied(bed, change.clone()).await;
+    applied(bed, change).await;
+    assert!(bed.store.was_removed(&gone).await.unwrap());
+    assert!(!bed.store.was_removed(&other).await.unwrap());
+    assert_eq!(bed.count("removed_addresses").await, 1);
 }
 
 async fn being_gone_twice_is_no_conflict(bed: &Bed) {

@@ -2,7 +2,7 @@
 
 use guestlist_domain::{
     Change, EndReason, EndSessions, Guard, GuardName, InvitationStatus, ReadInvitations,
-    ReadSessions, ReadUsers, Store, Tombstone, User, UserStatus, Verdict, Which,
+    ReadSessions, ReadUsers, RemovedAddress, Store, Tombstone, User, UserStatus, Verdict, Which,
 };
 
 use crate::bed::{Bed, contract};
@@ -38,6 +38,7 @@ async fn a_conflict_leaves_nothing_behind(bed: &Bed) {
     change.guards.push(Guard { name: GuardName::ActiveAdmins, version: 0 });
     let stytch_user_id = "user-test-2".to_owned();
     change.tombstones.push(Tombstone { stytch_user_id, user_id: known.id, at: now() });
+    change.removed_addresses.push(RemovedAddress::of(&newcomer.email));
     change.reconciliations.push(reconciliation());
     let mut conflicting = change.clone();
     conflicting.used_links.push(taken);
@@ -56,6 +57,7 @@ async fn a_conflict_leaves_nothing_behind(bed: &Bed) {
         ("api_keys", 0),
         ("guards", 0),
         ("tombstones", 0),
+        ("removed_addresses", 0),
         ("reconciliations", 0),
     ] {
         assert_eq!(bed.count(table).await, rows, "{table}");

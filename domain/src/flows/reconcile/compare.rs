@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::ReconcileError;
+use crate::flows::configured_admin::bootstrap;
 use crate::flows::deliver::CLOCK_SKEW;
 use crate::{
     Count, Ctx, Difference, Drift, Email, IdentityPage, InvitationStatus, Lease, Profile,
@@ -181,7 +182,7 @@ impl Comparing<'_> {
         for profile in profiles {
             self.findings.identities += 1;
             self.awaited.strike(&profile.stytch_user_id);
-            for found in known.differences(self.ctx, profile) {
+            for found in known.differences(profile) {
                 match found {
                     Found::Suspicion(suspicion, user) => {
                         self.findings.suspect(suspicion, user, &profile.emails);
@@ -221,7 +222,7 @@ pub(super) async fn suspicion(
     profile: &Profile,
 ) -> Result<Option<Suspicion>, StoreError> {
     let known = Known::read(ctx, std::slice::from_ref(profile)).await?;
-    let suspected = known.differences(ctx, profile).into_iter().find_map(|found| match found {
+    let suspected = known.differences(profile).into_iter().find_map(|found| match found {
         Found::Suspicion(suspicion, _) => Some(suspicion),
         Found::Fact(..) => None,
     });
@@ -260,6 +261,8 @@ struct Known {
     being_sent: HashSet<UserId>,
     /// Identities of people who were removed.
     removed: HashSet<String>,
+    /// Addresses without a user that may log in as administrators by configuration.
+    expected: HashSet<Email>,
 }
 
 impl Known {
@@ -279,26 +282,32 @@ impl Known {
         let being_sent = queued.map(|invitation| invitation.user_id).collect();
         let ids: Vec<_> = strangers.iter().map(|p| p.stytch_user_id.clone()).collect();
         let removed = ctx.store.tombstones(&ids).await?;
+        let mut expected = HashSet::new();
+        for email in emails.iter().filter(|email| ctx.policy.admin_emails.contains(email)) {
+            if bootstrap(ctx, email, None).await?.is_some() {
+                expected.insert(email.clone());
+            }
+        }
         Ok(Self {
             by_identity,
             by_address: holders.into_iter().map(|user| (user.email.clone(), user)).collect(),
             being_sent,
             removed: removed.into_iter().map(|gone| gone.stytch_user_id).collect(),
+            expected,
         })
     }
 
-    fn differences(&self, ctx: &Ctx, profile: &Profile) -> Vec<Found<'_>> {
+    fn differences(&self, profile: &Profile) -> Vec<Found<'_>> {
         match self.by_identity.get(&profile.stytch_user_id) {
             Some(user) => of_known(user, profile),
-            None => self.of_stranger(ctx, profile).into_iter().collect(),
+            None => self.of_stranger(profile).into_iter().collect(),
         }
     }
 
-    fn of_stranger(&self, ctx: &Ctx, profile: &Profile) -> Option<Found<'_>> {
+    fn of_stranger(&self, profile: &Profile) -> Option<Found<'_>> {
         let mut holders = profile.emails.iter().filter_map(|email| self.by_address.get(email));
         let (holder, has_more) = (holders.next(), holders.next().is_some());
         let identity = profile.stytch_user_id.clone();
-        let is_admin = |email: &Email| ctx.policy.admin_emails.contains(email);
         match holder {
             // Those on their way out look for their identity themselves.
             Some(user) if user.status == UserStatus::Deleting => None,
@@ -317,7 +326,7 @@ impl Known {
             }
             // They have an identity from the first link they ask for, and a row from the first
             // time they come in.
-            None if profile.emails.iter().any(is_admin) => None,
+            None if profile.emails.iter().any(|email| self.expected.contains(email)) => None,
             None => Some(Found::Fact(Drift::Orphan, None)),
         }
     }

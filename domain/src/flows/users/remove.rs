@@ -14,7 +14,8 @@ use crate::flows::revoke::take_back;
 use crate::flows::sessions::{Ending, end};
 use crate::{
     Actor, Attempt, Change, Ctx, EndReason, EventKind, Job, JobError, Lease, NewJob, Outcome,
-    Performed, Queue, Reach, Retry, Rounds, StoreError, Tombstone, User, UserId, UserStatus, Which,
+    Performed, Queue, Reach, RemovedAddress, Retry, Rounds, StoreError, Tombstone, User, UserId,
+    UserStatus, Which,
 };
 
 /// Why nobody was removed.
@@ -176,6 +177,7 @@ async fn erase(ctx: &Ctx, user: User, identity: Option<String>) -> Result<Change
     if let Some(stytch_user_id) = identity {
         change.tombstones.push(Tombstone { stytch_user_id, user_id: user.id, at: ctx.now() });
     }
+    change.removed_addresses.push(RemovedAddress::of(&user.email));
     change.users.delete.push(user);
     Ok(change)
 }
