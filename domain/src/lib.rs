@@ -17,6 +17,7 @@
 
 mod actor;
 mod change;
+mod characters;
 mod clock;
 mod ctx;
 mod email;
@@ -26,6 +27,7 @@ mod ids;
 mod invitation;
 mod job;
 mod key;
+mod name;
 mod operation;
 mod ports;
 mod reach;
@@ -52,6 +54,7 @@ pub use job::{
     Queue, Retry,
 };
 pub use key::{ApiKey, Scope};
+pub use name::{Name, NameError};
 pub use operation::{JobState, Operation, QueuedJob};
 pub use ports::{
     Delivered, FoundBy, Identity, IdentityNews, IdentityPage, IdentityProvider, InvitationFilter,
@@ -64,4 +67,4 @@ pub use reach::Reach;
 pub use reconciliation::{Comparison, Count, Difference, Drift, Reconciliation, Remedy};
 pub use session::{EndReason, EndSessions, LoginRequest, Session, TokenHash, UsedLink, Which};
 pub use standing::{Holds, Report, Standing, Trouble};
-pub use user::{Metadata, MetadataTooLarge, Name, NameError, Role, User, UserStatus};
+pub use user::{Metadata, MetadataTooLarge, Role, User, UserStatus};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::{Email, UserId};
+use crate::{Email, Name, UserId};
 
 /// A person with an address here.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,46 +127,6 @@ words!(UserStatus {
     Suspended = "suspended",
     Deleting = "deleting",
 });
-
-/// A name for people to read: 1 to 200 characters on one line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Name(String);
-
-/// Why a text is no name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum NameError {
-    /// Over 200 characters.
-    #[error("is longer than 200 characters")]
-    TooLong,
-    /// A line break or another control character.
-    #[error("holds a control character")]
-    ControlCharacter,
-}
-
-impl Name {
-    /// Trims and checks; a text of nothing but white space is no name at all.
-    pub fn parse(text: &str) -> Result<Option<Self>, NameError> {
-        let text = text.trim();
-        if text.chars().count() > 200 {
-            return Err(NameError::TooLong);
-        }
-        if text.chars().any(char::is_control) {
-            return Err(NameError::ControlCharacter);
-        }
-        Ok((!text.is_empty()).then(|| Self(text.to_owned())))
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// As it is compared by searches.
-    pub fn key(&self) -> String {
-        self.0.to_lowercase()
-    }
-}
 
 /// A small JSON object that the application keeps with a person: at most 8 KiB as text.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]

@@ -85,7 +85,7 @@ impl TryFrom<Model> for User {
         Ok(Self {
             id: UserId(model.id),
             email: row.email(&model.email)?,
-            name: row.name(model.name.as_deref())?,
+            name: model.name.map(Name::stored),
             role: row.role(&model.role)?,
             status: row.whole("status", UserStatus::parse(&model.status))?,
             metadata: row.metadata(&model.metadata)?,

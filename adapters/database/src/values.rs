@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use guestlist_domain::{Actor, ApiKeyId, Email, Metadata, Name, Role, StoreError, UserId};
+use guestlist_domain::{Actor, ApiKeyId, Email, Metadata, Role, StoreError, UserId};
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
@@ -71,11 +71,6 @@ impl Row {
 
     pub(crate) fn email(&self, text: &str) -> Answer<Email> {
         self.whole("email", Email::parse(text).ok())
-    }
-
-    pub(crate) fn name(&self, text: Option<&str>) -> Answer<Option<Name>> {
-        let parsed = text.map_or(Ok(None), Name::parse);
-        self.whole("name", parsed.ok())
     }
 
     pub(crate) fn role(&self, word: &str) -> Answer<Role> {

@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use guestlist_domain::flows::{self, InviteError, NewInvitation};
 use guestlist_domain::{Actor, Ctx, Email, InvitationId, InvitationStatus, Metadata, Name, Role};
 use guestlist_worker::build;
 use indicatif::ProgressBar;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::invite_csv::{self, Read};
 use super::output::print;
 use super::table::one_line;
 use crate::config::Config;
@@ -24,7 +23,7 @@ pub struct InviteArgs {
     /// Addresses
     #[arg(required_unless_present = "csv")]
     emails: Vec<String>,
-    /// A file with the header email,name,role (the last two may be left out)
+    /// A file separated by commas with the header email,name,role (the last two may be left out)
     #[arg(long, conflicts_with = "emails")]
     csv: Option<PathBuf>,
     /// Only say what would happen
@@ -38,41 +37,48 @@ pub struct InviteArgs {
     json: bool,
 }
 
-/// One row of the file.
-#[derive(Debug, Deserialize)]
-struct Record {
-    email: String,
-    name: Option<String>,
-    role: Option<String>,
+/// An address to invite, as it was given.
+#[derive(Debug, Default)]
+pub struct Record {
+    pub email: String,
+    pub name: Option<String>,
+    pub role: Option<String>,
     /// One of many.
-    #[serde(skip)]
     is_bulk: bool,
 }
 
 /// What became of one address.
 struct Line {
     row: usize,
+    /// Of the file, where there is one.
+    line: Option<u64>,
     email: String,
     verdict: Result<Option<InvitationId>, (&'static str, String)>,
 }
 
 /// Runs the command; it fails if any address could not be invited or sent to.
 pub async fn run(config: &Config, args: InviteArgs) -> anyhow::Result<ExitCode> {
-    let mut records: Vec<Read> = match &args.csv {
-        Some(path) => read_csv(path)?,
-        None => args.emails.iter().map(|email| Ok(Record::of(email))).collect(),
+    let mut records: Vec<(Option<u64>, Read)> = match &args.csv {
+        Some(path) => {
+            let rows = invite_csv::read(path)?;
+            rows.into_iter().map(|(line, row)| (Some(line), row)).collect()
+        }
+        None => args.emails.iter().map(|email| (None, Ok(Record::of(email)))).collect(),
     };
+    invite_csv::refuse_repeated(&mut records);
     let is_bulk = records.len() > 1;
-    records.iter_mut().flatten().for_each(|record| record.is_bulk = is_bulk);
+    let read = records.iter_mut().filter_map(|(_, record)| record.as_mut().ok());
+    read.for_each(|record| record.is_bulk = is_bulk);
     let (ctx, _) = build::connect_without_stytch(&config.common).await?;
     let bar = progress(records.len());
     let (rows, mut invited, mut failed) = (records.len(), Vec::new(), 0);
-    for (index, record) in records.into_iter().enumerate() {
+    for (index, (line, record)) in records.into_iter().enumerate() {
         let so_far = |invited: usize, rows_done: usize| {
             format!("Stopped after {rows_done} of {rows} rows; {invited} invited")
         };
-        let line = one(&ctx, index + 1, record, args.dry_run).await;
-        let line = line.with_context(|| so_far(invited.len(), index))?;
+        let done = one(&ctx, index + 1, record, args.dry_run).await;
+        let done = done.with_context(|| so_far(invited.len(), index))?;
+        let line = Line { line, ..done };
         failed += usize::from(line.verdict.is_err());
         invited.extend(line.verdict.as_ref().ok().copied().flatten());
         let printed = bar.suspend(|| print(line.text(args.json)));
@@ -88,10 +94,11 @@ pub async fn run(config: &Config, args: InviteArgs) -> anyhow::Result<ExitCode> 
 
 impl Record {
     fn of(email: &str) -> Self {
-        Self { email: email.to_owned(), name: None, role: None, is_bulk: false }
+        Self { email: email.to_owned(), ..Self::default() }
     }
 
-    fn read(&self) -> Result<NewInvitation, (&'static str, String)> {
+    /// What is asked for, or a code and a sentence that say why it can't be.
+    pub fn read(&self) -> Result<NewInvitation, (&'static str, String)> {
         let email = Email::parse(&self.email)
             .map_err(|error| ("invalid_email", format!("the address {error}")))?;
         let name = self.name.as_deref().map(Name::parse).transpose();
@@ -112,17 +119,6 @@ impl Record {
     }
 }
 
-type Read = Result<Record, (&'static str, String)>;
-
-fn read_csv(path: &PathBuf) -> anyhow::Result<Vec<Read>> {
-    let reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_path(path);
-    let mut reader = reader.with_context(|| path.display().to_string())?;
-    let has_email = reader.headers()?.iter().any(|header| header == "email");
-    anyhow::ensure!(has_email, "{}: the first line must name a column `email`", path.display());
-    let rows = reader.deserialize();
-    Ok(rows.map(|row| row.map_err(|error| ("malformed_row", error.to_string()))).collect())
-}
-
 async fn one(ctx: &Ctx, row: usize, record: Read, dry_run: bool) -> anyhow::Result<Line> {
     let (email, request) = match record {
         Ok(record) => (record.email.clone(), record.read()),
@@ -136,7 +132,7 @@ async fn one(ctx: &Ctx, row: usize, record: Read, dry_run: bool) -> anyhow::Resu
             Err(error) => Err(refused(error)?),
         },
     };
-    Ok(Line { row, email, verdict })
+    Ok(Line { row, line: None, email, verdict })
 }
 
 async fn rehearse(
@@ -152,8 +148,9 @@ async fn rehearse(
 fn refused(error: InviteError) -> anyhow::Result<(&'static str, String)> {
     let code = match &error {
         InviteError::AlreadyInvited(_) => "already_invited",
-        InviteError::AlreadyMember => "already_member",
+        InviteError::AlreadyMember { .. } => "already_member",
         InviteError::BeingRemoved => "user_deleting",
+        InviteError::NotGrantable => "role_not_grantable",
         InviteError::Store(_) => return Err(error.into()),
     };
     Ok((code, error.to_string()))
@@ -161,21 +158,30 @@ fn refused(error: InviteError) -> anyhow::Result<(&'static str, String)> {
 
 impl Line {
     fn text(&self, as_json: bool) -> String {
-        let Self { row, email, verdict } = self;
+        let Self { row, line, email, verdict } = self;
         if as_json {
-            let value = match verdict {
+            let mut value = match verdict {
                 Ok(id) => json!({ "row": row, "email": email, "invitation_id": id }),
                 Err((code, detail)) => {
                     json!({ "row": row, "email": email, "code": code, "detail": detail })
                 }
             };
+            if let Some(line) = line {
+                value["line"] = json!(line);
+            }
             return value.to_string();
         }
         let email = one_line(email);
         match verdict {
             Ok(Some(id)) => format!("{email}: invited ({id})"),
             Ok(None) => format!("{email}: would be invited"),
-            Err((code, detail)) => format!("{email}: {code}: {} (row {row})", one_line(detail)),
+            Err((code, detail)) => {
+                let detail = one_line(detail);
+                match line {
+                    Some(line) => format!("line {line}: {email}: {code}: {detail}"),
+                    None => format!("{email}: {code}: {detail} (row {row})"),
+                }
+            }
         }
     }
 }

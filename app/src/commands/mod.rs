@@ -4,6 +4,7 @@ mod dev;
 mod dev_state;
 mod doctor;
 mod invite;
+mod invite_csv;
 mod jobs;
 mod keys;
 mod migrate;

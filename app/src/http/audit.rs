@@ -62,10 +62,7 @@ pub async fn find(app: &App, query: ListAudit) -> Result<(Vec<Event>, Option<Str
         kind: query.kind.and_then(|kind| {
             fields.take("kind", EventKind::parse(&kind).ok_or("is no kind of an event"))
         }),
-        since: query.since.and_then(|time| {
-            let read = Timestamp::from_str(&time);
-            fields.take("since", read.map_err(|_| "must be a time, as in 2026-01-31T09:30:00Z"))
-        }),
+        since: query.since.and_then(|time| fields.take("since", read_time(&time))),
     };
     let Page { after, limit } =
         page(query.limit.as_deref(), query.cursor.as_deref(), EventId, &mut fields);
@@ -75,6 +72,18 @@ pub async fn find(app: &App, query: ListAudit) -> Result<(Vec<Event>, Option<Str
     let mut found = app.store().audit(&filter, Page { after, limit: limit + 1 }).await?;
     let next_cursor = cut(&mut found, limit, |event| event.id.0);
     Ok((found, next_cursor))
+}
+
+/// In a query, a `+` that is not escaped is a space.
+fn read_time(time: &str) -> Result<Timestamp, &'static str> {
+    Timestamp::from_str(time).map_err(|_| {
+        let escaped = time.rsplit_once(' ').map(|(time, offset)| format!("{time}+{offset}"));
+        if escaped.is_some_and(|escaped| Timestamp::from_str(&escaped).is_ok()) {
+            "holds a space where its offset has a +: write the + as %2B in an address"
+        } else {
+            "must be a time, as in 2026-01-31T09:30:00Z"
+        }
+    })
 }
 
 fn read_by(actor: &str) -> Result<By, &'static str> {

@@ -4,13 +4,15 @@ use std::error::Error;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_listener::BodyTimedOut;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::json;
+use super::plain::field_error;
 use super::problem::{Code, FieldError, Problem};
 
 /// The most that a body may hold, except a batch's: 1 MiB.
@@ -34,11 +36,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         require_type(request.headers(), "application/json")?;
         let bytes = read(request, state).await?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
-            let detail = format!("The body is not JSON: {error}.");
-            Problem::new(Code::MalformedJson, detail)
-        })?;
-        from_value(value).map(Self)
+        from_value(json::parse(&bytes)?).map(Self)
     }
 }
 
@@ -60,26 +58,39 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         require_type(request.headers(), "application/x-www-form-urlencoded")?;
         let bytes = read(request, state).await?;
-        let fields = url::form_urlencoded::parse(&bytes).into_owned();
-        let object = fields.map(|(name, value)| (name, Value::String(value))).collect();
-        from_value(Value::Object(object)).map(Self)
+        from_pairs(&bytes).map(Self).map_err(|error| Problem::invalid(vec![error]))
     }
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Query::<T>::from_request_parts(parts, state).await.map(|Query(t)| Self(t)).map_err(
-            |error| {
-                let detail = format!("The query can't be read: {}.", error.body_text());
-                Problem::new(Code::InvalidQuery, detail)
-            },
-        )
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        from_pairs(query.as_bytes()).map(Self).map_err(|error| {
+            let name = error.pointer.trim_start_matches('/');
+            let detail = match name {
+                "" => format!("The query {}.", error.detail),
+                name => format!("The parameter `{name}` of the query {}.", error.detail),
+            };
+            Problem { errors: vec![error], ..Problem::new(Code::InvalidQuery, detail) }
+        })
     }
 }
 
+/// Reads the pairs of a query or a form.
+fn from_pairs<T: DeserializeOwned>(pairs: &[u8]) -> Result<T, FieldError> {
+    let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(pairs));
+    serde_path_to_error::deserialize(pairs)
+        .map_err(|error| field_error(&error.path().to_string(), &error.inner().to_string()))
+}
+
 fn require_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let detail = "Send the body as it is: no Content-Encoding, such as gzip, is taken.";
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = given.and_then(|given| given.split(';').next()).map(str::trim);
     if essence.is_some_and(|essence| essence.eq_ignore_ascii_case(wanted)) {
@@ -119,12 +130,8 @@ fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
         return Err(Problem::invalid(vec![FieldError { pointer: String::new(), detail }]));
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        let pointer = match path.as_str() {
-            "." => String::new(),
-            path => format!("/{}", path.replace('.', "/")),
-        };
-        Problem::invalid(vec![FieldError { pointer, detail: error.inner().to_string() }])
+        let error = field_error(&error.path().to_string(), &error.inner().to_string());
+        Problem::invalid(vec![error])
     })
 }
 

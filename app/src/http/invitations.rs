@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{self, InviteError, NewInvitation, ResendError, RevokeError};
 use guestlist_domain::{
     Email, InvitationFilter, InvitationId, InvitationStatus, Metadata, Name, Page, Prefix, Role,
+    UserId,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -215,8 +216,13 @@ pub fn already_invited(id: InvitationId) -> Problem {
 }
 
 /// The address is a member's.
-pub fn already_member() -> Problem {
-    Problem::new(Code::AlreadyMember, "The address belongs to a member already.")
+pub fn already_member(user: UserId, is_suspended: bool) -> Problem {
+    let detail = if is_suspended {
+        "The address belongs to a member who is suspended. Make them active again instead."
+    } else {
+        "The address belongs to a member already."
+    };
+    Problem::new(Code::AlreadyMember, detail).with("user_id", json!(user))
 }
 
 /// The address is being freed.
@@ -235,8 +241,9 @@ impl From<InviteError> for Problem {
     fn from(error: InviteError) -> Self {
         match error {
             InviteError::AlreadyInvited(id) => already_invited(id),
-            InviteError::AlreadyMember => already_member(),
+            InviteError::AlreadyMember { user, is_suspended } => already_member(user, is_suspended),
             InviteError::BeingRemoved => being_removed(),
+            InviteError::NotGrantable => out_of_reach(),
             InviteError::Store(error) => error.into(),
         }
     }

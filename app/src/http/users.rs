@@ -22,7 +22,7 @@ use super::openapi::shapes;
 use super::paging::{Paged, cut_at, search_page};
 use super::problem::{Code, Problem};
 use super::state::App;
-use super::view::UserView;
+use super::view::{ChangedUserView, UserView};
 use super::world::World;
 
 /// Somebody to add, as it is sent.
@@ -180,8 +180,8 @@ pub async fn change_user(
     let request = request.read()?;
     by.caller.may_grant(request.role.unwrap_or_default())?;
     let change = UserChange { reach: by.caller.reach(), ..request };
-    let user = flows::change_user(&ctx, id.read()?, &change, &by.actor()).await?;
-    Ok(Json(UserView::from(&user)).into_response())
+    let changed = flows::change_user(&ctx, id.read()?, &change, &by.actor()).await?;
+    Ok(Json(ChangedUserView::from(&changed)).into_response())
 }
 
 /// `DELETE /v1/users/{id}`
@@ -190,8 +190,8 @@ pub async fn delete_user(
     World(ctx): World,
     id: Named<UserId>,
 ) -> Result<Response, Problem> {
-    let user = flows::remove_user(&ctx, id.read()?, by.caller.reach(), &by.actor()).await?;
-    Ok((StatusCode::ACCEPTED, Json(UserView::from(&user))).into_response())
+    let removed = flows::remove_user(&ctx, id.read()?, by.caller.reach(), &by.actor()).await?;
+    Ok((StatusCode::ACCEPTED, Json(ChangedUserView::from(&removed))).into_response())
 }
 
 /// The user of an id.
@@ -208,7 +208,9 @@ impl From<AddUserError> for Problem {
     fn from(error: AddUserError) -> Self {
         match error {
             AddUserError::AlreadyInvited(id) => already_invited(id),
-            AddUserError::AlreadyMember => already_member(),
+            AddUserError::AlreadyMember { user, is_suspended } => {
+                already_member(user, is_suspended)
+            }
             AddUserError::BeingRemoved => being_removed(),
             AddUserError::Store(error) => error.into(),
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use guestlist_domain::flows::ChangedUser;
 use guestlist_domain::{Actor, Event, HeldBy, Invitation, Metadata, Session, SessionId, User};
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -196,6 +197,46 @@ impl<'a> From<&'a User> for UserView<'a> {
             created_at: Time(user.created_at),
             last_seen_at: user.last_seen_at.map(Time),
         }
+    }
+}
+
+/// A person who was changed or removed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChangedUser", transform = without_revoked)]
+pub struct ChangedUserView<'a> {
+    #[serde(flatten)]
+    user: UserView<'a>,
+    /// Open invitations with a role above `member` that they had sent and that were revoked with
+    /// this; left out where there were none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    revoked_invitations: Vec<RevokedInvitationView<'a>>,
+}
+
+/// All members but the one that may be left out.
+fn without_revoked(schema: &mut Schema) {
+    shapes::whole(schema);
+    if let Some(Value::Array(mut names)) = schema.remove("required") {
+        names.retain(|name| name != "revoked_invitations");
+        schema.insert("required".to_owned(), names.into());
+    }
+}
+
+/// An invitation that was revoked.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RevokedInvitation", transform = shapes::whole)]
+struct RevokedInvitationView<'a> {
+    id: Uuid,
+    #[schemars(with = "shapes::Email")]
+    email: &'a str,
+}
+
+impl<'a> From<&'a ChangedUser> for ChangedUserView<'a> {
+    fn from(changed: &'a ChangedUser) -> Self {
+        let revoked = changed.revoked.iter().map(|revoked| RevokedInvitationView {
+            id: revoked.id.0,
+            email: revoked.email.as_str(),
+        });
+        Self { user: (&changed.user).into(), revoked_invitations: revoked.collect() }
     }
 }
 

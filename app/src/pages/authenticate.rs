@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::page;
 use crate::http::{
-    App, Form, Ours, Outgoing, Params, Perhaps, Problem, begin, come_in, held, shapes,
+    App, Code, Form, Ours, Outgoing, Params, Perhaps, Problem, begin, come_in, held, shapes,
 };
 
 #[derive(Template)]
@@ -53,8 +53,10 @@ pub async fn show(
     method: Method,
     State(app): State<App>,
     Perhaps(session): Perhaps,
-    Params(link): Params<Link>,
+    link: Result<Params<Link>, Problem>,
 ) -> Result<Response, Problem> {
+    // As where a parameter comes twice: no link of ours does that.
+    let Ok(Params(link)) = link else { return Err(AcceptError::LinkInvalid.into()) };
     let Some(token) = link.token.as_deref().filter(|token| !token.is_empty()) else {
         return Err(AcceptError::LinkInvalid.into());
     };
@@ -133,8 +135,12 @@ pub async fn press(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(outgoing): Extension<Outgoing>,
     headers: HeaderMap,
-    Form(form): Form<ContinueForm>,
+    form: Result<Form<ContinueForm>, Problem>,
 ) -> Result<Response, Problem> {
+    let Form(form) = form.map_err(|problem| match problem.code {
+        Code::InvalidRequest => AcceptError::LinkInvalid.into(),
+        _ => problem,
+    })?;
     let current = perhaps.0.as_ref().map(|admitted| admitted.user.clone());
     let link = TokenHash::of(&form.token);
     let replaces = held(perhaps);

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::head::Head;
 use super::page;
 use super::person::Admin;
+use super::revoked;
 use super::words::moment;
 use crate::http::{
     App, Code, Form, InvitationRequest, Named, Ours, Outgoing, Params, Perhaps, Person, Problem,
@@ -33,6 +34,7 @@ struct UsersPage<'a> {
     app_name: &'a str,
     head: Head<'a>,
     error: Option<String>,
+    revoked: Vec<revoked::Named>,
     email: &'a str,
     rows: Vec<Row>,
     has_more: Option<String>,
@@ -73,6 +75,8 @@ struct Row {
 #[derive(Debug, Deserialize)]
 pub struct HomeQuery {
     after: Option<UserId>,
+    /// What was revoked by the form before.
+    revoked: Option<String>,
 }
 
 /// `GET /`
@@ -86,7 +90,8 @@ pub async fn home(
         Err(problem) if problem.status().is_server_error() => Err(problem),
         Err(problem) => Ok(Redirect::to(way_in(problem.code, &headers)).into_response()),
         Ok(Person(admitted)) if admitted.user.role == Role::Admin => {
-            users(&app, &admitted, query.after, None, "").await
+            let revoked = revoked::named(&app, query.revoked.as_deref()).await?;
+            users(&app, &admitted, Shown { after: query.after, revoked, ..Shown::default() }).await
         }
         Ok(Person(admitted)) => Ok(member(&app, &admitted)),
     }
@@ -115,13 +120,21 @@ fn member(app: &App, admitted: &Admitted) -> Response {
     page(app.site(), StatusCode::OK, &template)
 }
 
-async fn users(
-    app: &App,
-    me: &Admitted,
+/// What the list of people shows besides the people.
+#[derive(Default)]
+struct Shown<'a> {
+    /// Where the list goes on.
     after: Option<UserId>,
+    /// Invitations that were revoked by the form before.
+    revoked: Vec<revoked::Named>,
+    /// Why the form before was refused.
     refusal: Option<Problem>,
-    email: &str,
-) -> Result<Response, Problem> {
+    /// What was typed into it.
+    email: &'a str,
+}
+
+async fn users(app: &App, me: &Admitted, shown: Shown<'_>) -> Result<Response, Problem> {
+    let Shown { after, revoked, refusal, email } = shown;
     let store = &app.ctx().store;
     let piece = Page { after: after.map(Place::from), limit: ROWS + 1 };
     let mut found = store.users(&UserFilter::default(), piece).await?;
@@ -140,6 +153,7 @@ async fn users(
         app_name: &app.site().app_name,
         head: Head::of(me, "/"),
         error: refusal.as_ref().map(explain),
+        revoked,
         here: after.map_or_else(|| "/".to_owned(), |after| format!("/?after={after}")),
         email,
         has_more: last.map(|last| last.id.to_string()),
@@ -200,7 +214,8 @@ pub async fn invite(
     match send(&app, &ctx, form.email, &admin.actor()).await {
         Ok(()) => Ok(Redirect::to("/").into_response()),
         Err(problem) if problem.status().is_client_error() => {
-            users(&app, &admin.0, None, Some(problem), &typed).await
+            let refusal = Some(problem);
+            users(&app, &admin.0, Shown { refusal, email: &typed, ..Shown::default() }).await
         }
         Err(problem) => Err(problem),
     }
@@ -228,7 +243,7 @@ async fn back(app: &App, admin: &Admin, done: Result<(), Problem>) -> Result<Res
     match done {
         Ok(()) => Ok(Redirect::to("/").into_response()),
         Err(problem) if problem.status().is_client_error() => {
-            users(app, &admin.0, None, Some(problem), "").await
+            users(app, &admin.0, Shown { refusal: Some(problem), ..Shown::default() }).await
         }
         Err(problem) => Err(problem),
     }

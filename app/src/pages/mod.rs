@@ -9,6 +9,7 @@ mod home;
 mod login;
 mod person;
 mod problem;
+mod revoked;
 mod sessions;
 mod users;
 mod words;

@@ -11,7 +11,7 @@ use crate::http::{App, Code, Problem};
 struct ProblemPage<'a> {
     app_name: &'a str,
     title: &'a str,
-    detail: &'a str,
+    detail: String,
     code: &'a str,
     request_id: &'a str,
     offers_login: bool,
@@ -25,7 +25,7 @@ pub fn problem(app: &App, problem: &Problem, request_id: &str, hint: Option<&str
     let template = ProblemPage {
         app_name: &app.site().app_name,
         title: title(problem),
-        detail: &problem.detail,
+        detail: detail(problem),
         code: problem.code.as_str(),
         request_id,
         offers_login: offers_login(problem.code),
@@ -33,6 +33,19 @@ pub fn problem(app: &App, problem: &Problem, request_id: &str, hint: Option<&str
         return_to: problem.return_to.as_deref(),
     };
     page(app.site(), problem.status(), &template)
+}
+
+/// A page says by itself what else a program reads in `errors`.
+fn detail(problem: &Problem) -> String {
+    let is_told = problem.code != Code::InvalidRequest || problem.errors.is_empty();
+    if is_told {
+        return problem.detail.clone();
+    }
+    let errors = problem.errors.iter().map(|error| match error.pointer.trim_start_matches('/') {
+        "" => format!("The form {}.", error.detail),
+        field => format!("“{field}” {}.", error.detail),
+    });
+    errors.collect::<Vec<_>>().join(" ")
 }
 
 fn title(problem: &Problem) -> &'static str {

@@ -11,9 +11,10 @@ use serde::Deserialize;
 use super::head::Head;
 use super::page;
 use super::person::{Admin, AdminViewer};
+use super::revoked::{self, Named};
 use super::sessions::SessionRow;
 use super::words::moment;
-use crate::http::{App, Form, Named, Problem, World, find_user};
+use crate::http::{App, Form, Named as ById, Params, Problem, World, find_user};
 
 #[derive(Template)]
 #[template(path = "user.html")]
@@ -31,6 +32,10 @@ struct UserPage<'a> {
     roles: &'static [Role],
     rows: Vec<SessionRow>,
     is_me: bool,
+    /// Invitations that end with their rights.
+    at_stake: Vec<Named>,
+    /// Invitations that have just ended with their rights.
+    revoked: Vec<Named>,
 }
 
 #[derive(Template)]
@@ -41,21 +46,33 @@ struct RemovePage<'a> {
     id: UserId,
     email: &'a str,
     is_invited: bool,
+    /// Invitations that are revoked with the removal.
+    at_stake: Vec<Named>,
+}
+
+/// What was revoked by the form before.
+#[derive(Debug, Deserialize)]
+pub struct UserQuery {
+    revoked: Option<String>,
 }
 
 /// `GET /users/{id}`
 pub async fn user(
     AdminViewer(me): AdminViewer,
     State(app): State<App>,
-    id: Named<UserId>,
+    id: ById<UserId>,
+    Params(query): Params<UserQuery>,
 ) -> Result<Response, Problem> {
-    shown(&app, &me, id.read()?, None).await
+    let id = id.read()?;
+    let revoked = revoked::named(&app, query.revoked.as_deref()).await?;
+    shown(&app, &me, id, revoked, None).await
 }
 
 async fn shown(
     app: &App,
     me: &Admitted,
     id: UserId,
+    revoked: Vec<Named>,
     refusal: Option<Problem>,
 ) -> Result<Response, Problem> {
     let (store, now) = (&app.ctx().store, app.ctx().now());
@@ -78,6 +95,8 @@ async fn shown(
         roles: Role::ALL,
         rows: live.iter().map(|session| SessionRow::of(session, Some(me.session.id))).collect(),
         is_me: user.id == me.user.id,
+        at_stake: revoked::at_stake(app, id).await?,
+        revoked,
         user: &user,
     };
     let status = refusal.as_ref().map_or(StatusCode::OK, Problem::status);
@@ -95,7 +114,7 @@ pub async fn change_role(
     admin: Admin,
     State(app): State<App>,
     World(ctx): World,
-    id: Named<UserId>,
+    id: ById<UserId>,
     Form(form): Form<RoleForm>,
 ) -> Result<Response, Problem> {
     let unknown = || Problem::field("role", "must be admin, operator or member");
@@ -108,7 +127,7 @@ pub async fn suspend(
     admin: Admin,
     State(app): State<App>,
     World(ctx): World,
-    id: Named<UserId>,
+    id: ById<UserId>,
 ) -> Result<Response, Problem> {
     let is_suspended = Some(true);
     change(&app, &ctx, &admin, id.read()?, UserChange { is_suspended, ..UserChange::default() })
@@ -120,7 +139,7 @@ pub async fn reactivate(
     admin: Admin,
     State(app): State<App>,
     World(ctx): World,
-    id: Named<UserId>,
+    id: ById<UserId>,
 ) -> Result<Response, Problem> {
     let is_suspended = Some(false);
     change(&app, &ctx, &admin, id.read()?, UserChange { is_suspended, ..UserChange::default() })
@@ -136,7 +155,8 @@ async fn change(
 ) -> Result<Response, Problem> {
     let to = UserChange { reach: Reach::Everybody, ..to };
     let changed = flows::change_user(ctx, id, &to, &admin.actor()).await;
-    back(app, admin, id, changed.map(drop).map_err(Problem::from)).await
+    let query = changed.map(|changed| revoked::query(&changed)).map_err(Problem::from);
+    back(app, admin, id, query).await
 }
 
 /// `POST /users/{id}/sessions/end`
@@ -144,24 +164,24 @@ pub async fn end_sessions(
     admin: Admin,
     State(app): State<App>,
     World(ctx): World,
-    id: Named<UserId>,
+    id: ById<UserId>,
 ) -> Result<Response, Problem> {
     let id = id.read()?;
     flows::end_all_sessions(&ctx, id, Reach::Everybody, &admin.actor()).await?;
-    back(&app, &admin, id, Ok(())).await
+    back(&app, &admin, id, Ok(String::new())).await
 }
 
-/// Back to the person; with a word on what could not be done.
+/// Back to the person, with a query or with a word on what could not be done.
 async fn back(
     app: &App,
     admin: &Admin,
     id: UserId,
-    done: Result<(), Problem>,
+    done: Result<String, Problem>,
 ) -> Result<Response, Problem> {
     match done {
-        Ok(()) => Ok(Redirect::to(&format!("/users/{id}")).into_response()),
+        Ok(query) => Ok(Redirect::to(&format!("/users/{id}{query}")).into_response()),
         Err(problem) if problem.status() == StatusCode::CONFLICT => {
-            shown(app, &admin.0, id, Some(problem)).await
+            shown(app, &admin.0, id, Vec::new(), Some(problem)).await
         }
         Err(problem) => Err(problem),
     }
@@ -171,7 +191,7 @@ async fn back(
 pub async fn confirm_removal(
     AdminViewer(me): AdminViewer,
     State(app): State<App>,
-    id: Named<UserId>,
+    id: ById<UserId>,
 ) -> Result<Response, Problem> {
     let user = find_user(&app, id.read()?).await?;
     let template = RemovePage {
@@ -180,6 +200,7 @@ pub async fn confirm_removal(
         id: user.id,
         email: user.email.as_str(),
         is_invited: user.status == UserStatus::Invited,
+        at_stake: revoked::at_stake(&app, user.id).await?,
     };
     Ok(page(app.site(), StatusCode::OK, &template))
 }
@@ -189,14 +210,14 @@ pub async fn remove(
     admin: Admin,
     State(app): State<App>,
     World(ctx): World,
-    id: Named<UserId>,
+    id: ById<UserId>,
 ) -> Result<Response, Problem> {
     let id = id.read()?;
     match flows::remove_user(&ctx, id, Reach::Everybody, &admin.actor())
         .await
         .map_err(Problem::from)
     {
-        Ok(_) => Ok(Redirect::to("/").into_response()),
-        refused => back(&app, &admin, id, refused.map(drop)).await,
+        Ok(removed) => Ok(Redirect::to(&format!("/{}", revoked::query(&removed))).into_response()),
+        Err(refused) => back(&app, &admin, id, Err(refused)).await,
     }
 }

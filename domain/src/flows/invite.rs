@@ -9,8 +9,9 @@ use thiserror::Error;
 use crate::flows::SendInvite;
 use crate::flows::deliver::dismiss;
 use crate::{
-    Actor, Change, Ctx, Email, EventKind, Invitation, InvitationId, InvitationStatus, Metadata,
-    Name, NewJob, ReturnTo, Role, Rounds, StoreError, User, UserId, UserStatus,
+    Actor, Change, Ctx, Email, EventKind, Guard, GuardName, Invitation, InvitationId,
+    InvitationStatus, Metadata, Name, NewJob, ReturnTo, Role, Rounds, StoreError, User, UserId,
+    UserStatus,
 };
 
 /// After what is asked for singly, before what is not for people.
@@ -41,15 +42,32 @@ pub enum InviteError {
     /// The address has an open invitation already.
     #[error("the address has an open invitation")]
     AlreadyInvited(InvitationId),
-    /// The address is a member's.
-    #[error("the address is a member's")]
-    AlreadyMember,
+    /// The address belongs to a user.
+    #[error("{}", already_member(*is_suspended))]
+    AlreadyMember {
+        /// Whose it is.
+        user: UserId,
+        /// Whether they are suspended.
+        is_suspended: bool,
+    },
     /// The address is being freed: its user is on the way out.
     #[error("the address's user is being removed")]
     BeingRemoved,
+    /// Only an administrator may grant the role, and the inviter is none any more.
+    #[error("the inviter is no longer an administrator")]
+    NotGrantable,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why a user's address can be neither invited nor added, in words.
+pub(super) fn already_member(is_suspended: bool) -> &'static str {
+    if is_suspended {
+        "the address belongs to a member who is suspended"
+    } else {
+        "the address belongs to a member"
+    }
 }
 
 /// Invites somebody. The mail goes out later, from the worker.
@@ -81,12 +99,31 @@ async fn read_and_decide(
     request: &NewInvitation,
     by: &Actor,
 ) -> Result<(Invitation, Change), InviteError> {
+    let guard = check_inviter(ctx, request.role, by).await?;
     let known = ctx.store.user_by_email(&request.email).await?;
     let latest = match &known {
         Some(user) => ctx.store.latest_invitation(user.id).await?,
         None => None,
     };
-    decide(ctx, request, by, known, latest.as_ref())
+    let (invitation, mut change) = decide(ctx, request, by, known, latest.as_ref())?;
+    change.guards.extend(guard);
+    Ok((invitation, change))
+}
+
+/// Checks that a user who grants a role above `member` is an administrator still. The guard keeps
+/// the answer true until the change is applied: whoever takes the administrator away meanwhile
+/// either finds the invitation, or is noticed here.
+async fn check_inviter(ctx: &Ctx, role: Role, by: &Actor) -> Result<Option<Guard>, InviteError> {
+    let Actor::User { id, .. } = by else { return Ok(None) };
+    if !Role::Member.is_below(role) {
+        return Ok(None);
+    }
+    let version = ctx.store.guard(GuardName::ActiveAdmins).await?;
+    let inviter = ctx.store.user(*id).await?;
+    if !inviter.is_some_and(|inviter| inviter.is_active_admin()) {
+        return Err(InviteError::NotGrantable);
+    }
+    Ok(Some(Guard { name: GuardName::ActiveAdmins, version }))
 }
 
 fn decide(
@@ -96,10 +133,13 @@ fn decide(
     known: Option<User>,
     latest: Option<&Invitation>,
 ) -> Result<(Invitation, Change), InviteError> {
-    match known.as_ref().map(|user| user.status) {
-        None | Some(UserStatus::Invited) => {}
-        Some(UserStatus::Active | UserStatus::Suspended) => return Err(InviteError::AlreadyMember),
-        Some(UserStatus::Deleting) => return Err(InviteError::BeingRemoved),
+    match known.as_ref().map(|user| (user.status, user.id)) {
+        None | Some((UserStatus::Invited, _)) => {}
+        Some((status @ (UserStatus::Active | UserStatus::Suspended), user)) => {
+            let is_suspended = status == UserStatus::Suspended;
+            return Err(InviteError::AlreadyMember { user, is_suspended });
+        }
+        Some((UserStatus::Deleting, _)) => return Err(InviteError::BeingRemoved),
     }
     let overdue = match latest.filter(|latest| latest.status.is_open()) {
         Some(open) if open.admits(ctx.now()) => return Err(InviteError::AlreadyInvited(open.id)),

@@ -38,7 +38,7 @@ pub use sessions::{
 };
 pub use sweep::{Sweep, Swept, schedule_sweep};
 pub use users::{
-    AddUserError, ChangeUserError, DeleteUser, NewUser, RemoveUserError, UserChange, add_user,
-    change_user, remove_user,
+    AddUserError, ChangeUserError, ChangedUser, DeleteUser, NewUser, RemoveUserError, UserChange,
+    add_user, change_user, privileged_invitations_by, remove_user,
 };
 pub use visit::visit;

@@ -1,17 +1,19 @@
 //! People are added without a mail, changed, suspended and let in again, and removed.
 
 mod change;
+mod granted;
 mod remove;
 
 use thiserror::Error;
 
 pub use self::change::{ChangeUserError, UserChange, change_user};
+pub use self::granted::privileged_invitations_by;
 pub use self::remove::{DeleteUser, RemoveUserError, remove_user};
 use super::deliver::dismiss;
-use super::invite::expire;
+use super::invite::{already_member, expire};
 use crate::{
-    Actor, Change, Ctx, Email, EventKind, Guard, GuardName, InvitationId, Metadata, Name, Role,
-    Rounds, StoreError, User, UserId, UserStatus,
+    Actor, Change, Ctx, Email, EventKind, Guard, GuardName, Invitation, InvitationId, Metadata,
+    Name, Role, Rounds, StoreError, User, UserId, UserStatus,
 };
 
 /// Somebody to be added.
@@ -27,15 +29,35 @@ pub struct NewUser {
     pub metadata: Metadata,
 }
 
+/// A user who was changed or removed, and what was revoked with that.
+#[derive(Debug)]
+pub struct ChangedUser {
+    /// The user as written.
+    pub user: User,
+    /// Open invitations with a role above `member` that the user had sent.
+    pub revoked: Vec<Invitation>,
+}
+
+impl ChangedUser {
+    fn alone(user: User) -> Self {
+        Self { user, revoked: Vec::new() }
+    }
+}
+
 /// Why nobody was added.
 #[derive(Debug, Error)]
 pub enum AddUserError {
     /// The address has an open invitation.
     #[error("the address has an open invitation")]
     AlreadyInvited(InvitationId),
-    /// The address is a member's.
-    #[error("the address is a member's")]
-    AlreadyMember,
+    /// The address belongs to a user.
+    #[error("{}", already_member(*is_suspended))]
+    AlreadyMember {
+        /// Whose it is.
+        user: UserId,
+        /// Whether they are suspended.
+        is_suspended: bool,
+    },
     /// The address is being freed: its user is on the way out.
     #[error("the address's user is being removed")]
     BeingRemoved,
@@ -49,10 +71,13 @@ pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, A
     let mut rounds = Rounds::default();
     loop {
         let known = ctx.store.user_by_email(&request.email).await?;
-        match known.as_ref().map(|user| user.status) {
-            None | Some(UserStatus::Invited) => {}
-            Some(UserStatus::Deleting) => return Err(AddUserError::BeingRemoved),
-            Some(_) => return Err(AddUserError::AlreadyMember),
+        match known.as_ref().map(|user| (user.status, user.id)) {
+            None | Some((UserStatus::Invited, _)) => {}
+            Some((UserStatus::Deleting, _)) => return Err(AddUserError::BeingRemoved),
+            Some((status @ (UserStatus::Active | UserStatus::Suspended), user)) => {
+                let is_suspended = status == UserStatus::Suspended;
+                return Err(AddUserError::AlreadyMember { user, is_suspended });
+            }
         }
         let mut change = Change::new();
         if let Some(user) = &known

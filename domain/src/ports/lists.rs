@@ -1,6 +1,7 @@
 //! Lists in pieces, each of which costs what the first does: newest first, and searches in the
 //! order of what they search, for only so can a piece of one begin where another ended.
 
+use crate::name::search_key;
 use crate::{Invitation, InvitationId, InvitationStatus, Role, User, UserId, UserStatus};
 
 /// A piece of a list: what comes after `after`, at most `limit` rows.
@@ -43,7 +44,7 @@ pub struct Prefix(String);
 impl Prefix {
     /// As it is compared; none when nothing is searched for.
     pub fn of(q: &str) -> Option<Self> {
-        let q = q.trim().to_lowercase();
+        let q = search_key(q.trim());
         (!q.is_empty()).then_some(Self(q))
     }
 

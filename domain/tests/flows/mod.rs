@@ -9,6 +9,7 @@ mod deleting;
 mod dismissing;
 mod doubting;
 mod doubts;
+mod granting;
 mod hearing;
 mod holding;
 mod inviting;

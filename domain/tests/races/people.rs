@@ -11,7 +11,7 @@ fn of_two_who_add_the_same_stranger_one_does() {
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.add("ada", Role::Operator).unwrap()));
 
-    assert!(matches!(t.add("ada", Role::Admin), Err(AddUserError::AlreadyMember)));
+    assert!(matches!(t.add("ada", Role::Admin), Err(AddUserError::AlreadyMember { .. })));
     assert_eq!(t.expect_user("ada").role, Role::Operator);
 }
 

@@ -168,7 +168,8 @@ impl House {
     }
 
     pub(crate) fn remove(&self, id: UserId) -> Result<User, RemoveUserError> {
-        at_once(flows::remove_user(&self.ctx, id, Reach::Everybody, &Actor::Cli))
+        let removed = flows::remove_user(&self.ctx, id, Reach::Everybody, &Actor::Cli);
+        at_once(removed).map(|removed| removed.user)
     }
 
     pub(crate) fn log_in(&self, who: &str) -> Result<(), LoginError> {
@@ -240,7 +241,7 @@ impl House {
     }
 
     pub(crate) fn change(&self, id: UserId, to: &UserChange) -> Result<User, ChangeUserError> {
-        at_once(flows::change_user(&self.ctx, id, to, &Actor::Cli))
+        at_once(flows::change_user(&self.ctx, id, to, &Actor::Cli)).map(|changed| changed.user)
     }
 
     pub(crate) fn try_suspend(&self, id: UserId, so: bool) -> Result<User, ChangeUserError> {

@@ -65,7 +65,8 @@ pub struct CommonArgs {
     #[arg(long, env = "LINK_CARRIES_ID", global = true, num_args = 0..=1, default_missing_value = "true")]
     pub link_carries_id: Option<String>,
 
-    /// May log in without an invitation, as administrators; separated by commas
+    /// The first administrators, separated by commas: they may log in without an invitation while
+    /// Guestlist has never known them, or while no active administrator is left
     /// (default: none; `dev`: admin@example.com)
     #[arg(long, env = "ADMIN_EMAILS", global = true)]
     pub admin_emails: Option<String>,

@@ -1,7 +1,8 @@
 //! An invitation as a row. `open_email` is the address while it is open, and unique.
 
 use guestlist_domain::{
-    DeliveryError, HeldBy, Invitation, InvitationId, InvitationStatus, ReturnTo, StoreError, UserId,
+    DeliveryError, HeldBy, Invitation, InvitationId, InvitationStatus, Name, ReturnTo, StoreError,
+    UserId,
 };
 use jiff::Timestamp;
 use sea_orm::{
@@ -80,7 +81,7 @@ impl TryFrom<Model> for Invitation {
             id: InvitationId(model.id),
             user_id: UserId(model.user_id),
             email: row.email(&model.email)?,
-            name: row.name(model.name.as_deref())?,
+            name: model.name.map(Name::stored),
             role: row.role(&model.role)?,
             metadata: row.metadata(&model.metadata)?,
             return_to: model.return_to.map(ReturnTo::checked),

@@ -16,6 +16,7 @@ contract!(
     pieces_of_a_search_are_each_match_once,
     a_search_goes_on_where_somebody_was_deleted,
     whoever_is_renamed_is_found_by_the_new_name,
+    spellings_of_a_name_that_look_the_same_find_each_other,
     pieces_of_a_search_for_invitations_are_each_once,
     no_search_sorts_what_it_finds,
     a_search_that_all_match_costs_what_one_does_that_few_match,
@@ -138,6 +139,25 @@ async fn whoever_is_renamed_is_found_by_the_new_name(bed: &Bed) {
         assert_eq!((found("z").await, found("zo").await, found("zoe@").await), (1, 1, 1));
         assert_eq!(found(called).await, 1, "{called}");
         assert_eq!(found("ada").await, 0);
+    }
+}
+
+async fn spellings_of_a_name_that_look_the_same_find_each_other(bed: &Bed) {
+    // Composed, decomposed, and by compatibility letters that are equal to others.
+    let spellings = ["Åsa José", "A\u{30a}sa Jose\u{301}", "\u{212b}sa Jose\u{301}"];
+    let people: Vec<User> =
+        spellings.iter().map(|text| User { name: name(text), ..user() }).collect();
+    insert(bed, &people).await;
+    insert(bed, &[User { name: name("Asa Jose"), ..user() }]).await;
+    for q in ["åsa jos\u{e9}", "a\u{30a}sa jose\u{301}", "ÅSA", "A\u{30a}"] {
+        let filter = UserFilter { q: Prefix::of(q), ..UserFilter::default() };
+        for limit in [1, 10] {
+            assert_eq!(in_pieces(bed, &filter, limit).await.len(), 3, "{q}, {limit} at a time");
+        }
+    }
+    for person in &people {
+        let found = bed.store.user(person.id).await.unwrap().unwrap();
+        assert_eq!(found.name, name("Åsa José"), "kept in one spelling");
     }
 }
 

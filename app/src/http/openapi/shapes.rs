@@ -53,7 +53,8 @@ words! {
 }
 
 shapes! {
-    /// An e-mail address. Letters become lower case, white space around it is dropped.
+    /// An e-mail address. Letters become lower case, white space around it is dropped, and an
+    /// international domain becomes its `xn--` form.
     Email = {
         "type": "string",
         "format": "email",
@@ -63,11 +64,12 @@ shapes! {
                     [A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
         "examples": ["ada@example.com"],
     };
-    /// What people call them. Nothing but white space is no name.
+    /// What people call them, in Unicode's form NFC. Nothing but white space is no name; of other
+    /// names at least one character can be seen.
     Name = {
         "type": "string",
         "maxLength": 200,
-        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$",
         "examples": ["Ada Lovelace"],
     };
     /// What your application wants to keep with a person: at most 8 KiB as JSON.

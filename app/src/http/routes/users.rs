@@ -10,9 +10,10 @@ use crate::http::problem::Code;
 use crate::http::sessions::{end_other_sessions, end_user_sessions, list_user_sessions};
 use crate::http::state::App;
 use crate::http::users::{add_user, change_user, delete_user, get_user, list_users};
-use crate::http::view::{AuditView, Revoked, SessionView, UserView};
+use crate::http::view::{AuditView, ChangedUserView, Revoked, SessionView, UserView};
 
 type User = UserView<'static>;
+type Changed = ChangedUserView<'static>;
 
 /// The routes under `/v1`.
 pub fn routes() -> ApiRouter<App> {
@@ -79,9 +80,11 @@ fn people() -> ApiRouter<App> {
                 op.told("change_user", "Change a user")
                     .description(
                         "Suspending and demoting end their sessions at once. What is not sent \
-                         stays as it is; `metadata` is replaced as a whole.",
+                         stays as it is; `metadata` is replaced as a whole. Suspending or \
+                         demoting an administrator also revokes the open invitations with a role \
+                         above `member` that they have sent.",
                     )
-                    .answers::<200, User>("The user as they are now.")
+                    .answers::<200, Changed>("The user as they are now.")
                     .refuses(&[
                         Code::RoleNotGrantable,
                         Code::LastAdmin,
@@ -94,9 +97,10 @@ fn people() -> ApiRouter<App> {
                     .description(
                         "Ends their sessions at once. The worker deletes them at Stytch, then \
                          here; until then they are `deleting`. The address can then be invited \
-                         again.",
+                         again. The open invitations with a role above `member` that they have \
+                         sent are revoked.",
                     )
-                    .answers::<202, User>("The user, `deleting`.")
+                    .answers::<202, Changed>("The user, `deleting`.")
                     .refuses(&[Code::LastAdmin, Code::RoleNotGrantable])
             }),
         )

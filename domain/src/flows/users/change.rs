@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::leaving_an_admin;
+use super::granted::revoke_privileged;
+use super::{ChangedUser, leaving_an_admin};
 use crate::flows::sessions::{Ending, end};
 use crate::{
-    Actor, Change, Ctx, EndReason, Event, EventKind, InvitationStatus, Metadata, Name, Reach, Role,
-    Rounds, StoreError, User, UserId, UserStatus, Which,
+    Actor, Change, Ctx, EndReason, Event, EventKind, Invitation, InvitationStatus, Metadata, Name,
+    Reach, Role, Rounds, StoreError, User, UserId, UserStatus, Which,
 };
 
 /// What is to be other than it is; the rest stays.
@@ -49,23 +50,23 @@ pub enum ChangeUserError {
 }
 
 /// Changes somebody. Suspended or demoted, their sessions end at once: here, and at Stytch soon
-/// after.
+/// after. So do the open invitations with a role above `member` that they have sent.
 pub async fn change_user(
     ctx: &Ctx,
     id: UserId,
     wanted: &UserChange,
     by: &Actor,
-) -> Result<User, ChangeUserError> {
+) -> Result<ChangedUser, ChangeUserError> {
     let mut rounds = Rounds::default();
     loop {
         let before = ctx.store.user(id).await?.ok_or(ChangeUserError::NotFound)?;
         let after = decide(&before, wanted)?;
         if after == before {
-            return Ok(before);
+            return Ok(ChangedUser::alone(before));
         }
-        let change = write(ctx, &before, &after, by).await?;
+        let (change, revoked) = write(ctx, &before, &after, by).await?;
         if rounds.apply(ctx, change).await? {
-            return Ok(after);
+            return Ok(ChangedUser { user: after, revoked });
         }
     }
 }
@@ -104,7 +105,7 @@ async fn write(
     before: &User,
     after: &User,
     by: &Actor,
-) -> Result<Change, ChangeUserError> {
+) -> Result<(Change, Vec<Invitation>), ChangeUserError> {
     let mut change = Change::new().update_user(after.clone());
     if !after.is_active_admin() {
         let left = leaving_an_admin(ctx, change, before).await?;
@@ -121,10 +122,11 @@ async fn write(
     } else if after.role.is_below(before.role) {
         EndReason::Demoted
     } else {
-        return Ok(change);
+        return Ok((change, Vec::new()));
     };
     let live = ctx.store.live_sessions(after.id, ctx.now()).await?;
-    Ok(end(ctx, change, after, &live, Ending { which: Which::All, reason, by }))
+    let change = end(ctx, change, after, &live, Ending { which: Which::All, reason, by });
+    Ok(revoke_privileged(ctx, change, after.id, by).await?)
 }
 
 /// Somebody who is only invited becomes what their invitation says, so it says the same.

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::leaving_an_admin;
+use super::granted::revoke_privileged;
+use super::{ChangedUser, leaving_an_admin};
 use crate::flows::deliver::dismiss;
 use crate::flows::outcome::again;
 use crate::flows::provider::{Called, settle};
@@ -35,14 +36,15 @@ pub enum RemoveUserError {
     Store(#[from] StoreError),
 }
 
-/// Begins to remove somebody: their sessions and open invitation end at once. Asked for again
-/// while it goes on, it is tried again.
+/// Begins to remove somebody: their sessions and open invitation end at once, and so do the open
+/// invitations with a role above `member` that they have sent. Asked for again while it goes on, it
+/// is tried again.
 pub async fn remove_user(
     ctx: &Ctx,
     id: UserId,
     reach: Reach,
     by: &Actor,
-) -> Result<User, RemoveUserError> {
+) -> Result<ChangedUser, RemoveUserError> {
     let mut rounds = Rounds::default();
     loop {
         let mut user = ctx.store.user(id).await?.ok_or(RemoveUserError::NotFound)?;
@@ -52,7 +54,7 @@ pub async fn remove_user(
         let mut change = Change::new().job(DeleteUser(id).into_job(ctx));
         if user.status == UserStatus::Deleting {
             if rounds.apply(ctx, change).await? {
-                return Ok(user);
+                return Ok(ChangedUser::alone(user));
             }
             continue;
         }
@@ -77,8 +79,9 @@ pub async fn remove_user(
             &live,
             Ending { which: Which::All, reason: EndReason::Removed, by },
         );
+        let (change, revoked) = revoke_privileged(ctx, change, id, by).await?;
         if rounds.apply(ctx, change).await? {
-            return Ok(user);
+            return Ok(ChangedUser { user, revoked });
         }
     }
 }

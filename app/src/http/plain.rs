@@ -1,0 +1,129 @@
+//! What `serde` says of a value that does not fit, in words for people who don't know Rust.
+
+use super::problem::FieldError;
+
+/// What is wrong with a part of a request. `path` is as `serde_path_to_error` writes it.
+pub fn field_error(path: &str, message: &str) -> FieldError {
+    let pointer = match path {
+        "." => String::new(),
+        path => format!("/{}", path.replace('.', "/")),
+    };
+    let beside = |name: &str| match pointer.rsplit_once('/') {
+        // Some messages name a member that the path names, too.
+        Some((_, last)) if last == name => pointer.clone(),
+        _ => format!("{pointer}/{name}"),
+    };
+    if let Some(name) = quoted(message, "missing field ") {
+        return FieldError { pointer: beside(name), detail: "is missing".to_owned() };
+    }
+    if let Some(name) = quoted(message, "duplicate field ") {
+        return FieldError { pointer: beside(name), detail: "is given more than once".to_owned() };
+    }
+    if let Some(name) = quoted(message, "unknown field ") {
+        return FieldError { pointer: beside(name), detail: unknown(message) };
+    }
+    FieldError { pointer, detail: misfit(message) }
+}
+
+/// The name in backquotes that follows a beginning.
+fn quoted<'a>(message: &'a str, beginning: &str) -> Option<&'a str> {
+    message.strip_prefix(beginning)?.strip_prefix('`')?.split('`').next()
+}
+
+fn unknown(message: &str) -> String {
+    let known: Vec<_> = message.split('`').skip(3).step_by(2).collect();
+    match known.as_slice() {
+        [] => "is unknown".to_owned(),
+        known => format!("is unknown; known are {}", known.join(", ")),
+    }
+}
+
+fn misfit(message: &str) -> String {
+    if message.to_ascii_lowercase().contains("uuid") {
+        return "must be an id".to_owned();
+    }
+    let Some((_, expected)) = message.split_once(", expected ") else {
+        let is_number = message.contains("invalid digit") || message.contains("number too");
+        return if is_number { "must be a whole number".to_owned() } else { message.to_owned() };
+    };
+    let expected = match expected {
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "isize" | "usize" => {
+            "a whole number"
+        }
+        "f32" | "f64" | "a JSON number" => "a number",
+        "a boolean" => "true or false",
+        "a map" | "struct" => "an object",
+        "a sequence" => "a list",
+        "unit" => "null",
+        other => other,
+    };
+    format!("must be {}", expected.replace('`', ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::{Map, Number, Value, json};
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, expecting = "an object with a text")]
+    struct Sample {
+        #[expect(dead_code, reason = "only read into")]
+        text: String,
+        #[expect(dead_code, reason = "only read into")]
+        count: Option<i64>,
+        #[expect(dead_code, reason = "only read into")]
+        number: Option<Number>,
+        #[expect(dead_code, reason = "only read into")]
+        flag: Option<bool>,
+        #[expect(dead_code, reason = "only read into")]
+        id: Option<uuid::Uuid>,
+        #[expect(dead_code, reason = "only read into")]
+        map: Option<Map<String, Value>>,
+        #[expect(dead_code, reason = "only read into")]
+        list: Option<Vec<Inner>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        #[expect(dead_code, reason = "only read into")]
+        deep: u32,
+    }
+
+    fn said(value: Value) -> String {
+        let error = serde_path_to_error::deserialize::<_, Sample>(value).unwrap_err();
+        let FieldError { pointer, detail } =
+            field_error(&error.path().to_string(), &error.inner().to_string());
+        format!("{pointer} {detail}")
+    }
+
+    #[test]
+    fn nothing_of_rust_is_said() {
+        let with = |name: &str, value: Value| {
+            let mut sample = json!({ "text": "" });
+            sample[name] = value;
+            said(sample)
+        };
+        let known = "text, count, number, flag, id, map, list";
+        assert_eq!(said(json!({})), "/text is missing");
+        assert_eq!(with("x", json!(1)), format!("/x is unknown; known are {known}"));
+        for (name, value, detail) in [
+            ("text", json!(5), "must be a string"),
+            ("text", Value::Null, "must be a string"),
+            ("count", json!("5"), "must be a whole number"),
+            ("count", json!(1.5), "must be a whole number"),
+            ("count", json!(u64::MAX), "must be a whole number"),
+            ("number", json!("60"), "must be a number"),
+            ("flag", json!("yes"), "must be true or false"),
+            ("id", json!("x"), "must be an id"),
+            ("id", json!(5), "must be an id"),
+            ("map", json!([]), "must be an object"),
+            ("list", json!({}), "must be a list"),
+        ] {
+            assert_eq!(with(name, value), format!("/{name} {detail}"));
+        }
+        assert_eq!(with("list", json!([{}])), "/list[0]/deep is missing");
+    }
+}
