@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use guestlist_domain::flows::{self, InviteError, NewInvitation};
 use guestlist_domain::{Actor, Ctx, Email, InvitationId, InvitationStatus, Metadata, Name, Role};
