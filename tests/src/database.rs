@@ -94,6 +94,18 @@ impl TestDatabase {
         connection.close().await.unwrap();
     }
 
+    /// Whether a process has a SQLite file to itself, being in the middle of writing.
+    pub async fn is_locked(&self) -> bool {
+        if self.engine != Engine::Sqlite {
+            return false;
+        }
+        let connection = self.connect().await;
+        connection.execute_unprepared("PRAGMA busy_timeout = 0").await.unwrap();
+        let is_locked = connection.execute_unprepared("BEGIN IMMEDIATE").await.is_err();
+        connection.close().await.unwrap();
+        is_locked
+    }
+
     /// The one number that a query answers.
     pub async fn number(&self, sql: &str) -> i64 {
         let rows = self.query(sql).await;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::wait_until;
+use crate::{SHORT, wait_until};
 
 type Lines = Arc<Mutex<Vec<(Stream, String)>>>;
 
@@ -180,6 +180,21 @@ impl Process {
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+
+    /// Sends SIGSTOP, and waits until all its threads have stopped.
+    pub async fn freeze(&self) {
+        self.signal("STOP");
+        let threads = format!("/proc/{}/task", self.id());
+        let is_stopped = |thread: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+            stat.rsplit(')').next().is_some_and(|fields| fields.starts_with(" T"))
+        };
+        wait_until(SHORT, &format!("{} has stopped", self.name), async || {
+            let mut threads = std::fs::read_dir(&threads).unwrap();
+            threads.all(is_stopped).then_some(())
+        })
+        .await;
     }
 
     /// Ends it by SIGKILL, in whatever it is doing.
