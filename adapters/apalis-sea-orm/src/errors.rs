@@ -61,11 +61,10 @@ fn mysql_is_transient(number: u16, message: &str) -> bool {
     ];
     match number {
         // Too many connections; shutting down; throttled; pool full; lock wait; deadlock;
-        // interrupted; gone away; lost; killed, for idleness too.
-        1040 | 1053 | 1041 | 1203 | 1205 | 1213 | 1317 | 2006 | 2013 | 1927 | 3168 => true,
-        // Disk or table full; a commit that could not be written; read only while another server
-        // takes over.
-        1021 | 1114 | 1180 | 1290 | 1792 | 1836 => true,
+        // interrupted; gone away; lost; killed, for idleness too. Then: disk or table full; a commit
+        // that could not be written; read only while another server takes over.
+        1040 | 1053 | 1041 | 1203 | 1205 | 1213 | 1317 | 2006 | 2013 | 1927 | 3168 | 1021
+        | 1114 | 1180 | 1290 | 1792 | 1836 => true,
         1105 => PASSING.iter().any(|passing| message.contains(passing)),
         _ => false,
     }

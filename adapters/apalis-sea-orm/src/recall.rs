@@ -61,9 +61,10 @@ impl Queue {
             self.recalled_to.0.store(0, Ordering::Relaxed);
             return Ok(0);
         };
-        let page: Vec<_> = ahead.iter().filter(|job| job.state == state::SCHEDULED).collect();
-        let last = page.last().filter(|_| page.len() == PAGE).map_or(0, |job| job.turn_at);
-        self.recalled_to.0.store(last, Ordering::Relaxed);
+        let page = ahead.iter().filter(|job| job.state == state::SCHEDULED);
+        let page: Vec<i64> = page.map(|job| job.turn_at).collect();
+        let last = page.iter().copied().max().filter(|_| page.len() == PAGE);
+        self.recalled_to.0.store(last.unwrap_or(0), Ordering::Relaxed);
 
         let (mut due, mut early, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for job in &ahead {
@@ -89,15 +90,15 @@ impl Queue {
 
     async fn bring_back(&self, due: &[Uuid], early: &[Uuid], now: i64) -> Result<u64, DbErr> {
         use job::Column as C;
-        let run_at =
-            |run_at| move |update: UpdateMany<job::Entity>| update.col_expr(C::RunAt, run_at);
         let waiting = [state::SCHEDULED, state::RETRYING];
-        let back = self.update(due, &waiting, C::RunAt.gt(now), run_at(Expr::value(now))).await?;
-        let behind = Expr::col(C::RunAt).sub(Expr::col(C::CreatedAt)).add(now);
-        let is_early = C::CreatedAt.gt(now);
-        // MySQL assigns one column after the other.
-        let corrected = |update| run_at(behind)(update).col_expr(C::CreatedAt, Expr::value(now));
-        Ok(back + self.update(early, &waiting, is_early, corrected).await?)
+        let at_once = |update: UpdateMany<job::Entity>| update.col_expr(C::RunAt, Expr::value(now));
+        let due = self.update(due, &waiting, C::RunAt.gt(now), at_once).await?;
+        let pause = Expr::col(C::RunAt).sub(Expr::col(C::CreatedAt));
+        // In this order: MySQL reads a column as what was assigned to it before.
+        let after_pause = |update: UpdateMany<job::Entity>| {
+            update.col_expr(C::RunAt, pause.add(now)).col_expr(C::CreatedAt, Expr::value(now))
+        };
+        Ok(due + self.update(early, &waiting, C::CreatedAt.gt(now), after_pause).await?)
     }
 
     async fn end_now(&self, ended: &[Uuid], now: i64) -> Result<(), DbErr> {

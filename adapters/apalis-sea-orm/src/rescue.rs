@@ -42,9 +42,12 @@ enum Term {
 
 /// Leases that end later than any that is given now: the database's clock was set back, or they
 /// were given by it while it was ahead. They are ended once no heartbeat has corrected them for
-/// the length of a lease. By job and fence: the lease's end, and when it was first seen.
+/// the length of a lease.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Overlong(Arc<Mutex<HashMap<(Uuid, i64), (i64, Instant)>>>);
+pub(crate) struct Overlong(Arc<Mutex<Ends>>);
+
+/// By job and fence: the lease's end, and when it was first seen.
+type Ends = HashMap<(Uuid, i64), (i64, Instant)>;
 
 impl Overlong {
     /// Notes those that there are now, and returns those that have been there for so long.

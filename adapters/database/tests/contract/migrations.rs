@@ -241,6 +241,6 @@ async fn a_lease_given_by_a_clock_that_was_ahead_ends(bed: &Bed) {
     cut_short(bed, &steps.last().unwrap().name, &[]).await;
     execute(bed, "UPDATE migration_lease SET ends_at = UNIX_TIMESTAMP() + 7200").await;
     let up = up(bed.database.write().pool(), None);
-    let up = tokio::time::timeout(std::time::Duration::from_secs(60), up).await;
+    let up = tokio::time::timeout(std::time::Duration::from_mins(1), up).await;
     assert_eq!(up.unwrap().unwrap().len(), 1);
 }

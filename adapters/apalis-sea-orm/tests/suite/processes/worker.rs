@@ -12,7 +12,7 @@ use std::{
 use apalis_core::task::data::Data;
 use apalis_sea_orm::{Claimed, Options, Queue, QueueBackend, Rate};
 use jiff::Timestamp;
-use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionSession, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use uuid::Uuid;
