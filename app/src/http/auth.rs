@@ -17,7 +17,7 @@ use super::problem::{Code, Problem};
 use super::state::App;
 
 pub use self::rights::{
-    InvitationsRead, InvitationsWrite, May, OpsRead, OpsWrite, Perhaps, Person, Right,
+    Guard, InvitationsRead, InvitationsWrite, May, OpsRead, OpsWrite, Perhaps, Person, Right,
     Unrestricted, UsersRead, UsersWrite, guard_browser,
 };
 

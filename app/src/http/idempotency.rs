@@ -1,19 +1,23 @@
 //! `Idempotency-Key`: a POST that comes twice is done once, and answered the same.
 
+use std::pin::Pin;
 use std::time::Duration;
 
+use aide::operation::OperationHandler;
+use aide::{OperationInput, OperationOutput};
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::handler::Handler;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_database::Database;
 use guestlist_database::idempotency::{self, Begun, Lease, StoredAnswer};
+use guestlist_domain::Reach;
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 
 use super::answer::RequestId;
-use super::auth::{Caller, identify};
+use super::auth::{Caller, Guard, identify};
 use super::body::unread;
 use super::problem::{Code, Problem};
 use super::state::App;
@@ -24,24 +28,63 @@ const LONGEST_KEY: usize = 255;
 /// Longer than a request may take, so that only a crash lets it run out.
 const LEASE: Duration = Duration::from_mins(1);
 
-/// Lets a request through, or answers as the first of its key was answered.
-pub async fn replay(State(app): State<App>, request: Request, next: Next) -> Response {
-    match keyed(&app, request, next).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
+/// The handler of a POST that takes an `Idempotency-Key`.
+///
+/// The handler's first argument must be a [`Guard`]. It is checked before a stored answer is looked
+/// up, so a replay is given only to a caller who may make the request now.
+#[derive(Debug, Clone, Copy)]
+pub struct Idempotent<H>(pub H);
+
+/// The arguments of a handler that begin with a [`Guard`].
+pub trait Guarded {
+    /// The first argument.
+    type Guard: Guard;
+}
+
+macro_rules! guarded {
+    ($($argument:ident)*) => {
+        /// As [`Handler`] lists arguments: a marker, then the arguments in their order.
+        impl<M, G: Guard, $($argument),*> Guarded for (M, G, $($argument,)*) {
+            type Guard = G;
+        }
+    };
+}
+
+guarded!();
+guarded!(A);
+guarded!(A B);
+guarded!(A B C);
+guarded!(A B C D);
+guarded!(A B C D E);
+
+impl<H: Handler<T, App>, T: Guarded> Handler<T, App> for Idempotent<H> {
+    type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+    fn call(self, request: Request, app: App) -> Self::Future {
+        Box::pin(async move {
+            if !request.headers().contains_key(&KEY) {
+                return self.0.call(request, app).await;
+            }
+            let answer = once::<H, T>(self.0, request, app).await;
+            answer.unwrap_or_else(IntoResponse::into_response)
+        })
     }
 }
 
-async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
-    let has_key = request.headers().contains_key(&KEY);
-    if request.method() != Method::POST || !has_key {
-        return Ok(next.run(request).await);
-    }
+impl<H: OperationHandler<I, O>, I: OperationInput, O: OperationOutput> OperationHandler<I, O>
+    for Idempotent<H>
+{
+}
+
+/// Calls the handler, or returns what it answered to the first request with this key.
+async fn once<H: Handler<T, App>, T: Guarded>(
+    handler: H,
+    request: Request,
+    app: App,
+) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let Ok(caller) = identify(&mut parts, app).await else {
-        // The handler says why.
-        return Ok(next.run(Request::from_parts(parts, body)).await);
-    };
+    T::Guard::from_request_parts(&mut parts, &app).await?;
+    let caller = identify(&mut parts, &app).await?;
     let key = read_key(&parts.headers)?;
     let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     // With the parts, since the limit on the body stands there.
@@ -56,8 +99,9 @@ async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Prob
         idempotency::begin(database, key_hash, request_hash, app.ctx().now(), LEASE).await?;
     match begun {
         Begun::Fresh(lease) => {
-            let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-            keep(app, lease, response).await
+            let request = Request::from_parts(parts, Body::from(body));
+            let response = handler.call(request, app.clone()).await;
+            keep(&app, lease, response).await
         }
         Begun::Replay(answer) => replayed(answer, &request_id),
         Begun::InUse => {
@@ -72,18 +116,28 @@ async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Prob
 }
 
 fn read_key(headers: &HeaderMap) -> Result<&str, Problem> {
-    let key = headers.get(&KEY).and_then(|key| key.to_str().ok());
+    let mut lines = headers.get_all(&KEY).iter();
+    let key = match (lines.next(), lines.next()) {
+        (Some(key), None) => key.to_str().ok(),
+        _ => None,
+    };
     let is_key = |key: &&str| (1..=LONGEST_KEY).contains(&key.len()) && !key.contains('\t');
     key.filter(is_key).ok_or_else(|| {
-        let detail = "Idempotency-Key must be 1 to 255 ASCII characters that can be seen.";
+        let detail = "Send one Idempotency-Key of 1 to 255 printable ASCII characters.";
         Problem::new(Code::IdempotencyKeyInvalid, detail)
     })
 }
 
+/// Identifies the caller and whether they may act on administrators: a person who has been demoted
+/// since gets no answer that only an administrator could get.
 fn caller_id(caller: &Caller) -> String {
+    let reach = match caller.reach() {
+        Reach::Everybody => "everybody",
+        Reach::Members => "members",
+    };
     match caller {
-        Caller::Person(admitted) => format!("user:{}", admitted.user.id),
-        Caller::Program(key) => format!("key:{}", key.id),
+        Caller::Person(admitted) => format!("user:{}:{reach}", admitted.user.id),
+        Caller::Program(key) => format!("key:{}:{reach}", key.id),
     }
 }
 

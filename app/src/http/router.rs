@@ -20,7 +20,7 @@ use super::body::BODY_LIMIT;
 use super::host::check_host;
 use super::problem::Problem;
 use super::state::App;
-use super::{answer, idempotency, openapi, routes};
+use super::{answer, openapi, routes};
 use crate::pages;
 
 /// How long a request may take.
@@ -58,9 +58,7 @@ fn served(document: Bytes) -> Response {
 }
 
 fn api(app: &App) -> ApiRouter<App> {
-    let keyed = routes::keyed();
-    let replay = middleware::from_fn_with_state(app.clone(), idempotency::replay);
-    keyed.route_layer(replay).merge(routes::unkeyed()).layer(cors(app))
+    routes::keyed().merge(routes::unkeyed()).layer(cors(app))
 }
 
 /// The application's own pages may call, with the browser's cookies, and read the answer.

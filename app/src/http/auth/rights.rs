@@ -13,6 +13,14 @@ use crate::http::origin::require_ours;
 use crate::http::problem::{Code, Problem};
 use crate::http::state::App;
 
+/// An extractor that refuses a caller who may not make the request: who they are, what they may do,
+/// and whether a foreign page made their browser call.
+pub trait Guard: FromRequestParts<App, Rejection = Problem> {}
+
+impl<R: Right + Send> Guard for May<R> {}
+impl Guard for Unrestricted {}
+impl Guard for Person {}
+
 /// A part of the API as a type, for [`May`].
 pub trait Right {
     /// Which.

@@ -80,7 +80,7 @@ codes! {
 
     InvalidRequest = UNPROCESSABLE_ENTITY "invalid_request": "Fields can't be accepted; `errors` says which and why.";
     InvalidQuery = UNPROCESSABLE_ENTITY "invalid_query": "The query holds what is not known, or can't be read.";
-    IdempotencyKeyInvalid = UNPROCESSABLE_ENTITY "idempotency_key_invalid": "The Idempotency-Key is not 1 to 255 ASCII characters that can be seen.";
+    IdempotencyKeyInvalid = UNPROCESSABLE_ENTITY "idempotency_key_invalid": "The Idempotency-Key is not 1 to 255 printable ASCII characters.";
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused": "The Idempotency-Key came with another body before.";
 
     TooManyRequests = TOO_MANY_REQUESTS "too_many_requests": "Asked too often; `Retry-After` says when to come again.";

@@ -3,6 +3,7 @@
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 
+use crate::http::idempotency::Idempotent;
 use crate::http::invitations::{
     create_invitation, get_invitation, list_invitation_events, list_invitations, resend_invitation,
     revoke_invitation,
@@ -20,7 +21,7 @@ pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
         .api_route(
             "/invitations",
-            post_with(create_invitation, |op| {
+            post_with(Idempotent(create_invitation), |op| {
                 op.told("create_invitation", "Invite somebody")
                     .description(
                         "Writes the user, the invitation and the job that sends the mail in one \
@@ -57,7 +58,7 @@ pub fn routes() -> ApiRouter<App> {
         )
         .api_route(
             "/invitations/{id}/resend",
-            post_with(resend_invitation, |op| {
+            post_with(Idempotent(resend_invitation), |op| {
                 op.told("resend_invitation", "Send it again, with a new link and a new end")
                     .answers::<202, Invitation>("The invitation, queued again.")
                     .refuses(&[
@@ -70,7 +71,7 @@ pub fn routes() -> ApiRouter<App> {
         )
         .api_route(
             "/invitations/{id}/revoke",
-            post_with(revoke_invitation, |op| {
+            post_with(Idempotent(revoke_invitation), |op| {
                 op.told("revoke_invitation", "Take it back, for good")
                     .description("Its link is refused from now on, here and at Stytch.")
                     .answers::<200, Invitation>("The invitation, revoked.")

@@ -5,6 +5,7 @@ use aide::axum::routing::{get_with, post_with};
 use guestlist_database::board::JobStatus;
 use serde_json::{Value, json};
 
+use crate::http::idempotency::Idempotent;
 use crate::http::openapi::Told;
 use crate::http::ops::bulk::{cancel_jobs, dismiss_jobs, retry_jobs};
 use crate::http::ops::jobs::{
@@ -43,7 +44,7 @@ fn queues() -> ApiRouter<App> {
         )
         .api_route(
             "/queues/{name}/pause",
-            post_with(pause_queue, |op| {
+            post_with(Idempotent(pause_queue), |op| {
                 op.told("pause_queue", "Begin no more of its jobs")
                     .body_may_be_missing()
                     .answers::<200, QueueView<'static>>("The queue, paused.")
@@ -51,7 +52,7 @@ fn queues() -> ApiRouter<App> {
         )
         .api_route(
             "/queues/{name}/resume",
-            post_with(resume_queue, |op| {
+            post_with(Idempotent(resume_queue), |op| {
                 op.told("resume_queue", "Go on with its jobs")
                     .answers::<200, QueueView<'static>>("The queue, going on.")
             }),
@@ -75,7 +76,7 @@ fn each_job() -> ApiRouter<App> {
         )
         .api_route(
             "/jobs/{id}/retry",
-            post_with(retry_job, |op| {
+            post_with(Idempotent(retry_job), |op| {
                 op.told("retry_job", "Run it again now")
                     .description("Retrying a delivery is sending its invitation again.")
                     .answers::<200, Job>("The job.")
@@ -84,7 +85,7 @@ fn each_job() -> ApiRouter<App> {
         )
         .api_route(
             "/jobs/{id}/cancel",
-            post_with(cancel_job, |op| {
+            post_with(Idempotent(cancel_job), |op| {
                 op.told("cancel_job", "Withdraw it")
                     .description(
                         "An invitation whose delivery is withdrawn is `failed`, `cancelled`.",
@@ -95,7 +96,7 @@ fn each_job() -> ApiRouter<App> {
         )
         .api_route(
             "/jobs/{id}/dismiss",
-            post_with(dismiss_job, |op| {
+            post_with(Idempotent(dismiss_job), |op| {
                 op.told("dismiss_job", "Look after a dead job no more")
                     .answers::<200, Job>("The job.")
                     .refuses(&[Code::WrongState, Code::JobSuperseded])
@@ -114,7 +115,7 @@ fn many_jobs() -> ApiRouter<App> {
         )
         .api_route(
             "/jobs/retry",
-            post_with(retry_jobs, |op| {
+            post_with(Idempotent(retry_jobs), |op| {
                 op.told("retry_jobs", "Run again all that match")
                     .body_member("state", states(Act::Retry))
                     .answers::<200, Bulk>("To how many it was done.")
@@ -122,7 +123,7 @@ fn many_jobs() -> ApiRouter<App> {
         )
         .api_route(
             "/jobs/cancel",
-            post_with(cancel_jobs, |op| {
+            post_with(Idempotent(cancel_jobs), |op| {
                 op.told("cancel_jobs", "Withdraw all that match")
                     .body_member("state", states(Act::Cancel))
                     .answers::<200, Bulk>("To how many it was done.")
@@ -130,7 +131,7 @@ fn many_jobs() -> ApiRouter<App> {
         )
         .api_route(
             "/jobs/dismiss",
-            post_with(dismiss_jobs, |op| {
+            post_with(Idempotent(dismiss_jobs), |op| {
                 op.told("dismiss_jobs", "Look no more after all dead jobs that match")
                     .body_member("state", states(Act::Dismiss))
                     .answers::<200, Bulk>("To how many it was done.")

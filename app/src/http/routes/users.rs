@@ -4,6 +4,7 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 
 use crate::http::audit::list_audit;
+use crate::http::idempotency::Idempotent;
 use crate::http::openapi::Told;
 use crate::http::paging::Paged;
 use crate::http::problem::Code;
@@ -35,7 +36,7 @@ pub fn routes() -> ApiRouter<App> {
         )
         .api_route(
             "/sessions/revoke-others",
-            post_with(end_other_sessions, |op| {
+            post_with(Idempotent(end_other_sessions), |op| {
                 op.told("end_other_sessions", "End all my sessions but this one")
                     .answers::<200, Revoked>("How many there were.")
             }),
@@ -54,7 +55,7 @@ fn people() -> ApiRouter<App> {
     ApiRouter::new()
         .api_route(
             "/users",
-            post_with(add_user, |op| {
+            post_with(Idempotent(add_user), |op| {
                 op.told("add_user", "Add somebody without a mail")
                     .description("They may ask for a login link from now on.")
                     .answers::<201, User>("The user.")
