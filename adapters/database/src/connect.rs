@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use apalis_sea_orm::pool::is_reusable;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
 };
-use sqlx::Connection as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use thiserror::Error;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -211,7 +211,7 @@ async fn sqlite(url: &str, create: bool) -> Result<Database, ConnectError> {
         let health = Arc::clone(&after);
         pool.after_release(move |connection, opened| {
             let may_use = health.may_use(opened.age);
-            Box::pin(async move { Ok(may_use && is_outside_transaction(connection).await?) })
+            Box::pin(async move { Ok(may_use && is_reusable(connection).await?) })
         })
     });
     writer.acquire_timeout(ACQUIRE + BUSY).idle_timeout(None).max_lifetime(None);
@@ -231,14 +231,6 @@ async fn sqlite(url: &str, create: bool) -> Result<Database, ConnectError> {
     let write = open(writer, &place).await?;
     let file = Some(DatabaseFile::opened(path).map_err(failed)?);
     Ok(Database::new(open(reader, &place).await?, write, health, file))
-}
-
-/// Whether every transaction of the connection has ended. One whose COMMIT and ROLLBACK both failed
-/// has not, as far as sqlx knows: it would open the next one as a savepoint that is never committed.
-async fn is_outside_transaction(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
-    // A rollback may still be queued; the ping is answered after it.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
 }
 
 async fn mysql(url: &str) -> Result<Database, ConnectError> {
@@ -263,9 +255,9 @@ async fn mysql(url: &str) -> Result<Database, ConnectError> {
     pool.map_sqlx_mysql_pool_opts(move |pool| {
         let health = Arc::clone(&after);
         pool.after_connect(|connection, _| Box::pin(end_silent_transactions(connection)))
-            .after_release(move |_, connection| {
-                let may_use = health.may_use(connection.age);
-                Box::pin(async move { Ok(may_use) })
+            .after_release(move |connection, opened| {
+                let may_use = health.may_use(opened.age);
+                Box::pin(async move { Ok(may_use && is_reusable(connection).await?) })
             })
     });
     let write = open(pool, &place).await?;
