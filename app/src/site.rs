@@ -1,7 +1,7 @@
 //! Where Guestlist stands among its neighbours: its own address, the application's, and whom it
 //! believes.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 use guestlist_domain::ReturnTo;
@@ -58,10 +58,13 @@ impl Site {
         *origin == self.public_url.origin() || self.app_origins.contains(origin)
     }
 
-    /// Takes a place to go after coming in: a path of ours, or a URL of an allowed origin.
+    /// Parses a place to go after coming in: a path of ours, or a URL of an allowed origin. What is
+    /// returned is the URL parser's serialisation, so every later reader understands it in the
+    /// same way.
     pub fn return_to(&self, place: &str) -> Result<ReturnTo, &'static str> {
         const REFUSED: &str = "must be a path, or a URL of an origin in APP_ORIGINS";
-        if place.len() > 2000 || place.chars().any(char::is_control) || place.contains('\\') {
+        const LONGEST: usize = 2000;
+        if place.len() > LONGEST || place.chars().any(char::is_control) || place.contains('\\') {
             return Err(REFUSED);
         }
         // Resolved as a browser would, so that no spelling leads elsewhere.
@@ -70,11 +73,13 @@ impl Site {
         let url = url.map_err(|_| REFUSED)?;
         let is_http = matches!(url.scheme(), "http" | "https");
         let has_user = !url.username().is_empty() || url.password().is_some();
-        if is_http && !has_user && self.is_ours(&url.origin()) {
-            Ok(ReturnTo::checked(place.to_owned()))
-        } else {
-            Err(REFUSED)
+        let place = if is_path { &url[url::Position::BeforePath..] } else { url.as_str() };
+        // `/..//host` is a path of ours, but `//host`, which remains of it, is another host.
+        let is_elsewhere = !is_http || has_user || !self.is_ours(&url.origin());
+        if is_elsewhere || place.starts_with("//") || place.len() > LONGEST {
+            return Err(REFUSED);
         }
+        Ok(ReturnTo::checked(place.to_owned()))
     }
 
     /// Where somebody lands who has come in.
@@ -90,21 +95,38 @@ impl Site {
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let believed = |ip: &IpAddr| self.trusted_proxies.iter().any(|net| net.contains(ip));
         let mut client = peer.to_canonical();
-        let forwarded = headers.get_all("x-forwarded-for").iter().rev();
-        let hops = forwarded.filter_map(|value| value.to_str().ok());
-        for hop in hops.flat_map(|value| value.rsplit(',')) {
+        let lines = headers.get_all("x-forwarded-for").iter().rev();
+        let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        let hops = hops.map(<[u8]>::trim_ascii).filter(|hop| !hop.is_empty());
+        for hop in hops {
             if !believed(&client) {
                 break;
             }
-            let Ok(ip) = hop.trim().parse::<IpAddr>() else { break };
+            // What stands left of an entry that can't be read is not believed.
+            let Some(ip) = forwarded_address(hop) else { break };
             client = ip.to_canonical();
         }
         client
     }
 }
 
+/// The address in an entry of `X-Forwarded-For`, with or without a port; IPv6 in brackets or not.
+fn forwarded_address(entry: &[u8]) -> Option<IpAddr> {
+    let entry = str::from_utf8(entry).ok()?;
+    if let Ok(ip) = entry.parse::<IpAddr>() {
+        return Some(ip);
+    }
+    if let Ok(with_port) = entry.parse::<SocketAddr>() {
+        return Some(with_port.ip());
+    }
+    let in_brackets = entry.strip_prefix('[')?.strip_suffix(']')?;
+    in_brackets.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+}
+
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn site() -> Site {
@@ -143,6 +165,84 @@ mod tests {
             "https://app.example.com:444/",
         ] {
             assert!(site().return_to(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn return_to_is_kept_as_the_url_parser_writes_it() {
+        for (given, kept) in [
+            ("/", "/"),
+            ("/a?b=c#d", "/a?b=c#d"),
+            ("/a/../b/./c", "/b/c"),
+            (
+                "/m\u{fc}nchen und mehr?q=\u{fc} x#\u{fc}",
+                "/m%C3%BCnchen%20und%20mehr?q=%C3%BC%20x#%C3%BC",
+            ),
+            ("/\"<>", "/%22%3C%3E"),
+            ("https:app.example.com/x", "https://app.example.com/x"),
+            (" https://app.example.com", "https://app.example.com/"),
+            ("HTTPS://APP.example.com:443/x", "https://app.example.com/x"),
+            ("https:///app.example.com/x", "https://app.example.com/x"),
+            ("https://app.example.com/..//evil.example", "https://app.example.com//evil.example"),
+        ] {
+            let place = site().return_to(given);
+            assert_eq!(place.as_ref().map(ReturnTo::as_str), Ok(kept), "{given}");
+        }
+        for bad in
+            ["/..//evil.example", "/.//evil.example", "/a/..//evil.example", "/%2e//evil.example"]
+        {
+            assert!(site().return_to(bad).is_err(), "{bad}");
+        }
+        let grows = format!("/{}", "\u{fc}".repeat(900));
+        assert!(site().return_to(&grows).is_err(), "longer than 2000 once it is encoded");
+    }
+
+    /// By which address a request of that `X-Forwarded-For`, through a believed proxy, is known.
+    fn client_of(lines: &[&[u8]]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(line).unwrap());
+        }
+        site().client("10.0.0.1".parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn forwarded_addresses_may_have_ports_and_brackets() {
+        for (entry, address) in [
+            ("203.0.113.9", "203.0.113.9"),
+            ("203.0.113.9:41000", "203.0.113.9"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:DB8::1]:41000", "2001:db8::1"),
+            ("::ffff:203.0.113.9", "203.0.113.9"),
+            ("[::FFFF:203.0.113.9]:41000", "203.0.113.9"),
+            ("1.1.1.1, 203.0.113.9:41000 , 10.0.0.7:80", "203.0.113.9"),
+            ("203.0.113.9,", "203.0.113.9"),
+        ] {
+            assert_eq!(client_of(&[entry.as_bytes()]), address, "{entry}");
+        }
+        assert_eq!(
+            client_of(&[b"1.1.1.1", b"203.0.113.9:41000", b"[::ffff:10.0.0.7]:80"]),
+            "203.0.113.9"
+        );
+    }
+
+    #[test]
+    fn what_stands_left_of_an_unreadable_entry_is_not_believed() {
+        let unreadable: [&[u8]; 9] = [
+            b"unknown",
+            b"203.0.113.9:99999",
+            b"203.0.113.9:",
+            b"[203.0.113.9]",
+            b"[2001:db8::1",
+            b"2001:db8::1]:80",
+            b"[2001:db8::1]80",
+            b"\xfc",
+            b"_hidden",
+        ];
+        for entry in unreadable {
+            assert_eq!(client_of(&[b"1.1.1.1", entry, b"10.0.0.7"]), "10.0.0.7", "{entry:?}");
+            assert_eq!(client_of(&[&[b"1.1.1.1,", entry].concat()]), "10.0.0.1", "{entry:?}");
         }
     }
 

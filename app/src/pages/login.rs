@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use guestlist_domain::{Email, flows};
+use guestlist_domain::{Email, ReturnTo, flows};
 use serde::Deserialize;
 
 use super::page;
@@ -58,15 +58,16 @@ pub async fn login(
         _ if has_expired => Some("Your session has ended. Log in again to go on."),
         _ => None,
     };
-    let place = query.return_to.filter(|place| app.site().return_to(place).is_ok());
+    let place = query.return_to.and_then(|place| app.site().return_to(&place).ok());
+    let place = place.as_ref().map(ReturnTo::as_str);
     let template = LoginPage {
         app_name: &app.site().app_name,
         notice,
         error: None,
         email: hint.as_ref().map_or("", |hint| hint.email.as_str()),
-        return_to: place.as_deref(),
+        return_to: place,
         logged_in_as: session.as_ref().map(|admitted| admitted.user.email.as_str()),
-        onward: place.as_deref().unwrap_or("/"),
+        onward: place.unwrap_or("/"),
     };
     page(app.site(), StatusCode::OK, &template)
 }

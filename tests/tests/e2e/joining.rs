@@ -152,3 +152,64 @@ async fn a_backend_of_ones_own_is_told_where_to_go_on() {
     let known = guestlist.anybody().bearer(token).get("/v1/session").await.is(200).json();
     assert!(known.get("return_to").is_none(), "{known}");
 }
+
+#[tokio::test]
+async fn a_place_to_go_on_is_kept_as_browsers_understand_it() {
+    let guestlist = start(4000).await;
+    for (n, (given, kept)) in [
+        ("http:localhost:4000", "http://localhost:4000/"),
+        (" http://localhost:4000/a b", "http://localhost:4000/a%20b"),
+        ("http://localhost:4000/\u{fc}?q=\u{fc}", "http://localhost:4000/%C3%BC?q=%C3%BC"),
+        ("/m\u{fc}nchen", "/m%C3%BCnchen"),
+        ("/a/../b", "/b"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let email = format!("ada{n}@example.com");
+        let body = json!({ "email": email, "return_to": given });
+        let invited = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
+        assert_eq!(invited["return_to"], kept, "{given}");
+        let token = guestlist.stytch().mail(&email, 1).await.token;
+        let came_in = guestlist.browser().press(&token).await.is(303);
+        assert_eq!(came_in.header("location"), Some(kept), "{given}");
+    }
+    for bad in ["/..//evil.example", "/.//evil.example", "http:/\\evil.example"] {
+        let body = json!({ "email": "eve@example.com", "return_to": bad });
+        let refused = guestlist.api().post("/v1/invitations", &body).await;
+        let _ = refused.problem(422, "invalid_request");
+        assert_eq!(refused.pointers(), ["/return_to"], "{bad}");
+        let login = guestlist.anybody().post("/v1/login", &body_of_login(bad)).await;
+        let _ = login.problem(422, "invalid_request");
+    }
+    // The page of the login shows the same, or nothing.
+    let page = guestlist.browser().get("/login?return_to=http:localhost:4000").await.is(200);
+    assert!(page.body.contains("value=\"http://localhost:4000/\""), "{}", page.body);
+    let page = guestlist.browser().get("/login?return_to=/..//evil.example").await.is(200);
+    assert!(!page.body.contains("evil"), "{}", page.body);
+}
+
+fn body_of_login(place: &str) -> serde_json::Value {
+    json!({ "email": "eve@example.com", "return_to": place })
+}
+
+#[tokio::test]
+async fn a_client_behind_a_gateway_that_adds_ports_is_known_by_its_address() {
+    let setup = Guestlist::dev(Engine::Sqlite).env("TRUSTED_PROXIES", "127.0.0.1,::1");
+    let guestlist = setup.start().await;
+    for (n, (forwarded, address)) in [
+        ("203.0.113.9:41000", "203.0.113.9"),
+        ("[2001:DB8::1]:41000", "2001:db8::1"),
+        ("[2001:db8::2]", "2001:db8::2"),
+        ("198.51.100.1, unknown", "127.0.0.1"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let api = guestlist.api().with("x-forwarded-for", forwarded);
+        let body = json!({ "email": format!("ada{n}@example.com") });
+        let _ = api.post("/v1/users", &body).await.is(201);
+        let audit = guestlist.api().get("/v1/audit?kind=user_added&limit=1").await.is(200).json();
+        assert_eq!(audit["items"][0]["ip"], address, "{forwarded}");
+    }
+}
