@@ -63,6 +63,15 @@ impl Caller {
         other
     }
 
+    /// The same with one more line of a header, of any bytes.
+    #[must_use]
+    pub fn with_bytes(&self, name: &str, value: &[u8]) -> Self {
+        let mut other = self.clone();
+        let name: HeaderName = name.parse().unwrap();
+        other.headers.append(name, HeaderValue::from_bytes(value).unwrap());
+        other
+    }
+
     /// The same at another address.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {
@@ -242,9 +251,10 @@ impl Answer {
 
     /// Whether it clears both cookies of a session.
     pub fn clears_cookies(&self) -> bool {
-        ["stytch_session", "stytch_session_jwt"].iter().all(|name| {
+        let is_cleared = |name: &str| {
             let cookie = self.set_cookie(name);
             cookie.is_some_and(|c| c.starts_with(&format!("{name}=;")) && c.contains("Max-Age=0"))
-        })
+        };
+        ["stytch_session", "stytch_session_jwt"].into_iter().all(is_cleared)
     }
 }

@@ -33,12 +33,17 @@ impl Visitor {
 
     /// The session token.
     pub fn token(&self) -> &str {
-        self.cookie("stytch_session").expect("a session")
+        self.of_session("stytch_session")
     }
 
     /// The session JWT.
     pub fn jwt(&self) -> &str {
-        self.cookie("stytch_session_jwt").expect("a session JWT")
+        self.of_session("stytch_session_jwt")
+    }
+
+    fn of_session(&self, name: &str) -> &str {
+        let prefixed = self.cookie(&format!("__Host-{name}"));
+        prefixed.or_else(|| self.cookie(name)).unwrap_or_else(|| panic!("a cookie {name}"))
     }
 
     /// Overwrites a cookie, as only a test does.

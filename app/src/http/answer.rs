@@ -120,7 +120,8 @@ struct Asker {
 
 impl Asker {
     fn of(request: &Request) -> Self {
-        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let accept = request.headers().get(header::ACCEPT);
+        let accept = accept.map(|value| String::from_utf8_lossy(value.as_bytes()));
         let is_api = is_for_programs(request.uri().path());
         let is_person = !is_api && accept.is_some_and(|accept| accept.contains("text/html"));
         let hint = if is_person { Hint::read(request.headers()) } else { None };

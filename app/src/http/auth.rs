@@ -15,6 +15,7 @@ use super::answer::Outgoing;
 use super::cookies;
 use super::problem::{Code, Problem};
 use super::state::App;
+use crate::site::Site;
 
 pub use self::rights::{
     Guard, InvitationsRead, InvitationsWrite, May, OpsRead, OpsWrite, Perhaps, Person, Right,
@@ -86,48 +87,75 @@ fn allows(role: Role, scope: Scope) -> bool {
 
 /// What a request shows to say whose it is.
 enum Shown {
-    Key(String),
-    Bearer { token: Option<String>, jwt: Option<String> },
+    /// An API key; `is_basic` if by `Authorization: Basic`, which browsers repeat by themselves.
+    Key {
+        secret: String,
+        is_basic: bool,
+    },
+    Bearer {
+        token: Option<String>,
+        jwt: Option<String>,
+    },
     Cookies(Vec<cookies::Shown>),
     Nothing,
 }
 
 /// Whether a browser shows the cookies of a session, good or not.
-pub fn had_session(headers: &HeaderMap) -> bool {
-    matches!(shown(headers), Shown::Cookies(_))
+pub fn had_session(headers: &HeaderMap, site: &Site) -> bool {
+    matches!(shown(headers, site), Shown::Cookies(_))
 }
 
 /// Whether what a request shows is what browsers show by themselves: cookies, or a password that
 /// they were given once.
-fn is_shown_by_itself(headers: &HeaderMap) -> bool {
-    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let scheme = authorization.and_then(|value| value.split(' ').next());
-    had_session(headers) || scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
+fn is_shown_by_itself(headers: &HeaderMap, site: &Site) -> bool {
+    matches!(shown(headers, site), Shown::Cookies(_) | Shown::Key { is_basic: true, .. })
 }
 
-fn shown(headers: &HeaderMap) -> Shown {
-    if let Some(value) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) {
-        return shown_in_authorization(value);
+fn shown(headers: &HeaderMap, site: &Site) -> Shown {
+    let mut authorization = headers.get_all(AUTHORIZATION).iter();
+    if let Some(shown) = authorization.find_map(|value| shown_in_authorization(value.as_bytes())) {
+        return shown;
     }
-    let shown = cookies::shown(headers);
+    let shown = cookies::shown(headers, site);
     if shown.is_empty() { Shown::Nothing } else { Shown::Cookies(shown) }
 }
 
-fn shown_in_authorization(value: &str) -> Shown {
-    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
-    let secret = rest.trim().to_owned();
+/// Reads `Bearer`, an API key by itself or after any scheme, and `Basic` with an API key. None for
+/// other credentials: they are for a proxy in front of Guestlist.
+fn shown_in_authorization(value: &[u8]) -> Option<Shown> {
+    let key = |secret: &str| Shown::Key { secret: secret.to_owned(), is_basic: false };
+    let value = String::from_utf8_lossy(value);
+    let value = value.trim();
+    if value.starts_with(KEY_PREFIX) {
+        return Some(key(value));
+    }
+    let (scheme, secret) = value.split_once([' ', '\t']).unwrap_or((value, ""));
+    let secret = secret.trim();
     if scheme.eq_ignore_ascii_case("basic") {
-        let pair = STANDARD.decode(&secret).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let password = pair.as_deref().and_then(|pair| pair.split_once(':')).map(|pair| pair.1);
-        return Shown::Key(password.unwrap_or_default().to_owned());
+        return basic_key(secret).map(|secret| Shown::Key { secret, is_basic: true });
     }
-    if !scheme.eq_ignore_ascii_case("bearer") || secret.starts_with(KEY_PREFIX) {
-        return Shown::Key(secret);
+    if secret.starts_with(KEY_PREFIX) {
+        return Some(key(secret));
     }
-    if secret.split('.').count() == 3 {
-        return Shown::Bearer { token: None, jwt: Some(secret) };
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
     }
-    Shown::Bearer { token: Some(secret), jwt: None }
+    let secret = Some(secret.to_owned());
+    let is_jwt = secret.as_ref().is_some_and(|secret| secret.split('.').count() == 3);
+    Some(if is_jwt {
+        Shown::Bearer { token: None, jwt: secret }
+    } else {
+        Shown::Bearer { token: secret, jwt: None }
+    })
+}
+
+/// The API key in the credentials of `Basic`: the password, or else the user name.
+fn basic_key(credentials: &str) -> Option<String> {
+    let pair = STANDARD.decode(credentials).ok()?;
+    let at = pair.iter().position(|byte| *byte == b':')?;
+    let mut parts = [&pair[at + 1..], &pair[..at]].into_iter();
+    let key = parts.find(|part| part.starts_with(KEY_PREFIX.as_bytes()))?;
+    Some(String::from_utf8_lossy(key).into_owned())
 }
 
 /// Finds out whose request it is; the answer stays with the request.
@@ -141,16 +169,17 @@ pub async fn identify(parts: &mut Parts, app: &App) -> Result<Caller, Problem> {
 }
 
 async fn find(parts: &Parts, app: &App) -> Result<Caller, Problem> {
-    match shown(&parts.headers) {
+    match shown(&parts.headers, app.site()) {
         Shown::Nothing => Err(ended(app, parts, SessionError::Missing)),
-        Shown::Key(secret) => by_key(app, &secret).await.map(Caller::Program),
+        Shown::Key { secret, .. } => by_key(app, &secret).await.map(Caller::Program),
         Shown::Bearer { token, jwt } => {
             let admitted = by_session(app, token.as_deref(), jwt.as_deref()).await;
             admitted.map(Caller::person).map_err(problem)
         }
         Shown::Cookies(shown) => match by_cookies(app, parts, &shown).await {
             Ok(admitted) => Ok(Caller::person(admitted)),
-            Err(error) => Err(ended(app, parts, error)),
+            Err(CookieError::SeveralPeople) => Err(several_people(app, parts)),
+            Err(CookieError::Session(error)) => Err(ended(app, parts, error)),
         },
     }
 }
@@ -183,38 +212,75 @@ async fn by_key(app: &App, secret: &str) -> Result<ApiKey, Problem> {
     Ok(key)
 }
 
-/// By the first that admits, of what a browser shows; and gives it the cookies of a session that
-/// goes on with whatever it is answered.
+/// Why a browser's cookies admit nobody.
+enum CookieError {
+    /// They hold live sessions of two people, or more cookies than a browser of ours has: another
+    /// host has set some, and which of them are the person's own can't be known.
+    SeveralPeople,
+    Session(SessionError),
+}
+
+/// Admits by the likeliest live session of those that a browser shows, if all are of one person, and
+/// renews the cookies of that session with whatever the request is answered.
 async fn by_cookies(
     app: &App,
     parts: &Parts,
     shown: &[cookies::Shown],
-) -> Result<Admitted, SessionError> {
+) -> Result<Admitted, CookieError> {
+    if shown.len() > cookies::MOST {
+        return Err(CookieError::SeveralPeople);
+    }
+    let mut first: Option<(Admitted, &cookies::Shown)> = None;
     let mut refusal = None;
     for one in shown {
         match by_session(app, one.token.as_deref(), one.jwt.as_deref()).await {
             Ok(admitted) => {
-                let (site, now) = (app.site(), app.ctx().now());
-                if let Some(outgoing) = parts.extensions.get::<Outgoing>() {
-                    let several = shown.len() > 1;
-                    outgoing.set_cookies(cookies::go_on(site, &admitted, one, several, now));
+                let known = first.as_ref().map_or(admitted.user.id, |(first, _)| first.user.id);
+                if known != admitted.user.id || is_jwt_of_another(app, one, &admitted).await {
+                    return Err(CookieError::SeveralPeople);
                 }
-                return Ok(admitted);
+                first = first.or(Some((admitted, one)));
             }
-            // Whether it is over is not known, so that another can't stand in for it.
-            Err(error @ (SessionError::Store(_) | SessionError::KeysUnavailable)) => {
-                return Err(error);
+            // Whether this one is over is not known, so no other can stand in for it.
+            Err(error @ SessionError::Store(_)) => return Err(CookieError::Session(error)),
+            Err(error @ SessionError::KeysUnavailable) if first.is_none() => {
+                return Err(CookieError::Session(error));
             }
             Err(error) => refusal = refusal.or(Some(error)),
         }
     }
-    Err(refusal.unwrap_or(SessionError::Missing))
+    let Some((admitted, one)) = first else {
+        return Err(CookieError::Session(refusal.unwrap_or(SessionError::Missing)));
+    };
+    if let Some(outgoing) = parts.extensions.get::<Outgoing>() {
+        let (several, now) = (shown.len() > 1, app.ctx().now());
+        outgoing.set_cookies(cookies::go_on(app.site(), &admitted, one, several, now));
+    }
+    Ok(admitted)
+}
+
+/// Whether the JWT beside a token admits another person. An application that verifies JWTs itself
+/// would see that person.
+async fn is_jwt_of_another(app: &App, shown: &cookies::Shown, admitted: &Admitted) -> bool {
+    let jwt = shown.jwt.as_deref().filter(|jwt| admitted.jwt.as_deref() != Some(*jwt));
+    let (Some(jwt), Some(_)) = (jwt, &shown.token) else { return false };
+    let other = check_session(app.ctx(), Credentials { token: None, jwt: Some(jwt) }).await;
+    other.is_ok_and(|other| other.user.id != admitted.user.id)
+}
+
+/// Logs a browser out that shows the sessions of several people, and clears all its cookies.
+fn several_people(app: &App, parts: &Parts) -> Problem {
+    if let Some(outgoing) = parts.extensions.get::<Outgoing>() {
+        outgoing.set_cookies(cookies::clear_all(app.site()));
+    }
+    let detail = "The cookies hold sessions of several people, so none of them counts. Log in.";
+    Problem::new(Code::SessionMissing, detail)
 }
 
 /// A browser without a session: its cookies are cleared in the same answer. An outage clears
 /// nothing.
 fn ended(app: &App, parts: &Parts, error: SessionError) -> Problem {
-    let had_cookies = matches!(shown(&parts.headers), Shown::Cookies(_));
+    let had_cookies = had_session(&parts.headers, app.site());
     let hint = cookies::Hint::read(&parts.headers);
     let problem = match error {
         // The browser has dropped the cookies at their end by itself; the hint knows.

@@ -1,7 +1,6 @@
 //! The session's cookies, and the hint that outlives it.
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,14 +11,55 @@ use serde::{Deserialize, Serialize};
 
 use crate::site::Site;
 
-/// The session token.
-pub const SESSION: &str = "stytch_session";
-/// The session JWT.
-pub const SESSION_JWT: &str = "stytch_session_jwt";
+/// The session token's cookie.
+pub const SESSION: Named = Named { plain: "stytch_session", host: "__Host-stytch_session" };
+/// The session JWT's cookie.
+pub const SESSION_JWT: Named =
+    Named { plain: "stytch_session_jwt", host: "__Host-stytch_session_jwt" };
 /// The last address that came in by this browser, and until when.
 pub const HINT: &str = "guestlist_hint";
 
 const HINT_DAYS: i64 = 180;
+
+/// The two names that a cookie of the session can have.
+///
+/// Browsers accept the `__Host-` prefix only with `Secure`, `Path=/` and no `Domain`, so no sibling
+/// host can set a cookie of that name for ours.
+#[derive(Debug, Clone, Copy)]
+pub struct Named {
+    plain: &'static str,
+    host: &'static str,
+}
+
+impl Named {
+    /// The name under which the cookie is set.
+    pub fn name(self, site: &Site) -> &'static str {
+        if is_host_only(site) { self.host } else { self.plain }
+    }
+
+    /// The values that a browser shows, in its order. A cookie from before `COOKIE_DOMAIN` was set
+    /// counts too; a plain one does not where the prefix is used.
+    fn values(self, headers: &HeaderMap, site: &Site) -> Vec<String> {
+        let mut values = if site.is_secure() { all(headers, self.host) } else { Vec::new() };
+        if !is_host_only(site) {
+            values.extend(all(headers, self.plain));
+        }
+        values
+    }
+
+    /// Sets the cookie, and clears the one of the other name.
+    fn set(self, site: &Site, value: String, max_age: i64) -> Vec<HeaderValue> {
+        let other = if is_host_only(site) { self.plain } else { self.host };
+        let other = site.is_secure().then(|| write(site, other, None, String::new(), 0)).flatten();
+        let set = cookie(site, self.name(site), value, max_age);
+        other.into_iter().chain(set).collect()
+    }
+}
+
+/// Whether the session's cookies carry the `__Host-` prefix.
+fn is_host_only(site: &Site) -> bool {
+    site.is_secure() && site.cookie_domain.is_none()
+}
 
 /// What a browser remembers of the person who came in by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +75,7 @@ pub struct Hint {
 impl Hint {
     /// What the browser remembers. Anything can stand there: it fills a form, nothing more.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
-        let jar = CookieJar::from_headers(headers);
-        let bytes = URL_SAFE_NO_PAD.decode(jar.get(HINT)?.value()).ok()?;
+        let bytes = URL_SAFE_NO_PAD.decode(all(headers, HINT).pop()?).ok()?;
         let hint: Self = serde_json::from_slice(&bytes).ok()?;
         Email::parse(&hint.email).is_ok().then_some(hint)
     }
@@ -58,8 +97,8 @@ pub fn begin(
     let left = session.expires_at.duration_since(now).as_secs().max(0);
     let hint =
         Hint { email: email.as_str().to_owned(), expires_at: Some(session.expires_at.as_second()) };
-    let token = cookie(site, SESSION, tokens.session_token.clone(), left);
-    let jwt = cookie(site, SESSION_JWT, tokens.session_jwt.clone(), left);
+    let token = SESSION.set(site, tokens.session_token.clone(), left);
+    let jwt = SESSION_JWT.set(site, tokens.session_jwt.clone(), left);
     [token, jwt, remember(site, &hint)].concat()
 }
 
@@ -79,15 +118,42 @@ pub fn go_on(
     let jwt = admitted.jwt.clone().filter(|_| moves || admitted.is_renewed);
     [(SESSION, token), (SESSION_JWT, jwt)]
         .into_iter()
-        .flat_map(|(name, value)| {
-            value.into_iter().flat_map(|value| cookie(site, name, value, left))
-        })
+        .flat_map(|(cookie, value)| value.map(|value| cookie.set(site, value, left)))
+        .flatten()
         .collect()
 }
 
 /// Clears the session's cookies. The hint stays.
 pub fn clear(site: &Site) -> Vec<HeaderValue> {
-    [SESSION, SESSION_JWT].map(|name| cookie(site, name, String::new(), 0)).concat()
+    [SESSION, SESSION_JWT].map(|cookie| cookie.set(site, String::new(), 0)).concat()
+}
+
+/// Clears the session's cookies and the hint, also those that a sibling host has set for a domain
+/// that it shares with ours. Where the names carry the prefix there can be none, and a plain cookie
+/// of such a domain may be another application's.
+pub fn clear_all(site: &Site) -> Vec<HeaderValue> {
+    let mut cleared = [clear(site), cookie(site, HINT, String::new(), 0)].concat();
+    if is_host_only(site) {
+        return cleared;
+    }
+    for domain in shared_domains(site) {
+        let names = [SESSION.plain, SESSION_JWT.plain, HINT];
+        let each = names.map(|name| write(site, name, Some(domain), String::new(), 0));
+        cleared.extend(each.into_iter().flatten());
+    }
+    cleared
+}
+
+/// Our host as a domain, and the domains above it, down to two labels. Browsers ignore cookies for a
+/// public suffix.
+fn shared_domains(site: &Site) -> Vec<&str> {
+    let Some(mut domain) = site.public_url.domain() else { return Vec::new() };
+    let mut domains = Vec::new();
+    while let Some((_, parent)) = domain.split_once('.') {
+        domains.push(domain);
+        domain = parent;
+    }
+    domains
 }
 
 /// Keeps the address of somebody who left, but not that a session of theirs is about to end.
@@ -105,21 +171,28 @@ fn remember(site: &Site, hint: &Hint) -> Vec<HeaderValue> {
 /// send along, and first, if it was there before `COOKIE_DOMAIN` was set. That one goes before, for
 /// whoever keeps cookies by their names alone.
 fn cookie(site: &Site, name: &'static str, value: String, max_age: i64) -> Vec<HeaderValue> {
+    let domain = site.cookie_domain.as_deref();
+    let alone = domain.and_then(|_| write(site, name, None, String::new(), 0));
+    alone.into_iter().chain(write(site, name, domain, value, max_age)).collect()
+}
+
+fn write(
+    site: &Site,
+    name: &'static str,
+    domain: Option<&str>,
+    value: String,
+    max_age: i64,
+) -> Option<HeaderValue> {
+    let mut cookie = Cookie::build((name, value))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(site.is_secure());
+    if let Some(domain) = domain {
+        cookie = cookie.domain(domain.to_owned());
+    }
     // `Max-Age` is written by hand: the cookie crate's duration would be a second crate for time.
-    let write = |domain: Option<&String>, value: String, max_age: i64| {
-        let mut cookie = Cookie::build((name, value))
-            .path("/")
-            .http_only(true)
-            .same_site(SameSite::Lax)
-            .secure(site.is_secure());
-        if let Some(domain) = domain {
-            cookie = cookie.domain(domain.clone());
-        }
-        HeaderValue::try_from(format!("{}; Max-Age={max_age}", cookie.build())).ok()
-    };
-    let domain = site.cookie_domain.as_ref();
-    let alone = domain.and_then(|_| write(None, String::new(), 0));
-    alone.into_iter().chain(write(domain, value, max_age)).collect()
+    HeaderValue::try_from(format!("{}; Max-Age={max_age}", cookie.build())).ok()
 }
 
 /// A session's secrets, as a browser shows them: the token, the JWT, or both.
@@ -128,25 +201,43 @@ pub struct Shown {
     pub jwt: Option<String>,
 }
 
+/// The most cookies of one name that a browser of ours can hold: the host's, and those of
+/// `COOKIE_DOMAIN` as it is and as it was.
+pub const MOST: usize = 3;
+
 /// What a browser shows of its session, likeliest first.
 ///
 /// It holds several cookies of a name if they are of several domains, and does not say which is
 /// whose; it sends them in the order in which they came to be. Those that came last belong
 /// together, and so on backwards.
-pub fn shown(headers: &HeaderMap) -> Vec<Shown> {
-    const MOST: usize = 3;
-    let (tokens, jwts) = (all(headers, SESSION), all(headers, SESSION_JWT));
+pub fn shown(headers: &HeaderMap, site: &Site) -> Vec<Shown> {
+    let (tokens, jwts) = (SESSION.values(headers, site), SESSION_JWT.values(headers, site));
+    // A JWT without a token of its own goes with the oldest token: alone it could admit another
+    // person than the token.
     let nth = |values: &[String], n: usize| {
         let at = values.len().saturating_sub(n + 1);
         values.get(at).cloned()
     };
-    let several = tokens.len().max(jwts.len()).min(MOST);
+    let several = tokens.len().max(jwts.len());
     (0..several).map(|n| Shown { token: nth(&tokens, n), jwt: nth(&jwts, n) }).collect()
 }
 
+/// The values of the cookies of a name, each once. The header is read as bytes, and white space is
+/// that of ASCII only: a pair of another application can be anything, and must neither hide ours
+/// nor pass for it.
 fn all(headers: &HeaderMap, name: &str) -> Vec<String> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let cookies = lines.flat_map(Cookie::split_parse).filter_map(Result::ok);
-    let values = cookies.filter(|cookie| cookie.name() == name).map(|c| c.value().to_owned());
-    values.filter(|value| !value.is_empty()).collect()
+    let lines = headers.get_all(header::COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let mut values: Vec<String> = Vec::new();
+    for pair in pairs {
+        let Some(at) = pair.iter().position(|byte| *byte == b'=') else { continue };
+        if pair[..at].trim_ascii() != name.as_bytes() {
+            continue;
+        }
+        let value = str::from_utf8(pair[at + 1..].trim_ascii()).unwrap_or_default();
+        if !value.is_empty() && !values.iter().any(|known| known == value) {
+            values.push(value.to_owned());
+        }
+    }
+    values
 }

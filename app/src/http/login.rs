@@ -153,10 +153,10 @@ pub async fn come_in(
     if token.is_empty() || token.len() > LONGEST_TOKEN || !token.is_ascii() {
         return Err(AcceptError::LinkInvalid);
     }
-    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let user_agent = headers.get(header::USER_AGENT);
+    let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let client = app.site().client(peer.ip(), headers);
-    let browser =
-        Browser { user_agent: user_agent.map(ToOwned::to_owned), ip: Some(client.to_string()) };
+    let browser = Browser { user_agent, ip: Some(client.to_string()) };
     let press = Press { token, invitation, browser, replaces };
     // A task of its own: a browser that goes away meanwhile must not leave a link half used.
     let app = app.clone();

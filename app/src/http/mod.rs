@@ -38,7 +38,7 @@ pub use answer::Outgoing;
 pub use audit::{ListAudit, find as find_events};
 pub use auth::{KEY_PREFIX, Perhaps, Person, had_session};
 pub use body::{Form, Params};
-pub use cookies::{Hint, begin};
+pub use cookies::{Hint, SESSION, SESSION_JWT, begin};
 pub use device::device;
 pub use invitations::InvitationRequest;
 pub use login::{come_in, held, leave};

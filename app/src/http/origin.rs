@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 use super::problem::{Code, Problem};
@@ -25,13 +25,16 @@ impl FromRequestParts<App> for Ours {
 /// older ones by `Origin`. What says neither is no browser, and holds nobody's cookies by
 /// accident.
 pub fn require_ours(headers: &HeaderMap, site: &Site) -> Result<(), Problem> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let origin = text(header::ORIGIN.as_str());
-    let is_listed =
-        || origin.and_then(|o| Url::parse(o).ok()).is_some_and(|o| site.is_ours(&o.origin()));
-    let is_ours = match (text("sec-fetch-site"), origin) {
-        (Some("same-origin" | "none"), _) | (None, None) => true,
-        (Some(_), _) | (None, Some(_)) => is_listed(),
+    let has_origin = headers.contains_key(header::ORIGIN);
+    let is_listed = |origin: &HeaderValue| {
+        let origin = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok());
+        origin.is_some_and(|origin| site.is_ours(&origin.origin()))
+    };
+    // Compared as bytes: a value that is not text is a value all the same.
+    let is_ours = match (headers.get("sec-fetch-site").map(HeaderValue::as_bytes), has_origin) {
+        (Some(b"same-origin" | b"none"), _) | (None, false) => true,
+        (Some(_), false) => false,
+        (_, true) => headers.get_all(header::ORIGIN).iter().all(is_listed),
     };
     if is_ours {
         return Ok(());

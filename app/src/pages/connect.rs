@@ -17,7 +17,7 @@ use self::settings::Setting;
 use super::head::Head;
 use super::page;
 use super::person::AdminViewer;
-use crate::http::App;
+use crate::http::{App, SESSION, SESSION_JWT};
 
 #[derive(Template)]
 #[template(path = "connect.html")]
@@ -30,6 +30,8 @@ struct ConnectPage<'a> {
     checks: Vec<Check>,
     url: String,
     app: String,
+    token_cookie: &'static str,
+    jwt_cookie: &'static str,
     /// Where the one who is invited by the example lands.
     landing: Option<&'a str>,
     project: &'a str,
@@ -81,6 +83,8 @@ fn describe<'a>(guestlist: &'a App, me: &'a Admitted) -> ConnectPage<'a> {
         hears_webhooks,
         url,
         app,
+        token_cookie: SESSION.name(site),
+        jwt_cookie: SESSION_JWT.name(site),
         landing: landing.filter(|place| site.return_to(place).is_ok()),
         project: &project.id,
         jwks_url: format!("{}/v1/sessions/jwks/{}", project.base_url, project.id),

@@ -27,7 +27,7 @@ impl FromRequestParts<App> for Viewer {
                 let place: String = form_urlencoded::byte_serialize(place.as_bytes()).collect();
                 let ended = match problem.code {
                     Code::SessionExpired => "&ended=expired",
-                    _ if had_session(&parts.headers) => "&ended=revoked",
+                    _ if had_session(&parts.headers, app.site()) => "&ended=revoked",
                     _ => "",
                 };
                 let login = format!("/login?return_to={place}{ended}");

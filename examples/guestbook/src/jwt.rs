@@ -79,14 +79,23 @@ impl Verifier {
     }
 }
 
+/// The names that Guestlist gives the cookie: the first with https, unless `COOKIE_DOMAIN` is set.
+const COOKIES: [&str; 2] = ["__Host-stytch_session_jwt", "stytch_session_jwt"];
+
+/// The cookie of that name. The header is no text: another application's cookies can be anything.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    let mut pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs.find_map(|pair| {
+        let pair = std::str::from_utf8(pair).ok()?;
+        pair.trim_ascii().strip_prefix(name)?.strip_prefix('=').map(ToOwned::to_owned)
+    })
+}
+
 /// `GET /fast`
 pub async fn fast(State(app): State<App>, headers: HeaderMap) -> Response {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs =
-        cookies.flat_map(|value| value.split(';')).filter_map(|p| p.trim().split_once('='));
-    let jwt = pairs.find(|(name, _)| *name == "stytch_session_jwt").map(|(_, jwt)| jwt);
-    let user = match jwt {
-        Some(jwt) => app.verifier.user_of(jwt).await,
+    let user = match COOKIES.iter().find_map(|name| cookie(&headers, name)) {
+        Some(jwt) => app.verifier.user_of(&jwt).await,
         None => None,
     };
     match user {

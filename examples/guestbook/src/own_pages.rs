@@ -94,15 +94,18 @@ pub async fn press(State(app): State<App>, headers: HeaderMap, Form(link): Form<
     }
 }
 
-/// Named as Guestlist names them, so that asking it who is logged in is to hand on the cookies.
+/// Named as Guestlist names them, so that asking it who is logged in is to hand on the cookies. With
+/// https the prefix `__Host-` keeps sibling hosts from setting them.
 fn cookies(app: &App, came_in: &CameIn) -> [Option<HeaderValue>; 2] {
     let expires = DateTimePrinter::new().timestamp_to_rfc9110_string(&came_in.session.expires_at);
     let expires = expires.unwrap_or_default();
-    let secure = if app.settings.app_url.scheme() == "https" { "; Secure" } else { "" };
+    let is_https = app.settings.app_url.scheme() == "https";
+    let (prefix, secure) = if is_https { ("__Host-", "; Secure") } else { ("", "") };
     let named =
         [("stytch_session", &came_in.session_token), ("stytch_session_jwt", &came_in.session_jwt)];
     named.map(|(name, value)| {
-        let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Expires={expires}");
+        let cookie =
+            format!("{prefix}{name}={value}; Path=/; HttpOnly; SameSite=Lax; Expires={expires}");
         HeaderValue::try_from(format!("{cookie}{secure}")).ok()
     })
 }

@@ -1,8 +1,8 @@
 //! Who may do what, beyond what the table of operations says.
 
-use guestlist_tests::{Engine, Guestlist, id};
+use guestlist_tests::{Caller, Engine, Guestlist, id};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const NOBODY: &str = "01890000-0000-7000-8000-000000000000";
 
@@ -48,17 +48,114 @@ async fn a_key_works_as_the_password_of_basic_and_not_once_it_is_revoked() {
     let (key, secret) = guestlist.create_key("ops", &["users:read"]).await;
     let basic = guestlist.anybody().basic("anything", &secret);
     let _ = basic.get("/v1/users").await.is(200);
-    let _ = guestlist
-        .anybody()
-        .basic(&secret, "")
-        .get("/v1/users")
-        .await
-        .problem(401, "api_key_invalid");
+    let anybody = guestlist.anybody();
+    let shown = |value: String| anybody.with("authorization", &value);
+    let others = [
+        // As `curl -u "$KEY:"` sends it.
+        anybody.basic(&secret, ""),
+        anybody.basic(&secret, "x"),
+        shown(secret.clone()),
+        shown(format!("Token {secret}")),
+        shown(format!("bearer   {secret} ")),
+    ];
+    for caller in &others {
+        let _ = caller.get("/v1/users").await.is(200);
+    }
     let _ = guestlist.succeeds(&["keys", "revoke", &key]).await;
-    for caller in [basic, guestlist.anybody().bearer(&secret)] {
+    for caller in others.into_iter().chain([basic, anybody.bearer(&secret)]) {
         let _ = caller.get("/v1/users").await.problem(401, "api_key_invalid");
         let _ = caller.post_nothing("/v1/invitations").await.problem(401, "api_key_invalid");
     }
+}
+
+#[tokio::test]
+async fn credentials_for_a_proxy_in_front_are_ignored() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let admin = guestlist.admin().await.caller();
+    let callers = |by: &Caller| {
+        [
+            by.basic("staging", "open sesame"),
+            by.basic("", ""),
+            by.with_bytes("authorization", b"Basic c3TDvGdpbmc6"),
+            by.with_bytes("authorization", b"Basic /////zpnbGs="),
+            by.with_bytes("authorization", b"Basic not base64"),
+            by.with_bytes("authorization", b"Basic"),
+            by.with_bytes("authorization", b"Negotiate YII"),
+            by.with_bytes("authorization", b"Digest username=\"caf\xe9\""),
+        ]
+    };
+    for caller in callers(&admin) {
+        let _ = caller.get("/v1/session").await.is(200);
+        let _ = caller.get("/sessions").await.is(200);
+        // The cookies count, and so does where the request comes from.
+        let foreign = caller.with("sec-fetch-site", "cross-site");
+        let _ = foreign.delete("/v1/session").await.problem(403, "cross_origin");
+    }
+    for caller in callers(&guestlist.anybody()) {
+        let _ = caller.get("/v1/users").await.problem(401, "session_missing");
+        let body = json!({ "email": "nobody@example.com" });
+        let _ = caller.with("origin", "https://evil.example").post("/v1/login", &body).await;
+    }
+    // Beside them, a key or a token counts.
+    let proxied = guestlist.anybody().basic("staging", "open sesame");
+    let key = format!("Bearer {}", guestlist.api_key);
+    let _ = proxied.with_bytes("authorization", key.as_bytes()).get("/v1/users").await.is(200);
+    let wrong = proxied.with_bytes("authorization", b"Bearer caf\xe9");
+    let _ = wrong.get("/v1/users").await.problem(401, "session_missing");
+}
+
+#[tokio::test]
+async fn a_restricted_key_changes_nothing_of_an_administrator() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let _ = guestlist.admin().await;
+    let add = async |email: &str, role: &str| {
+        let body = json!({ "email": email, "role": role });
+        guestlist.api().post("/v1/users", &body).await.is(201).json()
+    };
+    let (_, secret) = guestlist.create_key("writer", &["users:write", "invitations:write"]).await;
+    let writer = guestlist.anybody().bearer(&secret);
+    let path = |user: &Value| format!("/v1/users/{}", id(user));
+    for role in ["admin", "operator"] {
+        let boss = add(&format!("boss-{role}@example.com"), role).await;
+        for body in [
+            json!({ "name": "Mallory" }),
+            json!({ "name": null }),
+            json!({ "metadata": { "plan": "free" } }),
+            json!({ "status": "active" }),
+            json!({ "status": "suspended" }),
+            json!({ "role": "member" }),
+            json!({}),
+        ] {
+            let refused = writer.patch(&path(&boss), &body).await;
+            let problem = refused.problem(403, "role_not_grantable");
+            assert!(!problem.to_string().contains("example.com"), "{problem}");
+        }
+        assert_eq!(guestlist.api().get(&path(&boss)).await.is(200).json(), boss);
+
+        // Invited as one before, they are one still.
+        let email = format!("invited-{role}@example.com");
+        let body = json!({ "email": email, "role": role, "name": "Ada" });
+        let invited = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
+        let revoke = format!("/v1/invitations/{}/revoke", id(&invited));
+        let _ = writer.post_nothing(&revoke).await.problem(403, "role_not_grantable");
+        let _ = guestlist.api().post_nothing(&revoke).await.is(200);
+        let body = json!({ "email": email, "name": "Mallory" });
+        for path in ["/v1/users", "/v1/invitations"] {
+            let _ = writer.post(path, &body).await.problem(403, "role_not_grantable");
+        }
+        let user = guestlist.user(&email).await;
+        assert_eq!((&user["role"], &user["name"]), (&json!(role), &json!("Ada")), "{user}");
+    }
+    let ada = add("ada@example.com", "member").await;
+    let _ = writer.patch(&path(&ada), &json!({ "name": "Ada" })).await.is(200);
+    // A change of nothing is a look.
+    let _ = writer.patch(&path(&ada), &json!({})).await.problem(403, "scope_missing");
+    let nobody = format!("/v1/users/{NOBODY}");
+    let _ = writer.patch(&nobody, &json!({})).await.problem(403, "scope_missing");
+    let (_, secret) = guestlist.create_key("both", &["users:write", "users:read"]).await;
+    let both = guestlist.anybody().bearer(&secret);
+    let _ = both.patch(&path(&ada), &json!({})).await.is(200);
+    let _ = both.patch(&nobody, &json!({})).await.problem(404, "not_found");
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ impl FromRequestParts<App> for Perhaps {
 /// call: what they let happen must be asked for by our own pages or the application's.
 pub fn guard_browser(parts: &Parts, app: &App) -> Result<(), Problem> {
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_safe || !is_shown_by_itself(&parts.headers) {
+    if is_safe || !is_shown_by_itself(&parts.headers, app.site()) {
         return Ok(());
     }
     require_ours(&parts.headers, app.site())

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::refusals::Refusals;
+use crate::http::cookies;
 use crate::site::Site;
 
 const ABOUT: &str = "\
@@ -11,8 +12,9 @@ presses its button is in, for seven days by default.
 
 Times are RFC 3339 in UTC with milliseconds. Lists are pages: give `next_cursor` as `cursor` for \
 what comes after. Every refusal is a problem (RFC 9457) with a `code` that never changes. \
-What is checked comes in this order: who calls (401), whether they may (403), the request (400, \
-413, 415, 422), whether it is there (404), whether it can be done (409).";
+What is checked comes in this order: who calls (401), whether they may (403), whether the \
+`Idempotency-Key` has an answer already, the request (400, 413, 415, 422), whether it is there \
+(404), whether it can be done (409).";
 
 /// Completes the document.
 pub fn finish(document: &mut Value, site: &Site) {
@@ -33,7 +35,7 @@ pub fn finish(document: &mut Value, site: &Site) {
     ]);
     document["components"]["schemas"]["ReturnTo"]["pattern"] = json!(return_to(site));
     document["components"]["headers"] = headers();
-    document["components"]["securitySchemes"] = ways_in();
+    document["components"]["securitySchemes"] = ways_in(site);
     let mut refusals = Refusals::default();
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -74,7 +76,7 @@ fn headers() -> Value {
     })
 }
 
-fn ways_in() -> Value {
+fn ways_in(site: &Site) -> Value {
     json!({
         "bearer": {
             "type": "http",
@@ -84,12 +86,12 @@ fn ways_in() -> Value {
         "basic": {
             "type": "http",
             "scheme": "basic",
-            "description": "An API key as the password; any name.",
+            "description": "An API key as the password, with any user name; or as the user name.",
         },
         "cookie": {
             "type": "apiKey",
             "in": "cookie",
-            "name": "stytch_session",
+            "name": cookies::SESSION.name(site),
             "description": "A browser's session. Unsafe requests must come from a page of ours \
                             or of APP_ORIGINS.",
         },
