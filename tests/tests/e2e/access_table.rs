@@ -218,6 +218,93 @@ async fn what_a_cookie_lets_happen_is_asked_for_by_our_own_pages() {
     let _ = admin.caller().get("/v1/session").await.is(200);
 }
 
+/// The POSTs that take an `Idempotency-Key`: all under `/v1` that not anybody may make.
+fn keyed() -> Vec<(Operation, Who)> {
+    let is_keyed = |(operation, who): &(Operation, Who)| {
+        let is_post = operation.method == "post" && operation.path.starts_with("/v1/");
+        is_post && *who != Anybody
+    };
+    let keyed: Vec<_> = rows().into_iter().filter(is_keyed).collect();
+    assert!(keyed.len() >= 13, "{keyed:?}");
+    keyed
+}
+
+fn was_replayed(answer: &Answer) -> bool {
+    answer.header("idempotent-replayed") == Some("true")
+}
+
+/// Has an answer stored for each of them, and sees it given again.
+async fn store_answers(caller: &Caller, operations: &[(Operation, Who)]) {
+    for (operation, _) in operations {
+        let first = ask(caller, operation).await;
+        assert!(is_let_through(&first) && !was_replayed(&first), "{first:?}");
+        let again = ask(caller, operation).await;
+        assert!(was_replayed(&again), "{again:?}");
+        assert_eq!(again.status, first.status, "{again:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stored_answer_is_not_given_to_a_key_that_has_lost_its_scope() {
+    let guestlist = installation().await;
+    for scope in SCOPES {
+        let (key, secret) = guestlist.create_key(scope, &[scope]).await;
+        let caller = guestlist.anybody().bearer(&secret).with("idempotency-key", scope);
+        let held: Vec<_> = keyed().into_iter().filter(|(_, who)| *who == Holder(scope)).collect();
+        store_answers(&caller, &held).await;
+        let other = if scope == "ops:read" { "users:read" } else { "ops:read" };
+        let scopes = format!("UPDATE api_keys SET scopes = '{other}' WHERE name = '{scope}'");
+        assert_eq!(guestlist.database().run(&scopes).await, 1);
+        for (operation, _) in &held {
+            let refused = ask(&caller, operation).await;
+            let _ = refused.problem(403, "scope_missing");
+            assert!(!was_replayed(&refused), "{refused:?}");
+        }
+        let _ = guestlist.succeeds(&["keys", "revoke", &key]).await;
+        for (operation, _) in &held {
+            let refused = ask(&caller, operation).await;
+            let _ = refused.problem(401, "api_key_invalid");
+            assert!(!was_replayed(&refused), "{refused:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stored_answer_is_given_neither_to_a_foreign_page_nor_after_a_demotion() {
+    let guestlist = installation().await;
+    let _ = guestlist.admin().await;
+    let body = json!({ "email": "ada@example.org", "role": "admin" });
+    let ada = guestlist.api().post("/v1/users", &body).await.is(201).json();
+    let ours = async || {
+        let caller = guestlist.log_in("ada@example.org").await.caller();
+        caller.with("sec-fetch-site", "same-origin").with("idempotency-key", "one")
+    };
+    let caller = ours().await;
+    store_answers(&caller, &keyed()).await;
+    for (operation, _) in keyed() {
+        let foreign = ask(&caller.with("sec-fetch-site", "cross-site"), &operation).await;
+        let _ = foreign.problem(403, "cross_origin");
+        assert!(!was_replayed(&foreign), "{foreign:?}");
+    }
+    for role in ["operator", "member"] {
+        let path = format!("/v1/users/{}", guestlist_tests::id(&ada));
+        let _ = guestlist.api().patch(&path, &json!({ "role": role })).await.is(200);
+        let caller = ours().await;
+        for (operation, who) in keyed() {
+            let answer = ask(&caller, &operation).await;
+            let may = match who {
+                Holder(scope) => role == "operator" && scope.starts_with("ops:"),
+                _ => true,
+            };
+            // What an administrator was answered is not for an operator, whatever they may do.
+            assert!(may && role == "member" || !was_replayed(&answer), "{role}: {answer:?}");
+            if !may {
+                let _ = answer.problem(403, "forbidden");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_description_tells_the_rights_of_the_table() {
     for (operation, who) in rows() {
