@@ -49,7 +49,7 @@ pub struct Record {
 }
 
 /// What became of one address.
-struct Line {
+struct Outcome {
     row: usize,
     /// Of the file, where there is one.
     line: Option<u64>,
@@ -77,12 +77,12 @@ pub async fn run(config: &Config, args: InviteArgs) -> anyhow::Result<ExitCode> 
         let so_far = |invited: usize, rows_done: usize| {
             format!("Stopped after {rows_done} of {rows} rows; {invited} invited")
         };
-        let done = one(&ctx, index + 1, record, args.dry_run).await;
-        let done = done.with_context(|| so_far(invited.len(), index))?;
-        let line = Line { line, ..done };
-        failed += usize::from(line.verdict.is_err());
-        invited.extend(line.verdict.as_ref().ok().copied().flatten());
-        let printed = bar.suspend(|| print(line.text(args.json)));
+        let outcome = one(&ctx, index + 1, record, args.dry_run).await;
+        let outcome = outcome.with_context(|| so_far(invited.len(), index))?;
+        let outcome = Outcome { line, ..outcome };
+        failed += usize::from(outcome.verdict.is_err());
+        invited.extend(outcome.verdict.as_ref().ok().copied().flatten());
+        let printed = bar.suspend(|| print(outcome.text(args.json)));
         printed.map_err(|error| error.after(so_far(invited.len(), index + 1)))?;
         bar.inc(1);
     }
@@ -120,7 +120,7 @@ impl Record {
     }
 }
 
-async fn one(ctx: &Ctx, row: usize, record: Read, dry_run: bool) -> anyhow::Result<Line> {
+async fn one(ctx: &Ctx, row: usize, record: Read, dry_run: bool) -> anyhow::Result<Outcome> {
     let (email, request) = match record {
         Ok(record) => (record.email.clone(), record.read()),
         Err(error) => (String::new(), Err(error)),
@@ -133,7 +133,7 @@ async fn one(ctx: &Ctx, row: usize, record: Read, dry_run: bool) -> anyhow::Resu
             Err(error) => Err(refused(error)?),
         },
     };
-    Ok(Line { row, line: None, email, verdict })
+    Ok(Outcome { row, line: None, email, verdict })
 }
 
 async fn rehearse(
@@ -157,7 +157,7 @@ fn refused(error: InviteError) -> anyhow::Result<(&'static str, String)> {
     Ok((code, error.to_string()))
 }
 
-impl Line {
+impl Outcome {
     fn text(&self, as_json: bool) -> String {
         let Self { row, line, email, verdict } = self;
         if as_json {

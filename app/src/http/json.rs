@@ -23,12 +23,12 @@ pub fn parse(text: &[u8]) -> Result<Value, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let read = Strict { path: None, state: &state }.deserialize(&mut deserializer);
     let value = read.and_then(|value| deserializer.end().map(|()| value));
-    let value = value.map_err(|error| malformed(&error, state.failed_at.take()))?;
+    let value = value.map_err(|error| malformed(&error, &state.failed_at.take()))?;
     let errors = state.errors.into_inner();
     if errors.is_empty() { Ok(value) } else { Err(Problem::invalid(errors)) }
 }
 
-fn malformed(error: &serde_json::Error, failed_at: Vec<String>) -> Problem {
+fn malformed(error: &serde_json::Error, failed_at: &[String]) -> Problem {
     let text = error.to_string();
     if text.starts_with("number out of range") {
         let pointer = failed_at.iter().rev().fold(String::new(), |all, step| all + "/" + step);

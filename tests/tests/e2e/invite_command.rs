@@ -68,6 +68,54 @@ async fn a_file_is_read_row_by_row_and_a_bad_row_stops_no_good_one() {
 }
 
 #[tokio::test]
+async fn a_dry_run_says_what_a_real_one_would_by_the_line() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::split(engine).workers(0).start().await;
+        let file = guestlist.folder().join("guests.csv");
+        let rows = "\u{feff}Email,NAME,Role\r\nada@example.com,Ada,\r\n\r\n\
+                    ADA@Example.com,,\r\nbob@example.com,Bob, the builder,member\r\n\
+                    ,Nobody,\r\ncy@example.com\r\n";
+        std::fs::write(&file, rows).unwrap();
+        let path = file.to_str().unwrap();
+        let wanted =
+            [(2, ""), (4, "already_invited"), (5, "malformed_row"), (6, "invalid_email"), (7, "")];
+        for args in [&["--dry-run"][..], &[]] {
+            let args = [&["invite", "--json", "--csv", path], args].concat();
+            let finished = guestlist.run(&args).await;
+            assert_eq!(finished.code, Some(1), "{finished:?}");
+            let said = lines(&finished.stdout);
+            let said: Vec<_> = said
+                .iter()
+                .map(|told| (told["line"].as_i64().unwrap(), told["code"].as_str().unwrap_or("")))
+                .collect();
+            assert_eq!(said, wanted, "{args:?}");
+        }
+        let ada = guestlist.user("ada@example.com").await;
+        assert_eq!(ada["name"], "Ada", "columns are named in any case");
+        assert_eq!(guestlist.users().await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_whose_columns_are_not_understood_is_refused_whole() {
+    let guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
+    let file = guestlist.folder().join("guests.csv");
+    let path = file.to_str().unwrap();
+    for (text, words) in [
+        ("email;name\nada@example.com;Ada\n", "separated by ;"),
+        ("email,nmae\nada@example.com,Ada\n", "“nmae”"),
+        ("email,name,Name\nada@example.com,Ada,A\n", "“Name” twice"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let refused = guestlist.run(&["invite", "--csv", path]).await;
+        assert!(refused.code == Some(1) && refused.stderr.contains(words), "{refused:?}");
+        assert!(refused.stderr.contains("guests.csv"), "{refused:?}");
+    }
+    assert_eq!(guestlist.users().await.len(), 0);
+}
+
+#[tokio::test]
 async fn a_file_that_is_none_is_refused() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
     let file = guestlist.folder().join("guests.csv");
