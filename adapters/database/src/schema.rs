@@ -81,10 +81,10 @@ fn schema_error(error: &DbErr) -> SchemaError {
         Some(sqlx::Error::Database(error)) => error.message().to_owned(),
         _ => error.to_string(),
     };
-    judged(number(error), class(error), text)
+    schema_error_of(number(error), class(error), text)
 }
 
-fn judged(number: Option<Number>, class: Class, text: String) -> SchemaError {
+fn schema_error_of(number: Option<Number>, class: Class, text: String) -> SchemaError {
     match number {
         // Of Vitess 1109, for a table that its schema lacks.
         Some(Number::MySql(1054 | 1109 | 1146)) => SchemaError::Missing(text),
@@ -125,8 +125,8 @@ fn is_missing(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn told(number: Number, class: Class, text: &str) -> String {
-        judged(Some(number), class, text.to_owned()).to_string()
+    fn message(number: Number, class: Class, text: &str) -> String {
+        schema_error_of(Some(number), class, text.to_owned()).to_string()
     }
 
     #[test]
@@ -146,11 +146,11 @@ mod tests {
             (MySql(1049), Class::Away, "Unknown database 'app'", "unavailable"),
             (MySql(1064), Class::Bug, "You have an error in your SQL syntax", "can't be read"),
         ] {
-            let told = told(number, class, text);
-            assert!(told.contains(text) && told.contains(advice), "{told}");
-            let migrates = told.contains("guestlist migrate up");
-            assert_eq!(migrates, advice.starts_with("guestlist"), "{told}");
-            assert!(!told.contains("anew") && !told.contains("drop"), "{told}");
+            let message = message(number, class, text);
+            assert!(message.contains(text) && message.contains(advice), "{message}");
+            let migrates = message.contains("guestlist migrate up");
+            assert_eq!(migrates, advice.starts_with("guestlist"), "{message}");
+            assert!(!message.contains("anew") && !message.contains("drop"), "{message}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use clap::{Command, builder::Resettable};
 
 /// Loads the `.env` file of the current folder, if there is one. The environment comes first. An
-/// error names a line and never shows it, for it may hold a secret.
+/// error names a line and never shows it, because it may hold a secret.
 pub fn read_dotenv() -> Result<(), String> {
     let path = Path::new(".env");
     let text = match fs::read_to_string(path) {

@@ -58,7 +58,6 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     let admin = prepare(&mut config.common)?;
     refuse_exposure(&config.common, &args)?;
-    config.warn_of_findings();
     let listener = listen(config.common.listen_addr, "LISTEN_ADDR").await?;
     let address = listener.local_addr()?;
     let public_url = config.common.public_url_at(address)?;
@@ -78,6 +77,7 @@ pub async fn run(
         return Ok(ExitCode::SUCCESS);
     };
     guestlist_migrations::up(database.write().pool(), None).await?;
+    config.warn_of_findings();
     let base_url = Some(sandbox_url.parse()?);
     let stytch = guestlist_stytch::Options::new(
         credentials.project_id,

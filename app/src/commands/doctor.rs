@@ -57,7 +57,7 @@ pub fn refused(mistakes: &Mistakes, args: &DoctorArgs) -> anyhow::Result<ExitCod
 
 fn settings(findings: Vec<Finding>) -> Vec<Check> {
     if findings.is_empty() {
-        return vec![Check::new("settings", State::Ok, "nothing to object to")];
+        return vec![Check::new("settings", State::Ok, "no problems found")];
     }
     let warning = |Finding { setting, problem, fix }: Finding| {
         Check::new(setting, State::Warning, format!("{problem}. {fix}"))

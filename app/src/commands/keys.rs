@@ -109,7 +109,7 @@ async fn hand_over(ctx: &Ctx, key: &ApiKey, secret: &str) -> anyhow::Result<()> 
         format!("{error}; revoke the key by: guestlist keys revoke {id}; it can't be done now")
     })?;
     let done = match revoked {
-        Some(_) => format!("The key {id} was revoked, for its secret could not be shown"),
+        Some(_) => format!("The key {id} was revoked because its secret could not be shown"),
         None => format!("The key {id} is gone"),
     };
     Err(error.after(done).into())

@@ -30,13 +30,13 @@ pub async fn run(
     args: ServeArgs,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    config.warn_of_findings();
     let project = Project::from(&stytch);
     let connecting = build::connect(&config.common, stytch);
     let Some(built) = stop.run_until_cancelled(connecting).await.transpose()? else {
         return Ok(ExitCode::SUCCESS);
     };
     let listener = listen(config.common.listen_addr, "LISTEN_ADDR").await?;
+    config.warn_of_findings();
     let address = listener.local_addr()?;
     let public_url = config.common.public_url_at(address)?;
     let policy = config.common.policy(&public_url);

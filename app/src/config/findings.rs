@@ -72,7 +72,7 @@ impl Config {
         if !self.hsts_include_subdomains || !is_http {
             return None;
         }
-        let problem = "it has no effect, for PUBLIC_URL is not https".to_owned();
+        let problem = "it has no effect because PUBLIC_URL is not https".to_owned();
         Some(Finding::new("HSTS_INCLUDE_SUBDOMAINS", problem, "Set an https PUBLIC_URL"))
     }
 }
@@ -81,7 +81,7 @@ fn public_url(url: &Url) -> Option<Finding> {
     if url.scheme() != "http" || is_local(&url.host()?.to_owned()) {
         return None;
     }
-    let problem = format!("{url} is not https: sessions and login links can be read on their way");
+    let problem = format!("{url} is not https: sessions and login links can be read in transit");
     Some(Finding::new("PUBLIC_URL", problem, "Serve it by TLS and set its https URL"))
 }
 
@@ -91,8 +91,8 @@ fn app_origin(origin: &Origin) -> Option<Finding> {
         return None;
     }
     let problem = format!(
-        "{} is not https: whoever is on the way can put a script into its pages, which may call \
-         with an administrator's cookies",
+        "{} is not https: anyone on the network path can put a script into its pages, and that \
+         may call with an administrator's cookies",
         origin.ascii_serialization()
     );
     Some(Finding::new("APP_ORIGINS", problem, "Serve your application by TLS"))

@@ -1,8 +1,9 @@
-//! Log lines for refused requests: who knocks with a wrong key, from a foreign origin, too often.
+//! Logs requests that were refused: wrong keys and signatures, missing rights, foreign origins,
+//! exceeded limits.
 //!
-//! A line has the code, the route and the client's address, which is what blocks an attacker at a
-//! firewall; it is the only place where an address is logged. Lines are sampled, so that an attack
-//! doesn't fill the disk.
+//! A line has the code, the route and the client's IP address, which an operator needs to block an
+//! attacker. Nothing else in the log names an address. Lines are sampled, so that an attack doesn't
+//! fill the disk.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -50,7 +51,7 @@ impl SecurityLog {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let window = windows.entry(code).or_insert(Window { began: now, refusals: 0 });
         if now.duration_since(window.began) >= WINDOW {
-            window.tell(code);
+            window.log_suppressed(code);
             *window = Window { began: now, refusals: 0 };
         }
         window.refusals += 1;
@@ -63,7 +64,7 @@ impl SecurityLog {
         windows.retain(|code, window| {
             let goes_on = window.began.elapsed() < WINDOW;
             if !goes_on {
-                window.tell(*code);
+                window.log_suppressed(*code);
             }
             goes_on
         });
@@ -71,7 +72,7 @@ impl SecurityLog {
 }
 
 impl Window {
-    fn tell(&self, code: Code) {
+    fn log_suppressed(&self, code: Code) {
         let suppressed = self.refusals.saturating_sub(LINES);
         if suppressed > 0 {
             let (code, seconds) = (code.as_str(), WINDOW.as_secs());
@@ -80,8 +81,8 @@ impl Window {
     }
 }
 
-/// How loudly a refusal is logged; `None` for one that says nothing about security. Sessions end
-/// and people wait every day, which is worth no warning.
+/// The level of a refusal's line; `None` where it says nothing about security. Sessions that ended
+/// and mails asked for too soon are usual, so they are no warning.
 fn level(code: Code) -> Option<Level> {
     match code {
         Code::ApiKeyInvalid

@@ -16,8 +16,8 @@ const VALUE_LINES: usize = 1000;
 /// Loads the `.env` file of the current folder, if there is one, into the environment. Variables
 /// that the environment has already, even empty ones, keep their value.
 ///
-/// An error names lines and variables, never a value. What else can be read is loaded all the same,
-/// so that it isn't reported as missing.
+/// An error names lines and variables, never a value. Valid lines are loaded anyway, so that their
+/// variables aren't reported as missing.
 pub fn read_dotenv() -> Result<(), Mistake> {
     let read = read(Path::new(FILE)).and_then(|text| {
         let Some(text) = text else { return Ok(()) };

@@ -10,7 +10,7 @@ use url::Url;
 
 type Read<T> = Result<T, String>;
 
-/// An error never shows the URL, for it holds the password.
+/// An error never shows the URL, because it holds the password.
 pub fn database_url(text: &str) -> Read<String> {
     let text = text.trim();
     if text.starts_with("sqlite:") {
@@ -54,7 +54,7 @@ pub fn address(text: &str) -> Read<SocketAddr> {
     text.trim().parse().map_err(|_| format!("{text:?} is not an address like 127.0.0.1:3000"))
 }
 
-/// An error never shows a URL with user information, for that may hold a password.
+/// An error never shows a URL with user information, which may hold a password.
 pub fn http_url(text: &str) -> Read<Url> {
     let text = text.trim();
     if text.contains('@') {
