@@ -62,7 +62,7 @@ pub async fn answer(State(app): State<App>, mut request: Request, next: Next) ->
         if let Some(problem) = response.extensions().get::<Problem>() {
             let route = route.as_ref().map_or("-", MatchedPath::as_str);
             // Without a credential, 401 is how a browser learns that it has to log in.
-            let is_usual = problem.code == Code::SessionMissing && !is_shown(&credentials);
+            let is_usual = problem.code == Code::SessionMissing && !is_shown(&credentials, &app);
             if !is_usual {
                 app.security_log().refused(problem.code, route, client);
             }
@@ -102,8 +102,8 @@ fn credentials(headers: &HeaderMap) -> HeaderMap {
     credentials
 }
 
-fn is_shown(credentials: &HeaderMap) -> bool {
-    credentials.contains_key(header::AUTHORIZATION) || had_session(credentials)
+fn is_shown(credentials: &HeaderMap, app: &App) -> bool {
+    credentials.contains_key(header::AUTHORIZATION) || had_session(credentials, app.site())
 }
 
 /// Whether an address is for programs alone, who are never answered with a page.

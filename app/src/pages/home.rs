@@ -88,7 +88,7 @@ pub async fn home(
 ) -> Result<Response, Problem> {
     match person {
         Err(problem) if problem.status().is_server_error() => Err(problem),
-        Err(problem) => Ok(Redirect::to(way_in(problem.code, &headers)).into_response()),
+        Err(problem) => Ok(Redirect::to(way_in(&app, problem.code, &headers)).into_response()),
         Ok(Person(admitted)) if admitted.user.role == Role::Admin => {
             let revoked = revoked::named(&app, query.revoked.as_deref()).await?;
             users(&app, &admitted, Shown { after: query.after, revoked, ..Shown::default() }).await
@@ -99,10 +99,10 @@ pub async fn home(
 
 /// The login page, and back here from there, for who asks for this page wants it; told why:
 /// whoever still shows a session's cookie had one until just now.
-fn way_in(code: Code, headers: &HeaderMap) -> &'static str {
+fn way_in(app: &App, code: Code, headers: &HeaderMap) -> &'static str {
     match code {
         Code::SessionExpired => "/login?return_to=%2F&ended=expired",
-        _ if had_session(headers) => "/login?return_to=%2F&ended=revoked",
+        _ if had_session(headers, app.site()) => "/login?return_to=%2F&ended=revoked",
         _ => "/login?return_to=%2F",
     }
 }
