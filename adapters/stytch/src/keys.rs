@@ -3,7 +3,7 @@
 //!
 //! Many requests may need a fetch at once, and anybody can send a JWT with a made-up key id. So
 //! there is one fetch at a time, whose result all share, and made-up ids cause at most one in
-//! [`COOL_DOWN`].
+//! [`COOL_DOWN`], or one in [`FIRST_COOL_DOWN`] while no keys can be had.
 
 use std::{
     collections::HashMap,
@@ -25,6 +25,8 @@ use crate::{
 const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
 /// Between two tries for old keys, and between two searches for unknown ones.
 const COOL_DOWN: SignedDuration = SignedDuration::from_secs(30);
+/// Between two tries while there are no keys at all: short, since nobody gets in by a JWT alone.
+const FIRST_COOL_DOWN: SignedDuration = SignedDuration::from_secs(1);
 
 type KeySet = HashMap<String, Arc<DecodingKey>>;
 
@@ -152,13 +154,13 @@ impl Shared {
 
 impl Known {
     fn due(&self, kid: &str, now: Timestamp) -> Option<Due> {
-        if self.keys.is_empty() {
-            return Some(Due::First);
-        }
         let is_over = |since: Option<Timestamp>, length| {
             // In either direction: a clock may be set back.
             since.is_none_or(|since| now.duration_since(since).abs() >= length)
         };
+        if self.keys.is_empty() {
+            return is_over(self.tried_at, FIRST_COOL_DOWN).then_some(Due::First);
+        }
         if !self.keys.contains_key(kid) && is_over(self.searched_at, COOL_DOWN) {
             return Some(Due::UnknownId);
         }

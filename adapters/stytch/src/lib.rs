@@ -22,6 +22,7 @@ mod provider;
 mod refresh;
 mod scrub;
 mod searches;
+mod tokens;
 mod webhooks;
 
 #[cfg(test)]
@@ -31,4 +32,5 @@ pub mod whatever;
 
 pub use options::{Options, OptionsError};
 pub use provider::StytchProvider;
+pub use tokens::is_link_token;
 pub use webhooks::{Signature, WebhookError, WebhookSecret, WebhookSecretError, Webhooks};
