@@ -50,6 +50,11 @@ pub struct ConfigArgs {
     /// Login mails that one client may ask for, e.g. 30/m
     #[arg(long, env = "LOGIN_LIMIT_PER_CLIENT", global = true, default_value = "30/m")]
     pub login_limit_per_client: String,
+
+    /// Calls to Stytch that callers without a session or an API key can cause: by one client, and
+    /// by all together
+    #[arg(long, env = "ANONYMOUS_PROVIDER_LIMIT", global = true, default_value = "60/m,10/s")]
+    pub anonymous_provider_limit: String,
 }
 
 pub use findings::Finding;
@@ -61,6 +66,8 @@ pub struct Config {
     pub common: Common,
     /// How often a client may ask for a link.
     pub login_limit_per_client: Limit,
+    /// Calls to Stytch that anonymous callers may cause: by one client, and by all together.
+    pub anonymous_provider_limit: (Limit, Limit),
     /// What Stytch signs its webhooks with, where it is to call.
     pub webhook_secret: Option<WebhookSecret>,
     app_name: String,
@@ -78,6 +85,8 @@ impl ConfigArgs {
         let common = self.common.read(m);
         let login_limit =
             m.take("LOGIN_LIMIT_PER_CLIENT", parse::limit(&self.login_limit_per_client));
+        let provider_limit =
+            m.take("ANONYMOUS_PROVIDER_LIMIT", parse::two_limits(&self.anonymous_provider_limit));
         let app_url = m.take_some("APP_URL", self.app_url.as_deref(), parse::http_url);
         let app_origins = m.take_some("APP_ORIGINS", self.app_origins.as_deref(), origins);
         let proxies = m.take_some("TRUSTED_PROXIES", self.trusted_proxies.as_deref(), networks);
@@ -98,6 +107,7 @@ impl ConfigArgs {
             Some(Config {
                 common: common?,
                 login_limit_per_client: login_limit?,
+                anonymous_provider_limit: provider_limit?,
                 webhook_secret: webhook_secret?,
                 app_name: self.app_name.trim().to_owned(),
                 app_origins: named.unwrap_or_else(|| app_url.iter().map(Url::origin).collect()),

@@ -55,6 +55,13 @@ pub struct Policy {
     pub login_limit: Limit,
 }
 
+impl Policy {
+    /// How long a login link works.
+    pub(crate) fn login_link_lifetime(&self) -> Duration {
+        Duration::from_secs(u64::from(self.login_minutes) * 60)
+    }
+}
+
 /// So many in so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
@@ -65,7 +72,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// How many in the [longest](Self::longest) run: whoever uses up every window is slowed.
+    /// How many in the [longest](Self::longest) window: an address that uses up every window is slowed.
     pub fn most(self) -> u32 {
         self.count.saturating_mul(2)
     }

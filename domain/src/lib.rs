@@ -57,10 +57,10 @@ pub use key::{ApiKey, Scope};
 pub use name::{Name, NameError};
 pub use operation::{JobState, Operation, QueuedJob};
 pub use ports::{
-    Delivered, FoundBy, Identity, IdentityNews, IdentityPage, IdentityProvider, InvitationFilter,
-    InviteMail, JwtClaims, JwtError, LoginMail, Page, Place, Prefix, Profile, ProfileStatus,
-    ProviderError, ProviderErrorKind, ProviderSession, ReadInvitations, ReadJobs, ReadKeys,
-    ReadReconciliation, ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens,
+    Claim, Delivered, FoundBy, Identity, IdentityNews, IdentityPage, IdentityProvider,
+    InvitationFilter, InviteMail, JwtClaims, JwtError, LoginMail, Page, Place, Prefix, Profile,
+    ProfileStatus, ProviderError, ProviderErrorKind, ProviderSession, ReadInvitations, ReadJobs,
+    ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens,
     UserFilter, Vouched,
 };
 pub use reach::Reach;

@@ -11,6 +11,6 @@ pub use provider::{
     Tokens, Vouched,
 };
 pub use store::{
-    ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Seen, Stale,
-    Store, StoreError,
+    Claim, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Seen,
+    Stale, Store, StoreError,
 };

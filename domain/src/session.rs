@@ -131,8 +131,7 @@ pub struct UsedLink {
     pub at: Timestamp,
 }
 
-/// One asking for a login link, whether or not anybody has the address; or that somebody came in by
-/// a link, after which what was asked before counts against nobody any more.
+/// A request for a login link, whether or not the address is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoginRequest {
     /// Ours.
@@ -148,15 +147,4 @@ pub struct LoginRequest {
     pub at: Timestamp,
     /// When its mail goes out at the earliest: an address gets one a second.
     pub send_at: Timestamp,
-    /// Nothing was asked for: somebody came in.
-    pub came_in: bool,
-}
-
-impl LoginRequest {
-    /// What is written down when somebody comes in after this was asked; nothing where that was.
-    pub(crate) fn cleared(&self, id: LoginRequestId, now: Timestamp) -> Option<Self> {
-        let (ordinal, return_to) = (self.ordinal + 1, None);
-        let row = || Self { id, ordinal, return_to, at: now, came_in: true, ..self.clone() };
-        (!self.came_in).then(row)
-    }
 }

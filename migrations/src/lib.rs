@@ -25,6 +25,7 @@ mod m20261123_000011_idempotency_keys;
 mod m20261123_000012_jobs;
 mod m20261123_000013_reconciliations;
 mod m20261130_000014_removed_addresses;
+mod m20261130_000015_link_claims;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000012_jobs::Migration),
             Box::new(m20261123_000013_reconciliations::Migration),
             Box::new(m20261130_000014_removed_addresses::Migration),
+            Box::new(m20261130_000015_link_claims::Migration),
         ]
     }
 }

@@ -1,8 +1,8 @@
-//! Askings for login links, numbered by address, and when one of them has let somebody in.
+//! Requests for login links, numbered by address.
 
 use sea_orm_migration::prelude::{DbErr, DeriveMigrationName, MigrationTrait, SchemaManager};
 
-use crate::table::{create, drop, flag, id, index, long_text, number, text, time, unique};
+use crate::table::{create, drop, id, index, long_text, number, text, time, unique};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -17,7 +17,6 @@ impl MigrationTrait for Migration {
             long_text("return_to").null().take(),
             time("at"),
             time("send_at"),
-            flag("came_in"),
         ];
         let indexes = vec![
             unique("login_requests_ordinal", &["email", "ordinal"]),

@@ -24,6 +24,7 @@ mod inbox;
 mod invitations;
 mod jobs;
 mod keys;
+mod link_claims;
 mod lists;
 mod logins;
 mod reconcile;

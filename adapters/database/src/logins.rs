@@ -1,4 +1,4 @@
-//! What stands around coming in: links that were used, and askings for links.
+//! Links that were used, claims of links, and requests for login links.
 
 use guestlist_domain::{
     Change, Email, LoginRequest, LoginRequestId, ReturnTo, StoreError, TokenHash, UsedLink, UserId,
@@ -25,7 +25,6 @@ pub(crate) mod request {
         pub return_to: Option<String>,
         pub at: i64,
         pub send_at: i64,
-        pub came_in: bool,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -52,6 +51,23 @@ pub(crate) mod link {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+pub(crate) mod claim {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "link_claims")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub token_hash: Vec<u8>,
+        pub claimed_until: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 impl TryFrom<request::Model> for LoginRequest {
     type Error = StoreError;
 
@@ -64,7 +80,6 @@ impl TryFrom<request::Model> for LoginRequest {
             return_to: model.return_to.map(ReturnTo::checked),
             at: row.time("at", model.at)?,
             send_at: row.time("send_at", model.send_at)?,
-            came_in: model.came_in,
         })
     }
 }
@@ -110,7 +125,6 @@ fn request_row(request: &LoginRequest) -> request::ActiveModel {
         return_to: Set(request.return_to.as_ref().map(|place| place.as_str().to_owned())),
         at: Set(micros(request.at)),
         send_at: Set(micros(request.send_at)),
-        came_in: Set(request.came_in),
     }
 }
 

@@ -54,6 +54,7 @@ impl Database {
         self.check::<events::entity::Entity>().await?;
         self.check::<logins::request::Entity>().await?;
         self.check::<logins::link::Entity>().await?;
+        self.check::<logins::claim::Entity>().await?;
         self.check::<keys::entity::Entity>().await?;
         self.check::<tombstones::entity::Entity>().await?;
         self.check::<removed_addresses::entity::Entity>().await?;

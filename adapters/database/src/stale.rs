@@ -21,7 +21,7 @@ pub(crate) async fn delete(
     limit: u64,
 ) -> Result<u64, StoreError> {
     use idempotency::entity as idem;
-    use logins::{link, request};
+    use logins::{claim, link, request};
     use sessions::entity as session;
     let old = Old { database, before: micros(before), limit };
     match what {
@@ -34,6 +34,13 @@ pub(crate) async fn delete(
         }
         Stale::UsedLinks => {
             old.delete::<link::Entity, Vec<u8>>(link::Column::TokenHash, link::Column::At).await
+        }
+        Stale::LinkClaims => {
+            old.delete::<claim::Entity, Vec<u8>>(
+                claim::Column::TokenHash,
+                claim::Column::ClaimedUntil,
+            )
+            .await
         }
         Stale::LoginRequests => {
             old.delete::<request::Entity, uuid::Uuid>(request::Column::Id, request::Column::At)

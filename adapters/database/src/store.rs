@@ -1,7 +1,9 @@
 //! The store as a whole.
 
 use async_trait::async_trait;
-use guestlist_domain::{Change, Seen, Session, Stale, Store, StoreError, TokenHash, User, Verdict};
+use guestlist_domain::{
+    Change, Claim, Seen, Session, Stale, Store, StoreError, TokenHash, User, Verdict,
+};
 use jiff::Timestamp;
 use sea_orm::{DbBackend, EntityTrait, Select, StatementBuilder, sea_query::SelectStatement};
 
@@ -10,7 +12,7 @@ use crate::commit::Committers;
 use crate::connect::Database;
 use crate::errors::store_error;
 use crate::schema::SchemaError;
-use crate::{seen, sessions, stale};
+use crate::{link_claims, seen, sessions, stale};
 
 /// The domain's store on a database. What it runs in the background ends when it is dropped.
 #[derive(Debug)]
@@ -80,6 +82,19 @@ impl SqlStore {
 impl Store for SqlStore {
     async fn apply(&self, change: Change) -> Result<Verdict, StoreError> {
         self.committers.apply(change).await
+    }
+
+    async fn claim_link(
+        &self,
+        token: TokenHash,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        link_claims::claim(&self.database, token, now, until).await
+    }
+
+    async fn release_link(&self, token: TokenHash, until: Timestamp) -> Result<(), StoreError> {
+        link_claims::release(&self.database, token, until).await
     }
 
     async fn note_seen(&self, seen: &[Seen], at: Timestamp) -> Result<(), StoreError> {

@@ -205,7 +205,7 @@ async fn login_link(ctx: &Ctx, admin: &Email, sandbox_url: &str) -> anyhow::Resu
         Ok(asked.error_for_status()?.json().await?)
     };
     let before = mails().await?.len();
-    flows::request_login_unlimited(ctx, admin).await?;
+    flows::request_login_unlimited(ctx, admin, None).await?;
     let arrived = async {
         loop {
             let mail = mails().await?.into_iter().nth(before);

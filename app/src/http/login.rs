@@ -1,22 +1,24 @@
 //! Asking for a login link, and coming in by one, by HTTP.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use guestlist_domain::flows::{
-    self, AcceptError, Browser, CameIn, LoginError, Press, press_continue,
-};
-use guestlist_domain::{Ctx, Email, InvitationId, ReturnTo, Session, TokenHash};
+use guestlist_domain::flows::{self, AcceptError, Browser, CameIn, LoginError, Press};
+use guestlist_domain::{Email, InvitationId, ReturnTo, Session};
+use guestlist_stytch::is_link_token;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::auth::{Caller, Perhaps, guard_browser};
 use super::body::{Body, Fields};
+use super::limits::Client;
 use super::openapi::shapes;
 use super::origin::Ours;
+use super::presses::{self, PressError};
 use super::problem::{Code, Problem};
 use super::state::App;
 use super::view::{SessionView, UserView};
@@ -41,7 +43,7 @@ pub struct Asked<'a> {
     detail: &'a str,
 }
 
-/// Whether the caller is held to the limit for clients: all but programs with a key are.
+/// Whether the caller is held to the limits of address and client: all but programs with a key are.
 #[derive(Debug)]
 pub struct Limited(bool);
 
@@ -77,9 +79,11 @@ pub async fn request_login(
         return Err(fields.into_problem());
     };
     if limited.0 {
-        app.count_login(app.site().client(peer.ip(), &headers))?;
+        app.count_login(Client::of(app.site(), peer.ip(), &headers))?;
+        flows::request_login(app.ctx(), &email, return_to).await?;
+    } else {
+        flows::request_login_unlimited(app.ctx(), &email, return_to).await?;
     }
-    flows::request_login(app.ctx(), &email, return_to).await?;
     let detail = "If the address may come in, a mail with a link is on its way.";
     Ok((StatusCode::ACCEPTED, Json(Asked { detail })).into_response())
 }
@@ -95,15 +99,41 @@ pub struct SessionRequest {
     invitation: Option<InvitationId>,
 }
 
+/// Who presses Continue.
+#[derive(Debug)]
+pub struct Presser {
+    client: Client,
+    user_agent: Option<String>,
+    /// Whether they show neither a live session nor an API key.
+    is_anonymous: bool,
+}
+
+impl axum::extract::FromRequestParts<App> for Presser {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        app: &App,
+    ) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().copied();
+        let Some(ConnectInfo(peer)) = peer else { return Err(Problem::internal()) };
+        let is_anonymous = super::auth::identify(parts, app).await.is_err();
+        let user_agent = parts.headers.get(header::USER_AGENT);
+        let user_agent = user_agent.and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+        let client = Client::of(app.site(), peer.ip(), &parts.headers);
+        Ok(Self { client, user_agent, is_anonymous })
+    }
+}
+
 /// `POST /v1/sessions`
 pub async fn create_session(
     _: Ours,
+    presser: Presser,
     State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
     Body(request): Body<SessionRequest>,
 ) -> Result<Response, Problem> {
-    let came_in = come_in(&app, peer, &headers, request.token, request.invitation, None).await?;
+    let link = PressedLink { token: request.token, invitation: request.invitation };
+    let came_in = come_in(&app, presser, link, None).await?;
     let CameIn { user, session, tokens, .. } = &came_in;
     let body = NewLogin {
         session: session.into(),
@@ -140,34 +170,29 @@ pub struct Login<'a> {
     session_jwt: Option<&'a str>,
 }
 
-/// Lets the holder of a link in; for the page and for programs alike.
-pub async fn come_in(
-    app: &App,
-    peer: SocketAddr,
-    headers: &HeaderMap,
-    token: String,
-    invitation: Option<InvitationId>,
-    replaces: Option<Session>,
-) -> Result<CameIn, AcceptError> {
-    const LONGEST_TOKEN: usize = 512;
-    if token.is_empty() || token.len() > LONGEST_TOKEN || !token.is_ascii() {
-        return Err(AcceptError::LinkInvalid);
-    }
-    let user_agent = headers.get(header::USER_AGENT);
-    let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let client = app.site().client(peer.ip(), headers);
-    let browser = Browser { user_agent, ip: Some(client.to_string()) };
-    let press = Press { token, invitation, browser, replaces };
-    // A task of its own: a browser that goes away meanwhile must not leave a link half used.
-    let app = app.clone();
-    let ctx = app.ctx().for_client(client);
-    let pressing = tokio::spawn(async move { press_in_turn(&app, &ctx, press).await });
-    pressing.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+/// What a link carries, when Continue is pressed.
+#[derive(Debug)]
+pub struct PressedLink {
+    /// The token, as it was sent.
+    pub token: String,
+    /// The invitation that the link names.
+    pub invitation: Option<InvitationId>,
 }
 
-async fn press_in_turn(app: &App, ctx: &Ctx, press: Press) -> Result<CameIn, AcceptError> {
-    let _turn = app.presses().turn(TokenHash::of(&press.token)).await;
-    press_continue(ctx, press).await
+/// Logs in the holder of a link; for the page and for programs alike.
+pub async fn come_in(
+    app: &App,
+    Presser { client, user_agent, is_anonymous }: Presser,
+    PressedLink { token, invitation }: PressedLink,
+    replaces: Option<Session>,
+) -> Result<CameIn, PressError> {
+    if !is_link_token(&token) {
+        return Err(AcceptError::LinkInvalid.into());
+    }
+    let ip = client.address;
+    let browser = Browser { user_agent, ip: Some(ip.to_string()) };
+    let press = Press { token, invitation, browser, replaces };
+    presses::press(app, app.ctx().for_client(ip), press, is_anonymous.then_some(client)).await
 }
 
 /// `GET /v1/session`
@@ -195,7 +220,7 @@ pub async fn delete_session(
 /// Ends a session here and at Stytch, and clears the browser's cookies.
 pub async fn leave(
     app: &App,
-    ctx: &Ctx,
+    ctx: &guestlist_domain::Ctx,
     admitted: &flows::Admitted,
     outgoing: &super::answer::Outgoing,
     headers: &HeaderMap,
@@ -251,6 +276,11 @@ impl From<AcceptError> for Problem {
                 Code::NotInvited,
                 "Ask an administrator for an invitation. A mail comes only once you have one.",
             ),
+            AcceptError::InProgress => {
+                let detail = "The link is being checked already. Press Continue again in a moment.";
+                let problem = Self::new(Code::Timeout, detail);
+                return Self { retry_after: Some(Duration::from_secs(2)), ..problem };
+            }
             AcceptError::Provider(error) => return error.into(),
             AcceptError::Store(error) => return error.into(),
         };

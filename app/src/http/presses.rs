@@ -1,68 +1,344 @@
-//! Two presses on one link at the same moment: the second waits for the first, and is then told
-//! that the link was used, instead of Stytch's "used or expired".
+//! Presses on Continue: each link is authenticated once, and what comes of it is recorded even
+//! where the database fails for a while.
+//!
+//! A press runs in a task of its own, so that a browser that goes away leaves no link half used.
+//! Other presses of the link wait for it: those of this process by [`Presses`], those of others by
+//! a claim in the store.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use guestlist_domain::TokenHash;
-use tokio::sync::{Mutex as TurnMutex, OwnedMutexGuard};
+use guestlist_domain::flows::{
+    self, AcceptError, CameIn, ClaimedLink, Press, authenticate_link, check_link, claim_link,
+};
+use guestlist_domain::{Ctx, StoreError, TokenHash, Vouched};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, timeout};
 
-type Turns = Arc<Mutex<HashMap<TokenHash, Arc<TurnMutex<()>>>>>;
+use super::limits::Client;
+use super::problem::{Code, Problem};
+use super::state::App;
 
-/// Links that are being pressed in this process.
-#[derive(Debug, Clone, Default)]
-pub struct Presses(Turns);
+/// How long a press waits for another of the same link: longer than a call to Stytch may take.
+const OTHERS_PATIENCE: Duration = Duration::from_secs(15);
+/// Between two looks at what another process makes of a link.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long the caller waits for the database before they are asked to press again.
+const CALLERS_PATIENCE: Duration = Duration::from_secs(4);
+/// For how long it is tried to record an authenticated link.
+const RECORDING_PATIENCE: Duration = Duration::from_mins(5);
+/// Between two attempts to record.
+const RECORD_EVERY: Duration = Duration::from_millis(500);
+/// How long a login that was recorded after its caller was answered waits for the next press.
+const KEPT_FOR: Duration = Duration::from_mins(5);
+/// After a process has ended in the middle of a press, or has lost the database: how long another
+/// waits to see its result before the link counts as expired.
+const LATE_RESULT_PATIENCE: Duration = Duration::from_secs(3);
 
-/// The right to press; given up when dropped.
+/// Why a press logged nobody in.
 #[derive(Debug)]
-pub struct Turn {
-    turns: Turns,
-    hash: TokenHash,
-    held: Option<OwnedMutexGuard<()>>,
+pub enum PressError {
+    /// The link does not admit its holder.
+    Refused(AcceptError),
+    /// Too many links have been tried; the link is not used up.
+    TooMany(Duration),
+    /// The link was authenticated, and the database has not recorded it yet. The next press gets
+    /// the result.
+    NotRecorded,
+}
+
+impl From<AcceptError> for PressError {
+    fn from(error: AcceptError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<StoreError> for PressError {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<PressError> for Problem {
+    fn from(error: PressError) -> Self {
+        match error {
+            PressError::Refused(error) => error.into(),
+            PressError::TooMany(wait) => {
+                let problem = Self::too_many(Code::TooManyRequests, wait);
+                let detail = format!("Too many links are being tried. {}", problem.detail);
+                Self { detail: format!("{detail} The link is not used up."), ..problem }
+            }
+            PressError::NotRecorded => {
+                let detail = "Your link was accepted, but the database can't be reached to log \
+                              you in. It is tried again for five minutes: press Continue again in \
+                              a moment.";
+                let problem = Self::new(Code::DatabaseUnavailable, detail);
+                Self { retry_after: Some(Duration::from_secs(2)), ..problem }
+            }
+        }
+    }
+}
+
+/// Links that are being pressed in this process, by the hash of their token.
+#[derive(Debug, Clone, Default)]
+pub struct Presses(Arc<Mutex<HashMap<TokenHash, Arc<Running>>>>);
+
+/// One press that is under way.
+#[derive(Debug)]
+struct Running {
+    stage: watch::Sender<Stage>,
+    /// The result of a press whose caller was answered before it was recorded.
+    kept: Mutex<Option<Result<CameIn, PressError>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The link is being checked, or its result recorded.
+    Checking,
+    /// The link is authenticated, and the database fails to record it.
+    Failing,
+    /// It is recorded, and the result kept for the next press.
+    Kept,
+    /// The next press is on its own.
+    Ended,
+}
+
+/// The running press of a link; ends when dropped.
+#[derive(Debug)]
+struct Lead {
+    presses: Presses,
+    token: TokenHash,
+    running: Arc<Running>,
 }
 
 impl Presses {
-    /// Waits until nobody else presses the link.
-    pub async fn turn(&self, hash: TokenHash) -> Turn {
-        let lock = {
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(hash).or_default())
-        };
-        // Made first, so that a request that goes away while it waits tidies up too.
-        let mut turn = Turn { turns: Arc::clone(&self.0), hash, held: None };
-        turn.held = Some(lock.lock_owned().await);
-        turn
+    /// The press of a link: this one, unless another is under way already.
+    fn enter(&self, token: TokenHash) -> Result<Lead, Arc<Running>> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = running.get(&token) {
+            return Err(Arc::clone(running));
+        }
+        let stage = watch::Sender::new(Stage::Checking);
+        let new = Arc::new(Running { stage, kept: Mutex::default() });
+        running.insert(token, Arc::clone(&new));
+        Ok(Lead { presses: self.clone(), token, running: new })
+    }
+
+    fn end(&self, token: TokenHash, running: &Arc<Running>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.get(&token).is_some_and(|there| Arc::ptr_eq(there, running)) {
+            all.remove(&token);
+        }
+        drop(all);
+        running.stage.send_replace(Stage::Ended);
     }
 }
 
-impl Drop for Turn {
+impl Drop for Lead {
     fn drop(&mut self) {
-        self.held = None;
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        // The map's own is the last one: nobody waits.
-        if turns.get(&self.hash).is_some_and(|turn| Arc::strong_count(turn) == 1) {
-            turns.remove(&self.hash);
+        self.presses.end(self.token, &self.running);
+    }
+}
+
+impl Lead {
+    /// Keeps a result for the next press.
+    async fn keep(self, result: Result<CameIn, PressError>) {
+        *self.running.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        self.running.stage.send_replace(Stage::Kept);
+        let mut stage = self.running.stage.subscribe();
+        let taken = stage.wait_for(|stage| *stage == Stage::Ended);
+        if timeout(KEPT_FOR, taken).await.is_err() {
+            tracing::warn!("nobody has come back for a login that was recorded late");
         }
     }
+}
+
+/// Logs in the holder of a link, or says why not. A caller who is anonymous is held to the budget
+/// of calls to Stytch.
+pub async fn press(
+    app: &App,
+    ctx: Ctx,
+    press: Press,
+    anonymous: Option<Client>,
+) -> Result<CameIn, PressError> {
+    let token = TokenHash::of(&press.token);
+    loop {
+        match app.presses().enter(token) {
+            Ok(lead) => return run(app.clone(), ctx, press, anonymous, lead).await,
+            Err(running) => {
+                if let Some(result) = join(app.presses(), token, &running).await {
+                    return result;
+                }
+            }
+        }
+    }
+}
+
+/// Waits for another press of the same link; none where it leaves nothing to this one.
+async fn join(
+    presses: &Presses,
+    token: TokenHash,
+    running: &Arc<Running>,
+) -> Option<Result<CameIn, PressError>> {
+    let mut stage = running.stage.subscribe();
+    let has_left = |stage: &Stage| matches!(stage, Stage::Kept | Stage::Ended);
+    // The call to Stytch has a bound of its own; only the database may take long.
+    let failing = stage.wait_for(|stage| *stage != Stage::Checking).await.map(|stage| *stage);
+    if failing.is_ok_and(|stage| stage == Stage::Failing)
+        && timeout(CALLERS_PATIENCE, stage.wait_for(has_left)).await.is_err()
+    {
+        return Some(Err(PressError::NotRecorded));
+    }
+    let kept = running.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+    presses.end(token, running);
+    kept
+}
+
+/// Runs a press in a task, and answers as soon as its result is known or is a while in coming.
+async fn run(
+    app: App,
+    ctx: Ctx,
+    press: Press,
+    anonymous: Option<Client>,
+    lead: Lead,
+) -> Result<CameIn, PressError> {
+    let (answer, answered) = oneshot::channel();
+    let task = tokio::spawn(async move {
+        let vouched = match authenticate(&app, &ctx, &press, anonymous).await {
+            Ok(vouched) => vouched,
+            Err(error) => {
+                drop(lead);
+                return drop(answer.send(Err(error)));
+            }
+        };
+        let mut recording = Box::pin(record(&ctx, &press, &vouched));
+        if let Ok(result) = timeout(CALLERS_PATIENCE, &mut recording).await {
+            drop(lead);
+            return drop(answer.send(result));
+        }
+        lead.running.stage.send_replace(Stage::Failing);
+        drop(answer.send(Err(PressError::NotRecorded)));
+        let result = recording.await;
+        lead.keep(result).await;
+    });
+    match answered.await {
+        Ok(result) => result,
+        // The task answers unless it panics.
+        Err(_) => match task.await {
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Ok(()) | Err(_) => Err(PressError::NotRecorded),
+        },
+    }
+}
+
+/// Has Stytch authenticate a link that no other press is about to use.
+async fn authenticate(
+    app: &App,
+    ctx: &Ctx,
+    press: &Press,
+    anonymous: Option<Client>,
+) -> Result<Vouched, PressError> {
+    let token = TokenHash::of(&press.token);
+    check_link(ctx, token, press.invitation).await?;
+    if let Some(client) = anonymous {
+        app.provider_budget().admit(client).await.map_err(PressError::TooMany)?;
+    }
+    let claimed = claim(ctx, press, token).await?;
+    match authenticate_link(ctx, &press.token, claimed).await {
+        Err(AcceptError::LinkExpired) if claimed.is_taken_over => {
+            Err(late_result(ctx, token).await?)
+        }
+        answer => Ok(answer?),
+    }
+}
+
+/// Claims a link, after any press of another process has ended.
+async fn claim(ctx: &Ctx, press: &Press, token: TokenHash) -> Result<ClaimedLink, AcceptError> {
+    let until = Instant::now() + OTHERS_PATIENCE;
+    loop {
+        match claim_link(ctx, token).await {
+            Err(AcceptError::InProgress) if Instant::now() < until => sleep(LOOK_EVERY).await,
+            claimed => return claimed,
+        }
+        check_link(ctx, token, press.invitation).await?;
+    }
+}
+
+/// What a used or expired link is, of which another process has not said what became of it.
+async fn late_result(ctx: &Ctx, token: TokenHash) -> Result<PressError, AcceptError> {
+    let until = Instant::now() + LATE_RESULT_PATIENCE;
+    while Instant::now() < until {
+        check_link(ctx, token, None).await?;
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(AcceptError::LinkExpired.into())
+}
+
+/// Records what comes of an authenticated link, for as long as that takes.
+async fn record(ctx: &Ctx, press: &Press, vouched: &Vouched) -> Result<CameIn, PressError> {
+    let until = Instant::now() + RECORDING_PATIENCE;
+    let mut result = flows::let_in(ctx, press, vouched).await;
+    let mut is_first = true;
+    while let Err(AcceptError::Store(error)) = &result
+        && error.is_transient()
+        && Instant::now() < until
+    {
+        if std::mem::take(&mut is_first) {
+            tracing::warn!(%error, "a login can't be recorded yet; it is tried again");
+        }
+        sleep(RECORD_EVERY).await;
+        // The attempt whose answer was lost may have recorded it.
+        result = match flows::recorded(ctx, press, vouched).await {
+            Ok(Some(came_in)) => Ok(came_in),
+            Ok(None) => flows::let_in(ctx, press, vouched).await,
+            Err(error) => Err(error.into()),
+        };
+    }
+    if let Err(AcceptError::Store(error)) = &result {
+        tracing::error!(%error, "a login was lost: its link is used up");
+        // It may not go on as a session that nobody here knows.
+        if let Err(error) = ctx.provider.revoke_session(&vouched.session.stytch_session_id).await {
+            tracing::error!(code = %error.code, "nor could its session at Stytch be ended");
+        }
+    }
+    Ok(result?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const TOKEN: TokenHash = TokenHash([7; 32]);
+
     #[tokio::test]
-    async fn the_second_waits_for_the_first_and_nothing_is_left_behind() {
+    async fn a_second_press_waits_for_the_first_and_nothing_is_left_behind() {
         let presses = Presses::default();
-        let hash = TokenHash([7; 32]);
-        let first = presses.turn(hash).await;
+        let lead = presses.enter(TOKEN).unwrap();
+        let running = presses.enter(TOKEN).unwrap_err();
         let second = tokio::spawn({
             let presses = presses.clone();
-            async move { drop(presses.turn(hash).await) }
+            async move { join(&presses, TOKEN, &running).await.is_none() }
         });
         tokio::task::yield_now().await;
         assert!(!second.is_finished());
-        drop(first);
-        second.await.unwrap();
+        drop(lead);
+        assert!(second.await.unwrap(), "it is on its own");
+        assert!(presses.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_for_one_press() {
+        let presses = Presses::default();
+        let lead = presses.enter(TOKEN).unwrap();
+        lead.running.stage.send_replace(Stage::Failing);
+        let keeping = tokio::spawn(lead.keep(Err(AcceptError::NotInvited.into())));
+        let running = presses.enter(TOKEN).unwrap_err();
+        let (one, other) =
+            tokio::join!(join(&presses, TOKEN, &running), join(&presses, TOKEN, &running));
+        let got = [one, other].into_iter().flatten().count();
+        assert_eq!(got, 1);
+        keeping.await.unwrap();
         assert!(presses.0.lock().unwrap().is_empty());
     }
 }

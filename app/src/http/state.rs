@@ -1,17 +1,14 @@
 //! What every handler can reach.
 
 use std::fmt;
-use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use guestlist_database::SqlStore;
-use guestlist_domain::{Ctx, Limit};
+use guestlist_domain::Ctx;
 use guestlist_stytch::Webhooks;
 use guestlist_worker::metrics::Metrics;
 
+use super::limits::{Client, ClientLimit, ProviderBudget};
 use super::metrics::Requests;
 use super::presses::Presses;
 use super::problem::{Code, Problem};
@@ -35,7 +32,8 @@ struct Inner {
     ctx: Ctx,
     site: Site,
     store: Arc<SqlStore>,
-    clients: DefaultKeyedRateLimiter<IpAddr>,
+    logins: ClientLimit,
+    provider_budget: ProviderBudget,
     presses: Presses,
     seen: SeenBuffer,
     requests: Requests,
@@ -48,14 +46,17 @@ struct Inner {
 impl App {
     /// The application over its world.
     pub fn new(config: &Config, ctx: Ctx, site: Site, store: Arc<SqlStore>) -> Self {
-        let clients = RateLimiter::keyed(quota(config.login_limit_per_client));
+        let logins = ClientLimit::new(config.login_limit_per_client);
+        let (per_client, total) = config.anonymous_provider_limit;
+        let provider_budget = ProviderBudget::new(per_client, total);
         let secret = config.webhook_secret.clone();
         let webhooks = secret.map(|secret| Webhooks::new(secret, site.stytch.id.clone()));
         Self(Arc::new(Inner {
             ctx,
             site,
             store,
-            clients,
+            logins,
+            provider_budget,
             presses: Presses::default(),
             seen: SeenBuffer::default(),
             requests: Requests::default(),
@@ -124,34 +125,19 @@ impl App {
     }
 
     /// Counts a request for a login link against its client.
-    pub fn count_login(&self, client: IpAddr) -> Result<(), Problem> {
-        let checked = self.0.clients.check_key(&network(client));
-        checked.map_err(|not_until| {
-            let wait = not_until.wait_time_from(DefaultClock::default().now());
-            Problem::too_many(Code::TooManyRequests, wait)
-        })
+    pub fn count_login(&self, client: Client) -> Result<(), Problem> {
+        let checked = self.0.logins.check(client);
+        checked.map_err(|wait| Problem::too_many(Code::TooManyRequests, wait))
+    }
+
+    /// Calls to Stytch that anonymous callers may cause.
+    pub fn provider_budget(&self) -> &ProviderBudget {
+        &self.0.provider_budget
     }
 
     /// Forgets clients that have not called for a while.
     pub fn forget_clients(&self) {
-        self.0.clients.retain_recent();
+        self.0.logins.forget_idle();
+        self.0.provider_budget.forget_idle();
     }
-}
-
-/// One household has a whole /64 of IPv6 addresses.
-fn network(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(_) => client,
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-    }
-}
-
-fn quota(limit: Limit) -> Quota {
-    let burst = NonZeroU32::new(limit.count).unwrap_or(NonZeroU32::MIN);
-    let each = limit.per / burst.get();
-    Quota::with_period(each)
-        .map_or_else(|| Quota::per_second(burst), |quota| quota.allow_burst(burst))
 }

@@ -1,24 +1,23 @@
 //! Where links lead: a page with a button. Opening it consumes nothing, since mail scanners open
 //! every link; pressing the button does.
 
-use std::net::SocketAddr;
 use std::str::FromStr;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{AcceptError, led_to, visit};
-use guestlist_domain::{
-    Actor, Invitation, InvitationId, InvitationStatus, ReturnTo, StoreError, TokenHash, UserId,
-};
+use guestlist_domain::{Actor, Invitation, InvitationId, InvitationStatus, TokenHash, UserId};
+use guestlist_stytch::is_link_token;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::page;
 use crate::http::{
-    App, Code, Form, Ours, Outgoing, Params, Perhaps, Problem, begin, come_in, held, shapes,
+    App, Code, Form, Ours, Outgoing, Params, Perhaps, PressError, PressedLink, Presser, Problem,
+    begin, come_in, held, shapes,
 };
 
 #[derive(Template)]
@@ -26,9 +25,9 @@ use crate::http::{
 struct ContinuePage<'a> {
     app_name: &'a str,
     token: &'a str,
+    /// Not whose it is: anybody can put a token of their own beside it.
     invitation: Option<String>,
     invited_by: Option<&'a str>,
-    for_email: Option<&'a str>,
     /// Somebody who is logged in in this browser, unless it is who the link is for.
     someone_else: Option<&'a str>,
 }
@@ -57,29 +56,26 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     // As where a parameter comes twice: no link of ours does that.
     let Ok(Params(link)) = link else { return Err(AcceptError::LinkInvalid.into()) };
-    let Some(token) = link.token.as_deref().filter(|token| !token.is_empty()) else {
+    let Some(token) = link.token.as_deref().filter(|token| is_link_token(token)) else {
         return Err(AcceptError::LinkInvalid.into());
     };
     if link.stytch_token_type.is_some_and(|kind| kind != MAGIC_LINKS) {
         return Err(AcceptError::LinkInvalid.into());
     }
     let invitation = named(&app, &method, link.invitation.as_deref()).await?;
-    if let Some(revoked) =
-        invitation.as_ref().filter(|named| named.status == InvitationStatus::Revoked)
-    {
-        return Err(anew(AcceptError::InvitationRevoked.into(), revoked));
+    if invitation.as_ref().is_some_and(|named| named.status == InvitationStatus::Revoked) {
+        return Err(AcceptError::InvitationRevoked.into());
     }
-    let for_email = invitation.as_ref().map(|named| named.email.as_str());
     let used = app.ctx().store.used_link(TokenHash::of(token)).await?.and_then(|used| used.user_id);
-    let session = session.filter(|admitted| used != Some(admitted.user.id));
+    let invitee = invitation.as_ref().map(|named| named.user_id);
+    let session = session.filter(|admitted| ![used, invitee].contains(&Some(admitted.user.id)));
     let logged_in = session.as_ref().map(|admitted| admitted.user.email.as_str());
     let template = ContinuePage {
         app_name: &app.site().app_name,
         token,
         invitation: invitation.as_ref().map(|named| named.id.to_string()),
         invited_by: invitation.as_ref().and_then(|named| inviter(&named.invited_by)),
-        for_email,
-        someone_else: logged_in.filter(|email| Some(*email) != for_email),
+        someone_else: logged_in,
     };
     let mut response = page(app.site(), StatusCode::OK, &template);
     let strict_origin = HeaderValue::from_static("strict-origin");
@@ -109,15 +105,6 @@ fn inviter(actor: &Actor) -> Option<&str> {
     }
 }
 
-/// Offers a new link to whom the invitation is for, and to where it leads. One that was taken back
-/// leads nowhere: another that comes after it has a place of its own.
-fn anew(problem: Problem, invitation: &Invitation) -> Problem {
-    let is_revoked = invitation.status == InvitationStatus::Revoked;
-    let place = invitation.return_to.as_ref().filter(|_| !is_revoked);
-    let return_to = place.map(|place| place.as_str().to_owned());
-    Problem { email: Some(invitation.email.as_str().to_owned()), return_to, ..problem }
-}
-
 /// The button.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ContinueForm {
@@ -130,11 +117,10 @@ pub struct ContinueForm {
 /// `POST /authenticate`
 pub async fn press(
     _: Ours,
+    presser: Presser,
     State(app): State<App>,
     perhaps: Perhaps,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(outgoing): Extension<Outgoing>,
-    headers: HeaderMap,
     form: Result<Form<ContinueForm>, Problem>,
 ) -> Result<Response, Problem> {
     let Form(form) = form.map_err(|problem| match problem.code {
@@ -145,7 +131,8 @@ pub async fn press(
     let link = TokenHash::of(&form.token);
     let replaces = held(perhaps);
     let invitation = form.invitation.as_deref().and_then(|id| InvitationId::from_str(id).ok());
-    let error = match come_in(&app, peer, &headers, form.token, invitation, replaces).await {
+    let pressed = PressedLink { token: form.token, invitation };
+    let error = match come_in(&app, presser, pressed, replaces).await {
         Ok(came_in) => {
             let now = app.ctx().now();
             let (user, session) = (&came_in.user, &came_in.session);
@@ -155,42 +142,41 @@ pub async fn press(
         }
         Err(error) => error,
     };
-    match (&error, current) {
+    let PressError::Refused(AcceptError::LinkUsed(Some(by))) = error else {
+        return Err(error.into());
+    };
+    match current {
         // The same person pressed again, or came back to the page: they are in.
-        (AcceptError::LinkUsed(Some(by)), Some(me)) if me.id == *by => {
+        Some(me) if me.id == by => {
             let place = led_to(app.ctx(), link, &me).await?;
             Ok(see_other(&app.site().landing(place.as_ref())))
         }
-        _ => Err(refused(&app, link, invitation, error).await),
+        _ => Err(used(&app, (link, by), invitation, error.into()).await),
     }
 }
 
-/// A link that names its invitation can offer a new one to the right address; and either it or the
-/// use that was made of the link says where it led. What can't be found out is left out.
-async fn refused(
+/// The page of a used link offers a new one that leads where the link led. It is filled in with
+/// the holder's address where the link names the invitation of who was let in by it: only then is
+/// the invitation sure to belong to the token. What can't be found out is left out.
+async fn used(
     app: &App,
-    link: TokenHash,
+    (link, by): (TokenHash, UserId),
     invitation: Option<InvitationId>,
-    error: AcceptError,
+    mut problem: Problem,
 ) -> Problem {
-    let used_by = if let AcceptError::LinkUsed(by) = error { by } else { None };
-    let mut problem = Problem::from(error);
+    let store = &app.ctx().store;
     if let Some(id) = invitation
-        && let Ok(Some(invitation)) = app.ctx().store.invitation(id).await
+        && let Ok(Some(invitation)) = store.invitation(id).await
+        && invitation.user_id == by
     {
-        problem = anew(problem, &invitation);
+        problem.email = Some(invitation.email.as_str().to_owned());
     }
-    if let Some(by) = used_by
-        && let Ok(place) = led_by(app, link, by).await
+    if let Ok(Some(user)) = store.user(by).await
+        && let Ok(place) = led_to(app.ctx(), link, &user).await
     {
         problem.return_to = place.map(|place| place.as_str().to_owned());
     }
     problem
-}
-
-async fn led_by(app: &App, link: TokenHash, by: UserId) -> Result<Option<ReturnTo>, StoreError> {
-    let Some(user) = app.ctx().store.user(by).await? else { return Ok(None) };
-    led_to(app.ctx(), link, &user).await
 }
 
 fn see_other(place: &str) -> Response {

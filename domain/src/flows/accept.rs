@@ -1,6 +1,5 @@
-//! Somebody pressed Continue: Stytch vouches for them, and they come in if they still may.
-
-use std::time::Duration;
+//! The holder of a link pressed Continue, and Stytch has authenticated the link: they are logged in
+//! if they still may be. [`super::link`] is what comes before.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,13 +12,11 @@ use super::sessions::{Ending, end};
 use crate::flows::RevokeSession;
 use crate::{
     Actor, Change, Ctx, Email, EndReason, Event, EventKind, Invitation, InvitationId,
-    InvitationStatus, LoginRequest, LoginRequestId, ProviderError, ProviderErrorKind, ReturnTo,
-    Role, Rounds, Session, SessionId, StoreError, TokenHash, Tokens, UsedLink, User, UserId,
-    UserStatus, Vouched, Which,
+    InvitationStatus, LoginRequest, ProviderError, ReturnTo, Role, Rounds, Session, SessionId,
+    StoreError, TokenHash, Tokens, UsedLink, User, UserId, UserStatus, Vouched, Which,
 };
 
 /// A press on Continue.
-#[derive(Clone)]
 pub struct Press {
     /// The link's token.
     pub token: String,
@@ -80,6 +77,9 @@ pub enum AcceptError {
     /// Nobody has asked the person in.
     #[error("not invited")]
     NotInvited,
+    /// Another press of the link is being checked, here or by another process.
+    #[error("the link is being checked")]
+    InProgress,
     /// Stytch did not say; the link may be used up by asking.
     #[error("stytch: {0}")]
     Provider(ProviderError),
@@ -88,40 +88,24 @@ pub enum AcceptError {
     Store(#[from] StoreError),
 }
 
-/// Lets the holder of a link in, if they still may.
-pub async fn press_continue(ctx: &Ctx, press: Press) -> Result<CameIn, AcceptError> {
+/// Logs in the holder of a link that Stytch has authenticated, if they still may be, and records
+/// it. The link is used up by then, so a caller whom the store fails SHOULD call again, after
+/// [`recorded`] has said that the failed call recorded nothing.
+pub async fn let_in(ctx: &Ctx, press: &Press, vouched: &Vouched) -> Result<CameIn, AcceptError> {
     let hash = TokenHash::of(&press.token);
-    if let Some(used) = ctx.store.used_link(hash).await? {
-        return Err(AcceptError::LinkUsed(used.user_id));
-    }
-    if let Some(id) = press.invitation
-        && let Some(named) = ctx.store.invitation(id).await?
-        && named.status == InvitationStatus::Revoked
-    {
-        return Err(AcceptError::InvitationRevoked);
-    }
-    let minutes = ctx.policy.session_minutes;
-    let vouched = match ctx.provider.authenticate_link(&press.token, minutes).await {
-        Ok(vouched) => vouched,
-        Err(error) => return Err(why_not(ctx, hash, error).await?),
-    };
     let mut rounds = Rounds::default();
     loop {
-        let known = Known::read(ctx, &vouched).await?;
+        let known = Known::read(ctx, press.invitation, vouched).await?;
         let (answer, change) = match judge(ctx, &known) {
             Ok(entry) => {
-                let (came_in, mut change) =
-                    enter(ctx, &press, &vouched, known.return_to(ctx), entry);
-                let cleared = known.asked.first();
-                let id = LoginRequestId(ctx.ids.next());
-                change.login_requests.extend(cleared.and_then(|last| last.cleared(id, ctx.now())));
+                let (came_in, mut change) = enter(ctx, press, vouched, known.return_to(ctx), entry);
                 if let Some(old) = &press.replaces {
                     change = replaced(ctx, change, old).await?;
                 }
                 (Ok(came_in), change)
             }
             Err(refusal) => {
-                let change = refuse(ctx, hash, &vouched, &known, &refusal);
+                let change = refuse(ctx, hash, vouched, &known, &refusal);
                 (Err(refusal), change)
             }
         };
@@ -131,34 +115,36 @@ pub async fn press_continue(ctx: &Ctx, press: Press) -> Result<CameIn, AcceptErr
     }
 }
 
-async fn why_not(
+/// What an earlier call of [`let_in`] has recorded, whose answer was lost; none if nothing.
+pub async fn recorded(
     ctx: &Ctx,
-    hash: TokenHash,
-    error: ProviderError,
-) -> Result<AcceptError, StoreError> {
-    if error.kind != ProviderErrorKind::Rejected {
-        return Ok(AcceptError::Provider(error));
-    }
-    if error.code != "unable_to_auth_magic_link" {
-        return Ok(AcceptError::LinkInvalid);
-    }
-    // Stytch says "used or expired" in one word; what came in here is known here.
-    let used = ctx.store.used_link(hash).await?;
-    Ok(used.map_or(AcceptError::LinkExpired, |used| AcceptError::LinkUsed(used.user_id)))
+    press: &Press,
+    vouched: &Vouched,
+) -> Result<Option<CameIn>, StoreError> {
+    let id = &vouched.session.stytch_session_id;
+    let Some((session, user)) = ctx.store.session_by_stytch_id(id).await? else { return Ok(None) };
+    let return_to = led_to(ctx, TokenHash::of(&press.token), &user).await?;
+    Ok(Some(CameIn { user, session, tokens: vouched.tokens.clone(), return_to }))
 }
 
 /// What is known here of somebody whom Stytch vouches for.
 struct Known {
     user: Option<User>,
     latest: Option<Invitation>,
-    /// What the address has asked for last.
-    asked: Vec<LoginRequest>,
+    /// The invitation that the link names, which may be anybody's: the link's address can be edited.
+    named: Option<Invitation>,
+    /// The last request of the address for a login link.
+    asked: Option<LoginRequest>,
     /// The address that may log in as an administrator by configuration.
     bootstrap: Option<(Email, Bootstrap)>,
 }
 
 impl Known {
-    async fn read(ctx: &Ctx, vouched: &Vouched) -> Result<Self, StoreError> {
+    async fn read(
+        ctx: &Ctx,
+        named: Option<InvitationId>,
+        vouched: &Vouched,
+    ) -> Result<Self, StoreError> {
         let mut user = ctx.store.user_by_stytch_id(&vouched.session.stytch_user_id).await?;
         if let (None, Some(email)) = (&user, &vouched.email) {
             user = ctx.store.user_by_email(email).await?;
@@ -167,10 +153,13 @@ impl Known {
             Some(user) => ctx.store.latest_invitation(user.id).await?,
             None => None,
         };
-        // No two in a row say that somebody came in.
+        let named = match named {
+            Some(id) => ctx.store.invitation(id).await?,
+            None => None,
+        };
         let asked = match &vouched.email {
-            Some(email) => ctx.store.login_requests(email, 2).await?,
-            None => Vec::new(),
+            Some(email) => ctx.store.login_requests(email, 1).await?.pop(),
+            None => None,
         };
         let bootstrap = match &vouched.email {
             Some(email) => {
@@ -179,19 +168,25 @@ impl Known {
             }
             None => None,
         };
-        Ok(Self { user, latest, asked, bootstrap })
+        Ok(Self { user, latest, named, asked, bootstrap })
+    }
+
+    /// Whether the link names an invitation of somebody else than it was sent to.
+    fn is_named_for_another(&self) -> bool {
+        let user = self.user.as_ref().map(|user| user.id);
+        self.named.as_ref().is_some_and(|named| Some(named.user_id) != user)
     }
 
     /// Where the address wanted to go when it last asked for a link that still works.
     fn return_to(&self, ctx: &Ctx) -> Option<ReturnTo> {
-        let last = self.asked.iter().find(|asked| !asked.came_in)?;
+        let last = self.asked.as_ref()?;
         if works(ctx, last, ctx.now()) { last.return_to.clone() } else { None }
     }
 }
 
 /// Whether the link that was asked for works at a time.
 fn works(ctx: &Ctx, request: &LoginRequest, at: Timestamp) -> bool {
-    at < request.at + Duration::from_secs(u64::from(ctx.policy.login_minutes) * 60)
+    at < request.at + ctx.policy.login_link_lifetime()
 }
 
 /// Where a link that has let this person in led to then, as far as that is still known.
@@ -203,7 +198,7 @@ pub async fn led_to(
     const RECENT: u64 = 20;
     let Some(link) = ctx.store.used_link(token).await? else { return Ok(None) };
     let requests = ctx.store.login_requests(&user.email, RECENT).await?;
-    let asked = requests.into_iter().find(|request| !request.came_in && request.at <= link.at);
+    let asked = requests.into_iter().find(|request| request.at <= link.at);
     let asked = asked.filter(|asked| works(ctx, asked, link.at)).and_then(|asked| asked.return_to);
     if asked.is_some() {
         return Ok(asked);
@@ -226,6 +221,9 @@ struct Entry {
 }
 
 fn judge(ctx: &Ctx, known: &Known) -> Result<Entry, AcceptError> {
+    if known.is_named_for_another() {
+        return Err(AcceptError::LinkInvalid);
+    }
     let status = known.user.as_ref().map(|user| user.status);
     match status {
         Some(UserStatus::Suspended) => return Err(AcceptError::AccountSuspended),
@@ -376,7 +374,9 @@ fn refuse(
     let job = RevokeSession::of(&vouched.session.stytch_session_id).into_job(ctx);
     let mut change = Change::new().job(job);
     change.used_links.push(UsedLink { token_hash: hash, user_id: None, at: ctx.now() });
-    if let Some(user) = &known.user {
+    // A link that was put together of two people's is told of neither.
+    let user = known.user.as_ref().filter(|_| !known.is_named_for_another());
+    if let Some(user) = user {
         let mut event = ctx.user_event(EventKind::LoginRefused, user, &Actor::of(user));
         event.detail = json!({ "why": refusal.to_string() });
         change = change.event(event);

@@ -12,10 +12,14 @@ use super::configured_admin::bootstrap;
 use super::outcome::{after_refusal, again, exhausted, not_begun};
 use super::resend;
 use crate::{
-    Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, Limit, LoginMail,
-    LoginRequest, LoginRequestId, MAIL_INTERVAL, NewJob, Outcome, Performed, ProviderError, Queue,
-    Retry, ReturnTo, Rounds, StoreError, User, UserStatus, is_credible,
+    Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, LoginMail,
+    LoginRequest, LoginRequestId, MAIL_INTERVAL, NewJob, Outcome, Performed, Policy, ProviderError,
+    Queue, Retry, ReturnTo, Rounds, StoreError, User, UserStatus, is_credible,
 };
+
+/// The longest that a login mail is put off to keep the mails of its address apart. Requests beyond
+/// that share one mail, so that a burst of them cannot put off the mails of later ones for long.
+const LONGEST_SPACING: Duration = Duration::from_secs(30);
 
 /// Why no link was asked for.
 #[derive(Debug, Error)]
@@ -28,7 +32,7 @@ pub enum LoginError {
     Store(#[from] StoreError),
 }
 
-/// Asks for a login link, within the house's limit for the address.
+/// Requests a login link, within the limit for the address.
 pub async fn request_login(
     ctx: &Ctx,
     email: &Email,
@@ -38,7 +42,7 @@ pub async fn request_login(
     let mut rounds = Rounds::default();
     loop {
         let recent = ctx.store.login_requests(email, u64::from(limit.most())).await?;
-        if let Some(wait) = wait(limit, &recent, ctx.now()) {
+        if let Some(wait) = wait(&ctx.policy, &recent, ctx.now()) {
             return Err(LoginError::TooOften(wait));
         }
         let (_, change) = ask(ctx, email, return_to.clone(), recent.first());
@@ -48,32 +52,39 @@ pub async fn request_login(
     }
 }
 
-/// How long until an address may ask again, if it may not now. Whoever comes in begins anew: only
-/// those whom nobody lets in are slowed for long.
-fn wait(limit: Limit, newest_first: &[LoginRequest], now: Timestamp) -> Option<Duration> {
-    let counted: Vec<_> = newest_first
-        .iter()
-        .take_while(|asked| !asked.came_in)
-        .filter(|asked| is_credible(asked.at, now))
-        .collect();
+/// How long until an address may be sent another link, if not now.
+///
+/// Anybody can use up the limit of an address. So that nobody is locked out by that, a request is
+/// refused only while the link of the last one still works: afterwards the address gets one link
+/// per lifetime of a link. Only the requests count, and not what became of the links, so that an
+/// answer tells nothing about the person. A request that is dated far in the future, by a clock that
+/// was ahead, does not count.
+fn wait(policy: &Policy, newest_first: &[LoginRequest], now: Timestamp) -> Option<Duration> {
+    let limit = policy.login_limit;
+    let counted: Vec<_> =
+        newest_first.iter().filter(|asked| is_credible(asked.at, now)).collect();
     let windows = [(limit.count, limit.per), (limit.most(), limit.longest())];
     let free_at = windows.map(|(count, per)| {
         let oldest = counted.get((count as usize).checked_sub(1)?)?;
-        Some(oldest.at + per)
+        Some(oldest.at.min(now) + per)
     });
-    let free_at = free_at.into_iter().flatten().max().filter(|free_at| now < *free_at)?;
-    Some(free_at.duration_since(now).unsigned_abs())
+    let free_at = free_at.into_iter().flatten().max()?;
+    let works_until = counted.first()?.at.min(now) + policy.login_link_lifetime();
+    let until = free_at.min(works_until);
+    (now < until).then(|| until.duration_since(now).unsigned_abs())
 }
 
-/// Asks for a login link for the operator who has just started the program; no limit applies.
+/// Requests a login link for a caller to whom no limit applies: one with an API key, or the
+/// operator who has just started the program.
 pub async fn request_login_unlimited(
     ctx: &Ctx,
     email: &Email,
+    return_to: Option<ReturnTo>,
 ) -> Result<LoginRequestId, StoreError> {
     let mut rounds = Rounds::default();
     loop {
         let recent = ctx.store.login_requests(email, 1).await?;
-        let (id, change) = ask(ctx, email, None, recent.first());
+        let (id, change) = ask(ctx, email, return_to.clone(), recent.first());
         if rounds.apply(ctx, change).await? {
             return Ok(id);
         }
@@ -95,8 +106,7 @@ fn ask(
         at: now,
         send_at: last
             .filter(|last| is_credible(last.send_at, now))
-            .map_or(now, |last| now.max(last.send_at + MAIL_INTERVAL)),
-        came_in: false,
+            .map_or(now, |last| now.max((last.send_at + MAIL_INTERVAL).min(now + LONGEST_SPACING))),
     };
     let id = request.id;
     let job = NewJob { run_at: request.send_at, ..SendLogin(id).into_job(ctx) };
@@ -149,15 +159,14 @@ impl Job for SendLogin {
         let Some(request) = ctx.store.login_request(self.0).await? else {
             return Ok(LoginReport::Nothing);
         };
-        let patience = Duration::from_secs(u64::from(ctx.policy.login_minutes) * 60);
-        if ctx.now() >= request.at + patience {
+        if ctx.now() >= request.at + ctx.policy.login_link_lifetime() {
             return Ok(LoginReport::Nothing);
         }
         // One that was asked for later, and is due too, is the one that they wait for: after an
         // outage several are due at once. The newest may not be due yet.
         let newest = u64::from(ctx.policy.login_limit.most());
         let mut newest = ctx.store.login_requests(&request.email, newest).await?.into_iter();
-        let is_newer = |one: &LoginRequest| one.ordinal > request.ordinal && !one.came_in;
+        let is_newer = |one: &LoginRequest| one.ordinal > request.ordinal;
         if newest.any(|one| is_newer(&one) && one.send_at <= ctx.now()) {
             return Ok(LoginReport::Nothing);
         }

@@ -17,6 +17,8 @@ use crate::{
 const BATCH: u64 = 500;
 /// Stytch forgets a link after a week at the latest.
 const USED_LINKS_KEPT: Duration = Duration::from_hours(8 * 24);
+/// Long after their own time: one that is found then says that a process ended in the middle.
+const LINK_CLAIMS_KEPT: Duration = Duration::from_hours(1);
 /// For as long as they count, and in any case as long as their mails may be tried.
 const LOGIN_REQUESTS_KEPT: Duration = Duration::from_hours(24);
 const IDEMPOTENCY_KEYS_KEPT: Duration = Duration::from_hours(24);
@@ -85,6 +87,7 @@ async fn sweep(ctx: &Ctx) -> Result<Swept, StoreError> {
         sessions: delete_all(ctx, Stale::Sessions, now).await?,
         invitations: expire_invitations(ctx, now).await?,
         others: delete_all(ctx, Stale::UsedLinks, now - USED_LINKS_KEPT).await?
+            + delete_all(ctx, Stale::LinkClaims, now - LINK_CLAIMS_KEPT).await?
             + delete_all(ctx, Stale::LoginRequests, now - login_requests_kept).await?
             + delete_all(ctx, Stale::IdempotencyKeys, now - IDEMPOTENCY_KEYS_KEPT).await?,
     })

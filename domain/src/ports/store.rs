@@ -168,6 +168,17 @@ pub enum Seen {
     Key(ApiKeyId),
 }
 
+/// What became of an attempt to claim a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody had it.
+    Granted,
+    /// Somebody had it, and has neither ended the claim nor renewed it.
+    TakenOver,
+    /// Somebody has it.
+    Held,
+}
+
 /// What old rows a sweep deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stale {
@@ -175,6 +186,8 @@ pub enum Stale {
     Sessions,
     /// Used links, whose like Stytch itself has long forgotten.
     UsedLinks,
+    /// Claims of links whose time ran out.
+    LinkClaims,
     /// Askings for login links that no limit counts any more.
     LoginRequests,
     /// Answers kept for `Idempotency-Key`.
@@ -191,6 +204,14 @@ pub trait Store:
     /// MUST answer [`Verdict::Conflict`] when something that the change expected is not so, and
     /// MUST NOT let one change's conflict disturb another's.
     async fn apply(&self, change: Change) -> Answer<Verdict>;
+
+    /// Claims a link until a time. Of any number of callers at once, in any number of processes,
+    /// one MUST get it.
+    async fn claim_link(&self, token: TokenHash, now: Timestamp, until: Timestamp)
+    -> Answer<Claim>;
+
+    /// Ends a claim that was granted until that time; none is there is success.
+    async fn release_link(&self, token: TokenHash, until: Timestamp) -> Answer<()>;
 
     /// Notes uses. Losing one is harmless.
     async fn note_seen(&self, seen: &[Seen], at: Timestamp) -> Answer<()>;

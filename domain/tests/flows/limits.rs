@@ -5,7 +5,7 @@ use std::time::Duration;
 use guestlist_domain::flows::{LoginError, SendLogin, request_login_unlimited};
 use guestlist_domain::{Limit, LoginRequestId};
 
-use crate::support::{House, at, at_once, hours, mins, place, secs};
+use crate::support::{House, Link, at, at_once, hours, mins, place, secs};
 
 #[test]
 fn the_sixth_asking_in_an_hour_is_too_many_and_says_how_long_to_wait() {
@@ -79,7 +79,8 @@ fn whoever_has_started_the_program_has_no_limit() {
     let t = House::under(|policy| policy.admin_emails = vec![at("root")]);
     (0..5).for_each(|_| t.log_in("root").unwrap());
 
-    let asked: LoginRequestId = at_once(request_login_unlimited(&t.ctx, &at("root"))).unwrap();
+    let asked: LoginRequestId =
+        at_once(request_login_unlimited(&t.ctx, &at("root"), None)).unwrap();
 
     let tables = t.store.tables();
     let row = tables.login_requests.iter().find(|request| request.id == asked).unwrap();
@@ -114,84 +115,109 @@ fn asks_patiently(t: &House, who: &str, length: Duration) -> usize {
 }
 
 #[test]
-fn whoever_uses_up_every_window_is_slowed_known_or_not() {
+fn an_address_whose_limit_is_used_up_gets_one_link_per_lifetime_of_a_link_known_or_not() {
     let t = House::new();
     t.came_in("known");
     for who in ["known", "unknown"] {
-        assert_eq!(asks_patiently(&t, who, hours(24)), 10, "{who}");
-        assert_eq!(asks_patiently(&t, who, hours(24 * 9)), 90, "{who}");
+        // Five in the first hour and five in the second; then one an hour.
+        assert_eq!(asks_patiently(&t, who, hours(24)), 10 + 22, "{who}");
+        assert_eq!(asks_patiently(&t, who, hours(24 * 9)), 24 * 9, "{who}");
     }
 }
 
 #[test]
-fn the_wait_is_the_longer_of_both() {
-    let t = House::new();
-    for _ in 0..2 {
-        (0..5).for_each(|_| t.log_in("ada").unwrap());
-        t.wait(hours(1));
-    }
-    assert!(matches!(t.log_in("ada"), Err(LoginError::TooOften(wait)) if wait == hours(22)));
-    t.sweep();
-    t.wait(hours(22).saturating_sub(secs(1)));
-    assert!(matches!(t.log_in("ada"), Err(LoginError::TooOften(wait)) if wait == secs(1)));
-    t.wait(secs(1));
-    (0..5).for_each(|_| t.log_in("ada").unwrap());
-    assert!(matches!(t.log_in("ada"), Err(LoginError::TooOften(wait)) if wait == hours(1)));
-}
-
-#[test]
-fn askings_count_for_as_long_as_a_long_limit_says() {
-    let t = House::under(|policy| policy.login_limit = Limit { count: 1, per: hours(24) });
-    for _ in 0..2 {
-        t.log_in("ada").unwrap();
-        t.wait(hours(25));
-        t.sweep();
-    }
-    let wait = hours(24 * 24 - 50);
-    assert!(matches!(t.log_in("ada"), Err(LoginError::TooOften(left)) if left == wait));
-}
-
-#[test]
-fn whoever_comes_in_begins_anew() {
+fn a_stranger_who_asks_all_the_time_never_leaves_the_owner_without_a_working_link() {
     let t = House::new();
     t.came_in("ada");
-    for _ in 0..30 {
-        (0..2).for_each(|_| t.log_in("ada").unwrap());
-        t.work_for(secs(2));
-        t.press(&t.link("ada")).unwrap();
+    let end = t.now() + hours(48);
+    let mut refusals = 0;
+    while t.now() < end {
+        // The stranger uses up whatever there is.
+        while t.log_in("ada").is_ok() {
+            t.work_for(secs(2));
+        }
+        // So the owner is refused, and has a link that works.
+        assert!(matches!(t.log_in("ada"), Err(LoginError::TooOften(wait)) if wait <= hours(1)));
+        refusals += 1;
+        assert_eq!(t.link_state("ada"), Link::Outstanding);
+        assert!(t.press(&t.link("ada")).is_ok(), "at {}", t.now());
+        t.wait(mins(61));
     }
-    assert_eq!(asks_patiently(&t, "ada", hours(24)), 10);
-    t.wait(hours(24));
+    assert!(refusals > 40, "{refusals}");
+}
+
+#[test]
+fn an_address_whose_last_link_has_expired_can_always_be_mailed_another() {
+    let day = hours(24);
+    for limit in [Limit { count: 1, per: day }, Limit { count: 5, per: hours(1) }] {
+        let t = House::under(|policy| policy.login_limit = limit);
+        t.came_in("ada");
+        for _ in 0..30 {
+            while t.log_in("ada").is_ok() {}
+            t.work_for(mins(1));
+            t.wait(hours(1).saturating_sub(mins(1)));
+            t.log_in("ada").unwrap();
+            let mails = t.inbox("ada").len();
+            t.work_for(mins(1));
+            assert!(t.inbox("ada").len() > mails);
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_is_not_used_up_lets_more_than_one_link_out_while_the_last_works() {
+    let t = House::new();
     (0..5).for_each(|_| t.log_in("ada").unwrap());
+    let refused = t.log_in("ada");
+    assert!(matches!(refused, Err(LoginError::TooOften(wait)) if wait == hours(1)));
+}
+
+#[test]
+fn logging_in_changes_nothing_of_what_a_stranger_sees() {
+    let t = House::new();
+    t.came_in("ada");
+    for who in ["ada", "unknown"] {
+        (0..5).for_each(|_| t.log_in(who).unwrap());
+    }
     t.work_for(secs(5));
-    assert!(t.log_in("ada").is_err());
+    let seen = |who: &str| match t.log_in(who) {
+        Err(LoginError::TooOften(wait)) => wait,
+        other => panic!("{who}: {other:?}"),
+    };
     t.press(&t.link("ada")).unwrap();
-    (0..5).for_each(|_| t.log_in("ada").unwrap());
-    assert!(t.log_in("ada").is_err());
+    for _ in 0..5 {
+        assert_eq!(seen("ada"), seen("unknown"));
+        t.wait(mins(10));
+    }
 }
 
 #[test]
-fn whoever_comes_in_clears_nobody_elses_slate() {
+fn a_request_dated_ahead_by_a_wrong_clock_counts_as_made_now() {
     let t = House::new();
     t.came_in("ada");
-    (0..5).for_each(|_| t.log_in("bob").unwrap());
     (0..5).for_each(|_| t.log_in("ada").unwrap());
-    t.work_for(secs(5));
-    t.press(&t.link("ada")).unwrap();
-    assert!(t.log_in("bob").is_err());
-    assert!(t.log_in("ada").is_ok());
+    for request in &mut t.store.tables().login_requests {
+        request.at += hours(48);
+        request.send_at += hours(48);
+    }
+    assert!(matches!(t.log_in("ada"), Err(LoginError::TooOften(wait)) if wait <= hours(1)));
+    let asked: LoginRequestId = at_once(request_login_unlimited(&t.ctx, &at("ada"), None)).unwrap();
+    let tables = t.store.tables();
+    let row = tables.login_requests.iter().find(|request| request.id == asked).unwrap();
+    assert!(row.send_at <= t.now() + mins(1), "the mail is not put off by two days");
 }
 
 #[test]
-fn a_link_that_lets_nobody_in_clears_nothing() {
+fn a_burst_without_a_limit_puts_off_the_mail_of_nobody_for_long() {
     let t = House::new();
     t.came_in("ada");
-    (0..5).for_each(|_| t.log_in("ada").unwrap());
-    t.work_for(secs(5));
-    t.suspend("ada");
-    t.press(&t.link("ada")).unwrap_err();
-    t.reactivate("ada");
-    assert!(t.log_in("ada").is_err());
+    for _ in 0..1000 {
+        at_once(request_login_unlimited(&t.ctx, &at("ada"), None)).unwrap();
+    }
+    let before = t.inbox("ada").len();
+    t.work_for(mins(2));
+    let mails = t.inbox("ada").len() - before;
+    assert!((1..=31).contains(&mails), "{mails}");
 }
 
 #[test]

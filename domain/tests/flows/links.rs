@@ -1,9 +1,11 @@
 //! A link that lets nobody in says why: what Stytch makes of it.
 
-use guestlist_domain::InvitationStatus;
-use guestlist_domain::flows::{AcceptError, Press};
+use guestlist_domain::flows::{
+    AcceptError, Press, authenticate_link, claim_link, let_in, recorded, release_link,
+};
+use guestlist_domain::{InvitationStatus, TokenHash};
 
-use crate::support::{Call, Fault, House, Link, errors, hours, mins, secs};
+use crate::support::{Call, Fault, House, Link, at, at_once, errors, hours, mins, secs};
 
 #[test]
 fn a_used_link_names_whom_it_let_in() {
@@ -18,19 +20,53 @@ fn a_used_link_names_whom_it_let_in() {
 }
 
 #[test]
-fn two_presses_at_once_let_in_once() {
+fn a_second_press_waits_for_what_becomes_of_the_first() {
+    for before_stytch in [true, false] {
+        let t = House::new();
+        let ada = t.sent("ada");
+        let (other, link) = (t.clone(), t.link("ada"));
+        let second = move || {
+            let refused = other.press(&link);
+            assert!(matches!(refused, Err(AcceptError::InProgress)), "{refused:?}");
+        };
+        if before_stytch {
+            t.stytch.while_on_its_way(Call::Authenticate, second);
+        } else {
+            t.stytch.while_on_its_way_back(Call::Authenticate, second);
+        }
+
+        t.press(&t.link("ada")).unwrap();
+
+        let refused = t.press(&t.link("ada"));
+        let used = matches!(refused, Err(AcceptError::LinkUsed(Some(user))) if user == ada.user_id);
+        assert!(used, "{refused:?}");
+        assert_eq!(t.stytch.was_asked(Call::Authenticate), 1);
+        assert_eq!(t.sessions(&t.expect_user("ada")).len(), 1);
+    }
+}
+
+#[test]
+fn a_claim_that_was_left_behind_ends_by_itself() {
     let t = House::new();
-    let ada = t.sent("ada");
-    let (other, link) = (t.clone(), t.link("ada"));
-    t.stytch.while_on_its_way(Call::Authenticate, move || {
-        other.press(&link).unwrap();
-    });
+    t.sent("ada");
+    let token = TokenHash::of(&t.link("ada"));
+    let claim = at_once(claim_link(&t.ctx, token)).unwrap();
+    assert!(!claim.is_taken_over);
+    t.wait(secs(29));
+    assert!(matches!(t.press(&t.link("ada")), Err(AcceptError::InProgress)));
+    t.wait(secs(1));
 
-    let refused = t.press(&t.link("ada"));
+    let taken_over = at_once(claim_link(&t.ctx, token)).unwrap();
 
-    let used = matches!(refused, Err(AcceptError::LinkUsed(Some(user))) if user == ada.user_id);
-    assert!(used, "{refused:?}");
-    assert_eq!(t.sessions(&t.expect_user("ada")).len(), 1);
+    assert!(taken_over.is_taken_over);
+    // The first has lost it, and cannot end what is another's by now.
+    at_once(release_link(&t.ctx, claim)).unwrap();
+    assert!(matches!(t.press(&t.link("ada")), Err(AcceptError::InProgress)));
+    at_once(release_link(&t.ctx, taken_over)).unwrap();
+    assert!(t.press(&t.link("ada")).is_ok());
+    t.wait(hours(2));
+    t.sweep();
+    assert!(t.store.tables().link_claims.is_empty());
 }
 
 #[test]
@@ -73,6 +109,57 @@ fn a_link_that_names_an_open_or_unknown_invitation_is_pressed_as_any_other() {
     let nobodys = guestlist_domain::InvitationId(t.ctx.ids.next());
     let press = Press { invitation: Some(nobodys), ..House::pressing(&t.link("bob")) };
     assert!(t.press_as(press).is_ok());
+}
+
+#[test]
+fn a_link_that_names_somebody_elses_invitation_lets_nobody_in() {
+    let t = House::new();
+    let (ada, bob) = (t.came_in("ada").user, t.sent("bob"));
+    t.log_in("ada").unwrap();
+    t.work();
+    let press = Press { invitation: Some(bob.id), ..House::pressing(&t.link("ada")) };
+
+    let refused = t.press_as(press);
+    t.work();
+
+    assert!(matches!(refused, Err(AcceptError::LinkInvalid)), "{refused:?}");
+    assert_eq!(t.again(&bob).status, InvitationStatus::Sent);
+    assert_eq!(t.sessions(&ada).len(), 1, "the one of before");
+    assert!(t.stytch.knows().sessions.last().unwrap().is_revoked, "nor is it of use at Stytch");
+    assert_eq!(t.story_of(&ada), ["session_started"], "it is told of neither");
+    assert_eq!(t.story(&bob), ["requested", "attempted", "sent"]);
+}
+
+#[test]
+fn a_stranger_with_a_link_that_names_an_invitation_is_not_let_in_by_it() {
+    let t = House::under(|policy| policy.admin_emails = vec![at("root")]);
+    let bob = t.sent("bob");
+    t.log_in("root").unwrap();
+    t.work();
+    let press = Press { invitation: Some(bob.id), ..House::pressing(&t.link("root")) };
+
+    assert!(matches!(t.press_as(press), Err(AcceptError::LinkInvalid)));
+    assert!(t.user("root").is_none());
+}
+
+#[test]
+fn a_login_that_was_recorded_is_known_to_be_though_the_answer_was_lost() {
+    let t = House::new();
+    t.sent("ada");
+    let press = House::pressing(&t.link("ada"));
+    let token = TokenHash::of(&press.token);
+    let (ctx, claim) = (&t.ctx, at_once(claim_link(&t.ctx, token)).unwrap());
+    let vouched = at_once(authenticate_link(ctx, &press.token, claim)).unwrap();
+    t.store.lose_next_applies(1);
+    let lost = at_once(let_in(ctx, &press, &vouched));
+    assert!(matches!(lost, Err(AcceptError::Store(_))));
+    assert!(at_once(recorded(ctx, &press, &vouched)).unwrap().is_none());
+
+    let came_in = at_once(let_in(ctx, &press, &vouched)).unwrap();
+
+    let known = at_once(recorded(ctx, &press, &vouched)).unwrap().unwrap();
+    assert_eq!((known.session, known.user.id), (came_in.session, came_in.user.id));
+    assert_eq!(known.tokens.session_token, came_in.tokens.session_token);
 }
 
 #[test]

@@ -130,7 +130,6 @@ fn sessions_links_askings_tombstones_and_keys_are_unique() {
         return_to: None,
         at: t.now(),
         send_at: t.now(),
-        came_in: false,
     };
     twice(&|| with(&|c| c.login_requests.push(asked(1))));
     twice(&|| with(&|c| c.login_requests.push(asked(2))));

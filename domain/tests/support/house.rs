@@ -11,7 +11,7 @@ use guestlist_domain::flows::{
 use guestlist_domain::{
     Actor, Clock, Ctx, Email, HeldBy, Invitation, InvitationId, JobId, Limit, ManualClock,
     Metadata, Name, Outage, Policy, Queue, Reach, ReturnTo, Role, Session, SessionId, StoreError,
-    Tokens, User, UserId,
+    TokenHash, Tokens, User, UserId,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -194,7 +194,13 @@ impl House {
     }
 
     pub(crate) fn press_as(&self, press: Press) -> Result<CameIn, AcceptError> {
-        at_once(flows::press_continue(&self.ctx, press))
+        at_once(async {
+            let token = TokenHash::of(&press.token);
+            flows::check_link(&self.ctx, token, press.invitation).await?;
+            let claimed = flows::claim_link(&self.ctx, token).await?;
+            let vouched = flows::authenticate_link(&self.ctx, &press.token, claimed).await?;
+            flows::let_in(&self.ctx, &press, &vouched).await
+        })
     }
 
     pub(crate) fn check(&self, shown: Credentials<'_>) -> Result<Admitted, SessionError> {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use guestlist_domain::{Change, Seen, Stale, Store, StoreError, Verdict};
+use guestlist_domain::{Change, Claim, Seen, Stale, Store, StoreError, TokenHash, Verdict};
 use jiff::Timestamp;
 
 use super::{Disturbance, tables::Tables};
@@ -77,6 +77,26 @@ impl Store for MemoryStore {
         Ok(self.tables().apply(change))
     }
 
+    async fn claim_link(
+        &self,
+        token: TokenHash,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Answer<Claim> {
+        let mut tables = self.tables();
+        let held = tables.link_claims.get(&token).copied();
+        if held.is_some_and(|held| now < held) {
+            return Ok(Claim::Held);
+        }
+        tables.link_claims.insert(token, until);
+        Ok(if held.is_some() { Claim::TakenOver } else { Claim::Granted })
+    }
+
+    async fn release_link(&self, token: TokenHash, until: Timestamp) -> Answer<()> {
+        self.tables().link_claims.retain(|claimed, held| *claimed != token || *held != until);
+        Ok(())
+    }
+
     async fn note_seen(&self, seen: &[Seen], at: Timestamp) -> Answer<()> {
         let mut tables = self.tables();
         for seen in seen {
@@ -110,6 +130,7 @@ impl Store for MemoryStore {
         match what {
             Stale::Sessions => tables.sessions.retain(|_, session| keep(session.expires_at)),
             Stale::UsedLinks => tables.used_links.retain(|link| keep(link.at)),
+            Stale::LinkClaims => tables.link_claims.retain(|_, until| keep(*until)),
             Stale::LoginRequests => tables.login_requests.retain(|asked| keep(asked.at)),
             Stale::IdempotencyKeys => {}
         }

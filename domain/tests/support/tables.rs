@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use guestlist_domain::{
     ApiKey, ApiKeyId, Change, EndSessions, Event, EventId, GuardName, Invitation, InvitationId,
     JobId, JobState, LoginRequest, Operation, Queue, Reconciliation, RemovedAddress, Rows, Session,
-    SessionId, Tombstone, UsedLink, User, UserId, Verdict, Which,
+    SessionId, TokenHash, Tombstone, UsedLink, User, UserId, Verdict, Which,
 };
+use jiff::Timestamp;
 
 use super::jobs::JobRow;
 
@@ -16,6 +17,7 @@ pub(crate) struct Tables {
     pub(crate) invitations: BTreeMap<InvitationId, Invitation>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) used_links: Vec<UsedLink>,
+    pub(crate) link_claims: HashMap<TokenHash, Timestamp>,
     pub(crate) login_requests: Vec<LoginRequest>,
     pub(crate) api_keys: BTreeMap<ApiKeyId, ApiKey>,
     pub(crate) tombstones: Vec<Tombstone>,

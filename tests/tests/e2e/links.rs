@@ -1,6 +1,6 @@
 //! Links that scanners can't burn, and that say why they fail.
 
-use guestlist_tests::{Engine, Guestlist, id, on_every_engine};
+use guestlist_tests::{Engine, Guestlist, SHORT, id, on_every_engine, wait_until};
 use serde_json::json;
 
 const WEEK: i64 = 7 * 24 * 3600;
@@ -20,7 +20,8 @@ async fn opening_a_link_ten_times_consumes_nothing_and_pressing_twice_says_link_
             assert_eq!(page.header("cache-control"), Some("no-store"));
             assert_eq!(page.header("referrer-policy"), Some("strict-origin"));
             assert!(page.set_cookies().is_empty(), "{page:?}");
-            assert!(page.body.contains("ada@example.com"), "{}", page.body);
+            assert!(page.body.contains("You are invited"), "{}", page.body);
+            assert!(!page.body.contains("ada@example.com"), "{}", page.body);
             let _ = scanner.head(path).await.is(200);
         }
         let kinds = guestlist.timeline(id(&invitation)).await;
@@ -43,23 +44,104 @@ async fn opening_a_link_ten_times_consumes_nothing_and_pressing_twice_says_link_
 }
 
 #[tokio::test]
-async fn two_presses_at_the_same_moment_let_in_once() {
+async fn of_presses_at_once_on_two_processes_one_lets_in_and_all_others_say_link_used() {
+    on_every_engine(|engine| async move {
+        let mut guestlist = Guestlist::split(engine).workers(1).start().await;
+        let url = guestlist.start_another_app().await;
+        for (person, latency) in [("ada@example.com", 0), ("bob@example.com", 1500)] {
+            let (_, mail) = guestlist.invite_and_mail(person).await;
+            // The second time all are there before Stytch has answered the first.
+            let slow = json!({ "latency_ms": latency, "path": "/v1/magic_links/authenticate" });
+            guestlist.stytch().faults(&slow).await;
+            let mut presses = tokio::task::JoinSet::new();
+            for n in 0..8 {
+                let token = mail.token.clone();
+                let here = guestlist.anybody();
+                let caller = if n % 2 == 0 { here } else { here.at(&url) };
+                presses.spawn(async move {
+                    caller.form("/authenticate", &[("token", token.as_str())]).await
+                });
+            }
+            let (came_in, others): (Vec<_>, Vec<_>) =
+                presses.join_all().await.into_iter().partition(|answer| answer.status == 303);
+            assert_eq!(came_in.len(), 1, "{others:?}");
+            for other in others {
+                let _ = other.problem(409, "link_used");
+            }
+            guestlist.stytch().heal().await;
+        }
+        assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 2);
+        let asked = guestlist.stytch().stats().await;
+        let authenticated = &asked["requests"]["POST /v1/magic_links/authenticate"];
+        assert_eq!(*authenticated, json!({ "200": 2 }), "Stytch is asked once for each link");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_press_whose_process_was_killed_leaves_nobody_waiting() {
     on_every_engine(|engine| async move {
         let mut guestlist = Guestlist::split(engine).workers(1).start().await;
         let url = guestlist.start_another_app().await;
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
+        let slow = json!({ "latency_ms": 5000, "path": "/v1/magic_links/authenticate" });
+        guestlist.stytch().faults(&slow).await;
+        let (caller, token) = (guestlist.anybody(), mail.token.clone());
+        let lost = tokio::spawn(async move {
+            let form = format!("token={token}");
+            let kind = Some("application/x-www-form-urlencoded");
+            caller.try_call(reqwest::Method::POST, "/authenticate", kind, form).await.is_err()
+        });
+        wait_until(SHORT, "Stytch has authenticated the link", async || {
+            let asked = guestlist.stytch().calls("POST /v1/magic_links/authenticate", "200").await;
+            (asked == 1).then_some(())
+        })
+        .await;
+        guestlist.kill_app();
+        assert!(lost.await.unwrap());
+        guestlist.stytch().heal().await;
+        // The time of its claim is over.
+        let _ = guestlist.database().run("UPDATE link_claims SET claimed_until = 1").await;
         let fields = [("token", mail.token.as_str())];
-        let (here, there) = (guestlist.anybody(), guestlist.anybody().at(&url));
-        let (one, two, three) = tokio::join!(
-            here.form("/authenticate", &fields),
-            here.form("/authenticate", &fields),
-            there.form("/authenticate", &fields),
-        );
-        let mut statuses = [one.status, two.status, three.status];
-        statuses.sort_unstable();
-        assert_eq!(statuses[0], 303, "{statuses:?}");
-        assert!(statuses[1..].iter().all(|status| [409, 410].contains(status)), "{statuses:?}");
-        assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 1);
+        let pressed = guestlist.anybody().at(&url).form("/authenticate", &fields).await;
+        // The link is used up, and by whom is known to nobody any more. A new one lets in.
+        let _ = pressed.problem(410, "link_expired");
+        let ask = json!({ "email": "ada@example.com" });
+        let _ = guestlist.anybody().at(&url).post("/v1/login", &ask).await.is(202);
+        let mail = guestlist.stytch().mail("ada@example.com", 2).await;
+        let fields = [("token", mail.token.as_str())];
+        let _ = guestlist.anybody().at(&url).form("/authenticate", &fields).await.is(303);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_invitation_in_a_link_names_nobody_and_fits_no_token_but_its_own() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        let (ada, adas) = guestlist.invite_and_mail("ada@example.com").await;
+        let (_, mallorys) = guestlist.invite_and_mail("mallory@example.com").await;
+        let bogus = "bogus-bogus-bogus-bogus-bogus-bogus-bogus-bo";
+        let browser = guestlist.browser();
+        for token in [bogus, &mallorys.token] {
+            let path = format!("/authenticate?token={token}&invitation={}", id(&ada));
+            let page = browser.clone().get(&path).await.is(200);
+            assert!(!page.body.contains("ada@example.com"), "{}", page.body);
+        }
+        for (token, events) in [(bogus, 0), (&mallorys.token, 1)] {
+            let fields = [("token", token), ("invitation", id(&ada))];
+            let page = browser.clone().form("/authenticate", &fields).await.is(400);
+            assert!(page.body.contains("data-code=\"link_invalid\""), "{}", page.body);
+            assert!(!page.body.contains("ada@example.com"), "{}", page.body);
+            assert!(page.set_cookies().is_empty(), "{page:?}");
+            guestlist.settled().await;
+            let revoked = guestlist.stytch().calls("POST /v1/sessions/revoke", "200").await;
+            assert_eq!(revoked, events, "the session that Stytch made is ended there");
+        }
+        assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 0);
+        assert_eq!(guestlist.user("mallory@example.com").await["status"], "invited");
+        let fields = [("token", adas.token.as_str()), ("invitation", id(&ada))];
+        let _ = guestlist.browser().form("/authenticate", &fields).await.is(303);
     })
     .await;
 }
@@ -126,11 +208,14 @@ async fn a_link_that_nobody_sent_says_link_invalid() {
 #[tokio::test]
 async fn a_link_cannot_smuggle_markup_into_the_page() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    let path = "/authenticate?token=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&invitation=%3Cb%3E";
-    let page = guestlist.browser().get(path).await.is(200);
-    assert!(!page.body.contains("<script>") && !page.body.contains("<b>"), "{}", page.body);
-    let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let script = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
+    for (token, status) in [(script, 400), ("rM_kw42CWBhsHLF62V75jELMbvJ87njMe3tFVj7Qupu7", 200)] {
+        let path = format!("/authenticate?token={token}&invitation=%3Cb%3E{script}");
+        let page = guestlist.browser().get(&path).await.is(status);
+        assert!(!page.body.contains("<script>") && !page.body.contains("<b>"), "{}", page.body);
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    }
 }
 
 #[tokio::test]
@@ -266,7 +351,7 @@ async fn nothing_that_stytch_says_of_a_link_is_handed_on() {
         (json!({ "status": 500, "error_type": "internal_server_error" }), 503),
     ] {
         guestlist.stytch().faults(&fault).await;
-        let token = if fault == json!({}) { "nonsense" } else { &mail.token };
+        let token = if fault == json!({}) { "nobody-was-ever-sent-this" } else { &mail.token };
         let fields = [("token", token)];
         let problem = guestlist.anybody().form("/authenticate", &fields).await.is(status);
         let api = guestlist.anybody().post("/v1/sessions", &json!({ "token": token })).await;

@@ -79,8 +79,8 @@ pub struct CommonArgs {
     #[arg(long, env = "INVITATION_EXPIRATION_MINUTES", global = true, default_value = "10080")]
     pub invitation_expiration_minutes: String,
 
-    /// Login mails that one address may ask for, e.g. 5/h; twice as many in 24 times as long, until
-    /// somebody comes in by one
+    /// Login mails that one address may ask for, e.g. 5/h; twice as many in 24 times as long. Beyond
+    /// that it gets one whenever its last link has expired
     #[arg(long, env = "LOGIN_LIMIT_PER_ADDRESS", global = true, default_value = "5/h")]
     pub login_limit_per_address: String,
 

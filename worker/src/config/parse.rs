@@ -133,6 +133,14 @@ pub fn limit(text: &str) -> Read<Limit> {
     Ok(Limit { count: count.ok_or_else(wrong)?, per })
 }
 
+/// Two limits, as in `60/m,10/s`: for one client, and for all together.
+pub fn two_limits(text: &str) -> Read<(Limit, Limit)> {
+    let (first, second) = text.split_once(',').ok_or_else(|| {
+        format!("{text:?} is not two limits like 60/m,10/s: for one client, and for all together")
+    })?;
+    Ok((limit(first)?, limit(second)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +178,17 @@ mod tests {
             " sqlite://guestlist.db?mode=rwc\r\n",
         ] {
             assert_eq!(database_url(url), Ok(url.trim().to_owned()));
+        }
+    }
+
+    #[test]
+    fn two_limits_are_for_one_client_and_for_all() {
+        let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
+        let both = (Limit { count: 60, per: minute }, Limit { count: 10, per: second });
+        assert_eq!(two_limits("60/m,10/s"), Ok(both));
+        assert_eq!(two_limits(" 60/m , 10/s "), Ok(both));
+        for wrong in ["", "60/m", "60/m,", ",10/s", "60/m,10/s,5/s", "60/m 10/s", "0/m,10/s"] {
+            assert!(two_limits(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -129,7 +129,6 @@ async fn what_stands_around_logins_is_read_back(bed: &Bed) {
     let address = some_email();
     let mut plain = login_request(&address, 1);
     plain.return_to = None;
-    plain.came_in = true;
     change.login_requests = vec![login_request(&address, 0), plain.clone()];
     let first = change.login_requests[0].clone();
     apply(bed, change).await;

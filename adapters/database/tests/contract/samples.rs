@@ -156,7 +156,6 @@ pub(crate) fn login_request(email: &Email, ordinal: i64) -> LoginRequest {
         return_to: Some(ReturnTo::checked("/sessions".to_owned())),
         at: now(),
         send_at: after(1),
-        came_in: false,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use futures::future::join_all;
 use guestlist_domain::{
-    Change, EndReason, EndSessions, Page, ReadKeys, ReadSessions, ReadUsers, Seen, Session, Store,
-    User, Verdict, Which,
+    Change, Claim, EndReason, EndSessions, Page, ReadKeys, ReadSessions, ReadUsers, Seen, Session,
+    Stale, Store, TokenHash, User, Verdict, Which,
 };
 
 use crate::bed::{Bed, contract};
@@ -21,6 +21,9 @@ contract!(
     uses_only_move_forward,
     a_use_noted_by_a_clock_that_was_ahead_is_corrected,
     a_use_does_not_disturb_an_update,
+    of_many_claims_of_a_link_one_is_granted,
+    a_claim_ends_by_itself_or_is_ended_by_who_has_it,
+    a_claim_of_a_clock_that_was_ahead_is_not_held_for_long,
 );
 
 async fn apply(bed: &Bed, change: Change) {
@@ -209,4 +212,48 @@ async fn a_use_does_not_disturb_an_update(bed: &Bed) {
     apply(bed, Change::new().update_user(User { name: name("Ada"), ..holder.clone() })).await;
     let read = bed.store.user(holder.id).await.unwrap().unwrap();
     assert_eq!((read.name, read.last_seen_at), (name("Ada"), Some(after(60))));
+}
+
+fn some_token() -> TokenHash {
+    TokenHash::of(some_email().as_str())
+}
+
+async fn of_many_claims_of_a_link_one_is_granted(bed: &Bed) {
+    let token = some_token();
+    for round in [Claim::Granted, Claim::TakenOver] {
+        let now = if round == Claim::Granted { after(0) } else { after(30) };
+        let claims = (0..32).map(|n| {
+            let until = now + std::time::Duration::from_micros(30_000_000 - n);
+            bed.store.claim_link(token, now, until)
+        });
+        let claims = join_all(claims).await.into_iter().map(Result::unwrap);
+        let (granted, held): (Vec<_>, Vec<_>) = claims.partition(|claim| *claim == round);
+        assert_eq!(granted.len(), 1, "{granted:?} {held:?}");
+        assert!(held.iter().all(|claim| *claim == Claim::Held), "{held:?}");
+    }
+}
+
+async fn a_claim_ends_by_itself_or_is_ended_by_who_has_it(bed: &Bed) {
+    let (token, other) = (some_token(), some_token());
+    let claim = |now: u64| bed.store.claim_link(token, after(now), after(now + 30));
+    assert_eq!(claim(0).await.unwrap(), Claim::Granted);
+    assert_eq!(claim(29).await.unwrap(), Claim::Held);
+    let others = bed.store.claim_link(other, after(29), after(59)).await.unwrap();
+    assert_eq!(others, Claim::Granted);
+    assert_eq!(claim(30).await.unwrap(), Claim::TakenOver);
+    bed.store.release_link(token, after(30)).await.unwrap();
+    assert_eq!(claim(31).await.unwrap(), Claim::Held, "who has lost it cannot end it");
+    bed.store.release_link(token, after(60)).await.unwrap();
+    bed.store.release_link(token, after(60)).await.unwrap();
+    assert_eq!(claim(31).await.unwrap(), Claim::Granted);
+    assert_eq!(bed.store.delete_stale(Stale::LinkClaims, after(60), 10).await.unwrap(), 1);
+    assert_eq!(claim(32).await.unwrap(), Claim::Held, "of the other it was");
+}
+
+async fn a_claim_of_a_clock_that_was_ahead_is_not_held_for_long(bed: &Bed) {
+    let token = some_token();
+    let ahead = bed.store.claim_link(token, after(7200), after(7230)).await.unwrap();
+    assert_eq!(ahead, Claim::Granted);
+    let claim = bed.store.claim_link(token, after(0), after(30)).await.unwrap();
+    assert_eq!(claim, Claim::TakenOver);
 }

@@ -16,7 +16,7 @@ use super::told::note;
 use super::{Code, shapes};
 use crate::http::auth::{May, Perhaps, Person, Right, Unrestricted};
 use crate::http::body::{Body, Form, Params};
-use crate::http::login::Limited;
+use crate::http::login::{Limited, Presser};
 use crate::http::named::Named;
 use crate::http::origin::Ours;
 use crate::http::problem::Problem;
@@ -73,6 +73,12 @@ impl OperationInput for Ours {
 impl OperationInput for Limited {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
         note(operation, &[Code::TooManyRequests, Code::CrossOrigin]);
+    }
+}
+
+impl OperationInput for Presser {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        note(operation, &[Code::TooManyRequests]);
     }
 }
 

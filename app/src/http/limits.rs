@@ -1,0 +1,226 @@
+//! Rate limits by client, kept in the memory of each process.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use axum::http::HeaderMap;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
+use guestlist_domain::Limit;
+
+use crate::site::Site;
+
+/// How many times the allowance of one client a whole IPv6 /48, or a proxy, has.
+const SHARED: u32 = 16;
+
+/// How long a call waits for its turn among all: many people who press their links at the same
+/// moment come in one after the other.
+const QUEUED_FOR: Duration = Duration::from_secs(3);
+
+/// Who a request counts against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// The address it comes from, as far as that is known.
+    pub address: IpAddr,
+    /// Whether the address is that of a proxy, behind which there may be any number of clients.
+    is_proxy: bool,
+}
+
+impl Client {
+    /// The client of a request that `peer` has sent.
+    ///
+    /// A proxy that is not in `TRUSTED_PROXIES` hides its clients. It is recognised by its local
+    /// address and the header that it adds, so that one of its clients alone can't use up the
+    /// allowance of all.
+    pub fn of(site: &Site, peer: IpAddr, headers: &HeaderMap) -> Self {
+        let address = site.client(peer, headers);
+        let is_trusted = site.trusted_proxies.iter().any(|network| network.contains(&address));
+        let forwards = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
+        let is_proxy = is_trusted || (forwards && is_local(address));
+        Self { address, is_proxy }
+    }
+}
+
+fn is_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// A limit for each client: an IPv4 address, or an IPv6 /64, which is what one household has. An
+/// IPv6 /48, of which anybody can rent one, has the allowance of [`SHARED`] clients.
+pub struct ClientLimit {
+    clients: DefaultKeyedRateLimiter<IpAddr>,
+    shared: DefaultKeyedRateLimiter<IpAddr>,
+}
+
+impl ClientLimit {
+    /// That many for each client.
+    pub fn new(limit: Limit) -> Self {
+        let count = limit.count.saturating_mul(SHARED);
+        Self {
+            clients: RateLimiter::keyed(quota(limit)),
+            shared: RateLimiter::keyed(quota(Limit { count, ..limit })),
+        }
+    }
+
+    /// Counts a request; how long to wait where it is one too many.
+    pub fn check(&self, client: Client) -> Result<(), Duration> {
+        match client.address {
+            address if client.is_proxy => self.shared.check_key(&address).map_err(wait),
+            IpAddr::V4(_) => self.clients.check_key(&client.address).map_err(wait),
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, ..] = v6.segments();
+                // In this order, so that one /64 can't use up its /48.
+                self.clients.check_key(&[a, b, c, d, 0, 0, 0, 0].into()).map_err(wait)?;
+                self.shared.check_key(&[a, b, c, 0, 0, 0, 0, 0].into()).map_err(wait)
+            }
+        }
+    }
+
+    /// Forgets clients that have their whole allowance again.
+    pub fn forget_idle(&self) {
+        self.clients.retain_recent();
+        self.shared.retain_recent();
+    }
+}
+
+/// Calls to Stytch that anonymous callers may cause: per client, and by all together.
+pub struct ProviderBudget {
+    per_client: ClientLimit,
+    total: DefaultDirectRateLimiter,
+}
+
+impl ProviderBudget {
+    /// So many of each client, and so many in all.
+    pub fn new(per_client: Limit, total: Limit) -> Self {
+        Self { per_client: ClientLimit::new(per_client), total: RateLimiter::direct(quota(total)) }
+    }
+
+    /// Counts a call, after a short wait where there are too many at the moment; how long to wait
+    /// where that is not enough. What one client asks for beyond its own limit does not count
+    /// against the total.
+    pub async fn admit(&self, client: Client) -> Result<(), Duration> {
+        self.per_client.check(client)?;
+        let until = Instant::now() + QUEUED_FOR;
+        loop {
+            match self.total.check().map_err(wait) {
+                Err(pause) if Instant::now() + pause < until => tokio::time::sleep(pause).await,
+                admitted => return admitted,
+            }
+        }
+    }
+
+    /// Forgets clients that have their whole allowance again.
+    pub fn forget_idle(&self) {
+        self.per_client.forget_idle();
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
+fn wait(not_until: NotUntil<<DefaultClock as governor::clock::Clock>::Instant>) -> Duration {
+    not_until.wait_time_from(DefaultClock::default().now())
+}
+
+fn quota(limit: Limit) -> Quota {
+    let burst = NonZeroU32::new(limit.count).unwrap_or(NonZeroU32::MIN);
+    let each = limit.per / burst.get();
+    Quota::with_period(each)
+        .map_or_else(|| Quota::per_second(burst), |quota| quota.allow_burst(burst))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THREE: Limit = Limit { count: 3, per: Duration::from_hours(1) };
+
+    fn client(address: &str) -> Client {
+        Client { address: address.parse().unwrap(), is_proxy: false }
+    }
+
+    /// How many requests are let through, each from another address.
+    fn let_through(limit: &ClientLimit, addresses: impl Iterator<Item = String>) -> usize {
+        addresses.filter(|address| limit.check(client(address)).is_ok()).count()
+    }
+
+    #[test]
+    fn an_ipv4_address_is_a_client_and_so_is_an_ipv6_64() {
+        let limit = ClientLimit::new(THREE);
+        assert_eq!(let_through(&limit, (0..9).map(|_| "203.0.113.1".to_owned())), 3);
+        assert_eq!(let_through(&limit, (0..9).map(|n| format!("2001:db8:0:1::{n}"))), 3);
+        assert_eq!(let_through(&limit, (0..9).map(|_| "203.0.113.2".to_owned())), 3);
+    }
+
+    #[test]
+    fn an_ipv6_48_is_the_allowance_of_sixteen_clients() {
+        let limit = ClientLimit::new(THREE);
+        assert_eq!(let_through(&limit, (0..100).map(|n| format!("2001:db8:0:{n:x}::1"))), 48);
+        assert_eq!(let_through(&limit, (0..100).map(|n| format!("2001:db8:1:{n:x}::1"))), 48);
+    }
+
+    #[test]
+    fn what_one_64_asks_for_in_vain_does_not_count_against_its_48() {
+        let limit = ClientLimit::new(THREE);
+        assert_eq!(let_through(&limit, (0..999).map(|_| "2001:db8::1".to_owned())), 3);
+        assert_eq!(let_through(&limit, (1..10).map(|n| format!("2001:db8:0:{n:x}::1"))), 9);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_floods_leaves_the_total_to_others() {
+        let budget = ProviderBudget::new(THREE, Limit { count: 10, ..THREE });
+        for (address, expected) in
+            [("203.0.113.1", 3), ("203.0.113.2", 3), ("203.0.113.3", 3), ("203.0.113.4", 1)]
+        {
+            let mut granted = 0;
+            for _ in 0..100 {
+                granted += usize::from(budget.admit(client(address)).await.is_ok());
+            }
+            assert_eq!(granted, expected, "{address}");
+        }
+        let wait = budget.admit(client("203.0.113.5")).await.unwrap_err();
+        assert!(wait <= Duration::from_mins(6), "{wait:?}");
+    }
+
+    #[tokio::test]
+    async fn those_who_come_at_the_same_moment_are_admitted_one_after_the_other() {
+        let total = Limit { count: 10, per: Duration::from_secs(1) };
+        let budget = ProviderBudget::new(Limit { count: 1000, ..THREE }, total);
+        for n in 0..15 {
+            assert_eq!(budget.admit(client("203.0.113.1")).await, Ok(()), "{n}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_hides_its_clients_has_the_allowance_of_many() {
+        let site = |trusted: &[&str]| Site {
+            public_url: "https://guests.example.com".parse().unwrap(),
+            app_name: String::new(),
+            app_url: None,
+            app_origins: vec![],
+            cookie_domain: None,
+            trusted_proxies: trusted.iter().map(|network| network.parse().unwrap()).collect(),
+            inbox_url: None,
+            hsts_include_subdomains: false,
+            stytch: crate::site::Project::default(),
+        };
+        let mut forwarded = HeaderMap::new();
+        forwarded.insert("x-forwarded-for", "198.51.100.7".parse().unwrap());
+        let is_proxy = |trusted: &[&str], peer: &str, headers: &HeaderMap| {
+            Client::of(&site(trusted), peer.parse().unwrap(), headers).is_proxy
+        };
+        for local in ["127.0.0.1", "10.1.2.3", "::1", "fd00::1"] {
+            assert!(is_proxy(&[], local, &forwarded), "{local}");
+            assert!(!is_proxy(&[], local, &HeaderMap::new()), "{local}");
+        }
+        assert!(!is_proxy(&[], "203.0.113.9", &forwarded), "anybody can write the header");
+        assert!(!is_proxy(&["10.0.0.0/8"], "10.1.2.3", &forwarded), "the client is known");
+        assert!(is_proxy(&["10.0.0.0/8"], "10.1.2.3", &HeaderMap::new()));
+
+        let limit = ClientLimit::new(THREE);
+        let proxy = Client { address: "10.1.2.3".parse().unwrap(), is_proxy: true };
+        assert_eq!((0..100).filter(|_| limit.check(proxy).is_ok()).count(), 48);
+    }
+}

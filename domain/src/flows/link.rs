@@ -1,0 +1,97 @@
+//! Authenticates a link at Stytch, where it works once.
+//!
+//! Of two presses at once, Stytch tells the second that the link was "used or expired", perhaps
+//! before the first is recorded here. So each press claims the link in the store first, and those
+//! that come second wait for what becomes of the first, in whichever process that is.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::AcceptError;
+use crate::{
+    Claim, Ctx, InvitationId, InvitationStatus, ProviderError, ProviderErrorKind, StoreError,
+    TokenHash, Vouched,
+};
+
+/// How long a claim counts: longer than a call to Stytch and the recording of its result take. A
+/// process that ends in between leaves a claim behind that nobody ends before.
+const CLAIM_LENGTH: Duration = Duration::from_secs(30);
+
+/// The right to authenticate a link.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimedLink {
+    token: TokenHash,
+    until: Timestamp,
+    /// Whether an earlier press has claimed the link and not ended within the time of a claim: what
+    /// became of it is not known.
+    pub is_taken_over: bool,
+}
+
+/// Refuses a link that needs no asking at Stytch: one that was used here, or that names a revoked
+/// invitation. Nothing is used up.
+pub async fn check_link(
+    ctx: &Ctx,
+    token: TokenHash,
+    invitation: Option<InvitationId>,
+) -> Result<(), AcceptError> {
+    if let Some(used) = ctx.store.used_link(token).await? {
+        return Err(AcceptError::LinkUsed(used.user_id));
+    }
+    if let Some(id) = invitation
+        && let Some(named) = ctx.store.invitation(id).await?
+        && named.status == InvitationStatus::Revoked
+    {
+        return Err(AcceptError::InvitationRevoked);
+    }
+    Ok(())
+}
+
+/// Claims a link for one press. [`AcceptError::InProgress`] while another press has it: then ask
+/// again after a moment, [`check_link`] first.
+pub async fn claim_link(ctx: &Ctx, token: TokenHash) -> Result<ClaimedLink, AcceptError> {
+    let now = ctx.now();
+    let until = now + CLAIM_LENGTH;
+    match ctx.store.claim_link(token, now, until).await? {
+        Claim::Granted => Ok(ClaimedLink { token, until, is_taken_over: false }),
+        Claim::TakenOver => Ok(ClaimedLink { token, until, is_taken_over: true }),
+        Claim::Held => Err(AcceptError::InProgress),
+    }
+}
+
+/// Authenticates a claimed link at Stytch, by which it is used up. The claim ends if Stytch
+/// refuses; otherwise it stands until [`super::let_in`] has recorded the result.
+pub async fn authenticate_link(
+    ctx: &Ctx,
+    token: &str,
+    claimed: ClaimedLink,
+) -> Result<Vouched, AcceptError> {
+    let minutes = ctx.policy.session_minutes;
+    let error = match ctx.provider.authenticate_link(token, minutes).await {
+        Ok(vouched) => return Ok(vouched),
+        Err(error) => why_not(ctx, claimed.token, error).await,
+    };
+    release_link(ctx, claimed).await?;
+    Err(error?)
+}
+
+/// Ends a claim: the link may be claimed again.
+pub async fn release_link(ctx: &Ctx, claimed: ClaimedLink) -> Result<(), StoreError> {
+    ctx.store.release_link(claimed.token, claimed.until).await
+}
+
+async fn why_not(
+    ctx: &Ctx,
+    token: TokenHash,
+    error: ProviderError,
+) -> Result<AcceptError, StoreError> {
+    if error.kind != ProviderErrorKind::Rejected {
+        return Ok(AcceptError::Provider(error));
+    }
+    if error.code != "unable_to_auth_magic_link" {
+        return Ok(AcceptError::LinkInvalid);
+    }
+    // Stytch says "used or expired" in one word; what came in here is known here.
+    let used = ctx.store.used_link(token).await?;
+    Ok(used.map_or(AcceptError::LinkExpired, |used| AcceptError::LinkUsed(used.user_id)))
+}

@@ -1,0 +1,88 @@
+//! The database fails after Stytch has authenticated a link: the login is not lost.
+
+use std::time::Duration;
+
+use guestlist_tests::{Engine, Guestlist, LONG, SHORT, Server, wait_until};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+/// Begins a press whose answer Stytch holds back; the link is used up by then.
+async fn begin(guestlist: &Guestlist, token: &str) -> JoinHandle<guestlist_tests::Answer> {
+    let slow = json!({ "latency_ms": 8000, "path": "/v1/magic_links/authenticate" });
+    guestlist.stytch().faults(&slow).await;
+    let (caller, token) = (guestlist.anybody(), token.to_owned());
+    let press =
+        tokio::spawn(
+            async move { caller.form("/authenticate", &[("token", token.as_str())]).await },
+        );
+    wait_until(SHORT, "Stytch has authenticated the link", async || {
+        let asked = guestlist.stytch().calls("POST /v1/magic_links/authenticate", "200").await;
+        (asked == 1).then_some(())
+    })
+    .await;
+    press
+}
+
+/// The caller is told the truth, and presses again until they are in.
+async fn ends_well(guestlist: &Guestlist, token: &str) {
+    guestlist.stytch().heal().await;
+    let fields = [("token", token)];
+    let came_in = wait_until(LONG, "pressing again lets in", async || {
+        let pressed = guestlist.browser().form("/authenticate", &fields).await;
+        // Until then it is the database, and never the link.
+        assert!([303, 503].contains(&pressed.status), "{pressed:?}");
+        (pressed.status == 303).then_some(pressed)
+    })
+    .await;
+    assert!(came_in.set_cookie("stytch_session").is_some(), "{came_in:?}");
+    assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 1);
+    assert_eq!(guestlist.user("ada@example.com").await["status"], "active");
+    let asked = guestlist.stytch().calls("POST /v1/magic_links/authenticate", "200").await;
+    assert_eq!(asked, 1, "a link works once");
+    // The result is for one press.
+    let again = guestlist.anybody().form("/authenticate", &fields).await;
+    let _ = again.problem(409, "link_used");
+}
+
+fn says_so(answer: &guestlist_tests::Answer) {
+    let problem = answer.problem(503, "database_unavailable");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("press Continue again"), "{detail}");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_login_is_recorded_once_a_database_server_is_back() {
+    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
+        let mut server = Server::start(engine).await;
+        let setup = Guestlist::split(engine).on_server(&server.url()).workers(1);
+        let guestlist = setup.start().await;
+        let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
+
+        let press = begin(&guestlist, &mail.token).await;
+        server.stop().await;
+        assert!(!press.is_finished(), "Stytch has answered too early for this test");
+        says_so(&press.await.unwrap());
+        // Nor does a second press use anything up.
+        let fields = [("token", mail.token.as_str())];
+        says_so(&guestlist.anybody().form("/authenticate", &fields).await);
+        server.start_again().await;
+
+        ends_well(&guestlist, &mail.token).await;
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_recorded_once_another_program_lets_go_of_the_file() {
+    let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
+    let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
+    guestlist.settled().await;
+
+    let press = begin(&guestlist, &mail.token).await;
+    let (_, answer) = tokio::join!(guestlist.database().lock_for(Duration::from_secs(20)), async {
+        press.await.unwrap()
+    },);
+    says_so(&answer);
+
+    ends_well(&guestlist, &mail.token).await;
+}
