@@ -161,9 +161,23 @@ async fn without_keys_nothing_is_read_and_with_the_first_all_is_well() {
     ] {
         stage.reply(reply);
         assert!(stage.is_unknown(&OURS).await);
+        stage.wait(1);
     }
     stage.serve(&[&OURS]);
     assert!(stage.is_good(&OURS).await);
+}
+
+#[tokio::test]
+async fn while_there_are_no_keys_they_are_fetched_once_a_second_however_many_ask() {
+    let stage = Stage::serving(&[]).await;
+    stage.break_down();
+    for fetches in 1..4 {
+        for key in [&OURS, &NEXT, &THEIRS, &OURS] {
+            assert!(stage.is_unknown(key).await);
+        }
+        assert_eq!(stage.fetches(), fetches);
+        stage.wait(1);
+    }
 }
 
 #[tokio::test]
