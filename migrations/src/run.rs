@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use sea_orm_migration::prelude::{Expr, ExprTrait, Query};
 use sea_orm_migration::{
-    IntoSchemaManagerConnection, MigrationStatus, MigrationTrait, MigratorTrait, SchemaManager,
+    IntoSchemaManagerConnection, MigrationStatus, MigratorTrait, SchemaManager,
 };
 
 use crate::lease::{self, Lease};
@@ -187,8 +187,7 @@ async fn steps<C: ConnectionTrait>(db: &C) -> Result<Vec<Step>, MigrationError> 
 /// Every migration, none of them applied: the state of a database that does not exist.
 pub fn none_applied() -> Vec<Step> {
     let migrations = Migrator::migrations();
-    let step = |m: &Box<dyn MigrationTrait>| Step { name: m.name().to_owned(), applied: false };
-    migrations.iter().map(step).collect()
+    migrations.iter().map(|m| Step { name: m.name().to_owned(), applied: false }).collect()
 }
 
 /// The names of the migrations that were not applied. Only reads.

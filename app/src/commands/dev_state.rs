@@ -81,7 +81,8 @@ fn write_private(path: &Path, secret: &str) -> io::Result<()> {
 
 fn make_private(path: &Path) -> io::Result<()> {
     let mode = fs::metadata(path)?.permissions().mode();
-    if mode & 0o077 == 0 {
+    // The last six bits are the rights of the group and of others.
+    if mode.trailing_zeros() >= 6 {
         Ok(())
     } else {
         fs::set_permissions(path, Permissions::from_mode(0o600))

@@ -30,15 +30,16 @@ enum State {
 #[derive(Debug, Serialize)]
 struct Check {
     /// `database`, `settings`, or the variable that the problem is about.
-    check: String,
+    #[serde(rename = "check")]
+    name: String,
     state: State,
     /// What was found, and what to do about it.
     detail: String,
 }
 
 impl Check {
-    fn new(check: &str, state: State, detail: impl Into<String>) -> Self {
-        Self { check: check.to_owned(), state, detail: detail.into() }
+    fn new(name: &str, state: State, detail: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), state, detail: detail.into() }
     }
 }
 
@@ -84,7 +85,7 @@ fn show(checks: &[Check], args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         State::Warning => "WARNING",
         State::Failed => "FAILED",
     };
-    let line = |check: &Check| row([state(check), &check.check, &check.detail]);
+    let line = |check: &Check| row([state(check), &check.name, &check.detail]);
     print(if args.json {
         serde_json::to_string(checks)?
     } else {

@@ -119,16 +119,16 @@ fn list(keys: &[ApiKey], as_json: bool) -> Result<(), OutputError> {
     if as_json {
         return print(Value::from(keys.iter().map(view).collect::<Vec<_>>()));
     }
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     for key in keys {
         let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str()).collect();
         let scopes = if scopes.is_empty() { "everything".to_owned() } else { scopes.join(",") };
         let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
         let used = key.last_used_at.map_or("never used".to_owned(), |at| format!("used {at:.0}"));
         let (id, prefix, name) = (key.id, &key.prefix, one_line(&key.name));
-        lines.push_str(&format!("{id}  {prefix}…  {state}  {used}  {scopes}  {name}\n"));
+        lines.push(format!("{id}  {prefix}…  {state}  {used}  {scopes}  {name}"));
     }
-    if lines.is_empty() { Ok(()) } else { print(lines) }
+    print(lines.join("\n"))
 }
 
 fn view(key: &ApiKey) -> Value {

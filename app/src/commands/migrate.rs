@@ -89,7 +89,7 @@ async fn status(url: &str, json: bool) -> anyhow::Result<()> {
     };
     let object = |step: &Step| json!({ "name": step.name, "applied": step.applied });
     print(if json {
-        Value::from_iter(steps.iter().map(object)).to_string()
+        steps.iter().map(object).collect::<Value>().to_string()
     } else {
         steps.iter().map(line).collect()
     })?;

@@ -99,7 +99,8 @@ impl Command {
     async fn run(self, mistakes: Mistakes) -> anyhow::Result<ExitCode> {
         match self {
             Self::Dev(With { args, config }) => {
-                dev::run(prepare(&config, mistakes)?, args, shutdown::stop_on_signal()).await
+                let config = prepare(&config, mistakes)?;
+                Box::pin(dev::run(config, args, shutdown::stop_on_signal())).await
             }
             Self::Serve(With { args, config }) => {
                 let mut mistakes = mistakes;

@@ -80,7 +80,8 @@ async fn a_full_stdout_is_an_error() {
 #[tokio::test]
 async fn an_import_whose_stdout_fails_says_how_far_it_came() {
     let guestlist = prepared().await;
-    let rows: String = (0..200).map(|n| format!("u{n}@example.com\n")).collect();
+    let rows: Vec<_> = (0..200).map(|n| format!("u{n}@example.com")).collect();
+    let rows = rows.join("\n");
     std::fs::write(guestlist.folder().join("people.csv"), format!("email\n{rows}")).unwrap();
     let invite = || guestlist.command("guestlist", &["invite", "--csv", "people.csv"]);
     let closed = into_closed_pipe(invite());

@@ -45,7 +45,7 @@ fn read(path: &Path) -> Result<Option<String>, String> {
     };
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         format!("line {line} is not UTF-8 text")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
