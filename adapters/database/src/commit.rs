@@ -164,7 +164,7 @@ impl Committer {
                 written => Ok(written),
             }
         };
-        let tx = match health.watch(within(LONGEST, write)).await {
+        let tx = match health.watch(Box::pin(within(LONGEST, write))).await {
             Ok(Ok(tx)) => tx,
             Ok(Err(refusal)) => return Tried::Refused(refusal),
             Err(error) => {

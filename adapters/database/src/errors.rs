@@ -75,7 +75,7 @@ fn of_sqlx(error: &sqlx::Error) -> Class {
                 Class::Bug
             }
         }
-        E::Io(e) if e.get_ref().is_some_and(|e| e.is::<KnownOutage>()) => Class::Down,
+        E::Io(e) if KnownOutage::is_in(e) => Class::Down,
         E::Io(_) | E::Tls(_) | E::Protocol(_) | E::WorkerCrashed | E::BeginFailed => Class::Lost,
         E::PoolTimedOut | E::PoolClosed => Class::Away,
         E::Configuration(_)

@@ -33,6 +33,10 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(300);
 pub(crate) struct KnownOutage(pub(crate) String);
 
 impl KnownOutage {
+    pub(crate) fn is_in(error: &std::io::Error) -> bool {
+        error.get_ref().and_then(|error| error.downcast_ref::<Self>()).is_some()
+    }
+
     pub(crate) fn into_error(self) -> DbErr {
         let error = std::io::Error::other(self);
         DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::Io(error).into()))
@@ -187,7 +191,8 @@ impl Health {
             let began = Instant::now();
             while let Err(reason) = probe(&options).await {
                 if began.elapsed() >= GRACE {
-                    self.outage_found(KnownOutage(format!("the database does not answer: {reason}")));
+                    let why = format!("the database does not answer: {reason}");
+                    self.outage_found(&KnownOutage(why));
                 }
                 sleep(PROBE_INTERVAL).await;
             }
@@ -197,7 +202,7 @@ impl Health {
         }
     }
 
-    fn outage_found(&self, outage: KnownOutage) {
+    fn outage_found(&self, outage: &KnownOutage) {
         let is_new = self.outage.send_if_modified(|known| {
             let is_new = known.is_none();
             *known = Some(outage.clone());

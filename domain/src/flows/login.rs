@@ -61,8 +61,7 @@ pub async fn request_login(
 /// was ahead, does not count.
 fn wait(policy: &Policy, newest_first: &[LoginRequest], now: Timestamp) -> Option<Duration> {
     let limit = policy.login_limit;
-    let counted: Vec<_> =
-        newest_first.iter().filter(|asked| is_credible(asked.at, now)).collect();
+    let counted: Vec<_> = newest_first.iter().filter(|asked| is_credible(asked.at, now)).collect();
     let windows = [(limit.count, limit.per), (limit.most(), limit.longest())];
     let free_at = windows.map(|(count, per)| {
         let oldest = counted.get((count as usize).checked_sub(1)?)?;

@@ -32,7 +32,7 @@ fn a_session_lasts_as_long_as_the_house_says() {
         ..House::pressing(&t.link("ada"))
     };
 
-    let session = t.press_as(press).unwrap().session;
+    let session = t.press_as(&press).unwrap().session;
 
     assert_eq!((session.started_at, session.expires_at), (t.now(), t.now() + hours(1)));
     assert_eq!(session.user_agent, Some("é".repeat(400)));
@@ -195,7 +195,7 @@ fn the_browsers_earlier_session_ends_here_and_at_stytch() {
     let press =
         Press { replaces: Some(earlier.session.clone()), ..House::pressing(&t.link("bob")) };
 
-    let bob = t.press_as(press).unwrap();
+    let bob = t.press_as(&press).unwrap();
     t.work();
 
     assert!(t.comes_back(&earlier.tokens).is_err());
@@ -214,7 +214,7 @@ fn a_session_that_is_over_needs_no_replacing() {
     let press =
         Press { replaces: Some(earlier.session.clone()), ..House::pressing(&t.link("bob")) };
 
-    t.press_as(press).unwrap();
+    t.press_as(&press).unwrap();
 
     assert_eq!(t.sessions(&earlier.user)[0].ended, None);
 }

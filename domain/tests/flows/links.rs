@@ -94,7 +94,7 @@ fn the_link_of_a_revoked_invitation_says_so_and_is_not_used_up() {
     t.revoke(ada.id).unwrap();
     let press = Press { invitation: Some(ada.id), ..House::pressing(&t.link("ada")) };
 
-    assert!(matches!(t.press_as(press), Err(AcceptError::InvitationRevoked)));
+    assert!(matches!(t.press_as(&press), Err(AcceptError::InvitationRevoked)));
     assert_eq!(t.stytch.was_asked(Call::Authenticate), 0);
 }
 
@@ -103,12 +103,12 @@ fn a_link_that_names_an_open_or_unknown_invitation_is_pressed_as_any_other() {
     let t = House::new();
     let ada = t.sent("ada");
     let press = Press { invitation: Some(ada.id), ..House::pressing(&t.link("ada")) };
-    assert!(t.press_as(press).is_ok());
+    assert!(t.press_as(&press).is_ok());
 
     t.sent("bob");
     let nobodys = guestlist_domain::InvitationId(t.ctx.ids.next());
     let press = Press { invitation: Some(nobodys), ..House::pressing(&t.link("bob")) };
-    assert!(t.press_as(press).is_ok());
+    assert!(t.press_as(&press).is_ok());
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_link_that_names_somebody_elses_invitation_lets_nobody_in() {
     t.work();
     let press = Press { invitation: Some(bob.id), ..House::pressing(&t.link("ada")) };
 
-    let refused = t.press_as(press);
+    let refused = t.press_as(&press);
     t.work();
 
     assert!(matches!(refused, Err(AcceptError::LinkInvalid)), "{refused:?}");
@@ -138,7 +138,7 @@ fn a_stranger_with_a_link_that_names_an_invitation_is_not_let_in_by_it() {
     t.work();
     let press = Press { invitation: Some(bob.id), ..House::pressing(&t.link("root")) };
 
-    assert!(matches!(t.press_as(press), Err(AcceptError::LinkInvalid)));
+    assert!(matches!(t.press_as(&press), Err(AcceptError::LinkInvalid)));
     assert!(t.user("root").is_none());
 }
 

@@ -179,7 +179,7 @@ fn the_replaced_one_is_told_of() {
     let replaces = Some(earlier.session.clone());
     let press = guestlist_domain::flows::Press { replaces, ..House::pressing(&t.link("bob")) };
 
-    t.press_as(press).unwrap();
+    t.press_as(&press).unwrap();
 
     assert_eq!(t.story_of(&earlier.user), ["session_started", "session_ended"]);
     let tables = t.store.tables().clone();

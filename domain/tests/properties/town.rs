@@ -177,7 +177,7 @@ fn press(house: &House, which: usize, old: Option<usize>) {
     };
     let replaces = old.and_then(|old| chosen(&all_sessions(house), old));
     if let Some(token) = chosen(&links, which) {
-        is_decided(house.press_as(Press { replaces, ..House::pressing(&token) }));
+        is_decided(house.press_as(&Press { replaces, ..House::pressing(&token) }));
     }
 }
 

@@ -134,7 +134,7 @@ fn a_session_that_is_replaced_while_it_is_left_is_told_of_once() {
     t.store.before_next_apply(move || other.log_out(&same).unwrap());
     let replaces = Some(ada.session.clone());
 
-    t.press_as(Press { replaces, ..House::pressing(&t.link("ada")) }).unwrap();
+    t.press_as(&Press { replaces, ..House::pressing(&t.link("ada")) }).unwrap();
 
     let story = t.story_of(&ada.user);
     assert_eq!(story, ["session_started", "session_ended", "session_started"]);

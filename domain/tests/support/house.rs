@@ -181,7 +181,7 @@ impl House {
     }
 
     pub(crate) fn press(&self, token: &str) -> Result<CameIn, AcceptError> {
-        self.press_as(Self::pressing(token))
+        self.press_as(&Self::pressing(token))
     }
 
     pub(crate) fn pressing(token: &str) -> Press {
@@ -193,13 +193,13 @@ impl House {
         }
     }
 
-    pub(crate) fn press_as(&self, press: Press) -> Result<CameIn, AcceptError> {
+    pub(crate) fn press_as(&self, press: &Press) -> Result<CameIn, AcceptError> {
         at_once(async {
             let token = TokenHash::of(&press.token);
             flows::check_link(&self.ctx, token, press.invitation).await?;
             let claimed = flows::claim_link(&self.ctx, token).await?;
             let vouched = flows::authenticate_link(&self.ctx, &press.token, claimed).await?;
-            flows::let_in(&self.ctx, &press, &vouched).await
+            flows::let_in(&self.ctx, press, &vouched).await
         })
     }
 

@@ -25,8 +25,9 @@ async fn an_import_onto_a_full_disk_has_stored_just_what_it_says() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).prepare().await;
     let _ = guestlist.succeeds(&["migrate", "up"]).await;
-    let rows: String = (0..20).map(|n| format!("person{n}@example.com\n")).collect();
-    std::fs::write(guestlist.folder().join("people.csv"), format!("email\n{rows}")).unwrap();
+    let rows: Vec<_> = (0..20).map(|n| format!("person{n}@example.com")).collect();
+    let csv = format!("email\n{}\n", rows.join("\n"));
+    std::fs::write(guestlist.folder().join("people.csv"), csv).unwrap();
     let ended = futures::stream::iter(0..POINTS)
         .map(|point| import_until_full(guestlist.folder(), point))
         .buffer_unordered(4)
@@ -141,8 +142,8 @@ fn largest_file(guestlist: &Guestlist) -> u64 {
 
 #[tokio::test]
 async fn a_worker_on_a_full_disk_mails_nobody_twice() {
-    let _alone = alone().await;
     const MANY: usize = 120;
+    let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.stytch().faults(&json!({ "latency_ms": 50 })).await;
     guestlist.invite_many(MANY).await;

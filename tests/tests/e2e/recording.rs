@@ -79,9 +79,10 @@ async fn a_login_is_recorded_once_another_program_lets_go_of_the_file() {
     guestlist.settled().await;
 
     let press = begin(&guestlist, &mail.token).await;
-    let (_, answer) = tokio::join!(guestlist.database().lock_for(Duration::from_secs(20)), async {
-        press.await.unwrap()
-    },);
+    let ((), answer) =
+        tokio::join!(guestlist.database().lock_for(Duration::from_secs(20)), async {
+            press.await.unwrap()
+        },);
     says_so(&answer);
 
     ends_well(&guestlist, &mail.token).await;

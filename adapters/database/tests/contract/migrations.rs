@@ -65,8 +65,14 @@ async fn steps_are_taken_one_by_one(bed: &Bed) {
     let all = status(bed.database.read().pool()).await.unwrap();
     assert!(all.iter().all(|step| step.applied));
     let last = all.last().unwrap().name.clone();
-    assert_eq!(down(bed.database.write().pool(), Some(1)).await.unwrap(), std::slice::from_ref(&last));
-    assert_eq!(pending_read_only(bed.database.read().pool()).await.unwrap(), std::slice::from_ref(&last));
+    assert_eq!(
+        down(bed.database.write().pool(), Some(1)).await.unwrap(),
+        std::slice::from_ref(&last)
+    );
+    assert_eq!(
+        pending_read_only(bed.database.read().pool()).await.unwrap(),
+        std::slice::from_ref(&last)
+    );
     assert_eq!(up(bed.database.write().pool(), Some(1)).await.unwrap(), [last]);
     assert_eq!(down(bed.database.write().pool(), Some(3)).await.unwrap().len(), 3);
     assert_eq!(up(bed.database.write().pool(), Some(2)).await.unwrap().len(), 2);

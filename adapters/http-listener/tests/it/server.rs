@@ -19,7 +19,7 @@ use tower::service_fn;
 /// For what takes a moment on a busy machine.
 pub const LONG: Duration = Duration::from_secs(20);
 /// A limit that no test waits for.
-pub const NEVER: Duration = Duration::from_secs(600);
+pub const NEVER: Duration = Duration::from_mins(10);
 /// What `/large` answers with: more than the sockets' buffers hold.
 const LARGE: usize = 32 * 1024 * 1024;
 

@@ -67,9 +67,12 @@ async fn only_json_changes_something() {
     ];
     for (method, path, body, with_credentials) in controls.into_iter().chain(v1) {
         let method: Method = method.parse().unwrap();
-        let request = || match with_credentials {
-            true => sandbox.request(method.clone(), path),
-            false => sandbox.bare(method.clone(), path),
+        let request = || {
+            if with_credentials {
+                sandbox.request(method.clone(), path)
+            } else {
+                sandbox.bare(method.clone(), path)
+            }
         };
         for kind in
             ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "json"]
