@@ -131,8 +131,8 @@ pub async fn press(
     let link = TokenHash::of(&form.token);
     let replaces = held(perhaps);
     let invitation = form.invitation.as_deref().and_then(|id| InvitationId::from_str(id).ok());
-    let pressed = PressedLink { token: form.token, invitation };
-    let error = match come_in(&app, presser, pressed, replaces).await {
+    let carried = PressedLink { token: form.token, invitation };
+    let error = match come_in(&app, presser, carried, replaces).await {
         Ok(came_in) => {
             let now = app.ctx().now();
             let (user, session) = (&came_in.user, &came_in.session);
