@@ -73,7 +73,7 @@ pub async fn run(
     let sandbox_url = sandbox.url();
 
     let connecting = guestlist_database::connect_or_create(&config.common.database_url);
-    let Some(database) = stop.run_until_cancelled(connecting).await.transpose()? else {
+    let Some(database) = stop.run_until_cancelled(Box::pin(connecting)).await.transpose()? else {
         return Ok(ExitCode::SUCCESS);
     };
     guestlist_migrations::up(database.write().pool(), None).await?;

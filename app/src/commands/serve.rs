@@ -32,7 +32,7 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     let project = Project::from(&stytch);
     let connecting = build::connect(&config.common, stytch);
-    let Some(built) = stop.run_until_cancelled(connecting).await.transpose()? else {
+    let Some(built) = stop.run_until_cancelled(Box::pin(connecting)).await.transpose()? else {
         return Ok(ExitCode::SUCCESS);
     };
     let listener = listen(config.common.listen_addr, "LISTEN_ADDR").await?;
@@ -49,7 +49,7 @@ pub async fn run(
     let public = &site.public_url;
     announce(format!("Guestlist listens on http://{address}, and people reach it at {public}"));
     let app = App::new(&config, built.ctx(policy), site, built.store().clone());
-    run_all(app, listener, None, worker, stop).await?;
+    Box::pin(run_all(app, listener, None, worker, stop)).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -110,7 +110,7 @@ pub fn unread(rejection: &BytesRejection) -> Problem {
         return too_large();
     }
     let mut causes = std::iter::successors(rejection.source(), |error| (**error).source());
-    if causes.any(|error| error.is::<BodyTimedOut>()) {
+    if causes.any(<dyn std::error::Error>::is::<BodyTimedOut>) {
         return Problem::new(Code::BodyTimeout, "The body did not arrive in time.");
     }
     let detail = "The body ended before it was complete.";

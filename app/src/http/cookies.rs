@@ -118,7 +118,7 @@ pub fn go_on(
     let jwt = admitted.jwt.clone().filter(|_| moves || admitted.is_renewed);
     [(SESSION, token), (SESSION_JWT, jwt)]
         .into_iter()
-        .flat_map(|(cookie, value)| value.map(|value| cookie.set(site, value, left)))
+        .filter_map(|(cookie, value)| value.map(|value| cookie.set(site, value, left)))
         .flatten()
         .collect()
 }

@@ -9,7 +9,9 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{AcceptError, led_to, visit};
-use guestlist_domain::{Actor, Invitation, InvitationId, InvitationStatus, TokenHash, UserId};
+use guestlist_domain::{
+    Actor, Email, Invitation, InvitationId, InvitationStatus, TokenHash, UserId,
+};
 use guestlist_stytch::is_link_token;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -97,10 +99,11 @@ async fn named(
     Ok(app.ctx().store.invitation(id).await?)
 }
 
-/// A key has no name that the person would know.
+/// The name of the administrator who invited. Not their address, which stands in for a missing
+/// name: that the token belongs to the invitation is known only once Stytch has authenticated it.
 fn inviter(actor: &Actor) -> Option<&str> {
     match actor {
-        Actor::User { name, .. } => Some(name),
+        Actor::User { name, .. } => Some(name.as_str()).filter(|name| Email::parse(name).is_err()),
         Actor::Key { .. } | Actor::Cli | Actor::System => None,
     }
 }
