@@ -331,7 +331,7 @@ async fn a_link_that_carries_no_token_is_not_handed_on_to_stytch() {
         let _ = anybody.get(path).await.problem(400, "link_invalid");
     }
     let _ = anybody.form("/authenticate", &[("token", "")]).await.problem(400, "link_invalid");
-    let _ = anybody.form("/authenticate", &[]).await.problem(422, "invalid_request");
+    let _ = anybody.form("/authenticate", &[]).await.problem(400, "link_invalid");
     let _ =
         anybody.post("/v1/sessions", &json!({ "token": "" })).await.problem(400, "link_invalid");
     let stats = guestlist.stytch().stats().await;
