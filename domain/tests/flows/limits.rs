@@ -192,7 +192,7 @@ fn logging_in_changes_nothing_of_what_a_stranger_sees() {
 }
 
 #[test]
-fn a_request_dated_ahead_by_a_wrong_clock_counts_as_made_now() {
+fn requests_dated_ahead_by_a_wrong_clock_do_not_count() {
     let t = House::new();
     t.came_in("ada");
     (0..5).for_each(|_| t.log_in("ada").unwrap());
@@ -200,7 +200,7 @@ fn a_request_dated_ahead_by_a_wrong_clock_counts_as_made_now() {
         request.at += hours(48);
         request.send_at += hours(48);
     }
-    assert!(matches!(t.log_in("ada"), Err(LoginError::TooOften(wait)) if wait <= hours(1)));
+    assert!(t.log_in("ada").is_ok());
     let asked: LoginRequestId = at_once(request_login_unlimited(&t.ctx, &at("ada"), None)).unwrap();
     let tables = t.store.tables();
     let row = tables.login_requests.iter().find(|request| request.id == asked).unwrap();

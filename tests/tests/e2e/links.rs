@@ -147,6 +147,26 @@ async fn an_invitation_in_a_link_names_nobody_and_fits_no_token_but_its_own() {
 }
 
 #[tokio::test]
+async fn the_page_of_a_link_shows_who_invited_by_name_and_never_by_address() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let admin = guestlist.admin().await;
+    let page = async |email: &str| {
+        let invited = admin.caller().post("/v1/invitations", &json!({ "email": email })).await;
+        let invited = invited.is(202).json();
+        let mail = guestlist.stytch().mail(email, 1).await;
+        let path = format!("/authenticate?token={}&invitation={}", mail.token, id(&invited));
+        guestlist.browser().get(&path).await.is(200).body
+    };
+    let unnamed = page("ada@example.com").await;
+    assert!(unnamed.contains("You are invited") && !unnamed.contains("admin@"), "{unnamed}");
+    let user = guestlist.user("admin@example.com").await;
+    let path = format!("/v1/users/{}", id(&user));
+    let _ = guestlist.api().patch(&path, &json!({ "name": "Grace Hopper" })).await.is(200);
+    let named = page("bob@example.com").await;
+    assert!(named.contains("<bdi>Grace Hopper</bdi> invites you"), "{named}");
+}
+
+#[tokio::test]
 async fn a_used_link_leads_who_is_in_already_to_where_it_led_before() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let invite = json!({ "email": "ada@example.com", "return_to": "/?invited" });

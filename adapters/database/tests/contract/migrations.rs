@@ -225,7 +225,8 @@ async fn a_reverting_cut_short_anywhere_is_completed(bed: &Bed) {
         down(bed.database.write().pool(), Some(again - 1)).await.unwrap();
         let drops: Vec<_> = gone.iter().map(|table| format!("DROP TABLE {table}")).collect();
         cut_short(bed, "m20261123_000012_jobs", &drops).await;
-        assert_eq!(up(bed.database.write().pool(), None).await.unwrap().len(), 2, "{gone:?}");
+        let applied = up(bed.database.write().pool(), None).await.unwrap();
+        assert_eq!(applied.len(), steps - 11, "{gone:?}");
         assert_eq!(tables(bed).await, whole, "{gone:?}");
         bed.database.check_schema().await.unwrap();
 
