@@ -3,7 +3,7 @@
 //! the row of a process that died ends by the database's clock.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::mysql::MySqlDatabaseError;
 use sea_orm::{
@@ -12,7 +12,7 @@ use sea_orm::{
 
 use crate::MigrationError;
 
-/// There only while a migration is under way, or after one was cut short.
+/// Has a row only while a migration is under way, or after one was cut short.
 pub(crate) const TABLE: &str = "migration_lease";
 
 /// How long a lease lasts without being renewed.
@@ -35,7 +35,8 @@ const RENEW: &str = "UPDATE migration_lease SET ends_at = UNIX_TIMESTAMP() + ? \
     WHERE id = 1 AND holder = ?";
 const EXPIRE: &str = "UPDATE migration_lease SET ends_at = 0 WHERE id = 1 AND holder = ?";
 const NOTE: &str = "UPDATE migration_lease SET migration = ? WHERE id = 1 AND holder = ?";
-const DROP: &str = "DROP TABLE IF EXISTS migration_lease";
+const DELETE: &str =
+    "DELETE FROM migration_lease WHERE id = 1 AND holder = ? AND migration IS NULL";
 
 /// The right to migrate.
 #[derive(Debug)]
@@ -74,20 +75,22 @@ impl<'a> Lease<'a> {
         }
         match self.execute(TAKE_OVER, values()).await {
             Ok(taken) => Ok(taken == 1),
-            // Its holder has finished.
-            Err(error) if is(&error, NO_SUCH_TABLE) || is(&error, DEADLOCK) => Ok(false),
+            Err(error) if is(&error, DEADLOCK) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     /// Renews the lease until it is lost.
     pub(crate) async fn keep(&self) -> MigrationError {
+        let mut renewed_at = Instant::now();
         loop {
             tokio::time::sleep(RENEWAL).await;
+            let began = Instant::now();
             let renewed = self.execute(RENEW, vec![length(), self.holder.as_str().into()]).await;
             match renewed {
-                Ok(1) => {}
+                Ok(1) => renewed_at = began,
                 Ok(_) => return MigrationError::Overtaken,
+                Err(_) if renewed_at.elapsed() > LENGTH => return MigrationError::Overtaken,
                 // The migration's own statements tell what is wrong with the database.
                 Err(error) => tracing::warn!(%error, "the lease to migrate was not renewed"),
             }
@@ -112,15 +115,10 @@ impl<'a> Lease<'a> {
 
     /// Gives it to the next process. What was cut short stays noted.
     pub(crate) async fn release(self) -> Result<(), DbErr> {
-        let holder = || self.holder.as_str().into();
-        if self.execute(RENEW, vec![length(), holder()]).await? == 0 {
-            return Ok(());
+        let holder = || vec![self.holder.as_str().into()];
+        if self.execute(DELETE, holder()).await? == 0 {
+            self.execute(EXPIRE, holder()).await?;
         }
-        // Nobody takes it over before the table is gone, which has the next process make another.
-        match self.unfinished().await? {
-            None => self.execute(DROP, vec![]).await?,
-            Some(_) => self.execute(EXPIRE, vec![holder()]).await?,
-        };
         Ok(())
     }
 

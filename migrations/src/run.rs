@@ -151,7 +151,11 @@ async fn leased(
 /// Whether a process that migrated this database is under way or was cut short. Only reads.
 async fn is_cut_short(db: &DatabaseConnection) -> Result<bool, MigrationError> {
     let is_leased = db.get_database_backend() == DbBackend::MySql;
-    Ok(is_leased && SchemaManager::new(db).has_table(lease::TABLE).await?)
+    if !is_leased || !SchemaManager::new(db).has_table(lease::TABLE).await? {
+        return Ok(false);
+    }
+    let row = Query::select().expr(Expr::val(1)).from(lease::TABLE).limit(1).take();
+    Ok(db.query_one(&row).await?.is_some())
 }
 
 /// Makes a migration count as one that was not applied.

@@ -112,8 +112,10 @@ impl Worker {
         let worker = queue.options().worker.clone();
         tracing::info!(%worker, concurrency = settings.concurrency, "the worker is up");
         let (protected, counted) = (protection.clone(), metrics.clone());
-        let runner = Runner::new(ctx.clone(), queue.clone(), kinds(), protected, counted);
         let database = store.database().clone();
+        let (ctx_of_jobs, queue_of_jobs) = (ctx.clone(), queue.clone());
+        let runner =
+            Runner::new(ctx_of_jobs, queue_of_jobs, kinds(), protected, counted, database.clone());
         let protecting = protection.clone().keep(queue.clone(), database, provider, stop.clone());
         // Neither has anything to finish, and a database that is silent must not keep them.
         let protecting = stop.run_until_cancelled(protecting);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use apalis_sea_orm::{Claimed, Queue};
 use async_trait::async_trait;
 use futures::FutureExt;
+use guestlist_database::Database;
 use guestlist_domain::{
     Attempt, Change, Ctx, Job, JobError, JobId, Lease, Outcome, Performed, Settlement, StoreError,
     Verdict,
@@ -35,6 +36,7 @@ pub struct Runner {
     kinds: Kinds,
     protection: Protection,
     metrics: Metrics,
+    database: Database,
 }
 
 /// The kinds of jobs that a worker knows.
@@ -119,6 +121,7 @@ struct Turn<'a> {
     queue: &'a Queue,
     job: &'a Claimed,
     protection: &'a Protection,
+    database: &'a Database,
 }
 
 #[async_trait]
@@ -126,7 +129,9 @@ impl Lease for Turn<'_> {
     async fn may_call(&self) -> bool {
         let is_its_turn = self.queue.begin(self.job).await && self.job.lease.held();
         // The wait may have been long enough for others to find that Stytch is away.
-        is_its_turn && self.protection.held_by().is_none()
+        // The result of a call that is made while the database file is gone could not be recorded.
+        let can_record = self.database.check_file().is_ok();
+        is_its_turn && can_record && self.protection.held_by().is_none()
     }
 }
 
@@ -138,8 +143,9 @@ impl Runner {
         kinds: Kinds,
         protection: Protection,
         metrics: Metrics,
+        database: Database,
     ) -> Self {
-        Self { ctx, queue, kinds, protection, metrics }
+        Self { ctx, queue, kinds, protection, metrics, database }
     }
 
     /// What becomes of a job that was claimed before it was known that Stytch can't be called: it
@@ -176,7 +182,8 @@ impl Runner {
         if claimed.exhausted() {
             return Ok(Performed::Exhausted);
         }
-        let lease = Turn { queue: &self.queue, job: claimed, protection: &self.protection };
+        let (queue, protection) = (&self.queue, &self.protection);
+        let lease = Turn { queue, job: claimed, protection, database: &self.database };
         let attempt = self.attempt(claimed);
         let performing = AssertUnwindSafe(job.perform(&self.ctx, &attempt, &lease)).catch_unwind();
         match tokio::time::timeout(J::TIMEOUT, performing).await {

@@ -22,10 +22,11 @@ const INTERRUPTED: i32 = 130;
 pub fn stop_on_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
+    // Before the task runs: a signal that comes earlier would end the process without draining.
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     tokio::spawn(async move {
-        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
         let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-            tracing::error!("signals can't be handled; only SIGKILL stops this process cleanly");
+            tracing::error!("signals can't be handled; they end this process without draining");
             return;
         };
         received(&mut interrupt, &mut terminate).await;

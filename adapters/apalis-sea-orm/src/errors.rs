@@ -39,8 +39,9 @@ fn database_is_transient(error: &dyn DatabaseError) -> bool {
     }
     if error.try_downcast_ref::<SqliteError>().is_some() {
         let code = error.code().and_then(|code| code.parse::<u32>().ok());
-        // The low byte is the plain code: busy, locked; disk error, disk full, file not to be opened.
-        return code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14));
+        // The low byte is the plain code: busy, locked, memory, read-only, interrupted, disk error;
+        // disk full, file not to be opened.
+        return code.is_some_and(|code| matches!(code & 0xff, 5..=10 | 13 | 14));
     }
     false
 }
@@ -62,9 +63,34 @@ fn mysql_is_transient(number: u16, message: &str) -> bool {
     match number {
         // Too many connections; shutting down; throttled; pool full; lock wait; deadlock;
         // interrupted; gone away; lost; killed, for idleness too. Then: disk or table full; a commit
-        // that could not be written; read only while another server takes over.
-        1040 | 1053 | 1041 | 1203 | 1205 | 1213 | 1317 | 2006 | 2013 | 1927 | 3168 | 1021
-        | 1114 | 1180 | 1290 | 1792 | 1836 => true,
+        // that could not be written; read only while another server takes over; a row that changed
+        // meanwhile; network errors; quotas; time limits.
+        1040
+        | 1053
+        | 1041
+        | 1203
+        | 1205
+        | 1213
+        | 1317
+        | 2006
+        | 2013
+        | 1927
+        | 3168
+        | 3169
+        | 1021
+        | 1026
+        | 1114
+        | 1180
+        | 3675
+        | 1290
+        | 1792
+        | 1836
+        | 1020
+        | 1158..=1161
+        | 1226
+        | 1461
+        | 1969
+        | 3024 => true,
         1105 => PASSING.iter().any(|passing| message.contains(passing)),
         _ => false,
     }

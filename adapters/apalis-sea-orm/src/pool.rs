@@ -12,9 +12,6 @@
 //! options.map_sqlx_sqlite_pool_opts(|pool| {
 //!     pool.after_release(|connection, _| Box::pin(is_reusable(connection)))
 //! });
-//! options.map_sqlx_mysql_pool_opts(|pool| {
-//!     pool.after_release(|connection, _| Box::pin(is_reusable(connection)))
-//! });
 //! ```
 
 use sea_orm::sqlx::{Connection, Result};

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::apply::{self, Refusal};
 use crate::connect::Database;
-use crate::errors::{class, same, sqlx_error, store_error};
+use crate::errors::{class, is_rolled_back, same, sqlx_error, store_error};
 use crate::inbox::Inbox;
 use crate::retry::{PATIENCE, Tries};
 use crate::traces;
@@ -150,8 +150,8 @@ impl Committer {
         }
     }
 
-    /// Whether the changes are in the database. Asked on another connection than the one whose
-    /// COMMIT is in doubt, which would show its own uncommitted rows.
+    /// Whether the changes are in the database. The pool hands out no connection whose transaction
+    /// is still open, which would show its own uncommitted rows.
     async fn found(&self, changes: &[&Change]) -> Result<bool, DbErr> {
         traces::found(self.database.write(), changes).await
     }
@@ -164,7 +164,7 @@ impl Committer {
                 written => Ok(written),
             }
         };
-        let tx = match health.watch(Box::pin(within(LONGEST, write))).await {
+        let tx = match health.watch(Box::pin(self.within(LONGEST, write))).await {
             Ok(Ok(tx)) => tx,
             Ok(Err(refusal)) => return Tried::Refused(refusal),
             Err(error) => {
@@ -172,25 +172,40 @@ impl Committer {
                 return Tried::Refused(Refusal::Failed(error));
             }
         };
-        match health.watch(within(LONGEST, tx.commit())).await {
+        match health.watch(self.within(LONGEST, tx.commit())).await {
             Ok(()) => {
                 health.write_succeeded();
                 Tried::Committed
             }
             Err(error) => {
-                // Its transaction may still be open; on SQLite that holds the write lock.
-                health.discard_connections();
                 health.write_failed(&error);
                 self.classify_failed_commit(error)
             }
         }
     }
 
-    /// SQLite answers for itself: what it says was not committed was not. A server that answers with
-    /// an error may have committed all the same (1180, 1317, a proxy's errors).
+    /// Runs a call of a transaction, and fails with [`silent`] after a time. The connection is
+    /// discarded before the call is dropped, which gives it back to the pool.
+    async fn within<T>(
+        &self,
+        time: Duration,
+        call: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        let mut call = std::pin::pin!(call);
+        if let Ok(result) = timeout(time, &mut call).await {
+            return result;
+        }
+        self.database.health().discard_connections();
+        Err(silent())
+    }
+
+    /// SQLite answers for itself: what it says was not committed was not. Nor was a transaction that
+    /// a server has rolled back. Otherwise a server that answers with an error may have committed
+    /// all the same (1180, 1317, a proxy's errors).
     fn classify_failed_commit(&self, error: DbErr) -> Tried {
         let is_answer = sqlx_error(&error).is_some_and(|e| matches!(e, sqlx::Error::Database(_)));
-        if self.database.backend() == DbBackend::Sqlite && is_answer {
+        let is_sqlite = self.database.backend() == DbBackend::Sqlite;
+        if is_answer && (is_sqlite || is_rolled_back(&error)) {
             Tried::Refused(Refusal::Failed(error))
         } else {
             Tried::Doubtful(error)
@@ -206,14 +221,6 @@ impl Committer {
         }
         Ok(tx)
     }
-}
-
-/// Fails with [`silent`] after a time.
-async fn within<T>(
-    time: Duration,
-    call: impl Future<Output = Result<T, DbErr>>,
-) -> Result<T, DbErr> {
-    timeout(time, call).await.unwrap_or_else(|_| Err(silent()))
 }
 
 fn silent() -> DbErr {

@@ -157,8 +157,8 @@ impl Database {
         &self.health
     }
 
-    /// Probes the server in the background whenever that is called for, until the last clone of
-    /// this database is dropped.
+    /// Probes the server in the background after a suspicious error, until the last clone of this
+    /// database is dropped.
     fn start_prober(&self, options: MySqlConnectOptions) {
         let (health, ended) = (Arc::clone(&self.health), self.probing.token().clone());
         tokio::spawn(async move {
@@ -242,10 +242,7 @@ async fn mysql(url: &str) -> Result<Database, ConnectError> {
     }
     let mut pool = options(url, MYSQL_CONNECTIONS);
     pool.acquire_timeout(ACQUIRE).max_lifetime(LIFETIME).test_before_acquire_if_idle_for(IDLE);
-    // What sqlx would set otherwise is refused by Vitess.
-    pool.map_sqlx_mysql_opts(|o| {
-        o.pipes_as_concat(false).no_engine_substitution(false).timezone(None::<String>)
-    });
+    pool.map_sqlx_mysql_opts(vitess_safe);
     let health = Arc::new(Health::new(true));
     let (before, after) = (Arc::clone(&health), Arc::clone(&health));
     pool.map_sqlx_mysql_before_acquire(move |_, connection| {
@@ -255,15 +252,21 @@ async fn mysql(url: &str) -> Result<Database, ConnectError> {
     pool.map_sqlx_mysql_pool_opts(move |pool| {
         let health = Arc::clone(&after);
         pool.after_connect(|connection, _| Box::pin(end_silent_transactions(connection)))
-            .after_release(move |connection, opened| {
+            // sqlx pings each connection after this; a rollback that is still queued comes first.
+            .after_release(move |_, opened| {
                 let may_use = health.may_use(opened.age);
-                Box::pin(async move { Ok(may_use && is_reusable(connection).await?) })
+                Box::pin(async move { Ok(may_use) })
             })
     });
     let write = open(pool, &place).await?;
     let database = Database::new(write.clone(), write, health, None);
-    database.start_prober(parsed);
+    database.start_prober(vitess_safe(parsed));
     Ok(database)
+}
+
+/// Leaves out the session settings that sqlx makes by default and Vitess refuses.
+fn vitess_safe(options: MySqlConnectOptions) -> MySqlConnectOptions {
+    options.pipes_as_concat(false).no_engine_substitution(false).timezone(None::<String>)
 }
 
 /// A process that is frozen or cut off in the middle of a transaction keeps its locks for as long

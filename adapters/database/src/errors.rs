@@ -102,9 +102,10 @@ fn of_mysql(number: u16, text: &str) -> Class {
         // prepared statements; no password or database of that name just now.
         1040 | 1041 | 1203 | 1226 | 1461 | 1045 | 1049 => Class::Away,
         1290 | 1792 | 1836 => Class::ReadOnly,
-        // Disk full, error while writing a file, table full, disk full in the storage engine.
-        1021 | 1026 | 1114 | 3675 => Class::Down,
-        1053 | 1158..=1161 | 1180 | 1927 | 2006 | 2013 | 3168 | 3169 => Class::Lost,
+        // Disk full, error while writing a file, table full, error during a commit, disk full in the
+        // storage engine.
+        1021 | 1026 | 1114 | 1180 | 3675 => Class::Down,
+        1053 | 1158..=1161 | 1927 | 2006 | 2013 | 3168 | 3169 => Class::Lost,
         1105 => of_vitess(text),
         _ => Class::Bug,
     }
@@ -157,6 +158,14 @@ pub(crate) fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
         | DbErr::Query(RuntimeErr::SqlxError(e)) => Some(e),
         _ => None,
     }
+}
+
+/// Whether a server reports with this error that it has rolled the transaction back: a deadlock, also
+/// one that Galera finds at COMMIT.
+pub(crate) fn is_rolled_back(error: &DbErr) -> bool {
+    let Some(sqlx::Error::Database(error)) = sqlx_error(error) else { return false };
+    let error = error.try_downcast_ref::<MySqlDatabaseError>();
+    error.is_some_and(|error| error.number() == 1213)
 }
 
 /// What an error says, without the layers it came through.

@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError};
+use sqlx::{ConnectOptions, Connection, Executor};
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -25,7 +25,9 @@ const SLOW: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(3);
 /// How long one probe may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
-const PROBE_INTERVAL: Duration = Duration::from_millis(300);
+/// The pause between two probes, which doubles.
+const FIRST_INTERVAL: Duration = Duration::from_millis(300);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a statement fails with while the database is known to be unavailable.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -66,8 +68,7 @@ pub(crate) struct Health {
     last_write: Mutex<Option<Instant>>,
     /// Connections opened at this time or before are closed instead of used again.
     discarded_until: Mutex<Option<Instant>>,
-    /// Whether a slow statement says anything about the database: a server may be gone, a file is
-    /// there or the statement fails.
+    /// True for a server. On SQLite a slow statement does not suggest an outage.
     has_server: bool,
 }
 
@@ -118,8 +119,7 @@ impl Health {
         }
     }
 
-    /// Draws conclusions from an error: which connections can't be trusted any more, and whether
-    /// the database is to be probed.
+    /// Discards connections and requests a probe, depending on the error.
     fn inspect<T>(&self, result: Result<T, DbErr>) -> Result<T, DbErr> {
         if let Err(error) = &result {
             self.failed(error);
@@ -189,12 +189,14 @@ impl Health {
         loop {
             self.suspected.notified().await;
             let began = Instant::now();
+            let mut interval = FIRST_INTERVAL;
             while let Err(reason) = probe(&options).await {
                 if began.elapsed() >= GRACE {
                     let why = format!("the database does not answer: {reason}");
                     self.outage_found(&KnownOutage(why));
                 }
-                sleep(PROBE_INTERVAL).await;
+                sleep(interval).await;
+                interval = (interval * 2).min(LONGEST_INTERVAL);
             }
             if self.outage.send_replace(None).is_some() {
                 tracing::info!(after = ?began.elapsed(), "the database answers again");
@@ -203,30 +205,41 @@ impl Health {
     }
 
     fn outage_found(&self, outage: &KnownOutage) {
+        // First, so that no call that the news ends gives its connection back to be used again.
+        self.discard_connections();
         let is_new = self.outage.send_if_modified(|known| {
             let is_new = known.is_none();
             *known = Some(outage.clone());
             is_new
         });
         if is_new {
-            tracing::error!(reason = %outage.0, "the database does not answer");
-            self.discard_connections();
+            tracing::error!(reason = %outage.0, "the database is unavailable");
         }
     }
 }
 
-/// Opens a connection of its own; a server that answers with an error is there.
+/// Asks a table for a row on a connection of its own: Vitess answers a ping itself, whether or not
+/// the database behind it can be reached.
 async fn probe(options: &MySqlConnectOptions) -> Result<(), String> {
-    let ping = async {
+    let query = async {
         let mut connection: MySqlConnection = options.connect().await?;
-        connection.ping().await?;
+        connection.execute("SELECT name FROM guards LIMIT 1").await?;
         connection.close().await
     };
-    match timeout(PROBE_TIMEOUT, ping).await {
-        Ok(Ok(()) | Err(sqlx::Error::Database(_))) => Ok(()),
+    match timeout(PROBE_TIMEOUT, query).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if is_answer(&error) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("it does not answer a ping".to_owned()),
+        Err(_) => Err("no answer in time".to_owned()),
     }
+}
+
+/// Whether an error comes from a server that is up, such as one that lacks the table or has too many
+/// connections. Vitess reports a database that it can't reach as 1105.
+fn is_answer(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let number = error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
+    number.is_some_and(|number| !matches!(number, 1105 | 1053 | 2006 | 2013))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

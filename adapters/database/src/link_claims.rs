@@ -20,12 +20,16 @@ pub(crate) async fn claim(
     until: Timestamp,
 ) -> Result<Claim, StoreError> {
     let mut tries = Tries::new();
+    let mut repeated = false;
     loop {
-        match try_claim(database, token, (now, until)).await {
-            // Nothing was written: the statement lost against others that write the same rows.
-            Err(error) if class(&error) == Class::Again && tries.again(Class::Again).await => {}
-            claim => return claim.map_err(store_error),
+        let error = match try_claim(database, token, (now, until), repeated).await {
+            Ok(claim) => return Ok(claim),
+            Err(error) => error,
+        };
+        if !tries.again(class(&error)).await {
+            return Err(store_error(error));
         }
+        repeated = true;
     }
 }
 
@@ -33,6 +37,7 @@ async fn try_claim(
     database: &Database,
     token: TokenHash,
     (now, until): (Timestamp, Timestamp),
+    repeated: bool,
 ) -> Result<Claim, DbErr> {
     let hash = token.0.to_vec();
     let row = ActiveModel { token_hash: Set(hash.clone()), claimed_until: Set(micros(until)) };
@@ -40,6 +45,11 @@ async fn try_claim(
         Ok(_) => return Ok(Claim::Granted),
         Err(error) if class(&error) == Class::Conflict => {}
         Err(error) => return Err(error),
+    }
+    // An earlier try, whose answer was lost, may have inserted the row.
+    let is_own = Entity::find_by_id(hash.clone()).filter(Column::ClaimedUntil.eq(micros(until)));
+    if repeated && is_own.one(database.write()).await?.is_some() {
+        return Ok(Claim::Granted);
     }
     // Every claim is as long as this one. What ends much later was claimed by a clock that was
     // ahead, and would be held for as long as that was.

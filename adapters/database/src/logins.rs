@@ -3,6 +3,7 @@
 use guestlist_domain::{
     Change, Email, LoginRequest, LoginRequestId, ReturnTo, StoreError, TokenHash, UsedLink, UserId,
 };
+use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Select,
@@ -142,4 +143,18 @@ pub(crate) fn requests(email: &Email, limit: u64) -> Select<request::Entity> {
         .filter(request::Column::Email.eq(email.as_str()))
         .order_by_desc(request::Column::Ordinal)
         .limit(limit)
+}
+
+/// A request of an address with a higher ordinal whose mail is due.
+pub(crate) fn newer_due_request(
+    email: &Email,
+    ordinal: i64,
+    now: Timestamp,
+) -> Select<request::Entity> {
+    use request::Column as C;
+    request::Entity::find()
+        .filter(C::Email.eq(email.as_str()))
+        .filter(C::Ordinal.gt(ordinal))
+        .filter(C::SendAt.lte(micros(now)))
+        .limit(1)
 }

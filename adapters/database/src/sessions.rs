@@ -226,4 +226,14 @@ impl ReadSessions for SqlStore {
     async fn login_requests(&self, email: &Email, limit: u64) -> Answer<Vec<LoginRequest>> {
         self.all(logins::requests(email, limit)).await
     }
+
+    async fn has_newer_due_login_request(
+        &self,
+        email: &Email,
+        ordinal: i64,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let newer = logins::newer_due_request(email, ordinal, now);
+        Ok(newer.one(self.database.read()).await.map_err(store_error)?.is_some())
+    }
 }

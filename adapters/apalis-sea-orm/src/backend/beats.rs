@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) async fn keep(queue: Queue, stop: CancellationToken) {
     let mut outage = Outage::of("extending leases", &queue.options);
     loop {
-        let wait = match limited(turn(&queue)).await {
+        let wait = match limited(&queue.options, turn(&queue)).await {
             Ok(asked) => {
                 if asked {
                     outage.succeeded();

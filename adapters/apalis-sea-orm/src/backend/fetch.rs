@@ -30,7 +30,7 @@ impl Fetch {
         let mut freed = self.queue.leases.freed();
         let stop = self.stop.clone();
         while !stop.is_cancelled() {
-            match limited(self.turn()).await {
+            match limited(&self.queue.options, self.turn()).await {
                 Ok(()) => {
                     outage.succeeded();
                     let next = self.next(&mut wakes, &mut freed);

@@ -1,6 +1,6 @@
 //! Said once when the database does not answer, and once when it does again.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
@@ -12,12 +12,20 @@ const LIMIT: Duration = Duration::from_secs(20);
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Fails a call that the database does not answer within [`LIMIT`].
-pub(super) async fn limited<T>(call: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-    tokio::time::timeout(LIMIT, call).await.unwrap_or_else(|_| {
-        let silent = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
-        Err(DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::Io(silent).into())))
-    })
+/// Fails a call that the database does not answer within [`LIMIT`]. The error is reported before the
+/// call is dropped, which gives its connection back to the pool.
+pub(super) async fn limited<T>(
+    options: &Options,
+    call: impl Future<Output = Result<T, DbErr>>,
+) -> Result<T, DbErr> {
+    let mut call = pin!(call);
+    if let Ok(result) = tokio::time::timeout(LIMIT, &mut call).await {
+        return result;
+    }
+    let silent = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
+    let error = DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::Io(silent).into()));
+    (options.on_error)(&error);
+    Err(error)
 }
 
 #[derive(Debug)]

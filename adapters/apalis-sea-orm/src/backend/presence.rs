@@ -12,7 +12,7 @@ const REPORT: Duration = Duration::from_secs(5);
 pub(super) async fn keep(queue: Queue, stop: CancellationToken) {
     let mut outage = Outage::of("reporting the worker", &queue.options);
     loop {
-        let wait = match limited(queue.report()).await {
+        let wait = match limited(&queue.options, queue.report()).await {
             Ok(()) => {
                 outage.succeeded();
                 REPORT

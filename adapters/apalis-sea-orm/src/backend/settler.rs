@@ -128,7 +128,7 @@ impl Unsettled {
         let mut outage = Outage::of("writing jobs' results", &self.queue.options);
         let begun = Instant::now();
         while !group.is_empty() {
-            let error = match limited(self.try_write(&mut group)).await {
+            let error = match limited(&self.queue.options, self.try_write(&mut group)).await {
                 Ok(()) => continue,
                 Err(error) => error,
             };

@@ -26,7 +26,7 @@ pub(super) async fn tend(queue: Queue, stop: CancellationToken) {
     let mut prune_at = Instant::now() + PRUNE.mul_f64(rand::random_range(0.1..1.0));
     loop {
         let turn = turn(&queue, &mut rescue_at, &mut recall_at, &mut prune_at);
-        let wait = match limited(turn).await {
+        let wait = match limited(&queue.options, turn).await {
             Ok(wait) => {
                 if outage.succeeded() {
                     // Live workers were cut off as well; let their heartbeats come first.

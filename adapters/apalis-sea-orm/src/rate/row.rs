@@ -16,6 +16,9 @@ const STARTS: i64 = 1_000;
 /// What else may lie between two starts, such as another worker's slower rate.
 const ROOM: i64 = 60_000_000;
 
+/// What a clock may step back without the row being corrected.
+const TOLERANCE: i64 = 1_000_000;
+
 /// Times in microseconds since 1970, by the database's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Row {
@@ -34,6 +37,7 @@ impl Row {
     /// dropped.
     pub(super) fn corrected(self, interval: i64) -> Self {
         let ahead = Ord::max(self.seen_at - self.now, 0);
+        let ahead = if ahead < TOLERANCE { 0 } else { ahead };
         let mut row = Self {
             next_free: self.next_free.saturating_sub(ahead),
             held_until: self.held_until.saturating_sub(ahead),

@@ -28,7 +28,7 @@ async fn tables(bed: &Bed) -> Vec<String> {
         Engine::Sqlite => "SELECT name AS n FROM sqlite_master WHERE type = 'table'",
         _ => {
             "SELECT table_name AS n FROM information_schema.tables \
-             WHERE table_schema = DATABASE()"
+             WHERE table_schema = DATABASE() AND table_name <> 'migration_lease'"
         }
     };
     let rows = bed.database.write().query_all_raw(Statement::from_string(backend, query)).await;
@@ -168,13 +168,13 @@ async fn cut_short(bed: &Bed, migration: &str, statements: &[String]) {
     if bed.engine != Engine::Sqlite {
         execute(
             bed,
-            "CREATE TABLE migration_lease (id smallint NOT NULL PRIMARY KEY, \
+            "CREATE TABLE IF NOT EXISTS migration_lease (id smallint NOT NULL PRIMARY KEY, \
              holder varchar(64) NOT NULL, ends_at bigint NOT NULL, migration varchar(190))",
         )
         .await;
         execute(
             bed,
-            &format!("INSERT INTO migration_lease VALUES (1, 'killed', UNIX_TIMESTAMP() + 1, '{migration}')"),
+            &format!("REPLACE INTO migration_lease VALUES (1, 'killed', UNIX_TIMESTAMP() + 1, '{migration}')"),
         )
         .await;
     }
