@@ -351,6 +351,17 @@ fn started(ctx: &Ctx, user: &User, session: &Session) -> Event {
     event
 }
 
+/// Ends the session that a browser held before it was given another one.
+pub async fn end_replaced(ctx: &Ctx, old: &Session) -> Result<(), StoreError> {
+    let mut rounds = Rounds::default();
+    loop {
+        let change = replaced(ctx, Change::new(), old).await?;
+        if rounds.apply(ctx, change).await? {
+            return Ok(());
+        }
+    }
+}
+
 /// The browser's earlier session ends: a session that somebody else planted there gains nothing.
 async fn replaced(ctx: &Ctx, change: Change, old: &Session) -> Result<Change, StoreError> {
     let now = ctx.store.session(old.id).await?;

@@ -14,8 +14,8 @@ use crate::{
     TokenHash, Vouched,
 };
 
-/// How long a claim counts: longer than a call to Stytch and the recording of its result take. A
-/// process that ends in between leaves a claim behind that nobody ends before.
+/// How long a claim counts: longer than a call to Stytch and the recording of its result take. If the
+/// process dies, the claim ends after this time.
 const CLAIM_LENGTH: Duration = Duration::from_secs(30);
 
 /// The right to authenticate a link.
@@ -60,7 +60,7 @@ pub async fn claim_link(ctx: &Ctx, token: TokenHash) -> Result<ClaimedLink, Acce
 }
 
 /// Authenticates a claimed link at Stytch, by which it is used up. The claim ends if Stytch
-/// refuses; otherwise it stands until [`super::let_in`] has recorded the result.
+/// refuses; otherwise it lasts for [`CLAIM_LENGTH`].
 pub async fn authenticate_link(
     ctx: &Ctx,
     token: &str,
@@ -71,7 +71,8 @@ pub async fn authenticate_link(
         Ok(vouched) => return Ok(vouched),
         Err(error) => why_not(ctx, claimed.token, error).await,
     };
-    release_link(ctx, claimed).await?;
+    // A claim that can't be released ends by itself; Stytch's answer is not to be hidden by that.
+    let _ = release_link(ctx, claimed).await;
     Err(error?)
 }
 
@@ -91,7 +92,7 @@ async fn why_not(
     if error.code != "unable_to_auth_magic_link" {
         return Ok(AcceptError::LinkInvalid);
     }
-    // Stytch says "used or expired" in one word; what came in here is known here.
+    // Stytch reports used and expired with one code; the record of used links tells them apart.
     let used = ctx.store.used_link(token).await?;
     Ok(used.map_or(AcceptError::LinkExpired, |used| AcceptError::LinkUsed(used.user_id)))
 }

@@ -73,6 +73,14 @@ fn wait(policy: &Policy, newest_first: &[LoginRequest], now: Timestamp) -> Optio
     (now < until).then(|| until.duration_since(now).unsigned_abs())
 }
 
+/// When the mail of a request is due, a second after that of the last one. Requests that would wait
+/// for longer than [`LONGEST_SPACING`] share the last one's time, and so its mail: the newest of the
+/// requests that are due is the one that is mailed.
+fn spaced(last: Timestamp, now: Timestamp) -> Timestamp {
+    let next = now.max(last + MAIL_INTERVAL);
+    if next <= now + LONGEST_SPACING { next } else { last }
+}
+
 /// Requests a login link for a caller to whom no limit applies: one with an API key, or the
 /// operator who has just started the program.
 pub async fn request_login_unlimited(
@@ -105,7 +113,7 @@ fn ask(
         at: now,
         send_at: last
             .filter(|last| is_credible(last.send_at, now))
-            .map_or(now, |last| now.max((last.send_at + MAIL_INTERVAL).min(now + LONGEST_SPACING))),
+            .map_or(now, |last| spaced(last.send_at, now)),
     };
     let id = request.id;
     let job = NewJob { run_at: request.send_at, ..SendLogin(id).into_job(ctx) };
@@ -163,10 +171,8 @@ impl Job for SendLogin {
         }
         // One that was asked for later, and is due too, is the one that they wait for: after an
         // outage several are due at once. The newest may not be due yet.
-        let newest = u64::from(ctx.policy.login_limit.most());
-        let mut newest = ctx.store.login_requests(&request.email, newest).await?.into_iter();
-        let is_newer = |one: &LoginRequest| one.ordinal > request.ordinal;
-        if newest.any(|one| is_newer(&one) && one.send_at <= ctx.now()) {
+        let (email, now) = (&request.email, ctx.now());
+        if ctx.store.has_newer_due_login_request(email, request.ordinal, now).await? {
             return Ok(LoginReport::Nothing);
         }
         let (user, latest) = whose(ctx, &request.email).await?;

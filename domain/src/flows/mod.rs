@@ -19,7 +19,7 @@ mod sweep;
 mod users;
 mod visit;
 
-pub use accept::{AcceptError, Browser, CameIn, Press, led_to, let_in, recorded};
+pub use accept::{AcceptError, Browser, CameIn, Press, end_replaced, led_to, let_in, recorded};
 pub use configured_admin::address_to_log_in;
 pub use deliver::{DeliveryReport, SendInvite};
 pub use invite::{InviteError, NewInvitation, could_invite, invite};

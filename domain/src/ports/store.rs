@@ -117,6 +117,13 @@ pub trait ReadSessions {
     async fn login_request(&self, id: LoginRequestId) -> Answer<Option<LoginRequest>>;
     /// The last `limit` askings of an address, newest first.
     async fn login_requests(&self, email: &Email, limit: u64) -> Answer<Vec<LoginRequest>>;
+    /// Whether an address has a request with a higher ordinal whose mail is due at that time.
+    async fn has_newer_due_login_request(
+        &self,
+        email: &Email,
+        ordinal: i64,
+        now: Timestamp,
+    ) -> Answer<bool>;
 }
 
 /// Finds API keys.

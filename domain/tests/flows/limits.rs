@@ -221,6 +221,20 @@ fn a_burst_without_a_limit_puts_off_the_mail_of_nobody_for_long() {
 }
 
 #[test]
+fn a_flood_without_a_limit_is_mailed_once_a_second_at_most() {
+    let t = House::new();
+    t.came_in("ada");
+    let before = t.inbox("ada").len();
+    for _ in 0..60 * 20 {
+        at_once(request_login_unlimited(&t.ctx, &at("ada"), None)).unwrap();
+        t.work();
+        t.wait(Duration::from_millis(50));
+    }
+    let mails = t.inbox("ada").len() - before;
+    assert!((20..=61).contains(&mails), "{mails} mails in a minute");
+}
+
+#[test]
 fn mail_that_waits_is_sent_though_somebody_came_in_meanwhile() {
     let t = House::new();
     t.came_in("ada");

@@ -145,6 +145,17 @@ impl ReadSessions for MemoryStore {
         asked.truncate(most(limit));
         Ok(asked)
     }
+
+    async fn has_newer_due_login_request(
+        &self,
+        email: &Email,
+        ordinal: i64,
+        now: Timestamp,
+    ) -> Answer<bool> {
+        let tables = self.tables();
+        let mut theirs = tables.login_requests.iter().filter(|asked| asked.email == *email);
+        Ok(theirs.any(|asked| asked.ordinal > ordinal && asked.send_at <= now))
+    }
 }
 
 #[async_trait]

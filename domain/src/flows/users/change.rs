@@ -126,6 +126,9 @@ async fn write(
     };
     let live = ctx.store.live_sessions(after.id, ctx.now()).await?;
     let change = end(ctx, change, after, &live, Ending { which: Which::All, reason, by });
+    if before.role == Role::Member {
+        return Ok((change, Vec::new()));
+    }
     Ok(revoke_privileged(ctx, change, after.id, by).await?)
 }
 
