@@ -57,7 +57,7 @@ pub struct ConfigArgs {
     pub anonymous_provider_limit: String,
 }
 
-pub use findings::Finding;
+pub use findings::{Finding, is_private};
 
 /// The configuration, read.
 #[derive(Debug, Clone)]

@@ -94,6 +94,13 @@ impl Server {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
     }
 
+    /// Ends it at once, as a machine that loses its power would.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Where it is, for somebody who may create databases.
     pub fn url(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("url")).unwrap().trim().to_owned()

@@ -11,6 +11,7 @@ use guestlist_database::sqlite_file;
 use guestlist_domain::{Actor, Ctx, TokenHash};
 
 use super::keys;
+use crate::config::is_private;
 
 /// The files of one database.
 #[derive(Debug)]
@@ -81,10 +82,5 @@ fn write_private(path: &Path, secret: &str) -> io::Result<()> {
 
 fn make_private(path: &Path) -> io::Result<()> {
     let mode = fs::metadata(path)?.permissions().mode();
-    // The last six bits are the rights of the group and of others.
-    if mode.trailing_zeros() >= 6 {
-        Ok(())
-    } else {
-        fs::set_permissions(path, Permissions::from_mode(0o600))
-    }
+    if is_private(mode) { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(0o600)) }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use axum::Router;
 use clap::Args;
 use guestlist_worker::shutdown::DRAIN;
 use guestlist_worker::{Worker, build, listen};
@@ -53,15 +54,15 @@ pub async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints what was started. A server goes on where nobody can read that.
+/// Prints the addresses. A closed stdout does not stop the server.
 pub fn announce(text: impl Display) {
     if let Err(error) = print(text) {
         tracing::warn!(%error, "what was started could not be printed");
     }
 }
 
-/// Runs HTTP, for these hosts only where there are any, and the worker where there is one: until
-/// `stop`, or until one of them ends.
+/// Runs HTTP, and the worker if there is one, until `stop` or until one of them ends. `hosts`, if
+/// given, limits which `Host` headers are accepted.
 pub async fn run_all(
     app: App,
     listener: TcpListener,
@@ -78,17 +79,17 @@ pub async fn run_all(
         stop.cancel();
         ended
     };
-    let (http, jobs) = tokio::join!(serve(app, listener, hosts, stop.clone()), jobs);
+    let routes = router(app.clone(), hosts)?;
+    let (http, jobs) = tokio::join!(serve(app, listener, routes, stop.clone()), jobs);
     http.and(jobs)
 }
 
 async fn serve(
     app: App,
     listener: TcpListener,
-    hosts: Option<AllowedHosts>,
+    routes: Router,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let routes = router(app.clone(), hosts)?;
     let noting = tokio::spawn(keep_noting(app.clone(), stop.clone()));
     let options = Options { drain_timeout: DRAIN, ..Options::new(share_of_descriptors(2)) };
     guestlist_worker::serve(listener, routes, options, stop).await;

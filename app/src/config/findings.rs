@@ -127,7 +127,12 @@ fn database_files(database_url: &str) -> Option<Finding> {
 }
 
 fn is_open(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+    fs::metadata(path).is_ok_and(|file| !is_private(file.permissions().mode()))
+}
+
+/// Whether a file mode gives rights to its owner alone.
+pub fn is_private(mode: u32) -> bool {
+    mode & 0o077 == 0
 }
 
 #[cfg(test)]

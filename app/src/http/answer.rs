@@ -2,7 +2,7 @@
 //! that every answer has, and turns problems into bodies.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 
-use super::auth::had_session;
+use super::auth::shows_credential;
 use super::cookies::Hint;
 use super::problem::{Code, Problem};
 use super::state::App;
@@ -25,23 +25,39 @@ const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-p
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
-/// Cookies that go out with whatever is answered.
+/// What a request's handling leaves for its response, whatever the handler returns.
 #[derive(Debug, Clone, Default)]
-pub struct Outgoing(Arc<Mutex<Vec<HeaderValue>>>);
+pub struct Outgoing(Arc<Mutex<Effects>>);
+
+#[derive(Debug, Default)]
+struct Effects {
+    cookies: Vec<HeaderValue>,
+    refusal: Option<Code>,
+}
 
 impl Outgoing {
     /// Adds cookies.
     pub fn set_cookies(&self, cookies: impl IntoIterator<Item = HeaderValue>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(cookies);
+        self.effects().cookies.extend(cookies);
     }
 
     /// These, and none of those added before.
     pub fn replace_cookies(&self, cookies: Vec<HeaderValue>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cookies;
+        self.effects().cookies = cookies;
     }
 
-    fn take(&self) -> Vec<HeaderValue> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Notes a refusal for the security log: the response may be a page or a redirect instead of
+    /// the problem.
+    pub fn note_refusal(&self, code: Code) {
+        self.effects().refusal = Some(code);
+    }
+
+    fn take(&self) -> Effects {
+        std::mem::take(&mut *self.effects())
+    }
+
+    fn effects(&self) -> MutexGuard<'_, Effects> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,23 +68,25 @@ pub async fn answer(State(app): State<App>, mut request: Request, next: Next) ->
     request.extensions_mut().insert(outgoing.clone());
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let asker = Asker::of(&request);
-    let (client, credentials) = (client(&app, &request), credentials(request.headers()));
+    let client = client(&app, &request);
+    let shows_credential = shows_credential(request.headers(), app.site());
     let span = tracing::info_span!("request", id = %request_id, method = %request.method());
     async move {
         let began = Instant::now();
         let route = request.extensions().get::<MatchedPath>().cloned();
         let method = request.method().clone();
         let response = next.run(request).await;
-        if let Some(problem) = response.extensions().get::<Problem>() {
+        let Effects { cookies, refusal } = outgoing.take();
+        let problem = response.extensions().get::<Problem>().map(|problem| problem.code);
+        if let Some(code) = problem.or(refusal) {
             let route = route.as_ref().map_or("-", MatchedPath::as_str);
             // Without a credential, 401 is how a browser learns that it has to log in.
-            let is_usual = problem.code == Code::SessionMissing && !is_shown(&credentials, &app);
-            if !is_usual {
-                app.security_log().refused(problem.code, route, client);
+            if code != Code::SessionMissing || shows_credential {
+                app.security_log().refused(code, route, client);
             }
         }
         let mut response = render(&app, response, &asker, &request_id);
-        finish(&app, response.headers_mut(), &request_id, outgoing.take());
+        finish(&app, response.headers_mut(), &request_id, cookies);
         log(&app, &method, route.as_ref(), response.status(), began);
         response
     }
@@ -89,21 +107,6 @@ fn request_id(app: &App, headers: &HeaderMap) -> String {
 fn client(app: &App, request: &Request) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
     Some(app.site().client(peer.ip(), request.headers()))
-}
-
-/// The headers that may hold a credential, to be looked at only after a refusal.
-fn credentials(headers: &HeaderMap) -> HeaderMap {
-    let names = [header::AUTHORIZATION, header::COOKIE];
-    let values = names.iter().flat_map(|name| headers.get_all(name).iter().map(move |v| (name, v)));
-    let mut credentials = HeaderMap::new();
-    for (name, value) in values {
-        credentials.append(name, value.clone());
-    }
-    credentials
-}
-
-fn is_shown(credentials: &HeaderMap, app: &App) -> bool {
-    credentials.contains_key(header::AUTHORIZATION) || had_session(credentials, app.site())
 }
 
 /// Whether an address is for programs alone, who are never answered with a page.

@@ -100,6 +100,11 @@ enum Shown {
     Nothing,
 }
 
+/// Whether a request shows a credential, valid or not.
+pub fn shows_credential(headers: &HeaderMap, site: &Site) -> bool {
+    !matches!(shown(headers, site), Shown::Nothing)
+}
+
 /// Whether a browser shows the cookies of a session, good or not.
 pub fn had_session(headers: &HeaderMap, site: &Site) -> bool {
     matches!(shown(headers, site), Shown::Cookies(_))
@@ -164,6 +169,9 @@ pub async fn identify(parts: &mut Parts, app: &App) -> Result<Caller, Problem> {
         return known.clone();
     }
     let found = find(parts, app).await;
+    if let (Err(problem), Some(outgoing)) = (&found, parts.extensions.get::<Outgoing>()) {
+        outgoing.note_refusal(problem.code);
+    }
     parts.extensions.insert(found.clone());
     found
 }

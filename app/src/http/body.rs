@@ -82,7 +82,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 fn from_pairs<T: DeserializeOwned>(pairs: &[u8]) -> Result<T, FieldError> {
     let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(pairs));
     serde_path_to_error::deserialize(pairs)
-        .map_err(|error| field_error(&error.path().to_string(), &error.inner().to_string()))
+        .map_err(|error| field_error(error.path(), &error.inner().to_string()))
 }
 
 fn require_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
@@ -130,7 +130,7 @@ fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
         return Err(Problem::invalid(vec![FieldError { pointer: String::new(), detail }]));
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let error = field_error(&error.path().to_string(), &error.inner().to_string());
+        let error = field_error(error.path(), &error.inner().to_string());
         Problem::invalid(vec![error])
     })
 }

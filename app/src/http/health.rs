@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use super::state::App;
 
 /// `GET /healthz`: the process lives.
@@ -12,10 +12,6 @@ pub async fn is_live() -> &'static str {
 
 /// `GET /readyz`: the database can be reached and holds the schema.
 pub async fn is_ready(State(app): State<App>) -> Result<&'static str, Problem> {
-    if let Err(gone) = app.store().database().check_file() {
-        tracing::error!("{gone}");
-        return Err(Problem::new(Code::DatabaseUnavailable, format!("Not ready: {gone}.")));
-    }
     app.ctx().store.ready().await?;
     Ok("ready\n")
 }

@@ -93,7 +93,8 @@ async fn once<H: Handler<T, App>, T: Guarded>(
     let path = parts.uri.path();
     let key_hash = hash(&[caller_id(&caller).as_bytes(), b"POST", path.as_bytes(), key.as_bytes()]);
     let content_type = parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |t| t.as_bytes());
-    let request_hash = hash(&[content_type, &body]);
+    let query = parts.uri.query().unwrap_or_default();
+    let request_hash = hash(&[content_type, query.as_bytes(), &body]);
     let database = app.store().database();
     let begun =
         idempotency::begin(database, key_hash, request_hash, app.ctx().now(), LEASE).await?;

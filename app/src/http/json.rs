@@ -69,10 +69,15 @@ impl Path<'_> {
     }
 }
 
+/// A member's name as a step of a JSON pointer (RFC 6901).
+pub fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 impl fmt::Display for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Member(name) => f.write_str(&name.replace('~', "~0").replace('/', "~1")),
+            Self::Member(name) => f.write_str(&escape(name)),
             Self::Item(index) => write!(f, "{index}"),
         }
     }

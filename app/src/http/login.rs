@@ -58,8 +58,21 @@ impl axum::extract::FromRequestParts<App> for Limited {
         if !parts.headers.contains_key(header::AUTHORIZATION) {
             return Ok(Self(true));
         }
-        let caller = super::auth::identify(parts, app).await;
-        Ok(Self(!matches!(caller, Ok(Caller::Program(_)))))
+        let caller = identify_or_refuse_key(parts, app).await?;
+        Ok(Self(!matches!(caller, Some(Caller::Program(_)))))
+    }
+}
+
+/// The caller, if they show a live session or a valid API key. A key that is not valid is refused: a
+/// backend whose key was revoked would otherwise be one anonymous client, and its users limited.
+async fn identify_or_refuse_key(
+    parts: &mut axum::http::request::Parts,
+    app: &App,
+) -> Result<Option<Caller>, Problem> {
+    match super::auth::identify(parts, app).await {
+        Ok(caller) => Ok(Some(caller)),
+        Err(problem) if problem.code == Code::ApiKeyInvalid => Err(problem),
+        Err(_) => Ok(None),
     }
 }
 
@@ -117,7 +130,7 @@ impl axum::extract::FromRequestParts<App> for Presser {
     ) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().copied();
         let Some(ConnectInfo(peer)) = peer else { return Err(Problem::internal()) };
-        let is_anonymous = super::auth::identify(parts, app).await.is_err();
+        let is_anonymous = identify_or_refuse_key(parts, app).await?.is_none();
         let user_agent = parts.headers.get(header::USER_AGENT);
         let user_agent = user_agent.and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
         let client = Client::of(app.site(), peer.ip(), &parts.headers);

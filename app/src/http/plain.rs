@@ -1,17 +1,17 @@
 //! What `serde` says of a value that does not fit, in words for people who don't know Rust.
 
+use serde_path_to_error::{Path, Segment};
+
+use super::json::escape;
 use super::problem::FieldError;
 
-/// What is wrong with a part of a request. `path` is as `serde_path_to_error` writes it.
-pub fn field_error(path: &str, message: &str) -> FieldError {
-    let pointer = match path {
-        "." => String::new(),
-        path => format!("/{}", path.replace('.', "/")),
-    };
-    let beside = |name: &str| match pointer.rsplit_once('/') {
+/// What is wrong with a part of a request, with a JSON pointer (RFC 6901) to it.
+pub fn field_error(path: &Path, message: &str) -> FieldError {
+    let pointer: String = path.iter().map(step).collect();
+    let beside = |name: &str| {
+        let name = format!("/{}", escape(name));
         // Some messages name a member that the path names, too.
-        Some((_, last)) if last == name => pointer.clone(),
-        _ => format!("{pointer}/{name}"),
+        if pointer.ends_with(&name) { pointer.clone() } else { pointer.clone() + &name }
     };
     if let Some(name) = quoted(message, "missing field ") {
         return FieldError { pointer: beside(name), detail: "is missing".to_owned() };
@@ -23,6 +23,15 @@ pub fn field_error(path: &str, message: &str) -> FieldError {
         return FieldError { pointer: beside(name), detail: unknown(message) };
     }
     FieldError { pointer, detail: misfit(message) }
+}
+
+fn step(segment: &Segment) -> String {
+    match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", escape(key)),
+        Segment::Enum { variant } => format!("/{}", escape(variant)),
+        Segment::Unknown => String::new(),
+    }
 }
 
 /// The name in backquotes that follows a beginning.
@@ -39,10 +48,13 @@ fn unknown(message: &str) -> String {
 }
 
 fn misfit(message: &str) -> String {
-    if message.to_ascii_lowercase().contains("uuid") {
+    // The message quotes the value, which may say anything; what was expected comes last.
+    let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+    let is_id = |text: &str| text.to_ascii_lowercase().contains("uuid");
+    if message.starts_with("UUID parsing failed") || expected.is_some_and(is_id) {
         return "must be an id".to_owned();
     }
-    let Some((_, expected)) = message.split_once(", expected ") else {
+    let Some(expected) = expected else {
         let is_number = message.contains("invalid digit") || message.contains("number too");
         return if is_number { "must be a whole number".to_owned() } else { message.to_owned() };
     };
@@ -94,8 +106,7 @@ mod tests {
 
     fn said(value: Value) -> String {
         let error = serde_path_to_error::deserialize::<_, Sample>(value).unwrap_err();
-        let FieldError { pointer, detail } =
-            field_error(&error.path().to_string(), &error.inner().to_string());
+        let FieldError { pointer, detail } = field_error(error.path(), &error.inner().to_string());
         format!("{pointer} {detail}")
     }
 
@@ -120,10 +131,12 @@ mod tests {
             ("id", json!("x"), "must be an id"),
             ("id", json!(5), "must be an id"),
             ("map", json!([]), "must be an object"),
+            ("count", json!("uuid"), "must be a whole number"),
+            ("count", json!("x, expected y"), "must be a whole number"),
             ("list", json!({}), "must be a list"),
         ] {
             assert_eq!(with(name, value), format!("/{name} {detail}"));
         }
-        assert_eq!(with("list", json!([{}])), "/list[0]/deep is missing");
+        assert_eq!(with("list", json!([{}])), "/list/0/deep is missing");
     }
 }

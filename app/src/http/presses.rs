@@ -20,8 +20,9 @@ use super::limits::Client;
 use super::problem::{Code, Problem};
 use super::state::App;
 
-/// How long a press waits for another of the same link: longer than a call to Stytch may take.
-const OTHERS_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a press waits for another of the same link: longer than a call to Stytch may take, and
+/// short enough that a request with all of its waits does not time out.
+const OTHERS_PATIENCE: Duration = Duration::from_secs(12);
 /// Between two looks at what another process makes of a link.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the caller waits for the database before they are asked to press again.
@@ -168,6 +169,7 @@ pub async fn press(
             Ok(lead) => return run(app.clone(), ctx, press, anonymous, lead).await,
             Err(running) => {
                 if let Some(result) = join(app.presses(), token, &running).await {
+                    end_replaced(&ctx, &press, &result).await?;
                     return result;
                 }
             }
@@ -175,7 +177,20 @@ pub async fn press(
     }
 }
 
-/// Waits for another press of the same link; none where it leaves nothing to this one.
+/// Ends the session that this browser held, if a login that was recorded late gives it another.
+async fn end_replaced(
+    ctx: &Ctx,
+    press: &Press,
+    result: &Result<CameIn, PressError>,
+) -> Result<(), StoreError> {
+    let old = press.replaces.as_ref();
+    match (old, result) {
+        (Some(old), Ok(new)) if old.id != new.session.id => flows::end_replaced(ctx, old).await,
+        _ => Ok(()),
+    }
+}
+
+/// Waits for a concurrent press of the same link. Returns `None` if the caller must run its own.
 async fn join(
     presses: &Presses,
     token: TokenHash,
@@ -214,8 +229,11 @@ async fn run(
         };
         let mut recording = Box::pin(record(&ctx, &press, &vouched));
         if let Ok(result) = timeout(CALLERS_PATIENCE, &mut recording).await {
-            drop(lead);
-            return drop(answer.send(result));
+            // The caller may be gone; the next press gets the login then.
+            if let Err(undelivered @ Ok(_)) = answer.send(result) {
+                lead.keep(undelivered).await;
+            }
+            return;
         }
         lead.running.stage.send_replace(Stage::Failing);
         drop(answer.send(Err(PressError::NotRecorded)));

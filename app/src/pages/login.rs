@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +11,7 @@ use guestlist_domain::{Email, ReturnTo, flows};
 use serde::Deserialize;
 
 use super::page;
-use crate::http::{App, Client, Form, Hint, Ours, Params, Perhaps, Problem};
+use crate::http::{App, Client, Form, Hint, Ours, Outgoing, Params, Perhaps, Problem};
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -85,6 +86,7 @@ pub async fn request_login(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
+    Extension(outgoing): Extension<Outgoing>,
     Form(form): Form<LoginForm>,
 ) -> Response {
     match ask(&app, peer, &headers, &form).await {
@@ -98,6 +100,7 @@ pub async fn request_login(
             page(app.site(), StatusCode::OK, &template)
         }
         Err(problem) if problem.status().is_client_error() => {
+            outgoing.note_refusal(problem.code);
             let error = problem.errors.first().map_or_else(
                 || problem.detail.clone(),
                 |error| format!("The address {}.", error.detail),

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
 use futures::StreamExt;
 use guestlist_tests::{Engine, Guestlist, LONG, Process, SHORT, TestDatabase, id, wait_until};
@@ -142,18 +141,29 @@ fn largest_file(guestlist: &Guestlist) -> u64 {
 
 #[tokio::test]
 async fn a_worker_on_a_full_disk_mails_nobody_twice() {
-    const MANY: usize = 120;
+    const MANY: usize = 300;
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.stytch().faults(&json!({ "latency_ms": 50 })).await;
     guestlist.invite_many(MANY).await;
+    let worker = &guestlist.workers()[0];
+    let errors = || worker.stderr().matches("disk").count();
     for round in 0..6 {
-        let worker = &guestlist.workers()[0];
+        let (failed, sent) = (errors(), crate::count_of(&guestlist, "status = 'sent'").await);
         worker.limit_file_size(Some(spread(round, 1..largest_file(&guestlist))));
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        // A round in which the last invitation is sent before a write fails proves nothing.
+        wait_until(LONG, "a write fails", async || {
+            (errors() > failed || sent == MANY).then_some(())
+        })
+        .await;
         worker.limit_file_size(None);
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        wait_until(LONG, "another is sent", async || {
+            let now = crate::count_of(&guestlist, "status = 'sent'").await;
+            (now > sent || now == MANY).then_some(())
+        })
+        .await;
     }
+    assert!(errors() >= 3, "the disk was hardly ever full");
     crate::all_sent(&guestlist, MANY, LONG).await;
     assert_eq!(mailed(&guestlist).await, MANY);
 }

@@ -92,8 +92,14 @@ async fn a_database_file_that_is_deleted_or_replaced_is_noticed() {
                 Some(caller.get("/readyz").await).filter(|answer| answer.status == 503)
             })
             .await;
-            assert!(ready.body.contains("deleted or replaced"), "{ready:?}");
+            assert!(ready.body.contains("database"), "{ready:?}");
         }
+        wait_until(SHORT, "both log why", async || {
+            let logged = |log: String| log.contains("deleted or replaced");
+            (logged(guestlist.app().stderr()) && logged(guestlist.workers()[0].stderr()))
+                .then_some(())
+        })
+        .await;
         let body = json!({ "email": "ada@example.com" });
         let _ = guestlist.api().post("/v1/invitations", &body).await.is(503);
         assert_eq!(path.exists(), is_replaced, "no new file is created");

@@ -9,7 +9,9 @@ async fn tables(database: &TestDatabase) -> Vec<String> {
     let sql = match database.engine {
         Engine::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
         _ => {
-            "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name"
+            "SELECT CAST(table_name AS CHAR) FROM information_schema.tables \
+             WHERE table_schema = DATABASE() AND table_name <> 'migration_lease' \
+             ORDER BY table_name"
         }
     };
     let rows = database.query(sql).await;

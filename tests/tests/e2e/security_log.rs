@@ -91,13 +91,35 @@ async fn a_flood_of_refusals_leaves_few_lines_and_a_count() {
 }
 
 #[tokio::test]
+async fn refusals_that_a_page_or_a_redirect_answers_are_logged_too() {
+    let setup = Guestlist::split(Engine::Sqlite).workers(0);
+    let guestlist = setup.env("LOGIN_LIMIT_PER_CLIENT", "1/h").start().await;
+    for status in [200, 429] {
+        let fields = [("email", "ada@example.com")];
+        let _ = guestlist.browser().form("/login", &fields).await.is(status);
+    }
+    let _ = guestlist.anybody().basic("", "glk_wrong").get("/").await.is(303);
+    for code in ["too_many_requests", "api_key_invalid"] {
+        wait_until(SHORT, &format!("{code} is logged"), async || {
+            let log = guestlist.stderr();
+            let mut lines = log.lines();
+            lines.any(|line| line.contains("request refused") && line.contains(code)).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn risky_settings_are_warned_of_at_start() {
     let setup = Guestlist::split(Engine::Sqlite).workers(0);
     let setup = setup.env("PUBLIC_URL", "http://guests.co.uk").env("COOKIE_DOMAIN", "co.uk");
     let guestlist = setup.env("TRUSTED_PROXIES", "0.0.0.0/0").start().await;
-    let log = guestlist.stderr();
     for setting in ["PUBLIC_URL", "TRUSTED_PROXIES", "COOKIE_DOMAIN"] {
-        let warned = log.lines().any(|line| line.contains(" WARN ") && line.contains(setting));
-        assert!(warned, "{setting}: {log}");
+        wait_until(SHORT, &format!("{setting} is warned of"), async || {
+            let log = guestlist.stderr();
+            let mut lines = log.lines();
+            lines.any(|line| line.contains(" WARN ") && line.contains(setting)).then_some(())
+        })
+        .await;
     }
 }
