@@ -120,7 +120,7 @@ impl Worker {
         // Neither has anything to finish, and a database that is silent must not keep them.
         let protecting = stop.run_until_cancelled(protecting);
         let jobs = async {
-            let ended = work(runner, queue, stop.clone()).await;
+            let ended = Box::pin(work(runner, queue, stop.clone())).await;
             // Whatever ended them, the others are not to outlive them.
             stop.cancel();
             ended

@@ -132,7 +132,8 @@ fn is_open(path: &Path) -> bool {
 
 /// Whether a file mode gives rights to its owner alone.
 pub fn is_private(mode: u32) -> bool {
-    mode & 0o077 == 0
+    let of_others = mode & 0o077;
+    of_others == 0
 }
 
 #[cfg(test)]
