@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{Change, Ctx, HeldBy, JobId, StoreError};
+use crate::{Change, Ctx, HeldBy, JobId, Role, StoreError};
 
 /// A job to be written with the change that wants it.
 #[derive(Debug, Clone, PartialEq)]
@@ -189,6 +189,10 @@ pub trait Job: Send + Sync + Sized + 'static {
 
     /// Reads the ids back.
     fn from_args(args: &Value) -> Option<Self>;
+
+    /// The highest role among the people whom the job is about; `member` if it is about nobody. A
+    /// caller may retry or withdraw the job only if they may act on that role.
+    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError>;
 
     /// Does what can be seen outside, once.
     async fn perform(

@@ -1,12 +1,12 @@
-//! How far a caller's hand reaches among people.
+//! The people that a caller may act on.
 
 use crate::Role;
 
-/// Whom a caller may act on, and what they may make of anybody: who could lift or lower those who
-/// administer would administer.
+/// The people whom a caller may act on, by their role, and the roles that the caller may give. A
+/// caller who could change an administrator in any way could act as one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Reach {
-    /// Those whose role is `member`.
+    /// People whose role is `member`.
     #[default]
     Members,
     /// Everybody.
@@ -14,7 +14,7 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// Whether somebody of that role is within it.
+    /// Whether the caller may act on a person of that role, and give it.
     pub fn covers(self, role: Role) -> bool {
         self == Self::Everybody || role == Role::Member
     }

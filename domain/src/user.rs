@@ -83,6 +83,12 @@ impl User {
 }
 
 impl Role {
+    /// The one of two roles that allows more.
+    #[must_use]
+    pub fn higher(self, other: Self) -> Self {
+        if self.is_below(other) { other } else { self }
+    }
+
     /// Whether it allows less than another.
     pub fn is_below(self, other: Self) -> bool {
         let rank = |role| match role {

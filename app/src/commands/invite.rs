@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use guestlist_domain::flows::{self, InviteError, NewInvitation};
-use guestlist_domain::{Actor, Ctx, Email, InvitationId, InvitationStatus, Metadata, Name, Role};
+use guestlist_domain::{
+    Actor, Ctx, Email, InvitationId, InvitationStatus, Metadata, Name, Reach, Role,
+};
 use guestlist_worker::build;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -112,6 +114,7 @@ impl Record {
             email,
             name: name.flatten(),
             role: role.unwrap_or_default(),
+            reach: Reach::Everybody,
             metadata: Metadata::default(),
             return_to: None,
             expires_in_minutes: None,
@@ -151,7 +154,7 @@ fn refused(error: InviteError) -> anyhow::Result<(&'static str, String)> {
         InviteError::AlreadyInvited(_) => "already_invited",
         InviteError::AlreadyMember { .. } => "already_member",
         InviteError::BeingRemoved => "user_deleting",
-        InviteError::NotGrantable => "role_not_grantable",
+        InviteError::OutOfReach => "role_not_grantable",
         InviteError::Store(_) => return Err(error.into()),
     };
     Ok((code, error.to_string()))

@@ -57,7 +57,8 @@ impl Caller {
         if self.reach().covers(role) { Ok(()) } else { Err(out_of_reach()) }
     }
 
-    fn may(&self, scope: Scope) -> Result<(), Problem> {
+    /// Whether they hold a scope, by their key or by their role.
+    pub fn may(&self, scope: Scope) -> Result<(), Problem> {
         match self {
             Self::Program(key) if key.allows(scope) => Ok(()),
             Self::Program(_) => {

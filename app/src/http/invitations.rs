@@ -6,8 +6,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{self, InviteError, NewInvitation, ResendError, RevokeError};
 use guestlist_domain::{
-    Email, InvitationFilter, InvitationId, InvitationStatus, Metadata, Name, Page, Prefix, Role,
-    UserId,
+    Email, InvitationFilter, InvitationId, InvitationStatus, Metadata, Name, Page, Prefix, Reach,
+    Role, UserId,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -68,6 +68,7 @@ impl InvitationRequest {
                 email,
                 name: name.flatten(),
                 role,
+                reach: Reach::Members,
                 metadata: metadata.unwrap_or_default(),
                 return_to,
                 expires_in_minutes,
@@ -104,6 +105,7 @@ pub async fn create_invitation(
 ) -> Result<Response, Problem> {
     let request = request.read(app.site())?;
     by.caller.may_grant(request.role)?;
+    let request = NewInvitation { reach: by.caller.reach(), ..request };
     let invitation = flows::invite(&ctx, request, &by.actor()).await?;
     let location = format!("/v1/invitations/{}", invitation.id);
     let headers = [(header::LOCATION, location)];
@@ -243,7 +245,7 @@ impl From<InviteError> for Problem {
             InviteError::AlreadyInvited(id) => already_invited(id),
             InviteError::AlreadyMember { user, is_suspended } => already_member(user, is_suspended),
             InviteError::BeingRemoved => being_removed(),
-            InviteError::NotGrantable => out_of_reach(),
+            InviteError::OutOfReach => out_of_reach(),
             InviteError::Store(error) => error.into(),
         }
     }

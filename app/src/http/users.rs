@@ -8,7 +8,7 @@ use guestlist_domain::flows::{
     self, AddUserError, ChangeUserError, NewUser, RemoveUserError, UserChange,
 };
 use guestlist_domain::{
-    Email, Metadata, Name, Page, Prefix, Reach, User, UserFilter, UserId, UserStatus,
+    Email, Metadata, Name, Page, Prefix, Reach, Scope, User, UserFilter, UserId, UserStatus,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -49,7 +49,7 @@ impl UserRequest {
         match email {
             Some(email) if fields.is_empty() => {
                 let (name, metadata) = (name.flatten(), metadata.unwrap_or_default());
-                Ok(NewUser { email, name, role, metadata })
+                Ok(NewUser { email, name, role, metadata, reach: Reach::Members })
             }
             _ => Err(fields.into_problem()),
         }
@@ -64,6 +64,7 @@ pub async fn add_user(
 ) -> Result<Response, Problem> {
     let request = request.read()?;
     by.caller.may_grant(request.role)?;
+    let request = NewUser { reach: by.caller.reach(), ..request };
     let user = flows::add_user(&ctx, request, &by.actor()).await?;
     let headers = [(header::LOCATION, format!("/v1/users/{}", user.id))];
     Ok((StatusCode::CREATED, headers, Json(UserView::from(&user))).into_response())
@@ -180,8 +181,12 @@ pub async fn change_user(
     let request = request.read()?;
     by.caller.may_grant(request.role.unwrap_or_default())?;
     let change = UserChange { reach: by.caller.reach(), ..request };
-    let changed = flows::change_user(&ctx, id.read()?, &change, &by.actor()).await?;
-    Ok(Json(ChangedUserView::from(&changed)).into_response())
+    let changed = flows::change_user(&ctx, id.read()?, &change, &by.actor()).await;
+    // A change that names no field only reads the user.
+    if change.is_empty() && !matches!(changed, Err(ChangeUserError::OutOfReach)) {
+        by.caller.may(Scope::UsersRead)?;
+    }
+    Ok(Json(ChangedUserView::from(&changed?)).into_response())
 }
 
 /// `DELETE /v1/users/{id}`
@@ -212,6 +217,7 @@ impl From<AddUserError> for Problem {
                 already_member(user, is_suspended)
             }
             AddUserError::BeingRemoved => being_removed(),
+            AddUserError::OutOfReach => out_of_reach(),
             AddUserError::Store(error) => error.into(),
         }
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use guestlist_database::SqlStore;
 use guestlist_database::board::{JobFilter, JobStatus};
-use guestlist_domain::flows::{self, OperateError};
-use guestlist_domain::{Actor, Ctx, JobId, JobState, StoreError};
+use guestlist_domain::flows::{self, DeleteUser, OperateError};
+use guestlist_domain::{Actor, Ctx, Job, JobId, JobState, Reach, StoreError};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -62,22 +62,87 @@ impl Act {
     }
 
     /// Does it to one.
-    pub async fn on(self, ctx: &Ctx, id: JobId, by: &Actor) -> Result<(), OperateError> {
+    pub async fn on(
+        self,
+        ctx: &Ctx,
+        id: JobId,
+        reach: Reach,
+        by: &Actor,
+    ) -> Result<(), OperateError> {
         match self {
-            Self::Retry => flows::retry_job(ctx, id, by).await,
-            Self::Cancel => flows::cancel_job(ctx, id, by).await,
-            Self::Dismiss => flows::dismiss_job(ctx, id, by).await,
+            Self::Retry => flows::retry_job(ctx, id, reach, by).await,
+            Self::Cancel => flows::cancel_job(ctx, id, reach, by).await,
+            Self::Dismiss => flows::dismiss_job(ctx, id, reach, by).await,
         }
     }
 
-    /// Does it to all that match and were there when it was asked for, for no longer than that.
-    /// What has moved meanwhile is left; so is the rest, where the database fails in the middle.
+    /// Whether the caller may do it to one, whatever that one's state.
+    async fn is_allowed(self, ctx: &Ctx, id: JobId, reach: Reach) -> Result<(), OperateError> {
+        let allowed = match self {
+            Self::Retry => flows::can_retry_job(ctx, id, reach).await,
+            Self::Cancel | Self::Dismiss => flows::can_withdraw_job(ctx, id, reach).await,
+        };
+        allowed.map(drop)
+    }
+
+    /// Counts the jobs that match and to which the caller may do it, for at most `patience`.
+    pub async fn count(
+        self,
+        ctx: &Ctx,
+        store: &SqlStore,
+        filter: &JobFilter,
+        reach: Reach,
+        patience: Duration,
+    ) -> Result<Bulk, StoreError> {
+        if reach != Reach::Everybody {
+            let pass = Pass { act: self, reach, by: None };
+            return pass.over(ctx, store, filter, patience).await;
+        }
+        let matched = store.count_jobs(filter, ctx.now()).await?;
+        let refused = match (self, &filter.kind) {
+            (Self::Retry, _) => 0,
+            (_, Some(kind)) if kind == DeleteUser::KIND => matched,
+            (_, Some(_)) => 0,
+            (_, None) => {
+                let kind = Some(DeleteUser::KIND.to_owned());
+                store.count_jobs(&JobFilter { kind, ..filter.clone() }, ctx.now()).await?
+            }
+        };
+        Ok(Bulk { matched: matched.saturating_sub(refused), has_more: false })
+    }
+
+    /// Does it to all jobs that match, were there when it was asked for, and are the caller's to act
+    /// on, for at most `patience`. Jobs whose state has changed since are left; so are the rest where
+    /// the database fails in the middle.
     pub async fn on_all(
         self,
         ctx: &Ctx,
         store: &SqlStore,
         filter: &JobFilter,
+        reach: Reach,
         by: &Actor,
+        patience: Duration,
+    ) -> Result<Bulk, StoreError> {
+        let pass = Pass { act: self, reach, by: Some(by) };
+        pass.over(ctx, store, filter, patience).await
+    }
+}
+
+/// One pass over many jobs: the act by somebody, or only its count.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    act: Act,
+    reach: Reach,
+    by: Option<&'a Actor>,
+}
+
+impl Pass<'_> {
+    /// Goes over all jobs that match and were there at the call.
+    async fn over(
+        self,
+        ctx: &Ctx,
+        store: &SqlStore,
+        filter: &JobFilter,
         patience: Duration,
     ) -> Result<Bulk, StoreError> {
         let began = Instant::now();
@@ -93,7 +158,7 @@ impl Act {
                 if began.elapsed() >= patience {
                     return Ok(Bulk { matched, has_more: true });
                 }
-                let (done, failure) = self.on_these(ctx, group, by).await;
+                let (done, failure) = self.on_these(ctx, group).await;
                 matched += done;
                 match failure {
                     Some(error) if matched == 0 => return Err(error),
@@ -108,18 +173,29 @@ impl Act {
     }
 
     /// How many it was done to, and why not to all.
-    async fn on_these(self, ctx: &Ctx, ids: &[JobId], by: &Actor) -> (u64, Option<StoreError>) {
+    async fn on_these(self, ctx: &Ctx, ids: &[JobId]) -> (u64, Option<StoreError>) {
         let (mut done, mut failure) = (0, None);
-        for result in join_all(ids.iter().map(|id| self.on(ctx, *id, by))).await {
+        for result in join_all(ids.iter().map(|id| self.on_one(ctx, *id))).await {
             match result {
                 Ok(()) => done += 1,
                 Err(OperateError::Store(error)) => failure = Some(error),
                 Err(
-                    OperateError::NotFound | OperateError::WrongState(_) | OperateError::Superseded,
+                    OperateError::NotFound
+                    | OperateError::WrongState(_)
+                    | OperateError::Superseded
+                    | OperateError::OutOfReach
+                    | OperateError::Erasure,
                 ) => {}
             }
         }
         (done, failure)
+    }
+
+    async fn on_one(self, ctx: &Ctx, id: JobId) -> Result<(), OperateError> {
+        match self.by {
+            Some(by) => self.act.on(ctx, id, self.reach, by).await,
+            None => self.act.is_allowed(ctx, id, self.reach).await,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{self, Admitted};
+use guestlist_domain::flows::{self, Admitted, NewInvitation};
 use guestlist_domain::{
     Actor, Ctx, Invitation, InvitationId, Page, Place, Reach, Role, User, UserFilter, UserId,
     UserStatus,
@@ -223,6 +223,7 @@ pub async fn invite(
 
 async fn send(app: &App, ctx: &Ctx, email: String, by: &Actor) -> Result<(), Problem> {
     let request = InvitationRequest::of(email).read(app.site())?;
+    let request = NewInvitation { reach: Reach::Everybody, ..request };
     flows::invite(ctx, request, by).await?;
     Ok(())
 }

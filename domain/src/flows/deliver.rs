@@ -12,11 +12,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::outcome::{exhausted, not_begun};
+use super::subject::invited_role;
 use crate::flows::RevokeInvite;
 use crate::{
     Attempt, Change, Ctx, Delivered, Identity, Invitation, InvitationId, InvitationStatus,
     InviteMail, Job, Lease, LoginMail, NewJob, Outcome, Performed, ProviderError,
-    ProviderErrorKind, Queue, Retry, StoreError, is_credible,
+    ProviderErrorKind, Queue, Retry, Role, StoreError, is_credible,
 };
 
 /// How far Stytch's clock may be behind ours for a search to know its own identities again.
@@ -106,6 +107,10 @@ impl Job for SendInvite {
         let invitation = args.get("invitation")?.as_str()?.parse().ok()?;
         let delivery = args.get("delivery")?.as_i64()?.try_into().ok()?;
         Some(Self { invitation, delivery })
+    }
+
+    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+        invited_role(ctx, self.invitation).await
     }
 
     async fn perform(

@@ -10,8 +10,8 @@ use crate::flows::SendInvite;
 use crate::flows::deliver::dismiss;
 use crate::{
     Actor, Change, Ctx, Email, EventKind, Guard, GuardName, Invitation, InvitationId,
-    InvitationStatus, Metadata, Name, NewJob, ReturnTo, Role, Rounds, StoreError, User, UserId,
-    UserStatus,
+    InvitationStatus, Metadata, Name, NewJob, Reach, ReturnTo, Role, Rounds, StoreError, User,
+    UserId, UserStatus,
 };
 
 /// After what is asked for singly, before what is not for people.
@@ -24,8 +24,10 @@ pub struct NewInvitation {
     pub email: Email,
     /// What to call them.
     pub name: Option<Name>,
-    /// What they will be here; whoever asks may grant it.
+    /// What they will be here; the caller may grant it.
     pub role: Role,
+    /// Whom the caller may act on: the address can be of a person who was invited before.
+    pub reach: Reach,
     /// The application's own facts about them.
     pub metadata: Metadata,
     /// Where they go after coming in.
@@ -53,9 +55,10 @@ pub enum InviteError {
     /// The address is being freed: its user is on the way out.
     #[error("the address's user is being removed")]
     BeingRemoved,
-    /// Only an administrator may grant the role, and the inviter is none any more.
-    #[error("the inviter is no longer an administrator")]
-    NotGrantable,
+    /// The caller may not act on the person whose address it is, or the inviter is no longer an
+    /// administrator and may not grant the role.
+    #[error("the caller may not grant this role, or act on this user")]
+    OutOfReach,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -121,7 +124,7 @@ async fn check_inviter(ctx: &Ctx, role: Role, by: &Actor) -> Result<Option<Guard
     let version = ctx.store.guard(GuardName::ActiveAdmins).await?;
     let inviter = ctx.store.user(*id).await?;
     if !inviter.is_some_and(|inviter| inviter.is_active_admin()) {
-        return Err(InviteError::NotGrantable);
+        return Err(InviteError::OutOfReach);
     }
     Ok(Some(Guard { name: GuardName::ActiveAdmins, version }))
 }
@@ -145,6 +148,9 @@ fn decide(
         Some(open) if open.admits(ctx.now()) => return Err(InviteError::AlreadyInvited(open.id)),
         other => other,
     };
+    if known.as_ref().is_some_and(|user| !request.reach.covers(user.role)) {
+        return Err(InviteError::OutOfReach);
+    }
     let mut change = Change::new();
     if let Some(ended) = latest {
         change = dismiss(ctx, change, ended);

@@ -14,7 +14,7 @@ use super::resend;
 use crate::{
     Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, LoginMail,
     LoginRequest, LoginRequestId, MAIL_INTERVAL, NewJob, Outcome, Performed, Policy, ProviderError,
-    Queue, Retry, ReturnTo, Rounds, StoreError, User, UserStatus, is_credible,
+    Queue, Retry, ReturnTo, Role, Rounds, StoreError, User, UserStatus, is_credible,
 };
 
 /// The longest that a login mail is put off to keep the mails of its address apart. Requests beyond
@@ -155,6 +155,17 @@ impl Job for SendLogin {
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("login_request")?.as_str()?.parse().ok()?))
+    }
+
+    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+        let Some(request) = ctx.store.login_request(self.0).await? else {
+            return Ok(Role::Member);
+        };
+        if ctx.policy.admin_emails.contains(&request.email) {
+            return Ok(Role::Admin);
+        }
+        let user = ctx.store.user_by_email(&request.email).await?;
+        Ok(user.map(|user| user.role).unwrap_or_default())
     }
 
     async fn perform(

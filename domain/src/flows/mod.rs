@@ -15,6 +15,7 @@ mod reconcile;
 mod resend;
 mod revoke;
 mod sessions;
+mod subject;
 mod sweep;
 mod users;
 mod visit;
@@ -26,7 +27,10 @@ pub use invite::{InviteError, NewInvitation, could_invite, invite};
 pub use keys::{create_key, revoke_key};
 pub use link::{ClaimedLink, authenticate_link, check_link, claim_link, release_link};
 pub use login::{LoginError, LoginReport, SendLogin, request_login, request_login_unlimited};
-pub use operate::{OperateError, cancel_job, dismiss_job, pause_queue, resume_queue, retry_job};
+pub use operate::{
+    OperateError, can_retry_job, can_withdraw_job, cancel_job, dismiss_job, pause_queue,
+    resume_queue, retry_job,
+};
 pub use provider::{RevokeInvite, RevokeSession};
 pub use reconcile::{
     CheckIdentity, Heard, Manner, Reconcile, ReconcileError, hear, reconcile,

@@ -3,9 +3,10 @@
 use serde_json::json;
 use thiserror::Error;
 
-use crate::flows::SendInvite;
+use crate::flows::subject::covers_job;
+use crate::flows::{DeleteUser, SendInvite};
 use crate::{
-    Actor, Change, Ctx, Event, EventKind, Job, JobId, JobState, Operation, Queue, QueuedJob,
+    Actor, Change, Ctx, Event, EventKind, Job, JobId, JobState, Operation, Queue, QueuedJob, Reach,
     Rounds, StoreError,
 };
 
@@ -22,6 +23,12 @@ pub enum OperateError {
     /// closed.
     #[error("nobody wants the job's work any more")]
     Superseded,
+    /// It is about a person whom the caller may not act on.
+    #[error("beyond the reach of the caller")]
+    OutOfReach,
+    /// It erases a person, which can't be called off once it was asked for.
+    #[error("the job erases a person, which can't be called off")]
+    Erasure,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,24 +72,52 @@ async fn operate(
 
 /// Withdraws a job. A delivery's invitation fails at once with the code `cancelled`, whatever a
 /// worker that is just sending it achieves.
-pub async fn cancel_job(ctx: &Ctx, id: JobId, by: &Actor) -> Result<(), OperateError> {
-    withdraw(ctx, id, by, JobState::can_be_cancelled).await
+pub async fn cancel_job(
+    ctx: &Ctx,
+    id: JobId,
+    reach: Reach,
+    by: &Actor,
+) -> Result<(), OperateError> {
+    withdraw(ctx, id, reach, by, JobState::can_be_cancelled).await
 }
 
 /// Takes a dead job off the list of what is to be looked after.
-pub async fn dismiss_job(ctx: &Ctx, id: JobId, by: &Actor) -> Result<(), OperateError> {
-    withdraw(ctx, id, by, JobState::can_be_dismissed).await
+pub async fn dismiss_job(
+    ctx: &Ctx,
+    id: JobId,
+    reach: Reach,
+    by: &Actor,
+) -> Result<(), OperateError> {
+    withdraw(ctx, id, reach, by, JobState::can_be_dismissed).await
+}
+
+/// Whether the caller may cancel or dismiss a job, whatever its state; answers the job.
+pub async fn can_withdraw_job(
+    ctx: &Ctx,
+    id: JobId,
+    reach: Reach,
+) -> Result<QueuedJob, OperateError> {
+    let job = can_retry_job(ctx, id, reach).await?;
+    // A person would stay `deleting` for ever: neither here nor gone.
+    if job.kind == DeleteUser::KIND { Err(OperateError::Erasure) } else { Ok(job) }
+}
+
+/// Whether the caller may retry a job, whatever its state; answers the job.
+pub async fn can_retry_job(ctx: &Ctx, id: JobId, reach: Reach) -> Result<QueuedJob, OperateError> {
+    let job = ctx.store.job(id).await?.ok_or(OperateError::NotFound)?;
+    if covers_job(ctx, reach, &job).await? { Ok(job) } else { Err(OperateError::OutOfReach) }
 }
 
 async fn withdraw(
     ctx: &Ctx,
     id: JobId,
+    reach: Reach,
     by: &Actor,
     can_be: fn(JobState) -> bool,
 ) -> Result<(), OperateError> {
     let mut rounds = Rounds::default();
     loop {
-        let job = ctx.store.job(id).await?.ok_or(OperateError::NotFound)?;
+        let job = can_withdraw_job(ctx, id, reach).await?;
         if !can_be(job.state) {
             return Err(OperateError::WrongState(job.state));
         }
@@ -100,10 +135,10 @@ async fn withdraw(
 
 /// Has a job run again now, with all its attempts before it. A delivery's invitation is sent
 /// again: with a new link and a new end.
-pub async fn retry_job(ctx: &Ctx, id: JobId, by: &Actor) -> Result<(), OperateError> {
+pub async fn retry_job(ctx: &Ctx, id: JobId, reach: Reach, by: &Actor) -> Result<(), OperateError> {
     let mut rounds = Rounds::default();
     loop {
-        let job = ctx.store.job(id).await?.ok_or(OperateError::NotFound)?;
+        let job = can_retry_job(ctx, id, reach).await?;
         if !job.state.can_be_retried() {
             return Err(OperateError::WrongState(job.state));
         }

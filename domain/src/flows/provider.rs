@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::outcome::{after_refusal, again, exhausted, not_begun};
+use super::subject::invited_role;
 use crate::{
     Attempt, Change, Ctx, Invitation, InvitationId, Job, Lease, NewJob, Outcome, Performed,
-    ProviderError, Queue, Retry, StoreError,
+    ProviderError, Queue, Retry, Role, StoreError,
 };
 
 /// What a call to Stytch came to; none where it was not to be made.
@@ -53,6 +54,10 @@ impl Job for RevokeInvite {
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("invitation")?.as_str()?.parse().ok()?))
+    }
+
+    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+        invited_role(ctx, self.0).await
     }
 
     async fn perform(
@@ -103,6 +108,11 @@ impl Job for RevokeSession {
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("stytch_session")?.as_str()?.to_owned()))
+    }
+
+    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+        let session = ctx.store.session_by_stytch_id(&self.0).await?;
+        Ok(session.map(|(_, user)| user.role).unwrap_or_default())
     }
 
     async fn perform(

@@ -18,7 +18,7 @@ use super::outcome::{again, exhausted, not_begun};
 use crate::{
     Actor, Attempt, Change, Comparison, Ctx, EventKind, Job, JobError, Lease, Outcome,
     PERIODIC_KEY, Performed, ProviderError, Queue, Reconciliation, ReconciliationId, Remedy, Retry,
-    StoreError, Verdict,
+    Role, StoreError, Verdict,
 };
 
 use compare::{Findings, Suspicion};
@@ -205,6 +205,10 @@ impl Job for Reconcile {
 
     fn from_args(_: &Value) -> Option<Self> {
         Some(Self)
+    }
+
+    async fn subject_role(&self, _: &Ctx) -> Result<Role, StoreError> {
+        Ok(Role::Member)
     }
 
     async fn perform(

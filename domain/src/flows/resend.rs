@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::flows::SendInvite;
 use crate::flows::deliver::dismiss;
+use crate::flows::subject::covers_invitation;
 use crate::{
     Actor, Change, Ctx, EventKind, Invitation, InvitationId, Reach, Rounds, StoreError, User,
     UserStatus,
@@ -45,7 +46,7 @@ pub async fn resend(
     let mut rounds = Rounds::default();
     loop {
         let invitation = ctx.store.invitation(id).await?.ok_or(ResendError::NotFound)?;
-        if !reach.covers(invitation.role) {
+        if !covers_invitation(ctx, reach, &invitation).await? {
             return Err(ResendError::OutOfReach);
         }
         let user = ctx.store.user(invitation.user_id).await?.ok_or(ResendError::NotFound)?;

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::flows::RevokeInvite;
 use crate::flows::deliver::dismiss;
+use crate::flows::subject::covers_invitation;
 use crate::{
     Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, Reach, Rounds,
     StoreError,
@@ -37,7 +38,7 @@ pub async fn revoke(
     let mut rounds = Rounds::default();
     loop {
         let invitation = ctx.store.invitation(id).await?.ok_or(RevokeError::NotFound)?;
-        if !reach.covers(invitation.role) {
+        if !covers_invitation(ctx, reach, &invitation).await? {
             return Err(RevokeError::OutOfReach);
         }
         if invitation.status == InvitationStatus::Revoked {

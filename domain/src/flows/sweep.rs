@@ -10,7 +10,7 @@ use super::invite::expire as end_overdue;
 use super::outcome::{again, exhausted};
 use crate::{
     Attempt, Change, Ctx, Invitation, Job, Lease, Outcome, PERIODIC_KEY, Performed, Queue, Retry,
-    Stale, StoreError, Verdict,
+    Role, Stale, StoreError, Verdict,
 };
 
 /// Rows a statement: short enough to let requests through between two.
@@ -59,6 +59,10 @@ impl Job for Sweep {
 
     fn from_args(_: &Value) -> Option<Self> {
         Some(Self)
+    }
+
+    async fn subject_role(&self, _: &Ctx) -> Result<Role, StoreError> {
+        Ok(Role::Member)
     }
 
     async fn perform(&self, ctx: &Ctx, _: &Attempt, _: &dyn Lease) -> Result<Swept, StoreError> {

@@ -13,7 +13,7 @@ use super::deliver::dismiss;
 use super::invite::{already_member, expire};
 use crate::{
     Actor, Change, Ctx, Email, EventKind, Guard, GuardName, Invitation, InvitationId, Metadata,
-    Name, Role, Rounds, StoreError, User, UserId, UserStatus,
+    Name, Reach, Role, Rounds, StoreError, User, UserId, UserStatus,
 };
 
 /// Somebody to be added.
@@ -23,10 +23,12 @@ pub struct NewUser {
     pub email: Email,
     /// What to call them.
     pub name: Option<Name>,
-    /// What they are here; whoever asks may grant it.
+    /// What they are here; the caller may grant it.
     pub role: Role,
     /// The application's own facts about them.
     pub metadata: Metadata,
+    /// Whom the caller may act on: the address can be of a person who was invited before.
+    pub reach: Reach,
 }
 
 /// A user who was changed or removed, and what was revoked with that.
@@ -61,6 +63,9 @@ pub enum AddUserError {
     /// The address is being freed: its user is on the way out.
     #[error("the address's user is being removed")]
     BeingRemoved,
+    /// The address is of a person whom the caller may not act on.
+    #[error("beyond the reach of the caller")]
+    OutOfReach,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -87,6 +92,9 @@ pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, A
                 return Err(AddUserError::AlreadyInvited(latest.id));
             }
             change = dismiss(ctx, expire(ctx, change, &latest), &latest);
+        }
+        if known.as_ref().is_some_and(|user| !request.reach.covers(user.role)) {
+            return Err(AddUserError::OutOfReach);
         }
         let is_new = known.is_none();
         let mut user = known.unwrap_or_else(|| {

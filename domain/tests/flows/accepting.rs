@@ -1,7 +1,7 @@
 //! Somebody presses Continue and comes in: what becomes theirs.
 
 use guestlist_domain::flows::{Browser, NewInvitation, NewUser, Press, led_to};
-use guestlist_domain::{EndReason, InvitationStatus, Role, TokenHash, UserStatus, Verdict};
+use guestlist_domain::{EndReason, InvitationStatus, Reach, Role, TokenHash, UserStatus, Verdict};
 
 use crate::support::{House, at, at_once, days, hours, metadata, named, place, secs};
 
@@ -116,6 +116,7 @@ fn a_login_link_lets_an_active_person_in_and_changes_nothing_else() {
         name: named("Ada"),
         role: Role::Operator,
         metadata: metadata("team", "engines"),
+        reach: Reach::Everybody,
     };
     let added = t.add_as(request).unwrap();
     t.log_in("ada").unwrap();

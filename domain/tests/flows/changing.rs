@@ -147,10 +147,18 @@ fn who_reaches_members_alone_acts_on_nobody_above_them() {
     let ada = t.admin("ada").user;
     let bob = t.came_in("bob").user;
     let suspends = |so| UserChange { is_suspended: Some(so), ..UserChange::default() };
-    let down = UserChange { role: Some(Role::Member), ..UserChange::default() };
-    for (whom, change) in
-        [(bob.id, to_role(Role::Operator)), (ada.id, down), (ada.id, suspends(true))]
-    {
+    let renamed = UserChange { name: Some(named("Ada")), ..UserChange::default() };
+    let facts = UserChange { metadata: Some(metadata("team", "engines")), ..UserChange::default() };
+    for (whom, change) in [
+        (bob.id, to_role(Role::Operator)),
+        (ada.id, to_role(Role::Member)),
+        (ada.id, to_role(Role::Admin)),
+        (ada.id, suspends(true)),
+        (ada.id, suspends(false)),
+        (ada.id, renamed.clone()),
+        (ada.id, facts),
+        (ada.id, UserChange::default()),
+    ] {
         let refused = t.change(whom, &change);
         assert!(matches!(refused, Err(ChangeUserError::OutOfReach)), "{refused:?}");
     }
@@ -164,9 +172,8 @@ fn who_reaches_members_alone_acts_on_nobody_above_them() {
     let ended = at_once(end_all_sessions(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
     assert!(matches!(ended, Err(EndAllError::OutOfReach)), "{ended:?}");
 
-    // What they are called is nobody's power, and members are theirs.
-    let renamed = UserChange { name: Some(named("Ada")), ..UserChange::default() };
-    assert_eq!(t.change(ada.id, &renamed).unwrap().name, named("Ada"));
+    assert_eq!(t.expect_user("ada").name, None);
+    assert_eq!(t.change(bob.id, &renamed).unwrap().name, named("Ada"));
     assert_eq!(t.change(bob.id, &suspends(true)).unwrap().status, UserStatus::Suspended);
     assert_eq!(t.change(bob.id, &suspends(false)).unwrap().status, UserStatus::Active);
 }

@@ -1,7 +1,7 @@
 //! Who can be invited, and what is written when somebody is.
 
 use guestlist_domain::flows::{InviteError, NewInvitation, SendInvite};
-use guestlist_domain::{Actor, InvitationStatus, Role, UserStatus};
+use guestlist_domain::{Actor, InvitationStatus, Reach, Role, UserStatus};
 
 use crate::support::{House, JobState, days, metadata, mins, named, place, secs};
 
@@ -139,4 +139,18 @@ fn asked_again_the_newest_role_counts_and_a_known_name_stays() {
     let user = t.expect_user("ada");
     assert_eq!((user.name, user.role), (named("Ada"), Role::Admin));
     assert!(!t.expect_user("ada").is_active_admin(), "not before coming in");
+}
+
+#[test]
+fn a_caller_who_may_act_on_members_only_invites_nobody_who_was_invited_as_more() {
+    let t = House::new();
+    let old = t.invite_as(NewInvitation { role: Role::Operator, ..House::asking("ada") }).unwrap();
+    t.revoke(old.id).unwrap();
+    let before = t.expect_user("ada");
+    let name = named("Mallory");
+    let refused =
+        t.invite_as(NewInvitation { name, reach: Reach::Members, ..House::asking("ada") });
+    assert!(matches!(refused, Err(InviteError::OutOfReach)), "{refused:?}");
+    assert_eq!(t.expect_user("ada"), before);
+    assert!(t.invite_as(NewInvitation { reach: Reach::Members, ..House::asking("bob") }).is_ok());
 }

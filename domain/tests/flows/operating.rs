@@ -1,12 +1,15 @@
 //! Operators pause queues, withdraw jobs and have them run again.
 
-use guestlist_domain::flows::{DeleteUser, OperateError, RevokeInvite, SendInvite, SendLogin};
+use guestlist_domain::flows::{
+    DeleteUser, NewInvitation, OperateError, RevokeInvite, RevokeSession, SendInvite, SendLogin,
+    cancel_job, dismiss_job, retry_job,
+};
 use guestlist_domain::{
-    Event, EventKind, InvitationStatus, JobId, JobState, Queue, Role, UserStatus,
+    Actor, Event, EventKind, InvitationStatus, JobId, JobState, Queue, Reach, Role, UserStatus,
 };
 use serde_json::json;
 
-use crate::support::{Call, Fault, House, Link, errors, hours};
+use crate::support::{Call, Fault, House, Link, at, at_once, errors, hours};
 
 /// What operators did, oldest first.
 fn operations(t: &House) -> Vec<Event> {
@@ -95,19 +98,84 @@ fn unknown_jobs_are_not_found() {
 }
 
 #[test]
-fn any_job_can_be_withdrawn_and_retried() {
+fn an_erasure_is_neither_cancelled_nor_dismissed_but_retried() {
     let t = House::new();
     let ada = t.came_in("ada").user;
     t.remove(ada.id).unwrap();
     let deletion = t.job_id::<DeleteUser>();
+    assert!(matches!(t.cancel(deletion), Err(OperateError::Erasure)));
 
-    t.cancel(deletion).unwrap();
-    t.work_for(hours(1));
-    assert_eq!(t.status("ada"), Some(UserStatus::Deleting), "it stands as it stood");
+    t.stytch.refuses(Call::DeleteUser, 25, &errors::internal());
+    t.work_for(hours(5));
+    assert_eq!(t.job::<DeleteUser>().state, JobState::Dead);
+    assert!(matches!(t.dismiss(deletion), Err(OperateError::Erasure)));
+    assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
 
     t.retry(deletion).unwrap();
-    t.work();
+    t.work_for(hours(1));
     assert_eq!(t.user("ada"), None);
+}
+
+#[test]
+fn a_caller_who_may_act_on_members_only_does_nothing_to_jobs_of_others() {
+    type About = fn(&House, Role) -> JobId;
+    let about: [(&str, About); 6] = [
+        ("an invitation", |t, role| {
+            t.invite_as(NewInvitation { role, ..House::asking("ada") }).unwrap();
+            t.job_id::<SendInvite>()
+        }),
+        ("a login", |t, role| {
+            t.add("ada", role).unwrap();
+            t.log_in("ada").unwrap();
+            t.job_id::<SendLogin>()
+        }),
+        ("a revoked invitation", |t, role| {
+            let ada = t.invite_as(NewInvitation { role, ..House::asking("ada") }).unwrap();
+            t.revoke(ada.id).unwrap();
+            t.job_id::<RevokeInvite>()
+        }),
+        ("a session that ended", |t, role| {
+            t.invite_as(NewInvitation { role, ..House::asking("ada") }).unwrap();
+            t.work();
+            let ada = t.press(&t.link("ada")).unwrap();
+            t.log_out(&ada).unwrap();
+            t.job_id::<RevokeSession>()
+        }),
+        ("a removal", |t, role| {
+            let ada = t.add("ada", role).unwrap();
+            t.remove(ada.id).unwrap();
+            t.job_id::<DeleteUser>()
+        }),
+        ("a member's invitation, of somebody who was promoted since", |t, role| {
+            let ada = t.invited("ada");
+            t.give_role(ada.user_id, role).unwrap();
+            t.job_id::<SendInvite>()
+        }),
+    ];
+    for (what, about) in about {
+        for role in [Role::Admin, Role::Operator, Role::Member] {
+            let t = House::new();
+            t.admin("root");
+            let job = about(&t, role);
+            let results = [
+                at_once(cancel_job(&t.ctx, job, Reach::Members, &Actor::Cli)),
+                at_once(dismiss_job(&t.ctx, job, Reach::Members, &Actor::Cli)),
+                at_once(retry_job(&t.ctx, job, Reach::Members, &Actor::Cli)),
+            ];
+            let refused = results.iter().filter(|r| matches!(r, Err(OperateError::OutOfReach)));
+            let expected = if role == Role::Member { 0 } else { 3 };
+            assert_eq!(refused.count(), expected, "{what} of {role}: {results:?}");
+        }
+    }
+}
+
+#[test]
+fn a_login_of_a_configured_administrator_is_an_administrators_job() {
+    let t = House::under(|policy| policy.admin_emails = vec![at("root")]);
+    t.log_in("root").unwrap();
+    let job = t.job_id::<SendLogin>();
+    let refused = at_once(cancel_job(&t.ctx, job, Reach::Members, &Actor::Cli));
+    assert!(matches!(refused, Err(OperateError::OutOfReach)), "{refused:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! People are added without a mail.
 
-use guestlist_domain::flows::{AddUserError, NewUser};
-use guestlist_domain::{InvitationStatus, Role, UserStatus};
+use guestlist_domain::flows::{AddUserError, NewInvitation, NewUser};
+use guestlist_domain::{InvitationStatus, Metadata, Reach, Role, UserStatus};
 
 use crate::support::{House, at, days, metadata, named};
 
@@ -13,6 +13,7 @@ fn whoever_is_added_may_log_in_without_a_mail() {
         name: named("Ada"),
         role: Role::Operator,
         metadata: metadata("team", "engines"),
+        reach: Reach::Everybody,
     };
 
     let ada = t.add_as(request).unwrap();
@@ -78,6 +79,25 @@ fn after_an_invitation_ended_its_person_can_be_added() {
         assert!(t.press(&t.link("ada")).is_ok(), "after {end}");
         assert_eq!(t.again(&old).status, end, "what ended stays so");
     }
+}
+
+#[test]
+fn a_caller_who_may_act_on_members_only_adds_nobody_who_was_invited_as_more() {
+    let t = House::new();
+    let old = t.invite_as(NewInvitation { role: Role::Admin, ..House::asking("ada") }).unwrap();
+    t.revoke(old.id).unwrap();
+    let before = t.expect_user("ada");
+    let request = NewUser {
+        email: at("ada"),
+        name: named("Mallory"),
+        role: Role::Member,
+        metadata: Metadata::default(),
+        reach: Reach::Members,
+    };
+    let refused = t.add_as(request.clone());
+    assert!(matches!(refused, Err(AddUserError::OutOfReach)), "{refused:?}");
+    assert_eq!(t.expect_user("ada"), before);
+    assert!(t.add_as(NewUser { email: at("bob"), ..request }).is_ok());
 }
 
 #[test]

@@ -95,6 +95,7 @@ impl House {
             email: at(who),
             name: None,
             role: Role::Member,
+            reach: Reach::Everybody,
             metadata: Metadata::default(),
             return_to: None,
             expires_in_minutes: None,
@@ -127,15 +128,15 @@ impl House {
     }
 
     pub(crate) fn cancel(&self, job: JobId) -> Result<(), OperateError> {
-        at_once(flows::cancel_job(&self.ctx, job, &Actor::Cli))
+        at_once(flows::cancel_job(&self.ctx, job, Reach::Everybody, &Actor::Cli))
     }
 
     pub(crate) fn dismiss(&self, job: JobId) -> Result<(), OperateError> {
-        at_once(flows::dismiss_job(&self.ctx, job, &Actor::Cli))
+        at_once(flows::dismiss_job(&self.ctx, job, Reach::Everybody, &Actor::Cli))
     }
 
     pub(crate) fn retry(&self, job: JobId) -> Result<(), OperateError> {
-        at_once(flows::retry_job(&self.ctx, job, &Actor::Cli))
+        at_once(flows::retry_job(&self.ctx, job, Reach::Everybody, &Actor::Cli))
     }
 
     /// From then on until now, no worker called anybody.
@@ -160,7 +161,7 @@ impl House {
 
     pub(crate) fn add(&self, who: &str, role: Role) -> Result<User, AddUserError> {
         let metadata = Metadata::default();
-        self.add_as(NewUser { email: at(who), name: None, role, metadata })
+        self.add_as(NewUser { email: at(who), name: None, role, metadata, reach: Reach::Everybody })
     }
 
     pub(crate) fn add_as(&self, request: NewUser) -> Result<User, AddUserError> {

@@ -369,3 +369,112 @@ async fn a_dead_job_that_is_dismissed_is_off_the_list() {
     assert_eq!(guestlist.invitation(id(&invitation)).await["status"], "failed");
     let _ = api.post_nothing(&format!("{job}/dismiss")).await.problem(409, "wrong_state");
 }
+
+/// An invitation each of a member, an operator and an administrator, none of them sent.
+async fn invited_of_each_role(guestlist: &Guestlist) -> Vec<(&'static str, Value)> {
+    let mut invited = Vec::new();
+    for role in ["member", "operator", "admin"] {
+        let body = json!({ "email": format!("{role}@example.org"), "role": role });
+        let invitation = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
+        let jobs = jobs(guestlist, "kind=send-invite").await;
+        let is_its = |job: &&Value| job["args"]["invitation"] == invitation["id"];
+        invited.push((role, jobs.iter().find(is_its).unwrap().clone()));
+    }
+    invited
+}
+
+#[tokio::test]
+async fn jobs_about_administrators_are_for_those_who_may_act_on_them() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::split(engine).workers(0).start().await;
+        let invited = invited_of_each_role(&guestlist).await;
+        let (_, secret) = guestlist.create_key("operator", &["ops:write"]).await;
+        let operator = guestlist.anybody().bearer(&secret);
+        // Together, those that are not theirs are left, and not counted.
+        let ready = json!({ "kind": "send-invite", "state": "ready" });
+        let count = json!({ "kind": "send-invite", "state": "ready", "dry_run": true });
+        for (caller, body, matched) in [
+            (&guestlist.api(), &count, 3),
+            (&operator, &count, 1),
+            (&operator, &ready, 1),
+            (&operator, &count, 0),
+            (&operator, &ready, 0),
+        ] {
+            let done = caller.post("/v1/jobs/cancel", body).await.is(200).json();
+            assert_eq!(done["matched"], matched, "{body}: {done}");
+        }
+        let left = jobs(&guestlist, "kind=send-invite&state=ready").await;
+        let left: Vec<_> = left.iter().map(id).collect();
+        assert_eq!(left, [id(&invited[2].1), id(&invited[1].1)]);
+        let done = guestlist.api().post("/v1/jobs/cancel", &ready).await.is(200).json();
+        assert_eq!(done["matched"], 2, "{done}");
+        let cancelled = json!({ "kind": "send-invite", "state": "cancelled" });
+        let again = operator.post("/v1/jobs/retry", &cancelled).await.is(200).json();
+        assert_eq!(again["matched"], 1, "{again}");
+
+        for (role, job) in &invited {
+            for act in ["cancel", "retry", "dismiss"] {
+                let answer = operator.post_nothing(&format!("/v1/jobs/{}/{act}", id(job))).await;
+                match (*role, act) {
+                    ("member", "cancel" | "retry") => drop(answer.is(200)),
+                    ("member", _) => drop(answer.problem(409, "wrong_state")),
+                    _ => drop(answer.problem(403, "role_not_grantable")),
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_operator_has_no_hand_on_jobs_about_administrators() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let body = json!({ "email": "op@example.com", "role": "operator" });
+    let _ = guestlist.api().post("/v1/users", &body).await.is(201);
+    let opal = guestlist.log_in("op@example.com").await;
+    let opal = opal.caller().with("sec-fetch-site", "same-origin");
+    let _ = guestlist.api().post_nothing("/v1/queues/login/pause").await.is(200);
+    for email in ["op@example.com", "admin@example.com", "nobody@example.com"] {
+        let _ = guestlist.api().post("/v1/login", &json!({ "email": email })).await.is(202);
+    }
+    let mut waiting = jobs(&guestlist, "kind=send-login").await;
+    waiting.retain(|job| job["state"] != "done");
+    assert_eq!(waiting.len(), 3, "{waiting:?}");
+    for (n, job) in waiting.iter().enumerate() {
+        let answer = opal.post_nothing(&format!("/v1/jobs/{}/cancel", id(job))).await;
+        // Newest first: about nobody, about an administrator, about an operator.
+        if n == 0 { drop(answer.is(200)) } else { drop(answer.problem(403, "role_not_grantable")) }
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_cannot_be_called_off() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::split(engine).workers(0).start().await;
+        let api = guestlist.api();
+        let body = json!({ "email": "ada@example.com" });
+        let ada = api.post("/v1/users", &body).await.is(201).json();
+        let _ = api.delete(&format!("/v1/users/{}", id(&ada))).await.is(202);
+        let job = jobs(&guestlist, "kind=delete-user").await.remove(0);
+        for act in ["cancel", "dismiss"] {
+            let answer = api.post_nothing(&format!("/v1/jobs/{}/{act}", id(&job))).await;
+            let _ = answer.problem(409, "erasure_not_cancellable");
+        }
+        for body in [
+            json!({ "state": "ready", "dry_run": true }),
+            json!({ "state": "ready", "kind": "delete-user", "dry_run": true }),
+            json!({ "state": "ready" }),
+        ] {
+            let done = api.post("/v1/jobs/cancel", &body).await.is(200).json();
+            assert_eq!(done["matched"], 0, "{body}: {done}");
+        }
+        let refused = guestlist.run(&["jobs", "cancel", id(&job)]).await;
+        assert_ne!(refused.code, Some(0), "{refused:?}");
+        let dead = "UPDATE jobs SET state = 'dead' WHERE kind = 'delete-user'";
+        assert_eq!(guestlist.database().run(dead).await, 1);
+        let done = api.post("/v1/jobs/dismiss", &json!({ "state": "dead" })).await.is(200).json();
+        assert_eq!(done["matched"], 0, "{done}");
+        let _ = api.post_nothing(&format!("/v1/jobs/{}/retry", id(&job))).await.is(200);
+    })
+    .await;
+}

@@ -8,7 +8,7 @@ use clap::Args;
 use guestlist_database::SqlStore;
 use guestlist_database::board::JobFilter;
 use guestlist_domain::flows::OperateError;
-use guestlist_domain::{Actor, Ctx, JobId};
+use guestlist_domain::{Actor, Ctx, JobId, Reach};
 
 use super::FilterArgs;
 use crate::commands::output::{note, print, report};
@@ -46,7 +46,7 @@ impl ActArgs {
         anyhow::ensure!(filter == JobFilter::default(), "filters are for --all");
         let (mut acted, mut failed) = (0, 0);
         for id in &self.ids {
-            match act.on(ctx, *id, &Actor::Cli).await {
+            match act.on(ctx, *id, Reach::Everybody, &Actor::Cli).await {
                 Ok(()) => {
                     acted += 1;
                     let so_far = || format!("{} {}, the last {id}", jobs(acted), done(act));
@@ -66,7 +66,7 @@ impl ActArgs {
         let filter = self.filter.read(None);
         let fits = filter.status.is_some_and(|status| act.applies_to(status));
         anyhow::ensure!(fits, "--state must be one of {}", act.states_in_words());
-        let count = store.count_jobs(&filter, ctx.now()).await?;
+        let count = act.count(ctx, store, &filter, Reach::Everybody, PATIENCE).await?.matched;
         if self.dry_run {
             print(format!("{} would be {}", jobs(count), done(act)))?;
             return Ok(ExitCode::SUCCESS);
@@ -75,7 +75,7 @@ impl ActArgs {
             print("nothing was done")?;
             return Ok(ExitCode::FAILURE);
         }
-        let bulk = act.on_all(ctx, store, &filter, &Actor::Cli, PATIENCE).await?;
+        let bulk = act.on_all(ctx, store, &filter, Reach::Everybody, &Actor::Cli, PATIENCE).await?;
         report(format!("{} {}", jobs(bulk.matched), done(act)))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -6,18 +6,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use guestlist_database::board::{JobFilter, JobStatus};
-use guestlist_domain::{Actor, Ctx};
+use guestlist_domain::Ctx;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::jobs::{read_queue, read_state};
-use crate::http::auth::{May, OpsWrite};
+use crate::http::auth::{Caller, May, OpsWrite};
 use crate::http::body::{Body, Fields};
 use crate::http::openapi::shapes;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::world::World;
-use crate::operations::{Act, Bulk};
+use crate::operations::Act;
 
 /// Well within the time that a request may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -62,7 +62,7 @@ pub async fn retry_jobs(
     World(ctx): World,
     Body(request): Body<BulkRequest>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Retry, request, &by.actor()).await
+    act(&app, &ctx, Act::Retry, request, &by.caller).await
 }
 
 /// `POST /v1/jobs/cancel`
@@ -72,7 +72,7 @@ pub async fn cancel_jobs(
     World(ctx): World,
     Body(request): Body<BulkRequest>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Cancel, request, &by.actor()).await
+    act(&app, &ctx, Act::Cancel, request, &by.caller).await
 }
 
 /// `POST /v1/jobs/dismiss`
@@ -82,7 +82,7 @@ pub async fn dismiss_jobs(
     World(ctx): World,
     Body(request): Body<BulkRequest>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Dismiss, request, &by.actor()).await
+    act(&app, &ctx, Act::Dismiss, request, &by.caller).await
 }
 
 async fn act(
@@ -90,15 +90,15 @@ async fn act(
     ctx: &Ctx,
     act: Act,
     request: BulkRequest,
-    by: &Actor,
+    by: &Caller,
 ) -> Result<Response, Problem> {
     let dry_run = request.dry_run;
     let filter = request.read(act)?;
+    let (reach, actor) = (by.reach(), by.actor());
     let done = if dry_run {
-        let matched = app.store().count_jobs(&filter, ctx.now()).await?;
-        Bulk { matched, has_more: false }
+        act.count(ctx, app.store(), &filter, reach, PATIENCE).await?
     } else {
-        act.on_all(ctx, app.store(), &filter, by, PATIENCE).await?
+        act.on_all(ctx, app.store(), &filter, reach, &actor, PATIENCE).await?
     };
     Ok(Json(done).into_response())
 }

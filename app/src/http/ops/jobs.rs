@@ -5,12 +5,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use guestlist_database::board::{JobFilter, JobStatus};
 use guestlist_domain::flows::OperateError;
-use guestlist_domain::{Actor, Ctx, JobId, Page, Queue};
+use guestlist_domain::{Ctx, JobId, Page, Queue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::http::auth::{May, OpsRead, OpsWrite};
+use crate::http::auth::{Caller, May, OpsRead, OpsWrite, out_of_reach};
 use crate::http::body::{Fields, Params};
 use crate::http::named::Named;
 use crate::http::openapi::shapes;
@@ -95,7 +95,7 @@ pub async fn retry_job(
     World(ctx): World,
     id: Named<JobId>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Retry, id.read()?, &by.actor()).await
+    act(&app, &ctx, Act::Retry, id.read()?, &by.caller).await
 }
 
 /// `POST /v1/jobs/{id}/cancel`
@@ -105,7 +105,7 @@ pub async fn cancel_job(
     World(ctx): World,
     id: Named<JobId>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Cancel, id.read()?, &by.actor()).await
+    act(&app, &ctx, Act::Cancel, id.read()?, &by.caller).await
 }
 
 /// `POST /v1/jobs/{id}/dismiss`
@@ -115,11 +115,11 @@ pub async fn dismiss_job(
     World(ctx): World,
     id: Named<JobId>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Dismiss, id.read()?, &by.actor()).await
+    act(&app, &ctx, Act::Dismiss, id.read()?, &by.caller).await
 }
 
-async fn act(app: &App, ctx: &Ctx, act: Act, id: JobId, by: &Actor) -> Result<Response, Problem> {
-    act.on(ctx, id, by).await.map_err(|error| refused(act, error))?;
+async fn act(app: &App, ctx: &Ctx, act: Act, id: JobId, by: &Caller) -> Result<Response, Problem> {
+    act.on(ctx, id, by.reach(), &by.actor()).await.map_err(|error| refused(act, error))?;
     shown(app, id).await
 }
 
@@ -147,6 +147,12 @@ fn refused(act: Act, error: OperateError) -> Problem {
             let detail = "Its invitation was sent again since, or is closed: nobody wants what \
                           this job would do any more.";
             Problem::new(Code::JobSuperseded, detail)
+        }
+        OperateError::OutOfReach => out_of_reach(),
+        OperateError::Erasure => {
+            let detail = "The job erases a person, which can't be called off. If it is dead, retry \
+                          it once what it failed with is mended.";
+            Problem::new(Code::ErasureNotCancellable, detail)
         }
         OperateError::Store(error) => error.into(),
     }

@@ -71,6 +71,7 @@ codes! {
     InvitationClosed = CONFLICT "invitation_closed": "The invitation was accepted or revoked, and stays so.";
     LinkUsed = CONFLICT "link_used": "The link has let somebody in before.";
     WrongState = CONFLICT "wrong_state": "The job is in a state, `state`, in which that can't be done.";
+    ErasureNotCancellable = CONFLICT "erasure_not_cancellable": "The job erases a person, which can't be cancelled or dismissed.";
     JobSuperseded = CONFLICT "job_superseded": "Nobody wants any more what the job would do.";
     IdempotencyKeyInUse = CONFLICT "idempotency_key_in_use": "A request with this Idempotency-Key is being carried out.";
 

@@ -20,6 +20,14 @@ use crate::operations::{Act, Bulk, ErrorView, JobView, QueueView, Status, WholeJ
 
 type Job = WholeJobView<'static>;
 
+/// How withdrawing a job can fail.
+const WITHDRAWN: &[Code] =
+    &[Code::WrongState, Code::JobSuperseded, Code::RoleNotGrantable, Code::ErasureNotCancellable];
+
+/// What is not done to all jobs that match.
+const NOT_ALL: &str =
+    "Jobs about people whom the caller may not act on are left out, and not counted.";
+
 /// The routes under `/v1`.
 pub fn routes() -> ApiRouter<App> {
     queues().merge(each_job()).merge(many_jobs())
@@ -80,7 +88,7 @@ fn each_job() -> ApiRouter<App> {
                 op.told("retry_job", "Run it again now")
                     .description("Retrying a delivery is sending its invitation again.")
                     .answers::<200, Job>("The job.")
-                    .refuses(&[Code::WrongState, Code::JobSuperseded])
+                    .refuses(&[Code::WrongState, Code::JobSuperseded, Code::RoleNotGrantable])
             }),
         )
         .api_route(
@@ -91,7 +99,7 @@ fn each_job() -> ApiRouter<App> {
                         "An invitation whose delivery is withdrawn is `failed`, `cancelled`.",
                     )
                     .answers::<200, Job>("The job.")
-                    .refuses(&[Code::WrongState, Code::JobSuperseded])
+                    .refuses(WITHDRAWN)
             }),
         )
         .api_route(
@@ -99,7 +107,7 @@ fn each_job() -> ApiRouter<App> {
             post_with(Idempotent(dismiss_job), |op| {
                 op.told("dismiss_job", "Look after a dead job no more")
                     .answers::<200, Job>("The job.")
-                    .refuses(&[Code::WrongState, Code::JobSuperseded])
+                    .refuses(WITHDRAWN)
             }),
         )
 }
@@ -117,6 +125,7 @@ fn many_jobs() -> ApiRouter<App> {
             "/jobs/retry",
             post_with(Idempotent(retry_jobs), |op| {
                 op.told("retry_jobs", "Run again all that match")
+                    .description(NOT_ALL)
                     .body_member("state", states(Act::Retry))
                     .answers::<200, Bulk>("To how many it was done.")
             }),
@@ -125,6 +134,7 @@ fn many_jobs() -> ApiRouter<App> {
             "/jobs/cancel",
             post_with(Idempotent(cancel_jobs), |op| {
                 op.told("cancel_jobs", "Withdraw all that match")
+                    .description(NOT_ALL)
                     .body_member("state", states(Act::Cancel))
                     .answers::<200, Bulk>("To how many it was done.")
             }),
@@ -133,6 +143,7 @@ fn many_jobs() -> ApiRouter<App> {
             "/jobs/dismiss",
             post_with(Idempotent(dismiss_jobs), |op| {
                 op.told("dismiss_jobs", "Look no more after all dead jobs that match")
+                    .description(NOT_ALL)
                     .body_member("state", states(Act::Dismiss))
                     .answers::<200, Bulk>("To how many it was done.")
             }),

@@ -14,7 +14,7 @@ use super::repair;
 use crate::flows::provider::{Called, settle};
 use crate::{
     Actor, Attempt, Change, Ctx, IdentityNews, Job, Lease, Outcome, Performed, Profile, Queue,
-    Retry, StoreError, Verdict,
+    Retry, Role, StoreError, Verdict,
 };
 
 /// What became of a piece of news.
@@ -69,6 +69,11 @@ impl Job for CheckIdentity {
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("identity")?.as_str()?.to_owned()))
+    }
+
+    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+        let user = ctx.store.user_by_stytch_id(&self.0).await?;
+        Ok(user.map(|user| user.role).unwrap_or_default())
     }
 
     async fn perform(

@@ -22,8 +22,16 @@ pub struct UserChange {
     pub is_suspended: Option<bool>,
     /// The application's own facts about them, all of them.
     pub metadata: Option<Metadata>,
-    /// Whom whoever asks may act on. Names and metadata are no one's power.
+    /// Whom the caller may act on: each of these fields is theirs only within it.
     pub reach: Reach,
+}
+
+impl UserChange {
+    /// Whether it names no field.
+    pub fn is_empty(&self) -> bool {
+        let Self { name, role, is_suspended, metadata, reach: _ } = self;
+        name.is_none() && role.is_none() && is_suspended.is_none() && metadata.is_none()
+    }
 }
 
 /// Why nobody was changed.
@@ -74,10 +82,7 @@ pub async fn change_user(
 fn decide(before: &User, wanted: &UserChange) -> Result<User, ChangeUserError> {
     let mut after = before.clone();
     after.role = wanted.role.unwrap_or(after.role);
-    // Who may not is told that before whether it could be done.
-    let is_out = before.status == UserStatus::Suspended;
-    let is_act = before.role != after.role || wanted.is_suspended.is_some_and(|so| so != is_out);
-    if is_act && !(wanted.reach.covers(before.role) && wanted.reach.covers(after.role)) {
+    if !wanted.reach.covers(before.role) || !wanted.reach.covers(after.role) {
         return Err(ChangeUserError::OutOfReach);
     }
     after.status = match (before.status, wanted.is_suspended) {

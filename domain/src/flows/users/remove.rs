@@ -15,8 +15,8 @@ use crate::flows::revoke::take_back;
 use crate::flows::sessions::{Ending, end};
 use crate::{
     Actor, Attempt, Change, Ctx, EndReason, EventKind, Job, JobError, Lease, NewJob, Outcome,
-    Performed, Queue, Reach, RemovedAddress, Retry, Rounds, StoreError, Tombstone, User, UserId,
-    UserStatus, Which,
+    Performed, Queue, Reach, RemovedAddress, Retry, Role, Rounds, StoreError, Tombstone, User,
+    UserId, UserStatus, Which,
 };
 
 /// Why nobody was removed.
@@ -107,6 +107,10 @@ impl Job for DeleteUser {
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("user")?.as_str()?.parse().ok()?))
+    }
+
+    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+        Ok(ctx.store.user(self.0).await?.map(|user| user.role).unwrap_or_default())
     }
 
     async fn perform(
