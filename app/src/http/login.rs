@@ -132,7 +132,8 @@ impl axum::extract::FromRequestParts<App> for Presser {
         let Some(ConnectInfo(peer)) = peer else { return Err(Problem::internal()) };
         let is_anonymous = identify_or_refuse_key(parts, app).await?.is_none();
         let user_agent = parts.headers.get(header::USER_AGENT);
-        let user_agent = user_agent.and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+        let user_agent =
+            user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let client = Client::of(app.site(), peer.ip(), &parts.headers);
         Ok(Self { client, user_agent, is_anonymous })
     }
