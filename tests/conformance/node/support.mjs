@@ -33,7 +33,8 @@ let made = 0;
 export const address = (name = "ada") => `${name}-${++made}@example.com`;
 
 async function control(method, route, body, base = STYTCH_URL) {
-  const answer = await fetch(base + route, { method, body: body && JSON.stringify(body) });
+  const headers = body && { "content-type": "application/json" };
+  const answer = await fetch(base + route, { method, headers, body: body && JSON.stringify(body) });
   const text = await answer.text();
   assert.equal(answer.status, 200, text);
   return JSON.parse(text);

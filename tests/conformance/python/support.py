@@ -57,7 +57,8 @@ class Calls:
 
 def control(method, path, body=None, url=URL):
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url + path, data=data, method=method)
+    headers = {} if body is None else {"content-type": "application/json"}
+    request = urllib.request.Request(url + path, data=data, method=method, headers=headers)
     with urllib.request.urlopen(request, timeout=20) as answer:
         return json.load(answer)
 
