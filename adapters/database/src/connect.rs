@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::connection::Connection;
 use crate::errors::message;
 use crate::file::{self, DatabaseFile};
-use crate::health::{Health, KnownOutage, WriteFailure};
+use crate::health::{Health, WriteFailure};
 use crate::schema::SchemaError;
 
 /// Connections to MySQL: few, for each holds one of the server's scarce transactions at most.
@@ -44,7 +44,7 @@ pub struct Database {
     health: Arc<Health>,
     /// Ends the task that probes the server, once the last clone is dropped.
     probing: Arc<DropGuard>,
-    file: Option<DatabaseFile>,
+    file: Option<Arc<DatabaseFile>>,
 }
 
 /// Why a database was not opened. One line each, without the password.
@@ -112,7 +112,7 @@ impl Database {
 
     /// Fails if the file of an SQLite database was deleted or replaced since it was opened.
     pub fn check_file(&self) -> Result<(), SchemaError> {
-        let is_gone = self.file.as_ref().is_some_and(DatabaseFile::is_gone);
+        let is_gone = self.file.as_ref().is_some_and(|file| file.is_gone());
         if is_gone { Err(SchemaError::FileGone) } else { Ok(()) }
     }
 
@@ -149,7 +149,6 @@ impl Database {
 
     /// Begins a transaction that writes.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.check_file().map_err(|error| KnownOutage(error.to_string()).into_error())?;
         self.write.begin().await
     }
 
@@ -172,7 +171,11 @@ impl Database {
         health: Arc<Health>,
         file: Option<DatabaseFile>,
     ) -> Self {
-        let connection = |pool, writes| Connection { pool, health: Arc::clone(&health), writes };
+        let file = file.map(Arc::new);
+        let connection = |pool, writes| {
+            let (health, file) = (Arc::clone(&health), file.clone());
+            Connection { pool, health, writes, file }
+        };
         Self {
             read: connection(read, false),
             write: connection(write, true),

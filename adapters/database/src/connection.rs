@@ -9,8 +9,10 @@ use sea_orm::{
 };
 
 use crate::errors::{Class, class};
-use crate::health::Health;
+use crate::file::DatabaseFile;
+use crate::health::{Health, KnownOutage};
 use crate::retry::Tries;
+use crate::schema::SchemaError;
 
 /// A pool of connections. A query whose connection was lost is repeated on another one; no
 /// statement waits for a database that is known to be unavailable.
@@ -19,6 +21,7 @@ pub struct Connection {
     pub(crate) pool: DatabaseConnection,
     pub(crate) health: Arc<Health>,
     pub(crate) writes: bool,
+    pub(crate) file: Option<Arc<DatabaseFile>>,
 }
 
 impl Connection {
@@ -30,9 +33,21 @@ impl Connection {
     /// Begins a transaction that writes. SQLite takes its lock at once, for a lock taken later
     /// can't be waited for.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.check_file()?;
         let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
         let options = TransactionOptions { sqlite_transaction_mode, ..Default::default() };
         self.pool.begin_with_options(options).await
+    }
+
+    /// Fails if the file of an SQLite database was deleted or replaced since it was opened: what is
+    /// still open would answer from the past, and keep what nobody finds again.
+    fn check_file(&self) -> Result<(), DbErr> {
+        match &self.file {
+            Some(file) if file.is_gone() => {
+                Err(KnownOutage(SchemaError::FileGone.to_string()).into_error())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Runs a query, again while its connection is lost: it changes nothing.
@@ -41,6 +56,7 @@ impl Connection {
         F: Future<Output = Result<T, DbErr>> + Send,
         T: Send,
     {
+        self.check_file()?;
         let mut tries = Tries::new();
         loop {
             let error = match self.health.watch(query()).await {
@@ -58,6 +74,7 @@ impl Connection {
         &self,
         call: impl Future<Output = Result<ExecResult, DbErr>> + Send,
     ) -> Result<ExecResult, DbErr> {
+        self.check_file()?;
         let result = self.health.watch(call).await;
         if let (true, Err(error)) = (self.writes, &result) {
             self.health.write_failed(error);

@@ -11,6 +11,7 @@ use sea_orm::{
 
 use crate::apply::Refusal;
 use crate::connect::Database;
+use crate::idempotency;
 
 pub(crate) mod entity {
     use sea_orm::entity::prelude::*;
@@ -41,8 +42,10 @@ impl Database {
     /// have a full disk, or be a primary that was demoted.
     pub(crate) async fn check_writable(&self) -> Result<(), DbErr> {
         let health = self.health();
-        if health.last_write_age().is_some_and(|age| age < RECENT) && self.write_failure().is_none()
-        {
+        if self.write_failure().is_some() {
+            // A nearly full disk has room for the row below, and not for an invitation.
+            idempotency::check_room(self).await?;
+        } else if health.last_write_age().is_some_and(|age| age < RECENT) {
             return Ok(());
         }
         let raise = OnConflict::column(Column::Name)

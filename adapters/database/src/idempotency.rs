@@ -80,6 +80,31 @@ pub enum Begun {
     Mismatch,
 }
 
+/// The size of the row that [`check_room`] writes, in bytes: more than an ordinary transaction.
+const ROOM: usize = 256 * 1024;
+
+/// Writes and deletes a large row, to find out whether the disk has room again. No request has its
+/// key, which is not a hash; a row that is left behind is old enough to be swept.
+pub(crate) async fn check_room(database: &Database) -> Result<(), DbErr> {
+    let key = vec![0; 32];
+    let row = ActiveModel {
+        key_hash: Set(key.clone()),
+        request_hash: Set(key.clone()),
+        state: Set(DONE.to_owned()),
+        lease_until: Set(0),
+        status: NotSet,
+        headers: NotSet,
+        content: Set(Some("x".repeat(ROOM))),
+        created_at: Set(0),
+    };
+    match Entity::insert(row).exec_without_returning(database.write()).await {
+        Err(error) if class(&error) != Class::Conflict => return Err(error),
+        // Another process has just written it.
+        _ => {}
+    }
+    Entity::delete_by_id(key).exec(database.write()).await.map(drop)
+}
+
 /// Claims a key for a request.
 pub async fn begin(
     database: &Database,
