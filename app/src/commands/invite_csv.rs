@@ -34,6 +34,9 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<(u64, Read)>> {
 
 fn parse(bytes: &[u8]) -> anyhow::Result<Vec<(u64, Read)>> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    if let Some(line) = unclosed_quote(bytes) {
+        anyhow::bail!("line {line}: a field begins with a quote that is never closed");
+    }
     let mut reader = ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let header = reader.headers().context("line 1 can't be read")?;
     let columns = columns(header)?;
@@ -46,6 +49,24 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Vec<(u64, Read)>> {
         });
     }
     Ok(rows)
+}
+
+/// The line of a quote that is not closed before the end of the file. The reader would take
+/// everything after it for one field.
+fn unclosed_quote(bytes: &[u8]) -> Option<u64> {
+    let (mut line, mut opened) = (1, None);
+    // A quote opens a field at its beginning, and one right after a closing quote goes on with it.
+    let mut may_open = true;
+    for byte in bytes {
+        line += u64::from(*byte == b'\n');
+        match (byte, opened) {
+            (b'"', Some(_)) => (opened, may_open) = (None, true),
+            (_, Some(_)) => {}
+            (b'"', None) if may_open => opened = Some(line),
+            (byte, None) => may_open = matches!(byte, b',' | b'\r' | b'\n'),
+        }
+    }
+    opened
 }
 
 fn unreadable(error: &csv::Error) -> String {
@@ -168,6 +189,24 @@ mod tests {
 
     fn refused(text: &str) -> String {
         parse(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_is_refused_by_its_line() {
+        for text in [
+            "email,name\na@example.com,A\nb@example.com,\"Bob\nc@example.com,C\n",
+            "email,name,role\na@example.com,A,\nb@example.com,\"Bob,admin",
+            "email,name\na@example.com,A\nb@example.com,\"Bob \"\"B\nc@example.com,C\n",
+        ] {
+            assert!(refused(text).starts_with("line 3:"), "{text}: {}", refused(text));
+        }
+        for text in [
+            "email,name\na@example.com,\"Bob \"\"B\"\"\"\n",
+            "email,name\na@example.com,5\" Bob\n",
+            "email,name\n\"a@example.com\",\"\"\n",
+        ] {
+            assert_eq!(rows(text).len(), 1, "{text}");
+        }
     }
 
     #[test]

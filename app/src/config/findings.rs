@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use guestlist_database::sqlite_file;
+use ipnet::IpNet;
 use url::{Host, Origin, Url};
 
 use super::Config;
@@ -47,7 +48,11 @@ impl Config {
     }
 
     fn trusted_proxies(&self) -> Option<Finding> {
-        let network = self.trusted_proxies.iter().find(|network| network.prefix_len() == 0)?;
+        let is_wide = |network: &&IpNet| match network {
+            IpNet::V4(v4) => v4.prefix_len() < 8,
+            IpNet::V6(v6) => v6.prefix_len() < 16,
+        };
+        let network = self.trusted_proxies.iter().find(is_wide)?;
         let problem = format!(
             "{network} believes every client's X-Forwarded-For, so anyone can evade the limits and \
              put false addresses into the audit log"
@@ -166,6 +171,7 @@ mod tests {
             (&["--public-url", "http://192.168.1.2:3000"], "PUBLIC_URL"),
             (&["--trusted-proxies", "10.0.0.0/8,0.0.0.0/0"], "TRUSTED_PROXIES"),
             (&["--trusted-proxies", "::/0"], "TRUSTED_PROXIES"),
+            (&["--trusted-proxies", "0.0.0.0/1,128.0.0.0/1"], "TRUSTED_PROXIES"),
             (&["--cookie-domain", "co.uk"], "COOKIE_DOMAIN"),
             (&["--cookie-domain", "github.io"], "COOKIE_DOMAIN"),
             (&["--app-origins", "http://app.example.com"], "APP_ORIGINS"),

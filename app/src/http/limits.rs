@@ -59,7 +59,10 @@ pub struct ClientLimit {
 impl ClientLimit {
     /// That many for each client.
     pub fn new(limit: Limit) -> Self {
-        let count = limit.count.saturating_mul(SHARED);
+        Self::with_shared(limit, limit.count.saturating_mul(SHARED))
+    }
+
+    fn with_shared(limit: Limit, count: u32) -> Self {
         Self {
             clients: RateLimiter::keyed(quota(limit)),
             shared: RateLimiter::keyed(quota(Limit { count, ..limit })),
@@ -94,9 +97,14 @@ pub struct ProviderBudget {
 }
 
 impl ProviderBudget {
-    /// So many of each client, and so many in all.
+    /// So many of each client, and so many in all. A /48 or a proxy gets half of the total at most.
     pub fn new(per_client: Limit, total: Limit) -> Self {
-        Self { per_client: ClientLimit::new(per_client), total: RateLimiter::direct(quota(total)) }
+        let periods = per_client.per.as_secs_f64() / total.per.as_secs_f64();
+        let half = (f64::from(total.count) * periods / 2.0).clamp(1.0, f64::from(u32::MAX));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let shared = per_client.count.saturating_mul(SHARED).min(half as u32).max(per_client.count);
+        let per_client = ClientLimit::with_shared(per_client, shared);
+        Self { per_client, total: RateLimiter::direct(quota(total)) }
     }
 
     /// Counts a call, after a short wait where there are too many at the moment; how long to wait

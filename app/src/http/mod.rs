@@ -25,6 +25,7 @@ mod presses;
 mod problem;
 mod router;
 mod routes;
+mod scrapers;
 mod security_log;
 mod seen;
 mod sessions;

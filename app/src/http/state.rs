@@ -12,6 +12,7 @@ use super::limits::{Client, ClientLimit, ProviderBudget};
 use super::metrics::Requests;
 use super::presses::Presses;
 use super::problem::{Code, Problem};
+use super::scrapers::Scrapers;
 use super::security_log::SecurityLog;
 use super::seen::SeenBuffer;
 use super::waits::LastLook;
@@ -36,6 +37,7 @@ struct Inner {
     provider_budget: ProviderBudget,
     presses: Presses,
     seen: SeenBuffer,
+    scrapers: Scrapers,
     requests: Requests,
     last_look: LastLook,
     security_log: SecurityLog,
@@ -59,6 +61,7 @@ impl App {
             provider_budget,
             presses: Presses::default(),
             seen: SeenBuffer::default(),
+            scrapers: Scrapers::default(),
             requests: Requests::default(),
             last_look: LastLook::default(),
             security_log: SecurityLog::default(),
@@ -86,6 +89,11 @@ impl App {
     /// Presses on Continue that are under way.
     pub fn presses(&self) -> &Presses {
         &self.0.presses
+    }
+
+    /// Keys that `/metrics` has met.
+    pub fn scrapers(&self) -> &Scrapers {
+        &self.0.scrapers
     }
 
     /// Uses of sessions and keys that are to be noted.

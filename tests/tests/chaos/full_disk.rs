@@ -129,6 +129,14 @@ async fn a_full_disk_makes_serve_not_ready_and_is_named_by_status() {
     guestlist.app().limit_file_size(None);
     let _ = guestlist.invite("a@example.com").await;
     let _ = guestlist.anybody().get("/readyz").await.is(200);
+    // A disk with room for the smallest row, and not for an invitation.
+    guestlist.app().limit_file_size(Some(largest_file(&guestlist) + 40_000));
+    let refused = json!({ "email": "b@example.com" });
+    let refused = guestlist.api().post("/v1/invitations", &refused).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let _ = guestlist.anybody().get("/readyz").await.is(503);
+    guestlist.app().limit_file_size(None);
+    let _ = guestlist.anybody().get("/readyz").await.is(200);
     let status = guestlist.api().get("/v1/status").await.is(200).json()["summary"].to_string();
     assert!(status.starts_with("\"SENDING"), "{status}");
 }

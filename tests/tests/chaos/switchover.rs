@@ -86,6 +86,8 @@ async fn a_frozen_database_is_noticed_and_found_again() {
         let mut guestlist = behind(&proxy, &server, Guestlist::split(engine).workers(1)).await;
         guestlist.start().await;
         let visitor = guestlist.member("ada@example.com").await.caller();
+        // The application remembers who has read its metrics.
+        let _ = guestlist.api().get("/metrics").await.is(200);
         proxy.freeze(true);
         let frozen = Instant::now();
         let _ = guestlist.anybody().get("/readyz").await.is(503);
@@ -106,6 +108,8 @@ async fn a_frozen_database_is_noticed_and_found_again() {
             assert!(session.header("retry-after").is_some(), "{session:?}");
             let _ = guestlist.api().get("/v1/users").await.is(503);
             let _ = worker.get("/metrics").await.is(200);
+            let metrics = guestlist.api().get("/metrics").await.is(200);
+            assert!(metrics.body.contains("guestlist_database_up 0"), "{}", metrics.body);
         }
         assert!(asked.elapsed() < Duration::from_secs(20), "20 answers in {:?}", asked.elapsed());
 

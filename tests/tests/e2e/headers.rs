@@ -15,7 +15,10 @@ async fn answers(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, An
     let mut answers = vec![
         ("page", browser.get("/login").await.is(200)),
         ("page of a person", admin.get("/sessions").await.is(200)),
-        ("page of a link", browser.get("/authenticate?token=xxxxxxxxxxxxxxxxxxxxxxxx").await.is(200)),
+        (
+            "page of a link",
+            browser.get("/authenticate?token=xxxxxxxxxxxxxxxxxxxxxxxx").await.is(200),
+        ),
         ("page that tells of a problem", browser.get("/nonsense").await.is(404)),
         (
             "page that refuses a link",
