@@ -23,7 +23,7 @@ pub(crate) fn is_control(c: char) -> bool {
 
 /// Whether a character changes the direction of the text around it: an embedding, an override or
 /// an isolate. Marks such as U+200F, which affect only their place, are none.
-pub(crate) fn changes_direction(c: char) -> bool {
+pub fn changes_direction(c: char) -> bool {
     matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 

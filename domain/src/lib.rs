@@ -38,6 +38,7 @@ mod user;
 
 pub use actor::Actor;
 pub use change::{Change, Guard, GuardName, RemovedAddress, Rows, Settlement, Tombstone, Verdict};
+pub use characters::changes_direction;
 pub use clock::{CLOCK_TOLERANCE, Clock, Ids, ManualClock, SystemClock, SystemIds, is_credible};
 pub(crate) use ctx::Rounds;
 pub use ctx::{Ctx, Limit, Policy};

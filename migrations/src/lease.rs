@@ -28,7 +28,7 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS migration_lease (\
     migration varchar(190))";
 const TAKE_NEW: &str = "INSERT INTO migration_lease (id, holder, ends_at) \
     VALUES (1, ?, UNIX_TIMESTAMP() + ?)";
-/// One that ends later than any ends that is given now was given before the clock was set back.
+/// An end more than 60 s ahead was written before the clock was set back.
 const TAKE_OVER: &str = "UPDATE migration_lease SET holder = ?, ends_at = UNIX_TIMESTAMP() + ? \
     WHERE id = 1 AND (ends_at < UNIX_TIMESTAMP() OR ends_at > UNIX_TIMESTAMP() + 60)";
 const RENEW: &str = "UPDATE migration_lease SET ends_at = UNIX_TIMESTAMP() + ? \

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use guestlist_domain::changes_direction;
+
 /// Replaces characters that a terminal would act on by `\u001b` and the like, which in JSON is the
 /// same text. Line ends and tabs stay.
 pub fn escape(text: &str) -> Cow<'_, str> {
@@ -17,8 +19,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 
 /// Whether a character controls the terminal, or the direction of the text around it.
 pub fn is_unsafe(c: char) -> bool {
-    let changes_direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || changes_direction
+    c.is_control() || changes_direction(c)
 }
 
 #[cfg(test)]

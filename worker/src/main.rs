@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match run(&args, mistakes) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where stderr is closed, nobody can be told.
+            // Ignored: stderr may be closed.
             let _ = writeln!(io::stderr(), "guestlist-worker: {}", escape(&format!("{error:#}")));
             ExitCode::FAILURE
         }

@@ -40,9 +40,8 @@ pub struct Options {
     /// Called with each error of the database that the worker's own tasks meet: for an application
     /// that closes connections to a server that is a replica by now, for example.
     pub on_error: Arc<dyn Fn(&DbErr) + Send + Sync>,
-    /// No retry and no snooze that any worker asks for is put off for longer than this; not
-    /// known if not said. A worker whose clock was ahead leaves jobs that are put off for longer:
-    /// those are due, and this worker makes them so.
+    /// Longest delay of a retry or snooze. Jobs that are delayed for longer, by a worker whose clock
+    /// was ahead, are treated as due. `None` disables this.
     pub longest_pause: Option<Duration>,
     /// When a failed job is tried again, if the handler does not say.
     pub backoff: Backoff,

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn failed(problem: &str) -> ExitCode {
-    // Where stderr is closed, nobody can be told.
+    // Ignored: stderr may be closed.
     let _ = writeln!(io::stderr(), "stytch-sandbox: {problem}");
     ExitCode::FAILURE
 }

@@ -10,7 +10,7 @@ use super::output::print;
 use super::table::{row, table};
 use crate::config::{Config, Finding};
 
-/// What `doctor` is told.
+/// Arguments of `guestlist doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// As JSON

@@ -12,7 +12,7 @@ use guestlist_domain::Email;
 
 use super::invite::Record;
 
-/// A row, or why it is none: a code and a sentence.
+/// A row, or the code and message of its error.
 pub type Read = Result<Record, (&'static str, String)>;
 
 /// A column that is understood.

@@ -9,7 +9,7 @@ use guestlist_worker::escape;
 /// The exit code of a program that SIGPIPE ended, as shells report it.
 const BROKEN_PIPE: u8 = 141;
 
-/// Standard output took no more.
+/// A write to standard output that failed.
 #[derive(Debug)]
 pub struct OutputError {
     cause: io::Error,
@@ -61,7 +61,7 @@ pub fn report(done: impl Display) -> Result<(), OutputError> {
     print(&done).map_err(|error| error.after(done))
 }
 
-/// Writes a line to stderr. Where that is closed, nobody can be told.
+/// Writes a line to stderr. A failed write is ignored.
 pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{}", escape(&text.to_string()));
 }

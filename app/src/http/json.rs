@@ -1,5 +1,4 @@
-//! JSON as requests send it, read strictly: no member may come twice, and no number may change by
-//! being kept.
+//! Strict JSON parsing: refuses duplicate members and numbers that would lose precision.
 
 use std::cell::RefCell;
 use std::collections::HashSet;

@@ -11,11 +11,10 @@ use guestlist_domain::Limit;
 
 use crate::site::Site;
 
-/// How many times the allowance of one client a whole IPv6 /48, or a proxy, has.
+/// Factor by which a whole IPv6 /48, or a proxy, exceeds the allowance of one client.
 const SHARED: u32 = 16;
 
-/// How long a call waits for its turn among all: many people who press their links at the same
-/// moment come in one after the other.
+/// Longest wait for the shared budget, so that a burst of real logins succeeds.
 const QUEUED_FOR: Duration = Duration::from_secs(3);
 
 /// Who a request counts against.
@@ -76,7 +75,7 @@ impl ClientLimit {
             IpAddr::V4(_) => self.clients.check_key(&client.address).map_err(wait),
             IpAddr::V6(v6) => {
                 let [a, b, c, d, ..] = v6.segments();
-                // In this order, so that one /64 can't use up its /48.
+                // The /64 is checked first, so that it can't use up its /48.
                 self.clients.check_key(&[a, b, c, d, 0, 0, 0, 0].into()).map_err(wait)?;
                 self.shared.check_key(&[a, b, c, 0, 0, 0, 0, 0].into()).map_err(wait)
             }
@@ -107,9 +106,8 @@ impl ProviderBudget {
         Self { per_client, total: RateLimiter::direct(quota(total)) }
     }
 
-    /// Counts a call, after a short wait where there are too many at the moment; how long to wait
-    /// where that is not enough. What one client asks for beyond its own limit does not count
-    /// against the total.
+    /// Counts a call, waiting up to 3 s for the shared budget. Returns the time to wait if it is
+    /// exhausted. What one client asks for beyond its own limit does not count against the total.
     pub async fn admit(&self, client: Client) -> Result<(), Duration> {
         self.per_client.check(client)?;
         let until = Instant::now() + QUEUED_FOR;

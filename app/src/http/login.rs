@@ -43,7 +43,7 @@ pub struct Asked<'a> {
     detail: &'a str,
 }
 
-/// Whether the caller is held to the limits of address and client: all but programs with a key are.
+/// Whether the login limits apply: to every caller without an API key.
 #[derive(Debug)]
 pub struct Limited(bool);
 

@@ -150,7 +150,7 @@ impl Lead {
         let mut stage = self.running.stage.subscribe();
         let taken = stage.wait_for(|stage| *stage == Stage::Ended);
         if timeout(KEPT_FOR, taken).await.is_err() {
-            tracing::warn!("nobody has come back for a login that was recorded late");
+            tracing::warn!("a login that was recorded late was not claimed");
         }
     }
 }
@@ -210,7 +210,7 @@ async fn join(
     kept
 }
 
-/// Runs a press in a task, and answers as soon as its result is known or is a while in coming.
+/// Redeems a link in its own task. Answers `NotRecorded` if recording takes longer than 4 s.
 async fn run(
     app: App,
     ctx: Ctx,
@@ -283,7 +283,7 @@ async fn claim(ctx: &Ctx, press: &Press, token: TokenHash) -> Result<ClaimedLink
     }
 }
 
-/// What a used or expired link is, of which another process has not said what became of it.
+/// Waits for another process to record a link that Stytch calls used or expired.
 async fn late_result(ctx: &Ctx, token: TokenHash) -> Result<PressError, AcceptError> {
     let until = Instant::now() + LATE_RESULT_PATIENCE;
     while Instant::now() < until {
@@ -315,7 +315,7 @@ async fn record(ctx: &Ctx, press: &Press, vouched: &Vouched) -> Result<CameIn, P
     }
     if let Err(AcceptError::Store(error)) = &result {
         tracing::error!(%error, "a login was lost: its link is used up");
-        // It may not go on as a session that nobody here knows.
+        // A session without a row here must not stay valid at Stytch.
         if let Err(error) = ctx.provider.revoke_session(&vouched.session.stytch_session_id).await {
             tracing::error!(code = %error.code, "nor could its session at Stytch be ended");
         }

@@ -56,7 +56,7 @@ pub async fn show(
     Perhaps(session): Perhaps,
     link: Result<Params<Link>, Problem>,
 ) -> Result<Response, Problem> {
-    // As where a parameter comes twice: no link of ours does that.
+    // A repeated parameter makes the link invalid; Guestlist never sends one.
     let Ok(Params(link)) = link else { return Err(AcceptError::LinkInvalid.into()) };
     let Some(token) = link.token.as_deref().filter(|token| is_link_token(token)) else {
         return Err(AcceptError::LinkInvalid.into());

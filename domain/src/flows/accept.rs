@@ -385,7 +385,7 @@ fn refuse(
     let job = RevokeSession::of(&vouched.session.stytch_session_id).into_job(ctx);
     let mut change = Change::new().job(job);
     change.used_links.push(UsedLink { token_hash: hash, user_id: None, at: ctx.now() });
-    // A link that was put together of two people's is told of neither.
+    // A link that combines two people's data is recorded for neither.
     let user = known.user.as_ref().filter(|_| !known.is_named_for_another());
     if let Some(user) = user {
         let mut event = ctx.user_event(EventKind::LoginRefused, user, &Actor::of(user));
