@@ -89,16 +89,18 @@ impl Server {
 
     /// Stops its process where it is: it accepts connections and answers nothing.
     pub fn freeze(&self) {
-        let pid = std::fs::read_to_string(self.folder.path().join("pid")).unwrap();
-        let kill = format!("kill -STOP {}", pid.trim());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+        self.signal("STOP");
     }
 
-    /// Ends it at once, as a machine that loses its power would.
-    pub fn kill(&mut self) {
-        let mut child = self.child.take().expect("it runs");
-        child.kill().unwrap();
-        child.wait().unwrap();
+    /// Lets it go on after [`Self::freeze`].
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = std::fs::read_to_string(self.folder.path().join("pid")).unwrap();
+        let kill = format!("kill -{name} {}", pid.trim());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
     }
 
     /// Where it is, for somebody who may create databases.

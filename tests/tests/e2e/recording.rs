@@ -52,21 +52,21 @@ fn says_so(answer: &guestlist_tests::Answer) {
 }
 
 #[tokio::test]
-async fn a_login_is_recorded_once_a_database_server_is_back() {
+async fn a_login_is_recorded_once_a_database_server_answers_again() {
     for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
-        let mut server = Server::start(engine).await;
+        let server = Server::start(engine).await;
         let setup = Guestlist::split(engine).on_server(&server.url()).workers(1);
         let guestlist = setup.start().await;
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
 
         let press = begin(&guestlist, &mail.token).await;
-        server.kill();
+        server.freeze();
         assert!(!press.is_finished(), "Stytch has answered too early for this test");
         says_so(&press.await.unwrap());
         // Nor does a second press use anything up.
         let fields = [("token", mail.token.as_str())];
         says_so(&guestlist.anybody().form("/authenticate", &fields).await);
-        server.start_again().await;
+        server.thaw();
 
         ends_well(&guestlist, &mail.token).await;
     }

@@ -72,13 +72,13 @@ impl OperationInput for Ours {
 
 impl OperationInput for Limited {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        note(operation, &[Code::TooManyRequests, Code::CrossOrigin]);
+        note(operation, &[Code::ApiKeyInvalid, Code::TooManyRequests, Code::CrossOrigin]);
     }
 }
 
 impl OperationInput for Presser {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        note(operation, &[Code::TooManyRequests]);
+        note(operation, &[Code::ApiKeyInvalid, Code::TooManyRequests]);
     }
 }
 
