@@ -60,7 +60,7 @@ pub async fn claim_link(ctx: &Ctx, token: TokenHash) -> Result<ClaimedLink, Acce
 }
 
 /// Authenticates a claimed link at Stytch, by which it is used up. The claim ends if Stytch
-/// refuses; otherwise it lasts for [`CLAIM_LENGTH`].
+/// refuses; otherwise it lasts for 30 s.
 pub async fn authenticate_link(
     ctx: &Ctx,
     token: &str,
