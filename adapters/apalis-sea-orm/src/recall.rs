@@ -1,5 +1,5 @@
-//! What a worker whose clock was ahead left in the future: it is brought back by one whose clock is
-//! right, where it can be told from what is meant to lie there.
+//! Corrects times that a worker whose clock was ahead wrote into the future, where they can be
+//! distinguished from times that were meant to lie there.
 //!
 //! - Retries and snoozes wait for no longer than [`Options::longest_pause`](crate::Options): what
 //!   waits for longer is due.

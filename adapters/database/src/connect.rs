@@ -44,7 +44,6 @@ pub struct Database {
     health: Arc<Health>,
     /// Ends the task that probes the server, once the last clone is dropped.
     probing: Arc<DropGuard>,
-    file: Option<Arc<DatabaseFile>>,
 }
 
 /// Why a database was not opened. One line each, without the password.
@@ -112,8 +111,7 @@ impl Database {
 
     /// Fails if the file of an SQLite database was deleted or replaced since it was opened.
     pub fn check_file(&self) -> Result<(), SchemaError> {
-        let is_gone = self.file.as_ref().is_some_and(|file| file.is_gone());
-        if is_gone { Err(SchemaError::FileGone) } else { Ok(()) }
+        self.write.check_file()
     }
 
     /// Closes all connections, once those in use are given back.
@@ -181,7 +179,6 @@ impl Database {
             write: connection(write, true),
             probing: Arc::new(CancellationToken::new().drop_guard()),
             health,
-            file,
         }
     }
 }

@@ -33,7 +33,7 @@ impl Connection {
     /// Begins a transaction that writes. SQLite takes its lock at once, for a lock taken later
     /// can't be waited for.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.check_file()?;
+        self.require_file()?;
         let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
         let options = TransactionOptions { sqlite_transaction_mode, ..Default::default() };
         self.pool.begin_with_options(options).await
@@ -41,13 +41,13 @@ impl Connection {
 
     /// Fails if the file of an SQLite database was deleted or replaced since it was opened: what is
     /// still open would answer from the past, and keep what nobody finds again.
-    fn check_file(&self) -> Result<(), DbErr> {
-        match &self.file {
-            Some(file) if file.is_gone() => {
-                Err(KnownOutage(SchemaError::FileGone.to_string()).into_error())
-            }
-            _ => Ok(()),
-        }
+    pub(crate) fn check_file(&self) -> Result<(), SchemaError> {
+        let is_gone = self.file.as_ref().is_some_and(|file| file.is_gone());
+        if is_gone { Err(SchemaError::FileGone) } else { Ok(()) }
+    }
+
+    fn require_file(&self) -> Result<(), DbErr> {
+        self.check_file().map_err(|gone| KnownOutage(gone.to_string()).into_error())
     }
 
     /// Runs a query, again while its connection is lost: it changes nothing.
@@ -56,7 +56,7 @@ impl Connection {
         F: Future<Output = Result<T, DbErr>> + Send,
         T: Send,
     {
-        self.check_file()?;
+        self.require_file()?;
         let mut tries = Tries::new();
         loop {
             let error = match self.health.watch(query()).await {
@@ -74,7 +74,7 @@ impl Connection {
         &self,
         call: impl Future<Output = Result<ExecResult, DbErr>> + Send,
     ) -> Result<ExecResult, DbErr> {
-        self.check_file()?;
+        self.require_file()?;
         let result = self.health.watch(call).await;
         if let (true, Err(error)) = (self.writes, &result) {
             self.health.write_failed(error);
