@@ -16,8 +16,12 @@ pub(crate) enum Engine {
     MariaDb,
 }
 
-/// Makes each test a test of each engine.
+/// Makes each test a test of each engine, or of each that has a server.
 macro_rules! contract {
+    (servers: $($test:ident),+ $(,)?) => {
+        contract!(@mysql MySql: $($test),+);
+        contract!(@mariadb MariaDb: $($test),+);
+    };
     ($($test:ident),+ $(,)?) => {
         contract!(@sqlite Sqlite: $($test),+);
         contract!(@mysql MySql: $($test),+);
