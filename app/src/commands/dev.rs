@@ -105,6 +105,8 @@ pub async fn run(
     };
     match stop.run_until_cancelled(started).await {
         Some(Ok(started)) => announce(started.text(args.json)),
+        // Once it stops, the local Stytch refuses connections.
+        Some(Err(_)) if stop.is_cancelled() => {}
         Some(Err(error)) => {
             stop.cancel();
             all.await??;
