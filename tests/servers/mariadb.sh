@@ -31,7 +31,8 @@ run() {
   rm -f "$dir/url"
   if [[ ! -e $dir/data/ibdata1 ]]; then
     "${follow[@]}" mariadb-install-db "${server[@]}" --skip-test-db --auth-root-authentication-method=normal >>"$dir/server.log" 2>&1
-    printf '%s;\n' "CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY 'app'" "GRANT ALL ON *.* TO app@'%'" >"$dir/users.sql"
+    printf '%s;\n' "CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY 'app'" "GRANT ALL ON *.* TO app@'%'" \
+      "CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'plain'" "GRANT ALL ON \`e2e%\`.* TO plain@'%'" >"$dir/users.sql"
   fi
   announce &
   exec "${follow[@]}" mariadbd "${server[@]}" --init-file="$dir/users.sql" --log-error="$dir/server.log" --skip-log-bin --skip-ssl \

@@ -56,8 +56,8 @@ sql() (program bin/mysql --no-defaults --protocol=socket --socket="$dir/socket" 
 # it forget (FLUSH PRIVILEGES, ALTER USER) has no place in a test.
 announce() {
   until {
-    sql --user=app --password=app -e 'SELECT 1' && sql --user=app --password=app \
-      --protocol=tcp --host=127.0.0.1 --port="$port" --ssl-mode=DISABLED -e 'SELECT 1'
+    sql --user=plain --password=plain -e 'SELECT 1' && sql --user=app --password=app -e 'SELECT 1' &&
+      sql --user=app --password=app --protocol=tcp --host=127.0.0.1 --port="$port" --ssl-mode=DISABLED -e 'SELECT 1'
   } >"$dir/client.log" 2>&1; do
     kill -0 $$ 2>/dev/null || exit
     sleep 0.05
@@ -78,7 +78,8 @@ run() {
   rm -f "$dir/url"
   if [[ ! -e $dir/data/ibdata1 ]]; then
     (program "${server[@]}" --initialize-insecure)
-    printf '%s;\n' "CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY 'app'" "GRANT ALL ON *.* TO app@'%'" >"$dir/users.sql"
+    printf '%s;\n' "CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY 'app'" "GRANT ALL ON *.* TO app@'%'" \
+      "CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'plain'" "GRANT ALL ON \`e2e%\`.* TO plain@'%'" >"$dir/users.sql"
   fi
   announce &
   program "${server[@]}" --init-file="$dir/users.sql" --bind-address=127.0.0.1 --port="$port" --skip-name-resolve \

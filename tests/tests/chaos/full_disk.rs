@@ -175,3 +175,70 @@ async fn a_worker_on_a_full_disk_mails_nobody_twice() {
     crate::all_sent(&guestlist, MANY, LONG).await;
     assert_eq!(mailed(&guestlist).await, MANY);
 }
+
+/// A server whose disk is full refuses a statement with error 1114, and so do these triggers. (Its
+/// own disk is not filled: InnoDB aborts the server when a rollback finds no room.)
+#[tokio::test]
+async fn a_database_server_with_a_full_disk_loses_nothing_that_was_acknowledged() {
+    const ROUNDS: usize = 5;
+    let _alone = alone().await;
+    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
+        let guestlist = Guestlist::split(engine).workers(1).start().await;
+        let mut acknowledged = BTreeSet::new();
+        let mut refused = 0;
+        for round in 0..ROUNDS {
+            // Fuller and fuller.
+            let odds = f64::from(u32::try_from(round + 1).unwrap()) / 20.0;
+            refuse_writes(guestlist.database(), odds).await;
+            for n in 0..40 {
+                let email = json!({ "email": format!("person{n}.of{round}@example.com") });
+                let answer = guestlist.api().post("/v1/invitations", &email).await;
+                match answer.status {
+                    202 => drop(acknowledged.insert(id(&answer.json()).to_owned())),
+                    503 => refused += 1,
+                    status => panic!("{engine}: {status}: {answer:?}"),
+                }
+            }
+            refuse_writes(guestlist.database(), 1.0).await;
+            let full = json!({ "email": "full@example.com" });
+            let full = guestlist.api().post("/v1/invitations", &full).await;
+            assert_eq!(full.status, 503, "{engine}: {full:?}");
+            let _ = guestlist.anybody().get("/readyz").await.is(503);
+            let status = guestlist.api().get("/v1/status").await.is(200).json();
+            let summary = status["summary"].as_str().unwrap();
+            assert!(summary.contains("the database refuses writes"), "{engine}: {summary}");
+            refuse_writes(guestlist.database(), 0.0).await;
+            wait_until(LONG, "it is ready", async || {
+                (guestlist.anybody().get("/readyz").await.status == 200).then_some(())
+            })
+            .await;
+            let freed = guestlist.invite(&format!("freed{round}@example.com")).await;
+            acknowledged.insert(id(&freed).to_owned());
+        }
+        println!("{engine}: {} acknowledged, {refused} refused", acknowledged.len());
+        assert!(refused > 20 && acknowledged.len() > 20, "{engine}: the odds are badly chosen");
+        let stored = guestlist.database().invitation_ids().await;
+        assert_eq!(stored, acknowledged, "{engine}: acknowledged is stored, and nothing else");
+        crate::all_sent(&guestlist, acknowledged.len(), LONG).await;
+        assert_eq!(mailed(&guestlist).await, acknowledged.len(), "{engine}");
+    }
+}
+
+/// Makes every table refuse rows with that probability, as if its file could not grow.
+async fn refuse_writes(database: &TestDatabase, odds: f64) {
+    let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()";
+    let tables = database.query(tables).await;
+    let tables = tables.iter().map(|row| row.try_get_by_index::<String>(0).unwrap());
+    let triggers = tables.flat_map(|table| {
+        ["INSERT", "UPDATE"].into_iter().flat_map(move |event| {
+            let create = format!(
+                "CREATE TRIGGER full_{table}_{event} BEFORE {event} ON {table} FOR EACH ROW \
+                 IF RAND() < {odds} THEN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, \
+                 MESSAGE_TEXT = 'The table is full'; END IF"
+            );
+            let drop = format!("DROP TRIGGER IF EXISTS full_{table}_{event}");
+            if odds > 0.0 { vec![drop, create] } else { vec![drop] }
+        })
+    });
+    database.run_all(&triggers.collect::<Vec<_>>()).await;
+}
