@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A throwaway MariaDB server on loopback, unsafe for data and quick for tests.
 #
-#   mariadb.sh run DIR PORT     initialise DIR if it is new, then be the server, until it or its
+#   mariadb.sh run DIR PORT [OPTION]…
+#                               initialise DIR if it is new, then be the server, until it or its
 #                               parent is killed; DIR/url appears once it answers there
 #   mariadb.sh sql DIR [ARG]…   a client, as root
 #
@@ -26,12 +27,13 @@ run() {
   local follow=(setpriv --pdeathsig KILL)
   local server=(--no-defaults --datadir="$dir/data" --character-set-server=utf8mb4
     --innodb-flush-method=nosync --innodb-doublewrite=OFF --innodb-flush-log-at-trx-commit=0
-    --innodb-log-file-size=32M --innodb-buffer-pool-size=256M)
+    --innodb-log-file-size=32M --innodb-buffer-pool-size=256M "$@")
   [[ $EUID -ne 0 ]] || server+=(--user=root)
   rm -f "$dir/url"
   if [[ ! -e $dir/data/ibdata1 ]]; then
     "${follow[@]}" mariadb-install-db "${server[@]}" --skip-test-db --auth-root-authentication-method=normal >>"$dir/server.log" 2>&1
-    printf '%s;\n' "CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY 'app'" "GRANT ALL ON *.* TO app@'%'" >"$dir/users.sql"
+    printf '%s;\n' "CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY 'app'" "GRANT ALL ON *.* TO app@'%'" \
+      "CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'plain'" "GRANT ALL ON \`e2e%\`.* TO plain@'%'" >"$dir/users.sql"
   fi
   announce &
   exec "${follow[@]}" mariadbd "${server[@]}" --init-file="$dir/users.sql" --log-error="$dir/server.log" --skip-log-bin --skip-ssl \
@@ -42,7 +44,7 @@ run() {
 enter() { mkdir -p "$1" && dir=$(cd "$1" && pwd); }
 
 case ${1:-} in
-  run) enter "${2:?directory}" && port=${3:?port} && run ;;
+  run) enter "${2:?directory}" && port=${3:?port} && run "${@:4}" ;;
   sql) enter "${2:?directory}" && sql "${@:3}" ;;
   *) sed -n '2,/^set/{/^set/!p}' "$0" >&2; exit 2 ;;
 esac

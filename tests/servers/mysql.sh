@@ -2,7 +2,8 @@
 # A throwaway MySQL server on loopback, unsafe for data and quick for tests.
 #
 #   mysql.sh fetch            unpack the server, once; needs no root and installs nothing
-#   mysql.sh run DIR PORT     initialise DIR if it is new, then be the server, until it or its
+#   mysql.sh run DIR PORT [OPTION]…
+#                             initialise DIR if it is new, then be the server, until it or its
 #                             parent is killed; DIR/url appears once it answers there
 #   mysql.sh sql DIR [ARG]…   a client, as root
 #
@@ -56,8 +57,8 @@ sql() (program bin/mysql --no-defaults --protocol=socket --socket="$dir/socket" 
 # it forget (FLUSH PRIVILEGES, ALTER USER) has no place in a test.
 announce() {
   until {
-    sql --user=app --password=app -e 'SELECT 1' && sql --user=app --password=app \
-      --protocol=tcp --host=127.0.0.1 --port="$port" --ssl-mode=DISABLED -e 'SELECT 1'
+    sql --user=plain --password=plain -e 'SELECT 1' && sql --user=app --password=app -e 'SELECT 1' &&
+      sql --user=app --password=app --protocol=tcp --host=127.0.0.1 --port="$port" --ssl-mode=DISABLED -e 'SELECT 1'
   } >"$dir/client.log" 2>&1; do
     kill -0 $$ 2>/dev/null || exit
     sleep 0.05
@@ -72,13 +73,14 @@ run() {
     --character-sets-dir="$tree/usr/share/mysql/charsets" --secure-file-priv=NULL
     --skip-log-bin --performance-schema=OFF --mysqlx=OFF --tls-version= --auto-generate-certs=OFF
     --innodb-flush-method=nosync --innodb-doublewrite=OFF --innodb-flush-log-at-trx-commit=0
-    --innodb-redo-log-capacity=32M --innodb-buffer-pool-size=256M)
+    --innodb-redo-log-capacity=32M --innodb-buffer-pool-size=256M "$@")
   [[ $EUID -ne 0 ]] || server+=(--user=root)
   fetch
   rm -f "$dir/url"
   if [[ ! -e $dir/data/ibdata1 ]]; then
     (program "${server[@]}" --initialize-insecure)
-    printf '%s;\n' "CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY 'app'" "GRANT ALL ON *.* TO app@'%'" >"$dir/users.sql"
+    printf '%s;\n' "CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY 'app'" "GRANT ALL ON *.* TO app@'%'" \
+      "CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'plain'" "GRANT ALL ON \`e2e%\`.* TO plain@'%'" >"$dir/users.sql"
   fi
   announce &
   program "${server[@]}" --init-file="$dir/users.sql" --bind-address=127.0.0.1 --port="$port" --skip-name-resolve \
@@ -89,7 +91,7 @@ enter() { mkdir -p "$1" && dir=$(cd "$1" && pwd); }
 
 case ${1:-} in
   fetch) fetch ;;
-  run) enter "${2:?directory}" && port=${3:?port} && run ;;
+  run) enter "${2:?directory}" && port=${3:?port} && run "${@:4}" ;;
   sql) enter "${2:?directory}" && sql "${@:3}" ;;
   *) sed -n '2,/^set/{/^set/!p}' "$0" >&2; exit 2 ;;
 esac

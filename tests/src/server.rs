@@ -16,6 +16,7 @@ use crate::{Engine, LONG, wait_until};
 pub struct Server {
     script: PathBuf,
     port: u16,
+    options: &'static [&'static str],
     child: Option<Child>,
     folder: TempDir,
 }
@@ -23,6 +24,11 @@ pub struct Server {
 impl Server {
     /// Starts one of that kind; an embedded database has none.
     pub async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, &[]).await
+    }
+
+    /// Starts one with further options on its command line.
+    pub async fn start_with(engine: Engine, options: &'static [&'static str]) -> Self {
         let name = match engine {
             Engine::Sqlite => panic!("SQLite has no server"),
             Engine::MySql => "mysql.sh",
@@ -30,7 +36,7 @@ impl Server {
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(name);
         let folder = TempDir::with_prefix("guestlist-server-").unwrap();
-        let mut server = Self { script, port: free_port(), child: None, folder };
+        let mut server = Self { script, port: free_port(), options, child: None, folder };
         server.start_again().await;
         server
     }
@@ -44,8 +50,8 @@ impl Server {
         copy.arg("-a").arg(self.folder.path().join(".")).arg(folder.path());
         assert!(copy.status().unwrap().success());
         self.start_again().await;
-        let mut other =
-            Self { script: self.script.clone(), port: free_port(), child: None, folder };
+        let (script, options) = (self.script.clone(), self.options);
+        let mut other = Self { script, port: free_port(), options, child: None, folder };
         other.start_again().await;
         other
     }
@@ -57,10 +63,19 @@ impl Server {
 
     /// Runs statements as the server's administrator.
     pub fn administer(&self, sql: &str) {
+        self.try_administer(sql).unwrap();
+    }
+
+    /// Runs statements as the server's administrator.
+    ///
+    /// # Errors
+    ///
+    /// What the server says against one of them.
+    pub fn try_administer(&self, sql: &str) -> Result<(), String> {
         let mut client = Command::new("bash");
         client.arg(&self.script).arg("sql").arg(self.folder.path()).args(["-e", sql]);
         let output = client.stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.success(), "{sql}: {output:?}");
+        if output.status.success() { Ok(()) } else { Err(format!("{sql}: {output:?}")) }
     }
 
     /// Starts it on what it has kept.
@@ -71,6 +86,7 @@ impl Server {
         let output = std::fs::File::create(self.folder.path().join("output")).unwrap();
         let mut command = Command::new("bash");
         command.arg(&self.script).arg("run").arg(self.folder.path()).arg(self.port.to_string());
+        command.args(self.options);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
         self.child = Some(command.spawn().unwrap());
         wait_until(LONG, "the server answers", async || url.exists().then_some(())).await;

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use futures::StreamExt;
-use guestlist_tests::{Engine, Guestlist, LONG, Process, SHORT, TestDatabase, id, wait_until};
+use guestlist_tests::{
+    Engine, Guestlist, LONG, Process, SHORT, Server, TestDatabase, id, wait_until,
+};
 use serde_json::json;
 
 use crate::{alone, mailed};
@@ -174,4 +176,60 @@ async fn a_worker_on_a_full_disk_mails_nobody_twice() {
     assert!(errors() >= 3, "the disk was hardly ever full");
     crate::all_sent(&guestlist, MANY, LONG).await;
     assert_eq!(mailed(&guestlist).await, MANY);
+}
+
+/// All tables share one file that can't grow. InnoDB reports that as it reports a full disk: 1114.
+const NO_GROWTH: &[&str] = &["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:32M"];
+
+#[tokio::test]
+async fn a_database_server_on_a_full_disk_loses_nothing_that_was_acknowledged() {
+    let _alone = alone().await;
+    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
+        let server = Server::start_with(engine, NO_GROWTH).await;
+        let setup = Guestlist::split(engine).workers(1).on_server(&server.url());
+        let guestlist = setup.start().await;
+        let mut acknowledged = BTreeSet::new();
+        for round in 0..4 {
+            fill(&server);
+            let mut refused = 0;
+            for n in 0..2_000 {
+                let email = json!({ "email": format!("person{n}.of{round}@example.com") });
+                let answer = guestlist.api().post("/v1/invitations", &email).await;
+                match answer.status {
+                    202 => drop(acknowledged.insert(id(&answer.json()).to_owned())),
+                    503 => refused += 1,
+                    status => panic!("{engine}: {status}: {answer:?}"),
+                }
+                if refused == 10 {
+                    break;
+                }
+            }
+            assert_eq!(refused, 10, "{engine}: the disk was never full");
+            let _ = guestlist.anybody().get("/readyz").await.is(503);
+            let status = guestlist.api().get("/v1/status").await.is(200).json();
+            let summary = status["summary"].as_str().unwrap();
+            assert!(summary.contains("the database refuses writes"), "{engine}: {summary}");
+            server.administer("DROP DATABASE filler");
+            wait_until(LONG, "it is ready", async || {
+                (guestlist.anybody().get("/readyz").await.status == 200).then_some(())
+            })
+            .await;
+            let freed = guestlist.invite(&format!("freed{round}@example.com")).await;
+            acknowledged.insert(id(&freed).to_owned());
+        }
+        let stored = guestlist.database().invitation_ids().await;
+        assert_eq!(stored, acknowledged, "{engine}: acknowledged is stored, and nothing else");
+        crate::all_sent(&guestlist, acknowledged.len(), LONG).await;
+        println!("{engine}: {} acknowledged", acknowledged.len());
+        assert_eq!(mailed(&guestlist).await, acknowledged.len(), "{engine}");
+    }
+}
+
+/// Fills what room there is, with ever smaller rows.
+fn fill(server: &Server) {
+    server.administer("CREATE DATABASE filler; CREATE TABLE filler.filler (filling LONGBLOB)");
+    for length in [1_000_000, 60_000, 7_000, 500] {
+        let insert = format!("INSERT INTO filler.filler VALUES (REPEAT('x', {length}))");
+        while server.try_administer(&[insert.as_str(); 20].join(";")).is_ok() {}
+    }
 }

@@ -10,10 +10,8 @@ use serde_json::json;
 
 use crate::{all_sent, alone};
 
-/// No privilege to write on a server that only reads, as applications have none.
-const USER: &str = "CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'plain'; \
-                    GRANT ALL ON `e2e%`.* TO plain@'%'";
-
+/// The same database, for a user who can't write on a server that only reads, as applications
+/// can't.
 fn with_user(url: &str, address: std::net::SocketAddr) -> String {
     let mut url = reqwest::Url::parse(url).unwrap();
     url.set_username("plain").unwrap();
@@ -26,7 +24,6 @@ fn with_user(url: &str, address: std::net::SocketAddr) -> String {
 /// An installation whose processes reach the server through a proxy.
 async fn behind(proxy: &NetworkProxy, server: &Server, setup: Setup) -> Guestlist {
     let mut guestlist = setup.on_server(&server.url()).prepare().await;
-    server.administer(USER);
     let url = with_user(&guestlist.database().url, proxy.address());
     guestlist.set_env("DATABASE_URL", &url);
     guestlist
@@ -35,7 +32,7 @@ async fn behind(proxy: &NetworkProxy, server: &Server, setup: Setup) -> Guestlis
 #[tokio::test]
 async fn writes_succeed_again_soon_after_a_switchover() {
     let _alone = alone().await;
-    for engine in Engine::all().into_iter().filter(|engine| *engine == Engine::MariaDb) {
+    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
         let mut old = Server::start(engine).await;
         let proxy = NetworkProxy::start(old.address()).await;
         let mut guestlist = behind(&proxy, &old, Guestlist::split(engine).workers(1)).await;
@@ -80,7 +77,7 @@ async fn writes_succeed_again_soon_after_a_switchover() {
 #[tokio::test]
 async fn a_frozen_database_is_noticed_and_found_again() {
     let _alone = alone().await;
-    for engine in Engine::all().into_iter().filter(|engine| *engine == Engine::MariaDb) {
+    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
         let server = Server::start(engine).await;
         let proxy = NetworkProxy::start(server.address()).await;
         let mut guestlist = behind(&proxy, &server, Guestlist::split(engine).workers(1)).await;
