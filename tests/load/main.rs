@@ -1,4 +1,4 @@
-//! Invites as fast as so many clients can, and prints the rate and how long an answer took. Used
+//! Invites as fast as so many clients can, and prints the rate and how long an response took. Used
 //! by hand; build the programs in the same profile first:
 //!
 //!     cargo build --release --workspace
@@ -86,8 +86,8 @@ async fn invite_until(end: Instant, caller: Caller, name: String) -> Vec<Duratio
         let body = json!({ "email": format!("{name}-{}@example.com", times.len()) }).to_string();
         let asked = Instant::now();
         let json = Some("application/json");
-        let answer = caller.try_call(Method::POST, "/v1/invitations", json, body).await;
-        let _ = answer.expect("an answer").is(202);
+        let response = caller.try_call(Method::POST, "/v1/invitations", json, body).await;
+        let _ = response.expect("an response").is(202);
         times.push(asked.elapsed());
     }
     times

@@ -68,7 +68,7 @@ async fn main() -> anyhow::Result<()> {
     let settings = Arc::new(Settings::parse());
     let listener = TcpListener::bind(settings.listen_addr).await;
     let listener = listener.with_context(|| format!("{} is taken", settings.listen_addr))?;
-    println!("The guest book lies open at {}", settings.app_url);
+    println!("The guest book listens on {}", settings.app_url);
     let app = App {
         guestlist: Arc::new(Guestlist::new(&settings)?),
         verifier: Arc::new(Verifier::new(&settings)?),

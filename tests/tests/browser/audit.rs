@@ -1,6 +1,6 @@
 //! Who did what to whom, as administrators look it up, without scripts.
 
-use guestlist_tests::browser::{Window, seen_by_browsers};
+use guestlist_tests::browser::{Window, start_with_browsers};
 use guestlist_tests::{Guestlist, id};
 use serde_json::json;
 
@@ -15,22 +15,22 @@ async fn adds(guestlist: &Guestlist, email: &str, role: &str) {
 async fn tells(window: &Window, sentence: &str) {
     let what = format!("the newest is {sentence:?}");
     let newest = async || window.text("tbody td").await.filter(|said| said == sentence);
-    window.until(&what, newest).await;
+    window.wait_for(&what, newest).await;
 }
 
 #[tokio::test]
 async fn a_persons_page_leads_to_what_was_done_to_them_and_to_what_they_did() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
     let _ = guestlist.member(ADA).await;
     admin_comes_in(&admin, &guestlist).await;
-    admin.press(ADA).await;
-    admin.is_headed(ADA).await;
-    admin.press("Suspend").await;
-    admin.sees("They are logged in nowhere").await;
+    admin.click(ADA).await;
+    admin.wait_for_heading(ADA).await;
+    admin.click("Suspend").await;
+    admin.wait_for_text("They are logged in nowhere").await;
 
-    admin.press("what was done to them").await;
-    admin.is_headed("Who did what").await;
+    admin.click("what was done to them").await;
+    admin.wait_for_heading("Who did what").await;
     let ended = "admin@example.com ended a session of ada@example.com: they were suspended";
     tells(&admin, ended).await;
     for words in [
@@ -41,36 +41,36 @@ async fn a_persons_page_leads_to_what_was_done_to_them_and_to_what_they_did() {
         "The API key dev invited ada@example.com",
         "127.0.0.1",
     ] {
-        admin.sees(words).await;
+        admin.wait_for_text(words).await;
     }
     assert_eq!(admin.value("#user").await, ADA, "the form says who it is");
 
-    admin.press(ADA).await;
-    admin.is_headed(ADA).await;
-    admin.press("what they did").await;
+    admin.click(ADA).await;
+    admin.wait_for_heading(ADA).await;
+    admin.click("what they did").await;
     tells(&admin, "ada@example.com came in").await;
-    admin.is_quiet().await;
+    admin.assert_no_console_errors().await;
 }
 
 #[tokio::test]
 async fn it_is_looked_through_by_address_kind_and_day() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
     adds(&guestlist, ADA, "operator").await;
     admin_comes_in(&admin, &guestlist).await;
-    admin.press("Audit").await;
+    admin.click("Audit").await;
     tells(&admin, "admin@example.com came in").await;
-    admin.sees("The API key dev added ada@example.com").await;
+    admin.wait_for_text("The API key dev added ada@example.com").await;
 
-    admin.write("user", ADA).await;
-    admin.press("Show").await;
+    admin.fill("user", ADA).await;
+    admin.click("Show").await;
     tells(&admin, "The API key dev added ada@example.com").await;
     assert_eq!(admin.count("tbody tr").await, 1);
     assert_eq!(admin.value("#user").await, ADA);
 
-    admin.write("user", "nobody@example.com").await;
-    admin.press("Show").await;
-    admin.sees("To whom: “nobody@example.com” is nobody's address here.").await;
+    admin.fill("user", "nobody@example.com").await;
+    admin.click("Show").await;
+    admin.wait_for_text("To whom: “nobody@example.com” is nobody's address here.").await;
     assert_eq!(admin.value("#user").await, "nobody@example.com");
 
     let audit = format!("{}/audit", guestlist.public_url);
@@ -79,15 +79,15 @@ async fn it_is_looked_through_by_address_kind_and_day() {
     assert_eq!(admin.count("tbody tr").await, 1);
     assert_eq!(admin.value("#kind").await, "user_added");
     assert_eq!(admin.value("#since").await, "2026-01-31");
-    admin.press("Everything, newest first").await;
+    admin.click("Everything, newest first").await;
     tells(&admin, "admin@example.com came in").await;
     admin.open(&format!("{audit}?since=2100-01-01")).await;
-    admin.sees("Nothing of the kind has happened.").await;
+    admin.wait_for_text("Nothing of the kind has happened.").await;
 }
 
 #[tokio::test]
 async fn what_is_older_is_a_page_away() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
     for n in 0..55 {
         adds(&guestlist, &format!("p{n}@example.com"), "member").await;
@@ -95,28 +95,28 @@ async fn what_is_older_is_a_page_away() {
     admin_comes_in(&admin, &guestlist).await;
     admin.open(&format!("{}/audit?kind=user_added&since=2026-01-31", guestlist.public_url)).await;
     tells(&admin, "The API key dev added p54@example.com").await;
-    admin.press("Older").await;
+    admin.click("Older").await;
     tells(&admin, "The API key dev added p4@example.com").await;
     assert_eq!(admin.count("tbody tr").await, 5);
     assert_eq!(admin.value("#kind").await, "user_added");
-    assert!(!admin.words().await.contains("Older"), "there is no more");
+    assert!(!admin.body_text().await.contains("Older"), "there is no more");
 }
 
 #[tokio::test]
 async fn it_leads_through_the_login_and_is_for_administrators() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile_without_scripts().await;
     adds(&guestlist, ADA, "operator").await;
     let path = format!("/audit?user={}", id(&guestlist.user(ADA).await));
     window.open(&format!("{}{path}", guestlist.public_url)).await;
-    window.write("email", &guestlist.admin_email).await;
+    window.fill("email", &guestlist.admin_email).await;
     asks_and_comes_in(&window, &guestlist, "Mail me a link").await;
-    window.is_headed("Who did what").await;
-    window.is_at(&path).await;
+    window.wait_for_heading("Who did what").await;
+    window.wait_for_path(&path).await;
 
     let other = browsers.profile_without_scripts().await;
     other.open(&format!("{}{path}", guestlist.public_url)).await;
-    other.write("email", ADA).await;
+    other.fill("email", ADA).await;
     asks_and_comes_in(&other, &guestlist, "Mail me a link").await;
-    other.is_headed("This is for administrators").await;
+    other.wait_for_heading("This is for administrators").await;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use guestlist_tests::browser::{Window, seen_by_browsers};
+use guestlist_tests::browser::{Window, start_with_browsers};
 use guestlist_tests::operations;
 use serde_json::Value;
 
@@ -20,25 +20,25 @@ async fn listed(window: &Window) -> BTreeSet<(String, String)> {
 
 #[tokio::test]
 async fn every_operation_is_there_to_read_and_one_is_tried() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     admin_comes_in(&window, &guestlist).await;
-    window.press("Connect").await;
-    window.is_headed("Join your application").await;
-    window.press("/docs").await;
-    window.is_at("/docs").await;
+    window.click("Connect").await;
+    window.wait_for_heading("Join your application").await;
+    window.click("/docs").await;
+    window.wait_for_path("/docs").await;
 
     let told: BTreeSet<_> = operations().into_iter().map(|op| (op.method, op.path)).collect();
     let all = async || (listed(&window).await.len() >= told.len()).then_some(());
-    window.until("as many operations are listed as there are", all).await;
+    window.wait_for("as many operations are listed as there are", all).await;
     assert_eq!(listed(&window).await, told);
 
     let open = "document.querySelector('[data-path=\"/healthz\"]').closest('button').click()";
     window.script(open).await;
-    window.press("Try it out").await;
-    window.press("Execute").await;
+    window.click("Try it out").await;
+    window.click("Execute").await;
     let status = ".live-responses-table tbody .response-col_status";
     let answered = async || window.text(status).await.filter(|text| !text.is_empty());
-    assert!(window.until("it is answered", answered).await.starts_with("200"));
-    window.is_quiet().await;
+    assert!(window.wait_for("it is answered", answered).await.starts_with("200"));
+    window.assert_no_console_errors().await;
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use guestlist_tests::browser::{Size, Window, seen_by_browsers};
+use guestlist_tests::browser::{Size, Window, start_with_browsers};
 use guestlist_tests::{Guestlist, id};
 
 use crate::steps::{ADA, admin_comes_in, comes_in_by, member_comes_in};
@@ -26,14 +26,14 @@ impl<'a> Inspector<'a> {
     async fn looks_at(&mut self, name: &str, title: &str) {
         let what = format!("the title is {title:?}");
         let is = async || (self.window.title().await == title).then_some(());
-        self.window.until(&what, is).await;
+        self.window.wait_for(&what, is).await;
         for (size, kind) in [(DESK, "desk"), (POCKET, "pocket")] {
             self.window.resize(size).await;
-            let faults = self.window.faults().await;
+            let faults = self.window.accessibility_faults().await;
             self.faults.extend(faults.iter().map(|fault| format!("{name}, {kind}: {fault}")));
             self.window.screenshot(&self.folder.join(format!("{name}-{kind}.png"))).await;
         }
-        let complaints = self.window.complaints().await;
+        let complaints = self.window.console_errors().await;
         self.faults.extend(complaints.iter().map(|said| format!("{name}: console: {said}")));
     }
 
@@ -52,13 +52,13 @@ fn pictures(folder: &Path) -> PathBuf {
 
 #[tokio::test]
 async fn the_way_in_is_fit_for_everybody() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let mut inspector = Inspector::new(&window, &guestlist);
     window.open(&format!("{}/login", guestlist.public_url)).await;
     inspector.looks_at("login", "Log in · Guestlist").await;
-    window.write("email", ADA).await;
-    window.press("Mail me a link").await;
+    window.fill("email", ADA).await;
+    window.click("Mail me a link").await;
     inspector.looks_at("login-sent", "Check your mail · Guestlist").await;
     window.open(&format!("{}/login?ended=revoked", guestlist.public_url)).await;
     inspector.looks_at("login-ended", "Log in · Guestlist").await;
@@ -79,7 +79,7 @@ async fn the_way_in_is_fit_for_everybody() {
 
 #[tokio::test]
 async fn the_list_of_people_is_fit_for_everybody() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let mut inspector = Inspector::new(&window, &guestlist);
     window.open(guestlist.login_url.as_ref().unwrap()).await;
@@ -89,9 +89,9 @@ async fn the_list_of_people_is_fit_for_everybody() {
     people(&guestlist).await;
     window.reload().await;
     inspector.looks_at("people", "People · Guestlist").await;
-    window.write("email", ADA).await;
-    window.press("Invite").await;
-    window.until("it is refused", async || window.text("[role=alert]").await).await;
+    window.fill("email", ADA).await;
+    window.click("Invite").await;
+    window.wait_for("it is refused", async || window.text("[role=alert]").await).await;
     inspector.looks_at("people-refused", "People · Guestlist").await;
     window.open(&format!("{}/connect", guestlist.public_url)).await;
     inspector.looks_at("connect", "Join your application · Guestlist").await;
@@ -115,13 +115,13 @@ async fn the_list_of_people_is_fit_for_everybody() {
 
 #[tokio::test]
 async fn the_pages_of_failed_links_are_fit_for_everybody() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let mut inspector = Inspector::new(&window, &guestlist);
     let (invitation, mail) = guestlist.invite_and_mail(ADA).await;
-    let _ = guestlist.press(&mail.token).await;
+    let _ = guestlist.redeem_link(&mail.token).await;
     window.open(&mail.url).await;
-    window.press("Continue").await;
+    window.click("Continue").await;
     inspector.looks_at("link-used", "This link has been used · Guestlist").await;
     let page = format!("{}/authenticate?invitation={}", guestlist.public_url, id(&invitation));
     window.open(&format!("{page}&token=cut")).await;
@@ -136,7 +136,7 @@ async fn the_pages_of_failed_links_are_fit_for_everybody() {
 
 #[tokio::test]
 async fn every_page_of_somebody_who_is_in_leads_to_their_sessions_and_out() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     member_comes_in(&ada, &guestlist, ADA).await;
     admin_comes_in(&admin, &guestlist).await;
@@ -147,7 +147,7 @@ async fn every_page_of_somebody_who_is_in_leads_to_their_sessions_and_out() {
     let theirs = ["/", "/sessions"].map(|page| (&ada, ADA, 0, page));
     for (window, me, places, page) in pages.into_iter().chain(theirs) {
         window.open(&format!("{}{page}", guestlist.public_url)).await;
-        window.until(page, async || window.text("h1").await).await;
+        window.wait_for(page, async || window.text("h1").await).await;
         let head = window.text("header").await.unwrap_or_default();
         assert!(head.contains(me), "{page}: {head}");
         for link in ["header a[href='/sessions']", "header form[action='/logout']"] {
@@ -170,10 +170,10 @@ async fn people(guestlist: &Guestlist) {
     }
     let long = format!("{}@{}.example.com", "a".repeat(64), "long-".repeat(11) + "domain");
     let _ = guestlist.invite(&long).await;
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
     let change =
         |set, n| format!("UPDATE invitations SET {set} WHERE email = 'guest{n}@example.com'");
     for (n, status) in ["expired", "failed", "revoked"].iter().enumerate() {
-        let _ = guestlist.database().run(&change(format!("status = '{status}'"), n)).await;
+        let _ = guestlist.database().execute(&change(format!("status = '{status}'"), n)).await;
     }
 }

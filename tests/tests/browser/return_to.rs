@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use guestlist_tests::browser::{seen_as, seen_by_browsers};
+use guestlist_tests::browser::{start_setup_with_browsers, start_with_browsers};
 use guestlist_tests::{Engine, Guestlist};
 
 use crate::steps::{ADA, asks_and_comes_in};
@@ -35,21 +35,21 @@ async fn return_to_leads_to_the_application_after_coming_in() {
     let place = format!("http://localhost:{port}/orders?page=2");
     let setup = Guestlist::dev(Engine::Sqlite);
     let setup = setup.env("APP_ORIGINS", &format!("http://localhost:{port}"));
-    let Some((browsers, guestlist)) = seen_as(setup).await else { return };
+    let Some((browsers, guestlist)) = start_setup_with_browsers(setup).await else { return };
     let _ = guestlist.member(ADA).await;
     let window = browsers.profile().await;
     let query = place.replace('?', "%3F").replace('&', "%26");
     window.open(&format!("{}/login?return_to={query}", guestlist.public_url)).await;
-    window.write("email", ADA).await;
+    window.fill("email", ADA).await;
     asks_and_comes_in(&window, &guestlist, LOGIN).await;
-    window.is_headed("The application").await;
+    window.wait_for_heading("The application").await;
     assert_eq!(window.url().await.as_str(), place);
-    window.is_quiet().await;
+    window.assert_no_console_errors().await;
 }
 
 #[tokio::test]
 async fn return_to_leads_nowhere_that_is_not_ours() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let port = application();
     let elsewhere = ["", "//", "/%5C", "https:", "http://localhost@"];
     let elsewhere = elsewhere.map(|before| match before {
@@ -64,26 +64,26 @@ async fn return_to_leads_nowhere_that_is_not_ours() {
         let window = browsers.profile().await;
         window.open(&format!("{}/login?return_to={place}", guestlist.public_url)).await;
         assert_eq!(window.count("[name=return_to]").await, 0, "{place}");
-        window.write("email", &email).await;
+        window.fill("email", &email).await;
         asks_and_comes_in(&window, &guestlist, LOGIN).await;
-        window.is_headed("You’re in").await;
-        window.is_at("/").await;
+        window.wait_for_heading("You’re in").await;
+        window.wait_for_path("/").await;
     }
 }
 
 #[tokio::test]
 async fn asking_again_forgets_neither_the_address_nor_the_place() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let _ = guestlist.member(ADA).await;
     let window = browsers.profile().await;
     window.open(&format!("{}/login?return_to=/%3Fhere", guestlist.public_url)).await;
-    window.write("email", ADA).await;
-    window.press(LOGIN).await;
-    window.is_headed("Check your mail").await;
-    window.press("ask again").await;
-    window.is_headed("Check your mail").await;
-    let mail = guestlist.stytch().mail(ADA, 3).await;
+    window.fill("email", ADA).await;
+    window.click(LOGIN).await;
+    window.wait_for_heading("Check your mail").await;
+    window.click("ask again").await;
+    window.wait_for_heading("Check your mail").await;
+    let mail = guestlist.sandbox().nth_email(ADA, 3).await;
     window.open(&mail.url).await;
-    window.press("Continue").await;
-    window.is_at("/?here").await;
+    window.click("Continue").await;
+    window.wait_for_path("/?here").await;
 }

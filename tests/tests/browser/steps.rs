@@ -8,15 +8,15 @@ pub const ADA: &str = "ada@example.com";
 /// The administrator comes in by the link that `cargo run` prints.
 pub async fn admin_comes_in(window: &Window, guestlist: &Guestlist) {
     window.open(guestlist.login_url.as_ref().unwrap()).await;
-    window.press("Continue").await;
-    window.is_headed("People").await;
+    window.click("Continue").await;
+    window.wait_for_heading("People").await;
 }
 
 /// Somebody comes in by a link.
 pub async fn comes_in_by(window: &Window, mail: &Mail) {
     window.open(&mail.url).await;
-    window.press("Continue").await;
-    window.is_headed("You’re in").await;
+    window.click("Continue").await;
+    window.wait_for_heading("You’re in").await;
 }
 
 /// Somebody is invited by the API, and comes in.
@@ -30,10 +30,10 @@ pub async fn member_comes_in(window: &Window, guestlist: &Guestlist, email: &str
 pub async fn asks_and_comes_in(window: &Window, guestlist: &Guestlist, button: &str) {
     let address = window.value("#email").await;
     let address = address.as_str().unwrap();
-    let before = guestlist.stytch().emails(address).await.len();
-    window.press(button).await;
-    window.is_headed("Check your mail").await;
-    let mail = guestlist.stytch().mail(address, before + 1).await;
+    let before = guestlist.sandbox().emails(address).await.len();
+    window.click(button).await;
+    window.wait_for_heading("Check your mail").await;
+    let mail = guestlist.sandbox().nth_email(address, before + 1).await;
     window.open(&mail.url).await;
-    window.press("Continue").await;
+    window.click("Continue").await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_tests::{Engine, Guestlist, LONG, SHORT, Server, wait_until};
+use guestlist_tests::{DatabaseServer, Engine, Guestlist, LONG, SHORT, wait_until};
 use serde_json::json;
 
 use crate::{all_sent, alone, doubled, mailed};
@@ -14,12 +14,12 @@ const AWAY: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn a_database_that_is_away_for_twenty_seconds_loses_nothing() {
     let _alone = alone().await;
-    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
-        let mut server = Server::start(engine).await;
+    for engine in Engine::with_server() {
+        let mut server = DatabaseServer::start(engine).await;
         let setup = Guestlist::split(engine).on_server(&server.url()).workers(0);
         let mut guestlist = setup.env("WORKER_CONCURRENCY", &CONCURRENCY.to_string()).start().await;
         in_the_middle(&mut guestlist).await;
-        server.away_for(AWAY).await;
+        server.stop_for(AWAY).await;
         whole(&guestlist).await;
     }
 }
@@ -37,7 +37,7 @@ async fn a_file_that_another_program_locks_for_twenty_seconds_loses_nothing() {
 
 async fn in_the_middle(guestlist: &mut Guestlist) {
     guestlist.invite_many(MANY).await;
-    guestlist.stytch().faults(&json!({ "latency_ms": 120 })).await;
+    guestlist.sandbox().set_faults(&json!({ "latency_ms": 120 })).await;
     guestlist.start_worker().await;
     guestlist.start_worker().await;
     wait_until(SHORT, "a third is mailed", async || {
@@ -56,7 +56,7 @@ async fn whole(guestlist: &Guestlist) {
     let doubled = doubled(guestlist, MANY).await;
     println!("{doubled} mails doubled");
     assert!(doubled <= 2 * CONCURRENCY, "{doubled} mails too many");
-    let _ = guestlist.anybody().get("/readyz").await.is(200);
+    let _ = guestlist.anonymous().get("/readyz").await.is(200);
     let _ = guestlist.invite("afterwards@example.com").await;
-    let _ = guestlist.stytch().mail("afterwards@example.com", 1).await;
+    let _ = guestlist.sandbox().nth_email("afterwards@example.com", 1).await;
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use futures::StreamExt;
 use guestlist_tests::{
-    Engine, Guestlist, LONG, Process, SHORT, Server, TestDatabase, id, wait_until,
+    DatabaseServer, Engine, Guestlist, LONG, Process, SHORT, TestDatabase, id, wait_until,
 };
 use serde_json::json;
 
@@ -25,7 +25,7 @@ fn spread(index: u64, range: std::ops::Range<u64>) -> u64 {
 async fn an_import_onto_a_full_disk_has_stored_just_what_it_says() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).prepare().await;
-    let _ = guestlist.succeeds(&["migrate", "up"]).await;
+    let _ = guestlist.run_ok(&["migrate", "up"]).await;
     let rows: Vec<_> = (0..20).map(|n| format!("person{n}@example.com")).collect();
     let csv = format!("email\n{}\n", rows.join("\n"));
     std::fs::write(guestlist.folder().join("people.csv"), csv).unwrap();
@@ -46,7 +46,7 @@ async fn import_until_full(folder: &Path, point: u64) -> usize {
     std::fs::create_dir(&copy).unwrap();
     std::fs::copy(folder.join("guestlist.db"), copy.join("guestlist.db")).unwrap();
     std::fs::copy(folder.join("people.csv"), copy.join("people.csv")).unwrap();
-    let database = TestDatabase::file(&copy.join("guestlist.db"));
+    let database = TestDatabase::open_file(&copy.join("guestlist.db"));
     let url = &database.url;
     let limit = spread(point, 1_000..4_000_000);
     let guestlist = guestlist_tests::program("guestlist").display().to_string();
@@ -55,7 +55,7 @@ async fn import_until_full(folder: &Path, point: u64) -> usize {
          exec prlimit --fsize={limit} {guestlist} invite --csv people.csv"
     );
     std::fs::write(copy.join("import.sh"), script).unwrap();
-    let import = Process::shell("import.sh", &copy).finished(LONG).await;
+    let import = Process::shell("import.sh", &copy).wait_for_exit(LONG).await;
     let acknowledged: BTreeSet<_> = import
         .stdout
         .lines()
@@ -66,7 +66,7 @@ async fn import_until_full(folder: &Path, point: u64) -> usize {
     // Another program writes at once, and sees what is stored.
     let env = [("DATABASE_URL".to_owned(), url.clone())];
     let after = Process::start("guestlist", &["invite", "after@example.com"], &env, &copy);
-    let after = after.finished(LONG).await;
+    let after = after.wait_for_exit(LONG).await;
     assert_eq!(after.code, Some(0), "at {limit}: {after:?}");
     let stored = database.invitation_ids().await;
     let lost: Vec<_> = acknowledged.difference(&stored).collect();
@@ -88,18 +88,19 @@ async fn a_full_disk_under_dev_loses_nothing_that_was_acknowledged() {
             .limit_file_size(Some(spread(round, 4_000..largest_file(&guestlist) + 40_000)));
         for n in 0..15 {
             let email = format!("person{n}.of{round}@example.com");
-            let answer = guestlist.api().post("/v1/invitations", &json!({ "email": email })).await;
-            match answer.status {
-                202 => drop(acknowledged.insert(id(&answer.json()).to_owned())),
+            let response =
+                guestlist.api().post("/v1/invitations", &json!({ "email": email })).await;
+            match response.status {
+                202 => drop(acknowledged.insert(id(&response.json()).to_owned())),
                 503 => refused += 1,
-                status => panic!("{status} for {email}: {answer:?}"),
+                status => panic!("{status} for {email}: {response:?}"),
             }
         }
         // A program without the limit writes meanwhile.
         let _ = guestlist.create_key("meanwhile", &[]).await;
         guestlist.app().limit_file_size(None);
         wait_until(SHORT, "it is ready", async || {
-            let ready = guestlist.anybody().get("/readyz").await;
+            let ready = guestlist.anonymous().get("/readyz").await;
             (ready.status == 200).then_some(())
         })
         .await;
@@ -120,25 +121,25 @@ async fn a_full_disk_under_dev_loses_nothing_that_was_acknowledged() {
 async fn a_full_disk_makes_serve_not_ready_and_is_named_by_status() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
-    let _ = guestlist.anybody().get("/readyz").await.is(200);
+    let _ = guestlist.anonymous().get("/readyz").await.is(200);
     guestlist.app().limit_file_size(Some(1));
     let refused =
         guestlist.api().post("/v1/invitations", &json!({ "email": "a@example.com" })).await;
     assert_eq!(refused.status, 503, "{refused:?}");
-    let _ = guestlist.anybody().get("/readyz").await.is(503);
+    let _ = guestlist.anonymous().get("/readyz").await.is(503);
     let status = guestlist.api().get("/v1/status").await.is(200).json()["summary"].to_string();
     assert!(status.contains("the database refuses writes"), "{status}");
     guestlist.app().limit_file_size(None);
     let _ = guestlist.invite("a@example.com").await;
-    let _ = guestlist.anybody().get("/readyz").await.is(200);
+    let _ = guestlist.anonymous().get("/readyz").await.is(200);
     // A disk with room for the smallest row, and not for an invitation.
     guestlist.app().limit_file_size(Some(largest_file(&guestlist) + 40_000));
     let refused = json!({ "email": "b@example.com" });
     let refused = guestlist.api().post("/v1/invitations", &refused).await;
     assert_eq!(refused.status, 503, "{refused:?}");
-    let _ = guestlist.anybody().get("/readyz").await.is(503);
+    let _ = guestlist.anonymous().get("/readyz").await.is(503);
     guestlist.app().limit_file_size(None);
-    let _ = guestlist.anybody().get("/readyz").await.is(200);
+    let _ = guestlist.anonymous().get("/readyz").await.is(200);
     let status = guestlist.api().get("/v1/status").await.is(200).json()["summary"].to_string();
     assert!(status.starts_with("\"SENDING"), "{status}");
 }
@@ -154,7 +155,7 @@ async fn a_worker_on_a_full_disk_mails_nobody_twice() {
     const MANY: usize = 300;
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
-    guestlist.stytch().faults(&json!({ "latency_ms": 50 })).await;
+    guestlist.sandbox().set_faults(&json!({ "latency_ms": 50 })).await;
     guestlist.invite_many(MANY).await;
     let worker = &guestlist.workers()[0];
     let errors = || worker.stderr().matches("disk").count();
@@ -184,8 +185,8 @@ const NO_GROWTH: &[&str] = &["--innodb-file-per-table=0", "--innodb-data-file-pa
 #[tokio::test]
 async fn a_database_server_on_a_full_disk_loses_nothing_that_was_acknowledged() {
     let _alone = alone().await;
-    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
-        let server = Server::start_with(engine, NO_GROWTH).await;
+    for engine in Engine::with_server() {
+        let server = DatabaseServer::start_with(engine, NO_GROWTH).await;
         let setup = Guestlist::split(engine).workers(1).on_server(&server.url());
         let guestlist = setup.start().await;
         let mut acknowledged = BTreeSet::new();
@@ -194,24 +195,24 @@ async fn a_database_server_on_a_full_disk_loses_nothing_that_was_acknowledged() 
             let mut refused = 0;
             for n in 0..2_000 {
                 let email = json!({ "email": format!("person{n}.of{round}@example.com") });
-                let answer = guestlist.api().post("/v1/invitations", &email).await;
-                match answer.status {
-                    202 => drop(acknowledged.insert(id(&answer.json()).to_owned())),
+                let response = guestlist.api().post("/v1/invitations", &email).await;
+                match response.status {
+                    202 => drop(acknowledged.insert(id(&response.json()).to_owned())),
                     503 => refused += 1,
-                    status => panic!("{engine}: {status}: {answer:?}"),
+                    status => panic!("{engine}: {status}: {response:?}"),
                 }
                 if refused == 10 {
                     break;
                 }
             }
             assert_eq!(refused, 10, "{engine}: the disk was never full");
-            let _ = guestlist.anybody().get("/readyz").await.is(503);
+            let _ = guestlist.anonymous().get("/readyz").await.is(503);
             let status = guestlist.api().get("/v1/status").await.is(200).json();
             let summary = status["summary"].as_str().unwrap();
             assert!(summary.contains("the database refuses writes"), "{engine}: {summary}");
-            server.administer("DROP DATABASE filler");
+            server.execute_as_root("DROP DATABASE filler");
             wait_until(LONG, "it is ready", async || {
-                (guestlist.anybody().get("/readyz").await.status == 200).then_some(())
+                (guestlist.anonymous().get("/readyz").await.status == 200).then_some(())
             })
             .await;
             let freed = guestlist.invite(&format!("freed{round}@example.com")).await;
@@ -226,10 +227,10 @@ async fn a_database_server_on_a_full_disk_loses_nothing_that_was_acknowledged() 
 }
 
 /// Fills what room there is, with ever smaller rows.
-fn fill(server: &Server) {
-    server.administer("CREATE DATABASE filler; CREATE TABLE filler.filler (filling LONGBLOB)");
+fn fill(server: &DatabaseServer) {
+    server.execute_as_root("CREATE DATABASE filler; CREATE TABLE filler.filler (filling LONGBLOB)");
     for length in [1_000_000, 60_000, 7_000, 500] {
         let insert = format!("INSERT INTO filler.filler VALUES (REPEAT('x', {length}))");
-        while server.try_administer(&[insert.as_str(); 20].join(";")).is_ok() {}
+        while server.try_execute_as_root(&[insert.as_str(); 20].join(";")).is_ok() {}
     }
 }

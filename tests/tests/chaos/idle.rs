@@ -20,7 +20,7 @@ async fn an_idle_worker_costs_less_than_a_hundredth_of_a_core() {
     let _alone = alone().await;
     one_engine_at_a_time(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
-        guestlist.settled().await;
+        guestlist.wait_for_jobs().await;
         let worker = &guestlist.workers()[0];
         let before = ticks(worker);
         tokio::time::sleep(WATCHED).await;
@@ -43,7 +43,7 @@ async fn a_mail_is_begun_soon_by_whoever_it_was_asked_for() {
         for (guestlist, limit) in [(&apart, 250), (&together, 10)] {
             for n in 0..ROUNDS {
                 let _ = guestlist.invite(&format!("guest{n}@example.com")).await;
-                let _ = guestlist.stytch().mail(&format!("guest{n}@example.com"), 1).await;
+                let _ = guestlist.sandbox().nth_email(&format!("guest{n}@example.com"), 1).await;
                 // At any moment between two looks.
                 tokio::time::sleep(Duration::from_millis(37 * n as u64 % 400)).await;
             }

@@ -27,7 +27,7 @@ async fn alone() -> MutexGuard<'static, ()> {
 
 async fn count_of(guestlist: &Guestlist, condition: &str) -> usize {
     let sql = format!("SELECT COUNT(*) FROM invitations WHERE {condition}");
-    usize::try_from(guestlist.database().number(&sql).await).unwrap()
+    usize::try_from(guestlist.database().integer(&sql).await).unwrap()
 }
 
 /// Waits until so many invitations are sent.
@@ -40,13 +40,13 @@ async fn all_sent(guestlist: &Guestlist, count: usize, limit: std::time::Duratio
 
 /// How many mails Stytch has taken.
 async fn mailed(guestlist: &Guestlist) -> usize {
-    guestlist.stytch().all_emails().await.len()
+    guestlist.sandbox().all_emails().await.len()
 }
 
 /// How many mails went out to so many addresses beyond one each; fails if one has none.
 async fn doubled(guestlist: &Guestlist, addresses: usize) -> usize {
     let mut mails = BTreeMap::<String, usize>::new();
-    for mail in guestlist.stytch().all_emails().await {
+    for mail in guestlist.sandbox().all_emails().await {
         *mails.entry(mail.to).or_default() += 1;
     }
     assert_eq!(mails.len(), addresses, "nobody is left out");

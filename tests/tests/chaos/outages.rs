@@ -15,7 +15,7 @@ const RATE: u64 = 100;
 async fn two_thousand_invitations_wait_out_a_minute_without_stytch() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(2).start().await;
-    guestlist.stytch().faults(&json!({ "down": true })).await;
+    guestlist.sandbox().set_faults(&json!({ "down": true })).await;
     let went = Instant::now();
     let first = guestlist.invite("first@example.com").await;
     guestlist.invite_many(WAITING - 1).await;
@@ -29,7 +29,7 @@ async fn two_thousand_invitations_wait_out_a_minute_without_stytch() {
     assert_eq!(last["held_by"], "provider_down", "{last}");
     assert_eq!(last["attempts"], 0, "{last}");
     tokio::time::sleep(AWAY.saturating_sub(went.elapsed())).await;
-    guestlist.stytch().heal().await;
+    guestlist.sandbox().clear_faults().await;
     let back = Instant::now();
 
     // In the middle of the catch-up somebody wants to log in.
@@ -39,14 +39,14 @@ async fn two_thousand_invitations_wait_out_a_minute_without_stytch() {
     .await;
     let asked = Instant::now();
     let admin = json!({ "email": guestlist.admin_email });
-    let _ = guestlist.anybody().post("/v1/login", &admin).await.is(202);
-    let _ = guestlist.stytch().mail(&guestlist.admin_email, 1).await;
+    let _ = guestlist.anonymous().post("/v1/login", &admin).await.is(202);
+    let _ = guestlist.sandbox().nth_email(&guestlist.admin_email, 1).await;
     let login = asked.elapsed();
     assert!(count_of(&guestlist, "status = 'queued'").await > 0, "it was in the middle");
 
     all_sent(&guestlist, WAITING, LONG * 2).await;
     let caught_up = back.elapsed();
-    let stats = guestlist.stytch().stats().await;
+    let stats = guestlist.sandbox().stats().await;
     let peak = stats["peak_per_second"].as_u64().unwrap();
     println!(
         "a login after {login:?}, all caught up after {caught_up:?}, {peak} calls a second at most"
@@ -81,13 +81,13 @@ async fn tells_the_story(guestlist: &Guestlist, first: &str) {
 async fn what_expired_during_an_outage_is_not_sent_late() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
-    guestlist.stytch().faults(&json!({ "down": true })).await;
+    guestlist.sandbox().set_faults(&json!({ "down": true })).await;
     let invitation = guestlist.invite("late@example.com").await;
     // Its five minutes at least are over before Stytch is back.
     let expire = "UPDATE invitations SET expires_at = created_at + 1";
-    assert_eq!(guestlist.database().run(expire).await, 1);
-    guestlist.stytch().heal().await;
-    guestlist.settled().await;
+    assert_eq!(guestlist.database().execute(expire).await, 1);
+    guestlist.sandbox().clear_faults().await;
+    guestlist.wait_for_jobs().await;
     let kinds = guestlist.timeline(id(&invitation)).await;
     assert!(!kinds.contains(&"sent".to_owned()), "{kinds:?}");
     assert_eq!(mailed(&guestlist).await, 0);
@@ -98,7 +98,7 @@ async fn what_expired_during_an_outage_is_not_sent_late() {
 async fn a_worker_can_be_stopped_while_stytch_hangs() {
     let _alone = alone().await;
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
-    guestlist.stytch().faults(&json!({ "latency_ms": 60_000 })).await;
+    guestlist.sandbox().set_faults(&json!({ "latency_ms": 60_000 })).await;
     guestlist.invite_many(30).await;
     wait_until(LONG, "the worker knows", async || {
         let status = guestlist.api().get("/v1/status").await.is(200).json();
@@ -116,7 +116,7 @@ async fn a_worker_can_be_stopped_while_stytch_hangs() {
 async fn an_outage_is_noticed_where_little_is_sent_and_healed_at_once() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
-    guestlist.stytch().faults(&json!({ "status": 500 })).await;
+    guestlist.sandbox().set_faults(&json!({ "status": 500 })).await;
     let lone = guestlist.invite("lone@example.com").await;
     let went = Instant::now();
     let status = wait_until(LONG, "it is noticed", async || {
@@ -132,8 +132,8 @@ async fn an_outage_is_noticed_where_little_is_sent_and_healed_at_once() {
     })
     .await;
     assert!(held["attempts"].as_u64().unwrap() <= 6, "{held}");
-    guestlist.stytch().heal().await;
+    guestlist.sandbox().clear_faults().await;
     let back = Instant::now();
-    let _ = guestlist.stytch().mail("lone@example.com", 1).await;
+    let _ = guestlist.sandbox().nth_email("lone@example.com", 1).await;
     assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
 }

@@ -18,7 +18,7 @@ async fn a_429_to_half_of_all_calls_fails_and_charges_nothing() {
         if let Some(seconds) = retry_after {
             faults["retry_after_seconds"] = json!(seconds);
         }
-        guestlist.stytch().faults(&faults).await;
+        guestlist.sandbox().set_faults(&faults).await;
         let began = Instant::now();
         guestlist.invite_many(MANY).await;
         all_sent(&guestlist, MANY, LONG * 3).await;
@@ -26,7 +26,7 @@ async fn a_429_to_half_of_all_calls_fails_and_charges_nothing() {
         assert_eq!(count_of(&guestlist, "attempts <> 1").await, 0, "a 429 costs no attempt");
         assert_eq!(doubled(&guestlist, MANY).await, 0);
         let limited = "SELECT COUNT(*) FROM events WHERE kind = 'held'";
-        assert!(guestlist.database().number(limited).await > 0, "the timeline tells of it");
+        assert!(guestlist.database().integer(limited).await > 0, "the timeline tells of it");
     }
 }
 
@@ -38,7 +38,7 @@ async fn a_wrong_secret_fails_nothing_says_what_to_do_and_heals() {
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
     guestlist.invite_many(MANY).await;
     guestlist.set_env("STYTCH_SECRET", "secret-test-not-the-right-one-at-all=");
-    guestlist.start_worker_that_is_not_ready().await;
+    guestlist.start_unready_worker().await;
     let line = wait_until(LONG, "status says what to do", async || {
         let finished = guestlist.run(&["status"]).await;
         let line = finished.stdout.lines().next().unwrap_or_default().to_owned();
@@ -53,7 +53,7 @@ async fn a_wrong_secret_fails_nothing_says_what_to_do_and_heals() {
     let ready = guestlist.worker_ready().await;
     assert_eq!(ready.status, 503);
     assert!(ready.body.contains("STYTCH_SECRET"), "{}", ready.body);
-    let _ = guestlist.anybody().get("/readyz").await.is(200);
+    let _ = guestlist.anonymous().get("/readyz").await.is(200);
     assert_eq!(count_of(&guestlist, "status = 'queued' AND attempts = 0").await, MANY);
     let page = guestlist.api().get("/v1/invitations?limit=200").await.is(200).json();
     for invitation in page["items"].as_array().unwrap() {
@@ -76,13 +76,13 @@ async fn a_configuration_mended_at_stytch_heals_by_itself() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let refused = json!({ "status": 401, "error_type": "unauthorized_credentials" });
-    guestlist.stytch().faults(&refused).await;
+    guestlist.sandbox().set_faults(&refused).await;
     guestlist.invite_many(MANY).await;
     wait_until(LONG, "the worker knows", async || {
         (guestlist.worker_ready().await.status == 503).then_some(())
     })
     .await;
-    guestlist.stytch().heal().await;
+    guestlist.sandbox().clear_faults().await;
     all_sent(&guestlist, MANY, LONG * 2).await;
     assert_eq!(count_of(&guestlist, "attempts <> 1").await, 0);
     assert_eq!(doubled(&guestlist, MANY).await, 0);
@@ -98,7 +98,7 @@ async fn bulk_mail_that_stytch_does_not_want_waits_and_login_links_do_not() {
     let unwanted = json!({
         "status": 429, "error_type": "too_few_tokens_authenticated", "path": path,
     });
-    guestlist.stytch().faults(&unwanted).await;
+    guestlist.sandbox().set_faults(&unwanted).await;
     guestlist.invite_many(MANY).await;
     let line = wait_until(LONG, "status says so", async || {
         let status = guestlist.api().get("/v1/status").await.is(200).json();
@@ -114,7 +114,7 @@ async fn bulk_mail_that_stytch_does_not_want_waits_and_login_links_do_not() {
     }
     let asked = Instant::now();
     let admin = json!({ "email": guestlist.admin_email });
-    let _ = guestlist.anybody().post("/v1/login", &admin).await.is(202);
-    let _ = guestlist.stytch().mail(&guestlist.admin_email, 1).await;
+    let _ = guestlist.anonymous().post("/v1/login", &admin).await.is(202);
+    let _ = guestlist.sandbox().nth_email(&guestlist.admin_email, 1).await;
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
 }

@@ -29,10 +29,10 @@ async fn insert_expired(database: &TestDatabase) {
         ));
     }
     statements.push("COMMIT".to_owned());
-    database.run_all(&statements).await;
+    database.execute_all(&statements).await;
 }
 
-/// Four who read their session and invite, until told to stop; answers how long each answer took.
+/// Four who read their session and invite, until told to stop; answers how long each response took.
 async fn serve_people(
     guestlist: &Guestlist,
     ada: &Visitor,
@@ -90,7 +90,7 @@ async fn a_hundred_thousand_expired_sessions_are_swept_while_people_are_served()
         let began = Instant::now();
         let swept = async || {
             let left = "SELECT COUNT(*) FROM sessions";
-            guestlist.database().number(left).await == 1
+            guestlist.database().integer(left).await == 1
         };
         let meanwhile = serve_people(&guestlist, &ada, "b", swept).await;
         let (usual, meanwhile, count) = (p99(&usual), p99(&meanwhile), meanwhile.len());

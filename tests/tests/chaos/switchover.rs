@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use guestlist_tests::{
-    Caller, Engine, Guestlist, LONG, NetworkProxy, SHORT, Server, Setup, id, wait_until,
+    Caller, DatabaseServer, Engine, Guestlist, LONG, NetworkProxy, SHORT, Setup, id, wait_until,
 };
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn with_user(url: &str, address: std::net::SocketAddr) -> String {
 }
 
 /// An installation whose processes reach the server through a proxy.
-async fn behind(proxy: &NetworkProxy, server: &Server, setup: Setup) -> Guestlist {
+async fn behind(proxy: &NetworkProxy, server: &DatabaseServer, setup: Setup) -> Guestlist {
     let mut guestlist = setup.on_server(&server.url()).prepare().await;
     let url = with_user(&guestlist.database().url, proxy.address());
     guestlist.set_env("DATABASE_URL", &url);
@@ -32,25 +32,25 @@ async fn behind(proxy: &NetworkProxy, server: &Server, setup: Setup) -> Guestlis
 #[tokio::test]
 async fn writes_succeed_again_soon_after_a_switchover() {
     let _alone = alone().await;
-    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
-        let mut old = Server::start(engine).await;
+    for engine in Engine::with_server() {
+        let mut old = DatabaseServer::start(engine).await;
         let proxy = NetworkProxy::start(old.address()).await;
         let mut guestlist = behind(&proxy, &old, Guestlist::split(engine).workers(1)).await;
         guestlist.start().await;
-        guestlist.settled().await;
+        guestlist.wait_for_jobs().await;
         let new = old.copy().await;
         wait_until(LONG, "it is ready after the restart", async || {
-            (guestlist.anybody().get("/readyz").await.status == 200).then_some(())
+            (guestlist.anonymous().get("/readyz").await.status == 200).then_some(())
         })
         .await;
 
         // Every connection of the pools leads to the old primary when it only reads.
         let _ = guestlist.invite("before@example.com").await;
-        old.administer("SET GLOBAL read_only = ON");
+        old.execute_as_root("SET GLOBAL read_only = ON");
         let refused = json!({ "email": "refused@example.com" });
         let refused = guestlist.api().post("/v1/invitations", &refused).await;
         let _ = refused.problem(503, "database_unavailable");
-        let _ = guestlist.anybody().get("/readyz").await.is(503);
+        let _ = guestlist.anonymous().get("/readyz").await.is(503);
         let status = guestlist.api().get("/v1/status").await.is(200).json();
         let summary = status["summary"].as_str().unwrap();
         assert!(summary.contains("the database refuses writes"), "{summary}");
@@ -59,8 +59,9 @@ async fn writes_succeed_again_soon_after_a_switchover() {
         let switched = Instant::now();
         wait_until(Duration::from_secs(30), "a write succeeds", async || {
             let email = format!("after{}@example.com", switched.elapsed().as_millis());
-            let answer = guestlist.api().post("/v1/invitations", &json!({ "email": email })).await;
-            (answer.status == 202).then_some(())
+            let response =
+                guestlist.api().post("/v1/invitations", &json!({ "email": email })).await;
+            (response.status == 202).then_some(())
         })
         .await;
         println!("{engine}: writes succeed {:?} after the switchover", switched.elapsed());
@@ -77,8 +78,8 @@ async fn writes_succeed_again_soon_after_a_switchover() {
 #[tokio::test]
 async fn a_frozen_database_is_noticed_and_found_again() {
     let _alone = alone().await;
-    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
-        let server = Server::start(engine).await;
+    for engine in Engine::with_server() {
+        let server = DatabaseServer::start(engine).await;
         let proxy = NetworkProxy::start(server.address()).await;
         let mut guestlist = behind(&proxy, &server, Guestlist::split(engine).workers(1)).await;
         guestlist.start().await;
@@ -87,7 +88,7 @@ async fn a_frozen_database_is_noticed_and_found_again() {
         let _ = guestlist.api().get("/metrics").await.is(200);
         proxy.freeze(true);
         let frozen = Instant::now();
-        let _ = guestlist.anybody().get("/readyz").await.is(503);
+        let _ = guestlist.anonymous().get("/readyz").await.is(503);
         println!("{engine}: noticed after {:?}", frozen.elapsed());
         assert!(frozen.elapsed() < Duration::from_secs(10), "Prometheus gives up by then");
         let worker = Caller::new(&guestlist.worker_urls[0]);
@@ -100,7 +101,7 @@ async fn a_frozen_database_is_noticed_and_found_again() {
         // From now on answers come at once.
         let asked = Instant::now();
         for _ in 0..5 {
-            let _ = guestlist.anybody().get("/readyz").await.is(503);
+            let _ = guestlist.anonymous().get("/readyz").await.is(503);
             let session = visitor.get("/v1/session").await.is(503);
             assert!(session.header("retry-after").is_some(), "{session:?}");
             let _ = guestlist.api().get("/v1/users").await.is(503);
@@ -112,7 +113,7 @@ async fn a_frozen_database_is_noticed_and_found_again() {
 
         proxy.freeze(false);
         wait_until(SHORT, "it is ready again", async || {
-            (guestlist.anybody().get("/readyz").await.status == 200).then_some(())
+            (guestlist.anonymous().get("/readyz").await.status == 200).then_some(())
         })
         .await;
         let _ = visitor.get("/v1/session").await.is(200);

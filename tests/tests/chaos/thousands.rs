@@ -23,7 +23,7 @@ fn quick(setup: Setup) -> Setup {
 /// A thousand wait, a worker begins, and half of them are mailed.
 async fn in_the_middle(guestlist: &mut Guestlist) -> Instant {
     guestlist.invite_many(MANY).await;
-    guestlist.stytch().faults(&json!({ "latency_ms": 120 })).await;
+    guestlist.sandbox().set_faults(&json!({ "latency_ms": 120 })).await;
     let began = Instant::now();
     guestlist.start_worker().await;
     wait_until(SHORT, "half are mailed", async || {
@@ -53,8 +53,8 @@ async fn of_a_thousand_invitations_a_killed_worker_doubles_next_to_none() {
         let again = count_of(&guestlist, "attempts <> 1").await;
         assert!(again <= IN_FLIGHT, "{engine}: {again} were called for again");
         let unknown = "SELECT COUNT(*) FROM users WHERE stytch_user_id IS NULL";
-        assert_eq!(guestlist.database().number(unknown).await, 0, "{engine}: every row is whole");
-        let searches = guestlist.stytch().calls("POST /v1/users/search", "200").await;
+        assert_eq!(guestlist.database().integer(unknown).await, 0, "{engine}: every row is whole");
+        let searches = guestlist.sandbox().call_count("POST /v1/users/search", "200").await;
         assert!(searches <= 10, "{engine}: {searches} searches");
     })
     .await;
@@ -75,7 +75,7 @@ async fn of_a_thousand_invitations_a_stopped_worker_doubles_none_and_charges_not
         assert_eq!(doubled(&guestlist, MANY).await, 0);
         assert_eq!(count_of(&guestlist, "attempts <> 1").await, 0, "a stop costs no attempt");
         let retried = "SELECT COUNT(*) FROM jobs WHERE kind = 'send-invite' AND attempts <> 1";
-        assert_eq!(guestlist.database().number(retried).await, 0);
+        assert_eq!(guestlist.database().integer(retried).await, 0);
     })
     .await;
 }

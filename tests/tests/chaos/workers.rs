@@ -16,7 +16,7 @@ async fn a_worker_that_slept_through_its_lease_mails_and_changes_nothing() {
         let setup = Guestlist::split(engine).workers(0).env("WORKER_CONCURRENCY", "10");
         let mut guestlist = setup.start().await;
         // Long enough for the sleeper to have ten calls under way when it falls asleep.
-        guestlist.stytch().faults(&json!({ "latency_ms": 500 })).await;
+        guestlist.sandbox().set_faults(&json!({ "latency_ms": 500 })).await;
         guestlist.invite_many(MANY).await;
         guestlist.start_worker().await;
         wait_until(SHORT, "the first are mailed", async || {
@@ -35,7 +35,7 @@ async fn a_worker_that_slept_through_its_lease_mails_and_changes_nothing() {
         all_sent(&guestlist, MANY, LONG).await;
         let mails = mailed(&guestlist).await;
         let events = "SELECT COUNT(*) FROM events";
-        let written = guestlist.database().number(events).await;
+        let written = guestlist.database().integer(events).await;
         guestlist.workers()[0].signal("CONT");
         wait_until(SHORT, "the sleeper is awake and knows", async || {
             let log = guestlist.workers()[0].log();
@@ -44,12 +44,12 @@ async fn a_worker_that_slept_through_its_lease_mails_and_changes_nothing() {
         .await;
         // It works again: what is new is anybody's.
         let _ = guestlist.invite("new@example.com").await;
-        let _ = guestlist.stytch().mail("new@example.com", 1).await;
-        guestlist.settled().await;
+        let _ = guestlist.sandbox().nth_email("new@example.com", 1).await;
+        guestlist.wait_for_jobs().await;
         // What it would wrongly do of before it would do at once.
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(mailed(&guestlist).await, mails + 1, "it mailed nothing of before");
-        let since = guestlist.database().number(events).await - written;
+        let since = guestlist.database().integer(events).await - written;
         assert_eq!(since, 3, "only the new one's: requested, attempted, sent");
         assert_eq!(doubled(&guestlist, MANY + 1).await, 0, "{before} were out when it fell asleep");
         assert_eq!(count_of(&guestlist, "status = 'sent'").await, MANY + 1);

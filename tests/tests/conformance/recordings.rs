@@ -81,17 +81,17 @@ impl Stage {
         let _ = self.post("/v1/magic_links/email/login_or_create", &json!({"email": ADA})).await;
         let token = sandbox.control.emails(ADA).await.pop().unwrap().token;
         let request = json!({"token": token, "session_duration_minutes": 60});
-        let answer = self.post("/v1/magic_links/authenticate", &request).await;
+        let response = self.post("/v1/magic_links/authenticate", &request).await;
         sandbox.control.advance_clock(400).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let user_id = text(&answer["user_id"]);
+        let user_id = text(&response["user_id"]);
         let second = json!({"email": format!("{user_id}@example.com"), "user_id": user_id});
         let _ = self.post("/v1/magic_links/email/send", &second).await;
         self.placeholders.extend([
             (USER, user_id),
-            (EMAIL, text(&answer["method_id"])),
-            (SESSION, text(&answer["session"]["session_id"])),
-            (JWT, text(&answer["session_jwt"])),
+            (EMAIL, text(&response["method_id"])),
+            (SESSION, text(&response["session"]["session_id"])),
+            (JWT, text(&response["session_jwt"])),
         ]);
     }
 
@@ -126,9 +126,9 @@ async fn exchange(sandbox: &Sandbox, request: &str) -> (u16, Value) {
     let address = sandbox.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     loop {
-        let text = String::from_utf8_lossy(&answer).into_owned();
+        let text = String::from_utf8_lossy(&response).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let lines = head.lines().filter_map(|line| line.split_once(": "));
             let length = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
@@ -138,7 +138,7 @@ async fn exchange(sandbox: &Sandbox, request: &str) -> (u16, Value) {
                 return (status, serde_json::from_str(body).unwrap());
             }
         }
-        let read = stream.read_buf(&mut answer).await.unwrap();
+        let read = stream.read_buf(&mut response).await.unwrap();
         assert!(read > 0, "the connection ended after {text:?}, asked\n{request}");
     }
 }
@@ -154,16 +154,16 @@ async fn each_request_that_the_sdks_were_recorded_to_send_is_understood() {
         let request = stage.request(&recording);
         let left = [USER, EMAIL, SESSION, JWT, AUTHORIZATION];
         assert!(!left.iter().any(|placeholder| request.contains(placeholder)), "{request}");
-        let (status, answer) = exchange(&sandbox, &request).await;
+        let (status, response) = exchange(&sandbox, &request).await;
         // What the SDK for Rust says for Brazilian Portuguese is none of Stytch's locales.
         let expected = if request.contains(r#""locale":"ptbr""#) {
-            assert_eq!(answer["error_type"], "invalid_locale", "{answer}");
+            assert_eq!(response["error_type"], "invalid_locale", "{response}");
             400
         } else {
             200
         };
-        assert_eq!(status, expected, "{}\n{request}\n\n{answer}", recording.sdk);
-        assert_eq!(answer["status_code"], status, "{answer}");
-        assert!(answer["request_id"].is_string(), "{answer}");
+        assert_eq!(status, expected, "{}\n{request}\n\n{response}", recording.sdk);
+        assert_eq!(response["status_code"], status, "{response}");
+        assert!(response["request_id"].is_string(), "{response}");
     }
 }

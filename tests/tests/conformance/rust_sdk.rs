@@ -113,8 +113,8 @@ fn address() -> String {
 
 /// The SDK hands on a refusal with all that Stytch's envelope tells.
 #[track_caller]
-fn refused<T: Debug>(answer: stytch::Result<T>, status: u16, error_type: &str) {
-    let error = match answer {
+fn refused<T: Debug>(response: stytch::Result<T>, status: u16, error_type: &str) {
+    let error = match response {
         Err(stytch::Error::Response(error)) => error,
         other => panic!("{status} {error_type} was expected, not {other:?}"),
     };
@@ -135,13 +135,13 @@ fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// Waits for an answer that says yes.
+/// Waits for an response that says yes.
 macro_rules! ok {
     ($call:expr) => {{
-        let answer = $call.await.unwrap();
-        assert_eq!(answer.status_code.as_u16(), 200);
-        assert!(answer.request_id.starts_with("request-id-test-"), "{answer:?}");
-        answer
+        let response = $call.await.unwrap();
+        assert_eq!(response.status_code.as_u16(), 200);
+        assert!(response.request_id.starts_with("request-id-test-"), "{response:?}");
+        response
     }};
 }
 use ok;

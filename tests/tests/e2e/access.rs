@@ -25,7 +25,7 @@ async fn pages_of_administrators_are_for_administrators() {
 async fn only_who_is_unrestricted_may_grant_a_role_above_member() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let (_, secret) = guestlist.create_key("writer", &["invitations:write", "users:write"]).await;
-    let writer = guestlist.anybody().bearer(&secret);
+    let writer = guestlist.anonymous().bearer(&secret);
     for path in ["/v1/invitations", "/v1/users"] {
         for role in ["admin", "operator"] {
             let body = json!({ "email": "ada@example.com", "role": role });
@@ -37,8 +37,8 @@ async fn only_who_is_unrestricted_may_grant_a_role_above_member() {
     let body = json!({ "email": "bob@example.com", "role": "admin" });
     let bob = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
     assert_eq!((&bob["role"], &bob["invited_by"]["type"]), (&json!("admin"), &json!("key")));
-    let mail = guestlist.stytch().mail("bob@example.com", 1).await;
-    let mut bob = guestlist.press(&mail.token).await;
+    let mail = guestlist.sandbox().nth_email("bob@example.com", 1).await;
+    let mut bob = guestlist.redeem_link(&mail.token).await;
     let _ = bob.get("/v1/users").await.is(200);
 }
 
@@ -46,9 +46,9 @@ async fn only_who_is_unrestricted_may_grant_a_role_above_member() {
 async fn a_key_works_as_the_password_of_basic_and_not_once_it_is_revoked() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let (key, secret) = guestlist.create_key("ops", &["users:read"]).await;
-    let basic = guestlist.anybody().basic("anything", &secret);
+    let basic = guestlist.anonymous().basic("anything", &secret);
     let _ = basic.get("/v1/users").await.is(200);
-    let anybody = guestlist.anybody();
+    let anybody = guestlist.anonymous();
     let shown = |value: String| anybody.with("authorization", &value);
     let others = [
         // As `curl -u "$KEY:"` sends it.
@@ -61,7 +61,7 @@ async fn a_key_works_as_the_password_of_basic_and_not_once_it_is_revoked() {
     for caller in &others {
         let _ = caller.get("/v1/users").await.is(200);
     }
-    let _ = guestlist.succeeds(&["keys", "revoke", &key]).await;
+    let _ = guestlist.run_ok(&["keys", "revoke", &key]).await;
     for caller in others.into_iter().chain([basic, anybody.bearer(&secret)]) {
         let _ = caller.get("/v1/users").await.problem(401, "api_key_invalid");
         let _ = caller.post_nothing("/v1/invitations").await.problem(401, "api_key_invalid");
@@ -91,14 +91,14 @@ async fn credentials_for_a_proxy_in_front_are_ignored() {
         let foreign = caller.with("sec-fetch-site", "cross-site");
         let _ = foreign.delete("/v1/session").await.problem(403, "cross_origin");
     }
-    for caller in callers(&guestlist.anybody()) {
+    for caller in callers(&guestlist.anonymous()) {
         let _ = caller.get("/v1/users").await.problem(401, "session_missing");
         let body = json!({ "email": "nobody@example.com" });
         let asked = caller.with("origin", "https://evil.example").post("/v1/login", &body).await;
         assert!([202, 429].contains(&asked.status), "as anybody may: {asked:?}");
     }
     // Beside them, a key or a token counts.
-    let proxied = guestlist.anybody().basic("staging", "open sesame");
+    let proxied = guestlist.anonymous().basic("staging", "open sesame");
     let key = format!("Bearer {}", guestlist.api_key);
     let _ = proxied.with_bytes("authorization", key.as_bytes()).get("/v1/users").await.is(200);
     let wrong = proxied.with_bytes("authorization", b"Bearer caf\xe9");
@@ -114,7 +114,7 @@ async fn a_restricted_key_changes_nothing_of_an_administrator() {
         guestlist.api().post("/v1/users", &body).await.is(201).json()
     };
     let (_, secret) = guestlist.create_key("writer", &["users:write", "invitations:write"]).await;
-    let writer = guestlist.anybody().bearer(&secret);
+    let writer = guestlist.anonymous().bearer(&secret);
     let path = |user: &Value| format!("/v1/users/{}", id(user));
     for role in ["admin", "operator"] {
         let boss = add(&format!("boss-{role}@example.com"), role).await;
@@ -154,7 +154,7 @@ async fn a_restricted_key_changes_nothing_of_an_administrator() {
     let nobody = format!("/v1/users/{NOBODY}");
     let _ = writer.patch(&nobody, &json!({})).await.problem(403, "scope_missing");
     let (_, secret) = guestlist.create_key("both", &["users:write", "users:read"]).await;
-    let both = guestlist.anybody().bearer(&secret);
+    let both = guestlist.anonymous().bearer(&secret);
     let _ = both.patch(&path(&ada), &json!({})).await.is(200);
     let _ = both.patch(&nobody, &json!({})).await.problem(404, "not_found");
 }
@@ -169,15 +169,15 @@ async fn the_request_is_looked_at_before_what_it_is_about() {
     let _ = api.post("/v1/invitations", &body).await.problem(422, "invalid_request");
     let (_, secret) = guestlist.create_key("writer", &["invitations:write"]).await;
     let body = json!({ "email": "ada@example.com", "role": "admin" });
-    let writer = guestlist.anybody().bearer(&secret);
+    let writer = guestlist.anonymous().bearer(&secret);
     let _ = writer.post("/v1/invitations", &body).await.problem(403, "role_not_grantable");
     // 401 before 413.
     let large = "x".repeat(2 * 1024 * 1024);
-    let stranger = guestlist.anybody();
+    let stranger = guestlist.anonymous();
     let json = Some("application/json");
-    let answer = stranger.try_call(Method::POST, "/v1/invitations", json, large).await;
-    if let Ok(answer) = answer {
-        let _ = answer.problem(401, "session_missing");
+    let response = stranger.try_call(Method::POST, "/v1/invitations", json, large).await;
+    if let Ok(response) = response {
+        let _ = response.problem(401, "session_missing");
     }
 }
 

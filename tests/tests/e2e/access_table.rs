@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use guestlist_tests::{Answer, Caller, Engine, Guestlist, Operation, operations};
+use guestlist_tests::{Caller, Engine, Guestlist, Operation, Response, operations};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -90,36 +90,36 @@ fn rows() -> Vec<(Operation, Who)> {
 }
 
 /// Asks for what is not there, with a body that is none: what may be done is still not done.
-async fn ask(caller: &Caller, operation: &Operation) -> Answer {
+async fn ask(caller: &Caller, operation: &Operation) -> Response {
     let path = operation.path.replace("{id}", "01890000-0000-7000-8000-000000000000");
     let path = path.replace("{name}", "nonsense");
     let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
     caller.call(method, &path, Some("text/plain"), "nonsense").await
 }
 
-fn is_let_through(answer: &Answer) -> bool {
-    let is_refused = matches!(answer.status, 401 | 403);
+fn is_let_through(response: &Response) -> bool {
+    let is_refused = matches!(response.status, 401 | 403);
     // A link without a token is one, too.
-    !is_refused && answer.status < 500
+    !is_refused && response.status < 500
 }
 
 #[tokio::test]
 async fn who_is_nobody_is_asked_who_they_are() {
     let guestlist = installation().await;
     for (operation, who) in rows() {
-        let answer = ask(&guestlist.anybody(), &operation).await;
+        let response = ask(&guestlist.anonymous(), &operation).await;
         if who == Anybody {
-            assert!(is_let_through(&answer), "{answer:?}");
+            assert!(is_let_through(&response), "{response:?}");
             continue;
         }
         if who == Stytch {
-            let _ = answer.problem(401, "signature_invalid");
+            let _ = response.problem(401, "signature_invalid");
             continue;
         }
-        let _ = answer.problem(401, "session_missing");
-        let by_key = guestlist.anybody().bearer("glk_nobodys");
+        let _ = response.problem(401, "session_missing");
+        let by_key = guestlist.anonymous().bearer("glk_nobodys");
         let _ = ask(&by_key, &operation).await.problem(401, "api_key_invalid");
-        let by_token = guestlist.anybody().bearer("x");
+        let by_token = guestlist.anonymous().bearer("x");
         let _ = ask(&by_token, &operation).await.problem(401, "session_missing");
     }
 }
@@ -129,33 +129,35 @@ async fn a_key_opens_the_operations_of_its_scopes_and_no_others() {
     let guestlist = installation().await;
     for scope in SCOPES {
         let (_, secret) = guestlist.create_key(scope, &[scope]).await;
-        let by_key = guestlist.anybody().bearer(&secret);
-        let as_password = guestlist.anybody().basic("operator", &secret);
+        let by_key = guestlist.anonymous().bearer(&secret);
+        let as_password = guestlist.anonymous().basic("operator", &secret);
         for (operation, who) in rows() {
             for caller in [&by_key, &as_password] {
-                let answer = ask(caller, &operation).await;
+                let response = ask(caller, &operation).await;
                 match who {
-                    Anybody => assert!(is_let_through(&answer), "{scope}: {answer:?}"),
-                    Stytch => drop(answer.problem(401, "signature_invalid")),
+                    Anybody => assert!(is_let_through(&response), "{scope}: {response:?}"),
+                    Stytch => drop(response.problem(401, "signature_invalid")),
                     Holder(wanted) if wanted == scope => {
-                        assert!(is_let_through(&answer), "{scope}: {answer:?}");
+                        assert!(is_let_through(&response), "{scope}: {response:?}");
                     }
                     Holder(wanted) => {
-                        let problem = answer.problem(403, "scope_missing");
+                        let problem = response.problem(403, "scope_missing");
                         assert!(problem["detail"].as_str().unwrap().contains(wanted), "{problem}");
                     }
-                    Unrestricted => drop(answer.problem(403, "scope_missing")),
-                    Person => drop(answer.problem(403, "session_required")),
+                    Unrestricted => drop(response.problem(403, "scope_missing")),
+                    Person => drop(response.problem(403, "session_required")),
                 }
             }
         }
     }
     for (operation, who) in rows() {
-        let answer = ask(&guestlist.api(), &operation).await;
+        let response = ask(&guestlist.api(), &operation).await;
         match who {
-            Person => drop(answer.problem(403, "session_required")),
-            Stytch => drop(answer.problem(401, "signature_invalid")),
-            Anybody | Holder(_) | Unrestricted => assert!(is_let_through(&answer), "{answer:?}"),
+            Person => drop(response.problem(403, "session_required")),
+            Stytch => drop(response.problem(401, "signature_invalid")),
+            Anybody | Holder(_) | Unrestricted => {
+                assert!(is_let_through(&response), "{response:?}")
+            }
         }
     }
 }
@@ -171,17 +173,18 @@ async fn members_operators_and_administrators_may_what_their_role_says() {
             let person = guestlist.log_in(&email).await;
             let caller = match shown {
                 "cookie" => person.caller().with("sec-fetch-site", "same-origin"),
-                "token" => guestlist.anybody().bearer(person.token()),
-                _ => guestlist.anybody().bearer(person.jwt()),
+                "token" => guestlist.anonymous().bearer(person.token()),
+                _ => guestlist.anonymous().bearer(person.jwt()),
             };
-            let (leaving, rest): (Vec<_>, Vec<_>) = rows()
-                .into_iter()
-                .partition(|(operation, _)| operation.told["operationId"] == "delete_session");
+            let (leaving, rest): (Vec<_>, Vec<_>) =
+                rows().into_iter().partition(|(operation, _)| {
+                    operation.definition["operationId"] == "delete_session"
+                });
             for (operation, who) in rest.into_iter().chain(leaving) {
-                let answer = ask(&caller, &operation).await;
+                let response = ask(&caller, &operation).await;
                 let may = match who {
                     Stytch => {
-                        let _ = answer.problem(401, "signature_invalid");
+                        let _ = response.problem(401, "signature_invalid");
                         continue;
                     }
                     Anybody | Person => true,
@@ -191,9 +194,9 @@ async fn members_operators_and_administrators_may_what_their_role_says() {
                     Unrestricted => role == "admin",
                 };
                 if may {
-                    assert!(is_let_through(&answer), "{role}: {answer:?}");
+                    assert!(is_let_through(&response), "{role}: {response:?}");
                 } else {
-                    answer.page_or_problem(403, "forbidden");
+                    response.page_or_problem(403, "forbidden");
                 }
             }
         }
@@ -206,13 +209,13 @@ async fn what_a_cookie_lets_happen_is_asked_for_by_our_own_pages() {
     let admin = guestlist.admin().await;
     let elsewhere = admin.caller().with("sec-fetch-site", "cross-site");
     for (operation, who) in rows() {
-        let answer = ask(&elsewhere, &operation).await;
+        let response = ask(&elsewhere, &operation).await;
         if who == Stytch {
-            let _ = answer.problem(401, "signature_invalid");
+            let _ = response.problem(401, "signature_invalid");
         } else if operation.method == "get" {
-            assert!(is_let_through(&answer), "{answer:?}");
+            assert!(is_let_through(&response), "{response:?}");
         } else {
-            answer.page_or_problem(403, "cross_origin");
+            response.page_or_problem(403, "cross_origin");
         }
     }
     let _ = admin.caller().get("/v1/session").await.is(200);
@@ -229,11 +232,11 @@ fn keyed() -> Vec<(Operation, Who)> {
     keyed
 }
 
-fn was_replayed(answer: &Answer) -> bool {
-    answer.header("idempotent-replayed") == Some("true")
+fn was_replayed(response: &Response) -> bool {
+    response.header("idempotent-replayed") == Some("true")
 }
 
-/// Has an answer stored for each of them, and sees it given again.
+/// Has an response stored for each of them, and sees it given again.
 async fn store_answers(caller: &Caller, operations: &[(Operation, Who)]) {
     for (operation, _) in operations {
         let first = ask(caller, operation).await;
@@ -249,18 +252,18 @@ async fn a_stored_answer_is_not_given_to_a_key_that_has_lost_its_scope() {
     let guestlist = installation().await;
     for scope in SCOPES {
         let (key, secret) = guestlist.create_key(scope, &[scope]).await;
-        let caller = guestlist.anybody().bearer(&secret).with("idempotency-key", scope);
+        let caller = guestlist.anonymous().bearer(&secret).with("idempotency-key", scope);
         let held: Vec<_> = keyed().into_iter().filter(|(_, who)| *who == Holder(scope)).collect();
         store_answers(&caller, &held).await;
         let other = if scope == "ops:read" { "users:read" } else { "ops:read" };
         let scopes = format!("UPDATE api_keys SET scopes = '{other}' WHERE name = '{scope}'");
-        assert_eq!(guestlist.database().run(&scopes).await, 1);
+        assert_eq!(guestlist.database().execute(&scopes).await, 1);
         for (operation, _) in &held {
             let refused = ask(&caller, operation).await;
             let _ = refused.problem(403, "scope_missing");
             assert!(!was_replayed(&refused), "{refused:?}");
         }
-        let _ = guestlist.succeeds(&["keys", "revoke", &key]).await;
+        let _ = guestlist.run_ok(&["keys", "revoke", &key]).await;
         for (operation, _) in &held {
             let refused = ask(&caller, operation).await;
             let _ = refused.problem(401, "api_key_invalid");
@@ -291,15 +294,15 @@ async fn a_stored_answer_is_given_neither_to_a_foreign_page_nor_after_a_demotion
         let _ = guestlist.api().patch(&path, &json!({ "role": role })).await.is(200);
         let caller = ours().await;
         for (operation, who) in keyed() {
-            let answer = ask(&caller, &operation).await;
+            let response = ask(&caller, &operation).await;
             let may = match who {
                 Holder(scope) => role == "operator" && scope.starts_with("ops:"),
                 _ => true,
             };
             // What an administrator was answered is not for an operator, whatever they may do.
-            assert!(may && role == "member" || !was_replayed(&answer), "{role}: {answer:?}");
+            assert!(may && role == "member" || !was_replayed(&response), "{role}: {response:?}");
             if !may {
-                let _ = answer.problem(403, "forbidden");
+                let _ = response.problem(403, "forbidden");
             }
         }
     }
@@ -308,7 +311,8 @@ async fn a_stored_answer_is_given_neither_to_a_foreign_page_nor_after_a_demotion
 #[test]
 fn the_description_tells_the_rights_of_the_table() {
     for (operation, who) in rows() {
-        let ways = operation.told["security"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let ways =
+            operation.definition["security"].as_array().map(Vec::as_slice).unwrap_or_default();
         let names: BTreeSet<_> =
             ways.iter().flat_map(|way| way.as_object().unwrap().keys()).collect();
         let names: Vec<_> = names.into_iter().map(String::as_str).collect();

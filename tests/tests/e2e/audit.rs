@@ -56,7 +56,7 @@ async fn it_is_looked_through_by_whom_to_whom_what_and_when() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let (key, secret) = guestlist.create_key("writer", &["users:write"]).await;
-        let writer = guestlist.anybody().bearer(&secret);
+        let writer = guestlist.anonymous().bearer(&secret);
         for n in 0..3 {
             let body = json!({ "email": format!("p{n}@example.com") });
             let _ = writer.post("/v1/users", &body).await.is(201);
@@ -87,8 +87,8 @@ async fn it_is_looked_through_by_whom_to_whom_what_and_when() {
         }
         assert_eq!(pieces, whole);
         for bad in ["actor=me", "user=x", "kind=x", "since=yesterday", "limit=0", "cursor=x"] {
-            let answer = api.get(&format!("/v1/audit?{bad}")).await;
-            let _ = answer.problem(422, "invalid_request");
+            let response = api.get(&format!("/v1/audit?{bad}")).await;
+            let _ = response.problem(422, "invalid_request");
         }
         let _ = api.get("/v1/audit?who=x").await.problem(422, "invalid_query");
     })
@@ -99,10 +99,10 @@ async fn it_is_looked_through_by_whom_to_whom_what_and_when() {
 async fn only_who_may_do_everything_looks_and_nobody_changes_it() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let look = async |caller: &Caller| caller.get("/v1/audit").await;
-    let _ = look(&guestlist.anybody()).await.problem(401, "session_missing");
+    let _ = look(&guestlist.anonymous()).await.problem(401, "session_missing");
     for scope in ["users:read", "users:write", "ops:read", "ops:write"] {
         let (_, secret) = guestlist.create_key(scope, &[scope]).await;
-        let _ = look(&guestlist.anybody().bearer(&secret)).await.problem(403, "scope_missing");
+        let _ = look(&guestlist.anonymous().bearer(&secret)).await.problem(403, "scope_missing");
     }
     for role in ["member", "operator"] {
         let email = format!("{role}@example.com");
@@ -110,14 +110,14 @@ async fn only_who_may_do_everything_looks_and_nobody_changes_it() {
         let _ = guestlist.api().post("/v1/users", &body).await.is(201);
         let person = guestlist.log_in(&email).await;
         let _ = look(&person.caller()).await.problem(403, "forbidden");
-        let _ = look(&guestlist.anybody().bearer(person.token())).await.problem(403, "forbidden");
+        let _ = look(&guestlist.anonymous().bearer(person.token())).await.problem(403, "forbidden");
     }
     let admin = guestlist.admin().await;
-    for caller in [guestlist.api(), admin.caller(), guestlist.anybody().bearer(admin.token())] {
+    for caller in [guestlist.api(), admin.caller(), guestlist.anonymous().bearer(admin.token())] {
         let _ = look(&caller).await.is(200);
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            let answer = caller.call(method, "/v1/audit", None, "").await;
-            let _ = answer.problem(405, "method_not_allowed");
+            let response = caller.call(method, "/v1/audit", None, "").await;
+            let _ = response.problem(405, "method_not_allowed");
         }
     }
 }
@@ -132,8 +132,8 @@ async fn each_end_of_a_session_is_told_once_with_its_reason() {
     let _ = guestlist.api().delete(&format!("{path}/sessions")).await.is(204);
     let mut ada = guestlist.log_in("ada@example.com").await;
     let _ = guestlist.api().post("/v1/login", &json!({ "email": "ada@example.com" })).await.is(202);
-    let mail = guestlist.stytch().mail("ada@example.com", 4).await;
-    let _ = ada.press(&mail.token).await.is(303);
+    let mail = guestlist.sandbox().nth_email("ada@example.com", 4).await;
+    let _ = ada.redeem_link(&mail.token).await.is(303);
     let _ = guestlist.api().delete(&path).await.is(202);
 
     let ends = told(&guestlist.api(), "kind=session_ended").await;

@@ -1,6 +1,6 @@
 //! Bodies that can't be right: the right 4xx, a stable code, and never a half-written row.
 
-use guestlist_tests::{Answer, Guestlist, on_every_engine};
+use guestlist_tests::{Guestlist, Response, on_every_engine};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -11,14 +11,14 @@ async fn rows(guestlist: &Guestlist) -> Vec<i64> {
     for table in
         ["users", "user_emails", "invitations", "events", "login_requests", "idempotency_keys"]
     {
-        counts.push(guestlist.database().number(&format!("SELECT COUNT(*) FROM {table}")).await);
+        counts.push(guestlist.database().integer(&format!("SELECT COUNT(*) FROM {table}")).await);
     }
     let jobs = "SELECT COUNT(*) FROM jobs WHERE kind <> 'sweep'";
-    counts.push(guestlist.database().number(jobs).await);
+    counts.push(guestlist.database().integer(jobs).await);
     counts
 }
 
-async fn raw(guestlist: &Guestlist, kind: Option<&str>, body: impl Into<Vec<u8>>) -> Answer {
+async fn raw(guestlist: &Guestlist, kind: Option<&str>, body: impl Into<Vec<u8>>) -> Response {
     guestlist.api().call(Method::POST, "/v1/invitations", kind, body).await
 }
 
@@ -84,14 +84,14 @@ async fn a_field_that_cannot_be_right_is_named() {
         let guestlist = Guestlist::dev(engine).start().await;
         let before = rows(&guestlist).await;
         for (path, body, pointer) in wrong_fields() {
-            let answer = guestlist.api().post(path, &body).await;
-            let _ = answer.problem(422, "invalid_request");
-            let pointers = answer.pointers();
-            assert!(pointers.iter().any(|p| p == pointer), "{path} {pointer}: {}", answer.body);
+            let response = guestlist.api().post(path, &body).await;
+            let _ = response.problem(422, "invalid_request");
+            let pointers = response.pointers();
+            assert!(pointers.iter().any(|p| p == pointer), "{path} {pointer}: {}", response.body);
         }
         let all = json!({ "email": "nobody", "role": "king", "expires_in_minutes": 4, "return_to": "//evil.example" });
-        let answer = guestlist.api().post("/v1/invitations", &all).await;
-        let mut pointers = answer.pointers();
+        let response = guestlist.api().post("/v1/invitations", &all).await;
+        let mut pointers = response.pointers();
         pointers.sort();
         assert_eq!(pointers, ["/email", "/expires_in_minutes", "/return_to", "/role"]);
         assert_eq!(rows(&guestlist).await, before, "nothing was written");
@@ -166,8 +166,8 @@ async fn an_unknown_field_is_refused_by_its_name() {
         let body = json!({ "email": "ada@example.com", "token": "x", "surprise": 1 });
         let mut body = body.as_object().unwrap().clone();
         let _ = body.remove(if path == "/v1/sessions" { "email" } else { "token" });
-        let answer = guestlist.api().post(path, &Value::Object(body)).await;
-        let problem = answer.problem(422, "invalid_request");
+        let response = guestlist.api().post(path, &Value::Object(body)).await;
+        let problem = response.problem(422, "invalid_request");
         assert!(problem.to_string().contains("surprise"), "{path}: {problem}");
     }
 }
@@ -192,9 +192,9 @@ async fn what_is_unusual_but_right_is_kept_as_it_is() {
         assert_eq!(kept["name"], body["name"].as_str().unwrap().trim());
         assert_eq!(kept["metadata"], body["metadata"]);
         assert_eq!(kept["return_to"], "/a?b=%C3%B6#c");
-        let mail = guestlist.stytch().mail("ada.o'neil+tag@example.com", 1).await;
+        let mail = guestlist.sandbox().nth_email("ada.o'neil+tag@example.com", 1).await;
         let mut ada = guestlist.browser();
-        let _ = ada.press(&mail.token).await.is(303);
+        let _ = ada.redeem_link(&mail.token).await.is(303);
         let session = ada.get("/v1/session").await.is(200).json();
         assert_eq!(session["user"]["metadata"], body["metadata"], "it is the user's now");
         // The same address in other letters is the same person.

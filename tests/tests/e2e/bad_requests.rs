@@ -21,11 +21,12 @@ async fn an_id_that_nothing_has_is_not_found() {
                 (Method::GET, format!("/v1/users/{id}")),
                 (Method::DELETE, format!("/v1/users/{id}")),
             ] {
-                let answer = guestlist.api().call(method, &path, None, "").await;
-                assert!([400, 404].contains(&answer.status), "{answer:?}");
-                let kind = answer.header("content-type");
-                assert_eq!(kind, Some("application/problem+json"), "{answer:?}");
-                let _ = answer.problem(answer.status, answer.json()["code"].as_str().unwrap());
+                let response = guestlist.api().call(method, &path, None, "").await;
+                assert!([400, 404].contains(&response.status), "{response:?}");
+                let kind = response.header("content-type");
+                assert_eq!(kind, Some("application/problem+json"), "{response:?}");
+                let _ =
+                    response.problem(response.status, response.json()["code"].as_str().unwrap());
             }
         }
     })
@@ -50,15 +51,15 @@ async fn a_query_that_cannot_be_right_is_refused() {
                 "limit=1&limit=2",
                 "q=%ff",
             ] {
-                let answer = guestlist.api().get(&format!("{path}?{query}")).await;
+                let response = guestlist.api().get(&format!("{path}?{query}")).await;
                 // A byte that is no text is replaced before anybody looks.
-                if answer.status == 200 && query == "q=%ff" {
+                if response.status == 200 && query == "q=%ff" {
                     continue;
                 }
-                let problem = answer.json();
+                let problem = response.json();
                 let code = problem["code"].as_str().unwrap();
                 assert!(["invalid_request", "invalid_query"].contains(&code), "{query}: {problem}");
-                let _ = answer.problem(422, code);
+                let _ = response.problem(422, code);
             }
             let long = "%25_".repeat(3000);
             for q in ["%25", "_", "'", "%5c", "%00", "%F0%9F%98%80", long.as_str()] {
@@ -106,9 +107,9 @@ async fn nothing_that_a_stranger_sends_is_our_fault() {
         ("authorization", "Bearer glk_"),
         ("authorization", "Bearer glk_nonsense"),
     ] {
-        let answer = guestlist.anybody().with(name, value).get("/v1/users").await;
-        let code = answer.json()["code"].as_str().unwrap().to_owned();
-        let _ = answer.problem(401, &code);
+        let response = guestlist.anonymous().with(name, value).get("/v1/users").await;
+        let code = response.json()["code"].as_str().unwrap().to_owned();
+        let _ = response.problem(401, &code);
         assert!(["api_key_invalid", "session_missing"].contains(&code.as_str()), "{value}: {code}");
     }
     for (name, value) in [
@@ -121,15 +122,15 @@ async fn nothing_that_a_stranger_sends_is_our_fault() {
         ("content-type", ";;;"),
     ] {
         let Ok(header) = reqwest::header::HeaderValue::from_str(value) else { continue };
-        let stranger = guestlist.anybody().with(name, header.to_str().unwrap());
+        let stranger = guestlist.anonymous().with(name, header.to_str().unwrap());
         for (method, path) in [
             (Method::GET, "/login"),
             (Method::GET, "/v1/session"),
             (Method::POST, "/v1/login"),
             (Method::POST, "/authenticate"),
         ] {
-            let answer = stranger.call(method, path, None, "").await;
-            assert!(answer.status < 500, "{name}: {value}: {answer:?}");
+            let response = stranger.call(method, path, None, "").await;
+            assert!(response.status < 500, "{name}: {value}: {response:?}");
         }
     }
 }
@@ -159,11 +160,11 @@ async fn every_method_is_answered_at_every_address() {
     for path in paths.chain([format!("/v1/users/{nobody}"), "/static/live.js".to_owned()]) {
         for method in ["GET", "HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "NONSENSE"] {
             let method: Method = method.parse().unwrap();
-            let answer = guestlist.anybody().call(method.clone(), &path, None, "").await;
-            assert!(answer.status < 500, "{answer:?}");
+            let response = guestlist.anonymous().call(method.clone(), &path, None, "").await;
+            assert!(response.status < 500, "{response:?}");
             if ["TRACE", "PROPFIND", "NONSENSE"].contains(&method.as_str()) {
-                let _ = answer.problem(405, "method_not_allowed");
-                assert!(answer.header("allow").is_some(), "{answer:?}");
+                let _ = response.problem(405, "method_not_allowed");
+                assert!(response.header("allow").is_some(), "{response:?}");
             }
         }
     }
@@ -179,7 +180,7 @@ async fn a_thing_in_the_wrong_state_is_a_conflict_with_its_own_code() {
         assert_eq!(again.problem(409, "already_invited")["invitation_id"], accepted["id"]);
         let added = api.post("/v1/users", &json!({ "email": "ada@example.com" })).await;
         assert_eq!(added.problem(409, "already_invited")["invitation_id"], accepted["id"]);
-        let _ = guestlist.press(&mail.token).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
         for what in ["resend", "revoke"] {
             let path = format!("/v1/invitations/{}/{what}", id(&accepted));
             let _ = api.post_nothing(&path).await.problem(409, "invitation_closed");

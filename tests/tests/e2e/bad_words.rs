@@ -1,14 +1,14 @@
 //! What is said of a wrong request leads to the right one.
 
-use guestlist_tests::{Answer, Engine, Guestlist, id, on_every_engine};
+use guestlist_tests::{Engine, Guestlist, Response, id, on_every_engine};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// What is said of the only field that is wrong.
 #[track_caller]
-fn said(answer: &Answer, pointer: &str) -> String {
-    let problem = answer.problem(422, answer.json()["code"].as_str().unwrap());
-    assert_eq!(answer.pointers(), [pointer], "{problem}");
+fn said(response: &Response, pointer: &str) -> String {
+    let problem = response.problem(422, response.json()["code"].as_str().unwrap());
+    assert_eq!(response.pointers(), [pointer], "{problem}");
     problem["errors"][0]["detail"].as_str().unwrap().to_owned()
 }
 
@@ -25,8 +25,8 @@ async fn an_address_that_is_none_says_why() {
         ("ada@b\u{fc} cher.example", "domain"),
     ] {
         for path in ["/v1/invitations", "/v1/users", "/v1/login"] {
-            let answer = guestlist.api().post(path, &json!({ "email": email })).await;
-            let detail = said(&answer, "/email");
+            let response = guestlist.api().post(path, &json!({ "email": email })).await;
+            let detail = said(&response, "/email");
             assert!(detail.contains(words), "{path} {email:?}: {detail}");
         }
         let refused = guestlist.run(&["invite", email]).await;
@@ -46,8 +46,8 @@ async fn an_international_domain_is_taken_and_converted() {
         let again = json!({ "email": "ada@bu\u{308}cher.example" });
         let again = guestlist.api().post("/v1/invitations", &again).await;
         assert_eq!(again.problem(409, "already_invited")["invitation_id"], invitation["id"]);
-        let mail = guestlist.stytch().mail(ascii, 1).await;
-        let _ = guestlist.press(&mail.token).await;
+        let mail = guestlist.sandbox().nth_email(ascii, 1).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
         let _ = guestlist.log_in(ascii).await;
     })
     .await;
@@ -118,8 +118,8 @@ async fn a_compressed_body_is_not_taken() {
     for encoding in ["gzip", "br", "identity, gzip"] {
         let caller = guestlist.api().with("content-encoding", encoding);
         for path in ["/v1/invitations", "/v1/users", "/v1/login"] {
-            let answer = caller.call(Method::POST, path, json, gzip.clone()).await;
-            let problem = answer.problem(415, "unsupported_media_type");
+            let response = caller.call(Method::POST, path, json, gzip.clone()).await;
+            let problem = response.problem(415, "unsupported_media_type");
             assert!(problem["detail"].as_str().unwrap().contains("Content-Encoding"), "{problem}");
         }
     }
@@ -160,8 +160,8 @@ async fn a_value_that_does_not_fit_is_told_in_plain_words() {
         ("nme=x", "The parameter `nme` of the query is unknown; known are q, role,"),
         ("limit=1&limit=2", "The parameter `limit` of the query is given more than once."),
     ] {
-        let answer = guestlist.api().get(&format!("/v1/users?{query}")).await;
-        let detail = answer.problem(422, "invalid_query")["detail"].clone();
+        let response = guestlist.api().get(&format!("/v1/users?{query}")).await;
+        let detail = response.problem(422, "invalid_query")["detail"].clone();
         assert!(detail.as_str().unwrap().starts_with(words), "{detail}");
     }
 }

@@ -12,7 +12,7 @@ async fn left(guestlist: &Guestlist, invitation: &str, job: &str) {
         "UPDATE jobs SET fence = 1, started_at = created_at + {AHEAD}, {job} \
          WHERE kind = 'send-invite' AND args LIKE '%{invitation}%'"
     );
-    assert_eq!(guestlist.database().run(&sql).await, 1, "{sql}");
+    assert_eq!(guestlist.database().execute(&sql).await, 1, "{sql}");
 }
 
 #[tokio::test]
@@ -44,16 +44,16 @@ async fn mail_goes_out_after_a_worker_whose_clock_was_ahead() {
         let rates = format!(
             "UPDATE job_rates SET next_free = next_free + {AHEAD}, seen_at = seen_at + {AHEAD}"
         );
-        assert_eq!(guestlist.database().run(&rates).await, 1);
+        assert_eq!(guestlist.database().execute(&rates).await, 1);
         let workers = format!("UPDATE job_workers SET seen_at = seen_at + {AHEAD}");
-        assert_eq!(guestlist.database().run(&workers).await, 1);
+        assert_eq!(guestlist.database().execute(&workers).await, 1);
         let status = guestlist.run(&["status"]).await;
         assert!(status.stdout.contains("no worker"), "{status:?}");
 
         guestlist.start_worker().await;
         for (who, invitation) in &invitations {
             let sent = guestlist.wait_for_status(id(invitation), "sent").await;
-            let mails = guestlist.stytch().emails(&format!("{who}@example.com")).await;
+            let mails = guestlist.sandbox().emails(&format!("{who}@example.com")).await;
             assert_eq!(mails.len(), 1, "{sent}");
         }
     })
@@ -69,7 +69,7 @@ async fn a_login_asked_for_by_a_clock_that_was_ahead_keeps_nobody_out() {
         guestlist.kill_worker(0);
         let login = json!({ "email": "ada@example.com" });
         for _ in 0..5 {
-            let _ = guestlist.anybody().post("/v1/login", &login).await.is(202);
+            let _ = guestlist.anonymous().post("/v1/login", &login).await.is(202);
         }
         for sql in [
             format!("UPDATE login_requests SET at = at + {AHEAD}, send_at = send_at + {AHEAD}"),
@@ -78,15 +78,15 @@ async fn a_login_asked_for_by_a_clock_that_was_ahead_keeps_nobody_out() {
                  created_at = created_at + {AHEAD} WHERE kind = 'send-login'"
             ),
         ] {
-            assert_eq!(guestlist.database().run(&sql).await, 5, "{sql}");
+            assert_eq!(guestlist.database().execute(&sql).await, 5, "{sql}");
         }
-        let _ = guestlist.anybody().post("/v1/login", &login).await.is(202);
+        let _ = guestlist.anonymous().post("/v1/login", &login).await.is(202);
         guestlist.start_worker().await;
-        let _ = guestlist.stytch().mail("ada@example.com", 1).await;
+        let _ = guestlist.sandbox().nth_email("ada@example.com", 1).await;
         // None of the others waits for two hours.
         let late = "SELECT COUNT(*) FROM jobs WHERE kind = 'send-login' AND state <> 'done'";
         wait_until(LONG, "they are done", async || {
-            (guestlist.database().number(late).await == 0).then_some(())
+            (guestlist.database().integer(late).await == 0).then_some(())
         })
         .await;
     })

@@ -26,13 +26,13 @@ async fn every_command_explains_itself() {
     ];
     for (program, args) in commands {
         let help = [args, &["--help"]].concat();
-        let finished = guestlist.spawn(program, &help).finished(SHORT).await;
+        let finished = guestlist.spawn(program, &help).wait_for_exit(SHORT).await;
         assert_eq!(finished.code, Some(0), "{program} {help:?}: {finished:?}");
         assert!(finished.stdout.contains("Usage:"), "{program} {help:?}: {finished:?}");
         let (_, secret) = guestlist.stytch_credentials();
         assert!(!finished.stdout.contains(secret), "{program} {help:?} shows the secret");
     }
-    let version = guestlist.succeeds(&["--version"]).await;
+    let version = guestlist.run_ok(&["--version"]).await;
     assert!(version.starts_with("guestlist "), "{version}");
     let unknown = guestlist.run(&["nonsense"]).await;
     assert!(unknown.code.is_some_and(|code| code != 0) && unknown.stdout.is_empty());
@@ -43,14 +43,15 @@ async fn the_sandbox_is_a_command_too() {
     let guestlist = Guestlist::dev(Engine::Sqlite).prepare().await;
     for (program, args) in [("guestlist", &["sandbox"][..]), ("stytch-sandbox", &[])] {
         let sandbox = guestlist.spawn(program, args);
-        let line = sandbox.line(SHORT, |line| line.contains("http://")).await;
+        let line = sandbox.wait_for_line(SHORT, |line| line.contains("http://")).await;
         let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
         let _ = guestlist_tests::Caller::new(url).get("/inbox").await.is(200);
         for name in ["STYTCH_BASE_URL", "STYTCH_PROJECT_ID", "STYTCH_SECRET"] {
-            let _ = sandbox.line(SHORT, |line| line.starts_with(&format!("{name}="))).await;
+            let _ =
+                sandbox.wait_for_line(SHORT, |line| line.starts_with(&format!("{name}="))).await;
         }
         sandbox.terminate();
-        assert_eq!(sandbox.finished(SHORT).await.code, Some(0), "{program}");
+        assert_eq!(sandbox.wait_for_exit(SHORT).await.code, Some(0), "{program}");
     }
 }
 
@@ -59,8 +60,8 @@ async fn without_a_command_it_is_dev_and_tells_people_what_to_do_next() {
     let guestlist = Guestlist::dev(Engine::Sqlite).prepare().await;
     let none: [&str; 0] = [];
     let dev = guestlist.spawn("guestlist", &none);
-    let _ = dev.line(SHORT, |line| line.contains("Ctrl-C")).await;
-    let said = dev.out().join("\n");
+    let _ = dev.wait_for_line(SHORT, |line| line.contains("Ctrl-C")).await;
+    let said = dev.stdout_lines().join("\n");
     assert!(said.contains("admin@example.com") && said.contains("glk_"), "{said}");
     let link = said.lines().find(|line| line.contains("/authenticate?")).expect("a login link");
     assert!(link.contains("token="), "{link}");
@@ -69,13 +70,13 @@ async fn without_a_command_it_is_dev_and_tells_people_what_to_do_next() {
     let inbox = said.lines().find(|line| line.contains("/inbox")).unwrap();
     assert!(!inbox.contains(":3002/"), "{inbox}");
     dev.terminate();
-    assert_eq!(dev.finished(SHORT).await.code, Some(0));
+    assert_eq!(dev.wait_for_exit(SHORT).await.code, Some(0));
 }
 
 #[tokio::test]
 async fn dev_answers_one_line_of_json_on_stdout_and_logs_elsewhere() {
     let mut guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    let out = guestlist.app().out();
+    let out = guestlist.app().stdout_lines();
     assert_eq!(out.len(), 1, "{out:?}");
     let said: Value = serde_json::from_str(&out[0]).unwrap();
     let mut names: Vec<_> = said.as_object().unwrap().keys().map(String::as_str).collect();
@@ -109,7 +110,7 @@ async fn sigint_stops_it_like_sigterm() {
     };
     up(&worker).await;
     worker.signal("INT");
-    assert_eq!(worker.finished(SHORT).await.code, Some(0));
+    assert_eq!(worker.wait_for_exit(SHORT).await.code, Some(0));
     guestlist.stop().await;
 }
 
@@ -120,21 +121,21 @@ async fn keys_are_made_listed_and_revoked() {
         let plain = guestlist.run(&["keys", "create", "--name", "ci"]).await;
         let secret = plain.stdout.trim().to_owned();
         assert!(secret.starts_with("glk_") && !secret.contains('\n'), "{plain:?}");
-        let _ = guestlist.anybody().bearer(&secret).get("/v1/users").await.is(200);
+        let _ = guestlist.anonymous().bearer(&secret).get("/v1/users").await.is(200);
         let (key, scoped) = guestlist.create_key("reader", &["users:read", "ops:read"]).await;
 
-        let listed = guestlist.succeeds(&["keys", "list", "--json"]).await;
+        let listed = guestlist.run_ok(&["keys", "list", "--json"]).await;
         assert!(!listed.contains(&secret) && !listed.contains(&scoped), "shown once: {listed}");
         let listed: Value = serde_json::from_str(&listed).unwrap();
         let found = listed.as_array().unwrap().iter().find(|one| id(one) == key).unwrap();
         assert_eq!(found["name"], "reader");
         assert_eq!(found["scopes"].as_array().unwrap().len(), 2);
         assert_eq!(found["revoked_at"], Value::Null);
-        let listed = guestlist.succeeds(&["keys", "list"]).await;
+        let listed = guestlist.run_ok(&["keys", "list"]).await;
         assert!(listed.contains(&key) && listed.contains("reader"), "{listed}");
 
-        let _ = guestlist.succeeds(&["keys", "revoke", &key]).await;
-        let listed = guestlist.succeeds(&["keys", "list", "--json"]).await;
+        let _ = guestlist.run_ok(&["keys", "revoke", &key]).await;
+        let listed = guestlist.run_ok(&["keys", "list", "--json"]).await;
         assert!(listed.contains("\"revoked_at\":\""), "{listed}");
         for args in [
             &["keys", "revoke", "01890000-0000-7000-8000-000000000000"][..],
@@ -169,7 +170,7 @@ async fn a_key_without_a_name_or_with_too_long_a_one_is_refused_in_one_line() {
             assert!(!refused.stderr.contains("column"), "nothing of the inside: {refused:?}");
         }
         let longest = "é".repeat(200);
-        let _ = guestlist.succeeds(&["keys", "create", "--name", &longest]).await;
+        let _ = guestlist.run_ok(&["keys", "create", "--name", &longest]).await;
     })
     .await;
 }
@@ -180,9 +181,9 @@ async fn the_list_of_keys_says_when_each_was_last_used() {
         let guestlist = Guestlist::split(engine).workers(0).start().await;
         let (used, secret) = guestlist.create_key("used", &["users:read"]).await;
         let (unused, _) = guestlist.create_key("unused", &["users:read"]).await;
-        let _ = guestlist.anybody().basic("", &secret).get("/v1/users").await.is(200);
+        let _ = guestlist.anonymous().basic("", &secret).get("/v1/users").await.is(200);
         let listed = async || -> Vec<Value> {
-            let listed = guestlist.succeeds(&["keys", "list", "--json"]).await;
+            let listed = guestlist.run_ok(&["keys", "list", "--json"]).await;
             serde_json::from_str(&listed).unwrap()
         };
         let of = |listed: &[Value], key: &str| {
@@ -193,7 +194,7 @@ async fn the_list_of_keys_says_when_each_was_last_used() {
         })
         .await;
         assert_eq!(of(&listed, &unused), Value::Null);
-        let table = guestlist.succeeds(&["keys", "list"]).await;
+        let table = guestlist.run_ok(&["keys", "list"]).await;
         let row = |key: &str| table.lines().find(|line| line.contains(key)).unwrap().to_owned();
         let at = of(&listed, &used).as_str().unwrap()[..16].to_owned();
         assert!(row(&used).contains(&at), "{table}");

@@ -1,6 +1,6 @@
 //! What is said wrong is told at once, all of it, with what would be right.
 
-use guestlist_tests::{Caller, Engine, Guestlist, SHORT, Stytch};
+use guestlist_tests::{Caller, Engine, Guestlist, SHORT, SandboxClient};
 use tokio::net::TcpListener;
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn every_mistake_is_told_in_one_go() {
         ("guestlist", &["dev"], true),
         ("guestlist-worker", &none, false),
     ] {
-        let finished = guestlist.spawn(program, args).finished(SHORT).await;
+        let finished = guestlist.spawn(program, args).wait_for_exit(SHORT).await;
         assert!(finished.code.is_some_and(|code| code != 0), "{finished:?}");
         let apps = of_the_app.iter().filter(|_| app);
         for (name, _) in wrong.iter().chain(apps).chain(&[("DATABASE_URL", "")]) {
@@ -52,14 +52,14 @@ async fn every_mistake_is_told_in_one_go() {
 #[tokio::test]
 async fn what_is_missing_of_stytch_is_told_with_the_rest() {
     let mut guestlist = Guestlist::dev(Engine::Sqlite).prepare().await;
-    let _ = guestlist.succeeds(&["migrate", "up"]).await;
+    let _ = guestlist.run_ok(&["migrate", "up"]).await;
     let none: [&str; 0] = [];
     for wrong in [None, Some("nonsense")] {
         if let Some(wrong) = wrong {
             guestlist.set_env("LISTEN_ADDR", wrong);
         }
         for (program, args) in [("guestlist", &["serve"][..]), ("guestlist-worker", &none)] {
-            let finished = guestlist.spawn(program, args).finished(SHORT).await;
+            let finished = guestlist.spawn(program, args).wait_for_exit(SHORT).await;
             assert!(finished.code.is_some_and(|code| code != 0), "{finished:?}");
             let names = ["STYTCH_PROJECT_ID", "STYTCH_SECRET", "LISTEN_ADDR"];
             for name in names.iter().take(if wrong.is_some() { 3 } else { 2 }) {
@@ -88,7 +88,7 @@ async fn a_busy_port_names_itself_and_the_fix() {
         ("WORKER_LISTEN_ADDR", "guestlist-worker", &[]),
     ] {
         guestlist.set_env(variable, &address);
-        let finished = guestlist.spawn(program, args).finished(SHORT).await;
+        let finished = guestlist.spawn(program, args).wait_for_exit(SHORT).await;
         assert!(finished.code.is_some_and(|code| code != 0), "{finished:?}");
         let last = finished.stderr.lines().last().unwrap();
         assert!(last.contains(&address) && last.contains(variable), "{variable}: {last}");
@@ -101,19 +101,19 @@ async fn dev_and_sandbox_stay_on_this_machine_unless_told_otherwise() {
         let guestlist = Guestlist::dev(Engine::Sqlite).env(variable, "0.0.0.0:0").prepare().await;
         let dev = guestlist.spawn("guestlist", &["dev", "--json"]);
         let ended = guestlist_tests::wait_until(SHORT, "it ends or serves", async || {
-            let serves = !dev.out().is_empty();
+            let serves = !dev.stdout_lines().is_empty();
             (serves || dev.status().is_some()).then_some(!serves)
         })
         .await;
         assert!(ended, "dev serves on 0.0.0.0 by {variable}");
-        let finished = dev.finished(SHORT).await;
+        let finished = dev.wait_for_exit(SHORT).await;
         assert!(finished.code.is_some_and(|code| code != 0), "{finished:?}");
         assert!(finished.stderr.contains("--expose"), "{}", finished.stderr);
     }
     let guestlist =
         Guestlist::dev(Engine::Sqlite).env("SANDBOX_LISTEN_ADDR", "0.0.0.0:0").prepare().await;
     let none: [&str; 0] = [];
-    let finished = guestlist.spawn("stytch-sandbox", &none).finished(SHORT).await;
+    let finished = guestlist.spawn("stytch-sandbox", &none).wait_for_exit(SHORT).await;
     assert!(finished.code.is_some_and(|code| code != 0), "{finished:?}");
     assert!(finished.stderr.contains("--expose"), "{}", finished.stderr);
 }
@@ -143,7 +143,7 @@ async fn dev_works_behind_a_public_url_that_is_not_local() {
     let setup = Guestlist::dev(Engine::Sqlite).env("LISTEN_ADDR", &listen);
     let guestlist = setup.env("PUBLIC_URL", public).prepare().await;
     let dev = guestlist.spawn("guestlist", &["dev", "--json"]);
-    let line = dev.line(SHORT, |line| line.starts_with('{')).await;
+    let line = dev.wait_for_line(SHORT, |line| line.starts_with('{')).await;
     let started: serde_json::Value = serde_json::from_str(&line).unwrap();
     let text = |name: &str| started[name].as_str().unwrap().to_owned();
     assert_eq!(text("url"), public);
@@ -153,8 +153,8 @@ async fn dev_works_behind_a_public_url_that_is_not_local() {
     let api = Caller::new(&format!("http://{listen}")).bearer(&text("api_key"));
     let body = serde_json::json!({ "email": "ada@example.com" });
     let _ = api.post("/v1/invitations", &body).await.is(202);
-    let stytch = Stytch::by(Caller::new(&text("sandbox_url")));
-    let mail = stytch.mail("ada@example.com", 1).await;
+    let stytch = SandboxClient::new(Caller::new(&text("sandbox_url")));
+    let mail = stytch.nth_email("ada@example.com", 1).await;
     assert!(mail.url.starts_with(&links_lead_to) && mail.url.contains("invitation="), "{mail:?}");
     // So may links to an application of this machine, and to nowhere else.
     assert!(!dev.stderr().contains("dashboard"), "{}", dev.stderr());

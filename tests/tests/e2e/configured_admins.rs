@@ -45,10 +45,10 @@ async fn a_removed_administrator_gets_no_link_and_the_program_starts_all_the_sam
             (guestlist.api().get(&path).await.status == 404).then_some(())
         })
         .await;
-        let mails = guestlist.stytch().emails(&email).await.len();
+        let mails = guestlist.sandbox().emails(&email).await.len();
         let _ = guestlist.api().post("/v1/login", &json!({ "email": email })).await.is(202);
-        guestlist.settled().await;
-        assert_eq!(guestlist.stytch().emails(&email).await.len(), mails);
+        guestlist.wait_for_jobs().await;
+        assert_eq!(guestlist.sandbox().emails(&email).await.len(), mails);
         assert!(guestlist.users().await.iter().all(|user| user["email"] != email.as_str()));
 
         guestlist.stop().await;

@@ -1,12 +1,12 @@
 //! Cookies as browsers are given them.
 
-use guestlist_tests::{Answer, Caller, Engine, Guestlist, SHORT, Visitor, wait_until};
+use guestlist_tests::{Caller, Engine, Guestlist, Response, SHORT, Visitor, wait_until};
 use serde_json::json;
 
 const COOKIES: [&str; 3] = ["stytch_session", "stytch_session_jwt", "guestlist_hint"];
 
-fn attributes(answer: &Answer, name: &str) -> Vec<String> {
-    let cookie = answer.set_cookie(name).unwrap_or_else(|| panic!("{name}: {answer:?}"));
+fn attributes(response: &Response, name: &str) -> Vec<String> {
+    let cookie = response.set_cookie(name).unwrap_or_else(|| panic!("{name}: {response:?}"));
     cookie.split("; ").skip(1).map(ToOwned::to_owned).collect()
 }
 
@@ -19,7 +19,7 @@ fn max_age(attributes: &[String]) -> i64 {
 async fn without_https_cookies_are_for_this_host_and_for_no_script() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
-    let pressed = guestlist.browser().press(&mail.token).await.is(303);
+    let pressed = guestlist.browser().redeem_link(&mail.token).await.is(303);
     for name in COOKIES {
         let attributes = attributes(&pressed, name);
         for wanted in ["HttpOnly", "SameSite=Lax", "Path=/"] {
@@ -48,19 +48,19 @@ async fn shared() -> Guestlist {
 async fn link(guestlist: &Guestlist) -> String {
     let made = "/v1/magic_links/email/login_or_create";
     let body = json!({ "email": guestlist.admin_email });
-    let before = guestlist.stytch().emails(&guestlist.admin_email).await.len();
+    let before = guestlist.sandbox().emails(&guestlist.admin_email).await.len();
     // Stytch mails nobody twice within a second.
     let taken =
         async || (guestlist.stytch_api().post(made, &body).await.status == 200).then_some(());
     wait_until(SHORT, "Stytch mails a link", taken).await;
-    guestlist.stytch().mail(&guestlist.admin_email, before + 1).await.token
+    guestlist.sandbox().nth_email(&guestlist.admin_email, before + 1).await.token
 }
 
 #[tokio::test]
 async fn with_https_they_are_secure_and_shared_with_siblings_where_asked_for() {
     let guestlist = shared().await;
     let token = link(&guestlist).await;
-    let pressed = guestlist.browser().press(&token).await.is(303);
+    let pressed = guestlist.browser().redeem_link(&token).await.is(303);
     for name in COOKIES {
         let attributes = attributes(&pressed, name);
         for wanted in ["HttpOnly", "SameSite=Lax", "Path=/", "Secure", "Domain=example.com"] {
@@ -80,22 +80,22 @@ async fn with_https_they_are_secure_and_shared_with_siblings_where_asked_for() {
 async fn the_hint_fills_in_the_form_and_names_the_end_of_a_session() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let mut ada = guestlist.member("ada@example.com").await;
-    ada.forget("stytch_session");
-    ada.forget("stytch_session_jwt");
+    ada.remove_cookie("stytch_session");
+    ada.remove_cookie("stytch_session_jwt");
     let page = ada.get("/login").await.is(200);
     assert!(page.body.contains("value=\"ada@example.com\""), "{}", page.body);
     let _ = ada.get("/v1/session").await.problem(401, "session_missing");
     // A browser drops the cookies of a session that is over; the hint still knows that there was one.
     let over = "eyJlIjoiYWRhQGV4YW1wbGUuY29tIiwieCI6MX0";
-    ada.set("guestlist_hint", over);
+    ada.set_cookie("guestlist_hint", over);
     let _ = ada.get("/v1/session").await.problem(401, "session_expired");
     let page = ada.get("/login").await.is(200);
     assert!(page.body.contains("Your session has ended"), "{}", page.body);
 }
 
 /// What becomes of the cookies of that name: of the host's own, and of the one that siblings share.
-fn fates(answer: &Answer, name: &str) -> Vec<(bool, bool)> {
-    let of_name = answer.set_cookies().into_iter();
+fn fates(response: &Response, name: &str) -> Vec<(bool, bool)> {
+    let of_name = response.set_cookies().into_iter();
     let of_name = of_name.filter(|cookie| cookie.starts_with(&format!("{name}=")));
     of_name.map(|c| (c.contains("Domain=example.com"), !c.contains("Max-Age=0"))).collect()
 }
@@ -108,13 +108,13 @@ const SHARED_GOES: (bool, bool) = (true, false);
 async fn a_domain_that_is_set_later_takes_the_place_of_the_host() {
     let guestlist = shared().await;
     let mut admin = guestlist.browser();
-    let pressed = admin.press(&link(&guestlist).await).await.is(303);
+    let pressed = admin.redeem_link(&link(&guestlist).await).await.is(303);
     for name in COOKIES {
         assert_eq!(fates(&pressed, name), [HOSTS_GOES, SHARED_STAYS], "{name}");
     }
     // A session from before is shared as soon as its JWT is renewed.
     let (token, jwt) = (admin.token().to_owned(), admin.jwt().to_owned());
-    admin.set("stytch_session_jwt", "old");
+    admin.set_cookie("stytch_session_jwt", "old");
     let renewed = admin.get("/v1/session").await.is(200);
     for name in &COOKIES[..2] {
         assert_eq!(fates(&renewed, name), [HOSTS_GOES, SHARED_STAYS], "{name}");
@@ -144,7 +144,7 @@ async fn of_several_cookies_of_a_name_those_count_that_admit() {
     let mut sessions = Vec::new();
     for is_live in [true, false] {
         let mut admin = guestlist.browser();
-        let _ = admin.press(&link(&guestlist).await).await.is(303);
+        let _ = admin.redeem_link(&link(&guestlist).await).await.is(303);
         let pair = (admin.token().to_owned(), admin.jwt().to_owned());
         if !is_live {
             let _ = admin.form("/logout", &[]).await.is(303);
@@ -161,17 +161,17 @@ async fn of_several_cookies_of_a_name_those_count_that_admit() {
     let other = ("b2xk".to_owned(), "b2xk".to_owned());
     for (first, last) in [(live, dead), (dead, live), (live, &other), (&other, live)] {
         let shows = guestlist.browser().caller().with("cookie", &both(first, last));
-        let answer = shows.get("/v1/session").await;
+        let response = shows.get("/v1/session").await;
         for (name, kept) in [("stytch_session", &live.0), ("stytch_session_jwt", &live.1)] {
-            assert_eq!(fates(&answer, name), [HOSTS_GOES, SHARED_STAYS], "{name}");
-            let cookie = answer.set_cookie(name).unwrap();
+            assert_eq!(fates(&response, name), [HOSTS_GOES, SHARED_STAYS], "{name}");
+            let cookie = response.set_cookie(name).unwrap();
             assert!(cookie.starts_with(&format!("{name}={kept};")), "{cookie}");
         }
-        assert_eq!(answer.is(200).json()["session_jwt"], live.1);
+        assert_eq!(response.is(200).json()["session_jwt"], live.1);
     }
     // The last pair is asked first: the newest session is the one that was begun on purpose.
     let mut newest = guestlist.browser();
-    let _ = newest.press(&link(&guestlist).await).await.is(303);
+    let _ = newest.redeem_link(&link(&guestlist).await).await.is(303);
     let newest = (newest.token().to_owned(), newest.jwt().to_owned());
     let shows = guestlist.browser().caller().with("cookie", &both(live, &newest));
     assert_eq!(shows.get("/v1/session").await.is(200).json()["session_jwt"], newest.1);
@@ -193,7 +193,7 @@ fn showing(guestlist: &Guestlist, cookies: &str) -> Caller {
 async fn with_https_no_other_host_can_set_the_cookies_of_a_session() {
     let guestlist = alone().await;
     let mut admin = guestlist.browser();
-    let pressed = admin.press(&link(&guestlist).await).await.is(303);
+    let pressed = admin.redeem_link(&link(&guestlist).await).await.is(303);
     for name in ["__Host-stytch_session", "__Host-stytch_session_jwt"] {
         let attributes = attributes(&pressed, name);
         for wanted in ["HttpOnly", "SameSite=Lax", "Path=/", "Secure"] {
@@ -221,13 +221,13 @@ async fn with_https_no_other_host_can_set_the_cookies_of_a_session() {
     let _ = strange.get("/v1/session").await.problem(401, "session_missing");
     for planted in ["stytch_session=x; stytch_session_jwt=y", "__Host-stytch_sessions=x"] {
         for both in [format!("{planted}; {own}"), format!("{own}; {planted}")] {
-            let answer = showing(&guestlist, &both).get("/v1/session").await.is(200);
-            assert_eq!(answer.json()["session_jwt"], jwt, "{both}");
+            let response = showing(&guestlist, &both).get("/v1/session").await.is(200);
+            assert_eq!(response.json()["session_jwt"], jwt, "{both}");
         }
     }
 
     // A renewed JWT and the end of the session have the same names.
-    admin.set("__Host-stytch_session_jwt", "old");
+    admin.set_cookie("__Host-stytch_session_jwt", "old");
     let renewed = admin.get("/v1/session").await.is(200);
     assert!(renewed.set_cookie("__Host-stytch_session_jwt").is_some(), "{renewed:?}");
     let left = admin.form("/logout", &[]).await.is(303);
@@ -235,7 +235,7 @@ async fn with_https_no_other_host_can_set_the_cookies_of_a_session() {
         assert_eq!(max_age(&attributes(&left, name)), 0, "{name}: {left:?}");
     }
     let _ = admin.get("/v1/session").await.problem(401, "session_missing");
-    let document = guestlist.anybody().get("/openapi.json").await.is(200).json();
+    let document = guestlist.anonymous().get("/openapi.json").await.is(200).json();
     let scheme = &document["components"]["securitySchemes"]["cookie"];
     assert_eq!(scheme["name"], "__Host-stytch_session");
 }
@@ -244,7 +244,7 @@ async fn with_https_no_other_host_can_set_the_cookies_of_a_session() {
 async fn a_session_from_before_the_domain_was_set_moves_there() {
     let guestlist = shared().await;
     let mut admin = guestlist.browser();
-    let _ = admin.press(&link(&guestlist).await).await.is(303);
+    let _ = admin.redeem_link(&link(&guestlist).await).await.is(303);
     let before = format!("__Host-stytch_session={}; __Host-stytch_session_jwt=old", admin.token());
     let moved = showing(&guestlist, &before).get("/v1/session").await.is(200);
     for name in ["stytch_session", "stytch_session_jwt"] {
@@ -305,7 +305,7 @@ async fn who_shows_sessions_of_two_people_is_logged_out_and_loses_all_cookies() 
 async fn cookies_that_a_sibling_has_set_are_cleared_for_every_domain_above_ours() {
     let guestlist = shared().await;
     let mut admin = guestlist.browser();
-    let _ = admin.press(&link(&guestlist).await).await.is(303);
+    let _ = admin.redeem_link(&link(&guestlist).await).await.is(303);
     let cookies: Vec<_> = (0..4).map(|n| format!("stytch_session=planted{n}")).collect();
     let refused = showing(&guestlist, &cookies.join("; ")).get("/v1/session").await;
     for name in COOKIES {
@@ -363,7 +363,7 @@ async fn headers_that_are_no_text_break_nothing() {
     }
     // A browser that has such a name comes in, and its session is listed.
     let (_, mail) = guestlist.invite_and_mail("bob@example.com").await;
-    let agent = guestlist.anybody().with_bytes("user-agent", "Caf\u{e9}/1.0".as_bytes());
+    let agent = guestlist.anonymous().with_bytes("user-agent", "Caf\u{e9}/1.0".as_bytes());
     let session = agent.post("/v1/sessions", &json!({ "token": mail.token })).await.is(201).json();
     assert_eq!(session["session"]["user_agent"], "Caf\u{e9}/1.0");
     // An origin that can't be read is not ours.

@@ -18,9 +18,9 @@ const IN_FLIGHT: usize = 10;
 async fn in_the_middle(guestlist: &mut Guestlist) {
     guestlist.invite_many(INVITATIONS).await;
     // What is asked for is done at once, and answered a while later: ten are always in flight.
-    guestlist.stytch().faults(&json!({ "latency_ms": 300 })).await;
+    guestlist.sandbox().set_faults(&json!({ "latency_ms": 300 })).await;
     guestlist.start_worker().await;
-    let stytch = guestlist.stytch();
+    let stytch = guestlist.sandbox();
     wait_until(SHORT, "a third has been mailed", async || {
         (stytch.all_emails().await.len() > INVITATIONS / 3).then_some(())
     })
@@ -30,7 +30,7 @@ async fn in_the_middle(guestlist: &mut Guestlist) {
 async fn all_sent(guestlist: &Guestlist) {
     wait_until(LONG, "all are sent", async || {
         let sent = "SELECT COUNT(*) FROM invitations WHERE status = 'sent'";
-        let sent = usize::try_from(guestlist.database().number(sent).await).unwrap();
+        let sent = usize::try_from(guestlist.database().integer(sent).await).unwrap();
         (sent == INVITATIONS).then_some(())
     })
     .await;
@@ -38,7 +38,7 @@ async fn all_sent(guestlist: &Guestlist) {
 
 async fn mails_by_address(guestlist: &Guestlist) -> BTreeMap<String, usize> {
     let mut mails = BTreeMap::new();
-    for mail in guestlist.stytch().all_emails().await {
+    for mail in guestlist.sandbox().all_emails().await {
         *mails.entry(mail.to).or_default() += 1;
     }
     mails
@@ -52,7 +52,7 @@ async fn a_worker_killed_in_the_middle_of_200_invitations_doubles_only_what_was_
         let mut guestlist = setup.env("WORKER_CONCURRENCY", &concurrency).start().await;
         in_the_middle(&mut guestlist).await;
         guestlist.kill_worker(0);
-        guestlist.stytch().heal().await;
+        guestlist.sandbox().clear_faults().await;
         guestlist.start_worker().await;
         all_sent(&guestlist).await;
         let mails = mails_by_address(&guestlist).await;
@@ -71,19 +71,19 @@ async fn a_worker_stopped_in_the_middle_of_200_invitations_loses_and_doubles_not
         let mut guestlist = setup.env("WORKER_CONCURRENCY", &concurrency).start().await;
         in_the_middle(&mut guestlist).await;
         guestlist.stop_worker(0).await;
-        let mailed = guestlist.stytch().all_emails().await.len();
+        let mailed = guestlist.sandbox().all_emails().await.len();
         let sent = "SELECT COUNT(*) FROM invitations WHERE status = 'sent'";
-        let sent = usize::try_from(guestlist.database().number(sent).await).unwrap();
+        let sent = usize::try_from(guestlist.database().integer(sent).await).unwrap();
         assert_eq!(sent, mailed, "what was mailed is on record when the worker has stopped");
         assert!(mailed < INVITATIONS, "it stopped in the middle");
-        guestlist.stytch().heal().await;
+        guestlist.sandbox().clear_faults().await;
         guestlist.start_worker().await;
         all_sent(&guestlist).await;
         let mails = mails_by_address(&guestlist).await;
         assert_eq!(mails.len(), INVITATIONS, "nobody is left out");
         assert!(mails.values().all(|count| *count == 1), "{mails:?}");
         let charged = "SELECT COUNT(*) FROM invitations WHERE attempts <> 1";
-        assert_eq!(guestlist.database().number(charged).await, 0, "a stop costs no attempt");
+        assert_eq!(guestlist.database().integer(charged).await, 0, "a stop costs no attempt");
     })
     .await;
 }
@@ -123,11 +123,11 @@ async fn load(api: Caller, round: usize, said_yes: Arc<AtomicUsize>) -> Vec<Stri
                 let email = format!("r{round}c{client}n{n}@example.com");
                 let body = json!({ "email": email }).to_string();
                 let json = Some("application/json");
-                let Ok(answer) = api.try_call(Method::POST, "/v1/invitations", json, body).await
+                let Ok(response) = api.try_call(Method::POST, "/v1/invitations", json, body).await
                 else {
                     break;
                 };
-                let _ = answer.is(202);
+                let _ = response.is(202);
                 acknowledged.push(email);
                 said_yes.fetch_add(1, Ordering::Relaxed);
             }
@@ -140,7 +140,7 @@ async fn load(api: Caller, round: usize, said_yes: Arc<AtomicUsize>) -> Vec<Stri
 /// Every user has its address, its invitation, its event and its job, and the other way round.
 async fn whole(guestlist: &Guestlist, acknowledged: &[String]) {
     let database = guestlist.database();
-    let users = database.number("SELECT COUNT(*) FROM users").await;
+    let users = database.integer("SELECT COUNT(*) FROM users").await;
     for (what, sql) in [
         (
             "addresses",
@@ -158,7 +158,7 @@ async fn whole(guestlist: &Guestlist, acknowledged: &[String]) {
         ("all addresses", "SELECT COUNT(*) FROM user_emails"),
         ("all invitations", "SELECT COUNT(*) FROM invitations"),
     ] {
-        assert_eq!(database.number(sql).await, users, "as many {what} as users");
+        assert_eq!(database.integer(sql).await, users, "as many {what} as users");
     }
     let rows = database.query("SELECT email FROM users").await;
     let kept: Vec<String> = rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();

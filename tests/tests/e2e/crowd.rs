@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use guestlist_tests::{
-    Answer, Caller, Guestlist, LONG, id, on_every_engine, one_engine_at_a_time, wait_until,
+    Caller, Guestlist, LONG, Response, id, on_every_engine, one_engine_at_a_time, wait_until,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -25,12 +25,12 @@ async fn sixty_four_clients_inviting_at_once_each_get_the_right_answer() {
         }
         let answers = clients.join_all().await;
 
-        let mut shared: BTreeMap<String, Vec<Answer>> = BTreeMap::new();
-        for (email, answer) in answers.into_iter().flatten() {
+        let mut shared: BTreeMap<String, Vec<Response>> = BTreeMap::new();
+        for (email, response) in answers.into_iter().flatten() {
             if email.starts_with("shared") {
-                shared.entry(email).or_default().push(answer);
+                shared.entry(email).or_default().push(response);
             } else {
-                assert_eq!(answer.is(202).json()["email"], email);
+                assert_eq!(response.is(202).json()["email"], email);
             }
         }
         assert_eq!(shared.len(), SHARED);
@@ -39,35 +39,35 @@ async fn sixty_four_clients_inviting_at_once_each_get_the_right_answer() {
         }
         let users = "SELECT COUNT(*) FROM users WHERE status = 'invited'";
         let all = i64::try_from(CLIENTS * OWN + SHARED).unwrap();
-        assert_eq!(guestlist.database().number(users).await, all);
+        assert_eq!(guestlist.database().integer(users).await, all);
         wait_until(LONG, "all are sent", async || {
             let sent = "SELECT COUNT(*) FROM invitations WHERE status = 'sent'";
-            (guestlist.database().number(sent).await == all).then_some(())
+            (guestlist.database().integer(sent).await == all).then_some(())
         })
         .await;
-        let mails = guestlist.stytch().all_emails().await;
+        let mails = guestlist.sandbox().all_emails().await;
         assert_eq!(i64::try_from(mails.len()).unwrap(), all, "one mail each");
     })
     .await;
 }
 
-async fn invite_own_and_shared(api: Caller, client: usize) -> Vec<(String, Answer)> {
+async fn invite_own_and_shared(api: Caller, client: usize) -> Vec<(String, Response)> {
     let mut emails: Vec<_> = (0..OWN).map(|n| format!("own{client}n{n}@example.com")).collect();
     emails.insert(client % OWN, format!("shared{}@example.com", client % SHARED));
     let mut answers = Vec::new();
     for email in emails {
-        let answer = api.post("/v1/invitations", &json!({ "email": email })).await;
-        answers.push((email, answer));
+        let response = api.post("/v1/invitations", &json!({ "email": email })).await;
+        answers.push((email, response));
     }
     answers
 }
 
-fn one_of_them_won(email: &str, answers: &[Answer]) {
-    let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 202);
+fn one_of_them_won(email: &str, answers: &[Response]) {
+    let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|response| response.status == 202);
     assert_eq!((won.len(), lost.len()), (1, CLIENTS / SHARED - 1), "{email}");
     let id = won[0].json()["id"].clone();
-    for answer in lost {
-        assert_eq!(answer.problem(409, "already_invited")["invitation_id"], id);
+    for response in lost {
+        assert_eq!(response.problem(409, "already_invited")["invitation_id"], id);
     }
 }
 

@@ -64,14 +64,14 @@ async fn only_dev_and_migrate_up_create_a_database_file() {
         assert!(told.contains("no database file at other.db"), "{args:?}: {told}");
         assert!(told.contains("guestlist migrate up"), "{args:?}: {told}");
     }
-    let worker = guestlist.spawn("guestlist-worker", &[]).finished(SHORT).await;
+    let worker = guestlist.spawn("guestlist-worker", &[]).wait_for_exit(SHORT).await;
     assert!(worker.stderr.contains("no database file at other.db"), "{worker:?}");
-    let steps = guestlist.succeeds(&["migrate", "status", "--json"]).await;
+    let steps = guestlist.run_ok(&["migrate", "status", "--json"]).await;
     let steps: Value = serde_json::from_str(&steps).unwrap();
     assert!(steps.as_array().unwrap().iter().all(|step| step["applied"] == false), "{steps}");
-    assert!(guestlist.succeeds(&["migrate", "print"]).await.contains("CREATE TABLE"));
+    assert!(guestlist.run_ok(&["migrate", "print"]).await.contains("CREATE TABLE"));
     assert!(!guestlist.folder().join("other.db").exists());
-    let _ = guestlist.succeeds(&["migrate", "up"]).await;
+    let _ = guestlist.run_ok(&["migrate", "up"]).await;
     assert!(guestlist.folder().join("other.db").exists());
 }
 
@@ -87,9 +87,9 @@ async fn a_database_file_that_is_deleted_or_replaced_is_noticed() {
             fs::remove_file(&path).unwrap();
         }
         let worker = Caller::new(&guestlist.worker_urls[0]);
-        for caller in [&guestlist.anybody(), &worker] {
+        for caller in [&guestlist.anonymous(), &worker] {
             let ready = wait_until(SHORT, "it is not ready", async || {
-                Some(caller.get("/readyz").await).filter(|answer| answer.status == 503)
+                Some(caller.get("/readyz").await).filter(|response| response.status == 503)
             })
             .await;
             assert!(ready.body.contains("database"), "{ready:?}");

@@ -9,7 +9,7 @@ const INVITE: &str = "/v1/magic_links/email/invite";
 async fn stytch_failing_three_times_delays_the_invitation_and_each_attempt_is_on_record() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
-        guestlist.stytch().faults(&json!({ "status": 500, "times": 3, "path": INVITE })).await;
+        guestlist.sandbox().set_faults(&json!({ "status": 500, "times": 3, "path": INVITE })).await;
         let invitation = guestlist.invite("ada@example.com").await;
         let retried = wait_until(LONG, "an attempt is on record", async || {
             Some(guestlist.invitation(id(&invitation)).await).filter(|i| i["attempts"] != 0)
@@ -34,8 +34,8 @@ async fn stytch_failing_three_times_delays_the_invitation_and_each_attempt_is_on
         }
         assert_eq!(attempts[0]["detail"]["code"], "internal_server_error");
         let rows = "SELECT COUNT(*) FROM job_attempts WHERE outcome = 'retry'";
-        assert_eq!(guestlist.database().number(rows).await, 3);
-        assert_eq!(guestlist.stytch().emails("ada@example.com").await.len(), 1);
+        assert_eq!(guestlist.database().integer(rows).await, 3);
+        assert_eq!(guestlist.sandbox().emails("ada@example.com").await.len(), 1);
     })
     .await;
 }
@@ -45,7 +45,7 @@ async fn an_address_that_stytch_refuses_fails_at_once_with_its_code() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let fault = json!({ "status": 400, "error_type": "invalid_email", "times": 1 });
-        guestlist.stytch().faults(&fault).await;
+        guestlist.sandbox().set_faults(&fault).await;
         let invitation = guestlist.invite("ada@example.com").await;
         let failed = guestlist.wait_for_status(id(&invitation), "failed").await;
         assert_eq!(failed["attempts"], 1, "{failed}");
@@ -56,7 +56,7 @@ async fn an_address_that_stytch_refuses_fails_at_once_with_its_code() {
         // A failed one is not open: the address can be invited anew, as the same user.
         let (again, mail) = guestlist.invite_and_mail("ada@example.com").await;
         assert_eq!(again["user_id"], failed["user_id"]);
-        let _ = guestlist.press(&mail.token).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
     })
     .await;
 }
@@ -66,7 +66,7 @@ async fn a_rate_limit_holds_the_invitation_and_costs_no_attempt() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let fault = json!({ "status": 429, "retry_after_seconds": 3, "times": 1, "path": INVITE });
-        guestlist.stytch().faults(&fault).await;
+        guestlist.sandbox().set_faults(&fault).await;
         let invitation = guestlist.invite("ada@example.com").await;
         let held = wait_until(LONG, "it is held", async || {
             Some(guestlist.invitation(id(&invitation)).await)
@@ -89,14 +89,14 @@ async fn a_rate_limit_holds_the_invitation_and_costs_no_attempt() {
 async fn a_lost_answer_is_doubtful_and_the_timeline_says_so() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
-        guestlist.stytch().faults(&json!({ "lose_answer": true, "times": 1 })).await;
+        guestlist.sandbox().set_faults(&json!({ "lose_answer": true, "times": 1 })).await;
         let invitation = guestlist.invite("ada@example.com").await;
         let _ = guestlist.wait_for_status(id(&invitation), "sent").await;
         let timeline = guestlist.timeline(id(&invitation)).await;
         assert!(timeline.contains(&"doubtful".to_owned()), "{timeline:?}");
-        let mails = guestlist.stytch().emails("ada@example.com").await;
+        let mails = guestlist.sandbox().emails("ada@example.com").await;
         assert!((1..=2).contains(&mails.len()), "{mails:?}");
-        let _ = guestlist.press(&mails.last().unwrap().token).await;
+        let _ = guestlist.redeem_link(&mails.last().unwrap().token).await;
     })
     .await;
 }
@@ -105,21 +105,21 @@ async fn a_lost_answer_is_doubtful_and_the_timeline_says_so() {
 async fn mail_asked_for_while_stytch_is_down_is_sent_when_it_is_back() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
-        guestlist.stytch().faults(&json!({ "down": true })).await;
+        guestlist.sandbox().set_faults(&json!({ "down": true })).await;
         let mut invited = Vec::new();
         for n in 0..10 {
             invited.push(guestlist.invite(&format!("guest{n}@example.com")).await);
         }
         wait_until(LONG, "each was tried", async || {
             let tried = "SELECT COUNT(*) FROM invitations WHERE last_error_code IS NOT NULL";
-            (guestlist.database().number(tried).await == 10).then_some(())
+            (guestlist.database().integer(tried).await == 10).then_some(())
         })
         .await;
-        guestlist.stytch().heal().await;
+        guestlist.sandbox().clear_faults().await;
         for invitation in &invited {
             let _ = guestlist.wait_for_status(id(invitation), "sent").await;
         }
-        assert_eq!(guestlist.stytch().all_emails().await.len(), 11, "and the administrator's");
+        assert_eq!(guestlist.sandbox().all_emails().await.len(), 11, "and the administrator's");
     })
     .await;
 }
@@ -128,7 +128,7 @@ async fn mail_asked_for_while_stytch_is_down_is_sent_when_it_is_back() {
 async fn a_wrong_secret_holds_everything_and_fails_nobody() {
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
     guestlist.set_env("STYTCH_SECRET", "secret-test-wrong=");
-    guestlist.start_worker_that_is_not_ready().await;
+    guestlist.start_unready_worker().await;
     let invitation = guestlist.invite("ada@example.com").await;
     let held = wait_until(LONG, "it is held", async || {
         Some(guestlist.invitation(id(&invitation)).await).filter(|i| i["held_by"] != json!(null))
@@ -145,9 +145,9 @@ async fn a_link_lasts_as_long_as_its_invitation() {
     let invitation = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
     let lasts = time(&invitation["expires_at"]).duration_since(time(&invitation["created_at"]));
     assert_eq!(lasts.as_secs(), 30 * 60);
-    let mail = guestlist.stytch().mail("ada@example.com", 1).await;
-    guestlist.stytch().advance_clock(31 * 60).await;
-    let pressed = guestlist.anybody().form("/authenticate", &[("token", &mail.token)]).await;
+    let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
+    guestlist.sandbox().advance_clock(31 * 60).await;
+    let pressed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
     let _ = pressed.problem(410, "link_expired");
 }
 

@@ -27,10 +27,10 @@ async fn the_doctor_finds_a_database_without_its_schema() {
         let (code, found) = checks(&guestlist).await;
         assert_eq!((code, state(&found, "database")), (Some(1), "failed"), "{found:?}");
         assert!(found.iter().any(|check| check.2.contains("guestlist migrate up")), "{found:?}");
-        let _ = guestlist.succeeds(&["migrate", "up"]).await;
+        let _ = guestlist.run_ok(&["migrate", "up"]).await;
         let (code, found) = checks(&guestlist).await;
         assert_eq!((code, state(&found, "database")), (Some(0), "ok"), "{found:?}");
-        let table = guestlist.succeeds(&["doctor"]).await;
+        let table = guestlist.run_ok(&["doctor"]).await;
         assert!(
             table.lines().any(|line| line.starts_with("ok") && line.contains("database")),
             "{table}"
@@ -42,7 +42,7 @@ async fn the_doctor_finds_a_database_without_its_schema() {
 #[tokio::test]
 async fn the_doctor_warns_of_risky_settings_and_fails_for_wrong_ones() {
     let mut guestlist = Guestlist::split(Engine::Sqlite).prepare().await;
-    let _ = guestlist.succeeds(&["migrate", "up"]).await;
+    let _ = guestlist.run_ok(&["migrate", "up"]).await;
     guestlist.set_env("PUBLIC_URL", "http://guests.example.com");
     guestlist.set_env("TRUSTED_PROXIES", "::/0");
     let file = guestlist.folder().join("guestlist.db");

@@ -19,7 +19,7 @@ const COMMANDS: [(&str, &[&str]); 6] = [
 async fn refusals(guestlist: &Guestlist) -> Vec<String> {
     let mut refusals = Vec::new();
     for (program, args) in COMMANDS {
-        let finished = guestlist.spawn(program, args).finished(SHORT).await;
+        let finished = guestlist.spawn(program, args).wait_for_exit(SHORT).await;
         assert_eq!(finished.code, Some(1), "{program} {args:?}: {finished:?}");
         assert_eq!(finished.stdout, "", "{program} {args:?}");
         refusals.push(finished.stderr);
@@ -104,9 +104,9 @@ async fn an_empty_variable_counts_as_not_set() {
         for name in fixed {
             guestlist.set_env(name, empty);
         }
-        let _ = guestlist.succeeds(&["openapi"]).await;
+        let _ = guestlist.run_ok(&["openapi"]).await;
         let sandbox = guestlist.spawn("stytch-sandbox", &["--listen", "127.0.0.1:0"]);
-        let _ = sandbox.line(SHORT, |line| line.starts_with("STYTCH_SECRET=")).await;
+        let _ = sandbox.wait_for_line(SHORT, |line| line.starts_with("STYTCH_SECRET=")).await;
     }
 }
 
@@ -123,7 +123,7 @@ async fn a_dotenv_that_was_edited_on_windows_is_read() {
     guestlist.start_sandbox().await;
     guestlist.unset_env("STYTCH_PROJECT_ID");
     guestlist.unset_env("STYTCH_SECRET");
-    let _ = guestlist.succeeds(&["migrate", "up"]).await;
+    let _ = guestlist.run_ok(&["migrate", "up"]).await;
     guestlist.api_key = guestlist.create_key("tests", &[]).await.1;
     guestlist.start_app().await;
     guestlist.start_worker().await;
@@ -139,7 +139,7 @@ async fn a_password_that_breaks_the_database_url_is_named_by_its_character() {
         guestlist
             .set_env("DATABASE_URL", &format!("mysql://app:12{character}hunter2@127.0.0.1/app"));
         for (program, args) in [("guestlist", &["serve"][..]), ("guestlist-worker", &[])] {
-            let finished = guestlist.spawn(program, args).finished(SHORT).await;
+            let finished = guestlist.spawn(program, args).wait_for_exit(SHORT).await;
             assert_eq!(finished.code, Some(1), "{finished:?}");
             assert!(finished.stderr.contains("DATABASE_URL"), "{finished:?}");
             assert!(finished.stderr.contains(code), "{finished:?}");

@@ -1,14 +1,14 @@
-//! What every answer tells the browser, whatever it is an answer to.
+//! What every response tells the browser, whatever it is an response to.
 
-use guestlist_tests::{Answer, Caller, Engine, Guestlist, Setup};
+use guestlist_tests::{Caller, Engine, Guestlist, Response, Setup};
 use reqwest::Method;
 use serde_json::json;
 
 const PAGE: &str = "text/html,*/*";
 
-/// One answer of each kind, by its name.
-async fn answers(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, Answer)> {
-    let (anybody, api) = (guestlist.anybody(), guestlist.api());
+/// One response of each kind, by its name.
+async fn answers(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, Response)> {
+    let (anybody, api) = (guestlist.anonymous(), guestlist.api());
     let browser = anybody.with("accept", PAGE).with("sec-fetch-site", "same-origin");
     let preflight = anybody.with("origin", "https://app.example.com");
     let preflight = preflight.with("access-control-request-method", "DELETE");
@@ -27,14 +27,14 @@ async fn answers(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, An
         ("head of a page", browser.head("/login").await.is(200)),
         ("redirect", browser.get("/").await.is(303)),
         ("redirect after a form", browser.form("/logout", &[]).await.is(303)),
-        ("answer", api.get("/v1/users").await.is(200)),
-        ("answer about a session", admin.get("/v1/session").await.is(200)),
+        ("response", api.get("/v1/users").await.is(200)),
+        ("response about a session", admin.get("/v1/session").await.is(200)),
         (
-            "answer without a body",
+            "response without a body",
             admin.with("sec-fetch-site", "none").delete("/v1/session").await.is(204),
         ),
         (
-            "answer to a login",
+            "response to a login",
             anybody.post("/v1/login", &json!({ "email": "a@b.c" })).await.is(202),
         ),
         ("problem", anybody.get("/v1/users").await.is(401)),
@@ -50,12 +50,13 @@ async fn answers(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, An
     // The last, since it may end the connection before it is sent whole.
     let large = "x".repeat(2 * 1024 * 1024);
     let too_large = api.try_call(Method::POST, "/v1/users", Some("application/json"), large).await;
-    answers.extend(too_large.ok().map(|answer| ("problem of a large body", answer.is(413))));
+    answers.extend(too_large.ok().map(|response| ("problem of a large body", response.is(413))));
     answers
 }
 
-fn is_careful(what: &str, answer: &Answer) {
-    let header = |name| answer.header(name).unwrap_or_else(|| panic!("{what}: {name}: {answer:?}"));
+fn is_careful(what: &str, response: &Response) {
+    let header =
+        |name| response.header(name).unwrap_or_else(|| panic!("{what}: {name}: {response:?}"));
     assert_eq!(header("x-content-type-options"), "nosniff", "{what}");
     let policy = header("content-security-policy");
     assert!(policy.starts_with("default-src 'none'"), "{what}: {policy}");
@@ -64,7 +65,7 @@ fn is_careful(what: &str, answer: &Answer) {
     let referrer = if what == "page of a link" { "strict-origin" } else { "same-origin" };
     assert_eq!(header("referrer-policy"), referrer, "{what}");
     let is_page = what.contains("page");
-    let opener = answer.header("cross-origin-opener-policy");
+    let opener = response.header("cross-origin-opener-policy");
     assert_eq!(opener, is_page.then_some("same-origin"), "{what}");
     let kept = if ["style", "script"].contains(&what) { "public, max-age=300" } else { "no-store" };
     assert_eq!(header("cache-control"), kept, "{what}");
@@ -75,8 +76,8 @@ async fn start(setup: Setup) -> (Guestlist, Caller) {
     let made = "/v1/magic_links/email/login_or_create";
     let body = json!({ "email": guestlist.admin_email });
     let _ = guestlist.stytch_api().post(made, &body).await.is(200);
-    let mail = guestlist.stytch().mail(&guestlist.admin_email, 1).await;
-    let admin = guestlist.press(&mail.token).await.caller();
+    let mail = guestlist.sandbox().nth_email(&guestlist.admin_email, 1).await;
+    let admin = guestlist.redeem_link(&mail.token).await.caller();
     (guestlist, admin)
 }
 
@@ -85,9 +86,9 @@ async fn every_kind_of_answer_tells_the_browser_to_be_careful() {
     for public_url in ["http://localhost:3000", "https://guests.example.com"] {
         let setup = Guestlist::split(Engine::Sqlite).workers(0).env("PUBLIC_URL", public_url);
         let (guestlist, admin) = start(setup).await;
-        for (what, answer) in answers(&guestlist, &admin).await {
-            is_careful(what, &answer);
-            let hsts = answer.header("strict-transport-security");
+        for (what, response) in answers(&guestlist, &admin).await {
+            is_careful(what, &response);
+            let hsts = response.header("strict-transport-security");
             assert_eq!(hsts.is_some(), public_url.starts_with("https"), "{what}: {hsts:?}");
         }
     }
@@ -101,8 +102,8 @@ async fn hsts_covers_subdomains_only_where_that_is_set() {
         let setup = Guestlist::split(Engine::Sqlite).workers(0);
         let setup = setup.env("PUBLIC_URL", "https://guests.example.com");
         let guestlist = setup.env("HSTS_INCLUDE_SUBDOMAINS", setting).start().await;
-        let answer = guestlist.anybody().get("/healthz").await.is(200);
-        assert_eq!(answer.header("strict-transport-security"), Some(value), "{setting}");
+        let response = guestlist.anonymous().get("/healthz").await.is(200);
+        assert_eq!(response.header("strict-transport-security"), Some(value), "{setting}");
     }
 }
 
@@ -123,8 +124,8 @@ async fn whether_cookies_are_secure_is_a_setting_and_no_proxy_s_to_say() {
             (again().await.status == 200).then_some(())
         })
         .await;
-        let mail = guestlist.stytch().mail(&guestlist.admin_email, 2).await;
-        let proxy = guestlist.anybody().with("x-forwarded-proto", says);
+        let mail = guestlist.sandbox().nth_email(&guestlist.admin_email, 2).await;
+        let proxy = guestlist.anonymous().with("x-forwarded-proto", says);
         let pressed = proxy.form("/authenticate", &[("token", &mail.token)]).await.is(303);
         let is_secure = public_url.starts_with("https");
         for cookie in pressed.set_cookies() {

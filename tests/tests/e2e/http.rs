@@ -1,4 +1,4 @@
-//! What every answer has, and whether a process can serve.
+//! What every response has, and whether a process can serve.
 
 use guestlist_tests::{Caller, Engine, Guestlist, on_every_engine};
 use reqwest::Method;
@@ -6,13 +6,13 @@ use reqwest::Method;
 #[tokio::test]
 async fn every_answer_has_the_id_of_its_request() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    let anybody = guestlist.anybody();
+    let anybody = guestlist.anonymous();
     let mut ids = Vec::new();
     for path in
         ["/login", "/healthz", "/readyz", "/v1/users", "/nonsense", "/", "/static/guestlist.css"]
     {
-        let answer = anybody.get(path).await;
-        ids.push(answer.header("x-request-id").expect("an id").to_owned());
+        let response = anybody.get(path).await;
+        ids.push(response.header("x-request-id").expect("an id").to_owned());
     }
     let put = anybody.call(Method::PUT, "/login", None, "").await;
     ids.push(put.header("x-request-id").expect("an id").to_owned());
@@ -23,8 +23,8 @@ async fn every_answer_has_the_id_of_its_request() {
     let given = anybody.with("x-request-id", "mine-1.2_3").get("/v1/users").await;
     assert_eq!(given.problem(401, "session_missing")["request_id"], "mine-1.2_3");
     for bad in ["a b", "<script>", &"x".repeat(200)] {
-        let answer = anybody.with("x-request-id", bad).get("/healthz").await.is(200);
-        assert_ne!(answer.header("x-request-id"), Some(bad));
+        let response = anybody.with("x-request-id", bad).get("/healthz").await.is(200);
+        assert_ne!(response.header("x-request-id"), Some(bad));
     }
 }
 
@@ -33,20 +33,20 @@ async fn a_process_is_ready_while_its_database_is() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
         let worker = Caller::new(&guestlist.worker_urls[0]);
-        for caller in [&guestlist.anybody(), &worker] {
+        for caller in [&guestlist.anonymous(), &worker] {
             let _ = caller.get("/healthz").await.is(200);
             let _ = caller.get("/readyz").await.is(200);
         }
-        let _ = guestlist.succeeds(&["migrate", "down"]).await;
-        let _ = guestlist.anybody().get("/readyz").await.is(503);
+        let _ = guestlist.run_ok(&["migrate", "down"]).await;
+        let _ = guestlist.anonymous().get("/readyz").await.is(503);
         let _ = worker.get("/readyz").await.is(503);
-        let _ = guestlist.anybody().get("/healthz").await.is(200);
+        let _ = guestlist.anonymous().get("/healthz").await.is(200);
         let lost = guestlist.api().get("/v1/users").await;
         assert!([500, 503].contains(&lost.status), "{lost:?}");
         let inside = ["sql", "table", "SQL", "users"];
         assert!(!inside.iter().any(|word| lost.body.contains(word)), "{}", lost.body);
-        let _ = guestlist.succeeds(&["migrate", "up"]).await;
-        let _ = guestlist.anybody().get("/readyz").await.is(200);
+        let _ = guestlist.run_ok(&["migrate", "up"]).await;
+        let _ = guestlist.anonymous().get("/readyz").await.is(200);
         let _ = worker.get("/readyz").await.is(200);
     })
     .await;
@@ -56,14 +56,15 @@ async fn a_process_is_ready_while_its_database_is() {
 async fn serve_with_a_worker_is_one_process() {
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(0).prepare().await;
     guestlist.start_sandbox().await;
-    let _ = guestlist.succeeds(&["migrate", "up"]).await;
+    let _ = guestlist.run_ok(&["migrate", "up"]).await;
     guestlist.api_key = guestlist.create_key("tests", &[]).await.1;
     let serve = guestlist.spawn("guestlist", &["serve", "--worker"]);
-    let line =
-        serve.line(guestlist_tests::SHORT, |line| line.starts_with("Guestlist listens")).await;
+    let line = serve
+        .wait_for_line(guestlist_tests::SHORT, |line| line.starts_with("Guestlist listens"))
+        .await;
     let url = line.split_whitespace().find(|word| word.starts_with("http")).unwrap();
     url.trim_end_matches(',').clone_into(&mut guestlist.url);
     let _ = guestlist.member("ada@example.com").await;
     serve.terminate();
-    assert_eq!(serve.finished(guestlist_tests::SHORT).await.code, Some(0));
+    assert_eq!(serve.wait_for_exit(guestlist_tests::SHORT).await.code, Some(0));
 }

@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: what comes twice is done once.
 
-use guestlist_tests::{Answer, Caller, Engine, Guestlist, on_every_engine};
+use guestlist_tests::{Caller, Engine, Guestlist, Response, on_every_engine};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -8,12 +8,12 @@ fn keyed(caller: &Caller, key: &str) -> Caller {
     caller.with("idempotency-key", key)
 }
 
-async fn invite(caller: &Caller, email: &str) -> Answer {
+async fn invite(caller: &Caller, email: &str) -> Response {
     caller.post("/v1/invitations", &json!({ "email": email })).await
 }
 
-fn was_replayed(answer: &Answer) -> bool {
-    answer.header("idempotent-replayed") == Some("true")
+fn was_replayed(response: &Response) -> bool {
+    response.header("idempotent-replayed") == Some("true")
 }
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn the_same_key_and_body_give_the_first_answer_again() {
         let caller = keyed(&guestlist.api(), "one");
         let first = invite(&caller, "ada@example.com").await.is(202);
         assert!(!was_replayed(&first));
-        let _ = guestlist.stytch().mail("ada@example.com", 1).await;
+        let _ = guestlist.sandbox().nth_email("ada@example.com", 1).await;
         let second = invite(&caller, "ada@example.com").await.is(202);
         assert!(was_replayed(&second), "{second:?}");
         assert_eq!(
@@ -43,7 +43,7 @@ async fn the_same_key_and_body_give_the_first_answer_again() {
         assert!(was_replayed(&again), "{again:?}");
         let _ = again.problem(409, "already_invited");
         assert_eq!(guestlist.users().await.len(), 1);
-        assert_eq!(guestlist.stytch().emails("ada@example.com").await.len(), 1);
+        assert_eq!(guestlist.sandbox().emails("ada@example.com").await.len(), 1);
     })
     .await;
 }
@@ -53,13 +53,13 @@ async fn a_key_belongs_to_its_caller_and_its_path() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let (_, secret) = guestlist.create_key("other", &[]).await;
-        let other = guestlist.anybody().bearer(&secret);
+        let other = guestlist.anonymous().bearer(&secret);
         let admin = guestlist.admin().await;
-        let person = guestlist.anybody().bearer(admin.token());
+        let person = guestlist.anonymous().bearer(admin.token());
         for (n, caller) in [guestlist.api(), other, person].iter().enumerate() {
             let email = format!("guest{n}@example.com");
-            let answer = invite(&keyed(caller, "same"), &email).await.is(202);
-            assert!(!was_replayed(&answer), "{answer:?}");
+            let response = invite(&keyed(caller, "same"), &email).await.is(202);
+            assert!(!was_replayed(&response), "{response:?}");
             let body = json!({ "email": format!("user{n}@example.com") });
             let _ = keyed(caller, "same").post("/v1/users", &body).await.is(201);
         }
@@ -76,11 +76,11 @@ async fn a_key_in_use_is_busy_until_its_lease_ends() {
         // As if the first were still being done.
         let far = "9000000000000000";
         let busy = format!("UPDATE idempotency_keys SET state = 'running', lease_until = {far}");
-        assert_eq!(guestlist.database().run(&busy).await, 1);
+        assert_eq!(guestlist.database().execute(&busy).await, 1);
         let _ = invite(&caller, "ada@example.com").await.problem(409, "idempotency_key_in_use");
         // And as if its process had died.
         let dead = "UPDATE idempotency_keys SET lease_until = 1";
-        assert_eq!(guestlist.database().run(dead).await, 1);
+        assert_eq!(guestlist.database().execute(dead).await, 1);
         let _ = invite(&caller, "ada@example.com").await.problem(409, "already_invited");
     })
     .await;
@@ -98,16 +98,16 @@ async fn a_burst_under_one_key_is_done_once() {
             burst.spawn(async move { invite(&caller, "ada@example.com").await });
         }
         let mut ids = Vec::new();
-        for answer in burst.join_all().await {
-            if answer.status == 202 {
-                ids.push(answer.json()["id"].clone());
+        for response in burst.join_all().await {
+            if response.status == 202 {
+                ids.push(response.json()["id"].clone());
             } else {
-                let _ = answer.problem(409, "idempotency_key_in_use");
+                let _ = response.problem(409, "idempotency_key_in_use");
             }
         }
         ids.dedup();
         assert_eq!(ids.len(), 1, "{ids:?}");
-        assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM invitations").await, 1);
+        assert_eq!(guestlist.database().integer("SELECT COUNT(*) FROM invitations").await, 1);
     })
     .await;
 }
@@ -115,8 +115,8 @@ async fn a_burst_under_one_key_is_done_once() {
 #[tokio::test]
 async fn what_must_not_be_kept_is_not() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    // A 401 is no answer of the key's.
-    let stranger = guestlist.anybody().bearer("glk_unknown");
+    // A 401 is no response of the key's.
+    let stranger = guestlist.anonymous().bearer("glk_unknown");
     for _ in 0..2 {
         let refused = invite(&keyed(&stranger, "x"), "ada@example.com").await;
         let _ = refused.problem(401, "api_key_invalid");
@@ -124,7 +124,7 @@ async fn what_must_not_be_kept_is_not() {
     }
     let _ = invite(&keyed(&guestlist.api(), "x"), "ada@example.com").await.is(202);
     // Nor a 429.
-    let _ = guestlist.stytch().mail("ada@example.com", 1).await;
+    let _ = guestlist.sandbox().nth_email("ada@example.com", 1).await;
     let id = guestlist.api().get("/v1/invitations").await.json()["items"][0]["id"].clone();
     let resend = format!("/v1/invitations/{}/resend", id.as_str().unwrap());
     let _ = guestlist.wait_for_status(id.as_str().unwrap(), "sent").await;
@@ -138,11 +138,11 @@ async fn what_must_not_be_kept_is_not() {
     // Public routes take no notice.
     for _ in 0..2 {
         let body = json!({ "email": "nobody@example.com" });
-        let asked = keyed(&guestlist.anybody(), "z").post("/v1/login", &body).await.is(202);
+        let asked = keyed(&guestlist.anonymous(), "z").post("/v1/login", &body).await.is(202);
         assert!(!was_replayed(&asked));
     }
     let asked = "SELECT COUNT(*) FROM login_requests WHERE email = 'nobody@example.com'";
-    assert_eq!(guestlist.database().number(asked).await, 2);
+    assert_eq!(guestlist.database().integer(asked).await, 2);
     // Secrets are not among what is kept.
     let kept = guestlist.database().query("SELECT content FROM idempotency_keys").await;
     for row in kept {
@@ -156,15 +156,15 @@ async fn a_key_that_cannot_be_one_is_refused() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let long = "k".repeat(256);
     for key in ["", long.as_str()] {
-        let answer = invite(&keyed(&guestlist.api(), key), "ada@example.com").await;
-        let _ = answer.problem(422, "idempotency_key_invalid");
+        let response = invite(&keyed(&guestlist.api(), key), "ada@example.com").await;
+        let _ = response.problem(422, "idempotency_key_invalid");
     }
     let longest = "k".repeat(255);
     let _ = invite(&keyed(&guestlist.api(), &longest), "ada@example.com").await.is(202);
     // A refusal of the request itself comes back the same.
     let wrong = keyed(&guestlist.api(), "wrong");
     for _ in 0..2 {
-        let answer = wrong.post("/v1/invitations", &Value::Null).await;
-        let _ = answer.problem(422, "invalid_request");
+        let response = wrong.post("/v1/invitations", &Value::Null).await;
+        let _ = response.problem(422, "invalid_request");
     }
 }

@@ -11,10 +11,10 @@ async fn an_invitation_is_answered_whole() {
             "email": "ada@example.com", "name": "Ada", "role": "operator",
             "metadata": { "team": 7 }, "return_to": "/x", "expires_in_minutes": 60,
         });
-        let answer = guestlist.api().post("/v1/invitations", &body).await.is(202);
-        let invitation = answer.json();
+        let response = guestlist.api().post("/v1/invitations", &body).await.is(202);
+        let invitation = response.json();
         let path = format!("/v1/invitations/{}", id(&invitation));
-        assert_eq!(answer.header("location"), Some(path.as_str()));
+        assert_eq!(response.header("location"), Some(path.as_str()));
         for (field, value) in body.as_object().unwrap() {
             if field != "expires_in_minutes" {
                 assert_eq!(&invitation[field], value, "{field}: {invitation}");
@@ -41,9 +41,9 @@ async fn an_invitation_is_answered_whole() {
         let sent = guestlist.wait_for_status(id(&invitation), "sent").await;
         assert_eq!((&sent["attempts"], &sent["next_attempt_at"]), (&json!(1), &Value::Null));
         assert!(sent["sent_at"].is_string(), "{sent}");
-        let mail = guestlist.stytch().mail("ada@example.com", 1).await;
+        let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
         let mut ada = guestlist.browser();
-        let _ = ada.press(&mail.token).await.is(303);
+        let _ = ada.redeem_link(&mail.token).await.is(303);
         let accepted = guestlist.invitation(id(&invitation)).await;
         assert!(accepted["accepted_at"].is_string(), "{accepted}");
         let user = guestlist.user("ada@example.com").await;
@@ -59,9 +59,9 @@ async fn an_invitation_is_answered_whole() {
 async fn events_have_ids_times_and_details_oldest_first() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
-    let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
-    let _ = guestlist.anybody().get(path).await.is(200);
-    let _ = guestlist.press(&mail.token).await;
+    let path = mail.path();
+    let _ = guestlist.anonymous().get(path).await.is(200);
+    let _ = guestlist.redeem_link(&mail.token).await;
     let events = guestlist.events(id(&invitation)).await;
     let kinds: Vec<_> = events.iter().map(|event| event["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["requested", "attempted", "sent", "visited", "accepted"]);
@@ -86,14 +86,14 @@ async fn an_invitation_is_sent_again_with_a_new_link_and_a_new_end() {
         let wait: u64 = soon.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=30).contains(&wait), "{wait}");
 
-        let new = guestlist.stytch().mail("ada@example.com", 2).await;
+        let new = guestlist.sandbox().nth_email("ada@example.com", 2).await;
         assert_ne!(new.token, old.token);
         let sent = guestlist.wait_for_status(id(&first), "sent").await;
         assert_eq!(sent["attempts"], 1, "counted since it was resent");
         let kinds = guestlist.timeline(id(&first)).await;
         assert_eq!(kinds.iter().filter(|kind| *kind == "resent").count(), 1, "{kinds:?}");
         assert_eq!(kinds.iter().filter(|kind| *kind == "sent").count(), 2, "{kinds:?}");
-        let _ = guestlist.press(&new.token).await;
+        let _ = guestlist.redeem_link(&new.token).await;
         let _ = guestlist.api().post_nothing(&path).await.problem(409, "invitation_closed");
     })
     .await;
@@ -107,7 +107,7 @@ async fn an_administrator_resends_by_the_page() {
     let path = format!("/invitations/{}/resend", id(&first));
     assert!(admin.get("/").await.is(200).body.contains(&path));
     let _ = admin.form(&path, &[]).await.is(303);
-    let _ = guestlist.stytch().mail("ada@example.com", 2).await;
+    let _ = guestlist.sandbox().nth_email("ada@example.com", 2).await;
     let soon = admin.form(&path, &[]).await.is(429);
     assert!(soon.body.contains("role=\"alert\""), "{}", soon.body);
 }
@@ -121,16 +121,16 @@ async fn what_is_taken_back_is_so_at_stytch_too_and_the_address_is_free() {
         let revoked = guestlist.api().post_nothing(&path).await.is(200).json();
         assert_eq!(revoked["status"], "revoked");
         assert_eq!(guestlist.api().post_nothing(&path).await.is(200).json()["status"], "revoked");
-        guestlist.settled().await;
+        guestlist.wait_for_jobs().await;
         let revoke = "POST /v1/magic_links/email/revoke_invite";
-        assert_eq!(guestlist.stytch().calls(revoke, "200").await, 1);
+        assert_eq!(guestlist.sandbox().call_count(revoke, "200").await, 1);
 
         let (second, new) = guestlist.invite_and_mail("ada@example.com").await;
         assert_ne!(second["id"], first["id"]);
         assert_eq!(second["user_id"], first["user_id"], "the same person");
-        let burnt = guestlist.anybody().form("/authenticate", &[("token", &old.token)]).await;
+        let burnt = guestlist.anonymous().form("/authenticate", &[("token", &old.token)]).await;
         assert!((400..500).contains(&burnt.status), "{burnt:?}");
-        let _ = guestlist.press(&new.token).await;
+        let _ = guestlist.redeem_link(&new.token).await;
         assert_eq!(guestlist.invitation(id(&first)).await["status"], "revoked");
         assert_eq!(guestlist.invitation(id(&second)).await["status"], "accepted");
     })
@@ -143,14 +143,14 @@ async fn an_invitation_past_its_end_expires_and_can_be_resent() {
         let guestlist = Guestlist::dev(engine).env("SWEEP_INTERVAL", "1s").start().await;
         let (invitation, _) = guestlist.invite_and_mail("ada@example.com").await;
         let past = "UPDATE invitations SET expires_at = created_at + 1";
-        assert_eq!(guestlist.database().run(past).await, 1);
+        assert_eq!(guestlist.database().execute(past).await, 1);
         let expired = guestlist.wait_for_status(id(&invitation), "expired").await;
         assert_eq!(expired["held_by"], Value::Null);
         let timeline = guestlist.timeline(id(&invitation)).await;
         assert_eq!(timeline.last().map(String::as_str), Some("expired"));
         let (again, mail) = guestlist.invite_and_mail("ada@example.com").await;
         assert_eq!(again["user_id"], expired["user_id"]);
-        let _ = guestlist.press(&mail.token).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
     })
     .await;
 }
@@ -161,12 +161,12 @@ async fn a_person_faster_than_our_record_comes_in_all_the_same() {
         let guestlist = Guestlist::dev(engine).start().await;
         // The mail is out at once; that it is, is answered seconds later.
         let slow = json!({ "latency_ms": 3000, "path": "/v1/magic_links/email/invite" });
-        guestlist.stytch().faults(&slow).await;
+        guestlist.sandbox().set_faults(&slow).await;
         let invitation = guestlist.invite("ada@example.com").await;
-        let mail = guestlist.stytch().mail("ada@example.com", 1).await;
-        let _ = guestlist.press(&mail.token).await;
+        let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
         assert_eq!(guestlist.invitation(id(&invitation)).await["status"], "accepted");
-        guestlist.settled().await;
+        guestlist.wait_for_jobs().await;
         let late = guestlist.invitation(id(&invitation)).await;
         assert_eq!(late["status"], "accepted", "the late result changes nothing");
     })
@@ -179,7 +179,7 @@ async fn what_cannot_be_written_is_not_promised_and_the_server_goes_on() {
         let guestlist = Guestlist::split(engine).workers(0).start().await;
         let body = json!({ "email": "ada@example.com" });
         let gone = "ALTER TABLE events RENAME TO events_elsewhere";
-        let _ = guestlist.database().run(gone).await;
+        let _ = guestlist.database().execute(gone).await;
         let refused = guestlist.api().post("/v1/invitations", &body).await;
         let code = refused.json()["code"].as_str().unwrap().to_owned();
         let _ = refused.problem(refused.status, &code);
@@ -187,10 +187,10 @@ async fn what_cannot_be_written_is_not_promised_and_the_server_goes_on() {
         // The last of its rows could not be written, so none is.
         for table in ["users", "user_emails", "invitations", "jobs"] {
             let rows = format!("SELECT COUNT(*) FROM {table}");
-            assert_eq!(guestlist.database().number(&rows).await, 0, "{table}");
+            assert_eq!(guestlist.database().integer(&rows).await, 0, "{table}");
         }
         let back = "ALTER TABLE events_elsewhere RENAME TO events";
-        let _ = guestlist.database().run(back).await;
+        let _ = guestlist.database().execute(back).await;
         assert!(guestlist.app().status().is_none(), "it goes on");
         let _ = guestlist.api().post("/v1/invitations", &body).await.is(202);
     })

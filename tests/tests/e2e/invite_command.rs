@@ -16,7 +16,7 @@ async fn people_are_invited_from_a_shell_and_waited_for() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
         let args = ["invite", "--json", "--wait", "ada@example.com", "bob@example.com"];
-        let said = lines(&guestlist.succeeds(&args).await);
+        let said = lines(&guestlist.run_ok(&args).await);
         assert_eq!(said.len(), 2, "{said:?}");
         for line in &said {
             let invitation = guestlist.invitation(line["invitation_id"].as_str().unwrap()).await;
@@ -24,8 +24,8 @@ async fn people_are_invited_from_a_shell_and_waited_for() {
             assert_eq!(invitation["invited_by"]["type"], "cli");
             assert_eq!(invitation["email"], line["email"]);
         }
-        let mail = guestlist.stytch().mail("ada@example.com", 1).await;
-        let _ = guestlist.press(&mail.token).await;
+        let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
 
         let again = guestlist
             .run(&["invite", "ada@example.com", "bob@example.com", "nobody", "cy@example.com"])
@@ -52,7 +52,7 @@ async fn a_file_is_read_row_by_row_and_a_bad_row_stops_no_good_one() {
 
         let dry = guestlist.run(&["invite", "--csv", path, "--dry-run"]).await;
         assert!(dry.stdout.contains("would be invited"), "{dry:?}");
-        assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM users").await, 0);
+        assert_eq!(guestlist.database().integer("SELECT COUNT(*) FROM users").await, 0);
 
         let finished = guestlist.run(&["invite", "--csv", path, "--json"]).await;
         assert_eq!(finished.code, Some(1), "{finished:?}");
@@ -129,7 +129,7 @@ async fn a_file_that_is_none_is_refused() {
     }
     // As spreadsheets write it: a mark at the start, other line ends.
     std::fs::write(&file, "\u{feff}email,name\r\nada@example.com,Ada\r\n").unwrap();
-    let _ = guestlist.succeeds(&["invite", "--csv", path]).await;
+    let _ = guestlist.run_ok(&["invite", "--csv", path]).await;
     for args in [&["invite"][..], &["invite", "a@example.com", "--csv", path]] {
         let refused = guestlist.run(args).await;
         assert!(refused.code.is_some_and(|code| code != 0), "{refused:?}");
@@ -140,7 +140,7 @@ async fn a_file_that_is_none_is_refused() {
 async fn waiting_ends_with_failure_when_stytch_refuses() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let fault = serde_json::json!({ "status": 400, "error_type": "invalid_email", "times": 1 });
-    guestlist.stytch().faults(&fault).await;
+    guestlist.sandbox().set_faults(&fault).await;
     let began = std::time::Instant::now();
     let finished = guestlist.run(&["invite", "--wait", "ada@example.com"]).await;
     assert_eq!(finished.code, Some(1), "{finished:?}");

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use guestlist_tests::{Answer, Caller, Engine, Guestlist, Process, SHORT, free_port, wait_until};
+use guestlist_tests::{Caller, Engine, Guestlist, Process, Response, SHORT, free_port, wait_until};
 use reqwest::Method;
 use serde_json::json;
 
@@ -19,15 +19,15 @@ const LANGUAGES: [(&str, &str, [&str; 3]); 2] = [
 
 fn interpreter([program, flag, script]: [&str; 3]) -> Option<String> {
     let asked = Command::new(program).args([flag, script]).stderr(Stdio::null()).output();
-    let answer = asked.ok().filter(|asked| asked.status.success());
-    if answer.is_none() {
+    let response = asked.ok().filter(|asked| asked.status.success());
+    if response.is_none() {
         eprintln!("NOT TESTED, for want of {program}: its ten lines");
     }
-    Some(String::from_utf8(answer?.stdout).unwrap().trim().to_owned())
+    Some(String::from_utf8(response?.stdout).unwrap().trim().to_owned())
 }
 
 /// What the page shows to be run so.
-fn shown(page: &Answer, run: &str) -> String {
+fn shown(page: &Response, run: &str) -> String {
     let (_, rest) = page.body.split_once(&format!("data-run=\"{run}\">")).expect(run);
     let source = rest.split_once("</pre>").unwrap().0;
     let mut source = source.to_owned();
@@ -80,7 +80,7 @@ async fn it_knows_who_is_logged_in(guestlist: &mut Guestlist, caller: &Caller, p
 
     // By the token alone a JWT is made, and handed back.
     let mut without_jwt = ada.clone();
-    without_jwt.forget("stytch_session_jwt");
+    without_jwt.remove_cookie("stytch_session_jwt");
     without_jwt.move_to(&format!("http://localhost:{port}"));
     let renewed = without_jwt.get("/").await.is(200);
     assert!(renewed.set_cookie("stytch_session_jwt").is_some(), "{renewed:?}");
@@ -144,12 +144,12 @@ async fn a_backend_of_ones_own_is_told_where_to_go_on() {
     let place = "http://localhost:4000/welcome";
     let body = json!({ "email": "ada@example.com", "return_to": place });
     let _ = guestlist.api().post("/v1/invitations", &body).await.is(202);
-    let token = guestlist.stytch().mail("ada@example.com", 1).await.token;
-    let session = guestlist.anybody().post("/v1/sessions", &json!({ "token": token })).await;
+    let token = guestlist.sandbox().nth_email("ada@example.com", 1).await.token;
+    let session = guestlist.anonymous().post("/v1/sessions", &json!({ "token": token })).await;
     let session = session.is(201).json();
     assert_eq!(session["return_to"], place);
     let token = session["session_token"].as_str().unwrap();
-    let known = guestlist.anybody().bearer(token).get("/v1/session").await.is(200).json();
+    let known = guestlist.anonymous().bearer(token).get("/v1/session").await.is(200).json();
     assert!(known.get("return_to").is_none(), "{known}");
 }
 
@@ -170,8 +170,8 @@ async fn a_place_to_go_on_is_kept_as_browsers_understand_it() {
         let body = json!({ "email": email, "return_to": given });
         let invited = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
         assert_eq!(invited["return_to"], kept, "{given}");
-        let token = guestlist.stytch().mail(&email, 1).await.token;
-        let came_in = guestlist.browser().press(&token).await.is(303);
+        let token = guestlist.sandbox().nth_email(&email, 1).await.token;
+        let came_in = guestlist.browser().redeem_link(&token).await.is(303);
         assert_eq!(came_in.header("location"), Some(kept), "{given}");
     }
     for bad in ["/..//evil.example", "/.//evil.example", "http:/\\evil.example"] {
@@ -179,7 +179,7 @@ async fn a_place_to_go_on_is_kept_as_browsers_understand_it() {
         let refused = guestlist.api().post("/v1/invitations", &body).await;
         let _ = refused.problem(422, "invalid_request");
         assert_eq!(refused.pointers(), ["/return_to"], "{bad}");
-        let login = guestlist.anybody().post("/v1/login", &body_of_login(bad)).await;
+        let login = guestlist.anonymous().post("/v1/login", &body_of_login(bad)).await;
         let _ = login.problem(422, "invalid_request");
     }
     // The page of the login shows the same, or nothing.

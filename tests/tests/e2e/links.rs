@@ -10,8 +10,8 @@ async fn opening_a_link_ten_times_consumes_nothing_and_pressing_twice_says_link_
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
-        let scanner = guestlist.anybody().with("accept", "text/html");
-        let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
+        let scanner = guestlist.anonymous().with("accept", "text/html");
+        let path = mail.path();
         let page = scanner.head(path).await.is(200);
         assert_eq!(page.body, "");
         assert!(!guestlist.timeline(id(&invitation)).await.contains(&"visited".to_owned()));
@@ -31,7 +31,7 @@ async fn opening_a_link_ten_times_consumes_nothing_and_pressing_twice_says_link_
         let fields = [("token", mail.token.as_str()), ("invitation", id(&invitation))];
         let mut ada = guestlist.browser();
         let _ = ada.form("/authenticate", &fields).await.is(303);
-        let second = guestlist.anybody().form("/authenticate", &fields).await;
+        let second = guestlist.anonymous().form("/authenticate", &fields).await;
         let _ = second.problem(409, "link_used");
         let page = guestlist.browser().form("/authenticate", &fields).await.is(409);
         assert!(page.body.contains("data-code=\"link_used\""), "{}", page.body);
@@ -52,26 +52,26 @@ async fn of_presses_at_once_on_two_processes_one_lets_in_and_all_others_say_link
             let (_, mail) = guestlist.invite_and_mail(person).await;
             // The second time all are there before Stytch has answered the first.
             let slow = json!({ "latency_ms": latency, "path": "/v1/magic_links/authenticate" });
-            guestlist.stytch().faults(&slow).await;
+            guestlist.sandbox().set_faults(&slow).await;
             let mut presses = tokio::task::JoinSet::new();
             for n in 0..8 {
                 let token = mail.token.clone();
-                let here = guestlist.anybody();
+                let here = guestlist.anonymous();
                 let caller = if n % 2 == 0 { here } else { here.at(&url) };
                 presses.spawn(async move {
                     caller.form("/authenticate", &[("token", token.as_str())]).await
                 });
             }
             let (came_in, others): (Vec<_>, Vec<_>) =
-                presses.join_all().await.into_iter().partition(|answer| answer.status == 303);
+                presses.join_all().await.into_iter().partition(|response| response.status == 303);
             assert_eq!(came_in.len(), 1, "{others:?}");
             for other in others {
                 let _ = other.problem(409, "link_used");
             }
-            guestlist.stytch().heal().await;
+            guestlist.sandbox().clear_faults().await;
         }
-        assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 2);
-        let asked = guestlist.stytch().stats().await;
+        assert_eq!(guestlist.database().integer("SELECT COUNT(*) FROM sessions").await, 2);
+        let asked = guestlist.sandbox().stats().await;
         let authenticated = &asked["requests"]["POST /v1/magic_links/authenticate"];
         assert_eq!(*authenticated, json!({ "200": 2 }), "Stytch is asked once for each link");
     })
@@ -85,32 +85,33 @@ async fn a_press_whose_process_was_killed_leaves_nobody_waiting() {
         let url = guestlist.start_another_app().await;
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
         let slow = json!({ "latency_ms": 5000, "path": "/v1/magic_links/authenticate" });
-        guestlist.stytch().faults(&slow).await;
-        let (caller, token) = (guestlist.anybody(), mail.token.clone());
+        guestlist.sandbox().set_faults(&slow).await;
+        let (caller, token) = (guestlist.anonymous(), mail.token.clone());
         let lost = tokio::spawn(async move {
             let form = format!("token={token}");
             let kind = Some("application/x-www-form-urlencoded");
             caller.try_call(reqwest::Method::POST, "/authenticate", kind, form).await.is_err()
         });
         wait_until(SHORT, "Stytch has authenticated the link", async || {
-            let asked = guestlist.stytch().calls("POST /v1/magic_links/authenticate", "200").await;
+            let asked =
+                guestlist.sandbox().call_count("POST /v1/magic_links/authenticate", "200").await;
             (asked == 1).then_some(())
         })
         .await;
         guestlist.kill_app();
         assert!(lost.await.unwrap());
-        guestlist.stytch().heal().await;
+        guestlist.sandbox().clear_faults().await;
         // The time of its claim is over.
-        let _ = guestlist.database().run("UPDATE link_claims SET claimed_until = 1").await;
+        let _ = guestlist.database().execute("UPDATE link_claims SET claimed_until = 1").await;
         let fields = [("token", mail.token.as_str())];
-        let pressed = guestlist.anybody().at(&url).form("/authenticate", &fields).await;
+        let pressed = guestlist.anonymous().at(&url).form("/authenticate", &fields).await;
         // The link is used up, and by whom is known to nobody any more. A new one lets in.
         let _ = pressed.problem(410, "link_expired");
         let ask = json!({ "email": "ada@example.com" });
-        let _ = guestlist.anybody().at(&url).post("/v1/login", &ask).await.is(202);
-        let mail = guestlist.stytch().mail("ada@example.com", 2).await;
+        let _ = guestlist.anonymous().at(&url).post("/v1/login", &ask).await.is(202);
+        let mail = guestlist.sandbox().nth_email("ada@example.com", 2).await;
         let fields = [("token", mail.token.as_str())];
-        let _ = guestlist.anybody().at(&url).form("/authenticate", &fields).await.is(303);
+        let _ = guestlist.anonymous().at(&url).form("/authenticate", &fields).await.is(303);
     })
     .await;
 }
@@ -134,11 +135,11 @@ async fn an_invitation_in_a_link_names_nobody_and_fits_no_token_but_its_own() {
             assert!(page.body.contains("data-code=\"link_invalid\""), "{}", page.body);
             assert!(!page.body.contains("ada@example.com"), "{}", page.body);
             assert!(page.set_cookies().is_empty(), "{page:?}");
-            guestlist.settled().await;
-            let revoked = guestlist.stytch().calls("POST /v1/sessions/revoke", "200").await;
+            guestlist.wait_for_jobs().await;
+            let revoked = guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await;
             assert_eq!(revoked, events, "the session that Stytch made is ended there");
         }
-        assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 0);
+        assert_eq!(guestlist.database().integer("SELECT COUNT(*) FROM sessions").await, 0);
         assert_eq!(guestlist.user("mallory@example.com").await["status"], "invited");
         let fields = [("token", adas.token.as_str()), ("invitation", id(&ada))];
         let _ = guestlist.browser().form("/authenticate", &fields).await.is(303);
@@ -153,7 +154,7 @@ async fn the_page_of_a_link_shows_who_invited_by_name_and_never_by_address() {
     let page = async |email: &str| {
         let invited = admin.caller().post("/v1/invitations", &json!({ "email": email })).await;
         let invited = invited.is(202).json();
-        let mail = guestlist.stytch().mail(email, 1).await;
+        let mail = guestlist.sandbox().nth_email(email, 1).await;
         let path = format!("/authenticate?token={}&invitation={}", mail.token, id(&invited));
         guestlist.browser().get(&path).await.is(200).body
     };
@@ -171,7 +172,7 @@ async fn a_used_link_leads_who_is_in_already_to_where_it_led_before() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let invite = json!({ "email": "ada@example.com", "return_to": "/?invited" });
     let _ = guestlist.api().post("/v1/invitations", &invite).await.is(202);
-    let invited = guestlist.stytch().mail("ada@example.com", 1).await;
+    let invited = guestlist.sandbox().nth_email("ada@example.com", 1).await;
     let ask = json!({ "email": "ada@example.com", "return_to": "/?asked" });
     let plain = json!({ "email": "ada@example.com" });
 
@@ -183,14 +184,14 @@ async fn a_used_link_leads_who_is_in_already_to_where_it_led_before() {
         if let Some(body) = body {
             let _ = guestlist.api().post("/v1/login", &body).await.is(202);
         }
-        let mail = guestlist.stytch().mail("ada@example.com", n).await;
-        let first = ada.press(&mail.token).await.is(303);
+        let mail = guestlist.sandbox().nth_email("ada@example.com", n).await;
+        let first = ada.redeem_link(&mail.token).await.is(303);
         assert_eq!(first.header("location"), Some(place), "{n}");
         links.push((mail.token, place));
     }
     assert_eq!(links[0].0, invited.token);
     for (token, place) in links {
-        let again = ada.press(&token).await.is(303);
+        let again = ada.redeem_link(&token).await.is(303);
         assert_eq!(again.header("location"), Some(place));
         assert!(again.set_cookies().is_empty(), "{again:?}");
     }
@@ -200,11 +201,11 @@ async fn a_used_link_leads_who_is_in_already_to_where_it_led_before() {
 async fn a_link_past_its_time_says_link_expired() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
-    guestlist.stytch().advance_clock(WEEK + 60).await;
-    let pressed = guestlist.anybody().form("/authenticate", &[("token", &mail.token)]).await;
+    guestlist.sandbox().advance_clock(WEEK + 60).await;
+    let pressed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
     let _ = pressed.problem(410, "link_expired");
     // The way on that the page offers: ask for a new one.
-    guestlist.stytch().advance_clock(-WEEK - 60).await;
+    guestlist.sandbox().advance_clock(-WEEK - 60).await;
     let _ = guestlist.log_in("ada@example.com").await;
 }
 
@@ -214,12 +215,12 @@ async fn a_link_that_nobody_sent_says_link_invalid() {
     let long = "a".repeat(600);
     for token in ["", "nonsense", "ünïcode", &long, "CprTtwhnRNiMBiUS2jSLcWYrfuO2POeBNdo5HhW6qTM="]
     {
-        let pressed = guestlist.anybody().form("/authenticate", &[("token", token)]).await;
+        let pressed = guestlist.anonymous().form("/authenticate", &[("token", token)]).await;
         let _ = pressed.problem(400, "link_invalid");
-        let by_api = guestlist.anybody().post("/v1/sessions", &json!({ "token": token })).await;
+        let by_api = guestlist.anonymous().post("/v1/sessions", &json!({ "token": token })).await;
         let _ = by_api.problem(400, "link_invalid");
     }
-    let opened = guestlist.anybody().get("/authenticate").await;
+    let opened = guestlist.anonymous().get("/authenticate").await;
     let _ = opened.problem(400, "link_invalid");
     let page = guestlist.browser().get("/authenticate?token=").await.is(400);
     assert!(page.body.contains("data-code=\"link_invalid\""), "{}", page.body);
@@ -245,15 +246,15 @@ async fn a_revoked_invitation_says_so_and_its_link_lets_nobody_in() {
         let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
         let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
         let _ = guestlist.api().post_nothing(&revoke).await.is(200);
-        let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
-        let _ = guestlist.anybody().get(path).await.problem(403, "invitation_revoked");
+        let path = mail.path();
+        let _ = guestlist.anonymous().get(path).await.problem(403, "invitation_revoked");
         let fields = [("token", mail.token.as_str()), ("invitation", id(&invitation))];
-        let pressed = guestlist.anybody().form("/authenticate", &fields).await;
+        let pressed = guestlist.anonymous().form("/authenticate", &fields).await;
         let _ = pressed.problem(403, "invitation_revoked");
-        guestlist.settled().await;
-        let bare = guestlist.anybody().form("/authenticate", &fields[..1]).await;
+        guestlist.wait_for_jobs().await;
+        let bare = guestlist.anonymous().form("/authenticate", &fields[..1]).await;
         assert!([400, 403, 410].contains(&bare.status), "{bare:?}");
-        assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 0);
+        assert_eq!(guestlist.database().integer("SELECT COUNT(*) FROM sessions").await, 0);
     })
     .await;
 }
@@ -267,7 +268,7 @@ async fn links_name_their_invitation_only_where_that_is_asked_for() {
         let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
         assert_eq!(mail.url.contains(id(&invitation)), names, "{said:?}: {}", mail.url);
         assert!(mail.url.starts_with(&guestlist.public_url), "{}", mail.url);
-        let _ = guestlist.press(&mail.token).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
     }
 }
 
@@ -277,10 +278,10 @@ async fn a_suspended_person_is_told_so_and_stays_out() {
         let guestlist = Guestlist::dev(engine).start().await;
         let mut ada = guestlist.member("ada@example.com").await;
         let _ = guestlist.api().post("/v1/login", &json!({ "email": "ada@example.com" })).await;
-        let mail = guestlist.stytch().mail("ada@example.com", 2).await;
+        let mail = guestlist.sandbox().nth_email("ada@example.com", 2).await;
         let suspend = "UPDATE users SET status = 'suspended' WHERE email = 'ada@example.com'";
-        let _ = guestlist.database().run(suspend).await;
-        let pressed = guestlist.anybody().form("/authenticate", &[("token", &mail.token)]).await;
+        let _ = guestlist.database().execute(suspend).await;
+        let pressed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
         let _ = pressed.problem(403, "account_suspended");
         let _ = ada.get("/v1/session").await.problem(401, "session_revoked");
     })
@@ -293,14 +294,14 @@ async fn whom_stytch_knows_but_nobody_invited_stays_out() {
     let mallory = json!({ "email": "mallory@example.com" });
     let made = "/v1/magic_links/email/login_or_create";
     let _ = guestlist.stytch_api().post(made, &mallory).await.is(200);
-    let mail = guestlist.stytch().mail("mallory@example.com", 1).await;
-    let pressed = guestlist.anybody().form("/authenticate", &[("token", &mail.token)]).await;
+    let mail = guestlist.sandbox().nth_email("mallory@example.com", 1).await;
+    let pressed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
     let _ = pressed.problem(403, "not_invited");
     assert!(pressed.set_cookies().is_empty(), "{pressed:?}");
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
     // The session that Stytch began is ended there too.
-    assert_eq!(guestlist.stytch().calls("POST /v1/sessions/revoke", "200").await, 1);
-    assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 0);
+    assert_eq!(guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await, 1);
+    assert_eq!(guestlist.database().integer("SELECT COUNT(*) FROM sessions").await, 0);
 }
 
 #[tokio::test]
@@ -314,14 +315,14 @@ async fn who_comes_in_lands_where_they_wanted_to_go() {
     ] {
         let body = json!({ "email": email, "return_to": return_to });
         let _ = guestlist.api().post("/v1/invitations", &body).await.is(202);
-        let mail = guestlist.stytch().mail(email, 1).await;
-        let pressed = guestlist.browser().press(&mail.token).await.is(303);
+        let mail = guestlist.sandbox().nth_email(email, 1).await;
+        let pressed = guestlist.browser().redeem_link(&mail.token).await.is(303);
         assert_eq!(pressed.header("location"), Some(landing));
     }
     let login = json!({ "email": "a@example.com", "return_to": "/deep" });
     let _ = guestlist.api().post("/v1/login", &login).await.is(202);
-    let mail = guestlist.stytch().mail("a@example.com", 2).await;
-    let pressed = guestlist.browser().press(&mail.token).await.is(303);
+    let mail = guestlist.sandbox().nth_email("a@example.com", 2).await;
+    let pressed = guestlist.browser().redeem_link(&mail.token).await.is(303);
     assert_eq!(pressed.header("location"), Some("/deep"));
 }
 
@@ -330,11 +331,11 @@ async fn the_page_says_so_when_someone_else_is_logged_in() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let mut admin = guestlist.admin().await;
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
-    let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
+    let path = mail.path();
     let page = admin.get(path).await.is(200);
     assert!(page.body.contains("admin@example.com") && page.body.contains("that session ends"));
     let before = admin.caller();
-    let _ = admin.press(&mail.token).await.is(303);
+    let _ = admin.redeem_link(&mail.token).await.is(303);
     let session = admin.get("/v1/session").await.is(200).json();
     assert_eq!(session["user"]["email"], "ada@example.com");
     // The session that was replaced is over.
@@ -344,7 +345,7 @@ async fn the_page_says_so_when_someone_else_is_logged_in() {
 #[tokio::test]
 async fn a_link_that_carries_no_token_is_not_handed_on_to_stytch() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    let anybody = guestlist.anybody();
+    let anybody = guestlist.anonymous();
     for path in
         ["/authenticate", "/authenticate?stytch_token_type=magic_links", "/authenticate?token="]
     {
@@ -354,7 +355,7 @@ async fn a_link_that_carries_no_token_is_not_handed_on_to_stytch() {
     let _ = anybody.form("/authenticate", &[]).await.problem(400, "link_invalid");
     let _ =
         anybody.post("/v1/sessions", &json!({ "token": "" })).await.problem(400, "link_invalid");
-    let stats = guestlist.stytch().stats().await;
+    let stats = guestlist.sandbox().stats().await;
     assert!(stats["requests"].get("POST /v1/magic_links/authenticate").is_none(), "{stats}");
 }
 
@@ -370,13 +371,13 @@ async fn nothing_that_stytch_says_of_a_link_is_handed_on() {
         (json!({ "status": 429, "error_type": "too_many_requests" }), 503),
         (json!({ "status": 500, "error_type": "internal_server_error" }), 503),
     ] {
-        guestlist.stytch().faults(&fault).await;
+        guestlist.sandbox().set_faults(&fault).await;
         let token = if fault == json!({}) { "nobody-was-ever-sent-this" } else { &mail.token };
         let fields = [("token", token)];
-        let problem = guestlist.anybody().form("/authenticate", &fields).await.is(status);
-        let api = guestlist.anybody().post("/v1/sessions", &json!({ "token": token })).await;
+        let problem = guestlist.anonymous().form("/authenticate", &fields).await.is(status);
+        let api = guestlist.anonymous().post("/v1/sessions", &json!({ "token": token })).await;
         let page = guestlist.browser().form("/authenticate", &fields).await.is(status);
-        for answer in [problem, api.is(status), page] {
+        for response in [problem, api.is(status), page] {
             let said = [
                 "error_",
                 "status_code",
@@ -385,13 +386,13 @@ async fn nothing_that_stytch_says_of_a_link_is_handed_on() {
                 "magic_link",
                 "internal_server",
             ];
-            let handed_on = said.iter().find(|word| answer.body.contains(**word));
-            assert_eq!(handed_on, None, "{fault}: {}", answer.body);
-            assert!(answer.set_cookies().is_empty(), "{fault}: {answer:?}");
+            let handed_on = said.iter().find(|word| response.body.contains(**word));
+            assert_eq!(handed_on, None, "{fault}: {}", response.body);
+            assert!(response.set_cookies().is_empty(), "{fault}: {response:?}");
         }
     }
-    guestlist.stytch().heal().await;
-    let _ = guestlist.press(&mail.token).await;
+    guestlist.sandbox().clear_faults().await;
+    let _ = guestlist.redeem_link(&mail.token).await;
 }
 
 #[tokio::test]
@@ -400,7 +401,7 @@ async fn a_link_of_another_kind_is_not_handed_on_to_stytch() {
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
     for kind in ["oauth", "reset_password", "", "magic_links2"] {
         let path = format!("/authenticate?stytch_token_type={kind}&token={}", mail.token);
-        let _ = guestlist.anybody().get(&path).await.problem(400, "link_invalid");
+        let _ = guestlist.anonymous().get(&path).await.problem(400, "link_invalid");
     }
     for path in [
         format!("/authenticate?token={}", mail.token),

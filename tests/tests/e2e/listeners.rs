@@ -21,15 +21,15 @@ async fn answered(url: &str, request: &str) -> String {
     socket.read_to_end().await
 }
 
-fn has_status(answer: &str, status: u16) -> bool {
-    answer.starts_with(&format!("HTTP/1.1 {status} "))
-        || answer.starts_with(&format!("HTTP/1.0 {status} "))
+fn has_status(response: &str, status: u16) -> bool {
+    response.starts_with(&format!("HTTP/1.1 {status} "))
+        || response.starts_with(&format!("HTTP/1.0 {status} "))
 }
 
-/// The body of an answer that is sent whole.
-fn json(answer: &str) -> Value {
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+/// The body of an response that is sent whole.
+fn json(response: &str) -> Value {
+    let (_, body) = response.split_once("\r\n\r\n").expect("a body");
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {response}"))
 }
 
 #[tokio::test]
@@ -52,8 +52,8 @@ async fn a_header_that_is_too_large_is_refused() {
     for (url, path) in listeners(&guestlist) {
         let padding = "x".repeat(33 * 1024);
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nPad: {padding}");
-        let answer = Socket::sending(url, &request).await.read_to_end().await;
-        assert!(has_status(&answer, 431), "{url}: {answer}");
+        let response = Socket::sending(url, &request).await.read_to_end().await;
+        assert!(has_status(&response, 431), "{url}: {response}");
     }
 }
 
@@ -81,13 +81,13 @@ async fn a_slow_body_is_a_408_and_no_error_in_the_log() {
         open.push((url, path, Socket::sending(url, &request).await));
     }
     for (url, path, socket) in &mut open {
-        let answer = socket.read_to_end().await;
-        assert!(has_status(&answer, 408), "{path}: {answer}");
+        let response = socket.read_to_end().await;
+        assert!(has_status(&response, 408), "{path}: {response}");
         if **url == guestlist.url {
-            assert!(answer.contains("application/problem+json"), "{path}: {answer}");
-            assert_eq!(json(&answer)["code"], "body_timeout", "{path}");
+            assert!(response.contains("application/problem+json"), "{path}: {response}");
+            assert_eq!(json(&response)["code"], "body_timeout", "{path}");
         } else {
-            assert_eq!(json(&answer)["error_type"], "request_timeout", "{path}");
+            assert_eq!(json(&response)["error_type"], "request_timeout", "{path}");
         }
     }
     // Each of the application's has a line, at a lower level.
@@ -103,17 +103,17 @@ async fn a_slow_body_is_a_408_and_no_error_in_the_log() {
 async fn strangers_with_half_a_header_do_not_keep_others_out() {
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(0).prepare().await;
     guestlist.start_sandbox().await;
-    let _ = guestlist.succeeds(&["migrate", "up"]).await;
+    let _ = guestlist.run_ok(&["migrate", "up"]).await;
     let worker_url = format!("http://127.0.0.1:{}", guestlist_tests::free_port());
     guestlist.set_env("WORKER_LISTEN_ADDR", worker_url.trim_start_matches("http://"));
-    let serve = guestlist.spawn_with_few_files("guestlist", &["serve"], FILES);
-    let line = serve.line(SHORT, |line| line.starts_with("Guestlist listens on")).await;
+    let serve = guestlist.spawn_with_file_limit("guestlist", &["serve"], FILES);
+    let line = serve.wait_for_line(SHORT, |line| line.starts_with("Guestlist listens on")).await;
     let app_url = line.split_whitespace().find(|word| word.starts_with("http")).unwrap();
     let app_url = app_url.trim_end_matches(',').to_owned();
-    let worker = guestlist.spawn_with_few_files("guestlist-worker", &[], FILES);
+    let worker = guestlist.spawn_with_file_limit("guestlist-worker", &[], FILES);
     guestlist.set_env("SANDBOX_LISTEN_ADDR", "127.0.0.1:0");
-    let sandbox = guestlist.spawn_with_few_files("stytch-sandbox", &[], FILES);
-    let line = sandbox.line(SHORT, |line| line.contains("http://")).await;
+    let sandbox = guestlist.spawn_with_file_limit("stytch-sandbox", &[], FILES);
+    let line = sandbox.wait_for_line(SHORT, |line| line.contains("http://")).await;
     let sandbox_url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
 
     for (url, path) in
@@ -140,9 +140,9 @@ async fn strangers_with_half_a_header_do_not_keep_others_out() {
 async fn a_client_that_closes_its_sending_half_is_answered() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     for (url, path) in listeners(&guestlist) {
-        let answer =
+        let response =
             answered(url, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
-        assert!(has_status(&answer, 200), "{url}: {answer}");
+        assert!(has_status(&response, 200), "{url}: {response}");
     }
     let (key, body) = (&guestlist.api_key, r#"{"email":"ada@example.com"}"#);
     let request = format!(
@@ -150,9 +150,9 @@ async fn a_client_that_closes_its_sending_half_is_answered() {
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len(),
     );
-    let answer = answered(&guestlist.url, &request).await;
-    assert!(has_status(&answer, 202), "{answer}");
-    assert_eq!(json(&answer)["email"], "ada@example.com");
+    let response = answered(&guestlist.url, &request).await;
+    assert!(has_status(&response, 202), "{response}");
+    assert_eq!(json(&response)["email"], "ada@example.com");
 }
 
 #[tokio::test]
@@ -160,16 +160,16 @@ async fn a_request_names_exactly_one_host() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     for (url, path) in listeners(&guestlist) {
         for hosts in ["", "Host: localhost\r\nHost: localhost\r\n", "Host: a b\r\n", "Host:\r\n"] {
-            let answer = answered(url, &format!("GET {path} HTTP/1.1\r\n{hosts}\r\n")).await;
-            assert!(has_status(&answer, 400), "{url} {hosts:?}: {answer}");
+            let response = answered(url, &format!("GET {path} HTTP/1.1\r\n{hosts}\r\n")).await;
+            assert!(has_status(&response, 400), "{url} {hosts:?}: {response}");
             if *url == guestlist.url {
-                assert!(answer.contains("application/problem+json"), "{answer}");
-                assert_eq!(json(&answer)["code"], "bad_request");
+                assert!(response.contains("application/problem+json"), "{response}");
+                assert_eq!(json(&response)["code"], "bad_request");
             }
         }
         // As a load balancer's probe may ask.
-        let answer = answered(url, &format!("GET {path} HTTP/1.0\r\n\r\n")).await;
-        assert!(has_status(&answer, 200), "{url}: {answer}");
+        let response = answered(url, &format!("GET {path} HTTP/1.0\r\n\r\n")).await;
+        assert!(has_status(&response, 200), "{url}: {response}");
     }
 }
 
@@ -180,20 +180,20 @@ async fn a_local_listener_answers_to_local_hosts_only() {
     let get = |path: &str, host: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     for (url, path) in listeners(&guestlist) {
         for local in ["localhost", "localhost:1", "LOCALHOST.", "127.0.0.1:3000", "[::1]"] {
-            let answer = answered(url, &get(path, local)).await;
-            assert!(has_status(&answer, 200), "{url} as {local}: {answer}");
+            let response = answered(url, &get(path, local)).await;
+            assert!(has_status(&response, 200), "{url} as {local}: {response}");
         }
         for other in ["evil.example", "localhost.evil.example:3002", "192.168.0.7"] {
-            let answer = answered(url, &get(path, other)).await;
-            assert!(has_status(&answer, 403), "{url} as {other}: {answer}");
+            let response = answered(url, &get(path, other)).await;
+            assert!(has_status(&response, 403), "{url} as {other}: {response}");
         }
     }
     for (path, host) in [("/inbox", "inbox.test:80"), ("/sandbox/emails", "stytch")] {
-        let answer = answered(&guestlist.sandbox_url, &get(path, host)).await;
-        assert!(has_status(&answer, 200), "{path} as {host}: {answer}");
+        let response = answered(&guestlist.sandbox_url, &get(path, host)).await;
+        assert!(has_status(&response, 200), "{path} as {host}: {response}");
     }
-    let answer = answered(&guestlist.url, &get("/v1/users", "evil.example")).await;
-    assert_eq!(json(&answer)["code"], "host_not_allowed");
+    let response = answered(&guestlist.url, &get("/v1/users", "evil.example")).await;
+    assert_eq!(json(&response)["code"], "host_not_allowed");
 }
 
 /// A proxy, a probe by the pod's address, or a scraper calls them by any name.
@@ -207,14 +207,14 @@ async fn a_listener_that_others_reach_answers_to_any_host() {
     let caller = Caller::new(&worker_url);
     wait_until(LONG, "the worker is ready", async || {
         let ready = caller.try_call(reqwest::Method::GET, "/readyz", None, "").await;
-        ready.ok().filter(|answer| answer.status == 200)
+        ready.ok().filter(|response| response.status == 200)
     })
     .await;
     for url in [&guestlist.url, &worker_url] {
         for host in ["guests.example.com", "10.1.2.3:3001"] {
             let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n");
-            let answer = answered(url, &request).await;
-            assert!(has_status(&answer, 200), "{url} as {host}: {answer}");
+            let response = answered(url, &request).await;
+            assert!(has_status(&response, 200), "{url} as {host}: {response}");
         }
     }
 }

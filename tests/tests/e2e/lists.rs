@@ -60,7 +60,7 @@ async fn rows_that_come_meanwhile_move_no_page() {
         let _ = api.post("/v1/users", &json!({ "email": "late@example.com" })).await.is(201);
         let gone = &first["items"][1];
         let _ = api.delete(&format!("/v1/users/{}", id(gone))).await.is(202);
-        guestlist.settled().await;
+        guestlist.wait_for_jobs().await;
         let cursor = first["next_cursor"].as_str().unwrap();
         let next = api.get(&format!("/v1/users?limit=2&cursor={cursor}")).await.is(200).json();
         let emails = texts(next["items"].as_array().unwrap(), "email");
@@ -86,7 +86,7 @@ async fn filters_leave_out_the_others() {
         let revoke = format!("/v1/invitations/{}/revoke", id(&revoked));
         let _ = api.post_nothing(&revoke).await.is(200);
         let (_, mail) = guestlist.invite_and_mail("eve@example.com").await;
-        let _ = guestlist.press(&mail.token).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
         let _ = guestlist.invite_and_mail("fay@example.com").await;
         for (path, wanted) in [
             ("/v1/users?role=admin", vec!["ada@example.com"]),

@@ -4,7 +4,7 @@
 use guestlist_tests::{Guestlist, id, on_every_engine};
 use reqwest::Method;
 
-async fn send(guestlist: &Guestlist, metadata: &str) -> guestlist_tests::Answer {
+async fn send(guestlist: &Guestlist, metadata: &str) -> guestlist_tests::Response {
     let body = format!(r#"{{"email": "ada@example.com", "metadata": {metadata}}}"#);
     guestlist.api().call(Method::POST, "/v1/users", Some("application/json"), body).await
 }
@@ -62,13 +62,13 @@ async fn numbers_and_members_that_cannot_be_kept_are_named() {
                 "reserved",
             ),
         ] {
-            let answer = send(&guestlist, metadata).await;
-            let problem = answer.problem(422, "invalid_request");
-            assert_eq!(answer.pointers(), [pointer], "{metadata}");
+            let response = send(&guestlist, metadata).await;
+            let problem = response.problem(422, "invalid_request");
+            assert_eq!(response.pointers(), [pointer], "{metadata}");
             assert!(problem.to_string().contains(words), "{metadata}: {problem}");
         }
         let users = "SELECT COUNT(*) FROM users";
-        assert_eq!(guestlist.database().number(users).await, 0, "nothing was written");
+        assert_eq!(guestlist.database().integer(users).await, 0, "nothing was written");
     })
     .await;
 }

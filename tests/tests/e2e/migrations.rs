@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use guestlist_tests::{Engine, Finished, Guestlist, LONG, Server, TestDatabase, on_every_engine};
+use guestlist_tests::{
+    DatabaseServer, Engine, Guestlist, LONG, ProcessOutput, TestDatabase, on_every_engine,
+};
 use serde_json::Value;
 
 async fn tables(database: &TestDatabase) -> Vec<String> {
@@ -19,14 +21,14 @@ async fn tables(database: &TestDatabase) -> Vec<String> {
 }
 
 async fn steps(guestlist: &Guestlist) -> Vec<bool> {
-    let status = guestlist.succeeds(&["migrate", "status", "--json"]).await;
+    let status = guestlist.run_ok(&["migrate", "status", "--json"]).await;
     let steps: Value = serde_json::from_str(&status).unwrap();
     steps.as_array().unwrap().iter().map(|step| step["applied"].as_bool().unwrap()).collect()
 }
 
 /// One line of what is wrong, after whatever was logged.
 #[track_caller]
-fn refused(finished: &Finished) -> String {
+fn refused(finished: &ProcessOutput) -> String {
     assert_ne!(finished.code, Some(0), "{finished:?}");
     assert!(finished.code.is_some(), "{finished:?}");
     let lines: Vec<_> = finished.stderr.lines().filter(|line| !line.contains(" INFO")).collect();
@@ -42,21 +44,21 @@ async fn the_schema_goes_up_down_and_up() {
         assert!(!before.is_empty() && before.iter().all(|applied| !applied), "{before:?}");
         assert!(tables(guestlist.database()).await.is_empty(), "status issues no DDL");
 
-        let _ = guestlist.succeeds(&["migrate", "up"]).await;
+        let _ = guestlist.run_ok(&["migrate", "up"]).await;
         assert!(steps(&guestlist).await.iter().all(|applied| *applied));
         let up = tables(guestlist.database()).await;
         assert!(up.contains(&"users".to_owned()) && up.contains(&"jobs".to_owned()), "{up:?}");
-        let _ = guestlist.succeeds(&["migrate", "up"]).await;
+        let _ = guestlist.run_ok(&["migrate", "up"]).await;
 
-        let _ = guestlist.succeeds(&["migrate", "down", "--steps", "1"]).await;
+        let _ = guestlist.run_ok(&["migrate", "down", "--steps", "1"]).await;
         let one_down = steps(&guestlist).await;
         assert_eq!(one_down.iter().filter(|applied| !**applied).count(), 1, "{one_down:?}");
-        let _ = guestlist.succeeds(&["migrate", "down"]).await;
+        let _ = guestlist.run_ok(&["migrate", "down"]).await;
         assert!(steps(&guestlist).await.iter().all(|applied| !applied));
         let left = tables(guestlist.database()).await;
         assert!(left.iter().all(|table| table == "seaql_migrations"), "{left:?}");
 
-        let _ = guestlist.succeeds(&["migrate", "up"]).await;
+        let _ = guestlist.run_ok(&["migrate", "up"]).await;
         assert_eq!(tables(guestlist.database()).await, up);
     })
     .await;
@@ -66,7 +68,7 @@ async fn the_schema_goes_up_down_and_up() {
 async fn the_printed_sql_makes_a_schema_that_serves() {
     on_every_engine(|engine| async move {
         let mut guestlist = Guestlist::split(engine).workers(1).prepare().await;
-        let sql = guestlist.succeeds(&["migrate", "print"]).await;
+        let sql = guestlist.run_ok(&["migrate", "print"]).await;
         assert!(sql.contains("CREATE TABLE"), "{sql}");
         assert!(tables(guestlist.database()).await.is_empty(), "print changes nothing");
         let statements: String = sql
@@ -75,7 +77,7 @@ async fn the_printed_sql_makes_a_schema_that_serves() {
             .collect::<Vec<_>>()
             .join("\n");
         for statement in statements.split(';').map(str::trim).filter(|sql| !sql.is_empty()) {
-            let _ = guestlist.database().run(statement).await;
+            let _ = guestlist.database().execute(statement).await;
         }
         // Only then rows of the history may be missing, as after a deploy request.
         guestlist.start_sandbox().await;
@@ -100,14 +102,15 @@ async fn nothing_starts_without_the_schema_and_it_says_what_to_run() {
             ("guestlist", &["invite", "ada@example.com"]),
             ("guestlist-worker", &none),
         ] {
-            let finished = guestlist.spawn(program, args).finished(guestlist_tests::SHORT).await;
+            let finished =
+                guestlist.spawn(program, args).wait_for_exit(guestlist_tests::SHORT).await;
             let line = refused(&finished);
             assert!(line.contains("guestlist migrate up"), "{program} {args:?}: {line}");
         }
         assert!(tables(guestlist.database()).await.is_empty());
         // Half a schema is none.
-        let _ = guestlist.succeeds(&["migrate", "up"]).await;
-        let _ = guestlist.succeeds(&["migrate", "down", "--steps", "1"]).await;
+        let _ = guestlist.run_ok(&["migrate", "up"]).await;
+        let _ = guestlist.run_ok(&["migrate", "down", "--steps", "1"]).await;
         let line = refused(&guestlist.run(&["serve"]).await);
         assert!(line.contains("guestlist migrate up"), "{line}");
     })
@@ -118,15 +121,15 @@ async fn nothing_starts_without_the_schema_and_it_says_what_to_run() {
 async fn tables_of_somebody_else_are_left_alone() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).prepare().await;
-        let _ = guestlist.database().run("CREATE TABLE users (id INTEGER)").await;
-        let _ = guestlist.database().run("INSERT INTO users VALUES (7)").await;
+        let _ = guestlist.database().execute("CREATE TABLE users (id INTEGER)").await;
+        let _ = guestlist.database().execute("INSERT INTO users VALUES (7)").await;
         let line = refused(&guestlist.run(&["migrate", "up"]).await);
         assert!(line.contains("users") && line.contains("not ours"), "{line}");
         let dev = guestlist.run(&["dev"]).await;
         assert!(refused(&dev).contains("not ours"), "{dev:?}");
-        assert_eq!(guestlist.database().number("SELECT id FROM users").await, 7);
+        assert_eq!(guestlist.database().integer("SELECT id FROM users").await, 7);
         let down = guestlist.run(&["migrate", "down"]).await;
-        assert_eq!(guestlist.database().number("SELECT id FROM users").await, 7, "{down:?}");
+        assert_eq!(guestlist.database().integer("SELECT id FROM users").await, 7, "{down:?}");
     })
     .await;
 }
@@ -140,14 +143,14 @@ async fn of_several_migrations_at_once_one_is_done_and_the_others_wait_for_it() 
             let running: Vec<_> = (0..4).map(|_| up()).collect();
             let mut applied = 0;
             for process in running {
-                let finished = process.finished(LONG).await;
+                let finished = process.wait_for_exit(LONG).await;
                 assert_eq!(finished.code, Some(0), "round {round}: {finished:?}");
                 assert!(finished.stdout.contains("the schema is up to date"), "{finished:?}");
                 applied += usize::from(finished.stdout.contains("applied "));
             }
             assert_eq!(applied, 1, "round {round}");
             assert!(steps(&guestlist).await.iter().all(|applied| *applied));
-            let _ = guestlist.succeeds(&["migrate", "down"]).await;
+            let _ = guestlist.run_ok(&["migrate", "down"]).await;
         }
     })
     .await;
@@ -157,13 +160,13 @@ async fn of_several_migrations_at_once_one_is_done_and_the_others_wait_for_it() 
 async fn a_migration_killed_at_any_moment_is_completed_by_the_next() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).prepare().await;
-        let _ = guestlist.succeeds(&["migrate", "up"]).await;
+        let _ = guestlist.run_ok(&["migrate", "up"]).await;
         let whole = tables(guestlist.database()).await;
         for round in 0..6_u64 {
-            let _ = guestlist.succeeds(&["migrate", "down"]).await;
+            let _ = guestlist.run_ok(&["migrate", "down"]).await;
             let direction = if round % 3 == 2 { "down" } else { "up" };
             if direction == "down" {
-                let _ = guestlist.succeeds(&["migrate", "up"]).await;
+                let _ = guestlist.run_ok(&["migrate", "up"]).await;
             }
             let killed = guestlist.spawn("guestlist", &["migrate", direction]);
             // Wherever it is by then.
@@ -182,8 +185,8 @@ async fn a_migration_killed_at_any_moment_is_completed_by_the_next() {
 async fn a_table_that_was_lost_is_to_be_restored() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).prepare().await;
-        let _ = guestlist.succeeds(&["migrate", "up"]).await;
-        let _ = guestlist.database().run("DROP TABLE login_requests").await;
+        let _ = guestlist.run_ok(&["migrate", "up"]).await;
+        let _ = guestlist.database().execute("DROP TABLE login_requests").await;
         let line = refused(&guestlist.run(&["status"]).await);
         assert!(line.contains("login_requests") && line.contains("migrate up"), "{line}");
         let up = refused(&guestlist.run(&["migrate", "up"]).await);
@@ -197,15 +200,15 @@ async fn a_table_that_was_lost_is_to_be_restored() {
 
 #[tokio::test]
 async fn a_server_that_prepares_no_more_statements_is_named_as_that() {
-    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
-        let server = Server::start(engine).await;
+    for engine in Engine::with_server() {
+        let server = DatabaseServer::start(engine).await;
         let guestlist = Guestlist::split(engine).on_server(&server.url()).prepare().await;
-        let _ = guestlist.succeeds(&["migrate", "up"]).await;
-        let _ = guestlist.database().run("SET GLOBAL max_prepared_stmt_count = 0").await;
+        let _ = guestlist.run_ok(&["migrate", "up"]).await;
+        let _ = guestlist.database().execute("SET GLOBAL max_prepared_stmt_count = 0").await;
         let line = refused(&guestlist.run(&["status"]).await);
         assert!(line.contains("raise max_prepared_stmt_count"), "{line}");
         assert!(!line.contains("migrate up") && !line.contains("anew"), "{line}");
-        let _ = guestlist.database().run("SET GLOBAL max_prepared_stmt_count = 16382").await;
-        let _ = guestlist.succeeds(&["keys", "list"]).await;
+        let _ = guestlist.database().execute("SET GLOBAL max_prepared_stmt_count = 16382").await;
+        let _ = guestlist.run_ok(&["keys", "list"]).await;
     }
 }

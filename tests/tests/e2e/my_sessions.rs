@@ -15,18 +15,18 @@ async fn mine(visitor: &Visitor) -> Vec<Value> {
 
 /// The id of the session that a visitor is in by.
 async fn this(visitor: &Visitor) -> String {
-    let answer = visitor.caller().get("/v1/session").await.is(200).json();
-    id(&answer["session"]).to_owned()
+    let response = visitor.caller().get("/v1/session").await.is(200).json();
+    id(&response["session"]).to_owned()
 }
 
 /// Ada comes in by the API, with a browser's words; answers a caller with her token.
 async fn by_firefox(guestlist: &Guestlist) -> Caller {
-    let before = guestlist.stytch().emails(ADA).await.len();
+    let before = guestlist.sandbox().emails(ADA).await.len();
     let _ = guestlist.api().post("/v1/login", &json!({ "email": ADA })).await.is(202);
-    let mail = guestlist.stytch().mail(ADA, before + 1).await;
-    let firefox = guestlist.anybody().with("user-agent", FIREFOX);
+    let mail = guestlist.sandbox().nth_email(ADA, before + 1).await;
+    let firefox = guestlist.anonymous().with("user-agent", FIREFOX);
     let came_in = firefox.post("/v1/sessions", &json!({ "token": mail.token })).await.is(201);
-    guestlist.anybody().bearer(came_in.json()["session_token"].as_str().unwrap())
+    guestlist.anonymous().bearer(came_in.json()["session_token"].as_str().unwrap())
 }
 
 async fn is_out(caller: &Caller) {
@@ -60,8 +60,8 @@ async fn a_person_sees_their_own_sessions_and_which_is_this_one() {
         assert_eq!(rest.json()["items"][0]["id"], sessions[1]["id"]);
         assert_eq!(rest.json()["next_cursor"], Value::Null);
         for bad in ["limit=0", "cursor=x"] {
-            let answer = firefox.get(&format!("/v1/sessions?{bad}")).await;
-            let _ = answer.problem(422, "invalid_request");
+            let response = firefox.get(&format!("/v1/sessions?{bad}")).await;
+            let _ = response.problem(422, "invalid_request");
         }
     })
     .await;
@@ -85,8 +85,8 @@ async fn one_session_is_ended_from_another() {
         let _ = ada.api(Method::DELETE, &path, None).await.problem(404, "not_found");
         let _ = ada.api(Method::DELETE, "/v1/sessions/x", None).await.problem(404, "not_found");
         assert_eq!(mine(&ada).await.len(), 1);
-        guestlist.settled().await;
-        assert_eq!(guestlist.stytch().calls("POST /v1/sessions/revoke", "200").await, 1);
+        guestlist.wait_for_jobs().await;
+        assert_eq!(guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await, 1);
 
         // Their own is a log-out.
         let path = format!("/v1/sessions/{}", this(&ada).await);
@@ -105,15 +105,15 @@ async fn all_others_are_ended_at_once() {
         let others = [by_firefox(&guestlist).await, by_firefox(&guestlist).await];
         let mut bob = guestlist.member("bob@example.com").await;
         let path = "/v1/sessions/revoke-others";
-        let answer = ada.api(Method::POST, path, None).await.is(200).json();
-        assert_eq!(answer, json!({ "revoked": 2 }));
+        let response = ada.api(Method::POST, path, None).await.is(200).json();
+        assert_eq!(response, json!({ "revoked": 2 }));
         for other in &others {
             is_out(other).await;
         }
         let _ = ada.get("/v1/session").await.is(200);
         let _ = bob.get("/v1/session").await.is(200);
-        let answer = ada.api(Method::POST, path, None).await.is(200).json();
-        assert_eq!(answer, json!({ "revoked": 0 }));
+        let response = ada.api(Method::POST, path, None).await.is(200).json();
+        assert_eq!(response, json!({ "revoked": 0 }));
         let keyed = ada.caller().with("idempotency-key", "k").with("sec-fetch-site", "same-origin");
         assert!(keyed.post_nothing(path).await.is(200).header("idempotent-replayed").is_none());
         assert_eq!(keyed.post_nothing(path).await.header("idempotent-replayed"), Some("true"));
@@ -161,7 +161,7 @@ async fn own_sessions_are_a_persons_and_no_foreign_page_ends_them() {
         (Method::POST, "/v1/sessions/revoke-others"),
     ] {
         let ask = async |caller: Caller| caller.call(method.clone(), path, None, "").await;
-        let _ = ask(guestlist.anybody()).await.problem(401, "session_missing");
+        let _ = ask(guestlist.anonymous()).await.problem(401, "session_missing");
         let _ = ask(guestlist.api()).await.problem(403, "session_required");
         if method != Method::GET {
             let _ = ask(foreign.clone()).await.problem(403, "cross_origin");

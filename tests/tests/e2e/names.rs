@@ -17,13 +17,13 @@ async fn names_that_hide_something_are_refused_everywhere() {
         ("\u{1b}[31mEve", "U+001B ESCAPE"),
     ] {
         let body = json!({ "email": "eve@example.com", "name": name });
-        for answer in [
+        for response in [
             api.post("/v1/users", &body).await,
             api.post("/v1/invitations", &body).await,
             api.patch(&format!("/v1/users/{}", id(&bob)), &json!({ "name": name })).await,
         ] {
-            let problem = answer.problem(422, "invalid_request");
-            assert_eq!(answer.pointers(), ["/name"]);
+            let problem = response.problem(422, "invalid_request");
+            assert_eq!(response.pointers(), ["/name"]);
             assert!(problem.to_string().contains(words), "{name:?}: {problem}");
         }
         let file = guestlist.folder().join("guests.csv");
@@ -37,8 +37,8 @@ async fn names_that_hide_something_are_refused_everywhere() {
     // What a script needs stays.
     for name in ["علی\u{200c}رضا", "👩\u{200d}🚀", "\u{200f}שרה"] {
         let body = json!({ "name": name });
-        let answer = api.patch(&format!("/v1/users/{}", id(&bob)), &body).await.is(200);
-        assert_eq!(answer.json()["name"], name);
+        let response = api.patch(&format!("/v1/users/{}", id(&bob)), &body).await.is(200);
+        assert_eq!(response.json()["name"], name);
     }
 }
 

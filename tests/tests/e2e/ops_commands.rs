@@ -48,10 +48,10 @@ async fn every_command_of_operations_explains_itself() {
         &["queue", "resume"],
     ];
     for args in commands {
-        let help = guestlist.succeeds(&[args, &["--help"]].concat()).await;
+        let help = guestlist.run_ok(&[args, &["--help"]].concat()).await;
         assert!(help.contains("Usage:"), "{args:?}: {help}");
     }
-    let help = guestlist.succeeds(&["status", "--help"]).await;
+    let help = guestlist.run_ok(&["status", "--help"]).await;
     assert!(help.contains("exits with 0 while it does, with 2 while it does not"), "{help}");
 }
 
@@ -68,8 +68,7 @@ async fn the_status_of_a_database_that_is_not_there_fails_in_one_line() {
 async fn queues_are_paused_and_resumed_from_a_shell() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
-        let said =
-            guestlist.succeeds(&["queue", "pause", "invitation", "--reason", "a move"]).await;
+        let said = guestlist.run_ok(&["queue", "pause", "invitation", "--reason", "a move"]).await;
         assert!(said.contains("invitation is paused"), "{said}");
         let invited = guestlist.invite("ada@example.com").await;
         assert_eq!(invited["held_by"], "paused", "{invited}");
@@ -81,11 +80,11 @@ async fn queues_are_paused_and_resumed_from_a_shell() {
         assert_eq!(status.code, Some(2), "{status:?}");
         let line = status.stdout.lines().next().unwrap();
         assert!(line.contains("paused by cli (a move)") && line.contains("1 held"), "{line}");
-        let said = guestlist.succeeds(&["queue", "resume", "invitation"]).await;
+        let said = guestlist.run_ok(&["queue", "resume", "invitation"]).await;
         assert_eq!(said.trim(), "invitation goes on");
         let _ = guestlist.wait_for_status(id(&invited), "sent").await;
         let by_cli = "SELECT COUNT(*) FROM events WHERE actor_type = 'cli' AND kind LIKE 'queue_%'";
-        assert_eq!(guestlist.database().number(by_cli).await, 2);
+        assert_eq!(guestlist.database().integer(by_cli).await, 2);
         for args in [&["queue", "pause", "nonsense"][..], &["queue", "pause"], &["queue"]] {
             let refused = guestlist.run(args).await;
             assert!(refused.code.is_some_and(|code| code != 0), "{refused:?}");
@@ -100,35 +99,35 @@ async fn jobs_are_listed_shown_withdrawn_and_run_again_from_a_shell() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
         let fault = json!({ "status": 400, "error_type": "invalid_email", "times": 1 });
-        guestlist.stytch().faults(&fault).await;
+        guestlist.sandbox().set_faults(&fault).await;
         let failed = guestlist.invite("ada@example.com").await;
         let _ = guestlist.wait_for_status(id(&failed), "failed").await;
         let list = ["jobs", "list", "--json", "--queue", "invitation", "--state", "dead"];
-        let listed: Value = serde_json::from_str(&guestlist.succeeds(&list).await).unwrap();
+        let listed: Value = serde_json::from_str(&guestlist.run_ok(&list).await).unwrap();
         assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
         let job = id(&listed[0]).to_owned();
         let list = ["jobs", "list", "--error", "invalid_email", "--limit", "5"];
-        let lines = guestlist.succeeds(&list).await;
+        let lines = guestlist.run_ok(&list).await;
         assert!(lines.lines().count() == 2 && lines.contains(&job), "{lines}");
         let nothing = ["jobs", "list", "--query", "nonsense", "--kind", "send-invite"];
-        assert_eq!(guestlist.succeeds(&nothing).await.lines().count(), 1, "only the head");
-        let shown = guestlist.succeeds(&["jobs", "show", &job]).await;
+        assert_eq!(guestlist.run_ok(&nothing).await.lines().count(), 1, "only the head");
+        let shown = guestlist.run_ok(&["jobs", "show", &job]).await;
         for word in ["send-invite", "dead", "invalid_email", "REQUEST ID"] {
             assert!(shown.contains(word), "{word}: {shown}");
         }
-        let shown = guestlist.succeeds(&["jobs", "show", "--json", &job]).await;
+        let shown = guestlist.run_ok(&["jobs", "show", "--json", &job]).await;
         let shown: Value = serde_json::from_str(&shown).unwrap();
         assert!(shown["attempts"][0]["request_id"].is_string(), "{shown}");
 
         let refused = guestlist.run(&["jobs", "cancel", &job]).await;
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
         assert!(refused.stderr.contains("dead"), "{refused:?}");
-        let retried = guestlist.succeeds(&["jobs", "retry", &job]).await;
+        let retried = guestlist.run_ok(&["jobs", "retry", &job]).await;
         assert!(retried.contains(&job), "{retried}");
         let _ = guestlist.wait_for_status(id(&failed), "sent").await;
         let by_cli =
             "SELECT COUNT(*) FROM events WHERE actor_type = 'cli' AND kind = 'job_retried'";
-        assert_eq!(guestlist.database().number(by_cli).await, 1);
+        assert_eq!(guestlist.database().integer(by_cli).await, 1);
     })
     .await;
 }
@@ -141,17 +140,17 @@ async fn many_jobs_are_acted_on_only_by_who_is_sure() {
     }
     let cancel = ["jobs", "cancel", "--all", "--state", "ready", "--queue", "invitation"];
     let with = |more: &'static str| [&cancel[..], &[more]].concat();
-    let rehearsed = guestlist.succeeds(&with("--dry-run")).await;
+    let rehearsed = guestlist.run_ok(&with("--dry-run")).await;
     assert_eq!(rehearsed.trim(), "5 jobs would be cancelled");
     let refused = guestlist.run(&cancel).await;
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
     assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
     assert!(refused.stderr.contains("--yes") && refused.stderr.contains("5 jobs"), "{refused:?}");
     let failed = "SELECT COUNT(*) FROM invitations WHERE status = 'failed'";
-    assert_eq!(guestlist.database().number(failed).await, 0);
-    let done = guestlist.succeeds(&with("--yes")).await;
+    assert_eq!(guestlist.database().integer(failed).await, 0);
+    let done = guestlist.run_ok(&with("--yes")).await;
     assert_eq!(done.trim(), "5 jobs cancelled");
-    assert_eq!(guestlist.database().number(failed).await, 5);
+    assert_eq!(guestlist.database().integer(failed).await, 5);
     for args in [
         &["jobs", "cancel"][..],
         &["jobs", "cancel", "--all"],

@@ -21,7 +21,7 @@ async fn delivery(guestlist: &Guestlist) -> Value {
 /// An invitation that Stytch refused.
 async fn refused(guestlist: &Guestlist, email: &str) -> Value {
     let fault = json!({ "status": 400, "error_type": "invalid_email", "times": 1, "path": INVITE });
-    guestlist.stytch().faults(&fault).await;
+    guestlist.sandbox().set_faults(&fault).await;
     let invitation = guestlist.invite(email).await;
     guestlist.wait_for_status(id(&invitation), "failed").await
 }
@@ -29,7 +29,7 @@ async fn refused(guestlist: &Guestlist, email: &str) -> Value {
 async fn events(guestlist: &Guestlist, kind: &str, by: &str) -> i64 {
     let events =
         format!("SELECT COUNT(*) FROM events WHERE kind = '{kind}' AND actor_type = '{by}'");
-    guestlist.database().number(&events).await
+    guestlist.database().integer(&events).await
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn a_dead_delivery_run_again_sends_its_invitation_by_the_same_job() {
         assert_eq!(retried.json()["id"], dead["id"]);
         let sent = guestlist.wait_for_status(id(&failed), "sent").await;
         assert_eq!(sent["last_error"], Value::Null, "{sent}");
-        guestlist.settled().await;
+        guestlist.wait_for_jobs().await;
         let done = delivery(&guestlist).await;
         assert_eq!((&done["state"], &done["id"]), (&json!("done"), &dead["id"]), "the same job");
         let whole = api.get(&format!("/v1/jobs/{}", id(&dead))).await.is(200).json();
@@ -78,8 +78,8 @@ async fn a_dead_delivery_run_again_sends_its_invitation_by_the_same_job() {
         assert_eq!(outcomes, ["dead", "done"], "{whole}");
         assert!(guestlist.timeline(id(&failed)).await.contains(&"resent".to_owned()));
         assert_eq!(events(&guestlist, "job_retried", "key").await, 1);
-        let mail = guestlist.stytch().mail("ada@example.com", 1).await;
-        let _ = guestlist.press(&mail.token).await;
+        let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
         let errors = api.get("/v1/jobs/errors").await.is(200).json();
         assert_eq!(errors["items"], json!([]), "nothing is wrong any more");
     })
@@ -136,7 +136,7 @@ async fn an_operator_is_named_in_what_they_did() {
     let _ = opal.post_nothing("/v1/queues/webhook/pause").await.is(200);
     let named = "SELECT COUNT(*) FROM events WHERE actor_type = 'user' AND actor_name = 'Opal' AND \
                  (kind = 'job_retried' OR kind = 'queue_paused')";
-    assert_eq!(guestlist.database().number(named).await, 2);
+    assert_eq!(guestlist.database().integer(named).await, 2);
     let queues = guestlist.api().get("/v1/queues").await.is(200).json();
     assert_eq!(queues["items"][3]["pause"]["by"], "Opal");
 }
@@ -225,16 +225,16 @@ async fn what_can_not_be_understood_is_refused() {
         ("limit=201", "/limit"),
         ("cursor=nonsense", "/cursor"),
     ] {
-        let answer = api.get(&format!("/v1/jobs?{query}")).await;
-        let _ = answer.problem(422, "invalid_request");
-        assert_eq!(answer.pointers(), [pointer]);
+        let response = api.get(&format!("/v1/jobs?{query}")).await;
+        let _ = response.problem(422, "invalid_request");
+        assert_eq!(response.pointers(), [pointer]);
     }
     let _ = api.get("/v1/jobs?unknown=1").await.problem(422, "invalid_query");
     for path in [NOBODY, "nonsense"] {
         let _ = api.get(&format!("/v1/jobs/{path}")).await.problem(404, "not_found");
         for act in ["retry", "cancel"] {
-            let answer = api.post_nothing(&format!("/v1/jobs/{path}/{act}")).await;
-            let _ = answer.problem(404, "not_found");
+            let response = api.post_nothing(&format!("/v1/jobs/{path}/{act}")).await;
+            let _ = response.problem(404, "not_found");
         }
     }
     for (act, wrong) in [
@@ -251,9 +251,9 @@ async fn what_can_not_be_understood_is_refused() {
             json!({ "state": "nonsense" }),
             json!({ "state": null, "dry_run": true }),
         ] {
-            let answer = api.post(&path, &body).await;
-            let _ = answer.problem(422, "invalid_request");
-            assert_eq!(answer.pointers(), ["/state"], "{body}");
+            let response = api.post(&path, &body).await;
+            let _ = response.problem(422, "invalid_request");
+            assert_eq!(response.pointers(), ["/state"], "{body}");
         }
         let unknown = api.post(&path, &json!({ "state": "retrying", "q": "x" })).await;
         let _ = unknown.problem(422, "invalid_request");
@@ -308,7 +308,7 @@ async fn all_that_match_are_counted_and_then_withdrawn_and_run_again() {
         assert_eq!(done["matched"], 150, "{done}");
         let failed = "SELECT COUNT(*) FROM invitations WHERE status = 'failed' AND \
                       last_error_code = 'cancelled'";
-        assert_eq!(guestlist.database().number(failed).await, 150);
+        assert_eq!(guestlist.database().integer(failed).await, 150);
         assert_eq!(jobs(&guestlist, "state=ready").await.len(), 1, "the login is left");
         assert_eq!(events(&guestlist, "job_cancelled", "key").await, 150);
         let none = api.post("/v1/jobs/cancel", &ready).await.is(200).json();
@@ -324,10 +324,10 @@ async fn all_that_match_are_counted_and_then_withdrawn_and_run_again() {
         guestlist.start_worker().await;
         wait_until(LONG, "all are sent", async || {
             let sent = "SELECT COUNT(*) FROM invitations WHERE status = 'sent'";
-            (guestlist.database().number(sent).await == 150).then_some(())
+            (guestlist.database().integer(sent).await == 150).then_some(())
         })
         .await;
-        assert_eq!(guestlist.stytch().all_emails().await.len(), 151, "and the administrator's");
+        assert_eq!(guestlist.sandbox().all_emails().await.len(), 151, "and the administrator's");
     })
     .await;
 }
@@ -336,7 +336,7 @@ async fn all_that_match_are_counted_and_then_withdrawn_and_run_again() {
 async fn a_job_that_was_done_at_once_shows_its_attempt_too() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let _ = guestlist.invite_and_mail("ada@example.com").await;
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
     let done = delivery(&guestlist).await;
     let whole = guestlist.api().get(&format!("/v1/jobs/{}", id(&done))).await.is(200).json();
     let attempts = whole["attempts"].as_array().unwrap();
@@ -350,10 +350,10 @@ async fn a_job_that_was_done_at_once_shows_its_attempt_too() {
 async fn a_dead_job_that_is_dismissed_is_off_the_list() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let api = guestlist.api();
-    guestlist.stytch().faults(&json!({ "status": 400, "error_type": "invalid_email" })).await;
+    guestlist.sandbox().set_faults(&json!({ "status": 400, "error_type": "invalid_email" })).await;
     let invitation = guestlist.invite("nobody@example.com").await;
     let _ = guestlist.wait_for_status(id(&invitation), "failed").await;
-    guestlist.stytch().heal().await;
+    guestlist.sandbox().clear_faults().await;
     let dead = async || {
         let page = api.get("/v1/jobs?state=dead").await.is(200).json();
         page["items"].as_array().unwrap().clone()
@@ -389,7 +389,7 @@ async fn jobs_about_administrators_are_for_those_who_may_act_on_them() {
         let guestlist = Guestlist::split(engine).workers(0).start().await;
         let invited = invited_of_each_role(&guestlist).await;
         let (_, secret) = guestlist.create_key("operator", &["ops:write"]).await;
-        let operator = guestlist.anybody().bearer(&secret);
+        let operator = guestlist.anonymous().bearer(&secret);
         // Together, those that are not theirs are left, and not counted.
         let ready = json!({ "kind": "send-invite", "state": "ready" });
         let count = json!({ "kind": "send-invite", "state": "ready", "dry_run": true });
@@ -414,11 +414,11 @@ async fn jobs_about_administrators_are_for_those_who_may_act_on_them() {
 
         for (role, job) in &invited {
             for act in ["cancel", "retry", "dismiss"] {
-                let answer = operator.post_nothing(&format!("/v1/jobs/{}/{act}", id(job))).await;
+                let response = operator.post_nothing(&format!("/v1/jobs/{}/{act}", id(job))).await;
                 match (*role, act) {
-                    ("member", "cancel" | "retry") => drop(answer.is(200)),
-                    ("member", _) => drop(answer.problem(409, "wrong_state")),
-                    _ => drop(answer.problem(403, "role_not_grantable")),
+                    ("member", "cancel" | "retry") => drop(response.is(200)),
+                    ("member", _) => drop(response.problem(409, "wrong_state")),
+                    _ => drop(response.problem(403, "role_not_grantable")),
                 }
             }
         }
@@ -441,9 +441,13 @@ async fn an_operator_has_no_hand_on_jobs_about_administrators() {
     waiting.retain(|job| job["state"] != "done");
     assert_eq!(waiting.len(), 3, "{waiting:?}");
     for (n, job) in waiting.iter().enumerate() {
-        let answer = opal.post_nothing(&format!("/v1/jobs/{}/cancel", id(job))).await;
+        let response = opal.post_nothing(&format!("/v1/jobs/{}/cancel", id(job))).await;
         // Newest first: about nobody, about an administrator, about an operator.
-        if n == 0 { drop(answer.is(200)) } else { drop(answer.problem(403, "role_not_grantable")) }
+        if n == 0 {
+            drop(response.is(200))
+        } else {
+            drop(response.problem(403, "role_not_grantable"))
+        }
     }
 }
 
@@ -457,8 +461,8 @@ async fn an_erasure_cannot_be_called_off() {
         let _ = api.delete(&format!("/v1/users/{}", id(&ada))).await.is(202);
         let job = jobs(&guestlist, "kind=delete-user").await.remove(0);
         for act in ["cancel", "dismiss"] {
-            let answer = api.post_nothing(&format!("/v1/jobs/{}/{act}", id(&job))).await;
-            let _ = answer.problem(409, "erasure_not_cancellable");
+            let response = api.post_nothing(&format!("/v1/jobs/{}/{act}", id(&job))).await;
+            let _ = response.problem(409, "erasure_not_cancellable");
         }
         for body in [
             json!({ "state": "ready", "dry_run": true }),
@@ -471,7 +475,7 @@ async fn an_erasure_cannot_be_called_off() {
         let refused = guestlist.run(&["jobs", "cancel", id(&job)]).await;
         assert_ne!(refused.code, Some(0), "{refused:?}");
         let dead = "UPDATE jobs SET state = 'dead' WHERE kind = 'delete-user'";
-        assert_eq!(guestlist.database().run(dead).await, 1);
+        assert_eq!(guestlist.database().execute(dead).await, 1);
         let done = api.post("/v1/jobs/dismiss", &json!({ "state": "dead" })).await.is(200).json();
         assert_eq!(done["matched"], 0, "{done}");
         let _ = api.post_nothing(&format!("/v1/jobs/{}/retry", id(&job))).await.is(200);

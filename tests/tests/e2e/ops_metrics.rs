@@ -41,8 +41,8 @@ async fn scrape(guestlist: &Guestlist) -> BTreeMap<String, f64> {
 async fn queues_workers_and_the_provider_are_told_to_prometheus() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
-        let answer = guestlist.api().get("/metrics").await.is(200);
-        let kind = answer.header("content-type").unwrap();
+        let response = guestlist.api().get("/metrics").await.is(200);
+        let kind = response.header("content-type").unwrap();
         assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
         let told = wait_until(SHORT, "the worker is seen", async || {
             Some(scrape(&guestlist).await).filter(|told| told["guestlist_workers"] > 0.0)
@@ -82,7 +82,7 @@ async fn queues_workers_and_the_provider_are_told_to_prometheus() {
 async fn requests_and_the_jobs_of_this_process_are_counted() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let _ = guestlist.invite_and_mail("ada@example.com").await;
-    let _ = guestlist.anybody().get("/v1/users/somebody").await.is(401);
+    let _ = guestlist.anonymous().get("/v1/users/somebody").await.is(401);
     let _ = guestlist.api().post("/v1/invitations", &json!({})).await.is(422);
     let told = scrape(&guestlist).await;
     for (method, route, status) in [
@@ -108,7 +108,7 @@ async fn requests_and_the_jobs_of_this_process_are_counted() {
 async fn a_key_with_the_scope_reads_them_as_a_password_too() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
     let (_, secret) = guestlist.create_key("prometheus", &["ops:read"]).await;
-    let told = guestlist.anybody().basic("prometheus", &secret).get("/metrics").await.is(200);
+    let told = guestlist.anonymous().basic("prometheus", &secret).get("/metrics").await.is(200);
     let told = samples(&told.body);
     assert!(told["guestlist_workers"] < 1.0 && told["guestlist_sending"] < 1.0, "{told:?}");
 }

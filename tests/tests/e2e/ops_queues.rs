@@ -18,7 +18,7 @@ async fn a_paused_queue_sends_nothing_says_so_and_goes_on_when_resumed() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let api = guestlist.api();
-        let before = guestlist.stytch().all_emails().await.len();
+        let before = guestlist.sandbox().all_emails().await.len();
         let reason = json!({ "reason": " Stytch is being moved " });
         let paused = api.post("/v1/queues/invitation/pause", &reason).await.is(200).json();
         assert_eq!((&paused["name"], &paused["paused"]), (&json!("invitation"), &json!(true)));
@@ -47,17 +47,17 @@ async fn a_paused_queue_sends_nothing_says_so_and_goes_on_when_resumed() {
         let mut admin = guestlist.admin().await;
         let page = admin.get("/").await.is(200);
         assert!(page.body.contains("waits: paused"), "{}", page.body);
-        let mails = guestlist.stytch().emails("ada@example.com").await;
+        let mails = guestlist.sandbox().emails("ada@example.com").await;
         assert!(mails.is_empty(), "login links go out beside it, and nothing else");
 
         let resumed = api.post_nothing("/v1/queues/invitation/resume").await.is(200).json();
         assert_eq!((&resumed["paused"], &resumed["pause"]), (&json!(false), &Value::Null));
         let sent = guestlist.wait_for_status(id(&invited), "sent").await;
         assert_eq!(sent["held_by"], Value::Null);
-        assert_eq!(guestlist.stytch().all_emails().await.len(), before + 2);
+        assert_eq!(guestlist.sandbox().all_emails().await.len(), before + 2);
         let events = "SELECT COUNT(*) FROM events WHERE actor_type = 'key' AND actor_name = 'dev' \
                       AND kind IN ('queue_paused', 'queue_resumed')";
-        assert_eq!(guestlist.database().number(events).await, 2, "it is known who did it");
+        assert_eq!(guestlist.database().integer(events).await, 2, "it is known who did it");
     })
     .await;
 }
@@ -68,8 +68,8 @@ async fn only_queues_that_exist_are_paused_and_reasons_are_short() {
     let api = guestlist.api();
     for act in ["pause", "resume"] {
         for name in ["nonsense", "Invitation", "%20", "%ff"] {
-            let answer = api.post_nothing(&format!("/v1/queues/{name}/{act}")).await;
-            let _ = answer.problem(404, "not_found");
+            let response = api.post_nothing(&format!("/v1/queues/{name}/{act}")).await;
+            let _ = response.problem(404, "not_found");
         }
     }
     for body in
@@ -77,9 +77,9 @@ async fn only_queues_that_exist_are_paused_and_reasons_are_short() {
     {
         // Looked at before what it is about.
         for name in ["invitation", "nonsense"] {
-            let answer = api.post(&format!("/v1/queues/{name}/pause"), &body).await;
-            let _ = answer.problem(422, "invalid_request");
-            assert_eq!(answer.pointers().len(), 1, "{answer:?}");
+            let response = api.post(&format!("/v1/queues/{name}/pause"), &body).await;
+            let _ = response.problem(422, "invalid_request");
+            assert_eq!(response.pointers().len(), 1, "{response:?}");
         }
     }
     let _ = api.post("/v1/queues/login/pause", &json!({})).await.is(200);
@@ -104,7 +104,7 @@ async fn whoever_pauses_is_named_as_they_write_themselves() {
         let body = json!({ "email": "op@example.com", "name": "Ödön 🎉", "role": "operator" });
         let _ = guestlist.api().post("/v1/users", &body).await.is(201);
         let person = guestlist.log_in("op@example.com").await;
-        let by_token = guestlist.anybody().bearer(person.token());
+        let by_token = guestlist.anonymous().bearer(person.token());
         let reason = json!({ "reason": "🎉".repeat(500) });
         let paused = by_token.post("/v1/queues/webhook/pause", &reason).await.is(200).json();
         assert_eq!(

@@ -1,6 +1,6 @@
 //! What pages of other origins may make a browser do: nothing.
 
-use guestlist_tests::{Answer, Caller, Engine, Guestlist, operations};
+use guestlist_tests::{Caller, Engine, Guestlist, Response, operations};
 use reqwest::Method;
 use serde_json::json;
 
@@ -58,7 +58,7 @@ async fn a_foreign_page_cannot_use_the_cookies_of_a_person() {
             let refused = caller.call(method.clone(), path, None, "").await;
             let _ = refused.problem(403, "cross_origin");
         }
-        // Reading is safe: no answer tells the foreign page anything.
+        // Reading is safe: no response tells the foreign page anything.
         let read = caller.get("/v1/session").await.is(200);
         assert!(read.header("access-control-allow-origin").is_none(), "{read:?}");
     }
@@ -96,7 +96,7 @@ async fn forms_are_taken_from_our_own_pages_only() {
     }
     // None of that has logged anybody out, or burnt the link.
     let _ = admin.get("/v1/session").await.is(200);
-    let _ = guestlist.press(&mail.token).await;
+    let _ = guestlist.redeem_link(&mail.token).await;
 }
 
 /// Who shows nothing of anybody's has nothing to be misused.
@@ -104,7 +104,7 @@ async fn forms_are_taken_from_our_own_pages_only() {
 async fn a_foreign_page_may_ask_for_a_link_in_nobodys_name() {
     let guestlist = start().await;
     let admin = guestlist.admin().await.caller();
-    let callers = foreign(&guestlist.anybody()).into_iter().chain(ours(&guestlist, &admin));
+    let callers = foreign(&guestlist.anonymous()).into_iter().chain(ours(&guestlist, &admin));
     for (n, caller) in callers.enumerate() {
         let email = json!({ "email": format!("ada{n}@example.com") });
         let _ = caller.post("/v1/login", &email).await.is(202);
@@ -115,7 +115,7 @@ async fn a_foreign_page_may_ask_for_a_link_in_nobodys_name() {
 async fn a_foreign_page_logs_nobody_in() {
     let guestlist = start().await;
     let (_, mail) = guestlist.invite_and_mail("mallory@example.com").await;
-    let anybody = guestlist.anybody();
+    let anybody = guestlist.anonymous();
     for caller in foreign(&anybody) {
         for path in ["/authenticate", "/login", "/logout"] {
             let fields = [("email", "mallory@example.com"), ("token", &mail.token)];
@@ -128,19 +128,20 @@ async fn a_foreign_page_logs_nobody_in() {
         let _ = refused.problem(403, "cross_origin");
         assert!(refused.set_cookies().is_empty(), "{refused:?}");
     }
-    let _ = guestlist.press(&mail.token).await;
+    let _ = guestlist.redeem_link(&mail.token).await;
 }
 
 #[tokio::test]
 async fn the_pages_of_the_application_may_read_who_is_logged_in() {
     let guestlist = start().await;
     let ada = guestlist.member("ada@example.com").await.caller();
-    let allowed = |answer: &Answer| answer.header("access-control-allow-origin").map(str::to_owned);
+    let allowed =
+        |response: &Response| response.header("access-control-allow-origin").map(str::to_owned);
     let app = "https://app.example.com";
     let ours = ada.with("origin", app).get("/v1/session").await.is(200);
     assert_eq!(allowed(&ours).as_deref(), Some(app));
     assert_eq!(ours.header("access-control-allow-credentials"), Some("true"));
-    let preflight = guestlist.anybody().with("access-control-request-method", "DELETE");
+    let preflight = guestlist.anonymous().with("access-control-request-method", "DELETE");
     let options = reqwest::Method::OPTIONS;
     let asked = preflight.with("origin", app).call(options.clone(), "/v1/session", None, "").await;
     assert_eq!(allowed(&asked).as_deref(), Some(app), "{asked:?}");
@@ -157,7 +158,7 @@ async fn a_program_with_a_key_is_asked_for_no_origin() {
         let _ = caller.post("/v1/invitations", &email).await.is(202);
     }
     let ada = guestlist.log_in(&guestlist.admin_email).await;
-    let by_token = guestlist.anybody().bearer(ada.token()).with("origin", "https://evil.example");
+    let by_token = guestlist.anonymous().bearer(ada.token()).with("origin", "https://evil.example");
     let _ = by_token.post("/v1/users", &json!({ "email": "x@example.com" })).await.is(201);
 }
 
@@ -165,7 +166,7 @@ async fn a_program_with_a_key_is_asked_for_no_origin() {
 #[tokio::test]
 async fn a_foreign_page_cannot_use_the_password_that_a_browser_remembers() {
     let guestlist = start().await;
-    let basic = guestlist.anybody().basic("", &guestlist.api_key);
+    let basic = guestlist.anonymous().basic("", &guestlist.api_key);
     for caller in foreign(&basic) {
         for (method, path) in unsafe_operations() {
             let refused = caller.call(method, &path, None, "").await;

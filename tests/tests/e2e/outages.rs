@@ -17,20 +17,20 @@ async fn while_stytch_is_down_people_who_are_logged_in_stay_so() {
             json!({ "status": 429 }),
             json!({ "lose_answer": true }),
         ] {
-            guestlist.stytch().faults(&fault).await;
+            guestlist.sandbox().set_faults(&fault).await;
             let fresh = ada.caller().get("/v1/session").await.is(200);
             assert!(fresh.set_cookies().is_empty(), "{fresh:?}");
             // Its JWT is too old, or lost: the session's row alone admits.
             let mut old = ada.clone();
-            old.set("stytch_session_jwt", "too.old.now");
+            old.set_cookie("stytch_session_jwt", "too.old.now");
             for _ in 0..3 {
                 let admitted = old.get("/v1/session").await.is(200);
                 assert!(admitted.set_cookies().is_empty(), "{fault}: {admitted:?}");
             }
             assert!(old.get("/").await.is(200).body.contains("ada@example.com"));
         }
-        guestlist.stytch().heal().await;
-        ada.set("stytch_session_jwt", "too.old.now");
+        guestlist.sandbox().clear_faults().await;
+        ada.set_cookie("stytch_session_jwt", "too.old.now");
         wait_until(SHORT, "it is noticed that Stytch is back", async || {
             let healed = ada.caller().get("/v1/session").await.is(200);
             healed.set_cookie("stytch_session_jwt")
@@ -44,8 +44,8 @@ async fn while_stytch_is_down_people_who_are_logged_in_stay_so() {
 async fn what_is_no_jwt_is_not_handed_on_as_one_while_stytch_is_down() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let mut ada = guestlist.member("ada@example.com").await;
-    guestlist.stytch().faults(&json!({ "down": true })).await;
-    ada.set("stytch_session_jwt", "whatever.somebody.wrote");
+    guestlist.sandbox().set_faults(&json!({ "down": true })).await;
+    ada.set_cookie("stytch_session_jwt", "whatever.somebody.wrote");
     let session = ada.get("/v1/session").await.is(200).json();
     assert_ne!(session["session_jwt"], "whatever.somebody.wrote");
 }
@@ -55,13 +55,13 @@ async fn an_app_started_while_stytch_is_down_admits_who_was_logged_in() {
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let mut ada = guestlist.member("ada@example.com").await;
     guestlist.stop_app().await;
-    guestlist.stytch().faults(&json!({ "down": true })).await;
+    guestlist.sandbox().set_faults(&json!({ "down": true })).await;
     guestlist.start_app().await;
     ada.move_to(&guestlist.url);
     let admitted = ada.get("/v1/session").await.is(200);
     assert!(!admitted.clears_cookies());
     // A JWT alone needs keys that can't be had: that is an outage, not an end.
-    let by_jwt = guestlist.anybody().bearer(ada.jwt()).get("/v1/session").await;
+    let by_jwt = guestlist.anonymous().bearer(ada.jwt()).get("/v1/session").await;
     let _ = by_jwt.problem(503, "provider_unavailable");
 }
 
@@ -69,8 +69,8 @@ async fn an_app_started_while_stytch_is_down_admits_who_was_logged_in() {
 async fn a_stytch_that_hangs_does_not_keep_people_waiting_for_long() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let mut ada = guestlist.member("ada@example.com").await;
-    guestlist.stytch().faults(&json!({ "latency_ms": 60_000 })).await;
-    ada.set("stytch_session_jwt", "too.old.now");
+    guestlist.sandbox().set_faults(&json!({ "latency_ms": 60_000 })).await;
+    ada.set_cookie("stytch_session_jwt", "too.old.now");
     let began = Instant::now();
     let _ = ada.get("/v1/session").await.is(200);
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
@@ -80,25 +80,25 @@ async fn a_stytch_that_hangs_does_not_keep_people_waiting_for_long() {
 async fn a_link_pressed_while_stytch_is_down_is_told_to_come_again() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
-    guestlist.stytch().faults(&json!({ "down": true })).await;
+    guestlist.sandbox().set_faults(&json!({ "down": true })).await;
     let fields = [("token", mail.token.as_str())];
-    let pressed = guestlist.anybody().form("/authenticate", &fields).await;
+    let pressed = guestlist.anonymous().form("/authenticate", &fields).await;
     let _ = pressed.problem(503, "provider_unavailable");
     assert!(pressed.header("retry-after").is_some(), "{pressed:?}");
     let page = guestlist.browser().form("/authenticate", &fields).await.is(503);
     assert!(page.body.contains("Not just now"), "{}", page.body);
-    guestlist.stytch().heal().await;
-    let _ = guestlist.press(&mail.token).await;
+    guestlist.sandbox().clear_faults().await;
+    let _ = guestlist.redeem_link(&mail.token).await;
 }
 
 #[tokio::test]
 async fn asking_for_mail_never_waits_for_stytch() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    guestlist.stytch().faults(&json!({ "latency_ms": 60_000 })).await;
+    guestlist.sandbox().set_faults(&json!({ "latency_ms": 60_000 })).await;
     let began = Instant::now();
     let _ = guestlist.invite("ada@example.com").await;
     let login = json!({ "email": "admin@example.com" });
-    let _ = guestlist.anybody().post("/v1/login", &login).await.is(202);
+    let _ = guestlist.anonymous().post("/v1/login", &login).await.is(202);
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
@@ -110,12 +110,12 @@ async fn a_session_that_stytch_no_longer_knows_is_over() {
         let revoke = json!({ "session_token": ada.token() });
         let _ = guestlist.stytch_api().post("/v1/sessions/revoke", &revoke).await.is(200);
         let jwt = ada.jwt().to_owned();
-        ada.forget("stytch_session_jwt");
+        ada.remove_cookie("stytch_session_jwt");
         let refused = ada.caller().get("/v1/session").await;
         let _ = refused.problem(401, "session_revoked");
         assert!(refused.clears_cookies(), "{refused:?}");
         // From now on here too, though the JWT is still valid.
-        let by_jwt = guestlist.anybody().bearer(&jwt).get("/v1/session").await;
+        let by_jwt = guestlist.anonymous().bearer(&jwt).get("/v1/session").await;
         let _ = by_jwt.problem(401, "session_revoked");
     })
     .await;

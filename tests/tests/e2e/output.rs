@@ -91,7 +91,7 @@ async fn an_import_whose_stdout_fails_says_how_far_it_came() {
     assert_eq!(full.status.code(), Some(1), "{full:?}");
     assert!(stderr(&full).contains("after 1 of 200 rows; 0 invited"), "{full:?}");
     let invited = "SELECT COUNT(*) FROM invitations";
-    assert_eq!(guestlist.database().number(invited).await, 2, "with the one of before");
+    assert_eq!(guestlist.database().integer(invited).await, 2, "with the one of before");
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_key_whose_secret_cannot_be_shown_is_revoked() {
             assert!(stderr(&output).contains("was revoked"), "{output:?}");
         }
     }
-    let keys = guestlist.succeeds(&["keys", "list", "--json"]).await;
+    let keys = guestlist.run_ok(&["keys", "list", "--json"]).await;
     let keys: Value = serde_json::from_str(&keys).unwrap();
     let lost: Vec<_> =
         keys.as_array().unwrap().iter().filter(|key| key["name"] == "lost").collect();
@@ -150,8 +150,8 @@ async fn servers_go_on_without_stdout_and_stderr() {
             wait_until(SHORT, "it serves", async || {
                 assert!(ended().is_none(), "{program} {args:?}: {:?}", ended());
                 let get = reqwest::Method::GET;
-                let answer = caller.try_call(get, path, None, "").await.ok();
-                answer.filter(|answer| answer.status == 200)
+                let response = caller.try_call(get, path, None, "").await.ok();
+                response.filter(|response| response.status == 200)
             })
             .await;
         }
@@ -168,7 +168,7 @@ async fn text_that_a_terminal_would_act_on_is_escaped() {
     let evil = "\u{1b}[2J\u{9b}31m\u{202e}x\r\nSENDING. All is well";
     let reason = json!({ "reason": evil });
     let _ = guestlist.api().post("/v1/queues/invitation/pause", &reason).await.is(200);
-    let _ = guestlist.database().run(&format!("UPDATE api_keys SET name = '{evil}'")).await;
+    let _ = guestlist.database().execute(&format!("UPDATE api_keys SET name = '{evil}'")).await;
     for args in [&["status"][..], &["keys", "list"], &["keys", "list", "--json"]] {
         let output = guestlist.run(args).await.stdout;
         assert!(output.contains("All is well"), "{args:?}: {output}");

@@ -1,6 +1,6 @@
 //! People are changed: what they are called, what they may do, whether they may come in.
 
-use guestlist_tests::{Answer, Caller, Engine, Guestlist, id, on_every_engine};
+use guestlist_tests::{Caller, Engine, Guestlist, Response, id, on_every_engine};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -16,7 +16,7 @@ async fn add(guestlist: &Guestlist, email: &str, role: &str) -> Value {
     guestlist.api().post("/v1/users", &body).await.is(201).json()
 }
 
-async fn patch(guestlist: &Guestlist, user: &Value, body: &Value) -> Answer {
+async fn patch(guestlist: &Guestlist, user: &Value, body: &Value) -> Response {
     guestlist.api().patch(&path(user), body).await
 }
 
@@ -69,9 +69,9 @@ async fn what_cannot_be_is_refused_and_nothing_is_changed() {
         (json!({ "name": "Ada", "stytch_user_id": "x" }), vec!["/stytch_user_id"]),
         (json!([]), vec![""]),
     ] {
-        let answer = patch(&guestlist, &ada, &body).await;
-        let _ = answer.problem(422, "invalid_request");
-        assert_eq!(answer.pointers(), pointers, "{body}: {answer:?}");
+        let response = patch(&guestlist, &ada, &body).await;
+        let _ = response.problem(422, "invalid_request");
+        assert_eq!(response.pointers(), pointers, "{body}: {response:?}");
     }
     let (api, path, json) = (guestlist.api(), path(&ada), Some("application/json"));
     let raw = async |kind, body: &str| {
@@ -100,7 +100,7 @@ async fn who_is_only_invited_is_changed_and_comes_in_changed() {
         let _ = patch(&guestlist, &ada, &body).await.is(200);
         assert_eq!(guestlist.invitation(id(&invitation)).await["role"], "operator");
 
-        let _ = guestlist.press(&mail.token).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
 
         let ada = guestlist.user("ada@example.com").await;
         assert_eq!(ada["status"], "active");
@@ -116,7 +116,7 @@ async fn who_is_on_the_way_out_is_not_changed() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let _ = guestlist.member("ada@example.com").await;
     let ada = guestlist.user("ada@example.com").await;
-    guestlist.stytch().faults(&json!({ "down": true })).await;
+    guestlist.sandbox().set_faults(&json!({ "down": true })).await;
     let _ = guestlist.api().delete(&path(&ada)).await.is(202);
     for body in [json!({ "status": "active" }), json!({ "name": "Ada" })] {
         let _ = patch(&guestlist, &ada, &body).await.problem(409, "user_deleting");
@@ -130,7 +130,7 @@ async fn a_role_is_given_and_taken_only_by_who_may() {
     let boss = add(&guestlist, "boss@example.com", "admin").await;
     let ada = add(&guestlist, "ada@example.com", "member").await;
     let (_, secret) = guestlist.create_key("writer", &["users:write"]).await;
-    let writer = guestlist.anybody().bearer(&secret);
+    let writer = guestlist.anonymous().bearer(&secret);
     for role in ["operator", "admin"] {
         let body = json!({ "role": role });
         let _ = writer.patch(&path(&ada), &body).await.problem(403, "role_not_grantable");
@@ -153,7 +153,7 @@ async fn a_role_is_given_and_taken_only_by_who_may() {
     let body = json!({ "email": "eve@example.com", "role": "operator" });
     let eve = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
     let (_, secret) = guestlist.create_key("inviter", &["invitations:write"]).await;
-    let inviter = guestlist.anybody().bearer(&secret);
+    let inviter = guestlist.anonymous().bearer(&secret);
     for act in ["resend", "revoke"] {
         let path = format!("/v1/invitations/{}/{act}", eve["id"].as_str().unwrap());
         let _ = inviter.post_nothing(&path).await.problem(403, "role_not_grantable");
@@ -204,11 +204,11 @@ async fn of_many_administrators_who_all_go_at_once_one_stays() {
             });
         }
         let answers = goes.join_all().await;
-        let refused: Vec<_> = answers.iter().filter(|answer| answer.status >= 400).collect();
+        let refused: Vec<_> = answers.iter().filter(|response| response.status >= 400).collect();
         assert_eq!(refused.len(), 1, "{answers:?}");
         let _ = refused[0].problem(409, "last_admin");
         let left = "SELECT COUNT(*) FROM users WHERE role = 'admin' AND status = 'active'";
-        assert_eq!(guestlist.database().number(left).await, 1);
+        assert_eq!(guestlist.database().integer(left).await, 1);
     })
     .await;
 }

@@ -17,8 +17,8 @@ fn offers(body: &str, action: &str) {
 }
 
 #[track_caller]
-fn leads_to(answer: &guestlist_tests::Answer, place: &str) {
-    assert_eq!((answer.status, answer.header("location")), (303, Some(place)), "{answer:?}");
+fn leads_to(response: &guestlist_tests::Response, place: &str) {
+    assert_eq!((response.status, response.header("location")), (303, Some(place)), "{response:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What strangers can have Stytch asked for, and what people can do all the same.
 
-use guestlist_tests::{Answer, Caller, Engine, Guestlist, on_every_engine};
+use guestlist_tests::{Caller, Engine, Guestlist, Response, on_every_engine};
 use serde_json::json;
 
 const AUTHENTICATE: &str = "POST /v1/magic_links/authenticate";
@@ -11,14 +11,14 @@ fn made_up(n: usize) -> String {
 }
 
 async fn calls(guestlist: &Guestlist, route: &str) -> u64 {
-    let stats = guestlist.stytch().stats().await;
+    let stats = guestlist.sandbox().stats().await;
     let by_status = stats["requests"].as_object().unwrap().iter();
     let these = by_status.filter(|(asked, _)| asked.starts_with(route));
     let counts = these.flat_map(|(_, counts)| counts.as_object().unwrap().values().cloned());
     counts.map(|count| count.as_u64().unwrap()).sum()
 }
 
-async fn press(caller: &Caller, token: &str) -> Answer {
+async fn press(caller: &Caller, token: &str) -> Response {
     caller.post("/v1/sessions", &json!({ "token": token })).await
 }
 
@@ -28,7 +28,7 @@ async fn one_stranger_causes_no_more_calls_than_their_budget_and_nobody_elses_li
         let setup = Guestlist::dev(engine).env("ANONYMOUS_PROVIDER_LIMIT", "5/h,1000/s");
         let guestlist = setup.env("TRUSTED_PROXIES", "127.0.0.0/8, ::1").start().await;
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
-        let stranger = guestlist.anybody().with("x-forwarded-for", "203.0.113.66");
+        let stranger = guestlist.anonymous().with("x-forwarded-for", "203.0.113.66");
         for n in 0..3 {
             let _ = press(&stranger, &made_up(n)).await.problem(400, "link_invalid");
         }
@@ -54,7 +54,7 @@ async fn one_stranger_causes_no_more_calls_than_their_budget_and_nobody_elses_li
         // A link that is good is no exception, and is not used up by that.
         let _ = press(&stranger, &mail.token).await.problem(429, "too_many_requests");
         assert_eq!(calls(&guestlist, AUTHENTICATE).await, 5);
-        let ada = guestlist.anybody().with("x-forwarded-for", "203.0.113.7");
+        let ada = guestlist.anonymous().with("x-forwarded-for", "203.0.113.7");
         let _ = press(&ada, &mail.token).await.is(201);
     })
     .await;
@@ -65,9 +65,9 @@ async fn many_strangers_together_cause_no_more_calls_than_the_total() {
     let setup = Guestlist::dev(Engine::Sqlite).env("ANONYMOUS_PROVIDER_LIMIT", "5/h,20/h");
     let guestlist = setup.env("TRUSTED_PROXIES", "127.0.0.0/8, ::1").start().await;
     for n in 0..100 {
-        let client = guestlist.anybody().with("x-forwarded-for", &format!("203.0.113.{n}"));
-        let answer = press(&client, &made_up(n)).await;
-        assert_eq!(answer.status, if n < 20 { 400 } else { 429 }, "{n}: {answer:?}");
+        let client = guestlist.anonymous().with("x-forwarded-for", &format!("203.0.113.{n}"));
+        let response = press(&client, &made_up(n)).await;
+        assert_eq!(response.status, if n < 20 { 400 } else { 429 }, "{n}: {response:?}");
     }
     assert_eq!(calls(&guestlist, AUTHENTICATE).await, 20);
 }
@@ -77,8 +77,8 @@ async fn who_shows_a_key_or_a_session_is_not_held_to_the_budget() {
     let setup = Guestlist::dev(Engine::Sqlite).env("ANONYMOUS_PROVIDER_LIMIT", "1/h,1/h");
     let guestlist = setup.start().await;
     let ada = guestlist.member("ada@example.com").await;
-    let _ = press(&guestlist.anybody(), &made_up(0)).await.problem(429, "too_many_requests");
-    let fake = press(&guestlist.anybody().bearer("glk_fake"), &made_up(0)).await;
+    let _ = press(&guestlist.anonymous(), &made_up(0)).await.problem(429, "too_many_requests");
+    let fake = press(&guestlist.anonymous().bearer("glk_fake"), &made_up(0)).await;
     let _ = fake.problem(401, "api_key_invalid");
     for n in 1..5 {
         let _ = press(&guestlist.api(), &made_up(n)).await.problem(400, "link_invalid");
@@ -95,12 +95,13 @@ async fn what_has_not_the_form_of_a_token_is_never_asked_about() {
     let guestlist = setup.start().await;
     let long = "a".repeat(300);
     for token in ["short", "has a space in it, and is long", "slash/slash/slash/slash", &long] {
-        let _ = press(&guestlist.anybody(), token).await.problem(400, "link_invalid");
+        let _ = press(&guestlist.anonymous(), token).await.problem(400, "link_invalid");
         let page = [("token", token)];
-        let _ = guestlist.anybody().form("/authenticate", &page).await.problem(400, "link_invalid");
+        let _ =
+            guestlist.anonymous().form("/authenticate", &page).await.problem(400, "link_invalid");
     }
     assert_eq!(calls(&guestlist, AUTHENTICATE).await, 0);
-    let _ = press(&guestlist.anybody(), &made_up(0)).await.problem(400, "link_invalid");
+    let _ = press(&guestlist.anonymous(), &made_up(0)).await.problem(400, "link_invalid");
 }
 
 /// A JWT that names a key that Stytch has not.
@@ -116,13 +117,13 @@ fn made_up_jwt(n: usize) -> String {
 async fn sessions_and_jwts_that_strangers_make_up_cause_next_to_no_calls() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
     for fault in [json!({}), json!({ "status": 500 }), json!({ "status": 429 })] {
-        guestlist.stytch().faults(&fault).await;
+        guestlist.sandbox().set_faults(&fault).await;
         let before = calls(&guestlist, "").await;
         let began = std::time::Instant::now();
         for n in 0..200 {
-            let jwt = guestlist.anybody().bearer(&made_up_jwt(n)).get("/v1/session").await;
+            let jwt = guestlist.anonymous().bearer(&made_up_jwt(n)).get("/v1/session").await;
             assert!([401, 503].contains(&jwt.status), "{jwt:?}");
-            let _ = guestlist.anybody().bearer(&made_up(n)).get("/v1/session").await.is(401);
+            let _ = guestlist.anonymous().bearer(&made_up(n)).get("/v1/session").await.is(401);
         }
         // While there are no keys they are looked for once a second; two calls for each look.
         let caused = calls(&guestlist, "").await - before;

@@ -33,7 +33,7 @@ async fn the_walk_with_curl_does_what_its_comments_say() {
     let script = format!("set -eux\n{}", script.replace(moment, look));
     std::fs::write(guestlist.folder().join("walk.sh"), script).unwrap();
 
-    let finished = Process::shell("walk.sh", guestlist.folder()).finished(SHORT).await;
+    let finished = Process::shell("walk.sh", guestlist.folder()).wait_for_exit(SHORT).await;
     assert_eq!(finished.code, Some(0), "{finished:?}");
     let mut rest = finished.stdout.as_str();
     for wanted in [

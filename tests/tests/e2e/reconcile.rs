@@ -17,7 +17,7 @@ async fn add_a_crowd(guestlist: &Guestlist) {
 }
 
 async fn compare(guestlist: &Guestlist, args: &[&str]) -> Value {
-    let said = guestlist.succeeds(&[&["reconcile", "--json"], args].concat()).await;
+    let said = guestlist.run_ok(&[&["reconcile", "--json"], args].concat()).await;
     serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"))
 }
 
@@ -42,8 +42,8 @@ impl Dashboard {
     }
 
     async fn user(&self, id: &str) -> Option<Value> {
-        let answer = self.0.get(&format!("/v1/users/{id}")).await;
-        (answer.status == 200).then(|| answer.json())
+        let response = self.0.get(&format!("/v1/users/{id}")).await;
+        (response.status == 200).then(|| response.json())
     }
 
     /// The person takes another address, and drops the one they had.
@@ -54,7 +54,7 @@ impl Dashboard {
             "signup_magic_link_url": url,
         });
         let _ = self.0.post("/v1/magic_links/email/send", &body).await.is(200);
-        let token = guestlist.stytch().mail(email, 1).await.token;
+        let token = guestlist.sandbox().nth_email(email, 1).await.token;
         self.authenticate(&token).await;
         let old = self.user(id).await.unwrap()["emails"][0]["email_id"].clone();
         let path = format!("/v1/users/emails/{}", old.as_str().unwrap());
@@ -76,7 +76,7 @@ async fn what_was_changed_at_stytch_is_shown_then_repaired() {
         let _ = guestlist.member("bob@example.com").await;
         let (_, cleos_mail) = guestlist.invite_and_mail("cleo@example.com").await;
         add_a_crowd(&guestlist).await;
-        guestlist.settled().await;
+        guestlist.wait_for_jobs().await;
         assert_eq!(counts(&compare(&guestlist, &["--dry-run"]).await), json!({}));
 
         stytch.delete(&identity(&guestlist, "ada@example.com").await).await;
@@ -98,7 +98,7 @@ async fn what_was_changed_at_stytch_is_shown_then_repaired() {
         let _ = ada.caller().get("/v1/session").await.is(200);
         assert_eq!(guestlist.user("guest7@example.com").await["stytch_user_id"], Value::Null);
 
-        let screen = guestlist.succeeds(&["reconcile"]).await;
+        let screen = guestlist.run_ok(&["reconcile"]).await;
         assert!(screen.starts_with("43 users here, 4 at Stytch: 5 differ; 2 repaired"), "{screen}");
         for told in ["ada@example.com", "stranger@example.com", "bobby@example.com", "left alone"] {
             assert!(screen.contains(told), "{told}: {screen}");
@@ -161,20 +161,20 @@ async fn a_stytch_that_fails_in_the_middle_of_its_list_changes_nothing() {
     }
     stytch.delete(&identity(&guestlist, "ada@example.com").await).await;
     let search = "POST /v1/users/search";
-    let before = guestlist.stytch().calls(search, "200").await;
+    let before = guestlist.sandbox().call_count(search, "200").await;
 
     let running = guestlist.spawn("guestlist", &["reconcile", "--force"]);
     wait_until(SHORT, "the first page is read", async || {
-        (guestlist.stytch().calls(search, "200").await > before).then_some(())
+        (guestlist.sandbox().call_count(search, "200").await > before).then_some(())
     })
     .await;
-    guestlist.stytch().faults(&json!({ "status": 500, "error_rate": 1 })).await;
-    let failed = running.finished(LONG).await;
+    guestlist.sandbox().set_faults(&json!({ "status": 500, "error_rate": 1 })).await;
+    let failed = running.wait_for_exit(LONG).await;
 
     assert_eq!((failed.code, failed.stdout.as_str()), (Some(1), ""), "{failed:?}");
     assert!(failed.stderr.contains("nothing was changed"), "{failed:?}");
-    assert_eq!(guestlist.stytch().calls(search, "200").await, before + 1, "one page came");
-    guestlist.stytch().heal().await;
+    assert_eq!(guestlist.sandbox().call_count(search, "200").await, before + 1, "one page came");
+    guestlist.sandbox().clear_faults().await;
     let _ = ada.caller().get("/v1/session").await.is(200);
     assert!(!guestlist.user("ada@example.com").await["stytch_user_id"].is_null());
     let healed = compare(&guestlist, &[]).await;
@@ -201,7 +201,7 @@ async fn the_worker_compares_by_itself() {
         .await;
         let by = "SELECT COUNT(*) FROM events WHERE kind = 'identity_forgotten' \
                   AND actor_type = 'system'";
-        assert_eq!(guestlist.database().number(by).await, 1, "of two workers one did it");
+        assert_eq!(guestlist.database().integer(by).await, 1, "of two workers one did it");
     })
     .await;
 }
@@ -215,11 +215,11 @@ async fn who_was_removed_here_and_is_back_at_stytch_is_deleted_there() {
     let user = guestlist.user("ada@example.com").await;
     let id = user["id"].as_str().unwrap();
     let _ = guestlist.api().delete(&format!("/v1/users/{id}")).await.is(202);
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
     // The saga's end was lost: Stytch still has somebody whom it should have deleted.
     let left_over = stytch.create("ada@example.com").await;
     let sql = format!("UPDATE tombstones SET stytch_user_id = '{left_over}'");
-    guestlist.database().run_all(&[sql]).await;
+    guestlist.database().execute_all(&[sql]).await;
     assert_eq!(counts(&compare(&guestlist, &[]).await), json!({ "removed": [1, 1] }));
     assert!(stytch.user(&left_over).await.is_none());
 }
@@ -227,7 +227,7 @@ async fn who_was_removed_here_and_is_back_at_stytch_is_deleted_there() {
 #[tokio::test]
 async fn it_explains_itself_and_needs_an_account() {
     let guestlist = Guestlist::split(Engine::Sqlite).prepare().await;
-    let help = guestlist.succeeds(&["reconcile", "--help"]).await;
+    let help = guestlist.run_ok(&["reconcile", "--help"]).await;
     for told in ["--dry-run", "--force", "--json", "5 % of users"] {
         assert!(help.contains(told), "{told}: {help}");
     }

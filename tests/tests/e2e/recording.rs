@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use guestlist_tests::{Engine, Guestlist, LONG, SHORT, Server, wait_until};
+use guestlist_tests::{DatabaseServer, Engine, Guestlist, LONG, SHORT, wait_until};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-/// Begins a press whose answer Stytch holds back; the link is used up by then.
-async fn begin(guestlist: &Guestlist, token: &str) -> JoinHandle<guestlist_tests::Answer> {
+/// Begins a press whose response Stytch holds back; the link is used up by then.
+async fn begin(guestlist: &Guestlist, token: &str) -> JoinHandle<guestlist_tests::Response> {
     let slow = json!({ "latency_ms": 5000, "path": "/v1/magic_links/authenticate" });
-    guestlist.stytch().faults(&slow).await;
-    let (caller, token) = (guestlist.anybody(), token.to_owned());
+    guestlist.sandbox().set_faults(&slow).await;
+    let (caller, token) = (guestlist.anonymous(), token.to_owned());
     let press =
         tokio::spawn(
             async move { caller.form("/authenticate", &[("token", token.as_str())]).await },
         );
     wait_until(SHORT, "Stytch has authenticated the link", async || {
-        let asked = guestlist.stytch().calls("POST /v1/magic_links/authenticate", "200").await;
+        let asked =
+            guestlist.sandbox().call_count("POST /v1/magic_links/authenticate", "200").await;
         (asked == 1).then_some(())
     })
     .await;
@@ -25,7 +26,7 @@ async fn begin(guestlist: &Guestlist, token: &str) -> JoinHandle<guestlist_tests
 
 /// The caller is told the truth, and presses again until they are in.
 async fn ends_well(guestlist: &Guestlist, token: &str) {
-    guestlist.stytch().heal().await;
+    guestlist.sandbox().clear_faults().await;
     let fields = [("token", token)];
     let came_in = wait_until(LONG, "pressing again lets in", async || {
         let pressed = guestlist.browser().form("/authenticate", &fields).await;
@@ -35,26 +36,26 @@ async fn ends_well(guestlist: &Guestlist, token: &str) {
     })
     .await;
     assert!(came_in.set_cookie("stytch_session").is_some(), "{came_in:?}");
-    assert_eq!(guestlist.database().number("SELECT COUNT(*) FROM sessions").await, 1);
+    assert_eq!(guestlist.database().integer("SELECT COUNT(*) FROM sessions").await, 1);
     assert_eq!(guestlist.user("ada@example.com").await["status"], "active");
-    let asked = guestlist.stytch().calls("POST /v1/magic_links/authenticate", "200").await;
+    let asked = guestlist.sandbox().call_count("POST /v1/magic_links/authenticate", "200").await;
     assert_eq!(asked, 1, "a link works once");
     // The result is for one press.
-    let again = guestlist.anybody().form("/authenticate", &fields).await;
+    let again = guestlist.anonymous().form("/authenticate", &fields).await;
     let _ = again.problem(409, "link_used");
 }
 
-fn says_so(answer: &guestlist_tests::Answer) {
-    let problem = answer.problem(503, "database_unavailable");
+fn says_so(response: &guestlist_tests::Response) {
+    let problem = response.problem(503, "database_unavailable");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("press Continue again"), "{detail}");
-    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    assert!(response.header("retry-after").is_some(), "{response:?}");
 }
 
 #[tokio::test]
 async fn a_login_is_recorded_once_a_database_server_answers_again() {
-    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
-        let server = Server::start(engine).await;
+    for engine in Engine::with_server() {
+        let server = DatabaseServer::start(engine).await;
         let setup = Guestlist::split(engine).on_server(&server.url()).workers(1);
         let guestlist = setup.start().await;
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
@@ -65,7 +66,7 @@ async fn a_login_is_recorded_once_a_database_server_answers_again() {
         says_so(&press.await.unwrap());
         // Nor does a second press use anything up.
         let fields = [("token", mail.token.as_str())];
-        says_so(&guestlist.anybody().form("/authenticate", &fields).await);
+        says_so(&guestlist.anonymous().form("/authenticate", &fields).await);
         server.thaw();
 
         ends_well(&guestlist, &mail.token).await;
@@ -76,14 +77,14 @@ async fn a_login_is_recorded_once_a_database_server_answers_again() {
 async fn a_login_is_recorded_once_another_program_lets_go_of_the_file() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
 
     let press = begin(&guestlist, &mail.token).await;
-    let ((), answer) =
+    let ((), response) =
         tokio::join!(guestlist.database().lock_for(Duration::from_secs(20)), async {
             press.await.unwrap()
         },);
-    says_so(&answer);
+    says_so(&response);
 
     ends_well(&guestlist, &mail.token).await;
 }

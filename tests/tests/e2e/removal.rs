@@ -23,10 +23,10 @@ async fn an_address_is_invited_removed_and_invited_again() {
         gone(&guestlist, &first).await;
         let _ = guestlist.api().delete(&path).await.problem(404, "not_found");
         let _ = before.get("/v1/session").await.problem(401, "session_revoked");
-        assert_eq!(guestlist.stytch().calls("DELETE /v1/users/{user_id}", "200").await, 1);
+        assert_eq!(guestlist.sandbox().call_count("DELETE /v1/users/{user_id}", "200").await, 1);
 
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
-        let _ = guestlist.press(&mail.token).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
         let second = guestlist.user("ada@example.com").await;
         assert_eq!(second["status"], "active");
         assert_ne!(second["id"], first["id"]);
@@ -41,7 +41,7 @@ async fn removing_waits_for_stytch_and_the_address_with_it() {
         let guestlist = Guestlist::dev(engine).start().await;
         let (invitation, _) = guestlist.invite_and_mail("ada@example.com").await;
         let user = guestlist.user("ada@example.com").await;
-        guestlist.stytch().faults(&json!({ "down": true })).await;
+        guestlist.sandbox().set_faults(&json!({ "down": true })).await;
         let path = format!("/v1/users/{}", id(&user));
         let _ = guestlist.api().delete(&path).await.is(202);
         assert_eq!(guestlist.api().get(&path).await.is(200).json()["status"], "deleting");
@@ -52,10 +52,10 @@ async fn removing_waits_for_stytch_and_the_address_with_it() {
             let body = json!({ "email": "ada@example.com" });
             let _ = guestlist.api().post(path, &body).await.problem(409, "user_deleting");
         }
-        guestlist.stytch().heal().await;
+        guestlist.sandbox().clear_faults().await;
         gone(&guestlist, &user).await;
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
-        let _ = guestlist.press(&mail.token).await;
+        let _ = guestlist.redeem_link(&mail.token).await;
     })
     .await;
 }
@@ -76,16 +76,16 @@ async fn somebody_added_may_log_in_from_now_on() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let body = json!({ "email": "ada@example.com", "name": "Ada", "metadata": { "a": 1 } });
-        let answer = guestlist.api().post("/v1/users", &body).await.is(201);
-        let user = answer.json();
+        let response = guestlist.api().post("/v1/users", &body).await.is(201);
+        let user = response.json();
         let path = format!("/v1/users/{}", id(&user));
-        assert_eq!(answer.header("location"), Some(path.as_str()));
+        assert_eq!(response.header("location"), Some(path.as_str()));
         assert_eq!((&user["status"], &user["role"]), (&json!("active"), &json!("member")));
         for field in ["stytch_user_id", "last_seen_at"] {
             assert_eq!(user[field], Value::Null, "{user}");
         }
-        guestlist.settled().await;
-        assert!(guestlist.stytch().emails("ada@example.com").await.is_empty(), "without a mail");
+        guestlist.wait_for_jobs().await;
+        assert!(guestlist.sandbox().emails("ada@example.com").await.is_empty(), "without a mail");
         let _ = guestlist.log_in("ada@example.com").await;
         let seen = guestlist.api().get(&path).await.is(200).json();
         assert!(seen["stytch_user_id"].is_string() && seen["last_seen_at"].is_string(), "{seen}");
@@ -115,18 +115,18 @@ async fn a_link_of_somebody_who_is_gone_lets_nobody_in() {
         let _ = guestlist.member("ada@example.com").await;
         let login = json!({ "email": "ada@example.com" });
         let _ = guestlist.api().post("/v1/login", &login).await.is(202);
-        let mail = guestlist.stytch().mail("ada@example.com", 2).await;
+        let mail = guestlist.sandbox().nth_email("ada@example.com", 2).await;
         let user = guestlist.user("ada@example.com").await;
         let _ = guestlist.api().delete(&format!("/v1/users/{}", id(&user))).await.is(202);
         gone(&guestlist, &user).await;
-        let page = guestlist.browser().press(&mail.token).await;
+        let page = guestlist.browser().redeem_link(&mail.token).await;
         page.page_or_problem(400, "link_invalid");
         let token = json!({ "token": mail.token });
-        let refused = guestlist.anybody().post("/v1/sessions", &token).await;
+        let refused = guestlist.anonymous().post("/v1/sessions", &token).await;
         let _ = refused.problem(400, "link_invalid");
         assert!(page.set_cookies().is_empty() && refused.set_cookies().is_empty());
         let people = "SELECT COUNT(*) FROM users WHERE email = 'ada@example.com'";
-        assert_eq!(guestlist.database().number(people).await, 0);
+        assert_eq!(guestlist.database().integer(people).await, 0);
     })
     .await;
 }

@@ -12,25 +12,25 @@ async fn mallory(guestlist: &Guestlist) -> (Value, Visitor) {
     for (email, role) in [("second@example.com", "admin"), ("friend@example.com", "member")] {
         let body = json!({ "email": email, "role": role });
         let _ = mallory.api(Method::POST, "/v1/invitations", Some(&body)).await.is(202);
-        let _ = guestlist.stytch().mail(email, 1).await;
+        let _ = guestlist.sandbox().nth_email(email, 1).await;
     }
     (user, mallory)
 }
 
-fn revoked(answer: &Value) -> Vec<&str> {
-    let revoked = answer["revoked_invitations"].as_array().expect("what was revoked");
+fn revoked(response: &Value) -> Vec<&str> {
+    let revoked = response["revoked_invitations"].as_array().expect("what was revoked");
     revoked.iter().map(|one| one["email"].as_str().unwrap()).collect()
 }
 
 async fn has_no_way_back(guestlist: &Guestlist) {
-    let mail = guestlist.stytch().mail("second@example.com", 1).await;
+    let mail = guestlist.sandbox().nth_email("second@example.com", 1).await;
     // By then the link is revoked at Stytch.
-    guestlist.settled().await;
-    let refused = guestlist.anybody().form("/authenticate", &[("token", &mail.token)]).await;
+    guestlist.wait_for_jobs().await;
+    let refused = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
     let _ = refused.problem(400, "link_invalid");
     assert_eq!(guestlist.user("second@example.com").await["status"], "invited");
-    let friend = guestlist.stytch().mail("friend@example.com", 1).await;
-    let _ = guestlist.press(&friend.token).await;
+    let friend = guestlist.sandbox().nth_email("friend@example.com", 1).await;
+    let _ = guestlist.redeem_link(&friend.token).await;
 }
 
 #[tokio::test]
@@ -43,8 +43,8 @@ async fn the_answer_says_which_invitations_are_revoked() {
         let renamed = guestlist.api().patch(&path, &json!({ "name": "M" })).await.is(200).json();
         assert_eq!(renamed.get("revoked_invitations"), None);
         let suspended = json!({ "status": "suspended" });
-        let answer = guestlist.api().patch(&path, &suspended).await.is(200).json();
-        assert_eq!(revoked(&answer), ["second@example.com"]);
+        let response = guestlist.api().patch(&path, &suspended).await.is(200).json();
+        assert_eq!(revoked(&response), ["second@example.com"]);
         has_no_way_back(&guestlist).await;
         let removed = guestlist.api().delete(&path).await.is(202).json();
         assert_eq!(removed.get("revoked_invitations"), None, "it was done before");

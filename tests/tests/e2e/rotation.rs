@@ -13,12 +13,12 @@ async fn is_in(caller: &Caller) {
 async fn when_stytch_changes_its_keys_nobody_is_logged_out() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let mut ada = guestlist.member("ada@example.com").await;
-    let by_jwt = |jwt: &str| guestlist.anybody().bearer(jwt);
+    let by_jwt = |jwt: &str| guestlist.anonymous().bearer(jwt);
     let before = by_jwt(ada.jwt());
     is_in(&before).await;
-    let fetched = guestlist.stytch().calls(KEYS, "200").await;
+    let fetched = guestlist.sandbox().call_count(KEYS, "200").await;
 
-    guestlist.stytch().rotate_keys().await;
+    guestlist.sandbox().rotate_keys().await;
 
     is_in(&before).await;
     let bob = guestlist.member("bob@example.com").await;
@@ -28,9 +28,13 @@ async fn when_stytch_changes_its_keys_nobody_is_logged_out() {
         }
     }
     let _ = ada.get("/v1/session").await.is(200);
-    assert_eq!(guestlist.stytch().calls(KEYS, "200").await, fetched + 1, "once for the new key");
+    assert_eq!(
+        guestlist.sandbox().call_count(KEYS, "200").await,
+        fetched + 1,
+        "once for the new key"
+    );
     // Whoever has only the token is given a JWT of the new key, and comes in by that.
-    ada.forget("stytch_session_jwt");
+    ada.remove_cookie("stytch_session_jwt");
     let _ = ada.get("/v1/session").await.is(200);
     is_in(&by_jwt(ada.jwt())).await;
     let _ = ada.api(Method::DELETE, "/v1/session", None).await.is(204);

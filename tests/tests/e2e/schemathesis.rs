@@ -1,5 +1,5 @@
 //! Schemathesis reads the API's description and asks for everything that it tells of, rightly and
-//! wrongly: nothing may fail inside, and no answer may come that is not told of.
+//! wrongly: nothing may fail inside, and no response may come that is not told of.
 
 use std::ffi::OsStr;
 use std::path::Path;

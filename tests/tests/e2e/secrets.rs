@@ -57,10 +57,10 @@ fn configured(guestlist: &Guestlist) -> Vec<String> {
 
 /// Failures are where logs grow talkative.
 async fn invite(guestlist: &Guestlist) -> Mail {
-    guestlist.stytch().faults(&json!({ "status": 500, "times": 1 })).await;
+    guestlist.sandbox().set_faults(&json!({ "status": 500, "times": 1 })).await;
     let (_, mail) = guestlist.invite_and_mail("ada.lovelace@example.com").await;
     let fault = json!({ "status": 400, "error_type": "invalid_email", "times": 1 });
-    guestlist.stytch().faults(&fault).await;
+    guestlist.sandbox().set_faults(&fault).await;
     let refused = guestlist.invite("bob.boole@example.com").await;
     let _ = guestlist.wait_for_status(id(&refused), "failed").await;
     let _ = guestlist.events(id(&refused)).await;
@@ -68,34 +68,34 @@ async fn invite(guestlist: &Guestlist) -> Mail {
 }
 
 async fn come_in(guestlist: &Guestlist, mail: &Mail) -> Visitor {
-    let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
+    let path = mail.path();
     let _ = guestlist.browser().get(path).await.is(200);
-    let ada = guestlist.press(&mail.token).await;
-    let _ = guestlist.browser().press(&mail.token).await.is(409);
-    let _ = guestlist.browser().press("a-token-that-nobody-sent").await.is(400);
+    let ada = guestlist.redeem_link(&mail.token).await;
+    let _ = guestlist.browser().redeem_link(&mail.token).await.is(409);
+    let _ = guestlist.browser().redeem_link("a-token-that-nobody-sent").await.is(400);
     ada
 }
 
 async fn stay(guestlist: &Guestlist, ada: &mut Visitor) {
-    let _ = guestlist.anybody().bearer(ada.jwt()).get("/v1/session").await.is(200);
-    ada.set("stytch_session_jwt", "x.y.z");
-    guestlist.stytch().faults(&json!({ "down": true })).await;
+    let _ = guestlist.anonymous().bearer(ada.jwt()).get("/v1/session").await.is(200);
+    ada.set_cookie("stytch_session_jwt", "x.y.z");
+    guestlist.sandbox().set_faults(&json!({ "down": true })).await;
     let _ = ada.get("/v1/session").await.is(200);
-    guestlist.stytch().heal().await;
+    guestlist.sandbox().clear_faults().await;
     let _ = ada.get("/v1/session").await.is(200);
 }
 
 /// Whoever has no business here, and what is sent in the wrong way.
 async fn knock(guestlist: &Guestlist) {
-    let basic = guestlist.anybody().basic("ops", &guestlist.api_key);
+    let basic = guestlist.anonymous().basic("ops", &guestlist.api_key);
     let _ = basic.get("/v1/users?q=ada.lovelace@example.com").await.is(200);
-    let stranger = guestlist.anybody().bearer("glk_a-key-that-nobody-made");
+    let stranger = guestlist.anonymous().bearer("glk_a-key-that-nobody-made");
     let _ = stranger.get("/v1/users").await.is(401);
     let (json, broken) = (Some("application/json"), r#"{"email": "carl.gauss@example.com""#);
     let _ = guestlist.api().call(Method::POST, "/v1/invitations", json, broken).await.is(400);
     let body = json!({ "email": "unknown.person@example.com" });
-    let _ = guestlist.anybody().post("/v1/login", &body).await.is(202);
-    let hook = guestlist.anybody().with("svix-id", "msg_1").with("svix-timestamp", "1");
+    let _ = guestlist.anonymous().post("/v1/login", &body).await.is(202);
+    let hook = guestlist.anonymous().with("svix-id", "msg_1").with("svix-timestamp", "1");
     let hook = hook.with("svix-signature", "v1,a-signature-that-is-none");
     let _ = hook.post("/webhooks/stytch", &body).await.is(401);
 }
@@ -104,5 +104,5 @@ async fn leave(guestlist: &Guestlist, ada: &mut Visitor) {
     let _ = ada.api(Method::DELETE, "/v1/session", None).await.is(204);
     let user = guestlist.user("ada.lovelace@example.com").await;
     let _ = guestlist.api().delete(&format!("/v1/users/{}", id(&user))).await.is(202);
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
 }

@@ -27,7 +27,7 @@ async fn refused_requests_are_logged_with_code_route_and_client() {
     let setup = Guestlist::split(Engine::Sqlite).workers(1);
     let setup = setup.env("STYTCH_WEBHOOK_SECRET", "whsec_c2VjcmV0IG9mIGEgdGVzdA==");
     let guestlist = setup.env("LOGIN_LIMIT_PER_CLIENT", "1/h").start().await;
-    let anybody = guestlist.anybody();
+    let anybody = guestlist.anonymous();
 
     let _ = anybody.bearer("glk_wrong").get("/v1/users").await.is(401);
     let line = logged(&guestlist, "api_key_invalid", "/v1/users").await;
@@ -74,7 +74,7 @@ async fn refused_requests_are_logged_with_code_route_and_client() {
 #[tokio::test]
 async fn a_flood_of_refusals_leaves_few_lines_and_a_count() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
-    let stranger = guestlist.anybody().bearer("glk_wrong");
+    let stranger = guestlist.anonymous().bearer("glk_wrong");
     let began = std::time::Instant::now();
     for _ in 0..100 {
         let _ = stranger.get("/v1/users").await.is(401);
@@ -98,7 +98,7 @@ async fn refusals_that_a_page_or_a_redirect_answers_are_logged_too() {
         let fields = [("email", "ada@example.com")];
         let _ = guestlist.browser().form("/login", &fields).await.is(status);
     }
-    let _ = guestlist.anybody().basic("", "glk_wrong").get("/").await.is(303);
+    let _ = guestlist.anonymous().basic("", "glk_wrong").get("/").await.is(303);
     for code in ["too_many_requests", "api_key_invalid"] {
         wait_until(SHORT, &format!("{code} is logged"), async || {
             let log = guestlist.stderr();

@@ -8,9 +8,9 @@ const GARBAGE_JWT: &str = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl";
 
 /// Refused with its cookies, which are cleared, and with each of its two halves alone.
 async fn is_out(visitor: &Visitor, code: &str) {
-    let answer = visitor.caller().get("/v1/session").await;
-    let _ = answer.problem(401, code);
-    assert!(answer.clears_cookies(), "{answer:?}");
+    let response = visitor.caller().get("/v1/session").await;
+    let _ = response.problem(401, code);
+    assert!(response.clears_cookies(), "{response:?}");
     let bare = visitor.caller().with("cookie", "");
     let _ = bare.bearer(visitor.jwt()).get("/v1/session").await.problem(401, code);
     let _ = bare.bearer(visitor.token()).get("/v1/session").await.problem(401, code);
@@ -30,8 +30,8 @@ async fn who_logs_out_is_refused_on_the_next_request_everywhere() {
         is_out(&before, "session_revoked").await;
         before.move_to(&other);
         is_out(&before, "session_revoked").await;
-        guestlist.settled().await;
-        assert_eq!(guestlist.stytch().calls("POST /v1/sessions/revoke", "200").await, 1);
+        guestlist.wait_for_jobs().await;
+        assert_eq!(guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await, 1);
     })
     .await;
 }
@@ -57,7 +57,7 @@ async fn an_expired_session_is_refused_on_the_next_request() {
         // No sweep is to take the row away.
         guestlist.stop_worker(0).await;
         let past = "UPDATE sessions SET expires_at = started_at + 1";
-        assert_eq!(guestlist.database().run(past).await, 1);
+        assert_eq!(guestlist.database().execute(past).await, 1);
         is_out(&ada, "session_expired").await;
     })
     .await;
@@ -70,12 +70,12 @@ async fn a_removed_user_is_refused_on_the_next_request() {
         let mut ada = guestlist.member("ada@example.com").await;
         let _ = ada.get("/v1/session").await.is(200);
         // The worker is to wait, so that there is a moment between; the keys are known already.
-        guestlist.stytch().faults(&json!({ "down": true })).await;
+        guestlist.sandbox().set_faults(&json!({ "down": true })).await;
         let user = guestlist.user("ada@example.com").await;
         let removed = guestlist.api().delete(&format!("/v1/users/{}", id(&user))).await.is(202);
         assert_eq!(removed.json()["status"], "deleting");
         is_out(&ada, "session_revoked").await;
-        guestlist.stytch().heal().await;
+        guestlist.sandbox().clear_faults().await;
     })
     .await;
 }
@@ -91,24 +91,24 @@ async fn a_session_is_refreshed_by_its_token_and_never_made_longer() {
         assert_eq!(first.json()["session_jwt"], ada.jwt());
 
         // So that a new JWT is told from the first, though not too old yet.
-        guestlist.stytch().advance_clock(-60).await;
+        guestlist.sandbox().advance_clock(-60).await;
         for shown in [None, Some(GARBAGE_JWT), Some("not a JWT at all")] {
             match shown {
-                Some(shown) => ada.set("stytch_session_jwt", shown),
-                None => ada.forget("stytch_session_jwt"),
+                Some(shown) => ada.set_cookie("stytch_session_jwt", shown),
+                None => ada.remove_cookie("stytch_session_jwt"),
             }
             let refreshed = ada.get("/v1/session").await.is(200);
             let cookie = refreshed.set_cookie("stytch_session_jwt").expect("a new JWT");
             assert!(cookie.contains("HttpOnly") && cookie.contains("Path=/"), "{cookie}");
             assert!(refreshed.set_cookie("stytch_session").is_none(), "{refreshed:?}");
             assert!(Some(ada.jwt()) != shown && ada.jwt() != first.json()["session_jwt"]);
-            let alone = guestlist.anybody().bearer(ada.jwt()).get("/v1/session").await;
+            let alone = guestlist.anonymous().bearer(ada.jwt()).get("/v1/session").await;
             let _ = alone.is(200);
             let body = refreshed.json();
             assert_eq!(body["session_jwt"], ada.jwt());
             assert_eq!(body["session"]["expires_at"], first.json()["session"]["expires_at"]);
         }
-        let calls = guestlist.stytch().calls("POST /v1/sessions/authenticate", "200").await;
+        let calls = guestlist.sandbox().call_count("POST /v1/sessions/authenticate", "200").await;
         assert!((1..=3).contains(&calls), "{calls}");
     })
     .await;
@@ -119,7 +119,7 @@ async fn a_jwt_alone_admits_for_its_five_minutes() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let ada = guestlist.member("ada@example.com").await;
-        let anybody = guestlist.anybody();
+        let anybody = guestlist.anonymous();
         let by_jwt = anybody.bearer(ada.jwt()).get("/v1/session").await.is(200).json();
         assert_eq!(by_jwt["user"]["email"], "ada@example.com");
         let by_token = anybody.bearer(ada.token()).get("/v1/session").await.is(200);
@@ -128,11 +128,11 @@ async fn a_jwt_alone_admits_for_its_five_minutes() {
             anybody.bearer(GARBAGE_JWT).get("/v1/session").await.problem(401, "session_missing");
 
         // Stytch's clock goes ten minutes late, so that what it signs is old already.
-        guestlist.stytch().advance_clock(-600).await;
+        guestlist.sandbox().advance_clock(-600).await;
         let mut late = guestlist.log_in("ada@example.com").await;
         let old = anybody.bearer(late.jwt()).get("/v1/session").await;
         let _ = old.problem(401, "jwt_expired");
-        late.forget("stytch_session");
+        late.remove_cookie("stytch_session");
         let by_cookie = late.get("/v1/session").await;
         let _ = by_cookie.problem(401, "jwt_expired");
         assert!(by_cookie.clears_cookies(), "{by_cookie:?}");
@@ -143,14 +143,14 @@ async fn a_jwt_alone_admits_for_its_five_minutes() {
 #[tokio::test]
 async fn what_was_never_a_session_is_missing_and_its_cookies_are_cleared() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    let nobody = guestlist.anybody().get("/v1/session").await;
+    let nobody = guestlist.anonymous().get("/v1/session").await;
     let _ = nobody.problem(401, "session_missing");
     for cookie in
         ["stytch_session=x", "stytch_session_jwt=x", "stytch_session=x; stytch_session_jwt=y"]
     {
-        let answer = guestlist.anybody().with("cookie", cookie).get("/v1/session").await;
-        let _ = answer.problem(401, "session_missing");
-        assert!(answer.clears_cookies(), "{cookie}: {answer:?}");
+        let response = guestlist.anonymous().with("cookie", cookie).get("/v1/session").await;
+        let _ = response.problem(401, "session_missing");
+        assert!(response.clears_cookies(), "{cookie}: {response:?}");
     }
 }
 
@@ -159,7 +159,7 @@ async fn a_backend_comes_in_by_the_api_and_gets_the_tokens() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
-        let backend = guestlist.anybody().with("user-agent", "a backend");
+        let backend = guestlist.anonymous().with("user-agent", "a backend");
         let body = json!({ "token": mail.token });
         let came_in = backend.post("/v1/sessions", &body).await.is(201).json();
         assert_eq!(came_in["user"]["email"], "ada@example.com");
@@ -169,14 +169,14 @@ async fn a_backend_comes_in_by_the_api_and_gets_the_tokens() {
             assert!(came_in["session"][field].is_string(), "{field}: {came_in}");
         }
         for token in ["session_token", "session_jwt"] {
-            let session = guestlist.anybody().bearer(came_in[token].as_str().unwrap());
+            let session = guestlist.anonymous().bearer(came_in[token].as_str().unwrap());
             let _ = session.get("/v1/session").await.is(200);
         }
         let again = backend.post("/v1/sessions", &body).await;
         let _ = again.problem(409, "link_used");
         let token = came_in["session_token"].as_str().unwrap();
-        let _ = guestlist.anybody().bearer(token).delete("/v1/session").await.is(204);
-        let gone = guestlist.anybody().bearer(token).get("/v1/session").await;
+        let _ = guestlist.anonymous().bearer(token).delete("/v1/session").await.is(204);
+        let gone = guestlist.anonymous().bearer(token).get("/v1/session").await;
         let _ = gone.problem(401, "session_revoked");
     })
     .await;
@@ -198,20 +198,20 @@ async fn coming_in_gives_a_new_session_and_ends_the_one_that_the_browser_held() 
             // A browser that somebody else gave their own session to, or one that never was.
             let mut browser = planted.clone();
             if let Some(made_up) = made_up {
-                browser.set("stytch_session", made_up);
+                browser.set_cookie("stytch_session", made_up);
             }
-            let before = guestlist.stytch().emails("ada@example.com").await.len();
+            let before = guestlist.sandbox().emails("ada@example.com").await.len();
             let login = json!({ "email": "ada@example.com" });
             let _ = guestlist.api().post("/v1/login", &login).await.is(202);
-            let mail = guestlist.stytch().mail("ada@example.com", before + 1).await;
-            let _ = browser.press(&mail.token).await.is(303);
+            let mail = guestlist.sandbox().nth_email("ada@example.com", before + 1).await;
+            let _ = browser.redeem_link(&mail.token).await.is(303);
             assert_ne!(browser.token(), planted.token());
             assert_ne!(Some(browser.token()), made_up);
             let _ = browser.get("/v1/session").await.is(200);
             is_out(&planted, "session_revoked").await;
         }
-        guestlist.settled().await;
-        assert_eq!(guestlist.stytch().calls("POST /v1/sessions/revoke", "200").await, 1);
+        guestlist.wait_for_jobs().await;
+        assert_eq!(guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await, 1);
     })
     .await;
 }
@@ -224,8 +224,8 @@ async fn what_is_shown_in_an_address_admits_nobody() {
     for secret in shown {
         for name in ["token", "session_token", "stytch_session", "session_jwt", "access_token"] {
             for path in ["/v1/session", "/v1/users", "/v1/invitations", "/metrics"] {
-                let answer = guestlist.anybody().get(&format!("{path}?{name}={secret}")).await;
-                let _ = answer.problem(401, "session_missing");
+                let response = guestlist.anonymous().get(&format!("{path}?{name}={secret}")).await;
+                let _ = response.problem(401, "session_missing");
             }
             let page = guestlist.browser().get(&format!("/sessions?{name}={secret}")).await;
             let place = page.is(303).header("location").unwrap().to_owned();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use guestlist_tests::{
-    Engine, Guestlist, Process, SHORT, Server, Socket, on_every_engine, wait_until,
+    DatabaseServer, Engine, Guestlist, Process, SHORT, Socket, on_every_engine, wait_until,
 };
 
 /// Before a supervisor would kill it.
@@ -42,7 +42,7 @@ async fn a_database_that_is_frozen_does_not_keep_a_program() {
         if engine == Engine::Sqlite {
             return;
         }
-        let server = Server::start(engine).await;
+        let server = DatabaseServer::start(engine).await;
         let split = Guestlist::split(engine).on_server(&server.url()).workers(1).start().await;
         let dev = Guestlist::dev(engine).on_server(&server.url()).start().await;
         server.freeze();

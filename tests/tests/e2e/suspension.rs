@@ -1,22 +1,22 @@
 //! Whoever is suspended or demoted is out at once, here and at Stytch; whoever is refused is told
 //! why.
 
-use guestlist_tests::{Answer, Engine, Guestlist, LONG, id, on_every_engine, wait_until};
+use guestlist_tests::{Engine, Guestlist, LONG, Response, id, on_every_engine, wait_until};
 use serde_json::{Value, json};
 
-async fn patch(guestlist: &Guestlist, email: &str, body: &Value) -> Answer {
+async fn patch(guestlist: &Guestlist, email: &str, body: &Value) -> Response {
     let user = guestlist.user(email).await;
     guestlist.api().patch(&format!("/v1/users/{}", id(&user)), body).await
 }
 
 async fn suspend(guestlist: &Guestlist, email: &str) {
-    let answer = patch(guestlist, email, &json!({ "status": "suspended" })).await.is(200);
-    assert_eq!(answer.json()["status"], "suspended");
+    let response = patch(guestlist, email, &json!({ "status": "suspended" })).await.is(200);
+    assert_eq!(response.json()["status"], "suspended");
 }
 
 async fn revoked_at_stytch(guestlist: &Guestlist, times: u64) {
     wait_until(LONG, "Stytch has ended the sessions", async || {
-        let calls = guestlist.stytch().calls("POST /v1/sessions/revoke", "200").await;
+        let calls = guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await;
         (calls == times).then_some(())
     })
     .await;
@@ -34,7 +34,7 @@ async fn who_is_suspended_is_out_on_the_next_request_everywhere_and_back_when_le
             let _ = visitor.get("/v1/session").await.is(200);
         }
         suspend(&guestlist, "ada@example.com").await;
-        let bearer = guestlist.anybody().bearer(first.token());
+        let bearer = guestlist.anonymous().bearer(first.token());
         let _ = bearer.get("/v1/session").await.problem(401, "session_revoked");
         for visitor in [&mut first, &mut second] {
             let out = visitor.get("/v1/session").await;
@@ -68,9 +68,9 @@ async fn who_is_demoted_logs_in_again_and_who_is_promoted_goes_on() {
 async fn asked(guestlist: &Guestlist, email: &str) -> [String; 2] {
     let mut tokens = Vec::new();
     for _ in 0..2 {
-        let before = guestlist.stytch().emails(email).await.len();
+        let before = guestlist.sandbox().emails(email).await.len();
         let _ = guestlist.api().post("/v1/login", &json!({ "email": email })).await.is(202);
-        tokens.push(guestlist.stytch().mail(email, before + 1).await.token);
+        tokens.push(guestlist.sandbox().nth_email(email, before + 1).await.token);
     }
     tokens.try_into().unwrap()
 }
@@ -78,11 +78,11 @@ async fn asked(guestlist: &Guestlist, email: &str) -> [String; 2] {
 /// By a page with a word on it, and by the API.
 async fn refused(guestlist: &Guestlist, tokens: [String; 2], code: &str) {
     let [by_page, by_api] = tokens;
-    let page = guestlist.browser().press(&by_page).await.is(403);
+    let page = guestlist.browser().redeem_link(&by_page).await.is(403);
     assert!(page.body.contains(&format!("data-code=\"{code}\"")), "{}", page.body);
     assert!(page.set_cookie("stytch_session").is_none(), "{page:?}");
-    let answer = guestlist.anybody().post("/v1/sessions", &json!({ "token": by_api })).await;
-    let _ = answer.problem(403, code);
+    let response = guestlist.anonymous().post("/v1/sessions", &json!({ "token": by_api })).await;
+    let _ = response.problem(403, code);
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn who_was_suspended_or_removed_since_they_asked_is_refused_and_told_why()
         refused(&guestlist, removed, "not_invited").await;
 
         let live = "SELECT COUNT(*) FROM sessions WHERE ended_at IS NULL";
-        assert_eq!(guestlist.database().number(live).await, 0);
+        assert_eq!(guestlist.database().integer(live).await, 0);
         guestlist.start_worker().await;
         revoked_at_stytch(&guestlist, 4).await;
     })
@@ -119,7 +119,7 @@ async fn whose_invitation_was_revoked_since_it_was_sent_is_refused_and_told_so()
         // Asked for by the person, it comes again at once.
         let body = json!({ "email": "ada@example.com" });
         let _ = guestlist.api().post("/v1/login", &body).await.is(202);
-        let second = guestlist.stytch().mail("ada@example.com", 2).await;
+        let second = guestlist.sandbox().nth_email("ada@example.com", 2).await;
         guestlist.stop_worker(0).await;
         let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
         let _ = guestlist.api().post_nothing(&revoke).await.is(200);

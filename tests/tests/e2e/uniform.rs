@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use guestlist_tests::{
-    Answer, Caller, Engine, Guestlist, Setup, id, on_every_engine, one_engine_at_a_time,
+    Caller, Engine, Guestlist, Response, Setup, id, on_every_engine, one_engine_at_a_time,
 };
 use serde_json::json;
 
@@ -22,16 +22,16 @@ enum Way {
 }
 
 impl Way {
-    async fn ask(self, guestlist: &Guestlist, email: &str) -> Answer {
+    async fn ask(self, guestlist: &Guestlist, email: &str) -> Response {
         match self {
-            Self::Api => guestlist.anybody().post("/v1/login", &json!({ "email": email })).await,
+            Self::Api => guestlist.anonymous().post("/v1/login", &json!({ "email": email })).await,
             Self::Page => page(guestlist).form("/login", &[("email", email)]).await,
         }
     }
 }
 
 fn page(guestlist: &Guestlist) -> Caller {
-    guestlist.anybody().with("sec-fetch-site", "same-origin").with("accept", "text/html")
+    guestlist.anonymous().with("sec-fetch-site", "same-origin").with("accept", "text/html")
 }
 
 fn setup(engine: Engine) -> Setup {
@@ -60,11 +60,11 @@ async fn everybody(guestlist: &Guestlist, of_each: usize) -> (Vec<String>, Vec<S
         });
     }
     let invited = asking.join_all().await;
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
     for (email, invitation) in &invited {
         become_what_they_are(guestlist, email, invitation).await;
     }
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
     (known, unknown)
 }
 
@@ -77,7 +77,7 @@ async fn become_what_they_are(guestlist: &Guestlist, email: &str, invitation: &s
         let _ = guestlist.api().post_nothing(&revoke).await.is(200);
         return;
     }
-    let _ = guestlist.press(&guestlist.stytch().mail(email, 1).await.token).await;
+    let _ = guestlist.redeem_link(&guestlist.sandbox().nth_email(email, 1).await.token).await;
     if email.contains("suspended") {
         let user = guestlist.api().get(&format!("/v1/users?q={email}")).await.is(200).json();
         let user = format!("/v1/users/{}", id(&user["items"][0]));
@@ -103,14 +103,14 @@ impl Dice {
     }
 }
 
-/// What can be seen of an answer: all but the request's own id and the time of day.
-fn seen(answer: &Answer, email: &str) -> (u16, String, Vec<(String, String)>) {
+/// What can be seen of an response: all but the request's own id and the time of day.
+fn seen(response: &Response, email: &str) -> (u16, String, Vec<(String, String)>) {
     let headers =
-        answer.headers.iter().filter(|(name, _)| *name != "x-request-id" && *name != "date");
+        response.headers.iter().filter(|(name, _)| *name != "x-request-id" && *name != "date");
     let text = |(name, value): (_, &reqwest::header::HeaderValue)| {
         (ToString::to_string(name), value.to_str().unwrap().to_owned())
     };
-    (answer.status, answer.body.replace(email, "ASKED"), headers.map(text).collect())
+    (response.status, response.body.replace(email, "ASKED"), headers.map(text).collect())
 }
 
 /// By how much longer known addresses take than unknown ones, in milliseconds: where the median of
@@ -173,9 +173,9 @@ async fn ask_for_both(
         let mut difference = 0.0;
         for (email, sign) in pair {
             let began = Instant::now();
-            let answer = way.ask(guestlist, email).await;
+            let response = way.ask(guestlist, email).await;
             difference += sign * began.elapsed().as_secs_f64() * 1000.0;
-            assert_eq!(seen(&answer, email), model, "{email}");
+            assert_eq!(seen(&response, email), model, "{email}");
         }
         differences.push(difference);
     }
@@ -186,7 +186,7 @@ async fn a_thousand_askings_tell_nobody_who_is_a_guest() {
     one_engine_at_a_time(|engine| async move {
         let mut guestlist = raised(engine).start().await;
         let (known, unknown) = everybody(&guestlist, PEOPLE).await;
-        // What the worker does afterwards is no part of the answer.
+        // What the worker does afterwards is no part of the response.
         guestlist.stop_worker(0).await;
         assert!(known.len() * ASKINGS >= 500);
         cannot_be_told_apart(&guestlist, Way::Api, &known, &unknown).await;
@@ -206,11 +206,11 @@ async fn the_form_of_the_page_tells_nobody_either() {
 }
 
 /// A refusal, with the seconds still to wait, the one thing that goes by the clock, told apart.
-fn refused(answer: &Answer, email: &str) -> (String, Vec<(String, String)>, Duration) {
-    let (status, body, headers) = seen(answer, email);
-    assert_eq!(status, 429, "{answer:?}");
-    let wait = answer.header("retry-after").expect("Retry-After").to_owned();
-    let request = answer.header("x-request-id").unwrap();
+fn refused(response: &Response, email: &str) -> (String, Vec<(String, String)>, Duration) {
+    let (status, body, headers) = seen(response, email);
+    assert_eq!(status, 429, "{response:?}");
+    let wait = response.header("retry-after").expect("Retry-After").to_owned();
+    let request = response.header("x-request-id").unwrap();
     let body = body.replace(request, "REQUEST").replace(&format!("{wait} s"), "WAIT");
     let headers =
         headers.into_iter().filter(|(name, _)| name != "retry-after" && name != "content-length");
@@ -237,7 +237,7 @@ async fn over_the_limit_a_known_and_an_unknown_address_are_refused_alike() {
                 assert!(wait.abs_diff(*other_wait) < Duration::from_mins(1), "{refusals:?}");
             }
             let kept = "SELECT COUNT(*) FROM login_requests WHERE email LIKE 'xxunknown%'";
-            assert_eq!(guestlist.database().number(kept).await, 10);
+            assert_eq!(guestlist.database().integer(kept).await, 10);
         }
     })
     .await;

@@ -15,7 +15,7 @@ async fn the_first_five_minutes_work_with_each_part_a_process_of_its_own() {
 async fn walk(setup: Setup) {
     let guestlist = setup.start().await;
     let mut admin = match &guestlist.login_url {
-        Some(url) => guestlist.press(url.rsplit_once("token=").unwrap().1).await,
+        Some(url) => guestlist.redeem_link(url.rsplit_once("token=").unwrap().1).await,
         None => guestlist.admin().await,
     };
     assert!(admin.get("/").await.is(200).body.contains("Nobody else is here yet"));
@@ -23,7 +23,7 @@ async fn walk(setup: Setup) {
     assert_eq!(invited.header("location"), Some("/"));
     assert!(admin.get("/").await.is(200).body.contains("ada@example.com"));
 
-    let mail = guestlist.stytch().mail("ada@example.com", 1).await;
+    let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
     assert_eq!(mail.kind, "invite");
     let invitations = guestlist.api().get("/v1/invitations").await.is(200).json();
     let invitation = guestlist.wait_for_status(id(&invitations["items"][0]), "sent").await;
@@ -33,7 +33,7 @@ async fn walk(setup: Setup) {
     let path = mail.url.split_once("/authenticate").unwrap().1;
     let page = ada.get(&format!("/authenticate{path}")).await.is(200);
     assert!(page.body.contains("<button type=\"submit\""), "{}", page.body);
-    let _ = ada.press(&mail.token).await.is(303);
+    let _ = ada.redeem_link(&mail.token).await.is(303);
     assert!(ada.get("/").await.is(200).body.contains("ada@example.com"));
     assert_eq!(guestlist.user("ada@example.com").await["status"], "active");
     assert_eq!(guestlist.invitation(id(&invitation)).await["status"], "accepted");
@@ -68,11 +68,11 @@ async fn comes_back(setup: Setup) {
     let session = ada.get("/v1/session").await.is(200).json();
     assert_eq!(session["user"]["email"], "ada@example.com");
     // Stytch knows the session too: without its JWT it is given a new one.
-    ada.forget("stytch_session_jwt");
+    ada.remove_cookie("stytch_session_jwt");
     let refreshed = ada.get("/v1/session").await.is(200);
     assert!(refreshed.set_cookie("stytch_session_jwt").is_some());
     // And a link from before the stop still works.
-    let _ = guestlist.press(&mail.token).await;
+    let _ = guestlist.redeem_link(&mail.token).await;
 }
 
 #[tokio::test]

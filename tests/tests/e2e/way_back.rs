@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use guestlist_tests::{Answer, Engine, Guestlist, Visitor, id, on_every_engine};
+use guestlist_tests::{Engine, Guestlist, Response, Visitor, id, on_every_engine};
 use serde_json::{Value, json};
 
 /// No sweep is to take a session away that a test has let run out.
@@ -15,7 +15,7 @@ async fn start(engine: Engine) -> Guestlist {
 
 /// The value of a field of the page's form.
 #[track_caller]
-fn field(page: &Answer, name: &str) -> String {
+fn field(page: &Response, name: &str) -> String {
     let after = |text: &str, mark: &str| text.split_once(mark).map(|(_, rest)| rest.to_owned());
     let rest =
         after(&page.body, &format!("name=\"{name}\"")).and_then(|rest| after(&rest, "value=\""));
@@ -25,13 +25,13 @@ fn field(page: &Answer, name: &str) -> String {
 
 /// Sends the login page's form as it is filled in; answers where the mail's link lands, pressed in
 /// another browser.
-async fn logs_in(guestlist: &Guestlist, page: &Answer, by: &mut Visitor) -> String {
+async fn logs_in(guestlist: &Guestlist, page: &Response, by: &mut Visitor) -> String {
     let (email, return_to) = (field(page, "email"), field(page, "return_to"));
-    let before = guestlist.stytch().emails(&email).await.len();
+    let before = guestlist.sandbox().emails(&email).await.len();
     let _ = by.form("/login", &[("email", &email), ("return_to", &return_to)]).await.is(200);
-    let mail = guestlist.stytch().mail(&email, before + 1).await;
+    let mail = guestlist.sandbox().nth_email(&email, before + 1).await;
     let mut other = guestlist.browser();
-    let landed = other.press(&mail.token).await.is(303);
+    let landed = other.redeem_link(&mail.token).await.is(303);
     let _ = other.get("/v1/session").await.is(200);
     landed.header("location").unwrap().to_owned()
 }
@@ -44,16 +44,16 @@ async fn whose_session_ran_out_is_told_so_and_comes_back_to_the_page_they_wanted
         let _ = guestlist.invite("ada@example.com").await;
         let ada = format!("/users/{}", id(&guestlist.user("ada@example.com").await));
         let over = "UPDATE sessions SET expires_at = started_at + 1";
-        assert_eq!(guestlist.database().run(over).await, 1);
+        assert_eq!(guestlist.database().execute(over).await, 1);
         let remove = format!("{ada}/remove");
         for place in [ada.as_str(), &remove, "/connect", "/"] {
             let mut admin = admin.clone();
             if place == remove {
                 // As a browser does by itself when their time is over.
-                admin.forget("stytch_session");
-                admin.forget("stytch_session_jwt");
+                admin.remove_cookie("stytch_session");
+                admin.remove_cookie("stytch_session_jwt");
                 let hint = URL_SAFE_NO_PAD.encode(r#"{"e":"admin@example.com","x":1}"#);
-                admin.set("guestlist_hint", &hint);
+                admin.set_cookie("guestlist_hint", &hint);
             }
             let led = admin.get(place).await.is(303);
             let encoded = place.replace('/', "%2F");
@@ -93,11 +93,11 @@ async fn a_link_asked_for_on_one_device_lets_in_on_another() {
         let mut laptop = guestlist.browser();
         let fields = [("email", "ada@example.com"), ("return_to", "/sessions")];
         let _ = laptop.form("/login", &fields).await.is(200);
-        let mail = guestlist.stytch().mail("ada@example.com", 1).await;
+        let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
         let mut phone = guestlist.browser();
-        let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
+        let path = mail.path();
         assert!(phone.get(path).await.is(200).body.contains("Continue"));
-        let landed = phone.press(&mail.token).await.is(303);
+        let landed = phone.redeem_link(&mail.token).await.is(303);
         assert_eq!(landed.header("location"), Some("/sessions"));
         let _ = phone.get("/v1/session").await.is(200);
         // The laptop has asked, and that is all: who reads the mail is in.
@@ -136,16 +136,16 @@ async fn pressing_again_leads_to_the_same_place() {
         let invited = json!({ "email": "ada@example.com", "return_to": "/sessions?first" });
         let _ = guestlist.api().post("/v1/invitations", &invited).await.is(202);
         let mut ada = guestlist.browser();
-        let first = guestlist.stytch().mail("ada@example.com", 1).await;
+        let first = guestlist.sandbox().nth_email("ada@example.com", 1).await;
         for _ in 0..2 {
-            let landed = ada.press(&first.token).await.is(303);
+            let landed = ada.redeem_link(&first.token).await.is(303);
             assert_eq!(landed.header("location"), Some("/sessions?first"));
         }
         let login = [("email", "ada@example.com"), ("return_to", "/sessions")];
         let _ = ada.form("/login", &login).await.is(200);
-        let second = guestlist.stytch().mail("ada@example.com", 2).await;
+        let second = guestlist.sandbox().nth_email("ada@example.com", 2).await;
         for _ in 0..2 {
-            let landed = ada.press(&second.token).await.is(303);
+            let landed = ada.redeem_link(&second.token).await.is(303);
             assert_eq!(landed.header("location"), Some("/sessions"));
         }
     })
@@ -153,7 +153,7 @@ async fn pressing_again_leads_to_the_same_place() {
 }
 
 /// The place that a page's form hands on, if it does.
-fn place(page: &Answer) -> Option<String> {
+fn place(page: &Response) -> Option<String> {
     page.body.contains("name=\"return_to\"").then(|| field(page, "return_to"))
 }
 
@@ -168,7 +168,7 @@ async fn a_link_that_failed_leads_by_a_new_one_to_where_it_would_have_led() {
         let guestlist = start(engine).await;
         let invited = json!({ "email": "ada@example.com", "return_to": "/sessions?invited" });
         let invitation = guestlist.api().post("/v1/invitations", &invited).await.is(202).json();
-        let mail = guestlist.stytch().mail("ada@example.com", 1).await;
+        let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
         let cut =
             guestlist.browser().form("/authenticate", &named(&mail.token[..12], &invitation)).await;
         let page = cut.is(400);
@@ -177,20 +177,20 @@ async fn a_link_that_failed_leads_by_a_new_one_to_where_it_would_have_led() {
         assert_eq!((place(&page), field(&page, "email")), (None, String::new()));
         let mut ada = guestlist.browser();
         let _ = ada.form("/login", &[("email", "ada@example.com")]).await.is(200);
-        let new = guestlist.stytch().mail("ada@example.com", 2).await;
-        let landed = guestlist.browser().press(&new.token).await.is(303);
+        let new = guestlist.sandbox().nth_email("ada@example.com", 2).await;
+        let landed = guestlist.browser().redeem_link(&new.token).await.is(303);
         assert_eq!(landed.header("location"), Some("/sessions?invited"));
 
         // Of a used link, where it led when it was used: to where she had asked for it, or nowhere.
-        let used = guestlist.stytch().mail("ada@example.com", 2).await;
-        let page = guestlist.browser().press(&used.token).await.is(409);
+        let used = guestlist.sandbox().nth_email("ada@example.com", 2).await;
+        let page = guestlist.browser().redeem_link(&used.token).await.is(409);
         assert_eq!(place(&page).as_deref(), Some("/sessions?invited"));
         for (n, asked) in [(3, Some("/sessions?asked")), (4, None)] {
             let fields = [("email", "ada@example.com"), ("return_to", asked.unwrap_or_default())];
             let fields = if asked.is_some() { &fields[..] } else { &fields[..1] };
             let _ = ada.form("/login", fields).await.is(200);
-            let mail = guestlist.stytch().mail("ada@example.com", n).await;
-            let _ = guestlist.press(&mail.token).await;
+            let mail = guestlist.sandbox().nth_email("ada@example.com", n).await;
+            let _ = guestlist.redeem_link(&mail.token).await;
             let page =
                 guestlist.browser().form("/authenticate", &named(&mail.token, &invitation)).await;
             assert_eq!(place(&page.is(409)).as_deref(), asked);
@@ -204,10 +204,10 @@ async fn what_was_taken_back_leads_nowhere() {
     let guestlist = start(Engine::Sqlite).await;
     let body = json!({ "email": "ada@example.com", "return_to": "/sessions" });
     let invitation = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
-    let mail = guestlist.stytch().mail("ada@example.com", 1).await;
+    let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
     let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
     let _ = guestlist.api().post_nothing(&revoke).await.is(200);
-    let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
+    let path = mail.path();
     for page in [
         guestlist.browser().get(path).await.is(403),
         guestlist.browser().form("/authenticate", &named(&mail.token, &invitation)).await.is(403),

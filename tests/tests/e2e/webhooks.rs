@@ -5,7 +5,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use guestlist_tests::{
-    Answer, Caller, Engine, Guestlist, LONG, Setup, Visitor, id, on_every_engine, wait_until,
+    Caller, Engine, Guestlist, LONG, Response, Setup, Visitor, id, on_every_engine, wait_until,
 };
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -43,15 +43,15 @@ impl Hook {
         format!("v1,{}", STANDARD.encode(tag))
     }
 
-    async fn send(&self, guestlist: &Guestlist) -> Answer {
-        self.send_by(&guestlist.anybody(), &self.signature()).await
+    async fn send(&self, guestlist: &Guestlist) -> Response {
+        self.send_by(&guestlist.anonymous(), &self.signature()).await
     }
 
-    async fn send_with(&self, guestlist: &Guestlist, signature: &str) -> Answer {
-        self.send_by(&guestlist.anybody(), signature).await
+    async fn send_with(&self, guestlist: &Guestlist, signature: &str) -> Response {
+        self.send_by(&guestlist.anonymous(), signature).await
     }
 
-    async fn send_by(&self, caller: &Caller, signature: &str) -> Answer {
+    async fn send_by(&self, caller: &Caller, signature: &str) -> Response {
         let at = self.signed_at.as_second().to_string();
         let caller = caller.with("svix-id", &self.id).with("svix-timestamp", &at);
         let caller = caller.with("svix-signature", signature);
@@ -93,15 +93,15 @@ async fn delete_at_stytch(guestlist: &Guestlist, user: &Value) {
 
 /// By the JWT, about which nobody is asked: Stytch knows nothing of the token by then.
 async fn is_logged_out(guestlist: &Guestlist, visitor: &Visitor) {
-    let caller = guestlist.anybody().bearer(visitor.jwt());
+    let caller = guestlist.anonymous().bearer(visitor.jwt());
     let gone = async || (caller.get("/v1/session").await.status == 401).then_some(());
     wait_until(LONG, "their session has ended", gone).await;
     let _ = caller.get("/v1/session").await.problem(401, "session_revoked");
 }
 
 async fn looks(guestlist: &Guestlist) -> u64 {
-    let stytch = guestlist.stytch();
-    stytch.calls(LOOK, "200").await + stytch.calls(LOOK, "404").await
+    let stytch = guestlist.sandbox();
+    stytch.call_count(LOOK, "200").await + stytch.call_count(LOOK, "404").await
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn the_local_stytch_tells_too() {
         let guestlist = Guestlist::dev(engine).start().await;
         let ada = guestlist.member("ada@example.com").await;
         let user = guestlist.user("ada@example.com").await;
-        let dashboard = guestlist.anybody().at(&guestlist.sandbox_url);
+        let dashboard = guestlist.anonymous().at(&guestlist.sandbox_url);
         let path = format!("/sandbox/users/{}", user["stytch_user_id"].as_str().unwrap());
         let _ = dashboard.delete(&path).await.is(200);
         is_logged_out(&guestlist, &ada).await;
@@ -148,19 +148,19 @@ async fn what_is_told_again_is_looked_up_once() {
         let guestlist = hearing(engine).start().await;
         let mut ada = guestlist.member("ada@example.com").await;
         let user = at_stytch(&guestlist, "ada@example.com").await;
-        // It is not so: only Stytch's own answer ends a session.
+        // It is not so: only Stytch's own response ends a session.
         let hook = Hook::new("msg_1", &news(&guestlist, "DELETE", &user));
-        let sends = (0..10).map(|_| (hook.clone(), guestlist.anybody()));
+        let sends = (0..10).map(|_| (hook.clone(), guestlist.anonymous()));
         let sends: JoinSet<_> = sends
             .map(|(hook, caller)| async move { hook.send_by(&caller, &hook.signature()).await })
             .collect();
-        for answer in sends.join_all().await {
-            let _ = answer.is(204);
+        for response in sends.join_all().await {
+            let _ = response.is(204);
         }
-        guestlist.settled().await;
+        guestlist.wait_for_jobs().await;
         let later = Hook { signed_at: hook.signed_at + SignedDuration::from_secs(1), ..hook };
         let _ = later.send(&guestlist).await.is(204);
-        guestlist.settled().await;
+        guestlist.wait_for_jobs().await;
         assert_eq!(looks(&guestlist).await, 1);
         let _ = ada.get("/v1/session").await.is(200);
         let metrics = guestlist.api().get("/metrics").await.is(200).body;
@@ -181,19 +181,19 @@ async fn what_was_done_from_here_is_not_looked_up() {
         let _ = hook.send(&guestlist).await.is(204);
     };
     tell("msg_1", "CREATE", &pending).await;
-    let _ = guestlist.press(&mail.token).await;
+    let _ = guestlist.redeem_link(&mail.token).await;
     let active = at_stytch(&guestlist, "ada@example.com").await;
     tell("msg_2", "UPDATE", &active).await;
     tell("msg_1", "CREATE", &pending).await;
     let user = guestlist.user("ada@example.com").await;
     let _ = guestlist.api().delete(&format!("/v1/users/{}", id(&user))).await.is(202);
     tell("msg_3", "DELETE", &active).await;
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
     tell("msg_4", "DELETE", &active).await;
 
     // A late update of somebody who was removed.
     tell("msg_5", "UPDATE", &active).await;
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
     let known = guestlist.users().await;
     assert!(known.iter().all(|user| user["email"] != "ada@example.com"), "{known:?}");
     assert_eq!(looks(&guestlist).await, 0);
@@ -207,7 +207,7 @@ async fn only_what_stytch_has_signed_is_heard() {
     let _ = guestlist.member("ada@example.com").await;
     let user = at_stytch(&guestlist, "ada@example.com").await;
     let hook = Hook::new("msg_1", &news(&guestlist, "DELETE", &user));
-    let unsigned = guestlist.anybody();
+    let unsigned = guestlist.anonymous();
     let _ = unsigned.post(PATH, &json!({})).await.problem(401, "signature_invalid");
     for signature in ["", "v1,", "v1,AAAA", "v1", &hook.signature().replace("v1,", "v1a,")] {
         let _ = hook.send_with(&guestlist, signature).await.problem(401, "signature_invalid");
@@ -228,7 +228,7 @@ async fn only_what_stytch_has_signed_is_heard() {
         let stale = Hook { signed_at, ..hook.clone() };
         let _ = stale.send(&guestlist).await.problem(401, "signature_expired");
     }
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
     assert_eq!(looks(&guestlist).await, 0);
     // Svix signs with the old and the new secret while one takes the other's place.
     let both = format!("{} {signature}", other.signature());
@@ -270,7 +270,7 @@ async fn what_is_signed_and_makes_no_sense_is_refused_and_what_is_not_ours_is_no
     }
     let huge = Hook { body: "x".repeat(1024 * 1024 + 1), ..Hook::new("msg_1", &whole) };
     let _ = huge.send(&guestlist).await.problem(413, "body_too_large");
-    guestlist.settled().await;
+    guestlist.wait_for_jobs().await;
     assert_eq!(looks(&guestlist).await, 0);
 }
 

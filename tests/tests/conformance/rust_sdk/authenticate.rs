@@ -32,12 +32,12 @@ async fn without_a_duration_a_link_makes_no_session_and_works_once() {
     let request = InviteRequest { email: email.clone(), ..Default::default() };
     let invited = ok!(sdk.magic_links.email.invite(request));
     let token = sdk.token(&email).await;
-    let answer = ok!(sdk.authenticate(token.clone()));
-    assert_eq!((answer.user_id, answer.method_id), (invited.user_id, invited.email_id));
-    assert_eq!((answer.session_token.as_str(), answer.session_jwt.as_str()), ("", ""));
-    assert!(answer.session.is_none() && !answer.reset_sessions);
-    assert_eq!(answer.user.status, "active");
-    assert!(answer.user.emails[0].verified);
+    let response = ok!(sdk.authenticate(token.clone()));
+    assert_eq!((response.user_id, response.method_id), (invited.user_id, invited.email_id));
+    assert_eq!((response.session_token.as_str(), response.session_jwt.as_str()), ("", ""));
+    assert!(response.session.is_none() && !response.reset_sessions);
+    assert_eq!(response.user.status, "active");
+    assert!(response.user.emails[0].verified);
 
     refused(sdk.authenticate(token).await, 401, "unable_to_auth_magic_link");
     refused(sdk.authenticate(UNKNOWN_TOKEN.to_owned()).await, 404, "magic_link_not_found");
@@ -49,15 +49,15 @@ async fn with_a_duration_a_link_makes_a_session() {
     let sdk = Sdk::start().await;
     let email = address();
     let attributes = Attributes { ip_address: some("203.0.113.7"), user_agent: some("Firefox") };
-    let answer = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
+    let response = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
         session_duration_minutes: Some(90),
         session_custom_claims: Some(json!({"plan": {"seats": 3}})),
         attributes: Some(attributes),
         ..with(&sdk.link(&email).await)
     }));
-    assert_eq!(answer.session_token.len(), 44);
-    let session = answer.session.unwrap();
-    assert_eq!(session.user_id, answer.user_id);
+    assert_eq!(response.session_token.len(), 44);
+    let session = response.session.unwrap();
+    assert_eq!(session.user_id, response.user_id);
     let lasts = session.expires_at.unwrap() - session.started_at.unwrap();
     assert_eq!(lasts.num_minutes(), 90);
     assert_eq!(session.custom_claims, Some(json!({"plan": {"seats": 3}})));
@@ -66,7 +66,7 @@ async fn with_a_duration_a_link_makes_a_session() {
     assert!(matches!(factor.type_, AuthenticationFactorType::MagicLink));
     assert!(matches!(factor.delivery_method, AuthenticationFactorDeliveryMethod::Email));
     let by = factor.email_factor.clone().unwrap();
-    assert_eq!((by.email_address, by.email_id), (email, answer.method_id));
+    assert_eq!((by.email_address, by.email_id), (email, response.method_id));
 }
 
 #[tokio::test]
@@ -105,8 +105,8 @@ async fn what_is_not_allowed_is_refused_and_the_link_still_works() {
     for minutes in [4, 0, -1, 527_041] {
         let request =
             AuthenticateRequest { session_duration_minutes: Some(minutes), ..with(&token) };
-        let answer = sdk.magic_links.authenticate(request).await;
-        refused(answer, 400, "invalid_session_duration_minutes");
+        let response = sdk.magic_links.authenticate(request).await;
+        refused(response, 400, "invalid_session_duration_minutes");
     }
     for (claims, error_type) in [
         (json!({"sub": "me"}), "reserved_claims_in_custom_claims"),
@@ -131,14 +131,14 @@ async fn a_link_goes_on_with_a_session_that_is_named() {
         let email = address();
         let first = sdk.entered(&email, 60).await;
         sdk.advance(2).await;
-        let answer = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
+        let response = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
             session_token: (!by_jwt).then(|| first.session_token.clone()),
             session_jwt: by_jwt.then(|| first.session_jwt.clone()),
             session_duration_minutes: Some(600),
             ..with(&sdk.link(&email).await)
         }));
-        assert_eq!(answer.session_token, first.session_token);
-        let session = answer.session.unwrap();
+        assert_eq!(response.session_token, first.session_token);
+        let session = response.session.unwrap();
         assert_eq!(session.session_id, first.session.unwrap().session_id);
         let left = session.expires_at.unwrap() - session.last_accessed_at.unwrap();
         assert_eq!(left.num_minutes(), 600);
@@ -154,11 +154,11 @@ async fn a_link_to_another_address_adds_a_factor_to_a_session() {
     let request =
         SendRequest { email: email.clone(), user_id: Some(first.user_id), ..Default::default() };
     let _ = ok!(sdk.magic_links.email.send(request));
-    let answer = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
+    let response = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
         session_token: Some(first.session_token),
         ..with(&sdk.token(&email).await)
     }));
-    let factors = answer.session.unwrap().authentication_factors;
+    let factors = response.session.unwrap().authentication_factors;
     assert_eq!(factors.len(), 2);
     assert_eq!(factors[1].email_factor.as_ref().unwrap().email_address, email);
 }

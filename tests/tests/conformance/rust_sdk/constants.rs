@@ -39,18 +39,18 @@ async fn the_test_address_is_mailed_nothing() {
 async fn the_good_token_works_any_number_of_times_and_the_others_do_not() {
     let sdk = Sdk::start().await;
     for _ in 0..2 {
-        let answer = ok!(sdk.authenticate(TOKEN.to_owned()));
-        assert_eq!((answer.user_id.as_str(), answer.session_token.as_str()), (USER_ID, ""));
-        assert_eq!(answer.user.emails[0].email, EMAIL);
-        assert!(answer.session.is_none());
+        let response = ok!(sdk.authenticate(TOKEN.to_owned()));
+        assert_eq!((response.user_id.as_str(), response.session_token.as_str()), (USER_ID, ""));
+        assert_eq!(response.user.emails[0].email, EMAIL);
+        assert!(response.session.is_none());
     }
-    let answer = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
+    let response = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
         token: TOKEN.to_owned(),
         session_duration_minutes: Some(60),
         ..Default::default()
     }));
-    assert_eq!(answer.session_token, SESSION_TOKEN);
-    let factors = answer.session.unwrap().authentication_factors;
+    assert_eq!(response.session_token, SESSION_TOKEN);
+    let factors = response.session.unwrap().authentication_factors;
     assert_eq!(factors[0].email_factor.as_ref().unwrap().email_address, EMAIL);
 
     let used = sdk.authenticate(USED_TOKEN.to_owned()).await;

@@ -74,11 +74,11 @@ async fn a_fault_with_an_envelope_is_understood_of_every_call() {
         (502, "internal_server_error"),
         (503, "server_unavailable"),
     ] {
-        sdk.sandbox.control.faults(&json!({"status": status})).await;
+        sdk.sandbox.control.set_faults(&json!({"status": status})).await;
         every_call_is_refused(&sdk, status, error_type).await;
     }
     let told = json!({"status": 403, "error_type": "email_in_denylist", "retry_after_seconds": 1});
-    sdk.sandbox.control.faults(&told).await;
+    sdk.sandbox.control.set_faults(&told).await;
     every_call_is_refused(&sdk, 403, "email_in_denylist").await;
 }
 
@@ -94,10 +94,10 @@ async fn a_fault_ends_by_itself_and_did_nothing() {
     let sdk = Sdk::start().await;
     let request = InviteRequest { email: address(), ..Default::default() };
     let fault = json!({"status": 500, "times": 2, "path": "/v1/magic_links"});
-    sdk.sandbox.control.faults(&fault).await;
+    sdk.sandbox.control.set_faults(&fault).await;
     for _ in 0..2 {
-        let answer = sdk.magic_links.email.invite(request.clone()).await;
-        refused(answer, 500, "internal_server_error");
+        let response = sdk.magic_links.email.invite(request.clone()).await;
+        refused(response, 500, "internal_server_error");
     }
     let _ = ok!(sdk.magic_links.email.invite(request.clone()));
     assert_eq!(sdk.sandbox.control.emails(&request.email).await.len(), 1);
@@ -106,15 +106,15 @@ async fn a_fault_ends_by_itself_and_did_nothing() {
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_another_error() {
     let sdk = Sdk::start().await;
-    sdk.sandbox.control.faults(&json!({"down": true})).await;
-    let answer = sdk.users.search(SearchRequest::default()).await;
-    assert!(matches!(answer, Err(stytch::Error::Other(_))), "{answer:?}");
+    sdk.sandbox.control.set_faults(&json!({"down": true})).await;
+    let response = sdk.users.search(SearchRequest::default()).await;
+    assert!(matches!(response, Err(stytch::Error::Other(_))), "{response:?}");
 
-    sdk.sandbox.control.faults(&json!({"lose_answer": true})).await;
+    sdk.sandbox.control.set_faults(&json!({"lose_answer": true})).await;
     let request = InviteRequest { email: address(), ..Default::default() };
-    let answer = sdk.magic_links.email.invite(request.clone()).await;
-    assert!(matches!(answer, Err(stytch::Error::Other(_))), "{answer:?}");
+    let response = sdk.magic_links.email.invite(request.clone()).await;
+    assert!(matches!(response, Err(stytch::Error::Other(_))), "{response:?}");
 
-    sdk.sandbox.control.faults(&json!({"latency_ms": 50})).await;
+    sdk.sandbox.control.set_faults(&json!({"latency_ms": 50})).await;
     let _ = ok!(sdk.authenticate(sdk.token(&request.email).await));
 }

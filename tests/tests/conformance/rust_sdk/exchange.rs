@@ -20,13 +20,13 @@ async fn somebody(sdk: &Sdk) -> CreateResponse {
 async fn a_user_is_given_another_address_and_the_first_is_free() {
     let sdk = Sdk::start().await;
     let (made, email) = (somebody(&sdk).await, address());
-    let answer = ok!(sdk.users.exchange_primary_factor(exchange(&made.user_id, &email)));
-    assert_eq!((&answer.user_id, &answer.user.user_id), (&made.user_id, &made.user_id));
-    let [known] = answer.user.emails.as_slice() else { panic!("one address") };
+    let response = ok!(sdk.users.exchange_primary_factor(exchange(&made.user_id, &email)));
+    assert_eq!((&response.user_id, &response.user.user_id), (&made.user_id, &made.user_id));
+    let [known] = response.user.emails.as_slice() else { panic!("one address") };
     assert_eq!(known.email, email);
     assert_ne!(known.email_id, made.email_id);
     let found = ok!(sdk.users.get(GetRequest { user_id: made.user_id.clone() }));
-    assert_eq!(json(&found.emails), json(&answer.user.emails));
+    assert_eq!(json(&found.emails), json(&response.user.emails));
     let first = Some(made.user.emails[0].email.clone());
     let again = ok!(sdk.users.create(CreateRequest { email: first, ..Default::default() }));
     assert_ne!(again.user_id, made.user_id);
@@ -54,8 +54,8 @@ async fn an_exchange_that_is_not_allowed_is_refused_and_changes_nothing() {
     assert_eq!(json(&found.emails), json(&one.user.emails));
 
     let stranger = sdk.by(PROJECT_ID, "secret-test-of-somebody-else=");
-    let answer = stranger.users.exchange_primary_factor(to(&address())).await;
-    refused(answer, 401, "unauthorized_credentials");
+    let response = stranger.users.exchange_primary_factor(to(&address())).await;
+    refused(response, 401, "unauthorized_credentials");
 }
 
 #[tokio::test]
@@ -65,6 +65,6 @@ async fn a_user_with_two_addresses_exchanges_none() {
     let email = address();
     let request = SendRequest { email, user_id: Some(user_id.clone()), ..Default::default() };
     let _ = ok!(sdk.magic_links.email.send(request));
-    let answer = sdk.users.exchange_primary_factor(exchange(&user_id, &address())).await;
-    refused(answer, 400, "invalid_exchange_primary_factor_user");
+    let response = sdk.users.exchange_primary_factor(exchange(&user_id, &address())).await;
+    refused(response, 400, "invalid_exchange_primary_factor_user");
 }

@@ -43,33 +43,33 @@ async fn refreshed(
 /// Somebody who came in while the sandbox's clock was so much off.
 async fn entered_at(sdk: &Sdk, seconds: i64) -> AuthenticateResponse {
     sdk.advance(seconds).await;
-    let answer = sdk.entered(&address(), 60).await;
+    let response = sdk.entered(&address(), 60).await;
     sdk.advance(-seconds).await;
-    answer
+    response
 }
 
 #[tokio::test]
 async fn a_jwt_verifies_and_tells_the_session() {
     let sdk = Sdk::start().await;
     let first = sdk.entered(&address(), 60).await;
-    let answer = ok!(sdk.sessions.authenticate(AuthenticateRequest {
+    let response = ok!(sdk.sessions.authenticate(AuthenticateRequest {
         session_jwt: Some(first.session_jwt),
         session_custom_claims: Some(json!({"plan": "pro"})),
         ..Default::default()
     }));
-    let claims = verify(&sdk, &answer.session_jwt).await.unwrap();
+    let claims = verify(&sdk, &response.session_jwt).await.unwrap();
     assert_eq!(claims["sub"], first.user_id);
     assert_eq!(claims["aud"], json!([PROJECT_ID]));
     assert_eq!(claims["plan"], "pro");
     let (iat, exp) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
     assert_eq!(exp - iat, 300);
     let told = &claims["https://stytch.com/session"];
-    let session = json(&answer.session);
+    let session = json(&response.session);
     assert_eq!(told["id"], session["session_id"]);
     for name in ["started_at", "last_accessed_at", "expires_at", "attributes", "roles"] {
         assert_eq!(told[name], session[name], "{name}");
     }
-    let header = jsonwebtoken::decode_header(&answer.session_jwt).unwrap();
+    let header = jsonwebtoken::decode_header(&response.session_jwt).unwrap();
     assert_eq!(header.typ.as_deref(), Some("JWT"));
 }
 
@@ -135,9 +135,9 @@ async fn a_jwt_verifies_after_a_rotation_whichever_key_signed_it() {
 async fn a_key_that_cant_be_had_is_an_error() {
     let sdk = Sdk::start().await;
     let jwt = sdk.entered(&address(), 60).await.session_jwt;
-    sdk.sandbox.control.faults(&json!({"status": 500, "path": "/v1/sessions/jwks"})).await;
-    let answer = sdk.http.fetch_jwk(&kid(&jwt)).await;
-    assert!(matches!(answer, Err(stytch::Error::FetchJwks)), "{answer:?}");
-    sdk.sandbox.control.heal().await;
+    sdk.sandbox.control.set_faults(&json!({"status": 500, "path": "/v1/sessions/jwks"})).await;
+    let response = sdk.http.fetch_jwk(&kid(&jwt)).await;
+    assert!(matches!(response, Err(stytch::Error::FetchJwks)), "{response:?}");
+    sdk.sandbox.control.clear_faults().await;
     let _ = sdk.http.fetch_jwk(&kid(&jwt)).await.unwrap();
 }

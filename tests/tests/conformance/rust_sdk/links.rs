@@ -50,13 +50,13 @@ async fn an_invitation_makes_a_pending_user_and_mails_a_link() {
         ..invite()
     };
     let email = request.email.clone();
-    let answer = ok!(sdk.magic_links.email.invite(request));
+    let response = ok!(sdk.magic_links.email.invite(request));
     let mail = &sdk.sandbox.control.emails(&email).await[0];
     assert_eq!(mail.kind, "invite");
     let query = format!("invite=7&stytch_token_type=magic_links&token={}", mail.token);
     assert_eq!(mail.url, format!("{REDIRECT}?{query}"));
 
-    let user = ok!(sdk.users.get(GetRequest { user_id: answer.user_id }));
+    let user = ok!(sdk.users.get(GetRequest { user_id: response.user_id }));
     assert_eq!(user.status, "pending");
     let name = user.name.unwrap();
     assert_eq!(name.first_name, some("Zoë"));
@@ -64,7 +64,7 @@ async fn an_invitation_makes_a_pending_user_and_mails_a_link() {
     assert_eq!(user.trusted_metadata, Some(json!({"team": "blue"})));
     assert_eq!(user.untrusted_metadata, Some(json!({"shirt": "M"})));
     assert_eq!((&user.emails[0].email, user.emails[0].verified), (&email, false));
-    assert_eq!(user.emails[0].email_id, answer.email_id);
+    assert_eq!(user.emails[0].email_id, response.email_id);
 }
 
 #[tokio::test]
@@ -245,9 +245,10 @@ async fn send_attaches_another_address() {
         };
         let sent = ok!(sdk.magic_links.email.send(request));
         assert_eq!(sent.user_id, known.user_id);
-        let answer = ok!(sdk.authenticate(sdk.token(&email).await));
-        assert_eq!(answer.method_id, sent.email_id);
-        let emails = answer.user.emails.iter().map(|known| (known.email.as_str(), known.verified));
+        let response = ok!(sdk.authenticate(sdk.token(&email).await));
+        assert_eq!(response.method_id, sent.email_id);
+        let emails =
+            response.user.emails.iter().map(|known| (known.email.as_str(), known.verified));
         let first = known.user.emails[0].email.as_str();
         assert!(emails.eq([(first, true), (email.as_str(), true)]));
     }

@@ -114,11 +114,11 @@ async fn each_filter_finds_whom_it_means() {
         ("totp_id", json!(["x"]), ""),
         ("totp_verified", json!(true), ""),
     ] {
-        let answer = people.search(vec![operand(name, &value), people.everyone()], None).await;
-        assert_eq!(people.names(&answer.results), found, "{name} {value}");
-        let total = usize::try_from(answer.results_metadata.total).unwrap();
+        let response = people.search(vec![operand(name, &value), people.everyone()], None).await;
+        assert_eq!(people.names(&response.results), found, "{name} {value}");
+        let total = usize::try_from(response.results_metadata.total).unwrap();
         assert_eq!(total, found.len(), "{name} {value}");
-        assert_eq!(answer.results_metadata.next_cursor, None);
+        assert_eq!(response.results_metadata.next_cursor, None);
     }
 }
 
@@ -160,8 +160,8 @@ async fn it_goes_page_by_page() {
 #[tokio::test]
 async fn without_a_query_everybody_is_found() {
     let people = People::meet().await;
-    let answer = ok!(people.sdk.users.search(SearchRequest::default()));
-    assert_eq!(people.names(&answer.results), "abc");
+    let response = ok!(people.sdk.users.search(SearchRequest::default()));
+    assert_eq!(people.names(&response.results), "abc");
     assert_eq!(people.search(Vec::new(), Some(1000)).await.results.len(), 3);
 }
 

@@ -29,14 +29,14 @@ async fn token_and_jwt_answer_the_session_its_user_and_a_new_jwt() {
     let session = first.session.unwrap();
     sdk.advance(2).await;
     for request in [by_token(&first.session_token), by_jwt(&first.session_jwt)] {
-        let answer = ok!(sdk.sessions.authenticate(request));
-        assert_eq!(answer.session_token, first.session_token);
-        assert_ne!(answer.session_jwt, first.session_jwt);
-        assert_eq!(answer.session.session_id, session.session_id);
-        assert_eq!(answer.session.expires_at, session.expires_at);
-        assert!(answer.session.last_accessed_at > session.last_accessed_at);
-        assert_eq!(json(&answer.user), json(&first.user));
-        assert!(answer.verdict.is_none());
+        let response = ok!(sdk.sessions.authenticate(request));
+        assert_eq!(response.session_token, first.session_token);
+        assert_ne!(response.session_jwt, first.session_jwt);
+        assert_eq!(response.session.session_id, session.session_id);
+        assert_eq!(response.session.expires_at, session.expires_at);
+        assert!(response.session.last_accessed_at > session.last_accessed_at);
+        assert_eq!(json(&response.user), json(&first.user));
+        assert!(response.verdict.is_none());
     }
 }
 
@@ -49,12 +49,12 @@ async fn a_duration_moves_the_end() {
         ..by_token(&token)
     };
     for minutes in [527_040, 5] {
-        let answer = ok!(sdk.sessions.authenticate(lasting(minutes)));
-        assert_eq!(left(&answer.session), i64::from(minutes));
+        let response = ok!(sdk.sessions.authenticate(lasting(minutes)));
+        assert_eq!(left(&response.session), i64::from(minutes));
     }
     for minutes in [4, 0, 527_041] {
-        let answer = sdk.sessions.authenticate(lasting(minutes)).await;
-        refused(answer, 400, "invalid_session_duration_minutes");
+        let response = sdk.sessions.authenticate(lasting(minutes)).await;
+        refused(response, 400, "invalid_session_duration_minutes");
     }
 }
 
@@ -133,8 +133,8 @@ async fn an_authorization_check_is_refused_as_there_is_no_policy() {
     let check =
         AuthorizationCheck { resource_id: "documents".to_owned(), action: "read".to_owned() };
     let request = AuthenticateRequest { authorization_check: Some(check), ..by_token(&token) };
-    let answer = sdk.sessions.authenticate(request).await;
-    refused(answer, 403, "session_authorization_error");
+    let response = sdk.sessions.authenticate(request).await;
+    refused(response, 403, "session_authorization_error");
 }
 
 #[tokio::test]
@@ -159,8 +159,8 @@ async fn the_sessions_of_a_user_are_those_that_are_live() {
 #[tokio::test]
 async fn the_sessions_of_a_malformed_id_are_refused() {
     let sdk = Sdk::start().await;
-    let answer = sdk.sessions.get(GetRequest { user_id: "no one".to_owned() }).await;
-    refused(answer, 400, "invalid_user_id");
+    let response = sdk.sessions.get(GetRequest { user_id: "no one".to_owned() }).await;
+    refused(response, 400, "invalid_user_id");
 }
 
 #[tokio::test]

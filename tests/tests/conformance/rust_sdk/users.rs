@@ -43,10 +43,10 @@ async fn a_user_is_made_as_told() {
         ..create()
     };
     let email = request.email.clone().unwrap();
-    let answer = ok!(sdk.users.create(request));
-    assert_eq!((answer.status.as_str(), answer.phone_id.as_str()), ("pending", ""));
-    let user = &answer.user;
-    assert_eq!(user.user_id, answer.user_id);
+    let response = ok!(sdk.users.create(request));
+    assert_eq!((response.status.as_str(), response.phone_id.as_str()), ("pending", ""));
+    let user = &response.user;
+    assert_eq!(user.user_id, response.user_id);
     let name = user.name.clone().unwrap();
     assert_eq!((name.first_name, name.last_name), (some("Zoë"), some("李 🦀")));
     let trusted = json!({"team": "blue", "age": 7, "nested": {"x": null}});
@@ -55,10 +55,10 @@ async fn a_user_is_made_as_told() {
     assert_eq!(user.external_id, some("id.of|ours_1-a"));
     assert_eq!(user.roles, ["stytch_user", "editor"]);
     assert_eq!((&user.emails[0].email, user.emails[0].verified), (&email, false));
-    assert_eq!(user.emails[0].email_id, answer.email_id);
+    assert_eq!(user.emails[0].email_id, response.email_id);
     assert!(user.created_at.is_some() && user.password.is_none() && !user.is_locked);
 
-    for id in [&answer.user_id, "id.of|ours_1-a"] {
+    for id in [&response.user_id, "id.of|ours_1-a"] {
         let mut found = json(&ok!(sdk.users.get(get(id))));
         let fields = found.as_object_mut().unwrap();
         assert!(fields.remove("request_id").is_some() && fields.remove("status_code").is_some());
@@ -119,19 +119,19 @@ async fn an_update_takes_over_what_is_given_and_leaves_the_rest() {
     let sdk = Sdk::start().await;
     let name = Name { first_name: some("Ada"), last_name: some("Lovelace"), middle_name: None };
     let made = sdk.create(CreateRequest { name: Some(name), ..create() }).await;
-    let answer = ok!(sdk.users.update(UpdateRequest {
+    let response = ok!(sdk.users.update(UpdateRequest {
         name: Some(Name { last_name: some("Кинг 李"), ..Default::default() }),
         external_id: some("mine"),
         roles: Some(vec!["editor".to_owned(), "stytch_user".to_owned()]),
         ..update(&made.user_id)
     }));
-    let name = answer.user.name.clone().unwrap();
+    let name = response.user.name.clone().unwrap();
     assert_eq!((name.first_name, name.last_name), (some("Ada"), some("Кинг 李")));
-    assert_eq!((&answer.user_id, &answer.user.external_id), (&made.user_id, &some("mine")));
-    assert_eq!(json(&answer.emails), json(&made.user.emails));
-    assert_eq!(answer.user.roles.len(), 2);
+    assert_eq!((&response.user_id, &response.user.external_id), (&made.user_id, &some("mine")));
+    assert_eq!(json(&response.emails), json(&made.user.emails));
+    assert_eq!(response.user.roles.len(), 2);
     for id in [made.user_id.as_str(), "mine"] {
-        assert_eq!(json(&ok!(sdk.users.update(update(id))).user), json(&answer.user));
+        assert_eq!(json(&ok!(sdk.users.update(update(id))).user), json(&response.user));
     }
 }
 
@@ -145,14 +145,14 @@ async fn metadata_is_merged_at_its_top_level_where_null_deletes() {
         ..create()
     });
     let given = Some(json!({"a": {"y": 2}, "b": null}));
-    let answer = ok!(sdk.users.update(UpdateRequest {
+    let response = ok!(sdk.users.update(UpdateRequest {
         trusted_metadata: given.clone(),
         untrusted_metadata: given,
         ..update(&made.await.user_id)
     }));
     let after = Some(json!({"a": {"y": 2}, "c": 1}));
-    assert_eq!(answer.user.trusted_metadata, after);
-    assert_eq!(answer.user.untrusted_metadata, after);
+    assert_eq!(response.user.trusted_metadata, after);
+    assert_eq!(response.user.untrusted_metadata, after);
 }
 
 #[tokio::test]
@@ -215,10 +215,10 @@ async fn one_of_two_addresses_can_be_taken_away() {
     let _ = ok!(sdk.authenticate(sdk.token(&email).await));
 
     let first = DeleteEmailRequest { email_id: known.method_id };
-    let answer = ok!(sdk.users.delete_email(first.clone()));
-    assert_eq!(answer.user_id, known.user_id);
-    assert_eq!(answer.user.emails.len(), 1);
-    assert_eq!(answer.user.emails[0].email, email);
+    let response = ok!(sdk.users.delete_email(first.clone()));
+    assert_eq!(response.user_id, known.user_id);
+    assert_eq!(response.user.emails.len(), 1);
+    assert_eq!(response.user.emails[0].email, email);
     refused(sdk.users.delete_email(first).await, 404, "email_not_found");
     let last = sdk.users.delete_email(DeleteEmailRequest { email_id: second }).await;
     refused(last, 400, "cannot_delete_last_primary_factor");
@@ -253,8 +253,8 @@ async fn an_external_id_can_be_taken_away() {
     let sdk = Sdk::start().await;
     let made = sdk.create(CreateRequest { external_id: some("mine"), ..create() }).await;
     let by = |id: &str| DeleteExternalIdRequest { user_id: id.to_owned() };
-    let answer = ok!(sdk.users.delete_external_id(by("mine")));
-    assert_eq!((answer.user_id, answer.user.external_id), (made.user_id.clone(), None));
+    let response = ok!(sdk.users.delete_external_id(by("mine")));
+    assert_eq!((response.user_id, response.user.external_id), (made.user_id.clone(), None));
     refused(sdk.users.get(get("mine")).await, 404, "user_not_found");
     let _ = ok!(sdk.users.delete_external_id(by(&made.user_id)));
     let _ = sdk.create(CreateRequest { external_id: some("mine"), ..create() }).await;

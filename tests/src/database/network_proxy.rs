@@ -1,4 +1,4 @@
-//! A TCP proxy between a program and its database, that a test redirects or freezes.
+//! A TCP proxy between a program and its database.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// A proxy on loopback; connections that it carries end with it.
+/// A TCP proxy on loopback, which a test redirects or freezes.
 #[derive(Debug)]
 pub struct NetworkProxy {
     address: SocketAddr,
@@ -17,7 +17,7 @@ pub struct NetworkProxy {
 }
 
 impl NetworkProxy {
-    /// Listens, and carries each connection to that address.
+    /// Starts a proxy that forwards each connection to an address.
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -27,29 +27,29 @@ impl NetworkProxy {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let to = *to.borrow();
-                tokio::spawn(carry(client, to, frozen_by.subscribe()));
+                tokio::spawn(forward(client, to, frozen_by.subscribe()));
             }
         });
         Self { address, target, frozen }
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Carries new connections to another address; those that are open stay where they are.
+    /// Forwards new connections to another address, and leaves open ones as they are.
     pub fn redirect(&self, target: SocketAddr) {
         self.target.send_replace(target);
     }
 
-    /// Delivers nothing more, in either direction, or goes on; closes nothing.
+    /// Stops or resumes forwarding in both directions, without closing connections.
     pub fn freeze(&self, frozen: bool) {
         self.frozen.send_replace(frozen);
     }
 }
 
-async fn carry(client: TcpStream, to: SocketAddr, mut frozen: watch::Receiver<bool>) {
+async fn forward(client: TcpStream, to: SocketAddr, mut frozen: watch::Receiver<bool>) {
     if frozen.wait_for(|frozen| !frozen).await.is_err() {
         return;
     }

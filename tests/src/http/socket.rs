@@ -1,4 +1,4 @@
-//! A connection on which a test sends bytes, as no HTTP client would.
+//! Raw TCP connections, for requests that no HTTP client sends.
 
 use std::io;
 
@@ -22,14 +22,14 @@ impl Socket {
         Self(TcpStream::connect((host, port)).await.unwrap())
     }
 
-    /// Connects and sends some text, a whole request or less.
+    /// Connects, and sends a whole request or a part of one.
     pub async fn sending(url: &str, text: &str) -> Self {
         let mut socket = Self::connect(url).await;
         socket.send(text).await;
         socket
     }
 
-    /// Sends some text.
+    /// Sends text.
     pub async fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }
@@ -39,7 +39,7 @@ impl Socket {
         self.0.shutdown().await.unwrap();
     }
 
-    /// Everything that arrives until the other side closes the connection, or resets it.
+    /// Reads until the peer closes or resets the connection.
     pub async fn read_to_end(&mut self) -> String {
         let mut bytes = Vec::new();
         let read = timeout(LONG, self.0.read_to_end(&mut bytes)).await;

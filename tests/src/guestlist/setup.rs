@@ -1,4 +1,4 @@
-//! How an installation is to be: in one process or in several, on which engine, with what said.
+//! The configuration of an installation.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -7,39 +7,40 @@ use tempfile::TempDir;
 
 use crate::{Engine, Guestlist, TestDatabase};
 
-/// The administrator by configuration.
+/// The address of the configured administrator.
 pub const ADMIN: &str = "admin@example.com";
 
-/// What the sandbox and its callers agree on, where they are processes of their own.
+/// The credentials that the sandbox and its clients share, unless they are one process.
 pub(crate) const PROJECT_ID: &str = "project-test-00000000-0000-4000-8000-000000000000";
 pub(crate) const SECRET: &str = "secret-test-e2e-only-k3pT0utOfL0gs=";
 
-/// An installation that is not started yet.
+/// The configuration of an installation that is not started yet.
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub(crate) engine: Engine,
-    pub(crate) shape: Shape,
+    pub(crate) topology: Topology,
     pub(crate) env: Vec<(String, String)>,
     server: Option<String>,
 }
 
+/// How an installation is divided into processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum Topology {
     /// `guestlist dev`.
     Dev,
-    /// `guestlist sandbox`, `guestlist serve` and so many `guestlist-worker`.
+    /// `stytch-sandbox`, `guestlist serve`, and a number of `guestlist-worker`.
     Split { workers: usize },
 }
 
 impl Setup {
-    pub(crate) fn new(engine: Engine, shape: Shape) -> Self {
+    pub(crate) fn new(engine: Engine, topology: Topology) -> Self {
         let mut env = vec![
             ("LISTEN_ADDR", "127.0.0.1:0"),
             ("SANDBOX_LISTEN_ADDR", "127.0.0.1:0"),
             ("WORKER_LISTEN_ADDR", "127.0.0.1:0"),
             ("RUST_BACKTRACE", "1"),
         ];
-        if shape != Shape::Dev {
+        if topology != Topology::Dev {
             env.extend([
                 ("STYTCH_PROJECT_ID", PROJECT_ID),
                 ("STYTCH_SECRET", SECRET),
@@ -47,10 +48,10 @@ impl Setup {
             ]);
         }
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self { engine, shape, env: env.collect(), server: None }
+        Self { engine, topology, env: env.collect(), server: None }
     }
 
-    /// Sets a variable of the environment of every process.
+    /// Sets an environment variable of every process.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.retain(|(known, _)| known != name);
@@ -58,21 +59,21 @@ impl Setup {
         self
     }
 
-    /// On that server instead of the one that all tests share.
+    /// Creates the database on a server other than the one that all tests share.
     #[must_use]
     pub fn on_server(mut self, url: &str) -> Self {
         self.server = Some(url.to_owned());
         self
     }
 
-    /// How many workers, where they are processes of their own.
+    /// Sets the number of worker processes.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
-        self.shape = Shape::Split { workers };
+        self.topology = Topology::Split { workers };
         self
     }
 
-    /// Makes the folder and the database, and starts nothing.
+    /// Creates the folder and the database, and starts no process.
     pub async fn prepare(self) -> Guestlist {
         let folder = TempDir::with_prefix("guestlist-e2e-").unwrap();
         let server = self.server.clone().or_else(|| self.engine.server_url());
@@ -81,7 +82,7 @@ impl Setup {
         Guestlist::prepared(setup, database, folder)
     }
 
-    /// Starts it, and waits until it is ready.
+    /// Starts every process, and waits until all are ready.
     pub async fn start(self) -> Guestlist {
         let mut guestlist = self.prepare().await;
         guestlist.start().await;
@@ -89,8 +90,8 @@ impl Setup {
     }
 }
 
-/// A port that nobody listens on, below those that the system hands out by itself, so that no
-/// other test is given it in between.
+/// Returns a port on which nothing listens. It is below the kernel's ephemeral ports, so that the
+/// kernel gives it to no other test before it is used.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 90 * 100).unwrap();

@@ -1,4 +1,4 @@
-//! A database server of a test's own, to be stopped and started again.
+//! A database server that one test stops, freezes and starts again.
 
 use std::cell::RefCell;
 use std::net::{SocketAddr, TcpStream};
@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::setup::free_port;
-use crate::{Engine, LONG, wait_until};
+use crate::{Engine, LONG, free_port, wait_until};
 
-/// A server that nobody else uses.
+/// A MySQL or MariaDB server of one test.
 #[derive(Debug)]
-pub struct Server {
+pub struct DatabaseServer {
     script: PathBuf,
     port: u16,
     options: &'static [&'static str],
@@ -21,13 +20,17 @@ pub struct Server {
     folder: TempDir,
 }
 
-impl Server {
-    /// Starts one of that kind; an embedded database has none.
+impl DatabaseServer {
+    /// Starts a server.
+    ///
+    /// # Panics
+    ///
+    /// Panics for SQLite, which has no server.
     pub async fn start(engine: Engine) -> Self {
         Self::start_with(engine, &[]).await
     }
 
-    /// Starts one with further options on its command line.
+    /// Starts a server with more command-line options.
     pub async fn start_with(engine: Engine, options: &'static [&'static str]) -> Self {
         let name = match engine {
             Engine::Sqlite => panic!("SQLite has no server"),
@@ -37,50 +40,49 @@ impl Server {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(name);
         let folder = TempDir::with_prefix("guestlist-server-").unwrap();
         let mut server = Self { script, port: free_port(), options, child: None, folder };
-        server.start_again().await;
+        server.start_process().await;
         server
     }
 
-    /// Another server of the same kind, which starts on a copy of this one's data. This one is
-    /// restarted for that.
+    /// Restarts this server, and starts another one on a copy of its data.
     pub async fn copy(&mut self) -> Self {
         self.stop().await;
         let folder = TempDir::with_prefix("guestlist-server-").unwrap();
         let mut copy = Command::new("cp");
         copy.arg("-a").arg(self.folder.path().join(".")).arg(folder.path());
         assert!(copy.status().unwrap().success());
-        self.start_again().await;
+        self.start_process().await;
         let (script, options) = (self.script.clone(), self.options);
         let mut other = Self { script, port: free_port(), options, child: None, folder };
-        other.start_again().await;
+        other.start_process().await;
         other
     }
 
-    /// Its address.
+    /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
-    /// Runs statements as the server's administrator.
-    pub fn administer(&self, sql: &str) {
-        self.try_administer(sql).unwrap();
+    /// Executes statements as root.
+    pub fn execute_as_root(&self, sql: &str) {
+        self.try_execute_as_root(sql).unwrap();
     }
 
-    /// Runs statements as the server's administrator.
+    /// Executes statements as root.
     ///
     /// # Errors
     ///
-    /// What the server says against one of them.
-    pub fn try_administer(&self, sql: &str) -> Result<(), String> {
+    /// Returns the client's output if a statement fails.
+    pub fn try_execute_as_root(&self, sql: &str) -> Result<(), String> {
         let mut client = Command::new("bash");
         client.arg(&self.script).arg("sql").arg(self.folder.path()).args(["-e", sql]);
         let output = client.stdin(Stdio::null()).output().unwrap();
         if output.status.success() { Ok(()) } else { Err(format!("{sql}: {output:?}")) }
     }
 
-    /// Starts it on what it has kept.
-    pub async fn start_again(&mut self) {
-        assert!(self.child.is_none(), "it runs already");
+    /// Starts the stopped server on its existing data.
+    pub async fn start_process(&mut self) {
+        assert!(self.child.is_none(), "the server runs already");
         let url = self.folder.path().join("url");
         let _ = std::fs::remove_file(&url);
         let output = std::fs::File::create(self.folder.path().join("output")).unwrap();
@@ -89,26 +91,26 @@ impl Server {
         command.args(self.options);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
         self.child = Some(command.spawn().unwrap());
-        wait_until(LONG, "the server answers", async || url.exists().then_some(())).await;
+        wait_until(LONG, "the server accepts queries", async || url.exists().then_some(())).await;
     }
 
-    /// Ends it as its operator would, and waits until nobody listens.
+    /// Stops the server with SIGTERM, and waits until its port is closed.
     pub async fn stop(&mut self) {
-        let child = self.child.take().expect("it runs");
+        let child = self.child.take().expect("a running server");
         let kill = format!("kill -TERM {}", child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         let child = RefCell::new(child);
         let ended = async || child.borrow_mut().try_wait().unwrap();
-        wait_until(LONG, "the server stopped", ended).await;
-        assert!(TcpStream::connect(("127.0.0.1", self.port)).is_err(), "somebody answers");
+        wait_until(LONG, "the server stops", ended).await;
+        assert!(TcpStream::connect(("127.0.0.1", self.port)).is_err(), "the port is still open");
     }
 
-    /// Stops its process where it is: it accepts connections and answers nothing.
+    /// Sends SIGSTOP: the kernel accepts connections, and the server answers none.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
 
-    /// Lets it go on after [`Self::freeze`].
+    /// Sends SIGCONT, after [`Self::freeze`].
     pub fn thaw(&self) {
         self.signal("CONT");
     }
@@ -119,20 +121,20 @@ impl Server {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
     }
 
-    /// Where it is, for somebody who may create databases.
+    /// Returns its URL, for a user who may create databases.
     pub fn url(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("url")).unwrap().trim().to_owned()
     }
 
-    /// Stopped for so long, and then started again.
-    pub async fn away_for(&mut self, time: Duration) {
+    /// Stops the server, and starts it again after a time.
+    pub async fn stop_for(&mut self, time: Duration) {
         self.stop().await;
         tokio::time::sleep(time).await;
-        self.start_again().await;
+        self.start_process().await;
     }
 }
 
-impl Drop for Server {
+impl Drop for DatabaseServer {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
