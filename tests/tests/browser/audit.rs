@@ -19,7 +19,7 @@ async fn tells(window: &Window, sentence: &str) {
 }
 
 #[tokio::test]
-async fn a_persons_page_leads_to_what_was_done_to_them_and_to_what_they_did() {
+async fn a_users_page_links_to_their_audit_events() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
     let _ = guestlist.member(ADA).await;
@@ -53,7 +53,7 @@ async fn a_persons_page_leads_to_what_was_done_to_them_and_to_what_they_did() {
 }
 
 #[tokio::test]
-async fn it_is_looked_through_by_address_kind_and_day() {
+async fn the_audit_log_is_filtered_by_address_kind_and_day() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
     adds(&guestlist, ADA, "operator").await;
@@ -86,7 +86,7 @@ async fn it_is_looked_through_by_address_kind_and_day() {
 }
 
 #[tokio::test]
-async fn what_is_older_is_a_page_away() {
+async fn the_audit_log_is_paged() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
     for n in 0..55 {
@@ -103,7 +103,7 @@ async fn what_is_older_is_a_page_away() {
 }
 
 #[tokio::test]
-async fn it_leads_through_the_login_and_is_for_administrators() {
+async fn the_audit_log_requires_an_administrator() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile_without_scripts().await;
     adds(&guestlist, ADA, "operator").await;

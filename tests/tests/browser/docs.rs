@@ -19,7 +19,7 @@ async fn listed(window: &Window) -> BTreeSet<(String, String)> {
 }
 
 #[tokio::test]
-async fn every_operation_is_there_to_read_and_one_is_tried() {
+async fn the_docs_page_lists_every_operation_and_can_call_one() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     admin_comes_in(&window, &guestlist).await;

@@ -20,7 +20,7 @@ async fn says(window: &Window, headline: &str, email: &str) {
 }
 
 #[tokio::test]
-async fn a_used_link_offers_a_new_one_to_whom_it_was_for() {
+async fn a_used_link_offers_a_new_one() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (phone, laptop) = (browsers.profile().await, browsers.profile().await);
     let mail = member_comes_in(&phone, &guestlist, ADA).await;
@@ -50,7 +50,7 @@ async fn an_expired_link_offers_a_new_one() {
 }
 
 #[tokio::test]
-async fn a_link_that_was_cut_off_offers_a_new_one() {
+async fn a_truncated_link_offers_a_new_one() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let (invitation, mail) = guestlist.invite_and_mail(ADA).await;
@@ -75,7 +75,7 @@ async fn a_link_that_was_cut_off_offers_a_new_one() {
 }
 
 #[tokio::test]
-async fn a_revoked_invitation_says_so_and_its_way_on_opens_with_a_new_invitation() {
+async fn a_revoked_invitations_page_offers_a_link_only_after_a_new_invitation() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let (invitation, mail) = guestlist.invite_and_mail(ADA).await;
@@ -97,7 +97,7 @@ async fn a_revoked_invitation_says_so_and_its_way_on_opens_with_a_new_invitation
 }
 
 #[tokio::test]
-async fn a_suspended_person_is_told_so() {
+async fn a_suspended_user_is_told_so() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let _ = guestlist.member(ADA).await;
@@ -132,7 +132,7 @@ async fn a_stranger() -> Option<(WebDriver, Guestlist, Window)> {
 }
 
 #[tokio::test]
-async fn whom_nobody_invited_is_told_so_and_gets_no_mail() {
+async fn an_uninvited_user_is_told_so_and_receives_no_mail() {
     let Some((_browsers, guestlist, window)) = a_stranger().await else { return };
     window.fill("email", ADA).await;
     window.click(NEW_LINK).await;
@@ -142,7 +142,7 @@ async fn whom_nobody_invited_is_told_so_and_gets_no_mail() {
 }
 
 #[tokio::test]
-async fn whom_nobody_invited_comes_in_once_somebody_does() {
+async fn an_uninvited_user_can_log_in_after_an_invitation() {
     let Some((_browsers, guestlist, window)) = a_stranger().await else { return };
     let _ = guestlist.invite_and_mail(ADA).await;
     window.fill("email", ADA).await;
@@ -151,7 +151,7 @@ async fn whom_nobody_invited_comes_in_once_somebody_does() {
 }
 
 #[tokio::test]
-async fn an_expired_invitation_says_so_in_the_list_and_is_sent_again_from_there() {
+async fn an_expired_invitation_is_resent_from_the_list() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     let _ = guestlist.invite_and_mail(ADA).await;

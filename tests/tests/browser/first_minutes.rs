@@ -6,7 +6,7 @@ use guestlist_tests::browser::{WebDriver, Window, start_with_browsers};
 use crate::steps::{ADA, admin_comes_in};
 
 #[tokio::test]
-async fn the_first_five_minutes_are_as_the_readme_says() {
+async fn the_quick_start_works_in_browsers() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     sees_an_empty_list(&admin, &guestlist).await;
@@ -26,7 +26,7 @@ async fn the_first_five_minutes_are_as_the_readme_says() {
 }
 
 #[tokio::test]
-async fn the_first_five_minutes_need_no_scripts() {
+async fn the_quick_start_works_without_scripts() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = without_scripts(&browsers).await;
     sees_an_empty_list(&admin, &guestlist).await;

@@ -38,7 +38,7 @@ async fn comes_in_through(window: &Window, guestlist: &Guestlist, place: &str) {
 }
 
 #[tokio::test]
-async fn who_is_not_logged_in_is_sent_to_log_in_and_comes_back_to_the_page_they_wanted() {
+async fn an_anonymous_visitor_logs_in_and_returns_to_the_requested_page() {
     let Some((browsers, guestlist, guestbook)) = joined().await else { return };
     added(&guestlist, ADA, "host").await;
     let window = browsers.profile().await;
@@ -54,7 +54,7 @@ async fn who_is_not_logged_in_is_sent_to_log_in_and_comes_back_to_the_page_they_
 }
 
 #[tokio::test]
-async fn who_is_logged_in_already_goes_on_to_the_page_they_wanted() {
+async fn a_logged_in_visitor_continues_to_the_requested_page() {
     let Some((browsers, guestlist, guestbook)) = joined().await else { return };
     added(&guestlist, ADA, "guest").await;
     let window = browsers.profile().await;
@@ -67,7 +67,7 @@ async fn who_is_logged_in_already_goes_on_to_the_page_they_wanted() {
 }
 
 #[tokio::test]
-async fn a_script_may_ask_from_the_application_and_from_nowhere_else() {
+async fn only_scripts_of_the_application_may_read_the_session() {
     let Some((browsers, guestlist, guestbook)) = joined().await else { return };
     added(&guestlist, ADA, "guest").await;
     let window = browsers.profile().await;
@@ -101,7 +101,7 @@ async fn a_script_may_ask_from_the_application_and_from_nowhere_else() {
 }
 
 #[tokio::test]
-async fn logging_out_of_one_logs_out_of_the_other() {
+async fn logging_out_of_either_application_logs_out_of_both() {
     let Some((browsers, guestlist, guestbook)) = joined().await else { return };
     added(&guestlist, ADA, "guest").await;
     let window = browsers.profile().await;
@@ -124,7 +124,7 @@ async fn logging_out_of_one_logs_out_of_the_other() {
 }
 
 #[tokio::test]
-async fn cookies_from_before_the_session_was_shared_fool_nobody_and_are_cleared_away() {
+async fn stale_host_only_cookies_are_ignored_and_cleared() {
     let Some((browsers, guestlist, guestbook)) = joined().await else { return };
     added(&guestlist, ADA, "guest").await;
     let window = browsers.profile().await;
@@ -150,7 +150,7 @@ async fn cookies_from_before_the_session_was_shared_fool_nobody_and_are_cleared_
 }
 
 #[tokio::test]
-async fn a_session_that_an_administrator_ended_is_noticed_on_the_next_request() {
+async fn the_application_notices_a_revoked_session() {
     let Some((browsers, guestlist, guestbook)) = joined().await else { return };
     added(&guestlist, ADA, "guest").await;
     let (phone, laptop) = (browsers.profile().await, browsers.profile().await);
@@ -173,7 +173,7 @@ async fn a_session_that_an_administrator_ended_is_noticed_on_the_next_request() 
 }
 
 #[tokio::test]
-async fn an_invitation_from_the_application_lands_in_it() {
+async fn an_invitation_from_the_application_returns_to_it() {
     let Some((browsers, guestlist, guestbook)) = joined().await else { return };
     added(&guestlist, ADA, "host").await;
     let (ada, bob) = (browsers.profile().await, browsers.profile().await);
@@ -195,7 +195,7 @@ async fn an_invitation_from_the_application_lands_in_it() {
 }
 
 #[tokio::test]
-async fn an_application_on_another_domain_has_pages_of_its_own() {
+async fn an_application_on_another_domain_has_its_own_login_pages() {
     let mut guestbook = Guestbook::on("elsewhere.localhost");
     let port = free_port();
     // Links lead to the application; nobody's browser ever sees Guestlist.
@@ -244,7 +244,7 @@ async fn an_application_on_another_domain_has_pages_of_its_own() {
 }
 
 #[tokio::test]
-async fn the_page_that_tells_how_to_join_is_found_and_names_this_installation() {
+async fn the_connect_page_names_this_installation() {
     let Some((browsers, guestlist, guestbook)) = joined().await else { return };
     let window = browsers.profile_without_scripts().await;
     // Whoever is not logged in comes there by the login page.

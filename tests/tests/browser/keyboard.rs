@@ -19,7 +19,7 @@ async fn tab_to(window: &Window, goal: &str) {
 }
 
 #[tokio::test]
-async fn the_whole_way_can_be_gone_by_tab_and_enter() {
+async fn the_quick_start_works_with_tab_and_enter() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     admin.open(guestlist.login_url.as_ref().unwrap()).await;
@@ -49,7 +49,7 @@ async fn the_whole_way_can_be_gone_by_tab_and_enter() {
 }
 
 #[tokio::test]
-async fn enter_in_the_field_invites_and_the_next_can_be_typed_at_once() {
+async fn enter_in_the_invite_form_invites_and_clears_the_field() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile().await;
     admin.open(guestlist.login_url.as_ref().unwrap()).await;
@@ -63,7 +63,7 @@ async fn enter_in_the_field_invites_and_the_next_can_be_typed_at_once() {
 }
 
 #[tokio::test]
-async fn the_list_does_not_take_the_focus_away() {
+async fn refreshing_the_list_keeps_the_focus() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     let _ = guestlist.invite_and_mail("bob@example.com").await;
@@ -80,7 +80,7 @@ async fn the_list_does_not_take_the_focus_away() {
 }
 
 #[tokio::test]
-async fn who_is_in_a_field_before_the_browser_sets_the_focus_breaks_nothing() {
+async fn focus_set_before_autofocus_is_kept() {
     let Some((browsers, _guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let page = "<input id=first><script>first.focus()</script><input id=second autofocus>";

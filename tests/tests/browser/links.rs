@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::steps::{ADA, admin_comes_in, member_comes_in};
 
 #[tokio::test]
-async fn continue_on_a_used_link_just_goes_on_for_who_is_in_already() {
+async fn continue_on_a_used_link_proceeds_for_the_logged_in_user() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let mail = member_comes_in(&window, &guestlist, ADA).await;
@@ -17,7 +17,7 @@ async fn continue_on_a_used_link_just_goes_on_for_who_is_in_already() {
 }
 
 #[tokio::test]
-async fn the_page_says_who_else_is_logged_in_and_lets_them_stay() {
+async fn the_link_page_names_the_logged_in_user_and_keeps_the_session() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     admin_comes_in(&window, &guestlist).await;
@@ -37,7 +37,7 @@ async fn the_page_says_who_else_is_logged_in_and_lets_them_stay() {
 }
 
 #[tokio::test]
-async fn a_login_link_of_ones_own_does_not_warn_of_oneself() {
+async fn a_users_own_login_link_shows_no_warning() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     admin_comes_in(&window, &guestlist).await;
@@ -48,7 +48,7 @@ async fn a_login_link_of_ones_own_does_not_warn_of_oneself() {
 }
 
 #[tokio::test]
-async fn a_double_click_on_continue_comes_in() {
+async fn a_double_click_on_continue_logs_in() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let mut landed = Vec::new();
     // As quick as a machine and as slow as a hand; Stytch at once, and not quite so.
@@ -69,7 +69,7 @@ async fn a_double_click_on_continue_comes_in() {
 }
 
 #[tokio::test]
-async fn a_link_pressed_by_a_browser_that_went_away_is_not_lost() {
+async fn a_redemption_completes_after_the_browser_disconnects() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let (_, mail) = guestlist.invite_and_mail(ADA).await;

@@ -51,7 +51,7 @@ fn pictures(folder: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn the_way_in_is_fit_for_everybody() {
+async fn the_login_pages_are_accessible() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let mut inspector = Inspector::new(&window, &guestlist);
@@ -78,7 +78,7 @@ async fn the_way_in_is_fit_for_everybody() {
 }
 
 #[tokio::test]
-async fn the_list_of_people_is_fit_for_everybody() {
+async fn the_list_of_users_is_accessible() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let mut inspector = Inspector::new(&window, &guestlist);
@@ -114,7 +114,7 @@ async fn the_list_of_people_is_fit_for_everybody() {
 }
 
 #[tokio::test]
-async fn the_pages_of_failed_links_are_fit_for_everybody() {
+async fn the_pages_of_failed_links_are_accessible() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let mut inspector = Inspector::new(&window, &guestlist);
@@ -135,7 +135,7 @@ async fn the_pages_of_failed_links_are_fit_for_everybody() {
 }
 
 #[tokio::test]
-async fn every_page_of_somebody_who_is_in_leads_to_their_sessions_and_out() {
+async fn every_page_links_to_sessions_and_log_out() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     member_comes_in(&ada, &guestlist, ADA).await;

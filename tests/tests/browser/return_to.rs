@@ -30,7 +30,7 @@ fn application() -> u16 {
 }
 
 #[tokio::test]
-async fn return_to_leads_to_the_application_after_coming_in() {
+async fn return_to_leads_to_the_application_after_login() {
     let port = application();
     let place = format!("http://localhost:{port}/orders?page=2");
     let setup = Guestlist::dev(Engine::Sqlite);
@@ -48,7 +48,7 @@ async fn return_to_leads_to_the_application_after_coming_in() {
 }
 
 #[tokio::test]
-async fn return_to_leads_nowhere_that_is_not_ours() {
+async fn return_to_ignores_other_origins() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let port = application();
     let elsewhere = ["", "//", "/%5C", "https:", "http://localhost@"];
@@ -72,7 +72,7 @@ async fn return_to_leads_nowhere_that_is_not_ours() {
 }
 
 #[tokio::test]
-async fn asking_again_forgets_neither_the_address_nor_the_place() {
+async fn requesting_another_link_keeps_address_and_return_to() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let _ = guestlist.member(ADA).await;
     let window = browsers.profile().await;

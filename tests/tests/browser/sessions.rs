@@ -7,7 +7,7 @@ use crate::steps::{ADA, admin_comes_in, asks_and_comes_in, member_comes_in};
 const LOGIN: &str = "Mail me a link";
 
 #[tokio::test]
-async fn who_logs_out_comes_back_by_an_address_that_is_filled_in() {
+async fn the_login_form_is_prefilled_after_logging_out() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     member_comes_in(&window, &guestlist, ADA).await;
@@ -24,7 +24,7 @@ async fn who_logs_out_comes_back_by_an_address_that_is_filled_in() {
 }
 
 #[tokio::test]
-async fn who_is_logged_in_is_told_so_at_the_login_page() {
+async fn the_login_page_names_the_logged_in_user() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     member_comes_in(&window, &guestlist, ADA).await;
@@ -36,7 +36,7 @@ async fn who_is_logged_in_is_told_so_at_the_login_page() {
 }
 
 #[tokio::test]
-async fn who_was_removed_is_told_on_the_next_click() {
+async fn a_removed_user_is_told_on_the_next_click() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     member_comes_in(&ada, &guestlist, ADA).await;
@@ -56,7 +56,7 @@ async fn who_was_removed_is_told_on_the_next_click() {
 }
 
 #[tokio::test]
-async fn an_open_list_whose_session_was_ended_leads_to_the_login_page_by_itself() {
+async fn an_open_list_redirects_to_login_when_its_session_ends() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile().await;
     admin_comes_in(&admin, &guestlist).await;
@@ -68,7 +68,7 @@ async fn an_open_list_whose_session_was_ended_leads_to_the_login_page_by_itself(
 }
 
 #[tokio::test]
-async fn a_form_sent_after_the_session_was_ended_offers_a_link_to_the_same_person() {
+async fn a_form_sent_after_the_session_ended_offers_a_login_link() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
     admin_comes_in(&admin, &guestlist).await;
@@ -81,7 +81,7 @@ async fn a_form_sent_after_the_session_was_ended_offers_a_link_to_the_same_perso
 }
 
 #[tokio::test]
-async fn a_session_elsewhere_is_ended_from_here() {
+async fn a_user_ends_the_sessions_of_other_browsers() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (here, elsewhere) = (browsers.profile().await, browsers.profile_without_scripts().await);
     member_comes_in(&elsewhere, &guestlist, ADA).await;
@@ -104,7 +104,7 @@ async fn a_session_elsewhere_is_ended_from_here() {
 }
 
 #[tokio::test]
-async fn somebody_is_suspended_and_let_in_again() {
+async fn a_user_is_suspended_and_reactivated() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     member_comes_in(&ada, &guestlist, ADA).await;

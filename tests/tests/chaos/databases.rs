@@ -12,7 +12,7 @@ const CONCURRENCY: usize = 20;
 const AWAY: Duration = Duration::from_secs(20);
 
 #[tokio::test]
-async fn a_database_that_is_away_for_twenty_seconds_loses_nothing() {
+async fn a_database_outage_of_twenty_seconds_loses_nothing() {
     let _alone = alone().await;
     for engine in Engine::with_server() {
         let mut server = DatabaseServer::start(engine).await;
@@ -26,7 +26,7 @@ async fn a_database_that_is_away_for_twenty_seconds_loses_nothing() {
 
 /// An embedded database can't be stopped, but another program can keep it to itself.
 #[tokio::test]
-async fn a_file_that_another_program_locks_for_twenty_seconds_loses_nothing() {
+async fn a_file_lock_of_twenty_seconds_loses_nothing() {
     let _alone = alone().await;
     let setup = Guestlist::split(Engine::Sqlite).workers(0);
     let mut guestlist = setup.env("WORKER_CONCURRENCY", &CONCURRENCY.to_string()).start().await;

@@ -22,7 +22,7 @@ fn spread(index: u64, range: std::ops::Range<u64>) -> u64 {
 }
 
 #[tokio::test]
-async fn an_import_onto_a_full_disk_has_stored_just_what_it_says() {
+async fn an_import_onto_a_full_disk_reports_exactly_what_it_stored() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).prepare().await;
     let _ = guestlist.run_ok(&["migrate", "up"]).await;
@@ -77,7 +77,7 @@ async fn import_until_full(folder: &Path, point: u64) -> usize {
 }
 
 #[tokio::test]
-async fn a_full_disk_under_dev_loses_nothing_that_was_acknowledged() {
+async fn dev_on_a_full_disk_loses_no_acknowledged_invitation() {
     let _alone = alone().await;
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let mut acknowledged = BTreeSet::new();
@@ -118,7 +118,7 @@ async fn a_full_disk_under_dev_loses_nothing_that_was_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_full_disk_makes_serve_not_ready_and_is_named_by_status() {
+async fn a_full_disk_is_reported_by_readiness_and_status() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let _ = guestlist.anonymous().get("/readyz").await.is(200);
@@ -151,7 +151,7 @@ fn largest_file(guestlist: &Guestlist) -> u64 {
 }
 
 #[tokio::test]
-async fn a_worker_on_a_full_disk_mails_nobody_twice() {
+async fn a_worker_on_a_full_disk_sends_no_mail_twice() {
     const MANY: usize = 300;
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
@@ -183,7 +183,7 @@ async fn a_worker_on_a_full_disk_mails_nobody_twice() {
 const NO_GROWTH: &[&str] = &["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:32M"];
 
 #[tokio::test]
-async fn a_database_server_on_a_full_disk_loses_nothing_that_was_acknowledged() {
+async fn a_database_server_on_a_full_disk_loses_no_acknowledged_invitation() {
     let _alone = alone().await;
     for engine in Engine::with_server() {
         let server = DatabaseServer::start_with(engine, NO_GROWTH).await;

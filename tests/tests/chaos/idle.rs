@@ -15,7 +15,7 @@ fn ticks(process: &Process) -> u64 {
 }
 
 #[tokio::test]
-async fn an_idle_worker_costs_less_than_a_hundredth_of_a_core() {
+async fn an_idle_worker_uses_less_than_one_percent_of_a_core() {
     const WATCHED: Duration = Duration::from_secs(10);
     let _alone = alone().await;
     one_engine_at_a_time(|engine| async move {
@@ -34,7 +34,7 @@ async fn an_idle_worker_costs_less_than_a_hundredth_of_a_core() {
 
 /// From the commit that asks for a mail to the moment that a worker begins.
 #[tokio::test]
-async fn a_mail_is_begun_soon_by_whoever_it_was_asked_for() {
+async fn mail_is_sent_promptly_whichever_process_queued_it() {
     const ROUNDS: usize = 31;
     let _alone = alone().await;
     one_engine_at_a_time(|engine| async move {

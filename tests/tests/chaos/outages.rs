@@ -12,7 +12,7 @@ const AWAY: Duration = Duration::from_mins(1);
 const RATE: u64 = 100;
 
 #[tokio::test]
-async fn two_thousand_invitations_wait_out_a_minute_without_stytch() {
+async fn two_thousand_invitations_survive_an_outage_of_a_minute() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(2).start().await;
     guestlist.sandbox().set_faults(&json!({ "down": true })).await;
@@ -78,7 +78,7 @@ async fn tells_the_story(guestlist: &Guestlist, first: &str) {
 }
 
 #[tokio::test]
-async fn what_expired_during_an_outage_is_not_sent_late() {
+async fn an_invitation_that_expired_during_an_outage_is_not_sent() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.sandbox().set_faults(&json!({ "down": true })).await;
@@ -113,7 +113,7 @@ async fn a_worker_can_be_stopped_while_stytch_hangs() {
 
 /// Ten failures never come together: they come one after the other, and one is asked for the rest.
 #[tokio::test]
-async fn an_outage_is_noticed_where_little_is_sent_and_healed_at_once() {
+async fn an_outage_is_noticed_at_low_traffic_and_recovery_is_immediate() {
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.sandbox().set_faults(&json!({ "status": 500 })).await;

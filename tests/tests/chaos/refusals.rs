@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{all_sent, alone, count_of, doubled};
 
 #[tokio::test]
-async fn a_429_to_half_of_all_calls_fails_and_charges_nothing() {
+async fn a_429_for_half_of_all_calls_costs_no_attempt() {
     const MANY: usize = 100;
     let _alone = alone().await;
     for retry_after in [None, Some(1)] {
@@ -31,7 +31,7 @@ async fn a_429_to_half_of_all_calls_fails_and_charges_nothing() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_fails_nothing_says_what_to_do_and_heals() {
+async fn a_wrong_secret_fails_no_job_and_names_the_remedy() {
     const MANY: usize = 30;
     let _alone = alone().await;
     let (_, right) = Guestlist::split(Engine::Sqlite).prepare().await.stytch_credentials();
@@ -71,7 +71,7 @@ async fn a_wrong_secret_fails_nothing_says_what_to_do_and_heals() {
 
 /// Stytch's own side was wrong, and is mended without anybody touching the worker.
 #[tokio::test]
-async fn a_configuration_mended_at_stytch_heals_by_itself() {
+async fn a_configuration_corrected_at_stytch_needs_no_restart() {
     const MANY: usize = 30;
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
@@ -90,7 +90,7 @@ async fn a_configuration_mended_at_stytch_heals_by_itself() {
 }
 
 #[tokio::test]
-async fn bulk_mail_that_stytch_does_not_want_waits_and_login_links_do_not() {
+async fn rejected_bulk_mail_does_not_delay_login_links() {
     const MANY: usize = 30;
     let _alone = alone().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;

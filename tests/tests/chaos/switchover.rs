@@ -76,7 +76,7 @@ async fn writes_succeed_again_soon_after_a_switchover() {
 }
 
 #[tokio::test]
-async fn a_frozen_database_is_noticed_and_found_again() {
+async fn a_frozen_database_is_noticed_and_used_again() {
     let _alone = alone().await;
     for engine in Engine::with_server() {
         let server = DatabaseServer::start(engine).await;

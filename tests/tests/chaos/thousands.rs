@@ -34,7 +34,7 @@ async fn in_the_middle(guestlist: &mut Guestlist) -> Instant {
 }
 
 #[tokio::test]
-async fn of_a_thousand_invitations_a_killed_worker_doubles_next_to_none() {
+async fn a_killed_worker_duplicates_almost_no_mail() {
     let _alone = alone().await;
     one_engine_at_a_time(|engine| async move {
         let mut guestlist = quick(Guestlist::split(engine)).start().await;
@@ -61,7 +61,7 @@ async fn of_a_thousand_invitations_a_killed_worker_doubles_next_to_none() {
 }
 
 #[tokio::test]
-async fn of_a_thousand_invitations_a_stopped_worker_doubles_none_and_charges_nothing() {
+async fn a_stopped_worker_duplicates_no_mail_and_costs_no_attempt() {
     let _alone = alone().await;
     one_engine_at_a_time(|engine| async move {
         let mut guestlist = quick(Guestlist::split(engine)).start().await;

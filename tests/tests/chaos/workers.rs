@@ -10,7 +10,7 @@ use crate::{all_sent, alone, count_of, doubled, mailed};
 const MANY: usize = 60;
 
 #[tokio::test]
-async fn a_worker_that_slept_through_its_lease_mails_and_changes_nothing() {
+async fn a_worker_frozen_past_its_lease_changes_nothing() {
     let _alone = alone().await;
     one_engine_at_a_time(|engine| async move {
         let setup = Guestlist::split(engine).workers(0).env("WORKER_CONCURRENCY", "10");

@@ -144,7 +144,7 @@ async fn exchange(sandbox: &Sandbox, request: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn each_request_that_the_sdks_were_recorded_to_send_is_understood() {
+async fn the_sandbox_accepts_every_recorded_request() {
     let sandbox = Sandbox::start().await;
     let recordings: Vec<Recording> =
         RECORDINGS.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -78,7 +78,7 @@ async fn the_sdk_for_python_passes_its_suite() {
 }
 
 #[test]
-fn the_numbers_of_a_suite_are_found() {
+fn the_counts_of_a_suite_are_parsed() {
     assert_eq!(number("1..26\n# tests 230\n# pass 229\n# fail 1", "# pass "), 229);
     assert_eq!(number("Ran 210 tests in 4.285s\n\nOK", "Ran "), 210);
     assert_eq!(number("no tests at all", "Ran "), 0);

@@ -26,7 +26,7 @@ async fn link(sdk: &Sdk, request: LoginOrCreateRequest) -> String {
 }
 
 #[tokio::test]
-async fn without_a_duration_a_link_makes_no_session_and_works_once() {
+async fn authenticating_without_a_duration_creates_no_session() {
     let sdk = Sdk::start().await;
     let email = address();
     let request = InviteRequest { email: email.clone(), ..Default::default() };
@@ -45,7 +45,7 @@ async fn without_a_duration_a_link_makes_no_session_and_works_once() {
 }
 
 #[tokio::test]
-async fn with_a_duration_a_link_makes_a_session() {
+async fn authenticating_with_a_duration_creates_a_session() {
     let sdk = Sdk::start().await;
     let email = address();
     let attributes = Attributes { ip_address: some("203.0.113.7"), user_agent: some("Firefox") };
@@ -99,7 +99,7 @@ async fn a_link_expires() {
 }
 
 #[tokio::test]
-async fn what_is_not_allowed_is_refused_and_the_link_still_works() {
+async fn a_refused_authentication_does_not_consume_the_link() {
     let sdk = Sdk::start().await;
     let token = sdk.link(&address()).await;
     for minutes in [4, 0, -1, 527_041] {
@@ -125,7 +125,7 @@ async fn what_is_not_allowed_is_refused_and_the_link_still_works() {
 }
 
 #[tokio::test]
-async fn a_link_goes_on_with_a_session_that_is_named() {
+async fn a_link_extends_the_given_session() {
     let sdk = Sdk::start().await;
     for by_jwt in [false, true] {
         let email = address();
@@ -164,7 +164,7 @@ async fn a_link_to_another_address_adds_a_factor_to_a_session() {
 }
 
 #[tokio::test]
-async fn a_session_of_somebody_else_or_named_twice_is_refused() {
+async fn a_session_of_another_user_or_given_twice_is_refused() {
     let sdk = Sdk::start().await;
     let other = sdk.entered(&address(), 60).await;
     let token = sdk.link(&address()).await;
@@ -178,7 +178,7 @@ async fn a_session_of_somebody_else_or_named_twice_is_refused() {
 }
 
 #[tokio::test]
-async fn who_has_the_verifier_comes_in_and_nobody_else() {
+async fn a_pkce_link_requires_its_verifier() {
     let sdk = Sdk::start().await;
     let code_challenge = Some(URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER)));
     let token = link(&sdk, LoginOrCreateRequest { code_challenge, ..Default::default() }).await;
@@ -194,7 +194,7 @@ async fn who_has_the_verifier_comes_in_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn attributes_that_must_match_do() {
+async fn required_attributes_must_match() {
     let sdk = Sdk::start().await;
     let attributes = Attributes { ip_address: some("203.0.113.7"), user_agent: some("Firefox") };
     let bound =

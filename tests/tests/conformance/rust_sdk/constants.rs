@@ -21,7 +21,7 @@ const OTHER_SESSION_TOKEN: &str = "59cnLELtq5cFVS6uYK9f-pAWzBkhqZl8AvLhbhOvKNWw"
 const SESSION_ID: &str = "session-test-eb94233f-8800-4ebd-8645-51dc15f9d028";
 
 #[tokio::test]
-async fn the_test_address_is_mailed_nothing() {
+async fn the_test_address_receives_no_mail() {
     let sdk = Sdk::start().await;
     let links = &sdk.magic_links.email;
     let email = EMAIL.to_owned();
@@ -36,7 +36,7 @@ async fn the_test_address_is_mailed_nothing() {
 }
 
 #[tokio::test]
-async fn the_good_token_works_any_number_of_times_and_the_others_do_not() {
+async fn the_valid_test_token_works_repeatedly_and_the_others_fail() {
     let sdk = Sdk::start().await;
     for _ in 0..2 {
         let response = ok!(sdk.authenticate(TOKEN.to_owned()));
@@ -60,7 +60,7 @@ async fn the_good_token_works_any_number_of_times_and_the_others_do_not() {
 }
 
 #[tokio::test]
-async fn the_good_session_is_live_and_stays_so_and_the_other_is_not() {
+async fn the_valid_test_session_stays_active_and_the_other_is_unknown() {
     let sdk = Sdk::start().await;
     let by_token = |token: &str| {
         let request = AuthenticateSession { session_token: some(token), ..Default::default() };
@@ -86,7 +86,7 @@ async fn the_good_session_is_live_and_stays_so_and_the_other_is_not() {
 }
 
 #[tokio::test]
-async fn the_test_user_is_no_real_record() {
+async fn the_test_user_is_not_stored() {
     let sdk = Sdk::start().await;
     let user_id = USER_ID.to_owned();
     let sessions = sdk.sessions.get(GetSessions { user_id: user_id.clone() }).await;

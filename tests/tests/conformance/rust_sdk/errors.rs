@@ -66,7 +66,7 @@ async fn bad_credentials_are_refused_by_every_call() {
 }
 
 #[tokio::test]
-async fn a_fault_with_an_envelope_is_understood_of_every_call() {
+async fn an_injected_fault_is_decoded_for_every_call() {
     let sdk = Sdk::start().await;
     for (status, error_type) in [
         (429, "too_many_requests"),
@@ -83,14 +83,14 @@ async fn a_fault_with_an_envelope_is_understood_of_every_call() {
 }
 
 #[tokio::test]
-async fn what_the_sandbox_has_not_is_no_route() {
+async fn an_unsupported_call_is_route_not_found() {
     let sdk = Sdk::start().await;
     let request = SendOtp { email: address(), ..Default::default() };
     refused(sdk.otps.email.send(request).await, 404, "route_not_found");
 }
 
 #[tokio::test]
-async fn a_fault_ends_by_itself_and_did_nothing() {
+async fn a_fault_expires_and_has_no_effect() {
     let sdk = Sdk::start().await;
     let request = InviteRequest { email: address(), ..Default::default() };
     let fault = json!({"status": 500, "times": 2, "path": "/v1/magic_links"});
@@ -104,7 +104,7 @@ async fn a_fault_ends_by_itself_and_did_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_is_another_error() {
+async fn a_missing_response_is_a_transport_error() {
     let sdk = Sdk::start().await;
     sdk.sandbox.control.set_faults(&json!({"down": true})).await;
     let response = sdk.users.search(SearchRequest::default()).await;

@@ -17,7 +17,7 @@ async fn somebody(sdk: &Sdk) -> CreateResponse {
 }
 
 #[tokio::test]
-async fn a_user_is_given_another_address_and_the_first_is_free() {
+async fn an_exchanged_address_is_free_again() {
     let sdk = Sdk::start().await;
     let (made, email) = (somebody(&sdk).await, address());
     let response = ok!(sdk.users.exchange_primary_factor(exchange(&made.user_id, &email)));
@@ -34,7 +34,7 @@ async fn a_user_is_given_another_address_and_the_first_is_free() {
 }
 
 #[tokio::test]
-async fn an_exchange_that_is_not_allowed_is_refused_and_changes_nothing() {
+async fn a_refused_exchange_changes_nothing() {
     let sdk = Sdk::start().await;
     let (one, other) = (somebody(&sdk).await, somebody(&sdk).await);
     let to = |email: &str| exchange(&one.user_id, email);
@@ -59,7 +59,7 @@ async fn an_exchange_that_is_not_allowed_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_user_with_two_addresses_exchanges_none() {
+async fn a_user_with_two_addresses_cannot_exchange_one() {
     let sdk = Sdk::start().await;
     let user_id = sdk.entered(&address(), 60).await.user_id;
     let email = address();

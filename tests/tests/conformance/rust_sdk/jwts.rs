@@ -49,7 +49,7 @@ async fn entered_at(sdk: &Sdk, seconds: i64) -> AuthenticateResponse {
 }
 
 #[tokio::test]
-async fn a_jwt_verifies_and_tells_the_session() {
+async fn a_jwt_verifies_and_contains_the_session() {
     let sdk = Sdk::start().await;
     let first = sdk.entered(&address(), 60).await;
     let response = ok!(sdk.sessions.authenticate(AuthenticateRequest {
@@ -74,7 +74,7 @@ async fn a_jwt_verifies_and_tells_the_session() {
 }
 
 #[tokio::test]
-async fn a_jwt_that_somebody_wrote_does_not_verify() {
+async fn a_forged_jwt_does_not_verify() {
     let sdk = Sdk::start().await;
     let (one, other) = (sdk.entered(&address(), 60).await, sdk.entered(&address(), 60).await);
     let parts: Vec<_> = one.session_jwt.split('.').collect();
@@ -85,7 +85,7 @@ async fn a_jwt_that_somebody_wrote_does_not_verify() {
 }
 
 #[tokio::test]
-async fn an_expired_jwt_is_refused_here_and_refreshed_there() {
+async fn an_expired_jwt_is_refused_locally_and_refreshed_remotely() {
     let sdk = Sdk::start().await;
     let old = entered_at(&sdk, -400).await;
     fails(verify(&sdk, &old.session_jwt).await, &ErrorKind::ExpiredSignature);
@@ -95,7 +95,7 @@ async fn an_expired_jwt_is_refused_here_and_refreshed_there() {
 }
 
 #[tokio::test]
-async fn a_jwt_from_a_clock_that_is_ahead_is_refused_here() {
+async fn a_jwt_from_a_fast_clock_is_refused_locally() {
     let sdk = Sdk::start().await;
     let early = entered_at(&sdk, 120).await;
     fails(verify(&sdk, &early.session_jwt).await, &ErrorKind::ImmatureSignature);
@@ -115,7 +115,7 @@ async fn a_jwt_outlives_its_session_and_its_user() {
 }
 
 #[tokio::test]
-async fn a_jwt_verifies_after_a_rotation_whichever_key_signed_it() {
+async fn jwts_of_both_keys_verify_after_a_rotation() {
     let sdk = Sdk::start().await;
     let before = sdk.entered(&address(), 60).await.session_jwt;
     let _ = sdk.http.fetch_jwk(&kid(&before)).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_jwt_verifies_after_a_rotation_whichever_key_signed_it() {
 }
 
 #[tokio::test]
-async fn a_key_that_cant_be_had_is_an_error() {
+async fn an_unavailable_key_is_an_error() {
     let sdk = Sdk::start().await;
     let jwt = sdk.entered(&address(), 60).await.session_jwt;
     sdk.sandbox.control.set_faults(&json!({"status": 500, "path": "/v1/sessions/jwks"})).await;

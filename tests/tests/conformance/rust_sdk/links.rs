@@ -33,7 +33,7 @@ async fn status(sdk: &Sdk, user_id: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_invitation_makes_a_pending_user_and_mails_a_link() {
+async fn an_invitation_creates_a_pending_user_and_sends_a_link() {
     let sdk = Sdk::start().await;
     let request = InviteRequest {
         invite_magic_link_url: Some(format!("{REDIRECT}?invite=7")),
@@ -68,7 +68,7 @@ async fn an_invitation_makes_a_pending_user_and_mails_a_link() {
 }
 
 #[tokio::test]
-async fn another_invitation_is_for_the_same_user_and_both_work() {
+async fn two_invitations_of_an_address_share_a_user_and_both_work() {
     let sdk = Sdk::start().await;
     let request = invite();
     let first = ok!(sdk.magic_links.email.invite(request.clone()));
@@ -85,7 +85,7 @@ async fn another_invitation_is_for_the_same_user_and_both_work() {
 }
 
 #[tokio::test]
-async fn an_invitation_that_is_not_allowed_is_refused_and_mails_nothing() {
+async fn a_refused_invitation_sends_nothing() {
     let sdk = Sdk::start().await;
     for email in ["", "ada", "@example.com", "ada@", "a b@example.com", "ada@example..com"] {
         let request = InviteRequest { email: email.to_owned(), ..Default::default() };
@@ -123,7 +123,7 @@ async fn an_invitation_that_is_not_allowed_is_refused_and_mails_nothing() {
 }
 
 #[tokio::test]
-async fn an_invitation_that_is_revoked_does_not_work_and_its_user_stays() {
+async fn a_revoked_invitation_does_not_work_and_its_user_stays() {
     let sdk = Sdk::start().await;
     let request = invite();
     let email = request.email.clone();
@@ -138,7 +138,7 @@ async fn an_invitation_that_is_revoked_does_not_work_and_its_user_stays() {
 }
 
 #[tokio::test]
-async fn login_or_create_makes_a_user_once_and_mails_what_fits() {
+async fn login_or_create_creates_a_user_once_and_sends_the_matching_mail() {
     let sdk = Sdk::start().await;
     let request = LoginOrCreateRequest {
         login_magic_link_url: some("http://localhost:3000/login"),
@@ -163,7 +163,7 @@ async fn login_or_create_makes_a_user_once_and_mails_what_fits() {
 }
 
 #[tokio::test]
-async fn a_new_user_is_pending_if_that_is_asked_and_active_by_a_signup_link() {
+async fn a_new_user_can_be_pending_until_the_signup_link_is_used() {
     let sdk = Sdk::start().await;
     for (pending, expected) in [(true, "pending"), (false, "active")] {
         let request = LoginOrCreateRequest { create_user_as_pending: Some(pending), ..login() };
@@ -181,7 +181,7 @@ async fn a_new_user_is_pending_if_that_is_asked_and_active_by_a_signup_link() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_not_allowed_is_refused() {
+async fn an_invalid_login_is_refused() {
     let sdk = Sdk::start().await;
     let elsewhere = some("https://x.com/");
     for (request, error_type) in [
@@ -210,7 +210,7 @@ async fn a_login_that_is_not_allowed_is_refused() {
 }
 
 #[tokio::test]
-async fn send_mails_to_one_who_is_known() {
+async fn send_requires_a_known_address() {
     let sdk = Sdk::start().await;
     let known = sdk.entered(&address(), 60).await;
     let email = known.user.emails[0].email.clone();
@@ -255,7 +255,7 @@ async fn send_attaches_another_address() {
 }
 
 #[tokio::test]
-async fn an_attached_address_stays_for_five_minutes_unless_it_is_used() {
+async fn an_unused_attached_address_expires_after_five_minutes() {
     let sdk = Sdk::start().await;
     let user_id = sdk.entered(&address(), 60).await.user_id;
     let request = SendRequest { user_id: Some(user_id.clone()), ..send() };
@@ -269,7 +269,7 @@ async fn an_attached_address_stays_for_five_minutes_unless_it_is_used() {
 }
 
 #[tokio::test]
-async fn an_attached_address_that_was_never_used_is_nowhere_to_be_seen() {
+async fn an_expired_attached_address_is_not_listed() {
     let sdk = Sdk::start().await;
     let known = sdk.entered(&address(), 60).await;
     let request = SendRequest { user_id: Some(known.user_id), ..send() };
@@ -286,7 +286,7 @@ async fn an_attached_address_that_was_never_used_is_nowhere_to_be_seen() {
 }
 
 #[tokio::test]
-async fn send_attaches_no_address_of_another_to_nobody_and_not_to_two() {
+async fn send_refuses_addresses_of_other_or_unknown_users() {
     let sdk = Sdk::start().await;
     let (one, other) = (sdk.entered(&address(), 60).await, sdk.entered(&address(), 60).await);
     sdk.advance(2).await;
@@ -308,7 +308,7 @@ async fn send_attaches_no_address_of_another_to_nobody_and_not_to_two() {
 }
 
 #[tokio::test]
-async fn one_mail_a_second_goes_to_an_address() {
+async fn an_address_receives_at_most_one_mail_a_second() {
     let sdk = Sdk::start().await;
     let (links, request) = (&sdk.magic_links.email, invite());
     // All at once: nothing but a machine that stands still comes between them.
@@ -321,7 +321,7 @@ async fn one_mail_a_second_goes_to_an_address() {
 }
 
 #[tokio::test]
-async fn redirect_urls_that_are_registered_are_allowed_and_no_others() {
+async fn only_registered_redirect_urls_are_allowed() {
     const REGISTERED: &str = "https://app.example.com/authenticate";
     let sdk = Sdk::of(Sandbox::strict().await);
     let links = &sdk.magic_links.email;

@@ -77,7 +77,7 @@ fn and(operands: Vec<Value>) -> SearchRequest {
 }
 
 #[tokio::test]
-async fn each_filter_finds_whom_it_means() {
+async fn each_filter_finds_the_matching_users() {
     let people = People::meet().await;
     let [a, _, c] = &people.all;
     let between = json!({"greater_than": people.time(1), "less_than": people.time(3)});
@@ -123,7 +123,7 @@ async fn each_filter_finds_whom_it_means() {
 }
 
 #[tokio::test]
-async fn whole_users_are_found_by_all_operands_or_by_any() {
+async fn operands_are_combined_by_and_or_or() {
     let people = People::meet().await;
     let [a, b, c] = &people.all;
     let only = people.search(vec![operand("user_id", &json!([b.user_id]))], None).await;
@@ -142,7 +142,7 @@ async fn whole_users_are_found_by_all_operands_or_by_any() {
 }
 
 #[tokio::test]
-async fn it_goes_page_by_page() {
+async fn search_results_are_paged() {
     let people = People::meet().await;
     let first = people.search(vec![people.everyone()], Some(2)).await;
     assert_eq!(people.names(&first.results), "ab");
@@ -158,7 +158,7 @@ async fn it_goes_page_by_page() {
 }
 
 #[tokio::test]
-async fn without_a_query_everybody_is_found() {
+async fn a_search_without_a_query_finds_every_user() {
     let people = People::meet().await;
     let response = ok!(people.sdk.users.search(SearchRequest::default()));
     assert_eq!(people.names(&response.results), "abc");
@@ -166,7 +166,7 @@ async fn without_a_query_everybody_is_found() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_refused() {
+async fn an_invalid_search_is_refused() {
     let sdk = Sdk::start().await;
     let limit = |limit| SearchRequest { limit: Some(limit), ..Default::default() };
     let by = |name, value: Value| and(vec![operand(name, &value)]);

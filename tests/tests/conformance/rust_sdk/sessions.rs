@@ -23,7 +23,7 @@ fn left(session: &Session) -> i64 {
 }
 
 #[tokio::test]
-async fn token_and_jwt_answer_the_session_its_user_and_a_new_jwt() {
+async fn a_token_or_jwt_returns_the_session_its_user_and_a_new_jwt() {
     let sdk = Sdk::start().await;
     let first = sdk.entered(&address(), 60).await;
     let session = first.session.unwrap();
@@ -41,7 +41,7 @@ async fn token_and_jwt_answer_the_session_its_user_and_a_new_jwt() {
 }
 
 #[tokio::test]
-async fn a_duration_moves_the_end() {
+async fn a_duration_changes_the_expiry() {
     let sdk = Sdk::start().await;
     let token = sdk.entered(&address(), 5).await.session_token;
     let lasting = |minutes| AuthenticateRequest {
@@ -95,7 +95,7 @@ async fn an_expired_session_is_not_found() {
 }
 
 #[tokio::test]
-async fn nothing_two_things_and_what_is_malformed_or_unknown_authenticate_nobody() {
+async fn missing_ambiguous_and_invalid_credentials_are_refused() {
     let sdk = Sdk::start().await;
     let known = sdk.entered(&address(), 60).await;
     let both = AuthenticateRequest {
@@ -117,7 +117,7 @@ async fn nothing_two_things_and_what_is_malformed_or_unknown_authenticate_nobody
 }
 
 #[tokio::test]
-async fn what_is_another_projects_authenticates_nobody() {
+async fn credentials_of_another_project_are_refused() {
     let (sdk, other) = (Sdk::start().await, Sdk::start().await);
     let theirs = other.entered(&address(), 60).await;
     let jwt = sdk.sessions.authenticate(by_jwt(&theirs.session_jwt)).await;
@@ -127,7 +127,7 @@ async fn what_is_another_projects_authenticates_nobody() {
 }
 
 #[tokio::test]
-async fn an_authorization_check_is_refused_as_there_is_no_policy() {
+async fn an_authorization_check_is_refused_without_a_policy() {
     let sdk = Sdk::start().await;
     let token = sdk.entered(&address(), 60).await.session_token;
     let check =
@@ -138,7 +138,7 @@ async fn an_authorization_check_is_refused_as_there_is_no_policy() {
 }
 
 #[tokio::test]
-async fn the_sessions_of_a_user_are_those_that_are_live() {
+async fn only_active_sessions_of_a_user_are_listed() {
     let sdk = Sdk::start().await;
     let email = address();
     let first = sdk.entered(&email, 60).await;
@@ -157,7 +157,7 @@ async fn the_sessions_of_a_user_are_those_that_are_live() {
 }
 
 #[tokio::test]
-async fn the_sessions_of_a_malformed_id_are_refused() {
+async fn listing_sessions_of_a_malformed_id_is_refused() {
     let sdk = Sdk::start().await;
     let response = sdk.sessions.get(GetRequest { user_id: "no one".to_owned() }).await;
     refused(response, 400, "invalid_user_id");
@@ -183,7 +183,7 @@ async fn a_session_is_revoked_once() {
 }
 
 #[tokio::test]
-async fn nothing_two_things_and_what_is_malformed_or_unknown_revoke_nothing() {
+async fn missing_ambiguous_and_invalid_ids_revoke_nothing() {
     let sdk = Sdk::start().await;
     let known = sdk.entered(&address(), 60).await;
     let token = known.session_token.as_str();
@@ -212,7 +212,7 @@ async fn nothing_two_things_and_what_is_malformed_or_unknown_revoke_nothing() {
 }
 
 #[tokio::test]
-async fn keys_have_all_that_the_sdk_wants() {
+async fn keys_have_every_field_of_the_sdk() {
     let sdk = Sdk::start().await;
     let of = |project_id: &str| {
         sdk.sessions.get_jwks(GetJWKSRequest { project_id: project_id.to_owned() })

@@ -28,7 +28,7 @@ fn many() -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_user_is_made_as_told() {
+async fn a_user_is_created_with_the_given_fields() {
     let sdk = Sdk::start().await;
     let request = CreateRequest {
         name: Some(Name {
@@ -68,7 +68,7 @@ async fn a_user_is_made_as_told() {
 }
 
 #[tokio::test]
-async fn a_user_that_is_not_allowed_is_not_made() {
+async fn an_invalid_user_is_not_created() {
     let sdk = Sdk::start().await;
     let taken = CreateRequest { external_id: some("mine"), ..create() };
     let email = taken.email.clone();
@@ -115,7 +115,7 @@ async fn an_unknown_or_malformed_id_is_refused() {
 }
 
 #[tokio::test]
-async fn an_update_takes_over_what_is_given_and_leaves_the_rest() {
+async fn an_update_changes_only_the_given_fields() {
     let sdk = Sdk::start().await;
     let name = Name { first_name: some("Ada"), last_name: some("Lovelace"), middle_name: None };
     let made = sdk.create(CreateRequest { name: Some(name), ..create() }).await;
@@ -156,7 +156,7 @@ async fn metadata_is_merged_at_its_top_level_where_null_deletes() {
 }
 
 #[tokio::test]
-async fn an_update_that_is_not_allowed_changes_nothing() {
+async fn a_refused_update_changes_nothing() {
     let sdk = Sdk::start().await;
     let _ = sdk.create(CreateRequest { external_id: some("taken"), ..create() }).await;
     let made = sdk.create(create()).await;
@@ -180,7 +180,7 @@ async fn an_update_that_is_not_allowed_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_user_is_deleted_once_with_sessions_and_links_and_the_address_is_free() {
+async fn deleting_a_user_ends_sessions_and_links_and_frees_the_address() {
     let sdk = Sdk::start().await;
     let email = address();
     let known = sdk.entered(&email, 60).await;
@@ -205,7 +205,7 @@ async fn a_user_is_deleted_once_with_sessions_and_links_and_the_address_is_free(
 }
 
 #[tokio::test]
-async fn one_of_two_addresses_can_be_taken_away() {
+async fn one_of_two_addresses_can_be_deleted() {
     let sdk = Sdk::start().await;
     let known = sdk.entered(&address(), 60).await;
     let email = address();
@@ -225,7 +225,7 @@ async fn one_of_two_addresses_can_be_taken_away() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_away_ends_its_links() {
+async fn deleting_an_address_invalidates_its_links() {
     let sdk = Sdk::start().await;
     let user_id = Some(sdk.entered(&address(), 60).await.user_id);
     let email = address();
@@ -237,7 +237,7 @@ async fn an_address_that_is_taken_away_ends_its_links() {
 }
 
 #[tokio::test]
-async fn the_last_address_stays_whatever_else_was_attached_and_never_used() {
+async fn the_last_verified_address_cannot_be_deleted() {
     let sdk = Sdk::start().await;
     let known = sdk.entered(&address(), 60).await;
     let user_id = Some(known.user_id);
@@ -249,7 +249,7 @@ async fn the_last_address_stays_whatever_else_was_attached_and_never_used() {
 }
 
 #[tokio::test]
-async fn an_external_id_can_be_taken_away() {
+async fn an_external_id_can_be_removed() {
     let sdk = Sdk::start().await;
     let made = sdk.create(CreateRequest { external_id: some("mine"), ..create() }).await;
     let by = |id: &str| DeleteExternalIdRequest { user_id: id.to_owned() };

@@ -1,0 +1,58 @@
+//! Schemathesis reads the API's description and asks for everything that it tells of, rightly and
+//! wrongly: nothing may fail inside, and no response may come that is not told of.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use guestlist_tests::{Engine, Guestlist, on_every_engine};
+use tokio::process::Command;
+
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// Goes at the API with that secret; panics if anything is found.
+async fn goes_at(guestlist: &Guestlist, program: &OsStr, secret: &str, what: &[&str]) {
+    let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemathesis");
+    let mut command = Command::new(program);
+    command
+        .current_dir(guestlist.folder())
+        .env("SCHEMATHESIS_HOOKS", settings.join("hooks.py"))
+        .arg("--config-file")
+        .arg(settings.join("schemathesis.toml"))
+        .args(["run", &format!("{}/openapi.json", guestlist.url), "--url", &guestlist.url])
+        .args(["--header", &format!("Authorization: Bearer {secret}")])
+        // The same requests in every run.
+        .args(["--checks", "all", "--max-examples", "25"])
+        .args(["--generation-deterministic", "--no-color"])
+        .args(what)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let ended = tokio::time::timeout(LIMIT, command.output()).await;
+    let output = ended.expect("Schemathesis comes to its end").unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{complained}");
+    assert!(said.contains("Test cases:"), "{said}\n{complained}");
+}
+
+#[tokio::test]
+async fn generated_requests_receive_documented_responses() {
+    // Set by `tests/run`, which installs it.
+    let Some(program) = std::env::var_os("GUESTLIST_TEST_SCHEMATHESIS") else { return };
+    on_every_engine(|engine: Engine| {
+        let program = program.clone();
+        async move {
+            let guestlist = Guestlist::dev(engine).env("LOGIN_LIMIT_PER_CLIENT", "100000/s");
+            let guestlist = guestlist.env("LOGIN_LIMIT_PER_ADDRESS", "100000/s");
+            let secret = "whsec_dGhlIHNlY3JldCBvZiBubyBlbmRwb2ludA==";
+            let guestlist = guestlist.env("STYTCH_WEBHOOK_SECRET", secret).start().await;
+            goes_at(&guestlist, &program, &guestlist.api_key, &[]).await;
+            // A person's own; what would end the session that asks is left out.
+            let admin = guestlist.admin().await;
+            let own = ["--include-path-regex", "^/v1/sessions?($|/)", "--exclude-method", "DELETE"];
+            goes_at(&guestlist, &program, admin.token(), &own).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,56 @@
+//! The README's commands, run as they stand there.
+
+use std::process::{Command, Stdio};
+
+use guestlist_tests::{Engine, Guestlist, Process, SHORT};
+
+const README: &str = include_str!("../../../../README.md");
+
+/// The block of shell under a heading.
+fn block(heading: &str) -> &'static str {
+    let (_, section) = README.split_once(heading).expect("the heading");
+    let (_, block) = section.split_once("```sh\n").expect("a block of shell");
+    block.split_once("```").expect("its end").0
+}
+
+#[tokio::test]
+async fn the_curl_commands_of_the_readme_work() {
+    let has_curl = Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok();
+    if !has_curl {
+        eprintln!("NOT TESTED, for want of curl: the README's commands");
+        return;
+    }
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let script = block("### The same with curl");
+    let ports = format!("URL={} INBOX={}", guestlist.public_url, guestlist.sandbox_url);
+    let script = script.replace("URL=http://localhost:3000 INBOX=http://127.0.0.1:3002", &ports);
+    assert!(script.contains(&ports), "the first line is the one that the test knows");
+    // The reader takes a moment; a script has to look.
+    let moment = "# A moment later it is `sent`.";
+    let look = "until curl -sS \"$URL/v1/invitations?q=ada\" -H \"authorization: Bearer $KEY\" | \
+                grep -q '\"status\":\"sent\"'; do :; done";
+    assert!(script.contains(moment), "{script}");
+    let script = format!("set -eux\n{}", script.replace(moment, look));
+    std::fs::write(guestlist.folder().join("walk.sh"), script).unwrap();
+
+    let finished = Process::shell("walk.sh", guestlist.folder()).wait_for_exit(SHORT).await;
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let mut rest = finished.stdout.as_str();
+    for wanted in [
+        "\"status\":\"queued\"",
+        "\"status\":\"sent\"",
+        "\"token\":\"",
+        "303",
+        "stytch_session=",
+        "\"session_jwt\":\"",
+        "\"status\":\"active\"",
+        "\"accepted\"",
+        "204",
+        "401",
+        "stytch_session=;",
+        "session_revoked",
+    ] {
+        let found = rest.split_once(wanted);
+        rest = found.unwrap_or_else(|| panic!("{wanted} is not in its turn: {finished:?}")).1;
+    }
+}

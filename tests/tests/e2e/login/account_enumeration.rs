@@ -1,0 +1,244 @@
+//! Nobody can find out who is a guest by asking for a link: not by what is answered, not by how
+//! long it takes, and not by asking too often.
+
+use std::time::{Duration, Instant};
+
+use guestlist_tests::{
+    Caller, Engine, Guestlist, Response, Setup, id, on_every_engine, one_engine_at_a_time,
+};
+use serde_json::json;
+
+/// Of each kind; times the four kinds times the askings it is what is asked for on either side.
+const PEOPLE: usize = 25;
+const KINDS: [&str; 4] = ["member", "invited", "suspended", "revoked"];
+/// Of each address: as many as the limit lets through where nobody raises it.
+const ASKINGS: usize = 5;
+
+/// How people ask: a program, or the form of the page.
+#[derive(Clone, Copy)]
+enum Way {
+    Api,
+    Page,
+}
+
+impl Way {
+    async fn ask(self, guestlist: &Guestlist, email: &str) -> Response {
+        match self {
+            Self::Api => guestlist.anonymous().post("/v1/login", &json!({ "email": email })).await,
+            Self::Page => page(guestlist).form("/login", &[("email", email)]).await,
+        }
+    }
+}
+
+fn page(guestlist: &Guestlist) -> Caller {
+    guestlist.anonymous().with("sec-fetch-site", "same-origin").with("accept", "text/html")
+}
+
+fn setup(engine: Engine) -> Setup {
+    Guestlist::split(engine).workers(1).env("LOGIN_LIMIT_PER_CLIENT", "1000000/m")
+}
+
+fn raised(engine: Engine) -> Setup {
+    setup(engine).env("LOGIN_LIMIT_PER_ADDRESS", "100/h")
+}
+
+/// All are as long as each other, since a page tells it back.
+fn address(kind: &str, n: usize) -> String {
+    format!("{kind:x>9}{n:03}@example.com")
+}
+
+/// So many people of each kind, all of whom have had a mail of ours; and as many who never had.
+async fn everybody(guestlist: &Guestlist, of_each: usize) -> (Vec<String>, Vec<String>) {
+    let known: Vec<_> = (0..of_each).flat_map(|n| KINDS.map(|kind| address(kind, n))).collect();
+    let unknown = (0..known.len()).map(|n| address("unknown", n)).collect();
+    let mut asking = tokio::task::JoinSet::new();
+    for email in known.clone() {
+        let (api, invitation) = (guestlist.api(), json!({ "email": email }));
+        asking.spawn(async move {
+            let asked = api.post("/v1/invitations", &invitation).await.is(202).json();
+            (email, id(&asked).to_owned())
+        });
+    }
+    let invited = asking.join_all().await;
+    guestlist.wait_for_jobs().await;
+    for (email, invitation) in &invited {
+        become_what_they_are(guestlist, email, invitation).await;
+    }
+    guestlist.wait_for_jobs().await;
+    (known, unknown)
+}
+
+async fn become_what_they_are(guestlist: &Guestlist, email: &str, invitation: &str) {
+    if email.contains("invited") {
+        return;
+    }
+    if email.contains("revoked") {
+        let revoke = format!("/v1/invitations/{invitation}/revoke");
+        let _ = guestlist.api().post_nothing(&revoke).await.is(200);
+        return;
+    }
+    let _ = guestlist.redeem_link(&guestlist.sandbox().nth_email(email, 1).await.token).await;
+    if email.contains("suspended") {
+        let user = guestlist.api().get(&format!("/v1/users?q={email}")).await.is(200).json();
+        let user = format!("/v1/users/{}", id(&user["items"][0]));
+        let suspended = json!({ "status": "suspended" });
+        let _ = guestlist.api().patch(&user, &suspended).await.is(200);
+    }
+}
+
+/// A well-mixed order that is the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % end
+    }
+
+    fn shuffle<T>(&mut self, things: &mut [T]) {
+        for n in (1..things.len()).rev() {
+            things.swap(n, self.below(n + 1));
+        }
+    }
+}
+
+/// What can be seen of an response: all but the request's own id and the time of day.
+fn seen(response: &Response, email: &str) -> (u16, String, Vec<(String, String)>) {
+    let headers =
+        response.headers.iter().filter(|(name, _)| *name != "x-request-id" && *name != "date");
+    let text = |(name, value): (_, &reqwest::header::HeaderValue)| {
+        (ToString::to_string(name), value.to_str().unwrap().to_owned())
+    };
+    (response.status, response.body.replace(email, "ASKED"), headers.map(text).collect())
+}
+
+/// By how much longer known addresses take than unknown ones, in milliseconds: where the median of
+/// the pairs' differences lies, but for once in ten thousand times. Ranks only, so that no matter
+/// how long a busy machine stops for, one pair is one pair.
+fn longer_by(differences: &mut [f64]) -> (f64, f64) {
+    const SIGMAS: f64 = 4.0;
+    differences.sort_by(f64::total_cmp);
+    let half = differences.len() / 2;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "some hundreds"
+    )]
+    let around = (SIGMAS * (differences.len() as f64).sqrt() / 2.0) as usize;
+    (differences[half - around], differences[half + around])
+}
+
+fn often(emails: &[String]) -> Vec<&String> {
+    (0..ASKINGS).flat_map(|_| emails).collect()
+}
+
+/// Asks for both until their times are known well enough, and no more than three times.
+async fn cannot_be_told_apart(
+    guestlist: &Guestlist,
+    way: Way,
+    known: &[String],
+    unknown: &[String],
+) {
+    const WELL_ENOUGH: f64 = 2.0;
+    let (mut dice, mut differences) = (Dice(7), Vec::new());
+    let (least, most) = loop {
+        ask_for_both(guestlist, way, &mut dice, (known, unknown), &mut differences).await;
+        let (least, most) = longer_by(&mut differences);
+        eprintln!("{} pairs: {least:.2} to {most:.2} ms longer if known", differences.len());
+        if most - least < WELL_ENOUGH || differences.len() >= 3 * ASKINGS * known.len() {
+            break (least, most);
+        }
+    };
+    assert!(least < 1.0 && most > -1.0, "known addresses take {least} to {most} ms longer");
+}
+
+/// Pair by pair, in an order that nobody could guess; what nobody has is the model of all answers.
+async fn ask_for_both(
+    guestlist: &Guestlist,
+    way: Way,
+    dice: &mut Dice,
+    (known, unknown): (&[String], &[String]),
+    differences: &mut Vec<f64>,
+) {
+    let (mut known, mut unknown) = (often(known), often(unknown));
+    dice.shuffle(&mut known);
+    dice.shuffle(&mut unknown);
+    let nobody = address("nobody", 0);
+    let model = seen(&way.ask(guestlist, &nobody).await, &nobody);
+    for (known, unknown) in known.into_iter().zip(unknown) {
+        let mut pair = [(known, 1.0), (unknown, -1.0)];
+        dice.shuffle(&mut pair);
+        let mut difference = 0.0;
+        for (email, sign) in pair {
+            let began = Instant::now();
+            let response = way.ask(guestlist, email).await;
+            difference += sign * began.elapsed().as_secs_f64() * 1000.0;
+            assert_eq!(seen(&response, email), model, "{email}");
+        }
+        differences.push(difference);
+    }
+}
+
+#[tokio::test]
+async fn login_requests_do_not_reveal_whether_an_address_is_known() {
+    one_engine_at_a_time(|engine| async move {
+        let mut guestlist = raised(engine).start().await;
+        let (known, unknown) = everybody(&guestlist, PEOPLE).await;
+        // What the worker does afterwards is no part of the response.
+        guestlist.stop_worker(0).await;
+        assert!(known.len() * ASKINGS >= 500);
+        cannot_be_told_apart(&guestlist, Way::Api, &known, &unknown).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_login_form_does_not_reveal_whether_an_address_is_known() {
+    one_engine_at_a_time(|engine| async move {
+        let mut guestlist = raised(engine).start().await;
+        let (known, unknown) = everybody(&guestlist, 5).await;
+        guestlist.stop_worker(0).await;
+        cannot_be_told_apart(&guestlist, Way::Page, &known, &unknown).await;
+    })
+    .await;
+}
+
+/// A refusal, with the seconds still to wait, the one thing that goes by the clock, told apart.
+fn refused(response: &Response, email: &str) -> (String, Vec<(String, String)>, Duration) {
+    let (status, body, headers) = seen(response, email);
+    assert_eq!(status, 429, "{response:?}");
+    let wait = response.header("retry-after").expect("Retry-After").to_owned();
+    let request = response.header("x-request-id").unwrap();
+    let body = body.replace(request, "REQUEST").replace(&format!("{wait} s"), "WAIT");
+    let headers =
+        headers.into_iter().filter(|(name, _)| name != "retry-after" && name != "content-length");
+    (body, headers.collect(), Duration::from_secs(wait.parse().unwrap()))
+}
+
+#[tokio::test]
+async fn throttling_does_not_reveal_whether_an_address_is_known() {
+    on_every_engine(|engine| async move {
+        let guestlist = setup(engine).start().await;
+        let (known, unknown) = everybody(&guestlist, 1).await;
+        for way in [Way::Api, Way::Page] {
+            let mut refusals = Vec::new();
+            for email in known.iter().chain(&unknown[..2]) {
+                for _ in 0..ASKINGS {
+                    let _ = Way::Api.ask(&guestlist, email).await;
+                }
+                refusals.push(refused(&way.ask(&guestlist, email).await, email));
+            }
+            let (body, headers, wait) = &refusals[0];
+            for (other_body, other_headers, other_wait) in &refusals {
+                assert_eq!((body, headers), (other_body, other_headers));
+                // An hour from the first asking, whoever asked.
+                assert!(wait.abs_diff(*other_wait) < Duration::from_mins(1), "{refusals:?}");
+            }
+            let kept = "SELECT COUNT(*) FROM login_requests WHERE email LIKE 'xxunknown%'";
+            assert_eq!(guestlist.database().integer(kept).await, 10);
+        }
+    })
+    .await;
+}

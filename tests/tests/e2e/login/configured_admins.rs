@@ -1,0 +1,60 @@
+//! `ADMIN_EMAILS` makes the first administrators. What is decided about them later holds.
+
+use std::time::Duration;
+
+use guestlist_tests::{Engine, Guestlist, id, on_every_engine, wait_until};
+use serde_json::json;
+
+const OTHER: &str = "other@example.com";
+
+/// An installation whose configured administrator has logged in, and that has another one.
+async fn with_another(engine: Engine) -> Guestlist {
+    let guestlist = Guestlist::dev(engine).start().await;
+    let _ = guestlist.admin().await;
+    let body = json!({ "email": OTHER, "role": "admin" });
+    let _ = guestlist.api().post("/v1/users", &body).await.is(201);
+    guestlist
+}
+
+#[tokio::test]
+async fn a_demoted_configured_administrator_stays_demoted() {
+    on_every_engine(|engine| async move {
+        let guestlist = with_another(engine).await;
+        let root = guestlist.user(&guestlist.admin_email).await;
+        let path = format!("/v1/users/{}", id(&root));
+        let _ = guestlist.api().patch(&path, &json!({ "role": "member" })).await.is(200);
+
+        let mut member = guestlist.admin().await;
+
+        let session = member.get("/v1/session").await.is(200).json();
+        assert_eq!(session["user"]["role"], "member");
+        let _ = member.get("/v1/users").await.problem(403, "forbidden");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_removed_configured_administrator_receives_no_link() {
+    on_every_engine(|engine| async move {
+        let mut guestlist = with_another(engine).await;
+        let email = guestlist.admin_email.clone();
+        let root = guestlist.user(&email).await;
+        let path = format!("/v1/users/{}", id(&root));
+        let _ = guestlist.api().delete(&path).await.is(202);
+        wait_until(Duration::from_secs(30), "the administrator is removed", async || {
+            (guestlist.api().get(&path).await.status == 404).then_some(())
+        })
+        .await;
+        let mails = guestlist.sandbox().emails(&email).await.len();
+        let _ = guestlist.api().post("/v1/login", &json!({ "email": email })).await.is(202);
+        guestlist.wait_for_jobs().await;
+        assert_eq!(guestlist.sandbox().emails(&email).await.len(), mails);
+        assert!(guestlist.users().await.iter().all(|user| user["email"] != email.as_str()));
+
+        guestlist.stop().await;
+        guestlist.start().await;
+
+        assert_eq!(guestlist.admin_email, OTHER, "whom the link of the start is for");
+    })
+    .await;
+}

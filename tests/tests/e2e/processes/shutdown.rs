@@ -1,0 +1,78 @@
+//! Programs that are asked to stop end soon, whatever a client or the database does.
+
+use std::time::Duration;
+
+use guestlist_tests::{
+    DatabaseServer, Engine, Guestlist, Process, SHORT, Socket, on_every_engine, wait_until,
+};
+
+/// Before a supervisor would kill it.
+const LIMIT: Duration = Duration::from_secs(30);
+const HALF: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
+
+async fn ends_well(process: &Process) {
+    process.terminate();
+    let status = wait_until(LIMIT, "it has stopped", async || process.status()).await;
+    assert!(status.success(), "it ended badly: {status}\n{}", process.log());
+}
+
+#[tokio::test]
+async fn an_incomplete_request_does_not_delay_shutdown() {
+    let body = "POST /v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n{";
+    let split = Guestlist::split(Engine::Sqlite).workers(1).start().await;
+    let _open = [
+        Socket::sending(&split.url, HALF).await,
+        Socket::sending(&split.url, body).await,
+        Socket::sending(&split.worker_urls[0], HALF).await,
+    ];
+    tokio::join!(ends_well(split.app()), ends_well(&split.workers()[0]));
+    let dev = Guestlist::dev(Engine::Sqlite).start().await;
+    let _open = [
+        Socket::sending(&dev.url, HALF).await,
+        Socket::sending(&dev.worker_urls[0], HALF).await,
+        Socket::sending(&dev.sandbox_url, HALF).await,
+    ];
+    ends_well(dev.app()).await;
+}
+
+#[tokio::test]
+async fn a_frozen_database_does_not_block_shutdown() {
+    on_every_engine(|engine| async move {
+        // An embedded database has no process of its own that could be frozen.
+        if engine == Engine::Sqlite {
+            return;
+        }
+        let server = DatabaseServer::start(engine).await;
+        let split = Guestlist::split(engine).on_server(&server.url()).workers(1).start().await;
+        let dev = Guestlist::dev(engine).on_server(&server.url()).start().await;
+        server.freeze();
+        let mut waiting = Vec::new();
+        for guestlist in [&split, &dev] {
+            let key = format!("Authorization: Bearer {}", guestlist.api_key);
+            let request = format!("GET /v1/users HTTP/1.1\r\nHost: localhost\r\n{key}\r\n\r\n");
+            waiting.push(Socket::sending(&guestlist.url, &request).await);
+        }
+        tokio::join!(ends_well(split.app()), ends_well(&split.workers()[0]), ends_well(dev.app()));
+        // Their databases can't be dropped on that server.
+        std::mem::forget((split, dev));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_signal_stops_a_program_at_once() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let key = format!("Authorization: Bearer {}\r\n", guestlist.api_key);
+    let head = format!("POST /v1/invitations HTTP/1.1\r\nHost: localhost\r\n{key}");
+    let body = "Content-Type: application/json\r\nContent-Length: 20\r\n\r\n{";
+    let _slow = Socket::sending(&guestlist.url, &format!("{head}{body}")).await;
+    for signal in ["INT", "TERM"] {
+        guestlist.app().signal(signal);
+        wait_until(SHORT, "it is stopping", async || {
+            guestlist.stderr().contains("signal again to stop at once").then_some(())
+        })
+        .await;
+    }
+    let status = wait_until(SHORT, "it has stopped", async || guestlist.app().status()).await;
+    assert_eq!(status.code(), Some(130), "{}", guestlist.logs());
+}

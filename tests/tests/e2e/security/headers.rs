@@ -1,0 +1,136 @@
+//! What every response tells the browser, whatever it is an response to.
+
+use guestlist_tests::{Caller, Engine, Guestlist, Response, Setup};
+use reqwest::Method;
+use serde_json::json;
+
+const PAGE: &str = "text/html,*/*";
+
+/// One response of each kind, by its name.
+async fn answers(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, Response)> {
+    let (anybody, api) = (guestlist.anonymous(), guestlist.api());
+    let browser = anybody.with("accept", PAGE).with("sec-fetch-site", "same-origin");
+    let preflight = anybody.with("origin", "https://app.example.com");
+    let preflight = preflight.with("access-control-request-method", "DELETE");
+    let mut answers = vec![
+        ("page", browser.get("/login").await.is(200)),
+        ("page of a person", admin.get("/sessions").await.is(200)),
+        (
+            "page of a link",
+            browser.get("/authenticate?token=xxxxxxxxxxxxxxxxxxxxxxxx").await.is(200),
+        ),
+        ("page that tells of a problem", browser.get("/nonsense").await.is(404)),
+        (
+            "page that refuses a link",
+            browser.form("/authenticate", &[("token", "x")]).await.is(400),
+        ),
+        ("head of a page", browser.head("/login").await.is(200)),
+        ("redirect", browser.get("/").await.is(303)),
+        ("redirect after a form", browser.form("/logout", &[]).await.is(303)),
+        ("response", api.get("/v1/users").await.is(200)),
+        ("response about a session", admin.get("/v1/session").await.is(200)),
+        (
+            "response without a body",
+            admin.with("sec-fetch-site", "none").delete("/v1/session").await.is(204),
+        ),
+        (
+            "response to a login",
+            anybody.post("/v1/login", &json!({ "email": "a@b.c" })).await.is(202),
+        ),
+        ("problem", anybody.get("/v1/users").await.is(401)),
+        ("problem of no route", anybody.get("/v1/nonsense").await.is(404)),
+        ("problem of no method", anybody.call(Method::PUT, "/login", None, "").await.is(405)),
+        ("problem of a body", api.post("/v1/users", &json!([])).await.is(422)),
+        ("preflight", preflight.call(Method::OPTIONS, "/v1/session", None, "").await.is(200)),
+        ("health", anybody.get("/healthz").await.is(200)),
+        ("metrics", api.get("/metrics").await.is(200)),
+        ("style", anybody.get("/static/guestlist.css").await.is(200)),
+        ("script", anybody.get("/static/live.js").await.is(200)),
+    ];
+    // The last, since it may end the connection before it is sent whole.
+    let large = "x".repeat(2 * 1024 * 1024);
+    let too_large = api.try_call(Method::POST, "/v1/users", Some("application/json"), large).await;
+    answers.extend(too_large.ok().map(|response| ("problem of a large body", response.is(413))));
+    answers
+}
+
+fn is_careful(what: &str, response: &Response) {
+    let header =
+        |name| response.header(name).unwrap_or_else(|| panic!("{what}: {name}: {response:?}"));
+    assert_eq!(header("x-content-type-options"), "nosniff", "{what}");
+    let policy = header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'"), "{what}: {policy}");
+    assert!(policy.contains("frame-ancestors 'none'"), "{what}: {policy}");
+    assert!(!policy.contains("unsafe-") && !policy.contains('*'), "{what}: {policy}");
+    let referrer = if what == "page of a link" { "strict-origin" } else { "same-origin" };
+    assert_eq!(header("referrer-policy"), referrer, "{what}");
+    let is_page = what.contains("page");
+    let opener = response.header("cross-origin-opener-policy");
+    assert_eq!(opener, is_page.then_some("same-origin"), "{what}");
+    let kept = if ["style", "script"].contains(&what) { "public, max-age=300" } else { "no-store" };
+    assert_eq!(header("cache-control"), kept, "{what}");
+}
+
+async fn start(setup: Setup) -> (Guestlist, Caller) {
+    let guestlist = setup.env("APP_ORIGINS", "https://app.example.com").start().await;
+    let made = "/v1/magic_links/email/login_or_create";
+    let body = json!({ "email": guestlist.admin_email });
+    let _ = guestlist.stytch_api().post(made, &body).await.is(200);
+    let mail = guestlist.sandbox().nth_email(&guestlist.admin_email, 1).await;
+    let admin = guestlist.redeem_link(&mail.token).await.caller();
+    (guestlist, admin)
+}
+
+#[tokio::test]
+async fn every_kind_of_response_has_security_headers() {
+    for public_url in ["http://localhost:3000", "https://guests.example.com"] {
+        let setup = Guestlist::split(Engine::Sqlite).workers(0).env("PUBLIC_URL", public_url);
+        let (guestlist, admin) = start(setup).await;
+        for (what, response) in answers(&guestlist, &admin).await {
+            is_careful(what, &response);
+            let hsts = response.header("strict-transport-security");
+            assert_eq!(hsts.is_some(), public_url.starts_with("https"), "{what}: {hsts:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn hsts_includes_subdomains_only_if_configured() {
+    for (setting, value) in
+        [("off", "max-age=63072000"), ("on", "max-age=63072000; includeSubDomains")]
+    {
+        let setup = Guestlist::split(Engine::Sqlite).workers(0);
+        let setup = setup.env("PUBLIC_URL", "https://guests.example.com");
+        let guestlist = setup.env("HSTS_INCLUDE_SUBDOMAINS", setting).start().await;
+        let response = guestlist.anonymous().get("/healthz").await.is(200);
+        assert_eq!(response.header("strict-transport-security"), Some(value), "{setting}");
+    }
+}
+
+/// What browsers reach us by is a setting, and no caller's to say: neither a stranger nor a proxy
+/// takes `Secure` away, or makes us demand what there is not.
+#[tokio::test]
+async fn a_forwarded_protocol_does_not_change_cookie_security() {
+    for (public_url, says) in
+        [("https://guests.example.com", "http"), ("http://localhost:3000", "https")]
+    {
+        let setup = Guestlist::split(Engine::Sqlite).workers(0).env("PUBLIC_URL", public_url);
+        let (guestlist, _) = start(setup.env("TRUSTED_PROXIES", "127.0.0.0/8")).await;
+        let made = "/v1/magic_links/email/login_or_create";
+        let body = json!({ "email": guestlist.admin_email });
+        let again = async || guestlist.stytch_api().post(made, &body).await;
+        // One mail a second is what Stytch sends to an address.
+        guestlist_tests::wait_until(guestlist_tests::SHORT, "Stytch mails again", async || {
+            (again().await.status == 200).then_some(())
+        })
+        .await;
+        let mail = guestlist.sandbox().nth_email(&guestlist.admin_email, 2).await;
+        let proxy = guestlist.anonymous().with("x-forwarded-proto", says);
+        let pressed = proxy.form("/authenticate", &[("token", &mail.token)]).await.is(303);
+        let is_secure = public_url.starts_with("https");
+        for cookie in pressed.set_cookies() {
+            assert_eq!(cookie.contains("; Secure"), is_secure, "{cookie}");
+        }
+        assert_eq!(pressed.header("strict-transport-security").is_some(), is_secure);
+    }
+}

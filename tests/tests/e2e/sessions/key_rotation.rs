@@ -1,0 +1,42 @@
+//! Stytch changes the keys that it signs with, twice a year.
+
+use guestlist_tests::{Caller, Engine, Guestlist};
+use reqwest::Method;
+
+const KEYS: &str = "GET /v1/sessions/jwks/{project_id}";
+
+async fn is_in(caller: &Caller) {
+    let _ = caller.get("/v1/session").await.is(200);
+}
+
+#[tokio::test]
+async fn a_key_rotation_at_stytch_ends_no_session() {
+    let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
+    let mut ada = guestlist.member("ada@example.com").await;
+    let by_jwt = |jwt: &str| guestlist.anonymous().bearer(jwt);
+    let before = by_jwt(ada.jwt());
+    is_in(&before).await;
+    let fetched = guestlist.sandbox().call_count(KEYS, "200").await;
+
+    guestlist.sandbox().rotate_keys().await;
+
+    is_in(&before).await;
+    let bob = guestlist.member("bob@example.com").await;
+    for _ in 0..3 {
+        for caller in [&before, &by_jwt(bob.jwt())] {
+            is_in(caller).await;
+        }
+    }
+    let _ = ada.get("/v1/session").await.is(200);
+    assert_eq!(
+        guestlist.sandbox().call_count(KEYS, "200").await,
+        fetched + 1,
+        "once for the new key"
+    );
+    // Whoever has only the token is given a JWT of the new key, and comes in by that.
+    ada.remove_cookie("stytch_session_jwt");
+    let _ = ada.get("/v1/session").await.is(200);
+    is_in(&by_jwt(ada.jwt())).await;
+    let _ = ada.api(Method::DELETE, "/v1/session", None).await.is(204);
+    let _ = before.get("/v1/session").await.problem(401, "session_revoked");
+}

@@ -1,0 +1,129 @@
+//! Whoever is suspended or demoted is out at once, here and at Stytch; whoever is refused is told
+//! why.
+
+use guestlist_tests::{Engine, Guestlist, LONG, Response, id, on_every_engine, wait_until};
+use serde_json::{Value, json};
+
+async fn patch(guestlist: &Guestlist, email: &str, body: &Value) -> Response {
+    let user = guestlist.user(email).await;
+    guestlist.api().patch(&format!("/v1/users/{}", id(&user)), body).await
+}
+
+async fn suspend(guestlist: &Guestlist, email: &str) {
+    let response = patch(guestlist, email, &json!({ "status": "suspended" })).await.is(200);
+    assert_eq!(response.json()["status"], "suspended");
+}
+
+async fn revoked_at_stytch(guestlist: &Guestlist, times: u64) {
+    wait_until(LONG, "Stytch has ended the sessions", async || {
+        let calls = guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await;
+        (calls == times).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_suspension_ends_every_session_and_reactivation_allows_login() {
+    on_every_engine(|engine| async move {
+        let mut guestlist = Guestlist::split(engine).workers(1).start().await;
+        let other = guestlist.start_another_app().await;
+        let mut first = guestlist.member("ada@example.com").await;
+        let mut second = guestlist.log_in("ada@example.com").await;
+        second.move_to(&other);
+        for visitor in [&mut first, &mut second] {
+            let _ = visitor.get("/v1/session").await.is(200);
+        }
+        suspend(&guestlist, "ada@example.com").await;
+        let bearer = guestlist.anonymous().bearer(first.token());
+        let _ = bearer.get("/v1/session").await.problem(401, "session_revoked");
+        for visitor in [&mut first, &mut second] {
+            let out = visitor.get("/v1/session").await;
+            let _ = out.problem(401, "session_revoked");
+            assert!(out.clears_cookies(), "{out:?}");
+        }
+        revoked_at_stytch(&guestlist, 2).await;
+
+        let _ = patch(&guestlist, "ada@example.com", &json!({ "status": "active" })).await.is(200);
+        let mut back = guestlist.log_in("ada@example.com").await;
+        let _ = back.get("/v1/session").await.is(200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_demotion_ends_sessions_and_a_promotion_keeps_them() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let mut ada = guestlist.member("ada@example.com").await;
+    let _ = ada.get("/v1/queues").await.problem(403, "forbidden");
+    let _ = patch(&guestlist, "ada@example.com", &json!({ "role": "operator" })).await.is(200);
+    let _ = ada.get("/v1/queues").await.is(200);
+    let _ = patch(&guestlist, "ada@example.com", &json!({ "role": "member" })).await.is(200);
+    let _ = ada.get("/v1/session").await.problem(401, "session_revoked");
+    revoked_at_stytch(&guestlist, 1).await;
+    let mut again = guestlist.log_in("ada@example.com").await;
+    let _ = again.get("/v1/queues").await.problem(403, "forbidden");
+}
+
+/// Two links that somebody asked for and has not pressed.
+async fn asked(guestlist: &Guestlist, email: &str) -> [String; 2] {
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let before = guestlist.sandbox().emails(email).await.len();
+        let _ = guestlist.api().post("/v1/login", &json!({ "email": email })).await.is(202);
+        tokens.push(guestlist.sandbox().nth_email(email, before + 1).await.token);
+    }
+    tokens.try_into().unwrap()
+}
+
+/// By a page with a word on it, and by the API.
+async fn refused(guestlist: &Guestlist, tokens: [String; 2], code: &str) {
+    let [by_page, by_api] = tokens;
+    let page = guestlist.browser().redeem_link(&by_page).await.is(403);
+    assert!(page.body.contains(&format!("data-code=\"{code}\"")), "{}", page.body);
+    assert!(page.set_cookie("stytch_session").is_none(), "{page:?}");
+    let response = guestlist.anonymous().post("/v1/sessions", &json!({ "token": by_api })).await;
+    let _ = response.problem(403, code);
+}
+
+#[tokio::test]
+async fn a_login_link_from_before_a_suspension_or_removal_is_refused_with_the_reason() {
+    on_every_engine(|engine| async move {
+        let mut guestlist = Guestlist::split(engine).workers(1).start().await;
+        for email in ["sus@example.com", "del@example.com"] {
+            let body = json!({ "email": email });
+            let _ = guestlist.api().post("/v1/users", &body).await.is(201);
+        }
+        let suspended = asked(&guestlist, "sus@example.com").await;
+        let removed = asked(&guestlist, "del@example.com").await;
+        // Stytch is not told yet, so that it vouches for them.
+        guestlist.stop_worker(0).await;
+        suspend(&guestlist, "sus@example.com").await;
+        let del = guestlist.user("del@example.com").await;
+        let _ = guestlist.api().delete(&format!("/v1/users/{}", id(&del))).await.is(202);
+        refused(&guestlist, suspended, "account_suspended").await;
+        refused(&guestlist, removed, "not_invited").await;
+
+        let live = "SELECT COUNT(*) FROM sessions WHERE ended_at IS NULL";
+        assert_eq!(guestlist.database().integer(live).await, 0);
+        guestlist.start_worker().await;
+        revoked_at_stytch(&guestlist, 4).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_revoked_invitations_link_is_refused_with_the_reason() {
+    on_every_engine(|engine| async move {
+        let mut guestlist = Guestlist::split(engine).workers(1).start().await;
+        let (invitation, first) = guestlist.invite_and_mail("ada@example.com").await;
+        // Asked for by the person, it comes again at once.
+        let body = json!({ "email": "ada@example.com" });
+        let _ = guestlist.api().post("/v1/login", &body).await.is(202);
+        let second = guestlist.sandbox().nth_email("ada@example.com", 2).await;
+        guestlist.stop_worker(0).await;
+        let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
+        let _ = guestlist.api().post_nothing(&revoke).await.is(200);
+        refused(&guestlist, [first.token, second.token], "invitation_revoked").await;
+    })
+    .await;
+}
