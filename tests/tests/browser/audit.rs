@@ -1,4 +1,4 @@
-//! Who did what to whom, as administrators look it up, without scripts.
+//! The page of the audit log, without scripts.
 
 use guestlist_tests::browser::{Window, start_with_browsers};
 use guestlist_tests::{Guestlist, id};
@@ -11,7 +11,7 @@ async fn adds(guestlist: &Guestlist, email: &str, role: &str) {
     let _ = guestlist.api().post("/v1/users", &body).await.is(201);
 }
 
-/// Waits until the newest that is told is this.
+/// Waits until the newest event has this sentence.
 async fn tells(window: &Window, sentence: &str) {
     let what = format!("the newest is {sentence:?}");
     let newest = async || window.text("tbody td").await.filter(|said| said == sentence);

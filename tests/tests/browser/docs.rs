@@ -1,4 +1,4 @@
-//! The API's own page: all of it is there to read, and can be tried.
+//! The page with the API's documentation.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::steps::admin_comes_in;
 
-/// The operations that the page lists, each as its method and its path.
+/// Returns method and path of each operation that the page lists.
 async fn listed(window: &Window) -> BTreeSet<(String, String)> {
     let script = "return [...document.querySelectorAll('.opblock')].map((one) => [\
                   one.querySelector('.opblock-summary-method').innerText.toLowerCase(), \

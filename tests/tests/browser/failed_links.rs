@@ -1,4 +1,4 @@
-//! A link that fails says why, and its page has one way to a new one, which works.
+//! The pages of failed links, which give the reason and offer a new link.
 
 use guestlist_tests::browser::{WebDriver, Window, start_setup_with_browsers, start_with_browsers};
 use guestlist_tests::{Engine, Guestlist, id};
@@ -9,7 +9,7 @@ use crate::steps::{ADA, admin_comes_in, asks_and_comes_in, comes_in_by, member_c
 const WEEK: i64 = 7 * 24 * 3600;
 const NEW_LINK: &str = "Mail me a new link";
 
-/// What the page says, and the address that its one form is filled with.
+/// Asserts the heading, and that the page has one form with this address and no link.
 async fn says(window: &Window, headline: &str, email: &str) {
     window.wait_for_heading(headline).await;
     assert_eq!(window.title().await, format!("{headline} · Guestlist"));
@@ -40,7 +40,7 @@ async fn an_expired_link_offers_a_new_one() {
     guestlist.sandbox().advance_clock(WEEK + 60).await;
     window.open(&mail.url).await;
     window.click("Continue").await;
-    // A press is answered when it is, and the clock must not go back before.
+    // The clock is set back only after the response.
     window.wait_for_heading("This link has expired").await;
     guestlist.sandbox().advance_clock(-WEEK - 60).await;
     says(&window, "This link has expired", "").await;
@@ -57,7 +57,7 @@ async fn a_truncated_link_offers_a_new_one() {
     let page = format!("{}/authenticate?invitation={}", guestlist.public_url, id(&invitation));
     window.open(&format!("{page}&token={}", &mail.token[..12])).await;
     says(&window, "This link does not work", "").await;
-    // Long enough to be one, and so it is Stytch who knows.
+    // A token of valid length is checked by Stytch.
     window.open(&format!("{page}&token={}", &mail.token[..36])).await;
     window.click("Continue").await;
     says(&window, "This link does not work", "").await;
@@ -65,7 +65,7 @@ async fn a_truncated_link_offers_a_new_one() {
     asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
     window.wait_for_heading("You’re in").await;
 
-    // Without any token there is nothing to press.
+    // Without a token the page has no Continue button.
     let other = browsers.profile().await;
     other.open(&format!("{}/authenticate", guestlist.public_url)).await;
     says(&other, "This link does not work", "").await;
@@ -114,7 +114,7 @@ async fn a_suspended_user_is_told_so() {
     window.wait_for_heading("You’re in").await;
 }
 
-/// Somebody whom only Stytch knows, at the page that says so.
+/// Opens the page for a user who has an identity at Stytch and no invitation.
 async fn a_stranger() -> Option<(WebDriver, Guestlist, Window)> {
     let (browsers, guestlist) =
         start_setup_with_browsers(Guestlist::split(Engine::Sqlite).workers(1)).await?;

@@ -1,4 +1,4 @@
-//! The README's first five minutes, in two browsers.
+//! The quick start of the README, in two browsers.
 
 use guestlist_tests::Guestlist;
 use guestlist_tests::browser::{WebDriver, Window, start_with_browsers};
@@ -32,11 +32,11 @@ async fn the_quick_start_works_without_scripts() {
     sees_an_empty_list(&admin, &guestlist).await;
 
     invites_ada(&admin).await;
-    // The page asks to be loaded again while something moves.
+    // Without scripts the page reloads itself while an invitation is pending.
     admin.wait_for_row_status(ADA, "sent").await;
 
     opens_the_invitation(&ada, &guestlist).await;
-    // As at Stytch, a page stands before the link's end that only scripts pass by themselves.
+    // As at Stytch, the link opens a page that redirects by script.
     ada.click("Go on").await;
     comes_in(&ada).await;
     admin.reload().await;

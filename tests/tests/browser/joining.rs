@@ -1,5 +1,5 @@
-//! An application on a host of its own, joined to Guestlist: `examples/guestbook`, as people see
-//! it. Guestlist is on a host below the application's, and shares the session with it.
+//! The application in `examples/guestbook`, connected to Guestlist. Guestlist is on a subdomain of
+//! the application's host, so that they share the session cookies.
 
 use guestlist_tests::browser::{WebDriver, Window, start_setup_with_browsers};
 use guestlist_tests::{Guestbook, Guestlist, free_port, id};
@@ -9,7 +9,7 @@ use crate::steps::{ADA, asks_and_comes_in};
 
 const LOGIN: &str = "Mail me a link";
 
-/// The application on `app.localhost`, Guestlist on `guests.app.localhost`.
+/// Starts the application on `app.localhost`, and Guestlist on `guests.app.localhost`.
 async fn joined() -> Option<(WebDriver, Guestlist, Guestbook)> {
     let mut guestbook = Guestbook::on("app.localhost");
     let port = free_port();
@@ -21,13 +21,13 @@ async fn joined() -> Option<(WebDriver, Guestlist, Guestbook)> {
     Some((browsers, guestlist, guestbook))
 }
 
-/// Somebody who may come in, and has a role in the application.
+/// Adds a user who has a role in the application.
 async fn added(guestlist: &Guestlist, email: &str, role: &str) {
     let body = json!({ "email": email, "name": "Ada", "metadata": { "guestbook": role } });
     let _ = guestlist.api().post("/v1/users", &body).await.is(201);
 }
 
-/// Somebody opens a page of the application, is sent to log in, and does.
+/// Opens a page of the application, and logs in when redirected.
 async fn comes_in_through(window: &Window, guestlist: &Guestlist, place: &str) {
     window.open(place).await;
     window.wait_for_heading("Log in").await;
@@ -76,20 +76,20 @@ async fn only_scripts_of_the_application_may_read_the_session() {
     window.wait_for_text("Guestlist says: ada@example.com").await;
     window.assert_no_console_errors().await;
 
-    // A host that gets the cookies, and one that does not.
+    // The first host receives the cookies, the second does not.
     for host in ["other.app.localhost", "localhost"] {
         window.open(&format!("{}/live", guestbook.url_on(host))).await;
         window.wait_for_text("Guestlist may not be asked from here").await;
         let complaints = window.console_errors().await;
         assert!(complaints.iter().any(|said| said.contains("CORS")), "{host}: {complaints:?}");
-        // Nor may it do anything there, unread.
+        // A script can't send a DELETE either.
         let end = format!(
             "return fetch('{}/v1/session', {{ method: 'DELETE', credentials: 'include' }})\
              .then(() => 'done', () => 'refused')",
             guestlist.public_url
         );
         assert_eq!(window.script(&end).await, "refused", "{host}");
-        // A form is asked for no leave beforehand: it is refused by where it comes from.
+        // A form needs no preflight request, and is refused because of its origin.
         let form = "const f = document.createElement('form'); f.method = 'post'; \
                     f.action = arguments; document.body.append(f); f.submit()";
         let form = form.replace("arguments", &format!("'{}/logout'", guestlist.public_url));
@@ -167,7 +167,7 @@ async fn the_application_notices_a_revoked_session() {
     phone.wait_for_heading("Log in").await;
     laptop.open(&guestbook.url).await;
     laptop.wait_for_text("It is open to invited guests").await;
-    // The response cleared the cookies: the JWT, which needs no asking, is gone with them.
+    // The response cleared the cookies, including the JWT, which is verified locally.
     laptop.open(&format!("{}/fast", guestbook.url)).await;
     laptop.wait_for_text("nobody").await;
 }
@@ -198,14 +198,14 @@ async fn an_invitation_from_the_application_returns_to_it() {
 async fn an_application_on_another_domain_has_its_own_login_pages() {
     let mut guestbook = Guestbook::on("elsewhere.localhost");
     let port = free_port();
-    // Links lead to the application; nobody's browser ever sees Guestlist.
+    // Links open the application, and browsers never call Guestlist.
     let setup = guestbook.setup(port).env("PUBLIC_URL", &guestbook.url);
     let Some((browsers, mut guestlist)) = start_setup_with_browsers(setup).await else { return };
     guestlist.url = format!("http://127.0.0.1:{port}");
     guestbook.start(&guestlist, &[("GUESTBOOK_OWN_PAGES", "true")]).await;
     let window = browsers.profile().await;
 
-    // By an invitation, to where the inviter wanted.
+    // An invitation redirects to its `return_to`.
     let place = format!("{}/book?welcome", guestbook.url);
     let body = json!({ "email": ADA, "name": "Ada", "return_to": place });
     let _ = guestlist.api().post("/v1/invitations", &body).await.is(202);
@@ -218,12 +218,12 @@ async fn an_application_on_another_domain_has_its_own_login_pages() {
     window.click("Log out").await;
     window.wait_for_text("It is open to invited guests").await;
 
-    // A link works once, and its page has the way to a new one.
+    // A used link offers a new one.
     window.open(&mail.url).await;
     window.click("Come in").await;
     window.wait_for_text("Each link works once.").await;
 
-    // By the login form, to the page that was wanted.
+    // The login form redirects to the requested page.
     let place = format!("{}/book?chapter=3", guestbook.url);
     window.open(&place).await;
     window.wait_for_heading("Log in to the guest book").await;
@@ -235,7 +235,7 @@ async fn an_application_on_another_domain_has_its_own_login_pages() {
     window.wait_for_heading("The book").await;
     assert_eq!(window.url().await.as_str(), place);
 
-    // And out, when an administrator says so.
+    // A session that an administrator ends is refused.
     let path = format!("/v1/users/{}", id(&guestlist.user(ADA).await));
     let _ = guestlist.api().delete(&path).await.is(202);
     window.reload().await;
@@ -247,7 +247,7 @@ async fn an_application_on_another_domain_has_its_own_login_pages() {
 async fn the_connect_page_names_this_installation() {
     let Some((browsers, guestlist, guestbook)) = joined().await else { return };
     let window = browsers.profile_without_scripts().await;
-    // Whoever is not logged in comes there by the login page.
+    // An anonymous visitor is redirected through the login page.
     window.open(&format!("{}/connect", guestlist.public_url)).await;
     window.fill("email", &guestlist.admin_email).await;
     asks_and_comes_in(&window, &guestlist, LOGIN).await;
@@ -271,7 +271,7 @@ async fn a_renewed_jwt_reaches_the_browser_through_the_application() {
     window.click("Continue").await;
     window.wait_for_heading("A guest book").await;
     let jwt = async || window.cookie("stytch_session_jwt").await.unwrap();
-    // As if its five minutes were over: one that is not whole is none.
+    // A truncated JWT is as invalid as an expired one.
     let cut = &jwt().await[..200];
     window.set_cookie("stytch_session_jwt", cut).await;
     assert_eq!(jwt().await, cut);

@@ -1,10 +1,10 @@
-//! Without a mouse.
+//! Use with the keyboard alone.
 
 use guestlist_tests::browser::{ENTER, TAB, Window, start_with_browsers};
 
 use crate::steps::{ADA, member_comes_in};
 
-/// Tabs to where the focus is on this, within a page's worth of steps.
+/// Presses Tab until an element has the focus, at most 20 times.
 async fn tab_to(window: &Window, goal: &str) {
     let mut passed = Vec::new();
     while passed.len() < 20 {

@@ -1,4 +1,4 @@
-//! The page with the button.
+//! The page of a magic link, with its Continue button.
 
 use guestlist_tests::browser::start_with_browsers;
 use serde_json::json;
@@ -51,7 +51,7 @@ async fn a_users_own_login_link_shows_no_warning() {
 async fn a_double_click_on_continue_logs_in() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let mut landed = Vec::new();
-    // As quick as a machine and as slow as a hand; Stytch at once, and not quite so.
+    // The second click follows at once or after 120 ms; Stytch responds at once or after 300 ms.
     for (n, (pause, latency)) in [(0, 0), (0, 300), (120, 0), (120, 300)].into_iter().enumerate() {
         let window = browsers.profile().await;
         let (_, mail) = guestlist.invite_and_mail(&format!("guest{n}@example.com")).await;
@@ -75,7 +75,7 @@ async fn a_redemption_completes_after_the_browser_disconnects() {
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
     guestlist.sandbox().set_faults(&json!({ "latency_ms": 500 })).await;
-    // Pressed, and stopped by the next thing that the person does.
+    // The reload cancels the request of the click.
     window.script("document.forms[0].submit(); setTimeout(() => location.reload(), 100)").await;
     let came_in = async || (guestlist.user(ADA).await["status"] == "active").then_some(());
     window.wait_for("what was begun is ended: she is active", came_in).await;

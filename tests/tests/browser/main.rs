@@ -1,4 +1,4 @@
-//! What people do, in the browser that they do it with: headless Chromium, profiles of their own.
+//! Tests of the pages in headless Chromium. Each test starts browsers with empty profiles.
 #![expect(clippy::unwrap_used, reason = "a test fails at once and loudly")]
 
 mod audit;

@@ -1,5 +1,4 @@
-//! Every page: its title, fit for everybody, on a desk by day and in a pocket by night, and
-//! nothing in the console.
+//! Title, accessibility and console of every page, on a light desktop and on a dark phone.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,7 @@ use crate::steps::{ADA, admin_comes_in, comes_in_by, member_comes_in};
 const DESK: Size = Size { width: 1000, height: 720, is_dark: false };
 const POCKET: Size = Size { width: 390, height: 800, is_dark: true };
 
-/// Somebody who looks at every page twice, and takes pictures.
+/// Checks pages at two screen sizes, and takes screenshots.
 struct Inspector<'a> {
     window: &'a Window,
     folder: PathBuf,
@@ -42,7 +41,7 @@ impl<'a> Inspector<'a> {
     }
 }
 
-/// `GUESTLIST_TEST_PICTURES` names a folder where they are to stay.
+/// Returns the folder in `GUESTLIST_TEST_PICTURES`, or a temporary one.
 fn pictures(folder: &Path) -> PathBuf {
     let told = std::env::var_os("GUESTLIST_TEST_PICTURES").map(PathBuf::from);
     let folder = told.unwrap_or_else(|| folder.join("pictures"));
@@ -162,7 +161,7 @@ async fn every_page_links_to_sessions_and_log_out() {
     }
 }
 
-/// One of each kind, and one whose address is as long as addresses get.
+/// Creates a user of each status, and one with an address of maximal length.
 async fn people(guestlist: &Guestlist) {
     let _ = guestlist.member(ADA).await;
     for n in 0..4 {

@@ -1,4 +1,4 @@
-//! After coming in, people are where they wanted to go, and never elsewhere.
+//! `return_to`: login redirects to allowed origins only.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use crate::steps::{ADA, asks_and_comes_in};
 
 const LOGIN: &str = "Mail me a link";
 
-/// An application of its own: answers every call with a page. Says its port.
+/// Starts an application that responds to every request with a page, and returns its port.
 fn application() -> u16 {
     const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n\
                           <link rel=icon href='data:,'><h1>The application</h1>";
@@ -18,7 +18,7 @@ fn application() -> u16 {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            // A browser opens connections that it may never speak on.
+            // A browser may open connections that it never uses.
             std::thread::spawn(move || {
                 if stream.read(&mut [0; 8192]).is_ok_and(|read| read > 0) {
                     let _ = stream.write_all(ANSWER.as_bytes());
@@ -57,7 +57,7 @@ async fn return_to_ignores_other_origins() {
         "https:" => "javascript:document.title=1".to_owned(),
         before => format!("{before}127.0.0.1:{port}/"),
     });
-    // One for each address: no more than five mails an hour.
+    // Each round uses another address, because of the limit of five mails an hour.
     for (n, place) in elsewhere.iter().enumerate() {
         let email = format!("guest{n}@example.com");
         let _ = guestlist.member(&email).await;

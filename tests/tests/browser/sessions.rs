@@ -1,4 +1,4 @@
-//! Sessions as people see them: kept, left, and ended by somebody else.
+//! Logging out, and sessions that were ended elsewhere.
 
 use guestlist_tests::browser::start_with_browsers;
 

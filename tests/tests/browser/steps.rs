@@ -1,32 +1,32 @@
-//! Steps that many tests begin with.
+//! Steps that many tests share.
 
 use guestlist_tests::browser::Window;
 use guestlist_tests::{Guestlist, Mail};
 
 pub const ADA: &str = "ada@example.com";
 
-/// The administrator comes in by the link that `cargo run` prints.
+/// Logs the administrator in with the link that `dev` prints.
 pub async fn admin_comes_in(window: &Window, guestlist: &Guestlist) {
     window.open(guestlist.login_url.as_ref().unwrap()).await;
     window.click("Continue").await;
     window.wait_for_heading("People").await;
 }
 
-/// Somebody comes in by a link.
+/// Logs a user in with the link of an email.
 pub async fn comes_in_by(window: &Window, mail: &Mail) {
     window.open(&mail.url).await;
     window.click("Continue").await;
     window.wait_for_heading("You’re in").await;
 }
 
-/// Somebody is invited by the API, and comes in.
+/// Invites an address through the API, and accepts the invitation.
 pub async fn member_comes_in(window: &Window, guestlist: &Guestlist, email: &str) -> Mail {
     let (_, mail) = guestlist.invite_and_mail(email).await;
     comes_in_by(window, &mail).await;
     mail
 }
 
-/// Asks for a link by the form that is there, and comes in by the inbox, as people do.
+/// Submits the login form of the current page, and redeems the link that arrives.
 pub async fn asks_and_comes_in(window: &Window, guestlist: &Guestlist, button: &str) {
     let address = window.value("#email").await;
     let address = address.as_str().unwrap();

@@ -1,4 +1,4 @@
-//! The database is stopped in the middle of a run, and started again.
+//! A database that is unavailable for a while.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn a_database_outage_of_twenty_seconds_loses_nothing() {
     }
 }
 
-/// An embedded database can't be stopped, but another program can keep it to itself.
+/// SQLite has no server to stop, but another program can lock the file.
 #[tokio::test]
 async fn a_file_lock_of_twenty_seconds_loses_nothing() {
     let _alone = alone().await;
@@ -46,7 +46,7 @@ async fn in_the_middle(guestlist: &mut Guestlist) {
     .await;
 }
 
-/// All is sent, by the same processes; doubled is at most what was in flight.
+/// Asserts that the same processes send every invitation, and duplicate at most those in flight.
 async fn whole(guestlist: &Guestlist) {
     all_sent(guestlist, MANY, LONG * 2).await;
     for worker in guestlist.workers() {

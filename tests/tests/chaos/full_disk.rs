@@ -1,5 +1,4 @@
-//! The disk is full: what was acknowledged stays, other programs go on, and once there is space
-//! again everything works without a restart.
+//! A full disk loses no acknowledged write, does not block other programs, and needs no restart.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,11 +11,11 @@ use serde_json::json;
 
 use crate::{alone, mailed};
 
-/// Points at which the disk is full, for the command line.
+/// The number of different disk sizes for the import.
 const POINTS: u64 = 200;
 const ROUNDS: u64 = 12;
 
-/// Spread over a range, and the same in every run.
+/// Returns a number in a range, distributed evenly and equal in every run.
 fn spread(index: u64, range: std::ops::Range<u64>) -> u64 {
     range.start + index.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (range.end - range.start)
 }
@@ -63,7 +62,7 @@ async fn import_until_full(folder: &Path, point: u64) -> usize {
         .map(str::to_owned)
         .collect();
     assert_eq!(import.code == Some(0), acknowledged.len() == 20, "at {limit}: {import:?}");
-    // Another program writes at once, and sees what is stored.
+    // Another program can write at once.
     let env = [("DATABASE_URL".to_owned(), url.clone())];
     let after = Process::start("guestlist", &["invite", "after@example.com"], &env, &copy);
     let after = after.wait_for_exit(LONG).await;
@@ -96,7 +95,7 @@ async fn dev_on_a_full_disk_loses_no_acknowledged_invitation() {
                 status => panic!("{status} for {email}: {response:?}"),
             }
         }
-        // A program without the limit writes meanwhile.
+        // Another program, without the limit, can write.
         let _ = guestlist.create_key("meanwhile", &[]).await;
         guestlist.app().limit_file_size(None);
         wait_until(SHORT, "it is ready", async || {
@@ -112,8 +111,8 @@ async fn dev_on_a_full_disk_loses_no_acknowledged_invitation() {
     let stored = guestlist.database().invitation_ids().await;
     assert_eq!(stored, acknowledged, "acknowledged is stored, and nothing else");
     crate::all_sent(&guestlist, acknowledged.len(), LONG).await;
-    // One mail each: an attempt whose result could not be written is looked up before it is
-    // repeated. On top comes the administrator's login link.
+    // An attempt whose result could not be written is looked up at Stytch before it is repeated,
+    // so each invitation is mailed once. One more mail is the administrator's login link.
     assert_eq!(mailed(&guestlist).await, acknowledged.len() + 1);
 }
 
@@ -132,7 +131,7 @@ async fn a_full_disk_is_reported_by_readiness_and_status() {
     guestlist.app().limit_file_size(None);
     let _ = guestlist.invite("a@example.com").await;
     let _ = guestlist.anonymous().get("/readyz").await.is(200);
-    // A disk with room for the smallest row, and not for an invitation.
+    // There is room for the smallest row, and not for an invitation.
     guestlist.app().limit_file_size(Some(largest_file(&guestlist) + 40_000));
     let refused = json!({ "email": "b@example.com" });
     let refused = guestlist.api().post("/v1/invitations", &refused).await;
@@ -144,7 +143,7 @@ async fn a_full_disk_is_reported_by_readiness_and_status() {
     assert!(status.starts_with("\"SENDING"), "{status}");
 }
 
-/// The length of the longest file that the installation has written, in bytes.
+/// Returns the size in bytes of the largest file of the installation.
 fn largest_file(guestlist: &Guestlist) -> u64 {
     let files = std::fs::read_dir(guestlist.folder()).unwrap();
     files.map(|file| file.unwrap().metadata().unwrap().len()).max().unwrap()
@@ -162,7 +161,7 @@ async fn a_worker_on_a_full_disk_sends_no_mail_twice() {
     for round in 0..6 {
         let (failed, sent) = (errors(), crate::count_of(&guestlist, "status = 'sent'").await);
         worker.limit_file_size(Some(spread(round, 1..largest_file(&guestlist))));
-        // A round in which the last invitation is sent before a write fails proves nothing.
+        // In the last round every invitation may be sent before a write fails.
         wait_until(LONG, "a write fails", async || {
             (errors() > failed || sent == MANY).then_some(())
         })
@@ -179,7 +178,8 @@ async fn a_worker_on_a_full_disk_sends_no_mail_twice() {
     assert_eq!(mailed(&guestlist).await, MANY);
 }
 
-/// All tables share one file that can't grow. InnoDB reports that as it reports a full disk: 1114.
+/// Options that put all tables into one file of fixed size. InnoDB reports error 1114 when it is
+/// full, as for a full disk.
 const NO_GROWTH: &[&str] = &["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:32M"];
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn a_database_server_on_a_full_disk_loses_no_acknowledged_invitation() {
     }
 }
 
-/// Fills what room there is, with ever smaller rows.
+/// Fills the remaining space with ever smaller rows.
 fn fill(server: &DatabaseServer) {
     server.execute_as_root("CREATE DATABASE filler; CREATE TABLE filler.filler (filling LONGBLOB)");
     for length in [1_000_000, 60_000, 7_000, 500] {

@@ -1,5 +1,5 @@
-//! The worst of days: workers die, databases go away, Stytch is down or refuses; and what it costs
-//! when nothing happens. These tests measure time and load, so each has the machine for itself.
+//! Failures under load: killed workers, unavailable databases, outages of Stytch; and the cost of
+//! idling. The tests measure time, so they run one at a time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails at once and loudly")]
 
@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 use guestlist_tests::{Guestlist, wait_until};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// The machine, for one test at a time.
+/// Waits until no other test of this binary runs.
 async fn alone() -> MutexGuard<'static, ()> {
     static MACHINE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
     MACHINE.lock().await
@@ -30,7 +30,7 @@ async fn count_of(guestlist: &Guestlist, condition: &str) -> usize {
     usize::try_from(guestlist.database().integer(&sql).await).unwrap()
 }
 
-/// Waits until so many invitations are sent.
+/// Waits until `count` invitations are sent.
 async fn all_sent(guestlist: &Guestlist, count: usize, limit: std::time::Duration) {
     wait_until(limit, "all are sent", async || {
         (count_of(guestlist, "status = 'sent'").await == count).then_some(())
@@ -38,12 +38,12 @@ async fn all_sent(guestlist: &Guestlist, count: usize, limit: std::time::Duratio
     .await;
 }
 
-/// How many mails Stytch has taken.
+/// Returns the number of mails in the sandbox's outbox.
 async fn mailed(guestlist: &Guestlist) -> usize {
     guestlist.sandbox().all_emails().await.len()
 }
 
-/// How many mails went out to so many addresses beyond one each; fails if one has none.
+/// Returns the number of mails beyond one for each of `addresses`; panics if an address has none.
 async fn doubled(guestlist: &Guestlist, addresses: usize) -> usize {
     let mut mails = BTreeMap::<String, usize>::new();
     for mail in guestlist.sandbox().all_emails().await {

@@ -1,4 +1,4 @@
-//! Stytch is away for a while, and comes back to a crowd.
+//! Outages of Stytch, and the recovery from them.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ async fn two_thousand_invitations_survive_an_outage_of_a_minute() {
     guestlist.sandbox().clear_faults().await;
     let back = Instant::now();
 
-    // In the middle of the catch-up somebody wants to log in.
+    // A user requests a login link during the recovery.
     wait_until(SHORT, "the catch-up has begun", async || {
         (mailed(&guestlist).await > 100).then_some(())
     })
@@ -63,7 +63,8 @@ async fn latest(guestlist: &Guestlist) -> Value {
     page["items"][0].clone()
 }
 
-/// The first one was tried while Stytch was away; the last one only waited.
+/// Asserts the events of the first invitation, which was attempted during the outage, and of the
+/// last one, which was only held.
 async fn tells_the_story(guestlist: &Guestlist, first: &str) {
     let story = guestlist.timeline(first).await;
     assert_eq!(story.first().map(String::as_str), Some("requested"), "{story:?}");
@@ -83,7 +84,7 @@ async fn an_invitation_that_expired_during_an_outage_is_not_sent() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.sandbox().set_faults(&json!({ "down": true })).await;
     let invitation = guestlist.invite("late@example.com").await;
-    // Its five minutes at least are over before Stytch is back.
+    // The invitation's minimum of five minutes ends before the outage does.
     let expire = "UPDATE invitations SET expires_at = created_at + 1";
     assert_eq!(guestlist.database().execute(expire).await, 1);
     guestlist.sandbox().clear_faults().await;
@@ -93,7 +94,7 @@ async fn an_invitation_that_expired_during_an_outage_is_not_sent() {
     assert_eq!(mailed(&guestlist).await, 0);
 }
 
-/// It does not drop what is said to it: it keeps silent, for longer than anybody waits.
+/// Stytch accepts the request, and does not respond within the client's timeout.
 #[tokio::test]
 async fn a_worker_can_be_stopped_while_stytch_hangs() {
     let _alone = alone().await;
@@ -111,7 +112,7 @@ async fn a_worker_can_be_stopped_while_stytch_hangs() {
     assert_eq!(count_of(&guestlist, "status = 'failed'").await, 0);
 }
 
-/// Ten failures never come together: they come one after the other, and one is asked for the rest.
+/// At low traffic, failures come one at a time, and a single one must be enough.
 #[tokio::test]
 async fn an_outage_is_noticed_at_low_traffic_and_recovery_is_immediate() {
     let _alone = alone().await;

@@ -1,4 +1,4 @@
-//! Stytch is there and says no: too much, or not with these credentials.
+//! Stytch throttles, or rejects the credentials or the configuration.
 
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,7 @@ async fn a_wrong_secret_fails_no_job_and_names_the_remedy() {
         assert_eq!(invitation["held_by"], "misconfigured", "{invitation}");
     }
 
-    // Mended, and started again, as a deployment does.
+    // The secret is corrected and the worker restarted, as by a deployment.
     guestlist.stop_worker(0).await;
     guestlist.set_env("STYTCH_SECRET", right);
     guestlist.start_worker().await;
@@ -69,7 +69,7 @@ async fn a_wrong_secret_fails_no_job_and_names_the_remedy() {
     assert_eq!(doubled(&guestlist, MANY).await, 0);
 }
 
-/// Stytch's own side was wrong, and is mended without anybody touching the worker.
+/// A wrong setting in Stytch's dashboard is corrected without a restart of the worker.
 #[tokio::test]
 async fn a_configuration_corrected_at_stytch_needs_no_restart() {
     const MANY: usize = 30;

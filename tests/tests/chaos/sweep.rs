@@ -1,4 +1,4 @@
-//! What has run out is swept while people are served.
+//! Sweeping expired rows while requests are served.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::alone;
 const EXPIRED: usize = 100_000;
 const ROWS_A_STATEMENT: usize = 1000;
 
-/// Straight into the database, in one transaction.
+/// Inserts expired sessions in one transaction.
 async fn insert_expired(database: &TestDatabase) {
     let mut statements = vec!["BEGIN".to_owned()];
     for first in (0..EXPIRED).step_by(ROWS_A_STATEMENT) {
@@ -32,7 +32,7 @@ async fn insert_expired(database: &TestDatabase) {
     database.execute_all(&statements).await;
 }
 
-/// Four who read their session and invite, until told to stop; answers how long each response took.
+/// Sends requests from four clients until `is_over`; returns the sorted response times.
 async fn serve_people(
     guestlist: &Guestlist,
     ada: &Visitor,
@@ -79,7 +79,7 @@ async fn sweeping_expired_sessions_does_not_slow_requests() {
         let setup = Guestlist::split(engine).workers(1).env("SWEEP_INTERVAL", "24h");
         let mut guestlist = setup.start().await;
         let ada = guestlist.member("ada@example.com").await;
-        // As quick as this machine is with a worker but nothing to sweep.
+        // The baseline: this machine with a worker that has nothing to sweep.
         let end = Instant::now() + Duration::from_secs(3);
         let usual = serve_people(&guestlist, &ada, "a", async || Instant::now() > end).await;
         guestlist.stop_worker(0).await;

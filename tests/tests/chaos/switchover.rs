@@ -1,5 +1,5 @@
-//! The database fails over while it is used: the old primary stays up and only reads; new
-//! connections reach the new one. And a server that is frozen, or unreachable without a word.
+//! A switchover, in which the old primary becomes read-only and new connections reach the new
+//! primary; and a database that stops responding.
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,7 @@ use serde_json::json;
 
 use crate::{all_sent, alone};
 
-/// The same database, for a user who can't write on a server that only reads, as applications
-/// can't.
+/// Returns the URL for a user without the privilege to write on a read-only server.
 fn with_user(url: &str, address: std::net::SocketAddr) -> String {
     let mut url = reqwest::Url::parse(url).unwrap();
     url.set_username("plain").unwrap();
@@ -21,7 +20,7 @@ fn with_user(url: &str, address: std::net::SocketAddr) -> String {
     url.into()
 }
 
-/// An installation whose processes reach the server through a proxy.
+/// Prepares an installation whose processes reach the server through a proxy.
 async fn behind(proxy: &NetworkProxy, server: &DatabaseServer, setup: Setup) -> Guestlist {
     let mut guestlist = setup.on_server(&server.url()).prepare().await;
     let url = with_user(&guestlist.database().url, proxy.address());
@@ -44,7 +43,7 @@ async fn writes_succeed_again_soon_after_a_switchover() {
         })
         .await;
 
-        // Every connection of the pools leads to the old primary when it only reads.
+        // Every pooled connection leads to the old primary when that becomes read-only.
         let _ = guestlist.invite("before@example.com").await;
         old.execute_as_root("SET GLOBAL read_only = ON");
         let refused = json!({ "email": "refused@example.com" });
@@ -84,7 +83,7 @@ async fn a_frozen_database_is_noticed_and_used_again() {
         let mut guestlist = behind(&proxy, &server, Guestlist::split(engine).workers(1)).await;
         guestlist.start().await;
         let visitor = guestlist.member("ada@example.com").await.caller();
-        // The application remembers who has read its metrics.
+        // The application caches the authentication of this caller.
         let _ = guestlist.api().get("/metrics").await.is(200);
         proxy.freeze(true);
         let frozen = Instant::now();
@@ -98,7 +97,7 @@ async fn a_frozen_database_is_noticed_and_used_again() {
         })
         .await;
 
-        // From now on answers come at once.
+        // From now on responses are immediate.
         let asked = Instant::now();
         for _ in 0..5 {
             let _ = guestlist.anonymous().get("/readyz").await.is(503);

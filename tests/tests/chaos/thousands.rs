@@ -1,4 +1,4 @@
-//! A thousand invitations, and the worker ends in the middle of them.
+//! A worker that ends while it sends a thousand invitations.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use crate::{all_sent, alone, count_of, doubled, mailed};
 
 const MANY: usize = 1_000;
 const IN_FLIGHT: usize = 50;
-/// What is lost when a worker dies waits for its lease, ten seconds; the rest is work, which takes
-/// some times longer where nothing is optimised.
+/// The limit for the whole run. Jobs of a killed worker wait ten seconds for the end of its lease;
+/// an unoptimized build needs more time for the rest.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 30 } else { 20 });
 
 fn quick(setup: Setup) -> Setup {
@@ -20,7 +20,7 @@ fn quick(setup: Setup) -> Setup {
         .env("WORKER_CONCURRENCY", &IN_FLIGHT.to_string())
 }
 
-/// A thousand wait, a worker begins, and half of them are mailed.
+/// Queues the invitations, starts a worker, and waits until half of them are mailed.
 async fn in_the_middle(guestlist: &mut Guestlist) -> Instant {
     guestlist.invite_many(MANY).await;
     guestlist.sandbox().set_faults(&json!({ "latency_ms": 120 })).await;

@@ -1,4 +1,4 @@
-//! A worker that stands still for longer than its lease.
+//! A worker that is frozen for longer than its lease.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn a_worker_frozen_past_its_lease_changes_nothing() {
     one_engine_at_a_time(|engine| async move {
         let setup = Guestlist::split(engine).workers(0).env("WORKER_CONCURRENCY", "10");
         let mut guestlist = setup.start().await;
-        // Long enough for the sleeper to have ten calls under way when it falls asleep.
+        // Slow enough that the worker has ten calls in flight when it is frozen.
         guestlist.sandbox().set_faults(&json!({ "latency_ms": 500 })).await;
         guestlist.invite_many(MANY).await;
         guestlist.start_worker().await;
@@ -23,8 +23,8 @@ async fn a_worker_frozen_past_its_lease_changes_nothing() {
             (mailed(&guestlist).await >= 10).then_some(())
         })
         .await;
-        // Between transactions: one that is frozen within a transaction on SQLite keeps all others
-        // from writing, as `apalis_sea_orm` says, and then nothing can be said of their work.
+        // Freeze it between transactions. On SQLite, a worker that is frozen within a transaction
+        // blocks all other writers, as the documentation of `apalis_sea_orm` says.
         guestlist.workers()[0].freeze().await;
         while guestlist.database().is_locked().await {
             guestlist.workers()[0].signal("CONT");
@@ -42,11 +42,11 @@ async fn a_worker_frozen_past_its_lease_changes_nothing() {
             log.contains("another worker has the job").then_some(())
         })
         .await;
-        // It works again: what is new is anybody's.
+        // Either worker may take a new job.
         let _ = guestlist.invite("new@example.com").await;
         let _ = guestlist.sandbox().nth_email("new@example.com", 1).await;
         guestlist.wait_for_jobs().await;
-        // What it would wrongly do of before it would do at once.
+        // A stale write would follow at once.
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(mailed(&guestlist).await, mails + 1, "it mailed nothing of before");
         let since = guestlist.database().integer(events).await - written;

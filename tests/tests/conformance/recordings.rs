@@ -1,5 +1,4 @@
-//! Requests that the official SDKs once sent, sent again byte for byte but for what was replaced by
-//! placeholders: the sandbox understands each.
+//! Replays recorded requests of the official SDKs, byte for byte except for placeholders.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +12,7 @@ use crate::sandbox::{PROJECT_ID, SECRET, Sandbox};
 
 const RECORDINGS: &str = include_str!("../../conformance/recordings.jsonl");
 
-/// What stands in the recordings for somebody who is made anew for each.
+/// The placeholders for a user who is created for each request.
 const ADA: &str = "ada@example.com";
 const USER: &str = "user-test-16d9ba61-97a1-4ba4-9720-b03761dc50c6";
 const EMAIL: &str = "email-test-81bf03a8-86e1-4d95-bd44-bb3495224953";
@@ -32,20 +31,20 @@ struct Recording {
     body_raw: String,
 }
 
-/// What a recording's placeholders stand for now.
+/// The state that an operation needs, and the values of the placeholders.
 struct Stage {
     caller: Caller,
     placeholders: Vec<(&'static str, String)>,
 }
 
 impl Stage {
-    /// Sets up what an operation needs to succeed.
+    /// Creates the state that an operation needs to succeed.
     async fn set(sandbox: &Sandbox, op: &str) -> Self {
         let caller = Caller::new(&sandbox.url).basic(PROJECT_ID, SECRET);
         let port = sandbox.url.rsplit(':').next().unwrap().to_owned();
         let basic = format!("Basic {}", STANDARD.encode(format!("{PROJECT_ID}:{SECRET}")));
         let mut stage = Self { caller, placeholders: vec![("PORT", port), (AUTHORIZATION, basic)] };
-        // By now another mail may go to her.
+        // An address may receive one mail a second.
         sandbox.control.advance_clock(2).await;
         stage.remove_ada().await;
         match op {
@@ -75,7 +74,7 @@ impl Stage {
         }
     }
 
-    /// With a session, whose JWT has expired, and a second address that she could spare.
+    /// Creates the user with a session, whose JWT has expired, and with a second address.
     async fn bring_ada_in(&mut self, sandbox: &Sandbox) {
         sandbox.control.advance_clock(-400).await;
         let _ = self.post("/v1/magic_links/email/login_or_create", &json!({"email": ADA})).await;
@@ -95,7 +94,7 @@ impl Stage {
         ]);
     }
 
-    /// With every placeholder filled, in the way the SDK wrote it: Rust's encodes each `-`.
+    /// Replaces every placeholder. The SDK for Rust percent-encodes each `-` of an id.
     fn fill(&self, text: &str) -> String {
         self.placeholders.iter().fold(text.to_owned(), |text, (placeholder, value)| {
             let encode = |id: &str| id.replace('-', "%2D");
@@ -121,7 +120,7 @@ impl Stage {
     }
 }
 
-/// Status and body of what is answered; connections may stay open.
+/// Sends a request, and returns the status and body; the connection may stay open.
 async fn exchange(sandbox: &Sandbox, request: &str) -> (u16, Value) {
     let address = sandbox.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -155,7 +154,7 @@ async fn the_sandbox_accepts_every_recorded_request() {
         let left = [USER, EMAIL, SESSION, JWT, AUTHORIZATION];
         assert!(!left.iter().any(|placeholder| request.contains(placeholder)), "{request}");
         let (status, response) = exchange(&sandbox, &request).await;
-        // What the SDK for Rust says for Brazilian Portuguese is none of Stytch's locales.
+        // The SDK for Rust sends `ptbr`, which is not a locale of Stytch.
         let expected = if request.contains(r#""locale":"ptbr""#) {
             assert_eq!(response["error_type"], "invalid_locale", "{response}");
             400

@@ -1,9 +1,9 @@
-//! The sandbox's program as a process, and its control plane.
+//! The sandbox as a process.
 
 use guestlist_tests::{Caller, Process, SHORT, SandboxClient};
 use tempfile::TempDir;
 
-/// The one in the recordings.
+/// The project id in the recordings.
 pub(crate) const PROJECT_ID: &str = "project-test-11111111-1111-4111-8111-111111111111";
 pub(crate) const SECRET: &str = "secret-test-conformance-k3pT0utOfL0gs=";
 
@@ -19,7 +19,7 @@ impl Sandbox {
         Self::start_with(&[]).await
     }
 
-    /// One that allows these redirect URLs and no other.
+    /// Starts a sandbox that allows these redirect URLs only.
     pub(crate) async fn strict() -> Self {
         Self::start_with(&[
             "--redirect-url",

@@ -1,4 +1,4 @@
-//! The SDKs for Node and Python run suites of their own languages, in `tests/conformance`.
+//! Runs the suites for Node and Python in `tests/conformance`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::sandbox::{PROJECT_ID, SECRET, Sandbox};
 
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// Set by `tests/run`, which installs what they name.
+/// Variables that `tests/run` sets.
 const NODE: &str = "GUESTLIST_TEST_STYTCH_NODE";
 const PYTHON: &str = "GUESTLIST_TEST_STYTCH_PYTHON";
 
@@ -19,11 +19,11 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance").join(name)
 }
 
-/// Runs a suite from its folder against sandboxes of its own, and answers what it printed.
+/// Runs a suite against new sandboxes, and returns its output.
 async fn run(program: &OsStr, args: &[&str], name: &str, env: &[(&str, OsString)]) -> String {
     let (sandbox, strict) = tokio::join!(Sandbox::start(), Sandbox::strict());
     let mut command = Command::new(program);
-    // Nothing of ours but the way to programs: no proxy, no other credentials.
+    // Pass on PATH only, and no proxies or credentials.
     command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
     for name in ["PATH", "GUESTLIST_TEST_RUN"] {
         if let Some(value) = std::env::var_os(name) {
@@ -48,7 +48,7 @@ async fn run(program: &OsStr, args: &[&str], name: &str, env: &[(&str, OsString)
     said
 }
 
-/// The number after some words at a line's start.
+/// Returns the number after some words at the start of a line.
 fn number(said: &str, words: &str) -> usize {
     let line = said.lines().find_map(|line| line.trim_start().strip_prefix(words));
     let digits: String = line.unwrap_or("0").chars().take_while(char::is_ascii_digit).collect();
@@ -60,7 +60,7 @@ async fn the_sdk_for_node_passes_its_suite() {
     let Some(modules) = std::env::var_os(NODE) else { return };
     let args = ["--test-reporter=tap", "suite.mjs"];
     let said = run(OsStr::new("node"), &args, "node", &[(NODE, modules)]).await;
-    // So that a suite that finds none of its tests is noticed.
+    // A suite that does not find its tests must fail.
     assert!(number(&said, "# pass ") >= 235, "{said}");
     for word in ["fail", "cancelled", "skipped", "todo"] {
         assert_eq!(number(&said, &format!("# {word} ")), 0, "{said}");
@@ -70,7 +70,7 @@ async fn the_sdk_for_node_passes_its_suite() {
 #[tokio::test]
 async fn the_sdk_for_python_passes_its_suite() {
     let Some(python) = std::env::var_os(PYTHON) else { return };
-    // No byte code beside the sources.
+    // -B writes no byte code next to the sources.
     let args = ["-B", "-m", "unittest", "discover", "--pattern", "test_*.py"];
     let said = run(&python, &args, "python", &[]).await;
     assert!(number(&said, "Ran ") >= 220, "{said}");

@@ -17,7 +17,7 @@ fn with(token: &str) -> AuthenticateRequest {
     AuthenticateRequest { token: token.to_owned(), ..Default::default() }
 }
 
-/// A link that is made as told.
+/// Creates a link, and returns its token.
 async fn link(sdk: &Sdk, request: LoginOrCreateRequest) -> String {
     let email = address();
     let request = LoginOrCreateRequest { email: email.clone(), ..request };

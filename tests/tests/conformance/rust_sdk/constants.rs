@@ -1,4 +1,4 @@
-//! The values that Stytch's test environment answers the same way for everyone.
+//! The fixed test values of Stytch's test environment.
 
 use stytch::consumer::magic_links::AuthenticateRequest;
 use stytch::consumer::magic_links_email::{

@@ -1,4 +1,4 @@
-//! What goes wrong whatever is called: credentials, routes, faults.
+//! Errors of every call: credentials, routes, and injected faults.
 
 use serde_json::json;
 use stytch::consumer::client::Client;
@@ -19,7 +19,7 @@ use stytch::consumer::users::{
 use super::{OTHER_PROJECT, Sdk, UNKNOWN_TOKEN, address, ok, refused};
 use crate::sandbox::{PROJECT_ID, SECRET};
 
-/// Every call that needs credentials is refused so.
+/// Asserts that every call that needs credentials fails with this error.
 async fn every_call_is_refused(by: &Client, status: u16, error_type: &str) {
     macro_rules! calls {
         ($part:expr => $($call:ident $request:expr),+ $(,)?) => {

@@ -1,5 +1,5 @@
-//! JWTs, verified by the keys that the SDK fetches: all that it offers for that. What verifies goes
-//! by the machine's clock, so a JWT is made older by making it while the sandbox's is behind.
+//! Verification of JWTs with the keys that the SDK fetches. Verification uses the machine's clock,
+//! so an older JWT is created by setting the sandbox's clock back.
 
 use jsonwebtoken::errors::{ErrorKind, Result};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -14,7 +14,7 @@ fn kid(jwt: &str) -> String {
     jsonwebtoken::decode_header(jwt).unwrap().kid.unwrap()
 }
 
-/// As somebody would verify it who has just started and holds no key.
+/// Verifies a JWT without cached keys.
 async fn verify(sdk: &Sdk, jwt: &str) -> Result<Value> {
     let key = http(&sdk.sandbox.url, PROJECT_ID, SECRET).fetch_jwk(&kid(jwt)).await.unwrap();
     let key = DecodingKey::from_rsa_components(&key.n, &key.e)?;
@@ -40,7 +40,7 @@ async fn refreshed(
     sdk.sessions.authenticate(AuthenticateRequest { session_jwt, ..Default::default() }).await
 }
 
-/// Somebody who came in while the sandbox's clock was so much off.
+/// Creates a session while the sandbox's clock is off by some seconds.
 async fn entered_at(sdk: &Sdk, seconds: i64) -> AuthenticateResponse {
     sdk.advance(seconds).await;
     let response = sdk.entered(&address(), 60).await;
@@ -126,7 +126,7 @@ async fn jwts_of_both_keys_verify_after_a_rotation() {
         let _ = verify(&sdk, jwt).await.unwrap();
         let _ = ok!(refreshed(&sdk, jwt));
     }
-    // Who fetched the keys a moment ago goes on with those for five minutes.
+    // Cached keys are used for five minutes.
     let unknown = sdk.http.fetch_jwk(&kid(&after)).await;
     assert!(matches!(unknown, Err(stytch::Error::JwkNotFound(_))), "{unknown:?}");
 }

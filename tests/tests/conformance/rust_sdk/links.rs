@@ -1,4 +1,4 @@
-//! invite, `revoke_invite`, `login_or_create`, send
+//! `magic_links.email.invite`, `revoke_invite`, `login_or_create` and `send`
 
 use serde_json::json;
 use stytch::consumer::attribute::Attributes;
@@ -113,7 +113,7 @@ async fn a_refused_invitation_sends_nothing() {
             InviteRequest { invite_magic_link_url: some("https://example.com/in"), ..invite() },
             NO_MATCH,
         ),
-        // This SDK says `ptbr` for Stytch's `pt-br`, and nobody should find that out in production.
+        // This SDK sends `ptbr` for Stytch's `pt-br`, which the sandbox refuses as Stytch does.
         (InviteRequest { locale: Some(InviteRequestLocale::Ptbr), ..invite() }, "invalid_locale"),
     ] {
         let email = request.email.clone();
@@ -311,7 +311,7 @@ async fn send_refuses_addresses_of_other_or_unknown_users() {
 async fn an_address_receives_at_most_one_mail_a_second() {
     let sdk = Sdk::start().await;
     let (links, request) = (&sdk.magic_links.email, invite());
-    // All at once: nothing but a machine that stands still comes between them.
+    // Concurrent requests arrive within a second, unless the machine stalls.
     let answers = tokio::join!(links.invite(request.clone()), links.invite(request.clone()));
     let ((Err(error), Ok(_)) | (Ok(_), Err(error))) = answers else { panic!("{answers:?}") };
     refused::<()>(Err(error), 429, "too_many_requests");

@@ -10,7 +10,7 @@ use super::{Sdk, UNKNOWN_USER, address, json, ok, refused, some};
 
 const DAY: i64 = 24 * 3600;
 
-/// Three of whom each filter finds some: b is a day, c two days younger than a.
+/// Three users with different values for each filter; b was created one day after a, c two days.
 struct People {
     sdk: Sdk,
     all: [CreateResponse; 3],
@@ -59,7 +59,7 @@ impl People {
         ok!(self.sdk.users.search(SearchRequest { limit, ..and(operands) }))
     }
 
-    /// So many half days after a was made.
+    /// Returns the time some half days after the creation of a.
     fn time(&self, half_days: i64) -> String {
         let made = json(&self.all[0].user)["created_at"].as_str().unwrap().to_owned();
         let time: jiff::Timestamp = made.parse().unwrap();

@@ -1,4 +1,4 @@
-//! sessions: get, authenticate, revoke, `get_jwks`
+//! `sessions.get`, `authenticate`, `revoke` and `get_jwks`
 
 use serde_json::{Value, json};
 use stytch::consumer::sessions::{

@@ -1,4 +1,4 @@
-//! users: create, get, update, delete, delete email, delete external id
+//! `users.create`, `get`, `update`, `delete`, `delete_email` and `delete_external_id`
 
 use serde_json::json;
 use stytch::consumer::attribute::Attributes;

@@ -1,11 +1,11 @@
-//! What a client can't do to a listener of the application, the worker or the local Stytch.
+//! Connections that misbehave, at the listeners of the application, the worker and the sandbox.
 
 use guestlist_tests::{Caller, Engine, Guestlist, LONG, SHORT, Socket, wait_until};
 use serde_json::Value;
 
 const FILES: u32 = 256;
 
-/// Each listener, and a page of it that needs no credentials.
+/// Returns each listener's URL and a path on it that needs no credentials.
 fn listeners(guestlist: &Guestlist) -> [(&str, &str); 3] {
     [
         (&guestlist.url, "/healthz"),
@@ -14,7 +14,7 @@ fn listeners(guestlist: &Guestlist) -> [(&str, &str); 3] {
     ]
 }
 
-/// Sends a request and closes the sending half; everything that is answered.
+/// Sends a request, closes the sending half, and returns everything that is received.
 async fn answered(url: &str, request: &str) -> String {
     let mut socket = Socket::sending(url, request).await;
     socket.finish_sending().await;
@@ -26,7 +26,7 @@ fn has_status(response: &str, status: u16) -> bool {
         || response.starts_with(&format!("HTTP/1.0 {status} "))
 }
 
-/// The body of an response that is sent whole.
+/// Parses the body of a response that is not chunked.
 fn json(response: &str) -> Value {
     let (_, body) = response.split_once("\r\n\r\n").expect("a body");
     serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {response}"))
@@ -90,7 +90,7 @@ async fn a_slow_body_is_a_408_and_not_logged_as_an_error() {
             assert_eq!(json(&response)["error_type"], "request_timeout", "{path}");
         }
     }
-    // Each of the application's has a line, at a lower level.
+    // Each of the application's five responses is logged below the error level.
     let log = wait_until(SHORT, "all are logged", async || {
         let log = guestlist.stderr();
         (log.matches("status=408").count() >= 5).then_some(log)
@@ -128,7 +128,7 @@ async fn incomplete_requests_do_not_block_other_clients() {
         for _ in 0..FILES + 44 {
             strangers.push(Socket::sending(url, "GET / HTTP/1.1\r\n").await);
         }
-        // On a new connection, while they are all there: within the client's time limit.
+        // A new connection is served while the others are open, within the client's time limit.
         let _ = Caller::new(url).get(path).await.is(200);
     }
     for process in [&serve, &worker, &sandbox] {
@@ -167,7 +167,7 @@ async fn a_request_needs_exactly_one_host_header() {
                 assert_eq!(json(&response)["code"], "bad_request");
             }
         }
-        // As a load balancer's probe may ask.
+        // A load balancer's probe may use HTTP/1.0.
         let response = answered(url, &format!("GET {path} HTTP/1.0\r\n\r\n")).await;
         assert!(has_status(&response, 200), "{url}: {response}");
     }
@@ -196,7 +196,7 @@ async fn a_local_listener_accepts_local_hosts_only() {
     assert_eq!(json(&response)["code"], "host_not_allowed");
 }
 
-/// A proxy, a probe by the pod's address, or a scraper calls them by any name.
+/// Proxies, probes and scrapers use host names or addresses that are not configured.
 #[tokio::test]
 async fn a_public_listener_accepts_any_host() {
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;

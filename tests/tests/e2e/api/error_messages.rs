@@ -1,10 +1,10 @@
-//! What is said of a wrong request leads to the right one.
+//! The details of validation errors explain how to correct the request.
 
 use guestlist_tests::{Engine, Guestlist, Response, id, on_every_engine};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// What is said of the only field that is wrong.
+/// Returns the detail of the error, which must be the only one, at `pointer`.
 #[track_caller]
 fn said(response: &Response, pointer: &str) -> String {
     let problem = response.problem(422, response.json()["code"].as_str().unwrap());
@@ -106,7 +106,7 @@ async fn a_link_with_two_tokens_is_refused_on_a_page() {
     let twice = [("email", "a@example.com"), ("email", "b@example.com")];
     let page = browser.form("/login", &twice).await.is(422);
     assert!(page.body.contains("“email” is given more than once"), "{}", page.body);
-    // A parameter that nobody reads, as campaigns add, may come as often as it likes.
+    // An unknown parameter, as campaigns add, may be repeated.
     let _ = browser.get("/login?utm=1&utm=2").await.is(200);
 }
 

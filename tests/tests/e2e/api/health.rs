@@ -1,4 +1,4 @@
-//! What every response has, and whether a process can serve.
+//! Request ids, liveness and readiness.
 
 use guestlist_tests::{Caller, Engine, Guestlist, on_every_engine};
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: what comes twice is done once.
+//! `Idempotency-Key`: a repeated request is executed once.
 
 use guestlist_tests::{Caller, Engine, Guestlist, Response, on_every_engine};
 use serde_json::{Value, json};
@@ -33,10 +33,10 @@ async fn a_repeated_request_replays_the_first_response() {
         assert_eq!(second.header("content-type"), first.header("content-type"));
         assert!(second.header("location").is_some());
 
-        // Another body under the key is a mistake; it changes nothing.
+        // Another body under the same key is refused.
         let reused = invite(&caller, "bob@example.com").await;
         let _ = reused.problem(422, "idempotency_key_reused");
-        // Refusals are kept as well.
+        // Refusals are stored too.
         let other = keyed(&guestlist.api(), "two");
         let _ = invite(&other, "ada@example.com").await.problem(409, "already_invited");
         let again = invite(&other, "ada@example.com").await;
@@ -73,12 +73,12 @@ async fn an_idempotency_key_in_use_is_refused_until_its_lease_expires() {
         let guestlist = Guestlist::dev(engine).start().await;
         let caller = keyed(&guestlist.api(), "one");
         let _ = invite(&caller, "ada@example.com").await.is(202);
-        // As if the first were still being done.
+        // The first request appears to be still running.
         let far = "9000000000000000";
         let busy = format!("UPDATE idempotency_keys SET state = 'running', lease_until = {far}");
         assert_eq!(guestlist.database().execute(&busy).await, 1);
         let _ = invite(&caller, "ada@example.com").await.problem(409, "idempotency_key_in_use");
-        // And as if its process had died.
+        // The first request's process appears to have died.
         let dead = "UPDATE idempotency_keys SET lease_until = 1";
         assert_eq!(guestlist.database().execute(dead).await, 1);
         let _ = invite(&caller, "ada@example.com").await.problem(409, "already_invited");
@@ -115,7 +115,7 @@ async fn concurrent_requests_with_one_key_are_executed_once() {
 #[tokio::test]
 async fn unauthorized_throttled_and_public_responses_are_not_stored() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    // A 401 is no response of the key's.
+    // A 401 is not stored.
     let stranger = guestlist.anonymous().bearer("glk_unknown");
     for _ in 0..2 {
         let refused = invite(&keyed(&stranger, "x"), "ada@example.com").await;
@@ -123,7 +123,7 @@ async fn unauthorized_throttled_and_public_responses_are_not_stored() {
         assert!(!was_replayed(&refused));
     }
     let _ = invite(&keyed(&guestlist.api(), "x"), "ada@example.com").await.is(202);
-    // Nor a 429.
+    // A 429 is not stored.
     let _ = guestlist.sandbox().nth_email("ada@example.com", 1).await;
     let id = guestlist.api().get("/v1/invitations").await.json()["items"][0]["id"].clone();
     let resend = format!("/v1/invitations/{}/resend", id.as_str().unwrap());
@@ -135,7 +135,7 @@ async fn unauthorized_throttled_and_public_responses_are_not_stored() {
         let _ = soon.problem(429, "resent_too_soon");
         assert!(!was_replayed(&soon) && soon.header("retry-after").is_some(), "{soon:?}");
     }
-    // Public routes take no notice.
+    // Public routes ignore the header.
     for _ in 0..2 {
         let body = json!({ "email": "nobody@example.com" });
         let asked = keyed(&guestlist.anonymous(), "z").post("/v1/login", &body).await.is(202);
@@ -143,7 +143,7 @@ async fn unauthorized_throttled_and_public_responses_are_not_stored() {
     }
     let asked = "SELECT COUNT(*) FROM login_requests WHERE email = 'nobody@example.com'";
     assert_eq!(guestlist.database().integer(asked).await, 2);
-    // Secrets are not among what is kept.
+    // Stored responses contain no secrets.
     let kept = guestlist.database().query("SELECT content FROM idempotency_keys").await;
     for row in kept {
         let content: Option<String> = row.try_get_by_index(0).unwrap();
@@ -161,7 +161,7 @@ async fn an_invalid_idempotency_key_is_refused() {
     }
     let longest = "k".repeat(255);
     let _ = invite(&keyed(&guestlist.api(), &longest), "ada@example.com").await.is(202);
-    // A refusal of the request itself comes back the same.
+    // A validation error is the same on each attempt.
     let wrong = keyed(&guestlist.api(), "wrong");
     for _ in 0..2 {
         let response = wrong.post("/v1/invitations", &Value::Null).await;

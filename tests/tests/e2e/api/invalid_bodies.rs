@@ -1,4 +1,4 @@
-//! Bodies that can't be right: the right 4xx, a stable code, and never a half-written row.
+//! Invalid bodies are refused with a 4xx and a stable code, and write no row.
 
 use guestlist_tests::{Guestlist, Response, on_every_engine};
 use reqwest::Method;
@@ -197,7 +197,7 @@ async fn unusual_valid_values_are_kept_unchanged() {
         let _ = ada.redeem_link(&mail.token).await.is(303);
         let session = ada.get("/v1/session").await.is(200).json();
         assert_eq!(session["user"]["metadata"], body["metadata"], "it is the user's now");
-        // The same address in other letters is the same person.
+        // Addresses are compared without regard to case.
         let again = json!({ "email": "ada.o'neil+tag@EXAMPLE.com" });
         let _ =
             guestlist.api().post("/v1/invitations", &again).await.problem(409, "already_member");

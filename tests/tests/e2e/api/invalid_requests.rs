@@ -1,4 +1,4 @@
-//! Paths, queries and headers that can't be right, and things in the wrong state.
+//! Invalid paths, queries and headers, and resources in the wrong state.
 
 use guestlist_tests::{Engine, Guestlist, id, on_every_engine};
 use reqwest::Method;
@@ -52,7 +52,7 @@ async fn an_invalid_query_is_refused() {
                 "q=%ff",
             ] {
                 let response = guestlist.api().get(&format!("{path}?{query}")).await;
-                // A byte that is no text is replaced before anybody looks.
+                // Invalid UTF-8 is replaced before the query is validated.
                 if response.status == 200 && query == "q=%ff" {
                     continue;
                 }

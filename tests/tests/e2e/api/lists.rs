@@ -1,4 +1,4 @@
-//! Lists by pages, and what they leave out.
+//! Paging and filters of lists.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ async fn pages_contain_every_row_once_newest_first() {
             let emails = texts(&paged.concat(), "email");
             let expected: Vec<_> = (0..7).rev().map(|n| format!("guest{n}@example.com")).collect();
             assert_eq!(emails, expected, "{path}");
-            // A page that is just full is the last.
+            // A last page that is exactly full has no cursor.
             assert_eq!(pages(&api, path, 7).await.len(), 1, "{path}");
             let all = api.get(path.trim_end_matches('?')).await.is(200).json();
             assert_eq!(all["items"].as_array().unwrap().len(), 7);

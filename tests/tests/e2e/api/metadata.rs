@@ -1,5 +1,6 @@
-//! Metadata comes back as it was sent, or is refused. The programs are built as users build them,
-//! where no test dependency changes how numbers are read.
+//! Metadata is returned as it was sent, or refused. The programs are built as users build them,
+//! because a test dependency could turn on features of `serde_json` that change how numbers are
+//! parsed.
 
 use guestlist_tests::{Guestlist, id, on_every_engine};
 use reqwest::Method;
@@ -31,10 +32,10 @@ async fn numbers_in_metadata_keep_their_precision() {
         let path = format!("/v1/users/{}", id(&added.json()));
         let read = guestlist.api().get(&path).await.is(200);
         assert!(read.body.contains(&sent), "{}", read.body);
-        // Written again by another change, they stay what they are.
+        // Another change rewrites the row, and keeps the numbers.
         let renamed = guestlist.api().patch(&path, &serde_json::json!({ "name": "Ada" })).await;
         assert!(renamed.is(200).body.contains(&sent));
-        // Another spelling of the same number.
+        // Numbers are normalized.
         let body = r#"{"metadata": {"a": 1E+2, "b": 1.50}}"#;
         let json = Some("application/json");
         let changed = guestlist.api().call(Method::PATCH, &path, json, body).await.is(200);

@@ -1,5 +1,5 @@
-//! Schemathesis reads the API's description and asks for everything that it tells of, rightly and
-//! wrongly: nothing may fail inside, and no response may come that is not told of.
+//! Schemathesis generates valid and invalid requests from the OpenAPI document. No response may be
+//! a server error or undocumented.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// Goes at the API with that secret; panics if anything is found.
+/// Runs Schemathesis with a bearer token; panics if it finds a failure.
 async fn goes_at(guestlist: &Guestlist, program: &OsStr, secret: &str, what: &[&str]) {
     let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemathesis");
     let mut command = Command::new(program);
@@ -22,7 +22,7 @@ async fn goes_at(guestlist: &Guestlist, program: &OsStr, secret: &str, what: &[&
         .arg(settings.join("schemathesis.toml"))
         .args(["run", &format!("{}/openapi.json", guestlist.url), "--url", &guestlist.url])
         .args(["--header", &format!("Authorization: Bearer {secret}")])
-        // The same requests in every run.
+        // Every run sends the same requests.
         .args(["--checks", "all", "--max-examples", "25"])
         .args(["--generation-deterministic", "--no-color"])
         .args(what)
@@ -38,7 +38,6 @@ async fn goes_at(guestlist: &Guestlist, program: &OsStr, secret: &str, what: &[&
 
 #[tokio::test]
 async fn generated_requests_receive_documented_responses() {
-    // Set by `tests/run`, which installs it.
     let Some(program) = std::env::var_os("GUESTLIST_TEST_SCHEMATHESIS") else { return };
     on_every_engine(|engine: Engine| {
         let program = program.clone();
@@ -48,7 +47,7 @@ async fn generated_requests_receive_documented_responses() {
             let secret = "whsec_dGhlIHNlY3JldCBvZiBubyBlbmRwb2ludA==";
             let guestlist = guestlist.env("STYTCH_WEBHOOK_SECRET", secret).start().await;
             goes_at(&guestlist, &program, &guestlist.api_key, &[]).await;
-            // A person's own; what would end the session that asks is left out.
+            // Routes of one's own sessions, without those that would end the session of this run.
             let admin = guestlist.admin().await;
             let own = ["--include-path-regex", "^/v1/sessions?($|/)", "--exclude-method", "DELETE"];
             goes_at(&guestlist, &program, admin.token(), &own).await;

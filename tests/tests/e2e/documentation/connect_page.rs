@@ -1,4 +1,4 @@
-//! What a developer is told of joining an application holds: the ten lines run as they are shown.
+//! The page that shows how to connect an application, whose code runs as it is shown.
 
 use std::process::{Command, Stdio};
 
@@ -10,8 +10,8 @@ const README: &str = include_str!("../../../../README.md");
 const NODE: &str = include_str!("../../../../examples/ten_lines/check.mjs");
 const PYTHON: &str = include_str!("../../../../examples/ten_lines/check.py");
 
-/// How each is run, and how to find its interpreter itself: one found by `PATH` may need more of
-/// the environment than tests hand on.
+/// The command of each language, and a script that prints the path of its interpreter. A wrapper
+/// found in `PATH` may need variables that the tests do not pass on.
 const LANGUAGES: [(&str, &str, [&str; 3]); 2] = [
     ("node check.mjs", "check.mjs", ["node", "-p", "process.execPath"]),
     ("python3 check.py", "check.py", ["python3", "-c", "import sys; print(sys.executable)"]),
@@ -26,7 +26,7 @@ fn interpreter([program, flag, script]: [&str; 3]) -> Option<String> {
     Some(String::from_utf8(response?.stdout).unwrap().trim().to_owned())
 }
 
-/// What the page shows to be run so.
+/// Returns the code block of the page for a command.
 fn shown(page: &Response, run: &str) -> String {
     let (_, rest) = page.body.split_once(&format!("data-run=\"{run}\">")).expect(run);
     let source = rest.split_once("</pre>").unwrap().0;
@@ -78,7 +78,7 @@ async fn it_knows_who_is_logged_in(guestlist: &mut Guestlist, caller: &Caller, p
     assert!(hello.body.contains("trial"), "{hello:?}");
     assert!(hello.set_cookies().is_empty(), "nothing was renewed: {hello:?}");
 
-    // By the token alone a JWT is made, and handed back.
+    // With the token alone, a new JWT is returned.
     let mut without_jwt = ada.clone();
     without_jwt.remove_cookie("stytch_session_jwt");
     without_jwt.move_to(&format!("http://localhost:{port}"));
@@ -182,7 +182,7 @@ async fn return_to_is_normalized_like_a_browser_does() {
         let login = guestlist.anonymous().post("/v1/login", &body_of_login(bad)).await;
         let _ = login.problem(422, "invalid_request");
     }
-    // The page of the login shows the same, or nothing.
+    // The login page has the same value, or none.
     let page = guestlist.browser().get("/login?return_to=http:localhost:4000").await.is(200);
     assert!(page.body.contains("value=\"http://localhost:4000/\""), "{}", page.body);
     let page = guestlist.browser().get("/login?return_to=/..//evil.example").await.is(200);

@@ -1,4 +1,4 @@
-//! The README's first five minutes, and coming back the next day.
+//! The quick start of the README, and restarts.
 
 use guestlist_tests::{Engine, Guestlist, Setup, id, on_every_engine};
 
@@ -67,11 +67,11 @@ async fn comes_back(setup: Setup) {
     ada.move_to(&guestlist.url);
     let session = ada.get("/v1/session").await.is(200).json();
     assert_eq!(session["user"]["email"], "ada@example.com");
-    // Stytch knows the session too: without its JWT it is given a new one.
+    // Stytch knows the session too, and issues a new JWT.
     ada.remove_cookie("stytch_session_jwt");
     let refreshed = ada.get("/v1/session").await.is(200);
     assert!(refreshed.set_cookie("stytch_session_jwt").is_some());
-    // And a link from before the stop still works.
+    // A link from before the restart still works.
     let _ = guestlist.redeem_link(&mail.token).await;
 }
 

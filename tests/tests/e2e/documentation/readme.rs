@@ -1,4 +1,4 @@
-//! The README's commands, run as they stand there.
+//! Runs the commands of the README.
 
 use std::process::{Command, Stdio};
 
@@ -6,7 +6,7 @@ use guestlist_tests::{Engine, Guestlist, Process, SHORT};
 
 const README: &str = include_str!("../../../../README.md");
 
-/// The block of shell under a heading.
+/// Returns the shell block under a heading.
 fn block(heading: &str) -> &'static str {
     let (_, section) = README.split_once(heading).expect("the heading");
     let (_, block) = section.split_once("```sh\n").expect("a block of shell");
@@ -25,7 +25,7 @@ async fn the_curl_commands_of_the_readme_work() {
     let ports = format!("URL={} INBOX={}", guestlist.public_url, guestlist.sandbox_url);
     let script = script.replace("URL=http://localhost:3000 INBOX=http://127.0.0.1:3002", &ports);
     assert!(script.contains(&ports), "the first line is the one that the test knows");
-    // The reader takes a moment; a script has to look.
+    // A reader waits a moment; the script polls instead.
     let moment = "# A moment later it is `sent`.";
     let look = "until curl -sS \"$URL/v1/invitations?q=ada\" -H \"authorization: Bearer $KEY\" | \
                 grep -q '\"status\":\"sent\"'; do :; done";

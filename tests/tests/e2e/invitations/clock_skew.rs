@@ -1,12 +1,12 @@
-//! What a process whose clock was two hours ahead leaves behind keeps nobody waiting.
+//! Rows written by a process whose clock was two hours ahead do not delay mail.
 
 use guestlist_tests::{Guestlist, LONG, id, on_every_engine, wait_until};
 use serde_json::json;
 
-/// In microseconds.
+/// How far the clock was ahead, in microseconds.
 const AHEAD: i64 = 2 * 60 * 60 * 1_000_000;
 
-/// Writes what a worker would have written of the job that sends an invitation.
+/// Writes what a worker with a fast clock would have written to an invitation's job.
 async fn left(guestlist: &Guestlist, invitation: &str, job: &str) {
     let sql = format!(
         "UPDATE jobs SET fence = 1, started_at = created_at + {AHEAD}, {job} \
@@ -38,7 +38,7 @@ async fn jobs_left_by_a_worker_with_a_fast_clock_are_sent() {
             left(&guestlist, id(&invitation), &job).await;
             invitations.push((who, invitation));
         }
-        // The worker that has it sent its mail, and died before it could say so.
+        // The dead worker had sent this mail, and had not recorded it.
         let sent = json!({ "email": "running@example.com" });
         let _ = guestlist.stytch_api().post("/v1/magic_links/email/invite", &sent).await.is(200);
         let rates = format!(
@@ -83,7 +83,7 @@ async fn login_requests_recorded_by_a_fast_clock_do_not_block_logins() {
         let _ = guestlist.anonymous().post("/v1/login", &login).await.is(202);
         guestlist.start_worker().await;
         let _ = guestlist.sandbox().nth_email("ada@example.com", 1).await;
-        // None of the others waits for two hours.
+        // None of the other jobs waits for two hours.
         let late = "SELECT COUNT(*) FROM jobs WHERE kind = 'send-login' AND state <> 'done'";
         wait_until(LONG, "they are done", async || {
             (guestlist.database().integer(late).await == 0).then_some(())

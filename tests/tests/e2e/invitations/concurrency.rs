@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent requests to two applications on one database.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const OWN: usize = 4;
 async fn concurrent_invitations_of_an_address_create_one_invitation() {
     one_engine_at_a_time(|engine| async move {
         let mut guestlist = Guestlist::split(engine).start().await;
-        // Two applications, so that what is unique is so across processes.
+        // Uniqueness must hold across processes.
         let other = guestlist.start_another_app().await;
         let apis = [guestlist.api(), guestlist.api().at(&other)];
         let mut clients = JoinSet::new();
@@ -96,7 +96,7 @@ async fn concurrent_removals_leave_one_administrator() {
     .await;
 }
 
-/// Everybody but those two goes, so that they are the last.
+/// Removes every other user, so that these are the last administrators.
 async fn remove_others(guestlist: &Guestlist, those: &[Value]) {
     for user in guestlist.users().await {
         if those.iter().all(|one| one["id"] != user["id"]) && user["status"] != "deleting" {

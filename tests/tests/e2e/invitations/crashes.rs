@@ -1,4 +1,4 @@
-//! Workers and applications are killed, and nothing is lost, halved or doubled beyond need.
+//! Killed workers and applications lose nothing and write nothing by halves.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +14,11 @@ use tokio::task::JoinSet;
 const INVITATIONS: usize = 200;
 const IN_FLIGHT: usize = 10;
 
-/// 200 invitations wait, and a worker of ten jobs at once is in the middle of them.
+/// Queues 200 invitations, starts a worker with a concurrency of ten, and waits until some are
+/// sent.
 async fn in_the_middle(guestlist: &mut Guestlist) {
     guestlist.invite_many(INVITATIONS).await;
-    // What is asked for is done at once, and answered a while later: ten are always in flight.
+    // The sandbox sends at once and responds later, so that ten requests are always in flight.
     guestlist.sandbox().set_faults(&json!({ "latency_ms": 300 })).await;
     guestlist.start_worker().await;
     let stytch = guestlist.sandbox();
@@ -94,7 +95,7 @@ async fn an_app_killed_under_load_leaves_complete_invitations() {
         let mut guestlist = Guestlist::split(engine).workers(0).start().await;
         let mut acknowledged = Vec::new();
         for round in 0..5 {
-            // Another moment each round, while sixteen clients invite as fast as they can.
+            // Each round kills the application at another moment, while sixteen clients send invitations.
             let said_yes = Arc::new(AtomicUsize::new(0));
             let load = load(guestlist.api(), round, Arc::clone(&said_yes));
             let (asked, ()) = tokio::join!(load, async {
@@ -112,7 +113,7 @@ async fn an_app_killed_under_load_leaves_complete_invitations() {
     .await;
 }
 
-/// Sixteen clients who invite until the server is gone; answers the addresses that it said yes to.
+/// Invites with sixteen clients until the server is gone; returns the acknowledged addresses.
 async fn load(api: Caller, round: usize, said_yes: Arc<AtomicUsize>) -> Vec<String> {
     let mut clients = JoinSet::new();
     for client in 0..16 {
@@ -137,7 +138,7 @@ async fn load(api: Caller, round: usize, said_yes: Arc<AtomicUsize>) -> Vec<Stri
     clients.join_all().await.into_iter().flatten().collect()
 }
 
-/// Every user has its address, its invitation, its event and its job, and the other way round.
+/// Asserts that every user has its address, invitation, event and job, and the reverse.
 async fn whole(guestlist: &Guestlist, acknowledged: &[String]) {
     let database = guestlist.database();
     let users = database.integer("SELECT COUNT(*) FROM users").await;

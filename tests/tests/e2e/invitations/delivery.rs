@@ -1,4 +1,4 @@
-//! What becomes of an invitation when Stytch does not say yes at once.
+//! Delivery of an invitation when Stytch fails, throttles or rejects it.
 
 use guestlist_tests::{Engine, Guestlist, LONG, id, on_every_engine, wait_until};
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ async fn an_address_that_stytch_rejects_fails_the_invitation_at_once() {
         assert_eq!(failed["next_attempt_at"], Value::Null, "{failed}");
         let timeline = guestlist.timeline(id(&invitation)).await;
         assert_eq!(timeline, ["requested", "attempted", "failed"]);
-        // A failed one is not open: the address can be invited anew, as the same user.
+        // A failed invitation is closed: the address can be invited again, as the same user.
         let (again, mail) = guestlist.invite_and_mail("ada@example.com").await;
         assert_eq!(again["user_id"], failed["user_id"]);
         let _ = guestlist.redeem_link(&mail.token).await;

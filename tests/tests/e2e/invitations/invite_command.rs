@@ -1,4 +1,4 @@
-//! `guestlist invite`: the same flow from a shell.
+//! The command `guestlist invite`.
 
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ async fn an_unreadable_csv_file_is_refused() {
         let refused = guestlist.run(&["invite", "--csv", path]).await;
         assert!(refused.code == Some(1) && refused.stderr.contains("email"), "{refused:?}");
     }
-    // As spreadsheets write it: a mark at the start, other line ends.
+    // Spreadsheets write a byte order mark and CRLF.
     std::fs::write(&file, "\u{feff}email,name\r\nada@example.com,Ada\r\n").unwrap();
     let _ = guestlist.run_ok(&["invite", "--csv", path]).await;
     for args in [&["invite"][..], &["invite", "a@example.com", "--csv", path]] {

@@ -1,4 +1,4 @@
-//! Invitations by HTTP: what is answered, sent again, taken back.
+//! Creating, resending, revoking and expiring invitations.
 
 use guestlist_tests::{Engine, Guestlist, id, on_every_engine};
 use serde_json::{Value, json};
@@ -159,7 +159,7 @@ async fn an_expired_invitations_address_can_be_invited_again() {
 async fn an_invitation_can_be_accepted_before_its_sending_is_recorded() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
-        // The mail is out at once; that it is, is answered seconds later.
+        // The sandbox sends the mail at once, and responds three seconds later.
         let slow = json!({ "latency_ms": 3000, "path": "/v1/magic_links/email/invite" });
         guestlist.sandbox().set_faults(&slow).await;
         let invitation = guestlist.invite("ada@example.com").await;
@@ -184,7 +184,7 @@ async fn a_failed_write_is_not_acknowledged() {
         let code = refused.json()["code"].as_str().unwrap().to_owned();
         let _ = refused.problem(refused.status, &code);
         assert!([500, 503].contains(&refused.status), "{refused:?}");
-        // The last of its rows could not be written, so none is.
+        // The last row could not be written, so none is.
         for table in ["users", "user_emails", "invitations", "jobs"] {
             let rows = format!("SELECT COUNT(*) FROM {table}");
             assert_eq!(guestlist.database().integer(&rows).await, 0, "{table}");

@@ -1,5 +1,5 @@
-//! Nobody can find out who is a guest by asking for a link: not by what is answered, not by how
-//! long it takes, and not by asking too often.
+//! Login requests do not reveal whether an address is known: neither by the response, nor by its
+//! duration, nor by the rate limit.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,13 @@ use guestlist_tests::{
 };
 use serde_json::json;
 
-/// Of each kind; times the four kinds times the askings it is what is asked for on either side.
+/// The number of users of each kind.
 const PEOPLE: usize = 25;
 const KINDS: [&str; 4] = ["member", "invited", "suspended", "revoked"];
-/// Of each address: as many as the limit lets through where nobody raises it.
+/// The number of requests per address, which is the default limit.
 const ASKINGS: usize = 5;
 
-/// How people ask: a program, or the form of the page.
+/// How a link is requested: through the API or the form.
 #[derive(Clone, Copy)]
 enum Way {
     Api,
@@ -42,12 +42,12 @@ fn raised(engine: Engine) -> Setup {
     setup(engine).env("LOGIN_LIMIT_PER_ADDRESS", "100/h")
 }
 
-/// All are as long as each other, since a page tells it back.
+/// Returns addresses of equal length, because the page repeats the address.
 fn address(kind: &str, n: usize) -> String {
     format!("{kind:x>9}{n:03}@example.com")
 }
 
-/// So many people of each kind, all of whom have had a mail of ours; and as many who never had.
+/// Creates users of each kind, and returns their addresses and as many unknown addresses.
 async fn everybody(guestlist: &Guestlist, of_each: usize) -> (Vec<String>, Vec<String>) {
     let known: Vec<_> = (0..of_each).flat_map(|n| KINDS.map(|kind| address(kind, n))).collect();
     let unknown = (0..known.len()).map(|n| address("unknown", n)).collect();
@@ -86,7 +86,7 @@ async fn become_what_they_are(guestlist: &Guestlist, email: &str, invitation: &s
     }
 }
 
-/// A well-mixed order that is the same in every run.
+/// A pseudo-random number generator with a fixed seed.
 struct Dice(u64);
 
 impl Dice {
@@ -103,7 +103,7 @@ impl Dice {
     }
 }
 
-/// What can be seen of an response: all but the request's own id and the time of day.
+/// Returns status, body and headers without the request id, the date and the address.
 fn seen(response: &Response, email: &str) -> (u16, String, Vec<(String, String)>) {
     let headers =
         response.headers.iter().filter(|(name, _)| *name != "x-request-id" && *name != "date");
@@ -113,9 +113,9 @@ fn seen(response: &Response, email: &str) -> (u16, String, Vec<(String, String)>
     (response.status, response.body.replace(email, "ASKED"), headers.map(text).collect())
 }
 
-/// By how much longer known addresses take than unknown ones, in milliseconds: where the median of
-/// the pairs' differences lies, but for once in ten thousand times. Ranks only, so that no matter
-/// how long a busy machine stops for, one pair is one pair.
+/// Returns a confidence interval for the median difference between known and unknown addresses,
+/// in milliseconds. It is wrong once in ten thousand times. It uses ranks, so that a pause of the
+/// machine counts as one pair, however long it is.
 fn longer_by(differences: &mut [f64]) -> (f64, f64) {
     const SIGMAS: f64 = 4.0;
     differences.sort_by(f64::total_cmp);
@@ -134,7 +134,8 @@ fn often(emails: &[String]) -> Vec<&String> {
     (0..ASKINGS).flat_map(|_| emails).collect()
 }
 
-/// Asks for both until their times are known well enough, and no more than three times.
+/// Measures until the interval is narrow enough, at most three times, and asserts that it does
+/// not show a difference.
 async fn cannot_be_told_apart(
     guestlist: &Guestlist,
     way: Way,
@@ -154,7 +155,8 @@ async fn cannot_be_told_apart(
     assert!(least < 1.0 && most > -1.0, "known addresses take {least} to {most} ms longer");
 }
 
-/// Pair by pair, in an order that nobody could guess; what nobody has is the model of all answers.
+/// Requests a link for each pair of a known and an unknown address in random order, and asserts
+/// that every response equals that for an unknown address.
 async fn ask_for_both(
     guestlist: &Guestlist,
     way: Way,
@@ -186,7 +188,7 @@ async fn login_requests_do_not_reveal_whether_an_address_is_known() {
     one_engine_at_a_time(|engine| async move {
         let mut guestlist = raised(engine).start().await;
         let (known, unknown) = everybody(&guestlist, PEOPLE).await;
-        // What the worker does afterwards is no part of the response.
+        // Without the worker, only the response is measured.
         guestlist.stop_worker(0).await;
         assert!(known.len() * ASKINGS >= 500);
         cannot_be_told_apart(&guestlist, Way::Api, &known, &unknown).await;
@@ -205,7 +207,7 @@ async fn the_login_form_does_not_reveal_whether_an_address_is_known() {
     .await;
 }
 
-/// A refusal, with the seconds still to wait, the one thing that goes by the clock, told apart.
+/// Returns body and headers of a 429, and separately the time to wait, which depends on the clock.
 fn refused(response: &Response, email: &str) -> (String, Vec<(String, String)>, Duration) {
     let (status, body, headers) = seen(response, email);
     assert_eq!(status, 429, "{response:?}");
@@ -233,7 +235,7 @@ async fn throttling_does_not_reveal_whether_an_address_is_known() {
             let (body, headers, wait) = &refusals[0];
             for (other_body, other_headers, other_wait) in &refusals {
                 assert_eq!((body, headers), (other_body, other_headers));
-                // An hour from the first asking, whoever asked.
+                // The window of an hour begins with the first request for any address.
                 assert!(wait.abs_diff(*other_wait) < Duration::from_mins(1), "{refusals:?}");
             }
             let kept = "SELECT COUNT(*) FROM login_requests WHERE email LIKE 'xxunknown%'";

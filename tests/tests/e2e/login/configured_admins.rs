@@ -1,4 +1,4 @@
-//! `ADMIN_EMAILS` makes the first administrators. What is decided about them later holds.
+//! `ADMIN_EMAILS` adds the first administrators, and does not undo later changes to them.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 const OTHER: &str = "other@example.com";
 
-/// An installation whose configured administrator has logged in, and that has another one.
+/// Starts an installation whose configured administrator has logged in, with a second one.
 async fn with_another(engine: Engine) -> Guestlist {
     let guestlist = Guestlist::dev(engine).start().await;
     let _ = guestlist.admin().await;

@@ -1,4 +1,4 @@
-//! The database fails after Stytch has authenticated a link: the login is not lost.
+//! The database fails after Stytch has authenticated a link. A retry completes the login.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use guestlist_tests::{DatabaseServer, Engine, Guestlist, LONG, SHORT, wait_until
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-/// Begins a press whose response Stytch holds back; the link is used up by then.
+/// Starts to redeem a link, and returns after Stytch has consumed it and before Stytch responds.
 async fn begin(guestlist: &Guestlist, token: &str) -> JoinHandle<guestlist_tests::Response> {
     let slow = json!({ "latency_ms": 5000, "path": "/v1/magic_links/authenticate" });
     guestlist.sandbox().set_faults(&slow).await;
@@ -24,13 +24,13 @@ async fn begin(guestlist: &Guestlist, token: &str) -> JoinHandle<guestlist_tests
     press
 }
 
-/// The caller is told the truth, and presses again until they are in.
+/// Asserts that retries succeed, and that exactly one session is created.
 async fn ends_well(guestlist: &Guestlist, token: &str) {
     guestlist.sandbox().clear_faults().await;
     let fields = [("token", token)];
     let came_in = wait_until(LONG, "pressing again lets in", async || {
         let pressed = guestlist.browser().form("/authenticate", &fields).await;
-        // Until then it is the database, and never the link.
+        // Until it succeeds, the error is the database's and not the link's.
         assert!([303, 503].contains(&pressed.status), "{pressed:?}");
         (pressed.status == 303).then_some(pressed)
     })
@@ -40,7 +40,7 @@ async fn ends_well(guestlist: &Guestlist, token: &str) {
     assert_eq!(guestlist.user("ada@example.com").await["status"], "active");
     let asked = guestlist.sandbox().call_count("POST /v1/magic_links/authenticate", "200").await;
     assert_eq!(asked, 1, "a link works once");
-    // The result is for one press.
+    // The stored result can be used once.
     let again = guestlist.anonymous().form("/authenticate", &fields).await;
     let _ = again.problem(409, "link_used");
 }
@@ -64,7 +64,7 @@ async fn a_login_interrupted_by_a_frozen_server_is_completed_by_a_retry() {
         server.freeze();
         assert!(!press.is_finished(), "Stytch has answered too early for this test");
         says_so(&press.await.unwrap());
-        // Nor does a second press use anything up.
+        // A second attempt consumes nothing.
         let fields = [("token", mail.token.as_str())];
         says_so(&guestlist.anonymous().form("/authenticate", &fields).await);
         server.thaw();

@@ -1,4 +1,4 @@
-//! Asking for a link: nobody learns who is a guest, and nobody is mailed to death.
+//! Requesting login links, and the limits per address and per client.
 
 use guestlist_tests::{Caller, Engine, Guestlist, Response, id, on_every_engine};
 use serde_json::json;
@@ -12,7 +12,7 @@ async fn suspend(guestlist: &Guestlist, email: &str) {
     assert_eq!(guestlist.database().execute(&sql).await, 1);
 }
 
-/// Somebody of each kind, and nobody.
+/// Creates a user of each status, and returns their addresses after an unknown one.
 async fn everybody(guestlist: &Guestlist) -> Vec<&'static str> {
     for email in ["active@example.com", "suspended@example.com"] {
         let _ = guestlist.api().post("/v1/users", &json!({ "email": email })).await.is(201);
@@ -49,7 +49,7 @@ async fn the_response_is_identical_for_every_address() {
         for (api, page) in shapes.chunks(2).map(|pair| (&pair[0], &pair[1])) {
             assert_eq!((api, page), (&shapes[0], &shapes[1]));
         }
-        // What fits is done all the same.
+        // The mail depends on the address' status.
         guestlist.wait_for_jobs().await;
         let mut mails = Vec::new();
         for email in &emails {
@@ -57,7 +57,7 @@ async fn the_response_is_identical_for_every_address() {
             mails.push(kinds.into_iter().map(|mail| mail.kind).collect::<Vec<_>>().join(" "));
         }
         assert_eq!(mails[0], "", "unknown");
-        // Stytch has never heard of somebody who was only added here.
+        // An added user has no identity at Stytch yet.
         assert_eq!(mails[1], "signup login", "active");
         assert_eq!(mails[2], "", "suspended");
         assert!(mails[3].starts_with("invite invite"), "invited: {}", mails[3]);
@@ -86,7 +86,7 @@ async fn the_limit_per_address_applies_to_known_and_unknown_addresses() {
         let _ = ask(&guestlist.anonymous(), "other@example.com").await.is(202);
         let kept = "SELECT COUNT(*) FROM login_requests WHERE email = 'unknown@example.com'";
         assert_eq!(guestlist.database().integer(kept).await, 3);
-        // A program with a key may go on.
+        // The limit per client does not apply to API keys.
         for _ in 0..5 {
             let _ = ask(&guestlist.api(), "unknown@example.com").await.is(202);
         }
@@ -106,7 +106,7 @@ async fn an_exhausted_address_is_mailed_again_after_its_link_expires() {
         let _ = ask(&guestlist.anonymous(), ada).await.problem(429, "too_many_requests");
         guestlist.wait_for_jobs().await;
         let mails = guestlist.sandbox().emails(ada).await.len();
-        // Ten of the last day, the last of them an hour ago.
+        // Ten requests within the last day, the latest an hour ago.
         let hour = 3_600_000_000_i64;
         let older =
             format!("UPDATE login_requests SET at = at - {hour}, send_at = send_at - {hour}");
@@ -141,7 +141,7 @@ async fn concurrent_requests_for_an_address_are_limited() {
         let answers = burst.join_all().await;
         let served = answers.iter().filter(|response| response.status == 202).count();
         for refused in answers.iter().filter(|response| response.status != 202) {
-            // Who lost every race is told to come again, not that something broke.
+            // A request that loses every race is throttled, and not a server error.
             assert!([429, 503].contains(&refused.status), "{refused:?}");
             assert!(refused.header("retry-after").is_some(), "{refused:?}");
         }
@@ -174,7 +174,7 @@ async fn the_limit_per_client_does_not_apply_to_api_keys() {
 async fn clients_behind_an_anonymizing_proxy_do_not_exhaust_each_others_limit() {
     let setup = Guestlist::dev(Engine::Sqlite).env("LOGIN_LIMIT_PER_CLIENT", "1/h");
     let guestlist = setup.start().await;
-    // TRUSTED_PROXIES is not set: whoever the header names is not known, only that there are many.
+    // Without TRUSTED_PROXIES the header is not trusted, and shows only that there is a proxy.
     let mut served = 0;
     for n in 0..20 {
         let client = guestlist.anonymous().with("x-forwarded-for", &format!("203.0.113.{n}"));
@@ -190,7 +190,7 @@ async fn clients_behind_a_trusted_proxy_are_limited_separately() {
     for n in 0..5 {
         let client = guestlist.anonymous().with("x-forwarded-for", &format!("203.0.113.{n}"));
         let _ = ask(&client, &format!("guest{n}@example.com")).await.is(202);
-        // What stands before it, anybody can write.
+        // A client can forge the entries before it.
         let forged = format!("198.51.100.{n}, 203.0.113.{n}");
         for said in [format!("203.0.113.{n}"), forged, format!("203.0.113.{n}, 127.0.0.9")] {
             let again = guestlist.anonymous().with("x-forwarded-for", &said);

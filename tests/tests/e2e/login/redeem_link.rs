@@ -1,4 +1,4 @@
-//! Links that scanners can't burn, and that say why they fail.
+//! Opening and redeeming links, and the reasons why a link fails.
 
 use guestlist_tests::{Engine, Guestlist, SHORT, id, on_every_engine, wait_until};
 use serde_json::json;
@@ -36,7 +36,7 @@ async fn opening_a_link_does_not_consume_it_and_redeeming_it_does() {
         let page = guestlist.browser().form("/authenticate", &fields).await.is(409);
         assert!(page.body.contains("data-code=\"link_used\""), "{}", page.body);
         assert!(page.body.contains("Mail me a new link") && page.body.contains("ada@example.com"));
-        // Who is in already just goes on.
+        // The logged-in browser is redirected.
         let _ = ada.form("/authenticate", &fields).await.is(303);
         let _ = ada.get("/v1/session").await.is(200);
     })
@@ -50,7 +50,7 @@ async fn of_concurrent_redemptions_exactly_one_succeeds() {
         let url = guestlist.start_another_app().await;
         for (person, latency) in [("ada@example.com", 0), ("bob@example.com", 1500)] {
             let (_, mail) = guestlist.invite_and_mail(person).await;
-            // The second time all are there before Stytch has answered the first.
+            // In the second round every request arrives before Stytch responds to the first.
             let slow = json!({ "latency_ms": latency, "path": "/v1/magic_links/authenticate" });
             guestlist.sandbox().set_faults(&slow).await;
             let mut presses = tokio::task::JoinSet::new();
@@ -101,11 +101,11 @@ async fn a_redemption_interrupted_by_a_kill_does_not_block_the_next() {
         guestlist.kill_app();
         assert!(lost.await.unwrap());
         guestlist.sandbox().clear_faults().await;
-        // The time of its claim is over.
+        // The claim of the killed process expires.
         let _ = guestlist.database().execute("UPDATE link_claims SET claimed_until = 1").await;
         let fields = [("token", mail.token.as_str())];
         let pressed = guestlist.anonymous().at(&url).form("/authenticate", &fields).await;
-        // The link is used up, and by whom is known to nobody any more. A new one lets in.
+        // Stytch has consumed the link, and the result is lost. A new link works.
         let _ = pressed.problem(410, "link_expired");
         let ask = json!({ "email": "ada@example.com" });
         let _ = guestlist.anonymous().at(&url).post("/v1/login", &ask).await.is(202);
@@ -204,7 +204,7 @@ async fn an_expired_link_is_refused_as_link_expired() {
     guestlist.sandbox().advance_clock(WEEK + 60).await;
     let pressed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
     let _ = pressed.problem(410, "link_expired");
-    // The way on that the page offers: ask for a new one.
+    // As the page suggests, request a new link.
     guestlist.sandbox().advance_clock(-WEEK - 60).await;
     let _ = guestlist.log_in("ada@example.com").await;
 }
@@ -299,7 +299,7 @@ async fn an_identity_without_an_invitation_cannot_log_in() {
     let _ = pressed.problem(403, "not_invited");
     assert!(pressed.set_cookies().is_empty(), "{pressed:?}");
     guestlist.wait_for_jobs().await;
-    // The session that Stytch began is ended there too.
+    // The session that Stytch created is revoked there.
     assert_eq!(guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await, 1);
     assert_eq!(guestlist.database().integer("SELECT COUNT(*) FROM sessions").await, 0);
 }
@@ -338,7 +338,7 @@ async fn the_link_page_warns_when_another_user_is_logged_in() {
     let _ = admin.redeem_link(&mail.token).await.is(303);
     let session = admin.get("/v1/session").await.is(200).json();
     assert_eq!(session["user"]["email"], "ada@example.com");
-    // The session that was replaced is over.
+    // The replaced session has ended.
     let _ = before.get("/v1/session").await.problem(401, "session_revoked");
 }
 

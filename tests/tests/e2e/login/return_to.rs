@@ -1,19 +1,19 @@
-//! Whoever has to log in again is told why, and comes back to where they were: by any device.
+//! After a session has ended, login explains why, and returns to the requested page.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use guestlist_tests::{Engine, Guestlist, Response, Visitor, id, on_every_engine};
 use serde_json::{Value, json};
 
-/// No sweep is to take a session away that a test has let run out.
 async fn start(engine: Engine) -> Guestlist {
     let setup = Guestlist::dev(engine).env("APP_URL", "https://app.example.com/start");
-    // Everybody logs in again and again here.
+    // These tests request more links for an address than the default limit allows, and a sweep
+    // would remove the sessions that they let expire.
     let setup = setup.env("LOGIN_LIMIT_PER_ADDRESS", "100/h");
     setup.env("SWEEP_INTERVAL", "1h").start().await
 }
 
-/// The value of a field of the page's form.
+/// Returns the value of a form field.
 #[track_caller]
 fn field(page: &Response, name: &str) -> String {
     let after = |text: &str, mark: &str| text.split_once(mark).map(|(_, rest)| rest.to_owned());
@@ -23,8 +23,8 @@ fn field(page: &Response, name: &str) -> String {
     rest.split('"').next().unwrap().replace("&#47;", "/")
 }
 
-/// Sends the login page's form as it is filled in; answers where the mail's link lands, pressed in
-/// another browser.
+/// Submits the login form as it is prefilled, redeems the link in another browser, and returns
+/// the path to which it redirects.
 async fn logs_in(guestlist: &Guestlist, page: &Response, by: &mut Visitor) -> String {
     let (email, return_to) = (field(page, "email"), field(page, "return_to"));
     let before = guestlist.sandbox().emails(&email).await.len();
@@ -49,7 +49,7 @@ async fn after_an_expired_session_login_returns_to_the_requested_page() {
         for place in [ada.as_str(), &remove, "/connect", "/"] {
             let mut admin = admin.clone();
             if place == remove {
-                // As a browser does by itself when their time is over.
+                // A browser removes expired cookies by itself.
                 admin.remove_cookie("stytch_session");
                 admin.remove_cookie("stytch_session_jwt");
                 let hint = URL_SAFE_NO_PAD.encode(r#"{"e":"admin@example.com","x":1}"#);
@@ -100,7 +100,7 @@ async fn a_link_requested_on_one_device_works_on_another() {
         let landed = phone.redeem_link(&mail.token).await.is(303);
         assert_eq!(landed.header("location"), Some("/sessions"));
         let _ = phone.get("/v1/session").await.is(200);
-        // The laptop has asked, and that is all: who reads the mail is in.
+        // Requesting the link does not log the laptop in.
         let _ = laptop.get("/v1/session").await.problem(401, "session_missing");
     })
     .await;
@@ -123,7 +123,7 @@ async fn a_stale_cookie_redirects_to_login_without_a_loop() {
         assert!(led.clears_cookies(), "{led:?}");
         let login = led.header("location").unwrap();
         assert!(login.starts_with("/login"), "{login}");
-        // Even a browser that keeps what it was told to forget is at its end here.
+        // The login page does not redirect, even if the browser keeps the cleared cookies.
         let page = caller.get(login).await.is(200);
         assert!(page.clears_cookies() && page.body.contains("Mail me a link"), "{}", page.body);
     }
@@ -152,12 +152,12 @@ async fn redeeming_again_redirects_to_the_same_page() {
     .await;
 }
 
-/// The place that a page's form hands on, if it does.
+/// Returns the form's `return_to`.
 fn place(page: &Response) -> Option<String> {
     page.body.contains("name=\"return_to\"").then(|| field(page, "return_to"))
 }
 
-/// Continue's form, of a link that names its invitation.
+/// Returns the fields of the link page's form for a link with an invitation id.
 fn named<'a>(token: &'a str, invitation: &'a Value) -> [(&'a str, &'a str); 2] {
     [("token", token), ("invitation", id(invitation))]
 }
@@ -172,8 +172,8 @@ async fn a_replacement_link_keeps_the_return_to_of_the_failed_link() {
         let cut =
             guestlist.browser().form("/authenticate", &named(&mail.token[..12], &invitation)).await;
         let page = cut.is(400);
-        // The token is nobody's, so that the page tells nothing of the invitation; the new link
-        // leads where it does.
+        // The token is invalid, so the page reveals nothing of the invitation. The new link still
+        // has the invitation's `return_to`.
         assert_eq!((place(&page), field(&page, "email")), (None, String::new()));
         let mut ada = guestlist.browser();
         let _ = ada.form("/login", &[("email", "ada@example.com")]).await.is(200);
@@ -181,7 +181,7 @@ async fn a_replacement_link_keeps_the_return_to_of_the_failed_link() {
         let landed = guestlist.browser().redeem_link(&new.token).await.is(303);
         assert_eq!(landed.header("location"), Some("/sessions?invited"));
 
-        // Of a used link, where it led when it was used: to where she had asked for it, or nowhere.
+        // The page of a used link offers the `return_to` with which that link was requested.
         let used = guestlist.sandbox().nth_email("ada@example.com", 2).await;
         let page = guestlist.browser().redeem_link(&used.token).await.is(409);
         assert_eq!(place(&page).as_deref(), Some("/sessions?invited"));
@@ -212,7 +212,7 @@ async fn a_revoked_invitation_offers_no_return_to() {
         guestlist.browser().get(path).await.is(403),
         guestlist.browser().form("/authenticate", &named(&mail.token, &invitation)).await.is(403),
     ] {
-        // Whoever is invited anew goes where that invitation says.
+        // A later invitation has its own `return_to`.
         assert_eq!(place(&page), None, "{}", page.body);
         assert_eq!(field(&page, "email"), "", "the invitation's id alone names nobody");
     }

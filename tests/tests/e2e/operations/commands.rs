@@ -1,4 +1,4 @@
-//! Operations from a shell.
+//! The commands `status`, `queue` and `jobs`.
 
 use guestlist_tests::{Engine, Guestlist, LONG, id, on_every_engine, wait_until};
 use serde_json::{Value, json};

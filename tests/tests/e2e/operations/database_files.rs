@@ -1,4 +1,4 @@
-//! The files that Guestlist creates: when, for whom, and what if they are taken away.
+//! The files that Guestlist creates: permissions, creation, and deletion while in use.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

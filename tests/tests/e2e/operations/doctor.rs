@@ -1,4 +1,4 @@
-//! `guestlist doctor`: each problem with what to do about it, and a code for scripts.
+//! The command `guestlist doctor`.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

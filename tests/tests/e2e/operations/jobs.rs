@@ -1,4 +1,4 @@
-//! Jobs: found, looked at, run again, withdrawn.
+//! Listing, retrying, cancelling and dismissing jobs.
 
 use guestlist_tests::{Caller, Engine, Guestlist, LONG, id, on_every_engine, wait_until};
 use serde_json::{Value, json};
@@ -11,14 +11,14 @@ async fn jobs(guestlist: &Guestlist, query: &str) -> Vec<Value> {
     jobs["items"].as_array().unwrap().clone()
 }
 
-/// The one job that sends invitations.
+/// Returns the only job that sends an invitation.
 async fn delivery(guestlist: &Guestlist) -> Value {
     let mut found = jobs(guestlist, "kind=send-invite").await;
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
 }
 
-/// An invitation that Stytch refused.
+/// Invites an address that Stytch rejects.
 async fn refused(guestlist: &Guestlist, email: &str) -> Value {
     let fault = json!({ "status": 400, "error_type": "invalid_email", "times": 1, "path": INVITE });
     guestlist.sandbox().set_faults(&fault).await;
@@ -106,14 +106,14 @@ async fn cancelling_a_delivery_fails_its_invitation() {
 
         let problem = api.post_nothing(&cancel).await.problem(409, "wrong_state");
         assert!(problem["detail"].as_str().unwrap().contains("is cancelled"), "{problem}");
-        // Invited anew, the old delivery is nobody's wish any more.
+        // After a new invitation the old job can't be retried.
         let again = guestlist.invite("ada@example.com").await;
         let retry = format!("/v1/jobs/{}/retry", id(&job));
         let _ = api.post_nothing(&retry).await.problem(409, "job_superseded");
         let newer = jobs(&guestlist, "kind=send-invite").await.remove(0);
         assert_ne!(newer["id"], job["id"]);
         let retry = format!("/v1/jobs/{}/retry", id(&newer));
-        // Scheduled for as long as the address may get no second mail, and then ready.
+        // The job is scheduled until the address may receive a second mail.
         let problem = api.post_nothing(&retry).await.problem(409, "wrong_state");
         let state = problem["state"].as_str().unwrap();
         assert!(["scheduled", "ready"].contains(&state), "{problem}");
@@ -176,7 +176,7 @@ async fn jobs_are_filtered_and_paged() {
         let ids = ids.concat();
         assert!(ids.is_sorted_by(|a, b| a > b), "newest first, each once: {ids:?}");
 
-        // Paused, what was ready is held: to the filter and to the eye.
+        // The ready jobs of a paused queue are held, in the filter and in the response.
         let _ = api.post_nothing("/v1/queues/invitation/pause").await.is(200);
         for (query, count) in [
             ("state=held", 7),
@@ -314,7 +314,7 @@ async fn matching_jobs_are_counted_cancelled_and_retried_in_bulk() {
         let none = api.post("/v1/jobs/cancel", &ready).await.is(200).json();
         assert_eq!(none["matched"], 0, "{none}");
 
-        // Those of the ones invited anew are left alone.
+        // Jobs of addresses that were invited again are not retried.
         for n in 0..10 {
             let _ = guestlist.invite(&format!("guest{n}@example.com")).await;
         }
@@ -370,7 +370,7 @@ async fn a_dismissed_job_is_no_longer_listed_as_dead() {
     let _ = api.post_nothing(&format!("{job}/dismiss")).await.problem(409, "wrong_state");
 }
 
-/// An invitation each of a member, an operator and an administrator, none of them sent.
+/// Invites a member, an operator and an administrator, and returns each role and its job.
 async fn invited_of_each_role(guestlist: &Guestlist) -> Vec<(&'static str, Value)> {
     let mut invited = Vec::new();
     for role in ["member", "operator", "admin"] {
@@ -390,7 +390,7 @@ async fn a_restricted_key_cannot_act_on_jobs_about_administrators() {
         let invited = invited_of_each_role(&guestlist).await;
         let (_, secret) = guestlist.create_key("operator", &["ops:write"]).await;
         let operator = guestlist.anonymous().bearer(&secret);
-        // Together, those that are not theirs are left, and not counted.
+        // A bulk request neither changes nor counts jobs that the caller can't act on.
         let ready = json!({ "kind": "send-invite", "state": "ready" });
         let count = json!({ "kind": "send-invite", "state": "ready", "dry_run": true });
         for (caller, body, matched) in [
@@ -442,7 +442,7 @@ async fn an_operator_cannot_act_on_jobs_about_administrators() {
     assert_eq!(waiting.len(), 3, "{waiting:?}");
     for (n, job) in waiting.iter().enumerate() {
         let response = opal.post_nothing(&format!("/v1/jobs/{}/cancel", id(job))).await;
-        // Newest first: about nobody, about an administrator, about an operator.
+        // Newest first: about an unknown address, an administrator, and an operator.
         if n == 0 {
             drop(response.is(200))
         } else {

@@ -1,11 +1,11 @@
-//! What Prometheus reads.
+//! The metrics endpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use guestlist_tests::{Engine, Guestlist, SHORT, on_every_engine, wait_until};
 use serde_json::json;
 
-/// Every sample by its name and labels; every family has a HELP and a TYPE before it.
+/// Parses the samples by name and labels, and asserts that each family has a HELP and a TYPE.
 fn samples(text: &str) -> BTreeMap<String, f64> {
     let (mut told, mut found) = (BTreeMap::<String, BTreeSet<String>>::new(), BTreeMap::new());
     let mut lines = text.lines().peekable();

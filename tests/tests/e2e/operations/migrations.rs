@@ -1,4 +1,4 @@
-//! The schema goes up, down and up again, and nobody works without it.
+//! Applying, reverting and printing migrations, and commands without a schema.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn steps(guestlist: &Guestlist) -> Vec<bool> {
     steps.as_array().unwrap().iter().map(|step| step["applied"].as_bool().unwrap()).collect()
 }
 
-/// One line of what is wrong, after whatever was logged.
+/// Asserts that a command failed with one line besides its log, and returns that line.
 #[track_caller]
 fn refused(finished: &ProcessOutput) -> String {
     assert_ne!(finished.code, Some(0), "{finished:?}");
@@ -79,7 +79,7 @@ async fn the_printed_sql_creates_a_working_schema() {
         for statement in statements.split(';').map(str::trim).filter(|sql| !sql.is_empty()) {
             let _ = guestlist.database().execute(statement).await;
         }
-        // Only then rows of the history may be missing, as after a deploy request.
+        // As after a deploy request, the history of migrations may lack rows.
         guestlist.start_sandbox().await;
         guestlist.api_key = guestlist.create_key("tests", &[]).await.1;
         guestlist.start_app().await;
@@ -108,7 +108,7 @@ async fn commands_without_a_schema_fail_and_name_the_remedy() {
             assert!(line.contains("guestlist migrate up"), "{program} {args:?}: {line}");
         }
         assert!(tables(guestlist.database()).await.is_empty());
-        // Half a schema is none.
+        // An incomplete schema is refused too.
         let _ = guestlist.run_ok(&["migrate", "up"]).await;
         let _ = guestlist.run_ok(&["migrate", "down", "--steps", "1"]).await;
         let line = refused(&guestlist.run(&["serve"]).await);
@@ -169,7 +169,7 @@ async fn an_interrupted_migration_is_completed_by_the_next() {
                 let _ = guestlist.run_ok(&["migrate", "up"]).await;
             }
             let killed = guestlist.spawn("guestlist", &["migrate", direction]);
-            // Wherever it is by then.
+            // Each round kills it at another moment.
             tokio::time::sleep(Duration::from_millis(20 + 67 * round)).await;
             killed.kill();
             let finished = guestlist.run(&["migrate", "up"]).await;

@@ -1,4 +1,4 @@
-//! Queues: how they stand, and what a pause does.
+//! The state of queues and workers, and pausing.
 
 use std::collections::BTreeSet;
 
@@ -75,7 +75,7 @@ async fn pausing_requires_a_known_queue_and_a_short_reason() {
     for body in
         [json!({ "reason": "x".repeat(501) }), json!({ "why": "x" }), json!({ "reason": 1 })]
     {
-        // Looked at before what it is about.
+        // The body is validated before the queue is looked up.
         for name in ["invitation", "nonsense"] {
             let response = api.post(&format!("/v1/queues/{name}/pause"), &body).await;
             let _ = response.problem(422, "invalid_request");

@@ -1,4 +1,4 @@
-//! Commands at a shell.
+//! The command line: help, output, and API keys.
 
 use guestlist_tests::{Engine, Guestlist, Process, SHORT, id, on_every_engine};
 use serde_json::Value;
@@ -66,7 +66,7 @@ async fn the_default_command_is_dev_and_prints_the_next_steps() {
     let link = said.lines().find(|line| line.contains("/authenticate?")).expect("a login link");
     assert!(link.contains("token="), "{link}");
     assert!(said.contains("curl") && said.contains("/inbox"), "{said}");
-    // SANDBOX_LISTEN_ADDR is heard here as well as with the word.
+    // SANDBOX_LISTEN_ADDR applies to the default command too.
     let inbox = said.lines().find(|line| line.contains("/inbox")).unwrap();
     assert!(!inbox.contains(":3002/"), "{inbox}");
     dev.terminate();

@@ -1,4 +1,4 @@
-//! What is said wrong is told at once, all of it, with what would be right.
+//! Invalid configuration is reported completely, with the remedy.
 
 use guestlist_tests::{Caller, Engine, Guestlist, SHORT, SandboxClient};
 use tokio::net::TcpListener;
@@ -149,13 +149,13 @@ async fn dev_works_behind_a_public_url() {
     assert_eq!(text("url"), public);
     let links_lead_to = format!("{public}/authenticate?");
     assert!(text("login_url").starts_with(&links_lead_to), "{line}");
-    // An invitation's link carries its id.
+    // The link contains the invitation's id.
     let api = Caller::new(&format!("http://{listen}")).bearer(&text("api_key"));
     let body = serde_json::json!({ "email": "ada@example.com" });
     let _ = api.post("/v1/invitations", &body).await.is(202);
     let stytch = SandboxClient::new(Caller::new(&text("sandbox_url")));
     let mail = stytch.nth_email("ada@example.com", 1).await;
     assert!(mail.url.starts_with(&links_lead_to) && mail.url.contains("invitation="), "{mail:?}");
-    // So may links to an application of this machine, and to nowhere else.
+    // The sandbox accepts this redirect URL without a setting in a dashboard.
     assert!(!dev.stderr().contains("dashboard"), "{}", dev.stderr());
 }

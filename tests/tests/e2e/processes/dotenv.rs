@@ -1,11 +1,11 @@
-//! The `.env` file and the environment: what is malformed is named without its value.
+//! The `.env` file and the environment.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
 use guestlist_tests::{Engine, Guestlist, SHORT};
 
-/// Programs and commands that read the environment.
+/// Commands that read the environment.
 const COMMANDS: [(&str, &[&str]); 6] = [
     ("guestlist", &["dev"]),
     ("guestlist", &["serve"]),
@@ -15,7 +15,7 @@ const COMMANDS: [(&str, &[&str]); 6] = [
     ("stytch-sandbox", &[]),
 ];
 
-/// What each command says when it refuses to start.
+/// Asserts that every command fails to start, and returns the messages.
 async fn refusals(guestlist: &Guestlist) -> Vec<String> {
     let mut refusals = Vec::new();
     for (program, args) in COMMANDS {
@@ -77,7 +77,7 @@ async fn a_dotenv_of_a_parent_folder_is_not_read() {
     assert!(above.stderr.contains("LOG_FORMAT"), "it is read in its own folder: {above:?}");
 }
 
-/// Every variable that `.env.example` lists.
+/// Returns every variable in `.env.example`.
 fn variables() -> Vec<&'static str> {
     let example = include_str!("../../../../.env.example");
     let variable = |line: &'static str| line.strip_prefix('#')?.split_once('=').map(|pair| pair.0);
@@ -99,8 +99,8 @@ async fn an_empty_variable_counts_as_not_set() {
         guestlist.start().await;
         assert_eq!(guestlist.admin_email, "admin@example.com");
         guestlist.stop().await;
-        // Those whose default would collide with other tests: without a value, a command that uses
-        // none of them reads them.
+        // The defaults of these variables would collide with other tests, so they are tested with a
+        // command that reads them and does not use them.
         for name in fixed {
             guestlist.set_env(name, empty);
         }
@@ -119,7 +119,7 @@ async fn a_dotenv_that_was_edited_on_windows_is_read() {
          STYTCH_SECRET=\"{secret}\r\"\r\nWORKER_CONCURRENCY=5 "
     );
     fs::write(guestlist.folder().join(".env"), lines).unwrap();
-    // The sandbox is given the credentials as they are; the others read them from the file.
+    // The sandbox receives the credentials directly; the other programs read them from the file.
     guestlist.start_sandbox().await;
     guestlist.unset_env("STYTCH_PROJECT_ID");
     guestlist.unset_env("STYTCH_SECRET");

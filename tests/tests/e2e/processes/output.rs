@@ -1,4 +1,4 @@
-//! Standard output that is closed or full, and text that a terminal would act on.
+//! Closed or full standard output, and terminal control characters.
 
 use std::cell::RefCell;
 use std::fs::OpenOptions;
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use guestlist_tests::{Caller, Engine, Guestlist, SHORT, wait_until};
 use serde_json::{Value, json};
 
-/// As a shell reports a program that SIGPIPE ended.
+/// The exit code of a shell for a program that SIGPIPE ended.
 const BROKEN_PIPE: Option<i32> = Some(141);
 
 fn into_closed_pipe(mut command: Command) -> Output {
@@ -27,7 +27,7 @@ fn stderr(output: &Output) -> String {
     text
 }
 
-/// With invitations that failed, so that every command has something to print.
+/// Creates failed invitations, so that every command has something to print.
 async fn prepared() -> Guestlist {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
     let _ = guestlist.invite("ada@example.com").await;

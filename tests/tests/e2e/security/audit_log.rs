@@ -1,4 +1,4 @@
-//! Who did what to whom, and from where.
+//! The audit log in the API.
 
 use guestlist_tests::{Caller, Engine, Guestlist, id, on_every_engine};
 use reqwest::Method;
@@ -75,7 +75,7 @@ async fn audit_events_are_filtered_by_actor_user_kind_and_time() {
         assert!((2..=3).contains(&late.len()), "{late:?}");
         assert_eq!(told(&api, "since=2100-01-01T00:00:00Z").await, none);
 
-        // Piece by piece it is the same.
+        // Paging returns the same events.
         let whole = told(&api, "").await;
         let mut pieces = Vec::new();
         let mut query = "limit=1".to_owned();

@@ -1,4 +1,4 @@
-//! Who may do what, beyond what the table of operations says.
+//! Authorization rules that depend on the target, and forms of credentials.
 
 use guestlist_tests::{Caller, Engine, Guestlist, id};
 use reqwest::Method;
@@ -51,7 +51,7 @@ async fn an_api_key_works_as_a_basic_password_until_it_is_revoked() {
     let anybody = guestlist.anonymous();
     let shown = |value: String| anybody.with("authorization", &value);
     let others = [
-        // As `curl -u "$KEY:"` sends it.
+        // `curl -u "$KEY:"` sends the key as the user name.
         anybody.basic(&secret, ""),
         anybody.basic(&secret, "x"),
         shown(secret.clone()),
@@ -87,7 +87,7 @@ async fn credentials_for_a_proxy_are_ignored() {
     for caller in callers(&admin) {
         let _ = caller.get("/v1/session").await.is(200);
         let _ = caller.get("/sessions").await.is(200);
-        // The cookies count, and so does where the request comes from.
+        // The cookies are used, and so is the origin.
         let foreign = caller.with("sec-fetch-site", "cross-site");
         let _ = foreign.delete("/v1/session").await.problem(403, "cross_origin");
     }
@@ -97,7 +97,7 @@ async fn credentials_for_a_proxy_are_ignored() {
         let asked = caller.with("origin", "https://evil.example").post("/v1/login", &body).await;
         assert!([202, 429].contains(&asked.status), "as anybody may: {asked:?}");
     }
-    // Beside them, a key or a token counts.
+    // A key or a token in a second header is used.
     let proxied = guestlist.anonymous().basic("staging", "open sesame");
     let key = format!("Bearer {}", guestlist.api_key);
     let _ = proxied.with_bytes("authorization", key.as_bytes()).get("/v1/users").await.is(200);
@@ -133,7 +133,7 @@ async fn a_restricted_key_cannot_change_an_administrator() {
         }
         assert_eq!(guestlist.api().get(&path(&boss)).await.is(200).json(), boss);
 
-        // Invited as one before, they are one still.
+        // A revoked invitation leaves the user's role.
         let email = format!("invited-{role}@example.com");
         let body = json!({ "email": email, "role": role, "name": "Ada" });
         let invited = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
@@ -149,7 +149,7 @@ async fn a_restricted_key_cannot_change_an_administrator() {
     }
     let ada = add("ada@example.com", "member").await;
     let _ = writer.patch(&path(&ada), &json!({ "name": "Ada" })).await.is(200);
-    // A change of nothing is a look.
+    // An empty patch reads the user, which requires the read scope.
     let _ = writer.patch(&path(&ada), &json!({})).await.problem(403, "scope_missing");
     let nobody = format!("/v1/users/{NOBODY}");
     let _ = writer.patch(&nobody, &json!({})).await.problem(403, "scope_missing");
@@ -164,14 +164,14 @@ async fn a_request_is_validated_before_its_target_is_read() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let _ = guestlist.invite("ada@example.com").await;
     let api = guestlist.api();
-    // 422 before 409, 403 before 409.
+    // 422 and 403 take precedence over 409.
     let body = json!({ "email": "ada@example.com", "name": "x".repeat(300) });
     let _ = api.post("/v1/invitations", &body).await.problem(422, "invalid_request");
     let (_, secret) = guestlist.create_key("writer", &["invitations:write"]).await;
     let body = json!({ "email": "ada@example.com", "role": "admin" });
     let writer = guestlist.anonymous().bearer(&secret);
     let _ = writer.post("/v1/invitations", &body).await.problem(403, "role_not_grantable");
-    // 401 before 413.
+    // 401 takes precedence over 413.
     let large = "x".repeat(2 * 1024 * 1024);
     let stranger = guestlist.anonymous();
     let json = Some("application/json");

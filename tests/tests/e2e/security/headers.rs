@@ -1,4 +1,4 @@
-//! What every response tells the browser, whatever it is an response to.
+//! Security headers of every kind of response.
 
 use guestlist_tests::{Caller, Engine, Guestlist, Response, Setup};
 use reqwest::Method;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 const PAGE: &str = "text/html,*/*";
 
-/// One response of each kind, by its name.
+/// Returns a response of each kind, with its name.
 async fn answers(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, Response)> {
     let (anybody, api) = (guestlist.anonymous(), guestlist.api());
     let browser = anybody.with("accept", PAGE).with("sec-fetch-site", "same-origin");
@@ -47,7 +47,7 @@ async fn answers(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, Re
         ("style", anybody.get("/static/guestlist.css").await.is(200)),
         ("script", anybody.get("/static/live.js").await.is(200)),
     ];
-    // The last, since it may end the connection before it is sent whole.
+    // This is the last one, because the server may close the connection early.
     let large = "x".repeat(2 * 1024 * 1024);
     let too_large = api.try_call(Method::POST, "/v1/users", Some("application/json"), large).await;
     answers.extend(too_large.ok().map(|response| ("problem of a large body", response.is(413))));
@@ -107,8 +107,7 @@ async fn hsts_includes_subdomains_only_if_configured() {
     }
 }
 
-/// What browsers reach us by is a setting, and no caller's to say: neither a stranger nor a proxy
-/// takes `Secure` away, or makes us demand what there is not.
+/// `PUBLIC_URL` alone decides whether cookies are secure, even behind a trusted proxy.
 #[tokio::test]
 async fn a_forwarded_protocol_does_not_change_cookie_security() {
     for (public_url, says) in

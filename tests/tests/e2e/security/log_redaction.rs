@@ -1,4 +1,4 @@
-//! Nothing secret and nobody's address stands in any log, however much is logged.
+//! Logs contain no secrets and no addresses, even at `trace`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -40,7 +40,7 @@ async fn walk(setup: Setup) {
     assert!(told.is_empty(), "told in the log:\n{told}");
 }
 
-/// What was never to be told from the start.
+/// Returns the secrets and addresses that are known before any request.
 fn configured(guestlist: &Guestlist) -> Vec<String> {
     let (project, secret) = guestlist.stytch_credentials();
     let mut secrets = vec![guestlist.api_key.clone(), secret.to_owned(), WEBHOOK_SECRET.to_owned()];
@@ -55,7 +55,7 @@ fn configured(guestlist: &Guestlist) -> Vec<String> {
     secrets
 }
 
-/// Failures are where logs grow talkative.
+/// Invites while Stytch fails, because failures are logged in detail.
 async fn invite(guestlist: &Guestlist) -> Mail {
     guestlist.sandbox().set_faults(&json!({ "status": 500, "times": 1 })).await;
     let (_, mail) = guestlist.invite_and_mail("ada.lovelace@example.com").await;
@@ -85,7 +85,7 @@ async fn stay(guestlist: &Guestlist, ada: &mut Visitor) {
     let _ = ada.get("/v1/session").await.is(200);
 }
 
-/// Whoever has no business here, and what is sent in the wrong way.
+/// Sends requests that are refused.
 async fn knock(guestlist: &Guestlist) {
     let basic = guestlist.anonymous().basic("ops", &guestlist.api_key);
     let _ = basic.get("/v1/users?q=ada.lovelace@example.com").await.is(200);

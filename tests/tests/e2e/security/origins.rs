@@ -1,10 +1,10 @@
-//! What pages of other origins may make a browser do: nothing.
+//! Requests from pages of other origins.
 
 use guestlist_tests::{Caller, Engine, Guestlist, Response, operations};
 use reqwest::Method;
 use serde_json::json;
 
-/// As browsers say that a foreign page asks, the newer ones and the older.
+/// Returns callers with the headers of a cross-origin page, in new and old browsers.
 fn foreign(caller: &Caller) -> Vec<Caller> {
     vec![
         caller.with("sec-fetch-site", "cross-site").with("origin", "https://evil.example"),
@@ -17,7 +17,7 @@ fn foreign(caller: &Caller) -> Vec<Caller> {
     ]
 }
 
-/// And our own, and the application's.
+/// Returns callers with the headers of Guestlist's pages and of the application's.
 fn ours(guestlist: &Guestlist, caller: &Caller) -> Vec<Caller> {
     vec![
         caller.with("sec-fetch-site", "same-origin").with("origin", &guestlist.public_url),
@@ -33,7 +33,7 @@ async fn start() -> Guestlist {
     Guestlist::dev(Engine::Sqlite).env("APP_URL", "https://app.example.com/in").start().await
 }
 
-/// The operations of the API that change something.
+/// Returns the operations of the API that change something.
 fn unsafe_operations() -> Vec<(Method, String)> {
     let operations = operations().into_iter();
     let changing = operations.filter(|operation| {
@@ -58,7 +58,7 @@ async fn a_cross_origin_page_cannot_use_session_cookies() {
             let refused = caller.call(method.clone(), path, None, "").await;
             let _ = refused.problem(403, "cross_origin");
         }
-        // Reading is safe: no response tells the foreign page anything.
+        // Reading is allowed, because without CORS headers the page can't see the response.
         let read = caller.get("/v1/session").await.is(200);
         assert!(read.header("access-control-allow-origin").is_none(), "{read:?}");
     }
@@ -75,7 +75,7 @@ fn forms() -> Vec<String> {
         let path = route.split('"').nth(1).unwrap();
         path.replace("{id}", "01890000-0000-7000-8000-000000000000")
     });
-    // Where links lead is told of with the API.
+    // The form of the link page is an operation of the API.
     forms.chain(["/authenticate".to_owned()]).collect()
 }
 
@@ -94,12 +94,12 @@ async fn forms_are_accepted_from_the_same_origin_only() {
             assert!(refused.set_cookies().is_empty(), "{refused:?}");
         }
     }
-    // None of that has logged anybody out, or burnt the link.
+    // No session was ended, and the link was not consumed.
     let _ = admin.get("/v1/session").await.is(200);
     let _ = guestlist.redeem_link(&mail.token).await;
 }
 
-/// Who shows nothing of anybody's has nothing to be misused.
+/// A request without credentials has none to misuse.
 #[tokio::test]
 async fn a_cross_origin_page_may_request_a_link_without_cookies() {
     let guestlist = start().await;
@@ -162,7 +162,7 @@ async fn an_api_key_works_from_any_origin() {
     let _ = by_token.post("/v1/users", &json!({ "email": "x@example.com" })).await.is(201);
 }
 
-/// A browser sends the password that it was once given by itself, as it does cookies.
+/// A browser sends remembered basic credentials by itself, as it does cookies.
 #[tokio::test]
 async fn a_cross_origin_page_cannot_use_remembered_basic_credentials() {
     let guestlist = start().await;
@@ -170,7 +170,7 @@ async fn a_cross_origin_page_cannot_use_remembered_basic_credentials() {
     for caller in foreign(&basic) {
         for (method, path) in unsafe_operations() {
             let refused = caller.call(method, &path, None, "").await;
-            // A person's own is no key's, whoever asks.
+            // An API key has no session of its own, from any origin.
             let is_own = path.starts_with("/v1/session") && path != "/v1/sessions";
             let code = if is_own { "session_required" } else { "cross_origin" };
             let _ = refused.problem(403, code);

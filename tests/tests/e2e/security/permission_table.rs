@@ -1,5 +1,5 @@
-//! Who may do what: every operation that the API's description tells of, asked for by every kind
-//! of caller, held against one table. An operation without a row fails.
+//! Calls every operation of the OpenAPI document as every kind of caller, and compares the results
+//! with one table. An operation without a row fails the test.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 
 use Who::{Anybody, Holder, Person, Stytch, Unrestricted};
 
-/// Who may.
+/// The callers that an operation accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
     Anybody,
-    /// Whoever has a session of their own.
+    /// A user with a session.
     Person,
-    /// A key of that scope, an administrator, and, of operations, an operator.
+    /// An API key with this scope, an administrator, and for `ops` scopes an operator.
     Holder(&'static str),
-    /// An administrator, or a key without scopes.
+    /// An administrator, or an API key with every scope.
     Unrestricted,
-    /// Whoever signs as Stytch does, and nobody else.
+    /// A request with Stytch's signature.
     Stytch,
 }
 
@@ -66,7 +66,7 @@ const TABLE: &[(&str, &str, Who)] = &[
     ("post", "/webhooks/stytch", Stytch),
 ];
 
-/// An installation that Stytch may call.
+/// Starts an installation with a webhook secret.
 async fn installation() -> Guestlist {
     let secret = "whsec_dGhlIHNlY3JldCBvZiBubyBlbmRwb2ludA==";
     Guestlist::dev(Engine::Sqlite).env("STYTCH_WEBHOOK_SECRET", secret).start().await
@@ -75,7 +75,7 @@ async fn installation() -> Guestlist {
 const SCOPES: [&str; 6] =
     ["users:read", "users:write", "invitations:read", "invitations:write", "ops:read", "ops:write"];
 
-/// Every operation that the description tells of, with its row.
+/// Returns every operation with its row.
 fn rows() -> Vec<(Operation, Who)> {
     let row = |operation: &Operation| {
         let row = TABLE.iter().find(|row| row.0 == operation.method && row.1 == operation.path);
@@ -89,7 +89,7 @@ fn rows() -> Vec<(Operation, Who)> {
     all.into_iter().map(|(who, operation)| (operation, who)).collect()
 }
 
-/// Asks for what is not there, with a body that is none: what may be done is still not done.
+/// Calls an operation with an unknown id and an invalid body, so that it changes nothing.
 async fn ask(caller: &Caller, operation: &Operation) -> Response {
     let path = operation.path.replace("{id}", "01890000-0000-7000-8000-000000000000");
     let path = path.replace("{name}", "nonsense");
@@ -99,7 +99,7 @@ async fn ask(caller: &Caller, operation: &Operation) -> Response {
 
 fn is_let_through(response: &Response) -> bool {
     let is_refused = matches!(response.status, 401 | 403);
-    // A link without a token is one, too.
+    // A link without a token is refused with 400, which is past the authorization.
     !is_refused && response.status < 500
 }
 
@@ -221,7 +221,7 @@ async fn cookies_authorize_only_same_origin_requests() {
     let _ = admin.caller().get("/v1/session").await.is(200);
 }
 
-/// The POSTs that take an `Idempotency-Key`: all under `/v1` that not anybody may make.
+/// Returns the operations that accept an `Idempotency-Key`: each POST that requires credentials.
 fn keyed() -> Vec<(Operation, Who)> {
     let is_keyed = |(operation, who): &(Operation, Who)| {
         let is_post = operation.method == "post" && operation.path.starts_with("/v1/");
@@ -236,7 +236,7 @@ fn was_replayed(response: &Response) -> bool {
     response.header("idempotent-replayed") == Some("true")
 }
 
-/// Has an response stored for each of them, and sees it given again.
+/// Stores a response of each operation, and asserts that it is replayed.
 async fn store_answers(caller: &Caller, operations: &[(Operation, Who)]) {
     for (operation, _) in operations {
         let first = ask(caller, operation).await;
@@ -299,7 +299,7 @@ async fn a_stored_response_is_not_replayed_across_origins_or_after_a_demotion() 
                 Holder(scope) => role == "operator" && scope.starts_with("ops:"),
                 _ => true,
             };
-            // What an administrator was answered is not for an operator, whatever they may do.
+            // A response to an administrator is not replayed to an operator.
             assert!(may && role == "member" || !was_replayed(&response), "{role}: {response:?}");
             if !may {
                 let _ = response.problem(403, "forbidden");

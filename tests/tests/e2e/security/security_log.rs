@@ -1,4 +1,4 @@
-//! Refused requests leave a line at `info`, sampled; risky settings one at start.
+//! The log of refused requests, which is sampled, and of risky settings.
 
 use guestlist_tests::{Engine, Guestlist, SHORT, wait_until};
 use serde_json::json;

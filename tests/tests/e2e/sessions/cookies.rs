@@ -1,6 +1,6 @@
-//! Cookies as browsers are given them.
+//! Attributes, domains and precedence of cookies.
 
-use guestlist_tests::{Caller, Engine, Guestlist, Response, SHORT, Visitor, wait_until};
+use guestlist_tests::{Caller, Engine, Guestlist, Response, Visitor};
 use serde_json::json;
 
 const COOKIES: [&str; 3] = ["stytch_session", "stytch_session_jwt", "guestlist_hint"];
@@ -36,7 +36,7 @@ async fn cookies_over_http_are_host_only_and_http_only() {
     assert!(pressed.header("strict-transport-security").is_none());
 }
 
-/// Shared with every host of `example.com`.
+/// Starts an installation whose cookies have the domain `example.com`.
 async fn shared() -> Guestlist {
     let setup = Guestlist::split(Engine::Sqlite).workers(0);
     let setup =
@@ -44,16 +44,10 @@ async fn shared() -> Guestlist {
     setup.env("SESSION_DURATION_MINUTES", "60").start().await
 }
 
-/// The administrator's next link. The sandbox takes local links only, so it is asked for by hand.
+/// Returns the token of a new link for the administrator. The sandbox accepts local redirect URLs
+/// only, so the link is requested without Guestlist.
 async fn link(guestlist: &Guestlist) -> String {
-    let made = "/v1/magic_links/email/login_or_create";
-    let body = json!({ "email": guestlist.admin_email });
-    let before = guestlist.sandbox().emails(&guestlist.admin_email).await.len();
-    // Stytch mails nobody twice within a second.
-    let taken =
-        async || (guestlist.stytch_api().post(made, &body).await.status == 200).then_some(());
-    wait_until(SHORT, "Stytch mails a link", taken).await;
-    guestlist.sandbox().nth_email(&guestlist.admin_email, before + 1).await.token
+    guestlist.stytch_link(&guestlist.admin_email).await
 }
 
 #[tokio::test]
@@ -85,7 +79,7 @@ async fn the_hint_cookie_prefills_the_form_and_explains_an_ended_session() {
     let page = ada.get("/login").await.is(200);
     assert!(page.body.contains("value=\"ada@example.com\""), "{}", page.body);
     let _ = ada.get("/v1/session").await.problem(401, "session_missing");
-    // A browser drops the cookies of a session that is over; the hint still knows that there was one.
+    // A browser removes expired session cookies. The hint cookie shows that there was a session.
     let over = "eyJlIjoiYWRhQGV4YW1wbGUuY29tIiwieCI6MX0";
     ada.set_cookie("guestlist_hint", over);
     let _ = ada.get("/v1/session").await.problem(401, "session_expired");
@@ -93,7 +87,7 @@ async fn the_hint_cookie_prefills_the_form_and_explains_an_ended_session() {
     assert!(page.body.contains("Your session has ended"), "{}", page.body);
 }
 
-/// What becomes of the cookies of that name: of the host's own, and of the one that siblings share.
+/// Returns for each `Set-Cookie` of a name whether it has the domain, and whether it sets a value.
 fn fates(response: &Response, name: &str) -> Vec<(bool, bool)> {
     let of_name = response.set_cookies().into_iter();
     let of_name = of_name.filter(|cookie| cookie.starts_with(&format!("{name}=")));
@@ -112,7 +106,7 @@ async fn a_new_cookie_domain_replaces_host_only_cookies() {
     for name in COOKIES {
         assert_eq!(fates(&pressed, name), [HOSTS_GOES, SHARED_STAYS], "{name}");
     }
-    // A session from before is shared as soon as its JWT is renewed.
+    // An existing session receives the domain when its JWT is renewed.
     let (token, jwt) = (admin.token().to_owned(), admin.jwt().to_owned());
     admin.set_cookie("stytch_session_jwt", "old");
     let renewed = admin.get("/v1/session").await.is(200);
@@ -169,7 +163,7 @@ async fn among_cookies_of_one_name_the_valid_session_is_used() {
         }
         assert_eq!(response.is(200).json()["session_jwt"], live.1);
     }
-    // The last pair is asked first: the newest session is the one that was begun on purpose.
+    // The last pair takes precedence, because the newest session was started deliberately.
     let mut newest = guestlist.browser();
     let _ = newest.redeem_link(&link(&guestlist).await).await.is(303);
     let newest = (newest.token().to_owned(), newest.jwt().to_owned());
@@ -179,7 +173,7 @@ async fn among_cookies_of_one_name_the_valid_session_is_used() {
     assert!(shows.get("/v1/session").await.problem(401, "session_revoked").is_object());
 }
 
-/// On https, and shared with nobody.
+/// Starts an installation with HTTPS and without a cookie domain.
 async fn alone() -> Guestlist {
     let setup = Guestlist::split(Engine::Sqlite).workers(0);
     setup.env("PUBLIC_URL", "https://guests.example.com").start().await
@@ -204,7 +198,7 @@ async fn session_cookies_over_https_have_the_host_prefix() {
     assert!(pressed.clears_cookies(), "those of the other name: {pressed:?}");
     let _ = admin.get("/v1/session").await.is(200);
 
-    // What a sibling host can set is not read, in whatever place and spelling.
+    // Cookies that a sibling host can set are ignored.
     let (token, jwt) = (admin.token().to_owned(), admin.jwt().to_owned());
     let own = format!("__Host-stytch_session={token}; __Host-stytch_session_jwt={jwt}");
     for planted in [
@@ -215,7 +209,7 @@ async fn session_cookies_over_https_have_the_host_prefix() {
         let nobody = showing(&guestlist, &planted).get("/v1/session").await;
         let _ = nobody.problem(401, "session_missing");
     }
-    // White space that only Unicode knows makes another name.
+    // Unicode white space is part of the cookie's name.
     let strange = format!("\u{2000}__Host-stytch_session={token}");
     let strange = guestlist.browser().caller().with_bytes("cookie", strange.as_bytes());
     let _ = strange.get("/v1/session").await.problem(401, "session_missing");
@@ -226,7 +220,7 @@ async fn session_cookies_over_https_have_the_host_prefix() {
         }
     }
 
-    // A renewed JWT and the end of the session have the same names.
+    // Renewing the JWT and logging out use the prefixed names.
     admin.set_cookie("__Host-stytch_session_jwt", "old");
     let renewed = admin.get("/v1/session").await.is(200);
     assert!(renewed.set_cookie("__Host-stytch_session_jwt").is_some(), "{renewed:?}");
@@ -253,7 +247,7 @@ async fn a_host_prefixed_session_moves_to_the_configured_domain() {
     }
 }
 
-/// The cookies of two people in every order, and a token beside another person's JWT.
+/// Returns the cookies of two users in every order, and one user's token with the other's JWT.
 fn mixed(ada: &Visitor, bob: &Visitor) -> Vec<String> {
     let pair =
         |v: &Visitor| format!("stytch_session={}; stytch_session_jwt={}", v.token(), v.jwt());
@@ -289,11 +283,11 @@ async fn sessions_of_two_users_in_one_request_are_refused() {
         let ours = showing(&guestlist, &cookies).with("sec-fetch-site", "same-origin");
         let _ = ours.delete("/v1/session").await.problem(401, "session_missing");
     }
-    // Nobody's session was ended by that.
+    // Neither session was ended.
     for visitor in [&ada, &bob] {
         let _ = visitor.caller().get("/v1/session").await.is(200);
     }
-    // More cookies than a browser of ours has hide the one that counts.
+    // More cookies of one name than a browser can have are refused.
     let many: Vec<_> = (0..4).map(|n| format!("stytch_session=planted{n}")).collect();
     let many = format!("stytch_session={}; {}", ada.token(), many.join("; "));
     let refused = showing(&guestlist, &many).get("/v1/session").await;
@@ -345,7 +339,7 @@ async fn cookies_of_other_applications_are_ignored() {
         let lines = lines.with_bytes("cookie", own.as_bytes());
         let _ = lines.get("/v1/session").await.is(200);
     }
-    // The hint, too, is found beside them.
+    // The hint cookie is still found.
     let hint =
         format!("city=M\u{fc}nchen; guestlist_hint={}", ada.cookie("guestlist_hint").unwrap());
     let shows = guestlist.browser().caller().with_bytes("cookie", hint.as_bytes());
@@ -361,12 +355,12 @@ async fn non_ascii_headers_cause_no_server_error() {
         let strange = ada.caller().with_bytes(name, b"caf\xe9 \xff");
         let _ = strange.get("/v1/session").await.is(200);
     }
-    // A browser that has such a name comes in, and its session is listed.
+    // A browser with a non-ASCII user agent can log in, and its session is listed.
     let (_, mail) = guestlist.invite_and_mail("bob@example.com").await;
     let agent = guestlist.anonymous().with_bytes("user-agent", "Caf\u{e9}/1.0".as_bytes());
     let session = agent.post("/v1/sessions", &json!({ "token": mail.token })).await.is(201).json();
     assert_eq!(session["session"]["user_agent"], "Caf\u{e9}/1.0");
-    // An origin that can't be read is not ours.
+    // An invalid origin is a foreign one.
     for origin in [&b"https://caf\xe9.example"[..], b"\xff"] {
         let foreign = ada.caller().with_bytes("origin", origin);
         let _ = foreign.delete("/v1/session").await.problem(403, "cross_origin");

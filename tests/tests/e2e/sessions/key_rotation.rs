@@ -1,4 +1,4 @@
-//! Stytch changes the keys that it signs with, twice a year.
+//! Rotation of Stytch's signing keys, which happens twice a year.
 
 use guestlist_tests::{Caller, Engine, Guestlist};
 use reqwest::Method;
@@ -33,7 +33,7 @@ async fn a_key_rotation_at_stytch_ends_no_session() {
         fetched + 1,
         "once for the new key"
     );
-    // Whoever has only the token is given a JWT of the new key, and comes in by that.
+    // A token alone receives a JWT of the new key, which is accepted.
     ada.remove_cookie("stytch_session_jwt");
     let _ = ada.get("/v1/session").await.is(200);
     is_in(&by_jwt(ada.jwt())).await;

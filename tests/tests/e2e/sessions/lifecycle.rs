@@ -1,4 +1,4 @@
-//! Sessions: begun, refreshed, ended, and refused everywhere once they are.
+//! Starting, refreshing and ending sessions.
 
 use guestlist_tests::{Engine, Guestlist, Visitor, id, on_every_engine};
 use reqwest::Method;
@@ -6,7 +6,8 @@ use serde_json::json;
 
 const GARBAGE_JWT: &str = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl";
 
-/// Refused with its cookies, which are cleared, and with each of its two halves alone.
+/// Asserts that the session is refused by its cookies, which are cleared, by its token and by its
+/// JWT.
 async fn is_out(visitor: &Visitor, code: &str) {
     let response = visitor.caller().get("/v1/session").await;
     let _ = response.problem(401, code);
@@ -54,7 +55,7 @@ async fn an_expired_session_is_refused_on_the_next_request() {
     on_every_engine(|engine| async move {
         let mut guestlist = Guestlist::split(engine).workers(1).start().await;
         let ada = guestlist.member("ada@example.com").await;
-        // No sweep is to take the row away.
+        // A sweep would remove the expired row.
         guestlist.stop_worker(0).await;
         let past = "UPDATE sessions SET expires_at = started_at + 1";
         assert_eq!(guestlist.database().execute(past).await, 1);
@@ -69,7 +70,7 @@ async fn a_removed_user_is_refused_on_the_next_request() {
         let guestlist = Guestlist::dev(engine).start().await;
         let mut ada = guestlist.member("ada@example.com").await;
         let _ = ada.get("/v1/session").await.is(200);
-        // The worker is to wait, so that there is a moment between; the keys are known already.
+        // The user stays in deletion while Stytch is down. The keys are cached already.
         guestlist.sandbox().set_faults(&json!({ "down": true })).await;
         let user = guestlist.user("ada@example.com").await;
         let removed = guestlist.api().delete(&format!("/v1/users/{}", id(&user))).await.is(202);
@@ -90,7 +91,7 @@ async fn refreshing_a_session_does_not_extend_it() {
         assert!(first.set_cookies().is_empty(), "a fresh JWT stays: {first:?}");
         assert_eq!(first.json()["session_jwt"], ada.jwt());
 
-        // So that a new JWT is told from the first, though not too old yet.
+        // The new JWT differs from the first one, which has not expired.
         guestlist.sandbox().advance_clock(-60).await;
         for shown in [None, Some(GARBAGE_JWT), Some("not a JWT at all")] {
             match shown {
@@ -127,7 +128,7 @@ async fn a_jwt_alone_authenticates_for_five_minutes() {
         let _ =
             anybody.bearer(GARBAGE_JWT).get("/v1/session").await.problem(401, "session_missing");
 
-        // Stytch's clock goes ten minutes late, so that what it signs is old already.
+        // The sandbox's clock is ten minutes slow, so that its JWTs have expired when they are issued.
         guestlist.sandbox().advance_clock(-600).await;
         let mut late = guestlist.log_in("ada@example.com").await;
         let old = anybody.bearer(late.jwt()).get("/v1/session").await;
@@ -195,7 +196,7 @@ async fn logging_in_replaces_the_browsers_session() {
         let guestlist = Guestlist::dev(engine).start().await;
         let planted = guestlist.member("ada@example.com").await;
         for made_up in [None, Some("a-token-that-somebody-chose")] {
-            // A browser that somebody else gave their own session to, or one that never was.
+            // The browser holds another user's session, or an invalid one.
             let mut browser = planted.clone();
             if let Some(made_up) = made_up {
                 browser.set_cookie("stytch_session", made_up);

@@ -1,11 +1,11 @@
-//! What strangers can have Stytch asked for, and what people can do all the same.
+//! The limit on Stytch calls that anonymous requests cause.
 
 use guestlist_tests::{Caller, Engine, Guestlist, Response, on_every_engine};
 use serde_json::json;
 
 const AUTHENTICATE: &str = "POST /v1/magic_links/authenticate";
 
-/// A token that Stytch may have made, and has not.
+/// Returns a well-formed token that Stytch did not create.
 fn made_up(n: usize) -> String {
     format!("made-up-{n:036}")
 }
@@ -51,7 +51,7 @@ async fn an_anonymous_client_cannot_exceed_its_provider_budget() {
         let page = browser.form("/authenticate", &[("token", &made_up(15))]).await.is(429);
         assert!(page.body.contains("The link is not used up"), "{}", page.body);
         assert_eq!(calls(&guestlist, AUTHENTICATE).await, 5);
-        // A link that is good is no exception, and is not used up by that.
+        // A valid link is throttled too, and is not consumed.
         let _ = press(&stranger, &mail.token).await.problem(429, "too_many_requests");
         assert_eq!(calls(&guestlist, AUTHENTICATE).await, 5);
         let ada = guestlist.anonymous().with("x-forwarded-for", "203.0.113.7");
@@ -104,7 +104,7 @@ async fn malformed_tokens_are_not_sent_to_stytch() {
     let _ = press(&guestlist.anonymous(), &made_up(0)).await.problem(400, "link_invalid");
 }
 
-/// A JWT that names a key that Stytch has not.
+/// Returns a JWT with an unknown key id.
 fn made_up_jwt(n: usize) -> String {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -125,7 +125,7 @@ async fn fabricated_sessions_and_jwts_cause_few_provider_calls() {
             assert!([401, 503].contains(&jwt.status), "{jwt:?}");
             let _ = guestlist.anonymous().bearer(&made_up(n)).get("/v1/session").await.is(401);
         }
-        // While there are no keys they are looked for once a second; two calls for each look.
+        // Missing keys are fetched at most once a second, with at most two calls each time.
         let caused = calls(&guestlist, "").await - before;
         let seconds = began.elapsed().as_secs() + 1;
         assert!(caused <= 2 * seconds, "{fault}: {caused} calls in {seconds} s");

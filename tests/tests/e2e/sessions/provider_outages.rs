@@ -1,4 +1,4 @@
-//! Stytch is away, and who is in stays in; Stytch says a session is gone, and it is.
+//! Outages of Stytch, and sessions that Stytch has ended.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ async fn users_stay_logged_in_while_stytch_is_down() {
             guestlist.sandbox().set_faults(&fault).await;
             let fresh = ada.caller().get("/v1/session").await.is(200);
             assert!(fresh.set_cookies().is_empty(), "{fresh:?}");
-            // Its JWT is too old, or lost: the session's row alone admits.
+            // The JWT is invalid or missing, and the session's row is sufficient.
             let mut old = ada.clone();
             old.set_cookie("stytch_session_jwt", "too.old.now");
             for _ in 0..3 {
@@ -60,7 +60,7 @@ async fn an_app_started_while_stytch_is_down_accepts_existing_sessions() {
     ada.move_to(&guestlist.url);
     let admitted = ada.get("/v1/session").await.is(200);
     assert!(!admitted.clears_cookies());
-    // A JWT alone needs keys that can't be had: that is an outage, not an end.
+    // A JWT alone needs keys that can't be fetched: a 503, and not a 401.
     let by_jwt = guestlist.anonymous().bearer(ada.jwt()).get("/v1/session").await;
     let _ = by_jwt.problem(503, "provider_unavailable");
 }
@@ -114,7 +114,7 @@ async fn a_session_unknown_to_stytch_is_ended() {
         let refused = ada.caller().get("/v1/session").await;
         let _ = refused.problem(401, "session_revoked");
         assert!(refused.clears_cookies(), "{refused:?}");
-        // From now on here too, though the JWT is still valid.
+        // The session is ended in the database too, although the JWT is still valid.
         let by_jwt = guestlist.anonymous().bearer(&jwt).get("/v1/session").await;
         let _ = by_jwt.problem(401, "session_revoked");
     })

@@ -1,4 +1,4 @@
-//! Where somebody is logged in: seen and ended by themselves, and by administrators.
+//! Listing and ending sessions, one's own and those of other users.
 
 use guestlist_tests::{Caller, Engine, Guestlist, Visitor, id, on_every_engine};
 use reqwest::Method;
@@ -13,13 +13,13 @@ async fn mine(visitor: &Visitor) -> Vec<Value> {
     list["items"].as_array().unwrap().clone()
 }
 
-/// The id of the session that a visitor is in by.
+/// Returns the id of the visitor's session.
 async fn this(visitor: &Visitor) -> String {
     let response = visitor.caller().get("/v1/session").await.is(200).json();
     id(&response["session"]).to_owned()
 }
 
-/// Ada comes in by the API, with a browser's words; answers a caller with her token.
+/// Logs Ada in through the API with Firefox's user agent; returns a caller with her token.
 async fn by_firefox(guestlist: &Guestlist) -> Caller {
     let before = guestlist.sandbox().emails(ADA).await.len();
     let _ = guestlist.api().post("/v1/login", &json!({ "email": ADA })).await.is(202);
@@ -76,7 +76,7 @@ async fn a_user_ends_one_of_their_sessions() {
         let mut bob = guestlist.member("bob@example.com").await;
         let path = format!("/v1/sessions/{}", id(&mine(&ada).await[0]));
 
-        // Somebody else's is as good as none.
+        // The session of another user is not found.
         let _ = bob.api(Method::DELETE, &path, None).await.problem(404, "not_found");
         let _ = other.get("/v1/session").await.is(200);
         let _ = ada.api(Method::DELETE, &path, None).await.is(204);
@@ -88,7 +88,7 @@ async fn a_user_ends_one_of_their_sessions() {
         guestlist.wait_for_jobs().await;
         assert_eq!(guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await, 1);
 
-        // Their own is a log-out.
+        // Ending the current session is a log-out.
         let path = format!("/v1/sessions/{}", this(&ada).await);
         let left = ada.api(Method::DELETE, &path, None).await.is(204);
         assert!(left.clears_cookies(), "{left:?}");

@@ -1,4 +1,4 @@
-//! Names of people: none that hides or turns around what stands beside it, and one spelling.
+//! Names of users: invisible and bidirectional characters, and normalization.
 
 use guestlist_tests::{Engine, Guestlist, id, on_every_engine};
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn names_with_invisible_characters_are_refused() {
         assert!(key.code != Some(0) && key.stderr.contains(words), "{key:?}");
     }
     assert_eq!(guestlist.users().await.len(), 1);
-    // What a script needs stays.
+    // Joiners and marks that a script needs are kept.
     for name in ["علی\u{200c}رضا", "👩\u{200d}🚀", "\u{200f}שרה"] {
         let body = json!({ "name": name });
         let response = api.patch(&format!("/v1/users/{}", id(&bob)), &body).await.is(200);

@@ -1,4 +1,4 @@
-//! The pages of people and of their sessions, as a browser without scripts sees them.
+//! The pages of users and of sessions, without scripts.
 
 use guestlist_tests::{Engine, Guestlist, Visitor, id};
 use serde_json::json;
@@ -10,7 +10,7 @@ async fn page_of(guestlist: &Guestlist, email: &str) -> String {
     format!("/users/{}", id(&guestlist.user(email).await))
 }
 
-/// The one form of a page that leads there.
+/// Asserts that a page has a form with this action.
 #[track_caller]
 fn offers(body: &str, action: &str) {
     assert!(body.contains(&format!("action=\"{action}\"")), "{action}: {body}");
@@ -109,7 +109,7 @@ async fn the_last_administrator_cannot_lock_themselves_out() {
     assert!(
         body.contains("This is you") && !body.contains("<form method=\"post\" action=\"/users")
     );
-    // And where they try all the same, somebody must be left.
+    // A forged form is refused.
     for (act, fields) in
         [("role", vec![("role", "member")]), ("suspend", vec![]), ("remove", vec![])]
     {
@@ -150,7 +150,7 @@ async fn a_member_lists_and_ends_their_own_sessions() {
     assert!(left.clears_cookies(), "{left:?}");
 }
 
-/// Every page and form of an administrator about a person, and of everybody about themselves.
+/// The actions of an administrator on a user's page.
 const ADMINS: [&str; 5] = ["role", "suspend", "reactivate", "sessions/end", "remove"];
 
 async fn is_refused_to(visitor: &mut Visitor) {
@@ -188,7 +188,7 @@ async fn user_pages_require_an_administrator_and_redirect_anonymous_callers() {
         let _ = admin.get(&path).await.is(404);
     }
     let _ = admin.form("/sessions/x/end", &[]).await.is(404);
-    // A page of another origin presses nothing, though its links may be followed.
+    // A cross-origin page may link to pages, and may not submit forms.
     let foreign = admin.caller().with("sec-fetch-site", "cross-site");
     let _ = foreign.get("/sessions").await.is(200);
     let page = page_of(&guestlist, &guestlist.admin_email).await;

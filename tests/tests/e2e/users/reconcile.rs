@@ -1,14 +1,14 @@
-//! Our users and Stytch's drift apart, and are brought together again.
+//! Reconciling users with the identities at Stytch.
 
 use guestlist_tests::{Caller, Engine, Guestlist, LONG, SHORT, on_every_engine, wait_until};
 use serde_json::{Value, json};
 
-/// Who Stytch takes somebody for.
+/// Returns the Stytch id of a user.
 async fn identity(guestlist: &Guestlist, email: &str) -> String {
     guestlist.user(email).await["stytch_user_id"].as_str().expect("an identity").to_owned()
 }
 
-/// People who make one of them less than 5 %.
+/// Adds forty users, of whom one is less than 5 %.
 async fn add_a_crowd(guestlist: &Guestlist) {
     for n in 0..40 {
         let body = json!({ "email": format!("guest{n}@example.com") });
@@ -21,14 +21,14 @@ async fn compare(guestlist: &Guestlist, args: &[&str]) -> Value {
     serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"))
 }
 
-/// What was found and repaired of each kind of which there is any.
+/// Returns the counts `[found, repaired]` of each kind of drift that was found.
 fn counts(comparison: &Value) -> Value {
     let counts = comparison["counts"].as_object().unwrap().iter();
     let any = counts.filter(|(_, count)| count["found"] != 0);
     any.map(|(kind, count)| (kind.clone(), json!([count["found"], count["repaired"]]))).collect()
 }
 
-/// What only Stytch's own backend calls can do.
+/// Changes at Stytch, without Guestlist.
 struct Dashboard(Caller);
 
 impl Dashboard {
@@ -46,7 +46,7 @@ impl Dashboard {
         (response.status == 200).then(|| response.json())
     }
 
-    /// The person takes another address, and drops the one they had.
+    /// Adds another address to a user at Stytch, and removes the first one.
     async fn change_address(&self, guestlist: &Guestlist, id: &str, email: &str) {
         let url = format!("{}/authenticate", guestlist.public_url);
         let body = json!({
@@ -216,7 +216,7 @@ async fn a_removed_user_who_reappears_at_stytch_is_deleted_there() {
     let id = user["id"].as_str().unwrap();
     let _ = guestlist.api().delete(&format!("/v1/users/{id}")).await.is(202);
     guestlist.wait_for_jobs().await;
-    // The saga's end was lost: Stytch still has somebody whom it should have deleted.
+    // The identity still exists at Stytch, as if its deletion had been lost.
     let left_over = stytch.create("ada@example.com").await;
     let sql = format!("UPDATE tombstones SET stytch_user_id = '{left_over}'");
     guestlist.database().execute_all(&[sql]).await;

@@ -1,4 +1,4 @@
-//! People are added without a mail, and removed: here, at Stytch, for good.
+//! Adding users without mail, and removing them here and at Stytch.
 
 use guestlist_tests::{Engine, Guestlist, SHORT, id, on_every_engine, wait_until};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ async fn an_address_is_free_only_after_its_identity_is_deleted_at_stytch() {
         let _ = guestlist.api().delete(&path).await.is(202);
         assert_eq!(guestlist.api().get(&path).await.is(200).json()["status"], "deleting");
         assert_eq!(guestlist.invitation(id(&invitation)).await["status"], "revoked");
-        // Asked for twice, it is the same.
+        // Removing twice is idempotent.
         assert_eq!(guestlist.api().delete(&path).await.is(202).json()["status"], "deleting");
         for path in ["/v1/invitations", "/v1/users"] {
             let body = json!({ "email": "ada@example.com" });

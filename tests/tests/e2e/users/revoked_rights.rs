@@ -1,10 +1,10 @@
-//! With an administrator's rights end the invitations that grant rights and that they have sent.
+//! An administrator who loses their rights also loses the open invitations that grant rights.
 
 use guestlist_tests::{Guestlist, Visitor, id, on_every_engine};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Another administrator, who has invited a second self and a friend.
+/// Adds another administrator, who has invited an administrator and a member.
 async fn mallory(guestlist: &Guestlist) -> (Value, Visitor) {
     let body = json!({ "email": "mallory@example.com", "role": "admin" });
     let user = guestlist.api().post("/v1/users", &body).await.is(201).json();
@@ -24,7 +24,7 @@ fn revoked(response: &Value) -> Vec<&str> {
 
 async fn has_no_way_back(guestlist: &Guestlist) {
     let mail = guestlist.sandbox().nth_email("second@example.com", 1).await;
-    // By then the link is revoked at Stytch.
+    // The link is revoked at Stytch too.
     guestlist.wait_for_jobs().await;
     let refused = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
     let _ = refused.problem(400, "link_invalid");

@@ -1,5 +1,4 @@
-//! Whoever is suspended or demoted is out at once, here and at Stytch; whoever is refused is told
-//! why.
+//! Suspensions and demotions end sessions at once, here and at Stytch.
 
 use guestlist_tests::{Engine, Guestlist, LONG, Response, id, on_every_engine, wait_until};
 use serde_json::{Value, json};
@@ -64,7 +63,7 @@ async fn a_demotion_ends_sessions_and_a_promotion_keeps_them() {
     let _ = again.get("/v1/queues").await.problem(403, "forbidden");
 }
 
-/// Two links that somebody asked for and has not pressed.
+/// Requests two login links, and returns their tokens.
 async fn asked(guestlist: &Guestlist, email: &str) -> [String; 2] {
     let mut tokens = Vec::new();
     for _ in 0..2 {
@@ -75,7 +74,7 @@ async fn asked(guestlist: &Guestlist, email: &str) -> [String; 2] {
     tokens.try_into().unwrap()
 }
 
-/// By a page with a word on it, and by the API.
+/// Asserts that a page refuses the first token, and the API the second.
 async fn refused(guestlist: &Guestlist, tokens: [String; 2], code: &str) {
     let [by_page, by_api] = tokens;
     let page = guestlist.browser().redeem_link(&by_page).await.is(403);
@@ -95,7 +94,7 @@ async fn a_login_link_from_before_a_suspension_or_removal_is_refused_with_the_re
         }
         let suspended = asked(&guestlist, "sus@example.com").await;
         let removed = asked(&guestlist, "del@example.com").await;
-        // Stytch is not told yet, so that it vouches for them.
+        // Without a worker Stytch is not notified, and still authenticates the links.
         guestlist.stop_worker(0).await;
         suspend(&guestlist, "sus@example.com").await;
         let del = guestlist.user("del@example.com").await;
@@ -116,7 +115,7 @@ async fn a_revoked_invitations_link_is_refused_with_the_reason() {
     on_every_engine(|engine| async move {
         let mut guestlist = Guestlist::split(engine).workers(1).start().await;
         let (invitation, first) = guestlist.invite_and_mail("ada@example.com").await;
-        // Asked for by the person, it comes again at once.
+        // A request by the invitee resends the invitation at once.
         let body = json!({ "email": "ada@example.com" });
         let _ = guestlist.api().post("/v1/login", &body).await.is(202);
         let second = guestlist.sandbox().nth_email("ada@example.com", 2).await;

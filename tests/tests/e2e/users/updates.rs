@@ -1,4 +1,4 @@
-//! People are changed: what they are called, what they may do, whether they may come in.
+//! Changing users' names, roles and statuses, and searching for users.
 
 use guestlist_tests::{Caller, Engine, Guestlist, Response, id, on_every_engine};
 use reqwest::Method;
@@ -134,10 +134,10 @@ async fn a_restricted_key_cannot_change_roles() {
     for role in ["operator", "admin"] {
         let body = json!({ "role": role });
         let _ = writer.patch(&path(&ada), &body).await.problem(403, "role_not_grantable");
-        // 403 before 404.
+        // 403 takes precedence over 404.
         let _ = writer.patch(NOBODY, &body).await.problem(403, "role_not_grantable");
     }
-    // Whoever could take it away would have it, too.
+    // Removing a role requires the same rights as granting it.
     for body in [json!({ "status": "suspended" }), json!({ "role": "member" })] {
         let _ = writer.patch(&path(&boss), &body).await.problem(403, "role_not_grantable");
     }
@@ -187,7 +187,7 @@ async fn the_last_administrator_cannot_be_demoted_suspended_or_removed() {
 async fn concurrent_demotions_leave_one_administrator() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
-        // Whoever is an administrator by configuration has not come in.
+        // The configured administrator has not logged in, and does not count as active.
         let mut admins = Vec::new();
         for n in 0..6 {
             admins.push(add(&guestlist, &format!("admin{n}@example.com"), "admin").await);

@@ -1,5 +1,4 @@
-//! Stytch tells by itself what became of somebody: signed, late, twice, and mostly of what was done
-//! from here.
+//! Stytch's webhooks: signatures, duplicates, and events about Guestlist's own changes.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -20,7 +19,7 @@ fn hearing(engine: Engine) -> Setup {
     Guestlist::split(engine).workers(1).env("STYTCH_WEBHOOK_SECRET", SECRET)
 }
 
-/// What Svix would send.
+/// A webhook as Svix sends it.
 #[derive(Debug, Clone)]
 struct Hook {
     id: String,
@@ -59,7 +58,7 @@ impl Hook {
     }
 }
 
-/// The news of a user at Stytch, as its dashboard would send it.
+/// Returns the event for a change of a user in Stytch's dashboard.
 fn news(guestlist: &Guestlist, action: &str, user: &Value) -> Value {
     let (project_id, _) = guestlist.stytch_credentials();
     let mut event = json!({
@@ -85,13 +84,13 @@ async fn at_stytch(guestlist: &Guestlist, email: &str) -> Value {
     found["results"][0].clone()
 }
 
-/// Somebody deletes them in Stytch's dashboard.
+/// Deletes a user at Stytch, without Guestlist.
 async fn delete_at_stytch(guestlist: &Guestlist, user: &Value) {
     let path = format!("/v1/users/{}", user["user_id"].as_str().unwrap());
     let _ = guestlist.stytch_api().delete(&path).await.is(200);
 }
 
-/// By the JWT, about which nobody is asked: Stytch knows nothing of the token by then.
+/// Asserts that the session has ended, by its JWT, because Stytch no longer knows the token.
 async fn is_logged_out(guestlist: &Guestlist, visitor: &Visitor) {
     let caller = guestlist.anonymous().bearer(visitor.jwt());
     let gone = async || (caller.get("/v1/session").await.status == 401).then_some(());
@@ -148,7 +147,7 @@ async fn repeated_webhooks_are_checked_once() {
         let guestlist = hearing(engine).start().await;
         let mut ada = guestlist.member("ada@example.com").await;
         let user = at_stytch(&guestlist, "ada@example.com").await;
-        // It is not so: only Stytch's own response ends a session.
+        // The user still exists at Stytch. A webhook alone ends no session.
         let hook = Hook::new("msg_1", &news(&guestlist, "DELETE", &user));
         let sends = (0..10).map(|_| (hook.clone(), guestlist.anonymous()));
         let sends: JoinSet<_> = sends
@@ -191,7 +190,7 @@ async fn webhooks_of_own_changes_are_not_checked() {
     guestlist.wait_for_jobs().await;
     tell("msg_4", "DELETE", &active).await;
 
-    // A late update of somebody who was removed.
+    // A late update of a removed user.
     tell("msg_5", "UPDATE", &active).await;
     guestlist.wait_for_jobs().await;
     let known = guestlist.users().await;
@@ -230,7 +229,7 @@ async fn a_webhook_without_a_valid_signature_is_refused() {
     }
     guestlist.wait_for_jobs().await;
     assert_eq!(looks(&guestlist).await, 0);
-    // Svix signs with the old and the new secret while one takes the other's place.
+    // During a rotation Svix signs with the old and the new secret.
     let both = format!("{} {signature}", other.signature());
     let _ = hook.send_with(&guestlist, &both).await.is(204);
 }
