@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A throwaway MariaDB server on loopback, unsafe for data and quick for tests.
+# Runs a temporary MariaDB server on loopback, with durability turned off for speed.
 #
 #   mariadb.sh run DIR PORT [OPTION]…
-#                               initialise DIR if it is new, then be the server, until it or its
-#                               parent is killed; DIR/url appears once it answers there
-#   mariadb.sh sql DIR [ARG]…   a client, as root
+#                               initializes DIR if it is new, and becomes the server until it or its
+#                               parent is killed; creates DIR/url when the server accepts queries
+#   mariadb.sh sql DIR [ARG]…   runs a client as root
 #
-# Needs Debian's mariadb-server-core and mariadb-client-core, which start no service.
+# Requires Debian's mariadb-server-core and mariadb-client-core, which start no service.
 set -euo pipefail
 PATH=$PATH:/usr/sbin
 
@@ -23,7 +23,7 @@ announce() {
 }
 
 run() {
-  # `setpriv` ends each program with its parent, however that ends.
+  # `setpriv` kills each program when its parent exits.
   local follow=(setpriv --pdeathsig KILL)
   local server=(--no-defaults --datadir="$dir/data" --character-set-server=utf8mb4
     --innodb-flush-method=nosync --innodb-doublewrite=OFF --innodb-flush-log-at-trx-commit=0

@@ -2,7 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use guestlist_tests::{Caller, Engine, Guestlist, Process, Response, SHORT, free_port, wait_until};
+use guestlist_tests::{
+    Caller, Engine, Guestlist, Process, Response, SHORT, coverage, free_port, wait_until,
+};
 use reqwest::Method;
 use serde_json::json;
 
@@ -18,12 +20,12 @@ const LANGUAGES: [(&str, &str, [&str; 3]); 2] = [
 ];
 
 fn interpreter([program, flag, script]: [&str; 3]) -> Option<String> {
-    let asked = Command::new(program).args([flag, script]).stderr(Stdio::null()).output();
-    let response = asked.ok().filter(|asked| asked.status.success());
-    if response.is_none() {
-        eprintln!("NOT TESTED, for want of {program}: its ten lines");
-    }
-    Some(String::from_utf8(response?.stdout).unwrap().trim().to_owned())
+    let output = Command::new(program).args([flag, script]).stderr(Stdio::null()).output();
+    let Some(output) = output.ok().filter(|output| output.status.success()) else {
+        coverage::skipped(&program, "it is not installed");
+        return None;
+    };
+    Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
 }
 
 /// Returns the code block of the page for a command.

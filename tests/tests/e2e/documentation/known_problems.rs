@@ -89,8 +89,8 @@
 //! | | **Running it** |
 //! | 30 | One connection, made once: a database that was away is away for good |
 //! | | `databases::a_database_outage_of_twenty_seconds_loses_nothing` |
-//! | | `provider_outages::a_database_that_comes_back_is_used_again` |
-//! | | `provider_outages::a_database_that_stays_away_is_unavailable` |
+//! | | `outages::a_database_that_comes_back_is_used_again` |
+//! | | `outages::a_database_that_stays_away_is_unavailable` |
 //! | 31 | A password sent to a database that nobody has verified |
 //! | | `opening::what_cannot_be_opened_says_why` |
 //! | 32 | Trying it means editing it, or setting what nothing reads |

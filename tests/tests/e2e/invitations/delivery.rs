@@ -95,8 +95,8 @@ async fn a_lost_response_is_doubtful_and_the_invitation_is_mailed_once() {
         let timeline = guestlist.timeline(id(&invitation)).await;
         assert!(timeline.contains(&"doubtful".to_owned()), "{timeline:?}");
         let mails = guestlist.sandbox().emails("ada@example.com").await;
-        assert!((1..=2).contains(&mails.len()), "{mails:?}");
-        let _ = guestlist.redeem_link(&mails.last().unwrap().token).await;
+        assert_eq!(mails.len(), 1, "the retry finds that the mail was sent: {mails:?}");
+        let _ = guestlist.redeem_link(&mails[0].token).await;
     })
     .await;
 }

@@ -129,7 +129,7 @@ async fn a_revoked_invitation_is_revoked_at_stytch_and_frees_its_address() {
         assert_ne!(second["id"], first["id"]);
         assert_eq!(second["user_id"], first["user_id"], "the same person");
         let burnt = guestlist.anonymous().form("/authenticate", &[("token", &old.token)]).await;
-        assert!((400..500).contains(&burnt.status), "{burnt:?}");
+        let _ = burnt.problem(400, "link_invalid");
         let _ = guestlist.redeem_link(&new.token).await;
         assert_eq!(guestlist.invitation(id(&first)).await["status"], "revoked");
         assert_eq!(guestlist.invitation(id(&second)).await["status"], "accepted");
@@ -180,10 +180,8 @@ async fn a_failed_write_is_not_acknowledged() {
         let body = json!({ "email": "ada@example.com" });
         let gone = "ALTER TABLE events RENAME TO events_elsewhere";
         let _ = guestlist.database().execute(gone).await;
-        let refused = guestlist.api().post("/v1/invitations", &body).await;
-        let code = refused.json()["code"].as_str().unwrap().to_owned();
-        let _ = refused.problem(refused.status, &code);
-        assert!([500, 503].contains(&refused.status), "{refused:?}");
+        let failed = guestlist.api().post("/v1/invitations", &body).await;
+        let _ = failed.problem(500, "internal_error");
         // The last row could not be written, so none is.
         for table in ["users", "user_emails", "invitations", "jobs"] {
             let rows = format!("SELECT COUNT(*) FROM {table}");

@@ -145,7 +145,7 @@ async fn concurrent_requests_for_an_address_are_limited() {
             assert!([429, 503].contains(&refused.status), "{refused:?}");
             assert!(refused.header("retry-after").is_some(), "{refused:?}");
         }
-        assert!(served <= 5, "{served}");
+        assert!((1..=5).contains(&served), "{served}");
         let kept = guestlist.database().integer("SELECT COUNT(*) FROM login_requests").await;
         assert_eq!(kept, i64::try_from(served).unwrap());
     })

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_tests::{
-    DatabaseServer, Engine, Guestlist, Process, SHORT, Socket, on_every_engine, wait_until,
-};
+use guestlist_tests::{DatabaseServer, Engine, Guestlist, Process, SHORT, Socket, wait_until};
 
 /// The time after which supervisors commonly kill a program.
 ///
@@ -12,12 +10,12 @@ use guestlist_tests::{
 /// successful exit within this limit therefore shows that neither step was cut off, with 4 s to
 /// spare on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
-const HALF: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
+const INCOMPLETE: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
 
-async fn ends_well(process: &Process) {
+async fn stops(process: &Process) {
     process.terminate();
-    let status = wait_until(LIMIT, "it has stopped", async || process.status()).await;
-    assert!(status.success(), "it ended badly: {status}\n{}", process.log());
+    let status = wait_until(LIMIT, "the program stops", async || process.status()).await;
+    assert!(status.success(), "it exited with {status}:\n{}", process.log());
 }
 
 #[tokio::test]
@@ -25,27 +23,23 @@ async fn an_incomplete_request_does_not_delay_shutdown() {
     let body = "POST /v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n{";
     let split = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let _open = [
-        Socket::sending(&split.url, HALF).await,
+        Socket::sending(&split.url, INCOMPLETE).await,
         Socket::sending(&split.url, body).await,
-        Socket::sending(&split.worker_urls[0], HALF).await,
+        Socket::sending(&split.worker_urls[0], INCOMPLETE).await,
     ];
-    tokio::join!(ends_well(split.app()), ends_well(&split.workers()[0]));
+    tokio::join!(stops(split.app()), stops(&split.workers()[0]));
     let dev = Guestlist::dev(Engine::Sqlite).start().await;
     let _open = [
-        Socket::sending(&dev.url, HALF).await,
-        Socket::sending(&dev.worker_urls[0], HALF).await,
-        Socket::sending(&dev.sandbox_url, HALF).await,
+        Socket::sending(&dev.url, INCOMPLETE).await,
+        Socket::sending(&dev.worker_urls[0], INCOMPLETE).await,
+        Socket::sending(&dev.sandbox_url, INCOMPLETE).await,
     ];
-    ends_well(dev.app()).await;
+    stops(dev.app()).await;
 }
 
 #[tokio::test]
 async fn a_frozen_database_does_not_block_shutdown() {
-    on_every_engine(|engine| async move {
-        // SQLite has no server that could be frozen.
-        if engine == Engine::Sqlite {
-            return;
-        }
+    for engine in Engine::with_server() {
         let server = DatabaseServer::start(engine).await;
         let split = Guestlist::split(engine).on_server(&server.url()).workers(1).start().await;
         let dev = Guestlist::dev(engine).on_server(&server.url()).start().await;
@@ -56,11 +50,10 @@ async fn a_frozen_database_does_not_block_shutdown() {
             let request = format!("GET /v1/users HTTP/1.1\r\nHost: localhost\r\n{key}\r\n\r\n");
             waiting.push(Socket::sending(&guestlist.url, &request).await);
         }
-        tokio::join!(ends_well(split.app()), ends_well(&split.workers()[0]), ends_well(dev.app()));
+        tokio::join!(stops(split.app()), stops(&split.workers()[0]), stops(dev.app()));
         // Dropping them would connect to the frozen server to drop their databases.
         std::mem::forget((split, dev));
-    })
-    .await;
+    }
 }
 
 #[tokio::test]
@@ -72,11 +65,11 @@ async fn a_second_signal_stops_a_program_at_once() {
     let _slow = Socket::sending(&guestlist.url, &format!("{head}{body}")).await;
     for signal in ["INT", "TERM"] {
         guestlist.app().signal(signal);
-        wait_until(SHORT, "it is stopping", async || {
+        wait_until(SHORT, "the program announces its shutdown", async || {
             guestlist.stderr().contains("signal again to stop at once").then_some(())
         })
         .await;
     }
-    let status = wait_until(SHORT, "it has stopped", async || guestlist.app().status()).await;
+    let status = wait_until(SHORT, "the program stops", async || guestlist.app().status()).await;
     assert_eq!(status.code(), Some(130), "{}", guestlist.logs());
 }

@@ -91,11 +91,11 @@ async fn credentials_for_a_proxy_are_ignored() {
         let foreign = caller.with("sec-fetch-site", "cross-site");
         let _ = foreign.delete("/v1/session").await.problem(403, "cross_origin");
     }
-    for caller in callers(&guestlist.anonymous()) {
+    for (n, caller) in callers(&guestlist.anonymous()).iter().enumerate() {
         let _ = caller.get("/v1/users").await.problem(401, "session_missing");
-        let body = json!({ "email": "nobody@example.com" });
-        let asked = caller.with("origin", "https://evil.example").post("/v1/login", &body).await;
-        assert!([202, 429].contains(&asked.status), "as anybody may: {asked:?}");
+        let body = json!({ "email": format!("nobody{n}@example.com") });
+        let foreign = caller.with("origin", "https://evil.example");
+        let _ = foreign.post("/v1/login", &body).await.is(202);
     }
     // A key or a token in a second header is used.
     let proxied = guestlist.anonymous().basic("staging", "open sesame");
