@@ -22,11 +22,7 @@ async fn an_unknown_id_is_not_found() {
                 (Method::DELETE, format!("/v1/users/{id}")),
             ] {
                 let response = guestlist.api().call(method, &path, None, "").await;
-                eprintln!("OBS id {id} {} {}", response.status, response.json()["code"]);
-                let kind = response.header("content-type");
-                assert_eq!(kind, Some("application/problem+json"), "{response:?}");
-                let _ =
-                    response.problem(response.status, response.json()["code"].as_str().unwrap());
+                let _ = response.problem(404, "not_found");
             }
         }
     })
@@ -49,23 +45,16 @@ async fn an_invalid_query_is_refused() {
                 "status=king",
                 "surprise=1",
                 "limit=1&limit=2",
-                "q=%ff",
             ] {
                 let response = guestlist.api().get(&format!("{path}?{query}")).await;
-                eprintln!("OBS query {query} {}", response.status);
-                // Invalid UTF-8 is replaced before the query is validated.
-                if response.status == 200 && query == "q=%ff" {
-                    continue;
-                }
                 let problem = response.json();
                 let code = problem["code"].as_str().unwrap();
                 assert!(["invalid_request", "invalid_query"].contains(&code), "{query}: {problem}");
                 let _ = response.problem(422, code);
             }
             let long = "%25_".repeat(3000);
-            for q in ["%25", "_", "'", "%5c", "%00", "%F0%9F%98%80", long.as_str()] {
-                let found = guestlist.api().get(&format!("{path}?q={q}")).await;
-                eprintln!("OBS q {:.20} {}", q, found.status);
+            for q in ["%ff", "%25", "_", "'", "%5c", "%00", "%F0%9F%98%80", long.as_str()] {
+                let _ = guestlist.api().get(&format!("{path}?q={q}")).await.is(200);
             }
         }
         let _ = guestlist.api().get("/v1/users?role=king").await.problem(422, "invalid_request");

@@ -110,7 +110,7 @@ async fn refreshing_a_session_does_not_extend_it() {
             assert_eq!(body["session"]["expires_at"], first.json()["session"]["expires_at"]);
         }
         let calls = guestlist.sandbox().call_count("POST /v1/sessions/authenticate", "200").await;
-        eprintln!("OBS calls {calls}");
+        assert!((1..=3).contains(&calls), "{calls}");
     })
     .await;
 }
