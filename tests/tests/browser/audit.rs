@@ -2,17 +2,15 @@
 
 use guestlist_tests::browser::{Window, start_with_browsers};
 use guestlist_tests::{Guestlist, id};
-use serde_json::json;
 
-use crate::steps::{ADA, admin_comes_in, asks_and_comes_in};
+use crate::steps::{ADA, log_in_admin, log_in_by_form};
 
-async fn adds(guestlist: &Guestlist, email: &str, role: &str) {
-    let body = json!({ "email": email, "role": role });
-    let _ = guestlist.api().post("/v1/users", &body).await.is(201);
+async fn add_user(guestlist: &Guestlist, email: &str, role: &str) {
+    let _ = guestlist.add_user(email, role).await;
 }
 
 /// Waits until the newest event has this sentence.
-async fn tells(window: &Window, sentence: &str) {
+async fn wait_for_newest(window: &Window, sentence: &str) {
     let what = format!("the newest is {sentence:?}");
     let newest = async || window.text("tbody td").await.filter(|said| said == sentence);
     window.wait_for(&what, newest).await;
@@ -23,7 +21,7 @@ async fn a_users_page_links_to_their_audit_events() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
     let _ = guestlist.member(ADA).await;
-    admin_comes_in(&admin, &guestlist).await;
+    log_in_admin(&admin, &guestlist).await;
     admin.click(ADA).await;
     admin.wait_for_heading(ADA).await;
     admin.click("Suspend").await;
@@ -32,7 +30,7 @@ async fn a_users_page_links_to_their_audit_events() {
     admin.click("what was done to them").await;
     admin.wait_for_heading("Who did what").await;
     let ended = "admin@example.com ended a session of ada@example.com: they were suspended";
-    tells(&admin, ended).await;
+    wait_for_newest(&admin, ended).await;
     for words in [
         "admin@example.com suspended ada@example.com",
         "ada@example.com came in",
@@ -48,7 +46,7 @@ async fn a_users_page_links_to_their_audit_events() {
     admin.click(ADA).await;
     admin.wait_for_heading(ADA).await;
     admin.click("what they did").await;
-    tells(&admin, "ada@example.com came in").await;
+    wait_for_newest(&admin, "ada@example.com came in").await;
     admin.assert_no_console_errors().await;
 }
 
@@ -56,15 +54,15 @@ async fn a_users_page_links_to_their_audit_events() {
 async fn the_audit_log_is_filtered_by_address_kind_and_day() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
-    adds(&guestlist, ADA, "operator").await;
-    admin_comes_in(&admin, &guestlist).await;
+    add_user(&guestlist, ADA, "operator").await;
+    log_in_admin(&admin, &guestlist).await;
     admin.click("Audit").await;
-    tells(&admin, "admin@example.com came in").await;
+    wait_for_newest(&admin, "admin@example.com came in").await;
     admin.wait_for_text("The API key dev added ada@example.com").await;
 
     admin.fill("user", ADA).await;
     admin.click("Show").await;
-    tells(&admin, "The API key dev added ada@example.com").await;
+    wait_for_newest(&admin, "The API key dev added ada@example.com").await;
     assert_eq!(admin.count("tbody tr").await, 1);
     assert_eq!(admin.value("#user").await, ADA);
 
@@ -75,12 +73,12 @@ async fn the_audit_log_is_filtered_by_address_kind_and_day() {
 
     let audit = format!("{}/audit", guestlist.public_url);
     admin.open(&format!("{audit}?actor=&user=&kind=user_added&since=2026-01-31")).await;
-    tells(&admin, "The API key dev added ada@example.com").await;
+    wait_for_newest(&admin, "The API key dev added ada@example.com").await;
     assert_eq!(admin.count("tbody tr").await, 1);
     assert_eq!(admin.value("#kind").await, "user_added");
     assert_eq!(admin.value("#since").await, "2026-01-31");
     admin.click("Everything, newest first").await;
-    tells(&admin, "admin@example.com came in").await;
+    wait_for_newest(&admin, "admin@example.com came in").await;
     admin.open(&format!("{audit}?since=2100-01-01")).await;
     admin.wait_for_text("Nothing of the kind has happened.").await;
 }
@@ -90,13 +88,13 @@ async fn the_audit_log_is_paged() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
     for n in 0..55 {
-        adds(&guestlist, &format!("p{n}@example.com"), "member").await;
+        add_user(&guestlist, &format!("p{n}@example.com"), "member").await;
     }
-    admin_comes_in(&admin, &guestlist).await;
+    log_in_admin(&admin, &guestlist).await;
     admin.open(&format!("{}/audit?kind=user_added&since=2026-01-31", guestlist.public_url)).await;
-    tells(&admin, "The API key dev added p54@example.com").await;
+    wait_for_newest(&admin, "The API key dev added p54@example.com").await;
     admin.click("Older").await;
-    tells(&admin, "The API key dev added p4@example.com").await;
+    wait_for_newest(&admin, "The API key dev added p4@example.com").await;
     assert_eq!(admin.count("tbody tr").await, 5);
     assert_eq!(admin.value("#kind").await, "user_added");
     assert!(!admin.body_text().await.contains("Older"), "there is no more");
@@ -106,17 +104,17 @@ async fn the_audit_log_is_paged() {
 async fn the_audit_log_requires_an_administrator() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile_without_scripts().await;
-    adds(&guestlist, ADA, "operator").await;
+    add_user(&guestlist, ADA, "operator").await;
     let path = format!("/audit?user={}", id(&guestlist.user(ADA).await));
     window.open(&format!("{}{path}", guestlist.public_url)).await;
     window.fill("email", &guestlist.admin_email).await;
-    asks_and_comes_in(&window, &guestlist, "Mail me a link").await;
+    log_in_by_form(&window, &guestlist, "Mail me a link").await;
     window.wait_for_heading("Who did what").await;
     window.wait_for_path(&path).await;
 
     let other = browsers.profile_without_scripts().await;
     other.open(&format!("{}{path}", guestlist.public_url)).await;
     other.fill("email", ADA).await;
-    asks_and_comes_in(&other, &guestlist, "Mail me a link").await;
+    log_in_by_form(&other, &guestlist, "Mail me a link").await;
     other.wait_for_heading("This is for administrators").await;
 }

@@ -6,10 +6,10 @@ use guestlist_tests::browser::{Window, start_with_browsers};
 use guestlist_tests::operations;
 use serde_json::Value;
 
-use crate::steps::admin_comes_in;
+use crate::steps::log_in_admin;
 
 /// Returns method and path of each operation that the page lists.
-async fn listed(window: &Window) -> BTreeSet<(String, String)> {
+async fn listed_operations(window: &Window) -> BTreeSet<(String, String)> {
     let script = "return [...document.querySelectorAll('.opblock')].map((one) => [\
                   one.querySelector('.opblock-summary-method').innerText.toLowerCase(), \
                   one.querySelector('.opblock-summary-path').dataset.path])";
@@ -22,16 +22,16 @@ async fn listed(window: &Window) -> BTreeSet<(String, String)> {
 async fn the_docs_page_lists_every_operation_and_can_call_one() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    admin_comes_in(&window, &guestlist).await;
+    log_in_admin(&window, &guestlist).await;
     window.click("Connect").await;
     window.wait_for_heading("Join your application").await;
     window.click("/docs").await;
     window.wait_for_path("/docs").await;
 
     let told: BTreeSet<_> = operations().into_iter().map(|op| (op.method, op.path)).collect();
-    let all = async || (listed(&window).await.len() >= told.len()).then_some(());
+    let all = async || (listed_operations(&window).await.len() >= told.len()).then_some(());
     window.wait_for("as many operations are listed as there are", all).await;
-    assert_eq!(listed(&window).await, told);
+    assert_eq!(listed_operations(&window).await, told);
 
     let open = "document.querySelector('[data-path=\"/healthz\"]').closest('button').click()";
     window.script(open).await;

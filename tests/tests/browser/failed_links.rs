@@ -4,13 +4,13 @@ use guestlist_tests::browser::{WebDriver, Window, start_setup_with_browsers, sta
 use guestlist_tests::{Engine, Guestlist, id};
 use serde_json::json;
 
-use crate::steps::{ADA, admin_comes_in, asks_and_comes_in, comes_in_by, member_comes_in};
+use crate::steps::{ADA, log_in_admin, log_in_by_form, log_in_by_link, log_in_member};
 
 const WEEK: i64 = 7 * 24 * 3600;
 const NEW_LINK: &str = "Mail me a new link";
 
 /// Asserts the heading, and that the page has one form with this address and no link.
-async fn says(window: &Window, headline: &str, email: &str) {
+async fn assert_page(window: &Window, headline: &str, email: &str) {
     window.wait_for_heading(headline).await;
     assert_eq!(window.title().await, format!("{headline} · Guestlist"));
     assert_eq!(window.count("main form").await, 1, "one way on");
@@ -23,11 +23,11 @@ async fn says(window: &Window, headline: &str, email: &str) {
 async fn a_used_link_offers_a_new_one() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (phone, laptop) = (browsers.profile().await, browsers.profile().await);
-    let mail = member_comes_in(&phone, &guestlist, ADA).await;
+    let mail = log_in_member(&phone, &guestlist, ADA).await;
     laptop.open(&mail.url).await;
     laptop.click("Continue").await;
-    says(&laptop, "This link has been used", ADA).await;
-    asks_and_comes_in(&laptop, &guestlist, NEW_LINK).await;
+    assert_page(&laptop, "This link has been used", ADA).await;
+    log_in_by_form(&laptop, &guestlist, NEW_LINK).await;
     laptop.wait_for_heading("You’re in").await;
     laptop.assert_no_console_errors().await;
 }
@@ -43,9 +43,9 @@ async fn an_expired_link_offers_a_new_one() {
     // The clock is set back only after the response.
     window.wait_for_heading("This link has expired").await;
     guestlist.sandbox().advance_clock(-WEEK - 60).await;
-    says(&window, "This link has expired", "").await;
+    assert_page(&window, "This link has expired", "").await;
     window.fill("email", ADA).await;
-    asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
+    log_in_by_form(&window, &guestlist, NEW_LINK).await;
     window.wait_for_heading("You’re in").await;
 }
 
@@ -56,21 +56,21 @@ async fn a_truncated_link_offers_a_new_one() {
     let (invitation, mail) = guestlist.invite_and_mail(ADA).await;
     let page = format!("{}/authenticate?invitation={}", guestlist.public_url, id(&invitation));
     window.open(&format!("{page}&token={}", &mail.token[..12])).await;
-    says(&window, "This link does not work", "").await;
+    assert_page(&window, "This link does not work", "").await;
     // A token of valid length is checked by Stytch.
     window.open(&format!("{page}&token={}", &mail.token[..36])).await;
     window.click("Continue").await;
-    says(&window, "This link does not work", "").await;
+    assert_page(&window, "This link does not work", "").await;
     window.fill("email", ADA).await;
-    asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
+    log_in_by_form(&window, &guestlist, NEW_LINK).await;
     window.wait_for_heading("You’re in").await;
 
     // Without a token the page has no Continue button.
     let other = browsers.profile().await;
     other.open(&format!("{}/authenticate", guestlist.public_url)).await;
-    says(&other, "This link does not work", "").await;
+    assert_page(&other, "This link does not work", "").await;
     other.fill("email", ADA).await;
-    asks_and_comes_in(&other, &guestlist, NEW_LINK).await;
+    log_in_by_form(&other, &guestlist, NEW_LINK).await;
     other.wait_for_heading("You’re in").await;
 }
 
@@ -79,10 +79,9 @@ async fn a_revoked_invitations_page_offers_a_link_only_after_a_new_invitation() 
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let (invitation, mail) = guestlist.invite_and_mail(ADA).await;
-    let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
-    let _ = guestlist.api().post_nothing(&revoke).await.is(200);
+    guestlist.revoke(&invitation).await;
     window.open(&mail.url).await;
-    says(&window, "This invitation was taken back", "").await;
+    assert_page(&window, "This invitation was taken back", "").await;
     window.fill("email", ADA).await;
     window.click(NEW_LINK).await;
     window.wait_for_heading("Check your mail").await;
@@ -92,7 +91,7 @@ async fn a_revoked_invitations_page_offers_a_link_only_after_a_new_invitation() 
     let _ = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
     window.fill("email", ADA).await;
-    asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
+    log_in_by_form(&window, &guestlist, NEW_LINK).await;
     window.wait_for_heading("You’re in").await;
 }
 
@@ -107,15 +106,15 @@ async fn a_suspended_user_is_told_so() {
     let _ = guestlist.database().execute(&set("suspended")).await;
     window.open(&mail.url).await;
     window.click("Continue").await;
-    says(&window, "This account is suspended", "").await;
+    assert_page(&window, "This account is suspended", "").await;
     let _ = guestlist.database().execute(&set("active")).await;
     window.fill("email", ADA).await;
-    asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
+    log_in_by_form(&window, &guestlist, NEW_LINK).await;
     window.wait_for_heading("You’re in").await;
 }
 
 /// Opens the page for a user who has an identity at Stytch and no invitation.
-async fn a_stranger() -> Option<(WebDriver, Guestlist, Window)> {
+async fn open_uninvited() -> Option<(WebDriver, Guestlist, Window)> {
     let (browsers, guestlist) =
         start_setup_with_browsers(Guestlist::split(Engine::Sqlite).workers(1)).await?;
     let window = browsers.profile().await;
@@ -127,13 +126,13 @@ async fn a_stranger() -> Option<(WebDriver, Guestlist, Window)> {
     let _ = guestlist.stytch_api().post(made, &body).await.is(200);
     window.open(&guestlist.sandbox().nth_email(ADA, 1).await.url).await;
     window.click("Continue").await;
-    says(&window, "You are not invited yet", "").await;
+    assert_page(&window, "You are not invited yet", "").await;
     Some((browsers, guestlist, window))
 }
 
 #[tokio::test]
 async fn an_uninvited_user_is_told_so_and_receives_no_mail() {
-    let Some((_browsers, guestlist, window)) = a_stranger().await else { return };
+    let Some((_browsers, guestlist, window)) = open_uninvited().await else { return };
     window.fill("email", ADA).await;
     window.click(NEW_LINK).await;
     window.wait_for_heading("Check your mail").await;
@@ -143,10 +142,10 @@ async fn an_uninvited_user_is_told_so_and_receives_no_mail() {
 
 #[tokio::test]
 async fn an_uninvited_user_can_log_in_after_an_invitation() {
-    let Some((_browsers, guestlist, window)) = a_stranger().await else { return };
+    let Some((_browsers, guestlist, window)) = open_uninvited().await else { return };
     let _ = guestlist.invite_and_mail(ADA).await;
     window.fill("email", ADA).await;
-    asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
+    log_in_by_form(&window, &guestlist, NEW_LINK).await;
     window.wait_for_heading("You’re in").await;
 }
 
@@ -155,7 +154,7 @@ async fn an_expired_invitation_is_resent_from_the_list() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     let _ = guestlist.invite_and_mail(ADA).await;
-    admin_comes_in(&admin, &guestlist).await;
+    log_in_admin(&admin, &guestlist).await;
     let late = format!("UPDATE invitations SET status = 'expired' WHERE email = '{ADA}'");
     let _ = guestlist.database().execute(&late).await;
     admin.reload().await;
@@ -163,7 +162,7 @@ async fn an_expired_invitation_is_resent_from_the_list() {
     admin.click_in_row(ADA, "Resend").await;
     let mail = guestlist.sandbox().nth_email(ADA, 2).await;
     admin.wait_for_row_status(ADA, "sent").await;
-    comes_in_by(&ada, &mail).await;
+    log_in_by_link(&ada, &mail).await;
     admin.wait_for_row_status(ADA, "active").await;
     admin.assert_no_console_errors().await;
 }

@@ -3,21 +3,21 @@
 use guestlist_tests::Guestlist;
 use guestlist_tests::browser::{WebDriver, Window, start_with_browsers};
 
-use crate::steps::{ADA, admin_comes_in};
+use crate::steps::{ADA, log_in_admin};
 
 #[tokio::test]
 async fn the_quick_start_works_in_browsers() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
-    sees_an_empty_list(&admin, &guestlist).await;
+    open_empty_list(&admin, &guestlist).await;
 
-    invites_ada(&admin).await;
+    invite_ada(&admin).await;
     admin.mark_document().await;
     admin.wait_for_row_status(ADA, "sent").await;
     assert!(admin.has_mark().await, "the list reloaded the page");
 
-    opens_the_invitation(&ada, &guestlist).await;
-    comes_in(&ada).await;
+    open_invitation(&ada, &guestlist).await;
+    accept_invitation(&ada).await;
     admin.wait_for_row_status(ADA, "active").await;
     assert!(admin.has_mark().await, "the list reloaded the page");
     for window in [admin, ada] {
@@ -29,16 +29,16 @@ async fn the_quick_start_works_in_browsers() {
 async fn the_quick_start_works_without_scripts() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = without_scripts(&browsers).await;
-    sees_an_empty_list(&admin, &guestlist).await;
+    open_empty_list(&admin, &guestlist).await;
 
-    invites_ada(&admin).await;
+    invite_ada(&admin).await;
     // Without scripts the page reloads itself while an invitation is pending.
     admin.wait_for_row_status(ADA, "sent").await;
 
-    opens_the_invitation(&ada, &guestlist).await;
+    open_invitation(&ada, &guestlist).await;
     // As at Stytch, the link opens a page that redirects by script.
     ada.click("Go on").await;
-    comes_in(&ada).await;
+    accept_invitation(&ada).await;
     admin.reload().await;
     admin.wait_for_row_status(ADA, "active").await;
     for window in [admin, ada] {
@@ -53,14 +53,14 @@ async fn without_scripts(browsers: &WebDriver) -> (Window, Window) {
     pair
 }
 
-async fn sees_an_empty_list(admin: &Window, guestlist: &Guestlist) {
-    admin_comes_in(admin, guestlist).await;
+async fn open_empty_list(admin: &Window, guestlist: &Guestlist) {
+    log_in_admin(admin, guestlist).await;
     admin.wait_for_path("/").await;
     admin.wait_for_text("Nobody else is here yet").await;
     assert_eq!(admin.count("input:not([type=hidden])").await, 1);
 }
 
-async fn invites_ada(admin: &Window) {
+async fn invite_ada(admin: &Window) {
     admin.fill("email", ADA).await;
     admin.click("Invite").await;
     admin.wait_for_text(ADA).await;
@@ -68,12 +68,12 @@ async fn invites_ada(admin: &Window) {
     assert_eq!(admin.value("#email").await, "", "the field is free for the next");
 }
 
-async fn opens_the_invitation(ada: &Window, guestlist: &Guestlist) {
+async fn open_invitation(ada: &Window, guestlist: &Guestlist) {
     ada.open(&format!("{}/inbox", guestlist.sandbox_url)).await;
     ada.click_in_row(ADA, "Accept invitation").await;
 }
 
-async fn comes_in(ada: &Window) {
+async fn accept_invitation(ada: &Window) {
     ada.wait_for_heading("You are invited").await;
     ada.click("Continue").await;
     ada.wait_for_heading("You’re in").await;

@@ -2,15 +2,15 @@
 //! the application's host, so that they share the session cookies.
 
 use guestlist_tests::browser::{WebDriver, Window, start_setup_with_browsers};
-use guestlist_tests::{Guestbook, Guestlist, free_port, id};
+use guestlist_tests::{Guestbook, Guestlist, free_port, user_path};
 use serde_json::json;
 
-use crate::steps::{ADA, asks_and_comes_in};
+use crate::steps::{ADA, log_in_by_form};
 
 const LOGIN: &str = "Mail me a link";
 
 /// Starts the application on `app.localhost`, and Guestlist on `guests.app.localhost`.
-async fn joined() -> Option<(WebDriver, Guestlist, Guestbook)> {
+async fn start_connected() -> Option<(WebDriver, Guestlist, Guestbook)> {
     let mut guestbook = Guestbook::on("app.localhost");
     let port = free_port();
     let public = format!("http://guests.app.localhost:{port}");
@@ -22,28 +22,28 @@ async fn joined() -> Option<(WebDriver, Guestlist, Guestbook)> {
 }
 
 /// Adds a user who has a role in the application.
-async fn added(guestlist: &Guestlist, email: &str, role: &str) {
+async fn add_user(guestlist: &Guestlist, email: &str, role: &str) {
     let body = json!({ "email": email, "name": "Ada", "metadata": { "guestbook": role } });
     let _ = guestlist.api().post("/v1/users", &body).await.is(201);
 }
 
 /// Opens a page of the application, and logs in when redirected.
-async fn comes_in_through(window: &Window, guestlist: &Guestlist, place: &str) {
+async fn log_in_through(window: &Window, guestlist: &Guestlist, place: &str) {
     window.open(place).await;
     window.wait_for_heading("Log in").await;
     assert!(window.url().await.as_str().starts_with(&guestlist.public_url));
     window.fill("email", ADA).await;
-    asks_and_comes_in(window, guestlist, LOGIN).await;
+    log_in_by_form(window, guestlist, LOGIN).await;
     window.wait_for_heading("The book").await;
 }
 
 #[tokio::test]
 async fn an_anonymous_visitor_logs_in_and_returns_to_the_requested_page() {
-    let Some((browsers, guestlist, guestbook)) = joined().await else { return };
-    added(&guestlist, ADA, "host").await;
+    let Some((browsers, guestlist, guestbook)) = start_connected().await else { return };
+    add_user(&guestlist, ADA, "host").await;
     let window = browsers.profile().await;
     let place = format!("{}/book?chapter=2&verse=%26", guestbook.url);
-    comes_in_through(&window, &guestlist, &place).await;
+    log_in_through(&window, &guestlist, &place).await;
     assert_eq!(window.url().await.as_str(), place);
     window.wait_for_text("You are Ada, a host.").await;
     window.wait_for_text(r#"{"guestbook":"host"}"#).await;
@@ -55,11 +55,11 @@ async fn an_anonymous_visitor_logs_in_and_returns_to_the_requested_page() {
 
 #[tokio::test]
 async fn a_logged_in_visitor_continues_to_the_requested_page() {
-    let Some((browsers, guestlist, guestbook)) = joined().await else { return };
-    added(&guestlist, ADA, "guest").await;
+    let Some((browsers, guestlist, guestbook)) = start_connected().await else { return };
+    add_user(&guestlist, ADA, "guest").await;
     let window = browsers.profile().await;
     let place = format!("{}/book", guestbook.url);
-    comes_in_through(&window, &guestlist, &place).await;
+    log_in_through(&window, &guestlist, &place).await;
     let back = place.replace(':', "%3A");
     window.open(&format!("{}/login?return_to={back}", guestlist.public_url)).await;
     window.click("Go on").await;
@@ -68,10 +68,10 @@ async fn a_logged_in_visitor_continues_to_the_requested_page() {
 
 #[tokio::test]
 async fn only_scripts_of_the_application_may_read_the_session() {
-    let Some((browsers, guestlist, guestbook)) = joined().await else { return };
-    added(&guestlist, ADA, "guest").await;
+    let Some((browsers, guestlist, guestbook)) = start_connected().await else { return };
+    add_user(&guestlist, ADA, "guest").await;
     let window = browsers.profile().await;
-    comes_in_through(&window, &guestlist, &format!("{}/book", guestbook.url)).await;
+    log_in_through(&window, &guestlist, &format!("{}/book", guestbook.url)).await;
     window.open(&format!("{}/live", guestbook.url)).await;
     window.wait_for_text("Guestlist says: ada@example.com").await;
     window.assert_no_console_errors().await;
@@ -102,11 +102,11 @@ async fn only_scripts_of_the_application_may_read_the_session() {
 
 #[tokio::test]
 async fn logging_out_of_either_application_logs_out_of_both() {
-    let Some((browsers, guestlist, guestbook)) = joined().await else { return };
-    added(&guestlist, ADA, "guest").await;
+    let Some((browsers, guestlist, guestbook)) = start_connected().await else { return };
+    add_user(&guestlist, ADA, "guest").await;
     let window = browsers.profile().await;
     let book = format!("{}/book", guestbook.url);
-    comes_in_through(&window, &guestlist, &book).await;
+    log_in_through(&window, &guestlist, &book).await;
     window.click("Log out").await;
     window.wait_for_heading("A guest book").await;
     window.wait_for_text("It is open to invited guests").await;
@@ -114,7 +114,7 @@ async fn logging_out_of_either_application_logs_out_of_both() {
     window.wait_for_heading("Log in").await;
     assert_eq!(window.value("#email").await, ADA);
 
-    comes_in_through(&window, &guestlist, &book).await;
+    log_in_through(&window, &guestlist, &book).await;
     window.open(&guestlist.public_url).await;
     window.click("Log out").await;
     window.wait_for_text("You are logged out.").await;
@@ -125,11 +125,11 @@ async fn logging_out_of_either_application_logs_out_of_both() {
 
 #[tokio::test]
 async fn stale_host_only_cookies_are_ignored_and_cleared() {
-    let Some((browsers, guestlist, guestbook)) = joined().await else { return };
-    added(&guestlist, ADA, "guest").await;
+    let Some((browsers, guestlist, guestbook)) = start_connected().await else { return };
+    add_user(&guestlist, ADA, "guest").await;
     let window = browsers.profile().await;
     let book = format!("{}/book", guestbook.url);
-    comes_in_through(&window, &guestlist, &book).await;
+    log_in_through(&window, &guestlist, &book).await;
     window.open(&guestlist.public_url).await;
     window.wait_for_heading("You’re in").await;
     let (token, jwt) = ("stytch_session", "stytch_session_jwt");
@@ -151,17 +151,17 @@ async fn stale_host_only_cookies_are_ignored_and_cleared() {
 
 #[tokio::test]
 async fn the_application_notices_a_revoked_session() {
-    let Some((browsers, guestlist, guestbook)) = joined().await else { return };
-    added(&guestlist, ADA, "guest").await;
+    let Some((browsers, guestlist, guestbook)) = start_connected().await else { return };
+    add_user(&guestlist, ADA, "guest").await;
     let (phone, laptop) = (browsers.profile().await, browsers.profile().await);
     for window in [&phone, &laptop] {
-        comes_in_through(window, &guestlist, &format!("{}/book", guestbook.url)).await;
+        log_in_through(window, &guestlist, &format!("{}/book", guestbook.url)).await;
     }
     phone.fill("words", "Too late").await;
     laptop.open(&format!("{}/fast", guestbook.url)).await;
     laptop.wait_for_text("is logged in, or was").await;
 
-    let path = format!("/v1/users/{}", id(&guestlist.user(ADA).await));
+    let path = user_path(&guestlist.user(ADA).await);
     let _ = guestlist.api().delete(&path).await.is(202);
     phone.click("Sign").await;
     phone.wait_for_heading("Log in").await;
@@ -174,10 +174,10 @@ async fn the_application_notices_a_revoked_session() {
 
 #[tokio::test]
 async fn an_invitation_from_the_application_returns_to_it() {
-    let Some((browsers, guestlist, guestbook)) = joined().await else { return };
-    added(&guestlist, ADA, "host").await;
+    let Some((browsers, guestlist, guestbook)) = start_connected().await else { return };
+    add_user(&guestlist, ADA, "host").await;
     let (ada, bob) = (browsers.profile().await, browsers.profile().await);
-    comes_in_through(&ada, &guestlist, &format!("{}/book", guestbook.url)).await;
+    log_in_through(&ada, &guestlist, &format!("{}/book", guestbook.url)).await;
     ada.fill("email", "bob@example.com").await;
     ada.click("Invite").await;
     ada.wait_for_text("bob@example.com is invited.").await;
@@ -236,7 +236,7 @@ async fn an_application_on_another_domain_has_its_own_login_pages() {
     assert_eq!(window.url().await.as_str(), place);
 
     // A session that an administrator ends is refused.
-    let path = format!("/v1/users/{}", id(&guestlist.user(ADA).await));
+    let path = user_path(&guestlist.user(ADA).await);
     let _ = guestlist.api().delete(&path).await.is(202);
     window.reload().await;
     window.wait_for_heading("Log in to the guest book").await;
@@ -245,12 +245,12 @@ async fn an_application_on_another_domain_has_its_own_login_pages() {
 
 #[tokio::test]
 async fn the_connect_page_names_this_installation() {
-    let Some((browsers, guestlist, guestbook)) = joined().await else { return };
+    let Some((browsers, guestlist, guestbook)) = start_connected().await else { return };
     let window = browsers.profile_without_scripts().await;
     // An anonymous visitor is redirected through the login page.
     window.open(&format!("{}/connect", guestlist.public_url)).await;
     window.fill("email", &guestlist.admin_email).await;
-    asks_and_comes_in(&window, &guestlist, LOGIN).await;
+    log_in_by_form(&window, &guestlist, LOGIN).await;
     window.wait_for_heading("Join your application").await;
     window.wait_for_path("/connect").await;
     for words in [&guestlist.public_url, &guestbook.url, "The session's cookies reach it"] {
@@ -264,7 +264,7 @@ async fn the_connect_page_names_this_installation() {
 
 #[tokio::test]
 async fn a_renewed_jwt_reaches_the_browser_through_the_application() {
-    let Some((browsers, guestlist, guestbook)) = joined().await else { return };
+    let Some((browsers, guestlist, guestbook)) = start_connected().await else { return };
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     let window = browsers.profile().await;
     window.open(&mail.url).await;

@@ -2,7 +2,7 @@
 
 use guestlist_tests::browser::{ENTER, TAB, Window, start_with_browsers};
 
-use crate::steps::{ADA, member_comes_in};
+use crate::steps::{ADA, log_in_member};
 
 /// Presses Tab until an element has the focus, at most 20 times.
 async fn tab_to(window: &Window, goal: &str) {
@@ -72,7 +72,7 @@ async fn refreshing_the_list_keeps_the_focus() {
     admin.wait_for_row_status("bob@example.com", "sent").await;
     tab_to(&admin, "email").await;
     admin.press_keys("half an addr").await;
-    member_comes_in(&ada, &guestlist, ADA).await;
+    log_in_member(&ada, &guestlist, ADA).await;
     admin.wait_for_row_status(ADA, "active").await;
     assert_eq!(admin.focus().await, "email");
     assert_eq!(admin.value("#email").await, "half an addr");

@@ -3,13 +3,13 @@
 use guestlist_tests::browser::start_with_browsers;
 use serde_json::json;
 
-use crate::steps::{ADA, admin_comes_in, member_comes_in};
+use crate::steps::{ADA, log_in_admin, log_in_member};
 
 #[tokio::test]
 async fn continue_on_a_used_link_proceeds_for_the_logged_in_user() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    let mail = member_comes_in(&window, &guestlist, ADA).await;
+    let mail = log_in_member(&window, &guestlist, ADA).await;
     window.open(&mail.url).await;
     window.click("Continue").await;
     window.wait_for_heading("You’re in").await;
@@ -20,7 +20,7 @@ async fn continue_on_a_used_link_proceeds_for_the_logged_in_user() {
 async fn the_link_page_names_the_logged_in_user_and_keeps_the_session() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    admin_comes_in(&window, &guestlist).await;
+    log_in_admin(&window, &guestlist).await;
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
     window.wait_for_heading("You are invited").await;
@@ -40,7 +40,7 @@ async fn the_link_page_names_the_logged_in_user_and_keeps_the_session() {
 async fn a_users_own_login_link_shows_no_warning() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    admin_comes_in(&window, &guestlist).await;
+    log_in_admin(&window, &guestlist).await;
     window.open(guestlist.login_url.as_ref().unwrap()).await;
     window.wait_for("the page is there", async || window.text("main").await).await;
     let words = window.body_text().await;
@@ -85,7 +85,7 @@ async fn a_redemption_completes_after_the_browser_disconnects() {
 async fn the_back_button_leads_to_no_dead_end() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    member_comes_in(&window, &guestlist, ADA).await;
+    log_in_member(&window, &guestlist, ADA).await;
     window.back().await;
     window.wait_for_text("Continue").await;
     let words = window.body_text().await;

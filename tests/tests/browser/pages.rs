@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use guestlist_tests::browser::{Size, Window, start_with_browsers};
 use guestlist_tests::{Guestlist, id};
 
-use crate::steps::{ADA, admin_comes_in, comes_in_by, member_comes_in};
+use crate::steps::{ADA, log_in_admin, log_in_by_link, log_in_member};
 
 const DESK: Size = Size { width: 1000, height: 720, is_dark: false };
 const POCKET: Size = Size { width: 390, height: 800, is_dark: true };
@@ -67,7 +67,7 @@ async fn the_login_pages_are_accessible() {
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
     inspector.looks_at("continue-invited", "Continue · Guestlist").await;
-    comes_in_by(&window, &mail).await;
+    log_in_by_link(&window, &mail).await;
     inspector.looks_at("member", "Guestlist").await;
     window.open(guestlist.login_url.as_ref().unwrap()).await;
     inspector.looks_at("continue-someone-else", "Continue · Guestlist").await;
@@ -83,7 +83,7 @@ async fn the_list_of_users_is_accessible() {
     let mut inspector = Inspector::new(&window, &guestlist);
     window.open(guestlist.login_url.as_ref().unwrap()).await;
     inspector.looks_at("continue-login", "Continue · Guestlist").await;
-    admin_comes_in(&window, &guestlist).await;
+    log_in_admin(&window, &guestlist).await;
     inspector.looks_at("people-empty", "People · Guestlist").await;
     people(&guestlist).await;
     window.reload().await;
@@ -126,8 +126,7 @@ async fn the_pages_of_failed_links_are_accessible() {
     window.open(&format!("{page}&token=cut")).await;
     inspector.looks_at("link-invalid", "This link does not work · Guestlist").await;
     let (invitation, mail) = guestlist.invite_and_mail("bob@example.com").await;
-    let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
-    let _ = guestlist.api().post_nothing(&revoke).await.is(200);
+    guestlist.revoke(&invitation).await;
     window.open(&mail.url).await;
     inspector.looks_at("link-revoked", "This invitation was taken back · Guestlist").await;
     inspector.concludes();
@@ -137,8 +136,8 @@ async fn the_pages_of_failed_links_are_accessible() {
 async fn every_page_links_to_sessions_and_log_out() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
-    member_comes_in(&ada, &guestlist, ADA).await;
-    admin_comes_in(&admin, &guestlist).await;
+    log_in_member(&ada, &guestlist, ADA).await;
+    log_in_admin(&admin, &guestlist).await;
     let person = format!("/users/{}", id(&guestlist.user(ADA).await));
     let remove = format!("{person}/remove");
     let pages = ["/", "/audit", "/connect", "/sessions", &person, &remove];

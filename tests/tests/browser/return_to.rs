@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use guestlist_tests::browser::{start_setup_with_browsers, start_with_browsers};
 use guestlist_tests::{Engine, Guestlist};
 
-use crate::steps::{ADA, asks_and_comes_in};
+use crate::steps::{ADA, log_in_by_form};
 
 const LOGIN: &str = "Mail me a link";
 
@@ -41,7 +41,7 @@ async fn return_to_leads_to_the_application_after_login() {
     let query = place.replace('?', "%3F").replace('&', "%26");
     window.open(&format!("{}/login?return_to={query}", guestlist.public_url)).await;
     window.fill("email", ADA).await;
-    asks_and_comes_in(&window, &guestlist, LOGIN).await;
+    log_in_by_form(&window, &guestlist, LOGIN).await;
     window.wait_for_heading("The application").await;
     assert_eq!(window.url().await.as_str(), place);
     window.assert_no_console_errors().await;
@@ -65,7 +65,7 @@ async fn return_to_ignores_other_origins() {
         window.open(&format!("{}/login?return_to={place}", guestlist.public_url)).await;
         assert_eq!(window.count("[name=return_to]").await, 0, "{place}");
         window.fill("email", &email).await;
-        asks_and_comes_in(&window, &guestlist, LOGIN).await;
+        log_in_by_form(&window, &guestlist, LOGIN).await;
         window.wait_for_heading("You’re in").await;
         window.wait_for_path("/").await;
     }

@@ -2,7 +2,7 @@
 
 use guestlist_tests::browser::start_with_browsers;
 
-use crate::steps::{ADA, admin_comes_in, asks_and_comes_in, member_comes_in};
+use crate::steps::{ADA, log_in_admin, log_in_by_form, log_in_member};
 
 const LOGIN: &str = "Mail me a link";
 
@@ -10,7 +10,7 @@ const LOGIN: &str = "Mail me a link";
 async fn the_login_form_is_prefilled_after_logging_out() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    member_comes_in(&window, &guestlist, ADA).await;
+    log_in_member(&window, &guestlist, ADA).await;
     window.click("Log out").await;
     window.wait_for_heading("Log in").await;
     window.wait_for_text("You are logged out.").await;
@@ -18,7 +18,7 @@ async fn the_login_form_is_prefilled_after_logging_out() {
 
     window.back().await;
     window.wait_for_heading("Log in").await;
-    asks_and_comes_in(&window, &guestlist, LOGIN).await;
+    log_in_by_form(&window, &guestlist, LOGIN).await;
     window.wait_for_heading("You’re in").await;
     window.assert_no_console_errors().await;
 }
@@ -27,7 +27,7 @@ async fn the_login_form_is_prefilled_after_logging_out() {
 async fn the_login_page_names_the_logged_in_user() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    member_comes_in(&window, &guestlist, ADA).await;
+    log_in_member(&window, &guestlist, ADA).await;
     window.open(&format!("{}/login", guestlist.public_url)).await;
     window.wait_for_text("You are logged in as ada@example.com").await;
     window.click("Go on").await;
@@ -39,8 +39,8 @@ async fn the_login_page_names_the_logged_in_user() {
 async fn a_removed_user_is_told_on_the_next_click() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
-    member_comes_in(&ada, &guestlist, ADA).await;
-    admin_comes_in(&admin, &guestlist).await;
+    log_in_member(&ada, &guestlist, ADA).await;
+    log_in_admin(&admin, &guestlist).await;
     admin.click_in_row(ADA, "Remove").await;
     admin.wait_for_heading("Remove ada@example.com?").await;
     admin.click("Remove").await;
@@ -59,7 +59,7 @@ async fn a_removed_user_is_told_on_the_next_click() {
 async fn an_open_list_redirects_to_login_when_its_session_ends() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile().await;
-    admin_comes_in(&admin, &guestlist).await;
+    log_in_admin(&admin, &guestlist).await;
     let ended = "UPDATE sessions SET ended_at = started_at + 1, end_reason = 'revoked'";
     assert_eq!(guestlist.database().execute(ended).await, 1);
     admin.wait_for_heading("Log in").await;
@@ -71,7 +71,7 @@ async fn an_open_list_redirects_to_login_when_its_session_ends() {
 async fn a_form_sent_after_the_session_ended_offers_a_login_link() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
-    admin_comes_in(&admin, &guestlist).await;
+    log_in_admin(&admin, &guestlist).await;
     let ended = "UPDATE sessions SET ended_at = started_at + 1, end_reason = 'revoked'";
     assert_eq!(guestlist.database().execute(ended).await, 1);
     admin.fill("email", ADA).await;
@@ -84,11 +84,11 @@ async fn a_form_sent_after_the_session_ended_offers_a_login_link() {
 async fn a_user_ends_the_sessions_of_other_browsers() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (here, elsewhere) = (browsers.profile().await, browsers.profile_without_scripts().await);
-    member_comes_in(&elsewhere, &guestlist, ADA).await;
+    log_in_member(&elsewhere, &guestlist, ADA).await;
     here.open(&format!("{}/sessions", guestlist.public_url)).await;
     here.wait_for_heading("Log in").await;
     here.fill("email", ADA).await;
-    asks_and_comes_in(&here, &guestlist, LOGIN).await;
+    log_in_by_form(&here, &guestlist, LOGIN).await;
     here.wait_for_heading("Your sessions").await;
     here.wait_for_text("this one").await;
     here.click("End all others").await;
@@ -107,8 +107,8 @@ async fn a_user_ends_the_sessions_of_other_browsers() {
 async fn a_user_is_suspended_and_reactivated() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
-    member_comes_in(&ada, &guestlist, ADA).await;
-    admin_comes_in(&admin, &guestlist).await;
+    log_in_member(&ada, &guestlist, ADA).await;
+    log_in_admin(&admin, &guestlist).await;
     admin.click(ADA).await;
     admin.wait_for_heading(ADA).await;
     admin.click("Suspend").await;
@@ -118,7 +118,7 @@ async fn a_user_is_suspended_and_reactivated() {
 
     admin.click("Let in again").await;
     admin.wait_for_text("active").await;
-    asks_and_comes_in(&ada, &guestlist, LOGIN).await;
+    log_in_by_form(&ada, &guestlist, LOGIN).await;
     ada.wait_for_heading("You’re in").await;
     admin.assert_no_console_errors().await;
 }

@@ -6,28 +6,28 @@ use guestlist_tests::{Guestlist, Mail};
 pub const ADA: &str = "ada@example.com";
 
 /// Logs the administrator in with the link that `dev` prints.
-pub async fn admin_comes_in(window: &Window, guestlist: &Guestlist) {
+pub async fn log_in_admin(window: &Window, guestlist: &Guestlist) {
     window.open(guestlist.login_url.as_ref().unwrap()).await;
     window.click("Continue").await;
     window.wait_for_heading("People").await;
 }
 
 /// Logs a user in with the link of an email.
-pub async fn comes_in_by(window: &Window, mail: &Mail) {
+pub async fn log_in_by_link(window: &Window, mail: &Mail) {
     window.open(&mail.url).await;
     window.click("Continue").await;
     window.wait_for_heading("You’re in").await;
 }
 
 /// Invites an address through the API, and accepts the invitation.
-pub async fn member_comes_in(window: &Window, guestlist: &Guestlist, email: &str) -> Mail {
+pub async fn log_in_member(window: &Window, guestlist: &Guestlist, email: &str) -> Mail {
     let (_, mail) = guestlist.invite_and_mail(email).await;
-    comes_in_by(window, &mail).await;
+    log_in_by_link(window, &mail).await;
     mail
 }
 
 /// Submits the login form of the current page, and redeems the link that arrives.
-pub async fn asks_and_comes_in(window: &Window, guestlist: &Guestlist, button: &str) {
+pub async fn log_in_by_form(window: &Window, guestlist: &Guestlist, button: &str) {
     let address = window.value("#email").await;
     let address = address.as_str().unwrap();
     let before = guestlist.sandbox().emails(address).await.len();

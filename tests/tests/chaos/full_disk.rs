@@ -5,11 +5,11 @@ use std::path::Path;
 
 use futures::StreamExt;
 use guestlist_tests::{
-    DatabaseServer, Engine, Guestlist, LONG, Process, SHORT, TestDatabase, id, wait_until,
+    DatabaseServer, Engine, Guestlist, LONG, Process, TestDatabase, id, wait_until,
 };
 use serde_json::json;
 
-use crate::{alone, mailed};
+use crate::{exclusive, mail_count};
 
 /// The number of different disk sizes for the import.
 const POINTS: u64 = 200;
@@ -22,7 +22,7 @@ fn spread(index: u64, range: std::ops::Range<u64>) -> u64 {
 
 #[tokio::test]
 async fn an_import_onto_a_full_disk_reports_exactly_what_it_stored() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     let guestlist = Guestlist::split(Engine::Sqlite).prepare().await;
     let _ = guestlist.run_ok(&["migrate", "up"]).await;
     let rows: Vec<_> = (0..20).map(|n| format!("person{n}@example.com")).collect();
@@ -77,7 +77,7 @@ async fn import_until_full(folder: &Path, point: u64) -> usize {
 
 #[tokio::test]
 async fn dev_on_a_full_disk_loses_no_acknowledged_invitation() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let mut acknowledged = BTreeSet::new();
     let mut refused = 0;
@@ -98,11 +98,7 @@ async fn dev_on_a_full_disk_loses_no_acknowledged_invitation() {
         // Another program, without the limit, can write.
         let _ = guestlist.create_key("meanwhile", &[]).await;
         guestlist.app().limit_file_size(None);
-        wait_until(SHORT, "it is ready", async || {
-            let ready = guestlist.anonymous().get("/readyz").await;
-            (ready.status == 200).then_some(())
-        })
-        .await;
+        guestlist.wait_until_ready().await;
         let freed = guestlist.invite(&format!("freed{round}@example.com")).await;
         acknowledged.insert(id(&freed).to_owned());
     }
@@ -110,15 +106,15 @@ async fn dev_on_a_full_disk_loses_no_acknowledged_invitation() {
     assert!(refused > 20, "the disk was hardly ever full");
     let stored = guestlist.database().invitation_ids().await;
     assert_eq!(stored, acknowledged, "acknowledged is stored, and nothing else");
-    crate::all_sent(&guestlist, acknowledged.len(), LONG).await;
+    crate::wait_until_sent(&guestlist, acknowledged.len(), LONG).await;
     // An attempt whose result could not be written is looked up at Stytch before it is repeated,
     // so each invitation is mailed once. One more mail is the administrator's login link.
-    assert_eq!(mailed(&guestlist).await, acknowledged.len() + 1);
+    assert_eq!(mail_count(&guestlist).await, acknowledged.len() + 1);
 }
 
 #[tokio::test]
 async fn a_full_disk_is_reported_by_readiness_and_status() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let _ = guestlist.anonymous().get("/readyz").await.is(200);
     guestlist.app().limit_file_size(Some(1));
@@ -152,14 +148,15 @@ fn largest_file(guestlist: &Guestlist) -> u64 {
 #[tokio::test]
 async fn a_worker_on_a_full_disk_sends_no_mail_twice() {
     const MANY: usize = 300;
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.sandbox().set_faults(&json!({ "latency_ms": 50 })).await;
     guestlist.invite_many(MANY).await;
     let worker = &guestlist.workers()[0];
     let errors = || worker.stderr().matches("disk").count();
     for round in 0..6 {
-        let (failed, sent) = (errors(), crate::count_of(&guestlist, "status = 'sent'").await);
+        let (failed, sent) =
+            (errors(), crate::invitation_count(&guestlist, "status = 'sent'").await);
         worker.limit_file_size(Some(spread(round, 1..largest_file(&guestlist))));
         // In the last round every invitation may be sent before a write fails.
         wait_until(LONG, "a write fails", async || {
@@ -168,14 +165,14 @@ async fn a_worker_on_a_full_disk_sends_no_mail_twice() {
         .await;
         worker.limit_file_size(None);
         wait_until(LONG, "another is sent", async || {
-            let now = crate::count_of(&guestlist, "status = 'sent'").await;
+            let now = crate::invitation_count(&guestlist, "status = 'sent'").await;
             (now > sent || now == MANY).then_some(())
         })
         .await;
     }
     assert!(errors() >= 3, "the disk was hardly ever full");
-    crate::all_sent(&guestlist, MANY, LONG).await;
-    assert_eq!(mailed(&guestlist).await, MANY);
+    crate::wait_until_sent(&guestlist, MANY, LONG).await;
+    assert_eq!(mail_count(&guestlist).await, MANY);
 }
 
 /// Options that put all tables into one file of fixed size. InnoDB reports error 1114 when it is
@@ -184,7 +181,7 @@ const NO_GROWTH: &[&str] = &["--innodb-file-per-table=0", "--innodb-data-file-pa
 
 #[tokio::test]
 async fn a_database_server_on_a_full_disk_loses_no_acknowledged_invitation() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     for engine in Engine::with_server() {
         let server = DatabaseServer::start_with(engine, NO_GROWTH).await;
         let setup = Guestlist::split(engine).workers(1).on_server(&server.url());
@@ -211,18 +208,15 @@ async fn a_database_server_on_a_full_disk_loses_no_acknowledged_invitation() {
             let summary = status["summary"].as_str().unwrap();
             assert!(summary.contains("the database refuses writes"), "{engine}: {summary}");
             server.execute_as_root("DROP DATABASE filler");
-            wait_until(LONG, "it is ready", async || {
-                (guestlist.anonymous().get("/readyz").await.status == 200).then_some(())
-            })
-            .await;
+            guestlist.wait_until_ready().await;
             let freed = guestlist.invite(&format!("freed{round}@example.com")).await;
             acknowledged.insert(id(&freed).to_owned());
         }
         let stored = guestlist.database().invitation_ids().await;
         assert_eq!(stored, acknowledged, "{engine}: acknowledged is stored, and nothing else");
-        crate::all_sent(&guestlist, acknowledged.len(), LONG).await;
+        crate::wait_until_sent(&guestlist, acknowledged.len(), LONG).await;
         println!("{engine}: {} acknowledged", acknowledged.len());
-        assert_eq!(mailed(&guestlist).await, acknowledged.len(), "{engine}");
+        assert_eq!(mail_count(&guestlist).await, acknowledged.len(), "{engine}");
     }
 }
 

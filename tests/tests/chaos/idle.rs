@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use guestlist_tests::{Guestlist, Process, one_engine_at_a_time};
 
-use crate::alone;
+use crate::exclusive;
 
 /// Returns the CPU time of a process in kernel ticks of 10 ms.
 fn ticks(process: &Process) -> u64 {
@@ -17,7 +17,7 @@ fn ticks(process: &Process) -> u64 {
 #[tokio::test]
 async fn an_idle_worker_uses_less_than_one_percent_of_a_core() {
     const WATCHED: Duration = Duration::from_secs(10);
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     one_engine_at_a_time(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
         guestlist.wait_for_jobs().await;
@@ -36,7 +36,7 @@ async fn an_idle_worker_uses_less_than_one_percent_of_a_core() {
 #[tokio::test]
 async fn mail_is_sent_promptly_whichever_process_queued_it() {
     const ROUNDS: usize = 31;
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     one_engine_at_a_time(|engine| async move {
         let apart = Guestlist::split(engine).workers(1).start().await;
         let together = Guestlist::dev(engine).start().await;

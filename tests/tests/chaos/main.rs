@@ -20,31 +20,31 @@ use guestlist_tests::{Guestlist, wait_until};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Waits until no other test of this binary runs.
-async fn alone() -> MutexGuard<'static, ()> {
+async fn exclusive() -> MutexGuard<'static, ()> {
     static MACHINE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
     MACHINE.lock().await
 }
 
-async fn count_of(guestlist: &Guestlist, condition: &str) -> usize {
+async fn invitation_count(guestlist: &Guestlist, condition: &str) -> usize {
     let sql = format!("SELECT COUNT(*) FROM invitations WHERE {condition}");
     usize::try_from(guestlist.database().integer(&sql).await).unwrap()
 }
 
 /// Waits until `count` invitations are sent.
-async fn all_sent(guestlist: &Guestlist, count: usize, limit: std::time::Duration) {
+async fn wait_until_sent(guestlist: &Guestlist, count: usize, limit: std::time::Duration) {
     wait_until(limit, "all are sent", async || {
-        (count_of(guestlist, "status = 'sent'").await == count).then_some(())
+        (invitation_count(guestlist, "status = 'sent'").await == count).then_some(())
     })
     .await;
 }
 
 /// Returns the number of mails in the sandbox's outbox.
-async fn mailed(guestlist: &Guestlist) -> usize {
+async fn mail_count(guestlist: &Guestlist) -> usize {
     guestlist.sandbox().all_emails().await.len()
 }
 
 /// Returns the number of mails beyond one for each of `addresses`; panics if an address has none.
-async fn doubled(guestlist: &Guestlist, addresses: usize) -> usize {
+async fn duplicate_count(guestlist: &Guestlist, addresses: usize) -> usize {
     let mut mails = BTreeMap::<String, usize>::new();
     for mail in guestlist.sandbox().all_emails().await {
         *mails.entry(mail.to).or_default() += 1;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use guestlist_tests::{Engine, Guestlist, LONG, SHORT, id, wait_until};
 use serde_json::{Value, json};
 
-use crate::{all_sent, alone, count_of, doubled, mailed};
+use crate::{duplicate_count, exclusive, invitation_count, mail_count, wait_until_sent};
 
 const WAITING: usize = 2_000;
 const AWAY: Duration = Duration::from_mins(1);
@@ -13,7 +13,7 @@ const RATE: u64 = 100;
 
 #[tokio::test]
 async fn two_thousand_invitations_survive_an_outage_of_a_minute() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(2).start().await;
     guestlist.sandbox().set_faults(&json!({ "down": true })).await;
     let went = Instant::now();
@@ -34,7 +34,7 @@ async fn two_thousand_invitations_survive_an_outage_of_a_minute() {
 
     // A user requests a login link during the recovery.
     wait_until(SHORT, "the catch-up has begun", async || {
-        (mailed(&guestlist).await > 100).then_some(())
+        (mail_count(&guestlist).await > 100).then_some(())
     })
     .await;
     let asked = Instant::now();
@@ -42,9 +42,9 @@ async fn two_thousand_invitations_survive_an_outage_of_a_minute() {
     let _ = guestlist.anonymous().post("/v1/login", &admin).await.is(202);
     let _ = guestlist.sandbox().nth_email(&guestlist.admin_email, 1).await;
     let login = asked.elapsed();
-    assert!(count_of(&guestlist, "status = 'queued'").await > 0, "it was in the middle");
+    assert!(invitation_count(&guestlist, "status = 'queued'").await > 0, "it was in the middle");
 
-    all_sent(&guestlist, WAITING, LONG * 2).await;
+    wait_until_sent(&guestlist, WAITING, LONG * 2).await;
     let caught_up = back.elapsed();
     let stats = guestlist.sandbox().stats().await;
     let peak = stats["peak_per_second"].as_u64().unwrap();
@@ -53,9 +53,13 @@ async fn two_thousand_invitations_survive_an_outage_of_a_minute() {
     );
     assert!(login < Duration::from_secs(3), "{login:?}");
     assert!(peak <= RATE, "{peak} calls in a second");
-    assert_eq!(doubled(&guestlist, WAITING + 1).await, 0);
-    assert_eq!(count_of(&guestlist, "attempts > 5").await, 0, "none has used its attempts up");
-    tells_the_story(&guestlist, first).await;
+    assert_eq!(duplicate_count(&guestlist, WAITING + 1).await, 0);
+    assert_eq!(
+        invitation_count(&guestlist, "attempts > 5").await,
+        0,
+        "none has used its attempts up"
+    );
+    assert_timelines(&guestlist, first).await;
 }
 
 async fn latest(guestlist: &Guestlist) -> Value {
@@ -65,7 +69,7 @@ async fn latest(guestlist: &Guestlist) -> Value {
 
 /// Asserts the events of the first invitation, which was attempted during the outage, and of the
 /// last one, which was only held.
-async fn tells_the_story(guestlist: &Guestlist, first: &str) {
+async fn assert_timelines(guestlist: &Guestlist, first: &str) {
     let story = guestlist.timeline(first).await;
     assert_eq!(story.first().map(String::as_str), Some("requested"), "{story:?}");
     assert_eq!(story.last().map(String::as_str), Some("sent"), "{story:?}");
@@ -80,7 +84,7 @@ async fn tells_the_story(guestlist: &Guestlist, first: &str) {
 
 #[tokio::test]
 async fn an_invitation_that_expired_during_an_outage_is_not_sent() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.sandbox().set_faults(&json!({ "down": true })).await;
     let invitation = guestlist.invite("late@example.com").await;
@@ -91,13 +95,13 @@ async fn an_invitation_that_expired_during_an_outage_is_not_sent() {
     guestlist.wait_for_jobs().await;
     let kinds = guestlist.timeline(id(&invitation)).await;
     assert!(!kinds.contains(&"sent".to_owned()), "{kinds:?}");
-    assert_eq!(mailed(&guestlist).await, 0);
+    assert_eq!(mail_count(&guestlist).await, 0);
 }
 
 /// Stytch accepts the request, and does not respond within the client's timeout.
 #[tokio::test]
 async fn a_worker_can_be_stopped_while_stytch_hangs() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.sandbox().set_faults(&json!({ "latency_ms": 60_000 })).await;
     guestlist.invite_many(30).await;
@@ -109,13 +113,13 @@ async fn a_worker_can_be_stopped_while_stytch_hangs() {
     let asked = Instant::now();
     guestlist.stop_worker(0).await;
     assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
-    assert_eq!(count_of(&guestlist, "status = 'failed'").await, 0);
+    assert_eq!(invitation_count(&guestlist, "status = 'failed'").await, 0);
 }
 
 /// At low traffic, failures come one at a time, and a single one must be enough.
 #[tokio::test]
 async fn an_outage_is_noticed_at_low_traffic_and_recovery_is_immediate() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.sandbox().set_faults(&json!({ "status": 500 })).await;
     let lone = guestlist.invite("lone@example.com").await;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use guestlist_tests::{Engine, Guestlist, LONG, wait_until};
 use serde_json::json;
 
-use crate::{all_sent, alone, count_of, doubled};
+use crate::{duplicate_count, exclusive, invitation_count, wait_until_sent};
 
 #[tokio::test]
 async fn a_429_for_half_of_all_calls_costs_no_attempt() {
     const MANY: usize = 100;
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     for retry_after in [None, Some(1)] {
         let guestlist = Guestlist::split(Engine::Sqlite).workers(2).start().await;
         let mut faults =
@@ -21,10 +21,14 @@ async fn a_429_for_half_of_all_calls_costs_no_attempt() {
         guestlist.sandbox().set_faults(&faults).await;
         let began = Instant::now();
         guestlist.invite_many(MANY).await;
-        all_sent(&guestlist, MANY, LONG * 3).await;
+        wait_until_sent(&guestlist, MANY, LONG * 3).await;
         println!("Retry-After {retry_after:?}: {:?}", began.elapsed());
-        assert_eq!(count_of(&guestlist, "attempts <> 1").await, 0, "a 429 costs no attempt");
-        assert_eq!(doubled(&guestlist, MANY).await, 0);
+        assert_eq!(
+            invitation_count(&guestlist, "attempts <> 1").await,
+            0,
+            "a 429 costs no attempt"
+        );
+        assert_eq!(duplicate_count(&guestlist, MANY).await, 0);
         let limited = "SELECT COUNT(*) FROM events WHERE kind = 'held'";
         assert!(guestlist.database().integer(limited).await > 0, "the timeline tells of it");
     }
@@ -33,7 +37,7 @@ async fn a_429_for_half_of_all_calls_costs_no_attempt() {
 #[tokio::test]
 async fn a_wrong_secret_fails_no_job_and_names_the_remedy() {
     const MANY: usize = 30;
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     let (_, right) = Guestlist::split(Engine::Sqlite).prepare().await.stytch_credentials();
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
     guestlist.invite_many(MANY).await;
@@ -54,7 +58,7 @@ async fn a_wrong_secret_fails_no_job_and_names_the_remedy() {
     assert_eq!(ready.status, 503);
     assert!(ready.body.contains("STYTCH_SECRET"), "{}", ready.body);
     let _ = guestlist.anonymous().get("/readyz").await.is(200);
-    assert_eq!(count_of(&guestlist, "status = 'queued' AND attempts = 0").await, MANY);
+    assert_eq!(invitation_count(&guestlist, "status = 'queued' AND attempts = 0").await, MANY);
     let page = guestlist.api().get("/v1/invitations?limit=200").await.is(200).json();
     for invitation in page["items"].as_array().unwrap() {
         assert_eq!(invitation["held_by"], "misconfigured", "{invitation}");
@@ -64,16 +68,16 @@ async fn a_wrong_secret_fails_no_job_and_names_the_remedy() {
     guestlist.stop_worker(0).await;
     guestlist.set_env("STYTCH_SECRET", right);
     guestlist.start_worker().await;
-    all_sent(&guestlist, MANY, LONG).await;
-    assert_eq!(count_of(&guestlist, "attempts <> 1").await, 0);
-    assert_eq!(doubled(&guestlist, MANY).await, 0);
+    wait_until_sent(&guestlist, MANY, LONG).await;
+    assert_eq!(invitation_count(&guestlist, "attempts <> 1").await, 0);
+    assert_eq!(duplicate_count(&guestlist, MANY).await, 0);
 }
 
 /// A wrong setting in Stytch's dashboard is corrected without a restart of the worker.
 #[tokio::test]
 async fn a_configuration_corrected_at_stytch_needs_no_restart() {
     const MANY: usize = 30;
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let refused = json!({ "status": 401, "error_type": "unauthorized_credentials" });
     guestlist.sandbox().set_faults(&refused).await;
@@ -83,16 +87,16 @@ async fn a_configuration_corrected_at_stytch_needs_no_restart() {
     })
     .await;
     guestlist.sandbox().clear_faults().await;
-    all_sent(&guestlist, MANY, LONG * 2).await;
-    assert_eq!(count_of(&guestlist, "attempts <> 1").await, 0);
-    assert_eq!(doubled(&guestlist, MANY).await, 0);
+    wait_until_sent(&guestlist, MANY, LONG * 2).await;
+    assert_eq!(invitation_count(&guestlist, "attempts <> 1").await, 0);
+    assert_eq!(duplicate_count(&guestlist, MANY).await, 0);
     assert_eq!(guestlist.worker_ready().await.status, 200);
 }
 
 #[tokio::test]
 async fn rejected_bulk_mail_does_not_delay_login_links() {
     const MANY: usize = 30;
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let path = "/v1/magic_links/email/invite";
     let unwanted = json!({

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use guestlist_tests::{Guestlist, LONG, TestDatabase, Visitor, one_engine_at_a_time, wait_until};
 use serde_json::json;
 
-use crate::alone;
+use crate::exclusive;
 
 const EXPIRED: usize = 100_000;
 const ROWS_A_STATEMENT: usize = 1000;
@@ -33,7 +33,7 @@ async fn insert_expired(database: &TestDatabase) {
 }
 
 /// Sends requests from four clients until `is_over`; returns the sorted response times.
-async fn serve_people(
+async fn send_requests(
     guestlist: &Guestlist,
     ada: &Visitor,
     name: &str,
@@ -74,14 +74,14 @@ fn p99(sorted: &[Duration]) -> Duration {
 
 #[tokio::test]
 async fn sweeping_expired_sessions_does_not_slow_requests() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     one_engine_at_a_time(|engine| async move {
         let setup = Guestlist::split(engine).workers(1).env("SWEEP_INTERVAL", "24h");
         let mut guestlist = setup.start().await;
         let ada = guestlist.member("ada@example.com").await;
         // The baseline: this machine with a worker that has nothing to sweep.
         let end = Instant::now() + Duration::from_secs(3);
-        let usual = serve_people(&guestlist, &ada, "a", async || Instant::now() > end).await;
+        let usual = send_requests(&guestlist, &ada, "a", async || Instant::now() > end).await;
         guestlist.stop_worker(0).await;
         insert_expired(guestlist.database()).await;
         guestlist.set_env("SWEEP_INTERVAL", "1s");
@@ -92,7 +92,7 @@ async fn sweeping_expired_sessions_does_not_slow_requests() {
             let left = "SELECT COUNT(*) FROM sessions";
             guestlist.database().integer(left).await == 1
         };
-        let meanwhile = serve_people(&guestlist, &ada, "b", swept).await;
+        let meanwhile = send_requests(&guestlist, &ada, "b", swept).await;
         let (usual, meanwhile, count) = (p99(&usual), p99(&meanwhile), meanwhile.len());
         eprintln!(
             "{engine}: swept in {:.1?}; p99 of {count} requests meanwhile {meanwhile:.1?}, usually {usual:.1?}",

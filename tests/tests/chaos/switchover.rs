@@ -8,10 +8,10 @@ use guestlist_tests::{
 };
 use serde_json::json;
 
-use crate::{all_sent, alone};
+use crate::{exclusive, wait_until_sent};
 
 /// Returns the URL for a user without the privilege to write on a read-only server.
-fn with_user(url: &str, address: std::net::SocketAddr) -> String {
+fn unprivileged_url(url: &str, address: std::net::SocketAddr) -> String {
     let mut url = reqwest::Url::parse(url).unwrap();
     url.set_username("plain").unwrap();
     url.set_password(Some("plain")).unwrap();
@@ -21,27 +21,24 @@ fn with_user(url: &str, address: std::net::SocketAddr) -> String {
 }
 
 /// Prepares an installation whose processes reach the server through a proxy.
-async fn behind(proxy: &NetworkProxy, server: &DatabaseServer, setup: Setup) -> Guestlist {
+async fn behind_proxy(proxy: &NetworkProxy, server: &DatabaseServer, setup: Setup) -> Guestlist {
     let mut guestlist = setup.on_server(&server.url()).prepare().await;
-    let url = with_user(&guestlist.database().url, proxy.address());
+    let url = unprivileged_url(&guestlist.database().url, proxy.address());
     guestlist.set_env("DATABASE_URL", &url);
     guestlist
 }
 
 #[tokio::test]
 async fn writes_succeed_again_soon_after_a_switchover() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     for engine in Engine::with_server() {
         let mut old = DatabaseServer::start(engine).await;
         let proxy = NetworkProxy::start(old.address()).await;
-        let mut guestlist = behind(&proxy, &old, Guestlist::split(engine).workers(1)).await;
+        let mut guestlist = behind_proxy(&proxy, &old, Guestlist::split(engine).workers(1)).await;
         guestlist.start().await;
         guestlist.wait_for_jobs().await;
         let new = old.copy().await;
-        wait_until(LONG, "it is ready after the restart", async || {
-            (guestlist.anonymous().get("/readyz").await.status == 200).then_some(())
-        })
-        .await;
+        guestlist.wait_until_ready().await;
 
         // Every pooled connection leads to the old primary when that becomes read-only.
         let _ = guestlist.invite("before@example.com").await;
@@ -76,11 +73,12 @@ async fn writes_succeed_again_soon_after_a_switchover() {
 
 #[tokio::test]
 async fn a_frozen_database_is_noticed_and_used_again() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     for engine in Engine::with_server() {
         let server = DatabaseServer::start(engine).await;
         let proxy = NetworkProxy::start(server.address()).await;
-        let mut guestlist = behind(&proxy, &server, Guestlist::split(engine).workers(1)).await;
+        let mut guestlist =
+            behind_proxy(&proxy, &server, Guestlist::split(engine).workers(1)).await;
         guestlist.start().await;
         let visitor = guestlist.member("ada@example.com").await.caller();
         // The application caches the authentication of this caller.
@@ -111,12 +109,9 @@ async fn a_frozen_database_is_noticed_and_used_again() {
         assert!(asked.elapsed() < Duration::from_secs(20), "20 answers in {:?}", asked.elapsed());
 
         proxy.freeze(false);
-        wait_until(SHORT, "it is ready again", async || {
-            (guestlist.anonymous().get("/readyz").await.status == 200).then_some(())
-        })
-        .await;
+        guestlist.wait_until_ready().await;
         let _ = visitor.get("/v1/session").await.is(200);
         let _ = guestlist.invite("afterwards@example.com").await;
-        all_sent(&guestlist, 1, LONG).await;
+        wait_until_sent(&guestlist, 1, LONG).await;
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use guestlist_tests::{Guestlist, LONG, SHORT, one_engine_at_a_time, wait_until};
 use serde_json::json;
 
-use crate::{all_sent, alone, count_of, doubled, mailed};
+use crate::{duplicate_count, exclusive, invitation_count, mail_count, wait_until_sent};
 
 const MANY: usize = 60;
 
 #[tokio::test]
 async fn a_worker_frozen_past_its_lease_changes_nothing() {
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     one_engine_at_a_time(|engine| async move {
         let setup = Guestlist::split(engine).workers(0).env("WORKER_CONCURRENCY", "10");
         let mut guestlist = setup.start().await;
@@ -20,7 +20,7 @@ async fn a_worker_frozen_past_its_lease_changes_nothing() {
         guestlist.invite_many(MANY).await;
         guestlist.start_worker().await;
         wait_until(SHORT, "the first are mailed", async || {
-            (mailed(&guestlist).await >= 10).then_some(())
+            (mail_count(&guestlist).await >= 10).then_some(())
         })
         .await;
         // Freeze it between transactions. On SQLite, a worker that is frozen within a transaction
@@ -30,10 +30,10 @@ async fn a_worker_frozen_past_its_lease_changes_nothing() {
             guestlist.workers()[0].signal("CONT");
             guestlist.workers()[0].freeze().await;
         }
-        let before = mailed(&guestlist).await;
+        let before = mail_count(&guestlist).await;
         guestlist.start_worker().await;
-        all_sent(&guestlist, MANY, LONG).await;
-        let mails = mailed(&guestlist).await;
+        wait_until_sent(&guestlist, MANY, LONG).await;
+        let mails = mail_count(&guestlist).await;
         let events = "SELECT COUNT(*) FROM events";
         let written = guestlist.database().integer(events).await;
         guestlist.workers()[0].signal("CONT");
@@ -48,11 +48,15 @@ async fn a_worker_frozen_past_its_lease_changes_nothing() {
         guestlist.wait_for_jobs().await;
         // A stale write would follow at once.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(mailed(&guestlist).await, mails + 1, "it mailed nothing of before");
+        assert_eq!(mail_count(&guestlist).await, mails + 1, "it mailed nothing of before");
         let since = guestlist.database().integer(events).await - written;
         assert_eq!(since, 3, "only the new one's: requested, attempted, sent");
-        assert_eq!(doubled(&guestlist, MANY + 1).await, 0, "{before} were out when it fell asleep");
-        assert_eq!(count_of(&guestlist, "status = 'sent'").await, MANY + 1);
+        assert_eq!(
+            duplicate_count(&guestlist, MANY + 1).await,
+            0,
+            "{before} were out when it fell asleep"
+        );
+        assert_eq!(invitation_count(&guestlist, "status = 'sent'").await, MANY + 1);
     })
     .await;
 }

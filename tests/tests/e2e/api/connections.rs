@@ -15,7 +15,7 @@ fn listeners(guestlist: &Guestlist) -> [(&str, &str); 3] {
 }
 
 /// Sends a request, closes the sending half, and returns everything that is received.
-async fn answered(url: &str, request: &str) -> String {
+async fn exchange(url: &str, request: &str) -> String {
     let mut socket = Socket::sending(url, request).await;
     socket.finish_sending().await;
     socket.read_to_end().await
@@ -141,7 +141,7 @@ async fn a_half_closed_connection_receives_its_response() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     for (url, path) in listeners(&guestlist) {
         let response =
-            answered(url, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+            exchange(url, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         assert!(has_status(&response, 200), "{url}: {response}");
     }
     let (key, body) = (&guestlist.api_key, r#"{"email":"ada@example.com"}"#);
@@ -150,7 +150,7 @@ async fn a_half_closed_connection_receives_its_response() {
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len(),
     );
-    let response = answered(&guestlist.url, &request).await;
+    let response = exchange(&guestlist.url, &request).await;
     assert!(has_status(&response, 202), "{response}");
     assert_eq!(json(&response)["email"], "ada@example.com");
 }
@@ -160,7 +160,7 @@ async fn a_request_needs_exactly_one_host_header() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     for (url, path) in listeners(&guestlist) {
         for hosts in ["", "Host: localhost\r\nHost: localhost\r\n", "Host: a b\r\n", "Host:\r\n"] {
-            let response = answered(url, &format!("GET {path} HTTP/1.1\r\n{hosts}\r\n")).await;
+            let response = exchange(url, &format!("GET {path} HTTP/1.1\r\n{hosts}\r\n")).await;
             assert!(has_status(&response, 400), "{url} {hosts:?}: {response}");
             if *url == guestlist.url {
                 assert!(response.contains("application/problem+json"), "{response}");
@@ -168,7 +168,7 @@ async fn a_request_needs_exactly_one_host_header() {
             }
         }
         // A load balancer's probe may use HTTP/1.0.
-        let response = answered(url, &format!("GET {path} HTTP/1.0\r\n\r\n")).await;
+        let response = exchange(url, &format!("GET {path} HTTP/1.0\r\n\r\n")).await;
         assert!(has_status(&response, 200), "{url}: {response}");
     }
 }
@@ -180,19 +180,19 @@ async fn a_local_listener_accepts_local_hosts_only() {
     let get = |path: &str, host: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     for (url, path) in listeners(&guestlist) {
         for local in ["localhost", "localhost:1", "LOCALHOST.", "127.0.0.1:3000", "[::1]"] {
-            let response = answered(url, &get(path, local)).await;
+            let response = exchange(url, &get(path, local)).await;
             assert!(has_status(&response, 200), "{url} as {local}: {response}");
         }
         for other in ["evil.example", "localhost.evil.example:3002", "192.168.0.7"] {
-            let response = answered(url, &get(path, other)).await;
+            let response = exchange(url, &get(path, other)).await;
             assert!(has_status(&response, 403), "{url} as {other}: {response}");
         }
     }
     for (path, host) in [("/inbox", "inbox.test:80"), ("/sandbox/emails", "stytch")] {
-        let response = answered(&guestlist.sandbox_url, &get(path, host)).await;
+        let response = exchange(&guestlist.sandbox_url, &get(path, host)).await;
         assert!(has_status(&response, 200), "{path} as {host}: {response}");
     }
-    let response = answered(&guestlist.url, &get("/v1/users", "evil.example")).await;
+    let response = exchange(&guestlist.url, &get("/v1/users", "evil.example")).await;
     assert_eq!(json(&response)["code"], "host_not_allowed");
 }
 
@@ -213,7 +213,7 @@ async fn a_public_listener_accepts_any_host() {
     for url in [&guestlist.url, &worker_url] {
         for host in ["guests.example.com", "10.1.2.3:3001"] {
             let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n");
-            let response = answered(url, &request).await;
+            let response = exchange(url, &request).await;
             assert!(has_status(&response, 200), "{url} as {host}: {response}");
         }
     }

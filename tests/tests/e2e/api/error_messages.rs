@@ -1,12 +1,12 @@
 //! The details of validation errors explain how to correct the request.
 
-use guestlist_tests::{Engine, Guestlist, Response, id, on_every_engine};
+use guestlist_tests::{Engine, Guestlist, Response, on_every_engine, user_path};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Returns the detail of the error, which must be the only one, at `pointer`.
 #[track_caller]
-fn said(response: &Response, pointer: &str) -> String {
+fn error_detail(response: &Response, pointer: &str) -> String {
     let problem = response.problem(422, response.json()["code"].as_str().unwrap());
     assert_eq!(response.pointers(), [pointer], "{problem}");
     problem["errors"][0]["detail"].as_str().unwrap().to_owned()
@@ -26,7 +26,7 @@ async fn an_invalid_address_is_explained() {
     ] {
         for path in ["/v1/invitations", "/v1/users", "/v1/login"] {
             let response = guestlist.api().post(path, &json!({ "email": email })).await;
-            let detail = said(&response, "/email");
+            let detail = error_detail(&response, "/email");
             assert!(detail.contains(words), "{path} {email:?}: {detail}");
         }
         let refused = guestlist.run(&["invite", email]).await;
@@ -61,7 +61,7 @@ async fn a_conflict_with_a_suspended_user_is_explained() {
         let ada = guestlist.api().post("/v1/users", &body).await.is(201).json();
         for (status, is_said) in [("active", false), ("suspended", true)] {
             let change = json!({ "status": status });
-            let _ = guestlist.api().patch(&format!("/v1/users/{}", id(&ada)), &change).await;
+            let _ = guestlist.api().patch(&user_path(&ada), &change).await;
             for path in ["/v1/invitations", "/v1/users"] {
                 let problem =
                     guestlist.api().post(path, &body).await.problem(409, "already_member");
@@ -80,10 +80,10 @@ async fn a_conflict_with_a_suspended_user_is_explained() {
 async fn an_unescaped_plus_in_a_time_is_explained() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let since = "/v1/audit?since=2026-01-31T09:30:00";
-    let detail = said(&guestlist.api().get(&format!("{since}+02:00")).await, "/since");
+    let detail = error_detail(&guestlist.api().get(&format!("{since}+02:00")).await, "/since");
     assert!(detail.contains("%2B"), "{detail}");
     let _ = guestlist.api().get(&format!("{since}%2B02:00")).await.is(200);
-    let detail = said(&guestlist.api().get(&format!("{since}+x")).await, "/since");
+    let detail = error_detail(&guestlist.api().get(&format!("{since}+x")).await, "/since");
     assert!(!detail.contains("%2B"), "{detail}");
 }
 
@@ -153,7 +153,7 @@ async fn a_value_of_the_wrong_type_is_explained() {
             "must be true or false",
         ),
     ] {
-        let detail = said(&guestlist.api().post(path, &body).await, pointer);
+        let detail = error_detail(&guestlist.api().post(path, &body).await, pointer);
         assert!(detail.starts_with(words), "{path} {body}: {detail}");
     }
     for (query, words) in [

@@ -1,16 +1,15 @@
 //! Invalid paths, queries and headers, and resources in the wrong state.
 
-use guestlist_tests::{Engine, Guestlist, id, on_every_engine};
+use guestlist_tests::{Engine, Guestlist, UNKNOWN_ID, id, on_every_engine};
 use reqwest::Method;
 use serde_json::json;
-
-const NOBODY: &str = "01890000-0000-7000-8000-000000000000";
 
 #[tokio::test]
 async fn an_unknown_id_is_not_found() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
-        for id in [NOBODY, "1", "nonsense", "%00", "%ff", "%2e%2e", "'; DROP TABLE users; --", "😀"]
+        for id in
+            [UNKNOWN_ID, "1", "nonsense", "%00", "%ff", "%2e%2e", "'; DROP TABLE users; --", "😀"]
         {
             let id = id.replace(' ', "%20");
             for (method, path) in [
@@ -67,7 +66,7 @@ async fn a_sql_wildcard_in_a_search_is_literal() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         for email in ["ab@example.com", "a_b@example.com", "a%b@example.com"] {
-            let _ = guestlist.api().post("/v1/users", &json!({ "email": email })).await.is(201);
+            let _ = guestlist.add_user(email, "member").await;
         }
         for (q, found) in [("a_b", vec!["a_b@example.com"]), ("a%25b", vec!["a%b@example.com"])] {
             let users = guestlist.api().get(&format!("/v1/users?q={q}")).await.is(200).json();
@@ -142,7 +141,7 @@ async fn unknown_methods_and_routes_are_reported() {
 #[tokio::test]
 async fn every_method_receives_a_response_on_every_route() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    let nobody = "01890000-0000-7000-8000-000000000000";
+    let nobody = UNKNOWN_ID;
     let paths = ["/", "/login", "/logout", "/authenticate", "/sessions", "/healthz", "/metrics"];
     let api = ["invitations", "users", "sessions", "session", "login", "audit", "queues", "jobs"];
     let paths = paths.iter().map(ToString::to_string);

@@ -2,23 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use guestlist_tests::{Caller, Guestlist, id, on_every_engine};
+use guestlist_tests::{Guestlist, on_every_engine, user_path};
 use serde_json::{Value, json};
 
-/// Every page, of that many rows each.
-async fn pages(api: &Caller, path: &str, limit: usize) -> Vec<Vec<Value>> {
-    let mut pages = Vec::new();
-    let mut next = format!("{path}limit={limit}");
-    loop {
-        let page = api.get(&next).await.is(200).json();
-        pages.push(page["items"].as_array().unwrap().clone());
-        match page["next_cursor"].as_str() {
-            Some(cursor) => next = format!("{path}limit={limit}&cursor={cursor}"),
-            None => return pages,
-        }
-    }
-}
-
+/// Returns a text field of each item.
 fn texts(items: &[Value], field: &str) -> Vec<String> {
     items.iter().map(|item| item[field].as_str().unwrap().to_owned()).collect()
 }
@@ -31,15 +18,15 @@ async fn pages_contain_every_row_once_newest_first() {
         for n in 0..7 {
             let _ = guestlist.invite(&format!("guest{n}@example.com")).await;
         }
-        for path in ["/v1/users?", "/v1/invitations?"] {
-            let paged = pages(&api, path, 3).await;
+        for path in ["/v1/users", "/v1/invitations"] {
+            let paged = api.pages(path, "limit=3").await;
             assert_eq!(paged.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 1], "{path}");
             let emails = texts(&paged.concat(), "email");
             let expected: Vec<_> = (0..7).rev().map(|n| format!("guest{n}@example.com")).collect();
             assert_eq!(emails, expected, "{path}");
             // A last page that is exactly full has no cursor.
-            assert_eq!(pages(&api, path, 7).await.len(), 1, "{path}");
-            let all = api.get(path.trim_end_matches('?')).await.is(200).json();
+            assert_eq!(api.pages(path, "limit=7").await.len(), 1, "{path}");
+            let all = api.get(path).await.is(200).json();
             assert_eq!(all["items"].as_array().unwrap().len(), 7);
             assert_eq!(all["next_cursor"], Value::Null);
         }
@@ -59,7 +46,7 @@ async fn new_and_removed_rows_do_not_shift_later_pages() {
         let first = api.get("/v1/users?limit=2").await.is(200).json();
         let _ = api.post("/v1/users", &json!({ "email": "late@example.com" })).await.is(201);
         let gone = &first["items"][1];
-        let _ = api.delete(&format!("/v1/users/{}", id(gone))).await.is(202);
+        let _ = api.delete(&user_path(gone)).await.is(202);
         guestlist.wait_for_jobs().await;
         let cursor = first["next_cursor"].as_str().unwrap();
         let next = api.get(&format!("/v1/users?limit=2&cursor={cursor}")).await.is(200).json();
@@ -83,8 +70,7 @@ async fn filters_return_only_matching_rows() {
             let _ = api.post("/v1/users", &body).await.is(201);
         }
         let revoked = guestlist.invite("dan@example.com").await;
-        let revoke = format!("/v1/invitations/{}/revoke", id(&revoked));
-        let _ = api.post_nothing(&revoke).await.is(200);
+        guestlist.revoke(&revoked).await;
         let (_, mail) = guestlist.invite_and_mail("eve@example.com").await;
         let _ = guestlist.redeem_link(&mail.token).await;
         let _ = guestlist.invite_and_mail("fay@example.com").await;

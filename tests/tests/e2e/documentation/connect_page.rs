@@ -29,7 +29,7 @@ fn interpreter([program, flag, script]: [&str; 3]) -> Option<String> {
 }
 
 /// Returns the code block of the page for a command.
-fn shown(page: &Response, run: &str) -> String {
+fn code_block(page: &Response, run: &str) -> String {
     let (_, rest) = page.body.split_once(&format!("data-run=\"{run}\">")).expect(run);
     let source = rest.split_once("</pre>").unwrap().0;
     let mut source = source.to_owned();
@@ -51,7 +51,7 @@ async fn the_code_on_the_connect_page_runs() {
         let port = free_port();
         let mut guestlist = start(port).await;
         let page = guestlist.admin().await.get("/connect").await.is(200);
-        std::fs::write(guestlist.folder().join(file), shown(&page, run)).unwrap();
+        std::fs::write(guestlist.folder().join(file), code_block(&page, run)).unwrap();
         let script = format!("exec '{interpreter}' {file}");
         std::fs::write(guestlist.folder().join("run.sh"), script).unwrap();
         let application = Process::shell("run.sh", guestlist.folder());
@@ -61,11 +61,11 @@ async fn the_code_on_the_connect_page_runs() {
             caller.try_call(Method::GET, "/", None, "").await.ok()
         })
         .await;
-        it_knows_who_is_logged_in(&mut guestlist, &caller, port).await;
+        assert_knows_the_user(&mut guestlist, &caller, port).await;
     }
 }
 
-async fn it_knows_who_is_logged_in(guestlist: &mut Guestlist, caller: &Caller, port: u16) {
+async fn assert_knows_the_user(guestlist: &mut Guestlist, caller: &Caller, port: u16) {
     let nobody = caller.get("/orders?page=2&all").await.is(303);
     let back = format!("http%3A%2F%2Flocalhost%3A{port}%2Forders%3Fpage%3D2%26all");
     let login = format!("{}/login?return_to={back}", guestlist.public_url);

@@ -4,15 +4,15 @@ use guestlist_tests::{Engine, Guestlist, Setup, id, on_every_engine};
 
 #[tokio::test]
 async fn the_quick_start_works_with_dev() {
-    on_every_engine(|engine| walk(Guestlist::dev(engine))).await;
+    on_every_engine(|engine| quick_start(Guestlist::dev(engine))).await;
 }
 
 #[tokio::test]
 async fn the_quick_start_works_with_separate_processes() {
-    on_every_engine(|engine| walk(Guestlist::split(engine))).await;
+    on_every_engine(|engine| quick_start(Guestlist::split(engine))).await;
 }
 
-async fn walk(setup: Setup) {
+async fn quick_start(setup: Setup) {
     let guestlist = setup.start().await;
     let mut admin = match &guestlist.login_url {
         Some(url) => guestlist.redeem_link(url.rsplit_once("token=").unwrap().1).await,
@@ -45,11 +45,11 @@ async fn walk(setup: Setup) {
 
 #[tokio::test]
 async fn sessions_survive_a_restart() {
-    on_every_engine(|engine| comes_back(Guestlist::dev(engine))).await;
-    on_every_engine(|engine| comes_back(Guestlist::split(engine))).await;
+    on_every_engine(|engine| restart(Guestlist::dev(engine))).await;
+    on_every_engine(|engine| restart(Guestlist::split(engine))).await;
 }
 
-async fn comes_back(setup: Setup) {
+async fn restart(setup: Setup) {
     let mut guestlist = setup.start().await;
     let mut ada = guestlist.member("ada@example.com").await;
     let (_, mail) = guestlist.invite_and_mail("bob@example.com").await;

@@ -7,7 +7,7 @@ use guestlist_tests::{Engine, Guestlist, Process, SHORT, coverage};
 const README: &str = include_str!("../../../../README.md");
 
 /// Returns the shell block under a heading.
-fn block(heading: &str) -> &'static str {
+fn shell_block(heading: &str) -> &'static str {
     let (_, section) = README.split_once(heading).expect("the heading");
     let (_, block) = section.split_once("```sh\n").expect("a block of shell");
     block.split_once("```").expect("its end").0
@@ -20,7 +20,7 @@ async fn the_curl_commands_of_the_readme_work() {
         return coverage::skipped(&"curl", "it is not installed");
     }
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    let script = block("### The same with curl");
+    let script = shell_block("### The same with curl");
     let ports = format!("URL={} INBOX={}", guestlist.public_url, guestlist.sandbox_url);
     let script = script.replace("URL=http://localhost:3000 INBOX=http://127.0.0.1:3002", &ports);
     assert!(script.contains(&ports), "the first line is the one that the test knows");

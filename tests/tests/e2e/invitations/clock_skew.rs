@@ -7,7 +7,7 @@ use serde_json::json;
 const AHEAD: i64 = 2 * 60 * 60 * 1_000_000;
 
 /// Writes what a worker with a fast clock would have written to an invitation's job.
-async fn left(guestlist: &Guestlist, invitation: &str, job: &str) {
+async fn update_job(guestlist: &Guestlist, invitation: &str, job: &str) {
     let sql = format!(
         "UPDATE jobs SET fence = 1, started_at = created_at + {AHEAD}, {job} \
          WHERE kind = 'send-invite' AND args LIKE '%{invitation}%'"
@@ -35,7 +35,7 @@ async fn jobs_left_by_a_worker_with_a_fast_clock_are_sent() {
             ),
         ] {
             let invitation = guestlist.invite(&format!("{who}@example.com")).await;
-            left(&guestlist, id(&invitation), &job).await;
+            update_job(&guestlist, id(&invitation), &job).await;
             invitations.push((who, invitation));
         }
         // The dead worker had sent this mail, and had not recorded it.
@@ -64,8 +64,7 @@ async fn jobs_left_by_a_worker_with_a_fast_clock_are_sent() {
 async fn login_requests_recorded_by_a_fast_clock_do_not_block_logins() {
     on_every_engine(|engine| async move {
         let mut guestlist = Guestlist::split(engine).workers(1).start().await;
-        let _ =
-            guestlist.api().post("/v1/users", &json!({ "email": "ada@example.com" })).await.is(201);
+        let _ = guestlist.add_user("ada@example.com", "member").await;
         guestlist.kill_worker(0);
         let login = json!({ "email": "ada@example.com" });
         for _ in 0..5 {

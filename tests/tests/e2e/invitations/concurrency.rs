@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use guestlist_tests::{
-    Caller, Guestlist, LONG, Response, id, on_every_engine, one_engine_at_a_time, wait_until,
+    Caller, Guestlist, LONG, Response, on_every_engine, one_engine_at_a_time, user_path, wait_until,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -35,7 +35,7 @@ async fn concurrent_invitations_of_an_address_create_one_invitation() {
         }
         assert_eq!(shared.len(), SHARED);
         for (email, answers) in shared {
-            one_of_them_won(&email, &answers);
+            assert_one_created(&email, &answers);
         }
         let users = "SELECT COUNT(*) FROM users WHERE status = 'invited'";
         let all = i64::try_from(CLIENTS * OWN + SHARED).unwrap();
@@ -62,7 +62,7 @@ async fn invite_own_and_shared(api: Caller, client: usize) -> Vec<(String, Respo
     answers
 }
 
-fn one_of_them_won(email: &str, answers: &[Response]) {
+fn assert_one_created(email: &str, answers: &[Response]) {
     let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|response| response.status == 202);
     assert_eq!((won.len(), lost.len()), (1, CLIENTS / SHARED - 1), "{email}");
     let id = won[0].json()["id"].clone();
@@ -83,7 +83,7 @@ async fn concurrent_removals_leave_one_administrator() {
                 ids.push(guestlist.api().post("/v1/users", &body).await.is(201).json());
             }
             remove_others(&guestlist, &ids).await;
-            let paths = [&ids[0], &ids[1]].map(|user| format!("/v1/users/{}", id(user)));
+            let paths = [&ids[0], &ids[1]].map(|user| user_path(user));
             let (here, there) = (guestlist.api(), guestlist.api().at(&other));
             let (here, there) = tokio::join!(here.delete(&paths[0]), there.delete(&paths[1]));
             let mut statuses = [here.status, there.status];
@@ -100,7 +100,7 @@ async fn concurrent_removals_leave_one_administrator() {
 async fn remove_others(guestlist: &Guestlist, those: &[Value]) {
     for user in guestlist.users().await {
         if those.iter().all(|one| one["id"] != user["id"]) && user["status"] != "deleting" {
-            let path = format!("/v1/users/{}", id(&user));
+            let path = user_path(&user);
             let _ = guestlist.api().delete(&path).await.is(202);
         }
     }

@@ -16,7 +16,7 @@ const IN_FLIGHT: usize = 10;
 
 /// Queues 200 invitations, starts a worker with a concurrency of ten, and waits until some are
 /// sent.
-async fn in_the_middle(guestlist: &mut Guestlist) {
+async fn start_sending(guestlist: &mut Guestlist) {
     guestlist.invite_many(INVITATIONS).await;
     // The sandbox sends at once and responds later, so that ten requests are always in flight.
     guestlist.sandbox().set_faults(&json!({ "latency_ms": 300 })).await;
@@ -28,7 +28,7 @@ async fn in_the_middle(guestlist: &mut Guestlist) {
     .await;
 }
 
-async fn all_sent(guestlist: &Guestlist) {
+async fn wait_until_all_sent(guestlist: &Guestlist) {
     wait_until(LONG, "all are sent", async || {
         let sent = "SELECT COUNT(*) FROM invitations WHERE status = 'sent'";
         let sent = usize::try_from(guestlist.database().integer(sent).await).unwrap();
@@ -51,11 +51,11 @@ async fn a_killed_worker_duplicates_only_mail_in_flight() {
         let setup = Guestlist::split(engine).workers(0);
         let concurrency = IN_FLIGHT.to_string();
         let mut guestlist = setup.env("WORKER_CONCURRENCY", &concurrency).start().await;
-        in_the_middle(&mut guestlist).await;
+        start_sending(&mut guestlist).await;
         guestlist.kill_worker(0);
         guestlist.sandbox().clear_faults().await;
         guestlist.start_worker().await;
-        all_sent(&guestlist).await;
+        wait_until_all_sent(&guestlist).await;
         let mails = mails_by_address(&guestlist).await;
         assert_eq!(mails.len(), INVITATIONS, "nobody is left out");
         let doubled = mails.values().map(|count| count - 1).sum::<usize>();
@@ -70,7 +70,7 @@ async fn a_stopped_worker_loses_and_duplicates_nothing() {
         let setup = Guestlist::split(engine).workers(0);
         let concurrency = IN_FLIGHT.to_string();
         let mut guestlist = setup.env("WORKER_CONCURRENCY", &concurrency).start().await;
-        in_the_middle(&mut guestlist).await;
+        start_sending(&mut guestlist).await;
         guestlist.stop_worker(0).await;
         let mailed = guestlist.sandbox().all_emails().await.len();
         let sent = "SELECT COUNT(*) FROM invitations WHERE status = 'sent'";
@@ -79,7 +79,7 @@ async fn a_stopped_worker_loses_and_duplicates_nothing() {
         assert!(mailed < INVITATIONS, "it stopped in the middle");
         guestlist.sandbox().clear_faults().await;
         guestlist.start_worker().await;
-        all_sent(&guestlist).await;
+        wait_until_all_sent(&guestlist).await;
         let mails = mails_by_address(&guestlist).await;
         assert_eq!(mails.len(), INVITATIONS, "nobody is left out");
         assert!(mails.values().all(|count| *count == 1), "{mails:?}");
@@ -96,11 +96,11 @@ async fn an_app_killed_under_load_leaves_complete_invitations() {
         let mut acknowledged = Vec::new();
         for round in 0..5 {
             // Each round kills the application at another moment, while sixteen clients send invitations.
-            let said_yes = Arc::new(AtomicUsize::new(0));
-            let load = load(guestlist.api(), round, Arc::clone(&said_yes));
+            let acknowledged_count = Arc::new(AtomicUsize::new(0));
+            let load = send_invitations(guestlist.api(), round, Arc::clone(&acknowledged_count));
             let (asked, ()) = tokio::join!(load, async {
                 wait_until(SHORT, "enough were invited", async || {
-                    (said_yes.load(Ordering::Relaxed) > 10 + round * 17).then_some(())
+                    (acknowledged_count.load(Ordering::Relaxed) > 10 + round * 17).then_some(())
                 })
                 .await;
                 guestlist.kill_app();
@@ -108,16 +108,20 @@ async fn an_app_killed_under_load_leaves_complete_invitations() {
             acknowledged.extend(asked);
             guestlist.start_app().await;
         }
-        whole(&guestlist, &acknowledged).await;
+        assert_complete(&guestlist, &acknowledged).await;
     })
     .await;
 }
 
 /// Invites with sixteen clients until the server is gone; returns the acknowledged addresses.
-async fn load(api: Caller, round: usize, said_yes: Arc<AtomicUsize>) -> Vec<String> {
+async fn send_invitations(
+    api: Caller,
+    round: usize,
+    acknowledged_count: Arc<AtomicUsize>,
+) -> Vec<String> {
     let mut clients = JoinSet::new();
     for client in 0..16 {
-        let (api, said_yes) = (api.clone(), Arc::clone(&said_yes));
+        let (api, acknowledged_count) = (api.clone(), Arc::clone(&acknowledged_count));
         clients.spawn(async move {
             let mut acknowledged = Vec::new();
             for n in 0.. {
@@ -130,7 +134,7 @@ async fn load(api: Caller, round: usize, said_yes: Arc<AtomicUsize>) -> Vec<Stri
                 };
                 let _ = response.is(202);
                 acknowledged.push(email);
-                said_yes.fetch_add(1, Ordering::Relaxed);
+                acknowledged_count.fetch_add(1, Ordering::Relaxed);
             }
             acknowledged
         });
@@ -139,7 +143,7 @@ async fn load(api: Caller, round: usize, said_yes: Arc<AtomicUsize>) -> Vec<Stri
 }
 
 /// Asserts that every user has its address, invitation, event and job, and the reverse.
-async fn whole(guestlist: &Guestlist, acknowledged: &[String]) {
+async fn assert_complete(guestlist: &Guestlist, acknowledged: &[String]) {
     let database = guestlist.database();
     let users = database.integer("SELECT COUNT(*) FROM users").await;
     for (what, sql) in [

@@ -9,28 +9,28 @@ use guestlist_tests::{
 use serde_json::json;
 
 /// The number of users of each kind.
-const PEOPLE: usize = 25;
+const USERS: usize = 25;
 const KINDS: [&str; 4] = ["member", "invited", "suspended", "revoked"];
 /// The number of requests per address, which is the default limit.
-const ASKINGS: usize = 5;
+const REQUESTS: usize = 5;
 
 /// How a link is requested: through the API or the form.
 #[derive(Clone, Copy)]
-enum Way {
+enum Channel {
     Api,
     Page,
 }
 
-impl Way {
+impl Channel {
     async fn ask(self, guestlist: &Guestlist, email: &str) -> Response {
         match self {
             Self::Api => guestlist.anonymous().post("/v1/login", &json!({ "email": email })).await,
-            Self::Page => page(guestlist).form("/login", &[("email", email)]).await,
+            Self::Page => form_caller(guestlist).form("/login", &[("email", email)]).await,
         }
     }
 }
 
-fn page(guestlist: &Guestlist) -> Caller {
+fn form_caller(guestlist: &Guestlist) -> Caller {
     guestlist.anonymous().with("sec-fetch-site", "same-origin").with("accept", "text/html")
 }
 
@@ -38,7 +38,7 @@ fn setup(engine: Engine) -> Setup {
     Guestlist::split(engine).workers(1).env("LOGIN_LIMIT_PER_CLIENT", "1000000/m")
 }
 
-fn raised(engine: Engine) -> Setup {
+fn setup_with_high_limit(engine: Engine) -> Setup {
     setup(engine).env("LOGIN_LIMIT_PER_ADDRESS", "100/h")
 }
 
@@ -48,7 +48,7 @@ fn address(kind: &str, n: usize) -> String {
 }
 
 /// Creates users of each kind, and returns their addresses and as many unknown addresses.
-async fn everybody(guestlist: &Guestlist, of_each: usize) -> (Vec<String>, Vec<String>) {
+async fn create_users(guestlist: &Guestlist, of_each: usize) -> (Vec<String>, Vec<String>) {
     let known: Vec<_> = (0..of_each).flat_map(|n| KINDS.map(|kind| address(kind, n))).collect();
     let unknown = (0..known.len()).map(|n| address("unknown", n)).collect();
     let mut asking = tokio::task::JoinSet::new();
@@ -62,13 +62,13 @@ async fn everybody(guestlist: &Guestlist, of_each: usize) -> (Vec<String>, Vec<S
     let invited = asking.join_all().await;
     guestlist.wait_for_jobs().await;
     for (email, invitation) in &invited {
-        become_what_they_are(guestlist, email, invitation).await;
+        apply_status(guestlist, email, invitation).await;
     }
     guestlist.wait_for_jobs().await;
     (known, unknown)
 }
 
-async fn become_what_they_are(guestlist: &Guestlist, email: &str, invitation: &str) {
+async fn apply_status(guestlist: &Guestlist, email: &str, invitation: &str) {
     if email.contains("invited") {
         return;
     }
@@ -87,9 +87,9 @@ async fn become_what_they_are(guestlist: &Guestlist, email: &str, invitation: &s
 }
 
 /// A pseudo-random number generator with a fixed seed.
-struct Dice(u64);
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn below(&mut self, end: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -104,19 +104,19 @@ impl Dice {
 }
 
 /// Returns status, body and headers without the request id, the date and the address.
-fn seen(response: &Response, email: &str) -> (u16, String, Vec<(String, String)>) {
+fn observable(response: &Response, email: &str) -> (u16, String, Vec<(String, String)>) {
     let headers =
         response.headers.iter().filter(|(name, _)| *name != "x-request-id" && *name != "date");
     let text = |(name, value): (_, &reqwest::header::HeaderValue)| {
         (ToString::to_string(name), value.to_str().unwrap().to_owned())
     };
-    (response.status, response.body.replace(email, "ASKED"), headers.map(text).collect())
+    (response.status, response.body.replace(email, "ADDRESS"), headers.map(text).collect())
 }
 
 /// Returns a confidence interval for the median difference between known and unknown addresses,
 /// in milliseconds. It is wrong once in ten thousand times. It uses ranks, so that a pause of the
 /// machine counts as one pair, however long it is.
-fn longer_by(differences: &mut [f64]) -> (f64, f64) {
+fn median_difference(differences: &mut [f64]) -> (f64, f64) {
     const SIGMAS: f64 = 4.0;
     differences.sort_by(f64::total_cmp);
     let half = differences.len() / 2;
@@ -130,25 +130,25 @@ fn longer_by(differences: &mut [f64]) -> (f64, f64) {
     (differences[half - around], differences[half + around])
 }
 
-fn often(emails: &[String]) -> Vec<&String> {
-    (0..ASKINGS).flat_map(|_| emails).collect()
+fn repeated(emails: &[String]) -> Vec<&String> {
+    (0..REQUESTS).flat_map(|_| emails).collect()
 }
 
 /// Measures until the interval is narrow enough, at most three times, and asserts that it does
 /// not show a difference.
-async fn cannot_be_told_apart(
+async fn assert_indistinguishable(
     guestlist: &Guestlist,
-    way: Way,
+    channel: Channel,
     known: &[String],
     unknown: &[String],
 ) {
     const WELL_ENOUGH: f64 = 2.0;
-    let (mut dice, mut differences) = (Dice(7), Vec::new());
+    let (mut random, mut differences) = (Random(7), Vec::new());
     let (least, most) = loop {
-        ask_for_both(guestlist, way, &mut dice, (known, unknown), &mut differences).await;
-        let (least, most) = longer_by(&mut differences);
+        measure_pairs(guestlist, channel, &mut random, (known, unknown), &mut differences).await;
+        let (least, most) = median_difference(&mut differences);
         eprintln!("{} pairs: {least:.2} to {most:.2} ms longer if known", differences.len());
-        if most - least < WELL_ENOUGH || differences.len() >= 3 * ASKINGS * known.len() {
+        if most - least < WELL_ENOUGH || differences.len() >= 3 * REQUESTS * known.len() {
             break (least, most);
         }
     };
@@ -157,27 +157,27 @@ async fn cannot_be_told_apart(
 
 /// Requests a link for each pair of a known and an unknown address in random order, and asserts
 /// that every response equals that for an unknown address.
-async fn ask_for_both(
+async fn measure_pairs(
     guestlist: &Guestlist,
-    way: Way,
-    dice: &mut Dice,
+    channel: Channel,
+    random: &mut Random,
     (known, unknown): (&[String], &[String]),
     differences: &mut Vec<f64>,
 ) {
-    let (mut known, mut unknown) = (often(known), often(unknown));
-    dice.shuffle(&mut known);
-    dice.shuffle(&mut unknown);
+    let (mut known, mut unknown) = (repeated(known), repeated(unknown));
+    random.shuffle(&mut known);
+    random.shuffle(&mut unknown);
     let nobody = address("nobody", 0);
-    let model = seen(&way.ask(guestlist, &nobody).await, &nobody);
+    let model = observable(&channel.ask(guestlist, &nobody).await, &nobody);
     for (known, unknown) in known.into_iter().zip(unknown) {
         let mut pair = [(known, 1.0), (unknown, -1.0)];
-        dice.shuffle(&mut pair);
+        random.shuffle(&mut pair);
         let mut difference = 0.0;
         for (email, sign) in pair {
             let began = Instant::now();
-            let response = way.ask(guestlist, email).await;
+            let response = channel.ask(guestlist, email).await;
             difference += sign * began.elapsed().as_secs_f64() * 1000.0;
-            assert_eq!(seen(&response, email), model, "{email}");
+            assert_eq!(observable(&response, email), model, "{email}");
         }
         differences.push(difference);
     }
@@ -186,12 +186,12 @@ async fn ask_for_both(
 #[tokio::test]
 async fn login_requests_do_not_reveal_whether_an_address_is_known() {
     one_engine_at_a_time(|engine| async move {
-        let mut guestlist = raised(engine).start().await;
-        let (known, unknown) = everybody(&guestlist, PEOPLE).await;
+        let mut guestlist = setup_with_high_limit(engine).start().await;
+        let (known, unknown) = create_users(&guestlist, USERS).await;
         // Without the worker, only the response is measured.
         guestlist.stop_worker(0).await;
-        assert!(known.len() * ASKINGS >= 500);
-        cannot_be_told_apart(&guestlist, Way::Api, &known, &unknown).await;
+        assert!(known.len() * REQUESTS >= 500);
+        assert_indistinguishable(&guestlist, Channel::Api, &known, &unknown).await;
     })
     .await;
 }
@@ -199,17 +199,17 @@ async fn login_requests_do_not_reveal_whether_an_address_is_known() {
 #[tokio::test]
 async fn the_login_form_does_not_reveal_whether_an_address_is_known() {
     one_engine_at_a_time(|engine| async move {
-        let mut guestlist = raised(engine).start().await;
-        let (known, unknown) = everybody(&guestlist, 5).await;
+        let mut guestlist = setup_with_high_limit(engine).start().await;
+        let (known, unknown) = create_users(&guestlist, 5).await;
         guestlist.stop_worker(0).await;
-        cannot_be_told_apart(&guestlist, Way::Page, &known, &unknown).await;
+        assert_indistinguishable(&guestlist, Channel::Page, &known, &unknown).await;
     })
     .await;
 }
 
 /// Returns body and headers of a 429, and separately the time to wait, which depends on the clock.
-fn refused(response: &Response, email: &str) -> (String, Vec<(String, String)>, Duration) {
-    let (status, body, headers) = seen(response, email);
+fn refusal(response: &Response, email: &str) -> (String, Vec<(String, String)>, Duration) {
+    let (status, body, headers) = observable(response, email);
     assert_eq!(status, 429, "{response:?}");
     let wait = response.header("retry-after").expect("Retry-After").to_owned();
     let request = response.header("x-request-id").unwrap();
@@ -223,14 +223,14 @@ fn refused(response: &Response, email: &str) -> (String, Vec<(String, String)>, 
 async fn throttling_does_not_reveal_whether_an_address_is_known() {
     on_every_engine(|engine| async move {
         let guestlist = setup(engine).start().await;
-        let (known, unknown) = everybody(&guestlist, 1).await;
-        for way in [Way::Api, Way::Page] {
+        let (known, unknown) = create_users(&guestlist, 1).await;
+        for channel in [Channel::Api, Channel::Page] {
             let mut refusals = Vec::new();
             for email in known.iter().chain(&unknown[..2]) {
-                for _ in 0..ASKINGS {
-                    let _ = Way::Api.ask(&guestlist, email).await;
+                for _ in 0..REQUESTS {
+                    let _ = Channel::Api.ask(&guestlist, email).await;
                 }
-                refusals.push(refused(&way.ask(&guestlist, email).await, email));
+                refusals.push(refusal(&channel.ask(&guestlist, email).await, email));
             }
             let (body, headers, wait) = &refusals[0];
             for (other_body, other_headers, other_wait) in &refusals {

@@ -2,26 +2,25 @@
 
 use std::time::Duration;
 
-use guestlist_tests::{Engine, Guestlist, id, on_every_engine, wait_until};
+use guestlist_tests::{Engine, Guestlist, on_every_engine, user_path, wait_until};
 use serde_json::json;
 
 const OTHER: &str = "other@example.com";
 
 /// Starts an installation whose configured administrator has logged in, with a second one.
-async fn with_another(engine: Engine) -> Guestlist {
+async fn start_with_two_admins(engine: Engine) -> Guestlist {
     let guestlist = Guestlist::dev(engine).start().await;
     let _ = guestlist.admin().await;
-    let body = json!({ "email": OTHER, "role": "admin" });
-    let _ = guestlist.api().post("/v1/users", &body).await.is(201);
+    let _ = guestlist.add_user(OTHER, "admin").await;
     guestlist
 }
 
 #[tokio::test]
 async fn a_demoted_configured_administrator_stays_demoted() {
     on_every_engine(|engine| async move {
-        let guestlist = with_another(engine).await;
+        let guestlist = start_with_two_admins(engine).await;
         let root = guestlist.user(&guestlist.admin_email).await;
-        let path = format!("/v1/users/{}", id(&root));
+        let path = user_path(&root);
         let _ = guestlist.api().patch(&path, &json!({ "role": "member" })).await.is(200);
 
         let mut member = guestlist.admin().await;
@@ -36,10 +35,10 @@ async fn a_demoted_configured_administrator_stays_demoted() {
 #[tokio::test]
 async fn a_removed_configured_administrator_receives_no_link() {
     on_every_engine(|engine| async move {
-        let mut guestlist = with_another(engine).await;
+        let mut guestlist = start_with_two_admins(engine).await;
         let email = guestlist.admin_email.clone();
         let root = guestlist.user(&email).await;
-        let path = format!("/v1/users/{}", id(&root));
+        let path = user_path(&root);
         let _ = guestlist.api().delete(&path).await.is(202);
         wait_until(Duration::from_secs(30), "the administrator is removed", async || {
             (guestlist.api().get(&path).await.status == 404).then_some(())

@@ -7,7 +7,10 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 /// Starts to redeem a link, and returns after Stytch has consumed it and before Stytch responds.
-async fn begin(guestlist: &Guestlist, token: &str) -> JoinHandle<guestlist_tests::Response> {
+async fn start_redeeming(
+    guestlist: &Guestlist,
+    token: &str,
+) -> JoinHandle<guestlist_tests::Response> {
     let slow = json!({ "latency_ms": 5000, "path": "/v1/magic_links/authenticate" });
     guestlist.sandbox().set_faults(&slow).await;
     let (caller, token) = (guestlist.anonymous(), token.to_owned());
@@ -25,7 +28,7 @@ async fn begin(guestlist: &Guestlist, token: &str) -> JoinHandle<guestlist_tests
 }
 
 /// Asserts that retries succeed, and that exactly one session is created.
-async fn ends_well(guestlist: &Guestlist, token: &str) {
+async fn assert_login_completes(guestlist: &Guestlist, token: &str) {
     guestlist.sandbox().clear_faults().await;
     let fields = [("token", token)];
     let came_in = wait_until(LONG, "pressing again lets in", async || {
@@ -45,7 +48,7 @@ async fn ends_well(guestlist: &Guestlist, token: &str) {
     let _ = again.problem(409, "link_used");
 }
 
-fn says_so(response: &guestlist_tests::Response) {
+fn assert_database_unavailable(response: &guestlist_tests::Response) {
     let problem = response.problem(503, "database_unavailable");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("press Continue again"), "{detail}");
@@ -60,16 +63,16 @@ async fn a_login_interrupted_by_a_frozen_server_is_completed_by_a_retry() {
         let guestlist = setup.start().await;
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
 
-        let press = begin(&guestlist, &mail.token).await;
+        let press = start_redeeming(&guestlist, &mail.token).await;
         server.freeze();
         assert!(!press.is_finished(), "Stytch has answered too early for this test");
-        says_so(&press.await.unwrap());
+        assert_database_unavailable(&press.await.unwrap());
         // A second attempt consumes nothing.
         let fields = [("token", mail.token.as_str())];
-        says_so(&guestlist.anonymous().form("/authenticate", &fields).await);
+        assert_database_unavailable(&guestlist.anonymous().form("/authenticate", &fields).await);
         server.thaw();
 
-        ends_well(&guestlist, &mail.token).await;
+        assert_login_completes(&guestlist, &mail.token).await;
     }
 }
 
@@ -79,12 +82,12 @@ async fn a_login_interrupted_by_a_locked_file_is_completed_by_a_retry() {
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
     guestlist.wait_for_jobs().await;
 
-    let press = begin(&guestlist, &mail.token).await;
+    let press = start_redeeming(&guestlist, &mail.token).await;
     let ((), response) =
         tokio::join!(guestlist.database().lock_for(Duration::from_secs(20)), async {
             press.await.unwrap()
         },);
-    says_so(&response);
+    assert_database_unavailable(&response);
 
-    ends_well(&guestlist, &mail.token).await;
+    assert_login_completes(&guestlist, &mail.token).await;
 }

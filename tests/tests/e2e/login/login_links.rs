@@ -3,25 +3,19 @@
 use guestlist_tests::{Caller, Engine, Guestlist, Response, id, on_every_engine};
 use serde_json::json;
 
-async fn ask(caller: &Caller, email: &str) -> Response {
+async fn request_link(caller: &Caller, email: &str) -> Response {
     caller.post("/v1/login", &json!({ "email": email })).await
 }
 
-async fn suspend(guestlist: &Guestlist, email: &str) {
-    let sql = format!("UPDATE users SET status = 'suspended' WHERE email = '{email}'");
-    assert_eq!(guestlist.database().execute(&sql).await, 1);
-}
-
 /// Creates a user of each status, and returns their addresses after an unknown one.
-async fn everybody(guestlist: &Guestlist) -> Vec<&'static str> {
+async fn addresses(guestlist: &Guestlist) -> Vec<&'static str> {
     for email in ["active@example.com", "suspended@example.com"] {
-        let _ = guestlist.api().post("/v1/users", &json!({ "email": email })).await.is(201);
+        let _ = guestlist.add_user(email, "member").await;
     }
-    suspend(guestlist, "suspended@example.com").await;
+    guestlist.suspend("suspended@example.com").await;
     let _ = guestlist.invite_and_mail("invited@example.com").await;
     let (revoked, _) = guestlist.invite_and_mail("revoked@example.com").await;
-    let revoke = format!("/v1/invitations/{}/revoke", id(&revoked));
-    let _ = guestlist.api().post_nothing(&revoke).await.is(200);
+    guestlist.revoke(&revoked).await;
     vec![
         "unknown@example.com",
         "active@example.com",
@@ -36,10 +30,10 @@ async fn everybody(guestlist: &Guestlist) -> Vec<&'static str> {
 async fn the_response_is_identical_for_every_address() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
-        let emails = everybody(&guestlist).await;
+        let emails = addresses(&guestlist).await;
         let mut shapes = Vec::new();
         for email in &emails {
-            let response = ask(&guestlist.anonymous(), email).await.is(202);
+            let response = request_link(&guestlist.anonymous(), email).await.is(202);
             let mut names: Vec<_> = response.headers.keys().map(ToString::to_string).collect();
             names.sort();
             shapes.push((response.body, names));
@@ -74,21 +68,21 @@ async fn the_limit_per_address_applies_to_known_and_unknown_addresses() {
         let _ = guestlist.api().post("/v1/users", &json!({ "email": "ada@example.com" })).await;
         for email in ["ada@example.com", "unknown@example.com"] {
             for _ in 0..3 {
-                let _ = ask(&guestlist.anonymous(), email).await.is(202);
+                let _ = request_link(&guestlist.anonymous(), email).await.is(202);
             }
-            let limited = ask(&guestlist.anonymous(), email).await;
+            let limited = request_link(&guestlist.anonymous(), email).await;
             let _ = limited.problem(429, "too_many_requests");
             let wait: u64 = limited.header("retry-after").unwrap().parse().unwrap();
             assert!((3500..=3600).contains(&wait), "{wait}");
             let page = guestlist.browser().form("/login", &[("email", email)]).await.is(429);
             assert!(page.header("retry-after").is_some() && page.body.contains("Asked too often"));
         }
-        let _ = ask(&guestlist.anonymous(), "other@example.com").await.is(202);
+        let _ = request_link(&guestlist.anonymous(), "other@example.com").await.is(202);
         let kept = "SELECT COUNT(*) FROM login_requests WHERE email = 'unknown@example.com'";
         assert_eq!(guestlist.database().integer(kept).await, 3);
         // The limit per client does not apply to API keys.
         for _ in 0..5 {
-            let _ = ask(&guestlist.api(), "unknown@example.com").await.is(202);
+            let _ = request_link(&guestlist.api(), "unknown@example.com").await.is(202);
         }
     })
     .await;
@@ -99,11 +93,11 @@ async fn an_exhausted_address_is_mailed_again_after_its_link_expires() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
         let ada = "ada@example.com";
-        let _ = guestlist.api().post("/v1/users", &json!({ "email": ada })).await.is(201);
+        let _ = guestlist.add_user(ada, "member").await;
         for _ in 0..5 {
-            let _ = ask(&guestlist.anonymous(), ada).await.is(202);
+            let _ = request_link(&guestlist.anonymous(), ada).await.is(202);
         }
-        let _ = ask(&guestlist.anonymous(), ada).await.problem(429, "too_many_requests");
+        let _ = request_link(&guestlist.anonymous(), ada).await.problem(429, "too_many_requests");
         guestlist.wait_for_jobs().await;
         let mails = guestlist.sandbox().emails(ada).await.len();
         // Ten requests within the last day, the latest an hour ago.
@@ -112,11 +106,11 @@ async fn an_exhausted_address_is_mailed_again_after_its_link_expires() {
             format!("UPDATE login_requests SET at = at - {hour}, send_at = send_at - {hour}");
         assert_eq!(guestlist.database().execute(&older).await, 5);
         for _ in 0..5 {
-            let _ = ask(&guestlist.anonymous(), ada).await.is(202);
+            let _ = request_link(&guestlist.anonymous(), ada).await.is(202);
         }
         let _ = guestlist.database().execute(&older).await;
-        let _ = ask(&guestlist.anonymous(), ada).await.is(202);
-        let limited = ask(&guestlist.anonymous(), ada).await;
+        let _ = request_link(&guestlist.anonymous(), ada).await.is(202);
+        let limited = request_link(&guestlist.anonymous(), ada).await;
         let _ = limited.problem(429, "too_many_requests");
         let wait: u64 = limited.header("retry-after").unwrap().parse().unwrap();
         assert!(wait <= 3600, "{wait}");
@@ -136,7 +130,7 @@ async fn concurrent_requests_for_an_address_are_limited() {
         let mut burst = tokio::task::JoinSet::new();
         for n in 0..32 {
             let caller = callers[n % 2].clone();
-            burst.spawn(async move { ask(&caller, "ada@example.com").await });
+            burst.spawn(async move { request_link(&caller, "ada@example.com").await });
         }
         let answers = burst.join_all().await;
         let served = answers.iter().filter(|response| response.status == 202).count();
@@ -157,16 +151,17 @@ async fn the_limit_per_client_does_not_apply_to_api_keys() {
     let setup = Guestlist::dev(Engine::Sqlite).env("LOGIN_LIMIT_PER_CLIENT", "3/m");
     let guestlist = setup.start().await;
     for n in 0..3 {
-        let _ = ask(&guestlist.anonymous(), &format!("guest{n}@example.com")).await.is(202);
+        let _ =
+            request_link(&guestlist.anonymous(), &format!("guest{n}@example.com")).await.is(202);
     }
-    let limited = ask(&guestlist.anonymous(), "late@example.com").await;
+    let limited = request_link(&guestlist.anonymous(), "late@example.com").await;
     let _ = limited.problem(429, "too_many_requests");
     let wait: u64 = limited.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     let fake = guestlist.anonymous().bearer("glk_fake");
-    let _ = ask(&fake, "late@example.com").await.problem(401, "api_key_invalid");
+    let _ = request_link(&fake, "late@example.com").await.problem(401, "api_key_invalid");
     for n in 0..10 {
-        let _ = ask(&guestlist.api(), &format!("other{n}@example.com")).await.is(202);
+        let _ = request_link(&guestlist.api(), &format!("other{n}@example.com")).await.is(202);
     }
 }
 
@@ -178,7 +173,9 @@ async fn clients_behind_an_anonymizing_proxy_do_not_exhaust_each_others_limit() 
     let mut served = 0;
     for n in 0..20 {
         let client = guestlist.anonymous().with("x-forwarded-for", &format!("203.0.113.{n}"));
-        served += usize::from(ask(&client, &format!("guest{n}@example.com")).await.status == 202);
+        served += usize::from(
+            request_link(&client, &format!("guest{n}@example.com")).await.status == 202,
+        );
     }
     assert_eq!(served, 16);
 }
@@ -189,12 +186,12 @@ async fn clients_behind_a_trusted_proxy_are_limited_separately() {
     let guestlist = setup.env("TRUSTED_PROXIES", "127.0.0.0/8, ::1").start().await;
     for n in 0..5 {
         let client = guestlist.anonymous().with("x-forwarded-for", &format!("203.0.113.{n}"));
-        let _ = ask(&client, &format!("guest{n}@example.com")).await.is(202);
+        let _ = request_link(&client, &format!("guest{n}@example.com")).await.is(202);
         // A client can forge the entries before it.
         let forged = format!("198.51.100.{n}, 203.0.113.{n}");
         for said in [format!("203.0.113.{n}"), forged, format!("203.0.113.{n}, 127.0.0.9")] {
             let again = guestlist.anonymous().with("x-forwarded-for", &said);
-            let again = ask(&again, &format!("other{n}@example.com")).await;
+            let again = request_link(&again, &format!("other{n}@example.com")).await;
             let _ = again.problem(429, "too_many_requests");
         }
     }
@@ -209,7 +206,7 @@ async fn an_expired_or_failed_invitation_is_resent_on_request() {
             let lapse = format!("UPDATE invitations SET status = '{status}', open_email = NULL");
             assert_eq!(guestlist.database().execute(&lapse).await, 1);
             let before = guestlist.sandbox().emails("ada@example.com").await.len();
-            let _ = ask(&guestlist.anonymous(), "ada@example.com").await.is(202);
+            let _ = request_link(&guestlist.anonymous(), "ada@example.com").await.is(202);
             let mail = guestlist.sandbox().nth_email("ada@example.com", before + 1).await;
             assert_eq!(mail.kind, "invite");
             let sent = guestlist.wait_for_status(id(&invitation), "sent").await;
@@ -226,7 +223,7 @@ async fn requesting_a_link_creates_no_user() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
         let stranger = [("email", "stranger@example.com")];
-        let _ = ask(&guestlist.anonymous(), "stranger@example.com").await.is(202);
+        let _ = request_link(&guestlist.anonymous(), "stranger@example.com").await.is(202);
         let _ = guestlist.browser().form("/login", &stranger).await.is(200);
         guestlist.wait_for_jobs().await;
         for table in ["users", "user_emails", "invitations"] {

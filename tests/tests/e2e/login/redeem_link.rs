@@ -1,6 +1,6 @@
 //! Opening and redeeming links, and the reasons why a link fails.
 
-use guestlist_tests::{Engine, Guestlist, SHORT, id, on_every_engine, wait_until};
+use guestlist_tests::{Engine, Guestlist, SHORT, id, on_every_engine, user_path, wait_until};
 use serde_json::json;
 
 const WEEK: i64 = 7 * 24 * 3600;
@@ -161,7 +161,7 @@ async fn the_link_page_shows_the_inviters_name_but_not_the_address() {
     let unnamed = page("ada@example.com").await;
     assert!(unnamed.contains("You are invited") && !unnamed.contains("admin@"), "{unnamed}");
     let user = guestlist.user("admin@example.com").await;
-    let path = format!("/v1/users/{}", id(&user));
+    let path = user_path(&user);
     let _ = guestlist.api().patch(&path, &json!({ "name": "Grace Hopper" })).await.is(200);
     let named = page("bob@example.com").await;
     assert!(named.contains("<bdi>Grace Hopper</bdi> invites you"), "{named}");
@@ -244,8 +244,7 @@ async fn a_revoked_invitation_cannot_be_accepted() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
-        let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
-        let _ = guestlist.api().post_nothing(&revoke).await.is(200);
+        guestlist.revoke(&invitation).await;
         let path = mail.path();
         let _ = guestlist.anonymous().get(path).await.problem(403, "invitation_revoked");
         let fields = [("token", mail.token.as_str()), ("invitation", id(&invitation))];

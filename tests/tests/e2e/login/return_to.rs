@@ -25,7 +25,7 @@ fn field(page: &Response, name: &str) -> String {
 
 /// Submits the login form as it is prefilled, redeems the link in another browser, and returns
 /// the path to which it redirects.
-async fn logs_in(guestlist: &Guestlist, page: &Response, by: &mut Visitor) -> String {
+async fn log_in_by_form(guestlist: &Guestlist, page: &Response, by: &mut Visitor) -> String {
     let (email, return_to) = (field(page, "email"), field(page, "return_to"));
     let before = guestlist.sandbox().emails(&email).await.len();
     let _ = by.form("/login", &[("email", &email), ("return_to", &return_to)]).await.is(200);
@@ -63,7 +63,7 @@ async fn after_an_expired_session_login_returns_to_the_requested_page() {
             let page = admin.get(&login).await.is(200);
             assert!(page.body.contains("Your session has ended"), "{}", page.body);
             assert_eq!(field(&page, "email"), guestlist.admin_email);
-            assert_eq!(logs_in(&guestlist, &page, &mut admin).await, place);
+            assert_eq!(log_in_by_form(&guestlist, &page, &mut admin).await, place);
         }
     })
     .await;
@@ -81,15 +81,14 @@ async fn after_a_revoked_session_login_returns_to_the_requested_page() {
     let page = admin.get("/login?return_to=%2Fsessions&ended=revoked").await.is(200);
     assert!(page.body.contains("Your session was ended"), "{}", page.body);
     assert_eq!(field(&page, "email"), guestlist.admin_email);
-    assert_eq!(logs_in(&guestlist, &page, &mut admin).await, "/sessions");
+    assert_eq!(log_in_by_form(&guestlist, &page, &mut admin).await, "/sessions");
 }
 
 #[tokio::test]
 async fn a_link_requested_on_one_device_works_on_another() {
     on_every_engine(|engine| async move {
         let guestlist = start(engine).await;
-        let _ =
-            guestlist.api().post("/v1/users", &json!({ "email": "ada@example.com" })).await.is(201);
+        let _ = guestlist.add_user("ada@example.com", "member").await;
         let mut laptop = guestlist.browser();
         let fields = [("email", "ada@example.com"), ("return_to", "/sessions")];
         let _ = laptop.form("/login", &fields).await.is(200);
@@ -153,12 +152,12 @@ async fn redeeming_again_redirects_to_the_same_page() {
 }
 
 /// Returns the form's `return_to`.
-fn place(page: &Response) -> Option<String> {
+fn return_to(page: &Response) -> Option<String> {
     page.body.contains("name=\"return_to\"").then(|| field(page, "return_to"))
 }
 
 /// Returns the fields of the link page's form for a link with an invitation id.
-fn named<'a>(token: &'a str, invitation: &'a Value) -> [(&'a str, &'a str); 2] {
+fn link_form<'a>(token: &'a str, invitation: &'a Value) -> [(&'a str, &'a str); 2] {
     [("token", token), ("invitation", id(invitation))]
 }
 
@@ -169,12 +168,14 @@ async fn a_replacement_link_keeps_the_return_to_of_the_failed_link() {
         let invited = json!({ "email": "ada@example.com", "return_to": "/sessions?invited" });
         let invitation = guestlist.api().post("/v1/invitations", &invited).await.is(202).json();
         let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
-        let cut =
-            guestlist.browser().form("/authenticate", &named(&mail.token[..12], &invitation)).await;
+        let cut = guestlist
+            .browser()
+            .form("/authenticate", &link_form(&mail.token[..12], &invitation))
+            .await;
         let page = cut.is(400);
         // The token is invalid, so the page reveals nothing of the invitation. The new link still
         // has the invitation's `return_to`.
-        assert_eq!((place(&page), field(&page, "email")), (None, String::new()));
+        assert_eq!((return_to(&page), field(&page, "email")), (None, String::new()));
         let mut ada = guestlist.browser();
         let _ = ada.form("/login", &[("email", "ada@example.com")]).await.is(200);
         let new = guestlist.sandbox().nth_email("ada@example.com", 2).await;
@@ -184,16 +185,18 @@ async fn a_replacement_link_keeps_the_return_to_of_the_failed_link() {
         // The page of a used link offers the `return_to` with which that link was requested.
         let used = guestlist.sandbox().nth_email("ada@example.com", 2).await;
         let page = guestlist.browser().redeem_link(&used.token).await.is(409);
-        assert_eq!(place(&page).as_deref(), Some("/sessions?invited"));
+        assert_eq!(return_to(&page).as_deref(), Some("/sessions?invited"));
         for (n, asked) in [(3, Some("/sessions?asked")), (4, None)] {
             let fields = [("email", "ada@example.com"), ("return_to", asked.unwrap_or_default())];
             let fields = if asked.is_some() { &fields[..] } else { &fields[..1] };
             let _ = ada.form("/login", fields).await.is(200);
             let mail = guestlist.sandbox().nth_email("ada@example.com", n).await;
             let _ = guestlist.redeem_link(&mail.token).await;
-            let page =
-                guestlist.browser().form("/authenticate", &named(&mail.token, &invitation)).await;
-            assert_eq!(place(&page.is(409)).as_deref(), asked);
+            let page = guestlist
+                .browser()
+                .form("/authenticate", &link_form(&mail.token, &invitation))
+                .await;
+            assert_eq!(return_to(&page.is(409)).as_deref(), asked);
         }
     })
     .await;
@@ -205,15 +208,18 @@ async fn a_revoked_invitation_offers_no_return_to() {
     let body = json!({ "email": "ada@example.com", "return_to": "/sessions" });
     let invitation = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
     let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
-    let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
-    let _ = guestlist.api().post_nothing(&revoke).await.is(200);
+    guestlist.revoke(&invitation).await;
     let path = mail.path();
     for page in [
         guestlist.browser().get(path).await.is(403),
-        guestlist.browser().form("/authenticate", &named(&mail.token, &invitation)).await.is(403),
+        guestlist
+            .browser()
+            .form("/authenticate", &link_form(&mail.token, &invitation))
+            .await
+            .is(403),
     ] {
         // A later invitation has its own `return_to`.
-        assert_eq!(place(&page), None, "{}", page.body);
+        assert_eq!(return_to(&page), None, "{}", page.body);
         assert_eq!(field(&page, "email"), "", "the invitation's id alone names nobody");
     }
 }
@@ -235,6 +241,6 @@ async fn after_a_form_without_a_session_login_returns_to_its_page() {
         let mut admin = admin.clone();
         let page = admin.form(&form, &[("email", "bob@example.com")]).await.is(401);
         assert_eq!(field(&page, "email"), guestlist.admin_email);
-        assert_eq!(logs_in(&guestlist, &page, &mut admin).await, expected);
+        assert_eq!(log_in_by_form(&guestlist, &page, &mut admin).await, expected);
     }
 }

@@ -1,6 +1,6 @@
 //! The commands `status`, `queue` and `jobs`.
 
-use guestlist_tests::{Engine, Guestlist, LONG, id, on_every_engine, wait_until};
+use guestlist_tests::{Engine, Guestlist, LONG, UNKNOWN_ID, id, on_every_engine, wait_until};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -157,9 +157,9 @@ async fn bulk_commands_require_confirmation() {
         &["jobs", "retry", "--all", "--state", "ready"],
         &["jobs", "retry", "--all", "--state", "nonsense"],
         &["jobs", "retry", "nonsense"],
-        &["jobs", "retry", "01890000-0000-7000-8000-000000000000"],
-        &["jobs", "retry", "01890000-0000-7000-8000-000000000000", "--state", "dead"],
-        &["jobs", "show", "01890000-0000-7000-8000-000000000000"],
+        &["jobs", "retry", UNKNOWN_ID],
+        &["jobs", "retry", UNKNOWN_ID, "--state", "dead"],
+        &["jobs", "show", UNKNOWN_ID],
         &["jobs", "list", "--queue", "nonsense"],
         &["jobs", "list", "--limit", "0"],
     ] {

@@ -1,32 +1,33 @@
 //! Listing, retrying, cancelling and dismissing jobs.
 
-use guestlist_tests::{Caller, Engine, Guestlist, LONG, id, on_every_engine, wait_until};
+use guestlist_tests::{
+    Engine, Guestlist, LONG, UNKNOWN_ID, id, on_every_engine, user_path, wait_until,
+};
 use serde_json::{Value, json};
 
 const INVITE: &str = "/v1/magic_links/email/invite";
-const NOBODY: &str = "01890000-0000-7000-8000-000000000000";
 
 async fn jobs(guestlist: &Guestlist, query: &str) -> Vec<Value> {
-    let jobs = guestlist.api().get(&format!("/v1/jobs?{query}")).await.is(200).json();
-    jobs["items"].as_array().unwrap().clone()
+    guestlist.api().get(&format!("/v1/jobs?{query}")).await.is(200).items()
 }
 
 /// Returns the only job that sends an invitation.
-async fn delivery(guestlist: &Guestlist) -> Value {
+async fn delivery_job(guestlist: &Guestlist) -> Value {
     let mut found = jobs(guestlist, "kind=send-invite").await;
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
 }
 
 /// Invites an address that Stytch rejects.
-async fn refused(guestlist: &Guestlist, email: &str) -> Value {
+async fn rejected_invitation(guestlist: &Guestlist, email: &str) -> Value {
     let fault = json!({ "status": 400, "error_type": "invalid_email", "times": 1, "path": INVITE });
     guestlist.sandbox().set_faults(&fault).await;
     let invitation = guestlist.invite(email).await;
     guestlist.wait_for_status(id(&invitation), "failed").await
 }
 
-async fn events(guestlist: &Guestlist, kind: &str, by: &str) -> i64 {
+/// Counts the events of a kind by a type of actor.
+async fn count_events(guestlist: &Guestlist, kind: &str, by: &str) -> i64 {
     let events =
         format!("SELECT COUNT(*) FROM events WHERE kind = '{kind}' AND actor_type = '{by}'");
     guestlist.database().integer(&events).await
@@ -37,8 +38,8 @@ async fn a_retried_dead_job_sends_its_invitation() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let api = guestlist.api();
-        let failed = refused(&guestlist, "ada@example.com").await;
-        let dead = delivery(&guestlist).await;
+        let failed = rejected_invitation(&guestlist, "ada@example.com").await;
+        let dead = delivery_job(&guestlist).await;
         assert_eq!((&dead["state"], &dead["queue"]), (&json!("dead"), &json!("invitation")));
         assert_eq!(dead["last_error"]["code"], "invalid_email", "{dead}");
         assert_eq!(dead["args"]["invitation"], failed["id"], "{dead}");
@@ -70,14 +71,14 @@ async fn a_retried_dead_job_sends_its_invitation() {
         let sent = guestlist.wait_for_status(id(&failed), "sent").await;
         assert_eq!(sent["last_error"], Value::Null, "{sent}");
         guestlist.wait_for_jobs().await;
-        let done = delivery(&guestlist).await;
+        let done = delivery_job(&guestlist).await;
         assert_eq!((&done["state"], &done["id"]), (&json!("done"), &dead["id"]), "the same job");
         let whole = api.get(&format!("/v1/jobs/{}", id(&dead))).await.is(200).json();
         let outcomes: Vec<_> =
             whole["attempts"].as_array().unwrap().iter().map(|a| a["outcome"].clone()).collect();
         assert_eq!(outcomes, ["dead", "done"], "{whole}");
         assert!(guestlist.timeline(id(&failed)).await.contains(&"resent".to_owned()));
-        assert_eq!(events(&guestlist, "job_retried", "key").await, 1);
+        assert_eq!(count_events(&guestlist, "job_retried", "key").await, 1);
         let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
         let _ = guestlist.redeem_link(&mail.token).await;
         let errors = api.get("/v1/jobs/errors").await.is(200).json();
@@ -92,7 +93,7 @@ async fn cancelling_a_delivery_fails_its_invitation() {
         let guestlist = Guestlist::split(engine).workers(0).start().await;
         let api = guestlist.api();
         let invited = guestlist.invite("ada@example.com").await;
-        let job = delivery(&guestlist).await;
+        let job = delivery_job(&guestlist).await;
         assert_eq!((&job["state"], &job["held_by"]), (&json!("ready"), &Value::Null));
         let cancel = format!("/v1/jobs/{}/cancel", id(&job));
         let cancelled = api.post_nothing(&cancel).await.is(200).json();
@@ -102,7 +103,7 @@ async fn cancelling_a_delivery_fails_its_invitation() {
         assert_eq!(failed["status"], "failed");
         assert_eq!(failed["last_error"]["code"], "cancelled", "{failed}");
         assert_eq!(guestlist.timeline(id(&invited)).await, ["requested", "failed"]);
-        assert_eq!(events(&guestlist, "job_cancelled", "key").await, 1);
+        assert_eq!(count_events(&guestlist, "job_cancelled", "key").await, 1);
 
         let problem = api.post_nothing(&cancel).await.problem(409, "wrong_state");
         assert!(problem["detail"].as_str().unwrap().contains("is cancelled"), "{problem}");
@@ -130,8 +131,8 @@ async fn events_name_the_operator_who_acted() {
     let _ = guestlist.api().post("/v1/users", &body).await.is(201);
     let opal = guestlist.log_in("op@example.com").await;
     let opal = opal.caller().with("sec-fetch-site", "same-origin");
-    let _ = refused(&guestlist, "ada@example.com").await;
-    let dead = delivery(&guestlist).await;
+    let _ = rejected_invitation(&guestlist, "ada@example.com").await;
+    let dead = delivery_job(&guestlist).await;
     let _ = opal.post_nothing(&format!("/v1/jobs/{}/retry", id(&dead))).await.is(200);
     let _ = opal.post_nothing("/v1/queues/webhook/pause").await.is(200);
     let named = "SELECT COUNT(*) FROM events WHERE actor_type = 'user' AND actor_name = 'Opal' AND \
@@ -171,10 +172,10 @@ async fn jobs_are_filtered_and_paged() {
         ] {
             assert_eq!(jobs(&guestlist, query).await.len(), count, "{query}");
         }
-        let ids = pages(&api, "/v1/jobs?queue=invitation&limit=3").await;
+        let ids = api.pages("/v1/jobs", "queue=invitation&limit=3").await;
         assert_eq!(ids.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 1]);
         let ids = ids.concat();
-        assert!(ids.is_sorted_by(|a, b| a > b), "newest first, each once: {ids:?}");
+        assert!(ids.is_sorted_by(|a, b| id(a) > id(b)), "newest first, each once: {ids:?}");
 
         // The ready jobs of a paused queue are held, in the filter and in the response.
         let _ = api.post_nothing("/v1/queues/invitation/pause").await.is(200);
@@ -199,21 +200,6 @@ async fn jobs_are_filtered_and_paged() {
     .await;
 }
 
-/// The ids of every page.
-async fn pages(api: &Caller, path: &str) -> Vec<Vec<String>> {
-    let mut pages = Vec::new();
-    let mut next = path.to_owned();
-    loop {
-        let page = api.get(&next).await.is(200).json();
-        let items = page["items"].as_array().unwrap();
-        pages.push(items.iter().map(|item| id(item).to_owned()).collect());
-        match page["next_cursor"].as_str() {
-            Some(cursor) => next = format!("{path}&cursor={cursor}"),
-            None => return pages,
-        }
-    }
-}
-
 #[tokio::test]
 async fn invalid_filters_and_ids_of_jobs_are_refused() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
@@ -230,7 +216,7 @@ async fn invalid_filters_and_ids_of_jobs_are_refused() {
         assert_eq!(response.pointers(), [pointer]);
     }
     let _ = api.get("/v1/jobs?unknown=1").await.problem(422, "invalid_query");
-    for path in [NOBODY, "nonsense"] {
+    for path in [UNKNOWN_ID, "nonsense"] {
         let _ = api.get(&format!("/v1/jobs/{path}")).await.problem(404, "not_found");
         for act in ["retry", "cancel"] {
             let response = api.post_nothing(&format!("/v1/jobs/{path}/{act}")).await;
@@ -310,7 +296,7 @@ async fn matching_jobs_are_counted_cancelled_and_retried_in_bulk() {
                       last_error_code = 'cancelled'";
         assert_eq!(guestlist.database().integer(failed).await, 150);
         assert_eq!(jobs(&guestlist, "state=ready").await.len(), 1, "the login is left");
-        assert_eq!(events(&guestlist, "job_cancelled", "key").await, 150);
+        assert_eq!(count_events(&guestlist, "job_cancelled", "key").await, 150);
         let none = api.post("/v1/jobs/cancel", &ready).await.is(200).json();
         assert_eq!(none["matched"], 0, "{none}");
 
@@ -337,7 +323,7 @@ async fn a_job_that_succeeds_at_once_has_one_attempt() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let _ = guestlist.invite_and_mail("ada@example.com").await;
     guestlist.wait_for_jobs().await;
-    let done = delivery(&guestlist).await;
+    let done = delivery_job(&guestlist).await;
     let whole = guestlist.api().get(&format!("/v1/jobs/{}", id(&done))).await.is(200).json();
     let attempts = whole["attempts"].as_array().unwrap();
     assert_eq!(attempts.len(), 1, "{whole}");
@@ -354,10 +340,7 @@ async fn a_dismissed_job_is_no_longer_listed_as_dead() {
     let invitation = guestlist.invite("nobody@example.com").await;
     let _ = guestlist.wait_for_status(id(&invitation), "failed").await;
     guestlist.sandbox().clear_faults().await;
-    let dead = async || {
-        let page = api.get("/v1/jobs?state=dead").await.is(200).json();
-        page["items"].as_array().unwrap().clone()
-    };
+    let dead = async || api.get("/v1/jobs?state=dead").await.is(200).items();
     let job = format!("/v1/jobs/{}", id(&dead().await[0]));
     let refused = api.post_nothing(&format!("{job}/cancel")).await;
     let _ = refused.problem(409, "wrong_state");
@@ -429,8 +412,7 @@ async fn a_restricted_key_cannot_act_on_jobs_about_administrators() {
 #[tokio::test]
 async fn an_operator_cannot_act_on_jobs_about_administrators() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    let body = json!({ "email": "op@example.com", "role": "operator" });
-    let _ = guestlist.api().post("/v1/users", &body).await.is(201);
+    let _ = guestlist.add_user("op@example.com", "operator").await;
     let opal = guestlist.log_in("op@example.com").await;
     let opal = opal.caller().with("sec-fetch-site", "same-origin");
     let _ = guestlist.api().post_nothing("/v1/queues/login/pause").await.is(200);
@@ -458,7 +440,7 @@ async fn an_erasure_cannot_be_cancelled() {
         let api = guestlist.api();
         let body = json!({ "email": "ada@example.com" });
         let ada = api.post("/v1/users", &body).await.is(201).json();
-        let _ = api.delete(&format!("/v1/users/{}", id(&ada))).await.is(202);
+        let _ = api.delete(&user_path(&ada)).await.is(202);
         let job = jobs(&guestlist, "kind=delete-user").await.remove(0);
         for act in ["cancel", "dismiss"] {
             let response = api.post_nothing(&format!("/v1/jobs/{}/{act}", id(&job))).await;

@@ -28,7 +28,7 @@ async fn steps(guestlist: &Guestlist) -> Vec<bool> {
 
 /// Asserts that a command failed with one line besides its log, and returns that line.
 #[track_caller]
-fn refused(finished: &ProcessOutput) -> String {
+fn error_line(finished: &ProcessOutput) -> String {
     assert_ne!(finished.code, Some(0), "{finished:?}");
     assert!(finished.code.is_some(), "{finished:?}");
     let lines: Vec<_> = finished.stderr.lines().filter(|line| !line.contains(" INFO")).collect();
@@ -104,14 +104,14 @@ async fn commands_without_a_schema_fail_and_name_the_remedy() {
         ] {
             let finished =
                 guestlist.spawn(program, args).wait_for_exit(guestlist_tests::SHORT).await;
-            let line = refused(&finished);
+            let line = error_line(&finished);
             assert!(line.contains("guestlist migrate up"), "{program} {args:?}: {line}");
         }
         assert!(tables(guestlist.database()).await.is_empty());
         // An incomplete schema is refused too.
         let _ = guestlist.run_ok(&["migrate", "up"]).await;
         let _ = guestlist.run_ok(&["migrate", "down", "--steps", "1"]).await;
-        let line = refused(&guestlist.run(&["serve"]).await);
+        let line = error_line(&guestlist.run(&["serve"]).await);
         assert!(line.contains("guestlist migrate up"), "{line}");
     })
     .await;
@@ -123,10 +123,10 @@ async fn tables_of_other_applications_are_not_changed() {
         let guestlist = Guestlist::split(engine).prepare().await;
         let _ = guestlist.database().execute("CREATE TABLE users (id INTEGER)").await;
         let _ = guestlist.database().execute("INSERT INTO users VALUES (7)").await;
-        let line = refused(&guestlist.run(&["migrate", "up"]).await);
+        let line = error_line(&guestlist.run(&["migrate", "up"]).await);
         assert!(line.contains("users") && line.contains("not ours"), "{line}");
         let dev = guestlist.run(&["dev"]).await;
-        assert!(refused(&dev).contains("not ours"), "{dev:?}");
+        assert!(error_line(&dev).contains("not ours"), "{dev:?}");
         assert_eq!(guestlist.database().integer("SELECT id FROM users").await, 7);
         let down = guestlist.run(&["migrate", "down"]).await;
         assert_eq!(guestlist.database().integer("SELECT id FROM users").await, 7, "{down:?}");
@@ -187,9 +187,9 @@ async fn a_missing_table_is_reported_with_the_remedy() {
         let guestlist = Guestlist::split(engine).prepare().await;
         let _ = guestlist.run_ok(&["migrate", "up"]).await;
         let _ = guestlist.database().execute("DROP TABLE login_requests").await;
-        let line = refused(&guestlist.run(&["status"]).await);
+        let line = error_line(&guestlist.run(&["status"]).await);
         assert!(line.contains("login_requests") && line.contains("migrate up"), "{line}");
-        let up = refused(&guestlist.run(&["migrate", "up"]).await);
+        let up = error_line(&guestlist.run(&["migrate", "up"]).await);
         assert!(up.contains("login_requests") && up.contains("from a backup"), "{up}");
         for line in [line, up] {
             assert!(!line.contains("anew") && !line.contains("drop"), "{line}");
@@ -205,7 +205,7 @@ async fn exhausted_prepared_statements_are_reported_as_such() {
         let guestlist = Guestlist::split(engine).on_server(&server.url()).prepare().await;
         let _ = guestlist.run_ok(&["migrate", "up"]).await;
         let _ = guestlist.database().execute("SET GLOBAL max_prepared_stmt_count = 0").await;
-        let line = refused(&guestlist.run(&["status"]).await);
+        let line = error_line(&guestlist.run(&["status"]).await);
         assert!(line.contains("raise max_prepared_stmt_count"), "{line}");
         assert!(!line.contains("migrate up") && !line.contains("anew"), "{line}");
         let _ = guestlist.database().execute("SET GLOBAL max_prepared_stmt_count = 16382").await;

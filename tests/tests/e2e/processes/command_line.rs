@@ -1,6 +1,6 @@
 //! The command line: help, output, and API keys.
 
-use guestlist_tests::{Engine, Guestlist, Process, SHORT, id, on_every_engine};
+use guestlist_tests::{Engine, Guestlist, Process, SHORT, UNKNOWN_ID, id, on_every_engine};
 use serde_json::Value;
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn api_keys_are_created_listed_and_revoked() {
         let listed = guestlist.run_ok(&["keys", "list", "--json"]).await;
         assert!(listed.contains("\"revoked_at\":\""), "{listed}");
         for args in [
-            &["keys", "revoke", "01890000-0000-7000-8000-000000000000"][..],
+            &["keys", "revoke", UNKNOWN_ID][..],
             &["keys", "revoke", "nonsense"],
             &["keys", "create", "--name", "x", "--scope", "everything"],
             &["keys", "create"],

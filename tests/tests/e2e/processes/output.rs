@@ -28,7 +28,7 @@ fn stderr(output: &Output) -> String {
 }
 
 /// Creates failed invitations, so that every command has something to print.
-async fn prepared() -> Guestlist {
+async fn with_failed_invitations() -> Guestlist {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
     let _ = guestlist.invite("ada@example.com").await;
     guestlist
@@ -52,7 +52,7 @@ const PRINTING: [&[&str]; 13] = [
 
 #[tokio::test]
 async fn a_closed_stdout_ends_a_command_quietly() {
-    let guestlist = prepared().await;
+    let guestlist = with_failed_invitations().await;
     for args in PRINTING {
         let output = into_closed_pipe(guestlist.command("guestlist", args));
         let told = stderr(&output);
@@ -68,7 +68,7 @@ async fn a_closed_stdout_ends_a_command_quietly() {
 
 #[tokio::test]
 async fn a_full_stdout_is_an_error() {
-    let guestlist = prepared().await;
+    let guestlist = with_failed_invitations().await;
     for args in PRINTING.iter().chain(&[&["--help"][..]]) {
         let output = into_full_device(guestlist.command("guestlist", args));
         let told = stderr(&output);
@@ -79,7 +79,7 @@ async fn a_full_stdout_is_an_error() {
 
 #[tokio::test]
 async fn an_import_whose_stdout_fails_reports_its_progress() {
-    let guestlist = prepared().await;
+    let guestlist = with_failed_invitations().await;
     let rows: Vec<_> = (0..200).map(|n| format!("u{n}@example.com")).collect();
     let rows = rows.join("\n");
     std::fs::write(guestlist.folder().join("people.csv"), format!("email\n{rows}")).unwrap();
@@ -96,7 +96,7 @@ async fn an_import_whose_stdout_fails_reports_its_progress() {
 
 #[tokio::test]
 async fn an_api_key_whose_secret_cannot_be_printed_is_revoked() {
-    let guestlist = prepared().await;
+    let guestlist = with_failed_invitations().await;
     for json in [false, true] {
         let args = ["keys", "create", "--name", "lost", "--json"];
         let args = if json { &args[..] } else { &args[..4] };
@@ -164,7 +164,7 @@ async fn servers_keep_running_without_stdout_and_stderr() {
 
 #[tokio::test]
 async fn terminal_control_characters_are_escaped() {
-    let guestlist = prepared().await;
+    let guestlist = with_failed_invitations().await;
     let evil = "\u{1b}[2J\u{9b}31m\u{202e}x\r\nSENDING. All is well";
     let reason = json!({ "reason": evil });
     let _ = guestlist.api().post("/v1/queues/invitation/pause", &reason).await.is(200);

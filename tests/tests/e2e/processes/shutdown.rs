@@ -12,7 +12,7 @@ use guestlist_tests::{DatabaseServer, Engine, Guestlist, Process, SHORT, Socket,
 const LIMIT: Duration = Duration::from_secs(30);
 const INCOMPLETE: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
 
-async fn stops(process: &Process) {
+async fn assert_stops(process: &Process) {
     process.terminate();
     let status = wait_until(LIMIT, "the program stops", async || process.status()).await;
     assert!(status.success(), "it exited with {status}:\n{}", process.log());
@@ -27,14 +27,14 @@ async fn an_incomplete_request_does_not_delay_shutdown() {
         Socket::sending(&split.url, body).await,
         Socket::sending(&split.worker_urls[0], INCOMPLETE).await,
     ];
-    tokio::join!(stops(split.app()), stops(&split.workers()[0]));
+    tokio::join!(assert_stops(split.app()), assert_stops(&split.workers()[0]));
     let dev = Guestlist::dev(Engine::Sqlite).start().await;
     let _open = [
         Socket::sending(&dev.url, INCOMPLETE).await,
         Socket::sending(&dev.worker_urls[0], INCOMPLETE).await,
         Socket::sending(&dev.sandbox_url, INCOMPLETE).await,
     ];
-    stops(dev.app()).await;
+    assert_stops(dev.app()).await;
 }
 
 #[tokio::test]
@@ -50,7 +50,11 @@ async fn a_frozen_database_does_not_block_shutdown() {
             let request = format!("GET /v1/users HTTP/1.1\r\nHost: localhost\r\n{key}\r\n\r\n");
             waiting.push(Socket::sending(&guestlist.url, &request).await);
         }
-        tokio::join!(stops(split.app()), stops(&split.workers()[0]), stops(dev.app()));
+        tokio::join!(
+            assert_stops(split.app()),
+            assert_stops(&split.workers()[0]),
+            assert_stops(dev.app())
+        );
         // Dropping them would connect to the frozen server to drop their databases.
         std::mem::forget((split, dev));
     }

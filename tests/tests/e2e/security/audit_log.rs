@@ -1,12 +1,11 @@
 //! The audit log in the API.
 
-use guestlist_tests::{Caller, Engine, Guestlist, id, on_every_engine};
+use guestlist_tests::{Caller, Engine, Guestlist, id, on_every_engine, user_path};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-async fn told(api: &Caller, query: &str) -> Vec<Value> {
-    let page = api.get(&format!("/v1/audit?{query}")).await.is(200).json();
-    page["items"].as_array().unwrap().clone()
+async fn audit_events(api: &Caller, query: &str) -> Vec<Value> {
+    api.get(&format!("/v1/audit?{query}")).await.is(200).items()
 }
 
 fn kinds(items: &[Value]) -> Vec<&str> {
@@ -22,11 +21,11 @@ async fn audit_events_have_actor_user_and_client() {
         let ada = guestlist.user("ada@example.com").await;
         let far = admin.caller().with("sec-fetch-site", "same-origin");
         let far = far.with("x-forwarded-for", "2001:db8::7");
-        let path = format!("/v1/users/{}", id(&ada));
+        let path = user_path(&ada);
         let body = json!({ "name": "Ada", "role": "operator", "status": "suspended" });
         let _ = far.patch(&path, &body).await.is(200);
 
-        let items = told(&guestlist.api(), &format!("user={}", id(&ada))).await;
+        let items = audit_events(&guestlist.api(), &format!("user={}", id(&ada))).await;
 
         let story = kinds(&items);
         assert_eq!(story[..4], ["session_ended", "user_suspended", "role_changed", "user_changed"]);
@@ -62,23 +61,23 @@ async fn audit_events_are_filtered_by_actor_user_kind_and_time() {
             let _ = writer.post("/v1/users", &body).await.is(201);
         }
         let api = guestlist.api();
-        let by_key = told(&api, &format!("actor={key}")).await;
+        let by_key = audit_events(&api, &format!("actor={key}")).await;
         assert_eq!(kinds(&by_key), ["user_added", "user_added", "user_added"]);
         assert_eq!(by_key[0]["actor"]["name"], "writer");
-        let by_cli = told(&api, "actor=cli").await;
+        let by_cli = audit_events(&api, "actor=cli").await;
         assert_eq!(by_cli[0]["kind"], "key_created");
         assert_eq!((&by_cli[0]["detail"]["key"], &by_cli[0]["ip"]), (&json!(key), &Value::Null));
         let none: Vec<Value> = vec![];
-        assert_eq!(told(&api, &format!("actor={key}&kind=key_created")).await, none);
+        assert_eq!(audit_events(&api, &format!("actor={key}&kind=key_created")).await, none);
         let since = by_key[1]["at"].as_str().unwrap();
-        let late = told(&api, &format!("since={since}&kind=user_added")).await;
+        let late = audit_events(&api, &format!("since={since}&kind=user_added")).await;
         // Events of the same millisecond may precede the first one.
         let is_late = |event: &&Value| event["at"].as_str() >= Some(since);
         assert_eq!(late.len(), by_key.iter().filter(is_late).count(), "{late:?}");
-        assert_eq!(told(&api, "since=2100-01-01T00:00:00Z").await, none);
+        assert_eq!(audit_events(&api, "since=2100-01-01T00:00:00Z").await, none);
 
         // Paging returns the same events.
-        let whole = told(&api, "").await;
+        let whole = audit_events(&api, "").await;
         let mut pieces = Vec::new();
         let mut query = "limit=1".to_owned();
         loop {
@@ -108,8 +107,7 @@ async fn the_audit_log_is_read_only_and_requires_an_unrestricted_caller() {
     }
     for role in ["member", "operator"] {
         let email = format!("{role}@example.com");
-        let body = json!({ "email": email, "role": role });
-        let _ = guestlist.api().post("/v1/users", &body).await.is(201);
+        let _ = guestlist.add_user(&email, role).await;
         let person = guestlist.log_in(&email).await;
         let _ = look(&person.caller()).await.problem(403, "forbidden");
         let _ = look(&guestlist.anonymous().bearer(person.token())).await.problem(403, "forbidden");
@@ -128,7 +126,7 @@ async fn the_audit_log_is_read_only_and_requires_an_unrestricted_caller() {
 async fn each_end_of_a_session_is_recorded_once_with_its_reason() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let mut ada = guestlist.member("ada@example.com").await;
-    let path = format!("/v1/users/{}", id(&guestlist.user("ada@example.com").await));
+    let path = user_path(&guestlist.user("ada@example.com").await);
     let _ = ada.api(Method::DELETE, "/v1/session", None).await.is(204);
     let _ = guestlist.log_in("ada@example.com").await;
     let _ = guestlist.api().delete(&format!("{path}/sessions")).await.is(204);
@@ -138,7 +136,7 @@ async fn each_end_of_a_session_is_recorded_once_with_its_reason() {
     let _ = ada.redeem_link(&mail.token).await.is(303);
     let _ = guestlist.api().delete(&path).await.is(202);
 
-    let ends = told(&guestlist.api(), "kind=session_ended").await;
+    let ends = audit_events(&guestlist.api(), "kind=session_ended").await;
 
     let reasons: Vec<_> = ends.iter().map(|end| end["detail"]["reason"].clone()).collect();
     assert_eq!(reasons, ["removed", "replaced", "revoked", "logged_out"]);

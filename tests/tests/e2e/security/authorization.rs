@@ -1,17 +1,15 @@
 //! Authorization rules that depend on the target, and forms of credentials.
 
-use guestlist_tests::{Caller, Engine, Guestlist, id};
+use guestlist_tests::{Caller, Engine, Guestlist, UNKNOWN_ID, id, user_path};
 use reqwest::Method;
 use serde_json::{Value, json};
-
-const NOBODY: &str = "01890000-0000-7000-8000-000000000000";
 
 #[tokio::test]
 async fn administration_pages_require_an_administrator() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let mut ada = guestlist.member("ada@example.com").await;
-    let remove = format!("/users/{NOBODY}/remove");
-    let resend = format!("/invitations/{NOBODY}/resend");
+    let remove = format!("/users/{UNKNOWN_ID}/remove");
+    let resend = format!("/invitations/{UNKNOWN_ID}/resend");
     for path in ["/users/invite", &remove, &resend] {
         let _ = ada.form(path, &[("email", "bob@example.com")]).await.is(403);
         let stranger =
@@ -115,7 +113,7 @@ async fn a_restricted_key_cannot_change_an_administrator() {
     };
     let (_, secret) = guestlist.create_key("writer", &["users:write", "invitations:write"]).await;
     let writer = guestlist.anonymous().bearer(&secret);
-    let path = |user: &Value| format!("/v1/users/{}", id(user));
+    let path = |user: &Value| user_path(user);
     for role in ["admin", "operator"] {
         let boss = add(&format!("boss-{role}@example.com"), role).await;
         for body in [
@@ -151,7 +149,7 @@ async fn a_restricted_key_cannot_change_an_administrator() {
     let _ = writer.patch(&path(&ada), &json!({ "name": "Ada" })).await.is(200);
     // An empty patch reads the user, which requires the read scope.
     let _ = writer.patch(&path(&ada), &json!({})).await.problem(403, "scope_missing");
-    let nobody = format!("/v1/users/{NOBODY}");
+    let nobody = format!("/v1/users/{UNKNOWN_ID}");
     let _ = writer.patch(&nobody, &json!({})).await.problem(403, "scope_missing");
     let (_, secret) = guestlist.create_key("both", &["users:write", "users:read"]).await;
     let both = guestlist.anonymous().bearer(&secret);
@@ -186,7 +184,7 @@ async fn the_last_administrator_cannot_be_removed() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let mut admin = guestlist.admin().await;
     let me = guestlist.user(&guestlist.admin_email).await;
-    let path = format!("/v1/users/{}", id(&me));
+    let path = user_path(&me);
     let _ = guestlist.api().delete(&path).await.problem(409, "last_admin");
     let _ = admin.api(Method::DELETE, &path, None).await.problem(409, "last_admin");
     let _ = admin.get("/v1/session").await.is(200);

@@ -7,7 +7,7 @@ use serde_json::json;
 const PAGE: &str = "text/html,*/*";
 
 /// Returns a response of each kind, with its name.
-async fn answers(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, Response)> {
+async fn responses(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, Response)> {
     let (anybody, api) = (guestlist.anonymous(), guestlist.api());
     let browser = anybody.with("accept", PAGE).with("sec-fetch-site", "same-origin");
     let preflight = anybody.with("origin", "https://app.example.com");
@@ -54,7 +54,8 @@ async fn answers(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, Re
     answers
 }
 
-fn is_careful(what: &str, response: &Response) {
+/// Asserts the security headers of a response.
+fn assert_secure(what: &str, response: &Response) {
     let header =
         |name| response.header(name).unwrap_or_else(|| panic!("{what}: {name}: {response:?}"));
     assert_eq!(header("x-content-type-options"), "nosniff", "{what}");
@@ -71,13 +72,11 @@ fn is_careful(what: &str, response: &Response) {
     assert_eq!(header("cache-control"), kept, "{what}");
 }
 
+/// Starts an installation, and returns it with a caller who is an administrator.
 async fn start(setup: Setup) -> (Guestlist, Caller) {
     let guestlist = setup.env("APP_ORIGINS", "https://app.example.com").start().await;
-    let made = "/v1/magic_links/email/login_or_create";
-    let body = json!({ "email": guestlist.admin_email });
-    let _ = guestlist.stytch_api().post(made, &body).await.is(200);
-    let mail = guestlist.sandbox().nth_email(&guestlist.admin_email, 1).await;
-    let admin = guestlist.redeem_link(&mail.token).await.caller();
+    let token = guestlist.stytch_link(&guestlist.admin_email).await;
+    let admin = guestlist.redeem_link(&token).await.caller();
     (guestlist, admin)
 }
 
@@ -86,8 +85,8 @@ async fn every_kind_of_response_has_security_headers() {
     for public_url in ["http://localhost:3000", "https://guests.example.com"] {
         let setup = Guestlist::split(Engine::Sqlite).workers(0).env("PUBLIC_URL", public_url);
         let (guestlist, admin) = start(setup).await;
-        for (what, response) in answers(&guestlist, &admin).await {
-            is_careful(what, &response);
+        for (what, response) in responses(&guestlist, &admin).await {
+            assert_secure(what, &response);
             let hsts = response.header("strict-transport-security");
             assert_eq!(hsts.is_some(), public_url.starts_with("https"), "{what}: {hsts:?}");
         }
@@ -115,17 +114,9 @@ async fn a_forwarded_protocol_does_not_change_cookie_security() {
     {
         let setup = Guestlist::split(Engine::Sqlite).workers(0).env("PUBLIC_URL", public_url);
         let (guestlist, _) = start(setup.env("TRUSTED_PROXIES", "127.0.0.0/8")).await;
-        let made = "/v1/magic_links/email/login_or_create";
-        let body = json!({ "email": guestlist.admin_email });
-        let again = async || guestlist.stytch_api().post(made, &body).await;
-        // One mail a second is what Stytch sends to an address.
-        guestlist_tests::wait_until(guestlist_tests::SHORT, "Stytch mails again", async || {
-            (again().await.status == 200).then_some(())
-        })
-        .await;
-        let mail = guestlist.sandbox().nth_email(&guestlist.admin_email, 2).await;
+        let token = guestlist.stytch_link(&guestlist.admin_email).await;
         let proxy = guestlist.anonymous().with("x-forwarded-proto", says);
-        let pressed = proxy.form("/authenticate", &[("token", &mail.token)]).await.is(303);
+        let pressed = proxy.form("/authenticate", &[("token", &token)]).await.is(303);
         let is_secure = public_url.starts_with("https");
         for cookie in pressed.set_cookies() {
             assert_eq!(cookie.contains("; Secure"), is_secure, "{cookie}");

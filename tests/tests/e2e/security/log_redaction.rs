@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use guestlist_tests::{Guestlist, Mail, Setup, Visitor, id, on_every_engine};
+use guestlist_tests::{Guestlist, Mail, Setup, Visitor, id, on_every_engine, user_path};
 use reqwest::Method;
 use serde_json::json;
 
@@ -17,17 +17,17 @@ async fn logs_at_trace_contain_no_secrets_or_addresses() {
 async fn walk(setup: Setup) {
     let setup = setup.env("STYTCH_WEBHOOK_SECRET", &format!("whsec_{WEBHOOK_SECRET}"));
     let mut guestlist = setup.env("RUST_LOG", "trace").start().await;
-    let mut secrets = configured(&guestlist);
+    let mut secrets = configured_secrets(&guestlist);
     let admin = guestlist.admin().await;
     secrets.extend([admin.token().to_owned(), admin.jwt().to_owned()]);
     let mail = invite(&guestlist).await;
     secrets.push(mail.token.clone());
-    let mut ada = come_in(&guestlist, &mail).await;
+    let mut ada = redeem_link(&guestlist, &mail).await;
     secrets.extend([ada.token().to_owned(), ada.jwt().to_owned()]);
-    stay(&guestlist, &mut ada).await;
+    use_session(&guestlist, &mut ada).await;
     secrets.push(ada.jwt().to_owned());
-    knock(&guestlist).await;
-    leave(&guestlist, &mut ada).await;
+    send_refused_requests(&guestlist).await;
+    log_out_and_remove(&guestlist, &mut ada).await;
     guestlist.stop().await;
 
     let log = guestlist.stderr();
@@ -41,7 +41,7 @@ async fn walk(setup: Setup) {
 }
 
 /// Returns the secrets and addresses that are known before any request.
-fn configured(guestlist: &Guestlist) -> Vec<String> {
+fn configured_secrets(guestlist: &Guestlist) -> Vec<String> {
     let (project, secret) = guestlist.stytch_credentials();
     let mut secrets = vec![guestlist.api_key.clone(), secret.to_owned(), WEBHOOK_SECRET.to_owned()];
     secrets.push(STANDARD.encode(format!("{project}:{secret}")));
@@ -67,7 +67,7 @@ async fn invite(guestlist: &Guestlist) -> Mail {
     mail
 }
 
-async fn come_in(guestlist: &Guestlist, mail: &Mail) -> Visitor {
+async fn redeem_link(guestlist: &Guestlist, mail: &Mail) -> Visitor {
     let path = mail.path();
     let _ = guestlist.browser().get(path).await.is(200);
     let ada = guestlist.redeem_link(&mail.token).await;
@@ -76,7 +76,7 @@ async fn come_in(guestlist: &Guestlist, mail: &Mail) -> Visitor {
     ada
 }
 
-async fn stay(guestlist: &Guestlist, ada: &mut Visitor) {
+async fn use_session(guestlist: &Guestlist, ada: &mut Visitor) {
     let _ = guestlist.anonymous().bearer(ada.jwt()).get("/v1/session").await.is(200);
     ada.set_cookie("stytch_session_jwt", "x.y.z");
     guestlist.sandbox().set_faults(&json!({ "down": true })).await;
@@ -86,7 +86,7 @@ async fn stay(guestlist: &Guestlist, ada: &mut Visitor) {
 }
 
 /// Sends requests that are refused.
-async fn knock(guestlist: &Guestlist) {
+async fn send_refused_requests(guestlist: &Guestlist) {
     let basic = guestlist.anonymous().basic("ops", &guestlist.api_key);
     let _ = basic.get("/v1/users?q=ada.lovelace@example.com").await.is(200);
     let stranger = guestlist.anonymous().bearer("glk_a-key-that-nobody-made");
@@ -100,9 +100,9 @@ async fn knock(guestlist: &Guestlist) {
     let _ = hook.post("/webhooks/stytch", &body).await.is(401);
 }
 
-async fn leave(guestlist: &Guestlist, ada: &mut Visitor) {
+async fn log_out_and_remove(guestlist: &Guestlist, ada: &mut Visitor) {
     let _ = ada.api(Method::DELETE, "/v1/session", None).await.is(204);
     let user = guestlist.user("ada.lovelace@example.com").await;
-    let _ = guestlist.api().delete(&format!("/v1/users/{}", id(&user))).await.is(202);
+    let _ = guestlist.api().delete(&user_path(&user)).await.is(202);
     guestlist.wait_for_jobs().await;
 }

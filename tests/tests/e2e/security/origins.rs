@@ -1,11 +1,11 @@
 //! Requests from pages of other origins.
 
-use guestlist_tests::{Caller, Engine, Guestlist, Response, operations};
+use guestlist_tests::{Caller, Engine, Guestlist, Response, UNKNOWN_ID, operations};
 use reqwest::Method;
 use serde_json::json;
 
 /// Returns callers with the headers of a cross-origin page, in new and old browsers.
-fn foreign(caller: &Caller) -> Vec<Caller> {
+fn cross_origin(caller: &Caller) -> Vec<Caller> {
     vec![
         caller.with("sec-fetch-site", "cross-site").with("origin", "https://evil.example"),
         caller.with("sec-fetch-site", "cross-site"),
@@ -18,7 +18,7 @@ fn foreign(caller: &Caller) -> Vec<Caller> {
 }
 
 /// Returns callers with the headers of Guestlist's pages and of the application's.
-fn ours(guestlist: &Guestlist, caller: &Caller) -> Vec<Caller> {
+fn same_origin(guestlist: &Guestlist, caller: &Caller) -> Vec<Caller> {
     vec![
         caller.with("sec-fetch-site", "same-origin").with("origin", &guestlist.public_url),
         caller.with("sec-fetch-site", "same-origin"),
@@ -40,7 +40,7 @@ fn unsafe_operations() -> Vec<(Method, String)> {
         operation.path.starts_with("/v1/") && !matches!(operation.method.as_str(), "get" | "head")
     });
     let named = changing.map(|operation| {
-        let path = operation.path.replace("{id}", "01890000-0000-7000-8000-000000000000");
+        let path = operation.path.replace("{id}", UNKNOWN_ID);
         let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
         (method, path.replace("{name}", "invitation"))
     });
@@ -53,7 +53,7 @@ async fn a_cross_origin_page_cannot_use_session_cookies() {
     let admin = guestlist.admin().await.caller();
     let operations = unsafe_operations();
     assert!(operations.len() >= 20, "{operations:?}");
-    for caller in foreign(&admin) {
+    for caller in cross_origin(&admin) {
         for (method, path) in &operations {
             let refused = caller.call(method.clone(), path, None, "").await;
             let _ = refused.problem(403, "cross_origin");
@@ -62,7 +62,7 @@ async fn a_cross_origin_page_cannot_use_session_cookies() {
         let read = caller.get("/v1/session").await.is(200);
         assert!(read.header("access-control-allow-origin").is_none(), "{read:?}");
     }
-    for (n, caller) in ours(&guestlist, &admin).iter().enumerate() {
+    for (n, caller) in same_origin(&guestlist, &admin).iter().enumerate() {
         let email = json!({ "email": format!("ada{n}@example.com") });
         let _ = caller.post("/v1/invitations", &email).await.is(202);
     }
@@ -73,7 +73,7 @@ fn forms() -> Vec<String> {
     let routes = include_str!("../../../../app/src/pages/mod.rs").split(".route(").skip(1);
     let forms = routes.filter(|route| route.contains("post(")).map(|route| {
         let path = route.split('"').nth(1).unwrap();
-        path.replace("{id}", "01890000-0000-7000-8000-000000000000")
+        path.replace("{id}", UNKNOWN_ID)
     });
     // The form of the link page is an operation of the API.
     forms.chain(["/authenticate".to_owned()]).collect()
@@ -87,7 +87,7 @@ async fn forms_are_accepted_from_the_same_origin_only() {
     let fields = [("email", "bob@example.com"), ("role", "admin"), ("token", mail.token.as_str())];
     let forms = forms();
     assert!(forms.len() >= 12, "{forms:?}");
-    for caller in foreign(&admin) {
+    for caller in cross_origin(&admin) {
         for path in &forms {
             let refused = caller.form(path, &fields).await;
             refused.page_or_problem(403, "cross_origin");
@@ -104,7 +104,8 @@ async fn forms_are_accepted_from_the_same_origin_only() {
 async fn a_cross_origin_page_may_request_a_link_without_cookies() {
     let guestlist = start().await;
     let admin = guestlist.admin().await.caller();
-    let callers = foreign(&guestlist.anonymous()).into_iter().chain(ours(&guestlist, &admin));
+    let callers =
+        cross_origin(&guestlist.anonymous()).into_iter().chain(same_origin(&guestlist, &admin));
     for (n, caller) in callers.enumerate() {
         let email = json!({ "email": format!("ada{n}@example.com") });
         let _ = caller.post("/v1/login", &email).await.is(202);
@@ -116,7 +117,7 @@ async fn a_cross_origin_page_cannot_log_a_browser_in() {
     let guestlist = start().await;
     let (_, mail) = guestlist.invite_and_mail("mallory@example.com").await;
     let anybody = guestlist.anonymous();
-    for caller in foreign(&anybody) {
+    for caller in cross_origin(&anybody) {
         for path in ["/authenticate", "/login", "/logout"] {
             let fields = [("email", "mallory@example.com"), ("token", &mail.token)];
             let refused = caller.form(path, &fields).await;
@@ -153,7 +154,7 @@ async fn pages_of_the_application_may_read_the_session() {
 #[tokio::test]
 async fn an_api_key_works_from_any_origin() {
     let guestlist = start().await;
-    for (n, caller) in foreign(&guestlist.api()).iter().enumerate() {
+    for (n, caller) in cross_origin(&guestlist.api()).iter().enumerate() {
         let email = json!({ "email": format!("ada{n}@example.com") });
         let _ = caller.post("/v1/invitations", &email).await.is(202);
     }
@@ -167,7 +168,7 @@ async fn an_api_key_works_from_any_origin() {
 async fn a_cross_origin_page_cannot_use_remembered_basic_credentials() {
     let guestlist = start().await;
     let basic = guestlist.anonymous().basic("", &guestlist.api_key);
-    for caller in foreign(&basic) {
+    for caller in cross_origin(&basic) {
         for (method, path) in unsafe_operations() {
             let refused = caller.call(method, &path, None, "").await;
             // An API key has no session of its own, from any origin.
@@ -176,7 +177,7 @@ async fn a_cross_origin_page_cannot_use_remembered_basic_credentials() {
             let _ = refused.problem(403, code);
         }
     }
-    for caller in ours(&guestlist, &basic) {
+    for caller in same_origin(&guestlist, &basic) {
         let _ = caller.post_nothing("/v1/queues/invitation/pause").await.is(200);
     }
     let _ = basic.post_nothing("/v1/queues/invitation/pause").await.is(200);

@@ -3,7 +3,7 @@
 use guestlist_tests::{Engine, Guestlist, SHORT, wait_until};
 use serde_json::json;
 
-fn lines(guestlist: &Guestlist, code: &str) -> Vec<String> {
+fn refusals(guestlist: &Guestlist, code: &str) -> Vec<String> {
     let log = guestlist.stderr();
     let refused = log.lines().filter(|line| line.contains("request refused"));
     refused
@@ -12,9 +12,9 @@ fn lines(guestlist: &Guestlist, code: &str) -> Vec<String> {
         .collect()
 }
 
-async fn logged(guestlist: &Guestlist, code: &str, route: &str) -> String {
+async fn wait_for_refusal(guestlist: &Guestlist, code: &str, route: &str) -> String {
     let line = wait_until(SHORT, &format!("{code} is logged"), async || {
-        lines(guestlist, code).into_iter().next()
+        refusals(guestlist, code).into_iter().next()
     })
     .await;
     assert!(line.contains(&format!("route=\"{route}\"")), "{line}");
@@ -30,21 +30,21 @@ async fn refused_requests_are_logged_with_code_route_and_client() {
     let anybody = guestlist.anonymous();
 
     let _ = anybody.bearer("glk_wrong").get("/v1/users").await.is(401);
-    let line = logged(&guestlist, "api_key_invalid", "/v1/users").await;
+    let line = wait_for_refusal(&guestlist, "api_key_invalid", "/v1/users").await;
     assert!(line.contains(" WARN ") && !line.contains("glk_"), "{line}");
 
     let _ = anybody.bearer("a-token-that-is-none").get("/v1/users").await.is(401);
-    let line = logged(&guestlist, "session_missing", "/v1/users").await;
+    let line = wait_for_refusal(&guestlist, "session_missing", "/v1/users").await;
     assert!(line.contains(" INFO ") && !line.contains("a-token"), "{line}");
 
     let (_, reader) = guestlist.create_key("reader", &["users:read"]).await;
     let body = json!({ "email": "ada@example.com" });
     let _ = anybody.bearer(&reader).post("/v1/invitations", &body).await.is(403);
-    let _ = logged(&guestlist, "scope_missing", "/v1/invitations").await;
+    let _ = wait_for_refusal(&guestlist, "scope_missing", "/v1/invitations").await;
 
     let foreign = anybody.with("origin", "https://evil.example");
     let _ = foreign.form("/authenticate", &[("token", "x")]).await.is(403);
-    let _ = logged(&guestlist, "cross_origin", "/authenticate").await;
+    let _ = wait_for_refusal(&guestlist, "cross_origin", "/authenticate").await;
 
     let hook = anybody.with("svix-id", "msg_1").with("svix-timestamp", "1");
     let _ = hook.with("svix-signature", "v1,x").post("/webhooks/stytch", &body).await.is(401);
@@ -57,7 +57,7 @@ async fn refused_requests_are_logged_with_code_route_and_client() {
 
     let _ = anybody.post("/v1/login", &body).await.is(202);
     let _ = anybody.post("/v1/login", &body).await.is(429);
-    let line = logged(&guestlist, "too_many_requests", "/v1/login").await;
+    let line = wait_for_refusal(&guestlist, "too_many_requests", "/v1/login").await;
     assert!(!line.contains("ada@"), "{line}");
 
     let _ = anybody.with("cookie", "city=Paris").get("/v1/users").await.is(401);
@@ -68,7 +68,7 @@ async fn refused_requests_are_logged_with_code_route_and_client() {
     })
     .await;
     assert!(cookie.contains("client=127.0.0.1"), "{cookie}");
-    assert_eq!(lines(&guestlist, "session_missing").len(), 2, "one showed nothing of ours");
+    assert_eq!(refusals(&guestlist, "session_missing").len(), 2, "one showed nothing of ours");
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn refusals_are_sampled_and_counted() {
     })
     .await;
     assert!(count.contains("api_key_invalid"), "{count}");
-    let logged = lines(&guestlist, "api_key_invalid").len();
+    let logged = refusals(&guestlist, "api_key_invalid").len();
     assert!((10..=10 * windows).contains(&logged), "{logged} lines in {windows} windows");
 }
 

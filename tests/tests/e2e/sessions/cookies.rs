@@ -37,7 +37,7 @@ async fn cookies_over_http_are_host_only_and_http_only() {
 }
 
 /// Starts an installation whose cookies have the domain `example.com`.
-async fn shared() -> Guestlist {
+async fn start_with_domain() -> Guestlist {
     let setup = Guestlist::split(Engine::Sqlite).workers(0);
     let setup =
         setup.env("PUBLIC_URL", "https://guests.example.com").env("COOKIE_DOMAIN", "example.com");
@@ -46,14 +46,14 @@ async fn shared() -> Guestlist {
 
 /// Returns the token of a new link for the administrator. The sandbox accepts local redirect URLs
 /// only, so the link is requested without Guestlist.
-async fn link(guestlist: &Guestlist) -> String {
+async fn stytch_link(guestlist: &Guestlist) -> String {
     guestlist.stytch_link(&guestlist.admin_email).await
 }
 
 #[tokio::test]
 async fn cookies_over_https_are_secure_and_have_the_configured_domain() {
-    let guestlist = shared().await;
-    let token = link(&guestlist).await;
+    let guestlist = start_with_domain().await;
+    let token = stytch_link(&guestlist).await;
     let pressed = guestlist.browser().redeem_link(&token).await.is(303);
     for name in COOKIES {
         let attributes = attributes(&pressed, name);
@@ -88,30 +88,30 @@ async fn the_hint_cookie_prefills_the_form_and_explains_an_ended_session() {
 }
 
 /// Returns for each `Set-Cookie` of a name whether it has the domain, and whether it sets a value.
-fn fates(response: &Response, name: &str) -> Vec<(bool, bool)> {
+fn set_cookie_effects(response: &Response, name: &str) -> Vec<(bool, bool)> {
     let of_name = response.set_cookies().into_iter();
     let of_name = of_name.filter(|cookie| cookie.starts_with(&format!("{name}=")));
     of_name.map(|c| (c.contains("Domain=example.com"), !c.contains("Max-Age=0"))).collect()
 }
 
-const HOSTS_GOES: (bool, bool) = (false, false);
-const SHARED_STAYS: (bool, bool) = (true, true);
-const SHARED_GOES: (bool, bool) = (true, false);
+const HOST_CLEARED: (bool, bool) = (false, false);
+const DOMAIN_SET: (bool, bool) = (true, true);
+const DOMAIN_CLEARED: (bool, bool) = (true, false);
 
 #[tokio::test]
 async fn a_new_cookie_domain_replaces_host_only_cookies() {
-    let guestlist = shared().await;
+    let guestlist = start_with_domain().await;
     let mut admin = guestlist.browser();
-    let pressed = admin.redeem_link(&link(&guestlist).await).await.is(303);
+    let pressed = admin.redeem_link(&stytch_link(&guestlist).await).await.is(303);
     for name in COOKIES {
-        assert_eq!(fates(&pressed, name), [HOSTS_GOES, SHARED_STAYS], "{name}");
+        assert_eq!(set_cookie_effects(&pressed, name), [HOST_CLEARED, DOMAIN_SET], "{name}");
     }
     // An existing session receives the domain when its JWT is renewed.
     let (token, jwt) = (admin.token().to_owned(), admin.jwt().to_owned());
     admin.set_cookie("stytch_session_jwt", "old");
     let renewed = admin.get("/v1/session").await.is(200);
     for name in &COOKIES[..2] {
-        assert_eq!(fates(&renewed, name), [HOSTS_GOES, SHARED_STAYS], "{name}");
+        assert_eq!(set_cookie_effects(&renewed, name), [HOST_CLEARED, DOMAIN_SET], "{name}");
     }
     assert_eq!(admin.token(), token);
     assert_ne!(admin.jwt(), "old");
@@ -120,25 +120,25 @@ async fn a_new_cookie_domain_replaces_host_only_cookies() {
 
     let left = admin.form("/logout", &[]).await.is(303);
     for name in &COOKIES[..2] {
-        assert_eq!(fates(&left, name), [HOSTS_GOES, SHARED_GOES], "{name}");
+        assert_eq!(set_cookie_effects(&left, name), [HOST_CLEARED, DOMAIN_CLEARED], "{name}");
     }
-    assert_eq!(fates(&left, "guestlist_hint"), [HOSTS_GOES, SHARED_STAYS]);
+    assert_eq!(set_cookie_effects(&left, "guestlist_hint"), [HOST_CLEARED, DOMAIN_SET]);
     let cleared = guestlist.browser().caller();
     let cleared = cleared.with("cookie", &format!("stytch_session={token}"));
     let cleared = cleared.get("/v1/session").await;
     for name in &COOKIES[..2] {
-        assert_eq!(fates(&cleared, name), [HOSTS_GOES, SHARED_GOES], "{name}");
+        assert_eq!(set_cookie_effects(&cleared, name), [HOST_CLEARED, DOMAIN_CLEARED], "{name}");
     }
     let _ = cleared.problem(401, "session_revoked");
 }
 
 #[tokio::test]
 async fn among_cookies_of_one_name_the_valid_session_is_used() {
-    let guestlist = shared().await;
+    let guestlist = start_with_domain().await;
     let mut sessions = Vec::new();
     for is_live in [true, false] {
         let mut admin = guestlist.browser();
-        let _ = admin.redeem_link(&link(&guestlist).await).await.is(303);
+        let _ = admin.redeem_link(&stytch_link(&guestlist).await).await.is(303);
         let pair = (admin.token().to_owned(), admin.jwt().to_owned());
         if !is_live {
             let _ = admin.form("/logout", &[]).await.is(303);
@@ -157,7 +157,7 @@ async fn among_cookies_of_one_name_the_valid_session_is_used() {
         let shows = guestlist.browser().caller().with("cookie", &both(first, last));
         let response = shows.get("/v1/session").await;
         for (name, kept) in [("stytch_session", &live.0), ("stytch_session_jwt", &live.1)] {
-            assert_eq!(fates(&response, name), [HOSTS_GOES, SHARED_STAYS], "{name}");
+            assert_eq!(set_cookie_effects(&response, name), [HOST_CLEARED, DOMAIN_SET], "{name}");
             let cookie = response.set_cookie(name).unwrap();
             assert!(cookie.starts_with(&format!("{name}={kept};")), "{cookie}");
         }
@@ -165,7 +165,7 @@ async fn among_cookies_of_one_name_the_valid_session_is_used() {
     }
     // The last pair takes precedence, because the newest session was started deliberately.
     let mut newest = guestlist.browser();
-    let _ = newest.redeem_link(&link(&guestlist).await).await.is(303);
+    let _ = newest.redeem_link(&stytch_link(&guestlist).await).await.is(303);
     let newest = (newest.token().to_owned(), newest.jwt().to_owned());
     let shows = guestlist.browser().caller().with("cookie", &both(live, &newest));
     assert_eq!(shows.get("/v1/session").await.is(200).json()["session_jwt"], newest.1);
@@ -174,20 +174,20 @@ async fn among_cookies_of_one_name_the_valid_session_is_used() {
 }
 
 /// Starts an installation with HTTPS and without a cookie domain.
-async fn alone() -> Guestlist {
+async fn start_https() -> Guestlist {
     let setup = Guestlist::split(Engine::Sqlite).workers(0);
     setup.env("PUBLIC_URL", "https://guests.example.com").start().await
 }
 
-fn showing(guestlist: &Guestlist, cookies: &str) -> Caller {
+fn with_cookies(guestlist: &Guestlist, cookies: &str) -> Caller {
     guestlist.browser().caller().with("cookie", cookies)
 }
 
 #[tokio::test]
 async fn session_cookies_over_https_have_the_host_prefix() {
-    let guestlist = alone().await;
+    let guestlist = start_https().await;
     let mut admin = guestlist.browser();
-    let pressed = admin.redeem_link(&link(&guestlist).await).await.is(303);
+    let pressed = admin.redeem_link(&stytch_link(&guestlist).await).await.is(303);
     for name in ["__Host-stytch_session", "__Host-stytch_session_jwt"] {
         let attributes = attributes(&pressed, name);
         for wanted in ["HttpOnly", "SameSite=Lax", "Path=/", "Secure"] {
@@ -206,7 +206,7 @@ async fn session_cookies_over_https_have_the_host_prefix() {
         format!("__host-stytch_session={token}"),
         format!("$Version=1; __Host_stytch_session={token}"),
     ] {
-        let nobody = showing(&guestlist, &planted).get("/v1/session").await;
+        let nobody = with_cookies(&guestlist, &planted).get("/v1/session").await;
         let _ = nobody.problem(401, "session_missing");
     }
     // Unicode white space is part of the cookie's name.
@@ -215,7 +215,7 @@ async fn session_cookies_over_https_have_the_host_prefix() {
     let _ = strange.get("/v1/session").await.problem(401, "session_missing");
     for planted in ["stytch_session=x; stytch_session_jwt=y", "__Host-stytch_sessions=x"] {
         for both in [format!("{planted}; {own}"), format!("{own}; {planted}")] {
-            let response = showing(&guestlist, &both).get("/v1/session").await.is(200);
+            let response = with_cookies(&guestlist, &both).get("/v1/session").await.is(200);
             assert_eq!(response.json()["session_jwt"], jwt, "{both}");
         }
     }
@@ -236,19 +236,19 @@ async fn session_cookies_over_https_have_the_host_prefix() {
 
 #[tokio::test]
 async fn a_host_prefixed_session_moves_to_the_configured_domain() {
-    let guestlist = shared().await;
+    let guestlist = start_with_domain().await;
     let mut admin = guestlist.browser();
-    let _ = admin.redeem_link(&link(&guestlist).await).await.is(303);
+    let _ = admin.redeem_link(&stytch_link(&guestlist).await).await.is(303);
     let before = format!("__Host-stytch_session={}; __Host-stytch_session_jwt=old", admin.token());
-    let moved = showing(&guestlist, &before).get("/v1/session").await.is(200);
+    let moved = with_cookies(&guestlist, &before).get("/v1/session").await.is(200);
     for name in ["stytch_session", "stytch_session_jwt"] {
-        assert_eq!(fates(&moved, name), [HOSTS_GOES, SHARED_STAYS], "{name}");
+        assert_eq!(set_cookie_effects(&moved, name), [HOST_CLEARED, DOMAIN_SET], "{name}");
         assert_eq!(max_age(&attributes(&moved, &format!("__Host-{name}"))), 0, "{name}");
     }
 }
 
 /// Returns the cookies of two users in every order, and one user's token with the other's JWT.
-fn mixed(ada: &Visitor, bob: &Visitor) -> Vec<String> {
+fn mixed_cookies(ada: &Visitor, bob: &Visitor) -> Vec<String> {
     let pair =
         |v: &Visitor| format!("stytch_session={}; stytch_session_jwt={}", v.token(), v.jwt());
     let mixed = |token: &Visitor, jwt: &Visitor| {
@@ -262,8 +262,8 @@ fn mixed(ada: &Visitor, bob: &Visitor) -> Vec<String> {
         format!("stytch_session={}; {ada_pair}", bob.token()),
         format!("{ada_pair}; stytch_session_jwt={}", bob.jwt()),
         format!("stytch_session=dead; {ada_pair}; {bob_pair}"),
-        mixed(ada, bob),
-        mixed(bob, ada),
+        mixed_cookies(ada, bob),
+        mixed_cookies(bob, ada),
     ]
 }
 
@@ -272,15 +272,15 @@ async fn sessions_of_two_users_in_one_request_are_refused() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let ada = guestlist.member("ada@example.com").await;
     let bob = guestlist.member("bob@example.com").await;
-    for cookies in mixed(&ada, &bob) {
-        let refused = showing(&guestlist, &cookies).get("/v1/session").await;
+    for cookies in mixed_cookies(&ada, &bob) {
+        let refused = with_cookies(&guestlist, &cookies).get("/v1/session").await;
         let _ = refused.problem(401, "session_missing");
         assert!(refused.clears_cookies(), "{cookies}: {refused:?}");
         assert_eq!(max_age(&attributes(&refused, "guestlist_hint")), 0, "{refused:?}");
-        let page = showing(&guestlist, &cookies).get("/").await.is(303);
+        let page = with_cookies(&guestlist, &cookies).get("/").await.is(303);
         assert!(page.header("location").unwrap().starts_with("/login"), "{page:?}");
         assert!(page.clears_cookies(), "{page:?}");
-        let ours = showing(&guestlist, &cookies).with("sec-fetch-site", "same-origin");
+        let ours = with_cookies(&guestlist, &cookies).with("sec-fetch-site", "same-origin");
         let _ = ours.delete("/v1/session").await.problem(401, "session_missing");
     }
     // Neither session was ended.
@@ -290,18 +290,18 @@ async fn sessions_of_two_users_in_one_request_are_refused() {
     // More cookies of one name than a browser can have are refused.
     let many: Vec<_> = (0..4).map(|n| format!("stytch_session=planted{n}")).collect();
     let many = format!("stytch_session={}; {}", ada.token(), many.join("; "));
-    let refused = showing(&guestlist, &many).get("/v1/session").await;
+    let refused = with_cookies(&guestlist, &many).get("/v1/session").await;
     let _ = refused.problem(401, "session_missing");
     assert!(refused.clears_cookies(), "{refused:?}");
 }
 
 #[tokio::test]
 async fn cookies_set_by_a_sibling_host_are_cleared_on_every_parent_domain() {
-    let guestlist = shared().await;
+    let guestlist = start_with_domain().await;
     let mut admin = guestlist.browser();
-    let _ = admin.redeem_link(&link(&guestlist).await).await.is(303);
+    let _ = admin.redeem_link(&stytch_link(&guestlist).await).await.is(303);
     let cookies: Vec<_> = (0..4).map(|n| format!("stytch_session=planted{n}")).collect();
-    let refused = showing(&guestlist, &cookies.join("; ")).get("/v1/session").await;
+    let refused = with_cookies(&guestlist, &cookies.join("; ")).get("/v1/session").await;
     for name in COOKIES {
         for domain in ["Domain=example.com", "Domain=guests.example.com"] {
             let cleared = refused.set_cookies().into_iter().any(|cookie| {

@@ -5,7 +5,7 @@ use reqwest::Method;
 
 const KEYS: &str = "GET /v1/sessions/jwks/{project_id}";
 
-async fn is_in(caller: &Caller) {
+async fn assert_logged_in(caller: &Caller) {
     let _ = caller.get("/v1/session").await.is(200);
 }
 
@@ -15,16 +15,16 @@ async fn a_key_rotation_at_stytch_ends_no_session() {
     let mut ada = guestlist.member("ada@example.com").await;
     let by_jwt = |jwt: &str| guestlist.anonymous().bearer(jwt);
     let before = by_jwt(ada.jwt());
-    is_in(&before).await;
+    assert_logged_in(&before).await;
     let fetched = guestlist.sandbox().call_count(KEYS, "200").await;
 
     guestlist.sandbox().rotate_keys().await;
 
-    is_in(&before).await;
+    assert_logged_in(&before).await;
     let bob = guestlist.member("bob@example.com").await;
     for _ in 0..3 {
         for caller in [&before, &by_jwt(bob.jwt())] {
-            is_in(caller).await;
+            assert_logged_in(caller).await;
         }
     }
     let _ = ada.get("/v1/session").await.is(200);
@@ -36,7 +36,7 @@ async fn a_key_rotation_at_stytch_ends_no_session() {
     // A token alone receives a JWT of the new key, which is accepted.
     ada.remove_cookie("stytch_session_jwt");
     let _ = ada.get("/v1/session").await.is(200);
-    is_in(&by_jwt(ada.jwt())).await;
+    assert_logged_in(&by_jwt(ada.jwt())).await;
     let _ = ada.api(Method::DELETE, "/v1/session", None).await.is(204);
     let _ = before.get("/v1/session").await.problem(401, "session_revoked");
 }

@@ -1,6 +1,6 @@
 //! Starting, refreshing and ending sessions.
 
-use guestlist_tests::{Engine, Guestlist, Visitor, id, on_every_engine};
+use guestlist_tests::{Engine, Guestlist, Visitor, on_every_engine, user_path};
 use reqwest::Method;
 use serde_json::json;
 
@@ -8,7 +8,7 @@ const GARBAGE_JWT: &str = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl";
 
 /// Asserts that the session is refused by its cookies, which are cleared, by its token and by its
 /// JWT.
-async fn is_out(visitor: &Visitor, code: &str) {
+async fn assert_logged_out(visitor: &Visitor, code: &str) {
     let response = visitor.caller().get("/v1/session").await;
     let _ = response.problem(401, code);
     assert!(response.clears_cookies(), "{response:?}");
@@ -28,9 +28,9 @@ async fn a_logged_out_session_is_refused_by_every_process() {
         let left = ada.api(Method::DELETE, "/v1/session", None).await.is(204);
         assert!(left.clears_cookies(), "{left:?}");
         assert!(ada.cookie("stytch_session").is_none() && ada.cookie("guestlist_hint").is_some());
-        is_out(&before, "session_revoked").await;
+        assert_logged_out(&before, "session_revoked").await;
         before.move_to(&other);
-        is_out(&before, "session_revoked").await;
+        assert_logged_out(&before, "session_revoked").await;
         guestlist.wait_for_jobs().await;
         assert_eq!(guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await, 1);
     })
@@ -45,7 +45,7 @@ async fn logging_out_on_the_page_ends_the_session() {
     let left = ada.form("/logout", &[]).await.is(303);
     assert_eq!(left.header("location"), Some("/login?ended=left"));
     assert!(left.clears_cookies(), "{left:?}");
-    is_out(&before, "session_revoked").await;
+    assert_logged_out(&before, "session_revoked").await;
     let page = ada.get("/login?ended=left").await.is(200);
     assert!(page.body.contains("ada@example.com"), "the form is filled in: {}", page.body);
 }
@@ -59,7 +59,7 @@ async fn an_expired_session_is_refused_on_the_next_request() {
         guestlist.stop_worker(0).await;
         let past = "UPDATE sessions SET expires_at = started_at + 1";
         assert_eq!(guestlist.database().execute(past).await, 1);
-        is_out(&ada, "session_expired").await;
+        assert_logged_out(&ada, "session_expired").await;
     })
     .await;
 }
@@ -73,9 +73,9 @@ async fn a_removed_user_is_refused_on_the_next_request() {
         // The user stays in deletion while Stytch is down. The keys are cached already.
         guestlist.sandbox().set_faults(&json!({ "down": true })).await;
         let user = guestlist.user("ada@example.com").await;
-        let removed = guestlist.api().delete(&format!("/v1/users/{}", id(&user))).await.is(202);
+        let removed = guestlist.api().delete(&user_path(&user)).await.is(202);
         assert_eq!(removed.json()["status"], "deleting");
-        is_out(&ada, "session_revoked").await;
+        assert_logged_out(&ada, "session_revoked").await;
         guestlist.sandbox().clear_faults().await;
     })
     .await;
@@ -209,7 +209,7 @@ async fn logging_in_replaces_the_browsers_session() {
             assert_ne!(browser.token(), planted.token());
             assert_ne!(Some(browser.token()), made_up);
             let _ = browser.get("/v1/session").await.is(200);
-            is_out(&planted, "session_revoked").await;
+            assert_logged_out(&planted, "session_revoked").await;
         }
         guestlist.wait_for_jobs().await;
         assert_eq!(guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await, 1);

@@ -6,7 +6,7 @@ use serde_json::json;
 const AUTHENTICATE: &str = "POST /v1/magic_links/authenticate";
 
 /// Returns a well-formed token that Stytch did not create.
-fn made_up(n: usize) -> String {
+fn fabricated_token(n: usize) -> String {
     format!("made-up-{n:036}")
 }
 
@@ -18,7 +18,7 @@ async fn calls(guestlist: &Guestlist, route: &str) -> u64 {
     counts.map(|count| count.as_u64().unwrap()).sum()
 }
 
-async fn press(caller: &Caller, token: &str) -> Response {
+async fn redeem_link(caller: &Caller, token: &str) -> Response {
     caller.post("/v1/sessions", &json!({ "token": token })).await
 }
 
@@ -30,32 +30,32 @@ async fn an_anonymous_client_cannot_exceed_its_provider_budget() {
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
         let stranger = guestlist.anonymous().with("x-forwarded-for", "203.0.113.66");
         for n in 0..3 {
-            let _ = press(&stranger, &made_up(n)).await.problem(400, "link_invalid");
+            let _ = redeem_link(&stranger, &fabricated_token(n)).await.problem(400, "link_invalid");
         }
         let form = |token: String| {
             let stranger = stranger.clone();
             async move { stranger.form("/authenticate", &[("token", token.as_str())]).await }
         };
         for n in 3..5 {
-            let _ = form(made_up(n)).await.problem(400, "link_invalid");
+            let _ = form(fabricated_token(n)).await.problem(400, "link_invalid");
         }
         for n in 5..15 {
-            let by_api = press(&stranger, &made_up(n)).await;
-            for limited in [by_api, form(made_up(n)).await] {
+            let by_api = redeem_link(&stranger, &fabricated_token(n)).await;
+            for limited in [by_api, form(fabricated_token(n)).await] {
                 let _ = limited.problem(429, "too_many_requests");
                 let wait: u64 = limited.header("retry-after").unwrap().parse().unwrap();
                 assert!((1..=3600).contains(&wait), "{wait}");
             }
         }
         let browser = stranger.with("accept", "text/html");
-        let page = browser.form("/authenticate", &[("token", &made_up(15))]).await.is(429);
+        let page = browser.form("/authenticate", &[("token", &fabricated_token(15))]).await.is(429);
         assert!(page.body.contains("The link is not used up"), "{}", page.body);
         assert_eq!(calls(&guestlist, AUTHENTICATE).await, 5);
         // A valid link is throttled too, and is not consumed.
-        let _ = press(&stranger, &mail.token).await.problem(429, "too_many_requests");
+        let _ = redeem_link(&stranger, &mail.token).await.problem(429, "too_many_requests");
         assert_eq!(calls(&guestlist, AUTHENTICATE).await, 5);
         let ada = guestlist.anonymous().with("x-forwarded-for", "203.0.113.7");
-        let _ = press(&ada, &mail.token).await.is(201);
+        let _ = redeem_link(&ada, &mail.token).await.is(201);
     })
     .await;
 }
@@ -66,7 +66,7 @@ async fn anonymous_clients_together_cannot_exceed_the_total_budget() {
     let guestlist = setup.env("TRUSTED_PROXIES", "127.0.0.0/8, ::1").start().await;
     for n in 0..100 {
         let client = guestlist.anonymous().with("x-forwarded-for", &format!("203.0.113.{n}"));
-        let response = press(&client, &made_up(n)).await;
+        let response = redeem_link(&client, &fabricated_token(n)).await;
         assert_eq!(response.status, if n < 20 { 400 } else { 429 }, "{n}: {response:?}");
     }
     assert_eq!(calls(&guestlist, AUTHENTICATE).await, 20);
@@ -77,16 +77,20 @@ async fn the_provider_budget_does_not_apply_to_keys_and_sessions() {
     let setup = Guestlist::dev(Engine::Sqlite).env("ANONYMOUS_PROVIDER_LIMIT", "1/h,1/h");
     let guestlist = setup.start().await;
     let ada = guestlist.member("ada@example.com").await;
-    let _ = press(&guestlist.anonymous(), &made_up(0)).await.problem(429, "too_many_requests");
-    let fake = press(&guestlist.anonymous().bearer("glk_fake"), &made_up(0)).await;
+    let _ = redeem_link(&guestlist.anonymous(), &fabricated_token(0))
+        .await
+        .problem(429, "too_many_requests");
+    let fake = redeem_link(&guestlist.anonymous().bearer("glk_fake"), &fabricated_token(0)).await;
     let _ = fake.problem(401, "api_key_invalid");
     for n in 1..5 {
-        let _ = press(&guestlist.api(), &made_up(n)).await.problem(400, "link_invalid");
+        let _ =
+            redeem_link(&guestlist.api(), &fabricated_token(n)).await.problem(400, "link_invalid");
         let with_session = ada.caller().with("sec-fetch-site", "same-origin");
-        let _ = with_session.form("/authenticate", &[("token", &made_up(n))]).await.is(400);
+        let _ =
+            with_session.form("/authenticate", &[("token", &fabricated_token(n))]).await.is(400);
     }
     let (_, mail) = guestlist.invite_and_mail("bob@example.com").await;
-    let _ = press(&guestlist.api(), &mail.token).await.is(201);
+    let _ = redeem_link(&guestlist.api(), &mail.token).await.is(201);
 }
 
 #[tokio::test]
@@ -95,17 +99,19 @@ async fn malformed_tokens_are_not_sent_to_stytch() {
     let guestlist = setup.start().await;
     let long = "a".repeat(300);
     for token in ["short", "has a space in it, and is long", "slash/slash/slash/slash", &long] {
-        let _ = press(&guestlist.anonymous(), token).await.problem(400, "link_invalid");
+        let _ = redeem_link(&guestlist.anonymous(), token).await.problem(400, "link_invalid");
         let page = [("token", token)];
         let _ =
             guestlist.anonymous().form("/authenticate", &page).await.problem(400, "link_invalid");
     }
     assert_eq!(calls(&guestlist, AUTHENTICATE).await, 0);
-    let _ = press(&guestlist.anonymous(), &made_up(0)).await.problem(400, "link_invalid");
+    let _ = redeem_link(&guestlist.anonymous(), &fabricated_token(0))
+        .await
+        .problem(400, "link_invalid");
 }
 
 /// Returns a JWT with an unknown key id.
-fn made_up_jwt(n: usize) -> String {
+fn fabricated_jwt(n: usize) -> String {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let header = json!({ "alg": "RS256", "typ": "JWT", "kid": format!("made-up-{n}") });
@@ -127,9 +133,10 @@ async fn fabricated_sessions_and_jwts_cause_few_provider_calls() {
         let before = calls(&guestlist, "").await;
         let began = std::time::Instant::now();
         for n in 0..200 {
-            let jwt = guestlist.anonymous().bearer(&made_up_jwt(n)).get("/v1/session").await;
+            let jwt = guestlist.anonymous().bearer(&fabricated_jwt(n)).get("/v1/session").await;
             assert_eq!(jwt.status, status, "{jwt:?}");
-            let _ = guestlist.anonymous().bearer(&made_up(n)).get("/v1/session").await.is(401);
+            let _ =
+                guestlist.anonymous().bearer(&fabricated_token(n)).get("/v1/session").await.is(401);
         }
         // Missing keys are fetched at most once a second, with at most two calls each time.
         let caused = calls(&guestlist, "").await - before;

@@ -8,28 +8,25 @@ const ADA: &str = "ada@example.com";
 const FIREFOX: &str =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0";
 
-async fn mine(visitor: &Visitor) -> Vec<Value> {
-    let list = visitor.caller().get("/v1/sessions").await.is(200).json();
-    list["items"].as_array().unwrap().clone()
+async fn own_sessions(visitor: &Visitor) -> Vec<Value> {
+    visitor.caller().get("/v1/sessions").await.is(200).items()
 }
 
 /// Returns the id of the visitor's session.
-async fn this(visitor: &Visitor) -> String {
+async fn current_session_id(visitor: &Visitor) -> String {
     let response = visitor.caller().get("/v1/session").await.is(200).json();
     id(&response["session"]).to_owned()
 }
 
 /// Logs Ada in through the API with Firefox's user agent; returns a caller with her token.
-async fn by_firefox(guestlist: &Guestlist) -> Caller {
-    let before = guestlist.sandbox().emails(ADA).await.len();
-    let _ = guestlist.api().post("/v1/login", &json!({ "email": ADA })).await.is(202);
-    let mail = guestlist.sandbox().nth_email(ADA, before + 1).await;
+async fn log_in_with_firefox(guestlist: &Guestlist) -> Caller {
+    let mail = guestlist.login_link(ADA).await;
     let firefox = guestlist.anonymous().with("user-agent", FIREFOX);
-    let came_in = firefox.post("/v1/sessions", &json!({ "token": mail.token })).await.is(201);
-    guestlist.anonymous().bearer(came_in.json()["session_token"].as_str().unwrap())
+    let response = firefox.post("/v1/sessions", &json!({ "token": mail.token })).await.is(201);
+    guestlist.anonymous().bearer(response.json()["session_token"].as_str().unwrap())
 }
 
-async fn is_out(caller: &Caller) {
+async fn assert_logged_out(caller: &Caller) {
     let _ = caller.get("/v1/session").await.problem(401, "session_revoked");
 }
 
@@ -38,10 +35,10 @@ async fn a_user_lists_their_own_sessions() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let ada = guestlist.member(ADA).await;
-        let firefox = by_firefox(&guestlist).await;
+        let firefox = log_in_with_firefox(&guestlist).await;
         let _ = guestlist.member("bob@example.com").await;
 
-        let sessions = mine(&ada).await;
+        let sessions = own_sessions(&ada).await;
 
         assert_eq!(sessions.len(), 2, "{sessions:?}");
         assert_eq!(sessions[0]["device"], "Firefox on Windows");
@@ -49,7 +46,7 @@ async fn a_user_lists_their_own_sessions() {
         assert_eq!(sessions[0]["ip"], "127.0.0.1");
         assert_eq!(sessions[0]["current"], false);
         assert_eq!(sessions[1]["current"], true);
-        assert_eq!(id(&sessions[1]), this(&ada).await);
+        assert_eq!(id(&sessions[1]), current_session_id(&ada).await);
         for field in ["id", "user_id", "started_at", "expires_at", "last_used_at"] {
             assert!(sessions[0][field].is_string(), "{field}: {sessions:?}");
         }
@@ -72,24 +69,24 @@ async fn a_user_ends_one_of_their_sessions() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let mut ada = guestlist.member(ADA).await;
-        let other = by_firefox(&guestlist).await;
+        let other = log_in_with_firefox(&guestlist).await;
         let mut bob = guestlist.member("bob@example.com").await;
-        let path = format!("/v1/sessions/{}", id(&mine(&ada).await[0]));
+        let path = format!("/v1/sessions/{}", id(&own_sessions(&ada).await[0]));
 
         // The session of another user is not found.
         let _ = bob.api(Method::DELETE, &path, None).await.problem(404, "not_found");
         let _ = other.get("/v1/session").await.is(200);
         let _ = ada.api(Method::DELETE, &path, None).await.is(204);
 
-        is_out(&other).await;
+        assert_logged_out(&other).await;
         let _ = ada.api(Method::DELETE, &path, None).await.problem(404, "not_found");
         let _ = ada.api(Method::DELETE, "/v1/sessions/x", None).await.problem(404, "not_found");
-        assert_eq!(mine(&ada).await.len(), 1);
+        assert_eq!(own_sessions(&ada).await.len(), 1);
         guestlist.wait_for_jobs().await;
         assert_eq!(guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await, 1);
 
         // Ending the current session is a log-out.
-        let path = format!("/v1/sessions/{}", this(&ada).await);
+        let path = format!("/v1/sessions/{}", current_session_id(&ada).await);
         let left = ada.api(Method::DELETE, &path, None).await.is(204);
         assert!(left.clears_cookies(), "{left:?}");
         let _ = ada.get("/v1/session").await.is(401);
@@ -102,13 +99,13 @@ async fn a_user_ends_all_other_sessions() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let mut ada = guestlist.member(ADA).await;
-        let others = [by_firefox(&guestlist).await, by_firefox(&guestlist).await];
+        let others = [log_in_with_firefox(&guestlist).await, log_in_with_firefox(&guestlist).await];
         let mut bob = guestlist.member("bob@example.com").await;
         let path = "/v1/sessions/revoke-others";
         let response = ada.api(Method::POST, path, None).await.is(200).json();
         assert_eq!(response, json!({ "revoked": 2 }));
         for other in &others {
-            is_out(other).await;
+            assert_logged_out(other).await;
         }
         let _ = ada.get("/v1/session").await.is(200);
         let _ = bob.get("/v1/session").await.is(200);
@@ -126,7 +123,7 @@ async fn an_administrator_lists_and_ends_the_sessions_of_a_user() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let ada = guestlist.member(ADA).await;
-        let other = by_firefox(&guestlist).await;
+        let other = log_in_with_firefox(&guestlist).await;
         let path = format!("/v1/users/{}/sessions", id(&guestlist.user(ADA).await));
         let list = guestlist.api().get(&path).await.is(200).json();
         assert_eq!(list["items"].as_array().unwrap().len(), 2);
@@ -135,8 +132,8 @@ async fn an_administrator_lists_and_ends_the_sessions_of_a_user() {
 
         let _ = guestlist.api().delete(&path).await.is(204);
 
-        is_out(&ada.caller()).await;
-        is_out(&other).await;
+        assert_logged_out(&ada.caller()).await;
+        assert_logged_out(&other).await;
         let list = guestlist.api().get(&path).await.is(200).json();
         assert_eq!(list, json!({ "items": [], "next_cursor": null }));
         let _ = guestlist.api().delete(&path).await.is(204);
@@ -153,7 +150,7 @@ async fn an_administrator_lists_and_ends_the_sessions_of_a_user() {
 async fn own_sessions_require_a_session_of_the_same_origin() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let mut ada = guestlist.member(ADA).await;
-    let path = format!("/v1/sessions/{}", this(&ada).await);
+    let path = format!("/v1/sessions/{}", current_session_id(&ada).await);
     let foreign = ada.caller().with("sec-fetch-site", "cross-site");
     for (method, path) in [
         (Method::GET, "/v1/sessions"),

@@ -1,6 +1,6 @@
 //! Names of users: invisible and bidirectional characters, and normalization.
 
-use guestlist_tests::{Engine, Guestlist, id, on_every_engine};
+use guestlist_tests::{Engine, Guestlist, id, on_every_engine, user_path};
 use serde_json::json;
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn names_with_invisible_characters_are_refused() {
         for response in [
             api.post("/v1/users", &body).await,
             api.post("/v1/invitations", &body).await,
-            api.patch(&format!("/v1/users/{}", id(&bob)), &json!({ "name": name })).await,
+            api.patch(&user_path(&bob), &json!({ "name": name })).await,
         ] {
             let problem = response.problem(422, "invalid_request");
             assert_eq!(response.pointers(), ["/name"]);
@@ -37,7 +37,7 @@ async fn names_with_invisible_characters_are_refused() {
     // Joiners and marks that a script needs are kept.
     for name in ["علی\u{200c}رضا", "👩\u{200d}🚀", "\u{200f}שרה"] {
         let body = json!({ "name": name });
-        let response = api.patch(&format!("/v1/users/{}", id(&bob)), &body).await.is(200);
+        let response = api.patch(&user_path(&bob), &body).await.is(200);
         assert_eq!(response.json()["name"], name);
     }
 }

@@ -4,19 +4,19 @@ use guestlist_tests::{Caller, Engine, Guestlist, LONG, SHORT, on_every_engine, w
 use serde_json::{Value, json};
 
 /// Returns the Stytch id of a user.
-async fn identity(guestlist: &Guestlist, email: &str) -> String {
+async fn stytch_id(guestlist: &Guestlist, email: &str) -> String {
     guestlist.user(email).await["stytch_user_id"].as_str().expect("an identity").to_owned()
 }
 
 /// Adds forty users, of whom one is less than 5 %.
-async fn add_a_crowd(guestlist: &Guestlist) {
+async fn add_users(guestlist: &Guestlist) {
     for n in 0..40 {
         let body = json!({ "email": format!("guest{n}@example.com") });
         let _ = guestlist.api().post("/v1/users", &body).await.is(201);
     }
 }
 
-async fn compare(guestlist: &Guestlist, args: &[&str]) -> Value {
+async fn reconcile(guestlist: &Guestlist, args: &[&str]) -> Value {
     let said = guestlist.run_ok(&[&["reconcile", "--json"], args].concat()).await;
     serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"))
 }
@@ -29,9 +29,9 @@ fn counts(comparison: &Value) -> Value {
 }
 
 /// Changes at Stytch, without Guestlist.
-struct Dashboard(Caller);
+struct StytchUsers(Caller);
 
-impl Dashboard {
+impl StytchUsers {
     async fn create(&self, email: &str) -> String {
         let made = self.0.post("/v1/users", &json!({ "email": email })).await.is(200).json();
         made["user_id"].as_str().unwrap().to_owned()
@@ -71,16 +71,16 @@ impl Dashboard {
 async fn drift_at_stytch_is_reported_then_repaired() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
-        let stytch = Dashboard(guestlist.stytch_api());
+        let stytch = StytchUsers(guestlist.stytch_api());
         let ada = guestlist.member("ada@example.com").await;
         let _ = guestlist.member("bob@example.com").await;
         let (_, cleos_mail) = guestlist.invite_and_mail("cleo@example.com").await;
-        add_a_crowd(&guestlist).await;
+        add_users(&guestlist).await;
         guestlist.wait_for_jobs().await;
-        assert_eq!(counts(&compare(&guestlist, &["--dry-run"]).await), json!({}));
+        assert_eq!(counts(&reconcile(&guestlist, &["--dry-run"]).await), json!({}));
 
-        stytch.delete(&identity(&guestlist, "ada@example.com").await).await;
-        let bob = identity(&guestlist, "bob@example.com").await;
+        stytch.delete(&stytch_id(&guestlist, "ada@example.com").await).await;
+        let bob = stytch_id(&guestlist, "bob@example.com").await;
         stytch.change_address(&guestlist, &bob, "bobby@example.com").await;
         stytch.authenticate(&cleos_mail.token).await;
         let stranger = stytch.create("stranger@example.com").await;
@@ -88,7 +88,7 @@ async fn drift_at_stytch_is_reported_then_repaired() {
         let all = json!({ "gone": [1, 0], "unlinked": [1, 0], "orphan": [1, 0],
                           "address": [1, 0], "status": [1, 0] });
 
-        let shown = compare(&guestlist, &["--dry-run"]).await;
+        let shown = reconcile(&guestlist, &["--dry-run"]).await;
         assert_eq!((counts(&shown), &shown["remedy"]), (all, &json!("dry_run")), "{shown}");
         assert!(shown["examples"].as_array().unwrap().iter().any(|one| {
             one["kind"] == "address"
@@ -105,12 +105,12 @@ async fn drift_at_stytch_is_reported_then_repaired() {
         }
         let _ = ada.caller().get("/v1/session").await.is(401);
         assert_eq!(guestlist.user("ada@example.com").await["status"], "active");
-        assert_eq!(identity(&guestlist, "guest7@example.com").await, guest);
+        assert_eq!(stytch_id(&guestlist, "guest7@example.com").await, guest);
         assert!(stytch.user(&stranger).await.is_some(), "strangers are left alone");
-        assert_eq!(identity(&guestlist, "bob@example.com").await, bob);
+        assert_eq!(stytch_id(&guestlist, "bob@example.com").await, bob);
         assert_eq!(guestlist.user("cleo@example.com").await["status"], "invited");
 
-        let left = counts(&compare(&guestlist, &[]).await);
+        let left = counts(&reconcile(&guestlist, &[]).await);
         assert_eq!(left, json!({ "orphan": [1, 0], "address": [1, 0], "status": [1, 0] }));
         let back = guestlist.log_in("ada@example.com").await;
         let _ = back.caller().get("/v1/session").await.is(200);
@@ -123,9 +123,9 @@ async fn drift_at_stytch_is_reported_then_repaired() {
 #[tokio::test]
 async fn repairing_more_than_five_percent_requires_force() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
-    let stytch = Dashboard(guestlist.stytch_api());
+    let stytch = StytchUsers(guestlist.stytch_api());
     let ada = guestlist.member("ada@example.com").await;
-    stytch.delete(&identity(&guestlist, "ada@example.com").await).await;
+    stytch.delete(&stytch_id(&guestlist, "ada@example.com").await).await;
 
     let refused = guestlist.run(&["reconcile"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
@@ -139,7 +139,7 @@ async fn repairing_more_than_five_percent_requires_force() {
     assert!(metrics.contains("guestlist_drift_users{kind=\"gone\"} 1\n"), "{metrics}");
     assert!(metrics.contains("guestlist_drift_refused 1\n"), "{metrics}");
 
-    assert_eq!(counts(&compare(&guestlist, &["--force"]).await), json!({ "gone": [1, 1] }));
+    assert_eq!(counts(&reconcile(&guestlist, &["--force"]).await), json!({ "gone": [1, 1] }));
     let _ = ada.caller().get("/v1/session").await.is(401);
     let worker = Caller::new(&guestlist.worker_urls[0]);
     for metrics in [guestlist.api().get("/metrics").await, worker.get("/metrics").await] {
@@ -153,13 +153,13 @@ async fn repairing_more_than_five_percent_requires_force() {
 #[tokio::test]
 async fn a_failed_listing_at_stytch_changes_nothing() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
-    let stytch = Dashboard(guestlist.stytch_api());
+    let stytch = StytchUsers(guestlist.stytch_api());
     let ada = guestlist.member("ada@example.com").await;
-    add_a_crowd(&guestlist).await;
+    add_users(&guestlist).await;
     for n in 0..410 {
         let _ = stytch.create(&format!("stranger{n}@example.com")).await;
     }
-    stytch.delete(&identity(&guestlist, "ada@example.com").await).await;
+    stytch.delete(&stytch_id(&guestlist, "ada@example.com").await).await;
     let search = "POST /v1/users/search";
     let before = guestlist.sandbox().call_count(search, "200").await;
 
@@ -177,7 +177,7 @@ async fn a_failed_listing_at_stytch_changes_nothing() {
     guestlist.sandbox().clear_faults().await;
     let _ = ada.caller().get("/v1/session").await.is(200);
     assert!(!guestlist.user("ada@example.com").await["stytch_user_id"].is_null());
-    let healed = compare(&guestlist, &[]).await;
+    let healed = reconcile(&guestlist, &[]).await;
     assert_eq!(counts(&healed), json!({ "gone": [1, 1], "orphan": [410, 0] }));
 }
 
@@ -186,10 +186,10 @@ async fn the_worker_reconciles_on_a_schedule() {
     on_every_engine(|engine| async move {
         let setup = Guestlist::split(engine).workers(2).env("RECONCILE_INTERVAL", "2s");
         let guestlist = setup.start().await;
-        let stytch = Dashboard(guestlist.stytch_api());
+        let stytch = StytchUsers(guestlist.stytch_api());
         let ada = guestlist.member("ada@example.com").await;
-        add_a_crowd(&guestlist).await;
-        stytch.delete(&identity(&guestlist, "ada@example.com").await).await;
+        add_users(&guestlist).await;
+        stytch.delete(&stytch_id(&guestlist, "ada@example.com").await).await;
         wait_until(LONG, "Ada is logged out", async || {
             (ada.caller().get("/v1/session").await.status == 401).then_some(())
         })
@@ -209,9 +209,9 @@ async fn the_worker_reconciles_on_a_schedule() {
 #[tokio::test]
 async fn a_removed_user_who_reappears_at_stytch_is_deleted_there() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
-    let stytch = Dashboard(guestlist.stytch_api());
+    let stytch = StytchUsers(guestlist.stytch_api());
     let _ = guestlist.member("ada@example.com").await;
-    add_a_crowd(&guestlist).await;
+    add_users(&guestlist).await;
     let user = guestlist.user("ada@example.com").await;
     let id = user["id"].as_str().unwrap();
     let _ = guestlist.api().delete(&format!("/v1/users/{id}")).await.is(202);
@@ -220,7 +220,7 @@ async fn a_removed_user_who_reappears_at_stytch_is_deleted_there() {
     let left_over = stytch.create("ada@example.com").await;
     let sql = format!("UPDATE tombstones SET stytch_user_id = '{left_over}'");
     guestlist.database().execute_all(&[sql]).await;
-    assert_eq!(counts(&compare(&guestlist, &[]).await), json!({ "removed": [1, 1] }));
+    assert_eq!(counts(&reconcile(&guestlist, &[]).await), json!({ "removed": [1, 1] }));
     assert!(stytch.user(&left_over).await.is_none());
 }
 

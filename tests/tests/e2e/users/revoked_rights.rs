@@ -1,13 +1,12 @@
 //! An administrator who loses their rights also loses the open invitations that grant rights.
 
-use guestlist_tests::{Guestlist, Visitor, id, on_every_engine};
+use guestlist_tests::{Guestlist, Visitor, id, on_every_engine, user_path};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Adds another administrator, who has invited an administrator and a member.
-async fn mallory(guestlist: &Guestlist) -> (Value, Visitor) {
-    let body = json!({ "email": "mallory@example.com", "role": "admin" });
-    let user = guestlist.api().post("/v1/users", &body).await.is(201).json();
+async fn add_malicious_admin(guestlist: &Guestlist) -> (Value, Visitor) {
+    let user = guestlist.add_user("mallory@example.com", "admin").await;
     let mut mallory = guestlist.log_in("mallory@example.com").await;
     for (email, role) in [("second@example.com", "admin"), ("friend@example.com", "member")] {
         let body = json!({ "email": email, "role": role });
@@ -17,12 +16,12 @@ async fn mallory(guestlist: &Guestlist) -> (Value, Visitor) {
     (user, mallory)
 }
 
-fn revoked(response: &Value) -> Vec<&str> {
+fn revoked_addresses(response: &Value) -> Vec<&str> {
     let revoked = response["revoked_invitations"].as_array().expect("what was revoked");
     revoked.iter().map(|one| one["email"].as_str().unwrap()).collect()
 }
 
-async fn has_no_way_back(guestlist: &Guestlist) {
+async fn assert_invitation_revoked(guestlist: &Guestlist) {
     let mail = guestlist.sandbox().nth_email("second@example.com", 1).await;
     // The link is revoked at Stytch too.
     guestlist.wait_for_jobs().await;
@@ -38,14 +37,14 @@ async fn the_response_lists_the_revoked_invitations() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let _ = guestlist.admin().await;
-        let (user, _) = mallory(&guestlist).await;
-        let path = format!("/v1/users/{}", id(&user));
+        let (user, _) = add_malicious_admin(&guestlist).await;
+        let path = user_path(&user);
         let renamed = guestlist.api().patch(&path, &json!({ "name": "M" })).await.is(200).json();
         assert_eq!(renamed.get("revoked_invitations"), None);
         let suspended = json!({ "status": "suspended" });
         let response = guestlist.api().patch(&path, &suspended).await.is(200).json();
-        assert_eq!(revoked(&response), ["second@example.com"]);
-        has_no_way_back(&guestlist).await;
+        assert_eq!(revoked_addresses(&response), ["second@example.com"]);
+        assert_invitation_revoked(&guestlist).await;
         let removed = guestlist.api().delete(&path).await.is(202).json();
         assert_eq!(removed.get("revoked_invitations"), None, "it was done before");
     })
@@ -57,7 +56,7 @@ async fn the_page_lists_revoked_invitations_before_and_after_a_removal() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let mut admin = guestlist.admin().await;
-        let (user, _) = mallory(&guestlist).await;
+        let (user, _) = add_malicious_admin(&guestlist).await;
         let page = format!("/users/{}", id(&user));
         for place in [page.clone(), format!("{page}/remove")] {
             let body = admin.get(&place).await.is(200).body;
@@ -71,7 +70,7 @@ async fn the_page_lists_revoked_invitations_before_and_after_a_removal() {
             body.contains("the invitation of <bdi>second@example.com</bdi> as admin"),
             "{body}"
         );
-        has_no_way_back(&guestlist).await;
+        assert_invitation_revoked(&guestlist).await;
     })
     .await;
 }
@@ -80,7 +79,7 @@ async fn the_page_lists_revoked_invitations_before_and_after_a_removal() {
 async fn the_page_lists_revoked_invitations_after_a_demotion() {
     let guestlist = Guestlist::dev(guestlist_tests::Engine::Sqlite).start().await;
     let mut admin = guestlist.admin().await;
-    let (user, _) = mallory(&guestlist).await;
+    let (user, _) = add_malicious_admin(&guestlist).await;
     let page = format!("/users/{}", id(&user));
     let demoted = admin.form(&format!("{page}/role"), &[("role", "member")]).await.is(303);
     let body = admin.get(demoted.header("location").unwrap()).await.is(200).body;

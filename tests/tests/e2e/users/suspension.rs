@@ -1,19 +1,14 @@
 //! Suspensions and demotions end sessions at once, here and at Stytch.
 
-use guestlist_tests::{Engine, Guestlist, LONG, Response, id, on_every_engine, wait_until};
+use guestlist_tests::{Engine, Guestlist, LONG, Response, on_every_engine, user_path, wait_until};
 use serde_json::{Value, json};
 
 async fn patch(guestlist: &Guestlist, email: &str, body: &Value) -> Response {
-    let user = guestlist.user(email).await;
-    guestlist.api().patch(&format!("/v1/users/{}", id(&user)), body).await
+    guestlist.patch_user(&guestlist.user(email).await, body).await
 }
 
-async fn suspend(guestlist: &Guestlist, email: &str) {
-    let response = patch(guestlist, email, &json!({ "status": "suspended" })).await.is(200);
-    assert_eq!(response.json()["status"], "suspended");
-}
-
-async fn revoked_at_stytch(guestlist: &Guestlist, times: u64) {
+/// Waits until Stytch has ended a number of sessions.
+async fn wait_for_revocations(guestlist: &Guestlist, times: u64) {
     wait_until(LONG, "Stytch has ended the sessions", async || {
         let calls = guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await;
         (calls == times).then_some(())
@@ -32,7 +27,7 @@ async fn a_suspension_ends_every_session_and_reactivation_allows_login() {
         for visitor in [&mut first, &mut second] {
             let _ = visitor.get("/v1/session").await.is(200);
         }
-        suspend(&guestlist, "ada@example.com").await;
+        guestlist.suspend("ada@example.com").await;
         let bearer = guestlist.anonymous().bearer(first.token());
         let _ = bearer.get("/v1/session").await.problem(401, "session_revoked");
         for visitor in [&mut first, &mut second] {
@@ -40,7 +35,7 @@ async fn a_suspension_ends_every_session_and_reactivation_allows_login() {
             let _ = out.problem(401, "session_revoked");
             assert!(out.clears_cookies(), "{out:?}");
         }
-        revoked_at_stytch(&guestlist, 2).await;
+        wait_for_revocations(&guestlist, 2).await;
 
         let _ = patch(&guestlist, "ada@example.com", &json!({ "status": "active" })).await.is(200);
         let mut back = guestlist.log_in("ada@example.com").await;
@@ -58,24 +53,22 @@ async fn a_demotion_ends_sessions_and_a_promotion_keeps_them() {
     let _ = ada.get("/v1/queues").await.is(200);
     let _ = patch(&guestlist, "ada@example.com", &json!({ "role": "member" })).await.is(200);
     let _ = ada.get("/v1/session").await.problem(401, "session_revoked");
-    revoked_at_stytch(&guestlist, 1).await;
+    wait_for_revocations(&guestlist, 1).await;
     let mut again = guestlist.log_in("ada@example.com").await;
     let _ = again.get("/v1/queues").await.problem(403, "forbidden");
 }
 
 /// Requests two login links, and returns their tokens.
-async fn asked(guestlist: &Guestlist, email: &str) -> [String; 2] {
+async fn two_login_links(guestlist: &Guestlist, email: &str) -> [String; 2] {
     let mut tokens = Vec::new();
     for _ in 0..2 {
-        let before = guestlist.sandbox().emails(email).await.len();
-        let _ = guestlist.api().post("/v1/login", &json!({ "email": email })).await.is(202);
-        tokens.push(guestlist.sandbox().nth_email(email, before + 1).await.token);
+        tokens.push(guestlist.login_link(email).await.token);
     }
     tokens.try_into().unwrap()
 }
 
 /// Asserts that a page refuses the first token, and the API the second.
-async fn refused(guestlist: &Guestlist, tokens: [String; 2], code: &str) {
+async fn assert_refused(guestlist: &Guestlist, tokens: [String; 2], code: &str) {
     let [by_page, by_api] = tokens;
     let page = guestlist.browser().redeem_link(&by_page).await.is(403);
     assert!(page.body.contains(&format!("data-code=\"{code}\"")), "{}", page.body);
@@ -92,20 +85,20 @@ async fn a_login_link_from_before_a_suspension_or_removal_is_refused_with_the_re
             let body = json!({ "email": email });
             let _ = guestlist.api().post("/v1/users", &body).await.is(201);
         }
-        let suspended = asked(&guestlist, "sus@example.com").await;
-        let removed = asked(&guestlist, "del@example.com").await;
+        let suspended = two_login_links(&guestlist, "sus@example.com").await;
+        let removed = two_login_links(&guestlist, "del@example.com").await;
         // Without a worker Stytch is not notified, and still authenticates the links.
         guestlist.stop_worker(0).await;
-        suspend(&guestlist, "sus@example.com").await;
+        guestlist.suspend("sus@example.com").await;
         let del = guestlist.user("del@example.com").await;
-        let _ = guestlist.api().delete(&format!("/v1/users/{}", id(&del))).await.is(202);
-        refused(&guestlist, suspended, "account_suspended").await;
-        refused(&guestlist, removed, "not_invited").await;
+        let _ = guestlist.api().delete(&user_path(&del)).await.is(202);
+        assert_refused(&guestlist, suspended, "account_suspended").await;
+        assert_refused(&guestlist, removed, "not_invited").await;
 
         let live = "SELECT COUNT(*) FROM sessions WHERE ended_at IS NULL";
         assert_eq!(guestlist.database().integer(live).await, 0);
         guestlist.start_worker().await;
-        revoked_at_stytch(&guestlist, 4).await;
+        wait_for_revocations(&guestlist, 4).await;
     })
     .await;
 }
@@ -120,9 +113,8 @@ async fn a_revoked_invitations_link_is_refused_with_the_reason() {
         let _ = guestlist.api().post("/v1/login", &body).await.is(202);
         let second = guestlist.sandbox().nth_email("ada@example.com", 2).await;
         guestlist.stop_worker(0).await;
-        let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
-        let _ = guestlist.api().post_nothing(&revoke).await.is(200);
-        refused(&guestlist, [first.token, second.token], "invitation_revoked").await;
+        guestlist.revoke(&invitation).await;
+        assert_refused(&guestlist, [first.token, second.token], "invitation_revoked").await;
     })
     .await;
 }

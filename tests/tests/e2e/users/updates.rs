@@ -1,24 +1,11 @@
 //! Changing users' names, roles and statuses, and searching for users.
 
-use guestlist_tests::{Caller, Engine, Guestlist, Response, id, on_every_engine};
+use guestlist_tests::{Caller, Engine, Guestlist, id, on_every_engine, user_path};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 
-const NOBODY: &str = "/v1/users/01890000-0000-7000-8000-000000000000";
-
-fn path(user: &Value) -> String {
-    format!("/v1/users/{}", id(user))
-}
-
-async fn add(guestlist: &Guestlist, email: &str, role: &str) -> Value {
-    let body = json!({ "email": email, "role": role });
-    guestlist.api().post("/v1/users", &body).await.is(201).json()
-}
-
-async fn patch(guestlist: &Guestlist, user: &Value, body: &Value) -> Response {
-    guestlist.api().patch(&path(user), body).await
-}
+const UNKNOWN_USER: &str = "/v1/users/01890000-0000-7000-8000-000000000000";
 
 #[tokio::test]
 async fn a_patch_changes_only_the_given_fields() {
@@ -34,16 +21,16 @@ async fn a_patch_changes_only_the_given_fields() {
             ("status", json!("suspended")),
         ] {
             expected[field] = value.clone();
-            let changed = patch(&guestlist, &ada, &json!({ field: value })).await.is(200);
+            let changed = guestlist.patch_user(&ada, &json!({ field: value })).await.is(200);
             assert_eq!(changed.json(), expected);
-            assert_eq!(guestlist.api().get(&path(&ada)).await.is(200).json(), expected);
+            assert_eq!(guestlist.api().get(&user_path(&ada)).await.is(200).json(), expected);
         }
         let all = json!({ "name": null, "metadata": {}, "role": "member", "status": "active" });
         for field in ["name", "metadata", "role", "status"] {
             expected[field] = all[field].clone();
         }
         for body in [all, json!({})] {
-            assert_eq!(patch(&guestlist, &ada, &body).await.is(200).json(), expected);
+            assert_eq!(guestlist.patch_user(&ada, &body).await.is(200).json(), expected);
         }
     })
     .await;
@@ -52,7 +39,7 @@ async fn a_patch_changes_only_the_given_fields() {
 #[tokio::test]
 async fn an_invalid_patch_changes_nothing() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    let ada = add(&guestlist, "ada@example.com", "member").await;
+    let ada = guestlist.add_user("ada@example.com", "member").await;
     for (body, pointers) in [
         (json!({ "name": "x".repeat(201) }), vec!["/name"]),
         (json!({ "name": 7 }), vec!["/name"]),
@@ -69,11 +56,11 @@ async fn an_invalid_patch_changes_nothing() {
         (json!({ "name": "Ada", "stytch_user_id": "x" }), vec!["/stytch_user_id"]),
         (json!([]), vec![""]),
     ] {
-        let response = patch(&guestlist, &ada, &body).await;
+        let response = guestlist.patch_user(&ada, &body).await;
         let _ = response.problem(422, "invalid_request");
         assert_eq!(response.pointers(), pointers, "{body}: {response:?}");
     }
-    let (api, path, json) = (guestlist.api(), path(&ada), Some("application/json"));
+    let (api, path, json) = (guestlist.api(), user_path(&ada), Some("application/json"));
     let raw = async |kind, body: &str| {
         api.call(Method::PATCH, &path, kind, body.as_bytes().to_vec()).await
     };
@@ -81,7 +68,7 @@ async fn an_invalid_patch_changes_nothing() {
     let _ = raw(Some("text/plain"), "{}").await.problem(415, "unsupported_media_type");
     let _ = raw(json, &"x".repeat(1_100_000)).await.is(413);
     assert_eq!(guestlist.api().get(&path).await.is(200).json(), ada);
-    for nobody in ["/v1/users/nonsense", NOBODY] {
+    for nobody in ["/v1/users/nonsense", UNKNOWN_USER] {
         let _ = api.patch(nobody, &json!({ "name": "x" })).await.problem(404, "not_found");
     }
 }
@@ -93,11 +80,11 @@ async fn changes_to_an_invited_user_apply_after_acceptance() {
         let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
         let ada = guestlist.user("ada@example.com").await;
         for status in ["active", "suspended"] {
-            let refused = patch(&guestlist, &ada, &json!({ "status": status })).await;
+            let refused = guestlist.patch_user(&ada, &json!({ "status": status })).await;
             let _ = refused.problem(409, "user_invited");
         }
         let body = json!({ "name": "Ada", "role": "operator", "metadata": { "a": 1 } });
-        let _ = patch(&guestlist, &ada, &body).await.is(200);
+        let _ = guestlist.patch_user(&ada, &body).await.is(200);
         assert_eq!(guestlist.invitation(id(&invitation)).await["role"], "operator");
 
         let _ = guestlist.redeem_link(&mail.token).await;
@@ -117,9 +104,9 @@ async fn a_user_being_deleted_cannot_be_changed() {
     let _ = guestlist.member("ada@example.com").await;
     let ada = guestlist.user("ada@example.com").await;
     guestlist.sandbox().set_faults(&json!({ "down": true })).await;
-    let _ = guestlist.api().delete(&path(&ada)).await.is(202);
+    let _ = guestlist.api().delete(&user_path(&ada)).await.is(202);
     for body in [json!({ "status": "active" }), json!({ "name": "Ada" })] {
-        let _ = patch(&guestlist, &ada, &body).await.problem(409, "user_deleting");
+        let _ = guestlist.patch_user(&ada, &body).await.problem(409, "user_deleting");
     }
 }
 
@@ -127,28 +114,28 @@ async fn a_user_being_deleted_cannot_be_changed() {
 async fn a_restricted_key_cannot_change_roles() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let _ = guestlist.admin().await;
-    let boss = add(&guestlist, "boss@example.com", "admin").await;
-    let ada = add(&guestlist, "ada@example.com", "member").await;
+    let boss = guestlist.add_user("boss@example.com", "admin").await;
+    let ada = guestlist.add_user("ada@example.com", "member").await;
     let (_, secret) = guestlist.create_key("writer", &["users:write"]).await;
     let writer = guestlist.anonymous().bearer(&secret);
     for role in ["operator", "admin"] {
         let body = json!({ "role": role });
-        let _ = writer.patch(&path(&ada), &body).await.problem(403, "role_not_grantable");
+        let _ = writer.patch(&user_path(&ada), &body).await.problem(403, "role_not_grantable");
         // 403 takes precedence over 404.
-        let _ = writer.patch(NOBODY, &body).await.problem(403, "role_not_grantable");
+        let _ = writer.patch(UNKNOWN_USER, &body).await.problem(403, "role_not_grantable");
     }
     // Removing a role requires the same rights as granting it.
     for body in [json!({ "status": "suspended" }), json!({ "role": "member" })] {
-        let _ = writer.patch(&path(&boss), &body).await.problem(403, "role_not_grantable");
+        let _ = writer.patch(&user_path(&boss), &body).await.problem(403, "role_not_grantable");
     }
-    let _ = writer.delete(&path(&boss)).await.problem(403, "role_not_grantable");
-    let sessions = format!("{}/sessions", path(&boss));
+    let _ = writer.delete(&user_path(&boss)).await.problem(403, "role_not_grantable");
+    let sessions = format!("{}/sessions", user_path(&boss));
     let _ = writer.delete(&sessions).await.problem(403, "role_not_grantable");
-    let named = writer.patch(&path(&boss), &json!({ "name": "Boss" })).await;
+    let named = writer.patch(&user_path(&boss), &json!({ "name": "Boss" })).await;
     let _ = named.problem(403, "role_not_grantable");
-    let _ = writer.patch(&path(&ada), &json!({ "status": "suspended" })).await.is(200);
-    let _ = writer.delete(&path(&ada)).await.is(202);
-    let _ = patch(&guestlist, &boss, &json!({ "role": "member" })).await.is(200);
+    let _ = writer.patch(&user_path(&ada), &json!({ "status": "suspended" })).await.is(200);
+    let _ = writer.delete(&user_path(&ada)).await.is(202);
+    let _ = guestlist.patch_user(&boss, &json!({ "role": "member" })).await.is(200);
 
     let body = json!({ "email": "eve@example.com", "role": "operator" });
     let eve = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
@@ -172,13 +159,13 @@ async fn the_last_administrator_cannot_be_demoted_suspended_or_removed() {
             json!({ "status": "suspended" }),
             json!({ "status": "suspended", "role": "member" }),
         ] {
-            let _ = patch(&guestlist, &me, &body).await.problem(409, "last_admin");
-            let mine = admin.api(Method::PATCH, &path(&me), Some(&body)).await;
+            let _ = guestlist.patch_user(&me, &body).await.problem(409, "last_admin");
+            let mine = admin.api(Method::PATCH, &user_path(&me), Some(&body)).await;
             let _ = mine.problem(409, "last_admin");
         }
-        let _ = guestlist.api().delete(&path(&me)).await.problem(409, "last_admin");
+        let _ = guestlist.api().delete(&user_path(&me)).await.problem(409, "last_admin");
         let _ = admin.get("/v1/session").await.is(200);
-        let _ = patch(&guestlist, &me, &json!({ "name": "Root" })).await.is(200);
+        let _ = guestlist.patch_user(&me, &json!({ "name": "Root" })).await.is(200);
     })
     .await;
 }
@@ -190,11 +177,11 @@ async fn concurrent_demotions_leave_one_administrator() {
         // The configured administrator has not logged in, and does not count as active.
         let mut admins = Vec::new();
         for n in 0..6 {
-            admins.push(add(&guestlist, &format!("admin{n}@example.com"), "admin").await);
+            admins.push(guestlist.add_user(&format!("admin{n}@example.com"), "admin").await);
         }
         let mut goes = JoinSet::new();
         for (n, admin) in admins.iter().enumerate() {
-            let (api, path) = (guestlist.api(), path(admin));
+            let (api, path) = (guestlist.api(), user_path(admin));
             goes.spawn(async move {
                 match n % 3 {
                     0 => api.patch(&path, &json!({ "role": "member" })).await,
@@ -213,10 +200,11 @@ async fn concurrent_demotions_leave_one_administrator() {
     .await;
 }
 
+/// Returns the local parts of the addresses that a query finds.
 async fn found(api: &Caller, query: &str) -> Vec<String> {
-    let page = api.get(&format!("/v1/users?{query}")).await.is(200).json();
-    let emails = page["items"].as_array().unwrap().iter().map(|user| &user["email"]);
-    emails.map(|email| email.as_str().unwrap().split('@').next().unwrap().to_owned()).collect()
+    let users = api.get(&format!("/v1/users?{query}")).await.is(200).items();
+    let emails = users.iter().map(|user| user["email"].as_str().unwrap());
+    emails.map(|email| email.split('@').next().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -232,7 +220,7 @@ async fn users_are_found_by_prefix_role_and_status() {
             let _ = guestlist.api().post("/v1/users", &body).await.is(201);
         }
         let bob = guestlist.user("bob@example.com").await;
-        let _ = patch(&guestlist, &bob, &json!({ "status": "suspended" })).await.is(200);
+        let _ = guestlist.patch_user(&bob, &json!({ "status": "suspended" })).await.is(200);
         let api = guestlist.api();
         assert_eq!(found(&api, "q=AdA").await, ["ada", "adam", "bob"]);
         assert_eq!(found(&api, "q=ada&role=member").await, ["ada", "bob"]);

@@ -4,7 +4,8 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use guestlist_tests::{
-    Caller, Engine, Guestlist, LONG, Response, Setup, Visitor, id, on_every_engine, wait_until,
+    Caller, Engine, Guestlist, LONG, Response, Setup, Visitor, id, on_every_engine, user_path,
+    wait_until,
 };
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -13,9 +14,9 @@ use tokio::task::JoinSet;
 
 const SECRET: &str = "whsec_Z3Vlc3RsaXN0LWUyZS1zaWduaW5nLXNlY3JldC4=";
 const PATH: &str = "/webhooks/stytch";
-const LOOK: &str = "GET /v1/users/{user_id}";
+const LOOKUP: &str = "GET /v1/users/{user_id}";
 
-fn hearing(engine: Engine) -> Setup {
+fn setup(engine: Engine) -> Setup {
     Guestlist::split(engine).workers(1).env("STYTCH_WEBHOOK_SECRET", SECRET)
 }
 
@@ -59,7 +60,7 @@ impl Hook {
 }
 
 /// Returns the event for a change of a user in Stytch's dashboard.
-fn news(guestlist: &Guestlist, action: &str, user: &Value) -> Value {
+fn event(guestlist: &Guestlist, action: &str, user: &Value) -> Value {
     let (project_id, _) = guestlist.stytch_credentials();
     let mut event = json!({
         "action": action,
@@ -77,7 +78,7 @@ fn news(guestlist: &Guestlist, action: &str, user: &Value) -> Value {
     event
 }
 
-async fn at_stytch(guestlist: &Guestlist, email: &str) -> Value {
+async fn stytch_user(guestlist: &Guestlist, email: &str) -> Value {
     let operand = json!({ "filter_name": "email_address", "filter_value": [email] });
     let query = json!({ "query": { "operator": "AND", "operands": [operand] } });
     let found = guestlist.stytch_api().post("/v1/users/search", &query).await.is(200).json();
@@ -91,31 +92,31 @@ async fn delete_at_stytch(guestlist: &Guestlist, user: &Value) {
 }
 
 /// Asserts that the session has ended, by its JWT, because Stytch no longer knows the token.
-async fn is_logged_out(guestlist: &Guestlist, visitor: &Visitor) {
+async fn wait_until_logged_out(guestlist: &Guestlist, visitor: &Visitor) {
     let caller = guestlist.anonymous().bearer(visitor.jwt());
     let gone = async || (caller.get("/v1/session").await.status == 401).then_some(());
     wait_until(LONG, "their session has ended", gone).await;
     let _ = caller.get("/v1/session").await.problem(401, "session_revoked");
 }
 
-async fn looks(guestlist: &Guestlist) -> u64 {
+async fn lookups(guestlist: &Guestlist) -> u64 {
     let stytch = guestlist.sandbox();
-    stytch.call_count(LOOK, "200").await + stytch.call_count(LOOK, "404").await
+    stytch.call_count(LOOKUP, "200").await + stytch.call_count(LOOKUP, "404").await
 }
 
 #[tokio::test]
 async fn a_user_deleted_in_the_dashboard_is_logged_out() {
     on_every_engine(|engine| async move {
-        let guestlist = hearing(engine).start().await;
+        let guestlist = setup(engine).start().await;
         let mut ada = guestlist.member("ada@example.com").await;
         let mut bob = guestlist.member("bob@example.com").await;
-        let user = at_stytch(&guestlist, "ada@example.com").await;
+        let user = stytch_user(&guestlist, "ada@example.com").await;
         delete_at_stytch(&guestlist, &user).await;
         let _ = ada.get("/v1/session").await.is(200);
 
-        let hook = Hook::new("msg_1", &news(&guestlist, "DELETE", &user));
+        let hook = Hook::new("msg_1", &event(&guestlist, "DELETE", &user));
         let _ = hook.send(&guestlist).await.is(204);
-        is_logged_out(&guestlist, &ada).await;
+        wait_until_logged_out(&guestlist, &ada).await;
 
         let _ = bob.get("/v1/session").await.is(200);
         let user = guestlist.user("ada@example.com").await;
@@ -135,8 +136,8 @@ async fn the_sandbox_sends_webhooks() {
         let dashboard = guestlist.anonymous().at(&guestlist.sandbox_url);
         let path = format!("/sandbox/users/{}", user["stytch_user_id"].as_str().unwrap());
         let _ = dashboard.delete(&path).await.is(200);
-        is_logged_out(&guestlist, &ada).await;
-        assert_eq!(looks(&guestlist).await, 1, "of all that it told, one thing was news");
+        wait_until_logged_out(&guestlist, &ada).await;
+        assert_eq!(lookups(&guestlist).await, 1, "of all that it told, one thing was news");
     })
     .await;
 }
@@ -144,11 +145,11 @@ async fn the_sandbox_sends_webhooks() {
 #[tokio::test]
 async fn repeated_webhooks_are_checked_once() {
     on_every_engine(|engine| async move {
-        let guestlist = hearing(engine).start().await;
+        let guestlist = setup(engine).start().await;
         let mut ada = guestlist.member("ada@example.com").await;
-        let user = at_stytch(&guestlist, "ada@example.com").await;
+        let user = stytch_user(&guestlist, "ada@example.com").await;
         // The user still exists at Stytch. A webhook alone ends no session.
-        let hook = Hook::new("msg_1", &news(&guestlist, "DELETE", &user));
+        let hook = Hook::new("msg_1", &event(&guestlist, "DELETE", &user));
         let sends = (0..10).map(|_| (hook.clone(), guestlist.anonymous()));
         let sends: JoinSet<_> = sends
             .map(|(hook, caller)| async move { hook.send_by(&caller, &hook.signature()).await })
@@ -160,7 +161,7 @@ async fn repeated_webhooks_are_checked_once() {
         let later = Hook { signed_at: hook.signed_at + SignedDuration::from_secs(1), ..hook };
         let _ = later.send(&guestlist).await.is(204);
         guestlist.wait_for_jobs().await;
-        assert_eq!(looks(&guestlist).await, 1);
+        assert_eq!(lookups(&guestlist).await, 1);
         let _ = ada.get("/v1/session").await.is(200);
         let metrics = guestlist.api().get("/metrics").await.is(200).body;
         assert!(metrics.contains("guestlist_webhooks_total{heard=\"doubted\"} 1\n"), "{metrics}");
@@ -171,21 +172,21 @@ async fn repeated_webhooks_are_checked_once() {
 
 #[tokio::test]
 async fn webhooks_of_own_changes_are_not_checked() {
-    let guestlist = hearing(Engine::Sqlite).start().await;
+    let guestlist = setup(Engine::Sqlite).start().await;
     let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
     let _ = guestlist.wait_for_status(id(&invitation), "sent").await;
-    let pending = at_stytch(&guestlist, "ada@example.com").await;
+    let pending = stytch_user(&guestlist, "ada@example.com").await;
     let tell = async |id: &str, action: &str, user: &Value| {
-        let hook = Hook::new(id, &news(&guestlist, action, user));
+        let hook = Hook::new(id, &event(&guestlist, action, user));
         let _ = hook.send(&guestlist).await.is(204);
     };
     tell("msg_1", "CREATE", &pending).await;
     let _ = guestlist.redeem_link(&mail.token).await;
-    let active = at_stytch(&guestlist, "ada@example.com").await;
+    let active = stytch_user(&guestlist, "ada@example.com").await;
     tell("msg_2", "UPDATE", &active).await;
     tell("msg_1", "CREATE", &pending).await;
     let user = guestlist.user("ada@example.com").await;
-    let _ = guestlist.api().delete(&format!("/v1/users/{}", id(&user))).await.is(202);
+    let _ = guestlist.api().delete(&user_path(&user)).await.is(202);
     tell("msg_3", "DELETE", &active).await;
     guestlist.wait_for_jobs().await;
     tell("msg_4", "DELETE", &active).await;
@@ -195,17 +196,17 @@ async fn webhooks_of_own_changes_are_not_checked() {
     guestlist.wait_for_jobs().await;
     let known = guestlist.users().await;
     assert!(known.iter().all(|user| user["email"] != "ada@example.com"), "{known:?}");
-    assert_eq!(looks(&guestlist).await, 0);
+    assert_eq!(lookups(&guestlist).await, 0);
     let jobs = guestlist.api().get("/v1/jobs?kind=check-identity").await.is(200).json();
     assert_eq!(jobs["items"], json!([]));
 }
 
 #[tokio::test]
 async fn a_webhook_without_a_valid_signature_is_refused() {
-    let guestlist = hearing(Engine::Sqlite).start().await;
+    let guestlist = setup(Engine::Sqlite).start().await;
     let _ = guestlist.member("ada@example.com").await;
-    let user = at_stytch(&guestlist, "ada@example.com").await;
-    let hook = Hook::new("msg_1", &news(&guestlist, "DELETE", &user));
+    let user = stytch_user(&guestlist, "ada@example.com").await;
+    let hook = Hook::new("msg_1", &event(&guestlist, "DELETE", &user));
     let unsigned = guestlist.anonymous();
     let _ = unsigned.post(PATH, &json!({})).await.problem(401, "signature_invalid");
     for signature in ["", "v1,", "v1,AAAA", "v1", &hook.signature().replace("v1,", "v1a,")] {
@@ -228,7 +229,7 @@ async fn a_webhook_without_a_valid_signature_is_refused() {
         let _ = stale.send(&guestlist).await.problem(401, "signature_expired");
     }
     guestlist.wait_for_jobs().await;
-    assert_eq!(looks(&guestlist).await, 0);
+    assert_eq!(lookups(&guestlist).await, 0);
     // During a rotation Svix signs with the old and the new secret.
     let both = format!("{} {signature}", other.signature());
     let _ = hook.send_with(&guestlist, &both).await.is(204);
@@ -236,10 +237,10 @@ async fn a_webhook_without_a_valid_signature_is_refused() {
 
 #[tokio::test]
 async fn malformed_webhooks_are_refused_and_unknown_kinds_are_ignored() {
-    let guestlist = hearing(Engine::Sqlite).start().await;
+    let guestlist = setup(Engine::Sqlite).start().await;
     let _ = guestlist.member("ada@example.com").await;
-    let user = at_stytch(&guestlist, "ada@example.com").await;
-    let whole = news(&guestlist, "UPDATE", &user);
+    let user = stytch_user(&guestlist, "ada@example.com").await;
+    let whole = event(&guestlist, "UPDATE", &user);
     let with = |name: &str, value: Value| {
         let mut changed = whole.clone();
         changed[name] = value;
@@ -270,7 +271,7 @@ async fn malformed_webhooks_are_refused_and_unknown_kinds_are_ignored() {
     let huge = Hook { body: "x".repeat(1024 * 1024 + 1), ..Hook::new("msg_1", &whole) };
     let _ = huge.send(&guestlist).await.problem(413, "body_too_large");
     guestlist.wait_for_jobs().await;
-    assert_eq!(looks(&guestlist).await, 0);
+    assert_eq!(lookups(&guestlist).await, 0);
 }
 
 #[tokio::test]
