@@ -77,8 +77,8 @@ async fn a_redemption_completes_after_the_browser_disconnects() {
     guestlist.sandbox().set_faults(&json!({ "latency_ms": 500 })).await;
     // The reload cancels the request of the click.
     window.script("document.forms[0].submit(); setTimeout(() => location.reload(), 100)").await;
-    let came_in = async || (guestlist.user(ADA).await["status"] == "active").then_some(());
-    window.wait_for("what was begun is ended: she is active", came_in).await;
+    let logged_in = async || (guestlist.user(ADA).await["status"] == "active").then_some(());
+    window.wait_for("what was begun is ended: she is active", logged_in).await;
 }
 
 #[tokio::test]

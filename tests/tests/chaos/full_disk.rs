@@ -164,7 +164,7 @@ async fn a_worker_on_a_full_disk_sends_no_mail_twice() {
         })
         .await;
         worker.limit_file_size(None);
-        wait_until(LONG, "another is sent", async || {
+        wait_until(LONG, "another invitation is sent", async || {
             let now = crate::invitation_count(&guestlist, "status = 'sent'").await;
             (now > sent || now == MANY).then_some(())
         })

@@ -1,17 +1,17 @@
 //! Failures under load: killed workers, unavailable databases, outages of Stytch; and the cost of
 //! idling. The tests measure time, so they run one at a time.
 
-#![expect(clippy::unwrap_used, reason = "a test fails at once and loudly")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
-mod databases;
+mod database_outages;
+mod frozen_worker;
 mod full_disk;
 mod idle;
-mod outages;
-mod refusals;
+mod provider_outages;
+mod provider_refusals;
 mod sweep;
 mod switchover;
-mod thousands;
-mod workers;
+mod worker_shutdown;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -32,7 +32,7 @@ async fn invitation_count(guestlist: &Guestlist, condition: &str) -> usize {
 
 /// Waits until `count` invitations are sent.
 async fn wait_until_sent(guestlist: &Guestlist, count: usize, limit: std::time::Duration) {
-    wait_until(limit, "all are sent", async || {
+    wait_until(limit, "every invitation is sent", async || {
         (invitation_count(guestlist, "status = 'sent'").await == count).then_some(())
     })
     .await;
@@ -49,6 +49,6 @@ async fn duplicate_count(guestlist: &Guestlist, addresses: usize) -> usize {
     for mail in guestlist.sandbox().all_emails().await {
         *mails.entry(mail.to).or_default() += 1;
     }
-    assert_eq!(mails.len(), addresses, "nobody is left out");
+    assert_eq!(mails.len(), addresses, "every address has mail");
     mails.values().map(|count| count - 1).sum()
 }

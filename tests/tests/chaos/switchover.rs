@@ -61,7 +61,7 @@ async fn writes_succeed_again_soon_after_a_switchover() {
         })
         .await;
         println!("{engine}: writes succeed {:?} after the switchover", switched.elapsed());
-        wait_until(Duration::from_secs(30), "it sends, and says so", async || {
+        wait_until(Duration::from_secs(30), "the status is SENDING", async || {
             let status = guestlist.api().get("/v1/status").await.is(200).json();
             status["summary"].as_str().unwrap().starts_with("SENDING").then_some(())
         })
@@ -89,7 +89,7 @@ async fn a_frozen_database_is_noticed_and_used_again() {
         println!("{engine}: noticed after {:?}", frozen.elapsed());
         assert!(frozen.elapsed() < Duration::from_secs(10), "Prometheus gives up by then");
         let worker = Caller::new(&guestlist.worker_urls[0]);
-        wait_until(SHORT, "the worker's metrics say so", async || {
+        wait_until(SHORT, "the worker's metrics report it", async || {
             let metrics = worker.get("/metrics").await.is(200);
             metrics.body.contains("guestlist_database_up 0").then_some(())
         })

@@ -32,39 +32,40 @@ struct Recording {
 }
 
 /// The state that an operation needs, and the values of the placeholders.
-struct Stage {
+struct Fixture {
     caller: Caller,
     placeholders: Vec<(&'static str, String)>,
 }
 
-impl Stage {
+impl Fixture {
     /// Creates the state that an operation needs to succeed.
-    async fn set(sandbox: &Sandbox, op: &str) -> Self {
+    async fn create(sandbox: &Sandbox, op: &str) -> Self {
         let caller = Caller::new(&sandbox.url).basic(PROJECT_ID, SECRET);
         let port = sandbox.url.rsplit(':').next().unwrap().to_owned();
         let basic = format!("Basic {}", STANDARD.encode(format!("{PROJECT_ID}:{SECRET}")));
-        let mut stage = Self { caller, placeholders: vec![("PORT", port), (AUTHORIZATION, basic)] };
+        let mut fixture =
+            Self { caller, placeholders: vec![("PORT", port), (AUTHORIZATION, basic)] };
         // An address may receive one mail a second.
         sandbox.control.advance_clock(2).await;
-        stage.remove_ada().await;
+        fixture.remove_user().await;
         match op {
             "users.create" | "invite" | "login_or_create" => {}
             "revoke_invite" => {
-                let _ = stage.post("/v1/magic_links/email/invite", &json!({"email": ADA})).await;
+                let _ = fixture.post("/v1/magic_links/email/invite", &json!({"email": ADA})).await;
             }
             "send" => {
-                let _ = stage.post("/v1/users", &json!({"email": ADA})).await;
+                let _ = fixture.post("/v1/users", &json!({"email": ADA})).await;
             }
-            _ => stage.bring_ada_in(sandbox).await,
+            _ => fixture.log_in(sandbox).await,
         }
-        stage
+        fixture
     }
 
     async fn post(&self, path: &str, body: &Value) -> Value {
         self.caller.post(path, body).await.is(200).json()
     }
 
-    async fn remove_ada(&self) {
+    async fn remove_user(&self) {
         let filter = json!({"filter_name": "email_address", "filter_value": [ADA]});
         let query = json!({"query": {"operator": "AND", "operands": [filter]}});
         let found = self.post("/v1/users/search", &query).await;
@@ -75,7 +76,7 @@ impl Stage {
     }
 
     /// Creates the user with a session, whose JWT has expired, and with a second address.
-    async fn bring_ada_in(&mut self, sandbox: &Sandbox) {
+    async fn log_in(&mut self, sandbox: &Sandbox) {
         sandbox.control.advance_clock(-400).await;
         let _ = self.post("/v1/magic_links/email/login_or_create", &json!({"email": ADA})).await;
         let token = sandbox.control.emails(ADA).await.pop().unwrap().token;
@@ -149,8 +150,8 @@ async fn the_sandbox_accepts_every_recorded_request() {
         RECORDINGS.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(recordings.len(), 56);
     for recording in recordings {
-        let stage = Stage::set(&sandbox, &recording.op).await;
-        let request = stage.request(&recording);
+        let fixture = Fixture::create(&sandbox, &recording.op).await;
+        let request = fixture.request(&recording);
         let left = [USER, EMAIL, SESSION, JWT, AUTHORIZATION];
         assert!(!left.iter().any(|placeholder| request.contains(placeholder)), "{request}");
         let (status, response) = exchange(&sandbox, &request).await;

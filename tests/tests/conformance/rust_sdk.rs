@@ -47,17 +47,17 @@ impl Deref for Sdk {
 
 impl Sdk {
     async fn start() -> Self {
-        Self::of(Sandbox::start().await)
+        Self::with_sandbox(Sandbox::start().await)
     }
 
-    fn of(sandbox: Sandbox) -> Self {
+    fn with_sandbox(sandbox: Sandbox) -> Self {
         let http = http(&sandbox.url, PROJECT_ID, SECRET);
         let client = Client::new_with_http_client(http.clone(), http.clone());
         Self { sandbox, http, client }
     }
 
     /// Returns another client of the same sandbox.
-    fn by(&self, project_id: &str, secret: &str) -> Client {
+    fn client_with(&self, project_id: &str, secret: &str) -> Client {
         let http = http(&self.sandbox.url, project_id, secret);
         Client::new_with_http_client(http.clone(), http)
     }
@@ -85,7 +85,7 @@ impl Sdk {
     }
 
     /// Authenticates a link of an address, with a session of some minutes.
-    async fn entered(&self, email: &str, minutes: i32) -> AuthenticateResponse {
+    async fn log_in(&self, email: &str, minutes: i32) -> AuthenticateResponse {
         let request = AuthenticateRequest {
             token: self.link(email).await,
             session_duration_minutes: Some(minutes),
@@ -113,7 +113,7 @@ fn address() -> String {
 
 /// Asserts that the SDK returns an error with every member of Stytch's error envelope.
 #[track_caller]
-fn refused<T: Debug>(response: stytch::Result<T>, status: u16, error_type: &str) {
+fn assert_refused<T: Debug>(response: stytch::Result<T>, status: u16, error_type: &str) {
     let error = match response {
         Err(stytch::Error::Response(error)) => error,
         other => panic!("{status} {error_type} was expected, not {other:?}"),

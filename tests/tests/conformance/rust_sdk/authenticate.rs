@@ -9,7 +9,7 @@ use stytch::consumer::magic_links::{AuthenticateRequest, Options};
 use stytch::consumer::magic_links_email::{InviteRequest, LoginOrCreateRequest, SendRequest};
 use stytch::consumer::sessions::{AuthenticationFactorDeliveryMethod, AuthenticationFactorType};
 
-use super::{Sdk, UNKNOWN_TOKEN, address, ok, refused, some};
+use super::{Sdk, UNKNOWN_TOKEN, address, assert_refused, ok, some};
 
 const VERIFIER: &str = "a-verifier-of-forty-three-characters-or-more-0123";
 
@@ -39,9 +39,9 @@ async fn authenticating_without_a_duration_creates_no_session() {
     assert_eq!(response.user.status, "active");
     assert!(response.user.emails[0].verified);
 
-    refused(sdk.authenticate(token).await, 401, "unable_to_auth_magic_link");
-    refused(sdk.authenticate(UNKNOWN_TOKEN.to_owned()).await, 404, "magic_link_not_found");
-    refused(sdk.authenticate(String::new()).await, 400, "invalid_token");
+    assert_refused(sdk.authenticate(token).await, 401, "unable_to_auth_magic_link");
+    assert_refused(sdk.authenticate(UNKNOWN_TOKEN.to_owned()).await, 404, "magic_link_not_found");
+    assert_refused(sdk.authenticate(String::new()).await, 400, "invalid_token");
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_link_expires() {
         let _ = ok!(sdk.authenticate(sdk.token(&early.email).await));
         sdk.advance(31).await;
         let expired = sdk.authenticate(sdk.token(&late.email).await).await;
-        refused(expired, 401, "unable_to_auth_magic_link");
+        assert_refused(expired, 401, "unable_to_auth_magic_link");
     }
     for (given, minutes) in [(None, 10080), (Some(5), 5)] {
         let request =
@@ -94,7 +94,7 @@ async fn a_link_expires() {
         sdk.advance(minutes * 60 - 30).await;
         let _ = ok!(sdk.authenticate(early));
         sdk.advance(31).await;
-        refused(sdk.authenticate(late).await, 401, "unable_to_auth_magic_link");
+        assert_refused(sdk.authenticate(late).await, 401, "unable_to_auth_magic_link");
     }
 }
 
@@ -106,7 +106,7 @@ async fn a_refused_authentication_does_not_consume_the_link() {
         let request =
             AuthenticateRequest { session_duration_minutes: Some(minutes), ..with(&token) };
         let response = sdk.magic_links.authenticate(request).await;
-        refused(response, 400, "invalid_session_duration_minutes");
+        assert_refused(response, 400, "invalid_session_duration_minutes");
     }
     for (claims, error_type) in [
         (json!({"sub": "me"}), "reserved_claims_in_custom_claims"),
@@ -118,7 +118,7 @@ async fn a_refused_authentication_does_not_consume_the_link() {
             session_custom_claims: Some(claims),
             ..with(&token)
         };
-        refused(sdk.magic_links.authenticate(request).await, 400, error_type);
+        assert_refused(sdk.magic_links.authenticate(request).await, 400, error_type);
     }
     let longest = AuthenticateRequest { session_duration_minutes: Some(527_040), ..with(&token) };
     let _ = ok!(sdk.magic_links.authenticate(longest));
@@ -129,7 +129,7 @@ async fn a_link_extends_the_given_session() {
     let sdk = Sdk::start().await;
     for by_jwt in [false, true] {
         let email = address();
-        let first = sdk.entered(&email, 60).await;
+        let first = sdk.log_in(&email, 60).await;
         sdk.advance(2).await;
         let response = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
             session_token: (!by_jwt).then(|| first.session_token.clone()),
@@ -149,7 +149,7 @@ async fn a_link_extends_the_given_session() {
 #[tokio::test]
 async fn a_link_to_another_address_adds_a_factor_to_a_session() {
     let sdk = Sdk::start().await;
-    let first = sdk.entered(&address(), 60).await;
+    let first = sdk.log_in(&address(), 60).await;
     let email = address();
     let request =
         SendRequest { email: email.clone(), user_id: Some(first.user_id), ..Default::default() };
@@ -166,14 +166,14 @@ async fn a_link_to_another_address_adds_a_factor_to_a_session() {
 #[tokio::test]
 async fn a_session_of_another_user_or_given_twice_is_refused() {
     let sdk = Sdk::start().await;
-    let other = sdk.entered(&address(), 60).await;
+    let other = sdk.log_in(&address(), 60).await;
     let token = sdk.link(&address()).await;
     let theirs =
         AuthenticateRequest { session_token: Some(other.session_token.clone()), ..with(&token) };
     let twice =
         AuthenticateRequest { session_jwt: Some(other.session_jwt.clone()), ..theirs.clone() };
-    refused(sdk.magic_links.authenticate(theirs).await, 404, "session_not_found");
-    refused(sdk.magic_links.authenticate(twice).await, 400, "too_many_session_arguments");
+    assert_refused(sdk.magic_links.authenticate(theirs).await, 404, "session_not_found");
+    assert_refused(sdk.magic_links.authenticate(twice).await, 400, "too_many_session_arguments");
     let _ = ok!(sdk.authenticate(token));
 }
 
@@ -186,11 +186,11 @@ async fn a_pkce_link_requires_its_verifier() {
         let request = AuthenticateRequest { code_verifier: some(verifier), ..with(token) };
         sdk.magic_links.authenticate(request)
     };
-    refused(sdk.authenticate(token.clone()).await, 400, "pkce_expected_code_verifier");
-    refused(by(&token, &format!("{VERIFIER}-not")).await, 400, "pkce_mismatch");
+    assert_refused(sdk.authenticate(token.clone()).await, 400, "pkce_expected_code_verifier");
+    assert_refused(by(&token, &format!("{VERIFIER}-not")).await, 400, "pkce_mismatch");
     let _ = ok!(by(&token, VERIFIER));
     let unbound = sdk.link(&address()).await;
-    refused(by(&unbound, VERIFIER).await, 400, "pkce_did_not_expect_code_verifier");
+    assert_refused(by(&unbound, VERIFIER).await, 400, "pkce_did_not_expect_code_verifier");
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn required_attributes_must_match() {
             ..with(&token)
         };
         let mismatch = sdk.magic_links.authenticate(request(&other)).await;
-        refused(mismatch, 401, "attribute_mismatch");
+        assert_refused(mismatch, 401, "attribute_mismatch");
         let _ = ok!(sdk.magic_links.authenticate(request(&attributes)));
     }
 }

@@ -9,7 +9,7 @@ use stytch::consumer::sessions::{
 };
 use stytch::consumer::users::GetRequest;
 
-use super::{Sdk, json, ok, refused, some};
+use super::{Sdk, assert_refused, json, ok, some};
 
 const EMAIL: &str = "sandbox@stytch.com";
 const USER_ID: &str = "user-test-e3795c81-f849-4167-bfda-e4a6e9c280fd";
@@ -54,9 +54,9 @@ async fn the_valid_test_token_works_repeatedly_and_the_others_fail() {
     assert_eq!(factors[0].email_factor.as_ref().unwrap().email_address, EMAIL);
 
     let used = sdk.authenticate(USED_TOKEN.to_owned()).await;
-    refused(used, 401, "unable_to_auth_magic_link");
+    assert_refused(used, 401, "unable_to_auth_magic_link");
     let unknown = sdk.authenticate(UNKNOWN_TOKEN.to_owned()).await;
-    refused(unknown, 404, "magic_link_not_found");
+    assert_refused(unknown, 404, "magic_link_not_found");
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn the_valid_test_session_stays_active_and_the_other_is_unknown() {
     let revoke = RevokeRequest { session_id: some(SESSION_ID), ..Default::default() };
     let _ = ok!(sdk.sessions.revoke(revoke));
     let _ = ok!(by_token(SESSION_TOKEN));
-    refused(by_token(OTHER_SESSION_TOKEN).await, 404, "session_not_found");
+    assert_refused(by_token(OTHER_SESSION_TOKEN).await, 404, "session_not_found");
 }
 
 #[tokio::test]
@@ -90,6 +90,6 @@ async fn the_test_user_is_not_stored() {
     let sdk = Sdk::start().await;
     let user_id = USER_ID.to_owned();
     let sessions = sdk.sessions.get(GetSessions { user_id: user_id.clone() }).await;
-    refused(sessions, 404, "user_not_found");
-    refused(sdk.users.get(GetRequest { user_id }).await, 404, "user_not_found");
+    assert_refused(sessions, 404, "user_not_found");
+    assert_refused(sdk.users.get(GetRequest { user_id }).await, 404, "user_not_found");
 }

@@ -16,14 +16,14 @@ use stytch::consumer::users::{
     SearchRequest, UpdateRequest,
 };
 
-use super::{OTHER_PROJECT, Sdk, UNKNOWN_TOKEN, address, ok, refused};
+use super::{OTHER_PROJECT, Sdk, UNKNOWN_TOKEN, address, assert_refused, ok};
 use crate::sandbox::{PROJECT_ID, SECRET};
 
 /// Asserts that every call that needs credentials fails with this error.
 async fn every_call_is_refused(by: &Client, status: u16, error_type: &str) {
     macro_rules! calls {
         ($part:expr => $($call:ident $request:expr),+ $(,)?) => {
-            $(refused($part.$call($request).await, status, error_type);)+
+            $(assert_refused($part.$call($request).await, status, error_type);)+
         };
     }
     let email = address;
@@ -57,11 +57,11 @@ async fn every_call_is_refused(by: &Client, status: u16, error_type: &str) {
 async fn bad_credentials_are_refused_by_every_call() {
     let sdk = Sdk::start().await;
     assert_eq!(ok!(sdk.debug.whoami(WhoamiRequest {})).project_id, PROJECT_ID);
-    let stranger = sdk.by(PROJECT_ID, "secret-test-of-somebody-else=");
-    every_call_is_refused(&stranger, 401, "unauthorized_credentials").await;
-    let other = sdk.by(OTHER_PROJECT, SECRET);
+    let anonymous = sdk.client_with(PROJECT_ID, "secret-test-of-somebody-else=");
+    every_call_is_refused(&anonymous, 401, "unauthorized_credentials").await;
+    let other = sdk.client_with(OTHER_PROJECT, SECRET);
     every_call_is_refused(&other, 401, "unauthorized_credentials").await;
-    let malformed = sdk.by("my-project", SECRET);
+    let malformed = sdk.client_with("my-project", SECRET);
     every_call_is_refused(&malformed, 400, "invalid_project_id_authentication").await;
 }
 
@@ -77,8 +77,9 @@ async fn an_injected_fault_is_decoded_for_every_call() {
         sdk.sandbox.control.set_faults(&json!({"status": status})).await;
         every_call_is_refused(&sdk, status, error_type).await;
     }
-    let told = json!({"status": 403, "error_type": "email_in_denylist", "retry_after_seconds": 1});
-    sdk.sandbox.control.set_faults(&told).await;
+    let reported =
+        json!({"status": 403, "error_type": "email_in_denylist", "retry_after_seconds": 1});
+    sdk.sandbox.control.set_faults(&reported).await;
     every_call_is_refused(&sdk, 403, "email_in_denylist").await;
 }
 
@@ -86,7 +87,7 @@ async fn an_injected_fault_is_decoded_for_every_call() {
 async fn an_unsupported_call_is_route_not_found() {
     let sdk = Sdk::start().await;
     let request = SendOtp { email: address(), ..Default::default() };
-    refused(sdk.otps.email.send(request).await, 404, "route_not_found");
+    assert_refused(sdk.otps.email.send(request).await, 404, "route_not_found");
 }
 
 #[tokio::test]
@@ -97,7 +98,7 @@ async fn a_fault_expires_and_has_no_effect() {
     sdk.sandbox.control.set_faults(&fault).await;
     for _ in 0..2 {
         let response = sdk.magic_links.email.invite(request.clone()).await;
-        refused(response, 500, "internal_server_error");
+        assert_refused(response, 500, "internal_server_error");
     }
     let _ = ok!(sdk.magic_links.email.invite(request.clone()));
     assert_eq!(sdk.sandbox.control.emails(&request.email).await.len(), 1);

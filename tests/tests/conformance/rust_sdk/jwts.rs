@@ -8,7 +8,7 @@ use stytch::consumer::magic_links::AuthenticateResponse;
 use stytch::consumer::sessions::{AuthenticateRequest, RevokeRequest};
 use stytch::consumer::users::DeleteRequest;
 
-use super::{PROJECT_ID, SECRET, Sdk, address, http, json, ok, refused};
+use super::{PROJECT_ID, SECRET, Sdk, address, assert_refused, http, json, ok};
 
 fn kid(jwt: &str) -> String {
     jsonwebtoken::decode_header(jwt).unwrap().kid.unwrap()
@@ -28,7 +28,7 @@ async fn verify(sdk: &Sdk, jwt: &str) -> Result<Value> {
 }
 
 #[track_caller]
-fn fails(verified: Result<Value>, expected: &ErrorKind) {
+fn assert_error(verified: Result<Value>, expected: &ErrorKind) {
     assert_eq!(verified.unwrap_err().kind(), expected);
 }
 
@@ -41,9 +41,9 @@ async fn refreshed(
 }
 
 /// Creates a session while the sandbox's clock is off by some seconds.
-async fn entered_at(sdk: &Sdk, seconds: i64) -> AuthenticateResponse {
+async fn log_in_at(sdk: &Sdk, seconds: i64) -> AuthenticateResponse {
     sdk.advance(seconds).await;
-    let response = sdk.entered(&address(), 60).await;
+    let response = sdk.log_in(&address(), 60).await;
     sdk.advance(-seconds).await;
     response
 }
@@ -51,7 +51,7 @@ async fn entered_at(sdk: &Sdk, seconds: i64) -> AuthenticateResponse {
 #[tokio::test]
 async fn a_jwt_verifies_and_contains_the_session() {
     let sdk = Sdk::start().await;
-    let first = sdk.entered(&address(), 60).await;
+    let first = sdk.log_in(&address(), 60).await;
     let response = ok!(sdk.sessions.authenticate(AuthenticateRequest {
         session_jwt: Some(first.session_jwt),
         session_custom_claims: Some(json!({"plan": "pro"})),
@@ -63,11 +63,11 @@ async fn a_jwt_verifies_and_contains_the_session() {
     assert_eq!(claims["plan"], "pro");
     let (iat, exp) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
     assert_eq!(exp - iat, 300);
-    let told = &claims["https://stytch.com/session"];
+    let reported = &claims["https://stytch.com/session"];
     let session = json(&response.session);
-    assert_eq!(told["id"], session["session_id"]);
+    assert_eq!(reported["id"], session["session_id"]);
     for name in ["started_at", "last_accessed_at", "expires_at", "attributes", "roles"] {
-        assert_eq!(told[name], session[name], "{name}");
+        assert_eq!(reported[name], session[name], "{name}");
     }
     let header = jsonwebtoken::decode_header(&response.session_jwt).unwrap();
     assert_eq!(header.typ.as_deref(), Some("JWT"));
@@ -76,19 +76,19 @@ async fn a_jwt_verifies_and_contains_the_session() {
 #[tokio::test]
 async fn a_forged_jwt_does_not_verify() {
     let sdk = Sdk::start().await;
-    let (one, other) = (sdk.entered(&address(), 60).await, sdk.entered(&address(), 60).await);
+    let (one, other) = (sdk.log_in(&address(), 60).await, sdk.log_in(&address(), 60).await);
     let parts: Vec<_> = one.session_jwt.split('.').collect();
     let payload = other.session_jwt.split('.').nth(1).unwrap();
     let forged = format!("{}.{payload}.{}", parts[0], parts[2]);
-    fails(verify(&sdk, &forged).await, &ErrorKind::InvalidSignature);
-    refused(refreshed(&sdk, &forged).await, 400, "unable_to_parse_session_jwt");
+    assert_error(verify(&sdk, &forged).await, &ErrorKind::InvalidSignature);
+    assert_refused(refreshed(&sdk, &forged).await, 400, "unable_to_parse_session_jwt");
 }
 
 #[tokio::test]
 async fn an_expired_jwt_is_refused_locally_and_refreshed_remotely() {
     let sdk = Sdk::start().await;
-    let old = entered_at(&sdk, -400).await;
-    fails(verify(&sdk, &old.session_jwt).await, &ErrorKind::ExpiredSignature);
+    let old = log_in_at(&sdk, -400).await;
+    assert_error(verify(&sdk, &old.session_jwt).await, &ErrorKind::ExpiredSignature);
     let fresh = ok!(refreshed(&sdk, &old.session_jwt));
     assert_eq!(fresh.session.session_id, old.session.unwrap().session_id);
     let _ = verify(&sdk, &fresh.session_jwt).await.unwrap();
@@ -97,30 +97,30 @@ async fn an_expired_jwt_is_refused_locally_and_refreshed_remotely() {
 #[tokio::test]
 async fn a_jwt_from_a_fast_clock_is_refused_locally() {
     let sdk = Sdk::start().await;
-    let early = entered_at(&sdk, 120).await;
-    fails(verify(&sdk, &early.session_jwt).await, &ErrorKind::ImmatureSignature);
+    let early = log_in_at(&sdk, 120).await;
+    assert_error(verify(&sdk, &early.session_jwt).await, &ErrorKind::ImmatureSignature);
 }
 
 #[tokio::test]
 async fn a_jwt_outlives_its_session_and_its_user() {
     let sdk = Sdk::start().await;
-    let (one, other) = (sdk.entered(&address(), 60).await, sdk.entered(&address(), 60).await);
+    let (one, other) = (sdk.log_in(&address(), 60).await, sdk.log_in(&address(), 60).await);
     let session_token = Some(one.session_token);
     let _ = ok!(sdk.sessions.revoke(RevokeRequest { session_token, ..Default::default() }));
     let _ = ok!(sdk.users.delete(DeleteRequest { user_id: other.user_id }));
     for jwt in [one.session_jwt, other.session_jwt] {
         let _ = verify(&sdk, &jwt).await.unwrap();
-        refused(refreshed(&sdk, &jwt).await, 404, "session_not_found");
+        assert_refused(refreshed(&sdk, &jwt).await, 404, "session_not_found");
     }
 }
 
 #[tokio::test]
 async fn jwts_of_both_keys_verify_after_a_rotation() {
     let sdk = Sdk::start().await;
-    let before = sdk.entered(&address(), 60).await.session_jwt;
+    let before = sdk.log_in(&address(), 60).await.session_jwt;
     let _ = sdk.http.fetch_jwk(&kid(&before)).await.unwrap();
     sdk.sandbox.control.rotate_keys().await;
-    let after = sdk.entered(&address(), 60).await.session_jwt;
+    let after = sdk.log_in(&address(), 60).await.session_jwt;
     assert_ne!(kid(&before), kid(&after));
     for jwt in [&before, &after] {
         let _ = verify(&sdk, jwt).await.unwrap();
@@ -134,7 +134,7 @@ async fn jwts_of_both_keys_verify_after_a_rotation() {
 #[tokio::test]
 async fn an_unavailable_key_is_an_error() {
     let sdk = Sdk::start().await;
-    let jwt = sdk.entered(&address(), 60).await.session_jwt;
+    let jwt = sdk.log_in(&address(), 60).await.session_jwt;
     sdk.sandbox.control.set_faults(&json!({"status": 500, "path": "/v1/sessions/jwks"})).await;
     let response = sdk.http.fetch_jwk(&kid(&jwt)).await;
     assert!(matches!(response, Err(stytch::Error::FetchJwks)), "{response:?}");

@@ -11,7 +11,7 @@ use stytch::consumer::users::{
     CreateRequest, GetRequest, Name, SearchRequest, SearchUsersQuery, SearchUsersQueryOperator,
 };
 
-use super::{REDIRECT, Sdk, UNKNOWN_USER, address, ok, refused, some};
+use super::{REDIRECT, Sdk, UNKNOWN_USER, address, assert_refused, ok, some};
 use crate::sandbox::Sandbox;
 
 const NO_MATCH: &str = "no_match_for_provided_magic_link_url";
@@ -81,7 +81,7 @@ async fn two_invitations_of_an_address_share_a_user_and_both_work() {
         let _ = ok!(sdk.authenticate(mail.token));
     }
     sdk.advance(2).await;
-    refused(sdk.magic_links.email.invite(request).await, 400, "duplicate_email");
+    assert_refused(sdk.magic_links.email.invite(request).await, 400, "duplicate_email");
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_refused_invitation_sends_nothing() {
     let sdk = Sdk::start().await;
     for email in ["", "ada", "@example.com", "ada@", "a b@example.com", "ada@example..com"] {
         let request = InviteRequest { email: email.to_owned(), ..Default::default() };
-        refused(sdk.magic_links.email.invite(request).await, 400, "invalid_email");
+        assert_refused(sdk.magic_links.email.invite(request).await, 400, "invalid_email");
     }
     let large = Some(json!({"a": "x".repeat(4096)}));
     let many = (0..21).map(|n| (format!("k{n}"), json!(n))).collect();
@@ -117,7 +117,7 @@ async fn a_refused_invitation_sends_nothing() {
         (InviteRequest { locale: Some(InviteRequestLocale::Ptbr), ..invite() }, "invalid_locale"),
     ] {
         let email = request.email.clone();
-        refused(sdk.magic_links.email.invite(request).await, 400, error_type);
+        assert_refused(sdk.magic_links.email.invite(request).await, 400, error_type);
         assert!(sdk.sandbox.control.emails(&email).await.is_empty(), "{error_type}");
     }
 }
@@ -129,12 +129,12 @@ async fn a_revoked_invitation_does_not_work_and_its_user_stays() {
     let email = request.email.clone();
     let invited = ok!(sdk.magic_links.email.invite(request));
     let _ = ok!(sdk.magic_links.email.revoke_invite(RevokeInviteRequest { email: email.clone() }));
-    refused(sdk.authenticate(sdk.token(&email).await).await, 404, "magic_link_not_found");
+    assert_refused(sdk.authenticate(sdk.token(&email).await).await, 404, "magic_link_not_found");
     assert_eq!(status(&sdk, &invited.user_id).await, "pending");
 
     let revoke = |email| sdk.magic_links.email.revoke_invite(RevokeInviteRequest { email });
-    refused(revoke(address()).await, 404, "email_not_found");
-    refused(revoke("ada".to_owned()).await, 400, "invalid_email");
+    assert_refused(revoke(address()).await, 404, "email_not_found");
+    assert_refused(revoke("ada".to_owned()).await, 400, "invalid_email");
 }
 
 #[tokio::test]
@@ -205,14 +205,14 @@ async fn an_invalid_login_is_refused() {
             "invalid_locale",
         ),
     ] {
-        refused(sdk.magic_links.email.login_or_create(request).await, 400, error_type);
+        assert_refused(sdk.magic_links.email.login_or_create(request).await, 400, error_type);
     }
 }
 
 #[tokio::test]
 async fn send_requires_a_known_address() {
     let sdk = Sdk::start().await;
-    let known = sdk.entered(&address(), 60).await;
+    let known = sdk.log_in(&address(), 60).await;
     let email = known.user.emails[0].email.clone();
     sdk.advance(2).await;
     let request = SendRequest {
@@ -225,16 +225,16 @@ async fn send_requires_a_known_address() {
     assert_eq!(sdk.sandbox.control.emails(&email).await[1].kind, "login");
     let _ = ok!(sdk.authenticate(sdk.token(&email).await));
 
-    refused(sdk.magic_links.email.send(send()).await, 404, "email_not_found");
+    assert_refused(sdk.magic_links.email.send(send()).await, 404, "email_not_found");
     let invalid = SendRequest { email: "ada@".to_owned(), ..send() };
-    refused(sdk.magic_links.email.send(invalid).await, 400, "invalid_email");
+    assert_refused(sdk.magic_links.email.send(invalid).await, 400, "invalid_email");
 }
 
 #[tokio::test]
 async fn send_attaches_another_address() {
     let sdk = Sdk::start().await;
     for which in 0..3 {
-        let known = sdk.entered(&address(), 60).await;
+        let known = sdk.log_in(&address(), 60).await;
         let email = address();
         let request = SendRequest {
             email: email.clone(),
@@ -257,12 +257,12 @@ async fn send_attaches_another_address() {
 #[tokio::test]
 async fn an_unused_attached_address_expires_after_five_minutes() {
     let sdk = Sdk::start().await;
-    let user_id = sdk.entered(&address(), 60).await.user_id;
+    let user_id = sdk.log_in(&address(), 60).await.user_id;
     let request = SendRequest { user_id: Some(user_id.clone()), ..send() };
     let _ = ok!(sdk.magic_links.email.send(request.clone()));
     sdk.advance(301).await;
     let late = sdk.authenticate(sdk.token(&request.email).await).await;
-    refused(late, 401, "unable_to_auth_magic_link");
+    assert_refused(late, 401, "unable_to_auth_magic_link");
     assert_eq!(ok!(sdk.users.get(GetRequest { user_id })).emails.len(), 1);
     let again = LoginOrCreateRequest { email: request.email, ..Default::default() };
     assert!(ok!(sdk.magic_links.email.login_or_create(again)).user_created);
@@ -271,7 +271,7 @@ async fn an_unused_attached_address_expires_after_five_minutes() {
 #[tokio::test]
 async fn an_expired_attached_address_is_not_listed() {
     let sdk = Sdk::start().await;
-    let known = sdk.entered(&address(), 60).await;
+    let known = sdk.log_in(&address(), 60).await;
     let request = SendRequest { user_id: Some(known.user_id), ..send() };
     let _ = ok!(sdk.magic_links.email.send(request.clone()));
     sdk.advance(301).await;
@@ -288,23 +288,23 @@ async fn an_expired_attached_address_is_not_listed() {
 #[tokio::test]
 async fn send_refuses_addresses_of_other_or_unknown_users() {
     let sdk = Sdk::start().await;
-    let (one, other) = (sdk.entered(&address(), 60).await, sdk.entered(&address(), 60).await);
+    let (one, other) = (sdk.log_in(&address(), 60).await, sdk.log_in(&address(), 60).await);
     sdk.advance(2).await;
     let taken = SendRequest {
         email: other.user.emails[0].email.clone(),
         user_id: Some(one.user_id.clone()),
         ..send()
     };
-    refused(sdk.magic_links.email.send(taken).await, 400, "duplicate_email");
+    assert_refused(sdk.magic_links.email.send(taken).await, 400, "duplicate_email");
     let nobodys = SendRequest { user_id: some(UNKNOWN_USER), ..send() };
-    refused(sdk.magic_links.email.send(nobodys).await, 404, "user_not_found");
+    assert_refused(sdk.magic_links.email.send(nobodys).await, 404, "user_not_found");
     let two = SendRequest {
         user_id: Some(one.user_id),
         session_token: Some(one.session_token),
         ..send()
     };
     let error_type = "too_many_user_selection_arguments";
-    refused(sdk.magic_links.email.send(two).await, 400, error_type);
+    assert_refused(sdk.magic_links.email.send(two).await, 400, error_type);
 }
 
 #[tokio::test]
@@ -314,7 +314,7 @@ async fn an_address_receives_at_most_one_mail_a_second() {
     // Concurrent requests arrive within a second, unless the machine stalls.
     let answers = tokio::join!(links.invite(request.clone()), links.invite(request.clone()));
     let ((Err(error), Ok(_)) | (Ok(_), Err(error))) = answers else { panic!("{answers:?}") };
-    refused::<()>(Err(error), 429, "too_many_requests");
+    assert_refused::<()>(Err(error), 429, "too_many_requests");
     sdk.advance(2).await;
     let _ = ok!(links.invite(request.clone()));
     assert_eq!(sdk.sandbox.control.emails(&request.email).await.len(), 2);
@@ -323,7 +323,7 @@ async fn an_address_receives_at_most_one_mail_a_second() {
 #[tokio::test]
 async fn only_registered_redirect_urls_are_allowed() {
     const REGISTERED: &str = "https://app.example.com/authenticate";
-    let sdk = Sdk::of(Sandbox::strict().await);
+    let sdk = Sdk::with_sandbox(Sandbox::strict().await);
     let links = &sdk.magic_links.email;
     let to = |url: &str| InviteRequest { invite_magic_link_url: some(url), ..invite() };
     for url in [
@@ -336,7 +336,7 @@ async fn only_registered_redirect_urls_are_allowed() {
     let slash = format!("{REGISTERED}/");
     let plain = "http://app.example.com/authenticate";
     for url in [slash.as_str(), plain, "https://app.example.com/welcome", REDIRECT] {
-        refused(links.invite(to(url)).await, 400, NO_MATCH);
+        assert_refused(links.invite(to(url)).await, 400, NO_MATCH);
     }
     let request = login();
     let _ = ok!(links.login_or_create(request.clone()));
@@ -347,5 +347,5 @@ async fn only_registered_redirect_urls_are_allowed() {
     let email = made.user.emails[0].email.clone();
     let other = some("https://app.example.com/other");
     let request = SendRequest { email, signup_magic_link_url: other, ..Default::default() };
-    refused(links.send(request).await, 400, NO_MATCH);
+    assert_refused(links.send(request).await, 400, NO_MATCH);
 }

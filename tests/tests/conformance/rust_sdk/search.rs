@@ -6,18 +6,18 @@ use stytch::consumer::users::{
     SearchUsersQueryOperator, User,
 };
 
-use super::{Sdk, UNKNOWN_USER, address, json, ok, refused, some};
+use super::{Sdk, UNKNOWN_USER, address, assert_refused, json, ok, some};
 
 const DAY: i64 = 24 * 3600;
 
 /// Three users with different values for each filter; b was created one day after a, c two days.
-struct People {
+struct Users {
     sdk: Sdk,
     all: [CreateResponse; 3],
 }
 
-impl People {
-    async fn meet() -> Self {
+impl Users {
+    async fn create() -> Self {
         let sdk = Sdk::start().await;
         let name = |first, middle: &str, last| {
             let (first_name, last_name) = (some(first), some(last));
@@ -78,7 +78,7 @@ fn and(operands: Vec<Value>) -> SearchRequest {
 
 #[tokio::test]
 async fn each_filter_finds_the_matching_users() {
-    let people = People::meet().await;
+    let people = Users::create().await;
     let [a, _, c] = &people.all;
     let between = json!({"greater_than": people.time(1), "less_than": people.time(3)});
     for (name, value, found) in [
@@ -124,7 +124,7 @@ async fn each_filter_finds_the_matching_users() {
 
 #[tokio::test]
 async fn operands_are_combined_by_and_or_or() {
-    let people = People::meet().await;
+    let people = Users::create().await;
     let [a, b, c] = &people.all;
     let only = people.search(vec![operand("user_id", &json!([b.user_id]))], None).await;
     assert_eq!(json(&only.results), json(&[&b.user]));
@@ -143,7 +143,7 @@ async fn operands_are_combined_by_and_or_or() {
 
 #[tokio::test]
 async fn search_results_are_paged() {
-    let people = People::meet().await;
+    let people = Users::create().await;
     let first = people.search(vec![people.everyone()], Some(2)).await;
     assert_eq!(people.names(&first.results), "ab");
     assert_eq!(first.results_metadata.total, 3);
@@ -159,7 +159,7 @@ async fn search_results_are_paged() {
 
 #[tokio::test]
 async fn a_search_without_a_query_finds_every_user() {
-    let people = People::meet().await;
+    let people = Users::create().await;
     let response = ok!(people.sdk.users.search(SearchRequest::default()));
     assert_eq!(people.names(&response.results), "abc");
     assert_eq!(people.search(Vec::new(), Some(1000)).await.results.len(), 3);
@@ -181,6 +181,6 @@ async fn an_invalid_search_is_refused() {
         (by("created_at_greater_than", json!("yesterday")), "user_search_invalid_filter"),
         (by("full_name_fuzzy", json!("ab")), "user_search_invalid_filter"),
     ] {
-        refused(sdk.users.search(request).await, 400, error_type);
+        assert_refused(sdk.users.search(request).await, 400, error_type);
     }
 }

@@ -9,7 +9,7 @@ use stytch::consumer::users::{
     UpdateRequest,
 };
 
-use super::{Sdk, UNKNOWN_USER, address, json, ok, refused, some};
+use super::{Sdk, UNKNOWN_USER, address, assert_refused, json, ok, some};
 
 fn create() -> CreateRequest {
     CreateRequest { email: Some(address()), ..Default::default() }
@@ -92,7 +92,7 @@ async fn an_invalid_user_is_not_created() {
             "metadata_invalid_format",
         ),
     ] {
-        refused(sdk.users.create(request).await, 400, error_type);
+        assert_refused(sdk.users.create(request).await, 400, error_type);
     }
 }
 
@@ -103,15 +103,15 @@ async fn an_unknown_or_malformed_id_is_refused() {
         [(UNKNOWN_USER, 404, "user_not_found"), ("no one", 400, "invalid_user_id")]
     {
         let user_id = id.to_owned();
-        refused(sdk.users.get(get(id)).await, status, error_type);
-        refused(sdk.users.update(update(id)).await, status, error_type);
+        assert_refused(sdk.users.get(get(id)).await, status, error_type);
+        assert_refused(sdk.users.update(update(id)).await, status, error_type);
         let delete = DeleteRequest { user_id: user_id.clone() };
-        refused(sdk.users.delete(delete).await, status, error_type);
+        assert_refused(sdk.users.delete(delete).await, status, error_type);
         let external = DeleteExternalIdRequest { user_id };
-        refused(sdk.users.delete_external_id(external).await, status, error_type);
+        assert_refused(sdk.users.delete_external_id(external).await, status, error_type);
     }
     let email = DeleteEmailRequest { email_id: "email-test-nobody".to_owned() };
-    refused(sdk.users.delete_email(email).await, 404, "email_not_found");
+    assert_refused(sdk.users.delete_email(email).await, 404, "email_not_found");
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn a_refused_update_changes_nothing() {
             "metadata_too_large",
         ),
     ] {
-        refused(sdk.users.update(request).await, 400, error_type);
+        assert_refused(sdk.users.update(request).await, 400, error_type);
     }
     let name = ok!(sdk.users.get(get(&made.user_id))).name.unwrap();
     assert_eq!(name.first_name, some(""));
@@ -183,19 +183,19 @@ async fn a_refused_update_changes_nothing() {
 async fn deleting_a_user_ends_sessions_and_links_and_frees_the_address() {
     let sdk = Sdk::start().await;
     let email = address();
-    let known = sdk.entered(&email, 60).await;
+    let known = sdk.log_in(&email, 60).await;
     sdk.advance(2).await;
     let link = sdk.link(&email).await;
     let delete = DeleteRequest { user_id: known.user_id.clone() };
     assert_eq!(ok!(sdk.users.delete(delete.clone())).user_id, known.user_id);
-    refused(sdk.users.delete(delete).await, 404, "user_not_found");
-    refused(sdk.users.get(get(&known.user_id)).await, 404, "user_not_found");
+    assert_refused(sdk.users.delete(delete).await, 404, "user_not_found");
+    assert_refused(sdk.users.get(get(&known.user_id)).await, 404, "user_not_found");
     let sessions = GetSessions { user_id: known.user_id.clone() };
-    refused(sdk.sessions.get(sessions).await, 404, "user_not_found");
+    assert_refused(sdk.sessions.get(sessions).await, 404, "user_not_found");
     let session_token = Some(known.session_token);
     let request = AuthenticateRequest { session_token, ..Default::default() };
-    refused(sdk.sessions.authenticate(request).await, 404, "session_not_found");
-    refused(sdk.authenticate(link).await, 404, "magic_link_not_found");
+    assert_refused(sdk.sessions.authenticate(request).await, 404, "session_not_found");
+    assert_refused(sdk.authenticate(link).await, 404, "magic_link_not_found");
 
     let request = CreateRequest { email: Some(email), external_id: some("mine"), ..create() };
     let again = ok!(sdk.users.create(request));
@@ -207,7 +207,7 @@ async fn deleting_a_user_ends_sessions_and_links_and_frees_the_address() {
 #[tokio::test]
 async fn one_of_two_addresses_can_be_deleted() {
     let sdk = Sdk::start().await;
-    let known = sdk.entered(&address(), 60).await;
+    let known = sdk.log_in(&address(), 60).await;
     let email = address();
     let user_id = Some(known.user_id.clone());
     let request = SendRequest { email: email.clone(), user_id, ..Default::default() };
@@ -219,33 +219,33 @@ async fn one_of_two_addresses_can_be_deleted() {
     assert_eq!(response.user_id, known.user_id);
     assert_eq!(response.user.emails.len(), 1);
     assert_eq!(response.user.emails[0].email, email);
-    refused(sdk.users.delete_email(first).await, 404, "email_not_found");
+    assert_refused(sdk.users.delete_email(first).await, 404, "email_not_found");
     let last = sdk.users.delete_email(DeleteEmailRequest { email_id: second }).await;
-    refused(last, 400, "cannot_delete_last_primary_factor");
+    assert_refused(last, 400, "cannot_delete_last_primary_factor");
 }
 
 #[tokio::test]
 async fn deleting_an_address_invalidates_its_links() {
     let sdk = Sdk::start().await;
-    let user_id = Some(sdk.entered(&address(), 60).await.user_id);
+    let user_id = Some(sdk.log_in(&address(), 60).await.user_id);
     let email = address();
     let request = SendRequest { email: email.clone(), user_id, ..Default::default() };
     let email_id = ok!(sdk.magic_links.email.send(request)).email_id;
     let _ = ok!(sdk.users.delete_email(DeleteEmailRequest { email_id }));
-    refused(sdk.authenticate(sdk.token(&email).await).await, 404, "magic_link_not_found");
+    assert_refused(sdk.authenticate(sdk.token(&email).await).await, 404, "magic_link_not_found");
     let _ = ok!(sdk.users.create(CreateRequest { email: Some(email), ..Default::default() }));
 }
 
 #[tokio::test]
 async fn the_last_verified_address_cannot_be_deleted() {
     let sdk = Sdk::start().await;
-    let known = sdk.entered(&address(), 60).await;
+    let known = sdk.log_in(&address(), 60).await;
     let user_id = Some(known.user_id);
     let request = SendRequest { email: address(), user_id, ..Default::default() };
     let _ = ok!(sdk.magic_links.email.send(request));
     sdk.advance(301).await;
     let last = sdk.users.delete_email(DeleteEmailRequest { email_id: known.method_id }).await;
-    refused(last, 400, "cannot_delete_last_primary_factor");
+    assert_refused(last, 400, "cannot_delete_last_primary_factor");
 }
 
 #[tokio::test]
@@ -255,7 +255,7 @@ async fn an_external_id_can_be_removed() {
     let by = |id: &str| DeleteExternalIdRequest { user_id: id.to_owned() };
     let response = ok!(sdk.users.delete_external_id(by("mine")));
     assert_eq!((response.user_id, response.user.external_id), (made.user_id.clone(), None));
-    refused(sdk.users.get(get("mine")).await, 404, "user_not_found");
+    assert_refused(sdk.users.get(get("mine")).await, 404, "user_not_found");
     let _ = ok!(sdk.users.delete_external_id(by(&made.user_id)));
     let _ = sdk.create(CreateRequest { external_id: some("mine"), ..create() }).await;
 }

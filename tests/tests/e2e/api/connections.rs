@@ -91,7 +91,7 @@ async fn a_slow_body_is_a_408_and_not_logged_as_an_error() {
         }
     }
     // Each of the application's five responses is logged below the error level.
-    let log = wait_until(SHORT, "all are logged", async || {
+    let log = wait_until(SHORT, "every response is logged", async || {
         let log = guestlist.stderr();
         (log.matches("status=408").count() >= 5).then_some(log)
     })
@@ -120,13 +120,13 @@ async fn incomplete_requests_do_not_block_other_clients() {
         [(app_url.as_str(), "/readyz"), (&worker_url, "/readyz"), (sandbox_url, "/sandbox/stats")]
     {
         let caller = Caller::new(url);
-        wait_until(SHORT, "it answers", async || {
+        wait_until(SHORT, "the server responds", async || {
             caller.try_call(reqwest::Method::GET, path, None, "").await.ok()
         })
         .await;
-        let mut strangers = Vec::new();
+        let mut clients = Vec::new();
         for _ in 0..FILES + 44 {
-            strangers.push(Socket::sending(url, "GET / HTTP/1.1\r\n").await);
+            clients.push(Socket::sending(url, "GET / HTTP/1.1\r\n").await);
         }
         // A new connection is served while the others are open, within the client's time limit.
         let _ = Caller::new(url).get(path).await.is(200);

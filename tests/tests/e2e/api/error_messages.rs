@@ -92,8 +92,8 @@ async fn a_link_with_two_tokens_is_refused_on_a_page() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let mut browser = guestlist.browser();
     let opened = browser.get("/authenticate?token=a&token=b").await.is(400);
-    let pressed = browser.form("/authenticate", &[("token", "a"), ("token", "b")]).await.is(400);
-    for page in [opened, pressed, browser.form("/authenticate", &[]).await.is(400)] {
+    let redeemed = browser.form("/authenticate", &[("token", "a"), ("token", "b")]).await.is(400);
+    for page in [opened, redeemed, browser.form("/authenticate", &[]).await.is(400)] {
         assert!(page.body.contains("link_invalid"), "{}", page.body);
         assert!(page.body.contains("Mail me a new link"), "{}", page.body);
         assert!(!page.body.contains("deserialize"), "{}", page.body);

@@ -6,24 +6,24 @@ use reqwest::Method;
 #[tokio::test]
 async fn every_response_has_a_request_id() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    let anybody = guestlist.anonymous();
+    let anonymous = guestlist.anonymous();
     let mut ids = Vec::new();
     for path in
         ["/login", "/healthz", "/readyz", "/v1/users", "/nonsense", "/", "/static/guestlist.css"]
     {
-        let response = anybody.get(path).await;
+        let response = anonymous.get(path).await;
         ids.push(response.header("x-request-id").expect("an id").to_owned());
     }
-    let put = anybody.call(Method::PUT, "/login", None, "").await;
+    let put = anonymous.call(Method::PUT, "/login", None, "").await;
     ids.push(put.header("x-request-id").expect("an id").to_owned());
     let count = ids.len();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), count, "each its own");
-    let given = anybody.with("x-request-id", "mine-1.2_3").get("/v1/users").await;
+    let given = anonymous.with("x-request-id", "mine-1.2_3").get("/v1/users").await;
     assert_eq!(given.problem(401, "session_missing")["request_id"], "mine-1.2_3");
     for bad in ["a b", "<script>", &"x".repeat(200)] {
-        let response = anybody.with("x-request-id", bad).get("/healthz").await.is(200);
+        let response = anonymous.with("x-request-id", bad).get("/healthz").await.is(200);
         assert_ne!(response.header("x-request-id"), Some(bad));
     }
 }

@@ -112,9 +112,9 @@ async fn concurrent_requests_with_one_key_are_executed_once() {
 async fn unauthorized_throttled_and_public_responses_are_not_stored() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     // A 401 is not stored.
-    let stranger = guestlist.anonymous().bearer("glk_unknown");
+    let anonymous = guestlist.anonymous().bearer("glk_unknown");
     for _ in 0..2 {
-        let refused = invite(&keyed(&stranger, "x"), "ada@example.com").await;
+        let refused = invite(&keyed(&anonymous, "x"), "ada@example.com").await;
         let _ = refused.problem(401, "api_key_invalid");
         assert!(!refused.is_replayed());
     }

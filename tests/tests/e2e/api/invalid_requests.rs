@@ -111,14 +111,14 @@ async fn no_anonymous_request_causes_a_server_error() {
         ("content-type", ";;;"),
     ] {
         let Ok(header) = reqwest::header::HeaderValue::from_str(value) else { continue };
-        let stranger = guestlist.anonymous().with(name, header.to_str().unwrap());
+        let anonymous = guestlist.anonymous().with(name, header.to_str().unwrap());
         for (method, path) in [
             (Method::GET, "/login"),
             (Method::GET, "/v1/session"),
             (Method::POST, "/v1/login"),
             (Method::POST, "/authenticate"),
         ] {
-            let response = stranger.call(method, path, None, "").await;
+            let response = anonymous.call(method, path, None, "").await;
             assert!(response.status < 500, "{name}: {value}: {response:?}");
         }
     }

@@ -74,7 +74,7 @@ async fn filters_return_only_matching_rows() {
         let (_, mail) = guestlist.invite_and_mail("eve@example.com").await;
         let _ = guestlist.redeem_link(&mail.token).await;
         let _ = guestlist.invite_and_mail("fay@example.com").await;
-        for (path, wanted) in [
+        for (path, expected) in [
             ("/v1/users?role=admin", vec!["ada@example.com"]),
             ("/v1/users?status=invited", vec!["dan@example.com", "fay@example.com"]),
             ("/v1/users?q=ada", vec!["ada@example.com"]),
@@ -90,7 +90,7 @@ async fn filters_return_only_matching_rows() {
             let found = api.get(path).await.is(200).json();
             let found = texts(found["items"].as_array().unwrap(), "email");
             let found: BTreeSet<_> = found.iter().map(String::as_str).collect();
-            assert_eq!(found, wanted.into_iter().collect(), "{path}");
+            assert_eq!(found, expected.into_iter().collect(), "{path}");
         }
     })
     .await;

@@ -56,7 +56,7 @@ async fn the_code_on_the_connect_page_runs() {
         std::fs::write(guestlist.folder().join("run.sh"), script).unwrap();
         let application = Process::shell("run.sh", guestlist.folder());
         let caller = Caller::new(&format!("http://localhost:{port}"));
-        wait_until(SHORT, "it answers", async || {
+        wait_until(SHORT, "the server responds", async || {
             assert!(application.status().is_none(), "{run}: {}", application.log());
             caller.try_call(Method::GET, "/", None, "").await.ok()
         })
@@ -108,8 +108,8 @@ async fn the_connect_page_shows_this_installations_values() {
     let page = guestlist.admin().await.get("/connect").await.is(200);
     let login = format!("<code class=\"redirect\">{}/authenticate</code>", guestlist.public_url);
     let invite = format!("{}/authenticate?invitation={{}}</code>", guestlist.public_url);
-    for wanted in [&guestlist.public_url, &login, &invite, "No application is named yet"] {
-        assert!(page.body.contains(wanted), "{wanted}: {}", page.body);
+    for expected in [&guestlist.public_url, &login, &invite, "No application is named yet"] {
+        assert!(page.body.contains(expected), "{expected}: {}", page.body);
     }
     assert!(!page.body.contains(&guestlist.api_key), "a key has no place on a page");
 
@@ -119,13 +119,13 @@ async fn the_connect_page_shows_this_installations_values() {
     let guestlist = setup.start().await;
     let page = guestlist.admin().await.get("/connect").await.is(200);
     let keys = format!("{}/v1/sessions/jwks/{project}", guestlist.sandbox_url);
-    for wanted in [
+    for expected in [
         "Your application is on another domain: cookies will not reach it",
         "The session&#39;s cookies reach it",
         &format!("stytch.com/{project}"),
         &keys,
     ] {
-        assert!(page.body.contains(wanted), "{wanted}: {}", page.body);
+        assert!(page.body.contains(expected), "{expected}: {}", page.body);
     }
     assert!(!page.body.contains(secret) && !page.body.contains("invitation={}"));
     let _ = guestlist.stytch_api().at(&keys).get("").await.is(200);
@@ -173,8 +173,8 @@ async fn return_to_is_normalized_like_a_browser_does() {
         let invited = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
         assert_eq!(invited["return_to"], kept, "{given}");
         let token = guestlist.sandbox().nth_email(&email, 1).await.token;
-        let came_in = guestlist.browser().redeem_link(&token).await.is(303);
-        assert_eq!(came_in.header("location"), Some(kept), "{given}");
+        let logged_in = guestlist.browser().redeem_link(&token).await.is(303);
+        assert_eq!(logged_in.header("location"), Some(kept), "{given}");
     }
     for bad in ["/..//evil.example", "/.//evil.example", "http:/\\evil.example"] {
         let body = json!({ "email": "eve@example.com", "return_to": bad });

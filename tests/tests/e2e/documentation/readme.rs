@@ -35,7 +35,7 @@ async fn the_curl_commands_of_the_readme_work() {
     let finished = Process::shell("walk.sh", guestlist.folder()).wait_for_exit(SHORT).await;
     assert_eq!(finished.code, Some(0), "{finished:?}");
     let mut rest = finished.stdout.as_str();
-    for wanted in [
+    for expected in [
         "\"status\":\"queued\"",
         "\"status\":\"sent\"",
         "\"token\":\"",
@@ -49,7 +49,7 @@ async fn the_curl_commands_of_the_readme_work() {
         "stytch_session=;",
         "session_revoked",
     ] {
-        let found = rest.split_once(wanted);
-        rest = found.unwrap_or_else(|| panic!("{wanted} is not in its turn: {finished:?}")).1;
+        let found = rest.split_once(expected);
+        rest = found.unwrap_or_else(|| panic!("{expected} is not in its turn: {finished:?}")).1;
     }
 }

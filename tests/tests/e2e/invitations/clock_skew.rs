@@ -84,7 +84,7 @@ async fn login_requests_recorded_by_a_fast_clock_do_not_block_logins() {
         let _ = guestlist.sandbox().nth_email("ada@example.com", 1).await;
         // None of the other jobs waits for two hours.
         let late = "SELECT COUNT(*) FROM jobs WHERE kind = 'send-login' AND state <> 'done'";
-        wait_until(LONG, "they are done", async || {
+        wait_until(LONG, "every job is done", async || {
             (guestlist.database().integer(late).await == 0).then_some(())
         })
         .await;

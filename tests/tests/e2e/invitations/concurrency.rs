@@ -40,7 +40,7 @@ async fn concurrent_invitations_of_an_address_create_one_invitation() {
         let users = "SELECT COUNT(*) FROM users WHERE status = 'invited'";
         let all = i64::try_from(CLIENTS * OWN + SHARED).unwrap();
         assert_eq!(guestlist.database().integer(users).await, all);
-        wait_until(LONG, "all are sent", async || {
+        wait_until(LONG, "every invitation is sent", async || {
             let sent = "SELECT COUNT(*) FROM invitations WHERE status = 'sent'";
             (guestlist.database().integer(sent).await == all).then_some(())
         })

@@ -29,7 +29,7 @@ async fn start_sending(guestlist: &mut Guestlist) {
 }
 
 async fn wait_until_all_sent(guestlist: &Guestlist) {
-    wait_until(LONG, "all are sent", async || {
+    wait_until(LONG, "every invitation is sent", async || {
         let sent = "SELECT COUNT(*) FROM invitations WHERE status = 'sent'";
         let sent = usize::try_from(guestlist.database().integer(sent).await).unwrap();
         (sent == INVITATIONS).then_some(())
@@ -57,7 +57,7 @@ async fn a_killed_worker_duplicates_only_mail_in_flight() {
         guestlist.start_worker().await;
         wait_until_all_sent(&guestlist).await;
         let mails = mails_by_address(&guestlist).await;
-        assert_eq!(mails.len(), INVITATIONS, "nobody is left out");
+        assert_eq!(mails.len(), INVITATIONS, "every address has mail");
         let doubled = mails.values().map(|count| count - 1).sum::<usize>();
         assert!(doubled <= IN_FLIGHT, "{doubled} mails too many");
     })
@@ -81,7 +81,7 @@ async fn a_stopped_worker_loses_and_duplicates_nothing() {
         guestlist.start_worker().await;
         wait_until_all_sent(&guestlist).await;
         let mails = mails_by_address(&guestlist).await;
-        assert_eq!(mails.len(), INVITATIONS, "nobody is left out");
+        assert_eq!(mails.len(), INVITATIONS, "every address has mail");
         assert!(mails.values().all(|count| *count == 1), "{mails:?}");
         let charged = "SELECT COUNT(*) FROM invitations WHERE attempts <> 1";
         assert_eq!(guestlist.database().integer(charged).await, 0, "a stop costs no attempt");
@@ -99,7 +99,7 @@ async fn an_app_killed_under_load_leaves_complete_invitations() {
             let acknowledged_count = Arc::new(AtomicUsize::new(0));
             let load = send_invitations(guestlist.api(), round, Arc::clone(&acknowledged_count));
             let (asked, ()) = tokio::join!(load, async {
-                wait_until(SHORT, "enough were invited", async || {
+                wait_until(SHORT, "enough invitations are acknowledged", async || {
                     (acknowledged_count.load(Ordering::Relaxed) > 10 + round * 17).then_some(())
                 })
                 .await;

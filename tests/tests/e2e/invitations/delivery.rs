@@ -11,7 +11,7 @@ async fn failed_attempts_are_retried_and_recorded() {
         let guestlist = Guestlist::dev(engine).start().await;
         guestlist.sandbox().set_faults(&json!({ "status": 500, "times": 3, "path": INVITE })).await;
         let invitation = guestlist.invite("ada@example.com").await;
-        let retried = wait_until(LONG, "an attempt is on record", async || {
+        let retried = wait_until(LONG, "an attempt is recorded", async || {
             Some(guestlist.invitation(id(&invitation)).await).filter(|i| i["attempts"] != 0)
         })
         .await;
@@ -68,7 +68,7 @@ async fn a_rate_limit_holds_the_invitation_without_an_attempt() {
         let fault = json!({ "status": 429, "retry_after_seconds": 3, "times": 1, "path": INVITE });
         guestlist.sandbox().set_faults(&fault).await;
         let invitation = guestlist.invite("ada@example.com").await;
-        let held = wait_until(LONG, "it is held", async || {
+        let held = wait_until(LONG, "the invitation is held", async || {
             Some(guestlist.invitation(id(&invitation)).await)
                 .filter(|i| i["held_by"] != json!(null))
         })
@@ -110,7 +110,7 @@ async fn mail_requested_during_an_outage_is_sent_afterwards() {
         for n in 0..10 {
             invited.push(guestlist.invite(&format!("guest{n}@example.com")).await);
         }
-        wait_until(LONG, "each was tried", async || {
+        wait_until(LONG, "every invitation was attempted", async || {
             let tried = "SELECT COUNT(*) FROM invitations WHERE last_error_code IS NOT NULL";
             (guestlist.database().integer(tried).await == 10).then_some(())
         })
@@ -130,7 +130,7 @@ async fn a_wrong_secret_holds_invitations_without_failing_them() {
     guestlist.set_env("STYTCH_SECRET", "secret-test-wrong=");
     guestlist.start_unready_worker().await;
     let invitation = guestlist.invite("ada@example.com").await;
-    let held = wait_until(LONG, "it is held", async || {
+    let held = wait_until(LONG, "the invitation is held", async || {
         Some(guestlist.invitation(id(&invitation)).await).filter(|i| i["held_by"] != json!(null))
     })
     .await;
@@ -147,8 +147,8 @@ async fn a_link_expires_with_its_invitation() {
     assert_eq!(lasts.as_secs(), 30 * 60);
     let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
     guestlist.sandbox().advance_clock(31 * 60).await;
-    let pressed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
-    let _ = pressed.problem(410, "link_expired");
+    let redeemed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
+    let _ = redeemed.problem(410, "link_expired");
 }
 
 fn time(value: &Value) -> jiff::Timestamp {

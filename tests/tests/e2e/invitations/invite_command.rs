@@ -16,9 +16,9 @@ async fn the_invite_command_waits_until_invitations_are_sent() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
         let args = ["invite", "--json", "--wait", "ada@example.com", "bob@example.com"];
-        let said = lines(&guestlist.run_ok(&args).await);
-        assert_eq!(said.len(), 2, "{said:?}");
-        for line in &said {
+        let output = lines(&guestlist.run_ok(&args).await);
+        assert_eq!(output.len(), 2, "{output:?}");
+        for line in &output {
             let invitation = guestlist.invitation(line["invitation_id"].as_str().unwrap()).await;
             assert_eq!(invitation["status"], "sent", "waited for");
             assert_eq!(invitation["invited_by"]["type"], "cli");
@@ -56,10 +56,10 @@ async fn an_invalid_row_of_a_csv_file_does_not_stop_the_others() {
 
         let finished = guestlist.run(&["invite", "--csv", path, "--json"]).await;
         assert_eq!(finished.code, Some(1), "{finished:?}");
-        let said = lines(&finished.stdout);
-        let codes: Vec<_> = said.iter().map(|line| line["code"].as_str().unwrap_or("")).collect();
-        let wanted = ["", "invalid_email", "", "invalid_role", "already_invited", ""];
-        assert_eq!(codes, wanted, "{said:?}");
+        let output = lines(&finished.stdout);
+        let codes: Vec<_> = output.iter().map(|line| line["code"].as_str().unwrap_or("")).collect();
+        let expected = ["", "invalid_email", "", "invalid_role", "already_invited", ""];
+        assert_eq!(codes, expected, "{output:?}");
         let ada = guestlist.user("ada@example.com").await;
         assert_eq!((ada["name"].as_str(), ada["role"].as_str()), (Some("Lovelace, Ada"), Some("admin")));
         assert_eq!(guestlist.users().await.len(), 3);
@@ -77,18 +77,20 @@ async fn a_dry_run_reports_the_same_lines_as_a_real_run() {
                     ,Nobody,\r\ncy@example.com\r\n";
         std::fs::write(&file, rows).unwrap();
         let path = file.to_str().unwrap();
-        let wanted =
+        let expected =
             [(2, ""), (4, "already_invited"), (5, "malformed_row"), (6, "invalid_email"), (7, "")];
         for args in [&["--dry-run"][..], &[]] {
             let args = [&["invite", "--json", "--csv", path], args].concat();
             let finished = guestlist.run(&args).await;
             assert_eq!(finished.code, Some(1), "{finished:?}");
-            let said = lines(&finished.stdout);
-            let said: Vec<_> = said
+            let output = lines(&finished.stdout);
+            let output: Vec<_> = output
                 .iter()
-                .map(|told| (told["line"].as_i64().unwrap(), told["code"].as_str().unwrap_or("")))
+                .map(|reported| {
+                    (reported["line"].as_i64().unwrap(), reported["code"].as_str().unwrap_or(""))
+                })
                 .collect();
-            assert_eq!(said, wanted, "{args:?}");
+            assert_eq!(output, expected, "{args:?}");
         }
         let ada = guestlist.user("ada@example.com").await;
         assert_eq!(ada["name"], "Ada", "columns are named in any case");

@@ -189,7 +189,7 @@ async fn a_failed_write_is_not_acknowledged() {
         }
         let back = "ALTER TABLE events_elsewhere RENAME TO events";
         let _ = guestlist.database().execute(back).await;
-        assert!(guestlist.app().status().is_none(), "it goes on");
+        assert!(guestlist.app().status().is_none(), "the process still runs");
         let _ = guestlist.api().post("/v1/invitations", &body).await.is(202);
     })
     .await;

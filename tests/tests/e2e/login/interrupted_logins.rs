@@ -31,14 +31,14 @@ async fn start_redeeming(
 async fn assert_login_completes(guestlist: &Guestlist, token: &str) {
     guestlist.sandbox().clear_faults().await;
     let fields = [("token", token)];
-    let came_in = wait_until(LONG, "pressing again lets in", async || {
-        let pressed = guestlist.browser().form("/authenticate", &fields).await;
+    let logged_in = wait_until(LONG, "a retry succeeds", async || {
+        let redeemed = guestlist.browser().form("/authenticate", &fields).await;
         // Until it succeeds, the error is the database's and not the link's.
-        assert!([303, 503].contains(&pressed.status), "{pressed:?}");
-        (pressed.status == 303).then_some(pressed)
+        assert!([303, 503].contains(&redeemed.status), "{redeemed:?}");
+        (redeemed.status == 303).then_some(redeemed)
     })
     .await;
-    assert!(came_in.set_cookie("stytch_session").is_some(), "{came_in:?}");
+    assert!(logged_in.set_cookie("stytch_session").is_some(), "{logged_in:?}");
     assert_eq!(guestlist.database().integer("SELECT COUNT(*) FROM sessions").await, 1);
     assert_eq!(guestlist.user("ada@example.com").await["status"], "active");
     let asked = guestlist.sandbox().call_count("POST /v1/magic_links/authenticate", "200").await;

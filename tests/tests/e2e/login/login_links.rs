@@ -189,8 +189,8 @@ async fn clients_behind_a_trusted_proxy_are_limited_separately() {
         let _ = request_link(&client, &format!("guest{n}@example.com")).await.is(202);
         // A client can forge the entries before it.
         let forged = format!("198.51.100.{n}, 203.0.113.{n}");
-        for said in [format!("203.0.113.{n}"), forged, format!("203.0.113.{n}, 127.0.0.9")] {
-            let again = guestlist.anonymous().with("x-forwarded-for", &said);
+        for output in [format!("203.0.113.{n}"), forged, format!("203.0.113.{n}, 127.0.0.9")] {
+            let again = guestlist.anonymous().with("x-forwarded-for", &output);
             let again = request_link(&again, &format!("other{n}@example.com")).await;
             let _ = again.problem(429, "too_many_requests");
         }
@@ -222,9 +222,9 @@ async fn an_expired_or_failed_invitation_is_resent_on_request() {
 async fn requesting_a_link_creates_no_user() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
-        let stranger = [("email", "stranger@example.com")];
+        let anonymous = [("email", "stranger@example.com")];
         let _ = request_link(&guestlist.anonymous(), "stranger@example.com").await.is(202);
-        let _ = guestlist.browser().form("/login", &stranger).await.is(200);
+        let _ = guestlist.browser().form("/login", &anonymous).await.is(200);
         guestlist.wait_for_jobs().await;
         for table in ["users", "user_emails", "invitations"] {
             let rows = format!("SELECT COUNT(*) FROM {table}");

@@ -62,9 +62,9 @@ async fn of_concurrent_redemptions_exactly_one_succeeds() {
                     caller.form("/authenticate", &[("token", token.as_str())]).await
                 });
             }
-            let (came_in, others): (Vec<_>, Vec<_>) =
+            let (logged_in, others): (Vec<_>, Vec<_>) =
                 presses.join_all().await.into_iter().partition(|response| response.status == 303);
-            assert_eq!(came_in.len(), 1, "{others:?}");
+            assert_eq!(logged_in.len(), 1, "{others:?}");
             for other in others {
                 let _ = other.problem(409, "link_used");
             }
@@ -104,9 +104,9 @@ async fn a_redemption_interrupted_by_a_kill_does_not_block_the_next() {
         // The claim of the killed process expires.
         let _ = guestlist.database().execute("UPDATE link_claims SET claimed_until = 1").await;
         let fields = [("token", mail.token.as_str())];
-        let pressed = guestlist.anonymous().at(&url).form("/authenticate", &fields).await;
+        let redeemed = guestlist.anonymous().at(&url).form("/authenticate", &fields).await;
         // Stytch has consumed the link, and the result is lost. A new link works.
-        let _ = pressed.problem(410, "link_expired");
+        let _ = redeemed.problem(410, "link_expired");
         let ask = json!({ "email": "ada@example.com" });
         let _ = guestlist.anonymous().at(&url).post("/v1/login", &ask).await.is(202);
         let mail = guestlist.sandbox().nth_email("ada@example.com", 2).await;
@@ -202,8 +202,8 @@ async fn an_expired_link_is_refused_as_link_expired() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
     guestlist.sandbox().advance_clock(WEEK + 60).await;
-    let pressed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
-    let _ = pressed.problem(410, "link_expired");
+    let redeemed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
+    let _ = redeemed.problem(410, "link_expired");
     // As the page suggests, request a new link.
     guestlist.sandbox().advance_clock(-WEEK - 60).await;
     let _ = guestlist.log_in("ada@example.com").await;
@@ -215,8 +215,8 @@ async fn an_unknown_link_is_refused_as_link_invalid() {
     let long = "a".repeat(600);
     for token in ["", "nonsense", "ünïcode", &long, "CprTtwhnRNiMBiUS2jSLcWYrfuO2POeBNdo5HhW6qTM="]
     {
-        let pressed = guestlist.anonymous().form("/authenticate", &[("token", token)]).await;
-        let _ = pressed.problem(400, "link_invalid");
+        let redeemed = guestlist.anonymous().form("/authenticate", &[("token", token)]).await;
+        let _ = redeemed.problem(400, "link_invalid");
         let by_api = guestlist.anonymous().post("/v1/sessions", &json!({ "token": token })).await;
         let _ = by_api.problem(400, "link_invalid");
     }
@@ -248,8 +248,8 @@ async fn a_revoked_invitation_cannot_be_accepted() {
         let path = mail.path();
         let _ = guestlist.anonymous().get(path).await.problem(403, "invitation_revoked");
         let fields = [("token", mail.token.as_str()), ("invitation", id(&invitation))];
-        let pressed = guestlist.anonymous().form("/authenticate", &fields).await;
-        let _ = pressed.problem(403, "invitation_revoked");
+        let redeemed = guestlist.anonymous().form("/authenticate", &fields).await;
+        let _ = redeemed.problem(403, "invitation_revoked");
         guestlist.wait_for_jobs().await;
         let bare = guestlist.anonymous().form("/authenticate", &fields[..1]).await;
         let _ = bare.problem(400, "link_invalid");
@@ -260,12 +260,12 @@ async fn a_revoked_invitation_cannot_be_accepted() {
 
 #[tokio::test]
 async fn links_contain_the_invitation_id_only_if_configured() {
-    for (said, names) in [(None, false), (Some("off"), false), (Some("on"), true)] {
+    for (output, names) in [(None, false), (Some("off"), false), (Some("on"), true)] {
         let setup = Guestlist::split(Engine::Sqlite).workers(1);
-        let setup = said.iter().fold(setup, |setup, said| setup.env("LINK_CARRIES_ID", said));
+        let setup = output.iter().fold(setup, |setup, output| setup.env("LINK_CARRIES_ID", output));
         let guestlist = setup.start().await;
         let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
-        assert_eq!(mail.url.contains(id(&invitation)), names, "{said:?}: {}", mail.url);
+        assert_eq!(mail.url.contains(id(&invitation)), names, "{output:?}: {}", mail.url);
         assert!(mail.url.starts_with(&guestlist.public_url), "{}", mail.url);
         let _ = guestlist.redeem_link(&mail.token).await;
     }
@@ -280,8 +280,8 @@ async fn a_suspended_user_cannot_log_in() {
         let mail = guestlist.sandbox().nth_email("ada@example.com", 2).await;
         let suspend = "UPDATE users SET status = 'suspended' WHERE email = 'ada@example.com'";
         let _ = guestlist.database().execute(suspend).await;
-        let pressed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
-        let _ = pressed.problem(403, "account_suspended");
+        let redeemed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
+        let _ = redeemed.problem(403, "account_suspended");
         let _ = ada.get("/v1/session").await.problem(401, "session_revoked");
     })
     .await;
@@ -294,9 +294,9 @@ async fn an_identity_without_an_invitation_cannot_log_in() {
     let made = "/v1/magic_links/email/login_or_create";
     let _ = guestlist.stytch_api().post(made, &mallory).await.is(200);
     let mail = guestlist.sandbox().nth_email("mallory@example.com", 1).await;
-    let pressed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
-    let _ = pressed.problem(403, "not_invited");
-    assert!(pressed.set_cookies().is_empty(), "{pressed:?}");
+    let redeemed = guestlist.anonymous().form("/authenticate", &[("token", &mail.token)]).await;
+    let _ = redeemed.problem(403, "not_invited");
+    assert!(redeemed.set_cookies().is_empty(), "{redeemed:?}");
     guestlist.wait_for_jobs().await;
     // The session that Stytch created is revoked there.
     assert_eq!(guestlist.sandbox().call_count("POST /v1/sessions/revoke", "200").await, 1);
@@ -315,14 +315,14 @@ async fn redeeming_a_link_redirects_to_return_to() {
         let body = json!({ "email": email, "return_to": return_to });
         let _ = guestlist.api().post("/v1/invitations", &body).await.is(202);
         let mail = guestlist.sandbox().nth_email(email, 1).await;
-        let pressed = guestlist.browser().redeem_link(&mail.token).await.is(303);
-        assert_eq!(pressed.header("location"), Some(landing));
+        let redeemed = guestlist.browser().redeem_link(&mail.token).await.is(303);
+        assert_eq!(redeemed.header("location"), Some(landing));
     }
     let login = json!({ "email": "a@example.com", "return_to": "/deep" });
     let _ = guestlist.api().post("/v1/login", &login).await.is(202);
     let mail = guestlist.sandbox().nth_email("a@example.com", 2).await;
-    let pressed = guestlist.browser().redeem_link(&mail.token).await.is(303);
-    assert_eq!(pressed.header("location"), Some("/deep"));
+    let redeemed = guestlist.browser().redeem_link(&mail.token).await.is(303);
+    assert_eq!(redeemed.header("location"), Some("/deep"));
 }
 
 #[tokio::test]
@@ -344,16 +344,16 @@ async fn the_link_page_warns_when_another_user_is_logged_in() {
 #[tokio::test]
 async fn a_link_without_a_token_is_not_sent_to_stytch() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
-    let anybody = guestlist.anonymous();
+    let anonymous = guestlist.anonymous();
     for path in
         ["/authenticate", "/authenticate?stytch_token_type=magic_links", "/authenticate?token="]
     {
-        let _ = anybody.get(path).await.problem(400, "link_invalid");
+        let _ = anonymous.get(path).await.problem(400, "link_invalid");
     }
-    let _ = anybody.form("/authenticate", &[("token", "")]).await.problem(400, "link_invalid");
-    let _ = anybody.form("/authenticate", &[]).await.problem(400, "link_invalid");
+    let _ = anonymous.form("/authenticate", &[("token", "")]).await.problem(400, "link_invalid");
+    let _ = anonymous.form("/authenticate", &[]).await.problem(400, "link_invalid");
     let _ =
-        anybody.post("/v1/sessions", &json!({ "token": "" })).await.problem(400, "link_invalid");
+        anonymous.post("/v1/sessions", &json!({ "token": "" })).await.problem(400, "link_invalid");
     let stats = guestlist.sandbox().stats().await;
     assert!(stats["requests"].get("POST /v1/magic_links/authenticate").is_none(), "{stats}");
 }
@@ -377,7 +377,7 @@ async fn errors_of_stytch_are_not_exposed() {
         let api = guestlist.anonymous().post("/v1/sessions", &json!({ "token": token })).await;
         let page = guestlist.browser().form("/authenticate", &fields).await.is(status);
         for response in [problem, api.is(status), page] {
-            let said = [
+            let output = [
                 "error_",
                 "status_code",
                 "stytch.com",
@@ -385,7 +385,7 @@ async fn errors_of_stytch_are_not_exposed() {
                 "magic_link",
                 "internal_server",
             ];
-            let handed_on = said.iter().find(|word| response.body.contains(**word));
+            let handed_on = output.iter().find(|word| response.body.contains(**word));
             assert_eq!(handed_on, None, "{fault}: {}", response.body);
             assert!(response.set_cookies().is_empty(), "{fault}: {response:?}");
         }

@@ -17,14 +17,14 @@ async fn status_prints_a_summary_line_and_sets_an_exit_code() {
         }
         let as_json = guestlist.run(&["status", "--json"]).await;
         assert_eq!(as_json.code, Some(2), "{as_json:?}");
-        let told: Value = serde_json::from_str(&as_json.stdout).unwrap();
+        let reported: Value = serde_json::from_str(&as_json.stdout).unwrap();
         let by_http = guestlist.api().get("/v1/status").await.is(200).json();
         for name in ["summary", "sending", "provider", "fix", "held", "waiting", "workers", "dead"]
         {
-            assert_eq!(told[name], by_http[name], "{name}");
+            assert_eq!(reported[name], by_http[name], "{name}");
         }
         guestlist.start_worker().await;
-        let status = wait_until(LONG, "it sends", async || {
+        let status = wait_until(LONG, "the status is SENDING", async || {
             Some(guestlist.run(&["status"]).await).filter(|status| status.code == Some(0))
         })
         .await;
@@ -68,8 +68,9 @@ async fn status_of_a_missing_database_fails_with_one_line() {
 async fn queues_are_paused_and_resumed_by_command() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
-        let said = guestlist.run_ok(&["queue", "pause", "invitation", "--reason", "a move"]).await;
-        assert!(said.contains("invitation is paused"), "{said}");
+        let output =
+            guestlist.run_ok(&["queue", "pause", "invitation", "--reason", "a move"]).await;
+        assert!(output.contains("invitation is paused"), "{output}");
         let invited = guestlist.invite("ada@example.com").await;
         assert_eq!(invited["held_by"], "paused", "{invited}");
         let status = wait_until(LONG, "the worker is seen", async || {
@@ -80,8 +81,8 @@ async fn queues_are_paused_and_resumed_by_command() {
         assert_eq!(status.code, Some(2), "{status:?}");
         let line = status.stdout.lines().next().unwrap();
         assert!(line.contains("paused by cli (a move)") && line.contains("1 held"), "{line}");
-        let said = guestlist.run_ok(&["queue", "resume", "invitation"]).await;
-        assert_eq!(said.trim(), "invitation goes on");
+        let output = guestlist.run_ok(&["queue", "resume", "invitation"]).await;
+        assert_eq!(output.trim(), "invitation goes on");
         let _ = guestlist.wait_for_status(id(&invited), "sent").await;
         let by_cli = "SELECT COUNT(*) FROM events WHERE actor_type = 'cli' AND kind LIKE 'queue_%'";
         assert_eq!(guestlist.database().integer(by_cli).await, 2);

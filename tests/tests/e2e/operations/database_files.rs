@@ -60,9 +60,9 @@ async fn only_dev_and_migrate_up_create_a_database_file() {
     ] {
         let refused = guestlist.run(args).await;
         assert_eq!(refused.code, Some(1), "{args:?}: {refused:?}");
-        let told = refused.stdout + &refused.stderr;
-        assert!(told.contains("no database file at other.db"), "{args:?}: {told}");
-        assert!(told.contains("guestlist migrate up"), "{args:?}: {told}");
+        let reported = refused.stdout + &refused.stderr;
+        assert!(reported.contains("no database file at other.db"), "{args:?}: {reported}");
+        assert!(reported.contains("guestlist migrate up"), "{args:?}: {reported}");
     }
     let worker = guestlist.spawn("guestlist-worker", &[]).wait_for_exit(SHORT).await;
     assert!(worker.stderr.contains("no database file at other.db"), "{worker:?}");
@@ -88,13 +88,13 @@ async fn a_database_file_that_is_deleted_or_replaced_is_noticed() {
         }
         let worker = Caller::new(&guestlist.worker_urls[0]);
         for caller in [&guestlist.anonymous(), &worker] {
-            let ready = wait_until(SHORT, "it is not ready", async || {
+            let ready = wait_until(SHORT, "the process is not ready", async || {
                 Some(caller.get("/readyz").await).filter(|response| response.status == 503)
             })
             .await;
             assert!(ready.body.contains("database"), "{ready:?}");
         }
-        wait_until(SHORT, "both log why", async || {
+        wait_until(SHORT, "both processes log the reason", async || {
             let logged = |log: String| log.contains("deleted or replaced");
             (logged(guestlist.app().stderr()) && logged(guestlist.workers()[0].stderr()))
                 .then_some(())

@@ -308,7 +308,7 @@ async fn matching_jobs_are_counted_cancelled_and_retried_in_bulk() {
         let again = api.post("/v1/jobs/retry", &cancelled).await.is(200).json();
         assert_eq!(again["matched"], 140, "{again}");
         guestlist.start_worker().await;
-        wait_until(LONG, "all are sent", async || {
+        wait_until(LONG, "every invitation is sent", async || {
             let sent = "SELECT COUNT(*) FROM invitations WHERE status = 'sent'";
             (guestlist.database().integer(sent).await == 150).then_some(())
         })

@@ -134,13 +134,16 @@ async fn queues_and_workers_have_every_field() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(2).start().await;
         let _ = guestlist.invite_and_mail("ada@example.com").await;
-        let told = wait_until(SHORT, "it is counted and both workers are seen", async || {
-            let told = guestlist.api().get("/v1/queues").await.is(200).json();
-            let counted = told["items"][1]["wait_ms"]["p50"].is_u64();
-            Some(told).filter(|told| counted && told["workers"].as_array().unwrap().len() == 2)
-        })
-        .await;
-        let queues = told["items"].as_array().unwrap();
+        let reported =
+            wait_until(SHORT, "the job is counted and both workers are listed", async || {
+                let reported = guestlist.api().get("/v1/queues").await.is(200).json();
+                let counted = reported["items"][1]["wait_ms"]["p50"].is_u64();
+                Some(reported).filter(|reported| {
+                    counted && reported["workers"].as_array().unwrap().len() == 2
+                })
+            })
+            .await;
+        let queues = reported["items"].as_array().unwrap();
         let names: Vec<_> = queues.iter().map(|queue| queue["name"].as_str().unwrap()).collect();
         assert_eq!(names, QUEUES);
         for queue in queues {
@@ -171,7 +174,7 @@ async fn queues_and_workers_have_every_field() {
             .map(|minute| minute["done"].as_u64().unwrap())
             .sum();
         assert_eq!(done, 1, "{}", queues[1]);
-        for worker in told["workers"].as_array().unwrap() {
+        for worker in reported["workers"].as_array().unwrap() {
             assert_eq!((&worker["provider"], &worker["is_live"]), (&json!("ok"), &json!(true)));
             assert_eq!(worker["queues"].as_array().unwrap().len(), 5, "{worker}");
             assert!(worker["seconds_since_seen"].as_u64().unwrap() <= 15, "{worker}");
@@ -202,7 +205,7 @@ async fn the_status_without_a_worker_names_the_remedy() {
     assert!(status["oldest_ready_age_seconds"].is_u64(), "{status}");
     guestlist.start_worker().await;
     let _ = guestlist.wait_for_status(id(&invited), "sent").await;
-    wait_until(LONG, "it says so", async || {
+    wait_until(LONG, "the status is SENDING", async || {
         let status = guestlist.api().get("/v1/status").await.is(200).json();
         (status["summary"] == "SENDING. 0 waiting.").then_some(())
     })

@@ -61,13 +61,13 @@ async fn the_default_command_is_dev_and_prints_the_next_steps() {
     let none: [&str; 0] = [];
     let dev = guestlist.spawn("guestlist", &none);
     let _ = dev.wait_for_line(SHORT, |line| line.contains("Ctrl-C")).await;
-    let said = dev.stdout_lines().join("\n");
-    assert!(said.contains("admin@example.com") && said.contains("glk_"), "{said}");
-    let link = said.lines().find(|line| line.contains("/authenticate?")).expect("a login link");
+    let output = dev.stdout_lines().join("\n");
+    assert!(output.contains("admin@example.com") && output.contains("glk_"), "{output}");
+    let link = output.lines().find(|line| line.contains("/authenticate?")).expect("a login link");
     assert!(link.contains("token="), "{link}");
-    assert!(said.contains("curl") && said.contains("/inbox"), "{said}");
+    assert!(output.contains("curl") && output.contains("/inbox"), "{output}");
     // SANDBOX_LISTEN_ADDR applies to the default command too.
-    let inbox = said.lines().find(|line| line.contains("/inbox")).unwrap();
+    let inbox = output.lines().find(|line| line.contains("/inbox")).unwrap();
     assert!(!inbox.contains(":3002/"), "{inbox}");
     dev.terminate();
     assert_eq!(dev.wait_for_exit(SHORT).await.code, Some(0));
@@ -78,8 +78,8 @@ async fn dev_prints_one_line_of_json_on_stdout_and_logs_to_stderr() {
     let mut guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let out = guestlist.app().stdout_lines();
     assert_eq!(out.len(), 1, "{out:?}");
-    let said: Value = serde_json::from_str(&out[0]).unwrap();
-    let mut names: Vec<_> = said.as_object().unwrap().keys().map(String::as_str).collect();
+    let output: Value = serde_json::from_str(&out[0]).unwrap();
+    let mut names: Vec<_> = output.as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["admin_email", "api_key", "login_url", "sandbox_url", "url", "worker_url"]);
     let log = guestlist.stderr();
@@ -103,7 +103,7 @@ async fn sigint_stops_a_worker_like_sigterm() {
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     let worker = guestlist.spawn("guestlist-worker", &[] as &[&str]);
     let up = async |process: &Process| {
-        guestlist_tests::wait_until(SHORT, "it is up", async || {
+        guestlist_tests::wait_until(SHORT, "the worker has started", async || {
             process.stderr().contains("the worker is up").then_some(())
         })
         .await;
@@ -189,7 +189,7 @@ async fn the_list_of_keys_shows_when_each_was_last_used() {
         let of = |listed: &[Value], key: &str| {
             listed.iter().find(|one| id(one) == key).unwrap()["last_used_at"].clone()
         };
-        let listed = guestlist_tests::wait_until(SHORT, "its use is noted", async || {
+        let listed = guestlist_tests::wait_until(SHORT, "the use is recorded", async || {
             Some(listed().await).filter(|listed| of(listed, &used).is_string())
         })
         .await;

@@ -41,9 +41,9 @@ async fn every_invalid_variable_is_reported_at_once() {
         assert!(finished.code.is_some_and(|code| code != 0), "{finished:?}");
         let apps = of_the_app.iter().filter(|_| app);
         for (name, _) in wrong.iter().chain(apps).chain(&[("DATABASE_URL", "")]) {
-            let told =
+            let reported =
                 finished.stderr.lines().any(|line| line.trim().starts_with(&format!("{name}:")));
-            assert!(told, "{program} {args:?} says nothing of {name}: {}", finished.stderr);
+            assert!(reported, "{program} {args:?} says nothing of {name}: {}", finished.stderr);
         }
         assert!(!finished.stderr.contains("hunter2"), "{}", finished.stderr);
     }
@@ -100,10 +100,14 @@ async fn dev_and_sandbox_refuse_public_addresses_without_expose() {
     for variable in ["LISTEN_ADDR", "SANDBOX_LISTEN_ADDR", "WORKER_LISTEN_ADDR"] {
         let guestlist = Guestlist::dev(Engine::Sqlite).env(variable, "0.0.0.0:0").prepare().await;
         let dev = guestlist.spawn("guestlist", &["dev", "--json"]);
-        let ended = guestlist_tests::wait_until(SHORT, "it ends or serves", async || {
-            let serves = !dev.stdout_lines().is_empty();
-            (serves || dev.status().is_some()).then_some(!serves)
-        })
+        let ended = guestlist_tests::wait_until(
+            SHORT,
+            "the process exits or serves requests",
+            async || {
+                let serves = !dev.stdout_lines().is_empty();
+                (serves || dev.status().is_some()).then_some(!serves)
+            },
+        )
         .await;
         assert!(ended, "dev serves on 0.0.0.0 by {variable}");
         let finished = dev.wait_for_exit(SHORT).await;

@@ -48,19 +48,19 @@ async fn a_malformed_dotenv_line_is_reported_without_its_value() {
 async fn an_unreadable_dotenv_file_is_reported() {
     let guestlist = Guestlist::dev(Engine::Sqlite).prepare().await;
     let path = guestlist.folder().join(".env");
-    let told = async |what: &str| {
+    let reported = async |what: &str| {
         for refusal in refusals(&guestlist).await {
             assert!(refusal.contains(".env") && refusal.lines().count() <= 4, "{what}: {refusal}");
         }
     };
     fs::create_dir(&path).unwrap();
-    told("a folder").await;
+    reported("a folder").await;
     fs::remove_dir(&path).unwrap();
     symlink("missing", &path).unwrap();
-    told("a dangling link").await;
+    reported("a dangling link").await;
     fs::remove_file(&path).unwrap();
     fs::write(&path, b"APP_NAME=\xff\xfe\n").unwrap();
-    told("no text").await;
+    reported("no text").await;
 }
 
 #[tokio::test]

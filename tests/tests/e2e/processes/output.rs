@@ -55,14 +55,14 @@ async fn a_closed_stdout_ends_a_command_quietly() {
     let guestlist = with_failed_invitations().await;
     for args in PRINTING {
         let output = into_closed_pipe(guestlist.command("guestlist", args));
-        let told = stderr(&output);
-        assert_eq!(output.status.code(), BROKEN_PIPE, "{args:?}: {told}");
-        let wanted =
+        let reported = stderr(&output);
+        assert_eq!(output.status.code(), BROKEN_PIPE, "{args:?}: {reported}");
+        let expected =
             if args == ["migrate", "up"] { "guestlist: the schema is up to date\n" } else { "" };
         let lines =
-            told.lines().filter(|line| !line.contains(" INFO ") && !line.contains(" WARN "));
-        let told: String = lines.flat_map(|line| [line, "\n"]).collect();
-        assert_eq!(told, wanted, "{args:?}");
+            reported.lines().filter(|line| !line.contains(" INFO ") && !line.contains(" WARN "));
+        let reported: String = lines.flat_map(|line| [line, "\n"]).collect();
+        assert_eq!(reported, expected, "{args:?}");
     }
 }
 
@@ -71,9 +71,12 @@ async fn a_full_stdout_is_an_error() {
     let guestlist = with_failed_invitations().await;
     for args in PRINTING.iter().chain(&[&["--help"][..]]) {
         let output = into_full_device(guestlist.command("guestlist", args));
-        let told = stderr(&output);
-        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
-        assert!(args == &["--help"] || told.contains("can't write to stdout"), "{args:?}: {told}");
+        let reported = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {reported}");
+        assert!(
+            args == &["--help"] || reported.contains("can't write to stdout"),
+            "{args:?}: {reported}"
+        );
     }
 }
 
@@ -147,7 +150,7 @@ async fn servers_keep_running_without_stdout_and_stderr() {
         drop(command);
         let ended = || child.borrow_mut().try_wait().unwrap();
         for _ in 0..20 {
-            wait_until(SHORT, "it serves", async || {
+            wait_until(SHORT, "the process serves requests", async || {
                 assert!(ended().is_none(), "{program} {args:?}: {:?}", ended());
                 let get = reqwest::Method::GET;
                 let response = caller.try_call(get, path, None, "").await.ok();
@@ -157,7 +160,7 @@ async fn servers_keep_running_without_stdout_and_stderr() {
         }
         let kill = format!("kill -TERM {}", child.borrow().id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-        let status = wait_until(SHORT, "it ends", async || ended()).await;
+        let status = wait_until(SHORT, "the process exits", async || ended()).await;
         assert!(status.success(), "{program} {args:?}: {status}");
     }
 }

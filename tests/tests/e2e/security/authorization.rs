@@ -12,9 +12,9 @@ async fn administration_pages_require_an_administrator() {
     let resend = format!("/invitations/{UNKNOWN_ID}/resend");
     for path in ["/users/invite", &remove, &resend] {
         let _ = ada.form(path, &[("email", "bob@example.com")]).await.is(403);
-        let stranger =
+        let anonymous =
             guestlist.browser().form(path, &[("email", "bob@example.com")]).await.is(401);
-        assert!(stranger.body.contains("data-code=\"session_missing\""), "{}", stranger.body);
+        assert!(anonymous.body.contains("data-code=\"session_missing\""), "{}", anonymous.body);
     }
     let _ = guestlist.browser().get("/").await.is(303);
 }
@@ -46,12 +46,12 @@ async fn an_api_key_works_as_a_basic_password_until_it_is_revoked() {
     let (key, secret) = guestlist.create_key("ops", &["users:read"]).await;
     let basic = guestlist.anonymous().basic("anything", &secret);
     let _ = basic.get("/v1/users").await.is(200);
-    let anybody = guestlist.anonymous();
-    let shown = |value: String| anybody.with("authorization", &value);
+    let anonymous = guestlist.anonymous();
+    let shown = |value: String| anonymous.with("authorization", &value);
     let others = [
         // `curl -u "$KEY:"` sends the key as the user name.
-        anybody.basic(&secret, ""),
-        anybody.basic(&secret, "x"),
+        anonymous.basic(&secret, ""),
+        anonymous.basic(&secret, "x"),
         shown(secret.clone()),
         shown(format!("Token {secret}")),
         shown(format!("bearer   {secret} ")),
@@ -60,7 +60,7 @@ async fn an_api_key_works_as_a_basic_password_until_it_is_revoked() {
         let _ = caller.get("/v1/users").await.is(200);
     }
     let _ = guestlist.run_ok(&["keys", "revoke", &key]).await;
-    for caller in others.into_iter().chain([basic, anybody.bearer(&secret)]) {
+    for caller in others.into_iter().chain([basic, anonymous.bearer(&secret)]) {
         let _ = caller.get("/v1/users").await.problem(401, "api_key_invalid");
         let _ = caller.post_nothing("/v1/invitations").await.problem(401, "api_key_invalid");
     }
@@ -171,9 +171,9 @@ async fn a_request_is_validated_before_its_target_is_read() {
     let _ = writer.post("/v1/invitations", &body).await.problem(403, "role_not_grantable");
     // 401 takes precedence over 413.
     let large = "x".repeat(2 * 1024 * 1024);
-    let stranger = guestlist.anonymous();
+    let anonymous = guestlist.anonymous();
     let json = Some("application/json");
-    let response = stranger.try_call(Method::POST, "/v1/invitations", json, large).await;
+    let response = anonymous.try_call(Method::POST, "/v1/invitations", json, large).await;
     if let Ok(response) = response {
         let _ = response.problem(401, "session_missing");
     }

@@ -8,9 +8,9 @@ const PAGE: &str = "text/html,*/*";
 
 /// Returns a response of each kind, with its name.
 async fn responses(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, Response)> {
-    let (anybody, api) = (guestlist.anonymous(), guestlist.api());
-    let browser = anybody.with("accept", PAGE).with("sec-fetch-site", "same-origin");
-    let preflight = anybody.with("origin", "https://app.example.com");
+    let (anonymous, api) = (guestlist.anonymous(), guestlist.api());
+    let browser = anonymous.with("accept", PAGE).with("sec-fetch-site", "same-origin");
+    let preflight = anonymous.with("origin", "https://app.example.com");
     let preflight = preflight.with("access-control-request-method", "DELETE");
     let mut answers = vec![
         ("page", browser.get("/login").await.is(200)),
@@ -35,17 +35,17 @@ async fn responses(guestlist: &Guestlist, admin: &Caller) -> Vec<(&'static str, 
         ),
         (
             "response to a login",
-            anybody.post("/v1/login", &json!({ "email": "a@b.c" })).await.is(202),
+            anonymous.post("/v1/login", &json!({ "email": "a@b.c" })).await.is(202),
         ),
-        ("problem", anybody.get("/v1/users").await.is(401)),
-        ("problem of no route", anybody.get("/v1/nonsense").await.is(404)),
-        ("problem of no method", anybody.call(Method::PUT, "/login", None, "").await.is(405)),
+        ("problem", anonymous.get("/v1/users").await.is(401)),
+        ("problem of no route", anonymous.get("/v1/nonsense").await.is(404)),
+        ("problem of no method", anonymous.call(Method::PUT, "/login", None, "").await.is(405)),
         ("problem of a body", api.post("/v1/users", &json!([])).await.is(422)),
         ("preflight", preflight.call(Method::OPTIONS, "/v1/session", None, "").await.is(200)),
-        ("health", anybody.get("/healthz").await.is(200)),
+        ("health", anonymous.get("/healthz").await.is(200)),
         ("metrics", api.get("/metrics").await.is(200)),
-        ("style", anybody.get("/static/guestlist.css").await.is(200)),
-        ("script", anybody.get("/static/live.js").await.is(200)),
+        ("style", anonymous.get("/static/guestlist.css").await.is(200)),
+        ("script", anonymous.get("/static/live.js").await.is(200)),
     ];
     // This is the last one, because the server may close the connection early.
     let large = "x".repeat(2 * 1024 * 1024);
@@ -116,11 +116,11 @@ async fn a_forwarded_protocol_does_not_change_cookie_security() {
         let (guestlist, _) = start(setup.env("TRUSTED_PROXIES", "127.0.0.0/8")).await;
         let token = guestlist.stytch_link(&guestlist.admin_email).await;
         let proxy = guestlist.anonymous().with("x-forwarded-proto", says);
-        let pressed = proxy.form("/authenticate", &[("token", &token)]).await.is(303);
+        let redeemed = proxy.form("/authenticate", &[("token", &token)]).await.is(303);
         let is_secure = public_url.starts_with("https");
-        for cookie in pressed.set_cookies() {
+        for cookie in redeemed.set_cookies() {
             assert_eq!(cookie.contains("; Secure"), is_secure, "{cookie}");
         }
-        assert_eq!(pressed.header("strict-transport-security").is_some(), is_secure);
+        assert_eq!(redeemed.header("strict-transport-security").is_some(), is_secure);
     }
 }

@@ -32,12 +32,12 @@ async fn walk(setup: Setup) {
 
     let log = guestlist.stderr();
     assert!(log.contains("TRACE"), "it was logged at trace");
-    let told = secrets.iter().filter_map(|secret| {
+    let reported = secrets.iter().filter_map(|secret| {
         let line = log.lines().find(|line| line.contains(secret.as_str()))?;
         Some(format!("{secret}: {line}\n"))
     });
-    let told: String = told.collect();
-    assert!(told.is_empty(), "told in the log:\n{told}");
+    let reported: String = reported.collect();
+    assert!(reported.is_empty(), "told in the log:\n{reported}");
 }
 
 /// Returns the secrets and addresses that are known before any request.
@@ -89,8 +89,8 @@ async fn use_session(guestlist: &Guestlist, ada: &mut Visitor) {
 async fn send_refused_requests(guestlist: &Guestlist) {
     let basic = guestlist.anonymous().basic("ops", &guestlist.api_key);
     let _ = basic.get("/v1/users?q=ada.lovelace@example.com").await.is(200);
-    let stranger = guestlist.anonymous().bearer("glk_a-key-that-nobody-made");
-    let _ = stranger.get("/v1/users").await.is(401);
+    let anonymous = guestlist.anonymous().bearer("glk_a-key-that-nobody-made");
+    let _ = anonymous.get("/v1/users").await.is(401);
     let (json, broken) = (Some("application/json"), r#"{"email": "carl.gauss@example.com""#);
     let _ = guestlist.api().call(Method::POST, "/v1/invitations", json, broken).await.is(400);
     let body = json!({ "email": "unknown.person@example.com" });

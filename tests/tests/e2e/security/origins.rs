@@ -116,8 +116,8 @@ async fn a_cross_origin_page_may_request_a_link_without_cookies() {
 async fn a_cross_origin_page_cannot_log_a_browser_in() {
     let guestlist = start().await;
     let (_, mail) = guestlist.invite_and_mail("mallory@example.com").await;
-    let anybody = guestlist.anonymous();
-    for caller in cross_origin(&anybody) {
+    let anonymous = guestlist.anonymous();
+    for caller in cross_origin(&anonymous) {
         for path in ["/authenticate", "/login", "/logout"] {
             let fields = [("email", "mallory@example.com"), ("token", &mail.token)];
             let refused = caller.form(path, &fields).await;

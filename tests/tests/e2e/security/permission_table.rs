@@ -83,10 +83,10 @@ fn rows() -> Vec<(Operation, Access)> {
     };
     let without: Vec<_> =
         operations().into_iter().filter(|operation| row(operation).is_none()).collect();
-    assert!(without.is_empty(), "no row of the table says who may: {without:#?}");
+    assert!(without.is_empty(), "the table has no row for these operations: {without:#?}");
     let all: Vec<_> = operations().into_iter().map(|o| (row(&o).unwrap(), o)).collect();
-    assert_eq!(all.len(), TABLE.len(), "a row of the table is of no operation");
-    all.into_iter().map(|(who, operation)| (operation, who)).collect()
+    assert_eq!(all.len(), TABLE.len(), "the table has a row for an unknown operation");
+    all.into_iter().map(|(access, operation)| (operation, access)).collect()
 }
 
 /// Calls an operation with an unknown id and an invalid body, so that it changes nothing.
@@ -106,13 +106,13 @@ fn is_authorized(response: &Response) -> bool {
 #[tokio::test]
 async fn anonymous_callers_are_refused_as_unauthenticated() {
     let guestlist = start().await;
-    for (operation, who) in rows() {
+    for (operation, access) in rows() {
         let response = call_operation(&guestlist.anonymous(), &operation).await;
-        if who == Public {
+        if access == Public {
             assert!(is_authorized(&response), "{response:?}");
             continue;
         }
-        if who == Stytch {
+        if access == Stytch {
             let _ = response.problem(401, "signature_invalid");
             continue;
         }
@@ -131,18 +131,21 @@ async fn an_api_key_may_call_only_the_operations_of_its_scopes() {
         let (_, secret) = guestlist.create_key(scope, &[scope]).await;
         let by_key = guestlist.anonymous().bearer(&secret);
         let as_password = guestlist.anonymous().basic("operator", &secret);
-        for (operation, who) in rows() {
+        for (operation, access) in rows() {
             for caller in [&by_key, &as_password] {
                 let response = call_operation(caller, &operation).await;
-                match who {
+                match access {
                     Public => assert!(is_authorized(&response), "{scope}: {response:?}"),
                     Stytch => drop(response.problem(401, "signature_invalid")),
-                    Scope(wanted) if wanted == scope => {
+                    Scope(expected) if expected == scope => {
                         assert!(is_authorized(&response), "{scope}: {response:?}");
                     }
-                    Scope(wanted) => {
+                    Scope(expected) => {
                         let problem = response.problem(403, "scope_missing");
-                        assert!(problem["detail"].as_str().unwrap().contains(wanted), "{problem}");
+                        assert!(
+                            problem["detail"].as_str().unwrap().contains(expected),
+                            "{problem}"
+                        );
                     }
                     Unrestricted => drop(response.problem(403, "scope_missing")),
                     Session => drop(response.problem(403, "session_required")),
@@ -150,9 +153,9 @@ async fn an_api_key_may_call_only_the_operations_of_its_scopes() {
             }
         }
     }
-    for (operation, who) in rows() {
+    for (operation, access) in rows() {
         let response = call_operation(&guestlist.api(), &operation).await;
-        match who {
+        match access {
             Session => drop(response.problem(403, "session_required")),
             Stytch => drop(response.problem(401, "signature_invalid")),
             Public | Scope(_) | Unrestricted => {
@@ -179,9 +182,9 @@ async fn a_session_may_call_only_the_operations_of_its_role() {
                 rows().into_iter().partition(|(operation, _)| {
                     operation.definition["operationId"] == "delete_session"
                 });
-            for (operation, who) in rest.into_iter().chain(leaving) {
+            for (operation, access) in rest.into_iter().chain(leaving) {
                 let response = call_operation(&caller, &operation).await;
-                let may = match who {
+                let may = match access {
                     Stytch => {
                         let _ = response.problem(401, "signature_invalid");
                         continue;
@@ -207,9 +210,9 @@ async fn cookies_authorize_only_same_origin_requests() {
     let guestlist = start().await;
     let admin = guestlist.admin().await;
     let elsewhere = admin.caller().with("sec-fetch-site", "cross-site");
-    for (operation, who) in rows() {
+    for (operation, access) in rows() {
         let response = call_operation(&elsewhere, &operation).await;
-        if who == Stytch {
+        if access == Stytch {
             let _ = response.problem(401, "signature_invalid");
         } else if operation.method == "get" {
             assert!(is_authorized(&response), "{response:?}");
@@ -222,9 +225,9 @@ async fn cookies_authorize_only_same_origin_requests() {
 
 /// Returns the operations that accept an `Idempotency-Key`: each POST that requires credentials.
 fn idempotent_operations() -> Vec<(Operation, Access)> {
-    let is_keyed = |(operation, who): &(Operation, Access)| {
+    let is_keyed = |(operation, access): &(Operation, Access)| {
         let is_post = operation.method == "post" && operation.path.starts_with("/v1/");
-        is_post && *who != Public
+        is_post && *access != Public
     };
     let keyed: Vec<_> = rows().into_iter().filter(is_keyed).collect();
     assert!(keyed.len() >= 13, "{keyed:?}");
@@ -248,8 +251,10 @@ async fn a_stored_response_is_not_replayed_to_a_key_without_its_scope() {
     for scope in SCOPES {
         let (key, secret) = guestlist.create_key(scope, &[scope]).await;
         let caller = guestlist.anonymous().bearer(&secret).with("idempotency-key", scope);
-        let held: Vec<_> =
-            idempotent_operations().into_iter().filter(|(_, who)| *who == Scope(scope)).collect();
+        let held: Vec<_> = idempotent_operations()
+            .into_iter()
+            .filter(|(_, access)| *access == Scope(scope))
+            .collect();
         store_responses(&caller, &held).await;
         let other = if scope == "ops:read" { "users:read" } else { "ops:read" };
         let scopes = format!("UPDATE api_keys SET scopes = '{other}' WHERE name = '{scope}'");
@@ -289,9 +294,9 @@ async fn a_stored_response_is_not_replayed_across_origins_or_after_a_demotion() 
         let path = format!("/v1/users/{}", guestlist_tests::id(&ada));
         let _ = guestlist.api().patch(&path, &json!({ "role": role })).await.is(200);
         let caller = ours().await;
-        for (operation, who) in idempotent_operations() {
+        for (operation, access) in idempotent_operations() {
             let response = call_operation(&caller, &operation).await;
-            let may = match who {
+            let may = match access {
                 Scope(scope) => role == "operator" && scope.starts_with("ops:"),
                 _ => true,
             };
@@ -306,7 +311,7 @@ async fn a_stored_response_is_not_replayed_across_origins_or_after_a_demotion() 
 
 #[test]
 fn the_openapi_document_lists_the_scopes_of_the_table() {
-    for (operation, who) in rows() {
+    for (operation, access) in rows() {
         let ways =
             operation.definition["security"].as_array().map(Vec::as_slice).unwrap_or_default();
         let names: BTreeSet<_> =
@@ -319,7 +324,7 @@ fn the_openapi_document_lists_the_scopes_of_the_table() {
             .filter_map(Value::as_str)
             .collect();
         let scopes: Vec<_> = scopes.into_iter().collect();
-        let (wanted_names, wanted_scopes): (&[&str], Vec<&str>) = match who {
+        let (wanted_names, wanted_scopes): (&[&str], Vec<&str>) = match access {
             Public | Stytch => (&[], vec![]),
             Session => (&["bearer", "cookie"], vec![]),
             Scope(scope) => (&["basic", "bearer", "cookie"], vec![scope]),

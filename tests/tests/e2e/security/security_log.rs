@@ -27,26 +27,26 @@ async fn refused_requests_are_logged_with_code_route_and_client() {
     let setup = Guestlist::split(Engine::Sqlite).workers(1);
     let setup = setup.env("STYTCH_WEBHOOK_SECRET", "whsec_c2VjcmV0IG9mIGEgdGVzdA==");
     let guestlist = setup.env("LOGIN_LIMIT_PER_CLIENT", "1/h").start().await;
-    let anybody = guestlist.anonymous();
+    let anonymous = guestlist.anonymous();
 
-    let _ = anybody.bearer("glk_wrong").get("/v1/users").await.is(401);
+    let _ = anonymous.bearer("glk_wrong").get("/v1/users").await.is(401);
     let line = wait_for_refusal(&guestlist, "api_key_invalid", "/v1/users").await;
     assert!(line.contains(" WARN ") && !line.contains("glk_"), "{line}");
 
-    let _ = anybody.bearer("a-token-that-is-none").get("/v1/users").await.is(401);
+    let _ = anonymous.bearer("a-token-that-is-none").get("/v1/users").await.is(401);
     let line = wait_for_refusal(&guestlist, "session_missing", "/v1/users").await;
     assert!(line.contains(" INFO ") && !line.contains("a-token"), "{line}");
 
     let (_, reader) = guestlist.create_key("reader", &["users:read"]).await;
     let body = json!({ "email": "ada@example.com" });
-    let _ = anybody.bearer(&reader).post("/v1/invitations", &body).await.is(403);
+    let _ = anonymous.bearer(&reader).post("/v1/invitations", &body).await.is(403);
     let _ = wait_for_refusal(&guestlist, "scope_missing", "/v1/invitations").await;
 
-    let foreign = anybody.with("origin", "https://evil.example");
+    let foreign = anonymous.with("origin", "https://evil.example");
     let _ = foreign.form("/authenticate", &[("token", "x")]).await.is(403);
     let _ = wait_for_refusal(&guestlist, "cross_origin", "/authenticate").await;
 
-    let hook = anybody.with("svix-id", "msg_1").with("svix-timestamp", "1");
+    let hook = anonymous.with("svix-id", "msg_1").with("svix-timestamp", "1");
     let _ = hook.with("svix-signature", "v1,x").post("/webhooks/stytch", &body).await.is(401);
     let signature = wait_until(SHORT, "the signature is logged", async || {
         let log = guestlist.stderr();
@@ -55,13 +55,13 @@ async fn refused_requests_are_logged_with_code_route_and_client() {
     .await;
     assert!(signature.contains("/webhooks/stytch"), "{signature}");
 
-    let _ = anybody.post("/v1/login", &body).await.is(202);
-    let _ = anybody.post("/v1/login", &body).await.is(429);
+    let _ = anonymous.post("/v1/login", &body).await.is(202);
+    let _ = anonymous.post("/v1/login", &body).await.is(429);
     let line = wait_for_refusal(&guestlist, "too_many_requests", "/v1/login").await;
     assert!(!line.contains("ada@"), "{line}");
 
-    let _ = anybody.with("cookie", "city=Paris").get("/v1/users").await.is(401);
-    let _ = anybody.with("cookie", "stytch_session=x").get("/v1/session").await.is(401);
+    let _ = anonymous.with("cookie", "city=Paris").get("/v1/users").await.is(401);
+    let _ = anonymous.with("cookie", "stytch_session=x").get("/v1/session").await.is(401);
     let cookie = wait_until(SHORT, "the wrong cookie is logged", async || {
         let log = guestlist.stderr();
         log.lines().find(|line| line.contains("route=\"/v1/session\"")).map(ToOwned::to_owned)
@@ -74,10 +74,10 @@ async fn refused_requests_are_logged_with_code_route_and_client() {
 #[tokio::test]
 async fn refusals_are_sampled_and_counted() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(0).start().await;
-    let stranger = guestlist.anonymous().bearer("glk_wrong");
+    let anonymous = guestlist.anonymous().bearer("glk_wrong");
     let began = std::time::Instant::now();
     for _ in 0..100 {
-        let _ = stranger.get("/v1/users").await.is(401);
+        let _ = anonymous.get("/v1/users").await.is(401);
     }
     let windows = usize::try_from(began.elapsed().as_secs() / 10 + 1).unwrap();
     let count = wait_until(guestlist_tests::LONG, "the rest is counted", async || {

@@ -19,12 +19,12 @@ fn max_age(attributes: &[String]) -> i64 {
 async fn cookies_over_http_are_host_only_and_http_only() {
     let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
-    let pressed = guestlist.browser().redeem_link(&mail.token).await.is(303);
+    let redeemed = guestlist.browser().redeem_link(&mail.token).await.is(303);
     for name in COOKIES {
-        let attributes = attributes(&pressed, name);
-        for wanted in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+        let attributes = attributes(&redeemed, name);
+        for expected in ["HttpOnly", "SameSite=Lax", "Path=/"] {
             assert!(
-                attributes.iter().any(|attribute| attribute == wanted),
+                attributes.iter().any(|attribute| attribute == expected),
                 "{name}: {attributes:?}"
             );
         }
@@ -33,7 +33,7 @@ async fn cookies_over_http_are_host_only_and_http_only() {
         let lasts = if name == "guestlist_hint" { 180 } else { 7 } * 24 * 3600;
         assert!((lasts - 60..=lasts).contains(&max_age(&attributes)), "{name}: {attributes:?}");
     }
-    assert!(pressed.header("strict-transport-security").is_none());
+    assert!(redeemed.header("strict-transport-security").is_none());
 }
 
 /// Starts an installation whose cookies have the domain `example.com`.
@@ -54,12 +54,12 @@ async fn stytch_link(guestlist: &Guestlist) -> String {
 async fn cookies_over_https_are_secure_and_have_the_configured_domain() {
     let guestlist = start_with_domain().await;
     let token = stytch_link(&guestlist).await;
-    let pressed = guestlist.browser().redeem_link(&token).await.is(303);
+    let redeemed = guestlist.browser().redeem_link(&token).await.is(303);
     for name in COOKIES {
-        let attributes = attributes(&pressed, name);
-        for wanted in ["HttpOnly", "SameSite=Lax", "Path=/", "Secure", "Domain=example.com"] {
+        let attributes = attributes(&redeemed, name);
+        for expected in ["HttpOnly", "SameSite=Lax", "Path=/", "Secure", "Domain=example.com"] {
             assert!(
-                attributes.iter().any(|attribute| attribute == wanted),
+                attributes.iter().any(|attribute| attribute == expected),
                 "{name}: {attributes:?}"
             );
         }
@@ -67,7 +67,7 @@ async fn cookies_over_https_are_secure_and_have_the_configured_domain() {
             assert!((3540..=3600).contains(&max_age(&attributes)), "{name}: {attributes:?}");
         }
     }
-    assert!(pressed.header("strict-transport-security").is_some());
+    assert!(redeemed.header("strict-transport-security").is_some());
 }
 
 #[tokio::test]
@@ -102,9 +102,9 @@ const DOMAIN_CLEARED: (bool, bool) = (true, false);
 async fn a_new_cookie_domain_replaces_host_only_cookies() {
     let guestlist = start_with_domain().await;
     let mut admin = guestlist.browser();
-    let pressed = admin.redeem_link(&stytch_link(&guestlist).await).await.is(303);
+    let redeemed = admin.redeem_link(&stytch_link(&guestlist).await).await.is(303);
     for name in COOKIES {
-        assert_eq!(set_cookie_effects(&pressed, name), [HOST_CLEARED, DOMAIN_SET], "{name}");
+        assert_eq!(set_cookie_effects(&redeemed, name), [HOST_CLEARED, DOMAIN_SET], "{name}");
     }
     // An existing session receives the domain when its JWT is renewed.
     let (token, jwt) = (admin.token().to_owned(), admin.jwt().to_owned());
@@ -187,15 +187,15 @@ fn with_cookies(guestlist: &Guestlist, cookies: &str) -> Caller {
 async fn session_cookies_over_https_have_the_host_prefix() {
     let guestlist = start_https().await;
     let mut admin = guestlist.browser();
-    let pressed = admin.redeem_link(&stytch_link(&guestlist).await).await.is(303);
+    let redeemed = admin.redeem_link(&stytch_link(&guestlist).await).await.is(303);
     for name in ["__Host-stytch_session", "__Host-stytch_session_jwt"] {
-        let attributes = attributes(&pressed, name);
-        for wanted in ["HttpOnly", "SameSite=Lax", "Path=/", "Secure"] {
-            assert!(attributes.iter().any(|a| a == wanted), "{name}: {attributes:?}");
+        let attributes = attributes(&redeemed, name);
+        for expected in ["HttpOnly", "SameSite=Lax", "Path=/", "Secure"] {
+            assert!(attributes.iter().any(|a| a == expected), "{name}: {attributes:?}");
         }
         assert!(!attributes.iter().any(|a| a.starts_with("Domain")), "{name}: {attributes:?}");
     }
-    assert!(pressed.clears_cookies(), "those of the other name: {pressed:?}");
+    assert!(redeemed.clears_cookies(), "those of the other name: {redeemed:?}");
     let _ = admin.get("/v1/session").await.is(200);
 
     // Cookies that a sibling host can set are ignored.
@@ -262,8 +262,8 @@ fn mixed_cookies(ada: &Visitor, bob: &Visitor) -> Vec<String> {
         format!("stytch_session={}; {ada_pair}", bob.token()),
         format!("{ada_pair}; stytch_session_jwt={}", bob.jwt()),
         format!("stytch_session=dead; {ada_pair}; {bob_pair}"),
-        mixed_cookies(ada, bob),
-        mixed_cookies(bob, ada),
+        mixed(ada, bob),
+        mixed(bob, ada),
     ]
 }
 

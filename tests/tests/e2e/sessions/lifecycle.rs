@@ -120,18 +120,18 @@ async fn a_jwt_alone_authenticates_for_five_minutes() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).start().await;
         let ada = guestlist.member("ada@example.com").await;
-        let anybody = guestlist.anonymous();
-        let by_jwt = anybody.bearer(ada.jwt()).get("/v1/session").await.is(200).json();
+        let anonymous = guestlist.anonymous();
+        let by_jwt = anonymous.bearer(ada.jwt()).get("/v1/session").await.is(200).json();
         assert_eq!(by_jwt["user"]["email"], "ada@example.com");
-        let by_token = anybody.bearer(ada.token()).get("/v1/session").await.is(200);
+        let by_token = anonymous.bearer(ada.token()).get("/v1/session").await.is(200);
         assert!(by_token.json()["session_jwt"].is_string());
         let _ =
-            anybody.bearer(GARBAGE_JWT).get("/v1/session").await.problem(401, "session_missing");
+            anonymous.bearer(GARBAGE_JWT).get("/v1/session").await.problem(401, "session_missing");
 
         // The sandbox's clock is ten minutes slow, so that its JWTs have expired when they are issued.
         guestlist.sandbox().advance_clock(-600).await;
         let mut late = guestlist.log_in("ada@example.com").await;
-        let old = anybody.bearer(late.jwt()).get("/v1/session").await;
+        let old = anonymous.bearer(late.jwt()).get("/v1/session").await;
         let _ = old.problem(401, "jwt_expired");
         late.remove_cookie("stytch_session");
         let by_cookie = late.get("/v1/session").await;
@@ -162,20 +162,20 @@ async fn a_backend_redeems_a_link_and_receives_the_tokens() {
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
         let backend = guestlist.anonymous().with("user-agent", "a backend");
         let body = json!({ "token": mail.token });
-        let came_in = backend.post("/v1/sessions", &body).await.is(201).json();
-        assert_eq!(came_in["user"]["email"], "ada@example.com");
-        assert_eq!(came_in["user"]["status"], "active");
-        assert_eq!(came_in["session"]["user_agent"], "a backend");
+        let logged_in = backend.post("/v1/sessions", &body).await.is(201).json();
+        assert_eq!(logged_in["user"]["email"], "ada@example.com");
+        assert_eq!(logged_in["user"]["status"], "active");
+        assert_eq!(logged_in["session"]["user_agent"], "a backend");
         for field in ["id", "user_id", "started_at", "expires_at", "last_used_at"] {
-            assert!(came_in["session"][field].is_string(), "{field}: {came_in}");
+            assert!(logged_in["session"][field].is_string(), "{field}: {logged_in}");
         }
         for token in ["session_token", "session_jwt"] {
-            let session = guestlist.anonymous().bearer(came_in[token].as_str().unwrap());
+            let session = guestlist.anonymous().bearer(logged_in[token].as_str().unwrap());
             let _ = session.get("/v1/session").await.is(200);
         }
         let again = backend.post("/v1/sessions", &body).await;
         let _ = again.problem(409, "link_used");
-        let token = came_in["session_token"].as_str().unwrap();
+        let token = logged_in["session_token"].as_str().unwrap();
         let _ = guestlist.anonymous().bearer(token).delete("/v1/session").await.is(204);
         let gone = guestlist.anonymous().bearer(token).get("/v1/session").await;
         let _ = gone.problem(401, "session_revoked");

@@ -28,31 +28,32 @@ async fn an_anonymous_client_cannot_exceed_its_provider_budget() {
         let setup = Guestlist::dev(engine).env("ANONYMOUS_PROVIDER_LIMIT", "5/h,1000/s");
         let guestlist = setup.env("TRUSTED_PROXIES", "127.0.0.0/8, ::1").start().await;
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
-        let stranger = guestlist.anonymous().with("x-forwarded-for", "203.0.113.66");
+        let anonymous = guestlist.anonymous().with("x-forwarded-for", "203.0.113.66");
         for n in 0..3 {
-            let _ = redeem_link(&stranger, &fabricated_token(n)).await.problem(400, "link_invalid");
+            let _ =
+                redeem_link(&anonymous, &fabricated_token(n)).await.problem(400, "link_invalid");
         }
         let form = |token: String| {
-            let stranger = stranger.clone();
-            async move { stranger.form("/authenticate", &[("token", token.as_str())]).await }
+            let anonymous = anonymous.clone();
+            async move { anonymous.form("/authenticate", &[("token", token.as_str())]).await }
         };
         for n in 3..5 {
             let _ = form(fabricated_token(n)).await.problem(400, "link_invalid");
         }
         for n in 5..15 {
-            let by_api = redeem_link(&stranger, &fabricated_token(n)).await;
+            let by_api = redeem_link(&anonymous, &fabricated_token(n)).await;
             for limited in [by_api, form(fabricated_token(n)).await] {
                 let _ = limited.problem(429, "too_many_requests");
                 let wait: u64 = limited.header("retry-after").unwrap().parse().unwrap();
                 assert!((1..=3600).contains(&wait), "{wait}");
             }
         }
-        let browser = stranger.with("accept", "text/html");
+        let browser = anonymous.with("accept", "text/html");
         let page = browser.form("/authenticate", &[("token", &fabricated_token(15))]).await.is(429);
         assert!(page.body.contains("The link is not used up"), "{}", page.body);
         assert_eq!(calls(&guestlist, AUTHENTICATE).await, 5);
         // A valid link is throttled too, and is not consumed.
-        let _ = redeem_link(&stranger, &mail.token).await.problem(429, "too_many_requests");
+        let _ = redeem_link(&anonymous, &mail.token).await.problem(429, "too_many_requests");
         assert_eq!(calls(&guestlist, AUTHENTICATE).await, 5);
         let ada = guestlist.anonymous().with("x-forwarded-for", "203.0.113.7");
         let _ = redeem_link(&ada, &mail.token).await.is(201);

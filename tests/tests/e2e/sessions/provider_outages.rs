@@ -31,7 +31,7 @@ async fn users_stay_logged_in_while_stytch_is_down() {
         }
         guestlist.sandbox().clear_faults().await;
         ada.set_cookie("stytch_session_jwt", "too.old.now");
-        wait_until(SHORT, "it is noticed that Stytch is back", async || {
+        wait_until(SHORT, "the recovery of Stytch is noticed", async || {
             let healed = ada.caller().get("/v1/session").await.is(200);
             healed.set_cookie("stytch_session_jwt")
         })
@@ -82,9 +82,9 @@ async fn redeeming_a_link_while_stytch_is_down_is_a_503_with_retry_after() {
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
     guestlist.sandbox().set_faults(&json!({ "down": true })).await;
     let fields = [("token", mail.token.as_str())];
-    let pressed = guestlist.anonymous().form("/authenticate", &fields).await;
-    let _ = pressed.problem(503, "provider_unavailable");
-    assert!(pressed.header("retry-after").is_some(), "{pressed:?}");
+    let redeemed = guestlist.anonymous().form("/authenticate", &fields).await;
+    let _ = redeemed.problem(503, "provider_unavailable");
+    assert!(redeemed.header("retry-after").is_some(), "{redeemed:?}");
     let page = guestlist.browser().form("/authenticate", &fields).await.is(503);
     assert!(page.body.contains("Not just now"), "{}", page.body);
     guestlist.sandbox().clear_faults().await;

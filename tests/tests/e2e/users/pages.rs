@@ -173,10 +173,10 @@ async fn user_pages_require_an_administrator_and_redirect_anonymous_callers() {
         assert_forbidden(&mut guestlist.log_in(&email).await).await;
     }
     for path in [&format!("/users/{UNKNOWN_ID}"), "/sessions", "/audit?user=x&kind=sent"] {
-        let stranger = guestlist.browser().get(path).await;
+        let anonymous = guestlist.browser().get(path).await;
         let place = path.replace('/', "%2F").replace('?', "%3F");
         let place = place.replace('=', "%3D").replace('&', "%26");
-        assert_redirect(&stranger, &format!("/login?return_to={place}"));
+        assert_redirect(&anonymous, &format!("/login?return_to={place}"));
     }
     for act in ADMINS {
         let path = format!("/users/{UNKNOWN_ID}/{act}");

@@ -17,8 +17,8 @@ async fn add_users(guestlist: &Guestlist) {
 }
 
 async fn reconcile(guestlist: &Guestlist, args: &[&str]) -> Value {
-    let said = guestlist.run_ok(&[&["reconcile", "--json"], args].concat()).await;
-    serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"))
+    let output = guestlist.run_ok(&[&["reconcile", "--json"], args].concat()).await;
+    serde_json::from_str(&output).unwrap_or_else(|_| panic!("{output}"))
 }
 
 /// Returns the counts `[found, repaired]` of each kind of drift that was found.
@@ -83,7 +83,7 @@ async fn drift_at_stytch_is_reported_then_repaired() {
         let bob = stytch_id(&guestlist, "bob@example.com").await;
         stytch.change_address(&guestlist, &bob, "bobby@example.com").await;
         stytch.authenticate(&cleos_mail.token).await;
-        let stranger = stytch.create("stranger@example.com").await;
+        let anonymous = stytch.create("stranger@example.com").await;
         let guest = stytch.create("guest7@example.com").await;
         let all = json!({ "gone": [1, 0], "unlinked": [1, 0], "orphan": [1, 0],
                           "address": [1, 0], "status": [1, 0] });
@@ -100,13 +100,15 @@ async fn drift_at_stytch_is_reported_then_repaired() {
 
         let screen = guestlist.run_ok(&["reconcile"]).await;
         assert!(screen.starts_with("43 users here, 4 at Stytch: 5 differ; 2 repaired"), "{screen}");
-        for told in ["ada@example.com", "stranger@example.com", "bobby@example.com", "left alone"] {
-            assert!(screen.contains(told), "{told}: {screen}");
+        for reported in
+            ["ada@example.com", "stranger@example.com", "bobby@example.com", "left alone"]
+        {
+            assert!(screen.contains(reported), "{reported}: {screen}");
         }
         let _ = ada.caller().get("/v1/session").await.is(401);
         assert_eq!(guestlist.user("ada@example.com").await["status"], "active");
         assert_eq!(stytch_id(&guestlist, "guest7@example.com").await, guest);
-        assert!(stytch.user(&stranger).await.is_some(), "strangers are left alone");
+        assert!(stytch.user(&anonymous).await.is_some(), "strangers are left alone");
         assert_eq!(stytch_id(&guestlist, "bob@example.com").await, bob);
         assert_eq!(guestlist.user("cleo@example.com").await["status"], "invited");
 
@@ -194,7 +196,7 @@ async fn the_worker_reconciles_on_a_schedule() {
             (ada.caller().get("/v1/session").await.status == 401).then_some(())
         })
         .await;
-        wait_until(LONG, "it is told", async || {
+        wait_until(LONG, "the reconciliation is recorded", async || {
             let metrics = guestlist.api().get("/metrics").await.is(200).body;
             metrics.contains("guestlist_drift_users{kind=\"gone\"} 0\n").then_some(())
         })
@@ -228,7 +230,7 @@ async fn a_removed_user_who_reappears_at_stytch_is_deleted_there() {
 async fn reconcile_has_help_and_requires_credentials() {
     let guestlist = Guestlist::split(Engine::Sqlite).prepare().await;
     let help = guestlist.run_ok(&["reconcile", "--help"]).await;
-    for told in ["--dry-run", "--force", "--json", "5 % of users"] {
-        assert!(help.contains(told), "{told}: {help}");
+    for reported in ["--dry-run", "--force", "--json", "5 % of users"] {
+        assert!(help.contains(reported), "{reported}: {help}");
     }
 }

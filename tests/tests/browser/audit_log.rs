@@ -12,7 +12,7 @@ async fn add_user(guestlist: &Guestlist, email: &str, role: &str) {
 /// Waits until the newest event has this sentence.
 async fn wait_for_newest(window: &Window, sentence: &str) {
     let what = format!("the newest is {sentence:?}");
-    let newest = async || window.text("tbody td").await.filter(|said| said == sentence);
+    let newest = async || window.text("tbody td").await.filter(|output| output == sentence);
     window.wait_for(&what, newest).await;
 }
 

@@ -28,10 +28,10 @@ async fn the_docs_page_lists_every_operation_and_can_call_one() {
     window.click("/docs").await;
     window.wait_for_path("/docs").await;
 
-    let told: BTreeSet<_> = operations().into_iter().map(|op| (op.method, op.path)).collect();
-    let all = async || (listed_operations(&window).await.len() >= told.len()).then_some(());
+    let reported: BTreeSet<_> = operations().into_iter().map(|op| (op.method, op.path)).collect();
+    let all = async || (listed_operations(&window).await.len() >= reported.len()).then_some(());
     window.wait_for("as many operations are listed as there are", all).await;
-    assert_eq!(listed_operations(&window).await, told);
+    assert_eq!(listed_operations(&window).await, reported);
 
     let open = "document.querySelector('[data-path=\"/healthz\"]').closest('button').click()";
     window.script(open).await;

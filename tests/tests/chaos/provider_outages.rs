@@ -20,7 +20,7 @@ async fn two_thousand_invitations_survive_an_outage_of_a_minute() {
     let first = guestlist.invite("first@example.com").await;
     guestlist.invite_many(WAITING - 1).await;
     let first = id(&first);
-    wait_until(LONG, "it is said why", async || {
+    wait_until(LONG, "the reason is reported", async || {
         let status = guestlist.api().get("/v1/status").await.is(200).json();
         (status["provider"] == "down").then_some(())
     })
@@ -33,7 +33,7 @@ async fn two_thousand_invitations_survive_an_outage_of_a_minute() {
     let back = Instant::now();
 
     // A user requests a login link during the recovery.
-    wait_until(SHORT, "the catch-up has begun", async || {
+    wait_until(SHORT, "the recovery has begun", async || {
         (mail_count(&guestlist).await > 100).then_some(())
     })
     .await;
@@ -105,7 +105,7 @@ async fn a_worker_can_be_stopped_while_stytch_hangs() {
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.sandbox().set_faults(&json!({ "latency_ms": 60_000 })).await;
     guestlist.invite_many(30).await;
-    wait_until(LONG, "the worker knows", async || {
+    wait_until(LONG, "the worker logs the outage", async || {
         let status = guestlist.api().get("/v1/status").await.is(200).json();
         (status["provider"] == "down").then_some(())
     })
@@ -124,14 +124,14 @@ async fn an_outage_is_noticed_at_low_traffic_and_recovery_is_immediate() {
     guestlist.sandbox().set_faults(&json!({ "status": 500 })).await;
     let lone = guestlist.invite("lone@example.com").await;
     let went = Instant::now();
-    let status = wait_until(LONG, "it is noticed", async || {
+    let status = wait_until(LONG, "the outage is noticed", async || {
         let status = guestlist.api().get("/v1/status").await.is(200).json();
         (status["provider"] == "down").then_some(status)
     })
     .await;
     println!("noticed after {:?}: {}", went.elapsed(), status["summary"]);
     assert_eq!(status["sending"], false, "{status}");
-    let held = wait_until(LONG, "it is due and held", async || {
+    let held = wait_until(LONG, "the job is due and held", async || {
         let lone = guestlist.invitation(id(&lone)).await;
         (lone["held_by"] == "provider_down").then_some(lone)
     })

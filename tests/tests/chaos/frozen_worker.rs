@@ -37,7 +37,7 @@ async fn a_worker_frozen_past_its_lease_changes_nothing() {
         let events = "SELECT COUNT(*) FROM events";
         let written = guestlist.database().integer(events).await;
         guestlist.workers()[0].signal("CONT");
-        wait_until(SHORT, "the sleeper is awake and knows", async || {
+        wait_until(SHORT, "the thawed worker logs its lost leases", async || {
             let log = guestlist.workers()[0].log();
             log.contains("another worker has the job").then_some(())
         })

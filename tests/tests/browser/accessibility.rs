@@ -7,8 +7,8 @@ use guestlist_tests::{Guestlist, id};
 
 use crate::steps::{ADA, log_in_admin, log_in_by_link, log_in_member};
 
-const DESK: Size = Size { width: 1000, height: 720, is_dark: false };
-const POCKET: Size = Size { width: 390, height: 800, is_dark: true };
+const DESKTOP: Size = Size { width: 1000, height: 720, is_dark: false };
+const PHONE: Size = Size { width: 390, height: 800, is_dark: true };
 
 /// Checks pages at two screen sizes, and takes screenshots.
 struct Inspector<'a> {
@@ -22,29 +22,29 @@ impl<'a> Inspector<'a> {
         Self { window, folder: pictures(guestlist.folder()), faults: Vec::new() }
     }
 
-    async fn looks_at(&mut self, name: &str, title: &str) {
+    async fn check(&mut self, name: &str, title: &str) {
         let what = format!("the title is {title:?}");
         let is = async || (self.window.title().await == title).then_some(());
         self.window.wait_for(&what, is).await;
-        for (size, kind) in [(DESK, "desk"), (POCKET, "pocket")] {
+        for (size, kind) in [(DESKTOP, "desktop"), (PHONE, "phone")] {
             self.window.resize(size).await;
             let faults = self.window.accessibility_faults().await;
             self.faults.extend(faults.iter().map(|fault| format!("{name}, {kind}: {fault}")));
             self.window.screenshot(&self.folder.join(format!("{name}-{kind}.png"))).await;
         }
-        let complaints = self.window.console_errors().await;
-        self.faults.extend(complaints.iter().map(|said| format!("{name}: console: {said}")));
+        let messages = self.window.console_errors().await;
+        self.faults.extend(messages.iter().map(|text| format!("{name}: console: {text}")));
     }
 
-    fn concludes(self) {
+    fn assert_no_faults(self) {
         assert!(self.faults.is_empty(), "{:#?}", self.faults);
     }
 }
 
 /// Returns the folder in `GUESTLIST_TEST_PICTURES`, or a temporary one.
 fn pictures(folder: &Path) -> PathBuf {
-    let told = std::env::var_os("GUESTLIST_TEST_PICTURES").map(PathBuf::from);
-    let folder = told.unwrap_or_else(|| folder.join("pictures"));
+    let folder_variable = std::env::var_os("GUESTLIST_TEST_PICTURES").map(PathBuf::from);
+    let folder = folder_variable.unwrap_or_else(|| folder.join("pictures"));
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
@@ -55,25 +55,25 @@ async fn the_login_pages_are_accessible() {
     let window = browsers.profile().await;
     let mut inspector = Inspector::new(&window, &guestlist);
     window.open(&format!("{}/login", guestlist.public_url)).await;
-    inspector.looks_at("login", "Log in · Guestlist").await;
+    inspector.check("login", "Log in · Guestlist").await;
     window.fill("email", ADA).await;
     window.click("Mail me a link").await;
-    inspector.looks_at("login-sent", "Check your mail · Guestlist").await;
+    inspector.check("login-sent", "Check your mail · Guestlist").await;
     window.open(&format!("{}/login?ended=revoked", guestlist.public_url)).await;
-    inspector.looks_at("login-ended", "Log in · Guestlist").await;
+    inspector.check("login-ended", "Log in · Guestlist").await;
     window.open(&format!("{}/nowhere", guestlist.public_url)).await;
-    inspector.looks_at("nowhere", "Nothing is here · Guestlist").await;
+    inspector.check("nowhere", "Nothing is here · Guestlist").await;
 
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
-    inspector.looks_at("continue-invited", "Continue · Guestlist").await;
+    inspector.check("continue-invited", "Continue · Guestlist").await;
     log_in_by_link(&window, &mail).await;
-    inspector.looks_at("member", "Guestlist").await;
+    inspector.check("member", "Guestlist").await;
     window.open(guestlist.login_url.as_ref().unwrap()).await;
-    inspector.looks_at("continue-someone-else", "Continue · Guestlist").await;
+    inspector.check("continue-someone-else", "Continue · Guestlist").await;
     window.open(&format!("{}/login", guestlist.public_url)).await;
-    inspector.looks_at("login-logged-in", "Log in · Guestlist").await;
-    inspector.concludes();
+    inspector.check("login-logged-in", "Log in · Guestlist").await;
+    inspector.assert_no_faults();
 }
 
 #[tokio::test]
@@ -82,34 +82,34 @@ async fn the_list_of_users_is_accessible() {
     let window = browsers.profile().await;
     let mut inspector = Inspector::new(&window, &guestlist);
     window.open(guestlist.login_url.as_ref().unwrap()).await;
-    inspector.looks_at("continue-login", "Continue · Guestlist").await;
+    inspector.check("continue-login", "Continue · Guestlist").await;
     log_in_admin(&window, &guestlist).await;
-    inspector.looks_at("people-empty", "People · Guestlist").await;
+    inspector.check("people-empty", "People · Guestlist").await;
     people(&guestlist).await;
     window.reload().await;
-    inspector.looks_at("people", "People · Guestlist").await;
+    inspector.check("people", "People · Guestlist").await;
     window.fill("email", ADA).await;
     window.click("Invite").await;
     window.wait_for("it is refused", async || window.text("[role=alert]").await).await;
-    inspector.looks_at("people-refused", "People · Guestlist").await;
+    inspector.check("people-refused", "People · Guestlist").await;
     window.open(&format!("{}/connect", guestlist.public_url)).await;
-    inspector.looks_at("connect", "Join your application · Guestlist").await;
+    inspector.check("connect", "Join your application · Guestlist").await;
     let ada = format!("{}/users/{}", guestlist.public_url, id(&guestlist.user(ADA).await));
     window.open(&ada).await;
-    inspector.looks_at("person", "ada@example.com · Guestlist").await;
+    inspector.check("person", "ada@example.com · Guestlist").await;
     for (name, query) in [("audit", ""), ("audit-person", "?user=ada%40example.com")] {
         window.open(&format!("{}/audit{query}", guestlist.public_url)).await;
-        inspector.looks_at(name, "Audit · Guestlist").await;
+        inspector.check(name, "Audit · Guestlist").await;
     }
     window.open(&format!("{}/audit?actor=nobody%40example.com", guestlist.public_url)).await;
-    inspector.looks_at("audit-refused", "Audit · Guestlist").await;
+    inspector.check("audit-refused", "Audit · Guestlist").await;
     window.open(&format!("{ada}/remove")).await;
-    inspector.looks_at("remove", "Remove ada@example.com? · Guestlist").await;
+    inspector.check("remove", "Remove ada@example.com? · Guestlist").await;
     window.open(&format!("{}/sessions", guestlist.public_url)).await;
-    inspector.looks_at("sessions", "Your sessions · Guestlist").await;
+    inspector.check("sessions", "Your sessions · Guestlist").await;
     window.open(&format!("{}/inbox", guestlist.sandbox_url)).await;
-    inspector.looks_at("inbox", "Inbox · Stytch sandbox").await;
-    inspector.concludes();
+    inspector.check("inbox", "Inbox · Stytch sandbox").await;
+    inspector.assert_no_faults();
 }
 
 #[tokio::test]
@@ -121,15 +121,15 @@ async fn the_pages_of_failed_links_are_accessible() {
     let _ = guestlist.redeem_link(&mail.token).await;
     window.open(&mail.url).await;
     window.click("Continue").await;
-    inspector.looks_at("link-used", "This link has been used · Guestlist").await;
+    inspector.check("link-used", "This link has been used · Guestlist").await;
     let page = format!("{}/authenticate?invitation={}", guestlist.public_url, id(&invitation));
     window.open(&format!("{page}&token=cut")).await;
-    inspector.looks_at("link-invalid", "This link does not work · Guestlist").await;
+    inspector.check("link-invalid", "This link does not work · Guestlist").await;
     let (invitation, mail) = guestlist.invite_and_mail("bob@example.com").await;
     guestlist.revoke(&invitation).await;
     window.open(&mail.url).await;
-    inspector.looks_at("link-revoked", "This invitation was taken back · Guestlist").await;
-    inspector.concludes();
+    inspector.check("link-revoked", "This invitation was taken back · Guestlist").await;
+    inspector.assert_no_faults();
 }
 
 #[tokio::test]

@@ -80,8 +80,8 @@ async fn only_scripts_of_the_application_may_read_the_session() {
     for host in ["other.app.localhost", "localhost"] {
         window.open(&format!("{}/live", guestbook.url_on(host))).await;
         window.wait_for_text("Guestlist may not be asked from here").await;
-        let complaints = window.console_errors().await;
-        assert!(complaints.iter().any(|said| said.contains("CORS")), "{host}: {complaints:?}");
+        let messages = window.console_errors().await;
+        assert!(messages.iter().any(|output| output.contains("CORS")), "{host}: {messages:?}");
         // A script can't send a DELETE either.
         let end = format!(
             "return fetch('{}/v1/session', {{ method: 'DELETE', credentials: 'include' }})\

@@ -43,7 +43,7 @@ async fn a_wrong_secret_fails_no_job_and_names_the_remedy() {
     guestlist.invite_many(MANY).await;
     guestlist.set_env("STYTCH_SECRET", "secret-test-not-the-right-one-at-all=");
     guestlist.start_unready_worker().await;
-    let line = wait_until(LONG, "status says what to do", async || {
+    let line = wait_until(LONG, "status names the remedy", async || {
         let finished = guestlist.run(&["status"]).await;
         let line = finished.stdout.lines().next().unwrap_or_default().to_owned();
         line.contains("STYTCH_SECRET").then_some(line)
@@ -82,7 +82,7 @@ async fn a_configuration_corrected_at_stytch_needs_no_restart() {
     let refused = json!({ "status": 401, "error_type": "unauthorized_credentials" });
     guestlist.sandbox().set_faults(&refused).await;
     guestlist.invite_many(MANY).await;
-    wait_until(LONG, "the worker knows", async || {
+    wait_until(LONG, "the worker logs the outage", async || {
         (guestlist.worker_ready().await.status == 503).then_some(())
     })
     .await;
@@ -104,7 +104,7 @@ async fn rejected_bulk_mail_does_not_delay_login_links() {
     });
     guestlist.sandbox().set_faults(&unwanted).await;
     guestlist.invite_many(MANY).await;
-    let line = wait_until(LONG, "status says so", async || {
+    let line = wait_until(LONG, "status reports it", async || {
         let status = guestlist.api().get("/v1/status").await.is(200).json();
         let summary = status["summary"].as_str().unwrap().to_owned();
         summary.contains("login links only").then_some(summary)
