@@ -41,8 +41,8 @@ impl User {
     }
 }
 
-/// Who is logged in, and cookies that have to reach the browser: a session's JWT is renewed every
-/// five minutes, and the cookies of one that ended are cleared.
+/// The current session, and cookies to forward to the browser: Guestlist renews the JWT every five
+/// minutes, and clears the cookies of a session that has ended.
 #[derive(Debug)]
 pub struct CurrentSession {
     /// The user; `None` without an active session.

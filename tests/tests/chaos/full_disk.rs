@@ -39,7 +39,7 @@ async fn an_import_onto_a_full_disk_reports_exactly_what_it_stored() {
     assert!(partly > 20 && failed < ended.len(), "the points are badly chosen: {ended:?}");
 }
 
-/// Imports 20 people into a copy of the database; returns how many were reported as invited.
+/// Imports 20 addresses into a copy of the database; returns how many were reported as invited.
 async fn import_until_full(folder: &Path, point: u64) -> usize {
     let copy = folder.join(format!("point{point}"));
     std::fs::create_dir(&copy).unwrap();
