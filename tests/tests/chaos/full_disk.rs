@@ -175,7 +175,7 @@ async fn a_worker_on_a_full_disk_sends_no_mail_twice() {
     assert_eq!(mail_count(&guestlist).await, MANY);
 }
 
-/// Options that put all tables into one file of fixed size. InnoDB reports error 1114 when it is
+/// Options that put all tables into one file of fixed size. `InnoDB` reports error 1114 when it is
 /// full, as for a full disk.
 const NO_GROWTH: &[&str] = &["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:32M"];
 
