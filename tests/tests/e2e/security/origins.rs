@@ -73,10 +73,11 @@ async fn a_cross_origin_page_cannot_use_session_cookies() {
 /// Returns every route that accepts a form, from the source of the pages' router.
 fn forms() -> Vec<String> {
     let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("../app/src");
-    let router = ["pages.rs", "pages/mod.rs"].map(|file| std::fs::read_to_string(app.join(file)));
-    let router = router.into_iter().find_map(Result::ok).expect("the router of the pages");
-    let routes = router.split(".route(").skip(1);
-    let forms = routes.filter(|route| route.contains("post(")).map(|route| {
+    let candidates =
+        ["pages.rs", "pages/mod.rs"].map(|file| std::fs::read_to_string(app.join(file)));
+    let router = candidates.into_iter().find_map(Result::ok).expect("the router of the pages");
+    let chunks = router.split(".route(").skip(1);
+    let forms = chunks.filter(|route| route.contains("post(")).map(|route| {
         let path = route.split('"').nth(1).unwrap();
         path.replace("{id}", UNKNOWN_ID)
     });
