@@ -1,4 +1,4 @@
-// A page of yours that only those see who are logged in: node check.mjs
+// A page for logged-in users only: node check.mjs
 import http from "node:http";
 const GUESTLIST = "http://localhost:3000", APP = "http://localhost:4000";
 http.createServer(async (request, response) => {

@@ -1,4 +1,4 @@
-# A page of yours that only those see who are logged in: python3 check.py
+# A page for logged-in users only: python3 check.py
 import http.server, json, os, urllib.error, urllib.parse, urllib.request
 GUESTLIST, APP = "http://localhost:3000", "http://localhost:4000"
 

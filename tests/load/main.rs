@@ -1,11 +1,11 @@
-//! Invites as fast as so many clients can, and prints the rate and how long an answer took. Used
-//! by hand; build the programs in the same profile first:
+//! Sends invitations from concurrent clients, and prints the rate and the response times. It is run by
+//! hand; build the programs in the same profile first:
 //!
 //!     cargo build --release --workspace
 //!     cargo run --release -p guestlist-tests --example load -- --clients 64 --seconds 10
 //!
-//! Without `--url` and `--key` it starts `serve` by itself, on the engine that is named.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a tool for the developers' hands")]
+//! Without `--url` and `--key` it starts `serve` on the given engine.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a tool for developers")]
 
 use std::time::{Duration, Instant};
 
@@ -17,22 +17,22 @@ use tokio::task::JoinSet;
 
 #[derive(Parser)]
 struct Args {
-    /// How many invite at once
+    /// Number of concurrent clients
     #[arg(long, default_value_t = 64)]
     clients: usize,
-    /// For how long
+    /// Duration in seconds
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// A server that is running [default: one is started]
+    /// URL of a running server [default: starts one]
     #[arg(long, requires = "key")]
     url: Option<String>,
-    /// An API key of it
+    /// API key of the running server
     #[arg(long)]
     key: Option<String>,
-    /// What to start: sqlite, or by their variables mysql or mariadb
+    /// Engine of the server to start: sqlite, mysql or mariadb
     #[arg(long, default_value = "sqlite")]
     engine: String,
-    /// How many workers to start with it
+    /// Number of workers to start
     #[arg(long, default_value_t = 0)]
     workers: usize,
 }
@@ -43,7 +43,7 @@ impl Args {
             "sqlite" => Engine::Sqlite,
             "mysql" => Engine::MySql,
             "mariadb" => Engine::MariaDb,
-            other => panic!("there is no engine {other}"),
+            other => panic!("unknown engine {other}"),
         }
     }
 }
@@ -84,11 +84,11 @@ async fn invite_until(end: Instant, caller: Caller, name: String) -> Vec<Duratio
     let mut times = Vec::new();
     while Instant::now() < end {
         let body = json!({ "email": format!("{name}-{}@example.com", times.len()) }).to_string();
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         let json = Some("application/json");
-        let answer = caller.try_call(Method::POST, "/v1/invitations", json, body).await;
-        let _ = answer.expect("an answer").is(202);
-        times.push(asked.elapsed());
+        let response = caller.try_call(Method::POST, "/v1/invitations", json, body).await;
+        let _ = response.expect("a response").is(202);
+        times.push(sent_at.elapsed());
     }
     times
 }

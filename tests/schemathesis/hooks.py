@@ -1,4 +1,4 @@
-"""What no schema can say of a request that is right."""
+"""Constraints on valid requests that a schema can't express."""
 
 import re
 import uuid
@@ -11,12 +11,12 @@ CURSOR = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")
 
 @schemathesis.hook
 def before_call(context, case, **kwargs):
-    # A key that came with another body before is refused: each request has one of its own.
+    # A key that was used with another body is refused, so each request has a unique one.
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and KEY.fullmatch(key):
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
-    # A cursor belongs to the search that gave it; of lists that may be searched, those that look
-    # like the plain list's are sent to the plain list.
+    # A cursor is valid only for the query that returned it. Generated ones are kept if they have the
+    # format of the list without a search, and the request has no search.
     query = case.query or {}
     if case.path in ("/v1/users", "/v1/invitations") and isinstance(query.get("cursor"), str):
         if "q" in query or not CURSOR.fullmatch(query["cursor"]):

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# A throwaway MariaDB server on loopback, unsafe for data and quick for tests.
+# Runs a temporary MariaDB server on loopback, with durability turned off for speed.
 #
-#   mariadb.sh run DIR PORT     initialise DIR if it is new, then be the server, until it or its
-#                               parent is killed; DIR/url appears once it answers there
-#   mariadb.sh sql DIR [ARG]…   a client, as root
+#   mariadb.sh run DIR PORT [OPTION]…
+#                               initializes DIR if it is new, and becomes the server until it or its
+#                               parent is killed; creates DIR/url when the server accepts queries
+#   mariadb.sh sql DIR [ARG]…   runs a client as root
 #
-# Needs Debian's mariadb-server-core and mariadb-client-core, which start no service.
+# Requires Debian's mariadb-server-core and mariadb-client-core, which start no service.
 set -euo pipefail
 PATH=$PATH:/usr/sbin
 
@@ -22,11 +23,11 @@ announce() {
 }
 
 run() {
-  # `setpriv` ends each program with its parent, however that ends.
+  # `setpriv` kills each program when its parent exits.
   local follow=(setpriv --pdeathsig KILL)
   local server=(--no-defaults --datadir="$dir/data" --character-set-server=utf8mb4
     --innodb-flush-method=nosync --innodb-doublewrite=OFF --innodb-flush-log-at-trx-commit=0
-    --innodb-log-file-size=32M --innodb-buffer-pool-size=256M)
+    --innodb-log-file-size=32M --innodb-buffer-pool-size=256M "$@")
   [[ $EUID -ne 0 ]] || server+=(--user=root)
   rm -f "$dir/url"
   if [[ ! -e $dir/data/ibdata1 ]]; then
@@ -43,7 +44,7 @@ run() {
 enter() { mkdir -p "$1" && dir=$(cd "$1" && pwd); }
 
 case ${1:-} in
-  run) enter "${2:?directory}" && port=${3:?port} && run ;;
+  run) enter "${2:?directory}" && port=${3:?port} && run "${@:4}" ;;
   sql) enter "${2:?directory}" && sql "${@:3}" ;;
   *) sed -n '2,/^set/{/^set/!p}' "$0" >&2; exit 2 ;;
 esac

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# A throwaway MySQL server on loopback, unsafe for data and quick for tests.
+# Runs a temporary MySQL server on loopback, with durability turned off for speed.
 #
-#   mysql.sh fetch            unpack the server, once; needs no root and installs nothing
-#   mysql.sh run DIR PORT     initialise DIR if it is new, then be the server, until it or its
-#                             parent is killed; DIR/url appears once it answers there
-#   mysql.sh sql DIR [ARG]…   a client, as root
+#   mysql.sh fetch            unpacks the server once, without root and without installing it
+#   mysql.sh run DIR PORT [OPTION]…
+#                             initializes DIR if it is new, and becomes the server until it or its
+#                             parent is killed; creates DIR/url when the server accepts queries
+#   mysql.sh sql DIR [ARG]…   runs a client as root
 #
-# Debian carries MySQL in sid alone, so it is unpacked into a cache (delete that to fetch a newer
-# one) and runs by the loader and the libraries that came with it.
+# Debian has MySQL only in sid, so the packages are unpacked into a cache, with the loader and the
+# libraries that they need. Delete the cache to fetch a newer version.
 set -euo pipefail
 
 tree=${XDG_CACHE_HOME:-$HOME/.cache}/guestlist-tests/mysql
@@ -17,15 +18,15 @@ fetch() {
   [[ -x $tree/usr/sbin/mysqld ]] || (flock 9 && { [[ -x $tree/usr/sbin/mysqld ]] || unpack; }) 9>"$tree.lock"
 }
 
-# The host's own mirror, sid's index and a private dpkg state: apt verifies signatures as ever.
-# Only an index's age is not judged, since a mirror that lags keeps one past its date.
+# Uses the host's mirror with the index of sid and a separate dpkg state. apt verifies signatures, but
+# not the index's expiry date, because a slow mirror may serve an older one.
 unpack() {
   local mirror new=$tree.new apt deb
   mirror=$(cat /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
     grep -v '^#' | grep -oE '[a-z+]+:[^ ]+/debian(\.list)?/?( |$)' | head -1 || true)
-  [[ $mirror ]] || { echo "mysql.sh: no Debian mirror in /etc/apt to fetch MySQL from" >&2; return 1; }
+  [[ $mirror ]] || { echo "mysql.sh: /etc/apt lists no Debian mirror from which to fetch MySQL" >&2; return 1; }
   echo "mysql.sh: unpacking MySQL into $tree" >&2
-  rm -rf "$new" # of one that was interrupted
+  rm -rf "$new" # from an interrupted run
   mkdir -p "$new"/apt/{lists,archives}/partial "$new/root"
   : >"$new/apt/status"
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror% } sid main" >"$new/apt/sid.list"
@@ -41,7 +42,7 @@ unpack() {
   rm -rf "$new"
 }
 
-# program NAME ARG…: becomes a program of the tree. `setpriv` ends it with its parent, however that ends.
+# program NAME ARG…: becomes a program of the cache. `setpriv` kills it when its parent exits.
 program() {
   local libs=("$tree"/usr/lib/*-linux-gnu) exe=$tree/usr/$1
   shift
@@ -51,9 +52,9 @@ program() {
 
 sql() (program bin/mysql --no-defaults --protocol=socket --socket="$dir/socket" --user=root "$@")
 
-# The server wants a password over plain TCP encrypted until it has seen it once on a safe way,
-# which the socket is; it then remembers a hash of it. So: socket first, TCP second. What makes
-# it forget (FLUSH PRIVILEGES, ALTER USER) has no place in a test.
+# Over unencrypted TCP, the server accepts a password only if its hash is cached from a login over a
+# secure connection, such as the socket. So each user logs in over the socket first. Tests must not
+# clear the cache, as FLUSH PRIVILEGES and ALTER USER do.
 announce() {
   until {
     sql --user=plain --password=plain -e 'SELECT 1' && sql --user=app --password=app -e 'SELECT 1' &&
@@ -72,7 +73,7 @@ run() {
     --character-sets-dir="$tree/usr/share/mysql/charsets" --secure-file-priv=NULL
     --skip-log-bin --performance-schema=OFF --mysqlx=OFF --tls-version= --auto-generate-certs=OFF
     --innodb-flush-method=nosync --innodb-doublewrite=OFF --innodb-flush-log-at-trx-commit=0
-    --innodb-redo-log-capacity=32M --innodb-buffer-pool-size=256M)
+    --innodb-redo-log-capacity=32M --innodb-buffer-pool-size=256M "$@")
   [[ $EUID -ne 0 ]] || server+=(--user=root)
   fetch
   rm -f "$dir/url"
@@ -90,7 +91,7 @@ enter() { mkdir -p "$1" && dir=$(cd "$1" && pwd); }
 
 case ${1:-} in
   fetch) fetch ;;
-  run) enter "${2:?directory}" && port=${3:?port} && run ;;
+  run) enter "${2:?directory}" && port=${3:?port} && run "${@:4}" ;;
   sql) enter "${2:?directory}" && sql "${@:3}" ;;
   *) sed -n '2,/^set/{/^set/!p}' "$0" >&2; exit 2 ;;
 esac

@@ -1,28 +1,27 @@
-//! Real browsers, in profiles of their own: headless Chromium, steered by chromedriver.
+//! Headless Chromium, controlled through chromedriver.
 //!
-//! Spoken to in bare `WebDriver`, which is a handful of JSON calls: the clients on crates.io would
-//! turn on `serde_json/preserve_order` in the very programs under test (thirtyfour), or come with
-//! a licence that `deny.toml` refuses (fantoccini).
+//! The `WebDriver` protocol is a few JSON requests, so it is used without a client library:
+//! thirtyfour turns on `serde_json/preserve_order` in the programs under test, and fantoccini has
+//! a licence that `deny.toml` does not allow.
 
 mod audit;
 mod driver;
 mod element;
 mod window;
 
-pub use driver::Browsers;
+pub use driver::WebDriver;
 pub use element::{ENTER, TAB};
 pub use window::{Size, Window};
 
 use crate::{Engine, Guestlist, Setup};
 
-/// An installation of one process, and browsers to see it with; none where there is no
-/// chromedriver, which is said.
-pub async fn seen_by_browsers() -> Option<(Browsers, Guestlist)> {
-    seen_as(Guestlist::dev(Engine::Sqlite)).await
+/// Starts chromedriver and an installation in one process; returns `None` without chromedriver.
+pub async fn start_with_browsers() -> Option<(WebDriver, Guestlist)> {
+    start_setup_with_browsers(Guestlist::dev(Engine::Sqlite)).await
 }
 
-/// The same, set up as it says.
-pub async fn seen_as(setup: Setup) -> Option<(Browsers, Guestlist)> {
-    let browsers = Browsers::start()?;
+/// Starts chromedriver and an installation; returns `None` without chromedriver.
+pub async fn start_setup_with_browsers(setup: Setup) -> Option<(WebDriver, Guestlist)> {
+    let browsers = WebDriver::start()?;
     Some((browsers, setup.start().await))
 }

@@ -1,30 +1,42 @@
-//! A database for one test: made for it, looked into by it, dropped after it.
+//! Databases for tests.
+
+mod engine;
+mod network_proxy;
+mod server;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use reqwest::Url;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, QueryResult};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, QueryResult, Statement,
+};
 use uuid::Uuid;
 
-use crate::Engine;
+pub use engine::{Engine, on_every_engine, one_engine_at_a_time};
+pub use network_proxy::NetworkProxy;
+pub use server::DatabaseServer;
 
-static COUNT: AtomicU32 = AtomicU32::new(0);
+use crate::coverage;
 
-/// A database of its own.
+/// A database of one test, which is dropped with it.
 #[derive(Debug)]
 pub struct TestDatabase {
-    /// Which kind.
+    /// Its engine.
     pub engine: Engine,
-    /// As the programs are given it.
+    /// Its URL, as the programs receive it.
     pub url: String,
+    /// The URL of its server, and its name there.
     server: Option<(String, String)>,
 }
 
 impl TestDatabase {
-    /// Makes one on that server; SQLite's is a file in the folder.
+    /// Creates a database on a server, or an SQLite file in `folder` if there is no server.
     pub async fn create(engine: Engine, server: Option<String>, folder: &Path) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        coverage::ran(&engine);
         let Some(server) = server else {
             let url = format!("sqlite://{}?mode=rwc", folder.join("guestlist.db").display());
             return Self { engine, url, server: None };
@@ -41,42 +53,49 @@ impl TestDatabase {
         Self { engine, url: url.into(), server: Some((server, name)) }
     }
 
-    /// An SQLite file that is there already.
-    pub fn file(path: &Path) -> Self {
+    /// Opens an existing SQLite file.
+    pub fn open_file(path: &Path) -> Self {
         let url = format!("sqlite://{}?mode=rw", path.display());
         Self { engine: Engine::Sqlite, url, server: None }
     }
 
-    /// The ids of all invitations, as the API writes them.
+    /// Returns the ids of all invitations, as the API formats them.
     pub async fn invitation_ids(&self) -> BTreeSet<String> {
         let rows = self.query("SELECT HEX(id) FROM invitations").await;
         let ids = rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap());
         ids.map(|id| Uuid::parse_str(&id).unwrap().to_string()).collect()
     }
 
-    /// A connection of the test's own, beside the programs'.
+    /// Opens a connection besides those of the programs.
     pub async fn connect(&self) -> DatabaseConnection {
         Database::connect(options(&self.url)).await.expect("the test's database")
     }
 
-    /// Rows of a query.
+    /// Returns the rows of a query.
     pub async fn query(&self, sql: &str) -> Vec<QueryResult> {
         let connection = self.connect().await;
-        let rows = connection.query_all_raw(statement(&connection, sql)).await;
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let rows = connection.query_all_raw(statement).await;
         connection.close().await.unwrap();
         rows.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    /// Changes rows behind the programs' backs; answers how many.
-    pub async fn run(&self, sql: &str) -> u64 {
+    /// Returns the integer that a query selects.
+    pub async fn integer(&self, sql: &str) -> i64 {
+        let rows = self.query(sql).await;
+        rows[0].try_get_by_index(0).unwrap()
+    }
+
+    /// Executes a statement, and returns the number of affected rows.
+    pub async fn execute(&self, sql: &str) -> u64 {
         let connection = self.connect().await;
         let changed = connection.execute_unprepared(sql).await;
         connection.close().await.unwrap();
         changed.unwrap_or_else(|error| panic!("{sql}: {error}")).rows_affected()
     }
 
-    /// Several statements on one connection.
-    pub async fn run_all(&self, statements: &[String]) {
+    /// Executes statements on one connection.
+    pub async fn execute_all(&self, statements: &[String]) {
         let connection = self.connect().await;
         for sql in statements {
             connection.execute_unprepared(sql).await.unwrap();
@@ -84,17 +103,20 @@ impl TestDatabase {
         connection.close().await.unwrap();
     }
 
-    /// Keeps a file to itself for so long: nobody else can write.
-    pub async fn lock_for(&self, time: std::time::Duration) {
+    /// Locks an SQLite file exclusively for a time.
+    pub async fn lock_for(&self, time: Duration) {
+        let begin = ["PRAGMA busy_timeout = 30000", "BEGIN EXCLUSIVE"];
         let connection = self.connect().await;
-        connection.execute_unprepared("PRAGMA busy_timeout = 30000").await.unwrap();
-        connection.execute_unprepared("BEGIN EXCLUSIVE").await.unwrap();
+        for sql in begin {
+            connection.execute_unprepared(sql).await.unwrap();
+        }
         tokio::time::sleep(time).await;
         connection.execute_unprepared("COMMIT").await.unwrap();
         connection.close().await.unwrap();
     }
 
-    /// Whether a process has a SQLite file to itself, being in the middle of writing.
+    /// Returns whether another process is in a write transaction on an SQLite file; `false` for
+    /// the other engines.
     pub async fn is_locked(&self) -> bool {
         if self.engine != Engine::Sqlite {
             return false;
@@ -105,16 +127,6 @@ impl TestDatabase {
         connection.close().await.unwrap();
         is_locked
     }
-
-    /// The one number that a query answers.
-    pub async fn number(&self, sql: &str) -> i64 {
-        let rows = self.query(sql).await;
-        rows[0].try_get_by_index(0).unwrap()
-    }
-}
-
-fn statement(connection: &DatabaseConnection, sql: &str) -> sea_orm::Statement {
-    sea_orm::Statement::from_string(connection.get_database_backend(), sql)
 }
 
 fn options(url: &str) -> ConnectOptions {
@@ -126,7 +138,7 @@ fn options(url: &str) -> ConnectOptions {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Some((server, name)) = self.server.take() else { return };
-        // A thread with a runtime of its own: a test's is not to be blocked on from within.
+        // On a thread with its own runtime, because blocking is not allowed on the test's.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {

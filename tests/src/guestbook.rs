@@ -1,32 +1,32 @@
-//! The application of `examples/guestbook`, joined to an installation.
+//! The application in `examples/guestbook`, connected to an installation.
 
 use std::path::Path;
 
-use crate::setup::{PROJECT_ID, SECRET, free_port};
-use crate::{Engine, Guestlist, Process, SHORT, Setup};
+use crate::guestlist::{PROJECT_ID, SECRET};
+use crate::{Engine, Guestlist, Process, SHORT, Setup, free_port};
 
-/// The example application, and where it is.
+/// The example application and its address.
 #[derive(Debug)]
 pub struct Guestbook {
-    /// Where browsers reach it.
+    /// The URL at which browsers reach it.
     pub url: String,
     port: u16,
     process: Option<Process>,
 }
 
 impl Guestbook {
-    /// An application on a host below `localhost`; not started yet.
+    /// Reserves an address on a host below `localhost`, without starting the application.
     pub fn on(host: &str) -> Self {
         let port = free_port();
         Self { url: format!("http://{host}:{port}"), port, process: None }
     }
 
-    /// The same place under another name, which Guestlist was not told of.
-    pub fn also_called(&self, host: &str) -> String {
+    /// Returns its URL under a host name that Guestlist's configuration does not contain.
+    pub fn url_on(&self, host: &str) -> String {
         format!("http://{host}:{}", self.port)
     }
 
-    /// An installation on a port that is known before it starts, told of this application.
+    /// Returns a setup that listens on `port` and has this application as `APP_URL`.
     pub fn setup(&self, port: u16) -> Setup {
         Guestlist::dev(Engine::Sqlite)
             .env("LISTEN_ADDR", &format!("127.0.0.1:{port}"))
@@ -35,7 +35,7 @@ impl Guestbook {
             .env("STYTCH_SECRET", SECRET)
     }
 
-    /// Starts it, joined to that installation.
+    /// Starts it against an installation, with more variables in its environment.
     pub async fn start(&mut self, guestlist: &Guestlist, more: &[(&str, &str)]) {
         let listen = format!("127.0.0.1:{}", self.port);
         let env = [
@@ -48,14 +48,14 @@ impl Guestbook {
             ("STYTCH_PROJECT_ID", PROJECT_ID),
         ];
         let env = env.iter().chain(more).map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
-        let none: [&str; 0] = [];
         let env: Vec<_> = env.collect();
-        let process = Process::start("guestbook", &none, &env, Path::new(guestlist.folder()));
-        let _ = process.line(SHORT, |line| line.contains("lies open")).await;
+        let process =
+            Process::start("guestbook", &[] as &[&str], &env, Path::new(guestlist.folder()));
+        let _ = process.wait_for_line(SHORT, |line| line.contains("listens on")).await;
         self.process = Some(process);
     }
 
-    /// What it has printed so far.
+    /// Returns everything that it has printed so far.
     pub fn log(&self) -> String {
         self.process.as_ref().map(Process::log).unwrap_or_default()
     }

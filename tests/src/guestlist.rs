@@ -1,5 +1,8 @@
 //! One installation of Guestlist.
 
+mod requests;
+mod setup;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,28 +10,33 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http;
-use crate::process::{Finished, Process};
-use crate::setup::{Setup, Shape, free_port};
-use crate::{ADMIN, Answer, Caller, Engine, LONG, SHORT, TestDatabase, wait_until};
+use crate::process::{Process, ProcessOutput};
+use crate::{Caller, Engine, LONG, Response, SHORT, TestDatabase, wait_until};
 
-/// One installation: its processes, its database, its Stytch. Methods panic when an answer is not
-/// what the method's name says; for other answers call by [`Guestlist::api`].
+pub use requests::{UNKNOWN_ID, id, user_path};
+pub use setup::{ADMIN, Setup, free_port};
+pub(crate) use setup::{PROJECT_ID, SECRET, Topology};
+
+/// One installation: its processes, its database and its sandbox.
+///
+/// The methods that send requests panic unless the response has the expected status. For other
+/// responses, send the request through [`Guestlist::api`].
 #[derive(Debug)]
 pub struct Guestlist {
     setup: Setup,
-    /// `http://127.0.0.1:PORT`, where the application is called.
+    /// The application's URL, `http://127.0.0.1:PORT`.
     pub url: String,
-    /// Where people reach it: the same, by another name.
+    /// The application's `PUBLIC_URL`, which links and redirects contain.
     pub public_url: String,
-    /// Where the local Stytch is.
+    /// The URL of the sandbox.
     pub sandbox_url: String,
-    /// Where each worker's own address is.
+    /// The URL of each worker's listener.
     pub worker_urls: Vec<String>,
-    /// A key that may do everything.
+    /// An API key with every scope.
     pub api_key: String,
-    /// The administrator by configuration.
+    /// The configured administrator's address.
     pub admin_email: String,
-    /// `dev` prints one.
+    /// The administrator's login link, which only `dev` prints.
     pub login_url: Option<String>,
     pub(crate) http: reqwest::Client,
     app: Option<Process>,
@@ -36,20 +44,20 @@ pub struct Guestlist {
     other_apps: Vec<Process>,
     workers: Vec<Process>,
     ended: Vec<Process>,
-    // Dropped last, in this order.
+    // Fields are dropped in this order: the processes first.
     database: TestDatabase,
     folder: TempDir,
 }
 
 impl Guestlist {
-    /// Everything in one process: `guestlist dev`.
+    /// Sets up an installation in one process: `guestlist dev`.
     pub fn dev(engine: Engine) -> Setup {
-        Setup::new(engine, Shape::Dev)
+        Setup::new(engine, Topology::Dev)
     }
 
-    /// Each in its own: the sandbox, `serve` and workers, two unless said otherwise.
+    /// Sets up an installation in several processes: the sandbox, `serve`, and two workers.
     pub fn split(engine: Engine) -> Setup {
-        Setup::new(engine, Shape::Split { workers: 2 })
+        Setup::new(engine, Topology::Split { workers: 2 })
     }
 
     pub(crate) fn prepared(setup: Setup, database: TestDatabase, folder: TempDir) -> Self {
@@ -73,13 +81,13 @@ impl Guestlist {
         }
     }
 
-    /// Starts all that is not running, on the state that is there.
+    /// Starts every process that does not run.
     pub async fn start(&mut self) {
-        match self.setup.shape {
-            Shape::Dev => self.start_app().await,
-            Shape::Split { workers } => {
+        match self.setup.topology {
+            Topology::Dev => self.start_app().await,
+            Topology::Split { workers } => {
                 self.start_sandbox().await;
-                let _ = self.succeeds(&["migrate", "up"]).await;
+                let _ = self.run_ok(&["migrate", "up"]).await;
                 if self.api_key.is_empty() {
                     self.api_key = self.create_key("tests", &[]).await.1;
                 }
@@ -93,28 +101,23 @@ impl Guestlist {
 
     /// Starts `dev` or `serve`.
     pub async fn start_app(&mut self) {
-        assert!(self.app.is_none(), "it runs already");
-        if self.setup.shape == Shape::Dev {
+        assert!(self.app.is_none(), "the application runs already");
+        if self.setup.topology == Topology::Dev {
             let app = self.spawn("guestlist", &["dev", "--json"]);
-            self.read_dev(&app.line(SHORT, |line| line.starts_with('{')).await);
+            self.read_dev(&app.wait_for_line(SHORT, |line| line.starts_with('{')).await);
             self.app = Some(app);
             return;
         }
         let app = self.spawn("guestlist", &["serve"]);
-        let line = app.line(SHORT, |line| line.starts_with("Guestlist listens on")).await;
-        let urls: Vec<_> =
-            line.split_whitespace().filter(|word| word.starts_with("http")).collect();
-        let bare = |url: &str| url.trim_end_matches([',', '/', '.']).to_owned();
-        (self.url, self.public_url) = (bare(urls[0]), bare(urls[1]));
+        [self.url, self.public_url] = app.urls("Guestlist listens on").await.try_into().unwrap();
         self.app = Some(app);
     }
 
     fn read_dev(&mut self, line: &str) {
-        let said: Value = serde_json::from_str(line).expect("one line of JSON");
-        let text = |name: &str| said[name].as_str().unwrap_or_else(|| panic!("{name}: {line}"));
+        let started: Value = serde_json::from_str(line).expect("one line of JSON");
+        let text = |name: &str| started[name].as_str().unwrap_or_else(|| panic!("{name}: {line}"));
         text("url").clone_into(&mut self.public_url);
-        // By number: a name would be looked up for every connection, and not every resolver knows
-        // those below `localhost`.
+        // Not every resolver knows the names below `localhost`, so local URLs use the number.
         let host = self.public_url.trim_start_matches("http://").split(':').next().unwrap();
         let is_local = host == "localhost" || host.ends_with(".localhost");
         self.url = if is_local {
@@ -129,27 +132,25 @@ impl Guestlist {
         self.login_url = Some(text("login_url").to_owned());
     }
 
-    /// Starts the local Stytch, where it is a process of its own.
+    /// Starts the sandbox as a process.
     pub async fn start_sandbox(&mut self) {
-        assert!(self.sandbox.is_none(), "it runs already");
+        assert!(self.sandbox.is_none(), "the sandbox runs already");
         let sandbox = self.spawn("stytch-sandbox", &["--state", "stytch.jsonl"]);
-        let line = sandbox.line(SHORT, |line| line.contains("http://")).await;
-        let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
-        url.clone_into(&mut self.sandbox_url);
-        // The same place for a second start, since callers were told of it.
-        let address = url.trim_start_matches("http://").to_owned();
-        self.setup = self.setup.clone().env("SANDBOX_LISTEN_ADDR", &address);
-        self.setup = self.setup.clone().env("STYTCH_BASE_URL", url);
+        self.sandbox_url = sandbox.urls("http://").await.remove(0);
+        // A second start must listen at the same address, which the other processes have.
+        let address = self.sandbox_url.trim_start_matches("http://").to_owned();
+        self.set_env("SANDBOX_LISTEN_ADDR", &address);
+        self.set_env("STYTCH_BASE_URL", &self.sandbox_url.clone());
         self.sandbox = Some(sandbox);
     }
 
-    /// Starts one more worker, and waits until it is ready.
+    /// Starts another worker, and waits until it is ready.
     pub async fn start_worker(&mut self) {
         self.start_worker_until(200).await;
     }
 
-    /// Starts one more worker, and waits until it says that it is not ready to send.
-    pub async fn start_worker_that_is_not_ready(&mut self) {
+    /// Starts another worker, and waits until it reports that it is not ready to send.
+    pub async fn start_unready_worker(&mut self) {
         self.start_worker_until(503).await;
     }
 
@@ -157,50 +158,48 @@ impl Guestlist {
         let address = format!("127.0.0.1:{}", free_port());
         let mut env = self.setup.clone().env("WORKER_LISTEN_ADDR", &address).env;
         env.push(("PUBLIC_URL".to_owned(), self.public_url.clone()));
-        let none: [&str; 0] = [];
-        let worker = Process::start("guestlist-worker", &none, &env, self.folder.path());
+        let args: [&str; 0] = [];
+        let worker = Process::start("guestlist-worker", &args, &env, self.folder.path());
         let caller = Caller::new(&format!("http://{address}"));
-        wait_until(SHORT, "the worker is ready", async || {
+        wait_until(SHORT, &format!("the worker's readiness is {status}"), async || {
             assert!(worker.status().is_none(), "the worker ended: {}", worker.log());
             let ready = caller.try_call(reqwest::Method::GET, "/readyz", None, "").await;
-            ready.ok().filter(|answer| answer.status == status)
+            ready.ok().filter(|response| response.status == status)
         })
         .await;
         self.worker_urls.push(format!("http://{address}"));
         self.workers.push(worker);
     }
 
-    /// What the first worker says of whether it can work.
-    pub async fn worker_ready(&self) -> Answer {
+    /// Returns the readiness of the first worker.
+    pub async fn worker_ready(&self) -> Response {
         Caller::new(&self.worker_urls[0]).get("/readyz").await
     }
 
-    /// The program `dev` or `serve`, to look at or to signal.
+    /// Returns the process of `dev` or `serve`.
     pub fn app(&self) -> &Process {
-        self.app.as_ref().expect("it runs")
+        self.app.as_ref().expect("a running application")
     }
 
-    /// The workers that are processes of their own.
+    /// Returns the worker processes.
     pub fn workers(&self) -> &[Process] {
         &self.workers
     }
 
-    /// Ends `dev` or `serve` by SIGKILL.
+    /// Kills `dev` or `serve` with SIGKILL.
     pub fn kill_app(&mut self) {
-        let app = self.app.take().expect("it runs");
+        let app = self.app.take().expect("a running application");
         app.kill();
         self.ended.push(app);
     }
 
-    /// Ends `dev` or `serve` by SIGTERM, and demands success.
+    /// Stops `dev` or `serve` with SIGTERM, and asserts that it exits with success.
     pub async fn stop_app(&mut self) {
-        let app = self.app.take().expect("it runs");
-        app.terminate();
-        ended_well(&app).await;
-        self.ended.push(app);
+        let app = self.app.take().expect("a running application");
+        self.stop_process(app).await;
     }
 
-    /// Ends a worker by SIGKILL.
+    /// Kills a worker with SIGKILL.
     pub fn kill_worker(&mut self, index: usize) {
         let worker = self.workers.remove(index);
         self.worker_urls.remove(index);
@@ -208,16 +207,14 @@ impl Guestlist {
         self.ended.push(worker);
     }
 
-    /// Ends a worker by SIGTERM, and demands success.
+    /// Stops a worker with SIGTERM, and asserts that it exits with success.
     pub async fn stop_worker(&mut self, index: usize) {
         let worker = self.workers.remove(index);
         self.worker_urls.remove(index);
-        worker.terminate();
-        ended_well(&worker).await;
-        self.ended.push(worker);
+        self.stop_process(worker).await;
     }
 
-    /// Ends everything by SIGTERM, and demands success.
+    /// Stops every process with SIGTERM, and asserts that each exits with success.
     pub async fn stop(&mut self) {
         while !self.workers.is_empty() {
             self.stop_worker(0).await;
@@ -227,85 +224,90 @@ impl Guestlist {
         }
         self.worker_urls.clear();
         if let Some(sandbox) = self.sandbox.take() {
-            sandbox.terminate();
-            ended_well(&sandbox).await;
-            self.ended.push(sandbox);
+            self.stop_process(sandbox).await;
         }
     }
 
-    /// Changes the environment of what is started from now on.
+    async fn stop_process(&mut self, process: Process) {
+        const LIMIT: Duration = Duration::from_secs(40);
+        process.terminate();
+        let status = wait_until(LIMIT, "the process stops", async || process.status()).await;
+        assert!(status.success(), "it exited with {status}:\n{}", process.log());
+        self.ended.push(process);
+    }
+
+    /// Sets a variable in the environment of processes that are started later.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.setup = self.setup.clone().env(name, value);
     }
 
-    /// Takes a variable out of the environment of what is started from now on.
+    /// Removes a variable from the environment of processes that are started later.
     pub fn unset_env(&mut self, name: &str) {
         self.setup.env.retain(|(known, _)| known != name);
     }
 
-    /// Starts one more `serve` on the same database; answers where it is.
+    /// Starts another `serve` on the same database, and returns its URL.
     pub async fn start_another_app(&mut self) -> String {
         let app = self.spawn("guestlist", &["serve"]);
-        let line = app.line(SHORT, |line| line.starts_with("Guestlist listens on")).await;
-        let url = line.split_whitespace().find(|word| word.starts_with("http")).unwrap();
+        let url = app.urls("Guestlist listens on").await.remove(0);
         self.other_apps.push(app);
-        url.trim_end_matches(',').to_owned()
+        url
     }
 
-    /// Starts a command of `guestlist` in this installation.
+    /// Starts a program in this installation.
     pub fn spawn(&self, program: &str, args: &[&str]) -> Process {
         Process::start(program, args, &self.setup.env, self.folder.path())
     }
 
-    /// Starts a program in this installation that may open so many files at most.
-    pub fn spawn_with_few_files(&self, program: &str, args: &[&str], files: u32) -> Process {
-        Process::start_with_few_files(program, args, &self.setup.env, self.folder.path(), files)
+    /// Starts a program in this installation with a limit on open files.
+    pub fn spawn_with_file_limit(&self, program: &str, args: &[&str], files: u32) -> Process {
+        Process::start_with_file_limit(program, args, &self.setup.env, self.folder.path(), files)
     }
 
-    /// A program of this installation, to be started by the test itself.
+    /// Returns a command for a program of this installation, whose output the test redirects.
     pub fn command(&self, program: &str, args: &[&str]) -> std::process::Command {
         let mut command = Process::command(program, &self.setup.env, self.folder.path());
         command.args(args);
         command
     }
 
-    /// Runs a command of `guestlist` in this installation, to its end.
-    pub async fn run(&self, args: &[&str]) -> Finished {
-        self.spawn("guestlist", args).finished(LONG).await
+    /// Runs a command of `guestlist`, and waits until it exits.
+    pub async fn run(&self, args: &[&str]) -> ProcessOutput {
+        self.spawn("guestlist", args).wait_for_exit(LONG).await
     }
 
-    /// The same, for a command that must succeed; answers its stdout.
-    pub async fn succeeds(&self, args: &[&str]) -> String {
-        let finished = self.run(args).await;
-        assert_eq!(finished.code, Some(0), "guestlist {args:?}: {finished:?}");
-        finished.stdout
+    /// Runs a command of `guestlist`, asserts that it succeeds, and returns its stdout.
+    pub async fn run_ok(&self, args: &[&str]) -> String {
+        let output = self.run(args).await;
+        assert_eq!(output.code, Some(0), "guestlist {args:?}: {output:?}");
+        output.stdout
     }
 
-    /// Makes an API key; answers its id and its secret.
+    /// Creates an API key, and returns its id and its secret.
     pub async fn create_key(&self, name: &str, scopes: &[&str]) -> (String, String) {
         let mut args = vec!["keys", "create", "--json", "--name", name];
         args.extend(scopes.iter().flat_map(|scope| ["--scope", scope]));
-        let key: Value = serde_json::from_str(&self.succeeds(&args).await).unwrap();
+        let key: Value = serde_json::from_str(&self.run_ok(&args).await).unwrap();
         let text = |field: &str| key[field].as_str().unwrap().to_owned();
         (text("id"), text("secret"))
     }
 
-    /// Where it keeps its files.
+    /// Returns its folder, which is every process' working directory.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Its database, to look into.
+    /// Returns its database.
     pub fn database(&self) -> &TestDatabase {
         &self.database
     }
 
-    /// All that every process has printed so far.
+    /// Returns everything that its processes have printed so far.
     pub fn logs(&self) -> String {
         self.processes().map(Process::log).collect()
     }
 
-    /// What every process has logged so far: its stderr.
+    /// Returns everything that its processes have written to stderr so far.
     pub fn stderr(&self) -> String {
         self.processes().map(Process::stderr).collect()
     }
@@ -316,18 +318,12 @@ impl Guestlist {
     }
 }
 
-async fn ended_well(process: &Process) {
-    const DRAIN: Duration = Duration::from_secs(40);
-    let status = wait_until(DRAIN, "it stopped", async || process.status()).await;
-    assert!(status.success(), "it ended badly: {status}\n{}", process.log());
-}
-
 impl Drop for Guestlist {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("on {}, in {}:", self.setup.engine, self.folder.path().display());
             for process in self.processes() {
-                eprint!("{}", process.last_words());
+                eprint!("{}", process.log_tail());
             }
         }
     }

@@ -1,4 +1,8 @@
-//! Calls, and answers with what every answer must have.
+//! HTTP requests, and responses with the assertions that tests share.
+
+mod openapi;
+mod socket;
+mod visitor;
 
 use std::time::Duration;
 
@@ -8,53 +12,52 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
-use crate::contract;
+pub use openapi::{Operation, operations};
+pub use socket::Socket;
+pub use visitor::Visitor;
 
-/// Somebody who calls: where, and with which headers.
+/// A sender of requests, with a base URL and default headers.
 #[derive(Debug, Clone)]
 pub struct Caller {
     client: Client,
     base: String,
     headers: HeaderMap,
-    /// Whether what answers is Guestlist's API, whose answers are told of.
-    is_told: bool,
+    /// Whether each response is validated against Guestlist's OpenAPI document.
+    is_validated: bool,
 }
 
-/// An answer, read whole.
+/// A response whose body has been read.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    /// What was asked, for messages.
-    pub asked: String,
-    /// 200, and so on.
+pub struct Response {
+    /// The request's method and path, for messages.
+    pub request: String,
+    /// The status code.
     pub status: u16,
-    /// As sent.
+    /// The headers.
     pub headers: HeaderMap,
-    /// As sent.
+    /// The body.
     pub body: String,
 }
 
+/// Creates a client that follows no redirects and uses no proxy.
 pub(crate) fn client() -> Client {
     let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     client.timeout(Duration::from_mins(1)).build().unwrap()
 }
 
 impl Caller {
-    /// Somebody without credentials.
+    /// Creates a caller without credentials.
     pub fn new(base: &str) -> Self {
-        Self::by(client(), base)
+        Self::with_client(client(), base)
     }
 
-    /// The same by a client that is there: making one takes a while.
-    pub(crate) fn by(client: Client, base: &str) -> Self {
-        Self {
-            client,
-            base: base.trim_end_matches('/').to_owned(),
-            headers: HeaderMap::new(),
-            is_told: false,
-        }
+    /// Creates a caller on an existing client, because building one takes milliseconds.
+    pub(crate) fn with_client(client: Client, base: &str) -> Self {
+        let base = base.trim_end_matches('/').to_owned();
+        Self { client, base, headers: HeaderMap::new(), is_validated: false }
     }
 
-    /// The same with another header.
+    /// Returns a caller that sends this header, in place of one of the same name.
     #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut other = self.clone();
@@ -63,7 +66,7 @@ impl Caller {
         other
     }
 
-    /// The same with one more line of a header, of any bytes.
+    /// Returns a caller that sends one more header, whose value may be any bytes.
     #[must_use]
     pub fn with_bytes(&self, name: &str, value: &[u8]) -> Self {
         let mut other = self.clone();
@@ -72,134 +75,165 @@ impl Caller {
         other
     }
 
-    /// The same at another address.
+    /// Returns a caller of another server.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), is_told: false, ..self.clone() }
+        let base = base.trim_end_matches('/').to_owned();
+        Self { base, is_validated: false, ..self.clone() }
     }
 
-    /// The same, of Guestlist's API: every answer is held against what is told of it.
-    pub(crate) fn told(self) -> Self {
-        Self { is_told: true, ..self }
+    /// Returns a caller that validates each response against the OpenAPI document.
+    pub(crate) fn validated(self) -> Self {
+        Self { is_validated: true, ..self }
     }
 
-    /// The same with `Authorization: Basic …`.
+    /// Returns a caller that sends `Authorization: Basic …`.
     #[must_use]
     pub fn basic(&self, user: &str, password: &str) -> Self {
         let pair = STANDARD.encode(format!("{user}:{password}"));
         self.with("authorization", &format!("Basic {pair}"))
     }
 
-    /// The same with `Authorization: Bearer …`.
+    /// Returns a caller that sends `Authorization: Bearer …`.
     #[must_use]
     pub fn bearer(&self, secret: &str) -> Self {
         self.with("authorization", &format!("Bearer {secret}"))
     }
 
-    /// `GET`
-    pub async fn get(&self, path: &str) -> Answer {
+    /// Sends a `GET`.
+    pub async fn get(&self, path: &str) -> Response {
         self.call(Method::GET, path, None, "").await
     }
 
-    /// `HEAD`
-    pub async fn head(&self, path: &str) -> Answer {
+    /// Sends a `HEAD`.
+    pub async fn head(&self, path: &str) -> Response {
         self.call(Method::HEAD, path, None, "").await
     }
 
-    /// `DELETE`
-    pub async fn delete(&self, path: &str) -> Answer {
+    /// Sends a `DELETE`.
+    pub async fn delete(&self, path: &str) -> Response {
         self.call(Method::DELETE, path, None, "").await
     }
 
-    /// `POST` of JSON.
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    /// Sends a `POST` with a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
         self.call(Method::POST, path, Some("application/json"), body.to_string()).await
     }
 
-    /// `POST` of nothing.
-    pub async fn post_nothing(&self, path: &str) -> Answer {
+    /// Sends a `POST` without a body.
+    pub async fn post_nothing(&self, path: &str) -> Response {
         self.call(Method::POST, path, None, "").await
     }
 
-    /// `PATCH` of JSON.
-    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+    /// Sends a `PATCH` with a JSON body.
+    pub async fn patch(&self, path: &str, body: &Value) -> Response {
         self.call(Method::PATCH, path, Some("application/json"), body.to_string()).await
     }
 
-    /// `POST` of a form, as a page sends it.
-    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    /// Sends a `POST` with a form, as a page does.
+    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Response {
         let mut url = reqwest::Url::parse("http://localhost").unwrap();
         url.query_pairs_mut().extend_pairs(fields);
         let body = url.query().unwrap_or_default();
         self.call(Method::POST, path, Some("application/x-www-form-urlencoded"), body).await
     }
 
-    /// Any request, whatever its body.
+    /// Returns every page of a list, following its cursors; `query` is what follows the `?`.
+    pub async fn pages(&self, path: &str, query: &str) -> Vec<Vec<Value>> {
+        let first = format!("{path}?{query}");
+        let (mut pages, mut next) = (Vec::new(), first.clone());
+        loop {
+            let page = self.get(&next).await.is(200);
+            pages.push(page.items());
+            match page.json()["next_cursor"].as_str() {
+                Some(cursor) => next = format!("{first}&cursor={cursor}"),
+                None => return pages,
+            }
+        }
+    }
+
+    /// Sends any request.
     pub async fn call(
         &self,
         method: Method,
         path: &str,
-        kind: Option<&str>,
+        content_type: Option<&str>,
         body: impl Into<Vec<u8>>,
-    ) -> Answer {
-        let asked = format!("{method} {path}");
-        let answer = self.try_call(method, path, kind, body).await;
-        answer.unwrap_or_else(|error| panic!("{asked}: {error:?}"))
+    ) -> Response {
+        let request = format!("{method} {path}");
+        let response = self.try_call(method, path, content_type, body).await;
+        response.unwrap_or_else(|error| panic!("{request}: {error:?}"))
     }
 
-    /// The same, where no answer is an answer too: while the server is being killed.
+    /// Sends any request, to a server that may close the connection.
+    ///
+    /// # Errors
+    ///
+    /// Returns the client's error if no whole response arrives.
     pub async fn try_call(
         &self,
         method: Method,
         path: &str,
-        kind: Option<&str>,
+        content_type: Option<&str>,
         body: impl Into<Vec<u8>>,
-    ) -> Result<Answer, reqwest::Error> {
-        let asked = format!("{method} {path}");
+    ) -> Result<Response, reqwest::Error> {
         let request = self.client.request(method.clone(), format!("{}{path}", self.base));
         let mut request = request.headers(self.headers.clone()).body(body.into());
-        if let Some(kind) = kind {
-            request = request.header("content-type", kind);
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
         }
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.text().await?;
-        let answer = Answer { asked, status, headers, body };
-        if self.is_told {
-            contract::hold(&method, path, &answer);
+        let response = Response { request: format!("{method} {path}"), status, headers, body };
+        if self.is_validated {
+            openapi::validate(&method, path, &response);
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 
-impl Answer {
-    /// Itself, if it has that status.
+impl Response {
+    /// Asserts the status, and returns the response.
     #[track_caller]
     #[must_use]
     pub fn is(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{}: {}", self.asked, self.body);
+        assert_eq!(self.status, status, "{}: {}", self.request, self.body);
         self
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         let json = serde_json::from_str(&self.body);
-        json.unwrap_or_else(|error| panic!("{}: {error}: {}", self.asked, self.body))
+        json.unwrap_or_else(|error| panic!("{}: {error}: {}", self.request, self.body))
     }
 
-    /// A header, if it is there.
+    /// Returns the `items` of a list.
+    #[track_caller]
+    pub fn items(&self) -> Vec<Value> {
+        let json = self.json();
+        json["items"].as_array().unwrap_or_else(|| panic!("{}: {json}", self.request)).clone()
+    }
+
+    /// Returns a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// A problem of that status and code, in the shape that all have.
+    /// Returns whether the response was stored under an idempotency key and is replayed.
+    pub fn is_replayed(&self) -> bool {
+        self.header("idempotent-replayed") == Some("true")
+    }
+
+    /// Asserts that this is a problem of that status and code with every required member, and
+    /// returns its body.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
-        assert_eq!(self.status, status, "{}: wanted {code}: {}", self.asked, self.body);
+        assert_eq!(self.status, status, "{}: expected {code}: {}", self.request, self.body);
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let problem = self.json();
-        assert_eq!(problem["code"], code, "{}: {problem}", self.asked);
+        assert_eq!(problem["code"], code, "{}: {problem}", self.request);
         assert_eq!(problem["status"], status, "{problem}");
         for member in ["type", "title", "detail", "request_id"] {
             let text = problem[member].as_str();
@@ -208,7 +242,7 @@ impl Answer {
         let title = StatusCode::from_u16(status).unwrap().canonical_reason();
         assert_eq!(problem["title"].as_str(), title, "{problem}");
         if let Some(id) = self.header("x-request-id")
-            && self.header("idempotent-replayed").is_none()
+            && !self.is_replayed()
         {
             assert_eq!(problem["request_id"], id, "{problem}");
         }
@@ -218,38 +252,38 @@ impl Answer {
         problem
     }
 
-    /// A problem of that status and code, told as a page or as JSON.
+    /// Asserts that this is a problem of that status and code, as JSON or as an HTML page.
     #[track_caller]
     pub fn page_or_problem(&self, status: u16, code: &str) {
         if self.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
-            assert_eq!(self.status, status, "{}: wanted {code}: {}", self.asked, self.body);
-            let marked = self.body.contains(&format!("data-code=\"{code}\""));
-            assert!(marked, "{}: wanted {code}: {}", self.asked, self.body);
+            assert_eq!(self.status, status, "{}: expected {code}: {}", self.request, self.body);
+            let has_code = self.body.contains(&format!("data-code=\"{code}\""));
+            assert!(has_code, "{}: expected {code}: {}", self.request, self.body);
         } else {
             let _ = self.problem(status, code);
         }
     }
 
-    /// The pointers to the fields that are wrong.
+    /// Returns the JSON pointers to the invalid fields.
     #[track_caller]
     pub fn pointers(&self) -> Vec<String> {
         let problem = self.json();
-        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
-        errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+        let errors = problem["errors"].as_array().into_iter().flatten();
+        errors.map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The `Set-Cookie` of that name, whole.
+    /// Returns the last `Set-Cookie` header for a cookie, with its attributes.
     pub fn set_cookie(&self, name: &str) -> Option<String> {
         self.set_cookies().into_iter().rfind(|cookie| cookie.starts_with(&format!("{name}=")))
     }
 
-    /// Every `Set-Cookie`, whole.
+    /// Returns every `Set-Cookie` header.
     pub fn set_cookies(&self) -> Vec<String> {
         let cookies = self.headers.get_all("set-cookie").iter();
         cookies.map(|cookie| cookie.to_str().unwrap().to_owned()).collect()
     }
 
-    /// Whether it clears both cookies of a session.
+    /// Returns whether both session cookies are cleared.
     pub fn clears_cookies(&self) -> bool {
         let is_cleared = |name: &str| {
             let cookie = self.set_cookie(name);

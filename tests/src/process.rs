@@ -1,4 +1,4 @@
-//! A program as a process: what it prints is kept, and it never outlives the test.
+//! Programs as child processes, whose output is kept and which are killed with the test.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -28,24 +28,25 @@ pub struct Process {
     readers: Vec<JoinHandle<()>>,
 }
 
-/// A program that has ended.
+/// The exit status and the output of a program.
 #[derive(Debug)]
-pub struct Finished {
-    /// Its exit code; none if a signal ended it.
+pub struct ProcessOutput {
+    /// The exit code; `None` if a signal ended the program.
     pub code: Option<i32>,
-    /// The signal that ended it.
+    /// The signal that ended the program.
     pub signal: Option<i32>,
-    /// What it wrote to stdout.
+    /// Everything that it wrote to stdout.
     pub stdout: String,
-    /// What it wrote to stderr.
+    /// Everything that it wrote to stderr.
     pub stderr: String,
 }
 
-/// The path of a program: in the folder that `GUESTLIST_TEST_PROGRAMS` names, where `tests/run` puts
-/// them as users build them, else where Cargo puts them, above this test's own.
+/// Returns the path of a program: in the folder that `GUESTLIST_TEST_PROGRAMS` names, or in Cargo's
+/// target folder.
 ///
-/// Cargo's place may hold another build of the program: with the features that the tests'
-/// dependencies turn on, if the whole workspace was built.
+/// `tests/run` sets the variable to a folder of programs that are built as users build them. Cargo's
+/// folder may hold a build of the whole workspace, in which the tests' dependencies turn on
+/// features that users do not have.
 pub fn program(name: &str) -> PathBuf {
     let chosen = std::env::var_os("GUESTLIST_TEST_PROGRAMS").map(PathBuf::from);
     let folder = chosen.unwrap_or_else(|| {
@@ -59,15 +60,15 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 impl Process {
-    /// Starts a program with nothing of this process' environment but `PATH`.
+    /// Starts a program whose environment is `env`, `PATH` and `HOME`.
     pub fn start(
         program_name: &str,
         args: &[impl AsRef<OsStr>],
         env: &[(String, String)],
         folder: &Path,
     ) -> Self {
-        // A write beyond the limit of `limit_file_size` then fails, as on a full disk, instead of
-        // ending the program.
+        // The program ignores SIGXFSZ, so that a write beyond the limit of `limit_file_size` fails
+        // as on a full disk.
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program(program_name));
         command.args(args).env_clear().envs(env.iter().cloned());
@@ -76,8 +77,8 @@ impl Process {
         Self::spawn(words.join(" "), command, folder)
     }
 
-    /// Starts a program that may open so many files at most.
-    pub fn start_with_few_files(
+    /// Starts a program with a limit on open files.
+    pub fn start_with_file_limit(
         program_name: &str,
         args: &[&str],
         env: &[(String, String)],
@@ -90,7 +91,7 @@ impl Process {
         Self::spawn(program_name.to_owned(), command, folder)
     }
 
-    /// A program to be started by the test itself, with outputs of its own.
+    /// Returns a command for a program, whose output the test redirects.
     pub fn command(program_name: &str, env: &[(String, String)], folder: &Path) -> Command {
         let mut command = Command::new(program(program_name));
         command.env_clear().envs(env.iter().cloned()).current_dir(folder).stdin(Stdio::null());
@@ -98,7 +99,7 @@ impl Process {
         command
     }
 
-    /// Runs a script of the folder.
+    /// Starts a shell script in the folder.
     pub fn shell(script: &str, folder: &Path) -> Self {
         let mut command = Command::new("sh");
         command.arg(script).env_clear();
@@ -108,7 +109,7 @@ impl Process {
     fn spawn(name: String, mut command: Command, folder: &Path) -> Self {
         command.current_dir(folder);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", folder);
-        // By this, `tests/run` finds what a killed test left behind.
+        // `tests/run` finds the children of a killed test by this variable.
         if let Some(run) = std::env::var_os("GUESTLIST_TEST_RUN") {
             command.env("GUESTLIST_TEST_RUN", run);
         }
@@ -120,11 +121,11 @@ impl Process {
         Self { name, child: Mutex::new(child), lines, readers: vec![out, err] }
     }
 
-    /// The first line on stdout that is wanted.
-    pub async fn line(&self, limit: Duration, is_wanted: impl Fn(&str) -> bool) -> String {
-        wait_until(limit, &format!("{} printed a line", self.name), async || {
+    /// Waits for a line on stdout that matches.
+    pub async fn wait_for_line(&self, limit: Duration, matches: impl Fn(&str) -> bool) -> String {
+        wait_until(limit, &format!("{} prints the line", self.name), async || {
             let ended = self.status();
-            let found = self.out().into_iter().find(|line| is_wanted(line));
+            let found = self.stdout_lines().into_iter().find(|line| matches(line));
             let is_over = found.is_none() && ended.is_some();
             assert!(!is_over, "{} ended: {ended:?}\n{}", self.name, self.log());
             found
@@ -132,38 +133,45 @@ impl Process {
         .await
     }
 
-    /// The lines on stdout so far.
-    pub fn out(&self) -> Vec<String> {
-        self.of(Stream::Out)
+    /// Waits for a line on stdout with these words, and returns the URLs in it.
+    pub async fn urls(&self, words: &str) -> Vec<String> {
+        let line = self.wait_for_line(SHORT, |line| line.contains(words)).await;
+        let urls = line.split_whitespace().filter(|word| word.starts_with("http"));
+        urls.map(|url| url.trim_end_matches([',', '/', '.']).to_owned()).collect()
     }
 
-    /// What it has logged so far.
+    /// Returns the lines on stdout so far.
+    pub fn stdout_lines(&self) -> Vec<String> {
+        self.lines_of(Stream::Out)
+    }
+
+    /// Returns everything that it has written to stderr so far.
     pub fn stderr(&self) -> String {
-        self.of(Stream::Err).iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+        self.lines_of(Stream::Err).iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
 
-    fn of(&self, stream: Stream) -> Vec<String> {
+    fn lines_of(&self, stream: Stream) -> Vec<String> {
         let lines = self.lines.lock().unwrap();
         lines.iter().filter(|line| line.0 == stream).map(|line| line.1.clone()).collect()
     }
 
-    /// All that it has printed so far.
+    /// Returns everything that it has printed so far.
     pub fn log(&self) -> String {
         let lines = self.lines.lock().unwrap();
         lines.iter().flat_map(|line| [line.1.as_str(), "\n"]).collect()
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn id(&self) -> u32 {
         self.child.lock().unwrap().id()
     }
 
-    /// How it ended, if it has.
+    /// Returns its exit status if it has exited.
     pub fn status(&self) -> Option<ExitStatus> {
         self.child.lock().unwrap().try_wait().unwrap()
     }
 
-    /// Limits how long, in bytes, the files are that it writes; none lifts the limit.
+    /// Limits the size in bytes of the files that it writes; `None` removes the limit.
     pub fn limit_file_size(&self, limit: Option<u64>) {
         let limit = limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
         let mut command = Command::new("prlimit");
@@ -182,7 +190,7 @@ impl Process {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
     }
 
-    /// Sends SIGSTOP, and waits until all its threads have stopped.
+    /// Sends SIGSTOP, and waits until every thread has stopped.
     pub async fn freeze(&self) {
         self.signal("STOP");
         let threads = format!("/proc/{}/task", self.id());
@@ -190,29 +198,29 @@ impl Process {
             let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
             stat.rsplit(')').next().is_some_and(|fields| fields.starts_with(" T"))
         };
-        wait_until(SHORT, &format!("{} has stopped", self.name), async || {
+        wait_until(SHORT, &format!("{} is stopped", self.name), async || {
             let mut threads = std::fs::read_dir(&threads).unwrap();
             threads.all(is_stopped).then_some(())
         })
         .await;
     }
 
-    /// Ends it by SIGKILL, in whatever it is doing.
+    /// Sends SIGKILL, and waits until it has exited.
     pub fn kill(&self) {
         let mut child = self.child.lock().unwrap();
         let _ = child.kill();
         let _ = child.wait();
     }
 
-    /// Waits until it ends by itself.
-    pub async fn finished(mut self, limit: Duration) -> Finished {
-        let end = format!("{} ended\n{}", self.name, self.log());
+    /// Waits until it exits.
+    pub async fn wait_for_exit(mut self, limit: Duration) -> ProcessOutput {
+        let end = format!("{} exits\n{}", self.name, self.log());
         let status = wait_until(limit, &end, async || self.status()).await;
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
-        let text = |stream| self.of(stream).join("\n");
-        Finished {
+        let text = |stream| self.lines_of(stream).join("\n");
+        ProcessOutput {
             code: status.code(),
             signal: status.signal(),
             stdout: text(Stream::Out),
@@ -220,12 +228,12 @@ impl Process {
         }
     }
 
-    /// Its name and the end of what it printed, for a failed test.
-    pub(crate) fn last_words(&self) -> String {
-        const MOST: usize = 120;
+    /// Returns its name, its status and the last 120 lines of its output.
+    pub(crate) fn log_tail(&self) -> String {
+        const MAX_LINES: usize = 120;
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
-        let tail = lines[lines.len().saturating_sub(MOST)..].join("\n");
+        let tail = lines[lines.len().saturating_sub(MAX_LINES)..].join("\n");
         format!("--- {} ({:?}) ---\n{tail}\n", self.name, self.status())
     }
 }

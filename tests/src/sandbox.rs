@@ -1,98 +1,106 @@
-//! The local Stytch, as a test turns it.
+//! The control API of the local Stytch sandbox.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{Caller, SHORT, wait_until};
 
-/// The sandbox's control plane.
+/// A client of the sandbox's control API below `/sandbox`.
 #[derive(Debug, Clone)]
-pub struct Stytch {
+pub struct SandboxClient {
     caller: Caller,
 }
 
-/// A mail that would have been sent.
+/// An email in the sandbox's outbox.
 #[derive(Debug, Clone)]
 pub struct Mail {
-    /// To whom.
+    /// The recipient's address.
     pub to: String,
     /// `invite` or `login`.
     pub kind: String,
-    /// The link.
+    /// The magic link.
     pub url: String,
-    /// What the link carries.
+    /// The token in the magic link.
     pub token: String,
 }
 
-impl Stytch {
-    /// The one that is called so.
-    pub fn by(caller: Caller) -> Self {
+impl Mail {
+    /// Returns the path and query of the magic link.
+    pub fn path(&self) -> &str {
+        let host = self.url.find("/authenticate").expect("a link to /authenticate");
+        &self.url[host..]
+    }
+}
+
+impl SandboxClient {
+    /// Creates a client whose caller has the sandbox as its base URL.
+    pub fn new(caller: Caller) -> Self {
         Self { caller }
     }
 
-    /// All mail to an address, oldest first.
+    /// Returns every email to an address, oldest first.
     pub async fn emails(&self, to: &str) -> Vec<Mail> {
         let to: String = to.replace('%', "%25").replace('+', "%2B");
-        read(&self.caller.get(&format!("/sandbox/emails?to={to}")).await.is(200).json())
+        self.outbox(&format!("?to={to}")).await
     }
 
-    /// All mail to anybody, oldest first.
+    /// Returns every email to any address, oldest first.
     pub async fn all_emails(&self) -> Vec<Mail> {
-        read(&self.caller.get("/sandbox/emails").await.is(200).json())
+        self.outbox("").await
     }
 
-    /// Waits for the `n`th mail to an address, counted from 1.
-    pub async fn mail(&self, to: &str, n: usize) -> Mail {
-        wait_until(SHORT, &format!("mail {n} to {to} has come"), async || {
+    async fn outbox(&self, query: &str) -> Vec<Mail> {
+        let mails = self.caller.get(&format!("/sandbox/emails{query}")).await.is(200).json();
+        let text = |mail: &Value, field: &str| mail[field].as_str().unwrap().to_owned();
+        let mail = |mail: &Value| Mail {
+            to: text(mail, "to"),
+            kind: text(mail, "kind"),
+            url: text(mail, "url"),
+            token: text(mail, "token"),
+        };
+        mails.as_array().unwrap().iter().map(mail).collect()
+    }
+
+    /// Waits for the `n`th email to an address, counted from 1.
+    pub async fn nth_email(&self, to: &str, n: usize) -> Mail {
+        wait_until(SHORT, &format!("email {n} to {to} arrives"), async || {
             self.emails(to).await.into_iter().nth(n - 1)
         })
         .await
     }
 
-    /// Turns a fault on; `{}` ends it.
-    pub async fn faults(&self, faults: &Value) {
-        let _ = self.put("/sandbox/faults", faults).await;
+    /// Replaces the injected faults; `{}` removes them.
+    pub async fn set_faults(&self, faults: &Value) {
+        self.put("/sandbox/faults", faults).await;
     }
 
-    /// Ends every fault.
-    pub async fn heal(&self) {
-        self.faults(&json!({})).await;
+    /// Removes every injected fault.
+    pub async fn clear_faults(&self) {
+        self.set_faults(&json!({})).await;
     }
 
-    /// What was called, and how it was answered.
+    /// Returns the counts of requests by route and status.
     pub async fn stats(&self) -> Value {
         self.caller.get("/sandbox/stats").await.is(200).json()
     }
 
-    /// How often a call was answered with a status.
-    pub async fn calls(&self, route: &str, status: &str) -> u64 {
+    /// Returns how many requests of a route were answered with a status.
+    pub async fn call_count(&self, route: &str, status: &str) -> u64 {
         self.stats().await["requests"][route][status].as_u64().unwrap_or(0)
     }
 
-    /// Moves Stytch's clock on.
+    /// Advances the sandbox's clock; a negative number sets it back.
     pub async fn advance_clock(&self, seconds: i64) {
-        let _ = self.put("/sandbox/clock", &json!({ "advance_seconds": seconds })).await;
+        self.put("/sandbox/clock", &json!({ "advance_seconds": seconds })).await;
     }
 
-    /// Signs with another key from now on.
+    /// Signs JWTs with a new key from now on.
     pub async fn rotate_keys(&self) {
         let _ = self.caller.post_nothing("/sandbox/jwks/rotate").await.is(200);
     }
 
-    async fn put(&self, path: &str, body: &Value) -> Value {
-        let put = reqwest::Method::PUT;
-        self.caller.call(put, path, Some("application/json"), body.to_string()).await.is(200).json()
+    async fn put(&self, path: &str, body: &Value) {
+        let json = Some("application/json");
+        let _ = self.caller.call(Method::PUT, path, json, body.to_string()).await.is(200);
     }
-}
-
-fn read(mails: &Value) -> Vec<Mail> {
-    let text = |mail: &Value, field: &str| mail[field].as_str().unwrap().to_owned();
-    let mails = mails.as_array().unwrap().iter();
-    mails
-        .map(|mail| Mail {
-            to: text(mail, "to"),
-            kind: text(mail, "kind"),
-            url: text(mail, "url"),
-            token: text(mail, "token"),
-        })
-        .collect()
 }

@@ -1,4 +1,4 @@
-//! The book itself: read and signed by guests; hosts invite others.
+//! The book: guests read and sign it, and hosts invite others.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,10 +11,10 @@ use serde::Deserialize;
 
 use crate::App;
 use crate::guest::Guest;
-use crate::guestlist::{Refused, User};
+use crate::guestlist::{Refusal, User};
 use crate::page::html;
 
-/// What guests wrote, until the program ends.
+/// The entries, which are kept in memory.
 #[derive(Debug, Default)]
 pub struct Book(Mutex<Vec<Entry>>);
 
@@ -30,7 +30,7 @@ struct Page<'a> {
     visitor: Option<&'a str>,
     user: &'a User,
     entries: Vec<Entry>,
-    said: Option<String>,
+    message: Option<String>,
 }
 
 /// `GET /book`
@@ -38,9 +38,9 @@ pub async fn read(State(app): State<App>, Guest(user): Guest) -> Response {
     page(&app, &user, None)
 }
 
-fn page(app: &App, user: &User, said: Option<String>) -> Response {
+fn page(app: &App, user: &User, message: Option<String>) -> Response {
     let entries = app.book.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    html(&Page { visitor: Some(user.called()), user, entries, said })
+    html(&Page { visitor: Some(user.display_name()), user, entries, message })
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,13 +54,13 @@ pub async fn sign(
     Guest(user): Guest,
     Form(Signature { words }): Form<Signature>,
 ) -> Redirect {
-    let entry = Entry { by: user.called().to_owned(), words };
+    let entry = Entry { by: user.display_name().to_owned(), words };
     app.book.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     Redirect::to("/book")
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Invited {
+pub struct Invitation {
     email: String,
 }
 
@@ -68,17 +68,17 @@ pub struct Invited {
 pub async fn invite(
     State(app): State<App>,
     Guest(user): Guest,
-    Form(Invited { email }): Form<Invited>,
+    Form(Invitation { email }): Form<Invitation>,
 ) -> Response {
     if !user.is_host() {
-        return (StatusCode::FORBIDDEN, "Only hosts invite.").into_response();
+        return (StatusCode::FORBIDDEN, "Only hosts can invite.").into_response();
     }
-    let mut place = app.settings.app_url.clone();
-    place.set_path("/book");
-    place.set_query(Some("welcome"));
-    let said = match app.guestlist.invite(&email, &place).await {
+    let mut return_to = app.settings.app_url.clone();
+    return_to.set_path("/book");
+    return_to.set_query(Some("welcome"));
+    let message = match app.guestlist.invite(&email, &return_to).await {
         Ok(()) => format!("{email} is invited."),
-        Err(Refused(_, detail)) => format!("{email} is not invited: {detail}"),
+        Err(Refusal(_, detail)) => format!("{email} is not invited: {detail}"),
     };
-    page(&app, &user, Some(said))
+    page(&app, &user, Some(message))
 }

@@ -1,4 +1,4 @@
-//! Guestlist, as this application's backend calls it. This is all that joining takes.
+//! The client of Guestlist's API. Everything that an application needs is in this file.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::Settings;
 
-/// Calls Guestlist.
+/// A client of Guestlist's API.
 #[derive(Debug)]
 pub struct Guestlist {
     http: Client,
@@ -19,67 +19,64 @@ pub struct Guestlist {
     key: Option<String>,
 }
 
-/// Somebody whom Guestlist knows.
+/// A user of Guestlist.
 #[derive(Debug, Clone, Deserialize)]
 pub struct User {
-    /// Their address.
     pub email: String,
-    /// Their name, where the inviter gave one.
+    /// The name, if the inviter entered one.
     pub name: Option<String>,
-    /// This application's own facts about them, as given with the invitation.
+    /// The application's own data, from the invitation.
     pub metadata: Value,
 }
 
 impl User {
-    /// What to call them.
-    pub fn called(&self) -> &str {
+    /// Returns the name, or the address if there is none.
+    pub fn display_name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.email)
     }
 
-    /// The application's own roles live in `metadata`: a host may invite others.
+    /// Returns whether the user may invite others. The application stores its roles in `metadata`.
     pub fn is_host(&self) -> bool {
         self.metadata["guestbook"] == "host"
     }
 }
 
-/// Who is logged in, and cookies that have to reach the browser: a session's JWT is renewed every
-/// five minutes, and the cookies of one that ended are cleared.
+/// The current session, and cookies to forward to the browser: Guestlist renews the JWT every five
+/// minutes, and clears the cookies of a session that has ended.
 #[derive(Debug)]
-pub struct Known {
-    /// Nobody, if there is no session or it has ended.
+pub struct CurrentSession {
+    /// The user; `None` without an active session.
     pub user: Option<User>,
-    /// As Guestlist set them.
+    /// The `Set-Cookie` headers of the response.
     pub cookies: Vec<HeaderValue>,
 }
 
 #[derive(Debug, Deserialize)]
-struct LoggedIn {
+struct SessionBody {
     user: User,
 }
 
-/// Somebody who has just come in by a page of ours.
+/// The session that a redeemed link has started.
 #[derive(Debug, Deserialize)]
-pub struct CameIn {
-    /// For the cookie of that name.
+pub struct NewSession {
+    /// The value of the cookie `stytch_session`.
     pub session_token: String,
-    /// Likewise.
+    /// The value of the cookie `stytch_session_jwt`.
     pub session_jwt: String,
-    /// The session.
     pub session: Session,
-    /// Where they wanted to go, or their inviter wanted them to.
+    /// The URL to continue at, from the invitation or the login request.
     pub return_to: Option<String>,
 }
 
 /// A session.
 #[derive(Debug, Deserialize)]
 pub struct Session {
-    /// When it ends by itself.
     pub expires_at: jiff::Timestamp,
 }
 
-/// An answer that is no 2xx: its status, and its `detail`, which is for people.
+/// An unsuccessful response: its status, and the `detail` to show to the user.
 #[derive(Debug)]
-pub struct Refused(pub StatusCode, pub String);
+pub struct Refusal(pub StatusCode, pub String);
 
 impl Guestlist {
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
@@ -89,97 +86,105 @@ impl Guestlist {
         Ok(Self { http, url, public_url, key: settings.guestlist_key.clone() })
     }
 
-    /// Where browsers reach it.
+    /// Returns the URL for browsers.
     pub fn public_url(&self) -> &Url {
         &self.public_url
     }
 
-    /// Who is logged in? Both cookies go along: by the token alone, Guestlist would have to get a
-    /// JWT from Stytch first, again and again.
-    pub async fn who(&self, browser: &HeaderMap) -> reqwest::Result<Known> {
-        let asked =
-            self.http.get(self.at("/v1/session")).headers(cookies_of(browser)).send().await?;
-        let cookies = set_cookies(&asked);
-        if asked.status() == StatusCode::UNAUTHORIZED {
-            return Ok(Known { user: None, cookies });
+    /// Returns the session of a browser's request. It forwards both cookies, because with the token
+    /// alone Guestlist has to request a JWT from Stytch each time.
+    pub async fn session(&self, browser: &HeaderMap) -> reqwest::Result<CurrentSession> {
+        let response =
+            self.http.get(self.endpoint("/v1/session")).headers(cookies_of(browser)).send().await?;
+        let cookies = set_cookies(&response);
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return Ok(CurrentSession { user: None, cookies });
         }
-        // Anything else that is no success says nothing of the session: nobody is logged out by it.
-        let answer: LoggedIn = asked.error_for_status()?.json().await?;
-        Ok(Known { user: Some(answer.user), cookies })
+        // Only a 401 means that there is no session. Other errors must not log the user out.
+        let body: SessionBody = response.error_for_status()?.json().await?;
+        Ok(CurrentSession { user: Some(body.user), cookies })
     }
 
-    /// Logs out, and answers the cookies that say so.
+    /// Ends the session, and returns the headers that clear its cookies.
     pub async fn log_out(&self, browser: &HeaderMap) -> reqwest::Result<Vec<HeaderValue>> {
-        let request = self.http.delete(self.at("/v1/session")).headers(cookies_of(browser));
-        let asked = request.send().await?;
-        let cookies = set_cookies(&asked);
-        // Who was not logged in is out too.
-        if asked.status() != StatusCode::UNAUTHORIZED {
-            asked.error_for_status()?;
+        let request = self.http.delete(self.endpoint("/v1/session")).headers(cookies_of(browser));
+        let response = request.send().await?;
+        let cookies = set_cookies(&response);
+        // A 401 means that the session had already ended.
+        if response.status() != StatusCode::UNAUTHORIZED {
+            response.error_for_status()?;
         }
         Ok(cookies)
     }
 
-    /// Where people log in, to come back to `place`.
-    pub fn login_url(&self, place: &Url) -> String {
+    /// Returns the URL of the login page, from which the user returns to `return_to`.
+    pub fn login_url(&self, return_to: &Url) -> String {
         let mut url = self.public_url.clone();
         url.set_path("/login");
-        url.query_pairs_mut().append_pair("return_to", place.as_str());
+        url.query_pairs_mut().append_pair("return_to", return_to.as_str());
         url.into()
     }
 
-    /// Invites somebody, who will land at `return_to`.
-    pub async fn invite(&self, email: &str, return_to: &Url) -> Result<(), Refused> {
+    /// Invites an address; accepting the invitation redirects to `return_to`.
+    pub async fn invite(&self, email: &str, return_to: &Url) -> Result<(), Refusal> {
         let body = json!({
             "email": email,
             "metadata": { "guestbook": "guest" },
             "return_to": return_to,
         });
         let key = self.key.as_deref().unwrap_or_default();
-        let request = self.http.post(self.at("/v1/invitations")).bearer_auth(key).json(&body);
-        taken(request).await.map(drop)
+        let request = self.http.post(self.endpoint("/v1/invitations")).bearer_auth(key).json(&body);
+        send(request).await.map(drop)
     }
 
-    /// Has a login link mailed to somebody, if they may come in.
-    pub async fn request_login(&self, email: &str, return_to: &Url) -> Result<(), Refused> {
+    /// Requests a login link for an address.
+    pub async fn request_login(&self, email: &str, return_to: &Url) -> Result<(), Refusal> {
         let body = json!({ "email": email, "return_to": return_to });
-        // With a key it is not this backend that is held to the limit for one client.
+        // With a key, the limit per client does not apply to this backend.
         let key = self.key.as_deref().unwrap_or_default();
-        let request = self.http.post(self.at("/v1/login")).bearer_auth(key).json(&body);
-        taken(request).await.map(drop)
+        let request = self.http.post(self.endpoint("/v1/login")).bearer_auth(key).json(&body);
+        send(request).await.map(drop)
     }
 
-    /// Lets the holder of a link in.
-    pub async fn come_in(&self, token: &str, browser: &HeaderMap) -> Result<CameIn, Refused> {
-        let mut request = self.http.post(self.at("/v1/sessions")).json(&json!({ "token": token }));
+    /// Redeems a link, and returns the new session.
+    pub async fn redeem_link(
+        &self,
+        token: &str,
+        browser: &HeaderMap,
+    ) -> Result<NewSession, Refusal> {
+        let mut request =
+            self.http.post(self.endpoint("/v1/sessions")).json(&json!({ "token": token }));
         if let Some(agent) = browser.get(header::USER_AGENT) {
             request = request.header(header::USER_AGENT, agent);
         }
-        taken(request).await?.json().await.map_err(|error| unreachable(&error))
+        send(request).await?.json().await.map_err(|error| unreachable(&error))
     }
 
-    fn at(&self, path: &str) -> Url {
+    fn endpoint(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         url.set_path(path);
         url
     }
 }
 
-async fn taken(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Refused> {
-    let answer = request.send().await.map_err(|error| unreachable(&error))?;
-    if answer.status().is_success() {
-        return Ok(answer);
+async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Refusal> {
+    let response = request.send().await.map_err(|error| unreachable(&error))?;
+    if response.status().is_success() {
+        return Ok(response);
     }
-    let status = answer.status();
-    let problem: Value = answer.json().await.unwrap_or_default();
-    // A wrong field is named with what is wrong about it.
-    let said = problem["errors"][0]["detail"].as_str().or(problem["detail"].as_str());
-    Err(Refused(status, said.unwrap_or("Guestlist refused.").to_owned()))
+    let status = response.status();
+    let problem: Value = response.json().await.unwrap_or_default();
+    // The first field error is more specific than the problem's detail.
+    let detail = problem["errors"][0]["detail"].as_str().or(problem["detail"].as_str());
+    Err(Refusal(status, detail.unwrap_or("The request failed.").to_owned()))
 }
 
-fn unreachable(error: &reqwest::Error) -> Refused {
-    eprintln!("Guestlist can't be asked: {error}");
-    Refused(StatusCode::SERVICE_UNAVAILABLE, "Not just now. Try again in a moment.".to_owned())
+fn unreachable(error: &reqwest::Error) -> Refusal {
+    eprintln!("Guestlist is unavailable: {error}");
+    Refusal(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The service is unavailable. Try again in a moment.".to_owned(),
+    )
 }
 
 fn cookies_of(browser: &HeaderMap) -> HeaderMap {
@@ -187,6 +192,6 @@ fn cookies_of(browser: &HeaderMap) -> HeaderMap {
     cookies.map(|cookie| (header::COOKIE, cookie)).collect()
 }
 
-fn set_cookies(answer: &reqwest::Response) -> Vec<HeaderValue> {
-    answer.headers().get_all(header::SET_COOKIE).iter().cloned().collect()
+fn set_cookies(response: &reqwest::Response) -> Vec<HeaderValue> {
+    response.headers().get_all(header::SET_COOKIE).iter().cloned().collect()
 }

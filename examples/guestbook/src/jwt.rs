@@ -1,7 +1,7 @@
-//! Who is logged in, without asking anybody: the session's JWT, verified here against Stytch's
-//! keys. A session that was ended may pass for five minutes more, so this is for what does not
-//! matter that much. The JWT knows Stytch's id of the user (`stytch_user_id` at Guestlist), no
-//! name and no metadata.
+//! Local verification of session JWTs with Stytch's keys, without a request to Guestlist.
+//!
+//! A JWT is valid for up to five minutes after its session has ended, so this is not for sensitive
+//! operations. Its subject is the user's `stytch_user_id`; it contains no name and no metadata.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,10 +17,10 @@ use url::Url;
 
 use crate::{App, Settings};
 
-/// New keys are asked for no more often than this.
-const KEYS_REST: Duration = Duration::from_secs(30);
+/// The minimum time between two requests for keys.
+const FETCH_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Verifies session JWTs of one project.
+/// A verifier of the session JWTs of one project.
 #[derive(Debug)]
 pub struct Verifier {
     http: Client,
@@ -48,41 +48,41 @@ impl Verifier {
         Ok(Self { http, jwks_url, validation, keys: Mutex::new((JwkSet { keys: vec![] }, None)) })
     }
 
-    /// Stytch's id of the user whose session it is, if it is one.
-    async fn user_of(&self, jwt: &str) -> Option<String> {
+    /// Returns the Stytch user id of a valid JWT.
+    async fn verify(&self, jwt: &str) -> Option<String> {
         let kid = decode_header(jwt).ok()?.kid?;
-        let key = match self.known(&kid) {
+        let key = match self.cached(&kid) {
             Some(key) => key,
             None => self.fetch(&kid).await?,
         };
         Some(decode::<Claims>(jwt, &key, &self.validation).ok()?.claims.sub)
     }
 
-    fn known(&self, kid: &str) -> Option<DecodingKey> {
+    fn cached(&self, kid: &str) -> Option<DecodingKey> {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         DecodingKey::from_jwk(keys.0.find(kid)?).ok()
     }
 
-    /// Keys are rotated: one that is not known may be new.
+    /// Fetches the keys for an unknown key id, which may be a new one after a rotation.
     async fn fetch(&self, kid: &str) -> Option<DecodingKey> {
         {
             let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-            if keys.1.is_some_and(|last| last.elapsed() < KEYS_REST) {
+            if keys.1.is_some_and(|last| last.elapsed() < FETCH_INTERVAL) {
                 return None;
             }
             keys.1 = Some(Instant::now());
         }
-        let asked = self.http.get(self.jwks_url.clone()).send().await.ok()?;
-        let found: JwkSet = asked.error_for_status().ok()?.json().await.ok()?;
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).0 = found;
-        self.known(kid)
+        let response = self.http.get(self.jwks_url.clone()).send().await.ok()?;
+        let keys: JwkSet = response.error_for_status().ok()?.json().await.ok()?;
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).0 = keys;
+        self.cached(kid)
     }
 }
 
-/// The names that Guestlist gives the cookie: the first with https, unless `COOKIE_DOMAIN` is set.
+/// The cookie's names. Guestlist uses the first one with HTTPS and without `COOKIE_DOMAIN`.
 const COOKIES: [&str; 2] = ["__Host-stytch_session_jwt", "stytch_session_jwt"];
 
-/// The cookie of that name. The header is no text: another application's cookies can be anything.
+/// Returns a cookie's value. Other applications' cookies need not be valid UTF-8.
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let lines = headers.get_all(header::COOKIE).iter();
     let mut pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
@@ -92,15 +92,17 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     })
 }
 
-/// `GET /fast`
+/// `GET /fast`: names the user without a request to Guestlist.
 pub async fn fast(State(app): State<App>, headers: HeaderMap) -> Response {
     let user = match COOKIES.iter().find_map(|name| cookie(&headers, name)) {
-        Some(jwt) => app.verifier.user_of(&jwt).await,
+        Some(jwt) => app.verifier.verify(&jwt).await,
         None => None,
     };
     match user {
         Some(user) => format!("{user} is logged in, or was five minutes ago").into_response(),
-        None => (StatusCode::UNAUTHORIZED, "nobody, or not by a fresh JWT: ask Guestlist")
-            .into_response(),
+        None => {
+            (StatusCode::UNAUTHORIZED, "no valid JWT: the session may still be active at Guestlist")
+                .into_response()
+        }
     }
 }

@@ -1,6 +1,7 @@
-//! A guest book: a small application with a backend of its own, that people come in to by
-//! Guestlist. It keeps no passwords, no sessions and no users; all that it knows of its guests it
-//! asks Guestlist (`guestlist.rs`), once a request.
+//! A guest book: a small application whose users log in through Guestlist.
+//!
+//! It stores no passwords, sessions or users. Each request asks Guestlist once who is logged in
+//! (`guestlist.rs`).
 
 mod book;
 mod guest;
@@ -25,36 +26,36 @@ use crate::book::Book;
 use crate::guestlist::Guestlist;
 use crate::jwt::Verifier;
 
-/// A guest book that people come in to by Guestlist.
+/// A guest book whose users log in through Guestlist
 #[derive(Debug, Parser)]
 pub struct Settings {
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, env = "GUESTBOOK_LISTEN_ADDR", default_value = "127.0.0.1:4000")]
     listen_addr: SocketAddr,
-    /// Where browsers reach the guest book: Guestlist's `APP_URL`
+    /// URL of the guest book for browsers: Guestlist's `APP_URL`
     #[arg(long, env = "APP_URL", default_value = "http://localhost:4000")]
     app_url: Url,
-    /// Where this backend reaches Guestlist
+    /// URL of Guestlist for this backend
     #[arg(long, env = "GUESTLIST_URL", default_value = "http://localhost:3000")]
     guestlist_url: Url,
-    /// Where browsers reach Guestlist: its `PUBLIC_URL` (default: the same)
+    /// URL of Guestlist for browsers: its `PUBLIC_URL` [default: the URL for this backend]
     #[arg(long, env = "GUESTLIST_PUBLIC_URL")]
     guestlist_public_url: Option<Url>,
-    /// An API key with the scope invitations:write, to invite people
+    /// API key with the scope invitations:write
     #[arg(long, env = "GUESTLIST_KEY", hide_env_values = true)]
     guestlist_key: Option<String>,
-    /// Where Stytch is, to verify session JWTs here
+    /// URL of Stytch, from which to fetch the keys of JWTs
     #[arg(long, env = "STYTCH_BASE_URL", default_value = "https://test.stytch.com")]
     stytch_base_url: Url,
-    /// The project at Stytch, likewise
+    /// Id of the Stytch project, which is the audience of JWTs
     #[arg(long, env = "STYTCH_PROJECT_ID")]
     stytch_project_id: Option<String>,
-    /// Log in by this application's own pages: for one on another domain than Guestlist
+    /// Log in on this application's own pages instead of Guestlist's
     #[arg(long, env = "GUESTBOOK_OWN_PAGES")]
     own_pages: bool,
 }
 
-/// What every request can reach.
+/// State that handlers share.
 #[derive(Clone)]
 struct App {
     settings: Arc<Settings>,
@@ -67,8 +68,8 @@ struct App {
 async fn main() -> anyhow::Result<()> {
     let settings = Arc::new(Settings::parse());
     let listener = TcpListener::bind(settings.listen_addr).await;
-    let listener = listener.with_context(|| format!("{} is taken", settings.listen_addr))?;
-    println!("The guest book lies open at {}", settings.app_url);
+    let listener = listener.with_context(|| format!("can't listen on {}", settings.listen_addr))?;
+    println!("The guest book listens on {}", settings.app_url);
     let app = App {
         guestlist: Arc::new(Guestlist::new(&settings)?),
         verifier: Arc::new(Verifier::new(&settings)?),
@@ -86,11 +87,11 @@ fn routes(app: App) -> Router {
         .route("/invite", post(book::invite))
         .route("/logout", post(page::log_out))
         .route("/live", get(page::live))
-        // Everything above knows who is logged in; nothing below needs to.
-        .route_layer(middleware::from_fn_with_state(app.clone(), guest::recognise))
+        // The routes above this layer know the user; the ones below do not.
+        .route_layer(middleware::from_fn_with_state(app.clone(), guest::authenticate))
         .route("/fast", get(jwt::fast))
         .route("/login", get(own_pages::login).post(own_pages::request_login))
-        .route("/authenticate", get(own_pages::show).post(own_pages::press))
+        .route("/authenticate", get(own_pages::show_link).post(own_pages::redeem_link))
         .route("/live.js", get(async || ([(header::CONTENT_TYPE, "text/javascript")], LIVE_JS)))
         .layer(middleware::from_fn_with_state(app.clone(), guest::refuse_foreign_forms))
         .with_state(app)

@@ -1,7 +1,7 @@
-//! Logging in by pages of the application's own, for one whose domain Guestlist's cookies can't
-//! reach, or whose people should see nothing but it. Guestlist's `PUBLIC_URL` is this
-//! application's address then, so that links lead here; the cookies are set here, under the same
-//! names, and everything else stays as it was.
+//! Login pages of the application itself, for an application on another domain than Guestlist.
+//!
+//! Guestlist's `PUBLIC_URL` is then the application's URL, so that links open the application. The
+//! application sets the session cookies, under the same names.
 
 use askama::Template;
 use axum::Form;
@@ -13,14 +13,14 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::App;
-use crate::guestlist::{CameIn, Refused};
+use crate::guestlist::{NewSession, Refusal};
 use crate::page::html;
 
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginPage<'a> {
     visitor: Option<&'a str>,
-    said: Option<&'a str>,
+    message: Option<&'a str>,
     return_to: &'a str,
 }
 
@@ -32,14 +32,14 @@ struct ContinuePage<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Wanted {
+pub struct LoginQuery {
     return_to: Option<Url>,
 }
 
 /// `GET /login`
-pub async fn login(State(app): State<App>, Query(wanted): Query<Wanted>) -> Response {
-    let place = place(&app, wanted.return_to);
-    html(&LoginPage { visitor: None, said: None, return_to: place.as_str() })
+pub async fn login(State(app): State<App>, Query(query): Query<LoginQuery>) -> Response {
+    let return_to = allowed(&app, query.return_to);
+    html(&LoginPage { visitor: None, message: None, return_to: return_to.as_str() })
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,21 +48,20 @@ pub struct Login {
     return_to: Option<Url>,
 }
 
-/// `POST /login`: Guestlist mails the link, if the address may come in.
+/// `POST /login`: Guestlist mails a link if the address belongs to a user.
 pub async fn request_login(State(app): State<App>, Form(form): Form<Login>) -> Response {
-    let place = place(&app, form.return_to);
-    let asked = app.guestlist.request_login(&form.email, &place).await;
-    let said = match asked {
+    let return_to = allowed(&app, form.return_to);
+    let message = match app.guestlist.request_login(&form.email, &return_to).await {
         Ok(()) => "Check your mail.".to_owned(),
-        Err(Refused(_, detail)) => detail,
+        Err(Refusal(_, detail)) => detail,
     };
-    html(&LoginPage { visitor: None, said: Some(&said), return_to: place.as_str() })
+    html(&LoginPage { visitor: None, message: Some(&message), return_to: return_to.as_str() })
 }
 
-/// Where to go after coming in: a page of ours, whatever the browser says.
-fn place(app: &App, wanted: Option<Url>) -> Url {
-    let ours = &app.settings.app_url;
-    wanted.filter(|place| place.origin() == ours.origin()).unwrap_or_else(|| ours.clone())
+/// Returns the URL if it is on this application's origin, and the front page otherwise.
+fn allowed(app: &App, return_to: Option<Url>) -> Url {
+    let own = &app.settings.app_url;
+    return_to.filter(|url| url.origin() == own.origin()).unwrap_or_else(|| own.clone())
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,39 +69,44 @@ pub struct Link {
     token: String,
 }
 
-/// `GET /authenticate`: where the link in the mail leads. It consumes nothing, since mail scanners
-/// open every link; the button does.
-pub async fn show(Query(link): Query<Link>) -> Response {
+/// `GET /authenticate`: the page of a link. Opening it must not consume the link, because mail
+/// scanners open every link.
+pub async fn show_link(Query(link): Query<Link>) -> Response {
     html(&ContinuePage { visitor: None, token: &link.token })
 }
 
 /// `POST /authenticate`
-pub async fn press(State(app): State<App>, headers: HeaderMap, Form(link): Form<Link>) -> Response {
-    match app.guestlist.come_in(&link.token, &headers).await {
-        Ok(came_in) => {
-            let wanted = came_in.return_to.as_deref().and_then(|place| place.parse().ok());
-            let place = place(&app, wanted);
-            let cookies = cookies(&app, &came_in).into_iter().flatten();
+pub async fn redeem_link(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Form(link): Form<Link>,
+) -> Response {
+    match app.guestlist.redeem_link(&link.token, &headers).await {
+        Ok(session) => {
+            let return_to = session.return_to.as_deref().and_then(|url| url.parse().ok());
+            let return_to = allowed(&app, return_to);
+            let cookies = cookies(&app, &session).into_iter().flatten();
             let cookies = cookies.map(|cookie| (header::SET_COOKIE, cookie));
-            (AppendHeaders(cookies), Redirect::to(place.as_str())).into_response()
+            (AppendHeaders(cookies), Redirect::to(return_to.as_str())).into_response()
         }
-        Err(Refused(status, detail)) => {
-            let place = place(&app, None);
-            let page = LoginPage { visitor: None, said: Some(&detail), return_to: place.as_str() };
+        Err(Refusal(status, detail)) => {
+            let return_to = allowed(&app, None);
+            let page =
+                LoginPage { visitor: None, message: Some(&detail), return_to: return_to.as_str() };
             (status, html(&page)).into_response()
         }
     }
 }
 
-/// Named as Guestlist names them, so that asking it who is logged in is to hand on the cookies. With
-/// https the prefix `__Host-` keeps sibling hosts from setting them.
-fn cookies(app: &App, came_in: &CameIn) -> [Option<HeaderValue>; 2] {
-    let expires = DateTimePrinter::new().timestamp_to_rfc9110_string(&came_in.session.expires_at);
+/// Returns the session cookies under Guestlist's names, so that they can be forwarded unchanged. With
+/// HTTPS, the prefix `__Host-` prevents sibling hosts from setting them.
+fn cookies(app: &App, session: &NewSession) -> [Option<HeaderValue>; 2] {
+    let expires = DateTimePrinter::new().timestamp_to_rfc9110_string(&session.session.expires_at);
     let expires = expires.unwrap_or_default();
     let is_https = app.settings.app_url.scheme() == "https";
     let (prefix, secure) = if is_https { ("__Host-", "; Secure") } else { ("", "") };
     let named =
-        [("stytch_session", &came_in.session_token), ("stytch_session_jwt", &came_in.session_jwt)];
+        [("stytch_session", &session.session_token), ("stytch_session_jwt", &session.session_jwt)];
     named.map(|(name, value)| {
         let cookie =
             format!("{prefix}{name}={value}; Path=/; HttpOnly; SameSite=Lax; Expires={expires}");

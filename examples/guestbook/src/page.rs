@@ -1,4 +1,4 @@
-//! The pages that need nobody in particular.
+//! The front page, the page with a script, and logging out.
 
 use askama::Template;
 use axum::Extension;
@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 
 use crate::App;
-use crate::guest::Visitor;
+use crate::guest::CurrentUser;
 use crate::guestlist::User;
 
 #[derive(Template)]
@@ -24,20 +24,20 @@ struct Live<'a> {
 }
 
 /// `GET /`
-pub async fn front(Extension(Visitor(user)): Extension<Visitor>) -> Response {
-    html(&Front { visitor: user.as_ref().map(User::called) })
+pub async fn front(Extension(CurrentUser(user)): Extension<CurrentUser>) -> Response {
+    html(&Front { visitor: user.as_ref().map(User::display_name) })
 }
 
-/// `GET /live`: its script asks Guestlist itself.
+/// `GET /live`: a page whose script calls Guestlist from the browser.
 pub async fn live(
     State(app): State<App>,
-    Extension(Visitor(user)): Extension<Visitor>,
+    Extension(CurrentUser(user)): Extension<CurrentUser>,
 ) -> Response {
     let guestlist = app.guestlist.public_url().as_str().trim_end_matches('/');
-    html(&Live { guestlist, visitor: user.as_ref().map(User::called) })
+    html(&Live { guestlist, visitor: user.as_ref().map(User::display_name) })
 }
 
-/// `POST /logout`: the session ends, here and at Guestlist.
+/// `POST /logout`: ends the session at Guestlist and clears its cookies.
 pub async fn log_out(State(app): State<App>, headers: HeaderMap) -> Response {
     match app.guestlist.log_out(&headers).await {
         Ok(cookies) => {
@@ -45,18 +45,18 @@ pub async fn log_out(State(app): State<App>, headers: HeaderMap) -> Response {
             (AppendHeaders(cookies), Redirect::to("/")).into_response()
         }
         Err(error) => {
-            eprintln!("Guestlist can't be asked: {error}");
+            eprintln!("Guestlist is unavailable: {error}");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }
 }
 
-/// Makes a page.
+/// Renders a page.
 pub fn html(template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => ([(header::CACHE_CONTROL, "no-store")], Html(html)).into_response(),
         Err(error) => {
-            eprintln!("a page could not be made: {error}");
+            eprintln!("a page can't be rendered: {error}");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -60,7 +60,7 @@ describe("a magic link", () => {
     await refused(magicLinks.authenticate({ token }), 401, "unable_to_auth_magic_link");
   });
 
-  test("that nobody was sent is not found", () =>
+  test("that was never sent is not found", () =>
     refused(magicLinks.authenticate({ token: "A".repeat(44) }), 404, "magic_link_not_found"));
 
   test("without a token is refused", () =>
@@ -110,7 +110,7 @@ describe("a magic link", () => {
 
 describe("a magic link of a session", () => {
   for (const field of ["session_token", "session_jwt"]) {
-    test(`named by its ${field} goes on with it`, async () => {
+    test(`given its ${field} extends the session`, async () => {
       const first = await entered({ session_custom_claims: { a: 1 } });
       const email = first.user.emails[0].email;
       await advance(2);
@@ -130,7 +130,7 @@ describe("a magic link of a session", () => {
     });
   }
 
-  test("gives another factor if it went to another address", async () => {
+  test("to another address adds a factor", async () => {
     const { user_id, session_token } = await entered();
     const email = address();
     await magicLinks.email.send({ email, user_id });
@@ -139,14 +139,14 @@ describe("a magic link of a session", () => {
     assert.equal(answer.session.authentication_factors[1].email_factor.email_address, email);
   });
 
-  test("of somebody else is refused, and still works", async () => {
+  test("of another user is refused, and still works", async () => {
     const { session_token } = await entered();
     const token = await linkTo();
     await refused(magicLinks.authenticate({ token, session_token }), 404, "session_not_found");
     ok(await magicLinks.authenticate({ token }));
   });
 
-  test("named twice is refused", async () => {
+  test("given twice is refused", async () => {
     const { session_token, session_jwt } = await entered();
     const call = magicLinks.authenticate({ token: await linkTo(), session_token, session_jwt });
     await refused(call, 400, "too_many_session_arguments");
@@ -156,7 +156,7 @@ describe("a magic link of a session", () => {
 describe("PKCE", () => {
   const start = () => linkTo(address(), { code_challenge: challenge });
 
-  test("lets in who has the verifier", async () => {
+  test("accepts the verifier", async () => {
     ok(await magicLinks.authenticate({ token: await start(), code_verifier: verifier }));
   });
 
@@ -167,7 +167,7 @@ describe("PKCE", () => {
     ok(await magicLinks.authenticate({ token, code_verifier: verifier }));
   });
 
-  test("refuses who has none", async () =>
+  test("refuses a missing verifier", async () =>
     refused(magicLinks.authenticate({ token: await start() }), 400, "pkce_expected_code_verifier"));
 
   test("refuses a verifier where none is expected", async () => {
@@ -175,7 +175,7 @@ describe("PKCE", () => {
     await refused(call, 400, "pkce_did_not_expect_code_verifier");
   });
 
-  test("is for send, too", async () => {
+  test("is supported by send", async () => {
     const email = address();
     await client.users.create({ email });
     await magicLinks.email.send({ email, code_challenge: challenge });

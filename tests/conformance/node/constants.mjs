@@ -1,4 +1,4 @@
-// The values that Stytch's test environment answers the same way for everyone.
+// The fixed test values of Stytch's test environment.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -14,14 +14,14 @@ const session_id = "session-test-eb94233f-8800-4ebd-8645-51dc15f9d028";
 
 describe("Stytch's test values", () => {
   for (const call of ["send", "loginOrCreate", "invite", "invite", "revokeInvite"]) {
-    test(`${call} to the test address mails nothing`, async () => {
+    test(`${call} to the test address sends no mail`, async () => {
       const answer = ok(await magicLinks.email[call]({ email }));
       if (call !== "revokeInvite") assert.equal(answer.user_id, user_id);
       assert.deepEqual(await mails(email), []);
     });
   }
 
-  test("the good token works, any number of times", async () => {
+  test("the valid token works repeatedly", async () => {
     for (let time = 0; time < 2; time++) {
       const answer = ok(await magicLinks.authenticate({ token }));
       assert.equal(answer.user_id, user_id);
@@ -48,7 +48,7 @@ describe("Stytch's test values", () => {
       "magic_link_not_found",
     ));
 
-  test("the good session is live, and stays so", async () => {
+  test("the valid session stays active", async () => {
     const first = ok(await sessions.authenticate({ session_token }));
     assert.equal(first.session_token, session_token);
     assert.equal(first.session.session_id, session_id);
@@ -67,7 +67,7 @@ describe("Stytch's test values", () => {
       "session_not_found",
     ));
 
-  test("the test user is no real record", async () => {
+  test("the test user is not stored", async () => {
     await refused(sessions.get({ user_id }), 404, "user_not_found");
     await refused(client.users.get({ user_id }), 404, "user_not_found");
   });

@@ -1,10 +1,10 @@
-// What goes wrong whatever is called: credentials, routes, faults.
+// Errors of every call: credentials, routes, and injected faults.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import {
-  RequestError, address, client, faulty, mails, makeClient, ok, projectId, refused, stranger,
+  RequestError, address, client, faulty, mails, makeClient, ok, projectId, refused, invalidClient,
   token,
 } from "./support.mjs";
 
@@ -30,13 +30,13 @@ const calls = {
 };
 
 describe("credentials", () => {
-  test("that are good tell the project", async () => {
+  test("that are valid return the project", async () => {
     assert.equal(ok(await client.debug.whoami()).project_id, projectId);
   });
 
   for (const [name, call] of Object.entries(calls)) {
-    test(`that are bad are refused by ${name}`, async () => {
-      await refused(call(stranger), 401, "unauthorized_credentials");
+    test(`that are invalid are refused by ${name}`, async () => {
+      await refused(call(invalidClient), 401, "unauthorized_credentials");
       const other = makeClient({ project_id: otherProject });
       await refused(call(other), 401, "unauthorized_credentials");
       const malformed = makeClient({ project_id: "my-project" });
@@ -45,8 +45,8 @@ describe("credentials", () => {
   }
 });
 
-describe("what the sandbox has not", () => {
-  test("is no route", async () => {
+describe("an unsupported call", () => {
+  test("is route not found", async () => {
     await refused(client.otps.email.send({ email: address() }), 404, "route_not_found");
     await refused(client.passwords.create({ email: address(), password: "x" }), 404, "route_not_found");
   });
@@ -54,7 +54,7 @@ describe("what the sandbox has not", () => {
 
 describe("a fault", () => {
   for (const [name, call] of Object.entries(calls)) {
-    test(`with an envelope is understood by ${name}`, async () => {
+    test(`is decoded for ${name}`, async () => {
       for (const [status, type] of [
         [429, "too_many_requests"],
         [500, "internal_server_error"],
@@ -66,11 +66,11 @@ describe("a fault", () => {
     });
   }
 
-  test("says what it was told", () =>
+  test("has the given message", () =>
     faulty({ status: 403, error_type: "email_in_denylist", retry_after_seconds: 1 }, () =>
       refused(calls.invite(client), 403, "email_in_denylist")));
 
-  test("ends by itself, and did nothing", async () => {
+  test("expires, and has no effect", async () => {
     const email = address();
     await faulty({ status: 500, times: 2, path: "/v1/magic_links" }, async () => {
       const invite = () => client.magicLinks.email.invite({ email });
@@ -81,13 +81,13 @@ describe("a fault", () => {
     assert.equal((await mails(email)).length, 1);
   });
 
-  test("that drops the connection is an error of the SDK's", async () => {
+  test("that drops the connection is a transport error", async () => {
     const error = await faulty({ down: true }, () => calls["users.search"](client).catch((e) => e));
     assert.ok(error instanceof RequestError, String(error));
     ok(await calls["users.search"](client));
   });
 
-  test("that loses the answer has done the work", async () => {
+  test("that loses the response has an effect", async () => {
     const email = address();
     const invite = client.magicLinks.email.invite.bind(client.magicLinks.email);
     const error = await faulty({ lose_answer: true }, () => invite({ email }).catch((e) => e));
@@ -95,6 +95,6 @@ describe("a fault", () => {
     ok(await client.magicLinks.authenticate({ token: await token(email) }));
   });
 
-  test("that delays an answer only delays it", () =>
+  test("that delays the response only delays it", () =>
     faulty({ latency_ms: 50 }, async () => ok(await calls["users.search"](client))));
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import {
-  address, client, entered, ok, refused, stranger, unknownUser,
+  address, client, entered, ok, refused, invalidClient, unknownUser,
 } from "./support.mjs";
 
 const { users } = client;
@@ -31,7 +31,7 @@ describe("users.exchangePrimaryFactor", () => {
     await refused(call, 400, "invalid_exchange_primary_factor_user");
   });
 
-  test("to nothing or two things is refused", async () => {
+  test("with missing or ambiguous values is refused", async () => {
     const { user_id } = await users.create({ email: address() });
     const both = { email_address: address(), phone_number: "+12025550162" };
     for (const given of [{}, both]) {
@@ -40,7 +40,7 @@ describe("users.exchangePrimaryFactor", () => {
     }
   });
 
-  test("to an address that is somebody's or none is refused", async () => {
+  test("to a taken or invalid address is refused", async () => {
     const [one, other] = [await users.create({ email: address() }), await users.create({ email: address() })];
     const to = (email_address) => users.exchangePrimaryFactor({ user_id: one.user_id, email_address });
     await refused(to(other.user.emails[0].email), 400, "duplicate_email");
@@ -48,9 +48,9 @@ describe("users.exchangePrimaryFactor", () => {
     assert.deepEqual((await users.get({ user_id: one.user_id })).emails, one.user.emails);
   });
 
-  test("of an unknown user, or by a stranger, is refused", async () => {
+  test("of an unknown user, or with invalid credentials, is refused", async () => {
     const given = { user_id: unknownUser, email_address: address() };
     await refused(users.exchangePrimaryFactor(given), 404, "user_not_found");
-    await refused(stranger.users.exchangePrimaryFactor(given), 401, "unauthorized_credentials");
+    await refused(invalidClient.users.exchangePrimaryFactor(given), 401, "unauthorized_credentials");
   });
 });

@@ -1,5 +1,5 @@
-// JWTs that the SDK verifies by itself. It goes by the machine's clock, so a JWT is made older by
-// making it while the sandbox's clock is behind.
+// Local verification of JWTs by the SDK, with the machine's clock. An older JWT is created by setting
+// the sandbox's clock back.
 
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
@@ -25,7 +25,7 @@ const header = (jwt) => JSON.parse(Buffer.from(jwt.split(".")[0], "base64url"));
 describe("a session's JWT", () => {
   before(resetClock);
 
-  test("says what Stytch's says", async () => {
+  test("has Stytch's claims", async () => {
     const answer = await entered({ session_custom_claims: { plan: "pro" } });
     const { alg, typ, kid } = header(answer.session_jwt);
     assert.deepEqual([alg, typ], ["RS256", "JWT"]);
@@ -46,7 +46,7 @@ describe("a session's JWT", () => {
     assert.equal(session.authentication_factors[0].type, "magic_link");
   });
 
-  test("verifies here, and tells the session", async () => {
+  test("verifies locally, and contains the session", async () => {
     const answer = await entered({ session_custom_claims: { plan: { seats: 3 } } });
     const { session_jwt } = answer;
     const { expires_at, ...session } = await sessions.authenticateJwtLocal({ session_jwt });
@@ -65,7 +65,7 @@ describe("a session's JWT", () => {
     });
   });
 
-  test("that somebody wrote is refused", async () => {
+  test("that is forged is refused", async () => {
     const { session_jwt } = await entered();
     const [head, body, signature] = session_jwt.split(".");
     const other = Buffer.from(JSON.stringify({ ...payload(session_jwt), sub: "me" }));
@@ -77,7 +77,7 @@ describe("a session's JWT", () => {
     await refused(remote, 400, "unable_to_parse_session_jwt");
   });
 
-  test("that has expired is refused here and refreshed there", async () => {
+  test("that has expired is refused locally and refreshed remotely", async () => {
     const old = await shifted(-400, () => entered());
     const { session_jwt } = old;
     await refusedHere(sessions.authenticateJwtLocal({ session_jwt }), "jwt_invalid");
@@ -89,14 +89,14 @@ describe("a session's JWT", () => {
     await sessions.authenticateJwtLocal({ session_jwt: fresh.session_jwt });
   });
 
-  test("from a clock that is ahead is refused here", async () => {
+  test("from a fast clock is refused locally", async () => {
     const { session_jwt } = await shifted(120, () => entered());
     await refusedHere(sessions.authenticateJwtLocal({ session_jwt }), "jwt_invalid");
     const tolerant = { session_jwt, clock_tolerance_seconds: 130 };
     await sessions.authenticateJwtLocal(tolerant);
   });
 
-  test("that is older than allowed is refused here and refreshed there", async () => {
+  test("that is older than allowed is refused locally and refreshed remotely", async () => {
     const { session_jwt } = await shifted(-100, () => entered());
     const local = (max_token_age_seconds) =>
       sessions.authenticateJwtLocal({ session_jwt, max_token_age_seconds });
@@ -111,7 +111,7 @@ describe("a session's JWT", () => {
     }
   });
 
-  test("takes claims on when it is refreshed", async () => {
+  test("has new claims after a refresh", async () => {
     const { session_jwt } = await entered();
     const fresh = await sessions.authenticateJwt({
       session_jwt,
@@ -124,7 +124,7 @@ describe("a session's JWT", () => {
     assert.equal(Date.parse(local.expires_at), Date.parse(fresh.session.expires_at));
   });
 
-  test("of a session that is revoked still verifies here, and not there", async () => {
+  test("of a session that is revoked verifies locally only", async () => {
     const { session_jwt, session_token } = await entered();
     await sessions.revoke({ session_token });
     await sessions.authenticateJwtLocal({ session_jwt });
@@ -132,7 +132,7 @@ describe("a session's JWT", () => {
     await refused(remote, 404, "session_not_found");
   });
 
-  test("of a user who is deleted still verifies here, and not there", async () => {
+  test("of a user who is deleted verifies locally only", async () => {
     const { session_jwt, session_token, user_id } = await entered();
     await client.users.delete({ user_id });
     await sessions.authenticateJwtLocal({ session_jwt });
@@ -140,7 +140,7 @@ describe("a session's JWT", () => {
     await refused(sessions.authenticate({ session_token }), 404, "session_not_found");
   });
 
-  test("verifies after a rotation, whichever key signed it", async () => {
+  test("of either key verifies after a rotation", async () => {
     const before = await entered();
     await rotateKeys();
     const after = await entered();
@@ -151,13 +151,13 @@ describe("a session's JWT", () => {
       assert.equal(local.session_id, session.session_id);
       ok(await fresh.sessions.authenticate({ session_jwt }));
     }
-    // Who fetched the keys a moment ago asks for none yet, and has the sandbox verify it.
+    // The client has cached keys, so the sandbox verifies this JWT.
     const { session_jwt } = after;
     const answer = await sessions.authenticateJwt({ session_jwt });
     assert.equal(answer.session.session_id, after.session.session_id);
   });
 
-  test("can't be verified where no key can be had", async () => {
+  test("does not verify without an available key", async () => {
     const { session_jwt } = await entered();
     const fresh = makeClient();
     await faulty({ down: true, path: "/v1/sessions/jwks" }, async () => {

@@ -13,7 +13,7 @@ const strictLinks = strict.magicLinks.email;
 const { STYTCH_STRICT_URL } = process.env;
 
 describe("invite", () => {
-  test("makes a pending user and mails a link", async () => {
+  test("creates a pending user and sends a link", async () => {
     const email = address();
     const answer = ok(
       await links.invite({
@@ -41,13 +41,13 @@ describe("invite", () => {
     assert.deepEqual(user.emails, [{ email_id: answer.email_id, email, verified: false }]);
   });
 
-  test("with an address alone leads to the default URL", async () => {
+  test("with an address alone uses the default URL", async () => {
     const email = address();
     ok(await links.invite({ email }));
     assert.ok((await mails(email))[0].url.startsWith(`${redirect}?`));
   });
 
-  test("again is the same user and another link, and both work", async () => {
+  test("sent again has the same user and another link, and both work", async () => {
     const email = address();
     const first = await links.invite({ email });
     await advance(2);
@@ -86,7 +86,7 @@ describe("invite", () => {
       "no_match_for_provided_magic_link_url",
     ],
   ]) {
-    test(`with ${what} is refused, and mails nothing`, async () => {
+    test(`with ${what} is refused, and sends no mail`, async () => {
       const email = address();
       await refused(links.invite({ email, ...fields }), 400, type);
       assert.deepEqual(await mails(email), []);
@@ -112,7 +112,7 @@ describe("revoke_invite", () => {
 });
 
 describe("login_or_create", () => {
-  test("makes a user once, and mails what fits", async () => {
+  test("creates a user once, and sends the matching mail", async () => {
     const email = address();
     const urls = {
       login_magic_link_url: "http://localhost:3000/login",
@@ -134,14 +134,14 @@ describe("login_or_create", () => {
   });
 
   for (const [pending, status] of [[true, "pending"], [false, "active"]]) {
-    test(`with create_user_as_pending ${pending} makes a user who is ${status}`, async () => {
+    test(`with create_user_as_pending ${pending} creates a user who is ${status}`, async () => {
       const email = address();
       const made = await links.loginOrCreate({ email, create_user_as_pending: pending });
       assert.equal((await client.users.get({ user_id: made.user_id })).status, status);
     });
   }
 
-  test("of one who is invited makes them active by a signup link", async () => {
+  test("of an invited user activates them by a signup link", async () => {
     const email = address();
     const { user_id } = await links.invite({ email });
     await advance(2);
@@ -166,7 +166,7 @@ describe("login_or_create", () => {
 });
 
 describe("send", () => {
-  test("mails to one who is known", async () => {
+  test("sends mail to a known user", async () => {
     const { user, user_id } = await entered();
     const { email, email_id } = user.emails[0];
     await advance(2);
@@ -197,7 +197,7 @@ describe("send", () => {
     });
   }
 
-  test("attaches an address for five minutes only, unless it is used", async () => {
+  test("attaches an address, which expires after five minutes unless it is used", async () => {
     const { user_id } = await entered();
     const email = address();
     await links.send({ email, user_id });
@@ -209,7 +209,7 @@ describe("send", () => {
     });
   });
 
-  test("of another's address is refused", async () => {
+  test("of another user's address is refused", async () => {
     const [one, other] = [await entered(), await entered()];
     await advance(2);
     const call = links.send({ email: other.user.emails[0].email, user_id: one.user_id });
@@ -219,7 +219,7 @@ describe("send", () => {
   test("for an unknown user is refused", () =>
     refused(links.send({ email: address(), user_id: unknownUser }), 404, "user_not_found"));
 
-  test("for two who might be meant is refused", async () => {
+  test("for two possible users is refused", async () => {
     const { user_id, session_token } = await entered();
     const call = links.send({ email: address(), user_id, session_token });
     await refused(call, 400, "too_many_user_selection_arguments");
@@ -236,7 +236,7 @@ describe("one mail a second to an address", () => {
     test(`holds for ${name}`, async () => {
       const email = address();
       await client.users.create({ email, create_user_as_pending: true });
-      // Two at once: nothing but a machine that stands still comes between them.
+      // Concurrent requests arrive within a second, unless the machine stalls.
       const both = await Promise.allSettled([call(email), call(email)]);
       const failed = both.filter(({ status }) => status === "rejected");
       assert.equal(failed.length, 1);

@@ -49,7 +49,7 @@ describe("users.search", () => {
     await make();
   });
 
-  // Each filter, what it is given, whom of the three it finds.
+  // Each filter, its value, and the users that it finds.
   for (const [name, value, found] of [
     ["user_id", () => [people.a.user_id, people.c.user_id], "ac"],
     ["user_id", () => [people.a.user.external_id], "a"],
@@ -91,12 +91,12 @@ describe("users.search", () => {
     });
   }
 
-  test("answers whole users", async () => {
+  test("returns users with every field", async () => {
     const { results } = await search([operand("user_id", [people.b.user_id])]);
     assert.deepEqual(results, [people.b.user]);
   });
 
-  test("by AND finds whom all operands mean, by OR whom any does", async () => {
+  test("combines operands by AND or OR", async () => {
     const operands = [
       operand("user_id", [people.a.user_id, people.b.user_id]),
       operand("email_id", [people.b.email_id, people.c.email_id]),
@@ -105,7 +105,7 @@ describe("users.search", () => {
     assert.equal(names((await search(operands, "OR")).results), "abc");
   });
 
-  test("goes page by page", async () => {
+  test("returns pages", async () => {
     const first = await search([all()], "AND", { limit: 2 });
     assert.equal(names(first.results), "ab");
     assert.equal(first.results_metadata.total, 3);
@@ -117,7 +117,7 @@ describe("users.search", () => {
     assert.equal(exact.results_metadata.next_cursor, null);
   });
 
-  test("without a query finds everybody", async () => {
+  test("without a query finds every user", async () => {
     const { results, results_metadata } = ok(await users.search({ limit: 1 }));
     assert.equal(results.length, 1);
     assert.ok(results_metadata.total > 3);
@@ -125,7 +125,7 @@ describe("users.search", () => {
     assert.equal(empty.results.length, results_metadata.total);
   });
 
-  test("that is wrong is refused", async () => {
+  test("that is invalid is refused", async () => {
     const by = (name, value) => ({ query: { operator: "AND", operands: [operand(name, value)] } });
     for (const [given, type] of [
       [{ limit: 0 }, "user_search_invalid_limit"],
@@ -142,7 +142,7 @@ describe("users.search", () => {
     }
   });
 
-  test("as searchAll comes to the end", async () => {
+  test("as searchAll returns every page", async () => {
     const pages = [];
     const query = { operator: "AND", operands: [all()] };
     for await (const page of users.searchAll({ limit: 1, query })) pages.push(names(page));

@@ -13,7 +13,7 @@ const unknownToken = "B".repeat(44);
 const { STYTCH_STRICT_URL } = process.env;
 
 describe("sessions.authenticate", () => {
-  test("by token or JWT answers the session, its user and a new JWT", async () => {
+  test("by token or JWT returns the session, its user and a new JWT", async () => {
     const first = await entered({ minutes: 60 });
     await advance(2);
     for (const field of ["session_token", "session_jwt"]) {
@@ -27,7 +27,7 @@ describe("sessions.authenticate", () => {
     }
   });
 
-  test("with a duration moves the end", async () => {
+  test("with a duration changes the expiry", async () => {
     const { session_token } = await entered({ minutes: 5 });
     const given = { session_token, session_duration_minutes: 527040 };
     const { session } = ok(await sessions.authenticate(given));
@@ -75,7 +75,7 @@ describe("sessions.authenticate", () => {
     });
   }
 
-  test("by nothing, by two, by what is malformed or unknown is refused", async () => {
+  test("with missing, ambiguous or invalid credentials is refused", async () => {
     const { session_token, session_jwt } = await entered();
     const [header, , signature] = session_jwt.split(".");
     const payload = Buffer.from('{"sub":"me"}').toString("base64url");
@@ -103,7 +103,7 @@ describe("sessions.authenticate", () => {
     await refused(sessions.authenticate({ session_token }), 404, "session_not_found");
   });
 
-  test("with an authorization check is refused, as there is no policy", async () => {
+  test("with an authorization check is refused without a policy", async () => {
     const { session_token } = await entered();
     const authorization_check = { resource_id: "documents", action: "read" };
     const call = sessions.authenticate({ session_token, authorization_check });
@@ -112,7 +112,7 @@ describe("sessions.authenticate", () => {
 });
 
 describe("sessions.get", () => {
-  test("answers what is live", async () => {
+  test("returns active sessions", async () => {
     const first = await entered();
     const { user_id } = first;
     await advance(2);
@@ -127,7 +127,7 @@ describe("sessions.get", () => {
     assert.deepEqual(ok(await sessions.get({ user_id })).sessions, [second.session]);
   });
 
-  test("answers none for one who never came in", async () => {
+  test("returns none for a user without a login", async () => {
     const { user_id } = await client.users.create({ email: address() });
     assert.deepEqual(ok(await sessions.get({ user_id })).sessions, []);
   });
@@ -155,7 +155,7 @@ describe("sessions.revoke", () => {
     });
   }
 
-  test("of nothing, of two, of what is malformed or unknown is refused", async () => {
+  test("with missing, ambiguous or invalid ids is refused", async () => {
     const { session, session_token, session_jwt } = await entered();
     const { session_id } = session;
     const unknown = "session-test-00000000-0000-4000-8000-000000000000";
@@ -176,7 +176,7 @@ describe("sessions.revoke", () => {
 });
 
 describe("sessions.getJWKS", () => {
-  test("answers keys with all nine members", async () => {
+  test("returns keys with all nine members", async () => {
     const { keys } = ok(await sessions.getJWKS({ project_id: projectId }));
     assert.ok(keys.length > 0);
     for (const key of keys) {
@@ -196,7 +196,7 @@ describe("sessions.getJWKS", () => {
   });
 
   test("needs no credentials", async () => {
-    const stranger = makeClient({ secret: "secret-test-wrong" });
-    ok(await stranger.sessions.getJWKS({ project_id: projectId }));
+    const invalidClient = makeClient({ secret: "secret-test-wrong" });
+    ok(await invalidClient.sessions.getJWKS({ project_id: projectId }));
   });
 });

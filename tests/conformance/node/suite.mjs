@@ -1,5 +1,5 @@
-// Stytch's SDK for Node, as published, against the sandbox: every call that it supports, good and
-// bad. One process and one case at a time, as the cases share a clock.
+// Valid and invalid uses of every call that the sandbox supports, with Stytch's SDK for Node. The cases
+// run one at a time, because they share the sandbox's clock.
 
 import "./links.mjs";
 import "./authenticate.mjs";

@@ -1,4 +1,4 @@
-// What the cases have in common: the SDK, the sandbox's control plane, and what a refusal must have.
+// The SDK, the sandbox's control API, and shared assertions.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -15,40 +15,40 @@ export const { StytchError, RequestError, ClientError } = stytch;
 export const projectId = STYTCH_PROJECT_ID;
 export const redirect = "http://localhost:3000/authenticate";
 
-console.warn = () => {}; // the SDK's, of a URL that is not Stytch's
+console.warn = () => {}; // the SDK warns about URLs other than Stytch's
 
-/** A client of its own, which has fetched no key yet. */
+/** Returns a new client, without cached keys. */
 export function makeClient({ url = STYTCH_URL, project_id = projectId, secret = STYTCH_SECRET } = {}) {
   return new stytch.Client({ project_id, secret, env: `${url}/` });
 }
 
 export const client = makeClient();
-/** Of a sandbox that allows only the redirect URLs it was told. */
+/** A client of a sandbox with registered redirect URLs. */
 export const strict = makeClient({ url: STYTCH_STRICT_URL });
-/** The same by somebody whose secret is wrong. */
-export const stranger = makeClient({ secret: "secret-test-of-somebody-else=" });
+/** A client with a wrong secret. */
+export const invalidClient = makeClient({ secret: "secret-test-of-somebody-else=" });
 
 let made = 0;
-/** An address that no other case has. */
+/** Returns a unique address. */
 export const address = (name = "ada") => `${name}-${++made}@example.com`;
 
 async function control(method, route, body, base = STYTCH_URL) {
   const headers = body && { "content-type": "application/json" };
-  const answer = await fetch(base + route, { method, headers, body: body && JSON.stringify(body) });
-  const text = await answer.text();
-  assert.equal(answer.status, 200, text);
+  const response = await fetch(base + route, { method, headers, body: body && JSON.stringify(body) });
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
   return JSON.parse(text);
 }
 
 export const advance = (seconds) => control("PUT", "/sandbox/clock", { advance_seconds: seconds });
 export const rotateKeys = () => control("POST", "/sandbox/jwks/rotate");
 
-/** The sandbox's clock is the machine's again. */
+/** Sets the sandbox's clock to the machine's. */
 export async function resetClock() {
   await advance(-(await control("GET", "/sandbox/clock")).offset_seconds);
 }
 
-/** Does something with the sandbox's clock so much off, and sets it right again. */
+/** Runs a function while the sandbox's clock is shifted. */
 export async function shifted(seconds, work) {
   await advance(seconds);
   try {
@@ -58,7 +58,7 @@ export async function shifted(seconds, work) {
   }
 }
 
-/** Does something while the sandbox has a fault. */
+/** Runs a function while the sandbox has a fault. */
 export async function faulty(fault, work) {
   await control("PUT", "/sandbox/faults", fault);
   try {
@@ -68,18 +68,18 @@ export async function faulty(fault, work) {
   }
 }
 
-/** All mail to an address, oldest first. */
+/** Returns all mail to an address, oldest first. */
 export const mails = (to, base) =>
   control("GET", `/sandbox/emails?to=${encodeURIComponent(to)}`, undefined, base);
 
-/** The token of the last mail to an address. */
+/** Returns the token of the latest mail to an address. */
 export async function token(to, base) {
   const mail = (await mails(to, base)).at(-1);
   assert.ok(mail, `there is mail to ${to}`);
   return mail.token;
 }
 
-/** Somebody who has come in by a link: the SDK's whole answer. */
+/** Authenticates a link of an address, and returns the SDK's response. */
 export async function entered({ email = address(), minutes = 60, ...more } = {}) {
   await client.magicLinks.email.loginOrCreate({ email });
   return client.magicLinks.authenticate({
@@ -89,10 +89,10 @@ export async function entered({ email = address(), minutes = 60, ...more } = {})
   });
 }
 
-/** The SDK hands on a refusal with all that Stytch's envelope tells. */
+/** Asserts that the SDK throws an error with every member of Stytch's error envelope. */
 export async function refused(call, status, type) {
   const error = await call.then(
-    (answer) => assert.fail(`${status} ${type} was expected, not ${JSON.stringify(answer)}`),
+    (response) => assert.fail(`${status} ${type} was expected, not ${JSON.stringify(response)}`),
     (error) => error,
   );
   if (error instanceof assert.AssertionError) throw error;
@@ -105,11 +105,11 @@ export async function refused(call, status, type) {
   return error;
 }
 
-/** An answer that says yes. */
-export function ok(answer) {
-  assert.equal(answer.status_code, 200);
-  assert.match(answer.request_id, /^request-id-test-[0-9a-f-]{36}$/);
-  return answer;
+/** Asserts that a call succeeded. */
+export function ok(response) {
+  assert.equal(response.status_code, 200);
+  assert.match(response.request_id, /^request-id-test-[0-9a-f-]{36}$/);
+  return response;
 }
 
 export const seconds = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;

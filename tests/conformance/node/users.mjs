@@ -12,7 +12,7 @@ const { users } = client;
 const create = async (fields = {}) => users.create({ email: address(), ...fields });
 
 describe("users.create", () => {
-  test("answers the whole user", async () => {
+  test("returns every field", async () => {
     const email = address();
     const external_id = randomUUID();
     const answer = ok(
@@ -54,20 +54,20 @@ describe("users.create", () => {
     });
   });
 
-  test("makes an active user unless told otherwise", async () => {
+  test("creates an active user by default", async () => {
     const answer = ok(await create());
     assert.equal(answer.status, "active");
     assert.equal(answer.user.emails[0].verified, false);
   });
 
-  test("takes an address once, whatever its case", async () => {
+  test("accepts an address once, regardless of case", async () => {
     const email = address();
     await users.create({ email });
     await refused(users.create({ email }), 400, "duplicate_email");
     await refused(users.create({ email: email.toUpperCase() }), 400, "duplicate_email");
   });
 
-  test("takes an external id once", async () => {
+  test("accepts an external id once", async () => {
     const external_id = randomUUID();
     await create({ external_id });
     await refused(create({ external_id }), 400, "duplicate_user_external_id");
@@ -86,7 +86,7 @@ describe("users.create", () => {
 });
 
 describe("users.get", () => {
-  test("answers the user's fields at the top", async () => {
+  test("returns the user's fields at the top level", async () => {
     const external_id = randomUUID();
     const { user, user_id } = await create({ external_id });
     for (const id of [user_id, external_id]) {
@@ -102,7 +102,7 @@ describe("users.get", () => {
 });
 
 describe("users.update", () => {
-  test("takes over what is given and leaves the rest", async () => {
+  test("changes only the given fields", async () => {
     const made = await create({ name: { first_name: "Ada", last_name: "Lovelace" } });
     const { user_id } = made;
     const external_id = randomUUID();
@@ -130,7 +130,7 @@ describe("users.update", () => {
     assert.deepEqual(user.roles.sort(), ["editor", "stytch_user"]);
   });
 
-  test("that is not allowed is refused, and changes nothing", async () => {
+  test("that is invalid is refused, and changes nothing", async () => {
     const external_id = randomUUID();
     await create({ external_id });
     const { user, user_id } = await create();
@@ -182,7 +182,7 @@ describe("users.delete", () => {
 });
 
 describe("users.deleteEmail", () => {
-  test("takes one of two addresses away", async () => {
+  test("deletes one of two addresses", async () => {
     const { user_id, method_id } = await entered();
     const email = address();
     await client.magicLinks.email.send({ email, user_id });
@@ -195,7 +195,7 @@ describe("users.deleteEmail", () => {
     await refused(last, 400, "cannot_delete_last_primary_factor");
   });
 
-  test("ends the links that went there", async () => {
+  test("ends the links to that address", async () => {
     const { user_id } = await entered();
     const email = address();
     const { email_id } = await client.magicLinks.email.send({ email, user_id });

@@ -1,5 +1,4 @@
-"""What the cases have in common: both clients of the SDK, called alike, the sandbox's control
-plane, and what a refusal must have."""
+"""The SDK's clients, the sandbox's control API, and shared assertions."""
 
 import base64
 import contextlib
@@ -28,7 +27,7 @@ _number = itertools.count(1)
 
 
 def address(name="ada"):
-    """An address that no other case has."""
+    """Returns a unique address."""
     return f"{name}-{next(_number)}@example.com"
 
 
@@ -37,7 +36,7 @@ def make_client(url=URL, project_id=PROJECT_ID, secret=SECRET):
 
 
 class Calls:
-    """The calls of a client, or of a part of it; each is awaited, whichever client it is."""
+    """The calls of a client or of a part of it, as coroutines for both the blocking and the async client."""
 
     def __init__(self, of, is_async):
         self._of, self._is_async = of, is_async
@@ -59,8 +58,8 @@ def control(method, path, body=None, url=URL):
     data = None if body is None else json.dumps(body).encode()
     headers = {} if body is None else {"content-type": "application/json"}
     request = urllib.request.Request(url + path, data=data, method=method, headers=headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return json.load(response)
 
 
 def advance(seconds):
@@ -69,7 +68,7 @@ def advance(seconds):
 
 @contextlib.contextmanager
 def shifted(seconds):
-    """The sandbox's clock is so much off, and then right again."""
+    """Shifts the sandbox's clock within the block."""
     advance(seconds)
     try:
         yield
@@ -87,17 +86,17 @@ def fault(**fields):
 
 
 def mails(to, url=URL):
-    """All mail to an address, oldest first."""
+    """Returns all mail to an address, oldest first."""
     return control("GET", f"/sandbox/emails?to={urllib.parse.quote(to)}", url=url)
 
 
 def token(to, url=URL):
-    """The token of the last mail to an address."""
+    """Returns the token of the latest mail to an address."""
     return mails(to, url)[-1]["token"]
 
 
 def part(jwt, which):
-    """The header (0) or the payload (1) of a JWT, unverified."""
+    """Decodes the header (0) or the payload (1) of a JWT without verification."""
     text = jwt.split(".")[which]
     return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
@@ -120,13 +119,13 @@ class Case(unittest.IsolatedAsyncioTestCase):
             await client.close()
 
     def client_of(self, **fields):
-        """A client of its own, which has fetched no key yet."""
+        """Returns a new client, without cached keys."""
         client = make_client(**fields)
         self.clients.append(client)
         return Calls(client, self.is_async)
 
     async def entered(self, email=None, minutes=60, **more):
-        """Somebody who has come in by a link: the SDK's whole answer."""
+        """Authenticates a link of an address, and returns the SDK's response."""
         email = email or address()
         await self.links.login_or_create(email=email)
         return await self.client.magic_links.authenticate(
@@ -134,7 +133,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
         )
 
     async def refused(self, call, status, error_type):
-        """The SDK hands on a refusal with all that Stytch's envelope tells."""
+        """Asserts that the SDK raises an error with every member of Stytch's error envelope."""
         with self.assertRaises(StytchError) as raised:
             await call
         details = raised.exception.details
@@ -146,16 +145,16 @@ class Case(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(details.original_json["status_code"], status)
         return details
 
-    def ok(self, answer):
-        """An answer that says yes."""
-        self.assertEqual(answer.status_code, 200)
-        self.assertTrue(answer.is_success)
-        self.assertRegex(answer.request_id, f"^request-id-test-{UUID}$")
-        return answer
+    def ok(self, response):
+        """Asserts that a call succeeded."""
+        self.assertEqual(response.status_code, 200)
+        self.assertTrue(response.is_success)
+        self.assertRegex(response.request_id, f"^request-id-test-{UUID}$")
+        return response
 
 
 def by_both_clients(cases):
-    """Runs the cases by the blocking client and by the async one."""
+    """Runs the cases with the blocking and with the async client."""
     module = sys.modules[cases.__module__]
     for name, is_async in (("Blocking", False), ("Async", True)):
         fields = {"is_async": is_async, "__module__": cases.__module__}

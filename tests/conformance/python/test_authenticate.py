@@ -24,7 +24,7 @@ class Links:
 
 @by_both_clients
 class MagicLink(Links):
-    async def test_without_a_duration_it_makes_no_session(self):
+    async def test_no_session_is_created_without_a_duration(self):
         email = address()
         invited = await self.links.invite(email=email)
         answer = await self.authenticate(token=token(email))
@@ -36,7 +36,7 @@ class MagicLink(Links):
         self.assertTrue(answer.user.emails[0].verified)
         self.assertFalse(answer.reset_sessions)
 
-    async def test_with_a_duration_it_makes_a_session(self):
+    async def test_a_session_is_created_with_a_duration(self):
         email = address()
         answer = self.ok(await self.entered(email, minutes=90))
         self.assertEqual(len(answer.session_token), 44)
@@ -51,7 +51,7 @@ class MagicLink(Links):
         self.assertEqual(factor.email_factor.email_id, answer.method_id)
         self.assertEqual(session.custom_claims, {})
 
-    async def test_it_takes_attributes_and_claims_into_the_session(self):
+    async def test_attributes_and_claims_are_stored_in_the_session(self):
         attributes = {"ip_address": "203.0.113.7", "user_agent": "Firefox"}
         claims = {"plan": {"seats": 3}}
         answer = await self.entered(attributes=attributes, session_custom_claims=claims)
@@ -59,7 +59,7 @@ class MagicLink(Links):
         self.assertEqual(answer.session.attributes.user_agent, "Firefox")
         self.assertEqual(answer.session.custom_claims, claims)
 
-    async def test_it_works_once(self):
+    async def test_a_link_works_once(self):
         used = await self.link()
         await self.authenticate(token=used)
         await self.refuses(401, "unable_to_auth_magic_link", token=used)
@@ -68,7 +68,7 @@ class MagicLink(Links):
         await self.refuses(404, "magic_link_not_found", token="A" * 44)
         await self.refuses(400, "invalid_token", token="")
 
-    async def test_it_expires(self):
+    async def test_a_link_expires(self):
         for name, fields, minutes in (
             ("invite", {}, 60),
             ("invite", {"invite_expiration_minutes": 7}, 7),
@@ -106,7 +106,7 @@ class MagicLink(Links):
 
 @by_both_clients
 class MagicLinkOfASession(Links):
-    async def test_it_goes_on_with_the_session(self):
+    async def test_a_session_is_extended(self):
         for field in ("session_token", "session_jwt"):
             with self.subTest(field):
                 first = await self.entered(session_custom_claims={"a": 1})
@@ -124,7 +124,7 @@ class MagicLinkOfASession(Links):
                 self.assertEqual(len(session.authentication_factors), 1)
                 self.assertEqual(session.custom_claims, {"a": 1, "b": 2})
 
-    async def test_another_address_is_another_factor(self):
+    async def test_another_address_adds_a_factor(self):
         known = await self.entered()
         email = address()
         await self.links.send(email=email, user_id=known.user_id)
@@ -133,13 +133,13 @@ class MagicLinkOfASession(Links):
         self.assertEqual(len(factors), 2)
         self.assertEqual(factors[1].email_factor.email_address, email)
 
-    async def test_somebody_elses_session_is_refused_and_the_link_still_works(self):
+    async def test_another_users_session_is_refused_and_the_link_still_works(self):
         known, good = await self.entered(), await self.link()
         wrong = {"token": good, "session_token": known.session_token}
         await self.refuses(404, "session_not_found", **wrong)
         await self.authenticate(token=good)
 
-    async def test_a_session_named_twice_is_refused(self):
+    async def test_a_session_given_twice_is_refused(self):
         known = await self.entered()
         await self.refuses(
             400,
@@ -152,17 +152,17 @@ class MagicLinkOfASession(Links):
 
 @by_both_clients
 class Pkce(Links):
-    async def test_who_has_the_verifier_comes_in_and_nobody_else(self):
+    async def test_the_verifier_is_required(self):
         bound = await self.link(code_challenge=CHALLENGE)
         await self.refuses(400, "pkce_expected_code_verifier", token=bound)
         await self.refuses(400, "pkce_mismatch", token=bound, code_verifier=f"{VERIFIER}-not")
         await self.authenticate(token=bound, code_verifier=VERIFIER)
 
-    async def test_a_verifier_that_nobody_expects_is_refused(self):
+    async def test_an_unexpected_verifier_is_refused(self):
         wrong = {"token": await self.link(), "code_verifier": VERIFIER}
         await self.refuses(400, "pkce_did_not_expect_code_verifier", **wrong)
 
-    async def test_send_takes_a_challenge_too(self):
+    async def test_send_accepts_a_challenge(self):
         email = address()
         await self.client.users.create(email=email)
         await self.links.send(email=email, code_challenge=CHALLENGE)
@@ -171,7 +171,7 @@ class Pkce(Links):
 
 @by_both_clients
 class AttributesThatMustMatch(Links):
-    async def test_others_are_refused(self):
+    async def test_mismatched_attributes_are_refused(self):
         attributes = {"ip_address": "203.0.113.7", "user_agent": "Firefox"}
         for option, other in (
             ("ip_match_required", {**attributes, "ip_address": "203.0.113.8"}),

@@ -1,4 +1,4 @@
-"""The values that Stytch's test environment answers the same way for everyone."""
+"""The fixed test values of Stytch's test environment."""
 
 from support import by_both_clients, mails
 
@@ -14,14 +14,14 @@ SESSION_ID = "session-test-eb94233f-8800-4ebd-8645-51dc15f9d028"
 
 @by_both_clients
 class TestValues:
-    async def test_the_test_address_is_mailed_nothing(self):
+    async def test_the_test_address_receives_no_mail(self):
         for name in ("send", "login_or_create", "invite", "invite"):
             answer = self.ok(await getattr(self.links, name)(email=EMAIL))
             self.assertEqual(answer.user_id, USER_ID)
         self.ok(await self.links.revoke_invite(email=EMAIL))
         self.assertEqual(mails(EMAIL), [])
 
-    async def test_the_good_token_works_any_number_of_times(self):
+    async def test_the_valid_token_works_repeatedly(self):
         authenticate = self.client.magic_links.authenticate
         for _ in range(2):
             answer = self.ok(await authenticate(token=TOKEN))
@@ -39,7 +39,7 @@ class TestValues:
         call = self.client.magic_links.authenticate(token=UNKNOWN_TOKEN)
         await self.refused(call, 404, "magic_link_not_found")
 
-    async def test_the_good_session_is_live_and_stays_so(self):
+    async def test_the_valid_session_stays_active(self):
         sessions = self.client.sessions
         first = self.ok(await sessions.authenticate(session_token=SESSION_TOKEN))
         self.assertEqual(first.session_token, SESSION_TOKEN)
@@ -58,6 +58,6 @@ class TestValues:
         call = self.client.sessions.authenticate(session_token=OTHER_SESSION_TOKEN)
         await self.refused(call, 404, "session_not_found")
 
-    async def test_the_test_user_is_no_real_record(self):
+    async def test_the_test_user_is_not_stored(self):
         await self.refused(self.client.sessions.get(user_id=USER_ID), 404, "user_not_found")
         await self.refused(self.client.users.get(user_id=USER_ID), 404, "user_not_found")

@@ -1,4 +1,4 @@
-"""What goes wrong whatever is called: credentials, routes, faults."""
+"""Errors of every call: credentials, routes, and injected faults."""
 
 import aiohttp
 import requests
@@ -7,7 +7,7 @@ from support import OTHER_PROJECT, PROJECT_ID, address, by_both_clients, fault, 
 
 TOKEN = "A" * 44
 
-# Every call that needs credentials, by whoever makes it.
+# Every call that needs credentials.
 CALLS = {
     "invite": lambda by: by.magic_links.email.invite(email=address()),
     "revoke_invite": lambda by: by.magic_links.email.revoke_invite(email=address()),
@@ -30,10 +30,10 @@ CALLS = {
 
 @by_both_clients
 class Credentials:
-    async def test_good_ones_tell_the_project(self):
+    async def test_valid_credentials_return_the_project(self):
         self.assertEqual(self.ok(await self.client.debug.whoami()).project_id, PROJECT_ID)
 
-    async def test_bad_ones_are_refused_by_every_call(self):
+    async def test_invalid_credentials_are_refused_by_every_call(self):
         stranger = self.client_of(secret="secret-test-of-somebody-else=")
         other = self.client_of(project_id=OTHER_PROJECT)
         malformed = self.client_of(project_id="my-project")
@@ -46,7 +46,7 @@ class Credentials:
 
 @by_both_clients
 class NotThere:
-    async def test_what_the_sandbox_has_not_is_no_route(self):
+    async def test_an_unsupported_call_is_route_not_found(self):
         call = self.client.passwords.create(email=address(), password="x")
         await self.refused(call, 404, "route_not_found")
         await self.refused(self.client.otps.email.send(email=address()), 404, "route_not_found")
@@ -54,7 +54,7 @@ class NotThere:
 
 @by_both_clients
 class Faults:
-    async def test_one_with_an_envelope_is_understood_of_every_call(self):
+    async def test_a_fault_is_decoded_for_every_call(self):
         for name, call in CALLS.items():
             for status, error_type in (
                 (429, "too_many_requests"),
@@ -65,11 +65,11 @@ class Faults:
                 with self.subTest(name, status=status), fault(status=status):
                     await self.refused(call(self.client), status, error_type)
 
-    async def test_it_says_what_it_was_told(self):
+    async def test_a_fault_has_the_given_message(self):
         with fault(status=403, error_type="email_in_denylist", retry_after_seconds=1):
             await self.refused(CALLS["invite"](self.client), 403, "email_in_denylist")
 
-    async def test_it_ends_by_itself_and_did_nothing(self):
+    async def test_a_fault_expires_and_has_no_effect(self):
         email = address()
         with fault(status=500, times=2, path="/v1/magic_links"):
             for _ in range(2):
@@ -81,17 +81,17 @@ class Faults:
     def connection_error(self):
         return aiohttp.ClientError if self.is_async else requests.ConnectionError
 
-    async def test_one_that_drops_the_connection_is_the_librarys_error(self):
+    async def test_a_dropped_connection_is_a_transport_error(self):
         with fault(down=True), self.assertRaises(self.connection_error):
             await self.client.users.search()
         self.ok(await self.client.users.search())
 
-    async def test_one_that_loses_the_answer_has_done_the_work(self):
+    async def test_a_lost_response_has_an_effect(self):
         email = address()
         with fault(lose_answer=True), self.assertRaises(self.connection_error):
             await self.links.invite(email=email)
         self.ok(await self.client.magic_links.authenticate(token=token(email)))
 
-    async def test_one_that_delays_an_answer_only_delays_it(self):
+    async def test_a_delayed_response_arrives(self):
         with fault(latency_ms=50):
             self.ok(await self.client.users.search())

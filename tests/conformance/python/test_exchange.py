@@ -8,7 +8,7 @@ class ExchangePrimaryFactor:
     async def exchange(self, **fields):
         return await self.client.users.exchange_primary_factor(**fields)
 
-    async def test_it_gives_a_user_another_address_and_frees_the_first(self):
+    async def test_an_exchanged_address_is_free_again(self):
         email, other = address(), address()
         made = await self.client.users.create(email=email)
         answer = self.ok(await self.exchange(user_id=made.user_id, email_address=other))
@@ -28,7 +28,7 @@ class ExchangePrimaryFactor:
         call = self.exchange(user_id=known.user_id, email_address=address())
         await self.refused(call, 400, "invalid_exchange_primary_factor_user")
 
-    async def test_nothing_and_two_things_are_refused(self):
+    async def test_missing_and_ambiguous_values_are_refused(self):
         made = await self.client.users.create(email=address())
         both = {"email_address": address(), "phone_number": "+12025550162"}
         for given in ({}, both):
@@ -36,7 +36,7 @@ class ExchangePrimaryFactor:
                 call = self.exchange(user_id=made.user_id, **given)
                 await self.refused(call, 400, "invalid_exchange_primary_factor_fields")
 
-    async def test_an_address_that_is_somebodys_or_none_is_refused(self):
+    async def test_a_taken_or_invalid_address_is_refused(self):
         one = await self.client.users.create(email=address())
         other = await self.client.users.create(email=address())
         for email, error_type in (
@@ -47,7 +47,7 @@ class ExchangePrimaryFactor:
         found = await self.client.users.get(user_id=one.user_id)
         self.assertEqual(found.emails, one.user.emails)
 
-    async def test_an_unknown_user_and_a_stranger_are_refused(self):
+    async def test_an_unknown_user_and_invalid_credentials_are_refused(self):
         given = {"user_id": UNKNOWN_USER, "email_address": address()}
         await self.refused(self.exchange(**given), 404, "user_not_found")
         stranger = self.client_of(secret="secret-test-of-somebody-else=")

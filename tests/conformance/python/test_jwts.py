@@ -1,5 +1,5 @@
-"""JWTs that the SDK verifies by itself. It goes by the machine's clock, so a JWT is made older by
-making it while the sandbox's clock is behind."""
+"""Local verification of JWTs by the SDK, with the machine's clock. An older JWT is created by
+setting the sandbox's clock back."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ class Jwt:
     async def remote(self, jwt, **fields):
         return await self.client.sessions.authenticate_jwt(session_jwt=jwt, **fields)
 
-    async def test_it_says_what_stytchs_says(self):
+    async def test_a_jwt_has_stytchs_claims(self):
         answer = await self.entered(session_custom_claims={"plan": "pro"})
         header, claims = part(answer.session_jwt, 0), part(answer.session_jwt, 1)
         self.assertEqual((header["alg"], header["typ"]), ("RS256", "JWT"))
@@ -37,11 +37,11 @@ class Jwt:
         self.assertEqual(session["id"], answer.session.session_id)
         self.assertEqual(session["roles"], answer.session.roles)
 
-    async def test_it_verifies_here_and_tells_the_session(self):
+    async def test_a_jwt_verifies_locally_and_contains_the_session(self):
         answer = await self.entered(session_custom_claims={"plan": {"seats": 3}})
         self.assertEqual(await self.local(answer.session_jwt), answer.session)
 
-    async def test_it_verifies_without_a_call(self):
+    async def test_a_jwt_verifies_without_a_call(self):
         answer = await self.entered()
         await self.local(answer.session_jwt)  # has the keys now
         with fault(down=True):
@@ -49,7 +49,7 @@ class Jwt:
         self.assertEqual(same.session_jwt, answer.session_jwt)
         self.assertEqual(same.session, answer.session)
 
-    async def test_one_that_somebody_wrote_is_refused(self):
+    async def test_a_forged_jwt_is_refused(self):
         answer = await self.entered()
         head, body, signature = answer.session_jwt.split(".")
         claims = json.dumps({**part(answer.session_jwt, 1), "sub": "me"}).encode()
@@ -60,7 +60,7 @@ class Jwt:
         with self.assertRaises(pyjwt.PyJWTError):  # the SDK does not get as far as to verify it
             await self.local("not.a.jwt")
 
-    async def test_an_expired_one_is_refused_here_and_refreshed_there(self):
+    async def test_an_expired_jwt_is_refused_locally_and_refreshed_remotely(self):
         with shifted(-400):
             old = await self.entered()
         self.assertIsNone(await self.local(old.session_jwt))
@@ -70,13 +70,13 @@ class Jwt:
         self.assertEqual(fresh.session.session_id, old.session.session_id)
         self.assertEqual(await self.local(fresh.session_jwt), fresh.session)
 
-    async def test_one_from_a_clock_that_is_ahead_is_refused_here(self):
+    async def test_a_jwt_from_a_fast_clock_is_refused_locally(self):
         with shifted(120):
             early = await self.entered()
         self.assertIsNone(await self.local(early.session_jwt))
         self.assertEqual(await self.local(early.session_jwt, leeway=130), early.session)
 
-    async def test_one_older_than_allowed_is_refused_here_and_refreshed_there(self):
+    async def test_a_jwt_older_than_allowed_is_refused_locally_and_refreshed_remotely(self):
         with shifted(-100):
             old = await self.entered()
         self.assertIsNotNone(await self.local(old.session_jwt, max_token_age_seconds=200))
@@ -87,21 +87,21 @@ class Jwt:
             fresh = self.ok(await self.remote(old.session_jwt, max_token_age_seconds=age))
             self.assertNotEqual(fresh.session_jwt, old.session_jwt)
 
-    async def test_it_takes_claims_on_when_it_is_refreshed(self):
+    async def test_a_refreshed_jwt_has_the_new_claims(self):
         answer = await self.entered()
         fresh = await self.remote(
             answer.session_jwt, max_token_age_seconds=0, session_custom_claims={"plan": "pro"}
         )
         self.assertEqual((await self.local(fresh.session_jwt)).custom_claims, {"plan": "pro"})
 
-    async def test_a_revoked_sessions_still_verifies_here_and_not_there(self):
+    async def test_a_revoked_sessions_jwt_verifies_locally_only(self):
         answer = await self.entered()
         await self.client.sessions.revoke(session_token=answer.session_token)
         self.assertIsNotNone(await self.local(answer.session_jwt))
         call = self.remote(answer.session_jwt, max_token_age_seconds=0)
         await self.refused(call, 404, "session_not_found")
 
-    async def test_a_deleted_users_still_verifies_here_and_not_there(self):
+    async def test_a_deleted_users_jwt_verifies_locally_only(self):
         answer = await self.entered()
         await self.client.users.delete(user_id=answer.user_id)
         self.assertIsNotNone(await self.local(answer.session_jwt))
@@ -109,20 +109,20 @@ class Jwt:
             call = self.client.sessions.authenticate(**{field: getattr(answer, field)})
             await self.refused(call, 404, "session_not_found")
 
-    async def test_it_verifies_after_a_rotation_whichever_key_signed_it(self):
+    async def test_jwts_of_both_keys_verify_after_a_rotation(self):
         before = await self.entered()
         control("POST", "/sandbox/jwks/rotate")
         after = await self.entered()
         kids = {part(answer.session_jwt, 0)["kid"] for answer in (before, after)}
         self.assertEqual(len(kids), 2)
-        # Who fetched the keys a moment ago asks for none yet, so this is somebody else.
+        # Another client is needed, because cached keys are used for some minutes.
         sessions = self.client_of().sessions
         for answer in (after, before):
             local = await sessions.authenticate_jwt_local(session_jwt=answer.session_jwt)
             self.assertEqual(local, answer.session)
             self.ok(await self.client.sessions.authenticate(session_jwt=answer.session_jwt))
 
-    async def test_it_cant_be_verified_where_no_key_can_be_had(self):
+    async def test_an_unavailable_key_is_an_error(self):
         answer = await self.entered()
         with fault(status=500, path="/v1/sessions/jwks"):
             with self.assertRaises(pyjwt.PyJWKClientError):

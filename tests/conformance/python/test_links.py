@@ -10,7 +10,7 @@ NO_MATCH = "no_match_for_provided_magic_link_url"
 
 @by_both_clients
 class Invite:
-    async def test_it_makes_a_pending_user_and_mails_a_link(self):
+    async def test_a_pending_user_is_created_and_a_link_sent(self):
         email = address()
         answer = self.ok(
             await self.links.invite(
@@ -40,12 +40,12 @@ class Invite:
         self.assertEqual((known.email, known.email_id), (email, answer.email_id))
         self.assertFalse(known.verified)
 
-    async def test_an_address_alone_leads_to_the_default_url(self):
+    async def test_the_default_url_is_used(self):
         email = address()
         self.ok(await self.links.invite(email=email))
         self.assertTrue(mails(email)[0]["url"].startswith(f"{REDIRECT}?"))
 
-    async def test_another_is_for_the_same_user_and_both_work(self):
+    async def test_two_invitations_share_a_user_and_both_work(self):
         email = address()
         first = await self.links.invite(email=email)
         advance(2)
@@ -60,12 +60,12 @@ class Invite:
         call = self.links.invite(email=known.user.emails[0].email)
         await self.refused(call, 400, "duplicate_email")
 
-    async def test_what_is_no_address_is_refused(self):
+    async def test_an_invalid_address_is_refused(self):
         for email in ("", "ada", "@example.com", "ada@", "a b@example.com", "ada@example..com"):
             with self.subTest(email):
                 await self.refused(self.links.invite(email=email), 400, "invalid_email")
 
-    async def test_what_is_not_allowed_is_refused_and_mails_nothing(self):
+    async def test_an_invalid_request_is_refused_and_sends_nothing(self):
         many = {f"k{n}": n for n in range(21)}
         for fields, error_type in (
             ({"invite_expiration_minutes": 4}, "invalid_expiration"),
@@ -85,7 +85,7 @@ class Invite:
 
 @by_both_clients
 class RevokeInvite:
-    async def test_it_ends_the_invitation_and_keeps_the_user(self):
+    async def test_the_invitation_ends_and_the_user_stays(self):
         email = address()
         invited = await self.links.invite(email=email)
         self.ok(await self.links.revoke_invite(email=email))
@@ -101,7 +101,7 @@ class RevokeInvite:
 
 @by_both_clients
 class LoginOrCreate:
-    async def test_it_makes_a_user_once_and_mails_what_fits(self):
+    async def test_a_user_is_created_once_and_receives_the_matching_mail(self):
         email = address()
         urls = {
             "login_magic_link_url": "http://localhost:3000/login",
@@ -121,14 +121,14 @@ class LoginOrCreate:
         self.assertTrue(signup["url"].startswith("http://localhost:3000/signup?"))
         self.assertTrue(login["url"].startswith("http://localhost:3000/login?"))
 
-    async def test_a_new_user_is_pending_if_that_is_asked(self):
+    async def test_a_new_user_can_be_pending(self):
         for pending, status in ((True, "pending"), (False, "active")):
             made = await self.links.login_or_create(
                 email=address(), create_user_as_pending=pending
             )
             self.assertEqual((await self.client.users.get(user_id=made.user_id)).status, status)
 
-    async def test_one_who_is_invited_becomes_active_by_a_signup_link(self):
+    async def test_an_invited_user_becomes_active_by_a_signup_link(self):
         email = address()
         invited = await self.links.invite(email=email)
         advance(2)
@@ -138,7 +138,7 @@ class LoginOrCreate:
         user = await self.client.users.get(user_id=invited.user_id)
         self.assertEqual(user.status, "active")
 
-    async def test_what_is_not_allowed_is_refused(self):
+    async def test_an_invalid_request_is_refused(self):
         for fields, error_type in (
             ({"email": "ada"}, "invalid_email"),
             ({"login_expiration_minutes": 4}, "invalid_expiration"),
@@ -155,7 +155,7 @@ class LoginOrCreate:
 
 @by_both_clients
 class Send:
-    async def test_it_mails_to_one_who_is_known(self):
+    async def test_a_known_user_receives_a_link(self):
         known = await self.entered()
         (email,) = known.user.emails
         advance(2)
@@ -168,7 +168,7 @@ class Send:
         await self.refused(self.links.send(email=address()), 404, "email_not_found")
         await self.refused(self.links.send(email="ada@"), 400, "invalid_email")
 
-    async def test_it_attaches_another_address(self):
+    async def test_another_address_is_attached(self):
         for field in ("user_id", "session_token", "session_jwt"):
             with self.subTest(field):
                 known = await self.entered()
@@ -182,7 +182,7 @@ class Send:
                 found = [(known.email, known.verified) for known in answer.user.emails]
                 self.assertEqual(found, [(known.user.emails[0].email, True), (email, True)])
 
-    async def test_an_attached_address_stays_for_five_minutes_unless_it_is_used(self):
+    async def test_an_unused_attached_address_expires_after_five_minutes(self):
         known = await self.entered()
         email = address()
         await self.links.send(email=email, user_id=known.user_id)
@@ -207,7 +207,7 @@ class Send:
 
 @by_both_clients
 class MailLimit:
-    async def test_one_mail_a_second_goes_to_an_address(self):
+    async def test_an_address_receives_at_most_one_mail_a_second(self):
         for name in ("invite", "login_or_create", "send"):
             with self.subTest(name):
                 email, call = address(), getattr(self.links, name)
@@ -235,7 +235,7 @@ class RegisteredUrls:
         await super().asyncSetUp()
         self.strict = self.client_of(url=STRICT_URL)
 
-    async def test_they_alone_are_allowed(self):
+    async def test_only_registered_urls_are_allowed(self):
         invite = self.strict.magic_links.email.invite
         for url in (
             self.URL,
@@ -255,12 +255,12 @@ class RegisteredUrls:
                 call = invite(email=address(), invite_magic_link_url=url)
                 await self.refused(call, 400, NO_MATCH)
 
-    async def test_they_have_a_default(self):
+    async def test_the_default_url_is_registered(self):
         email = address()
         self.ok(await self.strict.magic_links.email.login_or_create(email=email))
         self.assertTrue(mails(email, STRICT_URL)[0]["url"].startswith(f"{self.URL}?"))
 
-    async def test_they_hold_for_each_link_of_login_or_create_and_send(self):
+    async def test_each_link_of_login_or_create_and_send_is_checked(self):
         email = address()
         await self.strict.users.create(email=email)
         for field in ("login_magic_link_url", "signup_magic_link_url"):

@@ -12,7 +12,7 @@ DAY = 24 * 3600
 @by_both_clients
 class Search:
     async def asyncSetUp(self):
-        """Three of whom each filter finds some: b is a day, c two days younger than a."""
+        """Creates three users with different values for each filter; b is created one day after a, c two."""
         await super().asyncSetUp()
         create = self.client.users.create
         with shifted(1000 * DAY):
@@ -44,7 +44,7 @@ class Search:
         query = SearchUsersQuery(operator=operator, operands=list(operands))
         return self.ok(await self.client.users.search(query=query, **more))
 
-    async def test_each_filter_finds_whom_it_means(self):
+    async def test_each_filter_finds_the_matching_users(self):
         a, b, c = self.people.values()
 
         def time(days):
@@ -91,12 +91,12 @@ class Search:
                 self.assertEqual(answer.results_metadata.total, len(found))
                 self.assertIsNone(answer.results_metadata.next_cursor)
 
-    async def test_it_answers_whole_users(self):
+    async def test_results_have_every_field(self):
         b = self.people["b"]
         operand = {"filter_name": "user_id", "filter_value": [b.user_id]}
         self.assertEqual((await self.search(operand)).results, [b.user])
 
-    async def test_and_finds_whom_all_operands_mean_and_or_whom_any_does(self):
+    async def test_operands_are_combined_by_and_or_or(self):
         a, b, c = self.people.values()
         operands = (
             {"filter_name": "user_id", "filter_value": [a.user_id, b.user_id]},
@@ -106,7 +106,7 @@ class Search:
             answer = await self.search(*operands, operator=operator)
             self.assertEqual(self.names(answer.results), found)
 
-    async def test_it_goes_page_by_page(self):
+    async def test_results_are_paged(self):
         first = await self.search(self.all, limit=2)
         self.assertEqual(self.names(first.results), "ab")
         self.assertEqual(first.results_metadata.total, 3)
@@ -117,14 +117,14 @@ class Search:
         exact = await self.search(self.all, limit=3)
         self.assertIsNone(exact.results_metadata.next_cursor)
 
-    async def test_without_a_query_it_finds_everybody(self):
+    async def test_a_search_without_a_query_finds_every_user(self):
         one = self.ok(await self.client.users.search(limit=1))
         self.assertEqual(len(one.results), 1)
         everybody = await self.search(limit=1000)
         self.assertGreaterEqual(one.results_metadata.total, 3)
         self.assertEqual(len(everybody.results), one.results_metadata.total)
 
-    async def test_what_is_wrong_is_refused(self):
+    async def test_an_invalid_search_is_refused(self):
         def by(name, value):
             return {
                 "query": {
@@ -149,11 +149,11 @@ class Search:
 
     async def pages(self, **fields):
         if not self.is_async:
-            # The one call that is no coroutine: a generator of either kind.
+            # This call is not a coroutine, but a generator or an async generator.
             return list(self.clients[0].users.search_all(**fields))
         return [page async for page in self.clients[0].users.search_all_async(**fields)]
 
-    async def test_search_all_comes_to_the_end(self):
+    async def test_search_all_returns_every_page(self):
         query = SearchUsersQuery(operator="AND", operands=[self.all])
         pages = await self.pages(limit=1, query=query)
         self.assertEqual([self.names(page.results) for page in pages], ["a", "b", "c"])

@@ -18,7 +18,7 @@ class Sessions:
 
 @by_both_clients
 class Authenticate(Sessions):
-    async def test_token_and_jwt_answer_the_session_its_user_and_a_new_jwt(self):
+    async def test_a_token_or_jwt_returns_the_session_its_user_and_a_new_jwt(self):
         first = await self.entered(minutes=60)
         advance(2)
         for field in ("session_token", "session_jwt"):
@@ -30,7 +30,7 @@ class Authenticate(Sessions):
             self.assertGreater(answer.session.last_accessed_at, first.session.last_accessed_at)
             self.assertEqual(answer.user, first.user)
 
-    async def test_a_duration_moves_the_end(self):
+    async def test_a_duration_changes_the_expiry(self):
         given = {"session_token": (await self.entered(minutes=5)).session_token}
         for minutes in (527040, 5):
             session = (await self.authenticate(session_duration_minutes=minutes, **given)).session
@@ -75,7 +75,7 @@ class Authenticate(Sessions):
             wrong = {"session_duration_minutes": minutes, **given}
             await self.refuses("authenticate", 400, "invalid_session_duration_minutes", **wrong)
 
-    async def test_nothing_two_things_and_what_is_malformed_or_unknown_are_refused(self):
+    async def test_missing_ambiguous_and_invalid_values_are_refused(self):
         known = await self.entered()
         both = {"session_token": known.session_token, "session_jwt": known.session_jwt}
         header, _, signature = known.session_jwt.split(".")
@@ -90,7 +90,7 @@ class Authenticate(Sessions):
             with self.subTest(error_type):
                 await self.refuses("authenticate", status, error_type, **fields)
 
-    async def test_what_is_another_projects_is_refused(self):
+    async def test_credentials_of_another_project_are_refused(self):
         strict, email = self.client_of(url=STRICT_URL), address()
         await strict.magic_links.email.login_or_create(email=email)
         theirs = await strict.magic_links.authenticate(
@@ -101,7 +101,7 @@ class Authenticate(Sessions):
         by_token = {"session_token": theirs.session_token}
         await self.refuses("authenticate", 404, "session_not_found", **by_token)
 
-    async def test_an_authorization_check_is_refused_as_there_is_no_policy(self):
+    async def test_an_authorization_check_is_refused_without_a_policy(self):
         check = AuthorizationCheck(resource_id="documents", action="read")
         given = {"session_token": (await self.entered()).session_token}
         wrong = {"authorization_check": check, **given}
@@ -110,7 +110,7 @@ class Authenticate(Sessions):
 
 @by_both_clients
 class Get(Sessions):
-    async def test_it_answers_what_is_live(self):
+    async def test_only_active_sessions_are_listed(self):
         first = await self.entered()
         advance(2)
         second = await self.entered(first.user.emails[0].email)
@@ -120,7 +120,7 @@ class Get(Sessions):
         left = self.ok(await self.client.sessions.get(user_id=first.user_id)).sessions
         self.assertEqual(left, [second.session])
 
-    async def test_one_who_never_came_in_has_none(self):
+    async def test_a_user_without_a_login_has_no_sessions(self):
         made = await self.client.users.create(email=address())
         listed = self.ok(await self.client.sessions.get(user_id=made.user_id))
         self.assertEqual(listed.sessions, [])
@@ -132,7 +132,7 @@ class Get(Sessions):
 
 @by_both_clients
 class Revoke(Sessions):
-    async def test_it_ends_the_session_once(self):
+    async def test_a_session_is_revoked_once(self):
         for field, of in (
             ("session_id", lambda answer: answer.session.session_id),
             ("session_token", lambda answer: answer.session_token),
@@ -148,7 +148,7 @@ class Revoke(Sessions):
                     await self.refuses("authenticate", 404, "session_not_found", **ended)
                 await self.refuses("revoke", 404, "session_not_found", **given)
 
-    async def test_nothing_two_things_and_what_is_malformed_or_unknown_are_refused(self):
+    async def test_missing_ambiguous_and_invalid_values_are_refused(self):
         known = await self.entered()
         ids = {"session_id": known.session.session_id, "session_token": known.session_token}
         secrets = {"session_token": known.session_token, "session_jwt": known.session_jwt}
@@ -170,7 +170,7 @@ class Revoke(Sessions):
 
 @by_both_clients
 class Jwks(Sessions):
-    async def test_keys_have_all_that_the_sdk_wants(self):
+    async def test_keys_have_every_field_of_the_sdk(self):
         answer = self.ok(await self.client.sessions.get_jwks(project_id=PROJECT_ID))
         self.assertTrue(answer.keys)
         for key in answer.keys:
@@ -178,6 +178,6 @@ class Jwks(Sessions):
             self.assertEqual(key.key_ops, ["verify"])
             self.assertTrue(key.kid.startswith("jwk-test-"))
 
-    async def test_another_projects_are_refused(self):
+    async def test_keys_of_another_project_are_refused(self):
         await self.refuses("get_jwks", 404, "project_not_found", project_id=OTHER_PROJECT)
         await self.refuses("get_jwks", 400, "invalid_project_id", project_id="mine")

@@ -15,7 +15,7 @@ class Users:
 
 @by_both_clients
 class Create(Users):
-    async def test_it_answers_the_whole_user(self):
+    async def test_a_user_has_every_field(self):
         email, external_id = address(), str(uuid.uuid4())
         trusted = {"team": "blue", "age": 7, "tags": ["a"], "nested": {"x": None}}
         answer = await self.create(
@@ -43,7 +43,7 @@ class Create(Users):
         self.assertFalse(known.verified or user.is_locked)
         self.assertIsNone(user.password)
 
-    async def test_a_user_is_active_unless_told_otherwise(self):
+    async def test_a_user_is_active_by_default(self):
         self.assertEqual((await self.create()).status, "active")
 
     async def test_an_address_and_an_external_id_are_taken_once(self):
@@ -54,7 +54,7 @@ class Create(Users):
         again = {"email": address(), "external_id": external_id}
         await self.refuses("create", 400, "duplicate_user_external_id", **again)
 
-    async def test_what_is_not_allowed_is_refused(self):
+    async def test_an_invalid_request_is_refused(self):
         for fields, error_type in (
             ({"email": None}, "invalid_create_user_request"),
             ({"email": "ada"}, "invalid_email"),
@@ -70,7 +70,7 @@ class Create(Users):
 
 @by_both_clients
 class Get(Users):
-    async def test_it_answers_by_either_id(self):
+    async def test_a_user_is_found_by_either_id(self):
         external_id = str(uuid.uuid4())
         made = await self.create(external_id=external_id)
         for user_id in (made.user_id, external_id):
@@ -85,7 +85,7 @@ class Get(Users):
 
 @by_both_clients
 class Update(Users):
-    async def test_it_takes_over_what_is_given_and_leaves_the_rest(self):
+    async def test_an_update_changes_only_the_given_fields(self):
         made = await self.create(name={"first_name": "Ada", "last_name": "Lovelace"})
         by_id = {"user_id": made.user_id}
         external_id = str(uuid.uuid4())
@@ -100,20 +100,20 @@ class Update(Users):
             same = self.ok(await self.client.users.update(user_id=user_id))
             self.assertEqual(same.user, answer.user)
 
-    async def test_it_merges_metadata_at_the_top_level_where_null_deletes(self):
+    async def test_metadata_is_merged_at_the_top_level_and_null_deletes(self):
         for kind in ("trusted_metadata", "untrusted_metadata"):
             made = await self.create(**{kind: {"a": {"x": 1}, "b": 1, "c": 1}})
             given = {kind: {"a": {"y": 2}, "b": None}}
             answer = self.ok(await self.client.users.update(user_id=made.user_id, **given))
             self.assertEqual(getattr(answer.user, kind), {"a": {"y": 2}, "c": 1})
 
-    async def test_it_sets_roles(self):
+    async def test_roles_are_set(self):
         made = await self.create()
         roles = ["editor", "stytch_user"]
         answer = await self.client.users.update(user_id=made.user_id, roles=roles)
         self.assertCountEqual(answer.user.roles, roles)
 
-    async def test_what_is_not_allowed_is_refused_and_changes_nothing(self):
+    async def test_an_invalid_update_is_refused_and_changes_nothing(self):
         external_id = str(uuid.uuid4())
         await self.create(external_id=external_id)
         made = await self.create(name={"first_name": "Ada"})
@@ -135,7 +135,7 @@ class Update(Users):
 
 @by_both_clients
 class Delete(Users):
-    async def test_it_works_once_ends_sessions_and_links_and_frees_the_address(self):
+    async def test_deleting_ends_sessions_and_links_and_frees_the_address(self):
         known = await self.entered()
         email = known.user.emails[0].email
         with shifted(2):
@@ -152,7 +152,7 @@ class Delete(Users):
         await self.refused(call, 404, "magic_link_not_found")
         self.assertNotEqual((await self.create(email=email)).user_id, known.user_id)
 
-    async def test_an_external_id_will_do_and_is_free_then(self):
+    async def test_a_user_is_deleted_by_external_id_which_is_free_again(self):
         external_id = str(uuid.uuid4())
         made = await self.create(external_id=external_id)
         answer = self.ok(await self.client.users.delete(user_id=external_id))
@@ -165,7 +165,7 @@ class Delete(Users):
 
 @by_both_clients
 class DeleteEmail(Users):
-    async def test_it_takes_one_of_two_addresses_away(self):
+    async def test_one_of_two_addresses_is_deleted(self):
         known = await self.entered()
         first, email = {"email_id": known.method_id}, address()
         await self.links.send(email=email, user_id=known.user_id)
@@ -177,7 +177,7 @@ class DeleteEmail(Users):
         last = {"email_id": second.method_id}
         await self.refuses("delete_email", 400, "cannot_delete_last_primary_factor", **last)
 
-    async def test_it_ends_the_links_that_went_there(self):
+    async def test_links_to_a_deleted_address_end(self):
         known = await self.entered()
         email = address()
         sent = await self.links.send(email=email, user_id=known.user_id)
@@ -189,7 +189,7 @@ class DeleteEmail(Users):
 
 @by_both_clients
 class DeleteExternalId(Users):
-    async def test_it_frees_the_id(self):
+    async def test_a_deleted_external_id_is_free_again(self):
         external_id = str(uuid.uuid4())
         made = await self.create(external_id=external_id)
         answer = self.ok(await self.client.users.delete_external_id(user_id=external_id))

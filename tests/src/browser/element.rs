@@ -1,4 +1,4 @@
-//! What people do with what they see: read, press, type.
+//! Finding elements, clicking, and typing.
 
 use serde_json::{Value, json};
 
@@ -6,9 +6,9 @@ use super::window::Window;
 
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// The key, as `WebDriver` writes it.
+/// The Enter key, as `WebDriver` encodes it.
 pub const ENTER: &str = "\u{E007}";
-/// The same, for the key that leads to the next field.
+/// The Tab key, as `WebDriver` encodes it.
 pub const TAB: &str = "\u{E004}";
 
 impl Window {
@@ -17,7 +17,7 @@ impl Window {
         Ok(format!("/element/{}", found[ELEMENT].as_str().unwrap()))
     }
 
-    /// What the first of these elements says, if there is one.
+    /// Returns the text of the first element that matches.
     pub async fn text(&self, css: &str) -> Option<String> {
         self.text_of("css selector", css).await
     }
@@ -28,43 +28,44 @@ impl Window {
         Some(text.as_str().unwrap().to_owned())
     }
 
-    /// How many of these elements there are.
+    /// Returns the number of elements that match.
     pub async fn count(&self, css: &str) -> u64 {
         let script = format!("return document.querySelectorAll({}).length", json!(css));
         self.script(&script).await.as_u64().unwrap()
     }
 
-    /// What stands in a field.
+    /// Returns the value of a field.
     pub async fn value(&self, css: &str) -> Value {
         self.script(&format!("return document.querySelector({})?.value", json!(css))).await
     }
 
-    /// Presses the button or the link that says this.
-    pub async fn press(&self, words: &str) {
-        self.press_in("body", words).await;
+    /// Clicks the button or link with this text.
+    pub async fn click(&self, words: &str) {
+        self.click_in("body", words).await;
     }
 
-    /// The same, in somebody's row of a list, or of the inbox.
-    pub async fn press_beside(&self, neighbour: &str, words: &str) {
+    /// Clicks the button or link with this text in the row of a list, or of the inbox, that contains
+    /// `neighbour`.
+    pub async fn click_in_row(&self, neighbour: &str, words: &str) {
         let row = format!("*[self::tr or self::article][contains(., '{neighbour}')]");
-        self.press_in(&row, words).await;
+        self.click_in(&row, words).await;
     }
 
-    async fn press_in(&self, place: &str, words: &str) {
+    async fn click_in(&self, place: &str, words: &str) {
         let xpath = format!("//{place}//*[self::button or self::a][normalize-space()='{words}']");
-        self.once(&format!("{words:?} can be pressed"), &xpath, "click", json!({})).await;
+        self.once(&format!("{words:?} can be clicked"), &xpath, "click", json!({})).await;
     }
 
-    /// Types into a field, over what stands there.
-    pub async fn write(&self, id: &str, words: &str) {
+    /// Replaces the value of a field by typing.
+    pub async fn fill(&self, id: &str, words: &str) {
         let xpath = format!("//*[@id='{id}']");
-        let what = format!("{id} can be written in");
+        let what = format!("{id} accepts input");
         self.once(&what, &xpath, "clear", json!({})).await;
         self.once(&what, &xpath, "value", json!({ "text": words })).await;
     }
 
-    /// Does something with an element as soon as it lets it be done; a list may be refreshed
-    /// between finding and pressing.
+    /// Sends a command to an element as soon as the element accepts it. A list may be refreshed
+    /// between finding the element and sending the command.
     async fn once(&self, what: &str, xpath: &str, act: &str, body: Value) {
         const NOT_YET: [&str; 4] = [
             "no such element",
@@ -72,7 +73,7 @@ impl Window {
             "element click intercepted",
             "element not interactable",
         ];
-        self.until(what, async || {
+        self.wait_for(what, async || {
             let done = match self.find("xpath", xpath).await {
                 Ok(element) => self.post(&format!("{element}/{act}"), &body).await,
                 Err(error) => Err(error),
@@ -86,8 +87,8 @@ impl Window {
         .await;
     }
 
-    /// Presses keys, one after the other, wherever the focus is.
-    pub async fn keys(&self, keys: &str) {
+    /// Presses keys, one after the other.
+    pub async fn press_keys(&self, keys: &str) {
         let both = |key| {
             let key = String::from(key);
             [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
@@ -97,16 +98,16 @@ impl Window {
         self.post("/actions", &json!({ "actions": [keyboard] })).await.unwrap();
     }
 
-    /// What has the focus: an id, else what a button says.
+    /// Returns the id of the element that has the focus, or its text if it has no id.
     pub async fn focus(&self) -> String {
         let script = "const e = document.activeElement; return e.id || e.innerText.trim()";
         self.script(script).await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until somebody's row says this status.
-    pub async fn row_says(&self, email: &str, status: &str) {
+    /// Waits until the row of an address shows a status.
+    pub async fn wait_for_row_status(&self, email: &str, status: &str) {
         let xpath = format!("//tr[contains(., '{email}')]//*[contains(@class, 'status')]");
-        self.until(&format!("{email} is {status}"), async || {
+        self.wait_for(&format!("{email} is {status}"), async || {
             self.text_of("xpath", &xpath).await.filter(|text| text == status)
         })
         .await;

@@ -1,14 +1,14 @@
-//! Without a mouse.
+//! Use with the keyboard alone.
 
-use guestlist_tests::browser::{ENTER, TAB, Window, seen_by_browsers};
+use guestlist_tests::browser::{ENTER, TAB, Window, start_with_browsers};
 
-use crate::steps::{ADA, member_comes_in};
+use crate::steps::{ADA, log_in_member};
 
-/// Tabs to where the focus is on this, within a page's worth of steps.
+/// Presses Tab until an element has the focus, at most 20 times.
 async fn tab_to(window: &Window, goal: &str) {
     let mut passed = Vec::new();
     while passed.len() < 20 {
-        window.keys(TAB).await;
+        window.press_keys(TAB).await;
         let focus = window.focus().await;
         if focus == goal {
             return;
@@ -19,69 +19,69 @@ async fn tab_to(window: &Window, goal: &str) {
 }
 
 #[tokio::test]
-async fn the_whole_way_can_be_gone_by_tab_and_enter() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn the_quick_start_works_with_tab_and_enter() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     admin.open(guestlist.login_url.as_ref().unwrap()).await;
     assert_eq!(admin.focus().await, "Continue");
-    admin.keys(ENTER).await;
-    admin.is_headed("People").await;
+    admin.press_keys(ENTER).await;
+    admin.wait_for_heading("People").await;
     tab_to(&admin, "email").await;
-    admin.keys(ADA).await;
+    admin.press_keys(ADA).await;
     tab_to(&admin, "Invite").await;
-    admin.keys(ENTER).await;
-    admin.row_says(ADA, "sent").await;
+    admin.press_keys(ENTER).await;
+    admin.wait_for_row_status(ADA, "sent").await;
 
     ada.open(&format!("{}/inbox", guestlist.sandbox_url)).await;
-    ada.sees(ADA).await;
+    ada.wait_for_text(ADA).await;
     tab_to(&ada, "Accept invitation").await;
-    ada.keys(ENTER).await;
-    ada.is_headed("You are invited").await;
+    ada.press_keys(ENTER).await;
+    ada.wait_for_heading("You are invited").await;
     tab_to(&ada, "Continue").await;
-    ada.keys(ENTER).await;
-    ada.is_headed("You’re in").await;
+    ada.press_keys(ENTER).await;
+    ada.wait_for_heading("You’re in").await;
     tab_to(&ada, "Log out").await;
-    ada.keys(ENTER).await;
-    ada.is_headed("Log in").await;
+    ada.press_keys(ENTER).await;
+    ada.wait_for_heading("Log in").await;
     assert_eq!(ada.focus().await, "email");
-    ada.keys(ENTER).await;
-    ada.is_headed("Check your mail").await;
+    ada.press_keys(ENTER).await;
+    ada.wait_for_heading("Check your mail").await;
 }
 
 #[tokio::test]
-async fn enter_in_the_field_invites_and_the_next_can_be_typed_at_once() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn enter_in_the_invite_form_invites_and_clears_the_field() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile().await;
     admin.open(guestlist.login_url.as_ref().unwrap()).await;
-    admin.keys(ENTER).await;
-    admin.is_headed("People").await;
+    admin.press_keys(ENTER).await;
+    admin.wait_for_heading("People").await;
     for email in [ADA, "bob@example.com"] {
         assert_eq!(admin.focus().await, "email");
-        admin.keys(&format!("{email}{ENTER}")).await;
-        admin.row_says(email, "sent").await;
+        admin.press_keys(&format!("{email}{ENTER}")).await;
+        admin.wait_for_row_status(email, "sent").await;
     }
 }
 
 #[tokio::test]
-async fn the_list_does_not_take_the_focus_away() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn refreshing_the_list_keeps_the_focus() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     let _ = guestlist.invite_and_mail("bob@example.com").await;
     admin.open(guestlist.login_url.as_ref().unwrap()).await;
-    admin.keys(ENTER).await;
-    admin.row_says("bob@example.com", "sent").await;
+    admin.press_keys(ENTER).await;
+    admin.wait_for_row_status("bob@example.com", "sent").await;
     tab_to(&admin, "email").await;
-    admin.keys("half an addr").await;
-    member_comes_in(&ada, &guestlist, ADA).await;
-    admin.row_says(ADA, "active").await;
+    admin.press_keys("half an addr").await;
+    log_in_member(&ada, &guestlist, ADA).await;
+    admin.wait_for_row_status(ADA, "active").await;
     assert_eq!(admin.focus().await, "email");
     assert_eq!(admin.value("#email").await, "half an addr");
-    admin.is_quiet().await;
+    admin.assert_no_console_errors().await;
 }
 
 #[tokio::test]
-async fn who_is_in_a_field_before_the_browser_sets_the_focus_breaks_nothing() {
-    let Some((browsers, _guestlist)) = seen_by_browsers().await else { return };
+async fn focus_set_before_autofocus_is_kept() {
+    let Some((browsers, _guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let page = "<input id=first><script>first.focus()</script><input id=second autofocus>";
     window.open(&format!("data:text/html,{page}")).await;
@@ -89,5 +89,5 @@ async fn who_is_in_a_field_before_the_browser_sets_the_focus_breaks_nothing() {
                    requestAnimationFrame(() => done(true))))";
     assert_eq!(window.script(painted).await, true);
     assert_eq!(window.focus().await, "first");
-    window.is_quiet().await;
+    window.assert_no_console_errors().await;
 }

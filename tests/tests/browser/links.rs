@@ -1,97 +1,97 @@
-//! The page with the button.
+//! The page of a magic link, with its Continue button.
 
-use guestlist_tests::browser::seen_by_browsers;
+use guestlist_tests::browser::start_with_browsers;
 use serde_json::json;
 
-use crate::steps::{ADA, admin_comes_in, member_comes_in};
+use crate::steps::{ADA, log_in_admin, log_in_member};
 
 #[tokio::test]
-async fn continue_on_a_used_link_just_goes_on_for_who_is_in_already() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn continue_on_a_used_link_proceeds_for_the_logged_in_user() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    let mail = member_comes_in(&window, &guestlist, ADA).await;
+    let mail = log_in_member(&window, &guestlist, ADA).await;
     window.open(&mail.url).await;
-    window.press("Continue").await;
-    window.is_headed("You’re in").await;
-    window.is_quiet().await;
+    window.click("Continue").await;
+    window.wait_for_heading("You’re in").await;
+    window.assert_no_console_errors().await;
 }
 
 #[tokio::test]
-async fn the_page_says_who_else_is_logged_in_and_lets_them_stay() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn the_link_page_names_the_logged_in_user_and_keeps_the_session() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    admin_comes_in(&window, &guestlist).await;
+    log_in_admin(&window, &guestlist).await;
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
-    window.is_headed("You are invited").await;
-    window.sees("In this browser admin@example.com is logged in").await;
-    window.press("Stay as admin@example.com").await;
-    window.is_headed("People").await;
-    window.row_says(ADA, "sent").await;
+    window.wait_for_heading("You are invited").await;
+    window.wait_for_text("In this browser admin@example.com is logged in").await;
+    window.click("Stay as admin@example.com").await;
+    window.wait_for_heading("People").await;
+    window.wait_for_row_status(ADA, "sent").await;
 
     window.open(&mail.url).await;
-    window.press("Continue").await;
-    window.is_headed("You’re in").await;
-    window.sees(ADA).await;
-    window.is_quiet().await;
+    window.click("Continue").await;
+    window.wait_for_heading("You’re in").await;
+    window.wait_for_text(ADA).await;
+    window.assert_no_console_errors().await;
 }
 
 #[tokio::test]
-async fn a_login_link_of_ones_own_does_not_warn_of_oneself() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn a_users_own_login_link_shows_no_warning() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    admin_comes_in(&window, &guestlist).await;
+    log_in_admin(&window, &guestlist).await;
     window.open(guestlist.login_url.as_ref().unwrap()).await;
-    window.until("the page is there", async || window.text("main").await).await;
-    let words = window.words().await;
+    window.wait_for("the page is there", async || window.text("main").await).await;
+    let words = window.body_text().await;
     assert!(!words.contains("In this browser"), "she is warned of herself: {words}");
 }
 
 #[tokio::test]
-async fn a_double_click_on_continue_comes_in() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn a_double_click_on_continue_logs_in() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let mut landed = Vec::new();
-    // As quick as a machine and as slow as a hand; Stytch at once, and not quite so.
+    // The second click follows at once or after 120 ms; Stytch responds at once or after 300 ms.
     for (n, (pause, latency)) in [(0, 0), (0, 300), (120, 0), (120, 300)].into_iter().enumerate() {
         let window = browsers.profile().await;
         let (_, mail) = guestlist.invite_and_mail(&format!("guest{n}@example.com")).await;
         window.open(&mail.url).await;
-        guestlist.stytch().faults(&json!({ "latency_ms": latency })).await;
+        guestlist.sandbox().set_faults(&json!({ "latency_ms": latency })).await;
         let click = "const b = document.querySelector('main button'); b.click();";
         window.script(&format!("{click} setTimeout(() => b.click(), {pause})")).await;
-        let page = window.until("it is answered", async || {
+        let page = window.wait_for("it is answered", async || {
             window.text("h1").await.filter(|headline| headline != "You are invited")
         });
         landed.push((pause, latency, page.await));
-        guestlist.stytch().heal().await;
+        guestlist.sandbox().clear_faults().await;
     }
     assert!(landed.iter().all(|(_, _, page)| page == "You’re in"), "{landed:?}");
 }
 
 #[tokio::test]
-async fn a_link_pressed_by_a_browser_that_went_away_is_not_lost() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn a_redemption_completes_after_the_browser_disconnects() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
-    guestlist.stytch().faults(&json!({ "latency_ms": 500 })).await;
-    // Pressed, and stopped by the next thing that the person does.
+    guestlist.sandbox().set_faults(&json!({ "latency_ms": 500 })).await;
+    // The reload cancels the request of the click.
     window.script("document.forms[0].submit(); setTimeout(() => location.reload(), 100)").await;
-    let came_in = async || (guestlist.user(ADA).await["status"] == "active").then_some(());
-    window.until("what was begun is ended: she is active", came_in).await;
+    let logged_in = async || (guestlist.user(ADA).await["status"] == "active").then_some(());
+    window.wait_for("what was begun is ended: she is active", logged_in).await;
 }
 
 #[tokio::test]
 async fn the_back_button_leads_to_no_dead_end() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    member_comes_in(&window, &guestlist, ADA).await;
+    log_in_member(&window, &guestlist, ADA).await;
     window.back().await;
-    window.sees("Continue").await;
-    let words = window.words().await;
+    window.wait_for_text("Continue").await;
+    let words = window.body_text().await;
     assert!(!words.contains("In this browser"), "she is warned of herself: {words}");
-    window.press("Continue").await;
-    window.is_headed("You’re in").await;
-    window.sees(ADA).await;
-    window.is_quiet().await;
+    window.click("Continue").await;
+    window.wait_for_heading("You’re in").await;
+    window.wait_for_text(ADA).await;
+    window.assert_no_console_errors().await;
 }

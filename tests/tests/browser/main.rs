@@ -1,14 +1,14 @@
-//! What people do, in the browser that they do it with: headless Chromium, profiles of their own.
-#![expect(clippy::unwrap_used, reason = "a test fails at once and loudly")]
+//! Tests of the pages in headless Chromium. Each test starts browsers with empty profiles.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
-mod audit;
-mod docs;
+mod accessibility;
+mod api_docs;
+mod audit_log;
+mod connected_application;
 mod failed_links;
-mod first_minutes;
-mod joining;
 mod keyboard;
 mod links;
-mod pages;
+mod quick_start;
 mod return_to;
 mod sessions;
 mod steps;

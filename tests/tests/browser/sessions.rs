@@ -1,124 +1,124 @@
-//! Sessions as people see them: kept, left, and ended by somebody else.
+//! Logging out, and sessions that were ended elsewhere.
 
-use guestlist_tests::browser::seen_by_browsers;
+use guestlist_tests::browser::start_with_browsers;
 
-use crate::steps::{ADA, admin_comes_in, asks_and_comes_in, member_comes_in};
+use crate::steps::{ADA, log_in_admin, log_in_by_form, log_in_member};
 
 const LOGIN: &str = "Mail me a link";
 
 #[tokio::test]
-async fn who_logs_out_comes_back_by_an_address_that_is_filled_in() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn the_login_form_is_prefilled_after_logging_out() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    member_comes_in(&window, &guestlist, ADA).await;
-    window.press("Log out").await;
-    window.is_headed("Log in").await;
-    window.sees("You are logged out.").await;
+    log_in_member(&window, &guestlist, ADA).await;
+    window.click("Log out").await;
+    window.wait_for_heading("Log in").await;
+    window.wait_for_text("You are logged out.").await;
     assert_eq!(window.value("#email").await, ADA);
 
     window.back().await;
-    window.is_headed("Log in").await;
-    asks_and_comes_in(&window, &guestlist, LOGIN).await;
-    window.is_headed("You’re in").await;
-    window.is_quiet().await;
+    window.wait_for_heading("Log in").await;
+    log_in_by_form(&window, &guestlist, LOGIN).await;
+    window.wait_for_heading("You’re in").await;
+    window.assert_no_console_errors().await;
 }
 
 #[tokio::test]
-async fn who_is_logged_in_is_told_so_at_the_login_page() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn the_login_page_names_the_logged_in_user() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
-    member_comes_in(&window, &guestlist, ADA).await;
+    log_in_member(&window, &guestlist, ADA).await;
     window.open(&format!("{}/login", guestlist.public_url)).await;
-    window.sees("You are logged in as ada@example.com").await;
-    window.press("Go on").await;
-    window.is_headed("You’re in").await;
-    window.is_quiet().await;
+    window.wait_for_text("You are logged in as ada@example.com").await;
+    window.click("Go on").await;
+    window.wait_for_heading("You’re in").await;
+    window.assert_no_console_errors().await;
 }
 
 #[tokio::test]
-async fn who_was_removed_is_told_on_the_next_click() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn a_removed_user_is_told_on_the_next_click() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
-    member_comes_in(&ada, &guestlist, ADA).await;
-    admin_comes_in(&admin, &guestlist).await;
-    admin.press_beside(ADA, "Remove").await;
-    admin.is_headed("Remove ada@example.com?").await;
-    admin.press("Remove").await;
-    admin.sees("Nobody else is here yet").await;
+    log_in_member(&ada, &guestlist, ADA).await;
+    log_in_admin(&admin, &guestlist).await;
+    admin.click_in_row(ADA, "Remove").await;
+    admin.wait_for_heading("Remove ada@example.com?").await;
+    admin.click("Remove").await;
+    admin.wait_for_text("Nobody else is here yet").await;
 
     ada.open(&guestlist.public_url).await;
-    ada.is_headed("Log in").await;
+    ada.wait_for_heading("Log in").await;
     assert!(ada.path().await.starts_with("/login"), "{}", ada.path().await);
     assert_eq!(ada.value("#email").await, ADA);
-    ada.sees("Your session was ended").await;
-    ada.is_quiet().await;
-    admin.is_quiet().await;
+    ada.wait_for_text("Your session was ended").await;
+    ada.assert_no_console_errors().await;
+    admin.assert_no_console_errors().await;
 }
 
 #[tokio::test]
-async fn an_open_list_whose_session_was_ended_leads_to_the_login_page_by_itself() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn an_open_list_redirects_to_login_when_its_session_ends() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile().await;
-    admin_comes_in(&admin, &guestlist).await;
+    log_in_admin(&admin, &guestlist).await;
     let ended = "UPDATE sessions SET ended_at = started_at + 1, end_reason = 'revoked'";
-    assert_eq!(guestlist.database().run(ended).await, 1);
-    admin.is_headed("Log in").await;
+    assert_eq!(guestlist.database().execute(ended).await, 1);
+    admin.wait_for_heading("Log in").await;
     assert_eq!(admin.value("#email").await, "admin@example.com");
-    admin.sees("Your session was ended").await;
+    admin.wait_for_text("Your session was ended").await;
 }
 
 #[tokio::test]
-async fn a_form_sent_after_the_session_was_ended_offers_a_link_to_the_same_person() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn a_form_sent_after_the_session_ended_offers_a_login_link() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile_without_scripts().await;
-    admin_comes_in(&admin, &guestlist).await;
+    log_in_admin(&admin, &guestlist).await;
     let ended = "UPDATE sessions SET ended_at = started_at + 1, end_reason = 'revoked'";
-    assert_eq!(guestlist.database().run(ended).await, 1);
-    admin.write("email", ADA).await;
-    admin.press("Invite").await;
-    admin.sees("session was ended").await;
-    assert_eq!(admin.value("#email").await, "admin@example.com", "{}", admin.words().await);
+    assert_eq!(guestlist.database().execute(ended).await, 1);
+    admin.fill("email", ADA).await;
+    admin.click("Invite").await;
+    admin.wait_for_text("session was ended").await;
+    assert_eq!(admin.value("#email").await, "admin@example.com", "{}", admin.body_text().await);
 }
 
 #[tokio::test]
-async fn a_session_elsewhere_is_ended_from_here() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn a_user_ends_the_sessions_of_other_browsers() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (here, elsewhere) = (browsers.profile().await, browsers.profile_without_scripts().await);
-    member_comes_in(&elsewhere, &guestlist, ADA).await;
+    log_in_member(&elsewhere, &guestlist, ADA).await;
     here.open(&format!("{}/sessions", guestlist.public_url)).await;
-    here.is_headed("Log in").await;
-    here.write("email", ADA).await;
-    asks_and_comes_in(&here, &guestlist, LOGIN).await;
-    here.is_headed("Your sessions").await;
-    here.sees("this one").await;
-    here.press("End all others").await;
-    here.until("one is left", async || {
-        (!here.words().await.contains("End all others")).then_some(())
+    here.wait_for_heading("Log in").await;
+    here.fill("email", ADA).await;
+    log_in_by_form(&here, &guestlist, LOGIN).await;
+    here.wait_for_heading("Your sessions").await;
+    here.wait_for_text("this one").await;
+    here.click("End all others").await;
+    here.wait_for("one is left", async || {
+        (!here.body_text().await.contains("End all others")).then_some(())
     })
     .await;
 
     elsewhere.reload().await;
-    elsewhere.is_headed("Log in").await;
-    elsewhere.sees("Your session was ended").await;
-    here.is_quiet().await;
+    elsewhere.wait_for_heading("Log in").await;
+    elsewhere.wait_for_text("Your session was ended").await;
+    here.assert_no_console_errors().await;
 }
 
 #[tokio::test]
-async fn somebody_is_suspended_and_let_in_again() {
-    let Some((browsers, guestlist)) = seen_by_browsers().await else { return };
+async fn a_user_is_suspended_and_reactivated() {
+    let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
-    member_comes_in(&ada, &guestlist, ADA).await;
-    admin_comes_in(&admin, &guestlist).await;
-    admin.press(ADA).await;
-    admin.is_headed(ADA).await;
-    admin.press("Suspend").await;
-    admin.sees("They are logged in nowhere").await;
+    log_in_member(&ada, &guestlist, ADA).await;
+    log_in_admin(&admin, &guestlist).await;
+    admin.click(ADA).await;
+    admin.wait_for_heading(ADA).await;
+    admin.click("Suspend").await;
+    admin.wait_for_text("They are logged in nowhere").await;
     ada.reload().await;
-    ada.is_headed("Log in").await;
+    ada.wait_for_heading("Log in").await;
 
-    admin.press("Let in again").await;
-    admin.sees("active").await;
-    asks_and_comes_in(&ada, &guestlist, LOGIN).await;
-    ada.is_headed("You’re in").await;
-    admin.is_quiet().await;
+    admin.click("Let in again").await;
+    admin.wait_for_text("active").await;
+    log_in_by_form(&ada, &guestlist, LOGIN).await;
+    ada.wait_for_heading("You’re in").await;
+    admin.assert_no_console_errors().await;
 }

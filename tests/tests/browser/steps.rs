@@ -1,39 +1,39 @@
-//! Steps that many tests begin with.
+//! Steps that many tests share.
 
 use guestlist_tests::browser::Window;
 use guestlist_tests::{Guestlist, Mail};
 
 pub const ADA: &str = "ada@example.com";
 
-/// The administrator comes in by the link that `cargo run` prints.
-pub async fn admin_comes_in(window: &Window, guestlist: &Guestlist) {
+/// Logs the administrator in with the link that `dev` prints.
+pub async fn log_in_admin(window: &Window, guestlist: &Guestlist) {
     window.open(guestlist.login_url.as_ref().unwrap()).await;
-    window.press("Continue").await;
-    window.is_headed("People").await;
+    window.click("Continue").await;
+    window.wait_for_heading("People").await;
 }
 
-/// Somebody comes in by a link.
-pub async fn comes_in_by(window: &Window, mail: &Mail) {
+/// Logs a user in with the link of an email.
+pub async fn log_in_by_link(window: &Window, mail: &Mail) {
     window.open(&mail.url).await;
-    window.press("Continue").await;
-    window.is_headed("You’re in").await;
+    window.click("Continue").await;
+    window.wait_for_heading("You’re in").await;
 }
 
-/// Somebody is invited by the API, and comes in.
-pub async fn member_comes_in(window: &Window, guestlist: &Guestlist, email: &str) -> Mail {
+/// Invites an address through the API, and accepts the invitation.
+pub async fn log_in_member(window: &Window, guestlist: &Guestlist, email: &str) -> Mail {
     let (_, mail) = guestlist.invite_and_mail(email).await;
-    comes_in_by(window, &mail).await;
+    log_in_by_link(window, &mail).await;
     mail
 }
 
-/// Asks for a link by the form that is there, and comes in by the inbox, as people do.
-pub async fn asks_and_comes_in(window: &Window, guestlist: &Guestlist, button: &str) {
+/// Submits the login form of the current page, and redeems the link that arrives.
+pub async fn log_in_by_form(window: &Window, guestlist: &Guestlist, button: &str) {
     let address = window.value("#email").await;
     let address = address.as_str().unwrap();
-    let before = guestlist.stytch().emails(address).await.len();
-    window.press(button).await;
-    window.is_headed("Check your mail").await;
-    let mail = guestlist.stytch().mail(address, before + 1).await;
+    let before = guestlist.sandbox().emails(address).await.len();
+    window.click(button).await;
+    window.wait_for_heading("Check your mail").await;
+    let mail = guestlist.sandbox().nth_email(address, before + 1).await;
     window.open(&mail.url).await;
-    window.press("Continue").await;
+    window.click("Continue").await;
 }

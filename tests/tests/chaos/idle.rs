@@ -1,26 +1,26 @@
-//! What it costs when nothing happens, and how soon it is there when something does.
+//! CPU time of an idle worker, and the latency of its first job.
 
 use std::time::Duration;
 
 use guestlist_tests::{Guestlist, Process, one_engine_at_a_time};
 
-use crate::alone;
+use crate::exclusive;
 
-/// Kernel ticks of a process so far, of which there are a hundred a second.
+/// Returns the CPU time of a process in kernel ticks of 10 ms.
 fn ticks(process: &Process) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    // Of proc(5), fields 14 and 15: user and system time.
+    // Fields 14 and 15 of proc(5): user and system time.
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
 #[tokio::test]
-async fn an_idle_worker_costs_less_than_a_hundredth_of_a_core() {
+async fn an_idle_worker_uses_less_than_one_percent_of_a_core() {
     const WATCHED: Duration = Duration::from_secs(10);
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     one_engine_at_a_time(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
-        guestlist.settled().await;
+        guestlist.wait_for_jobs().await;
         let worker = &guestlist.workers()[0];
         let before = ticks(worker);
         tokio::time::sleep(WATCHED).await;
@@ -32,19 +32,19 @@ async fn an_idle_worker_costs_less_than_a_hundredth_of_a_core() {
     .await;
 }
 
-/// From the commit that asks for a mail to the moment that a worker begins.
+/// The time from the commit that queues a job to the start of its attempt.
 #[tokio::test]
-async fn a_mail_is_begun_soon_by_whoever_it_was_asked_for() {
+async fn mail_is_sent_promptly_whichever_process_queued_it() {
     const ROUNDS: usize = 31;
-    let _alone = alone().await;
+    let _exclusive = exclusive().await;
     one_engine_at_a_time(|engine| async move {
         let apart = Guestlist::split(engine).workers(1).start().await;
         let together = Guestlist::dev(engine).start().await;
         for (guestlist, limit) in [(&apart, 250), (&together, 10)] {
             for n in 0..ROUNDS {
                 let _ = guestlist.invite(&format!("guest{n}@example.com")).await;
-                let _ = guestlist.stytch().mail(&format!("guest{n}@example.com"), 1).await;
-                // At any moment between two looks.
+                let _ = guestlist.sandbox().nth_email(&format!("guest{n}@example.com"), 1).await;
+                // Vary the moment within the worker's poll interval.
                 tokio::time::sleep(Duration::from_millis(37 * n as u64 % 400)).await;
             }
             let waits = "SELECT started_at - created_at FROM jobs WHERE kind = 'send-invite' \
@@ -52,7 +52,7 @@ async fn a_mail_is_begun_soon_by_whoever_it_was_asked_for() {
             let waits = guestlist.database().query(waits).await;
             let median: i64 = waits[ROUNDS / 2].try_get_by_index(0).unwrap();
             println!("{engine}: begun after {} ms (median)", median / 1000);
-            // A build without optimising is some times slower than what people run.
+            // An unoptimized build is several times slower.
             let limit = if cfg!(debug_assertions) { limit * 2 } else { limit };
             assert!(median < limit * 1000, "{engine}: {median} µs");
         }

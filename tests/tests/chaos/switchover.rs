@@ -1,18 +1,17 @@
-//! The database fails over while it is used: the old primary stays up and only reads; new
-//! connections reach the new one. And a server that is frozen, or unreachable without a word.
+//! A switchover, in which the old primary becomes read-only and new connections reach the new
+//! primary; and a database that stops responding.
 
 use std::time::{Duration, Instant};
 
 use guestlist_tests::{
-    Caller, Engine, Guestlist, LONG, NetworkProxy, SHORT, Server, Setup, id, wait_until,
+    Caller, DatabaseServer, Engine, Guestlist, LONG, NetworkProxy, SHORT, Setup, id, wait_until,
 };
 use serde_json::json;
 
-use crate::{all_sent, alone};
+use crate::{exclusive, wait_until_sent};
 
-/// The same database, for a user who can't write on a server that only reads, as applications
-/// can't.
-fn with_user(url: &str, address: std::net::SocketAddr) -> String {
+/// Returns the URL for a user without the privilege to write on a read-only server.
+fn unprivileged_url(url: &str, address: std::net::SocketAddr) -> String {
     let mut url = reqwest::Url::parse(url).unwrap();
     url.set_username("plain").unwrap();
     url.set_password(Some("plain")).unwrap();
@@ -21,36 +20,33 @@ fn with_user(url: &str, address: std::net::SocketAddr) -> String {
     url.into()
 }
 
-/// An installation whose processes reach the server through a proxy.
-async fn behind(proxy: &NetworkProxy, server: &Server, setup: Setup) -> Guestlist {
+/// Prepares an installation whose processes reach the server through a proxy.
+async fn behind_proxy(proxy: &NetworkProxy, server: &DatabaseServer, setup: Setup) -> Guestlist {
     let mut guestlist = setup.on_server(&server.url()).prepare().await;
-    let url = with_user(&guestlist.database().url, proxy.address());
+    let url = unprivileged_url(&guestlist.database().url, proxy.address());
     guestlist.set_env("DATABASE_URL", &url);
     guestlist
 }
 
 #[tokio::test]
 async fn writes_succeed_again_soon_after_a_switchover() {
-    let _alone = alone().await;
-    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
-        let mut old = Server::start(engine).await;
+    let _exclusive = exclusive().await;
+    for engine in Engine::with_server() {
+        let mut old = DatabaseServer::start(engine).await;
         let proxy = NetworkProxy::start(old.address()).await;
-        let mut guestlist = behind(&proxy, &old, Guestlist::split(engine).workers(1)).await;
+        let mut guestlist = behind_proxy(&proxy, &old, Guestlist::split(engine).workers(1)).await;
         guestlist.start().await;
-        guestlist.settled().await;
+        guestlist.wait_for_jobs().await;
         let new = old.copy().await;
-        wait_until(LONG, "it is ready after the restart", async || {
-            (guestlist.anybody().get("/readyz").await.status == 200).then_some(())
-        })
-        .await;
+        guestlist.wait_until_ready().await;
 
-        // Every connection of the pools leads to the old primary when it only reads.
+        // Every pooled connection leads to the old primary when that becomes read-only.
         let _ = guestlist.invite("before@example.com").await;
-        old.administer("SET GLOBAL read_only = ON");
+        old.execute_as_root("SET GLOBAL read_only = ON");
         let refused = json!({ "email": "refused@example.com" });
         let refused = guestlist.api().post("/v1/invitations", &refused).await;
         let _ = refused.problem(503, "database_unavailable");
-        let _ = guestlist.anybody().get("/readyz").await.is(503);
+        let _ = guestlist.anonymous().get("/readyz").await.is(503);
         let status = guestlist.api().get("/v1/status").await.is(200).json();
         let summary = status["summary"].as_str().unwrap();
         assert!(summary.contains("the database refuses writes"), "{summary}");
@@ -59,12 +55,13 @@ async fn writes_succeed_again_soon_after_a_switchover() {
         let switched = Instant::now();
         wait_until(Duration::from_secs(30), "a write succeeds", async || {
             let email = format!("after{}@example.com", switched.elapsed().as_millis());
-            let answer = guestlist.api().post("/v1/invitations", &json!({ "email": email })).await;
-            (answer.status == 202).then_some(())
+            let response =
+                guestlist.api().post("/v1/invitations", &json!({ "email": email })).await;
+            (response.status == 202).then_some(())
         })
         .await;
         println!("{engine}: writes succeed {:?} after the switchover", switched.elapsed());
-        wait_until(Duration::from_secs(30), "it sends, and says so", async || {
+        wait_until(Duration::from_secs(30), "the status is SENDING", async || {
             let status = guestlist.api().get("/v1/status").await.is(200).json();
             status["summary"].as_str().unwrap().starts_with("SENDING").then_some(())
         })
@@ -75,32 +72,33 @@ async fn writes_succeed_again_soon_after_a_switchover() {
 }
 
 #[tokio::test]
-async fn a_frozen_database_is_noticed_and_found_again() {
-    let _alone = alone().await;
-    for engine in Engine::all().into_iter().filter(|engine| *engine != Engine::Sqlite) {
-        let server = Server::start(engine).await;
+async fn a_frozen_database_is_noticed_and_used_again() {
+    let _exclusive = exclusive().await;
+    for engine in Engine::with_server() {
+        let server = DatabaseServer::start(engine).await;
         let proxy = NetworkProxy::start(server.address()).await;
-        let mut guestlist = behind(&proxy, &server, Guestlist::split(engine).workers(1)).await;
+        let mut guestlist =
+            behind_proxy(&proxy, &server, Guestlist::split(engine).workers(1)).await;
         guestlist.start().await;
         let visitor = guestlist.member("ada@example.com").await.caller();
-        // The application remembers who has read its metrics.
+        // The application caches the authentication of this caller.
         let _ = guestlist.api().get("/metrics").await.is(200);
         proxy.freeze(true);
         let frozen = Instant::now();
-        let _ = guestlist.anybody().get("/readyz").await.is(503);
+        let _ = guestlist.anonymous().get("/readyz").await.is(503);
         println!("{engine}: noticed after {:?}", frozen.elapsed());
         assert!(frozen.elapsed() < Duration::from_secs(10), "Prometheus gives up by then");
         let worker = Caller::new(&guestlist.worker_urls[0]);
-        wait_until(SHORT, "the worker's metrics say so", async || {
+        wait_until(SHORT, "the worker's metrics report it", async || {
             let metrics = worker.get("/metrics").await.is(200);
             metrics.body.contains("guestlist_database_up 0").then_some(())
         })
         .await;
 
-        // From now on answers come at once.
+        // From now on responses are immediate.
         let asked = Instant::now();
         for _ in 0..5 {
-            let _ = guestlist.anybody().get("/readyz").await.is(503);
+            let _ = guestlist.anonymous().get("/readyz").await.is(503);
             let session = visitor.get("/v1/session").await.is(503);
             assert!(session.header("retry-after").is_some(), "{session:?}");
             let _ = guestlist.api().get("/v1/users").await.is(503);
@@ -111,12 +109,9 @@ async fn a_frozen_database_is_noticed_and_found_again() {
         assert!(asked.elapsed() < Duration::from_secs(20), "20 answers in {:?}", asked.elapsed());
 
         proxy.freeze(false);
-        wait_until(SHORT, "it is ready again", async || {
-            (guestlist.anybody().get("/readyz").await.status == 200).then_some(())
-        })
-        .await;
+        guestlist.wait_until_ready().await;
         let _ = visitor.get("/v1/session").await.is(200);
         let _ = guestlist.invite("afterwards@example.com").await;
-        all_sent(&guestlist, 1, LONG).await;
+        wait_until_sent(&guestlist, 1, LONG).await;
     }
 }

@@ -1,6 +1,6 @@
-//! Stytch's official SDKs, as published, against the local Stytch. They know Stytch's protocol and
-//! read it strictly, so what they understand is what the sandbox may be relied on for.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails at once and loudly")]
+//! Runs Stytch's published SDKs against the sandbox. The SDKs parse Stytch's protocol strictly, so
+//! that the sandbox is a valid replacement for what they accept.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test")]
 
 mod recordings;
 mod rust_sdk;

@@ -1,5 +1,4 @@
-//! Requests that the official SDKs once sent, sent again byte for byte but for what was replaced by
-//! placeholders: the sandbox understands each.
+//! Replays recorded requests of the official SDKs, byte for byte except for placeholders.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +12,7 @@ use crate::sandbox::{PROJECT_ID, SECRET, Sandbox};
 
 const RECORDINGS: &str = include_str!("../../conformance/recordings.jsonl");
 
-/// What stands in the recordings for somebody who is made anew for each.
+/// The placeholders for a user who is created for each request.
 const ADA: &str = "ada@example.com";
 const USER: &str = "user-test-16d9ba61-97a1-4ba4-9720-b03761dc50c6";
 const EMAIL: &str = "email-test-81bf03a8-86e1-4d95-bd44-bb3495224953";
@@ -32,40 +31,41 @@ struct Recording {
     body_raw: String,
 }
 
-/// What a recording's placeholders stand for now.
-struct Stage {
+/// The state that an operation needs, and the values of the placeholders.
+struct Fixture {
     caller: Caller,
     placeholders: Vec<(&'static str, String)>,
 }
 
-impl Stage {
-    /// Sets up what an operation needs to succeed.
-    async fn set(sandbox: &Sandbox, op: &str) -> Self {
+impl Fixture {
+    /// Creates the state that an operation needs to succeed.
+    async fn create(sandbox: &Sandbox, op: &str) -> Self {
         let caller = Caller::new(&sandbox.url).basic(PROJECT_ID, SECRET);
         let port = sandbox.url.rsplit(':').next().unwrap().to_owned();
         let basic = format!("Basic {}", STANDARD.encode(format!("{PROJECT_ID}:{SECRET}")));
-        let mut stage = Self { caller, placeholders: vec![("PORT", port), (AUTHORIZATION, basic)] };
-        // By now another mail may go to her.
+        let mut fixture =
+            Self { caller, placeholders: vec![("PORT", port), (AUTHORIZATION, basic)] };
+        // An address may receive one mail a second.
         sandbox.control.advance_clock(2).await;
-        stage.remove_ada().await;
+        fixture.remove_user().await;
         match op {
             "users.create" | "invite" | "login_or_create" => {}
             "revoke_invite" => {
-                let _ = stage.post("/v1/magic_links/email/invite", &json!({"email": ADA})).await;
+                let _ = fixture.post("/v1/magic_links/email/invite", &json!({"email": ADA})).await;
             }
             "send" => {
-                let _ = stage.post("/v1/users", &json!({"email": ADA})).await;
+                let _ = fixture.post("/v1/users", &json!({"email": ADA})).await;
             }
-            _ => stage.bring_ada_in(sandbox).await,
+            _ => fixture.log_in(sandbox).await,
         }
-        stage
+        fixture
     }
 
     async fn post(&self, path: &str, body: &Value) -> Value {
         self.caller.post(path, body).await.is(200).json()
     }
 
-    async fn remove_ada(&self) {
+    async fn remove_user(&self) {
         let filter = json!({"filter_name": "email_address", "filter_value": [ADA]});
         let query = json!({"query": {"operator": "AND", "operands": [filter]}});
         let found = self.post("/v1/users/search", &query).await;
@@ -75,27 +75,27 @@ impl Stage {
         }
     }
 
-    /// With a session, whose JWT has expired, and a second address that she could spare.
-    async fn bring_ada_in(&mut self, sandbox: &Sandbox) {
+    /// Creates the user with a session, whose JWT has expired, and with a second address.
+    async fn log_in(&mut self, sandbox: &Sandbox) {
         sandbox.control.advance_clock(-400).await;
         let _ = self.post("/v1/magic_links/email/login_or_create", &json!({"email": ADA})).await;
         let token = sandbox.control.emails(ADA).await.pop().unwrap().token;
         let request = json!({"token": token, "session_duration_minutes": 60});
-        let answer = self.post("/v1/magic_links/authenticate", &request).await;
+        let response = self.post("/v1/magic_links/authenticate", &request).await;
         sandbox.control.advance_clock(400).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let user_id = text(&answer["user_id"]);
+        let user_id = text(&response["user_id"]);
         let second = json!({"email": format!("{user_id}@example.com"), "user_id": user_id});
         let _ = self.post("/v1/magic_links/email/send", &second).await;
         self.placeholders.extend([
             (USER, user_id),
-            (EMAIL, text(&answer["method_id"])),
-            (SESSION, text(&answer["session"]["session_id"])),
-            (JWT, text(&answer["session_jwt"])),
+            (EMAIL, text(&response["method_id"])),
+            (SESSION, text(&response["session"]["session_id"])),
+            (JWT, text(&response["session_jwt"])),
         ]);
     }
 
-    /// With every placeholder filled, in the way the SDK wrote it: Rust's encodes each `-`.
+    /// Replaces every placeholder. The SDK for Rust percent-encodes each `-` of an id.
     fn fill(&self, text: &str) -> String {
         self.placeholders.iter().fold(text.to_owned(), |text, (placeholder, value)| {
             let encode = |id: &str| id.replace('-', "%2D");
@@ -121,14 +121,14 @@ impl Stage {
     }
 }
 
-/// Status and body of what is answered; connections may stay open.
+/// Sends a request, and returns the status and body; the connection may stay open.
 async fn exchange(sandbox: &Sandbox, request: &str) -> (u16, Value) {
     let address = sandbox.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     loop {
-        let text = String::from_utf8_lossy(&answer).into_owned();
+        let text = String::from_utf8_lossy(&response).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let lines = head.lines().filter_map(|line| line.split_once(": "));
             let length = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
@@ -138,32 +138,32 @@ async fn exchange(sandbox: &Sandbox, request: &str) -> (u16, Value) {
                 return (status, serde_json::from_str(body).unwrap());
             }
         }
-        let read = stream.read_buf(&mut answer).await.unwrap();
+        let read = stream.read_buf(&mut response).await.unwrap();
         assert!(read > 0, "the connection ended after {text:?}, asked\n{request}");
     }
 }
 
 #[tokio::test]
-async fn each_request_that_the_sdks_were_recorded_to_send_is_understood() {
+async fn the_sandbox_accepts_every_recorded_request() {
     let sandbox = Sandbox::start().await;
     let recordings: Vec<Recording> =
         RECORDINGS.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(recordings.len(), 56);
     for recording in recordings {
-        let stage = Stage::set(&sandbox, &recording.op).await;
-        let request = stage.request(&recording);
+        let fixture = Fixture::create(&sandbox, &recording.op).await;
+        let request = fixture.request(&recording);
         let left = [USER, EMAIL, SESSION, JWT, AUTHORIZATION];
         assert!(!left.iter().any(|placeholder| request.contains(placeholder)), "{request}");
-        let (status, answer) = exchange(&sandbox, &request).await;
-        // What the SDK for Rust says for Brazilian Portuguese is none of Stytch's locales.
+        let (status, response) = exchange(&sandbox, &request).await;
+        // The SDK for Rust sends `ptbr`, which is not a locale of Stytch.
         let expected = if request.contains(r#""locale":"ptbr""#) {
-            assert_eq!(answer["error_type"], "invalid_locale", "{answer}");
+            assert_eq!(response["error_type"], "invalid_locale", "{response}");
             400
         } else {
             200
         };
-        assert_eq!(status, expected, "{}\n{request}\n\n{answer}", recording.sdk);
-        assert_eq!(answer["status_code"], status, "{answer}");
-        assert!(answer["request_id"].is_string(), "{answer}");
+        assert_eq!(status, expected, "{}\n{request}\n\n{response}", recording.sdk);
+        assert_eq!(response["status_code"], status, "{response}");
+        assert!(response["request_id"].is_string(), "{response}");
     }
 }

@@ -1,4 +1,4 @@
-//! The SDK for Rust, as a client of the sandbox: every call that it supports, good and bad.
+//! Valid and invalid uses of every call that the sandbox supports, with the SDK for Rust.
 
 mod authenticate;
 mod constants;
@@ -29,10 +29,10 @@ const OTHER_PROJECT: &str = "project-test-00000000-0000-4000-8000-00000000ffff";
 const UNKNOWN_USER: &str = "user-test-00000000-0000-4000-8000-000000000000";
 const UNKNOWN_TOKEN: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
 
-/// The SDK's client, and the sandbox that it speaks to.
+/// An SDK client and its sandbox.
 struct Sdk {
     sandbox: Sandbox,
-    /// By which the SDK sends, and has the keys.
+    /// The SDK's HTTP client, which also caches the keys.
     http: stytch::client::Client,
     client: Client,
 }
@@ -47,17 +47,17 @@ impl Deref for Sdk {
 
 impl Sdk {
     async fn start() -> Self {
-        Self::of(Sandbox::start().await)
+        Self::with_sandbox(Sandbox::start().await)
     }
 
-    fn of(sandbox: Sandbox) -> Self {
+    fn with_sandbox(sandbox: Sandbox) -> Self {
         let http = http(&sandbox.url, PROJECT_ID, SECRET);
         let client = Client::new_with_http_client(http.clone(), http.clone());
         Self { sandbox, http, client }
     }
 
-    /// Another client of the same sandbox.
-    fn by(&self, project_id: &str, secret: &str) -> Client {
+    /// Returns another client of the same sandbox.
+    fn client_with(&self, project_id: &str, secret: &str) -> Client {
         let http = http(&self.sandbox.url, project_id, secret);
         Client::new_with_http_client(http.clone(), http)
     }
@@ -66,12 +66,12 @@ impl Sdk {
         self.sandbox.control.advance_clock(seconds).await;
     }
 
-    /// The token of the last mail to an address.
+    /// Returns the token of the latest mail to an address.
     async fn token(&self, to: &str) -> String {
         self.sandbox.control.emails(to).await.pop().expect("there is mail").token
     }
 
-    /// A link for somebody, who is made if need be.
+    /// Returns the token of a link for an address, whose user is created if necessary.
     async fn link(&self, email: &str) -> String {
         let email = email.to_owned();
         let request = LoginOrCreateRequest { email: email.clone(), ..Default::default() };
@@ -84,8 +84,8 @@ impl Sdk {
         self.magic_links.authenticate(request).await
     }
 
-    /// Somebody who has come in by a link.
-    async fn entered(&self, email: &str, minutes: i32) -> AuthenticateResponse {
+    /// Authenticates a link of an address, with a session of some minutes.
+    async fn log_in(&self, email: &str, minutes: i32) -> AuthenticateResponse {
         let request = AuthenticateRequest {
             token: self.link(email).await,
             session_duration_minutes: Some(minutes),
@@ -105,16 +105,16 @@ fn http(url: &str, project_id: &str, secret: &str) -> stytch::client::Client {
     stytch::client::Client::new_with_base_url(project_id, secret, url, Vertical::Consumer).unwrap()
 }
 
-/// An address that no other case has.
+/// Returns a unique address.
 fn address() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     format!("ada-{}@example.com", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The SDK hands on a refusal with all that Stytch's envelope tells.
+/// Asserts that the SDK returns an error with every member of Stytch's error envelope.
 #[track_caller]
-fn refused<T: Debug>(answer: stytch::Result<T>, status: u16, error_type: &str) {
-    let error = match answer {
+fn assert_refused<T: Debug>(response: stytch::Result<T>, status: u16, error_type: &str) {
+    let error = match response {
         Err(stytch::Error::Response(error)) => error,
         other => panic!("{status} {error_type} was expected, not {other:?}"),
     };
@@ -125,7 +125,7 @@ fn refused<T: Debug>(answer: stytch::Result<T>, status: u16, error_type: &str) {
     assert_eq!(error.error_url, url);
 }
 
-/// As JSON: the SDK's types can't be compared.
+/// Converts to JSON, because the SDK's types do not implement `PartialEq`.
 fn json(what: &impl Serialize) -> Value {
     serde_json::to_value(what).unwrap()
 }
@@ -135,13 +135,13 @@ fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// Waits for an answer that says yes.
+/// Awaits a call, and asserts that it succeeds.
 macro_rules! ok {
     ($call:expr) => {{
-        let answer = $call.await.unwrap();
-        assert_eq!(answer.status_code.as_u16(), 200);
-        assert!(answer.request_id.starts_with("request-id-test-"), "{answer:?}");
-        answer
+        let response = $call.await.unwrap();
+        assert_eq!(response.status_code.as_u16(), 200);
+        assert!(response.request_id.starts_with("request-id-test-"), "{response:?}");
+        response
     }};
 }
 use ok;

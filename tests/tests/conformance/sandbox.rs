@@ -1,15 +1,15 @@
-//! The sandbox's program as a process, and its control plane.
+//! The sandbox as a process.
 
-use guestlist_tests::{Caller, Process, SHORT, Stytch};
+use guestlist_tests::{Caller, Process, SHORT, SandboxClient};
 use tempfile::TempDir;
 
-/// The one in the recordings.
+/// The project id in the recordings.
 pub(crate) const PROJECT_ID: &str = "project-test-11111111-1111-4111-8111-111111111111";
 pub(crate) const SECRET: &str = "secret-test-conformance-k3pT0utOfL0gs=";
 
 pub(crate) struct Sandbox {
     pub(crate) url: String,
-    pub(crate) control: Stytch,
+    pub(crate) control: SandboxClient,
     process: Process,
     _folder: TempDir,
 }
@@ -19,7 +19,7 @@ impl Sandbox {
         Self::start_with(&[]).await
     }
 
-    /// One that allows these redirect URLs and no other.
+    /// Starts a sandbox that allows these redirect URLs only.
     pub(crate) async fn strict() -> Self {
         Self::start_with(&[
             "--redirect-url",
@@ -39,9 +39,9 @@ impl Sandbox {
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let process = Process::start("stytch-sandbox", args, &env, folder.path());
-        let line = process.line(SHORT, |line| line.contains("http://")).await;
+        let line = process.wait_for_line(SHORT, |line| line.contains("http://")).await;
         let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
-        let control = Stytch::by(Caller::new(url));
+        let control = SandboxClient::new(Caller::new(url));
         Self { url: url.to_owned(), control, process, _folder: folder }
     }
 }

@@ -9,7 +9,7 @@ use stytch::consumer::magic_links::{AuthenticateRequest, Options};
 use stytch::consumer::magic_links_email::{InviteRequest, LoginOrCreateRequest, SendRequest};
 use stytch::consumer::sessions::{AuthenticationFactorDeliveryMethod, AuthenticationFactorType};
 
-use super::{Sdk, UNKNOWN_TOKEN, address, ok, refused, some};
+use super::{Sdk, UNKNOWN_TOKEN, address, assert_refused, ok, some};
 
 const VERIFIER: &str = "a-verifier-of-forty-three-characters-or-more-0123";
 
@@ -17,7 +17,7 @@ fn with(token: &str) -> AuthenticateRequest {
     AuthenticateRequest { token: token.to_owned(), ..Default::default() }
 }
 
-/// A link that is made as told.
+/// Creates a link, and returns its token.
 async fn link(sdk: &Sdk, request: LoginOrCreateRequest) -> String {
     let email = address();
     let request = LoginOrCreateRequest { email: email.clone(), ..request };
@@ -26,38 +26,38 @@ async fn link(sdk: &Sdk, request: LoginOrCreateRequest) -> String {
 }
 
 #[tokio::test]
-async fn without_a_duration_a_link_makes_no_session_and_works_once() {
+async fn authenticating_without_a_duration_creates_no_session() {
     let sdk = Sdk::start().await;
     let email = address();
     let request = InviteRequest { email: email.clone(), ..Default::default() };
     let invited = ok!(sdk.magic_links.email.invite(request));
     let token = sdk.token(&email).await;
-    let answer = ok!(sdk.authenticate(token.clone()));
-    assert_eq!((answer.user_id, answer.method_id), (invited.user_id, invited.email_id));
-    assert_eq!((answer.session_token.as_str(), answer.session_jwt.as_str()), ("", ""));
-    assert!(answer.session.is_none() && !answer.reset_sessions);
-    assert_eq!(answer.user.status, "active");
-    assert!(answer.user.emails[0].verified);
+    let response = ok!(sdk.authenticate(token.clone()));
+    assert_eq!((response.user_id, response.method_id), (invited.user_id, invited.email_id));
+    assert_eq!((response.session_token.as_str(), response.session_jwt.as_str()), ("", ""));
+    assert!(response.session.is_none() && !response.reset_sessions);
+    assert_eq!(response.user.status, "active");
+    assert!(response.user.emails[0].verified);
 
-    refused(sdk.authenticate(token).await, 401, "unable_to_auth_magic_link");
-    refused(sdk.authenticate(UNKNOWN_TOKEN.to_owned()).await, 404, "magic_link_not_found");
-    refused(sdk.authenticate(String::new()).await, 400, "invalid_token");
+    assert_refused(sdk.authenticate(token).await, 401, "unable_to_auth_magic_link");
+    assert_refused(sdk.authenticate(UNKNOWN_TOKEN.to_owned()).await, 404, "magic_link_not_found");
+    assert_refused(sdk.authenticate(String::new()).await, 400, "invalid_token");
 }
 
 #[tokio::test]
-async fn with_a_duration_a_link_makes_a_session() {
+async fn authenticating_with_a_duration_creates_a_session() {
     let sdk = Sdk::start().await;
     let email = address();
     let attributes = Attributes { ip_address: some("203.0.113.7"), user_agent: some("Firefox") };
-    let answer = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
+    let response = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
         session_duration_minutes: Some(90),
         session_custom_claims: Some(json!({"plan": {"seats": 3}})),
         attributes: Some(attributes),
         ..with(&sdk.link(&email).await)
     }));
-    assert_eq!(answer.session_token.len(), 44);
-    let session = answer.session.unwrap();
-    assert_eq!(session.user_id, answer.user_id);
+    assert_eq!(response.session_token.len(), 44);
+    let session = response.session.unwrap();
+    assert_eq!(session.user_id, response.user_id);
     let lasts = session.expires_at.unwrap() - session.started_at.unwrap();
     assert_eq!(lasts.num_minutes(), 90);
     assert_eq!(session.custom_claims, Some(json!({"plan": {"seats": 3}})));
@@ -66,7 +66,7 @@ async fn with_a_duration_a_link_makes_a_session() {
     assert!(matches!(factor.type_, AuthenticationFactorType::MagicLink));
     assert!(matches!(factor.delivery_method, AuthenticationFactorDeliveryMethod::Email));
     let by = factor.email_factor.clone().unwrap();
-    assert_eq!((by.email_address, by.email_id), (email, answer.method_id));
+    assert_eq!((by.email_address, by.email_id), (email, response.method_id));
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_link_expires() {
         let _ = ok!(sdk.authenticate(sdk.token(&early.email).await));
         sdk.advance(31).await;
         let expired = sdk.authenticate(sdk.token(&late.email).await).await;
-        refused(expired, 401, "unable_to_auth_magic_link");
+        assert_refused(expired, 401, "unable_to_auth_magic_link");
     }
     for (given, minutes) in [(None, 10080), (Some(5), 5)] {
         let request =
@@ -94,19 +94,19 @@ async fn a_link_expires() {
         sdk.advance(minutes * 60 - 30).await;
         let _ = ok!(sdk.authenticate(early));
         sdk.advance(31).await;
-        refused(sdk.authenticate(late).await, 401, "unable_to_auth_magic_link");
+        assert_refused(sdk.authenticate(late).await, 401, "unable_to_auth_magic_link");
     }
 }
 
 #[tokio::test]
-async fn what_is_not_allowed_is_refused_and_the_link_still_works() {
+async fn a_refused_authentication_does_not_consume_the_link() {
     let sdk = Sdk::start().await;
     let token = sdk.link(&address()).await;
     for minutes in [4, 0, -1, 527_041] {
         let request =
             AuthenticateRequest { session_duration_minutes: Some(minutes), ..with(&token) };
-        let answer = sdk.magic_links.authenticate(request).await;
-        refused(answer, 400, "invalid_session_duration_minutes");
+        let response = sdk.magic_links.authenticate(request).await;
+        assert_refused(response, 400, "invalid_session_duration_minutes");
     }
     for (claims, error_type) in [
         (json!({"sub": "me"}), "reserved_claims_in_custom_claims"),
@@ -118,27 +118,27 @@ async fn what_is_not_allowed_is_refused_and_the_link_still_works() {
             session_custom_claims: Some(claims),
             ..with(&token)
         };
-        refused(sdk.magic_links.authenticate(request).await, 400, error_type);
+        assert_refused(sdk.magic_links.authenticate(request).await, 400, error_type);
     }
     let longest = AuthenticateRequest { session_duration_minutes: Some(527_040), ..with(&token) };
     let _ = ok!(sdk.magic_links.authenticate(longest));
 }
 
 #[tokio::test]
-async fn a_link_goes_on_with_a_session_that_is_named() {
+async fn a_link_extends_the_given_session() {
     let sdk = Sdk::start().await;
     for by_jwt in [false, true] {
         let email = address();
-        let first = sdk.entered(&email, 60).await;
+        let first = sdk.log_in(&email, 60).await;
         sdk.advance(2).await;
-        let answer = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
+        let response = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
             session_token: (!by_jwt).then(|| first.session_token.clone()),
             session_jwt: by_jwt.then(|| first.session_jwt.clone()),
             session_duration_minutes: Some(600),
             ..with(&sdk.link(&email).await)
         }));
-        assert_eq!(answer.session_token, first.session_token);
-        let session = answer.session.unwrap();
+        assert_eq!(response.session_token, first.session_token);
+        let session = response.session.unwrap();
         assert_eq!(session.session_id, first.session.unwrap().session_id);
         let left = session.expires_at.unwrap() - session.last_accessed_at.unwrap();
         assert_eq!(left.num_minutes(), 600);
@@ -149,36 +149,36 @@ async fn a_link_goes_on_with_a_session_that_is_named() {
 #[tokio::test]
 async fn a_link_to_another_address_adds_a_factor_to_a_session() {
     let sdk = Sdk::start().await;
-    let first = sdk.entered(&address(), 60).await;
+    let first = sdk.log_in(&address(), 60).await;
     let email = address();
     let request =
         SendRequest { email: email.clone(), user_id: Some(first.user_id), ..Default::default() };
     let _ = ok!(sdk.magic_links.email.send(request));
-    let answer = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
+    let response = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
         session_token: Some(first.session_token),
         ..with(&sdk.token(&email).await)
     }));
-    let factors = answer.session.unwrap().authentication_factors;
+    let factors = response.session.unwrap().authentication_factors;
     assert_eq!(factors.len(), 2);
     assert_eq!(factors[1].email_factor.as_ref().unwrap().email_address, email);
 }
 
 #[tokio::test]
-async fn a_session_of_somebody_else_or_named_twice_is_refused() {
+async fn a_session_of_another_user_or_given_twice_is_refused() {
     let sdk = Sdk::start().await;
-    let other = sdk.entered(&address(), 60).await;
+    let other = sdk.log_in(&address(), 60).await;
     let token = sdk.link(&address()).await;
     let theirs =
         AuthenticateRequest { session_token: Some(other.session_token.clone()), ..with(&token) };
     let twice =
         AuthenticateRequest { session_jwt: Some(other.session_jwt.clone()), ..theirs.clone() };
-    refused(sdk.magic_links.authenticate(theirs).await, 404, "session_not_found");
-    refused(sdk.magic_links.authenticate(twice).await, 400, "too_many_session_arguments");
+    assert_refused(sdk.magic_links.authenticate(theirs).await, 404, "session_not_found");
+    assert_refused(sdk.magic_links.authenticate(twice).await, 400, "too_many_session_arguments");
     let _ = ok!(sdk.authenticate(token));
 }
 
 #[tokio::test]
-async fn who_has_the_verifier_comes_in_and_nobody_else() {
+async fn a_pkce_link_requires_its_verifier() {
     let sdk = Sdk::start().await;
     let code_challenge = Some(URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER)));
     let token = link(&sdk, LoginOrCreateRequest { code_challenge, ..Default::default() }).await;
@@ -186,15 +186,15 @@ async fn who_has_the_verifier_comes_in_and_nobody_else() {
         let request = AuthenticateRequest { code_verifier: some(verifier), ..with(token) };
         sdk.magic_links.authenticate(request)
     };
-    refused(sdk.authenticate(token.clone()).await, 400, "pkce_expected_code_verifier");
-    refused(by(&token, &format!("{VERIFIER}-not")).await, 400, "pkce_mismatch");
+    assert_refused(sdk.authenticate(token.clone()).await, 400, "pkce_expected_code_verifier");
+    assert_refused(by(&token, &format!("{VERIFIER}-not")).await, 400, "pkce_mismatch");
     let _ = ok!(by(&token, VERIFIER));
     let unbound = sdk.link(&address()).await;
-    refused(by(&unbound, VERIFIER).await, 400, "pkce_did_not_expect_code_verifier");
+    assert_refused(by(&unbound, VERIFIER).await, 400, "pkce_did_not_expect_code_verifier");
 }
 
 #[tokio::test]
-async fn attributes_that_must_match_do() {
+async fn required_attributes_must_match() {
     let sdk = Sdk::start().await;
     let attributes = Attributes { ip_address: some("203.0.113.7"), user_agent: some("Firefox") };
     let bound =
@@ -210,7 +210,7 @@ async fn attributes_that_must_match_do() {
             ..with(&token)
         };
         let mismatch = sdk.magic_links.authenticate(request(&other)).await;
-        refused(mismatch, 401, "attribute_mismatch");
+        assert_refused(mismatch, 401, "attribute_mismatch");
         let _ = ok!(sdk.magic_links.authenticate(request(&attributes)));
     }
 }

@@ -1,4 +1,4 @@
-//! The values that Stytch's test environment answers the same way for everyone.
+//! The fixed test values of Stytch's test environment.
 
 use stytch::consumer::magic_links::AuthenticateRequest;
 use stytch::consumer::magic_links_email::{
@@ -9,7 +9,7 @@ use stytch::consumer::sessions::{
 };
 use stytch::consumer::users::GetRequest;
 
-use super::{Sdk, json, ok, refused, some};
+use super::{Sdk, assert_refused, json, ok, some};
 
 const EMAIL: &str = "sandbox@stytch.com";
 const USER_ID: &str = "user-test-e3795c81-f849-4167-bfda-e4a6e9c280fd";
@@ -21,7 +21,7 @@ const OTHER_SESSION_TOKEN: &str = "59cnLELtq5cFVS6uYK9f-pAWzBkhqZl8AvLhbhOvKNWw"
 const SESSION_ID: &str = "session-test-eb94233f-8800-4ebd-8645-51dc15f9d028";
 
 #[tokio::test]
-async fn the_test_address_is_mailed_nothing() {
+async fn the_test_address_receives_no_mail() {
     let sdk = Sdk::start().await;
     let links = &sdk.magic_links.email;
     let email = EMAIL.to_owned();
@@ -36,31 +36,31 @@ async fn the_test_address_is_mailed_nothing() {
 }
 
 #[tokio::test]
-async fn the_good_token_works_any_number_of_times_and_the_others_do_not() {
+async fn the_valid_test_token_works_repeatedly_and_the_others_fail() {
     let sdk = Sdk::start().await;
     for _ in 0..2 {
-        let answer = ok!(sdk.authenticate(TOKEN.to_owned()));
-        assert_eq!((answer.user_id.as_str(), answer.session_token.as_str()), (USER_ID, ""));
-        assert_eq!(answer.user.emails[0].email, EMAIL);
-        assert!(answer.session.is_none());
+        let response = ok!(sdk.authenticate(TOKEN.to_owned()));
+        assert_eq!((response.user_id.as_str(), response.session_token.as_str()), (USER_ID, ""));
+        assert_eq!(response.user.emails[0].email, EMAIL);
+        assert!(response.session.is_none());
     }
-    let answer = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
+    let response = ok!(sdk.magic_links.authenticate(AuthenticateRequest {
         token: TOKEN.to_owned(),
         session_duration_minutes: Some(60),
         ..Default::default()
     }));
-    assert_eq!(answer.session_token, SESSION_TOKEN);
-    let factors = answer.session.unwrap().authentication_factors;
+    assert_eq!(response.session_token, SESSION_TOKEN);
+    let factors = response.session.unwrap().authentication_factors;
     assert_eq!(factors[0].email_factor.as_ref().unwrap().email_address, EMAIL);
 
     let used = sdk.authenticate(USED_TOKEN.to_owned()).await;
-    refused(used, 401, "unable_to_auth_magic_link");
+    assert_refused(used, 401, "unable_to_auth_magic_link");
     let unknown = sdk.authenticate(UNKNOWN_TOKEN.to_owned()).await;
-    refused(unknown, 404, "magic_link_not_found");
+    assert_refused(unknown, 404, "magic_link_not_found");
 }
 
 #[tokio::test]
-async fn the_good_session_is_live_and_stays_so_and_the_other_is_not() {
+async fn the_valid_test_session_stays_active_and_the_other_is_unknown() {
     let sdk = Sdk::start().await;
     let by_token = |token: &str| {
         let request = AuthenticateSession { session_token: some(token), ..Default::default() };
@@ -82,14 +82,14 @@ async fn the_good_session_is_live_and_stays_so_and_the_other_is_not() {
     let revoke = RevokeRequest { session_id: some(SESSION_ID), ..Default::default() };
     let _ = ok!(sdk.sessions.revoke(revoke));
     let _ = ok!(by_token(SESSION_TOKEN));
-    refused(by_token(OTHER_SESSION_TOKEN).await, 404, "session_not_found");
+    assert_refused(by_token(OTHER_SESSION_TOKEN).await, 404, "session_not_found");
 }
 
 #[tokio::test]
-async fn the_test_user_is_no_real_record() {
+async fn the_test_user_is_not_stored() {
     let sdk = Sdk::start().await;
     let user_id = USER_ID.to_owned();
     let sessions = sdk.sessions.get(GetSessions { user_id: user_id.clone() }).await;
-    refused(sessions, 404, "user_not_found");
-    refused(sdk.users.get(GetRequest { user_id }).await, 404, "user_not_found");
+    assert_refused(sessions, 404, "user_not_found");
+    assert_refused(sdk.users.get(GetRequest { user_id }).await, 404, "user_not_found");
 }

@@ -1,4 +1,4 @@
-//! What goes wrong whatever is called: credentials, routes, faults.
+//! Errors of every call: credentials, routes, and injected faults.
 
 use serde_json::json;
 use stytch::consumer::client::Client;
@@ -16,14 +16,14 @@ use stytch::consumer::users::{
     SearchRequest, UpdateRequest,
 };
 
-use super::{OTHER_PROJECT, Sdk, UNKNOWN_TOKEN, address, ok, refused};
+use super::{OTHER_PROJECT, Sdk, UNKNOWN_TOKEN, address, assert_refused, ok};
 use crate::sandbox::{PROJECT_ID, SECRET};
 
-/// Every call that needs credentials is refused so.
+/// Asserts that every call that needs credentials fails with this error.
 async fn every_call_is_refused(by: &Client, status: u16, error_type: &str) {
     macro_rules! calls {
         ($part:expr => $($call:ident $request:expr),+ $(,)?) => {
-            $(refused($part.$call($request).await, status, error_type);)+
+            $(assert_refused($part.$call($request).await, status, error_type);)+
         };
     }
     let email = address;
@@ -57,16 +57,16 @@ async fn every_call_is_refused(by: &Client, status: u16, error_type: &str) {
 async fn bad_credentials_are_refused_by_every_call() {
     let sdk = Sdk::start().await;
     assert_eq!(ok!(sdk.debug.whoami(WhoamiRequest {})).project_id, PROJECT_ID);
-    let stranger = sdk.by(PROJECT_ID, "secret-test-of-somebody-else=");
-    every_call_is_refused(&stranger, 401, "unauthorized_credentials").await;
-    let other = sdk.by(OTHER_PROJECT, SECRET);
+    let anonymous = sdk.client_with(PROJECT_ID, "secret-test-of-somebody-else=");
+    every_call_is_refused(&anonymous, 401, "unauthorized_credentials").await;
+    let other = sdk.client_with(OTHER_PROJECT, SECRET);
     every_call_is_refused(&other, 401, "unauthorized_credentials").await;
-    let malformed = sdk.by("my-project", SECRET);
+    let malformed = sdk.client_with("my-project", SECRET);
     every_call_is_refused(&malformed, 400, "invalid_project_id_authentication").await;
 }
 
 #[tokio::test]
-async fn a_fault_with_an_envelope_is_understood_of_every_call() {
+async fn an_injected_fault_is_decoded_for_every_call() {
     let sdk = Sdk::start().await;
     for (status, error_type) in [
         (429, "too_many_requests"),
@@ -74,47 +74,48 @@ async fn a_fault_with_an_envelope_is_understood_of_every_call() {
         (502, "internal_server_error"),
         (503, "server_unavailable"),
     ] {
-        sdk.sandbox.control.faults(&json!({"status": status})).await;
+        sdk.sandbox.control.set_faults(&json!({"status": status})).await;
         every_call_is_refused(&sdk, status, error_type).await;
     }
-    let told = json!({"status": 403, "error_type": "email_in_denylist", "retry_after_seconds": 1});
-    sdk.sandbox.control.faults(&told).await;
+    let reported =
+        json!({"status": 403, "error_type": "email_in_denylist", "retry_after_seconds": 1});
+    sdk.sandbox.control.set_faults(&reported).await;
     every_call_is_refused(&sdk, 403, "email_in_denylist").await;
 }
 
 #[tokio::test]
-async fn what_the_sandbox_has_not_is_no_route() {
+async fn an_unsupported_call_is_route_not_found() {
     let sdk = Sdk::start().await;
     let request = SendOtp { email: address(), ..Default::default() };
-    refused(sdk.otps.email.send(request).await, 404, "route_not_found");
+    assert_refused(sdk.otps.email.send(request).await, 404, "route_not_found");
 }
 
 #[tokio::test]
-async fn a_fault_ends_by_itself_and_did_nothing() {
+async fn a_fault_expires_and_has_no_effect() {
     let sdk = Sdk::start().await;
     let request = InviteRequest { email: address(), ..Default::default() };
     let fault = json!({"status": 500, "times": 2, "path": "/v1/magic_links"});
-    sdk.sandbox.control.faults(&fault).await;
+    sdk.sandbox.control.set_faults(&fault).await;
     for _ in 0..2 {
-        let answer = sdk.magic_links.email.invite(request.clone()).await;
-        refused(answer, 500, "internal_server_error");
+        let response = sdk.magic_links.email.invite(request.clone()).await;
+        assert_refused(response, 500, "internal_server_error");
     }
     let _ = ok!(sdk.magic_links.email.invite(request.clone()));
     assert_eq!(sdk.sandbox.control.emails(&request.email).await.len(), 1);
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_is_another_error() {
+async fn a_missing_response_is_a_transport_error() {
     let sdk = Sdk::start().await;
-    sdk.sandbox.control.faults(&json!({"down": true})).await;
-    let answer = sdk.users.search(SearchRequest::default()).await;
-    assert!(matches!(answer, Err(stytch::Error::Other(_))), "{answer:?}");
+    sdk.sandbox.control.set_faults(&json!({"down": true})).await;
+    let response = sdk.users.search(SearchRequest::default()).await;
+    assert!(matches!(response, Err(stytch::Error::Other(_))), "{response:?}");
 
-    sdk.sandbox.control.faults(&json!({"lose_answer": true})).await;
+    sdk.sandbox.control.set_faults(&json!({"lose_answer": true})).await;
     let request = InviteRequest { email: address(), ..Default::default() };
-    let answer = sdk.magic_links.email.invite(request.clone()).await;
-    assert!(matches!(answer, Err(stytch::Error::Other(_))), "{answer:?}");
+    let response = sdk.magic_links.email.invite(request.clone()).await;
+    assert!(matches!(response, Err(stytch::Error::Other(_))), "{response:?}");
 
-    sdk.sandbox.control.faults(&json!({"latency_ms": 50})).await;
+    sdk.sandbox.control.set_faults(&json!({"latency_ms": 50})).await;
     let _ = ok!(sdk.authenticate(sdk.token(&request.email).await));
 }

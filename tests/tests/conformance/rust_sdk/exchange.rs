@@ -5,28 +5,28 @@ use stytch::consumer::users::{
     CreateRequest, CreateResponse, ExchangePrimaryFactorRequest, GetRequest,
 };
 
-use super::{PROJECT_ID, Sdk, UNKNOWN_USER, address, json, ok, refused, some};
+use super::{PROJECT_ID, Sdk, UNKNOWN_USER, address, assert_refused, json, ok, some};
 
 fn exchange(user_id: &str, email: &str) -> ExchangePrimaryFactorRequest {
     let (user_id, email_address) = (user_id.to_owned(), some(email));
     ExchangePrimaryFactorRequest { user_id, email_address, ..Default::default() }
 }
 
-async fn somebody(sdk: &Sdk) -> CreateResponse {
+async fn create_user(sdk: &Sdk) -> CreateResponse {
     sdk.create(CreateRequest::default()).await
 }
 
 #[tokio::test]
-async fn a_user_is_given_another_address_and_the_first_is_free() {
+async fn an_exchanged_address_is_free_again() {
     let sdk = Sdk::start().await;
-    let (made, email) = (somebody(&sdk).await, address());
-    let answer = ok!(sdk.users.exchange_primary_factor(exchange(&made.user_id, &email)));
-    assert_eq!((&answer.user_id, &answer.user.user_id), (&made.user_id, &made.user_id));
-    let [known] = answer.user.emails.as_slice() else { panic!("one address") };
+    let (made, email) = (create_user(&sdk).await, address());
+    let response = ok!(sdk.users.exchange_primary_factor(exchange(&made.user_id, &email)));
+    assert_eq!((&response.user_id, &response.user.user_id), (&made.user_id, &made.user_id));
+    let [known] = response.user.emails.as_slice() else { panic!("one address") };
     assert_eq!(known.email, email);
     assert_ne!(known.email_id, made.email_id);
     let found = ok!(sdk.users.get(GetRequest { user_id: made.user_id.clone() }));
-    assert_eq!(json(&found.emails), json(&answer.user.emails));
+    assert_eq!(json(&found.emails), json(&response.user.emails));
     let first = Some(made.user.emails[0].email.clone());
     let again = ok!(sdk.users.create(CreateRequest { email: first, ..Default::default() }));
     assert_ne!(again.user_id, made.user_id);
@@ -34,9 +34,9 @@ async fn a_user_is_given_another_address_and_the_first_is_free() {
 }
 
 #[tokio::test]
-async fn an_exchange_that_is_not_allowed_is_refused_and_changes_nothing() {
+async fn a_refused_exchange_changes_nothing() {
     let sdk = Sdk::start().await;
-    let (one, other) = (somebody(&sdk).await, somebody(&sdk).await);
+    let (one, other) = (create_user(&sdk).await, create_user(&sdk).await);
     let to = |email: &str| exchange(&one.user_id, email);
     let nothing = ExchangePrimaryFactorRequest { email_address: None, ..to("") };
     let both =
@@ -48,23 +48,23 @@ async fn an_exchange_that_is_not_allowed_is_refused_and_changes_nothing() {
         (to("ada"), 400, "invalid_email"),
         (exchange(UNKNOWN_USER, &address()), 404, "user_not_found"),
     ] {
-        refused(sdk.users.exchange_primary_factor(request).await, status, error_type);
+        assert_refused(sdk.users.exchange_primary_factor(request).await, status, error_type);
     }
     let found = ok!(sdk.users.get(GetRequest { user_id: one.user_id.clone() }));
     assert_eq!(json(&found.emails), json(&one.user.emails));
 
-    let stranger = sdk.by(PROJECT_ID, "secret-test-of-somebody-else=");
-    let answer = stranger.users.exchange_primary_factor(to(&address())).await;
-    refused(answer, 401, "unauthorized_credentials");
+    let anonymous = sdk.client_with(PROJECT_ID, "secret-test-of-somebody-else=");
+    let response = anonymous.users.exchange_primary_factor(to(&address())).await;
+    assert_refused(response, 401, "unauthorized_credentials");
 }
 
 #[tokio::test]
-async fn a_user_with_two_addresses_exchanges_none() {
+async fn a_user_with_two_addresses_cannot_exchange_one() {
     let sdk = Sdk::start().await;
-    let user_id = sdk.entered(&address(), 60).await.user_id;
+    let user_id = sdk.log_in(&address(), 60).await.user_id;
     let email = address();
     let request = SendRequest { email, user_id: Some(user_id.clone()), ..Default::default() };
     let _ = ok!(sdk.magic_links.email.send(request));
-    let answer = sdk.users.exchange_primary_factor(exchange(&user_id, &address())).await;
-    refused(answer, 400, "invalid_exchange_primary_factor_user");
+    let response = sdk.users.exchange_primary_factor(exchange(&user_id, &address())).await;
+    assert_refused(response, 400, "invalid_exchange_primary_factor_user");
 }

@@ -1,4 +1,4 @@
-//! invite, `revoke_invite`, `login_or_create`, send
+//! `magic_links.email.invite`, `revoke_invite`, `login_or_create` and `send`
 
 use serde_json::json;
 use stytch::consumer::attribute::Attributes;
@@ -11,7 +11,7 @@ use stytch::consumer::users::{
     CreateRequest, GetRequest, Name, SearchRequest, SearchUsersQuery, SearchUsersQueryOperator,
 };
 
-use super::{REDIRECT, Sdk, UNKNOWN_USER, address, ok, refused, some};
+use super::{REDIRECT, Sdk, UNKNOWN_USER, address, assert_refused, ok, some};
 use crate::sandbox::Sandbox;
 
 const NO_MATCH: &str = "no_match_for_provided_magic_link_url";
@@ -33,7 +33,7 @@ async fn status(sdk: &Sdk, user_id: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_invitation_makes_a_pending_user_and_mails_a_link() {
+async fn an_invitation_creates_a_pending_user_and_sends_a_link() {
     let sdk = Sdk::start().await;
     let request = InviteRequest {
         invite_magic_link_url: Some(format!("{REDIRECT}?invite=7")),
@@ -50,13 +50,13 @@ async fn an_invitation_makes_a_pending_user_and_mails_a_link() {
         ..invite()
     };
     let email = request.email.clone();
-    let answer = ok!(sdk.magic_links.email.invite(request));
+    let response = ok!(sdk.magic_links.email.invite(request));
     let mail = &sdk.sandbox.control.emails(&email).await[0];
     assert_eq!(mail.kind, "invite");
     let query = format!("invite=7&stytch_token_type=magic_links&token={}", mail.token);
     assert_eq!(mail.url, format!("{REDIRECT}?{query}"));
 
-    let user = ok!(sdk.users.get(GetRequest { user_id: answer.user_id }));
+    let user = ok!(sdk.users.get(GetRequest { user_id: response.user_id }));
     assert_eq!(user.status, "pending");
     let name = user.name.unwrap();
     assert_eq!(name.first_name, some("Zoë"));
@@ -64,11 +64,11 @@ async fn an_invitation_makes_a_pending_user_and_mails_a_link() {
     assert_eq!(user.trusted_metadata, Some(json!({"team": "blue"})));
     assert_eq!(user.untrusted_metadata, Some(json!({"shirt": "M"})));
     assert_eq!((&user.emails[0].email, user.emails[0].verified), (&email, false));
-    assert_eq!(user.emails[0].email_id, answer.email_id);
+    assert_eq!(user.emails[0].email_id, response.email_id);
 }
 
 #[tokio::test]
-async fn another_invitation_is_for_the_same_user_and_both_work() {
+async fn two_invitations_of_an_address_share_a_user_and_both_work() {
     let sdk = Sdk::start().await;
     let request = invite();
     let first = ok!(sdk.magic_links.email.invite(request.clone()));
@@ -81,15 +81,15 @@ async fn another_invitation_is_for_the_same_user_and_both_work() {
         let _ = ok!(sdk.authenticate(mail.token));
     }
     sdk.advance(2).await;
-    refused(sdk.magic_links.email.invite(request).await, 400, "duplicate_email");
+    assert_refused(sdk.magic_links.email.invite(request).await, 400, "duplicate_email");
 }
 
 #[tokio::test]
-async fn an_invitation_that_is_not_allowed_is_refused_and_mails_nothing() {
+async fn a_refused_invitation_sends_nothing() {
     let sdk = Sdk::start().await;
     for email in ["", "ada", "@example.com", "ada@", "a b@example.com", "ada@example..com"] {
         let request = InviteRequest { email: email.to_owned(), ..Default::default() };
-        refused(sdk.magic_links.email.invite(request).await, 400, "invalid_email");
+        assert_refused(sdk.magic_links.email.invite(request).await, 400, "invalid_email");
     }
     let large = Some(json!({"a": "x".repeat(4096)}));
     let many = (0..21).map(|n| (format!("k{n}"), json!(n))).collect();
@@ -113,32 +113,32 @@ async fn an_invitation_that_is_not_allowed_is_refused_and_mails_nothing() {
             InviteRequest { invite_magic_link_url: some("https://example.com/in"), ..invite() },
             NO_MATCH,
         ),
-        // This SDK says `ptbr` for Stytch's `pt-br`, and nobody should find that out in production.
+        // This SDK sends `ptbr` for Stytch's `pt-br`, which the sandbox refuses as Stytch does.
         (InviteRequest { locale: Some(InviteRequestLocale::Ptbr), ..invite() }, "invalid_locale"),
     ] {
         let email = request.email.clone();
-        refused(sdk.magic_links.email.invite(request).await, 400, error_type);
+        assert_refused(sdk.magic_links.email.invite(request).await, 400, error_type);
         assert!(sdk.sandbox.control.emails(&email).await.is_empty(), "{error_type}");
     }
 }
 
 #[tokio::test]
-async fn an_invitation_that_is_revoked_does_not_work_and_its_user_stays() {
+async fn a_revoked_invitation_does_not_work_and_its_user_stays() {
     let sdk = Sdk::start().await;
     let request = invite();
     let email = request.email.clone();
     let invited = ok!(sdk.magic_links.email.invite(request));
     let _ = ok!(sdk.magic_links.email.revoke_invite(RevokeInviteRequest { email: email.clone() }));
-    refused(sdk.authenticate(sdk.token(&email).await).await, 404, "magic_link_not_found");
+    assert_refused(sdk.authenticate(sdk.token(&email).await).await, 404, "magic_link_not_found");
     assert_eq!(status(&sdk, &invited.user_id).await, "pending");
 
     let revoke = |email| sdk.magic_links.email.revoke_invite(RevokeInviteRequest { email });
-    refused(revoke(address()).await, 404, "email_not_found");
-    refused(revoke("ada".to_owned()).await, 400, "invalid_email");
+    assert_refused(revoke(address()).await, 404, "email_not_found");
+    assert_refused(revoke("ada".to_owned()).await, 400, "invalid_email");
 }
 
 #[tokio::test]
-async fn login_or_create_makes_a_user_once_and_mails_what_fits() {
+async fn login_or_create_creates_a_user_once_and_sends_the_matching_mail() {
     let sdk = Sdk::start().await;
     let request = LoginOrCreateRequest {
         login_magic_link_url: some("http://localhost:3000/login"),
@@ -163,7 +163,7 @@ async fn login_or_create_makes_a_user_once_and_mails_what_fits() {
 }
 
 #[tokio::test]
-async fn a_new_user_is_pending_if_that_is_asked_and_active_by_a_signup_link() {
+async fn a_new_user_can_be_pending_until_the_signup_link_is_used() {
     let sdk = Sdk::start().await;
     for (pending, expected) in [(true, "pending"), (false, "active")] {
         let request = LoginOrCreateRequest { create_user_as_pending: Some(pending), ..login() };
@@ -181,7 +181,7 @@ async fn a_new_user_is_pending_if_that_is_asked_and_active_by_a_signup_link() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_not_allowed_is_refused() {
+async fn an_invalid_login_is_refused() {
     let sdk = Sdk::start().await;
     let elsewhere = some("https://x.com/");
     for (request, error_type) in [
@@ -205,14 +205,14 @@ async fn a_login_that_is_not_allowed_is_refused() {
             "invalid_locale",
         ),
     ] {
-        refused(sdk.magic_links.email.login_or_create(request).await, 400, error_type);
+        assert_refused(sdk.magic_links.email.login_or_create(request).await, 400, error_type);
     }
 }
 
 #[tokio::test]
-async fn send_mails_to_one_who_is_known() {
+async fn send_requires_a_known_address() {
     let sdk = Sdk::start().await;
-    let known = sdk.entered(&address(), 60).await;
+    let known = sdk.log_in(&address(), 60).await;
     let email = known.user.emails[0].email.clone();
     sdk.advance(2).await;
     let request = SendRequest {
@@ -225,16 +225,16 @@ async fn send_mails_to_one_who_is_known() {
     assert_eq!(sdk.sandbox.control.emails(&email).await[1].kind, "login");
     let _ = ok!(sdk.authenticate(sdk.token(&email).await));
 
-    refused(sdk.magic_links.email.send(send()).await, 404, "email_not_found");
+    assert_refused(sdk.magic_links.email.send(send()).await, 404, "email_not_found");
     let invalid = SendRequest { email: "ada@".to_owned(), ..send() };
-    refused(sdk.magic_links.email.send(invalid).await, 400, "invalid_email");
+    assert_refused(sdk.magic_links.email.send(invalid).await, 400, "invalid_email");
 }
 
 #[tokio::test]
 async fn send_attaches_another_address() {
     let sdk = Sdk::start().await;
     for which in 0..3 {
-        let known = sdk.entered(&address(), 60).await;
+        let known = sdk.log_in(&address(), 60).await;
         let email = address();
         let request = SendRequest {
             email: email.clone(),
@@ -245,32 +245,33 @@ async fn send_attaches_another_address() {
         };
         let sent = ok!(sdk.magic_links.email.send(request));
         assert_eq!(sent.user_id, known.user_id);
-        let answer = ok!(sdk.authenticate(sdk.token(&email).await));
-        assert_eq!(answer.method_id, sent.email_id);
-        let emails = answer.user.emails.iter().map(|known| (known.email.as_str(), known.verified));
+        let response = ok!(sdk.authenticate(sdk.token(&email).await));
+        assert_eq!(response.method_id, sent.email_id);
+        let emails =
+            response.user.emails.iter().map(|known| (known.email.as_str(), known.verified));
         let first = known.user.emails[0].email.as_str();
         assert!(emails.eq([(first, true), (email.as_str(), true)]));
     }
 }
 
 #[tokio::test]
-async fn an_attached_address_stays_for_five_minutes_unless_it_is_used() {
+async fn an_unused_attached_address_expires_after_five_minutes() {
     let sdk = Sdk::start().await;
-    let user_id = sdk.entered(&address(), 60).await.user_id;
+    let user_id = sdk.log_in(&address(), 60).await.user_id;
     let request = SendRequest { user_id: Some(user_id.clone()), ..send() };
     let _ = ok!(sdk.magic_links.email.send(request.clone()));
     sdk.advance(301).await;
     let late = sdk.authenticate(sdk.token(&request.email).await).await;
-    refused(late, 401, "unable_to_auth_magic_link");
+    assert_refused(late, 401, "unable_to_auth_magic_link");
     assert_eq!(ok!(sdk.users.get(GetRequest { user_id })).emails.len(), 1);
     let again = LoginOrCreateRequest { email: request.email, ..Default::default() };
     assert!(ok!(sdk.magic_links.email.login_or_create(again)).user_created);
 }
 
 #[tokio::test]
-async fn an_attached_address_that_was_never_used_is_nowhere_to_be_seen() {
+async fn an_expired_attached_address_is_not_listed() {
     let sdk = Sdk::start().await;
-    let known = sdk.entered(&address(), 60).await;
+    let known = sdk.log_in(&address(), 60).await;
     let request = SendRequest { user_id: Some(known.user_id), ..send() };
     let _ = ok!(sdk.magic_links.email.send(request.clone()));
     sdk.advance(301).await;
@@ -285,44 +286,44 @@ async fn an_attached_address_that_was_never_used_is_nowhere_to_be_seen() {
 }
 
 #[tokio::test]
-async fn send_attaches_no_address_of_another_to_nobody_and_not_to_two() {
+async fn send_refuses_addresses_of_other_or_unknown_users() {
     let sdk = Sdk::start().await;
-    let (one, other) = (sdk.entered(&address(), 60).await, sdk.entered(&address(), 60).await);
+    let (one, other) = (sdk.log_in(&address(), 60).await, sdk.log_in(&address(), 60).await);
     sdk.advance(2).await;
     let taken = SendRequest {
         email: other.user.emails[0].email.clone(),
         user_id: Some(one.user_id.clone()),
         ..send()
     };
-    refused(sdk.magic_links.email.send(taken).await, 400, "duplicate_email");
+    assert_refused(sdk.magic_links.email.send(taken).await, 400, "duplicate_email");
     let nobodys = SendRequest { user_id: some(UNKNOWN_USER), ..send() };
-    refused(sdk.magic_links.email.send(nobodys).await, 404, "user_not_found");
+    assert_refused(sdk.magic_links.email.send(nobodys).await, 404, "user_not_found");
     let two = SendRequest {
         user_id: Some(one.user_id),
         session_token: Some(one.session_token),
         ..send()
     };
     let error_type = "too_many_user_selection_arguments";
-    refused(sdk.magic_links.email.send(two).await, 400, error_type);
+    assert_refused(sdk.magic_links.email.send(two).await, 400, error_type);
 }
 
 #[tokio::test]
-async fn one_mail_a_second_goes_to_an_address() {
+async fn an_address_receives_at_most_one_mail_a_second() {
     let sdk = Sdk::start().await;
     let (links, request) = (&sdk.magic_links.email, invite());
-    // All at once: nothing but a machine that stands still comes between them.
+    // Concurrent requests arrive within a second, unless the machine stalls.
     let answers = tokio::join!(links.invite(request.clone()), links.invite(request.clone()));
     let ((Err(error), Ok(_)) | (Ok(_), Err(error))) = answers else { panic!("{answers:?}") };
-    refused::<()>(Err(error), 429, "too_many_requests");
+    assert_refused::<()>(Err(error), 429, "too_many_requests");
     sdk.advance(2).await;
     let _ = ok!(links.invite(request.clone()));
     assert_eq!(sdk.sandbox.control.emails(&request.email).await.len(), 2);
 }
 
 #[tokio::test]
-async fn redirect_urls_that_are_registered_are_allowed_and_no_others() {
+async fn only_registered_redirect_urls_are_allowed() {
     const REGISTERED: &str = "https://app.example.com/authenticate";
-    let sdk = Sdk::of(Sandbox::strict().await);
+    let sdk = Sdk::with_sandbox(Sandbox::strict().await);
     let links = &sdk.magic_links.email;
     let to = |url: &str| InviteRequest { invite_magic_link_url: some(url), ..invite() };
     for url in [
@@ -335,7 +336,7 @@ async fn redirect_urls_that_are_registered_are_allowed_and_no_others() {
     let slash = format!("{REGISTERED}/");
     let plain = "http://app.example.com/authenticate";
     for url in [slash.as_str(), plain, "https://app.example.com/welcome", REDIRECT] {
-        refused(links.invite(to(url)).await, 400, NO_MATCH);
+        assert_refused(links.invite(to(url)).await, 400, NO_MATCH);
     }
     let request = login();
     let _ = ok!(links.login_or_create(request.clone()));
@@ -346,5 +347,5 @@ async fn redirect_urls_that_are_registered_are_allowed_and_no_others() {
     let email = made.user.emails[0].email.clone();
     let other = some("https://app.example.com/other");
     let request = SendRequest { email, signup_magic_link_url: other, ..Default::default() };
-    refused(links.send(request).await, 400, NO_MATCH);
+    assert_refused(links.send(request).await, 400, NO_MATCH);
 }

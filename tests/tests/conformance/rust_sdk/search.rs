@@ -6,18 +6,18 @@ use stytch::consumer::users::{
     SearchUsersQueryOperator, User,
 };
 
-use super::{Sdk, UNKNOWN_USER, address, json, ok, refused, some};
+use super::{Sdk, UNKNOWN_USER, address, assert_refused, json, ok, some};
 
 const DAY: i64 = 24 * 3600;
 
-/// Three of whom each filter finds some: b is a day, c two days younger than a.
-struct People {
+/// Three users with different values for each filter; b was created one day after a, c two days.
+struct Users {
     sdk: Sdk,
     all: [CreateResponse; 3],
 }
 
-impl People {
-    async fn meet() -> Self {
+impl Users {
+    async fn create() -> Self {
         let sdk = Sdk::start().await;
         let name = |first, middle: &str, last| {
             let (first_name, last_name) = (some(first), some(last));
@@ -59,7 +59,7 @@ impl People {
         ok!(self.sdk.users.search(SearchRequest { limit, ..and(operands) }))
     }
 
-    /// So many half days after a was made.
+    /// Returns the time some half days after the creation of a.
     fn time(&self, half_days: i64) -> String {
         let made = json(&self.all[0].user)["created_at"].as_str().unwrap().to_owned();
         let time: jiff::Timestamp = made.parse().unwrap();
@@ -77,8 +77,8 @@ fn and(operands: Vec<Value>) -> SearchRequest {
 }
 
 #[tokio::test]
-async fn each_filter_finds_whom_it_means() {
-    let people = People::meet().await;
+async fn each_filter_finds_the_matching_users() {
+    let people = Users::create().await;
     let [a, _, c] = &people.all;
     let between = json!({"greater_than": people.time(1), "less_than": people.time(3)});
     for (name, value, found) in [
@@ -114,17 +114,17 @@ async fn each_filter_finds_whom_it_means() {
         ("totp_id", json!(["x"]), ""),
         ("totp_verified", json!(true), ""),
     ] {
-        let answer = people.search(vec![operand(name, &value), people.everyone()], None).await;
-        assert_eq!(people.names(&answer.results), found, "{name} {value}");
-        let total = usize::try_from(answer.results_metadata.total).unwrap();
+        let response = people.search(vec![operand(name, &value), people.everyone()], None).await;
+        assert_eq!(people.names(&response.results), found, "{name} {value}");
+        let total = usize::try_from(response.results_metadata.total).unwrap();
         assert_eq!(total, found.len(), "{name} {value}");
-        assert_eq!(answer.results_metadata.next_cursor, None);
+        assert_eq!(response.results_metadata.next_cursor, None);
     }
 }
 
 #[tokio::test]
-async fn whole_users_are_found_by_all_operands_or_by_any() {
-    let people = People::meet().await;
+async fn operands_are_combined_by_and_or_or() {
+    let people = Users::create().await;
     let [a, b, c] = &people.all;
     let only = people.search(vec![operand("user_id", &json!([b.user_id]))], None).await;
     assert_eq!(json(&only.results), json(&[&b.user]));
@@ -142,8 +142,8 @@ async fn whole_users_are_found_by_all_operands_or_by_any() {
 }
 
 #[tokio::test]
-async fn it_goes_page_by_page() {
-    let people = People::meet().await;
+async fn search_results_are_paged() {
+    let people = Users::create().await;
     let first = people.search(vec![people.everyone()], Some(2)).await;
     assert_eq!(people.names(&first.results), "ab");
     assert_eq!(first.results_metadata.total, 3);
@@ -158,15 +158,15 @@ async fn it_goes_page_by_page() {
 }
 
 #[tokio::test]
-async fn without_a_query_everybody_is_found() {
-    let people = People::meet().await;
-    let answer = ok!(people.sdk.users.search(SearchRequest::default()));
-    assert_eq!(people.names(&answer.results), "abc");
+async fn a_search_without_a_query_finds_every_user() {
+    let people = Users::create().await;
+    let response = ok!(people.sdk.users.search(SearchRequest::default()));
+    assert_eq!(people.names(&response.results), "abc");
     assert_eq!(people.search(Vec::new(), Some(1000)).await.results.len(), 3);
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_refused() {
+async fn an_invalid_search_is_refused() {
     let sdk = Sdk::start().await;
     let limit = |limit| SearchRequest { limit: Some(limit), ..Default::default() };
     let by = |name, value: Value| and(vec![operand(name, &value)]);
@@ -181,6 +181,6 @@ async fn what_is_wrong_is_refused() {
         (by("created_at_greater_than", json!("yesterday")), "user_search_invalid_filter"),
         (by("full_name_fuzzy", json!("ab")), "user_search_invalid_filter"),
     ] {
-        refused(sdk.users.search(request).await, 400, error_type);
+        assert_refused(sdk.users.search(request).await, 400, error_type);
     }
 }

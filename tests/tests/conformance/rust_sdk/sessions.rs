@@ -1,4 +1,4 @@
-//! sessions: get, authenticate, revoke, `get_jwks`
+//! `sessions.get`, `authenticate`, `revoke` and `get_jwks`
 
 use serde_json::{Value, json};
 use stytch::consumer::sessions::{
@@ -7,7 +7,9 @@ use stytch::consumer::sessions::{
 };
 use stytch::consumer::users::CreateRequest;
 
-use super::{OTHER_PROJECT, Sdk, UNKNOWN_TOKEN, UNKNOWN_USER, address, json, ok, refused, some};
+use super::{
+    OTHER_PROJECT, Sdk, UNKNOWN_TOKEN, UNKNOWN_USER, address, assert_refused, json, ok, some,
+};
 use crate::sandbox::PROJECT_ID;
 
 fn by_token(token: &str) -> AuthenticateRequest {
@@ -18,50 +20,50 @@ fn by_jwt(jwt: &str) -> AuthenticateRequest {
     AuthenticateRequest { session_jwt: some(jwt), ..Default::default() }
 }
 
-fn left(session: &Session) -> i64 {
+fn seconds_left(session: &Session) -> i64 {
     (session.expires_at.unwrap() - session.last_accessed_at.unwrap()).num_minutes()
 }
 
 #[tokio::test]
-async fn token_and_jwt_answer_the_session_its_user_and_a_new_jwt() {
+async fn a_token_or_jwt_returns_the_session_its_user_and_a_new_jwt() {
     let sdk = Sdk::start().await;
-    let first = sdk.entered(&address(), 60).await;
+    let first = sdk.log_in(&address(), 60).await;
     let session = first.session.unwrap();
     sdk.advance(2).await;
     for request in [by_token(&first.session_token), by_jwt(&first.session_jwt)] {
-        let answer = ok!(sdk.sessions.authenticate(request));
-        assert_eq!(answer.session_token, first.session_token);
-        assert_ne!(answer.session_jwt, first.session_jwt);
-        assert_eq!(answer.session.session_id, session.session_id);
-        assert_eq!(answer.session.expires_at, session.expires_at);
-        assert!(answer.session.last_accessed_at > session.last_accessed_at);
-        assert_eq!(json(&answer.user), json(&first.user));
-        assert!(answer.verdict.is_none());
+        let response = ok!(sdk.sessions.authenticate(request));
+        assert_eq!(response.session_token, first.session_token);
+        assert_ne!(response.session_jwt, first.session_jwt);
+        assert_eq!(response.session.session_id, session.session_id);
+        assert_eq!(response.session.expires_at, session.expires_at);
+        assert!(response.session.last_accessed_at > session.last_accessed_at);
+        assert_eq!(json(&response.user), json(&first.user));
+        assert!(response.verdict.is_none());
     }
 }
 
 #[tokio::test]
-async fn a_duration_moves_the_end() {
+async fn a_duration_changes_the_expiry() {
     let sdk = Sdk::start().await;
-    let token = sdk.entered(&address(), 5).await.session_token;
+    let token = sdk.log_in(&address(), 5).await.session_token;
     let lasting = |minutes| AuthenticateRequest {
         session_duration_minutes: Some(minutes),
         ..by_token(&token)
     };
     for minutes in [527_040, 5] {
-        let answer = ok!(sdk.sessions.authenticate(lasting(minutes)));
-        assert_eq!(left(&answer.session), i64::from(minutes));
+        let response = ok!(sdk.sessions.authenticate(lasting(minutes)));
+        assert_eq!(seconds_left(&response.session), i64::from(minutes));
     }
     for minutes in [4, 0, 527_041] {
-        let answer = sdk.sessions.authenticate(lasting(minutes)).await;
-        refused(answer, 400, "invalid_session_duration_minutes");
+        let response = sdk.sessions.authenticate(lasting(minutes)).await;
+        assert_refused(response, 400, "invalid_session_duration_minutes");
     }
 }
 
 #[tokio::test]
 async fn claims_are_set_merged_and_deleted() {
     let sdk = Sdk::start().await;
-    let token = sdk.entered(&address(), 60).await.session_token;
+    let token = sdk.log_in(&address(), 60).await.session_token;
     let claim = async |claims: Option<Value>| -> stytch::Result<AuthenticateResponse> {
         let request = AuthenticateRequest { session_custom_claims: claims, ..by_token(&token) };
         sdk.sessions.authenticate(request).await
@@ -75,29 +77,29 @@ async fn claims_are_set_merged_and_deleted() {
         assert_eq!(ok!(claim(given)).session.custom_claims, Some(expected));
     }
     let reserved = claim(Some(json!({"exp": 1}))).await;
-    refused(reserved, 400, "reserved_claims_in_custom_claims");
+    assert_refused(reserved, 400, "reserved_claims_in_custom_claims");
     let large = claim(Some(json!({"a": "x".repeat(4096)}))).await;
-    refused(large, 400, "custom_claims_too_large");
+    assert_refused(large, 400, "custom_claims_too_large");
 }
 
 #[tokio::test]
 async fn an_expired_session_is_not_found() {
     let sdk = Sdk::start().await;
-    let known = sdk.entered(&address(), 5).await;
+    let known = sdk.log_in(&address(), 5).await;
     sdk.advance(301).await;
     for request in [by_token(&known.session_token), by_jwt(&known.session_jwt)] {
-        refused(sdk.sessions.authenticate(request).await, 404, "session_not_found");
+        assert_refused(sdk.sessions.authenticate(request).await, 404, "session_not_found");
     }
     let revoke = RevokeRequest { session_token: Some(known.session_token), ..Default::default() };
-    refused(sdk.sessions.revoke(revoke).await, 404, "session_not_found");
+    assert_refused(sdk.sessions.revoke(revoke).await, 404, "session_not_found");
     let listed = ok!(sdk.sessions.get(GetRequest { user_id: known.user_id }));
     assert!(listed.sessions.is_empty());
 }
 
 #[tokio::test]
-async fn nothing_two_things_and_what_is_malformed_or_unknown_authenticate_nobody() {
+async fn missing_ambiguous_and_invalid_credentials_are_refused() {
     let sdk = Sdk::start().await;
-    let known = sdk.entered(&address(), 60).await;
+    let known = sdk.log_in(&address(), 60).await;
     let both = AuthenticateRequest {
         session_jwt: Some(known.session_jwt.clone()),
         ..by_token(&known.session_token)
@@ -112,38 +114,38 @@ async fn nothing_two_things_and_what_is_malformed_or_unknown_authenticate_nobody
         (by_jwt("not.a.jwt"), 400, "unable_to_parse_session_jwt"),
         (by_jwt(&parts.join(".")), 400, "unable_to_parse_session_jwt"),
     ] {
-        refused(sdk.sessions.authenticate(request).await, status, error_type);
+        assert_refused(sdk.sessions.authenticate(request).await, status, error_type);
     }
 }
 
 #[tokio::test]
-async fn what_is_another_projects_authenticates_nobody() {
+async fn credentials_of_another_project_are_refused() {
     let (sdk, other) = (Sdk::start().await, Sdk::start().await);
-    let theirs = other.entered(&address(), 60).await;
+    let theirs = other.log_in(&address(), 60).await;
     let jwt = sdk.sessions.authenticate(by_jwt(&theirs.session_jwt)).await;
-    refused(jwt, 400, "unable_to_parse_session_jwt");
+    assert_refused(jwt, 400, "unable_to_parse_session_jwt");
     let token = sdk.sessions.authenticate(by_token(&theirs.session_token)).await;
-    refused(token, 404, "session_not_found");
+    assert_refused(token, 404, "session_not_found");
 }
 
 #[tokio::test]
-async fn an_authorization_check_is_refused_as_there_is_no_policy() {
+async fn an_authorization_check_is_refused_without_a_policy() {
     let sdk = Sdk::start().await;
-    let token = sdk.entered(&address(), 60).await.session_token;
+    let token = sdk.log_in(&address(), 60).await.session_token;
     let check =
         AuthorizationCheck { resource_id: "documents".to_owned(), action: "read".to_owned() };
     let request = AuthenticateRequest { authorization_check: Some(check), ..by_token(&token) };
-    let answer = sdk.sessions.authenticate(request).await;
-    refused(answer, 403, "session_authorization_error");
+    let response = sdk.sessions.authenticate(request).await;
+    assert_refused(response, 403, "session_authorization_error");
 }
 
 #[tokio::test]
-async fn the_sessions_of_a_user_are_those_that_are_live() {
+async fn only_active_sessions_of_a_user_are_listed() {
     let sdk = Sdk::start().await;
     let email = address();
-    let first = sdk.entered(&email, 60).await;
+    let first = sdk.log_in(&email, 60).await;
     sdk.advance(2).await;
-    let second = sdk.entered(&email, 60).await.session.unwrap();
+    let second = sdk.log_in(&email, 60).await.session.unwrap();
     let of = |user_id: &str| sdk.sessions.get(GetRequest { user_id: user_id.to_owned() });
     assert_eq!(ok!(of(&first.user_id)).sessions.len(), 2);
     let session_id = Some(first.session.unwrap().session_id);
@@ -152,22 +154,22 @@ async fn the_sessions_of_a_user_are_those_that_are_live() {
 
     let made = sdk.create(CreateRequest::default()).await;
     assert!(ok!(of(&made.user_id)).sessions.is_empty());
-    refused(of(UNKNOWN_USER).await, 404, "user_not_found");
-    refused(of("").await, 400, "invalid_user_id");
+    assert_refused(of(UNKNOWN_USER).await, 404, "user_not_found");
+    assert_refused(of("").await, 400, "invalid_user_id");
 }
 
 #[tokio::test]
-async fn the_sessions_of_a_malformed_id_are_refused() {
+async fn listing_sessions_of_a_malformed_id_is_refused() {
     let sdk = Sdk::start().await;
-    let answer = sdk.sessions.get(GetRequest { user_id: "no one".to_owned() }).await;
-    refused(answer, 400, "invalid_user_id");
+    let response = sdk.sessions.get(GetRequest { user_id: "no one".to_owned() }).await;
+    assert_refused(response, 400, "invalid_user_id");
 }
 
 #[tokio::test]
 async fn a_session_is_revoked_once() {
     let sdk = Sdk::start().await;
     for which in 0..3 {
-        let known = sdk.entered(&address(), 60).await;
+        let known = sdk.log_in(&address(), 60).await;
         let session_id = known.session.unwrap().session_id;
         let request = RevokeRequest {
             session_id: (which == 0).then_some(session_id),
@@ -176,16 +178,16 @@ async fn a_session_is_revoked_once() {
         };
         let _ = ok!(sdk.sessions.revoke(request.clone()));
         for ended in [by_token(&known.session_token), by_jwt(&known.session_jwt)] {
-            refused(sdk.sessions.authenticate(ended).await, 404, "session_not_found");
+            assert_refused(sdk.sessions.authenticate(ended).await, 404, "session_not_found");
         }
-        refused(sdk.sessions.revoke(request).await, 404, "session_not_found");
+        assert_refused(sdk.sessions.revoke(request).await, 404, "session_not_found");
     }
 }
 
 #[tokio::test]
-async fn nothing_two_things_and_what_is_malformed_or_unknown_revoke_nothing() {
+async fn missing_ambiguous_and_invalid_ids_revoke_nothing() {
     let sdk = Sdk::start().await;
-    let known = sdk.entered(&address(), 60).await;
+    let known = sdk.log_in(&address(), 60).await;
     let token = known.session_token.as_str();
     let unknown = "session-test-00000000-0000-4000-8000-000000000000";
     let of = |id: &str, token: &str, jwt: &str| {
@@ -206,13 +208,13 @@ async fn nothing_two_things_and_what_is_malformed_or_unknown_revoke_nothing() {
         (of("", UNKNOWN_TOKEN, ""), 404, "session_not_found"),
         (of("", "", "not.a.jwt"), 400, "unable_to_parse_session_jwt"),
     ] {
-        refused(sdk.sessions.revoke(request).await, status, error_type);
+        assert_refused(sdk.sessions.revoke(request).await, status, error_type);
     }
     let _ = ok!(sdk.sessions.authenticate(by_token(token)));
 }
 
 #[tokio::test]
-async fn keys_have_all_that_the_sdk_wants() {
+async fn keys_have_every_field_of_the_sdk() {
     let sdk = Sdk::start().await;
     let of = |project_id: &str| {
         sdk.sessions.get_jwks(GetJWKSRequest { project_id: project_id.to_owned() })
@@ -220,14 +222,14 @@ async fn keys_have_all_that_the_sdk_wants() {
     let keys = ok!(of(PROJECT_ID)).keys;
     assert_eq!(keys.len(), 1);
     let key = &keys[0];
-    let said = (key.kty.as_str(), key.use_.as_str(), key.alg.as_str(), key.e.as_str());
-    assert_eq!(said, ("RSA", "sig", "RS256", "AQAB"));
+    let output = (key.kty.as_str(), key.use_.as_str(), key.alg.as_str(), key.e.as_str());
+    assert_eq!(output, ("RSA", "sig", "RS256", "AQAB"));
     assert_eq!(key.key_ops, ["verify"]);
     assert!(key.kid.starts_with("jwk-test-") && !key.x5c.is_empty() && !key.x5tS256.is_empty());
     sdk.sandbox.control.rotate_keys().await;
     assert_eq!(ok!(of(PROJECT_ID)).keys.len(), 2);
     sdk.advance(31 * 24 * 3600).await;
     assert_eq!(ok!(of(PROJECT_ID)).keys.len(), 1);
-    refused(of(OTHER_PROJECT).await, 404, "project_not_found");
-    refused(of("mine").await, 400, "invalid_project_id");
+    assert_refused(of(OTHER_PROJECT).await, 404, "project_not_found");
+    assert_refused(of("mine").await, 400, "invalid_project_id");
 }
