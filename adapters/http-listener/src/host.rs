@@ -65,13 +65,13 @@ pub struct AllowedHosts {
 impl AllowedHosts {
     /// `localhost`, names below it, loopback addresses and the listener's own address; of a
     /// listener on all addresses (`0.0.0.0`, `[::]`) every IP address.
-    pub fn of_listener(address: SocketAddr) -> Self {
+    pub fn for_listener(address: SocketAddr) -> Self {
         Self { address: address.ip().to_canonical(), names: Vec::new() }
     }
 
     /// Adds a host, with or without a port; every port of it is allowed.
     #[must_use]
-    pub fn and(mut self, host: &str) -> Self {
+    pub fn with_host(mut self, host: &str) -> Self {
         let host = parse(host.as_bytes()).map_or_else(|_| host.to_owned(), |a| a.host().to_owned());
         self.names.push(normalize(&host));
         self
@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn a_local_listener_answers_to_local_names_and_to_those_it_was_given() {
-        let hosts = AllowedHosts::of_listener(([127, 0, 0, 1], 3002).into()).and("inbox.test:80");
+        let hosts =
+            AllowedHosts::for_listener(([127, 0, 0, 1], 3002).into()).with_host("inbox.test:80");
         let allows = |host: &'static str| hosts.allows(&Authority::from_static(host));
         for host in ["localhost", "LOCALHOST.:1", "127.0.0.1:3002", "[::1]", "a.localhost:3002"] {
             assert!(allows(host), "{host}");
@@ -145,10 +146,10 @@ mod tests {
 
     #[test]
     fn a_listener_that_others_reach_answers_to_its_addresses() {
-        let hosts = AllowedHosts::of_listener(([192, 168, 0, 7], 3002).into());
+        let hosts = AllowedHosts::for_listener(([192, 168, 0, 7], 3002).into());
         assert!(hosts.allows(&Authority::from_static("192.168.0.7:3002")));
         assert!(!hosts.allows(&Authority::from_static("192.168.0.8:3002")));
-        let hosts = AllowedHosts::of_listener(([0, 0, 0, 0], 3002).into());
+        let hosts = AllowedHosts::for_listener(([0, 0, 0, 0], 3002).into());
         assert!(hosts.allows(&Authority::from_static("192.168.0.8:3002")));
         assert!(!hosts.allows(&Authority::from_static("evil.example:3002")));
     }
