@@ -45,7 +45,7 @@ impl Health {
     ) -> std::io::Result<()> {
         let address = listener.local_addr()?;
         // Those who reach an address that is not local may call it by any name.
-        let hosts = address.ip().is_loopback().then(|| AllowedHosts::of_listener(address));
+        let hosts = address.ip().is_loopback().then(|| AllowedHosts::for_listener(address));
         let routes = Router::new()
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(ready))

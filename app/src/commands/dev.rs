@@ -42,7 +42,7 @@ pub struct DevArgs {
         long,
         env = "SANDBOX_LISTEN_ADDR",
         default_value = "127.0.0.1:3002",
-        value_parser = stytch_sandbox::address
+        value_parser = stytch_sandbox::parse_socket_addr
     )]
     sandbox_listen_addr: std::net::SocketAddr,
     /// Hosts that the local Stytch answers to besides local ones; separated by commas
@@ -151,7 +151,7 @@ fn refuse_exposure(common: &Common, args: &DevArgs) -> anyhow::Result<()> {
 /// must not read it by a name of its own that leads here (DNS rebinding).
 fn local_hosts(address: SocketAddr, public_url: &Url) -> Option<AllowedHosts> {
     let public = public_url.host_str().unwrap_or_default();
-    address.ip().is_loopback().then(|| AllowedHosts::of_listener(address).and(public))
+    address.ip().is_loopback().then(|| AllowedHosts::for_listener(address).with_host(public))
 }
 
 /// What links lead to, with and without the invitation's id.
