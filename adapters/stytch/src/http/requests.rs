@@ -1,10 +1,10 @@
-//! What Stytch is asked: the bodies of the calls. A field that is not set is not sent.
+//! Request bodies. Fields without a value are omitted.
 
 use guestlist_domain::{Email, Name};
 use serde::Serialize;
 
 #[derive(Serialize)]
-pub(crate) struct SendInvite<'a> {
+pub(crate) struct InviteRequest<'a> {
     pub(crate) email: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<NameParts<'a>>,
@@ -29,7 +29,7 @@ impl<'a> From<&'a Name> for NameParts<'a> {
 }
 
 #[derive(Serialize)]
-pub(crate) struct LoginOrCreate<'a> {
+pub(crate) struct LoginOrCreateRequest<'a> {
     pub(crate) email: &'a str,
     pub(crate) login_magic_link_url: &'a str,
     pub(crate) signup_magic_link_url: &'a str,
@@ -39,30 +39,30 @@ pub(crate) struct LoginOrCreate<'a> {
 }
 
 #[derive(Serialize)]
-pub(crate) struct RevokeInvite<'a> {
+pub(crate) struct RevokeInviteRequest<'a> {
     pub(crate) email: &'a str,
 }
 
 #[derive(Serialize)]
-pub(crate) struct AuthenticateLink<'a> {
+pub(crate) struct AuthenticateLinkRequest<'a> {
     pub(crate) token: &'a str,
     pub(crate) session_duration_minutes: u32,
 }
 
-/// Without `session_duration_minutes`, which would make the session longer.
+/// Omits `session_duration_minutes`, which would extend the session.
 #[derive(Serialize)]
-pub(crate) struct AuthenticateSession<'a> {
+pub(crate) struct AuthenticateSessionRequest<'a> {
     pub(crate) session_token: &'a str,
 }
 
 #[derive(Serialize)]
-pub(crate) struct RevokeSession<'a> {
+pub(crate) struct RevokeSessionRequest<'a> {
     pub(crate) session_id: &'a str,
 }
 
-/// A search for the users of these addresses.
+/// A search for users by address.
 #[derive(Serialize)]
-pub(crate) struct Search<'a> {
+pub(crate) struct SearchRequest<'a> {
     limit: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<&'a str>,
@@ -81,8 +81,8 @@ struct Operand<'a> {
     filter_value: Vec<&'a str>,
 }
 
-impl<'a> Search<'a> {
-    /// The most that Stytch gives at a time, and so all of it.
+impl<'a> SearchRequest<'a> {
+    /// The largest page that Stytch allows.
     const LIMIT: u32 = 1000;
 
     pub(crate) fn by_address(emails: &'a [Email], cursor: Option<&'a str>) -> Self {
@@ -93,17 +93,17 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A part of the list of all users.
+/// A page of the list of all users.
 #[derive(Serialize)]
-pub(crate) struct List<'a> {
+pub(crate) struct ListRequest<'a> {
     limit: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<&'a str>,
 }
 
-impl<'a> List<'a> {
-    /// With all the metadata that Stytch keeps of a user, this many still make an answer that is
-    /// read.
+impl<'a> ListRequest<'a> {
+    /// The number of users who fit into the largest accepted response, each with the largest
+    /// metadata.
     const LIMIT: u32 = 400;
 
     pub(crate) fn from(cursor: Option<&'a str>) -> Self {

@@ -1,5 +1,4 @@
-//! Real answers, changed in every way that there is, and answers that never were real: what must
-//! hold of whatever comes holds of them.
+//! Property tests of the [`invariants`]: with mutated real responses and with random ones.
 
 use std::{fs, path::Path};
 
@@ -10,31 +9,33 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    answers::Authenticated,
-    client::judge,
-    error::{Repeat, classify},
-    whatever,
+    http::{
+        client::interpret,
+        error::{Idempotency, classify},
+        responses::AuthenticateResponse,
+    },
+    invariants,
 };
 
 const ADDRESS: &str = "Ada.Lovelace+1@Example.com";
 const TOKEN: &str = "rM_kw42CWBhsHLF62V75jELMbvJ87njMe3tFVj7Qupu7";
 
-/// The seeds of the fuzz targets, among them whatever was found by these.
+/// Returns the seeds of a fuzz target, which include its past findings.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     files.map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// The bodies of real answers and webhooks, and the claims of a JWT.
+/// Returns the bodies of real responses and webhooks, and the claims of JWTs.
 fn bodies() -> Vec<Value> {
-    let answers = seeds("answer").into_iter().filter_map(|seed| {
+    let responses = seeds("response").into_iter().filter_map(|seed| {
         let body = seed.splitn(3, |byte| *byte == b'\n').nth(2)?.to_vec();
         serde_json::from_slice(&body).ok()
     });
     let others = seeds("jwt").into_iter().chain(seeds("webhook"));
     let others = others.filter_map(|seed| serde_json::from_slice(&seed).ok());
-    answers.chain(others).filter(Value::is_object).collect()
+    responses.chain(others).filter(Value::is_object).collect()
 }
 
 fn authenticated() -> Value {
@@ -43,10 +44,10 @@ fn authenticated() -> Value {
 }
 
 #[derive(Debug, Clone)]
-enum Change {
+enum Mutation {
     Remove,
     Replace(Value),
-    Double(Value),
+    Duplicate(Value),
     Add(String, Value),
 }
 
@@ -73,17 +74,17 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-fn any_change() -> impl Strategy<Value = Change> {
+fn any_mutation() -> impl Strategy<Value = Mutation> {
     prop_oneof![
-        Just(Change::Remove),
-        any_json().prop_map(Change::Replace),
-        any_json().prop_map(Change::Double),
-        ("[a-z_]{1,12}", any_json()).prop_map(|(name, value)| Change::Add(name, value)),
+        Just(Mutation::Remove),
+        any_json().prop_map(Mutation::Replace),
+        any_json().prop_map(Mutation::Duplicate),
+        ("[a-z_]{1,12}", any_json()).prop_map(|(name, value)| Mutation::Add(name, value)),
     ]
 }
 
-/// How long to wait, as far as it is said.
-fn any_wait() -> impl Strategy<Value = String> {
+/// Generates values of the `Retry-After` header.
+fn any_retry_after() -> impl Strategy<Value = String> {
     let date = (0_i64..400_000_000_000).prop_map(|second| {
         Timestamp::from_second(second).map_or_else(
             |_| String::new(),
@@ -93,63 +94,64 @@ fn any_wait() -> impl Strategy<Value = String> {
     prop_oneof!["[0-9]{1,25}", date, "[0-9A-Za-z:, -]{0,30}"]
 }
 
-/// All members of all objects: where the object is, and the member's name.
-fn members(value: &Value, at: &str, all: &mut Vec<(String, String)>) {
+/// Collects all members of all objects, as the object's JSON pointer and the member's name.
+fn members(value: &Value, pointer: &str, all: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                all.push((at.to_owned(), name.clone()));
-                members(value, &format!("{at}/{}", escaped(name)), all);
+                all.push((pointer.to_owned(), name.clone()));
+                members(value, &format!("{pointer}/{}", escape(name)), all);
             }
         }
         Value::Array(list) => {
             for (n, value) in list.iter().enumerate() {
-                members(value, &format!("{at}/{n}"), all);
+                members(value, &format!("{pointer}/{n}"), all);
             }
         }
         _ => (),
     }
 }
 
-fn escaped(name: &str) -> String {
+fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// The text of the changed value, and which member was changed.
-fn changed(mut value: Value, which: Index, change: Change) -> (String, String) {
+/// Returns the text of a mutated value, and the JSON pointer of the changed member.
+fn mutate(mut value: Value, which: Index, mutation: Mutation) -> (String, String) {
     let mut all = Vec::new();
     members(&value, "", &mut all);
-    let (at, name) = all[which.index(all.len())].clone();
-    let object = value.pointer_mut(&at).unwrap().as_object_mut().unwrap();
-    let twin = format!("the other {name}");
-    match change {
-        Change::Remove => drop(object.remove(&name)),
-        Change::Replace(with) => drop(object.insert(name.clone(), with)),
-        Change::Double(with) => drop(object.insert(twin.clone(), with)),
-        Change::Add(name, with) => drop(object.entry(name).or_insert(with)),
+    let (pointer, name) = all[which.index(all.len())].clone();
+    let object = value.pointer_mut(&pointer).unwrap().as_object_mut().unwrap();
+    let duplicate = format!("duplicate of {name}");
+    match mutation {
+        Mutation::Remove => drop(object.remove(&name)),
+        Mutation::Replace(with) => drop(object.insert(name.clone(), with)),
+        Mutation::Duplicate(with) => drop(object.insert(duplicate.clone(), with)),
+        Mutation::Add(name, with) => drop(object.entry(name).or_insert(with)),
     }
-    // Only a text has a member twice.
-    let text = value.to_string().replace(&format!("\"{twin}\":"), &format!("\"{name}\":"));
-    (text, format!("{at}/{name}"))
+    // A `Value` can't hold a name twice; a text can.
+    let text = value.to_string().replace(&format!("\"{duplicate}\":"), &format!("\"{name}\":"));
+    (text, format!("{pointer}/{name}"))
 }
 
 fn any_status() -> impl Strategy<Value = u16> {
     prop_oneof![Just(200), 200_u16..300, 300_u16..600, 100_u16..1000]
 }
 
-/// What the change of an answer to a link made of it.
-fn vouched(text: &str) -> Option<Vouched> {
-    let answer: Authenticated = judge(StatusCode::OK, None, Ok(text.as_bytes().to_vec())).ok()?;
-    Some(answer.vouched(Timestamp::UNIX_EPOCH))
+/// Parses the response to the authentication of a link.
+fn parse_authenticated(text: &str) -> Option<Vouched> {
+    let response: AuthenticateResponse =
+        interpret(StatusCode::OK, None, Ok(text.as_bytes().to_vec())).ok()?;
+    Some(response.into_session(Timestamp::UNIX_EPOCH))
 }
 
 #[test]
-fn the_seeds_of_the_fuzz_targets_break_nothing() {
+fn the_seeds_of_the_fuzz_targets_violate_no_invariant() {
     for (target, check) in [
-        ("answer", whatever::answer as fn(&[u8])),
-        ("keys", whatever::keys),
-        ("jwt", whatever::jwt),
-        ("webhook", whatever::webhook),
+        ("response", invariants::check_response_text as fn(&[u8])),
+        ("keys", invariants::check_keys),
+        ("jwt", invariants::check_jwt),
+        ("webhook", invariants::check_webhook),
     ] {
         let seeds = seeds(target);
         assert!(!seeds.is_empty());
@@ -161,67 +163,68 @@ fn the_seeds_of_the_fuzz_targets_break_nothing() {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // 256 cases; more by PROPTEST_CASES=10000.
+        // Runs 256 cases; PROPTEST_CASES sets another number.
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn bytes_break_nothing(
+    fn random_bytes_violate_no_invariant(
         status in any_status(), wait in vec(any::<u8>(), 0..40), body in vec(any::<u8>(), 0..400),
     ) {
-        whatever::any_answer(status, &wait, &body);
-        whatever::keys(&body);
-        whatever::jwt(&body);
-        whatever::webhook(&body);
+        invariants::check_response(status, &wait, &body);
+        invariants::check_keys(&body);
+        invariants::check_jwt(&body);
+        invariants::check_webhook(&body);
     }
 
     #[test]
-    fn json_breaks_nothing(status in any_status(), wait in any_wait(), body in any_json()) {
+    fn random_json_violates_no_invariant(status in any_status(), wait in any_retry_after(), body in any_json()) {
         let body = body.to_string();
-        whatever::any_answer(status, wait.as_bytes(), body.as_bytes());
-        whatever::keys(body.as_bytes());
-        whatever::jwt(body.as_bytes());
-        whatever::webhook(body.as_bytes());
+        invariants::check_response(status, wait.as_bytes(), body.as_bytes());
+        invariants::check_keys(body.as_bytes());
+        invariants::check_jwt(body.as_bytes());
+        invariants::check_webhook(body.as_bytes());
     }
 
     #[test]
-    fn a_real_answer_that_is_changed_breaks_nothing(
-        which in any::<Index>(), member in any::<Index>(), change in any_change(),
+    fn a_mutated_real_response_violates_no_invariant(
+        which in any::<Index>(), member in any::<Index>(), mutation in any_mutation(),
         status in any_status(), cut in any::<Index>(), is_cut in prop::bool::weighted(0.2),
     ) {
         let bodies = bodies();
-        let (mut text, _) = changed(which.get(&bodies).clone(), member, change);
+        let (mut text, _) = mutate(which.get(&bodies).clone(), member, mutation);
         if is_cut {
             let end = cut.index(text.len());
             text.truncate(text.floor_char_boundary(end));
         }
-        whatever::any_answer(status, b"", text.as_bytes());
-        whatever::keys(text.as_bytes());
-        whatever::jwt(text.as_bytes());
-        whatever::webhook(text.as_bytes());
+        invariants::check_response(status, b"", text.as_bytes());
+        invariants::check_keys(text.as_bytes());
+        invariants::check_jwt(text.as_bytes());
+        invariants::check_webhook(text.as_bytes());
     }
 
-    /// A token was used up for it.
+    /// A response that can't be parsed wastes the token that was used.
     #[test]
-    fn only_what_makes_a_session_can_cost_one(
+    fn only_the_required_fields_can_make_an_authentication_fail(
         member in any::<Index>(), with in any_json(), how in 0..3, name in "[a-z_]{1,12}",
     ) {
-        let needed = [
+        let required = [
             "/session_token", "/session_jwt", "/session", "/session/session_id",
             "/session/user_id", "/session/expires_at",
         ];
-        let (change, may_be_any) = match how {
-            0 => (Change::Remove, false),
-            1 => (Change::Replace(with), false),
-            _ => (Change::Add(name, with), true),
+        let (mutation, is_addition) = match how {
+            0 => (Mutation::Remove, false),
+            1 => (Mutation::Replace(with), false),
+            _ => (Mutation::Add(name, with), true),
         };
-        let (text, what) = changed(authenticated(), member, change);
-        if !may_be_any && needed.contains(&what.as_str()) {
+        let (text, pointer) = mutate(authenticated(), member, mutation);
+        if !is_addition && required.contains(&pointer.as_str()) {
             return Ok(());
         }
-        let (real, read) = (vouched(&authenticated().to_string()).unwrap(), vouched(&text));
-        let read = read.ok_or_else(|| TestCaseError::fail(format!("{what}: {text}")))?;
+        let real = parse_authenticated(&authenticated().to_string()).unwrap();
+        let read = parse_authenticated(&text)
+            .ok_or_else(|| TestCaseError::fail(format!("{pointer}: {text}")))?;
         prop_assert_eq!(read.session.stytch_session_id, real.session.stytch_session_id);
         prop_assert_eq!(read.session.stytch_user_id, real.session.stytch_user_id);
         prop_assert_eq!(read.session.expires_at, real.session.expires_at);
@@ -229,30 +232,29 @@ proptest! {
         prop_assert_eq!(read.tokens.session_jwt, real.tokens.session_jwt);
     }
 
-    /// Wherever Stytch quotes them.
     #[test]
-    fn neither_the_address_nor_the_token_is_in_an_error(
+    fn an_error_contains_neither_the_address_nor_the_token_that_stytch_quotes(
         status in 300_u16..1000, before in ".{0,30}", between in "\\PC{0,30}", after in ".{0,30}",
-        is_word in any::<bool>(),
+        has_error_type in any::<bool>(),
     ) {
         let quoted = format!("{before}{ADDRESS} {between} {TOKEN}/{after}");
-        let error_type = if is_word { "invalid_token" } else { quoted.as_str() };
+        let error_type = if has_error_type { "invalid_token" } else { quoted.as_str() };
         let body = json!({
             "error_type": error_type, "error_message": quoted, "request_id": quoted,
         });
         let status = StatusCode::from_u16(status).unwrap();
-        let judged = judge::<Authenticated>(status, None, Ok(body.to_string().into_bytes()));
-        let error = format!("{:?}", classify(judged.err().unwrap(), Repeat::Felt)).to_lowercase();
+        let result = interpret::<AuthenticateResponse>(status, None, Ok(body.to_string().into_bytes()));
+        let error = format!("{:?}", classify(result.err().unwrap(), Idempotency::NonIdempotent)).to_lowercase();
         prop_assert!(!error.contains(&ADDRESS.to_lowercase()), "{error}");
         prop_assert!(!error.contains(&TOKEN.to_lowercase()), "{error}");
     }
 
     #[test]
-    fn what_is_not_a_success_is_none_whatever_it_says(
+    fn a_status_other_than_success_is_an_error_with_any_body(
         status in prop_oneof![100_u16..200, 300_u16..1000], which in any::<Index>(),
     ) {
         let (status, bodies) = (StatusCode::from_u16(status).unwrap(), bodies());
         let body = which.get(&bodies).to_string().into_bytes();
-        prop_assert!(judge::<Value>(status, None, Ok(body)).is_err());
+        prop_assert!(interpret::<Value>(status, None, Ok(body)).is_err());
     }
 }

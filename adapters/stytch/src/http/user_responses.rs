@@ -1,73 +1,75 @@
-//! Stytch's users, read to be compared with ours. Here, unlike elsewhere, an answer of another
-//! shape than expected is no answer: whoever is left out of a list is taken to be gone.
+//! Responses that describe users, for comparison with local users.
+//!
+//! They are read strictly, unlike other responses: a user who is missing from a list is taken to be
+//! deleted, so a list that can't be read completely is an error.
 
 use guestlist_domain::{IdentityPage, Profile, ProfileStatus};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::answers::{address, id, patiently, whole_microseconds};
+use super::fields::{self, id, lenient, whole_microseconds};
 
 #[derive(Deserialize)]
-pub(crate) struct Listed {
-    results: Vec<Described>,
-    results_metadata: Metadata,
+pub(crate) struct ListResponse {
+    results: Vec<UserResponse>,
+    results_metadata: ListMetadata,
 }
 
 #[derive(Deserialize)]
-struct Metadata {
+struct ListMetadata {
     #[serde(default)]
     next_cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Described {
+pub(crate) struct UserResponse {
     #[serde(deserialize_with = "id")]
     user_id: String,
-    emails: Vec<DescribedEmail>,
-    #[serde(default, deserialize_with = "patiently")]
+    emails: Vec<UserEmail>,
+    #[serde(default, deserialize_with = "lenient")]
     status: Option<String>,
-    #[serde(default, deserialize_with = "patiently")]
+    #[serde(default, deserialize_with = "lenient")]
     created_at: Option<Timestamp>,
     #[serde(default)]
-    phone_numbers: Other,
+    phone_numbers: Presence,
     #[serde(default)]
-    providers: Other,
+    providers: Presence,
     #[serde(default)]
-    webauthn_registrations: Other,
+    webauthn_registrations: Presence,
     #[serde(default)]
-    biometric_registrations: Other,
+    biometric_registrations: Presence,
     #[serde(default)]
-    totps: Other,
+    totps: Presence,
     #[serde(default)]
-    crypto_wallets: Other,
+    crypto_wallets: Presence,
     #[serde(default)]
-    password: Other,
+    password: Presence,
 }
 
-/// Whether there is anything at all of a kind, in whatever shape.
+/// Whether a field of any type has a value that is not empty.
 #[derive(Default)]
-struct Other(bool);
+struct Presence(bool);
 
 #[derive(Deserialize)]
-struct DescribedEmail {
+struct UserEmail {
     email: String,
 }
 
-impl From<Listed> for IdentityPage {
-    fn from(listed: Listed) -> Self {
-        let next = listed.results_metadata.next_cursor.filter(|cursor| !cursor.is_empty());
-        Self { profiles: listed.results.into_iter().map(Profile::from).collect(), next }
+impl From<ListResponse> for IdentityPage {
+    fn from(list: ListResponse) -> Self {
+        let next = list.results_metadata.next_cursor.filter(|cursor| !cursor.is_empty());
+        Self { profiles: list.results.into_iter().map(Profile::from).collect(), next }
     }
 }
 
-impl From<Described> for Profile {
-    fn from(user: Described) -> Self {
+impl From<UserResponse> for Profile {
+    fn from(user: UserResponse) -> Self {
         let count = user.emails.len();
         let emails = user.emails.iter();
-        let emails: Vec<_> = emails.filter_map(|described| address(&described.email)).collect();
-        // What is no address to us may let somebody in all the same.
-        let has_other_ways_in = emails.len() < count || user.has_other_ways_in();
+        let emails: Vec<_> = emails.filter_map(|email| fields::email(&email.email)).collect();
+        // Stytch may send links to an address that Guestlist does not accept.
+        let has_other_ways_in = emails.len() < count || user.has_other_factors();
         let status = match user.status.as_deref() {
             Some("pending") => ProfileStatus::Pending,
             Some("active") => ProfileStatus::Active,
@@ -83,9 +85,9 @@ impl From<Described> for Profile {
     }
 }
 
-impl Described {
-    fn has_other_ways_in(&self) -> bool {
-        let others = [
+impl UserResponse {
+    fn has_other_factors(&self) -> bool {
+        let factors = [
             &self.phone_numbers,
             &self.providers,
             &self.webauthn_registrations,
@@ -94,11 +96,11 @@ impl Described {
             &self.crypto_wallets,
             &self.password,
         ];
-        others.iter().any(|other| other.0)
+        factors.iter().any(|factor| factor.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Other {
+impl<'de> Deserialize<'de> for Presence {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Ok(Self(match Value::deserialize(from)? {
             Value::Null | Value::Bool(false) => false,

@@ -1,15 +1,15 @@
-//! Other people's texts, made fit for logs and errors: nothing secret, nobody's address, one line.
+//! Redaction of received texts for logs and errors.
 
 const MAX_CHARS: usize = 300;
-/// Stytch's tokens have 44 characters; the shortest thing that might be one is hidden.
-const TOKEN_CHARS: usize = 32;
+/// The shortest run of characters that is taken for a token. Stytch's tokens have 44.
+const MIN_TOKEN_CHARS: usize = 32;
 
-/// The text on one line of at most 300 characters, without addresses and tokens.
-pub(crate) fn scrub(text: &str) -> String {
+/// Returns a text without addresses and tokens, on one line of at most 300 characters.
+pub(crate) fn redact(text: &str) -> String {
     let words: Vec<String> = text
         .split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|word| !word.is_empty())
-        .map(|word| if is_address(word) { "[address]".to_owned() } else { without_tokens(word) })
+        .map(|word| if is_address(word) { "[address]".to_owned() } else { redact_tokens(word) })
         .collect();
     words.join(" ").chars().take(MAX_CHARS).collect()
 }
@@ -18,7 +18,7 @@ fn is_address(word: &str) -> bool {
     word.contains('@') || word.contains("%40")
 }
 
-fn without_tokens(word: &str) -> String {
+fn redact_tokens(word: &str) -> String {
     word.split_inclusive(|c| !is_token_char(c))
         .map(|piece| {
             let run = piece.trim_end_matches(|c| !is_token_char(c));
@@ -31,9 +31,10 @@ fn is_token_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_=.+~".contains(c)
 }
 
-/// Long names like `invalid_session_duration_minutes` are of small letters alone.
+/// Excludes long error types like `invalid_session_duration_minutes`, which are in lower case.
 fn is_token(run: &str) -> bool {
-    run.len() >= TOKEN_CHARS && run.chars().any(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+    run.len() >= MIN_TOKEN_CHARS
+        && run.chars().any(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -41,8 +42,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_tokens_are_hidden_and_the_rest_stays() {
-        for (text, scrubbed) in [
+    fn only_addresses_and_tokens_are_redacted() {
+        for (text, redacted) in [
             ("User could not be found.", "User could not be found."),
             ("'Ada@Example.com', is taken", "[address] is taken"),
             ("at /?email=ada%40example.com", "at [address]"),
@@ -58,12 +59,12 @@ mod tests {
             ),
             ("two\r\nlines\u{0}", "two lines"),
         ] {
-            assert_eq!(scrub(text), scrubbed, "{text:?}");
+            assert_eq!(redact(text), redacted, "{text:?}");
         }
     }
 
     #[test]
-    fn a_long_text_is_cut() {
-        assert_eq!(scrub(&"é ".repeat(10_000)).chars().count(), 300);
+    fn a_long_text_is_truncated() {
+        assert_eq!(redact(&"é ".repeat(10_000)).chars().count(), 300);
     }
 }

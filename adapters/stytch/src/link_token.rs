@@ -1,10 +1,10 @@
-//! The form of what Stytch hands out.
+//! The format of magic link tokens.
 
-/// Lengths of a link's token. Stytch's are 44 characters, which is not promised.
+/// The accepted lengths. Stytch's tokens have 44 characters, which is not documented.
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=256;
 
-/// Whether a text can be the token of a magic link: base64url, with or without padding. What can't
-/// be one needs no asking at Stytch.
+/// Returns whether a text may be the token of a magic link: base64url, with or without padding. Other
+/// texts can be rejected without a request to Stytch.
 pub fn is_link_token(text: &str) -> bool {
     LENGTHS.contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_=".contains(&byte))
@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_of_stytch_have_the_form_of_one_and_other_texts_do_not() {
+    fn only_texts_in_the_format_of_a_token_are_accepted() {
         for token in [
             "rM_kw42CWBhsHLF62V75jELMbvJ87njMe3tFVj7Qupu7",
             "DOYoip3rvIMMW5lgItikFK-Ak1CfMsgjuiCyI7uuU94=",

@@ -10,68 +10,67 @@ use guestlist_domain::{
     },
 };
 
-use crate::{
-    answers::{MAX_ID, Refusal},
-    scrub::scrub,
-};
+use crate::http::{fields::MAX_ID_LENGTH, redact::redact, responses::ErrorBody};
 
 /// Whether doing a call twice would be noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
+pub(crate) enum Idempotency {
     /// The second time changes nothing.
-    Harmless,
+    Idempotent,
     /// A second mail, or a token that is used up.
-    Felt,
+    NonIdempotent,
 }
 
-impl Repeat {
+impl Idempotency {
     /// What it means that the answer is lost: the thing may have been done.
     fn lost(self) -> Kind {
         match self {
-            Self::Harmless => Unavailable,
-            Self::Felt => Doubtful,
+            Self::Idempotent => Unavailable,
+            Self::NonIdempotent => Doubtful,
         }
     }
 }
 
 /// Why a call has no good answer.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum RequestError {
     /// There was no connection, so nothing was sent.
     NotSent(String),
     /// Nothing came back in time.
     TimedOut(String),
     /// The connection broke.
-    Broken(String),
+    ConnectionLost(String),
     /// Success, but what it says can't be read.
-    BadAnswer { why: String, request_id: Option<String> },
+    InvalidResponse { why: String, request_id: Option<String> },
     /// Any other status than success.
-    Refused { status: u16, retry_after: Option<Duration>, refusal: Refusal },
+    ErrorResponse { status: u16, retry_after: Option<Duration>, body: ErrorBody },
 }
 
 /// What the caller is told.
-pub(crate) fn classify(trouble: Trouble, repeat: Repeat) -> ProviderError {
-    let (kind, code, message, request_id) = match trouble {
-        Trouble::NotSent(why) => (Unavailable, "connect".to_owned(), why, None),
-        Trouble::TimedOut(why) => (repeat.lost(), "timeout".to_owned(), why, None),
-        Trouble::Broken(why) => (repeat.lost(), "reset".to_owned(), why, None),
-        Trouble::BadAnswer { why, request_id } => {
-            (repeat.lost(), "bad_answer".to_owned(), why, request_id)
+pub(crate) fn classify(error: RequestError, idempotency: Idempotency) -> ProviderError {
+    let (kind, code, message, request_id) = match error {
+        RequestError::NotSent(why) => (Unavailable, "connect".to_owned(), why, None),
+        RequestError::TimedOut(why) => (idempotency.lost(), "timeout".to_owned(), why, None),
+        RequestError::ConnectionLost(why) => (idempotency.lost(), "reset".to_owned(), why, None),
+        RequestError::InvalidResponse { why, request_id } => {
+            (idempotency.lost(), "bad_answer".to_owned(), why, request_id)
         }
-        Trouble::Refused { status, retry_after, refusal } => {
-            let error_type = refusal.error_type.as_deref();
+        RequestError::ErrorResponse { status, retry_after, body } => {
+            let error_type = body.error_type.as_deref();
             let kind = error_type
-                .and_then(|error_type| by_error_type(error_type, retry_after, repeat))
+                .and_then(|error_type| by_error_type(error_type, retry_after, idempotency))
                 .filter(|kind| is_credible(status, *kind))
-                .unwrap_or_else(|| by_status(status, error_type.is_some(), retry_after, repeat));
+                .unwrap_or_else(|| {
+                    by_status(status, error_type.is_some(), retry_after, idempotency)
+                });
             let code = error_type.filter(|error_type| is_word(error_type));
             let code = code.map_or_else(|| format!("http_{status}"), ToOwned::to_owned);
-            let message = refusal.error_message.unwrap_or_else(|| format!("HTTP {status}"));
-            (kind, code, message, refusal.request_id)
+            let message = body.error_message.unwrap_or_else(|| format!("HTTP {status}"));
+            (kind, code, message, body.request_id)
         }
     };
     let request_id = request_id.filter(|id| is_request_id(id));
-    ProviderError { kind, code, message: scrub(&message), request_id }
+    ProviderError { kind, code, message: redact(&message), request_id }
 }
 
 /// Whether a word goes with the status: only with a 4xx it may say that we are wrong, for whoever
@@ -82,7 +81,11 @@ fn is_credible(status: u16, kind: Kind) -> bool {
 }
 
 /// `None` where the status says it all.
-fn by_error_type(error_type: &str, after: Option<Duration>, repeat: Repeat) -> Option<Kind> {
+fn by_error_type(
+    error_type: &str,
+    after: Option<Duration>,
+    idempotency: Idempotency,
+) -> Option<Kind> {
     Some(match error_type {
         // Waiting a little does not help: a person is locked out, or taken for a robot. And a test
         // project that may mail only its own domain refuses one address, not all of them.
@@ -90,7 +93,7 @@ fn by_error_type(error_type: &str, after: Option<Duration>, repeat: Repeat) -> O
         "too_many_requests" | "too_few_tokens_authenticated" => RateLimited(after),
         // Stytch says so itself, so it was not done.
         "internal_server_error" | "server_unavailable" | "search_timeout" => Unavailable,
-        "client_closed_request" => repeat.lost(),
+        "client_closed_request" => idempotency.lost(),
         "invalid_project_id_authentication"
         | "invalid_secret_authentication"
         | "unauthorized_credentials"
@@ -121,17 +124,22 @@ fn is_about_redirect_urls(error_type: &str) -> bool {
         || error_type == "query_params_do_not_match"
 }
 
-fn by_status(status: u16, is_stytch: bool, after: Option<Duration>, repeat: Repeat) -> Kind {
+fn by_status(
+    status: u16,
+    is_stytch: bool,
+    after: Option<Duration>,
+    idempotency: Idempotency,
+) -> Kind {
     match status {
         429 => RateLimited(after),
         // What stands before Stytch gave up; Stytch itself may not have.
-        408 | 499 | 502..=504 => repeat.lost(),
+        408 | 499 | 502..=504 => idempotency.lost(),
         500..=599 if is_stytch => Unavailable,
         // Stytch never redirects: somebody else answers at that base URL.
         300..=399 => Misconfigured,
         400..=499 => Rejected,
         // They failed, or it is no status that there is.
-        _ => repeat.lost(),
+        _ => idempotency.lost(),
     }
 }
 
@@ -144,7 +152,7 @@ fn is_word(error_type: &str) -> bool {
 /// It is kept, and shown to operators.
 pub(crate) fn is_request_id(text: &str) -> bool {
     let is_id_char = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
-    (1..=MAX_ID).contains(&text.len()) && text.chars().all(is_id_char)
+    (1..=MAX_ID_LENGTH).contains(&text.len()) && text.chars().all(is_id_char)
 }
 
 #[cfg(test)]
@@ -153,17 +161,18 @@ mod tests {
 
     const AFTER: Option<Duration> = Some(Duration::from_secs(7));
 
-    fn kinds(trouble: impl Fn() -> Trouble) -> [Kind; 2] {
-        [Repeat::Harmless, Repeat::Felt].map(|repeat| classify(trouble(), repeat).kind)
+    fn kinds(error: impl Fn() -> RequestError) -> [Kind; 2] {
+        [Idempotency::Idempotent, Idempotency::NonIdempotent]
+            .map(|idempotency| classify(error(), idempotency).kind)
     }
 
-    fn refused(status: u16, error_type: Option<&str>) -> Trouble {
-        let refusal = Refusal {
+    fn refused(status: u16, error_type: Option<&str>) -> RequestError {
+        let body = ErrorBody {
             error_type: error_type.map(ToOwned::to_owned),
             error_message: Some("no".to_owned()),
             request_id: Some("request-id-test-1".to_owned()),
         };
-        Trouble::Refused { status, retry_after: AFTER, refusal }
+        RequestError::ErrorResponse { status, retry_after: AFTER, body }
     }
 
     #[test]
@@ -207,9 +216,9 @@ mod tests {
             (500, Unavailable, "a_word_of_next_year"),
         ] {
             for error_type in error_types.split(' ') {
-                let trouble = || refused(status, Some(error_type));
-                assert_eq!(kinds(trouble), [kind; 2], "{status} {error_type}");
-                let error = classify(trouble(), Repeat::Felt);
+                let error = || refused(status, Some(error_type));
+                assert_eq!(kinds(error), [kind; 2], "{status} {error_type}");
+                let error = classify(error(), Idempotency::NonIdempotent);
                 assert_eq!(error.code, error_type);
                 assert_eq!(error.message, "no");
                 assert_eq!(error.request_id.as_deref(), Some("request-id-test-1"));
@@ -220,11 +229,11 @@ mod tests {
     #[test]
     fn what_may_have_been_done_is_doubtful_where_twice_is_felt() {
         assert_eq!(kinds(|| refused(499, Some("client_closed_request"))), [Unavailable, Doubtful]);
-        assert_eq!(kinds(|| Trouble::TimedOut(String::new())), [Unavailable, Doubtful]);
-        assert_eq!(kinds(|| Trouble::Broken(String::new())), [Unavailable, Doubtful]);
-        let unread = || Trouble::BadAnswer { why: String::new(), request_id: None };
+        assert_eq!(kinds(|| RequestError::TimedOut(String::new())), [Unavailable, Doubtful]);
+        assert_eq!(kinds(|| RequestError::ConnectionLost(String::new())), [Unavailable, Doubtful]);
+        let unread = || RequestError::InvalidResponse { why: String::new(), request_id: None };
         assert_eq!(kinds(unread), [Unavailable, Doubtful]);
-        assert_eq!(kinds(|| Trouble::NotSent(String::new())), [Unavailable; 2]);
+        assert_eq!(kinds(|| RequestError::NotSent(String::new())), [Unavailable; 2]);
     }
 
     #[test]
@@ -244,7 +253,7 @@ mod tests {
             (520, Unavailable, Doubtful),
         ] {
             assert_eq!(kinds(|| refused(status, None)), [harmless, felt], "{status}");
-            let code = classify(refused(status, None), Repeat::Felt).code;
+            let code = classify(refused(status, None), Idempotency::NonIdempotent).code;
             assert_eq!(code, format!("http_{status}"));
         }
     }
@@ -261,7 +270,7 @@ mod tests {
             (302, "invalid_email", Misconfigured),
             (999, "unauthorized_credentials", Unavailable),
         ] {
-            let error = classify(refused(status, Some(error_type)), Repeat::Harmless);
+            let error = classify(refused(status, Some(error_type)), Idempotency::Idempotent);
             assert_eq!(error.kind, kind, "{status} {error_type}");
         }
     }
@@ -276,11 +285,11 @@ mod tests {
             ("two words", false),
             (long.as_str(), false),
         ] {
-            let mut trouble = refused(400, None);
-            if let Trouble::Refused { refusal, .. } = &mut trouble {
-                refusal.request_id = Some(text.to_owned());
+            let mut error = refused(400, None);
+            if let RequestError::ErrorResponse { body, .. } = &mut error {
+                body.request_id = Some(text.to_owned());
             }
-            let error = classify(trouble, Repeat::Felt);
+            let error = classify(error, Idempotency::NonIdempotent);
             assert_eq!(error.request_id.as_deref(), is_kept.then_some(text), "{text:?}");
         }
     }
@@ -289,7 +298,7 @@ mod tests {
     fn a_code_is_one_word() {
         let long = "x".repeat(101);
         for error_type in ["", "Not A Word", "<b>", "ada@example.com", long.as_str()] {
-            let error = classify(refused(400, Some(error_type)), Repeat::Felt);
+            let error = classify(refused(400, Some(error_type)), Idempotency::NonIdempotent);
             assert_eq!(error.code, "http_400", "{error_type:?}");
         }
     }

@@ -1,6 +1,5 @@
-//! Stytch's webhooks, which Svix signs and delivers: at least once, in any order.
-//!
-//! <https://docs.svix.com/receiving/verifying-payloads/how-manual>
+//! Verification and parsing of Stytch's webhooks, which Svix signs and delivers at least once, in any
+//! order. See <https://docs.svix.com/receiving/verifying-payloads/how-manual>.
 
 use std::fmt;
 
@@ -13,23 +12,24 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{answers::id, client::object, profiles::Described};
+use crate::http::{
+    fields::{MAX_ID_LENGTH, describe, id, parse_object},
+    user_responses::UserResponse,
+};
 
-/// How far the time of signing may lie from ours, in either direction.
+/// The tolerated difference between the time of signing and the local time.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
-/// Svix's are of some thirty characters.
-const LONGEST_ID: usize = 128;
 
-/// The secret of a webhook endpoint: `whsec_` and Base64.
+/// The secret of a webhook endpoint: `whsec_`, then Base64.
 #[derive(Clone)]
 pub struct WebhookSecret {
     key: hmac::Key,
     text: SecretString,
 }
 
-/// Reads the webhooks of one project.
+/// Verifies and parses the webhooks of one project.
 #[derive(Debug)]
-pub struct Webhooks {
+pub struct WebhookVerifier {
     secret: WebhookSecret,
     project_id: String,
 }
@@ -37,38 +37,38 @@ pub struct Webhooks {
 /// The headers `svix-id`, `svix-timestamp` and `svix-signature`.
 #[derive(Debug, Clone, Copy)]
 pub struct Signature<'a> {
-    /// The message's, the same whenever it is sent again.
+    /// The message id, the same in each delivery.
     pub id: &'a str,
-    /// When it was signed, in seconds since 1970.
+    /// The time of signing, in seconds since 1970.
     pub timestamp: &'a str,
-    /// One or several, each after its version: `v1,…`, separated by spaces.
+    /// Signatures separated by spaces, each with its version: `v1,…`.
     pub signatures: &'a str,
 }
 
-/// Not a secret of a webhook endpoint.
+/// A text is not the secret of a webhook endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("must be whsec_ and Base64, as Stytch's dashboard shows it")]
+#[error("must be whsec_ and then Base64, as Stytch's dashboard shows it")]
 pub struct WebhookSecretError;
 
-/// Why a webhook is not heard.
+/// An error that makes a webhook unacceptable.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum WebhookError {
-    /// No signature of it was made with the secret.
+    /// No signature was made with the secret.
     #[error("the webhook is not signed with the endpoint's secret")]
     Signature,
-    /// It was signed too long ago, or is of the future: somebody may be sending it again.
+    /// The time of signing is not within five minutes, so this may be a replay.
     #[error("the webhook was not signed in the last five minutes")]
     Stale,
-    /// It is signed, and not to be understood.
-    #[error("the webhook can't be read: {0}")]
+    /// The message is signed, but can't be parsed.
+    #[error("the webhook can't be parsed: {0}")]
     Malformed(String),
-    /// It is signed, and of another project.
-    #[error("the webhook is of another project")]
+    /// The message is signed, but belongs to another project.
+    #[error("the webhook belongs to another project")]
     OtherProject,
 }
 
 impl WebhookSecret {
-    /// Reads it as Stytch's dashboard shows it.
+    /// Parses a secret as Stytch's dashboard shows it.
     pub fn parse(text: &str) -> Result<Self, WebhookSecretError> {
         let encoded = text.strip_prefix("whsec_").ok_or(WebhookSecretError)?;
         let bytes = STANDARD.decode(encoded).map_err(|_| WebhookSecretError)?;
@@ -78,16 +78,16 @@ impl WebhookSecret {
         Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &bytes), text: text.into() })
     }
 
-    /// As it was given, for whoever is to sign with it.
+    /// Returns the secret's text.
     pub fn expose(&self) -> &str {
         self.text.expose_secret()
     }
 
-    /// Whether one of the signatures is by it; each is compared in constant time.
-    fn signed(&self, signature: Signature<'_>, body: &[u8]) -> bool {
+    /// Returns whether one of the signatures is valid. Each is compared in constant time.
+    fn verify(&self, signature: Signature<'_>, body: &[u8]) -> bool {
         let Signature { id, timestamp, signatures } = signature;
         let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat();
-        let versioned = signatures.split(' ').filter_map(|one| one.strip_prefix("v1,"));
+        let versioned = signatures.split(' ').filter_map(|tag| tag.strip_prefix("v1,"));
         let mut tags = versioned.filter_map(|tag| STANDARD.decode(tag).ok());
         tags.any(|tag| hmac::verify(&self.key, &signed, &tag).is_ok())
     }
@@ -99,20 +99,20 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-impl Webhooks {
-    /// Of the project, signed with the secret of the endpoint that Stytch calls.
+impl WebhookVerifier {
+    /// Creates a verifier for a project's endpoint.
     pub fn new(secret: WebhookSecret, project_id: impl Into<String>) -> Self {
         Self { secret, project_id: project_id.into() }
     }
 
-    /// What a webhook tells of somebody; nothing where it tells of something else.
-    pub fn read(
+    /// Verifies a webhook and returns its event, or none if it is not about a user.
+    pub fn verify(
         &self,
         signature: Signature<'_>,
         body: &[u8],
         now: Timestamp,
     ) -> Result<Option<IdentityNews>, WebhookError> {
-        if !self.secret.signed(signature, body) {
+        if !self.secret.verify(signature, body) {
             return Err(WebhookError::Signature);
         }
         let signed_at =
@@ -120,18 +120,21 @@ impl Webhooks {
         if signed_at.is_none_or(|at| at.duration_since(now).abs() > TOLERANCE) {
             return Err(WebhookError::Stale);
         }
-        if signature.id.is_empty() || signature.id.len() > LONGEST_ID {
-            return Err(WebhookError::Malformed("svix-id is of a strange length".to_owned()));
+        if signature.id.is_empty() || signature.id.len() > MAX_ID_LENGTH {
+            return Err(WebhookError::Malformed(
+                "svix-id must have 1 to 128 characters".to_owned(),
+            ));
         }
-        self.news(signature.id, body)
+        self.parse(signature.id, body)
     }
 
-    pub(crate) fn news(
+    /// Parses a webhook without verifying its signature.
+    pub(crate) fn parse(
         &self,
         message_id: &str,
         body: &[u8],
     ) -> Result<Option<IdentityNews>, WebhookError> {
-        let event: Event = object(body).map_err(|error| unread(&error))?;
+        let event: Event = parse_object(body).map_err(|error| malformed(&error))?;
         if event.project_id != self.project_id {
             return Err(WebhookError::OtherProject);
         }
@@ -139,7 +142,7 @@ impl Webhooks {
             return Ok(None);
         }
         let profile = match event.action.as_str() {
-            "CREATE" | "UPDATE" => Some(described(event.user, &event.id)?),
+            "CREATE" | "UPDATE" => Some(profile(event.user, &event.id)?),
             "DELETE" => None,
             _ => return Ok(None),
         };
@@ -159,17 +162,15 @@ struct Event {
     user: Value,
 }
 
-fn described(user: Value, id: &str) -> Result<Profile, WebhookError> {
-    let described = serde_json::from_value::<Described>(user);
-    let profile = Profile::from(described.map_err(|error| unread(&error))?);
+fn profile(user: Value, id: &str) -> Result<Profile, WebhookError> {
+    let user = serde_json::from_value::<UserResponse>(user);
+    let profile = Profile::from(user.map_err(|error| malformed(&error))?);
     if profile.stytch_user_id != id {
-        return Err(WebhookError::Malformed("it is about two users at once".to_owned()));
+        return Err(WebhookError::Malformed("the event names two users".to_owned()));
     }
     Ok(profile)
 }
 
-/// Not the error's own words, which quote the body.
-fn unread(error: &serde_json::Error) -> WebhookError {
-    let (kind, line, column) = (error.classify(), error.line(), error.column());
-    WebhookError::Malformed(format!("{kind:?} error at {line}:{column}"))
+fn malformed(error: &serde_json::Error) -> WebhookError {
+    WebhookError::Malformed(describe(error))
 }
