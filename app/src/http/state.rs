@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use guestlist_database::SqlStore;
 use guestlist_domain::Ctx;
-use guestlist_stytch::Webhooks;
+use guestlist_stytch::WebhookVerifier;
 use guestlist_worker::metrics::Metrics;
 
 use super::limits::{Client, ClientLimit, ProviderBudget};
@@ -41,7 +41,7 @@ struct Inner {
     requests: Requests,
     last_look: LastLook,
     security_log: SecurityLog,
-    webhooks: Option<Webhooks>,
+    webhooks: Option<WebhookVerifier>,
     worker: OnceLock<Metrics>,
 }
 
@@ -52,7 +52,7 @@ impl App {
         let (per_client, total) = config.anonymous_provider_limit;
         let provider_budget = ProviderBudget::new(per_client, total);
         let secret = config.webhook_secret.clone();
-        let webhooks = secret.map(|secret| Webhooks::new(secret, site.stytch.id.clone()));
+        let webhooks = secret.map(|secret| WebhookVerifier::new(secret, site.stytch.id.clone()));
         Self(Arc::new(Inner {
             ctx,
             site,
@@ -117,7 +117,7 @@ impl App {
     }
 
     /// What reads Stytch's webhooks, where it is to call.
-    pub fn webhooks(&self) -> Option<&Webhooks> {
+    pub fn webhooks(&self) -> Option<&WebhookVerifier> {
         self.0.webhooks.as_ref()
     }
 

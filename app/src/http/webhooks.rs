@@ -30,7 +30,7 @@ impl FromRequest<App> for Webhook {
         };
         let signature = Signature { id, timestamp, signatures };
         let body = Bytes::from_request(request, app).await.map_err(|error| unread(&error))?;
-        Ok(Self(webhooks.read(signature, &body, app.ctx().now())?))
+        Ok(Self(webhooks.verify(signature, &body, app.ctx().now())?))
     }
 }
 
