@@ -1,5 +1,4 @@
-//! A server that answers what a test tells it to, down to the bytes, and remembers what it was
-//! asked.
+//! A stub server that sends the bytes a test chooses and records requests.
 
 use std::{
     sync::{Arc, Mutex},
@@ -19,51 +18,51 @@ use tokio::{
 pub(crate) const PROJECT_ID: &str = "project-test-1befd812-e9e6-49fe-bdc1-c8df2bfa702a";
 pub(crate) const SECRET: &str = "secret-test-8Wm6IpyGqHVzWXmUEZgLyMKUxFbJEe5RbaQ=";
 
-/// A request as it came.
+/// A recorded request.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     /// `POST /v1/…`
     pub(crate) line: String,
-    /// In small letters.
+    /// Headers, with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Value,
-    /// The how-manieth connection it came over.
+    /// The number of its connection, from 1.
     pub(crate) connection: usize,
 }
 
-impl Asked {
+impl ReceivedRequest {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// What is done about a request.
+/// How the server reacts to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
-    /// These bytes, then the end of the connection if the bool says so.
+    /// Sends bytes, then closes the connection if the flag is set.
     Bytes(Vec<u8>, bool),
-    /// The end of the connection.
+    /// Closes the connection.
     Close,
-    /// These bytes, once as many as the barrier is for have been asked for.
+    /// Sends bytes once all requests of the barrier have arrived.
     Together(Arc<Barrier>, Vec<u8>),
-    /// Nothing, for ever.
+    /// Never responds.
     Hang,
 }
 
-/// A whole answer.
-pub(crate) fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Reply {
+/// Returns a complete response.
+pub(crate) fn response(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Reply {
     let body = body.as_ref();
     let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
     Reply::Bytes([head.as_bytes(), body].concat(), false)
 }
 
-pub(crate) fn json(status: u16, body: &Value) -> Reply {
-    answer(status, "content-type: application/json\r\n", body.to_string())
+pub(crate) fn json_response(status: u16, body: &Value) -> Reply {
+    response(status, "content-type: application/json\r\n", body.to_string())
 }
 
-/// Stytch's error envelope.
-pub(crate) fn refusal(status: u16, error_type: &str) -> Reply {
-    json(
+/// Returns an error in Stytch's format.
+pub(crate) fn error_response(status: u16, error_type: &str) -> Reply {
+    json_response(
         status,
         &serde_json::json!({
             "status_code": status, "request_id": "request-id-test-1", "error_type": error_type,
@@ -72,32 +71,34 @@ pub(crate) fn refusal(status: u16, error_type: &str) -> Reply {
     )
 }
 
-/// The server; it ends with the value.
-pub(crate) struct Stub {
+/// The server, which stops when dropped.
+pub(crate) struct StubServer {
     pub(crate) url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
     task: JoinHandle<()>,
 }
 
-type Answer = dyn Fn(&Asked) -> Reply + Send + Sync;
+type Handler = dyn Fn(&ReceivedRequest) -> Reply + Send + Sync;
 
-impl Stub {
-    pub(crate) async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+impl StubServer {
+    pub(crate) async fn start(
+        handler: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let asked = Arc::default();
-        let task = tokio::spawn(accept(listener, Arc::new(answer), Arc::clone(&asked)));
-        Self { url, asked, task }
+        let requests = Arc::default();
+        let task = tokio::spawn(accept(listener, Arc::new(handler), Arc::clone(&requests)));
+        Self { url, requests, task }
     }
 
-    /// One that gives the same answer to all.
-    pub(crate) async fn saying(reply: Reply) -> Self {
+    /// Starts a server that reacts to every request in the same way.
+    pub(crate) async fn always(reply: Reply) -> Self {
         Self::start(move |_| reply.clone()).await
     }
 
-    /// All requests so far.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+    /// Returns the requests so far.
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.requests.lock().unwrap().clone()
     }
 
     pub(crate) fn provider(&self) -> StytchProvider {
@@ -105,7 +106,7 @@ impl Stub {
     }
 }
 
-impl Drop for Stub {
+impl Drop for StubServer {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -123,29 +124,33 @@ pub(crate) fn provider(url: &str, clock: Arc<dyn Clock>) -> StytchProvider {
     StytchProvider::new(options(url), clock).unwrap()
 }
 
-/// One that gives up soon, for a server that never answers.
-pub(crate) fn impatient(url: &str) -> StytchProvider {
+/// Returns a provider with a timeout of 200 ms.
+pub(crate) fn provider_with_short_timeout(url: &str) -> StytchProvider {
     let options = Options { timeout: Duration::from_millis(200), ..options(url) };
     StytchProvider::new(options, Arc::new(clock())).unwrap()
 }
 
-async fn accept(listener: TcpListener, answer: Arc<Answer>, asked: Arc<Mutex<Vec<Asked>>>) {
+async fn accept(
+    listener: TcpListener,
+    handler: Arc<Handler>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
+) {
     for connection in 1.. {
         let Ok((stream, _)) = listener.accept().await else { return };
-        tokio::spawn(serve(stream, connection, Arc::clone(&answer), Arc::clone(&asked)));
+        tokio::spawn(serve(stream, connection, Arc::clone(&handler), Arc::clone(&requests)));
     }
 }
 
 async fn serve(
     stream: TcpStream,
     connection: usize,
-    answer: Arc<Answer>,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    handler: Arc<Handler>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 ) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream, connection).await {
-        asked.lock().unwrap().push(request.clone());
-        match answer(&request) {
+        requests.lock().unwrap().push(request.clone());
+        match handler(&request) {
             Reply::Bytes(bytes, ends) => {
                 let written = stream.write_all(&bytes).await;
                 if ends || written.is_err() {
@@ -164,7 +169,7 @@ async fn serve(
     }
 }
 
-async fn read(stream: &mut BufReader<TcpStream>, connection: usize) -> Option<Asked> {
+async fn read(stream: &mut BufReader<TcpStream>, connection: usize) -> Option<ReceivedRequest> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -186,5 +191,5 @@ async fn read(stream: &mut BufReader<TcpStream>, connection: usize) -> Option<As
     let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
     stream.read_exact(&mut body).await.ok()?;
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Some(Asked { line, headers, body, connection })
+    Some(ReceivedRequest { line, headers, body, connection })
 }

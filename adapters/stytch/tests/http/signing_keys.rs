@@ -1,4 +1,4 @@
-//! Session JWTs as Stytch makes them, and as somebody who would like to be Stytch.
+//! Keys that sign session JWTs as Stytch does, and a foreign one.
 
 use std::sync::LazyLock;
 
@@ -11,12 +11,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::stub::PROJECT_ID;
+use crate::stub_server::PROJECT_ID;
 
-/// Today's key, tomorrow's, and somebody else's.
-pub(crate) static OURS: LazyLock<Key> = LazyLock::new(|| Key::new("jwk-test-1"));
-pub(crate) static NEXT: LazyLock<Key> = LazyLock::new(|| Key::new("jwk-test-2"));
-pub(crate) static THEIRS: LazyLock<Key> = LazyLock::new(|| Key::new("jwk-test-1"));
+pub(crate) static CURRENT_KEY: LazyLock<Key> = LazyLock::new(|| Key::new("jwk-test-1"));
+/// The key after a rotation.
+pub(crate) static NEXT_KEY: LazyLock<Key> = LazyLock::new(|| Key::new("jwk-test-2"));
+/// A key that Stytch does not publish, under the id of [`CURRENT_KEY`].
+pub(crate) static FOREIGN_KEY: LazyLock<Key> = LazyLock::new(|| Key::new("jwk-test-1"));
 
 pub(crate) struct Key {
     kid: &'static str,
@@ -53,19 +54,19 @@ impl Key {
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// A good one, made at that time.
+    /// Returns a valid JWT, issued at that time.
     pub(crate) fn jwt(&self, now: Timestamp) -> String {
         self.sign(&self.header(), &claims(now))
     }
 }
 
-/// The part that is signed.
+/// Returns header and claims, the part that is signed.
 pub(crate) fn unsigned(header: &Value, claims: &Value) -> String {
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}", encode(header), encode(claims))
 }
 
-/// What Stytch says in a JWT made at that time.
+/// Returns the claims of a JWT issued at that time.
 pub(crate) fn claims(now: Timestamp) -> Value {
     json!({
         "aud": [PROJECT_ID],
@@ -86,7 +87,7 @@ pub(crate) fn claims(now: Timestamp) -> Value {
     })
 }
 
-/// The key set of Stytch's answer.
+/// Returns the response with a key set.
 pub(crate) fn jwks(keys: &[&Key]) -> Value {
     let keys: Vec<_> = keys.iter().map(|key| key.jwk()).collect();
     json!({"status_code": 200, "request_id": "request-id-test-1", "keys": keys})
