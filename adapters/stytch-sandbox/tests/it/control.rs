@@ -1,4 +1,4 @@
-//! Faults, statistics, clock and inbox.
+//! The control plane: faults, statistics, clock and inbox.
 
 use std::{
     io::Write,
@@ -6,39 +6,39 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{Answer, TestSandbox};
+use crate::harness::{ApiResponse, TestSandbox};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const ADA: &str = "ada@example.com";
 const INVITE: &str = "/v1/magic_links/email/invite";
 
-/// An invitation whose connection is dropped.
+/// Sends an invitation and expects the connection to be dropped.
 async fn invite_dropped(t: &TestSandbox) {
     let request = t.request(Method::POST, INVITE).json(&json!({"email": ADA}));
-    let error = request.send().await.expect_err("no answer");
+    let error = request.send().await.expect_err("no response");
     assert!(error.is_request() && !error.is_timeout(), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_status_refuses_every_call_without_doing_it() {
+async fn a_status_alone_rejects_every_request() {
     let t = TestSandbox::start().await;
     t.fault(json!({"status": 429, "retry_after_seconds": 7})).await;
     let request = t.request(Method::POST, INVITE).json(&json!({"email": ADA}));
     let response = request.send().await.unwrap();
     assert_eq!(response.headers()["retry-after"], "7");
-    Answer::of(response).await.refused(429, "too_many_requests");
+    ApiResponse::of(response).await.rejected(429, "too_many_requests");
     t.fault(json!({"status": 400, "error_type": "inactive_email"})).await;
-    t.invite(ADA).await.refused(400, "inactive_email");
+    t.invite(ADA).await.rejected(400, "inactive_email");
     t.fault(json!({"error_rate": 1.0})).await;
-    t.invite(ADA).await.refused(500, "internal_server_error");
+    t.invite(ADA).await.rejected(500, "internal_server_error");
     t.fault(json!({})).await;
     assert_eq!(t.emails(ADA).await.len(), 0);
     t.invite(ADA).await.ok();
 }
 
 #[tokio::test]
-async fn an_error_rate_refuses_a_share() {
+async fn an_error_rate_rejects_a_share_of_requests() {
     let t = TestSandbox::start().await;
     t.fault(json!({"error_rate": 0.5, "status": 503})).await;
     for _ in 0..200 {
@@ -55,29 +55,31 @@ async fn times_and_path_limit_a_fault() {
     let t = TestSandbox::start().await;
     t.fault(json!({"status": 503, "times": 2, "path": INVITE})).await;
     t.login_or_create(ADA).await.ok();
-    t.invite("bob@example.com").await.refused(503, "server_unavailable");
+    t.invite("bob@example.com").await.rejected(503, "server_unavailable");
     assert_eq!(t.get("/sandbox/faults").await.ok()["times"], 1);
-    t.invite("bob@example.com").await.refused(503, "server_unavailable");
+    t.invite("bob@example.com").await.rejected(503, "server_unavailable");
     t.invite("bob@example.com").await.ok();
     assert_eq!(t.get("/sandbox/faults").await.ok(), json!({}));
 }
 
 #[tokio::test]
-async fn whoami_is_a_call_like_any_other() {
+async fn faults_apply_to_whoami_before_its_credentials_are_checked() {
     let t = TestSandbox::start().await;
     let whoami = "/v1/debug/whoami";
     let with_secret = |secret: &str| {
         t.bare(Method::GET, whoami).basic_auth(&t.credentials.project_id, Some(secret)).send()
     };
     t.fault(json!({"status": 503, "path": "/v1/debug/"})).await;
-    t.get(whoami).await.refused(503, "server_unavailable");
+    t.get(whoami).await.rejected(503, "server_unavailable");
     t.invite(ADA).await.ok();
     t.fault(json!({"status": 503, "path": INVITE})).await;
     t.get(whoami).await.ok();
-    // As with every call, the credentials are not looked at before the fault.
-    Answer::of(with_secret("wrong").await.unwrap()).await.refused(401, "unauthorized_credentials");
+    // Faults apply before the credentials are checked.
+    ApiResponse::of(with_secret("wrong").await.unwrap())
+        .await
+        .rejected(401, "unauthorized_credentials");
     t.fault(json!({"error_rate": 1.0, "status": 429, "times": 1})).await;
-    Answer::of(with_secret("wrong").await.unwrap()).await.refused(429, "too_many_requests");
+    ApiResponse::of(with_secret("wrong").await.unwrap()).await.rejected(429, "too_many_requests");
     t.fault(json!({"down": true, "times": 2})).await;
     with_secret("wrong").await.unwrap_err();
     with_secret(&t.credentials.secret).await.unwrap_err();
@@ -86,7 +88,7 @@ async fn whoami_is_a_call_like_any_other() {
 }
 
 #[tokio::test]
-async fn down_drops_the_connection_and_does_nothing() {
+async fn down_drops_the_connection_without_handling_the_request() {
     let t = TestSandbox::start().await;
     t.fault(json!({"down": true})).await;
     invite_dropped(&t).await;
@@ -96,7 +98,7 @@ async fn down_drops_the_connection_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_leaves_the_work_done() {
+async fn lose_answer_handles_the_request_and_drops_the_connection() {
     let t = TestSandbox::start().await;
     t.fault(json!({"lose_answer": true, "times": 1})).await;
     invite_dropped(&t).await;
@@ -105,7 +107,7 @@ async fn a_lost_answer_leaves_the_work_done() {
 }
 
 #[tokio::test]
-async fn latency_delays_the_answer_but_not_the_work() {
+async fn latency_delays_the_response_but_not_the_handling() {
     let t = TestSandbox::start().await;
     t.fault(json!({"latency_ms": 600_000, "times": 1})).await;
     let request = t.request(Method::POST, INVITE).json(&json!({"email": ADA}));
@@ -120,7 +122,7 @@ async fn latency_delays_the_answer_but_not_the_work() {
 }
 
 #[tokio::test]
-async fn what_was_asked_is_done_even_when_the_caller_leaves_at_once() {
+async fn a_request_is_handled_even_if_the_client_disconnects_at_once() {
     let t = TestSandbox::start().await;
     t.fault(json!({"latency_ms": 600_000, "times": 1})).await;
     let request = t.request(Method::POST, INVITE).json(&json!({"email": ADA})).build().unwrap();
@@ -143,7 +145,7 @@ async fn mail_arrives(t: &TestSandbox) {
 }
 
 #[tokio::test]
-async fn faults_do_not_touch_the_control_plane() {
+async fn faults_do_not_affect_the_control_plane() {
     let t = TestSandbox::start().await;
     t.fault(json!({"down": true})).await;
     for path in ["/sandbox/emails", "/sandbox/stats", "/sandbox/faults", "/sandbox/clock"] {
@@ -153,7 +155,7 @@ async fn faults_do_not_touch_the_control_plane() {
 }
 
 #[tokio::test]
-async fn a_fault_that_makes_no_sense_is_refused_and_the_last_one_stays() {
+async fn an_invalid_fault_is_rejected_and_the_current_one_stays() {
     let t = TestSandbox::start().await;
     t.fault(json!({"latency_ms": 1})).await;
     for wrong in [
@@ -163,7 +165,7 @@ async fn a_fault_that_makes_no_sense_is_refused_and_the_last_one_stays() {
         json!({"latency_ms": -1}),
         json!({"retry_after_seconds": 1}),
     ] {
-        t.put("/sandbox/faults", wrong).await.refused(422, "invalid_request");
+        t.put("/sandbox/faults", wrong).await.rejected(422, "invalid_request");
     }
     let message =
         t.put("/sandbox/faults", json!({"latency": 5})).await.body["error_message"].take();
@@ -209,9 +211,9 @@ async fn emails_are_a_bare_array_oldest_first() {
 }
 
 #[tokio::test]
-async fn the_inbox_shows_the_newest_first_with_links_through_the_redirect() {
+async fn the_inbox_shows_the_newest_mail_first_with_its_redirect_link() {
     let t = TestSandbox::start().await;
-    t.invite("o'b<i>@example.com").await.refused(400, "invalid_email");
+    t.invite("o'b<i>@example.com").await.rejected(400, "invalid_email");
     let page = async |path: &str| {
         let response = t.bare(Method::GET, path).send().await.unwrap();
         let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
@@ -252,7 +254,7 @@ async fn the_inbox_shows_the_newest_first_with_links_through_the_redirect() {
 }
 
 #[tokio::test]
-async fn the_clock_moves_on_from_where_it_is_and_back() {
+async fn the_clock_is_advanced_and_set_back_relative_to_its_offset() {
     let t = TestSandbox::start().await;
     t.advance(100).await;
     t.advance(50).await;
@@ -260,6 +262,6 @@ async fn the_clock_moves_on_from_where_it_is_and_back() {
     t.advance(-150).await;
     assert_eq!(t.get("/sandbox/clock").await.ok()["offset_seconds"], 0);
     for wrong in [json!({}), json!({"advance": 1}), json!({"advance_seconds": i64::MAX})] {
-        t.put("/sandbox/clock", wrong).await.refused(422, "invalid_request");
+        t.put("/sandbox/clock", wrong).await.rejected(422, "invalid_request");
     }
 }

@@ -151,9 +151,9 @@ async fn a_user_is_found_by_the_whole_address_in_any_case() {
 #[tokio::test]
 async fn an_invalid_creation_time_is_ignored() {
     for unexpected in [json!(null), json!(7), json!("yesterday"), json!({}), json!("2026-11-23")] {
-        let mut ada = user("user-test-1", "ada@example.com");
-        ada["created_at"] = unexpected;
-        let body = json!({"results": [ada], "results_metadata": "none"});
+        let mut found_user = user("user-test-1", "ada@example.com");
+        found_user["created_at"] = unexpected;
+        let body = json!({"results": [found_user], "results_metadata": "none"});
         let server = StubServer::always(json_response(200, &body)).await;
         let found = server.provider().find_user(&ada()).await.unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The end of the server loop.
+//! Shutdown.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use tokio::time::timeout;
 use crate::server::{LONG, Server, unlimited};
 
 #[tokio::test]
-async fn a_request_under_way_is_answered_after_the_stop() {
+async fn a_request_under_way_gets_its_response_after_the_shutdown() {
     let server = Server::start(unlimited()).await;
     let mut client = server.connect().await;
     client.get("/held").await;
-    server.has_begun(1).await;
+    server.wait_for_requests(1).await;
     server.stop.cancel();
     server.release(1);
     assert_eq!(client.status().await, "HTTP/1.1 200 OK");
     assert_eq!(client.closed().await, b"");
-    timeout(LONG, server.served).await.expect("it ended").unwrap();
-    assert!(TcpStream::connect(server.address).await.is_err(), "it still listens");
+    timeout(LONG, server.served).await.expect("the server stopped").unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err(), "the server still listens");
 }
 
 #[tokio::test]
-async fn connections_that_wait_for_their_client_do_not_delay_the_end() {
+async fn connections_that_wait_for_their_client_do_not_delay_the_shutdown() {
     let server = Server::start(unlimited()).await;
     let mut silent = server.connect().await;
     let mut half = server.connect().await;
@@ -34,33 +34,33 @@ async fn connections_that_wait_for_their_client_do_not_delay_the_end() {
     let mut unread = server.connect().await;
     unread.get("/large").await;
     server.stop.cancel();
-    timeout(LONG, server.served).await.expect("it ended").unwrap();
+    timeout(LONG, server.served).await.expect("the server stopped").unwrap();
     for client in [&mut silent, &mut half, &mut idle, &mut unread] {
         client.closed().await;
     }
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_end_is_dropped() {
+async fn a_request_beyond_the_drain_timeout_is_dropped() {
     let drain_timeout = Duration::from_millis(300);
     let server = Server::start(Options { drain_timeout, ..unlimited() }).await;
     let mut client = server.connect().await;
     client.get("/held").await;
-    server.has_begun(1).await;
+    server.wait_for_requests(1).await;
     server.stop.cancel();
-    timeout(LONG, server.served).await.expect("it ended").unwrap();
+    timeout(LONG, server.served).await.expect("the server stopped").unwrap();
     assert_eq!(client.closed().await, b"");
 }
 
 #[tokio::test]
-async fn it_stops_while_connections_wait_for_room() {
+async fn the_server_stops_while_new_connections_wait() {
     let drain_timeout = Duration::from_millis(300);
     let options = Options { drain_timeout, max_connections: 1, ..unlimited() };
     let server = Server::start(options).await;
     let mut held = server.connect().await;
     held.get("/held").await;
-    server.has_begun(1).await;
+    server.wait_for_requests(1).await;
     let _waiting = server.connect().await;
     server.stop.cancel();
-    timeout(LONG, server.served).await.expect("it ended").unwrap();
+    timeout(LONG, server.served).await.expect("the server stopped").unwrap();
 }
