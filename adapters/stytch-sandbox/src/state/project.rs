@@ -37,7 +37,7 @@ pub(crate) struct Project {
 impl Project {
     /// Opens the state file and generates a signing key if it holds none. Blocks.
     pub(crate) fn open(options: &Options) -> Result<Self, Error> {
-        let credentials = options.credentials();
+        let credentials = options.credentials.clone();
         let redirect_urls = RedirectUrls::new(&options.redirect_urls, options.local_redirects)?;
         let webhooks = options.webhook.as_ref();
         let webhooks = webhooks

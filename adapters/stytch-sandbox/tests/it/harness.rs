@@ -36,8 +36,7 @@ impl TestSandbox {
         Self::start_with(|options| {
             options.state = Some(state.to_owned());
             if let Some(stored) = credentials {
-                options.project_id = stored.project_id;
-                options.secret = stored.secret;
+                options.credentials = stored;
             }
         })
         .await
@@ -47,8 +46,7 @@ impl TestSandbox {
         let mut options = Options::new(([127, 0, 0, 1], 0).into(), Credentials::generate());
         options.mail_limit = false;
         set(&mut options);
-        let credentials =
-            Credentials { project_id: options.project_id.clone(), secret: options.secret.clone() };
+        let credentials = options.credentials.clone();
         let sandbox = Sandbox::bind(options).await.unwrap();
         let (url, stop) = (sandbox.url(), CancellationToken::new());
         let token = stop.clone();
@@ -64,10 +62,10 @@ impl TestSandbox {
     /// Builds a request with credentials.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let Credentials { project_id, secret } = &self.credentials;
-        self.bare(method, path).basic_auth(project_id, Some(secret))
+        self.unauthenticated(method, path).basic_auth(project_id, Some(secret))
     }
 
-    pub(crate) fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn unauthenticated(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))
     }
 
@@ -101,18 +99,18 @@ impl TestSandbox {
     }
 
     /// Invites a user, uses the link, and returns `{user_id, session_token, session_jwt, session, user}`.
-    pub(crate) async fn join(&self, email: &str) -> Value {
+    pub(crate) async fn invite_and_accept(&self, email: &str) -> Value {
         self.invite(email).await.ok();
         self.authenticate(&self.last_token(email).await).await.ok()
     }
 
-    pub(crate) async fn resume(&self, session_token: &Value) -> ApiResponse {
+    pub(crate) async fn authenticate_session(&self, session_token: &Value) -> ApiResponse {
         self.post("/v1/sessions/authenticate", json!({"session_token": session_token})).await
     }
 
     pub(crate) async fn emails(&self, to: &str) -> Vec<Value> {
         let to: String = url::form_urlencoded::byte_serialize(to.as_bytes()).collect();
-        let request = self.bare(Method::GET, &format!("/sandbox/emails?to={to}"));
+        let request = self.unauthenticated(Method::GET, &format!("/sandbox/emails?to={to}"));
         request.send().await.unwrap().json().await.unwrap()
     }
 
@@ -121,11 +119,11 @@ impl TestSandbox {
         emails.last().unwrap()["token"].as_str().unwrap().to_owned()
     }
 
-    pub(crate) async fn fault(&self, fault: Value) {
+    pub(crate) async fn set_fault(&self, fault: Value) {
         self.put("/sandbox/faults", fault).await.ok();
     }
 
-    pub(crate) async fn advance(&self, seconds: i64) {
+    pub(crate) async fn advance_clock(&self, seconds: i64) {
         self.put("/sandbox/clock", json!({"advance_seconds": seconds})).await.ok();
     }
 
@@ -182,7 +180,9 @@ pub(crate) async fn verified_claims(sandbox: &TestSandbox, jwt: &str) -> Value {
 
     let project_id = &sandbox.credentials.project_id;
     let path = format!("/v1/sessions/jwks/{project_id}");
-    let jwks = ApiResponse::of(sandbox.bare(Method::GET, &path).send().await.unwrap()).await.ok();
+    let jwks = ApiResponse::of(sandbox.unauthenticated(Method::GET, &path).send().await.unwrap())
+        .await
+        .ok();
     let header = decode_header(jwt).unwrap();
     assert_eq!((header.alg, header.typ.as_deref()), (Algorithm::RS256, Some("JWT")));
     let kid = header.kid.unwrap();

@@ -96,12 +96,12 @@ async fn a_link_expires_by_the_sandbox_clock() {
     let body = json!({"email": ADA, "invite_expiration_minutes": 5});
     t.post("/v1/magic_links/email/invite", body).await.ok();
     let early = t.last_token(ADA).await;
-    t.advance(299).await;
+    t.advance_clock(299).await;
     t.invite(ADA).await.ok(); // Expires after the default, an hour.
     let late = t.last_token(ADA).await;
-    t.advance(2).await;
+    t.advance_clock(2).await;
     t.authenticate(&early).await.rejected(401, "unable_to_auth_magic_link");
-    t.advance(3590).await;
+    t.advance_clock(3590).await;
     t.authenticate(&late).await.ok();
 }
 
@@ -169,8 +169,8 @@ async fn login_or_create_creates_unknown_users_and_finds_others() {
     assert_eq!(kinds("new@example.com").await, ["signup", "login"]);
     assert_eq!(kinds(ADA).await, ["invite", "signup"]);
     let pending = json!({"email": "p@example.com", "create_user_as_pending": true});
-    let made = t.post("/v1/magic_links/email/login_or_create", pending).await.ok();
-    let user = t.get(&format!("/v1/users/{}", made["user_id"].as_str().unwrap())).await.ok();
+    let created = t.post("/v1/magic_links/email/login_or_create", pending).await.ok();
+    let user = t.get(&format!("/v1/users/{}", created["user_id"].as_str().unwrap())).await.ok();
     assert_eq!(user["status"], "pending");
 }
 
@@ -179,18 +179,18 @@ async fn send_needs_a_known_address() {
     let t = TestSandbox::start().await;
     let send = async || t.post("/v1/magic_links/email/send", json!({"email": ADA})).await;
     send().await.rejected(404, "email_not_found");
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     assert_eq!(send().await.ok()["user_id"], joined["user_id"]);
 }
 
 #[tokio::test]
 async fn a_further_address_is_kept_once_authenticated() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     let body = json!({"email": "other@example.com", "session_token": joined["session_token"]});
     t.post("/v1/magic_links/email/send", body).await.ok();
     let authenticated = t.authenticate(&t.last_token("other@example.com").await).await.ok();
-    t.advance(301).await;
+    t.advance_clock(301).await;
     assert_eq!(authenticated["user_id"], joined["user_id"]);
     let email = &authenticated["user"]["emails"][1];
     assert_eq!(email["verified"], true);
@@ -204,11 +204,11 @@ async fn a_further_address_is_kept_once_authenticated() {
 #[tokio::test]
 async fn a_further_address_never_authenticated_is_free_after_five_minutes() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     let body = json!({"email": "other@example.com", "user_id": joined["user_id"]});
     t.post("/v1/magic_links/email/send", body).await.ok();
     t.invite("other@example.com").await.rejected(400, "duplicate_email");
-    t.advance(301).await;
+    t.advance_clock(301).await;
     let late = t.last_token("other@example.com").await;
     t.authenticate(&late).await.rejected(401, "unable_to_auth_magic_link");
     let other = t.invite("other@example.com").await.ok();
@@ -242,7 +242,7 @@ async fn one_mail_per_second_and_address_is_sent_across_all_routes() {
     let send = t.post("/v1/magic_links/email/send", json!({"email": ADA})).await;
     send.rejected(429, "too_many_requests");
     t.invite("bob@example.com").await.ok();
-    t.advance(1).await;
+    t.advance_clock(1).await;
     t.login_or_create(ADA).await.ok();
     assert_eq!(t.emails(ADA).await.len(), 2);
 }
@@ -288,7 +288,10 @@ async fn the_fixed_sandbox_values_are_supported() {
             t.authenticate("DOYoip3rvIMMW5lgItikFK-Ak1CfMsgjuiCyI7uuU94=").await.ok();
         assert_eq!(authenticated["user_id"], user_id);
         assert_eq!(authenticated["session"]["user_id"], user_id);
-        let resumed = t.resume(&json!("WJtR5BCy38Szd5AfoDpf0iqFKEt4EE5JhjlWUY7l3FtY")).await.ok();
+        let resumed = t
+            .authenticate_session(&json!("WJtR5BCy38Szd5AfoDpf0iqFKEt4EE5JhjlWUY7l3FtY"))
+            .await
+            .ok();
         assert_eq!(resumed["session_token"], "WJtR5BCy38Szd5AfoDpf0iqFKEt4EE5JhjlWUY7l3FtY");
         let id = "session-test-eb94233f-8800-4ebd-8645-51dc15f9d028";
         assert_eq!(resumed["session"]["session_id"], id);
@@ -304,7 +307,7 @@ async fn the_fixed_sandbox_values_are_supported() {
     t.authenticate("CprTtwhnRNiMBiUS2jSLcWYrfuO2POeBNdo5HhW6qTM=")
         .await
         .rejected(404, "magic_link_not_found");
-    t.resume(&json!("59cnLELtq5cFVS6uYK9f-pAWzBkhqZl8AvLhbhOvKNWw"))
+    t.authenticate_session(&json!("59cnLELtq5cFVS6uYK9f-pAWzBkhqZl8AvLhbhOvKNWw"))
         .await
         .rejected(404, "session_not_found");
     t.get(&format!("/v1/sessions?user_id={user_id}")).await.rejected(404, "user_not_found");

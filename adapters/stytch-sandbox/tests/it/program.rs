@@ -123,8 +123,8 @@ async fn webhooks_are_signed_with_the_given_or_the_printed_secret() {
         match (given, &rest[..]) {
             (Some(given), []) => assert!(delivery.is_signed_with(given)),
             (None, [line]) => {
-                let made = line.strip_prefix("STYTCH_WEBHOOK_SECRET=").unwrap();
-                assert!(delivery.is_signed_with(made));
+                let generated = line.strip_prefix("STYTCH_WEBHOOK_SECRET=").unwrap();
+                assert!(delivery.is_signed_with(generated));
             }
             _ => panic!("{given:?}: {rest:?}"),
         }

@@ -8,7 +8,7 @@ const ADA: &str = "ada@example.com";
 
 async fn follow(t: &TestSandbox, method: Method, token: &str) -> Response {
     let path = format!("/v1/magic_links/redirect?stytch_token_type=magic_links&token={token}");
-    t.bare(method, &path).send().await.unwrap()
+    t.unauthenticated(method, &path).send().await.unwrap()
 }
 
 async fn invite(t: &TestSandbox, url: &str) -> ApiResponse {
@@ -34,7 +34,7 @@ async fn the_redirect_page_leaves_the_link_unused() {
         assert!(html.contains("<script src=\"/redirect.js\""), "{html}");
         assert!(!html.contains("http-equiv"), "continues only by script or click: {html}");
     }
-    let script = t.bare(Method::GET, "/redirect.js").send().await.unwrap();
+    let script = t.unauthenticated(Method::GET, "/redirect.js").send().await.unwrap();
     assert!(script.text().await.unwrap().contains("location.replace"));
     t.authenticate(token).await.ok();
     let used = follow(&t, Method::GET, token).await;

@@ -51,8 +51,8 @@ async fn a_link_can_be_bound_to_the_device_that_requested_it() {
 #[tokio::test]
 async fn send_accepts_only_one_argument_that_selects_the_user() {
     let t = TestSandbox::start().await;
-    let ada = t.join(ADA).await;
-    t.join("bob@example.com").await;
+    let ada = t.invite_and_accept(ADA).await;
+    t.invite_and_accept("bob@example.com").await;
     let send = async |address: &str, mut body: Value| {
         body["email"] = json!(address);
         t.post(SEND, body).await
@@ -88,7 +88,7 @@ async fn an_empty_text_counts_as_absent() {
     let token = &joined["session_token"];
     let body = json!({"session_id": "", "session_token": token, "session_jwt": ""});
     t.post("/v1/sessions/revoke", body).await.ok();
-    t.resume(token).await.rejected(404, "session_not_found");
+    t.authenticate_session(token).await.rejected(404, "session_not_found");
     t.get("/v1/sessions?user_id=user%20test").await.rejected(400, "invalid_user_id");
     t.get("/v1/sessions?user_id=").await.rejected(400, "invalid_user_id");
     t.post(AUTHENTICATE, json!({"token": ""})).await.rejected(400, "invalid_token");
@@ -127,7 +127,7 @@ async fn metadata_claims_and_external_ids_are_limited() {
 #[tokio::test]
 async fn authorization_checks_are_rejected_and_unsupported_routes_not_found() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     let check = json!({"resource_id": "documents", "action": "read"});
     let body = json!({"session_token": joined["session_token"], "authorization_check": check});
     let response = t.post("/v1/sessions/authenticate", body).await;

@@ -1,4 +1,4 @@
-//! Searches: by every filter that Stytch has, and page by page.
+//! Searching users by every filter, and pagination.
 
 use crate::harness::TestSandbox;
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ async fn a_search_takes_many_addresses_and_pages_through_those_it_finds() {
     assert_eq!(pieces, all);
     let (half, end) = page(50, &Value::Null).await;
     assert_eq!((half.len(), end), (50, Value::Null), "no page after one that is just full");
-    t.fault(json!({"status": 503, "times": 1})).await;
+    t.set_fault(json!({"status": 503, "times": 1})).await;
     t.post("/v1/users/search", json!({})).await.rejected(503, "server_unavailable");
     let counted = &t.stats().await["requests"]["POST /v1/users/search"];
     assert_eq!(*counted, json!({"200": 5, "503": 1}));
@@ -106,8 +106,8 @@ async fn every_filter_finds_its_users_and_rejects_invalid_values() {
     let t = TestSandbox::start().await;
     let name = json!({"first_name": "Ada", "last_name": "Lovelace"});
     let ada = create(&t, json!({"email": "ada@example.com", "name": name})).await;
-    t.advance(3600).await;
-    let bob = t.join("bob@example.com").await;
+    t.advance_clock(3600).await;
+    let bob = t.invite_and_accept("bob@example.com").await;
     let (bob_id, email) = (bob["user_id"].as_str().unwrap(), &bob["user"]["emails"][0]);
     let created = bob["user"]["created_at"].as_str().unwrap();
     let earlier: jiff::Timestamp = created.parse().unwrap();

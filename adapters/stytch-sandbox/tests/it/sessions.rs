@@ -9,11 +9,11 @@ const ADA: &str = "ada@example.com";
 #[tokio::test]
 async fn a_session_is_resumed_listed_and_revoked() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     let token = &joined["session_token"];
     let user_id = joined["user_id"].as_str().unwrap();
-    t.advance(60).await;
-    let resumed = t.resume(token).await.ok();
+    t.advance_clock(60).await;
+    let resumed = t.authenticate_session(token).await.ok();
     assert_eq!(resumed["session_token"], *token);
     assert_eq!(resumed["session"]["session_id"], joined["session"]["session_id"]);
     assert_eq!(resumed["user"]["user_id"], user_id);
@@ -24,7 +24,7 @@ async fn a_session_is_resumed_listed_and_revoked() {
 
     let revoke = json!({"session_id": listed, "session_token": null, "session_jwt": null});
     t.post("/v1/sessions/revoke", revoke.clone()).await.ok();
-    t.resume(token).await.rejected(404, "session_not_found");
+    t.authenticate_session(token).await.rejected(404, "session_not_found");
     t.post("/v1/sessions/revoke", revoke).await.rejected(404, "session_not_found");
     assert_eq!(list().await["sessions"], json!([]));
 }
@@ -33,32 +33,32 @@ async fn a_session_is_resumed_listed_and_revoked() {
 async fn a_session_can_be_revoked_by_token_and_by_jwt() {
     let t = TestSandbox::start().await;
     for name in ["session_token", "session_jwt"] {
-        let joined = t.join(&format!("{name}@example.com")).await;
+        let joined = t.invite_and_accept(&format!("{name}@example.com")).await;
         t.post("/v1/sessions/revoke", json!({name: joined[name]})).await.ok();
-        t.resume(&joined["session_token"]).await.rejected(404, "session_not_found");
+        t.authenticate_session(&joined["session_token"]).await.rejected(404, "session_not_found");
     }
 }
 
 #[tokio::test]
 async fn only_a_duration_moves_the_end_of_a_session() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     let (token, end) = (&joined["session_token"], &joined["session"]["expires_at"]);
-    t.advance(3000).await;
-    assert_eq!(t.resume(token).await.ok()["session"]["expires_at"], *end);
+    t.advance_clock(3000).await;
+    assert_eq!(t.authenticate_session(token).await.ok()["session"]["expires_at"], *end);
     let extend = json!({"session_token": token, "session_duration_minutes": 120});
     let extended = t.post("/v1/sessions/authenticate", extend).await.ok();
     assert_ne!(extended["session"]["expires_at"], *end);
-    t.advance(7190).await;
-    t.resume(token).await.ok();
-    t.advance(20).await;
-    t.resume(token).await.rejected(404, "session_not_found");
+    t.advance_clock(7190).await;
+    t.authenticate_session(token).await.ok();
+    t.advance_clock(20).await;
+    t.authenticate_session(token).await.rejected(404, "session_not_found");
 }
 
 #[tokio::test]
 async fn the_arguments_of_a_session_call_are_checked() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     let (token, jwt) = (&joined["session_token"], &joined["session_jwt"]);
     let authenticate = async |body: Value| t.post("/v1/sessions/authenticate", body).await;
     authenticate(json!({})).await.rejected(400, "no_session_arguments");
@@ -81,7 +81,7 @@ async fn the_arguments_of_a_session_call_are_checked() {
 #[tokio::test]
 async fn the_jwt_verifies_with_the_published_keys_and_has_stytch_s_claims() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     let claims = verified_claims(&t, joined["session_jwt"].as_str().unwrap()).await;
     assert_eq!(claims["aud"], json!([t.credentials.project_id]));
     assert_eq!(claims["sub"], joined["user_id"]);
@@ -101,7 +101,7 @@ async fn the_jwt_verifies_with_the_published_keys_and_has_stytch_s_claims() {
 async fn the_keys_need_no_credentials_and_have_all_nine_members() {
     let t = TestSandbox::start().await;
     let path = format!("/v1/sessions/jwks/{}", t.credentials.project_id);
-    let open = t.bare(Method::GET, &path).send().await.unwrap();
+    let open = t.unauthenticated(Method::GET, &path).send().await.unwrap();
     let keys = ApiResponse::of(open).await.ok()["keys"].take();
     let mut members: Vec<_> = keys[0].as_object().unwrap().keys().cloned().collect();
     members.sort_unstable();
@@ -114,26 +114,26 @@ async fn the_keys_need_no_credentials_and_have_all_nine_members() {
 #[tokio::test]
 async fn an_expired_jwt_is_refreshed_while_its_session_lives() {
     let t = TestSandbox::start().await;
-    t.advance(-5000).await; // So that it has also expired by the system's clock.
-    let joined = t.join(ADA).await;
-    t.advance(1000).await;
+    t.advance_clock(-5000).await; // So that it has also expired by the system's clock.
+    let joined = t.invite_and_accept(ADA).await;
+    t.advance_clock(1000).await;
     let old = json!({"session_jwt": joined["session_jwt"]});
     let fresh = t.post("/v1/sessions/authenticate", old.clone()).await.ok();
     assert_eq!(fresh["session_token"], joined["session_token"]);
     let before = verified_claims(&t, joined["session_jwt"].as_str().unwrap()).await;
     let after = verified_claims(&t, fresh["session_jwt"].as_str().unwrap()).await;
     assert!(after["iat"].as_i64().unwrap() - before["iat"].as_i64().unwrap() >= 1000);
-    t.advance(3000).await;
+    t.advance_clock(3000).await;
     t.post("/v1/sessions/authenticate", old).await.rejected(404, "session_not_found");
 }
 
 #[tokio::test]
 async fn a_jwt_of_another_key_or_project_is_rejected() {
     let (t, other) = (TestSandbox::start().await, TestSandbox::start().await);
-    let foreign = other.join(ADA).await;
+    let foreign = other.invite_and_accept(ADA).await;
     let body = json!({"session_jwt": foreign["session_jwt"]});
     t.post("/v1/sessions/authenticate", body).await.rejected(400, "unable_to_parse_session_jwt");
-    let ours = t.join(ADA).await["session_jwt"].as_str().unwrap().to_owned();
+    let ours = t.invite_and_accept(ADA).await["session_jwt"].as_str().unwrap().to_owned();
     let (head, signature) = ours.rsplit_once('.').unwrap();
     let forged = format!("{}.{signature}", head.replacen('.', ".e30", 1));
     let body = json!({"session_jwt": forged});
@@ -143,9 +143,9 @@ async fn a_jwt_of_another_key_or_project_is_rejected() {
 #[tokio::test]
 async fn a_rotated_key_stays_published_for_a_month() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
-    let made = t.post("/sandbox/jwks/rotate", json!({})).await.ok();
-    let resumed = t.resume(&joined["session_token"]).await.ok();
+    let joined = t.invite_and_accept(ADA).await;
+    let rotated = t.post("/sandbox/jwks/rotate", json!({})).await.ok();
+    let resumed = t.authenticate_session(&joined["session_token"]).await.ok();
     verified_claims(&t, joined["session_jwt"].as_str().unwrap()).await;
     verified_claims(&t, resumed["session_jwt"].as_str().unwrap()).await;
     let kids = async || -> Vec<Value> {
@@ -154,14 +154,14 @@ async fn a_rotated_key_stays_published_for_a_month() {
         keys.as_array().unwrap().iter().map(|key| key["kid"].clone()).collect()
     };
     assert_eq!(kids().await.len(), 2);
-    t.advance(31 * 24 * 3600).await;
-    assert_eq!(kids().await, [made["kid"].clone()]);
+    t.advance_clock(31 * 24 * 3600).await;
+    assert_eq!(kids().await, [rotated["kid"].clone()]);
 }
 
 #[tokio::test]
 async fn custom_claims_are_merged_and_at_the_top_level_of_the_jwt() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     let set = async |claims: Value| {
         let body =
             json!({"session_token": joined["session_token"], "session_custom_claims": claims});
@@ -179,7 +179,7 @@ async fn custom_claims_are_merged_and_at_the_top_level_of_the_jwt() {
 #[tokio::test]
 async fn a_further_link_extends_the_session_it_is_given() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     t.login_or_create(ADA).await.ok();
     let body = json!({
         "token": t.last_token(ADA).await,

@@ -14,15 +14,15 @@ async fn a_restart_restores_the_state() {
     let dir = TempDir::new().unwrap();
     let state = dir.path().join("state.jsonl");
     let t = TestSandbox::start_on(&state).await;
-    let joined = t.join(ADA).await;
-    let deleted = t.join("gone@example.com").await;
+    let joined = t.invite_and_accept(ADA).await;
+    let deleted = t.invite_and_accept("gone@example.com").await;
     t.delete(&format!("/v1/users/{}", deleted["user_id"].as_str().unwrap())).await.ok();
-    let revoked = t.join("out@example.com").await;
+    let revoked = t.invite_and_accept("out@example.com").await;
     let token = &revoked["session_token"];
     t.post("/v1/sessions/revoke", json!({"session_token": token})).await.ok();
     t.login_or_create(ADA).await.ok();
     t.post("/sandbox/jwks/rotate", json!({})).await.ok();
-    t.advance(100).await;
+    t.advance_clock(100).await;
     let (credentials, mails) = (t.credentials.clone(), t.get("/sandbox/emails").await.ok());
     t.stop().await;
 
@@ -32,9 +32,9 @@ async fn a_restart_restores_the_state() {
         assert_eq!(t.credentials, credentials);
         assert_eq!(t.get("/sandbox/emails").await.ok(), mails);
         assert_eq!(t.get("/sandbox/clock").await.ok()["offset_seconds"], 100);
-        t.resume(&joined["session_token"]).await.ok();
-        t.resume(token).await.rejected(404, "session_not_found");
-        t.resume(&deleted["session_token"]).await.rejected(404, "session_not_found");
+        t.authenticate_session(&joined["session_token"]).await.ok();
+        t.authenticate_session(token).await.rejected(404, "session_not_found");
+        t.authenticate_session(&deleted["session_token"]).await.rejected(404, "session_not_found");
         let deleted = format!("/v1/users/{}", deleted["user_id"].as_str().unwrap());
         t.get(&deleted).await.rejected(404, "user_not_found");
         verified_claims(&t, joined["session_jwt"].as_str().unwrap()).await;
@@ -52,10 +52,10 @@ async fn changes_are_in_the_file_before_the_response() {
     let state = dir.path().join("state.jsonl");
     let copy = dir.path().join("copy.jsonl");
     let t = TestSandbox::start_on(&state).await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     fs::copy(&state, &copy).unwrap(); // The file as a kill at this moment leaves it.
     let after = TestSandbox::start_on(&copy).await;
-    after.resume(&joined["session_token"]).await.ok();
+    after.authenticate_session(&joined["session_token"]).await.ok();
 }
 
 #[tokio::test]
@@ -81,8 +81,8 @@ async fn a_foreign_or_damaged_file_is_rejected_and_not_changed() {
     let t = TestSandbox::start_on(&state).await;
     t.invite(ADA).await.ok();
     t.stop().await;
-    let good = fs::read_to_string(&state).unwrap();
-    let damaged = good.replacen("\"clock\"", "\"clokc\"", 1);
+    let valid = fs::read_to_string(&state).unwrap();
+    let damaged = valid.replacen("\"clock\"", "\"clokc\"", 1);
     for (content, line) in [("my notes\n", 1), ("torn", 1), ("{}\n", 1), (damaged.as_str(), 2)] {
         fs::write(&state, content).unwrap();
         let error = bind(&state).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Users: made, found, changed, deleted; and what every call has in common.
+//! Users, and what all responses have in common.
 
 use crate::harness::{ApiResponse, TestSandbox};
 use reqwest::Method;
@@ -69,25 +69,25 @@ async fn a_user_has_every_member_that_strict_sdks_require() {
 #[tokio::test]
 async fn deleting_a_user_ends_their_sessions_and_frees_the_address() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     t.login_or_create(ADA).await.ok();
     let outstanding = t.last_token(ADA).await;
     let path = format!("/v1/users/{}", joined["user_id"].as_str().unwrap());
     assert_eq!(t.delete(&path).await.ok()["user_id"], joined["user_id"]);
     t.delete(&path).await.rejected(404, "user_not_found");
     t.get(&path).await.rejected(404, "user_not_found");
-    t.resume(&joined["session_token"]).await.rejected(404, "session_not_found");
+    t.authenticate_session(&joined["session_token"]).await.rejected(404, "session_not_found");
     let revoke = json!({"session_id": joined["session"]["session_id"]});
     t.post("/v1/sessions/revoke", revoke).await.rejected(404, "session_not_found");
     t.authenticate(&outstanding).await.rejected(404, "magic_link_not_found");
-    let again = t.join(ADA).await;
+    let again = t.invite_and_accept(ADA).await;
     assert_ne!(again["user_id"], joined["user_id"]);
 }
 
 #[tokio::test]
 async fn the_only_address_of_a_user_can_be_exchanged() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     let id = joined["user_id"].as_str().unwrap();
     t.login_or_create(ADA).await.ok();
     let to_the_old = t.last_token(ADA).await;
@@ -118,8 +118,8 @@ async fn the_only_address_of_a_user_can_be_exchanged() {
     t.post("/v1/magic_links/email/send", further).await.ok();
     let two = exchange(json!({"email_address": "third@example.com"})).await;
     two.rejected(400, "invalid_exchange_primary_factor_user");
-    let nobody = "/v1/users/user-test-none/exchange_primary_factor";
-    t.put(nobody, json!({"email_address": "x@y.org"})).await.rejected(404, "user_not_found");
+    let unknown = "/v1/users/user-test-none/exchange_primary_factor";
+    t.put(unknown, json!({"email_address": "x@y.org"})).await.rejected(404, "user_not_found");
 }
 
 #[tokio::test]
@@ -163,14 +163,19 @@ async fn wrong_credentials_are_rejected_with_stytch_s_errors() {
     let project_id = t.credentials.project_id.clone();
     let other = "project-test-11111111-1111-4111-8111-111111111111";
     let call = async |id: &str, secret: &str| {
-        let request = t.bare(Method::GET, "/v1/debug/whoami").basic_auth(id, Some(secret));
+        let request =
+            t.unauthenticated(Method::GET, "/v1/debug/whoami").basic_auth(id, Some(secret));
         ApiResponse::of(request.send().await.unwrap()).await
     };
     call(&project_id, "wrong").await.rejected(401, "unauthorized_credentials");
     call(other, &t.credentials.secret).await.rejected(401, "unauthorized_credentials");
     call("nonsense", "x").await.rejected(400, "invalid_project_id_authentication");
-    let bare =
-        t.bare(Method::POST, "/v1/magic_links/email/invite").body("{}").send().await.unwrap();
+    let bare = t
+        .unauthenticated(Method::POST, "/v1/magic_links/email/invite")
+        .body("{}")
+        .send()
+        .await
+        .unwrap();
     ApiResponse::of(bare).await.rejected(401, "unauthorized_credentials");
 }
 
@@ -182,7 +187,7 @@ async fn unknown_routes_wrong_methods_and_huge_bodies_are_rejected_in_the_envelo
     }
     let patch = t.request(Method::PATCH, "/v1/users").send().await.unwrap();
     ApiResponse::of(patch).await.rejected(405, "method_not_allowed");
-    let no_credentials = t.bare(Method::GET, "/v1/users").send().await.unwrap();
+    let no_credentials = t.unauthenticated(Method::GET, "/v1/users").send().await.unwrap();
     ApiResponse::of(no_credentials).await.rejected(405, "method_not_allowed");
     t.get("/v1/magic_links/authenticate").await.rejected(405, "method_not_allowed");
     t.get("/v1/users/user%20x").await.rejected(400, "invalid_user_id");

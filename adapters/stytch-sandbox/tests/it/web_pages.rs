@@ -26,7 +26,8 @@ async fn a_page_of_another_origin_changes_nothing() {
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-site", "same-site"),
         ] {
-            let request = sandbox.bare(method.parse().unwrap(), path).header(name, value);
+            let request =
+                sandbox.unauthenticated(method.parse().unwrap(), path).header(name, value);
             let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
             ApiResponse::of(request.send().await.unwrap()).await.rejected(403, "cross_origin");
         }
@@ -48,7 +49,7 @@ async fn pages_of_the_same_origin_and_programs_may_change_something() {
         vec![("origin", own.as_str()), ("sec-fetch-site", "same-origin")],
         vec![("sec-fetch-mode", "cors")],
     ] {
-        let mut request = sandbox.bare(Method::PUT, "/sandbox/clock");
+        let mut request = sandbox.unauthenticated(Method::PUT, "/sandbox/clock");
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -71,7 +72,7 @@ async fn only_requests_with_json_may_change_something() {
             if with_credentials {
                 sandbox.request(method.clone(), path)
             } else {
-                sandbox.bare(method.clone(), path)
+                sandbox.unauthenticated(method.clone(), path)
             }
         };
         for kind in
@@ -87,11 +88,11 @@ async fn only_requests_with_json_may_change_something() {
         }
     }
     let kind = (header::CONTENT_TYPE, "application/json; charset=utf-8");
-    let request = sandbox.bare(Method::POST, "/sandbox/users").header(kind.0, kind.1);
+    let request = sandbox.unauthenticated(Method::POST, "/sandbox/users").header(kind.0, kind.1);
     let request = request.body(r#"{"email":"ada@example.com"}"#);
     ApiResponse::of(request.send().await.unwrap()).await.ok();
     // A request without a body needs no content type.
-    let request = sandbox.bare(Method::POST, "/sandbox/jwks/rotate");
+    let request = sandbox.unauthenticated(Method::POST, "/sandbox/jwks/rotate");
     ApiResponse::of(request.send().await.unwrap()).await.ok();
 }
 
@@ -101,7 +102,8 @@ async fn a_mailed_link_works_from_a_page_of_another_origin() {
     sandbox.invite("ada@example.com").await.ok();
     let token = sandbox.last_token("ada@example.com").await;
     for path in [format!("/v1/magic_links/redirect?token={token}"), "/inbox".to_owned()] {
-        let request = sandbox.bare(Method::GET, &path).header("sec-fetch-site", "cross-site");
+        let request =
+            sandbox.unauthenticated(Method::GET, &path).header("sec-fetch-site", "cross-site");
         let request = request.header("sec-fetch-mode", "navigate");
         assert_eq!(request.send().await.unwrap().status(), 200, "{path}");
     }

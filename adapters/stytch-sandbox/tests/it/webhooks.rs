@@ -43,7 +43,7 @@ async fn attempted(t: &TestSandbox, times: usize) -> Value {
 #[tokio::test]
 async fn a_message_has_the_members_of_stytch_s_and_is_signed() {
     let (t, mut receiver, secret) = start().await;
-    t.advance(-40 * 24 * 3600).await; // The receiver's clock is not shifted.
+    t.advance_clock(-40 * 24 * 3600).await; // The receiver's clock is not shifted.
     let invited = t.invite(ADA).await.ok();
     let delivery = receiver.next().await;
     assert!(delivery.is_signed_with(&secret));
@@ -53,9 +53,9 @@ async fn a_message_has_the_members_of_stytch_s_and_is_signed() {
     assert!(delivery.header("user-agent").starts_with("stytch-sandbox/"));
     let mut body = delivery.json();
     let user = t.get(&format!("/v1/users/{}", invited["user_id"].as_str().unwrap())).await.ok();
-    let (told, members) = (body["user"].take(), body.as_object().unwrap().len());
+    let (sent_user, members) = (body["user"].take(), body.as_object().unwrap().len());
     assert_eq!(members, 9);
-    for (name, value) in told.as_object().unwrap() {
+    for (name, value) in sent_user.as_object().unwrap() {
         assert_eq!(user[name], *value, "{name}");
     }
     assert!(body["event_id"].as_str().unwrap().starts_with("webhook-event-test-"));
@@ -115,11 +115,11 @@ async fn the_admin_api_changes_users_with_the_dashboard_as_source() {
     let (t, mut receiver, _) = start().await;
     let dashboard = async |method: Method, path: &str, body: Value| {
         let path = format!("/sandbox/users{path}");
-        let response = t.bare(method, &path).json(&body).send().await.unwrap();
+        let response = t.unauthenticated(method, &path).json(&body).send().await.unwrap();
         crate::harness::ApiResponse::of(response).await
     };
-    let made = dashboard(Method::POST, "", json!({"email": ADA})).await.ok();
-    let id = made["user_id"].clone();
+    let created = dashboard(Method::POST, "", json!({"email": ADA})).await.ok();
+    let id = created["user_id"].clone();
     assert_eq!(receiver.next().await.event(), event("DASHBOARD", "CREATE", &id));
     let path = format!("/{}", id.as_str().unwrap());
     let named = json!({"name": {"first_name": "Ada"}});

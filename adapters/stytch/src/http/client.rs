@@ -1,4 +1,4 @@
-//! The HTTP client: requests with timeouts, responses of bounded size, and the ways to fail told apart.
+//! The HTTP client, which limits the time and size of responses and distinguishes the ways to fail.
 
 use std::{error::Error, sync::Arc, time::Duration};
 

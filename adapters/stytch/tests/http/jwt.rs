@@ -97,11 +97,10 @@ async fn the_expiry_of_a_session_is_not_adjusted_for_clock_differences() {
 
 #[tokio::test]
 async fn times_out_of_range_are_rejected() {
-    // The smallest and the largest time that `Timestamp` holds, and times beyond them.
+    // Negative times, and the largest time that `Timestamp` holds with the one after it.
     for (seconds, is_valid_expiry, is_valid_start) in [
         (i64::MIN, false, false),
-        (-377_705_023_202, false, false),
-        (-377_705_023_201, true, true),
+        (-1, false, false),
         (253_402_207_200, true, false),
         (253_402_207_201, false, false),
         (i64::MAX, false, false),
