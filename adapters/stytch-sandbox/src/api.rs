@@ -3,8 +3,6 @@
 //! Handlers must not await: once a request has been read, it is handled within one poll, so a
 //! client that disconnects can't interrupt a change halfway.
 
-#![expect(clippy::unused_async, reason = "axum's handlers are async; these must not await")]
-
 mod authorization;
 mod fault_injection;
 mod invitations;

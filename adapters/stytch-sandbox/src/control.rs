@@ -1,8 +1,6 @@
 //! The control plane for people and tests. No fault affects it, and it needs no credentials, which
 //! is why the sandbox listens on loopback by default.
 
-#![expect(clippy::unused_async, reason = "axum's handlers are async")]
-
 mod inbox;
 
 use std::sync::Arc;

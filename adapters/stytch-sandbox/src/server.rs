@@ -84,32 +84,32 @@ impl Sandbox {
             drain_timeout: DRAIN_TIMEOUT,
             ..http_listener::Options::new(share_of_descriptors(8))
         };
-        let routes = Arc::new(Routes {
+        let server = Arc::new(Server {
             hosts: self.hosts,
             api: api::router(Arc::clone(&self.project)),
             control: control::router(self.project),
         });
         let make_service = |_client| {
-            let routes = Arc::clone(&routes);
-            service_fn(move |request| respond(Arc::clone(&routes), request))
+            let server = Arc::clone(&server);
+            service_fn(move |request| respond(Arc::clone(&server), request))
         };
         http_listener::serve(self.listener, options, shutdown, make_service).await;
         Ok(())
     }
 }
 
-struct Routes {
+struct Server {
     hosts: AllowedHosts,
     api: Router,
     control: Router,
 }
 
-/// Returns the response; an error drops the connection without one.
+/// Returns the response. An error drops the connection without a response.
 async fn respond(
-    routes: Arc<Routes>,
+    server: Arc<Server>,
     request: axum::http::Request<RequestBody>,
 ) -> io::Result<Response> {
-    if let Err(error) = origin::check(&request, &routes.hosts) {
+    if let Err(error) = origin::check(&request, &server.hosts) {
         return Ok(error.into_response());
     }
     let request = match read_body(request).await? {
@@ -118,7 +118,7 @@ async fn respond(
     };
     let path = request.uri().path();
     let is_api = path == "/v1" || path.starts_with("/v1/");
-    let router = if is_api { &routes.api } else { &routes.control };
+    let router = if is_api { &server.api } else { &server.control };
     let Ok::<_, Infallible>(response) = router.clone().oneshot(request).await;
     if response.extensions().get::<ConnectionDropped>().is_some() {
         return Err(io::Error::other("dropped by a fault"));

@@ -94,13 +94,13 @@ pub(crate) struct AuthenticateResponse {
     session_token: String,
     #[serde(deserialize_with = "token")]
     session_jwt: String,
-    session: Session,
+    session: LiveSession,
     #[serde(default, deserialize_with = "lenient")]
     user: User,
 }
 
 #[derive(Deserialize)]
-struct Session {
+struct LiveSession {
     #[serde(deserialize_with = "id")]
     session_id: String,
     #[serde(deserialize_with = "id")]
