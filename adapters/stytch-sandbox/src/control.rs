@@ -22,8 +22,9 @@ use crate::{
     faults::Fault,
     http::{
         error::ApiError,
+        page::{found, web_response},
         request::{ControlJson, PathId, Query, require_json},
-        response::{found, json_response, web_response},
+        response::json_response,
     },
     state::{clock, keys::Key, project::Project, tables::Record},
     webhooks::{Source, Webhooks},

@@ -2,5 +2,6 @@
 
 pub(crate) mod error;
 pub(crate) mod origin;
+pub(crate) mod page;
 pub(crate) mod request;
 pub(crate) mod response;

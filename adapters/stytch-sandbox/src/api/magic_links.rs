@@ -15,8 +15,9 @@ use crate::{
     api::sessions,
     http::{
         error::ApiError,
+        page,
         request::{ApiJson, Query, non_empty},
-        response::{self, ApiResponse},
+        response::ApiResponse,
     },
     state::{
         custom_claims,
@@ -45,11 +46,7 @@ pub(crate) async fn redirect(
     let token = query.get("token").unwrap_or_default();
     let url = project.read(|tables, _| tables.links.get(&token).map(|link| link.url.clone()));
     let url = url.ok_or_else(not_found)?;
-    if project.plain_redirect {
-        response::found(&url)
-    } else {
-        response::html(&RedirectPage { url })
-    }
+    if project.plain_redirect { page::found(&url) } else { page::html(&RedirectPage { url }) }
 }
 
 #[derive(Deserialize)]

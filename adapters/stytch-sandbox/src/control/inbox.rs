@@ -12,11 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    http::{
-        error::ApiError,
-        request::Query,
-        response::{html, response},
-    },
+    http::{error::ApiError, page::html, request::Query, response::response},
     state::{
         email_address,
         link::{Link, LinkKind, LinkState},
