@@ -190,14 +190,14 @@ mod tests {
     /// A batcher that records its searches and ends one per permit.
     struct TestBatcher {
         searches: SearchBatcher,
-        searched: Receiver<Vec<String>>,
+        recorded: Receiver<Vec<String>>,
         gate: Arc<Semaphore>,
     }
 
     impl TestBatcher {
         /// Finds every address except that of `nobody`; panics at that of `panic`.
         fn new() -> Self {
-            let (sender, searched) = channel();
+            let (sender, recorded) = channel();
             let gate = Arc::new(Semaphore::new(0));
             let search_gate = Arc::clone(&gate);
             let searches = SearchBatcher::new(move |emails, _| {
@@ -213,7 +213,7 @@ mod tests {
                     Ok(SearchPage { identities, next: None })
                 }
             });
-            Self { searches, searched, gate }
+            Self { searches, recorded, gate }
         }
 
         fn find(&self, name: &str) -> LocalBoxFuture<'_, SearchResult<Option<Identity>>> {
@@ -224,7 +224,7 @@ mod tests {
         /// Waits for the next search and returns its addresses.
         async fn next_search(&self) -> Vec<String> {
             loop {
-                if let Ok(addresses) = self.searched.try_recv() {
+                if let Ok(addresses) = self.recorded.try_recv() {
                     return addresses;
                 }
                 tokio::task::yield_now().await;
@@ -246,7 +246,7 @@ mod tests {
         let mut first = t.find("ada");
         assert!(poll!(&mut first).is_pending());
         assert_eq!(t.next_search().await, ["ada@example.com"]);
-        // Even the same address is searched again: the current search may have missed a new user.
+        // Even the same address is recorded again: the current search may have missed a new user.
         let mut others: Vec<_> = ["ada", "bob", "nobody", "bob"].map(|name| t.find(name)).into();
         for other in &mut others {
             assert!(poll!(other).is_pending());
@@ -257,7 +257,7 @@ mod tests {
         let expected = ["ada", "bob", "nobody", "bob"]
             .map(|name| Some(identity(&email(name))).filter(|_| name != "nobody"));
         assert_eq!(found.collect::<Vec<_>>(), expected);
-        let searches: Vec<_> = t.searched.try_iter().collect();
+        let searches: Vec<_> = t.recorded.try_iter().collect();
         assert_eq!(searches, [["ada@example.com", "bob@example.com", "nobody@example.com"]]);
     }
 
@@ -304,7 +304,7 @@ mod tests {
         for (name, found) in names.iter().zip(found) {
             assert_eq!(found.unwrap(), Some(identity(&email(name))));
         }
-        let lengths: Vec<_> = t.searched.try_iter().map(|addresses| addresses.len()).collect();
+        let lengths: Vec<_> = t.recorded.try_iter().map(|addresses| addresses.len()).collect();
         assert_eq!(lengths, [MAX_ADDRESSES, 1]);
     }
 }
