@@ -246,7 +246,7 @@ mod tests {
         let mut first = t.find("ada");
         assert!(poll!(&mut first).is_pending());
         assert_eq!(t.next_search().await, ["ada@example.com"]);
-        // Even the same address is recorded again: the current search may have missed a new user.
+        // Even the same address is searched again: the current search may have missed a new user.
         let mut others: Vec<_> = ["ada", "bob", "nobody", "bob"].map(|name| t.find(name)).into();
         for other in &mut others {
             assert!(poll!(other).is_pending());
