@@ -1,4 +1,4 @@
-//! A request's body, with a deadline for its end.
+//! Request bodies with a deadline.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,18 +9,18 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::BoxError;
 
-/// The body was not complete within [`Options::body_timeout`](crate::Options::body_timeout). The
-/// answer to the request is 408.
+/// The body was not complete within [`Options::body_timeout`](crate::Options::body_timeout).
+/// Services should respond with 408.
 #[derive(Debug, Clone, Copy, Error)]
 #[error("the body was not complete in time")]
 pub struct BodyTimedOut;
 
-/// A request's body. Reading it fails with [`BodyTimedOut`] when it is not complete in time.
+/// A request body. Reading it fails with [`BodyTimedOut`] if it is not complete in time.
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
     deadline: Instant,
-    /// Made when there is something to wait for: most bodies arrive with their header.
+    /// Created on the first wait, because most bodies arrive with their header.
     timer: Option<Pin<Box<Sleep>>>,
 }
 

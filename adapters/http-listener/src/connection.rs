@@ -1,4 +1,4 @@
-//! One connection: what it waits for, and the task that serves it.
+//! The state of a connection and the task that serves it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +16,7 @@ use tower::{Service, ServiceExt};
 
 use crate::{BoxError, Options, RequestBody};
 
-/// A connection as the accept loop sees it.
+/// The state of a connection, which its task shares with the accept loop.
 #[derive(Debug)]
 pub(crate) struct Connection {
     phase: Mutex<Phase>,
@@ -25,11 +25,11 @@ pub(crate) struct Connection {
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// Waits for a header to become complete, since the accept or since its first byte.
+    /// Waits for a complete header, since the accept or the header's first byte.
     Header(Instant),
-    /// A service handles a request.
+    /// The service handles a request.
     Request,
-    /// Waits for the next request, since the response or the last of it that was written.
+    /// Waits for the next request, since the response or the last write of it.
     Idle(Instant),
 }
 
@@ -38,7 +38,8 @@ impl Connection {
         Self { phase: Mutex::new(Phase::Header(Instant::now())), close: Notify::new() }
     }
 
-    /// The time since which it has waited for the client; none while a request is handled.
+    /// Returns the time since which the connection has waited for the client, or none while a request
+    /// is handled.
     pub(crate) fn waiting_since(&self) -> Option<Instant> {
         match *self.phase() {
             Phase::Header(since) | Phase::Idle(since) => Some(since),
@@ -54,19 +55,19 @@ impl Connection {
         }
     }
 
-    /// Closes it, unless a request has begun in between.
+    /// Closes the connection, unless a request has started in the meantime.
     pub(crate) fn close(&self) {
         self.close.notify_one();
     }
 
-    fn has_read(&self, bytes: &[u8]) {
+    fn record_read(&self, bytes: &[u8]) {
         let mut phase = self.phase();
         if !bytes.is_empty() && matches!(*phase, Phase::Idle(_)) {
             *phase = Phase::Header(Instant::now());
         }
     }
 
-    fn has_written(&self) {
+    fn record_write(&self) {
         let mut phase = self.phase();
         if let Phase::Idle(since) = &mut *phase {
             *since = Instant::now();
@@ -102,13 +103,14 @@ pub(crate) async fn run<S, B>(
             response
         }
     });
-    let io = InspectReader::new(stream, |bytes: &[u8]| connection.has_read(bytes));
-    let io = InspectWriter::new(io, |_: &[u8]| connection.has_written());
+    let io = InspectReader::new(stream, |bytes: &[u8]| connection.record_read(bytes));
+    let io = InspectWriter::new(io, |_: &[u8]| connection.record_write());
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        // The accept loop closes late connections: it tells an idle one from half a header.
+        // The accept loop closes connections, because idle ones and incomplete headers have different
+        // timeouts.
         .header_read_timeout(None)
-        // A client may close its sending half once it has sent a request, and is answered.
+        // A client may close its sending half after a request and still gets the response.
         .half_close(true)
         .max_header_size(options.max_header_bytes)
         .max_buf_size(options.max_header_bytes)
@@ -120,7 +122,7 @@ pub(crate) async fn run<S, B>(
             biased;
             ended = &mut serving => {
                 if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection ended early");
+                    tracing::debug!(%error, "a connection ended with an error");
                 }
                 return;
             }

@@ -1,4 +1,4 @@
-//! The host that a request is for.
+//! The host of a request.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,32 +7,32 @@ use hyper::http::uri::Authority;
 use hyper::{Request, Version};
 use thiserror::Error;
 
-/// A request without exactly one valid host, which RFC 9112 (section 3.2) has answered with 400.
+/// A request does not have exactly one valid host. RFC 9112, section 3.2, requires a response of 400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidHost {
-    /// HTTP/1.1 without a `Host` header.
+    /// The request is HTTP/1.1 and has no `Host` header.
     #[error("The Host header is missing.")]
     Missing,
-    /// More than one `Host` header.
+    /// The request has more than one `Host` header.
     #[error("There is more than one Host header.")]
     Repeated,
-    /// Not a host with an optional port.
+    /// The `Host` header is not a host with an optional port.
     #[error("The Host header is not a host with an optional port.")]
     Malformed,
 }
 
-/// Returns the host, with its port if it has one, that a request is for. None only for HTTP/1.0.
+/// Returns the host of a request, with its port if there is one. Only HTTP/1.0 requests may have none.
 pub fn host<B>(request: &Request<B>) -> Result<Option<Authority>, InvalidHost> {
     let mut values = request.headers().get_all(HOST).iter();
     let value = values.next();
     if values.next().is_some() {
         return Err(InvalidHost::Repeated);
     }
-    let named = value.map(|value| parse(value.as_bytes())).transpose()?;
-    match (request.uri().authority(), named) {
+    let header = value.map(|value| parse(value.as_bytes())).transpose()?;
+    match (request.uri().authority(), header) {
         // The request line takes precedence.
         (Some(authority), Some(_)) => parse(authority.as_str().as_bytes()).map(Some),
-        (None, Some(named)) => Ok(Some(named)),
+        (None, Some(host)) => Ok(Some(host)),
         (authority, None) if request.version() < Version::HTTP_11 => Ok(authority.cloned()),
         (_, None) => Err(InvalidHost::Missing),
     }
@@ -51,11 +51,11 @@ fn parse(value: &[u8]) -> Result<Authority, InvalidHost> {
     Ok(authority)
 }
 
-/// The host names that a local listener answers to.
+/// The hosts that a local listener accepts.
 ///
-/// A web page can point a name of its own at this machine and then read what a listener answers
-/// (DNS rebinding). The browser still sends that name as `Host`, so a listener that checks it is
-/// safe. An IP address or `localhost` can't be pointed elsewhere.
+/// The owner of a web page can point a name of theirs at this machine, so that the page can read
+/// responses of a listener (DNS rebinding). The browser still sends that name as `Host`, so checking
+/// it protects the listener. IP addresses and `localhost` can't be redirected.
 #[derive(Debug, Clone)]
 pub struct AllowedHosts {
     address: IpAddr,
@@ -63,21 +63,21 @@ pub struct AllowedHosts {
 }
 
 impl AllowedHosts {
-    /// `localhost`, names below it, loopback addresses and the listener's own address; of a
-    /// listener on all addresses (`0.0.0.0`, `[::]`) every IP address.
-    pub fn of_listener(address: SocketAddr) -> Self {
+    /// Allows `localhost`, its subdomains, loopback addresses and the listener's address. For a
+    /// listener on all addresses (`0.0.0.0`, `[::]`), allows every IP address.
+    pub fn for_listener(address: SocketAddr) -> Self {
         Self { address: address.ip().to_canonical(), names: Vec::new() }
     }
 
-    /// Adds a host, with or without a port; every port of it is allowed.
+    /// Adds a host. A port is ignored: every port of the host is allowed.
     #[must_use]
-    pub fn and(mut self, host: &str) -> Self {
+    pub fn with_host(mut self, host: &str) -> Self {
         let host = parse(host.as_bytes()).map_or_else(|_| host.to_owned(), |a| a.host().to_owned());
         self.names.push(normalize(&host));
         self
     }
 
-    /// Whether requests for this host are answered.
+    /// Returns whether a host is allowed.
     pub fn allows(&self, authority: &Authority) -> bool {
         let host = normalize(authority.host());
         if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -91,7 +91,7 @@ impl AllowedHosts {
     }
 }
 
-/// Lower case, without the dot that ends a fully qualified name.
+/// Converts to lower case and removes the trailing dot of a fully qualified name.
 fn normalize(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_for_exactly_one_host() {
+    fn a_request_must_have_exactly_one_valid_host() {
         let host_of = |version, uri, hosts: &[&str]| host(&request(version, uri, hosts));
         let some = |text: &'static str| Ok(Some(Authority::from_static(text)));
         let (one, old) = (Version::HTTP_11, Version::HTTP_10);
@@ -131,8 +131,9 @@ mod tests {
     }
 
     #[test]
-    fn a_local_listener_answers_to_local_names_and_to_those_it_was_given() {
-        let hosts = AllowedHosts::of_listener(([127, 0, 0, 1], 3002).into()).and("inbox.test:80");
+    fn a_loopback_listener_allows_local_and_added_hosts() {
+        let hosts =
+            AllowedHosts::for_listener(([127, 0, 0, 1], 3002).into()).with_host("inbox.test:80");
         let allows = |host: &'static str| hosts.allows(&Authority::from_static(host));
         for host in ["localhost", "LOCALHOST.:1", "127.0.0.1:3002", "[::1]", "a.localhost:3002"] {
             assert!(allows(host), "{host}");
@@ -144,11 +145,11 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_that_others_reach_answers_to_its_addresses() {
-        let hosts = AllowedHosts::of_listener(([192, 168, 0, 7], 3002).into());
+    fn a_public_listener_allows_its_addresses() {
+        let hosts = AllowedHosts::for_listener(([192, 168, 0, 7], 3002).into());
         assert!(hosts.allows(&Authority::from_static("192.168.0.7:3002")));
         assert!(!hosts.allows(&Authority::from_static("192.168.0.8:3002")));
-        let hosts = AllowedHosts::of_listener(([0, 0, 0, 0], 3002).into());
+        let hosts = AllowedHosts::for_listener(([0, 0, 0, 0], 3002).into());
         assert!(hosts.allows(&Authority::from_static("192.168.0.8:3002")));
         assert!(!hosts.allows(&Authority::from_static("evil.example:3002")));
     }

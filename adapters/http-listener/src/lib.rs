@@ -1,9 +1,8 @@
-//! The HTTP/1.1 server loop that every listener of this workspace runs, below any framework.
+//! An HTTP/1.1 server loop for [`tower`] services, with limits against slow and numerous clients.
 //!
-//! [`serve`] bounds what a client can hold: the time to send a request and to stay idle, the size of
-//! a header, the number of open connections, and the time that a shutdown may take. [`host`],
-//! [`AllowedHosts`] and [`is_cross_origin`] are the checks that keep web pages away from a listener
-//! that is meant for its own machine.
+//! [`serve`] limits the time to send a request and to stay idle, the size of a header, the number of
+//! open connections, and the time of a shutdown. [`host`], [`AllowedHosts`] and [`is_cross_origin`]
+//! protect a local listener against web pages.
 
 mod body;
 mod connection;
@@ -18,5 +17,5 @@ pub use options::{Options, share_of_descriptors};
 pub use origin::is_cross_origin;
 pub use serve::serve;
 
-/// Any error, as hyper takes it from services and bodies.
+/// The error type of services and bodies.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

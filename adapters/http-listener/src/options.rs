@@ -4,35 +4,36 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 
-/// The most connections of one listener, whatever the process is allowed to open.
-const MOST_CONNECTIONS: usize = 4096;
-/// The fewest, so that a listener works at all under a very low limit.
-const FEWEST_CONNECTIONS: usize = 16;
+/// The upper bound of [`share_of_descriptors`].
+const MAX_CONNECTIONS: usize = 4096;
+/// The lower bound of [`share_of_descriptors`], which keeps a listener usable.
+const MIN_CONNECTIONS: usize = 16;
 
-/// The limits of a listener; [`Options::new`] has the defaults.
+/// The limits of a listener. [`Options::new`] sets defaults.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// The number of connections open at once. For each one above it, the connection that has
-    /// waited longest for a request is closed; while all of them are in a request, new ones wait.
+    /// The maximum number of open connections. Above it, a new connection replaces the one that has
+    /// waited longest for a request; while all connections handle requests, new ones wait.
     pub max_connections: usize,
-    /// The size of a request line and its headers, in bytes, at least 8 KiB. A larger one is
-    /// answered with 431.
+    /// The maximum size of a request line and its headers in bytes, at least 8 KiB. The response to a
+    /// larger one is 431.
     pub max_header_bytes: usize,
     /// The time from the accept, or from the first byte of a later request, to the end of the
     /// header.
     pub header_timeout: Duration,
-    /// The time from a response to the first byte of the next request; and for a client that does
-    /// not read its response, the time since it last read any of it.
+    /// The time from a response to the first byte of the next request. While a client reads a
+    /// response, the time since it last read a part of it.
     pub idle_timeout: Duration,
     /// The time from the end of the header to the end of the body.
     pub body_timeout: Duration,
-    /// The time from the stop to the end of the last request. What still runs then is dropped.
+    /// The time from the shutdown to the end of the last request. Requests that take longer are
+    /// dropped.
     pub drain_timeout: Duration,
 }
 
 impl Options {
-    /// 32 KiB of header in 10 s, a body in 20 s, 75 s idle (proxies in front keep idle connections
-    /// for 60 s), 15 s to drain.
+    /// Creates options with the defaults: headers of 32 KiB within 10 seconds, bodies within 20
+    /// seconds, 75 seconds idle (proxies keep idle connections for 60 seconds), 15 seconds to drain.
     pub fn new(max_connections: usize) -> Self {
         Self {
             max_connections,
@@ -45,12 +46,12 @@ impl Options {
     }
 }
 
-/// One `divisor`th of the file descriptors that this process may open (`ulimit -n`), as a number of
-/// connections between 16 and 4096. The listeners of a process share the limit with its database
-/// connections, files and outgoing calls.
+/// Returns a number of connections between 16 and 4096: the process's limit of file descriptors
+/// (`ulimit -n`), divided by `divisor`. Listeners share the limit with database connections, files and
+/// outgoing requests.
 pub fn share_of_descriptors(divisor: u64) -> usize {
     let limit = getrlimit(Resource::Nofile).current;
     let share = limit
         .map_or(usize::MAX, |limit| usize::try_from(limit / divisor.max(1)).unwrap_or(usize::MAX));
-    share.clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS)
+    share.clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
 }

@@ -1,10 +1,10 @@
-//! Requests that pages of other origins make.
+//! Detection of cross-origin requests.
 
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method};
 
-/// Whether a page of another origin makes this request and it may change something. A browser says
-/// so by `Sec-Fetch-Site`, an older one by `Origin`; a client that is no browser sends neither.
+/// Returns whether a request may change something and was made by a page of another origin. Browsers
+/// send `Sec-Fetch-Site`, older ones `Origin`; other clients send neither.
 pub fn is_cross_origin(method: &Method, headers: &HeaderMap, host: Option<&Authority>) -> bool {
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE) {
         return false;
@@ -12,11 +12,11 @@ pub fn is_cross_origin(method: &Method, headers: &HeaderMap, host: Option<&Autho
     let mut sites = headers.get_all("sec-fetch-site").iter();
     let is_foreign_site = sites.any(|site| site != "same-origin" && site != "none");
     let origins = headers.get_all("origin").iter();
-    let is_own = |origin: &str| {
+    let is_same_origin = |origin: &str| {
         let authority = origin.split_once("://").map(|(_, authority)| authority);
-        authority.zip(host).is_some_and(|(given, own)| own.as_str().eq_ignore_ascii_case(given))
+        authority.zip(host).is_some_and(|(given, host)| host.as_str().eq_ignore_ascii_case(given))
     };
-    let is_foreign_origin = origins.map(|o| o.to_str()).any(|o| !o.is_ok_and(is_own));
+    let is_foreign_origin = origins.map(|o| o.to_str()).any(|o| !o.is_ok_and(is_same_origin));
     is_foreign_site || is_foreign_origin
 }
 
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_its_own_pages_and_programs_may_change_something() {
+    fn only_unsafe_requests_of_other_origins_are_cross_origin() {
         let host = Authority::from_static("localhost:3002");
         let is_cross = |method: Method, pairs: &[(&'static str, &'static str)]| {
             let pairs =

@@ -17,20 +17,20 @@ use tower::Service;
 use crate::connection::{self, Connection};
 use crate::{BoxError, Options, RequestBody};
 
-/// Between looks for connections that are late.
-const SWEEP: Duration = Duration::from_secs(1);
-/// Between attempts while there is no file descriptor or no room for a new connection.
-const RETRY: Duration = Duration::from_millis(50);
-/// Between log lines about failed accepts.
-const COMPLAIN: Duration = Duration::from_secs(10);
-/// The time after the stop in which a request that is arriving may still begin.
-const LAST_REQUEST: Duration = Duration::from_secs(1);
+/// The interval of checks for overdue connections.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// The interval of attempts while no file descriptor or no connection is free.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// The minimum interval of log events about failed accepts.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// The time after the shutdown in which an arriving request may still start.
+const LAST_REQUEST_TIME: Duration = Duration::from_secs(1);
 
-/// Serves HTTP/1.1 on a listener until `stop`, then lets requests under way end, for at most
+/// Serves HTTP/1.1 until `stop` is cancelled, then lets requests under way end within
 /// [`Options::drain_timeout`].
 ///
-/// `make_service` makes the service of each connection from the client's address. An error of the
-/// service drops the connection without an answer.
+/// `make_service` creates the service of each connection from the client's address. An error of the
+/// service drops the connection without a response.
 pub async fn serve<M, S, B>(
     listener: TcpListener,
     options: Options,
@@ -46,28 +46,28 @@ pub async fn serve<M, S, B>(
     B::Error: Into<BoxError>,
 {
     let mut connections = Connections::default();
-    let mut sweep = interval(SWEEP.min(options.header_timeout / 2).max(RETRY));
+    let mut sweep = interval(SWEEP_INTERVAL.min(options.header_timeout / 2).max(RETRY_INTERVAL));
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut complained: Option<Instant> = None;
+    let mut logged_at: Option<Instant> = None;
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => {}
-            Some(ended) = connections.tasks.join_next_with_id() => connections.forget(ended),
+            Some(ended) = connections.tasks.join_next_with_id() => connections.remove(ended),
             _ = sweep.tick() => connections.close_overdue(&options),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     connections.make_room(options.max_connections, &stop).await;
                     connections.spawn(stream, make_service(peer), options, &stop);
                 }
-                Err(error) if is_of_client(&error) => {}
+                Err(error) if is_client_error(&error) => {}
                 Err(error) => {
-                    // Most likely there is no file descriptor left.
-                    if complained.is_none_or(|at| at.elapsed() >= COMPLAIN) {
-                        complained = Some(Instant::now());
-                        tracing::warn!(%error, "connections can't be accepted");
+                    // Usually no file descriptor is left.
+                    if logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+                        logged_at = Some(Instant::now());
+                        tracing::warn!(%error, "failed to accept connections");
                     }
                     connections.close_longest_waiting();
-                    stop.run_until_cancelled(sleep(RETRY)).await;
+                    stop.run_until_cancelled(sleep(RETRY_INTERVAL)).await;
                 }
             },
         }
@@ -76,8 +76,8 @@ pub async fn serve<M, S, B>(
     connections.drain(options.drain_timeout).await;
 }
 
-/// Whether an accept failed because its client had gone again.
-fn is_of_client(error: &io::Error) -> bool {
+/// Returns whether an accept failed because the client has disconnected.
+fn is_client_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
@@ -103,9 +103,9 @@ impl Connections {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        // A small response must not wait for the acknowledgement of the one before.
+        // Without it, a small response waits for the acknowledgement of the previous one.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection ended before it began");
+            tracing::debug!(%error, "a connection ended before it was served");
             return;
         }
         let connection = Arc::new(Connection::new());
@@ -114,11 +114,11 @@ impl Connections {
         self.open.insert(task.id(), connection);
     }
 
-    fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
+    fn remove(&mut self, ended: Result<(Id, ()), JoinError>) {
         let id = match ended {
             Ok((id, ())) => id,
             Err(error) => {
-                tracing::error!(%error, "a connection's task ended badly");
+                tracing::error!(%error, "a connection's task panicked");
                 error.id()
             }
         };
@@ -136,37 +136,37 @@ impl Connections {
         }
     }
 
-    /// Waits until there are fewer connections than `max`, closing one that waits for its client.
+    /// Waits until there are fewer connections than `max`, and closes one that waits for its client.
     async fn make_room(&mut self, max: usize, stop: &CancellationToken) {
         while self.tasks.len() >= max && !stop.is_cancelled() {
             self.close_longest_waiting();
             tokio::select! {
                 () = stop.cancelled() => {}
-                Some(ended) = self.tasks.join_next_with_id() => self.forget(ended),
-                // It may have begun a request before it could be closed: then another is closed.
-                () = sleep(RETRY) => {}
+                Some(ended) = self.tasks.join_next_with_id() => self.remove(ended),
+                // The connection may have started a request in the meantime; then another is closed.
+                () = sleep(RETRY_INTERVAL) => {}
             }
         }
     }
 
-    /// Waits for requests under way; ends the connections that wait for their client.
+    /// Waits for requests under way and closes connections that wait for their client.
     async fn drain(mut self, limit: Duration) {
         let ended = async {
             while !self.tasks.is_empty() {
                 let waiting = self.open.values().filter(|open| {
-                    open.waiting_since().is_some_and(|since| since.elapsed() >= LAST_REQUEST)
+                    open.waiting_since().is_some_and(|since| since.elapsed() >= LAST_REQUEST_TIME)
                 });
                 waiting.for_each(|open| open.close());
                 tokio::select! {
-                    Some(ended) = self.tasks.join_next_with_id() => self.forget(ended),
-                    () = sleep(RETRY) => {}
+                    Some(ended) = self.tasks.join_next_with_id() => self.remove(ended),
+                    () = sleep(RETRY_INTERVAL) => {}
                 }
             }
         };
         if timeout(limit, ended).await.is_err() {
             let requests = self.tasks.len();
-            tracing::warn!(requests, "requests were dropped: they did not end in time");
+            tracing::warn!(requests, "dropped requests that did not end in time");
         }
-        // Dropping the set ends what is left.
+        // Dropping the set aborts the remaining tasks.
     }
 }

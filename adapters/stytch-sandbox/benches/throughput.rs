@@ -1,13 +1,13 @@
-//! How many calls a second the sandbox answers on one core: `cargo bench -p stytch-sandbox`.
+//! Measures the requests per second on one core: `cargo bench -p stytch-sandbox`.
 //!
-//! The program runs as a process of its own, held to the first core where `taskset` is there, and
-//! is called over connections that stay open. What counts is how many calls it answers in a second
-//! of its own processor time, for that holds whatever else the machine does.
+//! The program runs as a process on the first core, if `taskset` exists, and is called over
+//! persistent connections. The relevant result is the number of requests per second of its processor
+//! time, which does not depend on the load of the machine.
 
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a benchmark prints, or fails loudly"
+    reason = "a benchmark prints its results and panics on errors"
 )]
 
 use std::{
@@ -27,20 +27,20 @@ const PROJECT: &str = "project-test-00000000-0000-4000-8000-000000000000";
 const SECRET: &str = "secret-test-throughput";
 const CONNECTIONS: usize = 16;
 const LENGTH: Duration = Duration::from_secs(3);
-/// People who are there before anything is measured.
-const PEOPLE: u64 = 10_000;
+/// The number of users created before the measurement.
+const USERS: u64 = 10_000;
 
 fn main() {
     let sandbox = Sandbox::start();
     let user = sandbox.prepare();
-    println!("calls answered, {PEOPLE} people, {CONNECTIONS} connections");
-    println!("{:34}{:>12}{:>24}", "", "a second", "a second of processor");
+    println!("requests with {USERS} users and {CONNECTIONS} connections");
+    println!("{:34}{:>12}{:>24}", "", "per second", "per CPU second");
     let invite = |n| {
         let body = json!({"email": format!("new{n}@example.com")});
         request("POST", "/v1/magic_links/email/invite", Some(&body))
     };
     let search = |n| {
-        let value = [format!("guest{}@example.com", n % PEOPLE)];
+        let value = [format!("guest{}@example.com", n % USERS)];
         let operand = json!({"filter_name": "email_address", "filter_value": value});
         let body = json!({"query": {"operator": "AND", "operands": [operand]}});
         request("POST", "/v1/users/search", Some(&body))
@@ -88,10 +88,10 @@ impl Sandbox {
         Self { program, address: url.unwrap().parse().unwrap() }
     }
 
-    /// Somebody's id and session token, among many others.
+    /// Creates users, and returns the id and a session token of one.
     fn prepare(&self) -> (String, String) {
         let mut connection = Connection::to(self.address);
-        for n in 0..PEOPLE {
+        for n in 0..USERS {
             let body = json!({"email": format!("guest{n}@example.com")});
             connection.call(&request("POST", "/v1/users", Some(&body)));
         }
@@ -121,13 +121,13 @@ impl Sandbox {
             is_over.store(true, Ordering::Relaxed);
         });
         let (took, worked) = (began.elapsed(), self.processor_time().saturating_sub(before));
-        #[expect(clippy::cast_precision_loss, reason = "nobody counts that far in seconds")]
+        #[expect(clippy::cast_precision_loss, reason = "the count is far below 2^52")]
         let count = count.into_inner() as f64;
         let (rate, capacity) = (count / took.as_secs_f64(), count / worked.as_secs_f64());
         println!("{name:34}{rate:>12.0}{capacity:>24.0}");
     }
 
-    /// Of all its threads, from `/proc/PID/stat`, which counts in hundredths of a second.
+    /// Reads the processor time of all threads from `/proc/PID/stat`, in units of 10 ms.
     fn processor_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.program.id())).unwrap();
         let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
@@ -155,7 +155,7 @@ impl Connection {
         Self(BufReader::new(stream))
     }
 
-    /// The answer, which must be a good one.
+    /// Sends a request and returns the body of its response, which must be a success.
     fn call(&mut self, request: &str) -> Value {
         self.0.get_mut().write_all(request.as_bytes()).unwrap();
         let (mut status, mut length) = (String::new(), 0);

@@ -1,77 +1,67 @@
-//! A call under `/v1`: its fate, its credentials, its work, its place in the statistics.
+//! Stytch's API under `/v1`.
+//!
+//! Handlers must not await: once a request has been read, it is handled within one poll, so a
+//! client that disconnects can't interrupt a change halfway.
 
-use std::time::{Duration, Instant};
+mod authorization;
+mod fault_injection;
+mod invitations;
+mod logins;
+mod magic_links;
+mod outbox;
+mod search;
+mod sessions;
+pub(crate) mod users;
 
-use crate::{
-    answer::HttpResponse,
-    auth,
-    call::Call,
-    faults::Turn,
-    project::Project,
-    refusal::Refusal,
-    routes::{self, Route},
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    http::StatusCode,
+    middleware::from_fn_with_state,
+    routing::{MethodRouter, delete, get, post, put},
 };
 
-/// What the caller gets: after the delay, an answer or a dropped connection.
-pub(crate) struct Outcome {
-    pub(crate) delay: Duration,
-    pub(crate) response: Option<HttpResponse>,
-}
+use crate::{http::error::ApiError, state::project::Project, webhooks::Source};
 
-/// Not async, so that once a call is read it is done, whatever becomes of the caller.
-pub(crate) fn handle(project: &Project, mut call: Call) -> Outcome {
-    project.stats().arrived(Instant::now());
-    let fate = project.faults().next(&call.path, rand::random());
-    let (route, outcome) = match routes::find(call.method.as_str(), &call.path) {
-        Ok((route, id)) => {
-            call.id = id;
-            (Some(route), serve(project, &call, route, fate.turn))
-        }
-        Err(refusal) => (None, turn(fate.turn, || refusal.into_response())),
+pub(crate) fn router(project: Arc<Project>) -> Router {
+    let private = |methods: MethodRouter<Arc<Project>>| {
+        methods.route_layer(from_fn_with_state(Arc::clone(&project), authorization::authorize))
     };
-    let outcome = match fate.body {
-        Some(spoiling) => outcome.map(|response| spoiling.spoil(response)),
-        None => outcome,
-    };
-    record(project, &call, route, outcome.as_ref());
-    Outcome { delay: fate.delay, response: outcome }
+    let user = get(users::get).put(users::update).delete(users::delete);
+    Router::new()
+        .route("/v1/magic_links/email/invite", private(post(invitations::invite)))
+        .route("/v1/magic_links/email/revoke_invite", private(post(invitations::revoke_invite)))
+        .route("/v1/magic_links/email/login_or_create", private(post(logins::login_or_create)))
+        .route("/v1/magic_links/email/send", private(post(logins::send)))
+        .route("/v1/magic_links/authenticate", private(post(magic_links::authenticate)))
+        .route("/v1/magic_links/redirect", get(magic_links::redirect))
+        .route("/v1/sessions", private(get(sessions::list)))
+        .route("/v1/sessions/authenticate", private(post(sessions::authenticate)))
+        .route("/v1/sessions/revoke", private(post(sessions::revoke)))
+        // Open, because the libraries that verify JWTs send no credentials.
+        .route("/v1/sessions/jwks/{project_id}", get(sessions::jwks))
+        .route("/v1/users", private(post(users::create)))
+        .route("/v1/users/search", private(post(search::search)))
+        .route("/v1/users/{user_id}", private(user))
+        .route(
+            "/v1/users/{user_id}/exchange_primary_factor",
+            private(put(users::exchange_primary_factor)),
+        )
+        .route("/v1/users/{user_id}/external_id", private(delete(users::delete_external_id)))
+        .route("/v1/users/emails/{email_id}", private(delete(users::delete_email)))
+        .route("/v1/debug/whoami", private(get(sessions::whoami)))
+        .fallback(async || ApiError::route_not_found())
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(Source::Direct))
+        .layer(from_fn_with_state(Arc::clone(&project), fault_injection::inject))
+        .with_state(project)
 }
 
-fn serve(project: &Project, call: &Call, route: &Route, fate: Turn) -> Option<HttpResponse> {
-    turn(fate, || {
-        let answer = authorize(project, call, route)
-            .and_then(|()| call.require_json())
-            .and_then(|()| route.handle(project, call));
-        match answer {
-            Ok(answer) => answer.into_response(),
-            Err(refusal) => refusal.into_response(),
-        }
-    })
-}
-
-fn authorize(project: &Project, call: &Call, route: &Route) -> Result<(), Refusal> {
-    if route.open { Ok(()) } else { auth::check(call.authorization(), &project.credentials) }
-}
-
-fn turn(fate: Turn, work: impl FnOnce() -> HttpResponse) -> Option<HttpResponse> {
-    match fate {
-        Turn::Served => Some(work()),
-        Turn::Refused(refusal) => Some(refusal.into_response()),
-        Turn::Dropped => None,
-        Turn::AnswerLost => {
-            work();
-            None
-        }
-    }
-}
-
-fn record(project: &Project, call: &Call, route: Option<&Route>, response: Option<&HttpResponse>) {
-    let template = route.map_or("/v1/(unknown)", |route| route.template);
-    let route = format!("{} {template}", call.method);
-    let outcome = match response {
-        Some(response) => response.status().as_u16().to_string(),
-        None => "dropped".to_owned(),
-    };
-    tracing::debug!(%route, %outcome, "call");
-    project.stats().answered(route, outcome);
+async fn method_not_allowed() -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "The method is not allowed for the requested route.",
+    )
 }

@@ -1,151 +1,187 @@
-//! The control plane: what people and tests look at and turn. No fault touches it, and it needs
-//! no credentials, which is why the sandbox listens on loopback unless told otherwise.
+//! The control plane for people and tests. No fault affects it, and it needs no credentials, which
+//! is why the sandbox listens on loopback by default.
 
-use hyper::StatusCode;
+mod inbox;
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    extract::{Request, State},
+    http::{StatusCode, Uri},
+    middleware::{Next, from_fn},
+    response::Response,
+    routing::{get, post, put},
+};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    address,
-    answer::{self, HttpResponse, json_response, response},
-    call::Call,
-    clock, dashboard,
+    api::users,
     faults::Fault,
-    inbox,
-    keys::Key,
-    link::{Kind, Link},
-    pages,
-    project::Project,
-    refusal::Refusal,
-    routes,
-    tables::Record,
-    webhooks,
+    http::{
+        error::ApiError,
+        page::{found, web_response},
+        request::{ControlJson, PathId, Query, require_json},
+        response::json_response,
+    },
+    state::{clock, keys::Key, project::Project, tables::Record},
+    webhooks::{Source, Webhooks},
 };
 
-/// Async, as making a key takes too long for the thread that serves.
-pub(crate) async fn handle(project: &Project, call: Call) -> HttpResponse {
-    let call = &call;
-    if let Err(refusal) = call.require_json() {
-        return refusal.into_response();
-    }
-    let answer = match (call.method.as_str(), call.path.as_str()) {
-        ("GET", "/") => return answer::redirect("/inbox"),
-        ("GET", "/inbox") => return inbox::page(project, call),
-        ("GET", "/sandbox/emails") => return emails(project, call),
-        ("GET", "/sandbox/faults") => Ok(json!(project.faults().current())),
-        ("PUT", "/sandbox/faults") => set_faults(project, call),
-        ("GET", "/sandbox/stats") => Ok(json!(*project.stats())),
-        ("GET", "/sandbox/clock") => Ok(time(project.now(), offset(project))),
-        ("PUT", "/sandbox/clock") => advance(project, call),
-        ("POST", "/sandbox/jwks/rotate") => rotate(project).await,
-        ("GET", "/sandbox/webhooks") => webhooks::list(project, call),
-        ("PUT", "/sandbox/webhooks") => webhooks::set_paused(project, call),
-        (method, path) => match (method, webhook_to_resend(path)) {
-            ("POST", Some(id)) => webhooks::resend(project, id),
-            _ => match pages::file(path).or_else(|| dashboard::handle(project, call)) {
-                Some(response) => return response,
-                None => Err(unknown(path)),
-            },
-        },
-    };
-    match answer {
-        Ok(value) => json_response(StatusCode::OK, &value),
-        Err(refusal) => refusal.into_response(),
-    }
+pub(crate) fn router(project: Arc<Project>) -> Router {
+    Router::new()
+        .route("/", get(async || found("/inbox")))
+        .route("/inbox", get(inbox::page))
+        .route("/inbox.css", get(async || css(include_str!("../static/inbox.css"))))
+        .route("/inbox.js", get(async || js(include_str!("../static/inbox.js"))))
+        .route("/redirect.js", get(async || js(include_str!("../static/redirect.js"))))
+        .route("/sandbox/emails", get(inbox::emails))
+        .route("/sandbox/faults", get(show_fault).put(set_fault))
+        .route("/sandbox/stats", get(show_stats))
+        .route("/sandbox/clock", get(show_clock).put(advance_clock))
+        .route("/sandbox/jwks/rotate", post(rotate_key))
+        .route("/sandbox/webhooks", get(list_webhooks).put(pause_webhooks))
+        .route("/sandbox/webhooks/{id}/resend", post(resend_webhook))
+        .merge(admin_api())
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(unknown_route)
+        .layer(from_fn(json_only))
+        .with_state(project)
 }
 
-/// A mail as tests see it.
-#[derive(Serialize)]
-struct Mail<'a> {
-    id: &'a str,
-    to: &'a str,
-    kind: Kind,
-    url: &'a str,
-    token: &'a str,
-    sent_at: Timestamp,
+/// Changes users as an administrator does in Stytch's dashboard: requests and responses are those
+/// of `/v1/users`, while webhooks name the dashboard as their source.
+fn admin_api() -> Router<Arc<Project>> {
+    Router::new()
+        .route("/sandbox/users", post(users::create))
+        .route("/sandbox/users/{user_id}", put(users::update).delete(users::delete))
+        .layer(Extension(Source::Dashboard))
 }
 
-/// The mail of one address, or all of it, oldest first. Written at once, for there may be much.
-fn emails(project: &Project, call: &Call) -> HttpResponse {
-    fn json<'a>(links: impl Iterator<Item = &'a Link>) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&links.map(Mail::of).collect::<Vec<_>>())
-    }
-    let body = project.read(|tables, _| match recipient(call) {
-        Some(to) => json(tables.links.of_address(&to)),
-        None => json(tables.links.iter()),
-    });
-    match body {
-        Ok(body) => response(StatusCode::OK, "application/json", body),
-        Err(_) => Refusal::internal().into_response(),
-    }
+async fn json_only(request: Request, next: Next) -> Result<Response, ApiError> {
+    require_json(&request)?;
+    Ok(next.run(request).await)
 }
 
-impl<'a> Mail<'a> {
-    fn of(link: &'a Link) -> Self {
-        let Link { id, to, kind, url, token, sent_at, .. } = link;
-        Self { id, to, kind: *kind, url, token, sent_at: *sent_at }
-    }
+fn css(content: &'static str) -> Response {
+    web_response("text/css; charset=utf-8", content)
 }
 
-/// `?to=`; a space was a plus that someone forgot to encode.
-pub(crate) fn recipient(call: &Call) -> Option<String> {
-    let to = address::normalise(&call.query("to")?).replace(' ', "+");
-    (!to.is_empty()).then_some(to)
+fn js(content: &'static str) -> Response {
+    web_response("text/javascript; charset=utf-8", content)
 }
 
-fn set_faults(project: &Project, call: &Call) -> Result<Value, Refusal> {
-    let fault: Fault = call.control_json()?;
+fn ok(body: &Value) -> Response {
+    json_response(StatusCode::OK, body)
+}
+
+async fn show_fault(State(project): State<Arc<Project>>) -> Response {
+    ok(&json!(project.faults().current()))
+}
+
+async fn set_fault(
+    State(project): State<Arc<Project>>,
+    ControlJson(fault): ControlJson<Fault>,
+) -> Result<Response, ApiError> {
     let mut faults = project.faults();
-    faults.set(fault).map_err(Refusal::unprocessable)?;
-    Ok(json!(faults.current()))
+    faults.set(fault).map_err(ApiError::unprocessable)?;
+    Ok(ok(&json!(faults.current())))
+}
+
+async fn show_stats(State(project): State<Arc<Project>>) -> Response {
+    ok(&json!(*project.stats()))
+}
+
+async fn show_clock(State(project): State<Arc<Project>>) -> Response {
+    let offset_seconds = project.read(|tables, _| tables.clock_offset_seconds);
+    clock_response(project.now(), offset_seconds)
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Advance {
+struct AdvanceRequest {
+    /// Added to the current offset; may be negative.
     advance_seconds: i64,
 }
 
-/// Moves the clock from where it is; a negative number moves it back.
-fn advance(project: &Project, call: &Call) -> Result<Value, Refusal> {
-    let Advance { advance_seconds } = call.control_json()?;
+async fn advance_clock(
+    State(project): State<Arc<Project>>,
+    ControlJson(AdvanceRequest { advance_seconds }): ControlJson<AdvanceRequest>,
+) -> Result<Response, ApiError> {
     let offset_seconds = project.change(|store, _| {
         let offset = store.tables.clock_offset_seconds.checked_add(advance_seconds);
-        let farthest = clock::FARTHEST_SECONDS;
-        match offset.filter(|offset| (-farthest..=farthest).contains(offset)) {
-            Some(offset_seconds) => {
-                store.write(Record::Clock { offset_seconds });
-                Ok(offset_seconds)
-            }
-            None => Err(Refusal::unprocessable("advance_seconds goes too far: a century at most")),
-        }
+        let max = clock::MAX_OFFSET_SECONDS;
+        let Some(offset_seconds) = offset.filter(|offset| (-max..=max).contains(offset)) else {
+            let message = "advance_seconds may move the clock by a century at most";
+            return Err(ApiError::unprocessable(message));
+        };
+        store.write(Record::Clock { offset_seconds });
+        Ok(offset_seconds)
     })?;
-    Ok(time(project.now(), offset_seconds))
+    Ok(clock_response(project.now(), offset_seconds))
 }
 
-fn time(now: Timestamp, offset_seconds: i64) -> Value {
-    json!({"now": now, "offset_seconds": offset_seconds})
+fn clock_response(now: Timestamp, offset_seconds: i64) -> Response {
+    ok(&json!({"now": now, "offset_seconds": offset_seconds}))
 }
 
-fn offset(project: &Project) -> i64 {
-    project.read(|tables, _| tables.clock_offset_seconds)
-}
-
-async fn rotate(project: &Project) -> Result<Value, Refusal> {
-    let made = tokio::task::spawn_blocking(Key::generate).await;
-    let key = made.map_err(|_| Refusal::internal())?.map_err(|_| Refusal::internal())?;
+/// Signs with a new key, which is generated on a blocking thread because that takes a tenth of a
+/// second.
+async fn rotate_key(State(project): State<Arc<Project>>) -> Result<Response, ApiError> {
+    let key = tokio::task::spawn_blocking(Key::generate).await;
+    let key = key.map_err(|_| ApiError::internal())?.map_err(|_| ApiError::internal())?;
     let kid = key.kid.clone();
     project.rotate_key(key)?;
-    Ok(json!({"kid": kid}))
+    Ok(ok(&json!({"kid": kid})))
 }
 
-fn webhook_to_resend(path: &str) -> Option<&str> {
-    routes::matches("/sandbox/webhooks/{id}/resend", path)
+async fn list_webhooks(
+    State(project): State<Arc<Project>>,
+    query: Query,
+) -> Result<Response, ApiError> {
+    Ok(ok(&webhooks(&project)?.to_json(query.get("user_id").as_deref())))
 }
 
-fn unknown(path: &str) -> Refusal {
-    Refusal::not_found(
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PauseRequest {
+    paused: bool,
+}
+
+async fn pause_webhooks(
+    State(project): State<Arc<Project>>,
+    body: Result<ControlJson<PauseRequest>, ApiError>,
+) -> Result<Response, ApiError> {
+    let webhooks = webhooks(&project)?;
+    let ControlJson(PauseRequest { paused }) = body?;
+    webhooks.set_paused(paused);
+    Ok(ok(&json!({"paused": paused})))
+}
+
+async fn resend_webhook(
+    State(project): State<Arc<Project>>,
+    PathId(id): PathId,
+) -> Result<Response, ApiError> {
+    let message = webhooks(&project)?.resend(&id);
+    message.map(|message| ok(&message)).ok_or_else(|| {
+        ApiError::not_found("message_not_found", format!("There is no webhook message {id}."))
+    })
+}
+
+fn webhooks(project: &Project) -> Result<&Webhooks, ApiError> {
+    project.webhooks.as_deref().ok_or_else(|| {
+        ApiError::not_found(
+            "no_webhook_endpoint",
+            "There is no webhook endpoint. Start the sandbox with --webhook-url.",
+        )
+    })
+}
+
+async fn unknown_route(uri: Uri) -> ApiError {
+    let path = uri.path();
+    ApiError::not_found(
         "route_not_found",
         format!(
             "The sandbox has no {path} with this method. It has /inbox, /sandbox/emails, \

@@ -1,10 +1,10 @@
-//! The pair every SDK is given: a project id and its secret.
+//! Project credentials.
 
 use std::fmt;
 
-use crate::ids;
+use crate::state::ids;
 
-/// A project id and its secret, which every call must carry as HTTP Basic.
+/// A project id and its secret, which requests carry as HTTP Basic authentication.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// `project-test-<uuid>`.
@@ -14,7 +14,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// A new random pair, in the form of Stytch's test environment.
+    /// Generates random credentials in the format of Stytch's test environment.
     pub fn generate() -> Self {
         Self { project_id: ids::id("project"), secret: format!("secret-test-{}=", ids::token()) }
     }

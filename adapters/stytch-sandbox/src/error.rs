@@ -1,28 +1,28 @@
-//! Why a sandbox can't start or go on. Each message names the thing and what to do about it.
+//! Errors.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-/// Why a sandbox can't start or go on.
+/// An error that prevents a sandbox from starting or serving.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Something else listens there already.
+    /// Another program listens on the port.
     #[error(
         "port {} is in use, perhaps by another sandbox: stop that program, or choose another \
          address (SANDBOX_LISTEN_ADDR={}:0 picks a free port)", .0.port(), .0.ip()
     )]
     PortInUse(SocketAddr),
-    /// The address can't be listened on for another reason.
+    /// The sandbox can't listen on the address, for another reason than a port in use.
     #[error("can't listen on {address}: {source}")]
     Listen {
-        /// Where it should have listened.
+        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The state file is not one of ours, or damaged. It is left as it is.
+    /// The state file is damaged or was not written by this version. It stays unchanged.
     #[error(
-        "{}, line {line}: {reason}. Nothing was changed; move the file away to start afresh",
+        "{}, line {line}: {reason}. The file was not changed; move it away to start with an empty state",
         path.display()
     )]
     CorruptState {
@@ -30,36 +30,36 @@ pub enum Error {
         path: PathBuf,
         /// The line, counted from one.
         line: usize,
-        /// What is wrong with it.
+        /// What is invalid.
         reason: String,
     },
-    /// Another sandbox runs on the same state file.
-    #[error("{} is in use by another sandbox: stop that one, or name another file", .0.display())]
+    /// Another sandbox uses the state file.
+    #[error("{} is in use by another sandbox: stop it, or give another file", .0.display())]
     StateInUse(PathBuf),
     /// The state file can't be read or written.
     #[error("{}: {source}", path.display())]
     State {
         /// The state file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// An allowed redirect URL is not a URL.
     #[error(
-        "redirect URL {0:?} is not an absolute http or https URL, which may have invite=, login= or \
-         signup= before it"
+        "redirect URL {0:?} is not an absolute http or https URL, with an optional prefix such as \
+         invite,login="
     )]
     RedirectUrl(String),
-    /// Webhooks can't go to what was given.
+    /// The webhook URL is not a URL.
     #[error("webhook URL {0:?} is not an absolute http or https URL")]
     WebhookUrl(String),
-    /// The secret of the webhooks is not one.
+    /// The webhook secret is malformed.
     #[error("the webhook secret must be whsec_ and then base64, as Stytch's dashboard shows it")]
     WebhookSecret,
-    /// Webhooks can't be sent at all.
+    /// The HTTP client for webhooks can't be built.
     #[error("webhooks: {0}")]
     Webhooks(String),
-    /// The signing key could not be made or read.
+    /// The signing key can't be generated or read.
     #[error("signing key: {0}")]
     Key(String),
 }

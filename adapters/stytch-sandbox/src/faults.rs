@@ -1,76 +1,92 @@
-//! Failures on demand: what `PUT /sandbox/faults` takes, and what it does to the next call.
+//! Injected faults: what `PUT /sandbox/faults` accepts, and how they affect API requests.
+
+mod body;
 
 use std::time::Duration;
 
-use hyper::StatusCode;
+use axum::{body::Body, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 
-use crate::{refusal::Refusal, spoiled::Spoiling};
+use crate::http::error::ApiError;
+pub(crate) use body::BodyFault;
 
-/// One fault, as given; `{}` is none.
+/// A fault, as `/sandbox/faults` accepts and shows it; `{}` is none.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fault {
-    /// Delays the answer; what was asked is done at once.
+    /// The delay of the response. The request is handled at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms: Option<u64>,
-    /// The share of calls that are refused, 0 to 1.
+    /// The share of requests that are rejected, from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     error_rate: Option<f64>,
-    /// What a refusal answers; alone, every call is refused.
+    /// The status of rejections. Without `error_rate`, every request is rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_seconds: Option<u64>,
-    /// Drops the connection and does nothing.
+    /// Drops the connection without handling the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     down: Option<bool>,
-    /// Does what was asked, then drops the connection.
+    /// Handles the request, then drops the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     lose_answer: Option<bool>,
-    /// What is sent in place of the body.
     #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<Spoiling>,
-    /// For how many more matching calls it holds.
+    body: Option<BodyFault>,
+    /// The number of further matching requests that the fault applies to.
     #[serde(skip_serializing_if = "Option::is_none")]
     times: Option<u64>,
-    /// Only paths that begin like this.
+    /// The prefix of the paths that the fault applies to.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
 }
 
-/// What happens to one call.
+/// How one request is handled.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fate {
+pub(crate) struct FaultDecision {
+    /// The delay between handling the request and sending the response.
     pub(crate) delay: Duration,
-    pub(crate) turn: Turn,
-    /// What becomes of the answer's body.
-    pub(crate) body: Option<Spoiling>,
+    pub(crate) outcome: Outcome,
+    pub(crate) body: Option<BodyFault>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// Done and answered.
+pub(crate) enum Outcome {
+    /// The request is handled.
     #[default]
-    Served,
-    /// Answered with an error, not done.
-    Refused(Refusal),
-    /// Neither done nor answered.
-    Dropped,
-    /// Done, not answered.
-    AnswerLost,
+    Serve,
+    /// The request is not handled; the error is sent.
+    Reject(ApiError),
+    /// The request is not handled; the connection is dropped.
+    Drop,
+    /// The request is handled; the connection is dropped.
+    LoseAnswer,
 }
 
+/// Marks a response in place of which the connection is dropped.
+#[derive(Clone)]
+pub(crate) struct ConnectionDropped;
+
+impl ConnectionDropped {
+    pub(crate) fn response() -> Response {
+        let mut response = Response::new(Body::empty());
+        response.extensions_mut().insert(Self);
+        response
+    }
+}
+
+/// The current fault.
 #[derive(Default)]
 pub(crate) struct Faults {
     current: Fault,
 }
 
 impl Faults {
+    /// Replaces the fault. An invalid one leaves it unchanged.
     pub(crate) fn set(&mut self, fault: Fault) -> Result<(), String> {
-        fault.check()?;
+        fault.validate()?;
         self.current = fault;
         Ok(())
     }
@@ -79,76 +95,77 @@ impl Faults {
         &self.current
     }
 
-    /// The fate of a call, `dice` being a random number from 0 to 1.
-    pub(crate) fn next(&mut self, path: &str, dice: f64) -> Fate {
+    /// Decides about one request; `random` is uniformly distributed between 0 and 1.
+    pub(crate) fn decide(&mut self, path: &str, random: f64) -> FaultDecision {
         if !self.current.path.as_ref().is_none_or(|prefix| path.starts_with(prefix)) {
-            return Fate::default();
+            return FaultDecision::default();
         }
         match &mut self.current.times {
             Some(0) => self.current = Fault::default(),
             Some(times) => *times -= 1,
             None => {}
         }
-        let fate = self.current.fate(dice);
+        let decision = self.current.decide(random);
         if self.current.times == Some(0) {
             self.current = Fault::default();
         }
-        fate
+        decision
     }
 }
 
 impl Fault {
-    fn fate(&self, dice: f64) -> Fate {
-        let turn = if self.down == Some(true) {
-            Turn::Dropped
-        } else if dice < self.share_refused() {
-            Turn::Refused(self.refusal())
+    fn decide(&self, random: f64) -> FaultDecision {
+        let outcome = if self.down == Some(true) {
+            Outcome::Drop
+        } else if random < self.rejected_share() {
+            Outcome::Reject(self.error())
         } else if self.lose_answer == Some(true) {
-            Turn::AnswerLost
+            Outcome::LoseAnswer
         } else {
-            Turn::Served
+            Outcome::Serve
         };
-        // A share of refusals spoils these alone.
-        let all = self.share_refused() == 0.0;
-        let body = self.body.filter(|_| all || matches!(turn, Turn::Refused(_)));
-        Fate { delay: Duration::from_millis(self.latency_ms.unwrap_or(0)), turn, body }
+        // Where a share of requests is rejected, only the rejections have a faulty body.
+        let applies = self.rejected_share() == 0.0 || matches!(outcome, Outcome::Reject(_));
+        let body = self.body.filter(|_| applies);
+        FaultDecision { delay: Duration::from_millis(self.latency_ms.unwrap_or(0)), outcome, body }
     }
 
-    fn share_refused(&self) -> f64 {
+    fn rejected_share(&self) -> f64 {
         self.error_rate.unwrap_or(if self.status.is_some() { 1.0 } else { 0.0 })
     }
 
-    fn refusal(&self) -> Refusal {
+    fn error(&self) -> ApiError {
         let status = self.status.and_then(|status| StatusCode::from_u16(status).ok());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let error_type = self.error_type.as_deref().unwrap_or(usual_type(status));
-        let mut refusal =
-            Refusal::new(status, error_type, "A fault that the sandbox was told to make.");
-        refusal.retry_after_seconds = self.retry_after_seconds;
-        refusal
+        let error_type = self.error_type.as_deref().unwrap_or(default_error_type(status));
+        let message = "This error was injected through /sandbox/faults.";
+        let mut error = ApiError::new(status, error_type, message);
+        error.retry_after_seconds = self.retry_after_seconds;
+        error
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), String> {
         if self.error_rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate)) {
-            return Err("error_rate is a share, from 0 to 1".to_owned());
+            return Err("error_rate must be from 0 to 1".to_owned());
         }
         if self.status.is_some_and(|status| !(400..=599).contains(&status)) {
-            return Err("status is that of an error, from 400 to 599".to_owned());
+            return Err("status must be that of an error, from 400 to 599".to_owned());
         }
         if self.body.is_some() && (self.down == Some(true) || self.lose_answer == Some(true)) {
-            return Err("body spoils an answer, and down and lose_answer give none".to_owned());
-        }
-        let shaped = self.error_type.is_some() || self.retry_after_seconds.is_some();
-        if shaped && self.status.is_none() && self.error_rate.is_none() {
-            return Err("error_type and retry_after_seconds shape an error: give status or \
-                        error_rate with them"
+            return Err("body can't be combined with down or lose_answer, which send no response"
                 .to_owned());
+        }
+        let has_details = self.error_type.is_some() || self.retry_after_seconds.is_some();
+        if has_details && self.status.is_none() && self.error_rate.is_none() {
+            return Err(
+                "error_type and retry_after_seconds need status or error_rate with them".to_owned()
+            );
         }
         Ok(())
     }
 }
 
-fn usual_type(status: StatusCode) -> &'static str {
+fn default_error_type(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "unauthorized_credentials",
         404 => "route_not_found",
@@ -162,7 +179,7 @@ fn usual_type(status: StatusCode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fate, Faults, Turn};
+    use super::{FaultDecision, Faults, Outcome};
 
     fn faults(json: &str) -> Faults {
         let mut faults = Faults::default();
@@ -170,28 +187,30 @@ mod tests {
         faults
     }
 
-    fn refused(fate: &Fate) -> Option<u16> {
-        match &fate.turn {
-            Turn::Refused(refusal) => Some(refusal.status.as_u16()),
+    fn rejected(decision: &FaultDecision) -> Option<u16> {
+        match &decision.outcome {
+            Outcome::Reject(error) => Some(error.status.as_u16()),
             _ => None,
         }
     }
 
     #[test]
-    fn a_rate_refuses_its_share_and_a_status_alone_refuses_all() {
+    fn an_error_rate_rejects_its_share_and_a_status_alone_rejects_all_requests() {
         let mut some = faults(r#"{"error_rate": 0.25}"#);
-        assert_eq!(refused(&some.next("/v1/users", 0.24)), Some(500));
-        assert_eq!(refused(&some.next("/v1/users", 0.25)), None);
-        assert_eq!(refused(&faults(r#"{"status": 503}"#).next("/v1/users", 0.999)), Some(503));
-        assert_eq!(refused(&faults(r#"{"error_rate": 0}"#).next("/v1/users", 0.0)), None);
+        assert_eq!(rejected(&some.decide("/v1/users", 0.24)), Some(500));
+        assert_eq!(rejected(&some.decide("/v1/users", 0.25)), None);
+        let mut all = faults(r#"{"status": 503}"#);
+        assert_eq!(rejected(&all.decide("/v1/users", 0.999)), Some(503));
+        let mut none = faults(r#"{"error_rate": 0}"#);
+        assert_eq!(rejected(&none.decide("/v1/users", 0.0)), None);
     }
 
     #[test]
-    fn times_counts_matching_calls_only_and_then_it_is_over() {
+    fn only_matching_requests_count_and_the_fault_ends_after_the_last() {
         let mut faults = faults(r#"{"down": true, "times": 2, "path": "/v1/users"}"#);
-        let turns = ["/v1/users", "/v1/sessions", "/v1/users/x", "/v1/users"]
-            .map(|path| faults.next(path, 0.5).turn);
-        assert_eq!(turns, [Turn::Dropped, Turn::Served, Turn::Dropped, Turn::Served]);
+        let outcomes = ["/v1/users", "/v1/sessions", "/v1/users/x", "/v1/users"]
+            .map(|path| faults.decide(path, 0.5).outcome);
+        assert_eq!(outcomes, [Outcome::Drop, Outcome::Serve, Outcome::Drop, Outcome::Serve]);
         assert_eq!(serde_json::to_string(faults.current()).unwrap(), "{}");
     }
 }

@@ -1,8 +1,8 @@
-//! The program `stytch-sandbox`: parses, listens for signals, runs.
+//! The program `stytch-sandbox`.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod environment;
+mod dotenv;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -22,30 +22,30 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    // Before any thread starts, as it sets variables.
-    if let Err(problem) = environment::read_dotenv() {
-        return failed(&problem);
+    // Sets variables, so it must run before any thread starts.
+    if let Err(message) = dotenv::load() {
+        return failure(&message);
     }
-    let command = environment::without_empty_variables(Cli::command());
+    let command = dotenv::ignore_empty_variables(Cli::command());
     let cli = match Cli::from_arg_matches(&command.get_matches()) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
     tracing_subscriber::fmt()
-        // Where the log can't be written, stderr can't take a word about it either.
+        // Errors of the log would be written to stderr, which is the log.
         .log_internal_errors(false)
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
         .with_writer(std::io::stderr)
         .init();
     match run(cli.sandbox) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&format!("{error:#}")),
+        Err(error) => failure(&format!("{error:#}")),
     }
 }
 
-fn failed(problem: &str) -> ExitCode {
-    // Ignored: stderr may be closed.
-    let _ = writeln!(io::stderr(), "stytch-sandbox: {problem}");
+fn failure(message: &str) -> ExitCode {
+    // stderr may be closed.
+    let _ = writeln!(io::stderr(), "stytch-sandbox: {message}");
     ExitCode::FAILURE
 }
 
@@ -54,17 +54,17 @@ async fn run(args: SandboxArgs) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     tokio::spawn(async move {
-        stop_asked().await;
+        stop_signal().await;
         stop.cancel();
-        // The second time, at once.
-        stop_asked().await;
+        // A second signal exits immediately.
+        stop_signal().await;
         std::process::exit(130);
     });
     stytch_sandbox::run(args, shutdown).await
 }
 
 #[cfg(unix)]
-async fn stop_asked() {
+async fn stop_signal() {
     let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) else {
         let _ = signal::ctrl_c().await;
         return;
@@ -76,6 +76,6 @@ async fn stop_asked() {
 }
 
 #[cfg(not(unix))]
-async fn stop_asked() {
+async fn stop_signal() {
     let _ = signal::ctrl_c().await;
 }

@@ -1,44 +1,42 @@
-//! What a sandbox is started with.
+//! Options of a sandbox.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
-use crate::{Credentials, WebhookEndpoint};
+use crate::{credentials::Credentials, webhooks::WebhookEndpoint};
 
-/// What a sandbox is started with. [`Options::new`] has the defaults; change the fields after.
-#[derive(Clone)]
+/// Options of a sandbox. [`Options::new`] sets defaults.
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// Where to listen; port 0 picks a free one.
+    /// The address to listen on; port 0 picks a free port.
     pub listen: SocketAddr,
-    /// Hosts to answer to besides local ones and the address it listens on.
+    /// Further hosts to answer to, besides local ones and the listen address.
     pub allowed_hosts: Vec<String>,
-    /// The project id it accepts.
-    pub project_id: String,
-    /// The secret it accepts.
-    pub secret: String,
-    /// The allowed redirect URLs, matched as Stytch matches them, each for all kinds of mail or for
-    /// those named before it, as in `invite,login=https://example.com/in`. Empty: anything on
-    /// `localhost` and names below it, and on `127.0.0.1`.
+    /// The credentials to accept.
+    pub credentials: Credentials,
+    /// The allowed redirect URLs, matched as Stytch does, each for all kinds of mail or for those
+    /// in its prefix, as in `invite,login=https://example.com/in`. If empty, all URLs on
+    /// `localhost`, its subdomains, `127.0.0.1` and `[::1]` are allowed.
     pub redirect_urls: Vec<String>,
-    /// Allow anything local beside the `redirect_urls`.
+    /// Whether local URLs are allowed beside the `redirect_urls`.
     pub local_redirects: bool,
-    /// Send browsers on from a mailed link with a plain 302, in place of a page with a script.
+    /// Whether a mailed link redirects with a 302, instead of a page with a script.
     pub plain_redirect: bool,
-    /// The file that keeps everything; without one it is forgotten at the end.
+    /// The file to store the state in. Without one, it is kept in memory.
     pub state: Option<PathBuf>,
-    /// Refuse a second mail to one address within a second, as Stytch does.
+    /// Whether a second mail to one address within a second is rejected, as Stytch does.
     pub mail_limit: bool,
-    /// Where to tell of every change of a user; without one nothing is told.
+    /// The endpoint for webhooks about users. Without one, none are sent.
     pub webhook: Option<WebhookEndpoint>,
 }
 
 impl Options {
-    /// In memory, any local redirect URL, one mail a second to an address, no webhooks.
+    /// Creates options with the defaults: state in memory, all local redirect URLs, one mail per
+    /// second and address, no webhooks.
     pub fn new(listen: SocketAddr, credentials: Credentials) -> Self {
         Self {
             listen,
             allowed_hosts: Vec::new(),
-            project_id: credentials.project_id,
-            secret: credentials.secret,
+            credentials,
             redirect_urls: Vec::new(),
             local_redirects: false,
             plain_redirect: false,
@@ -46,25 +44,5 @@ impl Options {
             mail_limit: true,
             webhook: None,
         }
-    }
-
-    pub(crate) fn credentials(&self) -> Credentials {
-        Credentials { project_id: self.project_id.clone(), secret: self.secret.clone() }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("listen", &self.listen)
-            .field("allowed_hosts", &self.allowed_hosts)
-            .field("project_id", &self.project_id)
-            .field("redirect_urls", &self.redirect_urls)
-            .field("local_redirects", &self.local_redirects)
-            .field("plain_redirect", &self.plain_redirect)
-            .field("state", &self.state)
-            .field("mail_limit", &self.mail_limit)
-            .field("webhook", &self.webhook)
-            .finish_non_exhaustive()
     }
 }

@@ -1,25 +1,35 @@
-//! The HTTP server. It sits below any framework, because a fault may ask for a connection to be
-//! dropped without an answer.
+//! The HTTP server: checks hosts and origins, reads bodies, and routes each request to the API or
+//! to the control plane.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use http_listener::{AllowedHosts, BodyTimedOut, RequestBody, share_of_descriptors};
-use hyper::{Request, StatusCode};
-use tokio::{net::TcpListener, task::JoinSet, time};
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tower::service_fn;
+use tower::{ServiceExt, service_fn};
 
 use crate::{
-    Error, Options, answer::HttpResponse, api, call::Call, control, guard, project::Project,
-    refusal::Refusal,
+    api, control,
+    error::Error,
+    faults::ConnectionDropped,
+    http::{error::ApiError, origin},
+    options::Options,
+    state::project::Project,
 };
 
-const MOST_BODY_BYTES: usize = 1024 * 1024;
-/// How long open calls may take once the sandbox is to stop.
-const GRACE: Duration = Duration::from_secs(3);
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// The time that requests under way may take once the sandbox shuts down.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A local Stytch, bound to its port, not yet serving.
+/// A local Stytch that is bound to its port and not yet serving.
 pub struct Sandbox {
     listener: TcpListener,
     address: SocketAddr,
@@ -34,25 +44,27 @@ impl std::fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// Takes the port, then the state file; makes the signing key if there is none.
+    /// Binds the port and opens the state file. Generates a signing key if there is none.
     pub async fn bind(options: Options) -> Result<Self, Error> {
         let listen = options.listen;
-        let listener = TcpListener::bind(listen).await.map_err(|error| refused(listen, error))?;
-        let address = listener.local_addr().map_err(|error| refused(listen, error))?;
-        let given = options.allowed_hosts.iter().filter(|host| !host.is_empty());
-        let hosts = given.fold(AllowedHosts::of_listener(address), |hosts, host| hosts.and(host));
+        let listener =
+            TcpListener::bind(listen).await.map_err(|error| listen_error(listen, error))?;
+        let address = listener.local_addr().map_err(|error| listen_error(listen, error))?;
+        let allowed = options.allowed_hosts.iter().filter(|host| !host.is_empty());
+        let hosts =
+            allowed.fold(AllowedHosts::for_listener(address), |hosts, host| hosts.with_host(host));
         let project = tokio::task::spawn_blocking(move || Project::open(&options))
             .await
             .map_err(|error| Error::Key(error.to_string()))??;
         Ok(Self { listener, address, hosts, project: Arc::new(project) })
     }
 
-    /// Where it listens.
+    /// Returns the address that the sandbox listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The base URL for SDKs and browsers, such as `http://127.0.0.1:3002`.
+    /// Returns the base URL for SDKs and browsers, such as `http://127.0.0.1:3002`.
     pub fn url(&self) -> String {
         let mut address = self.address;
         if address.ip().is_unspecified() {
@@ -61,62 +73,81 @@ impl Sandbox {
         format!("http://{address}")
     }
 
-    /// Serves until `shutdown` is cancelled, then lets open calls end, for some seconds at most.
+    /// Serves until `shutdown` is cancelled, then lets requests under way end, for 3 seconds at
+    /// most.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), Error> {
         let mut deliveries = JoinSet::new();
         if let Some(webhooks) = self.project.webhooks.clone() {
             deliveries.spawn(webhooks.deliver());
         }
         let options = http_listener::Options {
-            drain_timeout: GRACE,
+            drain_timeout: DRAIN_TIMEOUT,
             ..http_listener::Options::new(share_of_descriptors(8))
         };
-        let (project, hosts) = (self.project, Arc::new(self.hosts));
+        let server = Arc::new(Server {
+            hosts: self.hosts,
+            api: api::router(Arc::clone(&self.project)),
+            control: control::router(self.project),
+        });
         let make_service = |_client| {
-            let (project, hosts) = (Arc::clone(&project), Arc::clone(&hosts));
-            service_fn(move |request| answer(Arc::clone(&project), Arc::clone(&hosts), request))
+            let server = Arc::clone(&server);
+            service_fn(move |request| respond(Arc::clone(&server), request))
         };
         http_listener::serve(self.listener, options, shutdown, make_service).await;
         Ok(())
     }
 }
 
-/// An error drops the connection.
-async fn answer(
-    project: Arc<Project>,
-    hosts: Arc<AllowedHosts>,
-    request: Request<RequestBody>,
-) -> io::Result<HttpResponse> {
-    if let Err(refusal) = guard::check(&request, &hosts) {
-        return Ok(refusal.into_response());
+struct Server {
+    hosts: AllowedHosts,
+    api: Router,
+    control: Router,
+}
+
+/// Returns the response. An error drops the connection without a response.
+async fn respond(
+    server: Arc<Server>,
+    request: axum::http::Request<RequestBody>,
+) -> io::Result<Response> {
+    if let Err(error) = origin::check(&request, &server.hosts) {
+        return Ok(error.into_response());
     }
-    let (parts, body) = request.into_parts();
-    let body = match Limited::new(body, MOST_BODY_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Ok(too_large().into_response()),
-        Err(error) if error.is::<BodyTimedOut>() => return Ok(too_slow().into_response()),
-        Err(error) => return Err(io::Error::other(error)),
+    let request = match read_body(request).await? {
+        Ok(request) => request,
+        Err(error) => return Ok(error.into_response()),
     };
-    let call = Call::new(parts, body);
-    if call.path != "/v1" && !call.path.starts_with("/v1/") {
-        return Ok(control::handle(&project, call).await);
+    let path = request.uri().path();
+    let is_api = path == "/v1" || path.starts_with("/v1/");
+    let router = if is_api { &server.api } else { &server.control };
+    let Ok::<_, Infallible>(response) = router.clone().oneshot(request).await;
+    if response.extensions().get::<ConnectionDropped>().is_some() {
+        return Err(io::Error::other("dropped by a fault"));
     }
-    let outcome = api::handle(&project, call);
-    if !outcome.delay.is_zero() {
-        time::sleep(outcome.delay).await;
+    Ok(response)
+}
+
+/// Reads the whole body, so that handlers run to completion even if the client disconnects.
+async fn read_body(
+    request: axum::http::Request<RequestBody>,
+) -> io::Result<Result<Request, ApiError>> {
+    let (parts, body) = request.into_parts();
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(body) => Ok(Ok(Request::from_parts(parts, Body::from(body.to_bytes())))),
+        Err(error) if error.is::<LengthLimitError>() => Ok(Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "bad_request",
+            "The body is over 1 MiB.",
+        ))),
+        Err(error) if error.is::<BodyTimedOut>() => Ok(Err(ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The body did not arrive in time.",
+        ))),
+        Err(error) => Err(io::Error::other(error)),
     }
-    outcome.response.ok_or_else(|| io::Error::other("dropped, as the fault asks"))
 }
 
-fn too_large() -> Refusal {
-    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_request", "The body is over 1 MiB.")
-}
-
-fn too_slow() -> Refusal {
-    Refusal::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
-}
-
-fn refused(address: SocketAddr, source: io::Error) -> Error {
+fn listen_error(address: SocketAddr, source: io::Error) -> Error {
     match source.kind() {
         io::ErrorKind::AddrInUse => Error::PortInUse(address),
         _ => Error::Listen { address, source },

@@ -1,4 +1,4 @@
-//! What was called, how it was answered, and how busy the busiest second was.
+//! Request counts by route and status, and the peak rate.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -11,25 +11,25 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Default, Serialize)]
 pub(crate) struct Stats {
-    /// By method and route, then by status, or `dropped` where no answer was given.
+    /// Counts by method and route, then by status, or `dropped` if no response was sent.
     requests: BTreeMap<String, BTreeMap<String, u64>>,
-    /// The most calls within any one second, wherever it begins.
+    /// The largest number of requests within any interval of one second.
     peak_per_second: usize,
     #[serde(skip)]
     last_second: VecDeque<Instant>,
 }
 
 impl Stats {
-    pub(crate) fn arrived(&mut self, now: Instant) {
-        while self.last_second.front().is_some_and(|then| now.duration_since(*then) >= SECOND) {
+    pub(crate) fn record_request(&mut self, now: Instant) {
+        while self.last_second.front().is_some_and(|oldest| now.duration_since(*oldest) >= SECOND) {
             self.last_second.pop_front();
         }
         self.last_second.push_back(now);
         self.peak_per_second = self.peak_per_second.max(self.last_second.len());
     }
 
-    pub(crate) fn answered(&mut self, route: String, outcome: String) {
-        *self.requests.entry(route).or_default().entry(outcome).or_default() += 1;
+    pub(crate) fn record_response(&mut self, route: String, status: String) {
+        *self.requests.entry(route).or_default().entry(status).or_default() += 1;
     }
 }
 
@@ -40,10 +40,10 @@ mod tests {
     use super::Stats;
 
     #[test]
-    fn the_peak_is_of_any_second_not_of_the_clock_s() {
+    fn the_peak_counts_any_interval_of_one_second() {
         let (mut stats, start) = (Stats::default(), Instant::now());
         for millis in [0, 900, 950, 1899, 1900, 5000] {
-            stats.arrived(start + Duration::from_millis(millis));
+            stats.record_request(start + Duration::from_millis(millis));
         }
         assert_eq!(stats.peak_per_second, 3);
     }

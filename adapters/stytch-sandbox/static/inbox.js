@@ -1,10 +1,10 @@
-// Shows new mail without reloading the page, so that what is typed in the filter stays.
-// Without scripts the page reloads itself.
+// Refreshes the list of mails without reloading the page, which would clear the filter's input.
+// Without scripts, the page reloads itself.
 setInterval(async () => {
   if (document.hidden) return;
   try {
-    const answer = await fetch(location.href);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const response = await fetch(location.href);
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const [before, after] = [document, page].map((d) => d.getElementById("mails"));
     if (!before || !after || before.contains(document.activeElement)) return;
     for (const details of before.querySelectorAll("details[open]")) {
@@ -12,15 +12,15 @@ setInterval(async () => {
     }
     if (before.innerHTML !== after.innerHTML) {
       before.replaceWith(document.adoptNode(after));
-      offerCopies();
+      copyOnClick();
     }
   } catch {
-    // The sandbox is gone; the next attempt may find it again.
+    // The sandbox can't be reached; the next refresh may succeed.
   }
 }, 2000);
 
-// A press selects all of what is to be copied, and copies it where the browser lets it.
-function offerCopies() {
+// Selects the text of a field on click, and copies it if the browser permits.
+function copyOnClick() {
   for (const field of document.querySelectorAll("input[readonly]")) {
     field.addEventListener("click", () => {
       field.select();
@@ -28,4 +28,4 @@ function offerCopies() {
     });
   }
 }
-offerCopies();
+copyOnClick();

@@ -1,1 +1,1 @@
-location.replace(document.getElementById("onward").href);
+location.replace(document.getElementById("continue").href);

@@ -1,5 +1,7 @@
-//! Reads session JWTs. What is not signed by Stytch for this project is nothing; what is, but is
-//! too old, is read too: how long it counts is for others to say.
+//! Verification of session JWTs: signature, issuer and audience. Expired JWTs are accepted; callers
+//! decide how long one is valid.
+
+pub(crate) mod keys;
 
 use std::sync::Arc;
 
@@ -9,15 +11,13 @@ use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 use url::Url;
 
-use crate::{
-    answers::{id, patiently},
-    keys::Keys,
-};
+use crate::http::fields::{id, lenient};
+use keys::Keys;
 
-/// How far Stytch's clock may be ahead of ours.
+/// The tolerated lead of Stytch's clock over the local one.
 const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 
-/// Reads the JWTs of one project.
+/// Verifies the JWTs of one project.
 pub(crate) struct Verifier {
     keys: Keys,
     validation: Validation,
@@ -29,10 +29,10 @@ impl Verifier {
         let mut validation = Validation::new(Algorithm::RS256);
         validation.set_required_spec_claims(&["aud", "iss", "exp", "nbf"]);
         validation.set_audience(&[project_id]);
-        // With a domain of one's own, the issuer is that.
+        // A project with a custom domain has that as its issuer.
         let base_url = base_url.as_str().trim_end_matches('/');
         validation.set_issuer(&[format!("stytch.com/{project_id}").as_str(), base_url]);
-        // Time is judged below, by the injected clock.
+        // `Claims::verify` checks times, with the injected clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Self { keys, validation, clock }
@@ -42,16 +42,16 @@ impl Verifier {
         let kid = key_id(jwt).ok_or(JwtError::Invalid)?;
         let key = self.keys.find(&kid).await?;
         let token = decode::<Claims>(jwt, &key, &self.validation).map_err(|_| JwtError::Invalid)?;
-        token.claims.judged(self.clock.now()).ok_or(JwtError::Invalid)
+        token.claims.verify(self.clock.now()).ok_or(JwtError::Invalid)
     }
 }
 
-/// Which key it claims to be signed with, if it is of the only form that there is.
+/// Returns the id of the key in the header, if that is the header of a session JWT.
 pub(crate) fn key_id(jwt: &str) -> Option<String> {
     let header = decode_header(jwt).ok()?;
     let is_session_jwt = header.alg == Algorithm::RS256
         && header.typ.as_deref() == Some("JWT")
-        // Whatever must be understood besides, is not.
+        // No critical extension is supported (RFC 7515, section 4.1.11).
         && header.crit.is_none();
     header.kid.filter(|_| is_session_jwt)
 }
@@ -68,12 +68,13 @@ pub(crate) struct Claims {
 struct SessionClaim {
     #[serde(deserialize_with = "id")]
     id: String,
-    #[serde(default, deserialize_with = "patiently")]
+    #[serde(default, deserialize_with = "lenient")]
     expires_at: Option<Timestamp>,
 }
 
 impl Claims {
-    pub(crate) fn judged(self, now: Timestamp) -> Option<JwtClaims> {
+    /// Returns the claims, unless the JWT is not valid yet or has a time out of range.
+    pub(crate) fn verify(self, now: Timestamp) -> Option<JwtClaims> {
         let expires_at = Timestamp::from_second(self.exp).ok()?;
         let not_before = Timestamp::from_second(self.nbf).ok()?;
         if not_before.duration_since(now) > LEEWAY {

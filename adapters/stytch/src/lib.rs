@@ -1,36 +1,30 @@
-//! Stytch (Consumer) behind the port [`IdentityProvider`](guestlist_domain::IdentityProvider), by
-//! plain HTTP.
+//! Stytch (Consumer) as the identity provider of Guestlist: an implementation of the port
+//! [`IdentityProvider`](guestlist_domain::IdentityProvider).
 //!
-//! Not by Stytch's own crate: that one has no timeouts, loses the status of an answer that is not
-//! JSON, turns an unknown enum value into an error after the token was used up, and logs tokens
-//!. What is read here is only what is used; everything else may change.
+//! It speaks HTTP directly instead of using Stytch's crate, which has no timeouts, loses the status of
+//! a response that is not JSON, fails on unknown enum values after a token was used, and logs tokens.
+//! Responses are read leniently: only fields that Guestlist uses have to be present.
 //!
-//! Nothing is retried in here, except the fetch of the public keys. What a caller can do about a
-//! failure is said by [`ProviderErrorKind`](guestlist_domain::ProviderErrorKind); the table behind
-//! it is `error.rs`.
+//! Nothing is retried here except the fetch of public keys.
+//! [`ProviderErrorKind`](guestlist_domain::ProviderErrorKind) tells callers what they can do about a
+//! failure; `http/error.rs` holds the table that maps Stytch's errors to it.
 
-mod answers;
-mod asks;
-mod client;
-mod error;
+mod http;
 mod jwt;
-mod keys;
+mod link_token;
 mod options;
-mod pace;
-mod profiles;
 mod provider;
 mod refresh;
-mod scrub;
-mod searches;
-mod tokens;
-mod webhooks;
+mod search;
+mod throttle;
+mod webhook;
 
-#[cfg(test)]
-mod properties;
 #[cfg(any(test, fuzzing))]
-pub mod whatever;
+pub mod invariants;
+#[cfg(test)]
+mod property_tests;
 
+pub use link_token::is_link_token;
 pub use options::{Options, OptionsError};
 pub use provider::StytchProvider;
-pub use tokens::is_link_token;
-pub use webhooks::{Signature, WebhookError, WebhookSecret, WebhookSecretError, Webhooks};
+pub use webhook::{Signature, WebhookError, WebhookSecret, WebhookSecretError, WebhookVerifier};

@@ -1,4 +1,4 @@
-//! What the way to Stytch needs to know, refused early where it would fail late or leak a secret.
+//! Options of the provider, validated before the first request.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -6,45 +6,45 @@ use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use url::{Host, Url};
 
-/// How to reach a project at Stytch. [`Options::new`] has the defaults; change the rest after.
+/// Options of a project at Stytch. [`Options::new`] sets defaults.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `project-test-…` or `project-live-…`.
     pub project_id: String,
-    /// The secret that goes with it.
+    /// The secret of the project.
     pub secret: SecretString,
-    /// Where Stytch's API is.
+    /// The URL of Stytch's API.
     pub base_url: Url,
-    /// What calls say they come from: `guestlist/<version>`.
+    /// The `User-Agent` of requests, `guestlist/<version>` by default.
     pub user_agent: String,
-    /// How long making a connection may take, name and TLS included: 2 s.
+    /// The time to connect, DNS and TLS included; 2 seconds by default.
     pub connect_timeout: Duration,
-    /// How long a call may take from first to last: 10 s.
+    /// The time of a whole request; 10 seconds by default.
     pub timeout: Duration,
 }
 
-/// Why a project can't be reached like that.
+/// An error in the options.
 #[derive(Debug, Error)]
 pub enum OptionsError {
-    /// Of neither form, or with characters that no id has.
-    #[error("a Stytch project id looks like project-test-… or project-live-…")]
+    /// The project id has another format.
+    #[error("the Stytch project id must look like project-test-… or project-live-…")]
     ProjectId,
-    /// Nothing but white space.
+    /// The secret is empty or white space.
     #[error("the Stytch secret is empty")]
     Secret,
-    /// Live invitations go to Stytch itself, and nowhere else.
-    #[error("a live Stytch project takes no other base URL")]
+    /// A base URL was given for a live project, which always uses Stytch's own.
+    #[error("a live Stytch project can't have a base URL of its own")]
     LiveBaseUrl,
-    /// Not an address that calls and secrets can be sent to.
+    /// The base URL is invalid, or would send secrets in plain text.
     #[error("the Stytch base URL {0}")]
     BaseUrl(&'static str),
-    /// The HTTP client can't be built, e.g. for want of the system's CA certificates.
+    /// The HTTP client can't be built, for example because the system has no CA certificates.
     #[error("the HTTP client can't be built")]
     Client(#[source] reqwest::Error),
 }
 
 impl Options {
-    /// The project's own API, or `base_url` where a test project asks for another.
+    /// Creates options with the defaults. `base_url` replaces Stytch's URL for test projects.
     pub fn new(
         project_id: impl Into<String>,
         secret: SecretString,
@@ -55,7 +55,7 @@ impl Options {
             return Err(OptionsError::Secret);
         }
         Ok(Self {
-            base_url: base_url_of(&project_id, base_url)?,
+            base_url: select_base_url(&project_id, base_url)?,
             project_id,
             secret,
             user_agent: concat!("guestlist/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -65,30 +65,30 @@ impl Options {
     }
 }
 
-fn base_url_of(project_id: &str, asked: Option<Url>) -> Result<Url, OptionsError> {
+fn select_base_url(project_id: &str, given: Option<Url>) -> Result<Url, OptionsError> {
     let is_live = match project_id.strip_prefix("project-").and_then(|id| id.split_once('-')) {
         Some(("live", id)) if is_id(id) => true,
         Some(("test", id)) if is_id(id) => false,
         _ => return Err(OptionsError::ProjectId),
     };
-    match (is_live, asked) {
+    match (is_live, given) {
         (true, Some(_)) => Err(OptionsError::LiveBaseUrl),
-        (true, None) => stytch("https://api.stytch.com/"),
-        (false, None) => stytch("https://test.stytch.com/"),
-        (false, Some(url)) => checked(url),
+        (true, None) => stytch_url("https://api.stytch.com/"),
+        (false, None) => stytch_url("https://test.stytch.com/"),
+        (false, Some(url)) => check_base_url(url),
     }
 }
 
-/// A colon would end the user name of HTTP Basic, a slash the segment of a path.
+/// Rejects characters with a meaning in HTTP Basic authentication or paths.
 fn is_id(id: &str) -> bool {
     !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
-fn stytch(url: &str) -> Result<Url, OptionsError> {
+fn stytch_url(url: &str) -> Result<Url, OptionsError> {
     Url::parse(url).map_err(|_| OptionsError::BaseUrl("is malformed"))
 }
 
-fn checked(url: Url) -> Result<Url, OptionsError> {
+fn check_base_url(url: Url) -> Result<Url, OptionsError> {
     let is_safe = match url.scheme() {
         "https" => true,
         "http" => is_loopback(&url),
@@ -106,7 +106,7 @@ fn checked(url: Url) -> Result<Url, OptionsError> {
     Ok(url)
 }
 
-/// Whether calls stay on this machine.
+/// Returns whether requests to a URL stay on this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -120,21 +120,21 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    fn base_url(project_id: &str, asked: Option<&str>) -> Result<String, String> {
-        let asked = asked.map(|url| url.parse().unwrap());
-        Options::new(project_id, "secret".into(), asked)
+    fn base_url(project_id: &str, given: Option<&str>) -> Result<String, String> {
+        let given = given.map(|url| url.parse().unwrap());
+        Options::new(project_id, "secret".into(), given)
             .map(|options| options.base_url.to_string())
             .map_err(|error| error.to_string())
     }
 
     #[test]
-    fn the_project_id_says_where_to_go() {
+    fn the_project_id_determines_the_base_url() {
         assert_eq!(base_url("project-live-1", None).unwrap(), "https://api.stytch.com/");
         assert_eq!(base_url("project-test-1", None).unwrap(), "https://test.stytch.com/");
     }
 
     #[test]
-    fn an_id_of_neither_form_is_refused() {
+    fn a_project_id_of_another_format_is_rejected() {
         for id in ["", "project-", "project-test-", "project-dev-1", "project-test-a:b", "p-test-1"]
         {
             assert!(base_url(id, None).unwrap_err().contains("project id"), "{id:?}");
@@ -142,20 +142,20 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_secret_is_refused() {
+    fn an_empty_secret_is_rejected() {
         let error = Options::new("project-test-1", " \n".into(), None).unwrap_err();
         assert!(matches!(error, OptionsError::Secret));
     }
 
     #[test]
-    fn a_live_project_goes_nowhere_else() {
+    fn a_live_project_rejects_a_base_url() {
         for url in ["http://127.0.0.1:1/", "https://api.stytch.com/"] {
             assert!(base_url("project-live-1", Some(url)).unwrap_err().contains("live"), "{url}");
         }
     }
 
     #[test]
-    fn a_test_project_may_go_elsewhere_where_secrets_are_safe() {
+    fn a_test_project_accepts_base_urls_that_keep_secrets_safe() {
         for url in [
             "https://stytch.example.com/",
             "https://example.com/stytch/",

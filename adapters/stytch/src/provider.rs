@@ -1,4 +1,5 @@
-//! The port's calls, one by one: which route, what is asked, and what counts as done.
+//! The implementation of the port: for each operation its route, its request, and the errors that
+//! count as success.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -9,62 +10,72 @@ use guestlist_domain::{
 };
 
 use crate::{
-    answers::{Authenticated, Done, Found, Sent},
-    asks::{
-        AuthenticateLink, AuthenticateSession, List, LoginOrCreate, NameParts, RevokeInvite,
-        RevokeSession, Search, SendInvite,
+    http::{
+        client::Client,
+        error::{
+            Idempotency::{Idempotent, NonIdempotent},
+            is_request_id,
+        },
+        requests::{
+            AuthenticateLinkRequest, AuthenticateSessionRequest, InviteRequest, ListRequest,
+            LoginOrCreateRequest, NameParts, RevokeInviteRequest, RevokeSessionRequest,
+            SearchRequest,
+        },
+        responses::{
+            AuthenticateResponse, EmptyResponse, SearchPage, SearchResponse, SendResponse,
+        },
+        user_responses::{ListResponse, UserResponse},
     },
-    client::Client,
-    error::{
-        Repeat::{Felt, Harmless},
-        is_request_id,
-    },
-    jwt::Verifier,
-    keys::Keys,
+    jwt::{Verifier, keys::Keys},
     options::{Options, OptionsError},
-    pace::Pace,
-    profiles::{Described, Listed},
-    refresh::Refreshes,
-    searches::{FoundPage, Searches},
+    refresh::SessionRefresher,
+    search::SearchBatcher,
+    throttle::Throttle,
 };
 
-/// Between two pages of the list of users. Each is a search, too, and others want to search
-/// meanwhile.
-const PAGES_APART: Duration = Duration::from_secs(1);
-/// Between two looks at one user each: a fifth of what all calls together may come to.
-const LOOKS_APART: Duration = Duration::from_millis(50);
-/// Stytch's windows are fixed, and that of searches is a minute: after a few of these it is over.
-const WINDOW: Duration = Duration::from_secs(20);
+/// The interval between pages of the list of users. Each page is a search, so it leaves room for
+/// others.
+const LIST_INTERVAL: Duration = Duration::from_secs(1);
+/// The interval between requests for single users: a fifth of the rate of all calls together.
+const GET_USER_INTERVAL: Duration = Duration::from_millis(50);
+/// The pause after a rate limit. Stytch limits searches in fixed windows of a minute, so a few
+/// pauses outlast one.
+const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(20);
 
-/// One project at Stytch.
+/// A project at Stytch.
 pub struct StytchProvider {
     client: Client,
     verifier: Verifier,
-    refreshes: Refreshes,
-    searches: Searches,
-    pages: Pace,
-    looks: Pace,
+    refresher: SessionRefresher,
+    searches: SearchBatcher,
+    list_throttle: Throttle,
+    get_user_throttle: Throttle,
     clock: Arc<dyn Clock>,
 }
 
 impl StytchProvider {
-    /// Calls nobody yet.
+    /// Creates a provider. Makes no request.
     pub fn new(options: Options, clock: Arc<dyn Clock>) -> Result<Self, OptionsError> {
         let (project_id, base_url) = (options.project_id.clone(), options.base_url.clone());
         let client = Client::new(options, Arc::clone(&clock))?;
         let keys = Keys::new(client.clone(), Arc::clone(&clock));
-        let verifier = Verifier::new(&project_id, &base_url, keys, Arc::clone(&clock));
-        let for_search = client.clone();
-        let searches =
-            Searches::new(move |emails, cursor| search(for_search.clone(), emails, cursor));
-        let (pages, looks) = (Pace::new(PAGES_APART), Pace::new(LOOKS_APART));
-        let refreshes = Refreshes::default();
-        Ok(Self { client, verifier, refreshes, searches, pages, looks, clock })
+        let search_client = client.clone();
+        Ok(Self {
+            verifier: Verifier::new(&project_id, &base_url, keys, Arc::clone(&clock)),
+            refresher: SessionRefresher::default(),
+            searches: SearchBatcher::new(move |emails, cursor| {
+                search(search_client.clone(), emails, cursor)
+            }),
+            list_throttle: Throttle::new(LIST_INTERVAL),
+            get_user_throttle: Throttle::new(GET_USER_INTERVAL),
+            client,
+            clock,
+        })
     }
 
-    /// Asks Stytch whether it knows us. Costs nothing, changes nothing.
+    /// Checks the project's credentials, without any effect at Stytch.
     pub async fn check_credentials(&self) -> Result<(), ProviderError> {
-        self.client.get(&["v1", "debug", "whoami"]).await.map(|Done {}| ())
+        self.client.get(&["v1", "debug", "whoami"]).await.map(|EmptyResponse {}| ())
     }
 }
 
@@ -77,18 +88,18 @@ impl fmt::Debug for StytchProvider {
 #[async_trait]
 impl IdentityProvider for StytchProvider {
     async fn send_invite(&self, mail: &InviteMail) -> Result<Delivered, ProviderError> {
-        let body = SendInvite {
+        let body = InviteRequest {
             email: mail.email.as_str(),
             name: mail.name.as_ref().map(NameParts::from),
             invite_magic_link_url: &mail.redirect_url,
             invite_expiration_minutes: mail.expires_in_minutes,
         };
         let path = ["v1", "magic_links", "email", "invite"];
-        self.client.post(&path, &body, Felt).await.map(delivered)
+        self.client.post(&path, &body, NonIdempotent).await.map(sent)
     }
 
     async fn send_login(&self, mail: &LoginMail) -> Result<Delivered, ProviderError> {
-        let body = LoginOrCreate {
+        let body = LoginOrCreateRequest {
             email: mail.email.as_str(),
             login_magic_link_url: &mail.redirect_url,
             signup_magic_link_url: &mail.redirect_url,
@@ -97,46 +108,44 @@ impl IdentityProvider for StytchProvider {
             create_user_as_pending: false,
         };
         let path = ["v1", "magic_links", "email", "login_or_create"];
-        self.client.post(&path, &body, Felt).await.map(delivered)
+        self.client.post(&path, &body, NonIdempotent).await.map(sent)
     }
 
     async fn revoke_invite(&self, email: &Email) -> Result<(), ProviderError> {
         let path = ["v1", "magic_links", "email", "revoke_invite"];
-        let body = RevokeInvite { email: email.as_str() };
-        let answer = self.client.post(&path, &body, Harmless).await;
-        done(answer, &["email_not_found", "user_not_found"])
+        let body = RevokeInviteRequest { email: email.as_str() };
+        let result = self.client.post(&path, &body, Idempotent).await;
+        ignore_errors(result, &["email_not_found", "user_not_found"])
     }
 
     async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<Vouched, ProviderError> {
         let path = ["v1", "magic_links", "authenticate"];
-        let body = AuthenticateLink { token, session_duration_minutes: minutes };
-        let answer: Authenticated = self.client.post(&path, &body, Felt).await?;
-        Ok(answer.vouched(self.clock.now()))
+        let body = AuthenticateLinkRequest { token, session_duration_minutes: minutes };
+        let response: AuthenticateResponse = self.client.post(&path, &body, NonIdempotent).await?;
+        Ok(response.into_session(self.clock.now()))
     }
 
     async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError> {
         let call = async {
             let path = ["v1", "sessions", "authenticate"];
-            let body = AuthenticateSession { session_token };
-            let answer: Authenticated = self.client.post(&path, &body, Harmless).await?;
-            Ok(answer.vouched(self.clock.now()))
+            let body = AuthenticateSessionRequest { session_token };
+            let response: AuthenticateResponse = self.client.post(&path, &body, Idempotent).await?;
+            Ok(response.into_session(self.clock.now()))
         };
-        self.refreshes.share(session_token, call).await
+        self.refresher.refresh(session_token, call).await
     }
 
     async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError> {
         let path = ["v1", "sessions", "revoke"];
-        let body = RevokeSession { session_id: stytch_session_id };
-        let answer = self.client.post(&path, &body, Harmless).await;
-        done(answer, &["session_not_found", "invalid_session_id"])
+        let body = RevokeSessionRequest { session_id: stytch_session_id };
+        let result = self.client.post(&path, &body, Idempotent).await;
+        ignore_errors(result, &["session_not_found", "invalid_session_id"])
     }
 
     async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError> {
-        if is_no_segment(stytch_user_id) {
-            return Err(not_an_id());
-        }
-        let answer = self.client.delete(&["v1", "users", stytch_user_id]).await;
-        done(answer, &["user_not_found"])
+        check_path_segment(stytch_user_id)?;
+        let result = self.client.delete(&["v1", "users", stytch_user_id]).await;
+        ignore_errors(result, &["user_not_found"])
     }
 
     async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError> {
@@ -144,28 +153,26 @@ impl IdentityProvider for StytchProvider {
     }
 
     async fn identities(&self, cursor: Option<&str>) -> Result<IdentityPage, ProviderError> {
-        self.pages.turn().await;
-        self.searches.turn().await;
-        let body = List::from(cursor);
-        let listed: Result<Listed, _> =
-            self.client.post_patiently(&["v1", "users", "search"], &body).await;
-        let listed = listed.inspect_err(|error| {
-            if let ProviderErrorKind::RateLimited(said) = error.kind {
-                self.pages.hold(said.unwrap_or_default().max(WINDOW));
+        self.list_throttle.acquire().await;
+        self.searches.acquire().await;
+        let body = ListRequest::from(cursor);
+        let page: Result<ListResponse, _> =
+            self.client.post_slow(&["v1", "users", "search"], &body).await;
+        let page = page.inspect_err(|error| {
+            if let ProviderErrorKind::RateLimited(retry_after) = error.kind {
+                self.list_throttle.pause(retry_after.unwrap_or_default().max(RATE_LIMIT_PAUSE));
             }
         });
-        Ok(listed?.into())
+        Ok(page?.into())
     }
 
     async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError> {
-        if is_no_segment(stytch_user_id) {
-            return Err(not_an_id());
-        }
-        self.looks.turn().await;
-        let answer: Result<Described, _> = self.client.get(&["v1", "users", stytch_user_id]).await;
-        match answer {
-            Ok(described) => Ok(Some(described.into())),
-            Err(error) if says_one_of(&error, &["user_not_found"]) => Ok(None),
+        check_path_segment(stytch_user_id)?;
+        self.get_user_throttle.acquire().await;
+        let user: Result<UserResponse, _> = self.client.get(&["v1", "users", stytch_user_id]).await;
+        match user {
+            Ok(user) => Ok(Some(user.into())),
+            Err(error) if is_rejected_as(&error, &["user_not_found"]) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -175,45 +182,48 @@ impl IdentityProvider for StytchProvider {
     }
 }
 
-/// A page of whoever has one of these addresses.
+/// Requests a page of the users with any of these addresses.
 async fn search(
     client: Client,
     emails: Vec<Email>,
     cursor: Option<String>,
-) -> Result<FoundPage, ProviderError> {
-    let body = Search::by_address(&emails, cursor.as_deref());
-    let found: Found = client.post(&["v1", "users", "search"], &body, Harmless).await?;
-    Ok(found.into())
+) -> Result<SearchPage, ProviderError> {
+    let body = SearchRequest::by_address(&emails, cursor.as_deref());
+    let response: SearchResponse =
+        client.post(&["v1", "users", "search"], &body, Idempotent).await?;
+    Ok(response.into())
 }
 
-fn delivered(sent: Sent) -> Delivered {
-    let request_id = sent.request_id.filter(|id| is_request_id(id));
-    Delivered { stytch_user_id: sent.user_id, request_id }
+fn sent(response: SendResponse) -> Delivered {
+    let request_id = response.request_id.filter(|id| is_request_id(id));
+    Delivered { stytch_user_id: response.user_id, request_id }
 }
 
-/// That there was nothing to undo is success.
-fn done(answer: Result<Done, ProviderError>, absent: &[&str]) -> Result<(), ProviderError> {
-    match answer {
-        Err(error) if !says_one_of(&error, absent) => Err(error),
-        Ok(Done {}) | Err(_) => Ok(()),
+/// Treats errors with these codes as success: there was nothing to undo.
+fn ignore_errors(
+    result: Result<EmptyResponse, ProviderError>,
+    codes: &[&str],
+) -> Result<(), ProviderError> {
+    match result {
+        Err(error) if !is_rejected_as(&error, codes) => Err(error),
+        Ok(EmptyResponse {}) | Err(_) => Ok(()),
     }
 }
 
-/// Whether it is one of these words, said with a status that goes with it.
-fn says_one_of(error: &ProviderError, words: &[&str]) -> bool {
-    error.kind == ProviderErrorKind::Rejected && words.contains(&error.code.as_str())
+/// Returns whether Stytch rejected a request with one of these codes and a matching status.
+fn is_rejected_as(error: &ProviderError, codes: &[&str]) -> bool {
+    error.kind == ProviderErrorKind::Rejected && codes.contains(&error.code.as_str())
 }
 
-/// A URL drops such segments: the call would go to another route.
-fn is_no_segment(text: &str) -> bool {
-    matches!(text, "" | "." | "..")
-}
-
-fn not_an_id() -> ProviderError {
-    ProviderError {
+/// Rejects texts that a URL drops from its path, which would lead to another route.
+fn check_path_segment(text: &str) -> Result<(), ProviderError> {
+    if !matches!(text, "" | "." | "..") {
+        return Ok(());
+    }
+    Err(ProviderError {
         kind: ProviderErrorKind::Rejected,
         code: "invalid_user_id".to_owned(),
-        message: "not sent: this can't be the id of a user".to_owned(),
+        message: "not sent: this is not a user id".to_owned(),
         request_id: None,
-    }
+    })
 }

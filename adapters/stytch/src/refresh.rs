@@ -1,5 +1,5 @@
-//! Asking for fresh session JWTs without a stampede: requests with one token share one call, its
-//! answer serves for a while, and while Stytch does not answer nobody waits for it.
+//! Deduplication of session refreshes: requests with the same token share one call and reuse its
+//! result for a while, and during an outage of Stytch requests fail at once.
 
 use std::{
     collections::HashMap,
@@ -9,33 +9,35 @@ use std::{
 };
 
 use guestlist_domain::{ProviderError, ProviderErrorKind, TokenHash, Vouched};
-use tokio::sync::Mutex as TurnMutex;
+use tokio::sync::Mutex as AsyncMutex;
 
-/// Half of a JWT's five minutes: whoever gets a shared one can use it for as long again.
-const SHARED_FOR: Duration = Duration::from_secs(150);
-/// A person waits for this, so it ends sooner than other calls.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long nobody asks after a call that failed; then one does.
-const QUIET: Duration = Duration::from_secs(5);
+/// The time for which a result is reused: half of a JWT's five minutes, so that its last user can
+/// use it for as long again.
+const REUSE_TIME: Duration = Duration::from_secs(150);
+/// The timeout of a refresh. Shorter than that of other calls, because a user waits for it.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// The time after a failure before the next call.
+const OUTAGE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-type Turn = Arc<TurnMutex<Option<Fresh>>>;
+/// The last result for one token. Its lock is held during a call.
+type Slot = Arc<AsyncMutex<Option<CachedSession>>>;
 
 #[derive(Clone)]
-struct Fresh {
-    vouched: Vouched,
-    at: Instant,
+struct CachedSession {
+    session: Vouched,
+    refreshed_at: Instant,
 }
 
 #[derive(Default)]
-pub(crate) struct Refreshes {
-    turns: Mutex<Turns>,
+pub(crate) struct SessionRefresher {
+    slots: Mutex<Slots>,
     outage: Mutex<Option<Outage>>,
 }
 
 #[derive(Default)]
-struct Turns {
-    by_token: HashMap<TokenHash, Turn>,
-    tidied_at: Option<Instant>,
+struct Slots {
+    by_token: HashMap<TokenHash, Slot>,
+    cleaned_at: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -44,87 +46,91 @@ struct Outage {
     next_try: Instant,
 }
 
-impl Refreshes {
-    /// The answer of `call` for this token, or one that another request got a moment ago.
-    pub(crate) async fn share(
+impl SessionRefresher {
+    /// Returns the result of `call` for a token, or a recent result for the same token.
+    pub(crate) async fn refresh(
         &self,
         token: &str,
         call: impl Future<Output = Result<Vouched, ProviderError>>,
     ) -> Result<Vouched, ProviderError> {
-        let turn = self.turn(TokenHash::of(token));
-        let mut held = turn.lock().await;
-        if let Some(fresh) = held.as_ref().filter(|fresh| fresh.serves(Instant::now())) {
-            return Ok(fresh.vouched.clone());
+        let slot = self.slot(TokenHash::of(token));
+        let mut cached = slot.lock().await;
+        if let Some(cached) = cached.as_ref().filter(|cached| cached.is_fresh(Instant::now())) {
+            return Ok(cached.session.clone());
         }
-        self.admit()?;
-        let at = Instant::now();
-        let answer = tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| Err(too_slow()));
-        self.note(answer.as_ref().err());
-        *held = answer.as_ref().ok().map(|vouched| Fresh { vouched: vouched.clone(), at });
-        answer
+        self.check_outage()?;
+        let refreshed_at = Instant::now();
+        let result = tokio::time::timeout(TIMEOUT, call).await.unwrap_or_else(|_| Err(timed_out()));
+        self.record(result.as_ref().err());
+        *cached = result
+            .as_ref()
+            .ok()
+            .map(|session| CachedSession { session: session.clone(), refreshed_at });
+        result
     }
 
-    fn turn(&self, hash: TokenHash) -> Turn {
-        let mut turns = lock(&self.turns);
-        turns.tidy(Instant::now());
-        Arc::clone(turns.by_token.entry(hash).or_default())
+    fn slot(&self, hash: TokenHash) -> Slot {
+        let mut slots = lock(&self.slots);
+        slots.clean(Instant::now());
+        Arc::clone(slots.by_token.entry(hash).or_default())
     }
 
-    /// While Stytch is silent one request in a while finds out whether it still is; all others
-    /// get the last answer at once.
-    fn admit(&self) -> Result<(), ProviderError> {
+    /// Returns the last error during an outage, except to one request per interval, which calls
+    /// Stytch.
+    fn check_outage(&self) -> Result<(), ProviderError> {
         let mut outage = lock(&self.outage);
         let Some(outage) = outage.as_mut() else { return Ok(()) };
         if Instant::now() < outage.next_try {
             return Err(outage.error.clone());
         }
-        outage.next_try = Instant::now() + QUIET;
+        outage.next_try = Instant::now() + OUTAGE_RETRY_INTERVAL;
         Ok(())
     }
 
-    fn note(&self, error: Option<&ProviderError>) {
-        let is_silence = |kind| {
+    /// Begins or ends an outage after a call. Errors about the session itself are no outage.
+    fn record(&self, error: Option<&ProviderError>) {
+        let is_outage = |kind| {
             use ProviderErrorKind::{Doubtful, Misconfigured, RateLimited, Unavailable};
             matches!(kind, Unavailable | Doubtful | RateLimited(_) | Misconfigured)
         };
-        let silence = error.filter(|error| is_silence(error.kind)).cloned();
+        let error = error.filter(|error| is_outage(error.kind)).cloned();
         *lock(&self.outage) =
-            silence.map(|error| Outage { error, next_try: Instant::now() + QUIET });
+            error.map(|error| Outage { error, next_try: Instant::now() + OUTAGE_RETRY_INTERVAL });
     }
 }
 
-impl Turns {
-    /// Forgets, once in a while, the answers that no longer serve.
-    fn tidy(&mut self, now: Instant) {
-        if self.tidied_at.is_none_or(|then| now.duration_since(then) >= SHARED_FOR) {
-            self.by_token.retain(|_, turn| is_worth_keeping(turn, now));
-            self.tidied_at = Some(now);
+impl Slots {
+    /// Removes unused slots, at most once per [`REUSE_TIME`].
+    fn clean(&mut self, now: Instant) {
+        if self.cleaned_at.is_none_or(|then| now.duration_since(then) >= REUSE_TIME) {
+            self.by_token.retain(|_, slot| is_in_use(slot, now));
+            self.cleaned_at = Some(now);
         }
     }
 }
 
-impl Fresh {
-    fn serves(&self, now: Instant) -> bool {
-        now.duration_since(self.at) < SHARED_FOR
+impl CachedSession {
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.duration_since(self.refreshed_at) < REUSE_TIME
     }
 }
 
-/// Somebody holds it or waits for it, or its answer still serves.
-fn is_worth_keeping(turn: &Turn, now: Instant) -> bool {
-    let serves = |held: &Option<Fresh>| held.as_ref().is_some_and(|fresh| fresh.serves(now));
-    Arc::strong_count(turn) > 1 || turn.try_lock().is_ok_and(|held| serves(&held))
+/// Returns whether a request holds or waits for the slot, or its result is fresh.
+fn is_in_use(slot: &Slot, now: Instant) -> bool {
+    let is_fresh =
+        |cached: &Option<CachedSession>| cached.as_ref().is_some_and(|c| c.is_fresh(now));
+    Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|cached| is_fresh(&cached))
 }
 
-fn too_slow() -> ProviderError {
+fn timed_out() -> ProviderError {
     ProviderError {
         kind: ProviderErrorKind::Unavailable,
         code: "timeout".to_owned(),
-        message: format!("no answer within {} s", PATIENCE.as_secs()),
+        message: format!("no response within {} s", TIMEOUT.as_secs()),
         request_id: None,
     }
 }
 
-/// None of these locks is held over anything that can panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -138,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn vouched() -> Vouched {
+    fn session() -> Vouched {
         Vouched {
             session: ProviderSession {
                 stytch_session_id: "session-test-1".into(),
@@ -152,62 +158,62 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_with_one_token_share_one_call() {
-        let (refreshes, calls) = (Refreshes::default(), AtomicU32::new(0));
+    async fn requests_with_the_same_token_share_one_call() {
+        let (refresher, calls) = (SessionRefresher::default(), AtomicU32::new(0));
         let call = || async {
             calls.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
-            Ok(vouched())
+            Ok(session())
         };
-        let one = refreshes.share("a", call());
-        let two = refreshes.share("a", call());
+        let one = refresher.refresh("a", call());
+        let two = refresher.refresh("a", call());
         let (one, two) = tokio::join!(one, two);
         assert_eq!(one.unwrap().tokens.session_jwt, two.unwrap().tokens.session_jwt);
         assert_eq!(calls.load(Ordering::Relaxed), 1);
-        refreshes.share("b", call()).await.unwrap();
+        refresher.refresh("b", call()).await.unwrap();
         assert_eq!(calls.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
-    async fn an_outage_is_waited_for_once() {
-        let (refreshes, calls) = (Refreshes::default(), AtomicU32::new(0));
+    async fn during_an_outage_only_the_first_request_calls_stytch() {
+        let (refresher, calls) = (SessionRefresher::default(), AtomicU32::new(0));
         let call = || async {
             calls.fetch_add(1, Ordering::Relaxed);
-            Err(too_slow())
+            Err(timed_out())
         };
         for token in ["a", "b", "a", "c"] {
-            assert_eq!(refreshes.share(token, call()).await.unwrap_err().code, "timeout");
+            assert_eq!(refresher.refresh(token, call()).await.unwrap_err().code, "timeout");
         }
         assert_eq!(calls.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]
-    async fn a_session_that_is_gone_is_no_outage() {
-        let refreshes = Refreshes::default();
-        let gone = ProviderError {
+    async fn a_rejected_session_is_no_outage() {
+        let refresher = SessionRefresher::default();
+        let rejected = ProviderError {
             kind: ProviderErrorKind::Rejected,
             code: "session_not_found".into(),
             message: String::new(),
             request_id: None,
         };
-        assert!(refreshes.share("a", async { Err(gone) }).await.is_err());
-        assert!(refreshes.share("b", async { Ok(vouched()) }).await.is_ok());
+        assert!(refresher.refresh("a", async { Err(rejected) }).await.is_err());
+        assert!(refresher.refresh("b", async { Ok(session()) }).await.is_ok());
     }
 
     #[tokio::test]
-    async fn answers_are_forgotten_when_they_no_longer_serve() {
-        let refreshes = Refreshes::default();
+    async fn results_are_removed_when_they_are_old_and_unused() {
+        let refresher = SessionRefresher::default();
         for token in ["a", "b"] {
-            refreshes.share(token, async { Ok(vouched()) }).await.unwrap();
+            refresher.refresh(token, async { Ok(session()) }).await.unwrap();
         }
-        let held = refreshes.turn(TokenHash::of("a"));
-        let mut turns = lock(&refreshes.turns);
-        turns.tidy(Instant::now());
-        assert_eq!(turns.by_token.len(), 2);
-        turns.tidy(Instant::now() + SHARED_FOR);
-        assert!(turns.by_token.contains_key(&TokenHash::of("a")) && turns.by_token.len() == 1);
-        drop(held);
-        turns.tidy(Instant::now() + 2 * SHARED_FOR);
-        assert!(turns.by_token.is_empty());
+        let slot = refresher.slot(TokenHash::of("a"));
+        let mut slots = lock(&refresher.slots);
+        slots.clean(Instant::now());
+        assert_eq!(slots.by_token.len(), 2);
+        slots.clean(Instant::now() + REUSE_TIME);
+        assert!(slots.by_token.contains_key(&TokenHash::of("a")) && slots.by_token.len() == 1);
+        drop(slot);
+        slots.clean(Instant::now() + 2 * REUSE_TIME);
+        assert!(slots.by_token.is_empty());
     }
 }

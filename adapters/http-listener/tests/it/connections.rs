@@ -1,4 +1,4 @@
-//! How many connections there are, and how they end.
+//! The connection limit and the end of connections.
 
 use http_listener::Options;
 use tokio::io::AsyncWriteExt;
@@ -6,11 +6,11 @@ use tokio::io::AsyncWriteExt;
 use crate::server::{Server, unlimited};
 
 #[tokio::test]
-async fn a_new_connection_takes_the_place_of_the_one_that_waited_longest() {
+async fn a_new_connection_replaces_the_one_that_has_waited_longest() {
     let server = Server::start(Options { max_connections: 3, ..unlimited() }).await;
     let mut held = server.connect().await;
     held.get("/held").await;
-    server.has_begun(1).await;
+    server.wait_for_requests(1).await;
     let mut half = Vec::new();
     for n in 0..20 {
         let mut client = server.connect().await;
@@ -24,7 +24,7 @@ async fn a_new_connection_takes_the_place_of_the_one_that_waited_longest() {
     for client in &mut half {
         client.closed().await;
     }
-    // The request under way was not among them.
+    // A connection with a request under way is not replaced.
     assert!(held.is_open() && last.is_open());
     last.send("Host: localhost\r\n\r\n").await;
     assert_eq!(last.status().await, "HTTP/1.1 200 OK");
@@ -33,7 +33,7 @@ async fn a_new_connection_takes_the_place_of_the_one_that_waited_longest() {
 }
 
 #[tokio::test]
-async fn a_new_connection_waits_while_all_are_in_a_request() {
+async fn a_new_connection_waits_while_all_others_handle_requests() {
     let server = Server::start(Options { max_connections: 2, ..unlimited() }).await;
     let mut held = Vec::new();
     for _ in 0..2 {
@@ -41,7 +41,7 @@ async fn a_new_connection_waits_while_all_are_in_a_request() {
         client.get("/held").await;
         held.push(client);
     }
-    server.has_begun(2).await;
+    server.wait_for_requests(2).await;
     let mut waiting = server.connect().await;
     waiting.get("/").await;
     assert!(held.iter().all(crate::server::Client::is_open));
@@ -54,20 +54,20 @@ async fn a_new_connection_waits_while_all_are_in_a_request() {
 }
 
 #[tokio::test]
-async fn a_client_that_closes_its_sending_half_is_answered() {
+async fn a_client_that_closes_its_sending_half_gets_its_response() {
     let server = Server::start(unlimited()).await;
     let mut client = server.connect().await;
     client.get("/held").await;
     client.0.shutdown().await.unwrap();
-    server.has_begun(1).await;
+    server.wait_for_requests(1).await;
     server.release(1);
     assert_eq!(client.status().await, "HTTP/1.1 200 OK");
-    // And then it is over, without waiting for a timeout.
+    // The connection is closed without waiting for a timeout.
     assert_eq!(client.closed().await, b"");
 }
 
 #[tokio::test]
-async fn requests_on_one_connection_are_answered_in_order() {
+async fn pipelined_requests_get_their_responses() {
     let server = Server::start(unlimited()).await;
     let mut client = server.connect().await;
     let request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -1,8 +1,8 @@
-//! The server loop as raw sockets meet it, with short limits.
+//! Tests of the server loop over raw sockets.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test")]
 
 mod connections;
 mod server;
-mod stopping;
+mod shutdown;
 mod timeouts;

@@ -1,4 +1,4 @@
-//! A server of the test's own, and clients that send bytes.
+//! A test server, and clients that send raw bytes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,25 +16,25 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
-/// For what takes a moment on a busy machine.
+/// A timeout for results that are expected at once, on a busy machine.
 pub const LONG: Duration = Duration::from_secs(20);
-/// A limit that no test waits for.
+/// A limit that no test reaches.
 pub const NEVER: Duration = Duration::from_mins(10);
-/// What `/large` answers with: more than the sockets' buffers hold.
+/// The size of the response to `/large`, which exceeds the buffers of the sockets.
 const LARGE: usize = 32 * 1024 * 1024;
 
-/// Answers `/` at once, `/held` once [`Server::release`] was called, `/large` with much.
+/// Responds to `/` at once, to `/held` after [`Server::release`], and to `/large` with a large body.
 pub struct Server {
     pub address: SocketAddr,
     pub stop: CancellationToken,
     pub served: JoinHandle<()>,
-    /// Has a permit for each request to `/held` that may be answered.
+    /// Holds a permit for each released request to `/held`.
     held: Arc<Semaphore>,
-    /// Has a permit for each request to `/held` that has begun.
+    /// Holds a permit for each request to `/held` that has started.
     begun: Arc<Semaphore>,
 }
 
-/// Limits that no test waits for, to be changed where one is to be seen.
+/// Returns limits that no test reaches.
 pub fn unlimited() -> Options {
     Options {
         header_timeout: NEVER,
@@ -51,12 +51,10 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let (held, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-        let (may_answer, has_begun) = (Arc::clone(&held), Arc::clone(&begun));
+        let (released, started) = (Arc::clone(&held), Arc::clone(&begun));
         let make_service = move |_| {
-            let (may_answer, has_begun) = (Arc::clone(&may_answer), Arc::clone(&has_begun));
-            service_fn(move |request| {
-                answer(request, Arc::clone(&may_answer), Arc::clone(&has_begun))
-            })
+            let (released, started) = (Arc::clone(&released), Arc::clone(&started));
+            service_fn(move |request| respond(request, Arc::clone(&released), Arc::clone(&started)))
         };
         let served = tokio::spawn(serve(listener, options, stop.clone(), make_service));
         Self { address, stop, served, held, begun }
@@ -66,25 +64,25 @@ impl Server {
         Client(TcpStream::connect(self.address).await.unwrap())
     }
 
-    /// Lets `n` requests to `/held` be answered.
+    /// Releases `n` requests to `/held`.
     pub fn release(&self, n: usize) {
         self.held.add_permits(n);
     }
 
-    /// Waits until `n` more requests to `/held` have begun.
-    pub async fn has_begun(&self, n: u32) {
+    /// Waits until `n` further requests to `/held` have started.
+    pub async fn wait_for_requests(&self, n: u32) {
         timeout(LONG, self.begun.acquire_many(n)).await.unwrap().unwrap().forget();
     }
 }
 
-async fn answer(
+async fn respond(
     request: Request<RequestBody>,
-    may_answer: Arc<Semaphore>,
-    has_begun: Arc<Semaphore>,
+    released: Arc<Semaphore>,
+    started: Arc<Semaphore>,
 ) -> Result<Response<Full<Bytes>>, BoxError> {
     if request.uri().path() == "/held" {
-        has_begun.add_permits(1);
-        may_answer.acquire().await?.forget();
+        started.add_permits(1);
+        released.acquire().await?.forget();
     }
     if request.uri().path() == "/large" {
         return Ok(Response::new(vec![0; LARGE].into()));
@@ -113,7 +111,7 @@ impl Client {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
     }
 
-    /// Reads a response without a body; the first line of it.
+    /// Reads a response without a body and returns its status line.
     pub async fn status(&mut self) -> String {
         let mut text = Vec::new();
         while !text.ends_with(b"\r\n\r\n") {
@@ -124,15 +122,17 @@ impl Client {
         text.lines().next().unwrap().to_owned()
     }
 
-    /// Waits until the server has closed the connection; what it sent before.
+    /// Waits until the server closes the connection and returns the bytes sent before.
     pub async fn closed(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        // A reset is an end too.
-        let _ = timeout(LONG, self.0.read_to_end(&mut rest)).await.expect("the end in time");
+        // A reset also ends the connection.
+        let _ = timeout(LONG, self.0.read_to_end(&mut rest))
+            .await
+            .expect("the connection is closed in time");
         rest
     }
 
-    /// Whether it is open, as far as can be seen.
+    /// Returns whether no end of the connection has been received.
     pub fn is_open(&self) -> bool {
         let read = self.0.try_read(&mut [0]);
         read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)

@@ -1,4 +1,4 @@
-//! What a client can't hold by being slow.
+//! Timeouts and the header limit.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::server::{LONG, Server, unlimited};
 const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
-async fn half_a_header_is_closed() {
+async fn a_connection_with_an_incomplete_header_is_closed() {
     let server = Server::start(Options { header_timeout: SHORT, ..unlimited() }).await;
     for half in ["", "G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
         let mut client = server.connect().await;
@@ -21,18 +21,18 @@ async fn half_a_header_is_closed() {
 }
 
 #[tokio::test]
-async fn a_header_that_arrives_byte_by_byte_is_closed() {
+async fn a_connection_with_a_slow_header_is_closed() {
     let server = Server::start(Options { header_timeout: SHORT, ..unlimited() }).await;
     let mut client = server.connect().await;
     let began = Instant::now();
     while client.0.write_all(b"x").await.is_ok() {
-        assert!(began.elapsed() < LONG, "it is still open");
+        assert!(began.elapsed() < LONG, "the connection is still open");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 #[tokio::test]
-async fn an_idle_connection_stays_longer_than_half_a_header() {
+async fn an_idle_connection_stays_open_until_the_idle_timeout() {
     let idle_timeout = SHORT * 5;
     let options = Options { header_timeout: SHORT, idle_timeout, ..unlimited() };
     let server = Server::start(options).await;
@@ -45,7 +45,7 @@ async fn an_idle_connection_stays_longer_than_half_a_header() {
 }
 
 #[tokio::test]
-async fn half_a_header_of_a_later_request_is_closed() {
+async fn a_connection_with_an_incomplete_later_header_is_closed() {
     let server = Server::start(Options { header_timeout: SHORT, ..unlimited() }).await;
     let mut client = server.connect().await;
     client.get("/").await;
@@ -55,7 +55,7 @@ async fn half_a_header_of_a_later_request_is_closed() {
 }
 
 #[tokio::test]
-async fn a_slow_body_is_answered_with_408() {
+async fn the_response_to_an_incomplete_body_is_408() {
     let server = Server::start(Options { body_timeout: SHORT, ..unlimited() }).await;
     for sent in ["", "12", "1\r\n"] {
         let mut client = server.connect().await;
@@ -67,7 +67,7 @@ async fn a_slow_body_is_answered_with_408() {
 }
 
 #[tokio::test]
-async fn a_body_that_arrives_byte_by_byte_is_answered_with_408() {
+async fn the_response_to_a_slow_body_is_408() {
     let server = Server::start(Options { body_timeout: SHORT, ..unlimited() }).await;
     let mut client = server.connect().await;
     client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\n").await;
@@ -77,36 +77,36 @@ async fn a_body_that_arrives_byte_by_byte_is_answered_with_408() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let answered = async {
+    let response = async {
         reading.readable().await.unwrap();
-        let mut answer = [0; 12];
-        assert_eq!(reading.try_read(&mut answer).unwrap(), answer.len());
-        assert_eq!(&answer, b"HTTP/1.1 408");
+        let mut status = [0; 12];
+        assert_eq!(reading.try_read(&mut status).unwrap(), status.len());
+        assert_eq!(&status, b"HTTP/1.1 408");
     };
     tokio::select! {
-        () = trickle => panic!("closed without an answer"),
-        () = answered => {}
-        () = tokio::time::sleep(LONG) => panic!("not answered"),
+        () = trickle => panic!("closed without a response"),
+        () = response => {}
+        () = tokio::time::sleep(LONG) => panic!("no response"),
     }
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_its_response_is_closed() {
+async fn the_connection_of_a_client_that_does_not_read_is_closed() {
     let server = Server::start(Options { idle_timeout: SHORT, ..unlimited() }).await;
     let mut client = server.connect().await;
     client.get("/large").await;
-    // The server gives it up before it begins to read.
+    // The server closes the connection before the client starts to read.
     for _ in 0..2 {
         let mut later = server.connect().await;
         later.get("/").await;
         later.closed().await;
     }
     let received = client.closed().await;
-    assert!(received.len() < 32 * 1024 * 1024, "all of it arrived");
+    assert!(received.len() < 32 * 1024 * 1024, "the whole response arrived");
 }
 
 #[tokio::test]
-async fn a_header_above_the_limit_is_refused_and_one_below_is_not() {
+async fn the_response_to_a_header_above_the_limit_is_431() {
     let server = Server::start(unlimited()).await;
     let mut client = server.connect().await;
     let padding = "x".repeat(24 * 1024);
@@ -114,7 +114,7 @@ async fn a_header_above_the_limit_is_refused_and_one_below_is_not() {
     assert_eq!(client.status().await, "HTTP/1.1 200 OK");
     let padding = "x".repeat(40 * 1024);
     let mut client = server.connect().await;
-    // The rest of it may meet a closed connection.
+    // The connection may be closed before everything is sent.
     let _ = client.0.write_all(format!("GET / HTTP/1.1\r\nPad: {padding}").as_bytes()).await;
     assert!(client.status().await.starts_with("HTTP/1.1 431"));
 }

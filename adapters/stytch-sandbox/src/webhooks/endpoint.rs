@@ -1,4 +1,4 @@
-//! Where webhooks go, and how they are signed: as Svix signs them, which sends Stytch's.
+//! The webhook endpoint and its signatures, which are those of Svix, Stytch's webhook service.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use url::Url;
 
-use crate::Error;
+use crate::error::Error;
 
 const PREFIX: &str = "whsec_";
 
-/// Where to tell of changes of users, and the secret that the messages are signed with.
+/// The URL that receives events about users, and the secret that they are signed with.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookEndpoint {
     /// An `http` or `https` URL.
@@ -20,7 +20,7 @@ pub struct WebhookEndpoint {
 }
 
 impl WebhookEndpoint {
-    /// A new random secret, of 24 bytes as Svix's are.
+    /// Generates a secret of 24 bytes, as Svix's are.
     pub fn generate_secret() -> String {
         format!("{PREFIX}{}", STANDARD.encode(rand::random::<[u8; 24]>()))
     }
@@ -32,7 +32,7 @@ impl fmt::Debug for WebhookEndpoint {
     }
 }
 
-/// An endpoint that was looked at and is usable.
+/// A validated endpoint.
 pub(crate) struct Endpoint {
     pub(crate) url: Url,
     key: hmac::Key,
@@ -43,12 +43,13 @@ impl Endpoint {
         let url = Url::parse(&endpoint.url).ok();
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let url = url.ok_or_else(|| Error::WebhookUrl(endpoint.url.clone()))?;
-        let secret = endpoint.secret.strip_prefix(PREFIX).and_then(|it| STANDARD.decode(it).ok());
+        let secret =
+            endpoint.secret.strip_prefix(PREFIX).and_then(|secret| STANDARD.decode(secret).ok());
         let secret = secret.filter(|bytes| !bytes.is_empty()).ok_or(Error::WebhookSecret)?;
         Ok(Self { url, key: hmac::Key::new(hmac::HMAC_SHA256, &secret) })
     }
 
-    /// What `svix-signature` says.
+    /// Returns the `svix-signature` header of a message.
     pub(crate) fn signature(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         let signed = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
         format!("v1,{}", STANDARD.encode(hmac::sign(&self.key, &signed)))
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_signed_as_in_svix_s_documentation() {
+    fn a_message_is_signed_as_in_the_example_of_svix() {
         let secret = "whsec_plJ3nmyCDGBKInavdOK15jsl";
         let Ok(endpoint) = endpoint("http://localhost/", secret) else { panic!("it is usable") };
         let body = br#"{"event_type":"ping","data":{"success":true}}"#;
@@ -74,15 +75,15 @@ mod tests {
     }
 
     #[test]
-    fn what_can_t_be_an_endpoint_is_refused() {
+    fn an_invalid_endpoint_is_rejected() {
         let secret = WebhookEndpoint::generate_secret();
         assert!(endpoint("https://example.com/hooks", &secret).is_ok());
         for url in ["", "localhost:3000", "ftp://example.com/", "/hooks"] {
             assert!(endpoint(url, &secret).is_err_and(|e| e.contains("webhook URL")), "{url}");
         }
         for secret in ["", "whsec_", "whsec_?", "c2VjcmV0"] {
-            let refused = endpoint("http://localhost/", secret);
-            assert!(refused.is_err_and(|e| e.contains("whsec_")), "{secret}");
+            let result = endpoint("http://localhost/", secret);
+            assert!(result.is_err_and(|e| e.contains("whsec_")), "{secret}");
         }
     }
 }

@@ -1,17 +1,17 @@
-//! What happened to a user, in the form in which Stytch tells of it.
+//! Events about users, in the form of Stytch's webhooks.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{ids, user::User};
+use crate::state::{ids, user::User};
 
-/// Who changed something.
+/// The origin of a change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A call of the API.
+    /// The API.
     #[default]
     Direct,
-    /// Somebody at the dashboard.
+    /// Stytch's dashboard.
     Dashboard,
 }
 
@@ -27,12 +27,12 @@ pub(crate) struct Event {
     pub(crate) source: Source,
     pub(crate) action: Action,
     pub(crate) user_id: String,
-    /// As it is after the change; a deleted one is not told.
+    /// The user after the change; none after a deletion.
     pub(crate) user: Option<User>,
 }
 
 impl Event {
-    /// Such as `direct.user.create`.
+    /// Returns the event's type, such as `direct.user.create`.
     pub(crate) fn event_type(&self) -> String {
         format!("{}.user.{}", self.source.name(), self.action.name()).to_lowercase()
     }
@@ -49,7 +49,7 @@ impl Event {
             "vertical": "CONSUMER",
         });
         if let Some(user) = &self.user {
-            body["user"] = user.view();
+            body["user"] = user.to_json();
         }
         body
     }

@@ -1,29 +1,29 @@
-//! The messages, and when each is to be sent: at once, later again, or when the pause is over.
+//! Webhook messages and the schedule of their deliveries.
 
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 
-use hyper::body::Bytes;
+use axum::body::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// More are forgotten, the oldest first.
-const MOST: usize = 10_000;
+/// The number of messages kept; older ones are dropped.
+const MAX_MESSAGES: usize = 10_000;
 
-/// How long after each failure the next attempt is made; after the last there is none.
-const PAUSES: [Duration; 4] = [
+/// The delay after each failed attempt; there is no attempt after the last.
+const RETRY_DELAYS: [Duration; 4] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(30),
     Duration::from_mins(2),
 ];
 
-/// A message as the control plane shows it.
+/// A message, as the control plane shows it.
 #[derive(Clone, Serialize)]
 pub(crate) struct Message {
-    /// What `svix-id` says, the same each time it is sent.
+    /// The `svix-id` header, the same in each attempt.
     pub(crate) id: String,
     pub(crate) event_type: String,
     pub(crate) user_id: String,
@@ -34,11 +34,11 @@ pub(crate) struct Message {
     pub(crate) body: Bytes,
 }
 
-/// One time that a message was sent.
+/// One attempt to deliver a message.
 #[derive(Clone, Serialize)]
 pub(crate) struct Attempt {
     pub(crate) at: Timestamp,
-    /// What the receiver answered, or else `error`.
+    /// The receiver's response; without one, `error` is set.
     pub(crate) status: Option<u16>,
     pub(crate) error: Option<String>,
 }
@@ -53,78 +53,82 @@ impl Attempt {
 pub(crate) struct Queue {
     pub(crate) paused: bool,
     messages: BTreeMap<u64, Message>,
-    /// By the time, then in the order in which they were put here.
-    due: BTreeMap<(Instant, u64), Due>,
+    /// By time, then in the order of scheduling.
+    scheduled: BTreeMap<(Instant, u64), Delivery>,
     last: u64,
 }
 
-/// A sending that is to be.
+/// A scheduled delivery.
 #[derive(Clone, Copy)]
-pub(crate) struct Due {
+pub(crate) struct Delivery {
     message: u64,
     failures: usize,
-    /// Somebody wants it sent again: once, whether paused or delivered already.
-    asked: bool,
+    /// Requested through the control plane: attempted once, even while paused or after a success.
+    is_manual: bool,
 }
 
 impl Queue {
     pub(crate) fn add(&mut self, message: Message, now: Instant) {
         let number = self.next_number();
         self.messages.insert(number, message);
-        if self.messages.len() > MOST {
+        if self.messages.len() > MAX_MESSAGES {
             self.messages.pop_first();
         }
-        self.schedule(Due { message: number, failures: 0, asked: false }, now);
+        self.schedule(Delivery { message: number, failures: 0, is_manual: false }, now);
     }
 
-    /// Sends one again, at once. None if there is none of that id.
+    /// Schedules a message to be sent again at once. Returns none if it does not exist.
     pub(crate) fn resend(&mut self, id: &str, now: Instant) -> Option<&Message> {
         let (&message, _) = self.messages.iter().find(|(_, message)| message.id == id)?;
-        self.schedule(Due { message, failures: 0, asked: true }, now);
+        self.schedule(Delivery { message, failures: 0, is_manual: true }, now);
         self.messages.get(&message)
     }
 
-    /// The next one to be sent now, its id and its body.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<(Due, String, Bytes)> {
+    /// Takes the next delivery that is due, with the id and the body of its message.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<(Delivery, String, Bytes)> {
         loop {
-            let (&key, &due) = self.first().filter(|((at, _), _)| *at <= now)?;
-            self.due.remove(&key);
-            let message = self.messages.get(&due.message);
-            if let Some(message) = message.filter(|message| due.asked || !message.delivered) {
-                return Some((due, message.id.clone(), message.body.clone()));
+            let (&key, &delivery) = self.first().filter(|((at, _), _)| *at <= now)?;
+            self.scheduled.remove(&key);
+            let message = self.messages.get(&delivery.message);
+            if let Some(message) =
+                message.filter(|message| delivery.is_manual || !message.delivered)
+            {
+                return Some((delivery, message.id.clone(), message.body.clone()));
             }
         }
     }
 
-    /// When to look again.
+    /// Returns the time of the next delivery.
     pub(crate) fn next_at(&self) -> Option<Instant> {
         self.first().map(|((at, _), _)| *at)
     }
 
-    /// How a sending went; it is repeated later if it failed.
-    pub(crate) fn finish(&mut self, due: Due, attempt: Attempt, now: Instant) {
+    /// Records the result of a delivery, and schedules a retry if it failed.
+    pub(crate) fn finish(&mut self, delivery: Delivery, attempt: Attempt, now: Instant) {
         let succeeded = attempt.succeeded();
-        if let Some(message) = self.messages.get_mut(&due.message) {
+        if let Some(message) = self.messages.get_mut(&delivery.message) {
             message.delivered |= succeeded;
             message.attempts.push(attempt);
         }
-        if let Some(pause) = PAUSES.get(due.failures).filter(|_| !succeeded && !due.asked) {
-            self.schedule(Due { failures: due.failures + 1, ..due }, now + *pause);
+        let delay = RETRY_DELAYS.get(delivery.failures);
+        if let Some(delay) = delay.filter(|_| !succeeded && !delivery.is_manual) {
+            let retry = Delivery { failures: delivery.failures + 1, ..delivery };
+            self.schedule(retry, now + *delay);
         }
     }
 
-    /// Oldest first.
+    /// Returns the messages, oldest first.
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Message> {
         self.messages.values()
     }
 
-    fn first(&self) -> Option<(&(Instant, u64), &Due)> {
-        self.due.iter().find(|(_, due)| due.asked || !self.paused)
+    fn first(&self) -> Option<(&(Instant, u64), &Delivery)> {
+        self.scheduled.iter().find(|(_, delivery)| delivery.is_manual || !self.paused)
     }
 
-    fn schedule(&mut self, due: Due, at: Instant) {
+    fn schedule(&mut self, delivery: Delivery, at: Instant) {
         let number = self.next_number();
-        self.due.insert((at, number), due);
+        self.scheduled.insert((at, number), delivery);
     }
 
     fn next_number(&mut self) -> u64 {
@@ -137,10 +141,10 @@ impl Queue {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use hyper::body::Bytes;
+    use axum::body::Bytes;
     use jiff::Timestamp;
 
-    use super::{Attempt, MOST, Message, Queue};
+    use super::{Attempt, MAX_MESSAGES, Message, Queue};
 
     fn message(id: &str) -> Message {
         Message {
@@ -154,29 +158,29 @@ mod tests {
         }
     }
 
-    fn answered(status: u16) -> Attempt {
+    fn attempt(status: u16) -> Attempt {
         Attempt { at: Timestamp::UNIX_EPOCH, status: Some(status), error: None }
     }
 
     #[test]
-    fn what_fails_is_sent_again_after_growing_pauses_and_then_no_more() {
+    fn a_failed_delivery_is_retried_after_growing_delays_and_then_given_up() {
         let (mut queue, start) = (Queue::default(), Instant::now());
         queue.add(message("a"), start);
-        let (mut now, mut waits) = (start, Vec::new());
+        let (mut now, mut delays) = (start, Vec::new());
         while let Some(next) = queue.next_at() {
-            waits.push(next.duration_since(now).as_secs());
+            delays.push(next.duration_since(now).as_secs());
             now = next;
             let early = now.checked_sub(Duration::from_nanos(1)).unwrap();
             assert!(queue.take(early).is_none());
-            let (due, _, _) = queue.take(now).unwrap();
-            queue.finish(due, answered(if waits.len() == 2 { 302 } else { 500 }), now);
+            let (delivery, _, _) = queue.take(now).unwrap();
+            queue.finish(delivery, attempt(if delays.len() == 2 { 302 } else { 500 }), now);
         }
-        assert_eq!(waits, [0, 1, 5, 30, 120]);
+        assert_eq!(delays, [0, 1, 5, 30, 120]);
         assert!(queue.messages().all(|message| !message.delivered && message.attempts.len() == 5));
     }
 
     #[test]
-    fn a_pause_holds_all_but_what_is_asked_for() {
+    fn while_paused_only_manual_deliveries_are_due() {
         let (mut queue, now) = (Queue::default(), Instant::now());
         queue.paused = true;
         queue.add(message("a"), now);
@@ -184,21 +188,21 @@ mod tests {
         assert!(queue.take(now).is_none() && queue.next_at().is_none());
         assert!(queue.resend("c", now).is_none());
         queue.resend("b", now).unwrap();
-        let (due, id, _) = queue.take(now).unwrap();
+        let (delivery, id, _) = queue.take(now).unwrap();
         assert_eq!(id, "b");
-        queue.finish(due, answered(204), now);
+        queue.finish(delivery, attempt(204), now);
         queue.paused = false;
         assert_eq!(queue.take(now).unwrap().1, "a");
-        assert!(queue.take(now).is_none(), "the other was delivered already");
+        assert!(queue.take(now).is_none(), "the other message was delivered before");
     }
 
     #[test]
-    fn the_oldest_are_forgotten() {
+    fn the_oldest_messages_are_dropped() {
         let (mut queue, now) = (Queue::default(), Instant::now());
-        for number in 0..=MOST {
+        for number in 0..=MAX_MESSAGES {
             queue.add(message(&number.to_string()), now);
         }
-        assert_eq!(queue.messages().count(), MOST);
+        assert_eq!(queue.messages().count(), MAX_MESSAGES);
         assert_eq!(queue.take(now).unwrap().1, "1");
     }
 }

@@ -1,4 +1,4 @@
-//! Faults, statistics, clock and inbox.
+//! The control plane: faults, statistics, clock and inbox.
 
 use std::{
     io::Write,
@@ -6,79 +6,83 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{Answer, TestSandbox};
+use crate::harness::{ApiResponse, TestSandbox};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const ADA: &str = "ada@example.com";
 const INVITE: &str = "/v1/magic_links/email/invite";
 
-/// An invitation whose connection is dropped.
+/// Sends an invitation and expects the connection to be dropped.
 async fn invite_dropped(t: &TestSandbox) {
     let request = t.request(Method::POST, INVITE).json(&json!({"email": ADA}));
-    let error = request.send().await.expect_err("no answer");
+    let error = request.send().await.expect_err("no response");
     assert!(error.is_request() && !error.is_timeout(), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_status_refuses_every_call_without_doing_it() {
+async fn a_status_alone_rejects_every_request() {
     let t = TestSandbox::start().await;
-    t.fault(json!({"status": 429, "retry_after_seconds": 7})).await;
+    t.set_fault(json!({"status": 429, "retry_after_seconds": 7})).await;
     let request = t.request(Method::POST, INVITE).json(&json!({"email": ADA}));
     let response = request.send().await.unwrap();
     assert_eq!(response.headers()["retry-after"], "7");
-    Answer::of(response).await.refused(429, "too_many_requests");
-    t.fault(json!({"status": 400, "error_type": "inactive_email"})).await;
-    t.invite(ADA).await.refused(400, "inactive_email");
-    t.fault(json!({"error_rate": 1.0})).await;
-    t.invite(ADA).await.refused(500, "internal_server_error");
-    t.fault(json!({})).await;
+    ApiResponse::of(response).await.rejected(429, "too_many_requests");
+    t.set_fault(json!({"status": 400, "error_type": "inactive_email"})).await;
+    t.invite(ADA).await.rejected(400, "inactive_email");
+    t.set_fault(json!({"error_rate": 1.0})).await;
+    t.invite(ADA).await.rejected(500, "internal_server_error");
+    t.set_fault(json!({})).await;
     assert_eq!(t.emails(ADA).await.len(), 0);
     t.invite(ADA).await.ok();
 }
 
 #[tokio::test]
-async fn an_error_rate_refuses_a_share() {
+async fn an_error_rate_rejects_a_share_of_requests() {
     let t = TestSandbox::start().await;
-    t.fault(json!({"error_rate": 0.5, "status": 503})).await;
+    t.set_fault(json!({"error_rate": 0.5, "status": 503})).await;
     for _ in 0..200 {
         t.get("/v1/debug/whoami").await;
     }
     let counts = &t.stats().await["requests"]["GET /v1/debug/whoami"];
-    let (good, bad) = (counts["200"].as_u64().unwrap(), counts["503"].as_u64().unwrap());
-    assert_eq!(good + bad, 200);
-    assert!((50..150).contains(&bad), "{counts}"); // Seven standard deviations.
+    let (served, rejected) = (counts["200"].as_u64().unwrap(), counts["503"].as_u64().unwrap());
+    assert_eq!(served + rejected, 200);
+    assert!((50..150).contains(&rejected), "{counts}"); // Seven standard deviations.
 }
 
 #[tokio::test]
 async fn times_and_path_limit_a_fault() {
     let t = TestSandbox::start().await;
-    t.fault(json!({"status": 503, "times": 2, "path": INVITE})).await;
+    t.set_fault(json!({"status": 503, "times": 2, "path": INVITE})).await;
     t.login_or_create(ADA).await.ok();
-    t.invite("bob@example.com").await.refused(503, "server_unavailable");
+    t.invite("bob@example.com").await.rejected(503, "server_unavailable");
     assert_eq!(t.get("/sandbox/faults").await.ok()["times"], 1);
-    t.invite("bob@example.com").await.refused(503, "server_unavailable");
+    t.invite("bob@example.com").await.rejected(503, "server_unavailable");
     t.invite("bob@example.com").await.ok();
     assert_eq!(t.get("/sandbox/faults").await.ok(), json!({}));
 }
 
 #[tokio::test]
-async fn whoami_is_a_call_like_any_other() {
+async fn faults_apply_to_whoami_before_its_credentials_are_checked() {
     let t = TestSandbox::start().await;
     let whoami = "/v1/debug/whoami";
     let with_secret = |secret: &str| {
-        t.bare(Method::GET, whoami).basic_auth(&t.credentials.project_id, Some(secret)).send()
+        t.unauthenticated(Method::GET, whoami)
+            .basic_auth(&t.credentials.project_id, Some(secret))
+            .send()
     };
-    t.fault(json!({"status": 503, "path": "/v1/debug/"})).await;
-    t.get(whoami).await.refused(503, "server_unavailable");
+    t.set_fault(json!({"status": 503, "path": "/v1/debug/"})).await;
+    t.get(whoami).await.rejected(503, "server_unavailable");
     t.invite(ADA).await.ok();
-    t.fault(json!({"status": 503, "path": INVITE})).await;
+    t.set_fault(json!({"status": 503, "path": INVITE})).await;
     t.get(whoami).await.ok();
-    // As with every call, the credentials are not looked at before the fault.
-    Answer::of(with_secret("wrong").await.unwrap()).await.refused(401, "unauthorized_credentials");
-    t.fault(json!({"error_rate": 1.0, "status": 429, "times": 1})).await;
-    Answer::of(with_secret("wrong").await.unwrap()).await.refused(429, "too_many_requests");
-    t.fault(json!({"down": true, "times": 2})).await;
+    // Faults apply before the credentials are checked.
+    ApiResponse::of(with_secret("wrong").await.unwrap())
+        .await
+        .rejected(401, "unauthorized_credentials");
+    t.set_fault(json!({"error_rate": 1.0, "status": 429, "times": 1})).await;
+    ApiResponse::of(with_secret("wrong").await.unwrap()).await.rejected(429, "too_many_requests");
+    t.set_fault(json!({"down": true, "times": 2})).await;
     with_secret("wrong").await.unwrap_err();
     with_secret(&t.credentials.secret).await.unwrap_err();
     let counted = &t.stats().await["requests"]["GET /v1/debug/whoami"];
@@ -86,43 +90,43 @@ async fn whoami_is_a_call_like_any_other() {
 }
 
 #[tokio::test]
-async fn down_drops_the_connection_and_does_nothing() {
+async fn down_drops_the_connection_without_handling_the_request() {
     let t = TestSandbox::start().await;
-    t.fault(json!({"down": true})).await;
+    t.set_fault(json!({"down": true})).await;
     invite_dropped(&t).await;
-    t.fault(json!({})).await;
+    t.set_fault(json!({})).await;
     assert_eq!(t.emails(ADA).await.len(), 0);
     assert_eq!(t.stats().await["requests"][format!("POST {INVITE}")], json!({"dropped": 1}));
 }
 
 #[tokio::test]
-async fn a_lost_answer_leaves_the_work_done() {
+async fn lose_answer_handles_the_request_and_drops_the_connection() {
     let t = TestSandbox::start().await;
-    t.fault(json!({"lose_answer": true, "times": 1})).await;
+    t.set_fault(json!({"lose_answer": true, "times": 1})).await;
     invite_dropped(&t).await;
     assert_eq!(t.emails(ADA).await.len(), 1);
     t.invite(ADA).await.ok();
 }
 
 #[tokio::test]
-async fn latency_delays_the_answer_but_not_the_work() {
+async fn latency_delays_the_response_but_not_the_handling() {
     let t = TestSandbox::start().await;
-    t.fault(json!({"latency_ms": 600_000, "times": 1})).await;
+    t.set_fault(json!({"latency_ms": 600_000, "times": 1})).await;
     let request = t.request(Method::POST, INVITE).json(&json!({"email": ADA}));
     let waiting = tokio::spawn(request.send());
     mail_arrives(&t).await;
     assert!(!waiting.is_finished());
     waiting.abort();
-    t.fault(json!({"latency_ms": 200})).await;
+    t.set_fault(json!({"latency_ms": 200})).await;
     let start = Instant::now();
     t.get("/v1/debug/whoami").await.ok();
     assert!(start.elapsed() >= Duration::from_millis(200));
 }
 
 #[tokio::test]
-async fn what_was_asked_is_done_even_when_the_caller_leaves_at_once() {
+async fn a_request_is_handled_even_if_the_client_disconnects_at_once() {
     let t = TestSandbox::start().await;
-    t.fault(json!({"latency_ms": 600_000, "times": 1})).await;
+    t.set_fault(json!({"latency_ms": 600_000, "times": 1})).await;
     let request = t.request(Method::POST, INVITE).json(&json!({"email": ADA})).build().unwrap();
     let body = request.body().unwrap().as_bytes().unwrap();
     let authorization = request.headers()["authorization"].to_str().unwrap();
@@ -143,19 +147,19 @@ async fn mail_arrives(t: &TestSandbox) {
 }
 
 #[tokio::test]
-async fn faults_do_not_touch_the_control_plane() {
+async fn faults_do_not_affect_the_control_plane() {
     let t = TestSandbox::start().await;
-    t.fault(json!({"down": true})).await;
+    t.set_fault(json!({"down": true})).await;
     for path in ["/sandbox/emails", "/sandbox/stats", "/sandbox/faults", "/sandbox/clock"] {
         t.get(path).await.ok();
     }
-    assert_eq!(t.bare(Method::GET, "/inbox").send().await.unwrap().status(), 200);
+    assert_eq!(t.unauthenticated(Method::GET, "/inbox").send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]
-async fn a_fault_that_makes_no_sense_is_refused_and_the_last_one_stays() {
+async fn an_invalid_fault_is_rejected_and_the_current_one_stays() {
     let t = TestSandbox::start().await;
-    t.fault(json!({"latency_ms": 1})).await;
+    t.set_fault(json!({"latency_ms": 1})).await;
     for wrong in [
         json!({"latency": 5}),
         json!({"error_rate": 1.5}),
@@ -163,7 +167,7 @@ async fn a_fault_that_makes_no_sense_is_refused_and_the_last_one_stays() {
         json!({"latency_ms": -1}),
         json!({"retry_after_seconds": 1}),
     ] {
-        t.put("/sandbox/faults", wrong).await.refused(422, "invalid_request");
+        t.put("/sandbox/faults", wrong).await.rejected(422, "invalid_request");
     }
     let message =
         t.put("/sandbox/faults", json!({"latency": 5})).await.body["error_message"].take();
@@ -174,7 +178,7 @@ async fn a_fault_that_makes_no_sense_is_refused_and_the_last_one_stays() {
 #[tokio::test]
 async fn statistics_count_by_route_and_status() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     t.get(&format!("/v1/users/{}", joined["user_id"].as_str().unwrap())).await.ok();
     t.get("/v1/users/user-test-none").await;
     let stats = t.stats().await;
@@ -209,11 +213,11 @@ async fn emails_are_a_bare_array_oldest_first() {
 }
 
 #[tokio::test]
-async fn the_inbox_shows_the_newest_first_with_links_through_the_redirect() {
+async fn the_inbox_shows_the_newest_mail_first_with_its_redirect_link() {
     let t = TestSandbox::start().await;
-    t.invite("o'b<i>@example.com").await.refused(400, "invalid_email");
+    t.invite("o'b<i>@example.com").await.rejected(400, "invalid_email");
     let page = async |path: &str| {
-        let response = t.bare(Method::GET, path).send().await.unwrap();
+        let response = t.unauthenticated(Method::GET, path).send().await.unwrap();
         let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         response.text().await.unwrap()
@@ -239,10 +243,10 @@ async fn the_inbox_shows_the_newest_first_with_links_through_the_redirect() {
     t.post("/v1/magic_links/email/revoke_invite", json!({"email": "o'b&b@example.com"})).await.ok();
     assert!(page("/inbox").await.contains(">revoked<"));
     t.login_or_create(ADA).await.ok();
-    t.advance(3600).await;
+    t.advance_clock(3600).await;
     let expired = page("/inbox").await;
     assert!(expired.contains(">expired<") && expired.contains("1 h ago"), "{expired}");
-    let root = t.bare(Method::GET, "/").send().await.unwrap();
+    let root = t.unauthenticated(Method::GET, "/").send().await.unwrap();
     assert_eq!(
         (root.status().as_u16(), &root.headers()["location"]),
         (302, &"/inbox".parse().unwrap())
@@ -252,14 +256,14 @@ async fn the_inbox_shows_the_newest_first_with_links_through_the_redirect() {
 }
 
 #[tokio::test]
-async fn the_clock_moves_on_from_where_it_is_and_back() {
+async fn the_clock_is_advanced_and_set_back_relative_to_its_offset() {
     let t = TestSandbox::start().await;
-    t.advance(100).await;
-    t.advance(50).await;
+    t.advance_clock(100).await;
+    t.advance_clock(50).await;
     assert_eq!(t.get("/sandbox/clock").await.ok()["offset_seconds"], 150);
-    t.advance(-150).await;
+    t.advance_clock(-150).await;
     assert_eq!(t.get("/sandbox/clock").await.ok()["offset_seconds"], 0);
     for wrong in [json!({}), json!({"advance": 1}), json!({"advance_seconds": i64::MAX})] {
-        t.put("/sandbox/clock", wrong).await.refused(422, "invalid_request");
+        t.put("/sandbox/clock", wrong).await.rejected(422, "invalid_request");
     }
 }

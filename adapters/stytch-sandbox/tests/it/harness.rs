@@ -1,4 +1,4 @@
-//! A sandbox on a free port, and a client that speaks to it as an application would.
+//! A sandbox on a free port, and a client for it.
 
 use std::{path::Path, time::Duration};
 
@@ -18,15 +18,15 @@ pub(crate) struct TestSandbox {
     serving: JoinHandle<()>,
 }
 
-/// Status and body.
+/// The status and the body of a response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(crate) status: u16,
     pub(crate) body: Value,
 }
 
 impl TestSandbox {
-    /// Without the limit of one mail a second.
+    /// Starts a sandbox without the mail limit.
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
@@ -36,8 +36,7 @@ impl TestSandbox {
         Self::start_with(|options| {
             options.state = Some(state.to_owned());
             if let Some(stored) = credentials {
-                options.project_id = stored.project_id;
-                options.secret = stored.secret;
+                options.credentials = stored;
             }
         })
         .await
@@ -47,8 +46,7 @@ impl TestSandbox {
         let mut options = Options::new(([127, 0, 0, 1], 0).into(), Credentials::generate());
         options.mail_limit = false;
         set(&mut options);
-        let credentials =
-            Credentials { project_id: options.project_id.clone(), secret: options.secret.clone() };
+        let credentials = options.credentials.clone();
         let sandbox = Sandbox::bind(options).await.unwrap();
         let (url, stop) = (sandbox.url(), CancellationToken::new());
         let token = stop.clone();
@@ -61,58 +59,58 @@ impl TestSandbox {
         self.serving.await.unwrap();
     }
 
-    /// A request with credentials.
+    /// Builds a request with credentials.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let Credentials { project_id, secret } = &self.credentials;
-        self.bare(method, path).basic_auth(project_id, Some(secret))
+        self.unauthenticated(method, path).basic_auth(project_id, Some(secret))
     }
 
-    pub(crate) fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn unauthenticated(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        Answer::of(self.request(Method::POST, path).json(&body).send().await.unwrap()).await
+    pub(crate) async fn post(&self, path: &str, body: Value) -> ApiResponse {
+        ApiResponse::of(self.request(Method::POST, path).json(&body).send().await.unwrap()).await
     }
 
-    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
-        Answer::of(self.request(Method::PUT, path).json(&body).send().await.unwrap()).await
+    pub(crate) async fn put(&self, path: &str, body: Value) -> ApiResponse {
+        ApiResponse::of(self.request(Method::PUT, path).json(&body).send().await.unwrap()).await
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        Answer::of(self.request(Method::GET, path).send().await.unwrap()).await
+    pub(crate) async fn get(&self, path: &str) -> ApiResponse {
+        ApiResponse::of(self.request(Method::GET, path).send().await.unwrap()).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
-        Answer::of(self.request(Method::DELETE, path).send().await.unwrap()).await
+    pub(crate) async fn delete(&self, path: &str) -> ApiResponse {
+        ApiResponse::of(self.request(Method::DELETE, path).send().await.unwrap()).await
     }
 
-    pub(crate) async fn invite(&self, email: &str) -> Answer {
+    pub(crate) async fn invite(&self, email: &str) -> ApiResponse {
         self.post("/v1/magic_links/email/invite", json!({"email": email})).await
     }
 
-    pub(crate) async fn login_or_create(&self, email: &str) -> Answer {
+    pub(crate) async fn login_or_create(&self, email: &str) -> ApiResponse {
         self.post("/v1/magic_links/email/login_or_create", json!({"email": email})).await
     }
 
-    pub(crate) async fn authenticate(&self, token: &str) -> Answer {
+    pub(crate) async fn authenticate(&self, token: &str) -> ApiResponse {
         let body = json!({"token": token, "session_duration_minutes": 60});
         self.post("/v1/magic_links/authenticate", body).await
     }
 
-    /// Invites and accepts: `{user_id, session_token, session_jwt, session, user}`.
-    pub(crate) async fn join(&self, email: &str) -> Value {
+    /// Invites a user, uses the link, and returns `{user_id, session_token, session_jwt, session, user}`.
+    pub(crate) async fn invite_and_accept(&self, email: &str) -> Value {
         self.invite(email).await.ok();
         self.authenticate(&self.last_token(email).await).await.ok()
     }
 
-    pub(crate) async fn resume(&self, session_token: &Value) -> Answer {
+    pub(crate) async fn authenticate_session(&self, session_token: &Value) -> ApiResponse {
         self.post("/v1/sessions/authenticate", json!({"session_token": session_token})).await
     }
 
     pub(crate) async fn emails(&self, to: &str) -> Vec<Value> {
         let to: String = url::form_urlencoded::byte_serialize(to.as_bytes()).collect();
-        let request = self.bare(Method::GET, &format!("/sandbox/emails?to={to}"));
+        let request = self.unauthenticated(Method::GET, &format!("/sandbox/emails?to={to}"));
         request.send().await.unwrap().json().await.unwrap()
     }
 
@@ -121,11 +119,11 @@ impl TestSandbox {
         emails.last().unwrap()["token"].as_str().unwrap().to_owned()
     }
 
-    pub(crate) async fn fault(&self, fault: Value) {
+    pub(crate) async fn set_fault(&self, fault: Value) {
         self.put("/sandbox/faults", fault).await.ok();
     }
 
-    pub(crate) async fn advance(&self, seconds: i64) {
+    pub(crate) async fn advance_clock(&self, seconds: i64) {
         self.put("/sandbox/clock", json!({"advance_seconds": seconds})).await.ok();
     }
 
@@ -134,7 +132,7 @@ impl TestSandbox {
     }
 }
 
-impl Answer {
+impl ApiResponse {
     pub(crate) async fn of(response: Response) -> Self {
         let status = response.status().as_u16();
         let text = response.text().await.unwrap();
@@ -148,9 +146,9 @@ impl Answer {
         self.body
     }
 
-    /// Asserts an error with all of the envelope's fields.
+    /// Asserts an error with all fields of the envelope.
     #[track_caller]
-    pub(crate) fn refused(self, status: u16, error_type: &str) {
+    pub(crate) fn rejected(self, status: u16, error_type: &str) {
         let Value::Object(body) = &self.body else { panic!("{self:?}") };
         assert_eq!((self.status, &body["error_type"]), (status, &json!(error_type)), "{self:?}");
         let mut fields: Vec<_> = body.keys().map(String::as_str).collect();
@@ -176,13 +174,15 @@ fn client() -> reqwest::Client {
         .unwrap()
 }
 
-/// What a JWT says, after its signature is verified with the published keys.
+/// Verifies a JWT with the published keys and returns its claims.
 pub(crate) async fn verified_claims(sandbox: &TestSandbox, jwt: &str) -> Value {
     use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 
     let project_id = &sandbox.credentials.project_id;
     let path = format!("/v1/sessions/jwks/{project_id}");
-    let jwks = Answer::of(sandbox.bare(Method::GET, &path).send().await.unwrap()).await.ok();
+    let jwks = ApiResponse::of(sandbox.unauthenticated(Method::GET, &path).send().await.unwrap())
+        .await
+        .ok();
     let header = decode_header(jwt).unwrap();
     assert_eq!((header.alg, header.typ.as_deref()), (Algorithm::RS256, Some("JWT")));
     let kid = header.kid.unwrap();
@@ -191,7 +191,7 @@ pub(crate) async fn verified_claims(sandbox: &TestSandbox, jwt: &str) -> Value {
     let member = |name: &str| key[name].as_str().unwrap();
     let key = DecodingKey::from_rsa_components(member("n"), member("e")).unwrap();
     let mut validation = Validation::new(Algorithm::RS256);
-    validation.validate_exp = false; // The sandbox's clock may be elsewhere.
+    validation.validate_exp = false; // The sandbox's clock may be shifted.
     validation.set_audience(&[project_id]);
     validation.set_issuer(&[format!("stytch.com/{project_id}")]);
     decode::<Value>(jwt, &key, &validation).unwrap().claims

@@ -1,6 +1,6 @@
-//! The sandbox over real HTTP. One binary, as linking takes longer than testing.
+//! Tests over real HTTP, in one binary, because linking takes longer than testing.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test")]
 
 mod control;
 mod faults;
@@ -9,7 +9,7 @@ mod magic_links;
 mod program;
 mod receiver;
 mod redirects;
-mod refusals;
+mod rejections;
 mod search;
 mod sessions;
 mod state;

@@ -1,4 +1,4 @@
-//! The program: what it prints, what it refuses, and what a kill leaves.
+//! The program as a process.
 
 use std::{
     io::{BufRead, BufReader, Lines},
@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// Without what the developer's own environment or `.env` says.
+/// Builds a command without the developer's environment variables and `.env`.
 fn command(dir: &TempDir, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stytch-sandbox"));
     for name in
@@ -23,7 +23,7 @@ fn command(dir: &TempDir, args: &[&str]) -> Command {
     command
 }
 
-fn refused(dir: &TempDir, args: &[&str]) -> String {
+fn error_message(dir: &TempDir, args: &[&str]) -> String {
     let Output { status, stdout, stderr } = command(dir, args).output().unwrap();
     assert!(!status.success() && stdout.is_empty(), "{status}");
     let message = String::from_utf8(stderr).unwrap();
@@ -40,12 +40,13 @@ struct Program {
 }
 
 impl Program {
-    /// Started with made credentials, listening.
+    /// Starts the program with generated credentials and waits until it listens.
     fn start(dir: &TempDir, args: &[&str]) -> Self {
-        Self::of(command(dir, args))
+        Self::spawn(command(dir, args))
     }
 
-    fn of(mut command: Command) -> Self {
+    /// Spawns the program and reads the credentials that it prints.
+    fn spawn(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut line = || lines.next().unwrap().unwrap();
@@ -73,7 +74,7 @@ impl Drop for Program {
 }
 
 #[tokio::test]
-async fn killed_and_started_again_it_accepts_the_same_pair_and_knows_the_same_people() {
+async fn a_killed_program_restarts_with_its_credentials_and_users() {
     let dir = TempDir::new().unwrap();
     let args = ["--listen", "127.0.0.1:0", "--state", "state.jsonl"];
     let first = Program::start(&dir, &args);
@@ -106,14 +107,14 @@ async fn given_credentials_are_accepted_and_not_printed() {
 }
 
 #[tokio::test]
-async fn webhooks_are_signed_with_the_secret_that_was_given_or_else_with_the_one_it_prints() {
+async fn webhooks_are_signed_with_the_given_or_the_printed_secret() {
     let dir = TempDir::new().unwrap();
     let mut receiver = Receiver::start().await;
     for given in [None, Some("whsec_Z2l2ZW4=")] {
         let args = ["--listen", "127.0.0.1:0", "--webhook-url", &receiver.url];
         let mut command = command(&dir, &args);
         command.env("STYTCH_WEBHOOK_SECRET", given.unwrap_or_default());
-        let mut program = Program::of(command);
+        let mut program = Program::spawn(command);
         let body = r#"{"email": "ada@example.com"}"#;
         assert_eq!(program.call(Method::POST, "/v1/users", body).await, 200);
         let delivery = receiver.next().await;
@@ -122,8 +123,8 @@ async fn webhooks_are_signed_with_the_secret_that_was_given_or_else_with_the_one
         match (given, &rest[..]) {
             (Some(given), []) => assert!(delivery.is_signed_with(given)),
             (None, [line]) => {
-                let made = line.strip_prefix("STYTCH_WEBHOOK_SECRET=").unwrap();
-                assert!(delivery.is_signed_with(made));
+                let generated = line.strip_prefix("STYTCH_WEBHOOK_SECRET=").unwrap();
+                assert!(delivery.is_signed_with(generated));
             }
             _ => panic!("{given:?}: {rest:?}"),
         }
@@ -131,22 +132,22 @@ async fn webhooks_are_signed_with_the_secret_that_was_given_or_else_with_the_one
 }
 
 #[test]
-fn what_can_t_be_meant_is_refused_in_one_line() {
+fn invalid_arguments_are_rejected_with_one_line() {
     let dir = TempDir::new().unwrap();
-    assert!(refused(&dir, &["--listen", "0.0.0.0:0"]).contains("--expose"));
-    assert!(refused(&dir, &["--stytch-secret", "s"]).contains("STYTCH_PROJECT_ID"));
+    assert!(error_message(&dir, &["--listen", "0.0.0.0:0"]).contains("--expose"));
+    assert!(error_message(&dir, &["--stytch-secret", "s"]).contains("STYTCH_PROJECT_ID"));
     assert!(
-        refused(&dir, &["--listen", "127.0.0.1:0", "--redirect-url", "nowhere"])
+        error_message(&dir, &["--listen", "127.0.0.1:0", "--redirect-url", "nowhere"])
             .contains("nowhere")
     );
     let program = Program::start(&dir, &["--listen", "127.0.0.1:0"]);
     let address = program.url.strip_prefix("http://").unwrap();
-    assert!(refused(&dir, &["--listen", address]).contains("is in use"));
+    assert!(error_message(&dir, &["--listen", address]).contains("is in use"));
 }
 
 #[cfg(unix)]
 #[test]
-fn it_stops_gracefully_when_asked_to() {
+fn it_shuts_down_gracefully_on_sigterm() {
     let dir = TempDir::new().unwrap();
     let mut program = Program::start(&dir, &["--listen", "127.0.0.1:0"]);
     let pid = program.child.id().to_string();

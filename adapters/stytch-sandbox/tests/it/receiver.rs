@@ -1,4 +1,4 @@
-//! Somebody who receives webhooks over HTTP, and looks at their signatures with code of its own.
+//! A webhook receiver that verifies signatures with an independent implementation.
 
 use std::{
     collections::VecDeque,
@@ -21,8 +21,8 @@ use tokio::{net::TcpListener, sync::mpsc, time};
 
 pub(crate) struct Receiver {
     pub(crate) url: String,
-    /// What it answers next; 204 after these.
-    pub(crate) answers: Arc<Mutex<VecDeque<u16>>>,
+    /// The statuses of the next responses; 204 afterwards.
+    pub(crate) responses: Arc<Mutex<VecDeque<u16>>>,
     arrived: mpsc::UnboundedReceiver<Delivery>,
 }
 
@@ -35,14 +35,14 @@ impl Receiver {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hooks?from=stytch", listener.local_addr().unwrap());
-        let answers = Arc::new(Mutex::new(VecDeque::new()));
+        let responses = Arc::new(Mutex::new(VecDeque::new()));
         let (sender, arrived) = mpsc::unbounded_channel();
-        let receiver = Self { url, answers: answers.clone(), arrived };
+        let receiver = Self { url, responses: responses.clone(), arrived };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (answers, sender) = (answers.clone(), sender.clone());
+                let (responses, sender) = (responses.clone(), sender.clone());
                 let service = service_fn(move |request: Request<Incoming>| {
-                    receive(request, answers.clone(), sender.clone())
+                    receive(request, responses.clone(), sender.clone())
                 });
                 let connection = http1::Builder::new();
                 tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
@@ -51,13 +51,13 @@ impl Receiver {
         receiver
     }
 
-    /// The next delivery, however long it takes.
+    /// Waits for the next delivery.
     pub(crate) async fn next(&mut self) -> Delivery {
         let arrived = time::timeout(Duration::from_secs(20), self.arrived.recv()).await;
         arrived.expect("a delivery").unwrap()
     }
 
-    /// Whether nothing has arrived that was not looked at.
+    /// Returns whether there is no further delivery.
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.arrived.try_recv().is_err()
     }
@@ -65,14 +65,14 @@ impl Receiver {
 
 async fn receive(
     request: Request<Incoming>,
-    answers: Arc<Mutex<VecDeque<u16>>>,
+    responses: Arc<Mutex<VecDeque<u16>>>,
     sender: mpsc::UnboundedSender<Delivery>,
 ) -> hyper::Result<Response<Empty<Bytes>>> {
     assert_eq!((request.method().as_str(), request.uri().to_string()), ("POST", target()));
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let _ = sender.send(Delivery { headers: parts.headers, body });
-    let status = answers.lock().unwrap().pop_front().unwrap_or(204);
+    let status = responses.lock().unwrap().pop_front().unwrap_or(204);
     Ok(Response::builder().status(status).body(Empty::new()).unwrap())
 }
 
@@ -93,17 +93,17 @@ impl Delivery {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// Such as `("DIRECT", "CREATE")`, and the id of the user.
-    pub(crate) fn what(&self) -> (String, String, String) {
+    /// Returns source, action and user id, such as `("DIRECT", "CREATE", …)`.
+    pub(crate) fn event(&self) -> (String, String, String) {
         let body = self.json();
         let text = |name: &str| body[name].as_str().unwrap().to_owned();
         (text("source"), text("action"), text("id"))
     }
 
-    /// As Svix's libraries do: the date is near, one of the signatures is right.
+    /// Verifies the timestamp and the signature, as Svix's libraries do.
     pub(crate) fn is_signed_with(&self, secret: &str) -> bool {
         let timestamp: i64 = self.header("svix-timestamp").parse().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "a receiver goes by the machine's clock")]
+        #[expect(clippy::disallowed_methods, reason = "receivers use the system's clock")]
         let now = jiff::Timestamp::now().as_second();
         let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
         let signed = [format!("{}.{timestamp}.", self.id()).as_bytes(), &self.body].concat();
@@ -112,7 +112,7 @@ impl Delivery {
     }
 }
 
-/// RFC 2104, for keys of at most a block.
+/// HMAC (RFC 2104) for keys of at most one block.
 fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut block = [0_u8; 64];
     block[..key.len()].copy_from_slice(key);

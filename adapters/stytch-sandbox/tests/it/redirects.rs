@@ -1,6 +1,6 @@
-//! Where a mailed link leads, and where it may lead.
+//! Redirects of mailed links, and the allowed redirect URLs.
 
-use crate::harness::{Answer, CALLBACK, TestSandbox};
+use crate::harness::{ApiResponse, CALLBACK, TestSandbox};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
@@ -8,16 +8,16 @@ const ADA: &str = "ada@example.com";
 
 async fn follow(t: &TestSandbox, method: Method, token: &str) -> Response {
     let path = format!("/v1/magic_links/redirect?stytch_token_type=magic_links&token={token}");
-    t.bare(method, &path).send().await.unwrap()
+    t.unauthenticated(method, &path).send().await.unwrap()
 }
 
-async fn invite(t: &TestSandbox, url: &str) -> Answer {
+async fn invite(t: &TestSandbox, url: &str) -> ApiResponse {
     let body = json!({"email": ADA, "invite_magic_link_url": url});
     t.post("/v1/magic_links/email/invite", body).await
 }
 
 #[tokio::test]
-async fn a_page_stands_between_the_mail_and_the_application_and_consumes_nothing() {
+async fn the_redirect_page_leaves_the_link_unused() {
     let t = TestSandbox::start().await;
     invite(&t, "http://localhost:3000/in?a=1%202&b=%22%3E").await.ok();
     let mail = t.emails(ADA).await.remove(0);
@@ -32,18 +32,20 @@ async fn a_page_stands_between_the_mail_and_the_application_and_consumes_nothing
         let escaped = mail["url"].as_str().unwrap().replace('&', "&#38;");
         assert!(html.contains(&format!("href=\"{escaped}\"")), "{html}");
         assert!(html.contains("<script src=\"/redirect.js\""), "{html}");
-        assert!(!html.contains("http-equiv"), "no way on without script or click: {html}");
+        assert!(!html.contains("http-equiv"), "continues only by script or click: {html}");
     }
-    let script = t.bare(Method::GET, "/redirect.js").send().await.unwrap();
+    let script = t.unauthenticated(Method::GET, "/redirect.js").send().await.unwrap();
     assert!(script.text().await.unwrap().contains("location.replace"));
     t.authenticate(token).await.ok();
     let used = follow(&t, Method::GET, token).await;
-    assert_eq!(used.status(), 200, "the application says that it was used");
-    Answer::of(follow(&t, Method::GET, "nope").await).await.refused(404, "magic_link_not_found");
+    assert_eq!(used.status(), 200, "the application reports a used link");
+    ApiResponse::of(follow(&t, Method::GET, "nope").await)
+        .await
+        .rejected(404, "magic_link_not_found");
 }
 
 #[tokio::test]
-async fn a_plain_redirect_consumes_nothing_either() {
+async fn a_plain_redirect_leaves_the_link_unused() {
     let t = TestSandbox::start_with(|options| options.plain_redirect = true).await;
     t.invite(ADA).await.ok();
     let mail = t.emails(ADA).await.remove(0);
@@ -54,32 +56,34 @@ async fn a_plain_redirect_consumes_nothing_either() {
         assert_eq!(response.headers()["location"], mail["url"].as_str().unwrap());
     }
     t.authenticate(token).await.ok();
-    Answer::of(follow(&t, Method::GET, "nope").await).await.refused(404, "magic_link_not_found");
+    ApiResponse::of(follow(&t, Method::GET, "nope").await)
+        .await
+        .rejected(404, "magic_link_not_found");
 }
 
 #[tokio::test]
-async fn only_the_redirect_urls_that_were_given_are_allowed() {
+async fn only_registered_redirect_urls_are_allowed() {
     let allowed = "https://app.example.com/in?invitation={}";
     let t = TestSandbox::start_with(|options| options.redirect_urls = vec![allowed.into()]).await;
     invite(&t, "https://app.example.com/in?invitation=42").await.ok();
     let no_match = "no_match_for_provided_magic_link_url";
-    invite(&t, "https://app.example.com/in").await.refused(400, no_match);
-    invite(&t, CALLBACK).await.refused(400, no_match);
-    t.invite(ADA).await.refused(400, "no_default_invite_redirect_url_set");
+    invite(&t, "https://app.example.com/in").await.rejected(400, no_match);
+    invite(&t, CALLBACK).await.rejected(400, no_match);
+    t.invite(ADA).await.rejected(400, "no_default_invite_redirect_url_set");
 }
 
 #[tokio::test]
-async fn each_kind_of_mail_has_its_own_urls() {
+async fn redirect_urls_can_be_limited_to_kinds_of_mail() {
     let (login, signup) = ("https://example.com/login", "https://example.com/signup");
     let t = TestSandbox::start_with(|options| {
         options.redirect_urls = vec![format!("login={login}"), format!("signup={signup}")];
     })
     .await;
-    t.invite(ADA).await.refused(400, "no_invite_redirect_urls_set");
+    t.invite(ADA).await.rejected(400, "no_invite_redirect_urls_set");
     let come = async |body: Value| t.post("/v1/magic_links/email/login_or_create", body).await;
     let swapped =
         json!({"email": ADA, "login_magic_link_url": signup, "signup_magic_link_url": login});
-    come(swapped).await.refused(400, "no_match_for_provided_magic_link_url");
+    come(swapped).await.rejected(400, "no_match_for_provided_magic_link_url");
     come(json!({"email": ADA})).await.ok();
     come(json!({"email": ADA, "login_magic_link_url": login})).await.ok();
     let mails = t.emails(ADA).await;

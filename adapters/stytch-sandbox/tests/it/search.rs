@@ -1,4 +1,4 @@
-//! Searches: by every filter that Stytch has, and page by page.
+//! Searching users by every filter, and pagination.
 
 use crate::harness::TestSandbox;
 use serde_json::{Value, json};
@@ -19,9 +19,9 @@ async fn search_finds_by_address_id_and_state_and_pages_in_order() {
     let found = async |operator: &str, operands: Value| -> Vec<String> {
         let query = json!({"operator": operator, "operands": operands});
         let body = json!({"limit": null, "cursor": null, "query": query});
-        let answer = t.post("/v1/users/search", body).await.ok();
-        let results = answer["results"].as_array().unwrap();
-        assert_eq!(answer["results_metadata"]["total"], results.len());
+        let response = t.post("/v1/users/search", body).await.ok();
+        let results = response["results"].as_array().unwrap();
+        assert_eq!(response["results_metadata"]["total"], results.len());
         results.iter().map(|user| user["user_id"].as_str().unwrap().to_owned()).collect()
     };
     let filter = |name: &str, value: Value| json!({"filter_name": name, "filter_value": value});
@@ -54,9 +54,9 @@ async fn search_finds_by_address_id_and_state_and_pages_in_order() {
     assert_eq!(seen, ids);
     t.post("/v1/users/search", json!({"limit": 1001}))
         .await
-        .refused(400, "user_search_invalid_limit");
+        .rejected(400, "user_search_invalid_limit");
     let odd = json!({"query": {"operator": "AND", "operands": [filter("shoe_size", json!(1))]}});
-    t.post("/v1/users/search", odd).await.refused(400, "user_search_invalid_filter");
+    t.post("/v1/users/search", odd).await.rejected(400, "user_search_invalid_filter");
 }
 
 #[tokio::test]
@@ -95,19 +95,19 @@ async fn a_search_takes_many_addresses_and_pages_through_those_it_finds() {
     assert_eq!(pieces, all);
     let (half, end) = page(50, &Value::Null).await;
     assert_eq!((half.len(), end), (50, Value::Null), "no page after one that is just full");
-    t.fault(json!({"status": 503, "times": 1})).await;
-    t.post("/v1/users/search", json!({})).await.refused(503, "server_unavailable");
+    t.set_fault(json!({"status": 503, "times": 1})).await;
+    t.post("/v1/users/search", json!({})).await.rejected(503, "server_unavailable");
     let counted = &t.stats().await["requests"]["POST /v1/users/search"];
     assert_eq!(*counted, json!({"200": 5, "503": 1}));
 }
 
 #[tokio::test]
-async fn every_filter_finds_what_it_should_and_refuses_what_it_can_t_read() {
+async fn every_filter_finds_its_users_and_rejects_invalid_values() {
     let t = TestSandbox::start().await;
     let name = json!({"first_name": "Ada", "last_name": "Lovelace"});
     let ada = create(&t, json!({"email": "ada@example.com", "name": name})).await;
-    t.advance(3600).await;
-    let bob = t.join("bob@example.com").await;
+    t.advance_clock(3600).await;
+    let bob = t.invite_and_accept("bob@example.com").await;
     let (bob_id, email) = (bob["user_id"].as_str().unwrap(), &bob["user"]["emails"][0]);
     let created = bob["user"]["created_at"].as_str().unwrap();
     let earlier: jiff::Timestamp = created.parse().unwrap();
@@ -154,6 +154,6 @@ async fn every_filter_finds_what_it_should_and_refuses_what_it_can_t_read() {
         ("created_at_less_than", &json!("2020-01-01T00:00:00Z"), &text),
     ] {
         assert_eq!(search(name, right).await.ok()["results"], json!([]), "{name}");
-        search(name, wrong).await.refused(400, "user_search_invalid_filter");
+        search(name, wrong).await.rejected(400, "user_search_invalid_filter");
     }
 }

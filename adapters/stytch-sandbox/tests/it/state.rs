@@ -1,4 +1,4 @@
-//! The state file: what a restart remembers, and what a bad file does.
+//! The state file.
 
 use std::{fs, io::Write};
 
@@ -10,36 +10,36 @@ use tempfile::TempDir;
 const ADA: &str = "ada@example.com";
 
 #[tokio::test]
-async fn a_second_start_finds_everything_as_it_was() {
+async fn a_restart_restores_the_state() {
     let dir = TempDir::new().unwrap();
     let state = dir.path().join("state.jsonl");
     let t = TestSandbox::start_on(&state).await;
-    let joined = t.join(ADA).await;
-    let gone = t.join("gone@example.com").await;
-    t.delete(&format!("/v1/users/{}", gone["user_id"].as_str().unwrap())).await.ok();
-    let revoked = t.join("out@example.com").await;
+    let joined = t.invite_and_accept(ADA).await;
+    let deleted = t.invite_and_accept("gone@example.com").await;
+    t.delete(&format!("/v1/users/{}", deleted["user_id"].as_str().unwrap())).await.ok();
+    let revoked = t.invite_and_accept("out@example.com").await;
     let token = &revoked["session_token"];
     t.post("/v1/sessions/revoke", json!({"session_token": token})).await.ok();
     t.login_or_create(ADA).await.ok();
     t.post("/sandbox/jwks/rotate", json!({})).await.ok();
-    t.advance(100).await;
+    t.advance_clock(100).await;
     let (credentials, mails) = (t.credentials.clone(), t.get("/sandbox/emails").await.ok());
     t.stop().await;
 
-    // Twice: once from the journal as written, once from the compacted one.
+    // Once from the file as written, once from the compacted file.
     for _ in 0..2 {
         let t = TestSandbox::start_on(&state).await;
         assert_eq!(t.credentials, credentials);
         assert_eq!(t.get("/sandbox/emails").await.ok(), mails);
         assert_eq!(t.get("/sandbox/clock").await.ok()["offset_seconds"], 100);
-        t.resume(&joined["session_token"]).await.ok();
-        t.resume(token).await.refused(404, "session_not_found");
-        t.resume(&gone["session_token"]).await.refused(404, "session_not_found");
-        let gone = format!("/v1/users/{}", gone["user_id"].as_str().unwrap());
-        t.get(&gone).await.refused(404, "user_not_found");
+        t.authenticate_session(&joined["session_token"]).await.ok();
+        t.authenticate_session(token).await.rejected(404, "session_not_found");
+        t.authenticate_session(&deleted["session_token"]).await.rejected(404, "session_not_found");
+        let deleted = format!("/v1/users/{}", deleted["user_id"].as_str().unwrap());
+        t.get(&deleted).await.rejected(404, "user_not_found");
         verified_claims(&t, joined["session_jwt"].as_str().unwrap()).await;
         let used = mails[0]["token"].as_str().unwrap();
-        t.authenticate(used).await.refused(401, "unable_to_auth_magic_link");
+        t.authenticate(used).await.rejected(401, "unable_to_auth_magic_link");
         t.stop().await;
     }
     let t = TestSandbox::start_on(&state).await;
@@ -47,19 +47,19 @@ async fn a_second_start_finds_everything_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_in_the_file_already() {
+async fn changes_are_in_the_file_before_the_response() {
     let dir = TempDir::new().unwrap();
     let state = dir.path().join("state.jsonl");
     let copy = dir.path().join("copy.jsonl");
     let t = TestSandbox::start_on(&state).await;
-    let joined = t.join(ADA).await;
-    fs::copy(&state, &copy).unwrap(); // As a kill at this moment would leave it.
+    let joined = t.invite_and_accept(ADA).await;
+    fs::copy(&state, &copy).unwrap(); // The file as a kill at this moment leaves it.
     let after = TestSandbox::start_on(&copy).await;
-    after.resume(&joined["session_token"]).await.ok();
+    after.authenticate_session(&joined["session_token"]).await.ok();
 }
 
 #[tokio::test]
-async fn a_torn_last_line_is_dropped_and_the_rest_kept() {
+async fn an_incomplete_last_line_is_ignored() {
     let dir = TempDir::new().unwrap();
     let state = dir.path().join("state.jsonl");
     let t = TestSandbox::start_on(&state).await;
@@ -75,14 +75,14 @@ async fn a_torn_last_line_is_dropped_and_the_rest_kept() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_ours_or_damaged_is_refused_and_left_alone() {
+async fn a_foreign_or_damaged_file_is_rejected_and_not_changed() {
     let dir = TempDir::new().unwrap();
     let state = dir.path().join("state.jsonl");
     let t = TestSandbox::start_on(&state).await;
     t.invite(ADA).await.ok();
     t.stop().await;
-    let good = fs::read_to_string(&state).unwrap();
-    let damaged = good.replacen("\"clock\"", "\"clokc\"", 1);
+    let valid = fs::read_to_string(&state).unwrap();
+    let damaged = valid.replacen("\"clock\"", "\"clokc\"", 1);
     for (content, line) in [("my notes\n", 1), ("torn", 1), ("{}\n", 1), (damaged.as_str(), 2)] {
         fs::write(&state, content).unwrap();
         let error = bind(&state).await.unwrap_err();
@@ -94,7 +94,7 @@ async fn a_file_that_is_not_ours_or_damaged_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn two_sandboxes_do_not_share_a_file() {
+async fn two_sandboxes_can_not_use_one_file() {
     let dir = TempDir::new().unwrap();
     let state = dir.path().join("state.jsonl");
     let t = TestSandbox::start_on(&state).await;
@@ -105,18 +105,18 @@ async fn two_sandboxes_do_not_share_a_file() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_file_is_for_its_owner_alone() {
+async fn only_its_owner_can_read_the_file() {
     use std::os::unix::fs::PermissionsExt;
 
     let dir = TempDir::new().unwrap();
     let state = dir.path().join("state.jsonl");
     bind(&state).await.unwrap();
     assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
 }
 
 #[tokio::test]
-async fn a_missing_file_stores_no_credentials_and_a_new_one_those_it_was_made_with() {
+async fn credentials_are_stored_in_a_new_file() {
     let dir = TempDir::new().unwrap();
     let state = dir.path().join("state.jsonl");
     assert_eq!(stored_credentials(&state).unwrap(), None);
@@ -128,7 +128,7 @@ async fn a_missing_file_stores_no_credentials_and_a_new_one_those_it_was_made_wi
 }
 
 #[tokio::test]
-async fn a_busy_port_is_named_together_with_the_fix() {
+async fn the_error_for_a_port_in_use_names_the_port_and_the_remedy() {
     let t = TestSandbox::start().await;
     let address = t.url.strip_prefix("http://").unwrap();
     let options = Options::new(address.parse().unwrap(), Credentials::generate());

@@ -1,6 +1,6 @@
-//! Users: made, found, changed, deleted; and what every call has in common.
+//! Users, and what all responses have in common.
 
-use crate::harness::{Answer, TestSandbox};
+use crate::harness::{ApiResponse, TestSandbox};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -11,11 +11,11 @@ async fn create(t: &TestSandbox, body: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_user_is_made_read_and_changed() {
+async fn a_user_is_created_read_and_updated() {
     let t = TestSandbox::start().await;
     let id = create(&t, json!({"email": ADA, "trusted_metadata": {"a": 1, "b": 2}})).await;
-    t.post("/v1/users", json!({"email": ADA})).await.refused(400, "duplicate_email");
-    t.post("/v1/users", json!({})).await.refused(400, "invalid_create_user_request");
+    t.post("/v1/users", json!({"email": ADA})).await.rejected(400, "duplicate_email");
+    t.post("/v1/users", json!({})).await.rejected(400, "invalid_create_user_request");
     let changed = t
         .put(
             &format!("/v1/users/{id}"),
@@ -36,12 +36,12 @@ async fn a_user_is_made_read_and_changed() {
     let other = create(&t, json!({"email": "bob@example.com"})).await;
     t.put(&format!("/v1/users/{other}"), json!({"external_id": "crm|42"}))
         .await
-        .refused(400, "duplicate_user_external_id");
+        .rejected(400, "duplicate_user_external_id");
     let many: Value =
         (0..21).map(|n| (n.to_string(), json!(n))).collect::<serde_json::Map<_, _>>().into();
     t.put(&format!("/v1/users/{other}"), json!({"trusted_metadata": many}))
         .await
-        .refused(400, "metadata_too_many_keys");
+        .rejected(400, "metadata_too_many_keys");
 }
 
 #[tokio::test]
@@ -69,25 +69,25 @@ async fn a_user_has_every_member_that_strict_sdks_require() {
 #[tokio::test]
 async fn deleting_a_user_ends_their_sessions_and_frees_the_address() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     t.login_or_create(ADA).await.ok();
     let outstanding = t.last_token(ADA).await;
     let path = format!("/v1/users/{}", joined["user_id"].as_str().unwrap());
     assert_eq!(t.delete(&path).await.ok()["user_id"], joined["user_id"]);
-    t.delete(&path).await.refused(404, "user_not_found");
-    t.get(&path).await.refused(404, "user_not_found");
-    t.resume(&joined["session_token"]).await.refused(404, "session_not_found");
+    t.delete(&path).await.rejected(404, "user_not_found");
+    t.get(&path).await.rejected(404, "user_not_found");
+    t.authenticate_session(&joined["session_token"]).await.rejected(404, "session_not_found");
     let revoke = json!({"session_id": joined["session"]["session_id"]});
-    t.post("/v1/sessions/revoke", revoke).await.refused(404, "session_not_found");
-    t.authenticate(&outstanding).await.refused(404, "magic_link_not_found");
-    let again = t.join(ADA).await;
+    t.post("/v1/sessions/revoke", revoke).await.rejected(404, "session_not_found");
+    t.authenticate(&outstanding).await.rejected(404, "magic_link_not_found");
+    let again = t.invite_and_accept(ADA).await;
     assert_ne!(again["user_id"], joined["user_id"]);
 }
 
 #[tokio::test]
-async fn another_address_takes_the_place_of_the_only_one() {
+async fn the_only_address_of_a_user_can_be_exchanged() {
     let t = TestSandbox::start().await;
-    let joined = t.join(ADA).await;
+    let joined = t.invite_and_accept(ADA).await;
     let id = joined["user_id"].as_str().unwrap();
     t.login_or_create(ADA).await.ok();
     let to_the_old = t.last_token(ADA).await;
@@ -98,32 +98,32 @@ async fn another_address_takes_the_place_of_the_only_one() {
         json!({"phone_number": "+15005550006"}),
         json!({"email_address": "new@example.com", "phone_number": "+15005550006"}),
     ] {
-        exchange(wrong).await.refused(400, "invalid_exchange_primary_factor_fields");
+        exchange(wrong).await.rejected(400, "invalid_exchange_primary_factor_fields");
     }
-    exchange(json!({"email_address": "new"})).await.refused(400, "invalid_email");
+    exchange(json!({"email_address": "new"})).await.rejected(400, "invalid_email");
     create(&t, json!({"email": "bob@example.com"})).await;
     for taken in ["bob@example.com", ADA] {
-        exchange(json!({"email_address": taken})).await.refused(400, "duplicate_email");
+        exchange(json!({"email_address": taken})).await.rejected(400, "duplicate_email");
     }
     let body = json!({"email_address": "New@example.com", "phone_number": null, "user_id": id});
     let user = exchange(body).await.ok()["user"].take();
     assert_eq!(user["emails"].as_array().unwrap().len(), 1);
     assert_eq!(user["emails"][0]["email"], "new@example.com");
     assert_eq!(user["emails"][0]["verified"], false);
-    t.authenticate(&to_the_old).await.refused(404, "magic_link_not_found");
+    t.authenticate(&to_the_old).await.rejected(404, "magic_link_not_found");
     assert_eq!(t.login_or_create("new@example.com").await.ok()["user_id"], id);
     assert_ne!(t.login_or_create(ADA).await.ok()["user_id"], id);
 
     let further = json!({"email": "further@example.com", "user_id": id});
     t.post("/v1/magic_links/email/send", further).await.ok();
     let two = exchange(json!({"email_address": "third@example.com"})).await;
-    two.refused(400, "invalid_exchange_primary_factor_user");
-    let nobody = "/v1/users/user-test-none/exchange_primary_factor";
-    t.put(nobody, json!({"email_address": "x@y.org"})).await.refused(404, "user_not_found");
+    two.rejected(400, "invalid_exchange_primary_factor_user");
+    let unknown = "/v1/users/user-test-none/exchange_primary_factor";
+    t.put(unknown, json!({"email_address": "x@y.org"})).await.rejected(404, "user_not_found");
 }
 
 #[tokio::test]
-async fn what_the_sdks_send_besides_is_tolerated() {
+async fn additional_fields_and_encodings_of_the_sdks_are_accepted() {
     let t = TestSandbox::start().await;
     let id =
         create(&t, json!({"email": ADA, "name": null, "external_id": null, "roles": null})).await;
@@ -131,7 +131,7 @@ async fn what_the_sdks_send_besides_is_tolerated() {
     let path = format!("/v1/users/{encoded}?user_id={id}");
     for body in ["", "{}", "null", "not json"] {
         let request = t.request(Method::GET, &path).body(body);
-        let user = Answer::of(request.send().await.unwrap()).await.ok();
+        let user = ApiResponse::of(request.send().await.unwrap()).await.ok();
         assert_eq!(user["user_id"], id.as_str(), "{body:?}");
     }
     let jwks = format!(
@@ -141,45 +141,56 @@ async fn what_the_sdks_send_besides_is_tolerated() {
     );
     t.get(&jwks).await.ok();
     let request = t.request(Method::DELETE, &path).json(&json!({"user_id": id}));
-    Answer::of(request.send().await.unwrap()).await.ok();
+    ApiResponse::of(request.send().await.unwrap()).await.ok();
 }
 
 #[tokio::test]
-async fn every_answer_carries_its_status_and_a_request_id() {
+async fn every_response_has_its_status_code_and_a_request_id() {
     let t = TestSandbox::start().await;
-    let answer = t.get("/v1/debug/whoami").await.ok();
+    let response = t.get("/v1/debug/whoami").await.ok();
     assert_eq!(
-        (&answer["status_code"], &answer["project_id"]),
+        (&response["status_code"], &response["project_id"]),
         (&json!(200), &json!(t.credentials.project_id))
     );
-    assert!(answer["request_id"].as_str().unwrap().starts_with("request-id-test-"));
+    assert!(response["request_id"].as_str().unwrap().starts_with("request-id-test-"));
     let response = t.request(Method::GET, "/v1/debug/whoami").send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/json");
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_refused_as_stytch_refuses_them() {
+async fn wrong_credentials_are_rejected_with_stytch_s_errors() {
     let t = TestSandbox::start().await;
     let project_id = t.credentials.project_id.clone();
     let other = "project-test-11111111-1111-4111-8111-111111111111";
     let call = async |id: &str, secret: &str| {
-        let request = t.bare(Method::GET, "/v1/debug/whoami").basic_auth(id, Some(secret));
-        Answer::of(request.send().await.unwrap()).await
+        let request =
+            t.unauthenticated(Method::GET, "/v1/debug/whoami").basic_auth(id, Some(secret));
+        ApiResponse::of(request.send().await.unwrap()).await
     };
-    call(&project_id, "wrong").await.refused(401, "unauthorized_credentials");
-    call(other, &t.credentials.secret).await.refused(401, "unauthorized_credentials");
-    call("nonsense", "x").await.refused(400, "invalid_project_id_authentication");
-    let bare =
-        t.bare(Method::POST, "/v1/magic_links/email/invite").body("{}").send().await.unwrap();
-    Answer::of(bare).await.refused(401, "unauthorized_credentials");
+    call(&project_id, "wrong").await.rejected(401, "unauthorized_credentials");
+    call(other, &t.credentials.secret).await.rejected(401, "unauthorized_credentials");
+    call("nonsense", "x").await.rejected(400, "invalid_project_id_authentication");
+    let bare = t
+        .unauthenticated(Method::POST, "/v1/magic_links/email/invite")
+        .body("{}")
+        .send()
+        .await
+        .unwrap();
+    ApiResponse::of(bare).await.rejected(401, "unauthorized_credentials");
 }
 
 #[tokio::test]
-async fn unknown_routes_wrong_methods_and_huge_bodies_are_refused_in_the_same_envelope() {
+async fn unknown_routes_wrong_methods_and_huge_bodies_are_rejected_in_the_envelope() {
     let t = TestSandbox::start().await;
-    t.get("/v1/nothing").await.refused(404, "route_not_found");
-    t.get("/v1/magic_links/authenticate").await.refused(405, "method_not_allowed");
-    t.get("/v1/users/user%20x").await.refused(400, "invalid_user_id");
+    for unknown in ["/v1", "/v1/", "/v1/user", "/v1/users/", "/v1/users/a/b", "/v1/nothing"] {
+        t.get(unknown).await.rejected(404, "route_not_found");
+    }
+    let patch = t.request(Method::PATCH, "/v1/users").send().await.unwrap();
+    ApiResponse::of(patch).await.rejected(405, "method_not_allowed");
+    let no_credentials = t.unauthenticated(Method::GET, "/v1/users").send().await.unwrap();
+    ApiResponse::of(no_credentials).await.rejected(405, "method_not_allowed");
+    t.get("/v1/magic_links/authenticate").await.rejected(405, "method_not_allowed");
+    t.get("/v1/users/user%20x").await.rejected(400, "invalid_user_id");
     let huge = t.request(Method::POST, "/v1/users").body(vec![b' '; 2 << 20]);
-    Answer::of(huge.send().await.unwrap()).await.refused(413, "bad_request");
+    ApiResponse::of(huge.send().await.unwrap()).await.rejected(413, "bad_request");
 }

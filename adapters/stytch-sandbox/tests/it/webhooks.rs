@@ -1,4 +1,4 @@
-//! Webhooks, as somebody receives them over HTTP.
+//! Webhooks, as a receiver gets them over HTTP.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ async fn start() -> (TestSandbox, Receiver, String) {
     (t, receiver, secret)
 }
 
-fn what(source: &str, action: &str, user_id: &Value) -> (String, String, String) {
+fn event(source: &str, action: &str, user_id: &Value) -> (String, String, String) {
     (source.to_owned(), action.to_owned(), user_id.as_str().unwrap().to_owned())
 }
 
@@ -27,7 +27,7 @@ async fn messages(t: &TestSandbox) -> Vec<Value> {
     messages
 }
 
-/// Waits until the first message was attempted that often.
+/// Waits for that many attempts of the first message, and returns it.
 async fn attempted(t: &TestSandbox, times: usize) -> Value {
     let often = async {
         loop {
@@ -41,9 +41,9 @@ async fn attempted(t: &TestSandbox, times: usize) -> Value {
 }
 
 #[tokio::test]
-async fn a_message_says_what_stytch_s_says_and_is_signed() {
+async fn a_message_has_the_members_of_stytch_s_and_is_signed() {
     let (t, mut receiver, secret) = start().await;
-    t.advance(-40 * 24 * 3600).await; // The receiver's clock stays where it is.
+    t.advance_clock(-40 * 24 * 3600).await; // The receiver's clock is not shifted.
     let invited = t.invite(ADA).await.ok();
     let delivery = receiver.next().await;
     assert!(delivery.is_signed_with(&secret));
@@ -53,26 +53,29 @@ async fn a_message_says_what_stytch_s_says_and_is_signed() {
     assert!(delivery.header("user-agent").starts_with("stytch-sandbox/"));
     let mut body = delivery.json();
     let user = t.get(&format!("/v1/users/{}", invited["user_id"].as_str().unwrap())).await.ok();
-    let (told, members) = (body["user"].take(), body.as_object().unwrap().len());
+    let (sent_user, members) = (body["user"].take(), body.as_object().unwrap().len());
     assert_eq!(members, 9);
-    for (name, value) in told.as_object().unwrap() {
+    for (name, value) in sent_user.as_object().unwrap() {
         assert_eq!(user[name], *value, "{name}");
     }
     assert!(body["event_id"].as_str().unwrap().starts_with("webhook-event-test-"));
     let timestamp = body["timestamp"].as_str().unwrap();
     assert_eq!(timestamp.len(), "2024-11-21T06:47:49.555247073Z".len(), "{timestamp}");
-    assert!(timestamp[..10] == user["created_at"].as_str().unwrap()[..10], "by its own clock");
+    assert!(
+        timestamp[..10] == user["created_at"].as_str().unwrap()[..10],
+        "by the sandbox's clock"
+    );
     assert_eq!((&body["object_type"], &body["vertical"]), (&json!("user"), &json!("CONSUMER")));
     assert_eq!(body["project_id"], t.credentials.project_id.as_str());
-    assert_eq!(delivery.what(), what("DIRECT", "CREATE", &invited["user_id"]));
+    assert_eq!(delivery.event(), event("DIRECT", "CREATE", &invited["user_id"]));
 }
 
 #[tokio::test]
-async fn every_change_of_a_user_is_told_and_nothing_else() {
+async fn every_change_of_a_user_is_sent_and_nothing_else() {
     let (t, mut receiver, _) = start().await;
     let mut next = async |source, action, id: &Value| {
         let delivery = receiver.next().await;
-        assert_eq!(delivery.what(), what(source, action, id));
+        assert_eq!(delivery.event(), event(source, action, id));
         assert_eq!(delivery.json().get("user").is_none(), action == "DELETE");
         delivery.json()["user"].take()
     };
@@ -83,7 +86,7 @@ async fn every_change_of_a_user_is_told_and_nothing_else() {
     assert_eq!(next("DIRECT", "UPDATE", &ada).await["status"], "active");
     t.login_or_create(ADA).await.ok();
     t.authenticate(&t.last_token(ADA).await).await.ok(); // Changes nothing.
-    t.invite(ADA).await.refused(400, "duplicate_email");
+    t.invite(ADA).await.rejected(400, "duplicate_email");
 
     let path = format!("/v1/users/{}", ada.as_str().unwrap());
     t.put(&path, json!({"trusted_metadata": {"team": 1}, "external_id": "a"})).await.ok();
@@ -108,38 +111,38 @@ async fn every_change_of_a_user_is_told_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn somebody_at_the_dashboard_changes_people() {
+async fn the_admin_api_changes_users_with_the_dashboard_as_source() {
     let (t, mut receiver, _) = start().await;
     let dashboard = async |method: Method, path: &str, body: Value| {
         let path = format!("/sandbox/users{path}");
-        let answer = t.bare(method, &path).json(&body).send().await.unwrap();
-        crate::harness::Answer::of(answer).await
+        let response = t.unauthenticated(method, &path).json(&body).send().await.unwrap();
+        crate::harness::ApiResponse::of(response).await
     };
-    let made = dashboard(Method::POST, "", json!({"email": ADA})).await.ok();
-    let id = made["user_id"].clone();
-    assert_eq!(receiver.next().await.what(), what("DASHBOARD", "CREATE", &id));
+    let created = dashboard(Method::POST, "", json!({"email": ADA})).await.ok();
+    let id = created["user_id"].clone();
+    assert_eq!(receiver.next().await.event(), event("DASHBOARD", "CREATE", &id));
     let path = format!("/{}", id.as_str().unwrap());
     let named = json!({"name": {"first_name": "Ada"}});
     assert_eq!(
         dashboard(Method::PUT, &path, named).await.ok()["user"]["name"]["first_name"],
         "Ada"
     );
-    assert_eq!(receiver.next().await.what(), what("DASHBOARD", "UPDATE", &id));
+    assert_eq!(receiver.next().await.event(), event("DASHBOARD", "UPDATE", &id));
     dashboard(Method::DELETE, &path, json!({})).await.ok();
-    assert_eq!(receiver.next().await.what(), what("DASHBOARD", "DELETE", &id));
-    dashboard(Method::DELETE, &path, json!({})).await.refused(404, "user_not_found");
-    dashboard(Method::POST, "", json!({"email": "x"})).await.refused(400, "invalid_email");
-    dashboard(Method::PATCH, &path, json!({})).await.refused(404, "route_not_found");
+    assert_eq!(receiver.next().await.event(), event("DASHBOARD", "DELETE", &id));
+    dashboard(Method::DELETE, &path, json!({})).await.rejected(404, "user_not_found");
+    dashboard(Method::POST, "", json!({"email": "x"})).await.rejected(400, "invalid_email");
+    dashboard(Method::PATCH, &path, json!({})).await.rejected(404, "route_not_found");
     let types: Vec<_> = messages(&t).await.iter().map(|m| m["event_type"].clone()).collect();
     assert_eq!(types, ["dashboard.user.create", "dashboard.user.update", "dashboard.user.delete"]);
     t.invite(ADA).await.ok();
-    assert_eq!(receiver.next().await.what().0, "DIRECT");
+    assert_eq!(receiver.next().await.event().0, "DIRECT");
 }
 
 #[tokio::test]
-async fn what_is_not_answered_with_2xx_is_sent_again() {
+async fn a_delivery_without_a_2xx_response_is_retried() {
     let (t, mut receiver, secret) = start().await;
-    receiver.answers.lock().unwrap().push_back(500);
+    receiver.responses.lock().unwrap().push_back(500);
     let start = Instant::now();
     t.invite(ADA).await.ok();
     let (first, second) = (receiver.next().await, receiver.next().await);
@@ -154,10 +157,10 @@ async fn what_is_not_answered_with_2xx_is_sent_again() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_receiver_that_is_not_there() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+async fn an_unreachable_receiver_does_not_delay_requests() {
+    let deleted = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let endpoint = WebhookEndpoint {
-        url: format!("http://{gone}/"),
+        url: format!("http://{deleted}/"),
         secret: WebhookEndpoint::generate_secret(),
     };
     let t = TestSandbox::start_with(|options| options.webhook = Some(endpoint)).await;
@@ -172,7 +175,7 @@ async fn nobody_waits_for_a_receiver_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_message_is_sent_again_on_demand_with_the_same_id_and_a_new_signature() {
+async fn a_resent_message_has_the_same_id_and_a_new_signature() {
     let (t, mut receiver, secret) = start().await;
     t.invite(ADA).await.ok();
     let first = receiver.next().await;
@@ -183,11 +186,11 @@ async fn a_message_is_sent_again_on_demand_with_the_same_id_and_a_new_signature(
     assert!(again.is_signed_with(&secret));
     assert_eq!((first.id(), &first.body), (again.id(), &again.body));
     assert_eq!(attempted(&t, 2).await["attempts"].as_array().unwrap().len(), 2);
-    t.post("/sandbox/webhooks/msg_x/resend", json!({})).await.refused(404, "message_not_found");
+    t.post("/sandbox/webhooks/msg_x/resend", json!({})).await.rejected(404, "message_not_found");
 }
 
 #[tokio::test]
-async fn while_paused_only_what_is_asked_for_goes_out() {
+async fn while_paused_only_resent_messages_are_delivered() {
     let (t, mut receiver, _) = start().await;
     let pause = async |paused: Value| t.put("/sandbox/webhooks", json!({"paused": paused})).await;
     pause(json!(true)).await.ok();
@@ -199,20 +202,20 @@ async fn while_paused_only_what_is_asked_for_goes_out() {
     assert_eq!(of_bob["messages"][0]["attempts"], json!([]));
     let id = of_bob["messages"][0]["id"].as_str().unwrap();
     t.post(&format!("/sandbox/webhooks/{id}/resend"), json!({})).await.ok();
-    assert_eq!(receiver.next().await.what(), what("DIRECT", "CREATE", &bob));
+    assert_eq!(receiver.next().await.event(), event("DIRECT", "CREATE", &bob));
     assert!(receiver.is_quiet());
     pause(json!(false)).await.ok();
-    assert_eq!(receiver.next().await.what(), what("DIRECT", "CREATE", &ada));
-    pause(json!("yes")).await.refused(422, "invalid_request");
+    assert_eq!(receiver.next().await.event(), event("DIRECT", "CREATE", &ada));
+    pause(json!("yes")).await.rejected(422, "invalid_request");
 }
 
 #[tokio::test]
-async fn without_an_endpoint_the_control_plane_says_how_to_give_one() {
+async fn without_an_endpoint_the_error_names_the_flag() {
     let t = TestSandbox::start().await;
     t.invite(ADA).await.ok();
-    let answer = t.get("/sandbox/webhooks").await;
-    assert!(answer.body["error_message"].as_str().unwrap().contains("--webhook-url"));
-    answer.refused(404, "no_webhook_endpoint");
+    let response = t.get("/sandbox/webhooks").await;
+    assert!(response.body["error_message"].as_str().unwrap().contains("--webhook-url"));
+    response.rejected(404, "no_webhook_endpoint");
     for (url, secret, word) in
         [("nowhere", "whsec_c2VjcmV0", "nowhere"), ("http://localhost/", "hush", "whsec_")]
     {

@@ -1,19 +1,18 @@
-//! The provider over real HTTP: against a server that answers whatever a test says, and against
-//! the sandbox.
+//! Tests of the provider over real HTTP, against a stub server and against the sandbox.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
-mod calls;
 mod connections;
+mod errors;
 mod jwt;
-mod keys;
-mod listing;
-mod minter;
-mod recordings;
-mod road;
-mod rotation;
-mod searches;
+mod key_cache;
+mod key_rotation;
+mod requests;
+mod sandbox;
+mod sdk_recordings;
+mod search;
 mod secrets;
-mod shapes;
-mod stub;
+mod signing_keys;
+mod stub_server;
+mod user_list;
 mod webhooks;

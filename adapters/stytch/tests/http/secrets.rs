@@ -1,4 +1,4 @@
-//! No secret, token or address comes into a log line at any level, an error, or a `Debug`.
+//! No secret, token or address is in a log line of any level, an error, or `Debug` output.
 
 use std::{
     io::Write,
@@ -12,10 +12,11 @@ use serde_json::json;
 use tracing_subscriber::{filter::LevelFilter, util::SubscriberInitExt};
 
 use crate::{
-    calls::{TOKEN, ada, authenticated, invite, login},
-    minter::{NEXT, OURS},
-    stub::{
-        Asked, PROJECT_ID, Reply, SECRET, Stub, answer, clock, impatient, json as says, options,
+    requests::{TOKEN, ada, authenticated, invite, login},
+    signing_keys::{CURRENT_KEY, NEXT_KEY},
+    stub_server::{
+        PROJECT_ID, ReceivedRequest, Reply, SECRET, StubServer, clock, json_response, options,
+        provider_with_short_timeout, response,
     },
 };
 
@@ -39,46 +40,48 @@ impl Log {
     }
 }
 
-/// A server that says everything it was told back to the caller, in every way that there is.
-fn gossip(asked: &Asked, how: usize) -> Reply {
-    let heard = format!("ada@example.com says {} and {TOKEN} and {SECRET}", asked.body);
-    match how {
-        0 => says(200, &authenticated()),
-        1 => says(200, &json!({"user_id": [&heard], "session": heard, "results": heard})),
-        2 => says(400, &json!({"error_type": "invalid_token", "error_message": heard})),
-        3 => says(400, &json!({"error_type": heard, "error_message": heard})),
-        4 => answer(502, "content-type: text/html\r\n", heard),
-        5 => answer(302, &format!("location: /?token={TOKEN}&email=ada@example.com\r\n"), heard),
-        6 => Reply::Bytes(format!("HTTP/1.1 200 {TOKEN}\r\n{heard}").into_bytes(), true),
-        7 => Reply::Bytes(heard.into_bytes(), true),
+/// Sends the request back, in a different place of the response for each `variant`.
+fn echo(request: &ReceivedRequest, variant: usize) -> Reply {
+    let quoted = format!("ada@example.com sends {} and {TOKEN} and {SECRET}", request.body);
+    match variant {
+        0 => json_response(200, &authenticated()),
+        1 => {
+            json_response(200, &json!({"user_id": [&quoted], "session": quoted, "results": quoted}))
+        }
+        2 => json_response(400, &json!({"error_type": "invalid_token", "error_message": quoted})),
+        3 => json_response(400, &json!({"error_type": quoted, "error_message": quoted})),
+        4 => response(502, "content-type: text/html\r\n", quoted),
+        5 => response(302, &format!("location: /?token={TOKEN}&email=ada@example.com\r\n"), quoted),
+        6 => Reply::Bytes(format!("HTTP/1.1 200 {TOKEN}\r\n{quoted}").into_bytes(), true),
+        7 => Reply::Bytes(quoted.into_bytes(), true),
         8 => Reply::Close,
         _ => Reply::Hang,
     }
 }
 
-/// Calls everything, and gives all that can be printed of it.
+/// Calls every method and returns all results, formatted.
 async fn call_all(provider: &StytchProvider) -> String {
-    let jwts = [OURS.jwt(clock().now()), NEXT.jwt(clock().now())];
-    let mut seen = format!("{provider:?}");
-    let mut see = |answer: String| seen.push_str(&answer);
-    see(format!("{:?}", provider.send_invite(&invite()).await));
-    see(format!("{:?}", provider.send_login(&login()).await));
-    see(format!("{:?}", provider.revoke_invite(&ada()).await));
-    see(format!("{:?}", provider.authenticate_link(TOKEN, 60).await));
-    see(format!("{:?}", provider.refresh_session(TOKEN).await));
-    see(format!("{:?}", provider.revoke_session("session-test-1").await));
-    see(format!("{:?}", provider.delete_user("user-test-1").await));
-    see(format!("{:?}", provider.find_user(&ada()).await));
-    see(format!("{:?}", provider.check_credentials().await));
+    let jwts = [CURRENT_KEY.jwt(clock().now()), NEXT_KEY.jwt(clock().now())];
+    let mut output = format!("{provider:?}");
+    let mut record = |result: String| output.push_str(&result);
+    record(format!("{:?}", provider.send_invite(&invite()).await));
+    record(format!("{:?}", provider.send_login(&login()).await));
+    record(format!("{:?}", provider.revoke_invite(&ada()).await));
+    record(format!("{:?}", provider.authenticate_link(TOKEN, 60).await));
+    record(format!("{:?}", provider.refresh_session(TOKEN).await));
+    record(format!("{:?}", provider.revoke_session("session-test-1").await));
+    record(format!("{:?}", provider.delete_user("user-test-1").await));
+    record(format!("{:?}", provider.find_user(&ada()).await));
+    record(format!("{:?}", provider.check_credentials().await));
     for jwt in jwts {
-        see(format!("{:?}", provider.verify_jwt(&jwt).await));
+        record(format!("{:?}", provider.verify_jwt(&jwt).await));
     }
-    seen
+    output
 }
 
-// The subscriber is everybody's, so it hears the other tests too; `log` is bridged to it.
+// The subscriber is global, so it also records other tests; `log` is bridged to it.
 #[tokio::test]
-async fn nothing_secret_or_personal_is_said() {
+async fn nothing_secret_or_personal_is_logged_or_formatted() {
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt()
@@ -87,19 +90,19 @@ async fn nothing_secret_or_personal_is_said() {
         .finish()
         .init();
 
-    let mut seen = format!("{:?}", options("http://127.0.0.1:1/"));
-    for how in 0..10 {
-        let stub = Stub::start(move |asked| gossip(asked, how)).await;
-        seen.push_str(&call_all(&impatient(&stub.url)).await);
+    let mut output = format!("{:?}", options("http://127.0.0.1:1/"));
+    for variant in 0..10 {
+        let server = StubServer::start(move |request| echo(request, variant)).await;
+        output.push_str(&call_all(&provider_with_short_timeout(&server.url)).await);
     }
-    let nobody = Stub::saying(Reply::Close).await.url.clone();
-    seen.push_str(&call_all(&impatient(&nobody)).await);
+    let closed = StubServer::always(Reply::Close).await.url.clone();
+    output.push_str(&call_all(&provider_with_short_timeout(&closed)).await);
 
     let log = log.text();
-    assert!(log.contains("the keys for session JWTs can't be fetched"), "our own words are heard");
-    assert!(log.contains("starting new connection"), "and reqwest's");
+    assert!(log.contains("failed to fetch session JWT keys"), "events of this crate are recorded");
+    assert!(log.contains("starting new connection"), "events of reqwest are recorded");
     let basic = STANDARD.encode(format!("{PROJECT_ID}:{SECRET}"));
-    let jwt = OURS.jwt(clock().now());
+    let jwt = CURRENT_KEY.jwt(clock().now());
     let session_token = authenticated()["session_token"].to_string();
     for secret in [
         SECRET,
@@ -110,7 +113,7 @@ async fn nothing_secret_or_personal_is_said() {
         session_token.trim_matches('"'),
         "Lovelace",
     ] {
-        for line in log.lines().chain([seen.as_str()]) {
+        for line in log.lines().chain([output.as_str()]) {
             assert!(!line.contains(secret), "{secret} is in {line}");
         }
     }

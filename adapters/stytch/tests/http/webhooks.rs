@@ -1,9 +1,9 @@
-//! Webhooks, against Svix's own example and what may be wrong with one.
+//! Verification of webhooks, with Svix's own example and with invalid ones.
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use guestlist_domain::{IdentityNews, ProfileStatus};
-use guestlist_stytch::{Signature, WebhookError, WebhookSecret, Webhooks};
+use guestlist_stytch::{Signature, WebhookError, WebhookSecret, WebhookVerifier};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -15,12 +15,12 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_614_265_330).unwrap()
 }
 
-fn webhooks() -> Webhooks {
-    Webhooks::new(WebhookSecret::parse(SECRET).unwrap(), PROJECT)
+fn verifier() -> WebhookVerifier {
+    WebhookVerifier::new(WebhookSecret::parse(SECRET).unwrap(), PROJECT)
 }
 
-/// Signed as Svix does.
-fn signed(id: &str, at: &str, body: &[u8]) -> String {
+/// Returns a signature in the form of Svix.
+fn sign(id: &str, at: &str, body: &[u8]) -> String {
     let key = STANDARD.decode(&SECRET["whsec_".len()..]).unwrap();
     let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
     let signed = [format!("{id}.{at}.").as_bytes(), body].concat();
@@ -29,11 +29,11 @@ fn signed(id: &str, at: &str, body: &[u8]) -> String {
 
 fn read(body: &[u8]) -> Result<Option<IdentityNews>, WebhookError> {
     let at = now().as_second().to_string();
-    let signatures = signed(ID, &at, body);
-    webhooks().read(Signature { id: ID, timestamp: &at, signatures: &signatures }, body, now())
+    let signatures = sign(ID, &at, body);
+    verifier().verify(Signature { id: ID, timestamp: &at, signatures: &signatures }, body, now())
 }
 
-/// Svix' sample of what Stytch sends, from when users had fewer members.
+/// Returns an event in the form of Svix's sample.
 fn event(action: &str) -> Value {
     json!({
         "action": action,
@@ -55,14 +55,14 @@ fn event(action: &str) -> Value {
 }
 
 #[test]
-fn svix_s_own_example_is_signed() {
+fn the_example_of_svix_is_verified() {
     let (body, at) = (br#"{"test": 2432232314}"#.as_slice(), "1614265330");
     let good = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
     let read = |id, at, signatures, body: &[u8]| {
-        webhooks().read(Signature { id, timestamp: at, signatures }, body, now()).unwrap_err()
+        verifier().verify(Signature { id, timestamp: at, signatures }, body, now()).unwrap_err()
     };
     let is_signed = |error| matches!(error, WebhookError::Malformed(_));
-    assert!(is_signed(read(ID, at, good, body)), "and no webhook of Stytch's");
+    assert!(is_signed(read(ID, at, good, body)), "it is not an event of Stytch");
     let several = format!("v1,AAAA v2,{} {good} v1,!", &good[3..]);
     assert!(is_signed(read(ID, at, &several, body)));
     let halved = &good[..good.len() - 4];
@@ -78,12 +78,12 @@ fn svix_s_own_example_is_signed() {
 }
 
 #[test]
-fn what_was_signed_at_another_time_is_stale() {
+fn a_webhook_signed_more_than_five_minutes_away_is_stale() {
     let body = event("UPDATE").to_string();
     let read = |at: &str| {
-        let signatures = signed(ID, at, body.as_bytes());
+        let signatures = sign(ID, at, body.as_bytes());
         let signature = Signature { id: ID, timestamp: at, signatures: &signatures };
-        webhooks().read(signature, body.as_bytes(), now())
+        verifier().verify(signature, body.as_bytes(), now())
     };
     let at = |offset| (now() + SignedDuration::from_secs(offset)).as_second().to_string();
     for offset in [-300, -1, 0, 1, 300] {
@@ -95,22 +95,22 @@ fn what_was_signed_at_another_time_is_stale() {
 }
 
 #[test]
-fn it_tells_who_was_made_changed_or_deleted() {
+fn created_changed_and_deleted_users_are_reported() {
     for action in ["CREATE", "UPDATE"] {
-        let news = read(event(action).to_string().as_bytes()).unwrap().unwrap();
-        assert_eq!((news.message_id.as_str(), news.stytch_user_id.as_str()), (ID, "user-test-1"));
-        let profile = news.profile.unwrap();
+        let event = read(event(action).to_string().as_bytes()).unwrap().unwrap();
+        assert_eq!((event.message_id.as_str(), event.stytch_user_id.as_str()), (ID, "user-test-1"));
+        let profile = event.profile.unwrap();
         assert_eq!(profile.emails[0].as_str(), "ada@example.com");
         assert_eq!((profile.status, profile.has_other_ways_in), (ProfileStatus::Active, false));
     }
-    let mut gone = event("DELETE");
-    gone.as_object_mut().unwrap().remove("user");
-    let news = read(gone.to_string().as_bytes()).unwrap().unwrap();
-    assert_eq!((news.stytch_user_id.as_str(), news.profile), ("user-test-1", None));
+    let mut deleted = event("DELETE");
+    deleted.as_object_mut().unwrap().remove("user");
+    let event = read(deleted.to_string().as_bytes()).unwrap().unwrap();
+    assert_eq!((event.stytch_user_id.as_str(), event.profile), ("user-test-1", None));
 }
 
 #[test]
-fn what_is_of_no_user_is_nothing_to_us() {
+fn events_about_other_objects_are_ignored() {
     for (name, value) in [("object_type", json!("member")), ("action", json!("MERGE"))] {
         let mut other = event("UPDATE");
         other[name] = value;
@@ -119,10 +119,10 @@ fn what_is_of_no_user_is_nothing_to_us() {
 }
 
 #[test]
-fn what_can_not_be_read_says_where_and_quotes_nothing() {
-    let mut strange = event("UPDATE");
-    strange["user"]["emails"] = json!("grace@example.com");
-    let error = read(strange.to_string().as_bytes()).unwrap_err();
+fn a_malformed_webhook_is_rejected_without_quoting_it() {
+    let mut malformed = event("UPDATE");
+    malformed["user"]["emails"] = json!("grace@example.com");
+    let error = read(malformed.to_string().as_bytes()).unwrap_err();
     assert!(!error.to_string().contains("grace"), "{error}");
     for (name, value) in [
         ("id", json!("user-test-2")),
@@ -131,9 +131,9 @@ fn what_can_not_be_read_says_where_and_quotes_nothing() {
         ("user", Value::Null),
         ("user", json!({ "user_id": "user-test-1" })),
     ] {
-        let mut strange = event("CREATE");
-        strange[name] = value;
-        let error = read(strange.to_string().as_bytes()).unwrap_err();
+        let mut malformed = event("CREATE");
+        malformed[name] = value;
+        let error = read(malformed.to_string().as_bytes()).unwrap_err();
         assert!(matches!(error, WebhookError::Malformed(_)), "{name}: {error}");
     }
     let mut foreign = event("DELETE");
@@ -142,8 +142,8 @@ fn what_can_not_be_read_says_where_and_quotes_nothing() {
 }
 
 #[test]
-fn a_secret_is_never_shown() {
-    let shown = format!("{:?} {:?}", WebhookSecret::parse(SECRET).unwrap(), webhooks());
+fn a_secret_is_not_formatted() {
+    let shown = format!("{:?} {:?}", WebhookSecret::parse(SECRET).unwrap(), verifier());
     assert!(!shown.contains("MfKQ"), "{shown}");
     for wrong in ["", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_", "whsec_MfKQ9r8GKYq", "whsec_?"]
     {

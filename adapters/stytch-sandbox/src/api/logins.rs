@@ -1,0 +1,194 @@
+//! Sending login and signup links.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    api::{
+        outbox::{self, HOUR_MINUTES, Mail, WEEK_MINUTES},
+        sessions, users,
+    },
+    http::{
+        error::ApiError,
+        request::{ApiJson, non_empty},
+        response::ApiResponse,
+    },
+    state::{
+        email_address,
+        link::LinkKind,
+        project::Project,
+        sandbox_values,
+        session::Attributes,
+        store::Store,
+        tables::Record,
+        user::{Email, Status, User},
+    },
+};
+
+/// The body of `login_or_create` and `send`.
+#[derive(Deserialize)]
+pub(crate) struct LoginRequest {
+    email: Option<String>,
+    login_magic_link_url: Option<String>,
+    signup_magic_link_url: Option<String>,
+    login_expiration_minutes: Option<i64>,
+    signup_expiration_minutes: Option<i64>,
+    create_user_as_pending: Option<bool>,
+    code_challenge: Option<String>,
+    locale: Option<String>,
+    attributes: Option<Attributes>,
+    user_id: Option<String>,
+    session_token: Option<String>,
+    session_jwt: Option<String>,
+}
+
+/// The mails that a request allows for.
+struct Mails {
+    login: Mail,
+    signup: Mail,
+}
+
+impl LoginRequest {
+    fn mails(&self, project: &Project) -> Result<Mails, ApiError> {
+        outbox::check_locale(self.locale.as_deref())?;
+        if self.code_challenge.as_deref().is_some_and(|challenge| !is_sha256(challenge)) {
+            return Err(ApiError::bad_request(
+                "invalid_pkce_code_challenge",
+                "The code_challenge is not the base64url of a SHA-256.",
+            ));
+        }
+        let mail = |kind, url: &Option<String>, minutes, default_minutes| {
+            Ok(Mail {
+                kind,
+                redirect_url: project.redirect_urls.resolve(url.as_deref(), kind)?,
+                expiration_minutes: outbox::expiration_minutes(minutes, default_minutes)?,
+                code_challenge: self.code_challenge.clone(),
+                attributes: self.attributes.clone().unwrap_or_default(),
+            })
+        };
+        let login_minutes = self.login_expiration_minutes;
+        let signup_minutes = self.signup_expiration_minutes;
+        Ok(Mails {
+            login: mail(LinkKind::Login, &self.login_magic_link_url, login_minutes, HOUR_MINUTES)?,
+            signup: mail(
+                LinkKind::Signup,
+                &self.signup_magic_link_url,
+                signup_minutes,
+                WEEK_MINUTES,
+            )?,
+        })
+    }
+}
+
+fn is_sha256(base64: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(base64).is_ok_and(|bytes| bytes.len() == 32)
+}
+
+/// Sends a login link to an active user, and a signup link to a pending or new one.
+pub(crate) async fn login_or_create(
+    State(project): State<Arc<Project>>,
+    ApiJson(request): ApiJson<LoginRequest>,
+) -> Result<ApiResponse, ApiError> {
+    let address = email_address::parse(request.email.as_deref())?;
+    let Mails { login, signup } = request.mails(&project)?;
+    if address == sandbox_values::EMAIL {
+        let mut sent = outbox::sent(sandbox_values::USER_ID, sandbox_values::EMAIL_ID);
+        sent["user_created"] = json!(false);
+        return Ok(ApiResponse(sent));
+    }
+    project.change(|store, now| {
+        store.limit_mail(&address)?;
+        let existing = store.tables.users.by_address(&address).cloned();
+        let is_created = existing.is_none();
+        let user = existing.unwrap_or_else(|| {
+            let is_pending = request.create_user_as_pending == Some(true);
+            let status = if is_pending { Status::Pending } else { Status::Active };
+            let user = User::new(address.clone(), status, now);
+            store.write(Record::User(user.clone()));
+            user
+        });
+        let email = outbox::find_email(&user, &address)?;
+        let mail = if is_created || user.status == Status::Pending { signup } else { login };
+        mail.send(store, &user, email, now);
+        let mut sent = outbox::sent(&user.user_id, &email.email_id);
+        sent["user_created"] = json!(is_created);
+        Ok(ApiResponse(sent))
+    })
+}
+
+/// Sends a link to an existing user, or attaches a further address to one and sends it there.
+pub(crate) async fn send(
+    State(project): State<Arc<Project>>,
+    ApiJson(request): ApiJson<LoginRequest>,
+) -> Result<ApiResponse, ApiError> {
+    let address = email_address::parse(request.email.as_deref())?;
+    let Mails { login, signup } = request.mails(&project)?;
+    if address == sandbox_values::EMAIL {
+        let sent = outbox::sent(sandbox_values::USER_ID, sandbox_values::EMAIL_ID);
+        return Ok(ApiResponse(sent));
+    }
+    let recipient = Recipient::of(&project, &request)?;
+    project.change(|store, now| {
+        store.limit_mail(&address)?;
+        let user = match recipient {
+            Recipient::OwnerOfAddress => store.tables.users.by_address(&address).cloned(),
+            Recipient::User(user_id) => Some(attach_email(store, &user_id, &address, now)?),
+        };
+        let user = user.ok_or_else(ApiError::email_not_found)?;
+        let email = outbox::find_email(&user, &address)?;
+        let mail = if user.status == Status::Active { login } else { signup };
+        mail.send(store, &user, email, now);
+        Ok(ApiResponse(outbox::sent(&user.user_id, &email.email_id)))
+    })
+}
+
+enum Recipient {
+    OwnerOfAddress,
+    User(String),
+}
+
+impl Recipient {
+    fn of(project: &Project, request: &LoginRequest) -> Result<Self, ApiError> {
+        let user_id = non_empty(request.user_id.as_ref());
+        let token = non_empty(request.session_token.as_ref());
+        let jwt = non_empty(request.session_jwt.as_ref());
+        match (user_id, token, jwt) {
+            (None, None, None) => Ok(Self::OwnerOfAddress),
+            (Some(user_id), None, None) => Ok(Self::User(user_id.to_owned())),
+            (None, token, jwt) if token.is_none() || jwt.is_none() => {
+                let id = sessions::resolve_id(project, token, jwt)?;
+                project.read(|tables, now| {
+                    Ok(Self::User(sessions::find_live(tables, &id, now)?.user_id.clone()))
+                })
+            }
+            _ => Err(ApiError::bad_request(
+                "too_many_user_selection_arguments",
+                "Only one of user_id, session_token and session_jwt may be given.",
+            )),
+        }
+    }
+}
+
+fn attach_email(
+    store: &mut Store,
+    user_id: &str,
+    address: &str,
+    now: Timestamp,
+) -> Result<User, ApiError> {
+    let user = users::find(&store.tables, user_id)?;
+    match store.tables.users.by_address(address) {
+        Some(owner) if owner.user_id == user.user_id => Ok(owner.clone()),
+        Some(_) => Err(ApiError::duplicate_email()),
+        None => {
+            let mut user = user.clone();
+            user.emails.push(Email::provisional(address.to_owned(), now));
+            store.write(Record::User(user.clone()));
+            Ok(user)
+        }
+    }
+}
