@@ -10,8 +10,8 @@ use std::{
 };
 
 use apalis_sea_orm::{
-    JobFilter, NewJob, Options, Outcome, Queue, Settlement, board, count_matching, enqueue_all,
-    entity::state, migration, settle,
+    AttemptOutcome, AttemptResult, JobFilter, JobQueue, NewJob, Options, count_matching,
+    enqueue_all, entity::state, inspect, migration, settle,
 };
 use jiff::Timestamp;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     migration::up(&SchemaManager::new(&db)).await?;
     let options = Options::new("bench", ["mail", "logins", "provider"]);
     let now = (options.clock)();
-    let queue = Queue::new(db.clone(), db.clone(), options);
+    let queue = JobQueue::new(db.clone(), db.clone(), options);
 
     fill(&db, &queue, 2_000, now, now).await?;
     let empty = measure(&queue, now).await?;
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Fills the table with jobs that were done, are ready, and are to come.
 async fn grow(
     db: &DatabaseConnection,
-    queue: &Queue,
+    queue: &JobQueue,
     done: usize,
     now: Timestamp,
 ) -> Result<(), DbErr> {
@@ -75,16 +75,16 @@ async fn look(db: &DatabaseConnection, now: Timestamp) -> Result<(), DbErr> {
     let done = JobFilter { state: Some(state::DONE.to_owned()), ..JobFilter::default() };
     let failed = JobFilter { error_code: Some("unavailable".to_owned()), ..JobFilter::default() };
     let begun = Instant::now();
-    board::queues(db, now).await?;
+    inspect::queues(db, now).await?;
     println!("the board's queues: {:?}", begun.elapsed());
     let begun = Instant::now();
-    board::errors(db).await?;
+    inspect::errors(db).await?;
     println!("its errors: {:?}", begun.elapsed());
     let begun = Instant::now();
-    board::jobs(db, &done, None, 50).await?;
+    inspect::jobs(db, &done, None, 50).await?;
     println!("its newest done jobs: {:?}", begun.elapsed());
     let begun = Instant::now();
-    board::jobs(db, &failed, None, 50).await?;
+    inspect::jobs(db, &failed, None, 50).await?;
     println!("its newest jobs of an error: {:?}", begun.elapsed());
     let begun = Instant::now();
     count_matching(db, &failed, &state::RETRYABLE).await?;
@@ -105,7 +105,7 @@ async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
 
 async fn fill(
     db: &DatabaseConnection,
-    queue: &Queue,
+    queue: &JobQueue,
     count: usize,
     run_at: Timestamp,
     now: Timestamp,
@@ -127,7 +127,7 @@ async fn fill(
 
 /// The median of many, in the best of some rounds: others use this machine, and MySQL clears away
 /// what was just changed a little later.
-async fn measure(queue: &Queue, now: Timestamp) -> Result<Duration, DbErr> {
+async fn measure(queue: &JobQueue, now: Timestamp) -> Result<Duration, DbErr> {
     let mut best = Duration::MAX;
     for _ in 0..5 {
         let mut times = Vec::new();
@@ -136,7 +136,7 @@ async fn measure(queue: &Queue, now: Timestamp) -> Result<Duration, DbErr> {
             let jobs = queue.claim(now, 10).await?;
             times.push(begun.elapsed());
             let leases: Vec<_> = jobs.iter().map(|job| (job.id, job.fence)).collect();
-            queue.give_back(&leases).await?;
+            queue.release(&leases).await?;
         }
         times.sort();
         best = best.min(times[50]);
@@ -147,11 +147,11 @@ async fn measure(queue: &Queue, now: Timestamp) -> Result<Duration, DbErr> {
 
 async fn settle_some(
     db: &DatabaseConnection,
-    queue: &Queue,
+    queue: &JobQueue,
     now: Timestamp,
 ) -> Result<usize, DbErr> {
     let jobs = queue.claim(now, 200).await?;
-    let done = jobs.iter().map(|job| Settlement {
+    let done = jobs.iter().map(|job| AttemptResult {
         attempt_id: (queue.options().ids)(),
         job: job.id,
         fence: job.fence,
@@ -159,7 +159,7 @@ async fn settle_some(
         number: job.number,
         started_at: job.started_at,
         finished_at: now,
-        outcome: Outcome::Done,
+        outcome: AttemptOutcome::Done,
         error: None,
     });
     let _ = settle(db, &done.collect::<Vec<_>>()).await?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use apalis::prelude::*;
-use apalis_sea_orm::{Backoff, Claimed, NewJob, Options, Queue, QueueBackend, enqueue_all};
+use apalis_sea_orm::{Backoff, ClaimedJob, JobQueue, NewJob, Options, QueueBackend, enqueue_all};
 use apalis_sea_orm::{entity, migration};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, EntityTrait,
@@ -21,12 +21,12 @@ struct Welcome {
     to: String,
 }
 
-async fn perform(job: Claimed, worker: WorkerContext) -> Result<(), BoxDynError> {
+async fn perform(job: ClaimedJob, worker: WorkerContext) -> Result<(), BoxDynError> {
     static ANSWERS: AtomicBool = AtomicBool::new(false);
     let welcome: Welcome = job.decode()?;
     println!("attempt {} of {}: mailing {}", job.number, job.max_attempts, welcome.to);
     // Right before anything that must not be done twice.
-    if !job.lease.held() {
+    if !job.lease.is_valid() {
         return Err("the lease was lost; whoever has it now will send the mail".into());
     }
     if !ANSWERS.swap(true, Ordering::SeqCst) {
@@ -45,12 +45,12 @@ async fn main() -> Result<(), BoxDynError> {
     migration::up(&SchemaManager::new(&write)).await?;
     write.execute_unprepared("CREATE TABLE users (name TEXT PRIMARY KEY)").await?;
 
-    let backoff = Backoff { first: Duration::from_millis(500), ..Backoff::default() };
+    let backoff = Backoff { initial: Duration::from_millis(500), ..Backoff::default() };
     let mut options = Options { backoff, ..Options::new("", ["mail"]) };
     // Another name at each start of each process.
     options.worker = format!("welcome-{}", (options.ids)());
     let (clock, ids, waker) = (options.clock.clone(), options.ids.clone(), options.waker.clone());
-    let queue = Queue::new(write.clone(), read, options);
+    let queue = JobQueue::new(write.clone(), read, options);
 
     let now = clock();
     let job = NewJob {
