@@ -40,14 +40,12 @@ pub mod job {
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "jobs")]
     pub struct Model {
-        /// The id given at enqueueing.
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Uuid,
         /// At most 32 bytes of ASCII.
         pub queue: String,
         /// At most 64 bytes of ASCII.
         pub kind: String,
-        /// The arguments as JSON.
         #[sea_orm(column_type = "Text")]
         pub args: String,
         /// One of [`state`](super::state).
@@ -75,7 +73,6 @@ pub mod job {
         /// Error message of the latest attempt, unless it succeeded.
         #[sea_orm(column_type = "Text", nullable)]
         pub last_error: Option<String>,
-        /// When the job was enqueued.
         pub created_at: i64,
         /// When the latest attempt was claimed.
         pub started_at: Option<i64>,
@@ -89,7 +86,6 @@ pub mod job {
         pub turn_at: Option<i64>,
     }
 
-    /// The table has no relations.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 
@@ -112,26 +108,20 @@ pub mod attempt {
         /// The attempt's number, starting at 1. A snoozed attempt is not charged, so the next one
         /// has the same number.
         pub number: i32,
-        /// The claim's fence.
         pub fence: i64,
-        /// The worker's name.
         pub worker: String,
-        /// When the job was claimed.
         pub started_at: i64,
         /// When the attempt ended or was found to be lost.
         pub finished_at: i64,
         /// `done`, `retry`, `snooze`, `dead`, `cancelled` or `lost`.
         pub outcome: String,
-        /// Error code.
         pub error_code: Option<String>,
-        /// Error message.
         #[sea_orm(column_type = "Text", nullable)]
         pub error: Option<String>,
         /// The request id that a called service returned.
         pub request_id: Option<String>,
     }
 
-    /// The table has no relations.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 

@@ -223,8 +223,6 @@
 //! `job_attempts`, `job_queues` (pauses), `job_rates`, `job_workers` and `job_stats` (counts per
 //! minute, kept for about a day). [`entity`] describes their columns.
 
-#![warn(missing_docs)]
-
 mod admin;
 mod backend;
 mod backoff;

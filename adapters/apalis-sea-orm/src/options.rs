@@ -112,17 +112,8 @@ fn random_id() -> Uuid {
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
-            .field("queues", &self.queues)
             .field("worker", &self.worker)
-            .field("lease", &self.lease)
-            .field("heartbeat", &self.heartbeat)
-            .field("poll", &self.poll)
-            .field("concurrency", &self.concurrency)
-            .field("limits", &self.limits)
-            .field("rate", &self.rate)
-            .field("retention", &self.retention)
-            .field("max_delay", &self.max_delay)
-            .field("backoff", &self.backoff)
+            .field("queues", &self.queues)
             .finish_non_exhaustive()
     }
 }

@@ -6,19 +6,16 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "job_queues")]
 pub struct Model {
-    /// The queue's name.
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
     /// Start of the pause, or `None` if the queue is not paused.
     pub paused_at: Option<i64>,
     /// The operator who paused the queue.
     pub paused_by: Option<String>,
-    /// The operator's reason.
     #[sea_orm(column_type = "Text", nullable)]
     pub reason: Option<String>,
 }
 
-/// The table has no relations.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

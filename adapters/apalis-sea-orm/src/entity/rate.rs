@@ -6,7 +6,6 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "job_rates")]
 pub struct Model {
-    /// The rate's name.
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
     /// The first start that is not assigned.
@@ -17,7 +16,6 @@ pub struct Model {
     pub seen_at: i64,
 }
 
-/// The table has no relations.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

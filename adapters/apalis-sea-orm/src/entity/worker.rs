@@ -14,23 +14,20 @@ pub struct Model {
     pub started_at: i64,
     /// When the worker last reported.
     pub seen_at: i64,
-    /// The worker's queues, separated by commas.
+    /// Separated by commas.
     #[sea_orm(column_type = "Text")]
     pub queues: String,
     /// Number of jobs the worker held at its last report.
     pub running: i32,
     /// The most jobs the worker holds at a time.
     pub concurrency: i32,
-    /// The machine's host name.
     pub host: String,
-    /// The process id.
     pub pid: i64,
     /// [`Options::info`](crate::Options::info).
     #[sea_orm(column_type = "Text", nullable)]
     pub info: Option<String>,
 }
 
-/// The table has no relations.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -18,28 +18,21 @@ pub struct AttemptResult {
     /// The id of the row in `job_attempts`. Choose it before the first try to write and keep it for
     /// each further one, so that a result can be found after a commit whose answer was lost.
     pub attempt_id: Uuid,
-    /// The job's id.
     pub job: Uuid,
-    /// The fence of the claim.
     pub fence: i64,
-    /// The worker's name.
     pub worker: String,
     /// The attempt's number, starting at 1.
     pub number: u32,
-    /// When the job was claimed.
     pub started_at: Timestamp,
-    /// When the attempt ended.
     pub finished_at: Timestamp,
     /// The job's next state.
     pub outcome: AttemptOutcome,
-    /// The error, if there was one.
     pub error: Option<AttemptError>,
 }
 
 /// What happens to a job after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// The job succeeded.
     Done,
     /// The job failed and is retried; the attempt is charged.
     Retry {

@@ -28,9 +28,7 @@ const MAX_TRIES: usize = 5;
 /// A job that this worker has leased.
 #[derive(Clone, Debug)]
 pub struct ClaimedJob {
-    /// The job's id.
     pub id: Uuid,
-    /// The queue it was claimed from.
     pub queue: String,
     /// Selects the handler.
     pub kind: String,

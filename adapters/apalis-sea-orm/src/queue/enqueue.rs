@@ -29,7 +29,6 @@ pub struct NewJob {
     pub args: Value,
     /// Jobs with a lower number are claimed first.
     pub priority: i16,
-    /// Earliest start.
     pub run_at: Timestamp,
     /// Number of attempts after which the job is dead; at least 1.
     pub max_attempts: u32,

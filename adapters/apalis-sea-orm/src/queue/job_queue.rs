@@ -53,7 +53,6 @@ impl JobQueue {
         }
     }
 
-    /// The worker's options.
     pub fn options(&self) -> &Options {
         &self.options
     }

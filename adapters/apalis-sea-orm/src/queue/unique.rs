@@ -22,10 +22,7 @@ use crate::sql::UNFINISHED_KEY;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unique {
     /// As long as the job's row exists. The key must not start with `~`.
-    Forever {
-        /// The key.
-        key: String,
-    },
+    Forever { key: String },
     /// Once in each time window. Windows are counted from 1970.
     Within {
         /// The key, to which the window's length and number are appended.

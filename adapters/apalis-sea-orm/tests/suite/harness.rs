@@ -1,6 +1,7 @@
 //! A new database on each engine, and jobs to enqueue.
 
 use std::{
+    fmt::Debug,
     future::Future,
     sync::{
         Arc, Mutex,
@@ -9,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use apalis_core::worker::context::WorkerContext;
 use apalis_sea_orm::{
     AttemptError, AttemptOutcome, AttemptResult, ClaimedJob, JobQueue, NewJob, Options, Rate,
     Settled, enqueue_all,
@@ -18,6 +20,7 @@ use apalis_sea_orm::{
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, Statement};
 use sea_orm_migration::SchemaManager;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 mod engines;
@@ -96,6 +99,11 @@ impl TestDb {
 
     pub(crate) async fn enqueue(&self, jobs: Vec<NewJob>) {
         enqueue_all(&self.write, jobs).await.unwrap();
+    }
+
+    /// Writes results whose leases must all be current.
+    pub(crate) async fn settle(&self, results: &[AttemptResult]) {
+        assert_eq!(settle(&self.write, results).await.unwrap(), Settled::All);
     }
 
     pub(crate) async fn job(&self, id: Uuid) -> job::Model {
@@ -190,7 +198,7 @@ pub(crate) fn attempt_result(job: &ClaimedJob, outcome: AttemptOutcome) -> Attem
 }
 
 pub(crate) fn attempt_error(code: &str) -> AttemptError {
-    AttemptError { code: code.to_owned(), message: format!("it stderr {code}"), request_id: None }
+    AttemptError { code: code.to_owned(), message: format!("message for {code}"), request_id: None }
 }
 
 pub(crate) fn ids(jobs: &[NewJob]) -> Vec<Uuid> {
@@ -205,7 +213,7 @@ pub(crate) async fn settle_one(
 ) -> ClaimedJob {
     let job = db.queue("ann").claim(noon(), 1).await.unwrap().remove(0);
     let result = AttemptResult { error: error.map(attempt_error), ..attempt_result(&job, outcome) };
-    assert_eq!(settle(&db.write, &[result]).await.unwrap(), Settled::All);
+    db.settle(&[result]).await;
     job
 }
 
@@ -234,6 +242,12 @@ pub(crate) fn most_in_a_second(times: &[Instant]) -> usize {
         times.iter().filter(|at| *at >= from && **at - *from < Duration::from_secs(1)).count()
     };
     times.iter().map(after).max().unwrap_or(0)
+}
+
+/// Stops a worker, which must end without an error.
+pub(crate) async fn stop<E: Debug>(worker: WorkerContext, end: JoinHandle<Result<(), E>>) {
+    worker.stop().unwrap();
+    end.await.unwrap().unwrap();
 }
 
 /// Starts `$handler` as a worker of `$backend`, with data. Returns its context and its task.

@@ -18,8 +18,10 @@ use jiff::Timestamp;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
 use uuid::Uuid;
 
-use self::worker::{Entry, FreezePoint, WAIT_KIND, Worker, WorkerConfig, beside, now};
-use crate::harness::{Engine, TestDb, each, job, noon, options, start, wait_for_state, wait_until};
+use self::worker::{Entry, FreezePoint, WAIT_KIND, Worker, WorkerConfig, now, sibling};
+use crate::harness::{
+    Engine, TestDb, each, job, noon, options, start, stop, wait_for_state, wait_until,
+};
 
 mod full_disk;
 mod worker;
@@ -38,7 +40,7 @@ fn config(db: &TestDb, directory: &Path, name: &str) -> WorkerConfig {
 
 /// The first half has five priorities and two queues, in no order. The second, with one priority,
 /// is enqueued while the first runs.
-fn crowd(from: Timestamp) -> Vec<NewJob> {
+fn mixed_jobs(from: Timestamp) -> Vec<NewJob> {
     let queues = ["mail", "logins"];
     let of = |n: usize| NewJob {
         queue: queues[n % 2].to_owned(),
@@ -56,7 +58,7 @@ const JOBS: usize = 20_000;
 async fn four_processes_run_20_000_jobs_once_each_and_in_order() {
     let directory = tempfile::tempdir().unwrap();
     for db in each().await {
-        let jobs = crowd(now() - Duration::from_mins(1));
+        let jobs = mixed_jobs(now() - Duration::from_mins(1));
         let (first, second) = jobs.split_at(JOBS / 2);
         db.enqueue(first.to_vec()).await;
         let mut workers = Vec::new();
@@ -69,12 +71,12 @@ async fn four_processes_run_20_000_jobs_once_each_and_in_order() {
             db.enqueue(jobs.to_vec()).await;
         }
         let done = || Jobs::find().filter(Column::State.eq("done")).count(&db.read);
-        wait_until("all are done", || async { done().await.unwrap() == JOBS as u64 }).await;
+        wait_until("all jobs are done", || async { done().await.unwrap() == JOBS as u64 }).await;
         let took = started.elapsed();
 
         let diaries: Vec<_> = workers.iter().map(Worker::call_log).collect();
         let shares: Vec<_> = diaries.iter().map(Vec::len).collect();
-        let late = latest(&jobs, diaries.concat());
+        let late = longest_delay(&jobs, diaries.concat());
         println!(
             "{:?}: {:.0} jobs/s by four processes, shares {shares:?}, {late:?} late at most",
             db.engine,
@@ -87,7 +89,7 @@ async fn four_processes_run_20_000_jobs_once_each_and_in_order() {
         assert!(late < starved, "{:?}: starved for {late:?} of {took:?}", db.engine);
         assert!(shares.iter().all(|share| *share > JOBS / 20), "{:?}: {shares:?}", db.engine);
         for worker in workers {
-            assert_eq!(worker.stop(), "", "{:?}: it had something to complain of", db.engine);
+            assert_eq!(worker.stop(), "", "{:?}: it logged a problem", db.engine);
         }
     }
 }
@@ -114,11 +116,11 @@ async fn two_busy_processes_share_one_rate() {
             started.sort();
             started
         };
-        wait_until("all have started", || async { started().len() == 400 }).await;
+        wait_until("all jobs have started", || async { started().len() == 400 }).await;
         let started = started();
         let second = |from: &Timestamp| *from..*from + Duration::from_secs(1);
-        let in_it = |from| started.iter().filter(|at| second(from).contains(at)).count();
-        let most = started.iter().map(in_it).max().unwrap();
+        let in_second = |from| started.iter().filter(|at| second(from).contains(at)).count();
+        let most = started.iter().map(in_second).max().unwrap();
         let took = Duration::try_from(started[399].duration_since(started[0])).unwrap();
         println!("{:?}: 400 at 100/s took {took:?}, at most {most} in a second", db.engine);
         assert!(most <= 100, "{:?}: {most}", db.engine);
@@ -131,7 +133,7 @@ async fn two_busy_processes_share_one_rate() {
 
 /// Returns the longest delay of a job: from the time at which as many jobs had started as are
 /// better than it, to its own start. Fails unless each job started once.
-fn latest(jobs: &[NewJob], mut entries: Vec<Entry>) -> Duration {
+fn longest_delay(jobs: &[NewJob], mut entries: Vec<Entry>) -> Duration {
     assert_eq!(entries.len(), jobs.len());
     assert_eq!(entries.iter().map(|entry| entry.job).collect::<HashSet<_>>().len(), jobs.len());
     entries.sort_by_key(|entry| entry.at);
@@ -146,8 +148,8 @@ fn latest(jobs: &[NewJob], mut entries: Vec<Entry>) -> Duration {
 /// Returns the processor time of all threads of a process.
 fn processor_time(process: u32) -> Duration {
     let of = |thread: fs::DirEntry| {
-        let told = fs::read_to_string(thread.path().join("schedstat")).unwrap();
-        told.split(' ').next().unwrap().parse::<u64>().unwrap()
+        let actual = fs::read_to_string(thread.path().join("schedstat")).unwrap();
+        actual.split(' ').next().unwrap().parse::<u64>().unwrap()
     };
     let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
     Duration::from_nanos(threads.map(|thread| of(thread.unwrap())).sum::<u64>())
@@ -186,7 +188,7 @@ async fn found_after(db: &TestDb, worker: &Worker) -> Duration {
         db.enqueue(vec![job.clone()]).await;
         let put = now();
         let started = || worker.call_log().into_iter().find(|entry| entry.job == job.id);
-        wait_until("it has started", || async { started().is_some() }).await;
+        wait_until("the job has started", || async { started().is_some() }).await;
         waits.push(
             Duration::try_from(started().unwrap().at.duration_since(put)).unwrap_or_default(),
         );
@@ -229,9 +231,9 @@ async fn a_process_stopped_for_longer_than_its_lease_changes_nothing() {
         ann.go();
         let job = NewJob { kind: WAIT_KIND.to_owned(), ..job() };
         db.enqueue(vec![job.clone()]).await;
-        wait_until("it has started", || async { !ann.call_log().is_empty() }).await;
+        wait_until("the job has started", || async { !ann.call_log().is_empty() }).await;
         ann.freeze(FreezePoint::Between).await;
-        fs::write(beside(&ann.config.call_log, "go"), "").unwrap();
+        fs::write(sibling(&ann.config.call_log, "go"), "").unwrap();
 
         let (bob, end) = start!(QueueBackend::new(db.queue_with(options("bob"))), (), handle);
         wait_for_state(&db, job.id, "done").await;
@@ -239,11 +241,13 @@ async fn a_process_stopped_for_longer_than_its_lease_changes_nothing() {
         assert_eq!((before.0.fence, before.0.attempts), (2, 2), "{:?}", db.engine);
         let outcomes: Vec<_> = before.1.iter().map(|a| a.outcome.as_str()).collect();
         assert_eq!(outcomes, ["lost", "done"]);
-        bob.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(bob, end).await;
 
         ann.resume();
-        wait_until("it finds out", || async { ann.stderr().contains("the lease was lost") }).await;
+        wait_until("the worker detects the lost lease", || async {
+            ann.stderr().contains("the lease was lost")
+        })
+        .await;
         let (call_log, stderr) = (ann.call_log(), ann.stderr());
         assert_eq!(
             actions(&call_log),
@@ -270,15 +274,15 @@ async fn the_job_of_a_killed_process_runs_elsewhere_after_its_lease() {
         ann.go();
         let job = NewJob { kind: WAIT_KIND.to_owned(), ..job() };
         db.enqueue(vec![job.clone()]).await;
-        wait_until("it has started", || async { !ann.call_log().is_empty() }).await;
+        wait_until("the job has started", || async { !ann.call_log().is_empty() }).await;
         drop(ann);
-        fs::write(beside(&bob.config.call_log, "go"), "").unwrap();
+        fs::write(sibling(&bob.config.call_log, "go"), "").unwrap();
         bob.go();
         wait_for_state(&db, job.id, "done").await;
         assert_eq!(actions(&bob.call_log()), ["started", "acted"], "{:?}", db.engine);
         let attempts = db.attempts(job.id).await;
-        let told: Vec<_> = attempts.iter().map(|a| (a.worker.as_str(), &*a.outcome)).collect();
-        assert_eq!(told, [("ann", "lost"), ("bob", "done")], "{:?}", db.engine);
+        let actual: Vec<_> = attempts.iter().map(|a| (a.worker.as_str(), &*a.outcome)).collect();
+        assert_eq!(actual, [("ann", "lost"), ("bob", "done")], "{:?}", db.engine);
         bob.stop();
     }
 }
@@ -296,7 +300,7 @@ async fn a_process_stopped_during_a_write_blocks_writers_until_it_continues() {
         let refused = enqueue_all(&db.write, vec![job()]).await.unwrap_err();
         assert!(is_transient(&refused), "{refused}");
         assert!(db.queue("cat").claim(noon(), 1).await.is_err_and(|error| is_transient(&error)));
-        assert_eq!(inspect::counts(&db.read).await.unwrap().len(), 1, "reading goes on");
+        assert_eq!(inspect::counts(&db.read).await.unwrap().len(), 1, "reads continue");
         if is_killed {
             drop(worker);
         } else {
@@ -304,6 +308,6 @@ async fn a_process_stopped_during_a_write_blocks_writers_until_it_continues() {
             worker.go();
         }
         let put = async || enqueue_all(&db.write, vec![job()]).await.is_ok();
-        wait_until("writing goes on", put).await;
+        wait_until("writes continue", put).await;
     }
 }

@@ -21,7 +21,6 @@ use crate::{
 /// Jobs whose latest attempt failed with the same code and that are dead or will be tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorGroup {
-    /// The error code, if the attempt had one.
     pub code: Option<String>,
     /// Number of dead jobs.
     pub dead: u64,
@@ -36,7 +35,6 @@ pub struct ErrorGroup {
     pub last_seen: Timestamp,
     /// The newest of the jobs.
     pub newest: Uuid,
-    /// The newest job's error message.
     pub message: Option<String>,
 }
 

@@ -15,7 +15,6 @@ use crate::{
 /// A job and its recorded attempts, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobWithAttempts {
-    /// The job's row.
     pub job: job::Model,
     /// All attempts except a plain success at the first.
     pub attempts: Vec<attempt::Model>,

@@ -17,11 +17,8 @@ use crate::{
 /// Outcomes of a queue's attempts in one minute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Minute {
-    /// The queue's name.
     pub queue: String,
-    /// Start of the minute.
     pub at: Timestamp,
-    /// Succeeded.
     pub done: u64,
     /// Failed and retried.
     pub retry: u64,

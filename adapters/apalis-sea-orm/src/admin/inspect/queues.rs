@@ -16,32 +16,26 @@ use crate::{
 /// The current state of a queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueState {
-    /// The queue's name.
     pub name: String,
     /// Number of jobs in each state, except `done` and `cancelled`, which are too many to count;
     /// [`minutes`](super::minutes) returns how many ended when.
     pub counts: BTreeMap<String, u64>,
     /// How long the earliest due ready job has waited.
     pub oldest_ready: Option<Duration>,
-    /// The pause, if the queue is paused.
     pub pause: Option<Pause>,
 }
 
 /// A queue's pause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// Start of the pause.
     pub at: Timestamp,
-    /// The operator who paused the queue.
     pub by: Option<String>,
-    /// The operator's reason.
     pub reason: Option<String>,
 }
 
 /// A worker's latest report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerState {
-    /// The worker's row.
     pub worker: worker::Model,
     /// Age of the report, by the database's clock. Workers report every five seconds.
     pub silent: Duration,

@@ -11,8 +11,8 @@ use sea_orm::TransactionTrait;
 use tokio::sync::Semaphore;
 
 use crate::harness::{
-    after, attempt_result, each, ids, job, jobs, noon, options, settle_one, start, wait_for_state,
-    wait_until,
+    after, attempt_result, each, ids, job, jobs, noon, options, settle_one, start, stop,
+    wait_for_state, wait_until,
 };
 
 #[tokio::test]
@@ -70,8 +70,7 @@ async fn the_handler_of_a_cancelled_job_is_dropped() {
         assert_eq!(dropped.available_permits(), 1, "{:?}", db.engine);
         let attempts = db.attempts(job.id).await;
         assert_eq!(attempts[0].outcome, "cancelled", "{:?}", db.engine);
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }
 
@@ -95,8 +94,7 @@ async fn a_handler_can_end_its_cancelled_job_itself() {
         cancel(&db.write, &[done.id, other.id], noon()).await.unwrap();
         wait_for_state(&db, other.id, "cancelled").await;
         wait_for_state(&db, done.id, "done").await;
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }
 
@@ -112,7 +110,7 @@ async fn a_job_whose_cancellation_was_requested_is_not_tried_again() {
         let all: Vec<_> = claimed.iter().chain([&lost]).map(|job| job.id).collect();
         assert_eq!(cancel(&db.write, &all, noon()).await.unwrap().requested.len(), 5);
         assert_eq!(queue.detect_cancelled().await.unwrap().len(), 4);
-        assert!(queue.detect_cancelled().await.unwrap().is_empty(), "told once");
+        assert!(queue.detect_cancelled().await.unwrap().is_empty(), "reported only once");
         assert!(claimed.iter().all(|job| job.lease.is_cancelled()));
 
         let at = after(noon(), 9);
@@ -125,8 +123,10 @@ async fn a_job_whose_cancellation_was_requested_is_not_tried_again() {
         let settled = settle(&db.write, &group.collect::<Vec<_>>()).await.unwrap();
         assert_eq!(settled, Settled::All);
         queue.release(&[(claimed[3].id, claimed[3].fence)]).await.unwrap();
-        wait_until("its lease ends", || async { !queue.rescue(noon()).await.unwrap().is_empty() })
-            .await;
+        wait_until("the lease has ended", || async {
+            !queue.rescue(noon()).await.unwrap().is_empty()
+        })
+        .await;
         for id in all {
             let row = db.job(id).await;
             assert_eq!(row.state, "cancelled", "{:?}", db.engine);

@@ -2,7 +2,7 @@
 
 use apalis_sea_orm::{
     AttemptOutcome, AttemptResult, JobFilter, NewJob, Unique, count_matching, dismiss_by_key,
-    inspect, retry, settle,
+    inspect, retry,
 };
 
 use crate::harness::{
@@ -13,7 +13,7 @@ fn keyed(key: &str) -> NewJob {
     NewJob { unique_key: Some(key.to_owned()), ..job() }
 }
 
-async fn dead(db: &TestDb) -> u64 {
+async fn count_dead(db: &TestDb) -> u64 {
     let dead = JobFilter { state: Some("dead".to_owned()), ..JobFilter::default() };
     count_matching(&db.read, &dead, &["dead"]).await.unwrap()
 }
@@ -43,12 +43,12 @@ async fn the_dead_job_of_a_key_is_cancelled_and_others_are_unchanged() {
         assert_eq!(row.state, "cancelled", "{:?}", db.engine);
         assert_eq!(row.finished_at, Some(now.as_microsecond()));
         assert_eq!(row.unique_key.as_deref(), Some("a"));
-        assert_eq!(db.attempts(given_up).await.len(), 1, "what happened stays");
+        assert_eq!(db.attempts(given_up).await.len(), 1, "attempts are kept");
         for before in &before[1..] {
             assert_eq!(db.job(before.id).await, *before, "{:?}", db.engine);
         }
         assert_eq!(running[0].id, six[4].id);
-        assert_eq!(dead(&db).await, 1, "{:?}", db.engine);
+        assert_eq!(count_dead(&db).await, 1, "{:?}", db.engine);
         let errors = inspect::errors(&db.read).await.unwrap();
         let rejected = errors.iter().find(|group| group.code.as_deref() == Some("rejected"));
         assert_eq!(rejected.map(|group| group.dead), Some(1), "{:?}", db.engine);
@@ -99,12 +99,12 @@ async fn hundreds_of_jobs_are_dismissed_by_one_call() {
             error: Some(attempt_error("rejected")),
             ..attempt_result(job, AttemptOutcome::Dead)
         });
-        let _ = settle(&db.write, &all.collect::<Vec<_>>()).await.unwrap();
+        db.settle(&all.collect::<Vec<_>>()).await;
 
         let keys: Vec<_> = (0..430).map(key).collect();
         assert_eq!(dismiss_by_key(&db.write, &keys, noon()).await.unwrap(), 430, "{:?}", db.engine);
         assert_eq!(dismiss_by_key(&db.write, &[], noon()).await.unwrap(), 0);
-        assert_eq!(dead(&db).await, 20, "{:?}", db.engine);
+        assert_eq!(count_dead(&db).await, 20, "{:?}", db.engine);
         let last = *ids(&keyed).last().unwrap();
         assert_eq!(db.state(last).await, "dead");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use apalis_sea_orm::{ClaimedJob, NewJob, Options, QueueBackend, inspect, pause, resume};
 use sea_orm::TransactionTrait;
 
-use crate::harness::{after, each, job, noon, options, start, wait_for_state, wait_until};
+use crate::harness::{after, each, job, noon, options, start, stop, wait_for_state, wait_until};
 
 fn login() -> NewJob {
     NewJob { queue: "logins".to_owned(), ..job() }
@@ -65,7 +65,7 @@ async fn resuming_wakes_the_worker() {
         db.enqueue(vec![job.clone()]).await;
         db.statements.lock().unwrap().clear();
         let (worker, end) = start!(QueueBackend::new(queue.clone()), (), handle);
-        wait_until("it looked", || async {
+        wait_until("the worker has polled", || async {
             let sent = db.statements.lock().unwrap();
             sent.iter().any(|s| s.sql.starts_with("SELECT") && s.sql.contains("job_queues"))
         })
@@ -74,7 +74,6 @@ async fn resuming_wakes_the_worker() {
         assert!(resume(&db.write, "mail").await.unwrap());
         queue.options().waker.wake();
         wait_for_state(&db, job.id, "done").await;
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Once;
 use apalis_sea_orm::{
     AttemptError, AttemptOutcome, AttemptResult, JobFilter, JobQueue, NewJob, Retried, Unique,
     cancel, count_matching, entity::state::RETRYABLE, retry, retry_at, retry_matching, retry_now,
-    settle,
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
@@ -39,7 +38,7 @@ async fn dead_cancelled_and_retrying_jobs_become_ready_and_others_are_unchanged(
             assert_eq!((row.unique_key.as_deref(), row.finished_at), (Some(key), None));
             assert_eq!(row.cancel_requested_at, None);
         }
-        assert_eq!(db.attempts(dead.id).await.len(), 1, "what happened stays");
+        assert_eq!(db.attempts(dead.id).await.len(), 1, "attempts are kept");
         assert_eq!(db.state(done.id).await, "done");
         assert_eq!(db.state(running.id).await, "running");
         let again = db.queue("ann").claim(now, 1).await.unwrap().remove(0);
@@ -157,7 +156,7 @@ async fn all_matching_jobs_are_counted_and_retried() {
             }),
             ..attempt_result(job, AttemptOutcome::Dead)
         });
-        let _ = settle(&db.write, &group.collect::<Vec<_>>()).await.unwrap();
+        db.settle(&group.collect::<Vec<_>>()).await;
         let filter = JobFilter { error_code: Some("rejected".to_owned()), ..JobFilter::default() };
         assert_eq!(count_matching(&db.read, &filter, &RETRYABLE).await.unwrap(), 420);
         let retried = retry_matching(&db.write, &filter, noon()).await.unwrap();

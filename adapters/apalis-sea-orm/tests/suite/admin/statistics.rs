@@ -36,14 +36,14 @@ async fn each_outcome_is_counted_in_its_minute_and_queue() {
             finished_at: later,
             ..attempt_result(login, AttemptOutcome::Done)
         });
-        assert_eq!(settle(&db.write, &group).await.unwrap(), Settled::All);
+        db.settle(&group).await;
 
         let minutes = inspect::minutes(&db.read, noon()).await.unwrap();
         assert_eq!(minutes.len(), 2, "{:?}: {minutes:?}", db.engine);
         let (mail, login) = (&minutes[0], &minutes[1]);
         assert_eq!((mail.queue.as_str(), mail.at), ("mail", noon()));
         assert_eq!((mail.done, mail.dead, mail.retry, mail.snooze), (2, 1, 1, 1));
-        assert_eq!((mail.cancelled, mail.lost), (1, 0), "asked for while it ran");
+        assert_eq!((mail.cancelled, mail.lost), (1, 0), "cancelled while running");
         assert_eq!(
             (login.queue.as_str(), login.at, login.done),
             ("logins", after(noon(), 60_000), 1)
@@ -81,8 +81,10 @@ async fn a_lost_attempt_is_counted() {
         let lease = Duration::from_millis(20);
         db.queue_with(Options { lease, ..options("silent") }).claim(noon(), 1).await.unwrap();
         let queue = db.queue("ann");
-        wait_until("it is lost", || async { !queue.rescue(noon()).await.unwrap().is_empty() })
-            .await;
+        wait_until("the attempt is lost", || async {
+            !queue.rescue(noon()).await.unwrap().is_empty()
+        })
+        .await;
         assert_eq!(inspect::minutes(&db.read, noon()).await.unwrap()[0].lost, 1, "{:?}", db.engine);
     }
 }

@@ -19,7 +19,7 @@ use apalis_sea_orm::{
 use sea_orm::TransactionTrait;
 
 use crate::harness::{
-    Clock, after, attempt_result, each, job, noon, options, start, wait_for_state, wait_until,
+    Clock, after, attempt_result, each, job, noon, options, start, stop, wait_for_state, wait_until,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,8 +73,7 @@ async fn the_handlers_result_decides_the_jobs_state() {
         assert_eq!(row(7).await.last_error.as_deref(), Some("too many"));
         assert_eq!(row(8).await.last_error_code.as_deref(), Some("panicked"));
         assert_eq!(row(8).await.last_error.as_deref(), Some("at panic"));
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }
 
@@ -104,10 +103,9 @@ async fn a_failing_job_is_retried_until_its_attempts_are_used_up() {
         wait_for_state(&db, job.id, "dead").await;
         assert_eq!(tries.load(Ordering::SeqCst), 3);
         let attempts = db.attempts(job.id).await;
-        let told: Vec<_> = attempts.iter().map(|a| (a.number, a.outcome.as_str())).collect();
-        assert_eq!(told, [(1, "retry"), (2, "retry"), (3, "dead")], "{:?}", db.engine);
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        let actual: Vec<_> = attempts.iter().map(|a| (a.number, a.outcome.as_str())).collect();
+        assert_eq!(actual, [(1, "retry"), (2, "retry"), (3, "dead")], "{:?}", db.engine);
+        stop(worker, end).await;
     }
 }
 
@@ -133,18 +131,17 @@ async fn a_handler_can_settle_its_job_in_a_transaction_with_its_own_rows() {
         let job = job();
         db.enqueue(vec![job.clone()]).await;
         wait_for_state(&db, job.id, "dead").await;
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
         assert_eq!(db.attempts(job.id).await.len(), 1, "{:?}", db.engine);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_exhausted_job_is_settled_as_dead_or_delivered_on_request() {
-    async fn refuse(_: ClaimedJob, performed: Data<Arc<AtomicUsize>>) {
+    async fn count_calls(_: ClaimedJob, performed: Data<Arc<AtomicUsize>>) {
         performed.fetch_add(1, Ordering::SeqCst);
     }
-    async fn bury(job: ClaimedJob, seen: Data<Arc<AtomicUsize>>) -> AttemptOutcome {
+    async fn mark_dead(job: ClaimedJob, seen: Data<Arc<AtomicUsize>>) -> AttemptOutcome {
         assert!(job.exhausted());
         seen.fetch_add(1, Ordering::SeqCst);
         AttemptOutcome::Dead
@@ -157,26 +154,26 @@ async fn an_exhausted_job_is_settled_as_dead_or_delivered_on_request() {
         let lost = async |job: &NewJob| {
             db.enqueue(vec![job.clone()]).await;
             silent.claim(noon(), 1).await.unwrap();
-            wait_until("it is lost", || async { !silent.rescue(noon()).await.unwrap().is_empty() })
-                .await;
+            wait_until("the attempt is lost", || async {
+                !silent.rescue(noon()).await.unwrap().is_empty()
+            })
+            .await;
         };
 
         lost(&first).await;
         let count = Arc::new(AtomicUsize::new(0));
-        let (worker, end) = start!(QueueBackend::new(db.queue("ann")), count.clone(), refuse);
+        let (worker, end) = start!(QueueBackend::new(db.queue("ann")), count.clone(), count_calls);
         wait_for_state(&db, first.id, "dead").await;
         assert_eq!(count.load(Ordering::SeqCst), 0, "performed");
         assert_eq!(db.job(first.id).await.last_error_code.as_deref(), Some("exhausted"));
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
 
         lost(&second).await;
         let backend = QueueBackend::new(db.queue("bob")).deliver_exhausted();
-        let (worker, end) = start!(backend, count.clone(), bury);
+        let (worker, end) = start!(backend, count.clone(), mark_dead);
         wait_for_state(&db, second.id, "dead").await;
         assert_eq!(count.load(Ordering::SeqCst), 1, "{:?}", db.engine);
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }
 
@@ -193,9 +190,8 @@ async fn a_retrying_job_occupies_no_slot() {
         wait_for_state(&db, failing.id, "retrying").await;
         db.enqueue(vec![other.clone()]).await;
         wait_for_state(&db, other.id, "done").await;
-        wait_until("its slot is free", || async { queue.free_slots() == 1 }).await;
+        wait_until("the slot is free", || async { queue.free_slots() == 1 }).await;
         assert_eq!(db.state(failing.id).await, "retrying", "{:?}", db.engine);
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }

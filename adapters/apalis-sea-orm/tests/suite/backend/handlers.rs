@@ -5,7 +5,7 @@ use std::time::Duration;
 use apalis_core::{error::BoxDynError, task::data::Data};
 use apalis_sea_orm::{AttemptOutcome, ClaimedJob, Handled, Handlers, NewJob, QueueBackend};
 
-use crate::harness::{each, job, noon, start, wait_for_state};
+use crate::harness::{each, job, noon, start, stop, wait_for_state};
 
 fn of(kind: &str) -> NewJob {
     NewJob { kind: kind.to_owned(), ..job() }
@@ -19,10 +19,10 @@ async fn a_job_of_an_unknown_kind_is_snoozed() {
     for db in each().await {
         let handlers = Handlers::default()
             .with("send", async |_| Ok(()))
-            .with("bury", async |_| Ok(AttemptOutcome::Dead))
+            .with("die", async |_| Ok(AttemptOutcome::Dead))
             .with("fail", async |_| Err::<(), _>("no".into()));
         let (worker, end) = start!(QueueBackend::new(db.queue("ann")), handlers, handle);
-        let (known, dead, failed) = (of("send"), of("bury"), of("fail"));
+        let (known, dead, failed) = (of("send"), of("die"), of("fail"));
         let unknown = NewJob { max_attempts: 1, ..of("novel") };
         db.enqueue(vec![known.clone(), dead.clone(), failed.clone(), unknown.clone()]).await;
         wait_for_state(&db, known.id, "done").await;
@@ -33,8 +33,7 @@ async fn a_job_of_an_unknown_kind_is_snoozed() {
         assert_eq!((row.attempts, row.last_error_code.as_deref()), (0, Some("unknown_kind")));
         assert!(row.last_error.unwrap().contains("novel"), "{:?}", db.engine);
         assert_eq!(row.run_at - noon().as_microsecond(), 60_000_000);
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }
 
@@ -55,7 +54,6 @@ async fn a_job_that_exceeds_its_timeout_fails() {
         let row = db.job(stuck.id).await;
         assert_eq!(row.last_error_code.as_deref(), Some("timed_out"), "{:?}", db.engine);
         assert_eq!(row.attempts, 1);
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use apalis_core::task::data::Data;
-use apalis_sea_orm::{AttemptOutcome, ClaimedJob, NewJob, QueueBackend, Waker, settle};
+use apalis_sea_orm::{AttemptOutcome, ClaimedJob, NewJob, QueueBackend, Waker};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::harness::{TestDb, after, attempt_result, each, job, jobs, noon, options, start};
+use crate::harness::{TestDb, after, attempt_result, each, job, jobs, noon, options, start, stop};
 
 type Started = mpsc::UnboundedSender<Uuid>;
 
@@ -21,14 +21,13 @@ async fn an_idle_worker_sends_at_most_five_statements_a_second() {
     for db in each().await {
         let (started, _none) = mpsc::unbounded_channel::<Uuid>();
         let (worker, end) = start!(QueueBackend::new(db.queue("ann")), started, handle);
-        crate::harness::wait_until("it runs", || async { worker.is_running() }).await;
+        crate::harness::wait_until("the worker is running", || async { worker.is_running() }).await;
         db.statements.lock().unwrap().clear();
         tokio::time::sleep(WATCHED).await;
         let sent = std::mem::take(&mut *db.statements.lock().unwrap());
         println!("{:?}: {} statements in {WATCHED:?}", db.engine, sent.len());
         assert!(sent.len() as u64 <= 5 * WATCHED.as_secs(), "{:?}: {sent:#?}", db.engine);
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }
 
@@ -71,8 +70,7 @@ async fn a_job_enqueued_in_the_same_process_starts_within_10_ms() {
         }
         println!("{:?}: recv after {best:?} (median)", db.engine);
         assert!(best < Duration::from_millis(10), "{:?}: {best:?}", db.engine);
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }
 
@@ -101,7 +99,7 @@ async fn a_claim_costs_no_more_in_a_full_table() {
             let claimed = queue.claim(noon(), 500).await.unwrap();
             let done: Vec<_> =
                 claimed.iter().map(|job| attempt_result(job, AttemptOutcome::Done)).collect();
-            let _ = settle(&db.write, &done).await.unwrap();
+            db.settle(&done).await;
         }
         db.enqueue(jobs(5_000)).await;
         let later = (0..5_000).map(|_| NewJob { priority: -9, run_at: after(noon(), 9), ..job() });

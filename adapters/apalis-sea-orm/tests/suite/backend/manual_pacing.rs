@@ -9,7 +9,9 @@ use apalis_core::task::data::Data;
 use apalis_sea_orm::{ClaimedJob, JobQueue, NewJob, QueueBackend, hold_rate};
 use tokio::{sync::Semaphore, time::sleep};
 
-use crate::harness::{TestDb, each, job, jobs, most_in_a_second, noon, rated, start, wait_until};
+use crate::harness::{
+    TestDb, each, job, jobs, most_in_a_second, noon, rated, start, stop, wait_until,
+};
 
 type Started = Arc<(JobQueue, Mutex<Vec<Instant>>)>;
 
@@ -35,10 +37,9 @@ async fn slow_handlers_keep_the_rate_and_use_it() {
             )
         });
         let times = || both.iter().flat_map(|started| started.1.lock().unwrap().clone());
-        wait_until("all have started", || async { times().count() == 200 }).await;
+        wait_until("all jobs have started", || async { times().count() == 200 }).await;
         for (worker, end) in workers {
-            worker.stop().unwrap();
-            end.await.unwrap().unwrap();
+            stop(worker, end).await;
         }
         let mut times: Vec<_> = times().collect();
         times.sort();
@@ -50,7 +51,7 @@ async fn slow_handlers_keep_the_rate_and_use_it() {
 }
 
 /// Claims a job and misses its start.
-async fn late(db: &TestDb, queue: &JobQueue) -> ClaimedJob {
+async fn claim_and_miss_start(db: &TestDb, queue: &JobQueue) -> ClaimedJob {
     db.enqueue(jobs(1)).await;
     let job = queue.claim(noon(), 1).await.unwrap().remove(0);
     job.wait_until_start().await;
@@ -63,13 +64,13 @@ async fn a_job_that_missed_its_start_waits_for_another() {
     for db in each().await {
         for per_second in [100.0, 0.7] {
             let queue = rated(&db, "ann", per_second);
-            let job = late(&db, &queue).await;
+            let job = claim_and_miss_start(&db, &queue).await;
             let missed = job.start_at().unwrap();
             assert!(queue.wait_for_start(&job).await, "{:?} at {per_second}", db.engine);
             let at = job.start_at().unwrap();
             let apart = Duration::from_secs_f64(1.0 / per_second);
             assert!(at - missed >= apart, "{:?}: {:?}", db.engine, at - missed);
-            assert!(Instant::now() >= at, "{:?}: it did not wait", db.engine);
+            assert!(Instant::now() >= at, "{:?}: did not wait", db.engine);
         }
     }
 }
@@ -78,15 +79,15 @@ async fn a_job_that_missed_its_start_waits_for_another() {
 async fn a_job_that_missed_its_start_may_not_begin_during_a_hold() {
     for db in each().await {
         let queue = rated(&db, "ann", 100.0);
-        let job = late(&db, &queue).await;
+        let job = claim_and_miss_start(&db, &queue).await;
         hold_rate(&db.write, "provider", Duration::from_mins(10)).await.unwrap();
         for _ in 0..3 {
             let asked = Instant::now();
             assert!(!queue.wait_for_start(&job).await, "{:?}", db.engine);
-            assert!(asked.elapsed() < Duration::from_secs(1), "{:?}: it waited", db.engine);
+            assert!(asked.elapsed() < Duration::from_secs(1), "{:?}: waited", db.engine);
         }
         queue.set_rate(0.0);
-        assert!(!queue.wait_for_start(&job).await, "{:?}: there are none at all", db.engine);
+        assert!(!queue.wait_for_start(&job).await, "{:?}: no starts at a rate of zero", db.engine);
     }
 }
 
@@ -94,11 +95,12 @@ async fn a_job_that_missed_its_start_may_not_begin_during_a_hold() {
 async fn a_job_that_missed_its_start_may_not_begin_during_an_outage() {
     for db in each().await {
         let queue = rated(&db, "ann", 100.0);
-        let (late, timely) = (late(&db, &queue).await, late(&db, &queue).await);
+        let (late, timely) =
+            (claim_and_miss_start(&db, &queue).await, claim_and_miss_start(&db, &queue).await);
         assert!(queue.wait_for_start(&timely).await);
         db.write.close_by_ref().await.unwrap();
         assert!(!queue.wait_for_start(&late).await, "{:?}", db.engine);
-        assert!(queue.wait_for_start(&timely).await, "{:?}: it has its start", db.engine);
+        assert!(queue.wait_for_start(&timely).await, "{:?}: has its start", db.engine);
     }
 }
 
@@ -132,8 +134,7 @@ async fn a_stopping_worker_starts_waiting_jobs_and_releases_the_others() {
         let backend = QueueBackend::new(prepared.0.clone()).manual_pacing();
         let (worker, end) = start!(backend, prepared.clone(), handle);
         prepared.1.acquire_many(3).await.unwrap().forget();
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
         let (mut done, mut ready) = (0, 0);
         for job in &all {
             let row = db.job(job.id).await;

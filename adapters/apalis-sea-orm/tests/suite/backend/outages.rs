@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::harness::{
-    DatabaseLocation, Engine, TestDb, each, job, options, start, wait_for_state, wait_until,
+    DatabaseLocation, Engine, TestDb, each, job, options, start, stop, wait_for_state, wait_until,
 };
 
 /// A TCP proxy between a pool and its server that can be interrupted.
@@ -92,17 +92,16 @@ async fn a_worker_survives_an_outage_and_its_job_runs_once() {
         proxy.is_open.send_replace(false);
         // The job runs for longer than its lease while the database is unavailable, and ends before
         // it is back.
-        wait_until("the lease is over", || async { !lease.is_valid() }).await;
+        wait_until("the lease has ended", || async { !lease.is_valid() }).await;
         probe.finish.add_permits(1);
         proxy.is_open.send_replace(true);
-        wait_until("its result is written", || async { db.state(first.id).await == "done" }).await;
+        wait_until("the result is written", || async { db.state(first.id).await == "done" }).await;
         assert_eq!(probe.tries.load(Ordering::SeqCst), 1, "{engine:?}");
 
         db.enqueue(vec![second.clone()]).await;
         probe.finish.add_permits(1);
-        wait_until("work goes on", || async { db.state(second.id).await == "done" }).await;
-        context.stop().unwrap();
-        end.await.unwrap().unwrap();
+        wait_until("the worker continues", || async { db.state(second.id).await == "done" }).await;
+        stop(context, end).await;
     }
 }
 
@@ -140,6 +139,5 @@ async fn a_worker_survives_a_file_that_is_locked_for_long() {
     db.enqueue(vec![second.clone()]).await;
     wait_for_state(&db, second.id, "done").await;
     assert_eq!(db.job(first.id).await.fence, 1);
-    worker.stop().unwrap();
-    end.await.unwrap().unwrap();
+    stop(worker, end).await;
 }

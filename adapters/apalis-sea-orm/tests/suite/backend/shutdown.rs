@@ -37,13 +37,13 @@ async fn a_job_that_takes_longer_than_its_lease_runs_once() {
         let workers = [start("ann"), start("bob")];
         let job = job();
         db.enqueue(vec![job.clone()]).await;
-        wait_until("it has started", || async { tries.load(Ordering::SeqCst) > 0 }).await;
+        wait_until("the job has started", || async { tries.load(Ordering::SeqCst) > 0 }).await;
         // It runs for longer than its lease while its worker drains.
         for (worker, _) in &workers {
             worker.stop().unwrap();
         }
         let other = db.queue("cat");
-        wait_until("it is done", || async {
+        wait_until("the job is done", || async {
             assert!(other.rescue(noon()).await.unwrap().is_empty());
             db.state(job.id).await == "done"
         })
@@ -62,7 +62,7 @@ async fn a_stopping_worker_finishes_started_jobs_and_releases_the_others() {
         tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
                 let (db, last) = &*at;
-                wait_until("all are claimed", || async { db.state(*last).await == "running" })
+                wait_until("all jobs are claimed", || async { db.state(*last).await == "running" })
                     .await;
             });
         });
@@ -80,8 +80,8 @@ async fn a_stopping_worker_finishes_started_jobs_and_releases_the_others() {
             let row = db.job(job.id).await;
             rows.push((row.state, row.attempts));
         }
-        let told: Vec<_> = rows.iter().map(|(state, n)| (state.as_str(), *n)).collect();
-        assert_eq!(told, [("done", 1), ("ready", 0), ("ready", 0)], "{:?}", db.engine);
+        let actual: Vec<_> = rows.iter().map(|(state, n)| (state.as_str(), *n)).collect();
+        assert_eq!(actual, [("done", 1), ("ready", 0), ("ready", 0)], "{:?}", db.engine);
     }
 }
 
@@ -91,7 +91,7 @@ async fn a_paused_worker_starts_no_job_until_it_resumes() {
     for db in each().await {
         let queue = db.queue_with(Options { poll: Duration::from_millis(20), ..options("ann") });
         let (worker, end) = start!(QueueBackend::new(queue.clone()), (), handle);
-        wait_until("it runs", || async { worker.is_running() }).await;
+        wait_until("the worker is running", || async { worker.is_running() }).await;
         worker.pause().unwrap();
         let job = job();
         db.enqueue(vec![job.clone()]).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apalis_sea_orm::{ClaimedJob, NewJob, Options, QueueBackend};
 
-use crate::harness::{each, job, noon, options, start, wait_for_state};
+use crate::harness::{each, job, noon, options, start, stop, wait_for_state};
 
 #[tokio::test]
 async fn a_suspended_queue_is_claimed_by_other_workers_only() {
@@ -36,7 +36,6 @@ async fn unsuspending_wakes_the_worker() {
         assert_eq!(db.state(held.id).await, "ready", "{:?}", db.engine);
         queue.unsuspend(&["mail"]);
         wait_for_state(&db, held.id, "done").await;
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::harness::{
-    Clock, TestDb, after, each, job, jobs, noon, options, start, wait_for_state, wait_until,
+    Clock, TestDb, after, each, job, jobs, noon, options, start, stop, wait_for_state, wait_until,
 };
 
 /// A worker that polls too rarely for any of these tests.
@@ -46,8 +46,7 @@ async fn a_woken_worker_runs_a_job_immediately() {
         waits.sort();
         println!("{:?}: enqueued to begun p50 {:?}, max {:?}", db.engine, waits[20], waits[39]);
         assert!(waits[39] < Duration::from_secs(5));
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }
 
@@ -61,8 +60,7 @@ async fn a_worker_that_is_not_woken_polls() {
         let job = job();
         db.enqueue(vec![job.clone()]).await;
         wait_for_state(&db, job.id, "done").await;
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }
 
@@ -87,14 +85,13 @@ async fn a_worker_fills_its_slots_and_never_exceeds_them() {
         let queue = db.queue_with(Options { poll, concurrency: 4, ..options("ann") });
         let seen = Arc::new(Counts::default());
         let (worker, end) = start!(QueueBackend::new(queue.clone()), seen.clone(), handle);
-        wait_until("all are done", || async {
+        wait_until("all jobs are done", || async {
             assert!(queue.in_flight() <= 4);
             seen.done.load(Ordering::SeqCst) == 60
         })
         .await;
         assert_eq!(seen.most.load(Ordering::SeqCst), 4, "{:?}", db.engine);
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }
 
@@ -113,8 +110,7 @@ async fn a_worker_runs_a_scheduled_job_when_it_is_due() {
         clock.advance(Duration::from_secs(10));
         wait_for_state(&db, due.id, "done").await;
         assert_eq!(db.state(later.id).await, "scheduled", "{:?}", db.engine);
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }
 
@@ -132,10 +128,9 @@ async fn results_are_written_in_groups() {
             let done = entity::job::Entity::find().filter(done);
             done.count(&db.write).await.unwrap() == 2_000
         };
-        wait_until("all are done", count).await;
+        wait_until("all jobs are done", count).await;
         let rate = 2_000.0 / started.elapsed().as_secs_f64();
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
         let updates = |set: &str| {
             let sent = db.statements.lock().unwrap();
             sent.iter().filter(|s| s.sql.starts_with("UPDATE") && s.sql.contains(set)).count()

@@ -65,27 +65,27 @@ async fn acknowledged_writes_on_a_full_disk_are_stored_and_others_can_write() {
         .unwrap();
     let stderr = || fs::read_to_string(directory.path().join("stderr")).unwrap();
     // Failed transactions keep no lock.
-    wait_until("its disk is full", || async { directory.path().join("full").exists() }).await;
+    wait_until("the disk is full", || async { directory.path().join("full").exists() }).await;
     let mine = NewJob { id: Uuid::from_u128(u128::MAX), ..job() };
     enqueue_all(&write, vec![mine.clone()]).await.unwrap();
     fs::write(directory.path().join("go"), "").unwrap();
     let ended = tokio::task::spawn_blocking(move || process.wait().unwrap()).await.unwrap();
     assert!(ended.success(), "{}", stderr());
 
-    let told = fs::read_to_string(directory.path().join("acknowledged")).unwrap();
-    let told: Acknowledged = serde_json::from_str(&told).unwrap();
+    let acknowledged = fs::read_to_string(directory.path().join("acknowledged")).unwrap();
+    let acknowledged: Acknowledged = serde_json::from_str(&acknowledged).unwrap();
     println!(
         "{} enqueued, {} done, {} failures",
-        told.enqueued.len(),
-        told.done.len(),
-        told.failures
+        acknowledged.enqueued.len(),
+        acknowledged.done.len(),
+        acknowledged.failures
     );
-    assert!(told.failures >= 5 && told.done.len() >= 10, "{told:?}");
+    assert!(acknowledged.failures >= 5 && acknowledged.done.len() >= 10, "{acknowledged:?}");
     let rows = job::Entity::find().all(&write).await.unwrap();
     let stored: HashSet<_> = rows.iter().map(|row| row.id).filter(|id| *id != mine.id).collect();
-    assert_eq!(stored, told.enqueued);
+    assert_eq!(stored, acknowledged.enqueued);
     let done = rows.iter().filter(|row| row.state == "done").map(|row| row.id);
-    assert_eq!(done.collect::<HashSet<_>>(), told.done);
+    assert_eq!(done.collect::<HashSet<_>>(), acknowledged.done);
 }
 
 /// Does nothing unless the environment makes this process a child.
@@ -97,30 +97,34 @@ async fn child_process() {
     )]
     let Ok(file) = std::env::var(FILE_VARIABLE) else { return };
     let file = PathBuf::from(file);
-    let beside = |name: &str| file.with_file_name(name);
+    let sibling = |name: &str| file.with_file_name(name);
     let write = open(&file, 1).await;
     let rate = Rate { name: "mail".to_owned(), queues: vec!["mail".to_owned()], per_second: 1e4 };
     let options = Options { rate: Some(rate), concurrency: 1_000, ..options("ann") };
     let queue = JobQueue::new(write.clone(), open(&file, 2).await, options);
-    let mut told = Acknowledged::default();
+    let mut acknowledged = Acknowledged::default();
     for round in 0..60 {
         if round == FULL.start {
             let log = fs::metadata(file.with_file_name("jobs.db-wal")).unwrap().len();
             limit(&(log + 16_384).to_string());
         } else if round == FULL.end {
-            fs::write(beside("full"), "").unwrap();
-            wait_until("another process has written", || async { beside("go").exists() }).await;
+            fs::write(sibling("full"), "").unwrap();
+            wait_until("another process has written", || async { sibling("go").exists() }).await;
             limit("unlimited");
         }
-        let failed = one_round(&write, &queue, &mut told).await;
+        let failed = run_round(&write, &queue, &mut acknowledged).await;
         assert!(failed == 0 || FULL.contains(&round), "{round}: {failed}");
-        told.failures += failed;
+        acknowledged.failures += failed;
     }
-    fs::write(beside("acknowledged"), serde_json::to_string(&told).unwrap()).unwrap();
+    fs::write(sibling("acknowledged"), serde_json::to_string(&acknowledged).unwrap()).unwrap();
 }
 
 /// Enqueues, claims and settles, each in a transaction, and returns how many failed.
-async fn one_round(write: &DatabaseConnection, queue: &JobQueue, told: &mut Acknowledged) -> u32 {
+async fn run_round(
+    write: &DatabaseConnection,
+    queue: &JobQueue,
+    acknowledged: &mut Acknowledged,
+) -> u32 {
     let mut failed = 0;
     let args = serde_json::json!("x".repeat(8_000));
     let jobs: Vec<_> =
@@ -132,7 +136,7 @@ async fn one_round(write: &DatabaseConnection, queue: &JobQueue, told: &mut Ackn
         transaction.commit().await
     };
     match enqueued.await {
-        Ok(()) => told.enqueued.extend(ids),
+        Ok(()) => acknowledged.enqueued.extend(ids),
         Err(error) => {
             assert!(is_transient(&error), "{error:?}");
             failed += 1;
@@ -148,8 +152,8 @@ async fn one_round(write: &DatabaseConnection, queue: &JobQueue, told: &mut Ackn
         Ok::<_, sea_orm::DbErr>(settled)
     };
     match settled.await {
-        Ok(Settled::All) => told.done.extend(claimed.iter().map(|job| job.id)),
-        Ok(Settled::SomeLost) => panic!("nobody else has them"),
+        Ok(Settled::All) => acknowledged.done.extend(claimed.iter().map(|job| job.id)),
+        Ok(Settled::SomeLost) => panic!("no other worker claims jobs"),
         Err(_) => failed += 1,
     }
     failed + u32::from(queue.rescue(noon()).await.is_err())

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::harness::{DatabaseLocation, Engine, start, wait_until};
+use crate::harness::{DatabaseLocation, Engine, start, stop, wait_until};
 
 const CONFIG_VARIABLE: &str = "APALIS_SEA_ORM_TEST_WORKER";
 
@@ -61,7 +61,7 @@ impl WorkerConfig {
             .env(CONFIG_VARIABLE, serde_json::to_string(&self).unwrap())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(File::create(beside(&self.call_log, "stderr")).unwrap())
+            .stderr(File::create(sibling(&self.call_log, "stderr")).unwrap())
             .spawn()
             .unwrap();
         let worker = Worker { process, config: self };
@@ -73,7 +73,7 @@ impl WorkerConfig {
         clippy::disallowed_methods,
         reason = "a child process is configured by its environment"
     )]
-    fn given() -> Option<Self> {
+    fn from_environment() -> Option<Self> {
         let config = std::env::var(CONFIG_VARIABLE).ok()?;
         Some(serde_json::from_str(&config).unwrap())
     }
@@ -90,15 +90,15 @@ impl Worker {
 
     /// Makes the process stop itself with SIGSTOP; returns when all its threads are stopped.
     pub(super) async fn freeze(&self, freeze_point: FreezePoint) {
-        fs::write(beside(&self.config.call_log, "freeze_point"), freeze_point.name()).unwrap();
+        fs::write(sibling(&self.config.call_log, "freeze_point"), freeze_point.name()).unwrap();
         let stopped = || {
             let mut threads = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
             threads.all(|thread| {
-                let told = fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
-                told.rsplit(')').next().is_some_and(|told| told.starts_with(" T"))
+                let stat = fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+                stat.rsplit(')').next().is_some_and(|stat| stat.starts_with(" T"))
             })
         };
-        wait_until("it stands still", || async { stopped() }).await;
+        wait_until("the process is stopped", || async { stopped() }).await;
     }
 
     pub(super) fn resume(&self) {
@@ -119,7 +119,7 @@ impl Worker {
 
     /// Its log of warnings and errors.
     pub(super) fn stderr(&self) -> String {
-        fs::read_to_string(beside(&self.config.call_log, "stderr")).unwrap()
+        fs::read_to_string(sibling(&self.config.call_log, "stderr")).unwrap()
     }
 
     /// Stops the process, and returns its log.
@@ -157,21 +157,21 @@ impl Drop for Worker {
     }
 }
 
-pub(super) fn beside(call_log: &Path, name: &str) -> PathBuf {
+pub(super) fn sibling(call_log: &Path, name: &str) -> PathBuf {
     call_log.with_extension(name)
 }
 
 /// Does nothing unless the environment makes this process a child.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_process() {
-    if let Some(config) = WorkerConfig::given() {
-        follow(config).await;
+    if let Some(config) = WorkerConfig::from_environment() {
+        run_worker(config).await;
     }
 }
 
 type CallLog = Data<Arc<(PathBuf, Mutex<File>, JobQueue)>>;
 
-async fn follow(config: WorkerConfig) {
+async fn run_worker(config: WorkerConfig) {
     tracing_subscriber::fmt()
         .with_env_filter("apalis_sea_orm=warn")
         .with_writer(std::io::stderr)
@@ -189,21 +189,20 @@ async fn follow(config: WorkerConfig) {
         ..Options::new(config.name, config.queues)
     };
     let queue = JobQueue::new(write.clone(), read, options);
-    tokio::spawn(stop_when_told(config.location.engine, write, config.call_log.clone()));
+    tokio::spawn(freeze_on_request(config.location.engine, write, config.call_log.clone()));
     let call_log = OpenOptions::new().create(true).append(true).open(&config.call_log).unwrap();
-    let (go, stop) = commands();
+    let (go, stop_command) = commands();
     go.await.unwrap();
     let call_log = Arc::new((config.call_log, Mutex::new(call_log), queue.clone()));
     let backend = QueueBackend::new(queue).manual_pacing();
     let (worker, end) = start!(backend, call_log, handle);
-    stop.await.unwrap();
-    worker.stop().unwrap();
-    end.await.unwrap().unwrap();
+    stop_command.await.unwrap();
+    stop(worker, end).await;
 }
 
 /// Stops this process once, when the file exists.
-async fn stop_when_told(engine: Engine, write: DatabaseConnection, call_log: PathBuf) {
-    let freeze_point = beside(&call_log, "freeze_point");
+async fn freeze_on_request(engine: Engine, write: DatabaseConnection, call_log: PathBuf) {
+    let freeze_point = sibling(&call_log, "freeze_point");
     while !freeze_point.exists() {
         // Rarely, because another test measures the cost of an idle process.
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -211,16 +210,16 @@ async fn stop_when_told(engine: Engine, write: DatabaseConnection, call_log: Pat
     if fs::read_to_string(&freeze_point).unwrap() == FreezePoint::Writing.name() {
         let transaction = write.begin().await.unwrap();
         transaction.execute_unprepared("UPDATE jobs SET priority = priority").await.unwrap();
-        stop_self();
+        freeze_self();
         transaction.commit().await.unwrap();
     } else if engine == Engine::Sqlite {
         let pool = write.get_sqlite_connection_pool();
         let _unused = all(pool.options().get_max_connections(), || pool.acquire()).await;
-        stop_self();
+        freeze_self();
     } else {
         let pool = write.get_mysql_connection_pool();
         let _unused = all(pool.options().get_max_connections(), || pool.acquire()).await;
-        stop_self();
+        freeze_self();
     }
     fs::remove_file(freeze_point).unwrap();
 }
@@ -238,7 +237,7 @@ async fn all<C, F: Future<Output = sqlx::Result<C>>>(
 }
 
 /// Returns when this process is continued.
-fn stop_self() {
+fn freeze_self() {
     let stop = format!("kill -STOP {}", std::process::id());
     assert!(Command::new("sh").args(["-c", &stop]).status().unwrap().success());
 }
@@ -260,7 +259,7 @@ async fn handle(job: ClaimedJob, call_log: CallLog) {
     let (path, file, queue) = &**call_log;
     if job.start_at().is_some() {
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..=60))).await;
-        assert!(queue.wait_for_start(&job).await, "no start was to be had");
+        assert!(queue.wait_for_start(&job).await, "no start is available");
     }
     let write = |action: &str| {
         let entry = Entry { job: job.id, at: now(), action: action.to_owned() };
@@ -269,7 +268,7 @@ async fn handle(job: ClaimedJob, call_log: CallLog) {
     };
     write("started");
     if job.kind == WAIT_KIND {
-        while !beside(path, "go").exists() {
+        while !sibling(path, "go").exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         write(if job.lease.is_valid() { "acted" } else { "refrained" });

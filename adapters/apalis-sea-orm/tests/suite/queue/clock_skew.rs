@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use apalis_sea_orm::{
     AttemptOutcome, ClaimedJob, Enqueued, JobQueue, NewJob, Options, QueueBackend, enqueue,
     entity::{job, rate, worker},
-    hold_rate, inspect, periodic, retry_at, settle,
+    hold_rate, inspect, periodic, retry_at,
 };
 use jiff::Timestamp;
 use sea_orm::{
@@ -15,7 +15,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::harness::{
-    TestDb, after, attempt_result, each, job, jobs, new_id, noon, options, rated, start,
+    TestDb, after, attempt_result, each, job, jobs, new_id, noon, options, rated, start, stop,
     wait_for_state, wait_until,
 };
 
@@ -64,7 +64,7 @@ async fn a_rate_advanced_by_a_clock_that_was_ahead_is_corrected() {
             assert!(next_free(&db).await < now + 60_000_000, "{:?}", db.engine);
             let bob = rated(&db, "bob", 50.0);
             let got = async || !bob.claim(noon(), 1).await.unwrap().is_empty();
-            wait_until("another worker has starts too", got).await;
+            wait_until("another worker gets starts", got).await;
         }
     }
 }
@@ -106,7 +106,7 @@ async fn a_hold_longer_than_the_maximum_is_ignored() {
     }
 }
 
-async fn lengthen(db: &TestDb, id: Uuid) {
+async fn extend_lease(db: &TestDb, id: Uuid) {
     let later = Expr::col(job::Column::LeaseUntil).add(HOURS);
     let update = job::Entity::update_many().col_expr(job::Column::LeaseUntil, later);
     update.filter(job::Column::Id.eq(id)).exec(&db.write).await.unwrap();
@@ -120,13 +120,13 @@ async fn a_lease_granted_by_a_clock_that_was_ahead_expires_without_heartbeats() 
         let claimed = ann.claim(noon(), 2).await.unwrap();
         let [lost, kept] = claimed.as_slice() else { panic!("two") };
         for job in [lost, kept] {
-            lengthen(&db, job.id).await;
+            extend_lease(&db, job.id).await;
         }
         let bob = db.queue_with(Options { lease: Duration::from_millis(300), ..options("bob") });
         assert!(bob.rescue(noon()).await.unwrap().is_empty(), "its worker may be alive");
         assert!(ann.heartbeat(&[(kept.id, kept.fence)]).await.unwrap().is_empty());
         let rescued = async || !bob.rescue(noon()).await.unwrap().is_empty();
-        wait_until("it is rescued", rescued).await;
+        wait_until("the job is rescued", rescued).await;
         assert_eq!(db.state(lost.id).await, "ready", "{:?}", db.engine);
         assert_eq!(db.state(kept.id).await, "running", "{:?}", db.engine);
         assert_eq!(db.attempts(lost.id).await[0].outcome, "lost");
@@ -161,7 +161,7 @@ fn skewed_worker(db: &TestDb, name: &str, now: Timestamp) -> JobQueue {
 async fn delayed_job(db: &TestDb, outcome: AttemptOutcome) -> Uuid {
     db.enqueue(vec![job()]).await;
     let claimed = db.queue("ann").claim(noon(), 1).await.unwrap().remove(0);
-    let _ = settle(&db.write, &[attempt_result(&claimed, outcome)]).await.unwrap();
+    db.settle(&[attempt_result(&claimed, outcome)]).await;
     claimed.id
 }
 
@@ -253,7 +253,7 @@ async fn a_periodic_job_that_ran_ahead_of_its_time_runs_again_at_its_time() {
         let claimed = db.queue("ann").claim(ahead, 2).await.unwrap();
         let done: Vec<_> =
             claimed.iter().map(|job| attempt_result(job, AttemptOutcome::Done)).collect();
-        let _ = settle(&db.write, &done).await.unwrap();
+        db.settle(&done).await;
         assert_eq!(enqueue(&db.write, tick()).await.unwrap(), Enqueued::Duplicate);
 
         assert_eq!(skewed_worker(&db, "bob", now).correct_clock_skew(now).await.unwrap(), 0);
@@ -285,7 +285,6 @@ async fn a_new_worker_runs_jobs_delayed_by_a_clock_that_was_ahead() {
         let (worker, end) = start!(QueueBackend::new(queue), (), handle);
         wait_for_state(&db, ready.id, "done").await;
         wait_for_state(&db, retry, "done").await;
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }

@@ -14,14 +14,14 @@ async fn a_heartbeat_extends_current_leases_and_returns_lost_ones() {
         let mine = queue.claim(noon(), 3).await.unwrap();
         let leases: Vec<_> = mine.iter().map(|job| (job.id, job.fence)).collect();
         let before = db.job(mine[0].id).await.lease_until;
-        wait_until("the database's clock moves", || async {
+        wait_until("the database's clock advances", || async {
             assert!(queue.heartbeat(&leases).await.unwrap().is_empty());
             db.job(mine[0].id).await.lease_until > before
         })
         .await;
 
         db.queue("ann again").release(&leases[1..2]).await.unwrap();
-        assert!(mine[1].lease.is_valid(), "nobody told this one yet");
+        assert!(mine[1].lease.is_valid(), "this worker does not know yet");
         assert_eq!(queue.heartbeat(&leases).await.unwrap(), [mine[1].id], "{:?}", db.engine);
         let held: Vec<_> = mine.iter().map(|job| job.lease.is_valid()).collect();
         assert_eq!(held, [true, false, true]);
@@ -55,7 +55,7 @@ async fn a_slot_is_occupied_until_its_lease_is_dropped() {
         let mut mine = queue.claim(noon(), 2).await.unwrap();
         assert_eq!((queue.in_flight(), queue.free_slots()), (2, 1));
         let lease = mine.remove(0).lease;
-        assert_eq!(queue.in_flight(), 2, "a lease apart from its job counts");
+        assert_eq!(queue.in_flight(), 2, "a lease without its job counts");
         drop((lease, mine));
         assert_eq!((queue.in_flight(), queue.free_slots()), (0, 3));
     }
@@ -70,7 +70,7 @@ async fn a_lease_is_invalid_before_the_database_considers_it_expired() {
         let job = queue.claim(noon(), 1).await.unwrap().remove(0);
         assert!(job.lease.is_valid());
         let other = db.queue("bob");
-        wait_until("the lease ends", || async {
+        wait_until("the lease has ended", || async {
             let rescued = other.rescue(noon()).await.unwrap();
             assert!(rescued.is_empty() || !job.lease.is_valid(), "{:?}", db.engine);
             !rescued.is_empty()

@@ -12,7 +12,7 @@ use std::{
 use apalis_core::task::data::Data;
 use apalis_sea_orm::{ClaimedJob, NewJob, Options, QueueBackend};
 
-use crate::harness::{TestDb, each, job, noon, options, start, wait_until};
+use crate::harness::{TestDb, each, job, noon, options, start, stop, wait_until};
 
 fn limited(db: &TestDb, worker: &str) -> apalis_sea_orm::JobQueue {
     let queues = vec!["mail".to_owned(), "logins".to_owned()];
@@ -37,8 +37,12 @@ async fn a_claim_respects_the_limit_of_a_queue() {
         let second = queue.claim(noon(), 4).await.unwrap();
         assert_eq!((of(&second, "mail"), of(&second, "logins")), (0, 1));
         first.remove(0);
-        assert_eq!(of(&queue.claim(noon(), 4).await.unwrap(), "mail"), 1, "one ended");
-        assert_eq!(limited(&db, "bob").claim(noon(), 4).await.unwrap().len(), 2, "of a worker");
+        assert_eq!(of(&queue.claim(noon(), 4).await.unwrap(), "mail"), 1, "after one has ended");
+        assert_eq!(
+            limited(&db, "bob").claim(noon(), 4).await.unwrap().len(),
+            2,
+            "the limit is per worker"
+        );
     }
 }
 
@@ -62,9 +66,8 @@ async fn a_worker_runs_no_more_jobs_of_a_queue_than_its_limit() {
         enqueue_both(&db, 40, 40).await;
         let seen = Arc::new(Counts::default());
         let (worker, end) = start!(QueueBackend::new(limited(&db, "ann")), seen.clone(), handle);
-        wait_until("all are done", || async { seen.done.load(Ordering::SeqCst) == 80 }).await;
+        wait_until("all jobs are done", || async { seen.done.load(Ordering::SeqCst) == 80 }).await;
         assert_eq!(seen.most.load(Ordering::SeqCst), 2, "{:?}", db.engine);
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }

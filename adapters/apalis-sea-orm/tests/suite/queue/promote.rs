@@ -1,6 +1,6 @@
 //! Jobs become claimable when they are due.
 
-use apalis_sea_orm::{AttemptOutcome, NewJob, settle};
+use apalis_sea_orm::{AttemptOutcome, NewJob};
 
 use crate::harness::{after, attempt_result, each, job, noon};
 
@@ -31,7 +31,7 @@ async fn a_retrying_job_is_promoted_when_it_is_due() {
         let claimed = queue.claim(noon(), 1).await.unwrap().remove(0);
         let at = after(noon(), 5_000);
         let retry = attempt_result(&claimed, AttemptOutcome::Retry { at });
-        let _ = settle(&db.write, &[retry]).await.unwrap();
+        db.settle(&[retry]).await;
         assert_eq!(queue.next_due().await.unwrap(), Some(at));
         assert_eq!(queue.promote(noon()).await.unwrap(), 0);
         assert_eq!(queue.promote(at).await.unwrap(), 1);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use apalis_sea_orm::{AttemptOutcome, JobFilter, Options, cancel, inspect, prune, settle};
+use apalis_sea_orm::{AttemptOutcome, JobFilter, Options, cancel, inspect, prune};
 
 use crate::harness::{after, attempt_result, each, jobs, noon, options, settle_one};
 
@@ -18,7 +18,7 @@ async fn old_done_and_cancelled_jobs_are_deleted_and_dead_ones_kept() {
         db.queue("bob").release(&[(ready.id, ready.fence)]).await.unwrap();
 
         // Attempts end 1.5 seconds after their claim.
-        assert_eq!(prune(&db.write, after(noon(), 1_500)).await.unwrap(), 0, "not that old");
+        assert_eq!(prune(&db.write, after(noon(), 1_500)).await.unwrap(), 0, "none is old enough");
         assert_eq!(prune(&db.write, after(noon(), 1_501)).await.unwrap(), 2, "{:?}", db.engine);
         for id in [dead.id, running.id, ready.id] {
             db.job(id).await;
@@ -39,7 +39,7 @@ async fn many_jobs_are_pruned_in_small_batches() {
         let claimed = db.queue("ann").claim(noon(), 600).await.unwrap();
         let done: Vec<_> =
             claimed.iter().map(|job| attempt_result(job, AttemptOutcome::Done)).collect();
-        let _ = settle(&db.write, &done).await.unwrap();
+        db.settle(&done).await;
         cancel(&db.write, &crate::harness::ids(&all), noon()).await.unwrap();
         let mut counts = Vec::new();
         loop {
@@ -62,7 +62,7 @@ async fn concurrent_pruning_and_settling_do_not_conflict() {
         let (old, new) = claimed.split_at(600);
         let done: Vec<_> =
             old.iter().map(|job| attempt_result(job, AttemptOutcome::Done)).collect();
-        let _ = settle(&db.write, &done).await.unwrap();
+        db.settle(&done).await;
         let pruners = [(); 2].map(|()| {
             let write = db.write.clone();
             tokio::spawn(async move {
@@ -73,7 +73,7 @@ async fn concurrent_pruning_and_settling_do_not_conflict() {
         });
         for job in new {
             let retry = attempt_result(job, AttemptOutcome::Retry { at: noon() });
-            let _ = settle(&db.write, &[retry]).await.unwrap();
+            db.settle(&[retry]).await;
         }
         for pruner in pruners {
             pruner.await.unwrap();

@@ -9,7 +9,7 @@ use apalis_core::task::data::Data;
 use apalis_sea_orm::{ClaimedJob, NewJob, QueueBackend, hold_rate, inspect};
 use sea_orm::TransactionTrait;
 
-use crate::harness::{each, job, jobs, most_in_a_second, noon, rated, start, wait_until};
+use crate::harness::{each, job, jobs, most_in_a_second, noon, rated, start, stop, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_together_keep_the_rate_and_use_it() {
@@ -22,10 +22,9 @@ async fn workers_together_keep_the_rate_and_use_it() {
         let starts = Starts::default();
         let workers = ["ann", "bob", "cat"]
             .map(|name| start!(QueueBackend::new(rated(&db, name, 100.0)), starts.clone(), handle));
-        wait_until("all have started", || async { starts.lock().unwrap().len() == 240 }).await;
+        wait_until("all jobs have started", || async { starts.lock().unwrap().len() == 240 }).await;
         for (worker, end) in workers {
-            worker.stop().unwrap();
-            end.await.unwrap().unwrap();
+            stop(worker, end).await;
         }
         let mut starts = starts.lock().unwrap().clone();
         starts.sort();
@@ -59,9 +58,9 @@ async fn a_start_is_assigned_to_one_worker_only() {
         db.enqueue(jobs(9)).await;
         let (ann, bob) = (rated(&db, "ann", 0.5), rated(&db, "bob", 0.5));
         assert_eq!(ann.claim(noon(), 9).await.unwrap().len(), 1, "{:?}", db.engine);
-        assert!(bob.claim(noon(), 9).await.unwrap().is_empty(), "given away");
+        assert!(bob.claim(noon(), 9).await.unwrap().is_empty(), "assigned");
         let next = async || bob.claim(noon(), 9).await.unwrap();
-        wait_until("there is another", || async { next().await.len() == 1 }).await;
+        wait_until("the next start is available", || async { next().await.len() == 1 }).await;
     }
 }
 
@@ -98,7 +97,7 @@ async fn starts_go_to_the_best_jobs_and_other_queues_need_none() {
         let queue = rated(&db, "ann", 1.0);
         let got = queue.claim(noon(), 10).await.unwrap();
         let got: Vec<_> = got.iter().map(|job| (job.queue.as_str(), job.start_at())).collect();
-        assert_eq!(got.len(), 3, "{:?}: one start, and two that need none", db.engine);
+        assert_eq!(got.len(), 3, "{:?}: one rated job and two others", db.engine);
         assert!(got[0].0 == "mail" && got[0].1.is_some(), "{got:?}");
         assert!(got[1..].iter().all(|(queue, at)| *queue == "logins" && at.is_none()));
         assert_eq!(db.state(best.id).await, "running");
@@ -124,18 +123,18 @@ async fn no_job_starts_while_the_rate_is_held() {
 async fn a_hold_is_reported_until_it_ends_and_a_slow_rate_is_not_a_hold() {
     for db in each().await {
         let hold = async || inspect::rate_hold(&db.read, "provider").await.unwrap();
-        assert_eq!(hold().await, None, "{:?}: nobody asked for that rate yet", db.engine);
+        assert_eq!(hold().await, None, "{:?}: the rate is not used yet", db.engine);
         db.enqueue(jobs(2)).await;
         let slow = rated(&db, "ann", 0.1);
         assert_eq!(slow.claim(noon(), 2).await.unwrap().len(), 1);
-        assert_eq!(hold().await, None, "{:?}: the next start is ten seconds off", db.engine);
+        assert_eq!(hold().await, None, "{:?}: the next start is 10 s away", db.engine);
         hold_rate(&db.write, "provider", Duration::from_mins(1)).await.unwrap();
         hold_rate(&db.write, "provider", Duration::from_secs(1)).await.unwrap();
         let left = hold().await.unwrap();
         assert!((50..=60).contains(&left.as_secs()), "{:?}: {left:?}", db.engine);
         hold_rate(&db.write, "other", Duration::from_millis(50)).await.unwrap();
         let ended = async || inspect::rate_hold(&db.read, "other").await.unwrap().is_none();
-        wait_until("it ends", ended).await;
+        wait_until("the hold has ended", ended).await;
     }
 }
 
@@ -144,13 +143,13 @@ async fn the_rate_can_be_changed_at_run_time() {
     for db in each().await {
         db.enqueue(jobs(90)).await;
         let queue = rated(&db, "ann", 0.0);
-        assert!(queue.claim(noon(), 90).await.unwrap().is_empty(), "none at all");
+        assert!(queue.claim(noon(), 90).await.unwrap().is_empty(), "no starts at a rate of zero");
         queue.set_rate(5.0);
         let some = queue.claim(noon(), 90).await.unwrap().len();
         assert_eq!(some, 1, "{:?}", db.engine);
         queue.set_rate(1_000.0);
         let more = async || queue.claim(noon(), 90).await.unwrap().len();
-        wait_until("there are more", || async { more().await > 20 }).await;
+        wait_until("more starts are available", || async { more().await > 20 }).await;
     }
 }
 
@@ -189,11 +188,10 @@ async fn a_job_that_missed_its_start_is_assigned_another() {
         let starts = Starts::default();
         let backend = QueueBackend::new(rated(&db, "ann", 40.0));
         let (worker, end) = start!(backend, starts.clone(), handle);
-        wait_until("all have started", || async { starts.lock().unwrap().len() == 12 }).await;
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        wait_until("all jobs have started", || async { starts.lock().unwrap().len() == 12 }).await;
+        stop(worker, end).await;
         let starts = starts.lock().unwrap().clone();
         let within = starts[1..].windows(4).filter(|w| w[3] - w[0] < Duration::from_millis(30));
-        assert_eq!(within.count(), 0, "{:?}: a burst", db.engine);
+        assert_eq!(within.count(), 0, "{:?}: burst", db.engine);
     }
 }

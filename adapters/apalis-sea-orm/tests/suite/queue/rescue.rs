@@ -13,7 +13,7 @@ fn short_lived(db: &TestDb, worker: &str) -> JobQueue {
 
 async fn rescue_all(queue: &JobQueue, count: usize, now: Timestamp) {
     let rescued = Arc::new(std::sync::Mutex::new(0));
-    wait_until("every lease ends", || async {
+    wait_until("all leases have ended", || async {
         let ids = queue.rescue(now).await.unwrap();
         *rescued.lock().unwrap() += ids.len();
         *rescued.lock().unwrap() == count
@@ -30,7 +30,7 @@ async fn the_job_of_a_silent_worker_is_rescued_and_the_attempt_charged() {
         let queue = db.queue("cat");
         let now = after(noon(), 60_000);
         rescue_all(&queue, 1, now).await;
-        assert_eq!(db.state(kept.id).await, "running", "its lease goes on");
+        assert_eq!(db.state(kept.id).await, "running", "its lease is current");
 
         let row = db.job(late.id).await;
         assert_eq!((row.state.as_str(), row.attempts, row.locked_by), ("ready", 1, None));
@@ -47,7 +47,7 @@ async fn the_job_of_a_silent_worker_is_rescued_and_the_attempt_charged() {
         assert_eq!((again.id, again.number, again.fence), (late.id, 2, 2));
         assert_eq!(settle(&db.write, &done).await.unwrap(), Settled::SomeLost, "{:?}", db.engine);
         let done = [attempt_result(&again, AttemptOutcome::Done)];
-        assert_eq!(settle(&db.write, &done).await.unwrap(), Settled::All);
+        db.settle(&done).await;
     }
 }
 
@@ -64,7 +64,7 @@ async fn a_job_whose_attempts_are_used_up_is_delivered_as_exhausted() {
         }
         let last = db.queue("bob").claim(noon(), 1).await.unwrap().remove(0);
         let dead = attempt_result(&last, AttemptOutcome::Dead);
-        assert_eq!(settle(&db.write, &[dead]).await.unwrap(), Settled::All);
+        db.settle(&[dead]).await;
         assert_eq!(db.state(last.id).await, "dead", "{:?}", db.engine);
         assert_eq!(db.attempts(last.id).await.len(), 5);
     }
@@ -77,7 +77,7 @@ async fn concurrent_rescues_record_each_loss_once() {
         let claimed = short_lived(&db, "ann").claim(noon(), 60).await.unwrap();
         let (bob, cat) = (db.queue("bob"), db.queue("cat"));
         let rescued = std::sync::Mutex::new(0);
-        wait_until("all are rescued", || async {
+        wait_until("all jobs are rescued", || async {
             let (by_bob, by_cat) = tokio::join!(bob.rescue(noon()), cat.rescue(noon()));
             *rescued.lock().unwrap() += by_bob.unwrap().len() + by_cat.unwrap().len();
             *rescued.lock().unwrap() == 60

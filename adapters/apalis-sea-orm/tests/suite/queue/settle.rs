@@ -29,7 +29,7 @@ async fn each_outcome_leaves_its_own_state() {
             failed(&claimed[2], AttemptOutcome::Snooze { at }, "rate_limited"),
             failed(&claimed[3], AttemptOutcome::Dead, "rejected"),
         ];
-        assert_eq!(settle(&db.write, &group).await.unwrap(), Settled::All);
+        db.settle(&group).await;
 
         let mut rows = Vec::new();
         for job in &claimed {
@@ -63,12 +63,12 @@ async fn a_success_after_a_failure_is_recorded_as_an_attempt() {
         let queue = db.queue("ann");
         let first = queue.claim(noon(), 1).await.unwrap().remove(0);
         let again = failed(&first, AttemptOutcome::Retry { at: noon() }, "unavailable");
-        assert_eq!(settle(&db.write, &[again]).await.unwrap(), Settled::All);
+        db.settle(&[again]).await;
         queue.promote(noon()).await.unwrap();
         let second = queue.claim(noon(), 1).await.unwrap().remove(0);
         assert_eq!((second.number, second.fence), (2, 2));
         let done = attempt_result(&second, AttemptOutcome::Done);
-        assert_eq!(settle(&db.write, &[done]).await.unwrap(), Settled::All);
+        db.settle(&[done]).await;
         let outcomes: Vec<_> =
             db.attempts(first.id).await.into_iter().map(|a| (a.number, a.outcome)).collect();
         assert_eq!(outcomes, [(1, "retry".to_owned()), (2, "done".to_owned())]);
@@ -85,7 +85,7 @@ async fn a_snooze_charges_no_attempt_but_raises_the_fence() {
             let claimed = queue.claim(noon(), 1).await.unwrap().remove(0);
             assert_eq!((claimed.number, claimed.fence, claimed.exhausted()), (1, fence, false));
             let snooze = attempt_result(&claimed, AttemptOutcome::Snooze { at: noon() });
-            assert_eq!(settle(&db.write, &[snooze]).await.unwrap(), Settled::All);
+            db.settle(&[snooze]).await;
             assert_eq!(queue.promote(noon()).await.unwrap(), 1);
         }
     }
@@ -116,7 +116,7 @@ async fn a_result_of_a_lost_lease_changes_nothing() {
             "{:?}",
             db.engine
         );
-        assert_eq!(settle(&db.write, &group[1..]).await.unwrap(), Settled::All);
+        db.settle(&group[1..]).await;
         assert_eq!(db.job(theirs.id).await.locked_by.as_deref(), Some("bob"));
     }
 }
@@ -134,7 +134,7 @@ async fn results_written_by_a_commit_without_answer_are_recognised() {
         ];
         let held = settlement_statuses(&db.write, &group).await.unwrap();
         assert_eq!(held, [SettlementStatus::Pending; 4]);
-        assert_eq!(settle(&db.write, &group).await.unwrap(), Settled::All);
+        db.settle(&group).await;
         db.queue("bob").promote(noon()).await.unwrap();
         let written = settlement_statuses(&db.write, &group).await.unwrap();
         assert_eq!(written, [SettlementStatus::Written; 4], "{:?}", db.engine);
@@ -169,7 +169,7 @@ async fn a_large_group_needs_few_statements() {
         let of = |(n, job)| attempt_result(job, outcome(n));
         let group: Vec<_> = claimed.iter().enumerate().map(of).collect();
         db.statements.lock().unwrap().clear();
-        assert_eq!(settle(&db.write, &group).await.unwrap(), Settled::All);
+        db.settle(&group).await;
         // Two kinds of outcome in two parts each, the attempts, and two statements for the
         // statistics.
         assert_eq!(db.statements.lock().unwrap().len(), 7, "{:?}", db.engine);
@@ -188,7 +188,7 @@ async fn texts_too_long_for_their_columns_are_cut() {
         };
         let dead =
             AttemptResult { error: Some(error), ..attempt_result(&claimed, AttemptOutcome::Dead) };
-        assert_eq!(settle(&db.write, &[dead]).await.unwrap(), Settled::All);
+        db.settle(&[dead]).await;
         let row = db.job(claimed.id).await;
         assert_eq!(row.last_error_code.unwrap(), "?".repeat(64));
         assert_eq!(row.last_error.unwrap(), "🦀".repeat(4_000));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use apalis_sea_orm::{
     AttemptOutcome, AttemptResult, JobFilter, JobQueue, NewJob, Options, Rate, cancel,
     count_matching, dismiss_by_key, entity::state::RETRYABLE, hold_rate, inspect, matching_ids,
-    pause, prune, resume, retry, retry_at, settle,
+    pause, prune, resume, retry, retry_at,
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
@@ -14,7 +14,7 @@ use crate::harness::{
 };
 
 /// Fills the tables so that a wrong plan would read many rows in each state and queue.
-async fn busy(db: &TestDb) {
+async fn fill(db: &TestDb) {
     let queues = ["mail", "logins", "other"];
     let jobs = (0..6_000u32).map(|n| NewJob {
         queue: queues[n as usize % 3].to_owned(),
@@ -36,7 +36,7 @@ async fn busy(db: &TestDb) {
         let error = (outcome != AttemptOutcome::Done).then(|| attempt_error("unavailable"));
         AttemptResult { error, ..attempt_result(job, outcome) }
     });
-    let _ = settle(&db.write, &settled.collect::<Vec<_>>()).await.unwrap();
+    db.settle(&settled.collect::<Vec<_>>()).await;
     analyze(db).await;
 }
 
@@ -68,7 +68,7 @@ struct Access {
 }
 
 /// Returns the keys by which a statement reads `jobs`, and whether it sorts.
-async fn reads(db: &TestDb, statement: &Statement) -> (Vec<String>, bool) {
+async fn plan(db: &TestDb, statement: &Statement) -> (Vec<String>, bool) {
     let explained = |explain: &str| {
         let sql = format!("{explain} {}", statement.sql);
         let values = statement.values.clone().map(|values| values.0).unwrap_or_default();
@@ -95,23 +95,23 @@ async fn reads(db: &TestDb, statement: &Statement) -> (Vec<String>, bool) {
 }
 
 /// Fails unless every access to `jobs` uses the key, in its order.
-async fn is_served_by(db: &TestDb, statement: &Statement, key: &str) {
+async fn assert_served_by(db: &TestDb, statement: &Statement, key: &str) {
     if key == COUNTS {
         assert!(statement.sql.contains("job_stats"), "{}", statement.sql);
         return;
     }
-    let (keys, sorts) = reads(db, statement).await;
+    let (keys, sorts) = plan(db, statement).await;
     let served = !keys.is_empty() && keys.iter().all(|read| read == key) && !sorts;
     assert!(served, "{:?}: {}\nreads by {keys:?}, sorts: {sorts}", db.engine, statement.sql);
 }
 
 /// Checks the statements of a job's life, in order.
-async fn are_served(db: &TestDb, queue: &JobQueue, due: u64) {
+async fn job_statements_use_indexes(db: &TestDb, queue: &JobQueue, due: u64) {
     let served = async |keys: &[&str]| {
         let sent = std::mem::take(&mut *db.statements.lock().unwrap());
         assert_eq!(sent.len(), keys.len(), "{sent:#?}");
         for (statement, key) in sent.iter().zip(keys) {
-            is_served_by(db, statement, key).await;
+            assert_served_by(db, statement, key).await;
         }
         db.statements.lock().unwrap().clear();
     };
@@ -128,7 +128,7 @@ async fn are_served(db: &TestDb, queue: &JobQueue, due: u64) {
     served(&["jobs_turn"]).await;
     let done: Vec<_> =
         claimed[1..].iter().map(|job| attempt_result(job, AttemptOutcome::Done)).collect();
-    let _ = settle(&db.write, &done).await.unwrap();
+    db.settle(&done).await;
     served(&["PRIMARY", "PRIMARY", COUNTS]).await;
     queue.detect_cancelled().await.unwrap();
     served(&["PRIMARY"]).await;
@@ -137,14 +137,14 @@ async fn are_served(db: &TestDb, queue: &JobQueue, due: u64) {
 }
 
 /// Checks the statements that operators' actions send.
-async fn actions_are_served(db: &TestDb, queue: &JobQueue) {
+async fn actions_use_indexes(db: &TestDb, queue: &JobQueue) {
     let served = async |keys: &[&str]| {
         let sent = std::mem::take(&mut *db.statements.lock().unwrap());
         let of_jobs = |sent: &&Statement| sent.sql.contains(&table(db));
         let sent: Vec<_> = sent.iter().filter(of_jobs).collect();
         assert_eq!(sent.len(), keys.len(), "{sent:#?}");
         for (statement, key) in sent.iter().zip(keys) {
-            is_served_by(db, statement, key).await;
+            assert_served_by(db, statement, key).await;
         }
         db.statements.lock().unwrap().clear();
     };
@@ -152,7 +152,7 @@ async fn actions_are_served(db: &TestDb, queue: &JobQueue) {
     let ids: Vec<_> = claimed.iter().map(|job| job.id).collect();
     let dead: Vec<_> =
         claimed[1..].iter().map(|job| attempt_result(job, AttemptOutcome::Dead)).collect();
-    let _ = settle(&db.write, &dead).await.unwrap();
+    db.settle(&dead).await;
     db.statements.lock().unwrap().clear();
     cancel(&db.write, &ids, noon()).await.unwrap();
     served(&["PRIMARY", "PRIMARY", "PRIMARY"]).await;
@@ -168,12 +168,12 @@ async fn actions_are_served(db: &TestDb, queue: &JobQueue) {
 }
 
 /// Checks the statements that operators' queries send.
-async fn looks_are_served(db: &TestDb) {
+async fn queries_use_indexes(db: &TestDb) {
     let served = async |keys: &[&str]| {
         let sent = std::mem::take(&mut *db.statements.lock().unwrap());
         assert_eq!(sent.len(), keys.len(), "{sent:#?}");
         for (statement, key) in sent.iter().zip(keys) {
-            is_served_by(db, statement, key).await;
+            assert_served_by(db, statement, key).await;
         }
         db.statements.lock().unwrap().clear();
     };
@@ -201,11 +201,11 @@ async fn looks_are_served(db: &TestDb) {
     inspect::errors(&db.read).await.unwrap();
     let sent = std::mem::take(&mut *db.statements.lock().unwrap());
     assert_eq!(sent.len(), 2, "{sent:#?}");
-    let (mut keys, _) = reads(db, &sent[0]).await;
+    let (mut keys, _) = plan(db, &sent[0]).await;
     keys.sort();
     assert!(keys.len() == 2 && keys[0] != "PRIMARY", "{:?}: {keys:?}", db.engine);
     assert!(keys.contains(&"jobs_error".to_owned()), "{:?}: {keys:?}", db.engine);
-    is_served_by(db, &sent[1], "PRIMARY").await;
+    assert_served_by(db, &sent[1], "PRIMARY").await;
 }
 
 fn table(db: &TestDb) -> String {
@@ -215,20 +215,21 @@ fn table(db: &TestDb) -> String {
 #[tokio::test]
 async fn every_repeated_statement_of_a_worker_uses_its_index() {
     for db in each().await {
-        busy(&db).await;
-        are_served(&db, &db.queue("ann"), 20).await;
+        fill(&db).await;
+        job_statements_use_indexes(&db, &db.queue("ann"), 20).await;
         let queues = vec!["logins".to_owned(), "mail".to_owned()];
-        are_served(&db, &db.queue_with(Options { queues, ..options("bob") }), 40).await;
+        job_statements_use_indexes(&db, &db.queue_with(Options { queues, ..options("bob") }), 40)
+            .await;
     }
 }
 
 #[tokio::test]
 async fn statements_of_operators_use_indexes() {
     for db in each().await {
-        busy(&db).await;
-        actions_are_served(&db, &db.queue("ann")).await;
+        fill(&db).await;
+        actions_use_indexes(&db, &db.queue("ann")).await;
         analyze(&db).await;
-        looks_are_served(&db).await;
+        queries_use_indexes(&db).await;
     }
 }
 
@@ -241,14 +242,14 @@ async fn jobs_are_updated_by_id_in_a_small_queue_too() {
         db.enqueue(jobs(6)).await;
         db.enqueue((0..6).map(|_| NewJob { run_at: after(noon(), 20), ..job() }).collect()).await;
         analyze(&db).await;
-        are_served(&db, &db.queue("ann"), 20).await;
+        job_statements_use_indexes(&db, &db.queue("ann"), 20).await;
     }
 }
 
 #[tokio::test]
 async fn every_statement_is_supported_by_vitess() {
     for db in each().await {
-        busy(&db).await;
+        fill(&db).await;
         let queue = db.queue("ann");
         let claimed = queue.claim(noon(), 4).await.unwrap();
         let leases: Vec<_> = claimed.iter().map(|job| (job.id, job.fence)).collect();
@@ -257,7 +258,7 @@ async fn every_statement_is_supported_by_vitess() {
         queue.release(&leases[..1]).await.unwrap();
         let group: Vec<_> =
             claimed[1..].iter().map(|job| attempt_result(job, AttemptOutcome::Dead)).collect();
-        let _ = settle(&db.write, &group).await.unwrap();
+        db.settle(&group).await;
         apalis_sea_orm::settlement_statuses(&db.write, &group).await.unwrap();
         queue.promote(after(noon(), 100)).await.unwrap();
         queue.rescue(noon()).await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apalis_sea_orm::{AttemptOutcome, Enqueued, NewJob, QueueBackend, Unique, cancel, enqueue};
 
-use crate::harness::{TestDb, after, each, job, noon, settle_one, start, wait_for_state};
+use crate::harness::{TestDb, after, each, job, noon, settle_one, start, stop, wait_for_state};
 
 async fn enqueue_key(db: &TestDb, unique: &Unique, milliseconds: u64) -> Enqueued {
     let unique_key = Some(unique.key(after(noon(), milliseconds)));
@@ -71,7 +71,7 @@ async fn a_key_while_unfinished_is_free_once_the_job_has_ended() {
         assert_eq!(
             enqueue_key(&db, &unique, 0).await,
             Enqueued::Duplicate,
-            "given back is unfinished"
+            "a released job is unfinished"
         );
         cancel(&db.write, &[job.id], noon()).await.unwrap();
         assert_eq!(enqueue_key(&db, &unique, 0).await, Enqueued::New, "{:?}", db.engine);
@@ -89,7 +89,6 @@ async fn a_worker_frees_the_key_of_a_finished_job() {
             assert_eq!(enqueue(&db.write, job.clone()).await.unwrap(), Enqueued::New);
             wait_for_state(&db, job.id, "done").await;
         }
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        stop(worker, end).await;
     }
 }

@@ -8,7 +8,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use crate::harness::{TestDb, each, jobs, noon, options, start, wait_until};
+use crate::harness::{TestDb, each, jobs, noon, options, start, stop, wait_until};
 
 async fn seen(db: &TestDb) -> Vec<String> {
     let workers = inspect::workers(&db.read).await.unwrap();
@@ -38,7 +38,7 @@ async fn a_report_contains_the_workers_load_and_info() {
         assert_eq!(ann.info.as_deref(), Some("circuit open"));
         assert_eq!(ann.pid, i64::from(std::process::id()));
         assert_eq!((before.running, before.info), (0, None));
-        assert_eq!(ann.started_at, before.started_at, "it started once");
+        assert_eq!(ann.started_at, before.started_at, "the start is reported once");
         assert!(ann.seen_at >= before.seen_at && workers[0].silent.as_secs() < 60);
         drop(held);
     }
@@ -68,9 +68,8 @@ async fn a_running_worker_is_registered_and_a_stopped_one_is_not() {
     async fn handle(_: ClaimedJob) {}
     for db in each().await {
         let (worker, end) = start!(QueueBackend::new(db.queue("ann")), (), handle);
-        wait_until("it is there", || async { seen(&db).await == ["ann"] }).await;
-        worker.stop().unwrap();
-        end.await.unwrap().unwrap();
+        wait_until("the worker is registered", || async { seen(&db).await == ["ann"] }).await;
+        stop(worker, end).await;
         assert!(seen(&db).await.is_empty(), "{:?}", db.engine);
     }
 }

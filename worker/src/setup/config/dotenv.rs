@@ -1,34 +1,36 @@
-//! The `.env` file of the current folder.
+//! Loads the `.env` file of the current folder.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::Mistake;
+use super::errors::ConfigError;
 
 const FILE: &str = ".env";
 
-/// The most malformed lines that are named.
-const NAMED: usize = 5;
-/// The most lines of a value in quotes.
-const VALUE_LINES: usize = 1000;
+/// The most malformed lines that an error names.
+const MAX_NAMED: usize = 5;
+/// The most lines of a quoted value.
+const MAX_VALUE_LINES: usize = 1000;
 
 /// Loads the `.env` file of the current folder, if there is one, into the environment. Variables
-/// that the environment has already, even empty ones, keep their value.
+/// that are set already, even to an empty value, are not changed.
 ///
-/// An error names lines and variables, never a value. Valid lines are loaded anyway, so that their
-/// variables aren't reported as missing.
-pub fn read_dotenv() -> Result<(), Mistake> {
+/// # Errors
+///
+/// An error names lines and variables, never a value. Valid lines are loaded even so, to avoid
+/// errors about missing variables.
+pub fn read_dotenv() -> Result<(), ConfigError> {
     let read = read(Path::new(FILE)).and_then(|text| {
         let Some(text) = text else { return Ok(()) };
         let (valid, problem) = parse(&text);
         let loaded = dotenvy::from_read(valid.as_bytes()).map_err(|_| "can't be read".to_owned());
         problem.map_or(loaded, Err)
     });
-    read.map_err(|problem| Mistake::new(FILE, problem))
+    read.map_err(|problem| ConfigError::new(FILE, problem))
 }
 
-/// The file's text, ending with a line end: without one, `dotenvy` refuses a trailing space.
+/// Returns the file's text with a final line end, without which `dotenvy` refuses a trailing space.
 fn read(path: &Path) -> Result<Option<String>, String> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -52,19 +54,19 @@ fn read(path: &Path) -> Result<Option<String>, String> {
     Ok(Some(format!("{text}\n")))
 }
 
-/// The statements that can be loaded, and what is wrong with the others.
+/// Returns the valid statements, and a description of the others.
 fn parse(text: &str) -> (String, Option<String>) {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let (mut valid, mut malformed) = (String::new(), Vec::new());
-    let mut begin = 0;
-    while begin < lines.len() && malformed.len() < NAMED {
-        if let Some(end) = end_of_statement(&lines, begin) {
-            valid.extend(lines[begin..end].iter().copied());
-            begin = end;
+    let mut start = 0;
+    while start < lines.len() && malformed.len() < MAX_NAMED {
+        if let Some(end) = end_of_statement(&lines, start) {
+            valid.extend(lines[start..end].iter().copied());
+            start = end;
         } else {
-            let named = variable(lines[begin]).map_or(String::new(), |name| format!(" ({name})"));
-            malformed.push(format!("line {}{named}", begin + 1));
-            begin += 1;
+            let named = variable(lines[start]).map_or(String::new(), |name| format!(" ({name})"));
+            malformed.push(format!("line {}{named}", start + 1));
+            start += 1;
         }
     }
     if malformed.is_empty() {
@@ -78,17 +80,18 @@ fn parse(text: &str) -> (String, Option<String>) {
     (valid, Some(problem))
 }
 
-/// The line after the statement that begins at a line. A value in quotes may span several.
-fn end_of_statement(lines: &[&str], begin: usize) -> Option<usize> {
-    let most = lines.len().min(begin + VALUE_LINES);
-    for end in begin + 1..=most {
-        let text = lines[begin..end].concat();
-        // The operating system takes no NUL.
+/// Returns the line after the statement that starts at line `start`. A quoted value may span
+/// several lines.
+fn end_of_statement(lines: &[&str], start: usize) -> Option<usize> {
+    let most = lines.len().min(start + MAX_VALUE_LINES);
+    for end in start + 1..=most {
+        let text = lines[start..end].concat();
+        // The operating system does not allow NUL.
         let is_valid = |(_, value): &(String, String)| !value.contains('\0');
         match dotenvy::from_read_iter(text.as_bytes()).next() {
             None => return Some(end),
             Some(Ok(statement)) => return is_valid(&statement).then_some(end),
-            // A quote is open at the end of the text.
+            // A quote is not closed at the end of the text.
             Some(Err(dotenvy::Error::LineParse(line, _))) if line == text => {}
             Some(Err(_)) => return None,
         }
@@ -96,8 +99,8 @@ fn end_of_statement(lines: &[&str], begin: usize) -> Option<usize> {
     None
 }
 
-/// The variable that a line sets. Only names in capitals count: of a malformed line, anything else
-/// may be a part of a secret.
+/// Returns the variable that a line sets. Only names in capitals count: anything else in a
+/// malformed line may be part of a secret.
 fn variable(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let (name, _) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
@@ -116,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_lines_are_named_by_their_number_and_variable_alone() {
+    fn malformed_lines_are_named_by_number_and_variable_only() {
         for (text, at) in [
             ("A=1\nSTYTCH_SECRET=my secret\nB=2", "line 2 (STYTCH_SECRET);"),
             ("A=1\r\n\r\nexport STYTCH_SECRET='it's secret\r\nB=2", "line 3 (STYTCH_SECRET);"),
@@ -130,11 +133,11 @@ mod tests {
             assert!(!problem.contains("secret"), "{text:?}: {problem}");
         }
         let none = problem(&"secret\n".repeat(100_000));
-        assert_eq!(none.matches("line").count(), NAMED);
+        assert_eq!(none.matches("line").count(), MAX_NAMED);
     }
 
     #[test]
-    fn the_other_lines_are_loaded() {
+    fn valid_lines_are_loaded_beside_malformed_ones() {
         let (valid, problem) = parse("A=1\nB=x y\n\nC='x\ny'\n");
         assert_eq!((valid.as_str(), problem.is_some()), ("A=1\n\nC='x\ny'\n", true));
     }
@@ -148,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_file_is_named() {
+    fn the_error_says_why_a_file_is_not_a_text_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         assert_eq!(read(&path), Ok(None));

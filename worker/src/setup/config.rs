@@ -1,9 +1,9 @@
-//! The configuration that the worker and the application share: environment variables, each also
-//! a flag, read once, with all mistakes reported together.
+//! The configuration that the worker and the application share. Each environment variable is also a
+//! flag. All errors are reported together.
 
 mod arguments;
 mod dotenv;
-mod mistakes;
+mod errors;
 pub mod parse;
 
 use std::net::SocketAddr;
@@ -17,19 +17,19 @@ use crate::schedule::Schedule;
 
 pub use arguments::parse as parse_arguments;
 pub use dotenv::read_dotenv;
-pub use mistakes::{Mistake, Mistakes};
+pub use errors::{ConfigError, ConfigErrors};
 
-/// Stytch's bounds for a session, in minutes.
+/// Stytch's limits for a session, in minutes.
 const SESSION_MINUTES: std::ops::RangeInclusive<u32> = 5..=527_040;
-/// Stytch's bounds for a link, in minutes.
+/// Stytch's limits for a link, in minutes.
 const LINK_MINUTES: std::ops::RangeInclusive<u32> = 5..=10_080;
-/// How long a login link works: Stytch's own default.
+/// Lifetime of a login link in minutes: Stytch's default.
 const LOGIN_LINK_MINUTES: u32 = 60;
 
-/// What the environment and the command line say, unread.
+/// The values of the environment and the command line, not yet parsed.
 #[derive(Debug, Clone, Args)]
 pub struct CommonArgs {
-    /// The database: sqlite://… or mysql://…
+    /// Database URL: sqlite://… or mysql://…
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -43,151 +43,148 @@ pub struct CommonArgs {
     #[arg(long, env = "LISTEN_ADDR", global = true, default_value = "127.0.0.1:3000")]
     pub listen_addr: String,
 
-    /// Where people's browsers reach Guestlist; https turns Secure cookies on
-    /// (default: from LISTEN_ADDR, host localhost)
+    /// URL at which browsers reach Guestlist; https turns on Secure cookies (default:
+    /// http://localhost with the port of LISTEN_ADDR)
     #[arg(long, env = "PUBLIC_URL", global = true)]
     pub public_url: Option<String>,
 
-    /// The project at Stytch
+    /// Stytch project id
     #[arg(long, env = "STYTCH_PROJECT_ID", global = true)]
     pub stytch_project_id: Option<String>,
 
-    /// Its secret
+    /// Stytch secret
     #[arg(long, env = "STYTCH_SECRET", global = true, hide_env_values = true)]
     pub stytch_secret: Option<String>,
 
-    /// Stytch's address (default: from the project id: test or live)
+    /// URL of Stytch's API (default: test or live, by the project id)
     #[arg(long, env = "STYTCH_BASE_URL", global = true)]
     pub stytch_base_url: Option<String>,
 
-    /// Links name the invitation, for a greeting and for `visited` in the timeline
+    /// Put the invitation's id into links, for a greeting and for `visited` in the timeline
     /// (default: off; on in `dev`)
     #[arg(long, env = "LINK_CARRIES_ID", global = true, num_args = 0..=1, default_missing_value = "true")]
     pub link_carries_id: Option<String>,
 
-    /// The first administrators, separated by commas: they may log in without an invitation while
-    /// Guestlist has never known them, or while no active administrator is left
-    /// (default: none; `dev`: admin@example.com)
+    /// First administrators, separated by commas. They may log in without an invitation until
+    /// Guestlist knows them, or while no active administrator is left (default: none; `dev`:
+    /// admin@example.com)
     #[arg(long, env = "ADMIN_EMAILS", global = true)]
     pub admin_emails: Option<String>,
 
-    /// How long a session lasts, in minutes: 5 to 527040
+    /// Lifetime of a session in minutes: 5 to 527040
     #[arg(long, env = "SESSION_DURATION_MINUTES", global = true, default_value = "10080")]
     pub session_duration_minutes: String,
 
-    /// How long an invitation lasts, in minutes: 5 to 10080
+    /// Lifetime of an invitation in minutes: 5 to 10080
     #[arg(long, env = "INVITATION_EXPIRATION_MINUTES", global = true, default_value = "10080")]
     pub invitation_expiration_minutes: String,
 
-    /// Login mails that one address may ask for, e.g. 5/h; twice as many in 24 times as long. Beyond
-    /// that it gets one whenever its last link has expired
+    /// Login mails per address, e.g. 5/h; twice as many in 24 times as long. An address whose last
+    /// link has expired can always get another
     #[arg(long, env = "LOGIN_LIMIT_PER_ADDRESS", global = true, default_value = "5/h")]
     pub login_limit_per_address: String,
 
-    /// The most calls that all workers together make to Stytch, e.g. 100/s
+    /// Calls to Stytch by all workers together, e.g. 100/s
     #[arg(long, env = "STYTCH_RATE_LIMIT", global = true, default_value = "100/s")]
     pub stytch_rate_limit: String,
 
-    /// Jobs at once in one worker
+    /// Jobs that a worker runs concurrently
     #[arg(long, env = "WORKER_CONCURRENCY", global = true, default_value = "50")]
     pub worker_concurrency: String,
 
-    /// The worker's own address: /healthz, /readyz, /metrics
+    /// HTTP address of the worker: /healthz, /readyz, /metrics
     #[arg(long, env = "WORKER_LISTEN_ADDR", global = true, default_value = "127.0.0.1:3001")]
     pub worker_listen_addr: String,
 
-    /// How often expired sessions and invitations are swept, e.g. 60s
+    /// Interval of sweeps that expire sessions and invitations, e.g. 60s
     #[arg(long, env = "SWEEP_INTERVAL", global = true, default_value = "60s")]
     pub sweep_interval: String,
 
-    /// How often our users and Stytch's are compared, and repaired, e.g. 24h
+    /// Interval of comparisons, and repairs, of users at Stytch, e.g. 24h
     #[arg(long, env = "RECONCILE_INTERVAL", global = true, default_value = "24h")]
     pub reconcile_interval: String,
 
-    /// How logs are written to stderr: text or json
+    /// Format of logs on stderr: text or json
     #[arg(long, env = "LOG_FORMAT", global = true, default_value = "text")]
     pub log_format: String,
 }
 
-/// The configuration, read.
+/// The parsed configuration.
 #[derive(Debug, Clone)]
 pub struct Common {
-    /// Where everything is kept.
     pub database_url: String,
-    /// Where HTTP listens.
     pub listen_addr: SocketAddr,
-    /// Said, or made of `listen_addr` once its port is known.
+    /// The configured public URL. See [`public_url_at`](Self::public_url_at).
     pub public_url: Option<Url>,
-    /// Who sends, as far as it was said.
     pub stytch: StytchSettings,
-    /// Whether links name their invitation; the command decides where it was not said.
+    /// Whether links contain the invitation's id. The default depends on the command.
     pub link_carries_id: Option<bool>,
-    /// Administrators by configuration; the command decides where it was not said.
+    /// Configured administrators. The default depends on the command.
     pub admin_emails: Option<Vec<Email>>,
-    /// How long sessions last.
+    /// Lifetime of sessions in minutes.
     pub session_minutes: u32,
-    /// How long invitations last.
+    /// Lifetime of invitations in minutes.
     pub invitation_minutes: u32,
-    /// How often an address may ask for a link.
+    /// Limit of login mails per address.
     pub login_limit: Limit,
-    /// How the worker works.
     pub worker: WorkerSettings,
 }
 
-/// What was said of Stytch.
+/// The provider's settings, any of which may be missing.
 #[derive(Debug, Clone)]
 pub struct StytchSettings {
-    /// `STYTCH_PROJECT_ID`.
     pub project_id: Option<String>,
-    /// `STYTCH_SECRET`.
     pub secret: Option<SecretString>,
-    /// `STYTCH_BASE_URL`.
     pub base_url: Option<Url>,
 }
 
-/// How the worker works.
+/// The worker's settings.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerSettings {
-    /// Jobs at once.
+    /// Jobs that run concurrently.
     pub concurrency: usize,
-    /// Where its health is served.
+    /// HTTP address of health checks and metrics.
     pub listen_addr: SocketAddr,
-    /// How often it sweeps and compares.
+    /// Intervals of periodic jobs.
     pub schedule: Schedule,
-    /// The most calls that all workers together make to Stytch.
+    /// Calls to the provider by all workers together.
     pub rate_limit: Limit,
 }
 
 impl StytchSettings {
-    /// Whether real people get its mail.
+    /// Whether this is a live project, which sends mail to real people.
     fn is_live(&self) -> bool {
         self.project_id.as_ref().is_some_and(|id| id.starts_with("project-live-"))
     }
 }
 
 impl CommonArgs {
-    /// Reads it all; what can't be read is noted, and none is answered.
-    pub fn read(&self, mistakes: &mut Mistakes) -> Option<Common> {
-        let m = mistakes;
-        let database_url = m.take("DATABASE_URL", parse::database_url(&self.database_url));
-        let listen_addr = m.take("LISTEN_ADDR", parse::address(&self.listen_addr));
-        let public_url = m.take_some("PUBLIC_URL", self.public_url.as_deref(), parse::origin);
-        let stytch = self.read_stytch(m);
-        let link_carries_id =
-            m.take_some("LINK_CARRIES_ID", self.link_carries_id.as_deref(), parse::switch);
-        let admin_emails = m.take_some("ADMIN_EMAILS", self.admin_emails.as_deref(), parse::emails);
-        let session_minutes = m.take(
+    /// Parses all values. Adds an error for each invalid one, and then returns `None`.
+    pub fn read(&self, errors: &mut ConfigErrors) -> Option<Common> {
+        let database_url = errors.parse("DATABASE_URL", parse::database_url(&self.database_url));
+        let listen_addr = errors.parse("LISTEN_ADDR", parse::address(&self.listen_addr));
+        let public_url =
+            errors.parse_optional("PUBLIC_URL", self.public_url.as_deref(), parse::origin);
+        let stytch = self.read_stytch(errors);
+        let link_carries_id = errors.parse_optional(
+            "LINK_CARRIES_ID",
+            self.link_carries_id.as_deref(),
+            parse::switch,
+        );
+        let admin_emails =
+            errors.parse_optional("ADMIN_EMAILS", self.admin_emails.as_deref(), parse::emails);
+        let session_minutes = errors.parse(
             "SESSION_DURATION_MINUTES",
             parse::minutes(&self.session_duration_minutes, SESSION_MINUTES),
         );
-        let invitation_minutes = m.take(
+        let invitation_minutes = errors.parse(
             "INVITATION_EXPIRATION_MINUTES",
             parse::minutes(&self.invitation_expiration_minutes, LINK_MINUTES),
         );
         let login_limit =
-            m.take("LOGIN_LIMIT_PER_ADDRESS", parse::limit(&self.login_limit_per_address));
-        let worker = self.read_worker(m);
-        m.take("LOG_FORMAT", crate::telemetry::Format::parse(&self.log_format));
+            errors.parse("LOGIN_LIMIT_PER_ADDRESS", parse::limit(&self.login_limit_per_address));
+        let worker = self.read_worker(errors);
+        errors.parse("LOG_FORMAT", super::telemetry::Format::parse(&self.log_format));
         Some(Common {
             database_url: database_url?,
             listen_addr: listen_addr?,
@@ -202,22 +199,28 @@ impl CommonArgs {
         })
     }
 
-    /// What calling Stytch needs; whatever is missing is noted.
-    pub fn read_required_stytch(&self, m: &mut Mistakes) -> Option<guestlist_stytch::Options> {
-        // A base URL that can't be read is noted with the rest.
-        let stytch = self.read_stytch(&mut Mistakes::default())?;
-        let said = self.public_url.as_deref().unwrap_or_default();
-        if stytch.is_live() && said.trim().is_empty() {
+    /// Parses the provider's settings. Adds an error for each missing one.
+    pub fn read_required_stytch(
+        &self,
+        errors: &mut ConfigErrors,
+    ) -> Option<guestlist_stytch::Options> {
+        // An invalid base URL is reported by `parse`.
+        let stytch = self.read_stytch(&mut ConfigErrors::default())?;
+        let public_url = self.public_url.as_deref().unwrap_or_default();
+        if stytch.is_live() && public_url.trim().is_empty() {
             let problem = "is not set, and a live project's links can't lead to localhost";
-            m.note(Mistake::new("PUBLIC_URL", problem));
+            errors.push(ConfigError::new("PUBLIC_URL", problem));
         }
-        stytch.required(m)
+        stytch.required(errors)
     }
 
-    fn read_stytch(&self, m: &mut Mistakes) -> Option<StytchSettings> {
-        let base_url =
-            m.take_some("STYTCH_BASE_URL", self.stytch_base_url.as_deref(), parse::http_url)?;
-        // Files that were edited on Windows end their lines with a carriage return.
+    fn read_stytch(&self, errors: &mut ConfigErrors) -> Option<StytchSettings> {
+        let base_url = errors.parse_optional(
+            "STYTCH_BASE_URL",
+            self.stytch_base_url.as_deref(),
+            parse::http_url,
+        )?;
+        // Files edited on Windows end their lines with a carriage return.
         let trimmed = |text: &Option<String>| {
             text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(ToOwned::to_owned)
         };
@@ -228,13 +231,15 @@ impl CommonArgs {
         })
     }
 
-    fn read_worker(&self, m: &mut Mistakes) -> Option<WorkerSettings> {
+    fn read_worker(&self, errors: &mut ConfigErrors) -> Option<WorkerSettings> {
         let concurrency =
-            m.take("WORKER_CONCURRENCY", parse::count(&self.worker_concurrency, 1..=1000));
-        let listen_addr = m.take("WORKER_LISTEN_ADDR", parse::address(&self.worker_listen_addr));
-        let sweep = m.take("SWEEP_INTERVAL", parse::interval(&self.sweep_interval));
-        let reconcile = m.take("RECONCILE_INTERVAL", parse::interval(&self.reconcile_interval));
-        let rate_limit = m.take("STYTCH_RATE_LIMIT", parse::limit(&self.stytch_rate_limit));
+            errors.parse("WORKER_CONCURRENCY", parse::count(&self.worker_concurrency, 1..=1000));
+        let listen_addr =
+            errors.parse("WORKER_LISTEN_ADDR", parse::address(&self.worker_listen_addr));
+        let sweep = errors.parse("SWEEP_INTERVAL", parse::interval(&self.sweep_interval));
+        let reconcile =
+            errors.parse("RECONCILE_INTERVAL", parse::interval(&self.reconcile_interval));
+        let rate_limit = errors.parse("STYTCH_RATE_LIMIT", parse::limit(&self.stytch_rate_limit));
         Some(WorkerSettings {
             concurrency: concurrency?,
             listen_addr: listen_addr?,
@@ -245,7 +250,7 @@ impl CommonArgs {
 }
 
 impl Common {
-    /// The rules of the house, for links that lead to `public_url`.
+    /// The policy of flows, for links that lead to `public_url`.
     pub fn policy(&self, public_url: &Url) -> Policy {
         Policy {
             session_minutes: self.session_minutes,
@@ -258,7 +263,7 @@ impl Common {
         }
     }
 
-    /// Where browsers reach the application that listens at `address`, unless it was said.
+    /// Returns the public URL of an application that listens at `address`.
     pub fn public_url_at(&self, address: SocketAddr) -> Result<Url, url::ParseError> {
         match &self.public_url {
             Some(url) => Ok(url.clone()),
@@ -267,7 +272,7 @@ impl Common {
     }
 }
 
-/// Where links lead of an application that browsers reach at `public_url`.
+/// Returns the URL of links, for an application at `public_url`.
 pub fn authenticate_url(public_url: &Url) -> String {
     format!("{}/authenticate", public_url.as_str().trim_end_matches('/'))
 }

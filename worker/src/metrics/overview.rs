@@ -1,5 +1,5 @@
-//! How queues and workers stand, for Prometheus: read from the database whenever it asks, so that
-//! every process tells the same.
+//! Gauges of queues and workers, read from the database on each request, so that every process
+//! reports the same values.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-const PROVIDER: [&str; 4] = ["ok", "down", "recovering", "misconfigured"];
+const PROVIDER_STATES: [&str; 4] = ["ok", "down", "recovering", "misconfigured"];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct JobLabels {
@@ -29,8 +29,8 @@ struct StateLabels {
     state: &'static str,
 }
 
-/// Writes it as Prometheus reads it, without the end mark; of a database that can't be used only
-/// that.
+/// Encodes the gauges without the end marker. Without an overview, encodes only that the database
+/// cannot be read.
 pub fn encode_overview(overview: Option<&Overview>, to: &mut String) -> fmt::Result {
     let mut registry = Registry::with_prefix("guestlist");
     let up = Gauge::<i64>::default();
@@ -40,11 +40,11 @@ pub fn encode_overview(overview: Option<&Overview>, to: &mut String) -> fmt::Res
     add_queues(&mut registry, &overview.queues);
     add_workers(&mut registry, overview);
     let provider = Family::<StateLabels, Gauge>::default();
-    let standing = overview.standing().as_str();
-    for state in PROVIDER {
-        set(&provider, &StateLabels { state }, u64::from(state == standing));
+    let health = overview.standing().as_str();
+    for state in PROVIDER_STATES {
+        set(&provider, &StateLabels { state }, u64::from(state == health));
     }
-    registry.register("provider_state", "How it stands with Stytch: one of these is 1", provider);
+    registry.register("provider_state", "State of Stytch: the present one is 1", provider);
     encode_registry(to, &registry)
 }
 
@@ -68,25 +68,26 @@ fn add_queues(registry: &mut Registry, queues: &[QueueState]) {
         set(&ages, &QueueLabels { queue }, age);
         set(&pauses, &QueueLabels { queue }, u64::from(state.pause.is_some()));
     }
-    registry.register("jobs", "Jobs that have not ended well", jobs);
-    let help = "For how long the first of the due jobs has waited";
+    registry.register("jobs", "Jobs that are not done or cancelled", jobs);
+    let help = "How long the oldest ready job has waited";
     registry.register_with_unit("oldest_ready_age", help, Unit::Seconds, ages);
-    registry.register("queue_paused", "Whether an operator paused the queue", pauses);
+    registry.register("queue_paused", "Whether the queue is paused", pauses);
 }
 
 fn add_workers(registry: &mut Registry, overview: &Overview) {
     let live = Gauge::<i64>::default();
     live.set(i64::try_from(overview.live().count()).unwrap_or(i64::MAX));
-    registry.register("workers", "Workers that are there", live);
+    registry.register("workers", "Live workers", live);
     let silence = Gauge::<i64>::default();
-    silence.set(i64::try_from(silence_of(&overview.workers).as_secs()).unwrap_or(i64::MAX));
-    let help = "How long ago the most silent live worker reported, which each does every five \
-                seconds; without a live one, how long ago any worker did";
+    silence.set(i64::try_from(worker_silence(&overview.workers).as_secs()).unwrap_or(i64::MAX));
+    let help = "Longest time since the report of a live worker, which is due every five \
+                seconds; without live workers, the shortest of any worker";
     registry.register_with_unit("worker_silence", help, Unit::Seconds, silence);
 }
 
-/// A worker that died beside live ones is missing in `workers`; its silence says nothing more.
-fn silence_of(workers: &[WorkerState]) -> Duration {
+/// Returns the longest silence of a live worker, or the shortest of all if none is live. A dead
+/// worker beside live ones is missing in `workers`, so its silence does not count.
+fn worker_silence(workers: &[WorkerState]) -> Duration {
     let live = workers.iter().filter(|worker| worker.is_live()).map(|worker| worker.silent);
     let any = workers.iter().map(|worker| worker.silent);
     live.max().or_else(|| any.min()).unwrap_or_default()
@@ -123,10 +124,10 @@ mod tests {
     #[test]
     fn the_silence_of_a_dead_worker_does_not_count_beside_a_live_one() {
         let silence = |silences: &[u64]| {
-            silence_of(&silences.iter().copied().map(worker).collect::<Vec<_>>()).as_secs()
+            worker_silence(&silences.iter().copied().map(worker).collect::<Vec<_>>()).as_secs()
         };
         assert_eq!(silence(&[3, 600, 7]), 7);
-        assert_eq!(silence(&[300, 600]), 300, "nobody is left");
+        assert_eq!(silence(&[300, 600]), 300, "no live worker");
         assert_eq!(silence(&[]), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The listeners of the worker and of the application.
+//! HTTP listeners of the worker and the application.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// Binds an address. An error says which one, and what to do about it.
+/// Binds an address. An error names the address and the variable that changes it.
 pub async fn listen(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         if error.kind() == std::io::ErrorKind::AddrInUse {
@@ -21,7 +21,7 @@ pub async fn listen(address: SocketAddr, variable: &str) -> anyhow::Result<TcpLi
     })
 }
 
-/// Serves routes until `stop`, and then until the requests under way have ended or are dropped.
+/// Serves routes until `stop`, and then until requests in progress have ended or are dropped.
 pub async fn serve(
     listener: TcpListener,
     routes: Router,

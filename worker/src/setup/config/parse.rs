@@ -1,4 +1,4 @@
-//! Words of the environment into values; every refusal says what would be right.
+//! Parsers of configuration values. Each error describes a valid value.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -8,10 +8,10 @@ use guestlist_domain::{Email, Limit};
 use jiff::SignedDuration;
 use url::Url;
 
-type Read<T> = Result<T, String>;
+type Parsed<T> = Result<T, String>;
 
-/// An error never shows the URL, because it holds the password.
-pub fn database_url(text: &str) -> Read<String> {
+/// Errors do not contain the URL, which may contain a password.
+pub fn database_url(text: &str) -> Parsed<String> {
     let text = text.trim();
     if text.starts_with("sqlite:") {
         return Ok(text.to_owned());
@@ -30,7 +30,7 @@ pub fn database_url(text: &str) -> Read<String> {
     Ok(text.to_owned())
 }
 
-/// The character that ends the user information of a database URL too early, or makes it
+/// Returns the character that ends the user information of a database URL too early, or makes it
 /// ambiguous. `rest` is what follows `mysql://`.
 fn unencoded(rest: &str) -> Option<char> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -50,12 +50,12 @@ fn unencoded(rest: &str) -> Option<char> {
     after_percent.any(|part| !is_encoded(part)).then_some('%')
 }
 
-pub fn address(text: &str) -> Read<SocketAddr> {
+pub fn address(text: &str) -> Parsed<SocketAddr> {
     text.trim().parse().map_err(|_| format!("{text:?} is not an address like 127.0.0.1:3000"))
 }
 
-/// An error never shows a URL with user information, which may hold a password.
-pub fn http_url(text: &str) -> Read<Url> {
+/// Errors do not contain URLs with user information, which may contain a password.
+pub fn http_url(text: &str) -> Parsed<Url> {
     let text = text.trim();
     if text.contains('@') {
         let url = Url::parse(text).ok().filter(Url::has_host);
@@ -72,10 +72,10 @@ pub fn http_url(text: &str) -> Read<Url> {
     }
 }
 
-/// A URL without path, query or fragment.
-pub fn origin(text: &str) -> Read<Url> {
+/// Parses a URL without path, query or fragment.
+pub fn origin(text: &str) -> Parsed<Url> {
     if text.contains('*') {
-        return Err(format!("{text:?}: * stands for nothing here; name every origin in full"));
+        return Err(format!("{text:?}: wildcards are not supported; list every origin in full"));
     }
     let url = http_url(text)?;
     if url.path() == "/" && url.query().is_none() && url.fragment().is_none() {
@@ -85,7 +85,7 @@ pub fn origin(text: &str) -> Read<Url> {
     }
 }
 
-pub fn switch(text: &str) -> Read<bool> {
+pub fn switch(text: &str) -> Parsed<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "on" | "true" | "1" | "yes" => Ok(true),
         "off" | "false" | "0" | "no" => Ok(false),
@@ -93,24 +93,24 @@ pub fn switch(text: &str) -> Read<bool> {
     }
 }
 
-pub fn emails(text: &str) -> Read<Vec<Email>> {
+pub fn emails(text: &str) -> Parsed<Vec<Email>> {
     let addresses = text.split(',').map(str::trim).filter(|address| !address.is_empty());
     addresses.map(|a| Email::parse(a).map_err(|error| format!("{a:?} {error}"))).collect()
 }
 
-pub fn minutes(text: &str, range: RangeInclusive<u32>) -> Read<u32> {
+pub fn minutes(text: &str, range: RangeInclusive<u32>) -> Parsed<u32> {
     let (least, most) = (*range.start(), *range.end());
     let minutes = text.trim().parse().ok().filter(|minutes| range.contains(minutes));
     minutes.ok_or_else(|| format!("{text:?} is not a number of minutes from {least} to {most}"))
 }
 
-pub fn count(text: &str, range: RangeInclusive<usize>) -> Read<usize> {
+pub fn count(text: &str, range: RangeInclusive<usize>) -> Parsed<usize> {
     let (least, most) = (*range.start(), *range.end());
     let count = text.trim().parse().ok().filter(|count| range.contains(count));
     count.ok_or_else(|| format!("{text:?} is not a number from {least} to {most}"))
 }
 
-pub fn interval(text: &str) -> Read<Duration> {
+pub fn interval(text: &str) -> Parsed<Duration> {
     let interval = text.trim().parse::<SignedDuration>().ok();
     let interval = interval.and_then(|interval| Duration::try_from(interval).ok());
     interval
@@ -118,8 +118,8 @@ pub fn interval(text: &str) -> Read<Duration> {
         .ok_or_else(|| format!("{text:?} is not a time like 60s or 5m, from 1s to 24h"))
 }
 
-/// So many in so long: `5/h`, `30/m`, `100/s`.
-pub fn limit(text: &str) -> Read<Limit> {
+/// Parses a limit such as `5/h`, `30/m` or `100/s`.
+pub fn limit(text: &str) -> Parsed<Limit> {
     let wrong = || format!("{text:?} is not a limit like 5/h, 30/m or 100/s");
     let (count, per) = text.trim().split_once('/').ok_or_else(wrong)?;
     let count = count.trim().parse().ok().filter(|count| (1..=1_000_000).contains(count));
@@ -133,8 +133,8 @@ pub fn limit(text: &str) -> Read<Limit> {
     Ok(Limit { count: count.ok_or_else(wrong)?, per })
 }
 
-/// Two limits, as in `60/m,10/s`: for one client, and for all together.
-pub fn two_limits(text: &str) -> Read<(Limit, Limit)> {
+/// Parses two limits such as `60/m,10/s`: for one client, and for all together.
+pub fn two_limits(text: &str) -> Parsed<(Limit, Limit)> {
     let (first, second) = text.split_once(',').ok_or_else(|| {
         format!("{text:?} is not two limits like 60/m,10/s: for one client, and for all together")
     })?;
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_name_their_window() {
+    fn limits_have_a_count_and_a_window() {
         assert_eq!(limit("5/h"), Ok(Limit { count: 5, per: Duration::from_hours(1) }));
         assert_eq!(limit(" 100 / s "), Ok(Limit { count: 100, per: Duration::from_secs(1) }));
         for wrong in ["", "5", "0/h", "-1/h", "5/week", "h/5", "5/h/h"] {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn two_limits_are_for_one_client_and_for_all() {
+    fn two_limits_are_parsed() {
         let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
         let both = (Limit { count: 60, per: minute }, Limit { count: 10, per: second });
         assert_eq!(two_limits("60/m,10/s"), Ok(both));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_administrator_must_be_an_address() {
+    fn every_administrator_must_be_a_valid_address() {
         assert_eq!(emails("a@example.com, B@example.com,").unwrap().len(), 2);
         assert!(emails("a@example.com,nobody").unwrap_err().contains("nobody"));
     }

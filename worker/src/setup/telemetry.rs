@@ -1,42 +1,42 @@
-//! Logs: to stderr, as text for people or JSON for machines.
+//! Logging to stderr, as text or JSON.
 
 use std::io::{self, IsTerminal};
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
-/// What is logged where `RUST_LOG` says nothing. Migrations are told by the command itself.
-const DEFAULT: &str = "info,sea_orm_migration=warn,apalis_core=warn";
+/// The filter if `RUST_LOG` is not set. The `migrate` command reports migrations itself.
+const DEFAULT_FILTER: &str = "info,sea_orm_migration=warn,apalis_core=warn";
 
-/// How a line of the log looks.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl Format {
-    /// `text` or `json`.
+    /// Parses `text` or `json`.
     pub fn parse(word: &str) -> Result<Self, String> {
         match word.trim() {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err(format!("{word:?} is neither text nor json")),
+            _ => Err(format!("{word:?} must be text or json")),
         }
     }
 }
 
-/// Starts logging at what `RUST_LOG` says. A program does so once.
+/// Starts logging with the filter of `RUST_LOG`. Must be called once.
 pub fn start(format: Format) -> anyhow::Result<()> {
     let given = std::env::var_os(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let filter = match given.to_string_lossy().trim() {
-        "" => EnvFilter::try_new(DEFAULT)?,
+        "" => EnvFilter::try_new(DEFAULT_FILTER)?,
         given => EnvFilter::try_new(given).context("RUST_LOG")?,
     };
     let log = tracing_subscriber::fmt()
-        // A log that can't be written to would be reported on stderr, which may be closed too.
+        // An error of writing the log would be reported on stderr, which may be closed too.
         .log_internal_errors(false)
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())

@@ -1,4 +1,4 @@
-//! In place of Stytch where none was named: commands that only enqueue need no account.
+//! The identity provider of commands that only enqueue, which need no account at Stytch.
 
 use async_trait::async_trait;
 use guestlist_domain::{
@@ -6,11 +6,11 @@ use guestlist_domain::{
     LoginMail, Profile, ProviderError, ProviderErrorKind, Vouched,
 };
 
-/// Refuses everything, as a missing configuration does.
+/// Fails each call with a configuration error.
 #[derive(Debug, Clone, Copy)]
-pub struct NoProvider;
+pub struct UnconfiguredProvider;
 
-fn refusal() -> ProviderError {
+fn not_configured() -> ProviderError {
     ProviderError {
         kind: ProviderErrorKind::Misconfigured,
         code: "not_configured".to_owned(),
@@ -20,45 +20,45 @@ fn refusal() -> ProviderError {
 }
 
 #[async_trait]
-impl IdentityProvider for NoProvider {
+impl IdentityProvider for UnconfiguredProvider {
     async fn send_invite(&self, _: &InviteMail) -> Result<Delivered, ProviderError> {
-        Err(refusal())
+        Err(not_configured())
     }
 
     async fn send_login(&self, _: &LoginMail) -> Result<Delivered, ProviderError> {
-        Err(refusal())
+        Err(not_configured())
     }
 
     async fn revoke_invite(&self, _: &Email) -> Result<(), ProviderError> {
-        Err(refusal())
+        Err(not_configured())
     }
 
     async fn authenticate_link(&self, _: &str, _: u32) -> Result<Vouched, ProviderError> {
-        Err(refusal())
+        Err(not_configured())
     }
 
     async fn refresh_session(&self, _: &str) -> Result<Vouched, ProviderError> {
-        Err(refusal())
+        Err(not_configured())
     }
 
     async fn revoke_session(&self, _: &str) -> Result<(), ProviderError> {
-        Err(refusal())
+        Err(not_configured())
     }
 
     async fn delete_user(&self, _: &str) -> Result<(), ProviderError> {
-        Err(refusal())
+        Err(not_configured())
     }
 
     async fn find_user(&self, _: &Email) -> Result<Option<Identity>, ProviderError> {
-        Err(refusal())
+        Err(not_configured())
     }
 
     async fn identities(&self, _: Option<&str>) -> Result<IdentityPage, ProviderError> {
-        Err(refusal())
+        Err(not_configured())
     }
 
     async fn identity(&self, _: &str) -> Result<Option<Profile>, ProviderError> {
-        Err(refusal())
+        Err(not_configured())
     }
 
     async fn verify_jwt(&self, _: &str) -> Result<JwtClaims, JwtError> {

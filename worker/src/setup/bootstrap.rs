@@ -1,5 +1,4 @@
-//! From configuration to running parts: the same steps for the worker's own program and for the
-//! application.
+//! Creates the services that the worker's and the application's processes share.
 
 use std::sync::Arc;
 
@@ -9,14 +8,13 @@ use guestlist_database::{Database, SqlStore};
 use guestlist_domain::{Clock, Ctx, Policy, Store, SystemClock, SystemIds};
 use guestlist_stytch::StytchProvider;
 
-use crate::Worker;
-use crate::config::{Common, Mistake, Mistakes, StytchSettings, WorkerSettings};
-use crate::no_provider::NoProvider;
+use super::config::{Common, ConfigError, ConfigErrors, StytchSettings};
+use super::unconfigured_provider::UnconfiguredProvider;
 
-/// The parts that every process has.
+/// The services of a process.
 #[derive(Clone)]
-pub struct Built {
-    /// The connections.
+pub struct Services {
+    /// The database connections.
     pub database: Database,
     /// Wakes the worker of this process, if there is one.
     pub waker: Waker,
@@ -25,47 +23,50 @@ pub struct Built {
     clock: Arc<dyn Clock>,
 }
 
-impl std::fmt::Debug for Built {
+impl std::fmt::Debug for Services {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Built").field("database", &self.database).finish_non_exhaustive()
+        f.debug_struct("Services").field("database", &self.database).finish_non_exhaustive()
     }
 }
 
 impl StytchSettings {
-    /// What is needed to call Stytch; whatever is missing is noted.
-    pub fn required(&self, mistakes: &mut Mistakes) -> Option<guestlist_stytch::Options> {
+    /// Returns the options of the provider's client, or records which variables are missing.
+    pub fn required(&self, errors: &mut ConfigErrors) -> Option<guestlist_stytch::Options> {
         let missing = |variable: &str| {
-            Mistake::new(variable, "is not set; it is in Stytch's dashboard, under API keys")
+            ConfigError::new(variable, "is not set; it is in Stytch's dashboard, under API keys")
         };
         if self.project_id.is_none() {
-            mistakes.note(missing("STYTCH_PROJECT_ID"));
+            errors.push(missing("STYTCH_PROJECT_ID"));
         }
         if self.secret.is_none() {
-            mistakes.note(missing("STYTCH_SECRET"));
+            errors.push(missing("STYTCH_SECRET"));
         }
         let (project_id, secret) = (self.project_id.clone()?, self.secret.clone()?);
         let options = guestlist_stytch::Options::new(project_id, secret, self.base_url.clone());
-        mistakes.take("STYTCH_PROJECT_ID", options.map_err(|error| error.to_string()))
+        errors.parse("STYTCH_PROJECT_ID", options.map_err(|error| error.to_string()))
     }
 }
 
-/// Connects to the database, whose schema must be there, and makes the client of Stytch.
-pub async fn connect(common: &Common, stytch: guestlist_stytch::Options) -> anyhow::Result<Built> {
+/// Connects to the database, checks its schema, and creates the provider's client.
+pub async fn connect(
+    common: &Common,
+    stytch: guestlist_stytch::Options,
+) -> anyhow::Result<Services> {
     let database = guestlist_database::connect(&common.database_url).await?;
     database.check_schema().await?;
-    Built::new(database, stytch)
+    Services::new(database, stytch)
 }
 
-/// The world of flows that only read and enqueue, and its store, for commands that need no account
-/// at Stytch.
-pub async fn connect_without_stytch(common: &Common) -> anyhow::Result<(Ctx, Arc<SqlStore>)> {
+/// Connects to the database and returns the context for flows that make no calls to the provider,
+/// and its store. For commands that need no account at Stytch.
+pub async fn connect_without_provider(common: &Common) -> anyhow::Result<(Ctx, Arc<SqlStore>)> {
     let database = guestlist_database::connect(&common.database_url).await?;
     database.check_schema().await?;
     let public_url = common.public_url_at(common.listen_addr)?;
     let store = Arc::new(SqlStore::new(database, Waker::default()));
     let ctx = Ctx {
         store: Arc::clone(&store) as _,
-        provider: Arc::new(NoProvider),
+        provider: Arc::new(UnconfiguredProvider),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         policy: Arc::new(common.policy(&public_url)),
@@ -74,8 +75,8 @@ pub async fn connect_without_stytch(common: &Common) -> anyhow::Result<(Ctx, Arc
     Ok((ctx, store))
 }
 
-impl Built {
-    /// The parts over a database that is known to be right.
+impl Services {
+    /// Creates the services for a database whose schema is current.
     pub fn new(database: Database, stytch: guestlist_stytch::Options) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let waker = Waker::default();
@@ -84,7 +85,7 @@ impl Built {
         Ok(Self { database, waker, store, provider: Arc::new(provider), clock })
     }
 
-    /// The world of the flows, under the given rules.
+    /// Returns the context of flows with this policy.
     pub fn ctx(&self, policy: Policy) -> Ctx {
         Ctx {
             store: Arc::clone(&self.store) as Arc<dyn Store>,
@@ -96,18 +97,13 @@ impl Built {
         }
     }
 
-    /// The client of Stytch, for what only it can do.
+    /// The provider's client.
     pub fn provider(&self) -> &Arc<StytchProvider> {
         &self.provider
     }
 
-    /// The store, for what only it can do.
+    /// The database store.
     pub fn store(&self) -> &Arc<SqlStore> {
         &self.store
-    }
-
-    /// A worker, its address bound.
-    pub async fn worker(&self, policy: Policy, settings: WorkerSettings) -> anyhow::Result<Worker> {
-        Worker::bind(self, policy, settings).await
     }
 }

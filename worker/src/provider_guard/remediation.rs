@@ -1,19 +1,18 @@
-//! What to do when Stytch refuses our configuration: for the log, for `guestlist status`, for
-//! whoever is on call.
+//! Remedies for configuration errors that Stytch reports, for the log and `guestlist status`.
 
 use guestlist_domain::Trouble;
 
-/// What is wrong, and how it is mended. Both are parts of a sentence.
+/// A configuration problem and its fix. Both are parts of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Advice {
-    /// e.g. `Stytch refused the secret`.
+pub struct Remediation {
+    /// For example `Stytch refused the secret`.
     pub problem: String,
-    /// e.g. `set STYTCH_SECRET`.
+    /// For example `set STYTCH_SECRET`.
     pub fix: String,
 }
 
-/// What to do about a trouble that is of our own making; `authenticate_url` is where links lead.
-pub fn advice(trouble: &Trouble, authenticate_url: &str) -> Advice {
+/// Returns the remedy for a configuration error. `authenticate_url` is the URL that links lead to.
+pub fn remediation(trouble: &Trouble, authenticate_url: &str) -> Remediation {
     let code = trouble.code.as_str();
     let (problem, fix) = match code {
         "unauthorized_credentials" | "invalid_secret_authentication" => {
@@ -45,7 +44,7 @@ pub fn advice(trouble: &Trouble, authenticate_url: &str) -> Advice {
             ("Stytch allows no session that long", "lower SESSION_DURATION_MINUTES")
         }
         _ if code.contains("redirect_url") || code.ends_with("magic_link_url") => {
-            return Advice {
+            return Remediation {
                 problem: "Stytch does not accept the address that links lead to".to_owned(),
                 fix: format!(
                     "register {authenticate_url} in Stytch's dashboard, or set PUBLIC_URL"
@@ -56,13 +55,13 @@ pub fn advice(trouble: &Trouble, authenticate_url: &str) -> Advice {
             ("what answers is not Stytch's API", "set STYTCH_BASE_URL, or leave it out")
         }
         _ => {
-            return Advice {
+            return Remediation {
                 problem: format!("Stytch refuses our settings ({code}: {})", trouble.message),
                 fix: "see Stytch's dashboard".to_owned(),
             };
         }
     };
-    Advice { problem: problem.to_owned(), fix: fix.to_owned() }
+    Remediation { problem: problem.to_owned(), fix: fix.to_owned() }
 }
 
 #[cfg(test)]
@@ -71,14 +70,14 @@ mod tests {
 
     use super::*;
 
-    fn advised(code: &str) -> Advice {
+    fn remediation_for(code: &str) -> Remediation {
         let (since, message) = (Timestamp::UNIX_EPOCH, "why".to_owned());
         let trouble = Trouble { since, code: code.to_owned(), message };
-        advice(&trouble, "https://guests.example.com/authenticate")
+        remediation(&trouble, "https://guests.example.com/authenticate")
     }
 
     #[test]
-    fn what_stytch_refuses_names_its_setting() {
+    fn each_refusal_names_the_setting_to_change() {
         for (code, word) in [
             ("unauthorized_credentials", "STYTCH_SECRET"),
             ("project_not_found", "STYTCH_PROJECT_ID"),
@@ -89,8 +88,12 @@ mod tests {
             ("no_invite_redirect_urls_set", "register"),
             ("something_new", "dashboard"),
         ] {
-            assert!(advised(code).fix.contains(word), "{code}: {:?}", advised(code));
+            assert!(
+                remediation_for(code).fix.contains(word),
+                "{code}: {:?}",
+                remediation_for(code)
+            );
         }
-        assert!(advised("something_new").problem.contains("something_new: why"));
+        assert!(remediation_for("something_new").problem.contains("something_new: why"));
     }
 }

@@ -1,11 +1,11 @@
-//! Text that is shown on a terminal.
+//! Escapes text for terminals.
 
 use std::borrow::Cow;
 
 use guestlist_domain::changes_direction;
 
-/// Replaces characters that a terminal would act on by `\u001b` and the like, which in JSON is the
-/// same text. Line ends and tabs stay.
+/// Replaces control characters by `\u001b` and the like, which is the same text in JSON. Keeps line
+/// ends and tabs.
 pub fn escape(text: &str) -> Cow<'_, str> {
     let is_escaped = |c: char| is_unsafe(c) && c != '\n' && c != '\t';
     if !text.chars().any(is_escaped) {
@@ -17,7 +17,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped.collect())
 }
 
-/// Whether a character controls the terminal, or the direction of the text around it.
+/// Whether a character controls the terminal, or the direction of the surrounding text.
 pub fn is_unsafe(c: char) -> bool {
     c.is_control() || changes_direction(c)
 }
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_that_a_terminal_acts_on_are_escaped() {
+    fn control_characters_are_escaped() {
         assert_eq!(escape("Zoë\t😀\n"), "Zoë\t😀\n");
         assert_eq!(
             escape("\u{1b}[31m\r\u{9b}x\u{202e}\u{7f}"),

@@ -1,4 +1,4 @@
-//! The command line and the environment, parsed by clap.
+//! Parses the command line and the environment with clap.
 
 use std::ffi::OsString;
 use std::io;
@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::builder::Resettable;
 use clap::{Arg, Command, Parser};
 
-/// Parses arguments and environment variables; a variable that is empty counts as not set.
-/// Otherwise prints the help or the error, and returns what the process must exit with.
+/// Parses arguments and environment variables; empty variables count as not set. Otherwise prints
+/// the help or the error, and returns the exit code.
 pub fn parse<C: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<C, ExitCode> {
     let mut command = without_empty_variables(C::command());
     let parsed = command

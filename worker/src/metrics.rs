@@ -1,12 +1,13 @@
-//! What this process counts of its jobs and its calls to Stytch, for Prometheus.
+//! Metrics of this process for Prometheus: jobs and calls to the provider.
 
-mod board;
 mod drift;
+mod overview;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apalis_sea_orm::UnknownKind;
 use guestlist_domain::{Outcome, ProviderError};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
@@ -15,13 +16,13 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-pub use board::encode_overview;
 pub use drift::encode_drift;
+pub use overview::encode_overview;
 
-/// The form in which all of it is told.
+/// The content type of metrics.
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// One process' counters. Clones count together.
+/// Counters of a process. Clones share them.
 #[derive(Clone)]
 pub struct Metrics(Arc<Counters>);
 
@@ -68,13 +69,13 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// From a millisecond to half an hour.
-fn waits() -> Histogram {
+/// From a millisecond to about an hour.
+fn wait_histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 4.0, 12))
 }
 
 /// From a millisecond to half a minute.
-fn runs() -> Histogram {
+fn run_histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 16))
 }
 
@@ -84,33 +85,33 @@ impl Default for Metrics {
         let attempts = Family::default();
         registry.register(
             "job_attempts",
-            "Attempts at jobs that this worker made, by what came of them",
+            "Attempts of this worker, by kind, outcome and error code",
             attempts.clone(),
         );
-        let wait_family = Family::new_with_constructor(waits as fn() -> Histogram);
+        let wait_family = Family::new_with_constructor(wait_histogram as fn() -> Histogram);
         registry.register_with_unit(
             "job_wait",
-            "From when a job was due to its claim",
+            "Time from due to claimed",
             Unit::Seconds,
             wait_family.clone(),
         );
-        let run_family = Family::new_with_constructor(runs as fn() -> Histogram);
+        let run_family = Family::new_with_constructor(run_histogram as fn() -> Histogram);
         registry.register_with_unit(
             "job_run",
-            "From a job's claim to its end",
+            "Time from claimed to ended",
             Unit::Seconds,
             run_family.clone(),
         );
         let calls = Family::default();
         registry.register(
             "provider_calls",
-            "Calls that this worker made to Stytch, by the error they came to, if any",
+            "Calls of this worker to Stytch, by call and error code",
             calls.clone(),
         );
-        let call_times = Family::new_with_constructor(runs as fn() -> Histogram);
+        let call_times = Family::new_with_constructor(run_histogram as fn() -> Histogram);
         registry.register_with_unit(
             "provider_call",
-            "How long Stytch took to answer",
+            "Duration of calls to Stytch",
             Unit::Seconds,
             call_times.clone(),
         );
@@ -120,36 +121,45 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A job was claimed, so long after it was due.
-    pub fn claimed(&self, queue: &str, wait: Duration) {
+    /// Records the time from a job's due time to its claim.
+    pub fn record_wait(&self, queue: &str, wait: Duration) {
         let labels = QueueLabels { queue: queue.to_owned() };
         self.0.waits.get_or_create(&labels).observe(wait.as_secs_f64());
     }
 
-    /// An attempt ended, so long after its claim.
-    pub fn ended(&self, kind: &str, outcome: &Outcome, run: Duration) {
+    /// Records an attempt and the time from its claim to its end.
+    pub fn record_attempt(&self, kind: &str, outcome: &Outcome, run: Duration) {
         let (outcome, error) = match outcome {
             Outcome::Done => ("done", None),
             Outcome::Retry(_, error) => ("retry", Some(error)),
             Outcome::Snooze(_, error) => ("snooze", Some(error)),
             Outcome::Dead(error) => ("dead", Some(error)),
         };
-        let error = error.map(|error| error.code.clone()).unwrap_or_default();
-        let labels = AttemptLabels { kind: kind.to_owned(), outcome, error };
-        self.0.attempts.get_or_create(&labels).inc();
+        let error = error.map(|error| error.code.as_str()).unwrap_or_default();
+        self.count_attempt(kind, outcome, error);
         let labels = KindLabels { kind: kind.to_owned() };
         self.0.runs.get_or_create(&labels).observe(run.as_secs_f64());
     }
 
-    /// Stytch was called.
-    pub fn called(&self, call: &'static str, error: Option<&ProviderError>, took: Duration) {
+    /// Records that a job was snoozed because its kind is unknown.
+    pub fn record_unknown_kind(&self, kind: &str) {
+        self.count_attempt(kind, "snooze", UnknownKind::CODE);
+    }
+
+    fn count_attempt(&self, kind: &str, outcome: &'static str, error: &str) {
+        let (kind, error) = (kind.to_owned(), error.to_owned());
+        self.0.attempts.get_or_create(&AttemptLabels { kind, outcome, error }).inc();
+    }
+
+    /// Records a call to the provider.
+    pub fn record_call(&self, call: &'static str, error: Option<&ProviderError>, took: Duration) {
         let error = error.map(|error| error.code.clone()).unwrap_or_default();
         self.0.calls.get_or_create(&CallLabels { call, error }).inc();
         let labels = CallTimeLabels { call };
         self.0.call_times.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// As Prometheus reads it, without the end mark: others may have something to add.
+    /// Encodes the metrics without the end marker, so that others can be added.
     pub fn encode(&self, to: &mut String) -> fmt::Result {
         encode_registry(to, &self.0.registry)
     }
@@ -162,13 +172,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_counted_is_told() {
+    fn recorded_values_are_encoded() {
         let metrics = Metrics::default();
-        metrics.claimed("invitation", Duration::from_millis(3));
-        metrics.ended("send-invite", &Outcome::Done, Duration::from_millis(120));
+        metrics.record_wait("invitation", Duration::from_millis(3));
+        metrics.record_attempt("send-invite", &Outcome::Done, Duration::from_millis(120));
         let error = JobError { code: "a_code".into(), message: "why".into(), request_id: None };
-        metrics.ended("send-invite", &Outcome::Dead(error), Duration::from_millis(1));
-        metrics.called("invite", None, Duration::from_millis(100));
+        metrics.record_attempt("send-invite", &Outcome::Dead(error), Duration::from_millis(1));
+        metrics.record_call("invite", None, Duration::from_millis(100));
         let mut text = String::new();
         metrics.encode(&mut text).unwrap();
         for line in [
