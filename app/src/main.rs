@@ -11,12 +11,12 @@ mod site;
 
 use std::process::ExitCode;
 
-use guestlist_worker::config::{Mistakes, parse_arguments, read_dotenv};
+use guestlist_worker::setup::config::{ConfigErrors, parse_arguments, read_dotenv};
 
 fn main() -> ExitCode {
-    let mut mistakes = Mistakes::default();
+    let mut mistakes = ConfigErrors::default();
     if let Err(mistake) = read_dotenv() {
-        mistakes.note(mistake);
+        mistakes.push(mistake);
     }
     match parse_arguments::<commands::Cli>(commands::arguments()) {
         Ok(cli) => cli.run(mistakes).unwrap_or_else(|error| commands::failed(&error)),

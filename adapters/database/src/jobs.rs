@@ -1,7 +1,7 @@
 //! The queue, as far as changes touch it: what is to be done, how what was done ended, and what
 //! operators do. The rows are the queue's own; they are written in our transaction.
 
-use apalis_sea_orm::{Failure, Settled, entity};
+use apalis_sea_orm::{AttemptError, Settled, entity};
 use async_trait::async_trait;
 use guestlist_domain::{
     Change, JobError, JobId, JobState, NewJob, Operation, Outcome, QueuedJob, ReadJobs, Settlement,
@@ -45,7 +45,7 @@ pub(crate) async fn operate(tx: &DatabaseTransaction, changes: &[&Change]) -> Re
             }
             Operation::Cancel { job, at } => {
                 let cancelled = apalis_sea_orm::cancel(tx, &[job.0], *at).await?;
-                !cancelled.at_once.is_empty()
+                !cancelled.immediate.is_empty()
                     || !cancelled.requested.is_empty()
                     || apalis_sea_orm::dismiss(tx, &[job.0], *at).await? > 0
             }
@@ -125,15 +125,15 @@ fn new_job(job: &NewJob) -> apalis_sea_orm::NewJob {
 }
 
 /// As the queue has it.
-pub(crate) fn settlement(settlement: &Settlement) -> apalis_sea_orm::Settlement {
-    use apalis_sea_orm::Outcome as Theirs;
+pub(crate) fn settlement(settlement: &Settlement) -> apalis_sea_orm::AttemptResult {
+    use apalis_sea_orm::AttemptOutcome as Theirs;
     let (outcome, error) = match &settlement.outcome {
         Outcome::Done => (Theirs::Done, None),
         Outcome::Retry(at, error) => (Theirs::Retry { at: *at }, Some(failure(error))),
         Outcome::Snooze(at, error) => (Theirs::Snooze { at: *at }, Some(failure(error))),
         Outcome::Dead(error) => (Theirs::Dead, Some(failure(error))),
     };
-    apalis_sea_orm::Settlement {
+    apalis_sea_orm::AttemptResult {
         attempt_id: attempt_id(settlement),
         job: settlement.attempt.job.0,
         fence: settlement.fence,
@@ -146,8 +146,8 @@ pub(crate) fn settlement(settlement: &Settlement) -> apalis_sea_orm::Settlement 
     }
 }
 
-fn failure(error: &JobError) -> Failure {
-    Failure {
+fn failure(error: &JobError) -> AttemptError {
+    AttemptError {
         code: error.code.clone(),
         message: error.message.clone(),
         request_id: error.request_id.clone(),

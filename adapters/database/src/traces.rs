@@ -1,7 +1,7 @@
 //! Whether a change is in the database after all, when the answer to its commit was lost: by the
 //! ids of what it inserts, which nobody else can have inserted.
 
-use apalis_sea_orm::Standing;
+use apalis_sea_orm::SettlementStatus;
 use apalis_sea_orm::entity::job;
 use guestlist_domain::Change;
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, PrimaryKeyTrait};
@@ -43,8 +43,8 @@ async fn trace<C: ConnectionTrait>(db: &C, change: &Change) -> Result<Option<boo
     }
     if let Some(settlement) = &change.settlement {
         let settlement = [jobs::settlement(settlement)];
-        let standings = apalis_sea_orm::standings(db, &settlement).await?;
-        return Ok(Some(standings == [Standing::Settled]));
+        let standings = apalis_sea_orm::settlement_statuses(db, &settlement).await?;
+        return Ok(Some(standings == [SettlementStatus::Written]));
     }
     Ok(None)
 }

@@ -8,9 +8,9 @@ use anyhow::Context;
 use clap::Args;
 use guestlist_domain::{Ctx, Email, flows};
 use guestlist_stytch::WebhookSecret;
-use guestlist_worker::build::Built;
-use guestlist_worker::config::{Common, authenticate_url};
-use guestlist_worker::listen;
+use guestlist_worker::setup::bootstrap::Services;
+use guestlist_worker::setup::config::{Common, authenticate_url};
+use guestlist_worker::setup::listener::listen;
 use http_listener::AllowedHosts;
 use serde_json::json;
 use stytch_sandbox::{Credentials, Sandbox, WebhookEndpoint};
@@ -85,9 +85,10 @@ pub async fn run(
         base_url,
     )?;
     let project = Project::from(&stytch);
-    let built = Built::new(database, stytch)?;
+    let built = Services::new(database, stytch)?;
     let policy = config.common.policy(&public_url);
-    let worker = built.worker(policy.clone(), config.common.worker).await?;
+    let worker =
+        guestlist_worker::Worker::bind(&built, policy.clone(), config.common.worker).await?;
     let worker_url = worker.url()?;
     let hosts = local_hosts(address, &public_url);
     let site = config.site(public_url, project, Some(format!("{sandbox_url}/inbox")));

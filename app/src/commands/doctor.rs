@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use guestlist_worker::config::Mistakes;
+use guestlist_worker::setup::config::ConfigErrors;
 use serde::Serialize;
 
 use super::output::print;
@@ -51,7 +51,7 @@ pub async fn run(config: &Config, args: &DoctorArgs) -> anyhow::Result<ExitCode>
 }
 
 /// Shows the mistakes of a configuration that can't be read; nothing else can be checked then.
-pub fn refused(mistakes: &Mistakes, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+pub fn refused(mistakes: &ConfigErrors, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let failed = mistakes.iter().map(|m| Check::new(&m.variable, State::Failed, m.problem.clone()));
     show(&failed.collect::<Vec<_>>(), args)
 }

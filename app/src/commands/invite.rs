@@ -11,7 +11,7 @@ use guestlist_domain::flows::{self, InviteError, NewInvitation};
 use guestlist_domain::{
     Actor, Ctx, Email, InvitationId, InvitationStatus, Metadata, Name, Reach, Role,
 };
-use guestlist_worker::build;
+use guestlist_worker::setup::bootstrap;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ pub async fn run(config: &Config, args: InviteArgs) -> anyhow::Result<ExitCode> 
     let is_bulk = records.len() > 1;
     let read = records.iter_mut().filter_map(|(_, record)| record.as_mut().ok());
     read.for_each(|record| record.is_bulk = is_bulk);
-    let (ctx, _) = build::connect_without_stytch(&config.common).await?;
+    let (ctx, _) = bootstrap::connect_without_provider(&config.common).await?;
     let bar = progress(records.len());
     let (rows, mut invited, mut failed) = (records.len(), Vec::new(), 0);
     for (index, (line, record)) in records.into_iter().enumerate() {

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use guestlist_database::SqlStore;
 use guestlist_database::board::{BoardJob, JobAttempt, JobFilter, JobStatus};
 use guestlist_domain::{Ctx, JobId, Page, Queue};
-use guestlist_worker::build;
+use guestlist_worker::setup::bootstrap;
 use serde_json::Value;
 
 use super::output::print;
@@ -93,7 +93,7 @@ impl FilterArgs {
 
 /// Runs the command.
 pub async fn run(config: &Config, args: JobsArgs) -> anyhow::Result<ExitCode> {
-    let (ctx, store) = build::connect_without_stytch(&config.common).await?;
+    let (ctx, store) = bootstrap::connect_without_provider(&config.common).await?;
     match args.command {
         JobsCommand::List(args) => list(&ctx, &store, args).await,
         JobsCommand::Show { id, json } => show(&ctx, &store, id, json).await,

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use guestlist_domain::{Actor, ApiKey, ApiKeyId, Ctx, Name, Scope, StoreError, flows};
-use guestlist_worker::build;
+use guestlist_worker::setup::bootstrap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ fn scope(word: &str) -> Result<Scope, String> {
 
 /// Runs the command.
 pub async fn run(config: &Config, args: KeysArgs) -> anyhow::Result<ExitCode> {
-    let (ctx, _) = build::connect_without_stytch(&config.common).await?;
+    let (ctx, _) = bootstrap::connect_without_provider(&config.common).await?;
     match args.command {
         KeysCommand::Create { name, scopes, json } => {
             let (key, secret) = create(&ctx, name.as_str(), &scopes, &Actor::Cli).await?;

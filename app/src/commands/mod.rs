@@ -21,8 +21,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use guestlist_worker::config::Mistakes;
-use guestlist_worker::{shutdown, telemetry};
+use guestlist_worker::setup::config::ConfigErrors;
+use guestlist_worker::setup::{shutdown, telemetry};
 
 use crate::config::{Config, ConfigArgs};
 
@@ -90,13 +90,13 @@ pub fn arguments() -> Vec<OsString> {
 
 impl Cli {
     /// Runs the command.
-    pub fn run(self, mistakes: Mistakes) -> anyhow::Result<ExitCode> {
+    pub fn run(self, mistakes: ConfigErrors) -> anyhow::Result<ExitCode> {
         shutdown::block_on(self.command.run(mistakes))?
     }
 }
 
 impl Command {
-    async fn run(self, mistakes: Mistakes) -> anyhow::Result<ExitCode> {
+    async fn run(self, mistakes: ConfigErrors) -> anyhow::Result<ExitCode> {
         match self {
             Self::Dev(With { args, config }) => {
                 let config = prepare(&config, mistakes)?;
@@ -155,7 +155,7 @@ impl Command {
 }
 
 /// Reads the configuration, and starts logging as it says.
-fn prepare(args: &ConfigArgs, mistakes: Mistakes) -> anyhow::Result<Config> {
+fn prepare(args: &ConfigArgs, mistakes: ConfigErrors) -> anyhow::Result<Config> {
     let config = args.read(mistakes)?;
     let format = telemetry::Format::parse(&args.common.log_format);
     telemetry::start(format.map_err(anyhow::Error::msg)?)?;

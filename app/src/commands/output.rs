@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use guestlist_worker::escape;
+use guestlist_worker::setup::terminal::escape;
 
 /// The exit code of a program that SIGPIPE ended, as shells report it.
 const BROKEN_PIPE: u8 = 141;

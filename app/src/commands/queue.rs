@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use guestlist_domain::{Actor, Queue, flows};
-use guestlist_worker::build;
+use guestlist_worker::setup::bootstrap;
 
 use super::output::report;
 use crate::config::Config;
@@ -45,7 +45,7 @@ pub fn queue(word: &str) -> Result<Queue, String> {
 
 /// Runs the command.
 pub async fn run(config: &Config, args: QueueArgs) -> anyhow::Result<ExitCode> {
-    let (ctx, _) = build::connect_without_stytch(&config.common).await?;
+    let (ctx, _) = bootstrap::connect_without_provider(&config.common).await?;
     match args.command {
         QueueCommand::Pause { name, reason } => {
             let reason = read_reason(reason).map_err(|e| anyhow::anyhow!("the reason {e}"))?;

@@ -6,7 +6,8 @@ use anyhow::Context;
 use clap::Args;
 use guestlist_domain::flows::{self, Manner};
 use guestlist_domain::{Actor, Comparison, Difference, Drift, Email, Reconciliation, Remedy};
-use guestlist_worker::{UntilStopped, build};
+use guestlist_worker::setup::bootstrap;
+use guestlist_worker::setup::shutdown::CommandLease;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -35,11 +36,11 @@ pub async fn run(
     args: &ReconcileArgs,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    let built = build::connect(&config.common, stytch).await?;
+    let built = bootstrap::connect(&config.common, stytch).await?;
     let public_url = config.common.public_url_at(config.common.listen_addr)?;
     let ctx = built.ctx(config.common.policy(&public_url));
     let manner = Manner { dry_run: args.dry_run, force: args.force };
-    let comparison = flows::reconcile(&ctx, manner, &Actor::Cli, &UntilStopped(stop)).await?;
+    let comparison = flows::reconcile(&ctx, manner, &Actor::Cli, &CommandLease(stop)).await?;
     let text = if args.json { as_json(&comparison).to_string() } else { screen(&comparison) };
     print(text).map_err(|error| {
         let repaired = comparison.record.remedy == Remedy::Repaired;

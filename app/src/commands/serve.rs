@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use axum::Router;
 use clap::Args;
-use guestlist_worker::shutdown::DRAIN;
-use guestlist_worker::{Worker, build, listen};
+use guestlist_worker::Worker;
+use guestlist_worker::setup::bootstrap;
+use guestlist_worker::setup::listener::listen;
+use guestlist_worker::setup::shutdown::DRAIN_TIMEOUT;
 use http_listener::{AllowedHosts, Options, share_of_descriptors};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +34,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let project = Project::from(&stytch);
-    let connecting = build::connect(&config.common, stytch);
+    let connecting = bootstrap::connect(&config.common, stytch);
     let Some(built) = stop.run_until_cancelled(Box::pin(connecting)).await.transpose()? else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -42,7 +44,7 @@ pub async fn run(
     let public_url = config.common.public_url_at(address)?;
     let policy = config.common.policy(&public_url);
     let worker = if args.worker {
-        Some(built.worker(policy.clone(), config.common.worker).await?)
+        Some(guestlist_worker::Worker::bind(&built, policy.clone(), config.common.worker).await?)
     } else {
         None
     };
@@ -91,8 +93,8 @@ async fn serve(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let noting = tokio::spawn(keep_noting(app.clone(), stop.clone()));
-    let options = Options { drain_timeout: DRAIN, ..Options::new(share_of_descriptors(2)) };
-    guestlist_worker::serve(listener, routes, options, stop).await;
+    let options = Options { drain_timeout: DRAIN_TIMEOUT, ..Options::new(share_of_descriptors(2)) };
+    guestlist_worker::setup::listener::serve(listener, routes, options, stop).await;
     noting.await?;
     // What the last requests have noted.
     flush_seen(&app).await;

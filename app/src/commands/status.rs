@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use guestlist_database::board::{ErrorGroup, Overview, QueueState, WorkerState};
-use guestlist_worker::build;
+use guestlist_worker::setup::bootstrap;
 
 use super::output::print;
 use super::table::{one_line, row, table};
@@ -28,7 +28,7 @@ const NOT_SENDING: u8 = 2;
 
 /// Runs the command.
 pub async fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let (ctx, store) = build::connect_without_stytch(&config.common).await?;
+    let (ctx, store) = bootstrap::connect_without_provider(&config.common).await?;
     let now = ctx.now();
     let overview = store.overview(now).await?;
     let status = Status::of(&overview, &ctx.policy.authenticate_url, now);

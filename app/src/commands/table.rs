@@ -1,6 +1,6 @@
 //! Columns for people.
 
-use guestlist_worker::escape;
+use guestlist_worker::setup::terminal::escape;
 
 /// Lines whose columns stand under each other, whatever is in them.
 pub fn table(rows: &[Vec<String>]) -> String {

@@ -144,7 +144,7 @@ pub fn is_private(mode: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use guestlist_worker::config::Mistakes;
+    use guestlist_worker::setup::config::ConfigErrors;
 
     use crate::config::{Config, ConfigArgs};
 
@@ -157,7 +157,7 @@ mod tests {
     fn config(args: &[&str]) -> Config {
         let file = ["guestlist", "--database-url", "sqlite://no-such-file.db"];
         let cli = Cli::parse_from(file.iter().chain(args));
-        cli.config.read(Mistakes::default()).unwrap()
+        cli.config.read(ConfigErrors::default()).unwrap()
     }
 
     fn settings(args: &[&str]) -> Vec<&'static str> {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use guestlist_domain::{Ctx, Seen, is_credible};
-use guestlist_worker::shutdown::FLUSH;
+use guestlist_worker::setup::shutdown::FLUSH_TIMEOUT;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -53,7 +53,7 @@ pub async fn keep_noting(app: App, stop: CancellationToken) {
 
 /// Writes what was seen, or gives it up when the database does not answer.
 pub async fn flush_seen(app: &App) {
-    if tokio::time::timeout(FLUSH, app.seen().flush(app.ctx())).await.is_err() {
+    if tokio::time::timeout(FLUSH_TIMEOUT, app.seen().flush(app.ctx())).await.is_err() {
         tracing::warn!("last-seen times were not written: the database does not answer");
     }
 }

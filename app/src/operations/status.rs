@@ -2,7 +2,7 @@
 
 use guestlist_database::board::{Overview, QueueState, WorkerState};
 use guestlist_domain::{HeldBy, Queue, Standing, Trouble};
-use guestlist_worker::advice;
+use guestlist_worker::remediation;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -284,7 +284,7 @@ impl Look<'_> {
             Standing::Ok | Standing::Recovering(_) => None,
             Standing::Down(trouble) => Some((away(&trouble.code), None)),
             Standing::Misconfigured(trouble) => {
-                let told = advice(trouble, self.authenticate_url);
+                let told = remediation(trouble, self.authenticate_url);
                 Some((told.problem, Some(told.fix)))
             }
         }

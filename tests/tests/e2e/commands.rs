@@ -103,7 +103,7 @@ async fn sigint_stops_it_like_sigterm() {
     let worker = guestlist.spawn("guestlist-worker", &[] as &[&str]);
     let up = async |process: &Process| {
         guestlist_tests::wait_until(SHORT, "it is up", async || {
-            process.stderr().contains("the worker is up").then_some(())
+            process.stderr().contains("worker started").then_some(())
         })
         .await;
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use apalis_sea_orm::board;
+use apalis_sea_orm::inspect;
 use guestlist_domain::{Queue, StoreError};
 use jiff::Timestamp;
 
@@ -60,8 +60,8 @@ impl SqlStore {
         let ago = |n: usize| current - MINUTE * u32::try_from(MINUTES - 1 - n).unwrap_or(0);
         let since = ago(0);
         let read = self.database.read();
-        let minutes = board::minutes(read, since).await.map_err(store_error)?;
-        let times = board::times(read, since).await.map_err(store_error)?;
+        let minutes = inspect::minutes(read, since).await.map_err(store_error)?;
+        let times = inspect::times(read, since).await.map_err(store_error)?;
         let queues = Queue::ALL.iter().map(|queue| {
             let mine =
                 |at: Timestamp| minutes.iter().find(|m| m.at == at && m.queue == queue.as_str());
@@ -78,12 +78,12 @@ impl SqlStore {
     }
 }
 
-fn count(at: Timestamp, told: Option<&board::Minute>) -> Minute {
+fn count(at: Timestamp, told: Option<&inspect::Minute>) -> Minute {
     let done = told.map_or(0, |minute| minute.done);
     let failed = told.map_or(0, |minute| minute.retry + minute.dead + minute.lost);
     Minute { at, done, failed }
 }
 
-fn quantiles(times: &board::Histogram) -> Quantiles {
+fn quantiles(times: &inspect::Histogram) -> Quantiles {
     Quantiles { p50: times.quantile(0.5), p95: times.quantile(0.95), p99: times.quantile(0.99) }
 }

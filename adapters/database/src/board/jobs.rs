@@ -1,7 +1,7 @@
 //! Jobs, as operators look for them.
 
 use apalis_sea_orm::entity::{attempt, job};
-use apalis_sea_orm::{board, count_matching, matching};
+use apalis_sea_orm::{count_matching, inspect, matching_ids};
 use guestlist_domain::{HeldBy, Holds, JobId, JobState, Page, Queue, StoreError};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -143,7 +143,7 @@ impl SqlStore {
         let holds = self.holds(now).await?;
         let wanted = wanted(filter, &holds, now);
         let before = page.after.map(|id| id.0);
-        let rows = board::jobs(self.database.read(), &wanted, before, page.limit).await;
+        let rows = inspect::jobs(self.database.read(), &wanted, before, page.limit).await;
         let rows = rows.map_err(store_error)?.into_iter();
         rows.map(|row| told(row, &holds, now)).collect()
     }
@@ -154,7 +154,7 @@ impl SqlStore {
         id: JobId,
         now: Timestamp,
     ) -> Answer<Option<(BoardJob, Vec<JobAttempt>)>> {
-        let found = board::job(self.database.read(), id.0).await.map_err(store_error)?;
+        let found = inspect::job(self.database.read(), id.0).await.map_err(store_error)?;
         let Some(found) = found else { return Ok(None) };
         let latest = latest_attempt(&found)?;
         let attempts = found.attempts.into_iter().map(attempt);
@@ -183,14 +183,14 @@ impl SqlStore {
         let holds = self.holds(now).await?;
         let wanted = wanted(filter, &holds, now);
         let (states, after) = (states(filter), after.map(|id| id.0));
-        let found = matching(self.database.read(), &wanted, &states, after, limit).await;
+        let found = matching_ids(self.database.read(), &wanted, &states, after, limit).await;
         Ok(found.map_err(store_error)?.into_iter().map(JobId).collect())
     }
 
     /// Jobs by the code that their latest attempt failed with, the most frequent first.
     pub async fn job_errors(&self) -> Answer<Vec<ErrorGroup>> {
-        let groups = board::errors(self.database.read()).await.map_err(store_error)?;
-        let group = |group: board::ErrorGroup| ErrorGroup {
+        let groups = inspect::errors(self.database.read()).await.map_err(store_error)?;
+        let group = |group: inspect::ErrorGroup| ErrorGroup {
             code: group.code,
             dead: group.dead,
             retrying: group.retrying,
@@ -270,7 +270,7 @@ fn attempt(model: attempt::Model) -> Answer<JobAttempt> {
 }
 
 /// The one that has no row of its own: it runs, or it was a success at the first attempt.
-fn latest_attempt(found: &board::JobWithAttempts) -> Answer<Option<JobAttempt>> {
+fn latest_attempt(found: &inspect::JobWithAttempts) -> Answer<Option<JobAttempt>> {
     let job = &found.job;
     let row = Row::of("jobs", job.id);
     let state = row.whole("state", JobState::parse(&job.state))?;

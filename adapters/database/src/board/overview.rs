@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use apalis_sea_orm::board;
+use apalis_sea_orm::inspect;
 use guestlist_domain::{HeldBy, Holds, Queue, Report, Standing, StoreError};
 use jiff::Timestamp;
 
@@ -136,7 +136,7 @@ impl Overview {
 impl SqlStore {
     /// What keeps jobs waiting that are due: three reads of a few rows.
     pub async fn holds(&self, now: Timestamp) -> Result<Holds, StoreError> {
-        let rows = board::pauses(self.database.read()).await.map_err(store_error)?;
+        let rows = inspect::pauses(self.database.read()).await.map_err(store_error)?;
         let paused = rows.iter().filter_map(|(name, _)| Queue::parse(name)).collect();
         let workers = self.workers().await?;
         self.held(paused, &workers, now).await
@@ -144,8 +144,8 @@ impl SqlStore {
 
     /// How queues and workers stand.
     pub async fn overview(&self, now: Timestamp) -> Result<Overview, StoreError> {
-        let rows = board::queues(self.database.read(), now).await.map_err(store_error)?;
-        let mut rows: BTreeMap<String, board::QueueState> =
+        let rows = inspect::queues(self.database.read(), now).await.map_err(store_error)?;
+        let mut rows: BTreeMap<String, inspect::QueueState> =
             rows.into_iter().map(|row| (row.name.clone(), row)).collect();
         let workers = self.workers().await?;
         let paused = rows.iter().filter(|(_, row)| row.pause.is_some());
@@ -167,7 +167,7 @@ impl SqlStore {
     }
 
     async fn workers(&self) -> Result<Vec<WorkerState>, StoreError> {
-        let rows = board::workers(self.database.read()).await.map_err(store_error)?;
+        let rows = inspect::workers(self.database.read()).await.map_err(store_error)?;
         rows.into_iter().map(worker).collect()
     }
 
@@ -178,7 +178,7 @@ impl SqlStore {
         now: Timestamp,
     ) -> Result<Holds, StoreError> {
         let limited =
-            board::rate_hold(self.database.read(), PROVIDER_RATE).await.map_err(store_error)?;
+            inspect::rate_hold(self.database.read(), PROVIDER_RATE).await.map_err(store_error)?;
         let live = workers.iter().filter(|worker| worker.is_live());
         Ok(Holds {
             paused,
@@ -188,7 +188,7 @@ impl SqlStore {
     }
 }
 
-fn state(queue: Queue, row: board::QueueState, held_by: Option<HeldBy>) -> QueueState {
+fn state(queue: Queue, row: inspect::QueueState, held_by: Option<HeldBy>) -> QueueState {
     use apalis_sea_orm::entity::state::{DEAD, READY, RETRYING, RUNNING, SCHEDULED};
     let count = |state: &str| row.counts.get(state).copied().unwrap_or(0);
     let due = count(READY);
@@ -207,8 +207,8 @@ fn state(queue: Queue, row: board::QueueState, held_by: Option<HeldBy>) -> Queue
     }
 }
 
-fn worker(state: board::WorkerState) -> Result<WorkerState, StoreError> {
-    let board::WorkerState { worker, silent } = state;
+fn worker(state: inspect::WorkerState) -> Result<WorkerState, StoreError> {
+    let inspect::WorkerState { worker, silent } = state;
     let row = Row::of("job_workers", &worker.id);
     let started_at = row.time("started_at", worker.started_at)?;
     // One that says nothing of Stytch, or says it as no version known here does, has no complaint.
