@@ -83,39 +83,20 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("guestlist");
         let attempts = Family::default();
-        registry.register(
-            "job_attempts",
-            "Attempts of this worker, by kind, outcome and error code",
-            attempts.clone(),
-        );
-        let wait_family = Family::new_with_constructor(wait_histogram as fn() -> Histogram);
-        registry.register_with_unit(
-            "job_wait",
-            "Time from due to claimed",
-            Unit::Seconds,
-            wait_family.clone(),
-        );
-        let run_family = Family::new_with_constructor(run_histogram as fn() -> Histogram);
-        registry.register_with_unit(
-            "job_run",
-            "Time from claimed to ended",
-            Unit::Seconds,
-            run_family.clone(),
-        );
+        let help = "Attempts of this worker, by kind, outcome and error code";
+        registry.register("job_attempts", help, attempts.clone());
+        let waits = Family::new_with_constructor(wait_histogram as fn() -> Histogram);
+        let help = "Time from due to claimed";
+        registry.register_with_unit("job_wait", help, Unit::Seconds, waits.clone());
+        let runs = Family::new_with_constructor(run_histogram as fn() -> Histogram);
+        let help = "Time from claimed to ended";
+        registry.register_with_unit("job_run", help, Unit::Seconds, runs.clone());
         let calls = Family::default();
-        registry.register(
-            "provider_calls",
-            "Calls of this worker to Stytch, by call and error code",
-            calls.clone(),
-        );
+        let help = "Calls of this worker to Stytch, by call and error code";
+        registry.register("provider_calls", help, calls.clone());
         let call_times = Family::new_with_constructor(run_histogram as fn() -> Histogram);
-        registry.register_with_unit(
-            "provider_call",
-            "Duration of calls to Stytch",
-            Unit::Seconds,
-            call_times.clone(),
-        );
-        let (waits, runs) = (wait_family, run_family);
+        let help = "Duration of calls to Stytch";
+        registry.register_with_unit("provider_call", help, Unit::Seconds, call_times.clone());
         Self(Arc::new(Counters { registry, attempts, waits, runs, calls, call_times }))
     }
 }

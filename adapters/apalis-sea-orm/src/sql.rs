@@ -72,10 +72,10 @@ pub(crate) const UNFINISHED_KEY: char = '~';
 pub(crate) fn free_key(update: UpdateMany<job::Entity>, ended: &Expr) -> UpdateMany<job::Entity> {
     use job::Column as C;
     let is_temporary = || Expr::col(C::UniqueKey).like(format!("{UNFINISHED_KEY}%"));
-    let frees = || ended.clone().and(is_temporary());
-    let freed = CaseStatement::new().case(frees(), Expr::col(C::UniqueKey));
-    let unique = CaseStatement::new().case(frees(), Expr::value(None::<String>));
+    let is_freed = || ended.clone().and(is_temporary());
+    let old_key = CaseStatement::new().case(is_freed(), Expr::col(C::UniqueKey));
+    let new_key = CaseStatement::new().case(is_freed(), Expr::value(None::<String>));
     update
-        .col_expr(C::FreedKey, freed.finally(Expr::col(C::FreedKey)).into())
-        .col_expr(C::UniqueKey, unique.finally(Expr::col(C::UniqueKey)).into())
+        .col_expr(C::FreedKey, old_key.finally(Expr::col(C::FreedKey)).into())
+        .col_expr(C::UniqueKey, new_key.finally(Expr::col(C::UniqueKey)).into())
 }

@@ -44,7 +44,7 @@ pub struct CommonArgs {
     pub listen_addr: String,
 
     /// URL at which browsers reach Guestlist; https turns on Secure cookies (default:
-    /// http://localhost with the port of LISTEN_ADDR)
+    /// host localhost, port of LISTEN_ADDR)
     #[arg(long, env = "PUBLIC_URL", global = true)]
     pub public_url: Option<String>,
 

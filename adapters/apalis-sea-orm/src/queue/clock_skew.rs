@@ -70,7 +70,7 @@ impl JobQueue {
                     }
                 }
                 state::SCHEDULED if job.created_at > now + duration_micros(SKEW) => {
-                    early.push(job.id)
+                    early.push(job.id);
                 }
                 state::RETRYING | state::SCHEDULED => {}
                 _ => ended.push(job.id),

@@ -74,19 +74,19 @@ async fn four_processes_run_20_000_jobs_once_each_and_in_order() {
         wait_until("all jobs are done", || async { done().await.unwrap() == JOBS as u64 }).await;
         let took = started.elapsed();
 
-        let diaries: Vec<_> = workers.iter().map(Worker::call_log).collect();
-        let shares: Vec<_> = diaries.iter().map(Vec::len).collect();
-        let late = longest_delay(&jobs, diaries.concat());
+        let call_logs: Vec<_> = workers.iter().map(Worker::call_log).collect();
+        let shares: Vec<_> = call_logs.iter().map(Vec::len).collect();
+        let late = longest_delay(&jobs, call_logs.concat());
         println!(
-            "{:?}: {:.0} jobs/s by four processes, shares {shares:?}, {late:?} late at most",
+            "{:?}: {:.0} jobs/s by four processes, shares {shares:?}, longest delay {late:?}",
             db.engine,
             20_000.0 / took.as_secs_f64()
         );
         let once = Condition::all().add(Column::Fence.eq(1)).add(Column::Attempts.eq(1));
         assert_eq!(Jobs::find().filter(once).count(&db.read).await.unwrap(), JOBS as u64);
         // A disk may be slow. A starved job would run last.
-        let starved = Ord::max(took / 4, Duration::from_secs(2));
-        assert!(late < starved, "{:?}: starved for {late:?} of {took:?}", db.engine);
+        let max_delay = Ord::max(took / 4, Duration::from_secs(2));
+        assert!(late < max_delay, "{:?}: starved for {late:?} of {took:?}", db.engine);
         assert!(shares.iter().all(|share| *share > JOBS / 20), "{:?}: {shares:?}", db.engine);
         for worker in workers {
             assert_eq!(worker.stop(), "", "{:?}: it logged a problem", db.engine);
