@@ -31,9 +31,9 @@ impl InstrumentedProvider {
     async fn instrument<T>(
         &self,
         call: &'static str,
-        result: impl Future<Output = Result<T, ProviderError>>,
+        future: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
-        let result = self.measure(call, result).await;
+        let result = self.measure(call, future).await;
         self.guard.record_call(result.as_ref().err());
         result
     }
@@ -43,9 +43,9 @@ impl InstrumentedProvider {
     async fn instrument_search<T>(
         &self,
         call: &'static str,
-        result: impl Future<Output = Result<T, ProviderError>>,
+        future: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
-        let result = self.measure(call, result).await;
+        let result = self.measure(call, future).await;
         let error = result.as_ref().err();
         if let Some(error) = error.filter(|e| e.kind == ProviderErrorKind::Misconfigured) {
             self.guard.record_call(Some(error));
@@ -56,10 +56,10 @@ impl InstrumentedProvider {
     async fn measure<T>(
         &self,
         call: &'static str,
-        result: impl Future<Output = Result<T, ProviderError>>,
+        future: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
         let started = Instant::now();
-        let result = result.await;
+        let result = future.await;
         self.metrics.record_call(call, result.as_ref().err(), started.elapsed());
         result
     }

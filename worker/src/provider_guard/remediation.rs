@@ -14,7 +14,23 @@ pub struct Remediation {
 /// Returns the remedy for a configuration error. `authenticate_url` is the URL that links lead to.
 pub fn remediation(trouble: &Trouble, authenticate_url: &str) -> Remediation {
     let code = trouble.code.as_str();
-    let (problem, fix) = match code {
+    if let Some((problem, fix)) = known_problem(code) {
+        return Remediation { problem: problem.to_owned(), fix: fix.to_owned() };
+    }
+    if code.contains("redirect_url") || code.ends_with("magic_link_url") {
+        return Remediation {
+            problem: "Stytch does not accept the URL that links lead to".to_owned(),
+            fix: format!("register {authenticate_url} in Stytch's dashboard, or set PUBLIC_URL"),
+        };
+    }
+    Remediation {
+        problem: format!("Stytch refuses the configuration ({code}: {})", trouble.message),
+        fix: "see Stytch's dashboard".to_owned(),
+    }
+}
+
+fn known_problem(code: &str) -> Option<(&'static str, &'static str)> {
+    Some(match code {
         "unauthorized_credentials" | "invalid_secret_authentication" => {
             ("Stytch refused the secret", "set STYTCH_SECRET")
         }
@@ -27,41 +43,27 @@ pub fn remediation(trouble: &Trouble, authenticate_url: &str) -> Remediation {
         | "unauthorized_project_id_live"
         | "live_id_used_in_test_environment"
         | "test_id_used_in_live_environment" => (
-            "the project and the address of Stytch are of different environments",
-            "set STYTCH_PROJECT_ID, or leave STYTCH_BASE_URL out",
+            "STYTCH_PROJECT_ID and STYTCH_BASE_URL belong to different environments",
+            "set STYTCH_PROJECT_ID, or remove STYTCH_BASE_URL",
         ),
-        "organization_suspended" => ("Stytch suspended the account", "talk to Stytch"),
-        "use_https" | "route_not_found" | "not_configured" => {
-            ("what answers is not Stytch's API", "set STYTCH_BASE_URL, or leave it out")
-        }
+        "organization_suspended" => ("Stytch suspended the account", "contact Stytch"),
         "captcha_required" => {
-            ("Stytch wants a CAPTCHA", "turn CAPTCHA off for this project in Stytch's dashboard")
+            ("Stytch requires a CAPTCHA", "turn CAPTCHA off for this project in Stytch's dashboard")
         }
-        "email_template_not_found" => {
-            ("Stytch lacks the mail's template", "see Email templates in Stytch's dashboard")
-        }
+        "email_template_not_found" => (
+            "the email template does not exist at Stytch",
+            "see Email templates in Stytch's dashboard",
+        ),
         "invalid_session_duration" | "invalid_session_duration_minutes" => {
-            ("Stytch allows no session that long", "lower SESSION_DURATION_MINUTES")
+            ("the session duration exceeds Stytch's limit", "lower SESSION_DURATION_MINUTES")
         }
-        _ if code.contains("redirect_url") || code.ends_with("magic_link_url") => {
-            return Remediation {
-                problem: "Stytch does not accept the address that links lead to".to_owned(),
-                fix: format!(
-                    "register {authenticate_url} in Stytch's dashboard, or set PUBLIC_URL"
-                ),
-            };
+        _ if matches!(code, "use_https" | "route_not_found" | "not_configured")
+            || code.starts_with("http_3") =>
+        {
+            ("the configured URL is not Stytch's API", "set STYTCH_BASE_URL, or remove it")
         }
-        _ if code.starts_with("http_3") => {
-            ("what answers is not Stytch's API", "set STYTCH_BASE_URL, or leave it out")
-        }
-        _ => {
-            return Remediation {
-                problem: format!("Stytch refuses our settings ({code}: {})", trouble.message),
-                fix: "see Stytch's dashboard".to_owned(),
-            };
-        }
-    };
-    Remediation { problem: problem.to_owned(), fix: fix.to_owned() }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

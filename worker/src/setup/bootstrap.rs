@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use apalis_sea_orm::Waker;
 use guestlist_database::{Database, SqlStore};
-use guestlist_domain::{Clock, Ctx, Policy, Store, SystemClock, SystemIds};
+use guestlist_domain::{Ctx, IdentityProvider, Policy, SystemClock, SystemIds};
 use guestlist_stytch::StytchProvider;
 
 use super::config::{Common, ConfigError, ConfigErrors, StytchSettings};
@@ -20,7 +20,6 @@ pub struct Services {
     pub waker: Waker,
     store: Arc<SqlStore>,
     provider: Arc<StytchProvider>,
-    clock: Arc<dyn Clock>,
 }
 
 impl std::fmt::Debug for Services {
@@ -52,49 +51,46 @@ pub async fn connect(
     common: &Common,
     stytch: guestlist_stytch::Options,
 ) -> anyhow::Result<Services> {
-    let database = guestlist_database::connect(&common.database_url).await?;
-    database.check_schema().await?;
-    Services::new(database, stytch)
+    Services::new(open_database(common).await?, stytch)
 }
 
 /// Connects to the database and returns the context for flows that make no calls to the provider,
 /// and its store. For commands that need no account at Stytch.
 pub async fn connect_without_provider(common: &Common) -> anyhow::Result<(Ctx, Arc<SqlStore>)> {
+    let store = Arc::new(SqlStore::new(open_database(common).await?, Waker::default()));
+    let policy = common.policy(&common.public_url_at(common.listen_addr)?);
+    Ok((context(&store, Arc::new(UnconfiguredProvider), policy), store))
+}
+
+async fn open_database(common: &Common) -> anyhow::Result<Database> {
     let database = guestlist_database::connect(&common.database_url).await?;
     database.check_schema().await?;
-    let public_url = common.public_url_at(common.listen_addr)?;
-    let store = Arc::new(SqlStore::new(database, Waker::default()));
-    let ctx = Ctx {
-        store: Arc::clone(&store) as _,
-        provider: Arc::new(UnconfiguredProvider),
+    Ok(database)
+}
+
+fn context(store: &Arc<SqlStore>, provider: Arc<dyn IdentityProvider>, policy: Policy) -> Ctx {
+    Ctx {
+        store: Arc::clone(store) as _,
+        provider,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
-        policy: Arc::new(common.policy(&public_url)),
+        policy: Arc::new(policy),
         client: None,
-    };
-    Ok((ctx, store))
+    }
 }
 
 impl Services {
     /// Creates the services for a database whose schema is current.
     pub fn new(database: Database, stytch: guestlist_stytch::Options) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let waker = Waker::default();
         let store = Arc::new(SqlStore::new(database.clone(), waker.clone()));
-        let provider = StytchProvider::new(stytch, Arc::clone(&clock)).context("Stytch")?;
-        Ok(Self { database, waker, store, provider: Arc::new(provider), clock })
+        let provider = StytchProvider::new(stytch, Arc::new(SystemClock)).context("Stytch")?;
+        Ok(Self { database, waker, store, provider: Arc::new(provider) })
     }
 
     /// Returns the context of flows with this policy.
     pub fn ctx(&self, policy: Policy) -> Ctx {
-        Ctx {
-            store: Arc::clone(&self.store) as Arc<dyn Store>,
-            provider: Arc::clone(&self.provider) as _,
-            clock: Arc::clone(&self.clock),
-            ids: Arc::new(SystemIds),
-            policy: Arc::new(policy),
-            client: None,
-        }
+        context(&self.store, Arc::clone(&self.provider) as _, policy)
     }
 
     /// The provider's client.

@@ -89,7 +89,7 @@ pub fn switch(text: &str) -> Parsed<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "on" | "true" | "1" | "yes" => Ok(true),
         "off" | "false" | "0" | "no" => Ok(false),
-        _ => Err(format!("{text:?} is neither on nor off")),
+        _ => Err(format!("{text:?} must be on or off")),
     }
 }
 
