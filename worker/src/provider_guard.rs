@@ -88,9 +88,7 @@ impl ProviderGuard {
     /// Returns the remedy, if the provider refuses the configuration.
     pub fn remediation(&self) -> Option<Remediation> {
         match self.state().circuit.health() {
-            Standing::Misconfigured(trouble) => {
-                Some(remediation(trouble, &self.0.authenticate_url))
-            }
+            Standing::Misconfigured(issue) => Some(remediation(issue, &self.0.authenticate_url)),
             _ => None,
         }
     }
@@ -127,13 +125,13 @@ impl ProviderGuard {
             Standing::Recovering(_) => {
                 tracing::info!("Stytch answers again; ramping up to the full rate");
             }
-            Standing::Down(trouble) => {
-                let (code, message) = (&trouble.code, &trouble.message);
+            Standing::Down(issue) => {
+                let (code, message) = (&issue.code, &issue.message);
                 tracing::warn!(%code, message, "Stytch is unavailable; nothing is sent until it answers");
             }
-            Standing::Misconfigured(trouble) => {
-                let Remediation { problem, fix } = remediation(trouble, &self.0.authenticate_url);
-                let (code, message) = (&trouble.code, &trouble.message);
+            Standing::Misconfigured(issue) => {
+                let Remediation { problem, fix } = remediation(issue, &self.0.authenticate_url);
+                let (code, message) = (&issue.code, &issue.message);
                 tracing::error!(%code, message, fix, "{problem}; nothing is sent until this is fixed");
             }
         }

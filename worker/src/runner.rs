@@ -40,13 +40,13 @@ pub struct JobRunner {
 }
 
 /// A claimed job's right to call the provider.
-struct CallPermit<'a> {
+struct JobCallGate<'a> {
     runner: &'a JobRunner,
     job: &'a ClaimedJob,
 }
 
 #[async_trait]
-impl Lease for CallPermit<'_> {
+impl Lease for JobCallGate<'_> {
     async fn may_call(&self) -> bool {
         let runner = self.runner;
         let may_start = runner.queue.wait_for_start(self.job).await && self.job.lease.is_valid();
@@ -124,9 +124,9 @@ impl JobRunner {
         if claimed.exhausted() {
             return Ok(Performed::Exhausted);
         }
-        let permit = CallPermit { runner: self, job: claimed };
+        let gate = JobCallGate { runner: self, job: claimed };
         let attempt = self.attempt(claimed);
-        let performing = AssertUnwindSafe(job.perform(&self.ctx, &attempt, &permit)).catch_unwind();
+        let performing = AssertUnwindSafe(job.perform(&self.ctx, &attempt, &gate)).catch_unwind();
         match tokio::time::timeout(J::TIMEOUT, performing).await {
             Ok(Ok(Ok(report))) => Ok(Performed::Reported(report)),
             Ok(Ok(Err(error))) if error.is_transient() => Err(error),

@@ -128,14 +128,14 @@ impl Circuit {
         self.relapses = if is_relapse { self.relapses + 1 } else { 0 };
         // A relapse during the ramp belongs to the preceding outage.
         let started_at = self.failing_since.unwrap_or(time);
-        let since = self.health.trouble().map_or(started_at, |trouble| trouble.since);
-        self.health = Standing::Down(trouble(error, since));
+        let since = self.health.trouble().map_or(started_at, |issue| issue.since);
+        self.health = Standing::Down(issue(error, since));
         self.changed_at = now;
     }
 
     fn set_misconfigured(&mut self, error: &ProviderError, now: Instant, time: Timestamp) {
-        let since = self.health.trouble().map_or(time, |trouble| trouble.since);
-        self.health = Standing::Misconfigured(trouble(error, since));
+        let since = self.health.trouble().map_or(time, |issue| issue.since);
+        self.health = Standing::Misconfigured(issue(error, since));
         self.changed_at = now;
     }
 
@@ -176,8 +176,8 @@ impl Circuit {
             // The provider answers, so the failures have another cause.
             (None, None) => self.consecutive_failures = 0,
             (Some(_), Some(error)) => {
-                let since = self.health.trouble().map_or(time, |trouble| trouble.since);
-                self.health = Standing::Down(trouble(error, since));
+                let since = self.health.trouble().map_or(time, |issue| issue.since);
+                self.health = Standing::Down(issue(error, since));
                 // The next probe must not follow a slow one immediately.
                 self.changed_at = now;
             }
@@ -186,9 +186,9 @@ impl Circuit {
     }
 
     fn recover(&mut self, by: HeldBy, now: Instant, time: Timestamp) {
-        let Some(trouble) = self.health.trouble().cloned() else { return };
-        self.last_outage = Some(Outage { from: trouble.since, to: time, by });
-        self.health = Standing::Recovering(trouble);
+        let Some(issue) = self.health.trouble().cloned() else { return };
+        self.last_outage = Some(Outage { from: issue.since, to: time, by });
+        self.health = Standing::Recovering(issue);
         self.calls.clear();
         (self.failures, self.consecutive_failures) = (0, 0);
         (self.changed_at, self.recovered_at) = (now, Some(now));
@@ -218,7 +218,7 @@ fn is_response(error: &ProviderError) -> bool {
     matches!(error.kind, ProviderErrorKind::Rejected | ProviderErrorKind::RateLimited(_))
 }
 
-fn trouble(error: &ProviderError, since: Timestamp) -> Trouble {
+fn issue(error: &ProviderError, since: Timestamp) -> Trouble {
     Trouble { since, code: error.code.clone(), message: error.message.clone() }
 }
 
@@ -325,8 +325,8 @@ mod tests {
         test.circuit.record_probe(None, test.now, test.time);
         test.calls(10, Some(ProviderErrorKind::Unavailable));
         assert_eq!(test.admission(), Admission::Closed);
-        let Standing::Down(trouble) = test.circuit.health() else { panic!("open") };
-        assert_eq!(trouble.since, Timestamp::UNIX_EPOCH);
+        let Standing::Down(issue) = test.circuit.health() else { panic!("open") };
+        assert_eq!(issue.since, Timestamp::UNIX_EPOCH);
     }
 
     #[test]

@@ -12,8 +12,8 @@ pub struct Remediation {
 }
 
 /// Returns the remedy for a configuration error. `authenticate_url` is the URL that links lead to.
-pub fn remediation(trouble: &Trouble, authenticate_url: &str) -> Remediation {
-    let code = trouble.code.as_str();
+pub fn remediation(issue: &Trouble, authenticate_url: &str) -> Remediation {
+    let code = issue.code.as_str();
     if let Some((problem, fix)) = known_problem(code) {
         return Remediation { problem: problem.to_owned(), fix: fix.to_owned() };
     }
@@ -24,7 +24,7 @@ pub fn remediation(trouble: &Trouble, authenticate_url: &str) -> Remediation {
         };
     }
     Remediation {
-        problem: format!("Stytch refuses the configuration ({code}: {})", trouble.message),
+        problem: format!("Stytch refuses the configuration ({code}: {})", issue.message),
         fix: "see Stytch's dashboard".to_owned(),
     }
 }
@@ -74,8 +74,8 @@ mod tests {
 
     fn remediation_for(code: &str) -> Remediation {
         let (since, message) = (Timestamp::UNIX_EPOCH, "why".to_owned());
-        let trouble = Trouble { since, code: code.to_owned(), message };
-        remediation(&trouble, "https://guests.example.com/authenticate")
+        let issue = Trouble { since, code: code.to_owned(), message };
+        remediation(&issue, "https://guests.example.com/authenticate")
     }
 
     #[test]

@@ -47,13 +47,13 @@ impl Throttle {
 
     /// Records the error of a call; only 429 responses have an effect.
     pub fn record_error(&mut self, error: &ProviderError, now: Instant, time: Timestamp) {
-        let ProviderErrorKind::RateLimited(retry_after) = error.kind else { return };
+        let ProviderErrorKind::RateLimited(after) = error.kind else { return };
         if error.code == "too_few_tokens_authenticated" {
-            let hold = retry_after.unwrap_or_default().clamp(MIN_BULK_HOLD, MAX_HOLD);
+            let hold = after.unwrap_or_default().clamp(MIN_BULK_HOLD, MAX_HOLD);
             self.bulk_until = Some((now + hold, time + hold));
             return;
         }
-        if retry_after.is_none() {
+        if after.is_none() {
             let (since, refusals) = &mut self.refusals;
             if now.duration_since(*since) > WINDOW {
                 (*since, *refusals) = (now, 0);
@@ -63,7 +63,7 @@ impl Throttle {
                 return;
             }
         }
-        let hold = retry_after.unwrap_or(WINDOW).min(MAX_HOLD);
+        let hold = after.unwrap_or(WINDOW).min(MAX_HOLD);
         self.hold = self.hold.max(Some(hold));
     }
 }
@@ -74,8 +74,8 @@ mod tests {
 
     const TIME: Timestamp = Timestamp::UNIX_EPOCH;
 
-    fn rate_limited(code: &str, retry_after: Option<Duration>) -> ProviderError {
-        let kind = ProviderErrorKind::RateLimited(retry_after);
+    fn rate_limited(code: &str, after: Option<Duration>) -> ProviderError {
+        let kind = ProviderErrorKind::RateLimited(after);
         ProviderError { kind, code: code.to_owned(), message: String::new(), request_id: None }
     }
 
@@ -83,8 +83,8 @@ mod tests {
     fn the_longest_retry_after_holds_all_workers() {
         let mut throttle = Throttle::new(Instant::now());
         for seconds in [1, 7, 3] {
-            let retry_after = Some(Duration::from_secs(seconds));
-            let error = rate_limited("too_many_requests", retry_after);
+            let after = Some(Duration::from_secs(seconds));
+            let error = rate_limited("too_many_requests", after);
             throttle.record_error(&error, Instant::now(), TIME);
         }
         assert_eq!(throttle.hold, Some(Duration::from_secs(7)));

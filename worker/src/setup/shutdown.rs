@@ -60,12 +60,12 @@ pub fn block_on<F: Future>(program: F) -> std::io::Result<F::Output> {
     Ok(output)
 }
 
-/// The lease of a command, which holds no job: it may call the provider until it is stopped.
+/// Allows a command, which holds no job, to call the provider until it is stopped.
 #[derive(Debug, Clone)]
-pub struct CommandLease(pub CancellationToken);
+pub struct CommandCallGate(pub CancellationToken);
 
 #[async_trait]
-impl Lease for CommandLease {
+impl Lease for CommandCallGate {
     async fn may_call(&self) -> bool {
         !self.0.is_cancelled()
     }

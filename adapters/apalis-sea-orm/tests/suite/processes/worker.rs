@@ -90,7 +90,10 @@ impl Worker {
 
     /// Makes the process stop itself with SIGSTOP; returns when all its threads are stopped.
     pub(super) async fn freeze(&self, freeze_point: FreezePoint) {
-        fs::write(sibling(&self.config.call_log, "freeze_point"), freeze_point.name()).unwrap();
+        // Renamed, so that the process never reads an empty file.
+        let request = sibling(&self.config.call_log, "request");
+        fs::write(&request, freeze_point.name()).unwrap();
+        fs::rename(request, sibling(&self.config.call_log, "freeze_point")).unwrap();
         let stopped = || {
             let mut threads = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
             threads.all(|thread| {
