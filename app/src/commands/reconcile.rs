@@ -7,7 +7,7 @@ use clap::Args;
 use guestlist_domain::flows::{self, Manner};
 use guestlist_domain::{Actor, Comparison, Difference, Drift, Email, Reconciliation, Remedy};
 use guestlist_worker::setup::bootstrap;
-use guestlist_worker::setup::shutdown::CommandLease;
+use guestlist_worker::setup::shutdown::CommandCallGate;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +40,7 @@ pub async fn run(
     let public_url = config.common.public_url_at(config.common.listen_addr)?;
     let ctx = built.ctx(config.common.policy(&public_url));
     let manner = Manner { dry_run: args.dry_run, force: args.force };
-    let comparison = flows::reconcile(&ctx, manner, &Actor::Cli, &CommandLease(stop)).await?;
+    let comparison = flows::reconcile(&ctx, manner, &Actor::Cli, &CommandCallGate(stop)).await?;
     let text = if args.json { as_json(&comparison).to_string() } else { screen(&comparison) };
     print(text).map_err(|error| {
         let repaired = comparison.record.remedy == Remedy::Repaired;
