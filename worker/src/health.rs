@@ -1,4 +1,4 @@
-//! The worker's own address: whether it lives, whether it can work, what it counts.
+//! The worker's HTTP listener: `/healthz`, `/readyz` and `/metrics`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,34 +17,27 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::{Metrics, OPENMETRICS, encode_drift, encode_overview};
-use crate::protection::Protection;
-use crate::shutdown::DRAIN;
+use crate::provider_guard::ProviderGuard;
+use crate::setup::{listener, shutdown::DRAIN_TIMEOUT};
 
-/// Probes and scrapers are few.
-const MOST_CONNECTIONS: usize = 128;
+/// Few clients are expected: health checks and scrapers.
+const MAX_CONNECTIONS: usize = 128;
 
-/// What is told at the worker's address.
+/// The state of the worker's listener.
 #[derive(Debug, Clone)]
-pub struct Health {
-    /// Whether the database can be used.
+pub struct HealthServer {
     pub ctx: Ctx,
-    /// How the queues stand.
     pub store: Arc<SqlStore>,
-    /// Whether Stytch takes our settings.
-    pub protection: Protection,
-    /// What was counted.
+    /// Reports configuration errors of the provider.
+    pub guard: ProviderGuard,
     pub metrics: Metrics,
 }
 
-impl Health {
-    /// Serves `/healthz`, `/readyz` and `/metrics` until told to stop.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        stop: CancellationToken,
-    ) -> std::io::Result<()> {
-        let address = listener.local_addr()?;
-        // Those who reach an address that is not local may call it by any name.
+impl HealthServer {
+    /// Serves requests until `stop`.
+    pub async fn serve(self, socket: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+        let address = socket.local_addr()?;
+        // An address that is not local may be called by any name.
         let hosts = address.ip().is_loopback().then(|| AllowedHosts::of_listener(address));
         let routes = Router::new()
             .route("/healthz", get(async || "ok\n"))
@@ -52,15 +45,15 @@ impl Health {
             .route("/metrics", get(metrics))
             .with_state(self)
             .layer(middleware::from_fn_with_state(hosts, check_host));
-        let max_connections = share_of_descriptors(8).min(MOST_CONNECTIONS);
-        let options = Options { drain_timeout: DRAIN, ..Options::new(max_connections) };
-        crate::serve(listener, routes, options, stop).await;
+        let max_connections = share_of_descriptors(8).min(MAX_CONNECTIONS);
+        let options = Options { drain_timeout: DRAIN_TIMEOUT, ..Options::new(max_connections) };
+        listener::serve(socket, routes, options, stop).await;
         Ok(())
     }
 }
 
-/// Refuses requests without a valid host, and on a loopback address those for another host: a web
-/// page must not read it by a name of its own that leads here (DNS rebinding).
+/// Refuses requests without a valid host and, on a loopback address, those for other hosts, which a
+/// web page could cause by DNS rebinding.
 async fn check_host(
     State(hosts): State<Option<AllowedHosts>>,
     request: Request,
@@ -69,14 +62,14 @@ async fn check_host(
     match host(&request) {
         Err(invalid) => (StatusCode::BAD_REQUEST, format!("{invalid}\n")).into_response(),
         Ok(Some(host)) if hosts.is_some_and(|hosts| !hosts.allows(&host)) => {
-            let why = "only for localhost; call it by that name, or by 127.0.0.1\n";
+            let why = "this listener answers only to localhost and 127.0.0.1\n";
             (StatusCode::FORBIDDEN, why).into_response()
         }
         Ok(_) => next.run(request).await,
     }
 }
 
-async fn ready(State(health): State<Health>) -> (StatusCode, String) {
+async fn ready(State(health): State<HealthServer>) -> (StatusCode, String) {
     let no = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"));
     if let Err(gone) = health.store.database().check_file() {
         tracing::error!("{gone}");
@@ -84,27 +77,28 @@ async fn ready(State(health): State<Health>) -> (StatusCode, String) {
     }
     if let Err(error) = health.ctx.store.ready().await {
         tracing::warn!(%error, "not ready");
-        return no("the database can't be used".to_owned());
+        return no("the database is unavailable".to_owned());
     }
-    match health.protection.advice() {
-        Some(advice) => no(format!("{}. Fix: {}", advice.problem, advice.fix)),
+    match health.guard.remediation() {
+        Some(remedy) => no(format!("{}. Fix: {}", remedy.problem, remedy.fix)),
         None => (StatusCode::OK, "ready\n".to_owned()),
     }
 }
 
-/// Open to this machine only: who calls from elsewhere asks the application, with a key.
+/// Serves local clients only. Others use the application's `/metrics` with an API key.
 async fn metrics(
-    State(health): State<Health>,
+    State(health): State<HealthServer>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
 ) -> Response {
     if !client.ip().to_canonical().is_loopback() {
-        let why = "only from this machine; the application's /metrics takes an API key\n";
+        let why = "only local clients; use the application's /metrics with an API key\n";
         return (StatusCode::FORBIDDEN, why).into_response();
     }
     let now = health.ctx.now();
     let last = health.ctx.store.last_reconciliation().await.ok().flatten();
     let overview = health.store.overview(now).await;
-    let overview = overview.inspect_err(|error| tracing::warn!(%error, "the queues can't be read"));
+    let overview =
+        overview.inspect_err(|error| tracing::warn!(%error, "the queues could not be read"));
     let mut text = String::new();
     let written = encode_overview(overview.as_ref().ok(), &mut text)
         .and_then(|()| encode_drift(last.as_ref(), now, &mut text))

@@ -1,150 +1,160 @@
-//! The worker: apalis runs it, the queue feeds it, the domain's jobs are what it does. It runs as
-//! its own program, inside `guestlist dev`, and by `guestlist serve --worker`; any number may run.
+//! Guestlist's worker: claims jobs from the queue, runs the domain's handlers, and protects the
+//! identity provider. It runs as a program of its own, in `guestlist dev`, and with
+//! `guestlist serve --worker`. Any number of workers may run.
+//!
+//! [`setup`] contains what the worker and the application share: configuration, bootstrap,
+//! shutdown, logs and the HTTP listener.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod advice;
-pub mod build;
-mod circuit;
-pub mod config;
-mod escape;
 mod health;
-mod listener;
 pub mod metrics;
-mod no_provider;
-mod protection;
+mod provider_guard;
 mod runner;
 mod schedule;
-pub mod shutdown;
-pub mod telemetry;
-mod until_stopped;
-mod watched;
+pub mod setup;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use apalis::prelude::{Data, Monitor, WorkerBuilder};
-use apalis_sea_orm::{Claimed, Handled, Options, Queue, QueueBackend, Rate};
+use apalis::prelude::{BoxDynError, Data, Monitor, WorkerBuilder};
+use apalis_sea_orm::{
+    ClaimedJob, Handled, Handlers, JobQueue, Options, QueueBackend, Rate, UnknownKind,
+};
 use guestlist_database::{PROVIDER_RATE, SqlStore};
-use guestlist_domain::{Clock, Ctx, Ids, LONGEST_PAUSE, Limit, Policy, Queue as QueueName, flows};
+use guestlist_domain::{Clock, Ctx, Ids, LONGEST_PAUSE, Limit, Policy, Queue, flows};
 use guestlist_stytch::StytchProvider;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use advice::{Advice, advice};
-pub use escape::{escape, is_unsafe};
-pub use listener::{listen, serve};
-pub use runner::{Kinds, Runner};
-pub use schedule::Schedule;
-pub use until_stopped::UntilStopped;
-
-use build::Built;
-use config::WorkerSettings;
-use health::Health;
+use health::HealthServer;
 use metrics::Metrics;
-use protection::Protection;
-use shutdown::DRAIN;
-use watched::Watched;
+use provider_guard::ProviderGuard;
+use provider_guard::instrumented_provider::InstrumentedProvider;
+use runner::JobRunner;
+use setup::bootstrap::Services;
+use setup::config::WorkerSettings;
+use setup::listener::listen;
+use setup::shutdown::DRAIN_TIMEOUT;
 
-/// How long done and cancelled jobs can be looked at. Dead ones stay until somebody acts.
-const DONE_JOBS_STAY: Duration = Duration::from_hours(7 * 24);
+pub use provider_guard::remediation::{Remediation, remediation};
 
-/// Every kind of job there is.
-pub fn kinds() -> Kinds {
-    Kinds::default()
-        .with::<flows::SendInvite>()
-        .with::<flows::SendLogin>()
-        .with::<flows::RevokeInvite>()
-        .with::<flows::RevokeSession>()
-        .with::<flows::DeleteUser>()
-        .with::<flows::CheckIdentity>()
-        .with::<flows::Sweep>()
-        .with::<flows::Reconcile>()
-}
+/// How long done and cancelled jobs are kept. Dead jobs are kept until an operator acts.
+const FINISHED_JOB_RETENTION: Duration = Duration::from_hours(7 * 24);
 
-/// A worker that is ready to run: its address is bound.
+/// A worker whose listener is bound and that is ready to run.
 #[derive(Debug)]
 pub struct Worker {
     ctx: Ctx,
-    queue: Queue,
+    queue: JobQueue,
     store: Arc<SqlStore>,
     provider: Arc<StytchProvider>,
-    protection: Protection,
+    guard: ProviderGuard,
     metrics: Metrics,
     settings: WorkerSettings,
     listener: TcpListener,
 }
 
 impl Worker {
-    /// Binds the worker's address and makes its queue.
+    /// Binds the worker's listener and creates its queue.
     pub async fn bind(
-        built: &Built,
+        services: &Services,
         policy: Policy,
         settings: WorkerSettings,
     ) -> anyhow::Result<Self> {
         let listener = listen(settings.listen_addr, "WORKER_LISTEN_ADDR").await?;
-        let ctx = built.ctx(policy);
+        let ctx = services.ctx(policy);
         let (clock, url) = (Arc::clone(&ctx.clock), ctx.policy.authenticate_url.clone());
-        let protection = Protection::new(clock, per_second(settings.rate_limit), url);
+        let guard = ProviderGuard::new(clock, per_second(settings.rate_limit), url);
         let metrics = Metrics::default();
-        let watched = Watched::new(Arc::clone(&ctx.provider), protection.clone(), metrics.clone());
-        let ctx = Ctx { provider: Arc::new(watched), ..ctx };
-        let queue = queue(&ctx, built, &protection, &settings);
-        let (store, provider) = (Arc::clone(built.store()), Arc::clone(built.provider()));
-        Ok(Self { ctx, queue, store, provider, protection, metrics, settings, listener })
+        let provider = Arc::clone(&ctx.provider);
+        let provider = InstrumentedProvider::new(provider, guard.clone(), metrics.clone());
+        let ctx = Ctx { provider: Arc::new(provider), ..ctx };
+        let queue = queue(&ctx, services, &guard, &settings);
+        let (store, provider) = (Arc::clone(services.store()), Arc::clone(services.provider()));
+        Ok(Self { ctx, queue, store, provider, guard, metrics, settings, listener })
     }
 
-    /// `http://127.0.0.1:3001`, or wherever it was bound to.
+    /// The listener's URL, for example `http://127.0.0.1:3001`.
     pub fn url(&self) -> anyhow::Result<String> {
         Ok(format!("http://{}", self.listener.local_addr()?))
     }
 
-    /// What it counts.
+    /// The worker's counters.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Works until `stop`, and then until running jobs have ended, for at most [`DRAIN`].
+    /// Runs until `stop`, and then until running jobs have ended, for at most [`DRAIN_TIMEOUT`].
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { ctx, queue, store, provider, protection, metrics, settings, listener } = self;
+        let Self { ctx, queue, store, provider, guard, metrics, settings, listener } = self;
         let worker = queue.options().worker.clone();
-        tracing::info!(%worker, concurrency = settings.concurrency, "the worker is up");
-        let (protected, counted) = (protection.clone(), metrics.clone());
+        tracing::info!(%worker, concurrency = settings.concurrency, "worker started");
         let database = store.database().clone();
-        let (ctx_of_jobs, queue_of_jobs) = (ctx.clone(), queue.clone());
-        let runner =
-            Runner::new(ctx_of_jobs, queue_of_jobs, kinds(), protected, counted, database.clone());
-        let protecting = protection.clone().keep(queue.clone(), database, provider, stop.clone());
-        // Neither has anything to finish, and a database that is silent must not keep them.
-        let protecting = stop.run_until_cancelled(protecting);
-        let jobs = async {
-            let ended = Box::pin(work(runner, queue, stop.clone())).await;
-            // Whatever ended them, the others are not to outlive them.
-            stop.cancel();
-            ended
-        };
-        let health = Health { ctx: ctx.clone(), store, protection, metrics };
-        let health = health.serve(listener, stop.clone());
-        let schedule = schedule::keep_schedule(ctx, settings.schedule, stop.clone());
+        let runner = Arc::new(JobRunner::new(
+            ctx.clone(),
+            queue.clone(),
+            guard.clone(),
+            metrics.clone(),
+            database.clone(),
+        ));
+        // Guarding and scheduling have nothing to finish, and an unresponsive database must not
+        // delay the stop.
+        let guarding = guard.clone().run(queue.clone(), database, provider, stop.clone());
+        let guarding = stop.run_until_cancelled(guarding);
+        let schedule = schedule::run(ctx.clone(), settings.schedule, stop.clone());
         let schedule = stop.run_until_cancelled(schedule);
-        let (jobs, health, _, _) = tokio::join!(jobs, health, schedule, protecting);
-        jobs.and(health.context("the worker's own address"))
+        let jobs = async {
+            let jobs = run_jobs(handlers(&runner), metrics.clone(), queue, stop.clone());
+            let result = Box::pin(jobs).await;
+            // The other tasks must end with this one, whatever ended it.
+            stop.cancel();
+            result
+        };
+        let metrics = metrics.clone();
+        let health = HealthServer { ctx, store, guard, metrics }.serve(listener, stop.clone());
+        let (jobs, health, _, _) = tokio::join!(jobs, health, schedule, guarding);
+        jobs.and(health.context("the worker's listener"))
     }
 }
 
-async fn work(runner: Runner, queue: Queue, stop: CancellationToken) -> anyhow::Result<()> {
-    let runner = Arc::new(runner);
+/// The handlers of all kinds of jobs.
+fn handlers(runner: &Arc<JobRunner>) -> Handlers {
+    let all: [fn(&Arc<JobRunner>, Handlers) -> Handlers; 8] = [
+        JobRunner::register::<flows::SendInvite>,
+        JobRunner::register::<flows::SendLogin>,
+        JobRunner::register::<flows::RevokeInvite>,
+        JobRunner::register::<flows::RevokeSession>,
+        JobRunner::register::<flows::DeleteUser>,
+        JobRunner::register::<flows::CheckIdentity>,
+        JobRunner::register::<flows::Sweep>,
+        JobRunner::register::<flows::Reconcile>,
+    ];
+    all.into_iter().fold(Handlers::default(), |handlers, register| register(runner, handlers))
+}
+
+async fn run_jobs(
+    handlers: Handlers,
+    metrics: Metrics,
+    queue: JobQueue,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     Monitor::new()
-        .shutdown_timeout(DRAIN)
+        .shutdown_timeout(DRAIN_TIMEOUT)
         .register(move |_| {
-            // What a cancelled job does at Stytch is done: it ends by itself, and is not tried
-            // again.
-            let backend = QueueBackend::new(queue.clone()).hand_out_exhausted().leave_cancelled();
-            // A job reads the database first; its turn is that of its call.
-            let backend = backend.leave_pacing();
-            WorkerBuilder::new("guestlist").backend(backend).data(Arc::clone(&runner)).build(handle)
+            // A job that is cancelled during a call to the provider must still record the result.
+            // It waits for its start immediately before the call, after it has read the database.
+            let backend = QueueBackend::new(queue.clone())
+                .deliver_exhausted()
+                .manual_cancellation()
+                .manual_pacing();
+            WorkerBuilder::new("guestlist")
+                .backend(backend)
+                .data(handlers.clone())
+                .data(metrics.clone())
+                .build(handle)
         })
         .run_with_signal(async move {
             stop.cancelled().await;
@@ -154,46 +164,60 @@ async fn work(runner: Runner, queue: Queue, stop: CancellationToken) -> anyhow::
         .context("the worker")
 }
 
-async fn handle(job: Claimed, runner: Data<Arc<Runner>>) -> Handled {
-    runner.run(&job).await;
-    Handled::Settled
+async fn handle(
+    job: ClaimedJob,
+    handlers: Data<Handlers>,
+    metrics: Data<Metrics>,
+) -> Result<Handled, BoxDynError> {
+    let wait = job.started_at.duration_since(job.run_at).try_into().unwrap_or_default();
+    metrics.record_wait(&job.queue, wait);
+    let kind = job.kind.clone();
+    let result = handlers.handle(job).await;
+    result.inspect_err(|error| {
+        if error.is::<UnknownKind>() {
+            metrics.record_unknown_kind(&kind);
+        }
+    })
 }
 
-fn queue(ctx: &Ctx, built: &Built, protection: &Protection, settings: &WorkerSettings) -> Queue {
+fn queue(
+    ctx: &Ctx,
+    services: &Services,
+    guard: &ProviderGuard,
+    settings: &WorkerSettings,
+) -> JobQueue {
     let (clock, ids) = (Arc::clone(&ctx.clock), Arc::clone(&ctx.ids));
     let name = format!("{}-{}", std::process::id(), ids.next().simple());
-    let names = |queues: &mut dyn Iterator<Item = &QueueName>| -> Vec<String> {
-        queues.map(ToString::to_string).collect()
-    };
+    let rated = Queue::ALL.iter().filter(|queue| queue.calls_provider());
     let rate = Rate {
         name: PROVIDER_RATE.to_owned(),
-        queues: names(&mut QueueName::ALL.iter().filter(|queue| queue.calls_provider())),
+        queues: rated.map(ToString::to_string).collect(),
         per_second: per_second(settings.rate_limit),
     };
-    let protection = protection.clone();
-    let database = built.database.clone();
+    let guard = guard.clone();
+    let database = services.database.clone();
     let options = Options {
         concurrency: settings.concurrency,
         limits: limits(settings.concurrency),
-        waker: built.waker.clone(),
+        waker: services.waker.clone(),
         rate: Some(rate),
-        retention: Some(DONE_JOBS_STAY),
+        retention: Some(FINISHED_JOB_RETENTION),
         on_error: Arc::new(move |error| database.note_error(error)),
-        longest_pause: Some(LONGEST_PAUSE),
-        info: Arc::new(move || serde_json::to_string(&protection.report()).ok()),
+        max_delay: Some(LONGEST_PAUSE),
+        info: Arc::new(move || serde_json::to_string(&guard.report()).ok()),
         clock: Arc::new(move || Clock::now(&*clock)),
         ids: Arc::new(move || Ids::next(&*ids)),
-        ..Options::new(name, names(&mut QueueName::ALL.iter()))
+        ..Options::new(name, Queue::ALL.iter().map(ToString::to_string))
     };
-    Queue::new(built.database.write().pool().clone(), built.database.read().pool().clone(), options)
+    let (write, read) = (services.database.write().pool(), services.database.read().pool());
+    JobQueue::new(write.clone(), read.clone(), options)
 }
 
-/// A tenth of the slots is for whatever else is to be done: who logs in must not wait for fifty
-/// invitations that hang.
+/// Reserves a tenth of the slots for other queues, so that logins never wait for invitations that
+/// the provider does not answer.
 fn limits(concurrency: usize) -> HashMap<String, usize> {
-    let most = concurrency - concurrency / 10;
-    let queues = [QueueName::Invitation, QueueName::Provider];
-    queues.iter().map(|queue| (queue.to_string(), most)).collect()
+    let limit = concurrency - concurrency / 10;
+    [Queue::Invitation, Queue::Provider].map(|queue| (queue.to_string(), limit)).into()
 }
 
 fn per_second(limit: Limit) -> f64 {

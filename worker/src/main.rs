@@ -1,4 +1,4 @@
-//! `guestlist-worker`: the worker as its own program.
+//! `guestlist-worker`: the worker as a program of its own.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -6,10 +6,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use guestlist_worker::config::{CommonArgs, Mistakes, parse_arguments, read_dotenv};
-use guestlist_worker::{build, escape, shutdown, telemetry};
+use guestlist_worker::Worker;
+use guestlist_worker::setup::config::{CommonArgs, ConfigErrors, parse_arguments, read_dotenv};
+use guestlist_worker::setup::terminal::escape;
+use guestlist_worker::setup::{bootstrap, shutdown, telemetry};
 
-/// Sends Guestlist's mails, sweeps what has expired, and cleans up at Stytch. Any number may run.
+/// Sends Guestlist's mail, expires sessions and invitations, and cleans up at Stytch. Any number of
+/// workers may run.
 #[derive(Debug, Parser)]
 #[command(name = "guestlist-worker", version)]
 struct Cli {
@@ -18,15 +21,15 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let mut mistakes = Mistakes::default();
-    if let Err(mistake) = read_dotenv() {
-        mistakes.note(mistake);
+    let mut errors = ConfigErrors::default();
+    if let Err(error) = read_dotenv() {
+        errors.push(error);
     }
     let args = match parse_arguments::<Cli>(std::env::args_os()) {
         Ok(cli) => cli.common,
         Err(code) => return code,
     };
-    match run(&args, mistakes) {
+    match run(&args, errors) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Ignored: stderr may be closed.
@@ -36,17 +39,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &CommonArgs, mut mistakes: Mistakes) -> anyhow::Result<()> {
-    let common = args.read(&mut mistakes);
-    let stytch = args.read_required_stytch(&mut mistakes);
-    let (Some(common), Some(stytch), true) = (common, stytch, mistakes.is_empty()) else {
-        return Err(mistakes.into());
+fn run(args: &CommonArgs, mut errors: ConfigErrors) -> anyhow::Result<()> {
+    let common = args.read(&mut errors);
+    let stytch = args.read_required_stytch(&mut errors);
+    let (Some(common), Some(stytch), true) = (common, stytch, errors.is_empty()) else {
+        return Err(errors.into());
     };
     telemetry::start(telemetry::Format::parse(&args.log_format).map_err(anyhow::Error::msg)?)?;
     shutdown::block_on(async {
-        let built = build::connect(&common, stytch).await?;
+        let services = bootstrap::connect(&common, stytch).await?;
         let policy = common.policy(&common.public_url_at(common.listen_addr)?);
         let stop = shutdown::stop_on_signal();
-        built.worker(policy, common.worker).await?.run(stop).await
+        Worker::bind(&services, policy, common.worker).await?.run(stop).await
     })?
 }

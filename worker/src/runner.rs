@@ -1,12 +1,12 @@
-//! Between the domain's jobs and the queue: a claimed job is performed once, then concluded
-//! until what it decided is written or its lease is gone.
+//! Runs the domain's jobs: performs a claimed job once, then writes its conclusion until it is
+//! stored or the lease is lost.
 
-use std::collections::HashMap;
-use std::marker::PhantomData;
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
-use apalis_sea_orm::{Claimed, Queue};
+use apalis_sea_orm::{Backoff, ClaimedJob, Handled, Handlers, JobQueue};
 use async_trait::async_trait;
 use futures::FutureExt;
 use guestlist_database::Database;
@@ -16,285 +16,235 @@ use guestlist_domain::{
 };
 
 use crate::metrics::Metrics;
-use crate::protection::Protection;
+use crate::provider_guard::ProviderGuard;
 
-/// How long a job waits whose kind this program does not know: another version of it may.
-const UNKNOWN_KIND_PAUSE: Duration = Duration::from_mins(1);
-/// How long a job waits that could not even read the database.
-const DATABASE_PAUSE: Duration = Duration::from_secs(2);
-/// How long a job waits that was claimed just before Stytch was found to be away; from then on its
-/// queue is held.
-const HELD_PAUSE: Duration = Duration::from_secs(1);
-/// How long writing a result is tried before the job is left to its lease.
-const WRITING_PATIENCE: Duration = Duration::from_mins(5);
+/// Delay of a job that could not read the database.
+const DATABASE_DELAY: Duration = Duration::from_secs(2);
+/// Delay of a job that was claimed just before the provider became unavailable. Its queue is
+/// suspended from then on.
+const HOLD_DELAY: Duration = Duration::from_secs(1);
+/// How long a result is kept while it cannot be written. The job then runs again when its lease
+/// has ended.
+const MAX_WRITE_TIME: Duration = Duration::from_mins(5);
+const WRITE_BACKOFF: Backoff =
+    Backoff { initial: Duration::from_millis(5), max: Duration::from_secs(2) };
 
-/// Performs claimed jobs by kind.
+/// Runs claimed jobs of any kind.
 #[derive(Debug)]
-pub struct Runner {
+pub struct JobRunner {
     ctx: Ctx,
-    queue: Queue,
-    kinds: Kinds,
-    protection: Protection,
+    queue: JobQueue,
+    guard: ProviderGuard,
     metrics: Metrics,
     database: Database,
 }
 
-/// The kinds of jobs that a worker knows.
-#[derive(Debug, Default)]
-pub struct Kinds(HashMap<&'static str, Box<dyn Kind>>);
-
-impl Kinds {
-    /// Adds one.
-    #[must_use]
-    pub fn with<J: Job>(mut self) -> Self {
-        self.0.insert(J::KIND, Box::new(Of::<J>(PhantomData)));
-        self
-    }
-}
-
-/// One kind, without its type.
-#[async_trait]
-trait Kind: Send + Sync + std::fmt::Debug {
-    async fn run(&self, runner: &Runner, job: &Claimed);
-}
-
-struct Of<J>(PhantomData<fn() -> J>);
-
-impl<J: Job> std::fmt::Debug for Of<J> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(J::KIND)
-    }
+/// A claimed job's right to call the provider.
+struct JobCallGate<'a> {
+    runner: &'a JobRunner,
+    job: &'a ClaimedJob,
 }
 
 #[async_trait]
-impl<J: Job> Kind for Of<J> {
-    async fn run(&self, runner: &Runner, claimed: &Claimed) {
-        let Some(job) = J::from_args(&claimed.args) else {
-            let error = error("bad_args", "the job's arguments can't be read");
-            return runner.settle_alone(claimed, Outcome::Dead(error)).await;
-        };
-        if let Some(wait) = runner.held::<J>(claimed) {
-            return runner.settle_alone(claimed, wait).await;
-        }
-        match runner.perform(&job, claimed).await {
-            Ok(performed) => runner.conclude(&job, claimed, &performed).await,
-            Err(outage) => {
-                let error = error("database_unavailable", &outage.to_string());
-                let at = runner.ctx.now() + DATABASE_PAUSE;
-                runner.settle_alone(claimed, Outcome::Snooze(at, error)).await;
-            }
-        }
-    }
-}
-
-/// How a job ends, and what is written with that; asked again when something has moved.
-#[async_trait]
-trait Decide: Send + Sync {
-    async fn decide(&self) -> Result<(Outcome, Change), StoreError>;
-}
-
-/// By the job itself.
-struct Conclusion<'a, J: Job> {
-    ctx: &'a Ctx,
-    job: &'a J,
-    attempt: Attempt,
-    performed: &'a Performed<J::Report>,
-}
-
-#[async_trait]
-impl<J: Job> Decide for Conclusion<'_, J> {
-    async fn decide(&self) -> Result<(Outcome, Change), StoreError> {
-        self.job.conclude(self.ctx, &self.attempt, self.performed).await
-    }
-}
-
-/// Without more ado.
-#[async_trait]
-impl Decide for Outcome {
-    async fn decide(&self) -> Result<(Outcome, Change), StoreError> {
-        Ok((self.clone(), Change::new()))
-    }
-}
-
-/// The lease as the domain asks about it.
-struct Turn<'a> {
-    queue: &'a Queue,
-    job: &'a Claimed,
-    protection: &'a Protection,
-    database: &'a Database,
-}
-
-#[async_trait]
-impl Lease for Turn<'_> {
+impl Lease for JobCallGate<'_> {
     async fn may_call(&self) -> bool {
-        let is_its_turn = self.queue.begin(self.job).await && self.job.lease.held();
-        // The wait may have been long enough for others to find that Stytch is away.
-        // The result of a call that is made while the database file is gone could not be recorded.
-        let can_record = self.database.check_file().is_ok();
-        is_its_turn && can_record && self.protection.held_by().is_none()
+        let runner = self.runner;
+        let may_start = runner.queue.wait_for_start(self.job).await && self.job.lease.is_valid();
+        // The provider may have become unavailable during the wait. A call while the database file
+        // is missing could not be recorded.
+        may_start && runner.database.check_file().is_ok() && runner.guard.held_by().is_none()
     }
 }
 
-impl Runner {
-    /// A runner of what is claimed from that queue.
+impl JobRunner {
     pub fn new(
         ctx: Ctx,
-        queue: Queue,
-        kinds: Kinds,
-        protection: Protection,
+        queue: JobQueue,
+        guard: ProviderGuard,
         metrics: Metrics,
         database: Database,
     ) -> Self {
-        Self { ctx, queue, kinds, protection, metrics, database }
+        Self { ctx, queue, guard, metrics, database }
     }
 
-    /// What becomes of a job that was claimed before it was known that Stytch can't be called: it
-    /// waits, which costs it nothing.
-    fn held<J: Job>(&self, claimed: &Claimed) -> Option<Outcome> {
+    /// Adds the handler for jobs of type `J`.
+    pub fn register<J: Job>(self: &Arc<Self>, handlers: Handlers) -> Handlers {
+        let runner = Arc::clone(self);
+        handlers.with(J::KIND, move |claimed| {
+            let runner = Arc::clone(&runner);
+            async move {
+                runner.run::<J>(&claimed).await;
+                Ok(Handled::Settled)
+            }
+        })
+    }
+
+    async fn run<J: Job>(&self, claimed: &ClaimedJob) {
+        let Some(job) = J::from_args(&claimed.args) else {
+            let error = job_error("bad_args", "the job's arguments can't be read");
+            return self.settle(claimed, Outcome::Dead(error)).await;
+        };
+        if let Some(outcome) = self.hold::<J>(claimed) {
+            return self.settle(claimed, outcome).await;
+        }
+        match self.perform(&job, claimed).await {
+            Ok(performed) => {
+                let attempt = self.attempt(claimed);
+                self.write(claimed, || job.conclude(&self.ctx, &attempt, &performed)).await;
+            }
+            Err(outage) => {
+                let error = job_error("database_unavailable", &outage.to_string());
+                let at = self.ctx.now() + DATABASE_DELAY;
+                self.settle(claimed, Outcome::Snooze(at, error)).await;
+            }
+        }
+    }
+
+    /// Returns the outcome of a job that was claimed before the provider was known to be
+    /// unavailable: it waits without being charged.
+    fn hold<J: Job>(&self, claimed: &ClaimedJob) -> Option<Outcome> {
         if !J::QUEUE.calls_provider() || claimed.exhausted() {
             return None;
         }
-        let by = self.protection.held_by()?;
-        let error = error(by.as_str(), "nothing is sent while Stytch can't be called");
-        Some(Outcome::Snooze(self.ctx.now() + HELD_PAUSE, error))
+        let held_by = self.guard.held_by()?;
+        let error = job_error(held_by.as_str(), "nothing is sent while Stytch can't be called");
+        Some(Outcome::Snooze(self.ctx.now() + HOLD_DELAY, error))
     }
 
-    /// Performs a job and writes what came of it.
-    pub async fn run(&self, job: &Claimed) {
-        let wait = job.started_at.duration_since(job.run_at).try_into().unwrap_or_default();
-        self.metrics.claimed(&job.queue, wait);
-        if let Some(kind) = self.kinds.0.get(job.kind.as_str()) {
-            return kind.run(self, job).await;
-        }
-        tracing::error!(kind = %job.kind, job = %job.id, "a job of a kind this worker does not know waits");
-        let error = error("unknown_kind", "this version of the worker does not know the kind");
-        let at = self.ctx.now() + UNKNOWN_KIND_PAUSE;
-        self.settle_alone(job, Outcome::Snooze(at, error)).await;
-    }
-
-    /// Once, whatever comes of it. An error is an outage of the database before anything was
-    /// done.
+    /// Performs the job once.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the database is unavailable and nothing was done.
     async fn perform<J: Job>(
         &self,
         job: &J,
-        claimed: &Claimed,
+        claimed: &ClaimedJob,
     ) -> Result<Performed<J::Report>, StoreError> {
         if claimed.exhausted() {
             return Ok(Performed::Exhausted);
         }
-        let (queue, protection) = (&self.queue, &self.protection);
-        let lease = Turn { queue, job: claimed, protection, database: &self.database };
+        let gate = JobCallGate { runner: self, job: claimed };
         let attempt = self.attempt(claimed);
-        let performing = AssertUnwindSafe(job.perform(&self.ctx, &attempt, &lease)).catch_unwind();
+        let performing = AssertUnwindSafe(job.perform(&self.ctx, &attempt, &gate)).catch_unwind();
         match tokio::time::timeout(J::TIMEOUT, performing).await {
             Ok(Ok(Ok(report))) => Ok(Performed::Reported(report)),
-            Ok(Ok(Err(outage))) if outage.is_transient() => Err(outage),
-            Ok(Ok(Err(bug))) => Ok(Performed::Broke(error("store_error", &bug.to_string()))),
-            Ok(Err(panic)) => {
-                let said = panic
-                    .downcast_ref::<&str>()
-                    .map(ToString::to_string)
-                    .or_else(|| panic.downcast_ref::<String>().cloned());
-                Ok(Performed::Broke(error("panicked", said.as_deref().unwrap_or("no message"))))
+            Ok(Ok(Err(error))) if error.is_transient() => Err(error),
+            Ok(Ok(Err(error))) => {
+                Ok(Performed::Broke(job_error("store_error", &error.to_string())))
             }
+            Ok(Err(panic)) => Ok(Performed::Broke(job_error("panicked", panic_message(&*panic)))),
             Err(_) => {
                 let message = format!("not done within {} s", J::TIMEOUT.as_secs());
-                Ok(Performed::Broke(error("timed_out", &message)))
+                Ok(Performed::Broke(job_error("timed_out", &message)))
             }
         }
     }
 
-    async fn conclude<J: Job>(&self, job: &J, claimed: &Claimed, performed: &Performed<J::Report>) {
-        let attempt = self.attempt(claimed);
-        let conclusion = Conclusion { ctx: &self.ctx, job, attempt, performed };
-        self.write(claimed, &conclusion).await;
+    async fn settle(&self, claimed: &ClaimedJob, outcome: Outcome) {
+        let decide = || std::future::ready(Ok((outcome.clone(), Change::new())));
+        self.write(claimed, decide).await;
     }
 
-    async fn settle_alone(&self, claimed: &Claimed, outcome: Outcome) {
-        self.write(claimed, &outcome).await;
-    }
-
-    /// Writes what is decided with the job's end, deciding again when something has moved,
-    /// and waiting for the database as long as it takes.
-    async fn write(&self, claimed: &Claimed, end: &dyn Decide) {
-        let began = tokio::time::Instant::now();
-        let mut pause = Duration::from_millis(5);
-        while began.elapsed() < WRITING_PATIENCE {
-            match self.write_once(claimed, end).await {
+    /// Writes a job's conclusion together with its settlement. On a conflict, decides again; while
+    /// the database is unavailable, tries again for [`MAX_WRITE_TIME`].
+    async fn write<F>(&self, claimed: &ClaimedJob, decide: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(Outcome, Change), StoreError>>,
+    {
+        let (job, kind) = (claimed.id, &claimed.kind);
+        let started = tokio::time::Instant::now();
+        let mut tries = 0;
+        while started.elapsed() < MAX_WRITE_TIME {
+            let verdict = match decide().await {
+                Ok((outcome, change)) => self.apply(claimed, outcome, change).await,
+                Err(error) => Err(error),
+            };
+            match verdict {
                 Ok(Verdict::Applied) => return,
                 Ok(Verdict::LeaseLost) => {
-                    tracing::warn!(job = %claimed.id, kind = %claimed.kind, "another worker has the job by now; this result is dropped");
+                    tracing::warn!(%job, %kind, "result dropped: another worker has the job");
                     return;
                 }
                 Ok(Verdict::Conflict) => {}
-                Err(failure) if failure.is_transient() => {
-                    tracing::warn!(job = %claimed.id, kind = %claimed.kind, error = %failure, "a job's result could not be written yet");
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%job, %kind, %error, "result not written yet; trying again");
                 }
-                Err(bug) => return self.bury(claimed, &bug).await,
+                Err(error) => return self.give_up(claimed, &error).await,
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(2));
+            tries += 1;
+            tokio::time::sleep(WRITE_BACKOFF.random_delay(tries)).await;
         }
-        tracing::error!(job = %claimed.id, kind = %claimed.kind, "a job's result was not written; it will run again when its lease has ended");
+        tracing::error!(%job, %kind, "result not written; the job runs again when its lease ends");
     }
 
-    /// A result that can never be written must not make the job run again: what it did outside
-    /// is done.
-    async fn bury(&self, claimed: &Claimed, bug: &StoreError) {
-        let end = Outcome::Dead(error("store_error", &bug.to_string()));
-        if let Err(failure) = self.write_once(claimed, &end).await {
-            tracing::error!(job = %claimed.id, kind = %claimed.kind, error = %failure, "a job could not be given up");
+    /// Marks a job as dead whose result can never be written, because running it again would repeat
+    /// its effects.
+    async fn give_up(&self, claimed: &ClaimedJob, error: &StoreError) {
+        let outcome = Outcome::Dead(job_error("store_error", &error.to_string()));
+        if let Err(error) = self.apply(claimed, outcome, Change::new()).await {
+            let (job, kind) = (claimed.id, &claimed.kind);
+            tracing::error!(%job, %kind, %error, "job not marked as dead");
         }
     }
 
-    async fn write_once(&self, claimed: &Claimed, end: &dyn Decide) -> Result<Verdict, StoreError> {
-        let (outcome, mut change) = end.decide().await?;
-        let ended = outcome.clone();
+    async fn apply(
+        &self,
+        claimed: &ClaimedJob,
+        outcome: Outcome,
+        mut change: Change,
+    ) -> Result<Verdict, StoreError> {
         change.settlement = Some(Settlement {
             attempt: self.attempt(claimed),
             fence: claimed.fence,
             worker: self.queue.options().worker.clone(),
             finished_at: self.ctx.now(),
-            outcome,
+            outcome: outcome.clone(),
         });
         let verdict = self.ctx.store.apply(change).await?;
         if verdict == Verdict::Applied {
-            log(claimed, &ended);
-            let run = self.ctx.now().duration_since(claimed.started_at);
-            self.metrics.ended(&claimed.kind, &ended, run.try_into().unwrap_or_default());
+            log(claimed, &outcome);
+            let duration = self.ctx.now().duration_since(claimed.started_at);
+            let duration = duration.try_into().unwrap_or_default();
+            self.metrics.record_attempt(&claimed.kind, &outcome, duration);
         }
         Ok(verdict)
     }
 
-    fn attempt(&self, claimed: &Claimed) -> Attempt {
+    fn attempt(&self, claimed: &ClaimedJob) -> Attempt {
         Attempt {
             job: JobId(claimed.id),
             number: claimed.number,
             of: claimed.max_attempts,
             started_at: claimed.started_at,
-            outage: self.protection.last_outage(),
+            outage: self.guard.last_outage(),
         }
     }
 }
 
-fn log(claimed: &Claimed, outcome: &Outcome) {
+fn log(claimed: &ClaimedJob, outcome: &Outcome) {
     let (kind, job, attempt) = (&claimed.kind, claimed.id, claimed.number);
     match outcome {
         Outcome::Done => tracing::debug!(%kind, %job, attempt, "job done"),
         Outcome::Retry(at, error) => {
             let (code, message) = (&error.code, &error.message);
-            tracing::warn!(%kind, %job, attempt, %code, message, %at, "job failed, tried again");
+            tracing::warn!(%kind, %job, attempt, %code, message, %at, "job failed and will be retried");
         }
         Outcome::Snooze(at, error) => {
-            tracing::info!(%kind, %job, code = %error.code, %at, "job waits");
+            tracing::info!(%kind, %job, code = %error.code, %at, "job snoozed");
         }
         Outcome::Dead(error) => {
             let (code, message) = (&error.code, &error.message);
-            tracing::error!(%kind, %job, attempt, %code, message, "job given up");
+            tracing::error!(%kind, %job, attempt, %code, message, "job failed permanently");
         }
     }
 }
 
-fn error(code: &str, message: &str) -> JobError {
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let message = panic.downcast_ref::<&str>().copied();
+    message.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+fn job_error(code: &str, message: &str) -> JobError {
     JobError { code: code.to_owned(), message: message.to_owned(), request_id: None }
 }

@@ -1,42 +1,46 @@
-//! What runs by the clock: sweeps, and comparisons with Stytch. Every worker offers each; the
-//! interval's key lets one win.
+//! Enqueues periodic jobs: sweeps, and comparisons with the provider. Every worker does so; the
+//! interval's unique key admits one job.
 
 use std::time::Duration;
 
 use guestlist_domain::{Ctx, StoreError, flows};
 use tokio_util::sync::CancellationToken;
 
-/// A comparison is rare, and is offered this often so that no restart makes one be left out.
-const RECONCILIATION_OFFERED: Duration = Duration::from_mins(5);
+/// Longest time between two tries to enqueue a comparison, so that a restart does not skip one.
+const MAX_RECONCILE_POLL: Duration = Duration::from_mins(5);
 
-/// How often what runs.
+/// Intervals of the periodic jobs.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
-    /// Sweeps.
+    /// Interval of sweeps.
     pub sweep: Duration,
-    /// Comparisons with Stytch.
+    /// Interval of comparisons with the provider.
     pub reconcile: Duration,
 }
 
-/// Offers a sweep and a comparison at once, and then again and again, until told to stop.
-pub async fn keep_schedule(ctx: Ctx, schedule: Schedule, stop: CancellationToken) {
+/// Enqueues periodic jobs until `stop`, the first of each immediately.
+pub async fn run(ctx: Ctx, schedule: Schedule, stop: CancellationToken) {
     let Schedule { sweep, reconcile } = schedule;
-    let sweeps = offer("sweep", sweep, &stop, || flows::schedule_sweep(&ctx, sweep));
-    let often = reconcile.min(RECONCILIATION_OFFERED);
-    let reconciliations =
-        offer("reconcile", often, &stop, || flows::schedule_reconciliation(&ctx, reconcile));
-    tokio::join!(sweeps, reconciliations);
+    let sweeps = repeat("sweep", sweep, &stop, || flows::schedule_sweep(&ctx, sweep));
+    let poll = reconcile.min(MAX_RECONCILE_POLL);
+    let comparisons =
+        repeat("reconcile", poll, &stop, || flows::schedule_reconciliation(&ctx, reconcile));
+    tokio::join!(sweeps, comparisons);
 }
 
-async fn offer<F>(kind: &str, often: Duration, stop: &CancellationToken, schedule: impl Fn() -> F)
-where
+async fn repeat<F>(
+    kind: &str,
+    interval: Duration,
+    stop: &CancellationToken,
+    enqueue: impl Fn() -> F,
+) where
     F: Future<Output = Result<bool, StoreError>>,
 {
     loop {
-        if let Err(error) = schedule().await {
-            tracing::warn!(%error, kind, "a job could not be scheduled; next time it may");
+        if let Err(error) = enqueue().await {
+            tracing::warn!(%error, kind, "periodic job not enqueued; trying again at the next interval");
         }
-        if stop.run_until_cancelled(tokio::time::sleep(often)).await.is_none() {
+        if stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_none() {
             return;
         }
     }
@@ -45,7 +49,7 @@ where
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_queue_knows_the_keys_of_what_runs_at_intervals() {
-        assert_eq!(guestlist_domain::PERIODIC_KEY, apalis_sea_orm::PERIODIC);
+    fn the_domain_and_the_queue_use_the_same_prefix_for_periodic_keys() {
+        assert_eq!(guestlist_domain::PERIODIC_KEY, apalis_sea_orm::PERIODIC_KEY_PREFIX);
     }
 }

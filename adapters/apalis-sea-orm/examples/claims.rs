@@ -1,8 +1,8 @@
-//! What a claim costs: in an almost empty table, and beside a million done jobs, 100,000 ready and
-//! 100,000 scheduled ones. Fails if it costs more than twice as much there.
+//! Measures a claim in an almost empty table, and beside 1,000,000 done, 100,000 ready and 100,000
+//! scheduled jobs. Fails if it takes more than twice as long there.
 //!
-//! `cargo run --release -p apalis-sea-orm --example claims [URL [DONE]]`, where the URL, if any, is
-//! of an empty MySQL or MariaDB database.
+//! `cargo run --release -p apalis-sea-orm --example claims [URL [DONE]]`, where the URL is that of
+//! an empty MySQL or MariaDB database. The default is a temporary SQLite file.
 
 use std::{
     error::Error,
@@ -10,8 +10,8 @@ use std::{
 };
 
 use apalis_sea_orm::{
-    JobFilter, NewJob, Options, Outcome, Queue, Settlement, board, count_matching, enqueue_all,
-    entity::state, migration, settle,
+    AttemptOutcome, AttemptResult, JobFilter, JobQueue, NewJob, Options, count_matching,
+    enqueue_all, entity::state, inspect, migration, settle,
 };
 use jiff::Timestamp;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
@@ -29,40 +29,40 @@ async fn main() -> Result<(), Box<dyn Error>> {
     migration::up(&SchemaManager::new(&db)).await?;
     let options = Options::new("bench", ["mail", "logins", "provider"]);
     let now = (options.clock)();
-    let queue = Queue::new(db.clone(), db.clone(), options);
+    let queue = JobQueue::new(db.clone(), db.clone(), options);
 
     fill(&db, &queue, 2_000, now, now).await?;
     let empty = measure(&queue, now).await?;
-    println!("a claim of 10, table almost empty: {empty:?}");
+    println!("claim of 10, table almost empty: {empty:?}");
     grow(&db, &queue, done, now).await?;
     let full = measure(&queue, now).await?;
     let times = full.as_secs_f64() / empty.as_secs_f64();
-    println!("beside {done} done, 100,000 ready and 100,000 scheduled: {full:?}");
-    println!("{times:.2} times");
-    look(&db, now).await?;
+    println!("claim of 10, beside {done} done, 100,000 ready and 100,000 scheduled: {full:?}");
+    println!("{times:.2} times as long");
+    measure_queries(&db, now).await?;
     if times > 2.0 {
-        return Err("a claim costs more than twice as much in a full table".into());
+        return Err("a claim takes more than twice as long in a full table".into());
     }
     Ok(())
 }
 
-/// Fills the table with jobs that were done, are ready, and are to come.
+/// Fills the table with done, ready and scheduled jobs.
 async fn grow(
     db: &DatabaseConnection,
-    queue: &Queue,
+    queue: &JobQueue,
     done: usize,
     now: Timestamp,
 ) -> Result<(), DbErr> {
-    let (mut enqueueing, mut performing) = (Duration::ZERO, Duration::ZERO);
+    let (mut enqueueing, mut processing) = (Duration::ZERO, Duration::ZERO);
     for _ in 0..done / 10_000 {
-        let begun = Instant::now();
+        let started = Instant::now();
         fill(db, queue, 10_000, now, now).await?;
-        enqueueing += begun.elapsed();
-        let begun = Instant::now();
-        while settle_some(db, queue, now).await? > 0 {}
-        performing += begun.elapsed();
+        enqueueing += started.elapsed();
+        let started = Instant::now();
+        while process_batch(db, queue, now).await? > 0 {}
+        processing += started.elapsed();
     }
-    println!("{done} enqueued in {enqueueing:?}, claimed and settled in {performing:?}");
+    println!("{done} enqueued in {enqueueing:?}, claimed and settled in {processing:?}");
     fill(db, queue, 100_000, now, now).await?;
     fill(db, queue, 100_000, now + Duration::from_hours(1), now).await?;
     let mysql = db.get_database_backend() == sea_orm::DbBackend::MySql;
@@ -70,25 +70,25 @@ async fn grow(
     Ok(())
 }
 
-/// What pages cost that operators look at.
-async fn look(db: &DatabaseConnection, now: Timestamp) -> Result<(), DbErr> {
+/// Measures operators' queries.
+async fn measure_queries(db: &DatabaseConnection, now: Timestamp) -> Result<(), DbErr> {
     let done = JobFilter { state: Some(state::DONE.to_owned()), ..JobFilter::default() };
     let failed = JobFilter { error_code: Some("unavailable".to_owned()), ..JobFilter::default() };
-    let begun = Instant::now();
-    board::queues(db, now).await?;
-    println!("the board's queues: {:?}", begun.elapsed());
-    let begun = Instant::now();
-    board::errors(db).await?;
-    println!("its errors: {:?}", begun.elapsed());
-    let begun = Instant::now();
-    board::jobs(db, &done, None, 50).await?;
-    println!("its newest done jobs: {:?}", begun.elapsed());
-    let begun = Instant::now();
-    board::jobs(db, &failed, None, 50).await?;
-    println!("its newest jobs of an error: {:?}", begun.elapsed());
-    let begun = Instant::now();
+    let started = Instant::now();
+    inspect::queues(db, now).await?;
+    println!("queues: {:?}", started.elapsed());
+    let started = Instant::now();
+    inspect::errors(db).await?;
+    println!("errors: {:?}", started.elapsed());
+    let started = Instant::now();
+    inspect::jobs(db, &done, None, 50).await?;
+    println!("newest done jobs: {:?}", started.elapsed());
+    let started = Instant::now();
+    inspect::jobs(db, &failed, None, 50).await?;
+    println!("newest jobs of an error: {:?}", started.elapsed());
+    let started = Instant::now();
     count_matching(db, &failed, &state::RETRYABLE).await?;
-    println!("how many could be retried: {:?}", begun.elapsed());
+    println!("number of retryable jobs: {:?}", started.elapsed());
     Ok(())
 }
 
@@ -105,7 +105,7 @@ async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
 
 async fn fill(
     db: &DatabaseConnection,
-    queue: &Queue,
+    queue: &JobQueue,
     count: usize,
     run_at: Timestamp,
     now: Timestamp,
@@ -125,18 +125,18 @@ async fn fill(
     enqueue_all(db, (0..count).map(job).collect()).await
 }
 
-/// The median of many, in the best of some rounds: others use this machine, and MySQL clears away
-/// what was just changed a little later.
-async fn measure(queue: &Queue, now: Timestamp) -> Result<Duration, DbErr> {
+/// Returns the lowest of several medians, because other processes use this machine, and MySQL
+/// purges old row versions with a delay.
+async fn measure(queue: &JobQueue, now: Timestamp) -> Result<Duration, DbErr> {
     let mut best = Duration::MAX;
     for _ in 0..5 {
         let mut times = Vec::new();
         for _ in 0..101 {
-            let begun = Instant::now();
+            let started = Instant::now();
             let jobs = queue.claim(now, 10).await?;
-            times.push(begun.elapsed());
+            times.push(started.elapsed());
             let leases: Vec<_> = jobs.iter().map(|job| (job.id, job.fence)).collect();
-            queue.give_back(&leases).await?;
+            queue.release(&leases).await?;
         }
         times.sort();
         best = best.min(times[50]);
@@ -145,13 +145,13 @@ async fn measure(queue: &Queue, now: Timestamp) -> Result<Duration, DbErr> {
     Ok(best)
 }
 
-async fn settle_some(
+async fn process_batch(
     db: &DatabaseConnection,
-    queue: &Queue,
+    queue: &JobQueue,
     now: Timestamp,
 ) -> Result<usize, DbErr> {
     let jobs = queue.claim(now, 200).await?;
-    let done = jobs.iter().map(|job| Settlement {
+    let done = jobs.iter().map(|job| AttemptResult {
         attempt_id: (queue.options().ids)(),
         job: job.id,
         fence: job.fence,
@@ -159,7 +159,7 @@ async fn settle_some(
         number: job.number,
         started_at: job.started_at,
         finished_at: now,
-        outcome: Outcome::Done,
+        outcome: AttemptOutcome::Done,
         error: None,
     });
     let _ = settle(db, &done.collect::<Vec<_>>()).await?;

@@ -1,5 +1,5 @@
-//! A user and a mail to welcome her, committed together; then a worker that sends it at its
-//! second attempt. `cargo run -p apalis-sea-orm --example welcome`
+//! Commits a user together with a welcome mail, then runs a worker that sends the mail at its
+//! second attempt: `cargo run -p apalis-sea-orm --example welcome`.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use apalis::prelude::*;
-use apalis_sea_orm::{Backoff, Claimed, NewJob, Options, Queue, QueueBackend, enqueue_all};
+use apalis_sea_orm::{Backoff, ClaimedJob, JobQueue, NewJob, Options, QueueBackend, enqueue_all};
 use apalis_sea_orm::{entity, migration};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, EntityTrait,
@@ -21,15 +21,15 @@ struct Welcome {
     to: String,
 }
 
-async fn perform(job: Claimed, worker: WorkerContext) -> Result<(), BoxDynError> {
-    static ANSWERS: AtomicBool = AtomicBool::new(false);
+async fn handle(job: ClaimedJob, worker: WorkerContext) -> Result<(), BoxDynError> {
+    static IS_AVAILABLE: AtomicBool = AtomicBool::new(false);
     let welcome: Welcome = job.decode()?;
     println!("attempt {} of {}: mailing {}", job.number, job.max_attempts, welcome.to);
-    // Right before anything that must not be done twice.
-    if !job.lease.held() {
-        return Err("the lease was lost; whoever has it now will send the mail".into());
+    // Check immediately before anything that must not happen twice.
+    if !job.lease.is_valid() {
+        return Err("the lease was lost; the worker that has it now sends the mail".into());
     }
-    if !ANSWERS.swap(true, Ordering::SeqCst) {
+    if !IS_AVAILABLE.swap(true, Ordering::SeqCst) {
         return Err("the mail server does not answer".into());
     }
     worker.stop()?;
@@ -45,12 +45,12 @@ async fn main() -> Result<(), BoxDynError> {
     migration::up(&SchemaManager::new(&write)).await?;
     write.execute_unprepared("CREATE TABLE users (name TEXT PRIMARY KEY)").await?;
 
-    let backoff = Backoff { first: Duration::from_millis(500), ..Backoff::default() };
+    let backoff = Backoff { initial: Duration::from_millis(500), ..Backoff::default() };
     let mut options = Options { backoff, ..Options::new("", ["mail"]) };
-    // Another name at each start of each process.
+    // The name must be unique to each start of each process.
     options.worker = format!("welcome-{}", (options.ids)());
     let (clock, ids, waker) = (options.clock.clone(), options.ids.clone(), options.waker.clone());
-    let queue = Queue::new(write.clone(), read, options);
+    let queue = JobQueue::new(write.clone(), read, options);
 
     let now = clock();
     let job = NewJob {
@@ -75,18 +75,19 @@ async fn main() -> Result<(), BoxDynError> {
         .register(move |run| {
             WorkerBuilder::new(format!("mailer-{run}"))
                 .backend(QueueBackend::new(queue.clone()))
-                .build(perform)
+                .build(handle)
         })
         .run()
         .await?;
 
     let job = entity::job::Entity::find_by_id(id).one(&write).await?;
     let attempts = entity::attempt::Entity::find().all(&write).await?;
-    println!("in the end: {job:#?}\n{attempts:#?}");
+    println!("result: {job:#?}\n{attempts:#?}");
     Ok(())
 }
 
-/// Writers of a file wait for each other, so they share one connection; readers do not wait.
+/// Writers of an SQLite file wait for each other, so they share one connection. Readers do not
+/// wait.
 async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
     options

@@ -1,21 +1,20 @@
-//! The apalis glue: claimed jobs as apalis tasks, and what a running worker does beside them.
+//! The apalis backend: delivers claimed jobs as apalis tasks, and runs a worker's background tasks.
 //!
-//! It implements apalis' `Backend` itself rather than through `Persisted`: that would forget a
-//! claim under way when a worker stops, and end the worker at the first failed statement.
+//! Implements `Backend` directly instead of using apalis' `Persisted`, which would drop a claim in
+//! progress when a worker stops, and end the worker at the first failed statement.
 
-mod answer;
-mod beats;
+mod attempt;
 mod buffer;
 mod fetch;
-mod kinds;
+mod handler_output;
+mod handlers;
+mod heartbeat;
+mod maintenance;
 mod outage;
-mod perform;
-mod presence;
+mod service;
 mod settler;
-mod tend;
 
 use std::{
-    collections::HashMap,
     convert::Infallible,
     pin::Pin,
     sync::Arc,
@@ -32,110 +31,106 @@ use tokio::{task::JoinHandle, time::Sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-pub use self::{
-    answer::{Answer, Handled},
-    kinds::{Kinds, UnknownKind},
-    perform::{Perform, PerformLayer},
-};
 use self::{
-    buffer::{Buffer, Next},
+    buffer::{Buffer, Next, StartedJobs},
     fetch::Fetch,
-    perform::Begun,
-    settler::{Settler, Unsettled},
+    service::HandlerOptions,
+    settler::{ResultWriter, Settler},
 };
-use crate::{Claimed, Options, Queue};
+pub use self::{
+    handler_output::{Handled, HandlerOutput, UnknownKind},
+    handlers::Handlers,
+    service::{JobLayer, JobService},
+};
+use crate::{
+    options::Options,
+    queue::{claim::ClaimedJob, job_queue::JobQueue},
+};
 
-/// The time that a claim under way, giving jobs back and signing off may take together once a worker
-/// stops: a database that is silent must not keep it.
-const CLOSE: Duration = Duration::from_secs(5);
+/// How long a stopping worker waits for a claim in progress, the release of jobs and its
+/// deregistration together. A database that does not answer must not delay the stop for longer.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The source of an apalis worker's tasks: `WorkerBuilder::new("mail").backend(queue_backend)`.
+/// The backend of an apalis worker: `WorkerBuilder::new("mail").backend(queue_backend)`.
 ///
-/// Handlers take the [`Claimed`] job and may return `()`, an [`Outcome`](crate::Outcome), a
-/// [`Handled`], or a `Result` of one of these. No database error ends the worker. It holds at
-/// most [`Options::concurrency`] jobs, so it needs no concurrency layer, and it catches panics by
-/// itself: apalis' `catch_panic` would make each the end of its job.
+/// Handlers take a [`ClaimedJob`] and return `()`, an [`AttemptOutcome`](crate::AttemptOutcome), a
+/// [`Handled`], or a `Result` of one of these. No database error ends the worker.
+///
+/// The backend holds at most [`Options::concurrency`] jobs, so no concurrency layer is needed. It
+/// catches panics; apalis' `catch_panic` layer would end a job at its first panic.
 #[derive(Debug)]
 pub struct QueueBackend {
-    queue: Queue,
+    queue: JobQueue,
     buffer: Buffer,
-    begun: Begun,
-    habits: Habits,
+    started: StartedJobs,
+    handler_options: HandlerOptions,
     timer: Option<Pin<Box<Sleep>>>,
     settler: Settler,
-    unsettled: Option<Unsettled>,
+    result_writer: Option<ResultWriter>,
     running: Option<Running>,
 }
 
 impl QueueBackend {
-    /// A backend of that queue. Give each worker one, and each run of a worker a new one.
-    pub fn new(queue: Queue) -> Self {
-        let (settler, unsettled) = Settler::new(queue.clone());
+    /// Creates a backend. Each worker needs its own, and each run of a worker a new one.
+    pub fn new(queue: JobQueue) -> Self {
+        let (settler, result_writer) = Settler::new(queue.clone());
         Self {
             queue,
             buffer: Buffer::default(),
-            begun: Begun::default(),
-            habits: Habits::default(),
+            started: StartedJobs::default(),
+            handler_options: HandlerOptions::default(),
             timer: None,
             settler,
-            unsettled: Some(unsettled),
+            result_writer: Some(result_writer),
             running: None,
         }
     }
 
-    /// Gives the handler jobs whose attempts are used up too, to record their end; it asks
-    /// [`Claimed::exhausted`] and MUST NOT perform them. Otherwise they are settled as dead
-    /// without being handed out.
+    /// Delivers jobs whose attempts are used up to the handler, so that it can record their end. It
+    /// must check [`ClaimedJob::exhausted`] and MUST NOT process them. By default, they are settled
+    /// as dead without calling the handler.
     #[must_use]
-    pub fn hand_out_exhausted(mut self) -> Self {
-        self.habits.hand_out_exhausted = true;
+    pub fn deliver_exhausted(mut self) -> Self {
+        self.handler_options.deliver_exhausted = true;
         self
     }
 
-    /// Leaves it to the handler to end jobs that are cancelled while it performs them: it hears of
-    /// it by [`Lease::cancelled`](crate::Lease::cancelled). Otherwise its future is dropped where
-    /// it waits, and the job is settled as cancelled; so handlers that settle want this.
+    /// Lets the handler end jobs that are cancelled while they run, which it learns from
+    /// [`JobLease::cancelled`](crate::JobLease::cancelled). By default, the handler's future is
+    /// dropped and the job is settled as cancelled. Handlers that settle jobs themselves need this.
     #[must_use]
-    pub fn leave_cancelled(mut self) -> Self {
-        self.habits.leave_cancelled = true;
+    pub fn manual_cancellation(mut self) -> Self {
+        self.handler_options.manual_cancellation = true;
         self
     }
 
-    /// Hands jobs out before their start, so that handlers prepare what they can and wait for it by
-    /// [`Queue::begin`] right before the work that the rate is for. Otherwise what they do first
-    /// comes between the start and that work, and makes its pace uneven.
+    /// Delivers jobs before their start, so that the handler can prepare and then call
+    /// [`JobQueue::wait_for_start`] immediately before the work that the rate limits. By default,
+    /// the time that preparation takes lies between the start and that work, and makes its rate
+    /// uneven.
     #[must_use]
-    pub fn leave_pacing(mut self) -> Self {
-        self.habits.leave_pacing = true;
+    pub fn manual_pacing(mut self) -> Self {
+        self.handler_options.manual_pacing = true;
         self
     }
 
-    /// Drops the handler's future when it has performed a job of that kind for so long. The
-    /// attempt failed then, with the code `timed_out`. For handlers that settle: see
-    /// [`leave_cancelled`](Self::leave_cancelled).
+    /// Drops the handler's future when a job of this kind has run for `after`; the attempt fails
+    /// with the code `timed_out`. For handlers that settle jobs themselves, see
+    /// [`manual_cancellation`](Self::manual_cancellation).
     #[must_use]
     pub fn timeout(mut self, kind: &str, after: Duration) -> Self {
-        Arc::make_mut(&mut self.habits.timeouts).insert(kind.to_owned(), after);
+        Arc::make_mut(&mut self.handler_options.timeouts).insert(kind.to_owned(), after);
         self
     }
 }
 
-/// What a worker was told about performing.
-#[derive(Clone, Debug, Default)]
-struct Habits {
-    hand_out_exhausted: bool,
-    leave_cancelled: bool,
-    leave_pacing: bool,
-    timeouts: Arc<HashMap<String, Duration>>,
-}
-
-/// What runs beside the worker from its first poll to its end.
+/// The background tasks of a running worker.
 #[derive(Debug)]
 struct Running {
-    /// Ends when a claim under way came back, what was not begun was given back, and the worker
-    /// signed off.
+    /// Ends when the last claim has returned, unfinished jobs are released and the worker is
+    /// deregistered.
     fetch: JoinHandle<()>,
-    /// Ends the others too, even if the worker is dropped without being stopped.
+    /// Stops all tasks, also when the worker is dropped.
     stop: DropGuard,
 }
 
@@ -143,16 +138,16 @@ impl Running {
     fn start(backend: &mut QueueBackend, worker: &WorkerContext) -> Self {
         let stop = CancellationToken::new();
         let queue = || backend.queue.clone();
-        tokio::spawn(beats::keep(queue(), stop.clone()));
-        tokio::spawn(tend::tend(queue(), stop.clone()));
-        if let Some(unsettled) = backend.unsettled.take() {
-            tokio::spawn(unsettled.settle());
+        tokio::spawn(heartbeat::keep_leases(queue(), stop.clone()));
+        tokio::spawn(maintenance::maintain(queue(), stop.clone()));
+        if let Some(writer) = backend.result_writer.take() {
+            tokio::spawn(writer.run());
         }
-        let presence = tokio::spawn(presence::keep(queue(), stop.clone()));
+        let report = tokio::spawn(heartbeat::report_worker(queue(), stop.clone()));
         let fetch = Fetch {
             queue: queue(),
             buffer: backend.buffer.clone(),
-            begun: backend.begun.clone(),
+            started: backend.started.clone(),
             worker: worker.clone(),
             stop: stop.clone(),
         };
@@ -160,16 +155,16 @@ impl Running {
         let fetch = async move {
             let orderly = async {
                 fetch.run().await;
-                let _ = presence.await;
+                let _ = report.await;
             };
             let overdue = async {
                 stopping.cancelled().await;
-                tokio::time::sleep(CLOSE).await;
+                tokio::time::sleep(CLOSE_TIMEOUT).await;
             };
             tokio::select! {
                 () = orderly => {}
                 () = overdue => {
-                    tracing::warn!("stopped without the database; claimed jobs wait for their lease");
+                    tracing::warn!("the database did not answer at the stop; claimed jobs are leased until their lease ends");
                 }
             }
         };
@@ -178,7 +173,7 @@ impl Running {
 }
 
 impl Backend for QueueBackend {
-    type Task = Task<Claimed>;
+    type Task = Task<ClaimedJob>;
     type Error = Infallible;
 
     fn poll_ready(
@@ -196,11 +191,11 @@ impl Backend for QueueBackend {
         &mut self,
         cx: &mut Context<'_>,
         _: &WorkerContext,
-    ) -> Poll<Option<Result<Task<Claimed>, Infallible>>> {
+    ) -> Poll<Option<Result<Task<ClaimedJob>, Infallible>>> {
         loop {
-            match ready!(self.buffer.poll_take(cx, self.habits.leave_pacing)) {
+            match ready!(self.buffer.poll_next(cx, self.handler_options.manual_pacing)) {
                 Next::Job(job) => return Poll::Ready(Some(Ok(task(*job)))),
-                Next::Late => self.queue.leases.stir(),
+                Next::MissedStart => self.queue.leases.notify(),
                 Next::At(start) => {
                     let timer = self.timer.insert(Box::pin(tokio::time::sleep_until(start.into())));
                     ready!(timer.as_mut().poll(cx));
@@ -218,7 +213,7 @@ impl Backend for QueueBackend {
             running.stop.token().cancel();
             let ended = ready!(Pin::new(&mut running.fetch).poll(cx));
             if let Err(error) = ended {
-                tracing::error!(%error, "the queue's fetching ended badly");
+                tracing::error!(%error, "the task that claims jobs panicked");
             }
             self.running = None;
         }
@@ -227,28 +222,28 @@ impl Backend for QueueBackend {
 }
 
 impl BackendConfig for QueueBackend {
-    type Args = Claimed;
+    type Args = ClaimedJob;
     type Id = Uuid;
     type Kind = Ephemeral;
     type Config = Options;
-    type Layer = PerformLayer;
+    type Layer = JobLayer;
 
     fn config(&self) -> &Options {
         self.queue.options()
     }
 
-    fn middleware(&mut self, _: &mut WorkerContext) -> PerformLayer {
-        PerformLayer {
+    fn middleware(&mut self, _: &mut WorkerContext) -> JobLayer {
+        JobLayer {
             settler: self.settler.clone(),
-            begun: self.begun.clone(),
-            habits: self.habits.clone(),
+            started: self.started.clone(),
+            options: self.handler_options.clone(),
         }
     }
 }
 
-fn task(job: Claimed) -> Task<Claimed> {
+fn task(job: ClaimedJob) -> Task<ClaimedJob> {
     let id = TaskId::from_string(job.id.to_string());
     let before = job.number.saturating_sub(1) as usize;
-    let (queue, most) = (job.queue.clone(), job.max_attempts as usize);
-    TaskBuilder::new(job).task_id(id).queue(queue.into()).attempt(before).max_attempts(most).build()
+    let (queue, max) = (job.queue.clone(), job.max_attempts as usize);
+    TaskBuilder::new(job).task_id(id).queue(queue.into()).attempt(before).max_attempts(max).build()
 }

@@ -8,7 +8,7 @@ use sea_orm::{
 
 /// Whether the same statements may succeed when tried again: a lost or refused connection, a
 /// deadlock, a lock or a pool waited for too long, a failover. After a lost connection the outcome
-/// of a commit is unknown; [`standings`](crate::standings) tells.
+/// of a commit is unknown; [`settlement_statuses`](crate::settlement_statuses) tells.
 pub fn is_transient(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,

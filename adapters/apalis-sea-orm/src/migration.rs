@@ -1,5 +1,5 @@
-//! Creates and drops the tables, for a migration of the caller's: the crate keeps no history
-//! of its own, so that an application has one.
+//! Creates and drops the tables, for use in a migration of the application. The crate keeps no
+//! migration history of its own.
 //!
 //! ```no_run
 //! # use sea_orm_migration::prelude::*;
@@ -30,9 +30,9 @@ use crate::{
 
 pub(crate) mod columns;
 
-/// Creates `jobs`, `job_attempts`, `job_queues`, `job_rates`, `job_workers` and `job_stats`, with
-/// their indexes: what is there already stays, so that it can be run again after it was cut short.
-/// On MySQL each table is one statement.
+/// Creates `jobs`, `job_attempts`, `job_queues`, `job_rates`, `job_workers` and `job_stats` with
+/// their indexes. Keeps those that exist, so it can be run again after an interruption. On MySQL
+/// each table is one statement.
 pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let engine = manager.get_database_backend();
     create(manager, jobs(engine), job_indexes().to_vec()).await?;
@@ -62,7 +62,7 @@ async fn create(
     Ok(())
 }
 
-/// Drops the tables and what is in them, as far as they are there.
+/// Drops the tables that exist, with all their rows.
 pub async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     for mut table in [
         Table::drop().table(stats::TABLE).to_owned(),
@@ -105,8 +105,8 @@ fn jobs(engine: DbBackend) -> TableCreateStatement {
         .to_owned()
 }
 
-/// One index instead of three serves staging, rescuing and pruning, so that a job's way through
-/// its states costs a third of the writing.
+/// One index on this column, instead of three, serves promoting, rescuing and pruning, and reduces
+/// the cost of a job's state changes.
 const TURN_AT: &str = "CASE state WHEN 'running' THEN lease_until WHEN 'done' THEN finished_at \
     WHEN 'dead' THEN finished_at WHEN 'cancelled' THEN finished_at ELSE run_at END";
 
@@ -120,12 +120,12 @@ fn job_indexes() -> [IndexCreateStatement; 5] {
         index
     };
     [
-        // Serves the order of a claim: without it every ready row is read and sorted.
-        // Counts by state and queue as well.
+        // Has the order of a claim, which would otherwise read and sort every ready row. Also
+        // serves counts by state and queue.
         index("jobs_claim", &[C::State, C::Queue, C::Priority, C::RunAt, C::Id]),
         index("jobs_turn", &[C::State, C::TurnAt]),
         index("jobs_list", &[C::State, C::Id]),
-        // Written once for a job that never fails.
+        // Written only once for a job that never fails.
         index("jobs_error", &[C::LastErrorCode, C::Id]),
         index("jobs_unique_key", &[C::UniqueKey]).unique().to_owned(),
     ]

@@ -1,4 +1,4 @@
-//! How a worker works its queues, and where it takes time and ids from.
+//! A worker's options: what it claims, and where it takes time and ids from.
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -6,56 +6,70 @@ use jiff::Timestamp;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use crate::{Backoff, Rate, Waker};
+use crate::{backoff::Backoff, waker::Waker};
 
-/// What a [`Queue`](crate::Queue) is told.
+/// Options of a [`JobQueue`](crate::JobQueue).
 #[derive(Clone)]
 pub struct Options {
-    /// The queues to work, in order of importance: of two jobs with the same priority and
-    /// `run_at` the one of the earlier queue goes first.
+    /// Queues to claim from, most important first: of two jobs with the same priority and `run_at`,
+    /// the one of the earlier queue is claimed first.
     pub queues: Vec<String>,
-    /// This worker's name, at most 64 bytes of ASCII. It MUST be another at each start of each
-    /// process: it is how a worker recognises the jobs that its own claim got.
+    /// The worker's name, at most 64 bytes of ASCII. It MUST be unique to each start of each
+    /// process, because a worker recognises the jobs it has claimed by this name.
     pub worker: String,
-    /// How long a claimed job stays this worker's without a heartbeat. Those of all workers of a
-    /// table should differ by less than a minute: a longer one is taken for one that a clock which
-    /// was ahead has given.
+    /// How long a claimed job is leased without a heartbeat. The lengths used by the workers of a
+    /// table must differ by less than a minute: a lease that ends later than that is treated as
+    /// one granted by a clock that was ahead.
     pub lease: Duration,
-    /// How often leases are looked after. A lease is extended once it is half over, so this
-    /// should be less than a third of it.
+    /// How often leases are checked. A lease is extended in its second half, so this should be less
+    /// than a third of its length.
     pub heartbeat: Duration,
-    /// How often to look for jobs that nobody in this process told of; jittered by a fifth.
+    /// How often the worker polls for jobs that no [`Waker`] announced, with a jitter of ±20 %.
     pub poll: Duration,
-    /// How many jobs to hold at a time.
+    /// The most jobs that the worker holds at a time.
     pub concurrency: usize,
-    /// How many of them may be of that queue, for queues that are not to have them all.
+    /// The most jobs of a queue that the worker holds at a time, for queues with a lower limit than
+    /// `concurrency`.
     pub limits: HashMap<String, usize>,
-    /// A rate that this and all other workers keep together.
+    /// A rate that this worker shares with all others.
     pub rate: Option<Rate>,
-    /// How long done and cancelled jobs are kept before a worker [prunes](crate::prune) them; for
-    /// ever if not said. Dead ones always stay.
+    /// How long done and cancelled jobs are kept before a worker [prunes](crate::prune) them.
+    /// `None` keeps them forever. Dead jobs are never pruned.
     pub retention: Option<Duration>,
-    /// What the worker says of itself on the [board](crate::board), asked at every report.
+    /// Application data to show beside the worker in [`inspect::workers`](crate::inspect::workers),
+    /// requested at each report.
     pub info: Arc<dyn Fn() -> Option<String> + Send + Sync>,
-    /// Called with each error of the database that the worker's own tasks meet: for an application
-    /// that closes connections to a server that is a replica by now, for example.
+    /// Called with each database error that the worker's background tasks meet, for example to
+    /// close connections to a server that has become a replica.
     pub on_error: Arc<dyn Fn(&DbErr) + Send + Sync>,
     /// Longest delay of a retry or snooze. Jobs that are delayed for longer, by a worker whose clock
     /// was ahead, are treated as due. `None` disables this.
-    pub longest_pause: Option<Duration>,
-    /// When a failed job is tried again, if the handler does not say.
+    pub max_delay: Option<Duration>,
+    /// The delay of a retry for which the handler gives no time.
     pub backoff: Backoff,
-    /// Wakes the worker. Give clones of it to whatever enqueues in this process.
+    /// Wakes the worker. Pass clones to code of this process that enqueues jobs.
     pub waker: Waker,
-    /// The time for `run_at`, `started_at` and `finished_at`. Leases never depend on it.
+    /// The source of `run_at`, `started_at` and `finished_at`. Leases never depend on it.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// The ids of attempts.
+    /// The source of attempt ids.
     pub ids: Arc<dyn Fn() -> Uuid + Send + Sync>,
 }
 
+/// A limit on the job starts of some queues that all workers with a rate of this name share. Starts
+/// are evenly spaced, never more than `per_second` in any second, and about 6 % fewer on average.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rate {
+    /// The rate's name, at most 64 bytes of ASCII.
+    pub name: String,
+    /// The queues that the rate limits.
+    pub queues: Vec<String>,
+    /// Starts per second, possibly fractional. At zero or less, no job starts.
+    pub per_second: f64,
+}
+
 impl Options {
-    /// A worker of that name for those queues: ten seconds' leases with heartbeats of three, ten
-    /// jobs at a time, a look every 350 ms, the system's clock and ids of version 7.
+    /// Creates options with a lease of 10 seconds, a heartbeat every 3 seconds, a poll every 350
+    /// milliseconds, a concurrency of 10, the system clock and version 7 ids.
     pub fn new<S: Into<String>>(
         worker: impl Into<String>,
         queues: impl IntoIterator<Item = S>,
@@ -70,7 +84,7 @@ impl Options {
             limits: HashMap::new(),
             rate: None,
             retention: None,
-            longest_pause: None,
+            max_delay: None,
             info: Arc::new(|| None),
             on_error: Arc::new(|_| {}),
             backoff: Backoff::default(),
@@ -98,17 +112,8 @@ fn random_id() -> Uuid {
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
-            .field("queues", &self.queues)
             .field("worker", &self.worker)
-            .field("lease", &self.lease)
-            .field("heartbeat", &self.heartbeat)
-            .field("poll", &self.poll)
-            .field("concurrency", &self.concurrency)
-            .field("limits", &self.limits)
-            .field("rate", &self.rate)
-            .field("retention", &self.retention)
-            .field("longest_pause", &self.longest_pause)
-            .field("backoff", &self.backoff)
+            .field("queues", &self.queues)
             .finish_non_exhaustive()
     }
 }

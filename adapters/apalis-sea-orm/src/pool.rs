@@ -1,9 +1,9 @@
-//! What a pool must do with a connection whose transaction did not end cleanly.
+//! Detects pooled connections whose transaction did not end.
 //!
-//! When SQLite cannot write a commit, because a disk is full for example, it may end the transaction
-//! by itself. sqlx 0.9 still counts that transaction as open, so that all that follows on the
-//! connection is a savepoint within it: it succeeds, and is never committed. Such a connection must
-//! not be used again. Let the pool ask whenever a connection is returned to it:
+//! When SQLite cannot write a commit, for example because the disk is full, it may end the
+//! transaction itself. sqlx 0.9 still counts that transaction as open, so each later one on the
+//! connection becomes a savepoint that succeeds and is never committed. Such a connection must not
+//! be used again. Let the pool check connections when they are returned:
 //!
 //! ```
 //! # let mut options = sea_orm::ConnectOptions::new("sqlite://app.db");
@@ -16,10 +16,10 @@
 
 use sea_orm::sqlx::{Connection, Result};
 
-/// Whether no transaction is open on a connection that is returned to its pool. If one is, the pool
-/// closes the connection, which ends the transaction.
+/// Whether a connection that is returned to its pool has no open transaction. If it has one, the
+/// pool closes the connection, which ends the transaction.
 pub async fn is_reusable<C: Connection>(connection: &mut C) -> Result<bool> {
-    // The rollback that a dropped transaction has asked for comes first.
+    // Runs the rollback that was queued when a transaction was dropped.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }

@@ -1,5 +1,5 @@
-//! What came of attempts, counted by minute: a row for each queue, minute and worker, so that no
-//! two workers ever wait for each other to count, and no page has to count jobs.
+//! Counts outcomes per minute, with a row for each queue, minute and worker, so that workers never
+//! wait for each other to count, and no query has to count jobs.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,19 @@ use sea_orm_migration::prelude::{ColumnDef, Index, Table, TableCreateStatement};
 use uuid::Uuid;
 
 use crate::{
-    Settlement,
     entity::{job, state},
     migration::columns::ascii,
+    queue::attempt::{AttemptResult, short_ascii},
     time::micros,
 };
 
 pub(crate) const TABLE: &str = "job_stats";
-/// What is counted of outcomes.
+/// The columns that count outcomes.
 pub(crate) const OUTCOMES: [&str; 6] = ["done", "retry", "snooze", "dead", "cancelled", "lost"];
-/// Of a histogram: the first holds up to a millisecond, each further one up to twice as much, the
-/// last whatever is longer.
+/// Buckets of a histogram. The first counts durations up to a millisecond, each further one up to
+/// twice as much, the last all longer ones.
 pub(crate) const BUCKETS: usize = 28;
-/// Rows of one worker, queue and minute: as many of its settlers need not wait for each other.
+/// Rows for one worker, queue and minute, so that several of its tasks can count concurrently.
 const STRIPES: u8 = 8;
 pub(crate) const MINUTE: i64 = 60_000_000;
 
@@ -55,14 +55,14 @@ fn bucket_name(histogram: &str, bucket: usize) -> String {
     format!("{histogram}_{bucket:02}")
 }
 
-/// The bucket of a length of time in microseconds.
+/// The bucket of a duration in microseconds.
 fn bucket(length: i64) -> usize {
     let milliseconds = u64::try_from(length).unwrap_or(0).div_ceil(1_000);
     let doublings = milliseconds.next_power_of_two().trailing_zeros() as usize;
     doublings.min(BUCKETS - 1)
 }
 
-/// By minute and queue, how much to add to which column.
+/// Increments by minute and queue, then by column.
 type Counts = BTreeMap<(i64, String), BTreeMap<String, i32>>;
 
 fn add(counts: &mut Counts, queue: &str, at: i64, columns: impl IntoIterator<Item = String>) {
@@ -72,37 +72,37 @@ fn add(counts: &mut Counts, queue: &str, at: i64, columns: impl IntoIterator<Ite
     }
 }
 
-/// Counts what was just settled, in the same transaction.
+/// Counts results in the transaction that writes them.
 pub(crate) async fn count<C: ConnectionTrait>(
     conn: &C,
-    settlements: &[Settlement],
+    results: &[AttemptResult],
 ) -> Result<(), DbErr> {
-    let Some(first) = settlements.first() else { return Ok(()) };
+    let Some(first) = results.first() else { return Ok(()) };
     let rows: Vec<(Uuid, String, String, i64)> = job::Entity::find()
         .select_only()
         .columns([job::Column::Id, job::Column::Queue, job::Column::State, job::Column::RunAt])
-        .filter(job::Column::Id.is_in(settlements.iter().map(|s| s.job)))
+        .filter(job::Column::Id.is_in(results.iter().map(|r| r.job)))
         .into_tuple()
         .all(conn)
         .await?;
     let rows: BTreeMap<_, _> = rows.into_iter().map(|(id, q, s, at)| (id, (q, s, at))).collect();
     let mut counts = Counts::new();
-    for settlement in settlements {
-        let Some((queue, state, run_at)) = rows.get(&settlement.job) else { continue };
-        let (started, finished) = (micros(settlement.started_at), micros(settlement.finished_at));
-        let cancelled = state == state::CANCELLED;
-        let outcome = if cancelled { state } else { settlement.outcome.name() };
-        // What is tried again has another `run_at` by now.
-        let ended = cancelled || matches!(outcome, "done" | "dead");
-        let wait = ended.then(|| bucket_name("wait", bucket(started - run_at)));
+    for result in results {
+        let Some((queue, state, run_at)) = rows.get(&result.job) else { continue };
+        let (started, finished) = (micros(result.started_at), micros(result.finished_at));
+        let is_cancelled = state == state::CANCELLED;
+        let outcome = if is_cancelled { state } else { result.outcome.name() };
+        // A job that is tried again has another `run_at` by now.
+        let has_ended = is_cancelled || matches!(outcome, "done" | "dead");
+        let wait = has_ended.then(|| bucket_name("wait", bucket(started - run_at)));
         let run = bucket_name("run", bucket(finished - started));
         add(&mut counts, queue, finished, [outcome.to_owned(), run].into_iter().chain(wait));
     }
     let stripe = first.attempt_id.as_bytes()[15] % STRIPES;
-    write(conn, &crate::settle::ascii(&first.worker), stripe, counts).await
+    write(conn, &short_ascii(&first.worker), stripe, counts).await
 }
 
-/// Counts attempts that never reported.
+/// Counts attempts that never reported a result.
 pub(crate) async fn count_lost<C: ConnectionTrait>(
     conn: &C,
     worker: &str,
@@ -116,8 +116,9 @@ pub(crate) async fn count_lost<C: ConnectionTrait>(
     write(conn, worker, 0, counts).await
 }
 
-/// In order, as whoever locks several rows must. It is one statement a row: an UPDATE that finds
-/// none, and an INSERT after it, would keep MySQL's workers from inserting theirs.
+/// Writes rows in order, because transactions that lock several rows in different orders deadlock.
+/// Sends an upsert for each row: after an UPDATE that finds no row, MySQL would block the INSERTs
+/// of other workers.
 async fn write<C: ConnectionTrait>(
     conn: &C,
     worker: &str,
@@ -125,12 +126,13 @@ async fn write<C: ConnectionTrait>(
     counts: Counts,
 ) -> Result<(), DbErr> {
     for ((minute, queue), columns) in counts {
-        let mut known = OnConflict::columns(["minute", "queue", "worker", "stripe"]);
+        let mut on_conflict = OnConflict::columns(["minute", "queue", "worker", "stripe"]);
         let mut names: Vec<Alias> = ["minute", "queue", "worker", "stripe"].map(Alias::new).into();
         let mut values: Vec<Expr> =
             vec![minute.into(), queue.into(), worker.into(), i16::from(stripe).into()];
         for (column, count) in columns {
-            known.value(Alias::new(&column), Expr::col((TABLE, Alias::new(&column))).add(count));
+            on_conflict
+                .value(Alias::new(&column), Expr::col((TABLE, Alias::new(&column))).add(count));
             names.push(Alias::new(column));
             values.push(count.into());
         }
@@ -138,19 +140,22 @@ async fn write<C: ConnectionTrait>(
             .into_table(TABLE)
             .columns(names)
             .values_panic(values)
-            .on_conflict(known)
+            .on_conflict(on_conflict)
             .to_owned();
         conn.execute(&insert).await?;
     }
     Ok(())
 }
 
-/// Deletes the counts of minutes before that time.
-pub(crate) async fn forget<C: ConnectionTrait>(conn: &C, before: Timestamp) -> Result<(), DbErr> {
-    let forget = Query::delete()
+/// Deletes the counts of minutes before `before`.
+pub(crate) async fn delete_before<C: ConnectionTrait>(
+    conn: &C,
+    before: Timestamp,
+) -> Result<(), DbErr> {
+    let delete = Query::delete()
         .from_table(TABLE)
         .and_where(Expr::col("minute").lt(micros(before).div_euclid(MINUTE)))
         .to_owned();
-    conn.execute(&forget).await?;
+    conn.execute(&delete).await?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The one place that knows how times are kept (microseconds since 1970, UTC) and how a database
-//! tells its own: leases are judged by that clock alone, so that workers need not agree on one.
+//! Conversion of times to and from columns (microseconds since 1970, UTC), and the database's
+//! clock. Leases are judged by that clock only, so workers' clocks need not agree.
 
 use std::time::Duration;
 
@@ -13,14 +13,19 @@ pub(crate) fn micros(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 
-/// A time beyond what a calendar holds, put there by hand, is the calendar's end.
+/// Converts microseconds to a timestamp; values out of range become the nearest valid timestamp.
 pub(crate) fn timestamp(micros: i64) -> Timestamp {
     let end = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_microsecond(micros).unwrap_or(end)
 }
 
-/// Now, by the database. On MySQL it depends on no session's time zone, and no night that a
-/// summer time ends on repeats an hour of it.
+/// A duration in microseconds, capped so that adding it to a time cannot overflow.
+pub(crate) fn duration_micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
+}
+
+/// The database's current time. On MySQL it is independent of the session's time zone and of
+/// daylight saving time.
 pub(crate) fn database_now(engine: DbBackend) -> Expr {
     Expr::cust(match engine {
         DbBackend::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
@@ -28,8 +33,7 @@ pub(crate) fn database_now(engine: DbBackend) -> Expr {
     })
 }
 
-/// The end of a lease that starts now, by the database.
+/// The end of a lease that starts now, by the database's clock.
 pub(crate) fn lease_end(engine: DbBackend, lease: Duration) -> Expr {
-    let lease = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 4);
-    database_now(engine).add(lease)
+    database_now(engine).add(duration_micros(lease))
 }

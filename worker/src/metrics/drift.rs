@@ -1,5 +1,4 @@
-//! How far our users and Stytch's have drifted apart, for Prometheus: as the last comparison left
-//! it, whoever made it.
+//! Gauges of the differences between users here and at the provider, as of the last comparison.
 
 use std::fmt;
 
@@ -16,7 +15,7 @@ struct DriftLabels {
     kind: &'static str,
 }
 
-/// Writes it as Prometheus reads it, without the end mark; of no comparison nothing.
+/// Encodes the gauges without the end marker, or nothing without a comparison.
 pub fn encode_drift(last: Option<&Reconciliation>, now: Timestamp, to: &mut String) -> fmt::Result {
     let Some(last) = last else { return Ok(()) };
     let mut registry = Registry::with_prefix("guestlist");
@@ -25,15 +24,15 @@ pub fn encode_drift(last: Option<&Reconciliation>, now: Timestamp, to: &mut Stri
         let left = i64::try_from(last.count(*kind).left()).unwrap_or(i64::MAX);
         users.get_or_create(&DriftLabels { kind: kind.as_str() }).set(left);
     }
-    let help = "People whom the last comparison with Stytch left different here and there";
+    let help = "Users that still differ from Stytch after the last comparison";
     registry.register("drift_users", help, users);
     let refused = Gauge::<i64>::default();
     refused.set(i64::from(last.remedy == Remedy::Refused));
-    let help = "Whether it repaired nothing because that would have changed too many users";
+    let help = "Whether the last comparison repaired nothing because too many users differed";
     registry.register("drift_refused", help, refused);
     let age = Gauge::<i64>::default();
     age.set(now.duration_since(last.finished_at).as_secs().max(0));
-    let help = "How long ago the last comparison with Stytch came to its end";
+    let help = "Time since the last comparison with Stytch";
     registry.register_with_unit("drift_age", help, Unit::Seconds, age);
     encode_registry(to, &registry)
 }
@@ -48,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_last_comparison_left_is_told_with_its_age() {
+    fn the_last_comparisons_differences_and_age_are_encoded() {
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         let last = Reconciliation {
             id: ReconciliationId("019ab0c1-0000-7000-8000-000000000000".parse().unwrap()),
@@ -67,7 +66,7 @@ mod tests {
             "guestlist_drift_refused 1",
             "guestlist_drift_age_seconds 90",
         ] {
-            assert!(text.lines().any(|told| told == line), "no {line} in\n{text}");
+            assert!(text.lines().any(|encoded| encoded == line), "no {line} in\n{text}");
         }
         let mut nothing = String::new();
         encode_drift(None, now, &mut nothing).unwrap();

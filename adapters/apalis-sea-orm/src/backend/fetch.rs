@@ -1,5 +1,5 @@
-//! Claims for free slots: when woken, when a slot becomes free, and every so often. A task of its
-//! own, so that no claim is cut off half-way.
+//! Background task that claims jobs for free slots: when woken, when a slot becomes free, and at
+//! each poll. It is separate from the worker's stream so that a claim is never interrupted.
 
 use std::time::Duration;
 
@@ -8,32 +8,35 @@ use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    buffer::Buffer,
-    outage::{Outage, limited},
-    perform::Begun,
+    buffer::{Buffer, StartedJobs},
+    outage::{Outage, with_timeout},
 };
-use crate::{Claimed, Queue, wake::Wakes};
+use crate::{
+    queue::{claim::ClaimedJob, job_queue::JobQueue},
+    waker::WakeReceiver,
+};
 
 #[derive(Debug)]
 pub(super) struct Fetch {
-    pub(super) queue: Queue,
+    pub(super) queue: JobQueue,
     pub(super) buffer: Buffer,
-    pub(super) begun: Begun,
+    pub(super) started: StartedJobs,
     pub(super) worker: WorkerContext,
     pub(super) stop: CancellationToken,
 }
 
 impl Fetch {
+    /// Claims jobs until `stop`, then releases those without a result.
     pub(super) async fn run(self) {
-        let mut outage = Outage::of("claiming jobs", &self.queue.options);
+        let mut outage = Outage::new("claiming jobs", &self.queue.options);
         let mut wakes = self.queue.options.waker.subscribe();
         let mut freed = self.queue.leases.freed();
         let stop = self.stop.clone();
         while !stop.is_cancelled() {
-            match limited(&self.queue.options, self.turn()).await {
+            match with_timeout(&self.queue.options, self.claim()).await {
                 Ok(()) => {
                     outage.succeeded();
-                    let next = self.next(&mut wakes, &mut freed);
+                    let next = self.wait(&mut wakes, &mut freed);
                     stop.run_until_cancelled(next).await;
                 }
                 Err(error) => {
@@ -42,65 +45,66 @@ impl Fetch {
                 }
             }
         }
-        self.leave().await;
+        self.release_unfinished().await;
     }
 
-    async fn turn(&self) -> Result<(), DbErr> {
-        // A worker that was paused, or drains before it stops, begins nothing more.
+    async fn claim(&self) -> Result<(), DbErr> {
+        // apalis has paused the worker, or the worker drains before it stops.
         if !self.worker.is_running() || self.worker.is_shutting_down() {
-            return self.give_back(self.buffer.take_all()).await;
+            return self.release(self.buffer.take_all()).await;
         }
-        self.start_again().await?;
+        self.reassign_starts().await?;
         let now = self.queue.options.now();
         let jobs = self.queue.claim(now, self.queue.free_slots()).await?;
         if !jobs.is_empty() {
-            self.buffer.put(jobs);
+            self.buffer.push(jobs);
         }
         Ok(())
     }
 
-    /// Gives jobs that missed their start another.
-    async fn start_again(&self) -> Result<(), DbErr> {
+    /// Assigns new starts to jobs that missed theirs.
+    async fn reassign_starts(&self) -> Result<(), DbErr> {
         let late = self.buffer.take_late();
         if late.is_empty() {
             return Ok(());
         }
-        match self.queue.start_again(&late, None).await {
-            Ok(true) => self.buffer.put(late),
-            Ok(false) => return self.give_back(late).await,
+        match self.queue.reassign_starts(&late, None).await {
+            Ok(true) => self.buffer.push(late),
+            Ok(false) => return self.release(late).await,
             Err(error) => {
-                self.buffer.keep_late(late);
+                self.buffer.push_late(late);
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    async fn next(&self, wakes: &mut Wakes, freed: &mut Wakes) {
+    async fn wait(&self, wakes: &mut WakeReceiver, freed: &mut WakeReceiver) {
         let poll = self.queue.options.poll.mul_f64(rand::random_range(0.8..1.2));
-        let poll = self.queue.pace.blocked().map_or(poll, |blocked| blocked.min(poll));
+        let poll = self.queue.local_rate.blocked().map_or(poll, |blocked| blocked.min(poll));
         tokio::select! {
-            () = wakes.woken() => {}
-            () = freed.woken() => {}
+            () = wakes.recv() => {}
+            () = freed.recv() => {}
             () = tokio::time::sleep(poll.max(Duration::from_millis(1))) => {}
         }
     }
 
-    async fn give_back(&self, jobs: Vec<Claimed>) -> Result<(), DbErr> {
+    async fn release(&self, jobs: Vec<ClaimedJob>) -> Result<(), DbErr> {
         let leases: Vec<_> = jobs.iter().map(|job| (job.id, job.fence)).collect();
-        if let Err(error) = self.queue.give_back(&leases).await {
-            self.buffer.put(jobs);
+        if let Err(error) = self.queue.release(&leases).await {
+            self.buffer.push(jobs);
             return Err(error);
         }
         Ok(())
     }
 
-    /// Gives back what was not begun and, if the worker was dropped over it, not finished.
-    async fn leave(&self) {
-        let mut left: Vec<_> = self.buffer.take_all().iter().map(|j| (j.id, j.fence)).collect();
-        left.extend(self.begun.all());
-        if let Err(error) = self.queue.give_back(&left).await {
-            tracing::warn!(%error, jobs = left.len(), "jobs not given back; their leases will end");
+    /// Releases jobs that were not started and, if the worker was dropped, those in progress.
+    async fn release_unfinished(&self) {
+        let buffered = self.buffer.take_all();
+        let mut leases: Vec<_> = buffered.iter().map(|job| (job.id, job.fence)).collect();
+        leases.extend(self.started.all());
+        if let Err(error) = self.queue.release(&leases).await {
+            tracing::warn!(%error, jobs = leases.len(), "jobs not released; their leases will expire");
         }
     }
 }

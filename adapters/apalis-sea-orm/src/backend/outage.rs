@@ -1,63 +1,64 @@
-//! Said once when the database does not answer, and once when it does again.
+//! Timeouts and retries of the worker's own database calls, with one log message at the start and
+//! one at the end of an outage.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
-use crate::Options;
+use crate::{backoff::Backoff, options::Options};
 
-/// How long a worker waits for the database to answer. A server that is frozen, or whose machine is
-/// gone, says nothing at all.
-const LIMIT: Duration = Duration::from_secs(20);
-const FIRST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(5);
+/// How long a worker waits for the database. A frozen server, or one whose machine is gone, sends no
+/// error.
+const TIMEOUT: Duration = Duration::from_secs(20);
+const BACKOFF: Backoff =
+    Backoff { initial: Duration::from_millis(100), max: Duration::from_secs(5) };
 
-/// Fails a call that the database does not answer within [`LIMIT`]. The error is reported before the
-/// call is dropped, which gives its connection back to the pool.
-pub(super) async fn limited<T>(
+/// Fails a call that takes longer than [`TIMEOUT`]. The error is reported before the call is
+/// dropped, which returns its connection to the pool.
+pub(super) async fn with_timeout<T>(
     options: &Options,
     call: impl Future<Output = Result<T, DbErr>>,
 ) -> Result<T, DbErr> {
     let mut call = pin!(call);
-    if let Ok(result) = tokio::time::timeout(LIMIT, &mut call).await {
+    if let Ok(result) = tokio::time::timeout(TIMEOUT, &mut call).await {
         return result;
     }
-    let silent = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
-    let error = DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::Io(silent).into()));
+    let timed_out = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
+    let error = DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::Io(timed_out).into()));
     (options.on_error)(&error);
     Err(error)
 }
 
+/// The consecutive failures of one task.
 #[derive(Debug)]
 pub(super) struct Outage {
-    what: &'static str,
+    task: &'static str,
     failures: u32,
     options: Arc<Options>,
 }
 
 impl Outage {
-    pub(super) fn of(what: &'static str, options: &Arc<Options>) -> Self {
-        Self { what, failures: 0, options: Arc::clone(options) }
+    pub(super) fn new(task: &'static str, options: &Arc<Options>) -> Self {
+        Self { task, failures: 0, options: Arc::clone(options) }
     }
 
-    /// Tells how long to wait before the next try.
+    /// Records a failure and returns the delay before the next try.
     pub(super) fn failed(&mut self, error: &DbErr) -> Duration {
         (self.options.on_error)(error);
         if self.failures == 0 {
-            tracing::warn!(%error, "{} failed; trying again until it succeeds", self.what);
+            tracing::warn!(%error, "{} failed; trying again until it succeeds", self.task);
         }
-        let wait = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
-        wait.mul_f64(rand::random_range(0.8..1.2)).min(LONGEST)
+        BACKOFF.random_delay(self.failures)
     }
 
-    /// Tells whether this ended an outage.
+    /// Records a success and returns whether it ended an outage.
     pub(super) fn succeeded(&mut self) -> bool {
-        let ended = self.failures > 0;
-        if ended {
-            tracing::info!(failures = self.failures, "{} succeeds again", self.what);
+        let has_ended = self.failures > 0;
+        if has_ended {
+            tracing::info!(failures = self.failures, "{} succeeds again", self.task);
         }
         self.failures = 0;
-        ended
+        has_ended
     }
 }

@@ -1,75 +1,56 @@
-//! Writes what came of jobs, in groups: whatever ended while the last commit ran is the next
-//! group. A lone job never waits for company.
+//! Writes results in groups: those that arrive while a group is being written form the next one. A
+//! single result never waits for others.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sea_orm::{DbErr, TransactionTrait};
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
-use super::outage::{Outage, limited};
+use super::{
+    attempt::Attempt,
+    outage::{Outage, with_timeout},
+};
 use crate::{
-    Backoff, Claimed, Failure, Lease, Outcome, Queue, Settled, Settlement, Standing, guard,
-    is_transient, settle, standings,
+    backoff::Backoff,
+    errors::is_transient,
+    queue::{
+        attempt::{AttemptError, AttemptOutcome, AttemptResult},
+        job_queue::JobQueue,
+        lease::JobLease,
+        settle::{Settled, SettlementStatus, settle, settlement_statuses},
+    },
+    sql,
 };
 
 /// How long a result is kept while it cannot be written.
-const PATIENCE: Duration = Duration::from_mins(2);
+const MAX_RETRY_TIME: Duration = Duration::from_mins(2);
 
-/// Hands results over to be written.
+/// Sends results to the [`ResultWriter`].
 #[derive(Clone, Debug)]
 pub(super) struct Settler {
-    queue: Queue,
-    ended: mpsc::UnboundedSender<Ended>,
-}
-
-/// Results waiting to be written, and what writes them.
-#[derive(Debug)]
-pub(super) struct Unsettled {
-    queue: Queue,
-    ended: mpsc::UnboundedReceiver<Ended>,
-}
-
-/// What is to be known of an attempt to settle it.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    job: Uuid,
-    fence: i64,
-    number: u32,
-    started_at: Timestamp,
-    /// Holds the slot until the result is written.
-    lease: Lease,
+    queue: JobQueue,
+    results: mpsc::UnboundedSender<PendingResult>,
 }
 
 #[derive(Debug)]
-struct Ended {
-    settlement: Settlement,
-    _lease: Lease,
+pub(super) struct ResultWriter {
+    queue: JobQueue,
+    results: mpsc::UnboundedReceiver<PendingResult>,
+}
+
+#[derive(Debug)]
+struct PendingResult {
+    result: AttemptResult,
+    _lease: JobLease,
     written: oneshot::Sender<()>,
 }
 
-impl Attempt {
-    pub(super) fn of(job: &Claimed) -> Self {
-        Self {
-            job: job.id,
-            fence: job.fence,
-            number: job.number,
-            started_at: job.started_at,
-            lease: job.lease.clone(),
-        }
-    }
-
-    pub(super) fn lease(&self) -> (Uuid, i64) {
-        (self.job, self.fence)
-    }
-}
-
 impl Settler {
-    pub(super) fn new(queue: Queue) -> (Self, Unsettled) {
+    pub(super) fn new(queue: JobQueue) -> (Self, ResultWriter) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let unsettled = Unsettled { queue: queue.clone(), ended: receiver };
-        (Self { queue, ended: sender }, unsettled)
+        let writer = ResultWriter { queue: queue.clone(), results: receiver };
+        (Self { queue, results: sender }, writer)
     }
 
     pub(super) fn backoff(&self) -> Backoff {
@@ -80,16 +61,16 @@ impl Settler {
         self.queue.options().now()
     }
 
-    /// Returns when the result is written, or never will be.
+    /// Returns when the result is written, or was given up.
     pub(super) async fn settle(
         &self,
         attempt: Attempt,
-        outcome: Outcome,
-        error: Option<Failure>,
+        outcome: AttemptOutcome,
+        error: Option<AttemptError>,
         now: Timestamp,
     ) {
         let options = self.queue.options();
-        let settlement = Settlement {
+        let result = AttemptResult {
             attempt_id: (options.ids)(),
             job: attempt.job,
             fence: attempt.fence,
@@ -101,46 +82,46 @@ impl Settler {
             error,
         };
         let (written, is_written) = oneshot::channel();
-        let ended = Ended { settlement, _lease: attempt.lease, written };
-        if self.ended.send(ended).is_ok() {
-            // It is dropped unsent when the result is given up, which was logged.
+        let pending = PendingResult { result, _lease: attempt.lease, written };
+        if self.results.send(pending).is_ok() {
+            // The sender is dropped if the result is given up, which is logged there.
             let _ = is_written.await;
         }
     }
 }
 
-impl Unsettled {
-    /// Writes results until the worker is gone.
-    pub(super) async fn settle(mut self) {
+impl ResultWriter {
+    /// Writes results until all [`Settler`]s are dropped.
+    pub(super) async fn run(mut self) {
         let mut group = Vec::new();
-        while self.ended.recv_many(&mut group, guard::ROWS).await > 0 {
-            let settlements = group.iter().map(|ended| ended.settlement.clone()).collect();
-            self.write(settlements).await;
-            for ended in group.drain(..) {
-                // The job's future may be gone by now.
-                let _ = ended.written.send(());
+        while self.results.recv_many(&mut group, sql::MAX_ROWS).await > 0 {
+            let results = group.iter().map(|pending| pending.result.clone()).collect();
+            self.write(results).await;
+            for pending in group.drain(..) {
+                // The receiver is gone if the worker was dropped.
+                let _ = pending.written.send(());
             }
         }
     }
 
-    /// Writes a group, trying again while the database is out of reach.
-    async fn write(&self, mut group: Vec<Settlement>) {
-        let mut outage = Outage::of("writing jobs' results", &self.queue.options);
-        let begun = Instant::now();
+    /// Writes a group, trying again while the database is unavailable.
+    async fn write(&self, mut group: Vec<AttemptResult>) {
+        let mut outage = Outage::new("writing results of jobs", &self.queue.options);
+        let started = Instant::now();
         while !group.is_empty() {
-            let error = match limited(&self.queue.options, self.try_write(&mut group)).await {
+            let error = match with_timeout(&self.queue.options, self.try_write(&mut group)).await {
                 Ok(()) => continue,
                 Err(error) => error,
             };
             if !is_transient(&error) && group.len() > 1 {
-                for alone in group {
-                    Box::pin(self.write(vec![alone])).await;
+                for result in group {
+                    Box::pin(self.write(vec![result])).await;
                 }
                 return;
             }
-            if !is_transient(&error) || begun.elapsed() > PATIENCE {
-                let jobs: Vec<_> = group.iter().map(|s| s.job).collect();
-                tracing::error!(%error, ?jobs, "results given up; the jobs will run again");
+            if !is_transient(&error) || started.elapsed() > MAX_RETRY_TIME {
+                let jobs: Vec<_> = group.iter().map(|result| result.job).collect();
+                tracing::error!(%error, ?jobs, "results not written; the jobs will run again");
                 return;
             }
             tokio::time::sleep(outage.failed(&error)).await;
@@ -148,9 +129,9 @@ impl Unsettled {
         outage.succeeded();
     }
 
-    /// Writes the group and empties it; or takes out of it what was written already or never can
-    /// be.
-    async fn try_write(&self, group: &mut Vec<Settlement>) -> Result<(), DbErr> {
+    /// Writes the group and empties it. If leases were lost, writes nothing and removes the results
+    /// that were written already or never can be.
+    async fn try_write(&self, group: &mut Vec<AttemptResult>) -> Result<(), DbErr> {
         let transaction = self.queue.write.begin().await?;
         let settled = settle(&transaction, group).await?;
         if settled == Settled::All {
@@ -159,13 +140,13 @@ impl Unsettled {
             return Ok(());
         }
         transaction.rollback().await?;
-        let mut standings = standings(&self.queue.write, group).await?.into_iter();
-        group.retain(|settlement| match standings.next() {
-            Some(Standing::Held) => true,
-            Some(Standing::Settled) => false,
-            Some(Standing::Lost) | None => {
-                let (job, outcome) = (settlement.job, settlement.outcome.name());
-                tracing::warn!(%job, outcome, "the lease was lost before the result was written");
+        let mut statuses = settlement_statuses(&self.queue.write, group).await?.into_iter();
+        group.retain(|result| match statuses.next() {
+            Some(SettlementStatus::Pending) => true,
+            Some(SettlementStatus::Written) => false,
+            Some(SettlementStatus::LeaseLost) | None => {
+                let (job, outcome) = (result.job, result.outcome.name());
+                tracing::warn!(%job, outcome, "result dropped: the lease was lost");
                 false
             }
         });

@@ -1,25 +1,21 @@
-//! Table `job_queues`: what operators said of queues. A queue that nobody said anything of has no
-//! row.
+//! Table `job_queues`: pauses. A queue that was never paused has no row.
 
 use sea_orm::entity::prelude::*;
 
-/// A queue that is, or was, paused. Times are microseconds since 1970, UTC.
+/// A queue that is or was paused. Times are microseconds since 1970, UTC.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "job_queues")]
 pub struct Model {
-    /// The queue.
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    /// Since when, if it is.
+    /// Start of the pause, or `None` if the queue is not paused.
     pub paused_at: Option<i64>,
-    /// Who paused it.
+    /// The operator who paused the queue.
     pub paused_by: Option<String>,
-    /// Why.
     #[sea_orm(column_type = "Text", nullable)]
     pub reason: Option<String>,
 }
 
-/// None.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

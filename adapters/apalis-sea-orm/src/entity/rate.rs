@@ -1,4 +1,4 @@
-//! Table `job_rates`: how far the starts of jobs that share a [`Rate`](crate::Rate) are given away.
+//! Table `job_rates`: the next start to assign for each shared [`Rate`](crate::Rate).
 
 use sea_orm::entity::prelude::*;
 
@@ -6,18 +6,16 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "job_rates")]
 pub struct Model {
-    /// The rate's name.
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    /// The next start that nobody has.
+    /// The first start that is not assigned.
     pub next_free: i64,
-    /// The end of the latest [hold](crate::hold_rate); it may have passed.
+    /// End of the latest [hold](crate::hold_rate); it may have passed.
     pub held_until: i64,
-    /// When it was last asked for.
+    /// When a start was last assigned.
     pub seen_at: i64,
 }
 
-/// None.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

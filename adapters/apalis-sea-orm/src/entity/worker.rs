@@ -1,4 +1,5 @@
-//! Table `job_workers`: who is there. For people only; leases alone decide whose a job is.
+//! Table `job_workers`: the workers that report. It is for operators only; leases alone decide
+//! which worker holds a job.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,27 +10,24 @@ pub struct Model {
     /// [`Options::worker`](crate::Options::worker).
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// When it first said that it is there.
+    /// When the worker first reported.
     pub started_at: i64,
-    /// When it last did.
+    /// When the worker last reported.
     pub seen_at: i64,
-    /// The queues it works, separated by commas.
+    /// Separated by commas.
     #[sea_orm(column_type = "Text")]
     pub queues: String,
-    /// How many jobs it held then.
+    /// Number of jobs the worker held at its last report.
     pub running: i32,
-    /// How many it holds at most.
+    /// The most jobs the worker holds at a time.
     pub concurrency: i32,
-    /// The machine's name.
     pub host: String,
-    /// The process.
     pub pid: i64,
     /// [`Options::info`](crate::Options::info).
     #[sea_orm(column_type = "Text", nullable)]
     pub info: Option<String>,
 }
 
-/// None.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,4 +1,4 @@
-//! Columns that mean the same on every engine.
+//! Column types with the same meaning on every engine.
 
 use sea_orm::DbBackend;
 use sea_orm_migration::prelude::{ColumnDef, IntoIden};
@@ -7,13 +7,13 @@ pub(crate) fn id(name: impl IntoIden) -> ColumnDef {
     ColumnDef::new(name).binary_len(16).not_null().to_owned()
 }
 
-/// A byte a character and compared byte by byte; SQLite compares so by itself.
+/// ASCII text, compared byte by byte, as SQLite does by default.
 pub(crate) fn ascii(engine: DbBackend, name: impl IntoIden, length: u32) -> ColumnDef {
     typed(engine, name, length, "ascii", "ascii_bin")
 }
 
-/// Any text, told apart by case and accent. This collation, unlike those named `0900`, is known
-/// to MySQL and to MariaDB.
+/// Unicode text, compared with case and accents. This collation, unlike those named `0900`, exists
+/// on MySQL and MariaDB.
 pub(crate) fn case_exact(engine: DbBackend, name: impl IntoIden, length: u32) -> ColumnDef {
     typed(engine, name, length, "utf8mb4", "utf8mb4_bin")
 }

@@ -1,6 +1,7 @@
-//! A fresh database on each engine, and jobs to put in.
+//! A new database on each engine, and jobs to enqueue.
 
 use std::{
+    fmt::Debug,
     future::Future,
     sync::{
         Arc, Mutex,
@@ -9,57 +10,66 @@ use std::{
     time::{Duration, Instant},
 };
 
+use apalis_core::worker::context::WorkerContext;
 use apalis_sea_orm::{
-    Claimed, Failure, NewJob, Options, Outcome, Queue, Settled, Settlement, enqueue_all,
+    AttemptError, AttemptOutcome, AttemptResult, ClaimedJob, JobQueue, NewJob, Options, Rate,
+    Settled, enqueue_all,
     entity::{attempt, job},
     migration, settle,
 };
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, Statement};
 use sea_orm_migration::SchemaManager;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-pub(crate) use crate::engines::{Engine, Place};
+mod engines;
 
-pub(crate) struct Db {
+pub(crate) use self::engines::{DatabaseLocation, Engine};
+
+pub(crate) struct TestDb {
     pub(crate) engine: Engine,
-    pub(crate) place: Place,
+    pub(crate) location: DatabaseLocation,
     pub(crate) write: DatabaseConnection,
     pub(crate) read: DatabaseConnection,
-    /// Every statement sent since the schema stood.
-    pub(crate) sent: Arc<Mutex<Vec<Statement>>>,
+    /// Every statement sent since the tables were created.
+    pub(crate) statements: Arc<Mutex<Vec<Statement>>>,
     _directory: Option<tempfile::TempDir>,
 }
 
-/// A fresh database on every engine there is.
-pub(crate) async fn each() -> Vec<Db> {
+/// Creates a database on every available engine.
+pub(crate) async fn each() -> Vec<TestDb> {
     let mut all = vec![sqlite().await];
     for engine in [Engine::MySql, Engine::MariaDb] {
         if let Some(url) = engine.server() {
-            all.push(Db::at(Place::create(engine, url).await, None).await);
+            all.push(TestDb::at(DatabaseLocation::create(engine, url).await, None).await);
         }
     }
     for db in &all {
         migration::up(&SchemaManager::new(&db.write)).await.unwrap();
-        db.sent.lock().unwrap().clear();
+        db.statements.lock().unwrap().clear();
     }
     all
 }
 
-async fn sqlite() -> Db {
+async fn sqlite() -> TestDb {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/jobs.db?mode=rwc", directory.path().display());
-    Db::at(Place { engine: Engine::Sqlite, url, database: None }, Some(directory)).await
+    TestDb::at(DatabaseLocation { engine: Engine::Sqlite, url, database: None }, Some(directory))
+        .await
 }
 
-impl Db {
-    pub(crate) async fn at(place: Place, directory: Option<tempfile::TempDir>) -> Self {
-        let (write, read) = place.connect(None).await;
-        Self::of(place, write, read, directory)
+impl TestDb {
+    pub(crate) async fn at(
+        location: DatabaseLocation,
+        directory: Option<tempfile::TempDir>,
+    ) -> Self {
+        let (write, read) = location.connect(None).await;
+        Self::of(location, write, read, directory)
     }
 
     pub(crate) fn of(
-        place: Place,
+        location: DatabaseLocation,
         mut write: DatabaseConnection,
         mut read: DatabaseConnection,
         directory: Option<tempfile::TempDir>,
@@ -69,19 +79,31 @@ impl Db {
             let sent = Arc::clone(&sent);
             pool.set_metric_callback(move |info| sent.lock().unwrap().push(info.statement.clone()));
         }
-        Self { engine: place.engine, place, write, read, sent, _directory: directory }
+        Self {
+            engine: location.engine,
+            location,
+            write,
+            read,
+            statements: sent,
+            _directory: directory,
+        }
     }
 
-    pub(crate) fn queue(&self, worker: &str) -> Queue {
+    pub(crate) fn queue(&self, worker: &str) -> JobQueue {
         self.queue_with(options(worker))
     }
 
-    pub(crate) fn queue_with(&self, options: Options) -> Queue {
-        Queue::new(self.write.clone(), self.read.clone(), options)
+    pub(crate) fn queue_with(&self, options: Options) -> JobQueue {
+        JobQueue::new(self.write.clone(), self.read.clone(), options)
     }
 
-    pub(crate) async fn put(&self, jobs: Vec<NewJob>) {
+    pub(crate) async fn enqueue(&self, jobs: Vec<NewJob>) {
         enqueue_all(&self.write, jobs).await.unwrap();
+    }
+
+    /// Writes results whose leases must all be current.
+    pub(crate) async fn settle(&self, results: &[AttemptResult]) {
+        assert_eq!(settle(&self.write, results).await.unwrap(), Settled::All);
     }
 
     pub(crate) async fn job(&self, id: Uuid) -> job::Model {
@@ -102,12 +124,12 @@ impl Db {
     }
 }
 
-/// A worker of one queue, `mail`.
+/// Options of a worker of the queue `mail`.
 pub(crate) fn options(worker: &str) -> Options {
     Options { clock: Arc::new(noon), ids: Arc::new(new_id), ..Options::new(worker, ["mail"]) }
 }
 
-/// A job of that queue, due now.
+/// A job of the queue `mail` that is due.
 pub(crate) fn job() -> NewJob {
     NewJob {
         id: new_id(),
@@ -131,7 +153,7 @@ pub(crate) fn new_id() -> Uuid {
     Uuid::from_u128(NEXT.fetch_add(1, Ordering::Relaxed).into())
 }
 
-/// A clock that stands at noon until it is moved.
+/// A clock that shows noon until it is advanced.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<Mutex<Timestamp>>);
 
@@ -152,7 +174,7 @@ impl Clock {
     }
 }
 
-/// Now, for the tests whose time does not pass.
+/// The current time of tests without a clock.
 pub(crate) fn noon() -> Timestamp {
     "2026-06-01T12:00:00Z".parse().unwrap()
 }
@@ -161,8 +183,8 @@ pub(crate) fn after(time: Timestamp, milliseconds: u64) -> Timestamp {
     time + Duration::from_millis(milliseconds)
 }
 
-pub(crate) fn settlement(job: &Claimed, outcome: Outcome) -> Settlement {
-    Settlement {
+pub(crate) fn attempt_result(job: &ClaimedJob, outcome: AttemptOutcome) -> AttemptResult {
+    AttemptResult {
         attempt_id: new_id(),
         job: job.id,
         fence: job.fence,
@@ -175,36 +197,60 @@ pub(crate) fn settlement(job: &Claimed, outcome: Outcome) -> Settlement {
     }
 }
 
-pub(crate) fn failure(code: &str) -> Failure {
-    Failure { code: code.to_owned(), message: format!("it said {code}"), request_id: None }
+pub(crate) fn attempt_error(code: &str) -> AttemptError {
+    AttemptError { code: code.to_owned(), message: format!("message for {code}"), request_id: None }
 }
 
 pub(crate) fn ids(jobs: &[NewJob]) -> Vec<Uuid> {
     jobs.iter().map(|job| job.id).collect()
 }
 
-/// Claims one job and settles it so.
-pub(crate) async fn settle_one(db: &Db, outcome: Outcome, error: Option<&str>) -> Claimed {
+/// Claims one job and settles it with this outcome.
+pub(crate) async fn settle_one(
+    db: &TestDb,
+    outcome: AttemptOutcome,
+    error: Option<&str>,
+) -> ClaimedJob {
     let job = db.queue("ann").claim(noon(), 1).await.unwrap().remove(0);
-    let settlement = Settlement { error: error.map(failure), ..settlement(&job, outcome) };
-    assert_eq!(settle(&db.write, &[settlement]).await.unwrap(), Settled::All);
+    let result = AttemptResult { error: error.map(attempt_error), ..attempt_result(&job, outcome) };
+    db.settle(&[result]).await;
     job
 }
 
-pub(crate) async fn is(db: &Db, id: Uuid, state: &str) {
-    until(state, || async { db.state(id).await == state }).await;
+pub(crate) async fn wait_for_state(db: &TestDb, id: Uuid, state: &str) {
+    wait_until(state, || async { db.state(id).await == state }).await;
 }
 
-/// Waits until it is so, and fails if it never is.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
-    let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < Duration::from_secs(30), "not in time: {what}");
+/// Waits until the condition is true, and fails after 30 seconds.
+pub(crate) async fn wait_until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    let started = Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < Duration::from_secs(30), "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Starts `$handler` as a worker of `$backend`, with data; answers its context and its end.
+pub(crate) fn rated(db: &TestDb, worker: &str, per_second: f64) -> JobQueue {
+    let rate = Rate { name: "provider".to_owned(), queues: vec!["mail".to_owned()], per_second };
+    let queues = vec!["mail".to_owned(), "logins".to_owned()];
+    db.queue_with(Options { rate: Some(rate), queues, concurrency: 50, ..options(worker) })
+}
+
+/// Returns the most of `times` in any second.
+pub(crate) fn most_in_a_second(times: &[Instant]) -> usize {
+    let after = |from: &Instant| {
+        times.iter().filter(|at| *at >= from && **at - *from < Duration::from_secs(1)).count()
+    };
+    times.iter().map(after).max().unwrap_or(0)
+}
+
+/// Stops a worker, which must end without an error.
+pub(crate) async fn stop<E: Debug>(worker: WorkerContext, end: JoinHandle<Result<(), E>>) {
+    worker.stop().unwrap();
+    end.await.unwrap().unwrap();
+}
+
+/// Starts `$handler` as a worker of `$backend`, with data. Returns its context and its task.
 macro_rules! start {
     ($backend:expr, $data:expr, $handler:expr) => {{
         let context = apalis_core::worker::context::WorkerContext::new("worker");

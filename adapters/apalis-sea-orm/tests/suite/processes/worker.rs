@@ -1,4 +1,4 @@
-//! A worker in a process of its own: this very program, told by its environment to be one.
+//! A worker in a child process: this test program, configured by its environment.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -10,69 +10,72 @@ use std::{
 };
 
 use apalis_core::task::data::Data;
-use apalis_sea_orm::{Claimed, Options, Queue, QueueBackend, Rate};
+use apalis_sea_orm::{ClaimedJob, JobQueue, Options, QueueBackend, Rate};
 use jiff::Timestamp;
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::harness::{Engine, Place, start, until};
+use crate::harness::{DatabaseLocation, Engine, start, stop, wait_until};
 
-const ORDERS: &str = "APALIS_SEA_ORM_TEST_WORKER";
+const CONFIG_VARIABLE: &str = "APALIS_SEA_ORM_TEST_WORKER";
 
-/// What a worker is told.
+/// Configuration of a child process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Orders {
+pub(super) struct WorkerConfig {
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) location: DatabaseLocation,
     pub(super) queues: Vec<String>,
     pub(super) concurrency: usize,
     pub(super) lease: Duration,
-    /// Of the jobs of `mail`, whose handler dawdles and waits for its start by itself.
+    /// The rate of jobs in `mail`, whose handler prepares and then waits for its start.
     pub(super) rate: Option<f64>,
-    /// Where it writes each job down that it performs, outside of any database.
-    pub(super) diary: PathBuf,
+    /// File to which it appends each call of its handler.
+    pub(super) call_log: PathBuf,
 }
 
-/// A line of the diary.
+/// A line of the call log.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) job: Uuid,
     pub(super) at: Timestamp,
-    pub(super) what: String,
+    pub(super) action: String,
 }
 
-/// Kind of the jobs that are performed until the diary's neighbour `go` is there.
-pub(super) const LINGER: &str = "linger";
+/// Kind of the jobs that run until the file `go` exists.
+pub(super) const WAIT_KIND: &str = "wait";
 
-/// A running one.
+/// A running child process.
 pub(super) struct Worker {
     process: Child,
-    pub(super) orders: Orders,
+    pub(super) config: WorkerConfig,
 }
 
-impl Orders {
+impl WorkerConfig {
     /// Starts a process that waits for [`Worker::go`].
     pub(super) async fn start(self) -> Worker {
-        let path = "processes::worker::a_process_of_its_own_does_as_it_is_told";
+        let path = "processes::worker::child_process";
         let process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture", path])
-            .env(ORDERS, serde_json::to_string(&self).unwrap())
+            .env(CONFIG_VARIABLE, serde_json::to_string(&self).unwrap())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(File::create(beside(&self.diary, "said")).unwrap())
+            .stderr(File::create(sibling(&self.call_log, "stderr")).unwrap())
             .spawn()
             .unwrap();
-        let worker = Worker { process, orders: self };
-        until("the process is ready", || async { worker.orders.diary.exists() }).await;
+        let worker = Worker { process, config: self };
+        wait_until("the process is ready", || async { worker.config.call_log.exists() }).await;
         worker
     }
 
-    #[expect(clippy::disallowed_methods, reason = "it has no other way to be told")]
-    fn given() -> Option<Self> {
-        let orders = std::env::var(ORDERS).ok()?;
-        Some(serde_json::from_str(&orders).unwrap())
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a child process is configured by its environment"
+    )]
+    fn from_environment() -> Option<Self> {
+        let config = std::env::var(CONFIG_VARIABLE).ok()?;
+        Some(serde_json::from_str(&config).unwrap())
     }
 }
 
@@ -85,20 +88,23 @@ impl Worker {
         self.process.id()
     }
 
-    /// Has it stop itself at such a moment; returns when all its threads stand still.
-    pub(super) async fn stand_still(&self, moment: Moment) {
-        fs::write(beside(&self.orders.diary, "moment"), moment.name()).unwrap();
+    /// Makes the process stop itself with SIGSTOP; returns when all its threads are stopped.
+    pub(super) async fn freeze(&self, freeze_point: FreezePoint) {
+        // Renamed, so that the process never reads an empty file.
+        let request = sibling(&self.config.call_log, "request");
+        fs::write(&request, freeze_point.name()).unwrap();
+        fs::rename(request, sibling(&self.config.call_log, "freeze_point")).unwrap();
         let stopped = || {
             let mut threads = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
             threads.all(|thread| {
-                let told = fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
-                told.rsplit(')').next().is_some_and(|told| told.starts_with(" T"))
+                let stat = fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+                stat.rsplit(')').next().is_some_and(|stat| stat.starts_with(" T"))
             })
         };
-        until("it stands still", || async { stopped() }).await;
+        wait_until("the process is stopped", || async { stopped() }).await;
     }
 
-    pub(super) fn go_on(&self) {
+    pub(super) fn resume(&self) {
         self.signal("CONT");
     }
 
@@ -107,122 +113,121 @@ impl Worker {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// What it performed until now.
-    pub(super) fn diary(&self) -> Vec<Entry> {
-        let diary = fs::read_to_string(&self.orders.diary).unwrap();
-        let whole = diary.rfind('\n').map_or("", |end| &diary[..end]);
-        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    /// The calls so far.
+    pub(super) fn call_log(&self) -> Vec<Entry> {
+        let call_log = fs::read_to_string(&self.config.call_log).unwrap();
+        let is_open = call_log.rfind('\n').map_or("", |end| &call_log[..end]);
+        is_open.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// What it logged, of warnings and errors.
-    pub(super) fn said(&self) -> String {
-        fs::read_to_string(beside(&self.orders.diary, "said")).unwrap()
+    /// Its log of warnings and errors.
+    pub(super) fn stderr(&self) -> String {
+        fs::read_to_string(sibling(&self.config.call_log, "stderr")).unwrap()
     }
 
-    /// Lets it stop, which must succeed.
+    /// Stops the process, and returns its log.
     pub(super) fn stop(mut self) -> String {
         drop(self.process.stdin.take());
         let status = self.process.wait().unwrap();
-        assert!(status.success(), "{}", self.said());
-        self.said()
+        assert!(status.success(), "{}", self.stderr());
+        self.stderr()
     }
 }
 
-/// When a process stops.
+/// When a process stops itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
-    /// While none of its connections is in use: it holds no lock of the database.
+pub(super) enum FreezePoint {
+    /// While none of its connections is in use, so it holds no lock.
     Between,
     /// Within a transaction that has written.
     Writing,
 }
 
-impl Moment {
+impl FreezePoint {
     fn name(self) -> &'static str {
         match self {
-            Moment::Between => "between",
-            Moment::Writing => "writing",
+            FreezePoint::Between => "between",
+            FreezePoint::Writing => "writing",
         }
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // It may have ended.
+        // It may have exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-pub(super) fn beside(diary: &Path, name: &str) -> PathBuf {
-    diary.with_extension(name)
+pub(super) fn sibling(call_log: &Path, name: &str) -> PathBuf {
+    call_log.with_extension(name)
 }
 
-/// Unless this is such a process, nothing.
+/// Does nothing unless the environment makes this process a child.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_of_its_own_does_as_it_is_told() {
-    if let Some(orders) = Orders::given() {
-        follow(orders).await;
+async fn child_process() {
+    if let Some(config) = WorkerConfig::from_environment() {
+        run_worker(config).await;
     }
 }
 
-type Diary = Data<Arc<(PathBuf, Mutex<File>, Queue)>>;
+type CallLog = Data<Arc<(PathBuf, Mutex<File>, JobQueue)>>;
 
-async fn follow(orders: Orders) {
+async fn run_worker(config: WorkerConfig) {
     tracing_subscriber::fmt()
         .with_env_filter("apalis_sea_orm=warn")
         .with_writer(std::io::stderr)
         .init();
-    let (write, read) = orders.place.connect(None).await;
+    let (write, read) = config.location.connect(None).await;
     let options = Options {
-        concurrency: orders.concurrency,
-        lease: orders.lease,
-        heartbeat: orders.lease / 4,
-        rate: orders.rate.map(|per_second| Rate {
+        concurrency: config.concurrency,
+        lease: config.lease,
+        heartbeat: config.lease / 4,
+        rate: config.rate.map(|per_second| Rate {
             name: "mail".to_owned(),
             queues: vec!["mail".to_owned()],
             per_second,
         }),
-        ..Options::new(orders.name, orders.queues)
+        ..Options::new(config.name, config.queues)
     };
-    let queue = Queue::new(write.clone(), read, options);
-    tokio::spawn(stop_when_told(orders.place.engine, write, orders.diary.clone()));
-    let diary = OpenOptions::new().create(true).append(true).open(&orders.diary).unwrap();
-    let (go, stop) = commands();
+    let queue = JobQueue::new(write.clone(), read, options);
+    tokio::spawn(freeze_on_request(config.location.engine, write, config.call_log.clone()));
+    let call_log = OpenOptions::new().create(true).append(true).open(&config.call_log).unwrap();
+    let (go, stop_command) = commands();
     go.await.unwrap();
-    let diary = Arc::new((orders.diary, Mutex::new(diary), queue.clone()));
-    let backend = QueueBackend::new(queue).leave_pacing();
-    let (worker, end) = start!(backend, diary, perform);
-    stop.await.unwrap();
-    worker.stop().unwrap();
-    end.await.unwrap().unwrap();
+    let call_log = Arc::new((config.call_log, Mutex::new(call_log), queue.clone()));
+    let backend = QueueBackend::new(queue).manual_pacing();
+    let (worker, end) = start!(backend, call_log, handle);
+    stop_command.await.unwrap();
+    stop(worker, end).await;
 }
 
-/// Stops this process once, when it is told to.
-async fn stop_when_told(engine: Engine, write: DatabaseConnection, diary: PathBuf) {
-    let moment = beside(&diary, "moment");
-    while !moment.exists() {
-        // Seldom, for another test counts what an idle process costs.
+/// Stops this process once, when the file exists.
+async fn freeze_on_request(engine: Engine, write: DatabaseConnection, call_log: PathBuf) {
+    let freeze_point = sibling(&call_log, "freeze_point");
+    while !freeze_point.exists() {
+        // Rarely, because another test measures the cost of an idle process.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    if fs::read_to_string(&moment).unwrap() == Moment::Writing.name() {
+    if fs::read_to_string(&freeze_point).unwrap() == FreezePoint::Writing.name() {
         let transaction = write.begin().await.unwrap();
         transaction.execute_unprepared("UPDATE jobs SET priority = priority").await.unwrap();
-        stop_self();
+        freeze_self();
         transaction.commit().await.unwrap();
     } else if engine == Engine::Sqlite {
         let pool = write.get_sqlite_connection_pool();
         let _unused = all(pool.options().get_max_connections(), || pool.acquire()).await;
-        stop_self();
+        freeze_self();
     } else {
         let pool = write.get_mysql_connection_pool();
         let _unused = all(pool.options().get_max_connections(), || pool.acquire()).await;
-        stop_self();
+        freeze_self();
     }
-    fs::remove_file(moment).unwrap();
+    fs::remove_file(freeze_point).unwrap();
 }
 
-/// All connections of a pool, so that nothing else in this process has one.
+/// Acquires all connections of a pool, so that no other task uses one.
 async fn all<C, F: Future<Output = sqlx::Result<C>>>(
     count: u32,
     acquire: impl Fn() -> F,
@@ -234,13 +239,13 @@ async fn all<C, F: Future<Output = sqlx::Result<C>>>(
     connections
 }
 
-/// Returns when this process was told to go on.
-fn stop_self() {
+/// Returns when this process is continued.
+fn freeze_self() {
     let stop = format!("kill -STOP {}", std::process::id());
     assert!(Command::new("sh").args(["-c", &stop]).status().unwrap().success());
 }
 
-/// The word to go, and the end of all words.
+/// Returns when input arrives, and when it ends.
 fn commands() -> (oneshot::Receiver<()>, oneshot::Receiver<()>) {
     let ((go, gone), (stop, stopped)) = (oneshot::channel(), oneshot::channel());
     std::thread::spawn(move || {
@@ -253,30 +258,27 @@ fn commands() -> (oneshot::Receiver<()>, oneshot::Receiver<()>) {
     (gone, stopped)
 }
 
-async fn perform(job: Claimed, diary: Diary) {
-    let (path, file, queue) = &**diary;
+async fn handle(job: ClaimedJob, call_log: CallLog) {
+    let (path, file, queue) = &**call_log;
     if job.start_at().is_some() {
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..=60))).await;
-        assert!(queue.begin(&job).await, "no start was to be had");
+        assert!(queue.wait_for_start(&job).await, "no start is available");
     }
-    let write = |what: &str| {
-        let entry = Entry { job: job.id, at: now(), what: what.to_owned() };
+    let write = |action: &str| {
+        let entry = Entry { job: job.id, at: now(), action: action.to_owned() };
         let line = serde_json::to_string(&entry).unwrap() + "\n";
         file.lock().unwrap().write_all(line.as_bytes()).unwrap();
     };
-    write("begun");
-    if job.kind == LINGER {
-        while !beside(path, "go").exists() {
+    write("started");
+    if job.kind == WAIT_KIND {
+        while !sibling(path, "go").exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        write(if job.lease.held() { "acted" } else { "refrained" });
+        write(if job.lease.is_valid() { "acted" } else { "refrained" });
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no clock but the system's is known to all processes"
-)]
+#[expect(clippy::disallowed_methods, reason = "all processes share only the system clock")]
 pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -1,0 +1,106 @@
+//! Counts outcomes by minute, and the durations of waiting and running.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sea_orm::{
+    ConnectionTrait, DbErr, QueryResult,
+    sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement},
+};
+
+use super::histogram::Histogram;
+use crate::{
+    stats::{BUCKETS, MINUTE, OUTCOMES, TABLE, buckets},
+    time::{micros, timestamp},
+};
+
+/// Outcomes of a queue's attempts in one minute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Minute {
+    pub queue: String,
+    pub at: Timestamp,
+    pub done: u64,
+    /// Failed and retried.
+    pub retry: u64,
+    /// Snoozed.
+    pub snooze: u64,
+    /// Failed permanently.
+    pub dead: u64,
+    /// Cancelled while running. Jobs cancelled before that had no attempt and are not counted here;
+    /// [`cancel`](crate::cancel) returns their number.
+    pub cancelled: u64,
+    /// Lost, because the worker stopped sending heartbeats.
+    pub lost: u64,
+}
+
+/// How long the jobs of a queue waited and ran.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueTimes {
+    /// From due to claimed, of attempts that ended their job.
+    pub wait: Histogram,
+    /// From claimed to ended.
+    pub run: Histogram,
+}
+
+/// Returns the outcomes of each minute since `since`, oldest first. Minutes without outcomes are
+/// left out. Counts are kept for about a day.
+pub async fn minutes<C: ConnectionTrait>(conn: &C, since: Timestamp) -> Result<Vec<Minute>, DbErr> {
+    let mut read = sums(OUTCOMES.map(ToOwned::to_owned).into_iter(), since);
+    read.columns(["minute", "queue"]).group_by_columns(["minute", "queue"]);
+    let rows = conn.query_all(&read).await?;
+    let mut minutes = rows.iter().map(minute).collect::<Result<Vec<_>, _>>()?;
+    minutes.sort_by(|one, other| (one.at, &one.queue).cmp(&(other.at, &other.queue)));
+    Ok(minutes)
+}
+
+fn minute(row: &QueryResult) -> Result<Minute, DbErr> {
+    let count = |name: &str| sum(row, name);
+    Ok(Minute {
+        queue: row.try_get("", "queue")?,
+        at: timestamp(row.try_get::<i64>("", "minute")? * MINUTE),
+        done: count("done")?,
+        retry: count("retry")?,
+        snooze: count("snooze")?,
+        dead: count("dead")?,
+        cancelled: count("cancelled")?,
+        lost: count("lost")?,
+    })
+}
+
+/// Returns how long the jobs of each queue waited and ran, of those that ended since `since`.
+pub async fn times<C: ConnectionTrait>(
+    conn: &C,
+    since: Timestamp,
+) -> Result<BTreeMap<String, QueueTimes>, DbErr> {
+    let mut read = sums(buckets("wait").chain(buckets("run")), since);
+    read.column("queue").group_by_col("queue");
+    let rows = conn.query_all(&read).await?;
+    let times = rows.iter().map(|row| {
+        let times = QueueTimes { wait: histogram(row, "wait")?, run: histogram(row, "run")? };
+        Ok((row.try_get("", "queue")?, times))
+    });
+    times.collect()
+}
+
+fn histogram(row: &QueryResult, name: &str) -> Result<Histogram, DbErr> {
+    let mut counts = [0; BUCKETS];
+    for (count, name) in counts.iter_mut().zip(buckets(name)) {
+        *count = sum(row, &name)?;
+    }
+    Ok(Histogram(counts))
+}
+
+fn sum(row: &QueryResult, name: &str) -> Result<u64, DbErr> {
+    Ok(u64::try_from(row.try_get::<i64>("", name)?).unwrap_or(0))
+}
+
+/// The cast makes MySQL return integers instead of decimals.
+fn sums(columns: impl Iterator<Item = String>, since: Timestamp) -> SelectStatement {
+    let mut read = Query::select().from(TABLE).to_owned();
+    for column in columns {
+        let sum = Expr::col(Alias::new(&column)).sum().cast_as("SIGNED");
+        read.expr_as(sum, Alias::new(column));
+    }
+    read.and_where(Expr::col("minute").gte(micros(since).div_euclid(MINUTE)));
+    read
+}

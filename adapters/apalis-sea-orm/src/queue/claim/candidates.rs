@@ -1,0 +1,122 @@
+//! Selects the jobs to claim: the best ready ones of the queues that have room.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use sea_orm::{
+    ConnectionTrait, DbErr, FromQueryResult,
+    sea_query::{Expr, ExprTrait, Order, Query, SelectStatement},
+};
+use uuid::Uuid;
+
+use crate::{
+    entity::{job, queue, state},
+    queue::job_queue::JobQueue,
+    sql::union,
+};
+
+#[derive(Debug, FromQueryResult)]
+pub(super) struct Candidate {
+    id: Uuid,
+    pub(super) queue: String,
+    priority: i16,
+    run_at: i64,
+}
+
+impl JobQueue {
+    /// Returns the best jobs, best first. From the second attempt on, skips a number of them that
+    /// depends on the worker, because workers that competed for the same jobs would do so again.
+    pub(super) async fn candidates(
+        &self,
+        slots: usize,
+        attempt: usize,
+    ) -> Result<Vec<Candidate>, DbErr> {
+        let window = if attempt == 0 { slots } else { slots * 4 };
+        let Some(select) = self.select_best(window) else { return Ok(Vec::new()) };
+        let rows = self.read.query_all(&select).await?;
+        let candidates = rows.iter().map(|row| Candidate::from_query_result(row, ""));
+        let mut candidates = candidates.collect::<Result<Vec<_>, _>>()?;
+        candidates.sort_by_key(|c| (c.priority, c.run_at, self.queue_rank(&c.queue), c.id));
+        let spare = candidates.len().min(window).saturating_sub(slots);
+        let skipped = if spare == 0 { 0 } else { self.worker_hash(attempt) % (spare + 1) };
+        Ok(candidates.split_off(skipped))
+    }
+
+    /// One SELECT for all queues. An index serves each part in its order.
+    fn select_best(&self, window: usize) -> Option<SelectStatement> {
+        let is_rate_blocked = self.local_rate.blocked().is_some();
+        let parts = self.options.queues.iter().filter_map(|queue| {
+            let room = self.room(queue).min(window);
+            let is_closed = self.is_suspended(queue) || (is_rate_blocked && self.is_rated(queue));
+            (room > 0 && !is_closed).then(|| select_ready(queue, room as u64))
+        });
+        union(parts)
+    }
+
+    /// Returns how many more jobs of the queue this worker may hold.
+    fn room(&self, queue: &str) -> usize {
+        let limit = self.options.limits.get(queue);
+        limit.map_or(usize::MAX, |limit| limit.saturating_sub(self.leases.count_of(queue)))
+    }
+
+    /// Returns the first candidates for which there are slots, room in their queues and, if their
+    /// queue is rated, starts.
+    pub(super) fn select(
+        &self,
+        candidates: &[Candidate],
+        slots: usize,
+        mut starts: usize,
+    ) -> Vec<Uuid> {
+        let mut rooms: HashMap<&str, usize> = HashMap::new();
+        let mut selected = Vec::new();
+        for job in candidates {
+            let room = rooms.entry(&job.queue).or_insert_with(|| self.room(&job.queue));
+            let is_rated = self.is_rated(&job.queue);
+            if selected.len() == slots || *room == 0 || (is_rated && starts == 0) {
+                continue;
+            }
+            *room -= 1;
+            starts -= usize::from(is_rated);
+            selected.push(job.id);
+        }
+        selected
+    }
+
+    pub(super) fn queue_rank(&self, queue: &str) -> usize {
+        self.options.queues.iter().position(|name| name == queue).unwrap_or(usize::MAX)
+    }
+
+    fn worker_hash(&self, attempt: usize) -> usize {
+        let mut hasher = DefaultHasher::new();
+        (&self.options.worker, attempt).hash(&mut hasher);
+        usize::try_from(hasher.finish() % 1_000_003).unwrap_or(0)
+    }
+}
+
+fn select_ready(queue: &str, window: u64) -> SelectStatement {
+    use job::Column as C;
+    Query::select()
+        .columns([C::Id, C::Queue, C::Priority, C::RunAt])
+        .from(job::Entity)
+        .and_where(Expr::col(C::Queue).eq(queue))
+        .and_where(Expr::col(C::State).eq(state::READY))
+        .and_where(is_not_paused(queue))
+        .order_by(C::Priority, Order::Asc)
+        .order_by(C::RunAt, Order::Asc)
+        .order_by(C::Id, Order::Asc)
+        .limit(window)
+        .to_owned()
+}
+
+/// Evaluated once for each statement, not for each row.
+fn is_not_paused(name: &str) -> Expr {
+    let paused = Query::select()
+        .expr(Expr::value(1))
+        .from(queue::Entity)
+        .and_where(Expr::col(queue::Column::Name).eq(name))
+        .and_where(Expr::col(queue::Column::PausedAt).is_not_null())
+        .to_owned();
+    Expr::not_exists(paused)
+}

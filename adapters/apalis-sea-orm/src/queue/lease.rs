@@ -1,0 +1,217 @@
+//! The worker's view of its leases. Their age is measured by this process's monotonic clock from
+//! an instant before the claim was sent, so a lease ends here before it ends in the database.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    entity::job,
+    waker::{WakeReceiver, Waker},
+};
+
+/// The right to process a job. Until the last clone is dropped, the job occupies a slot of its
+/// worker and heartbeats extend the lease; keep one until the job is settled.
+#[derive(Clone, Debug)]
+pub struct JobLease(Arc<LeaseState>);
+
+#[derive(Debug)]
+struct LeaseState {
+    key: (Uuid, i64),
+    queue: String,
+    length: Duration,
+    cancelled: CancellationToken,
+    /// Earliest start of the job, if its queue has a rate.
+    start: Mutex<Option<Instant>>,
+    /// When the claim or the latest heartbeat was sent; `None` once the lease is known to be lost.
+    renewed_at: Mutex<Option<Instant>>,
+    leases: Leases,
+}
+
+impl JobLease {
+    /// Whether this worker certainly still holds the job. Check this immediately before anything
+    /// that must not happen twice: a process that was stopped for longer than its lease gets
+    /// `false`. (It cannot detect a suspended machine, whose monotonic clock stood still.)
+    pub fn is_valid(&self) -> bool {
+        !self.remaining().is_zero()
+    }
+
+    /// Returns how long the lease certainly lasts without another heartbeat. One tenth of its
+    /// length is reserved for the duration of a call and for clocks that run at different speeds.
+    pub fn remaining(&self) -> Duration {
+        let length = self.0.length.mul_f64(0.9);
+        let renewed_at = lock(&self.0.renewed_at);
+        renewed_at.map_or(Duration::ZERO, |at| length.saturating_sub(at.elapsed()))
+    }
+
+    /// Whether the worker knows of a request to [cancel](crate::cancel) the job.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.is_cancelled()
+    }
+
+    /// Resolves when the worker learns of a request to cancel the job, about a second after it was
+    /// made. The handler should then stop and settle the job as
+    /// [`AttemptOutcome::Cancelled`](crate::AttemptOutcome::Cancelled), or as what it has achieved.
+    pub async fn cancelled(&self) {
+        self.0.cancelled.cancelled().await;
+    }
+
+    /// Creates a lease that belongs to no queue, for tests of handlers.
+    pub fn detached(length: Duration) -> Self {
+        Leases::default().grant((Uuid::nil(), 0), "", Instant::now(), length)
+    }
+
+    /// Marks the job as cancelled in this process only, for tests of handlers.
+    pub fn cancel(&self) {
+        self.0.cancelled.cancel();
+    }
+
+    pub(crate) fn set_start(&self, at: Instant) {
+        *lock(&self.0.start) = Some(at);
+    }
+
+    pub(crate) fn start_at(&self) -> Option<Instant> {
+        *lock(&self.0.start)
+    }
+}
+
+impl Drop for LeaseState {
+    fn drop(&mut self) {
+        lock(&self.leases.live).remove(&self.key);
+        self.leases.freed.wake();
+    }
+}
+
+type LiveLeases = HashMap<(Uuid, i64), Weak<LeaseState>>;
+
+/// This process's leases, by job id and fence.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Leases {
+    live: Arc<Mutex<LiveLeases>>,
+    freed: Waker,
+}
+
+impl Leases {
+    pub(crate) fn grant(
+        &self,
+        key: (Uuid, i64),
+        queue: &str,
+        claimed_at: Instant,
+        length: Duration,
+    ) -> JobLease {
+        let lease = Arc::new(LeaseState {
+            key,
+            queue: queue.to_owned(),
+            length,
+            cancelled: CancellationToken::new(),
+            start: Mutex::default(),
+            renewed_at: Mutex::new(Some(claimed_at)),
+            leases: self.clone(),
+        });
+        lock(&self.live).insert(key, Arc::downgrade(&lease));
+        JobLease(lease)
+    }
+
+    /// Records a successful heartbeat. A lease that was lost or released while the heartbeat was in
+    /// flight stays lost.
+    pub(crate) fn renew(&self, key: (Uuid, i64), at: Instant) {
+        if let Some(lease) = self.get(key) {
+            let mut renewed_at = lock(&lease.renewed_at);
+            *renewed_at = renewed_at.map(|known| known.max(at));
+        }
+    }
+
+    pub(crate) fn lose(&self, key: (Uuid, i64)) {
+        if let Some(lease) = self.get(key) {
+            *lock(&lease.renewed_at) = None;
+        }
+    }
+
+    fn get(&self, key: (Uuid, i64)) -> Option<Arc<LeaseState>> {
+        lock(&self.live).get(&key).and_then(Weak::upgrade)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.live).len()
+    }
+
+    pub(crate) fn count_of(&self, queue: &str) -> usize {
+        self.all().iter().filter(|lease| lease.queue == queue).count()
+    }
+
+    pub(crate) fn cancel(&self, key: (Uuid, i64)) {
+        if let Some(lease) = self.get(key) {
+            lease.cancelled.cancel();
+        }
+    }
+
+    /// The leases that are neither lost nor known to be cancelled.
+    pub(crate) fn uncancelled(&self) -> Vec<(Uuid, i64)> {
+        let is_uncancelled = |lease: &&Arc<LeaseState>| {
+            !lease.cancelled.is_cancelled() && lock(&lease.renewed_at).is_some()
+        };
+        self.all().iter().filter(is_uncancelled).map(|lease| lease.key).collect()
+    }
+
+    /// The leases that are not lost and were last renewed at least `age` ago.
+    pub(crate) fn older_than(&self, age: Duration) -> Vec<(Uuid, i64)> {
+        let is_older = |lease: &&Arc<LeaseState>| {
+            lock(&lease.renewed_at).is_some_and(|at| at.elapsed() >= age)
+        };
+        self.all().iter().filter(is_older).map(|lease| lease.key).collect()
+    }
+
+    /// Copies the leases out of the lock, which dropping the last clone of one needs.
+    fn all(&self) -> Vec<Arc<LeaseState>> {
+        lock(&self.live).values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Makes the task that waits for free slots try to claim again.
+    pub(crate) fn notify(&self) {
+        self.freed.wake();
+    }
+
+    /// Returns a receiver that is notified whenever a slot becomes free.
+    pub(crate) fn freed(&self) -> WakeReceiver {
+        self.freed.subscribe()
+    }
+}
+
+/// Leases that end later than any that is granted now: the database's clock was set back after they
+/// were granted. They count as expired when no heartbeat has replaced them for a lease's length.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OverlongLeases(Arc<Mutex<OverlongEnds>>);
+
+/// By job id and fence: the lease's end, and when it was first seen.
+type OverlongEnds = HashMap<(Uuid, i64), (i64, Instant)>;
+
+impl OverlongLeases {
+    /// Records the overlong leases that exist now, and returns the jobs whose lease has not changed
+    /// for at least `length`.
+    pub(crate) fn unchanged(&self, jobs: Vec<job::Model>, length: Duration) -> Vec<job::Model> {
+        let mut known = lock(&self.0);
+        let mut seen = HashMap::new();
+        let mut unchanged = Vec::new();
+        for job in jobs {
+            let (key, end) = ((job.id, job.fence), job.lease_until.unwrap_or_default());
+            let since = known.get(&key).filter(|(known, _)| *known == end);
+            let since = since.map_or_else(Instant::now, |(_, since)| *since);
+            seen.insert(key, (end, since));
+            if since.elapsed() >= length {
+                unchanged.push(job);
+            }
+        }
+        *known = seen;
+        unchanged
+    }
+}
+
+/// Ignores poisoning: nothing that can panic runs while one of these locks is held.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,170 @@
+//! A worker's local knowledge of the rate, and the arithmetic of start times.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::options::Rate;
+
+/// How far ahead starts are assigned, in microseconds. With a larger value, a job of better priority
+/// waits longer behind those that have starts, a hold takes effect later, and a lost worker wastes
+/// more starts. With a smaller one, each worker locks the row more often than the present limit of
+/// ten times a second.
+pub(super) const AHEAD: i64 = 200_000;
+/// Factor by which starts are further apart than the rate requires, so that starts that are late, by
+/// up to [`MAX_LATENESS`](super::MAX_LATENESS), or early never exceed the rate in any second. A start
+/// is early by the time between this process's reading of its clock and the database's reading of
+/// its own: the duration of one small read without lock waits, at most 10 ms on busy machines. The
+/// factor leaves 20 ms for it.
+const MARGIN: f64 = 1.06;
+
+/// What this worker knows of the rate.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalRate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    per_second: Mutex<f64>,
+    /// No starts can be assigned before this instant.
+    blocked_until: Mutex<Option<Instant>>,
+    row_exists: AtomicBool,
+}
+
+/// The starts that can be assigned in a transaction that has locked the row. Times are microseconds
+/// by the database's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StartTimes {
+    /// This process's time when `now` was read.
+    pub(super) read_at: Instant,
+    pub(super) now: i64,
+    pub(super) next_free: i64,
+    pub(super) interval: i64,
+    /// Whether the row was corrected, so that the transaction must be committed.
+    pub(crate) is_corrected: bool,
+}
+
+impl LocalRate {
+    pub(crate) fn new(rate: Option<&Rate>) -> Self {
+        Self(Arc::new(Inner {
+            per_second: Mutex::new(rate.map_or(0.0, |rate| rate.per_second)),
+            blocked_until: Mutex::default(),
+            row_exists: AtomicBool::new(false),
+        }))
+    }
+
+    /// Returns how long no job of a rated queue can be claimed.
+    pub(crate) fn blocked(&self) -> Option<Duration> {
+        let until = *self.0.blocked_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = until?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    pub(super) fn block(&self, until: Option<Instant>) {
+        *self.0.blocked_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    pub(super) fn set(&self, per_second: f64) {
+        *self.0.per_second.lock().unwrap_or_else(PoisonError::into_inner) = per_second;
+        self.block(None);
+    }
+
+    pub(super) fn row_exists(&self) -> bool {
+        self.0.row_exists.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_row_exists(&self, exists: bool) {
+        self.0.row_exists.store(exists, Ordering::Relaxed);
+    }
+
+    /// Returns the microseconds from one start to the next, or `None` if the rate is zero or less.
+    pub(crate) fn interval(&self) -> Option<i64> {
+        let per_second = *self.0.per_second.lock().unwrap_or_else(PoisonError::into_inner);
+        let interval = Duration::try_from_secs_f64(MARGIN / per_second).ok()?;
+        i64::try_from(interval.as_micros()).ok().map(|interval| Ord::max(interval, 1))
+    }
+}
+
+impl StartTimes {
+    /// Returns the number of starts to assign: none until half of [`AHEAD`] is free, so that workers
+    /// take several at a time.
+    pub(super) fn available(&self) -> usize {
+        let ahead = self.next_free - self.now;
+        if ahead > AHEAD / 2 {
+            return 0;
+        }
+        usize::try_from((AHEAD - ahead) / self.interval + 1).unwrap_or(0)
+    }
+
+    /// Whether the first start is at most `time` away, or two intervals if those are longer.
+    pub(super) fn are_within(&self, time: Duration) -> bool {
+        let time = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        self.next_free - self.now <= Ord::max(time, self.interval.saturating_mul(2))
+    }
+
+    /// Returns until when no starts are available once `assigned` microseconds of them are taken.
+    pub(super) fn blocked_until(&self, assigned: i64) -> Option<Instant> {
+        let wait = self.next_free - self.now + assigned - AHEAD / 2;
+        let wait = u64::try_from(wait).ok().filter(|wait| *wait > 0)?;
+        Some(self.read_at + Duration::from_micros(wait + 1))
+    }
+
+    pub(super) fn at(&self, index: usize) -> Instant {
+        let index = i64::try_from(index).unwrap_or(i64::MAX);
+        let wait = self.next_free - self.now + index.saturating_mul(self.interval);
+        self.read_at + Duration::from_micros(u64::try_from(wait).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn starts(next_free: i64) -> StartTimes {
+        let read_at = Instant::now();
+        StartTimes { read_at, now: 1_000_000, next_free, interval: 10_000, is_corrected: false }
+    }
+
+    #[test]
+    fn starts_are_assigned_at_most_200_ms_ahead() {
+        assert_eq!(starts(1_000_000).available(), 21);
+        assert_eq!(starts(1_100_000).available(), 11);
+        assert_eq!(starts(1_100_001).available(), 0);
+        assert_eq!(StartTimes { interval: 5_000_000, ..starts(1_000_000) }.available(), 1);
+    }
+
+    #[test]
+    fn claims_wait_until_half_of_it_is_free() {
+        let some = starts(1_050_000);
+        assert_eq!(some.blocked_until(50_000), None);
+        let until = some.blocked_until(150_000).unwrap();
+        assert_eq!(until - some.read_at, Duration::from_micros(100_001));
+        assert_eq!(some.at(2) - some.read_at, Duration::from_millis(70));
+    }
+
+    #[test]
+    fn a_start_two_intervals_ahead_is_always_within_reach() {
+        let second = Duration::from_secs(1);
+        assert!(starts(2_000_000).are_within(second));
+        assert!(!starts(2_000_001).are_within(second));
+        let slow = StartTimes { interval: 2_000_000, ..starts(5_000_000) };
+        assert!(slow.are_within(second));
+        assert!(!StartTimes { next_free: 5_000_001, ..slow }.are_within(second));
+    }
+
+    #[test]
+    fn a_rate_that_is_not_positive_has_no_interval() {
+        let interval = |per_second| {
+            let rate = Rate { name: "r".to_owned(), queues: Vec::new(), per_second };
+            LocalRate::new(Some(&rate)).interval()
+        };
+        assert_eq!(interval(100.0), Some(10_600));
+        assert_eq!(interval(1e9), Some(1));
+        for none in [0.0, -1.0, f64::NAN] {
+            assert_eq!(interval(none), None);
+        }
+    }
+}

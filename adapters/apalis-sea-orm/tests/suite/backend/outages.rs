@@ -1,0 +1,143 @@
+//! A database outage interrupts work and ends no worker.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use apalis_core::{
+    task::data::Data,
+    worker::{builder::WorkerBuilder, context::WorkerContext},
+};
+use apalis_sea_orm::{ClaimedJob, JobLease, Options, QueueBackend, entity, migration};
+use sea_orm::{EntityTrait, TransactionTrait, sea_query::Expr};
+use sea_orm_migration::SchemaManager;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, mpsc, watch},
+};
+
+use crate::harness::{
+    DatabaseLocation, Engine, TestDb, each, job, options, start, stop, wait_for_state, wait_until,
+};
+
+/// A TCP proxy between a pool and its server that can be interrupted.
+struct NetworkProxy {
+    port: u16,
+    is_open: watch::Sender<bool>,
+}
+
+impl NetworkProxy {
+    async fn start(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (is_open, watch) = watch::channel(true);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut watch = watch.clone();
+                if !*watch.borrow() {
+                    continue;
+                }
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(("127.0.0.1", server)).await?;
+                    tokio::select! {
+                        _ = watch.wait_for(|is_open| !is_open) => {}
+                        _ = copy_bidirectional(&mut client, &mut server) => {}
+                    }
+                    std::io::Result::Ok(())
+                });
+            }
+        });
+        Self { port, is_open }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_survives_an_outage_and_its_job_runs_once() {
+    struct Probe {
+        tries: AtomicUsize,
+        started: mpsc::UnboundedSender<JobLease>,
+        finish: Semaphore,
+    }
+    async fn handle(job: ClaimedJob, probe: Data<Arc<Probe>>) {
+        probe.tries.fetch_add(1, Ordering::SeqCst);
+        probe.started.send(job.lease).unwrap();
+        probe.finish.acquire().await.unwrap().forget();
+    }
+    for engine in [Engine::MySql, Engine::MariaDb] {
+        let Some(url) = engine.server() else { continue };
+        let port = url.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next());
+        let proxy = NetworkProxy::start(port.unwrap().parse().unwrap()).await;
+        let location = DatabaseLocation::create(engine, url).await;
+        let (write, read) = location.connect(Some(proxy.port)).await;
+        let db = TestDb::of(location, write, read, None);
+        migration::up(&SchemaManager::new(&db.write)).await.unwrap();
+        let lease = Duration::from_secs(2);
+        let short = Options { lease, heartbeat: Duration::from_millis(200), ..options("ann") };
+        let queue = db.queue_with(short);
+        let (started, mut leases) = mpsc::unbounded_channel();
+        let tries = AtomicUsize::new(0);
+        let probe = Arc::new(Probe { tries, started, finish: Semaphore::new(0) });
+        let context = WorkerContext::new("worker");
+        let worker = WorkerBuilder::new(&context).backend(QueueBackend::new(queue));
+        let end = tokio::spawn(worker.data(probe.clone()).build(handle).run());
+
+        let (first, second) = (job(), job());
+        db.enqueue(vec![first.clone()]).await;
+        let lease = leases.recv().await.unwrap();
+        proxy.is_open.send_replace(false);
+        // The job runs for longer than its lease while the database is unavailable, and ends before
+        // it is back.
+        wait_until("the lease has ended", || async { !lease.is_valid() }).await;
+        probe.finish.add_permits(1);
+        proxy.is_open.send_replace(true);
+        wait_until("the result is written", || async { db.state(first.id).await == "done" }).await;
+        assert_eq!(probe.tries.load(Ordering::SeqCst), 1, "{engine:?}");
+
+        db.enqueue(vec![second.clone()]).await;
+        probe.finish.add_permits(1);
+        wait_until("the worker continues", || async { db.state(second.id).await == "done" }).await;
+        stop(context, end).await;
+    }
+}
+
+/// SQLite's equivalent of an outage: another writer holds the lock for longer than the busy
+/// timeout.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_survives_a_file_that_is_locked_for_long() {
+    type Signals = Arc<(mpsc::UnboundedSender<()>, Semaphore)>;
+    async fn handle(_: ClaimedJob, signals: Data<Signals>) {
+        let (started, may_end) = &**signals;
+        started.send(()).unwrap();
+        may_end.acquire().await.unwrap().forget();
+    }
+    let db = each().await.remove(0);
+    let lease = Duration::from_secs(30);
+    let queue = db.queue_with(Options { lease, ..options("ann") });
+    let (sender, mut started) = mpsc::unbounded_channel::<()>();
+    let signals: Signals = Arc::new((sender, Semaphore::new(0)));
+    let (worker, end) = start!(QueueBackend::new(queue), signals.clone(), handle);
+    let (first, second) = (job(), job());
+    db.enqueue(vec![first.clone()]).await;
+    started.recv().await.unwrap();
+    // Locked before the job's result can be written.
+    let (other, _) = db.location.connect(None).await;
+    let writer = other.begin().await.unwrap();
+    let changed = entity::job::Entity::update_many()
+        .col_expr(entity::job::Column::MaxAttempts, Expr::value(9))
+        .exec(&writer)
+        .await;
+    changed.unwrap();
+    signals.1.add_permits(2);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    writer.commit().await.unwrap();
+    wait_for_state(&db, first.id, "done").await;
+    db.enqueue(vec![second.clone()]).await;
+    wait_for_state(&db, second.id, "done").await;
+    assert_eq!(db.job(first.id).await.fence, 1);
+    stop(worker, end).await;
+}

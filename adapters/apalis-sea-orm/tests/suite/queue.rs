@@ -1,0 +1,16 @@
+//! Operations of the queue without a running worker.
+
+mod claim;
+mod clock_skew;
+mod enqueue;
+mod leases;
+mod limits;
+mod periodic;
+mod promote;
+mod prune;
+mod rate;
+mod rescue;
+mod settle;
+mod statement_plans;
+mod unique_keys;
+mod worker_registry;

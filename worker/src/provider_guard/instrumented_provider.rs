@@ -1,0 +1,113 @@
+//! The identity provider with metrics and the circuit breaker around each call.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use guestlist_domain::{
+    Delivered, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
+    LoginMail, Profile, ProviderError, ProviderErrorKind, Vouched,
+};
+
+use super::ProviderGuard;
+use crate::metrics::Metrics;
+
+/// An identity provider that records the result of each call.
+pub struct InstrumentedProvider {
+    provider: Arc<dyn IdentityProvider>,
+    guard: ProviderGuard,
+    metrics: Metrics,
+}
+
+impl InstrumentedProvider {
+    pub fn new(
+        provider: Arc<dyn IdentityProvider>,
+        guard: ProviderGuard,
+        metrics: Metrics,
+    ) -> Self {
+        Self { provider, guard, metrics }
+    }
+
+    async fn instrument<T>(
+        &self,
+        call: &'static str,
+        future: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let result = self.measure(call, future).await;
+        self.guard.record_call(result.as_ref().err());
+        result
+    }
+
+    /// Searches have a rate limit of their own and are batched, so their failures say nothing about
+    /// sending. Only misconfiguration errors are passed to the guard.
+    async fn instrument_search<T>(
+        &self,
+        call: &'static str,
+        future: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let result = self.measure(call, future).await;
+        let error = result.as_ref().err();
+        if let Some(error) = error.filter(|e| e.kind == ProviderErrorKind::Misconfigured) {
+            self.guard.record_call(Some(error));
+        }
+        result
+    }
+
+    async fn measure<T>(
+        &self,
+        call: &'static str,
+        future: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let started = Instant::now();
+        let result = future.await;
+        self.metrics.record_call(call, result.as_ref().err(), started.elapsed());
+        result
+    }
+}
+
+#[async_trait]
+impl IdentityProvider for InstrumentedProvider {
+    async fn send_invite(&self, mail: &InviteMail) -> Result<Delivered, ProviderError> {
+        self.instrument("invite", self.provider.send_invite(mail)).await
+    }
+
+    async fn send_login(&self, mail: &LoginMail) -> Result<Delivered, ProviderError> {
+        self.instrument("login", self.provider.send_login(mail)).await
+    }
+
+    async fn revoke_invite(&self, email: &Email) -> Result<(), ProviderError> {
+        self.instrument("revoke_invite", self.provider.revoke_invite(email)).await
+    }
+
+    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<Vouched, ProviderError> {
+        self.instrument("authenticate", self.provider.authenticate_link(token, minutes)).await
+    }
+
+    async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError> {
+        self.instrument("refresh_session", self.provider.refresh_session(session_token)).await
+    }
+
+    async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError> {
+        self.instrument("revoke_session", self.provider.revoke_session(stytch_session_id)).await
+    }
+
+    async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError> {
+        self.instrument("delete_user", self.provider.delete_user(stytch_user_id)).await
+    }
+
+    async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError> {
+        self.instrument_search("find_user", self.provider.find_user(email)).await
+    }
+
+    async fn identities(&self, cursor: Option<&str>) -> Result<IdentityPage, ProviderError> {
+        self.instrument_search("identities", self.provider.identities(cursor)).await
+    }
+
+    async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError> {
+        self.instrument_search("identity", self.provider.identity(stytch_user_id)).await
+    }
+
+    async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {
+        self.provider.verify_jwt(session_jwt).await
+    }
+}

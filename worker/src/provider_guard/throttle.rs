@@ -1,0 +1,124 @@
+//! Holds that follow from the provider's 429 responses.
+
+use std::time::{Duration, Instant};
+
+use guestlist_domain::{ProviderError, ProviderErrorKind};
+use jiff::Timestamp;
+
+/// So many 429 responses without `Retry-After` within [`WINDOW`] concern the whole project, not a
+/// single address.
+const PROJECT_WIDE: u32 = 3;
+/// The provider's shortest rate-limit window.
+const WINDOW: Duration = Duration::from_secs(1);
+/// The longest hold; the provider is asked again after it.
+const MAX_HOLD: Duration = Duration::from_mins(15);
+/// Shortest hold of bulk mail after the provider reported that too few mails lead to a login, which
+/// more bulk mail would make worse.
+const MIN_BULK_HOLD: Duration = Duration::from_mins(1);
+
+#[derive(Debug)]
+pub struct Throttle {
+    /// Hold to apply to all workers.
+    hold: Option<Duration>,
+    /// Number of 429 responses without `Retry-After`, and the start of their window.
+    refusals: (Instant, u32),
+    /// End of the hold of bulk mail, by both clocks.
+    bulk_until: Option<(Instant, Timestamp)>,
+}
+
+impl Throttle {
+    pub fn new(now: Instant) -> Self {
+        Self { hold: None, refusals: (now, 0), bulk_until: None }
+    }
+
+    /// Removes and returns the hold to apply to all workers.
+    pub fn take_hold(&mut self) -> Option<Duration> {
+        self.hold.take()
+    }
+
+    pub fn bulk_until(&self) -> Option<Timestamp> {
+        self.bulk_until.map(|(_, time)| time)
+    }
+
+    pub fn is_bulk_held(&mut self, now: Instant) -> bool {
+        self.bulk_until = self.bulk_until.filter(|(until, _)| now < *until);
+        self.bulk_until.is_some()
+    }
+
+    /// Records the error of a call; only 429 responses have an effect.
+    pub fn record_error(&mut self, error: &ProviderError, now: Instant, time: Timestamp) {
+        let ProviderErrorKind::RateLimited(after) = error.kind else { return };
+        if error.code == "too_few_tokens_authenticated" {
+            let hold = after.unwrap_or_default().clamp(MIN_BULK_HOLD, MAX_HOLD);
+            self.bulk_until = Some((now + hold, time + hold));
+            return;
+        }
+        if after.is_none() {
+            let (since, refusals) = &mut self.refusals;
+            if now.duration_since(*since) > WINDOW {
+                (*since, *refusals) = (now, 0);
+            }
+            *refusals += 1;
+            if *refusals < PROJECT_WIDE {
+                return;
+            }
+        }
+        let hold = after.unwrap_or(WINDOW).min(MAX_HOLD);
+        self.hold = self.hold.max(Some(hold));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIME: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn rate_limited(code: &str, after: Option<Duration>) -> ProviderError {
+        let kind = ProviderErrorKind::RateLimited(after);
+        ProviderError { kind, code: code.to_owned(), message: String::new(), request_id: None }
+    }
+
+    #[test]
+    fn the_longest_retry_after_holds_all_workers() {
+        let mut throttle = Throttle::new(Instant::now());
+        for seconds in [1, 7, 3] {
+            let after = Some(Duration::from_secs(seconds));
+            let error = rate_limited("too_many_requests", after);
+            throttle.record_error(&error, Instant::now(), TIME);
+        }
+        assert_eq!(throttle.hold, Some(Duration::from_secs(7)));
+        let error = rate_limited("x", Some(Duration::from_hours(9)));
+        throttle.record_error(&error, Instant::now(), TIME);
+        assert_eq!(throttle.hold, Some(MAX_HOLD));
+    }
+
+    #[test]
+    fn several_refused_addresses_in_a_second_hold_all_workers_and_one_does_not() {
+        let now = Instant::now();
+        let mut throttle = Throttle::new(now);
+        let error = rate_limited("too_many_requests", None);
+        throttle.record_error(&error, now, TIME);
+        throttle.record_error(&error, now, TIME);
+        assert_eq!(throttle.hold, None);
+        // The count starts again in another window.
+        throttle.record_error(&error, now + WINDOW * 2, TIME);
+        assert_eq!(throttle.hold, None);
+        throttle.record_error(&error, now + WINDOW * 2, TIME);
+        throttle.record_error(&error, now + WINDOW * 2, TIME);
+        assert_eq!(throttle.hold, Some(WINDOW));
+    }
+
+    #[test]
+    fn too_few_logins_hold_bulk_mail_only() {
+        let now = Instant::now();
+        let mut throttle = Throttle::new(now);
+        let code = "too_few_tokens_authenticated";
+        throttle.record_error(&rate_limited(code, None), now, TIME);
+        let until = (now + MIN_BULK_HOLD, TIME + MIN_BULK_HOLD);
+        assert_eq!((throttle.hold, throttle.bulk_until), (None, Some(until)));
+        let error = rate_limited(code, Some(Duration::from_hours(24)));
+        throttle.record_error(&error, now, TIME);
+        assert_eq!(throttle.bulk_until, Some((now + MAX_HOLD, TIME + MAX_HOLD)));
+    }
+}

@@ -1,0 +1,105 @@
+//! Creates the services that the worker's and the application's processes share.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use apalis_sea_orm::Waker;
+use guestlist_database::{Database, SqlStore};
+use guestlist_domain::{Ctx, IdentityProvider, Policy, SystemClock, SystemIds};
+use guestlist_stytch::StytchProvider;
+
+use super::config::{Common, ConfigError, ConfigErrors, StytchSettings};
+use super::unconfigured_provider::UnconfiguredProvider;
+
+/// The services of a process.
+#[derive(Clone)]
+pub struct Services {
+    /// The database connections.
+    pub database: Database,
+    /// Wakes the worker of this process, if there is one.
+    pub waker: Waker,
+    store: Arc<SqlStore>,
+    provider: Arc<StytchProvider>,
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services").field("database", &self.database).finish_non_exhaustive()
+    }
+}
+
+impl StytchSettings {
+    /// Returns the options of the provider's client, or records which variables are missing.
+    pub fn required(&self, errors: &mut ConfigErrors) -> Option<guestlist_stytch::Options> {
+        let missing = |variable: &str| {
+            ConfigError::new(variable, "is not set; it is in Stytch's dashboard, under API keys")
+        };
+        if self.project_id.is_none() {
+            errors.push(missing("STYTCH_PROJECT_ID"));
+        }
+        if self.secret.is_none() {
+            errors.push(missing("STYTCH_SECRET"));
+        }
+        let (project_id, secret) = (self.project_id.clone()?, self.secret.clone()?);
+        let options = guestlist_stytch::Options::new(project_id, secret, self.base_url.clone());
+        errors.parse("STYTCH_PROJECT_ID", options.map_err(|error| error.to_string()))
+    }
+}
+
+/// Connects to the database, checks its schema, and creates the provider's client.
+pub async fn connect(
+    common: &Common,
+    stytch: guestlist_stytch::Options,
+) -> anyhow::Result<Services> {
+    Services::new(open_database(common).await?, stytch)
+}
+
+/// Connects to the database and returns the context for flows that make no calls to the provider,
+/// and its store. For commands that need no account at Stytch.
+pub async fn connect_without_provider(common: &Common) -> anyhow::Result<(Ctx, Arc<SqlStore>)> {
+    let store = Arc::new(SqlStore::new(open_database(common).await?, Waker::default()));
+    let policy = common.policy(&common.public_url_at(common.listen_addr)?);
+    Ok((context(&store, Arc::new(UnconfiguredProvider), policy), store))
+}
+
+async fn open_database(common: &Common) -> anyhow::Result<Database> {
+    let database = guestlist_database::connect(&common.database_url).await?;
+    database.check_schema().await?;
+    Ok(database)
+}
+
+fn context(store: &Arc<SqlStore>, provider: Arc<dyn IdentityProvider>, policy: Policy) -> Ctx {
+    Ctx {
+        store: Arc::clone(store) as _,
+        provider,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        policy: Arc::new(policy),
+        client: None,
+    }
+}
+
+impl Services {
+    /// Creates the services for a database whose schema is current.
+    pub fn new(database: Database, stytch: guestlist_stytch::Options) -> anyhow::Result<Self> {
+        let waker = Waker::default();
+        let store = Arc::new(SqlStore::new(database.clone(), waker.clone()));
+        let provider = StytchProvider::new(stytch, Arc::new(SystemClock)).context("Stytch")?;
+        Ok(Self { database, waker, store, provider: Arc::new(provider) })
+    }
+
+    /// Returns the context of flows with this policy.
+    pub fn ctx(&self, policy: Policy) -> Ctx {
+        context(&self.store, Arc::clone(&self.provider) as _, policy)
+    }
+
+    /// The provider's client.
+    pub fn provider(&self) -> &Arc<StytchProvider> {
+        &self.provider
+    }
+
+    /// The database store.
+    pub fn store(&self) -> &Arc<SqlStore> {
+        &self.store
+    }
+}
