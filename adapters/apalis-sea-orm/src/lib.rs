@@ -265,7 +265,7 @@ pub use cancel::{Cancelled, cancel, cancel_matching};
 pub use claim::Claimed;
 pub use dismiss::{dismiss, dismiss_by_key};
 pub use enqueue::{Enqueued, NewJob, enqueue, enqueue_all};
-pub use errors::is_transient;
+pub use errors::{ErrorClass, ErrorCode, classify, error_code, is_transient, sqlx_error};
 pub use filter::{JobFilter, count_matching, matching};
 pub use hasten::hasten;
 pub use lease::Lease;

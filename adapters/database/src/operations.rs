@@ -1,0 +1,14 @@
+//! Queries for operators: queues, workers, jobs and the audit log. They only read.
+//!
+//! A job is `held` if it is due and something other than its turn keeps it waiting. The queue's rows
+//! do not record this, so it is derived from the state of queues and workers.
+
+mod audit;
+mod jobs;
+mod overview;
+mod queue_activity;
+
+pub use audit::{AuditActor, AuditFilter};
+pub use jobs::{ErrorGroup, JobAttempt, JobFilter, JobRecord, JobStatus};
+pub use overview::{Overview, PROVIDER_RATE, Pause, QueueState, RefusedWrites, WorkerState};
+pub use queue_activity::{Activity, Minute, Quantiles, QueueActivity};
