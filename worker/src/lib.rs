@@ -178,7 +178,7 @@ fn queue(ctx: &Ctx, built: &Built, protection: &Protection, settings: &WorkerSet
         waker: built.waker.clone(),
         rate: Some(rate),
         retention: Some(DONE_JOBS_STAY),
-        on_error: Arc::new(move |error| database.note_error(error)),
+        on_error: Arc::new(move |error| database.record_error(error)),
         longest_pause: Some(LONGEST_PAUSE),
         info: Arc::new(move || serde_json::to_string(&protection.report()).ok()),
         clock: Arc::new(move || Clock::now(&*clock)),

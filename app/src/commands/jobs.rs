@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use guestlist_database::SqlStore;
-use guestlist_database::board::{BoardJob, JobAttempt, JobFilter, JobStatus};
+use guestlist_database::operations::{JobRecord, JobAttempt, JobFilter, JobStatus};
 use guestlist_domain::{Ctx, JobId, Page, Queue};
 use guestlist_worker::build;
 use serde_json::Value;
@@ -143,7 +143,7 @@ async fn show(ctx: &Ctx, store: &SqlStore, id: JobId, json: bool) -> anyhow::Res
 }
 
 /// What is known of it, a line each.
-fn facts(job: &BoardJob, view: &Value) -> Vec<Vec<String>> {
+fn facts(job: &JobRecord, view: &Value) -> Vec<Vec<String>> {
     let names = [
         "id",
         "queue",

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use guestlist_database::board::{ErrorGroup, Overview, QueueState, WorkerState};
+use guestlist_database::operations::{ErrorGroup, Overview, QueueState, WorkerState};
 use guestlist_worker::build;
 
 use super::output::print;
@@ -87,7 +87,7 @@ fn held_by(queue: &QueueState) -> String {
 fn workers(workers: &[WorkerState]) -> Vec<Vec<String>> {
     let mut rows = vec![row(["WORKER", "HOST", "PID", "RUNNING", "SEEN", "STYTCH"])];
     for worker in workers {
-        let seen = format!("{} ago", ago(worker.silent));
+        let seen = format!("{} ago", ago(worker.report_age));
         let gone = if worker.is_live() { "" } else { " (gone)" };
         rows.push(vec![
             worker.id.clone(),

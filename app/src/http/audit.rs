@@ -5,7 +5,7 @@ use std::str::FromStr;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use guestlist_database::{AuditFilter, By};
+use guestlist_database::operations::{AuditActor, AuditFilter};
 use guestlist_domain::{Event, EventId, EventKind, Page, UserId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -55,7 +55,7 @@ pub async fn list_audit(
 pub async fn find(app: &App, query: ListAudit) -> Result<(Vec<Event>, Option<String>), Problem> {
     let mut fields = Fields::default();
     let filter = AuditFilter {
-        by: query.actor.and_then(|by| fields.take("actor", read_by(&by))),
+        actor: query.actor.and_then(|by| fields.take("actor", read_by(&by))),
         user: query.user.and_then(|id| {
             fields.take("user", UserId::from_str(&id).map_err(|_| "is no id of a user"))
         }),
@@ -86,10 +86,10 @@ fn read_time(time: &str) -> Result<Timestamp, &'static str> {
     })
 }
 
-fn read_by(actor: &str) -> Result<By, &'static str> {
+fn read_by(actor: &str) -> Result<AuditActor, &'static str> {
     match actor {
-        "cli" => Ok(By::Cli),
-        "system" => Ok(By::System),
-        id => Uuid::from_str(id).map(By::Id).map_err(|_| "must be an id, `cli` or `system`"),
+        "cli" => Ok(AuditActor::Cli),
+        "system" => Ok(AuditActor::System),
+        id => Uuid::from_str(id).map(AuditActor::Id).map_err(|_| "must be an id, `cli` or `system`"),
     }
 }

@@ -11,7 +11,7 @@ use axum::handler::Handler;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_database::Database;
-use guestlist_database::idempotency::{self, Begun, Lease, StoredAnswer};
+use guestlist_database::idempotency::{self, KeyState, KeyLease, StoredResponse};
 use guestlist_domain::Reach;
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
@@ -97,19 +97,19 @@ async fn once<H: Handler<T, App>, T: Guarded>(
     let request_hash = hash(&[content_type, query.as_bytes(), &body]);
     let database = app.store().database();
     let begun =
-        idempotency::begin(database, key_hash, request_hash, app.ctx().now(), LEASE).await?;
+        idempotency::acquire(database, key_hash, request_hash, app.ctx().now(), LEASE).await?;
     match begun {
-        Begun::Fresh(lease) => {
+        KeyState::Acquired(lease) => {
             let request = Request::from_parts(parts, Body::from(body));
             let response = handler.call(request, app.clone()).await;
             keep(&app, lease, response).await
         }
-        Begun::Replay(answer) => replayed(answer, &request_id),
-        Begun::InUse => {
+        KeyState::Completed(answer) => replayed(answer, &request_id),
+        KeyState::InUse => {
             let detail = "A request with this Idempotency-Key is being carried out.";
             Err(Problem::new(Code::IdempotencyKeyInUse, detail))
         }
-        Begun::Mismatch => {
+        KeyState::Mismatch => {
             let detail = "This Idempotency-Key was used for a request with another body.";
             Err(Problem::new(Code::IdempotencyKeyReused, detail))
         }
@@ -153,14 +153,14 @@ fn hash(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// Keeps an answer that the same request would get again; frees the key for any other.
-async fn keep(app: &App, lease: Lease, response: Response) -> Result<Response, Problem> {
+async fn keep(app: &App, lease: KeyLease, response: Response) -> Result<Response, Problem> {
     let database = app.store().database();
     let passes = matches!(
         response.status(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
     );
     if passes || response.status().is_server_error() {
-        if let Err(error) = idempotency::abandon(database, lease).await {
+        if let Err(error) = idempotency::release(database, lease).await {
             tracing::error!(%error, "an Idempotency-Key is busy until its lease ends");
         }
         return Ok(response);
@@ -177,34 +177,34 @@ async fn keep(app: &App, lease: Lease, response: Response) -> Result<Response, P
 }
 
 /// What was done is done, and is told, even if a second asking will not be answered the same.
-async fn finish(database: &Database, lease: Lease, answer: &StoredAnswer) {
-    if let Err(error) = idempotency::finish(database, lease, answer).await {
+async fn finish(database: &Database, lease: KeyLease, answer: &StoredResponse) {
+    if let Err(error) = idempotency::complete(database, lease, answer).await {
         tracing::error!(%error, "an answer could not be kept for its Idempotency-Key");
     }
 }
 
-async fn stored(response: Response) -> Result<(Response, StoredAnswer), Problem> {
+async fn stored(response: Response) -> Result<(Response, StoredResponse), Problem> {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
     let kept = |name: &HeaderName| matches!(*name, header::CONTENT_TYPE | header::LOCATION);
     let headers = parts.headers.iter().filter(|(name, _)| kept(name));
-    let answer = StoredAnswer {
+    let answer = StoredResponse {
         status: parts.status.as_u16(),
         headers: headers
             .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
             .collect(),
-        content: String::from_utf8_lossy(&bytes).into_owned(),
+        body: String::from_utf8_lossy(&bytes).into_owned(),
     };
     Ok((Response::from_parts(parts, Body::from(bytes)), answer))
 }
 
-fn replayed(answer: StoredAnswer, request_id: &str) -> Result<Response, Problem> {
+fn replayed(answer: StoredResponse, request_id: &str) -> Result<Response, Problem> {
     let status = StatusCode::from_u16(answer.status).map_err(|_| Problem::internal())?;
     let content = if status.is_client_error() {
         let named = format!("\"request_id\":\"{request_id}\"");
-        answer.content.replacen("\"request_id\":\"\"", &named, 1)
+        answer.body.replacen("\"request_id\":\"\"", &named, 1)
     } else {
-        answer.content
+        answer.body
     };
     let mut response = (status, content).into_response();
     response.headers_mut().remove(header::CONTENT_TYPE);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use guestlist_database::SqlStore;
-use guestlist_database::board::{JobFilter, JobStatus};
+use guestlist_database::operations::{JobFilter, JobStatus};
 use guestlist_domain::flows::{self, DeleteUser, OperateError};
 use guestlist_domain::{Actor, Ctx, Job, JobId, JobState, Reach, StoreError};
 use jiff::Timestamp;

@@ -1,6 +1,6 @@
 //! Jobs and errors, as they are shown.
 
-use guestlist_database::board::{BoardJob, ErrorGroup, JobAttempt};
+use guestlist_database::operations::{JobRecord, ErrorGroup, JobAttempt};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -85,8 +85,8 @@ struct Failure<'a> {
     message: &'a str,
 }
 
-impl<'a> From<&'a BoardJob> for JobView<'a> {
-    fn from(job: &'a BoardJob) -> Self {
+impl<'a> From<&'a JobRecord> for JobView<'a> {
+    fn from(job: &'a JobRecord) -> Self {
         Self {
             id: job.id.0,
             queue: &job.queue,
@@ -110,7 +110,7 @@ impl<'a> From<&'a BoardJob> for JobView<'a> {
 
 impl<'a> WholeJobView<'a> {
     /// Of both parts.
-    pub fn of(job: &'a BoardJob, attempts: &'a [JobAttempt]) -> Self {
+    pub fn of(job: &'a JobRecord, attempts: &'a [JobAttempt]) -> Self {
         Self { job: job.into(), attempts: attempts.iter().map(AttemptView::from).collect() }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_database::board::{Minute, Pause, Quantiles, QueueActivity, QueueState, WorkerState};
+use guestlist_database::operations::{Minute, Pause, Quantiles, QueueActivity, QueueState, WorkerState};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -170,8 +170,8 @@ impl<'a> WorkerView<'a> {
             running: worker.running,
             concurrency: worker.concurrency,
             started_at: Time(worker.started_at),
-            seen_at: Time(now - worker.silent),
-            seconds_since_seen: worker.silent.as_secs(),
+            seen_at: Time(now - worker.report_age),
+            seconds_since_seen: worker.report_age.as_secs(),
             is_live: worker.is_live(),
             provider: worker.report.standing.as_str(),
             provider_since: trouble.map(|trouble| Time(trouble.since)),

@@ -1,6 +1,6 @@
 //! Whether mail goes out, why not, and what to do about it: in one line that is true.
 
-use guestlist_database::board::{Overview, QueueState, WorkerState};
+use guestlist_database::operations::{Overview, QueueState, WorkerState};
 use guestlist_domain::{HeldBy, Queue, Standing, Trouble};
 use guestlist_worker::advice;
 use jiff::{SignedDuration, Timestamp};
@@ -83,7 +83,7 @@ struct Look<'a> {
 impl Status {
     /// Judges how everything stands; `authenticate_url` is where links lead.
     pub fn of(overview: &Overview, authenticate_url: &str, now: Timestamp) -> Self {
-        let look = Look { overview, live: overview.live().collect(), authenticate_url, now };
+        let look = Look { overview, live: overview.live_workers().collect(), authenticate_url, now };
         let found = look.find();
         let queues = || overview.queues.iter();
         let held = queues().filter(|queue| queue.held_by.is_some()).map(QueueState::waiting).sum();
@@ -91,7 +91,7 @@ impl Status {
         let waiting = for_stytch.map(QueueState::waiting).sum();
         let retrying = queues().map(|queue| queue.retrying).sum();
         let dead = queues().map(|queue| queue.dead).sum();
-        let standing = overview.standing();
+        let standing = overview.provider_health();
         Self {
             summary: found.summary(held, waiting, retrying, dead),
             sending: found.sending,
@@ -198,7 +198,7 @@ impl Look<'_> {
         if self.live.iter().any(|worker| worker.report.standing.held_by().is_none()) {
             return None;
         }
-        let standing = self.overview.standing();
+        let standing = self.overview.provider_health();
         let trouble = standing.trouble()?;
         let (problem, fix) = self.explain(standing)?;
         let headline = format!("NOT SENDING since {}: {problem}", self.time(trouble.since));
@@ -223,14 +223,14 @@ impl Look<'_> {
 
     fn recovering(&self) -> Option<Finding> {
         let back = "RECOVERING: Stytch answers again, and sending grows back to its full rate";
-        let is_back = matches!(self.overview.standing(), Standing::Recovering(_));
+        let is_back = matches!(self.overview.provider_health(), Standing::Recovering(_));
         is_back.then(|| Finding::sending(back))
     }
 
     /// Some workers send, others don't.
     fn some_troubled(&self) -> Option<Finding> {
         let troubled = self.live.iter().filter(|worker| worker.report.standing.held_by().is_some());
-        let (problem, fix) = self.explain(self.overview.standing())?;
+        let (problem, fix) = self.explain(self.overview.provider_health())?;
         let headline = format!(
             "SENDING, but not by {} of {} workers: {problem}",
             troubled.count(),

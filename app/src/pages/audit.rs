@@ -129,7 +129,7 @@ async fn people(app: &App, found: &[Event]) -> Result<HashMap<UserId, User>, Pro
     let mut ids: Vec<_> = found.iter().filter_map(|event| event.user_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let people = app.store().people(&ids).await?;
+    let people = app.store().users_by_ids(&ids).await?;
     Ok(people.into_iter().map(|user| (user.id, user)).collect())
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use guestlist_database::board::{Overview, QueueState, WorkerState};
+use guestlist_database::operations::{Overview, QueueState, WorkerState};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::family::Family;
@@ -40,7 +40,7 @@ pub fn encode_overview(overview: Option<&Overview>, to: &mut String) -> fmt::Res
     add_queues(&mut registry, &overview.queues);
     add_workers(&mut registry, overview);
     let provider = Family::<StateLabels, Gauge>::default();
-    let standing = overview.standing().as_str();
+    let standing = overview.provider_health().as_str();
     for state in PROVIDER {
         set(&provider, &StateLabels { state }, u64::from(state == standing));
     }
@@ -76,7 +76,7 @@ fn add_queues(registry: &mut Registry, queues: &[QueueState]) {
 
 fn add_workers(registry: &mut Registry, overview: &Overview) {
     let live = Gauge::<i64>::default();
-    live.set(i64::try_from(overview.live().count()).unwrap_or(i64::MAX));
+    live.set(i64::try_from(overview.live_workers().count()).unwrap_or(i64::MAX));
     registry.register("workers", "Workers that are there", live);
     let silence = Gauge::<i64>::default();
     silence.set(i64::try_from(silence_of(&overview.workers).as_secs()).unwrap_or(i64::MAX));
@@ -87,8 +87,8 @@ fn add_workers(registry: &mut Registry, overview: &Overview) {
 
 /// A worker that died beside live ones is missing in `workers`; its silence says nothing more.
 fn silence_of(workers: &[WorkerState]) -> Duration {
-    let live = workers.iter().filter(|worker| worker.is_live()).map(|worker| worker.silent);
-    let any = workers.iter().map(|worker| worker.silent);
+    let live = workers.iter().filter(|worker| worker.is_live()).map(|worker| worker.report_age);
+    let any = workers.iter().map(|worker| worker.report_age);
     live.max().or_else(|| any.min()).unwrap_or_default()
 }
 
@@ -115,7 +115,7 @@ mod tests {
             running: 0,
             concurrency: 1,
             started_at: Timestamp::UNIX_EPOCH,
-            silent: Duration::from_secs(silent),
+            report_age: Duration::from_secs(silent),
             report: Standing::Ok.into(),
         }
     }

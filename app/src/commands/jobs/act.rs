@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use guestlist_database::SqlStore;
-use guestlist_database::board::JobFilter;
+use guestlist_database::operations::JobFilter;
 use guestlist_domain::flows::OperateError;
 use guestlist_domain::{Actor, Ctx, JobId, Reach};
 

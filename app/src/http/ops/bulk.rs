@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use guestlist_database::board::{JobFilter, JobStatus};
+use guestlist_database::operations::{JobFilter, JobStatus};
 use guestlist_domain::Ctx;
 use schemars::JsonSchema;
 use serde::Deserialize;

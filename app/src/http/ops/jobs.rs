@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use guestlist_database::board::{JobFilter, JobStatus};
+use guestlist_database::operations::{JobFilter, JobStatus};
 use guestlist_domain::flows::OperateError;
 use guestlist_domain::{Ctx, JobId, Page, Queue};
 use schemars::JsonSchema;

@@ -6,7 +6,7 @@ use std::fmt;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use guestlist_database::board::Overview;
+use guestlist_database::operations::Overview;
 use guestlist_domain::Reconciliation;
 use guestlist_worker::metrics::{OPENMETRICS, encode_drift, encode_overview};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};

@@ -2,7 +2,7 @@
 
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
-use guestlist_database::board::JobStatus;
+use guestlist_database::operations::JobStatus;
 use serde_json::{Value, json};
 
 use crate::http::idempotency::Idempotent;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_database::board::{Overview, Pause, QueueState, RefusedWrites, WorkerState};
+use guestlist_database::operations::{Overview, Pause, QueueState, RefusedWrites, WorkerState};
 use guestlist_domain::{Holds, Queue, Standing, Trouble};
 use jiff::Timestamp;
 
@@ -36,7 +36,7 @@ fn worker(standing: Standing, silent: u64) -> WorkerState {
         running: 0,
         concurrency: 50,
         started_at: now(),
-        silent: Duration::from_secs(silent),
+        report_age: Duration::from_secs(silent),
         report: standing.into(),
     }
 }
