@@ -1,6 +1,6 @@
 //! Migrations are applied, reverted and resumed, and leave the tables of other programs alone.
 
-use guestlist_domain::{Change, Store};
+use guestlist_domain::Change;
 use guestlist_migrations::{
     MigrationError, down, pending_read_only, print, print_pending, status, up,
 };

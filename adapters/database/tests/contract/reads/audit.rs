@@ -1,9 +1,7 @@
 //! The audit log is filtered by actor, user, kind and time, newest first, along an index.
 
 use guestlist_database::operations::{AuditActor, AuditFilter};
-use guestlist_domain::{
-    Actor, ApiKeyId, Change, Event, EventId, EventKind, Page, Store, User,
-};
+use guestlist_domain::{Actor, ApiKeyId, Change, Event, EventId, EventKind, Page, User};
 use jiff::Timestamp;
 use uuid::Uuid;
 

@@ -1,8 +1,7 @@
 //! What a comparison with Stytch reads, and what came of it.
 
 use guestlist_domain::{
-    Change, Count, Drift, ReadReconciliation, Reconciliation, Remedy, Store, StoreError, Tombstone,
-    User,
+    Change, Count, Drift, ReadReconciliation, Reconciliation, Remedy, StoreError, Tombstone, User,
 };
 use sea_orm::ConnectionTrait;
 

@@ -2,7 +2,7 @@
 
 use guestlist_domain::{
     Change, Guard, GuardName, Invitation, InvitationStatus, ReadInvitations, ReadKeys,
-    ReadSessions, ReadUsers, RemovedAddress, Store, Tombstone, User, UserId, UserStatus, Verdict,
+    ReadSessions, ReadUsers, RemovedAddress, Tombstone, User, UserId, UserStatus, Verdict,
 };
 
 use crate::support::fixtures::*;

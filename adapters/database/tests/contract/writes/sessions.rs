@@ -1,9 +1,7 @@
 //! Sessions end as they are told to, uses only move forward, and look-ups come together.
 
 use futures::future::join_all;
-use guestlist_domain::{
-    Change, EndReason, EndSessions, Page, ReadSessions, ReadUsers, Session, Store, User, Which,
-};
+use guestlist_domain::{Change, EndReason, EndSessions, Page, ReadSessions, Session, User, Which};
 
 use crate::support::fixtures::*;
 use crate::support::test_database::{TestDatabase, contract};
