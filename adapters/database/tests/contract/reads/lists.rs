@@ -1,4 +1,4 @@
-//! Lists come in pieces that neither skip nor repeat, and searches find what begins so.
+//! Pages of a list neither omit nor repeat a row, and searches match prefixes.
 
 use std::collections::HashSet;
 
@@ -12,14 +12,14 @@ use crate::support::fixtures::*;
 use crate::support::test_database::{TestDatabase, contract};
 
 contract!(
-    pieces_of_users_make_the_whole,
-    pieces_of_invitations_make_the_whole,
+    pages_of_users_add_up_to_the_whole_list,
+    pages_of_invitations_add_up_to_the_whole_list,
     users_are_searched_by_address_and_name,
     invitations_are_searched_by_address,
-    what_is_searched_for_means_only_itself,
-    filters_hold_together,
-    active_administrators_are_counted,
-    the_latest_invitation_of_each_is_found,
+    a_search_has_no_wildcards,
+    filters_are_combined,
+    active_admins_are_counted,
+    the_latest_invitation_of_each_user_is_found,
 );
 
 const ALL: Page<Place<UserId>> = Page { after: None, limit: 200 };
@@ -30,16 +30,16 @@ async fn insert(db: &TestDatabase, users: &[User]) {
     db.apply(change).await;
 }
 
-/// Ids of one millisecond, told apart by their noise alone.
+/// Returns UUIDv7s of one millisecond, which differ in their random bits only.
 fn same_millisecond(n: usize) -> Vec<Uuid> {
     let id = |n: u8| {
-        let noise = [n.wrapping_mul(37), n.wrapping_mul(101), 0, 0, 0, 0, 0, 0, n, 255 - n];
-        uuid::Builder::from_unix_timestamp_millis(1_795_000_000_000, &noise).into_uuid()
+        let random = [n.wrapping_mul(37), n.wrapping_mul(101), 0, 0, 0, 0, 0, 0, n, 255 - n];
+        uuid::Builder::from_unix_timestamp_millis(1_795_000_000_000, &random).into_uuid()
     };
     (0..u8::try_from(n).unwrap()).map(id).collect()
 }
 
-async fn pieces_of_users_make_the_whole(db: &TestDatabase) {
+async fn pages_of_users_add_up_to_the_whole_list(db: &TestDatabase) {
     let ids = same_millisecond(97);
     let users: Vec<User> = ids.iter().map(|id| User { id: UserId(*id), ..user() }).collect();
     insert(db, &users).await;
@@ -49,17 +49,17 @@ async fn pieces_of_users_make_the_whole(db: &TestDatabase) {
         let mut page = Page { after: None, limit };
         let mut seen = Vec::new();
         loop {
-            let piece = db.store.users(&UserFilter::default(), page.clone()).await.unwrap();
-            seen.extend(piece.iter().map(|user| user.id));
-            let Some(last) = piece.last() else { break };
-            assert!(piece.len() <= usize::try_from(limit).unwrap());
+            let page_rows = db.store.users(&UserFilter::default(), page.clone()).await.unwrap();
+            seen.extend(page_rows.iter().map(|user| user.id));
+            let Some(last) = page_rows.last() else { break };
+            assert!(page_rows.len() <= usize::try_from(limit).unwrap());
             page.after = Some(last.id.into());
         }
         assert_eq!(seen, expected);
     }
 }
 
-async fn pieces_of_invitations_make_the_whole(db: &TestDatabase) {
+async fn pages_of_invitations_add_up_to_the_whole_list(db: &TestDatabase) {
     let ids = same_millisecond(50);
     let mut change = Change::new();
     for id in &ids {
@@ -73,35 +73,35 @@ async fn pieces_of_invitations_make_the_whole(db: &TestDatabase) {
     let mut seen = Vec::new();
     loop {
         let filter = InvitationFilter { status: Some(InvitationStatus::Queued), q: None };
-        let piece = db.store.invitations(&filter, page.clone()).await.unwrap();
-        let Some(last) = piece.last() else { break };
+        let page_rows = db.store.invitations(&filter, page.clone()).await.unwrap();
+        let Some(last) = page_rows.last() else { break };
         page.after = Some(last.id.into());
-        seen.extend(piece.iter().map(|invitation| invitation.id));
+        seen.extend(page_rows.iter().map(|invitation| invitation.id));
     }
     assert_eq!(seen, expected);
 }
 
-fn person(address: &str, called: &str) -> User {
-    User { email: email(address), name: name(called), ..user() }
+fn named(address: &str, user_name: &str) -> User {
+    User { email: email(address), name: name(user_name), ..user() }
 }
 
 async fn found(db: &TestDatabase, q: &str) -> Vec<String> {
     let filter = UserFilter { q: Prefix::of(q), ..UserFilter::default() };
     let users = db.store.users(&filter, ALL).await.unwrap();
     let ids: HashSet<_> = users.iter().map(|user| user.id).collect();
-    assert_eq!(ids.len(), users.len(), "nobody twice");
+    assert_eq!(ids.len(), users.len(), "a user occurs twice");
     users.iter().map(|user| user.email.as_str().split('@').next().unwrap().to_owned()).collect()
 }
 
 async fn users_are_searched_by_address_and_name(db: &TestDatabase) {
-    let people = [
-        person("ada@example.com", "Countess of Lovelace"),
-        person("grace@example.com", "Ada's friend"),
-        person("adam@example.com", "Adam"),
-        person("edsger@example.com", "Ädsger ß İ"),
-        person("zoe@example.com", ""),
+    let users = [
+        named("ada@example.com", "Countess of Lovelace"),
+        named("grace@example.com", "Ada's friend"),
+        named("adam@example.com", "Adam"),
+        named("edsger@example.com", "Ädsger ß İ"),
+        named("zoe@example.com", ""),
     ];
-    insert(db, &people).await;
+    insert(db, &users).await;
     assert_eq!(found(db, "ada").await, ["ada", "adam", "grace"]);
     assert_eq!(found(db, "ADA@").await, ["ada"]);
     assert_eq!(found(db, " Countess of ").await, ["ada"]);
@@ -115,7 +115,7 @@ async fn users_are_searched_by_address_and_name(db: &TestDatabase) {
 async fn invitations_are_searched_by_address(db: &TestDatabase) {
     let mut change = Change::new();
     for address in ["ada@example.com", "adam@example.com", "bob@example.com"] {
-        change.invitations.insert.push(invitation(&person(address, "x")));
+        change.invitations.insert.push(invitation(&named(address, "x")));
     }
     let all = change.invitations.insert.clone();
     db.store.apply(change).await.unwrap();
@@ -127,61 +127,61 @@ async fn invitations_are_searched_by_address(db: &TestDatabase) {
     assert_eq!(db.store.invitations(&filter, page).await.unwrap(), []);
 }
 
-async fn what_is_searched_for_means_only_itself(db: &TestDatabase) {
-    insert(db, &[person("a_b@example.com", "100%"), person("axb@example.com", "100 %")]).await;
+async fn a_search_has_no_wildcards(db: &TestDatabase) {
+    insert(db, &[named("a_b@example.com", "100%"), named("axb@example.com", "100 %")]).await;
     assert_eq!(found(db, "a_").await, ["a_b"]);
     assert_eq!(found(db, "100%").await, ["a_b"]);
-    for nothing in ["%", "_", "'", "\\", "a'; DROP TABLE users; --", "\u{10FFFF}", "🙂"] {
-        assert_eq!(found(db, nothing).await, Vec::<String>::new(), "{nothing}");
+    for unmatched in ["%", "_", "'", "\\", "a'; DROP TABLE users; --", "\u{10FFFF}", "🙂"] {
+        assert_eq!(found(db, unmatched).await, Vec::<String>::new(), "{unmatched}");
     }
 }
 
-async fn filters_hold_together(db: &TestDatabase) {
-    let people = [
-        User { role: Role::Admin, ..person("a1@example.com", "x") },
-        User { role: Role::Admin, status: UserStatus::Active, ..person("a2@example.com", "x") },
-        User { status: UserStatus::Active, ..person("a3@example.com", "x") },
-        User { role: Role::Admin, status: UserStatus::Active, ..person("b@example.com", "y") },
+async fn filters_are_combined(db: &TestDatabase) {
+    let users = [
+        User { role: Role::Admin, ..named("a1@example.com", "x") },
+        User { role: Role::Admin, status: UserStatus::Active, ..named("a2@example.com", "x") },
+        User { status: UserStatus::Active, ..named("a3@example.com", "x") },
+        User { role: Role::Admin, status: UserStatus::Active, ..named("b@example.com", "y") },
     ];
-    insert(db, &people).await;
+    insert(db, &users).await;
     let filter = UserFilter {
         q: Prefix::of("a"),
         role: Some(Role::Admin),
         status: Some(UserStatus::Active),
     };
-    assert_eq!(db.store.users(&filter, ALL).await.unwrap(), [people[1].clone()]);
+    assert_eq!(db.store.users(&filter, ALL).await.unwrap(), [users[1].clone()]);
     let filter = UserFilter { q: None, status: None, ..filter };
     let admins = db.store.users(&filter, ALL).await.unwrap();
-    assert_eq!(admins, [people[3].clone(), people[1].clone(), people[0].clone()]);
+    assert_eq!(admins, [users[3].clone(), users[1].clone(), users[0].clone()]);
 }
 
-async fn active_administrators_are_counted(db: &TestDatabase) {
-    let mut people = Vec::new();
+async fn active_admins_are_counted(db: &TestDatabase) {
+    let mut users = Vec::new();
     for role in Role::ALL {
         for status in UserStatus::ALL {
-            people.push(User { role: *role, status: *status, ..user() });
-            people.push(User { role: *role, status: *status, ..user() });
+            users.push(User { role: *role, status: *status, ..user() });
+            users.push(User { role: *role, status: *status, ..user() });
         }
     }
-    insert(db, &people).await;
+    insert(db, &users).await;
     assert_eq!(db.store.count_active_admins().await.unwrap(), 2);
 }
 
-async fn the_latest_invitation_of_each_is_found(db: &TestDatabase) {
-    let people: Vec<User> = (0..5).map(|_| user()).collect();
+async fn the_latest_invitation_of_each_user_is_found(db: &TestDatabase) {
+    let users: Vec<User> = (0..5).map(|_| user()).collect();
     let mut change = Change::new();
-    for (n, user) in people.iter().enumerate() {
+    for (n, user) in users.iter().enumerate() {
         for _ in 0..n {
             let status = InvitationStatus::Expired;
             change.invitations.insert.push(Invitation { status, ..invitation(user) });
         }
     }
     db.store.apply(change).await.unwrap();
-    let ids: Vec<_> = people.iter().map(|user| user.id).collect();
+    let ids: Vec<_> = users.iter().map(|user| user.id).collect();
     let mut latest = db.store.latest_invitations(&ids).await.unwrap();
     latest.sort_by_key(|invitation| invitation.user_id);
     assert_eq!(latest.len(), 4);
-    for (user, latest) in std::iter::zip(&people[1..], latest) {
+    for (user, latest) in std::iter::zip(&users[1..], latest) {
         assert_eq!(db.store.latest_invitation(user.id).await.unwrap(), Some(latest.clone()));
         let all = db.store.invitations_of(user.id).await.unwrap();
         assert_eq!(all[0], latest);

@@ -1,4 +1,4 @@
-//! What a comparison with Stytch reads, and what came of it.
+//! Reads of a reconciliation with Stytch, and its stored result.
 
 use guestlist_domain::{
     Change, Count, Drift, ReadReconciliation, Reconciliation, Remedy, StoreError, Tombstone, User,
@@ -9,11 +9,11 @@ use crate::support::fixtures::*;
 use crate::support::test_database::{TestDatabase, contract};
 
 contract!(
-    users_are_found_by_many_identities_and_addresses_at_once,
-    users_are_read_from_the_oldest_on,
-    who_is_gone_is_found_by_identity,
-    the_newest_comparison_is_read_back_and_the_older_ones_are_not_kept,
-    a_comparison_that_nobody_wrote_is_corrupt,
+    users_are_found_by_many_identities_or_addresses,
+    users_are_read_in_pages_from_the_oldest,
+    tombstones_are_found_by_identity,
+    only_the_newest_reconciliation_is_kept,
+    an_invalid_reconciliation_is_reported_as_corrupt,
 );
 
 async fn insert(db: &TestDatabase, count: usize) -> Vec<User> {
@@ -31,7 +31,7 @@ fn sorted(mut users: Vec<User>) -> Vec<User> {
     users
 }
 
-async fn users_are_found_by_many_identities_and_addresses_at_once(db: &TestDatabase) {
+async fn users_are_found_by_many_identities_or_addresses(db: &TestDatabase) {
     let users = insert(db, 2_100).await;
     let half = users.iter().step_by(2).cloned().collect::<Vec<_>>();
     let mut ids: Vec<_> = half.iter().filter_map(|user| user.stytch_user_id.clone()).collect();
@@ -44,24 +44,25 @@ async fn users_are_found_by_many_identities_and_addresses_at_once(db: &TestDatab
     assert_eq!(db.store.users_by_emails(&[]).await.unwrap(), []);
 }
 
-async fn users_are_read_from_the_oldest_on(db: &TestDatabase) {
+async fn users_are_read_in_pages_from_the_oldest(db: &TestDatabase) {
     let users = sorted(insert(db, 5).await);
     assert_eq!(db.store.users_from(None, 3).await.unwrap(), users[..3]);
     assert_eq!(db.store.users_from(Some(users[2].id), 3).await.unwrap(), users[3..]);
     assert_eq!(db.store.users_from(Some(users[4].id), 3).await.unwrap(), []);
 }
 
-async fn who_is_gone_is_found_by_identity(db: &TestDatabase) {
-    let gone = Tombstone { stytch_user_id: "user-test-1".into(), user_id: user().id, at: now() };
+async fn tombstones_are_found_by_identity(db: &TestDatabase) {
+    let tombstone =
+        Tombstone { stytch_user_id: "user-test-1".into(), user_id: user().id, at: now() };
     let mut change = Change::new();
-    change.tombstones.push(gone.clone());
+    change.tombstones.push(tombstone.clone());
     db.apply(change).await;
     let ids = ["user-test-2".to_owned(), "user-test-1".to_owned()];
-    assert_eq!(db.store.tombstones(&ids).await.unwrap(), [gone]);
+    assert_eq!(db.store.tombstones(&ids).await.unwrap(), [tombstone]);
     assert_eq!(db.store.tombstones(&[]).await.unwrap(), []);
 }
 
-async fn the_newest_comparison_is_read_back_and_the_older_ones_are_not_kept(db: &TestDatabase) {
+async fn only_the_newest_reconciliation_is_kept(db: &TestDatabase) {
     assert_eq!(db.store.last_reconciliation().await.unwrap(), None);
     let counts = Drift::ALL.iter().map(|kind| (*kind, Count { found: 7, repaired: 3 })).collect();
     for remedy in Remedy::ALL {
@@ -79,8 +80,8 @@ async fn the_newest_comparison_is_read_back_and_the_older_ones_are_not_kept(db: 
     assert_eq!(db.count("reconciliations").await, 1);
 }
 
-async fn a_comparison_that_nobody_wrote_is_corrupt(db: &TestDatabase) {
-    for (column, spoilt) in [
+async fn an_invalid_reconciliation_is_reported_as_corrupt(db: &TestDatabase) {
+    for (column, invalid) in [
         ("repair_action", "'invalid'"),
         ("counts", "'invalid'"),
         ("counts", "'[]'"),
@@ -89,8 +90,8 @@ async fn a_comparison_that_nobody_wrote_is_corrupt(db: &TestDatabase) {
         let mut change = Change::new();
         change.reconciliations.push(reconciliation());
         db.apply(change).await;
-        let spoil = format!("UPDATE reconciliations SET {column} = {spoilt}");
-        db.database.write().execute_unprepared(&spoil).await.unwrap();
+        let corrupt = format!("UPDATE reconciliations SET {column} = {invalid}");
+        db.database.write().execute_unprepared(&corrupt).await.unwrap();
         let error = db.store.last_reconciliation().await.unwrap_err();
         assert!(
             matches!(error, StoreError::Corrupt { table: "reconciliations", column: c, .. } if c == column),

@@ -1,4 +1,4 @@
-//! What was written is read back as it was, field by field.
+//! Rows are read back as they were written, in every field.
 
 use guestlist_domain::{
     Actor, ApiKeyId, Change, EndReason, EventKind, GuardName, HeldBy, Invitation, InvitationStatus,
@@ -16,13 +16,13 @@ contract!(
     an_updated_user_is_read_back,
     an_invitation_is_read_back,
     an_updated_invitation_is_read_back,
-    a_session_is_read_back_with_its_holder,
-    what_stands_around_logins_is_read_back,
+    a_session_is_read_back_with_its_user,
+    used_links_and_login_requests_are_read_back,
     an_api_key_is_read_back,
     a_timeline_is_read_back_in_order,
-    what_is_not_there_is_none,
-    what_nobody_wrote_is_corrupt,
-    a_batch_of_sessions_fails_only_where_it_is_corrupt,
+    missing_rows_are_none,
+    invalid_values_are_reported_as_corrupt,
+    a_corrupt_session_fails_only_its_own_lookup,
     the_store_is_ready_only_with_the_whole_schema,
 );
 
@@ -50,7 +50,7 @@ async fn an_updated_user_is_read_back(db: &TestDatabase) {
         let expected = User { version: read.version + 1, ..changed };
         assert_eq!(db.store.user(first.id).await.unwrap(), Some(expected));
     }
-    // Back to the least, but for the last time they were seen, which only moves forward.
+    // All optional fields are removed but the last-seen time, which only moves forward.
     let read = db.store.user(first.id).await.unwrap().unwrap();
     db.apply(Change::new().update_user(User { version: read.version, ..first.clone() })).await;
     let expected = User { version: read.version + 1, last_seen_at: read.last_seen_at, ..first };
@@ -63,13 +63,13 @@ async fn an_invitation_is_read_back(db: &TestDatabase) {
     for invited_by in [Actor::Cli, Actor::System, key, grace] {
         let user = user();
         let change = Change::new().insert_user(user.clone());
-        let least = Invitation { invited_by, ..invitation(&user) };
-        db.apply(change.insert_invitation(least.clone())).await;
-        assert_eq!(db.store.invitation(least.id).await.unwrap(), Some(least));
+        let minimal = Invitation { invited_by, ..invitation(&user) };
+        db.apply(change.insert_invitation(minimal.clone())).await;
+        assert_eq!(db.store.invitation(minimal.id).await.unwrap(), Some(minimal));
     }
-    let whole = full_invitation(&user());
-    db.apply(Change::new().insert_invitation(whole.clone())).await;
-    assert_eq!(db.store.invitation(whole.id).await.unwrap(), Some(whole));
+    let full = full_invitation(&user());
+    db.apply(Change::new().insert_invitation(full.clone())).await;
+    assert_eq!(db.store.invitation(full.id).await.unwrap(), Some(full));
 }
 
 async fn an_updated_invitation_is_read_back(db: &TestDatabase) {
@@ -98,17 +98,17 @@ async fn an_updated_invitation_is_read_back(db: &TestDatabase) {
     assert_eq!(db.store.invitation(expected.id).await.unwrap(), Some(expected));
 }
 
-async fn a_session_is_read_back_with_its_holder(db: &TestDatabase) {
+async fn a_session_is_read_back_with_its_user(db: &TestDatabase) {
     let holder = full_user();
-    let least = session(&holder);
-    let mut whole = session(&holder);
-    whole.user_agent = Some("ü".repeat(400));
-    whole.ip = Some("2001:db8:1111:2222:3333:4444:5555:6666".to_owned());
-    whole.ended = Some((after(9), EndReason::GoneAtProvider));
+    let minimal = session(&holder);
+    let mut full = session(&holder);
+    full.user_agent = Some("ü".repeat(400));
+    full.ip = Some("2001:db8:1111:2222:3333:4444:5555:6666".to_owned());
+    full.ended = Some((after(9), EndReason::GoneAtProvider));
     let mut change = Change::new().insert_user(holder.clone());
-    change.sessions = vec![least.clone(), whole.clone()];
+    change.sessions = vec![minimal.clone(), full.clone()];
     db.apply(change).await;
-    for session in [least, whole] {
+    for session in [minimal, full] {
         let id = session.stytch_session_id.clone();
         let expected = Some((session.clone(), holder.clone()));
         assert_eq!(db.store.session_by_token(session.token_hash).await.unwrap(), expected);
@@ -117,7 +117,7 @@ async fn a_session_is_read_back_with_its_holder(db: &TestDatabase) {
     }
 }
 
-async fn what_stands_around_logins_is_read_back(db: &TestDatabase) {
+async fn used_links_and_login_requests_are_read_back(db: &TestDatabase) {
     let mut change = Change::new();
     let (used, mut refused) = (used_link(), used_link());
     refused.user_id = None;
@@ -138,16 +138,16 @@ async fn what_stands_around_logins_is_read_back(db: &TestDatabase) {
 }
 
 async fn an_api_key_is_read_back(db: &TestDatabase) {
-    let mut whole = api_key();
-    whole.scopes = Scope::ALL.to_vec();
-    whole.last_used_at = Some(after(1));
-    whole.revoked_at = Some(after(2));
+    let mut full = api_key();
+    full.scopes = Scope::ALL.to_vec();
+    full.last_used_at = Some(after(1));
+    full.revoked_at = Some(after(2));
     let mut open = api_key();
     open.scopes = vec![];
     let mut change = Change::new();
-    change.api_keys.insert = vec![whole.clone(), open.clone()];
+    change.api_keys.insert = vec![full.clone(), open.clone()];
     db.apply(change).await;
-    for key in [&whole, &open] {
+    for key in [&full, &open] {
         assert_eq!(db.store.api_key(key.id).await.unwrap().as_ref(), Some(key));
         assert_eq!(db.store.api_key_by_hash(key.hash).await.unwrap().as_ref(), Some(key));
     }
@@ -157,7 +157,7 @@ async fn an_api_key_is_read_back(db: &TestDatabase) {
     change.api_keys.update.push(open.clone());
     db.apply(change).await;
     open.version += 1;
-    assert_eq!(db.store.api_keys().await.unwrap(), [open, whole]);
+    assert_eq!(db.store.api_keys().await.unwrap(), [open, full]);
 }
 
 async fn a_timeline_is_read_back_in_order(db: &TestDatabase) {
@@ -184,7 +184,7 @@ async fn a_timeline_is_read_back_in_order(db: &TestDatabase) {
     assert_eq!(db.store.timeline(invitation.id).await.unwrap(), expected);
 }
 
-async fn what_is_not_there_is_none(db: &TestDatabase) {
+async fn missing_rows_are_none(db: &TestDatabase) {
     let user = user();
     let invitation = invitation(&user);
     assert_eq!(db.store.user(user.id).await.unwrap(), None);
@@ -209,7 +209,7 @@ async fn what_is_not_there_is_none(db: &TestDatabase) {
     assert_eq!(db.store.guard(GuardName::ActiveAdmins).await.unwrap(), 0);
 }
 
-async fn what_nobody_wrote_is_corrupt(db: &TestDatabase) {
+async fn invalid_values_are_reported_as_corrupt(db: &TestDatabase) {
     for (table, column) in [
         ("users", "role"),
         ("users", "status"),
@@ -227,29 +227,29 @@ async fn what_nobody_wrote_is_corrupt(db: &TestDatabase) {
         let change = invite(&user);
         let invitation = change.invitations.insert[0].id;
         db.apply(change).await;
-        let spoil = format!("UPDATE {table} SET {column} = 'spoilt'");
-        db.database.write().execute_unprepared(&spoil).await.unwrap();
+        let corrupt = format!("UPDATE {table} SET {column} = 'invalid'");
+        db.database.write().execute_unprepared(&corrupt).await.unwrap();
         let error = match table {
             "users" => db.store.user(user.id).await.unwrap_err(),
             "invitations" => db.store.invitation(invitation).await.unwrap_err(),
             _ => db.store.timeline(invitation).await.unwrap_err(),
         };
-        let StoreError::Corrupt { table: where_, column: what, .. } = error else {
+        let StoreError::Corrupt { table: corrupt_table, column: corrupt_column, .. } = error else {
             panic!("{error}")
         };
-        assert_eq!((where_, what), (table, column));
+        assert_eq!((corrupt_table, corrupt_column), (table, column));
     }
 }
 
-async fn a_batch_of_sessions_fails_only_where_it_is_corrupt(db: &TestDatabase) {
+async fn a_corrupt_session_fails_only_its_own_lookup(db: &TestDatabase) {
     let holder = active_user();
     let sessions: Vec<_> = (0..8).map(|_| session(&holder)).collect();
     let mut change = Change::new().insert_user(holder);
     change.sessions = sessions.clone();
     change.sessions[3].ended = Some((now(), EndReason::Revoked));
     db.apply(change).await;
-    let spoil = "UPDATE sessions SET end_reason = 'spoilt' WHERE ended_at IS NOT NULL";
-    db.database.write().execute_unprepared(spoil).await.unwrap();
+    let corrupt = "UPDATE sessions SET end_reason = 'invalid' WHERE ended_at IS NOT NULL";
+    db.database.write().execute_unprepared(corrupt).await.unwrap();
 
     let tokens = sessions.iter().map(|s| s.token_hash).chain([hash("unknown")]);
     let found = futures::future::join_all(tokens.map(|t| db.store.session_by_token(t))).await;

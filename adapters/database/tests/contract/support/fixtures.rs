@@ -1,4 +1,4 @@
-//! Rows to write: the least that one can be, and one with everything.
+//! Rows to write: minimal ones, and full ones with a value in every field.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) fn id() -> Uuid {
     SystemIds.next()
 }
 
-/// A time with microseconds.
+/// Returns a time with a fraction of microseconds.
 pub(crate) fn now() -> Timestamp {
     "2026-11-23T10:20:30.123456Z".parse().unwrap()
 }
@@ -33,7 +33,7 @@ pub(crate) fn email(text: &str) -> Email {
     Email::parse(text).unwrap()
 }
 
-/// An address that no other has.
+/// Returns a new address.
 pub(crate) fn unique_email() -> Email {
     email(&format!("{}@example.com", id().simple()))
 }
@@ -47,7 +47,6 @@ pub(crate) fn metadata(value: Value) -> Metadata {
     Metadata::new(map).unwrap()
 }
 
-/// Sixty-four characters, so that what is cut would be seen.
 pub(crate) fn hash(text: &str) -> TokenHash {
     TokenHash::of(text)
 }
@@ -200,7 +199,7 @@ pub(crate) fn job() -> NewJob {
     }
 }
 
-/// What an invitation begins with: a user, the invitation, an event, a job.
+/// Returns the change of a new invitation: a user, the invitation, an event and a job.
 pub(crate) fn invite(user: &User) -> Change {
     let invitation = invitation(user);
     let event = event(user, Some(&invitation));

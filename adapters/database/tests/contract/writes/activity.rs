@@ -6,12 +6,12 @@ use crate::support::fixtures::*;
 use crate::support::test_database::{TestDatabase, contract};
 
 contract!(
-    uses_only_move_forward,
-    a_use_noted_by_a_clock_that_was_ahead_is_corrected,
-    a_use_does_not_disturb_an_update,
+    last_use_times_only_move_forward,
+    a_time_of_a_clock_that_was_ahead_is_corrected,
+    recording_a_use_conflicts_with_no_update,
 );
 
-async fn uses_only_move_forward(db: &TestDatabase) {
+async fn last_use_times_only_move_forward(db: &TestDatabase) {
     let (holder, sessions, others) = db.insert_sessions().await;
     let key = api_key();
     let mut change = Change::new();
@@ -27,7 +27,7 @@ async fn uses_only_move_forward(db: &TestDatabase) {
     for (at, expected) in [(before(5), None), (after(60), Some(60)), (after(30), Some(60))] {
         db.store.note_seen(&seen, at).await.unwrap();
         let session = db.store.session(sessions[1].id).await.unwrap().unwrap();
-        // A session begins with a use; a user and a key may have none.
+        // A new session has a last use; a new user or key has none.
         assert_eq!(session.last_used_at, expected.map_or(now(), after));
         let user = db.store.user(holder.id).await.unwrap().unwrap();
         let key = db.store.api_key(key.id).await.unwrap().unwrap();
@@ -43,7 +43,7 @@ async fn uses_only_move_forward(db: &TestDatabase) {
     db.store.note_seen(&many, after(70)).await.unwrap();
 }
 
-async fn a_use_noted_by_a_clock_that_was_ahead_is_corrected(db: &TestDatabase) {
+async fn a_time_of_a_clock_that_was_ahead_is_corrected(db: &TestDatabase) {
     let (holder, sessions, _) = db.insert_sessions().await;
     let seen = [Seen::Session { session: sessions[0].id, user: holder.id }];
     for (at, expected) in [(after(7_200), after(7_200)), (after(10), after(10))] {
@@ -54,11 +54,11 @@ async fn a_use_noted_by_a_clock_that_was_ahead_is_corrected(db: &TestDatabase) {
     }
 }
 
-async fn a_use_does_not_disturb_an_update(db: &TestDatabase) {
+async fn recording_a_use_conflicts_with_no_update(db: &TestDatabase) {
     let (holder, sessions, _) = db.insert_sessions().await;
     let seen = Seen::Session { session: sessions[0].id, user: holder.id };
     db.store.note_seen(&[seen], after(60)).await.unwrap();
-    // Decided on what was read before the use.
+    // The update is based on the version before the use.
     db.apply(Change::new().update_user(User { name: name("Ada"), ..holder.clone() })).await;
     let read = db.store.user(holder.id).await.unwrap().unwrap();
     assert_eq!((read.name, read.last_seen_at), (name("Ada"), Some(after(60))));

@@ -1,4 +1,4 @@
-//! All of a change happens, however much it is, or nothing of it.
+//! A change is applied as a whole, whatever its size, or not at all.
 
 use guestlist_domain::{
     Change, EndReason, EndSessions, Guard, GuardName, InvitationStatus, ReadInvitations,
@@ -8,10 +8,10 @@ use guestlist_domain::{
 use crate::support::fixtures::*;
 use crate::support::test_database::{TestDatabase, contract};
 
-contract!(a_conflict_leaves_nothing_behind, one_change_may_write_thousands_of_rows);
+contract!(a_conflict_writes_nothing, a_change_can_write_thousands_of_rows);
 
-/// A change with a row of everything, one of which can't be.
-async fn a_conflict_leaves_nothing_behind(db: &TestDatabase) {
+/// The change writes a row in every table, one of which conflicts.
+async fn a_conflict_writes_nothing(db: &TestDatabase) {
     let taken = used_link();
     let (known, live) = (active_user(), session(&active_user()));
     let mut before = Change::new().insert_user(known.clone());
@@ -61,7 +61,7 @@ async fn a_conflict_leaves_nothing_behind(db: &TestDatabase) {
     db.apply(change).await;
 }
 
-async fn one_change_may_write_thousands_of_rows(db: &TestDatabase) {
+async fn a_change_can_write_thousands_of_rows(db: &TestDatabase) {
     let users: Vec<User> = (0..2_500).map(|_| user()).collect();
     let mut change = Change::new();
     for user in &users {

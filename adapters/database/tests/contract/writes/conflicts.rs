@@ -1,4 +1,4 @@
-//! What a change expected and did not find.
+//! Changes whose expectations do not hold are rejected.
 
 use guestlist_domain::{
     Change, Guard, GuardName, Invitation, InvitationStatus, ReadInvitations, ReadKeys,
@@ -10,19 +10,19 @@ use crate::support::test_database::{TestDatabase, contract};
 
 contract!(
     an_address_is_taken_once,
-    addresses_are_compared_letter_by_letter,
+    addresses_are_compared_by_code_point,
     deletion_frees_the_address,
-    an_identity_is_one_persons,
+    an_identity_belongs_to_one_user,
     an_address_has_one_open_invitation,
-    the_place_of_the_open_invitation_is_given_up_and_taken,
-    an_old_version_is_refused,
-    a_guard_is_raised_once,
+    an_invitation_can_be_opened_when_another_is_closed_in_the_same_change,
+    an_outdated_version_conflicts,
+    a_guard_is_incremented_once_per_version,
     a_link_is_used_once,
-    a_session_begins_once,
-    an_asking_has_its_own_number,
-    a_key_is_made_once,
-    being_gone_twice_is_no_conflict,
-    an_address_is_known_to_be_removed_and_can_be_removed_again,
+    a_session_is_inserted_once,
+    the_ordinal_of_a_login_request_is_unique,
+    an_api_key_is_inserted_once,
+    a_tombstone_can_be_written_again,
+    a_removed_address_is_recorded_and_can_be_removed_again,
 );
 
 async fn assert_conflict(db: &TestDatabase, change: Change) {
@@ -38,7 +38,7 @@ async fn an_address_is_taken_once(db: &TestDatabase) {
     assert_eq!(db.store.user_by_email(&first.email).await.unwrap(), Some(first));
 }
 
-async fn addresses_are_compared_letter_by_letter(db: &TestDatabase) {
+async fn addresses_are_compared_by_code_point(db: &TestDatabase) {
     for address in ["jose@example.com", "jos-e@example.com", "jose+a@example.com"] {
         let user = User { email: email(address), ..user() };
         db.apply(Change::new().insert_user(user.clone())).await;
@@ -46,7 +46,7 @@ async fn addresses_are_compared_letter_by_letter(db: &TestDatabase) {
         assert_eq!(found, Some(user));
     }
     assert_eq!(db.store.user_by_email(&email("jos_e@example.com")).await.unwrap(), None);
-    // Stytch's ids differ by case.
+    // Stytch's ids are case-sensitive.
     let mut upper = user();
     upper.stytch_user_id = Some("user-AB".to_owned());
     db.apply(Change::new().insert_user(upper)).await;
@@ -56,21 +56,21 @@ async fn addresses_are_compared_letter_by_letter(db: &TestDatabase) {
 async fn deletion_frees_the_address(db: &TestDatabase) {
     let first = user();
     db.apply(Change::new().insert_user(first.clone())).await;
-    let mut gone = Change::new();
-    gone.users.delete.push(first.clone());
-    db.apply(gone.clone()).await;
+    let mut deletion = Change::new();
+    deletion.users.delete.push(first.clone());
+    db.apply(deletion.clone()).await;
     assert_eq!(db.store.user(first.id).await.unwrap(), None);
     assert_eq!(db.store.user_by_email(&first.email).await.unwrap(), None);
-    assert_conflict(db, gone).await;
+    assert_conflict(db, deletion).await;
     let again = User { email: first.email.clone(), ..user() };
     db.apply(Change::new().insert_user(again.clone())).await;
-    // In one change, too: deletions come first.
+    // Within one change deletions precede insertions.
     let mut replaced = Change::new().insert_user(User { id: UserId(id()), ..again.clone() });
     replaced.users.delete.push(again);
     db.apply(replaced).await;
 }
 
-async fn an_identity_is_one_persons(db: &TestDatabase) {
+async fn an_identity_belongs_to_one_user(db: &TestDatabase) {
     let first = full_user();
     db.apply(Change::new().insert_user(first.clone())).await;
     let second = user();
@@ -93,14 +93,14 @@ async fn an_address_has_one_open_invitation(db: &TestDatabase) {
     db.apply(Change::new().update_invitation(reopened)).await;
 }
 
-async fn the_place_of_the_open_invitation_is_given_up_and_taken(db: &TestDatabase) {
+async fn an_invitation_can_be_opened_when_another_is_closed_in_the_same_change(db: &TestDatabase) {
     let user = user();
     let mut older = invitation(&user);
     older.status = InvitationStatus::Expired;
     let newer = invitation(&user);
     let change = Change::new().insert_invitation(older.clone()).insert_invitation(newer.clone());
     db.apply(change).await;
-    // The one that takes it has the smaller id, and is written later all the same.
+    // The invitation that is opened has the smaller id, and is written later nevertheless.
     older.status = InvitationStatus::Queued;
     let closed = Invitation { status: InvitationStatus::Failed, ..newer.clone() };
     let swap = Change::new().update_invitation(older.clone()).update_invitation(closed);
@@ -112,7 +112,7 @@ async fn the_place_of_the_open_invitation_is_given_up_and_taken(db: &TestDatabas
     assert_eq!(db.store.invitation(older.id).await.unwrap(), None);
 }
 
-async fn an_old_version_is_refused(db: &TestDatabase) {
+async fn an_outdated_version_conflicts(db: &TestDatabase) {
     let (user, key) = (user(), api_key());
     let mut change = invite(&user);
     let invitation = change.invitations.insert[0].clone();
@@ -143,66 +143,66 @@ async fn an_old_version_is_refused(db: &TestDatabase) {
     assert_eq!(db.store.api_key(key.id).await.unwrap(), Some(key));
 }
 
-async fn a_guard_is_raised_once(db: &TestDatabase) {
-    let raise = |version| {
+async fn a_guard_is_incremented_once_per_version(db: &TestDatabase) {
+    let increment = |version| {
         let mut change = Change::new().insert_user(user());
         change.guards.push(Guard { name: GuardName::ActiveAdmins, version });
         change
     };
-    assert_conflict(db, raise(1)).await;
-    db.apply(raise(0)).await;
-    assert_conflict(db, raise(0)).await;
-    db.apply(raise(1)).await;
-    assert_conflict(db, raise(1)).await;
+    assert_conflict(db, increment(1)).await;
+    db.apply(increment(0)).await;
+    assert_conflict(db, increment(0)).await;
+    db.apply(increment(1)).await;
+    assert_conflict(db, increment(1)).await;
     assert_eq!(db.store.guard(GuardName::ActiveAdmins).await.unwrap(), 2);
     assert_eq!(db.count("users").await, 2);
 }
 
 async fn a_link_is_used_once(db: &TestDatabase) {
     let link = used_link();
-    let use_it = |link: &guestlist_domain::UsedLink| {
+    let insert = |link: &guestlist_domain::UsedLink| {
         let mut change = Change::new();
         change.used_links.push(link.clone());
         change
     };
-    db.apply(use_it(&link)).await;
+    db.apply(insert(&link)).await;
     let mut again = link.clone();
     again.user_id = None;
-    assert_conflict(db, use_it(&again)).await;
+    assert_conflict(db, insert(&again)).await;
     assert_eq!(db.store.used_link(link.token_hash).await.unwrap(), Some(link));
 }
 
-async fn a_session_begins_once(db: &TestDatabase) {
-    let holder = active_user();
-    let first = session(&holder);
-    let begin = |session: guestlist_domain::Session| {
+async fn a_session_is_inserted_once(db: &TestDatabase) {
+    let user = active_user();
+    let first = session(&user);
+    let insert = |session: guestlist_domain::Session| {
         let mut change = Change::new();
         change.sessions.push(session);
         change
     };
-    db.apply(begin(first.clone())).await;
-    let mut same_token = session(&holder);
+    db.apply(insert(first.clone())).await;
+    let mut same_token = session(&user);
     same_token.token_hash = first.token_hash;
-    assert_conflict(db, begin(same_token)).await;
-    let mut same_at_stytch = session(&holder);
+    assert_conflict(db, insert(same_token)).await;
+    let mut same_at_stytch = session(&user);
     same_at_stytch.stytch_session_id = first.stytch_session_id;
-    assert_conflict(db, begin(same_at_stytch)).await;
+    assert_conflict(db, insert(same_at_stytch)).await;
 }
 
-async fn an_asking_has_its_own_number(db: &TestDatabase) {
+async fn the_ordinal_of_a_login_request_is_unique(db: &TestDatabase) {
     let address = unique_email();
-    let ask = |ordinal| {
+    let insert = |ordinal| {
         let mut change = Change::new();
         change.login_requests.push(login_request(&address, ordinal));
         change
     };
-    db.apply(ask(0)).await;
-    assert_conflict(db, ask(0)).await;
-    db.apply(ask(1)).await;
+    db.apply(insert(0)).await;
+    assert_conflict(db, insert(0)).await;
+    db.apply(insert(1)).await;
     assert_eq!(db.store.login_requests(&address, 9).await.unwrap().len(), 2);
 }
 
-async fn a_key_is_made_once(db: &TestDatabase) {
+async fn an_api_key_is_inserted_once(db: &TestDatabase) {
     let key = api_key();
     let mut change = Change::new();
     change.api_keys.insert.push(key.clone());
@@ -212,26 +212,26 @@ async fn a_key_is_made_once(db: &TestDatabase) {
     assert_eq!(db.store.api_keys().await.unwrap(), [key]);
 }
 
-async fn an_address_is_known_to_be_removed_and_can_be_removed_again(db: &TestDatabase) {
-    let (gone, other) = (unique_email(), unique_email());
+async fn a_removed_address_is_recorded_and_can_be_removed_again(db: &TestDatabase) {
+    let (removed, other) = (unique_email(), unique_email());
     let mut change = Change::new();
-    change.removed_addresses.push(RemovedAddress::of(&gone));
-    assert!(!db.store.was_removed(&gone).await.unwrap());
+    change.removed_addresses.push(RemovedAddress::of(&removed));
+    assert!(!db.store.was_removed(&removed).await.unwrap());
     db.apply(change.clone()).await;
     db.apply(change).await;
-    assert!(db.store.was_removed(&gone).await.unwrap());
+    assert!(db.store.was_removed(&removed).await.unwrap());
     assert!(!db.store.was_removed(&other).await.unwrap());
     assert_eq!(db.count("removed_addresses").await, 1);
 }
 
-async fn being_gone_twice_is_no_conflict(db: &TestDatabase) {
-    let stone = |user_id| {
+async fn a_tombstone_can_be_written_again(db: &TestDatabase) {
+    let tombstone = |user_id| {
         let stytch_user_id = "user-test-1".to_owned();
         let mut change = Change::new();
         change.tombstones.push(Tombstone { stytch_user_id, user_id, at: now() });
         change
     };
-    db.apply(stone(user().id)).await;
-    db.apply(stone(user().id)).await;
+    db.apply(tombstone(user().id)).await;
+    db.apply(tombstone(user().id)).await;
     assert_eq!(db.count("tombstones").await, 1);
 }

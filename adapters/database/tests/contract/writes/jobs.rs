@@ -1,5 +1,5 @@
-//! Jobs are in the commit of the change that wants them; a result counts only while its worker
-//! holds the lease.
+//! Jobs are enqueued, settled and operated on in the transaction of a change. A settlement is
+//! written only while its worker holds the lease.
 
 use std::time::Duration;
 
@@ -19,24 +19,24 @@ use crate::support::test_database::{TestDatabase, contract};
 
 contract!(
     a_job_is_written_with_its_change,
-    a_job_of_the_same_key_is_a_conflict,
+    a_taken_unique_key_is_a_conflict,
     a_settlement_is_written_with_its_change,
     every_outcome_is_written,
     a_lost_lease_writes_nothing,
-    a_lost_lease_harms_no_neighbour,
-    a_lost_lease_is_told_before_a_conflict,
+    a_lost_lease_does_not_affect_other_changes,
+    a_lost_lease_takes_precedence_over_a_conflict,
     a_conflict_leaves_the_job_running,
-    an_operator_withdraws_and_retries_a_job,
+    an_operator_cancels_and_retries_a_job,
     an_operation_in_the_wrong_state_is_a_conflict_and_writes_nothing,
-    a_running_job_is_asked_to_end_and_not_tried_again,
-    a_queue_is_paused_by_whoever_has_a_long_name,
+    a_running_job_that_is_cancelled_is_not_retried,
+    the_name_of_the_operator_of_a_pause_is_truncated,
 );
 
 async fn read(db: &TestDatabase, id: JobId) -> Option<jobs::Model> {
     jobs::Entity::find_by_id(id.0).one(db.database.read()).await.unwrap()
 }
 
-/// Enqueues a job and leases it as a worker would.
+/// Enqueues a job and leases it to a worker.
 async fn leased(db: &TestDatabase) -> NewJob {
     let job = job();
     db.apply(Change::new().job(job.clone())).await;
@@ -83,7 +83,7 @@ async fn a_job_is_written_with_its_change(db: &TestDatabase) {
     assert_eq!(row.unique_key.as_deref(), Some("Sweep:1"));
 }
 
-async fn a_job_of_the_same_key_is_a_conflict(db: &TestDatabase) {
+async fn a_taken_unique_key_is_a_conflict(db: &TestDatabase) {
     let keyed = |key: &str| {
         let mut job = job();
         job.unique_key = Some(key.to_owned());
@@ -112,7 +112,7 @@ async fn a_settlement_is_written_with_its_change(db: &TestDatabase) {
     assert_eq!(read(db, job.id).await.unwrap().state, state::DONE);
     let read = db.store.invitation(invitation.id).await.unwrap().unwrap();
     assert_eq!(read.status, InvitationStatus::Sent);
-    // A second time the job is no longer running.
+    // The job is no longer running.
     assert_eq!(db.verdict(sent).await, Verdict::LeaseLost);
 }
 
@@ -153,7 +153,7 @@ async fn a_lost_lease_writes_nothing(db: &TestDatabase) {
     }
 }
 
-async fn a_lost_lease_harms_no_neighbour(db: &TestDatabase) {
+async fn a_lost_lease_does_not_affect_other_changes(db: &TestDatabase) {
     let mut changes = Vec::new();
     for n in 0..32 {
         let job = leased(db).await;
@@ -174,7 +174,7 @@ async fn a_lost_lease_harms_no_neighbour(db: &TestDatabase) {
     }
 }
 
-async fn a_lost_lease_is_told_before_a_conflict(db: &TestDatabase) {
+async fn a_lost_lease_takes_precedence_over_a_conflict(db: &TestDatabase) {
     let job = leased(db).await;
     let stale = User { version: 9, ..user() };
     let mut change = Change::new().update_user(stale);
@@ -204,7 +204,7 @@ async fn state_of(db: &TestDatabase, job: &NewJob) -> JobState {
     db.store.job(job.id).await.unwrap().unwrap().state
 }
 
-async fn an_operator_withdraws_and_retries_a_job(db: &TestDatabase) {
+async fn an_operator_cancels_and_retries_a_job(db: &TestDatabase) {
     let job = job();
     db.verdict(Change::new().job(job.clone())).await;
     db.apply(cancel(&job)).await;
@@ -212,7 +212,7 @@ async fn an_operator_withdraws_and_retries_a_job(db: &TestDatabase) {
     db.apply(retry(&job, now())).await;
     assert_eq!(state_of(db, &job).await, JobState::Ready);
     db.verdict(cancel(&job)).await;
-    // Not before its time.
+    // A retry at a later time is scheduled.
     let later = now() + Duration::from_hours(1);
     db.apply(retry(&job, later)).await;
     let found = db.store.job(job.id).await.unwrap().unwrap();
@@ -237,7 +237,7 @@ async fn an_operation_in_the_wrong_state_is_a_conflict_and_writes_nothing(db: &T
     assert_eq!(state_of(db, &ready).await, JobState::Ready);
 }
 
-async fn a_running_job_is_asked_to_end_and_not_tried_again(db: &TestDatabase) {
+async fn a_running_job_that_is_cancelled_is_not_retried(db: &TestDatabase) {
     let job = leased(db).await;
     db.apply(cancel(&job)).await;
     assert_eq!(state_of(db, &job).await, JobState::Running);
@@ -247,7 +247,7 @@ async fn a_running_job_is_asked_to_end_and_not_tried_again(db: &TestDatabase) {
     assert_eq!(state_of(db, &job).await, JobState::Cancelled);
 }
 
-async fn a_queue_is_paused_by_whoever_has_a_long_name(db: &TestDatabase) {
+async fn the_name_of_the_operator_of_a_pause_is_truncated(db: &TestDatabase) {
     let (queue, by) = (Queue::Invitation, "ü".repeat(200));
     let pause = Operation::Pause { queue, by, reason: Some("why".to_owned()), at: now() };
     db.apply(Change::new().operation(pause)).await;

@@ -1,4 +1,4 @@
-//! What ran out is found, and what is stale goes, a batch at a time.
+//! Expired invitations are found, and old rows deleted, in batches.
 
 use guestlist_domain::{
     Change, Invitation, InvitationStatus, ReadInvitations, ReadSessions, Stale, Store, User,
@@ -9,9 +9,9 @@ use crate::support::test_database::{TestDatabase, contract};
 
 contract!(
     overdue_invitations_are_found_oldest_first,
-    stale_sessions_go_in_batches,
-    stale_links_requests_and_keys_go,
-    nothing_stale_is_nothing_done,
+    old_sessions_are_deleted_in_batches,
+    old_links_login_requests_and_keys_are_deleted,
+    newer_rows_are_kept,
 );
 
 async fn overdue_invitations_are_found_oldest_first(db: &TestDatabase) {
@@ -38,7 +38,7 @@ async fn overdue_invitations_are_found_oldest_first(db: &TestDatabase) {
     assert_eq!(seconds, [after(10), after(10), after(20)]);
 }
 
-async fn stale_sessions_go_in_batches(db: &TestDatabase) {
+async fn old_sessions_are_deleted_in_batches(db: &TestDatabase) {
     let holder = active_user();
     let mut change = Change::new().insert_user(holder.clone());
     for n in 0..25 {
@@ -50,9 +50,9 @@ async fn stale_sessions_go_in_batches(db: &TestDatabase) {
     db.apply(change).await;
     let mut batches = Vec::new();
     loop {
-        let gone = db.store.delete_stale(Stale::Sessions, after(20), 8).await.unwrap();
-        batches.push(gone);
-        if gone < 8 {
+        let deleted = db.store.delete_stale(Stale::Sessions, after(20), 8).await.unwrap();
+        batches.push(deleted);
+        if deleted < 8 {
             break;
         }
     }
@@ -63,7 +63,7 @@ async fn stale_sessions_go_in_batches(db: &TestDatabase) {
     }
 }
 
-async fn stale_links_requests_and_keys_go(db: &TestDatabase) {
+async fn old_links_login_requests_and_keys_are_deleted(db: &TestDatabase) {
     let mut change = Change::new();
     for n in 0..10 {
         let mut link = used_link();
@@ -92,7 +92,7 @@ async fn stale_links_requests_and_keys_go(db: &TestDatabase) {
     }
 }
 
-async fn nothing_stale_is_nothing_done(db: &TestDatabase) {
+async fn newer_rows_are_kept(db: &TestDatabase) {
     let holder: User = active_user();
     let mut change = Change::new();
     change.sessions.push(session(&holder));
