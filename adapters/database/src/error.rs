@@ -25,7 +25,7 @@ impl From<KnownOutage> for DbErr {
 
 fn is_known_outage(error: &DbErr) -> bool {
     let Some(sqlx::Error::Io(error)) = sqlx_error(error) else { return false };
-    error.get_ref().is_some_and(|error| error.is::<KnownOutage>())
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<KnownOutage>)
 }
 
 /// Classifies an error. A [`KnownOutage`] counts as [`ErrorClass::StorageFailure`], because a

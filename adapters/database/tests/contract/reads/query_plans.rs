@@ -63,7 +63,7 @@ async fn reads_neither_scan_nor_sort_a_table(db: &TestDatabase) {
         store.tombstones(&["x".into(), "y".into()]).await.unwrap();
         store.api_key_by_hash(hash("x")).await.unwrap();
     }
-    assert!(assert_indexed(db).await >= 23);
+    assert!(assert_indexed(db).await.len() >= 23);
 }
 
 async fn admins_are_found_by_role_and_status(db: &TestDatabase) {
@@ -104,5 +104,5 @@ async fn periodic_queries_neither_scan_nor_sort_a_table(db: &TestDatabase) {
         db.store.delete_stale(Stale::LinkClaims, now(), 10).await.unwrap();
         expected += 2;
     }
-    assert_eq!(assert_indexed(db).await, expected);
+    assert_eq!(assert_indexed(db).await.len(), expected);
 }

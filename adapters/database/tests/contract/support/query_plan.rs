@@ -36,7 +36,10 @@ pub(crate) async fn plans(db: &TestDatabase) -> Vec<PlanStep> {
 }
 
 async fn explain(db: &TestDatabase, query: Statement) -> Vec<PlanStep> {
-    let keyword = if db.engine == Engine::Sqlite { "EXPLAIN QUERY PLAN" } else { "EXPLAIN" };
+    let keyword = match db.engine {
+        Engine::Sqlite => "EXPLAIN QUERY PLAN",
+        Engine::MySql | Engine::MariaDb => "EXPLAIN FORMAT=TRADITIONAL",
+    };
     let explain = Statement { sql: format!("{keyword} {}", query.sql), ..query.clone() };
     let rows = db.database.read().query_all_raw(explain).await.unwrap();
     let texts = rows.iter().map(|row| match db.engine {
@@ -66,7 +69,11 @@ async fn explain(db: &TestDatabase, query: Statement) -> Vec<PlanStep> {
 }
 
 fn mysql_text(row: &QueryResult) -> String {
-    let column = |name: &str| row.try_get::<Option<String>>("", name).unwrap().unwrap_or_default();
+    let column = |name: &str| {
+        // A missing column would be read as NULL.
+        assert!(row.column_names().iter().any(|column| column == name), "no column {name}");
+        row.try_get::<Option<String>>("", name).unwrap().unwrap_or_default()
+    };
     let (table, kind, key, extra) =
         (column("table"), column("type"), column("key"), column("Extra"));
     format!("table={table} type={kind} key={key} extra={extra}")
@@ -79,14 +86,14 @@ fn estimated_rows(row: &QueryResult) -> u64 {
     text.map_or_else(number, |text| text.parse().unwrap())
 }
 
-/// Fails if a recorded query scans or sorts a table. Returns the number of steps.
-pub(crate) async fn assert_indexed(db: &TestDatabase) -> usize {
+/// Fails if a recorded query scans or sorts a table. Returns the steps.
+pub(crate) async fn assert_indexed(db: &TestDatabase) -> Vec<PlanStep> {
     let steps = plans(db).await;
     assert!(!steps.is_empty(), "no query was recorded");
     for step in &steps {
         assert!(!step.scans && !step.sorts, "{}: {}", step.text, step.query);
     }
-    steps.len()
+    steps
 }
 
 /// Inserts rows and updates the statistics of the tables, because MySQL's plans depend on both.
