@@ -21,7 +21,7 @@ pub struct SqlStore {
     pub(crate) database: Database,
     committer: Committer,
     pub(crate) sessions_by_token: BatchLoader<TokenHash, (Session, User)>,
-    pub(crate) sessions_by_stytch_id: BatchLoader<String, (Session, User)>,
+    pub(crate) sessions_by_provider_id: BatchLoader<String, (Session, User)>,
 }
 
 impl SqlStore {
@@ -35,14 +35,14 @@ impl SqlStore {
             DbBackend::Sqlite => 2,
             _ => 4,
         };
-        let (by_token, by_stytch_id) = (database.clone(), database.clone());
+        let (by_token, by_provider_id) = (database.clone(), database.clone());
         Self {
             committer: Committer::start(database.clone(), waker),
             sessions_by_token: BatchLoader::start(loaders, move |tokens| {
                 session_lookup::by_tokens(by_token.clone(), tokens)
             }),
-            sessions_by_stytch_id: BatchLoader::start(loaders, move |ids| {
-                session_lookup::by_stytch_ids(by_stytch_id.clone(), ids)
+            sessions_by_provider_id: BatchLoader::start(loaders, move |ids| {
+                session_lookup::by_provider_ids(by_provider_id.clone(), ids)
             }),
             database,
         }
@@ -109,8 +109,8 @@ impl Store for SqlStore {
         link_claims::release(&self.database, token, until).await
     }
 
-    async fn note_seen(&self, seen: &[Seen], at: Timestamp) -> StoreResult<()> {
-        activity::record(self.database.write(), seen, at).await
+    async fn note_seen(&self, uses: &[Seen], at: Timestamp) -> StoreResult<()> {
+        activity::record(self.database.write(), uses, at).await
     }
 
     async fn delete_stale(&self, what: Stale, before: Timestamp, limit: u64) -> StoreResult<u64> {

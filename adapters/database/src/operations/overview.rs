@@ -118,16 +118,16 @@ impl Overview {
     /// Returns the most severe provider health that a live worker reports, and of equally severe
     /// ones the oldest. As in [`Holds`], down is more severe than misconfigured.
     pub fn provider_health(&self) -> &Standing {
-        let severity = |standing: &Standing| match standing {
+        let severity = |health: &Standing| match health {
             Standing::Ok => 0,
             Standing::Recovering(_) => 1,
             Standing::Misconfigured(_) => 2,
             Standing::Down(_) => 3,
         };
-        let since = |standing: &Standing| standing.trouble().map(|trouble| trouble.since);
-        let standings = self.live_workers().map(|worker| &worker.report.standing);
-        let order = |standing: &&Standing| (severity(standing), std::cmp::Reverse(since(standing)));
-        standings.max_by_key(order).unwrap_or(&Standing::Ok)
+        let since = |health: &Standing| health.trouble().map(|issue| issue.since);
+        let reported = self.live_workers().map(|worker| &worker.report.standing);
+        let order = |health: &&Standing| (severity(health), std::cmp::Reverse(since(health)));
+        reported.max_by_key(order).unwrap_or(&Standing::Ok)
     }
 }
 

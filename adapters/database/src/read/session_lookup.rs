@@ -21,7 +21,7 @@ pub(crate) async fn by_tokens(
     with_users(&database, Column::TokenHash.is_in(tokens), token).await
 }
 
-pub(crate) async fn by_stytch_ids(
+pub(crate) async fn by_provider_ids(
     database: Database,
     ids: Vec<String>,
 ) -> StoreResult<Rows<String, (Session, User)>> {

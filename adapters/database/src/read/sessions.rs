@@ -29,7 +29,7 @@ impl ReadSessions for SqlStore {
     }
 
     async fn session_by_stytch_id(&self, id: &str) -> StoreResult<Option<(Session, User)>> {
-        self.sessions_by_stytch_id.load(id.to_owned()).await
+        self.sessions_by_provider_id.load(id.to_owned()).await
     }
 
     async fn knows_session(&self, token: TokenHash) -> StoreResult<bool> {

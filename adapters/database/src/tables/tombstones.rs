@@ -1,4 +1,4 @@
-//! Deleted users, by their id at Stytch.
+//! Deleted users, by their id at the identity provider.
 
 use guestlist_domain::{StoreError, Tombstone, UserId};
 use sea_orm::ActiveValue::Set;

@@ -14,17 +14,17 @@ use crate::tables::columns::{MAX_IDS, micros};
 use crate::tables::{api_keys as k, sessions as s, users as u};
 
 /// Records uses at a time.
-pub(crate) async fn record(db: &Connection, seen: &[Seen], at: Timestamp) -> StoreResult<()> {
-    let ids = |id: fn(&Seen) -> Option<Uuid>| seen.iter().filter_map(id).collect();
-    let users = ids(|seen| match seen {
+pub(crate) async fn record(db: &Connection, uses: &[Seen], at: Timestamp) -> StoreResult<()> {
+    let ids = |id: fn(&Seen) -> Option<Uuid>| uses.iter().filter_map(id).collect();
+    let users = ids(|usage| match usage {
         Seen::Session { user, .. } => Some(user.0),
         Seen::Key(_) => None,
     });
-    let sessions = ids(|seen| match seen {
+    let sessions = ids(|usage| match usage {
         Seen::Session { session, .. } => Some(session.0),
         Seen::Key(_) => None,
     });
-    let keys = ids(|seen| match seen {
+    let keys = ids(|usage| match usage {
         Seen::Key(key) => Some(key.0),
         Seen::Session { .. } => None,
     });

@@ -166,7 +166,7 @@ async fn write_api_keys(tx: &Tx, changes: &[&Change]) -> Result<(), WriteError> 
 }
 
 /// Inserts or replaces tombstones: a deletion that is repeated, after the identity reappeared at
-/// Stytch, is no conflict.
+/// the provider, is no conflict.
 async fn write_tombstones(tx: &Tx, changes: &[&Change]) -> Result<(), WriteError> {
     use tombstones::{Column, Entity, row};
     let mut inserted: Vec<_> = changes.iter().flat_map(|c| &c.tombstones).collect();
