@@ -8,7 +8,8 @@ mod jobs;
 mod overview;
 mod queue_activity;
 
+pub use apalis_sea_orm::board::{ErrorGroup, Pause};
 pub use audit::{AuditActor, AuditFilter};
-pub use jobs::{ErrorGroup, JobAttempt, JobFilter, JobRecord, JobStatus};
-pub use overview::{Overview, PROVIDER_RATE, Pause, QueueState, RefusedWrites, WorkerState};
+pub use jobs::{JobAttempt, JobFilter, JobRecord, JobStatus};
+pub use overview::{Overview, PROVIDER_RATE, QueueState, RefusedWrites, WorkerState};
 pub use queue_activity::{Activity, Minute, Quantiles, QueueActivity};

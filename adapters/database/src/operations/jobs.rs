@@ -80,22 +80,6 @@ pub struct JobAttempt {
     pub request_id: Option<String>,
 }
 
-/// The jobs whose latest attempt failed with the same code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ErrorGroup {
-    pub code: Option<String>,
-    /// The number of dead jobs.
-    pub dead: u64,
-    /// The number of jobs that will be retried.
-    pub retrying: u64,
-    /// The number of postponed jobs, whose attempt was not counted.
-    pub waiting: u64,
-    /// The start of the first of these attempts.
-    pub first_seen: Timestamp,
-    /// The start of the last of these attempts.
-    pub last_seen: Timestamp,
-}
-
 impl JobStatus {
     /// Returns the value in the API.
     pub fn as_str(self) -> &'static str {
@@ -174,17 +158,8 @@ impl SqlStore {
     }
 
     /// Returns the failed jobs grouped by the code of their latest error, the most frequent first.
-    pub async fn job_errors(&self) -> StoreResult<Vec<ErrorGroup>> {
-        let groups = board::errors(self.database.read()).await.map_err(store_error)?;
-        let group = |group: board::ErrorGroup| ErrorGroup {
-            code: group.code,
-            dead: group.dead,
-            retrying: group.retrying,
-            waiting: group.waiting,
-            first_seen: group.first_seen,
-            last_seen: group.last_seen,
-        };
-        Ok(groups.into_iter().map(group).collect())
+    pub async fn job_errors(&self) -> StoreResult<Vec<board::ErrorGroup>> {
+        board::errors(self.database.read()).await.map_err(store_error)
     }
 }
 

@@ -57,19 +57,9 @@ pub struct QueueState {
     /// How long the oldest due job has waited, held or not.
     pub oldest_ready: Option<Duration>,
     /// Set while the queue is paused.
-    pub pause: Option<Pause>,
+    pub pause: Option<board::Pause>,
     /// The reason that due jobs are held.
     pub held_by: Option<HeldBy>,
-}
-
-/// A queue's pause.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pause {
-    /// The time of the pause.
-    pub at: Timestamp,
-    /// The operator who paused the queue.
-    pub by: Option<String>,
-    pub reason: Option<String>,
 }
 
 /// The last report of a worker.
@@ -200,7 +190,7 @@ fn queue_state(queue: Queue, row: board::QueueState, held_by: Option<HeldBy>) ->
         retrying: count(RETRYING),
         dead: count(DEAD),
         oldest_ready: row.oldest_ready,
-        pause: row.pause.map(|pause| Pause { at: pause.at, by: pause.by, reason: pause.reason }),
+        pause: row.pause,
         held_by,
     }
 }

@@ -115,12 +115,12 @@ async fn a_database_that_recovers_is_used_again(db: &TestDatabase) {
 async fn an_unreachable_database_is_reported_as_unavailable(db: &TestDatabase) {
     let (proxy, store) = through_a_proxy(db).await;
     proxy.set(Fault::Closed);
-    let begun = Instant::now();
+    let started = Instant::now();
     let changes = (0..1_000).map(|_| store.apply(invite(&user())));
     for verdict in futures::future::join_all(changes).await {
         assert!(matches!(verdict, Err(StoreError::Unavailable(_))), "{verdict:?}");
     }
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     assert!(store.user(user().id).await.unwrap_err().is_transient());
     let error = store.session_by_token(hash("x")).await.unwrap_err();
     assert!(error.is_transient(), "{error}");

@@ -145,9 +145,9 @@ async fn a_renamed_user_is_found_by_the_new_name(db: &TestDatabase) {
 async fn equivalent_spellings_of_a_name_find_each_other(db: &TestDatabase) {
     // Composed, decomposed, and with compatibility characters.
     let spellings = ["Åsa José", "A\u{30a}sa Jose\u{301}", "\u{212b}sa Jose\u{301}"];
-    let people: Vec<User> =
+    let users: Vec<User> =
         spellings.iter().map(|text| User { name: name(text), ..user() }).collect();
-    insert(db, &people).await;
+    insert(db, &users).await;
     insert(db, &[User { name: name("Asa Jose"), ..user() }]).await;
     for q in ["åsa jos\u{e9}", "a\u{30a}sa jose\u{301}", "ÅSA", "A\u{30a}"] {
         let filter = UserFilter { q: Prefix::of(q), ..UserFilter::default() };
@@ -155,8 +155,8 @@ async fn equivalent_spellings_of_a_name_find_each_other(db: &TestDatabase) {
             assert_eq!(all_pages(db, &filter, limit).await.len(), 3, "{q}, {limit} at a time");
         }
     }
-    for person in &people {
-        let found = db.store.user(person.id).await.unwrap().unwrap();
+    for user in &users {
+        let found = db.store.user(user.id).await.unwrap().unwrap();
         assert_eq!(found.name, name("Åsa José"), "stored in one spelling");
     }
 }
@@ -235,17 +235,17 @@ async fn assert_indexed_subqueries(db: &TestDatabase) {
 }
 
 async fn a_search_with_many_matches_costs_as_much_as_one_with_few(db: &TestDatabase) {
-    let person = |n: usize| User {
+    let numbered = |n: usize| User {
         email: email(&format!("user{n:05}@example.com")),
         name: name(&format!("User {n:05}")),
         ..user()
     };
-    let people: Vec<User> = (0..20_000).map(person).collect();
-    insert(db, &people).await;
+    let users: Vec<User> = (0..20_000).map(numbered).collect();
+    insert(db, &users).await;
     let mut costs = Vec::new();
     let all = |role| UserFilter { q: Prefix::of("u"), role, status: None };
     let last = UserFilter { q: Prefix::of("user"), ..UserFilter::default() };
-    let end = last.place(&people[people.len() - 3]);
+    let end = last.place(&users[users.len() - 3]);
     for (filter, after, found) in [
         (UserFilter { q: Prefix::of("user1999"), ..UserFilter::default() }, None, 5),
         (all(None), None, 5),
@@ -255,9 +255,9 @@ async fn a_search_with_many_matches_costs_as_much_as_one_with_few(db: &TestDatab
         let mut quickest = Duration::MAX;
         for _ in 0..20 {
             let page = Page { after: after.clone(), limit: 5 };
-            let begun = Instant::now();
+            let started = Instant::now();
             assert_eq!(db.store.users(&filter, page).await.unwrap().len(), found, "{filter:?}");
-            quickest = quickest.min(begun.elapsed());
+            quickest = quickest.min(started.elapsed());
         }
         costs.push(quickest);
     }

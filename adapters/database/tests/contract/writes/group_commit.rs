@@ -169,9 +169,9 @@ async fn a_lone_change_is_not_delayed(db: &TestDatabase) {
     let mut times: Vec<_> = Vec::new();
     for _ in 0..20 {
         let change = Change::new().event(event(&user(), None));
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         all(db, [change]).await;
-        times.push(begun.elapsed());
+        times.push(started.elapsed());
     }
     times.sort();
     assert!(times[5].as_millis() < 100, "{times:?}");
