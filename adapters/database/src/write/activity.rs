@@ -14,8 +14,8 @@ use crate::tables::columns::{MAX_IDS, micros};
 use crate::tables::{api_keys as k, sessions as s, users as u};
 
 /// Records uses at a time.
-pub(crate) async fn record(db: &Connection, uses: &[Seen], at: Timestamp) -> StoreResult<()> {
-    let ids = |id: fn(&Seen) -> Option<Uuid>| uses.iter().filter_map(id).collect();
+pub(crate) async fn record(db: &Connection, recorded: &[Seen], at: Timestamp) -> StoreResult<()> {
+    let ids = |id: fn(&Seen) -> Option<Uuid>| recorded.iter().filter_map(id).collect();
     let users = ids(|usage| match usage {
         Seen::Session { user, .. } => Some(user.0),
         Seen::Key(_) => None,
