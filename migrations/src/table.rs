@@ -1,5 +1,5 @@
-//! How columns are kept, the same on both engines: ids and hashes as bytes, times as microseconds
-//! UTC, text compared byte by byte.
+//! Columns, indexes and tables that are the same on both engines: ids and hashes as bytes, times as
+//! microseconds since the Unix epoch, text compared byte by byte.
 
 use sea_orm::{DbBackend, DbErr};
 use sea_orm_migration::SchemaManager;
@@ -7,46 +7,44 @@ use sea_orm_migration::prelude::{
     ColumnDef, Index, IndexCreateStatement, IndexOrder, Table, TableCreateStatement,
 };
 
-/// A UUID.
-pub(crate) fn id(name: &'static str) -> ColumnDef {
+pub(crate) fn uuid(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).binary_len(16).not_null().take()
 }
 
-/// A SHA-256.
-pub(crate) fn hash(name: &'static str) -> ColumnDef {
+pub(crate) fn sha256(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).binary_len(32).not_null().take()
 }
 
-/// A time.
+/// A time in microseconds since the Unix epoch.
 pub(crate) fn time(name: &'static str) -> ColumnDef {
-    number(name)
+    big_integer(name)
 }
 
-pub(crate) fn number(name: &'static str) -> ColumnDef {
+pub(crate) fn big_integer(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).big_integer().not_null().take()
 }
 
-pub(crate) fn small_number(name: &'static str) -> ColumnDef {
+pub(crate) fn integer(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).integer().not_null().take()
 }
 
-/// Yes or no; no, where nothing is said.
+/// A boolean that is false by default.
 pub(crate) fn flag(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).boolean().not_null().default(false).take()
 }
 
-/// Text of at most so many characters.
+/// Text of at most `length` characters.
 pub(crate) fn text(name: &'static str, length: u32) -> ColumnDef {
     ColumnDef::new(name).string_len(length).not_null().take()
 }
 
-/// Text of at most 64 KB.
+/// Text of at most 64 KiB.
 pub(crate) fn long_text(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).text().not_null().take()
 }
 
-/// Text of at most 16 MB.
-pub(crate) fn very_long_text(name: &'static str) -> ColumnDef {
+/// Text of at most 16 MiB.
+pub(crate) fn medium_text(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).custom("mediumtext").not_null().take()
 }
 
@@ -58,8 +56,8 @@ pub(crate) fn index(name: &str, columns: &[&'static str]) -> IndexCreateStatemen
     index
 }
 
-/// By columns, and where they are equal the newest first.
-pub(crate) fn newest(name: &str, columns: &[&'static str]) -> IndexCreateStatement {
+/// An index by the columns, and within equal values by descending id.
+pub(crate) fn index_newest_first(name: &str, columns: &[&'static str]) -> IndexCreateStatement {
     index(name, columns).col(("id", IndexOrder::Desc)).take()
 }
 
@@ -67,8 +65,8 @@ pub(crate) fn unique(name: &str, columns: &[&'static str]) -> IndexCreateStateme
     index(name, columns).unique().take()
 }
 
-/// Makes a table and its indexes, by statements that can be run again; on MySQL by one.
-pub(crate) async fn create(
+/// Creates a table and its indexes by statements that can be repeated; on MySQL by a single one.
+pub(crate) async fn create_table(
     manager: &SchemaManager<'_>,
     table: &'static str,
     columns: Vec<ColumnDef>,
@@ -79,7 +77,7 @@ pub(crate) async fn create(
         create.col(&mut column);
     }
     if manager.get_database_backend() == DbBackend::MySql {
-        return manager.create_table(on_mysql(create, indexes)).await;
+        return manager.create_table(for_mysql(create, indexes)).await;
     }
     manager.create_table(create).await?;
     for mut index in indexes {
@@ -88,17 +86,20 @@ pub(crate) async fn create(
     Ok(())
 }
 
-fn on_mysql(
+fn for_mysql(
     mut create: TableCreateStatement,
     indexes: Vec<IndexCreateStatement>,
 ) -> TableCreateStatement {
     for mut index in indexes {
         create.index(&mut index);
     }
-    // Known to MySQL and MariaDB alike, and tells apart what differs by case or accent.
+    // A collation of both MySQL and MariaDB that distinguishes case and accents.
     create.character_set("utf8mb4").collate("utf8mb4_bin").take()
 }
 
-pub(crate) async fn drop(manager: &SchemaManager<'_>, table: &'static str) -> Result<(), DbErr> {
+pub(crate) async fn drop_table(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+) -> Result<(), DbErr> {
     manager.drop_table(Table::drop().table(table).if_exists().take()).await
 }

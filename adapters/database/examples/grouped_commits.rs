@@ -1,8 +1,8 @@
-//! What grouping commits is worth: invitations a second (user, address, invitation, event, job)
-//! by 64 clients at once, through the store and as one plain transaction each.
+//! Measures the throughput of grouped commits: invitations per second (user, address, invitation,
+//! event, job) of 64 concurrent clients, through the store and in one transaction each.
 //!
-//! `cargo run --release -p guestlist-database --example grouped_commits [DATABASE_URL]`: a fresh
-//! SQLite file, or the (empty) database named.
+//! `cargo run --release -p guestlist-database --example grouped_commits [DATABASE_URL]` uses a
+//! new SQLite file, or the given empty database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ use sea_orm::{
 use serde_json::json;
 
 const CLIENTS: usize = 64;
-const LENGTH: Duration = Duration::from_secs(4);
+const DURATION: Duration = Duration::from_secs(4);
 const ROUNDS: usize = 3;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -40,26 +40,26 @@ async fn main() -> Result<(), Failure> {
         let a = rate(move |change| one_transaction(one.clone(), change)).await?;
         let store = store.clone();
         let b = rate(move |change| through_the_store(store.clone(), change)).await?;
-        println!("round {round}: one transaction each {a:6.0}/s, grouped {b:6.0}/s, {:.1}x", b / a);
+        println!("round {round}: ungrouped {a:6.0}/s, grouped {b:6.0}/s, {:.1}x", b / a);
         (plain, grouped) = (plain + a, grouped + b);
     }
     println!("grouped commits are {:.1} times as fast", grouped / plain);
     Ok(())
 }
 
-/// Invitations a second.
+/// Returns the number of invitations per second.
 async fn rate<F, D>(invite: F) -> Result<f64, Failure>
 where
     F: Fn(Change) -> D + Clone + Send + 'static,
     D: Future<Output = Result<(), Failure>> + Send,
 {
     let done = Arc::new(AtomicU64::new(0));
-    let begun = Instant::now();
+    let started = Instant::now();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let (done, invite) = (done.clone(), invite.clone());
             tokio::spawn(async move {
-                while begun.elapsed() < LENGTH {
+                while started.elapsed() < DURATION {
                     invite(change()).await?;
                     done.fetch_add(1, Ordering::Relaxed);
                 }
@@ -70,9 +70,9 @@ where
     for client in clients {
         client.await??;
     }
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+    #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
     let done = done.load(Ordering::Relaxed) as f64;
-    Ok(done / begun.elapsed().as_secs_f64())
+    Ok(done / started.elapsed().as_secs_f64())
 }
 
 async fn through_the_store(store: Arc<SqlStore>, change: Change) -> Result<(), Failure> {
@@ -82,7 +82,7 @@ async fn through_the_store(store: Arc<SqlStore>, change: Change) -> Result<(), F
     }
 }
 
-/// The same rows by the same connections, each INSERT and each COMMIT by itself.
+/// Writes the same rows through the same pool, with one INSERT per row and one COMMIT per change.
 async fn one_transaction(database: Database, change: Change) -> Result<(), Failure> {
     let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
     let options = TransactionOptions { sqlite_transaction_mode, ..Default::default() };
@@ -162,8 +162,8 @@ fn job_row(job: &NewJob) -> Vec<Value> {
 }
 
 async fn insert<C: ConnectionTrait>(tx: &C, into: &str, values: Vec<Value>) -> Result<(), DbErr> {
-    let places = vec!["?"; values.len()].join(", ");
-    let sql = format!("INSERT INTO {into} VALUES ({places})");
+    let placeholders = vec!["?"; values.len()].join(", ");
+    let sql = format!("INSERT INTO {into} VALUES ({placeholders})");
     tx.execute_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, values)).await?;
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! What lists and searches cost among 200,000 people and as many invitations: pages far down next
-//! to first ones, and searches that match few, many, all and none, with filters and without.
+//! Measures lists and searches among 200,000 users and as many invitations: first and distant pages,
+//! and searches that match few, many, all or no rows, with and without filters.
 //!
-//! `cargo run --release -p guestlist-database --example users [DATABASE_URL]`: a fresh SQLite file,
-//! or the (empty) database named.
+//! `cargo run --release -p guestlist-database --example users [DATABASE_URL]` uses a new SQLite
+//! file, or the given empty database.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use guestlist_domain::{
     UserFilter, UserId, UserStatus, Verdict,
 };
 
-const PEOPLE: usize = 200_000;
-/// One more than a page, as the API reads it.
+const USERS: usize = 200_000;
+/// The limit of a page in the API, plus one row that shows whether there is a next page.
 const LIMIT: u64 = 51;
 const PAGE: usize = 4_000;
 const ROUNDS: usize = 15;
@@ -29,16 +29,16 @@ async fn main() -> Result<(), Failure> {
     let database = connect_or_create(&std::env::args().nth(1).unwrap_or(file)).await?;
     guestlist_migrations::up(database.write().pool(), None).await?;
     let store = SqlStore::new(database, Waker::default());
-    let begun = Instant::now();
-    let mut people = fill(&store).await?;
-    println!("{PEOPLE} people and invitations were written in {:.0?}", begun.elapsed());
-    let last = people[people.len() - (PAGE - 1) * 50].id;
+    let started = Instant::now();
+    let mut users = fill(&store).await?;
+    println!("{USERS} users and invitations were inserted in {:.0?}", started.elapsed());
+    let last = users[users.len() - (PAGE - 1) * 50].id;
     users(&store, "page 1", UserFilter::default(), None).await?;
     users(&store, "page 4,000", UserFilter::default(), Some(last.into())).await?;
     let all = UserFilter { q: Prefix::of("u"), ..UserFilter::default() };
-    people.sort_by(|a, b| a.email.cmp(&b.email));
+    users.sort_by(|a, b| a.email.cmp(&b.email));
     for page in [1, 2_000, PAGE] {
-        let after = (page > 1).then(|| all.place(&people[(page - 1) * 50 - 1]));
+        let after = (page > 1).then(|| all.place(&users[(page - 1) * 50 - 1]));
         users(&store, &format!("page {page} of a search for u"), all.clone(), after).await?;
     }
     for q in [None, Some("u"), Some("uold"), Some("uold04"), Some("uold042117"), Some("zz")] {
@@ -50,8 +50,8 @@ async fn main() -> Result<(), Failure> {
             (Some(Role::Admin), Some(UserStatus::Active)),
         ] {
             let filter = UserFilter { q: q.and_then(Prefix::of), role, status };
-            let what = format!("{filter:?}");
-            users(&store, &what, filter, None).await?;
+            let label = format!("{filter:?}");
+            users(&store, &label, filter, None).await?;
         }
     }
     for q in ["ursula", "ursula old 42"] {
@@ -67,23 +67,24 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The first half is of people who are there and begin otherwise than the second, who are invited.
+/// Inserts users and invitations. The first half of the users is active, the second invited; their
+/// addresses and names begin differently.
 async fn fill(store: &SqlStore) -> Result<Vec<User>, Failure> {
-    let mut people = Vec::new();
-    for piece in (0..PEOPLE).collect::<Vec<_>>().chunks(1_000) {
+    let mut users = Vec::new();
+    for chunk in (0..USERS).collect::<Vec<_>>().chunks(1_000) {
         let mut change = Change::new();
-        for n in piece {
-            let user = person(*n)?;
+        for n in chunk {
+            let user = user(*n)?;
             change = change.insert_invitation(invitation(&user, *n)).insert_user(user.clone());
-            people.push(user);
+            users.push(user);
         }
         let Verdict::Applied = store.apply(change).await? else { return Err("not new".into()) };
     }
-    Ok(people)
+    Ok(users)
 }
 
-fn person(n: usize) -> Result<User, Failure> {
-    let (word, name, status) = if n < PEOPLE / 2 {
+fn user(n: usize) -> Result<User, Failure> {
+    let (word, name, status) = if n < USERS / 2 {
         ("uold", "Ursula Old", UserStatus::Active)
     } else {
         ("unew", "Udo New", UserStatus::Invited)
@@ -132,33 +133,33 @@ fn invitation(user: &User, n: usize) -> Invitation {
 
 async fn users(
     store: &SqlStore,
-    what: &str,
+    label: &str,
     filter: UserFilter,
     after: Option<Place<UserId>>,
 ) -> Result<(), Failure> {
     let (mut times, mut found) = (Vec::new(), 0);
     for _ in 0..ROUNDS {
-        let begun = Instant::now();
+        let started = Instant::now();
         found = store.users(&filter, Page { after: after.clone(), limit: LIMIT }).await?.len();
-        times.push(begun.elapsed());
+        times.push(started.elapsed());
     }
-    print(what, found, times);
+    print(label, found, times);
     Ok(())
 }
 
 async fn invitations(store: &SqlStore, filter: InvitationFilter) -> Result<(), Failure> {
     let (mut times, mut found) = (Vec::new(), 0);
     for _ in 0..ROUNDS {
-        let begun = Instant::now();
+        let started = Instant::now();
         found = store.invitations(&filter, Page { after: None, limit: LIMIT }).await?.len();
-        times.push(begun.elapsed());
+        times.push(started.elapsed());
     }
     print(&format!("{filter:?}"), found, times);
     Ok(())
 }
 
-fn print(what: &str, found: usize, mut times: Vec<Duration>) {
+fn print(label: &str, found: usize, mut times: Vec<Duration>) {
     times.sort();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
-    println!("{median:7.1?} (at most {worst:7.1?}), {found:2} found: {what}");
+    println!("{median:7.1?} (at most {worst:7.1?}), {found:2} found: {label}");
 }

@@ -1,189 +1,95 @@
-//! Opens the database: SQLite as one writer and many readers of a file, MySQL as Vitess can bear
-//! it. What differs between the engines is here.
+//! Opens the database: SQLite with one writing connection and several readers, MySQL with the
+//! session settings that Vitess supports.
+
+mod connection;
+mod database;
+mod file;
+mod health;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use apalis_sea_orm::pool::is_reusable;
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-};
+use sea_orm::{ConnectOptions, DatabaseConnection};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use thiserror::Error;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::connection::Connection;
-use crate::errors::message;
-use crate::file::{self, DatabaseFile};
-use crate::health::{Health, WriteFailure};
-use crate::schema::SchemaError;
+use crate::error::message;
+use file::DatabaseFile;
+use health::Health;
 
-/// Connections to MySQL: few, for each holds one of the server's scarce transactions at most.
+pub use connection::Connection;
+pub use database::Database;
+pub use file::{FileGone, sqlite_file};
+pub use health::WriteFailure;
+
+/// Connections to MySQL. Each may hold one of the few transactions that a server allows.
 const MYSQL_CONNECTIONS: u32 = 16;
 const SQLITE_READERS: u32 = 6;
-/// How long to wait for a free connection.
-const ACQUIRE: Duration = Duration::from_secs(8);
+/// How long a statement waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long SQLite waits for another process that writes.
-const BUSY: Duration = Duration::from_secs(10);
-/// Proxies on the way to MySQL cut old connections.
-const LIFETIME: Duration = Duration::from_mins(50);
-/// A connection that was idle for so long is tried before it is used.
-const IDLE: Duration = Duration::from_secs(15);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The age at which a connection is replaced, before proxies in front of MySQL close it.
+const MAX_LIFETIME: Duration = Duration::from_mins(50);
+/// A connection that was idle for longer is pinged before it is used.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(15);
 
-/// After so long MySQL ends the connection, and the transaction, of a process that says nothing:
-/// later than [`IDLE`], so that one of ours which merely had nothing to say is tried first. (A pool
-/// that ends idle connections by itself would look after them so often that none seems idle.)
-const SILENT: Duration = Duration::from_secs(30);
+/// How long MySQL waits for the next statement before it closes a connection and rolls back its
+/// transaction. Longer than [`PING_AFTER_IDLE`], so that an idle connection of a live process is
+/// pinged first. (A pool with an idle timeout would check its connections so often that none
+/// counts as idle.)
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An open database. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Database {
-    read: Connection,
-    write: Connection,
-    health: Arc<Health>,
-    /// Ends the task that probes the server, once the last clone is dropped.
-    probing: Arc<DropGuard>,
-}
-
-/// Why a database was not opened. One line each, without the password.
+/// The reason a database was not opened: one line, without the password.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// Neither SQLite nor MySQL.
+    /// The URL names neither SQLite nor MySQL.
     #[error("the database URL must begin with sqlite:// or mysql://")]
     Unsupported,
-    /// A URL that cannot be read.
+    /// The URL cannot be parsed.
     #[error("the database URL is malformed")]
     Malformed,
-    /// SQLite in memory, which every connection has one of its own of.
+    /// An in-memory SQLite database, of which every connection would have its own.
     #[error("SQLite in memory cannot be shared by connections: name a file")]
     InMemory,
-    /// There is no such file, and it was not to be created.
+    /// The file does not exist and [`connect`] does not create it.
     #[error("there is no database file at {0}: run `guestlist migrate up`, or set DATABASE_URL")]
     NoFile(String),
-    /// A password would be sent to whoever answers.
+    /// The server's identity would not be verified before the password is sent.
     #[error("the database {0} is not on this machine: add ?ssl-mode=VERIFY_IDENTITY to its URL")]
     Unverified(String),
-    /// It could not be reached or refused.
+    /// The database could not be reached or refused the connection.
     #[error("cannot open the database {place}: {why}")]
     Failed {
         /// The file, or host and port.
         place: String,
-        /// As the engine says it.
+        /// The engine's message.
         why: String,
     },
 }
 
-/// Opens the database that a URL names. A file that is missing is not created, even by a URL with
+/// Opens the database at a URL. A missing SQLite file is an error, even if the URL contains
 /// `mode=rwc`.
 pub async fn connect(url: &str) -> Result<Database, ConnectError> {
-    match url.split_once(':') {
-        Some(("sqlite", _)) => sqlite(url, false).await,
-        Some(("mysql", _)) => mysql(url).await,
-        _ => Err(ConnectError::Unsupported),
-    }
+    open(url, false).await
 }
 
-/// The same, and creates the file of an SQLite database if it is missing.
+/// Opens the database at a URL and creates a missing SQLite file.
 pub async fn connect_or_create(url: &str) -> Result<Database, ConnectError> {
+    open(url, true).await
+}
+
+async fn open(url: &str, create: bool) -> Result<Database, ConnectError> {
     match url.split_once(':') {
-        Some(("sqlite", _)) => sqlite(url, true).await,
-        Some(("mysql", _)) => mysql(url).await,
+        Some(("sqlite", _)) => open_sqlite(url, create).await,
+        Some(("mysql", _)) => open_mysql(url).await,
         _ => Err(ConnectError::Unsupported),
     }
 }
 
-impl Database {
-    /// For queries. On SQLite it cannot write.
-    pub fn read(&self) -> &Connection {
-        &self.read
-    }
-
-    /// For everything else. On SQLite it is a single connection.
-    pub fn write(&self) -> &Connection {
-        &self.write
-    }
-
-    /// Which engine.
-    pub fn backend(&self) -> DbBackend {
-        self.write.get_database_backend()
-    }
-
-    /// Fails if the file of an SQLite database was deleted or replaced since it was opened.
-    pub fn check_file(&self) -> Result<(), SchemaError> {
-        self.write.check_file()
-    }
-
-    /// Closes all connections, once those in use are given back.
-    pub async fn close(self) {
-        // Closing cannot fail in a way that anybody could act on.
-        let _ = self.read.pool.close().await;
-        let _ = self.write.pool.close().await;
-    }
-
-    /// Tells `observer` of every statement: its text, how long it took, whether it failed.
-    #[must_use]
-    pub fn observed<F>(mut self, observer: F) -> Self
-    where
-        F: Fn(&str, Duration, bool) + Clone + Send + Sync + 'static,
-    {
-        let other = observer.clone();
-        let (read, write) = (&mut self.read.pool, &mut self.write.pool);
-        read.set_metric_callback(move |i| observer(&i.statement.sql, i.elapsed, i.failed));
-        write.set_metric_callback(move |i| other(&i.statement.sql, i.elapsed, i.failed));
-        self
-    }
-
-    /// The writes that have failed since the last one that succeeded.
-    pub fn write_failure(&self) -> Option<WriteFailure> {
-        self.health.write_failure()
-    }
-
-    /// Notes an error of a statement that went around [`Connection`], by its pool: a connection that
-    /// was lost, or that leads to a server that only reads, is not used again, nor those beside it.
-    pub fn note_error(&self, error: &DbErr) {
-        self.health.failed(error);
-    }
-
-    /// Begins a transaction that writes.
-    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.write.begin().await
-    }
-
-    pub(crate) fn health(&self) -> &Health {
-        &self.health
-    }
-
-    /// Probes the server in the background after a suspicious error, until the last clone of this
-    /// database is dropped.
-    fn start_prober(&self, options: MySqlConnectOptions) {
-        let (health, ended) = (Arc::clone(&self.health), self.probing.token().clone());
-        tokio::spawn(async move {
-            ended.run_until_cancelled(health.probe_when_suspected(options)).await;
-        });
-    }
-
-    fn new(
-        read: DatabaseConnection,
-        write: DatabaseConnection,
-        health: Arc<Health>,
-        file: Option<DatabaseFile>,
-    ) -> Self {
-        let file = file.map(Arc::new);
-        let connection = |pool, writes| {
-            let (health, file) = (Arc::clone(&health), file.clone());
-            Connection { pool, health, writes, file }
-        };
-        Self {
-            read: connection(read, false),
-            write: connection(write, true),
-            probing: Arc::new(CancellationToken::new().drop_guard()),
-            health,
-        }
-    }
-}
-
-async fn sqlite(url: &str, create: bool) -> Result<Database, ConnectError> {
+async fn open_sqlite(url: &str, create: bool) -> Result<Database, ConnectError> {
     if url.contains(":memory:") || url.contains("mode=memory") {
         return Err(ConnectError::InMemory);
     }
@@ -199,96 +105,119 @@ async fn sqlite(url: &str, create: bool) -> Result<Database, ConnectError> {
     } else if !path.exists() {
         return Err(ConnectError::NoFile(place));
     }
-
     let health = Arc::new(Health::new(false));
-    let mut writer = options(url, 1);
-    let (before, after) = (Arc::clone(&health), Arc::clone(&health));
-    writer.map_sqlx_sqlite_before_acquire(move |_, connection| {
+    // The writer is opened first, because it enables the write-ahead log.
+    let write = open_pool(sqlite_writer(url, &health), &place).await?;
+    let file = DatabaseFile::opened(path).map_err(failed)?;
+    let read = open_pool(sqlite_readers(url), &place).await?;
+    Ok(Database::new(read, write, health, Some(file)))
+}
+
+fn sqlite_writer(url: &str, health: &Arc<Health>) -> ConnectOptions {
+    let mut options = pool_options(url, 1);
+    let (before, after) = (Arc::clone(health), Arc::clone(health));
+    options.map_sqlx_sqlite_before_acquire(move |_, connection| {
         let may_use = before.may_use(connection.age);
         Box::pin(async move { Ok(may_use) })
     });
-    writer.map_sqlx_sqlite_pool_opts(move |pool| {
+    options.map_sqlx_sqlite_pool_opts(move |pool| {
         let health = Arc::clone(&after);
         pool.after_release(move |connection, opened| {
             let may_use = health.may_use(opened.age);
             Box::pin(async move { Ok(may_use && is_reusable(connection).await?) })
         })
     });
-    writer.acquire_timeout(ACQUIRE + BUSY).idle_timeout(None).max_lifetime(None);
-    writer.map_sqlx_sqlite_opts(|o| {
-        o.journal_mode(SqliteJournalMode::Wal)
+    options.acquire_timeout(ACQUIRE_TIMEOUT + BUSY_TIMEOUT).idle_timeout(None).max_lifetime(None);
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .create_if_missing(false)
             .foreign_keys(false)
-            .busy_timeout(BUSY)
+            .busy_timeout(BUSY_TIMEOUT)
     });
-    let mut reader = options(url, SQLITE_READERS);
-    reader.acquire_timeout(ACQUIRE).max_lifetime(None);
-    reader.map_sqlx_sqlite_opts(|o| {
-        o.pragma("query_only", "ON").create_if_missing(false).foreign_keys(false).busy_timeout(BUSY)
-    });
-    // The writer first: it turns the write-ahead log on.
-    let write = open(writer, &place).await?;
-    let file = Some(DatabaseFile::opened(path).map_err(failed)?);
-    Ok(Database::new(open(reader, &place).await?, write, health, file))
+    options
 }
 
-async fn mysql(url: &str) -> Result<Database, ConnectError> {
+fn sqlite_readers(url: &str) -> ConnectOptions {
+    let mut options = pool_options(url, SQLITE_READERS);
+    options.acquire_timeout(ACQUIRE_TIMEOUT).max_lifetime(None);
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .pragma("query_only", "ON")
+            .create_if_missing(false)
+            .foreign_keys(false)
+            .busy_timeout(BUSY_TIMEOUT)
+    });
+    options
+}
+
+async fn open_mysql(url: &str) -> Result<Database, ConnectError> {
     let parsed: MySqlConnectOptions = url.parse().map_err(|_| ConnectError::Malformed)?;
     let place = format!("{}:{}", parsed.get_host(), parsed.get_port());
     let verified = matches!(parsed.get_ssl_mode(), MySqlSslMode::VerifyIdentity);
     if !verified && parsed.get_socket().is_none() && !is_loopback(parsed.get_host()) {
         return Err(ConnectError::Unverified(place));
     }
-    let mut pool = options(url, MYSQL_CONNECTIONS);
-    pool.acquire_timeout(ACQUIRE).max_lifetime(LIFETIME).test_before_acquire_if_idle_for(IDLE);
-    pool.map_sqlx_mysql_opts(vitess_safe);
     let health = Arc::new(Health::new(true));
-    let (before, after) = (Arc::clone(&health), Arc::clone(&health));
-    pool.map_sqlx_mysql_before_acquire(move |_, connection| {
+    let pool = open_pool(mysql_options(url, &health), &place).await?;
+    let database = Database::new(pool.clone(), pool, health, None);
+    database.start_prober(vitess_session(parsed));
+    Ok(database)
+}
+
+fn mysql_options(url: &str, health: &Arc<Health>) -> ConnectOptions {
+    let mut options = pool_options(url, MYSQL_CONNECTIONS);
+    options
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .max_lifetime(MAX_LIFETIME)
+        .test_before_acquire_if_idle_for(PING_AFTER_IDLE);
+    options.map_sqlx_mysql_opts(vitess_session);
+    let (before, after) = (Arc::clone(health), Arc::clone(health));
+    options.map_sqlx_mysql_before_acquire(move |_, connection| {
         let may_use = before.may_use(connection.age);
         Box::pin(async move { Ok(may_use) })
     });
-    pool.map_sqlx_mysql_pool_opts(move |pool| {
+    options.map_sqlx_mysql_pool_opts(move |pool| {
         let health = Arc::clone(&after);
-        pool.after_connect(|connection, _| Box::pin(end_silent_transactions(connection)))
-            // sqlx pings each connection after this; a rollback that is still queued comes first.
+        pool.after_connect(|connection, _| Box::pin(set_wait_timeout(connection)))
+            // sqlx pings the connection afterwards, which first completes a queued rollback.
             .after_release(move |_, opened| {
                 let may_use = health.may_use(opened.age);
                 Box::pin(async move { Ok(may_use) })
             })
     });
-    let write = open(pool, &place).await?;
-    let database = Database::new(write.clone(), write, health, None);
-    database.start_prober(vitess_safe(parsed));
-    Ok(database)
+    options
 }
 
-/// Leaves out the session settings that sqlx makes by default and Vitess refuses.
-fn vitess_safe(options: MySqlConnectOptions) -> MySqlConnectOptions {
+/// Omits the session settings that sqlx makes by default and Vitess rejects.
+fn vitess_session(options: MySqlConnectOptions) -> MySqlConnectOptions {
     options.pipes_as_concat(false).no_engine_substitution(false).timezone(None::<String>)
 }
 
-/// A process that is frozen or cut off in the middle of a transaction keeps its locks for as long
-/// as the server waits for its next word: eight hours, unless told otherwise. Vitess ends such
-/// transactions by itself, and would pin the connection for the setting.
-async fn end_silent_transactions(connection: &mut MySqlConnection) -> sqlx::Result<()> {
+/// Limits how long the locks of a suspended or disconnected process last: MySQL waits eight hours
+/// for the next statement by default. Vitess ends such transactions by itself, and would reserve a
+/// connection for the setting.
+async fn set_wait_timeout(connection: &mut MySqlConnection) -> sqlx::Result<()> {
     use sqlx::{AssertSqlSafe, Executor, Row};
     let version: String = connection.fetch_one("SELECT VERSION()").await?.try_get(0)?;
     if !version.to_ascii_lowercase().contains("vitess") {
-        let set = format!("SET SESSION wait_timeout = {}", SILENT.as_secs());
+        let set = format!("SET SESSION wait_timeout = {}", WAIT_TIMEOUT.as_secs());
         connection.execute(AssertSqlSafe(set)).await?;
     }
     Ok(())
 }
 
-fn options(url: &str, connections: u32) -> ConnectOptions {
+fn pool_options(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).sqlx_logging(false).record_stmt_in_spans(false);
     options
 }
 
-async fn open(options: ConnectOptions, place: &str) -> Result<DatabaseConnection, ConnectError> {
+async fn open_pool(
+    options: ConnectOptions,
+    place: &str,
+) -> Result<DatabaseConnection, ConnectError> {
     sea_orm::Database::connect(options)
         .await
         .map_err(|error| ConnectError::Failed { place: place.to_owned(), why: message(&error) })

@@ -1,9 +1,10 @@
-//! Answers kept for `Idempotency-Key`, so that a request that comes twice is done once. The HTTP
-//! layer uses it around a request: begin, then finish or abandon.
+//! Responses to requests with an `Idempotency-Key`, so that a repeated request is executed once.
+//!
+//! The HTTP layer calls [`acquire`] before a request, and [`complete`] or [`release`] after it.
 
 use std::time::Duration;
 
-use guestlist_domain::{CLOCK_TOLERANCE, StoreError};
+use guestlist_domain::CLOCK_TOLERANCE;
 use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -12,145 +13,94 @@ use sea_orm::{
 };
 
 use crate::connect::Database;
-use crate::errors::{Class, class, store_error};
-use crate::retry::{Tries, repeat};
-use crate::values::{Row, micros};
+use crate::error::{ErrorClass, StoreResult, classify, store_error};
+use crate::retry::{Retry, retry};
+use crate::tables::columns::{RowReader, micros};
+use crate::tables::idempotency_keys::{ActiveModel, Column, DONE, Entity, Model, RUNNING};
 
-type Answer<T> = Result<T, StoreError>;
+/// How long a response is replayed.
+pub const RETENTION: Duration = Duration::from_hours(24);
 
-/// For how long an answer is given again.
-pub const KEPT: Duration = Duration::from_hours(24);
-
-const RUNNING: &str = "running";
-const DONE: &str = "done";
-
-pub(crate) mod entity {
-    use sea_orm::entity::prelude::*;
-
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "idempotency_keys")]
-    pub(crate) struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub key_hash: Vec<u8>,
-        pub request_hash: Vec<u8>,
-        pub state: String,
-        pub lease_until: i64,
-        pub status: Option<i16>,
-        pub headers: Option<String>,
-        pub content: Option<String>,
-        pub created_at: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub(crate) enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-use entity::{ActiveModel, Column, Entity, Model};
-
-/// An answer as it was given.
+/// A response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredAnswer {
-    /// The HTTP status.
+pub struct StoredResponse {
     pub status: u16,
-    /// Names and values, in order.
+    /// Names and values, in their order.
     pub headers: Vec<(String, String)>,
-    /// The body.
-    pub content: String,
+    /// The response body.
+    pub body: String,
 }
 
-/// The right to answer a request. It ends by itself, so that a crash frees the key.
+/// The right to execute a request. It expires, so that a crash does not block the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
+pub struct KeyLease {
     key_hash: [u8; 32],
     until: i64,
 }
 
-/// How a request stands with its key.
+/// The state of a key when a request arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
-    /// It is the first, or those before it were abandoned: do it.
-    Fresh(Lease),
-    /// It was done: give this answer again.
-    Replay(StoredAnswer),
-    /// The first one is still being done.
+pub enum KeyState {
+    /// The key is new, or was released or expired: the request is to be executed.
+    Acquired(KeyLease),
+    /// The request was executed: this is its response.
+    Completed(StoredResponse),
+    /// An earlier request with the key is still being executed.
     InUse,
-    /// The key was used for another request.
+    /// The key was used for a different request.
     Mismatch,
 }
 
-/// The size of the row that [`check_room`] writes, in bytes: more than an ordinary transaction.
-const ROOM: usize = 256 * 1024;
-
-/// Writes and deletes a large row, to find out whether the disk has room again. No request has its
-/// key, which is not a hash; a row that is left behind is old enough to be swept.
-pub(crate) async fn check_room(database: &Database) -> Result<(), DbErr> {
-    let key = vec![0; 32];
-    let row = ActiveModel {
-        key_hash: Set(key.clone()),
-        request_hash: Set(key.clone()),
-        state: Set(DONE.to_owned()),
-        lease_until: Set(0),
-        status: NotSet,
-        headers: NotSet,
-        content: Set(Some("x".repeat(ROOM))),
-        created_at: Set(0),
-    };
-    match Entity::insert(row).exec_without_returning(database.write()).await {
-        Err(error) if class(&error) != Class::Conflict => return Err(error),
-        // Another process has just written it.
-        _ => {}
-    }
-    Entity::delete_by_id(key).exec(database.write()).await.map(drop)
-}
-
-/// Claims a key for a request.
-pub async fn begin(
+/// Acquires a key for a request, or returns its state.
+pub async fn acquire(
     database: &Database,
     key_hash: [u8; 32],
     request_hash: [u8; 32],
     now: Timestamp,
     lease: Duration,
-) -> Answer<Begun> {
+) -> StoreResult<KeyState> {
     let request = Request { key_hash, content_hash: request_hash, now, until: micros(now + lease) };
     let mut repeated = false;
-    // The row that is in the way may go away before it is read: then there is none.
+    // The row that an INSERT conflicts with may be deleted before it is read.
     for _ in 0..3 {
         if request.insert(database, &mut repeated).await.map_err(store_error)? {
-            return Ok(request.fresh());
+            return Ok(request.acquired());
         }
         let row = Entity::find_by_id(key_hash.to_vec()).one(database.write()).await;
         match row.map_err(store_error)? {
-            // Inserted by an earlier try, whose answer was lost.
-            Some(model) if repeated && request.wrote(&model) => return Ok(request.fresh()),
-            Some(model) => return request.meet(database, model).await,
+            // Inserted by an earlier attempt, whose result is unknown.
+            Some(model) if repeated && request.inserted(&model) => return Ok(request.acquired()),
+            Some(model) => return request.with_existing(database, model).await,
             None => {}
         }
     }
-    Ok(Begun::InUse)
+    Ok(KeyState::InUse)
 }
 
-/// Keeps the answer, unless the lease ended and another request has the key.
-pub async fn finish(database: &Database, lease: Lease, answer: &StoredAnswer) -> Answer<()> {
-    let headers = serde_json::json!(answer.headers).to_string();
-    let status = i16::try_from(answer.status).unwrap_or(i16::MAX);
+/// Stores the response, unless the lease has expired and another request holds the key.
+pub async fn complete(
+    database: &Database,
+    lease: KeyLease,
+    response: &StoredResponse,
+) -> StoreResult<()> {
+    let headers = serde_json::json!(response.headers).to_string();
+    let status = i16::try_from(response.status).unwrap_or(i16::MAX);
     let update = Entity::update_many()
         .col_expr(Column::State, Expr::value(DONE))
         .col_expr(Column::Status, Expr::value(status))
         .col_expr(Column::Headers, Expr::value(headers))
-        .col_expr(Column::Content, Expr::value(answer.content.as_str()))
-        .filter(held(lease));
-    repeat(|| update.clone().exec(database.write())).await.map(drop).map_err(store_error)
+        .col_expr(Column::Content, Expr::value(response.body.as_str()))
+        .filter(holds_lease(lease));
+    retry(|| update.clone().exec(database.write())).await.map(drop).map_err(store_error)
 }
 
-/// Frees the key: nothing was done.
-pub async fn abandon(database: &Database, lease: Lease) -> Answer<()> {
-    let delete = Entity::delete_many().filter(held(lease));
-    repeat(|| delete.clone().exec(database.write())).await.map(drop).map_err(store_error)
+/// Releases the key: a repeated request is executed.
+pub async fn release(database: &Database, lease: KeyLease) -> StoreResult<()> {
+    let delete = Entity::delete_many().filter(holds_lease(lease));
+    retry(|| delete.clone().exec(database.write())).await.map(drop).map_err(store_error)
 }
 
-fn held(lease: Lease) -> Condition {
+fn holds_lease(lease: KeyLease) -> Condition {
     Condition::all()
         .add(Column::KeyHash.eq(lease.key_hash.to_vec()))
         .add(Column::State.eq(RUNNING))
@@ -165,28 +115,28 @@ struct Request {
 }
 
 impl Request {
-    fn fresh(&self) -> Begun {
-        Begun::Fresh(Lease { key_hash: self.key_hash, until: self.until })
+    fn acquired(&self) -> KeyState {
+        KeyState::Acquired(KeyLease { key_hash: self.key_hash, until: self.until })
     }
 
-    /// Inserts the row, or says that there is one. An insert whose connection was lost is `repeated`,
-    /// so that the row may be its own.
+    /// Inserts the row. Returns false if there is one. Sets `repeated` after an attempt whose result
+    /// is unknown, since the existing row may then be its own.
     async fn insert(&self, database: &Database, repeated: &mut bool) -> Result<bool, DbErr> {
-        let mut tries = Tries::new();
+        let mut retry = Retry::new();
         loop {
             let error = match self.insert_once(database).await {
                 Ok(()) => return Ok(true),
                 Err(error) => error,
             };
-            match class(&error) {
-                Class::Conflict => return Ok(false),
-                class if tries.again(class).await => *repeated = true,
+            match classify(&error) {
+                ErrorClass::UniqueViolation => return Ok(false),
+                class if retry.wait(class).await => *repeated = true,
                 _ => return Err(error),
             }
         }
     }
 
-    fn wrote(&self, model: &Model) -> bool {
+    fn inserted(&self, model: &Model) -> bool {
         let is_same = model.request_hash == self.content_hash && model.lease_until == self.until;
         is_same && model.state == RUNNING
     }
@@ -205,31 +155,30 @@ impl Request {
         Entity::insert(row).exec_without_returning(database.write()).await.map(drop)
     }
 
-    /// There is a row of that key already.
-    async fn meet(&self, database: &Database, model: Model) -> Answer<Begun> {
+    async fn with_existing(&self, database: &Database, model: Model) -> StoreResult<KeyState> {
         let running = model.state == RUNNING;
-        if model.created_at <= micros(self.now - KEPT) {
+        if model.created_at <= micros(self.now - RETENTION) {
             return self.take_over(database, &model).await;
         }
         if model.request_hash != self.content_hash {
-            return Ok(Begun::Mismatch);
+            return Ok(KeyState::Mismatch);
         }
         match running {
-            true if self.is_in_use(&model) => Ok(Begun::InUse),
+            true if self.is_in_use(&model) => Ok(KeyState::InUse),
             true => self.take_over(database, &model).await,
-            false => Ok(Begun::Replay(answer(model)?)),
+            false => Ok(KeyState::Completed(stored_response(model)?)),
         }
     }
 
-    /// Whether the lease of a running request lasts: not if it was given in the future, by a
-    /// process whose clock was ahead, for then it would last for as long as that.
+    /// Returns whether the lease of a running request is valid. A lease that was created in the
+    /// future, by a process whose clock was ahead, is not: it would last too long.
     fn is_in_use(&self, model: &Model) -> bool {
         let latest = micros(self.now + CLOCK_TOLERANCE);
         micros(self.now) < model.lease_until && model.created_at <= latest
     }
 
-    /// Takes a key whose lease or time ended; of two that try, one gets it.
-    async fn take_over(&self, database: &Database, model: &Model) -> Answer<Begun> {
+    /// Takes over a key whose lease or retention has expired. Of two concurrent requests one gets it.
+    async fn take_over(&self, database: &Database, model: &Model) -> StoreResult<KeyState> {
         let taken = Entity::update_many()
             .col_expr(Column::RequestHash, Expr::value(self.content_hash.to_vec()))
             .col_expr(Column::State, Expr::value(RUNNING))
@@ -241,17 +190,17 @@ impl Request {
             .exec(database.write())
             .await
             .map_err(store_error)?;
-        Ok(if taken.rows_affected == 1 { self.fresh() } else { Begun::InUse })
+        Ok(if taken.rows_affected == 1 { self.acquired() } else { KeyState::InUse })
     }
 }
 
-fn answer(model: Model) -> Answer<StoredAnswer> {
-    let row = Row::of("idempotency_keys", model.created_at);
+fn stored_response(model: Model) -> StoreResult<StoredResponse> {
+    let row = RowReader::new("idempotency_keys", model.created_at);
     let status = model.status.and_then(|status| status.try_into().ok());
     let headers = model.headers.as_deref().map(serde_json::from_str);
-    Ok(StoredAnswer {
-        status: row.whole("status", status)?,
-        headers: row.whole("headers", headers.and_then(Result::ok))?,
-        content: row.whole("content", model.content)?,
+    Ok(StoredResponse {
+        status: row.require("status", status)?,
+        headers: row.require("headers", headers.and_then(Result::ok))?,
+        body: row.require("content", model.content)?,
     })
 }

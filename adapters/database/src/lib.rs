@@ -1,51 +1,30 @@
-//! The store: keeps what the domain decides, in SQLite or in MySQL as Vitess understands it.
+//! The domain's store on a SQL database: SQLite, or MySQL in the dialect that Vitess supports.
 //!
-//! - [`connect`] opens a [`Database`]; its migrations are the crate `guestlist-migrations`.
-//! - [`SqlStore`] is the domain's `Store` on it. Changes that arrive together are committed
-//!   together (`commit`), in one transaction of multi-row statements (`apply`); look-ups of
-//!   sessions that arrive together are one query (`batch`).
-//! - A file a noun: its row, how the row becomes the noun, how it is written and found.
-//! - [`idempotency`] keeps answers for requests that come twice.
+//! - [`connect()`] opens a [`Database`]. The crate `guestlist-migrations` creates its schema.
+//! - [`SqlStore`] implements the domain's `Store`. Concurrent changes are committed in groups
+//!   (`write::committer`), each group in one transaction of multi-row statements
+//!   (`write::transaction`). Concurrent session lookups are combined into one query
+//!   (`read::batch_loader`).
+//! - `tables` has one file per table: the row type and its mapping to the domain type.
+//! - [`operations`] holds the queries for operators: jobs, queues, workers, the audit log.
+//! - [`idempotency`] stores responses, so that a repeated request is executed once.
 
-mod apply;
-mod audit;
-mod batch;
-pub mod board;
-mod commit;
+mod batch_queue;
 mod connect;
-mod connection;
-mod errors;
-mod events;
-mod file;
-mod guards;
-mod health;
+mod error;
 pub mod idempotency;
-mod inbox;
-mod invitations;
-mod jobs;
-mod keys;
-mod link_claims;
-mod lists;
-mod logins;
-mod reconcile;
-mod removed_addresses;
+pub mod operations;
+mod read;
 mod retry;
-mod rows;
 mod schema;
-mod seen;
-mod sessions;
-mod stale;
 mod store;
-mod tombstones;
-mod traces;
-mod users;
-mod values;
+mod tables;
+mod write;
 
-pub use audit::{AuditFilter, By};
-pub use board::PROVIDER_RATE;
-pub use connect::{ConnectError, Database, connect, connect_or_create};
-pub use connection::Connection;
-pub use file::sqlite_file;
-pub use health::WriteFailure;
+pub use connect::{
+    ConnectError, Connection, Database, FileGone, WriteFailure, connect, connect_or_create,
+    sqlite_file,
+};
+pub use operations::PROVIDER_RATE;
 pub use schema::SchemaError;
 pub use store::SqlStore;

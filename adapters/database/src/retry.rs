@@ -1,4 +1,4 @@
-//! How long the store tries before it says that the database is unavailable.
+//! Retries of database calls, with exponential backoff up to a deadline.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -6,62 +6,71 @@ use std::time::Duration;
 use sea_orm::DbErr;
 use tokio::time::Instant;
 
-use crate::errors::{Class, class};
+use crate::error::{ErrorClass, classify};
 
-/// No try begins later than this. One that has begun may take as long as it takes to wait for a
-/// connection.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
-const LONGEST: Duration = Duration::from_secs(1);
+/// The time after which no further attempt starts. An attempt that has started may also wait for
+/// a connection.
+pub(crate) const RETRY_WINDOW: Duration = Duration::from_secs(8);
+const FIRST_DELAY: Duration = Duration::from_millis(5);
+/// The shortest delay after an error that suggests an outage.
+const OUTAGE_DELAY: Duration = Duration::from_millis(50);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// The tries of one piece of work.
+/// The attempts of one operation.
 #[derive(Debug)]
-pub(crate) struct Tries {
-    until: Instant,
-    next: Duration,
+pub(crate) struct Retry {
+    deadline: Instant,
+    next_delay: Duration,
 }
 
-impl Tries {
+impl Retry {
     pub(crate) fn new() -> Self {
-        Self { until: Instant::now() + PATIENCE, next: Duration::from_millis(5) }
+        Self { deadline: Instant::now() + RETRY_WINDOW, next_delay: FIRST_DELAY }
     }
 
-    /// Waits before another try, if the failure is one that passes and there is time left.
-    pub(crate) async fn again(&mut self, class: Class) -> bool {
-        let pause = match class {
-            Class::Again => self.next,
-            Class::Away | Class::ReadOnly | Class::Lost => self.next.max(Duration::from_millis(50)),
-            Class::Conflict | Class::Down | Class::Bug => return false,
+    /// Waits before the next attempt. Returns false at once if the error is not worth another
+    /// attempt or no time is left.
+    pub(crate) async fn wait(&mut self, class: ErrorClass) -> bool {
+        let delay = match class {
+            ErrorClass::Retryable => self.next_delay,
+            ErrorClass::Unavailable | ErrorClass::ReadOnly | ErrorClass::ConnectionLost => {
+                self.next_delay.max(OUTAGE_DELAY)
+            }
+            ErrorClass::UniqueViolation | ErrorClass::StorageFailure | ErrorClass::Permanent => {
+                return false;
+            }
         };
-        let pause = pause.mul_f64(jitter());
-        if Instant::now() + pause > self.until {
+        let delay = delay.mul_f64(jitter());
+        if Instant::now() + delay > self.deadline {
             return false;
         }
-        self.next = (self.next * 2).min(LONGEST);
-        tokio::time::sleep(pause).await;
+        self.next_delay = (self.next_delay * 2).min(MAX_DELAY);
+        tokio::time::sleep(delay).await;
         true
     }
 }
 
-/// Makes a call that is harmless to repeat, again while its failure is one that passes.
-pub(crate) async fn repeat<T, F>(call: impl Fn() -> F) -> Result<T, DbErr>
+/// Repeats an idempotent call while its error is worth another attempt.
+pub(crate) async fn retry<T, F>(call: impl Fn() -> F) -> Result<T, DbErr>
 where
     F: Future<Output = Result<T, DbErr>>,
 {
-    let mut tries = Tries::new();
+    let mut retry = Retry::new();
     loop {
         let error = match call().await {
-            Ok(done) => return Ok(done),
+            Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        if !tries.again(class(&error)).await {
+        if !retry.wait(classify(&error)).await {
             return Err(error);
         }
     }
 }
 
-/// From a half to one: so that those who stood in each other's way do not meet again.
+/// Returns a random factor from 0.5 to 1, so that transactions that blocked each other do not
+/// collide again.
 fn jitter() -> f64 {
-    // The standard library's one source of randomness.
+    // `RandomState` is the standard library's only source of randomness.
     let random = RandomState::new().build_hasher().finish();
     0.5 + 0.5 * f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }

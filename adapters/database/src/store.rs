@@ -1,4 +1,4 @@
-//! The store as a whole.
+//! The implementation of the domain's store.
 
 use async_trait::async_trait;
 use guestlist_domain::{
@@ -7,48 +7,53 @@ use guestlist_domain::{
 use jiff::Timestamp;
 use sea_orm::{DbBackend, EntityTrait, Select, StatementBuilder, sea_query::SelectStatement};
 
-use crate::batch::Batcher;
-use crate::commit::Committers;
 use crate::connect::Database;
-use crate::errors::store_error;
+use crate::error::{StoreResult, store_error};
+use crate::read::batch_loader::BatchLoader;
+use crate::read::session_lookup;
 use crate::schema::SchemaError;
-use crate::{link_claims, seen, sessions, stale};
+use crate::write::committer::Committer;
+use crate::write::{activity, link_claims, retention};
 
-/// The domain's store on a database. What it runs in the background ends when it is dropped.
+/// The domain's store on a database. Its background tasks end when it is dropped.
 #[derive(Debug)]
 pub struct SqlStore {
     pub(crate) database: Database,
-    committers: Committers,
-    pub(crate) by_token: Batcher<TokenHash, (Session, User)>,
-    pub(crate) by_stytch_id: Batcher<String, (Session, User)>,
+    committer: Committer,
+    pub(crate) sessions_by_token: BatchLoader<TokenHash, (Session, User)>,
+    pub(crate) sessions_by_provider_id: BatchLoader<String, (Session, User)>,
 }
 
 impl SqlStore {
-    /// A store whose `waker` is called whenever jobs were committed. Call it in a tokio runtime.
+    /// Creates a store that wakes `waker` after every commit of jobs.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
     pub fn new(database: Database, waker: apalis_sea_orm::Waker) -> Self {
         let loaders = match database.backend() {
             DbBackend::Sqlite => 2,
             _ => 4,
         };
-        let (tokens, ids) = (database.clone(), database.clone());
+        let (by_token, by_provider_id) = (database.clone(), database.clone());
         Self {
-            committers: Committers::start(database.clone(), waker),
-            by_token: Batcher::start(loaders, move |keys| {
-                sessions::by_tokens(tokens.clone(), keys)
+            committer: Committer::start(database.clone(), waker),
+            sessions_by_token: BatchLoader::start(loaders, move |tokens| {
+                session_lookup::by_tokens(by_token.clone(), tokens)
             }),
-            by_stytch_id: Batcher::start(loaders, move |keys| {
-                sessions::by_stytch_ids(ids.clone(), keys)
+            sessions_by_provider_id: BatchLoader::start(loaders, move |ids| {
+                session_lookup::by_provider_ids(by_provider_id.clone(), ids)
             }),
             database,
         }
     }
 
-    /// The database that it is on.
+    /// Returns the store's database.
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    pub(crate) async fn one<E, T>(&self, query: Select<E>) -> Result<Option<T>, StoreError>
+    pub(crate) async fn one<E, T>(&self, query: Select<E>) -> StoreResult<Option<T>>
     where
         E: EntityTrait,
         T: TryFrom<E::Model, Error = StoreError>,
@@ -57,7 +62,7 @@ impl SqlStore {
         row.map(T::try_from).transpose()
     }
 
-    pub(crate) async fn all<E, T>(&self, query: Select<E>) -> Result<Vec<T>, StoreError>
+    pub(crate) async fn all<E, T>(&self, query: Select<E>) -> StoreResult<Vec<T>>
     where
         E: EntityTrait,
         T: TryFrom<E::Model, Error = StoreError>,
@@ -66,22 +71,29 @@ impl SqlStore {
         rows.into_iter().map(T::try_from).collect()
     }
 
-    /// Of one kind of row, however the statement finds them.
-    pub(crate) async fn found<E, T>(&self, query: &SelectStatement) -> Result<Vec<T>, StoreError>
+    /// Runs a statement that returns rows of one table.
+    pub(crate) async fn all_by_statement<E, T>(
+        &self,
+        statement: &SelectStatement,
+    ) -> StoreResult<Vec<T>>
     where
         E: EntityTrait,
         T: TryFrom<E::Model, Error = StoreError>,
     {
-        let statement = StatementBuilder::build(query, &self.database.backend());
+        let statement = StatementBuilder::build(statement, &self.database.backend());
         let rows = E::find().from_raw_sql(statement).all(self.database.read()).await;
         rows.map_err(store_error)?.into_iter().map(T::try_from).collect()
+    }
+
+    pub(crate) async fn exists<E: EntityTrait>(&self, query: Select<E>) -> StoreResult<bool> {
+        Ok(query.one(self.database.read()).await.map_err(store_error)?.is_some())
     }
 }
 
 #[async_trait]
 impl Store for SqlStore {
-    async fn apply(&self, change: Change) -> Result<Verdict, StoreError> {
-        self.committers.apply(change).await
+    async fn apply(&self, change: Change) -> StoreResult<Verdict> {
+        self.committer.apply(change).await
     }
 
     async fn claim_link(
@@ -89,31 +101,26 @@ impl Store for SqlStore {
         token: TokenHash,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Claim, StoreError> {
+    ) -> StoreResult<Claim> {
         link_claims::claim(&self.database, token, now, until).await
     }
 
-    async fn release_link(&self, token: TokenHash, until: Timestamp) -> Result<(), StoreError> {
+    async fn release_link(&self, token: TokenHash, until: Timestamp) -> StoreResult<()> {
         link_claims::release(&self.database, token, until).await
     }
 
-    async fn note_seen(&self, seen: &[Seen], at: Timestamp) -> Result<(), StoreError> {
-        seen::note(self.database.write(), seen, at).await
+    async fn note_seen(&self, uses: &[Seen], at: Timestamp) -> StoreResult<()> {
+        activity::record(self.database.write(), uses, at).await
     }
 
-    async fn delete_stale(
-        &self,
-        what: Stale,
-        before: Timestamp,
-        limit: u64,
-    ) -> Result<u64, StoreError> {
-        stale::delete(&self.database, what, before, limit).await
+    async fn delete_stale(&self, what: Stale, before: Timestamp, limit: u64) -> StoreResult<u64> {
+        retention::delete(&self.database, what, before, limit).await
     }
 
-    async fn ready(&self) -> Result<(), StoreError> {
+    async fn ready(&self) -> StoreResult<()> {
         self.database.check_schema().await.map_err(|error| {
             StoreError::Unavailable(match error {
-                SchemaError::Unavailable(why) => why,
+                SchemaError::Unavailable(message) => message,
                 other => other.to_string(),
             })
         })?;

@@ -1,0 +1,15 @@
+//! Queries for operators: queues, workers, jobs and the audit log. They only read.
+//!
+//! A job is `held` if it is due and something other than its turn keeps it waiting. The queue's rows
+//! do not record this, so it is derived from the state of queues and workers.
+
+mod audit;
+mod jobs;
+mod overview;
+mod queue_activity;
+
+pub use apalis_sea_orm::board::{ErrorGroup, Pause};
+pub use audit::{AuditActor, AuditFilter};
+pub use jobs::{JobAttempt, JobFilter, JobRecord, JobStatus};
+pub use overview::{Overview, PROVIDER_RATE, QueueState, RefusedWrites, WorkerState};
+pub use queue_activity::{Activity, Minute, Quantiles, QueueActivity};

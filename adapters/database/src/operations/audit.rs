@@ -1,0 +1,108 @@
+//! The audit log: events, filtered and newest first.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use guestlist_domain::{Event, EventId, EventKind, Page, User, UserId};
+use jiff::Timestamp;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
+use uuid::Uuid;
+
+use crate::error::StoreResult;
+use crate::read::search::newest_first;
+use crate::store::SqlStore;
+use crate::tables::columns::micros;
+use crate::tables::events::{Column, Entity};
+use crate::tables::users;
+
+/// The actor of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditActor {
+    /// A user or an API key.
+    Id(Uuid),
+    /// The command line.
+    Cli,
+    /// Guestlist itself.
+    System,
+}
+
+/// A filter for events. Without an actor, user or kind it omits the events whose actor is Guestlist
+/// itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// The event's actor.
+    pub actor: Option<AuditActor>,
+    /// The user concerned.
+    pub user: Option<UserId>,
+    pub kind: Option<EventKind>,
+    /// The earliest time.
+    pub since: Option<Timestamp>,
+}
+
+/// The maximum time by which an event's time follows the time in its id.
+const MAX_ID_LEAD: Duration = Duration::from_mins(1);
+/// All types of actors but `system`.
+const EXTERNAL_ACTORS: [&str; 3] = ["user", "key", "cli"];
+
+impl SqlStore {
+    /// Returns a page of events, newest first.
+    pub async fn audit(
+        &self,
+        filter: &AuditFilter,
+        page: Page<EventId>,
+    ) -> StoreResult<Vec<Event>> {
+        let after = page.after.map(|id| id.0);
+        let list = |query| newest_first(query, Column::Id, after, page.limit);
+        let query = filtered(filter);
+        if filter.actor.is_some() || filter.user.is_some() || filter.kind.is_some() {
+            return self.all(list(query)).await;
+        }
+        // One query per type, each along an index. One query over several types would be sorted.
+        let mut found: Vec<Event> = Vec::new();
+        for actor_type in EXTERNAL_ACTORS {
+            let of_type = query.clone().filter(Column::ActorType.eq(actor_type));
+            found.extend(self.all(list(of_type)).await?);
+        }
+        found.sort_by_key(|event| Reverse(event.id));
+        found.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
+    /// Returns those of the users that exist, in any order. `ids` must not exceed a page.
+    pub async fn users_by_ids(&self, ids: &[UserId]) -> StoreResult<Vec<User>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = ids.iter().map(|id| id.0);
+        self.all(users::Entity::find().filter(users::Column::Id.is_in(ids))).await
+    }
+}
+
+fn filtered(filter: &AuditFilter) -> Select<Entity> {
+    let mut query = Entity::find();
+    query = match filter.actor {
+        Some(AuditActor::Id(id)) => query.filter(Column::ActorId.eq(id)),
+        Some(AuditActor::Cli) => query.filter(Column::ActorType.eq("cli")),
+        Some(AuditActor::System) => query.filter(Column::ActorType.eq("system")),
+        None => query,
+    };
+    if let Some(user) = filter.user {
+        query = query.filter(Column::UserId.eq(user.0));
+    }
+    if let Some(kind) = filter.kind {
+        query = query.filter(Column::Kind.eq(kind.as_str()));
+    }
+    if let Some(since) = filter.since {
+        // The condition on the id bounds the range of the index, which is in the order of ids.
+        query =
+            query.filter(Column::Id.gte(lowest_id(since))).filter(Column::At.gte(micros(since)));
+    }
+    query
+}
+
+/// Returns the lower bound of the ids of events since a time.
+fn lowest_id(since: Timestamp) -> Uuid {
+    let early = since.saturating_sub(MAX_ID_LEAD).unwrap_or(Timestamp::UNIX_EPOCH);
+    let millis = u64::try_from(early.as_millisecond()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+}

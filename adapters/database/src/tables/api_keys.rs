@@ -1,0 +1,76 @@
+//! API keys.
+
+use guestlist_domain::{ApiKey, ApiKeyId, Scope, StoreError, TokenHash};
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+
+use super::columns::{RowReader, RowUpdate, Versioned, at_least, micros, values};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "api_keys")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub name: String,
+    pub hash: Vec<u8>,
+    pub prefix: String,
+    /// Separated by spaces.
+    pub scopes: String,
+    pub created_at: i64,
+    pub last_used_at: Option<i64>,
+    pub revoked_at: Option<i64>,
+    pub version: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Versioned for Entity {
+    const ID: Column = Column::Id;
+    const VERSION: Column = Column::Version;
+}
+
+impl TryFrom<Model> for ApiKey {
+    type Error = StoreError;
+
+    fn try_from(model: Model) -> Result<Self, StoreError> {
+        let row = RowReader::new("api_keys", model.id);
+        let scopes: Option<_> = model.scopes.split_whitespace().map(Scope::parse).collect();
+        Ok(Self {
+            id: ApiKeyId(model.id),
+            name: model.name,
+            hash: TokenHash(row.hash("hash", &model.hash)?),
+            prefix: model.prefix,
+            // An unknown scope is an error. To skip it could leave none, which means all scopes.
+            scopes: row.require("scopes", scopes)?,
+            created_at: row.time("created_at", model.created_at)?,
+            last_used_at: row.optional_time("last_used_at", model.last_used_at)?,
+            revoked_at: row.optional_time("revoked_at", model.revoked_at)?,
+            version: model.version,
+        })
+    }
+}
+
+pub(crate) fn row(key: &ApiKey) -> ActiveModel {
+    let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+    ActiveModel {
+        id: Set(key.id.0),
+        name: Set(key.name.clone()),
+        hash: Set(key.hash.0.to_vec()),
+        prefix: Set(key.prefix.clone()),
+        scopes: Set(scopes.join(" ")),
+        created_at: Set(micros(key.created_at)),
+        last_used_at: Set(key.last_used_at.map(micros)),
+        revoked_at: Set(key.revoked_at.map(micros)),
+        version: Set(key.version),
+    }
+}
+
+/// Returns the columns that may change: all but the secret and the time of creation.
+pub(crate) fn update(key: &ApiKey) -> RowUpdate<Column> {
+    let mut set = values(row(key), &[Column::Name, Column::Scopes, Column::RevokedAt]);
+    set.push((Column::LastUsedAt, at_least(Column::LastUsedAt, key.last_used_at.map(micros))));
+    RowUpdate { id: key.id.0, version: key.version, set }
+}

@@ -1,0 +1,180 @@
+//! Invitations.
+
+use guestlist_domain::{
+    DeliveryError, HeldBy, Invitation, InvitationId, InvitationStatus, Name, ReturnTo, StoreError,
+    UserId,
+};
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::entity::prelude::*;
+
+use super::columns::{ActorColumns, RowReader, RowUpdate, Versioned, micros, truncate, values};
+use crate::error::StoreResult;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "invitations")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub user_id: Uuid,
+    pub email: String,
+    /// The address while the invitation is open: its unique index allows one open invitation per
+    /// address.
+    pub open_email: Option<String>,
+    pub name: Option<String>,
+    pub role: String,
+    pub metadata: String,
+    pub return_to: Option<String>,
+    pub invited_by_type: String,
+    pub invited_by_id: Option<Uuid>,
+    pub invited_by_name: Option<String>,
+    pub batch_id: Option<Uuid>,
+    pub status: String,
+    pub held_by: Option<String>,
+    pub delivery: i32,
+    pub attempts: i32,
+    pub next_attempt_at: Option<i64>,
+    pub last_error_code: Option<String>,
+    pub last_error_message: Option<String>,
+    pub last_error_at: Option<i64>,
+    pub in_doubt_since: Option<i64>,
+    pub as_login: bool,
+    pub created_at: i64,
+    pub resent_at: Option<i64>,
+    pub sent_at: Option<i64>,
+    pub visited_at: Option<i64>,
+    pub accepted_at: Option<i64>,
+    pub expires_at: i64,
+    pub version: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Versioned for Entity {
+    const ID: Column = Column::Id;
+    const VERSION: Column = Column::Version;
+}
+
+impl TryFrom<Model> for Invitation {
+    type Error = StoreError;
+
+    fn try_from(model: Model) -> Result<Self, StoreError> {
+        let row = RowReader::new("invitations", model.id);
+        let inviter = ActorColumns {
+            kind: model.invited_by_type,
+            id: model.invited_by_id,
+            name: model.invited_by_name,
+        };
+        let error = (model.last_error_code, model.last_error_message, model.last_error_at);
+        Ok(Self {
+            id: InvitationId(model.id),
+            user_id: UserId(model.user_id),
+            email: row.email(&model.email)?,
+            name: model.name.map(Name::stored),
+            role: row.role(&model.role)?,
+            metadata: row.metadata(&model.metadata)?,
+            return_to: model.return_to.map(ReturnTo::checked),
+            invited_by: row.actor("invited_by_type", inviter)?,
+            status: row.require("status", InvitationStatus::parse(&model.status))?,
+            delivery: model.delivery,
+            attempts: row.require("attempts", model.attempts.try_into().ok())?,
+            next_attempt_at: row.optional_time("next_attempt_at", model.next_attempt_at)?,
+            held_by: held_by(&row, model.held_by.as_deref())?,
+            last_error: last_error(&row, error)?,
+            in_doubt_since: row.optional_time("in_doubt_since", model.in_doubt_since)?,
+            as_login: model.as_login,
+            created_at: row.time("created_at", model.created_at)?,
+            resent_at: row.optional_time("resent_at", model.resent_at)?,
+            sent_at: row.optional_time("sent_at", model.sent_at)?,
+            visited_at: row.optional_time("visited_at", model.visited_at)?,
+            accepted_at: row.optional_time("accepted_at", model.accepted_at)?,
+            expires_at: row.time("expires_at", model.expires_at)?,
+            version: model.version,
+        })
+    }
+}
+
+fn held_by(row: &RowReader, word: Option<&str>) -> StoreResult<Option<HeldBy>> {
+    word.map(|word| row.require("held_by", HeldBy::parse(word))).transpose()
+}
+
+fn last_error(
+    row: &RowReader,
+    columns: (Option<String>, Option<String>, Option<i64>),
+) -> StoreResult<Option<DeliveryError>> {
+    match columns {
+        (None, None, None) => Ok(None),
+        (Some(code), Some(message), Some(at)) => {
+            Ok(Some(DeliveryError { code, message, at: row.time("last_error_at", at)? }))
+        }
+        _ => row.require("last_error_code", None),
+    }
+}
+
+pub(crate) fn row(invitation: &Invitation) -> ActiveModel {
+    let inviter = ActorColumns::from(&invitation.invited_by);
+    let error = invitation.last_error.as_ref();
+    let open = invitation.status.is_open();
+    ActiveModel {
+        id: Set(invitation.id.0),
+        user_id: Set(invitation.user_id.0),
+        email: Set(invitation.email.as_str().to_owned()),
+        open_email: Set(open.then(|| invitation.email.as_str().to_owned())),
+        name: Set(invitation.name.as_ref().map(|name| name.as_str().to_owned())),
+        role: Set(invitation.role.to_string()),
+        metadata: Set(invitation.metadata.to_json()),
+        return_to: Set(invitation.return_to.as_ref().map(|url| url.as_str().to_owned())),
+        invited_by_type: Set(inviter.kind),
+        invited_by_id: Set(inviter.id),
+        invited_by_name: Set(inviter.name),
+        batch_id: NotSet,
+        status: Set(invitation.status.to_string()),
+        held_by: Set(invitation.held_by.map(|by| by.to_string())),
+        delivery: Set(invitation.delivery),
+        attempts: Set(i32::try_from(invitation.attempts).unwrap_or(i32::MAX)),
+        next_attempt_at: Set(invitation.next_attempt_at.map(micros)),
+        last_error_code: Set(error.map(|error| truncate(&error.code, 64))),
+        last_error_message: Set(error.map(|error| truncate(&error.message, 4_000))),
+        last_error_at: Set(error.map(|error| micros(error.at))),
+        in_doubt_since: Set(invitation.in_doubt_since.map(micros)),
+        as_login: Set(invitation.as_login),
+        created_at: Set(micros(invitation.created_at)),
+        resent_at: Set(invitation.resent_at.map(micros)),
+        sent_at: Set(invitation.sent_at.map(micros)),
+        visited_at: Set(invitation.visited_at.map(micros)),
+        accepted_at: Set(invitation.accepted_at.map(micros)),
+        expires_at: Set(micros(invitation.expires_at)),
+        version: Set(invitation.version),
+    }
+}
+
+/// The columns that may change: all but the user, the address, the inviter and the time of creation.
+const UPDATABLE: [Column; 20] = [
+    Column::OpenEmail,
+    Column::Name,
+    Column::Role,
+    Column::Metadata,
+    Column::ReturnTo,
+    Column::Status,
+    Column::Delivery,
+    Column::Attempts,
+    Column::NextAttemptAt,
+    Column::HeldBy,
+    Column::LastErrorCode,
+    Column::LastErrorMessage,
+    Column::LastErrorAt,
+    Column::InDoubtSince,
+    Column::AsLogin,
+    Column::ResentAt,
+    Column::SentAt,
+    Column::VisitedAt,
+    Column::AcceptedAt,
+    Column::ExpiresAt,
+];
+
+pub(crate) fn update(invitation: &Invitation) -> RowUpdate<Column> {
+    let set = values(row(invitation), &UPDATABLE);
+    RowUpdate { id: invitation.id.0, version: invitation.version, set }
+}

@@ -1,0 +1,96 @@
+//! Users. The table `user_emails` keeps their addresses unique.
+
+use guestlist_domain::{Name, StoreError, User, UserId, UserStatus};
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+
+use super::columns::{RowReader, RowUpdate, Versioned, at_least, micros, values};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "users")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub email: String,
+    pub name: Option<String>,
+    /// The name in lower case, for search.
+    pub name_key: Option<String>,
+    /// The length of the common prefix of address and name, up to [`MAX_COMMON_PREFIX`].
+    pub common_prefix_len: i32,
+    pub role: String,
+    pub status: String,
+    pub metadata: String,
+    pub stytch_user_id: Option<String>,
+    pub created_at: i64,
+    pub last_seen_at: Option<i64>,
+    pub version: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Versioned for Entity {
+    const ID: Column = Column::Id;
+    const VERSION: Column = Column::Version;
+}
+
+/// The longest common prefix of address and name that is counted. It bounds the number of index
+/// ranges that a search by name reads. A search for more characters also reads, and skips, the few
+/// users whose address matches as well.
+pub(crate) const MAX_COMMON_PREFIX: i32 = 8;
+
+impl TryFrom<Model> for User {
+    type Error = StoreError;
+
+    fn try_from(model: Model) -> Result<Self, StoreError> {
+        let row = RowReader::new("users", model.id);
+        Ok(Self {
+            id: UserId(model.id),
+            email: row.email(&model.email)?,
+            name: model.name.map(Name::stored),
+            role: row.role(&model.role)?,
+            status: row.require("status", UserStatus::parse(&model.status))?,
+            metadata: row.metadata(&model.metadata)?,
+            stytch_user_id: model.stytch_user_id,
+            created_at: row.time("created_at", model.created_at)?,
+            last_seen_at: row.optional_time("last_seen_at", model.last_seen_at)?,
+            version: model.version,
+        })
+    }
+}
+
+pub(crate) fn row(user: &User) -> ActiveModel {
+    ActiveModel {
+        id: Set(user.id.0),
+        email: Set(user.email.as_str().to_owned()),
+        name: Set(user.name.as_ref().map(|name| name.as_str().to_owned())),
+        name_key: Set(user.name.as_ref().map(Name::key)),
+        common_prefix_len: Set(common_prefix_len(user)),
+        role: Set(user.role.to_string()),
+        status: Set(user.status.to_string()),
+        metadata: Set(user.metadata.to_json()),
+        stytch_user_id: Set(user.stytch_user_id.clone()),
+        created_at: Set(micros(user.created_at)),
+        last_seen_at: Set(user.last_seen_at.map(micros)),
+        version: Set(user.version),
+    }
+}
+
+/// Returns the columns that may change: all but the address and the time of creation.
+pub(crate) fn update(user: &User) -> RowUpdate<Column> {
+    use Column as C;
+    let columns =
+        [C::Name, C::NameKey, C::CommonPrefixLen, C::Role, C::Status, C::Metadata, C::StytchUserId];
+    let mut set = values(row(user), &columns);
+    set.push((C::LastSeenAt, at_least(C::LastSeenAt, user.last_seen_at.map(micros))));
+    RowUpdate { id: user.id.0, version: user.version, set }
+}
+
+fn common_prefix_len(user: &User) -> i32 {
+    let name = user.name.as_ref().map(Name::key).unwrap_or_default();
+    let pairs = user.email.as_str().chars().zip(name.chars());
+    let equal = pairs.take_while(|(email, name)| email == name).count();
+    i32::try_from(equal).unwrap_or(i32::MAX).min(MAX_COMMON_PREFIX)
+}

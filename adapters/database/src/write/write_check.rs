@@ -1,0 +1,65 @@
+//! Checks that the database accepts writes.
+
+use std::time::Duration;
+
+use apalis_sea_orm::ErrorClass;
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{DbErr, EntityTrait};
+
+use crate::connect::Database;
+use crate::error::classify;
+use crate::tables::{guards, idempotency_keys};
+
+/// The guard that [`Database::check_writable`] increments.
+const GUARD: &str = "write_check";
+/// A write that succeeded within this time makes a check unnecessary.
+const RECENT: Duration = Duration::from_secs(2);
+/// The size of the row that [`check_disk_space`] writes, in bytes: more than an ordinary
+/// transaction.
+const LARGE_ROW: usize = 256 * 1024;
+
+impl Database {
+    /// Writes a row, unless a write has succeeded recently. A database that answers queries may
+    /// still have a full disk or be read-only.
+    pub(crate) async fn check_writable(&self) -> Result<(), DbErr> {
+        use guards::{Column, Entity, first_row};
+        let health = self.health();
+        if self.write_failure().is_some() {
+            // A nearly full disk may have space for the small row below but not for a change.
+            check_disk_space(self).await?;
+        } else if health.last_write_age().is_some_and(|age| age < RECENT) {
+            return Ok(());
+        }
+        let increment = OnConflict::column(Column::Name)
+            .value(Column::Version, Expr::col(Column::Version).add(1))
+            .to_owned();
+        let insert = Entity::insert(first_row(GUARD)).on_conflict(increment);
+        insert.exec_without_returning(self.write()).await?;
+        health.write_succeeded();
+        Ok(())
+    }
+}
+
+/// Inserts and deletes a large row. Its key is no SHA-256 of a request, and a row that is left
+/// behind is old enough to be deleted with the expired keys.
+async fn check_disk_space(database: &Database) -> Result<(), DbErr> {
+    use idempotency_keys::{ActiveModel, DONE, Entity};
+    let key = vec![0; 32];
+    let row = ActiveModel {
+        key_hash: Set(key.clone()),
+        request_hash: Set(key.clone()),
+        state: Set(DONE.to_owned()),
+        lease_until: Set(0),
+        status: NotSet,
+        headers: NotSet,
+        content: Set(Some("x".repeat(LARGE_ROW))),
+        created_at: Set(0),
+    };
+    match Entity::insert(row).exec_without_returning(database.write()).await {
+        Err(error) if classify(&error) != ErrorClass::UniqueViolation => return Err(error),
+        // Inserted, or another process has just inserted it.
+        _ => {}
+    }
+    Entity::delete_by_id(key).exec(database.write()).await.map(drop)
+}

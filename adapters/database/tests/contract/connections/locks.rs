@@ -1,0 +1,65 @@
+//! Locks that other processes hold.
+
+use std::time::Duration;
+
+use apalis_sea_orm::Waker;
+use guestlist_database::{SqlStore, connect};
+use guestlist_domain::{Change, Store, User, Verdict};
+use sea_orm::{ConnectionTrait, Statement, TransactionTrait};
+
+use crate::support::fixtures::*;
+use crate::support::test_database::{TestDatabase, contract};
+
+contract!(
+    a_change_waits_for_the_lock_of_another_process,
+    changes_in_reverse_order_do_not_deadlock_permanently;
+    servers:
+    the_server_ends_silent_transactions_after_30_seconds,
+);
+
+/// Reads the setting, because a test can't wait for the timeout.
+async fn the_server_ends_silent_transactions_after_30_seconds(db: &TestDatabase) {
+    for connection in [db.database.read(), db.database.write()] {
+        let backend = connection.get_database_backend();
+        let query = Statement::from_string(backend, "SHOW VARIABLES LIKE 'wait_timeout'");
+        let row = connection.query_one_raw(query).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<String>(1).unwrap(), "30");
+    }
+}
+
+async fn a_change_waits_for_the_lock_of_another_process(db: &TestDatabase) {
+    let user = user();
+    db.store.apply(Change::new().insert_user(user.clone())).await.unwrap();
+    let other = connect(&db.url).await.unwrap();
+    let lock = other.write().pool().begin().await.unwrap();
+    lock.execute_unprepared("UPDATE users SET version = version").await.unwrap();
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        lock.rollback().await.unwrap();
+    };
+    let change = Change::new().update_user(user.clone());
+    let (verdict, ()) = tokio::join!(db.store.apply(change), release);
+    assert_eq!(verdict.unwrap(), Verdict::Applied);
+    other.close().await;
+}
+
+/// Two processes update the same rows. Each change is applied or conflicts; none fails.
+async fn changes_in_reverse_order_do_not_deadlock_permanently(db: &TestDatabase) {
+    let users: Vec<User> = (0..60).map(|_| user()).collect();
+    let mut change = Change::new();
+    change.users.insert = users.clone();
+    db.store.apply(change).await.unwrap();
+    let other = connect(&db.url).await.unwrap();
+    let store = SqlStore::new(other.clone(), Waker::default());
+    let update =
+        |user: &User| Change::new().update_user(user.clone()).event(event(user, None)).job(job());
+    let forward = users.iter().map(|user| db.store.apply(update(user)));
+    let backward = users.iter().rev().map(|user| store.apply(update(user)));
+    let (forward, backward) =
+        tokio::join!(futures::future::join_all(forward), futures::future::join_all(backward));
+    let verdicts = forward.into_iter().chain(backward).map(Result::unwrap);
+    assert_eq!(verdicts.filter(|v| *v == Verdict::Applied).count(), 60);
+    assert_eq!(db.count("events").await, 60);
+    drop(store);
+    other.close().await;
+}

@@ -1,0 +1,258 @@
+//! Jobs are enqueued, settled and operated on in the transaction of a change. A settlement is
+//! written only while its worker holds the lease.
+
+use std::time::Duration;
+
+use apalis_sea_orm::entity::{attempt, job as jobs, state};
+use futures::future::join_all;
+use guestlist_domain::{
+    Attempt, Change, Clock, InvitationStatus, JobError, JobId, JobState, NewJob, Operation,
+    Outcome, Queue, ReadInvitations, ReadJobs, ReadUsers, Settlement, Store, SystemClock, User,
+    Verdict,
+};
+use jiff::Timestamp;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use serde_json::json;
+
+use crate::support::fixtures::*;
+use crate::support::test_database::{TestDatabase, contract};
+
+contract!(
+    a_job_is_written_with_its_change,
+    a_taken_unique_key_is_a_conflict,
+    a_settlement_is_written_with_its_change,
+    every_outcome_is_written,
+    a_lost_lease_writes_nothing,
+    a_lost_lease_does_not_affect_other_changes,
+    a_lost_lease_takes_precedence_over_a_conflict,
+    a_conflict_leaves_the_job_running,
+    an_operator_cancels_and_retries_a_job,
+    an_operation_in_the_wrong_state_is_a_conflict_and_writes_nothing,
+    a_running_job_that_is_cancelled_is_not_retried,
+    the_name_of_the_operator_of_a_pause_is_truncated,
+);
+
+async fn read(db: &TestDatabase, id: JobId) -> Option<jobs::Model> {
+    jobs::Entity::find_by_id(id.0).one(db.database.read()).await.unwrap()
+}
+
+/// Enqueues a job and leases it to a worker.
+async fn leased(db: &TestDatabase) -> NewJob {
+    let job = job();
+    db.apply(Change::new().job(job.clone())).await;
+    lease(db, &job, 1).await;
+    job
+}
+
+async fn lease(db: &TestDatabase, job: &NewJob, fence: i64) {
+    jobs::Entity::update_many()
+        .col_expr(jobs::Column::State, Expr::value(state::RUNNING))
+        .col_expr(jobs::Column::Fence, Expr::value(fence))
+        .col_expr(jobs::Column::Attempts, Expr::value(1))
+        .col_expr(jobs::Column::LockedBy, Expr::value("worker-1"))
+        .col_expr(jobs::Column::LeaseUntil, Expr::value(after(30).as_microsecond()))
+        .filter(jobs::Column::Id.eq(job.id.0))
+        .exec(db.database.write())
+        .await
+        .unwrap();
+}
+
+fn settlement(job: &NewJob, fence: i64, outcome: Outcome) -> Settlement {
+    let attempt = Attempt { job: job.id, number: 1, of: 20, started_at: now(), outage: None };
+    let worker = "worker-1".to_owned();
+    Settlement { attempt, fence, worker, finished_at: after(1), outcome }
+}
+
+fn failure() -> JobError {
+    let request_id = Some("request-id-test-1".to_owned());
+    JobError { code: "too_many_requests".to_owned(), message: "slow down".to_owned(), request_id }
+}
+
+async fn a_job_is_written_with_its_change(db: &TestDatabase) {
+    let mut job = job();
+    job.unique_key = Some("Sweep:1".to_owned());
+    job.args = json!({"invitation": id(), "n": [1, "ü"]});
+    db.apply(Change::new().job(job.clone())).await;
+    let row = read(db, job.id).await.unwrap();
+    assert_eq!(row.queue, "invitation");
+    assert_eq!(row.kind, "send-invite");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&row.args).unwrap(), job.args);
+    assert_eq!((row.priority, row.max_attempts), (10, 20));
+    assert_eq!(row.state, state::READY);
+    assert_eq!(row.run_at, now().as_microsecond());
+    assert_eq!(row.unique_key.as_deref(), Some("Sweep:1"));
+}
+
+async fn a_taken_unique_key_is_a_conflict(db: &TestDatabase) {
+    let keyed = |key: &str| {
+        let mut job = job();
+        job.unique_key = Some(key.to_owned());
+        job
+    };
+    db.apply(Change::new().job(keyed("a"))).await;
+    let user = user();
+    let change = Change::new().insert_user(user.clone()).job(keyed("b")).job(keyed("a"));
+    assert_eq!(db.verdict(change).await, Verdict::Conflict);
+    assert_eq!(db.store.user(user.id).await.unwrap(), None);
+    assert_eq!(db.count("jobs").await, 1);
+    db.apply(Change::new().job(keyed("A"))).await;
+}
+
+async fn a_settlement_is_written_with_its_change(db: &TestDatabase) {
+    let user = user();
+    let change = invite(&user);
+    let mut invitation = change.invitations.insert[0].clone();
+    let job = change.jobs[0].clone();
+    db.verdict(change).await;
+    lease(db, &job, 3).await;
+    invitation.status = InvitationStatus::Sent;
+    let mut sent = Change::new().update_invitation(invitation.clone());
+    sent.settlement = Some(settlement(&job, 3, Outcome::Done));
+    db.apply(sent.clone()).await;
+    assert_eq!(read(db, job.id).await.unwrap().state, state::DONE);
+    let read = db.store.invitation(invitation.id).await.unwrap().unwrap();
+    assert_eq!(read.status, InvitationStatus::Sent);
+    // The job is no longer running.
+    assert_eq!(db.verdict(sent).await, Verdict::LeaseLost);
+}
+
+async fn every_outcome_is_written(db: &TestDatabase) {
+    for (outcome, state, attempts) in [
+        (Outcome::Done, state::DONE, 0),
+        (Outcome::Retry(after(60), failure()), state::RETRYING, 1),
+        (Outcome::Snooze(after(60), failure()), state::SCHEDULED, 1),
+        (Outcome::Dead(failure()), state::DEAD, 1),
+    ] {
+        let job = leased(db).await;
+        let mut change = Change::new();
+        change.settlement = Some(settlement(&job, 1, outcome));
+        db.apply(change).await;
+        let row = read(db, job.id).await.unwrap();
+        assert_eq!(row.state, state);
+        let kept = attempt::Entity::find().filter(attempt::Column::JobId.eq(job.id.0));
+        let kept = kept.all(db.database.read()).await.unwrap();
+        assert_eq!(kept.len(), attempts, "{state}");
+        for attempt in kept {
+            assert_eq!(attempt.error_code.as_deref(), Some("too_many_requests"));
+            assert_eq!(attempt.request_id.as_deref(), Some("request-id-test-1"));
+            assert_eq!(attempt.started_at, now().as_microsecond());
+            assert_eq!(attempt.id.get_version_num(), 7);
+        }
+    }
+}
+
+async fn a_lost_lease_writes_nothing(db: &TestDatabase) {
+    let job = leased(db).await;
+    lease(db, &job, 2).await;
+    let mut change = invite(&user());
+    change.settlement = Some(settlement(&job, 1, Outcome::Done));
+    assert_eq!(db.verdict(change).await, Verdict::LeaseLost);
+    assert_eq!(read(db, job.id).await.unwrap().state, state::RUNNING);
+    for (table, rows) in [("users", 0), ("invitations", 0), ("events", 0), ("jobs", 1)] {
+        assert_eq!(db.count(table).await, rows, "{table}");
+    }
+}
+
+async fn a_lost_lease_does_not_affect_other_changes(db: &TestDatabase) {
+    let mut changes = Vec::new();
+    for n in 0..32 {
+        let job = leased(db).await;
+        let mut change = Change::new().insert_user(user());
+        let fence = if n % 5 == 0 { 7 } else { 1 };
+        change.settlement = Some(settlement(&job, fence, Outcome::Retry(after(5), failure())));
+        changes.push(change);
+    }
+    let verdicts = join_all(changes.iter().map(|change| db.store.apply(change.clone()))).await;
+    for (n, (change, verdict)) in std::iter::zip(changes, verdicts).enumerate() {
+        let lost = n % 5 == 0;
+        let expected = if lost { Verdict::LeaseLost } else { Verdict::Applied };
+        assert_eq!(verdict.unwrap(), expected, "{n}");
+        let user = db.store.user(change.users.insert[0].id).await.unwrap();
+        assert_eq!(user.is_none(), lost);
+        let job = read(db, change.settlement.unwrap().attempt.job).await.unwrap();
+        assert_eq!(job.state, if lost { state::RUNNING } else { state::RETRYING });
+    }
+}
+
+async fn a_lost_lease_takes_precedence_over_a_conflict(db: &TestDatabase) {
+    let job = leased(db).await;
+    let stale = User { version: 9, ..user() };
+    let mut change = Change::new().update_user(stale);
+    change.settlement = Some(settlement(&job, 9, Outcome::Done));
+    assert_eq!(db.verdict(change).await, Verdict::LeaseLost);
+}
+
+async fn a_conflict_leaves_the_job_running(db: &TestDatabase) {
+    let job = leased(db).await;
+    let stale = User { version: 9, ..user() };
+    let mut change = Change::new().update_user(stale);
+    change.settlement = Some(settlement(&job, 1, Outcome::Dead(failure())));
+    assert_eq!(db.verdict(change).await, Verdict::Conflict);
+    assert_eq!(read(db, job.id).await.unwrap().state, state::RUNNING);
+    assert_eq!(db.count("job_attempts").await, 0);
+}
+
+fn cancel(job: &NewJob) -> Change {
+    Change::new().operation(Operation::Cancel { job: job.id, at: now() })
+}
+
+fn retry(job: &NewJob, at: Timestamp) -> Change {
+    Change::new().operation(Operation::Retry { job: job.id, at, asked_at: now() })
+}
+
+async fn state_of(db: &TestDatabase, job: &NewJob) -> JobState {
+    db.store.job(job.id).await.unwrap().unwrap().state
+}
+
+async fn an_operator_cancels_and_retries_a_job(db: &TestDatabase) {
+    let job = job();
+    db.verdict(Change::new().job(job.clone())).await;
+    db.apply(cancel(&job)).await;
+    assert_eq!(state_of(db, &job).await, JobState::Cancelled);
+    db.apply(retry(&job, now())).await;
+    assert_eq!(state_of(db, &job).await, JobState::Ready);
+    db.verdict(cancel(&job)).await;
+    // A retry at a later time is scheduled.
+    let later = now() + Duration::from_hours(1);
+    db.apply(retry(&job, later)).await;
+    let found = db.store.job(job.id).await.unwrap().unwrap();
+    assert_eq!((found.state, found.kind.as_str()), (JobState::Scheduled, "send-invite"));
+    assert_eq!(found.args, job.args);
+    assert_eq!(read(db, job.id).await.unwrap().run_at, later.as_microsecond());
+}
+
+async fn an_operation_in_the_wrong_state_is_a_conflict_and_writes_nothing(db: &TestDatabase) {
+    let user = user();
+    let ready = job();
+    db.verdict(Change::new().job(ready.clone())).await;
+    let with_user = |change: Change| change.insert_user(user.clone());
+    assert_eq!(db.verdict(with_user(retry(&ready, now()))).await, Verdict::Conflict);
+    let done = leased(db).await;
+    let mut change = Change::new();
+    change.settlement = Some(settlement(&done, 1, Outcome::Done));
+    db.verdict(change).await;
+    assert_eq!(db.verdict(with_user(cancel(&done))).await, Verdict::Conflict);
+    assert_eq!(db.verdict(with_user(cancel(&job()))).await, Verdict::Conflict, "there is none");
+    assert_eq!(db.store.user(user.id).await.unwrap(), None);
+    assert_eq!(state_of(db, &ready).await, JobState::Ready);
+}
+
+async fn a_running_job_that_is_cancelled_is_not_retried(db: &TestDatabase) {
+    let job = leased(db).await;
+    db.apply(cancel(&job)).await;
+    assert_eq!(state_of(db, &job).await, JobState::Running);
+    let mut change = Change::new();
+    change.settlement = Some(settlement(&job, 1, Outcome::Retry(after(60), failure())));
+    db.apply(change).await;
+    assert_eq!(state_of(db, &job).await, JobState::Cancelled);
+}
+
+async fn the_name_of_the_operator_of_a_pause_is_truncated(db: &TestDatabase) {
+    let (queue, by) = (Queue::Invitation, "ü".repeat(200));
+    let pause = Operation::Pause { queue, by, reason: Some("why".to_owned()), at: now() };
+    db.apply(Change::new().operation(pause)).await;
+    let holds = db.store.holds(SystemClock.now()).await.unwrap();
+    assert_eq!(holds.paused, [queue].into());
+    db.verdict(Change::new().operation(Operation::Resume(queue))).await;
+    assert!(db.store.holds(SystemClock.now()).await.unwrap().paused.is_empty());
+}
