@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    ApiKey, Attempt, Email, EndSessions, Event, Invitation, LoginRequest, NewJob, Operation,
-    Outcome, Reconciliation, Session, UsedLink, User, UserId,
+    ApiKey, Attempt, Email, EndSessions, Event, Invitation, JobOutcome, LoginRequest, NewJob,
+    Operation, Reconciliation, Session, UsedLink, User, UserId,
 };
 
 /// Rows to write, events to append, jobs to enqueue: all of it, or none.
@@ -72,7 +72,7 @@ impl<T> Default for Rows<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tombstone {
     /// Who it was at Stytch, if they ever got that far.
-    pub stytch_user_id: String,
+    pub provider_user_id: String,
     /// Who it was here.
     pub user_id: UserId,
     /// When.
@@ -122,7 +122,7 @@ pub struct Settlement {
     /// When it ended.
     pub finished_at: Timestamp,
     /// How.
-    pub outcome: Outcome,
+    pub outcome: JobOutcome,
 }
 
 /// What became of a change.

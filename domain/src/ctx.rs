@@ -44,7 +44,7 @@ pub struct Policy {
     pub invitation_minutes: u32,
     /// How long a login link works, in minutes.
     pub login_minutes: u32,
-    /// Where links lead: our `/authenticate`, as people's browsers reach it.
+    /// Where links lead: our `/authenticate`, as people's browsers manageable it.
     pub authenticate_url: String,
     /// Whether links name their invitation.
     pub link_carries_id: bool,
@@ -83,11 +83,11 @@ impl Limit {
     }
 }
 
-/// The rounds of a flow that reads, decides and applies until nothing has moved in between.
+/// The retry of a flow that reads, decides and applies until nothing has moved in between.
 #[derive(Debug, Default)]
-pub(crate) struct Rounds(u32);
+pub(crate) struct OptimisticRetry(u32);
 
-impl Rounds {
+impl OptimisticRetry {
     /// How many before the store is called too busy.
     const MOST: u32 = 12;
 

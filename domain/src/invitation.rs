@@ -148,7 +148,7 @@ impl ReturnTo {
 
 /// What cannot happen to an invitation where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WrongState;
+pub struct InvalidTransition;
 
 impl Invitation {
     /// The time between two askings to send it again.
@@ -157,17 +157,17 @@ impl Invitation {
     pub const CANCELLED: &str = "cancelled";
 
     /// Whether the person can come in by it at `now`.
-    pub fn admits(&self, now: Timestamp) -> bool {
+    pub fn can_be_accepted(&self, now: Timestamp) -> bool {
         self.status.is_open() && now < self.expires_at
     }
 
     /// When it was last asked for.
-    pub fn asked_at(&self) -> Timestamp {
+    pub fn requested_at(&self) -> Timestamp {
         self.resent_at.unwrap_or(self.created_at)
     }
 
     /// Stytch took the mail.
-    pub fn sent(&mut self, attempts: u32, now: Timestamp) -> Result<(), WrongState> {
+    pub fn sent(&mut self, attempts: u32, now: Timestamp) -> Result<(), InvalidTransition> {
         self.require(InvitationStatus::Queued)?;
         self.status = InvitationStatus::Sent;
         self.sent_at = Some(now);
@@ -179,7 +179,7 @@ impl Invitation {
     }
 
     /// Sending waits until `next`, which costs no attempt.
-    pub fn held(&mut self, by: HeldBy, next: Timestamp) -> Result<(), WrongState> {
+    pub fn held(&mut self, by: HeldBy, next: Timestamp) -> Result<(), InvalidTransition> {
         self.require(InvitationStatus::Queued)?;
         self.held_by = Some(by);
         self.next_attempt_at = Some(next);
@@ -187,7 +187,7 @@ impl Invitation {
     }
 
     /// Sending waits until `next`, which costs no attempt and has no reason worth telling.
-    pub fn put_off(&mut self, next: Timestamp) -> Result<(), WrongState> {
+    pub fn put_off(&mut self, next: Timestamp) -> Result<(), InvalidTransition> {
         self.require(InvitationStatus::Queued)?;
         self.held_by = None;
         self.next_attempt_at = Some(next);
@@ -200,7 +200,7 @@ impl Invitation {
         attempts: u32,
         error: DeliveryError,
         next: Timestamp,
-    ) -> Result<(), WrongState> {
+    ) -> Result<(), InvalidTransition> {
         self.require(InvitationStatus::Queued)?;
         self.attempts = attempts;
         self.last_error = Some(error);
@@ -210,7 +210,7 @@ impl Invitation {
     }
 
     /// It will not be tried again by itself.
-    pub fn failed(&mut self, attempts: u32, error: DeliveryError) -> Result<(), WrongState> {
+    pub fn failed(&mut self, attempts: u32, error: DeliveryError) -> Result<(), InvalidTransition> {
         self.require(InvitationStatus::Queued)?;
         self.status = InvitationStatus::Failed;
         self.attempts = attempts;
@@ -220,9 +220,9 @@ impl Invitation {
     }
 
     /// The person came in. From `queued` too: they can be faster than our record.
-    pub fn accepted(&mut self, now: Timestamp) -> Result<(), WrongState> {
-        if !self.admits(now) {
-            return Err(WrongState);
+    pub fn accepted(&mut self, now: Timestamp) -> Result<(), InvalidTransition> {
+        if !self.can_be_accepted(now) {
+            return Err(InvalidTransition);
         }
         self.status = InvitationStatus::Accepted;
         self.accepted_at = Some(now);
@@ -231,9 +231,9 @@ impl Invitation {
     }
 
     /// Its time ran out.
-    pub fn expired(&mut self, now: Timestamp) -> Result<(), WrongState> {
+    pub fn expired(&mut self, now: Timestamp) -> Result<(), InvalidTransition> {
         if !self.status.is_open() || now < self.expires_at {
-            return Err(WrongState);
+            return Err(InvalidTransition);
         }
         self.status = InvitationStatus::Expired;
         self.rest();
@@ -241,9 +241,9 @@ impl Invitation {
     }
 
     /// Taken back, for ever. What was accepted can't be; what ended otherwise can.
-    pub fn revoked(&mut self) -> Result<(), WrongState> {
+    pub fn revoked(&mut self) -> Result<(), InvalidTransition> {
         if matches!(self.status, InvitationStatus::Accepted | InvitationStatus::Revoked) {
-            return Err(WrongState);
+            return Err(InvalidTransition);
         }
         self.status = InvitationStatus::Revoked;
         self.rest();
@@ -251,9 +251,13 @@ impl Invitation {
     }
 
     /// To be sent once more, with a new link that works until `expires_at`.
-    pub fn resent(&mut self, now: Timestamp, expires_at: Timestamp) -> Result<(), WrongState> {
+    pub fn resent(
+        &mut self,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), InvalidTransition> {
         if matches!(self.status, InvitationStatus::Accepted | InvitationStatus::Revoked) {
-            return Err(WrongState);
+            return Err(InvalidTransition);
         }
         self.next_attempt_at = Some(self.next_mail_at(now));
         self.status = InvitationStatus::Queued;
@@ -305,7 +309,7 @@ impl Invitation {
         self.next_attempt_at = None;
     }
 
-    fn require(&self, status: InvitationStatus) -> Result<(), WrongState> {
-        if self.status == status { Ok(()) } else { Err(WrongState) }
+    fn require(&self, status: InvitationStatus) -> Result<(), InvalidTransition> {
+        if self.status == status { Ok(()) } else { Err(InvalidTransition) }
     }
 }

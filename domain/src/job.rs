@@ -14,7 +14,7 @@ pub struct NewJob {
     /// Ours.
     pub id: JobId,
     /// Which queue it waits in.
-    pub queue: Queue,
+    pub queue: QueueName,
     /// Which job it is; stable for ever.
     pub kind: &'static str,
     /// Ids, never addresses or tokens.
@@ -33,7 +33,7 @@ pub struct NewJob {
 
 /// The queues, by what their jobs are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Queue {
+pub enum QueueName {
     /// Login links: somebody sits and waits.
     Login,
     /// Invitations.
@@ -46,7 +46,7 @@ pub enum Queue {
     Maintenance,
 }
 
-crate::user::words!(Queue {
+crate::user::words!(QueueName {
     Login = "login",
     Invitation = "invitation",
     Provider = "provider",
@@ -54,7 +54,7 @@ crate::user::words!(Queue {
     Maintenance = "maintenance",
 });
 
-impl Queue {
+impl QueueName {
     /// Whether its jobs call Stytch: those share one rate, and wait together while it is away.
     pub fn calls_provider(self) -> bool {
         matches!(self, Self::Login | Self::Invitation | Self::Provider)
@@ -74,7 +74,7 @@ impl Queue {
 
 /// How a job's attempt ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum JobOutcome {
     /// It need not run again.
     Done,
     /// It failed and runs again at the time given.
@@ -98,15 +98,15 @@ pub struct JobError {
 
 /// No retry and no snooze puts a job off for longer: one that waits for longer was put off by a
 /// worker whose clock was ahead.
-pub const LONGEST_PAUSE: Duration = Duration::from_mins(35);
+pub const MAX_RETRY_DELAY: Duration = Duration::from_mins(35);
 
 /// Begins the unique keys of jobs that are due at intervals. The queue frees the key of one that was
 /// done before its time, by a worker whose clock was ahead.
-pub const PERIODIC_KEY: &str = "periodic:";
+pub const PERIODIC_KEY_PREFIX: &str = "periodic:";
 
 /// When a failed job is tried again: a pure function of the attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
+pub struct RetryPolicy {
     /// The pause after the first failure; it doubles from there.
     pub first: Duration,
     /// The longest pause.
@@ -115,7 +115,7 @@ pub struct Retry {
     pub attempts: u32,
 }
 
-impl Retry {
+impl RetryPolicy {
     /// What deliveries do: 20 attempts, pauses from 2 seconds to 15 minutes.
     pub const DELIVERY: Self =
         Self { first: Duration::from_secs(2), longest: Duration::from_mins(15), attempts: 20 };
@@ -135,7 +135,7 @@ pub struct Attempt {
     /// From 1.
     pub number: u32,
     /// How many there are.
-    pub of: u32,
+    pub max_attempts: u32,
     /// When it began.
     pub started_at: Timestamp,
     /// The last time that this worker called nobody, if there was one.
@@ -155,7 +155,7 @@ pub struct Outage {
 
 /// The worker's right to act on the job.
 #[async_trait]
-pub trait Lease: Send + Sync {
+pub trait CallGate: Send + Sync {
     /// Waits for the job's turn to call Stytch, and tells whether it may: not once the lease may
     /// have ended and another worker may have the job. Asked right before the job's one call.
     async fn may_call(&self) -> bool;
@@ -163,13 +163,13 @@ pub trait Lease: Send + Sync {
 
 /// What came of performing a job.
 #[derive(Debug, Clone)]
-pub enum Performed<R> {
+pub enum Execution<R> {
     /// It ran and reports.
-    Reported(R),
+    Completed(R),
     /// It was not run, because its attempts were used up by workers that died.
     Exhausted,
     /// It broke: a panic or a timeout. Code and message.
-    Broke(JobError),
+    Failed(JobError),
 }
 
 /// A kind of job. Its data is ids only; it reads the state first, so that running twice is
@@ -179,9 +179,9 @@ pub trait Job: Send + Sync + Sized + 'static {
     /// Stable for ever: it stands in the database.
     const KIND: &'static str;
     /// Where it waits.
-    const QUEUE: Queue;
+    const QUEUE: QueueName;
     /// When it is tried again.
-    const RETRY: Retry;
+    const RETRY: RetryPolicy;
     /// How long one attempt may take.
     const TIMEOUT: Duration;
     /// What performing it finds out.
@@ -199,7 +199,7 @@ pub trait Job: Send + Sync + Sized + 'static {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-        lease: &dyn Lease,
+        lease: &dyn CallGate,
     ) -> Result<Self::Report, StoreError>;
 
     /// Reads, and decides what is to be written. Called again when what it read has changed.
@@ -207,8 +207,8 @@ pub trait Job: Send + Sync + Sized + 'static {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-        performed: &Performed<Self::Report>,
-    ) -> Result<(Outcome, Change), StoreError>;
+        performed: &Execution<Self::Report>,
+    ) -> Result<(JobOutcome, Change), StoreError>;
 }
 
 #[cfg(test)]
@@ -217,26 +217,27 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest() {
-        let pauses: Vec<u64> = (1..=12).map(|n| Retry::DELIVERY.pause(n, 0.5).as_secs()).collect();
+        let pauses: Vec<u64> =
+            (1..=12).map(|n| RetryPolicy::DELIVERY.pause(n, 0.5).as_secs()).collect();
         assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
     }
 
     #[test]
     fn jitter_stays_within_a_tenth() {
-        let range = (Retry::DELIVERY.pause(1, 0.0), Retry::DELIVERY.pause(1, 1.0));
+        let range = (RetryPolicy::DELIVERY.pause(1, 0.0), RetryPolicy::DELIVERY.pause(1, 1.0));
         assert_eq!(range, (Duration::from_millis(1800), Duration::from_millis(2200)));
     }
 
     #[test]
     fn no_retry_waits_for_longer_than_the_longest_pause() {
         use crate::flows::{Reconcile, Sweep};
-        for retry in [Retry::DELIVERY, Reconcile::RETRY, Sweep::RETRY] {
-            assert!(retry.pause(retry.attempts, 1.0) <= LONGEST_PAUSE, "{retry:?}");
+        for retry in [RetryPolicy::DELIVERY, Reconcile::RETRY, Sweep::RETRY] {
+            assert!(retry.pause(retry.attempts, 1.0) <= MAX_RETRY_DELAY, "{retry:?}");
         }
     }
 
     #[test]
     fn the_last_attempts_do_not_overflow() {
-        assert_eq!(Retry::DELIVERY.pause(u32::MAX, 0.5), Duration::from_mins(15));
+        assert_eq!(RetryPolicy::DELIVERY.pause(u32::MAX, 0.5), Duration::from_mins(15));
     }
 }

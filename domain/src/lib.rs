@@ -40,7 +40,7 @@ pub use actor::Actor;
 pub use change::{Change, Guard, GuardName, RemovedAddress, Rows, Settlement, Tombstone, Verdict};
 pub use characters::changes_direction;
 pub use clock::{CLOCK_TOLERANCE, Clock, Ids, ManualClock, SystemClock, SystemIds, is_credible};
-pub(crate) use ctx::Rounds;
+pub(crate) use ctx::OptimisticRetry;
 pub use ctx::{Ctx, Limit, Policy};
 pub use email::{Email, EmailError};
 pub use event::{Event, EventKind};
@@ -48,24 +48,26 @@ pub use ids::{
     ApiKeyId, EventId, InvitationId, JobId, LoginRequestId, ReconciliationId, SessionId, UserId,
 };
 pub use invitation::{
-    DeliveryError, HeldBy, Invitation, InvitationStatus, MAIL_INTERVAL, ReturnTo, WrongState,
+    DeliveryError, HeldBy, InvalidTransition, Invitation, InvitationStatus, MAIL_INTERVAL, ReturnTo,
 };
 pub use job::{
-    Attempt, Job, JobError, LONGEST_PAUSE, Lease, NewJob, Outage, Outcome, PERIODIC_KEY, Performed,
-    Queue, Retry,
+    Attempt, CallGate, Execution, Job, JobError, JobOutcome, MAX_RETRY_DELAY, NewJob, Outage,
+    PERIODIC_KEY_PREFIX, QueueName, RetryPolicy,
 };
 pub use key::{ApiKey, Scope};
 pub use name::{Name, NameError};
 pub use operation::{JobState, Operation, QueuedJob};
 pub use ports::{
-    Claim, Delivered, FoundBy, Identity, IdentityNews, IdentityPage, IdentityProvider,
-    InvitationFilter, InviteMail, JwtClaims, JwtError, LoginMail, Page, Place, Prefix, Profile,
-    ProfileStatus, ProviderError, ProviderErrorKind, ProviderSession, ReadInvitations, ReadJobs,
-    ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens,
-    UserFilter, Vouched,
+    AuthenticatedSession, Cursor, ExpiredRows, Identity, IdentityEvent, IdentityPage,
+    IdentityProvider, InvitationFilter, InviteMail, JwtClaims, JwtError, LinkClaim, LoginMail,
+    Page, Profile, ProfileStatus, ProviderError, ProviderErrorKind, ProviderSession,
+    ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, SearchPrefix,
+    SentMail, SortKey, Store, StoreError, Tokens, Usage, UserFilter,
 };
-pub use reach::Reach;
-pub use reconciliation::{Comparison, Count, Difference, Drift, Reconciliation, Remedy};
-pub use session::{EndReason, EndSessions, LoginRequest, Session, TokenHash, UsedLink, Which};
-pub use standing::{Holds, Report, Standing, Trouble};
+pub use reach::ManageableRoles;
+pub use reconciliation::{Comparison, Difference, Drift, DriftCount, Reconciliation, RepairAction};
+pub use session::{
+    EndReason, EndSessions, LoginRequest, Session, SessionSelector, TokenHash, UsedLink,
+};
+pub use standing::{HealthIssue, HoldReasons, ProviderHealth, WorkerReport};
 pub use user::{Metadata, MetadataTooLarge, Role, User, UserStatus};

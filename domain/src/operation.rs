@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{JobId, Queue};
+use crate::{JobId, QueueName};
 
 /// A job as the queue has it, as far as flows ask.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +74,7 @@ pub enum Operation {
     /// Nobody takes jobs of that queue any more.
     Pause {
         /// Which queue.
-        queue: Queue,
+        queue: QueueName,
         /// Who says so.
         by: String,
         /// Why.
@@ -83,7 +83,7 @@ pub enum Operation {
         at: Timestamp,
     },
     /// They do again.
-    Resume(Queue),
+    Resume(QueueName),
     /// A job is withdrawn: it must be in a state that can be [cancelled](JobState::can_be_cancelled)
     /// or [dismissed](JobState::can_be_dismissed).
     Cancel {
@@ -94,7 +94,7 @@ pub enum Operation {
     },
     /// If the job of that unique key is dead it is withdrawn: what it was for is done, or given up,
     /// in another way.
-    Dismiss {
+    CancelIfDead {
         /// Its key.
         key: String,
         /// When.

@@ -4,13 +4,13 @@ mod lists;
 mod provider;
 mod store;
 
-pub use lists::{FoundBy, InvitationFilter, Page, Place, Prefix, UserFilter};
+pub use lists::{Cursor, InvitationFilter, Page, SearchPrefix, SortKey, UserFilter};
 pub use provider::{
-    Delivered, Identity, IdentityNews, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
-    JwtError, LoginMail, Profile, ProfileStatus, ProviderError, ProviderErrorKind, ProviderSession,
-    Tokens, Vouched,
+    AuthenticatedSession, Identity, IdentityEvent, IdentityPage, IdentityProvider, InviteMail,
+    JwtClaims, JwtError, LoginMail, Profile, ProfileStatus, ProviderError, ProviderErrorKind,
+    ProviderSession, SentMail, Tokens,
 };
 pub use store::{
-    Claim, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Seen,
-    Stale, Store, StoreError,
+    ExpiredRows, LinkClaim, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions,
+    ReadUsers, Store, StoreError, Usage,
 };

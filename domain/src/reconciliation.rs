@@ -50,14 +50,14 @@ impl Drift {
 
 /// How many differences of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Count {
+pub struct DriftCount {
     /// There were.
     pub found: u64,
     /// Are no more.
     pub repaired: u64,
 }
 
-impl Count {
+impl DriftCount {
     /// There still are.
     pub fn left(self) -> u64 {
         self.found.saturating_sub(self.repaired)
@@ -66,7 +66,7 @@ impl Count {
 
 /// What was done about the differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Remedy {
+pub enum RepairAction {
     /// Nothing was to be done.
     DryRun,
     /// Nothing, because it would have changed too many users.
@@ -75,7 +75,7 @@ pub enum Remedy {
     Repaired,
 }
 
-crate::user::words!(Remedy { DryRun = "dry_run", Refused = "refused", Repaired = "repaired" });
+crate::user::words!(RepairAction { DryRun = "dry_run", Refused = "refused", Repaired = "repaired" });
 
 /// A comparison that came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,18 +87,18 @@ pub struct Reconciliation {
     /// When it was done.
     pub finished_at: Timestamp,
     /// What was done.
-    pub remedy: Remedy,
+    pub repair_action: RepairAction,
     /// How many users there are here.
     pub users: u64,
     /// How many Stytch told of.
     pub identities: u64,
     /// How many differ, by how.
-    pub counts: BTreeMap<Drift, Count>,
+    pub counts: BTreeMap<Drift, DriftCount>,
 }
 
 impl Reconciliation {
     /// How many differ like that.
-    pub fn count(&self, kind: Drift) -> Count {
+    pub fn count(&self, kind: Drift) -> DriftCount {
         self.counts.get(&kind).copied().unwrap_or_default()
     }
 
@@ -119,7 +119,7 @@ pub struct Difference {
     /// Their address here.
     pub email: Option<Email>,
     /// Who it is at Stytch.
-    pub stytch_user_id: String,
+    pub provider_user_id: String,
     /// Their addresses there.
     pub theirs: Vec<Email>,
 }

@@ -15,7 +15,7 @@ pub struct Session {
     /// Whose it is.
     pub user_id: UserId,
     /// Stytch's id of it, as the JWT names it.
-    pub stytch_session_id: String,
+    pub provider_session_id: String,
     /// What the session token is known by.
     pub token_hash: TokenHash,
     /// When the person came in.
@@ -91,7 +91,7 @@ pub struct EndSessions {
     /// Whose.
     pub user_id: UserId,
     /// Which of theirs.
-    pub which: Which,
+    pub sessions: SessionSelector,
     /// When.
     pub at: Timestamp,
     /// Why.
@@ -100,7 +100,7 @@ pub struct EndSessions {
 
 /// Which of a person's sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum SessionSelector {
     /// One.
     One(SessionId),
     /// All but one.
@@ -109,7 +109,7 @@ pub enum Which {
     All,
 }
 
-impl Which {
+impl SessionSelector {
     /// Whether that one is among them.
     pub fn includes(self, session: SessionId) -> bool {
         match self {

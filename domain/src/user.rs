@@ -23,7 +23,7 @@ pub struct User {
     /// The application's own facts about them.
     pub metadata: Metadata,
     /// The identity at Stytch, once it is known.
-    pub stytch_user_id: Option<String>,
+    pub provider_user_id: Option<String>,
     /// When the row was made.
     pub created_at: Timestamp,
     /// The last request with a session of theirs, to the minute.
@@ -69,7 +69,7 @@ impl User {
             role: Role::Member,
             status,
             metadata: Metadata::default(),
-            stytch_user_id: None,
+            provider_user_id: None,
             created_at: now,
             last_seen_at: None,
             version: 1,

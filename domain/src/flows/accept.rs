@@ -11,13 +11,14 @@ use super::invite::expire;
 use super::sessions::{Ending, end};
 use crate::flows::RevokeSession;
 use crate::{
-    Actor, Change, Ctx, Email, EndReason, Event, EventKind, Invitation, InvitationId,
-    InvitationStatus, LoginRequest, ProviderError, ReturnTo, Role, Rounds, Session, SessionId,
-    StoreError, TokenHash, Tokens, UsedLink, User, UserId, UserStatus, Vouched, Which,
+    Actor, AuthenticatedSession, Change, Ctx, Email, EndReason, Event, EventKind, Invitation,
+    InvitationId, InvitationStatus, LoginRequest, OptimisticRetry, ProviderError, ReturnTo, Role,
+    Session, SessionId, SessionSelector, StoreError, TokenHash, Tokens, UsedLink, User, UserId,
+    UserStatus,
 };
 
 /// A press on Continue.
-pub struct Press {
+pub struct RedeemLink {
     /// The link's token.
     pub token: String,
     /// Which invitation the link says it is of.
@@ -25,12 +26,12 @@ pub struct Press {
     /// Where the press came from.
     pub browser: Browser,
     /// The session that the browser holds already; it ends when another begins.
-    pub replaces: Option<Session>,
+    pub previous_session: Option<Session>,
 }
 
-impl std::fmt::Debug for Press {
+impl std::fmt::Debug for RedeemLink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Press").field("invitation", &self.invitation).finish_non_exhaustive()
+        f.debug_struct("RedeemLink").field("invitation", &self.invitation).finish_non_exhaustive()
     }
 }
 
@@ -45,7 +46,7 @@ pub struct Browser {
 
 /// Somebody who is in.
 #[derive(Debug, Clone)]
-pub struct CameIn {
+pub struct LoggedIn {
     /// Who.
     pub user: User,
     /// By which session.
@@ -58,7 +59,7 @@ pub struct CameIn {
 
 /// Why nobody came in.
 #[derive(Debug, Error)]
-pub enum AcceptError {
+pub enum RedeemError {
     /// The link has let somebody in before: whom, where that is known.
     #[error("the link was used")]
     LinkUsed(Option<UserId>),
@@ -91,15 +92,19 @@ pub enum AcceptError {
 /// Logs in the holder of a link that Stytch has authenticated, if they still may be, and records
 /// it. The link is used up by then, so a caller whom the store fails SHOULD call again, after
 /// [`recorded`] has said that the failed call recorded nothing.
-pub async fn let_in(ctx: &Ctx, press: &Press, vouched: &Vouched) -> Result<CameIn, AcceptError> {
+pub async fn redeem_link(
+    ctx: &Ctx,
+    press: &RedeemLink,
+    vouched: &AuthenticatedSession,
+) -> Result<LoggedIn, RedeemError> {
     let hash = TokenHash::of(&press.token);
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let known = Known::read(ctx, press.invitation, vouched).await?;
         let (answer, change) = match judge(ctx, &known) {
             Ok(entry) => {
                 let (came_in, mut change) = enter(ctx, press, vouched, known.return_to(ctx), entry);
-                if let Some(old) = &press.replaces {
+                if let Some(old) = &press.previous_session {
                     change = replaced(ctx, change, old).await?;
                 }
                 (Ok(came_in), change)
@@ -109,22 +114,24 @@ pub async fn let_in(ctx: &Ctx, press: &Press, vouched: &Vouched) -> Result<CameI
                 (Err(refusal), change)
             }
         };
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return answer;
         }
     }
 }
 
-/// What an earlier call of [`let_in`] has recorded, whose answer was lost; none if nothing.
-pub async fn recorded(
+/// What an earlier call of [`redeem_link`] has find_redemption, whose answer was lost; none if nothing.
+pub async fn find_redemption(
     ctx: &Ctx,
-    press: &Press,
-    vouched: &Vouched,
-) -> Result<Option<CameIn>, StoreError> {
-    let id = &vouched.session.stytch_session_id;
-    let Some((session, user)) = ctx.store.session_by_stytch_id(id).await? else { return Ok(None) };
-    let return_to = led_to(ctx, TokenHash::of(&press.token), &user).await?;
-    Ok(Some(CameIn { user, session, tokens: vouched.tokens.clone(), return_to }))
+    press: &RedeemLink,
+    vouched: &AuthenticatedSession,
+) -> Result<Option<LoggedIn>, StoreError> {
+    let id = &vouched.session.provider_session_id;
+    let Some((session, user)) = ctx.store.session_by_provider_id(id).await? else {
+        return Ok(None);
+    };
+    let return_to = used_link_return_to(ctx, TokenHash::of(&press.token), &user).await?;
+    Ok(Some(LoggedIn { user, session, tokens: vouched.tokens.clone(), return_to }))
 }
 
 /// What is known here of somebody whom Stytch vouches for.
@@ -143,9 +150,9 @@ impl Known {
     async fn read(
         ctx: &Ctx,
         named: Option<InvitationId>,
-        vouched: &Vouched,
+        vouched: &AuthenticatedSession,
     ) -> Result<Self, StoreError> {
-        let mut user = ctx.store.user_by_stytch_id(&vouched.session.stytch_user_id).await?;
+        let mut user = ctx.store.user_by_provider_id(&vouched.session.provider_user_id).await?;
         if let (None, Some(email)) = (&user, &vouched.email) {
             user = ctx.store.user_by_email(email).await?;
         }
@@ -190,7 +197,7 @@ fn works(ctx: &Ctx, request: &LoginRequest, at: Timestamp) -> bool {
 }
 
 /// Where a link that has let this person in led to then, as far as that is still known.
-pub async fn led_to(
+pub async fn used_link_return_to(
     ctx: &Ctx,
     token: TokenHash,
     user: &User,
@@ -220,25 +227,25 @@ struct Entry {
     leaves: Option<Invitation>,
 }
 
-fn judge(ctx: &Ctx, known: &Known) -> Result<Entry, AcceptError> {
+fn judge(ctx: &Ctx, known: &Known) -> Result<Entry, RedeemError> {
     if known.is_named_for_another() {
-        return Err(AcceptError::LinkInvalid);
+        return Err(RedeemError::LinkInvalid);
     }
     let status = known.user.as_ref().map(|user| user.status);
     match status {
-        Some(UserStatus::Suspended) => return Err(AcceptError::AccountSuspended),
-        Some(UserStatus::Deleting) => return Err(AcceptError::NotInvited),
+        Some(UserStatus::Suspended) => return Err(RedeemError::AccountSuspended),
+        Some(UserStatus::Deleting) => return Err(RedeemError::NotInvited),
         Some(UserStatus::Active | UserStatus::Invited) | None => {}
     }
     let latest = known.latest.as_ref();
     if let Some((email, permission)) = &known.bootstrap {
         return Ok(admin(ctx, known, email, *permission));
     }
-    let Some(user) = known.user.clone() else { return Err(AcceptError::NotInvited) };
+    let Some(user) = known.user.clone() else { return Err(RedeemError::NotInvited) };
     let accepts = match (status, latest) {
         (Some(UserStatus::Active), _) => None,
         (_, Some(latest)) => Some(acceptable(latest, ctx.now())?.clone()),
-        (_, None) => return Err(AcceptError::NotInvited),
+        (_, None) => return Err(RedeemError::NotInvited),
     };
     Ok(Entry { user, is_new: false, bootstrap: None, accepts, leaves: None })
 }
@@ -250,32 +257,32 @@ fn admin(ctx: &Ctx, known: &Known, email: &Email, permission: Bootstrap) -> Entr
         User::new(UserId(ctx.ids.next()), email.clone(), UserStatus::Active, ctx.now())
     });
     let (accepts, leaves) = match known.latest.clone() {
-        Some(open) if open.admits(ctx.now()) => (Some(open), None),
+        Some(open) if open.can_be_accepted(ctx.now()) => (Some(open), None),
         ended => (None, ended),
     };
     Entry { user, is_new, bootstrap: Some(permission), accepts, leaves }
 }
 
-fn acceptable(latest: &Invitation, now: Timestamp) -> Result<&Invitation, AcceptError> {
-    if latest.admits(now) {
+fn acceptable(latest: &Invitation, now: Timestamp) -> Result<&Invitation, RedeemError> {
+    if latest.can_be_accepted(now) {
         return Ok(latest);
     }
     Err(match latest.status {
-        InvitationStatus::Revoked => AcceptError::InvitationRevoked,
+        InvitationStatus::Revoked => RedeemError::InvitationRevoked,
         InvitationStatus::Expired | InvitationStatus::Queued | InvitationStatus::Sent => {
-            AcceptError::LinkExpired
+            RedeemError::LinkExpired
         }
-        InvitationStatus::Accepted | InvitationStatus::Failed => AcceptError::NotInvited,
+        InvitationStatus::Accepted | InvitationStatus::Failed => RedeemError::NotInvited,
     })
 }
 
 fn enter(
     ctx: &Ctx,
-    press: &Press,
-    vouched: &Vouched,
+    press: &RedeemLink,
+    vouched: &AuthenticatedSession,
     asked: Option<ReturnTo>,
     entry: Entry,
-) -> (CameIn, Change) {
+) -> (LoggedIn, Change) {
     let now = ctx.now();
     let Entry { mut user, is_new, bootstrap, accepts, leaves } = entry;
     let mut return_to = asked;
@@ -293,7 +300,7 @@ fn enter(
         change = promote(ctx, change, &mut user, is_new);
     }
     user.status = UserStatus::Active;
-    user.stytch_user_id = Some(vouched.session.stytch_user_id.clone());
+    user.provider_user_id = Some(vouched.session.provider_user_id.clone());
     user.last_seen_at = Some(now);
     let session = begin(ctx, press, vouched, user.id);
     change = change.event(started(ctx, &user, &session));
@@ -302,7 +309,7 @@ fn enter(
     change.used_links.push(UsedLink { token_hash, user_id: Some(user.id), at: now });
     change =
         if is_new { change.insert_user(user.clone()) } else { change.update_user(user.clone()) };
-    (CameIn { user, session, tokens: vouched.tokens.clone(), return_to }, change)
+    (LoggedIn { user, session, tokens: vouched.tokens.clone(), return_to }, change)
 }
 
 fn accept(ctx: &Ctx, change: Change, mut invitation: Invitation, user: &mut User) -> Change {
@@ -327,14 +334,19 @@ fn promote(ctx: &Ctx, change: Change, user: &mut User, is_new: bool) -> Change {
     change.event(Event { detail, ..ctx.user_event(EventKind::RoleChanged, user, &Actor::System) })
 }
 
-fn begin(ctx: &Ctx, press: &Press, vouched: &Vouched, user_id: UserId) -> Session {
+fn begin(
+    ctx: &Ctx,
+    press: &RedeemLink,
+    vouched: &AuthenticatedSession,
+    user_id: UserId,
+) -> Session {
     const USER_AGENT: usize = 400;
     let now = ctx.now();
     let user_agent = press.browser.user_agent.as_ref();
     Session {
         id: SessionId(ctx.ids.next()),
         user_id,
-        stytch_session_id: vouched.session.stytch_session_id.clone(),
+        provider_session_id: vouched.session.provider_session_id.clone(),
         token_hash: TokenHash::of(&vouched.tokens.session_token),
         started_at: now,
         expires_at: vouched.session.expires_at,
@@ -352,11 +364,11 @@ fn started(ctx: &Ctx, user: &User, session: &Session) -> Event {
 }
 
 /// Ends the session that a browser held before it was given another one.
-pub async fn end_replaced(ctx: &Ctx, old: &Session) -> Result<(), StoreError> {
-    let mut rounds = Rounds::default();
+pub async fn end_replaced_session(ctx: &Ctx, old: &Session) -> Result<(), StoreError> {
+    let mut retry = OptimisticRetry::default();
     loop {
         let change = replaced(ctx, Change::new(), old).await?;
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(());
         }
     }
@@ -370,7 +382,7 @@ async fn replaced(ctx: &Ctx, change: Change, old: &Session) -> Result<Change, St
         return Ok(change);
     };
     let by = &Actor::of(&holder);
-    let ending = Ending { which: Which::One(old.id), reason: EndReason::Replaced, by };
+    let ending = Ending { which: SessionSelector::One(old.id), reason: EndReason::Replaced, by };
     Ok(end(ctx, change, &holder, std::slice::from_ref(old), ending))
 }
 
@@ -378,11 +390,11 @@ async fn replaced(ctx: &Ctx, change: Change, old: &Session) -> Result<Change, St
 fn refuse(
     ctx: &Ctx,
     hash: TokenHash,
-    vouched: &Vouched,
+    vouched: &AuthenticatedSession,
     known: &Known,
-    refusal: &AcceptError,
+    refusal: &RedeemError,
 ) -> Change {
-    let job = RevokeSession::of(&vouched.session.stytch_session_id).into_job(ctx);
+    let job = RevokeSession::of(&vouched.session.provider_session_id).into_job(ctx);
     let mut change = Change::new().job(job);
     change.used_links.push(UsedLink { token_hash: hash, user_id: None, at: ctx.now() });
     // A link that combines two people's data is recorded for neither.

@@ -37,7 +37,7 @@ pub(super) async fn bootstrap(
 
 /// Returns an address that can log in now: the configured one, or where its user was removed or
 /// suspended, that of an active administrator.
-pub async fn address_to_log_in(ctx: &Ctx, configured: &Email) -> Result<Email, StoreError> {
+pub async fn bootstrap_login_address(ctx: &Ctx, configured: &Email) -> Result<Email, StoreError> {
     let user = ctx.store.user_by_email(configured).await?;
     let is_active = user.as_ref().is_some_and(|user| user.status == UserStatus::Active);
     if is_active || bootstrap(ctx, configured, user.as_ref()).await?.is_some() {

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use super::outcome::{exhausted, not_begun};
 use super::subject::invited_role;
-use crate::flows::RevokeInvite;
+use crate::flows::RevokeInvitation;
 use crate::{
-    Attempt, Change, Ctx, Delivered, Identity, Invitation, InvitationId, InvitationStatus,
-    InviteMail, Job, Lease, LoginMail, NewJob, Outcome, Performed, ProviderError,
-    ProviderErrorKind, Queue, Retry, Role, StoreError, is_credible,
+    Attempt, CallGate, Change, Ctx, Execution, Identity, Invitation, InvitationId,
+    InvitationStatus, InviteMail, Job, JobOutcome, LoginMail, NewJob, ProviderError,
+    ProviderErrorKind, QueueName, RetryPolicy, Role, SentMail, StoreError, is_credible,
 };
 
 /// How far Stytch's clock may be behind ours for a search to know its own identities again.
@@ -27,7 +27,7 @@ const SEARCH_PATIENCE: Duration = Duration::from_mins(2);
 
 /// Sends one delivery of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SendInvite {
+pub struct SendInvitation {
     invitation: InvitationId,
     delivery: i32,
 }
@@ -47,26 +47,26 @@ pub enum DeliveryReport {
     /// Stytch, or the way to it, answered.
     Answered {
         /// What.
-        result: Result<Delivered, ProviderError>,
+        result: Result<SentMail, ProviderError>,
         /// After how long.
         took: Duration,
         /// What was known of an earlier call whose answer was lost.
-        doubt: Doubt,
+        doubt: EarlierCall,
     },
 }
 
 /// What was known of an earlier call, whose answer was lost, when the mail was sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
+pub enum EarlierCall {
     /// There was none.
     None,
     /// It did nothing: the address had no identity at Stytch.
-    Undone,
+    NotSent,
     /// Nothing: the address had an identity before.
-    Undecided,
+    Unknown,
 }
 
-impl SendInvite {
+impl SendInvitation {
     pub(crate) fn of(invitation: &Invitation) -> Self {
         Self { invitation: invitation.id, delivery: invitation.delivery }
     }
@@ -91,15 +91,15 @@ impl SendInvite {
     /// The invitation, if it is to be sent now.
     async fn wanted(self, ctx: &Ctx) -> Result<Option<Invitation>, StoreError> {
         let invitation = ctx.store.invitation(self.invitation).await?;
-        Ok(invitation.filter(|one| self.is_wanted(one) && one.admits(ctx.now())))
+        Ok(invitation.filter(|one| self.is_wanted(one) && one.can_be_accepted(ctx.now())))
     }
 }
 
 #[async_trait]
-impl Job for SendInvite {
+impl Job for SendInvitation {
     const KIND: &'static str = "send-invite";
-    const QUEUE: Queue = Queue::Invitation;
-    const RETRY: Retry = Retry::DELIVERY;
+    const QUEUE: QueueName = QueueName::Invitation;
+    const RETRY: RetryPolicy = RetryPolicy::DELIVERY;
     const TIMEOUT: Duration = Duration::from_secs(30);
     type Report = DeliveryReport;
 
@@ -117,12 +117,12 @@ impl Job for SendInvite {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-        lease: &dyn Lease,
+        lease: &dyn CallGate,
     ) -> Result<DeliveryReport, StoreError> {
         let Some(mut invitation) = self.wanted(ctx).await? else {
             return Ok(DeliveryReport::NotWanted);
         };
-        let mut doubt = Doubt::None;
+        let mut doubt = EarlierCall::None;
         if let Some(since) = in_doubt_since(ctx, &invitation, attempt).await? {
             match look_up(ctx, &invitation, attempt, since).await? {
                 LookedUp::GoOn(found) => doubt = found,
@@ -147,24 +147,25 @@ impl Job for SendInvite {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-        performed: &Performed<DeliveryReport>,
-    ) -> Result<(Outcome, Change), StoreError> {
+        performed: &Execution<DeliveryReport>,
+    ) -> Result<(JobOutcome, Change), StoreError> {
         let Some(mut invitation) = ctx.store.invitation(self.invitation).await? else {
-            return Ok((Outcome::Done, Change::new()));
+            return Ok((JobOutcome::Done, Change::new()));
         };
         let since = in_doubt_since(ctx, &invitation, attempt).await?;
         let story = self.lost_attempts(ctx, &mut invitation, attempt, since);
         let may_be_out = attempt.number > 1 || is_doubtful(performed);
-        let undo = (invitation.is_withdrawn() && may_be_out).then(|| RevokeInvite::of(&invitation));
+        let undo =
+            (invitation.is_withdrawn() && may_be_out).then(|| RevokeInvitation::of(&invitation));
         let (outcome, mut change) = match performed {
-            Performed::Reported(report) => {
+            Execution::Completed(report) => {
                 let has_news = !story.is_empty();
                 self.conclude_report(ctx, attempt, invitation, report, has_news).await?
             }
-            Performed::Exhausted => {
-                self.record_failed(ctx, invitation, attempt, Outcome::Dead(exhausted()))
+            Execution::Exhausted => {
+                self.record_failed(ctx, invitation, attempt, JobOutcome::Dead(exhausted()))
             }
-            Performed::Broke(error) => self.record_broken(ctx, invitation, attempt, error),
+            Execution::Failed(error) => self.record_broken(ctx, invitation, attempt, error),
         };
         change.events.splice(0..0, story);
         // A mail of it may be out, and may have left after Stytch was told.
@@ -175,7 +176,7 @@ impl Job for SendInvite {
     }
 }
 
-impl SendInvite {
+impl SendInvitation {
     async fn conclude_report(
         self,
         ctx: &Ctx,
@@ -183,17 +184,18 @@ impl SendInvite {
         invitation: Invitation,
         report: &DeliveryReport,
         has_news: bool,
-    ) -> Result<(Outcome, Change), StoreError> {
+    ) -> Result<(JobOutcome, Change), StoreError> {
         Ok(match report {
-            DeliveryReport::NotWanted => (Outcome::Done, Change::new()),
+            DeliveryReport::NotWanted => (JobOutcome::Done, Change::new()),
             DeliveryReport::NotBegun if has_news => {
                 (not_begun(ctx), Change::new().update_invitation(invitation))
             }
             DeliveryReport::NotBegun => (not_begun(ctx), Change::new()),
             DeliveryReport::Found(identity) => {
                 let change = self.record_found(ctx, invitation, attempt);
-                let change = records::adopt(ctx, change, self.invitation, &identity.stytch_user_id);
-                (Outcome::Done, change.await?)
+                let change =
+                    records::adopt(ctx, change, self.invitation, &identity.provider_user_id);
+                (JobOutcome::Done, change.await?)
             }
             DeliveryReport::Unknown(error) => self.record_unknown(ctx, invitation, attempt, error),
             DeliveryReport::Answered { result, took, doubt } => {
@@ -202,9 +204,9 @@ impl SendInvite {
                 let (outcome, mut change) = match result {
                     Ok(sent) => {
                         let change = self.record_sent(ctx, invitation, &call, sent);
-                        let identity = &sent.stytch_user_id;
+                        let identity = &sent.provider_user_id;
                         let change = records::adopt(ctx, change, self.invitation, identity);
-                        (Outcome::Done, change.await?)
+                        (JobOutcome::Done, change.await?)
                     }
                     Err(error) => self.record_refused(ctx, invitation, &call, error),
                 };
@@ -215,13 +217,13 @@ impl SendInvite {
     }
 }
 
-fn is_doubtful(performed: &Performed<DeliveryReport>) -> bool {
+fn is_doubtful(performed: &Execution<DeliveryReport>) -> bool {
     match performed {
-        Performed::Reported(DeliveryReport::Answered { result: Err(error), .. }) => {
+        Execution::Completed(DeliveryReport::Answered { result: Err(error), .. }) => {
             error.kind == ProviderErrorKind::Doubtful
         }
-        Performed::Broke(_) | Performed::Exhausted => true,
-        Performed::Reported(_) => false,
+        Execution::Failed(_) | Execution::Exhausted => true,
+        Execution::Completed(_) => false,
     }
 }
 
@@ -235,19 +237,19 @@ async fn in_doubt_since(
     let is_lost = attempt.number > invitation.attempts + 1;
     // The attempt of a worker whose clock was ahead began some time after the mail was asked for.
     let now = ctx.now();
-    let asked_at = invitation.asked_at().min(now);
+    let asked_at = invitation.requested_at().min(now);
     let began = |at: Timestamp| if is_credible(at, now) { at } else { asked_at };
     if invitation.in_doubt_since.is_some() || !is_lost {
         return Ok(invitation.in_doubt_since.map(began));
     }
-    let lost_since = ctx.store.lost_since(attempt.job, asked_at).await?;
-    Ok(Some(lost_since.map_or(asked_at, began)))
+    let first_lost_attempt = ctx.store.first_lost_attempt(attempt.job, asked_at).await?;
+    Ok(Some(first_lost_attempt.map_or(asked_at, began)))
 }
 
 /// What came of looking an earlier call up.
 enum LookedUp {
     /// The mail is to be sent.
-    GoOn(Doubt),
+    GoOn(EarlierCall),
     /// It is not.
     EndWith(DeliveryReport),
 }
@@ -260,21 +262,21 @@ async fn look_up(
     since: Timestamp,
 ) -> Result<LookedUp, StoreError> {
     let user = ctx.store.user(invitation.user_id).await?;
-    if invitation.as_login || user.is_none_or(|user| user.stytch_user_id.is_some()) {
-        return Ok(LookedUp::GoOn(Doubt::Undecided));
+    if invitation.as_login || user.is_none_or(|user| user.provider_user_id.is_some()) {
+        return Ok(LookedUp::GoOn(EarlierCall::Unknown));
     }
     let is_new = |identity: &Identity| {
         identity.created_at.is_some_and(|created_at| created_at + CLOCK_SKEW >= since)
     };
     Ok(match ctx.provider.find_user(&invitation.email).await {
-        Ok(None) => LookedUp::GoOn(Doubt::Undone),
+        Ok(None) => LookedUp::GoOn(EarlierCall::NotSent),
         Ok(Some(identity)) if is_new(&identity) => {
             LookedUp::EndWith(DeliveryReport::Found(identity))
         }
         Err(error) if is_worth_waiting(ctx, &error, attempt, since) => {
             LookedUp::EndWith(DeliveryReport::Unknown(error))
         }
-        Ok(Some(_)) | Err(_) => LookedUp::GoOn(Doubt::Undecided),
+        Ok(Some(_)) | Err(_) => LookedUp::GoOn(EarlierCall::Unknown),
     })
 }
 
@@ -293,7 +295,7 @@ fn is_worth_waiting(ctx: &Ctx, error: &ProviderError, attempt: &Attempt, since: 
     }
 }
 
-async fn send(ctx: &Ctx, invitation: &Invitation) -> Result<Delivered, ProviderError> {
+async fn send(ctx: &Ctx, invitation: &Invitation) -> Result<SentMail, ProviderError> {
     let redirect_url = if ctx.policy.link_carries_id {
         format!("{}?invitation={}", ctx.policy.authenticate_url, invitation.id)
     } else {

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::flows::SendInvite;
+use crate::flows::SendInvitation;
 use crate::flows::deliver::dismiss;
 use crate::{
     Actor, Change, Ctx, Email, EventKind, Guard, GuardName, Invitation, InvitationId,
-    InvitationStatus, Metadata, Name, NewJob, Reach, ReturnTo, Role, Rounds, StoreError, User,
-    UserId, UserStatus,
+    InvitationStatus, ManageableRoles, Metadata, Name, NewJob, OptimisticRetry, ReturnTo, Role,
+    StoreError, User, UserId, UserStatus,
 };
 
 /// After what is asked for singly, before what is not for people.
@@ -27,7 +27,7 @@ pub struct NewInvitation {
     /// What they will be here; the caller may grant it.
     pub role: Role,
     /// Whom the caller may act on: the address can be of a person who was invited before.
-    pub reach: Reach,
+    pub manageable: ManageableRoles,
     /// The application's own facts about them.
     pub metadata: Metadata,
     /// Where they go after coming in.
@@ -58,7 +58,7 @@ pub enum InviteError {
     /// The caller may not act on the person whose address it is, or the inviter is no longer an
     /// administrator and may not grant the role.
     #[error("the caller may not grant this role, or act on this user")]
-    OutOfReach,
+    Forbidden,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -79,17 +79,17 @@ pub async fn invite(
     request: NewInvitation,
     by: &Actor,
 ) -> Result<Invitation, InviteError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let (invitation, change) = read_and_decide(ctx, &request, by).await?;
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(invitation);
         }
     }
 }
 
 /// Whether somebody could be invited now; nothing is written.
-pub async fn could_invite(
+pub async fn check_invite(
     ctx: &Ctx,
     request: &NewInvitation,
     by: &Actor,
@@ -124,7 +124,7 @@ async fn check_inviter(ctx: &Ctx, role: Role, by: &Actor) -> Result<Option<Guard
     let version = ctx.store.guard(GuardName::ActiveAdmins).await?;
     let inviter = ctx.store.user(*id).await?;
     if !inviter.is_some_and(|inviter| inviter.is_active_admin()) {
-        return Err(InviteError::OutOfReach);
+        return Err(InviteError::Forbidden);
     }
     Ok(Some(Guard { name: GuardName::ActiveAdmins, version }))
 }
@@ -145,11 +145,13 @@ fn decide(
         Some((UserStatus::Deleting, _)) => return Err(InviteError::BeingRemoved),
     }
     let overdue = match latest.filter(|latest| latest.status.is_open()) {
-        Some(open) if open.admits(ctx.now()) => return Err(InviteError::AlreadyInvited(open.id)),
+        Some(open) if open.can_be_accepted(ctx.now()) => {
+            return Err(InviteError::AlreadyInvited(open.id));
+        }
         other => other,
     };
-    if known.as_ref().is_some_and(|user| !request.reach.covers(user.role)) {
-        return Err(InviteError::OutOfReach);
+    if known.as_ref().is_some_and(|user| !request.manageable.includes(user.role)) {
+        return Err(InviteError::Forbidden);
     }
     let mut change = Change::new();
     if let Some(ended) = latest {
@@ -162,7 +164,7 @@ fn decide(
     let mail_at = latest.map_or(ctx.now(), |latest| latest.next_mail_at(ctx.now()));
     let invitation = write(ctx, request, by, &user, mail_at);
     let event = ctx.invitation_event(EventKind::Requested, &invitation, by, Value::Null);
-    let job = SendInvite::of(&invitation).into_job(ctx, Some(mail_at));
+    let job = SendInvitation::of(&invitation).into_job(ctx, Some(mail_at));
     let priority = if request.is_bulk { BULK_PRIORITY } else { job.priority };
     let job = NewJob { priority, ..job };
     let change = change.insert_invitation(invitation.clone()).event(event).job(job);

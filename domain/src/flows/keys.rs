@@ -1,7 +1,8 @@
 //! API keys are made and taken back.
 
 use crate::{
-    Actor, ApiKey, ApiKeyId, Change, Ctx, Event, EventKind, Rounds, Scope, StoreError, TokenHash,
+    Actor, ApiKey, ApiKeyId, Change, Ctx, Event, EventKind, OptimisticRetry, Scope, StoreError,
+    TokenHash,
 };
 use serde_json::json;
 
@@ -16,7 +17,7 @@ pub async fn create_key(
     secret: &str,
     by: &Actor,
 ) -> Result<ApiKey, StoreError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let key = ApiKey {
             id: ApiKeyId(ctx.ids.next()),
@@ -31,7 +32,7 @@ pub async fn create_key(
         };
         let mut change = Change::new().event(event(ctx, EventKind::KeyCreated, &key, by));
         change.api_keys.insert.push(key.clone());
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(key);
         }
     }
@@ -39,7 +40,7 @@ pub async fn create_key(
 
 /// Takes a key back, for ever. None when there is none.
 pub async fn revoke_key(ctx: &Ctx, id: ApiKeyId, by: &Actor) -> Result<Option<ApiKey>, StoreError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let Some(mut key) = ctx.store.api_key(id).await? else {
             return Ok(None);
@@ -50,7 +51,7 @@ pub async fn revoke_key(ctx: &Ctx, id: ApiKeyId, by: &Actor) -> Result<Option<Ap
         key.revoked_at = Some(ctx.now());
         let mut change = Change::new().event(event(ctx, EventKind::KeyRevoked, &key, by));
         change.api_keys.update.push(key.clone());
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(Some(key));
         }
     }

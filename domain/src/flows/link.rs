@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::AcceptError;
+use super::RedeemError;
 use crate::{
-    Claim, Ctx, InvitationId, InvitationStatus, ProviderError, ProviderErrorKind, StoreError,
-    TokenHash, Vouched,
+    AuthenticatedSession, Ctx, InvitationId, InvitationStatus, LinkClaim, ProviderError,
+    ProviderErrorKind, StoreError, TokenHash,
 };
 
 /// How long a claim counts: longer than a call to Stytch and the recording of its result take. If the
@@ -34,28 +34,28 @@ pub async fn check_link(
     ctx: &Ctx,
     token: TokenHash,
     invitation: Option<InvitationId>,
-) -> Result<(), AcceptError> {
+) -> Result<(), RedeemError> {
     if let Some(used) = ctx.store.used_link(token).await? {
-        return Err(AcceptError::LinkUsed(used.user_id));
+        return Err(RedeemError::LinkUsed(used.user_id));
     }
     if let Some(id) = invitation
         && let Some(named) = ctx.store.invitation(id).await?
         && named.status == InvitationStatus::Revoked
     {
-        return Err(AcceptError::InvitationRevoked);
+        return Err(RedeemError::InvitationRevoked);
     }
     Ok(())
 }
 
-/// Claims a link for one press. [`AcceptError::InProgress`] while another press has it: then ask
+/// Claims a link for one press. [`RedeemError::InProgress`] while another press has it: then ask
 /// again after a moment, [`check_link`] first.
-pub async fn claim_link(ctx: &Ctx, token: TokenHash) -> Result<ClaimedLink, AcceptError> {
+pub async fn claim_link(ctx: &Ctx, token: TokenHash) -> Result<ClaimedLink, RedeemError> {
     let now = ctx.now();
     let until = now + CLAIM_LENGTH;
     match ctx.store.claim_link(token, now, until).await? {
-        Claim::Granted => Ok(ClaimedLink { token, until, is_taken_over: false }),
-        Claim::TakenOver => Ok(ClaimedLink { token, until, is_taken_over: true }),
-        Claim::Held => Err(AcceptError::InProgress),
+        LinkClaim::Granted => Ok(ClaimedLink { token, until, is_taken_over: false }),
+        LinkClaim::TakenOver => Ok(ClaimedLink { token, until, is_taken_over: true }),
+        LinkClaim::Held => Err(RedeemError::InProgress),
     }
 }
 
@@ -65,7 +65,7 @@ pub async fn authenticate_link(
     ctx: &Ctx,
     token: &str,
     claimed: ClaimedLink,
-) -> Result<Vouched, AcceptError> {
+) -> Result<AuthenticatedSession, RedeemError> {
     let minutes = ctx.policy.session_minutes;
     let error = match ctx.provider.authenticate_link(token, minutes).await {
         Ok(vouched) => return Ok(vouched),
@@ -85,14 +85,14 @@ async fn why_not(
     ctx: &Ctx,
     token: TokenHash,
     error: ProviderError,
-) -> Result<AcceptError, StoreError> {
+) -> Result<RedeemError, StoreError> {
     if error.kind != ProviderErrorKind::Rejected {
-        return Ok(AcceptError::Provider(error));
+        return Ok(RedeemError::Provider(error));
     }
     if error.code != "unable_to_auth_magic_link" {
-        return Ok(AcceptError::LinkInvalid);
+        return Ok(RedeemError::LinkInvalid);
     }
     // Stytch reports used and expired with one code; the record of used links tells them apart.
     let used = ctx.store.used_link(token).await?;
-    Ok(used.map_or(AcceptError::LinkExpired, |used| AcceptError::LinkUsed(used.user_id)))
+    Ok(used.map_or(RedeemError::LinkExpired, |used| RedeemError::LinkUsed(used.user_id)))
 }

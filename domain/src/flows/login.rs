@@ -12,9 +12,10 @@ use super::configured_admin::bootstrap;
 use super::outcome::{after_refusal, again, exhausted, not_begun};
 use super::resend;
 use crate::{
-    Actor, Attempt, Change, Ctx, Email, Invitation, InvitationStatus, Job, Lease, LoginMail,
-    LoginRequest, LoginRequestId, MAIL_INTERVAL, NewJob, Outcome, Performed, Policy, ProviderError,
-    Queue, Retry, ReturnTo, Role, Rounds, StoreError, User, UserStatus, is_credible,
+    Actor, Attempt, CallGate, Change, Ctx, Email, Execution, Invitation, InvitationStatus, Job,
+    JobOutcome, LoginMail, LoginRequest, LoginRequestId, MAIL_INTERVAL, NewJob, OptimisticRetry,
+    Policy, ProviderError, QueueName, RetryPolicy, ReturnTo, Role, StoreError, User, UserStatus,
+    is_credible,
 };
 
 /// The longest that a login mail is put off to keep the mails of its address apart. Requests beyond
@@ -23,10 +24,10 @@ const LONGEST_SPACING: Duration = Duration::from_secs(30);
 
 /// Why no link was asked for.
 #[derive(Debug, Error)]
-pub enum LoginError {
+pub enum RequestLoginError {
     /// The address has asked too often; known or not, the answer is the same.
     #[error("asked too often")]
-    TooOften(Duration),
+    RateLimited(Duration),
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -37,16 +38,16 @@ pub async fn request_login(
     ctx: &Ctx,
     email: &Email,
     return_to: Option<ReturnTo>,
-) -> Result<(), LoginError> {
+) -> Result<(), RequestLoginError> {
     let limit = ctx.policy.login_limit;
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let recent = ctx.store.login_requests(email, u64::from(limit.most())).await?;
         if let Some(wait) = wait(&ctx.policy, &recent, ctx.now()) {
-            return Err(LoginError::TooOften(wait));
+            return Err(RequestLoginError::RateLimited(wait));
         }
         let (_, change) = ask(ctx, email, return_to.clone(), recent.first());
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(());
         }
     }
@@ -88,11 +89,11 @@ pub async fn request_login_unlimited(
     email: &Email,
     return_to: Option<ReturnTo>,
 ) -> Result<LoginRequestId, StoreError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let recent = ctx.store.login_requests(email, 1).await?;
         let (id, change) = ask(ctx, email, return_to.clone(), recent.first());
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(id);
         }
     }
@@ -116,7 +117,7 @@ fn ask(
             .map_or(now, |last| spaced(last.send_at, now)),
     };
     let id = request.id;
-    let job = NewJob { run_at: request.send_at, ..SendLogin(id).into_job(ctx) };
+    let job = NewJob { run_at: request.send_at, ..SendLoginLink(id).into_job(ctx) };
     let mut change = Change::new().job(job);
     change.login_requests.push(request);
     (id, change)
@@ -124,9 +125,9 @@ fn ask(
 
 /// Sends what fits an address that asked to come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SendLogin(LoginRequestId);
+pub struct SendLoginLink(LoginRequestId);
 
-impl SendLogin {
+impl SendLoginLink {
     fn into_job(self, ctx: &Ctx) -> NewJob {
         ctx.new_job::<Self>(json!({ "login_request": self.0 }), None)
     }
@@ -146,10 +147,10 @@ pub enum LoginReport {
 }
 
 #[async_trait]
-impl Job for SendLogin {
+impl Job for SendLoginLink {
     const KIND: &'static str = "send-login";
-    const QUEUE: Queue = Queue::Login;
-    const RETRY: Retry = Retry::DELIVERY;
+    const QUEUE: QueueName = QueueName::Login;
+    const RETRY: RetryPolicy = RetryPolicy::DELIVERY;
     const TIMEOUT: Duration = Duration::from_secs(30);
     type Report = LoginReport;
 
@@ -172,7 +173,7 @@ impl Job for SendLogin {
         &self,
         ctx: &Ctx,
         _: &Attempt,
-        lease: &dyn Lease,
+        lease: &dyn CallGate,
     ) -> Result<LoginReport, StoreError> {
         let Some(request) = ctx.store.login_request(self.0).await? else {
             return Ok(LoginReport::Nothing);
@@ -208,27 +209,27 @@ impl Job for SendLogin {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-        performed: &Performed<LoginReport>,
-    ) -> Result<(Outcome, Change), StoreError> {
+        performed: &Execution<LoginReport>,
+    ) -> Result<(JobOutcome, Change), StoreError> {
         let outcome = match performed {
-            Performed::Reported(LoginReport::Nothing | LoginReport::Answered(Ok(()))) => {
-                Outcome::Done
+            Execution::Completed(LoginReport::Nothing | LoginReport::Answered(Ok(()))) => {
+                JobOutcome::Done
             }
-            Performed::Reported(LoginReport::NotBegun) => not_begun(ctx),
-            Performed::Reported(LoginReport::InviteAgain) => {
-                return Ok((Outcome::Done, self.invite_again(ctx).await?));
+            Execution::Completed(LoginReport::NotBegun) => not_begun(ctx),
+            Execution::Completed(LoginReport::InviteAgain) => {
+                return Ok((JobOutcome::Done, self.invite_again(ctx).await?));
             }
-            Performed::Reported(LoginReport::Answered(Err(error))) => {
+            Execution::Completed(LoginReport::Answered(Err(error))) => {
                 after_refusal(ctx, Self::RETRY, attempt, error)
             }
-            Performed::Exhausted => Outcome::Dead(exhausted()),
-            Performed::Broke(error) => again(ctx, Self::RETRY, attempt, error.clone()),
+            Execution::Exhausted => JobOutcome::Dead(exhausted()),
+            Execution::Failed(error) => again(ctx, Self::RETRY, attempt, error.clone()),
         };
         Ok((outcome, Change::new()))
     }
 }
 
-impl SendLogin {
+impl SendLoginLink {
     async fn invite_again(&self, ctx: &Ctx) -> Result<Change, StoreError> {
         let Some(request) = ctx.store.login_request(self.0).await? else {
             return Ok(Change::new());
@@ -264,7 +265,7 @@ enum Fitting {
 /// What fits an address; `is_admin` where configuration lets it in without an invitation.
 fn fitting(ctx: &Ctx, is_admin: bool, user: Option<&User>, latest: Option<&Invitation>) -> Fitting {
     let has_lapsed =
-        latest.is_some_and(|latest| latest.status.is_open() && !latest.admits(ctx.now()));
+        latest.is_some_and(|latest| latest.status.is_open() && !latest.can_be_accepted(ctx.now()));
     match (user.map(|user| user.status), latest.map(|latest| latest.status)) {
         (Some(UserStatus::Active), _) => Fitting::Link,
         (None | Some(UserStatus::Invited), _) if is_admin => Fitting::Link,

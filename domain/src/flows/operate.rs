@@ -4,15 +4,15 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::flows::subject::covers_job;
-use crate::flows::{DeleteUser, SendInvite};
+use crate::flows::{DeleteIdentity, SendInvitation};
 use crate::{
-    Actor, Change, Ctx, Event, EventKind, Job, JobId, JobState, Operation, Queue, QueuedJob, Reach,
-    Rounds, StoreError,
+    Actor, Change, Ctx, Event, EventKind, Job, JobId, JobState, ManageableRoles, Operation,
+    OptimisticRetry, QueueName, QueuedJob, StoreError,
 };
 
 /// Why nothing was done to a job.
 #[derive(Debug, Error)]
-pub enum OperateError {
+pub enum JobOperationError {
     /// There is none.
     #[error("no such job")]
     NotFound,
@@ -24,8 +24,8 @@ pub enum OperateError {
     #[error("nobody wants the job's work any more")]
     Superseded,
     /// It is about a person whom the caller may not act on.
-    #[error("beyond the reach of the caller")]
-    OutOfReach,
+    #[error("beyond the manageable of the caller")]
+    Forbidden,
     /// It erases a person, which can't be called off once it was asked for.
     #[error("the job erases a person, which can't be called off")]
     Erasure,
@@ -38,7 +38,7 @@ pub enum OperateError {
 /// and takes the new reason.
 pub async fn pause_queue(
     ctx: &Ctx,
-    queue: Queue,
+    queue: QueueName,
     reason: Option<String>,
     by: &Actor,
 ) -> Result<(), StoreError> {
@@ -49,7 +49,7 @@ pub async fn pause_queue(
 }
 
 /// Lets a queue go on.
-pub async fn resume_queue(ctx: &Ctx, queue: Queue, by: &Actor) -> Result<(), StoreError> {
+pub async fn resume_queue(ctx: &Ctx, queue: QueueName, by: &Actor) -> Result<(), StoreError> {
     let detail = json!({ "queue": queue.as_str() });
     operate(ctx, Operation::Resume(queue), EventKind::QueueResumed, detail, by).await
 }
@@ -61,10 +61,10 @@ async fn operate(
     detail: serde_json::Value,
     by: &Actor,
 ) -> Result<(), StoreError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let event = ctx.event(kind, by, detail.clone());
-        if rounds.apply(ctx, Change::new().operation(operation.clone()).event(event)).await? {
+        if retry.apply(ctx, Change::new().operation(operation.clone()).event(event)).await? {
             return Ok(());
         }
     }
@@ -75,51 +75,59 @@ async fn operate(
 pub async fn cancel_job(
     ctx: &Ctx,
     id: JobId,
-    reach: Reach,
+    manageable: ManageableRoles,
     by: &Actor,
-) -> Result<(), OperateError> {
-    withdraw(ctx, id, reach, by, JobState::can_be_cancelled).await
+) -> Result<(), JobOperationError> {
+    withdraw(ctx, id, manageable, by, JobState::can_be_cancelled).await
 }
 
 /// Takes a dead job off the list of what is to be looked after.
 pub async fn dismiss_job(
     ctx: &Ctx,
     id: JobId,
-    reach: Reach,
+    manageable: ManageableRoles,
     by: &Actor,
-) -> Result<(), OperateError> {
-    withdraw(ctx, id, reach, by, JobState::can_be_dismissed).await
+) -> Result<(), JobOperationError> {
+    withdraw(ctx, id, manageable, by, JobState::can_be_dismissed).await
 }
 
 /// Whether the caller may cancel or dismiss a job, whatever its state; answers the job.
-pub async fn can_withdraw_job(
+pub async fn authorize_job_cancellation(
     ctx: &Ctx,
     id: JobId,
-    reach: Reach,
-) -> Result<QueuedJob, OperateError> {
-    let job = can_retry_job(ctx, id, reach).await?;
+    manageable: ManageableRoles,
+) -> Result<QueuedJob, JobOperationError> {
+    let job = authorize_job_retry(ctx, id, manageable).await?;
     // A person would stay `deleting` for ever: neither here nor gone.
-    if job.kind == DeleteUser::KIND { Err(OperateError::Erasure) } else { Ok(job) }
+    if job.kind == DeleteIdentity::KIND { Err(JobOperationError::Erasure) } else { Ok(job) }
 }
 
 /// Whether the caller may retry a job, whatever its state; answers the job.
-pub async fn can_retry_job(ctx: &Ctx, id: JobId, reach: Reach) -> Result<QueuedJob, OperateError> {
-    let job = ctx.store.job(id).await?.ok_or(OperateError::NotFound)?;
-    if covers_job(ctx, reach, &job).await? { Ok(job) } else { Err(OperateError::OutOfReach) }
+pub async fn authorize_job_retry(
+    ctx: &Ctx,
+    id: JobId,
+    manageable: ManageableRoles,
+) -> Result<QueuedJob, JobOperationError> {
+    let job = ctx.store.job(id).await?.ok_or(JobOperationError::NotFound)?;
+    if covers_job(ctx, manageable, &job).await? {
+        Ok(job)
+    } else {
+        Err(JobOperationError::Forbidden)
+    }
 }
 
 async fn withdraw(
     ctx: &Ctx,
     id: JobId,
-    reach: Reach,
+    manageable: ManageableRoles,
     by: &Actor,
     can_be: fn(JobState) -> bool,
-) -> Result<(), OperateError> {
-    let mut rounds = Rounds::default();
+) -> Result<(), JobOperationError> {
+    let mut retry = OptimisticRetry::default();
     loop {
-        let job = can_withdraw_job(ctx, id, reach).await?;
+        let job = authorize_job_cancellation(ctx, id, manageable).await?;
         if !can_be(job.state) {
-            return Err(OperateError::WrongState(job.state));
+            return Err(JobOperationError::WrongState(job.state));
         }
         let cancel = Operation::Cancel { job: id, at: ctx.now() };
         let mut change =
@@ -127,7 +135,7 @@ async fn withdraw(
         if let Some(delivery) = delivery(&job) {
             change = delivery.cancel(ctx, change, &job, by).await?;
         }
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(());
         }
     }
@@ -135,29 +143,34 @@ async fn withdraw(
 
 /// Has a job run again now, with all its attempts before it. A delivery's invitation is sent
 /// again: with a new link and a new end.
-pub async fn retry_job(ctx: &Ctx, id: JobId, reach: Reach, by: &Actor) -> Result<(), OperateError> {
-    let mut rounds = Rounds::default();
+pub async fn retry_job(
+    ctx: &Ctx,
+    id: JobId,
+    manageable: ManageableRoles,
+    by: &Actor,
+) -> Result<(), JobOperationError> {
+    let mut retry = OptimisticRetry::default();
     loop {
-        let job = can_retry_job(ctx, id, reach).await?;
+        let job = authorize_job_retry(ctx, id, manageable).await?;
         if !job.state.can_be_retried() {
-            return Err(OperateError::WrongState(job.state));
+            return Err(JobOperationError::WrongState(job.state));
         }
         let asked_at = ctx.now();
         let mut at = asked_at;
         let mut change = Change::new().event(about(ctx, EventKind::JobRetried, &job, by));
         if let Some(delivery) = delivery(&job) {
             let again = delivery.again(ctx, change, by).await?;
-            (at, change) = again.ok_or(OperateError::Superseded)?;
+            (at, change) = again.ok_or(JobOperationError::Superseded)?;
         }
-        let retry = Operation::Retry { job: id, at, asked_at };
-        if rounds.apply(ctx, change.operation(retry)).await? {
+        let operation = Operation::Retry { job: id, at, asked_at };
+        if retry.apply(ctx, change.operation(operation)).await? {
             return Ok(());
         }
     }
 }
 
-fn delivery(job: &QueuedJob) -> Option<SendInvite> {
-    (job.kind == SendInvite::KIND).then(|| SendInvite::from_args(&job.args)).flatten()
+fn delivery(job: &QueuedJob) -> Option<SendInvitation> {
+    (job.kind == SendInvitation::KIND).then(|| SendInvitation::from_args(&job.args)).flatten()
 }
 
 fn about(ctx: &Ctx, kind: EventKind, job: &QueuedJob, by: &Actor) -> Event {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{Attempt, Ctx, HeldBy, JobError, Outcome, ProviderError, ProviderErrorKind, Retry};
+use crate::{
+    Attempt, Ctx, HeldBy, JobError, JobOutcome, ProviderError, ProviderErrorKind, RetryPolicy,
+};
 
 /// Stytch's windows are fixed: after a 429 a whole one must pass, and the shortest is a second.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_millis(1500);
@@ -31,22 +33,22 @@ impl From<&ProviderError> for JobError {
 /// How an attempt ends whose call to Stytch failed.
 pub(super) fn after_refusal(
     ctx: &Ctx,
-    retry: Retry,
+    retry: RetryPolicy,
     attempt: &Attempt,
     error: &ProviderError,
-) -> Outcome {
+) -> JobOutcome {
     let now = ctx.now();
     match error.kind {
-        ProviderErrorKind::Rejected => Outcome::Dead(error.into()),
+        ProviderErrorKind::Rejected => JobOutcome::Dead(error.into()),
         ProviderErrorKind::RateLimited(said) => {
             let too_few = error.code == "too_few_tokens_authenticated";
             let least = if too_few { TOO_FEW_TOKENS_PAUSE } else { RATE_LIMIT_PAUSE };
             let pause = said.unwrap_or_default().clamp(least, RATE_LIMIT_LONGEST);
             let spread = pause.min(SPREAD).mul_f64(0.5 * ctx.ids.jitter());
-            Outcome::Snooze(now + pause + spread, error.into())
+            JobOutcome::Snooze(now + pause + spread, error.into())
         }
         ProviderErrorKind::Misconfigured => {
-            Outcome::Snooze(now + MISCONFIGURED_PAUSE, error.into())
+            JobOutcome::Snooze(now + MISCONFIGURED_PAUSE, error.into())
         }
         ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful => {
             again(ctx, retry, attempt, error.into())
@@ -55,11 +57,16 @@ pub(super) fn after_refusal(
 }
 
 /// Another attempt after the pause that is its due, if any is left.
-pub(super) fn again(ctx: &Ctx, retry: Retry, attempt: &Attempt, error: JobError) -> Outcome {
-    if attempt.number >= attempt.of {
-        return Outcome::Dead(error);
+pub(super) fn again(
+    ctx: &Ctx,
+    retry: RetryPolicy,
+    attempt: &Attempt,
+    error: JobError,
+) -> JobOutcome {
+    if attempt.number >= attempt.max_attempts {
+        return JobOutcome::Dead(error);
     }
-    Outcome::Retry(ctx.now() + retry.pause(attempt.number, ctx.ids.jitter()), error)
+    JobOutcome::Retry(ctx.now() + retry.pause(attempt.number, ctx.ids.jitter()), error)
 }
 
 /// The end of a job whose attempts were used up by workers that died.
@@ -73,14 +80,14 @@ pub(super) fn exhausted() -> JobError {
 
 /// The end of an attempt that did nothing, because the lease may have ended or its turn did not
 /// come: another follows at once, here or elsewhere, and this one costs nothing.
-pub(super) fn not_begun(ctx: &Ctx) -> Outcome {
+pub(super) fn not_begun(ctx: &Ctx) -> JobOutcome {
     let error = JobError {
         code: "not_begun".into(),
         message: "the worker stood still for longer than its lease, or its turn did not come"
             .into(),
         request_id: None,
     };
-    Outcome::Snooze(ctx.now(), error)
+    JobOutcome::Snooze(ctx.now(), error)
 }
 
 /// What keeps an invitation waiting when its call ended like this.

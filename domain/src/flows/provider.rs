@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 use super::outcome::{after_refusal, again, exhausted, not_begun};
 use super::subject::invited_role;
 use crate::{
-    Attempt, Change, Ctx, Invitation, InvitationId, Job, Lease, NewJob, Outcome, Performed,
-    ProviderError, Queue, Retry, Role, StoreError,
+    Attempt, CallGate, Change, Ctx, Execution, Invitation, InvitationId, Job, JobOutcome, NewJob,
+    ProviderError, QueueName, RetryPolicy, Role, StoreError,
 };
 
 /// What a call to Stytch came to; none where it was not to be made.
-pub(super) type Called<T> = Option<Result<T, ProviderError>>;
+pub(super) type CallResult<T> = Option<Result<T, ProviderError>>;
 
 /// Makes the link of an invitation that was revoked, or whose delivery was withdrawn, worthless at
 /// Stytch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RevokeInvite(InvitationId);
+pub struct RevokeInvitation(InvitationId);
 
-impl RevokeInvite {
+impl RevokeInvitation {
     pub(crate) fn of(invitation: &Invitation) -> Self {
         Self(invitation.id)
     }
@@ -45,12 +45,12 @@ impl RevokeInvite {
 }
 
 #[async_trait]
-impl Job for RevokeInvite {
+impl Job for RevokeInvitation {
     const KIND: &'static str = "revoke-invite";
-    const QUEUE: Queue = Queue::Provider;
-    const RETRY: Retry = Retry::DELIVERY;
+    const QUEUE: QueueName = QueueName::Provider;
+    const RETRY: RetryPolicy = RetryPolicy::DELIVERY;
     const TIMEOUT: Duration = Duration::from_secs(30);
-    type Report = Called<()>;
+    type Report = CallResult<()>;
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("invitation")?.as_str()?.parse().ok()?))
@@ -64,7 +64,7 @@ impl Job for RevokeInvite {
         &self,
         ctx: &Ctx,
         _: &Attempt,
-        lease: &dyn Lease,
+        lease: &dyn CallGate,
     ) -> Result<Self::Report, StoreError> {
         if !lease.may_call().await {
             return Ok(None);
@@ -78,8 +78,8 @@ impl Job for RevokeInvite {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-        performed: &Performed<Self::Report>,
-    ) -> Result<(Outcome, Change), StoreError> {
+        performed: &Execution<Self::Report>,
+    ) -> Result<(JobOutcome, Change), StoreError> {
         Ok((settle::<Self, _>(ctx, attempt, performed), Change::new()))
     }
 }
@@ -89,8 +89,8 @@ impl Job for RevokeInvite {
 pub struct RevokeSession(String);
 
 impl RevokeSession {
-    pub(crate) fn of(stytch_session_id: &str) -> Self {
-        Self(stytch_session_id.to_owned())
+    pub(crate) fn of(provider_session_id: &str) -> Self {
+        Self(provider_session_id.to_owned())
     }
 
     pub(crate) fn into_job(self, ctx: &Ctx) -> NewJob {
@@ -101,17 +101,17 @@ impl RevokeSession {
 #[async_trait]
 impl Job for RevokeSession {
     const KIND: &'static str = "revoke-session";
-    const QUEUE: Queue = Queue::Provider;
-    const RETRY: Retry = Retry::DELIVERY;
+    const QUEUE: QueueName = QueueName::Provider;
+    const RETRY: RetryPolicy = RetryPolicy::DELIVERY;
     const TIMEOUT: Duration = Duration::from_secs(30);
-    type Report = Called<()>;
+    type Report = CallResult<()>;
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("stytch_session")?.as_str()?.to_owned()))
     }
 
     async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
-        let session = ctx.store.session_by_stytch_id(&self.0).await?;
+        let session = ctx.store.session_by_provider_id(&self.0).await?;
         Ok(session.map(|(_, user)| user.role).unwrap_or_default())
     }
 
@@ -119,7 +119,7 @@ impl Job for RevokeSession {
         &self,
         ctx: &Ctx,
         _: &Attempt,
-        lease: &dyn Lease,
+        lease: &dyn CallGate,
     ) -> Result<Self::Report, StoreError> {
         if !lease.may_call().await {
             return Ok(None);
@@ -131,8 +131,8 @@ impl Job for RevokeSession {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-        performed: &Performed<Self::Report>,
-    ) -> Result<(Outcome, Change), StoreError> {
+        performed: &Execution<Self::Report>,
+    ) -> Result<(JobOutcome, Change), StoreError> {
         Ok((settle::<Self, _>(ctx, attempt, performed), Change::new()))
     }
 }
@@ -141,13 +141,13 @@ impl Job for RevokeSession {
 pub(super) fn settle<J: Job, T>(
     ctx: &Ctx,
     attempt: &Attempt,
-    performed: &Performed<Called<T>>,
-) -> Outcome {
+    performed: &Execution<CallResult<T>>,
+) -> JobOutcome {
     match performed {
-        Performed::Reported(None) => not_begun(ctx),
-        Performed::Reported(Some(Ok(_))) => Outcome::Done,
-        Performed::Reported(Some(Err(error))) => after_refusal(ctx, J::RETRY, attempt, error),
-        Performed::Exhausted => Outcome::Dead(exhausted()),
-        Performed::Broke(error) => again(ctx, J::RETRY, attempt, error.clone()),
+        Execution::Completed(None) => not_begun(ctx),
+        Execution::Completed(Some(Ok(_))) => JobOutcome::Done,
+        Execution::Completed(Some(Err(error))) => after_refusal(ctx, J::RETRY, attempt, error),
+        Execution::Exhausted => JobOutcome::Dead(exhausted()),
+        Execution::Failed(error) => again(ctx, J::RETRY, attempt, error.clone()),
     }
 }

@@ -16,14 +16,14 @@ use thiserror::Error;
 
 use super::outcome::{again, exhausted, not_begun};
 use crate::{
-    Actor, Attempt, Change, Comparison, Ctx, EventKind, Job, JobError, Lease, Outcome,
-    PERIODIC_KEY, Performed, ProviderError, Queue, Reconciliation, ReconciliationId, Remedy, Retry,
-    Role, StoreError, Verdict,
+    Actor, Attempt, CallGate, Change, Comparison, Ctx, EventKind, Execution, Job, JobError,
+    JobOutcome, PERIODIC_KEY_PREFIX, ProviderError, QueueName, Reconciliation, ReconciliationId,
+    RepairAction, RetryPolicy, Role, StoreError, Verdict,
 };
 
-use compare::{Findings, Suspicion};
+use compare::{Findings, RepairCandidate};
 
-pub use news::{CheckIdentity, Heard, hear};
+pub use news::{CheckIdentity, WebhookOutcome, handle_identity_webhook};
 
 /// One in so many users may be changed by a run that nobody forced: 5 %.
 const ONE_IN: u64 = 20;
@@ -33,7 +33,7 @@ const STOPPED_PAUSE: Duration = Duration::from_secs(30);
 
 /// How it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Manner {
+pub struct ReconcileOptions {
     /// Only look.
     pub dry_run: bool,
     /// Repair even where that changes more than 5 % of users.
@@ -68,9 +68,9 @@ pub enum ReconcileError {
 /// Compares, and repairs unless told otherwise. Writes down what came of it.
 pub async fn reconcile(
     ctx: &Ctx,
-    manner: Manner,
+    manner: ReconcileOptions,
     by: &Actor,
-    lease: &dyn Lease,
+    lease: &dyn CallGate,
 ) -> Result<Comparison, ReconcileError> {
     let comparison = compare_and_repair(ctx, manner, by, lease).await?;
     // A conflict is our own first try to write it.
@@ -80,9 +80,9 @@ pub async fn reconcile(
 
 async fn compare_and_repair(
     ctx: &Ctx,
-    manner: Manner,
+    manner: ReconcileOptions,
     by: &Actor,
-    lease: &dyn Lease,
+    lease: &dyn CallGate,
 ) -> Result<Comparison, ReconcileError> {
     let started_at = ctx.now();
     let mut findings = compare::compare(ctx, lease).await?;
@@ -95,15 +95,15 @@ async fn compare_and_repair(
         repairing.all(&mut findings, suspicions).await?;
     }
     let remedy = match manner.dry_run {
-        true => Remedy::DryRun,
-        false if is_too_much => Remedy::Refused,
-        false => Remedy::Repaired,
+        true => RepairAction::DryRun,
+        false if is_too_much => RepairAction::Refused,
+        false => RepairAction::Repaired,
     };
     let record = Reconciliation {
         id: ReconciliationId(ctx.ids.next()),
         started_at,
         finished_at: ctx.now(),
-        remedy,
+        repair_action: remedy,
         users: findings.users,
         identities: findings.identities,
         counts: findings.counts,
@@ -113,16 +113,16 @@ async fn compare_and_repair(
 
 struct Repairing<'a> {
     ctx: &'a Ctx,
-    manner: Manner,
+    manner: ReconcileOptions,
     by: &'a Actor,
-    lease: &'a dyn Lease,
+    lease: &'a dyn CallGate,
 }
 
 impl Repairing<'_> {
     async fn all(
         &self,
         findings: &mut Findings,
-        suspicions: Vec<Suspicion>,
+        suspicions: Vec<RepairCandidate>,
     ) -> Result<(), ReconcileError> {
         let mut repaired = 0;
         for suspicion in suspicions {
@@ -144,7 +144,7 @@ impl Repairing<'_> {
     }
 
     /// Whether it is so and, unless this is a dry run, no longer is.
-    async fn one(&self, suspicion: &Suspicion) -> repair::Repaired {
+    async fn one(&self, suspicion: &RepairCandidate) -> repair::Repaired {
         let Self { ctx, by, .. } = self;
         let confirmed = match repair::confirm(ctx, suspicion).await? {
             Ok(Some(confirmed)) => confirmed,
@@ -163,12 +163,12 @@ fn written_down(ctx: &Ctx, comparison: &Comparison, by: &Actor) -> Change {
     let record = &comparison.record;
     let mut change = Change::new();
     change.reconciliations.push(record.clone());
-    if record.remedy == Remedy::DryRun {
+    if record.repair_action == RepairAction::DryRun {
         return change;
     }
     let detail = json!({
         "reconciliation": record.id,
-        "remedy": record.remedy.as_str(),
+        "remedy": record.repair_action.as_str(),
         "counts": record.counts,
     });
     change.event(ctx.event(EventKind::Reconciled, by, detail))
@@ -188,7 +188,7 @@ pub async fn schedule_reconciliation(ctx: &Ctx, every: Duration) -> Result<bool,
     }
     let interval = i64::try_from(every.as_secs().max(1)).unwrap_or(i64::MAX);
     let tick = ctx.now().as_second() / interval;
-    let key = format!("{PERIODIC_KEY}{}:{interval}:{tick}", Reconcile::KIND);
+    let key = format!("{PERIODIC_KEY_PREFIX}{}:{interval}:{tick}", Reconcile::KIND);
     let change = Change::new().job(ctx.new_job::<Reconcile>(json!({}), Some(key)));
     Ok(ctx.store.apply(change).await? == Verdict::Applied)
 }
@@ -196,9 +196,12 @@ pub async fn schedule_reconciliation(ctx: &Ctx, every: Duration) -> Result<bool,
 #[async_trait]
 impl Job for Reconcile {
     const KIND: &'static str = "reconcile";
-    const QUEUE: Queue = Queue::Maintenance;
-    const RETRY: Retry =
-        Retry { first: Duration::from_mins(1), longest: Duration::from_mins(30), attempts: 20 };
+    const QUEUE: QueueName = QueueName::Maintenance;
+    const RETRY: RetryPolicy = RetryPolicy {
+        first: Duration::from_mins(1),
+        longest: Duration::from_mins(30),
+        attempts: 20,
+    };
     /// Stytch's list is read slowly: a million users take an hour and more.
     const TIMEOUT: Duration = Duration::from_hours(4);
     type Report = Result<Comparison, ReconcileError>;
@@ -215,9 +218,9 @@ impl Job for Reconcile {
         &self,
         ctx: &Ctx,
         _: &Attempt,
-        lease: &dyn Lease,
+        lease: &dyn CallGate,
     ) -> Result<Self::Report, StoreError> {
-        match compare_and_repair(ctx, Manner::default(), &Actor::System, lease).await {
+        match compare_and_repair(ctx, ReconcileOptions::default(), &Actor::System, lease).await {
             Err(ReconcileError::Store(outage)) => Err(outage),
             other => Ok(other),
         }
@@ -227,39 +230,39 @@ impl Job for Reconcile {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-        performed: &Performed<Self::Report>,
-    ) -> Result<(Outcome, Change), StoreError> {
+        performed: &Execution<Self::Report>,
+    ) -> Result<(JobOutcome, Change), StoreError> {
         let outcome = match performed {
-            Performed::Reported(Ok(comparison)) => {
+            Execution::Completed(Ok(comparison)) => {
                 let change = written_down(ctx, comparison, &Actor::System);
                 return Ok((after(&comparison.record), change));
             }
-            Performed::Reported(Err(ReconcileError::Stopped { .. })) => match not_begun(ctx) {
+            Execution::Completed(Err(ReconcileError::Stopped { .. })) => match not_begun(ctx) {
                 // Stytch may be away, and the queue is not held for that.
-                Outcome::Snooze(at, why) => Outcome::Snooze(at + STOPPED_PAUSE, why),
+                JobOutcome::Snooze(at, why) => JobOutcome::Snooze(at + STOPPED_PAUSE, why),
                 other => other,
             },
-            Performed::Reported(Err(
+            Execution::Completed(Err(
                 ReconcileError::Listing(error) | ReconcileError::Repairing { error, .. },
             )) => again(ctx, Self::RETRY, attempt, error.into()),
-            Performed::Reported(Err(ReconcileError::Store(error))) => {
+            Execution::Completed(Err(ReconcileError::Store(error))) => {
                 let message = error.to_string();
                 let error = JobError { code: "store_error".into(), message, request_id: None };
                 again(ctx, Self::RETRY, attempt, error)
             }
-            Performed::Exhausted => Outcome::Dead(exhausted()),
-            Performed::Broke(error) => again(ctx, Self::RETRY, attempt, error.clone()),
+            Execution::Exhausted => JobOutcome::Dead(exhausted()),
+            Execution::Failed(error) => again(ctx, Self::RETRY, attempt, error.clone()),
         };
         Ok((outcome, Change::new()))
     }
 }
 
 /// What was refused stays visible until somebody has looked.
-fn after(record: &Reconciliation) -> Outcome {
-    if record.remedy != Remedy::Refused {
-        return Outcome::Done;
+fn after(record: &Reconciliation) -> JobOutcome {
+    if record.repair_action != RepairAction::Refused {
+        return JobOutcome::Done;
     }
-    Outcome::Dead(JobError {
+    JobOutcome::Dead(JobError {
         code: "too_much_drift".into(),
         message: format!(
             "{} of {} users would be changed, more than 5 %: look at them with `guestlist \

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::flows::SendInvite;
+use crate::flows::SendInvitation;
 use crate::flows::deliver::dismiss;
 use crate::flows::subject::covers_invitation;
 use crate::{
-    Actor, Change, Ctx, EventKind, Invitation, InvitationId, Reach, Rounds, StoreError, User,
-    UserStatus,
+    Actor, Change, Ctx, EventKind, Invitation, InvitationId, ManageableRoles, OptimisticRetry,
+    StoreError, User, UserStatus,
 };
 
 /// Why it was not sent again.
@@ -26,8 +26,8 @@ pub enum ResendError {
     #[error("the address has a newer invitation")]
     AlreadyInvited(InvitationId),
     /// Whoever asks may not let anybody in with its role.
-    #[error("beyond the reach of whoever asks")]
-    OutOfReach,
+    #[error("beyond the manageable of whoever asks")]
+    Forbidden,
     /// It was sent again a moment ago.
     #[error("too soon")]
     TooSoon(Duration),
@@ -40,14 +40,14 @@ pub enum ResendError {
 pub async fn resend(
     ctx: &Ctx,
     id: InvitationId,
-    reach: Reach,
+    manageable: ManageableRoles,
     by: &Actor,
 ) -> Result<Invitation, ResendError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let invitation = ctx.store.invitation(id).await?.ok_or(ResendError::NotFound)?;
-        if !covers_invitation(ctx, reach, &invitation).await? {
-            return Err(ResendError::OutOfReach);
+        if !covers_invitation(ctx, manageable, &invitation).await? {
+            return Err(ResendError::Forbidden);
         }
         let user = ctx.store.user(invitation.user_id).await?.ok_or(ResendError::NotFound)?;
         let latest = ctx.store.latest_invitation(user.id).await?;
@@ -65,7 +65,7 @@ pub async fn resend(
         if let Some(wait) = wait {
             return Err(ResendError::TooSoon(wait));
         }
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(invitation);
         }
     }
@@ -83,7 +83,7 @@ pub(super) fn again(
     invitation.delivery += 1;
     let (invitation, change) = renew(ctx, invitation, user, by)?;
     let change = dismiss(ctx, change, &before);
-    let job = SendInvite::of(&invitation).into_job(ctx, invitation.next_attempt_at);
+    let job = SendInvitation::of(&invitation).into_job(ctx, invitation.next_attempt_at);
     Some((invitation, change.job(job)))
 }
 
@@ -97,7 +97,7 @@ pub(super) fn renew(
     if user.status != UserStatus::Invited {
         return None;
     }
-    let lasts = invitation.expires_at.duration_since(invitation.asked_at());
+    let lasts = invitation.expires_at.duration_since(invitation.requested_at());
     let now = ctx.now();
     invitation.resent(now, now + lasts).ok()?;
     let event = ctx.invitation_event(EventKind::Resent, &invitation, by, Value::Null);

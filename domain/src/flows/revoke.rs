@@ -3,12 +3,12 @@
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::flows::RevokeInvite;
+use crate::flows::RevokeInvitation;
 use crate::flows::deliver::dismiss;
 use crate::flows::subject::covers_invitation;
 use crate::{
-    Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, Reach, Rounds,
-    StoreError,
+    Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, ManageableRoles,
+    OptimisticRetry, StoreError,
 };
 
 /// Why it was not taken back.
@@ -21,8 +21,8 @@ pub enum RevokeError {
     #[error("the invitation was accepted")]
     Closed,
     /// Whoever asks may not act on somebody of its role.
-    #[error("beyond the reach of whoever asks")]
-    OutOfReach,
+    #[error("beyond the manageable of whoever asks")]
+    Forbidden,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -32,21 +32,21 @@ pub enum RevokeError {
 pub async fn revoke(
     ctx: &Ctx,
     id: InvitationId,
-    reach: Reach,
+    manageable: ManageableRoles,
     by: &Actor,
 ) -> Result<Invitation, RevokeError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let invitation = ctx.store.invitation(id).await?.ok_or(RevokeError::NotFound)?;
-        if !covers_invitation(ctx, reach, &invitation).await? {
-            return Err(RevokeError::OutOfReach);
+        if !covers_invitation(ctx, manageable, &invitation).await? {
+            return Err(RevokeError::Forbidden);
         }
         if invitation.status == InvitationStatus::Revoked {
             return Ok(invitation);
         }
         let (revoked, change) =
             take_back(ctx, Change::new(), &invitation, by).ok_or(RevokeError::Closed)?;
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(revoked);
         }
     }
@@ -62,7 +62,7 @@ pub(super) fn take_back(
     let mut revoked = invitation.clone();
     revoked.revoked().ok()?;
     let event = ctx.invitation_event(EventKind::Revoked, &revoked, by, Value::Null);
-    let job = RevokeInvite::of(&revoked).into_job(ctx);
+    let job = RevokeInvitation::of(&revoked).into_job(ctx);
     let change = dismiss(ctx, change, invitation);
     let change = change.update_invitation(revoked.clone()).event(event).job(job);
     Some((revoked, change))

@@ -33,7 +33,7 @@ impl std::fmt::Debug for Credentials<'_> {
 
 /// Somebody who is in.
 #[derive(Debug, Clone)]
-pub struct Admitted {
+pub struct VerifiedSession {
     /// By which session.
     pub session: Session,
     /// Who.
@@ -73,7 +73,10 @@ pub enum SessionError {
 /// The JWT is verified locally; the session's row here decides whether it still admits; and where
 /// the JWT is missing or over its five minutes, Stytch is asked for a new one by the token. When
 /// Stytch can't be reached, the row alone admits.
-pub async fn check_session(ctx: &Ctx, shown: Credentials<'_>) -> Result<Admitted, SessionError> {
+pub async fn check_session(
+    ctx: &Ctx,
+    shown: Credentials<'_>,
+) -> Result<VerifiedSession, SessionError> {
     let claims = match shown.jwt {
         Some(jwt) => Some(ctx.provider.verify_jwt(jwt).await),
         None => None,
@@ -88,7 +91,7 @@ pub async fn check_session(ctx: &Ctx, shown: Credentials<'_>) -> Result<Admitted
     let row = ctx.store.session_by_token(TokenHash::of(token)).await?;
     let Some((session, user)) = row else {
         // Its holder was removed, and all that is left of it says that it was ended.
-        let is_known = ctx.store.knows_session(TokenHash::of(token)).await?;
+        let is_known = ctx.store.is_known_session_token(TokenHash::of(token)).await?;
         let error = unknown(ctx, claims.as_ref());
         return Err(match error {
             SessionError::Missing if is_known => SessionError::Revoked,
@@ -97,26 +100,27 @@ pub async fn check_session(ctx: &Ctx, shown: Credentials<'_>) -> Result<Admitted
     };
     admit(ctx, &session, &user)?;
     let is_fresh = |c: &JwtClaims| {
-        ctx.now() < c.expires_at && c.stytch_session_id == session.stytch_session_id
+        ctx.now() < c.expires_at && c.provider_session_id == session.provider_session_id
     };
     if claims.as_ref().is_some_and(is_fresh) {
         let jwt = shown.jwt.map(ToOwned::to_owned);
-        return Ok(Admitted { session, user, jwt, is_renewed: false });
+        return Ok(VerifiedSession { session, user, jwt, is_renewed: false });
     }
     let jwt = refresh(ctx, token, &session).await?;
-    Ok(Admitted { is_renewed: jwt.is_some(), session, user, jwt })
+    Ok(VerifiedSession { is_renewed: jwt.is_some(), session, user, jwt })
 }
 
 async fn by_jwt_alone(
     ctx: &Ctx,
     jwt: &str,
     claims: Result<JwtClaims, JwtError>,
-) -> Result<Admitted, SessionError> {
+) -> Result<VerifiedSession, SessionError> {
     let claims = claims.map_err(|error| match error {
         JwtError::Invalid => SessionError::Missing,
         JwtError::KeysUnavailable => SessionError::KeysUnavailable,
     })?;
-    let Some((session, user)) = ctx.store.session_by_stytch_id(&claims.stytch_session_id).await?
+    let Some((session, user)) =
+        ctx.store.session_by_provider_id(&claims.provider_session_id).await?
     else {
         return Err(unknown(ctx, Some(&claims)));
     };
@@ -124,7 +128,7 @@ async fn by_jwt_alone(
     if ctx.now().duration_since(claims.expires_at) >= CLOCKS_APART {
         return Err(SessionError::JwtExpired);
     }
-    Ok(Admitted { session, user, jwt: Some(jwt.to_owned()), is_renewed: false })
+    Ok(VerifiedSession { session, user, jwt: Some(jwt.to_owned()), is_renewed: false })
 }
 
 /// A session without a row: swept after its end, if its JWT says that it was one.
@@ -154,7 +158,7 @@ async fn refresh(
     session: &Session,
 ) -> Result<Option<String>, SessionError> {
     match ctx.provider.refresh_session(token).await {
-        Ok(vouched) if vouched.session.stytch_session_id == session.stytch_session_id => {
+        Ok(vouched) if vouched.session.provider_session_id == session.provider_session_id => {
             Ok(Some(vouched.tokens.session_jwt))
         }
         Err(error) if is_gone(&error) => {

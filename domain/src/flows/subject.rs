@@ -1,32 +1,33 @@
 //! The people that jobs and invitations are about, for the rights of a caller who acts on them.
 
 use crate::flows::{
-    CheckIdentity, DeleteUser, Reconcile, RevokeInvite, RevokeSession, SendInvite, SendLogin, Sweep,
+    CheckIdentity, DeleteIdentity, Reconcile, RevokeInvitation, RevokeSession, SendInvitation,
+    SendLoginLink, Sweep,
 };
-use crate::{Ctx, Invitation, InvitationId, Job, QueuedJob, Reach, Role, StoreError};
+use crate::{Ctx, Invitation, InvitationId, Job, ManageableRoles, QueuedJob, Role, StoreError};
 
 /// Whether the caller may act on the person whom a job is about. A job that can't be read may be
 /// about anybody.
 pub(super) async fn covers_job(
     ctx: &Ctx,
-    reach: Reach,
+    manageable: ManageableRoles,
     job: &QueuedJob,
 ) -> Result<bool, StoreError> {
-    if reach == Reach::Everybody {
+    if manageable == ManageableRoles::All {
         return Ok(true);
     }
     let role = match job.kind.as_str() {
-        SendInvite::KIND => role_of_job::<SendInvite>(ctx, job).await?,
-        SendLogin::KIND => role_of_job::<SendLogin>(ctx, job).await?,
-        RevokeInvite::KIND => role_of_job::<RevokeInvite>(ctx, job).await?,
+        SendInvitation::KIND => role_of_job::<SendInvitation>(ctx, job).await?,
+        SendLoginLink::KIND => role_of_job::<SendLoginLink>(ctx, job).await?,
+        RevokeInvitation::KIND => role_of_job::<RevokeInvitation>(ctx, job).await?,
         RevokeSession::KIND => role_of_job::<RevokeSession>(ctx, job).await?,
-        DeleteUser::KIND => role_of_job::<DeleteUser>(ctx, job).await?,
+        DeleteIdentity::KIND => role_of_job::<DeleteIdentity>(ctx, job).await?,
         CheckIdentity::KIND => role_of_job::<CheckIdentity>(ctx, job).await?,
         Sweep::KIND => role_of_job::<Sweep>(ctx, job).await?,
         Reconcile::KIND => role_of_job::<Reconcile>(ctx, job).await?,
         _ => None,
     };
-    Ok(role.is_some_and(|role| reach.covers(role)))
+    Ok(role.is_some_and(|role| manageable.includes(role)))
 }
 
 async fn role_of_job<J: Job>(ctx: &Ctx, job: &QueuedJob) -> Result<Option<Role>, StoreError> {
@@ -39,10 +40,10 @@ async fn role_of_job<J: Job>(ctx: &Ctx, job: &QueuedJob) -> Result<Option<Role>,
 /// Whether the caller may act on the person whom an invitation is for.
 pub(super) async fn covers_invitation(
     ctx: &Ctx,
-    reach: Reach,
+    manageable: ManageableRoles,
     invitation: &Invitation,
 ) -> Result<bool, StoreError> {
-    Ok(reach == Reach::Everybody || reach.covers(role_of(ctx, invitation).await?))
+    Ok(manageable == ManageableRoles::All || manageable.includes(role_of(ctx, invitation).await?))
 }
 
 /// The role of an invitation's person; `member` if the invitation is gone.

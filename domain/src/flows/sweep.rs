@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::invite::expire as end_overdue;
 use super::outcome::{again, exhausted};
 use crate::{
-    Attempt, Change, Ctx, Invitation, Job, Lease, Outcome, PERIODIC_KEY, Performed, Queue, Retry,
-    Role, Stale, StoreError, Verdict,
+    Attempt, CallGate, Change, Ctx, Execution, ExpiredRows, Invitation, Job, JobOutcome,
+    PERIODIC_KEY_PREFIX, QueueName, RetryPolicy, Role, StoreError, Verdict,
 };
 
 /// Rows a statement: short enough to let requests through between two.
@@ -43,7 +43,7 @@ pub struct Sweep;
 pub async fn schedule_sweep(ctx: &Ctx, every: Duration) -> Result<bool, StoreError> {
     let interval = i64::try_from(every.as_secs().max(1)).unwrap_or(i64::MAX);
     let tick = ctx.now().as_second() / interval;
-    let key = format!("{PERIODIC_KEY}{}:{interval}:{tick}", Sweep::KIND);
+    let key = format!("{PERIODIC_KEY_PREFIX}{}:{interval}:{tick}", Sweep::KIND);
     let change = Change::new().job(ctx.new_job::<Sweep>(json!({}), Some(key)));
     Ok(ctx.store.apply(change).await? == Verdict::Applied)
 }
@@ -51,9 +51,9 @@ pub async fn schedule_sweep(ctx: &Ctx, every: Duration) -> Result<bool, StoreErr
 #[async_trait]
 impl Job for Sweep {
     const KIND: &'static str = "sweep";
-    const QUEUE: Queue = Queue::Maintenance;
-    const RETRY: Retry =
-        Retry { first: Duration::from_secs(5), longest: Duration::from_mins(1), attempts: 5 };
+    const QUEUE: QueueName = QueueName::Maintenance;
+    const RETRY: RetryPolicy =
+        RetryPolicy { first: Duration::from_secs(5), longest: Duration::from_mins(1), attempts: 5 };
     const TIMEOUT: Duration = Duration::from_mins(10);
     type Report = Swept;
 
@@ -65,7 +65,7 @@ impl Job for Sweep {
         Ok(Role::Member)
     }
 
-    async fn perform(&self, ctx: &Ctx, _: &Attempt, _: &dyn Lease) -> Result<Swept, StoreError> {
+    async fn perform(&self, ctx: &Ctx, _: &Attempt, _: &dyn CallGate) -> Result<Swept, StoreError> {
         sweep(ctx).await
     }
 
@@ -73,12 +73,12 @@ impl Job for Sweep {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-        performed: &Performed<Swept>,
-    ) -> Result<(Outcome, Change), StoreError> {
+        performed: &Execution<Swept>,
+    ) -> Result<(JobOutcome, Change), StoreError> {
         let outcome = match performed {
-            Performed::Reported(_) => Outcome::Done,
-            Performed::Exhausted => Outcome::Dead(exhausted()),
-            Performed::Broke(error) => again(ctx, Self::RETRY, attempt, error.clone()),
+            Execution::Completed(_) => JobOutcome::Done,
+            Execution::Exhausted => JobOutcome::Dead(exhausted()),
+            Execution::Failed(error) => again(ctx, Self::RETRY, attempt, error.clone()),
         };
         Ok((outcome, Change::new()))
     }
@@ -88,19 +88,19 @@ async fn sweep(ctx: &Ctx) -> Result<Swept, StoreError> {
     let now = ctx.now();
     let login_requests_kept = ctx.policy.login_limit.longest().max(LOGIN_REQUESTS_KEPT);
     Ok(Swept {
-        sessions: delete_all(ctx, Stale::Sessions, now).await?,
+        sessions: delete_all(ctx, ExpiredRows::Sessions, now).await?,
         invitations: expire_invitations(ctx, now).await?,
-        others: delete_all(ctx, Stale::UsedLinks, now - USED_LINKS_KEPT).await?
-            + delete_all(ctx, Stale::LinkClaims, now - LINK_CLAIMS_KEPT).await?
-            + delete_all(ctx, Stale::LoginRequests, now - login_requests_kept).await?
-            + delete_all(ctx, Stale::IdempotencyKeys, now - IDEMPOTENCY_KEYS_KEPT).await?,
+        others: delete_all(ctx, ExpiredRows::UsedLinks, now - USED_LINKS_KEPT).await?
+            + delete_all(ctx, ExpiredRows::LinkClaims, now - LINK_CLAIMS_KEPT).await?
+            + delete_all(ctx, ExpiredRows::LoginRequests, now - login_requests_kept).await?
+            + delete_all(ctx, ExpiredRows::IdempotencyKeys, now - IDEMPOTENCY_KEYS_KEPT).await?,
     })
 }
 
-async fn delete_all(ctx: &Ctx, what: Stale, before: Timestamp) -> Result<u64, StoreError> {
+async fn delete_all(ctx: &Ctx, what: ExpiredRows, before: Timestamp) -> Result<u64, StoreError> {
     let mut deleted = 0;
     loop {
-        let batch = ctx.store.delete_stale(what, before, BATCH).await?;
+        let batch = ctx.store.delete_expired(what, before, BATCH).await?;
         deleted += batch;
         if batch < BATCH {
             return Ok(deleted);

@@ -8,12 +8,12 @@ use thiserror::Error;
 
 pub use self::change::{ChangeUserError, UserChange, change_user};
 pub use self::granted::privileged_invitations_by;
-pub use self::remove::{DeleteUser, RemoveUserError, remove_user};
+pub use self::remove::{DeleteIdentity, RemoveUserError, remove_user};
 use super::deliver::dismiss;
 use super::invite::{already_member, expire};
 use crate::{
-    Actor, Change, Ctx, Email, EventKind, Guard, GuardName, Invitation, InvitationId, Metadata,
-    Name, Reach, Role, Rounds, StoreError, User, UserId, UserStatus,
+    Actor, Change, Ctx, Email, EventKind, Guard, GuardName, Invitation, InvitationId,
+    ManageableRoles, Metadata, Name, OptimisticRetry, Role, StoreError, User, UserId, UserStatus,
 };
 
 /// Somebody to be added.
@@ -28,7 +28,7 @@ pub struct NewUser {
     /// The application's own facts about them.
     pub metadata: Metadata,
     /// Whom the caller may act on: the address can be of a person who was invited before.
-    pub reach: Reach,
+    pub manageable: ManageableRoles,
 }
 
 /// A user who was changed or removed, and what was revoked with that.
@@ -64,8 +64,8 @@ pub enum AddUserError {
     #[error("the address's user is being removed")]
     BeingRemoved,
     /// The address is of a person whom the caller may not act on.
-    #[error("beyond the reach of the caller")]
-    OutOfReach,
+    #[error("beyond the manageable of the caller")]
+    Forbidden,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -73,7 +73,7 @@ pub enum AddUserError {
 
 /// Adds somebody without a mail: they may log in from now on.
 pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, AddUserError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let known = ctx.store.user_by_email(&request.email).await?;
         match known.as_ref().map(|user| (user.status, user.id)) {
@@ -88,13 +88,13 @@ pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, A
         if let Some(user) = &known
             && let Some(latest) = ctx.store.latest_invitation(user.id).await?
         {
-            if latest.admits(ctx.now()) {
+            if latest.can_be_accepted(ctx.now()) {
                 return Err(AddUserError::AlreadyInvited(latest.id));
             }
             change = dismiss(ctx, expire(ctx, change, &latest), &latest);
         }
-        if known.as_ref().is_some_and(|user| !request.reach.covers(user.role)) {
-            return Err(AddUserError::OutOfReach);
+        if known.as_ref().is_some_and(|user| !request.manageable.includes(user.role)) {
+            return Err(AddUserError::Forbidden);
         }
         let is_new = known.is_none();
         let mut user = known.unwrap_or_else(|| {
@@ -112,7 +112,7 @@ pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, A
         } else {
             change.update_user(user.clone())
         };
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(user);
         }
     }

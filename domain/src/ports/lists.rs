@@ -15,22 +15,22 @@ pub struct Page<After> {
 
 /// Where in a list a piece of it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place<Id> {
+pub struct Cursor<Id> {
     /// The last row's id.
     pub id: Id,
     /// What the search found it by; none in a list of everything.
-    pub found_by: Option<FoundBy>,
+    pub sort_key: Option<SortKey>,
 }
 
-impl<Id> From<Id> for Place<Id> {
+impl<Id> From<Id> for Cursor<Id> {
     fn from(id: Id) -> Self {
-        Self { id, found_by: None }
+        Self { id, sort_key: None }
     }
 }
 
 /// What a search found somebody by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FoundBy {
+pub enum SortKey {
     /// The address.
     Email(String),
     /// The name, as it is compared: by address all were found.
@@ -39,9 +39,9 @@ pub enum FoundBy {
 
 /// What is searched for: what an address or name begins with, in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prefix(String);
+pub struct SearchPrefix(String);
 
-impl Prefix {
+impl SearchPrefix {
     /// As it is compared; none when nothing is searched for.
     pub fn of(q: &str) -> Option<Self> {
         let q = search_key(q.trim());
@@ -54,7 +54,7 @@ impl Prefix {
     }
 
     /// Whether an address, or a name as it is compared, begins so.
-    pub fn begins(&self, key: &str) -> bool {
+    pub fn matches(&self, key: &str) -> bool {
         key.starts_with(&self.0)
     }
 }
@@ -63,7 +63,7 @@ impl Prefix {
 #[derive(Debug, Clone, Default)]
 pub struct UserFilter {
     /// The address or name begins with this.
-    pub q: Option<Prefix>,
+    pub q: Option<SearchPrefix>,
     /// With this role.
     pub role: Option<Role>,
     /// With this status.
@@ -72,12 +72,12 @@ pub struct UserFilter {
 
 impl UserFilter {
     /// Where in its list somebody is.
-    pub fn place(&self, user: &User) -> Place<UserId> {
-        let found_by = self.q.as_ref().map(|q| match &user.name {
-            Some(name) if !q.begins(user.email.as_str()) => FoundBy::Name(name.key()),
-            _ => FoundBy::Email(user.email.as_str().to_owned()),
+    pub fn cursor(&self, user: &User) -> Cursor<UserId> {
+        let sort_key = self.q.as_ref().map(|q| match &user.name {
+            Some(name) if !q.matches(user.email.as_str()) => SortKey::Name(name.key()),
+            _ => SortKey::Email(user.email.as_str().to_owned()),
         });
-        Place { id: user.id, found_by }
+        Cursor { id: user.id, sort_key }
     }
 }
 
@@ -85,15 +85,15 @@ impl UserFilter {
 #[derive(Debug, Clone, Default)]
 pub struct InvitationFilter {
     /// The address begins with this.
-    pub q: Option<Prefix>,
+    pub q: Option<SearchPrefix>,
     /// With this status.
     pub status: Option<InvitationStatus>,
 }
 
 impl InvitationFilter {
     /// Where in its list an invitation is.
-    pub fn place(&self, invitation: &Invitation) -> Place<InvitationId> {
-        let email = || FoundBy::Email(invitation.email.as_str().to_owned());
-        Place { id: invitation.id, found_by: self.q.as_ref().map(|_| email()) }
+    pub fn cursor(&self, invitation: &Invitation) -> Cursor<InvitationId> {
+        let email = || SortKey::Email(invitation.email.as_str().to_owned());
+        Cursor { id: invitation.id, sort_key: self.q.as_ref().map(|_| email()) }
     }
 }

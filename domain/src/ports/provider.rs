@@ -24,7 +24,7 @@ pub struct ProviderError {
 
 impl ProviderError {
     /// Whether asking for the same again, soon, can't help.
-    pub fn is_for_good(&self) -> bool {
+    pub fn is_permanent(&self) -> bool {
         matches!(self.kind, ProviderErrorKind::Rejected | ProviderErrorKind::Misconfigured)
     }
 
@@ -51,9 +51,9 @@ pub enum ProviderErrorKind {
 
 /// A mail that Stytch took.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivered {
+pub struct SentMail {
     /// The identity that the address has there.
-    pub stytch_user_id: String,
+    pub provider_user_id: String,
     /// Stytch's id of the call.
     pub request_id: Option<String>,
 }
@@ -62,7 +62,7 @@ pub struct Delivered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Who it is there.
-    pub stytch_user_id: String,
+    pub provider_user_id: String,
     /// Since when; none where it was not said.
     pub created_at: Option<Timestamp>,
 }
@@ -71,7 +71,7 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// Who it is there.
-    pub stytch_user_id: String,
+    pub provider_user_id: String,
     /// Their addresses, as far as they are addresses to us.
     pub emails: Vec<Email>,
     /// Whether they can come in there by anything else: a password, a phone, another provider, an
@@ -96,11 +96,11 @@ pub enum ProfileStatus {
 
 /// What Stytch tells by itself of somebody it knows: that they were made, changed or deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdentityNews {
+pub struct IdentityEvent {
     /// Stytch's id of it; the same when it is told again.
     pub message_id: String,
     /// Whom it is about.
-    pub stytch_user_id: String,
+    pub provider_user_id: String,
     /// How they were then; none once they are deleted.
     pub profile: Option<Profile>,
 }
@@ -142,9 +142,9 @@ pub struct LoginMail {
 #[derive(Debug, Clone)]
 pub struct ProviderSession {
     /// Stytch's id.
-    pub stytch_session_id: String,
+    pub provider_session_id: String,
     /// Whose it is there.
-    pub stytch_user_id: String,
+    pub provider_user_id: String,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ends.
@@ -168,7 +168,7 @@ impl std::fmt::Debug for Tokens {
 
 /// Somebody whom Stytch vouches for.
 #[derive(Debug, Clone)]
-pub struct Vouched {
+pub struct AuthenticatedSession {
     /// Their session.
     pub session: ProviderSession,
     /// Its secrets.
@@ -181,7 +181,7 @@ pub struct Vouched {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwtClaims {
     /// Which session.
-    pub stytch_session_id: String,
+    pub provider_session_id: String,
     /// When the session ends.
     pub session_expires_at: Timestamp,
     /// When the JWT's own five minutes are over.
@@ -203,19 +203,26 @@ pub enum JwtError {
 #[async_trait]
 pub trait IdentityProvider: Send + Sync {
     /// Sends an invitation. Twice is two mails.
-    async fn send_invite(&self, mail: &InviteMail) -> Result<Delivered, ProviderError>;
+    async fn send_invite(&self, mail: &InviteMail) -> Result<SentMail, ProviderError>;
     /// Sends a login link. Twice is two mails.
-    async fn send_login(&self, mail: &LoginMail) -> Result<Delivered, ProviderError>;
+    async fn send_login(&self, mail: &LoginMail) -> Result<SentMail, ProviderError>;
     /// Makes the links of an address's invitations worthless. That none is there is success.
     async fn revoke_invite(&self, email: &Email) -> Result<(), ProviderError>;
     /// Uses a link up. MUST NOT be repeated once it may have reached Stytch.
-    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<Vouched, ProviderError>;
+    async fn authenticate_link(
+        &self,
+        token: &str,
+        minutes: u32,
+    ) -> Result<AuthenticatedSession, ProviderError>;
     /// A fresh JWT for a session, which MUST NOT become longer by it.
-    async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError>;
+    async fn refresh_session(
+        &self,
+        session_token: &str,
+    ) -> Result<AuthenticatedSession, ProviderError>;
     /// Ends a session. That none is there is success.
-    async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError>;
+    async fn revoke_session(&self, provider_session_id: &str) -> Result<(), ProviderError>;
     /// Deletes an identity. That none is there is success.
-    async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError>;
+    async fn delete_user(&self, provider_user_id: &str) -> Result<(), ProviderError>;
     /// The identity of an address. Slow, and few a minute are allowed: what is asked for at about
     /// the same time SHOULD be one search.
     async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError>;
@@ -224,7 +231,7 @@ pub trait IdentityProvider: Send + Sync {
     /// MUST fail rather than leave anybody out, or end before the end.
     async fn identities(&self, cursor: Option<&str>) -> Result<IdentityPage, ProviderError>;
     /// One identity, as it is now; none where Stytch says that it knows none.
-    async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError>;
+    async fn identity(&self, provider_user_id: &str) -> Result<Option<Profile>, ProviderError>;
     /// Reads a session JWT whose signature, issuer and audience are good, by cached keys.
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError>;
 }

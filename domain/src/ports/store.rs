@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::{
-    ApiKey, ApiKeyId, Change, Email, Event, GuardName, Invitation, InvitationFilter, InvitationId,
-    JobId, LoginRequest, LoginRequestId, Page, Place, QueuedJob, Reconciliation, Session,
+    ApiKey, ApiKeyId, Change, Cursor, Email, Event, GuardName, Invitation, InvitationFilter,
+    InvitationId, JobId, LoginRequest, LoginRequestId, Page, QueuedJob, Reconciliation, Session,
     SessionId, TokenHash, Tombstone, UsedLink, User, UserFilter, UserId, Verdict,
 };
 
@@ -48,10 +48,10 @@ pub trait ReadUsers {
     /// By address.
     async fn user_by_email(&self, email: &Email) -> Answer<Option<User>>;
     /// By identity at Stytch.
-    async fn user_by_stytch_id(&self, stytch_user_id: &str) -> Answer<Option<User>>;
+    async fn user_by_provider_id(&self, provider_user_id: &str) -> Answer<Option<User>>;
     /// A piece of the list, newest first; of a search, those whose address begins so by address,
     /// and then the others by name.
-    async fn users(&self, filter: &UserFilter, page: Page<Place<UserId>>) -> Answer<Vec<User>>;
+    async fn users(&self, filter: &UserFilter, page: Page<Cursor<UserId>>) -> Answer<Vec<User>>;
     /// Whether a user with this address was removed.
     async fn was_removed(&self, email: &Email) -> Answer<bool>;
     /// How many administrators can act as one.
@@ -81,7 +81,7 @@ pub trait ReadInvitations {
     async fn invitations(
         &self,
         filter: &InvitationFilter,
-        page: Page<Place<InvitationId>>,
+        page: Page<Cursor<InvitationId>>,
     ) -> Answer<Vec<Invitation>>;
     /// What happened to one, oldest first.
     async fn timeline(&self, id: InvitationId) -> Answer<Vec<Event>>;
@@ -95,9 +95,9 @@ pub trait ReadSessions {
     /// By the session token, with its holder. Ended ones too.
     async fn session_by_token(&self, token: TokenHash) -> Answer<Option<(Session, User)>>;
     /// By Stytch's id, with its holder. Ended ones too.
-    async fn session_by_stytch_id(&self, id: &str) -> Answer<Option<(Session, User)>>;
+    async fn session_by_provider_id(&self, id: &str) -> Answer<Option<(Session, User)>>;
     /// Whether a session token was ever given out here and its row is not swept, whoever had it.
-    async fn knows_session(&self, token: TokenHash) -> Answer<bool> {
+    async fn is_known_session_token(&self, token: TokenHash) -> Answer<bool> {
         Ok(self.session_by_token(token).await?.is_some())
     }
     /// One of ours.
@@ -143,7 +143,7 @@ pub trait ReadJobs {
     /// By id.
     async fn job(&self, id: JobId) -> Answer<Option<QueuedJob>>;
     /// When the first attempt of a job began that was lost with its worker, of those since then.
-    async fn lost_since(&self, id: JobId, since: Timestamp) -> Answer<Option<Timestamp>>;
+    async fn first_lost_attempt(&self, id: JobId, since: Timestamp) -> Answer<Option<Timestamp>>;
 }
 
 /// Finds what a comparison with Stytch needs, many at a time.
@@ -152,7 +152,7 @@ pub trait ReadReconciliation {
     /// Users by id, oldest first, after that one.
     async fn users_from(&self, after: Option<UserId>, limit: u64) -> Answer<Vec<User>>;
     /// Those who have one of these identities.
-    async fn users_by_stytch_ids(&self, ids: &[String]) -> Answer<Vec<User>>;
+    async fn users_by_provider_ids(&self, ids: &[String]) -> Answer<Vec<User>>;
     /// Those who have one of these addresses.
     async fn users_by_emails(&self, emails: &[Email]) -> Answer<Vec<User>>;
     /// Of these identities, those of people who were removed.
@@ -163,7 +163,7 @@ pub trait ReadReconciliation {
 
 /// A use of a session or key, to be noted to the minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Seen {
+pub enum Usage {
     /// A request with a session.
     Session {
         /// Which.
@@ -177,7 +177,7 @@ pub enum Seen {
 
 /// What became of an attempt to claim a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
+pub enum LinkClaim {
     /// Nobody had it.
     Granted,
     /// Somebody had it, and has neither ended the claim nor renewed it.
@@ -188,7 +188,7 @@ pub enum Claim {
 
 /// What old rows a sweep deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stale {
+pub enum ExpiredRows {
     /// Sessions whose time ran out.
     Sessions,
     /// Used links, whose like Stytch itself has long forgotten.
@@ -214,17 +214,22 @@ pub trait Store:
 
     /// Claims a link until a time. Of any number of callers at once, in any number of processes,
     /// one MUST get it.
-    async fn claim_link(&self, token: TokenHash, now: Timestamp, until: Timestamp)
-    -> Answer<Claim>;
+    async fn claim_link(
+        &self,
+        token: TokenHash,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Answer<LinkClaim>;
 
     /// Ends a claim that was granted until that time; none is there is success.
     async fn release_link(&self, token: TokenHash, until: Timestamp) -> Answer<()>;
 
     /// Notes uses. Losing one is harmless.
-    async fn note_seen(&self, seen: &[Seen], at: Timestamp) -> Answer<()>;
+    async fn record_usage(&self, seen: &[Usage], at: Timestamp) -> Answer<()>;
 
     /// Deletes at most `limit` rows that were stale before `before`; answers how many.
-    async fn delete_stale(&self, what: Stale, before: Timestamp, limit: u64) -> Answer<u64>;
+    async fn delete_expired(&self, what: ExpiredRows, before: Timestamp, limit: u64)
+    -> Answer<u64>;
 
     /// Whether the database can be reached and holds the schema.
     async fn ready(&self) -> Answer<()>;

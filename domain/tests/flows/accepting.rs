@@ -1,7 +1,9 @@
 //! Somebody presses Continue and comes in: what becomes theirs.
 
-use guestlist_domain::flows::{Browser, NewInvitation, NewUser, Press, led_to};
-use guestlist_domain::{EndReason, InvitationStatus, Reach, Role, TokenHash, UserStatus, Verdict};
+use guestlist_domain::flows::{Browser, NewInvitation, NewUser, RedeemLink, used_link_return_to};
+use guestlist_domain::{
+    EndReason, InvitationStatus, ManageableRoles, Role, TokenHash, UserStatus, Verdict,
+};
 
 use crate::support::{House, at, at_once, days, hours, metadata, named, place, secs};
 
@@ -27,7 +29,7 @@ fn whoever_presses_continue_is_in() {
 fn a_session_lasts_as_long_as_the_house_says() {
     let t = House::under(|policy| policy.session_minutes = 60);
     t.sent("ada");
-    let press = Press {
+    let press = RedeemLink {
         browser: Browser { user_agent: Some("é".repeat(500)), ip: Some("192.0.2.1".into()) },
         ..House::pressing(&t.link("ada"))
     };
@@ -116,7 +118,7 @@ fn a_login_link_lets_an_active_person_in_and_changes_nothing_else() {
         name: named("Ada"),
         role: Role::Operator,
         metadata: metadata("team", "engines"),
-        reach: Reach::Everybody,
+        manageable: ManageableRoles::All,
     };
     let added = t.add_as(request).unwrap();
     t.log_in("ada").unwrap();
@@ -126,7 +128,7 @@ fn a_login_link_lets_an_active_person_in_and_changes_nothing_else() {
 
     assert_eq!((user.id, user.role, user.status), (added.id, Role::Operator, UserStatus::Active));
     assert_eq!((user.name.clone(), user.metadata.clone()), (added.name, added.metadata));
-    assert!(user.stytch_user_id.is_some(), "the identity is known from now on");
+    assert!(user.provider_user_id.is_some(), "the identity is known from now on");
 }
 
 #[test]
@@ -181,11 +183,12 @@ fn where_a_used_link_led_is_known_as_long_as_what_it_followed_from() {
     let plain = t.link("ada");
     t.press(&plain).unwrap();
 
-    let led_to = |token: &str| at_once(led_to(&t.ctx, TokenHash::of(token), &ada)).unwrap();
-    assert_eq!(led_to(&invited), Some(place("/engines")));
-    assert_eq!(led_to(&asked), Some(place("/asked")));
-    assert_eq!(led_to(&plain), None);
-    assert_eq!(led_to("another"), None);
+    let used_link_return_to =
+        |token: &str| at_once(used_link_return_to(&t.ctx, TokenHash::of(token), &ada)).unwrap();
+    assert_eq!(used_link_return_to(&invited), Some(place("/engines")));
+    assert_eq!(used_link_return_to(&asked), Some(place("/asked")));
+    assert_eq!(used_link_return_to(&plain), None);
+    assert_eq!(used_link_return_to("another"), None);
 }
 
 #[test]
@@ -193,8 +196,10 @@ fn the_browsers_earlier_session_ends_here_and_at_stytch() {
     let t = House::new();
     let earlier = t.came_in("ada");
     t.sent("bob");
-    let press =
-        Press { replaces: Some(earlier.session.clone()), ..House::pressing(&t.link("bob")) };
+    let press = RedeemLink {
+        previous_session: Some(earlier.session.clone()),
+        ..House::pressing(&t.link("bob"))
+    };
 
     let bob = t.press_as(&press).unwrap();
     t.work();
@@ -212,8 +217,10 @@ fn a_session_that_is_over_needs_no_replacing() {
     let earlier = t.came_in("ada");
     t.wait(days(8));
     t.sent("bob");
-    let press =
-        Press { replaces: Some(earlier.session.clone()), ..House::pressing(&t.link("bob")) };
+    let press = RedeemLink {
+        previous_session: Some(earlier.session.clone()),
+        ..House::pressing(&t.link("bob"))
+    };
 
     t.press_as(&press).unwrap();
 

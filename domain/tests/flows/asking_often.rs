@@ -1,8 +1,8 @@
 //! Somebody asks for a login link again and again while nothing can be sent: they wait for the
 //! last.
 
-use guestlist_domain::Queue;
-use guestlist_domain::flows::{LoginError, SendLogin};
+use guestlist_domain::QueueName;
+use guestlist_domain::flows::{RequestLoginError, SendLoginLink};
 
 use crate::support::{Call, House, JobState, MailKind, errors, mins, secs};
 
@@ -25,7 +25,7 @@ fn four_askings_over_an_outage_bring_one_mail() {
     t.work_for(mins(30));
 
     assert_eq!(t.mail_kinds("ada"), [MailKind::Invitation, MailKind::Login]);
-    assert!(t.jobs::<SendLogin>().iter().all(|row| row.state == JobState::Done));
+    assert!(t.jobs::<SendLoginLink>().iter().all(|row| row.state == JobState::Done));
     assert!(t.press(&t.link("ada")).is_ok());
 }
 
@@ -34,17 +34,17 @@ fn four_askings_that_waited_in_the_queue_bring_one_mail() {
     for who in ["ada", "unknown"] {
         let t = House::new();
         t.came_in("ada");
-        t.pause(Queue::Login).unwrap();
+        t.pause(QueueName::Login).unwrap();
         for _ in 0..4 {
             t.log_in(who).unwrap();
             t.wait(mins(1));
         }
-        t.resume(Queue::Login).unwrap();
+        t.resume(QueueName::Login).unwrap();
 
         t.work();
 
         assert_eq!(t.stytch.was_asked(Call::SendLogin), usize::from(who == "ada"));
-        let askings = t.jobs::<SendLogin>();
+        let askings = t.jobs::<SendLoginLink>();
         assert_eq!(askings.len(), 4, "{who}");
         assert!(askings.iter().all(|row| row.state == JobState::Done && row.attempts == 1));
     }
@@ -61,7 +61,10 @@ fn what_an_outage_swallowed_counts_towards_the_limit_known_or_not() {
         t.log_in(who).unwrap();
 
         let refused = t.log_in(who);
-        assert!(matches!(refused, Err(LoginError::TooOften(wait)) if wait == mins(50)), "{who}");
+        assert!(
+            matches!(refused, Err(RequestLoginError::RateLimited(wait)) if wait == mins(50)),
+            "{who}"
+        );
     }
 }
 
@@ -69,12 +72,12 @@ fn what_an_outage_swallowed_counts_towards_the_limit_known_or_not() {
 fn four_askings_over_an_outage_send_an_invitation_again_once() {
     let t = House::new();
     let ada = t.sent("ada");
-    t.pause(Queue::Login).unwrap();
+    t.pause(QueueName::Login).unwrap();
     for _ in 0..4 {
         t.log_in("ada").unwrap();
         t.wait(mins(1));
     }
-    t.resume(Queue::Login).unwrap();
+    t.resume(QueueName::Login).unwrap();
 
     t.work_for(mins(1));
 

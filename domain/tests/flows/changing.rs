@@ -1,11 +1,13 @@
 //! People are changed: what they are called, what they may do, whether they may come in.
 
 use guestlist_domain::flows::{
-    AcceptError, ChangeUserError, EndAllError, NewInvitation, RemoveUserError, ResendError,
+    ChangeUserError, EndAllError, NewInvitation, RedeemError, RemoveUserError, ResendError,
     RevokeError, RevokeSession, UserChange, change_user, end_all_sessions, remove_user, resend,
     revoke,
 };
-use guestlist_domain::{Actor, EndReason, EventKind, Metadata, Reach, Role, User, UserStatus};
+use guestlist_domain::{
+    Actor, EndReason, EventKind, ManageableRoles, Metadata, Role, User, UserStatus,
+};
 use serde_json::{Value, json};
 
 use crate::support::{House, at_once, days, metadata, named, secs};
@@ -51,7 +53,7 @@ fn what_is_so_already_is_not_told() {
         role: Some(Role::Member),
         is_suspended: Some(false),
         metadata: Some(Metadata::default()),
-        reach: Reach::Members,
+        manageable: ManageableRoles::MemberOnly,
     };
     let before = t.expect_user("ada");
 
@@ -113,7 +115,7 @@ fn suspended_between_asking_and_pressing_nobody_comes_in() {
 
     let refused = t.press(&t.link("ada"));
 
-    assert!(matches!(refused, Err(AcceptError::AccountSuspended)), "{refused:?}");
+    assert!(matches!(refused, Err(RedeemError::AccountSuspended)), "{refused:?}");
     let tables = t.store.tables();
     let told = tables.events.values().find(|event| event.kind == EventKind::LoginRefused).unwrap();
     assert_eq!(told.actor.id(), Some(ada.id.0), "it was they who tried");
@@ -160,17 +162,17 @@ fn who_reaches_members_alone_acts_on_nobody_above_them() {
         (ada.id, UserChange::default()),
     ] {
         let refused = t.change(whom, &change);
-        assert!(matches!(refused, Err(ChangeUserError::OutOfReach)), "{refused:?}");
+        assert!(matches!(refused, Err(ChangeUserError::Forbidden)), "{refused:?}");
     }
     t.suspend("ada");
     let back = t.change(ada.id, &suspends(false));
-    assert!(matches!(back, Err(ChangeUserError::OutOfReach)), "{back:?}");
+    assert!(matches!(back, Err(ChangeUserError::Forbidden)), "{back:?}");
     assert_eq!(t.expect_user("ada").role, Role::Admin);
 
-    let removed = at_once(remove_user(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
-    assert!(matches!(removed, Err(RemoveUserError::OutOfReach)), "{removed:?}");
-    let ended = at_once(end_all_sessions(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
-    assert!(matches!(ended, Err(EndAllError::OutOfReach)), "{ended:?}");
+    let removed = at_once(remove_user(&t.ctx, ada.id, ManageableRoles::MemberOnly, &Actor::Cli));
+    assert!(matches!(removed, Err(RemoveUserError::Forbidden)), "{removed:?}");
+    let ended = at_once(end_all_sessions(&t.ctx, ada.id, ManageableRoles::MemberOnly, &Actor::Cli));
+    assert!(matches!(ended, Err(EndAllError::Forbidden)), "{ended:?}");
 
     assert_eq!(t.expect_user("ada").name, None);
     assert_eq!(t.change(bob.id, &renamed).unwrap().name, named("Ada"));
@@ -183,15 +185,15 @@ fn who_reaches_members_alone_neither_sends_nor_takes_back_an_invitation_above_th
     let t = House::new();
     let request = NewInvitation { role: Role::Operator, ..House::asking("ada") };
     let ada = t.invite_as(request).unwrap();
-    let again = at_once(resend(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
-    assert!(matches!(again, Err(ResendError::OutOfReach)), "{again:?}");
-    let back = at_once(revoke(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
-    assert!(matches!(back, Err(RevokeError::OutOfReach)), "{back:?}");
+    let again = at_once(resend(&t.ctx, ada.id, ManageableRoles::MemberOnly, &Actor::Cli));
+    assert!(matches!(again, Err(ResendError::Forbidden)), "{again:?}");
+    let back = at_once(revoke(&t.ctx, ada.id, ManageableRoles::MemberOnly, &Actor::Cli));
+    assert!(matches!(back, Err(RevokeError::Forbidden)), "{back:?}");
     assert_eq!(t.again(&ada), ada);
     // That they may not is told before that it can't be done to who is only invited.
     let out = UserChange { is_suspended: Some(true), ..UserChange::default() };
     let refused = t.change(ada.user_id, &out);
-    assert!(matches!(refused, Err(ChangeUserError::OutOfReach)), "{refused:?}");
+    assert!(matches!(refused, Err(ChangeUserError::Forbidden)), "{refused:?}");
 }
 
 #[test]
@@ -213,7 +215,7 @@ fn whoever_is_changed_before_they_come_in_comes_in_changed() {
         name: Some(named("Ada")),
         role: Some(Role::Operator),
         metadata: Some(metadata("team", "engines")),
-        reach: Reach::Everybody,
+        manageable: ManageableRoles::All,
         ..UserChange::default()
     };
     t.change(ada.user_id, &change).unwrap();
@@ -237,8 +239,8 @@ fn whoever_is_demoted_before_they_come_in_comes_in_as_a_member() {
     t.work();
     t.wait(days(8));
     t.sweep();
-    let reach = Reach::Everybody;
-    let change = UserChange { name: Some(None), reach, ..to_role(Role::Member) };
+    let manageable = ManageableRoles::All;
+    let change = UserChange { name: Some(None), manageable, ..to_role(Role::Member) };
     t.change(ada.user_id, &change).unwrap();
     // Lapsed, it comes again when they ask.
     t.log_in("ada").unwrap();

@@ -1,6 +1,6 @@
 //! What was written by a process whose clock was ahead, before that was corrected.
 
-use guestlist_domain::flows::{ResendError, SendInvite, SendLogin};
+use guestlist_domain::flows::{ResendError, SendInvitation, SendLoginLink};
 
 use crate::support::{House, hours, secs};
 
@@ -19,7 +19,7 @@ fn a_login_link_that_was_asked_for_in_the_future_counts_for_no_limit() {
 
     t.log_in("ada").unwrap();
 
-    assert_eq!(t.jobs::<SendLogin>().last().unwrap().run_at, t.now());
+    assert_eq!(t.jobs::<SendLoginLink>().last().unwrap().run_at, t.now());
     // From then on they are counted as ever.
     (0..4).for_each(|_| t.log_in("ada").unwrap());
     t.log_in("ada").unwrap_err();
@@ -37,6 +37,6 @@ fn an_invitation_that_was_sent_again_in_the_future_can_be_sent_again_now() {
 
     t.resend(ada.id).unwrap();
 
-    assert_eq!(t.job::<SendInvite>().run_at, t.now());
+    assert_eq!(t.job::<SendInvitation>().run_at, t.now());
     assert!(matches!(t.resend(ada.id), Err(ResendError::TooSoon(wait)) if wait == secs(30)));
 }

@@ -1,7 +1,7 @@
 //! Administrators by configuration: they log in without an invitation while Guestlist has never
 //! known them, or while no active administrator is left. Otherwise what the database says holds.
 
-use guestlist_domain::flows::{AcceptError, NewInvitation, address_to_log_in};
+use guestlist_domain::flows::{NewInvitation, RedeemError, bootstrap_login_address};
 use guestlist_domain::{InvitationStatus, LoginMail, Metadata, Role, UserStatus};
 
 use crate::support::{House, at, at_once, days, metadata, secs};
@@ -131,7 +131,7 @@ fn a_link_does_not_make_a_removed_administrator_again() {
 
     let refused = t.press(&t.link("root"));
 
-    assert!(matches!(refused, Err(AcceptError::NotInvited)), "{refused:?}");
+    assert!(matches!(refused, Err(RedeemError::NotInvited)), "{refused:?}");
     assert_eq!(t.user("root"), None);
 }
 
@@ -211,7 +211,7 @@ fn of_two_who_come_back_at_once_because_no_administrator_is_left_one_becomes_one
 #[test]
 fn who_starts_the_program_is_given_an_address_that_can_log_in() {
     let t = House::under(|policy| policy.admin_emails = vec![at("root")]);
-    let to_log_in = || at_once(address_to_log_in(&t.ctx, &at("root"))).unwrap();
+    let to_log_in = || at_once(bootstrap_login_address(&t.ctx, &at("root"))).unwrap();
     assert_eq!(to_log_in(), at("root"), "never known");
     let root = t.add("root", Role::Admin).unwrap();
     t.admin("other");

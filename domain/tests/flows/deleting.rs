@@ -1,6 +1,6 @@
 //! Somebody is removed: here at once, at Stytch soon after, then for good.
 
-use guestlist_domain::flows::{DeleteUser, RemoveUserError};
+use guestlist_domain::flows::{DeleteIdentity, RemoveUserError};
 use guestlist_domain::{EndReason, InvitationStatus, UserId, UserStatus};
 
 use crate::support::{Call, Fault, Going, House, JobState, at, errors, hours, mins, secs};
@@ -35,7 +35,7 @@ fn then_the_person_is_gone_at_stytch_and_here() {
     );
     let tables = t.store.tables();
     assert_eq!(tables.tombstones.len(), 1);
-    assert_eq!(Some(&tables.tombstones[0].stytch_user_id), ada.user.stytch_user_id.as_ref());
+    assert_eq!(Some(&tables.tombstones[0].provider_user_id), ada.user.provider_user_id.as_ref());
     assert_eq!(tables.tombstones[0].user_id, ada.user.id);
 }
 
@@ -109,7 +109,7 @@ fn stytch_is_asked_until_it_has_done_it() {
     t.work_for(mins(10));
 
     assert_eq!(t.user("ada"), None);
-    assert_eq!(t.job::<DeleteUser>().attempts, 4, "what only waited is not counted");
+    assert_eq!(t.job::<DeleteIdentity>().attempts, 4, "what only waited is not counted");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn an_identity_that_nobody_here_has_heard_of_goes_too() {
     let ada = t.invited("ada");
     t.stytch.next(Call::SendInvite, Fault::AnswerLost);
     t.work();
-    assert_eq!(t.expect_user("ada").stytch_user_id, None);
+    assert_eq!(t.expect_user("ada").provider_user_id, None);
     let identity = t.stytch.knows().find(&at("ada")).unwrap().id;
     t.stytch.refuses(Call::FindUser, 1, &errors::internal());
     t.remove(ada.user_id).unwrap();
@@ -127,7 +127,7 @@ fn an_identity_that_nobody_here_has_heard_of_goes_too() {
 
     assert_eq!(t.user("ada"), None);
     assert!(t.stytch.knows().find(&at("ada")).is_none());
-    assert_eq!(t.store.tables().tombstones[0].stytch_user_id, identity);
+    assert_eq!(t.store.tables().tombstones[0].provider_user_id, identity);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn asked_for_again_a_dead_deletion_comes_to_life() {
     t.stytch.is_down(errors::unreachable());
     t.remove(ada.id).unwrap();
     t.work_for(hours(4));
-    assert_eq!(t.job::<DeleteUser>().state, JobState::Dead);
+    assert_eq!(t.job::<DeleteIdentity>().state, JobState::Dead);
     assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
     t.stytch.heals();
 
@@ -219,7 +219,7 @@ fn two_jobs_for_one_deletion_are_no_trouble() {
 
     assert_eq!(t.user("ada"), None);
     assert_eq!(t.store.tables().tombstones.len(), 1);
-    let states: Vec<_> = t.jobs::<DeleteUser>().iter().map(|row| row.state).collect();
+    let states: Vec<_> = t.jobs::<DeleteIdentity>().iter().map(|row| row.state).collect();
     assert_eq!(states, [JobState::Done, JobState::Done]);
 }
 
@@ -257,5 +257,5 @@ fn an_unknown_person_is_not_found() {
     let t = House::new();
     let nobody = UserId(t.ctx.ids.next());
     assert!(matches!(t.remove(nobody), Err(RemoveUserError::NotFound)));
-    assert!(t.jobs::<DeleteUser>().is_empty());
+    assert!(t.jobs::<DeleteIdentity>().is_empty());
 }

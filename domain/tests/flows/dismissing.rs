@@ -1,12 +1,12 @@
 //! The list of dead deliveries holds what nobody has looked after, and nothing else.
 
-use guestlist_domain::flows::{OperateError, SendInvite};
+use guestlist_domain::flows::{JobOperationError, SendInvitation};
 use guestlist_domain::{Invitation, InvitationStatus, JobId, Role};
 
 use crate::support::{Call, House, JobState, at, errors, secs};
 
 fn dead(t: &House) -> Vec<JobId> {
-    let deliveries = t.jobs::<SendInvite>().into_iter();
+    let deliveries = t.jobs::<SendInvitation>().into_iter();
     deliveries.filter(|row| row.state == JobState::Dead).map(|row| row.job.id).collect()
 }
 
@@ -31,14 +31,14 @@ fn whatever_is_done_about_a_failed_invitation_takes_its_job_off_the_list() {
     for (n, (does, mails)) in ways.into_iter().enumerate() {
         let t = House::new();
         let ada = t.ended("ada", InvitationStatus::Failed);
-        let job = t.job_id::<SendInvite>();
+        let job = t.job_id::<SendInvitation>();
         assert_eq!(dead(&t), [job], "{n}");
 
         does(&t, &ada);
 
         assert_eq!(dead(&t), [], "{n}");
-        assert_eq!(t.jobs::<SendInvite>()[0].state, JobState::Cancelled, "{n}");
-        assert!(matches!(t.retry(job), Err(OperateError::Superseded)), "{n}");
+        assert_eq!(t.jobs::<SendInvitation>()[0].state, JobState::Cancelled, "{n}");
+        assert!(matches!(t.retry(job), Err(JobOperationError::Superseded)), "{n}");
         t.work_for(secs(60));
         assert_eq!(t.inbox("ada").len(), mails, "{n}");
     }
@@ -54,7 +54,7 @@ fn what_fails_again_is_on_the_list_again_by_its_latest_job() {
     t.work_for(secs(60));
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Failed);
-    assert_eq!(dead(&t), [t.job_id::<SendInvite>()]);
+    assert_eq!(dead(&t), [t.job_id::<SendInvitation>()]);
     t.resend(ada.id).unwrap();
     assert_eq!(dead(&t), []);
 }
@@ -63,23 +63,23 @@ fn what_fails_again_is_on_the_list_again_by_its_latest_job() {
 fn a_retry_in_place_does_not_dismiss_itself() {
     let t = House::new();
     let ada = t.ended("ada", InvitationStatus::Failed);
-    let job = t.job_id::<SendInvite>();
+    let job = t.job_id::<SendInvitation>();
 
     t.retry(job).unwrap();
 
-    let row = t.job::<SendInvite>();
+    let row = t.job::<SendInvitation>();
     assert_eq!((row.job.id, row.attempts), (job, 0));
     assert!(row.is_waiting(), "{:?}", row.state);
     t.work_for(secs(60));
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }
 
 #[test]
 fn one_persons_dead_delivery_is_not_anothers() {
     let t = House::new();
     let ada = t.ended("ada", InvitationStatus::Failed);
-    let job = t.job_id::<SendInvite>();
+    let job = t.job_id::<SendInvitation>();
     let bob = t.ended("bob", InvitationStatus::Failed);
 
     t.revoke(bob.id).unwrap();
@@ -93,7 +93,7 @@ fn one_persons_dead_delivery_is_not_anothers() {
 fn only_dead_jobs_are_dismissed() {
     let t = House::new();
     let ada = t.invited("ada");
-    let job = t.job_id::<SendInvite>();
+    let job = t.job_id::<SendInvitation>();
     t.stytch.refuses(Call::SendInvite, 1, &errors::rejected("inactive_email"));
     let in_flight = t.begin();
     t.cancel(job).unwrap();
@@ -101,7 +101,7 @@ fn only_dead_jobs_are_dismissed() {
 
     t.revoke(ada.id).unwrap();
 
-    assert_eq!(t.jobs::<SendInvite>()[0].state, JobState::Running);
+    assert_eq!(t.jobs::<SendInvitation>()[0].state, JobState::Running);
     t.settle(&in_flight).unwrap();
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use guestlist_domain::InvitationStatus;
-use guestlist_domain::flows::SendInvite;
+use guestlist_domain::flows::SendInvitation;
 use serde_json::json;
 
 use crate::support::{Call, Fault, Going, House, JobState, at, errors, hours, mins, secs};
@@ -27,7 +27,7 @@ fn a_mail_that_was_sent_though_its_answer_was_lost_is_not_sent_again() {
     assert_eq!(t.story(&ada), ["requested", "attempted", "doubtful", "sent"]);
     assert_eq!(t.timeline(&ada)[3].detail, json!({ "found": true }));
     let identity = t.stytch.knows().find(&at("ada")).unwrap().id;
-    assert_eq!(t.expect_user("ada").stytch_user_id, Some(identity));
+    assert_eq!(t.expect_user("ada").provider_user_id, Some(identity));
     assert!(t.press(&t.link("ada")).is_ok());
 }
 
@@ -42,7 +42,7 @@ fn a_mail_that_a_worker_sent_before_it_died_is_not_sent_again() {
     assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 1));
     assert_eq!(t.inbox("ada").len(), 1);
     assert_eq!(t.story(&ada), [&["requested"], &LOST[..], &["sent"]].concat());
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }
 
 #[test]

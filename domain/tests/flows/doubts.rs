@@ -1,7 +1,7 @@
 //! Since when a mail may be out: what Stytch has had for longer is not what our call made.
 
-use guestlist_domain::flows::SendInvite;
-use guestlist_domain::{Invitation, InvitationStatus, Queue};
+use guestlist_domain::flows::SendInvitation;
+use guestlist_domain::{Invitation, InvitationStatus, QueueName};
 
 use super::doubting::LOST;
 use crate::support::{Call, Fault, Going, House, at, errors, hours, mins, secs};
@@ -9,12 +9,12 @@ use crate::support::{Call, Fault, Going, House, at, errors, hours, mins, secs};
 /// Somebody whose mail was asked for at once, and whose first call is made a minute later, and
 /// lost; half a minute before that, somebody else gave them an identity.
 fn identified_before_the_first_call(t: &House, lose: impl FnOnce(&House)) -> Invitation {
-    t.pause(Queue::Invitation).unwrap();
+    t.pause(QueueName::Invitation).unwrap();
     let ada = t.invited("ada");
     t.wait(secs(30));
     t.stytch.knows().knew(&at("ada"), Some(t.now()));
     t.wait(secs(30));
-    t.resume(Queue::Invitation).unwrap();
+    t.resume(QueueName::Invitation).unwrap();
     t.stytch.next(Call::SendInvite, Fault::CallLost);
     lose(t);
     ada
@@ -104,7 +104,7 @@ fn what_was_lost_before_it_was_asked_for_again_begins_no_doubt() {
     let t = House::new();
     let ada = t.left_by_a_dead_worker("ada", Fault::CallLost);
     t.wait(mins(1));
-    let job = t.job_id::<SendInvite>();
+    let job = t.job_id::<SendInvitation>();
     t.cancel(job).unwrap();
     t.retry(job).unwrap();
     t.wait(mins(1));

@@ -2,10 +2,10 @@
 //! them.
 
 use guestlist_domain::flows::{
-    self, CameIn, ChangedUser, InviteError, NewInvitation, RevokeInvite, UserChange,
+    self, ChangedUser, InviteError, LoggedIn, NewInvitation, RevokeInvitation, UserChange,
     privileged_invitations_by,
 };
-use guestlist_domain::{Actor, Invitation, InvitationStatus, Reach, Role, UserStatus};
+use guestlist_domain::{Actor, Invitation, InvitationStatus, ManageableRoles, Role, UserStatus};
 
 use crate::support::{House, Link, at_once, secs};
 
@@ -16,13 +16,13 @@ const SENT: [(&str, Role, bool); 3] = [
     ("friend", Role::Member, false),
 ];
 
-fn invite_as(t: &House, by: &CameIn, who: &str, role: Role) -> Result<Invitation, InviteError> {
+fn invite_as(t: &House, by: &LoggedIn, who: &str, role: Role) -> Result<Invitation, InviteError> {
     let request = NewInvitation { role, ..House::asking(who) };
     at_once(flows::invite(&t.ctx, request, &Actor::of(&by.user)))
 }
 
-fn change(t: &House, who: &CameIn, change: UserChange) -> ChangedUser {
-    let change = UserChange { reach: Reach::Everybody, ..change };
+fn change(t: &House, who: &LoggedIn, change: UserChange) -> ChangedUser {
+    let change = UserChange { manageable: ManageableRoles::All, ..change };
     at_once(flows::change_user(&t.ctx, who.user.id, &change, &Actor::Cli)).unwrap()
 }
 
@@ -35,7 +35,7 @@ fn suspended() -> UserChange {
 }
 
 /// A house with two administrators, the first of whom has sent all that there is.
-fn house() -> (House, CameIn) {
+fn house() -> (House, LoggedIn) {
     let t = House::new();
     let (mallory, boss) = (t.admin("mallory"), t.admin("boss"));
     for (who, role, _) in SENT {
@@ -68,7 +68,7 @@ fn has_ended(t: &House, changed: &ChangedUser) {
 #[test]
 fn a_removed_administrator_leaves_no_way_back() {
     let (t, mallory) = house();
-    let removed = flows::remove_user(&t.ctx, mallory.user.id, Reach::Everybody, &Actor::Cli);
+    let removed = flows::remove_user(&t.ctx, mallory.user.id, ManageableRoles::All, &Actor::Cli);
     let removed = at_once(removed).unwrap();
     assert_eq!(removed.user.status, UserStatus::Deleting);
     has_ended(&t, &removed);
@@ -78,7 +78,7 @@ fn a_removed_administrator_leaves_no_way_back() {
 fn a_suspended_administrator_leaves_no_way_back() {
     let (t, mallory) = house();
     has_ended(&t, &change(&t, &mallory, suspended()));
-    assert_eq!(t.jobs::<RevokeInvite>().len(), 2);
+    assert_eq!(t.jobs::<RevokeInvitation>().len(), 2);
 }
 
 #[test]
@@ -124,6 +124,6 @@ fn what_is_sent_while_the_sender_is_suspended_is_refused_or_revoked() {
     // The suspension is written first: the invitation is not.
     t.store.before_next_apply(move || drop(change(&other, &by, suspended())));
     let refused = invite_as(&t, &mallory, "late", Role::Admin);
-    assert!(matches!(refused, Err(InviteError::OutOfReach)), "{refused:?}");
+    assert!(matches!(refused, Err(InviteError::Forbidden)), "{refused:?}");
     assert!(t.invitations("late").is_empty());
 }

@@ -1,20 +1,25 @@
 //! Stytch tells by itself what became of people there: late, twice, in any order, and mostly of
 //! what was done from here.
 
-use guestlist_domain::flows::{CheckIdentity, Heard, hear};
-use guestlist_domain::{EndReason, IdentityNews, Job, Profile, Role, UserStatus};
+use guestlist_domain::flows::{CheckIdentity, WebhookOutcome, handle_identity_webhook};
+use guestlist_domain::{EndReason, IdentityEvent, Job, Profile, Role, UserStatus};
 
 use crate::support::{Call, House, JobState, at, at_once, errors, mins, secs};
 
 impl House {
     /// Stytch tells of somebody, under this id.
-    fn hears_as(&self, message_id: &str, identity: &str, profile: Option<Profile>) -> Heard {
-        let (message_id, stytch_user_id) = (message_id.to_owned(), identity.to_owned());
-        let news = IdentityNews { message_id, stytch_user_id, profile };
-        at_once(hear(&self.ctx, &news)).expect("heard")
+    fn hears_as(
+        &self,
+        message_id: &str,
+        identity: &str,
+        profile: Option<Profile>,
+    ) -> WebhookOutcome {
+        let (message_id, provider_user_id) = (message_id.to_owned(), identity.to_owned());
+        let news = IdentityEvent { message_id, provider_user_id, profile };
+        at_once(handle_identity_webhook(&self.ctx, &news)).expect("heard")
     }
 
-    fn hears(&self, identity: &str, profile: Option<Profile>) -> Heard {
+    fn hears(&self, identity: &str, profile: Option<Profile>) -> WebhookOutcome {
         let message_id = format!("msg_{}", self.ctx.ids.next());
         self.hears_as(&message_id, identity, profile)
     }
@@ -42,11 +47,11 @@ fn who_is_deleted_there_is_logged_out_here() {
     let identity = t.identity("ada");
     t.leaves_stytch("ada");
 
-    assert_eq!(t.hears(&identity, None), Heard::Doubted);
+    assert_eq!(t.hears(&identity, None), WebhookOutcome::CheckScheduled);
     t.work();
 
     let user = t.expect_user("ada");
-    assert_eq!((user.status, user.stytch_user_id.as_deref()), (UserStatus::Active, None));
+    assert_eq!((user.status, user.provider_user_id.as_deref()), (UserStatus::Active, None));
     let (_, reason) = t.sessions(&user)[0].ended.expect("ended");
     assert_eq!(reason, EndReason::GoneAtProvider);
     assert!(t.comes_back(&ada.tokens).is_err());
@@ -60,7 +65,7 @@ fn only_stytch_s_own_answer_ends_a_session() {
     let ada = t.came_in("ada");
     let before = t.expect_user("ada");
 
-    assert_eq!(t.hears(&t.identity("ada"), None), Heard::Doubted, "it may be so");
+    assert_eq!(t.hears(&t.identity("ada"), None), WebhookOutcome::CheckScheduled, "it may be so");
     t.work();
 
     assert_eq!(t.expect_user("ada"), before);
@@ -72,13 +77,17 @@ fn what_is_told_twice_is_looked_at_once() {
     let t = House::new();
     t.came_in("ada");
     let identity = t.identity("ada");
-    assert_eq!(t.hears_as("msg_1", &identity, None), Heard::Doubted);
-    assert_eq!(t.hears_as("msg_1", &identity, None), Heard::Before);
+    assert_eq!(t.hears_as("msg_1", &identity, None), WebhookOutcome::CheckScheduled);
+    assert_eq!(t.hears_as("msg_1", &identity, None), WebhookOutcome::Duplicate);
     t.work();
-    assert_eq!(t.hears_as("msg_1", &identity, None), Heard::Before);
+    assert_eq!(t.hears_as("msg_1", &identity, None), WebhookOutcome::Duplicate);
     assert_eq!(t.checks(), [JobState::Done]);
     assert_eq!(t.stytch.was_asked(Call::Look), 1);
-    assert_eq!(t.hears_as("msg_2", &identity, None), Heard::Doubted, "that is other news");
+    assert_eq!(
+        t.hears_as("msg_2", &identity, None),
+        WebhookOutcome::CheckScheduled,
+        "that is other news"
+    );
 }
 
 #[test]
@@ -89,20 +98,24 @@ fn what_was_done_from_here_is_no_news() {
     let house = t.clone();
     t.stytch.while_on_its_way_back(Call::SendInvite, move || {
         let echo = house.hears(&house.identity("ada"), house.profile("ada"));
-        assert_eq!(echo, Heard::Known);
+        assert_eq!(echo, WebhookOutcome::Consistent);
     });
     t.work();
-    assert_eq!(t.hears(&t.identity("ada"), t.profile("ada")), Heard::Known);
+    assert_eq!(t.hears(&t.identity("ada"), t.profile("ada")), WebhookOutcome::Consistent);
     let pending = t.profile("ada");
     t.press(&t.link("ada")).unwrap();
     let identity = t.identity("ada");
-    assert_eq!(t.hears(&identity, t.profile("ada")), Heard::Known, "they came in");
-    assert_eq!(t.hears(&identity, pending), Heard::Known, "and what was so before that");
+    assert_eq!(t.hears(&identity, t.profile("ada")), WebhookOutcome::Consistent, "they came in");
+    assert_eq!(
+        t.hears(&identity, pending),
+        WebhookOutcome::Consistent,
+        "and what was so before that"
+    );
 
     t.remove(ada.user_id).unwrap();
-    assert_eq!(t.hears(&identity, None), Heard::Known, "while it is deleted");
+    assert_eq!(t.hears(&identity, None), WebhookOutcome::Consistent, "while it is deleted");
     t.work();
-    assert_eq!(t.hears(&identity, None), Heard::Known, "once it is");
+    assert_eq!(t.hears(&identity, None), WebhookOutcome::Consistent, "once it is");
     assert_eq!(t.checks(), []);
     assert_eq!(t.stytch.was_asked(Call::Look), 0);
 }
@@ -116,12 +129,12 @@ fn late_news_of_who_was_removed_brings_nobody_back() {
     t.remove(ada.user.id).unwrap();
     t.work();
 
-    assert_eq!(t.hears(&identity, late.clone()), Heard::Known);
+    assert_eq!(t.hears(&identity, late.clone()), WebhookOutcome::Consistent);
     // Not even to those who came after them under the same address.
     t.add("ada", Role::Member).unwrap();
-    assert_eq!(t.hears(&identity, late), Heard::Doubted);
+    assert_eq!(t.hears(&identity, late), WebhookOutcome::CheckScheduled);
     t.work();
-    assert_eq!(t.expect_user("ada").stytch_user_id, None);
+    assert_eq!(t.expect_user("ada").provider_user_id, None);
 }
 
 #[test]
@@ -134,7 +147,7 @@ fn news_in_the_wrong_order_does_no_harm() {
     t.work();
     let after = t.expect_user("ada");
 
-    assert_eq!(t.hears(&identity, late), Heard::Doubted);
+    assert_eq!(t.hears(&identity, late), WebhookOutcome::CheckScheduled);
     t.work();
     assert_eq!(t.expect_user("ada"), after);
 }
@@ -145,9 +158,9 @@ fn who_is_made_there_for_somebody_here_is_known_as_them() {
     t.add("ada", Role::Member).unwrap();
     t.stytch.knows().knew(&at("ada"), Some(t.now()));
     let identity = t.identity("ada");
-    assert_eq!(t.hears(&identity, t.profile("ada")), Heard::Doubted);
+    assert_eq!(t.hears(&identity, t.profile("ada")), WebhookOutcome::CheckScheduled);
     t.work();
-    assert_eq!(t.expect_user("ada").stytch_user_id, Some(identity));
+    assert_eq!(t.expect_user("ada").provider_user_id, Some(identity));
     assert_eq!(t.story_of(&t.expect_user("ada")).last(), Some(&"identity_adopted"));
 }
 
@@ -161,16 +174,16 @@ fn who_could_be_another_is_not_taken_for_them() {
     t.stytch.knows().users[0].has_password = true;
     t.hears(&t.identity("ada"), told);
     t.work();
-    assert_eq!(t.expect_user("ada").stytch_user_id, None);
-    assert_eq!(t.hears(&t.identity("ada"), t.profile("ada")), Heard::Known);
+    assert_eq!(t.expect_user("ada").provider_user_id, None);
+    assert_eq!(t.hears(&t.identity("ada"), t.profile("ada")), WebhookOutcome::Consistent);
 }
 
 #[test]
 fn strangers_are_no_business_of_ours() {
     let t = House::new();
     t.stytch.knows().knew(&at("stranger"), None);
-    assert_eq!(t.hears(&t.identity("stranger"), t.profile("stranger")), Heard::Known);
-    assert_eq!(t.hears("user-test-nobody", None), Heard::Known);
+    assert_eq!(t.hears(&t.identity("stranger"), t.profile("stranger")), WebhookOutcome::Consistent);
+    assert_eq!(t.hears("user-test-nobody", None), WebhookOutcome::Consistent);
     assert_eq!(t.user("stranger"), None);
     assert_eq!(t.checks(), []);
 }
@@ -186,10 +199,10 @@ fn who_got_another_identity_meanwhile_keeps_their_sessions() {
     t.stytch.while_on_its_way(Call::Look, move || {
         let id = house.expect_user("ada").id;
         let mut tables = house.store.tables();
-        tables.users.get_mut(&id).expect("a row").stytch_user_id = Some("another".into());
+        tables.users.get_mut(&id).expect("a row").provider_user_id = Some("another".into());
     });
     t.work();
-    assert_eq!(t.expect_user("ada").stytch_user_id.as_deref(), Some("another"));
+    assert_eq!(t.expect_user("ada").provider_user_id.as_deref(), Some("another"));
     assert!(t.comes_back(&ada.tokens).is_ok());
 }
 
@@ -204,7 +217,7 @@ fn while_stytch_is_away_it_is_asked_again() {
     t.work();
     assert!(t.comes_back(&ada.tokens).is_ok(), "nothing is known yet");
     t.work_for(mins(1));
-    assert_eq!(t.expect_user("ada").stytch_user_id, None);
+    assert_eq!(t.expect_user("ada").provider_user_id, None);
     t.wait(secs(1));
     assert!(t.comes_back(&ada.tokens).is_err());
 }

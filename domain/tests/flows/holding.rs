@@ -1,6 +1,6 @@
 //! What makes an invitation wait without costing it an attempt.
 
-use guestlist_domain::flows::SendInvite;
+use guestlist_domain::flows::SendInvitation;
 use guestlist_domain::{HeldBy, InvitationStatus};
 
 use crate::support::{Call, House, JobState, errors, hours, mins, secs};
@@ -16,7 +16,7 @@ fn a_429_costs_no_attempt() {
     let held = t.again(&ada);
     assert_eq!((held.status, held.attempts), (InvitationStatus::Queued, 0));
     assert_eq!((held.held_by, &held.last_error), (Some(HeldBy::RateLimit), &None));
-    assert_eq!(held.next_attempt_at, Some(t.job::<SendInvite>().run_at));
+    assert_eq!(held.next_attempt_at, Some(t.job::<SendInvitation>().run_at));
     assert_eq!(t.story(&ada), ["requested", "held"]);
     t.work_for(secs(3));
     let sent = t.again(&ada);
@@ -31,7 +31,7 @@ fn a_429_without_a_word_holds_for_longer_than_stytchs_shortest_window() {
     t.stytch.refuses(Call::SendInvite, 1, &errors::rate_limited(None));
     t.work();
 
-    let pause = t.job::<SendInvite>().run_at.duration_since(t.now()).unsigned_abs();
+    let pause = t.job::<SendInvitation>().run_at.duration_since(t.now()).unsigned_abs();
     assert!(pause > secs(1) && pause <= secs(3), "{pause:?}");
 }
 
@@ -138,6 +138,6 @@ fn a_hold_of_a_revoked_invitation_holds_nothing() {
 
     assert_eq!(t.story(&ada), ["requested", "revoked"]);
     assert_eq!(t.again(&ada).held_by, None);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
     assert!(t.inbox("ada").is_empty());
 }

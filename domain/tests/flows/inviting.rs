@@ -1,7 +1,7 @@
 //! Who can be invited, and what is written when somebody is.
 
-use guestlist_domain::flows::{InviteError, NewInvitation, SendInvite};
-use guestlist_domain::{Actor, InvitationStatus, Reach, Role, UserStatus};
+use guestlist_domain::flows::{InviteError, NewInvitation, SendInvitation};
+use guestlist_domain::{Actor, InvitationStatus, ManageableRoles, Role, UserStatus};
 
 use crate::support::{House, JobState, days, metadata, mins, named, place, secs};
 
@@ -18,7 +18,7 @@ fn an_invitation_is_queued_with_its_user_its_event_and_its_job() {
     let user = t.expect_user("ada");
     assert_eq!((user.id, user.status), (ada.user_id, UserStatus::Invited));
     assert_eq!(t.story(&ada), ["requested"]);
-    let job = t.job::<SendInvite>();
+    let job = t.job::<SendInvitation>();
     assert_eq!((job.state, job.run_at), (JobState::Ready, t.now()));
 }
 
@@ -148,9 +148,18 @@ fn a_caller_who_may_act_on_members_only_invites_nobody_who_was_invited_as_more()
     t.revoke(old.id).unwrap();
     let before = t.expect_user("ada");
     let name = named("Mallory");
-    let refused =
-        t.invite_as(NewInvitation { name, reach: Reach::Members, ..House::asking("ada") });
-    assert!(matches!(refused, Err(InviteError::OutOfReach)), "{refused:?}");
+    let refused = t.invite_as(NewInvitation {
+        name,
+        manageable: ManageableRoles::MemberOnly,
+        ..House::asking("ada")
+    });
+    assert!(matches!(refused, Err(InviteError::Forbidden)), "{refused:?}");
     assert_eq!(t.expect_user("ada"), before);
-    assert!(t.invite_as(NewInvitation { reach: Reach::Members, ..House::asking("bob") }).is_ok());
+    assert!(
+        t.invite_as(NewInvitation {
+            manageable: ManageableRoles::MemberOnly,
+            ..House::asking("bob")
+        })
+        .is_ok()
+    );
 }

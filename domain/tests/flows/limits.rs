@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_domain::flows::{LoginError, SendLogin, request_login_unlimited};
+use guestlist_domain::flows::{RequestLoginError, SendLoginLink, request_login_unlimited};
 use guestlist_domain::{Limit, LoginRequestId};
 
 use crate::support::{House, Link, at, at_once, hours, mins, place, secs};
@@ -19,7 +19,10 @@ fn the_sixth_asking_in_an_hour_is_too_many_and_says_how_long_to_wait() {
 
         let refused = t.log_in(who);
 
-        assert!(matches!(refused, Err(LoginError::TooOften(wait)) if wait == mins(40)), "{who}");
+        assert!(
+            matches!(refused, Err(RequestLoginError::RateLimited(wait)) if wait == mins(40)),
+            "{who}"
+        );
     }
 }
 
@@ -29,7 +32,7 @@ fn a_refused_asking_costs_nothing() {
     t.log_in("ada").unwrap();
     t.wait(mins(9));
     t.log_in("ada").unwrap_err();
-    assert_eq!(t.jobs::<SendLogin>().len(), 1);
+    assert_eq!(t.jobs::<SendLoginLink>().len(), 1);
 
     t.wait(mins(1));
 
@@ -43,14 +46,20 @@ fn each_asking_frees_its_place_an_hour_later() {
         t.log_in("ada").unwrap();
         t.wait(mins(10));
     }
-    assert!(matches!(t.log_in("ada"), Err(LoginError::TooOften(wait)) if wait == mins(10)));
+    assert!(
+        matches!(t.log_in("ada"), Err(RequestLoginError::RateLimited(wait)) if wait == mins(10))
+    );
     t.wait(mins(10).saturating_sub(secs(1)));
-    assert!(matches!(t.log_in("ada"), Err(LoginError::TooOften(wait)) if wait == secs(1)));
+    assert!(
+        matches!(t.log_in("ada"), Err(RequestLoginError::RateLimited(wait)) if wait == secs(1))
+    );
 
     t.wait(secs(1));
 
     t.log_in("ada").unwrap();
-    assert!(matches!(t.log_in("ada"), Err(LoginError::TooOften(wait)) if wait == mins(10)));
+    assert!(
+        matches!(t.log_in("ada"), Err(RequestLoginError::RateLimited(wait)) if wait == mins(10))
+    );
 }
 
 #[test]
@@ -70,8 +79,8 @@ fn two_askings_at_once_are_not_both_the_last_one() {
 
     let refused = t.log_in("ada");
 
-    assert!(matches!(refused, Err(LoginError::TooOften(wait)) if wait == hours(1)));
-    assert_eq!(t.jobs::<SendLogin>().len(), 5);
+    assert!(matches!(refused, Err(RequestLoginError::RateLimited(wait)) if wait == hours(1)));
+    assert_eq!(t.jobs::<SendLoginLink>().len(), 5);
 }
 
 #[test]
@@ -107,7 +116,7 @@ fn asks_patiently(t: &House, who: &str, length: Duration) -> usize {
     while t.now() < end {
         match t.log_in(who) {
             Ok(()) => asked += 1,
-            Err(LoginError::TooOften(wait)) => t.wait(wait),
+            Err(RequestLoginError::RateLimited(wait)) => t.wait(wait),
             Err(error) => panic!("{error}"),
         }
     }
@@ -137,7 +146,9 @@ fn a_stranger_who_asks_all_the_time_never_leaves_the_owner_without_a_working_lin
             t.work_for(secs(2));
         }
         // So the owner is refused, and has a link that works.
-        assert!(matches!(t.log_in("ada"), Err(LoginError::TooOften(wait)) if wait <= hours(1)));
+        assert!(
+            matches!(t.log_in("ada"), Err(RequestLoginError::RateLimited(wait)) if wait <= hours(1))
+        );
         refusals += 1;
         assert_eq!(t.link_state("ada"), Link::Outstanding);
         assert!(t.press(&t.link("ada")).is_ok(), "at {}", t.now());
@@ -169,7 +180,7 @@ fn a_limit_that_is_not_used_up_lets_more_than_one_link_out_while_the_last_works(
     let t = House::new();
     (0..5).for_each(|_| t.log_in("ada").unwrap());
     let refused = t.log_in("ada");
-    assert!(matches!(refused, Err(LoginError::TooOften(wait)) if wait == hours(1)));
+    assert!(matches!(refused, Err(RequestLoginError::RateLimited(wait)) if wait == hours(1)));
 }
 
 #[test]
@@ -181,7 +192,7 @@ fn logging_in_changes_nothing_of_what_a_stranger_sees() {
     }
     t.work_for(secs(5));
     let seen = |who: &str| match t.log_in(who) {
-        Err(LoginError::TooOften(wait)) => wait,
+        Err(RequestLoginError::RateLimited(wait)) => wait,
         other => panic!("{who}: {other:?}"),
     };
     t.press(&t.link("ada")).unwrap();

@@ -1,6 +1,6 @@
 //! Somebody asks for a login link: the worker finds out who it is and sends what fits.
 
-use guestlist_domain::flows::{NewInvitation, SendInvite, SendLogin};
+use guestlist_domain::flows::{NewInvitation, SendInvitation, SendLoginLink};
 use guestlist_domain::{InvitationStatus, Role};
 
 use crate::support::{
@@ -67,7 +67,7 @@ fn whoever_was_revoked_or_suspended_or_is_unknown_gets_nothing() {
 
     for who in ["revoked", "suspended", "unknown"] {
         assert_eq!(mails_upon_asking(&t, who), [], "{who}");
-        assert_eq!(t.job::<SendLogin>().state, JobState::Done);
+        assert_eq!(t.job::<SendLoginLink>().state, JobState::Done);
     }
     assert_eq!(t.user("unknown"), None);
 }
@@ -129,7 +129,7 @@ fn a_login_link_is_tried_again_until_nobody_waits_for_it() {
     t.stytch.is_down(errors::unreachable());
     t.log_in("ada").unwrap();
     t.work_for(mins(30));
-    assert_eq!(t.job::<SendLogin>().state, JobState::Retrying);
+    assert_eq!(t.job::<SendLoginLink>().state, JobState::Retrying);
     let tries = t.stytch.was_asked(Call::SendLogin);
     assert!(tries > 5, "{tries}");
 
@@ -138,7 +138,7 @@ fn a_login_link_is_tried_again_until_nobody_waits_for_it() {
     t.work_for(hours(1));
 
     assert_eq!(t.mail_kinds("ada"), [MailKind::Invitation]);
-    assert_eq!(t.job::<SendLogin>().state, JobState::Done);
+    assert_eq!(t.job::<SendLoginLink>().state, JobState::Done);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_login_link_survives_500_429_and_a_lost_answer() {
 
     assert_eq!(t.mail_kinds("ada"), [MailKind::Invitation, MailKind::Login]);
     assert_eq!(t.link_state("ada"), Link::Outstanding);
-    assert_eq!(t.job::<SendLogin>().attempts, 3, "the 429 is not counted");
+    assert_eq!(t.job::<SendLoginLink>().attempts, 3, "the 429 is not counted");
 }
 
 #[test]
@@ -185,8 +185,8 @@ fn an_asking_that_twenty_workers_died_of_is_dead() {
         t.rescue();
     }
     t.work();
-    assert_eq!(t.job::<SendLogin>().state, JobState::Dead);
-    assert_eq!(t.job::<SendLogin>().last_error.unwrap().code, "attempts_exhausted");
+    assert_eq!(t.job::<SendLoginLink>().state, JobState::Dead);
+    assert_eq!(t.job::<SendLoginLink>().last_error.unwrap().code, "attempts_exhausted");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn logins_go_before_invitations() {
 
     assert_eq!(t.mail_kinds("ada"), [MailKind::Invitation, MailKind::Login]);
     assert!(t.inbox("bob").is_empty());
-    assert_eq!(t.jobs::<SendInvite>().len(), 2);
+    assert_eq!(t.jobs::<SendInvitation>().len(), 2);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_login_link_goes_out_though_its_worker_overslept() {
     t.work();
 
     assert_eq!(t.mail_kinds("ada"), [MailKind::Invitation, MailKind::Login]);
-    assert_eq!(t.job::<SendLogin>().attempts, 1);
+    assert_eq!(t.job::<SendLoginLink>().attempts, 1);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Operators pause queues, withdraw jobs and have them run again.
 
 use guestlist_domain::flows::{
-    DeleteUser, NewInvitation, OperateError, RevokeInvite, RevokeSession, SendInvite, SendLogin,
-    cancel_job, dismiss_job, retry_job,
+    DeleteIdentity, JobOperationError, NewInvitation, RevokeInvitation, RevokeSession,
+    SendInvitation, SendLoginLink, cancel_job, dismiss_job, retry_job,
 };
 use guestlist_domain::{
-    Actor, Event, EventKind, InvitationStatus, JobId, JobState, Queue, Reach, Role, UserStatus,
+    Actor, Event, EventKind, InvitationStatus, JobId, JobState, ManageableRoles, QueueName, Role,
+    UserStatus,
 };
 use serde_json::json;
 
@@ -23,7 +24,7 @@ fn operations(t: &House) -> Vec<Event> {
 fn nobody_takes_jobs_of_a_paused_queue_until_it_goes_on() {
     let t = House::new();
     t.add("bob", Role::Member).unwrap();
-    t.pause(Queue::Invitation).unwrap();
+    t.pause(QueueName::Invitation).unwrap();
     let ada = t.invited("ada");
     t.log_in("bob").unwrap();
 
@@ -31,7 +32,7 @@ fn nobody_takes_jobs_of_a_paused_queue_until_it_goes_on() {
     assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
     assert_eq!(t.inbox("bob").len(), 1, "other queues go on");
 
-    t.resume(Queue::Invitation).unwrap();
+    t.resume(QueueName::Invitation).unwrap();
     t.work();
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
     let told: Vec<_> = operations(&t).into_iter().map(|e| (e.kind, e.detail)).collect();
@@ -44,10 +45,10 @@ fn nobody_takes_jobs_of_a_paused_queue_until_it_goes_on() {
 fn pausing_and_resuming_twice_is_no_trouble() {
     let t = House::new();
     for _ in 0..2 {
-        t.pause(Queue::Login).unwrap();
+        t.pause(QueueName::Login).unwrap();
     }
     for _ in 0..2 {
-        t.resume(Queue::Login).unwrap();
+        t.resume(QueueName::Login).unwrap();
     }
     assert!(t.store.tables().paused.is_empty());
 }
@@ -56,7 +57,7 @@ fn pausing_and_resuming_twice_is_no_trouble() {
 fn what_operators_do_to_jobs_is_told_without_the_address() {
     let t = House::new();
     t.invited("ada");
-    let job = t.job_id::<SendInvite>();
+    let job = t.job_id::<SendInvitation>();
     t.cancel(job).unwrap();
     t.retry(job).unwrap();
 
@@ -74,18 +75,18 @@ fn what_operators_do_to_jobs_is_told_without_the_address() {
 fn jobs_in_the_wrong_state_are_left_alone() {
     let t = House::new();
     t.sent("ada");
-    let done = t.job_id::<SendInvite>();
-    assert!(matches!(t.cancel(done), Err(OperateError::WrongState(JobState::Done))));
-    assert!(matches!(t.retry(done), Err(OperateError::WrongState(JobState::Done))));
+    let done = t.job_id::<SendInvitation>();
+    assert!(matches!(t.cancel(done), Err(JobOperationError::WrongState(JobState::Done))));
+    assert!(matches!(t.retry(done), Err(JobOperationError::WrongState(JobState::Done))));
 
     t.invited("bob");
-    let bobs = t.job_id::<SendInvite>();
-    assert!(matches!(t.retry(bobs), Err(OperateError::WrongState(JobState::Ready))));
+    let bobs = t.job_id::<SendInvitation>();
+    assert!(matches!(t.retry(bobs), Err(JobOperationError::WrongState(JobState::Ready))));
     let _in_flight = t.begin();
-    assert!(matches!(t.retry(bobs), Err(OperateError::WrongState(JobState::Running))));
+    assert!(matches!(t.retry(bobs), Err(JobOperationError::WrongState(JobState::Running))));
     t.rescue();
     t.cancel(bobs).unwrap();
-    assert!(matches!(t.cancel(bobs), Err(OperateError::WrongState(JobState::Cancelled))));
+    assert!(matches!(t.cancel(bobs), Err(JobOperationError::WrongState(JobState::Cancelled))));
     assert_eq!(operations(&t).len(), 1);
 }
 
@@ -93,8 +94,8 @@ fn jobs_in_the_wrong_state_are_left_alone() {
 fn unknown_jobs_are_not_found() {
     let t = House::new();
     let nobodys = JobId(t.ctx.ids.next());
-    assert!(matches!(t.cancel(nobodys), Err(OperateError::NotFound)));
-    assert!(matches!(t.retry(nobodys), Err(OperateError::NotFound)));
+    assert!(matches!(t.cancel(nobodys), Err(JobOperationError::NotFound)));
+    assert!(matches!(t.retry(nobodys), Err(JobOperationError::NotFound)));
 }
 
 #[test]
@@ -102,13 +103,13 @@ fn an_erasure_is_neither_cancelled_nor_dismissed_but_retried() {
     let t = House::new();
     let ada = t.came_in("ada").user;
     t.remove(ada.id).unwrap();
-    let deletion = t.job_id::<DeleteUser>();
-    assert!(matches!(t.cancel(deletion), Err(OperateError::Erasure)));
+    let deletion = t.job_id::<DeleteIdentity>();
+    assert!(matches!(t.cancel(deletion), Err(JobOperationError::Erasure)));
 
     t.stytch.refuses(Call::DeleteUser, 25, &errors::internal());
     t.work_for(hours(5));
-    assert_eq!(t.job::<DeleteUser>().state, JobState::Dead);
-    assert!(matches!(t.dismiss(deletion), Err(OperateError::Erasure)));
+    assert_eq!(t.job::<DeleteIdentity>().state, JobState::Dead);
+    assert!(matches!(t.dismiss(deletion), Err(JobOperationError::Erasure)));
     assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
 
     t.retry(deletion).unwrap();
@@ -122,17 +123,17 @@ fn a_caller_who_may_act_on_members_only_does_nothing_to_jobs_of_others() {
     let about: [(&str, About); 6] = [
         ("an invitation", |t, role| {
             t.invite_as(NewInvitation { role, ..House::asking("ada") }).unwrap();
-            t.job_id::<SendInvite>()
+            t.job_id::<SendInvitation>()
         }),
         ("a login", |t, role| {
             t.add("ada", role).unwrap();
             t.log_in("ada").unwrap();
-            t.job_id::<SendLogin>()
+            t.job_id::<SendLoginLink>()
         }),
         ("a revoked invitation", |t, role| {
             let ada = t.invite_as(NewInvitation { role, ..House::asking("ada") }).unwrap();
             t.revoke(ada.id).unwrap();
-            t.job_id::<RevokeInvite>()
+            t.job_id::<RevokeInvitation>()
         }),
         ("a session that ended", |t, role| {
             t.invite_as(NewInvitation { role, ..House::asking("ada") }).unwrap();
@@ -144,12 +145,12 @@ fn a_caller_who_may_act_on_members_only_does_nothing_to_jobs_of_others() {
         ("a removal", |t, role| {
             let ada = t.add("ada", role).unwrap();
             t.remove(ada.id).unwrap();
-            t.job_id::<DeleteUser>()
+            t.job_id::<DeleteIdentity>()
         }),
         ("a member's invitation, of somebody who was promoted since", |t, role| {
             let ada = t.invited("ada");
             t.give_role(ada.user_id, role).unwrap();
-            t.job_id::<SendInvite>()
+            t.job_id::<SendInvitation>()
         }),
     ];
     for (what, about) in about {
@@ -158,11 +159,11 @@ fn a_caller_who_may_act_on_members_only_does_nothing_to_jobs_of_others() {
             t.admin("root");
             let job = about(&t, role);
             let results = [
-                at_once(cancel_job(&t.ctx, job, Reach::Members, &Actor::Cli)),
-                at_once(dismiss_job(&t.ctx, job, Reach::Members, &Actor::Cli)),
-                at_once(retry_job(&t.ctx, job, Reach::Members, &Actor::Cli)),
+                at_once(cancel_job(&t.ctx, job, ManageableRoles::MemberOnly, &Actor::Cli)),
+                at_once(dismiss_job(&t.ctx, job, ManageableRoles::MemberOnly, &Actor::Cli)),
+                at_once(retry_job(&t.ctx, job, ManageableRoles::MemberOnly, &Actor::Cli)),
             ];
-            let refused = results.iter().filter(|r| matches!(r, Err(OperateError::OutOfReach)));
+            let refused = results.iter().filter(|r| matches!(r, Err(JobOperationError::Forbidden)));
             let expected = if role == Role::Member { 0 } else { 3 };
             assert_eq!(refused.count(), expected, "{what} of {role}: {results:?}");
         }
@@ -173,9 +174,9 @@ fn a_caller_who_may_act_on_members_only_does_nothing_to_jobs_of_others() {
 fn a_login_of_a_configured_administrator_is_an_administrators_job() {
     let t = House::under(|policy| policy.admin_emails = vec![at("root")]);
     t.log_in("root").unwrap();
-    let job = t.job_id::<SendLogin>();
-    let refused = at_once(cancel_job(&t.ctx, job, Reach::Members, &Actor::Cli));
-    assert!(matches!(refused, Err(OperateError::OutOfReach)), "{refused:?}");
+    let job = t.job_id::<SendLoginLink>();
+    let refused = at_once(cancel_job(&t.ctx, job, ManageableRoles::MemberOnly, &Actor::Cli));
+    assert!(matches!(refused, Err(JobOperationError::Forbidden)), "{refused:?}");
 }
 
 #[test]
@@ -185,13 +186,13 @@ fn a_retried_job_has_all_its_attempts_before_it() {
     t.revoke(ada.id).unwrap();
     t.stytch.refuses(Call::RevokeInvite, 25, &errors::internal());
     t.work_for(hours(5));
-    assert_eq!(t.job::<RevokeInvite>().state, JobState::Dead);
+    assert_eq!(t.job::<RevokeInvitation>().state, JobState::Dead);
 
-    t.retry(t.job_id::<RevokeInvite>()).unwrap();
+    t.retry(t.job_id::<RevokeInvitation>()).unwrap();
     t.work_for(hours(1));
 
     assert_eq!(t.link_state("ada"), Link::Revoked);
-    assert_eq!(t.job::<RevokeInvite>().attempts, 6);
+    assert_eq!(t.job::<RevokeInvitation>().attempts, 6);
 }
 
 #[test]
@@ -207,12 +208,12 @@ fn a_running_job_that_is_withdrawn_is_not_tried_again() {
         t.log_in("ada").unwrap();
         t.stytch.next(Call::SendLogin, failure.clone());
         let in_flight = t.begin();
-        t.cancel(t.job_id::<SendLogin>()).unwrap();
+        t.cancel(t.job_id::<SendLoginLink>()).unwrap();
 
         t.settle(&in_flight).unwrap();
         t.work_for(hours(1));
 
-        assert_eq!(t.job::<SendLogin>().state, JobState::Cancelled, "{failure:?}");
+        assert_eq!(t.job::<SendLoginLink>().state, JobState::Cancelled, "{failure:?}");
         assert!(t.inbox("ada").is_empty());
     }
 }
@@ -229,11 +230,11 @@ fn a_running_job_that_was_faster_than_its_withdrawal_stays_as_it_ended() {
             t.stytch.refuses(Call::SendLogin, 1, error);
         }
         let in_flight = t.begin();
-        t.cancel(t.job_id::<SendLogin>()).unwrap();
+        t.cancel(t.job_id::<SendLoginLink>()).unwrap();
 
         t.settle(&in_flight).unwrap();
 
-        assert_eq!(t.job::<SendLogin>().state, state);
+        assert_eq!(t.job::<SendLoginLink>().state, state);
     }
 }
 
@@ -244,12 +245,12 @@ fn a_running_job_that_is_withdrawn_is_not_taken_over() {
     t.log_in("ada").unwrap();
     t.stytch.next(Call::SendLogin, Fault::CallLost);
     let _dies = t.begin();
-    t.cancel(t.job_id::<SendLogin>()).unwrap();
+    t.cancel(t.job_id::<SendLoginLink>()).unwrap();
 
     t.rescue();
     t.work_for(hours(1));
 
-    assert_eq!(t.job::<SendLogin>().state, JobState::Cancelled);
+    assert_eq!(t.job::<SendLoginLink>().state, JobState::Cancelled);
     assert_eq!(t.stytch.was_asked(Call::SendLogin), 1);
 }
 
@@ -260,14 +261,14 @@ fn a_dead_job_that_is_withdrawn_need_not_be_looked_after_and_can_be_retried() {
     t.revoke(ada.id).unwrap();
     t.stytch.refuses(Call::RevokeInvite, 1, &errors::rejected("bad_request"));
     t.work();
-    let job = t.job_id::<RevokeInvite>();
-    assert_eq!(t.job::<RevokeInvite>().state, JobState::Dead);
+    let job = t.job_id::<RevokeInvitation>();
+    assert_eq!(t.job::<RevokeInvitation>().state, JobState::Dead);
 
     t.dismiss(job).unwrap();
 
-    let row = t.job::<RevokeInvite>();
+    let row = t.job::<RevokeInvitation>();
     assert_eq!((row.state, row.is_unwanted), (JobState::Cancelled, false));
-    assert!(matches!(t.cancel(job), Err(OperateError::WrongState(JobState::Cancelled))));
+    assert!(matches!(t.cancel(job), Err(JobOperationError::WrongState(JobState::Cancelled))));
     t.work_for(hours(1));
     assert_eq!(t.link_state("ada"), Link::Outstanding, "it is not done");
     t.retry(job).unwrap();

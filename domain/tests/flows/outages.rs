@@ -1,7 +1,7 @@
 //! Workers called nobody for a while: what waited says so once, and what is over by then is not
 //! sent late.
 
-use guestlist_domain::flows::{NewInvitation, SendInvite};
+use guestlist_domain::flows::{NewInvitation, SendInvitation};
 use guestlist_domain::{EventKind, HeldBy, Invitation, InvitationStatus, Outage};
 use serde_json::json;
 
@@ -124,7 +124,7 @@ fn what_expired_during_an_outage_is_not_sent_late() {
     t.sweep();
 
     assert_eq!(t.stytch.was_asked(Call::SendInvite), 0);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
     assert_eq!(t.again(&ada).status, InvitationStatus::Expired);
     assert_eq!(t.story(&ada), ["requested", "expired"]);
 }

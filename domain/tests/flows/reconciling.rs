@@ -2,34 +2,38 @@
 //! harmed by it.
 
 use guestlist_domain::flows::{
-    AcceptError, Manner, Reconcile, ReconcileError, reconcile, schedule_reconciliation,
+    Reconcile, ReconcileError, ReconcileOptions, RedeemError, reconcile, schedule_reconciliation,
 };
 use guestlist_domain::{
-    Actor, Comparison, Drift, EndReason, EventKind, InvitationStatus, Job, Remedy, Role, UserStatus,
+    Actor, Comparison, Drift, EndReason, EventKind, InvitationStatus, Job, RepairAction, Role,
+    UserStatus,
 };
 
 use crate::support::{Call, Fault, House, JobState, at, at_once, days, errors, hours, mins, secs};
 
-const DRY_RUN: Manner = Manner { dry_run: true, force: false };
-pub(crate) const CAUTIOUS: Manner = Manner { dry_run: false, force: false };
-pub(crate) const FORCED: Manner = Manner { dry_run: false, force: true };
+const DRY_RUN: ReconcileOptions = ReconcileOptions { dry_run: true, force: false };
+pub(crate) const CAUTIOUS: ReconcileOptions = ReconcileOptions { dry_run: false, force: false };
+pub(crate) const FORCED: ReconcileOptions = ReconcileOptions { dry_run: false, force: true };
 
 /// Somebody who may always act.
 struct Always;
 
 #[async_trait::async_trait]
-impl guestlist_domain::Lease for Always {
+impl guestlist_domain::CallGate for Always {
     async fn may_call(&self) -> bool {
         true
     }
 }
 
 impl House {
-    pub(crate) fn reconcile(&self, manner: Manner) -> Comparison {
+    pub(crate) fn reconcile(&self, manner: ReconcileOptions) -> Comparison {
         self.try_reconcile(manner).expect("it came to its end")
     }
 
-    pub(crate) fn try_reconcile(&self, manner: Manner) -> Result<Comparison, ReconcileError> {
+    pub(crate) fn try_reconcile(
+        &self,
+        manner: ReconcileOptions,
+    ) -> Result<Comparison, ReconcileError> {
         at_once(reconcile(&self.ctx, manner, &Actor::Cli, &Always))
     }
 
@@ -49,7 +53,7 @@ impl House {
     /// They are known at Stytch, and here nobody has noted as whom.
     pub(crate) fn loses_its_link(&self, who: &str) {
         let id = self.expect_user(who).id;
-        self.store.tables().users.get_mut(&id).expect("a row").stytch_user_id = None;
+        self.store.tables().users.get_mut(&id).expect("a row").provider_user_id = None;
     }
 }
 
@@ -73,7 +77,7 @@ fn where_nothing_differs_nothing_is_told_or_done() {
 
     assert_eq!(found(&comparison), []);
     assert_eq!((comparison.record.users, comparison.record.identities), (5, 4));
-    assert_eq!(comparison.record.remedy, Remedy::Repaired);
+    assert_eq!(comparison.record.repair_action, RepairAction::Repaired);
     assert_eq!(t.store.tables().users, before.users);
     let told = t.store.tables().events.values().last().cloned().unwrap();
     assert_eq!((told.kind, told.actor), (EventKind::Reconciled, Actor::Cli));
@@ -95,7 +99,7 @@ fn who_is_gone_at_stytch_is_logged_out_and_may_come_back() {
 
     assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Gone, 1, 1)]);
     let user = t.expect_user("ada");
-    assert_eq!((user.status, user.stytch_user_id.as_deref()), (UserStatus::Active, None));
+    assert_eq!((user.status, user.provider_user_id.as_deref()), (UserStatus::Active, None));
     let (_, reason) = t.sessions(&user)[0].ended.expect("ended");
     assert_eq!(reason, EndReason::GoneAtProvider);
     assert!(t.comes_back(&ada.tokens).is_err());
@@ -107,7 +111,7 @@ fn who_is_gone_at_stytch_is_logged_out_and_may_come_back() {
     t.work();
     let again = t.press(&t.link("ada")).expect("comes back");
     assert_eq!(again.user.id, user.id);
-    assert_ne!(again.user.stytch_user_id, ada.user.stytch_user_id);
+    assert_ne!(again.user.provider_user_id, ada.user.provider_user_id);
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
 }
 
@@ -121,7 +125,7 @@ fn an_invited_person_who_is_gone_keeps_the_invitation_and_gets_a_new_link_on_ask
     assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Gone, 1, 1)]);
     assert_eq!(t.again(&invitation).status, InvitationStatus::Sent);
     assert_eq!(t.inbox("ada").len(), 1, "nobody is mailed who did not ask");
-    assert!(matches!(t.press(&t.link("ada")), Err(AcceptError::LinkInvalid)));
+    assert!(matches!(t.press(&t.link("ada")), Err(RedeemError::LinkInvalid)));
 
     t.wait(mins(1));
     t.log_in("ada").unwrap();
@@ -138,7 +142,7 @@ fn a_suspended_person_who_is_gone_stays_suspended() {
     t.leaves_stytch("ada");
     assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Gone, 1, 1)]);
     let user = t.expect_user("ada");
-    assert_eq!((user.status, user.stytch_user_id), (UserStatus::Suspended, None));
+    assert_eq!((user.status, user.provider_user_id), (UserStatus::Suspended, None));
 }
 
 #[test]
@@ -166,7 +170,7 @@ fn an_identity_that_is_somebody_s_alone_is_noted() {
     assert_eq!(found(&t.reconcile(DRY_RUN)), [(Drift::Unlinked, 1, 0)]);
     assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Unlinked, 1, 1)]);
     let user = t.expect_user("ada");
-    assert_eq!(user.stytch_user_id, ada.user.stytch_user_id);
+    assert_eq!(user.provider_user_id, ada.user.provider_user_id);
     assert_eq!(t.story_of(&user).last(), Some(&"identity_adopted"));
     assert!(t.comes_back(&ada.tokens).is_ok(), "and nobody is logged out");
 }
@@ -187,9 +191,9 @@ fn an_identity_with_another_address_or_another_way_in_is_nobody_s() {
         }
     }
     assert_eq!(found(&t.reconcile(FORCED)), [(Drift::Unlinked, 1, 1), (Drift::Contested, 2, 0)]);
-    assert_eq!(t.expect_user("guest1").stytch_user_id, None);
-    assert_eq!(t.expect_user("guest2").stytch_user_id, None);
-    assert!(t.expect_user("guest3").stytch_user_id.is_some());
+    assert_eq!(t.expect_user("guest1").provider_user_id, None);
+    assert_eq!(t.expect_user("guest2").provider_user_id, None);
+    assert!(t.expect_user("guest3").provider_user_id.is_some());
 }
 
 #[test]
@@ -304,12 +308,15 @@ fn more_than_one_in_twenty_are_not_changed_unless_it_is_forced() {
     let before = t.store.tables().users.clone();
 
     let refused = t.reconcile(CAUTIOUS);
-    assert_eq!(refused.record.remedy, Remedy::Refused);
+    assert_eq!(refused.record.repair_action, RepairAction::Refused);
     assert_eq!(found(&refused), [(Drift::Gone, 2, 0)]);
     assert_eq!(t.store.tables().users, before);
     assert_eq!(t.store.tables().events.values().last().unwrap().kind, EventKind::Reconciled);
     let looked = t.reconcile(DRY_RUN);
-    assert_eq!((looked.record.remedy, found(&looked)), (Remedy::DryRun, found(&refused)));
+    assert_eq!(
+        (looked.record.repair_action, found(&looked)),
+        (RepairAction::DryRun, found(&refused))
+    );
     assert_eq!(found(&t.reconcile(FORCED)), [(Drift::Gone, 2, 2)]);
 }
 
@@ -390,7 +397,7 @@ fn it_runs_once_an_interval_and_not_before_anybody_is_as_old() {
     t.work();
     assert_eq!(t.job::<Reconcile>().state, JobState::Done);
     let user = t.expect_user("ada");
-    assert_eq!(user.stytch_user_id, None);
+    assert_eq!(user.provider_user_id, None);
     let told = t.store.tables().events.values().last().cloned().unwrap();
     assert_eq!((told.kind, told.actor), (EventKind::Reconciled, Actor::System));
     t.wait(days(1));
@@ -407,9 +414,12 @@ fn a_scheduled_run_that_would_change_too_many_changes_none_and_stays_in_sight() 
     t.work();
     let job = t.job::<Reconcile>();
     assert_eq!(job.state, JobState::Dead);
-    assert!(t.expect_user("ada").stytch_user_id.is_some());
+    assert!(t.expect_user("ada").provider_user_id.is_some());
     let record = t.store.tables().reconciliations.last().cloned().unwrap();
-    assert_eq!((record.remedy, record.count(Drift::Gone).left()), (Remedy::Refused, 1));
+    assert_eq!(
+        (record.repair_action, record.count(Drift::Gone).left()),
+        (RepairAction::Refused, 1)
+    );
 }
 
 #[test]
@@ -423,11 +433,11 @@ fn a_scheduled_run_waits_for_a_stytch_that_is_away() {
     t.stytch.is_down(errors::unreachable());
     t.work();
     assert_eq!(t.job::<Reconcile>().state, JobState::Retrying);
-    assert!(t.expect_user("ada").stytch_user_id.is_some());
+    assert!(t.expect_user("ada").provider_user_id.is_some());
     t.stytch.heals();
     t.work_for(mins(2));
     assert_eq!(t.job::<Reconcile>().state, JobState::Done);
-    assert_eq!(t.expect_user("ada").stytch_user_id, None);
+    assert_eq!(t.expect_user("ada").provider_user_id, None);
 }
 
 #[test]
@@ -442,10 +452,10 @@ fn a_worker_that_lost_its_lease_repairs_nothing() {
     assert_eq!(claimed.kind, Reconcile::KIND);
     let late = t.perform(claimed, crate::support::Going::LeaseRanOut);
     t.settle(&late).unwrap();
-    assert!(t.expect_user("ada").stytch_user_id.is_some());
+    assert!(t.expect_user("ada").provider_user_id.is_some());
     assert_eq!(t.stytch.was_asked(Call::List), 0);
     t.work();
     assert_eq!(t.stytch.was_asked(Call::List), 0, "it does not run in circles");
     t.work_for(mins(1));
-    assert_eq!(t.expect_user("ada").stytch_user_id, None);
+    assert_eq!(t.expect_user("ada").provider_user_id, None);
 }

@@ -1,19 +1,19 @@
 //! Stytch vouches for somebody who may not come in: they are told why, and what Stytch made is
 //! undone.
 
-use guestlist_domain::flows::{AcceptError, CameIn, RevokeSession};
+use guestlist_domain::flows::{LoggedIn, RedeemError, RevokeSession};
 use guestlist_domain::{InvitationStatus, Role, UserStatus};
 
 use crate::support::{Call, Fault, House, JobState, Link, at, errors, mins};
 
 /// The session that Stytch made of the refused press is ended there, and the link is used up.
-fn is_shut_out(t: &House, who: &str, refused: &Result<CameIn, AcceptError>) {
+fn is_shut_out(t: &House, who: &str, refused: &Result<LoggedIn, RedeemError>) {
     assert!(refused.is_err());
     assert_eq!(t.link_state(who), Link::Used);
     t.work_for(mins(5));
     assert!(t.stytch.knows().sessions.last().unwrap().is_revoked);
     let again = t.press(&t.link(who));
-    assert!(matches!(again, Err(AcceptError::LinkUsed(None))), "{again:?}");
+    assert!(matches!(again, Err(RedeemError::LinkUsed(None))), "{again:?}");
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn somebody_suspended_is_told_so() {
 
     let refused = t.press(&t.link("ada"));
 
-    assert!(matches!(refused, Err(AcceptError::AccountSuspended)));
+    assert!(matches!(refused, Err(RedeemError::AccountSuspended)));
     is_shut_out(&t, "ada", &refused);
     let story = t.story_of(&ada);
     assert_eq!(story, ["session_started", "user_suspended", "session_ended", "login_refused"]);
@@ -42,7 +42,7 @@ fn a_suspended_administrator_by_configuration_is_suspended() {
 
     let refused = t.press(&t.link("root"));
 
-    assert!(matches!(refused, Err(AcceptError::AccountSuspended)));
+    assert!(matches!(refused, Err(RedeemError::AccountSuspended)));
     is_shut_out(&t, "root", &refused);
 }
 
@@ -57,7 +57,7 @@ fn somebody_on_the_way_out_is_not_invited() {
 
     let refused = t.press(&t.link("ada"));
 
-    assert!(matches!(refused, Err(AcceptError::NotInvited)));
+    assert!(matches!(refused, Err(RedeemError::NotInvited)));
     is_shut_out(&t, "ada", &refused);
 }
 
@@ -76,7 +76,7 @@ fn somebody_who_is_gone_is_not_invited() {
 
     let refused = t.press(&t.link("ada"));
 
-    assert!(matches!(refused, Err(AcceptError::NotInvited)));
+    assert!(matches!(refused, Err(RedeemError::NotInvited)));
     is_shut_out(&t, "ada", &refused);
 }
 
@@ -88,7 +88,7 @@ fn a_revoked_invitation_that_stytch_still_honours_lets_nobody_in() {
 
     let refused = t.press(&t.link("ada"));
 
-    assert!(matches!(refused, Err(AcceptError::InvitationRevoked)));
+    assert!(matches!(refused, Err(RedeemError::InvitationRevoked)));
     is_shut_out(&t, "ada", &refused);
     assert_eq!(t.status("ada"), Some(UserStatus::Invited));
     assert_eq!(t.again(&ada).status, InvitationStatus::Revoked);
@@ -106,7 +106,7 @@ fn a_failed_invitation_lets_nobody_in_though_a_mail_got_out() {
 
     let refused = t.press(&t.link("ada"));
 
-    assert!(matches!(refused, Err(AcceptError::NotInvited)));
+    assert!(matches!(refused, Err(RedeemError::NotInvited)));
     is_shut_out(&t, "ada", &refused);
 }
 

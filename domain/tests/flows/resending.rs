@@ -1,7 +1,7 @@
 //! An invitation is sent once more: a new link, a new end, and not too often.
 
 use guestlist_domain::InvitationStatus;
-use guestlist_domain::flows::{NewInvitation, ResendError, SendInvite};
+use guestlist_domain::flows::{NewInvitation, ResendError, SendInvitation};
 use guestlist_domain::{InvitationId, Role};
 
 use crate::support::{Call, House, JobState, days, errors, hours, mins, secs};
@@ -139,7 +139,7 @@ fn the_delivery_before_is_sent_no_more() {
     t.work_for(hours(1));
 
     assert_eq!(t.inbox("ada").len(), 1);
-    let states: Vec<_> = t.jobs::<SendInvite>().iter().map(|row| row.state).collect();
+    let states: Vec<_> = t.jobs::<SendInvitation>().iter().map(|row| row.state).collect();
     assert_eq!(states, [JobState::Done, JobState::Done]);
     assert_eq!(t.again(&ada).attempts, 1, "counted since it was last asked for");
 }

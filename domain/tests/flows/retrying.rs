@@ -1,6 +1,6 @@
 //! A mail that does not go out at once: what is tried again, how often, and when it is given up.
 
-use guestlist_domain::flows::{NewInvitation, SendInvite};
+use guestlist_domain::flows::{NewInvitation, SendInvitation};
 use guestlist_domain::{EventKind, HeldBy, InvitationStatus};
 use serde_json::json;
 
@@ -40,7 +40,7 @@ fn a_500_is_tried_again_after_two_seconds_and_says_why() {
     assert_eq!((error.code.as_str(), error.at), ("internal_server_error", t.now()));
     let pause = waiting.next_attempt_at.unwrap().duration_since(t.now()).unsigned_abs();
     assert!((secs(2).mul_f64(0.9)..=secs(2).mul_f64(1.1)).contains(&pause), "{pause:?}");
-    assert_eq!(Some(t.job::<SendInvite>().run_at), waiting.next_attempt_at);
+    assert_eq!(Some(t.job::<SendInvitation>().run_at), waiting.next_attempt_at);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn after_twenty_attempts_it_has_failed() {
     let story = t.story(&ada);
     assert_eq!(story.len(), 22);
     assert_eq!(story[20..], ["attempted", "failed"]);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Dead);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Dead);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_bad_address_fails_at_once() {
     assert_eq!(failed.last_error.unwrap().code, "invalid_email");
     assert_eq!(t.story(&ada), ["requested", "attempted", "failed"]);
     assert_eq!(t.timeline(&ada)[2].detail["code"], "invalid_email");
-    assert_eq!(t.job::<SendInvite>().state, JobState::Dead);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Dead);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn no_attempt_is_made_after_the_invitations_own_end() {
     let timeline = t.timeline(&ada);
     let mut calls = timeline.iter().filter(|event| event.kind == EventKind::Attempted);
     assert!(calls.all(|call| call.at < ada.expires_at));
-    assert_eq!(t.job::<SendInvite>().state, JobState::Dead);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Dead);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn twenty_workers_that_die_are_the_end_of_it() {
     let told = [vec!["requested"], lost, vec!["failed"]].concat();
     assert_eq!(t.story(&ada), told, "each of them may have sent its mail");
     assert_eq!(t.stytch.was_asked(Call::SendInvite), 20, "the last claim only records the end");
-    assert_eq!(t.job::<SendInvite>().state, JobState::Dead);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Dead);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_job_that_breaks_is_tried_again() {
     let waiting = t.again(&ada);
     assert_eq!((waiting.status, waiting.attempts), (InvitationStatus::Queued, 1));
     assert_eq!(waiting.last_error.unwrap().code, "timeout");
-    assert_eq!(t.job::<SendInvite>().state, JobState::Retrying);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Retrying);
     t.work_for(secs(3));
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
 }
@@ -236,7 +236,7 @@ fn twenty_attempts_that_break_are_the_end_of_it_and_each_is_told() {
     assert_eq!((failed.status, failed.attempts), (InvitationStatus::Failed, 20));
     let broken = ["attempted", "doubtful"].repeat(20);
     assert_eq!(t.story(&ada), [vec!["requested"], broken, vec!["failed"]].concat());
-    assert_eq!(t.job::<SendInvite>().state, JobState::Dead);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Dead);
 }
 
 #[test]
@@ -252,5 +252,5 @@ fn an_attempt_that_breaks_over_a_revoked_invitation_is_told_and_undone() {
     assert_eq!(t.story(&ada), ["requested", "revoked", "attempted", "doubtful"]);
     assert_eq!(t.again(&ada).status, InvitationStatus::Revoked);
     assert_eq!(t.link_state("ada"), Link::Revoked);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }

@@ -1,6 +1,6 @@
 //! An invitation is taken back: for ever, here and at Stytch.
 
-use guestlist_domain::flows::{RevokeError, RevokeInvite};
+use guestlist_domain::flows::{RevokeError, RevokeInvitation};
 use guestlist_domain::{InvitationId, InvitationStatus};
 
 use crate::support::{Call, Fault, Going, House, JobState, Link, errors, mins, secs};
@@ -41,7 +41,7 @@ fn stytch_is_told_again_until_it_hears() {
     t.work_for(mins(5));
 
     assert_eq!(t.link_state("ada"), Link::Revoked);
-    assert_eq!(t.job::<RevokeInvite>().state, JobState::Done);
+    assert_eq!(t.job::<RevokeInvitation>().state, JobState::Done);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn twice_is_as_good_as_once() {
 
     assert_eq!(t.revoke(ada.id).unwrap(), ada);
 
-    assert_eq!(t.jobs::<RevokeInvite>().len(), 1);
+    assert_eq!(t.jobs::<RevokeInvitation>().len(), 1);
     assert_eq!(t.story(&ada), ["requested", "revoked"]);
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use guestlist_domain::flows::SendInvite;
+use guestlist_domain::flows::SendInvitation;
 use guestlist_domain::{HeldBy, InvitationStatus};
 
 use super::doubting::LOST;
@@ -26,8 +26,8 @@ fn a_search_that_is_refused_with_429_costs_no_attempt_and_keeps_the_doubt() {
         let held = t.again(&ada);
         assert_eq!((held.status, held.attempts), (InvitationStatus::Queued, 1));
         assert_eq!((held.held_by, held.in_doubt_since), (Some(HeldBy::RateLimit), Some(began)));
-        assert_eq!(held.next_attempt_at, Some(t.job::<SendInvite>().run_at));
-        assert_eq!(t.job::<SendInvite>().attempts, 1);
+        assert_eq!(held.next_attempt_at, Some(t.job::<SendInvitation>().run_at));
+        assert_eq!(t.job::<SendInvitation>().attempts, 1);
 
         t.work_for(mins(2));
         let sent = t.again(&ada);
@@ -75,7 +75,7 @@ fn a_search_that_fails_is_made_again_soon_costs_no_attempt_and_keeps_the_doubt()
         let waiting = t.again(&ada);
         assert_eq!((waiting.status, waiting.attempts), (InvitationStatus::Queued, 1));
         assert_eq!((waiting.in_doubt_since, waiting.held_by), (Some(t.now()), None));
-        let job = t.job::<SendInvite>();
+        let job = t.job::<SendInvitation>();
         assert_eq!((job.state, job.attempts), (JobState::Scheduled, 1));
         assert_eq!(waiting.next_attempt_at, Some(job.run_at));
         let pause = job.run_at.duration_since(t.now()).unsigned_abs();
@@ -179,7 +179,7 @@ fn a_search_that_fails_after_it_was_held_waits_for_nothing_that_has_a_name() {
 
     let waiting = t.again(&ada);
     assert_eq!((waiting.held_by, waiting.attempts), (None, 1));
-    assert_eq!(waiting.next_attempt_at, Some(t.job::<SendInvite>().run_at));
+    assert_eq!(waiting.next_attempt_at, Some(t.job::<SendInvitation>().run_at));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn what_was_revoked_while_its_search_failed_stays_so_and_dies_at_stytch() {
     let revoked = t.again(&ada);
     assert_eq!((revoked.status, revoked.next_attempt_at), (InvitationStatus::Revoked, None));
     assert_eq!(t.link_state("ada"), Link::Revoked);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_worker_that_overslept_its_search_mails_nothing_and_costs_nothing() {
     }
 
     assert_eq!(t.stytch.was_asked(Call::FindUser), 2);
-    assert_eq!((t.stytch.was_asked(Call::SendInvite), t.job::<SendInvite>().attempts), (1, 1));
+    assert_eq!((t.stytch.was_asked(Call::SendInvite), t.job::<SendInvitation>().attempts), (1, 1));
     t.work();
     assert_eq!(t.stytch.was_asked(Call::FindUser), 3, "the doubt is kept");
     assert_eq!(t.again(&ada).attempts, 2);

@@ -1,6 +1,6 @@
 //! The mail of an invitation goes out: what Stytch is told, and what is written of it.
 
-use guestlist_domain::flows::{NewInvitation, SendInvite};
+use guestlist_domain::flows::{NewInvitation, SendInvitation};
 use guestlist_domain::{InvitationStatus, Job, JobId};
 
 use crate::support::{Call, Going, House, JobState, MailKind, at, days, errors, mins, named, secs};
@@ -19,7 +19,7 @@ fn an_invitation_is_sent_once_stytch_has_taken_it() {
     assert_eq!((sent.next_attempt_at, sent.held_by), (None, None));
     assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
     assert_eq!(t.mail_kinds("ada"), [MailKind::Invitation]);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn the_user_keeps_the_identity_that_stytch_names() {
     t.sent("ada");
 
     let at_stytch = t.stytch.knows().users[0].id.clone();
-    assert_eq!(t.expect_user("ada").stytch_user_id, Some(at_stytch));
+    assert_eq!(t.expect_user("ada").provider_user_id, Some(at_stytch));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn what_has_run_out_is_not_sent() {
 
     assert_eq!(t.stytch.was_asked(Call::SendInvite), 0);
     assert_eq!(t.story(&ada), ["requested"]);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn an_address_that_stytch_knows_gets_one_call_an_attempt_and_a_second_in_between
     let waiting = t.again(&ada);
     assert_eq!((waiting.status, waiting.as_login), (InvitationStatus::Queued, true));
     assert_eq!(waiting.last_error.unwrap().code, "duplicate_email");
-    let job = t.job::<SendInvite>();
+    let job = t.job::<SendInvitation>();
     assert_eq!((job.state, Some(job.run_at)), (JobState::Retrying, waiting.next_attempt_at));
     let pause = job.run_at.duration_since(t.now()).unsigned_abs();
     assert!((secs(1)..=secs(1).mul_f64(1.2)).contains(&pause), "{pause:?}");
@@ -206,7 +206,7 @@ fn a_worker_whose_lease_ran_out_mails_nothing_and_costs_nothing() {
     let asleep = t.perform(t.claim().unwrap(), Going::LeaseRanOut);
     t.settle(&asleep).unwrap();
     assert!(t.inbox("ada").is_empty());
-    assert_eq!(t.job::<SendInvite>().attempts, 0);
+    assert_eq!(t.job::<SendInvitation>().attempts, 0);
 
     t.work();
     assert_eq!(t.again(&ada).attempts, 1);
@@ -256,7 +256,7 @@ fn an_invitation_whose_user_is_gone_is_nobodys() {
 
     t.settle(&in_flight).unwrap();
 
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
     assert!(t.invitations("ada").is_empty());
 }
 
@@ -265,12 +265,14 @@ fn a_job_names_ids_and_nothing_else() {
     let t = House::new();
     t.invite_as(NewInvitation { name: named("Ada"), ..House::asking("ada") }).unwrap();
 
-    let job = t.job::<SendInvite>().job;
+    let job = t.job::<SendInvitation>().job;
 
     assert!(!job.args.to_string().to_lowercase().contains("ada"), "{}", job.args);
-    assert!(SendInvite::from_args(&job.args).is_some());
-    assert!(SendInvite::from_args(&serde_json::json!({ "invitation": JobId(job.id.0) })).is_none());
-    assert!(SendInvite::from_args(&serde_json::json!({})).is_none());
+    assert!(SendInvitation::from_args(&job.args).is_some());
+    assert!(
+        SendInvitation::from_args(&serde_json::json!({ "invitation": JobId(job.id.0) })).is_none()
+    );
+    assert!(SendInvitation::from_args(&serde_json::json!({})).is_none());
 }
 
 #[test]
@@ -284,5 +286,5 @@ fn an_identity_that_is_somebody_elses_here_holds_up_nothing() {
     t.work_for(secs(2));
 
     assert_eq!(t.mail_kinds("bob"), [MailKind::Login]);
-    assert_eq!(t.expect_user("bob").stytch_user_id, None);
+    assert_eq!(t.expect_user("bob").provider_user_id, None);
 }

@@ -1,6 +1,6 @@
 //! Whose request it is: the token, the JWT or both, against what is known here and at Stytch.
 
-use guestlist_domain::flows::{CameIn, Credentials, SessionError};
+use guestlist_domain::flows::{Credentials, LoggedIn, SessionError};
 use guestlist_domain::{ProviderError, UserStatus};
 
 use crate::support::{Call, Fault, House, days, errors, hours, mins, secs};
@@ -15,7 +15,7 @@ enum Shown {
 
 const ALL: [Shown; 3] = [Shown::Token, Shown::Jwt, Shown::Both];
 
-fn credentials(shown: Shown, ada: &CameIn) -> Credentials<'_> {
+fn credentials(shown: Shown, ada: &LoggedIn) -> Credentials<'_> {
     Credentials {
         token: (shown != Shown::Jwt).then_some(&ada.tokens.session_token),
         jwt: (shown != Shown::Token).then_some(&ada.tokens.session_jwt),
@@ -23,7 +23,7 @@ fn credentials(shown: Shown, ada: &CameIn) -> Credentials<'_> {
 }
 
 /// Ada, some time after she came in.
-fn after(time: std::time::Duration) -> (House, CameIn) {
+fn after(time: std::time::Duration) -> (House, LoggedIn) {
     let t = House::new();
     let ada = t.came_in("ada");
     t.wait(time);
@@ -111,7 +111,7 @@ fn another_session_than_the_one_asked_about_is_no_answer() {
 fn when_stytch_says_it_is_gone_it_is_gone_here_too() {
     for shown in [Shown::Token, Shown::Both] {
         let (t, ada) = after(mins(6));
-        t.stytch.knows().revoke_session(&ada.session.stytch_session_id);
+        t.stytch.knows().revoke_session(&ada.session.provider_session_id);
 
         let refused = t.check(credentials(shown, &ada));
         assert!(matches!(refused, Err(SessionError::Revoked)), "{shown:?}");

@@ -1,6 +1,6 @@
 //! Sessions end before their time: here at once, at Stytch soon after.
 
-use guestlist_domain::flows::{CameIn, RevokeSession};
+use guestlist_domain::flows::{LoggedIn, RevokeSession};
 use guestlist_domain::{EndReason, EventKind};
 use serde_json::json;
 
@@ -91,7 +91,7 @@ fn what_stytch_refuses_for_good_is_dead_and_stays_visible() {
 }
 
 /// Comes in once more, from elsewhere.
-fn again(t: &House, who: &str) -> CameIn {
+fn again(t: &House, who: &str) -> LoggedIn {
     t.log_in(who).unwrap();
     t.work_for(secs(2));
     t.press(&t.link(who)).unwrap()
@@ -177,7 +177,10 @@ fn the_replaced_one_is_told_of() {
     let earlier = t.came_in("ada");
     t.sent("bob");
     let replaces = Some(earlier.session.clone());
-    let press = guestlist_domain::flows::Press { replaces, ..House::pressing(&t.link("bob")) };
+    let press = guestlist_domain::flows::RedeemLink {
+        previous_session: replaces,
+        ..House::pressing(&t.link("bob"))
+    };
 
     t.press_as(&press).unwrap();
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_domain::flows::{SendInvite, SendLogin};
+use guestlist_domain::flows::{SendInvitation, SendLoginLink};
 use guestlist_domain::{InvitationStatus, Role};
 use jiff::Timestamp;
 
@@ -39,7 +39,7 @@ fn whoever_asks_later_than_a_second_after_does_not_wait() {
     t.wait(Duration::from_millis(400));
     t.log_in("ada").unwrap();
 
-    let due: Vec<_> = t.jobs::<SendLogin>().iter().map(|row| row.job.run_at).collect();
+    let due: Vec<_> = t.jobs::<SendLoginLink>().iter().map(|row| row.job.run_at).collect();
 
     assert_eq!(due, [start, start + secs(5), start + secs(6)]);
     let asked = t.store.tables().login_requests.clone();
@@ -51,9 +51,9 @@ fn unknown_addresses_leave_the_same_spaced_trace() {
     let t = House::new();
     t.came_in("known");
     for who in ["known", "unknown"] {
-        let before = t.jobs::<SendLogin>().len();
+        let before = t.jobs::<SendLoginLink>().len();
         (0..3).for_each(|_| t.log_in(who).unwrap());
-        let jobs = t.jobs::<SendLogin>().split_off(before);
+        let jobs = t.jobs::<SendLoginLink>().split_off(before);
         let due: Vec<_> = jobs.iter().map(|row| row.run_at).collect();
         assert_eq!(due, [0, 1, 2].map(|n| t.now() + secs(n)), "{who}");
     }
@@ -69,7 +69,7 @@ fn resent_right_after_it_was_sent_it_goes_out_a_second_later() {
 
     let due = ada.sent_at.unwrap() + secs(1);
     assert_eq!(resent.next_attempt_at, Some(due));
-    assert_eq!(t.job::<SendInvite>().run_at, due);
+    assert_eq!(t.job::<SendInvitation>().run_at, due);
     t.work_for(secs(5));
     assert_eq!(arrivals(&t, "ada", ada.sent_at.unwrap()), [secs(0), secs(1)]);
 }
@@ -116,7 +116,7 @@ fn invited_again_right_after_a_revocation_the_mail_goes_out_a_second_after_the_l
     let new = t.invited("ada");
 
     let due = old.sent_at.unwrap() + secs(1);
-    assert_eq!((new.next_attempt_at, t.job::<SendInvite>().run_at), (Some(due), due));
+    assert_eq!((new.next_attempt_at, t.job::<SendInvitation>().run_at), (Some(due), due));
     t.work_for(secs(5));
     assert_eq!(arrivals(&t, "ada", old.sent_at.unwrap()), [secs(0), secs(1)]);
     assert!(t.press(&t.link("ada")).is_ok());
@@ -174,11 +174,11 @@ fn a_delivery_that_is_retried_right_after_it_failed_goes_out_a_second_later() {
     t.work();
     let failed_at = t.now();
 
-    t.retry(t.job::<SendInvite>().job.id).unwrap();
+    t.retry(t.job::<SendInvitation>().job.id).unwrap();
 
     let renewed = t.again(&ada);
     assert_eq!(renewed.next_attempt_at, Some(failed_at + secs(1)));
-    assert_eq!(t.job::<SendInvite>().run_at, failed_at + secs(1));
+    assert_eq!(t.job::<SendInvitation>().run_at, failed_at + secs(1));
     t.work_for(secs(5));
     assert_eq!(arrivals(&t, "ada", failed_at), [secs(1)]);
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use guestlist_domain::{DeliveryError, HeldBy, Invitation, InvitationStatus, WrongState};
+use guestlist_domain::{DeliveryError, HeldBy, InvalidTransition, Invitation, InvitationStatus};
 use jiff::Timestamp;
 
 use crate::support::{House, days, hours, secs};
 
-type Step = fn(&mut Invitation, Timestamp) -> Result<(), WrongState>;
+type Step = fn(&mut Invitation, Timestamp) -> Result<(), InvalidTransition>;
 
 fn error(at: Timestamp) -> DeliveryError {
     DeliveryError { code: "timeout".into(), message: "nothing came back".into(), at }
@@ -88,8 +88,8 @@ fn a_refused_step_changes_nothing() {
 fn an_invitation_admits_until_its_end_and_not_at_it() {
     let t = House::new();
     let ada = t.invited("ada");
-    assert!(ada.admits(ada.expires_at - Duration::from_micros(1)));
-    assert!(!ada.admits(ada.expires_at));
+    assert!(ada.can_be_accepted(ada.expires_at - Duration::from_micros(1)));
+    assert!(!ada.can_be_accepted(ada.expires_at));
 }
 
 #[test]

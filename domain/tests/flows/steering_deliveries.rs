@@ -1,6 +1,6 @@
 //! Operators withdraw deliveries and have them run again: what that does to their invitations.
 
-use guestlist_domain::flows::{OperateError, RevokeInvite, SendInvite};
+use guestlist_domain::flows::{JobOperationError, RevokeInvitation, SendInvitation};
 use guestlist_domain::{Invitation, InvitationStatus, JobState, Role};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ fn a_delivery_that_is_withdrawn_fails_its_invitation_at_once() {
     let t = House::new();
     let ada = t.invited("ada");
 
-    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.cancel(t.job_id::<SendInvitation>()).unwrap();
 
     let failed = t.again(&ada);
     assert_eq!((failed.status, failed.next_attempt_at), (InvitationStatus::Failed, None));
@@ -20,7 +20,7 @@ fn a_delivery_that_is_withdrawn_fails_its_invitation_at_once() {
     let event = &t.timeline(&ada)[1];
     assert_eq!(event.detail, json!({ "code": "cancelled", "attempts": 0 }));
     assert_eq!(event.actor.kind(), "cli", "it was not the system");
-    assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Cancelled);
     t.work_for(hours(1));
     assert!(t.inbox("ada").is_empty());
 }
@@ -33,7 +33,7 @@ fn a_delivery_that_waits_for_its_next_attempt_can_be_withdrawn_too() {
         t.stytch.refuses(Call::SendInvite, 1, &error);
         t.work();
 
-        t.cancel(t.job_id::<SendInvite>()).unwrap();
+        t.cancel(t.job_id::<SendInvitation>()).unwrap();
         t.work_for(hours(1));
 
         let failed = t.again(&ada);
@@ -47,7 +47,7 @@ fn somebody_whose_delivery_was_withdrawn_can_be_invited_and_resent_again() {
     for invites in [true, false] {
         let t = House::new();
         let ada = t.invited("ada");
-        t.cancel(t.job_id::<SendInvite>()).unwrap();
+        t.cancel(t.job_id::<SendInvitation>()).unwrap();
 
         if invites {
             t.invited("ada");
@@ -68,7 +68,7 @@ fn a_dead_delivery_that_is_retried_is_sent_again_by_the_same_job() {
     t.work_for(hours(5));
     assert_eq!(t.again(&ada).status, InvitationStatus::Failed);
     t.stytch.heals();
-    let dead = t.job::<SendInvite>();
+    let dead = t.job::<SendInvitation>();
 
     t.retry(dead.job.id).unwrap();
 
@@ -81,7 +81,7 @@ fn a_dead_delivery_that_is_retried_is_sent_again_by_the_same_job() {
     assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 1));
     let story = t.story(&ada);
     assert_eq!(story[21..], ["failed", "resent", "attempted", "sent"]);
-    assert_eq!(t.jobs::<SendInvite>().len(), 1);
+    assert_eq!(t.jobs::<SendInvitation>().len(), 1);
     assert!(t.press(&t.link("ada")).is_ok());
 }
 
@@ -89,7 +89,7 @@ fn a_dead_delivery_that_is_retried_is_sent_again_by_the_same_job() {
 fn a_withdrawn_delivery_that_is_retried_is_sent_after_all() {
     let t = House::new();
     let ada = t.invited("ada");
-    let job = t.job_id::<SendInvite>();
+    let job = t.job_id::<SendInvitation>();
     t.cancel(job).unwrap();
     t.retry(job).unwrap();
 
@@ -108,7 +108,7 @@ fn a_delivery_that_waits_after_a_failure_can_be_retried_at_once() {
     t.stytch.heals();
     assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
 
-    t.retry(t.job_id::<SendInvite>()).unwrap();
+    t.retry(t.job_id::<SendInvitation>()).unwrap();
     t.work_for(secs(2));
 
     let sent = t.again(&ada);
@@ -119,11 +119,11 @@ fn a_delivery_that_waits_after_a_failure_can_be_retried_at_once() {
 fn a_dead_delivery_that_was_resent_since_is_superseded() {
     let t = House::new();
     let ada = t.ended("ada", InvitationStatus::Failed);
-    let dead = t.job_id::<SendInvite>();
+    let dead = t.job_id::<SendInvitation>();
     t.resend(ada.id).unwrap();
     let before = format!("{:?}", t.store.tables());
 
-    assert!(matches!(t.retry(dead), Err(OperateError::Superseded)));
+    assert!(matches!(t.retry(dead), Err(JobOperationError::Superseded)));
 
     assert_eq!(format!("{:?}", t.store.tables()), before);
 }
@@ -144,9 +144,9 @@ fn a_delivery_that_nobody_wants_any_more_is_superseded() {
     for end in ends {
         let t = House::new();
         let old = t.ended("ada", InvitationStatus::Failed);
-        let dead = t.job_id::<SendInvite>();
+        let dead = t.job_id::<SendInvitation>();
         end(&t, &old);
-        assert!(matches!(t.retry(dead), Err(OperateError::Superseded)));
+        assert!(matches!(t.retry(dead), Err(JobOperationError::Superseded)));
     }
 }
 
@@ -154,7 +154,7 @@ fn a_delivery_that_nobody_wants_any_more_is_superseded() {
 fn a_withdrawn_delivery_of_an_older_asking_fails_nothing() {
     let t = House::new();
     let ada = t.invited("ada");
-    let first = t.job_id::<SendInvite>();
+    let first = t.job_id::<SendInvitation>();
     t.resend(ada.id).unwrap();
 
     t.cancel(first).unwrap();
@@ -168,10 +168,10 @@ fn a_withdrawn_delivery_of_an_older_asking_fails_nothing() {
 fn an_expired_delivery_can_be_retried() {
     let t = House::new();
     let ada = t.invited("ada");
-    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.cancel(t.job_id::<SendInvitation>()).unwrap();
     t.wait(hours(8 * 24));
     t.sweep();
-    t.retry(t.job_id::<SendInvite>()).unwrap();
+    t.retry(t.job_id::<SendInvitation>()).unwrap();
     t.work();
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
     assert!(t.press(&t.link("ada")).is_ok());
@@ -181,7 +181,7 @@ fn an_expired_delivery_can_be_retried() {
 fn a_dead_delivery_that_is_withdrawn_leaves_its_invitation_as_it_failed() {
     let t = House::new();
     let failed = t.ended("ada", InvitationStatus::Failed);
-    let job = t.job_id::<SendInvite>();
+    let job = t.job_id::<SendInvitation>();
 
     t.dismiss(job).unwrap();
     t.work_for(hours(1));
@@ -189,8 +189,8 @@ fn a_dead_delivery_that_is_withdrawn_leaves_its_invitation_as_it_failed() {
     let stands = Invitation { version: failed.version, ..t.again(&failed) };
     assert_eq!(stands, failed, "not by an operator");
     assert_eq!(t.story(&failed), ["requested", "attempted", "failed"]);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
-    assert!(t.jobs::<RevokeInvite>().is_empty());
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Cancelled);
+    assert!(t.jobs::<RevokeInvitation>().is_empty());
     t.retry(job).unwrap();
     t.work_for(secs(2));
     assert_eq!(t.again(&failed).status, InvitationStatus::Sent);

@@ -1,6 +1,8 @@
 //! A job whose turn to call Stytch does not come does nothing, and that costs it nothing.
 
-use guestlist_domain::flows::{DeleteUser, RevokeInvite, RevokeSession, SendInvite, SendLogin};
+use guestlist_domain::flows::{
+    DeleteIdentity, RevokeInvitation, RevokeSession, SendInvitation, SendLoginLink,
+};
 use guestlist_domain::{Job, UserStatus};
 
 use crate::support::{Call, Fault, Going, House, JobState, Link, at, secs};
@@ -28,12 +30,12 @@ fn waits_for_its_turn<J: Job>(t: &House, call: Call) {
 fn a_mail_waits_for_its_turn() {
     let t = House::new();
     let ada = t.invited("ada");
-    waits_for_its_turn::<SendInvite>(&t, Call::SendInvite);
+    waits_for_its_turn::<SendInvitation>(&t, Call::SendInvite);
     assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
     t.press(&t.link("ada")).unwrap();
     t.wait(secs(60));
     t.log_in("ada").unwrap();
-    waits_for_its_turn::<SendLogin>(&t, Call::SendLogin);
+    waits_for_its_turn::<SendLoginLink>(&t, Call::SendLogin);
 }
 
 #[test]
@@ -50,7 +52,7 @@ fn the_end_of_an_invitation_waits_for_its_turn() {
     let t = House::new();
     let ada = t.sent("ada");
     t.revoke(ada.id).unwrap();
-    waits_for_its_turn::<RevokeInvite>(&t, Call::RevokeInvite);
+    waits_for_its_turn::<RevokeInvitation>(&t, Call::RevokeInvite);
 }
 
 #[test]
@@ -63,7 +65,7 @@ fn a_removal_waits_for_its_turn_and_erases_nobody_before() {
     assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
     assert!(t.store.tables().tombstones.is_empty());
 
-    waits_for_its_turn::<DeleteUser>(&t, Call::DeleteUser);
+    waits_for_its_turn::<DeleteIdentity>(&t, Call::DeleteUser);
 
     assert_eq!(t.user("ada"), None);
     assert_eq!(
@@ -79,7 +81,7 @@ fn an_identity_may_be_searched_for_out_of_turn_but_not_deleted() {
     t.stytch.next(Call::SendInvite, Fault::AnswerLost);
     t.work();
     t.remove(ada.user_id).unwrap();
-    let claimed = std::iter::from_fn(|| t.claim()).find(|job| job.kind == DeleteUser::KIND);
+    let claimed = std::iter::from_fn(|| t.claim()).find(|job| job.kind == DeleteIdentity::KIND);
 
     let waiting = t.perform(claimed.unwrap(), Going::LeaseRanOut);
     t.settle(&waiting).unwrap();
@@ -98,10 +100,10 @@ fn what_was_sent_again_while_its_undoing_waited_for_its_turn_is_not_undone() {
     let t = House::new();
     let ada = t.invited("ada");
     let sending = t.begin();
-    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.cancel(t.job_id::<SendInvitation>()).unwrap();
     t.settle(&sending).unwrap();
     let undoing = t.claim().unwrap();
-    assert_eq!(undoing.kind, RevokeInvite::KIND);
+    assert_eq!(undoing.kind, RevokeInvitation::KIND);
     let other = t.clone();
     t.while_it_waits_for_its_turn(move || {
         other.resend(ada.id).unwrap();

@@ -1,7 +1,7 @@
 //! People are added without a mail.
 
 use guestlist_domain::flows::{AddUserError, NewInvitation, NewUser};
-use guestlist_domain::{InvitationStatus, Metadata, Reach, Role, UserStatus};
+use guestlist_domain::{InvitationStatus, ManageableRoles, Metadata, Role, UserStatus};
 
 use crate::support::{House, at, days, metadata, named};
 
@@ -13,7 +13,7 @@ fn whoever_is_added_may_log_in_without_a_mail() {
         name: named("Ada"),
         role: Role::Operator,
         metadata: metadata("team", "engines"),
-        reach: Reach::Everybody,
+        manageable: ManageableRoles::All,
     };
 
     let ada = t.add_as(request).unwrap();
@@ -92,10 +92,10 @@ fn a_caller_who_may_act_on_members_only_adds_nobody_who_was_invited_as_more() {
         name: named("Mallory"),
         role: Role::Member,
         metadata: Metadata::default(),
-        reach: Reach::Members,
+        manageable: ManageableRoles::MemberOnly,
     };
     let refused = t.add_as(request.clone());
-    assert!(matches!(refused, Err(AddUserError::OutOfReach)), "{refused:?}");
+    assert!(matches!(refused, Err(AddUserError::Forbidden)), "{refused:?}");
     assert_eq!(t.expect_user("ada"), before);
     assert!(t.add_as(NewUser { email: at("bob"), ..request }).is_ok());
 }

@@ -1,6 +1,6 @@
 //! What can happen, and how often.
 
-use guestlist_domain::{HeldBy, Queue, Role};
+use guestlist_domain::{HeldBy, QueueName, Role};
 use proptest::prelude::*;
 
 use crate::support::{Call, Going};
@@ -66,8 +66,8 @@ pub(super) enum Ask {
     Cancel(usize),
     /// An operator has a job run again that failed or was withdrawn.
     Retry(usize),
-    Pause(Queue),
-    Resume(Queue),
+    Pause(QueueName),
+    Resume(QueueName),
     /// Another worker does a job.
     Work,
 }
@@ -153,8 +153,8 @@ fn anybody() -> impl Strategy<Value = &'static str> {
     prop_oneof![3 => Just(PEOPLE[0]), 2 => prop::sample::select(PEOPLE.to_vec())]
 }
 
-fn any_queue() -> impl Strategy<Value = Queue> {
-    prop_oneof![1 => Just(Queue::Invitation), 2 => prop::sample::select(Queue::ALL)]
+fn any_queue() -> impl Strategy<Value = QueueName> {
+    prop_oneof![1 => Just(QueueName::Invitation), 2 => prop::sample::select(QueueName::ALL)]
 }
 
 fn any_hold() -> impl Strategy<Value = HeldBy> {

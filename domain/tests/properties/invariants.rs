@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use guestlist_domain::flows::{DeleteUser, SendInvite};
+use guestlist_domain::flows::{DeleteIdentity, SendInvitation};
 use guestlist_domain::{
     Clock, Event, EventKind, Invitation, InvitationStatus, Job, ReadUsers, User, UserStatus,
 };
@@ -49,10 +49,10 @@ fn an_invitation_makes_sense(tables: &Tables, invitation: &Invitation, now: Time
     if is_accepted {
         assert_ne!(user.status, UserStatus::Invited, "{invitation:?}");
     }
-    if invitation.admits(now) {
+    if invitation.can_be_accepted(now) {
         assert_eq!(user.status, UserStatus::Invited, "{invitation:?}");
     }
-    if is_queued && invitation.admits(now) {
+    if is_queued && invitation.can_be_accepted(now) {
         let theirs = tables.jobs.values().filter(|row| sends(row, invitation));
         let live: Vec<_> = theirs.filter(|row| row.is_live() && !row.is_unwanted).collect();
         assert_eq!(live.len(), 1, "nobody will send {invitation:?}");
@@ -90,7 +90,7 @@ fn what_is_dead_has_not_been_looked_after(tables: &Tables) {
             && newest.map(|newest| newest.id) == its.map(|its| its.id)
             && user.is_some_and(|user| user.status == UserStatus::Invited)
     };
-    let looked_after = dead.find(|row| row.job.kind == SendInvite::KIND && !is_open_still(row));
+    let looked_after = dead.find(|row| row.job.kind == SendInvitation::KIND && !is_open_still(row));
     assert!(looked_after.is_none(), "nobody need look after {looked_after:?}");
 }
 
@@ -100,7 +100,7 @@ fn what_is_sent_is_in_the_inbox(house: &House, tables: &Tables) {
     let stytch = house.stytch.knows();
     for sent in tables.invitations.values().filter(|one| one.status == InvitationStatus::Sent) {
         let mut mails = stytch.mails.iter().filter(|mail| mail.to == sent.email);
-        let is_there = mails.any(|mail| mail.sent_at + secs(5) >= sent.asked_at());
+        let is_there = mails.any(|mail| mail.sent_at + secs(5) >= sent.requested_at());
         let known = stytch.find(&sent.email).filter(|known| !known.is_ours);
         let known_since = known.and_then(|known| known.created_at);
         let first = first_attempt(tables, sent);
@@ -112,7 +112,7 @@ fn what_is_sent_is_in_the_inbox(house: &House, tables: &Tables) {
 /// When the first attempt began to send it since it was last asked for.
 fn first_attempt(tables: &Tables, invitation: &Invitation) -> Option<Timestamp> {
     let its_job = tables.jobs.values().find(|row| sends(row, invitation))?;
-    its_job.starts.iter().copied().find(|began_at| *began_at >= invitation.asked_at())
+    its_job.starts.iter().copied().find(|began_at| *began_at >= invitation.requested_at())
 }
 
 /// It began with one of its attempts since it was last asked for, and the timeline tells of it.
@@ -121,7 +121,7 @@ fn a_doubt_makes_sense(tables: &Tables, invitation: &Invitation, timeline: &[Eve
     assert_ne!(invitation.status, InvitationStatus::Sent, "{invitation:?}");
     let its_job = tables.jobs.values().find(|row| sends(row, invitation));
     let starts = its_job.map(|row| &*row.starts).unwrap_or_default();
-    let is_an_attempts = starts.contains(&since) && since >= invitation.asked_at();
+    let is_an_attempts = starts.contains(&since) && since >= invitation.requested_at();
     assert!(is_an_attempts, "in doubt with none of {starts:?}: {invitation:?}");
     let since_asked = timeline.iter().rev().take_while(|event| event.kind != EventKind::Resent);
     let mut doubtful = since_asked.filter(|event| event.kind == EventKind::Doubtful);
@@ -129,7 +129,7 @@ fn a_doubt_makes_sense(tables: &Tables, invitation: &Invitation, timeline: &[Eve
 }
 
 fn sends(row: &JobRow, invitation: &Invitation) -> bool {
-    let key = format!("{}:{}:{}", SendInvite::KIND, invitation.id, invitation.delivery);
+    let key = format!("{}:{}:{}", SendInvitation::KIND, invitation.id, invitation.delivery);
     row.job.unique_key == Some(key)
 }
 
@@ -139,7 +139,8 @@ fn a_user_makes_sense(house: &House, tables: &Tables, user: &User) {
         UserStatus::Invited => assert!(invited > 0, "nobody has invited {user:?}"),
         UserStatus::Deleting => {
             let id = user.id.to_string();
-            let mut deletions = tables.jobs.values().filter(|row| row.job.kind == DeleteUser::KIND);
+            let mut deletions =
+                tables.jobs.values().filter(|row| row.job.kind == DeleteIdentity::KIND);
             let is_going =
                 deletions.any(|row| row.job.args["user"] == *id && row.state != JobState::Done);
             assert!(is_going, "nobody deletes {user:?}");
@@ -147,7 +148,7 @@ fn a_user_makes_sense(house: &House, tables: &Tables, user: &User) {
         UserStatus::Active | UserStatus::Suspended => {
             let stytch = house.stytch.knows();
             let known = |id: &String| stytch.users.iter().any(|identity| identity.id == *id);
-            assert!(user.stytch_user_id.as_ref().is_none_or(known), "{user:?} is gone at Stytch");
+            assert!(user.provider_user_id.as_ref().is_none_or(known), "{user:?} is gone at Stytch");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
-use guestlist_domain::flows::Press;
-use guestlist_domain::{JobId, JobState, ProviderError, Queue, Role, Session, UserId};
+use guestlist_domain::flows::RedeemLink;
+use guestlist_domain::{JobId, JobState, ProviderError, QueueName, Role, Session, UserId};
 
 use super::acts::{Act, Ask, Failure, Moment};
 use crate::support::{Fault, House, InFlight, at, errors, hours, secs};
@@ -89,7 +89,7 @@ impl Town {
             self.house.settle(&job).expect("the database is there");
         }
         self.rescue();
-        for queue in Queue::ALL {
+        for queue in QueueName::ALL {
             self.house.resume(*queue).expect("the database is there");
         }
         // Longer than any job is tried, and any invitation lasts.
@@ -177,7 +177,9 @@ fn press(house: &House, which: usize, old: Option<usize>) {
     };
     let replaces = old.and_then(|old| chosen(&all_sessions(house), old));
     if let Some(token) = chosen(&links, which) {
-        is_decided(house.press_as(&Press { replaces, ..House::pressing(&token) }));
+        is_decided(
+            house.press_as(&RedeemLink { previous_session: replaces, ..House::pressing(&token) }),
+        );
     }
 }
 

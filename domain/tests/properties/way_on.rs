@@ -1,6 +1,6 @@
 //! From wherever things stand, everybody has a way on: to be in, and to be gone.
 
-use guestlist_domain::flows::RevokeInvite;
+use guestlist_domain::flows::RevokeInvitation;
 use guestlist_domain::{
     EndReason, Invitation, InvitationStatus, Job, Role, Session, User, UserStatus,
 };
@@ -32,7 +32,9 @@ fn nothing_is_left_undone(house: &House) {
     }
     for invitation in tables.invitations.values() {
         assert_ne!(invitation.status, InvitationStatus::Queued, "{invitation:?}");
-        assert!(invitation.status != InvitationStatus::Sent || invitation.admits(house.now()));
+        assert!(
+            invitation.status != InvitationStatus::Sent || invitation.can_be_accepted(house.now())
+        );
     }
     for user in tables.users.values().filter(|user| user.status == UserStatus::Invited) {
         let theirs = tables.invitations.values().rev().find(|one| one.user_id == user.id);
@@ -59,7 +61,7 @@ fn is_undone(house: &House, tables: &Tables, withdrawn: &Invitation) -> bool {
     let was_followed = newest.is_some_and(|newest| newest.id != withdrawn.id);
     let has_come_in =
         tables.users.get(&withdrawn.user_id).is_none_or(|user| user.status != UserStatus::Invited);
-    let mut undoings = tables.jobs.values().filter(|row| row.job.kind == RevokeInvite::KIND);
+    let mut undoings = tables.jobs.values().filter(|row| row.job.kind == RevokeInvitation::KIND);
     let stytch = house.stytch.knows();
     let id = format!("?invitation={}", withdrawn.id);
     let mut its = stytch.mails.iter().filter(|mail| mail.redirect_url.ends_with(&id));
@@ -92,15 +94,15 @@ fn is_revoked_at_stytch(house: &House, tables: &Tables, user: &User) -> bool {
     let stytch = house.stytch.knows();
     let mut mails = stytch.mails.iter().filter(|mail| mail.to == user.email);
     mails.all(|mail| mail.kind != MailKind::Invitation || mail.link != Link::Outstanding)
-        || dead.any(|row| row.job.kind == RevokeInvite::KIND)
+        || dead.any(|row| row.job.kind == RevokeInvitation::KIND)
 }
 
 /// Or the worker or an operator has given up, which stays visible.
 fn has_ended_at_stytch(house: &House, tables: &Tables, session: &Session) -> bool {
-    let id = &session.stytch_session_id;
+    let id = &session.provider_session_id;
     let mut dead = tables.jobs.values().filter(|row| is_given_up(row.state));
     let stytch = house.stytch.knows();
-    stytch.sessions.iter().any(|known| known.session.stytch_session_id == *id && known.is_revoked)
+    stytch.sessions.iter().any(|known| known.session.provider_session_id == *id && known.is_revoked)
         || dead.any(|row| row.job.args["stytch_session"] == **id)
 }
 

@@ -1,10 +1,10 @@
 //! People are changed, suspended and sent out, each while something else happens to them.
 
 use guestlist_domain::flows::{
-    AcceptError, ChangeUserError, EndAllError, Press, RemoveUserError, ResendError, RevokeError,
-    RevokeSession, UserChange, end_all_sessions, remove_user, resend, revoke,
+    ChangeUserError, EndAllError, RedeemError, RedeemLink, RemoveUserError, ResendError,
+    RevokeError, RevokeSession, UserChange, end_all_sessions, remove_user, resend, revoke,
 };
-use guestlist_domain::{Actor, Reach, ReadUsers, Role, UserId, UserStatus};
+use guestlist_domain::{Actor, ManageableRoles, ReadUsers, Role, UserId, UserStatus};
 
 use crate::support::{House, at_once, named, secs};
 
@@ -66,7 +66,7 @@ fn whoever_is_suspended_while_they_come_in_is_refused() {
 
     let refused = t.press(&t.link("ada"));
 
-    assert!(matches!(refused, Err(AcceptError::AccountSuspended)), "{refused:?}");
+    assert!(matches!(refused, Err(RedeemError::AccountSuspended)), "{refused:?}");
     t.work_for(secs(60));
     assert!(t.stytch.knows().sessions.iter().all(|session| session.is_revoked));
 }
@@ -134,7 +134,8 @@ fn a_session_that_is_replaced_while_it_is_left_is_told_of_once() {
     t.store.before_next_apply(move || other.log_out(&same).unwrap());
     let replaces = Some(ada.session.clone());
 
-    t.press_as(&Press { replaces, ..House::pressing(&t.link("ada")) }).unwrap();
+    t.press_as(&RedeemLink { previous_session: replaces, ..House::pressing(&t.link("ada")) })
+        .unwrap();
 
     let story = t.story_of(&ada.user);
     assert_eq!(story, ["session_started", "session_ended", "session_started"]);
@@ -154,18 +155,18 @@ fn whoever_is_promoted_meanwhile_is_beyond_who_reaches_members_alone() {
 
     is_promoted_meanwhile(&t, id);
     let suspended = t.change(id, &UserChange { is_suspended: away, ..UserChange::default() });
-    assert!(matches!(suspended, Err(ChangeUserError::OutOfReach)), "{suspended:?}");
+    assert!(matches!(suspended, Err(ChangeUserError::Forbidden)), "{suspended:?}");
 
     for who in ["bob", "eve"] {
         t.came_in(who);
     }
     let (bob, eve) = (t.expect_user("bob").id, t.expect_user("eve").id);
     is_promoted_meanwhile(&t, bob);
-    let removed = at_once(remove_user(&t.ctx, bob, Reach::Members, &Actor::Cli));
-    assert!(matches!(removed, Err(RemoveUserError::OutOfReach)), "{removed:?}");
+    let removed = at_once(remove_user(&t.ctx, bob, ManageableRoles::MemberOnly, &Actor::Cli));
+    assert!(matches!(removed, Err(RemoveUserError::Forbidden)), "{removed:?}");
     is_promoted_meanwhile(&t, eve);
-    let ended = at_once(end_all_sessions(&t.ctx, eve, Reach::Members, &Actor::Cli));
-    assert!(matches!(ended, Err(EndAllError::OutOfReach)), "{ended:?}");
+    let ended = at_once(end_all_sessions(&t.ctx, eve, ManageableRoles::MemberOnly, &Actor::Cli));
+    assert!(matches!(ended, Err(EndAllError::Forbidden)), "{ended:?}");
 
     for who in ["ada", "bob", "eve"] {
         let user = t.expect_user(who);
@@ -181,13 +182,13 @@ fn an_invitation_whose_role_rises_meanwhile_is_beyond_who_reaches_members_alone(
     t.wait(secs(120));
 
     is_promoted_meanwhile(&t, ada.user_id);
-    let again = at_once(resend(&t.ctx, ada.id, Reach::Members, &Actor::Cli));
-    assert!(matches!(again, Err(ResendError::OutOfReach)), "{again:?}");
+    let again = at_once(resend(&t.ctx, ada.id, ManageableRoles::MemberOnly, &Actor::Cli));
+    assert!(matches!(again, Err(ResendError::Forbidden)), "{again:?}");
 
     let bob = t.sent("bob");
     is_promoted_meanwhile(&t, bob.user_id);
-    let back = at_once(revoke(&t.ctx, bob.id, Reach::Members, &Actor::Cli));
-    assert!(matches!(back, Err(RevokeError::OutOfReach)), "{back:?}");
+    let back = at_once(revoke(&t.ctx, bob.id, ManageableRoles::MemberOnly, &Actor::Cli));
+    assert!(matches!(back, Err(RevokeError::Forbidden)), "{back:?}");
 
     for invitation in [ada, bob] {
         let now = t.again(&invitation);

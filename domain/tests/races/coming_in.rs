@@ -1,6 +1,6 @@
 //! Stytch has vouched, and then things change: it is the state at the end that decides.
 
-use guestlist_domain::flows::{AcceptError, RevokeSession};
+use guestlist_domain::flows::{RedeemError, RevokeSession};
 use guestlist_domain::{InvitationStatus, Role, UserStatus};
 
 use crate::support::{Call, House, Link, days, mins, secs};
@@ -22,7 +22,7 @@ fn revoked_at_the_last_moment_nobody_comes_in() {
 
     let refused = t.press(&t.link("ada"));
 
-    assert!(matches!(refused, Err(AcceptError::InvitationRevoked)), "{refused:?}");
+    assert!(matches!(refused, Err(RedeemError::InvitationRevoked)), "{refused:?}");
     assert_eq!(t.status("ada"), Some(UserStatus::Invited));
     nobody_is_in(&t);
 }
@@ -36,7 +36,7 @@ fn removed_at_the_last_moment_nobody_comes_in() {
 
     let refused = t.press(&t.link("ada"));
 
-    assert!(matches!(refused, Err(AcceptError::NotInvited)), "{refused:?}");
+    assert!(matches!(refused, Err(RedeemError::NotInvited)), "{refused:?}");
     nobody_is_in(&t);
     assert_eq!(t.user("ada"), None);
 }
@@ -52,7 +52,7 @@ fn suspended_at_the_last_moment_nobody_comes_in() {
 
     let refused = t.press(&t.link("ada"));
 
-    assert!(matches!(refused, Err(AcceptError::AccountSuspended)), "{refused:?}");
+    assert!(matches!(refused, Err(RedeemError::AccountSuspended)), "{refused:?}");
     nobody_is_in(&t);
 }
 
@@ -70,7 +70,7 @@ fn expired_at_the_last_moment_nobody_comes_in() {
 
     let refused = t.press(&t.link("ada"));
 
-    assert!(matches!(refused, Err(AcceptError::LinkExpired)), "{refused:?}");
+    assert!(matches!(refused, Err(RedeemError::LinkExpired)), "{refused:?}");
     assert_eq!(t.again(&ada).status, InvitationStatus::Expired);
     nobody_is_in(&t);
 }
@@ -160,13 +160,13 @@ fn a_login_that_was_never_recorded_lets_nobody_in_and_a_new_link_does() {
     let ada = t.sent("ada");
     t.store.lose_next_applies(1);
 
-    assert!(matches!(t.press(&t.link("ada")), Err(AcceptError::Store(_))));
+    assert!(matches!(t.press(&t.link("ada")), Err(RedeemError::Store(_))));
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
 
     // The process that had the result has ended, and its claim ends by itself.
-    assert!(matches!(t.press(&t.link("ada")), Err(AcceptError::InProgress)));
+    assert!(matches!(t.press(&t.link("ada")), Err(RedeemError::InProgress)));
     t.wait(secs(30));
-    assert!(matches!(t.press(&t.link("ada")), Err(AcceptError::LinkExpired)));
+    assert!(matches!(t.press(&t.link("ada")), Err(RedeemError::LinkExpired)));
     t.log_in("ada").unwrap();
     t.work_for(secs(3));
     assert!(t.press(&t.link("ada")).is_ok());

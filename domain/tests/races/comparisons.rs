@@ -15,7 +15,7 @@ fn comes_back(house: &House) {
 
 fn is_in(house: &House) {
     let user = house.expect_user("ada");
-    assert!(user.stytch_user_id.is_some());
+    assert!(user.provider_user_id.is_some());
     assert!(house.sessions(&user).last().unwrap().ended.is_none());
 }
 
@@ -96,7 +96,7 @@ fn an_invitation_on_its_way_tells_of_its_identity_itself() {
     let invitation = t.left_by_a_dead_worker("ada", Fault::AnswerLost);
     assert_eq!(t.stytch.knows().users.len(), 1);
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
-    assert_eq!(t.expect_user("ada").stytch_user_id, None);
+    assert_eq!(t.expect_user("ada").provider_user_id, None);
     t.work_for(mins(2));
     assert_eq!(t.again(&invitation).status, InvitationStatus::Sent);
     assert_eq!(t.inbox("ada").len(), 1, "and is not sent twice for our sake");
@@ -129,8 +129,8 @@ fn where_stytch_falls_silent_over_the_repairs_those_made_stand() {
     t.store.before_next_apply(move || house.stytch.is_down(errors::internal()));
     let broken = t.try_reconcile(FORCED).unwrap_err();
     assert!(matches!(broken, ReconcileError::Repairing { repaired: 1, .. }), "{broken}");
-    assert_eq!(t.expect_user("ada").stytch_user_id, None);
-    assert!(t.expect_user("bob").stytch_user_id.is_some());
+    assert_eq!(t.expect_user("ada").provider_user_id, None);
+    assert!(t.expect_user("bob").provider_user_id.is_some());
     t.stytch.heals();
     assert_eq!(found(&t.reconcile(FORCED)), [(Drift::Gone, 1, 1)]);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use guestlist_domain::flows::{DeleteUser, SendInvite};
+use guestlist_domain::flows::{DeleteIdentity, SendInvitation};
 use guestlist_domain::{InvitationStatus, UserStatus, Verdict};
 
 use crate::support::{Call, House, JobState, Link, errors, hours, mins, secs};
@@ -20,7 +20,7 @@ fn accepted_while_the_answer_is_written_it_stays_accepted() {
     let accepted = t.again(&ada);
     assert_eq!((accepted.status, accepted.sent_at), (InvitationStatus::Accepted, None));
     assert_eq!(t.story(&ada), ["requested", "accepted", "attempted"]);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn revoked_while_a_failure_is_written_it_has_not_failed() {
         let revoked = t.again(&ada);
         assert_eq!((revoked.status, revoked.held_by), (InvitationStatus::Revoked, None));
         assert!(t.inbox("ada").is_empty());
-        assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+        assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
     }
 }
 
@@ -85,7 +85,7 @@ fn a_delivery_is_written_though_its_person_is_on_the_way_out() {
 
     let user = t.expect_user("ada");
     assert_eq!(user.status, UserStatus::Deleting);
-    assert!(user.stytch_user_id.is_some(), "what has to be deleted is known");
+    assert!(user.provider_user_id.is_some(), "what has to be deleted is known");
     t.work();
     assert_eq!(t.user("ada"), None);
     assert!(t.stytch.knows().users.is_empty());
@@ -139,7 +139,7 @@ fn two_deletions_that_write_at_once_erase_once() {
         t.story_of(&ada),
         ["session_started", "user_deleting", "session_ended", "user_deleted"]
     );
-    assert!(t.jobs::<DeleteUser>().iter().all(|row| row.state == JobState::Done));
+    assert!(t.jobs::<DeleteIdentity>().iter().all(|row| row.state == JobState::Done));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Inviting, resending, revoking and visiting, each overtaken by somebody else.
 
-use guestlist_domain::flows::{InviteError, ResendError, RevokeError, RevokeInvite};
+use guestlist_domain::flows::{InviteError, ResendError, RevokeError, RevokeInvitation};
 use guestlist_domain::{InvitationStatus, Role};
 
 use crate::support::{House, days, secs};
@@ -128,7 +128,7 @@ fn of_two_who_revoke_both_are_right_and_stytch_is_told_once() {
 
     assert_eq!(t.revoke(ada.id).unwrap().status, InvitationStatus::Revoked);
 
-    assert_eq!(t.jobs::<RevokeInvite>().len(), 1);
+    assert_eq!(t.jobs::<RevokeInvitation>().len(), 1);
     assert_eq!(t.story(&ada)[3..], ["revoked"]);
 }
 

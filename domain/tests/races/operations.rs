@@ -1,6 +1,6 @@
 //! An operator's hand on a job that a worker has in its own.
 
-use guestlist_domain::flows::{AcceptError, OperateError, RevokeInvite, SendInvite};
+use guestlist_domain::flows::{JobOperationError, RedeemError, RevokeInvitation, SendInvitation};
 use guestlist_domain::{Invitation, InvitationStatus, Role, Verdict};
 
 use crate::support::{Call, Fault, House, InFlight, JobState, Link, errors, hours, mins, secs};
@@ -12,7 +12,7 @@ fn withdrawn_on_its_way(t: &House, fault: Option<Fault>) -> (Invitation, InFligh
         t.stytch.next(Call::SendInvite, fault);
     }
     let in_flight = t.begin();
-    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.cancel(t.job_id::<SendInvitation>()).unwrap();
     (ada, in_flight)
 }
 
@@ -29,12 +29,12 @@ fn withdrawn_while_its_mail_is_on_its_way_its_link_lets_nobody_in() {
     let link = t.link("ada");
 
     let refused = t.press(&link);
-    assert!(matches!(refused, Err(AcceptError::NotInvited)), "{refused:?}");
+    assert!(matches!(refused, Err(RedeemError::NotInvited)), "{refused:?}");
     t.settle(&in_flight).unwrap();
 
     stays_cancelled(&t, &ada);
     assert_eq!(t.story(&ada), ["requested", "failed", "attempted"]);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done, "it was faster");
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done, "it was faster");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn withdrawn_as_the_answer_is_written_its_link_dies_at_stytch() {
     let ada = t.invited("ada");
     let in_flight = t.begin();
     let other = t.clone();
-    t.store.before_next_apply(move || other.cancel(other.job_id::<SendInvite>()).unwrap());
+    t.store.before_next_apply(move || other.cancel(other.job_id::<SendInvitation>()).unwrap());
 
     assert_eq!(t.settle(&in_flight).unwrap(), Verdict::Applied);
     t.work();
@@ -84,8 +84,8 @@ fn withdrawn_while_a_call_fails_it_is_not_made_again() {
 
         stays_cancelled(&t, &ada);
         assert!(t.inbox("ada").is_empty());
-        assert_eq!(t.job::<SendInvite>().state, end);
-        t.retry(t.job_id::<SendInvite>()).unwrap();
+        assert_eq!(t.job::<SendInvitation>().state, end);
+        t.retry(t.job_id::<SendInvitation>()).unwrap();
         t.work();
         assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
     }
@@ -100,7 +100,7 @@ fn withdrawn_from_a_worker_that_dies_it_is_not_taken_over() {
     t.work_for(hours(1));
 
     stays_cancelled(&t, &ada);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Cancelled);
     assert_eq!(t.inbox("ada").len(), 1);
     assert!(t.press(&t.link("ada")).is_err());
 }
@@ -110,7 +110,11 @@ fn withdrawn_from_a_worker_that_dies_its_link_dies_at_stytch() {
     for fault in [None, Some(Fault::AnswerLost)] {
         let t = House::new();
         let (_, _dies) = withdrawn_on_its_way(&t, fault);
-        assert_eq!(t.jobs::<RevokeInvite>().len(), 1, "at once: nobody may come back to say so");
+        assert_eq!(
+            t.jobs::<RevokeInvitation>().len(),
+            1,
+            "at once: nobody may come back to say so"
+        );
         assert_eq!(t.link_state("ada"), Link::Outstanding);
         t.rescue();
         t.work_for(secs(29));
@@ -119,7 +123,7 @@ fn withdrawn_from_a_worker_that_dies_its_link_dies_at_stytch() {
         t.work_for(secs(1));
 
         assert_eq!(t.link_state("ada"), Link::Revoked);
-        assert_eq!(t.job::<RevokeInvite>().state, JobState::Done);
+        assert_eq!(t.job::<RevokeInvitation>().state, JobState::Done);
     }
 }
 
@@ -136,10 +140,10 @@ fn withdrawn_between_attempts_what_may_be_out_dies_at_stytch() {
         t.stytch.next(Call::SendInvite, fault.clone());
         t.work();
 
-        t.cancel(t.job_id::<SendInvite>()).unwrap();
+        t.cancel(t.job_id::<SendInvitation>()).unwrap();
 
         stays_cancelled(&t, &ada);
-        assert_eq!(t.jobs::<RevokeInvite>().len(), undone, "after {fault:?}");
+        assert_eq!(t.jobs::<RevokeInvitation>().len(), undone, "after {fault:?}");
         t.work_for(secs(30));
         let links: Vec<_> = t.inbox("ada").iter().map(|mail| mail.link).collect();
         assert!(links.iter().all(|link| *link == Link::Revoked), "after {fault:?}: {links:?}");
@@ -151,7 +155,7 @@ fn withdrawn_after_its_worker_died_its_link_dies_at_stytch() {
     let t = House::new();
     let ada = t.left_by_a_dead_worker("ada", Fault::AnswerLost);
 
-    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.cancel(t.job_id::<SendInvitation>()).unwrap();
     t.work_for(secs(30));
 
     stays_cancelled(&t, &ada);
@@ -164,12 +168,12 @@ fn withdrawn_from_a_worker_that_answers_its_link_dies_at_once() {
     let (_, in_flight) = withdrawn_on_its_way(&t, None);
 
     t.settle(&in_flight).unwrap();
-    assert_eq!(t.jobs::<RevokeInvite>().len(), 2, "as it is withdrawn, and as its mail is out");
+    assert_eq!(t.jobs::<RevokeInvitation>().len(), 2, "as it is withdrawn, and as its mail is out");
     t.work();
 
     assert_eq!(t.link_state("ada"), Link::Revoked);
     t.work_for(secs(30));
-    assert!(t.jobs::<RevokeInvite>().iter().all(|row| row.state == JobState::Done));
+    assert!(t.jobs::<RevokeInvitation>().iter().all(|row| row.state == JobState::Done));
 }
 
 #[test]
@@ -177,10 +181,10 @@ fn withdrawn_before_anything_was_sent_there_is_nothing_to_undo() {
     let t = House::new();
     t.invited("ada");
 
-    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.cancel(t.job_id::<SendInvitation>()).unwrap();
     t.work();
 
-    assert!(t.jobs::<RevokeInvite>().is_empty());
+    assert!(t.jobs::<RevokeInvitation>().is_empty());
     assert_eq!(t.stytch.was_asked(Call::RevokeInvite), 0);
 }
 
@@ -192,9 +196,9 @@ fn withdrawn_after_the_answer_was_written_it_is_too_late() {
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.settle(&in_flight)));
 
-    let refused = t.cancel(t.job_id::<SendInvite>());
+    let refused = t.cancel(t.job_id::<SendInvitation>());
 
-    assert!(matches!(refused, Err(OperateError::WrongState(JobState::Done))), "{refused:?}");
+    assert!(matches!(refused, Err(JobOperationError::WrongState(JobState::Done))), "{refused:?}");
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
     assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
 }
@@ -207,13 +211,13 @@ fn accepted_as_its_delivery_is_withdrawn_it_stays_accepted() {
     let (other, link) = (t.clone(), t.link("ada"));
     t.store.before_next_apply(move || drop(other.press(&link).unwrap()));
 
-    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.cancel(t.job_id::<SendInvitation>()).unwrap();
     t.settle(&in_flight).unwrap();
     t.work();
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
     assert_eq!(t.story(&ada), ["requested", "accepted", "attempted"]);
-    assert!(t.jobs::<RevokeInvite>().is_empty());
+    assert!(t.jobs::<RevokeInvitation>().is_empty());
 }
 
 #[test]
@@ -226,19 +230,19 @@ fn the_undoing_of_a_withdrawn_mail_does_not_kill_the_link_of_a_later_retry() {
     t.work();
     t.wait(secs(3));
     let searching = t.begin();
-    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.cancel(t.job_id::<SendInvitation>()).unwrap();
     t.settle(&searching).unwrap();
-    assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
-    let undoings = t.jobs::<RevokeInvite>().len();
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Cancelled);
+    let undoings = t.jobs::<RevokeInvitation>().len();
     assert_eq!(undoings, 2, "as it is withdrawn, and as its worker says that the mail may be out");
     t.stytch.refuses(Call::RevokeInvite, undoings, &errors::internal());
     t.work();
 
-    t.retry(t.job_id::<SendInvite>()).unwrap();
+    t.retry(t.job_id::<SendInvitation>()).unwrap();
     t.work_for(mins(5));
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
-    assert!(t.jobs::<RevokeInvite>().iter().all(|row| row.state == JobState::Done));
+    assert!(t.jobs::<RevokeInvitation>().iter().all(|row| row.state == JobState::Done));
     assert_eq!(t.link_state("ada"), Link::Outstanding);
     assert!(t.press(&t.link("ada")).is_ok());
 }
@@ -279,12 +283,12 @@ fn a_delivery_that_fails_after_the_next_one_was_withdrawn_is_nothing_to_look_aft
     t.stytch.refuses(Call::SendInvite, 1, &errors::rejected("bad_request"));
     let in_flight = t.begin();
     t.resend(ada.id).unwrap();
-    t.cancel(t.job_id::<SendInvite>()).unwrap();
+    t.cancel(t.job_id::<SendInvitation>()).unwrap();
 
     t.settle(&in_flight).unwrap();
 
     stays_cancelled(&t, &ada);
-    let states: Vec<_> = t.jobs::<SendInvite>().iter().map(|row| row.state).collect();
+    let states: Vec<_> = t.jobs::<SendInvitation>().iter().map(|row| row.state).collect();
     assert_eq!(states, [JobState::Done, JobState::Cancelled]);
 }
 
@@ -293,11 +297,14 @@ fn of_two_who_withdraw_one_is_told_that_it_was() {
     let t = House::new();
     let ada = t.invited("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || other.cancel(other.job_id::<SendInvite>()).unwrap());
+    t.store.before_next_apply(move || other.cancel(other.job_id::<SendInvitation>()).unwrap());
 
-    let refused = t.cancel(t.job_id::<SendInvite>());
+    let refused = t.cancel(t.job_id::<SendInvitation>());
 
-    assert!(matches!(refused, Err(OperateError::WrongState(JobState::Cancelled))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(JobOperationError::WrongState(JobState::Cancelled))),
+        "{refused:?}"
+    );
     assert_eq!(t.story(&ada), ["requested", "failed"]);
 }
 
@@ -305,7 +312,7 @@ fn of_two_who_withdraw_one_is_told_that_it_was() {
 fn withdrawn_as_it_is_retried_it_fails_and_is_not_left_waiting() {
     let t = House::new();
     drop(withdrawn_on_its_way(&t, None));
-    let (other, job) = (t.clone(), t.job_id::<SendInvite>());
+    let (other, job) = (t.clone(), t.job_id::<SendInvitation>());
     t.store.before_next_apply(move || {
         other.rescue();
         other.retry(job).unwrap();
@@ -315,7 +322,7 @@ fn withdrawn_as_it_is_retried_it_fails_and_is_not_left_waiting() {
     t.work_for(mins(1));
 
     stays_cancelled(&t, &t.invitations("ada")[0]);
-    assert_eq!(t.job::<SendInvite>().state, JobState::Cancelled);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Cancelled);
     t.retry(job).unwrap();
     t.work_for(secs(2));
     assert_eq!(t.invitations("ada")[0].status, InvitationStatus::Sent);
@@ -325,14 +332,14 @@ fn withdrawn_as_it_is_retried_it_fails_and_is_not_left_waiting() {
 fn dismissed_as_it_is_retried_it_is_dead_no_more_and_is_sent() {
     let t = House::new();
     let ada = t.ended("ada", InvitationStatus::Failed);
-    let (other, job) = (t.clone(), t.job_id::<SendInvite>());
+    let (other, job) = (t.clone(), t.job_id::<SendInvitation>());
     t.store.before_next_apply(move || other.retry(job).unwrap());
 
     let refused = t.dismiss(job);
     t.work_for(secs(2));
 
     let is_alive = |state: JobState| state.can_be_cancelled();
-    assert!(matches!(refused, Err(OperateError::WrongState(state)) if is_alive(state)));
+    assert!(matches!(refused, Err(JobOperationError::WrongState(state)) if is_alive(state)));
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
 }
 
@@ -341,11 +348,11 @@ fn of_two_who_retry_one_does() {
     let t = House::new();
     let ada = t.ended("ada", InvitationStatus::Failed);
     let other = t.clone();
-    t.store.before_next_apply(move || other.retry(other.job_id::<SendInvite>()).unwrap());
+    t.store.before_next_apply(move || other.retry(other.job_id::<SendInvitation>()).unwrap());
 
-    let refused = t.retry(t.job_id::<SendInvite>());
+    let refused = t.retry(t.job_id::<SendInvitation>());
 
-    assert!(matches!(refused, Err(OperateError::WrongState(JobState::Ready))), "{refused:?}");
+    assert!(matches!(refused, Err(JobOperationError::WrongState(JobState::Ready))), "{refused:?}");
     t.work_for(secs(2));
     assert_eq!(t.inbox("ada").len(), 1);
     assert_eq!(t.story(&ada)[3..], ["resent", "attempted", "sent"]);
@@ -356,7 +363,7 @@ fn of_one_who_retries_and_one_who_resends_one_does() {
     for resent_first in [true, false] {
         let t = House::new();
         let ada = t.ended("ada", InvitationStatus::Failed);
-        let (other, job) = (t.clone(), t.job_id::<SendInvite>());
+        let (other, job) = (t.clone(), t.job_id::<SendInvitation>());
         t.store.before_next_apply(move || {
             if resent_first {
                 other.resend(ada.id).unwrap();
@@ -366,7 +373,7 @@ fn of_one_who_retries_and_one_who_resends_one_does() {
         });
 
         if resent_first {
-            assert!(matches!(t.retry(job), Err(OperateError::Superseded)));
+            assert!(matches!(t.retry(job), Err(JobOperationError::Superseded)));
         } else {
             assert!(t.resend(ada.id).is_err(), "too soon");
         }
@@ -388,10 +395,10 @@ fn what_nobody_wants_any_more_as_it_is_retried_is_superseded() {
     for (n, moves) in moves.into_iter().enumerate() {
         let t = House::new();
         let ada = t.ended("ada", InvitationStatus::Failed);
-        let (other, seen, dead) = (t.clone(), ada.clone(), t.job_id::<SendInvite>());
+        let (other, seen, dead) = (t.clone(), ada.clone(), t.job_id::<SendInvitation>());
         t.store.before_next_apply(move || moves(&other, &seen));
 
-        assert!(matches!(t.retry(dead), Err(OperateError::Superseded)));
+        assert!(matches!(t.retry(dead), Err(JobOperationError::Superseded)));
 
         assert_ne!(t.again(&ada).status, InvitationStatus::Queued);
         t.work_for(secs(2));

@@ -20,7 +20,7 @@ fn session(t: &House, token: &str, stytch: &str) -> Session {
     Session {
         id: SessionId(t.ctx.ids.next()),
         user_id: UserId(t.ctx.ids.next()),
-        stytch_session_id: stytch.into(),
+        provider_session_id: stytch.into(),
         token_hash: TokenHash::of(token),
         started_at: t.now(),
         expires_at: t.now(),
@@ -74,8 +74,8 @@ fn an_address_and_an_identity_are_one_users() {
     let t = House::new();
     t.came_in("ada");
     assert_eq!(verdict(&t, Change::new().insert_user(stranger(&t, "ada"))), Verdict::Conflict);
-    let stytch_user_id = t.expect_user("ada").stytch_user_id;
-    let same = User { stytch_user_id, ..stranger(&t, "bob") };
+    let provider_user_id = t.expect_user("ada").provider_user_id;
+    let same = User { provider_user_id, ..stranger(&t, "bob") };
     assert_eq!(verdict(&t, Change::new().insert_user(same)), Verdict::Conflict);
 }
 
@@ -133,7 +133,7 @@ fn sessions_links_askings_tombstones_and_keys_are_unique() {
     };
     twice(&|| with(&|c| c.login_requests.push(asked(1))));
     twice(&|| with(&|c| c.login_requests.push(asked(2))));
-    let gone = Tombstone { stytch_user_id: "gone".into(), user_id: user, at: t.now() };
+    let gone = Tombstone { provider_user_id: "gone".into(), user_id: user, at: t.now() };
     twice(&|| with(&|c| c.tombstones.push(gone.clone())));
     at_once(create_key(&t.ctx, "one", &[], "secret", &Actor::Cli)).unwrap();
     assert!(at_once(create_key(&t.ctx, "two", &[], "secret", &Actor::Cli)).is_err());

@@ -1,6 +1,6 @@
 //! Jobs are claimed in order, held by a fence, and charged for what they do.
 
-use guestlist_domain::flows::{DeleteUser, SendInvite, SendLogin};
+use guestlist_domain::flows::{DeleteIdentity, SendInvitation, SendLoginLink};
 use guestlist_domain::{Job, Verdict};
 
 use crate::support::{Call, Going, House, JobState, errors, secs};
@@ -16,7 +16,8 @@ fn jobs_go_by_priority_and_then_by_age() {
 
     let order: Vec<_> = std::iter::from_fn(|| t.claim().map(|job| job.kind)).collect();
 
-    let expected = [SendLogin::KIND, SendInvite::KIND, SendInvite::KIND, DeleteUser::KIND];
+    let expected =
+        [SendLoginLink::KIND, SendInvitation::KIND, SendInvitation::KIND, DeleteIdentity::KIND];
     assert_eq!(order, expected);
 }
 
@@ -56,7 +57,7 @@ fn whoever_lost_the_lease_writes_nothing() {
     let current = t.perform(claimed, Going::Well);
     assert_eq!(t.settle(&current).unwrap(), Verdict::Applied);
     assert_eq!(t.settle(&current).unwrap(), Verdict::LeaseLost, "it is done");
-    assert_eq!(t.job::<SendInvite>().state, JobState::Done);
+    assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }
 
 #[test]

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use guestlist_domain::flows::{
-    self, AcceptError, AddUserError, Admitted, CameIn, ChangeUserError, Credentials, EndAllError,
-    InviteError, LoginError, NewInvitation, NewUser, OperateError, Press, RemoveUserError,
-    ResendError, RevokeError, SessionError, UserChange,
+    self, AddUserError, ChangeUserError, Credentials, EndAllError, InviteError, JobOperationError,
+    LoggedIn, NewInvitation, NewUser, RedeemError, RedeemLink, RemoveUserError, RequestLoginError,
+    ResendError, RevokeError, SessionError, UserChange, VerifiedSession,
 };
 use guestlist_domain::{
-    Actor, Clock, Ctx, Email, HeldBy, Invitation, InvitationId, JobId, Limit, ManualClock,
-    Metadata, Name, Outage, Policy, Queue, Reach, ReturnTo, Role, Session, SessionId, StoreError,
-    TokenHash, Tokens, User, UserId,
+    Actor, Clock, Ctx, Email, HeldBy, Invitation, InvitationId, JobId, Limit, ManageableRoles,
+    ManualClock, Metadata, Name, Outage, Policy, QueueName, ReturnTo, Role, Session, SessionId,
+    StoreError, TokenHash, Tokens, User, UserId,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ impl House {
             email: at(who),
             name: None,
             role: Role::Member,
-            reach: Reach::Everybody,
+            manageable: ManageableRoles::All,
             metadata: Metadata::default(),
             return_to: None,
             expires_in_minutes: None,
@@ -112,31 +112,31 @@ impl House {
     }
 
     pub(crate) fn resend(&self, id: InvitationId) -> Result<Invitation, ResendError> {
-        at_once(flows::resend(&self.ctx, id, Reach::Everybody, &Actor::Cli))
+        at_once(flows::resend(&self.ctx, id, ManageableRoles::All, &Actor::Cli))
     }
 
     pub(crate) fn revoke(&self, id: InvitationId) -> Result<Invitation, RevokeError> {
-        at_once(flows::revoke(&self.ctx, id, Reach::Everybody, &Actor::Cli))
+        at_once(flows::revoke(&self.ctx, id, ManageableRoles::All, &Actor::Cli))
     }
 
-    pub(crate) fn pause(&self, queue: Queue) -> Result<(), StoreError> {
+    pub(crate) fn pause(&self, queue: QueueName) -> Result<(), StoreError> {
         at_once(flows::pause_queue(&self.ctx, queue, Some("a reason".into()), &Actor::Cli))
     }
 
-    pub(crate) fn resume(&self, queue: Queue) -> Result<(), StoreError> {
+    pub(crate) fn resume(&self, queue: QueueName) -> Result<(), StoreError> {
         at_once(flows::resume_queue(&self.ctx, queue, &Actor::Cli))
     }
 
-    pub(crate) fn cancel(&self, job: JobId) -> Result<(), OperateError> {
-        at_once(flows::cancel_job(&self.ctx, job, Reach::Everybody, &Actor::Cli))
+    pub(crate) fn cancel(&self, job: JobId) -> Result<(), JobOperationError> {
+        at_once(flows::cancel_job(&self.ctx, job, ManageableRoles::All, &Actor::Cli))
     }
 
-    pub(crate) fn dismiss(&self, job: JobId) -> Result<(), OperateError> {
-        at_once(flows::dismiss_job(&self.ctx, job, Reach::Everybody, &Actor::Cli))
+    pub(crate) fn dismiss(&self, job: JobId) -> Result<(), JobOperationError> {
+        at_once(flows::dismiss_job(&self.ctx, job, ManageableRoles::All, &Actor::Cli))
     }
 
-    pub(crate) fn retry(&self, job: JobId) -> Result<(), OperateError> {
-        at_once(flows::retry_job(&self.ctx, job, Reach::Everybody, &Actor::Cli))
+    pub(crate) fn retry(&self, job: JobId) -> Result<(), JobOperationError> {
+        at_once(flows::retry_job(&self.ctx, job, ManageableRoles::All, &Actor::Cli))
     }
 
     /// From then on until now, no worker called anybody.
@@ -156,12 +156,18 @@ impl House {
     }
 
     pub(crate) fn try_visit(&self, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
-        at_once(flows::visit(&self.ctx, id))
+        at_once(flows::record_visit(&self.ctx, id))
     }
 
     pub(crate) fn add(&self, who: &str, role: Role) -> Result<User, AddUserError> {
         let metadata = Metadata::default();
-        self.add_as(NewUser { email: at(who), name: None, role, metadata, reach: Reach::Everybody })
+        self.add_as(NewUser {
+            email: at(who),
+            name: None,
+            role,
+            metadata,
+            manageable: ManageableRoles::All,
+        })
     }
 
     pub(crate) fn add_as(&self, request: NewUser) -> Result<User, AddUserError> {
@@ -169,52 +175,56 @@ impl House {
     }
 
     pub(crate) fn remove(&self, id: UserId) -> Result<User, RemoveUserError> {
-        let removed = flows::remove_user(&self.ctx, id, Reach::Everybody, &Actor::Cli);
+        let removed = flows::remove_user(&self.ctx, id, ManageableRoles::All, &Actor::Cli);
         at_once(removed).map(|removed| removed.user)
     }
 
-    pub(crate) fn log_in(&self, who: &str) -> Result<(), LoginError> {
+    pub(crate) fn log_in(&self, who: &str) -> Result<(), RequestLoginError> {
         at_once(flows::request_login(&self.ctx, &at(who), None))
     }
 
-    pub(crate) fn log_in_towards(&self, who: &str, place: ReturnTo) -> Result<(), LoginError> {
+    pub(crate) fn log_in_towards(
+        &self,
+        who: &str,
+        place: ReturnTo,
+    ) -> Result<(), RequestLoginError> {
         at_once(flows::request_login(&self.ctx, &at(who), Some(place)))
     }
 
-    pub(crate) fn press(&self, token: &str) -> Result<CameIn, AcceptError> {
+    pub(crate) fn press(&self, token: &str) -> Result<LoggedIn, RedeemError> {
         self.press_as(&Self::pressing(token))
     }
 
-    pub(crate) fn pressing(token: &str) -> Press {
-        Press {
+    pub(crate) fn pressing(token: &str) -> RedeemLink {
+        RedeemLink {
             token: token.to_owned(),
             invitation: None,
             browser: flows::Browser::default(),
-            replaces: None,
+            previous_session: None,
         }
     }
 
-    pub(crate) fn press_as(&self, press: &Press) -> Result<CameIn, AcceptError> {
+    pub(crate) fn press_as(&self, press: &RedeemLink) -> Result<LoggedIn, RedeemError> {
         at_once(async {
             let token = TokenHash::of(&press.token);
             flows::check_link(&self.ctx, token, press.invitation).await?;
             let claimed = flows::claim_link(&self.ctx, token).await?;
             let vouched = flows::authenticate_link(&self.ctx, &press.token, claimed).await?;
-            flows::let_in(&self.ctx, press, &vouched).await
+            flows::redeem_link(&self.ctx, press, &vouched).await
         })
     }
 
-    pub(crate) fn check(&self, shown: Credentials<'_>) -> Result<Admitted, SessionError> {
+    pub(crate) fn check(&self, shown: Credentials<'_>) -> Result<VerifiedSession, SessionError> {
         at_once(flows::check_session(&self.ctx, shown))
     }
 
     /// Comes back with both secrets.
-    pub(crate) fn comes_back(&self, tokens: &Tokens) -> Result<Admitted, SessionError> {
+    pub(crate) fn comes_back(&self, tokens: &Tokens) -> Result<VerifiedSession, SessionError> {
         let (token, jwt) = (Some(&*tokens.session_token), Some(&*tokens.session_jwt));
         self.check(Credentials { token, jwt })
     }
 
-    pub(crate) fn log_out(&self, came_in: &CameIn) -> Result<(), StoreError> {
+    pub(crate) fn log_out(&self, came_in: &LoggedIn) -> Result<(), StoreError> {
         self.log_out_of(&came_in.session, &came_in.user)
     }
 
@@ -235,7 +245,7 @@ impl House {
     }
 
     pub(crate) fn end_all(&self, user: UserId) -> Result<usize, EndAllError> {
-        at_once(flows::end_all_sessions(&self.ctx, user, Reach::Everybody, &Actor::Cli))
+        at_once(flows::end_all_sessions(&self.ctx, user, ManageableRoles::All, &Actor::Cli))
     }
 
     pub(crate) fn schedule_sweep(&self) -> Result<bool, StoreError> {
@@ -255,7 +265,7 @@ impl House {
         let is_suspended = Some(so);
         self.change(
             id,
-            &UserChange { is_suspended, reach: Reach::Everybody, ..UserChange::default() },
+            &UserChange { is_suspended, manageable: ManageableRoles::All, ..UserChange::default() },
         )
     }
 
@@ -269,6 +279,9 @@ impl House {
 
     pub(crate) fn give_role(&self, id: UserId, role: Role) -> Result<User, ChangeUserError> {
         let role = Some(role);
-        self.change(id, &UserChange { role, reach: Reach::Everybody, ..UserChange::default() })
+        self.change(
+            id,
+            &UserChange { role, manageable: ManageableRoles::All, ..UserChange::default() },
+        )
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use guestlist_domain::{
-    Delivered, Email, IdentityPage, Profile, ProfileStatus, ProviderError, ProviderSession, Tokens,
-    Vouched,
+    AuthenticatedSession, Email, IdentityPage, Profile, ProfileStatus, ProviderError,
+    ProviderSession, SentMail, Tokens,
 };
 use jiff::Timestamp;
 
@@ -39,7 +39,7 @@ impl Known {
     fn profile(&self) -> Profile {
         let emails = std::iter::once(&self.email).chain(&self.further_emails);
         Profile {
-            stytch_user_id: self.id.clone(),
+            provider_user_id: self.id.clone(),
             emails: emails.cloned().collect(),
             has_other_ways_in: self.has_password,
             status: if self.is_active { ProfileStatus::Active } else { ProfileStatus::Pending },
@@ -85,7 +85,7 @@ pub(crate) struct StytchSession {
 type Answer<T> = Result<T, ProviderError>;
 
 impl Identities {
-    pub(crate) fn invite(&mut self, mail: &NewMail<'_>, now: Timestamp) -> Answer<Delivered> {
+    pub(crate) fn invite(&mut self, mail: &NewMail<'_>, now: Timestamp) -> Answer<SentMail> {
         match self.find(mail.to) {
             Some(known) if known.is_active => Err(rejected("duplicate_email")),
             Some(known) => Ok(self.send(known.id, MailKind::Invitation, mail, now)),
@@ -96,7 +96,7 @@ impl Identities {
         }
     }
 
-    pub(crate) fn log_in_or_create(&mut self, mail: &NewMail<'_>, now: Timestamp) -> Delivered {
+    pub(crate) fn log_in_or_create(&mut self, mail: &NewMail<'_>, now: Timestamp) -> SentMail {
         let id = match self.find(mail.to) {
             Some(known) => known.id,
             None => self.create(mail.to, true, now),
@@ -117,7 +117,7 @@ impl Identities {
         token: &str,
         minutes: u32,
         now: Timestamp,
-    ) -> Answer<Vouched> {
+    ) -> Answer<AuthenticatedSession> {
         let sent = self.mails.iter_mut().find(|mail| mail.token == token);
         let mail = sent.filter(|mail| mail.link != Link::Revoked);
         let mail = mail.ok_or_else(|| rejected("magic_link_not_found"))?;
@@ -129,13 +129,13 @@ impl Identities {
         mail.link = Link::Used;
         user.is_active = true;
         let (user, email) = (user.id.clone(), mail.to.clone());
-        Ok(Vouched { email: Some(email), ..self.begin(user, minutes, now) })
+        Ok(AuthenticatedSession { email: Some(email), ..self.begin(user, minutes, now) })
     }
 
-    fn begin(&mut self, user: String, minutes: u32, now: Timestamp) -> Vouched {
+    fn begin(&mut self, user: String, minutes: u32, now: Timestamp) -> AuthenticatedSession {
         let session = ProviderSession {
-            stytch_session_id: self.name("session"),
-            stytch_user_id: user,
+            provider_session_id: self.name("session"),
+            provider_user_id: user,
             started_at: now,
             expires_at: now + Duration::from_secs(u64::from(minutes) * 60),
         };
@@ -146,19 +146,19 @@ impl Identities {
         vouched
     }
 
-    pub(crate) fn refresh(&self, token: &str, now: Timestamp) -> Answer<Vouched> {
+    pub(crate) fn refresh(&self, token: &str, now: Timestamp) -> Answer<AuthenticatedSession> {
         let known = self.sessions.iter().find(|one| one.token == token && one.is_live(now));
         known.map(|one| one.vouch(now)).ok_or_else(|| rejected("session_not_found"))
     }
 
     pub(crate) fn revoke_session(&mut self, id: &str) {
-        let named = self.sessions.iter_mut().filter(|one| one.session.stytch_session_id == id);
+        let named = self.sessions.iter_mut().filter(|one| one.session.provider_session_id == id);
         named.for_each(|one| one.is_revoked = true);
     }
 
     pub(crate) fn delete_user(&mut self, id: &str) {
         self.users.retain(|user| user.id != id);
-        let theirs = self.sessions.iter_mut().filter(|one| one.session.stytch_user_id == id);
+        let theirs = self.sessions.iter_mut().filter(|one| one.session.provider_user_id == id);
         theirs.for_each(|one| one.is_revoked = true);
     }
 
@@ -208,7 +208,7 @@ impl Identities {
         kind: MailKind,
         mail: &NewMail<'_>,
         now: Timestamp,
-    ) -> Delivered {
+    ) -> SentMail {
         let token = self.name("link-token");
         self.mails.push(Mail {
             to: mail.to.clone(),
@@ -221,7 +221,7 @@ impl Identities {
             user: user.clone(),
             expires_at: now + Duration::from_secs(u64::from(mail.minutes) * 60),
         });
-        Delivered { stytch_user_id: user, request_id: Some(self.name("request-id")) }
+        SentMail { provider_user_id: user, request_id: Some(self.name("request-id")) }
     }
 
     fn name(&mut self, what: &str) -> String {
@@ -242,9 +242,9 @@ impl StytchSession {
         !self.is_revoked && now < self.session.expires_at
     }
 
-    fn vouch(&self, now: Timestamp) -> Vouched {
+    fn vouch(&self, now: Timestamp) -> AuthenticatedSession {
         let session_jwt = super::jwt::issue(&self.session, now);
-        Vouched {
+        AuthenticatedSession {
             session: self.session.clone(),
             tokens: Tokens { session_token: self.token.clone(), session_jwt },
             email: None,

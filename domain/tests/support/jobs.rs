@@ -2,7 +2,7 @@
 //! charged when a job is claimed and given back by a snooze, and no further attempt of what an
 //! operator withdrew.
 
-use guestlist_domain::{JobError, JobState, NewJob, Outcome, QueuedJob, Settlement};
+use guestlist_domain::{JobError, JobOutcome, JobState, NewJob, QueuedJob, Settlement};
 use jiff::Timestamp;
 
 /// A job and how it stands.
@@ -71,17 +71,17 @@ impl JobRow {
         self.state == JobState::Running && self.fence == settlement.fence
     }
 
-    pub(crate) fn settle(&mut self, outcome: Outcome) {
+    pub(crate) fn settle(&mut self, outcome: JobOutcome) {
         match &outcome {
-            Outcome::Done => self.state = JobState::Done,
-            Outcome::Dead(_) => self.state = JobState::Dead,
-            Outcome::Retry(at, _) => self.go_on(JobState::Retrying, *at),
-            Outcome::Snooze(at, _) => {
+            JobOutcome::Done => self.state = JobState::Done,
+            JobOutcome::Dead(_) => self.state = JobState::Dead,
+            JobOutcome::Retry(at, _) => self.go_on(JobState::Retrying, *at),
+            JobOutcome::Snooze(at, _) => {
                 self.attempts -= 1;
                 self.go_on(JobState::Scheduled, *at);
             }
         }
-        if let Outcome::Retry(_, e) | Outcome::Snooze(_, e) | Outcome::Dead(e) = outcome {
+        if let JobOutcome::Retry(_, e) | JobOutcome::Snooze(_, e) | JobOutcome::Dead(e) = outcome {
             self.last_error = Some(e);
         }
     }

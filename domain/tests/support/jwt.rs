@@ -10,14 +10,14 @@ const LASTS: Duration = Duration::from_mins(5);
 pub(crate) fn issue(session: &ProviderSession, now: Timestamp) -> String {
     let ends = session.expires_at.as_microsecond();
     let stale = (now + LASTS).as_microsecond();
-    format!("jwt.{}.{ends}.{stale}", session.stytch_session_id)
+    format!("jwt.{}.{ends}.{stale}", session.provider_session_id)
 }
 
 pub(crate) fn read(jwt: &str) -> Result<JwtClaims, JwtError> {
     let parts: Vec<&str> = jwt.split('.').collect();
     let ["jwt", session, ends, stale] = parts[..] else { return Err(JwtError::Invalid) };
     Ok(JwtClaims {
-        stytch_session_id: session.to_owned(),
+        provider_session_id: session.to_owned(),
         session_expires_at: time(ends)?,
         expires_at: time(stale)?,
     })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_domain::flows::CameIn;
+use guestlist_domain::flows::LoggedIn;
 use guestlist_domain::{
     Event, Invitation, InvitationId, InvitationStatus, Job, JobId, ReadInvitations, Role, Session,
     User, UserStatus,
@@ -166,13 +166,13 @@ impl House {
     }
 
     /// Somebody who was invited and came in.
-    pub(crate) fn came_in(&self, who: &str) -> CameIn {
+    pub(crate) fn came_in(&self, who: &str) -> LoggedIn {
         self.sent(who);
         self.press(&self.link(who)).expect("came in")
     }
 
     /// An administrator who was added and came in.
-    pub(crate) fn admin(&self, who: &str) -> CameIn {
+    pub(crate) fn admin(&self, who: &str) -> LoggedIn {
         self.add(who, Role::Admin).expect("added");
         self.log_in(who).expect("asked");
         self.work();

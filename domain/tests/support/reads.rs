@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    ApiKey, ApiKeyId, Email, Event, FoundBy, GuardName, Invitation, InvitationFilter, InvitationId,
-    JobId, LoginRequest, LoginRequestId, Name, Page, Place, Prefix, QueuedJob, ReadInvitations,
-    ReadJobs, ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Reconciliation,
-    RemovedAddress, Session, SessionId, StoreError, TokenHash, Tombstone, UsedLink, User,
+    ApiKey, ApiKeyId, Cursor, Email, Event, GuardName, Invitation, InvitationFilter, InvitationId,
+    JobId, LoginRequest, LoginRequestId, Name, Page, QueuedJob, ReadInvitations, ReadJobs,
+    ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Reconciliation, RemovedAddress,
+    SearchPrefix, Session, SessionId, SortKey, StoreError, TokenHash, Tombstone, UsedLink, User,
     UserFilter, UserId,
 };
 use jiff::Timestamp;
@@ -26,22 +26,22 @@ impl ReadUsers for MemoryStore {
         Ok(self.tables().users.values().find(|user| user.email == *email).cloned())
     }
 
-    async fn user_by_stytch_id(&self, stytch_user_id: &str) -> Answer<Option<User>> {
-        let is_theirs = |user: &&User| user.stytch_user_id.as_deref() == Some(stytch_user_id);
+    async fn user_by_provider_id(&self, provider_user_id: &str) -> Answer<Option<User>> {
+        let is_theirs = |user: &&User| user.provider_user_id.as_deref() == Some(provider_user_id);
         Ok(self.tables().users.values().find(is_theirs).cloned())
     }
 
-    async fn users(&self, filter: &UserFilter, page: Page<Place<UserId>>) -> Answer<Vec<User>> {
+    async fn users(&self, filter: &UserFilter, page: Page<Cursor<UserId>>) -> Answer<Vec<User>> {
         let fits = |user: &User| {
             let name = user.name.as_ref().map(Name::key).unwrap_or_default();
-            let begins = |q: &Prefix| q.begins(user.email.as_str()) || q.begins(&name);
+            let begins = |q: &SearchPrefix| q.matches(user.email.as_str()) || q.matches(&name);
             filter.role.is_none_or(|role| user.role == role)
                 && filter.status.is_none_or(|status| user.status == status)
                 && filter.q.as_ref().is_none_or(begins)
         };
         let tables = self.tables();
         let found = tables.users.values().filter(|user| fits(user)).cloned();
-        Ok(piece(found, page, |user| filter.place(user)))
+        Ok(piece(found, page, |user| filter.cursor(user)))
     }
 
     async fn was_removed(&self, email: &Email) -> Answer<bool> {
@@ -74,15 +74,15 @@ impl ReadInvitations for MemoryStore {
     async fn invitations(
         &self,
         filter: &InvitationFilter,
-        page: Page<Place<InvitationId>>,
+        page: Page<Cursor<InvitationId>>,
     ) -> Answer<Vec<Invitation>> {
         let fits = |invitation: &Invitation| {
             filter.status.is_none_or(|status| invitation.status == status)
-                && filter.q.as_ref().is_none_or(|q| q.begins(invitation.email.as_str()))
+                && filter.q.as_ref().is_none_or(|q| q.matches(invitation.email.as_str()))
         };
         let tables = self.tables();
         let found = tables.invitations.values().filter(|one| fits(one)).cloned();
-        Ok(piece(found, page, |invitation| filter.place(invitation)))
+        Ok(piece(found, page, |invitation| filter.cursor(invitation)))
     }
 
     async fn timeline(&self, id: InvitationId) -> Answer<Vec<Event>> {
@@ -104,8 +104,8 @@ impl ReadSessions for MemoryStore {
         Ok(held(&self.tables(), |session| session.token_hash == token))
     }
 
-    async fn session_by_stytch_id(&self, id: &str) -> Answer<Option<(Session, User)>> {
-        Ok(held(&self.tables(), |session| session.stytch_session_id == id))
+    async fn session_by_provider_id(&self, id: &str) -> Answer<Option<(Session, User)>> {
+        Ok(held(&self.tables(), |session| session.provider_session_id == id))
     }
 
     async fn session(&self, id: SessionId) -> Answer<Option<Session>> {
@@ -179,7 +179,7 @@ impl ReadJobs for MemoryStore {
         Ok(self.tables().jobs.get(&id).map(JobRow::as_flows_see_it))
     }
 
-    async fn lost_since(&self, id: JobId, since: Timestamp) -> Answer<Option<Timestamp>> {
+    async fn first_lost_attempt(&self, id: JobId, since: Timestamp) -> Answer<Option<Timestamp>> {
         let tables = self.tables();
         let lost = tables.jobs.get(&id).map(|row| &*row.lost).unwrap_or_default();
         Ok(lost.iter().copied().filter(|began_at| *began_at >= since).min())
@@ -194,9 +194,9 @@ impl ReadReconciliation for MemoryStore {
         Ok(rest.take(most(limit)).cloned().collect())
     }
 
-    async fn users_by_stytch_ids(&self, ids: &[String]) -> Answer<Vec<User>> {
+    async fn users_by_provider_ids(&self, ids: &[String]) -> Answer<Vec<User>> {
         let has_one =
-            |user: &&User| user.stytch_user_id.as_ref().is_some_and(|id| ids.contains(id));
+            |user: &&User| user.provider_user_id.as_ref().is_some_and(|id| ids.contains(id));
         Ok(self.tables().users.values().filter(has_one).cloned().collect())
     }
 
@@ -206,7 +206,7 @@ impl ReadReconciliation for MemoryStore {
     }
 
     async fn tombstones(&self, ids: &[String]) -> Answer<Vec<Tombstone>> {
-        let is_one = |gone: &&Tombstone| ids.contains(&gone.stytch_user_id);
+        let is_one = |gone: &&Tombstone| ids.contains(&gone.provider_user_id);
         Ok(self.tables().tombstones.iter().filter(is_one).cloned().collect())
     }
 
@@ -229,13 +229,13 @@ fn held(tables: &Tables, is_it: impl Fn(&Session) -> bool) -> Option<(Session, U
 /// By address, then by name, then the newest first.
 fn piece<T, Id: Ord>(
     found: impl Iterator<Item = T>,
-    page: Page<Place<Id>>,
-    place: impl Fn(&T) -> Place<Id>,
+    page: Page<Cursor<Id>>,
+    place: impl Fn(&T) -> Cursor<Id>,
 ) -> Vec<T> {
-    let order = |place: Place<Id>| {
-        let key = place.found_by.map(|by| match by {
-            FoundBy::Email(email) => (0, email),
-            FoundBy::Name(name) => (1, name),
+    let order = |place: Cursor<Id>| {
+        let key = place.sort_key.map(|by| match by {
+            SortKey::Email(email) => (0, email),
+            SortKey::Name(name) => (1, name),
         });
         (key, Reverse(place.id))
     };

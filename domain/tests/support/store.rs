@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use guestlist_domain::{Change, Claim, Seen, Stale, Store, StoreError, TokenHash, Verdict};
+use guestlist_domain::{
+    Change, ExpiredRows, LinkClaim, Store, StoreError, TokenHash, Usage, Verdict,
+};
 use jiff::Timestamp;
 
 use super::{Disturbance, tables::Tables};
@@ -82,14 +84,14 @@ impl Store for MemoryStore {
         token: TokenHash,
         now: Timestamp,
         until: Timestamp,
-    ) -> Answer<Claim> {
+    ) -> Answer<LinkClaim> {
         let mut tables = self.tables();
         let held = tables.link_claims.get(&token).copied();
         if held.is_some_and(|held| now < held) {
-            return Ok(Claim::Held);
+            return Ok(LinkClaim::Held);
         }
         tables.link_claims.insert(token, until);
-        Ok(if held.is_some() { Claim::TakenOver } else { Claim::Granted })
+        Ok(if held.is_some() { LinkClaim::TakenOver } else { LinkClaim::Granted })
     }
 
     async fn release_link(&self, token: TokenHash, until: Timestamp) -> Answer<()> {
@@ -97,11 +99,11 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn note_seen(&self, seen: &[Seen], at: Timestamp) -> Answer<()> {
+    async fn record_usage(&self, seen: &[Usage], at: Timestamp) -> Answer<()> {
         let mut tables = self.tables();
         for seen in seen {
             match seen {
-                Seen::Session { session, user } => {
+                Usage::Session { session, user } => {
                     if let Some(session) = tables.sessions.get_mut(session) {
                         session.last_used_at = at;
                     }
@@ -109,7 +111,7 @@ impl Store for MemoryStore {
                         user.last_seen_at = Some(at);
                     }
                 }
-                Seen::Key(key) => {
+                Usage::Key(key) => {
                     if let Some(key) = tables.api_keys.get_mut(key) {
                         key.last_used_at = Some(at);
                     }
@@ -119,7 +121,12 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn delete_stale(&self, what: Stale, before: Timestamp, limit: u64) -> Answer<u64> {
+    async fn delete_expired(
+        &self,
+        what: ExpiredRows,
+        before: Timestamp,
+        limit: u64,
+    ) -> Answer<u64> {
         let mut tables = self.tables();
         let mut left = limit;
         let mut keep = |at: Timestamp| {
@@ -128,11 +135,11 @@ impl Store for MemoryStore {
             !goes
         };
         match what {
-            Stale::Sessions => tables.sessions.retain(|_, session| keep(session.expires_at)),
-            Stale::UsedLinks => tables.used_links.retain(|link| keep(link.at)),
-            Stale::LinkClaims => tables.link_claims.retain(|_, until| keep(*until)),
-            Stale::LoginRequests => tables.login_requests.retain(|asked| keep(asked.at)),
-            Stale::IdempotencyKeys => {}
+            ExpiredRows::Sessions => tables.sessions.retain(|_, session| keep(session.expires_at)),
+            ExpiredRows::UsedLinks => tables.used_links.retain(|link| keep(link.at)),
+            ExpiredRows::LinkClaims => tables.link_claims.retain(|_, until| keep(*until)),
+            ExpiredRows::LoginRequests => tables.login_requests.retain(|asked| keep(asked.at)),
+            ExpiredRows::IdempotencyKeys => {}
         }
         Ok(limit - left)
     }

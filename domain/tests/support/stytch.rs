@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Clock, Delivered, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
-    JwtError, LoginMail, ManualClock, Profile, ProviderError, Vouched,
+    AuthenticatedSession, Clock, Email, Identity, IdentityPage, IdentityProvider, InviteMail,
+    JwtClaims, JwtError, LoginMail, ManualClock, Profile, ProviderError, SentMail,
 };
 use jiff::Timestamp;
 
@@ -161,13 +161,13 @@ impl Script {
 
 #[async_trait]
 impl IdentityProvider for PlayedStytch {
-    async fn send_invite(&self, mail: &InviteMail) -> Result<Delivered, ProviderError> {
+    async fn send_invite(&self, mail: &InviteMail) -> Result<SentMail, ProviderError> {
         let InviteMail { email: to, redirect_url, expires_in_minutes: minutes, .. } = mail;
         let mail = NewMail { to, redirect_url, minutes: *minutes };
         self.call(Call::SendInvite, |stytch, now| stytch.invite(&mail, now))
     }
 
-    async fn send_login(&self, mail: &LoginMail) -> Result<Delivered, ProviderError> {
+    async fn send_login(&self, mail: &LoginMail) -> Result<SentMail, ProviderError> {
         let LoginMail { email: to, redirect_url, expires_in_minutes: minutes } = mail;
         let mail = NewMail { to, redirect_url, minutes: *minutes };
         self.call(Call::SendLogin, |stytch, now| Ok(stytch.log_in_or_create(&mail, now)))
@@ -180,11 +180,18 @@ impl IdentityProvider for PlayedStytch {
         })
     }
 
-    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<Vouched, ProviderError> {
+    async fn authenticate_link(
+        &self,
+        token: &str,
+        minutes: u32,
+    ) -> Result<AuthenticatedSession, ProviderError> {
         self.call(Call::Authenticate, |stytch, now| stytch.authenticate(token, minutes, now))
     }
 
-    async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError> {
+    async fn refresh_session(
+        &self,
+        session_token: &str,
+    ) -> Result<AuthenticatedSession, ProviderError> {
         let another = {
             let script = self.script();
             let next = script.next.get(&Call::Refresh).and_then(VecDeque::front);
@@ -192,21 +199,21 @@ impl IdentityProvider for PlayedStytch {
         };
         let mut answer = self.call(Call::Refresh, |stytch, now| stytch.refresh(session_token, now));
         if let (true, Ok(vouched)) = (another, &mut answer) {
-            vouched.session.stytch_session_id.push_str("-another");
+            vouched.session.provider_session_id.push_str("-another");
         }
         answer
     }
 
-    async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError> {
+    async fn revoke_session(&self, provider_session_id: &str) -> Result<(), ProviderError> {
         self.call(Call::RevokeSession, |stytch, _| {
-            stytch.revoke_session(stytch_session_id);
+            stytch.revoke_session(provider_session_id);
             Ok(())
         })
     }
 
-    async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError> {
+    async fn delete_user(&self, provider_user_id: &str) -> Result<(), ProviderError> {
         self.call(Call::DeleteUser, |stytch, _| {
-            stytch.delete_user(stytch_user_id);
+            stytch.delete_user(provider_user_id);
             Ok(())
         })
     }
@@ -215,7 +222,7 @@ impl IdentityProvider for PlayedStytch {
         self.call(Call::FindUser, |stytch, _| {
             Ok(stytch
                 .find(email)
-                .map(|known| Identity { stytch_user_id: known.id, created_at: known.created_at }))
+                .map(|known| Identity { provider_user_id: known.id, created_at: known.created_at }))
         })
     }
 
@@ -224,8 +231,8 @@ impl IdentityProvider for PlayedStytch {
         self.call(Call::List, |stytch, _| Ok(stytch.page(from)))
     }
 
-    async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError> {
-        self.call(Call::Look, |stytch, _| Ok(stytch.profile(stytch_user_id)))
+    async fn identity(&self, provider_user_id: &str) -> Result<Option<Profile>, ProviderError> {
+        self.call(Call::Look, |stytch, _| Ok(stytch.profile(provider_user_id)))
     }
 
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {

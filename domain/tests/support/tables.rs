@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use guestlist_domain::{
     ApiKey, ApiKeyId, Change, EndSessions, Event, EventId, GuardName, Invitation, InvitationId,
-    JobId, JobState, LoginRequest, Operation, Queue, Reconciliation, RemovedAddress, Rows, Session,
-    SessionId, TokenHash, Tombstone, UsedLink, User, UserId, Verdict, Which,
+    JobId, JobState, LoginRequest, Operation, QueueName, Reconciliation, RemovedAddress, Rows,
+    Session, SessionId, SessionSelector, TokenHash, Tombstone, UsedLink, User, UserId, Verdict,
 };
 use jiff::Timestamp;
 
@@ -26,7 +26,7 @@ pub(crate) struct Tables {
     pub(crate) guards: HashMap<GuardName, i64>,
     pub(crate) events: BTreeMap<EventId, Event>,
     pub(crate) jobs: BTreeMap<JobId, JobRow>,
-    pub(crate) paused: BTreeSet<Queue>,
+    pub(crate) paused: BTreeSet<QueueName>,
 }
 
 /// Something is not as the change expected.
@@ -97,7 +97,7 @@ impl Tables {
                 let can_be = |state: JobState| state.can_be_cancelled() || state.can_be_dismissed();
                 self.job_if(*job, can_be)?.cancel();
             }
-            Operation::Dismiss { key, .. } => {
+            Operation::CancelIfDead { key, .. } => {
                 let dead = self.jobs.values_mut().filter(|row| row.state == JobState::Dead);
                 let its = dead.filter(|row| row.job.unique_key.as_ref() == Some(key));
                 its.for_each(|row| row.state = JobState::Cancelled);
@@ -114,10 +114,10 @@ impl Tables {
     }
 
     fn end_sessions(&mut self, end: &EndSessions) {
-        let is_meant = |session: &Session| match end.which {
-            Which::One(id) => session.id == id,
-            Which::AllBut(id) => session.id != id,
-            Which::All => true,
+        let is_meant = |session: &Session| match end.sessions {
+            SessionSelector::One(id) => session.id == id,
+            SessionSelector::AllBut(id) => session.id != id,
+            SessionSelector::All => true,
         };
         let theirs = self.sessions.values_mut().filter(|session| session.user_id == end.user_id);
         for session in theirs.filter(|session| is_meant(session)) {
@@ -129,10 +129,10 @@ impl Tables {
     fn check_unique(&self) -> Written {
         let sessions = || self.sessions.values();
         unique(sessions().map(|session| session.token_hash))?;
-        unique(sessions().map(|session| &session.stytch_session_id))?;
+        unique(sessions().map(|session| &session.provider_session_id))?;
         unique(self.used_links.iter().map(|link| link.token_hash))?;
         unique(self.login_requests.iter().map(|asked| (&asked.email, asked.ordinal)))?;
-        unique(self.tombstones.iter().map(|gone| &gone.stytch_user_id))?;
+        unique(self.tombstones.iter().map(|gone| &gone.provider_user_id))?;
         unique(self.jobs.values().filter_map(|row| row.job.unique_key.as_ref()))
     }
 }
@@ -155,7 +155,7 @@ impl Row for User {
     }
     fn check_unique(table: &BTreeMap<UserId, Self>) -> Written {
         unique(table.values().map(|user| &user.email))?;
-        unique(table.values().filter_map(|user| user.stytch_user_id.as_ref()))
+        unique(table.values().filter_map(|user| user.provider_user_id.as_ref()))
     }
 }
 

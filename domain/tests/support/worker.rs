@@ -3,11 +3,12 @@
 
 use async_trait::async_trait;
 use guestlist_domain::flows::{
-    CheckIdentity, DeleteUser, Reconcile, RevokeInvite, RevokeSession, SendInvite, SendLogin, Sweep,
+    CheckIdentity, DeleteIdentity, Reconcile, RevokeInvitation, RevokeSession, SendInvitation,
+    SendLoginLink, Sweep,
 };
 use guestlist_domain::{
-    Attempt, Change, Ctx, Job, JobError, Lease, Outcome, Performed, Settlement, Store, StoreError,
-    Verdict,
+    Attempt, CallGate, Change, Ctx, Execution, Job, JobError, JobOutcome, Settlement, Store,
+    StoreError, Verdict,
 };
 use serde_json::Value;
 
@@ -35,13 +36,16 @@ pub(crate) struct InFlight {
 
 #[async_trait]
 trait Conclude: Send + Sync {
-    async fn conclude(&self, ctx: &Ctx, attempt: &Attempt)
-    -> Result<(Outcome, Change), StoreError>;
+    async fn conclude(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+    ) -> Result<(JobOutcome, Change), StoreError>;
 }
 
 struct Work<J: Job> {
     job: J,
-    performed: Performed<J::Report>,
+    performed: Execution<J::Report>,
 }
 
 #[async_trait]
@@ -50,7 +54,7 @@ impl<J: Job> Conclude for Work<J> {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-    ) -> Result<(Outcome, Change), StoreError> {
+    ) -> Result<(JobOutcome, Change), StoreError> {
         self.job.conclude(ctx, attempt, &self.performed).await
     }
 }
@@ -61,7 +65,7 @@ struct AsGiven<'a> {
 }
 
 #[async_trait]
-impl Lease for AsGiven<'_> {
+impl CallGate for AsGiven<'_> {
     async fn may_call(&self) -> bool {
         let meanwhile = self.house.meanwhile.lock().expect("no test panics while it waits").take();
         if let Some(disturb) = meanwhile {
@@ -96,7 +100,7 @@ impl House {
         let attempt = Attempt {
             job: best.job.id,
             number: best.attempts,
-            of: best.job.max_attempts,
+            max_attempts: best.job.max_attempts,
             started_at: now,
             outage: *self.outage.lock().expect("no test panics while it holds the outage"),
         };
@@ -111,11 +115,11 @@ impl House {
     /// Does what can be seen outside.
     pub(crate) fn perform(&self, claimed: Claimed, going: Going) -> InFlight {
         let work = match claimed.kind {
-            SendInvite::KIND => self.run::<SendInvite>(&claimed, going),
-            SendLogin::KIND => self.run::<SendLogin>(&claimed, going),
-            RevokeInvite::KIND => self.run::<RevokeInvite>(&claimed, going),
+            SendInvitation::KIND => self.run::<SendInvitation>(&claimed, going),
+            SendLoginLink::KIND => self.run::<SendLoginLink>(&claimed, going),
+            RevokeInvitation::KIND => self.run::<RevokeInvitation>(&claimed, going),
             RevokeSession::KIND => self.run::<RevokeSession>(&claimed, going),
-            DeleteUser::KIND => self.run::<DeleteUser>(&claimed, going),
+            DeleteIdentity::KIND => self.run::<DeleteIdentity>(&claimed, going),
             CheckIdentity::KIND => self.run::<CheckIdentity>(&claimed, going),
             Reconcile::KIND => self.run::<Reconcile>(&claimed, going),
             Sweep::KIND => self.run::<Sweep>(&claimed, going),
@@ -127,15 +131,15 @@ impl House {
     fn run<J: Job>(&self, claimed: &Claimed, going: Going) -> Box<dyn Conclude> {
         let job = J::from_args(&claimed.args).expect("a job reads its own arguments");
         let lease = AsGiven { house: self, is_held: going != Going::LeaseRanOut };
-        let performed = if claimed.attempt.number > claimed.attempt.of {
-            Performed::Exhausted
+        let performed = if claimed.attempt.number > claimed.attempt.max_attempts {
+            Execution::Exhausted
         } else if going == Going::Breaks {
-            Performed::Broke(broken("timeout", "took over 30 s"))
+            Execution::Failed(broken("timeout", "took over 30 s"))
         } else {
             match at_once(job.perform(&self.ctx, &claimed.attempt, &lease)) {
-                Ok(_) if going == Going::BreaksLate => Performed::Broke(broken("panic", "oh no")),
-                Ok(report) => Performed::Reported(report),
-                Err(error) => Performed::Broke(broken("store", &error.to_string())),
+                Ok(_) if going == Going::BreaksLate => Execution::Failed(broken("panic", "oh no")),
+                Ok(report) => Execution::Completed(report),
+                Err(error) => Execution::Failed(broken("store", &error.to_string())),
             }
         };
         Box::new(Work { job, performed })

@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Doubt, SendInvite};
-use crate::flows::RevokeInvite;
+use super::{EarlierCall, SendInvitation};
+use crate::flows::RevokeInvitation;
 use crate::flows::outcome::{after_refusal, again, attempt_detail, held_by};
 use crate::{
-    Actor, Attempt, Change, Ctx, Delivered, DeliveryError, Event, EventKind, HeldBy, Invitation,
-    InvitationId, InvitationStatus, Job, JobError, MAIL_INTERVAL, Outcome, ProviderError,
-    ProviderErrorKind, StoreError,
+    Actor, Attempt, Change, Ctx, DeliveryError, Event, EventKind, HeldBy, Invitation, InvitationId,
+    InvitationStatus, Job, JobError, JobOutcome, MAIL_INTERVAL, ProviderError, ProviderErrorKind,
+    SentMail, StoreError,
 };
 
 /// Stytch's words for an address that is somebody's there already: from another time, or another
@@ -25,22 +25,22 @@ const SEARCH_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Call<'a> {
     pub(super) attempt: &'a Attempt,
     pub(super) took: Duration,
-    pub(super) doubt: Doubt,
+    pub(super) doubt: EarlierCall,
 }
 
 impl Call<'_> {
     fn detail(&self, error: Option<&JobError>) -> Value {
         let mut detail = attempt_detail(self.attempt, error, self.took.as_millis());
         match self.doubt {
-            Doubt::None => {}
-            Doubt::Undone => detail["earlier_call"] = json!("undone"),
-            Doubt::Undecided => detail["earlier_call"] = json!("undecided"),
+            EarlierCall::None => {}
+            EarlierCall::NotSent => detail["earlier_call"] = json!("undone"),
+            EarlierCall::Unknown => detail["earlier_call"] = json!("undecided"),
         }
         detail
     }
 }
 
-impl SendInvite {
+impl SendInvitation {
     /// What the timeline says of attempts whose workers stopped before they could tell: each may
     /// have sent its mail. The invitation counts them from now on, so that they are told once.
     pub(super) fn lost_attempts(
@@ -50,7 +50,7 @@ impl SendInvite {
         attempt: &Attempt,
         since: Option<Timestamp>,
     ) -> Vec<Event> {
-        let lost = invitation.attempts + 1..attempt.number.min(attempt.of + 1);
+        let lost = invitation.attempts + 1..attempt.number.min(attempt.max_attempts + 1);
         if !self.is_wanted(invitation) || lost.is_empty() {
             return Vec::new();
         }
@@ -89,7 +89,7 @@ impl SendInvite {
         ctx: &Ctx,
         mut invitation: Invitation,
         call: &Call<'_>,
-        sent: &Delivered,
+        sent: &SentMail,
     ) -> Change {
         let mut detail = call.detail(None);
         detail["request_id"] = json!(sent.request_id);
@@ -105,7 +105,7 @@ impl SendInvite {
         }
         if invitation.is_withdrawn() {
             // That happened while the mail was on its way: that link must die too.
-            return change.job(RevokeInvite::of(&invitation).into_job(ctx));
+            return change.job(RevokeInvitation::of(&invitation).into_job(ctx));
         }
         change
     }
@@ -132,7 +132,7 @@ impl SendInvite {
         mut invitation: Invitation,
         call: &Call<'_>,
         error: &ProviderError,
-    ) -> (Outcome, Change) {
+    ) -> (JobOutcome, Change) {
         let turns_to_login = IS_SOMEBODYS.contains(&error.code.as_str()) && !invitation.as_login;
         let outcome = if turns_to_login {
             as_login(ctx, call.attempt, error)
@@ -149,7 +149,7 @@ impl SendInvite {
         if is_doubtful {
             events.push(doubtful(ctx, &invitation, call.attempt, &error.code));
         }
-        if call.doubt == Doubt::Undone {
+        if call.doubt == EarlierCall::NotSent {
             invitation.in_doubt_since = None;
         }
         if is_doubtful {
@@ -168,7 +168,7 @@ impl SendInvite {
         mut invitation: Invitation,
         attempt: &Attempt,
         error: &JobError,
-    ) -> (Outcome, Change) {
+    ) -> (JobOutcome, Change) {
         let took = ctx.now().duration_since(attempt.started_at).unsigned_abs();
         let detail = attempt_detail(attempt, Some(error), took.as_millis());
         let kind = EventKind::Attempted;
@@ -189,13 +189,13 @@ impl SendInvite {
         mut invitation: Invitation,
         attempt: &Attempt,
         error: &ProviderError,
-    ) -> (Outcome, Change) {
+    ) -> (JobOutcome, Change) {
         if let Some(by) = held_by(error) {
             let outcome = after_refusal(ctx, Self::RETRY, attempt, error);
             return self.record_held(ctx, invitation, by, outcome);
         }
         let next = ctx.now() + SEARCH_PAUSE.mul_f64(1.0 + 0.5 * ctx.ids.jitter());
-        let outcome = Outcome::Snooze(next, error.into());
+        let outcome = JobOutcome::Snooze(next, error.into());
         if !self.is_wanted(&invitation) || invitation.put_off(next).is_err() {
             return (outcome, Change::new());
         }
@@ -208,9 +208,9 @@ impl SendInvite {
         ctx: &Ctx,
         mut invitation: Invitation,
         by: HeldBy,
-        outcome: Outcome,
-    ) -> (Outcome, Change) {
-        let Outcome::Snooze(next, error) = &outcome else { return (outcome, Change::new()) };
+        outcome: JobOutcome,
+    ) -> (JobOutcome, Change) {
+        let JobOutcome::Snooze(next, error) = &outcome else { return (outcome, Change::new()) };
         let news = invitation.held_by != Some(by);
         if !self.is_wanted(&invitation) || invitation.held(by, *next).is_err() {
             return (outcome, Change::new());
@@ -227,32 +227,33 @@ impl SendInvite {
         ctx: &Ctx,
         mut invitation: Invitation,
         attempt: &Attempt,
-        outcome: Outcome,
-    ) -> (Outcome, Change) {
+        outcome: JobOutcome,
+    ) -> (JobOutcome, Change) {
         if !self.is_wanted(&invitation) {
             // The queue ends by itself what an operator withdrew, and lets that be retried.
             let is_withdrawn = invitation.is_cancelled() && invitation.delivery == self.delivery;
-            return (if is_withdrawn { outcome } else { Outcome::Done }, Change::new());
+            return (if is_withdrawn { outcome } else { JobOutcome::Done }, Change::new());
         }
-        let attempts = attempt.number.min(attempt.of);
+        let attempts = attempt.number.min(attempt.max_attempts);
         let (error, next) = match &outcome {
             // No attempt is made after the invitation's own end.
-            Outcome::Retry(next, error) if *next < invitation.expires_at => (error, Some(*next)),
-            Outcome::Retry(_, error) | Outcome::Dead(error) => (error, None),
-            Outcome::Done | Outcome::Snooze(..) => return (outcome, Change::new()),
+            JobOutcome::Retry(next, error) if *next < invitation.expires_at => (error, Some(*next)),
+            JobOutcome::Retry(_, error) | JobOutcome::Dead(error) => (error, None),
+            JobOutcome::Done | JobOutcome::Snooze(..) => return (outcome, Change::new()),
         };
         let written = DeliveryError {
             code: error.code.clone(),
             message: error.message.clone(),
             at: ctx.now(),
         };
-        let outcome = if next.is_none() { Outcome::Dead(error.clone()) } else { outcome.clone() };
+        let outcome =
+            if next.is_none() { JobOutcome::Dead(error.clone()) } else { outcome.clone() };
         let moved = match next {
             Some(next) => invitation.attempt_failed(attempts, written, next),
             None => invitation.failed(attempts, written),
         };
         if moved.is_err() {
-            return (Outcome::Done, Change::new());
+            return (JobOutcome::Done, Change::new());
         }
         let mut change = Change::new().update_invitation(invitation.clone());
         if invitation.status == InvitationStatus::Failed {
@@ -272,11 +273,11 @@ fn doubtful(ctx: &Ctx, invitation: &Invitation, attempt: &Attempt, code: &str) -
 }
 
 /// The refused call may have counted as the address' one mail of this second.
-fn as_login(ctx: &Ctx, attempt: &Attempt, error: &ProviderError) -> Outcome {
-    match again(ctx, SendInvite::RETRY, attempt, error.into()) {
-        Outcome::Retry(_, error) => {
+fn as_login(ctx: &Ctx, attempt: &Attempt, error: &ProviderError) -> JobOutcome {
+    match again(ctx, SendInvitation::RETRY, attempt, error.into()) {
+        JobOutcome::Retry(_, error) => {
             let pause = MAIL_INTERVAL.mul_f64(1.0 + 0.2 * ctx.ids.jitter());
-            Outcome::Retry(ctx.now() + pause, error)
+            JobOutcome::Retry(ctx.now() + pause, error)
         }
         other => other,
     }
@@ -295,13 +296,13 @@ pub(super) async fn adopt(
     let Some(mut user) = ctx.store.user(invitation.user_id).await? else {
         return Ok(change);
     };
-    if user.stytch_user_id.as_deref() == Some(identity) {
+    if user.provider_user_id.as_deref() == Some(identity) {
         return Ok(change);
     }
     // Stytch may know one person by several addresses; here each identity is one user's.
-    if ctx.store.user_by_stytch_id(identity).await?.is_some() {
+    if ctx.store.user_by_provider_id(identity).await?.is_some() {
         return Ok(change);
     }
-    user.stytch_user_id = Some(identity.to_owned());
+    user.provider_user_id = Some(identity.to_owned());
     Ok(change.update_user(user))
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::SendInvite;
-use crate::flows::RevokeInvite;
+use super::SendInvitation;
+use crate::flows::RevokeInvitation;
 use crate::flows::resend::renew;
 use crate::{
     Actor, Change, Ctx, DeliveryError, EventKind, Invitation, InvitationStatus, Job, JobState,
@@ -17,11 +17,11 @@ pub(in crate::flows) fn dismiss(ctx: &Ctx, change: Change, invitation: &Invitati
     if invitation.status != InvitationStatus::Failed {
         return change;
     }
-    let key = SendInvite::of(invitation).key();
-    change.operation(Operation::Dismiss { key, at: ctx.now() })
+    let key = SendInvitation::of(invitation).key();
+    change.operation(Operation::CancelIfDead { key, at: ctx.now() })
 }
 
-impl SendInvite {
+impl SendInvitation {
     /// Adds that the invitation failed, if it still waits for this delivery.
     pub(in crate::flows) async fn cancel(
         self,
@@ -45,15 +45,17 @@ impl SendInvite {
         };
         let attempts = invitation.attempts;
         // A worker that died over it may not have been told of yet.
-        let lost_since = ctx.store.lost_since(job.id, invitation.asked_at()).await?;
+        let first_lost_attempt =
+            ctx.store.first_lost_attempt(job.id, invitation.requested_at()).await?;
         let is_running = job.state == JobState::Running;
-        let may_be_out = is_running || invitation.in_doubt_since.is_some() || lost_since.is_some();
+        let may_be_out =
+            is_running || invitation.in_doubt_since.is_some() || first_lost_attempt.is_some();
         if invitation.failed(attempts, error).is_err() {
             return Ok(change);
         }
         // A worker that is just sending it says so again when it is done; one that dies over it
         // can't. By then the mail has left.
-        let undo = may_be_out.then(|| RevokeInvite::of(&invitation).into_job(ctx));
+        let undo = may_be_out.then(|| RevokeInvitation::of(&invitation).into_job(ctx));
         let undo = undo.map(|job| NewJob { run_at: job.run_at + Self::TIMEOUT, ..job });
         let change = Change { jobs: undo.into_iter().collect(), ..change };
         let detail = json!({ "code": Invitation::CANCELLED, "attempts": attempts });

@@ -11,7 +11,7 @@ use super::ReconcileError;
 use crate::flows::configured_admin::bootstrap;
 use crate::flows::deliver::CLOCK_SKEW;
 use crate::{
-    Count, Ctx, Difference, Drift, Email, IdentityPage, InvitationStatus, Lease, Profile,
+    CallGate, Ctx, Difference, Drift, DriftCount, Email, IdentityPage, InvitationStatus, Profile,
     ProfileStatus, ProviderError, ProviderErrorKind, StoreError, User, UserId, UserStatus,
 };
 
@@ -27,20 +27,20 @@ const TRIES: usize = 5;
 pub(super) struct Findings {
     pub(super) users: u64,
     pub(super) identities: u64,
-    pub(super) counts: BTreeMap<Drift, Count>,
+    pub(super) counts: BTreeMap<Drift, DriftCount>,
     pub(super) examples: Vec<Difference>,
-    pub(super) suspicions: Vec<Suspicion>,
+    pub(super) suspicions: Vec<RepairCandidate>,
 }
 
 /// What is to be repaired, if it is so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Suspicion {
+pub(super) enum RepairCandidate {
     Gone { user: UserId, identity: String },
     Unlinked { user: UserId, identity: String },
     Removed { identity: String },
 }
 
-impl Suspicion {
+impl RepairCandidate {
     fn kind(&self) -> Drift {
         match self {
             Self::Gone { .. } => Drift::Gone,
@@ -67,37 +67,37 @@ impl Findings {
         }
     }
 
-    fn suspect(&mut self, suspicion: Suspicion, user: Option<&User>, theirs: &[Email]) {
+    fn suspect(&mut self, suspicion: RepairCandidate, user: Option<&User>, theirs: &[Email]) {
         self.note(Difference {
             kind: suspicion.kind(),
             user: user.map(|user| user.id),
             email: user.map(|user| user.email.clone()),
-            stytch_user_id: suspicion.identity().to_owned(),
+            provider_user_id: suspicion.identity().to_owned(),
             theirs: theirs.to_vec(),
         });
         self.suspicions.push(suspicion);
     }
 
     /// It was so, and is no more.
-    pub(super) fn repaired(&mut self, suspicion: &Suspicion) {
+    pub(super) fn repaired(&mut self, suspicion: &RepairCandidate) {
         self.counts.entry(suspicion.kind()).or_default().repaired += 1;
     }
 
     /// It was not so, or is no more by itself.
-    pub(super) fn dropped(&mut self, suspicion: &Suspicion) {
+    pub(super) fn dropped(&mut self, suspicion: &RepairCandidate) {
         let count = self.counts.entry(suspicion.kind()).or_default();
         count.found = count.found.saturating_sub(1);
         let (kind, identity) = (suspicion.kind(), suspicion.identity());
-        self.examples.retain(|one| one.kind != kind || one.stytch_user_id != identity);
+        self.examples.retain(|one| one.kind != kind || one.provider_user_id != identity);
     }
 }
 
 /// Whom Stytch has not told of yet, by a number of their identity each. Should two have the same
 /// number, one of them is not found to be gone.
 #[derive(Default)]
-struct Awaited(HashMap<u64, UserId>);
+struct UnseenIdentities(HashMap<u64, UserId>);
 
-impl Awaited {
+impl UnseenIdentities {
     fn number(identity: &str) -> u64 {
         let mut hasher = DefaultHasher::new();
         identity.hash(&mut hasher);
@@ -109,14 +109,14 @@ impl Awaited {
     }
 
     fn is_left(&self, user: &User) -> bool {
-        let number = user.stytch_user_id.as_deref().map(Self::number);
+        let number = user.provider_user_id.as_deref().map(Self::number);
         number.is_some_and(|number| self.0.get(&number) == Some(&user.id))
     }
 }
 
-pub(super) async fn compare(ctx: &Ctx, lease: &dyn Lease) -> Result<Findings, ReconcileError> {
+pub(super) async fn compare(ctx: &Ctx, lease: &dyn CallGate) -> Result<Findings, ReconcileError> {
     let mut comparing =
-        Comparing { ctx, awaited: Awaited::default(), findings: Findings::default() };
+        Comparing { ctx, awaited: UnseenIdentities::default(), findings: Findings::default() };
     comparing.read_ours().await?;
     comparing.read_theirs(lease).await?;
     comparing.suspect_the_rest().await?;
@@ -125,7 +125,7 @@ pub(super) async fn compare(ctx: &Ctx, lease: &dyn Lease) -> Result<Findings, Re
 
 struct Comparing<'a> {
     ctx: &'a Ctx,
-    awaited: Awaited,
+    awaited: UnseenIdentities,
     findings: Findings,
 }
 
@@ -137,7 +137,7 @@ impl Comparing<'_> {
             self.findings.users += users.len() as u64;
             let known = users.iter().filter(|user| user.status != UserStatus::Deleting);
             self.awaited.0.extend(known.filter_map(|user| {
-                Some((Awaited::number(user.stytch_user_id.as_deref()?), user.id))
+                Some((UnseenIdentities::number(user.provider_user_id.as_deref()?), user.id))
             }));
             match users.last() {
                 Some(last) if users.len() as u64 >= ROWS => after = Some(last.id),
@@ -146,7 +146,7 @@ impl Comparing<'_> {
         }
     }
 
-    async fn read_theirs(&mut self, lease: &dyn Lease) -> Result<(), ReconcileError> {
+    async fn read_theirs(&mut self, lease: &dyn CallGate) -> Result<(), ReconcileError> {
         let mut cursor: Option<String> = None;
         loop {
             if !lease.may_call().await {
@@ -169,7 +169,7 @@ impl Comparing<'_> {
         loop {
             match self.ctx.provider.identities(cursor).await {
                 Ok(page) => return Ok(page),
-                Err(error) if error.is_for_good() || tries == TRIES => {
+                Err(error) if error.is_permanent() || tries == TRIES => {
                     return Err(ReconcileError::Listing(error));
                 }
                 Err(_) => tries += 1,
@@ -181,10 +181,10 @@ impl Comparing<'_> {
         let known = Known::read(self.ctx, profiles).await?;
         for profile in profiles {
             self.findings.identities += 1;
-            self.awaited.strike(&profile.stytch_user_id);
+            self.awaited.strike(&profile.provider_user_id);
             for found in known.differences(profile) {
                 match found {
-                    Found::Suspicion(suspicion, user) => {
+                    Found::Candidate(suspicion, user) => {
                         self.findings.suspect(suspicion, user, &profile.emails);
                     }
                     Found::Fact(kind, user) => {
@@ -202,8 +202,8 @@ impl Comparing<'_> {
             let users = self.ctx.store.users_from(after, ROWS).await?;
             for user in &users {
                 let is_suspect = user.status != UserStatus::Deleting && self.awaited.is_left(user);
-                if let (true, Some(identity)) = (is_suspect, user.stytch_user_id.clone()) {
-                    let suspicion = Suspicion::Gone { user: user.id, identity };
+                if let (true, Some(identity)) = (is_suspect, user.provider_user_id.clone()) {
+                    let suspicion = RepairCandidate::Gone { user: user.id, identity };
                     self.findings.suspect(suspicion, Some(user), &[]);
                 }
             }
@@ -220,10 +220,10 @@ impl Comparing<'_> {
 pub(super) async fn suspicion(
     ctx: &Ctx,
     profile: &Profile,
-) -> Result<Option<Suspicion>, StoreError> {
+) -> Result<Option<RepairCandidate>, StoreError> {
     let known = Known::read(ctx, std::slice::from_ref(profile)).await?;
     let suspected = known.differences(profile).into_iter().find_map(|found| match found {
-        Found::Suspicion(suspicion, _) => Some(suspicion),
+        Found::Candidate(suspicion, _) => Some(suspicion),
         Found::Fact(..) => None,
     });
     Ok(suspected)
@@ -232,7 +232,7 @@ pub(super) async fn suspicion(
 /// How somebody at Stytch differs from what stands here of the user.
 enum Found<'a> {
     /// To be repaired, if it is so.
-    Suspicion(Suspicion, Option<&'a User>),
+    Candidate(RepairCandidate, Option<&'a User>),
     /// To be told.
     Fact(Drift, Option<&'a User>),
 }
@@ -248,7 +248,7 @@ fn difference(kind: Drift, user: Option<&User>, profile: &Profile) -> Difference
         kind,
         user: user.map(|user| user.id),
         email: user.map(|user| user.email.clone()),
-        stytch_user_id: profile.stytch_user_id.clone(),
+        provider_user_id: profile.provider_user_id.clone(),
         theirs: profile.emails.clone(),
     }
 }
@@ -268,11 +268,11 @@ struct Known {
 impl Known {
     /// Who is removed meanwhile is found as a user or, since those are read last, as removed.
     async fn read(ctx: &Ctx, profiles: &[Profile]) -> Result<Self, StoreError> {
-        let identities: Vec<_> = profiles.iter().map(|p| p.stytch_user_id.clone()).collect();
-        let users = ctx.store.users_by_stytch_ids(&identities).await?;
+        let identities: Vec<_> = profiles.iter().map(|p| p.provider_user_id.clone()).collect();
+        let users = ctx.store.users_by_provider_ids(&identities).await?;
         let by_identity: HashMap<_, _> =
-            users.into_iter().filter_map(|u| Some((u.stytch_user_id.clone()?, u))).collect();
-        let is_stranger = |p: &&Profile| !by_identity.contains_key(&p.stytch_user_id);
+            users.into_iter().filter_map(|u| Some((u.provider_user_id.clone()?, u))).collect();
+        let is_stranger = |p: &&Profile| !by_identity.contains_key(&p.provider_user_id);
         let strangers: Vec<_> = profiles.iter().filter(is_stranger).collect();
         let emails: Vec<_> = strangers.iter().flat_map(|p| p.emails.clone()).collect();
         let holders = ctx.store.users_by_emails(&emails).await?;
@@ -280,7 +280,7 @@ impl Known {
         let latest = ctx.store.latest_invitations(&ids).await?;
         let queued = latest.iter().filter(|one| one.status == InvitationStatus::Queued);
         let being_sent = queued.map(|invitation| invitation.user_id).collect();
-        let ids: Vec<_> = strangers.iter().map(|p| p.stytch_user_id.clone()).collect();
+        let ids: Vec<_> = strangers.iter().map(|p| p.provider_user_id.clone()).collect();
         let removed = ctx.store.tombstones(&ids).await?;
         let mut expected = HashSet::new();
         for email in emails.iter().filter(|email| ctx.policy.admin_emails.contains(email)) {
@@ -292,13 +292,13 @@ impl Known {
             by_identity,
             by_address: holders.into_iter().map(|user| (user.email.clone(), user)).collect(),
             being_sent,
-            removed: removed.into_iter().map(|gone| gone.stytch_user_id).collect(),
+            removed: removed.into_iter().map(|gone| gone.provider_user_id).collect(),
             expected,
         })
     }
 
     fn differences(&self, profile: &Profile) -> Vec<Found<'_>> {
-        match self.by_identity.get(&profile.stytch_user_id) {
+        match self.by_identity.get(&profile.provider_user_id) {
             Some(user) => of_known(user, profile),
             None => self.of_stranger(profile).into_iter().collect(),
         }
@@ -307,22 +307,22 @@ impl Known {
     fn of_stranger(&self, profile: &Profile) -> Option<Found<'_>> {
         let mut holders = profile.emails.iter().filter_map(|email| self.by_address.get(email));
         let (holder, has_more) = (holders.next(), holders.next().is_some());
-        let identity = profile.stytch_user_id.clone();
+        let identity = profile.provider_user_id.clone();
         match holder {
             // Those on their way out look for their identity themselves.
             Some(user) if user.status == UserStatus::Deleting => None,
-            Some(user) if user.stytch_user_id.is_none() && is_theirs_alone(profile, user) => {
+            Some(user) if user.provider_user_id.is_none() && is_theirs_alone(profile, user) => {
                 // A mail on its way tells of the identity itself.
                 let is_known_soon = self.being_sent.contains(&user.id);
-                let suspicion = Suspicion::Unlinked { user: user.id, identity };
-                (!is_known_soon).then_some(Found::Suspicion(suspicion, holder))
+                let suspicion = RepairCandidate::Unlinked { user: user.id, identity };
+                (!is_known_soon).then_some(Found::Candidate(suspicion, holder))
             }
             Some(user) if has_more || !self.being_sent.contains(&user.id) => {
                 Some(Found::Fact(Drift::Contested, holder))
             }
             Some(_) => None,
             None if self.removed.contains(&identity) => {
-                Some(Found::Suspicion(Suspicion::Removed { identity }, None))
+                Some(Found::Candidate(RepairCandidate::Removed { identity }, None))
             }
             // They have an identity from the first link they ask for, and a row from the first
             // time they come in.

@@ -9,48 +9,51 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::compare::{self, Suspicion};
+use super::compare::{self, RepairCandidate};
 use super::repair;
-use crate::flows::provider::{Called, settle};
+use crate::flows::provider::{CallResult, settle};
 use crate::{
-    Actor, Attempt, Change, Ctx, IdentityNews, Job, Lease, Outcome, Performed, Profile, Queue,
-    Retry, Role, StoreError, Verdict,
+    Actor, Attempt, CallGate, Change, Ctx, Execution, IdentityEvent, Job, JobOutcome, Profile,
+    QueueName, RetryPolicy, Role, StoreError, Verdict,
 };
 
 /// What became of a piece of news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
+pub enum WebhookOutcome {
     /// Stytch will be asked.
-    Doubted,
+    CheckScheduled,
     /// It is as it stands here, or no business of ours.
-    Known,
+    Consistent,
     /// It was told before.
-    Before,
+    Duplicate,
 }
 
 /// Takes in what Stytch told.
-pub async fn hear(ctx: &Ctx, news: &IdentityNews) -> Result<Heard, StoreError> {
+pub async fn handle_identity_webhook(
+    ctx: &Ctx,
+    news: &IdentityEvent,
+) -> Result<WebhookOutcome, StoreError> {
     if !is_new(ctx, news).await? {
-        return Ok(Heard::Known);
+        return Ok(WebhookOutcome::Consistent);
     }
     let key = format!("{}:{}", CheckIdentity::KIND, news.message_id);
-    let job = CheckIdentity(news.stytch_user_id.clone());
+    let job = CheckIdentity(news.provider_user_id.clone());
     let args = json!({ "identity": job.0 });
     let change = Change::new().job(ctx.new_job::<CheckIdentity>(args, Some(key)));
     Ok(match ctx.store.apply(change).await? {
-        Verdict::Applied => Heard::Doubted,
-        Verdict::Conflict | Verdict::LeaseLost => Heard::Before,
+        Verdict::Applied => WebhookOutcome::CheckScheduled,
+        Verdict::Conflict | Verdict::LeaseLost => WebhookOutcome::Duplicate,
     })
 }
 
 /// Whether it does not fit what stands here. Of what we did ourselves it does, and of people who
 /// were removed it is late: their tombstones say so.
-async fn is_new(ctx: &Ctx, news: &IdentityNews) -> Result<bool, StoreError> {
+async fn is_new(ctx: &Ctx, news: &IdentityEvent) -> Result<bool, StoreError> {
     Ok(match &news.profile {
-        None => repair::holder(ctx, &news.stytch_user_id).await?.is_some(),
+        None => repair::holder(ctx, &news.provider_user_id).await?.is_some(),
         Some(profile) => {
             let suspicion = compare::suspicion(ctx, profile).await?;
-            matches!(suspicion, Some(Suspicion::Unlinked { .. }))
+            matches!(suspicion, Some(RepairCandidate::Unlinked { .. }))
         }
     })
 }
@@ -62,17 +65,17 @@ pub struct CheckIdentity(String);
 #[async_trait]
 impl Job for CheckIdentity {
     const KIND: &'static str = "check-identity";
-    const QUEUE: Queue = Queue::Provider;
-    const RETRY: Retry = Retry::DELIVERY;
+    const QUEUE: QueueName = QueueName::Provider;
+    const RETRY: RetryPolicy = RetryPolicy::DELIVERY;
     const TIMEOUT: Duration = Duration::from_secs(30);
-    type Report = Called<Option<Profile>>;
+    type Report = CallResult<Option<Profile>>;
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("identity")?.as_str()?.to_owned()))
     }
 
     async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
-        let user = ctx.store.user_by_stytch_id(&self.0).await?;
+        let user = ctx.store.user_by_provider_id(&self.0).await?;
         Ok(user.map(|user| user.role).unwrap_or_default())
     }
 
@@ -80,7 +83,7 @@ impl Job for CheckIdentity {
         &self,
         ctx: &Ctx,
         _: &Attempt,
-        lease: &dyn Lease,
+        lease: &dyn CallGate,
     ) -> Result<Self::Report, StoreError> {
         if !lease.may_call().await {
             return Ok(None);
@@ -92,12 +95,12 @@ impl Job for CheckIdentity {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-        performed: &Performed<Self::Report>,
-    ) -> Result<(Outcome, Change), StoreError> {
+        performed: &Execution<Self::Report>,
+    ) -> Result<(JobOutcome, Change), StoreError> {
         let outcome = settle::<Self, _>(ctx, attempt, performed);
         let change = match performed {
-            Performed::Reported(Some(Ok(None))) => self.forgotten(ctx).await?,
-            Performed::Reported(Some(Ok(Some(profile)))) => self.adopted(ctx, profile).await?,
+            Execution::Completed(Some(Ok(None))) => self.forgotten(ctx).await?,
+            Execution::Completed(Some(Ok(Some(profile)))) => self.adopted(ctx, profile).await?,
             _ => None,
         };
         Ok((outcome, change.unwrap_or_default()))

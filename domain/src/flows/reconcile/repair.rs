@@ -1,10 +1,10 @@
 //! One suspicion: looked at again, here and at Stytch, and repaired if it is so.
 
-use super::compare::{Suspicion, is_theirs_alone};
+use super::compare::{RepairCandidate, is_theirs_alone};
 use crate::flows::sessions::{Ending, end};
 use crate::{
-    Actor, Change, Ctx, EndReason, Event, EventKind, InvitationStatus, ProviderError, Rounds,
-    StoreError, Tombstone, User, UserStatus, Which,
+    Actor, Change, Ctx, EndReason, Event, EventKind, InvitationStatus, OptimisticRetry,
+    ProviderError, SessionSelector, StoreError, Tombstone, User, UserStatus,
 };
 
 /// What came of it: whether it was so, if Stytch said.
@@ -25,21 +25,23 @@ pub(super) enum Confirmed {
 /// be.
 pub(super) async fn confirm(
     ctx: &Ctx,
-    suspicion: &Suspicion,
+    suspicion: &RepairCandidate,
 ) -> Result<Result<Option<Confirmed>, ProviderError>, StoreError> {
     let profile = match ctx.provider.identity(suspicion.identity()).await {
         Ok(profile) => profile,
         Err(error) => return Ok(Err(error)),
     };
     let confirmed = match (suspicion, profile) {
-        (Suspicion::Gone { .. }, None) => still_has(ctx, suspicion).await?.map(Confirmed::Gone),
-        (Suspicion::Unlinked { .. }, Some(profile)) => {
+        (RepairCandidate::Gone { .. }, None) => {
+            still_has(ctx, suspicion).await?.map(Confirmed::Gone)
+        }
+        (RepairCandidate::Unlinked { .. }, Some(profile)) => {
             let user = still_lacks(ctx, suspicion).await?;
             user.filter(|user| is_theirs_alone(&profile, user)).map(Confirmed::Unlinked)
         }
-        (Suspicion::Removed { identity }, Some(profile)) => {
+        (RepairCandidate::Removed { identity }, Some(profile)) => {
             // Somebody may have been invited by one of its addresses since.
-            let is_wanted = ctx.store.user_by_stytch_id(identity).await?.is_some()
+            let is_wanted = ctx.store.user_by_provider_id(identity).await?.is_some()
                 || !ctx.store.users_by_emails(&profile.emails).await?.is_empty();
             let tombstones = ctx.store.tombstones(std::slice::from_ref(identity)).await?;
             tombstones.into_iter().next().filter(|_| !is_wanted).map(Confirmed::Removed)
@@ -50,15 +52,15 @@ pub(super) async fn confirm(
 }
 
 /// The user, if they have the identity that is gone.
-async fn still_has(ctx: &Ctx, suspicion: &Suspicion) -> Result<Option<User>, StoreError> {
-    let Suspicion::Gone { user, identity } = suspicion else { return Ok(None) };
+async fn still_has(ctx: &Ctx, suspicion: &RepairCandidate) -> Result<Option<User>, StoreError> {
+    let RepairCandidate::Gone { user, identity } = suspicion else { return Ok(None) };
     let has_it = holder(ctx, identity).await?;
     Ok(has_it.filter(|one| one.id == *user))
 }
 
 /// Whose identity it is, unless they are on their way out anyway.
 pub(super) async fn holder(ctx: &Ctx, identity: &str) -> Result<Option<User>, StoreError> {
-    let user = ctx.store.user_by_stytch_id(identity).await?;
+    let user = ctx.store.user_by_provider_id(identity).await?;
     Ok(user.filter(|user| user.status != UserStatus::Deleting))
 }
 
@@ -66,26 +68,26 @@ pub(super) async fn holder(ctx: &Ctx, identity: &str) -> Result<Option<User>, St
 /// will tell.
 pub(super) async fn still_lacks(
     ctx: &Ctx,
-    suspicion: &Suspicion,
+    suspicion: &RepairCandidate,
 ) -> Result<Option<User>, StoreError> {
-    let Suspicion::Unlinked { user, identity } = suspicion else { return Ok(None) };
+    let RepairCandidate::Unlinked { user, identity } = suspicion else { return Ok(None) };
     let Some(user) = ctx.store.user(*user).await? else { return Ok(None) };
-    if user.stytch_user_id.is_some() || user.status == UserStatus::Deleting {
+    if user.provider_user_id.is_some() || user.status == UserStatus::Deleting {
         return Ok(None);
     }
     let latest = ctx.store.latest_invitation(user.id).await?;
     let is_being_sent = latest.is_some_and(|one| one.status == InvitationStatus::Queued);
-    let is_taken = ctx.store.user_by_stytch_id(identity).await?.is_some();
+    let is_taken = ctx.store.user_by_provider_id(identity).await?.is_some();
     Ok((!is_being_sent && !is_taken).then_some(user))
 }
 
 pub(super) async fn repair(
     ctx: &Ctx,
-    suspicion: &Suspicion,
+    suspicion: &RepairCandidate,
     confirmed: Confirmed,
     by: &Actor,
 ) -> Repaired {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     let mut next = Some(confirmed);
     while let Some(confirmed) = next {
         let change = match confirmed {
@@ -98,7 +100,7 @@ pub(super) async fn repair(
                 Change::new().event(deleted(ctx, &tombstone, by))
             }
         };
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(Ok(true));
         }
         next = match confirm(ctx, suspicion).await? {
@@ -112,16 +114,16 @@ pub(super) async fn repair(
 /// They stay who they are here. Stytch has ended their sessions with the identity; the next mail
 /// to them makes a new one.
 pub(super) async fn forget(ctx: &Ctx, mut user: User, by: &Actor) -> Result<Change, StoreError> {
-    user.stytch_user_id = None;
+    user.provider_user_id = None;
     let live = ctx.store.live_sessions(user.id, ctx.now()).await?;
-    let ending = Ending { which: Which::All, reason: EndReason::GoneAtProvider, by };
+    let ending = Ending { which: SessionSelector::All, reason: EndReason::GoneAtProvider, by };
     let change = end(ctx, Change::new().update_user(user.clone()), &user, &live, ending);
     let event = ctx.user_event(EventKind::IdentityForgotten, &user, by);
     Ok(change.event(event))
 }
 
 pub(super) fn adopt(ctx: &Ctx, mut user: User, identity: &str, by: &Actor) -> Change {
-    user.stytch_user_id = Some(identity.to_owned());
+    user.provider_user_id = Some(identity.to_owned());
     let event = ctx.user_event(EventKind::IdentityAdopted, &user, by);
     Change::new().update_user(user).event(event)
 }

@@ -5,13 +5,13 @@ use thiserror::Error;
 
 use crate::flows::RevokeSession;
 use crate::{
-    Actor, Change, Ctx, EndReason, EndSessions, Event, EventKind, Reach, Rounds, Session,
-    SessionId, StoreError, User, UserId, Which,
+    Actor, Change, Ctx, EndReason, EndSessions, Event, EventKind, ManageableRoles, OptimisticRetry,
+    Session, SessionId, SessionSelector, StoreError, User, UserId,
 };
 
 /// Somebody leaves.
 pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> Result<(), StoreError> {
-    let (which, reason) = (Which::One(session.id), EndReason::LoggedOut);
+    let (which, reason) = (SessionSelector::One(session.id), EndReason::LoggedOut);
     let by = &Actor::of(user);
     end_live(ctx, user.id, Ending { which, reason, by }).await.map(drop)
 }
@@ -23,7 +23,7 @@ pub async fn end_session(
     session: SessionId,
     by: &Actor,
 ) -> Result<Option<Session>, StoreError> {
-    let (which, reason) = (Which::One(session), EndReason::Revoked);
+    let (which, reason) = (SessionSelector::One(session), EndReason::Revoked);
     let ended = end_live(ctx, user, Ending { which, reason, by }).await?;
     Ok(ended.and_then(|ended| ended.into_iter().next()))
 }
@@ -35,7 +35,7 @@ pub async fn end_other_sessions(
     but: SessionId,
     by: &Actor,
 ) -> Result<usize, StoreError> {
-    let (which, reason) = (Which::AllBut(but), EndReason::Revoked);
+    let (which, reason) = (SessionSelector::AllBut(but), EndReason::Revoked);
     let ended = end_live(ctx, user, Ending { which, reason, by }).await?;
     Ok(ended.map_or(0, |ended| ended.len()))
 }
@@ -47,8 +47,8 @@ pub enum EndAllError {
     #[error("no such user")]
     NotFound,
     /// Whoever asks may not act on somebody of that role.
-    #[error("beyond the reach of whoever asks")]
-    OutOfReach,
+    #[error("beyond the manageable of whoever asks")]
+    Forbidden,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -58,17 +58,17 @@ pub enum EndAllError {
 pub async fn end_all_sessions(
     ctx: &Ctx,
     user: UserId,
-    reach: Reach,
+    manageable: ManageableRoles,
     by: &Actor,
 ) -> Result<usize, EndAllError> {
-    let ending = Ending { which: Which::All, reason: EndReason::Revoked, by };
-    let mut rounds = Rounds::default();
+    let ending = Ending { which: SessionSelector::All, reason: EndReason::Revoked, by };
+    let mut retry = OptimisticRetry::default();
     loop {
         let user = ctx.store.user(user).await?.ok_or(EndAllError::NotFound)?;
-        if !reach.covers(user.role) {
-            return Err(EndAllError::OutOfReach);
+        if !manageable.includes(user.role) {
+            return Err(EndAllError::Forbidden);
         }
-        if let Some(ended) = end_live_of(ctx, &mut rounds, &user, ending).await? {
+        if let Some(ended) = end_live_of(ctx, &mut retry, &user, ending).await? {
             return Ok(ended.len());
         }
     }
@@ -76,7 +76,7 @@ pub async fn end_all_sessions(
 
 /// Stytch has said that it knows the session no more.
 pub(super) async fn is_gone_at_provider(ctx: &Ctx, session: &Session) -> Result<(), StoreError> {
-    let (which, reason) = (Which::One(session.id), EndReason::GoneAtProvider);
+    let (which, reason) = (SessionSelector::One(session.id), EndReason::GoneAtProvider);
     let by = &Actor::System;
     end_live(ctx, session.user_id, Ending { which, reason, by }).await.map(drop)
 }
@@ -84,7 +84,7 @@ pub(super) async fn is_gone_at_provider(ctx: &Ctx, session: &Session) -> Result<
 /// Which sessions of a person end, why, and by whose doing.
 #[derive(Clone, Copy)]
 pub(in crate::flows) struct Ending<'a> {
-    pub(in crate::flows) which: Which,
+    pub(in crate::flows) which: SessionSelector,
     pub(in crate::flows) reason: EndReason,
     pub(in crate::flows) by: &'a Actor,
 }
@@ -95,10 +95,10 @@ async fn end_live(
     user: UserId,
     ending: Ending<'_>,
 ) -> Result<Option<Vec<Session>>, StoreError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let Some(user) = ctx.store.user(user).await? else { return Ok(None) };
-        if let Some(ended) = end_live_of(ctx, &mut rounds, &user, ending).await? {
+        if let Some(ended) = end_live_of(ctx, &mut retry, &user, ending).await? {
             return Ok(Some(ended));
         }
     }
@@ -110,7 +110,7 @@ async fn end_live(
 /// session is ended that was not seen, and none is told of twice.
 async fn end_live_of(
     ctx: &Ctx,
-    rounds: &mut Rounds,
+    retry: &mut OptimisticRetry,
     user: &User,
     ending: Ending<'_>,
 ) -> Result<Option<Vec<Session>>, StoreError> {
@@ -120,11 +120,13 @@ async fn end_live_of(
         return Ok(Some(live));
     }
     let change = end(ctx, Change::new().update_user(user.clone()), user, &live, ending);
-    Ok(rounds.apply(ctx, change).await?.then_some(live))
+    Ok(retry.apply(ctx, change).await?.then_some(live))
 }
 
-async fn live(ctx: &Ctx, user: UserId, which: Which) -> Result<Vec<Session>, StoreError> {
-    let Which::One(id) = which else { return ctx.store.live_sessions(user, ctx.now()).await };
+async fn live(ctx: &Ctx, user: UserId, which: SessionSelector) -> Result<Vec<Session>, StoreError> {
+    let SessionSelector::One(id) = which else {
+        return ctx.store.live_sessions(user, ctx.now()).await;
+    };
     let session = ctx.store.session(id).await?;
     let is_live = |session: &Session| session.user_id == user && session.is_live(ctx.now());
     Ok(session.filter(is_live).into_iter().collect())
@@ -139,14 +141,18 @@ pub(in crate::flows) fn end(
     ending: Ending<'_>,
 ) -> Change {
     let Ending { which, reason, by } = ending;
-    let change =
-        change.end_sessions(EndSessions { user_id: user.id, which, at: ctx.now(), reason });
+    let change = change.end_sessions(EndSessions {
+        user_id: user.id,
+        sessions: which,
+        at: ctx.now(),
+        reason,
+    });
     live.iter().fold(change, |change, session| {
         let detail = json!({ "session": session.id, "reason": reason.as_str() });
         let event = ctx.user_event(EventKind::SessionEnded, user, by);
         let change = change.event(Event { detail, ..event });
         if is_known_at_stytch(reason) {
-            change.job(RevokeSession::of(&session.stytch_session_id).into_job(ctx))
+            change.job(RevokeSession::of(&session.provider_session_id).into_job(ctx))
         } else {
             change
         }

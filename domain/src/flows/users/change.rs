@@ -7,8 +7,8 @@ use super::granted::revoke_privileged;
 use super::{ChangedUser, leaving_an_admin};
 use crate::flows::sessions::{Ending, end};
 use crate::{
-    Actor, Change, Ctx, EndReason, Event, EventKind, Invitation, InvitationStatus, Metadata, Name,
-    Reach, Role, Rounds, StoreError, User, UserId, UserStatus, Which,
+    Actor, Change, Ctx, EndReason, Event, EventKind, Invitation, InvitationStatus, ManageableRoles,
+    Metadata, Name, OptimisticRetry, Role, SessionSelector, StoreError, User, UserId, UserStatus,
 };
 
 /// What is to be other than it is; the rest stays.
@@ -23,13 +23,13 @@ pub struct UserChange {
     /// The application's own facts about them, all of them.
     pub metadata: Option<Metadata>,
     /// Whom the caller may act on: each of these fields is theirs only within it.
-    pub reach: Reach,
+    pub manageable: ManageableRoles,
 }
 
 impl UserChange {
     /// Whether it names no field.
     pub fn is_empty(&self) -> bool {
-        let Self { name, role, is_suspended, metadata, reach: _ } = self;
+        let Self { name, role, is_suspended, metadata, manageable: _ } = self;
         name.is_none() && role.is_none() && is_suspended.is_none() && metadata.is_none()
     }
 }
@@ -50,8 +50,8 @@ pub enum ChangeUserError {
     #[error("the last active administrator")]
     LastAdmin,
     /// Whoever asks may not act on somebody of that role, nor give it.
-    #[error("beyond the reach of whoever asks")]
-    OutOfReach,
+    #[error("beyond the manageable of whoever asks")]
+    Forbidden,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,7 +65,7 @@ pub async fn change_user(
     wanted: &UserChange,
     by: &Actor,
 ) -> Result<ChangedUser, ChangeUserError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let before = ctx.store.user(id).await?.ok_or(ChangeUserError::NotFound)?;
         let after = decide(&before, wanted)?;
@@ -73,7 +73,7 @@ pub async fn change_user(
             return Ok(ChangedUser::alone(before));
         }
         let (change, revoked) = write(ctx, &before, &after, by).await?;
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(ChangedUser { user: after, revoked });
         }
     }
@@ -82,8 +82,8 @@ pub async fn change_user(
 fn decide(before: &User, wanted: &UserChange) -> Result<User, ChangeUserError> {
     let mut after = before.clone();
     after.role = wanted.role.unwrap_or(after.role);
-    if !wanted.reach.covers(before.role) || !wanted.reach.covers(after.role) {
-        return Err(ChangeUserError::OutOfReach);
+    if !wanted.manageable.includes(before.role) || !wanted.manageable.includes(after.role) {
+        return Err(ChangeUserError::Forbidden);
     }
     after.status = match (before.status, wanted.is_suspended) {
         (UserStatus::Deleting, _) => return Err(ChangeUserError::BeingRemoved),
@@ -130,7 +130,7 @@ async fn write(
         return Ok((change, Vec::new()));
     };
     let live = ctx.store.live_sessions(after.id, ctx.now()).await?;
-    let change = end(ctx, change, after, &live, Ending { which: Which::All, reason, by });
+    let change = end(ctx, change, after, &live, Ending { which: SessionSelector::All, reason, by });
     if before.role == Role::Member {
         return Ok((change, Vec::new()));
     }

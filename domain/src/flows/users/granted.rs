@@ -4,7 +4,7 @@
 
 use crate::flows::revoke::take_back;
 use crate::{
-    Actor, Change, Ctx, Invitation, Page, Place, Role, StoreError, UserFilter, UserId, UserStatus,
+    Actor, Change, Ctx, Cursor, Invitation, Page, Role, StoreError, UserFilter, UserId, UserStatus,
 };
 
 /// People read at once.
@@ -34,7 +34,7 @@ pub async fn privileged_invitations_by(
             if (ids.len() as u64) < ROWS {
                 break;
             }
-            after = Some(Place::from(last));
+            after = Some(Cursor::from(last));
         }
     }
     Ok(found)

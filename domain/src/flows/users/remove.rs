@@ -10,13 +10,13 @@ use super::granted::revoke_privileged;
 use super::{ChangedUser, leaving_an_admin};
 use crate::flows::deliver::dismiss;
 use crate::flows::outcome::again;
-use crate::flows::provider::{Called, settle};
+use crate::flows::provider::{CallResult, settle};
 use crate::flows::revoke::take_back;
 use crate::flows::sessions::{Ending, end};
 use crate::{
-    Actor, Attempt, Change, Ctx, EndReason, EventKind, Job, JobError, Lease, NewJob, Outcome,
-    Performed, Queue, Reach, RemovedAddress, Retry, Role, Rounds, StoreError, Tombstone, User,
-    UserId, UserStatus, Which,
+    Actor, Attempt, CallGate, Change, Ctx, EndReason, EventKind, Execution, Job, JobError,
+    JobOutcome, ManageableRoles, NewJob, OptimisticRetry, QueueName, RemovedAddress, RetryPolicy,
+    Role, SessionSelector, StoreError, Tombstone, User, UserId, UserStatus,
 };
 
 /// Why nobody was removed.
@@ -29,8 +29,8 @@ pub enum RemoveUserError {
     #[error("the last active administrator")]
     LastAdmin,
     /// Whoever asks may not act on somebody of that role.
-    #[error("beyond the reach of whoever asks")]
-    OutOfReach,
+    #[error("beyond the manageable of whoever asks")]
+    Forbidden,
     /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -42,18 +42,18 @@ pub enum RemoveUserError {
 pub async fn remove_user(
     ctx: &Ctx,
     id: UserId,
-    reach: Reach,
+    manageable: ManageableRoles,
     by: &Actor,
 ) -> Result<ChangedUser, RemoveUserError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let mut user = ctx.store.user(id).await?.ok_or(RemoveUserError::NotFound)?;
-        if !reach.covers(user.role) {
-            return Err(RemoveUserError::OutOfReach);
+        if !manageable.includes(user.role) {
+            return Err(RemoveUserError::Forbidden);
         }
-        let mut change = Change::new().job(DeleteUser(id).into_job(ctx));
+        let mut change = Change::new().job(DeleteIdentity(id).into_job(ctx));
         if user.status == UserStatus::Deleting {
-            if rounds.apply(ctx, change).await? {
+            if retry.apply(ctx, change).await? {
                 return Ok(ChangedUser::alone(user));
             }
             continue;
@@ -77,10 +77,10 @@ pub async fn remove_user(
             change,
             &user,
             &live,
-            Ending { which: Which::All, reason: EndReason::Removed, by },
+            Ending { which: SessionSelector::All, reason: EndReason::Removed, by },
         );
         let (change, revoked) = revoke_privileged(ctx, change, id, by).await?;
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(ChangedUser { user, revoked });
         }
     }
@@ -88,22 +88,22 @@ pub async fn remove_user(
 
 /// Deletes a removed person at Stytch, then here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeleteUser(UserId);
+pub struct DeleteIdentity(UserId);
 
-impl DeleteUser {
+impl DeleteIdentity {
     fn into_job(self, ctx: &Ctx) -> NewJob {
         ctx.new_job::<Self>(json!({ "user": self.0 }), None)
     }
 }
 
 #[async_trait]
-impl Job for DeleteUser {
+impl Job for DeleteIdentity {
     const KIND: &'static str = "delete-user";
-    const QUEUE: Queue = Queue::Provider;
-    const RETRY: Retry = Retry::DELIVERY;
+    const QUEUE: QueueName = QueueName::Provider;
+    const RETRY: RetryPolicy = RetryPolicy::DELIVERY;
     const TIMEOUT: Duration = Duration::from_mins(1);
     /// The identity that is gone, if there was one.
-    type Report = Called<Option<String>>;
+    type Report = CallResult<Option<String>>;
 
     fn from_args(args: &Value) -> Option<Self> {
         Some(Self(args.get("user")?.as_str()?.parse().ok()?))
@@ -117,7 +117,7 @@ impl Job for DeleteUser {
         &self,
         ctx: &Ctx,
         _: &Attempt,
-        lease: &dyn Lease,
+        lease: &dyn CallGate,
     ) -> Result<Self::Report, StoreError> {
         let user = ctx.store.user(self.0).await?;
         let Some(user) = user.filter(|user| user.status == UserStatus::Deleting) else {
@@ -130,15 +130,15 @@ impl Job for DeleteUser {
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
-        performed: &Performed<Self::Report>,
-    ) -> Result<(Outcome, Change), StoreError> {
+        performed: &Execution<Self::Report>,
+    ) -> Result<(JobOutcome, Change), StoreError> {
         let outcome = settle::<Self, _>(ctx, attempt, performed);
         let user = ctx.store.user(self.0).await?;
         let user = user.filter(|user| user.status == UserStatus::Deleting);
-        let (Some(user), Performed::Reported(Some(Ok(gone)))) = (user, performed) else {
+        let (Some(user), Execution::Completed(Some(Ok(gone)))) = (user, performed) else {
             return Ok((outcome, Change::new()));
         };
-        if user.stytch_user_id.is_some() && user.stytch_user_id != *gone {
+        if user.provider_user_id.is_some() && user.provider_user_id != *gone {
             // A mail that was on its way has told of an identity meanwhile.
             let error = JobError {
                 code: "identity_turned_up".into(),
@@ -154,19 +154,19 @@ impl Job for DeleteUser {
 async fn delete_identity(
     ctx: &Ctx,
     user: &User,
-    lease: &dyn Lease,
-) -> Result<Called<Option<String>>, StoreError> {
-    let identity = match &user.stytch_user_id {
+    lease: &dyn CallGate,
+) -> Result<CallResult<Option<String>>, StoreError> {
+    let identity = match &user.provider_user_id {
         Some(id) => Some(id.clone()),
         // A mail whose answer was lost may have made an identity that nobody here has heard of.
         None => match ctx.provider.find_user(&user.email).await {
-            Ok(found) => found.map(|identity| identity.stytch_user_id),
+            Ok(found) => found.map(|identity| identity.provider_user_id),
             Err(error) => return Ok(Some(Err(error))),
         },
     };
     let Some(id) = identity else { return Ok(Some(Ok(None))) };
     // Stytch may know one person by several addresses; whose identity it is here keeps it.
-    let holder = ctx.store.user_by_stytch_id(&id).await?;
+    let holder = ctx.store.user_by_provider_id(&id).await?;
     if holder.is_some_and(|holder| holder.id != user.id) {
         return Ok(Some(Ok(None)));
     }
@@ -181,8 +181,8 @@ async fn erase(ctx: &Ctx, user: User, identity: Option<String>) -> Result<Change
     let event = ctx.user_event(EventKind::UserDeleted, &user, &Actor::System);
     let mut change = Change::new().event(event);
     change.invitations.delete = ctx.store.invitations_of(user.id).await?;
-    if let Some(stytch_user_id) = identity {
-        change.tombstones.push(Tombstone { stytch_user_id, user_id: user.id, at: ctx.now() });
+    if let Some(provider_user_id) = identity {
+        change.tombstones.push(Tombstone { provider_user_id, user_id: user.id, at: ctx.now() });
     }
     change.removed_addresses.push(RemovedAddress::of(&user.email));
     change.users.delete.push(user);
