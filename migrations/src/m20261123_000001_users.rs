@@ -25,7 +25,7 @@ impl MigrationTrait for Migration {
             text("role", 16),
             text("status", 16),
             long_text("metadata"),
-            text("stytch_user_id", 128).null().take(),
+            text("provider_user_id", 128).null().take(),
             time("created_at"),
             time("last_seen_at").null().take(),
             number("version"),
@@ -38,7 +38,7 @@ impl MigrationTrait for Migration {
             index("users_role_status_email", &["role", "status", "email"]),
             newest("users_role_status_name_key", &["role", "status", "alike", "name_key"]),
             index("users_status", &["status", "id"]),
-            unique("users_stytch_user_id", &["stytch_user_id"]),
+            unique("users_provider_user_id", &["provider_user_id"]),
         ];
         create(manager, "users", columns, indexes).await
     }

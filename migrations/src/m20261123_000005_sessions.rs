@@ -13,7 +13,7 @@ impl MigrationTrait for Migration {
         let columns = vec![
             id("id").primary_key().take(),
             id("user_id"),
-            text("stytch_session_id", 128),
+            text("provider_session_id", 128),
             hash("token_hash"),
             time("started_at"),
             time("expires_at"),
@@ -25,7 +25,7 @@ impl MigrationTrait for Migration {
         ];
         let indexes = vec![
             unique("sessions_token_hash", &["token_hash"]),
-            unique("sessions_stytch_session_id", &["stytch_session_id"]),
+            unique("sessions_provider_session_id", &["provider_session_id"]),
             index("sessions_user", &["user_id", "id"]),
             index("sessions_expiry", &["expires_at"]),
         ];

@@ -11,7 +11,7 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let columns =
-            vec![text("stytch_user_id", 128).primary_key().take(), id("user_id"), time("at")];
+            vec![text("provider_user_id", 128).primary_key().take(), id("user_id"), time("at")];
         let indexes = vec![];
         create(manager, "tombstones", columns, indexes).await
     }

@@ -14,7 +14,7 @@ impl MigrationTrait for Migration {
             id("id").primary_key().take(),
             time("started_at"),
             time("finished_at"),
-            text("remedy", 16),
+            text("repair_action", 16),
             number("users"),
             number("identities"),
             // JSON, by kind.

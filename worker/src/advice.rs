@@ -1,7 +1,7 @@
 //! What to do when Stytch refuses our configuration: for the log, for `guestlist status`, for
 //! whoever is on call.
 
-use guestlist_domain::Trouble;
+use guestlist_domain::HealthIssue;
 
 /// What is wrong, and how it is mended. Both are parts of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Advice {
 }
 
 /// What to do about a trouble that is of our own making; `authenticate_url` is where links lead.
-pub fn advice(trouble: &Trouble, authenticate_url: &str) -> Advice {
+pub fn advice(trouble: &HealthIssue, authenticate_url: &str) -> Advice {
     let code = trouble.code.as_str();
     let (problem, fix) = match code {
         "unauthorized_credentials" | "invalid_secret_authentication" => {
@@ -73,7 +73,7 @@ mod tests {
 
     fn advised(code: &str) -> Advice {
         let (since, message) = (Timestamp::UNIX_EPOCH, "why".to_owned());
-        let trouble = Trouble { since, code: code.to_owned(), message };
+        let trouble = HealthIssue { since, code: code.to_owned(), message };
         advice(&trouble, "https://guests.example.com/authenticate")
     }
 

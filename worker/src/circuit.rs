@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use guestlist_domain::{HeldBy, Outage, ProviderError, ProviderErrorKind, Standing, Trouble};
+use guestlist_domain::{HeldBy, Outage, ProviderError, ProviderErrorKind, ProviderHealth, HealthIssue};
 use jiff::Timestamp;
 
 /// Calls that are looked at.
@@ -48,7 +48,7 @@ pub struct Circuit {
     /// Outages in close succession.
     relapses: u32,
     recovered: Option<Instant>,
-    standing: Standing,
+    standing: ProviderHealth,
     /// Since when it recovers, or when it was last probed.
     turned: Instant,
     ended: Option<Outage>,
@@ -57,7 +57,7 @@ pub struct Circuit {
 impl Circuit {
     /// A closed circuit for a rate of calls a second.
     pub fn new(full_rate: f64, now: Instant) -> Self {
-        let (calls, standing) = (VecDeque::new(), Standing::Ok);
+        let (calls, standing) = (VecDeque::new(), ProviderHealth::Ok);
         Self {
             full_rate,
             calls,
@@ -73,7 +73,7 @@ impl Circuit {
     }
 
     /// How it stands.
-    pub fn standing(&self) -> &Standing {
+    pub fn standing(&self) -> &ProviderHealth {
         &self.standing
     }
 
@@ -126,14 +126,14 @@ impl Circuit {
         self.relapses = if is_relapse { self.relapses + 1 } else { 0 };
         // A relapse in the ramp belongs to the outage that it falls back into.
         let began = self.failing_since.unwrap_or(time);
-        let since = self.standing.trouble().map_or(began, |trouble| trouble.since);
-        self.standing = Standing::Down(trouble(error, since));
+        let since = self.standing.issue().map_or(began, |trouble| trouble.since);
+        self.standing = ProviderHealth::Down(trouble(error, since));
         self.turned = now;
     }
 
     fn misconfigured(&mut self, error: &ProviderError, now: Instant, time: Timestamp) {
-        let since = self.standing.trouble().map_or(time, |trouble| trouble.since);
-        self.standing = Standing::Misconfigured(trouble(error, since));
+        let since = self.standing.issue().map_or(time, |trouble| trouble.since);
+        self.standing = ProviderHealth::Misconfigured(trouble(error, since));
         self.turned = now;
     }
 
@@ -145,10 +145,10 @@ impl Circuit {
     /// Whether Stytch is to be asked now whether it is there. Asked for twice, it is due once.
     pub fn is_probe_due(&mut self, now: Instant) -> bool {
         let every = match self.standing {
-            Standing::Down(_) => (PROBE_DOWN * (1 << self.relapses.min(6))).min(PROBE_LONGEST),
-            Standing::Misconfigured(_) => PROBE_MISCONFIGURED,
-            Standing::Ok | Standing::Recovering(_) if self.in_a_row >= SUSPICIOUS => PROBE_DOWN,
-            Standing::Ok | Standing::Recovering(_) => return false,
+            ProviderHealth::Down(_) => (PROBE_DOWN * (1 << self.relapses.min(6))).min(PROBE_LONGEST),
+            ProviderHealth::Misconfigured(_) => PROBE_MISCONFIGURED,
+            ProviderHealth::Ok | ProviderHealth::Recovering(_) if self.in_a_row >= SUSPICIOUS => PROBE_DOWN,
+            ProviderHealth::Ok | ProviderHealth::Recovering(_) => return false,
         };
         let is_due = now.duration_since(self.turned) >= every;
         if is_due {
@@ -171,12 +171,12 @@ impl Circuit {
             }
             return;
         }
-        let Some(trouble) = self.standing.trouble().cloned() else { return };
+        let Some(trouble) = self.standing.issue().cloned() else { return };
         match refusal {
             None => {
                 let by = self.held_by().unwrap_or(HeldBy::ProviderDown);
                 self.ended = Some(Outage { from: trouble.since, to: time, by });
-                self.standing = Standing::Recovering(trouble);
+                self.standing = ProviderHealth::Recovering(trouble);
                 self.calls.clear();
                 (self.failures, self.in_a_row) = (0, 0);
                 (self.turned, self.recovered) = (now, Some(now));
@@ -185,7 +185,7 @@ impl Circuit {
                 self.misconfigured(error, now, time);
             }
             Some(error) => {
-                self.standing = Standing::Down(self::trouble(error, trouble.since));
+                self.standing = ProviderHealth::Down(self::trouble(error, trouble.since));
                 // One that hung for long is not followed by the next at once.
                 self.turned = now;
             }
@@ -195,14 +195,14 @@ impl Circuit {
     /// What to do now; the ramp's end closes the circuit.
     pub fn order(&mut self, now: Instant) -> Order {
         match self.standing {
-            Standing::Ok => Order::Release(None),
-            Standing::Down(_) | Standing::Misconfigured(_) => Order::Hold,
-            Standing::Recovering(_) => {
+            ProviderHealth::Ok => Order::Release(None),
+            ProviderHealth::Down(_) | ProviderHealth::Misconfigured(_) => Order::Hold,
+            ProviderHealth::Recovering(_) => {
                 let seconds = now.duration_since(self.turned).as_secs();
                 let doublings = i32::try_from(seconds).unwrap_or(i32::MAX).min(60);
                 let rate = RAMP_FROM * 2f64.powi(doublings);
                 if rate >= self.full_rate {
-                    self.standing = Standing::Ok;
+                    self.standing = ProviderHealth::Ok;
                     return Order::Release(None);
                 }
                 Order::Release(Some(rate))
@@ -216,8 +216,8 @@ fn is_answer(error: &ProviderError) -> bool {
     matches!(error.kind, ProviderErrorKind::Rejected | ProviderErrorKind::RateLimited(_))
 }
 
-fn trouble(error: &ProviderError, since: Timestamp) -> Trouble {
-    Trouble { since, code: error.code.clone(), message: error.message.clone() }
+fn trouble(error: &ProviderError, since: Timestamp) -> HealthIssue {
+    HealthIssue { since, code: error.code.clone(), message: error.message.clone() }
 }
 
 #[cfg(test)]
@@ -310,7 +310,7 @@ mod tests {
             .collect();
         let some = |rate| Order::Release(Some(rate));
         assert_eq!(rates, [some(10.0), some(20.0), some(40.0), some(80.0), Order::Release(None)]);
-        assert_eq!(bench.circuit.standing(), &Standing::Ok);
+        assert_eq!(bench.circuit.standing(), &ProviderHealth::Ok);
         let Outage { from, to, by } = bench.circuit.last_outage().unwrap();
         assert_eq!((to.duration_since(from).as_secs(), by), (2, HeldBy::ProviderDown));
     }
@@ -323,7 +323,7 @@ mod tests {
         bench.circuit.probed(None, bench.now, bench.time);
         bench.calls(10, Some(ProviderErrorKind::Unavailable));
         assert_eq!(bench.order(), Order::Hold);
-        let Standing::Down(trouble) = bench.circuit.standing() else { panic!("open") };
+        let ProviderHealth::Down(trouble) = bench.circuit.standing() else { panic!("open") };
         assert_eq!(trouble.since, Timestamp::UNIX_EPOCH);
     }
 
@@ -343,7 +343,7 @@ mod tests {
         let mut away = failing(60);
         away.circuit.probed(Some(&refusal), away.now, away.time);
         assert_eq!(away.order(), Order::Hold);
-        let since = away.circuit.standing().trouble().unwrap().since;
+        let since = away.circuit.standing().issue().unwrap().since;
         assert_eq!(since, Timestamp::UNIX_EPOCH, "since the first of them");
         let mut there = failing(60);
         there.circuit.probed(None, there.now, there.time);

@@ -28,7 +28,7 @@ use anyhow::Context;
 use apalis::prelude::{Data, Monitor, WorkerBuilder};
 use apalis_sea_orm::{Claimed, Handled, Options, Queue, QueueBackend, Rate};
 use guestlist_database::{PROVIDER_RATE, SqlStore};
-use guestlist_domain::{Clock, Ctx, Ids, LONGEST_PAUSE, Limit, Policy, Queue as QueueName, flows};
+use guestlist_domain::{Clock, Ctx, Ids, MAX_RETRY_DELAY, Limit, Policy, QueueName, flows};
 use guestlist_stytch::StytchProvider;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -54,11 +54,11 @@ const DONE_JOBS_STAY: Duration = Duration::from_hours(7 * 24);
 /// Every kind of job there is.
 pub fn kinds() -> Kinds {
     Kinds::default()
-        .with::<flows::SendInvite>()
-        .with::<flows::SendLogin>()
-        .with::<flows::RevokeInvite>()
+        .with::<flows::SendInvitation>()
+        .with::<flows::SendLoginLink>()
+        .with::<flows::RevokeInvitation>()
         .with::<flows::RevokeSession>()
-        .with::<flows::DeleteUser>()
+        .with::<flows::DeleteIdentity>()
         .with::<flows::CheckIdentity>()
         .with::<flows::Sweep>()
         .with::<flows::Reconcile>()
@@ -179,7 +179,7 @@ fn queue(ctx: &Ctx, built: &Built, protection: &Protection, settings: &WorkerSet
         rate: Some(rate),
         retention: Some(DONE_JOBS_STAY),
         on_error: Arc::new(move |error| database.note_error(error)),
-        longest_pause: Some(LONGEST_PAUSE),
+        longest_pause: Some(MAX_RETRY_DELAY),
         info: Arc::new(move || serde_json::to_string(&protection.report()).ok()),
         clock: Arc::new(move || Clock::now(&*clock)),
         ids: Arc::new(move || Ids::next(&*ids)),

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Delivered, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
-    LoginMail, Profile, ProviderError, ProviderErrorKind, Vouched,
+    SentMail, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
+    LoginMail, Profile, ProviderError, ProviderErrorKind, AuthenticatedSession,
 };
 
 /// Refuses everything, as a missing configuration does.
@@ -21,11 +21,11 @@ fn refusal() -> ProviderError {
 
 #[async_trait]
 impl IdentityProvider for NoProvider {
-    async fn send_invite(&self, _: &InviteMail) -> Result<Delivered, ProviderError> {
+    async fn send_invite(&self, _: &InviteMail) -> Result<SentMail, ProviderError> {
         Err(refusal())
     }
 
-    async fn send_login(&self, _: &LoginMail) -> Result<Delivered, ProviderError> {
+    async fn send_login(&self, _: &LoginMail) -> Result<SentMail, ProviderError> {
         Err(refusal())
     }
 
@@ -33,11 +33,11 @@ impl IdentityProvider for NoProvider {
         Err(refusal())
     }
 
-    async fn authenticate_link(&self, _: &str, _: u32) -> Result<Vouched, ProviderError> {
+    async fn authenticate_link(&self, _: &str, _: u32) -> Result<AuthenticatedSession, ProviderError> {
         Err(refusal())
     }
 
-    async fn refresh_session(&self, _: &str) -> Result<Vouched, ProviderError> {
+    async fn refresh_session(&self, _: &str) -> Result<AuthenticatedSession, ProviderError> {
         Err(refusal())
     }
 

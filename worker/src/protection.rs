@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use apalis_sea_orm::{Queue, hasten, hold_rate};
 use guestlist_database::{Database, PROVIDER_RATE};
 use guestlist_domain::{
-    Clock, HeldBy, Outage, ProviderError, ProviderErrorKind, Queue as QueueName, Report, Standing,
+    Clock, HeldBy, Outage, ProviderError, ProviderErrorKind, QueueName, WorkerReport, ProviderHealth,
 };
 use guestlist_stytch::StytchProvider;
 use jiff::Timestamp;
@@ -80,10 +80,10 @@ impl Protection {
     }
 
     /// What everybody may read of it.
-    pub fn report(&self) -> Report {
+    pub fn report(&self) -> WorkerReport {
         let known = self.known();
-        Report {
-            standing: known.circuit.standing().clone(),
+        WorkerReport {
+            health: known.circuit.standing().clone(),
             bulk_until: known.bulk_until.map(|(_, at)| at),
         }
     }
@@ -101,7 +101,7 @@ impl Protection {
     /// What is wrong and what to do about it, where that is up to us.
     pub fn advice(&self) -> Option<advice::Advice> {
         match self.known().circuit.standing() {
-            Standing::Misconfigured(trouble) => {
+            ProviderHealth::Misconfigured(trouble) => {
                 Some(advice::advice(trouble, &self.0.authenticate_url))
             }
             _ => None,
@@ -136,15 +136,15 @@ impl Protection {
             return;
         }
         match &standing {
-            Standing::Ok => tracing::info!("Stytch is called at the full rate again"),
-            Standing::Recovering(_) => {
+            ProviderHealth::Ok => tracing::info!("Stytch is called at the full rate again"),
+            ProviderHealth::Recovering(_) => {
                 tracing::info!("Stytch answers again; sending grows back to its full rate");
             }
-            Standing::Down(trouble) => {
+            ProviderHealth::Down(trouble) => {
                 let (code, message) = (&trouble.code, &trouble.message);
                 tracing::warn!(%code, message, "Stytch does not answer: nothing is sent until it does");
             }
-            Standing::Misconfigured(trouble) => {
+            ProviderHealth::Misconfigured(trouble) => {
                 let advice = advice::advice(trouble, &self.0.authenticate_url);
                 let (code, message) = (&trouble.code, &trouble.message);
                 let (problem, fix) = (advice.problem, advice.fix);

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use guestlist_database::Database;
 use guestlist_domain::{
-    Attempt, Change, Ctx, Job, JobError, JobId, Lease, Outcome, Performed, Settlement, StoreError,
+    Attempt, Change, Ctx, Job, JobError, JobId, CallGate, JobOutcome, Execution, Settlement, StoreError,
     Verdict,
 };
 
@@ -71,7 +71,7 @@ impl<J: Job> Kind for Of<J> {
     async fn run(&self, runner: &Runner, claimed: &Claimed) {
         let Some(job) = J::from_args(&claimed.args) else {
             let error = error("bad_args", "the job's arguments can't be read");
-            return runner.settle_alone(claimed, Outcome::Dead(error)).await;
+            return runner.settle_alone(claimed, JobOutcome::Dead(error)).await;
         };
         if let Some(wait) = runner.held::<J>(claimed) {
             return runner.settle_alone(claimed, wait).await;
@@ -81,7 +81,7 @@ impl<J: Job> Kind for Of<J> {
             Err(outage) => {
                 let error = error("database_unavailable", &outage.to_string());
                 let at = runner.ctx.now() + DATABASE_PAUSE;
-                runner.settle_alone(claimed, Outcome::Snooze(at, error)).await;
+                runner.settle_alone(claimed, JobOutcome::Snooze(at, error)).await;
             }
         }
     }
@@ -90,7 +90,7 @@ impl<J: Job> Kind for Of<J> {
 /// How a job ends, and what is written with that; asked again when something has moved.
 #[async_trait]
 trait Decide: Send + Sync {
-    async fn decide(&self) -> Result<(Outcome, Change), StoreError>;
+    async fn decide(&self) -> Result<(JobOutcome, Change), StoreError>;
 }
 
 /// By the job itself.
@@ -98,20 +98,20 @@ struct Conclusion<'a, J: Job> {
     ctx: &'a Ctx,
     job: &'a J,
     attempt: Attempt,
-    performed: &'a Performed<J::Report>,
+    performed: &'a Execution<J::Report>,
 }
 
 #[async_trait]
 impl<J: Job> Decide for Conclusion<'_, J> {
-    async fn decide(&self) -> Result<(Outcome, Change), StoreError> {
+    async fn decide(&self) -> Result<(JobOutcome, Change), StoreError> {
         self.job.conclude(self.ctx, &self.attempt, self.performed).await
     }
 }
 
 /// Without more ado.
 #[async_trait]
-impl Decide for Outcome {
-    async fn decide(&self) -> Result<(Outcome, Change), StoreError> {
+impl Decide for JobOutcome {
+    async fn decide(&self) -> Result<(JobOutcome, Change), StoreError> {
         Ok((self.clone(), Change::new()))
     }
 }
@@ -125,7 +125,7 @@ struct Turn<'a> {
 }
 
 #[async_trait]
-impl Lease for Turn<'_> {
+impl CallGate for Turn<'_> {
     async fn may_call(&self) -> bool {
         let is_its_turn = self.queue.begin(self.job).await && self.job.lease.held();
         // The wait may have been long enough for others to find that Stytch is away.
@@ -150,13 +150,13 @@ impl Runner {
 
     /// What becomes of a job that was claimed before it was known that Stytch can't be called: it
     /// waits, which costs it nothing.
-    fn held<J: Job>(&self, claimed: &Claimed) -> Option<Outcome> {
+    fn held<J: Job>(&self, claimed: &Claimed) -> Option<JobOutcome> {
         if !J::QUEUE.calls_provider() || claimed.exhausted() {
             return None;
         }
         let by = self.protection.held_by()?;
         let error = error(by.as_str(), "nothing is sent while Stytch can't be called");
-        Some(Outcome::Snooze(self.ctx.now() + HELD_PAUSE, error))
+        Some(JobOutcome::Snooze(self.ctx.now() + HELD_PAUSE, error))
     }
 
     /// Performs a job and writes what came of it.
@@ -169,7 +169,7 @@ impl Runner {
         tracing::error!(kind = %job.kind, job = %job.id, "a job of a kind this worker does not know waits");
         let error = error("unknown_kind", "this version of the worker does not know the kind");
         let at = self.ctx.now() + UNKNOWN_KIND_PAUSE;
-        self.settle_alone(job, Outcome::Snooze(at, error)).await;
+        self.settle_alone(job, JobOutcome::Snooze(at, error)).await;
     }
 
     /// Once, whatever comes of it. An error is an outage of the database before anything was
@@ -178,39 +178,39 @@ impl Runner {
         &self,
         job: &J,
         claimed: &Claimed,
-    ) -> Result<Performed<J::Report>, StoreError> {
+    ) -> Result<Execution<J::Report>, StoreError> {
         if claimed.exhausted() {
-            return Ok(Performed::Exhausted);
+            return Ok(Execution::Exhausted);
         }
         let (queue, protection) = (&self.queue, &self.protection);
         let lease = Turn { queue, job: claimed, protection, database: &self.database };
         let attempt = self.attempt(claimed);
         let performing = AssertUnwindSafe(job.perform(&self.ctx, &attempt, &lease)).catch_unwind();
         match tokio::time::timeout(J::TIMEOUT, performing).await {
-            Ok(Ok(Ok(report))) => Ok(Performed::Reported(report)),
+            Ok(Ok(Ok(report))) => Ok(Execution::Completed(report)),
             Ok(Ok(Err(outage))) if outage.is_transient() => Err(outage),
-            Ok(Ok(Err(bug))) => Ok(Performed::Broke(error("store_error", &bug.to_string()))),
+            Ok(Ok(Err(bug))) => Ok(Execution::Failed(error("store_error", &bug.to_string()))),
             Ok(Err(panic)) => {
                 let said = panic
                     .downcast_ref::<&str>()
                     .map(ToString::to_string)
                     .or_else(|| panic.downcast_ref::<String>().cloned());
-                Ok(Performed::Broke(error("panicked", said.as_deref().unwrap_or("no message"))))
+                Ok(Execution::Failed(error("panicked", said.as_deref().unwrap_or("no message"))))
             }
             Err(_) => {
                 let message = format!("not done within {} s", J::TIMEOUT.as_secs());
-                Ok(Performed::Broke(error("timed_out", &message)))
+                Ok(Execution::Failed(error("timed_out", &message)))
             }
         }
     }
 
-    async fn conclude<J: Job>(&self, job: &J, claimed: &Claimed, performed: &Performed<J::Report>) {
+    async fn conclude<J: Job>(&self, job: &J, claimed: &Claimed, performed: &Execution<J::Report>) {
         let attempt = self.attempt(claimed);
         let conclusion = Conclusion { ctx: &self.ctx, job, attempt, performed };
         self.write(claimed, &conclusion).await;
     }
 
-    async fn settle_alone(&self, claimed: &Claimed, outcome: Outcome) {
+    async fn settle_alone(&self, claimed: &Claimed, outcome: JobOutcome) {
         self.write(claimed, &outcome).await;
     }
 
@@ -241,7 +241,7 @@ impl Runner {
     /// A result that can never be written must not make the job run again: what it did outside
     /// is done.
     async fn bury(&self, claimed: &Claimed, bug: &StoreError) {
-        let end = Outcome::Dead(error("store_error", &bug.to_string()));
+        let end = JobOutcome::Dead(error("store_error", &bug.to_string()));
         if let Err(failure) = self.write_once(claimed, &end).await {
             tracing::error!(job = %claimed.id, kind = %claimed.kind, error = %failure, "a job could not be given up");
         }
@@ -270,25 +270,25 @@ impl Runner {
         Attempt {
             job: JobId(claimed.id),
             number: claimed.number,
-            of: claimed.max_attempts,
+            max_attempts: claimed.max_attempts,
             started_at: claimed.started_at,
             outage: self.protection.last_outage(),
         }
     }
 }
 
-fn log(claimed: &Claimed, outcome: &Outcome) {
+fn log(claimed: &Claimed, outcome: &JobOutcome) {
     let (kind, job, attempt) = (&claimed.kind, claimed.id, claimed.number);
     match outcome {
-        Outcome::Done => tracing::debug!(%kind, %job, attempt, "job done"),
-        Outcome::Retry(at, error) => {
+        JobOutcome::Done => tracing::debug!(%kind, %job, attempt, "job done"),
+        JobOutcome::Retry(at, error) => {
             let (code, message) = (&error.code, &error.message);
             tracing::warn!(%kind, %job, attempt, %code, message, %at, "job failed, tried again");
         }
-        Outcome::Snooze(at, error) => {
+        JobOutcome::Snooze(at, error) => {
             tracing::info!(%kind, %job, code = %error.code, %at, "job waits");
         }
-        Outcome::Dead(error) => {
+        JobOutcome::Dead(error) => {
             let (code, message) = (&error.code, &error.message);
             tracing::error!(%kind, %job, attempt, %code, message, "job given up");
         }

@@ -46,6 +46,6 @@ where
 mod tests {
     #[test]
     fn the_queue_knows_the_keys_of_what_runs_at_intervals() {
-        assert_eq!(guestlist_domain::PERIODIC_KEY, apalis_sea_orm::PERIODIC);
+        assert_eq!(guestlist_domain::PERIODIC_KEY_PREFIX, apalis_sea_orm::PERIODIC);
     }
 }

@@ -1,7 +1,7 @@
 //! The right to act of whoever holds no job: a command at a shell.
 
 use async_trait::async_trait;
-use guestlist_domain::Lease;
+use guestlist_domain::CallGate;
 use tokio_util::sync::CancellationToken;
 
 /// May act until it is told to stop.
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 pub struct UntilStopped(pub CancellationToken);
 
 #[async_trait]
-impl Lease for UntilStopped {
+impl CallGate for UntilStopped {
     async fn may_call(&self) -> bool {
         !self.0.is_cancelled()
     }

@@ -4,8 +4,8 @@ mod row;
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, Event, FoundBy, Invitation, InvitationFilter, InvitationId, InvitationStatus, Page,
-    Place, ReadInvitations, StoreError, UserId,
+    Change, Event, SortKey, Invitation, InvitationFilter, InvitationId, InvitationStatus, Page,
+    Cursor, ReadInvitations, StoreError, UserId,
 };
 use jiff::Timestamp;
 use sea_orm::{
@@ -83,7 +83,7 @@ impl ReadInvitations for SqlStore {
     async fn invitations(
         &self,
         filter: &InvitationFilter,
-        page: Page<Place<InvitationId>>,
+        page: Page<Cursor<InvitationId>>,
     ) -> Answer<Vec<Invitation>> {
         let Page { after, limit } = page;
         let group = match filter.status {
@@ -96,8 +96,8 @@ impl ReadInvitations for SqlStore {
                 .all(lists::piece(Entity::find().filter(group), Column::Id, after, limit))
                 .await;
         };
-        let after = after.as_ref().and_then(|place| match &place.found_by {
-            Some(FoundBy::Email(email)) => Some((email.as_str(), place.id.0)),
+        let after = after.as_ref().and_then(|place| match &place.sort_key {
+            Some(SortKey::Email(email)) => Some((email.as_str(), place.id.0)),
             _ => None,
         });
         let (key, id) = (Column::Email, Some(Column::Id));

@@ -4,7 +4,7 @@
 use apalis_sea_orm::{Failure, Settled, entity};
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, JobError, JobId, JobState, NewJob, Operation, Outcome, QueuedJob, ReadJobs, Settlement,
+    Change, JobError, JobId, JobState, NewJob, Operation, JobOutcome, QueuedJob, ReadJobs, Settlement,
     StoreError,
 };
 use jiff::Timestamp;
@@ -49,7 +49,7 @@ pub(crate) async fn operate(tx: &DatabaseTransaction, changes: &[&Change]) -> Re
                     || !cancelled.requested.is_empty()
                     || apalis_sea_orm::dismiss(tx, &[job.0], *at).await? > 0
             }
-            Operation::Dismiss { key, at } => {
+            Operation::CancelIfDead { key, at } => {
                 apalis_sea_orm::dismiss_by_key(tx, std::slice::from_ref(key), *at).await?;
                 true
             }
@@ -74,7 +74,7 @@ impl ReadJobs for SqlStore {
         row.map_err(store_error)?.map(queued).transpose()
     }
 
-    async fn lost_since(
+    async fn first_lost_attempt(
         &self,
         id: JobId,
         since: Timestamp,
@@ -128,10 +128,10 @@ fn new_job(job: &NewJob) -> apalis_sea_orm::NewJob {
 pub(crate) fn settlement(settlement: &Settlement) -> apalis_sea_orm::Settlement {
     use apalis_sea_orm::Outcome as Theirs;
     let (outcome, error) = match &settlement.outcome {
-        Outcome::Done => (Theirs::Done, None),
-        Outcome::Retry(at, error) => (Theirs::Retry { at: *at }, Some(failure(error))),
-        Outcome::Snooze(at, error) => (Theirs::Snooze { at: *at }, Some(failure(error))),
-        Outcome::Dead(error) => (Theirs::Dead, Some(failure(error))),
+        JobOutcome::Done => (Theirs::Done, None),
+        JobOutcome::Retry(at, error) => (Theirs::Retry { at: *at }, Some(failure(error))),
+        JobOutcome::Snooze(at, error) => (Theirs::Snooze { at: *at }, Some(failure(error))),
+        JobOutcome::Dead(error) => (Theirs::Dead, Some(failure(error))),
     };
     apalis_sea_orm::Settlement {
         attempt_id: attempt_id(settlement),

@@ -1,6 +1,6 @@
 //! Claims of links that are being authenticated: one row for each, by the token's hash.
 
-use guestlist_domain::{Claim, StoreError, TokenHash};
+use guestlist_domain::{LinkClaim, StoreError, TokenHash};
 use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, sea_query::Expr,
@@ -18,7 +18,7 @@ pub(crate) async fn claim(
     token: TokenHash,
     now: Timestamp,
     until: Timestamp,
-) -> Result<Claim, StoreError> {
+) -> Result<LinkClaim, StoreError> {
     let mut tries = Tries::new();
     let mut repeated = false;
     loop {
@@ -38,18 +38,18 @@ async fn try_claim(
     token: TokenHash,
     (now, until): (Timestamp, Timestamp),
     repeated: bool,
-) -> Result<Claim, DbErr> {
+) -> Result<LinkClaim, DbErr> {
     let hash = token.0.to_vec();
     let row = ActiveModel { token_hash: Set(hash.clone()), claimed_until: Set(micros(until)) };
     match Entity::insert(row).exec_without_returning(database.write()).await {
-        Ok(_) => return Ok(Claim::Granted),
+        Ok(_) => return Ok(LinkClaim::Granted),
         Err(error) if class(&error) == Class::Conflict => {}
         Err(error) => return Err(error),
     }
     // An earlier try, whose answer was lost, may have inserted the row.
     let is_own = Entity::find_by_id(hash.clone()).filter(Column::ClaimedUntil.eq(micros(until)));
     if repeated && is_own.one(database.write()).await?.is_some() {
-        return Ok(Claim::Granted);
+        return Ok(LinkClaim::Granted);
     }
     // Every claim is as long as this one. What ends much later was claimed by a clock that was
     // ahead, and would be held for as long as that was.
@@ -63,7 +63,7 @@ async fn try_claim(
         .filter(has_ended)
         .exec(database.write())
         .await?;
-    Ok(if update.rows_affected == 1 { Claim::TakenOver } else { Claim::Held })
+    Ok(if update.rows_affected == 1 { LinkClaim::TakenOver } else { LinkClaim::Held })
 }
 
 /// Ends a claim, unless another press has taken it over.

@@ -1,6 +1,6 @@
 //! Pieces of lists: newest first by id, and of searches in the order of what is searched.
 
-use guestlist_domain::Prefix;
+use guestlist_domain::SearchPrefix;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, IdenStatic, Order, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait, Select,
@@ -24,12 +24,12 @@ pub(crate) fn piece<E: EntityTrait>(
 
 /// A range of texts that begin with a prefix: an index serves it, and nothing in the prefix means
 /// anything else than itself, as it would with `LIKE`.
-pub(crate) fn begins_with<C: ColumnTrait>(column: C, prefix: &Prefix) -> Condition {
+pub(crate) fn begins_with<C: ColumnTrait>(column: C, prefix: &SearchPrefix) -> Condition {
     Condition::all().add(column.gte(prefix.as_str())).add(column.lt(end(prefix)))
 }
 
 /// What everything that begins so is before.
-fn end(prefix: &Prefix) -> String {
+fn end(prefix: &SearchPrefix) -> String {
     format!("{}{}", prefix.as_str(), char::MAX)
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Search<'a, E: EntityTrait> {
     pub(crate) key: E::Column,
     /// By which those that are equal come, the newest first; none where no two are.
     pub(crate) id: Option<E::Column>,
-    pub(crate) prefix: &'a Prefix,
+    pub(crate) prefix: &'a SearchPrefix,
     /// The last row of the piece before.
     pub(crate) after: Option<(&'a str, Uuid)>,
     pub(crate) limit: u64,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, Email, ReadReconciliation, Reconciliation, ReconciliationId, Remedy, StoreError,
+    Change, Email, ReadReconciliation, Reconciliation, ReconciliationId, RepairAction, StoreError,
     Tombstone, User, UserId,
 };
 use sea_orm::{
@@ -28,7 +28,7 @@ pub(crate) mod entity {
         pub id: Uuid,
         pub started_at: i64,
         pub finished_at: i64,
-        pub remedy: String,
+        pub repair_action: String,
         pub users: i64,
         pub identities: i64,
         pub counts: String,
@@ -52,7 +52,7 @@ impl TryFrom<Model> for Reconciliation {
             id: ReconciliationId(model.id),
             started_at: row.time("started_at", model.started_at)?,
             finished_at: row.time("finished_at", model.finished_at)?,
-            remedy: row.whole("remedy", Remedy::parse(&model.remedy))?,
+            repair_action: row.whole("repair_action", RepairAction::parse(&model.repair_action))?,
             users: row.whole("users", model.users.try_into().ok())?,
             identities: row.whole("identities", model.identities.try_into().ok())?,
             counts: row.whole("counts", serde_json::from_value(counts).ok())?,
@@ -66,7 +66,7 @@ fn row(record: &Reconciliation) -> ActiveModel {
         id: Set(record.id.0),
         started_at: Set(micros(record.started_at)),
         finished_at: Set(micros(record.finished_at)),
-        remedy: Set(record.remedy.to_string()),
+        repair_action: Set(record.repair_action.to_string()),
         users: Set(whole(record.users)),
         identities: Set(whole(record.identities)),
         counts: Set(serde_json::json!(record.counts).to_string()),
@@ -108,9 +108,9 @@ impl ReadReconciliation for SqlStore {
         self.all(query.order_by_asc(users::entity::Column::Id).limit(limit)).await
     }
 
-    async fn users_by_stytch_ids(&self, ids: &[String]) -> Answer<Vec<User>> {
+    async fn users_by_provider_ids(&self, ids: &[String]) -> Answer<Vec<User>> {
         let ids = ids.iter().map(|id| id.as_str().into()).collect();
-        self.all_of::<users::entity::Entity, _>(users::entity::Column::StytchUserId, ids).await
+        self.all_of::<users::entity::Entity, _>(users::entity::Column::ProviderUserId, ids).await
     }
 
     async fn users_by_emails(&self, emails: &[Email]) -> Answer<Vec<User>> {
@@ -120,7 +120,7 @@ impl ReadReconciliation for SqlStore {
 
     async fn tombstones(&self, ids: &[String]) -> Answer<Vec<Tombstone>> {
         let ids = ids.iter().map(|id| id.as_str().into()).collect();
-        let column = tombstones::entity::Column::StytchUserId;
+        let column = tombstones::entity::Column::ProviderUserId;
         self.all_of::<tombstones::entity::Entity, _>(column, ids).await
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use guestlist_domain::{CLOCK_TOLERANCE, Seen, StoreError};
+use guestlist_domain::{CLOCK_TOLERANCE, Usage, StoreError};
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, sea_query::Expr};
 use uuid::Uuid;
@@ -14,19 +14,19 @@ use crate::rows::LIST;
 use crate::values::micros;
 use crate::{keys::entity as k, sessions::entity as s, users::entity as u};
 
-pub(crate) async fn note(db: &Connection, seen: &[Seen], at: Timestamp) -> Result<(), StoreError> {
-    let ids = |id: fn(&Seen) -> Option<Uuid>| seen.iter().filter_map(id).collect();
+pub(crate) async fn note(db: &Connection, seen: &[Usage], at: Timestamp) -> Result<(), StoreError> {
+    let ids = |id: fn(&Usage) -> Option<Uuid>| seen.iter().filter_map(id).collect();
     let users = ids(|seen| match seen {
-        Seen::Session { user, .. } => Some(user.0),
-        Seen::Key(_) => None,
+        Usage::Session { user, .. } => Some(user.0),
+        Usage::Key(_) => None,
     });
     let sessions = ids(|seen| match seen {
-        Seen::Session { session, .. } => Some(session.0),
-        Seen::Key(_) => None,
+        Usage::Session { session, .. } => Some(session.0),
+        Usage::Key(_) => None,
     });
     let keys = ids(|seen| match seen {
-        Seen::Key(key) => Some(key.0),
-        Seen::Session { .. } => None,
+        Usage::Key(key) => Some(key.0),
+        Usage::Session { .. } => None,
     });
     move_on::<u::Entity>(db, u::Column::Id, u::Column::LastSeenAt, &users, at).await?;
     move_on::<s::Entity>(db, s::Column::Id, s::Column::LastUsedAt, &sessions, at).await?;

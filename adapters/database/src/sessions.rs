@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use guestlist_domain::{
     Change, Email, EndReason, EndSessions, LoginRequest, LoginRequestId, Page, ReadSessions,
-    Session, SessionId, StoreError, TokenHash, UsedLink, User, UserId, Which,
+    Session, SessionId, StoreError, TokenHash, UsedLink, User, UserId, SessionSelector,
 };
 use jiff::Timestamp;
 use sea_orm::{
@@ -30,7 +30,7 @@ pub(crate) mod entity {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Uuid,
         pub user_id: Uuid,
-        pub stytch_session_id: String,
+        pub provider_session_id: String,
         pub token_hash: Vec<u8>,
         pub started_at: i64,
         pub expires_at: i64,
@@ -76,7 +76,7 @@ impl TryFrom<Model> for Session {
         Ok(Self {
             id: SessionId(model.id),
             user_id: UserId(model.user_id),
-            stytch_session_id: model.stytch_session_id,
+            provider_session_id: model.provider_session_id,
             token_hash: TokenHash(row.hash("token_hash", &model.token_hash)?),
             started_at: row.time("started_at", model.started_at)?,
             expires_at: row.time("expires_at", model.expires_at)?,
@@ -92,7 +92,7 @@ fn row(session: &Session) -> ActiveModel {
     ActiveModel {
         id: Set(session.id.0),
         user_id: Set(session.user_id.0),
-        stytch_session_id: Set(session.stytch_session_id.clone()),
+        provider_session_id: Set(session.provider_session_id.clone()),
         token_hash: Set(session.token_hash.0.to_vec()),
         started_at: Set(micros(session.started_at)),
         expires_at: Set(micros(session.expires_at)),
@@ -124,10 +124,10 @@ async fn end(tx: &DatabaseTransaction, end: &EndSessions) -> Result<(), DbErr> {
         .col_expr(Column::EndReason, Expr::value(end.reason.as_str()))
         .filter(Column::UserId.eq(end.user_id.0))
         .filter(Column::EndedAt.is_null());
-    let these = match end.which {
-        Which::One(id) => theirs.filter(Column::Id.eq(id.0)),
-        Which::AllBut(id) => theirs.filter(Column::Id.ne(id.0)),
-        Which::All => theirs,
+    let these = match end.sessions {
+        SessionSelector::One(id) => theirs.filter(Column::Id.eq(id.0)),
+        SessionSelector::AllBut(id) => theirs.filter(Column::Id.ne(id.0)),
+        SessionSelector::All => theirs,
     };
     these.exec(tx).await?;
     Ok(())
@@ -148,8 +148,8 @@ pub(crate) async fn by_stytch_ids(
     database: Database,
     ids: Vec<String>,
 ) -> Answer<Found<String, (Session, User)>> {
-    let these = Column::StytchSessionId.is_in(ids);
-    with_holders(&database, these, |s| s.stytch_session_id.clone()).await
+    let these = Column::ProviderSessionId.is_in(ids);
+    with_holders(&database, these, |s| s.provider_session_id.clone()).await
 }
 
 async fn with_holders<K>(
@@ -187,11 +187,11 @@ impl ReadSessions for SqlStore {
         self.by_token.get(token).await
     }
 
-    async fn session_by_stytch_id(&self, id: &str) -> Answer<Option<(Session, User)>> {
+    async fn session_by_provider_id(&self, id: &str) -> Answer<Option<(Session, User)>> {
         self.by_stytch_id.get(id.to_owned()).await
     }
 
-    async fn knows_session(&self, token: TokenHash) -> Answer<bool> {
+    async fn is_known_session_token(&self, token: TokenHash) -> Answer<bool> {
         let row = Entity::find().filter(Column::TokenHash.eq(token.0.to_vec()));
         let row = row.one(self.database.read()).await.map_err(store_error)?;
         Ok(row.is_some())

@@ -1,7 +1,7 @@
 //! Deletes old rows in small pieces: their keys are read by an index of their time, then they are
 //! deleted by key, so that no range is locked.
 
-use guestlist_domain::{Stale, StoreError};
+use guestlist_domain::{ExpiredRows, StoreError};
 use jiff::Timestamp;
 use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect,
@@ -16,7 +16,7 @@ use crate::{idempotency, logins, sessions};
 
 pub(crate) async fn delete(
     database: &Database,
-    what: Stale,
+    what: ExpiredRows,
     before: Timestamp,
     limit: u64,
 ) -> Result<u64, StoreError> {
@@ -25,28 +25,28 @@ pub(crate) async fn delete(
     use sessions::entity as session;
     let old = Old { database, before: micros(before), limit };
     match what {
-        Stale::Sessions => {
+        ExpiredRows::Sessions => {
             old.delete::<session::Entity, uuid::Uuid>(
                 session::Column::Id,
                 session::Column::ExpiresAt,
             )
             .await
         }
-        Stale::UsedLinks => {
+        ExpiredRows::UsedLinks => {
             old.delete::<link::Entity, Vec<u8>>(link::Column::TokenHash, link::Column::At).await
         }
-        Stale::LinkClaims => {
+        ExpiredRows::LinkClaims => {
             old.delete::<claim::Entity, Vec<u8>>(
                 claim::Column::TokenHash,
                 claim::Column::ClaimedUntil,
             )
             .await
         }
-        Stale::LoginRequests => {
+        ExpiredRows::LoginRequests => {
             old.delete::<request::Entity, uuid::Uuid>(request::Column::Id, request::Column::At)
                 .await
         }
-        Stale::IdempotencyKeys => {
+        ExpiredRows::IdempotencyKeys => {
             old.delete::<idem::Entity, Vec<u8>>(idem::Column::KeyHash, idem::Column::CreatedAt)
                 .await
         }

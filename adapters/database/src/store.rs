@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, Claim, Seen, Session, Stale, Store, StoreError, TokenHash, User, Verdict,
+    Change, LinkClaim, Usage, Session, ExpiredRows, Store, StoreError, TokenHash, User, Verdict,
 };
 use jiff::Timestamp;
 use sea_orm::{DbBackend, EntityTrait, Select, StatementBuilder, sea_query::SelectStatement};
@@ -89,7 +89,7 @@ impl Store for SqlStore {
         token: TokenHash,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Claim, StoreError> {
+    ) -> Result<LinkClaim, StoreError> {
         link_claims::claim(&self.database, token, now, until).await
     }
 
@@ -97,13 +97,13 @@ impl Store for SqlStore {
         link_claims::release(&self.database, token, until).await
     }
 
-    async fn note_seen(&self, seen: &[Seen], at: Timestamp) -> Result<(), StoreError> {
+    async fn record_usage(&self, seen: &[Usage], at: Timestamp) -> Result<(), StoreError> {
         seen::note(self.database.write(), seen, at).await
     }
 
-    async fn delete_stale(
+    async fn delete_expired(
         &self,
-        what: Stale,
+        what: ExpiredRows,
         before: Timestamp,
         limit: u64,
     ) -> Result<u64, StoreError> {

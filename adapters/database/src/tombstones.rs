@@ -14,7 +14,7 @@ pub(crate) mod entity {
     #[sea_orm(table_name = "tombstones")]
     pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
-        pub stytch_user_id: String,
+        pub provider_user_id: String,
         pub user_id: Uuid,
         pub at: i64,
     }
@@ -31,18 +31,18 @@ impl TryFrom<Model> for Tombstone {
     type Error = StoreError;
 
     fn try_from(model: Model) -> Result<Self, StoreError> {
-        let at = Row::of("tombstones", &model.stytch_user_id).time("at", model.at)?;
-        Ok(Self { stytch_user_id: model.stytch_user_id, user_id: UserId(model.user_id), at })
+        let at = Row::of("tombstones", &model.provider_user_id).time("at", model.at)?;
+        Ok(Self { provider_user_id: model.provider_user_id, user_id: UserId(model.user_id), at })
     }
 }
 
 pub(crate) async fn write(tx: &DatabaseTransaction, changes: &[&Change]) -> Result<(), Refusal> {
     let mut tombstones: Vec<_> = changes.iter().flat_map(|c| &c.tombstones).collect();
-    tombstones.sort_by_key(|tombstone| &tombstone.stytch_user_id);
+    tombstones.sort_by_key(|tombstone| &tombstone.provider_user_id);
     if tombstones.is_empty() {
         return Ok(());
     }
-    let newest = OnConflict::column(Column::StytchUserId)
+    let newest = OnConflict::column(Column::ProviderUserId)
         .update_columns([Column::UserId, Column::At])
         .to_owned();
     Entity::insert_many(tombstones.into_iter().map(row))
@@ -54,7 +54,7 @@ pub(crate) async fn write(tx: &DatabaseTransaction, changes: &[&Change]) -> Resu
 
 fn row(tombstone: &Tombstone) -> ActiveModel {
     ActiveModel {
-        stytch_user_id: Set(tombstone.stytch_user_id.clone()),
+        provider_user_id: Set(tombstone.provider_user_id.clone()),
         user_id: Set(tombstone.user_id.0),
         at: Set(micros(tombstone.at)),
     }

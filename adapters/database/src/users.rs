@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, Email, FoundBy, GuardName, Name, Page, Place, Prefix, ReadUsers, RemovedAddress, Role,
+    Change, Email, SortKey, GuardName, Name, Page, Cursor, SearchPrefix, ReadUsers, RemovedAddress, Role,
     StoreError, User, UserFilter, UserId, UserStatus,
 };
 use sea_orm::{
@@ -41,7 +41,7 @@ pub(crate) mod entity {
         pub role: String,
         pub status: String,
         pub metadata: String,
-        pub stytch_user_id: Option<String>,
+        pub provider_user_id: Option<String>,
         pub created_at: i64,
         pub last_seen_at: Option<i64>,
         pub version: i64,
@@ -89,7 +89,7 @@ impl TryFrom<Model> for User {
             role: row.role(&model.role)?,
             status: row.whole("status", UserStatus::parse(&model.status))?,
             metadata: row.metadata(&model.metadata)?,
-            stytch_user_id: model.stytch_user_id,
+            provider_user_id: model.provider_user_id,
             created_at: row.time("created_at", model.created_at)?,
             last_seen_at: row.maybe_time("last_seen_at", model.last_seen_at)?,
             version: model.version,
@@ -107,7 +107,7 @@ fn row(user: &User) -> ActiveModel {
         role: Set(user.role.to_string()),
         status: Set(user.status.to_string()),
         metadata: Set(user.metadata.to_json()),
-        stytch_user_id: Set(user.stytch_user_id.clone()),
+        provider_user_id: Set(user.provider_user_id.clone()),
         created_at: Set(micros(user.created_at)),
         last_seen_at: Set(user.last_seen_at.map(micros)),
         version: Set(user.version),
@@ -123,7 +123,7 @@ fn update(user: &User) -> Update<Column> {
         (Column::Role, Expr::value(user.role.as_str())),
         (Column::Status, Expr::value(user.status.as_str())),
         (Column::Metadata, Expr::value(user.metadata.to_json())),
-        (Column::StytchUserId, Expr::value(user.stytch_user_id.clone())),
+        (Column::ProviderUserId, Expr::value(user.provider_user_id.clone())),
         (Column::LastSeenAt, forward(Column::LastSeenAt, user.last_seen_at.map(micros))),
     ];
     Update { id: user.id.0, version: user.version, set }
@@ -191,18 +191,18 @@ impl ReadUsers for SqlStore {
         self.one(Entity::find().filter(Column::Email.eq(email.as_str()))).await
     }
 
-    async fn user_by_stytch_id(&self, stytch_user_id: &str) -> Answer<Option<User>> {
-        self.one(Entity::find().filter(Column::StytchUserId.eq(stytch_user_id))).await
+    async fn user_by_provider_id(&self, provider_user_id: &str) -> Answer<Option<User>> {
+        self.one(Entity::find().filter(Column::ProviderUserId.eq(provider_user_id))).await
     }
 
-    async fn users(&self, filter: &UserFilter, page: Page<Place<UserId>>) -> Answer<Vec<User>> {
+    async fn users(&self, filter: &UserFilter, page: Page<Cursor<UserId>>) -> Answer<Vec<User>> {
         let Page { after, limit } = page;
         let Some(q) = &filter.q else {
             let after = after.map(|place| place.id.0);
             return self.all(lists::piece(of_one(filter), Column::Id, after, limit)).await;
         };
         let (mut users, name) = match &after {
-            Some(Place { id, found_by: Some(FoundBy::Name(name)) }) => {
+            Some(Cursor { id, sort_key: Some(SortKey::Name(name)) }) => {
                 (Vec::new(), Some((name.as_str(), id.0)))
             }
             after => (self.by_email(filter, q, after.as_ref(), limit).await?, None),
@@ -241,12 +241,12 @@ impl SqlStore {
     async fn by_email(
         &self,
         filter: &UserFilter,
-        q: &Prefix,
-        after: Option<&Place<UserId>>,
+        q: &SearchPrefix,
+        after: Option<&Cursor<UserId>>,
         limit: u64,
     ) -> Answer<Vec<User>> {
-        let after = after.and_then(|place| match &place.found_by {
-            Some(FoundBy::Email(email)) => Some((email.as_str(), place.id.0)),
+        let after = after.and_then(|place| match &place.sort_key {
+            Some(SortKey::Email(email)) => Some((email.as_str(), place.id.0)),
             _ => None,
         });
         let search = Search::<Entity> { key: Column::Email, id: None, prefix: q, after, limit };
@@ -257,7 +257,7 @@ impl SqlStore {
     async fn by_name(
         &self,
         filter: &UserFilter,
-        q: &Prefix,
+        q: &SearchPrefix,
         after: Option<(&str, Uuid)>,
         limit: u64,
     ) -> Answer<Vec<User>> {
@@ -286,7 +286,7 @@ fn groups(filter: &UserFilter) -> Vec<Condition> {
 }
 
 /// Of those whose name begins so, all whose address does not: it is alike for fewer letters.
-fn named_only(q: &Prefix) -> impl Iterator<Item = Condition> {
+fn named_only(q: &SearchPrefix) -> impl Iterator<Item = Condition> {
     let letters = q.as_str().chars().count();
     let email = lists::begins_with(Column::Email, q);
     (0..=ALIKE).take(letters).map(move |alike| {

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use guestlist_domain::Vouched;
+use guestlist_domain::AuthenticatedSession;
 use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*, sample::Index};
 use reqwest::StatusCode;
@@ -138,7 +138,7 @@ fn any_status() -> impl Strategy<Value = u16> {
 }
 
 /// What the change of an answer to a link made of it.
-fn vouched(text: &str) -> Option<Vouched> {
+fn vouched(text: &str) -> Option<AuthenticatedSession> {
     let answer: Authenticated = judge(StatusCode::OK, None, Ok(text.as_bytes().to_vec())).ok()?;
     Some(answer.vouched(Timestamp::UNIX_EPOCH))
 }
@@ -222,8 +222,8 @@ proptest! {
         }
         let (real, read) = (vouched(&authenticated().to_string()).unwrap(), vouched(&text));
         let read = read.ok_or_else(|| TestCaseError::fail(format!("{what}: {text}")))?;
-        prop_assert_eq!(read.session.stytch_session_id, real.session.stytch_session_id);
-        prop_assert_eq!(read.session.stytch_user_id, real.session.stytch_user_id);
+        prop_assert_eq!(read.session.provider_session_id, real.session.provider_session_id);
+        prop_assert_eq!(read.session.provider_user_id, real.session.provider_user_id);
         prop_assert_eq!(read.session.expires_at, real.session.expires_at);
         prop_assert_eq!(read.tokens.session_token, real.tokens.session_token);
         prop_assert_eq!(read.tokens.session_jwt, real.tokens.session_jwt);

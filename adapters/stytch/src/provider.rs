@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Clock, Delivered, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
-    JwtError, LoginMail, Profile, ProviderError, ProviderErrorKind, Vouched,
+    Clock, SentMail, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
+    JwtError, LoginMail, Profile, ProviderError, ProviderErrorKind, AuthenticatedSession,
 };
 
 use crate::{
@@ -76,7 +76,7 @@ impl fmt::Debug for StytchProvider {
 
 #[async_trait]
 impl IdentityProvider for StytchProvider {
-    async fn send_invite(&self, mail: &InviteMail) -> Result<Delivered, ProviderError> {
+    async fn send_invite(&self, mail: &InviteMail) -> Result<SentMail, ProviderError> {
         let body = SendInvite {
             email: mail.email.as_str(),
             name: mail.name.as_ref().map(NameParts::from),
@@ -87,7 +87,7 @@ impl IdentityProvider for StytchProvider {
         self.client.post(&path, &body, Felt).await.map(delivered)
     }
 
-    async fn send_login(&self, mail: &LoginMail) -> Result<Delivered, ProviderError> {
+    async fn send_login(&self, mail: &LoginMail) -> Result<SentMail, ProviderError> {
         let body = LoginOrCreate {
             email: mail.email.as_str(),
             login_magic_link_url: &mail.redirect_url,
@@ -107,14 +107,14 @@ impl IdentityProvider for StytchProvider {
         done(answer, &["email_not_found", "user_not_found"])
     }
 
-    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<Vouched, ProviderError> {
+    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<AuthenticatedSession, ProviderError> {
         let path = ["v1", "magic_links", "authenticate"];
         let body = AuthenticateLink { token, session_duration_minutes: minutes };
         let answer: Authenticated = self.client.post(&path, &body, Felt).await?;
         Ok(answer.vouched(self.clock.now()))
     }
 
-    async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError> {
+    async fn refresh_session(&self, session_token: &str) -> Result<AuthenticatedSession, ProviderError> {
         let call = async {
             let path = ["v1", "sessions", "authenticate"];
             let body = AuthenticateSession { session_token };
@@ -124,18 +124,18 @@ impl IdentityProvider for StytchProvider {
         self.refreshes.share(session_token, call).await
     }
 
-    async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError> {
+    async fn revoke_session(&self, provider_session_id: &str) -> Result<(), ProviderError> {
         let path = ["v1", "sessions", "revoke"];
-        let body = RevokeSession { session_id: stytch_session_id };
+        let body = RevokeSession { session_id: provider_session_id };
         let answer = self.client.post(&path, &body, Harmless).await;
         done(answer, &["session_not_found", "invalid_session_id"])
     }
 
-    async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError> {
-        if is_no_segment(stytch_user_id) {
+    async fn delete_user(&self, provider_user_id: &str) -> Result<(), ProviderError> {
+        if is_no_segment(provider_user_id) {
             return Err(not_an_id());
         }
-        let answer = self.client.delete(&["v1", "users", stytch_user_id]).await;
+        let answer = self.client.delete(&["v1", "users", provider_user_id]).await;
         done(answer, &["user_not_found"])
     }
 
@@ -157,12 +157,12 @@ impl IdentityProvider for StytchProvider {
         Ok(listed?.into())
     }
 
-    async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError> {
-        if is_no_segment(stytch_user_id) {
+    async fn identity(&self, provider_user_id: &str) -> Result<Option<Profile>, ProviderError> {
+        if is_no_segment(provider_user_id) {
             return Err(not_an_id());
         }
         self.looks.turn().await;
-        let answer: Result<Described, _> = self.client.get(&["v1", "users", stytch_user_id]).await;
+        let answer: Result<Described, _> = self.client.get(&["v1", "users", provider_user_id]).await;
         match answer {
             Ok(described) => Ok(Some(described.into())),
             Err(error) if says_one_of(&error, &["user_not_found"]) => Ok(None),
@@ -186,9 +186,9 @@ async fn search(
     Ok(found.into())
 }
 
-fn delivered(sent: Sent) -> Delivered {
+fn delivered(sent: Sent) -> SentMail {
     let request_id = sent.request_id.filter(|id| is_request_id(id));
-    Delivered { stytch_user_id: sent.user_id, request_id }
+    SentMail { provider_user_id: sent.user_id, request_id }
 }
 
 /// That there was nothing to undo is success.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use guestlist_domain::{ProviderError, ProviderErrorKind, TokenHash, Vouched};
+use guestlist_domain::{ProviderError, ProviderErrorKind, TokenHash, AuthenticatedSession};
 use tokio::sync::Mutex as TurnMutex;
 
 /// Half of a JWT's five minutes: whoever gets a shared one can use it for as long again.
@@ -22,7 +22,7 @@ type Turn = Arc<TurnMutex<Option<Fresh>>>;
 
 #[derive(Clone)]
 struct Fresh {
-    vouched: Vouched,
+    vouched: AuthenticatedSession,
     at: Instant,
 }
 
@@ -49,8 +49,8 @@ impl Refreshes {
     pub(crate) async fn share(
         &self,
         token: &str,
-        call: impl Future<Output = Result<Vouched, ProviderError>>,
-    ) -> Result<Vouched, ProviderError> {
+        call: impl Future<Output = Result<AuthenticatedSession, ProviderError>>,
+    ) -> Result<AuthenticatedSession, ProviderError> {
         let turn = self.turn(TokenHash::of(token));
         let mut held = turn.lock().await;
         if let Some(fresh) = held.as_ref().filter(|fresh| fresh.serves(Instant::now())) {
@@ -138,11 +138,11 @@ mod tests {
 
     use super::*;
 
-    fn vouched() -> Vouched {
-        Vouched {
+    fn vouched() -> AuthenticatedSession {
+        AuthenticatedSession {
             session: ProviderSession {
-                stytch_session_id: "session-test-1".into(),
-                stytch_user_id: "user-test-1".into(),
+                provider_session_id: "session-test-1".into(),
+                provider_user_id: "user-test-1".into(),
                 started_at: Timestamp::UNIX_EPOCH,
                 expires_at: Timestamp::UNIX_EPOCH,
             },

@@ -6,7 +6,7 @@ use std::fmt;
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use guestlist_domain::{IdentityNews, Profile};
+use guestlist_domain::{IdentityEvent, Profile};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -111,7 +111,7 @@ impl Webhooks {
         signature: Signature<'_>,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<Option<IdentityNews>, WebhookError> {
+    ) -> Result<Option<IdentityEvent>, WebhookError> {
         if !self.secret.signed(signature, body) {
             return Err(WebhookError::Signature);
         }
@@ -130,7 +130,7 @@ impl Webhooks {
         &self,
         message_id: &str,
         body: &[u8],
-    ) -> Result<Option<IdentityNews>, WebhookError> {
+    ) -> Result<Option<IdentityEvent>, WebhookError> {
         let event: Event = object(body).map_err(|error| unread(&error))?;
         if event.project_id != self.project_id {
             return Err(WebhookError::OtherProject);
@@ -144,7 +144,7 @@ impl Webhooks {
             _ => return Ok(None),
         };
         let message_id = message_id.to_owned();
-        Ok(Some(IdentityNews { message_id, stytch_user_id: event.id, profile }))
+        Ok(Some(IdentityEvent { message_id, provider_user_id: event.id, profile }))
     }
 }
 
@@ -162,7 +162,7 @@ struct Event {
 fn described(user: Value, id: &str) -> Result<Profile, WebhookError> {
     let described = serde_json::from_value::<Described>(user);
     let profile = Profile::from(described.map_err(|error| unread(&error))?);
-    if profile.stytch_user_id != id {
+    if profile.provider_user_id != id {
         return Err(WebhookError::Malformed("it is about two users at once".to_owned()));
     }
     Ok(profile)

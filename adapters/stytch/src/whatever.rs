@@ -52,7 +52,7 @@ pub fn any_answer(status: u16, wait: &[u8], body: &[u8]) {
     answer.read(is_whole);
     answer.read(|found: Found| {
         let FoundPage { identities, next } = found.into();
-        next.as_deref() != Some("") && identities.values().all(|one| is_id(&one.stytch_user_id))
+        next.as_deref() != Some("") && identities.values().all(|one| is_id(&one.provider_user_id))
     });
     answer.read(|listed: Listed| {
         let IdentityPage { profiles, next } = listed.into();
@@ -83,7 +83,7 @@ pub fn jwt(text: &[u8]) {
     }
     let Ok(claims) = serde_json::from_slice::<Claims>(text) else { return };
     if let Some(claims) = claims.judged(now()) {
-        assert!(is_id(&claims.stytch_session_id));
+        assert!(is_id(&claims.provider_session_id));
         let all: Result<Value, _> = serde_json::from_slice(text);
         let exp = all.ok().and_then(|all| all["exp"].as_i64());
         assert!(exp.is_none_or(|exp| exp == claims.expires_at.as_second()));
@@ -96,8 +96,8 @@ pub fn webhook(text: &[u8]) {
     match Webhooks::new(secret, "project-test-1").news("msg_1", text) {
         Ok(None) => {}
         Ok(Some(news)) => {
-            assert!(is_id(&news.stytch_user_id));
-            let is_theirs = |profile: Profile| profile.stytch_user_id == news.stytch_user_id;
+            assert!(is_id(&news.provider_user_id));
+            let is_theirs = |profile: Profile| profile.provider_user_id == news.provider_user_id;
             assert!(news.profile.is_none_or(is_theirs));
         }
         Err(error) => assert!(error.to_string().len() < 100, "{error}"),
@@ -149,13 +149,13 @@ impl Answer<'_> {
 fn is_whole(answer: Authenticated) -> bool {
     let vouched = answer.vouched(now());
     let texts = [vouched.tokens.session_token, vouched.tokens.session_jwt];
-    is_id(&vouched.session.stytch_session_id)
-        && is_id(&vouched.session.stytch_user_id)
+    is_id(&vouched.session.provider_session_id)
+        && is_id(&vouched.session.provider_user_id)
         && texts.iter().all(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()))
 }
 
 fn is_somebody(profile: &Profile) -> bool {
-    is_id(&profile.stytch_user_id)
+    is_id(&profile.provider_user_id)
 }
 
 fn is_id(text: &str) -> bool {

@@ -99,7 +99,7 @@ pub async fn run(
     let all = tokio::spawn(run_all(app, listener, hosts, Some(worker), stop.clone()));
     let started = async {
         let api_key = state.api_key(&ctx).await?;
-        let admin = flows::address_to_log_in(&ctx, &admin).await?;
+        let admin = flows::bootstrap_login_address(&ctx, &admin).await?;
         let login_url = login_link(&ctx, &admin, &sandbox_url).await?;
         Ok::<_, anyhow::Error>(Started { url, sandbox_url, worker_url, api_key, admin, login_url })
     };

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use guestlist_domain::flows::{self, InviteError, NewInvitation};
 use guestlist_domain::{
-    Actor, Ctx, Email, InvitationId, InvitationStatus, Metadata, Name, Reach, Role,
+    Actor, Ctx, Email, InvitationId, InvitationStatus, Metadata, Name, ManageableRoles, Role,
 };
 use guestlist_worker::build;
 use indicatif::ProgressBar;
@@ -114,7 +114,7 @@ impl Record {
             email,
             name: name.flatten(),
             role: role.unwrap_or_default(),
-            reach: Reach::Everybody,
+            manageable: ManageableRoles::All,
             metadata: Metadata::default(),
             return_to: None,
             expires_in_minutes: None,
@@ -143,7 +143,7 @@ async fn rehearse(
     ctx: &Ctx,
     request: &NewInvitation,
 ) -> anyhow::Result<Result<Option<InvitationId>, (&'static str, String)>> {
-    match flows::could_invite(ctx, request, &Actor::Cli).await {
+    match flows::check_invite(ctx, request, &Actor::Cli).await {
         Ok(()) => Ok(Ok(None)),
         Err(error) => Ok(Err(refused(error)?)),
     }
@@ -154,7 +154,7 @@ fn refused(error: InviteError) -> anyhow::Result<(&'static str, String)> {
         InviteError::AlreadyInvited(_) => "already_invited",
         InviteError::AlreadyMember { .. } => "already_member",
         InviteError::BeingRemoved => "user_deleting",
-        InviteError::OutOfReach => "role_not_grantable",
+        InviteError::Forbidden => "role_not_grantable",
         InviteError::Store(_) => return Err(error.into()),
     };
     Ok((code, error.to_string()))

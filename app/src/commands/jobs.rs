@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use guestlist_database::SqlStore;
 use guestlist_database::board::{BoardJob, JobAttempt, JobFilter, JobStatus};
-use guestlist_domain::{Ctx, JobId, Page, Queue};
+use guestlist_domain::{Ctx, JobId, Page, QueueName};
 use guestlist_worker::build;
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ enum JobsCommand {
 struct FilterArgs {
     /// In this queue: login, invitation, provider, webhook or maintenance
     #[arg(long, value_parser = queue)]
-    queue: Option<Queue>,
+    queue: Option<QueueName>,
     /// Of this kind, e.g. send-invite
     #[arg(long)]
     kind: Option<String>,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use guestlist_domain::{Actor, Queue, flows};
+use guestlist_domain::{Actor, QueueName, flows};
 use guestlist_worker::build;
 
 use super::output::report;
@@ -24,7 +24,7 @@ enum QueueCommand {
     Pause {
         /// login, invitation, provider, webhook or maintenance
         #[arg(value_parser = queue)]
-        name: Queue,
+        name: QueueName,
         /// Why, for whoever looks next
         #[arg(long)]
         reason: Option<String>,
@@ -33,14 +33,14 @@ enum QueueCommand {
     Resume {
         /// login, invitation, provider, webhook or maintenance
         #[arg(value_parser = queue)]
-        name: Queue,
+        name: QueueName,
     },
 }
 
 /// A queue by its name.
-pub fn queue(word: &str) -> Result<Queue, String> {
-    let known = || Queue::ALL.iter().map(|queue| queue.as_str()).collect::<Vec<_>>().join(", ");
-    Queue::parse(word).ok_or_else(|| format!("there are: {}", known()))
+pub fn queue(word: &str) -> Result<QueueName, String> {
+    let known = || QueueName::ALL.iter().map(|queue| queue.as_str()).collect::<Vec<_>>().join(", ");
+    QueueName::parse(word).ok_or_else(|| format!("there are: {}", known()))
 }
 
 /// Runs the command.

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use guestlist_domain::flows::{self, Manner};
-use guestlist_domain::{Actor, Comparison, Difference, Drift, Email, Reconciliation, Remedy};
+use guestlist_domain::flows::{self, ReconcileOptions};
+use guestlist_domain::{Actor, Comparison, Difference, Drift, Email, Reconciliation, RepairAction};
 use guestlist_worker::{UntilStopped, build};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -38,18 +38,18 @@ pub async fn run(
     let built = build::connect(&config.common, stytch).await?;
     let public_url = config.common.public_url_at(config.common.listen_addr)?;
     let ctx = built.ctx(config.common.policy(&public_url));
-    let manner = Manner { dry_run: args.dry_run, force: args.force };
+    let manner = ReconcileOptions { dry_run: args.dry_run, force: args.force };
     let comparison = flows::reconcile(&ctx, manner, &Actor::Cli, &UntilStopped(stop)).await?;
     let text = if args.json { as_json(&comparison).to_string() } else { screen(&comparison) };
     print(text).map_err(|error| {
-        let repaired = comparison.record.remedy == Remedy::Repaired;
+        let repaired = comparison.record.repair_action == RepairAction::Repaired;
         if repaired { error.after(said(&comparison.record)) } else { error }
     })?;
     refused(&comparison.record).map_or(Ok(ExitCode::SUCCESS), |why| Err(why).context("refused"))
 }
 
 fn refused(record: &Reconciliation) -> Option<anyhow::Error> {
-    (record.remedy == Remedy::Refused).then(|| {
+    (record.repair_action == RepairAction::Refused).then(|| {
         anyhow::anyhow!(
             "{} of {} users would be changed, more than 5 %, so nothing was; look at them with \
              --dry-run, then repeat with --force",
@@ -102,16 +102,16 @@ fn screen(comparison: &Comparison) -> String {
 fn said(record: &Reconciliation) -> String {
     let found: u64 = record.counts.values().map(|count| count.found).sum();
     let repaired: u64 = record.counts.values().map(|count| count.repaired).sum();
-    match (found, record.remedy) {
+    match (found, record.repair_action) {
         (0, _) => "nothing differs".to_owned(),
-        (_, Remedy::DryRun) => format!("{found} differ; nothing was changed"),
-        (_, Remedy::Refused) => format!("{found} differ; refused"),
-        (_, Remedy::Repaired) => format!("{found} differ; {repaired} repaired"),
+        (_, RepairAction::DryRun) => format!("{found} differ; nothing was changed"),
+        (_, RepairAction::Refused) => format!("{found} differ; refused"),
+        (_, RepairAction::Repaired) => format!("{found} differ; {repaired} repaired"),
     }
 }
 
 fn line(difference: &Difference) -> Vec<String> {
-    let Difference { kind, user, email, stytch_user_id, theirs } = difference;
+    let Difference { kind, user, email, provider_user_id, theirs } = difference;
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let theirs: Vec<_> = theirs.iter().map(Email::as_str).collect();
     vec![
@@ -119,7 +119,7 @@ fn line(difference: &Difference) -> Vec<String> {
         or_none(email.as_ref().map(|email| email.as_str().to_owned())),
         or_none((!theirs.is_empty()).then(|| theirs.join(", "))),
         or_none(user.map(|user| user.to_string())),
-        stytch_user_id.clone(),
+        provider_user_id.clone(),
     ]
 }
 
@@ -132,12 +132,12 @@ fn as_json(comparison: &Comparison) -> Value {
         .map(|one| {
             json!({
                 "kind": one.kind, "user_id": one.user, "email": one.email,
-                "stytch_user_id": one.stytch_user_id, "stytch_emails": one.theirs,
+                "stytch_user_id": one.provider_user_id, "stytch_emails": one.theirs,
             })
         })
         .collect();
     json!({
-        "remedy": record.remedy.as_str(),
+        "remedy": record.repair_action.as_str(),
         "started_at": format!("{:.3}", record.started_at),
         "finished_at": format!("{:.3}", record.finished_at),
         "users": record.users,

@@ -95,7 +95,7 @@ fn workers(workers: &[WorkerState]) -> Vec<Vec<String>> {
             worker.pid.to_string(),
             format!("{} of {}", worker.running, worker.concurrency),
             format!("{seen}{gone}"),
-            worker.report.standing.as_str().to_owned(),
+            worker.report.health.as_str().to_owned(),
         ]);
     }
     if workers.is_empty() {

@@ -8,8 +8,8 @@ use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use guestlist_domain::flows::{Admitted, Credentials, SessionError, check_session};
-use guestlist_domain::{Actor, ApiKey, Reach, Role, Scope, Seen, TokenHash};
+use guestlist_domain::flows::{VerifiedSession, Credentials, SessionError, check_session};
+use guestlist_domain::{Actor, ApiKey, ManageableRoles, Role, Scope, Usage, TokenHash};
 
 use super::answer::Outgoing;
 use super::cookies;
@@ -29,7 +29,7 @@ pub const KEY_PREFIX: &str = "glk_";
 #[derive(Debug, Clone)]
 pub enum Caller {
     /// A person with a session.
-    Person(Box<Admitted>),
+    Person(Box<VerifiedSession>),
     /// A program with a key.
     Program(ApiKey),
 }
@@ -44,17 +44,17 @@ impl Caller {
     }
 
     /// Whom they may act on.
-    pub fn reach(&self) -> Reach {
+    pub fn reach(&self) -> ManageableRoles {
         let is_unrestricted = match self {
             Self::Person(admitted) => admitted.user.role == Role::Admin,
             Self::Program(key) => key.is_unrestricted(),
         };
-        if is_unrestricted { Reach::Everybody } else { Reach::Members }
+        if is_unrestricted { ManageableRoles::All } else { ManageableRoles::MemberOnly }
     }
 
     /// Whether they may give somebody that role.
     pub fn may_grant(&self, role: Role) -> Result<(), Problem> {
-        if self.reach().covers(role) { Ok(()) } else { Err(out_of_reach()) }
+        if self.reach().includes(role) { Ok(()) } else { Err(out_of_reach()) }
     }
 
     /// Whether they hold a scope, by their key or by their role.
@@ -194,7 +194,7 @@ async fn find(parts: &Parts, app: &App) -> Result<Caller, Problem> {
 }
 
 impl Caller {
-    fn person(admitted: Admitted) -> Self {
+    fn person(admitted: VerifiedSession) -> Self {
         Self::Person(Box::new(admitted))
     }
 }
@@ -203,10 +203,10 @@ async fn by_session(
     app: &App,
     token: Option<&str>,
     jwt: Option<&str>,
-) -> Result<Admitted, SessionError> {
+) -> Result<VerifiedSession, SessionError> {
     let admitted = check_session(app.ctx(), Credentials { token, jwt }).await?;
     let (session, user) = (admitted.session.id, admitted.user.id);
-    let seen = Seen::Session { session, user };
+    let seen = Usage::Session { session, user };
     app.seen().note(seen, Some(admitted.session.last_used_at), app.ctx().now());
     Ok(admitted)
 }
@@ -229,7 +229,7 @@ async fn by_key(app: &App, parts: &Parts, secret: &str) -> Result<ApiKey, Proble
         let detail = "This API key is unknown or was revoked.";
         return Err(Problem::new(Code::ApiKeyInvalid, detail));
     };
-    app.seen().note(Seen::Key(key.id), key.last_used_at, app.ctx().now());
+    app.seen().note(Usage::Key(key.id), key.last_used_at, app.ctx().now());
     Ok(key)
 }
 
@@ -247,11 +247,11 @@ async fn by_cookies(
     app: &App,
     parts: &Parts,
     shown: &[cookies::Shown],
-) -> Result<Admitted, CookieError> {
+) -> Result<VerifiedSession, CookieError> {
     if shown.len() > cookies::MOST {
         return Err(CookieError::SeveralPeople);
     }
-    let mut first: Option<(Admitted, &cookies::Shown)> = None;
+    let mut first: Option<(VerifiedSession, &cookies::Shown)> = None;
     let mut refusal = None;
     for one in shown {
         match by_session(app, one.token.as_deref(), one.jwt.as_deref()).await {
@@ -282,7 +282,7 @@ async fn by_cookies(
 
 /// Whether the JWT beside a token admits another person. An application that verifies JWTs itself
 /// would see that person.
-async fn is_jwt_of_another(app: &App, shown: &cookies::Shown, admitted: &Admitted) -> bool {
+async fn is_jwt_of_another(app: &App, shown: &cookies::Shown, admitted: &VerifiedSession) -> bool {
     let jwt = shown.jwt.as_deref().filter(|jwt| admitted.jwt.as_deref() != Some(*jwt));
     let (Some(jwt), Some(_)) = (jwt, &shown.token) else { return false };
     let other = check_session(app.ctx(), Credentials { token: None, jwt: Some(jwt) }).await;

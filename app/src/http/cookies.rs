@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use guestlist_domain::flows::Admitted;
+use guestlist_domain::flows::VerifiedSession;
 use guestlist_domain::{Email, Session, Tokens};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -107,7 +107,7 @@ pub fn begin(
 /// `several`.
 pub fn go_on(
     site: &Site,
-    admitted: &Admitted,
+    admitted: &VerifiedSession,
     shown: &Shown,
     several: bool,
     now: Timestamp,

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_database::Database;
 use guestlist_database::idempotency::{self, Begun, Lease, StoredAnswer};
-use guestlist_domain::Reach;
+use guestlist_domain::ManageableRoles;
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 
@@ -133,8 +133,8 @@ fn read_key(headers: &HeaderMap) -> Result<&str, Problem> {
 /// since gets no answer that only an administrator could get.
 fn caller_id(caller: &Caller) -> String {
     let reach = match caller.reach() {
-        Reach::Everybody => "everybody",
-        Reach::Members => "members",
+        ManageableRoles::All => "everybody",
+        ManageableRoles::MemberOnly => "members",
     };
     match caller {
         Caller::Person(admitted) => format!("user:{}:{reach}", admitted.user.id),

@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{self, InviteError, NewInvitation, ResendError, RevokeError};
 use guestlist_domain::{
-    Email, InvitationFilter, InvitationId, InvitationStatus, Metadata, Name, Page, Prefix, Reach,
+    Email, InvitationFilter, InvitationId, InvitationStatus, Metadata, Name, Page, SearchPrefix, ManageableRoles,
     Role, UserId,
 };
 use schemars::JsonSchema;
@@ -68,7 +68,7 @@ impl InvitationRequest {
                 email,
                 name: name.flatten(),
                 role,
-                reach: Reach::Members,
+                manageable: ManageableRoles::MemberOnly,
                 metadata: metadata.unwrap_or_default(),
                 return_to,
                 expires_in_minutes,
@@ -105,7 +105,7 @@ pub async fn create_invitation(
 ) -> Result<Response, Problem> {
     let request = request.read(app.site())?;
     by.caller.may_grant(request.role)?;
-    let request = NewInvitation { reach: by.caller.reach(), ..request };
+    let request = NewInvitation { manageable: by.caller.reach(), ..request };
     let invitation = flows::invite(&ctx, request, &by.actor()).await?;
     let location = format!("/v1/invitations/{}", invitation.id);
     let headers = [(header::LOCATION, location)];
@@ -140,7 +140,7 @@ pub async fn list_invitations(
         let read = InvitationStatus::parse(&status);
         fields.take("status", read.ok_or("is no status of an invitation"))
     });
-    let q = query.q.as_deref().and_then(Prefix::of);
+    let q = query.q.as_deref().and_then(SearchPrefix::of);
     let (limit, cursor) = (query.limit.as_deref(), query.cursor.as_deref());
     let Page { after, limit } = search_page(limit, cursor, q.as_ref(), InvitationId, &mut fields);
     if !fields.is_empty() {
@@ -152,7 +152,7 @@ pub async fn list_invitations(
         Some(_) => Vec::new(),
         None => app.ctx().store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
     };
-    let next_cursor = cut_at(&mut found, limit, |invitation| filter.place(invitation));
+    let next_cursor = cut_at(&mut found, limit, |invitation| filter.cursor(invitation));
     let waits = Waits::of(&app, &found).await?;
     let items = found.iter().map(|found| InvitationView::of(found, waits)).collect();
     Ok(Json(Paged { items, next_cursor }).into_response())
@@ -245,7 +245,7 @@ impl From<InviteError> for Problem {
             InviteError::AlreadyInvited(id) => already_invited(id),
             InviteError::AlreadyMember { user, is_suspended } => already_member(user, is_suspended),
             InviteError::BeingRemoved => being_removed(),
-            InviteError::OutOfReach => out_of_reach(),
+            InviteError::Forbidden => out_of_reach(),
             InviteError::Store(error) => error.into(),
         }
     }
@@ -256,7 +256,7 @@ impl From<ResendError> for Problem {
         match error {
             ResendError::NotFound => not_found(),
             ResendError::Closed => closed(),
-            ResendError::OutOfReach => out_of_reach(),
+            ResendError::Forbidden => out_of_reach(),
             ResendError::AlreadyInvited(id) => already_invited(id),
             ResendError::TooSoon(wait) => Self::too_many(Code::ResentTooSoon, wait),
             ResendError::Store(error) => error.into(),
@@ -269,7 +269,7 @@ impl From<RevokeError> for Problem {
         match error {
             RevokeError::NotFound => not_found(),
             RevokeError::Closed => closed(),
-            RevokeError::OutOfReach => out_of_reach(),
+            RevokeError::Forbidden => out_of_reach(),
             RevokeError::Store(error) => error.into(),
         }
     }

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use guestlist_domain::flows::{self, AcceptError, Browser, CameIn, LoginError, Press};
+use guestlist_domain::flows::{self, RedeemError, Browser, LoggedIn, RequestLoginError, RedeemLink};
 use guestlist_domain::{Email, InvitationId, ReturnTo, Session};
 use guestlist_stytch::is_link_token;
 use schemars::JsonSchema;
@@ -148,7 +148,7 @@ pub async fn create_session(
 ) -> Result<Response, Problem> {
     let link = PressedLink { token: request.token, invitation: request.invitation };
     let came_in = come_in(&app, presser, link, None).await?;
-    let CameIn { user, session, tokens, .. } = &came_in;
+    let LoggedIn { user, session, tokens, .. } = &came_in;
     let body = NewLogin {
         session: session.into(),
         user: user.into(),
@@ -199,13 +199,13 @@ pub async fn come_in(
     Presser { client, user_agent, is_anonymous }: Presser,
     PressedLink { token, invitation }: PressedLink,
     replaces: Option<Session>,
-) -> Result<CameIn, PressError> {
+) -> Result<LoggedIn, PressError> {
     if !is_link_token(&token) {
-        return Err(AcceptError::LinkInvalid.into());
+        return Err(RedeemError::LinkInvalid.into());
     }
     let ip = client.address;
     let browser = Browser { user_agent, ip: Some(ip.to_string()) };
-    let press = Press { token, invitation, browser, replaces };
+    let press = RedeemLink { token, invitation, browser, previous_session: replaces };
     presses::press(app, app.ctx().for_client(ip), press, is_anonymous.then_some(client)).await
 }
 
@@ -235,7 +235,7 @@ pub async fn delete_session(
 pub async fn leave(
     app: &App,
     ctx: &guestlist_domain::Ctx,
-    admitted: &flows::Admitted,
+    admitted: &flows::VerifiedSession,
     outgoing: &super::answer::Outgoing,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
@@ -256,47 +256,47 @@ pub fn held(perhaps: Perhaps) -> Option<Session> {
     perhaps.0.map(|admitted| admitted.session)
 }
 
-impl From<LoginError> for Problem {
-    fn from(error: LoginError) -> Self {
+impl From<RequestLoginError> for Problem {
+    fn from(error: RequestLoginError) -> Self {
         match error {
-            LoginError::TooOften(wait) => Self::too_many(Code::TooManyRequests, wait),
-            LoginError::Store(error) => error.into(),
+            RequestLoginError::RateLimited(wait) => Self::too_many(Code::TooManyRequests, wait),
+            RequestLoginError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<AcceptError> for Problem {
-    fn from(error: AcceptError) -> Self {
+impl From<RedeemError> for Problem {
+    fn from(error: RedeemError) -> Self {
         let (code, detail) = match error {
-            AcceptError::LinkUsed(_) => {
+            RedeemError::LinkUsed(_) => {
                 (Code::LinkUsed, "Each link works once. Ask for a new one.")
             }
-            AcceptError::LinkExpired => {
+            RedeemError::LinkExpired => {
                 (Code::LinkExpired, "Its time ran out, or it was used before. Ask for a new one.")
             }
-            AcceptError::LinkInvalid => (
+            RedeemError::LinkInvalid => (
                 Code::LinkInvalid,
                 "It was cut off on its way, or taken back since. Ask for a new one.",
             ),
-            AcceptError::InvitationRevoked => (
+            RedeemError::InvitationRevoked => (
                 Code::InvitationRevoked,
                 "Ask whoever invited you. A mail comes only if you are invited again.",
             ),
-            AcceptError::AccountSuspended => (
+            RedeemError::AccountSuspended => (
                 Code::AccountSuspended,
                 "Ask an administrator. A mail comes only when the account is active again.",
             ),
-            AcceptError::NotInvited => (
+            RedeemError::NotInvited => (
                 Code::NotInvited,
                 "Ask an administrator for an invitation. A mail comes only once you have one.",
             ),
-            AcceptError::InProgress => {
-                let detail = "The link is being checked already. Press Continue again in a moment.";
+            RedeemError::InProgress => {
+                let detail = "The link is being checked already. RedeemLink Continue again in a moment.";
                 let problem = Self::new(Code::Timeout, detail);
                 return Self { retry_after: Some(Duration::from_secs(2)), ..problem };
             }
-            AcceptError::Provider(error) => return error.into(),
-            AcceptError::Store(error) => return error.into(),
+            RedeemError::Provider(error) => return error.into(),
+            RedeemError::Store(error) => return error.into(),
         };
         Self::new(code, detail)
     }

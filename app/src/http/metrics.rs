@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::http::Method;
-use guestlist_domain::flows::Heard;
+use guestlist_domain::flows::WebhookOutcome;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
@@ -67,11 +67,11 @@ impl Requests {
     }
 
     /// Stytch told of somebody.
-    pub fn heard(&self, heard: Heard) {
+    pub fn heard(&self, heard: WebhookOutcome) {
         let heard = match heard {
-            Heard::Doubted => "doubted",
-            Heard::Known => "known",
-            Heard::Before => "before",
+            WebhookOutcome::CheckScheduled => "doubted",
+            WebhookOutcome::Consistent => "known",
+            WebhookOutcome::Duplicate => "before",
         };
         self.webhooks.get_or_create(&News { heard }).inc();
     }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use guestlist_domain::{InvitationId, JobId, Queue, SessionId, UserId};
+use guestlist_domain::{InvitationId, JobId, QueueName, SessionId, UserId};
 
 use super::problem::Problem;
 
@@ -32,7 +32,7 @@ macro_rules! by_id {
 
 by_id!(InvitationId "invitation", JobId "job", SessionId "session", UserId "user");
 
-impl Nameable for Queue {
+impl Nameable for QueueName {
     const WHAT: &'static str = "queue";
 
     fn read(name: &str) -> Option<Self> {

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use guestlist_domain::{FoundBy, Page, Place, Prefix};
+use guestlist_domain::{SortKey, Page, Cursor, SearchPrefix};
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
@@ -46,20 +46,20 @@ pub fn page<Id>(
 pub fn search_page<Id>(
     limit: Option<&str>,
     cursor: Option<&str>,
-    q: Option<&Prefix>,
+    q: Option<&SearchPrefix>,
     id: impl Fn(Uuid) -> Id,
     fields: &mut Fields,
-) -> Page<Place<Id>> {
+) -> Page<Cursor<Id>> {
     let read = |bytes: &[u8]| {
-        let (uuid, found_by) = bytes.split_at_checked(16)?;
-        let found_by = match found_by.split_first() {
+        let (uuid, sort_key) = bytes.split_at_checked(16)?;
+        let sort_key = match sort_key.split_first() {
             None => None,
-            Some((b'e', email)) => Some(FoundBy::Email(str::from_utf8(email).ok()?.to_owned())),
-            Some((b'n', name)) => Some(FoundBy::Name(str::from_utf8(name).ok()?.to_owned())),
+            Some((b'e', email)) => Some(SortKey::Email(str::from_utf8(email).ok()?.to_owned())),
+            Some((b'n', name)) => Some(SortKey::Name(str::from_utf8(name).ok()?.to_owned())),
             Some(_) => return None,
         };
-        let place = Place { id: id(Uuid::from_slice(uuid).ok()?), found_by };
-        (place.found_by.is_some() == q.is_some()).then_some(place)
+        let place = Cursor { id: id(Uuid::from_slice(uuid).ok()?), sort_key };
+        (place.sort_key.is_some() == q.is_some()).then_some(place)
     };
     Page { after: read_cursor(cursor, read, fields), limit: read_limit(limit, fields) }
 }
@@ -85,25 +85,25 @@ fn read_cursor<After>(
 /// Cuts rows that were read with one more than the limit down to a page, and answers where the
 /// next one begins, if there is one.
 pub fn cut<Row>(rows: &mut Vec<Row>, limit: u64, id: impl Fn(&Row) -> Uuid) -> Option<String> {
-    cut_at(rows, limit, |row| Place::from(id(row)))
+    cut_at(rows, limit, |row| Cursor::from(id(row)))
 }
 
 /// The same, of a list that may be searched.
 pub fn cut_at<Row, Id: Into<Uuid>>(
     rows: &mut Vec<Row>,
     limit: u64,
-    place: impl Fn(&Row) -> Place<Id>,
+    place: impl Fn(&Row) -> Cursor<Id>,
 ) -> Option<String> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
     rows.truncate(limit);
-    let Place { id, found_by } = place(rows.last().filter(|_| has_more)?);
+    let Cursor { id, sort_key } = place(rows.last().filter(|_| has_more)?);
     let id: Uuid = id.into();
-    let found_by = match &found_by {
+    let sort_key = match &sort_key {
         None => (&b""[..], ""),
-        Some(FoundBy::Email(email)) => (&b"e"[..], email.as_str()),
-        Some(FoundBy::Name(name)) => (&b"n"[..], name.as_str()),
+        Some(SortKey::Email(email)) => (&b"e"[..], email.as_str()),
+        Some(SortKey::Name(name)) => (&b"n"[..], name.as_str()),
     };
-    let cursor = [id.as_bytes(), found_by.0, found_by.1.as_bytes()].concat();
+    let cursor = [id.as_bytes(), sort_key.0, sort_key.1.as_bytes()].concat();
     Some(URL_SAFE_NO_PAD.encode(cursor))
 }

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use guestlist_domain::flows::{
-    self, AcceptError, CameIn, ClaimedLink, Press, authenticate_link, check_link, claim_link,
+    self, RedeemError, LoggedIn, ClaimedLink, RedeemLink, authenticate_link, check_link, claim_link,
 };
-use guestlist_domain::{Ctx, StoreError, TokenHash, Vouched};
+use guestlist_domain::{Ctx, StoreError, TokenHash, AuthenticatedSession};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -41,7 +41,7 @@ const LATE_RESULT_PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub enum PressError {
     /// The link does not admit its holder.
-    Refused(AcceptError),
+    Refused(RedeemError),
     /// Too many links have been tried; the link is not used up.
     TooMany(Duration),
     /// The link was authenticated, and the database has not recorded it yet. The next press gets
@@ -49,8 +49,8 @@ pub enum PressError {
     NotRecorded,
 }
 
-impl From<AcceptError> for PressError {
-    fn from(error: AcceptError) -> Self {
+impl From<RedeemError> for PressError {
+    fn from(error: RedeemError) -> Self {
         Self::Refused(error)
     }
 }
@@ -90,7 +90,7 @@ pub struct Presses(Arc<Mutex<HashMap<TokenHash, Arc<Running>>>>);
 struct Running {
     stage: watch::Sender<Stage>,
     /// The result of a press whose caller was answered before it was recorded.
-    kept: Mutex<Option<Result<CameIn, PressError>>>,
+    kept: Mutex<Option<Result<LoggedIn, PressError>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +144,7 @@ impl Drop for Lead {
 
 impl Lead {
     /// Keeps a result for the next press.
-    async fn keep(self, result: Result<CameIn, PressError>) {
+    async fn keep(self, result: Result<LoggedIn, PressError>) {
         *self.running.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         self.running.stage.send_replace(Stage::Kept);
         let mut stage = self.running.stage.subscribe();
@@ -160,9 +160,9 @@ impl Lead {
 pub async fn press(
     app: &App,
     ctx: Ctx,
-    press: Press,
+    press: RedeemLink,
     anonymous: Option<Client>,
-) -> Result<CameIn, PressError> {
+) -> Result<LoggedIn, PressError> {
     let token = TokenHash::of(&press.token);
     loop {
         match app.presses().enter(token) {
@@ -180,12 +180,12 @@ pub async fn press(
 /// Ends the session that this browser held, if a login that was recorded late gives it another.
 async fn end_replaced(
     ctx: &Ctx,
-    press: &Press,
-    result: &Result<CameIn, PressError>,
+    press: &RedeemLink,
+    result: &Result<LoggedIn, PressError>,
 ) -> Result<(), StoreError> {
-    let old = press.replaces.as_ref();
+    let old = press.previous_session.as_ref();
     match (old, result) {
-        (Some(old), Ok(new)) if old.id != new.session.id => flows::end_replaced(ctx, old).await,
+        (Some(old), Ok(new)) if old.id != new.session.id => flows::end_replaced_session(ctx, old).await,
         _ => Ok(()),
     }
 }
@@ -195,7 +195,7 @@ async fn join(
     presses: &Presses,
     token: TokenHash,
     running: &Arc<Running>,
-) -> Option<Result<CameIn, PressError>> {
+) -> Option<Result<LoggedIn, PressError>> {
     let mut stage = running.stage.subscribe();
     let has_left = |stage: &Stage| matches!(stage, Stage::Kept | Stage::Ended);
     // The call to Stytch has a bound of its own; only the database may take long.
@@ -214,10 +214,10 @@ async fn join(
 async fn run(
     app: App,
     ctx: Ctx,
-    press: Press,
+    press: RedeemLink,
     anonymous: Option<Client>,
     lead: Lead,
-) -> Result<CameIn, PressError> {
+) -> Result<LoggedIn, PressError> {
     let (answer, answered) = oneshot::channel();
     let task = tokio::spawn(async move {
         let vouched = match authenticate(&app, &ctx, &press, anonymous).await {
@@ -254,9 +254,9 @@ async fn run(
 async fn authenticate(
     app: &App,
     ctx: &Ctx,
-    press: &Press,
+    press: &RedeemLink,
     anonymous: Option<Client>,
-) -> Result<Vouched, PressError> {
+) -> Result<AuthenticatedSession, PressError> {
     let token = TokenHash::of(&press.token);
     check_link(ctx, token, press.invitation).await?;
     if let Some(client) = anonymous {
@@ -264,7 +264,7 @@ async fn authenticate(
     }
     let claimed = claim(ctx, press, token).await?;
     match authenticate_link(ctx, &press.token, claimed).await {
-        Err(AcceptError::LinkExpired) if claimed.is_taken_over => {
+        Err(RedeemError::LinkExpired) if claimed.is_taken_over => {
             Err(late_result(ctx, token).await?)
         }
         answer => Ok(answer?),
@@ -272,11 +272,11 @@ async fn authenticate(
 }
 
 /// Claims a link, after any press of another process has ended.
-async fn claim(ctx: &Ctx, press: &Press, token: TokenHash) -> Result<ClaimedLink, AcceptError> {
+async fn claim(ctx: &Ctx, press: &RedeemLink, token: TokenHash) -> Result<ClaimedLink, RedeemError> {
     let until = Instant::now() + OTHERS_PATIENCE;
     loop {
         match claim_link(ctx, token).await {
-            Err(AcceptError::InProgress) if Instant::now() < until => sleep(LOOK_EVERY).await,
+            Err(RedeemError::InProgress) if Instant::now() < until => sleep(LOOK_EVERY).await,
             claimed => return claimed,
         }
         check_link(ctx, token, press.invitation).await?;
@@ -284,21 +284,21 @@ async fn claim(ctx: &Ctx, press: &Press, token: TokenHash) -> Result<ClaimedLink
 }
 
 /// Waits for another process to record a link that Stytch calls used or expired.
-async fn late_result(ctx: &Ctx, token: TokenHash) -> Result<PressError, AcceptError> {
+async fn late_result(ctx: &Ctx, token: TokenHash) -> Result<PressError, RedeemError> {
     let until = Instant::now() + LATE_RESULT_PATIENCE;
     while Instant::now() < until {
         check_link(ctx, token, None).await?;
         sleep(LOOK_EVERY).await;
     }
-    Ok(AcceptError::LinkExpired.into())
+    Ok(RedeemError::LinkExpired.into())
 }
 
 /// Records what comes of an authenticated link, for as long as that takes.
-async fn record(ctx: &Ctx, press: &Press, vouched: &Vouched) -> Result<CameIn, PressError> {
+async fn record(ctx: &Ctx, press: &RedeemLink, vouched: &AuthenticatedSession) -> Result<LoggedIn, PressError> {
     let until = Instant::now() + RECORDING_PATIENCE;
-    let mut result = flows::let_in(ctx, press, vouched).await;
+    let mut result = flows::redeem_link(ctx, press, vouched).await;
     let mut is_first = true;
-    while let Err(AcceptError::Store(error)) = &result
+    while let Err(RedeemError::Store(error)) = &result
         && error.is_transient()
         && Instant::now() < until
     {
@@ -307,16 +307,16 @@ async fn record(ctx: &Ctx, press: &Press, vouched: &Vouched) -> Result<CameIn, P
         }
         sleep(RECORD_EVERY).await;
         // The attempt whose answer was lost may have recorded it.
-        result = match flows::recorded(ctx, press, vouched).await {
+        result = match flows::find_redemption(ctx, press, vouched).await {
             Ok(Some(came_in)) => Ok(came_in),
-            Ok(None) => flows::let_in(ctx, press, vouched).await,
+            Ok(None) => flows::redeem_link(ctx, press, vouched).await,
             Err(error) => Err(error.into()),
         };
     }
-    if let Err(AcceptError::Store(error)) = &result {
+    if let Err(RedeemError::Store(error)) = &result {
         tracing::error!(%error, "a login was lost: its link is used up");
         // A session without a row here must not stay valid at Stytch.
-        if let Err(error) = ctx.provider.revoke_session(&vouched.session.stytch_session_id).await {
+        if let Err(error) = ctx.provider.revoke_session(&vouched.session.provider_session_id).await {
             tracing::error!(code = %error.code, "nor could its session at Stytch be ended");
         }
     }
@@ -350,7 +350,7 @@ mod tests {
         let presses = Presses::default();
         let lead = presses.enter(TOKEN).unwrap();
         lead.running.stage.send_replace(Stage::Failing);
-        let keeping = tokio::spawn(lead.keep(Err(AcceptError::NotInvited.into())));
+        let keeping = tokio::spawn(lead.keep(Err(RedeemError::NotInvited.into())));
         let running = presses.enter(TOKEN).unwrap_err();
         let (one, other) =
             tokio::join!(join(&presses, TOKEN, &running), join(&presses, TOKEN, &running));

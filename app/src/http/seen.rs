@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use guestlist_domain::{Ctx, Seen, is_credible};
+use guestlist_domain::{Ctx, Usage, is_credible};
 use guestlist_worker::shutdown::FLUSH;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -17,12 +17,12 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 
 /// What has been seen and not been written yet.
 #[derive(Debug, Default)]
-pub struct SeenBuffer(Mutex<HashSet<Seen>>);
+pub struct SeenBuffer(Mutex<HashSet<Usage>>);
 
 impl SeenBuffer {
     /// Notes a use, unless the last one noted is fresh enough. One noted in the future, by a process
     /// whose clock was ahead, is corrected.
-    pub fn note(&self, seen: Seen, last: Option<Timestamp>, now: Timestamp) {
+    pub fn note(&self, seen: Usage, last: Option<Timestamp>, now: Timestamp) {
         let is_fresh = |last| now < last + RESOLUTION && is_credible(last, now);
         if !last.is_some_and(is_fresh) {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(seen);
@@ -34,8 +34,8 @@ impl SeenBuffer {
         if seen.is_empty() {
             return;
         }
-        let seen: Vec<Seen> = seen.into_iter().collect();
-        if let Err(error) = ctx.store.note_seen(&seen, ctx.now()).await {
+        let seen: Vec<Usage> = seen.into_iter().collect();
+        if let Err(error) = ctx.store.record_usage(&seen, ctx.now()).await {
             tracing::warn!(%error, "who was seen could not be noted");
         }
     }
@@ -69,7 +69,7 @@ mod tests {
         let now = SystemClock.now();
         let is_noted = |last| {
             let buffer = SeenBuffer::default();
-            buffer.note(Seen::Key(guestlist_domain::ApiKeyId(SystemIds.next())), last, now);
+            buffer.note(Usage::Key(guestlist_domain::ApiKeyId(SystemIds.next())), last, now);
             !buffer.0.lock().unwrap().is_empty()
         };
         assert!(is_noted(None) && is_noted(Some(now - RESOLUTION)));

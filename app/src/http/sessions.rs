@@ -123,7 +123,7 @@ impl From<EndAllError> for Problem {
     fn from(error: EndAllError) -> Self {
         match error {
             EndAllError::NotFound => users::not_found(),
-            EndAllError::OutOfReach => out_of_reach(),
+            EndAllError::Forbidden => out_of_reach(),
             EndAllError::Store(error) => error.into(),
         }
     }

@@ -8,7 +8,7 @@ use guestlist_domain::flows::{
     self, AddUserError, ChangeUserError, NewUser, RemoveUserError, UserChange,
 };
 use guestlist_domain::{
-    Email, Metadata, Name, Page, Prefix, Reach, Scope, User, UserFilter, UserId, UserStatus,
+    Email, Metadata, Name, Page, SearchPrefix, ManageableRoles, Scope, User, UserFilter, UserId, UserStatus,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -49,7 +49,7 @@ impl UserRequest {
         match email {
             Some(email) if fields.is_empty() => {
                 let (name, metadata) = (name.flatten(), metadata.unwrap_or_default());
-                Ok(NewUser { email, name, role, metadata, reach: Reach::Members })
+                Ok(NewUser { email, name, role, metadata, manageable: ManageableRoles::MemberOnly })
             }
             _ => Err(fields.into_problem()),
         }
@@ -64,7 +64,7 @@ pub async fn add_user(
 ) -> Result<Response, Problem> {
     let request = request.read()?;
     by.caller.may_grant(request.role)?;
-    let request = NewUser { reach: by.caller.reach(), ..request };
+    let request = NewUser { manageable: by.caller.reach(), ..request };
     let user = flows::add_user(&ctx, request, &by.actor()).await?;
     let headers = [(header::LOCATION, format!("/v1/users/{}", user.id))];
     Ok((StatusCode::CREATED, headers, Json(UserView::from(&user))).into_response())
@@ -97,7 +97,7 @@ pub async fn list_users(
     let status = query.status.and_then(|status| {
         fields.take("status", UserStatus::parse(&status).ok_or("is no status of a user"))
     });
-    let q = query.q.as_deref().and_then(Prefix::of);
+    let q = query.q.as_deref().and_then(SearchPrefix::of);
     let (limit, cursor) = (query.limit.as_deref(), query.cursor.as_deref());
     let Page { after, limit } = search_page(limit, cursor, q.as_ref(), UserId, &mut fields);
     if !fields.is_empty() {
@@ -105,7 +105,7 @@ pub async fn list_users(
     }
     let filter = UserFilter { q, role, status };
     let mut found = app.ctx().store.users(&filter, Page { after, limit: limit + 1 }).await?;
-    let next_cursor = cut_at(&mut found, limit, |user| filter.place(user));
+    let next_cursor = cut_at(&mut found, limit, |user| filter.cursor(user));
     let items = found.iter().map(UserView::from).collect();
     Ok(Json(Paged { items, next_cursor }).into_response())
 }
@@ -167,7 +167,7 @@ impl ChangeRequest {
         if !fields.is_empty() {
             return Err(fields.into_problem());
         }
-        Ok(UserChange { name, role, is_suspended, metadata, reach: Reach::Members })
+        Ok(UserChange { name, role, is_suspended, metadata, manageable: ManageableRoles::MemberOnly })
     }
 }
 
@@ -180,10 +180,10 @@ pub async fn change_user(
 ) -> Result<Response, Problem> {
     let request = request.read()?;
     by.caller.may_grant(request.role.unwrap_or_default())?;
-    let change = UserChange { reach: by.caller.reach(), ..request };
+    let change = UserChange { manageable: by.caller.reach(), ..request };
     let changed = flows::change_user(&ctx, id.read()?, &change, &by.actor()).await;
     // A change that names no field only reads the user.
-    if change.is_empty() && !matches!(changed, Err(ChangeUserError::OutOfReach)) {
+    if change.is_empty() && !matches!(changed, Err(ChangeUserError::Forbidden)) {
         by.caller.may(Scope::UsersRead)?;
     }
     Ok(Json(ChangedUserView::from(&changed?)).into_response())
@@ -217,7 +217,7 @@ impl From<AddUserError> for Problem {
                 already_member(user, is_suspended)
             }
             AddUserError::BeingRemoved => being_removed(),
-            AddUserError::OutOfReach => out_of_reach(),
+            AddUserError::Forbidden => out_of_reach(),
             AddUserError::Store(error) => error.into(),
         }
     }
@@ -228,7 +228,7 @@ impl From<RemoveUserError> for Problem {
         match error {
             RemoveUserError::NotFound => not_found(),
             RemoveUserError::LastAdmin => last_admin(),
-            RemoveUserError::OutOfReach => out_of_reach(),
+            RemoveUserError::Forbidden => out_of_reach(),
             RemoveUserError::Store(error) => error.into(),
         }
     }
@@ -247,7 +247,7 @@ impl From<ChangeUserError> for Problem {
                 Self::new(Code::UserDeleting, "The user is being removed.")
             }
             ChangeUserError::LastAdmin => last_admin(),
-            ChangeUserError::OutOfReach => out_of_reach(),
+            ChangeUserError::Forbidden => out_of_reach(),
             ChangeUserError::Store(error) => error.into(),
         }
     }

@@ -193,7 +193,7 @@ impl<'a> From<&'a User> for UserView<'a> {
             role: user.role.as_str(),
             status: user.status.as_str(),
             metadata: &user.metadata,
-            stytch_user_id: user.stytch_user_id.as_deref(),
+            stytch_user_id: user.provider_user_id.as_deref(),
             created_at: Time(user.created_at),
             last_seen_at: user.last_seen_at.map(Time),
         }

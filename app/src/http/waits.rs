@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use guestlist_domain::{HeldBy, Invitation, InvitationStatus, Queue};
+use guestlist_domain::{HeldBy, Invitation, InvitationStatus, QueueName};
 use jiff::Timestamp;
 
 use super::problem::Problem;
@@ -50,7 +50,7 @@ impl Waits {
             return Self { now, ..lately };
         }
         let due = match app.store().holds(now).await {
-            Ok(holds) => holds.on(Queue::Invitation, now),
+            Ok(holds) => holds.for_queue(QueueName::Invitation, now),
             Err(error) => {
                 tracing::debug!(%error, "what keeps invitations waiting can't be read now");
                 None
@@ -70,7 +70,7 @@ impl Waits {
         let is_due =
             |invitation: &Invitation| is_queued(invitation) && !is_put_off(invitation, now);
         let due = if invitations.into_iter().any(is_due) {
-            app.store().holds(now).await?.on(Queue::Invitation, now)
+            app.store().holds(now).await?.for_queue(QueueName::Invitation, now)
         } else {
             None
         };

@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
-use guestlist_domain::IdentityNews;
+use guestlist_domain::IdentityEvent;
 use guestlist_domain::flows;
 use guestlist_stytch::{Signature, WebhookError};
 
@@ -16,7 +16,7 @@ pub const HEADERS: [&str; 3] = ["svix-id", "svix-timestamp", "svix-signature"];
 
 /// A webhook that Stytch has signed, with the news of somebody, if that is what it tells.
 #[derive(Debug)]
-pub struct Webhook(Option<IdentityNews>);
+pub struct Webhook(Option<IdentityEvent>);
 
 impl FromRequest<App> for Webhook {
     type Rejection = Problem;
@@ -37,8 +37,8 @@ impl FromRequest<App> for Webhook {
 /// `POST /webhooks/stytch`
 pub async fn hear(State(app): State<App>, Webhook(news): Webhook) -> Result<StatusCode, Problem> {
     if let Some(news) = news {
-        let heard = flows::hear(app.ctx(), &news).await?;
-        let (message, identity) = (&news.message_id, &news.stytch_user_id);
+        let heard = flows::handle_identity_webhook(app.ctx(), &news).await?;
+        let (message, identity) = (&news.message_id, &news.provider_user_id);
         tracing::debug!(?heard, message, identity, "heard from Stytch");
         app.requests().heard(heard);
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use guestlist_database::SqlStore;
 use guestlist_database::board::{JobFilter, JobStatus};
-use guestlist_domain::flows::{self, DeleteUser, OperateError};
-use guestlist_domain::{Actor, Ctx, Job, JobId, JobState, Reach, StoreError};
+use guestlist_domain::flows::{self, DeleteIdentity, JobOperationError};
+use guestlist_domain::{Actor, Ctx, Job, JobId, JobState, ManageableRoles, StoreError};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -66,9 +66,9 @@ impl Act {
         self,
         ctx: &Ctx,
         id: JobId,
-        reach: Reach,
+        reach: ManageableRoles,
         by: &Actor,
-    ) -> Result<(), OperateError> {
+    ) -> Result<(), JobOperationError> {
         match self {
             Self::Retry => flows::retry_job(ctx, id, reach, by).await,
             Self::Cancel => flows::cancel_job(ctx, id, reach, by).await,
@@ -77,10 +77,10 @@ impl Act {
     }
 
     /// Whether the caller may do it to one, whatever that one's state.
-    async fn is_allowed(self, ctx: &Ctx, id: JobId, reach: Reach) -> Result<(), OperateError> {
+    async fn is_allowed(self, ctx: &Ctx, id: JobId, reach: ManageableRoles) -> Result<(), JobOperationError> {
         let allowed = match self {
-            Self::Retry => flows::can_retry_job(ctx, id, reach).await,
-            Self::Cancel | Self::Dismiss => flows::can_withdraw_job(ctx, id, reach).await,
+            Self::Retry => flows::authorize_job_retry(ctx, id, reach).await,
+            Self::Cancel | Self::Dismiss => flows::authorize_job_cancellation(ctx, id, reach).await,
         };
         allowed.map(drop)
     }
@@ -91,20 +91,20 @@ impl Act {
         ctx: &Ctx,
         store: &SqlStore,
         filter: &JobFilter,
-        reach: Reach,
+        reach: ManageableRoles,
         patience: Duration,
     ) -> Result<Bulk, StoreError> {
-        if reach != Reach::Everybody {
+        if reach != ManageableRoles::All {
             let pass = Pass { act: self, reach, by: None };
             return pass.over(ctx, store, filter, patience).await;
         }
         let matched = store.count_jobs(filter, ctx.now()).await?;
         let refused = match (self, &filter.kind) {
             (Self::Retry, _) => 0,
-            (_, Some(kind)) if kind == DeleteUser::KIND => matched,
+            (_, Some(kind)) if kind == DeleteIdentity::KIND => matched,
             (_, Some(_)) => 0,
             (_, None) => {
-                let kind = Some(DeleteUser::KIND.to_owned());
+                let kind = Some(DeleteIdentity::KIND.to_owned());
                 store.count_jobs(&JobFilter { kind, ..filter.clone() }, ctx.now()).await?
             }
         };
@@ -119,7 +119,7 @@ impl Act {
         ctx: &Ctx,
         store: &SqlStore,
         filter: &JobFilter,
-        reach: Reach,
+        reach: ManageableRoles,
         by: &Actor,
         patience: Duration,
     ) -> Result<Bulk, StoreError> {
@@ -132,7 +132,7 @@ impl Act {
 #[derive(Clone, Copy)]
 struct Pass<'a> {
     act: Act,
-    reach: Reach,
+    reach: ManageableRoles,
     by: Option<&'a Actor>,
 }
 
@@ -178,20 +178,20 @@ impl Pass<'_> {
         for result in join_all(ids.iter().map(|id| self.on_one(ctx, *id))).await {
             match result {
                 Ok(()) => done += 1,
-                Err(OperateError::Store(error)) => failure = Some(error),
+                Err(JobOperationError::Store(error)) => failure = Some(error),
                 Err(
-                    OperateError::NotFound
-                    | OperateError::WrongState(_)
-                    | OperateError::Superseded
-                    | OperateError::OutOfReach
-                    | OperateError::Erasure,
+                    JobOperationError::NotFound
+                    | JobOperationError::WrongState(_)
+                    | JobOperationError::Superseded
+                    | JobOperationError::Forbidden
+                    | JobOperationError::Erasure,
                 ) => {}
             }
         }
         (done, failure)
     }
 
-    async fn on_one(self, ctx: &Ctx, id: JobId) -> Result<(), OperateError> {
+    async fn on_one(self, ctx: &Ctx, id: JobId) -> Result<(), JobOperationError> {
         match self.by {
             Some(by) => self.act.on(ctx, id, self.reach, by).await,
             None => self.act.is_allowed(ctx, id, self.reach).await,

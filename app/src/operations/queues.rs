@@ -161,7 +161,7 @@ pub struct WorkerView<'a> {
 impl<'a> WorkerView<'a> {
     /// As it was seen at `now`.
     pub fn of(worker: &'a WorkerState, now: Timestamp) -> Self {
-        let trouble = worker.report.standing.trouble();
+        let trouble = worker.report.health.issue();
         Self {
             id: &worker.id,
             host: &worker.host,
@@ -173,7 +173,7 @@ impl<'a> WorkerView<'a> {
             seen_at: Time(now - worker.silent),
             seconds_since_seen: worker.silent.as_secs(),
             is_live: worker.is_live(),
-            provider: worker.report.standing.as_str(),
+            provider: worker.report.health.as_str(),
             provider_since: trouble.map(|trouble| Time(trouble.since)),
             provider_error: trouble.map(|trouble| trouble.code.as_str()),
         }

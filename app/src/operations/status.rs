@@ -1,7 +1,7 @@
 //! Whether mail goes out, why not, and what to do about it: in one line that is true.
 
 use guestlist_database::board::{Overview, QueueState, WorkerState};
-use guestlist_domain::{HeldBy, Queue, Standing, Trouble};
+use guestlist_domain::{HeldBy, QueueName, ProviderHealth, HealthIssue};
 use guestlist_worker::advice;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -96,8 +96,8 @@ impl Status {
             summary: found.summary(held, waiting, retrying, dead),
             sending: found.sending,
             provider: standing.as_str(),
-            since: found.since.or(standing.trouble().map(|trouble| trouble.since)).map(Time),
-            error: standing.trouble().map(LastError::of),
+            since: found.since.or(standing.issue().map(|trouble| trouble.since)).map(Time),
+            error: standing.issue().map(LastError::of),
             fix: found.fix,
             held,
             waiting,
@@ -114,7 +114,7 @@ impl Status {
 }
 
 impl LastError {
-    fn of(trouble: &Trouble) -> Self {
+    fn of(trouble: &HealthIssue) -> Self {
         Self { code: trouble.code.clone(), message: trouble.message.clone() }
     }
 }
@@ -195,11 +195,11 @@ impl Look<'_> {
 
     /// No worker sends.
     fn no_provider(&self) -> Option<Finding> {
-        if self.live.iter().any(|worker| worker.report.standing.held_by().is_none()) {
+        if self.live.iter().any(|worker| worker.report.health.held_by().is_none()) {
             return None;
         }
         let standing = self.overview.standing();
-        let trouble = standing.trouble()?;
+        let trouble = standing.issue()?;
         let (problem, fix) = self.explain(standing)?;
         let headline = format!("NOT SENDING since {}: {problem}", self.time(trouble.since));
         let is_down = fix.is_none();
@@ -209,13 +209,13 @@ impl Look<'_> {
 
     /// Invitations or login links are kept back by an operator.
     fn mail_paused(&self) -> Option<Finding> {
-        let mails = [(Queue::Login, " login links"), (Queue::Invitation, " invitations")];
+        let mails = [(QueueName::Login, " login links"), (QueueName::Invitation, " invitations")];
         let paused = mails.iter().filter_map(|(queue, what)| Some((self.pause(*queue)?, *what)));
         let paused: Vec<_> = paused.collect();
         let ((_, at, who), what) = paused.iter().min_by_key(|((_, at, _), _)| *at)?;
         let what = if paused.len() == mails.len() { "" } else { what };
         let headline = format!("NOT SENDING{what} since {}: paused {who}", self.time(*at));
-        let resume = |queue: &Queue| format!("guestlist queue resume {queue}");
+        let resume = |queue: &QueueName| format!("guestlist queue resume {queue}");
         let resume = paused.iter().map(|((queue, ..), _)| resume(queue));
         let fix = Some(resume.collect::<Vec<_>>().join(" and "));
         Some(Finding { fix, ..Finding::not_sending(*at, headline) })
@@ -223,13 +223,13 @@ impl Look<'_> {
 
     fn recovering(&self) -> Option<Finding> {
         let back = "RECOVERING: Stytch answers again, and sending grows back to its full rate";
-        let is_back = matches!(self.overview.standing(), Standing::Recovering(_));
+        let is_back = matches!(self.overview.standing(), ProviderHealth::Recovering(_));
         is_back.then(|| Finding::sending(back))
     }
 
     /// Some workers send, others don't.
     fn some_troubled(&self) -> Option<Finding> {
-        let troubled = self.live.iter().filter(|worker| worker.report.standing.held_by().is_some());
+        let troubled = self.live.iter().filter(|worker| worker.report.health.held_by().is_some());
         let (problem, fix) = self.explain(self.overview.standing())?;
         let headline = format!(
             "SENDING, but not by {} of {} workers: {problem}",
@@ -259,7 +259,7 @@ impl Look<'_> {
     }
 
     fn others_paused(&self) -> Option<Finding> {
-        let paused = Queue::ALL.iter().find_map(|queue| self.pause(*queue));
+        let paused = QueueName::ALL.iter().find_map(|queue| self.pause(*queue));
         let (queue, at, who) = paused?;
         let since = self.time(at);
         let headline = format!("SENDING, but the queue {queue} is paused since {since} {who}");
@@ -268,7 +268,7 @@ impl Look<'_> {
     }
 
     /// A queue's pause: since when, and by whom and why in words.
-    fn pause(&self, queue: Queue) -> Option<(Queue, Timestamp, String)> {
+    fn pause(&self, queue: QueueName) -> Option<(QueueName, Timestamp, String)> {
         let state = self.overview.queues.iter().find(|state| state.queue == queue)?;
         let pause = state.pause.as_ref()?;
         let by = pause.by.as_deref().unwrap_or("somebody");
@@ -279,11 +279,11 @@ impl Look<'_> {
     }
 
     /// Why a worker sends nothing, and what helps.
-    fn explain(&self, standing: &Standing) -> Option<(String, Option<String>)> {
+    fn explain(&self, standing: &ProviderHealth) -> Option<(String, Option<String>)> {
         match standing {
-            Standing::Ok | Standing::Recovering(_) => None,
-            Standing::Down(trouble) => Some((away(&trouble.code), None)),
-            Standing::Misconfigured(trouble) => {
+            ProviderHealth::Ok | ProviderHealth::Recovering(_) => None,
+            ProviderHealth::Down(trouble) => Some((away(&trouble.code), None)),
+            ProviderHealth::Misconfigured(trouble) => {
                 let told = advice(trouble, self.authenticate_url);
                 Some((told.problem, Some(told.fix)))
             }

@@ -8,7 +8,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{AcceptError, led_to, visit};
+use guestlist_domain::flows::{RedeemError, used_link_return_to, record_visit};
 use guestlist_domain::{
     Actor, Email, Invitation, InvitationId, InvitationStatus, TokenHash, UserId,
 };
@@ -57,16 +57,16 @@ pub async fn show(
     link: Result<Params<Link>, Problem>,
 ) -> Result<Response, Problem> {
     // A repeated parameter makes the link invalid; Guestlist never sends one.
-    let Ok(Params(link)) = link else { return Err(AcceptError::LinkInvalid.into()) };
+    let Ok(Params(link)) = link else { return Err(RedeemError::LinkInvalid.into()) };
     let Some(token) = link.token.as_deref().filter(|token| is_link_token(token)) else {
-        return Err(AcceptError::LinkInvalid.into());
+        return Err(RedeemError::LinkInvalid.into());
     };
     if link.stytch_token_type.is_some_and(|kind| kind != MAGIC_LINKS) {
-        return Err(AcceptError::LinkInvalid.into());
+        return Err(RedeemError::LinkInvalid.into());
     }
     let invitation = named(&app, &method, link.invitation.as_deref()).await?;
     if invitation.as_ref().is_some_and(|named| named.status == InvitationStatus::Revoked) {
-        return Err(AcceptError::InvitationRevoked.into());
+        return Err(RedeemError::InvitationRevoked.into());
     }
     let used = app.ctx().store.used_link(TokenHash::of(token)).await?.and_then(|used| used.user_id);
     let invitee = invitation.as_ref().map(|named| named.user_id);
@@ -94,7 +94,7 @@ async fn named(
 ) -> Result<Option<Invitation>, Problem> {
     let Some(id) = id.and_then(|id| InvitationId::from_str(id).ok()) else { return Ok(None) };
     if *method == Method::GET {
-        return Ok(visit(app.ctx(), id).await?);
+        return Ok(record_visit(app.ctx(), id).await?);
     }
     Ok(app.ctx().store.invitation(id).await?)
 }
@@ -127,7 +127,7 @@ pub async fn press(
     form: Result<Form<ContinueForm>, Problem>,
 ) -> Result<Response, Problem> {
     let Form(form) = form.map_err(|problem| match problem.code {
-        Code::InvalidRequest => AcceptError::LinkInvalid.into(),
+        Code::InvalidRequest => RedeemError::LinkInvalid.into(),
         _ => problem,
     })?;
     let current = perhaps.0.as_ref().map(|admitted| admitted.user.clone());
@@ -145,13 +145,13 @@ pub async fn press(
         }
         Err(error) => error,
     };
-    let PressError::Refused(AcceptError::LinkUsed(Some(by))) = error else {
+    let PressError::Refused(RedeemError::LinkUsed(Some(by))) = error else {
         return Err(error.into());
     };
     match current {
         // The same person pressed again, or came back to the page: they are in.
         Some(me) if me.id == by => {
-            let place = led_to(app.ctx(), link, &me).await?;
+            let place = used_link_return_to(app.ctx(), link, &me).await?;
             Ok(see_other(&app.site().landing(place.as_ref())))
         }
         _ => Err(used(&app, (link, by), invitation, error.into()).await),
@@ -175,7 +175,7 @@ async fn used(
         problem.email = Some(invitation.email.as_str().to_owned());
     }
     if let Ok(Some(user)) = store.user(by).await
-        && let Ok(place) = led_to(app.ctx(), link, &user).await
+        && let Ok(place) = used_link_return_to(app.ctx(), link, &user).await
     {
         problem.return_to = place.map(|place| place.as_str().to_owned());
     }

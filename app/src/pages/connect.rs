@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use guestlist_domain::Policy;
-use guestlist_domain::flows::Admitted;
+use guestlist_domain::flows::VerifiedSession;
 use url::Url;
 
 use self::reach::{Joined, Reach};
@@ -60,7 +60,7 @@ pub async fn connect(AdminViewer(me): AdminViewer, State(app): State<App>) -> Re
     page(app.site(), StatusCode::OK, &template)
 }
 
-fn describe<'a>(guestlist: &'a App, me: &'a Admitted) -> ConnectPage<'a> {
+fn describe<'a>(guestlist: &'a App, me: &'a VerifiedSession) -> ConnectPage<'a> {
     let (site, hears_webhooks) = (guestlist.site(), guestlist.webhooks().is_some());
     let registered = registered(&guestlist.ctx().policy);
     let joined = Joined::all(site);

@@ -2,7 +2,7 @@
 //! pages, and the way out.
 
 use guestlist_domain::Role;
-use guestlist_domain::flows::Admitted;
+use guestlist_domain::flows::VerifiedSession;
 
 /// For `head.html`.
 pub struct Head<'a> {
@@ -17,7 +17,7 @@ const PLACES: [(&str, &str); 3] = [("/", "People"), ("/audit", "Audit"), ("/conn
 
 impl<'a> Head<'a> {
     /// Above `here`.
-    pub fn of(me: &'a Admitted, here: &'static str) -> Self {
+    pub fn of(me: &'a VerifiedSession, here: &'static str) -> Self {
         let is_admin = me.user.role == Role::Admin;
         Self { me: me.user.email.as_str(), here, is_admin }
     }

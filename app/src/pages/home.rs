@@ -8,9 +8,9 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{self, Admitted, NewInvitation};
+use guestlist_domain::flows::{self, VerifiedSession, NewInvitation};
 use guestlist_domain::{
-    Actor, Ctx, Invitation, InvitationId, Page, Place, Reach, Role, User, UserFilter, UserId,
+    Actor, Ctx, Invitation, InvitationId, Page, Cursor, ManageableRoles, Role, User, UserFilter, UserId,
     UserStatus,
 };
 use serde::Deserialize;
@@ -107,7 +107,7 @@ fn way_in(app: &App, code: Code, headers: &HeaderMap) -> &'static str {
     }
 }
 
-fn member(app: &App, admitted: &Admitted) -> Response {
+fn member(app: &App, admitted: &VerifiedSession) -> Response {
     let template = MemberPage {
         app_name: &app.site().app_name,
         head: Head::of(admitted, "/"),
@@ -133,10 +133,10 @@ struct Shown<'a> {
     email: &'a str,
 }
 
-async fn users(app: &App, me: &Admitted, shown: Shown<'_>) -> Result<Response, Problem> {
+async fn users(app: &App, me: &VerifiedSession, shown: Shown<'_>) -> Result<Response, Problem> {
     let Shown { after, revoked, refusal, email } = shown;
     let store = &app.ctx().store;
-    let piece = Page { after: after.map(Place::from), limit: ROWS + 1 };
+    let piece = Page { after: after.map(Cursor::from), limit: ROWS + 1 };
     let mut found = store.users(&UserFilter::default(), piece).await?;
     let has_more = found.len() as u64 > ROWS;
     found.truncate(usize::try_from(ROWS).unwrap_or(usize::MAX));
@@ -164,7 +164,7 @@ async fn users(app: &App, me: &Admitted, shown: Shown<'_>) -> Result<Response, P
     Ok(page(app.site(), refusal.map_or(StatusCode::OK, |problem| problem.status()), &template))
 }
 
-fn row(user: &User, latest: Option<&&Invitation>, waits: Waits, me: &Admitted) -> Row {
+fn row(user: &User, latest: Option<&&Invitation>, waits: Waits, me: &VerifiedSession) -> Row {
     let status = match (user.status, latest) {
         (UserStatus::Invited, Some(invitation)) => invitation.status.as_str(),
         (status, _) => status.as_str(),
@@ -223,7 +223,7 @@ pub async fn invite(
 
 async fn send(app: &App, ctx: &Ctx, email: String, by: &Actor) -> Result<(), Problem> {
     let request = InvitationRequest::of(email).read(app.site())?;
-    let request = NewInvitation { reach: Reach::Everybody, ..request };
+    let request = NewInvitation { manageable: ManageableRoles::All, ..request };
     flows::invite(ctx, request, by).await?;
     Ok(())
 }
@@ -235,7 +235,7 @@ pub async fn resend(
     World(ctx): World,
     id: Named<InvitationId>,
 ) -> Result<Response, Problem> {
-    let resent = flows::resend(&ctx, id.read()?, Reach::Everybody, &admin.actor()).await;
+    let resent = flows::resend(&ctx, id.read()?, ManageableRoles::All, &admin.actor()).await;
     back(&app, &admin, resent.map(drop).map_err(Problem::from)).await
 }
 

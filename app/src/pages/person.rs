@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::Admitted;
+use guestlist_domain::flows::VerifiedSession;
 use guestlist_domain::{Actor, Role};
 use url::form_urlencoded;
 
@@ -13,7 +13,7 @@ use crate::http::{App, Code, Ours, Person, Problem, had_session};
 /// Somebody with a session who has a page shown. Who has none is led to the login page, and back
 /// here from there.
 #[derive(Debug)]
-pub struct Viewer(pub Admitted);
+pub struct Viewer(pub VerifiedSession);
 
 impl FromRequestParts<App> for Viewer {
     type Rejection = Response;
@@ -39,7 +39,7 @@ impl FromRequestParts<App> for Viewer {
 
 /// An administrator who has a page shown.
 #[derive(Debug)]
-pub struct AdminViewer(pub Admitted);
+pub struct AdminViewer(pub VerifiedSession);
 
 impl FromRequestParts<App> for AdminViewer {
     type Rejection = Response;
@@ -56,7 +56,7 @@ impl FromRequestParts<App> for AdminViewer {
 
 /// Somebody who sends a form of a page of ours.
 #[derive(Debug)]
-pub struct Member(pub Admitted);
+pub struct Member(pub VerifiedSession);
 
 impl Member {
     /// As events name them.
@@ -90,7 +90,7 @@ fn page_of(form: &str) -> String {
 
 /// An administrator who sends a form of a page of ours.
 #[derive(Debug)]
-pub struct Admin(pub Admitted);
+pub struct Admin(pub VerifiedSession);
 
 impl Admin {
     /// As events name them.

@@ -4,8 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{self, Admitted, UserChange};
-use guestlist_domain::{Ctx, Reach, Role, User, UserId, UserStatus};
+use guestlist_domain::flows::{self, VerifiedSession, UserChange};
+use guestlist_domain::{Ctx, ManageableRoles, Role, User, UserId, UserStatus};
 use serde::Deserialize;
 
 use super::head::Head;
@@ -70,7 +70,7 @@ pub async fn user(
 
 async fn shown(
     app: &App,
-    me: &Admitted,
+    me: &VerifiedSession,
     id: UserId,
     revoked: Vec<Named>,
     refusal: Option<Problem>,
@@ -153,7 +153,7 @@ async fn change(
     id: UserId,
     to: UserChange,
 ) -> Result<Response, Problem> {
-    let to = UserChange { reach: Reach::Everybody, ..to };
+    let to = UserChange { manageable: ManageableRoles::All, ..to };
     let changed = flows::change_user(ctx, id, &to, &admin.actor()).await;
     let query = changed.map(|changed| revoked::query(&changed)).map_err(Problem::from);
     back(app, admin, id, query).await
@@ -167,7 +167,7 @@ pub async fn end_sessions(
     id: ById<UserId>,
 ) -> Result<Response, Problem> {
     let id = id.read()?;
-    flows::end_all_sessions(&ctx, id, Reach::Everybody, &admin.actor()).await?;
+    flows::end_all_sessions(&ctx, id, ManageableRoles::All, &admin.actor()).await?;
     back(&app, &admin, id, Ok(String::new())).await
 }
 
@@ -213,7 +213,7 @@ pub async fn remove(
     id: ById<UserId>,
 ) -> Result<Response, Problem> {
     let id = id.read()?;
-    match flows::remove_user(&ctx, id, Reach::Everybody, &admin.actor())
+    match flows::remove_user(&ctx, id, ManageableRoles::All, &admin.actor())
         .await
         .map_err(Problem::from)
     {

@@ -52,7 +52,7 @@ async fn of_a_thousand_invitations_a_killed_worker_doubles_next_to_none() {
         assert!(doubled <= 5, "{engine}: {doubled} mails too many");
         let again = count_of(&guestlist, "attempts <> 1").await;
         assert!(again <= IN_FLIGHT, "{engine}: {again} were called for again");
-        let unknown = "SELECT COUNT(*) FROM users WHERE stytch_user_id IS NULL";
+        let unknown = "SELECT COUNT(*) FROM users WHERE provider_user_id IS NULL";
         assert_eq!(guestlist.database().number(unknown).await, 0, "{engine}: every row is whole");
         let searches = guestlist.stytch().calls("POST /v1/users/search", "200").await;
         assert!(searches <= 10, "{engine}: {searches} searches");

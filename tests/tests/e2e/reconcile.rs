@@ -218,7 +218,7 @@ async fn who_was_removed_here_and_is_back_at_stytch_is_deleted_there() {
     guestlist.settled().await;
     // The saga's end was lost: Stytch still has somebody whom it should have deleted.
     let left_over = stytch.create("ada@example.com").await;
-    let sql = format!("UPDATE tombstones SET stytch_user_id = '{left_over}'");
+    let sql = format!("UPDATE tombstones SET provider_user_id = '{left_over}'");
     guestlist.database().run_all(&[sql]).await;
     assert_eq!(counts(&compare(&guestlist, &[]).await), json!({ "removed": [1, 1] }));
     assert!(stytch.user(&left_over).await.is_none());

@@ -101,7 +101,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use guestlist_domain::Standing;
+    use guestlist_domain::ProviderHealth;
     use jiff::Timestamp;
 
     use super::*;
@@ -116,7 +116,7 @@ mod tests {
             concurrency: 1,
             started_at: Timestamp::UNIX_EPOCH,
             silent: Duration::from_secs(silent),
-            report: Standing::Ok.into(),
+            report: ProviderHealth::Ok.into(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use guestlist_domain::{Outcome, ProviderError};
+use guestlist_domain::{JobOutcome, ProviderError};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
@@ -127,12 +127,12 @@ impl Metrics {
     }
 
     /// An attempt ended, so long after its claim.
-    pub fn ended(&self, kind: &str, outcome: &Outcome, run: Duration) {
+    pub fn ended(&self, kind: &str, outcome: &JobOutcome, run: Duration) {
         let (outcome, error) = match outcome {
-            Outcome::Done => ("done", None),
-            Outcome::Retry(_, error) => ("retry", Some(error)),
-            Outcome::Snooze(_, error) => ("snooze", Some(error)),
-            Outcome::Dead(error) => ("dead", Some(error)),
+            JobOutcome::Done => ("done", None),
+            JobOutcome::Retry(_, error) => ("retry", Some(error)),
+            JobOutcome::Snooze(_, error) => ("snooze", Some(error)),
+            JobOutcome::Dead(error) => ("dead", Some(error)),
         };
         let error = error.map(|error| error.code.clone()).unwrap_or_default();
         let labels = AttemptLabels { kind: kind.to_owned(), outcome, error };
@@ -165,9 +165,9 @@ mod tests {
     fn what_is_counted_is_told() {
         let metrics = Metrics::default();
         metrics.claimed("invitation", Duration::from_millis(3));
-        metrics.ended("send-invite", &Outcome::Done, Duration::from_millis(120));
+        metrics.ended("send-invite", &JobOutcome::Done, Duration::from_millis(120));
         let error = JobError { code: "a_code".into(), message: "why".into(), request_id: None };
-        metrics.ended("send-invite", &Outcome::Dead(error), Duration::from_millis(1));
+        metrics.ended("send-invite", &JobOutcome::Dead(error), Duration::from_millis(1));
         metrics.called("invite", None, Duration::from_millis(100));
         let mut text = String::new();
         metrics.encode(&mut text).unwrap();

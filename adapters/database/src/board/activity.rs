@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apalis_sea_orm::board;
-use guestlist_domain::{Queue, StoreError};
+use guestlist_domain::{QueueName, StoreError};
 use jiff::Timestamp;
 
 use crate::errors::store_error;
@@ -20,7 +20,7 @@ pub struct Activity(pub Vec<QueueActivity>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueActivity {
     /// Which.
-    pub queue: Queue,
+    pub queue: QueueName,
     /// From when jobs were due until a worker took them.
     pub wait: Quantiles,
     /// From then to the attempt's end.
@@ -62,7 +62,7 @@ impl SqlStore {
         let read = self.database.read();
         let minutes = board::minutes(read, since).await.map_err(store_error)?;
         let times = board::times(read, since).await.map_err(store_error)?;
-        let queues = Queue::ALL.iter().map(|queue| {
+        let queues = QueueName::ALL.iter().map(|queue| {
             let mine =
                 |at: Timestamp| minutes.iter().find(|m| m.at == at && m.queue == queue.as_str());
             let each = (0..MINUTES).map(|n| count(ago(n), mine(ago(n))));

@@ -2,7 +2,7 @@
 
 use apalis_sea_orm::entity::{attempt, job};
 use apalis_sea_orm::{board, count_matching, matching};
-use guestlist_domain::{HeldBy, Holds, JobId, JobState, Page, Queue, StoreError};
+use guestlist_domain::{HeldBy, HoldReasons, JobId, JobState, Page, QueueName, StoreError};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ pub enum JobStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobFilter {
     /// In that queue.
-    pub queue: Option<Queue>,
+    pub queue: Option<QueueName>,
     /// Of that kind.
     pub kind: Option<String>,
     /// That stand there.
@@ -207,17 +207,17 @@ fn states(filter: &JobFilter) -> Vec<&'static str> {
 }
 
 /// As the queue is asked: what is held is what is ready in queues that are held.
-fn wanted(filter: &JobFilter, holds: &Holds, now: Timestamp) -> apalis_sea_orm::JobFilter {
-    let is_held = |queue: Queue| holds.on(queue, now).is_some();
-    let of_status = |queue: &Queue| match filter.status {
+fn wanted(filter: &JobFilter, holds: &HoldReasons, now: Timestamp) -> apalis_sea_orm::JobFilter {
+    let is_held = |queue: QueueName| holds.for_queue(queue, now).is_some();
+    let of_status = |queue: &QueueName| match filter.status {
         Some(JobStatus::Held) => is_held(*queue),
         Some(JobStatus::In(JobState::Ready)) => !is_held(*queue),
         _ => true,
     };
-    let all_of_them = Queue::ALL.iter().all(of_status);
+    let all_of_them = QueueName::ALL.iter().all(of_status);
     let named = filter.queue.map(|queue| vec![queue]);
     // Only where it makes a difference, so that jobs of queues unknown to this version show too.
-    let queues = named.or_else(|| (!all_of_them).then(|| Queue::ALL.to_vec()));
+    let queues = named.or_else(|| (!all_of_them).then(|| QueueName::ALL.to_vec()));
     let queues = queues.map(|queues| queues.into_iter().filter(of_status));
     let queues = queues.map(|queues| queues.map(|queue| queue.as_str().to_owned()).collect());
     // Kinds and codes are ASCII, and MySQL compares them to nothing else.
@@ -231,11 +231,11 @@ fn wanted(filter: &JobFilter, holds: &Holds, now: Timestamp) -> apalis_sea_orm::
     }
 }
 
-fn told(model: job::Model, holds: &Holds, now: Timestamp) -> Answer<BoardJob> {
+fn told(model: job::Model, holds: &HoldReasons, now: Timestamp) -> Answer<BoardJob> {
     let row = Row::of("jobs", model.id);
     let state = row.whole("state", JobState::parse(&model.state))?;
-    let queue = Queue::parse(&model.queue).filter(|_| state == JobState::Ready);
-    let held_by = queue.and_then(|queue| holds.on(queue, now));
+    let queue = QueueName::parse(&model.queue).filter(|_| state == JobState::Ready);
+    let held_by = queue.and_then(|queue| holds.for_queue(queue, now));
     Ok(BoardJob {
         id: JobId(model.id),
         status: if held_by.is_some() { JobStatus::Held } else { JobStatus::In(state) },

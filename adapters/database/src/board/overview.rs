@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use apalis_sea_orm::board;
-use guestlist_domain::{HeldBy, Holds, Queue, Report, Standing, StoreError};
+use guestlist_domain::{HeldBy, HoldReasons, QueueName, WorkerReport, ProviderHealth, StoreError};
 use jiff::Timestamp;
 
 use crate::errors::store_error;
@@ -20,7 +20,7 @@ pub const PROVIDER_RATE: &str = "provider";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overview {
     /// What keeps jobs waiting that are due.
-    pub holds: Holds,
+    pub holds: HoldReasons,
     /// Every queue, the most urgent first.
     pub queues: Vec<QueueState>,
     /// Every worker seen in the last quarter of an hour that did not sign off.
@@ -42,7 +42,7 @@ pub struct RefusedWrites {
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueState {
     /// Which.
-    pub queue: Queue,
+    pub queue: QueueName,
     /// Jobs that wait for their time.
     pub scheduled: u64,
     /// Jobs that wait for their turn.
@@ -94,7 +94,7 @@ pub struct WorkerState {
     /// How long ago it reported.
     pub silent: Duration,
     /// What it says of Stytch.
-    pub report: Report,
+    pub report: WorkerReport,
 }
 
 impl WorkerState {
@@ -117,27 +117,27 @@ impl Overview {
         self.workers.iter().filter(|worker| worker.is_live())
     }
 
-    /// Of the workers' standings the one that most wants to be told; as [`Holds`] has it, down
+    /// Of the workers' standings the one that most wants to be told; as [`HoldReasons`] has it, down
     /// comes before misconfigured. Of equals the one that has been so for longest.
-    pub fn standing(&self) -> &Standing {
-        let rank = |standing: &Standing| match standing {
-            Standing::Ok => 0,
-            Standing::Recovering(_) => 1,
-            Standing::Misconfigured(_) => 2,
-            Standing::Down(_) => 3,
+    pub fn standing(&self) -> &ProviderHealth {
+        let rank = |standing: &ProviderHealth| match standing {
+            ProviderHealth::Ok => 0,
+            ProviderHealth::Recovering(_) => 1,
+            ProviderHealth::Misconfigured(_) => 2,
+            ProviderHealth::Down(_) => 3,
         };
-        let since = |standing: &Standing| standing.trouble().map(|trouble| trouble.since);
-        let standings = self.live().map(|worker| &worker.report.standing);
-        let longest = |standing: &&Standing| (rank(standing), std::cmp::Reverse(since(standing)));
-        standings.max_by_key(longest).unwrap_or(&Standing::Ok)
+        let since = |standing: &ProviderHealth| standing.issue().map(|trouble| trouble.since);
+        let standings = self.live().map(|worker| &worker.report.health);
+        let longest = |standing: &&ProviderHealth| (rank(standing), std::cmp::Reverse(since(standing)));
+        standings.max_by_key(longest).unwrap_or(&ProviderHealth::Ok)
     }
 }
 
 impl SqlStore {
     /// What keeps jobs waiting that are due: three reads of a few rows.
-    pub async fn holds(&self, now: Timestamp) -> Result<Holds, StoreError> {
+    pub async fn holds(&self, now: Timestamp) -> Result<HoldReasons, StoreError> {
         let rows = board::pauses(self.database.read()).await.map_err(store_error)?;
-        let paused = rows.iter().filter_map(|(name, _)| Queue::parse(name)).collect();
+        let paused = rows.iter().filter_map(|(name, _)| QueueName::parse(name)).collect();
         let workers = self.workers().await?;
         self.held(paused, &workers, now).await
     }
@@ -149,11 +149,11 @@ impl SqlStore {
             rows.into_iter().map(|row| (row.name.clone(), row)).collect();
         let workers = self.workers().await?;
         let paused = rows.iter().filter(|(_, row)| row.pause.is_some());
-        let paused = paused.filter_map(|(name, _)| Queue::parse(name)).collect();
+        let paused = paused.filter_map(|(name, _)| QueueName::parse(name)).collect();
         let holds = self.held(paused, &workers, now).await?;
-        let queues = Queue::ALL.iter().map(|queue| {
+        let queues = QueueName::ALL.iter().map(|queue| {
             let row = rows.remove(queue.as_str()).unwrap_or_default();
-            state(*queue, row, holds.on(*queue, now))
+            state(*queue, row, holds.for_queue(*queue, now))
         });
         let queues = queues.collect();
         Ok(Overview { queues, holds, workers, refused_writes: self.refused_writes(now).await })
@@ -173,14 +173,14 @@ impl SqlStore {
 
     async fn held(
         &self,
-        paused: BTreeSet<Queue>,
+        paused: BTreeSet<QueueName>,
         workers: &[WorkerState],
         now: Timestamp,
-    ) -> Result<Holds, StoreError> {
+    ) -> Result<HoldReasons, StoreError> {
         let limited =
             board::rate_hold(self.database.read(), PROVIDER_RATE).await.map_err(store_error)?;
         let live = workers.iter().filter(|worker| worker.is_live());
-        Ok(Holds {
+        Ok(HoldReasons {
             paused,
             workers: live.map(|worker| worker.report.clone()).collect(),
             rate_limited_until: limited.map(|left| now + left),
@@ -188,7 +188,7 @@ impl SqlStore {
     }
 }
 
-fn state(queue: Queue, row: board::QueueState, held_by: Option<HeldBy>) -> QueueState {
+fn state(queue: QueueName, row: board::QueueState, held_by: Option<HeldBy>) -> QueueState {
     use apalis_sea_orm::entity::state::{DEAD, READY, RETRYING, RUNNING, SCHEDULED};
     let count = |state: &str| row.counts.get(state).copied().unwrap_or(0);
     let due = count(READY);
@@ -221,7 +221,7 @@ fn worker(state: board::WorkerState) -> Result<WorkerState, StoreError> {
         queues: worker.queues.split(',').map(ToOwned::to_owned).collect(),
         running: u64::try_from(worker.running).unwrap_or(0),
         concurrency: u64::try_from(worker.concurrency).unwrap_or(0),
-        report: told.unwrap_or(Standing::Ok.into()),
+        report: told.unwrap_or(ProviderHealth::Ok.into()),
         id: worker.id,
     })
 }

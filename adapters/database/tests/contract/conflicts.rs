@@ -56,9 +56,9 @@ async fn addresses_are_compared_letter_by_letter(bed: &Bed) {
     assert_eq!(bed.store.user_by_email(&email("jos_e@example.com")).await.unwrap(), None);
     // Stytch's ids differ by case.
     let mut upper = user();
-    upper.stytch_user_id = Some("user-AB".to_owned());
+    upper.provider_user_id = Some("user-AB".to_owned());
     applied(bed, Change::new().insert_user(upper)).await;
-    assert_eq!(bed.store.user_by_stytch_id("user-ab").await.unwrap(), None);
+    assert_eq!(bed.store.user_by_provider_id("user-ab").await.unwrap(), None);
 }
 
 async fn deletion_frees_the_address(bed: &Bed) {
@@ -83,8 +83,8 @@ async fn an_identity_is_one_persons(bed: &Bed) {
     applied(bed, Change::new().insert_user(first.clone())).await;
     let second = user();
     applied(bed, Change::new().insert_user(second.clone())).await;
-    let stytch_user_id = first.stytch_user_id;
-    refused(bed, Change::new().update_user(User { stytch_user_id, ..second })).await;
+    let provider_user_id = first.provider_user_id;
+    refused(bed, Change::new().update_user(User { provider_user_id, ..second })).await;
 }
 
 async fn an_address_has_one_open_invitation(bed: &Bed) {
@@ -193,7 +193,7 @@ async fn a_session_begins_once(bed: &Bed) {
     same_token.token_hash = first.token_hash;
     refused(bed, begin(same_token)).await;
     let mut same_at_stytch = session(&holder);
-    same_at_stytch.stytch_session_id = first.stytch_session_id;
+    same_at_stytch.provider_session_id = first.provider_session_id;
     refused(bed, begin(same_at_stytch)).await;
 }
 
@@ -234,9 +234,9 @@ async fn an_address_is_known_to_be_removed_and_can_be_removed_again(bed: &Bed) {
 
 async fn being_gone_twice_is_no_conflict(bed: &Bed) {
     let stone = |user_id| {
-        let stytch_user_id = "user-test-1".to_owned();
+        let provider_user_id = "user-test-1".to_owned();
         let mut change = Change::new();
-        change.tombstones.push(Tombstone { stytch_user_id, user_id, at: now() });
+        change.tombstones.push(Tombstone { provider_user_id, user_id, at: now() });
         change
     };
     applied(bed, stone(user().id)).await;

@@ -2,7 +2,7 @@
 
 use guestlist_domain::{
     GuardName, InvitationFilter, InvitationStatus, Page, ReadInvitations, ReadKeys,
-    ReadReconciliation, ReadSessions, ReadUsers, Role, Stale, Store, UserFilter, UserStatus,
+    ReadReconciliation, ReadSessions, ReadUsers, Role, ExpiredRows, Store, UserFilter, UserStatus,
 };
 use sea_orm::{ConnectionTrait, Statement};
 
@@ -40,10 +40,10 @@ async fn no_read_scans_a_table(bed: &Bed) {
     bed.forget_statements();
     store.user(user.id).await.unwrap();
     store.user_by_email(&user.email).await.unwrap();
-    store.user_by_stytch_id("x").await.unwrap();
+    store.user_by_provider_id("x").await.unwrap();
     store.count_active_admins().await.unwrap();
     store.guard(GuardName::ActiveAdmins).await.unwrap();
-    store.users_by_stytch_ids(&["x".into(), "y".into()]).await.unwrap();
+    store.users_by_provider_ids(&["x".into(), "y".into()]).await.unwrap();
     store.users_by_emails(&[user.email.clone(), some_email()]).await.unwrap();
     store.users_from(Some(user.id), 9).await.unwrap();
     store.tombstones(&["x".into(), "y".into()]).await.unwrap();
@@ -53,7 +53,7 @@ async fn no_read_scans_a_table(bed: &Bed) {
     store.invitations_of(user.id).await.unwrap();
     store.timeline(invitation.id).await.unwrap();
     store.session_by_token(hash("x")).await.unwrap();
-    store.session_by_stytch_id("x").await.unwrap();
+    store.session_by_provider_id("x").await.unwrap();
     store.live_sessions(user.id, now()).await.unwrap();
     let page = Page { after: Some(guestlist_domain::SessionId(id())), limit: 9 };
     store.sessions(user.id, now(), page).await.unwrap();
@@ -96,8 +96,8 @@ async fn no_sweep_sorts_a_table(bed: &Bed) {
     }
     bed.forget_statements();
     bed.store.overdue_invitations(now(), 10).await.unwrap();
-    for what in [Stale::Sessions, Stale::UsedLinks, Stale::LoginRequests, Stale::IdempotencyKeys] {
-        bed.store.delete_stale(what, now(), 10).await.unwrap();
+    for what in [ExpiredRows::Sessions, ExpiredRows::UsedLinks, ExpiredRows::LoginRequests, ExpiredRows::IdempotencyKeys] {
+        bed.store.delete_expired(what, now(), 10).await.unwrap();
     }
     let plans = plans(bed).await;
     assert_eq!(plans.len(), 6);

@@ -7,7 +7,7 @@ use apalis_sea_orm::entity::{attempt, job as jobs, state};
 use futures::future::join_all;
 use guestlist_domain::{
     Attempt, Change, Clock, InvitationStatus, JobError, JobId, JobState, NewJob, Operation,
-    Outcome, Queue, ReadInvitations, ReadJobs, ReadUsers, Settlement, Store, SystemClock, User,
+    JobOutcome, QueueName, ReadInvitations, ReadJobs, ReadUsers, Settlement, Store, SystemClock, User,
     Verdict,
 };
 use jiff::Timestamp;
@@ -61,8 +61,8 @@ async fn lease(bed: &Bed, job: &NewJob, fence: i64) {
         .unwrap();
 }
 
-fn settlement(job: &NewJob, fence: i64, outcome: Outcome) -> Settlement {
-    let attempt = Attempt { job: job.id, number: 1, of: 20, started_at: now(), outage: None };
+fn settlement(job: &NewJob, fence: i64, outcome: JobOutcome) -> Settlement {
+    let attempt = Attempt { job: job.id, number: 1, max_attempts: 20, started_at: now(), outage: None };
     let worker = "worker-1".to_owned();
     Settlement { attempt, fence, worker, finished_at: after(1), outcome }
 }
@@ -111,7 +111,7 @@ async fn a_settlement_is_written_with_its_change(bed: &Bed) {
     lease(bed, &job, 3).await;
     invitation.status = InvitationStatus::Sent;
     let mut sent = Change::new().update_invitation(invitation.clone());
-    sent.settlement = Some(settlement(&job, 3, Outcome::Done));
+    sent.settlement = Some(settlement(&job, 3, JobOutcome::Done));
     assert_eq!(verdict(bed, sent.clone()).await, Verdict::Applied);
     assert_eq!(read(bed, job.id).await.unwrap().state, state::DONE);
     let read = bed.store.invitation(invitation.id).await.unwrap().unwrap();
@@ -122,10 +122,10 @@ async fn a_settlement_is_written_with_its_change(bed: &Bed) {
 
 async fn every_outcome_is_written(bed: &Bed) {
     for (outcome, state, attempts) in [
-        (Outcome::Done, state::DONE, 0),
-        (Outcome::Retry(after(60), failure()), state::RETRYING, 1),
-        (Outcome::Snooze(after(60), failure()), state::SCHEDULED, 1),
-        (Outcome::Dead(failure()), state::DEAD, 1),
+        (JobOutcome::Done, state::DONE, 0),
+        (JobOutcome::Retry(after(60), failure()), state::RETRYING, 1),
+        (JobOutcome::Snooze(after(60), failure()), state::SCHEDULED, 1),
+        (JobOutcome::Dead(failure()), state::DEAD, 1),
     ] {
         let job = leased(bed).await;
         let mut change = Change::new();
@@ -149,7 +149,7 @@ async fn a_lost_lease_writes_nothing(bed: &Bed) {
     let job = leased(bed).await;
     lease(bed, &job, 2).await;
     let mut change = invite(&user());
-    change.settlement = Some(settlement(&job, 1, Outcome::Done));
+    change.settlement = Some(settlement(&job, 1, JobOutcome::Done));
     assert_eq!(verdict(bed, change).await, Verdict::LeaseLost);
     assert_eq!(read(bed, job.id).await.unwrap().state, state::RUNNING);
     for (table, rows) in [("users", 0), ("invitations", 0), ("events", 0), ("jobs", 1)] {
@@ -163,7 +163,7 @@ async fn a_lost_lease_harms_no_neighbour(bed: &Bed) {
         let job = leased(bed).await;
         let mut change = Change::new().insert_user(user());
         let fence = if n % 5 == 0 { 7 } else { 1 };
-        change.settlement = Some(settlement(&job, fence, Outcome::Retry(after(5), failure())));
+        change.settlement = Some(settlement(&job, fence, JobOutcome::Retry(after(5), failure())));
         changes.push(change);
     }
     let verdicts = join_all(changes.iter().map(|change| bed.store.apply(change.clone()))).await;
@@ -182,7 +182,7 @@ async fn a_lost_lease_is_told_before_a_conflict(bed: &Bed) {
     let job = leased(bed).await;
     let stale = User { version: 9, ..user() };
     let mut change = Change::new().update_user(stale);
-    change.settlement = Some(settlement(&job, 9, Outcome::Done));
+    change.settlement = Some(settlement(&job, 9, JobOutcome::Done));
     assert_eq!(verdict(bed, change).await, Verdict::LeaseLost);
 }
 
@@ -190,7 +190,7 @@ async fn a_conflict_leaves_the_job_running(bed: &Bed) {
     let job = leased(bed).await;
     let stale = User { version: 9, ..user() };
     let mut change = Change::new().update_user(stale);
-    change.settlement = Some(settlement(&job, 1, Outcome::Dead(failure())));
+    change.settlement = Some(settlement(&job, 1, JobOutcome::Dead(failure())));
     assert_eq!(verdict(bed, change).await, Verdict::Conflict);
     assert_eq!(read(bed, job.id).await.unwrap().state, state::RUNNING);
     assert_eq!(bed.count("job_attempts").await, 0);
@@ -233,7 +233,7 @@ async fn an_operation_in_the_wrong_state_is_a_conflict_and_writes_nothing(bed: &
     assert_eq!(verdict(bed, with_user(retry(&ready, now()))).await, Verdict::Conflict);
     let done = leased(bed).await;
     let mut change = Change::new();
-    change.settlement = Some(settlement(&done, 1, Outcome::Done));
+    change.settlement = Some(settlement(&done, 1, JobOutcome::Done));
     verdict(bed, change).await;
     assert_eq!(verdict(bed, with_user(cancel(&done))).await, Verdict::Conflict);
     assert_eq!(verdict(bed, with_user(cancel(&job()))).await, Verdict::Conflict, "there is none");
@@ -246,13 +246,13 @@ async fn a_running_job_is_asked_to_end_and_not_tried_again(bed: &Bed) {
     assert_eq!(verdict(bed, cancel(&job)).await, Verdict::Applied);
     assert_eq!(state_of(bed, &job).await, JobState::Running);
     let mut change = Change::new();
-    change.settlement = Some(settlement(&job, 1, Outcome::Retry(after(60), failure())));
+    change.settlement = Some(settlement(&job, 1, JobOutcome::Retry(after(60), failure())));
     assert_eq!(verdict(bed, change).await, Verdict::Applied);
     assert_eq!(state_of(bed, &job).await, JobState::Cancelled);
 }
 
 async fn a_queue_is_paused_by_whoever_has_a_long_name(bed: &Bed) {
-    let (queue, by) = (Queue::Invitation, "ü".repeat(200));
+    let (queue, by) = (QueueName::Invitation, "ü".repeat(200));
     let pause = Operation::Pause { queue, by, reason: Some("why".to_owned()), at: now() };
     assert_eq!(verdict(bed, Change::new().operation(pause)).await, Verdict::Applied);
     let holds = bed.store.holds(SystemClock.now()).await.unwrap();

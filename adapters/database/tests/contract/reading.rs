@@ -35,8 +35,8 @@ async fn a_user_is_read_back(bed: &Bed) {
         apply(bed, Change::new().insert_user(user.clone())).await;
         assert_eq!(bed.store.user(user.id).await.unwrap().as_ref(), Some(&user));
         assert_eq!(bed.store.user_by_email(&user.email).await.unwrap().as_ref(), Some(&user));
-        if let Some(stytch_id) = &user.stytch_user_id {
-            let found = bed.store.user_by_stytch_id(stytch_id).await.unwrap();
+        if let Some(stytch_id) = &user.provider_user_id {
+            let found = bed.store.user_by_provider_id(stytch_id).await.unwrap();
             assert_eq!(found.as_ref(), Some(&user));
         }
     }
@@ -113,10 +113,10 @@ async fn a_session_is_read_back_with_its_holder(bed: &Bed) {
     change.sessions = vec![least.clone(), whole.clone()];
     apply(bed, change).await;
     for session in [least, whole] {
-        let id = session.stytch_session_id.clone();
+        let id = session.provider_session_id.clone();
         let expected = Some((session.clone(), holder.clone()));
         assert_eq!(bed.store.session_by_token(session.token_hash).await.unwrap(), expected);
-        assert_eq!(bed.store.session_by_stytch_id(&id).await.unwrap(), expected);
+        assert_eq!(bed.store.session_by_provider_id(&id).await.unwrap(), expected);
         assert_eq!(bed.store.session(session.id).await.unwrap(), Some(session));
     }
 }
@@ -193,7 +193,7 @@ async fn what_is_not_there_is_none(bed: &Bed) {
     let invitation = invitation(&user);
     assert_eq!(bed.store.user(user.id).await.unwrap(), None);
     assert_eq!(bed.store.user_by_email(&user.email).await.unwrap(), None);
-    assert_eq!(bed.store.user_by_stytch_id("user-1").await.unwrap(), None);
+    assert_eq!(bed.store.user_by_provider_id("user-1").await.unwrap(), None);
     assert_eq!(bed.store.invitation(invitation.id).await.unwrap(), None);
     assert_eq!(bed.store.latest_invitation(user.id).await.unwrap(), None);
     assert_eq!(bed.store.latest_invitations(&[user.id]).await.unwrap(), []);
@@ -201,7 +201,7 @@ async fn what_is_not_there_is_none(bed: &Bed) {
     assert_eq!(bed.store.invitations_of(user.id).await.unwrap(), []);
     assert_eq!(bed.store.timeline(invitation.id).await.unwrap(), []);
     assert_eq!(bed.store.session_by_token(hash("x")).await.unwrap(), None);
-    assert_eq!(bed.store.session_by_stytch_id("session-1").await.unwrap(), None);
+    assert_eq!(bed.store.session_by_provider_id("session-1").await.unwrap(), None);
     assert_eq!(bed.store.session(session(&user).id).await.unwrap(), None);
     assert_eq!(bed.store.live_sessions(user.id, now()).await.unwrap(), []);
     assert_eq!(bed.store.used_link(hash("x")).await.unwrap(), None);

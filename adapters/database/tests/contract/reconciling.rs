@@ -1,7 +1,7 @@
 //! What a comparison with Stytch reads, and what came of it.
 
 use guestlist_domain::{
-    Change, Count, Drift, ReadReconciliation, Reconciliation, Remedy, Store, StoreError, Tombstone,
+    Change, DriftCount, Drift, ReadReconciliation, Reconciliation, RepairAction, Store, StoreError, Tombstone,
     User, Verdict,
 };
 use sea_orm::ConnectionTrait;
@@ -24,7 +24,7 @@ async fn apply(bed: &Bed, change: Change) {
 async fn insert(bed: &Bed, count: usize) -> Vec<User> {
     let identity = |n| Some(format!("user-test-{n}"));
     let users: Vec<_> =
-        (0..count).map(|n| User { stytch_user_id: identity(n), ..user() }).collect();
+        (0..count).map(|n| User { provider_user_id: identity(n), ..user() }).collect();
     let mut change = Change::new();
     change.users.insert.clone_from(&users);
     apply(bed, change).await;
@@ -39,13 +39,13 @@ fn sorted(mut users: Vec<User>) -> Vec<User> {
 async fn users_are_found_by_many_identities_and_addresses_at_once(bed: &Bed) {
     let users = insert(bed, 2_100).await;
     let half = users.iter().step_by(2).cloned().collect::<Vec<_>>();
-    let mut ids: Vec<_> = half.iter().filter_map(|user| user.stytch_user_id.clone()).collect();
+    let mut ids: Vec<_> = half.iter().filter_map(|user| user.provider_user_id.clone()).collect();
     let mut emails: Vec<_> = half.iter().map(|user| user.email.clone()).collect();
     ids.extend((0..1_500).map(|n| format!("USER-test-{n}")));
     emails.extend((0..1_500).map(|_| some_email()));
-    assert_eq!(sorted(bed.store.users_by_stytch_ids(&ids).await.unwrap()), sorted(half.clone()));
+    assert_eq!(sorted(bed.store.users_by_provider_ids(&ids).await.unwrap()), sorted(half.clone()));
     assert_eq!(sorted(bed.store.users_by_emails(&emails).await.unwrap()), sorted(half));
-    assert_eq!(bed.store.users_by_stytch_ids(&[]).await.unwrap(), []);
+    assert_eq!(bed.store.users_by_provider_ids(&[]).await.unwrap(), []);
     assert_eq!(bed.store.users_by_emails(&[]).await.unwrap(), []);
 }
 
@@ -57,7 +57,7 @@ async fn users_are_read_from_the_oldest_on(bed: &Bed) {
 }
 
 async fn who_is_gone_is_found_by_identity(bed: &Bed) {
-    let gone = Tombstone { stytch_user_id: "user-test-1".into(), user_id: user().id, at: now() };
+    let gone = Tombstone { provider_user_id: "user-test-1".into(), user_id: user().id, at: now() };
     let mut change = Change::new();
     change.tombstones.push(gone.clone());
     apply(bed, change).await;
@@ -68,9 +68,9 @@ async fn who_is_gone_is_found_by_identity(bed: &Bed) {
 
 async fn the_newest_comparison_is_read_back_and_the_older_ones_are_not_kept(bed: &Bed) {
     assert_eq!(bed.store.last_reconciliation().await.unwrap(), None);
-    let counts = Drift::ALL.iter().map(|kind| (*kind, Count { found: 7, repaired: 3 })).collect();
-    for remedy in Remedy::ALL {
-        let record = Reconciliation { remedy: *remedy, ..reconciliation() };
+    let counts = Drift::ALL.iter().map(|kind| (*kind, DriftCount { found: 7, repaired: 3 })).collect();
+    for repair_action in RepairAction::ALL {
+        let record = Reconciliation { repair_action: *repair_action, ..reconciliation() };
         let mut change = Change::new();
         change.reconciliations.push(record.clone());
         apply(bed, change).await;
@@ -86,7 +86,7 @@ async fn the_newest_comparison_is_read_back_and_the_older_ones_are_not_kept(bed:
 
 async fn a_comparison_that_nobody_wrote_is_corrupt(bed: &Bed) {
     for (column, spoilt) in
-        [("remedy", "'spoilt'"), ("counts", "'spoilt'"), ("counts", "'[]'"), ("users", "-1")]
+        [("repair_action", "'spoilt'"), ("counts", "'spoilt'"), ("counts", "'[]'"), ("users", "-1")]
     {
         let mut change = Change::new();
         change.reconciliations.push(reconciliation());

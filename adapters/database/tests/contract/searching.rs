@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use guestlist_domain::{
-    Change, Invitation, InvitationFilter, InvitationStatus, Page, Place, Prefix, ReadInvitations,
+    Change, Invitation, InvitationFilter, InvitationStatus, Page, Cursor, SearchPrefix, ReadInvitations,
     ReadUsers, Role, Store, User, UserFilter, UserId, UserStatus, Verdict,
 };
 
@@ -63,8 +63,8 @@ fn expected(people: &[User], filter: &UserFilter) -> Vec<UserId> {
         .filter(|user| filter.role.is_none_or(|role| user.role == role))
         .filter(|user| filter.status.is_none_or(|status| user.status == status))
         .filter_map(|user| match key(user) {
-            _ if q.begins(user.email.as_str()) => Some((0, user.email.as_str().to_owned(), user)),
-            Some(key) if q.begins(&key) => Some((1, key, user)),
+            _ if q.matches(user.email.as_str()) => Some((0, user.email.as_str().to_owned(), user)),
+            Some(key) if q.matches(&key) => Some((1, key, user)),
             _ => None,
         })
         .map(|(by, key, user)| (by, key, Reverse(user.id)))
@@ -82,7 +82,7 @@ async fn in_pieces(bed: &Bed, filter: &UserFilter, limit: u64) -> Vec<UserId> {
         if (piece.len() as u64) < limit {
             return seen;
         }
-        after = piece.last().map(|last| filter.place(last));
+        after = piece.last().map(|last| filter.cursor(last));
     }
 }
 
@@ -99,7 +99,7 @@ async fn pieces_of_a_search_are_each_match_once(bed: &Bed) {
             (None, Some(UserStatus::Active)),
             (Some(Role::Member), Some(UserStatus::Invited)),
         ] {
-            let filter = UserFilter { q: Prefix::of(q), role, status };
+            let filter = UserFilter { q: SearchPrefix::of(q), role, status };
             let expected = expected(&people, &filter);
             for limit in [1, 7, 200] {
                 assert_eq!(in_pieces(bed, &filter, limit).await, expected, "{filter:?} by {limit}");
@@ -111,12 +111,12 @@ async fn pieces_of_a_search_are_each_match_once(bed: &Bed) {
 async fn a_search_goes_on_where_somebody_was_deleted(bed: &Bed) {
     let people = people();
     insert(bed, &people).await;
-    let filter = UserFilter { q: Prefix::of("ada"), ..UserFilter::default() };
+    let filter = UserFilter { q: SearchPrefix::of("ada"), ..UserFilter::default() };
     let all = expected(&people, &filter);
     for n in [3, 40] {
         let page = Page { after: None, limit: n };
         let gone = bed.store.users(&filter, page).await.unwrap().pop().unwrap();
-        let after = Some(filter.place(&gone));
+        let after = Some(filter.cursor(&gone));
         let next = bed.store.users(&filter, Page { after: after.clone(), limit: 5 }).await.unwrap();
         let mut change = Change::new();
         change.users.delete.push(gone);
@@ -130,7 +130,7 @@ async fn whoever_is_renamed_is_found_by_the_new_name(bed: &Bed) {
     let zoe = User { email: email("zoe@example.com"), name: name("Ada"), ..user() };
     insert(bed, std::slice::from_ref(&zoe)).await;
     let found = async |q| {
-        let filter = UserFilter { q: Prefix::of(q), ..UserFilter::default() };
+        let filter = UserFilter { q: SearchPrefix::of(q), ..UserFilter::default() };
         bed.store.users(&filter, Page { after: None, limit: 9 }).await.unwrap().len()
     };
     for (called, version) in [("Zoe", 1), ("Zo\u{eb}", 2), ("Zack", 3)] {
@@ -150,7 +150,7 @@ async fn spellings_of_a_name_that_look_the_same_find_each_other(bed: &Bed) {
     insert(bed, &people).await;
     insert(bed, &[User { name: name("Asa Jose"), ..user() }]).await;
     for q in ["åsa jos\u{e9}", "a\u{30a}sa jose\u{301}", "ÅSA", "A\u{30a}"] {
-        let filter = UserFilter { q: Prefix::of(q), ..UserFilter::default() };
+        let filter = UserFilter { q: SearchPrefix::of(q), ..UserFilter::default() };
         for limit in [1, 10] {
             assert_eq!(in_pieces(bed, &filter, limit).await.len(), 3, "{q}, {limit} at a time");
         }
@@ -173,14 +173,14 @@ async fn pieces_of_a_search_for_invitations_are_each_once(bed: &Bed) {
     assert_eq!(bed.store.apply(change).await.unwrap(), Verdict::Applied);
     all.sort_by_key(|one| (one.email.clone(), Reverse(one.id)));
     for status in [None, Some(InvitationStatus::Revoked), Some(InvitationStatus::Sent)] {
-        let filter = InvitationFilter { q: Prefix::of("ada"), status };
+        let filter = InvitationFilter { q: SearchPrefix::of("ada"), status };
         let wanted = all.iter().filter(|one| status.is_none_or(|status| one.status == status));
         let wanted: Vec<_> = wanted.cloned().collect();
         for limit in [1, 7, 60] {
             let (mut after, mut seen) = (None, Vec::new());
             loop {
                 let piece = bed.store.invitations(&filter, Page { after, limit }).await.unwrap();
-                after = piece.last().map(|last| filter.place(last));
+                after = piece.last().map(|last| filter.cursor(last));
                 seen.extend(piece);
                 assert!(seen.len() < 1_000, "it goes round in circles: {filter:?}");
                 if after.is_none() {
@@ -197,11 +197,11 @@ async fn no_search_sorts_what_it_finds(bed: &Bed) {
         return; // MySQL's plans depend on what is in the tables.
     }
     let ada = User { name: name("Ada"), ..user() };
-    let (email, q) = ("ada@example.com".to_owned(), Prefix::of("ada"));
-    let by_email = guestlist_domain::FoundBy::Email(email);
-    let by_name = guestlist_domain::FoundBy::Name("ada".to_owned());
-    for found_by in [None, Some(by_email), Some(by_name)] {
-        let after = found_by.map(|by| Place { id: ada.id, found_by: Some(by) });
+    let (email, q) = ("ada@example.com".to_owned(), SearchPrefix::of("ada"));
+    let by_email = guestlist_domain::SortKey::Email(email);
+    let by_name = guestlist_domain::SortKey::Name("ada".to_owned());
+    for sort_key in [None, Some(by_email), Some(by_name)] {
+        let after = sort_key.map(|by| Cursor { id: ada.id, sort_key: Some(by) });
         for (role, status) in [(None, None), (None, Some(UserStatus::Active))] {
             let filter = UserFilter { q: q.clone(), role, status };
             bed.forget_statements();
@@ -210,9 +210,9 @@ async fn no_search_sorts_what_it_finds(bed: &Bed) {
         }
         for status in [None, Some(InvitationStatus::Sent)] {
             let filter = InvitationFilter { q: q.clone(), status };
-            let found_by = after.as_ref().and_then(|place| place.found_by.clone());
+            let sort_key = after.as_ref().and_then(|place| place.sort_key.clone());
             let id = guestlist_domain::InvitationId(ada.id.0);
-            let after = found_by.map(|by| Place { id, found_by: Some(by) });
+            let after = sort_key.map(|by| Cursor { id, sort_key: Some(by) });
             bed.forget_statements();
             bed.store.invitations(&filter, Page { after, limit: 9 }).await.unwrap();
             look_at(&plans(bed).await);
@@ -242,11 +242,11 @@ async fn a_search_that_all_match_costs_what_one_does_that_few_match(bed: &Bed) {
     let people: Vec<User> = (0..20_000).map(person).collect();
     insert(bed, &people).await;
     let mut costs = Vec::new();
-    let all = |role| UserFilter { q: Prefix::of("u"), role, status: None };
-    let last = UserFilter { q: Prefix::of("user"), ..UserFilter::default() };
-    let end = last.place(&people[people.len() - 3]);
+    let all = |role| UserFilter { q: SearchPrefix::of("u"), role, status: None };
+    let last = UserFilter { q: SearchPrefix::of("user"), ..UserFilter::default() };
+    let end = last.cursor(&people[people.len() - 3]);
     for (filter, after, found) in [
-        (UserFilter { q: Prefix::of("user1999"), ..UserFilter::default() }, None, 5),
+        (UserFilter { q: SearchPrefix::of("user1999"), ..UserFilter::default() }, None, 5),
         (all(None), None, 5),
         (all(Some(Role::Admin)), None, 0),
         (last, Some(end), 2),

@@ -2,8 +2,8 @@
 
 use futures::future::join_all;
 use guestlist_domain::{
-    Change, Claim, EndReason, EndSessions, Page, ReadKeys, ReadSessions, ReadUsers, Seen, Session,
-    Stale, Store, TokenHash, User, Verdict, Which,
+    Change, LinkClaim, EndReason, EndSessions, Page, ReadKeys, ReadSessions, ReadUsers, Usage, Session,
+    ExpiredRows, Store, TokenHash, User, Verdict, SessionSelector,
 };
 
 use crate::bed::{Bed, contract};
@@ -41,9 +41,9 @@ async fn begin(bed: &Bed) -> (User, Vec<Session>, Session) {
     (holder, sessions, others)
 }
 
-fn end(user: &User, which: Which) -> Change {
+fn end(user: &User, which: SessionSelector) -> Change {
     let reason = EndReason::Revoked;
-    Change::new().end_sessions(EndSessions { user_id: user.id, which, at: after(9), reason })
+    Change::new().end_sessions(EndSessions { user_id: user.id, sessions: which, at: after(9), reason })
 }
 
 async fn is_ended(bed: &Bed, session: &Session) -> bool {
@@ -58,23 +58,23 @@ async fn ended(bed: &Bed, sessions: &[Session]) -> Vec<bool> {
 
 async fn one_session_ends(bed: &Bed) {
     let (holder, sessions, others) = begin(bed).await;
-    apply(bed, end(&holder, Which::One(sessions[1].id))).await;
+    apply(bed, end(&holder, SessionSelector::One(sessions[1].id))).await;
     assert_eq!(ended(bed, &sessions).await, [false, true, false]);
     // Another's can't be ended as one's own.
-    apply(bed, end(&holder, Which::One(others.id))).await;
+    apply(bed, end(&holder, SessionSelector::One(others.id))).await;
     assert!(!is_ended(bed, &others).await);
 }
 
 async fn all_but_one_end(bed: &Bed) {
     let (holder, sessions, others) = begin(bed).await;
-    apply(bed, end(&holder, Which::AllBut(sessions[1].id))).await;
+    apply(bed, end(&holder, SessionSelector::AllBut(sessions[1].id))).await;
     assert_eq!(ended(bed, &sessions).await, [true, false, true]);
     assert!(!is_ended(bed, &others).await);
 }
 
 async fn all_end(bed: &Bed) {
     let (holder, sessions, others) = begin(bed).await;
-    apply(bed, end(&holder, Which::All)).await;
+    apply(bed, end(&holder, SessionSelector::All)).await;
     assert_eq!(ended(bed, &sessions).await, [true, true, true]);
     assert!(!is_ended(bed, &others).await);
     let (found, _) = bed.store.session_by_token(sessions[0].token_hash).await.unwrap().unwrap();
@@ -83,12 +83,12 @@ async fn all_end(bed: &Bed) {
 
 async fn an_ended_session_keeps_its_end(bed: &Bed) {
     let (holder, sessions, _) = begin(bed).await;
-    apply(bed, end(&holder, Which::One(sessions[0].id))).await;
+    apply(bed, end(&holder, SessionSelector::One(sessions[0].id))).await;
     apply(
         bed,
         Change::new().end_sessions(EndSessions {
             user_id: holder.id,
-            which: Which::All,
+            sessions: SessionSelector::All,
             at: after(99),
             reason: EndReason::LoggedOut,
         }),
@@ -102,7 +102,7 @@ async fn an_ended_session_keeps_its_end(bed: &Bed) {
 async fn a_change_may_end_all_and_begin_one(bed: &Bed) {
     let (holder, sessions, _) = begin(bed).await;
     let new = session(&holder);
-    let mut change = end(&holder, Which::All);
+    let mut change = end(&holder, SessionSelector::All);
     change.sessions.push(new.clone());
     apply(bed, change).await;
     assert_eq!(ended(bed, &sessions).await, [true, true, true]);
@@ -113,7 +113,7 @@ async fn live_sessions_are_listed_newest_first(bed: &Bed) {
     let (holder, sessions, _) = begin(bed).await;
     let mut expired = session(&holder);
     expired.expires_at = after(10);
-    let mut change = end(&holder, Which::One(sessions[0].id));
+    let mut change = end(&holder, SessionSelector::One(sessions[0].id));
     change.sessions.push(expired.clone());
     apply(bed, change).await;
     let live = bed.store.live_sessions(holder.id, after(9)).await.unwrap();
@@ -156,7 +156,7 @@ async fn look_ups_at_once_are_few_queries(bed: &Bed) {
     }
     let queries = bed.take_statements().len();
     assert!(queries <= 20, "{queries} queries for 650 look-ups");
-    let ids = sessions.iter().map(|s| bed.store.session_by_stytch_id(&s.stytch_session_id));
+    let ids = sessions.iter().map(|s| bed.store.session_by_provider_id(&s.provider_session_id));
     let found = join_all(ids).await;
     assert!(std::iter::zip(found, sessions).all(|(f, s)| f.unwrap().unwrap().0 == s));
 }
@@ -168,14 +168,14 @@ async fn uses_only_move_forward(bed: &Bed) {
     change.api_keys.insert.push(key.clone());
     apply(bed, change).await;
     let seen = [
-        Seen::Session { session: sessions[0].id, user: holder.id },
-        Seen::Session { session: sessions[1].id, user: holder.id },
-        Seen::Session { session: sessions[1].id, user: holder.id },
-        Seen::Key(key.id),
-        Seen::Session { session: session(&holder).id, user: user().id },
+        Usage::Session { session: sessions[0].id, user: holder.id },
+        Usage::Session { session: sessions[1].id, user: holder.id },
+        Usage::Session { session: sessions[1].id, user: holder.id },
+        Usage::Key(key.id),
+        Usage::Session { session: session(&holder).id, user: user().id },
     ];
     for (at, expected) in [(before(5), None), (after(60), Some(60)), (after(30), Some(60))] {
-        bed.store.note_seen(&seen, at).await.unwrap();
+        bed.store.record_usage(&seen, at).await.unwrap();
         let session = bed.store.session(sessions[1].id).await.unwrap().unwrap();
         // A session begins with a use; a user and a key may have none.
         assert_eq!(session.last_used_at, expected.map_or(now(), after));
@@ -187,17 +187,17 @@ async fn uses_only_move_forward(bed: &Bed) {
     }
     let other = bed.store.session(others.id).await.unwrap();
     assert_eq!(other, Some(others));
-    bed.store.note_seen(&[], now()).await.unwrap();
+    bed.store.record_usage(&[], now()).await.unwrap();
     let many: Vec<_> =
-        (0..3_000).map(|_| Seen::Session { session: sessions[0].id, user: user().id }).collect();
-    bed.store.note_seen(&many, after(70)).await.unwrap();
+        (0..3_000).map(|_| Usage::Session { session: sessions[0].id, user: user().id }).collect();
+    bed.store.record_usage(&many, after(70)).await.unwrap();
 }
 
 async fn a_use_noted_by_a_clock_that_was_ahead_is_corrected(bed: &Bed) {
     let (holder, sessions, _) = begin(bed).await;
-    let seen = [Seen::Session { session: sessions[0].id, user: holder.id }];
+    let seen = [Usage::Session { session: sessions[0].id, user: holder.id }];
     for (at, expected) in [(after(7_200), after(7_200)), (after(10), after(10))] {
-        bed.store.note_seen(&seen, at).await.unwrap();
+        bed.store.record_usage(&seen, at).await.unwrap();
         let session = bed.store.session(sessions[0].id).await.unwrap().unwrap();
         let user = bed.store.user(holder.id).await.unwrap().unwrap();
         assert_eq!((session.last_used_at, user.last_seen_at), (expected, Some(expected)));
@@ -206,8 +206,8 @@ async fn a_use_noted_by_a_clock_that_was_ahead_is_corrected(bed: &Bed) {
 
 async fn a_use_does_not_disturb_an_update(bed: &Bed) {
     let (holder, sessions, _) = begin(bed).await;
-    let seen = Seen::Session { session: sessions[0].id, user: holder.id };
-    bed.store.note_seen(&[seen], after(60)).await.unwrap();
+    let seen = Usage::Session { session: sessions[0].id, user: holder.id };
+    bed.store.record_usage(&[seen], after(60)).await.unwrap();
     // Decided on what was read before the use.
     apply(bed, Change::new().update_user(User { name: name("Ada"), ..holder.clone() })).await;
     let read = bed.store.user(holder.id).await.unwrap().unwrap();
@@ -220,8 +220,8 @@ fn some_token() -> TokenHash {
 
 async fn of_many_claims_of_a_link_one_is_granted(bed: &Bed) {
     let token = some_token();
-    for round in [Claim::Granted, Claim::TakenOver] {
-        let now = if round == Claim::Granted { after(0) } else { after(30) };
+    for round in [LinkClaim::Granted, LinkClaim::TakenOver] {
+        let now = if round == LinkClaim::Granted { after(0) } else { after(30) };
         let claims = (0..32).map(|n| {
             let until = now + std::time::Duration::from_micros(30_000_000 - n);
             bed.store.claim_link(token, now, until)
@@ -229,31 +229,31 @@ async fn of_many_claims_of_a_link_one_is_granted(bed: &Bed) {
         let claims = join_all(claims).await.into_iter().map(Result::unwrap);
         let (granted, held): (Vec<_>, Vec<_>) = claims.partition(|claim| *claim == round);
         assert_eq!(granted.len(), 1, "{granted:?} {held:?}");
-        assert!(held.iter().all(|claim| *claim == Claim::Held), "{held:?}");
+        assert!(held.iter().all(|claim| *claim == LinkClaim::Held), "{held:?}");
     }
 }
 
 async fn a_claim_ends_by_itself_or_is_ended_by_who_has_it(bed: &Bed) {
     let (token, other) = (some_token(), some_token());
     let claim = |now: u64| bed.store.claim_link(token, after(now), after(now + 30));
-    assert_eq!(claim(0).await.unwrap(), Claim::Granted);
-    assert_eq!(claim(29).await.unwrap(), Claim::Held);
+    assert_eq!(claim(0).await.unwrap(), LinkClaim::Granted);
+    assert_eq!(claim(29).await.unwrap(), LinkClaim::Held);
     let others = bed.store.claim_link(other, after(29), after(59)).await.unwrap();
-    assert_eq!(others, Claim::Granted);
-    assert_eq!(claim(30).await.unwrap(), Claim::TakenOver);
+    assert_eq!(others, LinkClaim::Granted);
+    assert_eq!(claim(30).await.unwrap(), LinkClaim::TakenOver);
     bed.store.release_link(token, after(30)).await.unwrap();
-    assert_eq!(claim(31).await.unwrap(), Claim::Held, "who has lost it cannot end it");
+    assert_eq!(claim(31).await.unwrap(), LinkClaim::Held, "who has lost it cannot end it");
     bed.store.release_link(token, after(60)).await.unwrap();
     bed.store.release_link(token, after(60)).await.unwrap();
-    assert_eq!(claim(31).await.unwrap(), Claim::Granted);
-    assert_eq!(bed.store.delete_stale(Stale::LinkClaims, after(60), 10).await.unwrap(), 1);
-    assert_eq!(claim(32).await.unwrap(), Claim::Held, "of the other it was");
+    assert_eq!(claim(31).await.unwrap(), LinkClaim::Granted);
+    assert_eq!(bed.store.delete_expired(ExpiredRows::LinkClaims, after(60), 10).await.unwrap(), 1);
+    assert_eq!(claim(32).await.unwrap(), LinkClaim::Held, "of the other it was");
 }
 
 async fn a_claim_of_a_clock_that_was_ahead_is_not_held_for_long(bed: &Bed) {
     let token = some_token();
     let ahead = bed.store.claim_link(token, after(7200), after(7230)).await.unwrap();
-    assert_eq!(ahead, Claim::Granted);
+    assert_eq!(ahead, LinkClaim::Granted);
     let claim = bed.store.claim_link(token, after(0), after(30)).await.unwrap();
-    assert_eq!(claim, Claim::TakenOver);
+    assert_eq!(claim, LinkClaim::TakenOver);
 }

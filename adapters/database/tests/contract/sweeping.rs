@@ -1,7 +1,7 @@
 //! What ran out is found, and what is stale goes, a batch at a time.
 
 use guestlist_domain::{
-    Change, Invitation, InvitationStatus, ReadInvitations, ReadSessions, Stale, Store, User,
+    Change, Invitation, InvitationStatus, ReadInvitations, ReadSessions, ExpiredRows, Store, User,
     Verdict,
 };
 
@@ -55,7 +55,7 @@ async fn stale_sessions_go_in_batches(bed: &Bed) {
     apply(bed, change).await;
     let mut batches = Vec::new();
     loop {
-        let gone = bed.store.delete_stale(Stale::Sessions, after(20), 8).await.unwrap();
+        let gone = bed.store.delete_expired(ExpiredRows::Sessions, after(20), 8).await.unwrap();
         batches.push(gone);
         if gone < 8 {
             break;
@@ -87,12 +87,12 @@ async fn stale_links_requests_and_keys_go(bed: &Bed) {
             .unwrap();
     }
     for (what, table) in [
-        (Stale::UsedLinks, "used_links"),
-        (Stale::LoginRequests, "login_requests"),
-        (Stale::IdempotencyKeys, "idempotency_keys"),
+        (ExpiredRows::UsedLinks, "used_links"),
+        (ExpiredRows::LoginRequests, "login_requests"),
+        (ExpiredRows::IdempotencyKeys, "idempotency_keys"),
     ] {
-        assert_eq!(bed.store.delete_stale(what, after(5), 100).await.unwrap(), 5);
-        assert_eq!(bed.store.delete_stale(what, after(5), 100).await.unwrap(), 0);
+        assert_eq!(bed.store.delete_expired(what, after(5), 100).await.unwrap(), 5);
+        assert_eq!(bed.store.delete_expired(what, after(5), 100).await.unwrap(), 0);
         assert_eq!(bed.count(table).await, 5, "{table}");
     }
 }
@@ -102,9 +102,9 @@ async fn nothing_stale_is_nothing_done(bed: &Bed) {
     let mut change = Change::new();
     change.sessions.push(session(&holder));
     apply(bed, change).await;
-    for what in [Stale::Sessions, Stale::UsedLinks, Stale::LoginRequests, Stale::IdempotencyKeys] {
-        assert_eq!(bed.store.delete_stale(what, now(), 100).await.unwrap(), 0);
-        assert_eq!(bed.store.delete_stale(what, after(99_999), 0).await.unwrap(), 0);
+    for what in [ExpiredRows::Sessions, ExpiredRows::UsedLinks, ExpiredRows::LoginRequests, ExpiredRows::IdempotencyKeys] {
+        assert_eq!(bed.store.delete_expired(what, now(), 100).await.unwrap(), 0);
+        assert_eq!(bed.store.delete_expired(what, after(99_999), 0).await.unwrap(), 0);
     }
     assert_eq!(bed.count("sessions").await, 1);
 }

@@ -1,7 +1,7 @@
 //! What goes out for each call of the port, and what is read from a good answer.
 
 use guestlist_domain::{
-    Email, IdentityProvider, InviteMail, LoginMail, Name, ProviderErrorKind, Vouched,
+    Email, IdentityProvider, InviteMail, LoginMail, Name, ProviderErrorKind, AuthenticatedSession,
 };
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ fn only(stub: &Stub) -> Asked {
 async fn an_invitation_is_asked_for() {
     let stub = Stub::saying(says(200, &sent())).await;
     let delivered = stub.provider().send_invite(&invite()).await.unwrap();
-    assert_eq!(delivered.stytch_user_id, "user-test-1");
+    assert_eq!(delivered.provider_user_id, "user-test-1");
     assert_eq!(delivered.request_id.as_deref(), Some("request-id-test-1"));
     let asked = only(&stub);
     assert_eq!(asked.line, "POST /v1/magic_links/email/invite");
@@ -132,8 +132,8 @@ async fn a_login_link_is_asked_for_whatever_the_user_s_state() {
 async fn a_link_becomes_a_session() {
     let stub = Stub::saying(says(200, &authenticated())).await;
     let vouched = stub.provider().authenticate_link(TOKEN, 60).await.unwrap();
-    assert_eq!(vouched.session.stytch_session_id, "session-test-1");
-    assert_eq!(vouched.session.stytch_user_id, "user-test-1");
+    assert_eq!(vouched.session.provider_session_id, "session-test-1");
+    assert_eq!(vouched.session.provider_user_id, "user-test-1");
     assert_eq!(vouched.session.started_at.to_string(), "2026-11-23T10:00:00.123456Z");
     assert_eq!(vouched.session.expires_at.to_string(), "2026-11-23T11:00:00Z");
     assert_eq!(vouched.tokens.session_token, "WJtR5BCy38Szd5AfoDpf0iqFKEt4EE5JhjlWUY7l3FtY");
@@ -153,7 +153,7 @@ async fn a_refresh_does_not_make_the_session_longer() {
     assert_eq!(asked.body, json!({"session_token": TOKEN}));
 }
 
-async fn vouched(change: impl FnOnce(&mut Value)) -> Vouched {
+async fn vouched(change: impl FnOnce(&mut Value)) -> AuthenticatedSession {
     let mut body = authenticated();
     change(&mut body);
     let stub = Stub::saying(says(200, &body)).await;
@@ -192,7 +192,7 @@ async fn what_is_strange_in_an_answer_does_not_cost_the_session() {
         ]);
     };
     let vouched = vouched(strange).await;
-    assert_eq!(vouched.session.stytch_session_id, "session-test-1");
+    assert_eq!(vouched.session.provider_session_id, "session-test-1");
     assert_eq!(vouched.session.started_at.to_string(), "2026-11-23T10:00:00Z");
     assert_eq!(vouched.email, Some(ada()));
 }

@@ -45,7 +45,7 @@ async fn read(jwt: &str) -> Option<JwtClaims> {
 async fn a_good_one_is_read() {
     let (stub, provider) = stytch().await;
     let claims = provider.verify_jwt(&OURS.jwt(clock().now())).await.unwrap();
-    assert_eq!(claims.stytch_session_id, "session-test-1");
+    assert_eq!(claims.provider_session_id, "session-test-1");
     assert_eq!(claims.session_expires_at.to_string(), "2026-11-23T12:00:00Z");
     assert_eq!(claims.expires_at, clock().now() + SignedDuration::from_mins(5));
 

@@ -55,7 +55,7 @@ async fn everybody_whom_the_sandbox_knows_is_listed_once() {
     }
     let start = Instant::now();
     let listed = everybody(&road).await;
-    let ids: Vec<_> = listed.iter().map(|profile| profile.stytch_user_id.clone()).collect();
+    let ids: Vec<_> = listed.iter().map(|profile| profile.provider_user_id.clone()).collect();
     assert_eq!(ids, made);
     assert_eq!(road.calls(SEARCH).await, json!({"200": 2}));
     assert!(start.elapsed() >= Duration::from_secs(1), "pages keep their distance");
@@ -69,7 +69,7 @@ async fn everybody_whom_the_sandbox_knows_is_listed_once() {
 #[tokio::test]
 async fn who_is_deleted_there_is_known_to_be() {
     let road = Road::start(|_| ()).await;
-    let id = road.provider.send_invite(&invite()).await.unwrap().stytch_user_id;
+    let id = road.provider.send_invite(&invite()).await.unwrap().provider_user_id;
     let described = road.provider.identity(&id).await.unwrap().unwrap();
     assert_eq!((described.emails, described.status), (vec![ada()], ProfileStatus::Pending));
     road.provider.delete_user(&id).await.unwrap();
@@ -104,7 +104,7 @@ async fn the_list_is_asked_for_without_a_filter_and_goes_on_from_its_cursor() {
     let provider = stub.provider();
     let first = provider.identities(None).await.unwrap();
     let profile = Profile {
-        stytch_user_id: "user-test-1".to_owned(),
+        provider_user_id: "user-test-1".to_owned(),
         emails: vec![ada()],
         has_other_ways_in: false,
         status: ProfileStatus::Active,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use guestlist_domain::{
-    Email, IdentityProvider, JwtError, ProviderErrorKind, SystemClock, Vouched,
+    Email, IdentityProvider, JwtError, ProviderErrorKind, SystemClock, AuthenticatedSession,
 };
 use guestlist_stytch::{Options, StytchProvider};
 use secrecy::ExposeSecret;
@@ -67,7 +67,7 @@ impl Road {
     }
 
     /// Somebody's new session.
-    pub(crate) async fn log_in(&self) -> Vouched {
+    pub(crate) async fn log_in(&self) -> AuthenticatedSession {
         self.provider.send_login(&login()).await.unwrap();
         let (token, _) = self.last_mail().await;
         self.provider.authenticate_link(&token, 60).await.unwrap()
@@ -102,15 +102,15 @@ async fn from_the_invitation_to_the_end_of_the_session() {
     assert_eq!(kind, "invite");
 
     let vouched = provider.authenticate_link(&token, 60).await.unwrap();
-    assert_eq!(vouched.session.stytch_user_id, delivered.stytch_user_id);
+    assert_eq!(vouched.session.provider_user_id, delivered.provider_user_id);
     assert_eq!(vouched.email, Some(ada()));
     let length = vouched.session.expires_at.duration_since(vouched.session.started_at);
     assert_eq!(length.as_mins(), 60);
     let found = provider.find_user(&ada()).await.unwrap().unwrap();
-    assert_eq!(found.stytch_user_id, delivered.stytch_user_id);
+    assert_eq!(found.provider_user_id, delivered.provider_user_id);
 
     let claims = provider.verify_jwt(&vouched.tokens.session_jwt).await.unwrap();
-    assert_eq!(claims.stytch_session_id, vouched.session.stytch_session_id);
+    assert_eq!(claims.provider_session_id, vouched.session.provider_session_id);
     assert_eq!(claims.session_expires_at, vouched.session.expires_at);
     assert!(claims.expires_at > vouched.session.started_at);
 
@@ -121,7 +121,7 @@ async fn from_the_invitation_to_the_end_of_the_session() {
     assert_eq!(refreshed.email, Some(ada()));
     provider.verify_jwt(&refreshed.tokens.session_jwt).await.unwrap();
 
-    let session = &vouched.session.stytch_session_id;
+    let session = &vouched.session.provider_session_id;
     provider.revoke_session(session).await.unwrap();
     provider.revoke_session(session).await.unwrap();
     let shared = provider.refresh_session(&vouched.tokens.session_token).await.unwrap();
@@ -144,10 +144,10 @@ async fn a_login_link_is_for_those_who_were_here_and_for_new_ones() {
     let delivered = road.provider.send_login(&login()).await.unwrap();
     let (token, _) = road.last_mail().await;
     let vouched = road.provider.authenticate_link(&token, 60).await.unwrap();
-    assert_eq!(vouched.session.stytch_user_id, delivered.stytch_user_id);
+    assert_eq!(vouched.session.provider_user_id, delivered.provider_user_id);
 
     let again = road.provider.send_login(&login()).await.unwrap();
-    assert_eq!(again.stytch_user_id, delivered.stytch_user_id);
+    assert_eq!(again.provider_user_id, delivered.provider_user_id);
     let (token, kind) = road.last_mail().await;
     assert_eq!(kind, "login");
     road.provider.authenticate_link(&token, 60).await.unwrap();
@@ -169,8 +169,8 @@ async fn an_invitation_taken_back_opens_nothing() {
 async fn a_deleted_identity_is_gone() {
     let road = Road::start(|_| ()).await;
     let delivered = road.provider.send_invite(&invite()).await.unwrap();
-    road.provider.delete_user(&delivered.stytch_user_id).await.unwrap();
-    road.provider.delete_user(&delivered.stytch_user_id).await.unwrap();
+    road.provider.delete_user(&delivered.provider_user_id).await.unwrap();
+    road.provider.delete_user(&delivered.provider_user_id).await.unwrap();
     assert_eq!(road.provider.find_user(&ada()).await.unwrap(), None);
 }
 

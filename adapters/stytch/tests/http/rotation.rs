@@ -1,7 +1,7 @@
 //! New keys at the sandbox: nobody is logged out, and Stytch is asked once.
 
 use futures::future::join_all;
-use guestlist_domain::{IdentityProvider, Vouched};
+use guestlist_domain::{IdentityProvider, AuthenticatedSession};
 use guestlist_stytch::StytchProvider;
 use serde_json::{Value, json};
 
@@ -13,10 +13,10 @@ async fn fetches(road: &Road) -> Value {
 }
 
 /// Many requests at once, with either session's JWT.
-async fn all_are_read(provider: &StytchProvider, sessions: &[&Vouched]) {
+async fn all_are_read(provider: &StytchProvider, sessions: &[&AuthenticatedSession]) {
     let many = sessions.iter().cycle().take(40).map(|vouched| async {
         let claims = provider.verify_jwt(&vouched.tokens.session_jwt).await.unwrap();
-        assert_eq!(claims.stytch_session_id, vouched.session.stytch_session_id);
+        assert_eq!(claims.provider_session_id, vouched.session.provider_session_id);
     });
     join_all(many).await;
 }
@@ -37,7 +37,7 @@ async fn rotating_the_keys_logs_nobody_out_and_is_noticed_by_one_fetch() {
 
     // The session from before goes on, signed by the new key.
     let refreshed = road.provider.refresh_session(&before.tokens.session_token).await.unwrap();
-    assert_eq!(refreshed.session.stytch_session_id, before.session.stytch_session_id);
+    assert_eq!(refreshed.session.provider_session_id, before.session.provider_session_id);
     all_are_read(&road.provider, &[&before, &after, &refreshed]).await;
     assert_eq!(fetches(&road).await, json!({"200": 2}));
     // And another process, which never saw the old key in use, takes both.

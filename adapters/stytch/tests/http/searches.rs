@@ -35,7 +35,7 @@ async fn find_all(provider: &StytchProvider, emails: &[Email]) -> Vec<Found> {
 async fn join(road: &Road, email: &Email) -> Identity {
     let joined = road.call("users", &json!({"email": email})).await;
     Identity {
-        stytch_user_id: joined["user_id"].as_str().unwrap().to_owned(),
+        provider_user_id: joined["user_id"].as_str().unwrap().to_owned(),
         created_at: Some(joined["user"]["created_at"].as_str().unwrap().parse().unwrap()),
     }
 }
@@ -104,7 +104,7 @@ async fn a_user_is_found_by_each_of_their_addresses() {
     let road = Road::start(|_| ()).await;
     let asked = people(3);
     let identity = join(&road, &asked[0]).await;
-    let further = json!({"email": asked[1], "user_id": identity.stytch_user_id});
+    let further = json!({"email": asked[1], "user_id": identity.provider_user_id});
     road.call("magic_links/email/send", &further).await;
     let found = find_all(&road.provider, &asked).await;
     let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
@@ -132,7 +132,7 @@ async fn a_user_is_found_by_the_whole_address_in_any_case() {
     // Twice the same, which is asked for once.
     let found = find_all(&provider, &[ada(), dada, ada()]).await;
     let identity = Some(Identity {
-        stytch_user_id: "user-test-1".to_owned(),
+        provider_user_id: "user-test-1".to_owned(),
         created_at: Some("2026-11-23T10:00:00.123456Z".parse().unwrap()),
     });
     let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
@@ -158,7 +158,7 @@ async fn since_when_is_told_where_it_can_be_read() {
         let found = stub.provider().find_user(&ada()).await.unwrap();
         assert_eq!(
             found,
-            Some(Identity { stytch_user_id: "user-test-1".into(), created_at: None })
+            Some(Identity { provider_user_id: "user-test-1".into(), created_at: None })
         );
     }
 }
@@ -184,7 +184,7 @@ async fn a_search_is_read_to_its_last_page() {
     let (provider, start) = (stub.provider(), Instant::now());
     let [bob, nobody] = ["bob@example.com", "nobody@example.com"].map(|e| Email::parse(e).unwrap());
     let found = find_all(&provider, &[ada(), bob, nobody]).await;
-    let found = found.into_iter().map(|found| Some(found.unwrap()?.stytch_user_id));
+    let found = found.into_iter().map(|found| Some(found.unwrap()?.provider_user_id));
     assert_eq!(
         found.collect::<Vec<_>>(),
         [Some("user-test-1".to_owned()), Some("user-test-2".to_owned()), None]

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use guestlist_domain::{IdentityNews, ProfileStatus};
+use guestlist_domain::{IdentityEvent, ProfileStatus};
 use guestlist_stytch::{Signature, WebhookError, WebhookSecret, Webhooks};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn signed(id: &str, at: &str, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(hmac::sign(&key, &signed)))
 }
 
-fn read(body: &[u8]) -> Result<Option<IdentityNews>, WebhookError> {
+fn read(body: &[u8]) -> Result<Option<IdentityEvent>, WebhookError> {
     let at = now().as_second().to_string();
     let signatures = signed(ID, &at, body);
     webhooks().read(Signature { id: ID, timestamp: &at, signatures: &signatures }, body, now())
@@ -98,7 +98,7 @@ fn what_was_signed_at_another_time_is_stale() {
 fn it_tells_who_was_made_changed_or_deleted() {
     for action in ["CREATE", "UPDATE"] {
         let news = read(event(action).to_string().as_bytes()).unwrap().unwrap();
-        assert_eq!((news.message_id.as_str(), news.stytch_user_id.as_str()), (ID, "user-test-1"));
+        assert_eq!((news.message_id.as_str(), news.provider_user_id.as_str()), (ID, "user-test-1"));
         let profile = news.profile.unwrap();
         assert_eq!(profile.emails[0].as_str(), "ada@example.com");
         assert_eq!((profile.status, profile.has_other_ways_in), (ProfileStatus::Active, false));
@@ -106,7 +106,7 @@ fn it_tells_who_was_made_changed_or_deleted() {
     let mut gone = event("DELETE");
     gone.as_object_mut().unwrap().remove("user");
     let news = read(gone.to_string().as_bytes()).unwrap().unwrap();
-    assert_eq!((news.stytch_user_id.as_str(), news.profile), ("user-test-1", None));
+    assert_eq!((news.provider_user_id.as_str(), news.profile), ("user-test-1", None));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use guestlist_database::SqlStore;
 use guestlist_database::board::JobFilter;
-use guestlist_domain::flows::OperateError;
-use guestlist_domain::{Actor, Ctx, JobId, Reach};
+use guestlist_domain::flows::JobOperationError;
+use guestlist_domain::{Actor, Ctx, JobId, ManageableRoles};
 
 use super::FilterArgs;
 use crate::commands::output::{note, print, report};
@@ -46,13 +46,13 @@ impl ActArgs {
         anyhow::ensure!(filter == JobFilter::default(), "filters are for --all");
         let (mut acted, mut failed) = (0, 0);
         for id in &self.ids {
-            match act.on(ctx, *id, Reach::Everybody, &Actor::Cli).await {
+            match act.on(ctx, *id, ManageableRoles::All, &Actor::Cli).await {
                 Ok(()) => {
                     acted += 1;
                     let so_far = || format!("{} {}, the last {id}", jobs(acted), done(act));
                     print(format!("{id}: {}", done(act))).map_err(|error| error.after(so_far()))?;
                 }
-                Err(OperateError::Store(error)) => return Err(error.into()),
+                Err(JobOperationError::Store(error)) => return Err(error.into()),
                 Err(error) => {
                     failed += 1;
                     note(format!("guestlist: {id}: {}", refused(act, &error)));
@@ -66,7 +66,7 @@ impl ActArgs {
         let filter = self.filter.read(None);
         let fits = filter.status.is_some_and(|status| act.applies_to(status));
         anyhow::ensure!(fits, "--state must be one of {}", act.states_in_words());
-        let count = act.count(ctx, store, &filter, Reach::Everybody, PATIENCE).await?.matched;
+        let count = act.count(ctx, store, &filter, ManageableRoles::All, PATIENCE).await?.matched;
         if self.dry_run {
             print(format!("{} would be {}", jobs(count), done(act)))?;
             return Ok(ExitCode::SUCCESS);
@@ -75,7 +75,7 @@ impl ActArgs {
             print("nothing was done")?;
             return Ok(ExitCode::FAILURE);
         }
-        let bulk = act.on_all(ctx, store, &filter, Reach::Everybody, &Actor::Cli, PATIENCE).await?;
+        let bulk = act.on_all(ctx, store, &filter, ManageableRoles::All, &Actor::Cli, PATIENCE).await?;
         report(format!("{} {}", jobs(bulk.matched), done(act)))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -101,9 +101,9 @@ fn done(act: Act) -> &'static str {
     }
 }
 
-fn refused(act: Act, error: &OperateError) -> String {
+fn refused(act: Act, error: &JobOperationError) -> String {
     match error {
-        OperateError::WrongState(_) => {
+        JobOperationError::WrongState(_) => {
             format!("{error}; it would have to be one of {}", act.states_in_words())
         }
         error => error.to_string(),

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use axum::extract::FromRequestParts;
 use axum::http::Method;
 use axum::http::request::Parts;
-use guestlist_domain::flows::Admitted;
+use guestlist_domain::flows::VerifiedSession;
 use guestlist_domain::{Actor, Role, Scope};
 
 use super::{Caller, identify, is_shown_by_itself};
@@ -107,7 +107,7 @@ impl FromRequestParts<App> for Unrestricted {
 
 /// A person with a session, whatever their role.
 #[derive(Debug)]
-pub struct Person(pub Admitted);
+pub struct Person(pub VerifiedSession);
 
 impl FromRequestParts<App> for Person {
     type Rejection = Problem;
@@ -128,7 +128,7 @@ impl FromRequestParts<App> for Person {
 
 /// What a request that anybody may make shows of its session, if it has one.
 #[derive(Debug)]
-pub struct Perhaps(pub Option<Admitted>);
+pub struct Perhaps(pub Option<VerifiedSession>);
 
 impl FromRequestParts<App> for Perhaps {
     type Rejection = Problem;

@@ -7,7 +7,7 @@ use aide::openapi::{
 };
 use aide::operation::{ParamLocation, add_parameters, parameters_from_schema, set_body};
 use aide::{OperationInput, OperationOutput};
-use guestlist_domain::{InvitationId, JobId, Queue, SessionId, UserId};
+use guestlist_domain::{InvitationId, JobId, QueueName, SessionId, UserId};
 use indexmap::IndexMap;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, json_schema};
@@ -183,7 +183,7 @@ macro_rules! by_id {
 
 by_id!(InvitationId, JobId, SessionId, UserId);
 
-impl Addressed for Queue {
+impl Addressed for QueueName {
     const PARAMETER: &'static str = "name";
 
     fn schema() -> Schema {

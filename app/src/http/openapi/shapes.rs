@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use guestlist_domain as domain;
+mod domain {
+    pub use guestlist_domain::*;
+    pub use guestlist_domain::QueueName as Queue;
+}
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 

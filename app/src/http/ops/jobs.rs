@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use guestlist_database::board::{JobFilter, JobStatus};
-use guestlist_domain::flows::OperateError;
-use guestlist_domain::{Ctx, JobId, Page, Queue};
+use guestlist_domain::flows::JobOperationError;
+use guestlist_domain::{Ctx, JobId, Page, QueueName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -63,8 +63,8 @@ pub async fn list_jobs(
 }
 
 /// A queue, where one is said.
-pub fn read_queue(queue: Option<&str>, fields: &mut Fields) -> Option<Queue> {
-    fields.take("queue", Queue::parse(queue?).ok_or("is no queue"))
+pub fn read_queue(queue: Option<&str>, fields: &mut Fields) -> Option<QueueName> {
+    fields.take("queue", QueueName::parse(queue?).ok_or("is no queue"))
 }
 
 /// A state, where one is said.
@@ -133,27 +133,27 @@ fn not_found() -> Problem {
     Problem::not_found("job")
 }
 
-fn refused(act: Act, error: OperateError) -> Problem {
+fn refused(act: Act, error: JobOperationError) -> Problem {
     match error {
-        OperateError::NotFound => not_found(),
-        OperateError::WrongState(state) => {
+        JobOperationError::NotFound => not_found(),
+        JobOperationError::WrongState(state) => {
             let detail = format!(
                 "The job is {state}; it would have to be one of {}.",
                 act.states_in_words()
             );
             Problem::new(Code::WrongState, detail).with("state", json!(state.as_str()))
         }
-        OperateError::Superseded => {
+        JobOperationError::Superseded => {
             let detail = "Its invitation was sent again since, or is closed: nobody wants what \
                           this job would do any more.";
             Problem::new(Code::JobSuperseded, detail)
         }
-        OperateError::OutOfReach => out_of_reach(),
-        OperateError::Erasure => {
+        JobOperationError::Forbidden => out_of_reach(),
+        JobOperationError::Erasure => {
             let detail = "The job erases a person, which can't be called off. If it is dead, retry \
                           it once what it failed with is mended.";
             Problem::new(Code::ErasureNotCancellable, detail)
         }
-        OperateError::Store(error) => error.into(),
+        JobOperationError::Store(error) => error.into(),
     }
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use guestlist_domain::{Queue, flows};
+use guestlist_domain::{QueueName, flows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ pub async fn pause_queue(
     by: May<OpsWrite>,
     State(app): State<App>,
     World(ctx): World,
-    name: Named<Queue>,
+    name: Named<QueueName>,
     body: Option<Body<PauseRequest>>,
 ) -> Result<Response, Problem> {
     let reason = read_reason(body.and_then(|Body(request)| request.reason));
@@ -63,7 +63,7 @@ pub async fn resume_queue(
     by: May<OpsWrite>,
     State(app): State<App>,
     World(ctx): World,
-    name: Named<Queue>,
+    name: Named<QueueName>,
 ) -> Result<Response, Problem> {
     let queue = name.read()?;
     flows::resume_queue(&ctx, queue, &by.actor()).await?;
@@ -71,7 +71,7 @@ pub async fn resume_queue(
 }
 
 /// A queue that was just paused or resumed.
-async fn shown(app: &App, queue: Queue) -> Result<Response, Problem> {
+async fn shown(app: &App, queue: QueueName) -> Result<Response, Problem> {
     app.last_look().forget();
     let now = app.ctx().now();
     let overview = app.store().overview(now).await?;
