@@ -1,16 +1,6 @@
-//! What the domain needs of the world.
+//! Interfaces to the outside, implemented by the adapters.
 
-mod lists;
-mod provider;
-mod store;
-
-pub use lists::{Cursor, InvitationFilter, Page, SearchPrefix, SortKey, UserFilter};
-pub use provider::{
-    AuthenticatedSession, Identity, IdentityEvent, IdentityPage, IdentityProvider, InviteMail,
-    JwtClaims, JwtError, LoginMail, Profile, ProfileStatus, ProviderError, ProviderErrorKind,
-    ProviderSession, SentMail, Tokens,
-};
-pub use store::{
-    ExpiredRows, LinkClaim, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions,
-    ReadUsers, Store, StoreError, Usage,
-};
+pub(crate) mod clock;
+pub(crate) mod paging;
+pub(crate) mod provider;
+pub(crate) mod store;

@@ -1,12 +1,15 @@
-//! What went wrong with a call, and what the caller can do about it. This is the table of Stytch's
-//! errors (its reference, and what its SDKs were seen to get), in one pure function.
+//! Classification of failed calls: what went wrong, and what the caller can do about it.
+//!
+//! This is the only place that knows Stytch's error types. Source: Stytch's error reference, and responses
+//! recorded from its API.
 
 use std::time::Duration;
 
 use guestlist_domain::{
     ProviderError,
     ProviderErrorKind::{
-        self as Kind, Doubtful, Misconfigured, RateLimited, Rejected, Unavailable,
+        self as Kind, AddressTaken, BulkMailLimited, Doubtful, LinkUsedOrExpired, Misconfigured,
+        RateLimited, Rejected, SessionNotFound, Unavailable,
     },
 };
 
@@ -15,17 +18,17 @@ use crate::{
     scrub::scrub,
 };
 
-/// Whether doing a call twice would be noticed.
+/// Whether a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// The second time changes nothing.
+    /// Repeating the call changes nothing.
     Harmless,
-    /// A second mail, or a token that is used up.
+    /// Repeating the call sends another mail, or fails because the token is consumed.
     Felt,
 }
 
 impl Repeat {
-    /// What it means that the answer is lost: the thing may have been done.
+    /// Returns the kind of an error after which the call may have had its effect.
     fn lost(self) -> Kind {
         match self {
             Self::Harmless => Unavailable,
@@ -34,22 +37,22 @@ impl Repeat {
     }
 }
 
-/// Why a call has no good answer.
+/// Why a call has no usable response.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// There was no connection, so nothing was sent.
+    /// No connection was made, so nothing was sent.
     NotSent(String),
-    /// Nothing came back in time.
+    /// No response arrived in time.
     TimedOut(String),
-    /// The connection broke.
+    /// The connection was lost.
     Broken(String),
-    /// Success, but what it says can't be read.
+    /// The response reports success, but its body cannot be parsed.
     BadAnswer { why: String, request_id: Option<String> },
-    /// Any other status than success.
+    /// The response has an error status.
     Refused { status: u16, retry_after: Option<Duration>, refusal: Refusal },
 }
 
-/// What the caller is told.
+/// Converts a failure to the domain's error.
 pub(crate) fn classify(trouble: Trouble, repeat: Repeat) -> ProviderError {
     let (kind, code, message, request_id) = match trouble {
         Trouble::NotSent(why) => (Unavailable, "connect".to_owned(), why, None),
@@ -61,10 +64,12 @@ pub(crate) fn classify(trouble: Trouble, repeat: Repeat) -> ProviderError {
         Trouble::Refused { status, retry_after, refusal } => {
             let error_type = refusal.error_type.as_deref();
             let kind = error_type
-                .and_then(|error_type| by_error_type(error_type, retry_after, repeat))
+                .and_then(|error_type| kind_of_type(error_type, status, retry_after, repeat))
                 .filter(|kind| is_credible(status, *kind))
-                .unwrap_or_else(|| by_status(status, error_type.is_some(), retry_after, repeat));
-            let code = error_type.filter(|error_type| is_word(error_type));
+                .unwrap_or_else(|| {
+                    kind_of_status(status, error_type.is_some(), retry_after, repeat)
+                });
+            let code = error_type.filter(|error_type| is_error_code(error_type));
             let code = code.map_or_else(|| format!("http_{status}"), ToOwned::to_owned);
             let message = refusal.error_message.unwrap_or_else(|| format!("HTTP {status}"));
             (kind, code, message, refusal.request_id)
@@ -74,21 +79,32 @@ pub(crate) fn classify(trouble: Trouble, repeat: Repeat) -> ProviderError {
     ProviderError { kind, code, message: scrub(&message), request_id }
 }
 
-/// Whether a word goes with the status: only with a 4xx it may say that we are wrong, for whoever
-/// fails knows nothing of us.
+/// Returns whether a kind agrees with the status. Only a 4xx response can blame the request or the
+/// configuration; a server that fails knows nothing about either.
 fn is_credible(status: u16, kind: Kind) -> bool {
-    let is_our_fault = matches!(kind, Rejected | Misconfigured);
-    (400..=499).contains(&status) || (500..=599).contains(&status) && !is_our_fault
+    let blames_client = kind.is_rejection() || kind == Misconfigured;
+    (400..=499).contains(&status) || (500..=599).contains(&status) && !blames_client
 }
 
-/// `None` where the status says it all.
-fn by_error_type(error_type: &str, after: Option<Duration>, repeat: Repeat) -> Option<Kind> {
+/// Returns the kind of an error type; `None` if the status decides.
+fn kind_of_type(
+    error_type: &str,
+    status: u16,
+    after: Option<Duration>,
+    repeat: Repeat,
+) -> Option<Kind> {
     Some(match error_type {
-        // Waiting a little does not help: a person is locked out, or taken for a robot. And a test
-        // project that may mail only its own domain refuses one address, not all of them.
+        // Another time or another application created the identity, and it has logged in.
+        "duplicate_email" | "user_already_invited" if status != 429 => AddressTaken,
+        "unable_to_auth_magic_link" if status != 429 => LinkUsedOrExpired,
+        "session_not_found" if status != 429 => SessionNotFound,
+        // Waiting does not help: the user is locked out, or taken for a bot. And a test project that may
+        // only mail its own domain rejects one address, not all of them.
         "user_lock_limit_reached" | "captcha_failed" | "billing_not_verified_for_email" => Rejected,
-        "too_many_requests" | "too_few_tokens_authenticated" => RateLimited(after),
-        // Stytch says so itself, so it was not done.
+        "too_many_requests" => RateLimited(after),
+        // Too few of the sent links led to a login.
+        "too_few_tokens_authenticated" => BulkMailLimited(after),
+        // Stytch reports the failure itself, so the call had no effect.
         "internal_server_error" | "server_unavailable" | "search_timeout" => Unavailable,
         "client_closed_request" => repeat.lost(),
         "invalid_project_id_authentication"
@@ -114,34 +130,36 @@ fn by_error_type(error_type: &str, after: Option<Duration>, repeat: Repeat) -> O
     })
 }
 
-/// `invalid_…_magic_link_url`, `no_match_for_provided_magic_link_url`, `no_…_redirect_urls_set`…
+/// Matches `invalid_…_magic_link_url`, `no_match_for_provided_magic_link_url`, `no_…_redirect_urls_set` and
+/// the like.
 fn is_about_redirect_urls(error_type: &str) -> bool {
     error_type.ends_with("magic_link_url")
         || error_type.contains("redirect_url")
         || error_type == "query_params_do_not_match"
 }
 
-fn by_status(status: u16, is_stytch: bool, after: Option<Duration>, repeat: Repeat) -> Kind {
+fn kind_of_status(status: u16, is_stytch: bool, after: Option<Duration>, repeat: Repeat) -> Kind {
     match status {
         429 => RateLimited(after),
-        // What stands before Stytch gave up; Stytch itself may not have.
+        // A gateway gave up; Stytch may still have handled the request.
         408 | 499 | 502..=504 => repeat.lost(),
         500..=599 if is_stytch => Unavailable,
-        // Stytch never redirects: somebody else answers at that base URL.
+        // Stytch never redirects, so another server answers at the base URL.
         300..=399 => Misconfigured,
         400..=499 => Rejected,
-        // They failed, or it is no status that there is.
+        // A server failure, or a status that does not exist.
         _ => repeat.lost(),
     }
 }
 
-/// What Stytch calls an error becomes part of our own answers, so it must look like one.
-fn is_word(error_type: &str) -> bool {
+/// Returns whether an error type has the form of an error code. Error types become part of Guestlist's own
+/// responses.
+fn is_error_code(error_type: &str) -> bool {
     (1..=100).contains(&error_type.len())
         && error_type.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// It is kept, and shown to operators.
+/// Returns whether a text has the form of a request id. Request ids are stored and shown to operators.
 pub(crate) fn is_request_id(text: &str) -> bool {
     let is_id_char = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
     (1..=MAX_ID).contains(&text.len()) && text.chars().all(is_id_char)
@@ -167,15 +185,17 @@ mod tests {
     }
 
     #[test]
-    fn every_error_of_stytch_has_its_kind_and_keeps_its_name() {
+    fn every_stytch_error_type_has_a_kind_and_keeps_its_code() {
         for (status, kind, error_types) in [
-            (429, RateLimited(AFTER), "too_many_requests too_few_tokens_authenticated"),
+            (429, RateLimited(AFTER), "too_many_requests"),
+            (429, BulkMailLimited(AFTER), "too_few_tokens_authenticated"),
             (429, Rejected, "user_lock_limit_reached captcha_failed"),
             (401, Rejected, "user_lock_limit_reached"),
             (500, Unavailable, "internal_server_error"),
             (503, Unavailable, "server_unavailable"),
             (504, Unavailable, "search_timeout"),
-            (400, Rejected, "invalid_email inactive_email duplicate_email invalid_expiration"),
+            (400, Rejected, "invalid_email inactive_email invalid_expiration"),
+            (400, AddressTaken, "duplicate_email user_already_invited"),
             (400, Rejected, "invalid_locale invalid_template_id bad_request metadata_too_large"),
             (400, Rejected, "metadata_too_many_keys metadata_invalid_format invalid_email_sandbox"),
             (400, Rejected, "billing_not_verified_for_email"),
@@ -195,16 +215,18 @@ mod tests {
             (400, Misconfigured, "test_id_used_in_live_environment"),
             (403, Rejected, "email_in_denylist email_not_in_allowlist"),
             (403, Misconfigured, "organization_suspended use_https captcha_required"),
-            (401, Rejected, "unable_to_auth_magic_link attribute_mismatch pkce_mismatch"),
-            (404, Rejected, "magic_link_not_found session_not_found user_not_found"),
+            (401, Rejected, "attribute_mismatch pkce_mismatch"),
+            (401, LinkUsedOrExpired, "unable_to_auth_magic_link"),
+            (404, Rejected, "magic_link_not_found user_not_found"),
+            (404, SessionNotFound, "session_not_found"),
             (404, Rejected, "email_not_found"),
             (400, Rejected, "invalid_token pkce_expected_code_verifier"),
             (400, Rejected, "invalid_session_token unable_to_parse_session_jwt invalid_session_id"),
             (400, Rejected, "no_session_arguments too_many_session_arguments"),
             (400, Misconfigured, "invalid_session_duration_minutes invalid_session_duration"),
-            (400, Rejected, "a_word_of_next_year"),
-            (429, RateLimited(AFTER), "a_word_of_next_year"),
-            (500, Unavailable, "a_word_of_next_year"),
+            (400, Rejected, "an_unknown_type"),
+            (429, RateLimited(AFTER), "an_unknown_type"),
+            (500, Unavailable, "an_unknown_type"),
         ] {
             for error_type in error_types.split(' ') {
                 let trouble = || refused(status, Some(error_type));
@@ -218,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_done_is_doubtful_where_twice_is_felt() {
+    fn a_lost_answer_is_doubtful_if_the_call_must_not_be_repeated() {
         assert_eq!(kinds(|| refused(499, Some("client_closed_request"))), [Unavailable, Doubtful]);
         assert_eq!(kinds(|| Trouble::TimedOut(String::new())), [Unavailable, Doubtful]);
         assert_eq!(kinds(|| Trouble::Broken(String::new())), [Unavailable, Doubtful]);
@@ -228,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_stytchs_is_judged_by_its_status() {
+    fn a_response_without_an_error_type_is_classified_by_its_status() {
         for (status, harmless, felt) in [
             (302, Misconfigured, Misconfigured),
             (400, Rejected, Rejected),
@@ -250,12 +272,13 @@ mod tests {
     }
 
     #[test]
-    fn whoever_fails_does_not_say_that_we_are_wrong() {
+    fn an_error_type_that_contradicts_the_status_is_ignored() {
         for (status, error_type, kind) in [
             (500, "unauthorized_credentials", Unavailable),
             (500, "user_lock_limit_reached", Unavailable),
             (503, "route_not_found", Unavailable),
             (503, "too_many_requests", RateLimited(AFTER)),
+            (500, "session_not_found", Unavailable),
             (400, "server_unavailable", Unavailable),
             (302, "too_many_requests", Misconfigured),
             (302, "invalid_email", Misconfigured),
@@ -267,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_is_one_or_is_not_kept() {
+    fn a_malformed_request_id_is_dropped() {
         let long = "x".repeat(129);
         for (text, is_kept) in [
             ("request-id-test-b05c992f-ebdc-489d-a754-c7e70ba13141", true),
@@ -286,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_one_word() {
+    fn a_malformed_error_type_is_replaced_by_the_status() {
         let long = "x".repeat(101);
         for error_type in ["", "Not A Word", "<b>", "ada@example.com", long.as_str()] {
             let error = classify(refused(400, Some(error_type)), Repeat::Felt);

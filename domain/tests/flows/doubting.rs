@@ -62,7 +62,7 @@ fn a_call_that_never_arrived_is_made_again_and_the_timeline_says_so() {
         assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 2));
         assert_eq!(t.inbox("ada").len(), 1);
         assert_eq!(t.story(&ada), [&["requested"], &LOST[..], &["attempted", "sent"]].concat());
-        assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "undone");
+        assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "not_sent");
     }
 }
 
@@ -78,7 +78,7 @@ fn what_cannot_be_decided_is_sent_again_and_the_timeline_says_so() {
 
         assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
         assert_eq!(t.inbox("ada").len(), 2, "known since {since:?}");
-        assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "undecided");
+        assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "unknown");
     }
 }
 
@@ -134,14 +134,14 @@ fn nobody_is_searched_for_whose_identity_is_known() {
 
     assert_eq!(t.stytch.was_asked(Call::FindUser), 0);
     assert_eq!(t.inbox("ada").len(), 3);
-    assert_eq!(t.timeline(&ada)[6].detail["earlier_call"], "undecided");
+    assert_eq!(t.timeline(&ada)[6].detail["earlier_call"], "unknown");
 }
 
 #[test]
 fn nobody_is_searched_for_who_gets_a_login_link() {
     let t = House::new();
     let ada = t.invited("ada");
-    t.stytch.refuses(Call::SendInvite, 1, &errors::rejected("duplicate_email"));
+    t.stytch.refuses(Call::SendInvite, 1, &errors::address_taken());
     t.stytch.next(Call::SendLogin, Fault::AnswerLost);
 
     t.work_for(mins(1));

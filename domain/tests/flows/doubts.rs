@@ -44,7 +44,7 @@ fn an_identity_that_somebody_else_made_before_the_first_call_is_not_taken_for_ou
         assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 2), "{n}");
         assert_eq!(t.inbox("ada").len(), 1, "{n}");
         assert_eq!(t.story(&ada), [&["requested"], &LOST[..], &["attempted", "sent"]].concat());
-        assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "undecided");
+        assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "unknown");
         assert!(t.press(&t.link("ada")).is_ok());
     }
 }
@@ -148,5 +148,5 @@ fn a_doubt_that_follows_a_decided_one_begins_with_its_own_call() {
     t.work();
 
     assert_eq!(t.again(&ada).in_doubt_since, Some(t.now()));
-    assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "undone");
+    assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "not_sent");
 }

@@ -49,12 +49,10 @@ fn a_429_holds_for_as_long_as_it_says() {
 }
 
 #[test]
-fn too_few_logins_hold_for_minutes() {
+fn a_bulk_mail_limit_holds_for_minutes() {
     let t = House::new();
     let ada = t.invited("ada");
-    let mut error = errors::rate_limited(Some(secs(1)));
-    error.code = "too_few_tokens_authenticated".into();
-    t.stytch.refuses(Call::SendInvite, 1, &error);
+    t.stytch.refuses(Call::SendInvite, 1, &errors::bulk_mail_limited(Some(secs(1))));
     t.work();
     let held = t.again(&ada);
     assert_eq!((held.held_by, held.attempts), (Some(HeldBy::RateLimit), 0));

@@ -116,7 +116,7 @@ fn a_search_that_never_succeeds_keeps_the_mail_for_two_minutes() {
             assert_eq!(sent.in_doubt_since, None);
             assert_eq!(t.inbox("ada").len(), 2);
             assert_eq!(t.story(&ada), [&["requested"], &LOST[..], &["attempted", "sent"]].concat());
-            assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "undecided");
+            assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "unknown");
         }
     }
 }
@@ -163,7 +163,7 @@ fn a_search_that_is_rejected_decides_nothing_and_the_mail_is_sent_at_once() {
     t.work();
 
     assert_eq!((t.again(&ada).status, t.inbox("ada").len()), (InvitationStatus::Sent, 2));
-    assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "undecided");
+    assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "unknown");
 }
 
 #[test]

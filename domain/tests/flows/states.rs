@@ -14,14 +14,14 @@ fn error(at: Timestamp) -> DeliveryError {
 }
 
 const STEPS: [(&str, Step); 8] = [
-    ("sent", |one, now| one.sent(1, now)),
-    ("held", |one, now| one.held(HeldBy::RateLimit, now)),
-    ("attempt failed", |one, now| one.attempt_failed(1, error(now), now)),
-    ("failed", |one, now| one.failed(1, error(now))),
-    ("accepted", |one, now| one.accepted(now)),
-    ("expired", |one, now| one.expired(now)),
-    ("revoked", |one, _| one.revoked()),
-    ("resent", |one, now| one.resent(now, now + hours(1))),
+    ("sent", |one, now| one.mark_sent(1, now)),
+    ("held", |one, now| one.hold(HeldBy::RateLimit, now)),
+    ("attempt failed", |one, now| one.mark_attempt_failed(1, error(now), now)),
+    ("failed", |one, now| one.mark_failed(1, error(now))),
+    ("accepted", |one, now| one.mark_accepted(now)),
+    ("expired", |one, now| one.mark_expired(now)),
+    ("revoked", |one, _| one.mark_revoked()),
+    ("resent", |one, now| one.requeue(now, now + hours(1))),
 ];
 
 /// The steps that can be taken from there, an hour after the asking or as long after its end.
@@ -97,7 +97,7 @@ fn the_pause_between_two_resendings_ends_exactly() {
     let t = House::new();
     let mut ada = t.invited("ada");
     assert_eq!(ada.resend_wait(t.now()), None, "the first is free");
-    ada.resent(t.now(), t.now() + hours(1)).unwrap();
+    ada.requeue(t.now(), t.now() + hours(1)).unwrap();
     assert_eq!(ada.resend_wait(t.now()), Some(secs(30)));
     assert_eq!(ada.resend_wait(t.now() + secs(29)), Some(secs(1)));
     assert_eq!(ada.resend_wait(t.now() + secs(30)), None);

@@ -134,7 +134,7 @@ fn a_sweep_that_broke_is_tried_again_and_then_left_to_the_next() {
     t.settle(&failed).unwrap();
     let job = t.job::<Sweep>();
     assert_eq!((job.state, job.last_error.unwrap().code.as_str()), (JobState::Retrying, "store"));
-    assert_eq!(job.job.max_attempts, Sweep::RETRY.attempts);
+    assert_eq!(job.job.max_attempts, Sweep::RETRY.max_attempts);
 
     for _ in 0..4 {
         t.wait(mins(2));

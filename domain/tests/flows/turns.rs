@@ -18,7 +18,7 @@ fn waits_for_its_turn<J: Job>(t: &House, call: Call) {
         assert_eq!(t.stytch.was_asked(call), before, "{} called", J::KIND);
         let row = t.job::<J>();
         assert_eq!((row.attempts, row.is_waiting()), (0, true), "{}", J::KIND);
-        assert_eq!(row.last_error.unwrap().code, "not_begun", "{}", J::KIND);
+        assert_eq!(row.last_error.unwrap().code, "not_started", "{}", J::KIND);
     }
     t.work();
     assert_eq!(t.stytch.was_asked(call), before + 1, "{}", J::KIND);

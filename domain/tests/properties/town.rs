@@ -240,7 +240,7 @@ impl Failure {
             Self::RateLimited => errors::rate_limited(Some(secs(20))),
             Self::Misconfigured => errors::misconfigured(),
             Self::Rejected => errors::rejected("bad_request"),
-            Self::DuplicateEmail => errors::rejected("duplicate_email"),
+            Self::DuplicateEmail => errors::address_taken(),
             Self::AnswerLost | Self::CallLost => errors::unreachable(),
         }
     }

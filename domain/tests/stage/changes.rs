@@ -98,7 +98,7 @@ fn an_address_has_one_open_invitation() {
     assert_eq!(verdict(&t, Change::new().insert_invitation(second)), Verdict::Conflict);
 
     let mut first = t.invitations("ada").remove(0);
-    first.revoked().unwrap();
+    first.mark_revoked().unwrap();
     let mut second = t.invitations("ada").remove(0);
     second.id = guestlist_domain::InvitationId(t.ctx.ids.next());
     let change = Change::new().insert_invitation(second).update_invitation(first);

@@ -1,48 +1,62 @@
-//! What Stytch, or the way to it, has against a call: the kinds there are, by the words that the
-//! real one uses.
+//! Provider errors of each kind, with error codes of Stytch.
 
 use std::time::Duration;
 
 use guestlist_domain::{ProviderError, ProviderErrorKind as Kind};
 
-/// A 500 in Stytch's own words: nothing was done.
+/// A 500 response, which had no effect.
 pub(crate) fn internal() -> ProviderError {
-    refusal(Kind::Unavailable, "internal_server_error")
+    error(Kind::Unavailable, "internal_server_error")
 }
 
-/// No connection.
 pub(crate) fn unreachable() -> ProviderError {
-    refusal(Kind::Unavailable, "connect")
+    error(Kind::Unavailable, "connect")
 }
 
 pub(crate) fn rate_limited(retry_after: Option<Duration>) -> ProviderError {
-    refusal(Kind::RateLimited(retry_after), "too_many_requests")
+    error(Kind::RateLimited(retry_after), "too_many_requests")
+}
+
+pub(crate) fn bulk_mail_limited(retry_after: Option<Duration>) -> ProviderError {
+    error(Kind::BulkMailLimited(retry_after), "too_few_tokens_authenticated")
 }
 
 pub(crate) fn misconfigured() -> ProviderError {
-    refusal(Kind::Misconfigured, "unauthorized_credentials")
+    error(Kind::Misconfigured, "unauthorized_credentials")
 }
 
-/// For good, e.g. `invalid_email`.
+/// A permanent rejection, e.g. `invalid_email`.
 pub(crate) fn rejected(code: &str) -> ProviderError {
-    refusal(Kind::Rejected, code)
+    error(Kind::Rejected, code)
 }
 
-/// Nothing came back in time from a call that is felt when it is made twice.
+pub(crate) fn address_taken() -> ProviderError {
+    error(Kind::AddressTaken, "duplicate_email")
+}
+
+pub(crate) fn link_used_or_expired() -> ProviderError {
+    error(Kind::LinkUsedOrExpired, "unable_to_auth_magic_link")
+}
+
+pub(crate) fn session_not_found() -> ProviderError {
+    error(Kind::SessionNotFound, "session_not_found")
+}
+
+/// The timeout of a call that must not be repeated.
 pub(crate) fn doubtful() -> ProviderError {
-    ProviderError { request_id: None, ..refusal(Kind::Doubtful, "timeout") }
+    ProviderError { request_id: None, ..error(Kind::Doubtful, "timeout") }
 }
 
-/// Nothing came back in time from a call that may be made again.
+/// The timeout of a call that may be repeated.
 pub(crate) fn timed_out() -> ProviderError {
-    ProviderError { request_id: None, ..refusal(Kind::Unavailable, "timeout") }
+    ProviderError { request_id: None, ..error(Kind::Unavailable, "timeout") }
 }
 
-fn refusal(kind: Kind, code: &str) -> ProviderError {
+fn error(kind: Kind, code: &str) -> ProviderError {
     ProviderError {
         kind,
         code: code.into(),
-        message: format!("Stytch said {code}"),
+        message: format!("the provider answered {code}"),
         request_id: Some("request-id-refused".into()),
     }
 }

@@ -198,6 +198,7 @@ impl House {
     pub(crate) fn pressing(token: &str) -> RedeemLink {
         RedeemLink {
             token: token.to_owned(),
+            token_hash: TokenHash::of(token),
             invitation: None,
             browser: flows::Browser::default(),
             previous_session: None,
@@ -206,7 +207,7 @@ impl House {
 
     pub(crate) fn press_as(&self, press: &RedeemLink) -> Result<LoggedIn, RedeemError> {
         at_once(async {
-            let token = TokenHash::of(&press.token);
+            let token = press.token_hash;
             flows::check_link(&self.ctx, token, press.invitation).await?;
             let claimed = flows::claim_link(&self.ctx, token).await?;
             let vouched = flows::authenticate_link(&self.ctx, &press.token, claimed).await?;

@@ -8,7 +8,7 @@ use guestlist_domain::{
 };
 use jiff::Timestamp;
 
-use super::errors::rejected;
+use super::errors::{address_taken, link_used_or_expired, rejected, session_not_found};
 
 /// People on a page of the list.
 const PAGE: usize = 2;
@@ -87,7 +87,7 @@ type Answer<T> = Result<T, ProviderError>;
 impl Identities {
     pub(crate) fn invite(&mut self, mail: &NewMail<'_>, now: Timestamp) -> Answer<SentMail> {
         match self.find(mail.to) {
-            Some(known) if known.is_active => Err(rejected("duplicate_email")),
+            Some(known) if known.is_active => Err(address_taken()),
             Some(known) => Ok(self.send(known.id, MailKind::Invitation, mail, now)),
             None => {
                 let id = self.create(mail.to, false, now);
@@ -124,7 +124,7 @@ impl Identities {
         let user = self.users.iter_mut().find(|user| user.id == mail.user);
         let user = user.ok_or_else(|| rejected("magic_link_not_found"))?;
         if mail.link == Link::Used || mail.expires_at <= now {
-            return Err(rejected("unable_to_auth_magic_link"));
+            return Err(link_used_or_expired());
         }
         mail.link = Link::Used;
         user.is_active = true;
@@ -148,7 +148,7 @@ impl Identities {
 
     pub(crate) fn refresh(&self, token: &str, now: Timestamp) -> Answer<AuthenticatedSession> {
         let known = self.sessions.iter().find(|one| one.token == token && one.is_live(now));
-        known.map(|one| one.vouch(now)).ok_or_else(|| rejected("session_not_found"))
+        known.map(|one| one.vouch(now)).ok_or_else(|| session_not_found())
     }
 
     pub(crate) fn revoke_session(&mut self, id: &str) {
