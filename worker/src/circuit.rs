@@ -91,7 +91,7 @@ impl Circuit {
     pub fn note(&mut self, error: Option<&ProviderError>, now: Instant, time: Timestamp) {
         let is_failure = match error.map(|error| error.kind) {
             // A 429 is no failure, and says nothing of health either.
-            Some(ProviderErrorKind::RateLimited(_)) => return,
+            Some(kind) if kind.is_rate_limit() => return,
             Some(ProviderErrorKind::Misconfigured) => {
                 if let Some(error) = error {
                     self.misconfigured(error, now, time);
@@ -99,7 +99,7 @@ impl Circuit {
                 return;
             }
             Some(ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful) => true,
-            Some(ProviderErrorKind::Rejected) | None => false,
+            Some(_) | None => false,
         };
         self.in_a_row = if is_failure { self.in_a_row + 1 } else { 0 };
         self.failing_since = self.failing_since.or(Some(time)).filter(|_| is_failure);
@@ -213,7 +213,7 @@ impl Circuit {
 
 /// Whether somebody is there and knows us, though this call was refused.
 fn is_answer(error: &ProviderError) -> bool {
-    matches!(error.kind, ProviderErrorKind::Rejected | ProviderErrorKind::RateLimited(_))
+    error.kind.is_rejection() || error.kind.is_rate_limit()
 }
 
 fn trouble(error: &ProviderError, since: Timestamp) -> HealthIssue {

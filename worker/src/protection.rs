@@ -271,12 +271,15 @@ impl Protection {
 impl Known {
     /// A 429 holds all workers, where it concerns all.
     fn slow_down(&mut self, error: &ProviderError, now: Instant, time: Timestamp) {
-        let ProviderErrorKind::RateLimited(after) = error.kind else { return };
-        if error.code == "too_few_tokens_authenticated" {
+        let after = match error.kind {
+            ProviderErrorKind::RateLimited(after) => after,
+            ProviderErrorKind::BulkMailLimited(after) => {
             let hold = after.unwrap_or_default().clamp(BULK_HOLD, LONGEST_HOLD);
             self.bulk_until = Some((now + hold, time + hold));
             return;
-        }
+            }
+            _ => return,
+        };
         if after.is_none() {
             let (since, refusals) = &mut self.refusals;
             if now.duration_since(*since) > WINDOW {
@@ -310,7 +313,10 @@ mod tests {
     }
 
     fn refused(code: &str, after: Option<Duration>) -> ProviderError {
-        let kind = ProviderErrorKind::RateLimited(after);
+        let kind = match code {
+            "too_few_tokens_authenticated" => ProviderErrorKind::BulkMailLimited(after),
+            _ => ProviderErrorKind::RateLimited(after),
+        };
         ProviderError { kind, code: code.to_owned(), message: String::new(), request_id: None }
     }
 

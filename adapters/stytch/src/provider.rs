@@ -150,7 +150,7 @@ impl IdentityProvider for StytchProvider {
         let listed: Result<Listed, _> =
             self.client.post_patiently(&["v1", "users", "search"], &body).await;
         let listed = listed.inspect_err(|error| {
-            if let ProviderErrorKind::RateLimited(said) = error.kind {
+            if let ProviderErrorKind::RateLimited(said) | ProviderErrorKind::BulkMailLimited(said) = error.kind {
                 self.pages.hold(said.unwrap_or_default().max(WINDOW));
             }
         });
@@ -201,7 +201,7 @@ fn done(answer: Result<Done, ProviderError>, absent: &[&str]) -> Result<(), Prov
 
 /// Whether it is one of these words, said with a status that goes with it.
 fn says_one_of(error: &ProviderError, words: &[&str]) -> bool {
-    error.kind == ProviderErrorKind::Rejected && words.contains(&error.code.as_str())
+    error.kind.is_rejection() && words.contains(&error.code.as_str())
 }
 
 /// A URL drops such segments: the call would go to another route.

@@ -84,8 +84,8 @@ impl Refreshes {
 
     fn note(&self, error: Option<&ProviderError>) {
         let is_silence = |kind| {
-            use ProviderErrorKind::{Doubtful, Misconfigured, RateLimited, Unavailable};
-            matches!(kind, Unavailable | Doubtful | RateLimited(_) | Misconfigured)
+            use ProviderErrorKind::{BulkMailLimited, Doubtful, Misconfigured, RateLimited, Unavailable};
+            matches!(kind, Unavailable | Doubtful | RateLimited(_) | BulkMailLimited(_) | Misconfigured)
         };
         let silence = error.filter(|error| is_silence(error.kind)).cloned();
         *lock(&self.outage) =

@@ -132,13 +132,13 @@ impl Answer<'_> {
             300..=399 => error.kind == Kind::Misconfigured,
             400..=499 => is_doubt_felt,
             500..=599 => {
-                is_doubt_felt && !matches!(error.kind, Kind::Rejected | Kind::Misconfigured)
+                is_doubt_felt && !error.kind.is_rejection() && error.kind != Kind::Misconfigured
             }
             _ => is_lost,
         };
         assert!(goes_with_status, "{} is {error:?}", self.status);
-        let is_wait = |wait| matches!(error.kind, Kind::RateLimited(said) if said == wait);
-        assert!(is_wait(self.wait) || !matches!(error.kind, Kind::RateLimited(_)));
+        let is_wait = |wait| matches!(error.kind, Kind::RateLimited(said) | Kind::BulkMailLimited(said) if said == wait);
+        assert!(is_wait(self.wait) || !error.kind.is_rate_limit());
         assert!(is_code(&error.code), "{:?}", error.code);
         assert!(error.message.chars().count() <= 300);
         assert!(!error.message.contains(|c: char| c == '@' || c.is_control()), "{error:?}");

@@ -205,7 +205,7 @@ pub async fn come_in(
     }
     let ip = client.address;
     let browser = Browser { user_agent, ip: Some(ip.to_string()) };
-    let press = RedeemLink { token, invitation, browser, previous_session: replaces };
+    let press = RedeemLink { token_hash: guestlist_domain::TokenHash::of(&token), token, invitation, browser, previous_session: replaces };
     presses::press(app, app.ctx().for_client(ip), press, is_anonymous.then_some(client)).await
 }
 

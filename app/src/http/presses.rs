@@ -163,7 +163,7 @@ pub async fn press(
     press: RedeemLink,
     anonymous: Option<Client>,
 ) -> Result<LoggedIn, PressError> {
-    let token = TokenHash::of(&press.token);
+    let token = press.token_hash;
     loop {
         match app.presses().enter(token) {
             Ok(lead) => return run(app.clone(), ctx, press, anonymous, lead).await,
@@ -257,7 +257,7 @@ async fn authenticate(
     press: &RedeemLink,
     anonymous: Option<Client>,
 ) -> Result<AuthenticatedSession, PressError> {
-    let token = TokenHash::of(&press.token);
+    let token = press.token_hash;
     check_link(ctx, token, press.invitation).await?;
     if let Some(client) = anonymous {
         app.provider_budget().admit(client).await.map_err(PressError::TooMany)?;

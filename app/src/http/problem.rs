@@ -184,7 +184,8 @@ impl From<ProviderError> for Problem {
         let detail = "Stytch, which checks the link, can't be asked now. Try again soon; if the \
                       link has stopped working by then, ask for a new one.";
         let wait = match error.kind {
-            ProviderErrorKind::RateLimited(Some(wait)) => wait,
+            ProviderErrorKind::RateLimited(Some(wait))
+            | ProviderErrorKind::BulkMailLimited(Some(wait)) => wait,
             _ => Duration::from_secs(5),
         };
         Self { retry_after: Some(wait), ..Self::new(Code::ProviderUnavailable, detail) }

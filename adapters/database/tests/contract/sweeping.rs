@@ -36,7 +36,7 @@ async fn overdue_invitations_are_found_oldest_first(bed: &Bed) {
     assert!(overdue.iter().all(|invitation| invitation.status.is_open()));
     assert!(overdue.is_sorted_by_key(|invitation| invitation.expires_at));
     for mut invitation in overdue {
-        invitation.expired(after(30)).unwrap();
+        invitation.mark_expired(after(30)).unwrap();
     }
     let first = bed.store.overdue_invitations(after(99), 3).await.unwrap();
     let seconds: Vec<_> = first.iter().map(|invitation| invitation.expires_at).collect();

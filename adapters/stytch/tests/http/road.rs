@@ -130,7 +130,7 @@ async fn from_the_invitation_to_the_end_of_the_session() {
     let error = asked.unwrap_err();
     assert_eq!(
         (error.kind, error.code.as_str()),
-        (ProviderErrorKind::Rejected, "session_not_found")
+        (ProviderErrorKind::SessionNotFound, "session_not_found")
     );
     assert!(error.request_id.is_some());
 
