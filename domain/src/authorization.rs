@@ -2,7 +2,7 @@
 
 use crate::{Ctx, Invitation, InvitationId, Role, StoreError};
 
-/// Roles the caller is allowed to manage and to grant. Whoever could change an administrator in any
+/// Roles the caller is allowed to manage and to grant. A caller who could change an administrator in any
 /// way could take over the account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ManageableRoles {

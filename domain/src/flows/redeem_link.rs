@@ -373,8 +373,8 @@ pub async fn end_replaced_session(ctx: &Ctx, previous: &Session) -> Result<(), S
     }
 }
 
-/// Adds the end of the browser's previous session to a change. It ends whoever's it is, so that planting
-/// a session in another person's browser gains nothing.
+/// Adds the end of the browser's previous session to a change. The session may be another user's,
+/// so that planting one in a browser gains nothing.
 async fn replace_session(
     ctx: &Ctx,
     change: Change,

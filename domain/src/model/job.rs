@@ -147,7 +147,7 @@ pub struct Attempt {
     pub number: u32,
     pub max_attempts: u32,
     pub started_at: Timestamp,
-    /// The last period in which the worker called nobody, if there was one.
+    /// The worker's last outage, if there was one.
     pub outage: Option<Outage>,
 }
 

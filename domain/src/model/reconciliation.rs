@@ -34,12 +34,12 @@ pub enum Drift {
     Unlinked,
     /// The identity of a removed user still exists. Repaired by deleting it.
     Removed,
-    /// An identity belongs to nobody known here. Reported only.
+    /// An identity belongs to no user. Reported only.
     Orphan,
     /// A user's address belongs to an identity that may be another person's. Reported only.
     Contested,
-    /// A user's identity does not have the user's address. Reported only: an account belongs to
-    /// whoever receives the mail.
+    /// A user's identity does not have the user's address. Reported only: an account belongs
+    /// to the recipient of the mail.
     Address,
     /// An invited user, whose identity Guestlist created, is active at the provider. Reported only.
     Status,
