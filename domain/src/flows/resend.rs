@@ -49,9 +49,11 @@ pub async fn resend(
         let latest = ctx.store.latest_invitation(user.id).await?;
         // Logins depend on the newest invitation, so an older one must not be opened again.
         if let Some(newer) = latest.filter(|latest| latest.id != id) {
-            return Err(match newer.status.is_open() {
-                true => ResendError::AlreadyInvited(newer.id),
-                false => ResendError::Closed,
+            let is_open = newer.status.is_open();
+            return Err(if is_open {
+                ResendError::AlreadyInvited(newer.id)
+            } else {
+                ResendError::Closed
             });
         }
         let wait = invitation.resend_wait(ctx.now());

@@ -139,7 +139,7 @@ impl SendInvitation {
             DeliveryReport::Unknown(error) => self.record_unknown(ctx, invitation, error, outcome),
             DeliveryReport::Called { result, took, earlier_call } => {
                 let held = self.outage_event(ctx, &invitation, attempt);
-                let call = Call { attempt, took: *took, earlier_call: *earlier_call };
+                let call = Call { attempt, took: *took, earlier: *earlier_call };
                 let (outcome, mut change) = match result {
                     Ok(mail) => {
                         let change = self.record_sent(ctx, invitation, &call, mail);

@@ -20,16 +20,16 @@ proptest! {
     })]
 
     #[test]
-    fn invariants_hold_after_each_step_and_users_can_always_log_in_or_be_removed(acts in any_steps()) {
-        let mut town = Scenario::new();
-        for act in &acts {
-            town.step(act);
-            invariants::hold(&town.simulation);
+    fn invariants_hold_after_each_step_and_users_can_always_log_in_or_be_removed(steps in any_steps()) {
+        let mut scenario = Scenario::new();
+        for step in &steps {
+            scenario.step(step);
+            invariants::hold(&scenario.simulation);
         }
-        town.settle_everything();
-        invariants::hold(&town.simulation);
-        invariants::check_mail_spacing(&town);
-        reachability::check_all_users(&town.simulation);
-        invariants::check_no_secrets(&town.simulation);
+        scenario.settle_everything();
+        invariants::hold(&scenario.simulation);
+        invariants::check_mail_spacing(&scenario);
+        reachability::check_all_users(&scenario.simulation);
+        invariants::check_no_secrets(&scenario.simulation);
     }
 }

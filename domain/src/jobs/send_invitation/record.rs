@@ -21,13 +21,13 @@ const SEARCH_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Call<'a> {
     pub(super) attempt: &'a Attempt,
     pub(super) took: Duration,
-    pub(super) earlier_call: EarlierCall,
+    pub(super) earlier: EarlierCall,
 }
 
 impl Call<'_> {
     fn detail(&self, error: Option<&JobError>) -> Value {
         let mut detail = attempt_detail(self.attempt, error, self.took);
-        match self.earlier_call {
+        match self.earlier {
             EarlierCall::None => {}
             EarlierCall::NotSent => detail["earlier_call"] = json!("not_sent"),
             EarlierCall::Unknown => detail["earlier_call"] = json!("unknown"),
@@ -137,7 +137,7 @@ impl SendInvitation {
         }
         let detail = call.detail(Some(&JobError::from(error)));
         let mut events = vec![system_event(ctx, EventKind::Attempted, &invitation, detail)];
-        if call.earlier_call == EarlierCall::NotSent {
+        if call.earlier == EarlierCall::NotSent {
             invitation.in_doubt_since = None;
         }
         if error.kind == ProviderErrorKind::Doubtful {

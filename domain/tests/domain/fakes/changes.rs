@@ -123,7 +123,7 @@ fn sessions_links_requests_tombstones_and_keys_are_unique() {
     twice(&|| with(&|c| c.sessions.push(session(&t, &id().to_string(), "stytch"))));
     let link = UsedLink { token_hash: TokenHash::of("link"), user_id: None, at: t.now() };
     twice(&|| with(&|c| c.used_links.push(link.clone())));
-    let asked = |ordinal| LoginRequest {
+    let request = |ordinal| LoginRequest {
         id: id(),
         email: at("ada"),
         ordinal,
@@ -131,8 +131,8 @@ fn sessions_links_requests_tombstones_and_keys_are_unique() {
         at: t.now(),
         send_at: t.now(),
     };
-    twice(&|| with(&|c| c.login_requests.push(asked(1))));
-    twice(&|| with(&|c| c.login_requests.push(asked(2))));
+    twice(&|| with(&|c| c.login_requests.push(request(1))));
+    twice(&|| with(&|c| c.login_requests.push(request(2))));
     let gone = Tombstone { provider_user_id: "gone".into(), user_id: user, at: t.now() };
     twice(&|| with(&|c| c.tombstones.push(gone.clone())));
     block_on(create_key(&t.ctx, "one", &[], "secret", &Actor::Cli)).unwrap();

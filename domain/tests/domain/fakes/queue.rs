@@ -47,7 +47,7 @@ fn a_job_is_claimed_by_one_worker() {
 fn a_worker_that_lost_the_lease_writes_nothing() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let late = t.begin();
+    let late = t.perform_next();
     t.rescue();
     assert_eq!(t.settle(&late).unwrap(), Verdict::LeaseLost, "nobody holds it");
     let claimed = t.claim().unwrap();
@@ -64,7 +64,7 @@ fn a_worker_that_lost_the_lease_writes_nothing() {
 fn lease_lost_takes_precedence_over_conflict() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let late = t.begin();
+    let late = t.perform_next();
     t.rescue();
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));

@@ -169,30 +169,33 @@ fn check_live_sessions(tables: &Tables, now: Timestamp) {
 
 /// Applies unless the session had expired.
 fn check_session_end_events(tables: &Tables) {
-    let mut told: HashMap<String, usize> = HashMap::new();
+    let mut recorded: HashMap<String, usize> = HashMap::new();
     for event in tables.events.values().filter(|event| event.kind == EventKind::SessionEnded) {
-        *told.entry(event.detail["session"].as_str().expect("which").to_owned()).or_default() += 1;
+        *recorded
+            .entry(event.detail["session"].as_str().expect("which").to_owned())
+            .or_default() += 1;
     }
     for session in tables.sessions.values() {
         let is_cut_short = session.ended.is_some_and(|(at, _)| at < session.expires_at);
-        let told = told.get(&session.id.to_string()).copied().unwrap_or_default();
-        assert_eq!(told, usize::from(is_cut_short), "{session:?}");
+        let recorded = recorded.get(&session.id.to_string()).copied().unwrap_or_default();
+        assert_eq!(recorded, usize::from(is_cut_short), "{session:?}");
     }
 }
 
 /// Mails of invitations to one user are at least a second apart. The time of a lost worker's
 /// call is unknown, and a removed user counts as a new one.
-pub(super) fn check_mail_spacing(town: &Scenario) {
-    let tables = town.simulation.store.tables();
+pub(super) fn check_mail_spacing(scenario: &Scenario) {
+    let tables = scenario.simulation.store.tables();
     let requested = tables.events.values().filter(|event| event.kind == EventKind::Requested);
     let users: HashMap<_, _> =
         requested.map(|event| (event.invitation_id, event.user_id)).collect();
     let mut last = HashMap::new();
-    for (n, mail) in town.simulation.provider.state().mails.iter().enumerate() {
+    for (n, mail) in scenario.simulation.provider.state().mails.iter().enumerate() {
         let Some((_, id)) = mail.redirect_url.split_once("?invitation=") else { continue };
         let user = users[&Some(id.parse().expect("an id"))];
         let Some((before, at)) = last.insert(user, (n, mail.sent_at)) else { continue };
-        let is_rescued = town.rescued_after.iter().any(|after| (before + 1..=n).contains(after));
+        let is_rescued =
+            scenario.rescued_after.iter().any(|after| (before + 1..=n).contains(after));
         assert!(is_rescued || at + secs(1) <= mail.sent_at, "too soon after {at}: {mail:?}");
     }
 }

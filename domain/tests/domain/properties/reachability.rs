@@ -116,9 +116,9 @@ fn comes_in(simulation: &Simulation, who: &str) {
         if is_ready_to_log_in(simulation, who) {
             simulation.log_in(who).expect("not too often");
             simulation.work_for(secs(3));
-            let came_in = simulation.redeem(&simulation.link(who)).expect("a link that lets in");
-            assert_eq!(came_in.user.email, at(who));
-            assert!(simulation.return_with(&came_in.tokens).is_ok());
+            let logged_in = simulation.redeem(&simulation.link(who)).expect("a link that lets in");
+            assert_eq!(logged_in.user.email, at(who));
+            assert!(simulation.return_with(&logged_in.tokens).is_ok());
             return;
         }
         simulation.work();
@@ -138,7 +138,7 @@ fn is_ready_to_log_in(simulation: &Simulation, who: &str) -> bool {
         Some(UserStatus::Invited) | None => drop(simulation.invite(who).expect("invited")),
         Some(UserStatus::Suspended) => drop(simulation.reactivate(who)),
         Some(UserStatus::Deleting) => {
-            drop(simulation.remove(expect(user).id).expect("asked again"))
+            drop(simulation.remove(expect(user).id).expect("removed again"));
         }
     }
     simulation.work();

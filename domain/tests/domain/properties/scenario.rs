@@ -45,12 +45,12 @@ impl Scenario {
             Step::Rescue => self.rescue(),
             Step::Wait(seconds) => self.simulation.wait(secs(*seconds)),
             Step::Fail(call, failure) => self.simulation.provider.next(*call, failure.fault()),
-            Step::Outage(failure) => self.simulation.provider.is_down(failure.error()),
+            Step::Outage(failure) => self.simulation.provider.fail_all(failure.error()),
             Step::Heal => self.simulation.provider.recover(),
             Step::KnowElsewhere(who) => {
                 let mut stytch = self.simulation.provider.state();
                 if stytch.find(&at(who)).is_none() {
-                    stytch.knew(&at(who), Some(self.simulation.now()));
+                    stytch.create_foreign(&at(who), Some(self.simulation.now()));
                 }
             }
             Step::WaitedOut(by, seconds) => {
@@ -75,10 +75,8 @@ impl Scenario {
         let disturb = move || asks.iter().for_each(|ask| happens(&simulation, ask));
         match moment {
             Moment::BeforeApply => self.simulation.store.before_next_apply(disturb),
-            Moment::OnItsWay(call) => self.simulation.provider.while_on_its_way(call, disturb),
-            Moment::OnItsWayBack(call) => {
-                self.simulation.provider.while_on_its_way_back(call, disturb)
-            }
+            Moment::CallStarted(call) => self.simulation.provider.before_effect(call, disturb),
+            Moment::CallDone(call) => self.simulation.provider.before_answer(call, disturb),
         }
     }
 

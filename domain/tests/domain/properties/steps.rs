@@ -88,16 +88,16 @@ pub(super) enum Moment {
     /// Between a flow's reads and its write.
     BeforeApply,
     /// Before a provider call has its effect.
-    OnItsWay(Call),
+    CallStarted(Call),
     /// After a provider call had its effect, before the answer arrives.
-    OnItsWayBack(Call),
+    CallDone(Call),
 }
 
 pub(super) fn any_steps() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(any_act(), 1..60)
+    prop::collection::vec(any_step(), 1..60)
 }
 
-fn any_act() -> impl Strategy<Value = Step> {
+fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => any_ask().prop_map(Step::Request),
         6 => (1..4_usize).prop_map(Step::Work),
@@ -205,7 +205,7 @@ fn any_failure() -> impl Strategy<Value = Failure> {
 fn any_moment() -> impl Strategy<Value = Moment> {
     prop_oneof![
         2 => Just(Moment::BeforeApply),
-        1 => any_call().prop_map(Moment::OnItsWay),
-        1 => any_call().prop_map(Moment::OnItsWayBack),
+        1 => any_call().prop_map(Moment::CallStarted),
+        1 => any_call().prop_map(Moment::CallDone),
     ]
 }

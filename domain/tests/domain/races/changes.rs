@@ -50,8 +50,8 @@ fn a_login_during_a_suspension_is_ended() {
 
     assert_eq!(t.sessions(&first.user).len(), 2);
     assert!(t.sessions(&first.user).iter().all(|session| session.ended.is_some()));
-    assert_eq!(t.jobs::<RevokeSession>().len(), 2, "Stytch is told of both");
-    let story = t.story_of(&first.user);
+    assert_eq!(t.jobs::<RevokeSession>().len(), 2, "Stytch is recorded of both");
+    let story = t.event_kinds_of(&first.user);
     assert_eq!(story.iter().filter(|kind| **kind == "session_ended").count(), 2);
 }
 
@@ -94,7 +94,7 @@ fn two_concurrent_suspensions_are_recorded_once() {
 
     t.suspend("ada");
 
-    assert_eq!(t.story_of(&ada), ["session_started", "user_suspended", "session_ended"]);
+    assert_eq!(t.event_kinds_of(&ada), ["session_started", "user_suspended", "session_ended"]);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_session_ended_twice_concurrently_is_recorded_once() {
 
     assert_eq!(t.end_all(ada.user.id).unwrap(), 0);
 
-    assert_eq!(t.story_of(&ada.user), ["session_started", "session_ended"]);
+    assert_eq!(t.event_kinds_of(&ada.user), ["session_started", "session_ended"]);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_session_replaced_during_its_logout_is_recorded_once() {
     })
     .unwrap();
 
-    let story = t.story_of(&ada.user);
+    let story = t.event_kinds_of(&ada.user);
     assert_eq!(story, ["session_started", "session_ended", "session_started"]);
 }
 

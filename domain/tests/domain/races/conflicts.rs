@@ -26,7 +26,7 @@ fn a_flow_succeeds_after_many_conflicts() {
     assert!(answer.is_ok(), "{answer:?}");
     let ada = &t.invitations("ada")[0];
     assert_eq!((ada.status, ada.delivery), (InvitationStatus::Queued, 2));
-    assert_eq!(t.story(ada), ["requested", "attempted", "sent", "resent"]);
+    assert_eq!(t.event_kinds(ada), ["requested", "attempted", "sent", "resent"]);
 }
 
 #[test]
@@ -35,5 +35,5 @@ fn a_flow_with_endless_conflicts_reports_a_busy_store_and_writes_nothing() {
     assert!(matches!(answer, Err(ResendError::Store(StoreError::Unavailable(_)))), "{answer:?}");
     let ada = &t.invitations("ada")[0];
     assert_eq!((ada.status, ada.delivery), (InvitationStatus::Sent, 1));
-    assert_eq!(t.story(ada), ["requested", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(ada), ["requested", "attempted", "sent"]);
 }

@@ -11,7 +11,7 @@ use crate::support::{Call, JobState, Link, Simulation, errors, hours, mins, secs
 fn an_invitation_accepted_while_the_result_is_written_stays_accepted() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     let (other, link) = (t.clone(), t.link("ada"));
     t.store.before_next_apply(move || drop(other.redeem(&link).unwrap()));
 
@@ -19,7 +19,7 @@ fn an_invitation_accepted_while_the_result_is_written_stays_accepted() {
 
     let accepted = t.again(&ada);
     assert_eq!((accepted.status, accepted.sent_at), (InvitationStatus::Accepted, None));
-    assert_eq!(t.story(&ada), ["requested", "accepted", "attempted"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "accepted", "attempted"]);
     assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }
 
@@ -27,7 +27,7 @@ fn an_invitation_accepted_while_the_result_is_written_stays_accepted() {
 fn the_link_of_an_invitation_revoked_while_the_result_is_written_is_revoked() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
@@ -42,7 +42,7 @@ fn the_link_of_an_invitation_revoked_while_the_result_is_written_is_revoked() {
 fn an_invitation_resent_while_the_result_is_written_is_queued() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.resend(ada.id).unwrap()));
 
@@ -59,7 +59,7 @@ fn an_invitation_revoked_while_a_failure_is_written_stays_revoked() {
         let t = Simulation::new();
         let ada = t.invited("ada");
         t.provider.refuses(Call::SendInvite, 1, &error);
-        let in_flight = t.begin();
+        let in_flight = t.perform_next();
         let other = t.clone();
         t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
@@ -77,7 +77,7 @@ fn an_invitation_revoked_while_a_failure_is_written_stays_revoked() {
 fn a_delivery_is_recorded_while_its_user_is_removed() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.remove(ada.user_id).unwrap()));
 
@@ -96,7 +96,7 @@ fn a_login_job_does_not_resend_what_was_accepted_meanwhile() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     t.log_in("ada").unwrap();
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     t.redeem(&t.link("ada")).unwrap();
 
     t.settle(&in_flight).unwrap();
@@ -111,7 +111,7 @@ fn a_login_job_does_not_resend_what_is_revoked_as_it_writes() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     t.log_in("ada").unwrap();
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
@@ -128,7 +128,7 @@ fn two_concurrent_deletions_erase_once() {
     let ada = t.logged_in("ada").user;
     t.remove(ada.id).unwrap();
     t.remove(ada.id).unwrap();
-    let (first, second) = (t.begin(), t.begin());
+    let (first, second) = (t.perform_next(), t.perform_next());
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.settle(&second)));
 
@@ -136,7 +136,7 @@ fn two_concurrent_deletions_erase_once() {
 
     assert_eq!(t.user("ada"), None);
     assert_eq!(
-        t.story_of(&ada),
+        t.event_kinds_of(&ada),
         ["session_started", "user_deleting", "session_ended", "user_deleted"]
     );
     assert!(t.jobs::<DeleteIdentity>().iter().all(|row| row.state == JobState::Done));
@@ -146,16 +146,16 @@ fn two_concurrent_deletions_erase_once() {
 fn a_result_is_written_after_a_lost_connection() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     t.store.lose_next_applies(1);
     assert!(t.settle(&in_flight).is_err());
     assert_eq!(t.again(&ada), ada, "none of it was written");
-    assert_eq!(t.story(&ada), ["requested"]);
+    assert_eq!(t.event_kinds(&ada), ["requested"]);
 
     t.settle(&in_flight).unwrap();
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent"]);
 }
 
 #[test]
@@ -164,11 +164,11 @@ fn an_identity_linked_during_the_removal_is_deleted_too() {
     let ada = t.invited("ada");
     let deletion = Arc::new(Mutex::new(None));
     let (other, held) = (t.clone(), deletion.clone());
-    t.provider.while_on_its_way(Call::SendInvite, move || {
+    t.provider.before_effect(Call::SendInvite, move || {
         other.remove(ada.user_id).unwrap();
-        *held.lock().unwrap() = Some(other.begin());
+        *held.lock().unwrap() = Some(other.perform_next());
     });
-    let mail = t.begin();
+    let mail = t.perform_next();
     t.settle(&mail).unwrap();
     let deletion = deletion.lock().unwrap().take().unwrap();
 

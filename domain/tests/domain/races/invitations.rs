@@ -44,7 +44,7 @@ fn of_two_concurrent_invitations_of_an_overdue_address_one_succeeds() {
     t.store.before_next_apply(move || drop(other.invited("ada")));
 
     assert!(matches!(t.invite("ada"), Err(InviteError::AlreadyInvited(_))));
-    assert_eq!(t.story(&old)[3..], ["expired"], "once");
+    assert_eq!(t.event_kinds(&old)[3..], ["expired"], "once");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn an_overdue_invitation_resent_meanwhile_is_open() {
     t.store.before_next_apply(move || drop(other.resend(old.id).unwrap()));
 
     assert!(matches!(t.invite("ada"), Err(InviteError::AlreadyInvited(id)) if id == old.id));
-    assert_eq!(t.story(&old)[3..], ["resent"]);
+    assert_eq!(t.event_kinds(&old)[3..], ["resent"]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn an_invitation_accepted_meanwhile_is_neither_resent_nor_revoked() {
         }
 
         assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
-        assert_eq!(t.story(&ada)[3..], ["accepted"]);
+        assert_eq!(t.event_kinds(&ada)[3..], ["accepted"]);
     }
 }
 
@@ -129,7 +129,7 @@ fn two_concurrent_revocations_succeed_with_one_provider_call() {
     assert_eq!(t.revoke(ada.id).unwrap().status, InvitationStatus::Revoked);
 
     assert_eq!(t.jobs::<RevokeInvitation>().len(), 1);
-    assert_eq!(t.story(&ada)[3..], ["revoked"]);
+    assert_eq!(t.event_kinds(&ada)[3..], ["revoked"]);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn an_invitation_sent_meanwhile_is_revoked() {
     t.store.before_next_apply(move || other.work());
 
     assert_eq!(t.revoke(ada.id).unwrap().status, InvitationStatus::Revoked);
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent", "revoked"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent", "revoked"]);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn an_invitation_revoked_meanwhile_records_no_visit() {
     t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
     assert_eq!(t.visit(ada.id).unwrap().status, InvitationStatus::Revoked);
-    assert_eq!(t.story(&ada)[3..], ["revoked"]);
+    assert_eq!(t.event_kinds(&ada)[3..], ["revoked"]);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn of_two_concurrent_first_visits_one_is_recorded() {
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.visit(ada.id)));
     t.visit(ada.id);
-    assert_eq!(t.story(&ada)[3..], ["visited"]);
+    assert_eq!(t.event_kinds(&ada)[3..], ["visited"]);
 }
 
 #[test]

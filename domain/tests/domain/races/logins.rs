@@ -6,7 +6,7 @@ use guestlist_domain::{InvitationStatus, Role, UserStatus};
 use crate::support::{Call, Link, Simulation, days, mins, secs};
 
 /// Checks that nobody is logged in and that the session at the provider is revoked.
-fn nobody_is_in(t: &Simulation) {
+fn check_nobody_logged_in(t: &Simulation) {
     assert!(t.store.tables().sessions.is_empty());
     assert_eq!(t.link_state("ada"), Link::Used);
     t.work_for(mins(1));
@@ -24,7 +24,7 @@ fn an_invitation_revoked_during_the_login_is_refused() {
 
     assert!(matches!(refused, Err(RedeemError::InvitationRevoked)), "{refused:?}");
     assert_eq!(t.status("ada"), Some(UserStatus::Invited));
-    nobody_is_in(&t);
+    check_nobody_logged_in(&t);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_user_removed_during_the_login_is_refused() {
     let refused = t.redeem(&t.link("ada"));
 
     assert!(matches!(refused, Err(RedeemError::NotInvited)), "{refused:?}");
-    nobody_is_in(&t);
+    check_nobody_logged_in(&t);
     assert_eq!(t.user("ada"), None);
 }
 
@@ -53,7 +53,7 @@ fn a_user_suspended_right_before_the_write_is_refused() {
     let refused = t.redeem(&t.link("ada"));
 
     assert!(matches!(refused, Err(RedeemError::AccountSuspended)), "{refused:?}");
-    nobody_is_in(&t);
+    check_nobody_logged_in(&t);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn an_invitation_expired_during_the_login_is_refused() {
 
     assert!(matches!(refused, Err(RedeemError::LinkExpired)), "{refused:?}");
     assert_eq!(t.again(&ada).status, InvitationStatus::Expired);
-    nobody_is_in(&t);
+    check_nobody_logged_in(&t);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn an_invitation_resent_during_the_login_is_accepted_and_not_mailed_again() {
     t.work();
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
-    assert_eq!(t.story(&ada)[3..], ["resent", "accepted"]);
+    assert_eq!(t.event_kinds(&ada)[3..], ["resent", "accepted"]);
     assert_eq!(t.inbox("ada").len(), 1);
 }
 
@@ -94,7 +94,7 @@ fn an_invitation_resent_during_the_login_is_accepted_and_not_mailed_again() {
 fn an_invitation_sent_during_the_login_is_accepted() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     let other = t.clone();
     t.store.before_next_apply(move || {
         other.settle(&in_flight).unwrap();
@@ -103,7 +103,7 @@ fn an_invitation_sent_during_the_login_is_accepted() {
     t.redeem(&t.link("ada")).unwrap();
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent", "accepted"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent", "accepted"]);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn two_links_of_one_user_can_be_redeemed_concurrently() {
     t.redeem(&t.link("ada")).unwrap();
 
     assert_eq!(t.sessions(&t.expect_user("ada")).len(), 2);
-    let accepted = t.story(&ada).into_iter().filter(|kind| *kind == "accepted").count();
+    let accepted = t.event_kinds(&ada).into_iter().filter(|kind| *kind == "accepted").count();
     assert_eq!(accepted, 1);
 }
 

@@ -13,7 +13,7 @@ fn withdrawn_on_its_way(t: &Simulation, fault: Option<Fault>) -> (Invitation, In
     if let Some(fault) = fault {
         t.provider.next(Call::SendInvite, fault);
     }
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     t.cancel(t.job_id::<SendInvitation>()).unwrap();
     (ada, in_flight)
 }
@@ -35,7 +35,7 @@ fn a_link_of_a_delivery_cancelled_in_flight_is_refused() {
     t.settle(&in_flight).unwrap();
 
     stays_cancelled(&t, &ada);
-    assert_eq!(t.story(&ada), ["requested", "failed", "attempted"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "failed", "attempted"]);
     assert_eq!(t.job::<SendInvitation>().state, JobState::Done, "it was faster");
 }
 
@@ -58,7 +58,7 @@ fn a_link_of_a_delivery_cancelled_in_flight_is_revoked() {
 fn a_link_of_a_delivery_cancelled_while_the_result_is_written_is_revoked() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     let other = t.clone();
     t.store.before_next_apply(move || other.cancel(other.job_id::<SendInvitation>()).unwrap());
 
@@ -194,7 +194,7 @@ fn a_delivery_cancelled_before_any_call_revokes_nothing() {
 fn a_settled_delivery_cannot_be_cancelled() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.settle(&in_flight)));
 
@@ -202,14 +202,14 @@ fn a_settled_delivery_cannot_be_cancelled() {
 
     assert!(matches!(refused, Err(JobOperationError::WrongState(JobState::Done))), "{refused:?}");
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent"]);
 }
 
 #[test]
 fn an_invitation_accepted_during_a_cancellation_stays_accepted() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     let (other, link) = (t.clone(), t.link("ada"));
     t.store.before_next_apply(move || drop(other.redeem(&link).unwrap()));
 
@@ -218,7 +218,7 @@ fn an_invitation_accepted_during_a_cancellation_stays_accepted() {
     t.work();
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
-    assert_eq!(t.story(&ada), ["requested", "accepted", "attempted"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "accepted", "attempted"]);
     assert!(t.jobs::<RevokeInvitation>().is_empty());
 }
 
@@ -231,7 +231,7 @@ fn a_cancellations_revocation_keeps_the_link_of_a_later_retry() {
     t.provider.refuses(Call::FindUser, 1, &errors::rate_limited(None));
     t.work();
     t.wait(secs(3));
-    let searching = t.begin();
+    let searching = t.perform_next();
     t.cancel(t.job_id::<SendInvitation>()).unwrap();
     t.settle(&searching).unwrap();
     assert_eq!(t.job::<SendInvitation>().state, JobState::Cancelled);
@@ -283,7 +283,7 @@ fn a_late_failure_after_the_next_delivery_was_cancelled_leaves_no_dead_job() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     t.provider.refuses(Call::SendInvite, 1, &errors::rejected("bad_request"));
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     t.resend(ada.id).unwrap();
     t.cancel(t.job_id::<SendInvitation>()).unwrap();
 
@@ -307,7 +307,7 @@ fn of_two_concurrent_cancellations_one_reports_the_wrong_state() {
         matches!(refused, Err(JobOperationError::WrongState(JobState::Cancelled))),
         "{refused:?}"
     );
-    assert_eq!(t.story(&ada), ["requested", "failed"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "failed"]);
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn of_two_concurrent_retries_one_succeeds() {
     assert!(matches!(refused, Err(JobOperationError::WrongState(JobState::Ready))), "{refused:?}");
     t.work_for(secs(2));
     assert_eq!(t.inbox("ada").len(), 1);
-    assert_eq!(t.story(&ada)[3..], ["resent", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada)[3..], ["resent", "attempted", "sent"]);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn a_user_linked_while_the_list_is_read_is_no_candidate() {
     t.logged_in("bob");
     t.logged_in("cleo");
     let simulation = t.clone();
-    t.provider.while_on_its_way_back(Call::List, move || {
+    t.provider.before_answer(Call::List, move || {
         // At the position of an identity that was listed before.
         simulation.invited("dan");
         simulation.work();
@@ -44,7 +44,7 @@ fn a_user_who_logs_in_before_the_repair_keeps_the_session() {
     t.logged_in("ada");
     t.leaves_stytch("ada");
     let simulation = t.clone();
-    t.provider.while_on_its_way_back(Call::Look, move || return_with(&simulation));
+    t.provider.before_answer(Call::Look, move || return_with(&simulation));
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
     is_in(&t);
 }
@@ -86,7 +86,7 @@ fn a_user_linked_before_the_repair_is_unchanged() {
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
     let user = t.expect_user("ada");
     assert_eq!(user.status, UserStatus::Active);
-    assert!(!t.story_of(&user).contains(&"identity_adopted"));
+    assert!(!t.event_kinds_of(&user).contains(&"identity_adopted"));
 }
 
 #[test]
@@ -109,11 +109,11 @@ fn two_concurrent_reconciliations_are_harmless() {
     t.logged_in("ada");
     t.leaves_stytch("ada");
     let simulation = t.clone();
-    t.provider.while_on_its_way_back(Call::Look, move || {
+    t.provider.before_answer(Call::Look, move || {
         assert_eq!(found(&simulation.reconcile(CAUTIOUS)), [(Drift::Gone, 1, 1)]);
     });
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
-    let forgotten = t.story_of(&t.expect_user("ada"));
+    let forgotten = t.event_kinds_of(&t.expect_user("ada"));
     assert_eq!(forgotten.iter().filter(|kind| **kind == "identity_forgotten").count(), 1);
 }
 
@@ -126,7 +126,7 @@ fn repairs_made_before_an_outage_are_kept() {
         t.leaves_stytch(who);
     }
     let simulation = t.clone();
-    t.store.before_next_apply(move || simulation.provider.is_down(errors::internal()));
+    t.store.before_next_apply(move || simulation.provider.fail_all(errors::internal()));
     let broken = t.try_reconcile(FORCED).unwrap_err();
     assert!(matches!(broken, ReconcileError::Repairing { repaired: 1, .. }), "{broken}");
     assert_eq!(t.expect_user("ada").provider_user_id, None);

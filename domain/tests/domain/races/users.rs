@@ -65,7 +65,7 @@ fn two_concurrent_removals_succeed() {
 
     assert_eq!(t.remove(ada.id).unwrap().status, UserStatus::Deleting);
 
-    assert_eq!(t.story_of(&ada), ["session_started", "user_deleting", "session_ended"]);
+    assert_eq!(t.event_kinds_of(&ada), ["session_started", "user_deleting", "session_ended"]);
     t.work();
     assert_eq!(t.user("ada"), None);
 }

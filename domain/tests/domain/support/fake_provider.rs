@@ -64,8 +64,8 @@ struct Script {
     next: HashMap<Call, VecDeque<Fault>>,
     outage: Option<ProviderError>,
     keys_unavailable: bool,
-    on_its_way: HashMap<Call, Disturbance>,
-    on_its_way_back: HashMap<Call, Disturbance>,
+    before_effect: HashMap<Call, Disturbance>,
+    before_answer: HashMap<Call, Disturbance>,
     made: HashMap<Call, usize>,
 }
 
@@ -90,11 +90,11 @@ impl FakeProvider {
     }
 
     /// Fails all calls until [`recover`](Self::recover).
-    pub(crate) fn is_down(&self, error: ProviderError) {
+    pub(crate) fn fail_all(&self, error: ProviderError) {
         self.script().outage = Some(error);
     }
 
-    pub(crate) fn has_no_keys(&self) {
+    pub(crate) fn lose_keys(&self) {
         self.script().keys_unavailable = true;
     }
 
@@ -105,17 +105,13 @@ impl FakeProvider {
     }
 
     /// Runs `disturb` before the next call has its effect.
-    pub(crate) fn while_on_its_way(&self, call: Call, disturb: impl FnOnce() + Send + 'static) {
-        self.script().on_its_way.insert(call, Box::new(disturb));
+    pub(crate) fn before_effect(&self, call: Call, disturb: impl FnOnce() + Send + 'static) {
+        self.script().before_effect.insert(call, Box::new(disturb));
     }
 
     /// Runs `disturb` after the next call had its effect and before the answer arrives.
-    pub(crate) fn while_on_its_way_back(
-        &self,
-        call: Call,
-        disturb: impl FnOnce() + Send + 'static,
-    ) {
-        self.script().on_its_way_back.insert(call, Box::new(disturb));
+    pub(crate) fn before_answer(&self, call: Call, disturb: impl FnOnce() + Send + 'static) {
+        self.script().before_answer.insert(call, Box::new(disturb));
     }
 
     /// Returns the number of calls.
@@ -155,7 +151,7 @@ impl Script {
         *self.made.entry(call).or_default() += 1;
         let planned = self.next.get_mut(&call).and_then(VecDeque::pop_front);
         let fault = planned.or_else(|| self.outage.clone().map(Fault::Refused));
-        (fault, self.on_its_way.remove(&call), self.on_its_way_back.remove(&call))
+        (fault, self.before_effect.remove(&call), self.before_answer.remove(&call))
     }
 }
 
@@ -198,8 +194,8 @@ impl IdentityProvider for FakeProvider {
             matches!(next, Some(Fault::AnotherSession))
         };
         let mut answer = self.call(Call::Refresh, |stytch, now| stytch.refresh(session_token, now));
-        if let (true, Ok(vouched)) = (another, &mut answer) {
-            vouched.session.provider_session_id.push_str("-another");
+        if let (true, Ok(authenticated)) = (another, &mut answer) {
+            authenticated.session.provider_session_id.push_str("-another");
         }
         answer
     }

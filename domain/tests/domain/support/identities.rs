@@ -129,10 +129,15 @@ impl Identities {
         mail.link = Link::Used;
         user.is_active = true;
         let (user, email) = (user.id.clone(), mail.to.clone());
-        Ok(AuthenticatedSession { email: Some(email), ..self.begin(user, minutes, now) })
+        Ok(AuthenticatedSession { email: Some(email), ..self.start_session(user, minutes, now) })
     }
 
-    fn begin(&mut self, user: String, minutes: u32, now: Timestamp) -> AuthenticatedSession {
+    fn start_session(
+        &mut self,
+        user: String,
+        minutes: u32,
+        now: Timestamp,
+    ) -> AuthenticatedSession {
         let session = ProviderSession {
             provider_session_id: self.name("session"),
             provider_user_id: user,
@@ -141,14 +146,14 @@ impl Identities {
         };
         let token = self.name("session-token");
         let begun = StytchSession { session, token, is_revoked: false };
-        let vouched = begun.vouch(now);
+        let authenticated = begun.authenticated(now);
         self.sessions.push(begun);
-        vouched
+        authenticated
     }
 
     pub(crate) fn refresh(&self, token: &str, now: Timestamp) -> Answer<AuthenticatedSession> {
         let known = self.sessions.iter().find(|one| one.token == token && one.is_live(now));
-        known.map(|one| one.vouch(now)).ok_or_else(|| session_not_found())
+        known.map(|one| one.authenticated(now)).ok_or_else(session_not_found)
     }
 
     pub(crate) fn revoke_session(&mut self, id: &str) {
@@ -178,7 +183,7 @@ impl Identities {
     }
 
     /// Creates an identity as another application would.
-    pub(crate) fn knew(&mut self, email: &Email, created_at: Option<Timestamp>) {
+    pub(crate) fn create_foreign(&mut self, email: &Email, created_at: Option<Timestamp>) {
         let id = self.create(email, false, Timestamp::UNIX_EPOCH);
         if let Some(known) = self.users.iter_mut().find(|user| user.id == id) {
             known.created_at = created_at;
@@ -242,7 +247,7 @@ impl StytchSession {
         !self.is_revoked && now < self.session.expires_at
     }
 
-    fn vouch(&self, now: Timestamp) -> AuthenticatedSession {
+    fn authenticated(&self, now: Timestamp) -> AuthenticatedSession {
         let session_jwt = super::jwt::issue(&self.session, now);
         AuthenticatedSession {
             session: self.session.clone(),

@@ -142,7 +142,7 @@ impl Store for MemoryStore {
             ExpiredRows::Sessions => tables.sessions.retain(|_, session| keep(session.expires_at)),
             ExpiredRows::UsedLinks => tables.used_links.retain(|link| keep(link.at)),
             ExpiredRows::LinkClaims => tables.link_claims.retain(|_, until| keep(*until)),
-            ExpiredRows::LoginRequests => tables.login_requests.retain(|asked| keep(asked.at)),
+            ExpiredRows::LoginRequests => tables.login_requests.retain(|request| keep(request.at)),
             ExpiredRows::IdempotencyKeys => {}
         }
         Ok(limit - left)

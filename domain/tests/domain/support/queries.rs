@@ -46,12 +46,12 @@ impl Simulation {
     }
 
     /// Returns the kinds of an invitation's events, oldest first.
-    pub(crate) fn story(&self, invitation: &Invitation) -> Vec<&'static str> {
+    pub(crate) fn event_kinds(&self, invitation: &Invitation) -> Vec<&'static str> {
         self.timeline(invitation).iter().map(|event| event.kind.as_str()).collect()
     }
 
     /// Returns the kinds of a user's events outside of invitations.
-    pub(crate) fn story_of(&self, user: &User) -> Vec<&'static str> {
+    pub(crate) fn event_kinds_of(&self, user: &User) -> Vec<&'static str> {
         let tables = self.store.tables();
         let theirs = tables.events.values().filter(|event| event.user_id == Some(user.id));
         theirs.filter(|e| e.invitation_id.is_none()).map(|event| event.kind.as_str()).collect()
@@ -116,7 +116,7 @@ impl Simulation {
     }
 
     /// Performs a due job without settling it.
-    pub(crate) fn begin(&self) -> InFlight {
+    pub(crate) fn perform_next(&self) -> InFlight {
         self.perform(self.claim().expect("a job that is due"), Interruption::None)
     }
 
@@ -162,7 +162,7 @@ impl Simulation {
     pub(crate) fn lost_delivery(&self, who: &str, fault: Fault) -> Invitation {
         let invitation = self.invited(who);
         self.provider.next(Call::SendInvite, fault);
-        let _dies = self.begin();
+        let _dies = self.perform_next();
         self.rescue();
         invitation
     }

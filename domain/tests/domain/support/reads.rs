@@ -41,7 +41,7 @@ impl ReadUsers for MemoryStore {
         };
         let tables = self.tables();
         let found = tables.users.values().filter(|user| fits(user)).cloned();
-        Ok(piece(found, page, |user| filter.cursor(user)))
+        Ok(page_of(found, page, |user| filter.cursor(user)))
     }
 
     async fn was_removed(&self, email: &Email) -> Answer<bool> {
@@ -82,7 +82,7 @@ impl ReadInvitations for MemoryStore {
         };
         let tables = self.tables();
         let found = tables.invitations.values().filter(|one| fits(one)).cloned();
-        Ok(piece(found, page, |invitation| filter.cursor(invitation)))
+        Ok(page_of(found, page, |invitation| filter.cursor(invitation)))
     }
 
     async fn timeline(&self, id: InvitationId) -> Answer<Vec<Event>> {
@@ -134,16 +134,16 @@ impl ReadSessions for MemoryStore {
     }
 
     async fn login_request(&self, id: LoginRequestId) -> Answer<Option<LoginRequest>> {
-        Ok(self.tables().login_requests.iter().find(|asked| asked.id == id).cloned())
+        Ok(self.tables().login_requests.iter().find(|request| request.id == id).cloned())
     }
 
     async fn login_requests(&self, email: &Email, limit: u64) -> Answer<Vec<LoginRequest>> {
         let tables = self.tables();
-        let theirs = tables.login_requests.iter().filter(|asked| asked.email == *email);
-        let mut asked: Vec<_> = theirs.cloned().collect();
-        asked.sort_by_key(|asked| std::cmp::Reverse(asked.ordinal));
-        asked.truncate(most(limit));
-        Ok(asked)
+        let theirs = tables.login_requests.iter().filter(|request| request.email == *email);
+        let mut request: Vec<_> = theirs.cloned().collect();
+        request.sort_by_key(|request| std::cmp::Reverse(request.ordinal));
+        request.truncate(most(limit));
+        Ok(request)
     }
 
     async fn has_newer_due_login_request(
@@ -153,8 +153,8 @@ impl ReadSessions for MemoryStore {
         now: Timestamp,
     ) -> Answer<bool> {
         let tables = self.tables();
-        let mut theirs = tables.login_requests.iter().filter(|asked| asked.email == *email);
-        Ok(theirs.any(|asked| asked.ordinal > ordinal && asked.send_at <= now))
+        let mut theirs = tables.login_requests.iter().filter(|request| request.email == *email);
+        Ok(theirs.any(|request| request.ordinal > ordinal && request.send_at <= now))
     }
 }
 
@@ -227,7 +227,7 @@ fn held(tables: &Tables, is_it: impl Fn(&Session) -> bool) -> Option<(Session, U
 }
 
 /// Returns a page in the order of addresses, then of names, then newest first.
-fn piece<T, Id: Ord>(
+fn page_of<T, Id: Ord>(
     found: impl Iterator<Item = T>,
     page: Page<Cursor<Id>>,
     place: impl Fn(&T) -> Cursor<Id>,

@@ -208,13 +208,14 @@ impl Simulation {
         }
     }
 
-    pub(crate) fn redeem_with(&self, press: &RedeemLink) -> Result<LoggedIn, RedeemError> {
+    pub(crate) fn redeem_with(&self, request: &RedeemLink) -> Result<LoggedIn, RedeemError> {
         block_on(async {
-            let token = press.token_hash;
-            flows::check_link(&self.ctx, token, press.invitation).await?;
+            let token = request.token_hash;
+            flows::check_link(&self.ctx, token, request.invitation).await?;
             let claimed = flows::claim_link(&self.ctx, token).await?;
-            let vouched = flows::authenticate_link(&self.ctx, &press.token, claimed).await?;
-            flows::redeem_link(&self.ctx, press, &vouched).await
+            let authenticated =
+                flows::authenticate_link(&self.ctx, &request.token, claimed).await?;
+            flows::redeem_link(&self.ctx, request, &authenticated).await
         })
     }
 
@@ -228,8 +229,8 @@ impl Simulation {
         self.check(Credentials { token, jwt })
     }
 
-    pub(crate) fn log_out(&self, came_in: &LoggedIn) -> Result<(), StoreError> {
-        self.log_out_of(&came_in.session, &came_in.user)
+    pub(crate) fn log_out(&self, logged_in: &LoggedIn) -> Result<(), StoreError> {
+        self.log_out_of(&logged_in.session, &logged_in.user)
     }
 
     pub(crate) fn log_out_of(&self, session: &Session, user: &User) -> Result<(), StoreError> {

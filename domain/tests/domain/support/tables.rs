@@ -131,7 +131,7 @@ impl Tables {
         unique(sessions().map(|session| session.token_hash))?;
         unique(sessions().map(|session| &session.provider_session_id))?;
         unique(self.used_links.iter().map(|link| link.token_hash))?;
-        unique(self.login_requests.iter().map(|asked| (&asked.email, asked.ordinal)))?;
+        unique(self.login_requests.iter().map(|request| (&request.email, request.ordinal)))?;
         unique(self.tombstones.iter().map(|gone| &gone.provider_user_id))?;
         unique(self.jobs.values().filter_map(|row| row.job.unique_key.as_ref()))
     }

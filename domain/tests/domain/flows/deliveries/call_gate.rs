@@ -31,7 +31,7 @@ fn a_mail_waits_at_the_gate() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     waits_for_its_turn::<SendInvitation>(&t, Call::SendInvite);
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent"]);
     t.redeem(&t.link("ada")).unwrap();
     t.wait(secs(60));
     t.log_in("ada").unwrap();
@@ -69,7 +69,7 @@ fn a_removal_waits_at_the_gate_and_erases_nobody_before() {
 
     assert_eq!(t.user("ada"), None);
     assert_eq!(
-        t.story_of(&ada),
+        t.event_kinds_of(&ada),
         ["session_started", "user_deleting", "session_ended", "user_deleted"]
     );
 }
@@ -86,8 +86,8 @@ fn an_identity_may_be_searched_for_before_the_gate_but_not_deleted() {
     let waiting = t.perform(claimed.unwrap(), Interruption::LeaseRanOut);
     t.settle(&waiting).unwrap();
 
-    let asked = [Call::FindUser, Call::DeleteUser].map(|call| t.provider.call_count(call));
-    assert_eq!(asked, [1, 0]);
+    let request = [Call::FindUser, Call::DeleteUser].map(|call| t.provider.call_count(call));
+    assert_eq!(request, [1, 0]);
     assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
     assert!(t.provider.state().find(&at("ada")).is_some());
     t.work();
@@ -99,7 +99,7 @@ fn an_identity_may_be_searched_for_before_the_gate_but_not_deleted() {
 fn a_resend_while_a_revocation_waits_at_the_gate_is_kept() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let sending = t.begin();
+    let sending = t.perform_next();
     t.cancel(t.job_id::<SendInvitation>()).unwrap();
     t.settle(&sending).unwrap();
     let undoing = t.claim().unwrap();

@@ -95,7 +95,7 @@ fn only_dead_jobs_are_dismissed() {
     let ada = t.invited("ada");
     let job = t.job_id::<SendInvitation>();
     t.provider.refuses(Call::SendInvite, 1, &errors::rejected("inactive_email"));
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     t.cancel(job).unwrap();
     assert_eq!(t.again(&ada).status, InvitationStatus::Failed);
 

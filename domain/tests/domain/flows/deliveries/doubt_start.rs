@@ -12,7 +12,7 @@ fn identified_before_the_first_call(t: &Simulation, lose: impl FnOnce(&Simulatio
     t.pause(QueueName::Invitation).unwrap();
     let ada = t.invited("ada");
     t.wait(secs(30));
-    t.provider.state().knew(&at("ada"), Some(t.now()));
+    t.provider.state().create_foreign(&at("ada"), Some(t.now()));
     t.wait(secs(30));
     t.resume(QueueName::Invitation).unwrap();
     t.provider.next(Call::SendInvite, Fault::CallLost);
@@ -26,7 +26,7 @@ fn an_identity_created_by_others_before_the_first_call_is_not_ours() {
     let losses: [Loses; 3] = [
         |t| t.work(),
         |t| {
-            let _dies = t.begin();
+            let _dies = t.perform_next();
             t.rescue();
         },
         |t| {
@@ -43,7 +43,10 @@ fn an_identity_created_by_others_before_the_first_call_is_not_ours() {
         let sent = t.again(&ada);
         assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 2), "{n}");
         assert_eq!(t.inbox("ada").len(), 1, "{n}");
-        assert_eq!(t.story(&ada), [&["requested"], &LOST[..], &["attempted", "sent"]].concat());
+        assert_eq!(
+            t.event_kinds(&ada),
+            [&["requested"], &LOST[..], &["attempted", "sent"]].concat()
+        );
         assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "unknown");
         assert!(t.redeem(&t.link("ada")).is_ok());
     }
@@ -55,7 +58,7 @@ fn a_doubt_keeps_its_start_through_snoozes_and_later_doubts() {
     let ada = t.invited("ada");
     t.wait(mins(1));
     let began = t.now();
-    t.provider.state().knew(&at("ada"), Some(began - hours(1)));
+    t.provider.state().create_foreign(&at("ada"), Some(began - hours(1)));
     for _ in 0..3 {
         t.provider.next(Call::SendInvite, Fault::CallLost);
     }
@@ -69,7 +72,7 @@ fn a_doubt_keeps_its_start_through_snoozes_and_later_doubts() {
     assert_eq!((t.provider.call_count(Call::FindUser), in_doubt_since()), (3, Some(began)));
     assert_eq!(t.provider.call_count(Call::SendInvite), 2, "the second answer was lost too");
     t.wait(mins(5));
-    let _dies = t.begin();
+    let _dies = t.perform_next();
     t.rescue();
     let broken = t.perform(t.claim().unwrap(), Interruption::Breaks);
     t.settle(&broken).unwrap();
@@ -87,7 +90,7 @@ fn a_doubt_from_lost_workers_starts_with_the_first_of_them() {
     let began = t.now();
     for _ in 0..2 {
         t.provider.next(Call::SendInvite, Fault::CallLost);
-        let _dies = t.begin();
+        let _dies = t.perform_next();
         t.rescue();
         t.wait(secs(10));
     }
@@ -110,7 +113,7 @@ fn attempts_lost_before_a_resend_cause_no_doubt() {
     t.wait(mins(1));
     let began = t.now();
     t.provider.next(Call::SendInvite, Fault::CallLost);
-    let _dies = t.begin();
+    let _dies = t.perform_next();
     t.rescue();
     t.provider.refuses(Call::FindUser, 1, &errors::unreachable());
 

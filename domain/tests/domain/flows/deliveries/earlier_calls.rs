@@ -25,7 +25,7 @@ fn a_sent_mail_whose_answer_was_lost_is_not_sent_again() {
     assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 1));
     assert!(sent.in_doubt_since.is_none() && sent.last_error.is_none() && sent.sent_at.is_some());
     assert_eq!(t.provider.call_count(Call::SendInvite), 1);
-    assert_eq!(t.story(&ada), ["requested", "attempted", "doubtful", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "doubtful", "sent"]);
     assert_eq!(t.timeline(&ada)[3].detail, json!({ "found": true }));
     let identity = t.provider.state().find(&at("ada")).unwrap().id;
     assert_eq!(t.expect_user("ada").provider_user_id, Some(identity));
@@ -42,7 +42,7 @@ fn a_mail_sent_by_a_worker_that_stopped_is_not_sent_again() {
     let sent = t.again(&ada);
     assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 1));
     assert_eq!(t.inbox("ada").len(), 1);
-    assert_eq!(t.story(&ada), [&["requested"], &LOST[..], &["sent"]].concat());
+    assert_eq!(t.event_kinds(&ada), [&["requested"], &LOST[..], &["sent"]].concat());
     assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }
 
@@ -62,7 +62,10 @@ fn a_lost_call_is_repeated_and_recorded() {
         let sent = t.again(&ada);
         assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 2));
         assert_eq!(t.inbox("ada").len(), 1);
-        assert_eq!(t.story(&ada), [&["requested"], &LOST[..], &["attempted", "sent"]].concat());
+        assert_eq!(
+            t.event_kinds(&ada),
+            [&["requested"], &LOST[..], &["attempted", "sent"]].concat()
+        );
         assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "not_sent");
     }
 }
@@ -72,7 +75,7 @@ fn an_undeterminable_call_is_repeated_and_recorded() {
     for known_since in [Some(hours(1)), None] {
         let t = Simulation::new();
         let since = known_since.map(|ago| t.now() - ago);
-        t.provider.state().knew(&at("ada"), since);
+        t.provider.state().create_foreign(&at("ada"), since);
         let ada = t.lost_delivery("ada", Fault::AnswerLost);
 
         t.work();
@@ -87,7 +90,7 @@ fn an_undeterminable_call_is_repeated_and_recorded() {
 fn the_providers_clock_may_be_five_seconds_behind() {
     for (behind, mails) in [(secs(5), 0), (secs(5) + Duration::from_micros(1), 1)] {
         let t = Simulation::new();
-        t.provider.state().knew(&at("ada"), Some(t.now() - behind));
+        t.provider.state().create_foreign(&at("ada"), Some(t.now() - behind));
         t.lost_delivery("ada", Fault::CallLost);
 
         t.work();
@@ -183,7 +186,7 @@ fn a_500_after_a_resolved_doubt_leaves_no_doubt() {
 #[test]
 fn an_unresolved_doubt_remains_after_a_500() {
     let t = Simulation::new();
-    t.provider.state().knew(&at("ada"), Some(t.now() - hours(1)));
+    t.provider.state().create_foreign(&at("ada"), Some(t.now() - hours(1)));
     t.provider.next(Call::SendInvite, Fault::CallLost);
     t.provider.refuses(Call::SendInvite, 1, &errors::internal());
     let ada = t.invited("ada");

@@ -17,11 +17,11 @@ fn a_429_costs_no_attempt() {
     assert_eq!((held.status, held.attempts), (InvitationStatus::Queued, 0));
     assert_eq!((held.held_by, &held.last_error), (Some(HeldBy::RateLimit), &None));
     assert_eq!(held.next_attempt_at, Some(t.job::<SendInvitation>().run_at));
-    assert_eq!(t.story(&ada), ["requested", "held"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "held"]);
     t.work_for(secs(3));
     let sent = t.again(&ada);
     assert_eq!((sent.status, sent.attempts, sent.held_by), (InvitationStatus::Sent, 1, None));
-    assert_eq!(t.story(&ada), ["requested", "held", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "held", "attempted", "sent"]);
 }
 
 #[test]
@@ -70,14 +70,18 @@ fn any_number_of_429s_fails_no_invitation() {
 
     let sent = t.again(&ada);
     assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 1));
-    assert_eq!(t.story(&ada), ["requested", "held", "attempted", "sent"], "one hold, noted once");
+    assert_eq!(
+        t.event_kinds(&ada),
+        ["requested", "held", "attempted", "sent"],
+        "one hold, noted once"
+    );
 }
 
 #[test]
 fn a_wrong_secret_holds_without_costing_an_attempt() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    t.provider.is_down(errors::misconfigured());
+    t.provider.fail_all(errors::misconfigured());
 
     t.work_for(hours(5));
 
@@ -101,7 +105,7 @@ fn a_hold_with_a_new_reason_is_recorded() {
 
     t.work_for(mins(2));
 
-    assert_eq!(t.story(&ada), ["requested", "held", "held", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "held", "held", "attempted", "sent"]);
     let reasons: Vec<_> = t.timeline(&ada)[1..3].iter().map(|e| e.detail["by"].clone()).collect();
     assert_eq!(reasons, ["rate_limit", "misconfigured"]);
 }
@@ -128,13 +132,13 @@ fn a_revoked_invitation_is_not_held() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     t.provider.refuses(Call::SendInvite, 1, &errors::rate_limited(None));
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     t.revoke(ada.id).unwrap();
 
     t.settle(&in_flight).unwrap();
     t.work_for(mins(1));
 
-    assert_eq!(t.story(&ada), ["requested", "revoked"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "revoked"]);
     assert_eq!(t.again(&ada).held_by, None);
     assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
     assert!(t.inbox("ada").is_empty());

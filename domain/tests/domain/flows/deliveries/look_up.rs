@@ -34,7 +34,7 @@ fn a_rate_limited_search_costs_no_attempt_and_keeps_the_doubt() {
         let sent = t.again(&ada);
         assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 1));
         assert_eq!(t.inbox("ada").len(), 1);
-        assert_eq!(t.story(&ada), [&["requested"], &LOST[..], &["held", "sent"]].concat());
+        assert_eq!(t.event_kinds(&ada), [&["requested"], &LOST[..], &["held", "sent"]].concat());
     }
 }
 
@@ -47,7 +47,7 @@ fn a_misconfigured_or_rate_limited_search_waits_indefinitely() {
     for (error, by) in reasons {
         let t = Simulation::new();
         let ada = t.lost_delivery("ada", Fault::CallLost);
-        t.provider.is_down(error);
+        t.provider.fail_all(error);
 
         t.work_for(hours(1));
         let held = t.again(&ada);
@@ -57,8 +57,8 @@ fn a_misconfigured_or_rate_limited_search_waits_indefinitely() {
         t.work_for(secs(31));
 
         assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
-        let told = [&["requested"], &LOST[..], &["held", "attempted", "sent"]].concat();
-        assert_eq!(t.story(&ada), told, "each once");
+        let recorded = [&["requested"], &LOST[..], &["held", "attempted", "sent"]].concat();
+        assert_eq!(t.event_kinds(&ada), recorded, "each once");
     }
 }
 
@@ -87,7 +87,7 @@ fn a_failed_search_is_repeated_without_costing_an_attempt() {
         t.work_for(mins(1));
         assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
         assert_eq!(t.inbox("ada").len(), 1);
-        assert_eq!(t.story(&ada), [&["requested"], &LOST[..], &["sent"]].concat());
+        assert_eq!(t.event_kinds(&ada), [&["requested"], &LOST[..], &["sent"]].concat());
     }
 }
 
@@ -116,7 +116,10 @@ fn a_search_that_keeps_failing_holds_the_mail_for_two_minutes() {
             assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 2));
             assert_eq!(sent.in_doubt_since, None);
             assert_eq!(t.inbox("ada").len(), 2);
-            assert_eq!(t.story(&ada), [&["requested"], &LOST[..], &["attempted", "sent"]].concat());
+            assert_eq!(
+                t.event_kinds(&ada),
+                [&["requested"], &LOST[..], &["attempted", "sent"]].concat()
+            );
             assert_eq!(t.timeline(&ada)[3].detail["earlier_call"], "unknown");
         }
     }
@@ -188,7 +191,7 @@ fn an_invitation_revoked_during_a_failing_search_stays_revoked() {
     let t = Simulation::new();
     let ada = t.lost_delivery("ada", Fault::AnswerLost);
     t.provider.refuses(Call::FindUser, 1, &errors::unreachable());
-    let searching = t.begin();
+    let searching = t.perform_next();
     t.revoke(ada.id).unwrap();
 
     t.settle(&searching).unwrap();
@@ -218,7 +221,7 @@ fn a_worker_that_lost_its_lease_during_the_search_sends_nothing() {
     t.work();
     assert_eq!(t.provider.call_count(Call::FindUser), 3, "the doubt is kept");
     assert_eq!(t.again(&ada).attempts, 2);
-    assert_eq!(t.story(&ada), [&["requested"], &LOST[..], &["attempted", "sent"]].concat());
+    assert_eq!(t.event_kinds(&ada), [&["requested"], &LOST[..], &["attempted", "sent"]].concat());
 }
 
 #[test]
@@ -237,7 +240,7 @@ fn a_mail_found_after_a_revocation_is_revoked() {
     let t = Simulation::new();
     let ada = t.lost_delivery("ada", Fault::AnswerLost);
     let other = t.clone();
-    t.provider.while_on_its_way_back(Call::FindUser, move || drop(other.revoke(ada.id).unwrap()));
+    t.provider.before_answer(Call::FindUser, move || drop(other.revoke(ada.id).unwrap()));
 
     t.work();
 
@@ -250,7 +253,7 @@ fn a_mail_found_of_an_earlier_delivery_does_not_count_for_a_later_one() {
     let t = Simulation::new();
     let ada = t.lost_delivery("ada", Fault::AnswerLost);
     let other = t.clone();
-    t.provider.while_on_its_way_back(Call::FindUser, move || drop(other.resend(ada.id).unwrap()));
+    t.provider.before_answer(Call::FindUser, move || drop(other.resend(ada.id).unwrap()));
 
     t.work();
     assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
@@ -265,7 +268,7 @@ fn an_invitation_revoked_or_resent_during_the_search_is_not_sent() {
         let t = Simulation::new();
         let ada = t.lost_delivery("ada", Fault::CallLost);
         let other = t.clone();
-        t.provider.while_on_its_way_back(Call::FindUser, move || {
+        t.provider.before_answer(Call::FindUser, move || {
             if resends {
                 other.resend(ada.id).unwrap();
             } else {

@@ -42,8 +42,8 @@ fn a_login_request_a_second_later_is_not_delayed() {
     let due: Vec<_> = t.jobs::<SendLoginLink>().iter().map(|row| row.job.run_at).collect();
 
     assert_eq!(due, [start, start + secs(5), start + secs(6)]);
-    let asked = t.store.tables().login_requests.clone();
-    assert_eq!(asked.iter().map(|asked| asked.send_at).collect::<Vec<_>>(), due);
+    let request = t.store.tables().login_requests.clone();
+    assert_eq!(request.iter().map(|request| request.send_at).collect::<Vec<_>>(), due);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_resend_during_sending_is_delayed_by_a_second() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     let start = t.now();
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
 
     t.resend(ada.id).unwrap();
     t.settle(&in_flight).unwrap();
@@ -127,7 +127,7 @@ fn a_new_invitation_while_a_revoked_mail_may_be_in_flight_is_delayed() {
     let t = Simulation::new();
     let old = t.invited("ada");
     let start = t.now();
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     t.revoke(old.id).unwrap();
 
     t.invited("ada");

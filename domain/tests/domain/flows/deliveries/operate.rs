@@ -16,7 +16,7 @@ fn a_cancelled_delivery_fails_its_invitation_at_once() {
     let failed = t.again(&ada);
     assert_eq!((failed.status, failed.next_attempt_at), (InvitationStatus::Failed, None));
     assert_eq!(failed.last_error.unwrap().code, "cancelled");
-    assert_eq!(t.story(&ada), ["requested", "failed"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "failed"]);
     let event = &t.timeline(&ada)[1];
     assert_eq!(event.detail, json!({ "code": "cancelled", "attempts": 0 }));
     assert_eq!(event.actor.kind(), "cli", "it was not the system");
@@ -64,7 +64,7 @@ fn an_invitation_whose_delivery_was_cancelled_can_be_resent() {
 fn a_retried_dead_delivery_is_sent_by_the_same_job() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    t.provider.is_down(errors::unreachable());
+    t.provider.fail_all(errors::unreachable());
     t.work_for(hours(5));
     assert_eq!(t.again(&ada).status, InvitationStatus::Failed);
     t.provider.recover();
@@ -79,7 +79,7 @@ fn a_retried_dead_delivery_is_sent_by_the_same_job() {
     t.work();
     let sent = t.again(&ada);
     assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 1));
-    let story = t.story(&ada);
+    let story = t.event_kinds(&ada);
     assert_eq!(story[21..], ["failed", "resent", "attempted", "sent"]);
     assert_eq!(t.jobs::<SendInvitation>().len(), 1);
     assert!(t.redeem(&t.link("ada")).is_ok());
@@ -96,7 +96,7 @@ fn a_retried_cancelled_delivery_is_sent() {
     t.work_for(secs(2));
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
-    assert_eq!(t.story(&ada), ["requested", "failed", "resent", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "failed", "resent", "attempted", "sent"]);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn dismissing_a_dead_delivery_keeps_the_failed_invitation() {
 
     let stands = Invitation { version: failed.version, ..t.again(&failed) };
     assert_eq!(stands, failed, "not by an operator");
-    assert_eq!(t.story(&failed), ["requested", "attempted", "failed"]);
+    assert_eq!(t.event_kinds(&failed), ["requested", "attempted", "failed"]);
     assert_eq!(t.job::<SendInvitation>().state, JobState::Cancelled);
     assert!(t.jobs::<RevokeInvitation>().is_empty());
     t.retry(job).unwrap();

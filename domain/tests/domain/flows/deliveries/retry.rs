@@ -19,7 +19,7 @@ fn three_times_500_and_then_200_are_four_attempts() {
     let sent = t.again(&ada);
     assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 4));
     assert_eq!(sent.last_error, None);
-    let story = t.story(&ada);
+    let story = t.event_kinds(&ada);
     assert_eq!(story, ["requested", "attempted", "attempted", "attempted", "attempted", "sent"]);
     let outcomes: Vec<_> =
         t.timeline(&ada)[1..5].iter().map(|e| e.detail["outcome"].clone()).collect();
@@ -49,7 +49,7 @@ fn a_500_is_retried_after_two_seconds_and_recorded() {
 fn an_invitation_fails_after_twenty_attempts() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    t.provider.is_down(errors::unreachable());
+    t.provider.fail_all(errors::unreachable());
 
     t.work_for(hours(2));
     assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
@@ -60,7 +60,7 @@ fn an_invitation_fails_after_twenty_attempts() {
     assert_eq!(failed.last_error.unwrap().code, "connect");
     assert_eq!((failed.next_attempt_at, failed.held_by), (None, None));
     assert_eq!(t.provider.call_count(Call::SendInvite), 20);
-    let story = t.story(&ada);
+    let story = t.event_kinds(&ada);
     assert_eq!(story.len(), 22);
     assert_eq!(story[20..], ["attempted", "failed"]);
     assert_eq!(t.job::<SendInvitation>().state, JobState::Dead);
@@ -77,7 +77,7 @@ fn a_rejected_address_fails_at_once() {
     let failed = t.again(&ada);
     assert_eq!((failed.status, failed.attempts), (InvitationStatus::Failed, 1));
     assert_eq!(failed.last_error.unwrap().code, "invalid_email");
-    assert_eq!(t.story(&ada), ["requested", "attempted", "failed"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "failed"]);
     assert_eq!(t.timeline(&ada)[2].detail["code"], "invalid_email");
     assert_eq!(t.job::<SendInvitation>().state, JobState::Dead);
 }
@@ -91,7 +91,7 @@ fn a_lost_answer_is_recorded() {
 
         t.work();
 
-        assert_eq!(t.story(&ada), ["requested", "attempted", "doubtful"], "{fault:?}");
+        assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "doubtful"], "{fault:?}");
         let doubtful = t.again(&ada);
         assert_eq!((doubtful.status, doubtful.attempts), (InvitationStatus::Queued, 1));
         assert_eq!(doubtful.in_doubt_since, Some(t.now()), "{fault:?}");
@@ -104,7 +104,7 @@ fn a_500_causes_no_doubt() {
     let ada = t.invited("ada");
     t.provider.refuses(Call::SendInvite, 1, &errors::internal());
     t.work();
-    assert_eq!(t.story(&ada), ["requested", "attempted"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted"]);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn no_attempt_is_made_after_the_invitation_expired() {
     let t = Simulation::new();
     let short = NewInvitation { expires_in_minutes: Some(10), ..Simulation::invitation_of("ada") };
     let ada = t.invite_as(short).unwrap();
-    t.provider.is_down(errors::internal());
+    t.provider.fail_all(errors::internal());
 
     t.work_for(hours(2));
 
@@ -131,7 +131,7 @@ fn an_invitation_that_expires_while_held_is_swept() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     t.wait(days(7).saturating_sub(secs(1)));
-    t.provider.is_down(errors::misconfigured());
+    t.provider.fail_all(errors::misconfigured());
     t.work();
     assert_eq!(t.again(&ada).held_by, Some(HeldBy::Misconfigured));
     t.provider.recover();
@@ -149,7 +149,7 @@ fn a_lost_worker_costs_an_attempt() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     t.provider.next(Call::SendInvite, Fault::CallLost);
-    let _dies = t.begin();
+    let _dies = t.perform_next();
     t.rescue();
 
     t.work();
@@ -164,7 +164,7 @@ fn twenty_lost_workers_fail_the_invitation() {
     let ada = t.invited("ada");
     for _ in 0..20 {
         t.provider.next(Call::SendInvite, Fault::CallLost);
-        let _dies = t.begin();
+        let _dies = t.perform_next();
         t.rescue();
     }
 
@@ -174,8 +174,8 @@ fn twenty_lost_workers_fail_the_invitation() {
     assert_eq!((failed.status, failed.attempts), (InvitationStatus::Failed, 20));
     assert_eq!(failed.last_error.unwrap().code, "attempts_exhausted");
     let lost = ["attempted", "doubtful"].repeat(20);
-    let told = [vec!["requested"], lost, vec!["failed"]].concat();
-    assert_eq!(t.story(&ada), told, "each of them may have sent its mail");
+    let recorded = [vec!["requested"], lost, vec!["failed"]].concat();
+    assert_eq!(t.event_kinds(&ada), recorded, "each of them may have sent its mail");
     assert_eq!(t.provider.call_count(Call::SendInvite), 20, "the last claim only records the end");
     assert_eq!(t.job::<SendInvitation>().state, JobState::Dead);
 }
@@ -206,8 +206,8 @@ fn a_crashed_attempt_is_recorded_as_doubtful() {
 
     t.settle(&broken).unwrap();
 
-    assert_eq!(t.story(&ada), ["requested", "attempted", "doubtful"]);
-    let told = t.timeline(&ada);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "doubtful"]);
+    let recorded = t.timeline(&ada);
     let attempted = json!({
         "number": 1,
         "outcome": "error",
@@ -215,8 +215,8 @@ fn a_crashed_attempt_is_recorded_as_doubtful() {
         "request_id": null,
         "duration_ms": 30_000,
     });
-    assert_eq!(told[1].detail, attempted);
-    assert_eq!(told[2].detail, json!({ "number": 1, "code": "panic" }));
+    assert_eq!(recorded[1].detail, attempted);
+    assert_eq!(recorded[2].detail, json!({ "number": 1, "code": "panic" }));
     assert_eq!(t.again(&ada).in_doubt_since, Some(began));
 
     t.work_for(secs(3));
@@ -237,7 +237,7 @@ fn twenty_crashed_attempts_fail_the_invitation_and_each_is_recorded() {
     let failed = t.again(&ada);
     assert_eq!((failed.status, failed.attempts), (InvitationStatus::Failed, 20));
     let broken = ["attempted", "doubtful"].repeat(20);
-    assert_eq!(t.story(&ada), [vec!["requested"], broken, vec!["failed"]].concat());
+    assert_eq!(t.event_kinds(&ada), [vec!["requested"], broken, vec!["failed"]].concat());
     assert_eq!(t.job::<SendInvitation>().state, JobState::Dead);
 }
 
@@ -251,7 +251,7 @@ fn a_crashed_attempt_of_a_revoked_invitation_is_recorded_and_undone() {
     t.settle(&broken).unwrap();
     t.work();
 
-    assert_eq!(t.story(&ada), ["requested", "revoked", "attempted", "doubtful"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "revoked", "attempted", "doubtful"]);
     assert_eq!(t.again(&ada).status, InvitationStatus::Revoked);
     assert_eq!(t.link_state("ada"), Link::Revoked);
     assert_eq!(t.job::<SendInvitation>().state, JobState::Done);

@@ -19,7 +19,7 @@ fn an_invitation_is_sent_once_the_provider_accepted_it() {
     assert_eq!((sent.status, sent.attempts), (InvitationStatus::Sent, 1));
     assert_eq!(sent.sent_at, Some(t.now()));
     assert_eq!((sent.next_attempt_at, sent.held_by), (None, None));
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent"]);
     assert_eq!(t.mail_kinds("ada"), [MailKind::Invitation]);
     assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }
@@ -29,7 +29,7 @@ fn an_invitation_is_not_sent_before_the_provider_answered() {
     let t = Simulation::new();
     let ada = t.invited("ada");
 
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Queued);
     t.settle(&in_flight).unwrap();
@@ -50,7 +50,7 @@ fn an_attempts_event_contains_number_outcome_request_and_time() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     let clock = t.clock.clone();
-    t.provider.while_on_its_way(Call::SendInvite, move || clock.advance(secs(2)));
+    t.provider.before_effect(Call::SendInvite, move || clock.advance(secs(2)));
 
     t.work();
 
@@ -108,7 +108,7 @@ fn an_expired_invitation_is_not_sent() {
     t.work();
 
     assert_eq!(t.provider.call_count(Call::SendInvite), 0);
-    assert_eq!(t.story(&ada), ["requested"]);
+    assert_eq!(t.event_kinds(&ada), ["requested"]);
     assert_eq!(t.job::<SendInvitation>().state, JobState::Done);
 }
 
@@ -135,7 +135,7 @@ fn a_taken_address_gets_a_login_link_instead() {
     assert_eq!((sent.status, sent.attempts, sent.as_login), (InvitationStatus::Sent, 2, true));
     assert_eq!(t.mail_kinds("ada"), [MailKind::Login]);
     assert_eq!(t.inbox("ada")[0].minutes, 10_079, "it lasts as long as the invitation");
-    assert_eq!(t.story(&ada), ["requested", "attempted", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "attempted", "sent"]);
     assert_eq!(t.redeem(&t.link("ada")).unwrap().user.id, ada.user_id);
 }
 
@@ -188,14 +188,14 @@ fn a_rejected_login_link_is_not_converted_again() {
 fn a_late_result_of_an_earlier_delivery_does_not_mark_the_invitation_sent() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let first = t.begin();
+    let first = t.perform_next();
     t.resend(ada.id).unwrap();
 
     t.settle(&first).unwrap();
 
     let resent = t.again(&ada);
     assert_eq!((resent.status, resent.delivery), (InvitationStatus::Queued, 2));
-    assert_eq!(t.story(&ada), ["requested", "resent", "attempted"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "resent", "attempted"]);
     t.work_for(secs(2));
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
 }
@@ -227,7 +227,7 @@ fn a_late_worker_does_not_send_again() {
     t.settle(&woken).unwrap();
 
     assert_eq!(t.inbox("ada").len(), 1);
-    assert_eq!(t.story(&ada), ["requested", "attempted", "doubtful", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "doubtful", "attempted", "sent"]);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_late_workers_result_is_dropped() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     t.provider.refuses(Call::SendInvite, 1, &errors::rejected("inactive_email"));
-    let late = t.begin();
+    let late = t.perform_next();
     t.rescue();
     t.work();
     let sent = t.again(&ada);
@@ -244,14 +244,14 @@ fn a_late_workers_result_is_dropped() {
 
     assert_eq!(t.again(&ada), sent);
     assert_eq!(sent.status, InvitationStatus::Sent);
-    assert_eq!(t.story(&ada), ["requested", "attempted", "doubtful", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "doubtful", "attempted", "sent"]);
 }
 
 #[test]
 fn the_delivery_of_a_removed_user_does_nothing() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     t.remove(ada.user_id).unwrap();
     t.work();
     assert_eq!(t.user("ada"), None);

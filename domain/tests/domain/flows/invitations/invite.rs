@@ -17,7 +17,7 @@ fn an_invitation_is_queued_with_its_user_event_and_job() {
     assert_eq!(t.again(&ada), ada, "what was answered is what was written");
     let user = t.expect_user("ada");
     assert_eq!((user.id, user.status), (ada.user_id, UserStatus::Invited));
-    assert_eq!(t.story(&ada), ["requested"]);
+    assert_eq!(t.event_kinds(&ada), ["requested"]);
     let job = t.job::<SendInvitation>();
     assert_eq!((job.state, job.run_at), (JobState::Ready, t.now()));
 }
@@ -113,7 +113,7 @@ fn an_overdue_invitation_is_expired_before_the_sweep() {
     let new = t.invited("ada");
 
     assert_eq!(t.again(&old).status, InvitationStatus::Expired);
-    assert_eq!(t.story(&old), ["requested", "attempted", "sent", "expired"]);
+    assert_eq!(t.event_kinds(&old), ["requested", "attempted", "sent", "expired"]);
     assert_eq!(t.again(&new).status, InvitationStatus::Queued);
 }
 

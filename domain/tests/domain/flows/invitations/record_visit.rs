@@ -16,7 +16,7 @@ fn the_first_visit_is_recorded() {
     let seen = t.visit(ada.id).unwrap();
 
     assert_eq!((seen.visited_at, seen.status), (Some(first), InvitationStatus::Sent));
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent", "visited"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent", "visited"]);
     assert!(t.redeem(&t.link("ada")).is_ok());
 }
 
@@ -43,7 +43,7 @@ fn a_new_links_first_visit_is_recorded() {
 
     t.visit(ada.id);
 
-    assert_eq!(t.story(&ada)[3..], ["visited", "resent", "visited"]);
+    assert_eq!(t.event_kinds(&ada)[3..], ["visited", "resent", "visited"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn a_resent_invitation_has_a_new_link_and_expiry() {
     assert_eq!((resent.status, resent.delivery), (InvitationStatus::Queued, 2));
     assert_eq!((resent.attempts, resent.sent_at), (0, None));
     assert_eq!(resent.expires_at, t.now() + days(7));
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent", "resent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent", "resent"]);
     t.work();
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
     assert_eq!(t.inbox("ada").len(), 2);
@@ -152,14 +152,14 @@ fn a_late_failure_of_an_earlier_delivery_is_ignored() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     t.provider.refuses(Call::SendInvite, 1, &errors::rejected("inactive_email"));
-    let first = t.begin();
+    let first = t.perform_next();
     t.resend(ada.id).unwrap();
 
     t.settle(&first).unwrap();
 
     let resent = t.again(&ada);
     assert_eq!((resent.status, &resent.last_error), (InvitationStatus::Queued, &None));
-    assert_eq!(t.story(&ada), ["requested", "resent", "attempted"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "resent", "attempted"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn a_revoked_invitations_link_is_refused() {
     let revoked = t.revoke(ada.id).unwrap();
 
     assert_eq!(revoked.status, InvitationStatus::Revoked);
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent", "revoked"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent", "revoked"]);
     assert!(t.redeem(&t.link("ada")).is_err());
 }
 
@@ -64,7 +64,7 @@ fn revoking_twice_has_no_further_effect() {
     assert_eq!(t.revoke(ada.id).unwrap(), ada);
 
     assert_eq!(t.jobs::<RevokeInvitation>().len(), 1);
-    assert_eq!(t.story(&ada), ["requested", "revoked"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "revoked"]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn an_unknown_invitation_is_not_found() {
 fn the_link_of_a_mail_in_flight_is_revoked_too() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     t.revoke(ada.id).unwrap();
 
     t.settle(&in_flight).unwrap();
@@ -96,7 +96,7 @@ fn the_link_of_a_mail_in_flight_is_revoked_too() {
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Revoked);
     assert_eq!(t.link_state("ada"), Link::Revoked);
-    assert_eq!(t.story(&ada), ["requested", "revoked", "attempted"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "revoked", "attempted"]);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_link_sent_after_the_revocation_is_revoked_too() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     let other = t.clone();
-    t.provider.while_on_its_way(Call::SendInvite, move || {
+    t.provider.before_effect(Call::SendInvite, move || {
         other.revoke(ada.id).unwrap();
         other.work();
     });
@@ -150,11 +150,11 @@ fn the_link_of_an_unrecorded_mail_is_revoked_too() {
             t.provider.next(Call::SendInvite, fault);
         }
         let other = t.clone();
-        t.provider.while_on_its_way(Call::SendInvite, move || {
+        t.provider.before_effect(Call::SendInvite, move || {
             other.revoke(ada.id).unwrap();
             other.work();
         });
-        let in_flight = t.begin();
+        let in_flight = t.perform_next();
         if dies {
             t.rescue();
         } else {

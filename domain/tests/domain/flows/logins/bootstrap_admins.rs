@@ -70,7 +70,7 @@ fn a_user_configured_later_is_promoted_at_the_next_login() {
 
     assert_eq!((root.id, root.role), (member.id, Role::Admin));
     assert_eq!(t.expect_user("root").role, Role::Admin);
-    assert_eq!(t.story_of(&root), ["user_added", "role_changed", "session_started"]);
+    assert_eq!(t.event_kinds_of(&root), ["user_added", "role_changed", "session_started"]);
 }
 
 /// Creates a simulation with the configured administrator `root`, who has logged in, and another one.

@@ -89,11 +89,10 @@ fn an_unlimited_request_ignores_the_limit() {
     let t = Simulation::with_policy(|policy| policy.admin_emails = vec![at("root")]);
     (0..5).for_each(|_| t.log_in("root").unwrap());
 
-    let asked: LoginRequestId =
-        block_on(request_login_unlimited(&t.ctx, &at("root"), None)).unwrap();
+    let id: LoginRequestId = block_on(request_login_unlimited(&t.ctx, &at("root"), None)).unwrap();
 
     let tables = t.store.tables();
-    let row = tables.login_requests.iter().find(|request| request.id == asked).unwrap();
+    let row = tables.login_requests.iter().find(|request| request.id == id).unwrap();
     assert_eq!((row.ordinal, &row.return_to), (6, &None));
 }
 
@@ -111,17 +110,17 @@ fn swept_requests_do_not_count() {
 }
 
 /// Requests a link whenever the limit permits, for a time. Returns the number of requests.
-fn asks_patiently(t: &Simulation, who: &str, length: Duration) -> usize {
+fn request_patiently(t: &Simulation, who: &str, length: Duration) -> usize {
     let end = t.now() + length;
-    let mut asked = 0;
+    let mut count = 0;
     while t.now() < end {
         match t.log_in(who) {
-            Ok(()) => asked += 1,
+            Ok(()) => count += 1,
             Err(RequestLoginError::RateLimited(wait)) => t.wait(wait),
             Err(error) => panic!("{error}"),
         }
     }
-    asked
+    count
 }
 
 #[test]
@@ -130,8 +129,8 @@ fn an_address_at_its_limit_gets_one_link_per_link_lifetime_whether_known_or_not(
     t.logged_in("known");
     for who in ["known", "unknown"] {
         // Five in the first hour and five in the second, then one per hour.
-        assert_eq!(asks_patiently(&t, who, hours(24)), 10 + 22, "{who}");
-        assert_eq!(asks_patiently(&t, who, hours(24 * 9)), 24 * 9, "{who}");
+        assert_eq!(request_patiently(&t, who, hours(24)), 10 + 22, "{who}");
+        assert_eq!(request_patiently(&t, who, hours(24 * 9)), 24 * 9, "{who}");
     }
 }
 
@@ -213,10 +212,9 @@ fn requests_dated_ahead_by_a_wrong_clock_do_not_count() {
         request.send_at += hours(48);
     }
     assert!(t.log_in("ada").is_ok());
-    let asked: LoginRequestId =
-        block_on(request_login_unlimited(&t.ctx, &at("ada"), None)).unwrap();
+    let id: LoginRequestId = block_on(request_login_unlimited(&t.ctx, &at("ada"), None)).unwrap();
     let tables = t.store.tables();
-    let row = tables.login_requests.iter().find(|request| request.id == asked).unwrap();
+    let row = tables.login_requests.iter().find(|request| request.id == id).unwrap();
     assert!(row.send_at <= t.now() + mins(1), "the mail is not put off by two days");
 }
 

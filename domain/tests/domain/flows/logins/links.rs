@@ -12,12 +12,12 @@ use crate::support::{Call, Fault, Link, Simulation, at, block_on, errors, hours,
 fn a_used_link_names_its_user() {
     let t = Simulation::new();
     let ada = t.logged_in("ada").user;
-    let asked = t.provider.call_count(Call::Authenticate);
+    let request = t.provider.call_count(Call::Authenticate);
 
     let refused = t.redeem(&t.link("ada"));
 
     assert!(matches!(refused, Err(RedeemError::LinkUsed(Some(user))) if user == ada.id));
-    assert_eq!(t.provider.call_count(Call::Authenticate), asked, "we know without asking");
+    assert_eq!(t.provider.call_count(Call::Authenticate), request, "we know without asking");
 }
 
 #[test]
@@ -31,9 +31,9 @@ fn a_second_request_with_a_claimed_link_is_in_progress() {
             assert!(matches!(refused, Err(RedeemError::InProgress)), "{refused:?}");
         };
         if before_stytch {
-            t.provider.while_on_its_way(Call::Authenticate, second);
+            t.provider.before_effect(Call::Authenticate, second);
         } else {
-            t.provider.while_on_its_way_back(Call::Authenticate, second);
+            t.provider.before_answer(Call::Authenticate, second);
         }
 
         t.redeem(&t.link("ada")).unwrap();
@@ -93,9 +93,9 @@ fn the_link_of_a_revoked_invitation_is_refused_without_consuming_it() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     t.revoke(ada.id).unwrap();
-    let press = RedeemLink { invitation: Some(ada.id), ..Simulation::redemption(&t.link("ada")) };
+    let request = RedeemLink { invitation: Some(ada.id), ..Simulation::redemption(&t.link("ada")) };
 
-    assert!(matches!(t.redeem_with(&press), Err(RedeemError::InvitationRevoked)));
+    assert!(matches!(t.redeem_with(&request), Err(RedeemError::InvitationRevoked)));
     assert_eq!(t.provider.call_count(Call::Authenticate), 0);
 }
 
@@ -103,13 +103,14 @@ fn the_link_of_a_revoked_invitation_is_refused_without_consuming_it() {
 fn a_link_that_names_an_open_or_unknown_invitation_can_be_redeemed() {
     let t = Simulation::new();
     let ada = t.sent("ada");
-    let press = RedeemLink { invitation: Some(ada.id), ..Simulation::redemption(&t.link("ada")) };
-    assert!(t.redeem_with(&press).is_ok());
+    let request = RedeemLink { invitation: Some(ada.id), ..Simulation::redemption(&t.link("ada")) };
+    assert!(t.redeem_with(&request).is_ok());
 
     t.sent("bob");
     let nobodys = guestlist_domain::InvitationId(t.ctx.ids.next());
-    let press = RedeemLink { invitation: Some(nobodys), ..Simulation::redemption(&t.link("bob")) };
-    assert!(t.redeem_with(&press).is_ok());
+    let request =
+        RedeemLink { invitation: Some(nobodys), ..Simulation::redemption(&t.link("bob")) };
+    assert!(t.redeem_with(&request).is_ok());
 }
 
 #[test]
@@ -118,17 +119,17 @@ fn a_link_that_names_another_users_invitation_is_invalid() {
     let (ada, bob) = (t.logged_in("ada").user, t.sent("bob"));
     t.log_in("ada").unwrap();
     t.work();
-    let press = RedeemLink { invitation: Some(bob.id), ..Simulation::redemption(&t.link("ada")) };
+    let request = RedeemLink { invitation: Some(bob.id), ..Simulation::redemption(&t.link("ada")) };
 
-    let refused = t.redeem_with(&press);
+    let refused = t.redeem_with(&request);
     t.work();
 
     assert!(matches!(refused, Err(RedeemError::LinkInvalid)), "{refused:?}");
     assert_eq!(t.again(&bob).status, InvitationStatus::Sent);
     assert_eq!(t.sessions(&ada).len(), 1, "the one of before");
     assert!(t.provider.state().sessions.last().unwrap().is_revoked, "nor is it of use at Stytch");
-    assert_eq!(t.story_of(&ada), ["session_started"], "it is told of neither");
-    assert_eq!(t.story(&bob), ["requested", "attempted", "sent"]);
+    assert_eq!(t.event_kinds_of(&ada), ["session_started"], "it is recorded of neither");
+    assert_eq!(t.event_kinds(&bob), ["requested", "attempted", "sent"]);
 }
 
 #[test]
@@ -137,9 +138,10 @@ fn an_unknown_identity_cannot_use_a_named_invitation() {
     let bob = t.sent("bob");
     t.log_in("root").unwrap();
     t.work();
-    let press = RedeemLink { invitation: Some(bob.id), ..Simulation::redemption(&t.link("root")) };
+    let request =
+        RedeemLink { invitation: Some(bob.id), ..Simulation::redemption(&t.link("root")) };
 
-    assert!(matches!(t.redeem_with(&press), Err(RedeemError::LinkInvalid)));
+    assert!(matches!(t.redeem_with(&request), Err(RedeemError::LinkInvalid)));
     assert!(t.user("root").is_none());
 }
 
@@ -147,20 +149,20 @@ fn an_unknown_identity_cannot_use_a_named_invitation() {
 fn a_recorded_login_is_found_after_its_answer_was_lost() {
     let t = Simulation::new();
     t.sent("ada");
-    let press = Simulation::redemption(&t.link("ada"));
-    let token = TokenHash::of(&press.token);
+    let request = Simulation::redemption(&t.link("ada"));
+    let token = TokenHash::of(&request.token);
     let (ctx, claim) = (&t.ctx, block_on(claim_link(&t.ctx, token)).unwrap());
-    let vouched = block_on(authenticate_link(ctx, &press.token, claim)).unwrap();
+    let authenticated = block_on(authenticate_link(ctx, &request.token, claim)).unwrap();
     t.store.lose_next_applies(1);
-    let lost = block_on(redeem_link(ctx, &press, &vouched));
+    let lost = block_on(redeem_link(ctx, &request, &authenticated));
     assert!(matches!(lost, Err(RedeemError::Store(_))));
-    assert!(block_on(find_redemption(ctx, &press, &vouched)).unwrap().is_none());
+    assert!(block_on(find_redemption(ctx, &request, &authenticated)).unwrap().is_none());
 
-    let came_in = block_on(redeem_link(ctx, &press, &vouched)).unwrap();
+    let logged_in = block_on(redeem_link(ctx, &request, &authenticated)).unwrap();
 
-    let known = block_on(find_redemption(ctx, &press, &vouched)).unwrap().unwrap();
-    assert_eq!((known.session, known.user.id), (came_in.session, came_in.user.id));
-    assert_eq!(known.tokens.session_token, came_in.tokens.session_token);
+    let known = block_on(find_redemption(ctx, &request, &authenticated)).unwrap().unwrap();
+    assert_eq!((known.session, known.user.id), (logged_in.session, logged_in.user.id));
+    assert_eq!(known.tokens.session_token, logged_in.tokens.session_token);
 }
 
 #[test]
@@ -221,8 +223,8 @@ fn an_expired_invitation_is_refused_even_if_the_provider_accepts_its_link() {
 
 #[test]
 fn debug_output_of_a_request_contains_no_token() {
-    let press = Simulation::redemption("secret-token");
-    assert!(!format!("{press:?}").contains("secret-token"));
+    let request = Simulation::redemption("secret-token");
+    assert!(!format!("{request:?}").contains("secret-token"));
     let t = Simulation::new();
     let ada = t.logged_in("ada");
     assert!(!format!("{ada:?}").contains(&ada.tokens.session_token));

@@ -13,28 +13,28 @@ fn redeeming_a_link_logs_the_invitee_in() {
     let ada = t.sent("ada");
     t.wait(hours(1));
 
-    let came_in = t.redeem(&t.link("ada")).unwrap();
+    let logged_in = t.redeem(&t.link("ada")).unwrap();
 
     let accepted = t.again(&ada);
     assert_eq!(accepted.status, InvitationStatus::Accepted);
     assert_eq!((accepted.accepted_at, accepted.sent_at), (Some(t.now()), ada.sent_at));
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent", "accepted"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent", "accepted"]);
     let user = t.expect_user("ada");
     assert_eq!((user.status, user.last_seen_at), (UserStatus::Active, Some(t.now())));
-    assert_eq!(t.story_of(&user), ["session_started"]);
-    assert!(t.return_with(&came_in.tokens).is_ok());
+    assert_eq!(t.event_kinds_of(&user), ["session_started"]);
+    assert!(t.return_with(&logged_in.tokens).is_ok());
 }
 
 #[test]
 fn a_session_lasts_as_long_as_the_policy_says() {
     let t = Simulation::with_policy(|policy| policy.session_minutes = 60);
     t.sent("ada");
-    let press = RedeemLink {
+    let request = RedeemLink {
         browser: Browser { user_agent: Some("é".repeat(500)), ip: Some("192.0.2.1".into()) },
         ..Simulation::redemption(&t.link("ada"))
     };
 
-    let session = t.redeem_with(&press).unwrap().session;
+    let session = t.redeem_with(&request).unwrap().session;
 
     assert_eq!((session.started_at, session.expires_at), (t.now(), t.now() + hours(1)));
     assert_eq!(session.user_agent, Some("é".repeat(400)));
@@ -46,7 +46,7 @@ fn a_session_lasts_as_long_as_the_policy_says() {
 fn a_queued_invitation_can_be_accepted() {
     let t = Simulation::new();
     let ada = t.invited("ada");
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
 
     t.redeem(&t.link("ada")).unwrap();
     let accepted = t.again(&ada);
@@ -56,7 +56,7 @@ fn a_queued_invitation_can_be_accepted() {
     assert_eq!(t.settle(&in_flight).unwrap(), Verdict::Applied);
     assert_eq!(t.again(&ada), accepted, "the late result changes nothing");
     assert_eq!(t.expect_user("ada"), user);
-    assert_eq!(t.story(&ada), ["requested", "accepted", "attempted"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "accepted", "attempted"]);
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn the_target_of_a_used_link_is_known_as_long_as_its_request_is() {
     t.wait(hours(1));
     t.log_in_to("ada", place("/asked")).unwrap();
     t.work();
-    let asked = t.link("ada");
-    t.redeem(&asked).unwrap();
+    let request = t.link("ada");
+    t.redeem(&request).unwrap();
     t.wait(hours(2));
     t.log_in("ada").unwrap();
     t.work();
@@ -192,7 +192,7 @@ fn the_target_of_a_used_link_is_known_as_long_as_its_request_is() {
     let used_link_return_to =
         |token: &str| block_on(used_link_return_to(&t.ctx, TokenHash::of(token), &ada)).unwrap();
     assert_eq!(used_link_return_to(&invited), Some(place("/engines")));
-    assert_eq!(used_link_return_to(&asked), Some(place("/asked")));
+    assert_eq!(used_link_return_to(&request), Some(place("/asked")));
     assert_eq!(used_link_return_to(&plain), None);
     assert_eq!(used_link_return_to("another"), None);
 }
@@ -202,12 +202,12 @@ fn the_browsers_previous_session_ends_here_and_at_the_provider() {
     let t = Simulation::new();
     let earlier = t.logged_in("ada");
     t.sent("bob");
-    let press = RedeemLink {
+    let request = RedeemLink {
         previous_session: Some(earlier.session.clone()),
         ..Simulation::redemption(&t.link("bob"))
     };
 
-    let bob = t.redeem_with(&press).unwrap();
+    let bob = t.redeem_with(&request).unwrap();
     t.work();
 
     assert!(t.return_with(&earlier.tokens).is_err());
@@ -223,12 +223,12 @@ fn an_expired_session_is_not_replaced() {
     let earlier = t.logged_in("ada");
     t.wait(days(8));
     t.sent("bob");
-    let press = RedeemLink {
+    let request = RedeemLink {
         previous_session: Some(earlier.session.clone()),
         ..Simulation::redemption(&t.link("bob"))
     };
 
-    t.redeem_with(&press).unwrap();
+    t.redeem_with(&request).unwrap();
 
     assert_eq!(t.sessions(&earlier.user)[0].ended, None);
 }

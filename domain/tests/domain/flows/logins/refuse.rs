@@ -27,7 +27,7 @@ fn a_suspended_user_is_refused() {
 
     assert!(matches!(refused, Err(RedeemError::AccountSuspended)));
     is_shut_out(&t, "ada", &refused);
-    let story = t.story_of(&ada);
+    let story = t.event_kinds_of(&ada);
     assert_eq!(story, ["session_started", "user_suspended", "session_ended", "login_refused"]);
 }
 
@@ -66,7 +66,7 @@ fn a_removed_user_is_refused() {
     let ada = t.logged_in("ada").user;
     t.log_in("ada").unwrap();
     let other = t.clone();
-    t.provider.while_on_its_way(Call::SendLogin, move || {
+    t.provider.before_effect(Call::SendLogin, move || {
         other.remove(ada.id).unwrap();
         other.work();
     });

@@ -7,7 +7,7 @@ use crate::support::{Call, JobState, MailKind, Simulation, errors, mins, secs};
 
 /// Requests a link several times, a minute apart, during an outage.
 fn asks_during_an_outage(t: &Simulation, who: &str, times: usize) {
-    t.provider.is_down(errors::unreachable());
+    t.provider.fail_all(errors::unreachable());
     for _ in 0..times {
         t.log_in(who).unwrap();
         t.work_for(mins(1));
@@ -80,7 +80,7 @@ fn four_requests_during_an_outage_resend_an_invitation_once() {
 
     t.work_for(mins(1));
 
-    assert_eq!(t.story(&ada)[3..], ["resent", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada)[3..], ["resent", "attempted", "sent"]);
     assert_eq!(t.inbox("ada").len(), 2);
 }
 

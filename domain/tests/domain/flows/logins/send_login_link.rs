@@ -34,7 +34,7 @@ fn a_sent_or_expired_invitation_is_resent_on_request() {
     let t = Simulation::new();
     let sent = t.sent("ada");
     assert_eq!(mails_upon_asking(&t, "ada"), [MailKind::Invitation]);
-    assert_eq!(t.story(&sent)[3..], ["resent", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&sent)[3..], ["resent", "attempted", "sent"]);
     assert!(t.redeem(&t.link("ada")).is_ok());
 
     for end in [InvitationStatus::Expired, InvitationStatus::Failed] {
@@ -56,7 +56,7 @@ fn a_queued_invitation_is_not_resent_on_request() {
     t.work_for(mins(1));
 
     assert_eq!(t.inbox("ada").len(), 1);
-    assert_eq!(t.story(&ada), ["requested", "attempted", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "attempted", "sent"]);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_deleting_user_gets_no_mail() {
 #[test]
 fn an_unknown_configured_administrator_gets_a_login_link() {
     let t = Simulation::with_policy(|policy| {
-        policy.admin_emails = ["new", "inv", "susp"].map(at).to_vec()
+        policy.admin_emails = ["new", "inv", "susp"].map(at).to_vec();
     });
     t.ended("inv", InvitationStatus::Revoked);
     t.add("susp", Role::Admin).unwrap();
@@ -130,7 +130,7 @@ fn a_resent_invitation_returns_to_the_requested_target() {
 fn a_login_link_is_retried_until_it_would_have_expired() {
     let t = Simulation::new();
     t.logged_in("ada");
-    t.provider.is_down(errors::unreachable());
+    t.provider.fail_all(errors::unreachable());
     t.log_in("ada").unwrap();
     t.work_for(mins(30));
     assert_eq!(t.job::<SendLoginLink>().state, JobState::Retrying);
@@ -170,7 +170,7 @@ fn a_crashed_or_abandoned_login_job_is_retried() {
     t.settle(&broken).unwrap();
     t.wait(secs(3));
     t.provider.next(Call::SendLogin, Fault::CallLost);
-    let _dies = t.begin();
+    let _dies = t.perform_next();
     t.rescue();
 
     t.work();
@@ -185,7 +185,7 @@ fn a_login_job_lost_twenty_times_is_dead() {
     t.log_in("ada").unwrap();
     for _ in 0..20 {
         t.provider.next(Call::SendLogin, Fault::CallLost);
-        let _dies = t.begin();
+        let _dies = t.perform_next();
         t.rescue();
     }
     t.work();
@@ -237,17 +237,17 @@ fn of_two_concurrent_requests_one_resends_the_invitation() {
     let ada = t.sent("ada");
     t.log_in("ada").unwrap();
     t.log_in("ada").unwrap();
-    let first = t.begin();
+    let first = t.perform_next();
     t.wait(secs(1));
-    let second = t.begin();
+    let second = t.perform_next();
     t.settle(&first).unwrap();
     t.wait(secs(1));
-    let sending = t.begin();
+    let sending = t.perform_next();
     t.settle(&second).unwrap();
     t.settle(&sending).unwrap();
 
     t.work();
 
     assert_eq!(t.inbox("ada").len(), 2);
-    assert_eq!(t.story(&ada)[3..], ["resent", "attempted", "sent"]);
+    assert_eq!(t.event_kinds(&ada)[3..], ["resent", "attempted", "sent"]);
 }

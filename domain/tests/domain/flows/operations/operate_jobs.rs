@@ -35,10 +35,10 @@ fn a_paused_queues_jobs_are_not_claimed_until_it_resumes() {
     t.resume(QueueName::Invitation).unwrap();
     t.work();
     assert_eq!(t.again(&ada).status, InvitationStatus::Sent);
-    let told: Vec<_> = operations(&t).into_iter().map(|e| (e.kind, e.detail)).collect();
+    let recorded: Vec<_> = operations(&t).into_iter().map(|e| (e.kind, e.detail)).collect();
     let paused = json!({ "queue": "invitation", "reason": "a reason" });
     let resumed = json!({ "queue": "invitation" });
-    assert_eq!(told, [(EventKind::QueuePaused, paused), (EventKind::QueueResumed, resumed)]);
+    assert_eq!(recorded, [(EventKind::QueuePaused, paused), (EventKind::QueueResumed, resumed)]);
 }
 
 #[test]
@@ -61,11 +61,11 @@ fn operator_events_contain_no_address() {
     t.cancel(job).unwrap();
     t.retry(job).unwrap();
 
-    let told = operations(&t);
+    let recorded = operations(&t);
 
-    let kinds: Vec<_> = told.iter().map(|event| event.kind).collect();
+    let kinds: Vec<_> = recorded.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventKind::JobCancelled, EventKind::JobRetried]);
-    for event in told {
+    for event in recorded {
         assert_eq!(event.detail, json!({ "job": job, "kind": "send-invite" }));
         assert_eq!(event.actor.kind(), "cli");
     }
@@ -82,7 +82,7 @@ fn jobs_in_the_wrong_state_are_unchanged() {
     t.invited("bob");
     let bobs = t.job_id::<SendInvitation>();
     assert!(matches!(t.retry(bobs), Err(JobOperationError::WrongState(JobState::Ready))));
-    let _in_flight = t.begin();
+    let _in_flight = t.perform_next();
     assert!(matches!(t.retry(bobs), Err(JobOperationError::WrongState(JobState::Running))));
     t.rescue();
     t.cancel(bobs).unwrap();
@@ -208,7 +208,7 @@ fn a_cancelled_running_job_is_not_retried() {
         t.add("ada", Role::Member).unwrap();
         t.log_in("ada").unwrap();
         t.provider.next(Call::SendLogin, failure.clone());
-        let in_flight = t.begin();
+        let in_flight = t.perform_next();
         t.cancel(t.job_id::<SendLoginLink>()).unwrap();
 
         t.settle(&in_flight).unwrap();
@@ -230,7 +230,7 @@ fn a_running_job_that_ends_before_its_cancellation_keeps_its_state() {
         if let Some(error) = &failure {
             t.provider.refuses(Call::SendLogin, 1, error);
         }
-        let in_flight = t.begin();
+        let in_flight = t.perform_next();
         t.cancel(t.job_id::<SendLoginLink>()).unwrap();
 
         t.settle(&in_flight).unwrap();
@@ -245,7 +245,7 @@ fn a_cancelled_running_job_is_not_rescued() {
     t.add("ada", Role::Member).unwrap();
     t.log_in("ada").unwrap();
     t.provider.next(Call::SendLogin, Fault::CallLost);
-    let _dies = t.begin();
+    let _dies = t.perform_next();
     t.cancel(t.job_id::<SendLoginLink>()).unwrap();
 
     t.rescue();
@@ -275,6 +275,6 @@ fn a_dismissed_job_can_be_retried() {
     t.retry(job).unwrap();
     t.work();
     assert_eq!(t.link_state("ada"), Link::Revoked);
-    let told: Vec<_> = operations(&t).iter().map(|event| event.kind).collect();
-    assert_eq!(told, [EventKind::JobCancelled, EventKind::JobRetried]);
+    let recorded: Vec<_> = operations(&t).iter().map(|event| event.kind).collect();
+    assert_eq!(recorded, [EventKind::JobCancelled, EventKind::JobRetried]);
 }

@@ -27,15 +27,15 @@ impl guestlist_domain::CallGate for Always {
 }
 
 impl Simulation {
-    pub(crate) fn reconcile(&self, manner: ReconcileOptions) -> Comparison {
-        self.try_reconcile(manner).expect("it came to its end")
+    pub(crate) fn reconcile(&self, options: ReconcileOptions) -> Comparison {
+        self.try_reconcile(options).expect("it came to its end")
     }
 
     pub(crate) fn try_reconcile(
         &self,
-        manner: ReconcileOptions,
+        options: ReconcileOptions,
     ) -> Result<Comparison, ReconcileError> {
-        block_on(reconcile(&self.ctx, manner, &Actor::Cli, &Always))
+        block_on(reconcile(&self.ctx, options, &Actor::Cli, &Always))
     }
 
     /// Deletes an identity in the provider's dashboard.
@@ -80,8 +80,8 @@ fn without_differences_nothing_is_reported_or_repaired() {
     assert_eq!((comparison.record.users, comparison.record.identities), (5, 4));
     assert_eq!(comparison.record.repair_action, RepairAction::Repaired);
     assert_eq!(t.store.tables().users, before.users);
-    let told = t.store.tables().events.values().last().cloned().unwrap();
-    assert_eq!((told.kind, told.actor), (EventKind::Reconciled, Actor::Cli));
+    let recorded = t.store.tables().events.values().last().cloned().unwrap();
+    assert_eq!((recorded.kind, recorded.actor), (EventKind::Reconciled, Actor::Cli));
     assert_eq!(t.store.tables().reconciliations, [comparison.record]);
 }
 
@@ -104,7 +104,7 @@ fn a_user_whose_identity_is_gone_is_logged_out_and_can_return() {
     let (_, reason) = t.sessions(&user)[0].ended.expect("ended");
     assert_eq!(reason, EndReason::GoneAtProvider);
     assert!(t.return_with(&ada.tokens).is_err());
-    assert_eq!(t.story_of(&user).last(), Some(&"identity_forgotten"));
+    assert_eq!(t.event_kinds_of(&user).last(), Some(&"identity_forgotten"));
 
     assert_eq!(found(&t.reconcile(CAUTIOUS)), [], "a second time there is nothing to do");
     t.wait(mins(1));
@@ -172,7 +172,7 @@ fn an_identity_of_a_sole_owner_is_linked() {
     assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Unlinked, 1, 1)]);
     let user = t.expect_user("ada");
     assert_eq!(user.provider_user_id, ada.user.provider_user_id);
-    assert_eq!(t.story_of(&user).last(), Some(&"identity_adopted"));
+    assert_eq!(t.event_kinds_of(&user).last(), Some(&"identity_adopted"));
     assert!(t.return_with(&ada.tokens).is_ok(), "and nobody is logged out");
 }
 
@@ -181,9 +181,9 @@ fn an_identity_of_a_sole_owner_is_linked() {
 fn an_identity_with_other_addresses_or_credentials_is_not_linked() {
     let t = Simulation::new();
     t.with_a_crowd();
-    t.provider.state().knew(&at("guest1"), None);
-    t.provider.state().knew(&at("guest2"), None);
-    t.provider.state().knew(&at("guest3"), None);
+    t.provider.state().create_foreign(&at("guest1"), None);
+    t.provider.state().create_foreign(&at("guest2"), None);
+    t.provider.state().create_foreign(&at("guest3"), None);
     for known in &mut t.provider.state().users {
         match known.email.as_str() {
             "guest1@example.com" => known.further_emails.push(at("mallory")),
@@ -203,7 +203,7 @@ fn an_address_moved_to_another_identity_is_reported_only() {
     t.with_a_crowd();
     let ada = t.logged_in("ada");
     t.provider.state().users[0].email = at("ada.lovelace");
-    t.provider.state().knew(&at("ada"), None);
+    t.provider.state().create_foreign(&at("ada"), None);
     let before = t.expect_user("ada");
     let comparison = t.reconcile(FORCED);
     assert_eq!(found(&comparison), [(Drift::Contested, 1, 0), (Drift::Address, 1, 0)]);
@@ -226,7 +226,7 @@ fn orphans_are_reported_and_never_deleted() {
     let t = Simulation::new();
     t.with_a_crowd();
     for n in 0..30 {
-        t.provider.state().knew(&at(&format!("stranger{n}")), None);
+        t.provider.state().create_foreign(&at(&format!("stranger{n}")), None);
     }
     let comparison = t.reconcile(FORCED);
     assert_eq!(found(&comparison), [(Drift::Orphan, 30, 0)]);
@@ -257,7 +257,7 @@ fn a_removed_users_identity_is_deleted() {
     assert_eq!(t.provider.state().users.len(), 1);
     assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Removed, 1, 1)]);
     assert_eq!(t.provider.state().users, []);
-    assert_eq!(t.story_of(&ada.user).last(), Some(&"identity_deleted"));
+    assert_eq!(t.event_kinds_of(&ada.user).last(), Some(&"identity_deleted"));
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn the_identity_of_a_reinvited_user_is_not_deleted() {
     t.provider.state().users.push(identity);
     t.wait(mins(1));
     let simulation = t.clone();
-    t.provider.while_on_its_way(Call::Look, move || drop(simulation.invited("ada")));
+    t.provider.before_effect(Call::Look, move || drop(simulation.invited("ada")));
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
     assert_eq!(t.provider.state().users.len(), 1);
     assert_eq!(t.provider.call_count(Call::DeleteUser), 1, "the removal's own");
@@ -290,7 +290,7 @@ fn an_invited_user_with_an_active_identity_is_reported_only() {
 #[test]
 fn an_older_identity_may_be_active() {
     let t = Simulation::new();
-    t.provider.state().knew(&at("ada"), Some(t.now() - hours(1)));
+    t.provider.state().create_foreign(&at("ada"), Some(t.now() - hours(1)));
     t.provider.state().users[0].is_active = true;
     let invitation = t.invited("ada");
     t.work_for(mins(1));
@@ -343,8 +343,7 @@ fn an_incomplete_list_changes_nothing() {
     let before = t.store.tables().clone();
     // The first page loads, the second never does.
     let simulation = t.clone();
-    t.provider
-        .while_on_its_way_back(Call::List, move || simulation.provider.is_down(errors::internal()));
+    t.provider.before_answer(Call::List, move || simulation.provider.fail_all(errors::internal()));
 
     let broken = t.try_reconcile(FORCED).unwrap_err();
 
@@ -377,7 +376,7 @@ fn an_identity_missing_from_the_list_is_checked_before_it_counts_as_gone() {
     }
     // Ada is deleted after the first page, so Cleo moves up to it and is on no page.
     let simulation = t.clone();
-    t.provider.while_on_its_way_back(Call::List, move || simulation.leaves_stytch("ada"));
+    t.provider.before_answer(Call::List, move || simulation.leaves_stytch("ada"));
     let cleo = t.expect_user("cleo");
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
     assert_eq!(t.expect_user("cleo"), cleo);
@@ -400,8 +399,8 @@ fn the_schedule_runs_once_per_interval_and_not_before_a_user_is_as_old() {
     assert_eq!(t.job::<Reconcile>().state, JobState::Done);
     let user = t.expect_user("ada");
     assert_eq!(user.provider_user_id, None);
-    let told = t.store.tables().events.values().last().cloned().unwrap();
-    assert_eq!((told.kind, told.actor), (EventKind::Reconciled, Actor::System));
+    let recorded = t.store.tables().events.values().last().cloned().unwrap();
+    assert_eq!((recorded.kind, recorded.actor), (EventKind::Reconciled, Actor::System));
     t.wait(days(1));
     assert!(schedule());
 }
@@ -432,7 +431,7 @@ fn a_scheduled_run_waits_during_an_outage() {
     t.wait(days(1));
     t.leaves_stytch("ada");
     block_on(schedule_reconciliation(&t.ctx, days(1))).unwrap();
-    t.provider.is_down(errors::unreachable());
+    t.provider.fail_all(errors::unreachable());
     t.work();
     assert_eq!(t.job::<Reconcile>().state, JobState::Retrying);
     assert!(t.expect_user("ada").provider_user_id.is_some());

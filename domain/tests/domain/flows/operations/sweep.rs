@@ -19,7 +19,7 @@ fn overdue_invitations_expire_with_an_event() {
     t.sweep();
 
     assert_eq!(t.again(&sent).status, InvitationStatus::Expired);
-    assert_eq!(t.story(&sent), ["requested", "attempted", "sent", "expired"]);
+    assert_eq!(t.event_kinds(&sent), ["requested", "attempted", "sent", "expired"]);
     let expired = t.again(&queued);
     assert_eq!((expired.status, expired.next_attempt_at), (InvitationStatus::Expired, None));
     assert!(t.again(&later).status.is_open(), "an hour too early");
@@ -31,7 +31,7 @@ fn a_second_sweep_finds_nothing() {
     let ada = t.ended("ada", InvitationStatus::Expired);
     t.wait(mins(1));
     t.sweep();
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent", "expired"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent", "expired"]);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_conflicting_invitation_does_not_block_the_others() {
     assert_eq!(t.again(&bob).status, InvitationStatus::Expired);
     let resent = t.again(&ada);
     assert_eq!((resent.status, resent.delivery), (InvitationStatus::Queued, 2));
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent", "resent"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent", "resent"]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_crashed_sweep_is_retried_and_then_left_to_the_next() {
     t.wait(days(7));
     block_on(schedule_sweep(&t.ctx, mins(1))).unwrap();
     t.store.lose_next_applies(1);
-    let failed = t.begin();
+    let failed = t.perform_next();
     t.settle(&failed).unwrap();
     let job = t.job::<Sweep>();
     assert_eq!((job.state, job.last_error.unwrap().code.as_str()), (JobState::Retrying, "store"));

@@ -38,8 +38,8 @@ fn a_live_session_is_accepted_by_token_jwt_or_both() {
         let admitted = t.check(credentials(shown, &ada)).unwrap();
 
         assert_eq!((admitted.user.id, admitted.session), (ada.user.id, ada.session.clone()));
-        let asked = t.provider.call_count(Call::Refresh);
-        assert_eq!(asked, usize::from(shown == Shown::Token), "{shown:?}");
+        let request = t.provider.call_count(Call::Refresh);
+        assert_eq!(request, usize::from(shown == Shown::Token), "{shown:?}");
         assert_eq!(admitted.is_renewed, shown == Shown::Token, "{shown:?}");
         let is_shown = admitted.jwt.as_ref() == Some(&ada.tokens.session_jwt);
         assert!(admitted.is_renewed || is_shown, "{shown:?}");
@@ -86,7 +86,7 @@ fn during_an_outage_the_stored_session_decides() {
     for error in no_answer {
         for shown in [Shown::Token, Shown::Both] {
             let (t, ada) = after(mins(6));
-            t.provider.is_down(error.clone());
+            t.provider.fail_all(error.clone());
 
             let admitted = t.check(credentials(shown, &ada)).unwrap();
 
@@ -118,7 +118,7 @@ fn a_session_gone_at_the_provider_ends_here() {
 
         let (at, why) = t.sessions(&ada.user)[0].ended.unwrap();
         assert_eq!((at, why.as_str()), (t.now(), "gone_at_provider"));
-        t.provider.is_down(errors::unreachable());
+        t.provider.fail_all(errors::unreachable());
         assert!(matches!(t.check(credentials(shown, &ada)), Err(SessionError::Revoked)));
     }
 }
@@ -225,7 +225,7 @@ fn a_jwt_of_another_session_is_replaced() {
 #[test]
 fn without_keys_a_jwt_alone_cannot_be_verified() {
     let (t, ada) = after(mins(1));
-    t.provider.has_no_keys();
+    t.provider.lose_keys();
 
     let alone = t.check(credentials(Shown::Jwt, &ada));
     assert!(matches!(alone, Err(SessionError::KeysUnavailable)));

@@ -15,7 +15,7 @@ fn a_logout_ends_the_session_here_and_at_the_provider() {
 
     assert!(t.return_with(&ada.tokens).is_err());
     assert_eq!(t.sessions(&ada.user)[0].ended, Some((t.now(), EndReason::LoggedOut)));
-    assert_eq!(t.story_of(&ada.user), ["session_started", "session_ended"]);
+    assert_eq!(t.event_kinds_of(&ada.user), ["session_started", "session_ended"]);
     assert!(!t.provider.state().sessions[0].is_revoked);
     t.work();
     assert!(t.provider.state().sessions[0].is_revoked);
@@ -109,8 +109,8 @@ fn one_session_can_be_ended() {
     assert!(t.return_with(&second.tokens).is_ok());
     assert_eq!(t.end_one(first.user.id, first.session.id).unwrap(), None, "only once");
     let tables = t.store.tables().clone();
-    let told = tables.events.values().rfind(|e| e.kind == EventKind::SessionEnded).unwrap();
-    assert_eq!(told.detail, json!({ "session": first.session.id, "reason": "revoked" }));
+    let recorded = tables.events.values().rfind(|e| e.kind == EventKind::SessionEnded).unwrap();
+    assert_eq!(recorded.detail, json!({ "session": first.session.id, "reason": "revoked" }));
     assert_eq!(t.jobs::<RevokeSession>().len(), 1);
 }
 
@@ -167,7 +167,7 @@ fn a_session_gone_at_the_provider_is_recorded_once_and_not_revoked() {
         assert!(t.return_with(&ada.tokens).is_err());
     }
     assert_eq!(t.sessions(&ada.user)[0].ended, Some((t.now(), EndReason::GoneAtProvider)));
-    assert_eq!(t.story_of(&ada.user), ["session_started", "session_ended"]);
+    assert_eq!(t.event_kinds_of(&ada.user), ["session_started", "session_ended"]);
     assert!(t.jobs::<RevokeSession>().is_empty());
 }
 
@@ -177,16 +177,16 @@ fn a_replaced_session_is_recorded() {
     let earlier = t.logged_in("ada");
     t.sent("bob");
     let replaces = Some(earlier.session.clone());
-    let press = guestlist_domain::flows::RedeemLink {
+    let request = guestlist_domain::flows::RedeemLink {
         previous_session: replaces,
         ..Simulation::redemption(&t.link("bob"))
     };
 
-    t.redeem_with(&press).unwrap();
+    t.redeem_with(&request).unwrap();
 
-    assert_eq!(t.story_of(&earlier.user), ["session_started", "session_ended"]);
+    assert_eq!(t.event_kinds_of(&earlier.user), ["session_started", "session_ended"]);
     let tables = t.store.tables().clone();
-    let told = tables.events.values().find(|e| e.kind == EventKind::SessionEnded).unwrap();
-    assert_eq!(told.detail, json!({ "session": earlier.session.id, "reason": "replaced" }));
-    assert_eq!(told.actor.id(), Some(earlier.user.id.0));
+    let recorded = tables.events.values().find(|e| e.kind == EventKind::SessionEnded).unwrap();
+    assert_eq!(recorded.detail, json!({ "session": earlier.session.id, "reason": "replaced" }));
+    assert_eq!(recorded.actor.id(), Some(earlier.user.id.0));
 }

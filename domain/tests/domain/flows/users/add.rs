@@ -25,7 +25,7 @@ fn an_added_user_can_log_in_without_an_invitation() {
         (ada.name.clone(), ada.metadata.clone()),
         (named("Ada"), metadata("team", "engines"))
     );
-    assert_eq!(t.story_of(&ada), ["user_added"]);
+    assert_eq!(t.event_kinds_of(&ada), ["user_added"]);
     assert!(t.inbox("ada").is_empty());
     t.log_in("ada").unwrap();
     t.work();

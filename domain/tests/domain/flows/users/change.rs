@@ -39,9 +39,9 @@ fn omitted_fields_are_unchanged() {
     assert!(t.return_with(&ada.tokens).is_ok());
     t.change(ada.user.id, &UserChange { name: Some(None), ..UserChange::default() }).unwrap();
     assert_eq!(t.expect_user("ada").name, None);
-    let told = details(&t, &ada.user, EventKind::UserChanged);
+    let recorded = details(&t, &ada.user, EventKind::UserChanged);
     let fields = |field: &str| json!({ "fields": [field] });
-    assert_eq!(told, [fields("name"), fields("metadata"), fields("name")]);
+    assert_eq!(recorded, [fields("name"), fields("metadata"), fields("name")]);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn an_unchanged_user_writes_no_event() {
     assert_eq!(t.change(ada.id, &UserChange::default()).unwrap(), before);
 
     assert_eq!(t.expect_user("ada"), before);
-    assert_eq!(t.story_of(&ada), ["session_started"]);
+    assert_eq!(t.event_kinds_of(&ada), ["session_started"]);
 }
 
 #[test]
@@ -74,9 +74,9 @@ fn a_suspension_ends_sessions_here_and_at_the_provider() {
     assert_eq!(user.status, UserStatus::Suspended);
     assert!(t.return_with(&ada.tokens).is_err());
     assert_eq!(t.sessions(&ada.user)[0].ended, Some((t.now(), EndReason::Suspended)));
-    assert_eq!(t.story_of(&ada.user), ["session_started", "user_suspended", "session_ended"]);
-    let told = details(&t, &ada.user, EventKind::SessionEnded);
-    assert_eq!(told, [json!({ "session": ada.session.id, "reason": "suspended" })]);
+    assert_eq!(t.event_kinds_of(&ada.user), ["session_started", "user_suspended", "session_ended"]);
+    let recorded = details(&t, &ada.user, EventKind::SessionEnded);
+    assert_eq!(recorded, [json!({ "session": ada.session.id, "reason": "suspended" })]);
     t.work();
     assert!(t.provider.state().sessions[0].is_revoked);
 }
@@ -94,7 +94,7 @@ fn a_reactivated_user_can_log_in_and_old_sessions_stay_ended() {
     t.work_for(secs(2));
     assert!(t.redeem(&t.link("ada")).is_ok());
     assert_eq!(
-        t.story_of(&ada.user),
+        t.event_kinds_of(&ada.user),
         [
             "session_started",
             "user_suspended",
@@ -117,8 +117,9 @@ fn a_user_suspended_before_redeeming_the_link_is_refused() {
 
     assert!(matches!(refused, Err(RedeemError::AccountSuspended)), "{refused:?}");
     let tables = t.store.tables();
-    let told = tables.events.values().find(|event| event.kind == EventKind::LoginRefused).unwrap();
-    assert_eq!(told.actor.id(), Some(ada.id.0), "it was they who tried");
+    let recorded =
+        tables.events.values().find(|event| event.kind == EventKind::LoginRefused).unwrap();
+    assert_eq!(recorded.actor.id(), Some(ada.id.0), "it was they who tried");
 }
 
 #[test]
@@ -135,8 +136,8 @@ fn a_demotion_ends_sessions_and_a_promotion_does_not() {
 
     assert!(t.return_with(&ada.tokens).is_err());
     assert_eq!(t.sessions(&ada.user)[0].ended, Some((t.now(), EndReason::Demoted)));
-    let told = details(&t, &ada.user, EventKind::RoleChanged);
-    assert_eq!(told.last(), Some(&json!({ "from": "admin", "to": "operator" })));
+    let recorded = details(&t, &ada.user, EventKind::RoleChanged);
+    assert_eq!(recorded.last(), Some(&json!({ "from": "admin", "to": "operator" })));
     t.work();
     assert!(t.provider.state().sessions[1].is_revoked);
     assert_eq!(t.jobs::<RevokeSession>().len(), 1);

@@ -57,9 +57,9 @@ fn open(t: &Simulation, who: &str) -> bool {
 }
 
 fn has_ended(t: &Simulation, changed: &ChangedUser) {
-    let mut told: Vec<_> = changed.revoked.iter().map(|one| one.email.as_str()).collect();
-    told.sort_unstable();
-    assert_eq!(told, ["helper@example.com", "second@example.com"]);
+    let mut recorded: Vec<_> = changed.revoked.iter().map(|one| one.email.as_str()).collect();
+    recorded.sort_unstable();
+    assert_eq!(recorded, ["helper@example.com", "second@example.com"]);
     assert!(changed.revoked.iter().all(|one| one.status == InvitationStatus::Revoked));
     for (who, _, ends) in SENT {
         assert_eq!(open(t, who), !ends, "{who}");
@@ -101,7 +101,7 @@ fn other_changes_revoke_nothing() {
     assert!(change(&t, &mallory, renamed).revoked.is_empty());
     assert!(SENT.iter().all(|(who, ..)| open(&t, who)));
     let stakes = block_on(privileged_invitations_by(&t.ctx, mallory.user.id)).unwrap();
-    assert_eq!(stakes.len(), 2, "what would end is told before");
+    assert_eq!(stakes.len(), 2, "what would end is recorded before");
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn a_removal_ends_the_sessions_at_once() {
     assert_eq!(deleting.status, UserStatus::Deleting);
     assert!(t.return_with(&ada.tokens).is_err());
     assert_eq!(t.sessions(&ada.user)[0].ended, Some((t.now(), EndReason::Removed)));
-    assert_eq!(t.story_of(&ada.user), ["session_started", "user_deleting", "session_ended"]);
+    assert_eq!(t.event_kinds_of(&ada.user), ["session_started", "user_deleting", "session_ended"]);
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn the_removal_completes_at_the_provider_and_here() {
     assert!(t.invitations("ada").is_empty());
     assert!(t.provider.state().find(&at("ada")).is_none());
     assert_eq!(
-        t.story_of(&ada.user),
+        t.event_kinds_of(&ada.user),
         ["session_started", "user_deleting", "session_ended", "user_deleted"]
     );
     let tables = t.store.tables();
@@ -80,7 +80,7 @@ fn a_removal_revokes_the_open_invitation() {
     t.remove(ada.user_id).unwrap();
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Revoked);
-    assert_eq!(t.story(&ada), ["requested", "attempted", "sent", "revoked"]);
+    assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent", "revoked"]);
     t.work();
     assert_eq!(t.user("ada"), None);
     assert!(t.redeem(&t.link("ada")).is_err());
@@ -150,7 +150,7 @@ fn a_deletion_interrupted_after_the_provider_call_is_completed_later() {
     let t = Simulation::new();
     let ada = t.logged_in("ada").user;
     t.remove(ada.id).unwrap();
-    let _dies = t.begin();
+    let _dies = t.perform_next();
     assert!(t.provider.state().find(&at("ada")).is_none());
     assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
     t.rescue();
@@ -177,7 +177,7 @@ fn a_deletion_is_completed_after_the_database_recovers() {
     let t = Simulation::new();
     let ada = t.logged_in("ada").user;
     t.remove(ada.id).unwrap();
-    let in_flight = t.begin();
+    let in_flight = t.perform_next();
     t.store.lose_next_applies(1);
     assert!(t.settle(&in_flight).is_err());
     assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
@@ -191,7 +191,7 @@ fn a_deletion_is_completed_after_the_database_recovers() {
 fn a_repeated_removal_retries_a_dead_deletion() {
     let t = Simulation::new();
     let ada = t.logged_in("ada").user;
-    t.provider.is_down(errors::unreachable());
+    t.provider.fail_all(errors::unreachable());
     t.remove(ada.id).unwrap();
     t.work_for(hours(4));
     assert_eq!(t.job::<DeleteIdentity>().state, JobState::Dead);
@@ -203,7 +203,7 @@ fn a_repeated_removal_retries_a_dead_deletion() {
 
     assert_eq!(t.user("ada"), None);
     assert_eq!(
-        t.story_of(&ada),
+        t.event_kinds_of(&ada),
         ["session_started", "user_deleting", "session_ended", "user_deleted"]
     );
 }
@@ -215,7 +215,7 @@ fn two_deletion_jobs_of_one_user_are_harmless() {
     t.remove(ada.id).unwrap();
     t.remove(ada.id).unwrap();
 
-    let (first, second) = (t.begin(), t.begin());
+    let (first, second) = (t.perform_next(), t.perform_next());
     t.settle(&first).unwrap();
     t.settle(&second).unwrap();
 
