@@ -11,10 +11,10 @@ use crate::{
 
 /// Which sessions of a user end, why, and who ends them.
 #[derive(Clone, Copy)]
-pub(super) struct SessionEnd<'a> {
-    pub(super) sessions: SessionSelector,
-    pub(super) reason: EndReason,
-    pub(super) by: &'a Actor,
+pub(in crate::flows) struct SessionEnd<'a> {
+    pub(in crate::flows) sessions: SessionSelector,
+    pub(in crate::flows) reason: EndReason,
+    pub(in crate::flows) by: &'a Actor,
 }
 
 /// Logs a user out of a session.
@@ -81,7 +81,10 @@ pub async fn end_all_sessions(
 }
 
 /// Ends a session that the provider no longer knows.
-pub(super) async fn end_unknown_session(ctx: &Ctx, session: &Session) -> Result<(), StoreError> {
+pub(in crate::flows) async fn end_unknown_session(
+    ctx: &Ctx,
+    session: &Session,
+) -> Result<(), StoreError> {
     let (sessions, reason) = (SessionSelector::One(session.id), EndReason::GoneAtProvider);
     let by = &Actor::System;
     end_live(ctx, session.user_id, SessionEnd { sessions, reason, by }).await.map(drop)
@@ -136,7 +139,7 @@ async fn live_sessions(
 }
 
 /// Adds the end of sessions to a change, with an event and a job for each of the `live` ones.
-pub(super) fn add_session_end(
+pub(in crate::flows) fn add_session_end(
     ctx: &Ctx,
     change: Change,
     user: &User,

@@ -51,7 +51,7 @@ pub enum InviteError {
 }
 
 /// Returns the message for an address that belongs to an active or suspended user.
-pub(super) fn already_member(is_suspended: bool) -> &'static str {
+pub(in crate::flows) fn already_member(is_suspended: bool) -> &'static str {
     if is_suspended {
         "the address belongs to a member who is suspended"
     } else {

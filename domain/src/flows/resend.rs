@@ -84,7 +84,7 @@ pub(crate) fn resend_change(
 }
 
 /// Creates the change that queues an invitation again, without a job; `None` if it cannot be resent.
-pub(super) fn requeue_change(
+pub(in crate::flows) fn requeue_change(
     ctx: &Ctx,
     mut invitation: Invitation,
     user: &User,

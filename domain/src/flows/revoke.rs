@@ -49,7 +49,7 @@ pub async fn revoke(
 }
 
 /// Adds the revocation of an invitation to a change; `None` if it was accepted or revoked before.
-pub(super) fn add_revocation(
+pub(in crate::flows) fn add_revocation(
     ctx: &Ctx,
     change: Change,
     invitation: &Invitation,

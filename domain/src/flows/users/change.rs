@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::end_sessions::{SessionEnd, add_session_end};
 use super::privileged_invitations::{ChangedUser, guard_last_admin, revoke_privileged_invitations};
+use crate::flows::end_sessions::{SessionEnd, add_session_end};
 use crate::{
     Actor, Change, Ctx, EndReason, Event, EventKind, Invitation, InvitationStatus, ManageableRoles,
     Metadata, Name, OptimisticRetry, Role, SessionSelector, StoreError, User, UserId, UserStatus,

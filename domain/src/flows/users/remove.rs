@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use super::end_sessions::{SessionEnd, add_session_end};
 use super::privileged_invitations::{ChangedUser, guard_last_admin, revoke_privileged_invitations};
-use super::revoke::add_revocation;
+use crate::flows::end_sessions::{SessionEnd, add_session_end};
+use crate::flows::revoke::add_revocation;
 use crate::jobs::{DeleteIdentity, cancel_dead_delivery};
 use crate::{
     Actor, Change, Ctx, EndReason, EventKind, ManageableRoles, OptimisticRetry, SessionSelector,

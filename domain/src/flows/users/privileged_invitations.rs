@@ -4,7 +4,7 @@
 //! that grant a role above `member`, are revoked: otherwise the administrator could return by accepting
 //! one sent to another address.
 
-use super::revoke::add_revocation;
+use crate::flows::revoke::add_revocation;
 use crate::{
     Actor, Change, Ctx, Cursor, Guard, GuardName, Invitation, Page, Role, StoreError, User,
     UserFilter, UserId, UserStatus,

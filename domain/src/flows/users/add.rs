@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::invite::{already_member, expire_invitation};
+use crate::flows::invite::{already_member, expire_invitation};
 use crate::jobs::cancel_dead_delivery;
 use crate::{
     Actor, Change, Ctx, Email, EventKind, InvitationId, ManageableRoles, Metadata, Name,
