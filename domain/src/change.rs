@@ -1,64 +1,54 @@
-//! What a flow wants to happen, whole or not at all.
+//! Changes: what a flow wants to write, applied atomically.
 //!
-//! A flow reads, decides, and hands over a `Change`. It holds no transaction while it thinks, so
-//! none can be held over a network call; and the store may put many changes into one commit.
+//! A flow reads, decides, and returns a `Change`. It holds no transaction in between, so none stays
+//! open during a network call, and the store can group many changes in one commit.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    ApiKey, Attempt, Email, EndSessions, Event, Invitation, LoginRequest, NewJob, Operation,
-    Outcome, Reconciliation, Session, UsedLink, User, UserId,
+    ApiKey, Attempt, Email, EndSessions, Event, Invitation, JobOutcome, LoginRequest, NewJob,
+    Operation, Reconciliation, Session, UsedLink, User, UserId,
 };
 
-/// Rows to write, events to append, jobs to enqueue: all of it, or none.
+/// Rows to write, events to append and jobs to enqueue: all of them, or none.
 ///
-/// A row to insert must not exist (by its unique keys); a row to update or delete must be as it
-/// was read (by its `version`). Otherwise the verdict is [`Verdict::Conflict`]. Within one change
-/// deletions come first, then updates, then insertions: what one row gives up (an address, the
-/// place of the open invitation) another may take.
+/// A row to insert must not exist (by its unique keys); a row to update or delete must be unchanged
+/// since it was read (by its `version`). Otherwise the verdict is [`Verdict::Conflict`]. Within a
+/// change, deletions precede updates, and updates precede insertions, so that a unique value released
+/// by one row can be taken by another.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Change {
-    /// People; inserting one takes the address, deleting one frees it.
+    /// Addresses and identities are unique among users.
     pub users: Rows<User>,
-    /// Invitations; an open one takes the address among open ones.
+    /// Addresses are unique among open invitations.
     pub invitations: Rows<Invitation>,
-    /// Sessions that begin.
+    /// Sessions to insert.
     pub sessions: Vec<Session>,
-    /// Sessions that end.
     pub end_sessions: Vec<EndSessions>,
-    /// Links that were used.
     pub used_links: Vec<UsedLink>,
-    /// Login links asked for.
     pub login_requests: Vec<LoginRequest>,
-    /// API keys.
     pub api_keys: Rows<ApiKey>,
-    /// People who are gone, so that late news of them is known to be late.
     pub tombstones: Vec<Tombstone>,
-    /// Addresses of people who are gone. Writing one twice is no conflict.
+    /// Writing an address twice is no conflict.
     pub removed_addresses: Vec<RemovedAddress>,
-    /// Comparisons with Stytch that came to their end.
     pub reconciliations: Vec<Reconciliation>,
-    /// Facts about several rows at once that must not have moved since they were read.
+    /// Facts about several rows that must not have changed since they were read.
     pub guards: Vec<Guard>,
-    /// What happened.
     pub events: Vec<Event>,
-    /// What is to be done.
+    /// Jobs to enqueue.
     pub jobs: Vec<NewJob>,
-    /// What operators do to jobs and queues. A job that is in the wrong state is a conflict.
+    /// Operations on jobs and queues. A job in an unsuitable state is a conflict.
     pub operations: Vec<Operation>,
-    /// The job that this is the result of.
+    /// The end of the job attempt that led to this change.
     pub settlement: Option<Settlement>,
 }
 
-/// What happens to rows of one table.
+/// Rows of one table to write.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows<T> {
-    /// Must not exist.
     pub insert: Vec<T>,
-    /// Must be as read.
     pub update: Vec<T>,
-    /// Must be as read.
     pub delete: Vec<T>,
 }
 
@@ -68,76 +58,80 @@ impl<T> Default for Rows<T> {
     }
 }
 
-/// A person who was removed.
+/// The identity of a removed user, by which late provider events are recognized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tombstone {
-    /// Who it was at Stytch, if they ever got that far.
-    pub stytch_user_id: String,
-    /// Who it was here.
+    pub provider_user_id: String,
     pub user_id: UserId,
-    /// When.
     pub at: Timestamp,
 }
 
-/// SHA-256 of the address of a removed person. It recognises the address without keeping it.
+/// The SHA-256 hash of a removed user's address. It recognizes the address without storing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RemovedAddress(pub [u8; 32]);
 
 impl RemovedAddress {
-    /// The hash of an address.
+    /// Hashes an address.
     pub fn of(email: &Email) -> Self {
         Self(Sha256::digest(email.as_str()).into())
     }
 }
 
-/// A counter that changes of the same kind raise, so that of two that each were right alone only
+/// A counter that related changes increment. Of two changes that were decided on the same value, only
 /// one is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guard {
-    /// Which.
     pub name: GuardName,
-    /// As it was read; 0 when it was never raised.
+    /// The value that was read; 0 if the counter was never incremented.
     pub version: i64,
 }
 
-/// Which counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The guards.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum GuardName {
-    /// Raised by a change that takes an active administrator away, and by one that is allowed
+    /// Incremented by changes that take away an active administrator, and by changes that are permitted
     /// because there is none.
     ActiveAdmins,
 }
 
-crate::user::words!(GuardName { ActiveAdmins = "active_admins" });
+crate::model::text_enum!(GuardName);
 
-/// How a running job ended. It is written only while its lease holds.
+/// The end of a job attempt. It is written only while the worker holds the lease on the job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settlement {
-    /// Which attempt of which job.
     pub attempt: Attempt,
-    /// The lease, by the number that rises with each claim.
+    /// The fencing token of the lease; it increases with each claim.
     pub fence: i64,
-    /// Which worker.
+    /// The worker's name.
     pub worker: String,
-    /// When it ended.
     pub finished_at: Timestamp,
-    /// How.
-    pub outcome: Outcome,
+    pub outcome: JobOutcome,
 }
 
-/// What became of a change.
+/// The result of applying a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// All of it is durable.
+    /// The change is durable.
     Applied,
-    /// None of it: something was not as expected. Read and decide again.
+    /// Nothing was written, because an expectation did not hold. Read and decide again.
     Conflict,
-    /// None of it: the job it settles belongs to another worker by now.
+    /// Nothing was written, because another worker holds the lease on the settled job.
     LeaseLost,
 }
 
 impl Change {
-    /// Nothing, yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -156,35 +150,41 @@ impl Change {
         self
     }
 
-    /// Does something to the queue.
+    /// Adds an operation on a job or queue.
     #[must_use]
     pub fn operation(mut self, operation: Operation) -> Self {
         self.operations.push(operation);
         self
     }
 
-    /// Writes a user who must not exist.
+    /// Inserts a user.
     #[must_use]
     pub fn insert_user(mut self, user: User) -> Self {
         self.users.insert.push(user);
         self
     }
 
-    /// Writes a user who must be as read.
+    /// Updates a user.
     #[must_use]
     pub fn update_user(mut self, user: User) -> Self {
         self.users.update.push(user);
         self
     }
 
-    /// Writes an invitation that must not exist.
+    /// Inserts a user who is new, and updates any other.
+    #[must_use]
+    pub(crate) fn upsert_user(self, user: User, is_new: bool) -> Self {
+        if is_new { self.insert_user(user) } else { self.update_user(user) }
+    }
+
+    /// Inserts an invitation.
     #[must_use]
     pub fn insert_invitation(mut self, invitation: Invitation) -> Self {
         self.invitations.insert.push(invitation);
         self
     }
 
-    /// Writes an invitation that must be as read.
+    /// Updates an invitation.
     #[must_use]
     pub fn update_invitation(mut self, invitation: Invitation) -> Self {
         self.invitations.update.push(invitation);

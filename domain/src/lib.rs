@@ -1,71 +1,68 @@
-//! The business of Guestlist, without I/O and without a runtime.
+//! The domain of Guestlist, without I/O and without a runtime.
 //!
-//! The words:
+//! # Glossary
 //!
-//! - A **user** is a person with an address. They are `invited`, `active`, `suspended` or
-//!   `deleting`; only active users, and those with an open invitation, can come in.
-//! - An **invitation** asks one person in. It is *open* while `queued` or `sent`, and ends as
-//!   `accepted`, `failed`, `expired` or `revoked`. A *delivery* is one asking to send its mail; an
-//!   *attempt* is one call to Stytch for it.
-//! - A **session** is a login that lasts. Stytch made it; a row here decides whether it still
-//!   admits.
-//! - An **event** is a thing that happened; the events of an invitation are its *timeline*.
-//! - A **job** is work for the worker. It is *performed* (what others can see) and then
-//!   *concluded* (what is written).
-//! - A **flow** is what happens when somebody asks for something: it reads, decides, and hands a
-//!   **change** to the **store**, which answers with a **verdict**.
+//! - A **user** has an address and is `invited`, `active`, `suspended` or `deleting`. Active users can
+//!   log in, and so can invited users with an open invitation.
+//! - An **invitation** is *open* while `queued` or `sent`, and ends as `accepted`, `failed`, `expired` or
+//!   `revoked`. Each request to send its mail is a *delivery*; each call to the provider is an *attempt*.
+//! - The **provider** sends links and authenticates them. An **identity** is what it knows of a user.
+//! - A **session** is started by the provider; its record here decides whether it is live.
+//! - An **event** is an entry of the audit log. The events of an invitation are its *timeline*.
+//! - A **flow** is a use case: it reads, decides, and applies a **change** to the **store**, which returns
+//!   a **verdict**.
+//! - A **job** is background work. It is *performed* (external effects) and then *concluded* (what is
+//!   written).
 
-mod actor;
+mod authorization;
 mod change;
-mod characters;
-mod clock;
-mod ctx;
-mod email;
-mod event;
+mod context;
 pub mod flows;
-mod ids;
-mod invitation;
-mod job;
-mod key;
-mod name;
-mod operation;
+mod jobs;
+mod model;
 mod ports;
-mod reach;
-mod reconciliation;
-mod session;
-mod standing;
-mod user;
+mod provider_health;
 
-pub use actor::Actor;
+pub use authorization::ManageableRoles;
 pub use change::{Change, Guard, GuardName, RemovedAddress, Rows, Settlement, Tombstone, Verdict};
-pub use characters::changes_direction;
-pub use clock::{CLOCK_TOLERANCE, Clock, Ids, ManualClock, SystemClock, SystemIds, is_credible};
-pub(crate) use ctx::Rounds;
-pub use ctx::{Ctx, Limit, Policy};
-pub use email::{Email, EmailError};
-pub use event::{Event, EventKind};
-pub use ids::{
+pub(crate) use context::OptimisticRetry;
+pub use context::{Ctx, Limit, Policy};
+pub use jobs::{CallGate, Execution, Job, JobReport};
+pub use model::actor::Actor;
+pub use model::api_key::{ApiKey, Scope};
+pub use model::characters::changes_direction;
+pub use model::email::{Email, EmailError};
+pub use model::event::{Event, EventKind};
+pub use model::ids::{
     ApiKeyId, EventId, InvitationId, JobId, LoginRequestId, ReconciliationId, SessionId, UserId,
 };
-pub use invitation::{
-    DeliveryError, HeldBy, Invitation, InvitationStatus, MAIL_INTERVAL, ReturnTo, WrongState,
+pub use model::invitation::{
+    DeliveryError, HeldBy, InvalidTransition, Invitation, InvitationStatus, MAIL_INTERVAL, ReturnTo,
 };
-pub use job::{
-    Attempt, Job, JobError, LONGEST_PAUSE, Lease, NewJob, Outage, Outcome, PERIODIC_KEY, Performed,
-    Queue, Retry,
+pub use model::job::{
+    Attempt, JobError, JobOutcome, MAX_RETRY_DELAY, NewJob, Outage, PERIODIC_KEY_PREFIX, QueueName,
+    RetryPolicy,
 };
-pub use key::{ApiKey, Scope};
-pub use name::{Name, NameError};
-pub use operation::{JobState, Operation, QueuedJob};
-pub use ports::{
-    Claim, Delivered, FoundBy, Identity, IdentityNews, IdentityPage, IdentityProvider,
-    InvitationFilter, InviteMail, JwtClaims, JwtError, LoginMail, Page, Place, Prefix, Profile,
-    ProfileStatus, ProviderError, ProviderErrorKind, ProviderSession, ReadInvitations, ReadJobs,
-    ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Seen, Stale, Store, StoreError, Tokens,
-    UserFilter, Vouched,
+pub use model::name::{Name, NameError};
+pub use model::operation::{JobState, Operation, QueuedJob};
+pub use model::reconciliation::{
+    Comparison, Difference, Drift, DriftCount, Reconciliation, RepairAction,
 };
-pub use reach::Reach;
-pub use reconciliation::{Comparison, Count, Difference, Drift, Reconciliation, Remedy};
-pub use session::{EndReason, EndSessions, LoginRequest, Session, TokenHash, UsedLink, Which};
-pub use standing::{Holds, Report, Standing, Trouble};
-pub use user::{Metadata, MetadataTooLarge, Role, User, UserStatus};
+pub use model::session::{
+    EndReason, EndSessions, LoginRequest, Session, SessionSelector, TokenHash, UsedLink,
+};
+pub use model::user::{Metadata, MetadataTooLarge, Role, User, UserStatus};
+pub use ports::clock::{
+    CLOCK_TOLERANCE, Clock, Ids, ManualClock, SystemClock, SystemIds, is_credible,
+};
+pub use ports::paging::{Cursor, InvitationFilter, Page, SearchPrefix, SortKey, UserFilter};
+pub use ports::provider::{
+    AuthenticatedSession, Identity, IdentityEvent, IdentityPage, IdentityProvider, InviteMail,
+    JwtClaims, JwtError, LINK_MINUTES, LoginMail, Profile, ProfileStatus, ProviderError,
+    ProviderErrorKind, ProviderSession, SentMail, Tokens,
+};
+pub use ports::store::{
+    ExpiredRows, LinkClaim, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions,
+    ReadUsers, Store, StoreError, Usage,
+};
+pub use provider_health::{HealthIssue, HoldReasons, ProviderHealth, WorkerReport};

@@ -1,16 +1,6 @@
-//! What the domain needs of the world.
+//! Interfaces to the outside, implemented by the adapters.
 
-mod lists;
-mod provider;
-mod store;
-
-pub use lists::{FoundBy, InvitationFilter, Page, Place, Prefix, UserFilter};
-pub use provider::{
-    Delivered, Identity, IdentityNews, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
-    JwtError, LoginMail, Profile, ProfileStatus, ProviderError, ProviderErrorKind, ProviderSession,
-    Tokens, Vouched,
-};
-pub use store::{
-    Claim, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Seen,
-    Stale, Store, StoreError,
-};
+pub(crate) mod clock;
+pub(crate) mod paging;
+pub(crate) mod provider;
+pub(crate) mod store;

@@ -1,4 +1,4 @@
-//! Somebody is invited: user, invitation, event and job in one change.
+//! Invites a person: writes user, invitation, event and job in one change.
 
 use std::time::Duration;
 
@@ -6,66 +6,52 @@ use jiff::Timestamp;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::flows::SendInvite;
-use crate::flows::deliver::dismiss;
+use crate::jobs::{SendInvitation, cancel_dead_delivery};
 use crate::{
     Actor, Change, Ctx, Email, EventKind, Guard, GuardName, Invitation, InvitationId,
-    InvitationStatus, Metadata, Name, NewJob, Reach, ReturnTo, Role, Rounds, StoreError, User,
-    UserId, UserStatus,
+    InvitationStatus, ManageableRoles, Metadata, Name, NewJob, OptimisticRetry, ReturnTo, Role,
+    StoreError, User, UserId, UserStatus,
 };
 
-/// After what is asked for singly, before what is not for people.
+/// The priority of bulk invitations: after single invitations, before other jobs.
 const BULK_PRIORITY: i16 = 15;
 
-/// What an inviter asks for.
+/// A request to invite a person.
 #[derive(Debug, Clone)]
 pub struct NewInvitation {
-    /// Whom.
     pub email: Email,
-    /// What to call them.
     pub name: Option<Name>,
-    /// What they will be here; the caller may grant it.
+    /// The role to grant. The caller has checked that the inviter may grant it.
     pub role: Role,
-    /// Whom the caller may act on: the address can be of a person who was invited before.
-    pub reach: Reach,
-    /// The application's own facts about them.
+    /// Roles the inviter is allowed to manage: the address may belong to an invited user.
+    pub manageable: ManageableRoles,
     pub metadata: Metadata,
-    /// Where they go after coming in.
     pub return_to: Option<ReturnTo>,
-    /// How long the link works, 5 to 10080; the house's rule where it is not said.
+    /// The lifetime of the link, within [`LINK_MINUTES`](crate::LINK_MINUTES); the policy's by default.
     pub expires_in_minutes: Option<u32>,
-    /// One of many at once: those that are asked for singly go first.
+    /// Whether the invitation is one of many. Single invitations are sent first.
     pub is_bulk: bool,
 }
 
-/// Why nobody was invited.
+/// The error of inviting a person.
 #[derive(Debug, Error)]
 pub enum InviteError {
-    /// The address has an open invitation already.
     #[error("the address has an open invitation")]
     AlreadyInvited(InvitationId),
-    /// The address belongs to a user.
     #[error("{}", already_member(*is_suspended))]
-    AlreadyMember {
-        /// Whose it is.
-        user: UserId,
-        /// Whether they are suspended.
-        is_suspended: bool,
-    },
-    /// The address is being freed: its user is on the way out.
+    AlreadyMember { user: UserId, is_suspended: bool },
     #[error("the address's user is being removed")]
     BeingRemoved,
-    /// The caller may not act on the person whose address it is, or the inviter is no longer an
-    /// administrator and may not grant the role.
-    #[error("the caller may not grant this role, or act on this user")]
-    OutOfReach,
-    /// Ask again later.
+    /// The inviter may not manage the address's user or, having been an administrator, no longer is one
+    /// and may not grant the role.
+    #[error("the caller may not grant this role, or manage this user")]
+    Forbidden,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Why a user's address can be neither invited nor added, in words.
-pub(super) fn already_member(is_suspended: bool) -> &'static str {
+/// Returns the message for an address that belongs to an active or suspended user.
+pub(in crate::flows) fn already_member(is_suspended: bool) -> &'static str {
     if is_suspended {
         "the address belongs to a member who is suspended"
     } else {
@@ -73,23 +59,23 @@ pub(super) fn already_member(is_suspended: bool) -> &'static str {
     }
 }
 
-/// Invites somebody. The mail goes out later, from the worker.
+/// Invites a person. The worker sends the mail.
 pub async fn invite(
     ctx: &Ctx,
     request: NewInvitation,
     by: &Actor,
 ) -> Result<Invitation, InviteError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let (invitation, change) = read_and_decide(ctx, &request, by).await?;
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(invitation);
         }
     }
 }
 
-/// Whether somebody could be invited now; nothing is written.
-pub async fn could_invite(
+/// Checks whether [`invite`] would succeed, without writing anything.
+pub async fn check_invite(
     ctx: &Ctx,
     request: &NewInvitation,
     by: &Actor,
@@ -113,9 +99,9 @@ async fn read_and_decide(
     Ok((invitation, change))
 }
 
-/// Checks that a user who grants a role above `member` is an administrator still. The guard keeps
-/// the answer true until the change is applied: whoever takes the administrator away meanwhile
-/// either finds the invitation, or is noticed here.
+/// Checks that a user who grants a role above `member` is still an administrator. The guard keeps this
+/// true until the change is applied: a concurrent change that takes the administrator away either finds
+/// the invitation, or causes a conflict.
 async fn check_inviter(ctx: &Ctx, role: Role, by: &Actor) -> Result<Option<Guard>, InviteError> {
     let Actor::User { id, .. } = by else { return Ok(None) };
     if !Role::Member.is_below(role) {
@@ -124,7 +110,7 @@ async fn check_inviter(ctx: &Ctx, role: Role, by: &Actor) -> Result<Option<Guard
     let version = ctx.store.guard(GuardName::ActiveAdmins).await?;
     let inviter = ctx.store.user(*id).await?;
     if !inviter.is_some_and(|inviter| inviter.is_active_admin()) {
-        return Err(InviteError::OutOfReach);
+        return Err(InviteError::Forbidden);
     }
     Ok(Some(Guard { name: GuardName::ActiveAdmins, version }))
 }
@@ -144,42 +130,39 @@ fn decide(
         }
         Some((UserStatus::Deleting, _)) => return Err(InviteError::BeingRemoved),
     }
-    let overdue = match latest.filter(|latest| latest.status.is_open()) {
-        Some(open) if open.admits(ctx.now()) => return Err(InviteError::AlreadyInvited(open.id)),
-        other => other,
-    };
-    if known.as_ref().is_some_and(|user| !request.reach.covers(user.role)) {
-        return Err(InviteError::OutOfReach);
+    if let Some(open) = latest.filter(|latest| latest.can_be_accepted(ctx.now())) {
+        return Err(InviteError::AlreadyInvited(open.id));
+    }
+    if known.as_ref().is_some_and(|user| !request.manageable.includes(user.role)) {
+        return Err(InviteError::Forbidden);
     }
     let mut change = Change::new();
     if let Some(ended) = latest {
-        change = dismiss(ctx, change, ended);
+        change = expire_invitation(ctx, cancel_dead_delivery(ctx, change, ended), ended);
     }
-    if let Some(overdue) = overdue {
-        change = expire(ctx, change, overdue);
-    }
-    let (user, change) = take_in(ctx, change, request, known);
+    let (user, change) = upsert_user(ctx, change, request, known);
     let mail_at = latest.map_or(ctx.now(), |latest| latest.next_mail_at(ctx.now()));
-    let invitation = write(ctx, request, by, &user, mail_at);
+    let invitation = new_invitation(ctx, request, by, &user, mail_at);
     let event = ctx.invitation_event(EventKind::Requested, &invitation, by, Value::Null);
-    let job = SendInvite::of(&invitation).into_job(ctx, Some(mail_at));
+    let job = SendInvitation::of(&invitation).into_job(ctx, Some(mail_at));
     let priority = if request.is_bulk { BULK_PRIORITY } else { job.priority };
     let job = NewJob { priority, ..job };
     let change = change.insert_invitation(invitation.clone()).event(event).job(job);
     Ok((invitation, change))
 }
 
-/// The sweep has not come by yet: its work is done here, or the address would seem taken.
-pub(super) fn expire(ctx: &Ctx, change: Change, overdue: &Invitation) -> Change {
+/// Adds the expiry of an overdue invitation to a change. Flows do this themselves, because an open
+/// invitation occupies its address until the next sweep.
+pub(crate) fn expire_invitation(ctx: &Ctx, change: Change, overdue: &Invitation) -> Change {
     let mut expired = overdue.clone();
-    if expired.expired(ctx.now()).is_err() {
+    if expired.mark_expired(ctx.now()).is_err() {
         return change;
     }
     let event = ctx.invitation_event(EventKind::Expired, &expired, &Actor::System, Value::Null);
     change.update_invitation(expired).event(event)
 }
 
-fn take_in(
+fn upsert_user(
     ctx: &Ctx,
     change: Change,
     request: &NewInvitation,
@@ -191,12 +174,10 @@ fn take_in(
         .unwrap_or_else(|| User::new(id(), request.email.clone(), UserStatus::Invited, ctx.now()));
     user.role = request.role;
     user.name = request.name.clone().or(user.name);
-    let change =
-        if is_new { change.insert_user(user.clone()) } else { change.update_user(user.clone()) };
-    (user, change)
+    (user.clone(), change.upsert_user(user, is_new))
 }
 
-fn write(
+fn new_invitation(
     ctx: &Ctx,
     request: &NewInvitation,
     by: &Actor,

@@ -1,57 +1,53 @@
-//! An invitation is sent once more: a new link, a new end.
+//! Resends an invitation, with a new link and a new expiry.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::flows::SendInvite;
-use crate::flows::deliver::dismiss;
-use crate::flows::subject::covers_invitation;
+use crate::jobs::{SendInvitation, cancel_dead_delivery};
 use crate::{
-    Actor, Change, Ctx, EventKind, Invitation, InvitationId, Reach, Rounds, StoreError, User,
-    UserStatus,
+    Actor, Change, Ctx, EventKind, Invitation, InvitationId, ManageableRoles, OptimisticRetry,
+    StoreError, User, UserStatus,
 };
 
-/// Why it was not sent again.
+/// The error of resending an invitation.
 #[derive(Debug, Error)]
 pub enum ResendError {
-    /// There is none.
     #[error("no such invitation")]
     NotFound,
-    /// It was accepted or revoked, or its person came in another way.
+    /// The invitation was accepted, revoked or superseded, or the invitee is a user already.
     #[error("the invitation is closed")]
     Closed,
-    /// The address has a newer one that is open.
+    /// The address has a newer invitation, which is open.
     #[error("the address has a newer invitation")]
     AlreadyInvited(InvitationId),
-    /// Whoever asks may not let anybody in with its role.
-    #[error("beyond the reach of whoever asks")]
-    OutOfReach,
-    /// It was sent again a moment ago.
+    /// The caller may not manage the invitee's role.
+    #[error("the caller may not manage this invitation")]
+    Forbidden,
+    /// A resend was requested a moment ago; another may be requested after the given time.
     #[error("too soon")]
     TooSoon(Duration),
-    /// Ask again later.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Sends an invitation once more; what was to be sent of it before is not sent any more.
+/// Resends an invitation. Earlier deliveries that are still queued become obsolete.
 pub async fn resend(
     ctx: &Ctx,
     id: InvitationId,
-    reach: Reach,
+    manageable: ManageableRoles,
     by: &Actor,
 ) -> Result<Invitation, ResendError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let invitation = ctx.store.invitation(id).await?.ok_or(ResendError::NotFound)?;
-        if !covers_invitation(ctx, reach, &invitation).await? {
-            return Err(ResendError::OutOfReach);
+        if !manageable.includes_invitation(ctx, &invitation).await? {
+            return Err(ResendError::Forbidden);
         }
         let user = ctx.store.user(invitation.user_id).await?.ok_or(ResendError::NotFound)?;
         let latest = ctx.store.latest_invitation(user.id).await?;
-        // Everything else looks at the newest: an older one would be open and let nobody in.
+        // Logins depend on the newest invitation, so an older one must not be opened again.
         if let Some(newer) = latest.filter(|latest| latest.id != id) {
             let is_open = newer.status.is_open();
             return Err(if is_open {
@@ -61,19 +57,19 @@ pub async fn resend(
             });
         }
         let wait = invitation.resend_wait(ctx.now());
-        let (invitation, change) = again(ctx, invitation, &user, by).ok_or(ResendError::Closed)?;
+        let (invitation, change) =
+            resend_change(ctx, invitation, &user, by).ok_or(ResendError::Closed)?;
         if let Some(wait) = wait {
             return Err(ResendError::TooSoon(wait));
         }
-        if rounds.apply(ctx, change).await? {
+        if retry.apply(ctx, change).await? {
             return Ok(invitation);
         }
     }
 }
 
-/// The change that sends an invitation once more, as a new delivery; none when it or its person
-/// can't be any more.
-pub(super) fn again(
+/// Creates the change that resends an invitation as a new delivery; `None` if it cannot be resent.
+pub(crate) fn resend_change(
     ctx: &Ctx,
     mut invitation: Invitation,
     user: &User,
@@ -81,14 +77,14 @@ pub(super) fn again(
 ) -> Option<(Invitation, Change)> {
     let before = invitation.clone();
     invitation.delivery += 1;
-    let (invitation, change) = renew(ctx, invitation, user, by)?;
-    let change = dismiss(ctx, change, &before);
-    let job = SendInvite::of(&invitation).into_job(ctx, invitation.next_attempt_at);
+    let (invitation, change) = requeue_change(ctx, invitation, user, by)?;
+    let change = cancel_dead_delivery(ctx, change, &before);
+    let job = SendInvitation::of(&invitation).into_job(ctx, invitation.next_attempt_at);
     Some((invitation, change.job(job)))
 }
 
-/// The change that makes an invitation one that is to be sent; whoever asks sees to the job.
-pub(super) fn renew(
+/// Creates the change that queues an invitation again, without a job; `None` if it cannot be resent.
+pub(in crate::flows) fn requeue_change(
     ctx: &Ctx,
     mut invitation: Invitation,
     user: &User,
@@ -97,11 +93,11 @@ pub(super) fn renew(
     if user.status != UserStatus::Invited {
         return None;
     }
-    let lasts = invitation.expires_at.duration_since(invitation.asked_at());
+    let lifetime = invitation.expires_at.duration_since(invitation.requested_at());
     let now = ctx.now();
-    invitation.resent(now, now + lasts).ok()?;
+    invitation.requeue(now, now + lifetime).ok()?;
     let event = ctx.invitation_event(EventKind::Resent, &invitation, by, Value::Null);
-    // The user is written too: whoever comes in, goes or is added meanwhile must not be asked again.
+    // Updating the user causes a conflict if they log in or are removed meanwhile.
     let change =
         Change::new().update_user(user.clone()).update_invitation(invitation.clone()).event(event);
     Some((invitation, change))

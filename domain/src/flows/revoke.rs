@@ -1,69 +1,65 @@
-//! An invitation is taken back: here at once, at Stytch soon after.
+//! Revokes an invitation: here at once, and at the provider by a job.
 
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::flows::RevokeInvite;
-use crate::flows::deliver::dismiss;
-use crate::flows::subject::covers_invitation;
+use crate::jobs::{RevokeInvitation, cancel_dead_delivery};
 use crate::{
-    Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, Reach, Rounds,
-    StoreError,
+    Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, ManageableRoles,
+    OptimisticRetry, StoreError,
 };
 
-/// Why it was not taken back.
+/// The error of revoking an invitation.
 #[derive(Debug, Error)]
 pub enum RevokeError {
-    /// There is none.
     #[error("no such invitation")]
     NotFound,
-    /// The person came in.
+    /// The invitation was accepted.
     #[error("the invitation was accepted")]
     Closed,
-    /// Whoever asks may not act on somebody of its role.
-    #[error("beyond the reach of whoever asks")]
-    OutOfReach,
-    /// Ask again later.
+    /// The caller may not manage the invitee's role.
+    #[error("the caller may not manage this invitation")]
+    Forbidden,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Takes an invitation back, for ever. Once is as good as twice.
+/// Revokes an invitation. Revoking it again has no effect.
 pub async fn revoke(
     ctx: &Ctx,
     id: InvitationId,
-    reach: Reach,
+    manageable: ManageableRoles,
     by: &Actor,
 ) -> Result<Invitation, RevokeError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let invitation = ctx.store.invitation(id).await?.ok_or(RevokeError::NotFound)?;
-        if !covers_invitation(ctx, reach, &invitation).await? {
-            return Err(RevokeError::OutOfReach);
+        if !manageable.includes_invitation(ctx, &invitation).await? {
+            return Err(RevokeError::Forbidden);
         }
         if invitation.status == InvitationStatus::Revoked {
             return Ok(invitation);
         }
         let (revoked, change) =
-            take_back(ctx, Change::new(), &invitation, by).ok_or(RevokeError::Closed)?;
-        if rounds.apply(ctx, change).await? {
+            add_revocation(ctx, Change::new(), &invitation, by).ok_or(RevokeError::Closed)?;
+        if retry.apply(ctx, change).await? {
             return Ok(revoked);
         }
     }
 }
 
-/// Adds to a change what takes an invitation back.
-pub(super) fn take_back(
+/// Adds the revocation of an invitation to a change; `None` if it was accepted or revoked before.
+pub(in crate::flows) fn add_revocation(
     ctx: &Ctx,
     change: Change,
     invitation: &Invitation,
     by: &Actor,
 ) -> Option<(Invitation, Change)> {
     let mut revoked = invitation.clone();
-    revoked.revoked().ok()?;
+    revoked.mark_revoked().ok()?;
     let event = ctx.invitation_event(EventKind::Revoked, &revoked, by, Value::Null);
-    let job = RevokeInvite::of(&revoked).into_job(ctx);
-    let change = dismiss(ctx, change, invitation);
+    let job = RevokeInvitation::of(&revoked).into_job(ctx);
+    let change = cancel_dead_delivery(ctx, change, invitation);
     let change = change.update_invitation(revoked.clone()).event(event).job(job);
     Some((revoked, change))
 }

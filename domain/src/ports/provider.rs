@@ -1,5 +1,6 @@
-//! Somebody to send and to vouch: Stytch.
+//! The identity provider, which sends links, authenticates them and issues sessions.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,155 +9,158 @@ use thiserror::Error;
 
 use crate::{Email, Name};
 
-/// What Stytch, or the way to it, has against a call.
+/// The supported lifetimes of a link, in minutes. Source: Stytch's `*_expiration_minutes` parameters.
+pub const LINK_MINUTES: RangeInclusive<u32> = 5..=10_080;
+
+/// The error of a call to the provider.
 #[derive(Debug, Clone, Error)]
 #[error("{code}: {message}")]
 pub struct ProviderError {
-    /// What the caller can do.
     pub kind: ProviderErrorKind,
-    /// Stytch's `error_type`; else `timeout`, `connect`, `bad_answer` or `http_<status>`.
+    /// The provider's error code; otherwise `timeout`, `connect`, `reset`, `bad_answer` or
+    /// `http_<status>`. For display only: decisions depend on the kind.
     pub code: String,
-    /// For operators.
     pub message: String,
-    /// Stytch's, to ask them about.
+    /// The provider's id of the request, for its support.
     pub request_id: Option<String>,
-}
-
-impl ProviderError {
-    /// Whether asking for the same again, soon, can't help.
-    pub fn is_for_good(&self) -> bool {
-        matches!(self.kind, ProviderErrorKind::Rejected | ProviderErrorKind::Misconfigured)
-    }
-
-    /// Whether it says nothing of other requests than this one.
-    pub fn is_about_one(&self) -> bool {
-        self.kind == ProviderErrorKind::Rejected
-    }
 }
 
 /// What a caller can do about a [`ProviderError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderErrorKind {
-    /// Nothing: this request will always be refused.
+    /// Nothing: the same request will be rejected again.
     Rejected,
-    /// Wait, at least this long where it was said.
+    /// Send a login link instead of an invitation: the address belongs to an identity that has logged
+    /// in before.
+    AddressTaken,
+    /// Request a new link: the link was used before, or has expired.
+    LinkUsedOrExpired,
+    /// Log in again: the session does not exist or has ended.
+    SessionNotFound,
+    /// Wait, for at least the given time.
     RateLimited(Option<Duration>),
-    /// Try again: nothing was done.
+    /// Send no bulk mail for at least the given time, because too few of the links that were sent have
+    /// led to a login.
+    BulkMailLimited(Option<Duration>),
+    /// Try again: the call had no effect.
     Unavailable,
-    /// Try again where doing it twice is harmless: the answer was lost, it may have been done.
+    /// Try again only if repeating the call is harmless: the answer was lost, and the call may have
+    /// had its effect.
     Doubtful,
-    /// Mend the configuration: credentials, redirect URLs, the account.
+    /// Correct the configuration: credentials, redirect URLs, or the account.
     Misconfigured,
 }
 
-/// A mail that Stytch took.
+impl ProviderErrorKind {
+    /// Returns whether the request itself was rejected. The error then says nothing about other
+    /// requests.
+    pub fn is_rejection(self) -> bool {
+        matches!(
+            self,
+            Self::Rejected | Self::AddressTaken | Self::LinkUsedOrExpired | Self::SessionNotFound
+        )
+    }
+
+    /// Returns whether the provider limits the rate of calls.
+    pub fn is_rate_limit(self) -> bool {
+        matches!(self, Self::RateLimited(_) | Self::BulkMailLimited(_))
+    }
+}
+
+/// A mail that the provider accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivered {
-    /// The identity that the address has there.
-    pub stytch_user_id: String,
-    /// Stytch's id of the call.
+pub struct SentMail {
+    /// The identity of the address.
+    pub provider_user_id: String,
     pub request_id: Option<String>,
 }
 
-/// Somebody whom Stytch knows.
+/// An identity that was found by its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Who it is there.
-    pub stytch_user_id: String,
-    /// Since when; none where it was not said.
+    pub provider_user_id: String,
+    /// `None` if the provider did not say.
     pub created_at: Option<Timestamp>,
 }
 
-/// Somebody as Stytch describes them.
+/// An identity in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
-    /// Who it is there.
-    pub stytch_user_id: String,
-    /// Their addresses, as far as they are addresses to us.
+    pub provider_user_id: String,
+    /// The identity's addresses, except those that [`Email`] rejects.
     pub emails: Vec<Email>,
-    /// Whether they can come in there by anything else: a password, a phone, another provider, an
-    /// address that is none to us.
+    /// Whether the identity can log in by other means than these addresses, such as a password, a
+    /// phone number, or another identity provider.
     pub has_other_ways_in: bool,
-    /// Whether they ever did.
     pub status: ProfileStatus,
-    /// Since when they are known there.
     pub created_at: Option<Timestamp>,
 }
 
-/// Whether somebody ever came in at Stytch.
+/// Whether an identity has ever logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProfileStatus {
-    /// Not yet.
+    /// Never.
     Pending,
-    /// They did, or were made so.
+    /// It has logged in, or was created as active.
     Active,
-    /// It says something else.
+    /// The provider reported another status.
     Unknown,
 }
 
-/// What Stytch tells by itself of somebody it knows: that they were made, changed or deleted.
+/// A webhook event: an identity was created, changed or deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdentityNews {
-    /// Stytch's id of it; the same when it is told again.
+pub struct IdentityEvent {
+    /// The event's id, equal in all deliveries of the event.
     pub message_id: String,
-    /// Whom it is about.
-    pub stytch_user_id: String,
-    /// How they were then; none once they are deleted.
+    pub provider_user_id: String,
+    /// The identity at the time of the event; `None` if it was deleted.
     pub profile: Option<Profile>,
 }
 
-/// A part of the list of all whom Stytch knows.
+/// A page of the list of all identities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityPage {
-    /// Some of them.
     pub profiles: Vec<Profile>,
-    /// Where the next part begins, if there is one.
+    /// The cursor of the next page; `None` on the last one.
     pub next: Option<String>,
 }
 
-/// An invitation as Stytch is asked to send it.
+/// The mail of an invitation.
 #[derive(Debug, Clone)]
 pub struct InviteMail {
-    /// To whom.
     pub email: Email,
-    /// What to call them.
     pub name: Option<Name>,
     /// Where the link leads.
     pub redirect_url: String,
-    /// How long it works, 5 to 10080.
+    /// Within [`LINK_MINUTES`].
     pub expires_in_minutes: u32,
 }
 
-/// A login link as Stytch is asked to send it.
+/// The mail of a login link.
 #[derive(Debug, Clone)]
 pub struct LoginMail {
-    /// To whom.
     pub email: Email,
     /// Where the link leads.
     pub redirect_url: String,
-    /// How long it works, 5 to 10080.
+    /// Within [`LINK_MINUTES`].
     pub expires_in_minutes: u32,
 }
 
-/// A session as Stytch tells it.
+/// A session at the provider.
 #[derive(Debug, Clone)]
 pub struct ProviderSession {
-    /// Stytch's id.
-    pub stytch_session_id: String,
-    /// Whose it is there.
-    pub stytch_user_id: String,
-    /// When it began.
+    pub provider_session_id: String,
+    pub provider_user_id: String,
     pub started_at: Timestamp,
-    /// When it ends.
     pub expires_at: Timestamp,
 }
 
-/// A session's secrets. `Debug` shows neither.
+/// A session's secrets. `Debug` masks them.
 #[derive(Clone)]
 pub struct Tokens {
-    /// Opaque; lasts as long as the session.
+    /// Opaque; valid as long as the session.
     pub session_token: String,
-    /// Signed; lasts five minutes.
+    /// Signed; valid for five minutes.
     pub session_jwt: String,
 }
 
@@ -166,65 +170,70 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// Somebody whom Stytch vouches for.
+/// A session that the provider has authenticated, with its secrets.
 #[derive(Debug, Clone)]
-pub struct Vouched {
-    /// Their session.
+pub struct AuthenticatedSession {
     pub session: ProviderSession,
-    /// Its secrets.
     pub tokens: Tokens,
-    /// The address that the link was sent to.
+    /// The address to which the link was sent.
     pub email: Option<Email>,
 }
 
-/// What a session JWT of good signature says.
+/// The claims of a session JWT with a valid signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwtClaims {
-    /// Which session.
-    pub stytch_session_id: String,
-    /// When the session ends.
+    pub provider_session_id: String,
+    /// When the session expires.
     pub session_expires_at: Timestamp,
-    /// When the JWT's own five minutes are over.
+    /// When the JWT expires.
     pub expires_at: Timestamp,
 }
 
-/// Why a JWT was not read.
+/// The error of verifying a session JWT.
 #[derive(Debug, Clone, Error)]
 pub enum JwtError {
-    /// It is not a JWT of ours: signature, audience, issuer, type or form.
+    /// The signature, audience, issuer, type or form is wrong.
     #[error("the session JWT is invalid")]
     Invalid,
-    /// The keys to check it with can't be had.
+    /// The verification keys could not be loaded.
     #[error("the keys for session JWTs are unavailable")]
     KeysUnavailable,
 }
 
-/// Sends links and vouches for those who press them: Stytch.
+/// An identity provider.
 #[async_trait]
 pub trait IdentityProvider: Send + Sync {
-    /// Sends an invitation. Twice is two mails.
-    async fn send_invite(&self, mail: &InviteMail) -> Result<Delivered, ProviderError>;
-    /// Sends a login link. Twice is two mails.
-    async fn send_login(&self, mail: &LoginMail) -> Result<Delivered, ProviderError>;
-    /// Makes the links of an address's invitations worthless. That none is there is success.
+    /// Sends an invitation. Repeating the call sends another mail.
+    async fn send_invite(&self, mail: &InviteMail) -> Result<SentMail, ProviderError>;
+    /// Sends a login link. Repeating the call sends another mail.
+    async fn send_login(&self, mail: &LoginMail) -> Result<SentMail, ProviderError>;
+    /// Invalidates the invitation links of an address. Succeeds if there are none.
     async fn revoke_invite(&self, email: &Email) -> Result<(), ProviderError>;
-    /// Uses a link up. MUST NOT be repeated once it may have reached Stytch.
-    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<Vouched, ProviderError>;
-    /// A fresh JWT for a session, which MUST NOT become longer by it.
-    async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError>;
-    /// Ends a session. That none is there is success.
-    async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError>;
-    /// Deletes an identity. That none is there is success.
-    async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError>;
-    /// The identity of an address. Slow, and few a minute are allowed: what is asked for at about
-    /// the same time SHOULD be one search.
+    /// Authenticates a link's token, which consumes it, and starts a session of `minutes`. MUST NOT be
+    /// retried once the request may have reached the provider.
+    async fn authenticate_link(
+        &self,
+        token: &str,
+        minutes: u32,
+    ) -> Result<AuthenticatedSession, ProviderError>;
+    /// Issues a new JWT for a session. MUST NOT extend the session.
+    async fn refresh_session(
+        &self,
+        session_token: &str,
+    ) -> Result<AuthenticatedSession, ProviderError>;
+    /// Ends a session. Succeeds if it does not exist.
+    async fn revoke_session(&self, provider_session_id: &str) -> Result<(), ProviderError>;
+    /// Deletes an identity. Succeeds if it does not exist.
+    async fn delete_user(&self, provider_user_id: &str) -> Result<(), ProviderError>;
+    /// Finds the identity of an address. Searches are slow and limited to a few per minute:
+    /// implementations SHOULD combine concurrent calls in one search.
     async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError>;
-    /// A part of the list of all identities, from a cursor on. Slow, and paced with searches.
+    /// Lists identities, one page at a time. Shares the rate of searches.
     ///
-    /// MUST fail rather than leave anybody out, or end before the end.
+    /// MUST fail rather than omit an identity or end early.
     async fn identities(&self, cursor: Option<&str>) -> Result<IdentityPage, ProviderError>;
-    /// One identity, as it is now; none where Stytch says that it knows none.
-    async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError>;
-    /// Reads a session JWT whose signature, issuer and audience are good, by cached keys.
+    /// Loads one identity. Returns `None` only if the provider says that it does not exist.
+    async fn identity(&self, provider_user_id: &str) -> Result<Option<Profile>, ProviderError>;
+    /// Verifies a session JWT with cached keys, without calling the provider.
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError>;
 }

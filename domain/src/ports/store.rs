@@ -1,231 +1,222 @@
-//! Somewhere to keep things: the database.
+//! The database: queries, and the atomic application of changes.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::{
-    ApiKey, ApiKeyId, Change, Email, Event, GuardName, Invitation, InvitationFilter, InvitationId,
-    JobId, LoginRequest, LoginRequestId, Page, Place, QueuedJob, Reconciliation, Session,
+    ApiKey, ApiKeyId, Change, Cursor, Email, Event, GuardName, Invitation, InvitationFilter,
+    InvitationId, JobId, LoginRequest, LoginRequestId, Page, QueuedJob, Reconciliation, Session,
     SessionId, TokenHash, Tombstone, UsedLink, User, UserFilter, UserId, Verdict,
 };
 
-/// Why the store could not answer.
+/// The error of a store operation.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The database can't be reached or is too busy; try again later.
+    /// The database is unreachable or too busy. Retry later.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// A row holds what no version of this program wrote.
+    /// A row contains a value that no version of Guestlist writes.
     #[error("{table}.{column} of {id} is corrupt")]
-    Corrupt {
-        /// Which table.
-        table: &'static str,
-        /// Which column.
-        column: &'static str,
-        /// Which row.
-        id: String,
-    },
-    /// A mistake in this program, e.g. a statement that the database does not understand.
-    #[error("the database refused: {0}")]
+    Corrupt { table: &'static str, column: &'static str, id: String },
+    /// A bug in Guestlist, e.g. a statement that the database rejects.
+    #[error("the database rejected a statement: {0}")]
     Bug(String),
 }
 
 impl StoreError {
-    /// Whether trying again later may help.
+    /// Returns whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 }
 
-type Answer<T> = Result<T, StoreError>;
+type StoreResult<T> = Result<T, StoreError>;
 
-/// Finds people.
+/// Queries of users.
 #[async_trait]
 pub trait ReadUsers {
-    /// By id.
-    async fn user(&self, id: UserId) -> Answer<Option<User>>;
-    /// By address.
-    async fn user_by_email(&self, email: &Email) -> Answer<Option<User>>;
-    /// By identity at Stytch.
-    async fn user_by_stytch_id(&self, stytch_user_id: &str) -> Answer<Option<User>>;
-    /// A piece of the list, newest first; of a search, those whose address begins so by address,
-    /// and then the others by name.
-    async fn users(&self, filter: &UserFilter, page: Page<Place<UserId>>) -> Answer<Vec<User>>;
-    /// Whether a user with this address was removed.
-    async fn was_removed(&self, email: &Email) -> Answer<bool>;
-    /// How many administrators can act as one.
-    async fn count_active_admins(&self) -> Answer<u64>;
-    /// Where a guard stands; 0 when it was never raised.
-    async fn guard(&self, name: GuardName) -> Answer<i64>;
+    async fn user(&self, id: UserId) -> StoreResult<Option<User>>;
+    async fn user_by_email(&self, email: &Email) -> StoreResult<Option<User>>;
+    async fn user_by_provider_id(&self, provider_user_id: &str) -> StoreResult<Option<User>>;
+    /// Returns a page of users, newest first. A search returns matches by address in the order of
+    /// addresses, then other matches in the order of names.
+    async fn users(
+        &self,
+        filter: &UserFilter,
+        page: Page<Cursor<UserId>>,
+    ) -> StoreResult<Vec<User>>;
+    /// Returns whether a user with this address was removed.
+    async fn was_removed(&self, email: &Email) -> StoreResult<bool>;
+    async fn count_active_admins(&self) -> StoreResult<u64>;
+    /// Returns the value of a guard; 0 if it was never incremented.
+    async fn guard(&self, name: GuardName) -> StoreResult<i64>;
 }
 
-/// Finds invitations.
+/// Queries of invitations.
 #[async_trait]
 pub trait ReadInvitations {
-    /// By id.
-    async fn invitation(&self, id: InvitationId) -> Answer<Option<Invitation>>;
-    /// The newest one of a person.
-    async fn latest_invitation(&self, user: UserId) -> Answer<Option<Invitation>>;
-    /// The newest one of each of these people who has any.
-    async fn latest_invitations(&self, users: &[UserId]) -> Answer<Vec<Invitation>> {
+    async fn invitation(&self, id: InvitationId) -> StoreResult<Option<Invitation>>;
+    /// Returns the newest invitation of a user.
+    async fn latest_invitation(&self, user: UserId) -> StoreResult<Option<Invitation>>;
+    /// Returns the newest invitation of each user who has any.
+    async fn latest_invitations(&self, users: &[UserId]) -> StoreResult<Vec<Invitation>> {
         let mut found = Vec::new();
         for user in users {
             found.extend(self.latest_invitation(*user).await?);
         }
         Ok(found)
     }
-    /// All of a person, newest first.
-    async fn invitations_of(&self, user: UserId) -> Answer<Vec<Invitation>>;
-    /// A piece of the list, newest first; of a search, by address, the newest of each first.
+    /// Returns all invitations of a user, newest first.
+    async fn invitations_of(&self, user: UserId) -> StoreResult<Vec<Invitation>>;
+    /// Returns a page of invitations, newest first. A search returns them in the order of addresses,
+    /// and the newest of each address first.
     async fn invitations(
         &self,
         filter: &InvitationFilter,
-        page: Page<Place<InvitationId>>,
-    ) -> Answer<Vec<Invitation>>;
-    /// What happened to one, oldest first.
-    async fn timeline(&self, id: InvitationId) -> Answer<Vec<Event>>;
-    /// Open ones whose time ran out before `now`, at most `limit`.
-    async fn overdue_invitations(&self, now: Timestamp, limit: u64) -> Answer<Vec<Invitation>>;
+        page: Page<Cursor<InvitationId>>,
+    ) -> StoreResult<Vec<Invitation>>;
+    /// Returns the events of an invitation, oldest first.
+    async fn timeline(&self, id: InvitationId) -> StoreResult<Vec<Event>>;
+    /// Returns up to `limit` open invitations that expired before `now`.
+    async fn overdue_invitations(&self, now: Timestamp, limit: u64)
+    -> StoreResult<Vec<Invitation>>;
 }
 
-/// Finds sessions, and what stands around coming in.
+/// Queries of sessions, used links and login requests.
 #[async_trait]
 pub trait ReadSessions {
-    /// By the session token, with its holder. Ended ones too.
-    async fn session_by_token(&self, token: TokenHash) -> Answer<Option<(Session, User)>>;
-    /// By Stytch's id, with its holder. Ended ones too.
-    async fn session_by_stytch_id(&self, id: &str) -> Answer<Option<(Session, User)>>;
-    /// Whether a session token was ever given out here and its row is not swept, whoever had it.
-    async fn knows_session(&self, token: TokenHash) -> Answer<bool> {
+    /// Returns a session with its user, even if the session has ended.
+    async fn session_by_token(&self, token: TokenHash) -> StoreResult<Option<(Session, User)>>;
+    /// Returns a session with its user, even if the session has ended.
+    async fn session_by_provider_id(&self, id: &str) -> StoreResult<Option<(Session, User)>>;
+    /// Returns whether a session with this token is stored, even if its user is not.
+    async fn is_known_session_token(&self, token: TokenHash) -> StoreResult<bool> {
         Ok(self.session_by_token(token).await?.is_some())
     }
-    /// One of ours.
-    async fn session(&self, id: SessionId) -> Answer<Option<Session>>;
-    /// A person's sessions that are live at `now`, newest first.
-    async fn live_sessions(&self, user: UserId, now: Timestamp) -> Answer<Vec<Session>>;
-    /// A piece of that list.
+    async fn session(&self, id: SessionId) -> StoreResult<Option<Session>>;
+    /// Returns the sessions of a user that are live at `now`, newest first.
+    async fn live_sessions(&self, user: UserId, now: Timestamp) -> StoreResult<Vec<Session>>;
+    /// Returns a page of [`live_sessions`](Self::live_sessions).
     async fn sessions(
         &self,
         user: UserId,
         now: Timestamp,
         page: Page<SessionId>,
-    ) -> Answer<Vec<Session>>;
-    /// Whether a link was used.
-    async fn used_link(&self, token: TokenHash) -> Answer<Option<UsedLink>>;
-    /// One asking for a login link.
-    async fn login_request(&self, id: LoginRequestId) -> Answer<Option<LoginRequest>>;
-    /// The last `limit` askings of an address, newest first.
-    async fn login_requests(&self, email: &Email, limit: u64) -> Answer<Vec<LoginRequest>>;
-    /// Whether an address has a request with a higher ordinal whose mail is due at that time.
+    ) -> StoreResult<Vec<Session>>;
+    async fn used_link(&self, token: TokenHash) -> StoreResult<Option<UsedLink>>;
+    async fn login_request(&self, id: LoginRequestId) -> StoreResult<Option<LoginRequest>>;
+    /// Returns up to `limit` login requests of an address, newest first.
+    async fn login_requests(&self, email: &Email, limit: u64) -> StoreResult<Vec<LoginRequest>>;
+    /// Returns whether the address has a login request with a higher ordinal whose mail is due.
     async fn has_newer_due_login_request(
         &self,
         email: &Email,
         ordinal: i64,
         now: Timestamp,
-    ) -> Answer<bool>;
+    ) -> StoreResult<bool>;
 }
 
-/// Finds API keys.
+/// Queries of API keys.
 #[async_trait]
 pub trait ReadKeys {
-    /// By its secret.
-    async fn api_key_by_hash(&self, hash: TokenHash) -> Answer<Option<ApiKey>>;
-    /// By id.
-    async fn api_key(&self, id: ApiKeyId) -> Answer<Option<ApiKey>>;
-    /// All of them, newest first.
-    async fn api_keys(&self) -> Answer<Vec<ApiKey>>;
+    async fn api_key_by_hash(&self, hash: TokenHash) -> StoreResult<Option<ApiKey>>;
+    async fn api_key(&self, id: ApiKeyId) -> StoreResult<Option<ApiKey>>;
+    /// Returns all API keys, newest first.
+    async fn api_keys(&self) -> StoreResult<Vec<ApiKey>>;
 }
 
-/// Finds jobs.
+/// Queries of jobs.
 #[async_trait]
 pub trait ReadJobs {
-    /// By id.
-    async fn job(&self, id: JobId) -> Answer<Option<QueuedJob>>;
-    /// When the first attempt of a job began that was lost with its worker, of those since then.
-    async fn lost_since(&self, id: JobId, since: Timestamp) -> Answer<Option<Timestamp>>;
+    async fn job(&self, id: JobId) -> StoreResult<Option<QueuedJob>>;
+    /// Returns the start of the job's first attempt since `since` whose worker stopped before it
+    /// settled the job.
+    async fn first_lost_attempt(
+        &self,
+        id: JobId,
+        since: Timestamp,
+    ) -> StoreResult<Option<Timestamp>>;
 }
 
-/// Finds what a comparison with Stytch needs, many at a time.
+/// Batch queries for reconciliation.
 #[async_trait]
 pub trait ReadReconciliation {
-    /// Users by id, oldest first, after that one.
-    async fn users_from(&self, after: Option<UserId>, limit: u64) -> Answer<Vec<User>>;
-    /// Those who have one of these identities.
-    async fn users_by_stytch_ids(&self, ids: &[String]) -> Answer<Vec<User>>;
-    /// Those who have one of these addresses.
-    async fn users_by_emails(&self, emails: &[Email]) -> Answer<Vec<User>>;
-    /// Of these identities, those of people who were removed.
-    async fn tombstones(&self, ids: &[String]) -> Answer<Vec<Tombstone>>;
-    /// The newest comparison that came to its end.
-    async fn last_reconciliation(&self) -> Answer<Option<Reconciliation>>;
+    /// Returns up to `limit` users in the order of their ids, starting after `after`.
+    async fn users_from(&self, after: Option<UserId>, limit: u64) -> StoreResult<Vec<User>>;
+    async fn users_by_provider_ids(&self, ids: &[String]) -> StoreResult<Vec<User>>;
+    async fn users_by_emails(&self, emails: &[Email]) -> StoreResult<Vec<User>>;
+    /// Returns the tombstones of these identities.
+    async fn tombstones(&self, ids: &[String]) -> StoreResult<Vec<Tombstone>>;
+    async fn last_reconciliation(&self) -> StoreResult<Option<Reconciliation>>;
 }
 
-/// A use of a session or key, to be noted to the minute.
+/// A use of a session or API key, recorded to the minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Seen {
-    /// A request with a session.
-    Session {
-        /// Which.
-        session: SessionId,
-        /// Whose.
-        user: UserId,
-    },
-    /// A request with an API key.
+pub enum Usage {
+    Session { session: SessionId, user: UserId },
     Key(ApiKeyId),
 }
 
-/// What became of an attempt to claim a link.
+/// The result of claiming a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    /// Nobody had it.
+pub enum LinkClaim {
+    /// The link was not claimed.
     Granted,
-    /// Somebody had it, and has neither ended the claim nor renewed it.
+    /// An earlier claim expired without having been released.
     TakenOver,
-    /// Somebody has it.
+    /// Another claim is in force.
     Held,
 }
 
-/// What old rows a sweep deletes.
+/// Rows that are deleted after a retention period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stale {
-    /// Sessions whose time ran out.
+pub enum ExpiredRows {
+    /// Expired sessions.
     Sessions,
-    /// Used links, whose like Stytch itself has long forgotten.
     UsedLinks,
-    /// Claims of links whose time ran out.
+    /// Expired claims of links.
     LinkClaims,
-    /// Askings for login links that no limit counts any more.
     LoginRequests,
-    /// Answers kept for `Idempotency-Key`.
+    /// Responses stored for `Idempotency-Key`.
     IdempotencyKeys,
 }
 
-/// Keeps everything.
+/// A store of all data.
 #[async_trait]
 pub trait Store:
     ReadUsers + ReadInvitations + ReadSessions + ReadKeys + ReadJobs + ReadReconciliation + Send + Sync
 {
-    /// Applies a change. All of it happens, durably, or none of it.
+    /// Applies a change atomically and durably.
     ///
-    /// MUST answer [`Verdict::Conflict`] when something that the change expected is not so, and
-    /// MUST NOT let one change's conflict disturb another's.
-    async fn apply(&self, change: Change) -> Answer<Verdict>;
+    /// MUST return [`Verdict::Conflict`] if an expectation of the change does not hold, and MUST NOT
+    /// let a conflict of one change affect another.
+    async fn apply(&self, change: Change) -> StoreResult<Verdict>;
 
-    /// Claims a link until a time. Of any number of callers at once, in any number of processes,
-    /// one MUST get it.
-    async fn claim_link(&self, token: TokenHash, now: Timestamp, until: Timestamp)
-    -> Answer<Claim>;
+    /// Claims a link until `until`. Of concurrent callers, in any number of processes, exactly one MUST
+    /// succeed. A claim that lasts longer than any claim made at `now` could was made by a clock that
+    /// was ahead, and is taken over.
+    async fn claim_link(
+        &self,
+        token: TokenHash,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> StoreResult<LinkClaim>;
 
-    /// Ends a claim that was granted until that time; none is there is success.
-    async fn release_link(&self, token: TokenHash, until: Timestamp) -> Answer<()>;
+    /// Releases a claim that was granted until `until`. Succeeds if there is none.
+    async fn release_link(&self, token: TokenHash, until: Timestamp) -> StoreResult<()>;
 
-    /// Notes uses. Losing one is harmless.
-    async fn note_seen(&self, seen: &[Seen], at: Timestamp) -> Answer<()>;
+    /// Records the time of uses. Losing a record is harmless.
+    async fn record_usage(&self, seen: &[Usage], at: Timestamp) -> StoreResult<()>;
 
-    /// Deletes at most `limit` rows that were stale before `before`; answers how many.
-    async fn delete_stale(&self, what: Stale, before: Timestamp, limit: u64) -> Answer<u64>;
+    /// Deletes up to `limit` rows that expired before `before`. Returns the number of deleted rows.
+    async fn delete_expired(
+        &self,
+        what: ExpiredRows,
+        before: Timestamp,
+        limit: u64,
+    ) -> StoreResult<u64>;
 
-    /// Whether the database can be reached and holds the schema.
-    async fn ready(&self) -> Answer<()>;
+    /// Checks that the database is reachable and has the schema.
+    async fn ready(&self) -> StoreResult<()>;
 }

@@ -1,46 +1,46 @@
-//! Both lists are read, page by page, and whoever differs is noted.
+//! Compares the list of users with the list of identities, page by page.
 //!
-//! Of our users who have an identity only a number each is kept in mind while Stytch tells of its
-//! own: whoever it tells of is struck off, and whoever is left at the end is suspected to be gone.
-//! They are read before the list begins, so nobody is suspected who only just got an identity.
+//! Users with an identity are read first; only a hash of each identity is kept in memory. Identities that
+//! the provider lists are struck off, and those that remain are candidates for repair. An identity that is
+//! linked during the comparison is therefore never a candidate.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::ReconcileError;
-use crate::flows::configured_admin::bootstrap;
-use crate::flows::deliver::CLOCK_SKEW;
+use super::error::ReconcileError;
+use crate::flows::bootstrap_admin::bootstrap_permission;
+use crate::jobs::CLOCK_SKEW;
 use crate::{
-    Count, Ctx, Difference, Drift, Email, IdentityPage, InvitationStatus, Lease, Profile,
+    CallGate, Ctx, Difference, Drift, DriftCount, Email, IdentityPage, InvitationStatus, Profile,
     ProfileStatus, ProviderError, ProviderErrorKind, StoreError, User, UserId, UserStatus,
 };
 
-/// Rows of one read.
+/// Rows per query.
 const ROWS: u64 = 1_000;
-/// Differences of each kind that are shown.
-const EXAMPLES: usize = 20;
-/// How often one page of Stytch's list is asked for. Those who list keep their distance.
-const TRIES: usize = 5;
+/// Examples kept of each kind of difference.
+const MAX_EXAMPLES: usize = 20;
+/// Attempts at loading one page of identities. The provider's adapter paces them.
+const MAX_TRIES: usize = 5;
 
-/// What was found.
+/// The result of a comparison.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) users: u64,
     pub(super) identities: u64,
-    pub(super) counts: BTreeMap<Drift, Count>,
+    pub(super) counts: BTreeMap<Drift, DriftCount>,
     pub(super) examples: Vec<Difference>,
-    pub(super) suspicions: Vec<Suspicion>,
+    pub(super) candidates: Vec<RepairCandidate>,
 }
 
-/// What is to be repaired, if it is so.
+/// A difference to repair, if it is confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Suspicion {
+pub(crate) enum RepairCandidate {
     Gone { user: UserId, identity: String },
     Unlinked { user: UserId, identity: String },
     Removed { identity: String },
 }
 
-impl Suspicion {
+impl RepairCandidate {
     fn kind(&self) -> Drift {
         match self {
             Self::Gone { .. } => Drift::Gone,
@@ -59,85 +59,80 @@ impl Suspicion {
 }
 
 impl Findings {
-    fn note(&mut self, difference: Difference) {
+    fn add(&mut self, difference: Difference) {
         let kind = difference.kind;
         self.counts.entry(kind).or_default().found += 1;
-        if self.examples.iter().filter(|example| example.kind == kind).count() < EXAMPLES {
+        if self.examples.iter().filter(|example| example.kind == kind).count() < MAX_EXAMPLES {
             self.examples.push(difference);
         }
     }
 
-    fn suspect(&mut self, suspicion: Suspicion, user: Option<&User>, theirs: &[Email]) {
-        self.note(Difference {
-            kind: suspicion.kind(),
-            user: user.map(|user| user.id),
-            email: user.map(|user| user.email.clone()),
-            stytch_user_id: suspicion.identity().to_owned(),
-            theirs: theirs.to_vec(),
-        });
-        self.suspicions.push(suspicion);
+    fn add_candidate(&mut self, candidate: RepairCandidate, user: Option<&User>, emails: &[Email]) {
+        self.add(difference(candidate.kind(), user, candidate.identity(), emails));
+        self.candidates.push(candidate);
     }
 
-    /// It was so, and is no more.
-    pub(super) fn repaired(&mut self, suspicion: &Suspicion) {
-        self.counts.entry(suspicion.kind()).or_default().repaired += 1;
+    /// Counts a candidate as repaired.
+    pub(super) fn mark_repaired(&mut self, candidate: &RepairCandidate) {
+        self.counts.entry(candidate.kind()).or_default().repaired += 1;
     }
 
-    /// It was not so, or is no more by itself.
-    pub(super) fn dropped(&mut self, suspicion: &Suspicion) {
-        let count = self.counts.entry(suspicion.kind()).or_default();
+    /// Removes a candidate that was not confirmed.
+    pub(super) fn discard(&mut self, candidate: &RepairCandidate) {
+        let (kind, identity) = (candidate.kind(), candidate.identity());
+        let count = self.counts.entry(kind).or_default();
         count.found = count.found.saturating_sub(1);
-        let (kind, identity) = (suspicion.kind(), suspicion.identity());
-        self.examples.retain(|one| one.kind != kind || one.stytch_user_id != identity);
+        self.examples.retain(|one| one.kind != kind || one.provider_user_id != identity);
     }
 }
 
-/// Whom Stytch has not told of yet, by a number of their identity each. Should two have the same
-/// number, one of them is not found to be gone.
+/// Identities of users that the provider has not listed yet, by hash. If two hashes are equal, one of the
+/// identities is not found to be gone.
 #[derive(Default)]
-struct Awaited(HashMap<u64, UserId>);
+struct UnseenIdentities(HashMap<u64, UserId>);
 
-impl Awaited {
-    fn number(identity: &str) -> u64 {
+impl UnseenIdentities {
+    fn hash(identity: &str) -> u64 {
         let mut hasher = DefaultHasher::new();
         identity.hash(&mut hasher);
         hasher.finish()
     }
 
-    fn strike(&mut self, identity: &str) {
-        self.0.remove(&Self::number(identity));
+    fn remove(&mut self, identity: &str) {
+        self.0.remove(&Self::hash(identity));
     }
 
-    fn is_left(&self, user: &User) -> bool {
-        let number = user.stytch_user_id.as_deref().map(Self::number);
-        number.is_some_and(|number| self.0.get(&number) == Some(&user.id))
+    fn contains(&self, user: &User) -> bool {
+        let hash = user.provider_user_id.as_deref().map(Self::hash);
+        hash.is_some_and(|hash| self.0.get(&hash) == Some(&user.id))
     }
 }
 
-pub(super) async fn compare(ctx: &Ctx, lease: &dyn Lease) -> Result<Findings, ReconcileError> {
-    let mut comparing =
-        Comparing { ctx, awaited: Awaited::default(), findings: Findings::default() };
-    comparing.read_ours().await?;
-    comparing.read_theirs(lease).await?;
-    comparing.suspect_the_rest().await?;
-    Ok(comparing.findings)
+/// Compares all users with all identities.
+pub(super) async fn compare(ctx: &Ctx, gate: &dyn CallGate) -> Result<Findings, ReconcileError> {
+    let mut comparer =
+        Comparer { ctx, unseen: UnseenIdentities::default(), findings: Findings::default() };
+    comparer.read_users().await?;
+    comparer.read_identities(gate).await?;
+    comparer.add_unseen().await?;
+    Ok(comparer.findings)
 }
 
-struct Comparing<'a> {
+struct Comparer<'a> {
     ctx: &'a Ctx,
-    awaited: Awaited,
+    unseen: UnseenIdentities,
     findings: Findings,
 }
 
-impl Comparing<'_> {
-    async fn read_ours(&mut self) -> Result<(), StoreError> {
+impl Comparer<'_> {
+    async fn read_users(&mut self) -> Result<(), StoreError> {
         let mut after = None;
         loop {
             let users = self.ctx.store.users_from(after, ROWS).await?;
             self.findings.users += users.len() as u64;
-            let known = users.iter().filter(|user| user.status != UserStatus::Deleting);
-            self.awaited.0.extend(known.filter_map(|user| {
-                Some((Awaited::number(user.stytch_user_id.as_deref()?), user.id))
+            let present = users.iter().filter(|user| user.status != UserStatus::Deleting);
+            self.unseen.0.extend(present.filter_map(|user| {
+                Some((UnseenIdentities::hash(user.provider_user_id.as_deref()?), user.id))
             }));
             match users.last() {
                 Some(last) if users.len() as u64 >= ROWS => after = Some(last.id),
@@ -146,49 +141,53 @@ impl Comparing<'_> {
         }
     }
 
-    async fn read_theirs(&mut self, lease: &dyn Lease) -> Result<(), ReconcileError> {
+    async fn read_identities(&mut self, gate: &dyn CallGate) -> Result<(), ReconcileError> {
         let mut cursor: Option<String> = None;
         loop {
-            if !lease.may_call().await {
+            if !gate.may_call().await {
                 return Err(ReconcileError::Stopped { repaired: 0 });
             }
-            let IdentityPage { profiles, next } = self.page(cursor.as_deref()).await?;
-            self.look_at(&profiles).await?;
+            let IdentityPage { profiles, next } = self.load_page(cursor.as_deref()).await?;
+            self.compare_page(&profiles).await?;
             if next.is_none() {
                 return Ok(());
             }
             if next == cursor {
-                return Err(ReconcileError::Listing(turns_in_circles()));
+                return Err(ReconcileError::Listing(repeated_cursor()));
             }
             cursor = next;
         }
     }
 
-    async fn page(&self, cursor: Option<&str>) -> Result<IdentityPage, ReconcileError> {
+    async fn load_page(&self, cursor: Option<&str>) -> Result<IdentityPage, ReconcileError> {
         let mut tries = 1;
         loop {
-            match self.ctx.provider.identities(cursor).await {
+            let error = match self.ctx.provider.identities(cursor).await {
                 Ok(page) => return Ok(page),
-                Err(error) if error.is_for_good() || tries == TRIES => {
-                    return Err(ReconcileError::Listing(error));
-                }
-                Err(_) => tries += 1,
+                Err(error) => error,
+            };
+            let is_permanent =
+                error.kind.is_rejection() || error.kind == ProviderErrorKind::Misconfigured;
+            if is_permanent || tries == MAX_TRIES {
+                return Err(ReconcileError::Listing(error));
             }
+            tries += 1;
         }
     }
 
-    async fn look_at(&mut self, profiles: &[Profile]) -> Result<(), StoreError> {
-        let known = Known::read(self.ctx, profiles).await?;
+    async fn compare_page(&mut self, profiles: &[Profile]) -> Result<(), StoreError> {
+        let known = KnownUsers::read(self.ctx, profiles).await?;
         for profile in profiles {
             self.findings.identities += 1;
-            self.awaited.strike(&profile.stytch_user_id);
+            self.unseen.remove(&profile.provider_user_id);
+            let (id, emails) = (&profile.provider_user_id, &profile.emails);
             for found in known.differences(profile) {
                 match found {
-                    Found::Suspicion(suspicion, user) => {
-                        self.findings.suspect(suspicion, user, &profile.emails);
+                    Found::Candidate(candidate, user) => {
+                        self.findings.add_candidate(candidate, user, emails);
                     }
                     Found::Fact(kind, user) => {
-                        self.findings.note(difference(kind, user, profile));
+                        self.findings.add(difference(kind, user, id, emails));
                     }
                 }
             }
@@ -196,15 +195,15 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    async fn suspect_the_rest(&mut self) -> Result<(), StoreError> {
+    async fn add_unseen(&mut self) -> Result<(), StoreError> {
         let mut after = None;
-        while !self.awaited.0.is_empty() {
+        while !self.unseen.0.is_empty() {
             let users = self.ctx.store.users_from(after, ROWS).await?;
             for user in &users {
-                let is_suspect = user.status != UserStatus::Deleting && self.awaited.is_left(user);
-                if let (true, Some(identity)) = (is_suspect, user.stytch_user_id.clone()) {
-                    let suspicion = Suspicion::Gone { user: user.id, identity };
-                    self.findings.suspect(suspicion, Some(user), &[]);
+                let is_unseen = user.status != UserStatus::Deleting && self.unseen.contains(user);
+                if let (true, Some(identity)) = (is_unseen, user.provider_user_id.clone()) {
+                    let candidate = RepairCandidate::Gone { user: user.id, identity };
+                    self.findings.add_candidate(candidate, Some(user), &[]);
                 }
             }
             match users.last() {
@@ -216,75 +215,75 @@ impl Comparing<'_> {
     }
 }
 
-/// What is suspected of one identity, as it is described.
-pub(super) async fn suspicion(
+/// Returns the candidate for repair that one identity yields.
+pub(crate) async fn repair_candidate(
     ctx: &Ctx,
     profile: &Profile,
-) -> Result<Option<Suspicion>, StoreError> {
-    let known = Known::read(ctx, std::slice::from_ref(profile)).await?;
-    let suspected = known.differences(profile).into_iter().find_map(|found| match found {
-        Found::Suspicion(suspicion, _) => Some(suspicion),
+) -> Result<Option<RepairCandidate>, StoreError> {
+    let known = KnownUsers::read(ctx, std::slice::from_ref(profile)).await?;
+    Ok(known.differences(profile).into_iter().find_map(|found| match found {
+        Found::Candidate(candidate, _) => Some(candidate),
         Found::Fact(..) => None,
-    });
-    Ok(suspected)
+    }))
 }
 
-/// How somebody at Stytch differs from what stands here of the user.
-enum Found<'a> {
-    /// To be repaired, if it is so.
-    Suspicion(Suspicion, Option<&'a User>),
-    /// To be told.
-    Fact(Drift, Option<&'a User>),
-}
-
-/// Whether an identity can be taken for that user's: their address is the only way in. With any
-/// other it may be somebody's who would come in as them.
-pub(super) fn is_theirs_alone(profile: &Profile, user: &User) -> bool {
+/// Returns whether an identity can only belong to the user: their address is its only means of logging
+/// in. An identity with other means may be another person's, who would gain the user's account.
+pub(super) fn is_sole_owner(profile: &Profile, user: &User) -> bool {
     profile.emails == [user.email.clone()] && !profile.has_other_ways_in
 }
 
-fn difference(kind: Drift, user: Option<&User>, profile: &Profile) -> Difference {
+fn difference(kind: Drift, user: Option<&User>, identity: &str, emails: &[Email]) -> Difference {
     Difference {
         kind,
         user: user.map(|user| user.id),
         email: user.map(|user| user.email.clone()),
-        stytch_user_id: profile.stytch_user_id.clone(),
-        theirs: profile.emails.clone(),
+        provider_user_id: identity.to_owned(),
+        theirs: emails.to_vec(),
     }
 }
 
-/// What is known here of the people of a page.
-struct Known {
+/// A difference between an identity and a user.
+enum Found<'a> {
+    /// A difference to repair.
+    Candidate(RepairCandidate, Option<&'a User>),
+    /// A difference to report.
+    Fact(Drift, Option<&'a User>),
+}
+
+/// The stored state that concerns a page of identities.
+struct KnownUsers {
     by_identity: HashMap<String, User>,
     by_address: HashMap<Email, User>,
-    /// Users whose invitation is on its way.
+    /// Users whose invitation is queued.
     being_sent: HashSet<UserId>,
-    /// Identities of people who were removed.
+    /// Identities of removed users.
     removed: HashSet<String>,
     /// Addresses without a user that may log in as administrators by configuration.
     expected: HashSet<Email>,
 }
 
-impl Known {
-    /// Who is removed meanwhile is found as a user or, since those are read last, as removed.
+impl KnownUsers {
+    /// Reads the users before the tombstones, so that a user who is removed in between is found as one or
+    /// the other.
     async fn read(ctx: &Ctx, profiles: &[Profile]) -> Result<Self, StoreError> {
-        let identities: Vec<_> = profiles.iter().map(|p| p.stytch_user_id.clone()).collect();
-        let users = ctx.store.users_by_stytch_ids(&identities).await?;
+        let identities: Vec<_> = profiles.iter().map(|p| p.provider_user_id.clone()).collect();
+        let users = ctx.store.users_by_provider_ids(&identities).await?;
         let by_identity: HashMap<_, _> =
-            users.into_iter().filter_map(|u| Some((u.stytch_user_id.clone()?, u))).collect();
-        let is_stranger = |p: &&Profile| !by_identity.contains_key(&p.stytch_user_id);
-        let strangers: Vec<_> = profiles.iter().filter(is_stranger).collect();
-        let emails: Vec<_> = strangers.iter().flat_map(|p| p.emails.clone()).collect();
+            users.into_iter().filter_map(|u| Some((u.provider_user_id.clone()?, u))).collect();
+        let is_unlinked = |p: &&Profile| !by_identity.contains_key(&p.provider_user_id);
+        let unlinked: Vec<_> = profiles.iter().filter(is_unlinked).collect();
+        let emails: Vec<_> = unlinked.iter().flat_map(|p| p.emails.clone()).collect();
         let holders = ctx.store.users_by_emails(&emails).await?;
         let ids: Vec<_> = holders.iter().map(|user| user.id).collect();
         let latest = ctx.store.latest_invitations(&ids).await?;
         let queued = latest.iter().filter(|one| one.status == InvitationStatus::Queued);
         let being_sent = queued.map(|invitation| invitation.user_id).collect();
-        let ids: Vec<_> = strangers.iter().map(|p| p.stytch_user_id.clone()).collect();
+        let ids: Vec<_> = unlinked.iter().map(|p| p.provider_user_id.clone()).collect();
         let removed = ctx.store.tombstones(&ids).await?;
         let mut expected = HashSet::new();
         for email in emails.iter().filter(|email| ctx.policy.admin_emails.contains(email)) {
-            if bootstrap(ctx, email, None).await?.is_some() {
+            if bootstrap_permission(ctx, email, None).await?.is_some() {
                 expected.insert(email.clone());
             }
         }
@@ -292,47 +291,47 @@ impl Known {
             by_identity,
             by_address: holders.into_iter().map(|user| (user.email.clone(), user)).collect(),
             being_sent,
-            removed: removed.into_iter().map(|gone| gone.stytch_user_id).collect(),
+            removed: removed.into_iter().map(|gone| gone.provider_user_id).collect(),
             expected,
         })
     }
 
     fn differences(&self, profile: &Profile) -> Vec<Found<'_>> {
-        match self.by_identity.get(&profile.stytch_user_id) {
-            Some(user) => of_known(user, profile),
-            None => self.of_stranger(profile).into_iter().collect(),
+        match self.by_identity.get(&profile.provider_user_id) {
+            Some(user) => linked_differences(user, profile),
+            None => self.unlinked_difference(profile).into_iter().collect(),
         }
     }
 
-    fn of_stranger(&self, profile: &Profile) -> Option<Found<'_>> {
+    fn unlinked_difference(&self, profile: &Profile) -> Option<Found<'_>> {
         let mut holders = profile.emails.iter().filter_map(|email| self.by_address.get(email));
         let (holder, has_more) = (holders.next(), holders.next().is_some());
-        let identity = profile.stytch_user_id.clone();
+        let identity = profile.provider_user_id.clone();
         match holder {
-            // Those on their way out look for their identity themselves.
+            // The removal of a user finds the identity itself.
             Some(user) if user.status == UserStatus::Deleting => None,
-            Some(user) if user.stytch_user_id.is_none() && is_theirs_alone(profile, user) => {
-                // A mail on its way tells of the identity itself.
-                let is_known_soon = self.being_sent.contains(&user.id);
-                let suspicion = Suspicion::Unlinked { user: user.id, identity };
-                (!is_known_soon).then_some(Found::Suspicion(suspicion, holder))
+            Some(user) if user.provider_user_id.is_none() && is_sole_owner(profile, user) => {
+                // The mail that is being sent links the identity itself.
+                let is_linked_soon = self.being_sent.contains(&user.id);
+                let candidate = RepairCandidate::Unlinked { user: user.id, identity };
+                (!is_linked_soon).then_some(Found::Candidate(candidate, holder))
             }
             Some(user) if has_more || !self.being_sent.contains(&user.id) => {
                 Some(Found::Fact(Drift::Contested, holder))
             }
             Some(_) => None,
             None if self.removed.contains(&identity) => {
-                Some(Found::Suspicion(Suspicion::Removed { identity }, None))
+                Some(Found::Candidate(RepairCandidate::Removed { identity }, None))
             }
-            // They have an identity from the first link they ask for, and a row from the first
-            // time they come in.
+            // Such an administrator has an identity from the first login link on, and a user from the
+            // first login on.
             None if profile.emails.iter().any(|email| self.expected.contains(email)) => None,
             None => Some(Found::Fact(Drift::Orphan, None)),
         }
     }
 }
 
-fn of_known<'a>(user: &'a User, profile: &Profile) -> Vec<Found<'a>> {
+fn linked_differences<'a>(user: &'a User, profile: &Profile) -> Vec<Found<'a>> {
     let mut found = Vec::new();
     if user.status == UserStatus::Deleting {
         return found;
@@ -340,20 +339,20 @@ fn of_known<'a>(user: &'a User, profile: &Profile) -> Vec<Found<'a>> {
     if !profile.emails.contains(&user.email) {
         found.push(Found::Fact(Drift::Address, Some(user)));
     }
-    // Whoever Stytch knew before us may well be active there.
-    let is_of_ours = profile.created_at.is_some_and(|at| user.created_at <= at + CLOCK_SKEW);
+    // An identity that existed before the user may well be active.
+    let is_newer = profile.created_at.is_some_and(|at| user.created_at <= at + CLOCK_SKEW);
     let is_active = profile.status == ProfileStatus::Active;
-    if user.status == UserStatus::Invited && is_active && is_of_ours {
+    if user.status == UserStatus::Invited && is_active && is_newer {
         found.push(Found::Fact(Drift::Status, Some(user)));
     }
     found
 }
 
-fn turns_in_circles() -> ProviderError {
+fn repeated_cursor() -> ProviderError {
     ProviderError {
         kind: ProviderErrorKind::Unavailable,
         code: "bad_answer".to_owned(),
-        message: "the list of users does not go on from its cursor".to_owned(),
+        message: "the list of identities repeats a cursor".to_owned(),
         request_id: None,
     }
 }

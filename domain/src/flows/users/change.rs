@@ -1,79 +1,73 @@
-//! People are changed: what they are called, what they may do, whether they may come in.
+//! Changes a user's name, role, metadata or status.
 
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::granted::revoke_privileged;
-use super::{ChangedUser, leaving_an_admin};
-use crate::flows::sessions::{Ending, end};
+use super::privileged_invitations::{ChangedUser, guard_last_admin, revoke_privileged_invitations};
+use crate::flows::end_sessions::{SessionEnd, add_session_end};
 use crate::{
-    Actor, Change, Ctx, EndReason, Event, EventKind, Invitation, InvitationStatus, Metadata, Name,
-    Reach, Role, Rounds, StoreError, User, UserId, UserStatus, Which,
+    Actor, Change, Ctx, EndReason, Event, EventKind, Invitation, InvitationStatus, ManageableRoles,
+    Metadata, Name, OptimisticRetry, Role, SessionSelector, StoreError, User, UserId, UserStatus,
 };
 
-/// What is to be other than it is; the rest stays.
+/// Fields to change; `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
-    /// What to call them; a none in here takes the name away.
+    /// `Some(None)` removes the name.
     pub name: Option<Option<Name>>,
-    /// What they are here.
     pub role: Option<Role>,
-    /// Whether they may not come in.
+    /// `true` suspends the user, `false` reactivates.
     pub is_suspended: Option<bool>,
-    /// The application's own facts about them, all of them.
+    /// Replaces all metadata.
     pub metadata: Option<Metadata>,
-    /// Whom the caller may act on: each of these fields is theirs only within it.
-    pub reach: Reach,
+    /// Roles the caller is allowed to manage and to grant.
+    pub manageable: ManageableRoles,
 }
 
 impl UserChange {
-    /// Whether it names no field.
+    /// Returns whether there are no fields to change.
     pub fn is_empty(&self) -> bool {
-        let Self { name, role, is_suspended, metadata, reach: _ } = self;
+        let Self { name, role, is_suspended, metadata, manageable: _ } = self;
         name.is_none() && role.is_none() && is_suspended.is_none() && metadata.is_none()
     }
 }
 
-/// Why nobody was changed.
+/// The error of changing a user.
 #[derive(Debug, Error)]
 pub enum ChangeUserError {
-    /// There is no such user.
     #[error("no such user")]
     NotFound,
-    /// They have not come in yet: there is nothing to suspend or to let in again.
+    /// Only users who have logged in can be suspended or reactivated.
     #[error("the user is only invited")]
     OnlyInvited,
-    /// They are on the way out.
     #[error("the user is being removed")]
     BeingRemoved,
-    /// Nobody would be left to administer.
     #[error("the last active administrator")]
     LastAdmin,
-    /// Whoever asks may not act on somebody of that role, nor give it.
-    #[error("beyond the reach of whoever asks")]
-    OutOfReach,
-    /// Ask again later.
+    /// The caller may not manage the user's role, or may not grant the new one.
+    #[error("the caller may not manage this user, or grant this role")]
+    Forbidden,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Changes somebody. Suspended or demoted, their sessions end at once: here, and at Stytch soon
-/// after. So do the open invitations with a role above `member` that they have sent.
+/// Changes a user. Suspending a user or lowering the role ends all sessions, and revokes open
+/// invitations with a role above `member` that the user has sent.
 pub async fn change_user(
     ctx: &Ctx,
     id: UserId,
     wanted: &UserChange,
     by: &Actor,
 ) -> Result<ChangedUser, ChangeUserError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let before = ctx.store.user(id).await?.ok_or(ChangeUserError::NotFound)?;
         let after = decide(&before, wanted)?;
         if after == before {
-            return Ok(ChangedUser::alone(before));
+            return Ok(ChangedUser::without_consequences(before));
         }
-        let (change, revoked) = write(ctx, &before, &after, by).await?;
-        if rounds.apply(ctx, change).await? {
+        let (change, revoked) = change_with_consequences(ctx, &before, &after, by).await?;
+        if retry.apply(ctx, change).await? {
             return Ok(ChangedUser { user: after, revoked });
         }
     }
@@ -82,8 +76,8 @@ pub async fn change_user(
 fn decide(before: &User, wanted: &UserChange) -> Result<User, ChangeUserError> {
     let mut after = before.clone();
     after.role = wanted.role.unwrap_or(after.role);
-    if !wanted.reach.covers(before.role) || !wanted.reach.covers(after.role) {
-        return Err(ChangeUserError::OutOfReach);
+    if !wanted.manageable.includes(before.role) || !wanted.manageable.includes(after.role) {
+        return Err(ChangeUserError::Forbidden);
     }
     after.status = match (before.status, wanted.is_suspended) {
         (UserStatus::Deleting, _) => return Err(ChangeUserError::BeingRemoved),
@@ -105,7 +99,7 @@ fn is_reactivated(before: &User, after: &User) -> bool {
     before.status == UserStatus::Suspended && after.status == UserStatus::Active
 }
 
-async fn write(
+async fn change_with_consequences(
     ctx: &Ctx,
     before: &User,
     after: &User,
@@ -113,15 +107,13 @@ async fn write(
 ) -> Result<(Change, Vec<Invitation>), ChangeUserError> {
     let mut change = Change::new().update_user(after.clone());
     if !after.is_active_admin() {
-        let left = leaving_an_admin(ctx, change, before).await?;
-        change = left.ok_or(ChangeUserError::LastAdmin)?;
+        let guarded = guard_last_admin(ctx, change, before).await?;
+        change = guarded.ok_or(ChangeUserError::LastAdmin)?;
     }
     if after.status == UserStatus::Invited {
-        change = tell_invitation(ctx, change, after).await?;
+        change = update_invitation(ctx, change, after).await?;
     }
-    for event in events(ctx, before, after, by) {
-        change = change.event(event);
-    }
+    change.events.extend(events(ctx, before, after, by));
     let reason = if is_suspended(before, after) {
         EndReason::Suspended
     } else if after.role.is_below(before.role) {
@@ -130,15 +122,17 @@ async fn write(
         return Ok((change, Vec::new()));
     };
     let live = ctx.store.live_sessions(after.id, ctx.now()).await?;
-    let change = end(ctx, change, after, &live, Ending { which: Which::All, reason, by });
+    let end = SessionEnd { sessions: SessionSelector::All, reason, by };
+    let change = add_session_end(ctx, change, after, &live, end);
     if before.role == Role::Member {
         return Ok((change, Vec::new()));
     }
-    Ok(revoke_privileged(ctx, change, after.id, by).await?)
+    Ok(revoke_privileged_invitations(ctx, change, after.id, by).await?)
 }
 
-/// Somebody who is only invited becomes what their invitation says, so it says the same.
-async fn tell_invitation(ctx: &Ctx, change: Change, user: &User) -> Result<Change, StoreError> {
+/// Copies the changes of an invited user to the invitation, whose values replace the user's when it is
+/// accepted.
+async fn update_invitation(ctx: &Ctx, change: Change, user: &User) -> Result<Change, StoreError> {
     let latest = ctx.store.latest_invitation(user.id).await?;
     let is_over = |status| matches!(status, InvitationStatus::Accepted | InvitationStatus::Revoked);
     let Some(mut latest) = latest.filter(|latest| !is_over(latest.status)) else {

@@ -1,190 +1,71 @@
-//! People are removed: here at once, at Stytch soon after, then for good.
+//! Removes a user: access ends at once; a job deletes the identity, then the user.
 
-use std::time::Duration;
-
-use async_trait::async_trait;
-use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::granted::revoke_privileged;
-use super::{ChangedUser, leaving_an_admin};
-use crate::flows::deliver::dismiss;
-use crate::flows::outcome::again;
-use crate::flows::provider::{Called, settle};
-use crate::flows::revoke::take_back;
-use crate::flows::sessions::{Ending, end};
+use super::privileged_invitations::{ChangedUser, guard_last_admin, revoke_privileged_invitations};
+use crate::flows::end_sessions::{SessionEnd, add_session_end};
+use crate::flows::revoke::add_revocation;
+use crate::jobs::{DeleteIdentity, cancel_dead_delivery};
 use crate::{
-    Actor, Attempt, Change, Ctx, EndReason, EventKind, Job, JobError, Lease, NewJob, Outcome,
-    Performed, Queue, Reach, RemovedAddress, Retry, Role, Rounds, StoreError, Tombstone, User,
-    UserId, UserStatus, Which,
+    Actor, Change, Ctx, EndReason, EventKind, ManageableRoles, OptimisticRetry, SessionSelector,
+    StoreError, UserId, UserStatus,
 };
 
-/// Why nobody was removed.
+/// The error of removing a user.
 #[derive(Debug, Error)]
 pub enum RemoveUserError {
-    /// There is no such user.
     #[error("no such user")]
     NotFound,
-    /// Nobody would be left to administer.
     #[error("the last active administrator")]
     LastAdmin,
-    /// Whoever asks may not act on somebody of that role.
-    #[error("beyond the reach of whoever asks")]
-    OutOfReach,
-    /// Ask again later.
+    /// The caller may not manage the user's role.
+    #[error("the caller may not manage this user")]
+    Forbidden,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Begins to remove somebody: their sessions and open invitation end at once, and so do the open
-/// invitations with a role above `member` that they have sent. Asked for again while it goes on, it
-/// is tried again.
+/// Starts the removal of a user. The user's sessions and open invitation end at once, and open
+/// invitations with a role above `member` that the user has sent are revoked. A repeated request
+/// retries the deletion.
 pub async fn remove_user(
     ctx: &Ctx,
     id: UserId,
-    reach: Reach,
+    manageable: ManageableRoles,
     by: &Actor,
 ) -> Result<ChangedUser, RemoveUserError> {
-    let mut rounds = Rounds::default();
+    let mut retry = OptimisticRetry::default();
     loop {
         let mut user = ctx.store.user(id).await?.ok_or(RemoveUserError::NotFound)?;
-        if !reach.covers(user.role) {
-            return Err(RemoveUserError::OutOfReach);
+        if !manageable.includes(user.role) {
+            return Err(RemoveUserError::Forbidden);
         }
-        let mut change = Change::new().job(DeleteUser(id).into_job(ctx));
+        let change = Change::new().job(DeleteIdentity::of(id).into_job(ctx));
         if user.status == UserStatus::Deleting {
-            if rounds.apply(ctx, change).await? {
-                return Ok(ChangedUser::alone(user));
+            if retry.apply(ctx, change).await? {
+                return Ok(ChangedUser::without_consequences(user));
             }
             continue;
         }
-        let left = leaving_an_admin(ctx, change, &user).await?;
-        change = left.ok_or(RemoveUserError::LastAdmin)?;
+        let guarded = guard_last_admin(ctx, change, &user).await?;
+        let mut change = guarded.ok_or(RemoveUserError::LastAdmin)?;
         if let Some(latest) = ctx.store.latest_invitation(id).await? {
-            change = dismiss(ctx, change, &latest);
+            change = cancel_dead_delivery(ctx, change, &latest);
             if latest.status.is_open()
-                && let Some((_, with_it)) = take_back(ctx, change.clone(), &latest, by)
+                && let Some((_, revoking)) = add_revocation(ctx, change.clone(), &latest, by)
             {
-                change = with_it;
+                change = revoking;
             }
         }
         user.status = UserStatus::Deleting;
         let event = ctx.user_event(EventKind::UserDeleting, &user, by);
         let live = ctx.store.live_sessions(id, ctx.now()).await?;
         let change = change.update_user(user.clone()).event(event);
-        let change = end(
-            ctx,
-            change,
-            &user,
-            &live,
-            Ending { which: Which::All, reason: EndReason::Removed, by },
-        );
-        let (change, revoked) = revoke_privileged(ctx, change, id, by).await?;
-        if rounds.apply(ctx, change).await? {
+        let end = SessionEnd { sessions: SessionSelector::All, reason: EndReason::Removed, by };
+        let change = add_session_end(ctx, change, &user, &live, end);
+        let (change, revoked) = revoke_privileged_invitations(ctx, change, id, by).await?;
+        if retry.apply(ctx, change).await? {
             return Ok(ChangedUser { user, revoked });
         }
     }
-}
-
-/// Deletes a removed person at Stytch, then here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeleteUser(UserId);
-
-impl DeleteUser {
-    fn into_job(self, ctx: &Ctx) -> NewJob {
-        ctx.new_job::<Self>(json!({ "user": self.0 }), None)
-    }
-}
-
-#[async_trait]
-impl Job for DeleteUser {
-    const KIND: &'static str = "delete-user";
-    const QUEUE: Queue = Queue::Provider;
-    const RETRY: Retry = Retry::DELIVERY;
-    const TIMEOUT: Duration = Duration::from_mins(1);
-    /// The identity that is gone, if there was one.
-    type Report = Called<Option<String>>;
-
-    fn from_args(args: &Value) -> Option<Self> {
-        Some(Self(args.get("user")?.as_str()?.parse().ok()?))
-    }
-
-    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
-        Ok(ctx.store.user(self.0).await?.map(|user| user.role).unwrap_or_default())
-    }
-
-    async fn perform(
-        &self,
-        ctx: &Ctx,
-        _: &Attempt,
-        lease: &dyn Lease,
-    ) -> Result<Self::Report, StoreError> {
-        let user = ctx.store.user(self.0).await?;
-        let Some(user) = user.filter(|user| user.status == UserStatus::Deleting) else {
-            return Ok(Some(Ok(None)));
-        };
-        delete_identity(ctx, &user, lease).await
-    }
-
-    async fn conclude(
-        &self,
-        ctx: &Ctx,
-        attempt: &Attempt,
-        performed: &Performed<Self::Report>,
-    ) -> Result<(Outcome, Change), StoreError> {
-        let outcome = settle::<Self, _>(ctx, attempt, performed);
-        let user = ctx.store.user(self.0).await?;
-        let user = user.filter(|user| user.status == UserStatus::Deleting);
-        let (Some(user), Performed::Reported(Some(Ok(gone)))) = (user, performed) else {
-            return Ok((outcome, Change::new()));
-        };
-        if user.stytch_user_id.is_some() && user.stytch_user_id != *gone {
-            // A mail that was on its way has told of an identity meanwhile.
-            let error = JobError {
-                code: "identity_turned_up".into(),
-                message: "an identity at Stytch came to be known while it was deleted".into(),
-                request_id: None,
-            };
-            return Ok((again(ctx, Self::RETRY, attempt, error), Change::new()));
-        }
-        Ok((outcome, erase(ctx, user, gone.clone()).await?))
-    }
-}
-
-async fn delete_identity(
-    ctx: &Ctx,
-    user: &User,
-    lease: &dyn Lease,
-) -> Result<Called<Option<String>>, StoreError> {
-    let identity = match &user.stytch_user_id {
-        Some(id) => Some(id.clone()),
-        // A mail whose answer was lost may have made an identity that nobody here has heard of.
-        None => match ctx.provider.find_user(&user.email).await {
-            Ok(found) => found.map(|identity| identity.stytch_user_id),
-            Err(error) => return Ok(Some(Err(error))),
-        },
-    };
-    let Some(id) = identity else { return Ok(Some(Ok(None))) };
-    // Stytch may know one person by several addresses; whose identity it is here keeps it.
-    let holder = ctx.store.user_by_stytch_id(&id).await?;
-    if holder.is_some_and(|holder| holder.id != user.id) {
-        return Ok(Some(Ok(None)));
-    }
-    if !lease.may_call().await {
-        return Ok(None);
-    }
-    let deleted = ctx.provider.delete_user(&id).await;
-    Ok(Some(deleted.map(|()| Some(id))))
-}
-
-async fn erase(ctx: &Ctx, user: User, identity: Option<String>) -> Result<Change, StoreError> {
-    let event = ctx.user_event(EventKind::UserDeleted, &user, &Actor::System);
-    let mut change = Change::new().event(event);
-    change.invitations.delete = ctx.store.invitations_of(user.id).await?;
-    if let Some(stytch_user_id) = identity {
-        change.tombstones.push(Tombstone { stytch_user_id, user_id: user.id, at: ctx.now() });
-    }
-    change.removed_addresses.push(RemovedAddress::of(&user.email));
-    change.users.delete.push(user);
-    Ok(change)
 }

@@ -1,0 +1,105 @@
+//! Consequences of an administrator's suspension, demotion or removal.
+//!
+//! At least one active administrator must remain. Open invitations that the administrator has sent, and
+//! that grant a role above `member`, are revoked: otherwise the administrator could return by accepting
+//! one sent to another address.
+
+use crate::flows::revoke::add_revocation;
+use crate::{
+    Actor, Change, Ctx, Cursor, Guard, GuardName, Invitation, Page, Role, StoreError, User,
+    UserFilter, UserId, UserStatus,
+};
+
+/// Users per query.
+const ROWS: u64 = 200;
+
+/// A user who was changed or removed, and what was revoked as a consequence.
+#[derive(Debug)]
+pub struct ChangedUser {
+    /// The user as written.
+    pub user: User,
+    /// The revoked invitations, which the user had sent and which granted a role above `member`.
+    pub revoked: Vec<Invitation>,
+}
+
+impl ChangedUser {
+    pub(super) fn without_consequences(user: User) -> Self {
+        Self { user, revoked: Vec::new() }
+    }
+}
+
+/// Returns the open invitations with a role above `member` that a user has sent.
+pub async fn privileged_invitations_by(
+    ctx: &Ctx,
+    inviter: UserId,
+) -> Result<Vec<Invitation>, StoreError> {
+    let mut found = Vec::new();
+    for role in Role::ALL.iter().filter(|role| Role::Member.is_below(**role)) {
+        // The invitee of an open invitation has the status `invited` and the role that it grants. Such
+        // users are few, and an index finds them.
+        let filter = UserFilter {
+            role: Some(*role),
+            status: Some(UserStatus::Invited),
+            ..UserFilter::default()
+        };
+        let mut after = None;
+        loop {
+            let users = ctx.store.users(&filter, Page { after, limit: ROWS }).await?;
+            let ids: Vec<_> = users.iter().map(|user| user.id).collect();
+            let Some(last) = ids.last().copied() else { break };
+            let latest = ctx.store.latest_invitations(&ids).await?;
+            found.extend(latest.into_iter().filter(|one| is_open_from(one, inviter)));
+            if (ids.len() as u64) < ROWS {
+                break;
+            }
+            after = Some(Cursor::from(last));
+        }
+    }
+    Ok(found)
+}
+
+fn is_open_from(invitation: &Invitation, inviter: UserId) -> bool {
+    let sender = match &invitation.invited_by {
+        Actor::User { id, .. } => Some(*id),
+        Actor::Key { .. } | Actor::Cli | Actor::System => None,
+    };
+    sender == Some(inviter) && invitation.status.is_open() && invitation.user_id != inviter
+}
+
+/// Adds the revocation of those invitations to a change. Returns the invitations as revoked.
+pub(super) async fn revoke_privileged_invitations(
+    ctx: &Ctx,
+    mut change: Change,
+    inviter: UserId,
+    by: &Actor,
+) -> Result<(Change, Vec<Invitation>), StoreError> {
+    let mut all = Vec::new();
+    for invitation in privileged_invitations_by(ctx, inviter).await? {
+        if let Some((revoked, with_revocation)) =
+            add_revocation(ctx, change.clone(), &invitation, by)
+        {
+            change = with_revocation;
+            all.push(revoked);
+        }
+    }
+    Ok((change, all))
+}
+
+/// Adds the guard that keeps at least one active administrator to a change that takes `user` away.
+/// Returns `None` if the user is the last one.
+pub(super) async fn guard_last_admin(
+    ctx: &Ctx,
+    mut change: Change,
+    user: &User,
+) -> Result<Option<Change>, StoreError> {
+    if !user.is_active_admin() {
+        return Ok(Some(change));
+    }
+    // Read before the count, so that a change in between causes a conflict.
+    let version = ctx.store.guard(GuardName::ActiveAdmins).await?;
+    if ctx.store.count_active_admins().await? <= 1 {
+        return Ok(None);
+    }
+    change.guards.push(Guard { name: GuardName::ActiveAdmins, version });
+    Ok(Some(change))
+}

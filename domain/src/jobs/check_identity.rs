@@ -1,0 +1,82 @@
+//! Checks one identity at the provider after a webhook event.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::job::{arg, new_job};
+use super::outcome::{CallResult, outcome_of};
+use crate::flows::{compare, repair};
+use crate::{
+    Actor, Attempt, CallGate, Change, Ctx, Execution, Job, JobOutcome, NewJob, Profile, QueueName,
+    Role, StoreError,
+};
+
+/// Loads one identity from the provider and repairs what differs here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckIdentity(String);
+
+impl CheckIdentity {
+    /// Creates the job of a webhook event; the message's id makes it unique.
+    pub(crate) fn job_for(ctx: &Ctx, message_id: &str, provider_user_id: &str) -> NewJob {
+        let key = format!("{}:{message_id}", Self::KIND);
+        new_job::<Self>(ctx, json!({ "identity": provider_user_id }), Some(key))
+    }
+
+    async fn unlink(&self, ctx: &Ctx) -> Result<Option<Change>, StoreError> {
+        match repair::holder(ctx, &self.0).await? {
+            Some(user) => repair::unlink_identity(ctx, user, &Actor::System).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn link(&self, ctx: &Ctx, profile: &Profile) -> Result<Option<Change>, StoreError> {
+        let Some(candidate) = compare::repair_candidate(ctx, profile).await? else {
+            return Ok(None);
+        };
+        let user = repair::user_without_identity(ctx, &candidate).await?;
+        Ok(user.map(|user| repair::link_identity(ctx, user, &self.0, &Actor::System)))
+    }
+}
+
+#[async_trait]
+impl Job for CheckIdentity {
+    const KIND: &'static str = "check-identity";
+    const QUEUE: QueueName = QueueName::Provider;
+    type Report = CallResult<Option<Profile>>;
+
+    fn from_args(args: &Value) -> Option<Self> {
+        arg(args, "identity").map(Self)
+    }
+
+    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+        let user = ctx.store.user_by_provider_id(&self.0).await?;
+        Ok(user.map(|user| user.role).unwrap_or_default())
+    }
+
+    async fn perform(
+        &self,
+        ctx: &Ctx,
+        _: &Attempt,
+        gate: &dyn CallGate,
+    ) -> Result<Self::Report, StoreError> {
+        if !gate.may_call().await {
+            return Ok(None);
+        }
+        Ok(Some(ctx.provider.identity(&self.0).await))
+    }
+
+    async fn conclude(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        execution: &Execution<Self::Report>,
+    ) -> Result<(JobOutcome, Change), StoreError> {
+        let outcome = outcome_of(ctx, Self::RETRY, attempt, execution);
+        let change = match execution {
+            Execution::Completed(Some(Ok(None))) => self.unlink(ctx).await?,
+            Execution::Completed(Some(Ok(Some(profile)))) => self.link(ctx, profile).await?,
+            _ => None,
+        };
+        Ok((outcome, change.unwrap_or_default()))
+    }
+}

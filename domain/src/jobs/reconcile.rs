@@ -1,0 +1,114 @@
+//! The periodic reconciliation.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::job::schedule_periodic;
+use super::outcome::{JobReport, not_started, outcome_of, retry_or_give_up};
+use crate::flows::{ReconcileError, ReconcileOptions, compare_and_repair, reconciliation_change};
+use crate::{
+    Actor, Attempt, CallGate, Change, Comparison, Ctx, Execution, Job, JobError, JobOutcome,
+    QueueName, Reconciliation, RepairAction, RetryPolicy, Role, StoreError,
+};
+
+/// The pause of a run that had to stop. The provider may be unavailable, and the maintenance queue is not
+/// held back for that.
+const STOPPED_PAUSE: Duration = Duration::from_secs(30);
+
+/// Compares users with identities and repairs differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reconcile;
+
+/// Enqueues the reconciliation of the current interval, unless another worker has or the oldest user is
+/// younger than the interval. Returns whether this call enqueued it.
+pub async fn schedule_reconciliation(ctx: &Ctx, every: Duration) -> Result<bool, StoreError> {
+    let oldest = ctx.store.users_from(None, 1).await?;
+    if oldest.first().is_none_or(|oldest| ctx.now() < oldest.created_at + every) {
+        return Ok(false);
+    }
+    schedule_periodic::<Reconcile>(ctx, every).await
+}
+
+#[async_trait]
+impl Job for Reconcile {
+    const KIND: &'static str = "reconcile";
+    const QUEUE: QueueName = QueueName::Maintenance;
+    const RETRY: RetryPolicy = RetryPolicy {
+        initial_delay: Duration::from_mins(1),
+        max_delay: Duration::from_mins(30),
+        max_attempts: 20,
+    };
+    /// Listing a million identities takes more than an hour.
+    const TIMEOUT: Duration = Duration::from_hours(4);
+    type Report = Result<Comparison, ReconcileError>;
+
+    fn from_args(_: &Value) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn subject_role(&self, _: &Ctx) -> Result<Role, StoreError> {
+        Ok(Role::Member)
+    }
+
+    async fn perform(
+        &self,
+        ctx: &Ctx,
+        _: &Attempt,
+        gate: &dyn CallGate,
+    ) -> Result<Self::Report, StoreError> {
+        match compare_and_repair(ctx, ReconcileOptions::default(), &Actor::System, gate).await {
+            Err(ReconcileError::Store(error)) => Err(error),
+            other => Ok(other),
+        }
+    }
+
+    async fn conclude(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        execution: &Execution<Self::Report>,
+    ) -> Result<(JobOutcome, Change), StoreError> {
+        let change = match execution {
+            Execution::Completed(Ok(comparison)) => {
+                reconciliation_change(ctx, comparison, &Actor::System)
+            }
+            _ => Change::new(),
+        };
+        Ok((outcome_of(ctx, Self::RETRY, attempt, execution), change))
+    }
+}
+
+impl JobReport for Result<Comparison, ReconcileError> {
+    fn outcome(&self, ctx: &Ctx, retry: RetryPolicy, attempt: &Attempt) -> JobOutcome {
+        let error = match self {
+            Ok(comparison) => return outcome_of_record(&comparison.record),
+            Err(ReconcileError::Stopped { .. }) => {
+                return match not_started(ctx) {
+                    JobOutcome::Snooze(at, error) => JobOutcome::Snooze(at + STOPPED_PAUSE, error),
+                    other => other,
+                };
+            }
+            Err(ReconcileError::Listing(error) | ReconcileError::Repairing { error, .. }) => {
+                error.into()
+            }
+            Err(ReconcileError::Store(error)) => JobError::new("store_error", error.to_string()),
+        };
+        retry_or_give_up(ctx, retry, attempt, error)
+    }
+}
+
+/// A refused run leaves a dead job, so that it stays visible until an operator has looked.
+fn outcome_of_record(record: &Reconciliation) -> JobOutcome {
+    if record.repair_action != RepairAction::Refused {
+        return JobOutcome::Done;
+    }
+    let message = format!(
+        "{} of {} users would be changed, more than 5 %: review them with `guestlist reconcile \
+         --dry-run`, then run `guestlist reconcile --force`",
+        record.repairable(),
+        record.users
+    );
+    JobOutcome::Dead(JobError::new("too_much_drift", message))
+}

@@ -1,0 +1,68 @@
+//! Invalidates the link of a revoked or cancelled invitation at the provider.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::job::{arg, new_job};
+use super::outcome::CallResult;
+use crate::authorization::role_of_invitation;
+use crate::{
+    Attempt, CallGate, Ctx, Invitation, InvitationId, Job, NewJob, QueueName, Role, StoreError,
+};
+
+/// Invalidates the link of an invitation that was revoked, or whose delivery was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokeInvitation(InvitationId);
+
+impl RevokeInvitation {
+    pub(crate) fn of(invitation: &Invitation) -> Self {
+        Self(invitation.id)
+    }
+
+    pub(crate) fn into_job(self, ctx: &Ctx) -> NewJob {
+        new_job::<Self>(ctx, json!({ "invitation": self.0 }), None)
+    }
+
+    /// Returns the invitation if its link still has to be invalidated.
+    async fn invitation(self, ctx: &Ctx) -> Result<Option<Invitation>, StoreError> {
+        let invitation = ctx.store.invitation(self.0).await?;
+        // A cancelled delivery may have been retried since.
+        let Some(invitation) = invitation.filter(|one| !one.status.is_open()) else {
+            return Ok(None);
+        };
+        // The provider revokes by address, which would also invalidate the link of a newer invitation.
+        // The old link admits nobody whom the newer one does not.
+        let latest = ctx.store.latest_invitation(invitation.user_id).await?;
+        let is_latest = latest.is_none_or(|latest| latest.id == self.0);
+        Ok(Some(invitation).filter(|_| is_latest))
+    }
+}
+
+#[async_trait]
+impl Job for RevokeInvitation {
+    const KIND: &'static str = "revoke-invite";
+    const QUEUE: QueueName = QueueName::Provider;
+    type Report = CallResult<()>;
+
+    fn from_args(args: &Value) -> Option<Self> {
+        arg(args, "invitation").map(Self)
+    }
+
+    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+        role_of_invitation(ctx, self.0).await
+    }
+
+    async fn perform(
+        &self,
+        ctx: &Ctx,
+        _: &Attempt,
+        gate: &dyn CallGate,
+    ) -> Result<Self::Report, StoreError> {
+        if !gate.may_call().await {
+            return Ok(None);
+        }
+        // Read after the wait at the gate: an invitation that was resent meanwhile must stay valid.
+        let Some(invitation) = self.invitation(ctx).await? else { return Ok(Some(Ok(()))) };
+        Ok(Some(ctx.provider.revoke_invite(&invitation.email).await))
+    }
+}

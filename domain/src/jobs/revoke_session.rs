@@ -1,0 +1,50 @@
+//! Ends a session at the provider after it ended here.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::job::{arg, new_job};
+use super::outcome::CallResult;
+use crate::{Attempt, CallGate, Ctx, Job, NewJob, QueueName, Role, StoreError};
+
+/// Ends a session at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokeSession(String);
+
+impl RevokeSession {
+    pub(crate) fn of(provider_session_id: &str) -> Self {
+        Self(provider_session_id.to_owned())
+    }
+
+    pub(crate) fn into_job(self, ctx: &Ctx) -> NewJob {
+        new_job::<Self>(ctx, json!({ "session": self.0 }), None)
+    }
+}
+
+#[async_trait]
+impl Job for RevokeSession {
+    const KIND: &'static str = "revoke-session";
+    const QUEUE: QueueName = QueueName::Provider;
+    type Report = CallResult<()>;
+
+    fn from_args(args: &Value) -> Option<Self> {
+        arg(args, "session").map(Self)
+    }
+
+    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+        let session = ctx.store.session_by_provider_id(&self.0).await?;
+        Ok(session.map(|(_, user)| user.role).unwrap_or_default())
+    }
+
+    async fn perform(
+        &self,
+        ctx: &Ctx,
+        _: &Attempt,
+        gate: &dyn CallGate,
+    ) -> Result<Self::Report, StoreError> {
+        if !gate.may_call().await {
+            return Ok(None);
+        }
+        Ok(Some(ctx.provider.revoke_session(&self.0).await))
+    }
+}

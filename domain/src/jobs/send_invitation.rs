@@ -1,0 +1,191 @@
+//! Sends an invitation's mail and records the result.
+
+mod delivery;
+mod earlier_call;
+mod record;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use self::earlier_call::{LookUp, in_doubt_since, look_up};
+use self::record::Call;
+use super::job::arg;
+use super::outcome::{JobReport, exhausted, not_started, outcome_of_error};
+use super::revoke_invitation::RevokeInvitation;
+use crate::authorization::role_of_invitation;
+use crate::{
+    Attempt, CallGate, Change, Ctx, Execution, Invitation, InviteMail, Job, JobOutcome,
+    LINK_MINUTES, LoginMail, ProviderError, ProviderErrorKind, QueueName, RetryPolicy, Role,
+    SentMail, StoreError,
+};
+
+pub(crate) use self::delivery::cancel_dead_delivery;
+pub use self::delivery::{DeliveryReport, EarlierCall, SendInvitation};
+pub(crate) use self::earlier_call::CLOCK_SKEW;
+
+#[async_trait]
+impl Job for SendInvitation {
+    const KIND: &'static str = "send-invite";
+    const QUEUE: QueueName = QueueName::Invitation;
+    type Report = DeliveryReport;
+
+    fn from_args(args: &Value) -> Option<Self> {
+        let delivery = args.get("delivery")?.as_i64()?.try_into().ok()?;
+        Some(Self { invitation: arg(args, "invitation")?, delivery })
+    }
+
+    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+        role_of_invitation(ctx, self.invitation).await
+    }
+
+    async fn perform(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        gate: &dyn CallGate,
+    ) -> Result<DeliveryReport, StoreError> {
+        let Some(mut invitation) = self.wanted(ctx).await? else {
+            return Ok(DeliveryReport::NotWanted);
+        };
+        let mut earlier_call = EarlierCall::None;
+        if let Some(since) = in_doubt_since(ctx, &invitation, attempt).await? {
+            match look_up(ctx, &invitation, attempt, since).await? {
+                LookUp::Send(found) => earlier_call = found,
+                LookUp::EndWith(report) => return Ok(report),
+            }
+            // Read again: the search may have taken a while.
+            let Some(current) = self.wanted(ctx).await? else {
+                return Ok(DeliveryReport::NotWanted);
+            };
+            invitation = current;
+        }
+        if !gate.may_call().await {
+            return Ok(DeliveryReport::NotStarted);
+        }
+        let started_at = ctx.now();
+        let result = send(ctx, &invitation).await;
+        let took = ctx.now().duration_since(started_at).unsigned_abs();
+        Ok(DeliveryReport::Called { result, took, earlier_call })
+    }
+
+    async fn conclude(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        execution: &Execution<DeliveryReport>,
+    ) -> Result<(JobOutcome, Change), StoreError> {
+        let Some(mut invitation) = ctx.store.invitation(self.invitation).await? else {
+            return Ok((JobOutcome::Done, Change::new()));
+        };
+        let since = in_doubt_since(ctx, &invitation, attempt).await?;
+        let lost = self.record_lost_attempts(ctx, &mut invitation, attempt, since);
+        let may_be_sent = attempt.number > 1 || is_doubtful(execution);
+        let undo = (invitation.is_revoked_or_cancelled() && may_be_sent)
+            .then(|| RevokeInvitation::of(&invitation));
+        let (outcome, mut change) = match execution {
+            Execution::Completed(report) => {
+                let has_lost = !lost.is_empty();
+                self.conclude_report(ctx, attempt, invitation, report, has_lost).await?
+            }
+            Execution::Exhausted => {
+                self.record_failure(ctx, invitation, attempt, JobOutcome::Dead(exhausted()))
+            }
+            Execution::Failed(error) => self.record_crash(ctx, invitation, attempt, error),
+        };
+        change.events.splice(0..0, lost);
+        // The mail may have been sent after the link was revoked at the provider.
+        if let Some(undo) = undo.filter(|_| change.jobs.is_empty()) {
+            change = change.job(undo.into_job(ctx));
+        }
+        Ok((outcome, change))
+    }
+}
+
+impl JobReport for DeliveryReport {
+    fn outcome(&self, ctx: &Ctx, retry: RetryPolicy, attempt: &Attempt) -> JobOutcome {
+        match self {
+            Self::NotWanted | Self::Found(_) | Self::Called { result: Ok(_), .. } => {
+                JobOutcome::Done
+            }
+            Self::NotStarted => not_started(ctx),
+            Self::Unknown(error) | Self::Called { result: Err(error), .. } => {
+                outcome_of_error(ctx, retry, attempt, error)
+            }
+        }
+    }
+}
+
+impl SendInvitation {
+    async fn conclude_report(
+        self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        invitation: Invitation,
+        report: &DeliveryReport,
+        has_lost: bool,
+    ) -> Result<(JobOutcome, Change), StoreError> {
+        let outcome = report.outcome(ctx, Self::RETRY, attempt);
+        Ok(match report {
+            DeliveryReport::NotStarted if has_lost => {
+                (outcome, Change::new().update_invitation(invitation))
+            }
+            DeliveryReport::NotWanted | DeliveryReport::NotStarted => (outcome, Change::new()),
+            DeliveryReport::Found(identity) => {
+                let change = self.record_found(ctx, invitation, attempt);
+                let identity = &identity.provider_user_id;
+                (outcome, record::link_identity(ctx, change, self.invitation, identity).await?)
+            }
+            DeliveryReport::Unknown(error) => self.record_unknown(ctx, invitation, error, outcome),
+            DeliveryReport::Called { result, took, earlier_call } => {
+                let held = self.outage_event(ctx, &invitation, attempt);
+                let call = Call { attempt, took: *took, earlier: *earlier_call };
+                let (outcome, mut change) = match result {
+                    Ok(mail) => {
+                        let change = self.record_sent(ctx, invitation, &call, mail);
+                        let id = &mail.provider_user_id;
+                        (outcome, record::link_identity(ctx, change, self.invitation, id).await?)
+                    }
+                    Err(error) => self.record_error(ctx, invitation, &call, error, outcome),
+                };
+                change.events.splice(0..0, held);
+                (outcome, change)
+            }
+        })
+    }
+}
+
+/// Returns whether the execution may have sent a mail that was not recorded.
+fn is_doubtful(execution: &Execution<DeliveryReport>) -> bool {
+    match execution {
+        Execution::Completed(DeliveryReport::Called { result: Err(error), .. }) => {
+            error.kind == ProviderErrorKind::Doubtful
+        }
+        Execution::Failed(_) | Execution::Exhausted => true,
+        Execution::Completed(_) => false,
+    }
+}
+
+async fn send(ctx: &Ctx, invitation: &Invitation) -> Result<SentMail, ProviderError> {
+    let redirect_url = if ctx.policy.link_carries_id {
+        format!("{}?invitation={}", ctx.policy.authenticate_url, invitation.id)
+    } else {
+        ctx.policy.authenticate_url.clone()
+    };
+    let expires_in_minutes = minutes_left(invitation.expires_at, ctx.now());
+    let email = invitation.email.clone();
+    if invitation.as_login {
+        let mail = LoginMail { email, redirect_url, expires_in_minutes };
+        return ctx.provider.send_login(&mail).await;
+    }
+    let name = invitation.name.clone();
+    let mail = InviteMail { email, name, redirect_url, expires_in_minutes };
+    ctx.provider.send_invite(&mail).await
+}
+
+/// Returns the remaining lifetime in whole minutes, within the provider's range.
+fn minutes_left(expires_at: Timestamp, now: Timestamp) -> u32 {
+    let (min, max) = LINK_MINUTES.into_inner();
+    let minutes = expires_at.duration_since(now).as_secs() / 60;
+    u32::try_from(minutes.clamp(min.into(), max.into())).unwrap_or(min)
+}

@@ -1,0 +1,101 @@
+//! Events: the audit log, and the timeline of each invitation.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{Actor, EventId, InvitationId, UserId};
+
+/// An entry of the audit log. Its detail contains no addresses and no tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Ids increase with time.
+    pub id: EventId,
+    pub kind: EventKind,
+    pub at: Timestamp,
+    pub actor: Actor,
+    /// The client's address, for actions requested over HTTP.
+    pub from_ip: Option<IpAddr>,
+    /// The user whom the event concerns.
+    pub user_id: Option<UserId>,
+    /// The invitation whose timeline contains the event.
+    pub invitation_id: Option<InvitationId>,
+    /// Further facts; their structure depends on the kind.
+    pub detail: Value,
+}
+
+/// What an event records.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
+pub enum EventKind {
+    /// An invitation was created.
+    Requested,
+    /// A delivery is held back.
+    Held,
+    /// The provider was called. Detail: number, outcome, code, request id, duration in milliseconds.
+    Attempted,
+    /// The provider accepted the mail.
+    Sent,
+    /// The provider's answer was lost, so the mail may have been sent.
+    Doubtful,
+    /// The link was opened.
+    Visited,
+    /// The invitee logged in.
+    Accepted,
+    /// The delivery failed permanently.
+    Failed,
+    /// The invitation expired.
+    Expired,
+    /// The invitation was revoked.
+    Revoked,
+    /// A resend was requested.
+    Resent,
+    /// A user was added without a mail.
+    UserAdded,
+    /// A user's name or metadata changed. Detail: the fields.
+    UserChanged,
+    /// A user's role changed. Detail: the old and the new role.
+    RoleChanged,
+    UserSuspended,
+    UserReactivated,
+    /// The removal of a user began.
+    UserDeleting,
+    /// The removal of a user was completed, including the identity at the provider.
+    UserDeleted,
+    /// A user logged in.
+    SessionStarted,
+    /// A session was ended before it expired. Detail: session and reason.
+    SessionEnded,
+    /// The holder of a valid link was refused.
+    LoginRefused,
+    KeyCreated,
+    KeyRevoked,
+    /// A reconciliation was completed.
+    Reconciled,
+    /// A user's identity no longer exists at the provider; the sessions were ended.
+    IdentityForgotten,
+    /// An identity found at the provider was linked to a user.
+    IdentityAdopted,
+    /// The identity of a removed user was found at the provider and deleted.
+    IdentityDeleted,
+    /// An operator retried a job.
+    JobRetried,
+    /// An operator cancelled or dismissed a job.
+    JobCancelled,
+    QueuePaused,
+    QueueResumed,
+}
+
+crate::model::text_enum!(EventKind);

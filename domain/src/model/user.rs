@@ -1,0 +1,162 @@
+//! Users: identity, role and status.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::{Email, Name, UserId};
+
+/// A person with an account, or with an invitation to one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct User {
+    pub id: UserId,
+    /// Unique among users.
+    pub email: Email,
+    pub name: Option<Name>,
+    pub role: Role,
+    pub status: UserStatus,
+    pub metadata: Metadata,
+    /// The id of the user's identity at the provider, once it is known.
+    pub provider_user_id: Option<String>,
+    pub created_at: Timestamp,
+    /// Time of the last request in any of the user's sessions, to the minute.
+    pub last_seen_at: Option<Timestamp>,
+    /// Incremented by each write; a change that expects an older version conflicts.
+    pub version: i64,
+}
+
+/// A user's permissions within Guestlist.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Role {
+    /// All permissions.
+    Admin,
+    /// Permission to inspect and control the job queue.
+    Operator,
+    /// Permission to manage one's own profile and sessions.
+    #[default]
+    Member,
+}
+
+/// The state of an account; it decides whether the user can log in.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum UserStatus {
+    /// The user can log in only through an open invitation.
+    Invited,
+    Active,
+    /// The user cannot log in until an administrator reactivates the account.
+    Suspended,
+    /// The user is being removed, here and at the provider, and cannot log in.
+    Deleting,
+}
+
+crate::model::text_enum!(Role, UserStatus);
+
+impl User {
+    /// Creates a member without name, metadata or identity.
+    pub fn new(id: UserId, email: Email, status: UserStatus, now: Timestamp) -> Self {
+        Self {
+            id,
+            email,
+            name: None,
+            role: Role::Member,
+            status,
+            metadata: Metadata::default(),
+            provider_user_id: None,
+            created_at: now,
+            last_seen_at: None,
+            version: 1,
+        }
+    }
+
+    /// Returns whether the user is an administrator who can log in.
+    pub fn is_active_admin(&self) -> bool {
+        self.role == Role::Admin && self.status == UserStatus::Active
+    }
+}
+
+impl Role {
+    /// Returns the role with more permissions.
+    #[must_use]
+    pub fn higher(self, other: Self) -> Self {
+        if self.is_below(other) { other } else { self }
+    }
+
+    /// Returns whether the role has fewer permissions than another.
+    pub fn is_below(self, other: Self) -> bool {
+        let rank = |role| match role {
+            Self::Member => 0,
+            Self::Operator => 1,
+            Self::Admin => 2,
+        };
+        rank(self) < rank(other)
+    }
+}
+
+/// A JSON object that the application stores with a user: at most 8 KiB when serialized.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(transparent)]
+pub struct Metadata(Map<String, Value>);
+
+/// The metadata exceeds 8 KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is larger than 8 KiB")]
+pub struct MetadataTooLarge;
+
+impl Metadata {
+    const MAX_BYTES: usize = 8 * 1024;
+
+    /// Checks the size of an object.
+    pub fn new(map: Map<String, Value>) -> Result<Self, MetadataTooLarge> {
+        let metadata = Self(map);
+        if metadata.to_json().len() > Self::MAX_BYTES {
+            Err(MetadataTooLarge)
+        } else {
+            Ok(metadata)
+        }
+    }
+
+    /// Serializes the object for the database.
+    pub fn to_json(&self) -> String {
+        serde_json::Value::Object(self.0.clone()).to_string()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn as_map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}

@@ -1,0 +1,94 @@
+//! Sources of time and ids, which tests replace.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// The wall clock, for expiries, schedules and timestamps.
+pub trait Clock: Send + Sync {
+    /// Returns the current time, truncated to the microseconds that every database stores.
+    fn now(&self) -> Timestamp;
+}
+
+/// A source of ids.
+pub trait Ids: Send + Sync {
+    /// Returns a new `UUIDv7`. Ids of one source increase with time.
+    fn next(&self) -> Uuid;
+
+    /// Returns a random number from 0 to 1, for the jitter of retries.
+    fn jitter(&self) -> f64 {
+        let low = self.next().as_u128() & u128::from(u32::MAX);
+        f64::from(u32::try_from(low).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+    }
+}
+
+/// The tolerated difference between the clocks of two processes.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
+
+/// Returns whether `written_at`, a stored time of a past event, is plausible.
+///
+/// A time in the future was written by a process whose clock was ahead, or before the clock was set
+/// back. The true time is unknown, and a delay computed from it would last as long as that clock was
+/// wrong.
+pub fn is_credible(written_at: Timestamp, now: Timestamp) -> bool {
+    written_at <= now + CLOCK_TOLERANCE
+}
+
+/// The system clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
+    fn now(&self) -> Timestamp {
+        whole_microseconds(Timestamp::now())
+    }
+}
+
+/// Ids made of the system clock and random bits, increasing within a process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemIds;
+
+impl Ids for SystemIds {
+    #[expect(clippy::disallowed_methods, reason = "the one place that makes random ids")]
+    fn next(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+}
+
+/// A clock for tests that moves only on request.
+#[derive(Debug)]
+pub struct ManualClock(Mutex<Timestamp>);
+
+impl ManualClock {
+    /// Creates a clock that shows `start`.
+    pub fn new(start: Timestamp) -> Self {
+        Self(Mutex::new(whole_microseconds(start)))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        *self.lock() += by;
+    }
+
+    /// Sets the clock back.
+    pub fn set_back(&self, by: Duration) {
+        *self.lock() -= by;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Timestamp> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        *self.lock()
+    }
+}
+
+fn whole_microseconds(t: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(t.as_microsecond()).unwrap_or(t)
+}

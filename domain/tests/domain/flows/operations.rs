@@ -1,0 +1,6 @@
+//! The queue, periodic jobs and reconciliation.
+
+mod identity_webhook;
+mod operate_jobs;
+pub(crate) mod reconcile;
+mod sweep;

@@ -1,0 +1,4 @@
+//! Sessions.
+
+mod check;
+mod end;

@@ -1,0 +1,219 @@
+//! The rows of the store in memory, and the application of changes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use guestlist_domain::{
+    ApiKey, ApiKeyId, Change, EndSessions, Event, EventId, GuardName, Invitation, InvitationId,
+    JobId, JobState, LoginRequest, Operation, QueueName, Reconciliation, RemovedAddress, Rows,
+    Session, SessionId, SessionSelector, TokenHash, Tombstone, UsedLink, User, UserId, Verdict,
+};
+use jiff::Timestamp;
+
+use super::jobs::JobRow;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tables {
+    pub(crate) users: BTreeMap<UserId, User>,
+    pub(crate) invitations: BTreeMap<InvitationId, Invitation>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) used_links: Vec<UsedLink>,
+    pub(crate) link_claims: HashMap<TokenHash, Timestamp>,
+    pub(crate) login_requests: Vec<LoginRequest>,
+    pub(crate) api_keys: BTreeMap<ApiKeyId, ApiKey>,
+    pub(crate) tombstones: Vec<Tombstone>,
+    pub(crate) removed_addresses: BTreeSet<RemovedAddress>,
+    pub(crate) reconciliations: Vec<Reconciliation>,
+    pub(crate) guards: HashMap<GuardName, i64>,
+    pub(crate) events: BTreeMap<EventId, Event>,
+    pub(crate) jobs: BTreeMap<JobId, JobRow>,
+    pub(crate) paused: BTreeSet<QueueName>,
+}
+
+/// An expectation of the change does not hold.
+struct Conflict;
+
+type Written = Result<(), Conflict>;
+
+impl Tables {
+    /// Applies a change atomically.
+    pub(crate) fn apply(&mut self, change: Change) -> Verdict {
+        if let Some(settlement) = &change.settlement {
+            let job = self.jobs.get(&settlement.attempt.job);
+            if !job.is_some_and(|job| job.is_held_by(settlement)) {
+                return Verdict::LeaseLost;
+            }
+        }
+        let mut after = self.clone();
+        match after.write(change) {
+            Ok(()) => {
+                *self = after;
+                Verdict::Applied
+            }
+            Err(Conflict) => Verdict::Conflict,
+        }
+    }
+
+    fn write(&mut self, change: Change) -> Written {
+        for operation in &change.operations {
+            self.operate(operation)?;
+        }
+        for guard in change.guards {
+            let stands = self.guards.entry(guard.name).or_default();
+            expect(*stands == guard.version)?;
+            *stands += 1;
+        }
+        write_rows(&mut self.users, change.users)?;
+        write_rows(&mut self.invitations, change.invitations)?;
+        write_rows(&mut self.api_keys, change.api_keys)?;
+        // Sessions end before new ones start.
+        change.end_sessions.iter().for_each(|end| self.end_sessions(end));
+        for session in change.sessions {
+            expect(self.sessions.insert(session.id, session).is_none())?;
+        }
+        self.used_links.extend(change.used_links);
+        self.login_requests.extend(change.login_requests);
+        self.tombstones.extend(change.tombstones);
+        self.removed_addresses.extend(change.removed_addresses);
+        self.reconciliations.extend(change.reconciliations);
+        for event in change.events {
+            expect(self.events.insert(event.id, event).is_none())?;
+        }
+        for job in change.jobs {
+            expect(self.jobs.insert(job.id, JobRow::new(job)).is_none())?;
+        }
+        if let Some(settlement) = change.settlement
+            && let Some(job) = self.jobs.get_mut(&settlement.attempt.job)
+        {
+            job.settle(settlement.outcome);
+        }
+        self.check_unique()
+    }
+
+    fn operate(&mut self, operation: &Operation) -> Written {
+        match operation {
+            Operation::Pause { queue, .. } => drop(self.paused.insert(*queue)),
+            Operation::Resume(queue) => drop(self.paused.remove(queue)),
+            Operation::Cancel { job, .. } => {
+                let can_be = |state: JobState| state.can_be_cancelled() || state.can_be_dismissed();
+                self.job_if(*job, can_be)?.cancel();
+            }
+            Operation::CancelIfDead { key, .. } => {
+                let dead = self.jobs.values_mut().filter(|row| row.state == JobState::Dead);
+                let its = dead.filter(|row| row.job.unique_key.as_ref() == Some(key));
+                its.for_each(|row| row.state = JobState::Cancelled);
+            }
+            Operation::Retry { job, at, .. } => {
+                self.job_if(*job, JobState::can_be_retried)?.retry(*at);
+            }
+        }
+        Ok(())
+    }
+
+    fn job_if(&mut self, id: JobId, can_be: fn(JobState) -> bool) -> Result<&mut JobRow, Conflict> {
+        self.jobs.get_mut(&id).filter(|row| can_be(row.state)).ok_or(Conflict)
+    }
+
+    fn end_sessions(&mut self, end: &EndSessions) {
+        let is_meant = |session: &Session| match end.sessions {
+            SessionSelector::One(id) => session.id == id,
+            SessionSelector::AllBut(id) => session.id != id,
+            SessionSelector::All => true,
+        };
+        let theirs = self.sessions.values_mut().filter(|session| session.user_id == end.user_id);
+        for session in theirs.filter(|session| is_meant(session)) {
+            session.ended.get_or_insert((end.at, end.reason));
+        }
+    }
+
+    /// Checks unique keys of tables whose rows are only inserted.
+    fn check_unique(&self) -> Written {
+        let sessions = || self.sessions.values();
+        unique(sessions().map(|session| session.token_hash))?;
+        unique(sessions().map(|session| &session.provider_session_id))?;
+        unique(self.used_links.iter().map(|link| link.token_hash))?;
+        unique(self.login_requests.iter().map(|request| (&request.email, request.ordinal)))?;
+        unique(self.tombstones.iter().map(|gone| &gone.provider_user_id))?;
+        unique(self.jobs.values().filter_map(|row| row.job.unique_key.as_ref()))
+    }
+}
+
+/// A row with a version.
+trait Row: Sized {
+    type Id: Ord + Copy;
+    fn id(&self) -> Self::Id;
+    fn version(&mut self) -> &mut i64;
+    fn check_unique(table: &BTreeMap<Self::Id, Self>) -> Written;
+}
+
+impl Row for User {
+    type Id = UserId;
+    fn id(&self) -> UserId {
+        self.id
+    }
+    fn version(&mut self) -> &mut i64 {
+        &mut self.version
+    }
+    fn check_unique(table: &BTreeMap<UserId, Self>) -> Written {
+        unique(table.values().map(|user| &user.email))?;
+        unique(table.values().filter_map(|user| user.provider_user_id.as_ref()))
+    }
+}
+
+impl Row for Invitation {
+    type Id = InvitationId;
+    fn id(&self) -> InvitationId {
+        self.id
+    }
+    fn version(&mut self) -> &mut i64 {
+        &mut self.version
+    }
+    fn check_unique(table: &BTreeMap<InvitationId, Self>) -> Written {
+        let open = table.values().filter(|invitation| invitation.status.is_open());
+        unique(open.map(|invitation| &invitation.email))
+    }
+}
+
+impl Row for ApiKey {
+    type Id = ApiKeyId;
+    fn id(&self) -> ApiKeyId {
+        self.id
+    }
+    fn version(&mut self) -> &mut i64 {
+        &mut self.version
+    }
+    fn check_unique(table: &BTreeMap<ApiKeyId, Self>) -> Written {
+        unique(table.values().map(|key| key.hash))
+    }
+}
+
+/// Deletes, updates and inserts rows, in this order, and checks unique keys.
+fn write_rows<T: Row>(table: &mut BTreeMap<T::Id, T>, rows: Rows<T>) -> Written {
+    for mut row in rows.delete {
+        expect_as_read(table, &mut row)?;
+        table.remove(&row.id());
+    }
+    for mut row in rows.update {
+        expect_as_read(table, &mut row)?;
+        *row.version() += 1;
+        table.insert(row.id(), row);
+    }
+    T::check_unique(table)?;
+    for row in rows.insert {
+        expect(table.insert(row.id(), row).is_none())?;
+    }
+    T::check_unique(table)
+}
+
+fn expect_as_read<T: Row>(table: &mut BTreeMap<T::Id, T>, read: &mut T) -> Written {
+    let stands = table.get_mut(&read.id()).ok_or(Conflict)?;
+    expect(stands.version() == read.version())
+}
+
+fn expect(so: bool) -> Written {
+    if so { Ok(()) } else { Err(Conflict) }
+}
+
+fn unique<K: std::hash::Hash + Eq>(mut keys: impl Iterator<Item = K>) -> Written {
+    let mut seen = HashSet::new();
+    expect(keys.all(|key| seen.insert(key)))
+}
