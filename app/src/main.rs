@@ -2,12 +2,20 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod api;
+mod audit;
 mod commands;
 mod config;
-mod http;
+mod extract;
+mod middleware;
+mod openapi;
 mod operations;
 mod pages;
+mod problem;
+mod router;
+mod sessions;
 mod site;
+mod state;
 
 use std::process::ExitCode;
 

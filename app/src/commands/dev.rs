@@ -20,8 +20,8 @@ use url::Url;
 use super::dev_state::DevState;
 use super::serve::{announce, run_all};
 use crate::config::Config;
-use crate::http::App;
 use crate::site::Project;
+use crate::state::App;
 
 /// The administrator who is there when no other was named.
 const ADMIN: &str = "admin@example.com";

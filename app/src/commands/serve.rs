@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::print;
 use crate::config::Config;
-use crate::http::{App, flush_seen, keep_noting, router};
+use crate::router::router;
 use crate::site::Project;
+use crate::state::App;
 
 /// What `serve` is told.
 #[derive(Debug, Args)]
@@ -71,7 +72,7 @@ pub async fn run_all(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     if let Some(worker) = &worker {
-        app.note_worker(worker.metrics().clone());
+        app.set_worker_metrics(worker.metrics().clone());
     }
     let jobs = async {
         let Some(worker) = worker else { return Ok(()) };
@@ -90,11 +91,11 @@ async fn serve(
     routes: Router,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let noting = tokio::spawn(keep_noting(app.clone(), stop.clone()));
+    let noting = tokio::spawn(app.clone().flush_periodically(stop.clone()));
     let options = Options { drain_timeout: DRAIN, ..Options::new(share_of_descriptors(2)) };
     guestlist_worker::serve(listener, routes, options, stop).await;
     noting.await?;
     // What the last requests have noted.
-    flush_seen(&app).await;
+    app.flush_activity().await;
     Ok(())
 }

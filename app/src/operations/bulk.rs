@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::shapes;
+use crate::openapi::schemas;
 
 /// Flows under way at once.
 const AT_ONCE: usize = 64;
@@ -32,7 +32,7 @@ pub enum Act {
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(transform = shapes::whole)]
+#[schemars(transform = schemas::all_required)]
 pub struct Bulk {
     /// How many jobs it was done to; of a dry run, how many match.
     pub matched: u64,

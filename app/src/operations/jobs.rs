@@ -6,23 +6,23 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::http::{Time, shapes};
+use crate::openapi::schemas::{self, Time};
 
 /// A job.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Job", transform = shapes::whole)]
+#[schemars(rename = "Job", transform = schemas::all_required)]
 pub struct JobView<'a> {
     id: Uuid,
-    #[schemars(with = "shapes::Queue")]
+    #[schemars(with = "schemas::Queue")]
     queue: &'a str,
     /// Which job it is, as in `send-invite`; never renamed.
     kind: &'a str,
     /// What it is about: ids, never addresses or tokens.
     args: &'a Value,
-    #[schemars(with = "shapes::JobState")]
+    #[schemars(with = "schemas::JobState")]
     state: &'a str,
     /// What keeps it waiting; null unless it is `held`.
-    #[schemars(with = "Option<shapes::HeldBy>")]
+    #[schemars(with = "Option<schemas::HeldBy>")]
     held_by: Option<&'a str>,
     /// Lower goes first.
     priority: i16,
@@ -48,7 +48,7 @@ pub struct JobView<'a> {
 
 /// A job with its attempts, the first first.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "WholeJob", transform = shapes::whole)]
+#[schemars(rename = "WholeJob", transform = schemas::all_required)]
 pub struct WholeJobView<'a> {
     #[serde(flatten)]
     job: JobView<'a>,
@@ -57,7 +57,7 @@ pub struct WholeJobView<'a> {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Attempt", transform = shapes::whole)]
+#[schemars(rename = "Attempt", transform = schemas::all_required)]
 struct AttemptView<'a> {
     /// From 1; one that was not charged shares its number with the next.
     number: u32,
@@ -77,7 +77,7 @@ struct AttemptView<'a> {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Failure", transform = shapes::whole)]
+#[schemars(rename = "Failure", transform = schemas::all_required)]
 struct Failure<'a> {
     /// Stytch's `error_type`, or ours for what never reached it, as in `timeout`.
     code: &'a str,
@@ -139,7 +139,7 @@ impl<'a> Failure<'a> {
 
 /// Jobs whose latest attempt failed with one code.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "ErrorGroup", transform = shapes::whole)]
+#[schemars(rename = "ErrorGroup", transform = schemas::all_required)]
 pub struct ErrorView<'a> {
     /// What the latest attempt of each failed with; null if without a code.
     code: Option<&'a str>,

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::{Time, shapes};
+use crate::openapi::schemas::{self, Time};
 
 /// A queue: how it stands, and what came of its jobs in the last hour.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "QueueState", transform = shapes::whole)]
+#[schemars(rename = "QueueState", transform = schemas::all_required)]
 pub struct QueueView<'a> {
-    #[schemars(with = "shapes::Queue")]
+    #[schemars(with = "schemas::Queue")]
     name: &'a str,
     counts: Counts,
     /// For how long the first of the due jobs has waited, held or not; null if none is due.
@@ -22,7 +22,7 @@ pub struct QueueView<'a> {
     /// Null unless it is paused.
     pause: Option<PauseView<'a>>,
     /// What keeps its due jobs waiting; null if nothing does.
-    #[schemars(with = "Option<shapes::HeldBy>")]
+    #[schemars(with = "Option<schemas::HeldBy>")]
     held_by: Option<&'a str>,
     /// From when jobs were due until a worker took them, in the last hour.
     wait_ms: QuantilesView,
@@ -34,7 +34,7 @@ pub struct QueueView<'a> {
 
 /// Jobs by state, but those that ended well or were withdrawn: they are too many to count.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Counts", transform = shapes::whole)]
+#[schemars(rename = "Counts", transform = schemas::all_required)]
 struct Counts {
     /// Those that wait for their time.
     scheduled: u64,
@@ -51,7 +51,7 @@ struct Counts {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Pause", transform = shapes::whole)]
+#[schemars(rename = "Pause", transform = schemas::all_required)]
 struct PauseView<'a> {
     /// Since when.
     at: Time,
@@ -62,7 +62,7 @@ struct PauseView<'a> {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Quantiles", transform = shapes::whole)]
+#[schemars(rename = "Quantiles", transform = schemas::all_required)]
 struct QuantilesView {
     /// What half did not exceed; null where nothing was measured.
     #[schemars(with = "Option<u64>")]
@@ -76,7 +76,7 @@ struct QuantilesView {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Minute", transform = shapes::whole)]
+#[schemars(rename = "Minute", transform = schemas::all_required)]
 struct MinuteView {
     /// Its beginning.
     at: Time,
@@ -131,7 +131,7 @@ impl MinuteView {
 
 /// A worker as it last reported.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Worker", transform = shapes::whole)]
+#[schemars(rename = "Worker", transform = schemas::all_required)]
 pub struct WorkerView<'a> {
     id: &'a str,
     /// The machine's name.

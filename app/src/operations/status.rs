@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::{Time, shapes};
+use crate::openapi::schemas::{self, Time};
 
 /// How it stands, for the one who was woken up.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(transform = shapes::whole)]
+#[schemars(transform = schemas::all_required)]
 pub struct Status {
     /// One line: whether mail goes out, since when not and why, how much waits, what to do.
     pub summary: String,
@@ -36,7 +36,7 @@ pub struct Status {
     /// For how long the first of the due jobs has waited.
     pub oldest_ready_age_seconds: Option<u64>,
     /// The queues that operators paused.
-    #[schemars(with = "Vec<shapes::Queue>")]
+    #[schemars(with = "Vec<schemas::Queue>")]
     pub paused: Vec<&'static str>,
     /// How many workers are there.
     pub workers: usize,
@@ -44,7 +44,7 @@ pub struct Status {
 
 /// What Stytch said.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "ProviderAnswer", transform = shapes::whole)]
+#[schemars(rename = "ProviderAnswer", transform = schemas::all_required)]
 pub struct LastError {
     /// Stable.
     pub code: String,

@@ -13,7 +13,10 @@ use super::head::Head;
 use super::page;
 use super::person::AdminViewer;
 use super::words::{deed, has_no_whom, is_own, moment, who};
-use crate::http::{App, ListAudit, Params, Problem, find_events};
+use crate::audit::{AuditQuery, find_events};
+use crate::extract::body::Query;
+use crate::problem::Problem;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -67,7 +70,7 @@ enum Whom {
 pub async fn audit(
     AdminViewer(me): AdminViewer,
     State(app): State<App>,
-    Params(query): Params<ListAudit>,
+    Query(query): Query<AuditQuery>,
 ) -> Result<Response, Problem> {
     let query = filled_in(query);
     let (found, next_cursor, refusal) = match look(&app, &query).await {
@@ -96,11 +99,11 @@ pub async fn audit(
 }
 
 /// A form sends what is left empty, too.
-fn filled_in(query: ListAudit) -> ListAudit {
+fn filled_in(query: AuditQuery) -> AuditQuery {
     let filled = |field: Option<String>| {
         field.map(|field| field.trim().to_owned()).filter(|field| !field.is_empty())
     };
-    ListAudit {
+    AuditQuery {
         actor: filled(query.actor),
         user: filled(query.user),
         kind: filled(query.kind),
@@ -111,7 +114,7 @@ fn filled_in(query: ListAudit) -> ListAudit {
 }
 
 /// People ask for addresses and days, the API for ids and times.
-async fn look(app: &App, query: &ListAudit) -> Result<(Vec<Event>, Option<String>), Problem> {
+async fn look(app: &App, query: &AuditQuery) -> Result<(Vec<Event>, Option<String>), Problem> {
     let mut query = query.clone();
     for (name, field) in [("actor", &mut query.actor), ("user", &mut query.user)] {
         let Some(Ok(email)) = field.as_deref().map(Email::parse) else { continue };
@@ -151,7 +154,7 @@ fn choice(kind: EventKind, chosen: Option<&str>) -> Kind {
 }
 
 /// What was asked, as it was or more readable.
-async fn asked(app: &App, query: ListAudit) -> Result<Asked, Problem> {
+async fn asked(app: &App, query: AuditQuery) -> Result<Asked, Problem> {
     let since = query.since.unwrap_or_default();
     let since = since.split('T').next().unwrap_or_default().to_owned();
     let actor = readable(app, query.actor.unwrap_or_default()).await?;
@@ -166,7 +169,7 @@ async fn readable(app: &App, asked: String) -> Result<String, Problem> {
     Ok(user.map_or(asked, |user| user.email.as_str().to_owned()))
 }
 
-fn address(query: &ListAudit, cursor: &str) -> String {
+fn address(query: &AuditQuery, cursor: &str) -> String {
     let mut pairs = Serializer::new(String::new());
     let fields = [
         ("actor", query.actor.as_deref()),
@@ -184,7 +187,7 @@ fn address(query: &ListAudit, cursor: &str) -> String {
     format!("/audit?{}", pairs.finish())
 }
 
-fn explain(problem: &Problem, query: &ListAudit) -> String {
+fn explain(problem: &Problem, query: &AuditQuery) -> String {
     let said = |field: &str| match field {
         "/actor" => ("By whom", query.actor.as_deref()),
         "/user" => ("To whom", query.user.as_deref()),

@@ -17,10 +17,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::page;
-use crate::http::{
-    App, Code, Form, Ours, Outgoing, Params, Perhaps, PressError, PressedLink, Presser, Problem,
-    begin, come_in, held, shapes,
-};
+use crate::extract::authorization::OptionalSession;
+use crate::extract::body::{Form, Query};
+use crate::extract::effects::ResponseEffects;
+use crate::extract::origin::SameOrigin;
+use crate::openapi::schemas;
+use crate::problem::{Code, Problem};
+use crate::sessions::cookies;
+use crate::sessions::in_flight::RedemptionError;
+use crate::sessions::redemption::{LinkHolder, PresentedLink, redeem_link};
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "continue.html")]
@@ -36,7 +42,7 @@ struct ContinuePage<'a> {
 
 /// What a link carries.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(transform = shapes::query)]
+#[schemars(transform = schemas::query_parameters)]
 pub struct Link {
     /// Lets in whoever presses the page's button.
     token: Option<String>,
@@ -53,11 +59,11 @@ const MAGIC_LINKS: &str = "magic_links";
 pub async fn show(
     method: Method,
     State(app): State<App>,
-    Perhaps(session): Perhaps,
-    link: Result<Params<Link>, Problem>,
+    OptionalSession(session): OptionalSession,
+    link: Result<Query<Link>, Problem>,
 ) -> Result<Response, Problem> {
     // A repeated parameter makes the link invalid; Guestlist never sends one.
-    let Ok(Params(link)) = link else { return Err(AcceptError::LinkInvalid.into()) };
+    let Ok(Query(link)) = link else { return Err(AcceptError::LinkInvalid.into()) };
     let Some(token) = link.token.as_deref().filter(|token| is_link_token(token)) else {
         return Err(AcceptError::LinkInvalid.into());
     };
@@ -119,11 +125,11 @@ pub struct ContinueForm {
 
 /// `POST /authenticate`
 pub async fn press(
-    _: Ours,
-    presser: Presser,
+    _: SameOrigin,
+    holder: LinkHolder,
     State(app): State<App>,
-    perhaps: Perhaps,
-    Extension(outgoing): Extension<Outgoing>,
+    perhaps: OptionalSession,
+    Extension(outgoing): Extension<ResponseEffects>,
     form: Result<Form<ContinueForm>, Problem>,
 ) -> Result<Response, Problem> {
     let Form(form) = form.map_err(|problem| match problem.code {
@@ -132,20 +138,20 @@ pub async fn press(
     })?;
     let current = perhaps.0.as_ref().map(|admitted| admitted.user.clone());
     let link = TokenHash::of(&form.token);
-    let replaces = held(perhaps);
+    let replaces = perhaps.into_session();
     let invitation = form.invitation.as_deref().and_then(|id| InvitationId::from_str(id).ok());
-    let carried = PressedLink { token: form.token, invitation };
-    let error = match come_in(&app, presser, carried, replaces).await {
+    let carried = PresentedLink { token: form.token, invitation };
+    let error = match redeem_link(&app, holder, carried, replaces).await {
         Ok(came_in) => {
             let now = app.ctx().now();
             let (user, session) = (&came_in.user, &came_in.session);
-            let cookies = begin(app.site(), &user.email, session, &came_in.tokens, now);
+            let cookies = cookies::start(app.site(), &user.email, session, &came_in.tokens, now);
             outgoing.replace_cookies(cookies);
             return Ok(see_other(&app.site().landing(came_in.return_to.as_ref())));
         }
         Err(error) => error,
     };
-    let PressError::Refused(AcceptError::LinkUsed(Some(by))) = error else {
+    let RedemptionError::Refused(AcceptError::LinkUsed(Some(by))) = error else {
         return Err(error.into());
     };
     match current {

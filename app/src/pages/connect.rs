@@ -17,7 +17,8 @@ use self::settings::Setting;
 use super::head::Head;
 use super::page;
 use super::person::AdminViewer;
-use crate::http::{App, SESSION, SESSION_JWT};
+use crate::sessions::cookies::{SESSION, SESSION_JWT};
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "connect.html")]

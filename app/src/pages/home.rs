@@ -20,10 +20,17 @@ use super::page;
 use super::person::Admin;
 use super::revoked;
 use super::words::moment;
-use crate::http::{
-    App, Code, Form, InvitationRequest, Named, Ours, Outgoing, Params, Perhaps, Person, Problem,
-    Waits, World, had_session, leave,
-};
+use crate::extract::authorization::{OptionalSession, RequireSession};
+use crate::extract::body::{Form, Query};
+use crate::extract::context::RequestContext;
+use crate::extract::credentials::has_session_cookies;
+use crate::extract::effects::ResponseEffects;
+use crate::extract::origin::SameOrigin;
+use crate::extract::path::PathParam;
+use crate::problem::{Code, Problem};
+use crate::sessions::cookies;
+use crate::state::App;
+use crate::state::holds::HoldStatus;
 
 /// Rows on the page.
 const ROWS: u64 = 100;
@@ -82,18 +89,18 @@ pub struct HomeQuery {
 /// `GET /`
 pub async fn home(
     State(app): State<App>,
-    person: Result<Person, Problem>,
+    person: Result<RequireSession, Problem>,
     headers: HeaderMap,
-    Params(query): Params<HomeQuery>,
+    Query(query): Query<HomeQuery>,
 ) -> Result<Response, Problem> {
     match person {
         Err(problem) if problem.status().is_server_error() => Err(problem),
         Err(problem) => Ok(Redirect::to(way_in(&app, problem.code, &headers)).into_response()),
-        Ok(Person(admitted)) if admitted.user.role == Role::Admin => {
+        Ok(RequireSession(admitted)) if admitted.user.role == Role::Admin => {
             let revoked = revoked::named(&app, query.revoked.as_deref()).await?;
             users(&app, &admitted, Shown { after: query.after, revoked, ..Shown::default() }).await
         }
-        Ok(Person(admitted)) => Ok(member(&app, &admitted)),
+        Ok(RequireSession(admitted)) => Ok(member(&app, &admitted)),
     }
 }
 
@@ -102,7 +109,7 @@ pub async fn home(
 fn way_in(app: &App, code: Code, headers: &HeaderMap) -> &'static str {
     match code {
         Code::SessionExpired => "/login?return_to=%2F&ended=expired",
-        _ if had_session(headers, app.site()) => "/login?return_to=%2F&ended=revoked",
+        _ if has_session_cookies(headers, app.site()) => "/login?return_to=%2F&ended=revoked",
         _ => "/login?return_to=%2F",
     }
 }
@@ -143,7 +150,7 @@ async fn users(app: &App, me: &Admitted, shown: Shown<'_>) -> Result<Response, P
     let invited = found.iter().filter(|user| user.status == UserStatus::Invited);
     let invited: Vec<UserId> = invited.map(|user| user.id).collect();
     let latest = store.latest_invitations(&invited).await?;
-    let waits = Waits::of(app, &latest).await?;
+    let waits = app.holds().current(app.ctx().now(), &latest).await?;
     let latest: HashMap<UserId, &Invitation> = latest.iter().map(|i| (i.user_id, i)).collect();
     let is_alone = after.is_none() && found.iter().all(|user| user.id == me.user.id);
     let found_rows = found.iter().map(|user| row(user, latest.get(&user.id), waits, me));
@@ -164,7 +171,7 @@ async fn users(app: &App, me: &Admitted, shown: Shown<'_>) -> Result<Response, P
     Ok(page(app.site(), refusal.map_or(StatusCode::OK, |problem| problem.status()), &template))
 }
 
-fn row(user: &User, latest: Option<&&Invitation>, waits: Waits, me: &Admitted) -> Row {
+fn row(user: &User, latest: Option<&&Invitation>, waits: HoldStatus, me: &Admitted) -> Row {
     let status = match (user.status, latest) {
         (UserStatus::Invited, Some(invitation)) => invitation.status.as_str(),
         (status, _) => status.as_str(),
@@ -207,7 +214,7 @@ pub struct InviteForm {
 pub async fn invite(
     admin: Admin,
     State(app): State<App>,
-    World(ctx): World,
+    RequestContext(ctx): RequestContext,
     Form(form): Form<InviteForm>,
 ) -> Result<Response, Problem> {
     let typed = form.email.clone();
@@ -232,10 +239,10 @@ async fn send(app: &App, ctx: &Ctx, email: String, by: &Actor) -> Result<(), Pro
 pub async fn resend(
     admin: Admin,
     State(app): State<App>,
-    World(ctx): World,
-    id: Named<InvitationId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<InvitationId>,
 ) -> Result<Response, Problem> {
-    let resent = flows::resend(&ctx, id.read()?, Reach::Everybody, &admin.actor()).await;
+    let resent = flows::resend(&ctx, id.parse()?, Reach::Everybody, &admin.actor()).await;
     back(&app, &admin, resent.map(drop).map_err(Problem::from)).await
 }
 
@@ -252,15 +259,16 @@ async fn back(app: &App, admin: &Admin, done: Result<(), Problem>) -> Result<Res
 
 /// `POST /logout`
 pub async fn log_out(
-    _: Ours,
+    _: SameOrigin,
     State(app): State<App>,
-    World(ctx): World,
-    Perhaps(session): Perhaps,
-    Extension(outgoing): Extension<Outgoing>,
+    RequestContext(ctx): RequestContext,
+    OptionalSession(session): OptionalSession,
+    Extension(outgoing): Extension<ResponseEffects>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(admitted) = session {
-        leave(&app, &ctx, &admitted, &outgoing, &headers).await?;
+        flows::log_out(&ctx, &admitted.session, &admitted.user).await?;
+        outgoing.replace_cookies(cookies::log_out(app.site(), &headers));
     }
     Ok(Redirect::to("/login?ended=left").into_response())
 }

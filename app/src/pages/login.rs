@@ -11,7 +11,14 @@ use guestlist_domain::{Email, ReturnTo, flows};
 use serde::Deserialize;
 
 use super::page;
-use crate::http::{App, Client, Form, Hint, Ours, Outgoing, Params, Perhaps, Problem};
+use crate::extract::authorization::OptionalSession;
+use crate::extract::body::{Form, Query};
+use crate::extract::effects::ResponseEffects;
+use crate::extract::origin::SameOrigin;
+use crate::problem::Problem;
+use crate::sessions::cookies::LoginHint;
+use crate::state::App;
+use crate::state::rate_limit::Client;
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -45,11 +52,11 @@ pub struct LoginQuery {
 /// `GET /login`
 pub async fn login(
     State(app): State<App>,
-    Perhaps(session): Perhaps,
-    Params(query): Params<LoginQuery>,
+    OptionalSession(session): OptionalSession,
+    Query(query): Query<LoginQuery>,
     headers: HeaderMap,
 ) -> Response {
-    let hint = Hint::read(&headers);
+    let hint = LoginHint::read(&headers);
     let has_expired = hint.as_ref().is_some_and(|hint| hint.has_expired(app.ctx().now()));
     let notice = match query.ended.as_deref() {
         _ if session.is_some() => None,
@@ -82,11 +89,11 @@ pub struct LoginForm {
 
 /// `POST /login`
 pub async fn request_login(
-    _: Ours,
+    _: SameOrigin,
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Extension(outgoing): Extension<Outgoing>,
+    Extension(outgoing): Extension<ResponseEffects>,
     Form(form): Form<LoginForm>,
 ) -> Response {
     match ask(&app, peer, &headers, &form).await {
@@ -100,7 +107,7 @@ pub async fn request_login(
             page(app.site(), StatusCode::OK, &template)
         }
         Err(problem) if problem.status().is_client_error() => {
-            outgoing.note_refusal(problem.code);
+            outgoing.set_refusal(problem.code);
             let error = problem.errors.first().map_or_else(
                 || problem.detail.clone(),
                 |error| format!("The address {}.", error.detail),

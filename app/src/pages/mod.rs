@@ -20,8 +20,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
-use crate::http::{App, Problem};
+use crate::problem::Problem;
 use crate::site::Site;
+use crate::state::App;
 
 pub use problem::problem;
 

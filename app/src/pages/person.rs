@@ -8,7 +8,11 @@ use guestlist_domain::flows::Admitted;
 use guestlist_domain::{Actor, Role};
 use url::form_urlencoded;
 
-use crate::http::{App, Code, Ours, Person, Problem, had_session};
+use crate::extract::authorization::RequireSession;
+use crate::extract::credentials::has_session_cookies;
+use crate::extract::origin::SameOrigin;
+use crate::problem::{Code, Problem};
+use crate::state::App;
 
 /// Somebody with a session who has a page shown. Who has none is led to the login page, and back
 /// here from there.
@@ -19,15 +23,15 @@ impl FromRequestParts<App> for Viewer {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        match Person::from_request_parts(parts, app).await {
-            Ok(Person(admitted)) => Ok(Self(admitted)),
+        match RequireSession::from_request_parts(parts, app).await {
+            Ok(RequireSession(admitted)) => Ok(Self(admitted)),
             Err(problem) if problem.status().is_server_error() => Err(problem.into_response()),
             Err(problem) => {
                 let place = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
                 let place: String = form_urlencoded::byte_serialize(place.as_bytes()).collect();
                 let ended = match problem.code {
                     Code::SessionExpired => "&ended=expired",
-                    _ if had_session(&parts.headers, app.site()) => "&ended=revoked",
+                    _ if has_session_cookies(&parts.headers, app.site()) => "&ended=revoked",
                     _ => "",
                 };
                 let login = format!("/login?return_to={place}{ended}");
@@ -69,11 +73,12 @@ impl FromRequestParts<App> for Member {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Person(admitted) = Person::from_request_parts(parts, app).await.map_err(|problem| {
-            let return_to = Some(page_of(parts.uri.path()));
-            Problem { return_to, ..problem }
-        })?;
-        Ours::from_request_parts(parts, app).await?;
+        let RequireSession(admitted) =
+            RequireSession::from_request_parts(parts, app).await.map_err(|problem| {
+                let return_to = Some(page_of(parts.uri.path()));
+                Problem { return_to, ..problem }
+            })?;
+        SameOrigin::from_request_parts(parts, app).await?;
         Ok(Self(admitted))
     }
 }

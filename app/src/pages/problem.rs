@@ -4,7 +4,8 @@ use askama::Template;
 use axum::response::Response;
 
 use super::page;
-use crate::http::{App, Code, Problem};
+use crate::problem::{Code, Problem};
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "problem.html")]

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use guestlist_domain::flows::{ChangedUser, privileged_invitations_by};
 use guestlist_domain::{Invitation, InvitationId, InvitationStatus, UserId};
 
-use crate::http::{App, Problem};
+use crate::problem::Problem;
+use crate::state::App;
 
 /// Invitations that an address of a page names, at most.
 const MOST: usize = 20;

@@ -11,7 +11,13 @@ use super::head::Head;
 use super::page;
 use super::person::{Member, Viewer};
 use super::words::moment;
-use crate::http::{App, Named, Outgoing, Problem, World, device, leave};
+use crate::extract::context::RequestContext;
+use crate::extract::effects::ResponseEffects;
+use crate::extract::path::PathParam;
+use crate::problem::Problem;
+use crate::sessions::cookies;
+use crate::sessions::device::device;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "sessions.html")]
@@ -63,14 +69,15 @@ pub async fn sessions(Viewer(me): Viewer, State(app): State<App>) -> Result<Resp
 pub async fn end(
     me: Member,
     State(app): State<App>,
-    World(ctx): World,
-    id: Named<SessionId>,
-    Extension(outgoing): Extension<Outgoing>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<SessionId>,
+    Extension(outgoing): Extension<ResponseEffects>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id = id.read()?;
+    let id = id.parse()?;
     if id == me.0.session.id {
-        leave(&app, &ctx, &me.0, &outgoing, &headers).await?;
+        flows::log_out(&ctx, &me.0.session, &me.0.user).await?;
+        outgoing.replace_cookies(cookies::log_out(app.site(), &headers));
         return Ok(Redirect::to("/login?ended=left").into_response());
     }
     // One that has ended meanwhile is not in the list any more: that is what was wanted.
@@ -79,7 +86,10 @@ pub async fn end(
 }
 
 /// `POST /sessions/end-others`
-pub async fn end_others(me: Member, World(ctx): World) -> Result<Response, Problem> {
+pub async fn end_others(
+    me: Member,
+    RequestContext(ctx): RequestContext,
+) -> Result<Response, Problem> {
     flows::end_other_sessions(&ctx, me.0.user.id, me.0.session.id, &me.actor()).await?;
     Ok(Redirect::to("/sessions").into_response())
 }

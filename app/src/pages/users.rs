@@ -14,7 +14,11 @@ use super::person::{Admin, AdminViewer};
 use super::revoked::{self, Named};
 use super::sessions::SessionRow;
 use super::words::moment;
-use crate::http::{App, Form, Named as ById, Params, Problem, World, find_user};
+use crate::extract::body::{Form, Query};
+use crate::extract::context::RequestContext;
+use crate::extract::path::PathParam;
+use crate::problem::Problem;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "user.html")]
@@ -60,10 +64,10 @@ pub struct UserQuery {
 pub async fn user(
     AdminViewer(me): AdminViewer,
     State(app): State<App>,
-    id: ById<UserId>,
-    Params(query): Params<UserQuery>,
+    id: PathParam<UserId>,
+    Query(query): Query<UserQuery>,
 ) -> Result<Response, Problem> {
-    let id = id.read()?;
+    let id = id.parse()?;
     let revoked = revoked::named(&app, query.revoked.as_deref()).await?;
     shown(&app, &me, id, revoked, None).await
 }
@@ -76,7 +80,7 @@ async fn shown(
     refusal: Option<Problem>,
 ) -> Result<Response, Problem> {
     let (store, now) = (&app.ctx().store, app.ctx().now());
-    let user = find_user(app, id).await?;
+    let user = app.user(id).await?;
     let live = store.live_sessions(id, now).await?;
     let latest = match user.status {
         UserStatus::Invited => store.latest_invitation(id).await?,
@@ -113,24 +117,24 @@ pub struct RoleForm {
 pub async fn change_role(
     admin: Admin,
     State(app): State<App>,
-    World(ctx): World,
-    id: ById<UserId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<UserId>,
     Form(form): Form<RoleForm>,
 ) -> Result<Response, Problem> {
     let unknown = || Problem::field("role", "must be admin, operator or member");
     let role = Some(Role::parse(&form.role).ok_or_else(unknown)?);
-    change(&app, &ctx, &admin, id.read()?, UserChange { role, ..UserChange::default() }).await
+    change(&app, &ctx, &admin, id.parse()?, UserChange { role, ..UserChange::default() }).await
 }
 
 /// `POST /users/{id}/suspend`
 pub async fn suspend(
     admin: Admin,
     State(app): State<App>,
-    World(ctx): World,
-    id: ById<UserId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
     let is_suspended = Some(true);
-    change(&app, &ctx, &admin, id.read()?, UserChange { is_suspended, ..UserChange::default() })
+    change(&app, &ctx, &admin, id.parse()?, UserChange { is_suspended, ..UserChange::default() })
         .await
 }
 
@@ -138,11 +142,11 @@ pub async fn suspend(
 pub async fn reactivate(
     admin: Admin,
     State(app): State<App>,
-    World(ctx): World,
-    id: ById<UserId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
     let is_suspended = Some(false);
-    change(&app, &ctx, &admin, id.read()?, UserChange { is_suspended, ..UserChange::default() })
+    change(&app, &ctx, &admin, id.parse()?, UserChange { is_suspended, ..UserChange::default() })
         .await
 }
 
@@ -163,10 +167,10 @@ async fn change(
 pub async fn end_sessions(
     admin: Admin,
     State(app): State<App>,
-    World(ctx): World,
-    id: ById<UserId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
-    let id = id.read()?;
+    let id = id.parse()?;
     flows::end_all_sessions(&ctx, id, Reach::Everybody, &admin.actor()).await?;
     back(&app, &admin, id, Ok(String::new())).await
 }
@@ -191,9 +195,9 @@ async fn back(
 pub async fn confirm_removal(
     AdminViewer(me): AdminViewer,
     State(app): State<App>,
-    id: ById<UserId>,
+    id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
-    let user = find_user(&app, id.read()?).await?;
+    let user = app.user(id.parse()?).await?;
     let template = RemovePage {
         app_name: &app.site().app_name,
         head: Head::of(&me, ""),
@@ -209,10 +213,10 @@ pub async fn confirm_removal(
 pub async fn remove(
     admin: Admin,
     State(app): State<App>,
-    World(ctx): World,
-    id: ById<UserId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
-    let id = id.read()?;
+    let id = id.parse()?;
     match flows::remove_user(&ctx, id, Reach::Everybody, &admin.actor())
         .await
         .map_err(Problem::from)
