@@ -19,7 +19,7 @@ use serde::Deserialize;
 use super::page;
 use crate::extract::authorization::OptionalSession;
 use crate::extract::body::{Form, Query};
-use crate::extract::effects::ResponseEffects;
+use crate::extract::effects::{LoginForm, ResponseEffects};
 use crate::extract::origin::SameOrigin;
 use crate::openapi::schemas;
 use crate::problem::{Code, Problem};
@@ -160,32 +160,35 @@ pub async fn press(
             let place = led_to(app.ctx(), link, &me).await?;
             Ok(see_other(&app.site().landing(place.as_ref())))
         }
-        _ => Err(used(&app, (link, by), invitation, error.into()).await),
+        _ => {
+            outgoing.set_login_form(login_form(&app, (link, by), invitation).await);
+            Err(error.into())
+        }
     }
 }
 
 /// The page of a used link offers a new one that leads where the link led. It is filled in with
 /// the holder's address where the link names the invitation of who was let in by it: only then is
 /// the invitation sure to belong to the token. What can't be found out is left out.
-async fn used(
+async fn login_form(
     app: &App,
     (link, by): (TokenHash, UserId),
     invitation: Option<InvitationId>,
-    mut problem: Problem,
-) -> Problem {
+) -> LoginForm {
+    let mut form = LoginForm::default();
     let store = &app.ctx().store;
     if let Some(id) = invitation
         && let Ok(Some(invitation)) = store.invitation(id).await
         && invitation.user_id == by
     {
-        problem.email = Some(invitation.email.as_str().to_owned());
+        form.email = Some(invitation.email.as_str().to_owned());
     }
     if let Ok(Some(user)) = store.user(by).await
         && let Ok(place) = led_to(app.ctx(), link, &user).await
     {
-        problem.return_to = place.map(|place| place.as_str().to_owned());
+        form.return_to = place.map(|place| place.as_str().to_owned());
     }
-    problem
+    form
 }
 
 fn see_other(place: &str) -> Response {

@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, Admitted, NewInvitation};
 use guestlist_domain::{
-    Actor, Ctx, Invitation, InvitationId, Page, Place, Reach, Role, User, UserFilter, UserId,
-    UserStatus,
+    Actor, Ctx, Email, Invitation, InvitationId, Metadata, Page, Place, Reach, Role, User,
+    UserFilter, UserId, UserStatus,
 };
 use serde::Deserialize;
 
@@ -217,20 +217,28 @@ pub async fn invite(
     RequestContext(ctx): RequestContext,
     Form(form): Form<InviteForm>,
 ) -> Result<Response, Problem> {
-    let typed = form.email.clone();
-    match send(&app, &ctx, form.email, &admin.actor()).await {
+    match send(&ctx, &form.email, &admin.actor()).await {
         Ok(()) => Ok(Redirect::to("/").into_response()),
         Err(problem) if problem.status().is_client_error() => {
             let refusal = Some(problem);
-            users(&app, &admin.0, Shown { refusal, email: &typed, ..Shown::default() }).await
+            users(&app, &admin.0, Shown { refusal, email: &form.email, ..Shown::default() }).await
         }
         Err(problem) => Err(problem),
     }
 }
 
-async fn send(app: &App, ctx: &Ctx, email: String, by: &Actor) -> Result<(), Problem> {
-    let request = InvitationRequest::of(email).read(app.site())?;
-    let request = NewInvitation { reach: Reach::Everybody, ..request };
+async fn send(ctx: &Ctx, email: &str, by: &Actor) -> Result<(), Problem> {
+    let email = Email::parse(email).map_err(|error| Problem::field("email", error))?;
+    let request = NewInvitation {
+        email,
+        name: None,
+        role: Role::Member,
+        reach: Reach::Everybody,
+        metadata: Metadata::default(),
+        return_to: None,
+        expires_in_minutes: None,
+        is_bulk: false,
+    };
     flows::invite(ctx, request, by).await?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use url::form_urlencoded;
 
 use crate::extract::authorization::RequireSession;
 use crate::extract::credentials::has_session_cookies;
+use crate::extract::effects::{LoginForm, ResponseEffects};
 use crate::extract::origin::SameOrigin;
 use crate::problem::{Code, Problem};
 use crate::state::App;
@@ -73,11 +74,12 @@ impl FromRequestParts<App> for Member {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let RequireSession(admitted) =
-            RequireSession::from_request_parts(parts, app).await.map_err(|problem| {
-                let return_to = Some(page_of(parts.uri.path()));
-                Problem { return_to, ..problem }
-            })?;
+        let session = RequireSession::from_request_parts(parts, app).await;
+        if let (Err(_), Some(effects)) = (&session, parts.extensions.get::<ResponseEffects>()) {
+            let return_to = Some(page_of(parts.uri.path()));
+            effects.set_login_form(LoginForm { email: None, return_to });
+        }
+        let RequireSession(admitted) = session?;
         SameOrigin::from_request_parts(parts, app).await?;
         Ok(Self(admitted))
     }

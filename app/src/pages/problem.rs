@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::page;
+use crate::extract::effects::LoginForm;
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -21,8 +22,7 @@ struct ProblemPage<'a> {
 }
 
 /// A page for a problem.
-pub fn problem(app: &App, problem: &Problem, request_id: &str, hint: Option<&str>) -> Response {
-    let email = problem.email.as_deref().or(hint).unwrap_or_default();
+pub fn problem(app: &App, problem: &Problem, request_id: &str, form: &LoginForm) -> Response {
     let template = ProblemPage {
         app_name: &app.site().app_name,
         title: title(problem),
@@ -30,8 +30,8 @@ pub fn problem(app: &App, problem: &Problem, request_id: &str, hint: Option<&str
         code: problem.code.as_str(),
         request_id,
         offers_login: offers_login(problem.code),
-        email,
-        return_to: problem.return_to.as_deref(),
+        email: form.email.as_deref().unwrap_or_default(),
+        return_to: form.return_to.as_deref(),
     };
     page(app.site(), problem.status(), &template)
 }
