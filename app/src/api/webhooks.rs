@@ -4,7 +4,9 @@ use aide::OperationInput;
 use aide::axum::ApiRouter;
 use aide::axum::routing::post_with;
 use aide::generate::GenContext;
-use aide::openapi::{HeaderStyle, MediaType, Operation, Parameter, ReferenceOr, RequestBody};
+use aide::openapi::{
+    HeaderStyle, MediaType, Operation, Parameter, ParameterData, ReferenceOr, RequestBody,
+};
 use aide::operation::set_body;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
@@ -19,8 +21,12 @@ use crate::openapi::operation::{
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
-/// The headers of a Svix signature: message id, timestamp, signatures.
-const SIGNATURE_HEADERS: [&str; 3] = ["svix-id", "svix-timestamp", "svix-signature"];
+/// The headers of a Svix signature, and their descriptions.
+const SIGNATURE_HEADERS: [(&str, &str); 3] = [
+    ("svix-id", "The message's id."),
+    ("svix-timestamp", "When the message was signed, in Unix seconds."),
+    ("svix-signature", "The message's signatures, separated by spaces."),
+];
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new().api_route(
@@ -49,7 +55,7 @@ impl FromRequest<App> for Webhook {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let Some(webhooks) = app.webhooks() else { return Err(Problem::not_found("route")) };
         let headers = request.headers().clone();
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let header = |(name, _)| headers.get(name).and_then(|value| value.to_str().ok());
         let [Some(id), Some(timestamp), Some(signatures)] = SIGNATURE_HEADERS.map(header) else {
             return Err(WebhookError::Signature.into());
         };
@@ -61,8 +67,11 @@ impl FromRequest<App> for Webhook {
 
 impl OperationInput for Webhook {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        for name in SIGNATURE_HEADERS {
-            let parameter_data = parameter(name, json_schema!({ "type": "string" }));
+        for (name, description) in SIGNATURE_HEADERS {
+            let parameter_data = ParameterData {
+                description: Some(description.to_owned()),
+                ..parameter(name, json_schema!({ "type": "string" }))
+            };
             let header = Parameter::Header { parameter_data, style: HeaderStyle::Simple };
             operation.parameters.push(ReferenceOr::Item(header));
         }

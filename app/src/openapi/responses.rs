@@ -60,7 +60,7 @@ impl ProblemResponses {
             let mut response = problem_response(&codes, is_page);
             add_headers(&mut response, status, is_idempotent);
             let suffix = match (is_page, is_idempotent) {
-                (true, _) => "Page",
+                (true, _) => "Html",
                 (false, true) if has_replay_header(status) => "Replayable",
                 (false, _) => "",
             };

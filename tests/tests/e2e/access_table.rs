@@ -176,7 +176,7 @@ async fn members_operators_and_administrators_may_what_their_role_says() {
             };
             let (leaving, rest): (Vec<_>, Vec<_>) = rows()
                 .into_iter()
-                .partition(|(operation, _)| operation.told["operationId"] == "delete_session");
+                .partition(|(operation, _)| operation.told["operationId"] == "log_out");
             for (operation, who) in rest.into_iter().chain(leaving) {
                 let answer = ask(&caller, &operation).await;
                 let may = match who {

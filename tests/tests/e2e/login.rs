@@ -81,7 +81,7 @@ async fn an_address_is_mailed_so_often_and_no_more_known_or_not() {
             let wait: u64 = limited.header("retry-after").unwrap().parse().unwrap();
             assert!((3500..=3600).contains(&wait), "{wait}");
             let page = guestlist.browser().form("/login", &[("email", email)]).await.is(429);
-            assert!(page.header("retry-after").is_some() && page.body.contains("Asked too often"));
+            assert!(page.header("retry-after").is_some() && page.body.contains("Too many requests"));
         }
         let _ = ask(&guestlist.anybody(), "other@example.com").await.is(202);
         let kept = "SELECT COUNT(*) FROM login_requests WHERE email = 'unknown@example.com'";

@@ -49,7 +49,7 @@ async fn one_stranger_causes_no_more_calls_than_their_budget_and_nobody_elses_li
         }
         let browser = stranger.with("accept", "text/html");
         let page = browser.form("/authenticate", &[("token", &made_up(15))]).await.is(429);
-        assert!(page.body.contains("The link is not used up"), "{}", page.body);
+        assert!(page.body.contains("The link can still be used"), "{}", page.body);
         assert_eq!(calls(&guestlist, AUTHENTICATE).await, 5);
         // A link that is good is no exception, and is not used up by that.
         let _ = press(&stranger, &mail.token).await.problem(429, "too_many_requests");
