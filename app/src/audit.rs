@@ -9,8 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::extract::field_errors::FieldErrors;
-use crate::extract::paging::{parse_page, truncate_page};
+use crate::extract::{FieldErrors, parse_page, truncate_page};
 use crate::openapi::schemas;
 use crate::problem::Problem;
 use crate::state::App;

@@ -5,3 +5,5 @@ pub mod document;
 pub mod operation;
 pub mod responses;
 pub mod schemas;
+
+pub use operation::OperationExt;

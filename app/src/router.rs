@@ -18,16 +18,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
-use crate::extract::body::BODY_LIMIT;
+use crate::extract::BODY_LIMIT;
 use crate::middleware::host::check_host;
 use crate::middleware::request;
+use crate::openapi::OperationExt;
 use crate::openapi::document::document;
-use crate::openapi::operation::OperationExt;
-use crate::pages::{self, authenticate};
+use crate::pages::authenticate;
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::state::App;
-use crate::{api, sessions};
+use crate::{api, pages, sessions};
 
 /// How long a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -8,10 +8,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::events::AuditView;
 use crate::audit::{AuditQuery, find_events};
-use crate::extract::authorization::RequireAdmin;
-use crate::extract::body::Query;
-use crate::extract::paging::Paged;
-use crate::openapi::operation::OperationExt;
+use crate::extract::{Paged, Query, RequireAdmin};
+use crate::openapi::OperationExt;
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -27,7 +25,6 @@ pub fn routes() -> ApiRouter<App> {
     )
 }
 
-/// `GET /v1/audit`
 async fn list_audit_events(
     _: RequireAdmin,
     State(app): State<App>,

@@ -9,20 +9,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use guestlist_database::board::{JobFilter, JobStatus};
-use guestlist_domain::Ctx;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::jobs::{parse_queue, parse_state};
-use crate::extract::authentication::Caller;
-use crate::extract::authorization::{OpsWrite, RequireScope};
-use crate::extract::body::JsonBody;
-use crate::extract::context::RequestContext;
-use crate::extract::field_errors::FieldErrors;
+use crate::extract::{FieldErrors, JsonBody, OpsWrite, RequestContext, RequireScope};
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::operation::OperationExt;
-use crate::openapi::schemas;
+use crate::openapi::{OperationExt, schemas};
 use crate::operations::{Act, Bulk};
 use crate::problem::Problem;
 use crate::state::App;
@@ -31,22 +25,25 @@ use crate::state::App;
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 pub fn routes() -> ApiRouter<App> {
+    let retry = |by, app, ctx, body| operate(Act::Retry, by, app, ctx, body);
+    let cancel = |by, app, ctx, body| operate(Act::Cancel, by, app, ctx, body);
+    let dismiss = |by, app, ctx, body| operate(Act::Dismiss, by, app, ctx, body);
     ApiRouter::new()
         .api_route(
             "/jobs/retry",
-            post_with(Idempotent(retry_jobs), |op| {
+            post_with(Idempotent(retry), |op| {
                 document(op.id("retry_jobs").summary("Retry all matching jobs"), Act::Retry)
             }),
         )
         .api_route(
             "/jobs/cancel",
-            post_with(Idempotent(cancel_jobs), |op| {
+            post_with(Idempotent(cancel), |op| {
                 document(op.id("cancel_jobs").summary("Cancel all matching jobs"), Act::Cancel)
             }),
         )
         .api_route(
             "/jobs/dismiss",
-            post_with(Idempotent(dismiss_jobs), |op| {
+            post_with(Idempotent(dismiss), |op| {
                 let op = op.id("dismiss_jobs").summary("Dismiss all matching dead jobs");
                 document(op, Act::Dismiss)
             }),
@@ -91,50 +88,20 @@ impl BulkJobRequest {
     }
 }
 
-/// `POST /v1/jobs/retry`
-async fn retry_jobs(
-    by: RequireScope<OpsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    JsonBody(request): JsonBody<BulkJobRequest>,
-) -> Result<Response, Problem> {
-    operate(&app, &ctx, Act::Retry, request, &by.caller).await
-}
-
-/// `POST /v1/jobs/cancel`
-async fn cancel_jobs(
-    by: RequireScope<OpsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    JsonBody(request): JsonBody<BulkJobRequest>,
-) -> Result<Response, Problem> {
-    operate(&app, &ctx, Act::Cancel, request, &by.caller).await
-}
-
-/// `POST /v1/jobs/dismiss`
-async fn dismiss_jobs(
-    by: RequireScope<OpsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    JsonBody(request): JsonBody<BulkJobRequest>,
-) -> Result<Response, Problem> {
-    operate(&app, &ctx, Act::Dismiss, request, &by.caller).await
-}
-
 async fn operate(
-    app: &App,
-    ctx: &Ctx,
     act: Act,
-    request: BulkJobRequest,
-    by: &Caller,
+    by: RequireScope<OpsWrite>,
+    State(app): State<App>,
+    RequestContext(ctx): RequestContext,
+    JsonBody(request): JsonBody<BulkJobRequest>,
 ) -> Result<Response, Problem> {
     let dry_run = request.dry_run;
     let filter = request.parse(act)?;
-    let (reach, actor) = (by.reach(), by.actor());
+    let reach = by.caller.reach();
     let result = if dry_run {
-        act.count(ctx, app.store(), &filter, reach, TIME_LIMIT).await?
+        act.count(&ctx, app.store(), &filter, reach, TIME_LIMIT).await?
     } else {
-        act.on_all(ctx, app.store(), &filter, reach, &actor, TIME_LIMIT).await?
+        act.on_all(&ctx, app.store(), &filter, reach, &by.actor(), TIME_LIMIT).await?
     };
     Ok(Json(result).into_response())
 }

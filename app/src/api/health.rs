@@ -4,7 +4,7 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::get_with;
 use axum::extract::State;
 
-use crate::openapi::operation::OperationExt;
+use crate::openapi::OperationExt;
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -29,12 +29,10 @@ pub fn routes() -> ApiRouter<App> {
         )
 }
 
-/// `GET /healthz`
 async fn check_liveness() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`
 async fn check_readiness(State(app): State<App>) -> Result<&'static str, Problem> {
     app.ctx().store.ready().await?;
     Ok("ready\n")

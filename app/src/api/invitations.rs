@@ -12,14 +12,12 @@ use guestlist_domain::{InvitationFilter, InvitationId, InvitationStatus, Page, P
 
 use self::types::{CreateInvitationRequest, InvitationView, ListInvitations};
 use super::events::EventView;
-use crate::extract::authorization::{InvitationsRead, InvitationsWrite, RequireScope};
-use crate::extract::body::{JsonBody, Query};
-use crate::extract::context::RequestContext;
-use crate::extract::field_errors::FieldErrors;
-use crate::extract::paging::{List, Paged, parse_search_page, truncate_search_page};
-use crate::extract::path::PathParam;
+use crate::extract::{
+    FieldErrors, InvitationsRead, InvitationsWrite, JsonBody, List, Paged, PathParam, Query,
+    RequestContext, RequireScope, parse_search_page, truncate_search_page,
+};
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::operation::OperationExt;
+use crate::openapi::OperationExt;
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -99,7 +97,6 @@ fn operations() -> ApiRouter<App> {
         )
 }
 
-/// `POST /v1/invitations`
 async fn create_invitation(
     by: RequireScope<InvitationsWrite>,
     State(app): State<App>,
@@ -115,7 +112,6 @@ async fn create_invitation(
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], view).into_response())
 }
 
-/// `GET /v1/invitations`
 async fn list_invitations(
     _: RequireScope<InvitationsRead>,
     State(app): State<App>,
@@ -143,7 +139,6 @@ async fn list_invitations(
     Ok(Json(Paged { items, next_cursor }).into_response())
 }
 
-/// `GET /v1/invitations/{id}`
 async fn get_invitation(
     _: RequireScope<InvitationsRead>,
     State(app): State<App>,
@@ -154,7 +149,6 @@ async fn get_invitation(
     Ok(Json(InvitationView::new(&invitation, holds)).into_response())
 }
 
-/// `GET /v1/invitations/{id}/events`
 async fn list_invitation_events(
     _: RequireScope<InvitationsRead>,
     State(app): State<App>,
@@ -167,7 +161,6 @@ async fn list_invitation_events(
     Ok(Json(List { items }).into_response())
 }
 
-/// `POST /v1/invitations/{id}/resend`
 async fn resend_invitation(
     by: RequireScope<InvitationsWrite>,
     State(app): State<App>,
@@ -179,7 +172,6 @@ async fn resend_invitation(
     Ok((StatusCode::ACCEPTED, Json(InvitationView::new(&invitation, holds))).into_response())
 }
 
-/// `POST /v1/invitations/{id}/revoke`
 async fn revoke_invitation(
     by: RequireScope<InvitationsWrite>,
     State(app): State<App>,

@@ -6,20 +6,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use guestlist_database::board::{JobFilter, JobStatus};
-use guestlist_domain::{Ctx, JobId, Page, Queue};
+use guestlist_domain::{JobId, Page, Queue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::extract::authentication::Caller;
-use crate::extract::authorization::{OpsRead, OpsWrite, RequireScope};
-use crate::extract::body::Query;
-use crate::extract::context::RequestContext;
-use crate::extract::field_errors::FieldErrors;
-use crate::extract::paging::{List, Paged, parse_page, truncate_page};
-use crate::extract::path::PathParam;
+use crate::extract::{
+    FieldErrors, List, OpsRead, OpsWrite, Paged, PathParam, Query, RequestContext, RequireScope,
+    parse_page, truncate_page,
+};
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::operation::OperationExt;
-use crate::openapi::schemas;
+use crate::openapi::{OperationExt, schemas};
 use crate::operations::{Act, ErrorView, JobView, WholeJobView};
 use crate::problem::{Code, Problem};
 use crate::state::App;
@@ -61,10 +57,13 @@ pub fn routes() -> ApiRouter<App> {
 }
 
 fn operations() -> ApiRouter<App> {
+    let retry = |by, app, ctx, id| operate(Act::Retry, by, app, ctx, id);
+    let cancel = |by, app, ctx, id| operate(Act::Cancel, by, app, ctx, id);
+    let dismiss = |by, app, ctx, id| operate(Act::Dismiss, by, app, ctx, id);
     ApiRouter::new()
         .api_route(
             "/jobs/{id}/retry",
-            post_with(Idempotent(retry_job), |op| {
+            post_with(Idempotent(retry), |op| {
                 op.id("retry_job")
                     .summary("Retry a job")
                     .description("Retrying the delivery of an invitation resends the invitation.")
@@ -74,7 +73,7 @@ fn operations() -> ApiRouter<App> {
         )
         .api_route(
             "/jobs/{id}/cancel",
-            post_with(Idempotent(cancel_job), |op| {
+            post_with(Idempotent(cancel), |op| {
                 op.id("cancel_job")
                     .summary("Cancel a job")
                     .description(
@@ -87,7 +86,7 @@ fn operations() -> ApiRouter<App> {
         )
         .api_route(
             "/jobs/{id}/dismiss",
-            post_with(Idempotent(dismiss_job), |op| {
+            post_with(Idempotent(dismiss), |op| {
                 op.id("dismiss_job")
                     .summary("Dismiss a dead job")
                     .description("Removes the job from the list of dead jobs.")
@@ -118,7 +117,6 @@ struct ListJobs {
     cursor: Option<String>,
 }
 
-/// `GET /v1/jobs`
 async fn list_jobs(
     _: RequireScope<OpsRead>,
     State(app): State<App>,
@@ -148,7 +146,6 @@ pub fn parse_state(state: Option<&str>, errors: &mut FieldErrors) -> Option<JobS
     errors.check("state", JobStatus::parse(state?).ok_or("is not a job state"))
 }
 
-/// `GET /v1/jobs/errors`
 async fn list_job_errors(
     _: RequireScope<OpsRead>,
     State(app): State<App>,
@@ -158,7 +155,6 @@ async fn list_job_errors(
     Ok(Json(List { items }).into_response())
 }
 
-/// `GET /v1/jobs/{id}`
 async fn get_job(
     _: RequireScope<OpsRead>,
     State(app): State<App>,
@@ -167,46 +163,17 @@ async fn get_job(
     job_response(&app, id.parse()?).await
 }
 
-/// `POST /v1/jobs/{id}/retry`
-async fn retry_job(
-    by: RequireScope<OpsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<JobId>,
-) -> Result<Response, Problem> {
-    operate(&app, &ctx, Act::Retry, id.parse()?, &by.caller).await
-}
-
-/// `POST /v1/jobs/{id}/cancel`
-async fn cancel_job(
-    by: RequireScope<OpsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<JobId>,
-) -> Result<Response, Problem> {
-    operate(&app, &ctx, Act::Cancel, id.parse()?, &by.caller).await
-}
-
-/// `POST /v1/jobs/{id}/dismiss`
-async fn dismiss_job(
-    by: RequireScope<OpsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<JobId>,
-) -> Result<Response, Problem> {
-    operate(&app, &ctx, Act::Dismiss, id.parse()?, &by.caller).await
-}
-
 async fn operate(
-    app: &App,
-    ctx: &Ctx,
     act: Act,
-    id: JobId,
-    by: &Caller,
+    by: RequireScope<OpsWrite>,
+    State(app): State<App>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<JobId>,
 ) -> Result<Response, Problem> {
-    let done = act.on(ctx, id, by.reach(), &by.actor()).await;
+    let id = id.parse()?;
+    let done = act.on(&ctx, id, by.caller.reach(), &by.actor()).await;
     done.map_err(|error| Problem::job(error, &act.states_in_words()))?;
-    job_response(app, id).await
+    job_response(&app, id).await
 }
 
 async fn job_response(app: &App, id: JobId) -> Result<Response, Problem> {

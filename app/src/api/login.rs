@@ -16,12 +16,9 @@ use guestlist_domain::{Email, flows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::extract::authentication::{Caller, authenticate_optional};
-use crate::extract::authorization::check_origin;
-use crate::extract::body::JsonBody;
-use crate::extract::field_errors::FieldErrors;
-use crate::openapi::operation::{OperationExt, add_problems};
-use crate::openapi::schemas;
+use crate::extract::{Caller, FieldErrors, JsonBody, authenticate_optional, check_origin};
+use crate::openapi::operation::add_problems;
+use crate::openapi::{OperationExt, schemas};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 use crate::state::rate_limit::Client;
@@ -82,7 +79,6 @@ impl OperationInput for LoginLimits {
     }
 }
 
-/// `POST /v1/login`
 async fn request_login(
     LoginLimits(is_limited): LoginLimits,
     State(app): State<App>,

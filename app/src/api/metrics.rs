@@ -15,8 +15,8 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::extract::authorization::{OpsRead, RequireScope};
-use crate::openapi::operation::OperationExt;
+use crate::extract::{OpsRead, RequireScope};
+use crate::openapi::OperationExt;
 use crate::operations::Status;
 use crate::problem::Problem;
 use crate::state::App;
@@ -32,7 +32,7 @@ pub fn routes() -> ApiRouter<App> {
     )
 }
 
-/// `GET /metrics`. While the database is unavailable, the metrics that need it are left out.
+/// While the database is unavailable, the metrics that need it are left out.
 async fn get_metrics(
     _: RequireScope<OpsRead>,
     State(app): State<App>,

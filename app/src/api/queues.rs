@@ -9,13 +9,9 @@ use guestlist_domain::{Queue, flows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::extract::authorization::{OpsRead, OpsWrite, RequireScope};
-use crate::extract::body::JsonBody;
-use crate::extract::context::RequestContext;
-use crate::extract::path::PathParam;
+use crate::extract::{JsonBody, OpsRead, OpsWrite, PathParam, RequestContext, RequireScope};
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::operation::OperationExt;
-use crate::openapi::schemas;
+use crate::openapi::{OperationExt, schemas};
 use crate::operations::{QueueView, WorkerView, read_reason};
 use crate::problem::Problem;
 use crate::state::App;
@@ -66,7 +62,6 @@ struct PauseRequest {
     reason: Option<String>,
 }
 
-/// `GET /v1/queues`
 async fn list_queues(
     _: RequireScope<OpsRead>,
     State(app): State<App>,
@@ -80,7 +75,6 @@ async fn list_queues(
     Ok(Json(QueueList { items, workers }).into_response())
 }
 
-/// `POST /v1/queues/{name}/pause`
 async fn pause_queue(
     by: RequireScope<OpsWrite>,
     State(app): State<App>,
@@ -95,7 +89,6 @@ async fn pause_queue(
     changed_queue(&app, queue).await
 }
 
-/// `POST /v1/queues/{name}/resume`
 async fn resume_queue(
     by: RequireScope<OpsWrite>,
     State(app): State<App>,

@@ -14,15 +14,12 @@ use self::types::{
     CreateSessionRequest, CurrentSessionView, ListSessions, NewSessionView, OwnSessionView,
     RevokedSessions, SessionView,
 };
-use crate::extract::authorization::{RequireScope, RequireSession, UsersRead, UsersWrite};
-use crate::extract::body::{JsonBody, Query};
-use crate::extract::context::RequestContext;
-use crate::extract::effects::ResponseEffects;
-use crate::extract::origin::SameOrigin;
-use crate::extract::paging::{Paged, truncate_page};
-use crate::extract::path::PathParam;
+use crate::extract::{
+    JsonBody, Paged, PathParam, Query, RequestContext, RequireScope, RequireSession,
+    ResponseEffects, SameOrigin, UsersRead, UsersWrite, truncate_page,
+};
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::operation::OperationExt;
+use crate::openapi::OperationExt;
 use crate::problem::{Code, Problem};
 use crate::sessions::redemption::{LinkHolder, PresentedLink, redeem_link};
 use crate::sessions::{LINK_PROBLEMS, cookies};
@@ -114,12 +111,10 @@ fn of_users() -> ApiRouter<App> {
     )
 }
 
-/// `GET /v1/session`
 async fn get_session(RequireSession(me): RequireSession) -> Response {
     Json(CurrentSessionView::from(&me)).into_response()
 }
 
-/// `DELETE /v1/session`
 async fn log_out(
     RequireSession(me): RequireSession,
     State(app): State<App>,
@@ -132,7 +127,6 @@ async fn log_out(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /v1/sessions`
 async fn create_session(
     _: SameOrigin,
     holder: LinkHolder,
@@ -144,7 +138,6 @@ async fn create_session(
     Ok((StatusCode::CREATED, Json(NewSessionView::from(&login))).into_response())
 }
 
-/// `GET /v1/sessions`
 async fn list_sessions(
     RequireSession(me): RequireSession,
     State(app): State<App>,
@@ -155,7 +148,6 @@ async fn list_sessions(
     Ok(Json(Paged { items, next_cursor }).into_response())
 }
 
-/// `DELETE /v1/sessions/{id}`
 async fn revoke_session(
     RequireSession(me): RequireSession,
     State(app): State<App>,
@@ -175,7 +167,6 @@ async fn revoke_session(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /v1/sessions/revoke-others`
 async fn revoke_other_sessions(
     RequireSession(me): RequireSession,
     RequestContext(ctx): RequestContext,
@@ -185,7 +176,6 @@ async fn revoke_other_sessions(
     Ok(Json(RevokedSessions { revoked }).into_response())
 }
 
-/// `GET /v1/users/{id}/sessions`
 async fn list_user_sessions(
     _: RequireScope<UsersRead>,
     State(app): State<App>,
@@ -199,7 +189,6 @@ async fn list_user_sessions(
     Ok(Json(Paged { items, next_cursor }).into_response())
 }
 
-/// `DELETE /v1/users/{id}/sessions`
 async fn revoke_user_sessions(
     by: RequireScope<UsersWrite>,
     RequestContext(ctx): RequestContext,

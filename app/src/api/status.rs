@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
-use crate::extract::authorization::{OpsRead, RequireScope};
-use crate::openapi::operation::OperationExt;
+use crate::extract::{OpsRead, RequireScope};
+use crate::openapi::OperationExt;
 use crate::operations::Status;
 use crate::problem::Problem;
 use crate::state::App;
@@ -27,7 +27,6 @@ pub fn routes() -> ApiRouter<App> {
     )
 }
 
-/// `GET /v1/status`
 async fn get_status(_: RequireScope<OpsRead>, State(app): State<App>) -> Result<Response, Problem> {
     let now = app.ctx().now();
     let overview = app.store().overview(now).await?;

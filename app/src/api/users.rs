@@ -14,14 +14,12 @@ use guestlist_domain::{Page, Prefix, Scope, UserFilter, UserId, UserStatus};
 use self::types::{
     ChangedUserView, CreateUserRequest, ListUsers, UpdateUserRequest, UserView, parse_role,
 };
-use crate::extract::authorization::{RequireScope, UsersRead, UsersWrite};
-use crate::extract::body::{JsonBody, Query};
-use crate::extract::context::RequestContext;
-use crate::extract::field_errors::FieldErrors;
-use crate::extract::paging::{Paged, parse_search_page, truncate_search_page};
-use crate::extract::path::PathParam;
+use crate::extract::{
+    FieldErrors, JsonBody, Paged, PathParam, Query, RequestContext, RequireScope, UsersRead,
+    UsersWrite, parse_search_page, truncate_search_page,
+};
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::operation::OperationExt;
+use crate::openapi::OperationExt;
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -89,7 +87,6 @@ pub fn routes() -> ApiRouter<App> {
         )
 }
 
-/// `POST /v1/users`
 async fn create_user(
     by: RequireScope<UsersWrite>,
     RequestContext(ctx): RequestContext,
@@ -102,7 +99,6 @@ async fn create_user(
     Ok((StatusCode::CREATED, headers, Json(UserView::from(&user))).into_response())
 }
 
-/// `GET /v1/users`
 async fn list_users(
     _: RequireScope<UsersRead>,
     State(app): State<App>,
@@ -124,7 +120,6 @@ async fn list_users(
     Ok(Json(Paged { items, next_cursor }).into_response())
 }
 
-/// `GET /v1/users/{id}`
 async fn get_user(
     _: RequireScope<UsersRead>,
     State(app): State<App>,
@@ -134,7 +129,6 @@ async fn get_user(
     Ok(Json(UserView::from(&user)).into_response())
 }
 
-/// `PATCH /v1/users/{id}`
 async fn update_user(
     by: RequireScope<UsersWrite>,
     RequestContext(ctx): RequestContext,
@@ -151,7 +145,6 @@ async fn update_user(
     Ok(Json(ChangedUserView::from(&changed?)).into_response())
 }
 
-/// `DELETE /v1/users/{id}`
 async fn delete_user(
     by: RequireScope<UsersWrite>,
     RequestContext(ctx): RequestContext,

@@ -14,10 +14,9 @@ use guestlist_domain::{IdentityNews, flows};
 use guestlist_stytch::{Signature, WebhookError};
 use schemars::json_schema;
 
-use crate::extract::body::read_body;
-use crate::openapi::operation::{
-    BODY_PROBLEMS, OperationExt, add_problems, parameter, schema_object,
-};
+use crate::extract::read_body;
+use crate::openapi::OperationExt;
+use crate::openapi::operation::{BODY_PROBLEMS, add_problems, parameter, schema_object};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -87,7 +86,6 @@ impl OperationInput for Webhook {
     }
 }
 
-/// `POST /webhooks/stytch`
 async fn receive_webhook(
     State(app): State<App>,
     Webhook(event): Webhook,

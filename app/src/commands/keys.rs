@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::output::{OutputError, note, print, report};
 use super::table::one_line;
 use crate::config::Config;
-use crate::extract::credentials::KEY_PREFIX;
+use crate::extract::KEY_PREFIX;
 
 /// What `keys` is told.
 #[derive(Debug, Args)]

@@ -19,10 +19,7 @@ use http_body_util::BodyExt;
 use schemars::json_schema;
 use sha2::{Digest, Sha256};
 
-use crate::extract::authentication::{Caller, authenticate};
-use crate::extract::authorization::Authorize;
-use crate::extract::body::read_body;
-use crate::extract::effects::RequestId;
+use crate::extract::{Authorize, Caller, RequestId, authenticate, read_body};
 use crate::openapi::operation::{BODY_PROBLEMS, IDEMPOTENCY_KEY, add_problems, parameter};
 use crate::problem::{Code, Problem};
 use crate::state::App;

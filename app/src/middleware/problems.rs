@@ -4,8 +4,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use crate::extract::body::too_large;
-use crate::extract::effects::LoginForm;
+use crate::extract::{LoginForm, too_large};
 use crate::pages;
 use crate::problem::{Code, Problem, is_api_path};
 use crate::sessions::cookies::LoginHint;

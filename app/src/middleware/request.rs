@@ -11,8 +11,7 @@ use tracing::Instrument;
 
 use super::problems::{ProblemFormat, render};
 use super::security_headers;
-use crate::extract::credentials::has_credentials;
-use crate::extract::effects::{Effects, RequestId, ResponseEffects};
+use crate::extract::{Effects, RequestId, ResponseEffects, has_credentials};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 

@@ -23,7 +23,6 @@ const NAMES: &[(&str, &[Code])] = &[
             Code::ApiKeyInvalid,
         ],
     ),
-    ("Forbidden", &[Code::Forbidden, Code::ScopeMissing]),
     ("ForbiddenOrCrossOrigin", &[Code::Forbidden, Code::ScopeMissing, Code::CrossOrigin]),
     (
         "ForbiddenOrRoleNotGrantable",
@@ -34,7 +33,6 @@ const NAMES: &[(&str, &[Code])] = &[
         "InvalidRequestOrIdempotencyKey",
         &[Code::InvalidRequest, Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused],
     ),
-    ("InvalidIdempotencyKey", &[Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused]),
 ];
 
 /// Problem responses by their name in `components`.

@@ -14,7 +14,7 @@ use super::page;
 use super::person::AdminViewer;
 use super::words::{deed, has_no_whom, is_own, moment, who};
 use crate::audit::{AuditQuery, find_events};
-use crate::extract::body::Query;
+use crate::extract::Query;
 use crate::problem::Problem;
 use crate::state::App;
 

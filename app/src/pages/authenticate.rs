@@ -17,10 +17,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::page;
-use crate::extract::authorization::OptionalSession;
-use crate::extract::body::{Form, Query};
-use crate::extract::effects::{LoginForm, ResponseEffects};
-use crate::extract::origin::SameOrigin;
+use crate::extract::{Form, LoginForm, OptionalSession, Query, ResponseEffects, SameOrigin};
 use crate::openapi::schemas;
 use crate::problem::{Code, Problem};
 use crate::sessions::cookies;

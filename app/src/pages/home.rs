@@ -20,13 +20,10 @@ use super::page;
 use super::person::Admin;
 use super::revoked;
 use super::words::moment;
-use crate::extract::authorization::{OptionalSession, RequireSession};
-use crate::extract::body::{Form, Query};
-use crate::extract::context::RequestContext;
-use crate::extract::credentials::has_session_cookies;
-use crate::extract::effects::ResponseEffects;
-use crate::extract::origin::SameOrigin;
-use crate::extract::path::PathParam;
+use crate::extract::{
+    Form, OptionalSession, PathParam, Query, RequestContext, RequireSession, ResponseEffects,
+    SameOrigin, has_session_cookies,
+};
 use crate::problem::{Code, Problem};
 use crate::sessions::cookies;
 use crate::state::App;

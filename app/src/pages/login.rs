@@ -11,10 +11,7 @@ use guestlist_domain::{Email, ReturnTo, flows};
 use serde::Deserialize;
 
 use super::page;
-use crate::extract::authorization::OptionalSession;
-use crate::extract::body::{Form, Query};
-use crate::extract::effects::ResponseEffects;
-use crate::extract::origin::SameOrigin;
+use crate::extract::{Form, OptionalSession, Query, ResponseEffects, SameOrigin};
 use crate::problem::Problem;
 use crate::sessions::cookies::LoginHint;
 use crate::state::App;

@@ -8,10 +8,7 @@ use guestlist_domain::flows::Admitted;
 use guestlist_domain::{Actor, Role};
 use url::form_urlencoded;
 
-use crate::extract::authorization::RequireSession;
-use crate::extract::credentials::has_session_cookies;
-use crate::extract::effects::{LoginForm, ResponseEffects};
-use crate::extract::origin::SameOrigin;
+use crate::extract::{LoginForm, RequireSession, ResponseEffects, SameOrigin, has_session_cookies};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 

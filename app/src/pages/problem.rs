@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::page;
-use crate::extract::effects::LoginForm;
+use crate::extract::LoginForm;
 use crate::problem::{Code, Problem};
 use crate::state::App;
 

@@ -14,9 +14,7 @@ use super::person::{Admin, AdminViewer};
 use super::revoked::{self, Named};
 use super::sessions::SessionRow;
 use super::words::moment;
-use crate::extract::body::{Form, Query};
-use crate::extract::context::RequestContext;
-use crate::extract::path::PathParam;
+use crate::extract::{Form, PathParam, Query, RequestContext};
 use crate::problem::Problem;
 use crate::state::App;
 

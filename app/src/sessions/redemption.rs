@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::in_flight::{Leader, Redeemed, RedemptionError, Role};
-use crate::extract::authentication::authenticate_optional;
+use crate::extract::authenticate_optional;
 use crate::openapi::operation::add_problems;
 use crate::problem::{Code, Problem};
 use crate::state::App;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::api::events::ActorView;
 use crate::api::users::types::parse_new_role;
-use crate::extract::field_errors::FieldErrors;
+use crate::extract::FieldErrors;
 use crate::openapi::schemas::{self, Time};
 use crate::problem::Problem;
 use crate::site::Site;

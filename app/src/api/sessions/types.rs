@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::api::users::types::UserView;
-use crate::extract::field_errors::FieldErrors;
-use crate::extract::paging::parse_page;
+use crate::extract::{FieldErrors, parse_page};
 use crate::openapi::schemas::{self, Time};
 use crate::problem::Problem;
 use crate::sessions::device::device;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::extract::field_errors::FieldErrors;
+use crate::extract::FieldErrors;
 use crate::openapi::schemas::{self, Time};
 use crate::problem::Problem;
 
