@@ -79,7 +79,8 @@ impl App {
         }))
     }
 
-    /// The context of flows that no request's client is recorded for.
+    /// The context for reads and background work. Handlers that write events use `RequestContext`,
+    /// which records the client.
     pub fn ctx(&self) -> &Ctx {
         &self.0.ctx
     }

@@ -133,7 +133,8 @@ async fn list_invitations(
         Some(_) => Vec::new(),
         None => app.ctx().store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
     };
-    let next_cursor = truncate_search_page(&mut invitations, limit, |one| filter.place(one));
+    let next_cursor =
+        truncate_search_page(&mut invitations, limit, |invitation| filter.place(invitation));
     let holds = app.holds().current(app.ctx().now(), &invitations).await?;
     let items = invitations.iter().map(|one| InvitationView::new(one, holds)).collect();
     Ok(Json(Paged { items, next_cursor }).into_response())

@@ -94,7 +94,7 @@ async fn request_login(
         return Err(errors.into_problem());
     };
     if is_limited {
-        app.count_login(Client::of(app.site(), peer.ip(), &headers))?;
+        app.count_login(Client::from_request(app.site(), peer.ip(), &headers))?;
         flows::request_login(app.ctx(), &email, return_to).await?;
     } else {
         flows::request_login_unlimited(app.ctx(), &email, return_to).await?;

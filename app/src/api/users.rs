@@ -48,43 +48,47 @@ pub fn routes() -> ApiRouter<App> {
                     )
             }),
         )
-        .api_route(
-            "/users/{id}",
-            get_with(get_user, |op| {
-                op.id("get_user")
-                    .summary("Get a user")
-                    .json_response::<200, UserView<'static>>("The user.")
-            })
-            .patch_with(update_user, |op| {
-                op.id("update_user")
-                    .summary("Update a user")
-                    .description(
-                        "Members that are left out stay unchanged; `metadata` is replaced as a \
+        .merge(one())
+}
+
+fn one() -> ApiRouter<App> {
+    ApiRouter::new().api_route(
+        "/users/{id}",
+        get_with(get_user, |op| {
+            op.id("get_user")
+                .summary("Get a user")
+                .json_response::<200, UserView<'static>>("The user.")
+        })
+        .patch_with(update_user, |op| {
+            op.id("update_user")
+                .summary("Update a user")
+                .description(
+                    "Members that are left out stay unchanged; `metadata` is replaced as a \
                          whole. Suspending or demoting a user ends their sessions at once. \
                          Suspending or demoting an administrator also revokes the open invitations \
                          with a role above `member` that they have sent.",
-                    )
-                    .json_response::<200, ChangedUserView<'static>>("The updated user.")
-                    .problems(&[
-                        Code::RoleNotGrantable,
-                        Code::LastAdmin,
-                        Code::UserInvited,
-                        Code::UserDeleting,
-                    ])
-            })
-            .delete_with(delete_user, |op| {
-                op.id("delete_user")
-                    .summary("Delete a user")
-                    .description(
-                        "Ends the user's sessions at once, and revokes the open invitations with a \
+                )
+                .json_response::<200, ChangedUserView<'static>>("The updated user.")
+                .problems(&[
+                    Code::RoleNotGrantable,
+                    Code::LastAdmin,
+                    Code::UserInvited,
+                    Code::UserDeleting,
+                ])
+        })
+        .delete_with(delete_user, |op| {
+            op.id("delete_user")
+                .summary("Delete a user")
+                .description(
+                    "Ends the user's sessions at once, and revokes the open invitations with a \
                          role above `member` that they have sent. The user is then deleted at \
                          Stytch and in Guestlist, and is `deleting` until that is done. After \
                          that, the address can be invited again.",
-                    )
-                    .json_response::<202, ChangedUserView<'static>>("The user, now `deleting`.")
-                    .problems(&[Code::LastAdmin, Code::RoleNotGrantable])
-            }),
-        )
+                )
+                .json_response::<202, ChangedUserView<'static>>("The user, now `deleting`.")
+                .problems(&[Code::LastAdmin, Code::RoleNotGrantable])
+        }),
+    )
 }
 
 async fn create_user(

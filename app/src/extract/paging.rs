@@ -38,8 +38,8 @@ pub fn parse_page<Id>(
     id: impl Fn(Uuid) -> Id,
     errors: &mut FieldErrors,
 ) -> Page<Id> {
-    let decode = |bytes: &[u8]| Uuid::from_slice(bytes).ok().map(id);
-    Page { after: parse_cursor(cursor, decode, errors), limit: parse_limit(limit, errors) }
+    let Page { after, limit } = parse_search_page(limit, cursor, None, id, errors);
+    Page { after: after.map(|place| place.id), limit }
 }
 
 /// Parses `?limit=` and `?cursor=` of a list that can be searched by `q`.
@@ -50,37 +50,30 @@ pub fn parse_search_page<Id>(
     id: impl Fn(Uuid) -> Id,
     errors: &mut FieldErrors,
 ) -> Page<Place<Id>> {
-    let decode = |bytes: &[u8]| {
-        let (uuid, found_by) = bytes.split_at_checked(16)?;
-        let found_by = match found_by.split_first() {
-            None => None,
-            Some((b'e', email)) => Some(FoundBy::Email(str::from_utf8(email).ok()?.to_owned())),
-            Some((b'n', name)) => Some(FoundBy::Name(str::from_utf8(name).ok()?.to_owned())),
-            Some(_) => return None,
-        };
-        let place = Place { id: id(Uuid::from_slice(uuid).ok()?), found_by };
+    let after = cursor.and_then(|cursor| {
+        let place = decode_cursor(cursor, id);
         // A cursor is valid only for the kind of list that returned it.
-        (place.found_by.is_some() == q.is_some()).then_some(place)
-    };
-    Page { after: parse_cursor(cursor, decode, errors), limit: parse_limit(limit, errors) }
-}
-
-fn parse_limit(limit: Option<&str>, errors: &mut FieldErrors) -> u64 {
+        let place = place.filter(|place| place.found_by.is_some() == q.is_some());
+        errors.check("cursor", place.ok_or("is not a cursor returned by this list"))
+    });
     let limit = limit.and_then(|limit| {
         let limit = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
         errors.check("limit", limit.ok_or("must be a number from 1 to 200"))
     });
-    limit.unwrap_or(DEFAULT_LIMIT)
+    Page { after, limit: limit.unwrap_or(DEFAULT_LIMIT) }
 }
 
-fn parse_cursor<After>(
-    cursor: Option<&str>,
-    decode: impl FnOnce(&[u8]) -> Option<After>,
-    errors: &mut FieldErrors,
-) -> Option<After> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor?).ok();
-    let after = bytes.and_then(|bytes| decode(&bytes));
-    errors.check("cursor", after.ok_or("is not a cursor returned by this list"))
+fn decode_cursor<Id>(cursor: &str, id: impl Fn(Uuid) -> Id) -> Option<Place<Id>> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (uuid, found_by) = bytes.split_at_checked(16)?;
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    let found_by = match found_by.split_first() {
+        None => None,
+        Some((b'e', email)) => Some(FoundBy::Email(text(email)?)),
+        Some((b'n', name)) => Some(FoundBy::Name(text(name)?)),
+        Some(_) => return None,
+    };
+    Some(Place { id: id(Uuid::from_slice(uuid).ok()?), found_by })
 }
 
 /// Truncates rows, queried with a limit of one more, to a page. Returns the next page's cursor, or

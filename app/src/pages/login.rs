@@ -136,7 +136,7 @@ async fn ask(
     form: &LoginForm,
 ) -> Result<(), Problem> {
     let email = Email::parse(&form.email).map_err(|error| Problem::field("email", error))?;
-    app.count_login(Client::of(app.site(), peer.ip(), headers))?;
+    app.count_login(Client::from_request(app.site(), peer.ip(), headers))?;
     // A place that is not allowed is only forgotten: the person has typed none of it.
     let return_to = form.return_to.as_deref().and_then(|place| app.site().return_to(place).ok());
     flows::request_login(app.ctx(), &email, return_to).await?;

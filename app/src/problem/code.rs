@@ -47,7 +47,7 @@ codes! {
     SessionExpired = UNAUTHORIZED "session_expired": "The session has expired.";
     SessionRevoked = UNAUTHORIZED "session_revoked": "The session was revoked or does not exist.";
     JwtExpired = UNAUTHORIZED "jwt_expired": "The session JWT, sent without the session token, is older than five minutes.";
-    SignatureInvalid = UNAUTHORIZED "signature_invalid": "The webhook is not signed with STYTCH_WEBHOOK_SECRET.";
+    SignatureInvalid = UNAUTHORIZED "signature_invalid": "The webhook is not signed with `STYTCH_WEBHOOK_SECRET`.";
     SignatureExpired = UNAUTHORIZED "signature_expired": "The webhook's timestamp is more than five minutes off.";
     ApiKeyInvalid = UNAUTHORIZED "api_key_invalid": "The API key is unknown or revoked.";
 
@@ -55,7 +55,7 @@ codes! {
     ScopeMissing = FORBIDDEN "scope_missing": "The API key lacks the required scope.";
     SessionRequired = FORBIDDEN "session_required": "This needs a user's session; API keys have none.";
     RoleNotGrantable = FORBIDDEN "role_not_grantable": "Only administrators and unrestricted API keys may grant a role above `member`, or manage users who have one.";
-    CrossOrigin = FORBIDDEN "cross_origin": "The request was made by a page whose origin is not in APP_ORIGINS.";
+    CrossOrigin = FORBIDDEN "cross_origin": "The request was made by a page whose origin is not in `APP_ORIGINS`.";
     HostNotAllowed = FORBIDDEN "host_not_allowed": "The `Host` header is not one of the hosts that a local listener accepts.";
     InvitationRevoked = FORBIDDEN "invitation_revoked": "The invitation was revoked.";
     AccountSuspended = FORBIDDEN "account_suspended": "The user is suspended.";

@@ -64,7 +64,7 @@ impl FromRequestParts<App> for LinkHolder {
         let user_agent = parts.headers.get(header::USER_AGENT);
         let user_agent =
             user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let client = Client::of(app.site(), peer.ip(), &parts.headers);
+        let client = Client::from_request(app.site(), peer.ip(), &parts.headers);
         Ok(Self { client, user_agent, is_anonymous })
     }
 }
@@ -92,10 +92,10 @@ pub async fn redeem_link(
     let LinkHolder { client, user_agent, is_anonymous } = holder;
     let ctx = app.ctx().for_client(client.address);
     let browser = Browser { user_agent, ip: Some(client.address.to_string()) };
-    let hash = TokenHash::of(&token);
+    let token_hash = TokenHash::of(&token);
     let press = Press { token, invitation, browser, replaces };
     loop {
-        match app.redemptions().join(hash) {
+        match app.redemptions().join(token_hash) {
             Role::Leader(leader) => {
                 let anonymous = is_anonymous.then_some(client);
                 return lead(app.clone(), ctx, press, anonymous, leader).await;

@@ -78,7 +78,7 @@ impl HttpMetrics {
         self.webhooks.get_or_create(&WebhookLabels { outcome }).inc();
     }
 
-    /// Writes the metrics in the OpenMetrics text format, without the end marker.
+    /// Writes the metrics in the `OpenMetrics` text format, without the end marker.
     pub fn encode(&self, to: &mut String) -> fmt::Result {
         encode_registry(to, &self.registry)
     }

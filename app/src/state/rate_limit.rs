@@ -32,7 +32,7 @@ impl Client {
     /// A proxy that is missing from `TRUSTED_PROXIES` hides its clients. It is recognised by its
     /// local address and its forwarding header, and gets a higher limit, so that one of its clients
     /// can't lock out the others.
-    pub fn of(site: &Site, peer: IpAddr, headers: &HeaderMap) -> Self {
+    pub fn from_request(site: &Site, peer: IpAddr, headers: &HeaderMap) -> Self {
         let address = site.client(peer, headers);
         let is_trusted = site.trusted_proxies.iter().any(|network| network.contains(&address));
         let forwards = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
@@ -216,7 +216,7 @@ mod tests {
         let mut forwarded = HeaderMap::new();
         forwarded.insert("x-forwarded-for", "198.51.100.7".parse().unwrap());
         let is_proxy = |trusted: &[&str], peer: &str, headers: &HeaderMap| {
-            Client::of(&site(trusted), peer.parse().unwrap(), headers).is_proxy
+            Client::from_request(&site(trusted), peer.parse().unwrap(), headers).is_proxy
         };
         for local in ["127.0.0.1", "10.1.2.3", "::1", "fd00::1"] {
             assert!(is_proxy(&[], local, &forwarded), "{local}");
