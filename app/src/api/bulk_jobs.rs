@@ -97,11 +97,11 @@ async fn operate(
 ) -> Result<Response, Problem> {
     let dry_run = request.dry_run;
     let filter = request.parse(act)?;
-    let reach = by.caller.reach();
+    let manageable = by.caller.manageable_roles();
     let result = if dry_run {
-        act.count(&ctx, app.store(), &filter, reach, TIME_LIMIT).await?
+        act.count(&ctx, app.store(), &filter, manageable, TIME_LIMIT).await?
     } else {
-        act.on_all(&ctx, app.store(), &filter, reach, &by.actor(), TIME_LIMIT).await?
+        act.on_all(&ctx, app.store(), &filter, manageable, &by.actor(), TIME_LIMIT).await?
     };
     Ok(Json(result).into_response())
 }

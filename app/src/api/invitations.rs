@@ -103,7 +103,7 @@ async fn create_invitation(
     RequestContext(ctx): RequestContext,
     JsonBody(request): JsonBody<CreateInvitationRequest>,
 ) -> Result<Response, Problem> {
-    let request = request.parse(app.site(), by.caller.reach())?;
+    let request = request.parse(app.site(), by.caller.manageable_roles())?;
     by.caller.require_grantable(request.role)?;
     let invitation = flows::invite(&ctx, request, &by.actor()).await?;
     let location = format!("/v1/invitations/{}", invitation.id);
@@ -168,7 +168,8 @@ async fn resend_invitation(
     RequestContext(ctx): RequestContext,
     id: PathParam<InvitationId>,
 ) -> Result<Response, Problem> {
-    let invitation = flows::resend(&ctx, id.parse()?, by.caller.reach(), &by.actor()).await?;
+    let invitation =
+        flows::resend(&ctx, id.parse()?, by.caller.manageable_roles(), &by.actor()).await?;
     let holds = app.holds().cached(ctx.now()).await;
     Ok((StatusCode::ACCEPTED, Json(InvitationView::new(&invitation, holds))).into_response())
 }
@@ -179,7 +180,8 @@ async fn revoke_invitation(
     RequestContext(ctx): RequestContext,
     id: PathParam<InvitationId>,
 ) -> Result<Response, Problem> {
-    let invitation = flows::revoke(&ctx, id.parse()?, by.caller.reach(), &by.actor()).await?;
+    let invitation =
+        flows::revoke(&ctx, id.parse()?, by.caller.manageable_roles(), &by.actor()).await?;
     let holds = app.holds().current(ctx.now(), [&invitation]).await?;
     Ok(Json(InvitationView::new(&invitation, holds)).into_response())
 }

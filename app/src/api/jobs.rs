@@ -171,7 +171,7 @@ async fn operate(
     id: PathParam<JobId>,
 ) -> Result<Response, Problem> {
     let id = id.parse()?;
-    let done = act.on(&ctx, id, by.caller.reach(), &by.actor()).await;
+    let done = act.on(&ctx, id, by.caller.manageable_roles(), &by.actor()).await;
     done.map_err(|error| Problem::job(error, &act.states_in_words()))?;
     job_response(&app, id).await
 }

@@ -194,7 +194,7 @@ async fn revoke_user_sessions(
     RequestContext(ctx): RequestContext,
     id: PathParam<UserId>,
 ) -> Result<StatusCode, Problem> {
-    flows::end_all_sessions(&ctx, id.parse()?, by.caller.reach(), &by.actor()).await?;
+    flows::end_all_sessions(&ctx, id.parse()?, by.caller.manageable_roles(), &by.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

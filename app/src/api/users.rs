@@ -96,7 +96,7 @@ async fn create_user(
     RequestContext(ctx): RequestContext,
     JsonBody(request): JsonBody<CreateUserRequest>,
 ) -> Result<Response, Problem> {
-    let request = request.parse(by.caller.reach())?;
+    let request = request.parse(by.caller.manageable_roles())?;
     by.caller.require_grantable(request.role)?;
     let user = flows::add_user(&ctx, request, &by.actor()).await?;
     let headers = [(header::LOCATION, format!("/v1/users/{}", user.id))];
@@ -139,7 +139,7 @@ async fn update_user(
     id: PathParam<UserId>,
     JsonBody(request): JsonBody<UpdateUserRequest>,
 ) -> Result<Response, Problem> {
-    let change = request.parse(by.caller.reach())?;
+    let change = request.parse(by.caller.manageable_roles())?;
     by.caller.require_grantable(change.role.unwrap_or_default())?;
     let changed = flows::change_user(&ctx, id.parse()?, &change, &by.actor()).await;
     // An empty change only reads the user.
@@ -154,6 +154,7 @@ async fn delete_user(
     RequestContext(ctx): RequestContext,
     id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
-    let removed = flows::remove_user(&ctx, id.parse()?, by.caller.reach(), &by.actor()).await?;
+    let removed =
+        flows::remove_user(&ctx, id.parse()?, by.caller.manageable_roles(), &by.actor()).await?;
     Ok((StatusCode::ACCEPTED, Json(ChangedUserView::from(&removed))).into_response())
 }

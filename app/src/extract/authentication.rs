@@ -24,15 +24,15 @@ impl Caller {
     /// Returns the caller as the actor of events.
     pub fn actor(&self) -> Actor {
         match self {
-            Self::User(admitted) => Actor::of(&admitted.user),
+            Self::User(verified) => Actor::of(&verified.user),
             Self::ApiKey(key) => Actor::Key { id: key.id, name: key.name.clone() },
         }
     }
 
     /// Returns the roles of the users that the caller may manage.
-    pub fn reach(&self) -> Reach {
+    pub fn manageable_roles(&self) -> Reach {
         let is_unrestricted = match self {
-            Self::User(admitted) => admitted.user.role == Role::Admin,
+            Self::User(verified) => verified.user.role == Role::Admin,
             Self::ApiKey(key) => key.is_unrestricted(),
         };
         if is_unrestricted { Reach::Everybody } else { Reach::Members }
@@ -40,7 +40,11 @@ impl Caller {
 
     /// Requires that the caller may grant a role.
     pub fn require_grantable(&self, role: Role) -> Result<(), Problem> {
-        if self.reach().covers(role) { Ok(()) } else { Err(Problem::role_not_grantable()) }
+        if self.manageable_roles().covers(role) {
+            Ok(())
+        } else {
+            Err(Problem::role_not_grantable())
+        }
     }
 
     /// Requires a scope, which API keys have by themselves and users by their role.
@@ -51,7 +55,7 @@ impl Caller {
                 let detail = format!("The API key lacks the scope {scope}.");
                 Err(Problem::new(Code::ScopeMissing, detail))
             }
-            Self::User(admitted) if has_scope(admitted.user.role, scope) => Ok(()),
+            Self::User(verified) if has_scope(verified.user.role, scope) => Ok(()),
             Self::User(_) => Err(Problem::new(Code::Forbidden, "Your role does not permit this.")),
         }
     }
@@ -93,7 +97,7 @@ pub async fn authenticate_optional(
 }
 
 async fn find_caller(parts: &Parts, app: &App) -> Result<Caller, Problem> {
-    let user = |admitted| Caller::User(Box::new(admitted));
+    let user = |verified| Caller::User(Box::new(verified));
     match PresentedCredentials::read(&parts.headers, app.site()) {
         PresentedCredentials::None => Err(session_problem(app, parts, SessionError::Missing)),
         PresentedCredentials::ApiKey { secret, .. } => {
@@ -104,7 +108,7 @@ async fn find_caller(parts: &Parts, app: &App) -> Result<Caller, Problem> {
         }
         PresentedCredentials::Cookies(presented) => {
             match find_cookie_session(app, parts, &presented).await {
-                Ok(admitted) => Ok(user(admitted)),
+                Ok(verified) => Ok(user(verified)),
                 Err(CookieError::SeveralUsers) => Err(several_users(app, parts)),
                 Err(CookieError::Session(error)) => Err(session_problem(app, parts, error)),
             }
@@ -117,11 +121,11 @@ async fn find_session(
     token: Option<&str>,
     jwt: Option<&str>,
 ) -> Result<Admitted, SessionError> {
-    let admitted = check_session(app.ctx(), Credentials { token, jwt }).await?;
-    let (session, user) = (admitted.session.id, admitted.user.id);
-    let seen = Seen::Session { session, user };
-    app.activity().record(seen, Some(admitted.session.last_used_at), app.ctx().now());
-    Ok(admitted)
+    let verified = check_session(app.ctx(), Credentials { token, jwt }).await?;
+    let (session, user) = (verified.session.id, verified.user.id);
+    let usage = Seen::Session { session, user };
+    app.activity().record(usage, Some(verified.session.last_used_at), app.ctx().now());
+    Ok(verified)
 }
 
 /// Finds an API key. While the database is unavailable, `/metrics` accepts keys that it has accepted
@@ -167,12 +171,12 @@ async fn find_cookie_session(
     let mut first_error = None;
     for one in presented {
         match find_session(app, one.token.as_deref(), one.jwt.as_deref()).await {
-            Ok(admitted) => {
-                let user = first.as_ref().map_or(admitted.user.id, |(first, _)| first.user.id);
-                if user != admitted.user.id || has_foreign_jwt(app, one, &admitted).await {
+            Ok(verified) => {
+                let user = first.as_ref().map_or(verified.user.id, |(first, _)| first.user.id);
+                if user != verified.user.id || has_foreign_jwt(app, one, &verified).await {
                     return Err(CookieError::SeveralUsers);
                 }
-                first = first.or(Some((admitted, one)));
+                first = first.or(Some((verified, one)));
             }
             // This session may be live, so no other may take its place.
             Err(error @ SessionError::Store(_)) => return Err(CookieError::Session(error)),
@@ -182,23 +186,23 @@ async fn find_cookie_session(
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
-    let Some((admitted, cookies)) = first else {
+    let Some((verified, cookies)) = first else {
         return Err(CookieError::Session(first_error.unwrap_or(SessionError::Missing)));
     };
     if let Some(effects) = parts.extensions.get::<ResponseEffects>() {
         let (has_several, now) = (presented.len() > 1, app.ctx().now());
-        effects.add_cookies(cookies::renew(app.site(), &admitted, cookies, has_several, now));
+        effects.add_cookies(cookies::renew(app.site(), &verified, cookies, has_several, now));
     }
-    Ok(admitted)
+    Ok(verified)
 }
 
 /// Whether the JWT sent along with a token admits a different user. An application that verifies
 /// JWTs itself would see that user.
-async fn has_foreign_jwt(app: &App, presented: &SessionCookies, admitted: &Admitted) -> bool {
-    let jwt = presented.jwt.as_deref().filter(|jwt| admitted.jwt.as_deref() != Some(*jwt));
+async fn has_foreign_jwt(app: &App, presented: &SessionCookies, verified: &Admitted) -> bool {
+    let jwt = presented.jwt.as_deref().filter(|jwt| verified.jwt.as_deref() != Some(*jwt));
     let (Some(jwt), Some(_)) = (jwt, &presented.token) else { return false };
     let other = check_session(app.ctx(), Credentials { token: None, jwt: Some(jwt) }).await;
-    other.is_ok_and(|other| other.user.id != admitted.user.id)
+    other.is_ok_and(|other| other.user.id != verified.user.id)
 }
 
 /// Treats a browser with the sessions of several users as logged out, and clears all its cookies.

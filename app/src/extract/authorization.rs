@@ -82,7 +82,7 @@ impl FromRequestParts<App> for RequireAdmin {
                 let detail = "This needs an API key without scopes, which has all permissions.";
                 return Err(Problem::new(Code::ScopeMissing, detail));
             }
-            Caller::User(admitted) if admitted.user.role != Role::Admin => {
+            Caller::User(verified) if verified.user.role != Role::Admin => {
                 let detail = "Only administrators may do this.";
                 return Err(Problem::new(Code::Forbidden, detail));
             }
@@ -102,9 +102,9 @@ impl FromRequestParts<App> for RequireSession {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match authenticate(parts, app).await? {
-            Caller::User(admitted) => {
+            Caller::User(verified) => {
                 check_origin(parts, app)?;
-                Ok(Self(*admitted))
+                Ok(Self(*verified))
             }
             Caller::ApiKey(_) => {
                 let detail = "This needs a user's session; API keys have none.";
@@ -121,7 +121,7 @@ pub struct OptionalSession(pub Option<Admitted>);
 impl OptionalSession {
     /// Returns the session without its user.
     pub fn into_session(self) -> Option<Session> {
-        self.0.map(|admitted| admitted.session)
+        self.0.map(|verified| verified.session)
     }
 }
 
@@ -130,7 +130,7 @@ impl FromRequestParts<App> for OptionalSession {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match authenticate(parts, app).await {
-            Ok(Caller::User(admitted)) => Ok(Self(Some(*admitted))),
+            Ok(Caller::User(verified)) => Ok(Self(Some(*verified))),
             Err(problem) if problem.status().is_server_error() => Err(problem),
             Ok(Caller::ApiKey(_)) | Err(_) => Ok(Self(None)),
         }

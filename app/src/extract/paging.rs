@@ -39,7 +39,7 @@ pub fn parse_page<Id>(
     errors: &mut FieldErrors,
 ) -> Page<Id> {
     let Page { after, limit } = parse_search_page(limit, cursor, None, id, errors);
-    Page { after: after.map(|place| place.id), limit }
+    Page { after: after.map(|position| position.id), limit }
 }
 
 /// Parses `?limit=` and `?cursor=` of a list that can be searched by `q`.
@@ -51,10 +51,10 @@ pub fn parse_search_page<Id>(
     errors: &mut FieldErrors,
 ) -> Page<Place<Id>> {
     let after = cursor.and_then(|cursor| {
-        let place = decode_cursor(cursor, id);
+        let position = decode_cursor(cursor, id);
         // A cursor is valid only for the kind of list that returned it.
-        let place = place.filter(|place| place.found_by.is_some() == q.is_some());
-        errors.check("cursor", place.ok_or("is not a cursor returned by this list"))
+        let position = position.filter(|position| position.found_by.is_some() == q.is_some());
+        errors.check("cursor", position.ok_or("is not a cursor returned by this list"))
     });
     let limit = limit.and_then(|limit| {
         let limit = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
@@ -90,12 +90,12 @@ pub fn truncate_page<Row>(
 pub fn truncate_search_page<Row, Id: Into<Uuid>>(
     rows: &mut Vec<Row>,
     limit: u64,
-    place: impl Fn(&Row) -> Place<Id>,
+    position: impl Fn(&Row) -> Place<Id>,
 ) -> Option<String> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
     rows.truncate(limit);
-    let Place { id, found_by } = place(rows.last().filter(|_| has_more)?);
+    let Place { id, found_by } = position(rows.last().filter(|_| has_more)?);
     let id: Uuid = id.into();
     let (tag, key) = match &found_by {
         None => (&b""[..], ""),

@@ -153,13 +153,13 @@ fn parse_key(headers: &HeaderMap) -> Result<&str, Problem> {
 /// Identifies the caller and the roles they may manage: a user who has been demoted gets no
 /// response that only an administrator could get.
 fn caller_id(caller: &Caller) -> String {
-    let reach = match caller.reach() {
+    let manageable = match caller.manageable_roles() {
         Reach::Everybody => "everybody",
         Reach::Members => "members",
     };
     match caller {
-        Caller::User(admitted) => format!("user:{}:{reach}", admitted.user.id),
-        Caller::ApiKey(key) => format!("key:{}:{reach}", key.id),
+        Caller::User(verified) => format!("user:{}:{manageable}", verified.user.id),
+        Caller::ApiKey(key) => format!("key:{}:{manageable}", key.id),
     }
 }
 

@@ -115,15 +115,15 @@ pub fn start(
 /// to `COOKIE_DOMAIN` along with a renewed JWT, or when the browser sent several cookies.
 pub fn renew(
     site: &Site,
-    admitted: &Admitted,
+    verified: &Admitted,
     presented: &SessionCookies,
     has_several: bool,
     now: Timestamp,
 ) -> Vec<HeaderValue> {
-    let max_age = admitted.session.expires_at.duration_since(now).as_secs().max(0);
-    let moves = site.cookie_domain.is_some() && (admitted.is_renewed || has_several);
+    let max_age = verified.session.expires_at.duration_since(now).as_secs().max(0);
+    let moves = site.cookie_domain.is_some() && (verified.is_renewed || has_several);
     let token = presented.token.clone().filter(|_| moves);
-    let jwt = admitted.jwt.clone().filter(|_| moves || admitted.is_renewed);
+    let jwt = verified.jwt.clone().filter(|_| moves || verified.is_renewed);
     [(SESSION, token), (SESSION_JWT, jwt)]
         .into_iter()
         .filter_map(|(cookie, value)| value.map(|value| cookie.set(site, value, max_age)))

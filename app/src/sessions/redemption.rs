@@ -93,16 +93,16 @@ pub async fn redeem_link(
     let ctx = app.ctx().for_client(client.address);
     let browser = Browser { user_agent, ip: Some(client.address.to_string()) };
     let token_hash = TokenHash::of(&token);
-    let press = Press { token, invitation, browser, replaces };
+    let link = Press { token, invitation, browser, replaces };
     loop {
         match app.redemptions().join(token_hash) {
             Role::Leader(leader) => {
                 let anonymous = is_anonymous.then_some(client);
-                return lead(app.clone(), ctx, press, anonymous, leader).await;
+                return lead(app.clone(), ctx, link, anonymous, leader).await;
             }
             Role::Follower(follower) => {
                 if let Some(result) = follower.wait(CALLER_TIMEOUT).await {
-                    end_replaced(&ctx, press.replaces.as_ref(), &result).await?;
+                    end_replaced(&ctx, link.replaces.as_ref(), &result).await?;
                     return result;
                 }
             }
@@ -126,20 +126,20 @@ async fn end_replaced(
 async fn lead(
     app: App,
     ctx: Ctx,
-    press: Press,
+    link: Press,
     anonymous: Option<Client>,
     leader: Leader,
 ) -> Redeemed {
     let (sender, receiver) = oneshot::channel();
     let task = tokio::spawn(async move {
-        let vouched = match authenticate(&app, &ctx, &press, anonymous).await {
-            Ok(vouched) => vouched,
+        let authenticated = match authenticate(&app, &ctx, &link, anonymous).await {
+            Ok(authenticated) => authenticated,
             Err(error) => {
                 drop(leader);
                 return drop(sender.send(Err(error)));
             }
         };
-        let mut recording = Box::pin(record(&ctx, &press, &vouched));
+        let mut recording = Box::pin(record(&ctx, &link, &authenticated));
         if let Ok(result) = timeout(CALLER_TIMEOUT, &mut recording).await {
             // If the caller has disconnected, the next request gets the login.
             if let Err(undelivered @ Ok(_)) = sender.send(result) {
@@ -166,16 +166,16 @@ async fn lead(
 async fn authenticate(
     app: &App,
     ctx: &Ctx,
-    press: &Press,
+    link: &Press,
     anonymous: Option<Client>,
 ) -> Result<Vouched, RedemptionError> {
-    let token = TokenHash::of(&press.token);
-    check_link(ctx, token, press.invitation).await?;
+    let token = TokenHash::of(&link.token);
+    check_link(ctx, token, link.invitation).await?;
     if let Some(client) = anonymous {
         app.provider_budget().admit(client).await.map_err(RedemptionError::TooMany)?;
     }
-    let claimed = claim(ctx, press, token).await?;
-    match authenticate_link(ctx, &press.token, claimed).await {
+    let claimed = claim(ctx, link, token).await?;
+    match authenticate_link(ctx, &link.token, claimed).await {
         Err(AcceptError::LinkExpired) if claimed.is_taken_over => {
             Err(late_result(ctx, token).await?)
         }
@@ -184,14 +184,14 @@ async fn authenticate(
 }
 
 /// Claims the link, waiting for a claim of another process to end.
-async fn claim(ctx: &Ctx, press: &Press, token: TokenHash) -> Result<ClaimedLink, AcceptError> {
+async fn claim(ctx: &Ctx, link: &Press, token: TokenHash) -> Result<ClaimedLink, AcceptError> {
     let until = Instant::now() + CLAIM_TIMEOUT;
     loop {
         match claim_link(ctx, token).await {
             Err(AcceptError::InProgress) if Instant::now() < until => sleep(POLL_INTERVAL).await,
             claimed => return claimed,
         }
-        check_link(ctx, token, press.invitation).await?;
+        check_link(ctx, token, link.invitation).await?;
     }
 }
 
@@ -206,9 +206,9 @@ async fn late_result(ctx: &Ctx, token: TokenHash) -> Result<RedemptionError, Acc
 }
 
 /// Records the login of an authenticated link; retried while the database fails.
-async fn record(ctx: &Ctx, press: &Press, vouched: &Vouched) -> Redeemed {
+async fn record(ctx: &Ctx, link: &Press, authenticated: &Vouched) -> Redeemed {
     let until = Instant::now() + RECORDING_TIMEOUT;
-    let mut result: Result<CameIn, AcceptError> = flows::let_in(ctx, press, vouched).await;
+    let mut result: Result<CameIn, AcceptError> = flows::let_in(ctx, link, authenticated).await;
     let mut is_first = true;
     while let Err(AcceptError::Store(error)) = &result
         && error.is_transient()
@@ -219,16 +219,18 @@ async fn record(ctx: &Ctx, press: &Press, vouched: &Vouched) -> Redeemed {
         }
         sleep(RECORDING_INTERVAL).await;
         // An attempt whose response was lost may have recorded it.
-        result = match flows::recorded(ctx, press, vouched).await {
+        result = match flows::recorded(ctx, link, authenticated).await {
             Ok(Some(recorded)) => Ok(recorded),
-            Ok(None) => flows::let_in(ctx, press, vouched).await,
+            Ok(None) => flows::let_in(ctx, link, authenticated).await,
             Err(error) => Err(error.into()),
         };
     }
     if let Err(AcceptError::Store(error)) = &result {
         tracing::error!(%error, "a login could not be recorded; its link is used up");
         // A session that is not recorded must not stay valid at Stytch.
-        if let Err(error) = ctx.provider.revoke_session(&vouched.session.stytch_session_id).await {
+        if let Err(error) =
+            ctx.provider.revoke_session(&authenticated.session.stytch_session_id).await
+        {
             tracing::error!(code = %error.code, "the session could not be revoked at Stytch");
         }
     }

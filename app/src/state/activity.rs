@@ -18,21 +18,21 @@ pub struct ActivityBuffer(Mutex<HashSet<Seen>>);
 impl ActivityBuffer {
     /// Records a use, unless `last`, the stored time, is less than a minute old. A stored time in
     /// the future, written by a process whose clock was ahead, is overwritten.
-    pub fn record(&self, seen: Seen, last: Option<Timestamp>, now: Timestamp) {
+    pub fn record(&self, usage: Seen, last: Option<Timestamp>, now: Timestamp) {
         let is_recent = |last| now < last + RESOLUTION && is_credible(last, now);
         if !last.is_some_and(is_recent) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(seen);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(usage);
         }
     }
 
     /// Writes what has been recorded; a failure loses it.
     pub(super) async fn flush(&self, ctx: &Ctx) {
-        let seen = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        if seen.is_empty() {
+        let usages = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if usages.is_empty() {
             return;
         }
-        let seen: Vec<Seen> = seen.into_iter().collect();
-        match tokio::time::timeout(FLUSH, ctx.store.note_seen(&seen, ctx.now())).await {
+        let usages: Vec<Seen> = usages.into_iter().collect();
+        match tokio::time::timeout(FLUSH, ctx.store.note_seen(&usages, ctx.now())).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "last-seen times could not be written"),
             Err(_) => tracing::warn!("last-seen times were not written: the database timed out"),

@@ -115,7 +115,7 @@ impl ProviderBudget {
         loop {
             match self.total.check().map_err(wait) {
                 Err(pause) if Instant::now() + pause < until => tokio::time::sleep(pause).await,
-                admitted => return admitted,
+                verified => return verified,
             }
         }
     }

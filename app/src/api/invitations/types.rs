@@ -34,8 +34,8 @@ pub struct CreateInvitationRequest {
 }
 
 impl CreateInvitationRequest {
-    /// Validates the request, on behalf of a caller who may manage the users in `reach`.
-    pub fn parse(self, site: &Site, reach: Reach) -> Result<NewInvitation, Problem> {
+    /// Validates the request, on behalf of a caller who may manage users with the roles `manageable`.
+    pub fn parse(self, site: &Site, manageable: Reach) -> Result<NewInvitation, Problem> {
         let mut errors = FieldErrors::default();
         let email = errors.check("email", Email::parse(&self.email));
         let name = self.name.and_then(|name| errors.check("name", Name::parse(&name)));
@@ -53,7 +53,7 @@ impl CreateInvitationRequest {
                 email,
                 name: name.flatten(),
                 role,
-                reach,
+                reach: manageable,
                 metadata: metadata.unwrap_or_default(),
                 return_to,
                 expires_in_minutes,

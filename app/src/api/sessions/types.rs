@@ -109,11 +109,11 @@ pub struct CurrentSessionView<'a> {
 }
 
 impl<'a> From<&'a Admitted> for CurrentSessionView<'a> {
-    fn from(admitted: &'a Admitted) -> Self {
+    fn from(verified: &'a Admitted) -> Self {
         Self {
-            session: (&admitted.session).into(),
-            user: (&admitted.user).into(),
-            session_jwt: admitted.jwt.as_deref(),
+            session: (&verified.session).into(),
+            user: (&verified.user).into(),
+            session_jwt: verified.jwt.as_deref(),
         }
     }
 }

@@ -26,8 +26,8 @@ pub struct CreateUserRequest {
 }
 
 impl CreateUserRequest {
-    /// Validates the request, on behalf of a caller who may manage the users in `reach`.
-    pub fn parse(self, reach: Reach) -> Result<NewUser, Problem> {
+    /// Validates the request, on behalf of a caller who may manage users with the roles `manageable`.
+    pub fn parse(self, manageable: Reach) -> Result<NewUser, Problem> {
         let mut errors = FieldErrors::default();
         let email = errors.check("email", Email::parse(&self.email));
         let name = self.name.and_then(|name| errors.check("name", Name::parse(&name)));
@@ -36,7 +36,7 @@ impl CreateUserRequest {
         match email {
             Some(email) if errors.is_empty() => {
                 let (name, metadata) = (name.flatten(), metadata.unwrap_or_default());
-                Ok(NewUser { email, name, role, metadata, reach })
+                Ok(NewUser { email, name, role, metadata, reach: manageable })
             }
             _ => Err(errors.into_problem()),
         }
@@ -103,8 +103,8 @@ fn nullable<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Er
 }
 
 impl UpdateUserRequest {
-    /// Validates the request, on behalf of a caller who may manage the users in `reach`.
-    pub fn parse(self, reach: Reach) -> Result<UserChange, Problem> {
+    /// Validates the request, on behalf of a caller who may manage users with the roles `manageable`.
+    pub fn parse(self, manageable: Reach) -> Result<UserChange, Problem> {
         let mut errors = FieldErrors::default();
         let name = self.name.and_then(|name| errors.check("name", Name::parse(&name)));
         let role = self.role.and_then(|role| errors.check("role", parse_role(&role)));
@@ -118,7 +118,7 @@ impl UpdateUserRequest {
         });
         let metadata = self.metadata.and_then(|map| errors.check("metadata", Metadata::new(map)));
         errors.finish()?;
-        Ok(UserChange { name, role, is_suspended, metadata, reach })
+        Ok(UserChange { name, role, is_suspended, metadata, reach: manageable })
     }
 }
 
