@@ -120,8 +120,8 @@ impl From<RedemptionError> for Problem {
             }
             RedemptionError::NotRecorded => {
                 let detail = "Your link was accepted, but the database is unavailable, so you \
-                              can't be logged in yet. Press Continue again in a moment; this works \
-                              for five minutes.";
+                              can't be logged in yet. Wait a moment and press Continue again; this \
+                              works for five minutes.";
                 Self::new(Code::DatabaseUnavailable, detail).retry_after(SHORT_WAIT)
             }
         }
