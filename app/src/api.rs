@@ -18,7 +18,6 @@ use aide::axum::ApiRouter;
 
 use crate::state::App;
 
-/// Returns the routes under `/v1`.
 pub fn v1() -> ApiRouter<App> {
     ApiRouter::new()
         .merge(invitations::routes())
@@ -32,7 +31,6 @@ pub fn v1() -> ApiRouter<App> {
         .merge(audit::routes())
 }
 
-/// Returns the routes outside of `/v1`.
 pub fn unversioned() -> ApiRouter<App> {
     ApiRouter::new().merge(webhooks::routes()).merge(health::routes()).merge(metrics::routes())
 }

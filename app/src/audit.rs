@@ -14,7 +14,6 @@ use crate::openapi::schemas;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// Query parameters of the audit log.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]

@@ -42,7 +42,6 @@ pub struct FieldError {
 }
 
 impl Problem {
-    /// Creates a problem.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
             code,
@@ -83,18 +82,15 @@ impl Problem {
         Self::new(Code::InternalError, detail)
     }
 
-    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         self.code.status()
     }
 
-    /// Sets `Retry-After`.
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
 
-    /// Adds a member.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.extensions.insert(name.to_owned(), value);
@@ -143,7 +139,6 @@ pub struct ProblemBody<'a> {
     extensions: &'a Map<String, Value>,
 }
 
-/// Rounds up to whole seconds.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

@@ -29,7 +29,6 @@ use crate::site::Site;
 use crate::state::App;
 use crate::{api, pages, sessions};
 
-/// How long a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Creates the router. If `hosts` is given, requests for other hosts are refused.

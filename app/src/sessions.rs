@@ -7,7 +7,6 @@ pub mod redemption;
 
 use crate::problem::Code;
 
-/// The problems of redeeming a link.
 pub const LINK_PROBLEMS: &[Code] = &[
     Code::LinkUsed,
     Code::LinkExpired,

@@ -58,7 +58,6 @@ struct Inner {
 }
 
 impl App {
-    /// Creates the application from its configuration and its store.
     pub fn new(config: &Config, ctx: Ctx, site: Site, store: Arc<SqlStore>) -> Self {
         let (per_client, total) = config.anonymous_provider_limit;
         let secret = config.webhook_secret.clone();
@@ -111,7 +110,6 @@ impl App {
         &self.0.activity
     }
 
-    /// Metrics of the requests to this process.
     pub fn metrics(&self) -> &HttpMetrics {
         &self.0.metrics
     }
@@ -121,7 +119,6 @@ impl App {
         &self.0.holds
     }
 
-    /// The log of refused requests.
     pub fn security_log(&self) -> &SecurityLog {
         &self.0.security_log
     }

@@ -96,7 +96,6 @@ fn operations() -> ApiRouter<App> {
         )
 }
 
-/// Query parameters of listing jobs.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]

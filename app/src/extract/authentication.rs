@@ -11,7 +11,6 @@ use crate::problem::{Code, Problem};
 use crate::sessions::cookies::{self, LoginHint, SessionCookies};
 use crate::state::App;
 
-/// The authenticated caller of a request.
 #[derive(Debug, Clone)]
 pub enum Caller {
     /// A user with a live session.

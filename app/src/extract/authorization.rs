@@ -146,7 +146,6 @@ pub fn check_origin(parts: &Parts, app: &App) -> Result<(), Problem> {
     require_same_origin(&parts.headers, app.site())
 }
 
-/// The problems of authentication.
 const AUTHENTICATION_PROBLEMS: &[Code] = &[
     Code::SessionMissing,
     Code::SessionExpired,

@@ -32,7 +32,6 @@ const FORM: &str = "application/x-www-form-urlencoded";
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
-/// A form of a page.
 #[derive(Debug)]
 pub struct Form<T>(pub T);
 
@@ -88,7 +87,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// Parses a query or a form.
 fn from_pairs<T: DeserializeOwned>(pairs: &[u8]) -> Result<T, FieldError> {
     let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(pairs));
     serde_path_to_error::deserialize(pairs)
@@ -110,7 +108,6 @@ fn require_content_type(headers: &HeaderMap, expected: &str) -> Result<(), Probl
     Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
-/// Reads a body to its end.
 pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state).await.map_err(|rejection| body_problem(&rejection))
 }

@@ -8,7 +8,6 @@ use base64::engine::general_purpose::STANDARD;
 use crate::sessions::cookies::{SessionCookies, session_cookies};
 use crate::site::Site;
 
-/// The prefix of every API key.
 pub const KEY_PREFIX: &str = "glk_";
 
 /// The credentials that a request presents, valid or not.

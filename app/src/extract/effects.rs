@@ -15,7 +15,6 @@ pub struct RequestId(pub String);
 #[derive(Debug, Clone, Default)]
 pub struct ResponseEffects(Arc<Mutex<Effects>>);
 
-/// The collected effects.
 #[derive(Debug, Default)]
 pub struct Effects {
     /// Values of `Set-Cookie`.
@@ -34,7 +33,6 @@ pub struct LoginForm {
 }
 
 impl ResponseEffects {
-    /// Adds cookies.
     pub fn add_cookies(&self, cookies: Vec<HeaderValue>) {
         self.effects().cookies.extend(cookies);
     }
@@ -54,7 +52,6 @@ impl ResponseEffects {
         self.effects().login_form = form;
     }
 
-    /// Takes what has been collected.
     pub fn take(&self) -> Effects {
         std::mem::take(&mut *self.effects())
     }

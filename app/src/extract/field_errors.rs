@@ -17,12 +17,10 @@ impl FieldErrors {
         value.map_err(|error| self.add(field, error.to_string())).ok()
     }
 
-    /// Records a field's error.
     pub fn add(&mut self, field: &str, detail: impl Into<String>) {
         self.0.push(FieldError { pointer: format!("/{field}"), detail: detail.into() });
     }
 
-    /// Whether no error was recorded.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

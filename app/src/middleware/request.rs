@@ -17,7 +17,6 @@ use crate::state::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Handles a request.
 pub async fn handle(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let request_id = request_id(&app, request.headers());
     let effects = ResponseEffects::default();

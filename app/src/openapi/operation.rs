@@ -42,7 +42,6 @@ pub trait OperationExt {
     #[must_use]
     fn body_property(self, name: &str, schema: Value) -> Self;
 
-    /// Makes the body optional.
     #[must_use]
     fn optional_body(self) -> Self;
 

@@ -9,22 +9,18 @@ use serde_json::{Value, json};
 
 macro_rules! codes {
     ($($variant:ident = $status:ident $name:literal: $meaning:literal;)+) => {
-        /// A problem's code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Code {
             $(#[doc = $meaning] $variant,)+
         }
 
         impl Code {
-            /// All codes.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// Returns the code's public name.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// Returns the HTTP status.
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$variant => StatusCode::$status,)+ }
             }

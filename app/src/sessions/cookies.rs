@@ -17,7 +17,6 @@ pub const SESSION: SessionCookie =
 /// The cookie of the session JWT.
 pub const SESSION_JWT: SessionCookie =
     SessionCookie { plain: "stytch_session_jwt", host: "__Host-stytch_session_jwt" };
-/// The cookie of [`LoginHint`].
 const HINT: &str = "guestlist_hint";
 
 const HINT_DAYS: i64 = 180;
@@ -84,7 +83,6 @@ impl LoginHint {
         Email::parse(&hint.email).is_ok().then_some(hint)
     }
 
-    /// Whether the session has expired.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now.as_second())
     }
@@ -95,7 +93,6 @@ impl LoginHint {
     }
 }
 
-/// Sets the cookies of a new session.
 pub fn start(
     site: &Site,
     email: &Email,

@@ -11,7 +11,6 @@ use guestlist_domain::{StoreError, TokenHash};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// The result of a redemption.
 pub type Redeemed = Result<CameIn, RedemptionError>;
 
 /// Why a redemption logged nobody in.
@@ -64,7 +63,6 @@ enum Stage {
     Ended,
 }
 
-/// A request's part in a redemption.
 #[derive(Debug)]
 pub enum Role {
     /// The request redeems the link.

@@ -69,7 +69,6 @@ impl FromRequestParts<App> for LinkHolder {
     }
 }
 
-/// The parameters of a link.
 #[derive(Debug)]
 pub struct PresentedLink {
     /// The token, not validated yet.

@@ -8,7 +8,6 @@ use guestlist_domain::{Ctx, Seen, is_credible};
 use guestlist_worker::shutdown::FLUSH;
 use jiff::Timestamp;
 
-/// Precision of last-seen times.
 const RESOLUTION: Duration = Duration::from_mins(1);
 
 /// Sessions and API keys used since the last flush.

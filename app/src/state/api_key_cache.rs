@@ -12,7 +12,6 @@ const CAPACITY: usize = 16;
 pub struct ApiKeyCache(Mutex<HashMap<TokenHash, ApiKey>>);
 
 impl ApiKeyCache {
-    /// Returns the key as it was last read from the database.
     pub fn get(&self, hash: TokenHash) -> Option<ApiKey> {
         self.keys().get(&hash).cloned()
     }

@@ -43,7 +43,6 @@ pub struct HoldCache {
 }
 
 impl HoldCache {
-    /// Creates an empty cache.
     pub fn new(store: Arc<SqlStore>) -> Self {
         Self { store, cached: Mutex::default() }
     }

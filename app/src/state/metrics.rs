@@ -68,7 +68,6 @@ impl HttpMetrics {
         self.durations.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
-    /// Counts a webhook.
     pub fn count_webhook(&self, outcome: Heard) {
         let outcome = match outcome {
             Heard::Doubted => "check_scheduled",

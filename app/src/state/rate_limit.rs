@@ -56,7 +56,6 @@ pub struct ClientLimit {
 }
 
 impl ClientLimit {
-    /// Creates a limiter that allows each client `limit`.
     pub fn new(limit: Limit) -> Self {
         Self::with_shared(limit, limit.count.saturating_mul(SHARED_FACTOR))
     }

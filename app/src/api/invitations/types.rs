@@ -70,7 +70,6 @@ fn integer(number: &Number) -> Option<u32> {
     text.strip_suffix(".0").unwrap_or(&text).parse().ok()
 }
 
-/// Query parameters of listing invitations.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]

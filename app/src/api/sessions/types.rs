@@ -23,7 +23,6 @@ pub struct CreateSessionRequest {
     pub invitation: Option<InvitationId>,
 }
 
-/// Query parameters of listing sessions.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
@@ -35,7 +34,6 @@ pub struct ListSessions {
 }
 
 impl ListSessions {
-    /// Validates the query.
     pub fn parse(&self) -> Result<Page<SessionId>, Problem> {
         let mut errors = FieldErrors::default();
         let (limit, cursor) = (self.limit.as_deref(), self.cursor.as_deref());

@@ -48,12 +48,10 @@ pub fn parse_new_role(role: Option<&str>, errors: &mut FieldErrors) -> Role {
     role.and_then(|role| errors.check("role", parse_role(role))).unwrap_or_default()
 }
 
-/// Parses a role.
 pub fn parse_role(role: &str) -> Result<Role, &'static str> {
     Role::parse(role).ok_or("must be admin, operator or member")
 }
 
-/// Query parameters of listing users.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
