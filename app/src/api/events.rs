@@ -1,0 +1,87 @@
+//! Events, in an invitation's timeline and in the audit log.
+
+use std::net::IpAddr;
+
+use guestlist_domain::{Actor, Event};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::openapi::schemas::{self, Time};
+
+/// Who did something.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Actor", transform = schemas::all_required)]
+pub struct ActorView<'a> {
+    /// `user`, `key`, `cli` or `system`.
+    r#type: &'a str,
+    /// The id of the user or the API key; null for `cli` and `system`.
+    id: Option<Uuid>,
+    /// The actor's name at the time; null for `cli` and `system`.
+    name: Option<&'a str>,
+}
+
+impl<'a> From<&'a Actor> for ActorView<'a> {
+    fn from(actor: &'a Actor) -> Self {
+        Self { r#type: actor.kind(), id: actor.id(), name: actor.name() }
+    }
+}
+
+/// An event in a timeline.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Event", transform = schemas::all_required)]
+pub struct EventView<'a> {
+    id: Uuid,
+    #[schemars(with = "schemas::EventKind")]
+    kind: &'a str,
+    at: Time,
+    #[schemars(with = "schemas::EventDetail")]
+    detail: &'a Value,
+}
+
+impl<'a> From<&'a Event> for EventView<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self {
+            id: event.id.0,
+            kind: event.kind.as_str(),
+            at: Time(event.at),
+            detail: &event.detail,
+        }
+    }
+}
+
+/// An event in the audit log.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditEvent", transform = schemas::all_required)]
+pub struct AuditView<'a> {
+    id: Uuid,
+    #[schemars(with = "schemas::EventKind")]
+    kind: &'a str,
+    at: Time,
+    /// Who did it.
+    actor: ActorView<'a>,
+    /// The actor's IP address; null if the event was not caused by a request.
+    ip: Option<IpAddr>,
+    /// The user to whom it was done, who may have been deleted since; null if there is none.
+    user_id: Option<Uuid>,
+    /// The invitation that the event is about; null if there is none.
+    invitation_id: Option<Uuid>,
+    #[schemars(with = "schemas::EventDetail")]
+    detail: &'a Value,
+}
+
+impl<'a> From<&'a Event> for AuditView<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self {
+            id: event.id.0,
+            kind: event.kind.as_str(),
+            at: Time(event.at),
+            actor: (&event.actor).into(),
+            ip: event.from_ip,
+            user_id: event.user_id.map(|id| id.0),
+            invitation_id: event.invitation_id.map(|id| id.0),
+            detail: &event.detail,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Requests for login links.
+
+use std::net::SocketAddr;
+
+use aide::OperationInput;
+use aide::axum::ApiRouter;
+use aide::axum::routing::post_with;
+use aide::generate::GenContext;
+use aide::openapi::Operation;
+use axum::Json;
+use axum::extract::{ConnectInfo, FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use guestlist_domain::{Email, flows};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::extract::{Caller, FieldErrors, JsonBody, authenticate_optional, check_origin};
+use crate::openapi::operation::add_problems;
+use crate::openapi::{OperationExt, schemas};
+use crate::problem::{Code, Problem};
+use crate::state::App;
+use crate::state::rate_limit::Client;
+
+pub fn routes() -> ApiRouter<App> {
+    ApiRouter::new().api_route(
+        "/login",
+        post_with(request_login, |op| {
+            op.id("request_login")
+                .summary("Request a login link")
+                .description(
+                    "The response is the same for every address, known or not. A mail is sent only \
+                     if the address may log in.",
+                )
+                .json_response::<202, LoginRequested<'static>>("The request was accepted.")
+        }),
+    )
+}
+
+/// A request for a login link.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with an email")]
+struct LoginRequest {
+    #[schemars(with = "schemas::Email")]
+    email: String,
+    /// Where the user is sent after logging in. Leave it out for the default.
+    #[schemars(with = "Option<schemas::ReturnTo>")]
+    return_to: Option<String>,
+}
+
+/// The request was accepted.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(transform = schemas::all_required)]
+struct LoginRequested<'a> {
+    /// The same for every address, so that it does not reveal who is a user.
+    detail: &'a str,
+}
+
+/// Whether the login limits apply: to every caller without an API key.
+struct LoginLimits(bool);
+
+impl FromRequestParts<App> for LoginLimits {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        check_origin(parts, app)?;
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(Self(true));
+        }
+        let caller = authenticate_optional(parts, app).await?;
+        Ok(Self(!matches!(caller, Some(Caller::ApiKey(_)))))
+    }
+}
+
+impl OperationInput for LoginLimits {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        add_problems(operation, &[Code::ApiKeyInvalid, Code::TooManyRequests, Code::CrossOrigin]);
+    }
+}
+
+async fn request_login(
+    LoginLimits(is_limited): LoginLimits,
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<LoginRequest>,
+) -> Result<Response, Problem> {
+    let mut errors = FieldErrors::default();
+    let email = errors.check("email", Email::parse(&request.email));
+    let return_to = request.return_to;
+    let return_to = return_to.and_then(|url| errors.check("return_to", app.site().return_to(&url)));
+    let Some(email) = email.filter(|_| errors.is_empty()) else {
+        return Err(errors.into_problem());
+    };
+    if is_limited {
+        app.count_login(Client::from_request(app.site(), peer.ip(), &headers))?;
+        flows::request_login(app.ctx(), &email, return_to).await?;
+    } else {
+        flows::request_login_unlimited(app.ctx(), &email, return_to).await?;
+    }
+    let detail = "If the address may log in, a mail with a link is on its way.";
+    Ok((StatusCode::ACCEPTED, Json(LoginRequested { detail })).into_response())
+}

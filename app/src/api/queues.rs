@@ -1,0 +1,112 @@
+//! Queues and workers.
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use guestlist_domain::{Queue, flows};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::extract::{JsonBody, OpsRead, OpsWrite, PathParam, RequestContext, RequireScope};
+use crate::middleware::idempotency::Idempotent;
+use crate::openapi::{OperationExt, schemas};
+use crate::operations::{QueueView, WorkerView, read_reason};
+use crate::problem::Problem;
+use crate::state::App;
+
+pub fn routes() -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route(
+            "/queues",
+            get_with(list_queues, |op| {
+                op.id("list_queues")
+                    .summary("List queues and workers")
+                    .json_response::<200, QueueList<'static>>("All queues and workers.")
+            }),
+        )
+        .api_route(
+            "/queues/{name}/pause",
+            post_with(Idempotent(pause_queue), |op| {
+                op.id("pause_queue")
+                    .summary("Pause a queue")
+                    .description("No more of its jobs are started. Running jobs finish.")
+                    .optional_body()
+                    .json_response::<200, QueueView<'static>>("The paused queue.")
+            }),
+        )
+        .api_route(
+            "/queues/{name}/resume",
+            post_with(Idempotent(resume_queue), |op| {
+                op.id("resume_queue")
+                    .summary("Resume a queue")
+                    .json_response::<200, QueueView<'static>>("The resumed queue.")
+            }),
+        )
+}
+
+/// All queues and workers.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(transform = schemas::all_required)]
+struct QueueList<'a> {
+    items: Vec<QueueView<'a>>,
+    workers: Vec<WorkerView<'a>>,
+}
+
+/// Parameters of pausing a queue.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
+struct PauseRequest {
+    /// Why the queue is paused, for other operators.
+    reason: Option<String>,
+}
+
+async fn list_queues(
+    _: RequireScope<OpsRead>,
+    State(app): State<App>,
+) -> Result<Response, Problem> {
+    let now = app.ctx().now();
+    let overview = app.store().overview(now).await?;
+    let activity = app.store().activity(now).await?;
+    let queues = overview.queues.iter().zip(&activity.0);
+    let items = queues.map(|(state, activity)| QueueView::of(state, activity)).collect();
+    let workers = overview.workers.iter().map(|w| WorkerView::of(w, now)).collect();
+    Ok(Json(QueueList { items, workers }).into_response())
+}
+
+async fn pause_queue(
+    by: RequireScope<OpsWrite>,
+    State(app): State<App>,
+    RequestContext(ctx): RequestContext,
+    name: PathParam<Queue>,
+    body: Option<JsonBody<PauseRequest>>,
+) -> Result<Response, Problem> {
+    let reason = read_reason(body.and_then(|JsonBody(request)| request.reason));
+    let reason = reason.map_err(|error| Problem::field("reason", error))?;
+    let queue = name.parse()?;
+    flows::pause_queue(&ctx, queue, reason, &by.actor()).await?;
+    changed_queue(&app, queue).await
+}
+
+async fn resume_queue(
+    by: RequireScope<OpsWrite>,
+    State(app): State<App>,
+    RequestContext(ctx): RequestContext,
+    name: PathParam<Queue>,
+) -> Result<Response, Problem> {
+    let queue = name.parse()?;
+    flows::resume_queue(&ctx, queue, &by.actor()).await?;
+    changed_queue(&app, queue).await
+}
+
+async fn changed_queue(app: &App, queue: Queue) -> Result<Response, Problem> {
+    app.holds().invalidate();
+    let now = app.ctx().now();
+    let overview = app.store().overview(now).await?;
+    let activity = app.store().activity(now).await?;
+    let mut queues = overview.queues.iter().zip(&activity.0);
+    let (state, activity) =
+        queues.find(|(state, _)| state.queue == queue).ok_or_else(Problem::internal)?;
+    Ok(Json(QueueView::of(state, activity)).into_response())
+}

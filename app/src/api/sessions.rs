@@ -1,0 +1,210 @@
+//! Sessions: the caller's own, and those of users for administrators.
+
+mod types;
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::{delete_with, get_with, post_with};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use guestlist_domain::{Actor, Page, Session, SessionId, UserId, flows};
+
+use self::types::{
+    CreateSessionRequest, CurrentSessionView, ListSessions, NewSessionView, OwnSessionView,
+    RevokedSessions, SessionView,
+};
+use crate::extract::{
+    JsonBody, Paged, PathParam, Query, RequestContext, RequireScope, RequireSession,
+    ResponseEffects, SameOrigin, UsersRead, UsersWrite, truncate_page,
+};
+use crate::middleware::idempotency::Idempotent;
+use crate::openapi::OperationExt;
+use crate::problem::{Code, Problem};
+use crate::sessions::redemption::{LinkHolder, PresentedLink, redeem_link};
+use crate::sessions::{LINK_PROBLEMS, cookies};
+use crate::state::App;
+
+pub fn routes() -> ApiRouter<App> {
+    ApiRouter::new().merge(current()).merge(own()).merge(of_users())
+}
+
+fn current() -> ApiRouter<App> {
+    ApiRouter::new().api_route(
+        "/session",
+        get_with(get_session, |op| {
+            op.id("get_session")
+                .summary("Get the current session")
+                .description(
+                    "Tells your application who is logged in. Call it from the browser, or from \
+                     your backend with the browser's cookie or token.",
+                )
+                .json_response::<200, CurrentSessionView<'static>>("The session and its user.")
+        })
+        .delete_with(log_out, |op| {
+            op.id("log_out")
+                .summary("Log out")
+                .description("Revokes the current session in Guestlist and at Stytch.")
+                .raw_response::<204>(None, "Logged out.")
+        }),
+    )
+}
+
+fn own() -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route(
+            "/sessions",
+            post_with(create_session, |op| {
+                op.id("create_session")
+                    .summary("Create a session")
+                    .description(
+                        "Redeems a link for your own Continue page or client: does what `POST \
+                         /authenticate` does, but returns the session's secrets instead of \
+                         setting cookies. `Idempotency-Key` is ignored, since secrets are not \
+                         stored.",
+                    )
+                    .json_response::<201, NewSessionView<'static>>("The session and its secrets.")
+                    .problems(LINK_PROBLEMS)
+            })
+            .get_with(list_sessions, |op| {
+                op.id("list_sessions")
+                    .summary("List your sessions")
+                    .json_response::<200, Paged<OwnSessionView<'static>>>(
+                        "A page of active sessions, newest first.",
+                    )
+            }),
+        )
+        .api_route(
+            "/sessions/{id}",
+            delete_with(revoke_session, |op| {
+                op.id("revoke_session")
+                    .summary("Revoke one of your sessions")
+                    .raw_response::<204>(None, "The session is refused from now on.")
+            }),
+        )
+        .api_route(
+            "/sessions/revoke-others",
+            post_with(Idempotent(revoke_other_sessions), |op| {
+                op.id("revoke_other_sessions")
+                    .summary("Revoke all your other sessions")
+                    .json_response::<200, RevokedSessions>("How many sessions were revoked.")
+            }),
+        )
+}
+
+fn of_users() -> ApiRouter<App> {
+    ApiRouter::new().api_route(
+        "/users/{id}/sessions",
+        get_with(list_user_sessions, |op| {
+            op.id("list_user_sessions")
+                .summary("List a user's sessions")
+                .json_response::<200, Paged<SessionView<'static>>>(
+                    "A page of active sessions, newest first.",
+                )
+        })
+        .delete_with(revoke_user_sessions, |op| {
+            op.id("revoke_user_sessions")
+                .summary("Revoke all sessions of a user")
+                .raw_response::<204>(None, "The sessions are refused from now on.")
+                .problems(&[Code::RoleNotGrantable])
+        }),
+    )
+}
+
+async fn get_session(RequireSession(me): RequireSession) -> Response {
+    Json(CurrentSessionView::from(&me)).into_response()
+}
+
+async fn log_out(
+    RequireSession(me): RequireSession,
+    State(app): State<App>,
+    RequestContext(ctx): RequestContext,
+    Extension(effects): Extension<ResponseEffects>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    flows::log_out(&ctx, &me.session, &me.user).await?;
+    effects.replace_cookies(cookies::log_out(app.site(), &headers));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn create_session(
+    _: SameOrigin,
+    holder: LinkHolder,
+    State(app): State<App>,
+    JsonBody(request): JsonBody<CreateSessionRequest>,
+) -> Result<Response, Problem> {
+    let link = PresentedLink { token: request.token, invitation: request.invitation };
+    let login = redeem_link(&app, holder, link, None).await?;
+    Ok((StatusCode::CREATED, Json(NewSessionView::from(&login))).into_response())
+}
+
+async fn list_sessions(
+    RequireSession(me): RequireSession,
+    State(app): State<App>,
+    Query(query): Query<ListSessions>,
+) -> Result<Response, Problem> {
+    let (sessions, next_cursor) = active_sessions(&app, me.user.id, query.parse()?).await?;
+    let items = sessions.iter().map(|one| OwnSessionView::new(one, me.session.id)).collect();
+    Ok(Json(Paged { items, next_cursor }).into_response())
+}
+
+async fn revoke_session(
+    RequireSession(me): RequireSession,
+    State(app): State<App>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<SessionId>,
+    Extension(effects): Extension<ResponseEffects>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let id = id.parse()?;
+    if id == me.session.id {
+        flows::log_out(&ctx, &me.session, &me.user).await?;
+        effects.replace_cookies(cookies::log_out(app.site(), &headers));
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let ended = flows::end_session(&ctx, me.user.id, id, &Actor::of(&me.user)).await?;
+    ended.ok_or_else(|| Problem::not_found("session"))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn revoke_other_sessions(
+    RequireSession(me): RequireSession,
+    RequestContext(ctx): RequestContext,
+) -> Result<Response, Problem> {
+    let by = Actor::of(&me.user);
+    let revoked = flows::end_other_sessions(&ctx, me.user.id, me.session.id, &by).await?;
+    Ok(Json(RevokedSessions { revoked }).into_response())
+}
+
+async fn list_user_sessions(
+    _: RequireScope<UsersRead>,
+    State(app): State<App>,
+    id: PathParam<UserId>,
+    Query(query): Query<ListSessions>,
+) -> Result<Response, Problem> {
+    let page = query.parse()?;
+    let user = app.user(id.parse()?).await?;
+    let (sessions, next_cursor) = active_sessions(&app, user.id, page).await?;
+    let items = sessions.iter().map(SessionView::from).collect();
+    Ok(Json(Paged { items, next_cursor }).into_response())
+}
+
+async fn revoke_user_sessions(
+    by: RequireScope<UsersWrite>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<UserId>,
+) -> Result<StatusCode, Problem> {
+    flows::end_all_sessions(&ctx, id.parse()?, by.caller.manageable_roles(), &by.actor()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn active_sessions(
+    app: &App,
+    user: UserId,
+    Page { after, limit }: Page<SessionId>,
+) -> Result<(Vec<Session>, Option<String>), Problem> {
+    let (ctx, page) = (app.ctx(), Page { after, limit: limit + 1 });
+    let mut sessions = ctx.store.sessions(user, ctx.now(), page).await?;
+    let next_cursor = truncate_page(&mut sessions, limit, |session| session.id.0);
+    Ok((sessions, next_cursor))
+}

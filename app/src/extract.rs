@@ -1,0 +1,28 @@
+//! Extractors: who calls, what they are allowed to do, and what they sent.
+
+mod authentication;
+mod authorization;
+mod body;
+mod context;
+mod credentials;
+mod effects;
+mod field_errors;
+mod json;
+mod numbers;
+mod origin;
+mod paging;
+mod path;
+
+pub use authentication::{Caller, authenticate, authenticate_optional};
+pub use authorization::{
+    Authorize, InvitationsRead, InvitationsWrite, OpsRead, OpsWrite, OptionalSession, RequireAdmin,
+    RequireScope, RequireSession, UsersRead, UsersWrite, check_origin,
+};
+pub use body::{BODY_LIMIT, Form, JsonBody, Query, read_body, too_large};
+pub use context::RequestContext;
+pub use credentials::{KEY_PREFIX, has_credentials, has_session_cookies};
+pub use effects::{Effects, LoginForm, RequestId, ResponseEffects};
+pub use field_errors::FieldErrors;
+pub use origin::SameOrigin;
+pub use paging::{List, Paged, parse_page, parse_search_page, truncate_page, truncate_search_page};
+pub use path::PathParam;

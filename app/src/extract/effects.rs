@@ -1,0 +1,64 @@
+//! Effects of a request's handling on its response that don't depend on what the handler returns.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aide::OperationInput;
+use axum::http::HeaderValue;
+
+use crate::problem::Code;
+
+/// The request's id, as sent in `X-Request-Id`.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+/// Collects the effects of one request; an extension of every request.
+#[derive(Debug, Clone, Default)]
+pub struct ResponseEffects(Arc<Mutex<Effects>>);
+
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Values of `Set-Cookie`.
+    pub cookies: Vec<HeaderValue>,
+    /// The code of a refusal whose response is a page or a redirect instead of the problem.
+    pub refusal: Option<Code>,
+    /// Values for the login form of an error page.
+    pub login_form: LoginForm,
+}
+
+/// Values that prefill the login form of an error page.
+#[derive(Debug, Default)]
+pub struct LoginForm {
+    pub email: Option<String>,
+    pub return_to: Option<String>,
+}
+
+impl ResponseEffects {
+    pub fn add_cookies(&self, cookies: Vec<HeaderValue>) {
+        self.effects().cookies.extend(cookies);
+    }
+
+    /// Sets the cookies, dropping those added before, such as a renewed JWT.
+    pub fn replace_cookies(&self, cookies: Vec<HeaderValue>) {
+        self.effects().cookies = cookies;
+    }
+
+    /// Records a refusal for the security log.
+    pub fn set_refusal(&self, code: Code) {
+        self.effects().refusal = Some(code);
+    }
+
+    /// Prefills the login form, if the response is an error page that has one.
+    pub fn set_login_form(&self, form: LoginForm) {
+        self.effects().login_form = form;
+    }
+
+    pub fn take(&self) -> Effects {
+        std::mem::take(&mut *self.effects())
+    }
+
+    fn effects(&self) -> MutexGuard<'_, Effects> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OperationInput for ResponseEffects {}

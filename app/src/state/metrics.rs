@@ -1,0 +1,84 @@
+//! Prometheus metrics of the requests to this process.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::http::Method;
+use guestlist_domain::flows::Heard;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Request durations and received webhooks.
+pub struct HttpMetrics {
+    registry: Registry,
+    durations: Family<RequestLabels, Histogram>,
+    webhooks: Family<WebhookLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookLabels {
+    outcome: &'static str,
+}
+
+impl fmt::Debug for HttpMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpMetrics").finish_non_exhaustive()
+    }
+}
+
+/// Buckets from 0.5 ms to 16 s.
+fn duration_histogram() -> Histogram {
+    Histogram::new(exponential_buckets(0.0005, 2.0, 16))
+}
+
+impl Default for HttpMetrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("guestlist");
+        let durations = Family::new_with_constructor(duration_histogram as fn() -> Histogram);
+        let help = "Time this process took to respond to requests";
+        let name = "http_request_duration";
+        registry.register_with_unit(name, help, Unit::Seconds, durations.clone());
+        let webhooks = Family::default();
+        let help = "Webhooks received from Stytch about a user, by outcome: check_scheduled (the \
+                    user is looked up at Stytch), consistent (it matches the database), duplicate \
+                    (it was received before)";
+        registry.register("webhooks", help, webhooks.clone());
+        Self { registry, durations, webhooks }
+    }
+}
+
+impl HttpMetrics {
+    /// Observes a request's duration. The labels have a bounded number of values: the matched route
+    /// instead of the path, and known methods only.
+    pub fn observe_request(&self, method: &Method, route: &str, status: u16, duration: Duration) {
+        let known = [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE];
+        let method = if known.contains(method) { method.as_str() } else { "other" };
+        let labels = RequestLabels { method: method.to_owned(), route: route.to_owned(), status };
+        self.durations.get_or_create(&labels).observe(duration.as_secs_f64());
+    }
+
+    pub fn count_webhook(&self, outcome: Heard) {
+        let outcome = match outcome {
+            Heard::Doubted => "check_scheduled",
+            Heard::Known => "consistent",
+            Heard::Before => "duplicate",
+        };
+        self.webhooks.get_or_create(&WebhookLabels { outcome }).inc();
+    }
+
+    /// Writes the metrics in the `OpenMetrics` text format, without the end marker.
+    pub fn encode(&self, to: &mut String) -> fmt::Result {
+        encode_registry(to, &self.registry)
+    }
+}
