@@ -106,7 +106,7 @@ fn request_id(app: &App, headers: &HeaderMap) -> String {
 
 fn client(app: &App, request: &Request) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
-    Some(app.site().client(peer.ip(), request.headers()))
+    Some(app.site().client_ip(peer.ip(), request.headers()))
 }
 
 /// Whether an address is for programs alone, who are never answered with a page.
@@ -138,7 +138,7 @@ fn render(app: &App, response: Response, asker: &Asker, request_id: &str) -> Res
     let problem = problem.or_else(|| if is_bare(&response) { unhandled(status) } else { None });
     let Some(problem) = problem else { return response };
     let mut rendered = if asker.is_person {
-        pages::problem(app, &problem, request_id, asker.hint.as_deref())
+        pages::problem_page(app, &problem, request_id, asker.hint.as_deref())
     } else {
         problem.to_json(request_id)
     };

@@ -15,7 +15,7 @@ use super::answer::Outgoing;
 use super::cookies;
 use super::problem::{Code, Problem};
 use super::state::App;
-use crate::site::Site;
+use crate::config::SiteConfig;
 
 pub use self::rights::{
     Guard, InvitationsRead, InvitationsWrite, May, OpsRead, OpsWrite, Perhaps, Person, Right,
@@ -102,22 +102,22 @@ enum Shown {
 }
 
 /// Whether a request shows a credential, valid or not.
-pub fn shows_credential(headers: &HeaderMap, site: &Site) -> bool {
+pub fn shows_credential(headers: &HeaderMap, site: &SiteConfig) -> bool {
     !matches!(shown(headers, site), Shown::Nothing)
 }
 
 /// Whether a browser shows the cookies of a session, good or not.
-pub fn had_session(headers: &HeaderMap, site: &Site) -> bool {
+pub fn had_session(headers: &HeaderMap, site: &SiteConfig) -> bool {
     matches!(shown(headers, site), Shown::Cookies(_))
 }
 
 /// Whether what a request shows is what browsers show by themselves: cookies, or a password that
 /// they were given once.
-fn is_shown_by_itself(headers: &HeaderMap, site: &Site) -> bool {
+fn is_shown_by_itself(headers: &HeaderMap, site: &SiteConfig) -> bool {
     matches!(shown(headers, site), Shown::Cookies(_) | Shown::Key { is_basic: true, .. })
 }
 
-fn shown(headers: &HeaderMap, site: &Site) -> Shown {
+fn shown(headers: &HeaderMap, site: &SiteConfig) -> Shown {
     let mut authorization = headers.get_all(AUTHORIZATION).iter();
     if let Some(shown) = authorization.find_map(|value| shown_in_authorization(value.as_bytes())) {
         return shown;

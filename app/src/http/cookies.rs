@@ -9,7 +9,7 @@ use guestlist_domain::{Email, Session, Tokens};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::site::Site;
+use crate::config::SiteConfig;
 
 /// The session token's cookie.
 pub const SESSION: Named = Named { plain: "stytch_session", host: "__Host-stytch_session" };
@@ -33,13 +33,13 @@ pub struct Named {
 
 impl Named {
     /// The name under which the cookie is set.
-    pub fn name(self, site: &Site) -> &'static str {
+    pub fn name(self, site: &SiteConfig) -> &'static str {
         if is_host_only(site) { self.host } else { self.plain }
     }
 
     /// The values that a browser shows, in its order. A cookie from before `COOKIE_DOMAIN` was set
     /// counts too; a plain one does not where the prefix is used.
-    fn values(self, headers: &HeaderMap, site: &Site) -> Vec<String> {
+    fn values(self, headers: &HeaderMap, site: &SiteConfig) -> Vec<String> {
         let mut values = if site.is_secure() { all(headers, self.host) } else { Vec::new() };
         if !is_host_only(site) {
             values.extend(all(headers, self.plain));
@@ -48,7 +48,7 @@ impl Named {
     }
 
     /// Sets the cookie, and clears the one of the other name.
-    fn set(self, site: &Site, value: String, max_age: i64) -> Vec<HeaderValue> {
+    fn set(self, site: &SiteConfig, value: String, max_age: i64) -> Vec<HeaderValue> {
         let other = if is_host_only(site) { self.plain } else { self.host };
         let other = site.is_secure().then(|| write(site, other, None, String::new(), 0)).flatten();
         let set = cookie(site, self.name(site), value, max_age);
@@ -57,7 +57,7 @@ impl Named {
 }
 
 /// Whether the session's cookies carry the `__Host-` prefix.
-fn is_host_only(site: &Site) -> bool {
+fn is_host_only(site: &SiteConfig) -> bool {
     site.is_secure() && site.cookie_domain.is_none()
 }
 
@@ -88,7 +88,7 @@ impl Hint {
 
 /// The cookies of somebody who has just come in.
 pub fn begin(
-    site: &Site,
+    site: &SiteConfig,
     email: &Email,
     session: &Session,
     tokens: &Tokens,
@@ -106,7 +106,7 @@ pub fn begin(
 /// before `COOKIE_DOMAIN` was set moves there as a whole; so does one of which the browser shows
 /// `several`.
 pub fn go_on(
-    site: &Site,
+    site: &SiteConfig,
     admitted: &Admitted,
     shown: &Shown,
     several: bool,
@@ -124,14 +124,14 @@ pub fn go_on(
 }
 
 /// Clears the session's cookies. The hint stays.
-pub fn clear(site: &Site) -> Vec<HeaderValue> {
+pub fn clear(site: &SiteConfig) -> Vec<HeaderValue> {
     [SESSION, SESSION_JWT].map(|cookie| cookie.set(site, String::new(), 0)).concat()
 }
 
 /// Clears the session's cookies and the hint, also those that a sibling host has set for a domain
 /// that it shares with ours. Where the names carry the prefix there can be none, and a plain cookie
 /// of such a domain may be another application's.
-pub fn clear_all(site: &Site) -> Vec<HeaderValue> {
+pub fn clear_all(site: &SiteConfig) -> Vec<HeaderValue> {
     let mut cleared = [clear(site), cookie(site, HINT, String::new(), 0)].concat();
     if is_host_only(site) {
         return cleared;
@@ -146,7 +146,7 @@ pub fn clear_all(site: &Site) -> Vec<HeaderValue> {
 
 /// Our host as a domain, and the domains above it, down to two labels. Browsers ignore cookies for a
 /// public suffix.
-fn shared_domains(site: &Site) -> Vec<&str> {
+fn shared_domains(site: &SiteConfig) -> Vec<&str> {
     let Some(mut domain) = site.public_url.domain() else { return Vec::new() };
     let mut domains = Vec::new();
     while let Some((_, parent)) = domain.split_once('.') {
@@ -157,12 +157,12 @@ fn shared_domains(site: &Site) -> Vec<&str> {
 }
 
 /// Keeps the address of somebody who left, but not that a session of theirs is about to end.
-pub fn left(site: &Site, headers: &HeaderMap) -> Vec<HeaderValue> {
+pub fn left(site: &SiteConfig, headers: &HeaderMap) -> Vec<HeaderValue> {
     let hint = Hint::read(headers).map(|hint| Hint { expires_at: None, ..hint });
     hint.map(|hint| remember(site, &hint)).unwrap_or_default()
 }
 
-fn remember(site: &Site, hint: &Hint) -> Vec<HeaderValue> {
+fn remember(site: &SiteConfig, hint: &Hint) -> Vec<HeaderValue> {
     let Ok(json) = serde_json::to_vec(hint) else { return Vec::new() };
     cookie(site, HINT, URL_SAFE_NO_PAD.encode(json), HINT_DAYS * 24 * 60 * 60)
 }
@@ -170,14 +170,14 @@ fn remember(site: &Site, hint: &Hint) -> Vec<HeaderValue> {
 /// A cookie. One that is shared with siblings replaces that of the host alone, which a browser would
 /// send along, and first, if it was there before `COOKIE_DOMAIN` was set. That one goes before, for
 /// whoever keeps cookies by their names alone.
-fn cookie(site: &Site, name: &'static str, value: String, max_age: i64) -> Vec<HeaderValue> {
+fn cookie(site: &SiteConfig, name: &'static str, value: String, max_age: i64) -> Vec<HeaderValue> {
     let domain = site.cookie_domain.as_deref();
     let alone = domain.and_then(|_| write(site, name, None, String::new(), 0));
     alone.into_iter().chain(write(site, name, domain, value, max_age)).collect()
 }
 
 fn write(
-    site: &Site,
+    site: &SiteConfig,
     name: &'static str,
     domain: Option<&str>,
     value: String,
@@ -210,7 +210,7 @@ pub const MOST: usize = 3;
 /// It holds several cookies of a name if they are of several domains, and does not say which is
 /// whose; it sends them in the order in which they came to be. Those that came last belong
 /// together, and so on backwards.
-pub fn shown(headers: &HeaderMap, site: &Site) -> Vec<Shown> {
+pub fn shown(headers: &HeaderMap, site: &SiteConfig) -> Vec<Shown> {
     let (tokens, jwts) = (SESSION.values(headers, site), SESSION_JWT.values(headers, site));
     // A JWT without a token of its own goes with the oldest token: alone it could admit another
     // person than the token.

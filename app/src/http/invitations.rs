@@ -23,7 +23,7 @@ use super::state::App;
 use super::view::{EventView, InvitationView};
 use super::waits::Waits;
 use super::world::World;
-use crate::site::Site;
+use crate::config::SiteConfig;
 
 /// Somebody to invite, as it is sent.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -51,14 +51,14 @@ impl InvitationRequest {
     }
 
     /// Reads it; everything that is wrong is told at once.
-    pub fn read(self, site: &Site) -> Result<NewInvitation, Problem> {
+    pub fn read(self, site: &SiteConfig) -> Result<NewInvitation, Problem> {
         let mut fields = Fields::default();
         let email = fields.take("email", Email::parse(&self.email));
         let name = self.name.and_then(|name| fields.take("name", Name::parse(&name)));
         let role = read_role(self.role.as_deref(), &mut fields);
         let metadata = self.metadata.and_then(|map| fields.take("metadata", Metadata::new(map)));
         let return_to =
-            self.return_to.and_then(|place| fields.take("return_to", site.return_to(&place)));
+            self.return_to.and_then(|place| fields.take("return_to", site.parse_return_to(&place)));
         let expires_in_minutes = self.expires_in_minutes.and_then(|minutes| {
             let read = whole(&minutes).filter(|minutes| (5..=10_080).contains(minutes));
             fields.take("expires_in_minutes", read.ok_or("must be a whole number from 5 to 10080"))

@@ -87,7 +87,8 @@ pub async fn request_login(
     let mut fields = Fields::default();
     let email = fields.take("email", Email::parse(&request.email));
     let place = request.return_to;
-    let return_to = place.and_then(|place| fields.take("return_to", app.site().return_to(&place)));
+    let return_to =
+        place.and_then(|place| fields.take("return_to", app.site().parse_return_to(&place)));
     let Some(email) = email.filter(|_| fields.is_empty()) else {
         return Err(fields.into_problem());
     };

@@ -16,13 +16,13 @@ use serde_json::Value;
 
 use super::problem::{self, Code};
 use super::routes;
-use crate::site::Site;
+use crate::config::SiteConfig;
 
 pub use inputs::take_idempotency_key;
 pub use told::Told;
 
 /// The document, as this installation serves it.
-pub fn document(site: &Site) -> serde_json::Result<Value> {
+pub fn document(site: &SiteConfig) -> serde_json::Result<Value> {
     reset_context();
     extract_schemas(true);
     infer_responses(false);
@@ -49,10 +49,10 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::site::Project;
+    use crate::config::StytchProject;
 
-    fn site() -> Site {
-        Site {
+    fn site() -> SiteConfig {
+        SiteConfig {
             public_url: Url::parse("http://localhost:3000").unwrap(),
             app_name: "Guestlist".into(),
             app_url: None,
@@ -61,7 +61,7 @@ mod tests {
             hsts_include_subdomains: false,
             trusted_proxies: vec![],
             inbox_url: None,
-            stytch: Project::default(),
+            stytch: StytchProject::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::problem::{Code, Problem};
 use super::state::App;
-use crate::site::Site;
+use crate::config::SiteConfig;
 
 /// A request that no foreign page has made.
 #[derive(Debug)]
@@ -24,11 +24,11 @@ impl FromRequestParts<App> for Ours {
 /// Refuses what a foreign page has made. Every browser says where from: by `Sec-Fetch-Site`, the
 /// older ones by `Origin`. What says neither is no browser, and holds nobody's cookies by
 /// accident.
-pub fn require_ours(headers: &HeaderMap, site: &Site) -> Result<(), Problem> {
+pub fn require_ours(headers: &HeaderMap, site: &SiteConfig) -> Result<(), Problem> {
     let has_origin = headers.contains_key(header::ORIGIN);
     let is_listed = |origin: &HeaderValue| {
         let origin = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok());
-        origin.is_some_and(|origin| site.is_ours(&origin.origin()))
+        origin.is_some_and(|origin| site.is_allowed_origin(&origin.origin()))
     };
     // Compared as bytes: a value that is not text is a value all the same.
     let is_ours = match (headers.get("sec-fetch-site").map(HeaderValue::as_bytes), has_origin) {
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn foreign_pages_are_refused_and_ours_are_not() {
-        let site = Site {
+        let site = SiteConfig {
             public_url: Url::parse("https://guests.example.com").unwrap(),
             app_name: String::new(),
             app_url: None,
@@ -59,7 +59,7 @@ mod tests {
             hsts_include_subdomains: false,
             trusted_proxies: vec![],
             inbox_url: None,
-            stytch: crate::site::Project::default(),
+            stytch: crate::config::StytchProject::default(),
         };
         let is_ours = |fetch: Option<&str>, origin: Option<&str>| {
             let mut headers = HeaderMap::new();

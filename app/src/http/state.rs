@@ -17,7 +17,7 @@ use super::security_log::SecurityLog;
 use super::seen::SeenBuffer;
 use super::waits::LastLook;
 use crate::config::Config;
-use crate::site::Site;
+use crate::config::SiteConfig;
 
 /// The application, shared by all requests.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ impl fmt::Debug for App {
 
 struct Inner {
     ctx: Ctx,
-    site: Site,
+    site: SiteConfig,
     store: Arc<SqlStore>,
     logins: ClientLimit,
     provider_budget: ProviderBudget,
@@ -47,7 +47,7 @@ struct Inner {
 
 impl App {
     /// The application over its world.
-    pub fn new(config: &Config, ctx: Ctx, site: Site, store: Arc<SqlStore>) -> Self {
+    pub fn new(config: &Config, ctx: Ctx, site: SiteConfig, store: Arc<SqlStore>) -> Self {
         let logins = ClientLimit::new(config.login_limit_per_client);
         let (per_client, total) = config.anonymous_provider_limit;
         let provider_budget = ProviderBudget::new(per_client, total);
@@ -76,7 +76,7 @@ impl App {
     }
 
     /// Where we stand.
-    pub fn site(&self) -> &Site {
+    pub fn site(&self) -> &SiteConfig {
         &self.0.site
     }
 

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::refusals::Refusals;
+use crate::config::SiteConfig;
 use crate::http::cookies;
-use crate::site::Site;
 
 const ABOUT: &str = "\
 Guestlist lets people into your application by invitation. A mail with a link goes out; whoever \
@@ -17,7 +17,7 @@ What is checked comes in this order: who calls (401), whether they may (403), wh
 (404), whether it can be done (409).";
 
 /// Completes the document.
-pub fn finish(document: &mut Value, site: &Site) {
+pub fn finish(document: &mut Value, site: &SiteConfig) {
     document["info"] = json!({
         "title": "Guestlist",
         "summary": "Let people into your application by invitation.",
@@ -47,7 +47,7 @@ pub fn finish(document: &mut Value, site: &Site) {
 }
 
 /// A path of ours, or a URL of an origin that counts as ours.
-fn return_to(site: &Site) -> String {
+fn return_to(site: &SiteConfig) -> String {
     let origins = site.app_origins.iter().cloned().chain([site.public_url.origin()]);
     let origins = origins.map(|origin| origin.ascii_serialization().replace('.', "\\."));
     let origins = origins.collect::<Vec<_>>().join("|");
@@ -76,7 +76,7 @@ fn headers() -> Value {
     })
 }
 
-fn ways_in(site: &Site) -> Value {
+fn ways_in(site: &SiteConfig) -> Value {
     json!({
         "bearer": {
             "type": "http",

@@ -17,7 +17,7 @@ use crate::http::openapi::shapes;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::world::World;
-use crate::operations::Act;
+use crate::operations::JobAction;
 
 /// Well within the time that a request may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,13 +40,13 @@ pub struct BulkRequest {
 }
 
 impl BulkRequest {
-    fn read(self, act: Act) -> Result<JobFilter, Problem> {
+    fn read(self, act: JobAction) -> Result<JobFilter, Problem> {
         let mut fields = Fields::default();
         let queue = read_queue(self.queue.as_deref(), &mut fields);
         let status = read_state(self.state.as_deref(), &mut fields);
         let fits = |status: &JobStatus| act.applies_to(*status);
         if fields.is_empty() && !status.as_ref().is_some_and(fits) {
-            fields.note("state", format!("must be one of {}", act.states_in_words()));
+            fields.note("state", format!("must be one of {}", act.allowed_states_text()));
         }
         if !fields.is_empty() {
             return Err(fields.into_problem());
@@ -62,7 +62,7 @@ pub async fn retry_jobs(
     World(ctx): World,
     Body(request): Body<BulkRequest>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Retry, request, &by.caller).await
+    act(&app, &ctx, JobAction::Retry, request, &by.caller).await
 }
 
 /// `POST /v1/jobs/cancel`
@@ -72,7 +72,7 @@ pub async fn cancel_jobs(
     World(ctx): World,
     Body(request): Body<BulkRequest>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Cancel, request, &by.caller).await
+    act(&app, &ctx, JobAction::Cancel, request, &by.caller).await
 }
 
 /// `POST /v1/jobs/dismiss`
@@ -82,13 +82,13 @@ pub async fn dismiss_jobs(
     World(ctx): World,
     Body(request): Body<BulkRequest>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Dismiss, request, &by.caller).await
+    act(&app, &ctx, JobAction::Dismiss, request, &by.caller).await
 }
 
 async fn act(
     app: &App,
     ctx: &Ctx,
-    act: Act,
+    act: JobAction,
     request: BulkRequest,
     by: &Caller,
 ) -> Result<Response, Problem> {
@@ -96,9 +96,9 @@ async fn act(
     let filter = request.read(act)?;
     let (reach, actor) = (by.reach(), by.actor());
     let done = if dry_run {
-        act.count(ctx, app.store(), &filter, reach, PATIENCE).await?
+        act.count_matching(ctx, app.store(), &filter, reach, PATIENCE).await?
     } else {
-        act.on_all(ctx, app.store(), &filter, reach, &actor, PATIENCE).await?
+        act.apply_to_all(ctx, app.store(), &filter, reach, &actor, PATIENCE).await?
     };
     Ok(Json(done).into_response())
 }

@@ -18,7 +18,7 @@ use crate::http::paging::{All, Paged, cut, page};
 use crate::http::problem::{Code, Problem};
 use crate::http::state::App;
 use crate::http::world::World;
-use crate::operations::{Act, ErrorView, JobView, WholeJobView};
+use crate::operations::{ErrorGroupView, JobAction, JobDetailView, JobView};
 
 /// Which page of which jobs.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -75,7 +75,7 @@ pub fn read_state(state: Option<&str>, fields: &mut Fields) -> Option<JobStatus>
 /// `GET /v1/jobs/errors`
 pub async fn list_job_errors(_: May<OpsRead>, State(app): State<App>) -> Result<Response, Problem> {
     let groups = app.store().job_errors().await?;
-    let items = groups.iter().map(ErrorView::from).collect();
+    let items = groups.iter().map(ErrorGroupView::from).collect();
     Ok(Json(All { items }).into_response())
 }
 
@@ -95,7 +95,7 @@ pub async fn retry_job(
     World(ctx): World,
     id: Named<JobId>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Retry, id.read()?, &by.caller).await
+    act(&app, &ctx, JobAction::Retry, id.read()?, &by.caller).await
 }
 
 /// `POST /v1/jobs/{id}/cancel`
@@ -105,7 +105,7 @@ pub async fn cancel_job(
     World(ctx): World,
     id: Named<JobId>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Cancel, id.read()?, &by.caller).await
+    act(&app, &ctx, JobAction::Cancel, id.read()?, &by.caller).await
 }
 
 /// `POST /v1/jobs/{id}/dismiss`
@@ -115,31 +115,37 @@ pub async fn dismiss_job(
     World(ctx): World,
     id: Named<JobId>,
 ) -> Result<Response, Problem> {
-    act(&app, &ctx, Act::Dismiss, id.read()?, &by.caller).await
+    act(&app, &ctx, JobAction::Dismiss, id.read()?, &by.caller).await
 }
 
-async fn act(app: &App, ctx: &Ctx, act: Act, id: JobId, by: &Caller) -> Result<Response, Problem> {
-    act.on(ctx, id, by.reach(), &by.actor()).await.map_err(|error| refused(act, error))?;
+async fn act(
+    app: &App,
+    ctx: &Ctx,
+    act: JobAction,
+    id: JobId,
+    by: &Caller,
+) -> Result<Response, Problem> {
+    act.apply(ctx, id, by.reach(), &by.actor()).await.map_err(|error| refused(act, error))?;
     shown(app, id).await
 }
 
 async fn shown(app: &App, id: JobId) -> Result<Response, Problem> {
     let found = app.store().job_with_attempts(id, app.ctx().now()).await?;
     let (job, attempts) = found.ok_or_else(not_found)?;
-    Ok(Json(WholeJobView::of(&job, &attempts)).into_response())
+    Ok(Json(JobDetailView::new(&job, &attempts)).into_response())
 }
 
 fn not_found() -> Problem {
     Problem::not_found("job")
 }
 
-fn refused(act: Act, error: OperateError) -> Problem {
+fn refused(act: JobAction, error: OperateError) -> Problem {
     match error {
         OperateError::NotFound => not_found(),
         OperateError::WrongState(state) => {
             let detail = format!(
                 "The job is {state}; it would have to be one of {}.",
-                act.states_in_words()
+                act.allowed_states_text()
             );
             Problem::new(Code::WrongState, detail).with("state", json!(state.as_str()))
         }

@@ -40,7 +40,7 @@ fn encode(
     if let Some(overview) = overview {
         let url = &app.ctx().policy.authenticate_url;
         let sending = Gauge::<i64>::default();
-        sending.set(i64::from(Status::of(overview, url, app.ctx().now()).sending));
+        sending.set(i64::from(Status::new(overview, url, app.ctx().now()).sending));
         let mut registry = Registry::with_prefix("guestlist");
         registry.register("sending", "Whether invitations and login links go out", sending);
         encode_registry(&mut text, &registry)?;

@@ -14,7 +14,7 @@ use crate::http::openapi::shapes;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::world::World;
-use crate::operations::{QueueView, WorkerView, read_reason};
+use crate::operations::{QueueView, WorkerView, parse_pause_reason};
 
 /// `GET /v1/queues`
 pub async fn list_queues(_: May<OpsRead>, State(app): State<App>) -> Result<Response, Problem> {
@@ -22,8 +22,8 @@ pub async fn list_queues(_: May<OpsRead>, State(app): State<App>) -> Result<Resp
     let overview = app.store().overview(now).await?;
     let activity = app.store().activity(now).await?;
     let each = overview.queues.iter().zip(&activity.0);
-    let items = each.map(|(state, activity)| QueueView::of(state, activity)).collect();
-    let workers = overview.workers.iter().map(|w| WorkerView::of(w, now)).collect();
+    let items = each.map(|(state, activity)| QueueView::new(state, activity)).collect();
+    let workers = overview.workers.iter().map(|w| WorkerView::new(w, now)).collect();
     Ok(Json(Queues { items, workers }).into_response())
 }
 
@@ -51,7 +51,7 @@ pub async fn pause_queue(
     name: Named<Queue>,
     body: Option<Body<PauseRequest>>,
 ) -> Result<Response, Problem> {
-    let reason = read_reason(body.and_then(|Body(request)| request.reason));
+    let reason = parse_pause_reason(body.and_then(|Body(request)| request.reason));
     let reason = reason.map_err(|error| Problem::field("reason", error))?;
     let queue = name.read()?;
     flows::pause_queue(&ctx, queue, reason, &by.actor()).await?;
@@ -79,5 +79,5 @@ async fn shown(app: &App, queue: Queue) -> Result<Response, Problem> {
     let mut each = overview.queues.iter().zip(&activity.0);
     let (state, activity) =
         each.find(|(state, _)| state.queue == queue).ok_or_else(Problem::internal)?;
-    Ok(Json(QueueView::of(state, activity)).into_response())
+    Ok(Json(QueueView::new(state, activity)).into_response())
 }

@@ -13,6 +13,6 @@ use crate::operations::Status;
 pub async fn get_status(_: May<OpsRead>, State(app): State<App>) -> Result<Response, Problem> {
     let now = app.ctx().now();
     let overview = app.store().overview(now).await?;
-    let status = Status::of(&overview, &app.ctx().policy.authenticate_url, now);
+    let status = Status::new(&overview, &app.ctx().policy.authenticate_url, now);
     Ok(Json(status).into_response())
 }

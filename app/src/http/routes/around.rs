@@ -22,7 +22,7 @@ pub fn pages() -> ApiRouter<App> {
                 .answers_plainly::<200>(Some("text/html"), "The page.")
                 .refuses(LINK)
         })
-        .post_with(authenticate::press, |op| {
+        .post_with(authenticate::redeem, |op| {
             op.told("press_continue", "Come in by a link")
                 .description(
                     "What the page's button does: authenticates at Stytch, sets the cookies, and \

@@ -16,9 +16,11 @@ use crate::http::ops::status::get_status;
 use crate::http::paging::{All, Paged};
 use crate::http::problem::Code;
 use crate::http::state::App;
-use crate::operations::{Act, Bulk, ErrorView, JobView, QueueView, Status, WholeJobView};
+use crate::operations::{
+    BulkResult, ErrorGroupView, JobAction, JobDetailView, JobView, QueueView, Status,
+};
 
-type Job = WholeJobView<'static>;
+type Job = JobDetailView<'static>;
 
 /// How withdrawing a job can fail.
 const WITHDRAWN: &[Code] =
@@ -118,7 +120,7 @@ fn many_jobs() -> ApiRouter<App> {
             "/jobs/errors",
             get_with(list_job_errors, |op| {
                 op.told("list_job_errors", "See dead and retrying jobs by what went wrong")
-                    .answers::<200, All<ErrorView<'static>>>("The commonest first.")
+                    .answers::<200, All<ErrorGroupView<'static>>>("The commonest first.")
             }),
         )
         .api_route(
@@ -126,8 +128,8 @@ fn many_jobs() -> ApiRouter<App> {
             post_with(Idempotent(retry_jobs), |op| {
                 op.told("retry_jobs", "Run again all that match")
                     .description(NOT_ALL)
-                    .body_member("state", states(Act::Retry))
-                    .answers::<200, Bulk>("To how many it was done.")
+                    .body_member("state", states(JobAction::Retry))
+                    .answers::<200, BulkResult>("To how many it was done.")
             }),
         )
         .api_route(
@@ -135,8 +137,8 @@ fn many_jobs() -> ApiRouter<App> {
             post_with(Idempotent(cancel_jobs), |op| {
                 op.told("cancel_jobs", "Withdraw all that match")
                     .description(NOT_ALL)
-                    .body_member("state", states(Act::Cancel))
-                    .answers::<200, Bulk>("To how many it was done.")
+                    .body_member("state", states(JobAction::Cancel))
+                    .answers::<200, BulkResult>("To how many it was done.")
             }),
         )
         .api_route(
@@ -144,13 +146,13 @@ fn many_jobs() -> ApiRouter<App> {
             post_with(Idempotent(dismiss_jobs), |op| {
                 op.told("dismiss_jobs", "Look no more after all dead jobs that match")
                     .description(NOT_ALL)
-                    .body_member("state", states(Act::Dismiss))
-                    .answers::<200, Bulk>("To how many it was done.")
+                    .body_member("state", states(JobAction::Dismiss))
+                    .answers::<200, BulkResult>("To how many it was done.")
             }),
         )
 }
 
 /// Where jobs may stand that it can be done to.
-fn states(act: Act) -> Value {
-    json!({ "enum": act.states().map(JobStatus::as_str).collect::<Vec<_>>() })
+fn states(act: JobAction) -> Value {
+    json!({ "enum": act.allowed_states().map(JobStatus::as_str).collect::<Vec<_>>() })
 }
