@@ -14,7 +14,7 @@ const BROKEN_PIPE: u8 = 141;
 #[derive(Debug)]
 pub struct OutputError {
     cause: io::Error,
-    /// What the command has already done; the lost output would have said so.
+    /// What the command has already done.
     done: Option<String>,
 }
 
@@ -71,8 +71,7 @@ pub fn print_stderr(text: impl Display) {
 
 /// Writes a command's error to stderr and returns its exit code.
 ///
-/// A closed stdout is reported only if the command has done something that the lost output would
-/// have said.
+/// A closed stdout is reported only if the error tells what the command has already done.
 pub fn report_failure(error: &anyhow::Error) -> ExitCode {
     match error.downcast_ref::<OutputError>() {
         Some(output) if output.is_closed() => {

@@ -121,12 +121,12 @@ impl Checks<'_> {
         if self.live.iter().any(|worker| worker.report.standing.held_by().is_none()) {
             return None;
         }
-        let standing = self.overview.standing();
-        let trouble = standing.trouble()?;
-        let (problem, fix) = self.explain(standing)?;
-        let headline = format!("NOT SENDING since {}: {problem}", self.time(trouble.since));
+        let health = self.overview.standing();
+        let issue = health.trouble()?;
+        let (problem, fix) = self.explain(health)?;
+        let headline = format!("NOT SENDING since {}: {problem}", self.time(issue.since));
         let note = fix.is_none().then_some("Retrying automatically; nothing is lost.");
-        Some(Diagnosis { note, fix, ..Diagnosis::not_sending(trouble.since, headline) })
+        Some(Diagnosis { note, fix, ..Diagnosis::not_sending(issue.since, headline) })
     }
 
     /// An operator paused invitations, login links or both.
@@ -202,12 +202,12 @@ impl Checks<'_> {
     }
 
     /// Returns why a worker does not send, and the fix.
-    fn explain(&self, standing: &Standing) -> Option<(String, Option<String>)> {
-        match standing {
+    fn explain(&self, health: &Standing) -> Option<(String, Option<String>)> {
+        match health {
             Standing::Ok | Standing::Recovering(_) => None,
-            Standing::Down(trouble) => Some((outage(&trouble.code), None)),
-            Standing::Misconfigured(trouble) => {
-                let remedy = advice(trouble, self.authenticate_url);
+            Standing::Down(issue) => Some((outage(&issue.code), None)),
+            Standing::Misconfigured(issue) => {
+                let remedy = advice(issue, self.authenticate_url);
                 Some((remedy.problem, Some(remedy.fix)))
             }
         }

@@ -69,13 +69,13 @@ impl JobAction {
         self,
         ctx: &Ctx,
         id: JobId,
-        reach: Reach,
+        manageable: Reach,
         actor: &Actor,
     ) -> Result<(), OperateError> {
         match self {
-            Self::Retry => flows::retry_job(ctx, id, reach, actor).await,
-            Self::Cancel => flows::cancel_job(ctx, id, reach, actor).await,
-            Self::Dismiss => flows::dismiss_job(ctx, id, reach, actor).await,
+            Self::Retry => flows::retry_job(ctx, id, manageable, actor).await,
+            Self::Cancel => flows::cancel_job(ctx, id, manageable, actor).await,
+            Self::Dismiss => flows::dismiss_job(ctx, id, manageable, actor).await,
         }
     }
 
@@ -85,11 +85,11 @@ impl JobAction {
         ctx: &Ctx,
         store: &SqlStore,
         filter: &JobFilter,
-        reach: Reach,
+        manageable: Reach,
         time_limit: Duration,
     ) -> Result<BulkResult, StoreError> {
-        if reach != Reach::Everybody {
-            let run = BulkRun { action: self, reach, actor: None };
+        if manageable != Reach::Everybody {
+            let run = BulkRun { action: self, manageable, actor: None };
             return run.execute(ctx, store, filter, time_limit).await;
         }
         let matched = store.count_jobs(filter, ctx.now()).await?;
@@ -116,18 +116,23 @@ impl JobAction {
         ctx: &Ctx,
         store: &SqlStore,
         filter: &JobFilter,
-        reach: Reach,
+        manageable: Reach,
         actor: &Actor,
         time_limit: Duration,
     ) -> Result<BulkResult, StoreError> {
-        let run = BulkRun { action: self, reach, actor: Some(actor) };
+        let run = BulkRun { action: self, manageable, actor: Some(actor) };
         run.execute(ctx, store, filter, time_limit).await
     }
 
-    async fn check_allowed(self, ctx: &Ctx, id: JobId, reach: Reach) -> Result<(), OperateError> {
+    async fn check_allowed(
+        self,
+        ctx: &Ctx,
+        id: JobId,
+        manageable: Reach,
+    ) -> Result<(), OperateError> {
         let allowed = match self {
-            Self::Retry => flows::can_retry_job(ctx, id, reach).await,
-            Self::Cancel | Self::Dismiss => flows::can_withdraw_job(ctx, id, reach).await,
+            Self::Retry => flows::can_retry_job(ctx, id, manageable).await,
+            Self::Cancel | Self::Dismiss => flows::can_withdraw_job(ctx, id, manageable).await,
         };
         allowed.map(drop)
     }
@@ -137,7 +142,7 @@ impl JobAction {
 #[derive(Clone, Copy)]
 struct BulkRun<'a> {
     action: JobAction,
-    reach: Reach,
+    manageable: Reach,
     actor: Option<&'a Actor>,
 }
 
@@ -197,8 +202,8 @@ impl BulkRun<'_> {
 
     async fn process(self, ctx: &Ctx, id: JobId) -> Result<(), OperateError> {
         match self.actor {
-            Some(actor) => self.action.apply(ctx, id, self.reach, actor).await,
-            None => self.action.check_allowed(ctx, id, self.reach).await,
+            Some(actor) => self.action.apply(ctx, id, self.manageable, actor).await,
+            None => self.action.check_allowed(ctx, id, self.manageable).await,
         }
     }
 }

@@ -175,7 +175,7 @@ pub struct WorkerView<'a> {
 
 impl<'a> WorkerView<'a> {
     pub fn new(worker: &'a WorkerState, now: Timestamp) -> Self {
-        let trouble = worker.report.standing.trouble();
+        let issue = worker.report.standing.trouble();
         Self {
             id: &worker.id,
             host: &worker.host,
@@ -188,8 +188,8 @@ impl<'a> WorkerView<'a> {
             seconds_since_seen: worker.silent.as_secs(),
             is_live: worker.is_live(),
             provider: worker.report.standing.as_str(),
-            provider_since: trouble.map(|trouble| Time(trouble.since)),
-            provider_error: trouble.map(|trouble| trouble.code.as_str()),
+            provider_since: issue.map(|issue| Time(issue.since)),
+            provider_error: issue.map(|issue| issue.code.as_str()),
         }
     }
 }

@@ -54,15 +54,15 @@ impl<'a> Status<'a> {
         let waiting = for_provider.map(QueueState::waiting).sum();
         let retrying = queues().map(|queue| queue.retrying).sum();
         let dead = queues().map(|queue| queue.dead).sum();
-        let standing = overview.standing();
-        let trouble = standing.trouble();
+        let health = overview.standing();
+        let issue = health.trouble();
         let error = |code, message| ErrorView { code, message };
         Self {
             summary: diagnosis.summary(held, waiting, retrying, dead),
             sending: diagnosis.sending,
-            provider: standing.as_str(),
-            since: diagnosis.since.or(trouble.map(|trouble| trouble.since)).map(Time),
-            error: trouble.map(|trouble| error(&trouble.code, &trouble.message)),
+            provider: health.as_str(),
+            since: diagnosis.since.or(issue.map(|issue| issue.since)).map(Time),
+            error: issue.map(|issue| error(&issue.code, &issue.message)),
             fix: diagnosis.fix,
             held,
             waiting,

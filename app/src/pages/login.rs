@@ -11,6 +11,7 @@ use guestlist_domain::{Email, ReturnTo, flows};
 use serde::Deserialize;
 
 use super::layout::render;
+use super::problem::form_error;
 use crate::http::{App, Client, Form, Hint, Ours, Outgoing, Params, Perhaps, Problem};
 
 #[derive(Template)]
@@ -100,7 +101,7 @@ pub async fn request_link(
         }
         Err(problem) if problem.status().is_client_error() => {
             outgoing.note_refusal(problem.code);
-            form_error(&app, &form, problem)
+            login_page_with_error(&app, &form, problem)
         }
         Err(problem) => problem.into_response(),
     }
@@ -122,11 +123,8 @@ async fn request_login(
 }
 
 /// Renders the form with an error, keeping the problem's headers.
-fn form_error(app: &App, form: &LoginForm, problem: Problem) -> Response {
-    let error = match problem.errors.first() {
-        Some(error) => format!("The address {}.", error.detail),
-        None => problem.detail.clone(),
-    };
+fn login_page_with_error(app: &App, form: &LoginForm, problem: Problem) -> Response {
+    let error = form_error(&problem);
     let template = LoginPage {
         app_name: &app.site().app_name,
         notice: None,

@@ -52,6 +52,15 @@ fn detail(problem: &Problem) -> String {
     errors.collect::<Vec<_>>().join(" ")
 }
 
+/// Returns the text of an error for a page with an email form.
+pub fn form_error(problem: &Problem) -> String {
+    match problem.errors.first() {
+        Some(error) if error.pointer == "/email" => format!("The address {}.", error.detail),
+        Some(error) => error.detail.clone(),
+        None => problem.detail.clone(),
+    }
+}
+
 fn title(problem: &Problem) -> &'static str {
     match problem.code {
         Code::LinkUsed => "This link has been used",

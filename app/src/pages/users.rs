@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::auth::FormAdmin;
 use super::layout::{Nav, render};
+use super::problem::form_error;
 use super::revocations::ListedInvitation;
 use crate::http::{App, Form, InvitationRequest, Named, Problem, Waits, World};
 
@@ -85,7 +86,7 @@ pub async fn user_list(
     let template = UsersPage {
         app_name: &app.site().app_name,
         nav: Nav::new(viewer, "/"),
-        error: error.as_ref().map(explain),
+        error: error.as_ref().map(form_error),
         revoked,
         email,
         next_after: last.map(|last| last.id.to_string()),
@@ -144,14 +145,6 @@ impl Row {
             resendable: latest.filter(can_resend).map(|invitation| invitation.id),
             can_remove: user.id != viewer.user.id && user.status != UserStatus::Deleting,
         }
-    }
-}
-
-fn explain(problem: &Problem) -> String {
-    match problem.errors.first() {
-        Some(error) if error.pointer == "/email" => format!("The address {}.", error.detail),
-        Some(error) => error.detail.clone(),
-        None => problem.detail.clone(),
     }
 }
 

@@ -27,18 +27,18 @@ async fn a_persons_page_leads_to_what_was_done_to_them_and_to_what_they_did() {
     admin.press(ADA).await;
     admin.is_headed(ADA).await;
     admin.press("Suspend").await;
-    admin.sees("They are logged in nowhere").await;
+    admin.sees("No active sessions").await;
 
-    admin.press("what was done to them").await;
-    admin.is_headed("Who did what").await;
-    let ended = "admin@example.com ended a session of ada@example.com: they were suspended";
+    admin.press("actions on this user").await;
+    admin.is_headed("Audit log").await;
+    let ended = "admin@example.com ended a session of ada@example.com: suspended";
     tells(&admin, ended).await;
     for words in [
         "admin@example.com suspended ada@example.com",
-        "ada@example.com came in",
+        "ada@example.com logged in",
         "ada@example.com accepted the invitation",
-        "Guestlist got the mail on its way to ada@example.com",
-        "The API key dev invited ada@example.com",
+        "Guestlist sent the invitation to ada@example.com",
+        "API key dev invited ada@example.com",
         "127.0.0.1",
     ] {
         admin.sees(words).await;
@@ -47,8 +47,8 @@ async fn a_persons_page_leads_to_what_was_done_to_them_and_to_what_they_did() {
 
     admin.press(ADA).await;
     admin.is_headed(ADA).await;
-    admin.press("what they did").await;
-    tells(&admin, "ada@example.com came in").await;
+    admin.press("actions by this user").await;
+    tells(&admin, "ada@example.com logged in").await;
     admin.is_quiet().await;
 }
 
@@ -58,31 +58,31 @@ async fn it_is_looked_through_by_address_kind_and_day() {
     let admin = browsers.profile_without_scripts().await;
     adds(&guestlist, ADA, "operator").await;
     admin_comes_in(&admin, &guestlist).await;
-    admin.press("Audit").await;
-    tells(&admin, "admin@example.com came in").await;
-    admin.sees("The API key dev added ada@example.com").await;
+    admin.press("Audit log").await;
+    tells(&admin, "admin@example.com logged in").await;
+    admin.sees("API key dev added ada@example.com").await;
 
     admin.write("user", ADA).await;
-    admin.press("Show").await;
-    tells(&admin, "The API key dev added ada@example.com").await;
+    admin.press("Filter").await;
+    tells(&admin, "API key dev added ada@example.com").await;
     assert_eq!(admin.count("tbody tr").await, 1);
     assert_eq!(admin.value("#user").await, ADA);
 
     admin.write("user", "nobody@example.com").await;
-    admin.press("Show").await;
-    admin.sees("To whom: “nobody@example.com” is nobody's address here.").await;
+    admin.press("Filter").await;
+    admin.sees("User: “nobody@example.com” is not the address of a user.").await;
     assert_eq!(admin.value("#user").await, "nobody@example.com");
 
     let audit = format!("{}/audit", guestlist.public_url);
     admin.open(&format!("{audit}?actor=&user=&kind=user_added&since=2026-01-31")).await;
-    tells(&admin, "The API key dev added ada@example.com").await;
+    tells(&admin, "API key dev added ada@example.com").await;
     assert_eq!(admin.count("tbody tr").await, 1);
     assert_eq!(admin.value("#kind").await, "user_added");
     assert_eq!(admin.value("#since").await, "2026-01-31");
-    admin.press("Everything, newest first").await;
-    tells(&admin, "admin@example.com came in").await;
+    admin.press("Clear filters").await;
+    tells(&admin, "admin@example.com logged in").await;
     admin.open(&format!("{audit}?since=2100-01-01")).await;
-    admin.sees("Nothing of the kind has happened.").await;
+    admin.sees("No events match.").await;
 }
 
 #[tokio::test]
@@ -94,9 +94,9 @@ async fn what_is_older_is_a_page_away() {
     }
     admin_comes_in(&admin, &guestlist).await;
     admin.open(&format!("{}/audit?kind=user_added&since=2026-01-31", guestlist.public_url)).await;
-    tells(&admin, "The API key dev added p54@example.com").await;
+    tells(&admin, "API key dev added p54@example.com").await;
     admin.press("Older").await;
-    tells(&admin, "The API key dev added p4@example.com").await;
+    tells(&admin, "API key dev added p4@example.com").await;
     assert_eq!(admin.count("tbody tr").await, 5);
     assert_eq!(admin.value("#kind").await, "user_added");
     assert!(!admin.words().await.contains("Older"), "there is no more");
@@ -111,12 +111,12 @@ async fn it_leads_through_the_login_and_is_for_administrators() {
     window.open(&format!("{}{path}", guestlist.public_url)).await;
     window.write("email", &guestlist.admin_email).await;
     asks_and_comes_in(&window, &guestlist, "Mail me a link").await;
-    window.is_headed("Who did what").await;
+    window.is_headed("Audit log").await;
     window.is_at(&path).await;
 
     let other = browsers.profile_without_scripts().await;
     other.open(&format!("{}{path}", guestlist.public_url)).await;
     other.write("email", ADA).await;
     asks_and_comes_in(&other, &guestlist, "Mail me a link").await;
-    other.is_headed("This is for administrators").await;
+    other.is_headed("Administrators only").await;
 }

@@ -24,7 +24,7 @@ async fn every_operation_is_there_to_read_and_one_is_tried() {
     let window = browsers.profile().await;
     admin_comes_in(&window, &guestlist).await;
     window.press("Connect").await;
-    window.is_headed("Join your application").await;
+    window.is_headed("Connect your application").await;
     window.press("/docs").await;
     window.is_at("/docs").await;
 

@@ -28,7 +28,7 @@ async fn a_used_link_offers_a_new_one_to_whom_it_was_for() {
     laptop.press("Continue").await;
     says(&laptop, "This link has been used", ADA).await;
     asks_and_comes_in(&laptop, &guestlist, NEW_LINK).await;
-    laptop.is_headed("You’re in").await;
+    laptop.is_headed("You’re logged in").await;
     laptop.is_quiet().await;
 }
 
@@ -46,7 +46,7 @@ async fn an_expired_link_offers_a_new_one() {
     says(&window, "This link has expired", "").await;
     window.write("email", ADA).await;
     asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
-    window.is_headed("You’re in").await;
+    window.is_headed("You’re logged in").await;
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_link_that_was_cut_off_offers_a_new_one() {
     says(&window, "This link does not work", "").await;
     window.write("email", ADA).await;
     asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
-    window.is_headed("You’re in").await;
+    window.is_headed("You’re logged in").await;
 
     // Without any token there is nothing to press.
     let other = browsers.profile().await;
@@ -71,7 +71,7 @@ async fn a_link_that_was_cut_off_offers_a_new_one() {
     says(&other, "This link does not work", "").await;
     other.write("email", ADA).await;
     asks_and_comes_in(&other, &guestlist, NEW_LINK).await;
-    other.is_headed("You’re in").await;
+    other.is_headed("You’re logged in").await;
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn a_revoked_invitation_says_so_and_its_way_on_opens_with_a_new_invitation
     let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
     let _ = guestlist.api().post_nothing(&revoke).await.is(200);
     window.open(&mail.url).await;
-    says(&window, "This invitation was taken back", "").await;
+    says(&window, "This invitation was revoked", "").await;
     window.write("email", ADA).await;
     window.press(NEW_LINK).await;
     window.is_headed("Check your mail").await;
@@ -93,7 +93,7 @@ async fn a_revoked_invitation_says_so_and_its_way_on_opens_with_a_new_invitation
     window.open(&mail.url).await;
     window.write("email", ADA).await;
     asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
-    window.is_headed("You’re in").await;
+    window.is_headed("You’re logged in").await;
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_suspended_person_is_told_so() {
     let _ = guestlist.database().run(&set("active")).await;
     window.write("email", ADA).await;
     asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
-    window.is_headed("You’re in").await;
+    window.is_headed("You’re logged in").await;
 }
 
 /// Somebody whom only Stytch knows, at the page that says so.
@@ -126,7 +126,7 @@ async fn a_stranger() -> Option<(Browsers, Guestlist, Window)> {
     let _ = guestlist.stytch_api().post(made, &body).await.is(200);
     window.open(&guestlist.stytch().mail(ADA, 1).await.url).await;
     window.press("Continue").await;
-    says(&window, "You are not invited yet", "").await;
+    says(&window, "You are not invited", "").await;
     Some((browsers, guestlist, window))
 }
 
@@ -146,7 +146,7 @@ async fn whom_nobody_invited_comes_in_once_somebody_does() {
     let _ = guestlist.invite_and_mail(ADA).await;
     window.write("email", ADA).await;
     asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
-    window.is_headed("You’re in").await;
+    window.is_headed("You’re logged in").await;
 }
 
 #[tokio::test]

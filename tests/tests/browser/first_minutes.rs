@@ -37,7 +37,7 @@ async fn the_first_five_minutes_need_no_scripts() {
 
     opens_the_invitation(&ada, &guestlist).await;
     // As at Stytch, a page stands before the link's end that only scripts pass by themselves.
-    ada.press("Go on").await;
+    ada.press("Continue").await;
     comes_in(&ada).await;
     admin.reload().await;
     admin.row_says(ADA, "active").await;
@@ -56,7 +56,7 @@ async fn without_scripts(browsers: &Browsers) -> (Window, Window) {
 async fn sees_an_empty_list(admin: &Window, guestlist: &Guestlist) {
     admin_comes_in(admin, guestlist).await;
     admin.is_at("/").await;
-    admin.sees("Nobody else is here yet").await;
+    admin.sees("No one is invited yet").await;
     assert_eq!(admin.count("input:not([type=hidden])").await, 1);
 }
 
@@ -76,7 +76,7 @@ async fn opens_the_invitation(ada: &Window, guestlist: &Guestlist) {
 async fn comes_in(ada: &Window) {
     ada.is_headed("You are invited").await;
     ada.press("Continue").await;
-    ada.is_headed("You’re in").await;
+    ada.is_headed("You’re logged in").await;
     ada.is_at("/").await;
     ada.sees(ADA).await;
 }

@@ -61,7 +61,7 @@ async fn who_is_logged_in_already_goes_on_to_the_page_they_wanted() {
     comes_in_through(&window, &guestlist, &place).await;
     let back = place.replace(':', "%3A");
     window.open(&format!("{}/login?return_to={back}", guestlist.public_url)).await;
-    window.press("Go on").await;
+    window.press("Continue").await;
     window.is_headed("The book").await;
 }
 
@@ -130,14 +130,14 @@ async fn cookies_from_before_the_session_was_shared_fool_nobody_and_are_cleared_
     let book = format!("{}/book", guestbook.url);
     comes_in_through(&window, &guestlist, &book).await;
     window.open(&guestlist.public_url).await;
-    window.is_headed("You’re in").await;
+    window.is_headed("You’re logged in").await;
     let (token, jwt) = ("stytch_session", "stytch_session_jwt");
     for name in [token, jwt] {
         window.add_cookie_of_this_host(name, "b2xk").await;
         assert_eq!(window.cookies(name).await.len(), 2);
     }
     window.reload().await;
-    window.is_headed("You’re in").await;
+    window.is_headed("You’re logged in").await;
     for name in [token, jwt] {
         assert_eq!(window.cookies(name).await.len(), 1, "{name}");
     }
@@ -250,14 +250,14 @@ async fn the_page_that_tells_how_to_join_is_found_and_names_this_installation() 
     window.open(&format!("{}/connect", guestlist.public_url)).await;
     window.write("email", &guestlist.admin_email).await;
     asks_and_comes_in(&window, &guestlist, LOGIN).await;
-    window.is_headed("Join your application").await;
+    window.is_headed("Connect your application").await;
     window.is_at("/connect").await;
-    for words in [&guestlist.public_url, &guestbook.url, "The session's cookies reach it"] {
+    for words in [&guestlist.public_url, &guestbook.url, "The session cookies reach it"] {
         window.sees(words).await;
     }
     window.open(&guestlist.public_url).await;
-    window.press("Join your application").await;
-    window.is_headed("Join your application").await;
+    window.press("Connect your application").await;
+    window.is_headed("Connect your application").await;
     window.is_quiet().await;
 }
 

@@ -12,7 +12,7 @@ async fn continue_on_a_used_link_just_goes_on_for_who_is_in_already() {
     let mail = member_comes_in(&window, &guestlist, ADA).await;
     window.open(&mail.url).await;
     window.press("Continue").await;
-    window.is_headed("You’re in").await;
+    window.is_headed("You’re logged in").await;
     window.is_quiet().await;
 }
 
@@ -24,14 +24,14 @@ async fn the_page_says_who_else_is_logged_in_and_lets_them_stay() {
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
     window.is_headed("You are invited").await;
-    window.sees("In this browser admin@example.com is logged in").await;
-    window.press("Stay as admin@example.com").await;
+    window.sees("You are logged in as admin@example.com in this browser").await;
+    window.press("Stay logged in as admin@example.com").await;
     window.is_headed("People").await;
     window.row_says(ADA, "sent").await;
 
     window.open(&mail.url).await;
     window.press("Continue").await;
-    window.is_headed("You’re in").await;
+    window.is_headed("You’re logged in").await;
     window.sees(ADA).await;
     window.is_quiet().await;
 }
@@ -44,7 +44,7 @@ async fn a_login_link_of_ones_own_does_not_warn_of_oneself() {
     window.open(guestlist.login_url.as_ref().unwrap()).await;
     window.until("the page is there", async || window.text("main").await).await;
     let words = window.words().await;
-    assert!(!words.contains("In this browser"), "she is warned of herself: {words}");
+    assert!(!words.contains("in this browser"), "she is warned of herself: {words}");
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_double_click_on_continue_comes_in() {
         landed.push((pause, latency, page.await));
         guestlist.stytch().heal().await;
     }
-    assert!(landed.iter().all(|(_, _, page)| page == "You’re in"), "{landed:?}");
+    assert!(landed.iter().all(|(_, _, page)| page == "You’re logged in"), "{landed:?}");
 }
 
 #[tokio::test]
@@ -89,9 +89,9 @@ async fn the_back_button_leads_to_no_dead_end() {
     window.back().await;
     window.sees("Continue").await;
     let words = window.words().await;
-    assert!(!words.contains("In this browser"), "she is warned of herself: {words}");
+    assert!(!words.contains("in this browser"), "she is warned of herself: {words}");
     window.press("Continue").await;
-    window.is_headed("You’re in").await;
+    window.is_headed("You’re logged in").await;
     window.sees(ADA).await;
     window.is_quiet().await;
 }

@@ -63,7 +63,7 @@ async fn the_way_in_is_fit_for_everybody() {
     window.open(&format!("{}/login?ended=revoked", guestlist.public_url)).await;
     inspector.looks_at("login-ended", "Log in · Guestlist").await;
     window.open(&format!("{}/nowhere", guestlist.public_url)).await;
-    inspector.looks_at("nowhere", "Nothing is here · Guestlist").await;
+    inspector.looks_at("nowhere", "Page not found · Guestlist").await;
 
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
@@ -94,16 +94,16 @@ async fn the_list_of_people_is_fit_for_everybody() {
     window.until("it is refused", async || window.text("[role=alert]").await).await;
     inspector.looks_at("people-refused", "People · Guestlist").await;
     window.open(&format!("{}/connect", guestlist.public_url)).await;
-    inspector.looks_at("connect", "Join your application · Guestlist").await;
+    inspector.looks_at("connect", "Connect your application · Guestlist").await;
     let ada = format!("{}/users/{}", guestlist.public_url, id(&guestlist.user(ADA).await));
     window.open(&ada).await;
     inspector.looks_at("person", "ada@example.com · Guestlist").await;
     for (name, query) in [("audit", ""), ("audit-person", "?user=ada%40example.com")] {
         window.open(&format!("{}/audit{query}", guestlist.public_url)).await;
-        inspector.looks_at(name, "Audit · Guestlist").await;
+        inspector.looks_at(name, "Audit log · Guestlist").await;
     }
     window.open(&format!("{}/audit?actor=nobody%40example.com", guestlist.public_url)).await;
-    inspector.looks_at("audit-refused", "Audit · Guestlist").await;
+    inspector.looks_at("audit-refused", "Audit log · Guestlist").await;
     window.open(&format!("{ada}/remove")).await;
     inspector.looks_at("remove", "Remove ada@example.com? · Guestlist").await;
     window.open(&format!("{}/sessions", guestlist.public_url)).await;
@@ -130,7 +130,7 @@ async fn the_pages_of_failed_links_are_fit_for_everybody() {
     let revoke = format!("/v1/invitations/{}/revoke", id(&invitation));
     let _ = guestlist.api().post_nothing(&revoke).await.is(200);
     window.open(&mail.url).await;
-    inspector.looks_at("link-revoked", "This invitation was taken back · Guestlist").await;
+    inspector.looks_at("link-revoked", "This invitation was revoked · Guestlist").await;
     inspector.concludes();
 }
 

@@ -66,7 +66,7 @@ async fn return_to_leads_nowhere_that_is_not_ours() {
         assert_eq!(window.count("[name=return_to]").await, 0, "{place}");
         window.write("email", &email).await;
         asks_and_comes_in(&window, &guestlist, LOGIN).await;
-        window.is_headed("You’re in").await;
+        window.is_headed("You’re logged in").await;
         window.is_at("/").await;
     }
 }
@@ -80,7 +80,7 @@ async fn asking_again_forgets_neither_the_address_nor_the_place() {
     window.write("email", ADA).await;
     window.press(LOGIN).await;
     window.is_headed("Check your mail").await;
-    window.press("ask again").await;
+    window.press("send it again").await;
     window.is_headed("Check your mail").await;
     let mail = guestlist.stytch().mail(ADA, 3).await;
     window.open(&mail.url).await;

@@ -19,7 +19,7 @@ async fn who_logs_out_comes_back_by_an_address_that_is_filled_in() {
     window.back().await;
     window.is_headed("Log in").await;
     asks_and_comes_in(&window, &guestlist, LOGIN).await;
-    window.is_headed("You’re in").await;
+    window.is_headed("You’re logged in").await;
     window.is_quiet().await;
 }
 
@@ -30,8 +30,8 @@ async fn who_is_logged_in_is_told_so_at_the_login_page() {
     member_comes_in(&window, &guestlist, ADA).await;
     window.open(&format!("{}/login", guestlist.public_url)).await;
     window.sees("You are logged in as ada@example.com").await;
-    window.press("Go on").await;
-    window.is_headed("You’re in").await;
+    window.press("Continue").await;
+    window.is_headed("You’re logged in").await;
     window.is_quiet().await;
 }
 
@@ -44,7 +44,7 @@ async fn who_was_removed_is_told_on_the_next_click() {
     admin.press_beside(ADA, "Remove").await;
     admin.is_headed("Remove ada@example.com?").await;
     admin.press("Remove").await;
-    admin.sees("Nobody else is here yet").await;
+    admin.sees("No one is invited yet").await;
 
     ada.open(&guestlist.public_url).await;
     ada.is_headed("Log in").await;
@@ -90,10 +90,10 @@ async fn a_session_elsewhere_is_ended_from_here() {
     here.write("email", ADA).await;
     asks_and_comes_in(&here, &guestlist, LOGIN).await;
     here.is_headed("Your sessions").await;
-    here.sees("this one").await;
-    here.press("End all others").await;
+    here.sees("this device").await;
+    here.press("Log out all other devices").await;
     here.until("one is left", async || {
-        (!here.words().await.contains("End all others")).then_some(())
+        (!here.words().await.contains("Log out all other devices")).then_some(())
     })
     .await;
 
@@ -112,13 +112,13 @@ async fn somebody_is_suspended_and_let_in_again() {
     admin.press(ADA).await;
     admin.is_headed(ADA).await;
     admin.press("Suspend").await;
-    admin.sees("They are logged in nowhere").await;
+    admin.sees("No active sessions").await;
     ada.reload().await;
     ada.is_headed("Log in").await;
 
-    admin.press("Let in again").await;
+    admin.press("Reactivate").await;
     admin.sees("active").await;
     asks_and_comes_in(&ada, &guestlist, LOGIN).await;
-    ada.is_headed("You’re in").await;
+    ada.is_headed("You’re logged in").await;
     admin.is_quiet().await;
 }

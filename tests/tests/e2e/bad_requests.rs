@@ -145,7 +145,7 @@ async fn a_method_or_an_address_that_there_is_not_says_so() {
         let _ = guestlist.api().get(path).await.problem(404, "not_found");
     }
     let page = guestlist.browser().get("/nonsense").await.is(404);
-    assert!(page.body.contains("Nothing is here"), "{}", page.body);
+    assert!(page.body.contains("Page not found"), "{}", page.body);
 }
 
 #[tokio::test]

@@ -197,7 +197,7 @@ async fn the_list_of_keys_says_when_each_was_last_used() {
         let row = |key: &str| table.lines().find(|line| line.contains(key)).unwrap().to_owned();
         let at = of(&listed, &used).as_str().unwrap()[..16].to_owned();
         assert!(row(&used).contains(&at), "{table}");
-        assert!(row(&unused).contains("never used"), "{table}");
+        assert!(row(&unused).contains("never"), "{table}");
     })
     .await;
 }

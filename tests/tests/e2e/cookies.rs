@@ -90,7 +90,7 @@ async fn the_hint_fills_in_the_form_and_names_the_end_of_a_session() {
     ada.set("guestlist_hint", over);
     let _ = ada.get("/v1/session").await.problem(401, "session_expired");
     let page = ada.get("/login").await.is(200);
-    assert!(page.body.contains("Your session has ended"), "{}", page.body);
+    assert!(page.body.contains("Your session has expired"), "{}", page.body);
 }
 
 /// What becomes of the cookies of that name: of the host's own, and of the one that siblings share.

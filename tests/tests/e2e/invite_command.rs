@@ -103,7 +103,7 @@ async fn a_file_whose_columns_are_not_understood_is_refused_whole() {
     let file = guestlist.folder().join("guests.csv");
     let path = file.to_str().unwrap();
     for (text, words) in [
-        ("email;name\nada@example.com;Ada\n", "separated by ;"),
+        ("email;name\nada@example.com;Ada\n", "separated by semicolons"),
         ("email,nmae\nada@example.com,Ada\n", "“nmae”"),
         ("email,name,Name\nada@example.com,Ada,A\n", "“Name” twice"),
     ] {

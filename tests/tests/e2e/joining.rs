@@ -106,7 +106,7 @@ async fn administrators_are_told_how_to_join_as_things_are() {
     let page = guestlist.admin().await.get("/connect").await.is(200);
     let login = format!("<code class=\"redirect\">{}/authenticate</code>", guestlist.public_url);
     let invite = format!("{}/authenticate?invitation={{}}</code>", guestlist.public_url);
-    for wanted in [&guestlist.public_url, &login, &invite, "No application is named yet"] {
+    for wanted in [&guestlist.public_url, &login, &invite, "No application is configured yet"] {
         assert!(page.body.contains(wanted), "{wanted}: {}", page.body);
     }
     assert!(!page.body.contains(&guestlist.api_key), "a key has no place on a page");
@@ -118,8 +118,8 @@ async fn administrators_are_told_how_to_join_as_things_are() {
     let page = guestlist.admin().await.get("/connect").await.is(200);
     let keys = format!("{}/v1/sessions/jwks/{project}", guestlist.sandbox_url);
     for wanted in [
-        "Your application is on another domain: cookies will not reach it",
-        "The session&#39;s cookies reach it",
+        "Your application is on another domain, which cookies can’t reach",
+        "The session cookies reach it",
         &format!("stytch.com/{project}"),
         &keys,
     ] {

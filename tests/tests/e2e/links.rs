@@ -332,7 +332,7 @@ async fn the_page_says_so_when_someone_else_is_logged_in() {
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
     let path = mail.url.strip_prefix(&guestlist.public_url).unwrap();
     let page = admin.get(path).await.is(200);
-    assert!(page.body.contains("admin@example.com") && page.body.contains("that session ends"));
+    assert!(page.body.contains("admin@example.com") && page.body.contains("continuing logs you out"));
     let before = admin.caller();
     let _ = admin.press(&mail.token).await.is(303);
     let session = admin.get("/v1/session").await.is(200).json();

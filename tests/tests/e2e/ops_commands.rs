@@ -52,7 +52,7 @@ async fn every_command_of_operations_explains_itself() {
         assert!(help.contains("Usage:"), "{args:?}: {help}");
     }
     let help = guestlist.succeeds(&["status", "--help"]).await;
-    assert!(help.contains("exits with 0 while it does, with 2 while it does not"), "{help}");
+    assert!(help.contains("exit code 0 if it is, 2 if it is not"), "{help}");
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn queues_are_paused_and_resumed_from_a_shell() {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
         let said =
             guestlist.succeeds(&["queue", "pause", "invitation", "--reason", "a move"]).await;
-        assert!(said.contains("invitation is paused"), "{said}");
+        assert!(said.contains("Paused the invitation queue"), "{said}");
         let invited = guestlist.invite("ada@example.com").await;
         assert_eq!(invited["held_by"], "paused", "{invited}");
         let status = wait_until(LONG, "the worker is seen", async || {
@@ -82,7 +82,7 @@ async fn queues_are_paused_and_resumed_from_a_shell() {
         let line = status.stdout.lines().next().unwrap();
         assert!(line.contains("paused by cli (a move)") && line.contains("1 held"), "{line}");
         let said = guestlist.succeeds(&["queue", "resume", "invitation"]).await;
-        assert_eq!(said.trim(), "invitation goes on");
+        assert_eq!(said.trim(), "Resumed the invitation queue");
         let _ = guestlist.wait_for_status(id(&invited), "sent").await;
         let by_cli = "SELECT COUNT(*) FROM events WHERE actor_type = 'cli' AND kind LIKE 'queue_%'";
         assert_eq!(guestlist.database().number(by_cli).await, 2);

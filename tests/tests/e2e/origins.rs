@@ -70,7 +70,7 @@ async fn a_foreign_page_cannot_use_the_cookies_of_a_person() {
 
 /// The routes that take a form, as the router names them, so that none is forgotten here.
 fn forms() -> Vec<String> {
-    let routes = include_str!("../../../app/src/pages/mod.rs").split(".route(").skip(1);
+    let routes = include_str!("../../../app/src/pages.rs").split(".route(").skip(1);
     let forms = routes.filter(|route| route.contains("post(")).map(|route| {
         let path = route.split('"').nth(1).unwrap();
         path.replace("{id}", "01890000-0000-7000-8000-000000000000")

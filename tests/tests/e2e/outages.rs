@@ -86,7 +86,7 @@ async fn a_link_pressed_while_stytch_is_down_is_told_to_come_again() {
     let _ = pressed.problem(503, "provider_unavailable");
     assert!(pressed.header("retry-after").is_some(), "{pressed:?}");
     let page = guestlist.browser().form("/authenticate", &fields).await.is(503);
-    assert!(page.body.contains("Not just now"), "{}", page.body);
+    assert!(page.body.contains("Temporarily unavailable"), "{}", page.body);
     guestlist.stytch().heal().await;
     let _ = guestlist.press(&mail.token).await;
 }

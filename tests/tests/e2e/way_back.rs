@@ -61,7 +61,7 @@ async fn whose_session_ran_out_is_told_so_and_comes_back_to_the_page_they_wanted
             assert_eq!(led.header("location"), Some(login.as_str()));
             assert_eq!(led.clears_cookies(), place != remove, "{led:?}");
             let page = admin.get(&login).await.is(200);
-            assert!(page.body.contains("Your session has ended"), "{}", page.body);
+            assert!(page.body.contains("Your session has expired"), "{}", page.body);
             assert_eq!(field(&page, "email"), guestlist.admin_email);
             assert_eq!(logs_in(&guestlist, &page, &mut admin).await, place);
         }

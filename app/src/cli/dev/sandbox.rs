@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::Args;
 use guestlist_domain::{Ctx, Email, flows};
 use guestlist_stytch::WebhookSecret;
 use guestlist_worker::config::{StytchSettings, authenticate_url};
@@ -12,38 +13,64 @@ use secrecy::ExposeSecret;
 use stytch_sandbox::{Credentials, Sandbox, WebhookEndpoint};
 use url::Url;
 
+use crate::config::Config;
+
 /// How long the first login link may take to reach the inbox.
 const LOGIN_LINK_TIMEOUT: Duration = Duration::from_secs(15);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Binds the local Stytch, whose state is in the file `state`. Its credentials are the configured
-/// ones, else those of the last start, else new ones.
+#[derive(Debug, Args)]
+pub struct SandboxAddressArgs {
+    /// Address of the local Stytch
+    #[arg(
+        long,
+        env = "SANDBOX_LISTEN_ADDR",
+        default_value = "127.0.0.1:3002",
+        value_parser = stytch_sandbox::address
+    )]
+    pub sandbox_listen_addr: SocketAddr,
+    /// Comma-separated host names that the local Stytch accepts besides local ones
+    #[arg(long, env = "SANDBOX_ALLOWED_HOSTS", value_delimiter = ',')]
+    sandbox_allowed_hosts: Vec<String>,
+}
+
+/// Binds the local Stytch, whose state is in the file `state`, for the application that listens on
+/// `app`, and returns it with the options of its client. Its credentials are the configured ones,
+/// else those of the last start, else new ones.
+///
+/// It sends webhooks signed with the configured secret; if there is none, one is generated.
 pub async fn bind(
-    listen_addr: SocketAddr,
-    allowed_hosts: &[String],
-    settings: &StytchSettings,
+    config: &mut Config,
+    args: &SandboxAddressArgs,
     state: &Path,
+    app: SocketAddr,
     public_url: &Url,
-    webhook: WebhookEndpoint,
-) -> anyhow::Result<(Sandbox, Credentials)> {
-    let configured = settings.project_id.clone().zip(settings.secret.as_ref());
-    let configured = configured.map(|(project_id, secret)| Credentials {
-        project_id,
-        secret: secret.expose_secret().to_owned(),
-    });
-    let credentials = match (configured, stytch_sandbox::stored_credentials(state)?) {
-        (Some(configured), _) => configured,
-        (None, Some(stored)) => stored,
-        (None, None) => Credentials::generate(),
-    };
-    let mut options = stytch_sandbox::Options::new(listen_addr, credentials.clone());
-    allowed_hosts.clone_into(&mut options.allowed_hosts);
+) -> anyhow::Result<(Sandbox, guestlist_stytch::Options)> {
+    let credentials = credentials(&config.common.stytch, state)?;
+    let mut options = stytch_sandbox::Options::new(args.sandbox_listen_addr, credentials.clone());
+    options.allowed_hosts.clone_from(&args.sandbox_allowed_hosts);
     options.state = Some(state.to_owned());
-    options.webhook = Some(webhook);
+    let secret = match config.webhook_secret.take() {
+        Some(configured) => configured,
+        None => WebhookSecret::parse(&WebhookEndpoint::generate_secret())?,
+    };
+    options.webhook = Some(webhook_endpoint(app, &secret));
+    config.webhook_secret = Some(secret);
     // PUBLIC_URL may be a tunnel's; a developer's own application is on this machine.
     options.redirect_urls = redirect_urls(public_url);
     options.local_redirects = true;
-    Ok((Sandbox::bind(options).await?, credentials))
+    let sandbox = Sandbox::bind(options).await?;
+    let base_url = Some(sandbox.url().parse()?);
+    let Credentials { project_id, secret } = credentials;
+    Ok((sandbox, guestlist_stytch::Options::new(project_id, secret.into(), base_url)?))
+}
+
+fn credentials(settings: &StytchSettings, state: &Path) -> anyhow::Result<Credentials> {
+    if let Some((project_id, secret)) = settings.project_id.clone().zip(settings.secret.as_ref()) {
+        return Ok(Credentials { project_id, secret: secret.expose_secret().to_owned() });
+    }
+    let stored = stytch_sandbox::stored_credentials(state)?;
+    Ok(stored.unwrap_or_else(Credentials::generate))
 }
 
 /// The redirect URLs of links with and without the invitation's id.
@@ -53,7 +80,7 @@ fn redirect_urls(public_url: &Url) -> Vec<String> {
 }
 
 /// Returns the webhook endpoint of the application that listens on `app`.
-pub fn webhook_endpoint(mut app: SocketAddr, secret: &WebhookSecret) -> WebhookEndpoint {
+fn webhook_endpoint(mut app: SocketAddr, secret: &WebhookSecret) -> WebhookEndpoint {
     if app.ip().is_unspecified() {
         app.set_ip(Ipv4Addr::LOCALHOST.into());
     }

@@ -77,8 +77,9 @@ impl ActionArgs {
     ) -> anyhow::Result<ExitCode> {
         let is_allowed = filter.status.is_some_and(|status| action.applies_to(status));
         anyhow::ensure!(is_allowed, "--state must be one of {}", action.allowed_states_text());
-        let reach = Reach::Everybody;
-        let count = action.count_matching(ctx, store, filter, reach, TIME_LIMIT).await?.matched;
+        let manageable = Reach::Everybody;
+        let count =
+            action.count_matching(ctx, store, filter, manageable, TIME_LIMIT).await?.matched;
         let verb = past_tense(action);
         if self.dry_run {
             print(format!("{} would be {verb}", count_jobs(count)))?;
@@ -89,7 +90,7 @@ impl ActionArgs {
             return Ok(ExitCode::FAILURE);
         }
         let result =
-            action.apply_to_all(ctx, store, filter, reach, &Actor::Cli, TIME_LIMIT).await?;
+            action.apply_to_all(ctx, store, filter, manageable, &Actor::Cli, TIME_LIMIT).await?;
         print_done(format!("{} {verb}", count_jobs(result.matched)))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -14,20 +14,20 @@ fn now() -> Timestamp {
     "2026-11-23T04:00:00Z".parse().unwrap()
 }
 
-fn trouble(code: &str) -> Trouble {
+fn issue(code: &str) -> Trouble {
     let since = "2026-11-23T02:41:10Z".parse().unwrap();
     Trouble { since, code: code.to_owned(), message: "why".to_owned() }
 }
 
 fn down() -> Standing {
-    Standing::Down(trouble("timeout"))
+    Standing::Down(issue("timeout"))
 }
 
 fn misconfigured() -> Standing {
-    Standing::Misconfigured(trouble("unauthorized_credentials"))
+    Standing::Misconfigured(issue("unauthorized_credentials"))
 }
 
-fn worker(standing: Standing, silent: u64) -> WorkerState {
+fn worker(health: Standing, silent: u64) -> WorkerState {
     WorkerState {
         id: "w".to_owned(),
         host: "h".to_owned(),
@@ -37,7 +37,7 @@ fn worker(standing: Standing, silent: u64) -> WorkerState {
         concurrency: 50,
         started_at: now(),
         silent: Duration::from_secs(silent),
-        report: standing.into(),
+        report: health.into(),
     }
 }
 
@@ -83,7 +83,7 @@ fn status(overview: &Overview) -> Status<'_> {
 #[test]
 fn the_summary_names_the_problem_and_the_fix() {
     let ok = || worker(Standing::Ok, 1);
-    let recovering = worker(Standing::Recovering(trouble("timeout")), 1);
+    let recovering = worker(Standing::Recovering(issue("timeout")), 1);
     for (overview, line) in [
         (overview(0, vec![ok()], &[]), "SENDING. 0 waiting."),
         (
@@ -154,7 +154,7 @@ fn the_fields_agree_with_the_summary() {
     let refused = status(&refused);
     assert_eq!((refused.provider, refused.held, refused.waiting), ("misconfigured", 412, 412));
     assert_eq!((refused.fix.as_deref(), refused.workers), (Some("set STYTCH_SECRET"), 1));
-    assert_eq!(refused.since.map(|since| since.0), Some(trouble("").since));
+    assert_eq!(refused.since.map(|since| since.0), Some(issue("").since));
     assert_eq!(refused.error.map(|error| error.code), Some("unauthorized_credentials"));
     let ok = overview(5, vec![worker(Standing::Ok, 1)], &[]);
     let ok = status(&ok);
