@@ -165,7 +165,7 @@ fn the_fields_agree_with_the_summary() {
 #[test]
 fn a_problem_from_another_day_has_its_date() {
     let since = "2026-11-21T02:41:10Z".parse().unwrap();
-    let old = Standing::Down(Trouble { since, ..trouble("internal_server_error") });
+    let old = Standing::Down(Trouble { since, ..issue("internal_server_error") });
     let line = status(&overview(1, vec![worker(old, 1)], &[])).summary;
     let start = "NOT SENDING since 2026-11-21 02:41: Stytch fails (internal_server_error). 1 held.";
     assert!(line.starts_with(start), "{line}");
