@@ -48,17 +48,21 @@ enum Command {
     Keys(WithConfig<keys::KeysArgs>),
     /// Invite people by email
     Invite(WithConfig<invite::InviteArgs>),
-    /// Show whether mail is being sent, and why not; exit code 0 if it is, 2 if it is not
+    /// Show whether mail is being sent, and why not
+    ///
+    /// Exit code: 0 if it is, 2 if it is not, 1 if that can't be determined.
     Status(WithConfig<status::StatusArgs>),
-    /// Check the configuration and the database, and explain how to fix each problem; exit code 1
-    /// if a check fails
+    /// Check the configuration and the database
+    ///
+    /// Explains how to fix each problem. Exit code: 1 if a check fails.
     Doctor(WithConfig<doctor::DoctorArgs>),
     /// List, inspect, retry, cancel and dismiss jobs
     Jobs(WithConfig<jobs::JobsArgs>),
     /// Pause and resume queues
     Queue(WithConfig<queue::QueueArgs>),
-    /// Compare users with those at Stytch, and repair differences; changes nothing if that would
-    /// affect more than 5 % of users, unless --force is given
+    /// Compare users with those at Stytch, and repair differences
+    ///
+    /// Changes nothing if that would affect more than 5 % of users, unless --force is given.
     Reconcile(WithConfig<reconcile::ReconcileArgs>),
     /// Print the OpenAPI 3.1 document of the HTTP API for this configuration
     Openapi(WithConfig<openapi::OpenapiArgs>),

@@ -23,8 +23,8 @@ pub struct ConfigArgs {
     #[arg(long, env = "APP_URL", global = true)]
     pub app_url: Option<String>,
 
-    /// Comma-separated origins that return_to may name and whose scripts may send requests with
-    /// the session cookies (CORS) (default: the origin of APP_URL)
+    /// Comma-separated origins that users may be sent to after login, and whose scripts may send
+    /// requests with the session cookies (CORS) (default: the origin of APP_URL)
     #[arg(long, env = "APP_ORIGINS", global = true)]
     pub app_origins: Option<String>,
 

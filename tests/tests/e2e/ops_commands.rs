@@ -52,7 +52,7 @@ async fn every_command_of_operations_explains_itself() {
         assert!(help.contains("Usage:"), "{args:?}: {help}");
     }
     let help = guestlist.succeeds(&["status", "--help"]).await;
-    assert!(help.contains("exit code 0 if it is, 2 if it is not"), "{help}");
+    assert!(help.contains("Exit code: 0 if it is, 2 if it is not"), "{help}");
 }
 
 #[tokio::test]
