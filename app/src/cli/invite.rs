@@ -16,7 +16,7 @@ use guestlist_worker::build;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use self::record::{Record, Row, RowError, reject_duplicates};
+use self::record::{Row, RowError, reject_duplicates};
 use super::output::print;
 use super::table::{one_line, or_dash};
 use crate::config::Config;
@@ -59,7 +59,7 @@ struct RowResult {
 pub async fn run(config: &Config, args: &InviteArgs) -> anyhow::Result<ExitCode> {
     let mut rows = match &args.csv {
         Some(path) => csv_file::read(path)?,
-        None => args.emails.iter().map(|email| argument(email)).collect(),
+        None => args.emails.iter().map(|email| Row::argument(email)).collect(),
     };
     reject_duplicates(&mut rows);
     let (ctx, _) = build::connect_without_stytch(&config.common).await?;
@@ -84,10 +84,6 @@ pub async fn run(config: &Config, args: &InviteArgs) -> anyhow::Result<ExitCode>
         failed += wait(&ctx, &invited).await?;
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn argument(email: &str) -> Row {
-    Row { line: None, record: Ok(Record::of(email)) }
 }
 
 async fn invite(

@@ -15,17 +15,12 @@ pub struct Diagnosis {
     /// For example `NOT SENDING since 02:41: Stytch refused the secret`.
     headline: String,
     pub sending: bool,
-    counted: Counted,
+    /// Whether the summary gives the number of held jobs, not of waiting ones.
+    counts_held: bool,
     pub since: Option<Timestamp>,
     /// A sentence that follows the headline and the number of jobs.
     note: Option<&'static str>,
     pub fix: Option<String>,
-}
-
-/// Which number of jobs the summary gives.
-enum Counted {
-    Held,
-    Waiting,
 }
 
 impl Diagnosis {
@@ -49,7 +44,7 @@ impl Diagnosis {
         Self {
             headline: headline.into(),
             sending: true,
-            counted: Counted::Waiting,
+            counts_held: false,
             since: None,
             note: None,
             fix: None,
@@ -58,31 +53,27 @@ impl Diagnosis {
 
     fn not_sending(since: Timestamp, headline: String) -> Self {
         let since = Some(since);
-        Self { sending: false, counted: Counted::Held, since, ..Self::sending(headline) }
+        Self { sending: false, counts_held: true, since, ..Self::sending(headline) }
     }
 
     /// Returns the one-line summary.
     pub fn summary(&self, held: u64, waiting: u64, retrying: u64, dead: u64) -> String {
-        let count = match self.counted {
-            Counted::Held => format!("{} held.", group_thousands(held)),
-            Counted::Waiting if retrying > 0 => {
-                let (waiting, retrying) = (group_thousands(waiting), group_thousands(retrying));
-                format!("{waiting} waiting, {retrying} of them to be retried.")
-            }
-            Counted::Waiting => format!("{} waiting.", group_thousands(waiting)),
+        let (held, waiting) = (group_thousands(held), group_thousands(waiting));
+        let count = if self.counts_held {
+            format!("{held} held")
+        } else if retrying == 0 {
+            format!("{waiting} waiting")
+        } else {
+            format!("{waiting} waiting, {} of them to be retried", group_thousands(retrying))
         };
-        let mut line = format!("{}. {count}", self.headline);
-        if let Some(note) = self.note {
-            line = format!("{line} {note}");
-        }
+        let mut parts = vec![format!("{}. {count}.", self.headline)];
+        parts.extend(self.note.map(ToOwned::to_owned));
         if self.sending && dead > 0 {
             let dead = group_thousands(dead);
-            line = format!("{line} {dead} dead: see guestlist jobs list --state dead.");
+            parts.push(format!("{dead} dead: see guestlist jobs list --state dead."));
         }
-        if let Some(fix) = &self.fix {
-            line = format!("{line} Fix: {fix}");
-        }
-        line
+        parts.extend(self.fix.as_ref().map(|fix| format!("Fix: {fix}")));
+        parts.join(" ")
     }
 }
 
@@ -104,7 +95,7 @@ impl Checks<'_> {
             format!("NOT SENDING since {since}: the database refuses writes ({})", refused.reason);
         let fix = "free disk space on the database server, or make it the primary again".to_owned();
         let diagnosis = Diagnosis::not_sending(refused.since, headline);
-        Some(Diagnosis { counted: Counted::Waiting, fix: Some(fix), ..diagnosis })
+        Some(Diagnosis { counts_held: false, fix: Some(fix), ..diagnosis })
     }
 
     fn no_worker(&self) -> Option<Diagnosis> {
@@ -165,7 +156,7 @@ impl Checks<'_> {
         let queues = &self.overview.queues;
         queues.iter().find(|queue| queue.held_by == Some(HeldBy::RateLimit))?;
         let seconds_until = |time: Timestamp| time.duration_since(self.now).as_secs() + 1;
-        let held = |headline| Diagnosis { counted: Counted::Held, ..Diagnosis::sending(headline) };
+        let held = |headline| Diagnosis { counts_held: true, ..Diagnosis::sending(headline) };
         let limited_until = self.overview.holds.rate_limited_until;
         if let Some(until) = limited_until.filter(|until| self.now < *until) {
             let seconds = seconds_until(until);

@@ -5,8 +5,8 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::response::{IntoResponse, Redirect, Response};
+use guestlist_domain::Role;
 use guestlist_domain::flows::Admitted;
-use guestlist_domain::{Actor, Role};
 use url::form_urlencoded;
 
 use crate::http::{App, Code, Ours, Person, Problem, had_session};
@@ -60,13 +60,6 @@ impl FromRequestParts<App> for PageAdmin {
 #[derive(Debug)]
 pub struct FormSession(pub Admitted);
 
-impl FormSession {
-    /// Returns the actor for events.
-    pub fn actor(&self) -> Actor {
-        Actor::of(&self.0.user)
-    }
-}
-
 impl FromRequestParts<App> for FormSession {
     type Rejection = Problem;
 
@@ -93,13 +86,6 @@ fn page_of_form(path: &str) -> String {
 /// An administrator who submits a form of a page.
 #[derive(Debug)]
 pub struct FormAdmin(pub Admitted);
-
-impl FormAdmin {
-    /// Returns the actor for events.
-    pub fn actor(&self) -> Actor {
-        Actor::of(&self.0.user)
-    }
-}
 
 impl FromRequestParts<App> for FormAdmin {
     type Rejection = Problem;

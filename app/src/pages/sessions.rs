@@ -5,7 +5,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::{Session, SessionId, flows};
+use guestlist_domain::{Actor, Session, SessionId, flows};
 
 use super::auth::{FormSession, PageSession};
 use super::labels::format_time;
@@ -76,12 +76,13 @@ pub async fn end(
         return Ok(Redirect::to("/login?ended=left").into_response());
     }
     // A session that has ended in the meantime is not an error.
-    flows::end_session(&ctx, user.0.user.id, id, &user.actor()).await?;
+    flows::end_session(&ctx, user.0.user.id, id, &Actor::of(&user.0.user)).await?;
     Ok(Redirect::to("/sessions").into_response())
 }
 
 /// `POST /sessions/end-others`
 pub async fn end_others(user: FormSession, World(ctx): World) -> Result<Response, Problem> {
-    flows::end_other_sessions(&ctx, user.0.user.id, user.0.session.id, &user.actor()).await?;
+    flows::end_other_sessions(&ctx, user.0.user.id, user.0.session.id, &Actor::of(&user.0.user))
+        .await?;
     Ok(Redirect::to("/sessions").into_response())
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, Admitted, UserChange};
-use guestlist_domain::{Ctx, Name, Reach, Role, User, UserId, UserStatus};
+use guestlist_domain::{Actor, Ctx, Name, Reach, Role, User, UserId, UserStatus};
 use serde::Deserialize;
 
 use super::auth::{FormAdmin, PageAdmin};
@@ -153,7 +153,7 @@ async fn change(
     change: UserChange,
 ) -> Result<Response, Problem> {
     let change = UserChange { reach: Reach::Everybody, ..change };
-    let changed = flows::change_user(ctx, id, &change, &admin.actor()).await;
+    let changed = flows::change_user(ctx, id, &change, &Actor::of(&admin.0.user)).await;
     let query = changed.map(|changed| revoked_query(&changed)).map_err(Problem::from);
     redirect_to_user(app, admin, id, query).await
 }
@@ -166,7 +166,7 @@ pub async fn end_sessions(
     id: Named<UserId>,
 ) -> Result<Response, Problem> {
     let id = id.read()?;
-    flows::end_all_sessions(&ctx, id, Reach::Everybody, &admin.actor()).await?;
+    flows::end_all_sessions(&ctx, id, Reach::Everybody, &Actor::of(&admin.0.user)).await?;
     redirect_to_user(&app, &admin, id, Ok(String::new())).await
 }
 
@@ -212,7 +212,7 @@ pub async fn remove(
     id: Named<UserId>,
 ) -> Result<Response, Problem> {
     let id = id.read()?;
-    match flows::remove_user(&ctx, id, Reach::Everybody, &admin.actor()).await {
+    match flows::remove_user(&ctx, id, Reach::Everybody, &Actor::of(&admin.0.user)).await {
         Ok(removed) => Ok(Redirect::to(&format!("/{}", revoked_query(&removed))).into_response()),
         Err(error) => redirect_to_user(&app, &admin, id, Err(Problem::from(error))).await,
     }

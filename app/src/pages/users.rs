@@ -160,7 +160,7 @@ pub async fn invite(
     World(ctx): World,
     Form(form): Form<InviteForm>,
 ) -> Result<Response, Problem> {
-    let invited = send_invitation(&app, &ctx, form.email.clone(), &admin.actor()).await;
+    let invited = send_invitation(&app, &ctx, form.email.clone(), &Actor::of(&admin.0.user)).await;
     redirect_to_list(&app, &admin, invited, &form.email).await
 }
 
@@ -183,7 +183,7 @@ pub async fn resend(
     World(ctx): World,
     id: Named<InvitationId>,
 ) -> Result<Response, Problem> {
-    let resent = flows::resend(&ctx, id.read()?, Reach::Everybody, &admin.actor()).await;
+    let resent = flows::resend(&ctx, id.read()?, Reach::Everybody, &Actor::of(&admin.0.user)).await;
     redirect_to_list(&app, &admin, resent.map(drop).map_err(Problem::from), "").await
 }
 

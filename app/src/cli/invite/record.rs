@@ -35,11 +35,15 @@ pub struct Row {
     pub record: Result<Record, RowError>,
 }
 
-impl Record {
-    pub fn of(email: &str) -> Self {
-        Self { email: email.to_owned(), ..Self::default() }
+impl Row {
+    /// Creates the row of an address on the command line.
+    pub fn argument(email: &str) -> Self {
+        let record = Record { email: email.to_owned(), ..Record::default() };
+        Self { line: None, record: Ok(record) }
     }
+}
 
+impl Record {
     /// Validates the fields.
     pub fn to_invitation(&self, is_bulk: bool) -> Result<NewInvitation, RowError> {
         let email = Email::parse(&self.email)
