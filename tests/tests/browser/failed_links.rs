@@ -28,7 +28,7 @@ async fn a_used_link_offers_a_new_one_to_whom_it_was_for() {
     laptop.press("Continue").await;
     says(&laptop, "This link has been used", ADA).await;
     asks_and_comes_in(&laptop, &guestlist, NEW_LINK).await;
-    laptop.is_headed("You’re logged in").await;
+    laptop.is_headed("You’re in").await;
     laptop.is_quiet().await;
 }
 
@@ -46,7 +46,7 @@ async fn an_expired_link_offers_a_new_one() {
     says(&window, "This link has expired", "").await;
     window.write("email", ADA).await;
     asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_link_that_was_cut_off_offers_a_new_one() {
     says(&window, "This link does not work", "").await;
     window.write("email", ADA).await;
     asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
 
     // Without any token there is nothing to press.
     let other = browsers.profile().await;
@@ -71,7 +71,7 @@ async fn a_link_that_was_cut_off_offers_a_new_one() {
     says(&other, "This link does not work", "").await;
     other.write("email", ADA).await;
     asks_and_comes_in(&other, &guestlist, NEW_LINK).await;
-    other.is_headed("You’re logged in").await;
+    other.is_headed("You’re in").await;
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_revoked_invitation_says_so_and_its_way_on_opens_with_a_new_invitation
     window.open(&mail.url).await;
     window.write("email", ADA).await;
     asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_suspended_person_is_told_so() {
     let _ = guestlist.database().run(&set("active")).await;
     window.write("email", ADA).await;
     asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
 }
 
 /// Somebody whom only Stytch knows, at the page that says so.
@@ -146,7 +146,7 @@ async fn whom_nobody_invited_comes_in_once_somebody_does() {
     let _ = guestlist.invite_and_mail(ADA).await;
     window.write("email", ADA).await;
     asks_and_comes_in(&window, &guestlist, NEW_LINK).await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
 }
 
 #[tokio::test]

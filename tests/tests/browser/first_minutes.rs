@@ -76,7 +76,7 @@ async fn opens_the_invitation(ada: &Window, guestlist: &Guestlist) {
 async fn comes_in(ada: &Window) {
     ada.is_headed("You are invited").await;
     ada.press("Continue").await;
-    ada.is_headed("You’re logged in").await;
+    ada.is_headed("You’re in").await;
     ada.is_at("/").await;
     ada.sees(ADA).await;
 }

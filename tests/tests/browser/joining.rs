@@ -130,14 +130,14 @@ async fn cookies_from_before_the_session_was_shared_fool_nobody_and_are_cleared_
     let book = format!("{}/book", guestbook.url);
     comes_in_through(&window, &guestlist, &book).await;
     window.open(&guestlist.public_url).await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
     let (token, jwt) = ("stytch_session", "stytch_session_jwt");
     for name in [token, jwt] {
         window.add_cookie_of_this_host(name, "b2xk").await;
         assert_eq!(window.cookies(name).await.len(), 2);
     }
     window.reload().await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
     for name in [token, jwt] {
         assert_eq!(window.cookies(name).await.len(), 1, "{name}");
     }

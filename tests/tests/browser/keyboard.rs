@@ -39,7 +39,7 @@ async fn the_whole_way_can_be_gone_by_tab_and_enter() {
     ada.is_headed("You are invited").await;
     tab_to(&ada, "Continue").await;
     ada.keys(ENTER).await;
-    ada.is_headed("You’re logged in").await;
+    ada.is_headed("You’re in").await;
     tab_to(&ada, "Log out").await;
     ada.keys(ENTER).await;
     ada.is_headed("Log in").await;

@@ -12,7 +12,7 @@ async fn continue_on_a_used_link_just_goes_on_for_who_is_in_already() {
     let mail = member_comes_in(&window, &guestlist, ADA).await;
     window.open(&mail.url).await;
     window.press("Continue").await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
     window.is_quiet().await;
 }
 
@@ -31,7 +31,7 @@ async fn the_page_says_who_else_is_logged_in_and_lets_them_stay() {
 
     window.open(&mail.url).await;
     window.press("Continue").await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
     window.sees(ADA).await;
     window.is_quiet().await;
 }
@@ -65,7 +65,7 @@ async fn a_double_click_on_continue_comes_in() {
         landed.push((pause, latency, page.await));
         guestlist.stytch().heal().await;
     }
-    assert!(landed.iter().all(|(_, _, page)| page == "You’re logged in"), "{landed:?}");
+    assert!(landed.iter().all(|(_, _, page)| page == "You’re in"), "{landed:?}");
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn the_back_button_leads_to_no_dead_end() {
     let words = window.words().await;
     assert!(!words.contains("in this browser"), "she is warned of herself: {words}");
     window.press("Continue").await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
     window.sees(ADA).await;
     window.is_quiet().await;
 }

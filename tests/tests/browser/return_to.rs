@@ -66,7 +66,7 @@ async fn return_to_leads_nowhere_that_is_not_ours() {
         assert_eq!(window.count("[name=return_to]").await, 0, "{place}");
         window.write("email", &email).await;
         asks_and_comes_in(&window, &guestlist, LOGIN).await;
-        window.is_headed("You’re logged in").await;
+        window.is_headed("You’re in").await;
         window.is_at("/").await;
     }
 }

@@ -19,7 +19,7 @@ async fn who_logs_out_comes_back_by_an_address_that_is_filled_in() {
     window.back().await;
     window.is_headed("Log in").await;
     asks_and_comes_in(&window, &guestlist, LOGIN).await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
     window.is_quiet().await;
 }
 
@@ -31,7 +31,7 @@ async fn who_is_logged_in_is_told_so_at_the_login_page() {
     window.open(&format!("{}/login", guestlist.public_url)).await;
     window.sees("You are logged in as ada@example.com").await;
     window.press("Continue").await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
     window.is_quiet().await;
 }
 
@@ -119,6 +119,6 @@ async fn somebody_is_suspended_and_let_in_again() {
     admin.press("Reactivate").await;
     admin.sees("active").await;
     asks_and_comes_in(&ada, &guestlist, LOGIN).await;
-    ada.is_headed("You’re logged in").await;
+    ada.is_headed("You’re in").await;
     admin.is_quiet().await;
 }

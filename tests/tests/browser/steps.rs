@@ -16,7 +16,7 @@ pub async fn admin_comes_in(window: &Window, guestlist: &Guestlist) {
 pub async fn comes_in_by(window: &Window, mail: &Mail) {
     window.open(&mail.url).await;
     window.press("Continue").await;
-    window.is_headed("You’re logged in").await;
+    window.is_headed("You’re in").await;
 }
 
 /// Somebody is invited by the API, and comes in.
