@@ -61,7 +61,6 @@ struct ListArgs {
     json: bool,
 }
 
-/// Runs the command.
 pub async fn run(config: &Config, args: &JobsArgs) -> anyhow::Result<ExitCode> {
     let (ctx, store) = build::connect_without_stytch(&config.common).await?;
     match &args.command {

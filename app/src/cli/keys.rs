@@ -60,7 +60,6 @@ fn parse_scope(word: &str) -> Result<Scope, String> {
     Scope::parse(word).ok_or_else(|| format!("must be one of {}", names()))
 }
 
-/// Runs the command.
 pub async fn run(config: &Config, args: &KeysArgs) -> anyhow::Result<ExitCode> {
     let (ctx, _) = build::connect_without_stytch(&config.common).await?;
     match &args.command {

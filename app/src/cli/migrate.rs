@@ -36,7 +36,6 @@ enum MigrateCommand {
     Print,
 }
 
-/// Runs the command.
 pub async fn run(config: &Config, args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let url = &config.common.database_url;
     match &args.command {

@@ -11,7 +11,6 @@ use crate::http::document;
 #[derive(Debug, Args)]
 pub struct OpenapiArgs {}
 
-/// Prints the document.
 pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let public_url = config.common.public_url_at(config.common.listen_addr)?;
     let site = config.site(public_url, StytchProject::default(), None);

@@ -41,7 +41,6 @@ pub fn parse_queue(name: &str) -> Result<Queue, String> {
     Queue::parse(name).ok_or_else(|| format!("must be one of {}", names()))
 }
 
-/// Runs the command.
 pub async fn run(config: &Config, args: &QueueArgs) -> anyhow::Result<ExitCode> {
     let (ctx, _) = build::connect_without_stytch(&config.common).await?;
     match &args.command {

@@ -27,7 +27,6 @@ pub struct ReconcileArgs {
     json: bool,
 }
 
-/// Runs the command.
 pub async fn run(
     config: &Config,
     stytch: guestlist_stytch::Options,

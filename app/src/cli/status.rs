@@ -25,7 +25,6 @@ pub struct StatusArgs {
     json: bool,
 }
 
-/// Runs the command.
 pub async fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let (ctx, store) = build::connect_without_stytch(&config.common).await?;
     let now = ctx.now();

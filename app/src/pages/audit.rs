@@ -19,7 +19,8 @@ use crate::http::{App, ListAudit, Params, Problem, find_events};
 struct AuditPage<'a> {
     app_name: &'a str,
     nav: Nav<'a>,
-    filter: FilterForm,
+    /// Values of the filter's fields.
+    filter: ListAudit,
     error: Option<String>,
     kinds: Vec<KindOption>,
     rows: Vec<Row>,
@@ -27,13 +28,6 @@ struct AuditPage<'a> {
     older_url: Option<String>,
     is_first_page: bool,
     is_filtered: bool,
-}
-
-/// Values of the filter's fields.
-struct FilterForm {
-    actor: String,
-    user: String,
-    since: String,
 }
 
 /// A kind of event to filter by.
@@ -88,7 +82,7 @@ pub async fn show(
         older_url: next_cursor.map(|cursor| page_url(&query, &cursor)),
         is_first_page: query.cursor.is_none(),
         is_filtered: filters.iter().any(|field| field.is_some()),
-        filter: filter_form(&app, query).await?,
+        filter: with_addresses(&app, query).await?,
     };
     Ok(render(app.site(), status, &template))
 }
@@ -155,20 +149,18 @@ fn option(kind: EventKind, selected: Option<&str>) -> KindOption {
     KindOption { value, name: value.replace('_', " "), is_selected: selected == Some(value) }
 }
 
-/// Returns the form's values, with addresses instead of ids and dates instead of times.
-async fn filter_form(app: &App, query: ListAudit) -> Result<FilterForm, Problem> {
-    let since = query.since.unwrap_or_default();
-    let since = since.split('T').next().unwrap_or_default().to_owned();
-    let actor = id_to_address(app, query.actor.unwrap_or_default()).await?;
-    let user = id_to_address(app, query.user.unwrap_or_default()).await?;
-    Ok(FilterForm { actor, user, since })
-}
-
-/// Returns the address of the user with this id; anything else unchanged.
-async fn id_to_address(app: &App, text: String) -> Result<String, Problem> {
-    let Ok(id) = text.parse::<UserId>() else { return Ok(text) };
-    let user = app.ctx().store.user(id).await?;
-    Ok(user.map_or(text, |user| user.email.as_str().to_owned()))
+/// Replaces ids with addresses and times with dates, as the form shows them.
+async fn with_addresses(app: &App, mut query: ListAudit) -> Result<ListAudit, Problem> {
+    for field in [&mut query.actor, &mut query.user].into_iter().flatten() {
+        let Ok(id) = field.parse::<UserId>() else { continue };
+        if let Some(user) = app.ctx().store.user(id).await? {
+            user.email.as_str().clone_into(field);
+        }
+    }
+    if let Some(since) = &mut query.since {
+        since.truncate(since.find('T').unwrap_or(since.len()));
+    }
+    Ok(query)
 }
 
 fn page_url(query: &ListAudit, cursor: &str) -> String {
