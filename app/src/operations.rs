@@ -1,4 +1,4 @@
-//! What operators see and do, for the HTTP API and the command line alike.
+//! Status, queues and jobs for operators, shared by the HTTP API and the command line.
 
 mod diagnosis;
 mod job_actions;

@@ -32,8 +32,8 @@ pub struct DevArgs {
     /// Print URLs and credentials as one line of JSON
     #[arg(long)]
     json: bool,
-    /// Allow addresses that other machines can reach; anybody who can reach them can log in as
-    /// anybody
+    /// Allow addresses that other machines can reach; anyone who can reach them can log in as any
+    /// user
     #[arg(long)]
     expose: bool,
     #[command(flatten)]
@@ -125,8 +125,8 @@ fn check_exposure(common: &Common, args: &DevArgs) -> anyhow::Result<()> {
     {
         anyhow::ensure!(
             args.expose || address.ip().is_loopback(),
-            "{address} can be reached from other machines, and whoever can read dev's inbox can \
-             log in as anybody; use a loopback address, or add --expose to allow it"
+            "{address} can be reached from other machines, and anyone who can read dev's inbox can \
+             log in as any user; use a loopback address, or add --expose to allow it"
         );
     }
     Ok(())

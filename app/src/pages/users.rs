@@ -77,7 +77,7 @@ pub async fn user_list(
     let ListView { after, revoked, error, email } = view;
     let (users, has_more) = load_users(app, after).await?;
     let rows = if after.is_none() && users.iter().all(|user| user.id == viewer.user.id) {
-        // With nobody but the viewer, the page asks to invite the first person instead.
+        // If the viewer is the only user, the page asks to invite the first person instead.
         Vec::new()
     } else {
         rows(app, &users, viewer).await?

@@ -43,7 +43,7 @@ Guestlist is running.
   Worker        {worker_url}/readyz
   API key       {api_key}
 
-  Invite somebody:
+  Invite someone:
     curl -sS {url}/v1/invitations -H 'authorization: Bearer {api_key}' \\
       -H 'content-type: application/json' -d '{{\"email\": \"ada@example.com\"}}'
 
