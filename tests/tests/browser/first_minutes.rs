@@ -37,7 +37,7 @@ async fn the_first_five_minutes_need_no_scripts() {
 
     opens_the_invitation(&ada, &guestlist).await;
     // As at Stytch, a page stands before the link's end that only scripts pass by themselves.
-    ada.press("Continue").await;
+    ada.press("Go on").await;
     comes_in(&ada).await;
     admin.reload().await;
     admin.row_says(ADA, "active").await;
