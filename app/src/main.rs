@@ -1,13 +1,12 @@
-//! `guestlist`: the application and its commands.
+//! `guestlist`: the HTTP API, the pages and the command line.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod commands;
+mod cli;
 mod config;
 mod http;
 mod operations;
 mod pages;
-mod site;
 
 use std::process::ExitCode;
 
@@ -18,8 +17,8 @@ fn main() -> ExitCode {
     if let Err(mistake) = read_dotenv() {
         mistakes.note(mistake);
     }
-    match parse_arguments::<commands::Cli>(commands::arguments()) {
-        Ok(cli) => cli.run(mistakes).unwrap_or_else(|error| commands::failed(&error)),
+    match parse_arguments::<cli::Cli>(cli::arguments()) {
+        Ok(cli) => cli.run(mistakes).unwrap_or_else(|error| cli::report_failure(&error)),
         Err(code) => code,
     }
 }

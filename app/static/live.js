@@ -1,14 +1,13 @@
-// Keeps the list of people fresh while somebody looks at it. Without this script the page works
-// the same, on reload.
+// Replaces the element marked data-live when its HTML has changed on the server.
 "use strict";
 (() => {
   const find = (root) => root.querySelector("[data-live]");
-  const wait = () => (find(document)?.hasAttribute("data-moving") ? 700 : 3000);
+  const interval = () => (find(document)?.hasAttribute("data-changing") ? 700 : 3000);
 
   async function refresh() {
     const live = find(document);
-    const isBusy = live?.contains(document.activeElement);
-    if (live && !document.hidden && !isBusy) {
+    const hasFocus = live?.contains(document.activeElement);
+    if (live && !document.hidden && !hasFocus) {
       const response = await fetch(live.dataset.live, { headers: { accept: "text/html" } });
       if (response.redirected) return location.assign(response.url);
       if (response.ok) {
@@ -19,6 +18,6 @@
     }
   }
 
-  const tick = () => refresh().catch(() => {}).finally(() => setTimeout(tick, wait()));
-  setTimeout(tick, wait());
+  const tick = () => refresh().catch(() => {}).finally(() => setTimeout(tick, interval()));
+  setTimeout(tick, interval());
 })();

@@ -1,12 +1,12 @@
-// A double click presses once: the second press would be told that the link was used, and its
-// answer is the one that a browser shows.
+// Submits a form only once on a double click. The browser would show the response to the second
+// request, which says that the link is already used.
 "use strict";
 for (const form of document.querySelectorAll("form[data-once]")) {
-  let pressed = false;
+  let submitted = false;
   form.addEventListener("submit", (event) => {
-    if (pressed) event.preventDefault();
-    pressed = true;
+    if (submitted) event.preventDefault();
+    submitted = true;
   });
-  // Back on this page by the back button, it may be pressed again.
-  window.addEventListener("pageshow", () => { pressed = false; });
+  // A page restored by the back button can be submitted again.
+  window.addEventListener("pageshow", () => { submitted = false; });
 }

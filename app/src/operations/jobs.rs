@@ -1,4 +1,4 @@
-//! Jobs and errors, as they are shown.
+//! Jobs, their attempts and their errors as JSON.
 
 use guestlist_database::board::{BoardJob, ErrorGroup, JobAttempt};
 use schemars::JsonSchema;
@@ -15,74 +15,76 @@ pub struct JobView<'a> {
     id: Uuid,
     #[schemars(with = "shapes::Queue")]
     queue: &'a str,
-    /// Which job it is, as in `send-invite`; never renamed.
+    /// Stable name of the job's type, such as `send-invite`.
     kind: &'a str,
-    /// What it is about: ids, never addresses or tokens.
+    /// The job's arguments: ids, never addresses or tokens.
     args: &'a Value,
     #[schemars(with = "shapes::JobState")]
     state: &'a str,
-    /// What keeps it waiting; null unless it is `held`.
+    /// What holds the job back; null unless its state is `held`.
     #[schemars(with = "Option<shapes::HeldBy>")]
     held_by: Option<&'a str>,
-    /// Lower goes first.
+    /// Jobs with a lower number run first.
     priority: i16,
-    /// Not before.
+    /// Earliest time of the next attempt.
     run_at: Time,
-    /// Attempts that were charged, the running one included.
+    /// Number of attempts that count towards `max_attempts`, including a running one.
     attempt_count: u32,
-    /// How many of them there can be until it is dead.
+    /// Number of attempts after which the job is dead.
     max_attempts: u32,
-    /// Why its latest attempt failed; null unless it did.
-    last_error: Option<Failure<'a>>,
-    /// Who has it; null unless it runs.
+    /// Error of the latest attempt; null if it did not fail.
+    last_error: Option<ErrorView<'a>>,
+    /// Worker that runs the job; null unless it is running.
     worker: Option<&'a str>,
-    /// When it was asked for.
+    /// When the job was enqueued.
     created_at: Time,
-    /// When its latest attempt began; null before the first.
+    /// When the latest attempt started; null before the first.
     started_at: Option<Time>,
-    /// When it became `done`, `dead` or `cancelled`; null until then.
+    /// When the job became `done`, `dead` or `cancelled`; null until then.
     finished_at: Option<Time>,
-    /// When somebody withdrew it; null if nobody did.
+    /// When cancellation was requested; null if it was not.
     cancel_requested_at: Option<Time>,
 }
 
-/// A job with its attempts, the first first.
+/// A job with its attempts.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "WholeJob", transform = shapes::whole)]
-pub struct WholeJobView<'a> {
+#[schemars(rename = "JobDetail", transform = shapes::whole)]
+pub struct JobDetailView<'a> {
     #[serde(flatten)]
     job: JobView<'a>,
-    /// The first first.
+    /// Attempts, oldest first.
     attempts: Vec<AttemptView<'a>>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Attempt", transform = shapes::whole)]
 struct AttemptView<'a> {
-    /// From 1; one that was not charged shares its number with the next.
+    /// Number of the attempt, from 1. An attempt that does not count shares its number with the
+    /// next one.
     number: u32,
-    /// Who made it; null of a success at the first attempt, of which that is not kept.
+    /// Worker that made the attempt; null if the first attempt succeeded, for which it is not
+    /// stored.
     worker: Option<&'a str>,
     started_at: Time,
-    /// Null while it runs.
+    /// Null while the attempt is running.
     finished_at: Option<Time>,
-    /// How long it took; null while it runs.
+    /// Duration in milliseconds; null while the attempt is running.
     duration_ms: Option<i64>,
     /// `running`, `done`, `retry`, `snooze`, `dead`, `cancelled` or `lost`.
     outcome: &'a str,
-    /// Null unless it failed or was put off.
-    error: Option<Failure<'a>>,
-    /// Stytch's own id of the call, to ask them about; null if it gave none.
+    /// Null unless the attempt failed or was postponed.
+    error: Option<ErrorView<'a>>,
+    /// Stytch's id of the API request, for their support; null if there is none.
     request_id: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Failure", transform = shapes::whole)]
-struct Failure<'a> {
-    /// Stytch's `error_type`, or ours for what never reached it, as in `timeout`.
-    code: &'a str,
-    /// For people.
-    message: &'a str,
+#[schemars(rename = "ErrorDetail", transform = shapes::whole)]
+pub struct ErrorView<'a> {
+    /// Stytch's `error_type`, or Guestlist's own code, such as `timeout`.
+    pub code: &'a str,
+    /// Explanation for people.
+    pub message: &'a str,
 }
 
 impl<'a> From<&'a BoardJob> for JobView<'a> {
@@ -98,7 +100,7 @@ impl<'a> From<&'a BoardJob> for JobView<'a> {
             run_at: Time(job.run_at),
             attempt_count: job.attempts,
             max_attempts: job.max_attempts,
-            last_error: job.error.as_ref().map(Failure::of),
+            last_error: job.error.as_ref().map(ErrorView::new),
             worker: job.worker.as_deref(),
             created_at: Time(job.created_at),
             started_at: job.started_at.map(Time),
@@ -108,56 +110,58 @@ impl<'a> From<&'a BoardJob> for JobView<'a> {
     }
 }
 
-impl<'a> WholeJobView<'a> {
-    /// Of both parts.
-    pub fn of(job: &'a BoardJob, attempts: &'a [JobAttempt]) -> Self {
+impl<'a> JobDetailView<'a> {
+    pub fn new(job: &'a BoardJob, attempts: &'a [JobAttempt]) -> Self {
         Self { job: job.into(), attempts: attempts.iter().map(AttemptView::from).collect() }
     }
 }
 
 impl<'a> From<&'a JobAttempt> for AttemptView<'a> {
     fn from(attempt: &'a JobAttempt) -> Self {
-        let length = attempt.finished_at.map(|end| end.duration_since(attempt.started_at));
+        let duration = attempt.finished_at.map(|end| end.duration_since(attempt.started_at));
+        let millis = |duration: jiff::SignedDuration| {
+            i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+        };
         Self {
             number: attempt.number,
             worker: attempt.worker.as_deref(),
             started_at: Time(attempt.started_at),
             finished_at: attempt.finished_at.map(Time),
-            duration_ms: length.map(|length| i64::try_from(length.as_millis()).unwrap_or(i64::MAX)),
+            duration_ms: duration.map(millis),
             outcome: &attempt.outcome,
-            error: attempt.error.as_ref().map(Failure::of),
+            error: attempt.error.as_ref().map(ErrorView::new),
             request_id: attempt.request_id.as_deref(),
         }
     }
 }
 
-impl<'a> Failure<'a> {
-    fn of((code, message): &'a (String, String)) -> Self {
+impl<'a> ErrorView<'a> {
+    fn new((code, message): &'a (String, String)) -> Self {
         Self { code, message }
     }
 }
 
-/// Jobs whose latest attempt failed with one code.
+/// Failed jobs grouped by the error of their latest attempt.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ErrorGroup", transform = shapes::whole)]
-pub struct ErrorView<'a> {
-    /// What the latest attempt of each failed with; null if without a code.
+pub struct ErrorGroupView<'a> {
+    /// Error code of the latest attempts; null if they have none.
     code: Option<&'a str>,
-    /// All of them: `dead`, `retrying` and `waiting`.
+    /// Total number of jobs: `dead`, `retrying` and `waiting`.
     count: u64,
-    /// Those that failed for good.
+    /// Jobs that failed for good.
     dead: u64,
-    /// Those that failed and will be tried again.
+    /// Jobs that failed and will be retried.
     retrying: u64,
-    /// Those that were put off, which cost them no attempt, or are due again.
+    /// Jobs that were postponed without using up an attempt, or are due again.
     waiting: u64,
-    /// When the first of these attempts began.
+    /// When the earliest of these attempts started.
     first_seen: Time,
-    /// When the last one did.
+    /// When the latest of these attempts started.
     last_seen: Time,
 }
 
-impl<'a> From<&'a ErrorGroup> for ErrorView<'a> {
+impl<'a> From<&'a ErrorGroup> for ErrorGroupView<'a> {
     fn from(group: &'a ErrorGroup) -> Self {
         Self {
             code: group.code.as_deref(),

@@ -1,4 +1,4 @@
-//! Queues and workers, as they are shown.
+//! Queues and workers as JSON.
 
 use std::time::Duration;
 
@@ -9,68 +9,84 @@ use serde::Serialize;
 
 use crate::http::{Time, shapes};
 
-/// A queue: how it stands, and what came of its jobs in the last hour.
+/// Maximum length of the reason for a pause, in characters.
+const MAX_REASON_LENGTH: usize = 500;
+
+/// Trims the reason for pausing a queue; an empty one is `None`.
+///
+/// # Errors
+///
+/// Returns the problem, as the rest of a sentence about the reason.
+pub fn parse_pause_reason(reason: Option<String>) -> Result<Option<String>, String> {
+    let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON_LENGTH) {
+        return Err(format!("is longer than {MAX_REASON_LENGTH} characters"));
+    }
+    Ok(reason)
+}
+
+/// A queue: its current state, and its activity in the last hour.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "QueueState", transform = shapes::whole)]
 pub struct QueueView<'a> {
     #[schemars(with = "shapes::Queue")]
     name: &'a str,
     counts: Counts,
-    /// For how long the first of the due jobs has waited, held or not; null if none is due.
+    /// How long the oldest due job has been waiting, held or not; null if none is due.
     oldest_ready_age_seconds: Option<u64>,
     paused: bool,
-    /// Null unless it is paused.
+    /// Null unless the queue is paused.
     pause: Option<PauseView<'a>>,
-    /// What keeps its due jobs waiting; null if nothing does.
+    /// What holds back the queue's due jobs; null if nothing does.
     #[schemars(with = "Option<shapes::HeldBy>")]
     held_by: Option<&'a str>,
-    /// From when jobs were due until a worker took them, in the last hour.
+    /// Milliseconds from due to claimed by a worker, in the last hour.
     wait_ms: QuantilesView,
-    /// From then to the attempt's end.
+    /// Milliseconds from claimed to the end of the attempt, in the last hour.
     run_ms: QuantilesView,
-    /// Sixty, the oldest first; the last is the minute that is under way.
+    /// The last 60 minutes, oldest first; the last entry is the current minute.
     per_minute: Vec<MinuteView>,
 }
 
-/// Jobs by state, but those that ended well or were withdrawn: they are too many to count.
+/// Number of jobs by state, except `done` and `cancelled`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Counts", transform = shapes::whole)]
 struct Counts {
-    /// Those that wait for their time.
+    /// Jobs that are not due yet.
     scheduled: u64,
-    /// Those that wait for their turn.
+    /// Due jobs that wait for a worker.
     ready: u64,
-    /// Those that are due, and that something else keeps waiting.
+    /// Due jobs that are held back.
     held: u64,
-    /// Those that workers have.
+    /// Jobs that a worker is running.
     running: u64,
-    /// Those that failed and will be tried again.
+    /// Jobs that failed and will be retried.
     retrying: u64,
-    /// Those that failed for good.
+    /// Jobs that failed for good.
     dead: u64,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Pause", transform = shapes::whole)]
 struct PauseView<'a> {
-    /// Since when.
+    /// When the queue was paused.
     at: Time,
-    /// Who paused it; null if that is not known.
+    /// Who paused the queue; null if unknown.
     by: Option<&'a str>,
-    /// Why; null if they gave no reason.
+    /// Reason given; null if none was.
     reason: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Quantiles", transform = shapes::whole)]
 struct QuantilesView {
-    /// What half did not exceed; null where nothing was measured.
+    /// Median; null without measurements.
     #[schemars(with = "Option<u64>")]
     p50: Option<u128>,
-    /// What nineteen of twenty did not exceed; null where nothing was measured.
+    /// 95th percentile; null without measurements.
     #[schemars(with = "Option<u64>")]
     p95: Option<u128>,
-    /// What ninety-nine of a hundred did not exceed; null where nothing was measured.
+    /// 99th percentile; null without measurements.
     #[schemars(with = "Option<u64>")]
     p99: Option<u128>,
 }
@@ -78,17 +94,16 @@ struct QuantilesView {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Minute", transform = shapes::whole)]
 struct MinuteView {
-    /// Its beginning.
+    /// Start of the minute.
     at: Time,
-    /// Jobs that were done.
+    /// Jobs completed.
     done: u64,
-    /// Attempts that failed: to be tried again, for good, or because their worker died.
+    /// Attempts that failed, whether they will be retried or not, or whose worker died.
     failed: u64,
 }
 
 impl<'a> QueueView<'a> {
-    /// Of both halves.
-    pub fn of(state: &'a QueueState, activity: &QueueActivity) -> Self {
+    pub fn new(state: &'a QueueState, activity: &QueueActivity) -> Self {
         Self {
             name: state.queue.as_str(),
             counts: Counts {
@@ -101,67 +116,66 @@ impl<'a> QueueView<'a> {
             },
             oldest_ready_age_seconds: state.oldest_ready.map(|age| age.as_secs()),
             paused: state.pause.is_some(),
-            pause: state.pause.as_ref().map(PauseView::of),
+            pause: state.pause.as_ref().map(PauseView::new),
             held_by: state.held_by.map(guestlist_domain::HeldBy::as_str),
-            wait_ms: QuantilesView::of(activity.wait),
-            run_ms: QuantilesView::of(activity.run),
-            per_minute: activity.minutes.iter().map(MinuteView::of).collect(),
+            wait_ms: QuantilesView::new(activity.wait),
+            run_ms: QuantilesView::new(activity.run),
+            per_minute: activity.minutes.iter().map(MinuteView::new).collect(),
         }
     }
 }
 
 impl<'a> PauseView<'a> {
-    fn of(pause: &'a Pause) -> Self {
+    fn new(pause: &'a Pause) -> Self {
         Self { at: Time(pause.at), by: pause.by.as_deref(), reason: pause.reason.as_deref() }
     }
 }
 
 impl QuantilesView {
-    fn of(times: Quantiles) -> Self {
-        let ms = |time: Option<Duration>| time.map(|time| time.as_millis());
-        Self { p50: ms(times.p50), p95: ms(times.p95), p99: ms(times.p99) }
+    fn new(quantiles: Quantiles) -> Self {
+        let millis = |time: Option<Duration>| time.map(|time| time.as_millis());
+        Self { p50: millis(quantiles.p50), p95: millis(quantiles.p95), p99: millis(quantiles.p99) }
     }
 }
 
 impl MinuteView {
-    fn of(minute: &Minute) -> Self {
+    fn new(minute: &Minute) -> Self {
         Self { at: Time(minute.at), done: minute.done, failed: minute.failed }
     }
 }
 
-/// A worker as it last reported.
+/// A worker's latest report.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Worker", transform = shapes::whole)]
 pub struct WorkerView<'a> {
     id: &'a str,
-    /// The machine's name.
+    /// Host name.
     host: &'a str,
-    /// Of the process.
+    /// Process id.
     pid: i64,
-    /// What it works on.
+    /// Queues that the worker processes.
     queues: &'a [String],
-    /// How many jobs it had when it last reported.
+    /// Jobs that were running at the latest report.
     running: u64,
-    /// How many it takes at most.
+    /// Maximum number of jobs that the worker runs concurrently.
     concurrency: u64,
     started_at: Time,
-    /// When it last reported.
+    /// When the worker last reported.
     seen_at: Time,
     seconds_since_seen: u64,
-    /// Whether it reported in the last 15 seconds.
+    /// Whether the worker reported in the last 15 seconds.
     is_live: bool,
-    /// How it finds Stytch: `ok`, `down`, `recovering` or `misconfigured`.
+    /// Stytch's health as seen by the worker: `ok`, `down`, `recovering` or `misconfigured`.
     provider: &'a str,
-    /// Since when something is wrong; null if nothing is.
+    /// When the current problem with Stytch began; null if there is none.
     provider_since: Option<Time>,
-    /// The code of what Stytch said; null if nothing is wrong.
+    /// Stytch's latest error code; null if there is no problem.
     provider_error: Option<&'a str>,
 }
 
 impl<'a> WorkerView<'a> {
-    /// As it was seen at `now`.
-    pub fn of(worker: &'a WorkerState, now: Timestamp) -> Self {
-        let trouble = worker.report.standing.trouble();
+    pub fn new(worker: &'a WorkerState, now: Timestamp) -> Self {
+        let issue = worker.report.standing.trouble();
         Self {
             id: &worker.id,
             host: &worker.host,
@@ -174,8 +188,8 @@ impl<'a> WorkerView<'a> {
             seconds_since_seen: worker.silent.as_secs(),
             is_live: worker.is_live(),
             provider: worker.report.standing.as_str(),
-            provider_since: trouble.map(|trouble| Time(trouble.since)),
-            provider_error: trouble.map(|trouble| trouble.code.as_str()),
+            provider_since: issue.map(|issue| Time(issue.since)),
+            provider_error: issue.map(|issue| issue.code.as_str()),
         }
     }
 }

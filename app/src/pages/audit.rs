@@ -1,4 +1,4 @@
-//! Who did what to whom, when and from where, as administrators look through it.
+//! The audit log.
 
 use std::collections::HashMap;
 
@@ -9,94 +9,86 @@ use axum::response::Response;
 use guestlist_domain::{Email, Event, EventKind, User, UserId};
 use url::form_urlencoded::Serializer;
 
-use super::head::Head;
-use super::page;
-use super::person::AdminViewer;
-use super::words::{deed, has_no_whom, is_own, moment, who};
+use super::auth::PageAdmin;
+use super::labels::{EventLabel, actor_name, event_label, format_time, is_own};
+use super::layout::{Nav, render};
 use crate::http::{App, ListAudit, Params, Problem, find_events};
 
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct AuditPage<'a> {
     app_name: &'a str,
-    head: Head<'a>,
-    asked: Asked,
+    nav: Nav<'a>,
+    /// Values of the filter's fields.
+    filter: ListAudit,
     error: Option<String>,
-    kinds: Vec<Kind>,
+    kinds: Vec<KindOption>,
     rows: Vec<Row>,
-    /// The page with what happened before.
-    older: Option<String>,
-    is_first: bool,
+    /// URL of the page with older events.
+    older_url: Option<String>,
+    is_first_page: bool,
     is_filtered: bool,
 }
 
-/// What stands in the form.
-struct Asked {
-    actor: String,
-    user: String,
-    since: String,
-}
-
-/// A kind of event, to choose.
-struct Kind {
-    word: &'static str,
+/// A kind of event to filter by.
+struct KindOption {
+    value: &'static str,
     name: String,
-    is_chosen: bool,
+    is_selected: bool,
 }
 
-/// One thing that happened, as a sentence.
+/// An event.
 struct Row {
-    /// All that they did: an id, or a word.
-    by: String,
-    who: String,
-    did: &'static str,
-    whom: Option<Whom>,
-    more: String,
-    at: String,
-    from: Option<String>,
+    /// Id or type of the actor, to filter by.
+    actor: String,
+    actor_name: String,
+    label: EventLabel,
+    user: Option<RowUser>,
+    time: String,
+    ip: Option<String>,
 }
 
-/// To whom something was done.
-enum Whom {
-    Themselves,
-    Somebody(UserId, String),
+/// The user that an event concerns.
+enum RowUser {
+    /// The actor.
+    Actor,
+    Existing(UserId, String),
     Removed(UserId),
 }
 
 /// `GET /audit`
-pub async fn audit(
-    AdminViewer(me): AdminViewer,
+pub async fn show(
+    PageAdmin(viewer): PageAdmin,
     State(app): State<App>,
     Params(query): Params<ListAudit>,
 ) -> Result<Response, Problem> {
-    let query = filled_in(query);
-    let (found, next_cursor, refusal) = match look(&app, &query).await {
-        Ok((found, next_cursor)) => (found, next_cursor, None),
+    let query = without_empty_fields(query);
+    let (events, next_cursor, error) = match search(&app, &query).await {
+        Ok((events, next_cursor)) => (events, next_cursor, None),
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             (Vec::new(), None, Some(problem))
         }
         Err(problem) => return Err(problem),
     };
-    let people = people(&app, &found).await?;
-    let status = refusal.as_ref().map_or(StatusCode::OK, Problem::status);
+    let users = load_users(&app, &events).await?;
+    let status = error.as_ref().map_or(StatusCode::OK, Problem::status);
+    let filters = [&query.actor, &query.user, &query.kind, &query.since];
     let template = AuditPage {
         app_name: &app.site().app_name,
-        head: Head::of(&me, "/audit"),
-        error: refusal.as_ref().map(|problem| explain(problem, &query)),
-        kinds: EventKind::ALL.iter().map(|kind| choice(*kind, query.kind.as_deref())).collect(),
-        rows: found.iter().map(|event| row(event, &people)).collect(),
-        older: next_cursor.map(|cursor| address(&query, &cursor)),
-        is_first: query.cursor.is_none(),
-        is_filtered: [&query.actor, &query.user, &query.kind, &query.since]
-            .iter()
-            .any(|field| field.is_some()),
-        asked: asked(&app, query).await?,
+        nav: Nav::new(&viewer, "/audit"),
+        error: error.as_ref().map(|problem| explain(problem, &query)),
+        kinds: EventKind::ALL.iter().map(|kind| option(*kind, query.kind.as_deref())).collect(),
+        rows: events.iter().map(|event| row(event, &users)).collect(),
+        older_url: next_cursor.map(|cursor| page_url(&query, &cursor)),
+        is_first_page: query.cursor.is_none(),
+        is_filtered: filters.iter().any(|field| field.is_some()),
+        filter: with_addresses(&app, query).await?,
     };
-    Ok(page(app.site(), status, &template))
+    Ok(render(app.site(), status, &template))
 }
 
-/// A form sends what is left empty, too.
-fn filled_in(query: ListAudit) -> ListAudit {
+/// Removes empty fields, which browsers send too.
+fn without_empty_fields(query: ListAudit) -> ListAudit {
     let filled = |field: Option<String>| {
         field.map(|field| field.trim().to_owned()).filter(|field| !field.is_empty())
     };
@@ -110,63 +102,68 @@ fn filled_in(query: ListAudit) -> ListAudit {
     }
 }
 
-/// People ask for addresses and days, the API for ids and times.
-async fn look(app: &App, query: &ListAudit) -> Result<(Vec<Event>, Option<String>), Problem> {
+/// Searches as the API does, which takes ids and times where the form also takes addresses and
+/// dates.
+async fn search(app: &App, query: &ListAudit) -> Result<(Vec<Event>, Option<String>), Problem> {
     let mut query = query.clone();
     for (name, field) in [("actor", &mut query.actor), ("user", &mut query.user)] {
         let Some(Ok(email)) = field.as_deref().map(Email::parse) else { continue };
         let user = app.ctx().store.user_by_email(&email).await?;
-        let unknown = || Problem::field(name, "is nobody's address here");
+        let unknown = || Problem::field(name, "is not the address of a user");
         *field = Some(user.ok_or_else(unknown)?.id.to_string());
     }
-    if let Some(day) = query.since.as_mut().filter(|since| !since.contains('T')) {
-        day.push_str("T00:00:00Z");
+    if let Some(date) = query.since.as_mut().filter(|since| !since.contains('T')) {
+        date.push_str("T00:00:00Z");
     }
     find_events(app, query).await
 }
 
-async fn people(app: &App, found: &[Event]) -> Result<HashMap<UserId, User>, Problem> {
-    let mut ids: Vec<_> = found.iter().filter_map(|event| event.user_id).collect();
+async fn load_users(app: &App, events: &[Event]) -> Result<HashMap<UserId, User>, Problem> {
+    let mut ids: Vec<_> = events.iter().filter_map(|event| event.user_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let people = app.store().people(&ids).await?;
-    Ok(people.into_iter().map(|user| (user.id, user)).collect())
+    let users = app.store().people(&ids).await?;
+    Ok(users.into_iter().map(|user| (user.id, user)).collect())
 }
 
-fn row(event: &Event, people: &HashMap<UserId, User>) -> Row {
-    let (did, more) = deed(event);
-    let whom = event.user_id.filter(|_| !has_no_whom(event)).map(|id| match people.get(&id) {
-        _ if is_own(event) => Whom::Themselves,
-        Some(user) => Whom::Somebody(id, user.email.as_str().to_owned()),
-        None => Whom::Removed(id),
+fn row(event: &Event, users: &HashMap<UserId, User>) -> Row {
+    let label = event_label(event);
+    let user = event.user_id.filter(|_| label.has_user).map(|id| match users.get(&id) {
+        _ if is_own(event) => RowUser::Actor,
+        Some(user) => RowUser::Existing(id, user.email.as_str().to_owned()),
+        None => RowUser::Removed(id),
     });
-    let by = event.actor.id().map_or_else(|| event.actor.kind().to_owned(), |id| id.to_string());
-    let from = event.from_ip.map(|ip| ip.to_string());
-    Row { by, who: who(&event.actor), did, whom, more, at: moment(event.at), from }
+    let actor = &event.actor;
+    Row {
+        actor: actor.id().map_or_else(|| actor.kind().to_owned(), |id| id.to_string()),
+        actor_name: actor_name(actor),
+        label,
+        user,
+        time: format_time(event.at),
+        ip: event.from_ip.map(|ip| ip.to_string()),
+    }
 }
 
-fn choice(kind: EventKind, chosen: Option<&str>) -> Kind {
-    let word = kind.as_str();
-    Kind { word, name: word.replace('_', " "), is_chosen: chosen == Some(word) }
+fn option(kind: EventKind, selected: Option<&str>) -> KindOption {
+    let value = kind.as_str();
+    KindOption { value, name: value.replace('_', " "), is_selected: selected == Some(value) }
 }
 
-/// What was asked, as it was or more readable.
-async fn asked(app: &App, query: ListAudit) -> Result<Asked, Problem> {
-    let since = query.since.unwrap_or_default();
-    let since = since.split('T').next().unwrap_or_default().to_owned();
-    let actor = readable(app, query.actor.unwrap_or_default()).await?;
-    let user = readable(app, query.user.unwrap_or_default()).await?;
-    Ok(Asked { actor, user, since })
+/// Replaces ids with addresses and times with dates, as the form shows them.
+async fn with_addresses(app: &App, mut query: ListAudit) -> Result<ListAudit, Problem> {
+    for field in [&mut query.actor, &mut query.user].into_iter().flatten() {
+        let Ok(id) = field.parse::<UserId>() else { continue };
+        if let Some(user) = app.ctx().store.user(id).await? {
+            user.email.as_str().clone_into(field);
+        }
+    }
+    if let Some(since) = &mut query.since {
+        since.truncate(since.find('T').unwrap_or(since.len()));
+    }
+    Ok(query)
 }
 
-/// Somebody's address for their id, where there is one.
-async fn readable(app: &App, asked: String) -> Result<String, Problem> {
-    let Ok(id) = asked.parse::<UserId>() else { return Ok(asked) };
-    let user = app.ctx().store.user(id).await?;
-    Ok(user.map_or(asked, |user| user.email.as_str().to_owned()))
-}
-
-fn address(query: &ListAudit, cursor: &str) -> String {
+fn page_url(query: &ListAudit, cursor: &str) -> String {
     let mut pairs = Serializer::new(String::new());
     let fields = [
         ("actor", query.actor.as_deref()),
@@ -185,17 +182,17 @@ fn address(query: &ListAudit, cursor: &str) -> String {
 }
 
 fn explain(problem: &Problem, query: &ListAudit) -> String {
-    let said = |field: &str| match field {
-        "/actor" => ("By whom", query.actor.as_deref()),
-        "/user" => ("To whom", query.user.as_deref()),
-        "/kind" => ("What", query.kind.as_deref()),
+    let field = |pointer: &str| match pointer {
+        "/actor" => ("Actor", query.actor.as_deref()),
+        "/user" => ("User", query.user.as_deref()),
+        "/kind" => ("Event", query.kind.as_deref()),
         "/since" => ("Since", query.since.as_deref()),
-        _ => ("The address of this page", None),
+        _ => ("URL", None),
     };
     let errors = problem.errors.iter().map(|error| {
-        let (field, value) = said(&error.pointer);
+        let (name, value) = field(&error.pointer);
         let value = value.map(|value| format!(" “{value}”")).unwrap_or_default();
-        format!("{field}:{value} {}.", error.detail)
+        format!("{name}:{value} {}.", error.detail)
     });
     let errors: Vec<_> = errors.collect();
     if errors.is_empty() { problem.detail.clone() } else { errors.join(" ") }

@@ -1,5 +1,7 @@
-//! Where links lead: a page with a button. Opening it consumes nothing, since mail scanners open
-//! every link; pressing the button does.
+//! The page that links in emails lead to.
+//!
+//! Opening the page consumes nothing, since mail scanners open every link. The link is redeemed
+//! when its Continue button is pressed.
 
 use std::str::FromStr;
 
@@ -16,7 +18,7 @@ use guestlist_stytch::is_link_token;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::page;
+use super::layout::render;
 use crate::http::{
     App, Code, Form, Ours, Outgoing, Params, Perhaps, PressError, PressedLink, Presser, Problem,
     begin, come_in, held, shapes,
@@ -27,22 +29,23 @@ use crate::http::{
 struct ContinuePage<'a> {
     app_name: &'a str,
     token: &'a str,
-    /// Not whose it is: anybody can put a token of their own beside it.
+    /// Id from the link. It may not belong to the token, so the page shows nothing personal of it.
     invitation: Option<String>,
+    /// Name of the user who sent the invitation.
     invited_by: Option<&'a str>,
-    /// Somebody who is logged in in this browser, unless it is who the link is for.
-    someone_else: Option<&'a str>,
+    /// Address of the logged-in user, unless the link is for them.
+    other_user: Option<&'a str>,
 }
 
-/// What a link carries.
+/// Query of a link.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(transform = shapes::query)]
 pub struct Link {
-    /// Lets in whoever presses the page's button.
+    /// Token that logs its holder in.
     token: Option<String>,
-    /// The invitation that it is of, where links name theirs.
+    /// Id of the invitation, if links carry it.
     invitation: Option<String>,
-    /// What Stytch says that the token is: of a magic link, or nothing that we asked for.
+    /// Type of the token, set by Stytch.
     #[schemars(extend("enum" = [MAGIC_LINKS]))]
     stytch_token_type: Option<String>,
 }
@@ -56,7 +59,7 @@ pub async fn show(
     Perhaps(session): Perhaps,
     link: Result<Params<Link>, Problem>,
 ) -> Result<Response, Problem> {
-    // A repeated parameter makes the link invalid; Guestlist never sends one.
+    // Guestlist never sends a link with a repeated parameter.
     let Ok(Params(link)) = link else { return Err(AcceptError::LinkInvalid.into()) };
     let Some(token) = link.token.as_deref().filter(|token| is_link_token(token)) else {
         return Err(AcceptError::LinkInvalid.into());
@@ -64,30 +67,28 @@ pub async fn show(
     if link.stytch_token_type.is_some_and(|kind| kind != MAGIC_LINKS) {
         return Err(AcceptError::LinkInvalid.into());
     }
-    let invitation = named(&app, &method, link.invitation.as_deref()).await?;
-    if invitation.as_ref().is_some_and(|named| named.status == InvitationStatus::Revoked) {
+    let invitation = find_invitation(&app, &method, link.invitation.as_deref()).await?;
+    if invitation.as_ref().is_some_and(|found| found.status == InvitationStatus::Revoked) {
         return Err(AcceptError::InvitationRevoked.into());
     }
-    let used = app.ctx().store.used_link(TokenHash::of(token)).await?.and_then(|used| used.user_id);
-    let invitee = invitation.as_ref().map(|named| named.user_id);
-    let session = session.filter(|admitted| ![used, invitee].contains(&Some(admitted.user.id)));
-    let logged_in = session.as_ref().map(|admitted| admitted.user.email.as_str());
+    let used = app.ctx().store.used_link(TokenHash::of(token)).await?;
+    let holders = [used.and_then(|used| used.user_id), invitation.as_ref().map(|i| i.user_id)];
+    let other = session.filter(|admitted| !holders.contains(&Some(admitted.user.id)));
     let template = ContinuePage {
         app_name: &app.site().app_name,
         token,
-        invitation: invitation.as_ref().map(|named| named.id.to_string()),
-        invited_by: invitation.as_ref().and_then(|named| inviter(&named.invited_by)),
-        someone_else: logged_in,
+        invitation: invitation.as_ref().map(|found| found.id.to_string()),
+        invited_by: invitation.as_ref().and_then(|found| inviter_name(&found.invited_by)),
+        other_user: other.as_ref().map(|admitted| admitted.user.email.as_str()),
     };
-    let mut response = page(app.site(), StatusCode::OK, &template);
+    let mut response = render(app.site(), StatusCode::OK, &template);
     let strict_origin = HeaderValue::from_static("strict-origin");
     response.headers_mut().insert(header::REFERRER_POLICY, strict_origin);
     Ok(response)
 }
 
-/// The invitation that the link names. That it was opened is noted; that a scanner asked for its
-/// headers is not.
-async fn named(
+/// Loads the invitation that the link names. A GET is recorded as a visit; a HEAD is not.
+async fn find_invitation(
     app: &App,
     method: &Method,
     id: Option<&str>,
@@ -99,26 +100,26 @@ async fn named(
     Ok(app.ctx().store.invitation(id).await?)
 }
 
-/// The name of the administrator who invited. Not their address, which stands in for a missing
-/// name: that the token belongs to the invitation is known only once Stytch has authenticated it.
-fn inviter(actor: &Actor) -> Option<&str> {
+/// Returns the name of the inviting user. An address, which stands in for a missing name, is not
+/// shown: whether the token belongs to the invitation is known only after authentication.
+fn inviter_name(actor: &Actor) -> Option<&str> {
     match actor {
         Actor::User { name, .. } => Some(name.as_str()).filter(|name| Email::parse(name).is_err()),
         Actor::Key { .. } | Actor::Cli | Actor::System => None,
     }
 }
 
-/// The button.
+/// Form of the Continue button.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ContinueForm {
-    /// As the link carries it.
+    /// Token from the link.
     token: String,
-    /// As the link carries it, where it does.
+    /// Id of the invitation from the link, if it carries one.
     invitation: Option<String>,
 }
 
 /// `POST /authenticate`
-pub async fn press(
+pub async fn redeem(
     _: Ours,
     presser: Presser,
     State(app): State<App>,
@@ -130,58 +131,60 @@ pub async fn press(
         Code::InvalidRequest => AcceptError::LinkInvalid.into(),
         _ => problem,
     })?;
-    let current = perhaps.0.as_ref().map(|admitted| admitted.user.clone());
+    let current_user = perhaps.0.as_ref().map(|admitted| admitted.user.clone());
     let link = TokenHash::of(&form.token);
     let replaces = held(perhaps);
     let invitation = form.invitation.as_deref().and_then(|id| InvitationId::from_str(id).ok());
     let carried = PressedLink { token: form.token, invitation };
     let error = match come_in(&app, presser, carried, replaces).await {
-        Ok(came_in) => {
+        Ok(login) => {
             let now = app.ctx().now();
-            let (user, session) = (&came_in.user, &came_in.session);
-            let cookies = begin(app.site(), &user.email, session, &came_in.tokens, now);
+            let (user, session) = (&login.user, &login.session);
+            let cookies = begin(app.site(), &user.email, session, &login.tokens, now);
             outgoing.replace_cookies(cookies);
-            return Ok(see_other(&app.site().landing(came_in.return_to.as_ref())));
+            return Ok(see_other(&app.site().landing_url(login.return_to.as_ref())));
         }
         Err(error) => error,
     };
-    let PressError::Refused(AcceptError::LinkUsed(Some(by))) = error else {
+    let PressError::Refused(AcceptError::LinkUsed(Some(holder))) = error else {
         return Err(error.into());
     };
-    match current {
-        // The same person pressed again, or came back to the page: they are in.
-        Some(me) if me.id == by => {
-            let place = led_to(app.ctx(), link, &me).await?;
-            Ok(see_other(&app.site().landing(place.as_ref())))
+    match current_user {
+        // The user pressed the button twice, or went back to the page.
+        Some(user) if user.id == holder => {
+            let return_to = led_to(app.ctx(), link, &user).await?;
+            Ok(see_other(&app.site().landing_url(return_to.as_ref())))
         }
-        _ => Err(used(&app, (link, by), invitation, error.into()).await),
+        _ => Err(prefill_form(&app, (link, holder), invitation, error.into()).await),
     }
 }
 
-/// The page of a used link offers a new one that leads where the link led. It is filled in with
-/// the holder's address where the link names the invitation of who was let in by it: only then is
-/// the invitation sure to belong to the token. What can't be found out is left out.
-async fn used(
+/// Prefills the form for a new link on the page of a used link, with the used link's `return_to`
+/// and the holder's address.
+///
+/// The address is set only if the invitation's user is the one who redeemed the token; otherwise
+/// the invitation may not belong to it. Fields that can't be loaded are left empty.
+async fn prefill_form(
     app: &App,
-    (link, by): (TokenHash, UserId),
+    (link, holder): (TokenHash, UserId),
     invitation: Option<InvitationId>,
     mut problem: Problem,
 ) -> Problem {
     let store = &app.ctx().store;
     if let Some(id) = invitation
         && let Ok(Some(invitation)) = store.invitation(id).await
-        && invitation.user_id == by
+        && invitation.user_id == holder
     {
         problem.email = Some(invitation.email.as_str().to_owned());
     }
-    if let Ok(Some(user)) = store.user(by).await
-        && let Ok(place) = led_to(app.ctx(), link, &user).await
+    if let Ok(Some(user)) = store.user(holder).await
+        && let Ok(return_to) = led_to(app.ctx(), link, &user).await
     {
-        problem.return_to = place.map(|place| place.as_str().to_owned());
+        problem.return_to = return_to.map(|url| url.as_str().to_owned());
     }
     problem
 }
 
-fn see_other(place: &str) -> Response {
-    Redirect::to(place).into_response()
+fn see_other(url: &str) -> Response {
+    Redirect::to(url).into_response()
 }

@@ -1,7 +1,6 @@
-//! How to join an application: what is set and what that means for it, a check in a few lines,
-//! and the way to a real Stytch project. Everything on it holds for this installation as it is.
+//! The page that explains how to connect an application, with this installation's settings.
 
-mod reach;
+mod cookie_access;
 mod settings;
 
 use askama::Template;
@@ -12,113 +11,117 @@ use guestlist_domain::Policy;
 use guestlist_domain::flows::Admitted;
 use url::Url;
 
-use self::reach::{Joined, Reach};
+use self::cookie_access::{ConnectedApp, CookieAccess};
 use self::settings::Setting;
-use super::head::Head;
-use super::page;
-use super::person::AdminViewer;
+use super::auth::PageAdmin;
+use super::layout::{Nav, render};
 use crate::http::{App, SESSION, SESSION_JWT};
 
 #[derive(Template)]
 #[template(path = "connect.html")]
 struct ConnectPage<'a> {
     app_name: &'a str,
-    head: Head<'a>,
+    nav: Nav<'a>,
     settings: Vec<Setting>,
-    joined: Vec<Joined>,
-    is_elsewhere: bool,
-    checks: Vec<Check>,
+    apps: Vec<ConnectedApp>,
+    /// Whether an application is on another domain, so that cookies can't reach it.
+    is_other_site: bool,
+    examples: Vec<Example>,
+    /// Guestlist's origin.
     url: String,
+    /// The application's origin, or an example.
     app: String,
     token_cookie: &'static str,
     jwt_cookie: &'static str,
-    /// Where the one who is invited by the example lands.
-    landing: Option<&'a str>,
+    /// `return_to` of the example invitation.
+    return_to: Option<&'a str>,
     project: &'a str,
     jwks_url: String,
     is_sandbox: bool,
-    registered: Vec<Registered>,
+    redirect_urls: Vec<RedirectUrl>,
     webhook_url: String,
-    hears_webhooks: bool,
+    has_webhook_secret: bool,
 }
 
-/// A small application, to run as it stands.
-struct Check {
-    run: &'static str,
+/// A small program that asks Guestlist who is logged in.
+struct Example {
+    command: &'static str,
     source: String,
 }
 
-/// A URL to be registered at Stytch, and what for.
-struct Registered {
+/// A redirect URL to register at Stytch.
+struct RedirectUrl {
     url: String,
-    kinds: &'static str,
+    /// The types to select in Stytch's dashboard.
+    types: &'static str,
 }
 
 /// `GET /connect`
-pub async fn connect(AdminViewer(me): AdminViewer, State(app): State<App>) -> Response {
-    let template = describe(&app, &me);
-    page(app.site(), StatusCode::OK, &template)
+pub async fn show(PageAdmin(viewer): PageAdmin, State(app): State<App>) -> Response {
+    let template = connect_page(&app, &viewer);
+    render(app.site(), StatusCode::OK, &template)
 }
 
-fn describe<'a>(guestlist: &'a App, me: &'a Admitted) -> ConnectPage<'a> {
-    let (site, hears_webhooks) = (guestlist.site(), guestlist.webhooks().is_some());
-    let registered = registered(&guestlist.ctx().policy);
-    let joined = Joined::all(site);
+fn connect_page<'a>(guestlist: &'a App, viewer: &'a Admitted) -> ConnectPage<'a> {
+    let site = guestlist.site();
+    let apps = ConnectedApp::all(site);
     let url = site.public_url.origin().ascii_serialization();
-    let first =
-        site.app_url.as_ref().map(Url::origin).or_else(|| site.app_origins.first().cloned());
-    let app = first.map_or_else(|| APP.to_owned(), |origin| origin.ascii_serialization());
-    let landing = site.app_url.as_ref().map(Url::as_str);
+    let app_url = site.app_url.as_ref();
+    let app = app_url.map(Url::origin).or_else(|| site.app_origins.first().cloned());
+    let app = app.map_or_else(|| APP.to_owned(), |origin| origin.ascii_serialization());
+    let return_to = app_url.map(Url::as_str).filter(|url| site.parse_return_to(url).is_ok());
+    let example =
+        |(command, source): (_, &str)| Example { command, source: fill_in(source, &url, &app) };
     let project = &site.stytch;
     ConnectPage {
         app_name: &site.app_name,
-        head: Head::of(me, "/connect"),
-        settings: settings::all(site),
-        is_elsewhere: joined.iter().any(|joined| joined.reach == Reach::Elsewhere),
-        joined,
-        checks: CHECKS
-            .map(|(run, source)| Check { run, source: fill_in(source, &url, &app) })
-            .into(),
+        nav: Nav::new(viewer, "/connect"),
+        settings: settings::check_all(site),
+        is_other_site: apps.iter().any(|app| app.access == CookieAccess::OtherSite),
+        apps,
+        examples: EXAMPLES.map(example).into(),
         webhook_url: format!("{url}/webhooks/stytch"),
-        hears_webhooks,
+        has_webhook_secret: guestlist.webhooks().is_some(),
         url,
         app,
         token_cookie: SESSION.name(site),
         jwt_cookie: SESSION_JWT.name(site),
-        landing: landing.filter(|place| site.return_to(place).is_ok()),
+        return_to,
         project: &project.id,
         jwks_url: format!("{}/v1/sessions/jwks/{}", project.base_url, project.id),
         is_sandbox: !project.base_url.ends_with(".stytch.com"),
-        registered,
+        redirect_urls: redirect_urls(&guestlist.ctx().policy),
     }
 }
 
-/// As the examples name Guestlist and the application.
+/// The origins that the examples use for Guestlist and the application.
 const GUESTLIST: &str = "http://localhost:3000";
 const APP: &str = "http://localhost:4000";
 
-const CHECKS: [(&str, &str); 2] = [
+/// Each example's command and source.
+const EXAMPLES: [(&str, &str); 2] = [
     ("node check.mjs", include_str!("../../../examples/ten_lines/check.mjs")),
     ("python3 check.py", include_str!("../../../examples/ten_lines/check.py")),
 ];
 
+/// Replaces an example's origins and port.
 fn fill_in(source: &str, url: &str, app: &str) -> String {
-    // An application behind a proxy listens somewhere else than browsers see.
+    // An application behind a proxy listens on another port than browsers use.
     let port = Url::parse(app).ok().and_then(|app| app.port()).unwrap_or(4000);
-    // One after the other could fill in what was filled in.
+    // By way of a placeholder: the application's origin may be the examples' for Guestlist.
     let source = source.replace(GUESTLIST, "\0").replace(APP, app).replace('\0', url);
     source.replace("?? 4000", &format!("?? {port}")).replace(", 4000)", &format!(", {port})"))
 }
 
-/// What links lead to, to the letter: Stytch compares all of it.
-fn registered(policy: &Policy) -> Vec<Registered> {
+/// Returns the redirect URLs exactly as links contain them: Stytch compares them in full.
+fn redirect_urls(policy: &Policy) -> Vec<RedirectUrl> {
     let url = &policy.authenticate_url;
     if !policy.link_carries_id {
-        return vec![Registered { url: url.clone(), kinds: "Login, Sign-up, Invite" }];
+        return vec![RedirectUrl { url: url.clone(), types: "Login, Sign-up, Invite" }];
     }
     vec![
-        Registered { url: url.clone(), kinds: "Login, Sign-up" },
-        Registered { url: format!("{url}?invitation={{}}"), kinds: "Login, Sign-up, Invite" },
+        RedirectUrl { url: url.clone(), types: "Login, Sign-up" },
+        RedirectUrl { url: format!("{url}?invitation={{}}"), types: "Login, Sign-up, Invite" },
     ]
 }
 
@@ -127,13 +130,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_checks_are_filled_in_whatever_the_addresses_are() {
-        for (run, source) in CHECKS {
+    fn examples_contain_the_origins_of_this_installation() {
+        for (command, source) in EXAMPLES {
             let filled = fill_in(source, "https://guests.example.com", "http://localhost:3000");
-            assert!(filled.contains("\"https://guests.example.com\""), "{run}: {filled}");
-            assert!(filled.contains("\"http://localhost:3000\""), "{run}: {filled}");
-            assert!(!filled.contains("4000"), "{run}: {filled}");
-            assert!(source.lines().count() <= 19, "{run} is no longer short");
+            assert!(filled.contains("\"https://guests.example.com\""), "{command}: {filled}");
+            assert!(filled.contains("\"http://localhost:3000\""), "{command}: {filled}");
+            assert!(!filled.contains("4000"), "{command}: {filled}");
+            assert!(source.lines().count() <= 19, "{command} is too long");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The API to read and to try, by Swagger UI, which comes with the program.
+//! The API reference: Swagger UI, embedded in the program.
 
 use std::sync::LazyLock;
 
@@ -9,13 +9,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-/// The page, and a policy that lets in its own scripts and styles and no others.
+/// The page, and a content security policy that allows its own inline scripts and styles only.
 static PAGE: LazyLock<(String, String)> = LazyLock::new(|| {
-    let html = Swagger::new("/openapi.json").with_title("The API of Guestlist").html();
-    let without_scripts = "<body><noscript>This page needs scripts. What it shows is at \
-                           <a href=\"/openapi.json\">/openapi.json</a>.</noscript>";
-    let html = html.replacen("<body>", without_scripts, 1);
-    // A browser that is told of none asks for one, and complains that there is none.
+    let html = Swagger::new("/openapi.json").with_title("Guestlist API reference").html();
+    let noscript = "<body><noscript>This page requires JavaScript. The document it shows is at \
+                    <a href=\"/openapi.json\">/openapi.json</a>.</noscript>";
+    let html = html.replacen("<body>", noscript, 1);
+    // Without an icon link, browsers request /favicon.ico and log an error.
     let html = html.replacen("<head>", "<head><link rel=\"icon\" href=\"data:,\">", 1);
     let policy = format!(
         "default-src 'none'; script-src {}; style-src {}; img-src 'self' data:; \
@@ -27,7 +27,7 @@ static PAGE: LazyLock<(String, String)> = LazyLock::new(|| {
 });
 
 /// `GET /docs`
-pub async fn docs() -> Response {
+pub async fn show() -> Response {
     let (html, policy) = &*PAGE;
     let headers = [
         (header::CONTENT_SECURITY_POLICY, policy.as_str()),
@@ -36,16 +36,16 @@ pub async fn docs() -> Response {
     (headers, Html(html.as_str())).into_response()
 }
 
-/// The hashes of all elements of that name, for a policy.
+/// Returns the CSP hashes of all elements with this name.
 fn hashes(html: &str, element: &str) -> String {
-    let (begin, end) = (format!("<{element}>"), format!("</{element}>"));
+    let (start_tag, end_tag) = (format!("<{element}>"), format!("</{element}>"));
     let mut hashes = Vec::new();
     let mut rest = html;
-    // What stands inside of a script may well look like another's beginning.
-    while let Some((inside, after)) =
-        rest.split_once(&begin).and_then(|(_, inside)| inside.split_once(&end))
+    // A script may contain a start tag in a string, so each search continues after the end tag.
+    while let Some((content, after)) =
+        rest.split_once(&start_tag).and_then(|(_, content)| content.split_once(&end_tag))
     {
-        hashes.push(format!("'sha256-{}'", STANDARD.encode(Sha256::digest(inside))));
+        hashes.push(format!("'sha256-{}'", STANDARD.encode(Sha256::digest(content))));
         rest = after;
     }
     hashes.join(" ")

@@ -1,4 +1,4 @@
-//! Where people ask for a link.
+//! The login page, on which users request a login link.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use guestlist_domain::{Email, ReturnTo, flows};
 use serde::Deserialize;
 
-use super::page;
+use super::layout::render;
+use super::problem::form_error;
 use crate::http::{App, Client, Form, Hint, Ours, Outgoing, Params, Perhaps, Problem};
 
 #[derive(Template)]
@@ -22,28 +23,28 @@ struct LoginPage<'a> {
     email: &'a str,
     return_to: Option<&'a str>,
     logged_in_as: Option<&'a str>,
-    /// Where whoever is logged in goes on.
-    onward: &'a str,
+    /// Where a logged-in user continues.
+    continue_to: &'a str,
 }
 
 #[derive(Template)]
 #[template(path = "login_sent.html")]
-struct SentPage<'a> {
+struct LinkRequestedPage<'a> {
     app_name: &'a str,
     email: &'a str,
     return_to: Option<&'a str>,
     inbox_url: Option<&'a str>,
 }
 
-/// Where somebody wanted to go, and why they have to log in.
 #[derive(Debug, Deserialize)]
 pub struct LoginQuery {
     return_to: Option<String>,
+    /// Why the session ended: `left`, `revoked` or `expired`.
     ended: Option<String>,
 }
 
 /// `GET /login`
-pub async fn login(
+pub async fn show(
     State(app): State<App>,
     Perhaps(session): Perhaps,
     Params(query): Params<LoginQuery>,
@@ -54,26 +55,25 @@ pub async fn login(
     let notice = match query.ended.as_deref() {
         _ if session.is_some() => None,
         Some("left") => Some("You are logged out."),
-        Some("revoked") => Some("Your session was ended. Log in again to go on."),
-        Some("expired") => Some("Your session has ended. Log in again to go on."),
-        _ if has_expired => Some("Your session has ended. Log in again to go on."),
+        Some("revoked") => Some("Your session was ended. Log in again to continue."),
+        Some("expired") => Some("Your session has expired. Log in again to continue."),
+        _ if has_expired => Some("Your session has expired. Log in again to continue."),
         _ => None,
     };
-    let place = query.return_to.and_then(|place| app.site().return_to(&place).ok());
-    let place = place.as_ref().map(ReturnTo::as_str);
+    let return_to = query.return_to.and_then(|url| app.site().parse_return_to(&url).ok());
+    let return_to = return_to.as_ref().map(ReturnTo::as_str);
     let template = LoginPage {
         app_name: &app.site().app_name,
         notice,
         error: None,
         email: hint.as_ref().map_or("", |hint| hint.email.as_str()),
-        return_to: place,
+        return_to,
         logged_in_as: session.as_ref().map(|admitted| admitted.user.email.as_str()),
-        onward: place.unwrap_or("/"),
+        continue_to: return_to.unwrap_or("/"),
     };
-    page(app.site(), StatusCode::OK, &template)
+    render(app.site(), StatusCode::OK, &template)
 }
 
-/// The form.
 #[derive(Debug, Deserialize)]
 pub struct LoginForm {
     email: String,
@@ -81,7 +81,7 @@ pub struct LoginForm {
 }
 
 /// `POST /login`
-pub async fn request_login(
+pub async fn request_link(
     _: Ours,
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -89,43 +89,25 @@ pub async fn request_login(
     Extension(outgoing): Extension<Outgoing>,
     Form(form): Form<LoginForm>,
 ) -> Response {
-    match ask(&app, peer, &headers, &form).await {
+    match request_login(&app, peer, &headers, &form).await {
         Ok(()) => {
-            let template = SentPage {
+            let template = LinkRequestedPage {
                 app_name: &app.site().app_name,
                 email: form.email.trim(),
                 return_to: form.return_to.as_deref(),
                 inbox_url: app.site().inbox_url.as_deref(),
             };
-            page(app.site(), StatusCode::OK, &template)
+            render(app.site(), StatusCode::OK, &template)
         }
         Err(problem) if problem.status().is_client_error() => {
             outgoing.note_refusal(problem.code);
-            let error = problem.errors.first().map_or_else(
-                || problem.detail.clone(),
-                |error| format!("The address {}.", error.detail),
-            );
-            let template = LoginPage {
-                app_name: &app.site().app_name,
-                notice: None,
-                error: Some(&error),
-                email: &form.email,
-                return_to: form.return_to.as_deref(),
-                logged_in_as: None,
-                onward: "/",
-            };
-            let mut response = page(app.site(), problem.status(), &template);
-            let refusal = problem.into_response();
-            for (name, value) in refusal.headers() {
-                response.headers_mut().entry(name.clone()).or_insert(value.clone());
-            }
-            response
+            login_page_with_error(&app, &form, problem)
         }
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn ask(
+async fn request_login(
     app: &App,
     peer: SocketAddr,
     headers: &HeaderMap,
@@ -133,8 +115,28 @@ async fn ask(
 ) -> Result<(), Problem> {
     let email = Email::parse(&form.email).map_err(|error| Problem::field("email", error))?;
     app.count_login(Client::of(app.site(), peer.ip(), headers))?;
-    // A place that is not allowed is only forgotten: the person has typed none of it.
-    let return_to = form.return_to.as_deref().and_then(|place| app.site().return_to(place).ok());
+    // An invalid `return_to` is ignored: it is a hidden field that the user has not entered.
+    let return_to = form.return_to.as_deref();
+    let return_to = return_to.and_then(|url| app.site().parse_return_to(url).ok());
     flows::request_login(app.ctx(), &email, return_to).await?;
     Ok(())
+}
+
+/// Renders the form with an error, keeping the problem's headers.
+fn login_page_with_error(app: &App, form: &LoginForm, problem: Problem) -> Response {
+    let error = form_error(&problem);
+    let template = LoginPage {
+        app_name: &app.site().app_name,
+        notice: None,
+        error: Some(&error),
+        email: &form.email,
+        return_to: form.return_to.as_deref(),
+        logged_in_as: None,
+        continue_to: "/",
+    };
+    let mut response = render(app.site(), problem.status(), &template);
+    for (name, value) in problem.into_response().headers() {
+        response.headers_mut().entry(name.clone()).or_insert(value.clone());
+    }
+    response
 }

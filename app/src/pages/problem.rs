@@ -1,9 +1,9 @@
-//! What went wrong, for people; and for each failed link the way to a new one.
+//! The error page. Errors about links and sessions offer a form to request a new link.
 
 use askama::Template;
 use axum::response::Response;
 
-use super::page;
+use super::layout::render;
 use crate::http::{App, Code, Problem};
 
 #[derive(Template)]
@@ -19,8 +19,13 @@ struct ProblemPage<'a> {
     return_to: Option<&'a str>,
 }
 
-/// A page for a problem.
-pub fn problem(app: &App, problem: &Problem, request_id: &str, hint: Option<&str>) -> Response {
+/// Renders a problem. `hint` is the address of the browser's last login.
+pub fn problem_page(
+    app: &App,
+    problem: &Problem,
+    request_id: &str,
+    hint: Option<&str>,
+) -> Response {
     let email = problem.email.as_deref().or(hint).unwrap_or_default();
     let template = ProblemPage {
         app_name: &app.site().app_name,
@@ -32,13 +37,12 @@ pub fn problem(app: &App, problem: &Problem, request_id: &str, hint: Option<&str
         email,
         return_to: problem.return_to.as_deref(),
     };
-    page(app.site(), problem.status(), &template)
+    render(app.site(), problem.status(), &template)
 }
 
-/// A page says by itself what else a program reads in `errors`.
+/// Returns the text of the page. For invalid fields it names them, as `errors` does in JSON.
 fn detail(problem: &Problem) -> String {
-    let is_told = problem.code != Code::InvalidRequest || problem.errors.is_empty();
-    if is_told {
+    if problem.code != Code::InvalidRequest || problem.errors.is_empty() {
         return problem.detail.clone();
     }
     let errors = problem.errors.iter().map(|error| match error.pointer.trim_start_matches('/') {
@@ -48,22 +52,31 @@ fn detail(problem: &Problem) -> String {
     errors.collect::<Vec<_>>().join(" ")
 }
 
+/// Returns the text of an error for a page with an email form.
+pub fn form_error(problem: &Problem) -> String {
+    match problem.errors.first() {
+        Some(error) if error.pointer == "/email" => format!("The address {}.", error.detail),
+        Some(error) => error.detail.clone(),
+        None => problem.detail.clone(),
+    }
+}
+
 fn title(problem: &Problem) -> &'static str {
     match problem.code {
         Code::LinkUsed => "This link has been used",
         Code::LinkExpired => "This link has expired",
         Code::LinkInvalid => "This link does not work",
-        Code::InvitationRevoked => "This invitation was taken back",
+        Code::InvitationRevoked => "This invitation was revoked",
         Code::AccountSuspended => "This account is suspended",
-        Code::NotInvited => "You are not invited yet",
-        Code::SessionMissing | Code::SessionExpired | Code::SessionRevoked => "Please log in",
-        Code::NotFound => "Nothing is here",
-        Code::Forbidden => "This is for administrators",
-        Code::CrossOrigin => "This request came from elsewhere",
-        Code::TooManyRequests => "A little slower, please",
-        Code::ProviderUnavailable | Code::DatabaseUnavailable => "Not just now",
+        Code::NotInvited => "You are not invited",
+        Code::SessionMissing | Code::SessionExpired | Code::SessionRevoked => "Log in to continue",
+        Code::NotFound => "Page not found",
+        Code::Forbidden => "Administrators only",
+        Code::CrossOrigin => "Request from another site",
+        Code::TooManyRequests => "Too many requests",
+        Code::ProviderUnavailable | Code::DatabaseUnavailable => "Temporarily unavailable",
         _ if problem.status().is_server_error() => "Something went wrong",
-        _ => "That did not work",
+        _ => "The request failed",
     }
 }
 

@@ -1,24 +1,23 @@
-//! Where somebody is logged in, and the end of that.
+//! The page of the user's own sessions.
 
 use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::{Session, SessionId, flows};
+use guestlist_domain::{Actor, Session, SessionId, flows};
 
-use super::head::Head;
-use super::page;
-use super::person::{Member, Viewer};
-use super::words::moment;
+use super::auth::{FormSession, PageSession};
+use super::labels::format_time;
+use super::layout::{Nav, render};
 use crate::http::{App, Named, Outgoing, Problem, World, device, leave};
 
 #[derive(Template)]
 #[template(path = "sessions.html")]
 struct SessionsPage<'a> {
     app_name: &'a str,
-    head: Head<'a>,
-    rows: Vec<SessionRow>,
+    nav: Nav<'a>,
+    sessions: Vec<SessionRow>,
     has_others: bool,
 }
 
@@ -29,39 +28,42 @@ pub struct SessionRow {
     pub ip: String,
     pub started: String,
     pub last_used: String,
-    pub is_this: bool,
+    /// Whether it is the session of this request.
+    pub is_current: bool,
 }
 
 impl SessionRow {
-    /// As the holder of `this` sees it, if anybody of theirs.
-    pub fn of(session: &Session, this: Option<SessionId>) -> Self {
+    pub fn new(session: &Session, current: Option<SessionId>) -> Self {
         Self {
             id: session.id,
             device: device(session.user_agent.as_deref()),
             ip: session.ip.clone().unwrap_or_default(),
-            started: moment(session.started_at),
-            last_used: moment(session.last_used_at),
-            is_this: this == Some(session.id),
+            started: format_time(session.started_at),
+            last_used: format_time(session.last_used_at),
+            is_current: current == Some(session.id),
         }
     }
 }
 
 /// `GET /sessions`
-pub async fn sessions(Viewer(me): Viewer, State(app): State<App>) -> Result<Response, Problem> {
-    let live = app.ctx().store.live_sessions(me.user.id, app.ctx().now()).await?;
-    let rows = live.iter().map(|session| SessionRow::of(session, Some(me.session.id)));
+pub async fn show(
+    PageSession(viewer): PageSession,
+    State(app): State<App>,
+) -> Result<Response, Problem> {
+    let live = app.ctx().store.live_sessions(viewer.user.id, app.ctx().now()).await?;
+    let sessions = live.iter().map(|session| SessionRow::new(session, Some(viewer.session.id)));
     let template = SessionsPage {
         app_name: &app.site().app_name,
-        head: Head::of(&me, "/sessions"),
-        rows: rows.collect(),
-        has_others: live.iter().any(|session| session.id != me.session.id),
+        nav: Nav::new(&viewer, "/sessions"),
+        sessions: sessions.collect(),
+        has_others: live.iter().any(|session| session.id != viewer.session.id),
     };
-    Ok(page(app.site(), StatusCode::OK, &template))
+    Ok(render(app.site(), StatusCode::OK, &template))
 }
 
 /// `POST /sessions/{id}/end`
 pub async fn end(
-    me: Member,
+    user: FormSession,
     State(app): State<App>,
     World(ctx): World,
     id: Named<SessionId>,
@@ -69,17 +71,18 @@ pub async fn end(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = id.read()?;
-    if id == me.0.session.id {
-        leave(&app, &ctx, &me.0, &outgoing, &headers).await?;
+    if id == user.0.session.id {
+        leave(&app, &ctx, &user.0, &outgoing, &headers).await?;
         return Ok(Redirect::to("/login?ended=left").into_response());
     }
-    // One that has ended meanwhile is not in the list any more: that is what was wanted.
-    flows::end_session(&ctx, me.0.user.id, id, &me.actor()).await?;
+    // A session that has ended in the meantime is not an error.
+    flows::end_session(&ctx, user.0.user.id, id, &Actor::of(&user.0.user)).await?;
     Ok(Redirect::to("/sessions").into_response())
 }
 
 /// `POST /sessions/end-others`
-pub async fn end_others(me: Member, World(ctx): World) -> Result<Response, Problem> {
-    flows::end_other_sessions(&ctx, me.0.user.id, me.0.session.id, &me.actor()).await?;
+pub async fn end_others(user: FormSession, World(ctx): World) -> Result<Response, Problem> {
+    flows::end_other_sessions(&ctx, user.0.user.id, user.0.session.id, &Actor::of(&user.0.user))
+        .await?;
     Ok(Redirect::to("/sessions").into_response())
 }

@@ -1,223 +1,205 @@
-//! One person, as administrators see and change them.
+//! The list of people, with the form to invite.
+
+use std::collections::HashMap;
 
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{self, Admitted, UserChange};
-use guestlist_domain::{Ctx, Reach, Role, User, UserId, UserStatus};
+use guestlist_domain::flows::{self, Admitted, NewInvitation};
+use guestlist_domain::{
+    Actor, Ctx, Invitation, InvitationId, InvitationStatus, Page, Place, Reach, Role, User,
+    UserFilter, UserId, UserStatus,
+};
 use serde::Deserialize;
 
-use super::head::Head;
-use super::page;
-use super::person::{Admin, AdminViewer};
-use super::revoked::{self, Named};
-use super::sessions::SessionRow;
-use super::words::moment;
-use crate::http::{App, Form, Named as ById, Params, Problem, World, find_user};
+use super::auth::FormAdmin;
+use super::layout::{Nav, render};
+use super::problem::form_error;
+use super::revocations::ListedInvitation;
+use crate::http::{App, Form, InvitationRequest, Named, Problem, Waits, World};
+
+/// Number of users per page.
+const PAGE_SIZE: u64 = 100;
 
 #[derive(Template)]
-#[template(path = "user.html")]
-struct UserPage<'a> {
+#[template(path = "users.html")]
+struct UsersPage<'a> {
     app_name: &'a str,
-    head: Head<'a>,
-    error: Option<&'a str>,
-    user: &'a User,
-    name: Option<&'a str>,
-    since: String,
-    last_seen: Option<String>,
-    metadata: Option<String>,
-    /// Of the person who is invited.
-    invitation: Option<&'static str>,
-    roles: &'static [Role],
-    rows: Vec<SessionRow>,
-    is_me: bool,
-    /// Invitations that end with their rights.
-    at_stake: Vec<Named>,
-    /// Invitations that have just ended with their rights.
-    revoked: Vec<Named>,
-}
-
-#[derive(Template)]
-#[template(path = "remove.html")]
-struct RemovePage<'a> {
-    app_name: &'a str,
-    head: Head<'a>,
-    id: UserId,
+    nav: Nav<'a>,
+    error: Option<String>,
+    revoked: Vec<ListedInvitation>,
+    /// Value of the form's email field.
     email: &'a str,
-    is_invited: bool,
-    /// Invitations that are revoked with the removal.
-    at_stake: Vec<Named>,
+    rows: Vec<Row>,
+    /// Id of the last user, if there is a next page.
+    next_after: Option<String>,
+    /// Whether a row is expected to change soon, so that the page refreshes faster.
+    is_changing: bool,
+    /// URL of this list, which may be rendered in response to a form.
+    list_url: String,
+    inbox_url: Option<&'a str>,
 }
 
-/// What was revoked by the form before.
-#[derive(Debug, Deserialize)]
-pub struct UserQuery {
-    revoked: Option<String>,
-}
-
-/// `GET /users/{id}`
-pub async fn user(
-    AdminViewer(me): AdminViewer,
-    State(app): State<App>,
-    id: ById<UserId>,
-    Params(query): Params<UserQuery>,
-) -> Result<Response, Problem> {
-    let id = id.read()?;
-    let revoked = revoked::named(&app, query.revoked.as_deref()).await?;
-    shown(&app, &me, id, revoked, None).await
-}
-
-async fn shown(
-    app: &App,
-    me: &Admitted,
+struct Row {
     id: UserId,
-    revoked: Vec<Named>,
-    refusal: Option<Problem>,
+    email: String,
+    name: Option<String>,
+    role: Role,
+    /// Status of the invitation if the user is invited, else of the user.
+    status: &'static str,
+    /// The invitation's latest error, or what holds it back.
+    note: Option<String>,
+    /// The invitation, if it can be resent.
+    resendable: Option<InvitationId>,
+    can_remove: bool,
+}
+
+/// What the list shows besides the users.
+#[derive(Default)]
+pub struct ListView<'a> {
+    /// The last user of the previous page.
+    pub after: Option<UserId>,
+    /// Invitations revoked by the preceding form.
+    pub revoked: Vec<ListedInvitation>,
+    /// Why the preceding form was refused.
+    pub error: Option<Problem>,
+    /// The address entered into the preceding form.
+    pub email: &'a str,
+}
+
+/// Renders the list.
+pub async fn user_list(
+    app: &App,
+    viewer: &Admitted,
+    view: ListView<'_>,
 ) -> Result<Response, Problem> {
-    let (store, now) = (&app.ctx().store, app.ctx().now());
-    let user = find_user(app, id).await?;
-    let live = store.live_sessions(id, now).await?;
-    let latest = match user.status {
-        UserStatus::Invited => store.latest_invitation(id).await?,
-        _ => None,
+    let ListView { after, revoked, error, email } = view;
+    let (users, has_more) = load_users(app, after).await?;
+    let rows = if after.is_none() && users.iter().all(|user| user.id == viewer.user.id) {
+        // If the viewer is the only user, the page asks to invite the first person instead.
+        Vec::new()
+    } else {
+        rows(app, &users, viewer).await?
     };
-    let metadata = serde_json::to_string_pretty(&user.metadata).ok();
-    let template = UserPage {
+    let last = users.last().filter(|_| has_more);
+    let template = UsersPage {
         app_name: &app.site().app_name,
-        head: Head::of(me, ""),
-        error: refusal.as_ref().map(|problem| problem.detail.as_str()),
-        name: user.name.as_ref().map(guestlist_domain::Name::as_str),
-        since: moment(user.created_at),
-        last_seen: user.last_seen_at.map(moment),
-        metadata: metadata.filter(|_| !user.metadata.is_empty()),
-        invitation: latest.map(|invitation| invitation.status.as_str()),
-        roles: Role::ALL,
-        rows: live.iter().map(|session| SessionRow::of(session, Some(me.session.id))).collect(),
-        is_me: user.id == me.user.id,
-        at_stake: revoked::at_stake(app, id).await?,
+        nav: Nav::new(viewer, "/"),
+        error: error.as_ref().map(form_error),
         revoked,
-        user: &user,
+        email,
+        next_after: last.map(|last| last.id.to_string()),
+        is_changing: rows.iter().any(|row| matches!(row.status, "queued" | "deleting")),
+        rows,
+        list_url: after.map_or_else(|| "/".to_owned(), |after| format!("/?after={after}")),
+        inbox_url: app.site().inbox_url.as_deref(),
     };
-    let status = refusal.as_ref().map_or(StatusCode::OK, Problem::status);
-    Ok(page(app.site(), status, &template))
+    let status = error.map_or(StatusCode::OK, |problem| problem.status());
+    Ok(render(app.site(), status, &template))
 }
 
-/// What they may do.
-#[derive(Debug, Deserialize)]
-pub struct RoleForm {
-    role: String,
+/// Loads a page of users, and whether more follow.
+async fn load_users(app: &App, after: Option<UserId>) -> Result<(Vec<User>, bool), Problem> {
+    let page = Page { after: after.map(Place::from), limit: PAGE_SIZE + 1 };
+    let mut users = app.ctx().store.users(&UserFilter::default(), page).await?;
+    let has_more = users.len() as u64 > PAGE_SIZE;
+    users.truncate(usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX));
+    Ok((users, has_more))
 }
 
-/// `POST /users/{id}/role`
-pub async fn change_role(
-    admin: Admin,
-    State(app): State<App>,
-    World(ctx): World,
-    id: ById<UserId>,
-    Form(form): Form<RoleForm>,
-) -> Result<Response, Problem> {
-    let unknown = || Problem::field("role", "must be admin, operator or member");
-    let role = Some(Role::parse(&form.role).ok_or_else(unknown)?);
-    change(&app, &ctx, &admin, id.read()?, UserChange { role, ..UserChange::default() }).await
+async fn rows(app: &App, users: &[User], viewer: &Admitted) -> Result<Vec<Row>, Problem> {
+    let invited = users.iter().filter(|user| user.status == UserStatus::Invited);
+    let invited: Vec<UserId> = invited.map(|user| user.id).collect();
+    let latest = app.ctx().store.latest_invitations(&invited).await?;
+    let waits = Waits::of(app, &latest).await?;
+    let latest: HashMap<UserId, &Invitation> = latest.iter().map(|i| (i.user_id, i)).collect();
+    let row = |user: &User| Row::new(user, latest.get(&user.id).copied(), waits, viewer);
+    Ok(users.iter().map(row).collect())
 }
 
-/// `POST /users/{id}/suspend`
-pub async fn suspend(
-    admin: Admin,
-    State(app): State<App>,
-    World(ctx): World,
-    id: ById<UserId>,
-) -> Result<Response, Problem> {
-    let is_suspended = Some(true);
-    change(&app, &ctx, &admin, id.read()?, UserChange { is_suspended, ..UserChange::default() })
-        .await
-}
-
-/// `POST /users/{id}/reactivate`
-pub async fn reactivate(
-    admin: Admin,
-    State(app): State<App>,
-    World(ctx): World,
-    id: ById<UserId>,
-) -> Result<Response, Problem> {
-    let is_suspended = Some(false);
-    change(&app, &ctx, &admin, id.read()?, UserChange { is_suspended, ..UserChange::default() })
-        .await
-}
-
-async fn change(
-    app: &App,
-    ctx: &Ctx,
-    admin: &Admin,
-    id: UserId,
-    to: UserChange,
-) -> Result<Response, Problem> {
-    let to = UserChange { reach: Reach::Everybody, ..to };
-    let changed = flows::change_user(ctx, id, &to, &admin.actor()).await;
-    let query = changed.map(|changed| revoked::query(&changed)).map_err(Problem::from);
-    back(app, admin, id, query).await
-}
-
-/// `POST /users/{id}/sessions/end`
-pub async fn end_sessions(
-    admin: Admin,
-    State(app): State<App>,
-    World(ctx): World,
-    id: ById<UserId>,
-) -> Result<Response, Problem> {
-    let id = id.read()?;
-    flows::end_all_sessions(&ctx, id, Reach::Everybody, &admin.actor()).await?;
-    back(&app, &admin, id, Ok(String::new())).await
-}
-
-/// Back to the person, with a query or with a word on what could not be done.
-async fn back(
-    app: &App,
-    admin: &Admin,
-    id: UserId,
-    done: Result<String, Problem>,
-) -> Result<Response, Problem> {
-    match done {
-        Ok(query) => Ok(Redirect::to(&format!("/users/{id}{query}")).into_response()),
-        Err(problem) if problem.status() == StatusCode::CONFLICT => {
-            shown(app, &admin.0, id, Vec::new(), Some(problem)).await
+impl Row {
+    fn new(user: &User, latest: Option<&Invitation>, waits: Waits, viewer: &Admitted) -> Self {
+        let status = match (user.status, latest) {
+            (UserStatus::Invited, Some(invitation)) => invitation.status.as_str(),
+            (status, _) => status.as_str(),
+        };
+        let note = latest.and_then(|invitation| {
+            let error = invitation.last_error.as_ref().map(|error| error.message.clone());
+            let held_by = waits.held_by(invitation);
+            error.or_else(|| held_by.map(|by| format!("held: {by}").replace('_', " ")))
+        });
+        let can_resend = |invitation: &&Invitation| {
+            matches!(
+                invitation.status,
+                InvitationStatus::Sent | InvitationStatus::Failed | InvitationStatus::Expired
+            )
+        };
+        Self {
+            id: user.id,
+            email: user.email.as_str().to_owned(),
+            name: user.name.as_ref().map(|name| name.as_str().to_owned()),
+            role: user.role,
+            status,
+            note,
+            resendable: latest.filter(can_resend).map(|invitation| invitation.id),
+            can_remove: user.id != viewer.user.id && user.status != UserStatus::Deleting,
         }
-        Err(problem) => Err(problem),
     }
 }
 
-/// `GET /users/{id}/remove`
-pub async fn confirm_removal(
-    AdminViewer(me): AdminViewer,
-    State(app): State<App>,
-    id: ById<UserId>,
-) -> Result<Response, Problem> {
-    let user = find_user(&app, id.read()?).await?;
-    let template = RemovePage {
-        app_name: &app.site().app_name,
-        head: Head::of(&me, ""),
-        id: user.id,
-        email: user.email.as_str(),
-        is_invited: user.status == UserStatus::Invited,
-        at_stake: revoked::at_stake(&app, user.id).await?,
-    };
-    Ok(page(app.site(), StatusCode::OK, &template))
+#[derive(Debug, Deserialize)]
+pub struct InviteForm {
+    email: String,
 }
 
-/// `POST /users/{id}/remove`
-pub async fn remove(
-    admin: Admin,
+/// `POST /users/invite`
+pub async fn invite(
+    admin: FormAdmin,
     State(app): State<App>,
     World(ctx): World,
-    id: ById<UserId>,
+    Form(form): Form<InviteForm>,
 ) -> Result<Response, Problem> {
-    let id = id.read()?;
-    match flows::remove_user(&ctx, id, Reach::Everybody, &admin.actor())
-        .await
-        .map_err(Problem::from)
-    {
-        Ok(removed) => Ok(Redirect::to(&format!("/{}", revoked::query(&removed))).into_response()),
-        Err(refused) => back(&app, &admin, id, Err(refused)).await,
+    let invited = send_invitation(&app, &ctx, form.email.clone(), &Actor::of(&admin.0.user)).await;
+    redirect_to_list(&app, &admin, invited, &form.email).await
+}
+
+async fn send_invitation(
+    app: &App,
+    ctx: &Ctx,
+    email: String,
+    actor: &Actor,
+) -> Result<(), Problem> {
+    let request = InvitationRequest::of(email).read(app.site())?;
+    let request = NewInvitation { reach: Reach::Everybody, ..request };
+    flows::invite(ctx, request, actor).await?;
+    Ok(())
+}
+
+/// `POST /invitations/{id}/resend`
+pub async fn resend(
+    admin: FormAdmin,
+    State(app): State<App>,
+    World(ctx): World,
+    id: Named<InvitationId>,
+) -> Result<Response, Problem> {
+    let resent = flows::resend(&ctx, id.read()?, Reach::Everybody, &Actor::of(&admin.0.user)).await;
+    redirect_to_list(&app, &admin, resent.map(drop).map_err(Problem::from), "").await
+}
+
+/// Redirects to the list, or renders it with the reason why the form was refused.
+async fn redirect_to_list(
+    app: &App,
+    admin: &FormAdmin,
+    result: Result<(), Problem>,
+    email: &str,
+) -> Result<Response, Problem> {
+    match result {
+        Ok(()) => Ok(Redirect::to("/").into_response()),
+        Err(problem) if problem.status().is_client_error() => {
+            let view = ListView { error: Some(problem), email, ..ListView::default() };
+            user_list(app, &admin.0, view).await
+        }
+        Err(problem) => Err(problem),
     }
 }

@@ -1,4 +1,4 @@
-//! One line for each way it can stand.
+//! The summary in each situation.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use guestlist_database::board::{Overview, Pause, QueueState, RefusedWrites, Work
 use guestlist_domain::{Holds, Queue, Standing, Trouble};
 use jiff::Timestamp;
 
-use super::{Status, exactly};
+use super::Status;
 
 const URL: &str = "https://guests.example.com/authenticate";
 
@@ -14,20 +14,20 @@ fn now() -> Timestamp {
     "2026-11-23T04:00:00Z".parse().unwrap()
 }
 
-fn trouble(code: &str) -> Trouble {
+fn issue(code: &str) -> Trouble {
     let since = "2026-11-23T02:41:10Z".parse().unwrap();
     Trouble { since, code: code.to_owned(), message: "why".to_owned() }
 }
 
 fn down() -> Standing {
-    Standing::Down(trouble("timeout"))
+    Standing::Down(issue("timeout"))
 }
 
-fn wrong() -> Standing {
-    Standing::Misconfigured(trouble("unauthorized_credentials"))
+fn misconfigured() -> Standing {
+    Standing::Misconfigured(issue("unauthorized_credentials"))
 }
 
-fn worker(standing: Standing, silent: u64) -> WorkerState {
+fn worker(health: Standing, silent: u64) -> WorkerState {
     WorkerState {
         id: "w".to_owned(),
         host: "h".to_owned(),
@@ -37,11 +37,11 @@ fn worker(standing: Standing, silent: u64) -> WorkerState {
         concurrency: 50,
         started_at: now(),
         silent: Duration::from_secs(silent),
-        report: standing.into(),
+        report: health.into(),
     }
 }
 
-/// So many due invitations, and these queues paused.
+/// An overview with `due` invitations and these queues paused.
 fn overview(due: u64, workers: Vec<WorkerState>, paused: &[Queue]) -> Overview {
     let live = workers.iter().filter(|worker| worker.is_live());
     let holds = Holds {
@@ -60,7 +60,7 @@ fn queue_state(queue: Queue, due: u64, holds: &Holds) -> QueueState {
     let pause = Pause {
         at: "2026-11-23T02:41:10Z".parse().unwrap(),
         by: Some("Ada".to_owned()),
-        reason: Some("we\nmove".to_owned()),
+        reason: Some("database\nmove".to_owned()),
     };
     QueueState {
         queue,
@@ -76,24 +76,24 @@ fn queue_state(queue: Queue, due: u64, holds: &Holds) -> QueueState {
     }
 }
 
-fn status(overview: &Overview) -> Status {
-    Status::of(overview, URL, now())
+fn status(overview: &Overview) -> Status<'_> {
+    Status::new(overview, URL, now())
 }
 
 #[test]
-fn the_first_line_says_it_all() {
+fn the_summary_names_the_problem_and_the_fix() {
     let ok = || worker(Standing::Ok, 1);
-    let back = worker(Standing::Recovering(trouble("timeout")), 1);
+    let recovering = worker(Standing::Recovering(issue("timeout")), 1);
     for (overview, line) in [
         (overview(0, vec![ok()], &[]), "SENDING. 0 waiting."),
         (
-            overview(412, vec![worker(wrong(), 1)], &[]),
+            overview(412, vec![worker(misconfigured(), 1)], &[]),
             "NOT SENDING since 02:41: Stytch refused the secret. 412 held. Fix: set STYTCH_SECRET",
         ),
         (
-            overview(2000, vec![worker(down(), 1), worker(wrong(), 1)], &[]),
-            "NOT SENDING since 02:41: Stytch does not answer (timeout). 2,000 held. It is tried \
-             again by itself; nothing is lost.",
+            overview(2000, vec![worker(down(), 1), worker(misconfigured(), 1)], &[]),
+            "NOT SENDING since 02:41: Stytch does not respond (timeout). 2,000 held. Retrying \
+             automatically; nothing is lost.",
         ),
         (
             overview(7, vec![], &[]),
@@ -105,37 +105,37 @@ fn the_first_line_says_it_all() {
         ),
         (
             overview(12, vec![ok()], &[Queue::Invitation]),
-            "NOT SENDING invitations since 02:41: paused by Ada (we move). 12 held. Fix: \
+            "NOT SENDING invitations since 02:41: paused by Ada (database move). 12 held. Fix: \
              guestlist queue resume invitation",
         ),
         (
             overview(12, vec![ok()], &[Queue::Invitation, Queue::Login]),
-            "NOT SENDING since 02:41: paused by Ada (we move). 12 held. Fix: guestlist queue \
+            "NOT SENDING since 02:41: paused by Ada (database move). 12 held. Fix: guestlist queue \
              resume login and guestlist queue resume invitation",
         ),
         (
-            overview(9, vec![back], &[]),
-            "RECOVERING: Stytch answers again, and sending grows back to its full rate. 9 waiting.",
+            overview(9, vec![recovering], &[]),
+            "RECOVERING: Stytch responds again, and the sending rate is increasing. 9 waiting.",
         ),
         (
-            overview(0, vec![ok(), worker(wrong(), 1)], &[]),
-            "SENDING, but not by 1 of 2 workers: Stytch refused the secret. 0 waiting. Fix: set \
+            overview(0, vec![ok(), worker(misconfigured(), 1)], &[]),
+            "SENDING, except 1 of 2 workers: Stytch refused the secret. 0 waiting. Fix: set \
              STYTCH_SECRET",
         ),
         (
             overview(0, vec![ok()], &[Queue::Maintenance]),
-            "SENDING, but the queue maintenance is paused since 02:41 by Ada (we move). 0 \
-             waiting. Fix: guestlist queue resume maintenance",
+            "SENDING, but the maintenance queue has been paused since 02:41 by Ada (database \
+             move). 0 waiting. Fix: guestlist queue resume maintenance",
         ),
     ] {
-        let told = status(&overview);
-        assert_eq!(told.summary, line);
-        assert_eq!(told.sending, !line.starts_with("NOT"), "{line}");
+        let status = status(&overview);
+        assert_eq!(status.summary, line);
+        assert_eq!(status.sending, !line.starts_with("NOT"), "{line}");
     }
 }
 
 #[test]
-fn the_rate_limit_and_the_dead_are_told_while_it_sends() {
+fn rate_limits_and_dead_jobs_are_mentioned_while_sending() {
     let mut limited = overview(40, vec![worker(Standing::Ok, 1)], &[]);
     limited.holds.rate_limited_until = Some(now() + Duration::from_secs(11));
     let holds = limited.holds.clone();
@@ -149,43 +149,39 @@ fn the_rate_limit_and_the_dead_are_told_while_it_sends() {
 }
 
 #[test]
-fn the_parts_agree_with_the_line() {
-    let told = status(&overview(412, vec![worker(wrong(), 1)], &[]));
-    assert_eq!((told.provider, told.held, told.waiting), ("misconfigured", 412, 412));
-    assert_eq!((told.fix.as_deref(), told.workers), (Some("set STYTCH_SECRET"), 1));
-    assert_eq!(told.since.map(|since| since.0), Some(trouble("").since));
-    assert_eq!(told.error.map(|error| error.code).as_deref(), Some("unauthorized_credentials"));
-    let told = status(&overview(5, vec![worker(Standing::Ok, 1)], &[]));
-    assert_eq!((told.provider, told.held, told.waiting), ("ok", 0, 5));
-    assert!(told.fix.is_none() && told.since.is_none() && told.error.is_none());
+fn the_fields_agree_with_the_summary() {
+    let refused = overview(412, vec![worker(misconfigured(), 1)], &[]);
+    let refused = status(&refused);
+    assert_eq!((refused.provider, refused.held, refused.waiting), ("misconfigured", 412, 412));
+    assert_eq!((refused.fix.as_deref(), refused.workers), (Some("set STYTCH_SECRET"), 1));
+    assert_eq!(refused.since.map(|since| since.0), Some(issue("").since));
+    assert_eq!(refused.error.map(|error| error.code), Some("unauthorized_credentials"));
+    let ok = overview(5, vec![worker(Standing::Ok, 1)], &[]);
+    let ok = status(&ok);
+    assert_eq!((ok.provider, ok.held, ok.waiting), ("ok", 0, 5));
+    assert!(ok.fix.is_none() && ok.since.is_none() && ok.error.is_none());
 }
 
 #[test]
-fn what_began_on_another_day_says_which() {
+fn a_problem_from_another_day_has_its_date() {
     let since = "2026-11-21T02:41:10Z".parse().unwrap();
-    let old = Standing::Down(Trouble { since, ..trouble("internal_server_error") });
+    let old = Standing::Down(Trouble { since, ..issue("internal_server_error") });
     let line = status(&overview(1, vec![worker(old, 1)], &[])).summary;
-    let begins =
-        "NOT SENDING since 2026-11-21 02:41: Stytch fails (internal_server_error). 1 held.";
-    assert!(line.starts_with(begins), "{line}");
+    let start = "NOT SENDING since 2026-11-21 02:41: Stytch fails (internal_server_error). 1 held.";
+    assert!(line.starts_with(start), "{line}");
 }
 
+/// Heartbeats are writes too, so a read-only database makes workers look dead.
 #[test]
-fn numbers_are_grouped_by_thousands() {
-    let told: Vec<_> = [0, 999, 1000, 1_234_567].map(exactly).into();
-    assert_eq!(told, ["0", "999", "1,000", "1,234,567"]);
-}
-
-/// Workers can't report either while nothing can be written, so that they seem to be gone.
-#[test]
-fn a_database_that_refuses_writes_is_named_before_the_workers_it_silences() {
+fn a_read_only_database_takes_precedence_over_missing_workers() {
     let since = "2026-11-23T02:41:10Z".parse().unwrap();
     let refused_writes = Some(RefusedWrites { since, reason: "disk full".to_owned() });
-    let status = status(&Overview { refused_writes, ..overview(412, vec![], &[]) });
+    let overview = Overview { refused_writes, ..overview(412, vec![], &[]) };
+    let status = status(&overview);
     assert_eq!(
         status.summary,
         "NOT SENDING since 02:41: the database refuses writes (disk full). 412 waiting. \
-         Fix: free space on its disk, or make the server a primary again"
+         Fix: free disk space on the database server, or make it the primary again"
     );
     assert!(!status.sending);
 }

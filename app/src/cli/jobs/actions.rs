@@ -1,0 +1,130 @@
+//! `guestlist jobs retry`, `cancel` and `dismiss`: changes the given jobs, or, after confirmation,
+//! all that match.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use guestlist_database::SqlStore;
+use guestlist_database::board::JobFilter;
+use guestlist_domain::flows::OperateError;
+use guestlist_domain::{Actor, Ctx, JobId, Reach};
+
+use super::filter::FilterArgs;
+use crate::cli::output::{print, print_done, print_stderr};
+use crate::operations::{JobAction, group_thousands};
+
+/// On the command line, bulk actions have no time limit.
+const TIME_LIMIT: Duration = Duration::MAX;
+
+#[derive(Debug, Args)]
+pub struct ActionArgs {
+    /// Ids of the jobs
+    #[arg(required_unless_present = "all")]
+    ids: Vec<JobId>,
+    /// Select all matching jobs; requires --state
+    #[arg(long, conflicts_with = "ids", requires = "state")]
+    all: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Only print how many jobs match
+    #[arg(long, requires = "all")]
+    dry_run: bool,
+    /// Do not ask for confirmation
+    #[arg(long, requires = "all")]
+    yes: bool,
+}
+
+impl ActionArgs {
+    /// Applies the action. The exit code is 1 if any of the given jobs could not be changed.
+    pub async fn run(
+        &self,
+        action: JobAction,
+        ctx: &Ctx,
+        store: &SqlStore,
+    ) -> anyhow::Result<ExitCode> {
+        let filter = self.filter.to_filter(None);
+        if self.all {
+            return self.run_all(action, ctx, store, &filter).await;
+        }
+        anyhow::ensure!(filter == JobFilter::default(), "filters require --all");
+        let verb = past_tense(action);
+        let (mut changed, mut failed) = (0, 0);
+        for id in &self.ids {
+            match action.apply(ctx, *id, Reach::Everybody, &Actor::Cli).await {
+                Ok(()) => {
+                    changed += 1;
+                    let done = || format!("{} {verb}, the last {id}", count_jobs(changed));
+                    print(format!("{id}: {verb}")).map_err(|error| error.after(done()))?;
+                }
+                Err(OperateError::Store(error)) => return Err(error.into()),
+                Err(error) => {
+                    failed += 1;
+                    print_stderr(format!("guestlist: {id}: {}", explain(action, &error)));
+                }
+            }
+        }
+        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    async fn run_all(
+        &self,
+        action: JobAction,
+        ctx: &Ctx,
+        store: &SqlStore,
+        filter: &JobFilter,
+    ) -> anyhow::Result<ExitCode> {
+        let is_allowed = filter.status.is_some_and(|status| action.applies_to(status));
+        anyhow::ensure!(is_allowed, "--state must be one of {}", action.allowed_states_text());
+        let manageable = Reach::Everybody;
+        let count =
+            action.count_matching(ctx, store, filter, manageable, TIME_LIMIT).await?.matched;
+        let verb = past_tense(action);
+        if self.dry_run {
+            print(format!("{} would be {verb}", count_jobs(count)))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if !self.yes && count > 0 && !confirm(verb, count)? {
+            print("Nothing was changed")?;
+            return Ok(ExitCode::FAILURE);
+        }
+        let result =
+            action.apply_to_all(ctx, store, filter, manageable, &Actor::Cli, TIME_LIMIT).await?;
+        print_done(format!("{} {verb}", count_jobs(result.matched)))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn confirm(verb: &str, count: u64) -> anyhow::Result<bool> {
+    let question = format!("{} will be {verb}", count_jobs(count));
+    anyhow::ensure!(
+        io::stdin().is_terminal() && io::stderr().is_terminal(),
+        "{question}; add --yes to confirm, or --dry-run to only count them"
+    );
+    write!(io::stderr(), "{question}. Continue? [y/N] ")?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+fn past_tense(action: JobAction) -> &'static str {
+    match action {
+        JobAction::Retry => "retried",
+        JobAction::Cancel => "cancelled",
+        JobAction::Dismiss => "dismissed",
+    }
+}
+
+fn explain(action: JobAction, error: &OperateError) -> String {
+    match error {
+        OperateError::WrongState(_) => {
+            format!("{error}; it must be one of {}", action.allowed_states_text())
+        }
+        error => error.to_string(),
+    }
+}
+
+fn count_jobs(count: u64) -> String {
+    if count == 1 { "1 job".to_owned() } else { format!("{} jobs", group_thousands(count)) }
+}

@@ -1,0 +1,88 @@
+//! Writing to standard output, which may be closed or full, and to standard error.
+
+use std::fmt::{self, Display};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use guestlist_worker::escape;
+use serde::Serialize;
+
+/// The exit code that shells report for a program ended by SIGPIPE.
+const BROKEN_PIPE: u8 = 141;
+
+/// A failed write to standard output.
+#[derive(Debug)]
+pub struct OutputError {
+    cause: io::Error,
+    /// What the command has already done.
+    done: Option<String>,
+}
+
+impl OutputError {
+    /// Adds what the command has already done.
+    #[must_use]
+    pub fn after(mut self, done: impl Display) -> Self {
+        self.done = Some(done.to_string());
+        self
+    }
+
+    /// Whether the reader has ended, as `head` does.
+    fn is_closed(&self) -> bool {
+        self.cause.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
+impl Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.done {
+            Some(done) => write!(f, "can't write to stdout: {}. {done}", self.cause),
+            None => write!(f, "can't write to stdout: {}", self.cause),
+        }
+    }
+}
+
+impl std::error::Error for OutputError {}
+
+/// Writes text to stdout, adding a final newline if one is missing and escaping control
+/// characters. Empty text writes nothing.
+pub fn print(text: impl Display) -> Result<(), OutputError> {
+    let text = text.to_string();
+    let text = escape(&text);
+    let mut out = io::stdout().lock();
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let written = write!(out, "{text}{end}").and_then(|()| out.flush());
+    written.map_err(|cause| OutputError { cause, done: None })
+}
+
+/// Writes a value to stdout as one line of JSON.
+pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    Ok(print(serde_json::to_string(value)?)?)
+}
+
+/// Writes what the command has done to stdout. The error repeats it.
+pub fn print_done(done: impl Display) -> Result<(), OutputError> {
+    print(&done).map_err(|error| error.after(done))
+}
+
+/// Writes a line to stderr, ignoring failures.
+pub fn print_stderr(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{}", escape(&text.to_string()));
+}
+
+/// Writes a command's error to stderr and returns its exit code.
+///
+/// A closed stdout is reported only if the error tells what the command has already done.
+pub fn report_failure(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<OutputError>() {
+        Some(output) if output.is_closed() => {
+            if let Some(done) = &output.done {
+                print_stderr(format!("guestlist: {done}"));
+            }
+            ExitCode::from(BROKEN_PIPE)
+        }
+        _ => {
+            print_stderr(format!("guestlist: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

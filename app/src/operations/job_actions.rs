@@ -1,0 +1,216 @@
+//! Retrying, cancelling and dismissing jobs, one by one or all that match a filter.
+//!
+//! Each job is changed by a flow of its own, which records who did it. Bulk actions run many flows
+//! concurrently, so that the store can group their commits.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use guestlist_database::SqlStore;
+use guestlist_database::board::{JobFilter, JobStatus};
+use guestlist_domain::flows::{self, DeleteUser, OperateError};
+use guestlist_domain::{Actor, Ctx, Job, JobId, JobState, Reach, StoreError};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::http::shapes;
+
+/// Number of flows run concurrently.
+const CONCURRENCY: usize = 64;
+/// Number of job ids read per query.
+const PAGE_SIZE: u64 = 512;
+
+/// An operator's action on a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobAction {
+    /// Runs the job again now.
+    Retry,
+    /// Cancels the job.
+    Cancel,
+    /// Takes a dead job off the list of failures.
+    Dismiss,
+}
+
+/// The result of an action on all matching jobs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(transform = shapes::whole)]
+pub struct BulkResult {
+    /// Number of jobs changed; in a dry run, the number that match.
+    pub matched: u64,
+    /// Whether the time limit was reached before all jobs were processed. Repeat the request to
+    /// process the rest.
+    pub has_more: bool,
+}
+
+impl JobAction {
+    /// Whether the action is allowed for a job with this status.
+    pub fn applies_to(self, status: JobStatus) -> bool {
+        match self {
+            Self::Retry => status.state().can_be_retried(),
+            Self::Cancel => status.state().can_be_cancelled(),
+            Self::Dismiss => status.state().can_be_dismissed(),
+        }
+    }
+
+    /// Returns the statuses for which the action is allowed.
+    pub fn allowed_states(self) -> impl Iterator<Item = JobStatus> {
+        let states = JobState::ALL.iter().map(|state| JobStatus::In(*state));
+        states.chain([JobStatus::Held]).filter(move |status| self.applies_to(*status))
+    }
+
+    /// Returns the names of the allowed states, separated by commas.
+    pub fn allowed_states_text(self) -> String {
+        self.allowed_states().map(JobStatus::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Applies the action to one job.
+    pub async fn apply(
+        self,
+        ctx: &Ctx,
+        id: JobId,
+        manageable: Reach,
+        actor: &Actor,
+    ) -> Result<(), OperateError> {
+        match self {
+            Self::Retry => flows::retry_job(ctx, id, manageable, actor).await,
+            Self::Cancel => flows::cancel_job(ctx, id, manageable, actor).await,
+            Self::Dismiss => flows::dismiss_job(ctx, id, manageable, actor).await,
+        }
+    }
+
+    /// Counts the matching jobs that the caller may change, for at most `time_limit`.
+    pub async fn count_matching(
+        self,
+        ctx: &Ctx,
+        store: &SqlStore,
+        filter: &JobFilter,
+        manageable: Reach,
+        time_limit: Duration,
+    ) -> Result<BulkResult, StoreError> {
+        if manageable != Reach::Everybody {
+            let run = BulkRun { action: self, manageable, actor: None };
+            return run.execute(ctx, store, filter, time_limit).await;
+        }
+        let matched = store.count_jobs(filter, ctx.now()).await?;
+        // The erasure of a user can be retried, but not cancelled or dismissed.
+        let refused = match (self, &filter.kind) {
+            (Self::Retry, _) => 0,
+            (_, Some(kind)) if kind == DeleteUser::KIND => matched,
+            (_, Some(_)) => 0,
+            (_, None) => {
+                let kind = Some(DeleteUser::KIND.to_owned());
+                store.count_jobs(&JobFilter { kind, ..filter.clone() }, ctx.now()).await?
+            }
+        };
+        Ok(BulkResult { matched: matched.saturating_sub(refused), has_more: false })
+    }
+
+    /// Applies the action to all matching jobs that existed at the call and that the caller may
+    /// change, for at most `time_limit`.
+    ///
+    /// Jobs whose state has changed in the meantime are skipped. If the database fails partway,
+    /// the rest is reported by `has_more`.
+    pub async fn apply_to_all(
+        self,
+        ctx: &Ctx,
+        store: &SqlStore,
+        filter: &JobFilter,
+        manageable: Reach,
+        actor: &Actor,
+        time_limit: Duration,
+    ) -> Result<BulkResult, StoreError> {
+        let run = BulkRun { action: self, manageable, actor: Some(actor) };
+        run.execute(ctx, store, filter, time_limit).await
+    }
+
+    async fn check_allowed(
+        self,
+        ctx: &Ctx,
+        id: JobId,
+        manageable: Reach,
+    ) -> Result<(), OperateError> {
+        let allowed = match self {
+            Self::Retry => flows::can_retry_job(ctx, id, manageable).await,
+            Self::Cancel | Self::Dismiss => flows::can_withdraw_job(ctx, id, manageable).await,
+        };
+        allowed.map(drop)
+    }
+}
+
+/// An action on all matching jobs; a dry run if there is no actor.
+#[derive(Clone, Copy)]
+struct BulkRun<'a> {
+    action: JobAction,
+    manageable: Reach,
+    actor: Option<&'a Actor>,
+}
+
+impl BulkRun<'_> {
+    async fn execute(
+        self,
+        ctx: &Ctx,
+        store: &SqlStore,
+        filter: &JobFilter,
+        time_limit: Duration,
+    ) -> Result<BulkResult, StoreError> {
+        let start = Instant::now();
+        let end_id = first_id_after(ctx.now());
+        let mut matched = 0;
+        let mut after = None;
+        loop {
+            let mut ids = store.job_ids(filter, after, PAGE_SIZE, ctx.now()).await?;
+            ids.retain(|id| *id < end_id);
+            let Some(last) = ids.last() else { return Ok(BulkResult { matched, has_more: false }) };
+            after = Some(*last);
+            for chunk in ids.chunks(CONCURRENCY) {
+                if start.elapsed() >= time_limit {
+                    return Ok(BulkResult { matched, has_more: true });
+                }
+                let (changed, error) = self.process_chunk(ctx, chunk).await;
+                matched += changed;
+                match error {
+                    Some(error) if matched == 0 => return Err(error),
+                    Some(error) => {
+                        tracing::warn!(%error, matched, "bulk action stopped by a database error");
+                        return Ok(BulkResult { matched, has_more: true });
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// Returns the number of jobs changed, and a database error if one occurred.
+    async fn process_chunk(self, ctx: &Ctx, ids: &[JobId]) -> (u64, Option<StoreError>) {
+        let (mut changed, mut store_error) = (0, None);
+        for result in join_all(ids.iter().map(|id| self.process(ctx, *id))).await {
+            match result {
+                Ok(()) => changed += 1,
+                Err(OperateError::Store(error)) => store_error = Some(error),
+                Err(
+                    OperateError::NotFound
+                    | OperateError::WrongState(_)
+                    | OperateError::Superseded
+                    | OperateError::OutOfReach
+                    | OperateError::Erasure,
+                ) => {}
+            }
+        }
+        (changed, store_error)
+    }
+
+    async fn process(self, ctx: &Ctx, id: JobId) -> Result<(), OperateError> {
+        match self.actor {
+            Some(actor) => self.action.apply(ctx, id, self.manageable, actor).await,
+            None => self.action.check_allowed(ctx, id, self.manageable).await,
+        }
+    }
+}
+
+/// Returns a bound that is above the id of every existing job and below the ids of later ones:
+/// UUIDv7 begin with their time. It excludes jobs that the action itself enqueues.
+fn first_id_after(time: Timestamp) -> JobId {
+    let millis = u64::try_from(time.as_millisecond() + 1).unwrap_or_default();
+    JobId(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
+}

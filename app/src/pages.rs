@@ -1,0 +1,63 @@
+//! HTML pages, rendered on the server. They work without JavaScript; scripts only add live updates.
+
+mod audit;
+mod auth;
+pub mod authenticate;
+mod connect;
+mod docs;
+mod home;
+mod labels;
+mod layout;
+mod login;
+mod problem;
+mod revocations;
+mod sessions;
+mod user_detail;
+mod users;
+
+use axum::Router;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::http::App;
+
+pub use problem::problem_page;
+
+/// Returns the routes of the pages, except `/authenticate`, which is part of the OpenAPI document.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/", get(home::show))
+        .route("/logout", post(home::log_out))
+        .route("/login", get(login::show).post(login::request_link))
+        .route("/users/invite", post(users::invite))
+        .route("/invitations/{id}/resend", post(users::resend))
+        .route("/users/{id}", get(user_detail::show))
+        .route("/users/{id}/role", post(user_detail::change_role))
+        .route("/users/{id}/suspend", post(user_detail::suspend))
+        .route("/users/{id}/reactivate", post(user_detail::reactivate))
+        .route("/users/{id}/sessions/end", post(user_detail::end_sessions))
+        .route("/users/{id}/remove", get(user_detail::confirm_removal).post(user_detail::remove))
+        .route("/sessions", get(sessions::show))
+        .route("/sessions/end-others", post(sessions::end_others))
+        .route("/sessions/{id}/end", post(sessions::end))
+        .route("/audit", get(audit::show))
+        .route("/connect", get(connect::show))
+        .route("/docs", get(docs::show))
+        .route("/static/guestlist.css", get(async || asset("text/css", CSS)))
+        .route("/static/live.js", get(async || asset("text/javascript", LIVE_JS)))
+        .route("/static/once.js", get(async || asset("text/javascript", ONCE_JS)))
+}
+
+const CSS: &str = include_str!("../static/guestlist.css");
+const LIVE_JS: &str = include_str!("../static/live.js");
+const ONCE_JS: &str = include_str!("../static/once.js");
+
+fn asset(media_type: &'static str, body: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, format!("{media_type}; charset=utf-8")),
+        // Briefly, since a new version serves other files at the same URLs.
+        (header::CACHE_CONTROL, "public, max-age=300".to_owned()),
+    ];
+    (headers, body).into_response()
+}

@@ -1,0 +1,104 @@
+//! Extractors that authenticate the requests for pages and of their forms.
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+use axum::response::{IntoResponse, Redirect, Response};
+use guestlist_domain::Role;
+use guestlist_domain::flows::Admitted;
+use url::form_urlencoded;
+
+use crate::http::{App, Code, Ours, Person, Problem, had_session};
+
+/// A logged-in user who opens a page. Without a session, the browser is redirected to the login
+/// page, and back after login.
+#[derive(Debug)]
+pub struct PageSession(pub Admitted);
+
+impl FromRequestParts<App> for PageSession {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        match Person::from_request_parts(parts, app).await {
+            Ok(Person(admitted)) => Ok(Self(admitted)),
+            Err(problem) if problem.status().is_server_error() => Err(problem.into_response()),
+            Err(problem) => {
+                let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+                Err(redirect_to_login(app, path, problem.code, &parts.headers))
+            }
+        }
+    }
+}
+
+/// Redirects to the login page, which says whether the session has expired or was ended: a browser
+/// that still sends a session cookie had a session.
+fn redirect_to_login(app: &App, return_to: &str, code: Code, headers: &HeaderMap) -> Response {
+    let return_to: String = form_urlencoded::byte_serialize(return_to.as_bytes()).collect();
+    let ended = match code {
+        Code::SessionExpired => "&ended=expired",
+        _ if had_session(headers, app.site()) => "&ended=revoked",
+        _ => "",
+    };
+    Redirect::to(&format!("/login?return_to={return_to}{ended}")).into_response()
+}
+
+/// An administrator who opens a page.
+#[derive(Debug)]
+pub struct PageAdmin(pub Admitted);
+
+impl FromRequestParts<App> for PageAdmin {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let PageSession(admitted) = PageSession::from_request_parts(parts, app).await?;
+        require_admin(admitted).map(Self).map_err(IntoResponse::into_response)
+    }
+}
+
+/// A logged-in user who submits a form of a page.
+#[derive(Debug)]
+pub struct FormSession(pub Admitted);
+
+impl FromRequestParts<App> for FormSession {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Person(admitted) = Person::from_request_parts(parts, app).await.map_err(|problem| {
+            let return_to = Some(page_of_form(parts.uri.path()));
+            Problem { return_to, ..problem }
+        })?;
+        Ours::from_request_parts(parts, app).await?;
+        Ok(Self(admitted))
+    }
+}
+
+/// Returns the path of the page that a form belongs to. The form's own path accepts only POST.
+fn page_of_form(path: &str) -> String {
+    let segments: Vec<_> = path.split('/').skip(1).collect();
+    match segments[..] {
+        ["sessions", ..] => "/sessions".to_owned(),
+        ["users", id, _, ..] => format!("/users/{id}"),
+        _ => "/".to_owned(),
+    }
+}
+
+/// An administrator who submits a form of a page.
+#[derive(Debug)]
+pub struct FormAdmin(pub Admitted);
+
+impl FromRequestParts<App> for FormAdmin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let FormSession(admitted) = FormSession::from_request_parts(parts, app).await?;
+        require_admin(admitted).map(Self)
+    }
+}
+
+fn require_admin(admitted: Admitted) -> Result<Admitted, Problem> {
+    if admitted.user.role == Role::Admin {
+        return Ok(admitted);
+    }
+    Err(Problem::new(Code::Forbidden, "Only administrators can do this."))
+}

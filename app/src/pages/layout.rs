@@ -1,0 +1,67 @@
+//! What all pages share: rendering, the content security policy and the navigation.
+
+use askama::Template;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use guestlist_domain::Role;
+use guestlist_domain::flows::Admitted;
+
+use crate::config::SiteConfig;
+use crate::http::Problem;
+
+/// Renders a page.
+pub fn render(site: &SiteConfig, status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => {
+            let mut response = (status, Html(html)).into_response();
+            set_content_security_policy(site, response.headers_mut());
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            Problem::internal().into_response()
+        }
+    }
+}
+
+/// Allows only Guestlist's own scripts and styles. Forms may redirect to the application.
+fn set_content_security_policy(site: &SiteConfig, headers: &mut HeaderMap) {
+    let mut form_targets = String::from("'self'");
+    let app_origin = site.app_url.iter().map(url::Url::origin);
+    for origin in site.app_origins.iter().cloned().chain(app_origin) {
+        form_targets.push(' ');
+        form_targets.push_str(&origin.ascii_serialization());
+    }
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+         form-action {form_targets}; base-uri 'none'; frame-ancestors 'none'"
+    );
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// The navigation of a page, for `nav.html`.
+pub struct Nav<'a> {
+    /// Address of the logged-in user.
+    pub user: &'a str,
+    /// Path of the page, to mark its link; empty if it has none.
+    pub current: &'static str,
+    is_admin: bool,
+}
+
+impl<'a> Nav<'a> {
+    pub fn new(viewer: &'a Admitted, current: &'static str) -> Self {
+        let is_admin = viewer.user.role == Role::Admin;
+        Self { user: viewer.user.email.as_str(), current, is_admin }
+    }
+
+    /// Returns path and name of the pages that the user may open.
+    pub fn links(&self) -> &'static [(&'static str, &'static str)] {
+        if self.is_admin {
+            &[("/", "People"), ("/audit", "Audit log"), ("/connect", "Connect")]
+        } else {
+            &[]
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The page of one user, with the forms to change, suspend and remove them.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use guestlist_domain::flows::{self, Admitted, UserChange};
+use guestlist_domain::{Actor, Ctx, Name, Reach, Role, User, UserId, UserStatus};
+use serde::Deserialize;
+
+use super::auth::{FormAdmin, PageAdmin};
+use super::labels::format_time;
+use super::layout::{Nav, render};
+use super::revocations::{ListedInvitation, find_revocable, find_revoked, revoked_query};
+use super::sessions::SessionRow;
+use crate::http::{App, Form, Named, Params, Problem, World, find_user};
+
+#[derive(Template)]
+#[template(path = "user_detail.html")]
+struct UserPage<'a> {
+    app_name: &'a str,
+    nav: Nav<'a>,
+    error: Option<&'a str>,
+    user: &'a User,
+    name: Option<&'a str>,
+    since: String,
+    last_seen: Option<String>,
+    /// Pretty-printed JSON.
+    metadata: Option<String>,
+    /// Status of the latest invitation, if the user is invited.
+    invitation: Option<&'static str>,
+    roles: &'static [Role],
+    sessions: Vec<SessionRow>,
+    /// Whether the user is the viewer.
+    is_viewer: bool,
+    /// Invitations that demoting, suspending or removing the user would revoke.
+    revocable: Vec<ListedInvitation>,
+    /// Invitations revoked by the preceding form.
+    revoked: Vec<ListedInvitation>,
+}
+
+#[derive(Template)]
+#[template(path = "remove.html")]
+struct RemovePage<'a> {
+    app_name: &'a str,
+    nav: Nav<'a>,
+    id: UserId,
+    email: &'a str,
+    is_invited: bool,
+    /// Invitations that the removal revokes.
+    revocable: Vec<ListedInvitation>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct UserQuery {
+    /// Ids of invitations revoked by the preceding form.
+    revoked: Option<String>,
+}
+
+/// `GET /users/{id}`
+pub async fn show(
+    PageAdmin(viewer): PageAdmin,
+    State(app): State<App>,
+    id: Named<UserId>,
+    Params(query): Params<UserQuery>,
+) -> Result<Response, Problem> {
+    let id = id.read()?;
+    let revoked = find_revoked(&app, query.revoked.as_deref()).await?;
+    user_page(&app, &viewer, id, revoked, None).await
+}
+
+async fn user_page(
+    app: &App,
+    viewer: &Admitted,
+    id: UserId,
+    revoked: Vec<ListedInvitation>,
+    error: Option<Problem>,
+) -> Result<Response, Problem> {
+    let (store, now) = (&app.ctx().store, app.ctx().now());
+    let user = find_user(app, id).await?;
+    let sessions = store.live_sessions(id, now).await?;
+    let sessions = sessions.iter().map(|one| SessionRow::new(one, Some(viewer.session.id)));
+    let latest = match user.status {
+        UserStatus::Invited => store.latest_invitation(id).await?,
+        _ => None,
+    };
+    let metadata = serde_json::to_string_pretty(&user.metadata).ok();
+    let template = UserPage {
+        app_name: &app.site().app_name,
+        nav: Nav::new(viewer, ""),
+        error: error.as_ref().map(|problem| problem.detail.as_str()),
+        name: user.name.as_ref().map(Name::as_str),
+        since: format_time(user.created_at),
+        last_seen: user.last_seen_at.map(format_time),
+        metadata: metadata.filter(|_| !user.metadata.is_empty()),
+        invitation: latest.map(|invitation| invitation.status.as_str()),
+        roles: Role::ALL,
+        sessions: sessions.collect(),
+        is_viewer: user.id == viewer.user.id,
+        revocable: find_revocable(app, id).await?,
+        revoked,
+        user: &user,
+    };
+    let status = error.as_ref().map_or(StatusCode::OK, Problem::status);
+    Ok(render(app.site(), status, &template))
+}
+
+#[derive(Debug, Deserialize)]
+pub struct RoleForm {
+    role: String,
+}
+
+/// `POST /users/{id}/role`
+pub async fn change_role(
+    admin: FormAdmin,
+    State(app): State<App>,
+    World(ctx): World,
+    id: Named<UserId>,
+    Form(form): Form<RoleForm>,
+) -> Result<Response, Problem> {
+    let unknown = || Problem::field("role", "must be admin, operator or member");
+    let role = Some(Role::parse(&form.role).ok_or_else(unknown)?);
+    change(&app, &ctx, &admin, id.read()?, UserChange { role, ..UserChange::default() }).await
+}
+
+/// `POST /users/{id}/suspend`
+pub async fn suspend(
+    admin: FormAdmin,
+    State(app): State<App>,
+    World(ctx): World,
+    id: Named<UserId>,
+) -> Result<Response, Problem> {
+    let change_to = UserChange { is_suspended: Some(true), ..UserChange::default() };
+    change(&app, &ctx, &admin, id.read()?, change_to).await
+}
+
+/// `POST /users/{id}/reactivate`
+pub async fn reactivate(
+    admin: FormAdmin,
+    State(app): State<App>,
+    World(ctx): World,
+    id: Named<UserId>,
+) -> Result<Response, Problem> {
+    let change_to = UserChange { is_suspended: Some(false), ..UserChange::default() };
+    change(&app, &ctx, &admin, id.read()?, change_to).await
+}
+
+async fn change(
+    app: &App,
+    ctx: &Ctx,
+    admin: &FormAdmin,
+    id: UserId,
+    change: UserChange,
+) -> Result<Response, Problem> {
+    let change = UserChange { reach: Reach::Everybody, ..change };
+    let changed = flows::change_user(ctx, id, &change, &Actor::of(&admin.0.user)).await;
+    let query = changed.map(|changed| revoked_query(&changed)).map_err(Problem::from);
+    redirect_to_user(app, admin, id, query).await
+}
+
+/// `POST /users/{id}/sessions/end`
+pub async fn end_sessions(
+    admin: FormAdmin,
+    State(app): State<App>,
+    World(ctx): World,
+    id: Named<UserId>,
+) -> Result<Response, Problem> {
+    let id = id.read()?;
+    flows::end_all_sessions(&ctx, id, Reach::Everybody, &Actor::of(&admin.0.user)).await?;
+    redirect_to_user(&app, &admin, id, Ok(String::new())).await
+}
+
+/// Redirects to the user's page with a query, or renders it with the reason for a conflict.
+async fn redirect_to_user(
+    app: &App,
+    admin: &FormAdmin,
+    id: UserId,
+    query: Result<String, Problem>,
+) -> Result<Response, Problem> {
+    match query {
+        Ok(query) => Ok(Redirect::to(&format!("/users/{id}{query}")).into_response()),
+        Err(problem) if problem.status() == StatusCode::CONFLICT => {
+            user_page(app, &admin.0, id, Vec::new(), Some(problem)).await
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// `GET /users/{id}/remove`
+pub async fn confirm_removal(
+    PageAdmin(viewer): PageAdmin,
+    State(app): State<App>,
+    id: Named<UserId>,
+) -> Result<Response, Problem> {
+    let user = find_user(&app, id.read()?).await?;
+    let template = RemovePage {
+        app_name: &app.site().app_name,
+        nav: Nav::new(&viewer, ""),
+        id: user.id,
+        email: user.email.as_str(),
+        is_invited: user.status == UserStatus::Invited,
+        revocable: find_revocable(&app, user.id).await?,
+    };
+    Ok(render(app.site(), StatusCode::OK, &template))
+}
+
+/// `POST /users/{id}/remove`
+pub async fn remove(
+    admin: FormAdmin,
+    State(app): State<App>,
+    World(ctx): World,
+    id: Named<UserId>,
+) -> Result<Response, Problem> {
+    let id = id.read()?;
+    match flows::remove_user(&ctx, id, Reach::Everybody, &Actor::of(&admin.0.user)).await {
+        Ok(removed) => Ok(Redirect::to(&format!("/{}", revoked_query(&removed))).into_response()),
+        Err(error) => redirect_to_user(&app, &admin, id, Err(Problem::from(error))).await,
+    }
+}
