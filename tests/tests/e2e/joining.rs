@@ -6,7 +6,7 @@ use guestlist_tests::{Answer, Caller, Engine, Guestlist, Process, SHORT, free_po
 use reqwest::Method;
 use serde_json::json;
 
-const README: &str = include_str!("../../../README.md");
+const README: &str = include_str!("../../../docs/join-your-application.md");
 const NODE: &str = include_str!("../../../examples/ten_lines/check.mjs");
 const PYTHON: &str = include_str!("../../../examples/ten_lines/check.py");
 
