@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use guestlist_database::{AuditFilter, By};
+use guestlist_database::operations::{AuditActor, AuditFilter};
 use guestlist_domain::{Event, EventId, EventKind, Page, UserId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -42,7 +42,7 @@ pub async fn find_events(
 ) -> Result<(Vec<Event>, Option<String>), Problem> {
     let mut errors = FieldErrors::default();
     let filter = AuditFilter {
-        by: query.actor.and_then(|actor| errors.check("actor", parse_actor(&actor))),
+        actor: query.actor.and_then(|actor| errors.check("actor", parse_actor(&actor))),
         user: query.user.and_then(|id| {
             errors.check("user", UserId::from_str(&id).map_err(|_| "is not a user id"))
         }),
@@ -71,10 +71,10 @@ fn parse_time(time: &str) -> Result<Timestamp, &'static str> {
     })
 }
 
-fn parse_actor(actor: &str) -> Result<By, &'static str> {
+fn parse_actor(actor: &str) -> Result<AuditActor, &'static str> {
     match actor {
-        "cli" => Ok(By::Cli),
-        "system" => Ok(By::System),
-        id => Uuid::from_str(id).map(By::Id).map_err(|_| "must be an id, `cli` or `system`"),
+        "cli" => Ok(AuditActor::Cli),
+        "system" => Ok(AuditActor::System),
+        id => Uuid::from_str(id).map(AuditActor::Id).map_err(|_| "must be an id, `cli` or `system`"),
     }
 }

@@ -19,8 +19,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use guestlist_worker::config::Mistakes;
-use guestlist_worker::{shutdown, telemetry};
+use guestlist_worker::setup::config::ConfigErrors;
+use guestlist_worker::setup::{shutdown, telemetry};
 
 use crate::config::{Config, ConfigArgs};
 
@@ -93,13 +93,13 @@ pub fn arguments() -> Vec<OsString> {
 impl Cli {
     /// Runs the command. `mistakes` are those found so far, reported along with the
     /// configuration's.
-    pub fn run(self, mistakes: Mistakes) -> anyhow::Result<ExitCode> {
+    pub fn run(self, mistakes: ConfigErrors) -> anyhow::Result<ExitCode> {
         shutdown::block_on(self.command.run(mistakes))?
     }
 }
 
 impl Command {
-    async fn run(self, mistakes: Mistakes) -> anyhow::Result<ExitCode> {
+    async fn run(self, mistakes: ConfigErrors) -> anyhow::Result<ExitCode> {
         match self {
             Self::Dev(command) => {
                 let config = load(&command.config, mistakes)?;
@@ -139,7 +139,7 @@ impl Command {
 impl<A: Args> WithConfig<A> {
     async fn run(
         self,
-        mistakes: Mistakes,
+        mistakes: ConfigErrors,
         run: impl AsyncFnOnce(&Config, &A) -> anyhow::Result<ExitCode>,
     ) -> anyhow::Result<ExitCode> {
         let config = load(&self.config, mistakes)?;
@@ -148,7 +148,7 @@ impl<A: Args> WithConfig<A> {
 }
 
 /// Parses the configuration, and starts logging.
-fn load(args: &ConfigArgs, mistakes: Mistakes) -> anyhow::Result<Config> {
+fn load(args: &ConfigArgs, mistakes: ConfigErrors) -> anyhow::Result<Config> {
     let config = args.read(mistakes)?;
     let format = telemetry::Format::parse(&args.common.log_format);
     telemetry::start(format.map_err(anyhow::Error::msg)?)?;
@@ -158,7 +158,7 @@ fn load(args: &ConfigArgs, mistakes: Mistakes) -> anyhow::Result<Config> {
 /// Parses the configuration of a command that calls Stytch, and starts logging.
 fn load_with_stytch(
     args: &ConfigArgs,
-    mut mistakes: Mistakes,
+    mut mistakes: ConfigErrors,
 ) -> anyhow::Result<(Config, guestlist_stytch::Options)> {
     let stytch = args.common.read_required_stytch(&mut mistakes);
     let config = load(args, mistakes)?;

@@ -4,18 +4,26 @@
 
 mod cli;
 mod config;
-mod http;
+mod api;
+mod audit;
+mod extract;
+mod middleware;
+mod openapi;
+mod problem;
+mod router;
+mod sessions;
+mod state;
 mod operations;
 mod pages;
 
 use std::process::ExitCode;
 
-use guestlist_worker::config::{Mistakes, parse_arguments, read_dotenv};
+use guestlist_worker::setup::config::{ConfigErrors, parse_arguments, read_dotenv};
 
 fn main() -> ExitCode {
-    let mut mistakes = Mistakes::default();
+    let mut mistakes = ConfigErrors::default();
     if let Err(mistake) = read_dotenv() {
-        mistakes.note(mistake);
+        mistakes.push(mistake);
     }
     match parse_arguments::<cli::Cli>(cli::arguments()) {
         Ok(cli) => cli.run(mistakes).unwrap_or_else(|error| cli::report_failure(&error)),

@@ -20,7 +20,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use crate::http::App;
+use crate::state::App;
 
 pub use problem::problem_page;
 

@@ -25,7 +25,7 @@ use crate::openapi::OperationExt;
 use crate::openapi::document::document;
 use crate::pages::authenticate;
 use crate::problem::Problem;
-use crate::site::Site;
+use crate::config::SiteConfig;
 use crate::state::App;
 use crate::{api, pages, sessions};
 
@@ -47,7 +47,7 @@ pub fn router(app: App, hosts: Option<AllowedHosts>) -> anyhow::Result<Router> {
 }
 
 /// Generates the OpenAPI document of this installation.
-pub fn openapi_document(site: &Site) -> serde_json::Result<Value> {
+pub fn openapi_document(site: &SiteConfig) -> serde_json::Result<Value> {
     document(|| documented_routes(api::v1()), site)
 }
 
@@ -69,7 +69,7 @@ fn link_page() -> ApiRouter<App> {
                 .raw_response::<200>(Some("text/html"), "The page.")
                 .problems(sessions::LINK_PROBLEMS)
         })
-        .post_with(authenticate::press, |op| {
+        .post_with(authenticate::redeem, |op| {
             op.id("redeem_link")
                 .summary("Redeem a link")
                 .description(
@@ -96,7 +96,7 @@ fn document_response(document: Bytes) -> Response {
 }
 
 /// Lets the application's pages call the API with the browser's cookies.
-fn cors(site: &Site) -> CorsLayer {
+fn cors(site: &SiteConfig) -> CorsLayer {
     let origins = site.app_origins.iter();
     let origins = origins.filter_map(|origin| origin.ascii_serialization().parse().ok());
     CorsLayer::new()
@@ -132,10 +132,10 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::site::Project;
+    use crate::config::StytchProject;
 
-    fn site() -> Site {
-        Site {
+    fn site() -> SiteConfig {
+        SiteConfig {
             public_url: Url::parse("http://localhost:3000").unwrap(),
             app_name: "Guestlist".into(),
             app_url: None,
@@ -144,7 +144,7 @@ mod tests {
             hsts_include_subdomains: false,
             trusted_proxies: vec![],
             inbox_url: None,
-            stytch: Project::default(),
+            stytch: StytchProject::default(),
         }
     }
 

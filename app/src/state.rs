@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use guestlist_database::SqlStore;
 use guestlist_domain::{Ctx, User, UserId};
-use guestlist_stytch::Webhooks;
+use guestlist_stytch::WebhookVerifier;
 use guestlist_worker::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ use self::security_log::SecurityLog;
 use crate::config::Config;
 use crate::problem::{Code, Problem};
 use crate::sessions::in_flight::InFlightRedemptions;
-use crate::site::Site;
+use crate::config::SiteConfig;
 
 /// How often buffered activity and log counts are written.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ impl fmt::Debug for App {
 
 struct Inner {
     ctx: Ctx,
-    site: Site,
+    site: SiteConfig,
     store: Arc<SqlStore>,
     login_limit: ClientLimit,
     provider_budget: ProviderBudget,
@@ -53,12 +53,12 @@ struct Inner {
     metrics: HttpMetrics,
     holds: HoldCache,
     security_log: SecurityLog,
-    webhooks: Option<Webhooks>,
+    webhooks: Option<WebhookVerifier>,
     worker_metrics: OnceLock<Metrics>,
 }
 
 impl App {
-    pub fn new(config: &Config, ctx: Ctx, site: Site, store: Arc<SqlStore>) -> Self {
+    pub fn new(config: &Config, ctx: Ctx, site: SiteConfig, store: Arc<SqlStore>) -> Self {
         let (per_client, total) = config.anonymous_provider_limit;
         let secret = config.webhook_secret.clone();
         Self(Arc::new(Inner {
@@ -70,7 +70,7 @@ impl App {
             metrics: HttpMetrics::default(),
             holds: HoldCache::new(Arc::clone(&store)),
             security_log: SecurityLog::default(),
-            webhooks: secret.map(|secret| Webhooks::new(secret, site.stytch.id.clone())),
+            webhooks: secret.map(|secret| WebhookVerifier::new(secret, site.stytch.id.clone())),
             worker_metrics: OnceLock::new(),
             ctx,
             site,
@@ -85,7 +85,7 @@ impl App {
     }
 
     /// The public URL, the application's origins and the trusted proxies.
-    pub fn site(&self) -> &Site {
+    pub fn site(&self) -> &SiteConfig {
         &self.0.site
     }
 
@@ -124,7 +124,7 @@ impl App {
     }
 
     /// The verifier of Stytch's webhooks; `None` without `STYTCH_WEBHOOK_SECRET`.
-    pub fn webhooks(&self) -> Option<&Webhooks> {
+    pub fn webhooks(&self) -> Option<&WebhookVerifier> {
         self.0.webhooks.as_ref()
     }
 

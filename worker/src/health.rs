@@ -38,7 +38,7 @@ impl HealthServer {
     pub async fn serve(self, socket: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
         let address = socket.local_addr()?;
         // An address that is not local may be called by any name.
-        let hosts = address.ip().is_loopback().then(|| AllowedHosts::of_listener(address));
+        let hosts = address.ip().is_loopback().then(|| AllowedHosts::for_listener(address));
         let routes = Router::new()
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(ready))

@@ -24,7 +24,7 @@ use apalis_sea_orm::{
     ClaimedJob, Handled, Handlers, JobQueue, Options, QueueBackend, Rate, UnknownKind,
 };
 use guestlist_database::{PROVIDER_RATE, SqlStore};
-use guestlist_domain::{Clock, Ctx, Ids, LONGEST_PAUSE, Limit, Policy, Queue, flows};
+use guestlist_domain::{Clock, Ctx, Ids, MAX_RETRY_DELAY, Limit, Policy, QueueName, flows};
 use guestlist_stytch::StytchProvider;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -123,11 +123,11 @@ impl Worker {
 /// The handlers of all kinds of jobs.
 fn handlers(runner: &Arc<JobRunner>) -> Handlers {
     let all: [fn(&Arc<JobRunner>, Handlers) -> Handlers; 8] = [
-        JobRunner::register::<flows::SendInvite>,
-        JobRunner::register::<flows::SendLogin>,
-        JobRunner::register::<flows::RevokeInvite>,
+        JobRunner::register::<flows::SendInvitation>,
+        JobRunner::register::<flows::SendLoginLink>,
+        JobRunner::register::<flows::RevokeInvitation>,
         JobRunner::register::<flows::RevokeSession>,
-        JobRunner::register::<flows::DeleteUser>,
+        JobRunner::register::<flows::DeleteIdentity>,
         JobRunner::register::<flows::CheckIdentity>,
         JobRunner::register::<flows::Sweep>,
         JobRunner::register::<flows::Reconcile>,
@@ -188,7 +188,7 @@ fn queue(
 ) -> JobQueue {
     let (clock, ids) = (Arc::clone(&ctx.clock), Arc::clone(&ctx.ids));
     let name = format!("{}-{}", std::process::id(), ids.next().simple());
-    let rated = Queue::ALL.iter().filter(|queue| queue.calls_provider());
+    let rated = QueueName::ALL.iter().filter(|queue| queue.calls_provider());
     let rate = Rate {
         name: PROVIDER_RATE.to_owned(),
         queues: rated.map(ToString::to_string).collect(),
@@ -202,12 +202,12 @@ fn queue(
         waker: services.waker.clone(),
         rate: Some(rate),
         retention: Some(FINISHED_JOB_RETENTION),
-        on_error: Arc::new(move |error| database.note_error(error)),
-        max_delay: Some(LONGEST_PAUSE),
+        on_error: Arc::new(move |error| database.record_error(error)),
+        max_delay: Some(MAX_RETRY_DELAY),
         info: Arc::new(move || serde_json::to_string(&guard.report()).ok()),
         clock: Arc::new(move || Clock::now(&*clock)),
         ids: Arc::new(move || Ids::next(&*ids)),
-        ..Options::new(name, Queue::ALL.iter().map(ToString::to_string))
+        ..Options::new(name, QueueName::ALL.iter().map(ToString::to_string))
     };
     let (write, read) = (services.database.write().pool(), services.database.read().pool());
     JobQueue::new(write.clone(), read.clone(), options)
@@ -217,7 +217,7 @@ fn queue(
 /// the provider does not answer.
 fn limits(concurrency: usize) -> HashMap<String, usize> {
     let limit = concurrency - concurrency / 10;
-    [Queue::Invitation, Queue::Provider].map(|queue| (queue.to_string(), limit)).into()
+    [QueueName::Invitation, QueueName::Provider].map(|queue| (queue.to_string(), limit)).into()
 }
 
 fn per_second(limit: Limit) -> f64 {

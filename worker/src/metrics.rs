@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apalis_sea_orm::UnknownKind;
-use guestlist_domain::{Outcome, ProviderError};
+use guestlist_domain::{JobOutcome, ProviderError};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
@@ -109,12 +109,12 @@ impl Metrics {
     }
 
     /// Records an attempt and the time from its claim to its end.
-    pub fn record_attempt(&self, kind: &str, outcome: &Outcome, run: Duration) {
+    pub fn record_attempt(&self, kind: &str, outcome: &JobOutcome, run: Duration) {
         let (outcome, error) = match outcome {
-            Outcome::Done => ("done", None),
-            Outcome::Retry(_, error) => ("retry", Some(error)),
-            Outcome::Snooze(_, error) => ("snooze", Some(error)),
-            Outcome::Dead(error) => ("dead", Some(error)),
+            JobOutcome::Done => ("done", None),
+            JobOutcome::Retry(_, error) => ("retry", Some(error)),
+            JobOutcome::Snooze(_, error) => ("snooze", Some(error)),
+            JobOutcome::Dead(error) => ("dead", Some(error)),
         };
         let error = error.map(|error| error.code.as_str()).unwrap_or_default();
         self.count_attempt(kind, outcome, error);
@@ -156,9 +156,9 @@ mod tests {
     fn recorded_values_are_encoded() {
         let metrics = Metrics::default();
         metrics.record_wait("invitation", Duration::from_millis(3));
-        metrics.record_attempt("send-invite", &Outcome::Done, Duration::from_millis(120));
+        metrics.record_attempt("send-invite", &JobOutcome::Done, Duration::from_millis(120));
         let error = JobError { code: "a_code".into(), message: "why".into(), request_id: None };
-        metrics.record_attempt("send-invite", &Outcome::Dead(error), Duration::from_millis(1));
+        metrics.record_attempt("send-invite", &JobOutcome::Dead(error), Duration::from_millis(1));
         metrics.record_call("invite", None, Duration::from_millis(100));
         let mut text = String::new();
         metrics.encode(&mut text).unwrap();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use apalis_sea_orm::{JobQueue, hold_rate, retry_now};
 use guestlist_database::{Database, PROVIDER_RATE};
 use guestlist_domain::{
-    Clock, HeldBy, Outage, ProviderError, ProviderErrorKind, Queue, Report, Standing,
+    Clock, HeldBy, Outage, ProviderError, ProviderErrorKind, QueueName, WorkerReport, ProviderHealth,
 };
 use guestlist_stytch::StytchProvider;
 use tokio::sync::Notify;
@@ -70,9 +70,9 @@ impl ProviderGuard {
     }
 
     /// The report that this worker publishes in the database.
-    pub fn report(&self) -> Report {
+    pub fn report(&self) -> WorkerReport {
         let state = self.state();
-        Report { standing: state.circuit.health().clone(), bulk_until: state.throttle.bulk_until() }
+        WorkerReport { health: state.circuit.health().clone(), bulk_until: state.throttle.bulk_until() }
     }
 
     /// Returns why this worker makes no calls at present.
@@ -88,7 +88,7 @@ impl ProviderGuard {
     /// Returns the remedy, if the provider refuses the configuration.
     pub fn remediation(&self) -> Option<Remediation> {
         match self.state().circuit.health() {
-            Standing::Misconfigured(issue) => Some(remediation(issue, &self.0.authenticate_url)),
+            ProviderHealth::Misconfigured(issue) => Some(remediation(issue, &self.0.authenticate_url)),
             _ => None,
         }
     }
@@ -121,15 +121,15 @@ impl ProviderGuard {
             return;
         }
         match &health {
-            Standing::Ok => tracing::info!("calls to Stytch are at the full rate again"),
-            Standing::Recovering(_) => {
+            ProviderHealth::Ok => tracing::info!("calls to Stytch are at the full rate again"),
+            ProviderHealth::Recovering(_) => {
                 tracing::info!("Stytch answers again; ramping up to the full rate");
             }
-            Standing::Down(issue) => {
+            ProviderHealth::Down(issue) => {
                 let (code, message) = (&issue.code, &issue.message);
                 tracing::warn!(%code, message, "Stytch is unavailable; nothing is sent until it answers");
             }
-            Standing::Misconfigured(issue) => {
+            ProviderHealth::Misconfigured(issue) => {
                 let Remediation { problem, fix } = remediation(issue, &self.0.authenticate_url);
                 let (code, message) = (&issue.code, &issue.message);
                 tracing::error!(%code, message, fix, "{problem}; nothing is sent until this is fixed");
@@ -203,9 +203,9 @@ impl ProviderGuard {
         self.hold_all_workers(database).await;
         let (admission, is_bulk_held) = self.decide();
         let (suspended, rate): (Vec<_>, _) = match admission {
-            Admission::Closed => (names(Queue::calls_provider), applied.rate),
+            Admission::Closed => (names(QueueName::calls_provider), applied.rate),
             Admission::Open(rate) => {
-                let is_held = |queue: Queue| queue == Queue::Invitation && is_bulk_held;
+                let is_held = |queue: QueueName| queue == QueueName::Invitation && is_bulk_held;
                 (names(is_held), Some(rate.unwrap_or(self.0.full_rate)))
             }
         };
@@ -239,7 +239,7 @@ impl ProviderGuard {
     /// Makes failed jobs due immediately: their delays grew during the outage and have no meaning
     /// after it.
     async fn retry_failed(&self, queue: &JobQueue, database: &Database) {
-        let queues: Vec<_> = names(Queue::calls_provider).iter().map(ToString::to_string).collect();
+        let queues: Vec<_> = names(QueueName::calls_provider).iter().map(ToString::to_string).collect();
         match retry_now(database.write(), &queues, self.0.clock.now()).await {
             Ok(_) => queue.options().waker.wake(),
             Err(error) => {
@@ -261,9 +261,9 @@ impl ProviderGuard {
     }
 }
 
-fn names(predicate: impl Fn(Queue) -> bool) -> Vec<&'static str> {
-    let all = Queue::ALL.iter().copied();
-    all.filter(|queue| predicate(*queue)).map(Queue::as_str).collect()
+fn names(predicate: impl Fn(QueueName) -> bool) -> Vec<&'static str> {
+    let all = QueueName::ALL.iter().copied();
+    all.filter(|queue| predicate(*queue)).map(QueueName::as_str).collect()
 }
 
 #[cfg(test)]
@@ -272,6 +272,6 @@ mod tests {
 
     #[test]
     fn queues_that_call_the_provider_are_suspended_and_others_are_not() {
-        assert_eq!(names(Queue::calls_provider), ["login", "invitation", "provider"]);
+        assert_eq!(names(QueueName::calls_provider), ["login", "invitation", "provider"]);
     }
 }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use guestlist_database::Database;
 use guestlist_domain::{
-    Attempt, Change, Ctx, Job, JobError, JobId, Lease, Outcome, Performed, Settlement, StoreError,
+    Attempt, Change, Ctx, Job, JobError, JobId, CallGate, JobOutcome, Execution, Settlement, StoreError,
     Verdict,
 };
 
@@ -46,7 +46,7 @@ struct JobCallGate<'a> {
 }
 
 #[async_trait]
-impl Lease for JobCallGate<'_> {
+impl CallGate for JobCallGate<'_> {
     async fn may_call(&self) -> bool {
         let runner = self.runner;
         let may_start = runner.queue.wait_for_start(self.job).await && self.job.lease.is_valid();
@@ -82,7 +82,7 @@ impl JobRunner {
     async fn run<J: Job>(&self, claimed: &ClaimedJob) {
         let Some(job) = J::from_args(&claimed.args) else {
             let error = job_error("bad_args", "the job's arguments can't be read");
-            return self.settle(claimed, Outcome::Dead(error)).await;
+            return self.settle(claimed, JobOutcome::Dead(error)).await;
         };
         if let Some(outcome) = self.hold::<J>(claimed) {
             return self.settle(claimed, outcome).await;
@@ -95,20 +95,20 @@ impl JobRunner {
             Err(outage) => {
                 let error = job_error("database_unavailable", &outage.to_string());
                 let at = self.ctx.now() + DATABASE_DELAY;
-                self.settle(claimed, Outcome::Snooze(at, error)).await;
+                self.settle(claimed, JobOutcome::Snooze(at, error)).await;
             }
         }
     }
 
     /// Returns the outcome of a job that was claimed before the provider was known to be
     /// unavailable: it waits without being charged.
-    fn hold<J: Job>(&self, claimed: &ClaimedJob) -> Option<Outcome> {
+    fn hold<J: Job>(&self, claimed: &ClaimedJob) -> Option<JobOutcome> {
         if !J::QUEUE.calls_provider() || claimed.exhausted() {
             return None;
         }
         let held_by = self.guard.held_by()?;
         let error = job_error(held_by.as_str(), "nothing is sent while Stytch can't be called");
-        Some(Outcome::Snooze(self.ctx.now() + HOLD_DELAY, error))
+        Some(JobOutcome::Snooze(self.ctx.now() + HOLD_DELAY, error))
     }
 
     /// Performs the job once.
@@ -120,28 +120,28 @@ impl JobRunner {
         &self,
         job: &J,
         claimed: &ClaimedJob,
-    ) -> Result<Performed<J::Report>, StoreError> {
+    ) -> Result<Execution<J::Report>, StoreError> {
         if claimed.exhausted() {
-            return Ok(Performed::Exhausted);
+            return Ok(Execution::Exhausted);
         }
         let gate = JobCallGate { runner: self, job: claimed };
         let attempt = self.attempt(claimed);
         let performing = AssertUnwindSafe(job.perform(&self.ctx, &attempt, &gate)).catch_unwind();
         match tokio::time::timeout(J::TIMEOUT, performing).await {
-            Ok(Ok(Ok(report))) => Ok(Performed::Reported(report)),
+            Ok(Ok(Ok(report))) => Ok(Execution::Completed(report)),
             Ok(Ok(Err(error))) if error.is_transient() => Err(error),
             Ok(Ok(Err(error))) => {
-                Ok(Performed::Broke(job_error("store_error", &error.to_string())))
+                Ok(Execution::Failed(job_error("store_error", &error.to_string())))
             }
-            Ok(Err(panic)) => Ok(Performed::Broke(job_error("panicked", panic_message(&*panic)))),
+            Ok(Err(panic)) => Ok(Execution::Failed(job_error("panicked", panic_message(&*panic)))),
             Err(_) => {
                 let message = format!("not done within {} s", J::TIMEOUT.as_secs());
-                Ok(Performed::Broke(job_error("timed_out", &message)))
+                Ok(Execution::Failed(job_error("timed_out", &message)))
             }
         }
     }
 
-    async fn settle(&self, claimed: &ClaimedJob, outcome: Outcome) {
+    async fn settle(&self, claimed: &ClaimedJob, outcome: JobOutcome) {
         let decide = || std::future::ready(Ok((outcome.clone(), Change::new())));
         self.write(claimed, decide).await;
     }
@@ -150,7 +150,7 @@ impl JobRunner {
     /// the database is unavailable, tries again for [`MAX_WRITE_TIME`].
     async fn write<F>(&self, claimed: &ClaimedJob, decide: impl Fn() -> F)
     where
-        F: Future<Output = Result<(Outcome, Change), StoreError>>,
+        F: Future<Output = Result<(JobOutcome, Change), StoreError>>,
     {
         let (job, kind) = (claimed.id, &claimed.kind);
         let started = tokio::time::Instant::now();
@@ -181,7 +181,7 @@ impl JobRunner {
     /// Marks a job as dead whose result can never be written, because running it again would repeat
     /// its effects.
     async fn give_up(&self, claimed: &ClaimedJob, error: &StoreError) {
-        let outcome = Outcome::Dead(job_error("store_error", &error.to_string()));
+        let outcome = JobOutcome::Dead(job_error("store_error", &error.to_string()));
         if let Err(error) = self.apply(claimed, outcome, Change::new()).await {
             let (job, kind) = (claimed.id, &claimed.kind);
             tracing::error!(%job, %kind, %error, "job not marked as dead");
@@ -191,7 +191,7 @@ impl JobRunner {
     async fn apply(
         &self,
         claimed: &ClaimedJob,
-        outcome: Outcome,
+        outcome: JobOutcome,
         mut change: Change,
     ) -> Result<Verdict, StoreError> {
         change.settlement = Some(Settlement {
@@ -215,25 +215,25 @@ impl JobRunner {
         Attempt {
             job: JobId(claimed.id),
             number: claimed.number,
-            of: claimed.max_attempts,
+            max_attempts: claimed.max_attempts,
             started_at: claimed.started_at,
             outage: self.guard.last_outage(),
         }
     }
 }
 
-fn log(claimed: &ClaimedJob, outcome: &Outcome) {
+fn log(claimed: &ClaimedJob, outcome: &JobOutcome) {
     let (kind, job, attempt) = (&claimed.kind, claimed.id, claimed.number);
     match outcome {
-        Outcome::Done => tracing::debug!(%kind, %job, attempt, "job done"),
-        Outcome::Retry(at, error) => {
+        JobOutcome::Done => tracing::debug!(%kind, %job, attempt, "job done"),
+        JobOutcome::Retry(at, error) => {
             let (code, message) = (&error.code, &error.message);
             tracing::warn!(%kind, %job, attempt, %code, message, %at, "job failed and will be retried");
         }
-        Outcome::Snooze(at, error) => {
+        JobOutcome::Snooze(at, error) => {
             tracing::info!(%kind, %job, code = %error.code, %at, "job snoozed");
         }
-        Outcome::Dead(error) => {
+        JobOutcome::Dead(error) => {
             let (code, message) = (&error.code, &error.message);
             tracing::error!(%kind, %job, attempt, %code, message, "job failed permanently");
         }

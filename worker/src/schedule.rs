@@ -50,6 +50,6 @@ async fn repeat<F>(
 mod tests {
     #[test]
     fn the_domain_and_the_queue_use_the_same_prefix_for_periodic_keys() {
-        assert_eq!(guestlist_domain::PERIODIC_KEY, apalis_sea_orm::PERIODIC_KEY_PREFIX);
+        assert_eq!(guestlist_domain::PERIODIC_KEY_PREFIX, apalis_sea_orm::PERIODIC_KEY_PREFIX);
     }
 }

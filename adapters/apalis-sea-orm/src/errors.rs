@@ -43,7 +43,7 @@ pub enum ErrorCode {
 /// [`UniqueViolation`](ErrorClass::UniqueViolation) and [`Permanent`](ErrorClass::Permanent).
 ///
 /// After a lost connection the outcome of a commit is unknown;
-/// [`standings`](crate::standings) determines it.
+/// [`settlement_statuses`](crate::settlement_statuses) determines it.
 pub fn is_transient(error: &DbErr) -> bool {
     !matches!(classify(error), ErrorClass::UniqueViolation | ErrorClass::Permanent)
 }

@@ -54,7 +54,7 @@ pub use backend::{
     Handled, HandlerOutput, Handlers, JobLayer, JobService, QueueBackend, UnknownKind,
 };
 pub use backoff::Backoff;
-pub use errors::is_transient;
+pub use errors::{ErrorClass, ErrorCode, classify, error_code, is_transient, sqlx_error};
 pub use options::{Options, Rate};
 pub use queue::{
     attempt::{AttemptError, AttemptOutcome, AttemptResult},

@@ -12,7 +12,7 @@ use apalis_sea_orm::Waker;
 use guestlist_database::{Database, SqlStore, connect_or_create};
 use guestlist_domain::{
     Actor, Change, Email, Event, EventId, EventKind, Ids, Invitation, InvitationId,
-    InvitationStatus, JobId, Metadata, NewJob, Queue, Role, Store, SystemIds, User, UserId,
+    InvitationStatus, JobId, Metadata, NewJob, QueueName, Role, Store, SystemIds, User, UserId,
     UserStatus, Verdict,
 };
 use sea_orm::{
@@ -212,7 +212,7 @@ fn change() -> Change {
     };
     let job = NewJob {
         id: JobId(SystemIds.next()),
-        queue: Queue::Invitation,
+        queue: QueueName::Invitation,
         kind: "send-invite",
         args: json!({ "invitation": invitation.id, "delivery": 1 }),
         priority: 10,

@@ -10,7 +10,7 @@ use apalis_sea_orm::Waker;
 use guestlist_database::{SqlStore, connect_or_create};
 use guestlist_domain::{
     Actor, Change, Email, Ids, Invitation, InvitationFilter, InvitationId, InvitationStatus,
-    Metadata, Name, Page, Place, Prefix, ReadInvitations, ReadUsers, Role, Store, SystemIds, User,
+    Metadata, Name, Page, Cursor, SearchPrefix, ReadInvitations, ReadUsers, Role, Store, SystemIds, User,
     UserFilter, UserId, UserStatus, Verdict,
 };
 
@@ -35,10 +35,10 @@ async fn main() -> Result<(), Failure> {
     let last = users[users.len() - (PAGE - 1) * 50].id;
     users(&store, "page 1", UserFilter::default(), None).await?;
     users(&store, "page 4,000", UserFilter::default(), Some(last.into())).await?;
-    let all = UserFilter { q: Prefix::of("u"), ..UserFilter::default() };
+    let all = UserFilter { q: SearchPrefix::of("u"), ..UserFilter::default() };
     users.sort_by(|a, b| a.email.cmp(&b.email));
     for page in [1, 2_000, PAGE] {
-        let after = (page > 1).then(|| all.place(&users[(page - 1) * 50 - 1]));
+        let after = (page > 1).then(|| all.cursor(&users[(page - 1) * 50 - 1]));
         users(&store, &format!("page {page} of a search for u"), all.clone(), after).await?;
     }
     for q in [None, Some("u"), Some("uold"), Some("uold04"), Some("uold042117"), Some("zz")] {
@@ -49,18 +49,18 @@ async fn main() -> Result<(), Failure> {
             (Some(Role::Admin), None),
             (Some(Role::Admin), Some(UserStatus::Active)),
         ] {
-            let filter = UserFilter { q: q.and_then(Prefix::of), role, status };
+            let filter = UserFilter { q: q.and_then(SearchPrefix::of), role, status };
             let label = format!("{filter:?}");
             users(&store, &label, filter, None).await?;
         }
     }
     for q in ["ursula", "ursula old 42"] {
-        let filter = UserFilter { q: Prefix::of(q), ..UserFilter::default() };
+        let filter = UserFilter { q: SearchPrefix::of(q), ..UserFilter::default() };
         users(&store, q, filter, None).await?;
     }
     for q in [None, Some("u"), Some("uold"), Some("uold042117")] {
         for status in [None, Some(InvitationStatus::Failed), Some(InvitationStatus::Sent)] {
-            let filter = InvitationFilter { q: q.and_then(Prefix::of), status };
+            let filter = InvitationFilter { q: q.and_then(SearchPrefix::of), status };
             invitations(&store, filter).await?;
         }
     }
@@ -135,7 +135,7 @@ async fn users(
     store: &SqlStore,
     label: &str,
     filter: UserFilter,
-    after: Option<Place<UserId>>,
+    after: Option<Cursor<UserId>>,
 ) -> Result<(), Failure> {
     let (mut times, mut found) = (Vec::new(), 0);
     for _ in 0..ROUNDS {

@@ -8,7 +8,7 @@ mod jobs;
 mod overview;
 mod queue_activity;
 
-pub use apalis_sea_orm::board::{ErrorGroup, Pause};
+pub use apalis_sea_orm::inspect::{ErrorGroup, Pause};
 pub use audit::{AuditActor, AuditFilter};
 pub use jobs::{JobAttempt, JobFilter, JobRecord, JobStatus};
 pub use overview::{Overview, PROVIDER_RATE, QueueState, RefusedWrites, WorkerState};

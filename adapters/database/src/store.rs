@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, Claim, Seen, Session, Stale, Store, StoreError, TokenHash, User, Verdict,
+    Change, LinkClaim, Usage, Session, ExpiredRows, Store, StoreError, TokenHash, User, Verdict,
 };
 use jiff::Timestamp;
 use sea_orm::{DbBackend, EntityTrait, Select, StatementBuilder, sea_query::SelectStatement};
@@ -101,7 +101,7 @@ impl Store for SqlStore {
         token: TokenHash,
         now: Timestamp,
         until: Timestamp,
-    ) -> StoreResult<Claim> {
+    ) -> StoreResult<LinkClaim> {
         link_claims::claim(&self.database, token, now, until).await
     }
 
@@ -109,11 +109,11 @@ impl Store for SqlStore {
         link_claims::release(&self.database, token, until).await
     }
 
-    async fn note_seen(&self, uses: &[Seen], at: Timestamp) -> StoreResult<()> {
+    async fn record_usage(&self, uses: &[Usage], at: Timestamp) -> StoreResult<()> {
         activity::record(self.database.write(), uses, at).await
     }
 
-    async fn delete_stale(&self, what: Stale, before: Timestamp, limit: u64) -> StoreResult<u64> {
+    async fn delete_expired(&self, what: ExpiredRows, before: Timestamp, limit: u64) -> StoreResult<u64> {
         retention::delete(&self.database, what, before, limit).await
     }
 

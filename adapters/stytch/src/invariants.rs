@@ -56,7 +56,7 @@ pub fn check_response(status: u16, wait: &[u8], body: &[u8]) {
     response.check(is_complete);
     response.check(|found: SearchResponse| {
         let SearchPage { identities, next } = found.into();
-        next.as_deref() != Some("") && identities.values().all(|found| is_id(&found.stytch_user_id))
+        next.as_deref() != Some("") && identities.values().all(|found| is_id(&found.provider_user_id))
     });
     response.check(|list: ListResponse| {
         let IdentityPage { profiles, next } = list.into();
@@ -87,7 +87,7 @@ pub fn check_jwt(text: &[u8]) {
     }
     let Ok(claims) = serde_json::from_slice::<Claims>(text) else { return };
     if let Some(claims) = claims.verify(now()) {
-        assert!(is_id(&claims.stytch_session_id));
+        assert!(is_id(&claims.provider_session_id));
         let all: Result<Value, _> = serde_json::from_slice(text);
         let exp = all.ok().and_then(|all| all["exp"].as_i64());
         assert!(exp.is_none_or(|exp| exp == claims.expires_at.as_second()));
@@ -100,8 +100,8 @@ pub fn check_webhook(text: &[u8]) {
     match WebhookVerifier::new(secret, "project-test-1").parse("msg_1", text) {
         Ok(None) => {}
         Ok(Some(event)) => {
-            assert!(is_id(&event.stytch_user_id));
-            let is_same_user = |profile: Profile| profile.stytch_user_id == event.stytch_user_id;
+            assert!(is_id(&event.provider_user_id));
+            let is_same_user = |profile: Profile| profile.provider_user_id == event.provider_user_id;
             assert!(event.profile.is_none_or(is_same_user));
         }
         Err(error) => assert!(error.to_string().len() < 100, "{error}"),
@@ -136,13 +136,13 @@ impl Response<'_> {
             300..=399 => error.kind == Kind::Misconfigured,
             400..=499 => is_doubt_allowed,
             500..=599 => {
-                is_doubt_allowed && !matches!(error.kind, Kind::Rejected | Kind::Misconfigured)
+                is_doubt_allowed && !error.kind.is_rejection() && error.kind != Kind::Misconfigured
             }
             _ => is_lost,
         };
         assert!(matches_status, "{} is {error:?}", self.status);
-        let is_wait = |wait| matches!(error.kind, Kind::RateLimited(after) if after == wait);
-        assert!(is_wait(self.wait) || !matches!(error.kind, Kind::RateLimited(_)));
+        let is_wait = |wait| matches!(error.kind, Kind::RateLimited(after) | Kind::BulkMailLimited(after) if after == wait);
+        assert!(is_wait(self.wait) || !error.kind.is_rate_limit());
         assert!(is_code(&error.code), "{:?}", error.code);
         assert!(error.message.chars().count() <= 300);
         assert!(!error.message.contains(|c: char| c == '@' || c.is_control()), "{error:?}");
@@ -154,13 +154,13 @@ fn is_complete(response: AuthenticateResponse) -> bool {
     let authenticated = response.into_session(now());
     let tokens = [authenticated.tokens.session_token, authenticated.tokens.session_jwt];
     let is_token = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    is_id(&authenticated.session.stytch_session_id)
-        && is_id(&authenticated.session.stytch_user_id)
+    is_id(&authenticated.session.provider_session_id)
+        && is_id(&authenticated.session.provider_user_id)
         && tokens.iter().all(is_token)
 }
 
 fn has_id(profile: &Profile) -> bool {
-    is_id(&profile.stytch_user_id)
+    is_id(&profile.provider_user_id)
 }
 
 fn is_id(text: &str) -> bool {

@@ -81,7 +81,7 @@ impl Claims {
             return None;
         }
         Some(JwtClaims {
-            stytch_session_id: self.session.id,
+            provider_session_id: self.session.id,
             session_expires_at: self.session.expires_at.unwrap_or(expires_at),
             expires_at,
         })

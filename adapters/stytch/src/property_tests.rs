@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use guestlist_domain::Vouched;
+use guestlist_domain::AuthenticatedSession;
 use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*, sample::Index};
 use reqwest::StatusCode;
@@ -139,7 +139,7 @@ fn any_status() -> impl Strategy<Value = u16> {
 }
 
 /// Parses the response to the authentication of a link.
-fn parse_authenticated(text: &str) -> Option<Vouched> {
+fn parse_authenticated(text: &str) -> Option<AuthenticatedSession> {
     let response: AuthenticateResponse =
         interpret(StatusCode::OK, None, Ok(text.as_bytes().to_vec())).ok()?;
     Some(response.into_session(Timestamp::UNIX_EPOCH))
@@ -225,8 +225,8 @@ proptest! {
         let real = parse_authenticated(&authenticated().to_string()).unwrap();
         let read = parse_authenticated(&text)
             .ok_or_else(|| TestCaseError::fail(format!("{pointer}: {text}")))?;
-        prop_assert_eq!(read.session.stytch_session_id, real.session.stytch_session_id);
-        prop_assert_eq!(read.session.stytch_user_id, real.session.stytch_user_id);
+        prop_assert_eq!(read.session.provider_session_id, real.session.provider_session_id);
+        prop_assert_eq!(read.session.provider_user_id, real.session.provider_user_id);
         prop_assert_eq!(read.session.expires_at, real.session.expires_at);
         prop_assert_eq!(read.tokens.session_token, real.tokens.session_token);
         prop_assert_eq!(read.tokens.session_jwt, real.tokens.session_jwt);

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Clock, Delivered, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
-    JwtError, LoginMail, Profile, ProviderError, ProviderErrorKind, Vouched,
+    Clock, SentMail, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
+    JwtError, LoginMail, Profile, ProviderError, ProviderErrorKind, AuthenticatedSession,
 };
 
 use crate::{
@@ -87,7 +87,7 @@ impl fmt::Debug for StytchProvider {
 
 #[async_trait]
 impl IdentityProvider for StytchProvider {
-    async fn send_invite(&self, mail: &InviteMail) -> Result<Delivered, ProviderError> {
+    async fn send_invite(&self, mail: &InviteMail) -> Result<SentMail, ProviderError> {
         let body = InviteRequest {
             email: mail.email.as_str(),
             name: mail.name.as_ref().map(NameParts::from),
@@ -98,7 +98,7 @@ impl IdentityProvider for StytchProvider {
         self.client.post(&path, &body, NonIdempotent).await.map(sent)
     }
 
-    async fn send_login(&self, mail: &LoginMail) -> Result<Delivered, ProviderError> {
+    async fn send_login(&self, mail: &LoginMail) -> Result<SentMail, ProviderError> {
         let body = LoginOrCreateRequest {
             email: mail.email.as_str(),
             login_magic_link_url: &mail.redirect_url,
@@ -118,14 +118,14 @@ impl IdentityProvider for StytchProvider {
         ignore_errors(result, &["email_not_found", "user_not_found"])
     }
 
-    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<Vouched, ProviderError> {
+    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<AuthenticatedSession, ProviderError> {
         let path = ["v1", "magic_links", "authenticate"];
         let body = AuthenticateLinkRequest { token, session_duration_minutes: minutes };
         let response: AuthenticateResponse = self.client.post(&path, &body, NonIdempotent).await?;
         Ok(response.into_session(self.clock.now()))
     }
 
-    async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError> {
+    async fn refresh_session(&self, session_token: &str) -> Result<AuthenticatedSession, ProviderError> {
         let call = async {
             let path = ["v1", "sessions", "authenticate"];
             let body = AuthenticateSessionRequest { session_token };
@@ -135,16 +135,16 @@ impl IdentityProvider for StytchProvider {
         self.refresher.refresh(session_token, call).await
     }
 
-    async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError> {
+    async fn revoke_session(&self, provider_session_id: &str) -> Result<(), ProviderError> {
         let path = ["v1", "sessions", "revoke"];
-        let body = RevokeSessionRequest { session_id: stytch_session_id };
+        let body = RevokeSessionRequest { session_id: provider_session_id };
         let result = self.client.post(&path, &body, Idempotent).await;
         ignore_errors(result, &["session_not_found", "invalid_session_id"])
     }
 
-    async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError> {
-        check_path_segment(stytch_user_id)?;
-        let result = self.client.delete(&["v1", "users", stytch_user_id]).await;
+    async fn delete_user(&self, provider_user_id: &str) -> Result<(), ProviderError> {
+        check_path_segment(provider_user_id)?;
+        let result = self.client.delete(&["v1", "users", provider_user_id]).await;
         ignore_errors(result, &["user_not_found"])
     }
 
@@ -159,17 +159,18 @@ impl IdentityProvider for StytchProvider {
         let page: Result<ListResponse, _> =
             self.client.post_slow(&["v1", "users", "search"], &body).await;
         let page = page.inspect_err(|error| {
-            if let ProviderErrorKind::RateLimited(retry_after) = error.kind {
+            if let ProviderErrorKind::RateLimited(retry_after)
+            | ProviderErrorKind::BulkMailLimited(retry_after) = error.kind {
                 self.list_throttle.pause(retry_after.unwrap_or_default().max(RATE_LIMIT_PAUSE));
             }
         });
         Ok(page?.into())
     }
 
-    async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError> {
-        check_path_segment(stytch_user_id)?;
+    async fn identity(&self, provider_user_id: &str) -> Result<Option<Profile>, ProviderError> {
+        check_path_segment(provider_user_id)?;
         self.get_user_throttle.acquire().await;
-        let user: Result<UserResponse, _> = self.client.get(&["v1", "users", stytch_user_id]).await;
+        let user: Result<UserResponse, _> = self.client.get(&["v1", "users", provider_user_id]).await;
         match user {
             Ok(user) => Ok(Some(user.into())),
             Err(error) if is_rejected_as(&error, &["user_not_found"]) => Ok(None),
@@ -194,9 +195,9 @@ async fn search(
     Ok(response.into())
 }
 
-fn sent(response: SendResponse) -> Delivered {
+fn sent(response: SendResponse) -> SentMail {
     let request_id = response.request_id.filter(|id| is_request_id(id));
-    Delivered { stytch_user_id: response.user_id, request_id }
+    SentMail { provider_user_id: response.user_id, request_id }
 }
 
 /// Treats errors with these codes as success: there was nothing to undo.
@@ -212,7 +213,7 @@ fn ignore_errors(
 
 /// Returns whether Stytch rejected a request with one of these codes and a matching status.
 fn is_rejected_as(error: &ProviderError, codes: &[&str]) -> bool {
-    error.kind == ProviderErrorKind::Rejected && codes.contains(&error.code.as_str())
+    error.kind.is_rejection() && codes.contains(&error.code.as_str())
 }
 
 /// Rejects texts that a URL drops from its path, which would lead to another route.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use guestlist_domain::{ProviderError, ProviderErrorKind, TokenHash, Vouched};
+use guestlist_domain::{ProviderError, ProviderErrorKind, TokenHash, AuthenticatedSession};
 use tokio::sync::Mutex as AsyncMutex;
 
 /// The time for which a result is reused: half of a JWT's five minutes, so that its last user can
@@ -24,7 +24,7 @@ type Slot = Arc<AsyncMutex<Option<CachedSession>>>;
 
 #[derive(Clone)]
 struct CachedSession {
-    session: Vouched,
+    session: AuthenticatedSession,
     refreshed_at: Instant,
 }
 
@@ -51,8 +51,8 @@ impl SessionRefresher {
     pub(crate) async fn refresh(
         &self,
         token: &str,
-        call: impl Future<Output = Result<Vouched, ProviderError>>,
-    ) -> Result<Vouched, ProviderError> {
+        call: impl Future<Output = Result<AuthenticatedSession, ProviderError>>,
+    ) -> Result<AuthenticatedSession, ProviderError> {
         let slot = self.slot(TokenHash::of(token));
         let mut cached = slot.lock().await;
         if let Some(cached) = cached.as_ref().filter(|cached| cached.is_fresh(Instant::now())) {
@@ -90,8 +90,8 @@ impl SessionRefresher {
     /// Begins or ends an outage after a call. Errors about the session itself are no outage.
     fn record(&self, error: Option<&ProviderError>) {
         let is_outage = |kind| {
-            use ProviderErrorKind::{Doubtful, Misconfigured, RateLimited, Unavailable};
-            matches!(kind, Unavailable | Doubtful | RateLimited(_) | Misconfigured)
+            use ProviderErrorKind::{BulkMailLimited, Doubtful, Misconfigured, RateLimited, Unavailable};
+            matches!(kind, Unavailable | Doubtful | RateLimited(_) | BulkMailLimited(_) | Misconfigured)
         };
         let error = error.filter(|error| is_outage(error.kind)).cloned();
         *lock(&self.outage) =
@@ -144,11 +144,11 @@ mod tests {
 
     use super::*;
 
-    fn session() -> Vouched {
-        Vouched {
+    fn session() -> AuthenticatedSession {
+        AuthenticatedSession {
             session: ProviderSession {
-                stytch_session_id: "session-test-1".into(),
-                stytch_user_id: "user-test-1".into(),
+                provider_session_id: "session-test-1".into(),
+                provider_user_id: "user-test-1".into(),
                 started_at: Timestamp::UNIX_EPOCH,
                 expires_at: Timestamp::UNIX_EPOCH,
             },

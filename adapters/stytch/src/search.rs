@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn identity(email: &Email) -> Identity {
-        Identity { stytch_user_id: format!("user of {}", email.as_str()), created_at: None }
+        Identity { provider_user_id: format!("user of {}", email.as_str()), created_at: None }
     }
 
     #[tokio::test]

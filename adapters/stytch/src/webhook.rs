@@ -5,7 +5,7 @@ use std::fmt;
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use guestlist_domain::{IdentityNews, Profile};
+use guestlist_domain::{IdentityEvent, Profile};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -111,7 +111,7 @@ impl WebhookVerifier {
         signature: Signature<'_>,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<Option<IdentityNews>, WebhookError> {
+    ) -> Result<Option<IdentityEvent>, WebhookError> {
         if !self.secret.verify(signature, body) {
             return Err(WebhookError::Signature);
         }
@@ -133,7 +133,7 @@ impl WebhookVerifier {
         &self,
         message_id: &str,
         body: &[u8],
-    ) -> Result<Option<IdentityNews>, WebhookError> {
+    ) -> Result<Option<IdentityEvent>, WebhookError> {
         let event: Event = parse_object(body).map_err(|error| malformed(&error))?;
         if event.project_id != self.project_id {
             return Err(WebhookError::OtherProject);
@@ -147,7 +147,7 @@ impl WebhookVerifier {
             _ => return Ok(None),
         };
         let message_id = message_id.to_owned();
-        Ok(Some(IdentityNews { message_id, stytch_user_id: event.id, profile }))
+        Ok(Some(IdentityEvent { message_id, provider_user_id: event.id, profile }))
     }
 }
 
@@ -165,7 +165,7 @@ struct Event {
 fn profile(user: Value, id: &str) -> Result<Profile, WebhookError> {
     let user = serde_json::from_value::<UserResponse>(user);
     let profile = Profile::from(user.map_err(|error| malformed(&error))?);
-    if profile.stytch_user_id != id {
+    if profile.provider_user_id != id {
         return Err(WebhookError::Malformed("the event names two users".to_owned()));
     }
     Ok(profile)

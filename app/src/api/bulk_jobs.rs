@@ -8,7 +8,7 @@ use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use guestlist_database::board::{JobFilter, JobStatus};
+use guestlist_database::operations::{JobFilter, JobStatus};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -17,7 +17,7 @@ use super::jobs::{parse_queue, parse_state};
 use crate::extract::{FieldErrors, JsonBody, OpsWrite, RequestContext, RequireScope};
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{OperationExt, schemas};
-use crate::operations::{Act, Bulk};
+use crate::operations::{JobAction, BulkResult};
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -25,36 +25,36 @@ use crate::state::App;
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 pub fn routes() -> ApiRouter<App> {
-    let retry = |by, app, ctx, body| operate(Act::Retry, by, app, ctx, body);
-    let cancel = |by, app, ctx, body| operate(Act::Cancel, by, app, ctx, body);
-    let dismiss = |by, app, ctx, body| operate(Act::Dismiss, by, app, ctx, body);
+    let retry = |by, app, ctx, body| operate(JobAction::Retry, by, app, ctx, body);
+    let cancel = |by, app, ctx, body| operate(JobAction::Cancel, by, app, ctx, body);
+    let dismiss = |by, app, ctx, body| operate(JobAction::Dismiss, by, app, ctx, body);
     ApiRouter::new()
         .api_route(
             "/jobs/retry",
             post_with(Idempotent(retry), |op| {
-                document(op.id("retry_jobs").summary("Retry all matching jobs"), Act::Retry)
+                document(op.id("retry_jobs").summary("Retry all matching jobs"), JobAction::Retry)
             }),
         )
         .api_route(
             "/jobs/cancel",
             post_with(Idempotent(cancel), |op| {
-                document(op.id("cancel_jobs").summary("Cancel all matching jobs"), Act::Cancel)
+                document(op.id("cancel_jobs").summary("Cancel all matching jobs"), JobAction::Cancel)
             }),
         )
         .api_route(
             "/jobs/dismiss",
             post_with(Idempotent(dismiss), |op| {
                 let op = op.id("dismiss_jobs").summary("Dismiss all matching dead jobs");
-                document(op, Act::Dismiss)
+                document(op, JobAction::Dismiss)
             }),
         )
 }
 
-fn document(op: TransformOperation<'_>, act: Act) -> TransformOperation<'_> {
-    let states: Vec<_> = act.states().map(JobStatus::as_str).collect();
+fn document(op: TransformOperation<'_>, act: JobAction) -> TransformOperation<'_> {
+    let states: Vec<_> = act.allowed_states().map(JobStatus::as_str).collect();
     op.description("Jobs about users whom the caller may not manage are skipped, and not counted.")
         .body_property("state", json!({ "enum": states }))
-        .json_response::<200, Bulk>("The number of matching jobs.")
+        .json_response::<200, BulkResult>("The number of matching jobs.")
 }
 
 /// A filter of jobs.
@@ -75,13 +75,13 @@ struct BulkJobRequest {
 }
 
 impl BulkJobRequest {
-    fn parse(self, act: Act) -> Result<JobFilter, Problem> {
+    fn parse(self, act: JobAction) -> Result<JobFilter, Problem> {
         let mut errors = FieldErrors::default();
         let queue = parse_queue(self.queue.as_deref(), &mut errors);
         let status = parse_state(self.state.as_deref(), &mut errors);
         let is_allowed = |status: &JobStatus| act.applies_to(*status);
         if errors.is_empty() && !status.as_ref().is_some_and(is_allowed) {
-            errors.add("state", format!("must be one of {}", act.states_in_words()));
+            errors.add("state", format!("must be one of {}", act.allowed_states_text()));
         }
         errors.finish()?;
         Ok(JobFilter { queue, kind: self.kind, status, error: self.error, q: None })
@@ -89,7 +89,7 @@ impl BulkJobRequest {
 }
 
 async fn operate(
-    act: Act,
+    act: JobAction,
     by: RequireScope<OpsWrite>,
     State(app): State<App>,
     RequestContext(ctx): RequestContext,
@@ -99,9 +99,9 @@ async fn operate(
     let filter = request.parse(act)?;
     let manageable = by.caller.manageable_roles();
     let result = if dry_run {
-        act.count(&ctx, app.store(), &filter, manageable, TIME_LIMIT).await?
+        act.count_matching(&ctx, app.store(), &filter, manageable, TIME_LIMIT).await?
     } else {
-        act.on_all(&ctx, app.store(), &filter, manageable, &by.actor(), TIME_LIMIT).await?
+        act.apply_to_all(&ctx, app.store(), &filter, manageable, &by.actor(), TIME_LIMIT).await?
     };
     Ok(Json(result).into_response())
 }

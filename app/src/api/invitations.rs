@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use guestlist_domain::{InvitationFilter, InvitationId, InvitationStatus, Page, Prefix, flows};
+use guestlist_domain::{InvitationFilter, InvitationId, InvitationStatus, Page, SearchPrefix, flows};
 
 use self::types::{CreateInvitationRequest, InvitationView, ListInvitations};
 use super::events::EventView;
@@ -122,7 +122,7 @@ async fn list_invitations(
         let status = InvitationStatus::parse(&status);
         errors.check("status", status.ok_or("is not an invitation status"))
     });
-    let q = query.q.as_deref().and_then(Prefix::of);
+    let q = query.q.as_deref().and_then(SearchPrefix::of);
     let (limit, cursor) = (query.limit.as_deref(), query.cursor.as_deref());
     let Page { after, limit } =
         parse_search_page(limit, cursor, q.as_ref(), InvitationId, &mut errors);
@@ -134,7 +134,7 @@ async fn list_invitations(
         None => app.ctx().store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
     };
     let next_cursor =
-        truncate_search_page(&mut invitations, limit, |invitation| filter.place(invitation));
+        truncate_search_page(&mut invitations, limit, |invitation| filter.cursor(invitation));
     let holds = app.holds().current(app.ctx().now(), &invitations).await?;
     let items = invitations.iter().map(|one| InvitationView::new(one, holds)).collect();
     Ok(Json(Paged { items, next_cursor }).into_response())

@@ -5,8 +5,8 @@ use aide::axum::routing::{get_with, post_with};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use guestlist_database::board::{JobFilter, JobStatus};
-use guestlist_domain::{JobId, Page, Queue};
+use guestlist_database::operations::{JobFilter, JobStatus};
+use guestlist_domain::{JobId, Page, QueueName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -16,11 +16,11 @@ use crate::extract::{
 };
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{OperationExt, schemas};
-use crate::operations::{Act, ErrorView, JobView, WholeJobView};
+use crate::operations::{JobAction, ErrorGroupView, JobView, JobDetailView};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
-type JobDetail = WholeJobView<'static>;
+type JobDetail = JobDetailView<'static>;
 
 /// The problems of cancelling or dismissing a job.
 const WITHDRAWAL_PROBLEMS: &[Code] =
@@ -42,7 +42,7 @@ pub fn routes() -> ApiRouter<App> {
                 op.id("list_job_errors")
                     .summary("List job errors")
                     .description("Groups dead and retrying jobs by the error of the last attempt.")
-                    .json_response::<200, List<ErrorView<'static>>>("Errors, most frequent first.")
+                    .json_response::<200, List<ErrorGroupView<'static>>>("Errors, most frequent first.")
             }),
         )
         .api_route(
@@ -57,9 +57,9 @@ pub fn routes() -> ApiRouter<App> {
 }
 
 fn operations() -> ApiRouter<App> {
-    let retry = |by, app, ctx, id| operate(Act::Retry, by, app, ctx, id);
-    let cancel = |by, app, ctx, id| operate(Act::Cancel, by, app, ctx, id);
-    let dismiss = |by, app, ctx, id| operate(Act::Dismiss, by, app, ctx, id);
+    let retry = |by, app, ctx, id| operate(JobAction::Retry, by, app, ctx, id);
+    let cancel = |by, app, ctx, id| operate(JobAction::Cancel, by, app, ctx, id);
+    let dismiss = |by, app, ctx, id| operate(JobAction::Dismiss, by, app, ctx, id);
     ApiRouter::new()
         .api_route(
             "/jobs/{id}/retry",
@@ -136,8 +136,8 @@ async fn list_jobs(
 }
 
 /// Parses the name of a queue, if given.
-pub fn parse_queue(queue: Option<&str>, errors: &mut FieldErrors) -> Option<Queue> {
-    errors.check("queue", Queue::parse(queue?).ok_or("is not a queue"))
+pub fn parse_queue(queue: Option<&str>, errors: &mut FieldErrors) -> Option<QueueName> {
+    errors.check("queue", QueueName::parse(queue?).ok_or("is not a queue"))
 }
 
 /// Parses the state of a job, if given.
@@ -150,7 +150,7 @@ async fn list_job_errors(
     State(app): State<App>,
 ) -> Result<Response, Problem> {
     let groups = app.store().job_errors().await?;
-    let items = groups.iter().map(ErrorView::from).collect();
+    let items = groups.iter().map(ErrorGroupView::from).collect();
     Ok(Json(List { items }).into_response())
 }
 
@@ -163,20 +163,20 @@ async fn get_job(
 }
 
 async fn operate(
-    act: Act,
+    act: JobAction,
     by: RequireScope<OpsWrite>,
     State(app): State<App>,
     RequestContext(ctx): RequestContext,
     id: PathParam<JobId>,
 ) -> Result<Response, Problem> {
     let id = id.parse()?;
-    let done = act.on(&ctx, id, by.caller.manageable_roles(), &by.actor()).await;
-    done.map_err(|error| Problem::job(error, &act.states_in_words()))?;
+    let done = act.apply(&ctx, id, by.caller.manageable_roles(), &by.actor()).await;
+    done.map_err(|error| Problem::job(error, &act.allowed_states_text()))?;
     job_response(&app, id).await
 }
 
 async fn job_response(app: &App, id: JobId) -> Result<Response, Problem> {
     let found = app.store().job_with_attempts(id, app.ctx().now()).await?;
     let (job, attempts) = found.ok_or_else(|| Problem::not_found("job"))?;
-    Ok(Json(WholeJobView::of(&job, &attempts)).into_response())
+    Ok(Json(JobDetailView::new(&job, &attempts)).into_response())
 }

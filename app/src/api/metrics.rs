@@ -8,7 +8,7 @@ use aide::axum::routing::get_with;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use guestlist_database::board::Overview;
+use guestlist_database::operations::Overview;
 use guestlist_domain::Reconciliation;
 use guestlist_worker::metrics::{OPENMETRICS, encode_drift, encode_overview};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -59,7 +59,7 @@ fn encode(
     if let Some(overview) = overview {
         let url = &app.ctx().policy.authenticate_url;
         let sending = Gauge::<i64>::default();
-        sending.set(i64::from(Status::of(overview, url, now).sending));
+        sending.set(i64::from(Status::new(overview, url, now).sending));
         let mut registry = Registry::with_prefix("guestlist");
         registry.register("sending", "Whether invitations and login links are sent", sending);
         encode_registry(&mut text, &registry)?;

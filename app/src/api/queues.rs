@@ -5,14 +5,14 @@ use aide::axum::routing::{get_with, post_with};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use guestlist_domain::{Queue, flows};
+use guestlist_domain::{QueueName, flows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::extract::{JsonBody, OpsRead, OpsWrite, PathParam, RequestContext, RequireScope};
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{OperationExt, schemas};
-use crate::operations::{QueueView, WorkerView, read_reason};
+use crate::operations::{QueueView, WorkerView, parse_pause_reason};
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -70,8 +70,8 @@ async fn list_queues(
     let overview = app.store().overview(now).await?;
     let activity = app.store().activity(now).await?;
     let queues = overview.queues.iter().zip(&activity.0);
-    let items = queues.map(|(state, activity)| QueueView::of(state, activity)).collect();
-    let workers = overview.workers.iter().map(|w| WorkerView::of(w, now)).collect();
+    let items = queues.map(|(state, activity)| QueueView::new(state, activity)).collect();
+    let workers = overview.workers.iter().map(|w| WorkerView::new(w, now)).collect();
     Ok(Json(QueueList { items, workers }).into_response())
 }
 
@@ -79,10 +79,10 @@ async fn pause_queue(
     by: RequireScope<OpsWrite>,
     State(app): State<App>,
     RequestContext(ctx): RequestContext,
-    name: PathParam<Queue>,
+    name: PathParam<QueueName>,
     body: Option<JsonBody<PauseRequest>>,
 ) -> Result<Response, Problem> {
-    let reason = read_reason(body.and_then(|JsonBody(request)| request.reason));
+    let reason = parse_pause_reason(body.and_then(|JsonBody(request)| request.reason));
     let reason = reason.map_err(|error| Problem::field("reason", error))?;
     let queue = name.parse()?;
     flows::pause_queue(&ctx, queue, reason, &by.actor()).await?;
@@ -93,14 +93,14 @@ async fn resume_queue(
     by: RequireScope<OpsWrite>,
     State(app): State<App>,
     RequestContext(ctx): RequestContext,
-    name: PathParam<Queue>,
+    name: PathParam<QueueName>,
 ) -> Result<Response, Problem> {
     let queue = name.parse()?;
     flows::resume_queue(&ctx, queue, &by.actor()).await?;
     changed_queue(&app, queue).await
 }
 
-async fn changed_queue(app: &App, queue: Queue) -> Result<Response, Problem> {
+async fn changed_queue(app: &App, queue: QueueName) -> Result<Response, Problem> {
     app.holds().invalidate();
     let now = app.ctx().now();
     let overview = app.store().overview(now).await?;
@@ -108,5 +108,5 @@ async fn changed_queue(app: &App, queue: Queue) -> Result<Response, Problem> {
     let mut queues = overview.queues.iter().zip(&activity.0);
     let (state, activity) =
         queues.find(|(state, _)| state.queue == queue).ok_or_else(Problem::internal)?;
-    Ok(Json(QueueView::of(state, activity)).into_response())
+    Ok(Json(QueueView::new(state, activity)).into_response())
 }

@@ -30,6 +30,6 @@ pub fn routes() -> ApiRouter<App> {
 async fn get_status(_: RequireScope<OpsRead>, State(app): State<App>) -> Result<Response, Problem> {
     let now = app.ctx().now();
     let overview = app.store().overview(now).await?;
-    let status = Status::of(&overview, &app.ctx().policy.authenticate_url, now);
+    let status = Status::new(&overview, &app.ctx().policy.authenticate_url, now);
     Ok(Json(status).into_response())
 }

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{self, ChangeUserError};
-use guestlist_domain::{Page, Prefix, Scope, UserFilter, UserId, UserStatus};
+use guestlist_domain::{Page, SearchPrefix, Scope, UserFilter, UserId, UserStatus};
 
 use self::types::{
     ChangedUserView, CreateUserRequest, ListUsers, UpdateUserRequest, UserView, parse_role,
@@ -113,13 +113,13 @@ async fn list_users(
     let status = query.status.and_then(|status| {
         errors.check("status", UserStatus::parse(&status).ok_or("is not a user status"))
     });
-    let q = query.q.as_deref().and_then(Prefix::of);
+    let q = query.q.as_deref().and_then(SearchPrefix::of);
     let (limit, cursor) = (query.limit.as_deref(), query.cursor.as_deref());
     let Page { after, limit } = parse_search_page(limit, cursor, q.as_ref(), UserId, &mut errors);
     errors.finish()?;
     let filter = UserFilter { q, role, status };
     let mut users = app.ctx().store.users(&filter, Page { after, limit: limit + 1 }).await?;
-    let next_cursor = truncate_search_page(&mut users, limit, |user| filter.place(user));
+    let next_cursor = truncate_search_page(&mut users, limit, |user| filter.cursor(user));
     let items = users.iter().map(UserView::from).collect();
     Ok(Json(Paged { items, next_cursor }).into_response())
 }
@@ -143,7 +143,7 @@ async fn update_user(
     by.caller.require_grantable(change.role.unwrap_or_default())?;
     let changed = flows::change_user(&ctx, id.parse()?, &change, &by.actor()).await;
     // An empty change only reads the user.
-    if change.is_empty() && !matches!(changed, Err(ChangeUserError::OutOfReach)) {
+    if change.is_empty() && !matches!(changed, Err(ChangeUserError::Forbidden)) {
         by.caller.require_scope(Scope::UsersRead)?;
     }
     Ok(Json(ChangedUserView::from(&changed?)).into_response())

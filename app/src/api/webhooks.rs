@@ -10,7 +10,7 @@ use aide::openapi::{
 use aide::operation::set_body;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
-use guestlist_domain::{IdentityNews, flows};
+use guestlist_domain::{IdentityEvent, flows};
 use guestlist_stytch::{Signature, WebhookError};
 use schemars::json_schema;
 
@@ -46,7 +46,7 @@ pub fn routes() -> ApiRouter<App> {
 }
 
 /// A webhook with a valid signature; `None` if its event is of no interest.
-struct Webhook(Option<IdentityNews>);
+struct Webhook(Option<IdentityEvent>);
 
 impl FromRequest<App> for Webhook {
     type Rejection = Problem;
@@ -60,7 +60,7 @@ impl FromRequest<App> for Webhook {
         };
         let signature = Signature { id, timestamp, signatures };
         let body = read_body(request, app).await?;
-        Ok(Self(webhooks.read(signature, &body, app.ctx().now())?))
+        Ok(Self(webhooks.verify(signature, &body, app.ctx().now())?))
     }
 }
 
@@ -91,8 +91,8 @@ async fn receive_webhook(
     Webhook(event): Webhook,
 ) -> Result<StatusCode, Problem> {
     if let Some(event) = event {
-        let outcome = flows::hear(app.ctx(), &event).await?;
-        let (message_id, stytch_user_id) = (&event.message_id, &event.stytch_user_id);
+        let outcome = flows::handle_identity_webhook(app.ctx(), &event).await?;
+        let (message_id, stytch_user_id) = (&event.message_id, &event.provider_user_id);
         tracing::debug!(?outcome, message_id, stytch_user_id, "webhook received");
         app.metrics().count_webhook(outcome);
     }

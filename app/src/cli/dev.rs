@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use guestlist_domain::{Email, flows};
-use guestlist_worker::build::Built;
-use guestlist_worker::config::Common;
-use guestlist_worker::listen;
+use guestlist_worker::setup::bootstrap::Services;
+use guestlist_worker::setup::config::Common;
+use guestlist_worker::setup::listener::listen;
 use http_listener::AllowedHosts;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -22,7 +22,7 @@ use self::sandbox::SandboxAddressArgs;
 use self::state::DevState;
 use super::serve::{print_banner, run_servers};
 use crate::config::{Config, StytchProject};
-use crate::http::App;
+use crate::state::App;
 
 /// The administrator if `ADMIN_EMAILS` is not set.
 const DEFAULT_ADMIN: &str = "admin@example.com";
@@ -62,9 +62,9 @@ pub async fn run(
     config.log_warnings();
     let (sandbox_url, url) = (sandbox.url(), public_url.as_str().trim_end_matches('/').to_owned());
     let project = StytchProject::from(&stytch);
-    let built = Built::new(database, stytch)?;
+    let built = Services::new(database, stytch)?;
     let policy = config.common.policy(&public_url);
-    let worker = built.worker(policy.clone(), config.common.worker).await?;
+    let worker = guestlist_worker::Worker::bind(&built, policy.clone(), config.common.worker).await?;
     let worker_url = worker.url()?;
     let hosts = local_hosts(address, &public_url);
     let site = config.site(public_url, project, Some(format!("{sandbox_url}/inbox")));
@@ -74,7 +74,7 @@ pub async fn run(
     let servers = tokio::spawn(run_servers(app, listener, hosts, Some(worker), stop.clone()));
     let banner = async {
         let api_key = state.api_key(&ctx).await?;
-        let admin = flows::address_to_log_in(&ctx, &admin).await?;
+        let admin = flows::bootstrap_login_address(&ctx, &admin).await?;
         let login_url = sandbox::login_link(&ctx, &admin, &sandbox_url).await?;
         Ok(Banner { url, sandbox_url, worker_url, api_key, admin, login_url })
     };
@@ -136,7 +136,7 @@ fn check_exposure(common: &Common, args: &DevArgs) -> anyhow::Result<()> {
 /// pages from reading it through a host name of their own that resolves to it (DNS rebinding).
 fn local_hosts(address: SocketAddr, public_url: &Url) -> Option<AllowedHosts> {
     let public_host = public_url.host_str().unwrap_or_default();
-    address.ip().is_loopback().then(|| AllowedHosts::of_listener(address).and(public_host))
+    address.ip().is_loopback().then(|| AllowedHosts::for_listener(address).with_host(public_host))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use guestlist_worker::config::Mistakes;
+use guestlist_worker::setup::config::ConfigErrors;
 use serde::Serialize;
 
 use super::output::{print, print_json};
@@ -50,7 +50,7 @@ pub async fn run(config: &Config, args: &DoctorArgs) -> anyhow::Result<ExitCode>
 }
 
 /// Reports the mistakes of an invalid configuration, with which nothing else can be checked.
-pub fn report_mistakes(mistakes: &Mistakes, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+pub fn report_mistakes(mistakes: &ConfigErrors, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let failed = mistakes.iter().map(|m| Check::new(&m.variable, State::Failed, m.problem.clone()));
     print_checks(&failed.collect::<Vec<_>>(), args)
 }

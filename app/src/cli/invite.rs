@@ -12,7 +12,7 @@ use anyhow::Context;
 use clap::Args;
 use guestlist_domain::flows::{self, InviteError};
 use guestlist_domain::{Actor, Ctx, Invitation, InvitationId, InvitationStatus};
-use guestlist_worker::build;
+use guestlist_worker::setup::bootstrap;
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -62,7 +62,7 @@ pub async fn run(config: &Config, args: &InviteArgs) -> anyhow::Result<ExitCode>
         None => args.emails.iter().map(|email| Row::argument(email)).collect(),
     };
     reject_duplicates(&mut rows);
-    let (ctx, _) = build::connect_without_stytch(&config.common).await?;
+    let (ctx, _) = bootstrap::connect_without_provider(&config.common).await?;
     let total = rows.len();
     let progress_bar = progress_bar(total);
     let (mut invited, mut failed) = (Vec::new(), 0);
@@ -101,7 +101,7 @@ async fn invite(
         Err(error) => Err(error),
         Ok(request) => {
             let invited = if dry_run {
-                flows::could_invite(ctx, &request, &Actor::Cli).await.map(|()| None)
+                flows::check_invite(ctx, &request, &Actor::Cli).await.map(|()| None)
             } else {
                 flows::invite(ctx, request, &Actor::Cli).await.map(|invited| Some(invited.id))
             };
@@ -119,7 +119,7 @@ fn row_error(error: InviteError) -> anyhow::Result<RowError> {
         InviteError::AlreadyInvited(_) => "already_invited",
         InviteError::AlreadyMember { .. } => "already_member",
         InviteError::BeingRemoved => "user_deleting",
-        InviteError::OutOfReach => "role_not_grantable",
+        InviteError::Forbidden => "role_not_grantable",
         InviteError::Store(_) => return Err(error.into()),
     };
     Ok(RowError::new(code, error.to_string()))

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use guestlist_database::SqlStore;
-use guestlist_database::board::{BoardJob, JobAttempt};
+use guestlist_database::operations::{JobRecord, JobAttempt};
 use guestlist_domain::{Ctx, JobId, Page};
-use guestlist_worker::build;
+use guestlist_worker::setup::bootstrap;
 use serde_json::Value;
 
 use self::actions::ActionArgs;
@@ -62,7 +62,7 @@ struct ListArgs {
 }
 
 pub async fn run(config: &Config, args: &JobsArgs) -> anyhow::Result<ExitCode> {
-    let (ctx, store) = build::connect_without_stytch(&config.common).await?;
+    let (ctx, store) = bootstrap::connect_without_provider(&config.common).await?;
     match &args.command {
         JobsCommand::List(args) => list(&ctx, &store, args).await,
         JobsCommand::Show { id, json } => show(&ctx, &store, *id, *json).await,
@@ -113,7 +113,7 @@ async fn show(ctx: &Ctx, store: &SqlStore, id: JobId, json: bool) -> anyhow::Res
 }
 
 /// Lists the job's fields that are not null.
-fn field_table(job: &BoardJob, view: &Value) -> Table<2> {
+fn field_table(job: &JobRecord, view: &Value) -> Table<2> {
     let names = [
         "id",
         "queue",

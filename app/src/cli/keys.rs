@@ -7,14 +7,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use guestlist_domain::{Actor, ApiKey, ApiKeyId, Ctx, Name, Scope, StoreError, flows};
-use guestlist_worker::build;
+use guestlist_worker::setup::bootstrap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::output::{print, print_done, print_json, print_stderr};
 use super::table::Table;
 use crate::config::Config;
-use crate::http::KEY_PREFIX;
+use crate::extract::KEY_PREFIX;
 
 #[derive(Debug, Args)]
 pub struct KeysArgs {
@@ -61,7 +61,7 @@ fn parse_scope(word: &str) -> Result<Scope, String> {
 }
 
 pub async fn run(config: &Config, args: &KeysArgs) -> anyhow::Result<ExitCode> {
-    let (ctx, _) = build::connect_without_stytch(&config.common).await?;
+    let (ctx, _) = bootstrap::connect_without_provider(&config.common).await?;
     match &args.command {
         KeysCommand::Create { name, scopes, json } => {
             let (key, secret) = create(&ctx, name.as_str(), scopes, &Actor::Cli).await?;

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use guestlist_worker::escape;
+use guestlist_worker::setup::terminal::escape;
 use serde::Serialize;
 
 /// The exit code that shells report for a program ended by SIGPIPE.

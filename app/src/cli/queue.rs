@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use guestlist_domain::{Actor, Queue, flows};
-use guestlist_worker::build;
+use guestlist_domain::{Actor, QueueName, flows};
+use guestlist_worker::setup::bootstrap;
 
 use super::output::print_done;
 use crate::config::Config;
@@ -22,7 +22,7 @@ enum QueueCommand {
     Pause {
         /// login, invitation, provider, webhook or maintenance
         #[arg(value_parser = parse_queue)]
-        name: Queue,
+        name: QueueName,
         /// Reason to show to other operators
         #[arg(long)]
         reason: Option<String>,
@@ -31,18 +31,18 @@ enum QueueCommand {
     Resume {
         /// login, invitation, provider, webhook or maintenance
         #[arg(value_parser = parse_queue)]
-        name: Queue,
+        name: QueueName,
     },
 }
 
 /// Parses the name of a queue.
-pub fn parse_queue(name: &str) -> Result<Queue, String> {
-    let names = || Queue::ALL.iter().map(|queue| queue.as_str()).collect::<Vec<_>>().join(", ");
-    Queue::parse(name).ok_or_else(|| format!("must be one of {}", names()))
+pub fn parse_queue(name: &str) -> Result<QueueName, String> {
+    let names = || QueueName::ALL.iter().map(|queue| queue.as_str()).collect::<Vec<_>>().join(", ");
+    QueueName::parse(name).ok_or_else(|| format!("must be one of {}", names()))
 }
 
 pub async fn run(config: &Config, args: &QueueArgs) -> anyhow::Result<ExitCode> {
-    let (ctx, _) = build::connect_without_stytch(&config.common).await?;
+    let (ctx, _) = bootstrap::connect_without_provider(&config.common).await?;
     match &args.command {
         QueueCommand::Pause { name, reason } => {
             let reason = parse_pause_reason(reason.clone())

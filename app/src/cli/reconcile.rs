@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use guestlist_domain::flows::{self, Manner};
-use guestlist_domain::{Actor, Comparison, Difference, Drift, Email, Reconciliation, Remedy};
-use guestlist_worker::{UntilStopped, build};
+use guestlist_domain::flows::{self, ReconcileOptions};
+use guestlist_domain::{Actor, Comparison, Difference, Drift, Email, Reconciliation, RepairAction};
+use guestlist_worker::setup::bootstrap;
+use guestlist_worker::setup::shutdown::CommandCallGate;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -33,21 +34,21 @@ pub async fn run(
     args: &ReconcileArgs,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    let built = build::connect(&config.common, stytch).await?;
+    let built = bootstrap::connect(&config.common, stytch).await?;
     let public_url = config.common.public_url_at(config.common.listen_addr)?;
     let ctx = built.ctx(config.common.policy(&public_url));
-    let manner = Manner { dry_run: args.dry_run, force: args.force };
-    let comparison = flows::reconcile(&ctx, manner, &Actor::Cli, &UntilStopped(stop)).await?;
+    let manner = ReconcileOptions { dry_run: args.dry_run, force: args.force };
+    let comparison = flows::reconcile(&ctx, manner, &Actor::Cli, &CommandCallGate(stop)).await?;
     let text = if args.json { to_json(&comparison).to_string() } else { report(&comparison) };
     print(text).map_err(|error| {
-        let is_repaired = comparison.record.remedy == Remedy::Repaired;
+        let is_repaired = comparison.record.repair_action == RepairAction::Repaired;
         if is_repaired { error.after(summary(&comparison.record)) } else { error }
     })?;
     refusal(&comparison.record).map_or(Ok(ExitCode::SUCCESS), |error| Err(error).context("refused"))
 }
 
 fn refusal(record: &Reconciliation) -> Option<anyhow::Error> {
-    (record.remedy == Remedy::Refused).then(|| {
+    (record.repair_action == RepairAction::Refused).then(|| {
         anyhow::anyhow!(
             "repairing would change {} of {} users, more than 5 %, so nothing was changed. Review \
              them with --dry-run, then repeat with --force",
@@ -95,23 +96,23 @@ fn report(comparison: &Comparison) -> String {
 fn summary(record: &Reconciliation) -> String {
     let found: u64 = record.counts.values().map(|count| count.found).sum();
     let repaired: u64 = record.counts.values().map(|count| count.repaired).sum();
-    match (found, record.remedy) {
+    match (found, record.repair_action) {
         (0, _) => "no differences".to_owned(),
-        (_, Remedy::DryRun) => format!("{found} differ; nothing was changed"),
-        (_, Remedy::Refused) => format!("{found} differ; refused"),
-        (_, Remedy::Repaired) => format!("{found} differ; {repaired} repaired"),
+        (_, RepairAction::DryRun) => format!("{found} differ; nothing was changed"),
+        (_, RepairAction::Refused) => format!("{found} differ; refused"),
+        (_, RepairAction::Repaired) => format!("{found} differ; {repaired} repaired"),
     }
 }
 
 fn user_row(difference: &Difference) -> [String; 5] {
-    let Difference { kind, user, email, stytch_user_id, theirs } = difference;
+    let Difference { kind, user, email, provider_user_id, theirs } = difference;
     let theirs: Vec<_> = theirs.iter().map(Email::as_str).collect();
     [
         kind.to_string(),
         or_dash(email.as_ref().map(Email::as_str)),
         or_dash((!theirs.is_empty()).then(|| theirs.join(", "))),
         or_dash(user.as_ref()),
-        stytch_user_id.clone(),
+        provider_user_id.clone(),
     ]
 }
 
@@ -124,12 +125,12 @@ fn to_json(comparison: &Comparison) -> Value {
             "kind": difference.kind,
             "user_id": difference.user,
             "email": difference.email,
-            "stytch_user_id": difference.stytch_user_id,
+            "stytch_user_id": difference.provider_user_id,
             "stytch_emails": difference.theirs,
         })
     };
     json!({
-        "remedy": record.remedy.as_str(),
+        "remedy": record.repair_action.as_str(),
         "started_at": format!("{:.3}", record.started_at),
         "finished_at": format!("{:.3}", record.finished_at),
         "users": record.users,

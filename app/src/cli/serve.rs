@@ -5,15 +5,18 @@ use std::process::ExitCode;
 
 use axum::Router;
 use clap::Args;
-use guestlist_worker::shutdown::DRAIN;
-use guestlist_worker::{Worker, build, listen};
+use guestlist_worker::setup::shutdown::DRAIN_TIMEOUT;
+use guestlist_worker::Worker;
+use guestlist_worker::setup::bootstrap;
+use guestlist_worker::setup::listener::listen;
 use http_listener::{AllowedHosts, Options, share_of_descriptors};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::output::print;
 use crate::config::{Config, StytchProject};
-use crate::http::{App, flush_seen, keep_noting, router};
+use crate::router::router;
+use crate::state::App;
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -30,7 +33,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let project = StytchProject::from(&stytch);
-    let connecting = build::connect(&config.common, stytch);
+    let connecting = bootstrap::connect(&config.common, stytch);
     let Some(built) = stop.run_until_cancelled(Box::pin(connecting)).await.transpose()? else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -40,7 +43,7 @@ pub async fn run(
     let public_url = config.common.public_url_at(address)?;
     let policy = config.common.policy(&public_url);
     let worker = if args.worker {
-        Some(built.worker(policy.clone(), config.common.worker).await?)
+        Some(guestlist_worker::Worker::bind(&built, policy.clone(), config.common.worker).await?)
     } else {
         None
     };
@@ -69,7 +72,7 @@ pub async fn run_servers(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     if let Some(worker) = &worker {
-        app.note_worker(worker.metrics().clone());
+        app.set_worker_metrics(worker.metrics().clone());
     }
     let routes = router(app.clone(), hosts)?;
     let worker = async {
@@ -88,11 +91,11 @@ async fn serve(
     routes: Router,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let flusher = tokio::spawn(keep_noting(app.clone(), stop.clone()));
-    let options = Options { drain_timeout: DRAIN, ..Options::new(share_of_descriptors(2)) };
-    guestlist_worker::serve(listener, routes, options, stop).await;
+    let flusher = tokio::spawn(app.clone().flush_periodically(stop.clone()));
+    let options = Options { drain_timeout: DRAIN_TIMEOUT, ..Options::new(share_of_descriptors(2)) };
+    guestlist_worker::setup::listener::serve(listener, routes, options, stop).await;
     flusher.await?;
     // Requests that finished during the shutdown may have added updates.
-    flush_seen(&app).await;
+    app.flush_activity().await;
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use guestlist_database::board::{ErrorGroup, Overview, QueueState, WorkerState};
-use guestlist_worker::build;
+use guestlist_database::operations::{ErrorGroup, Overview, QueueState, WorkerState};
+use guestlist_worker::setup::bootstrap;
 
 use super::output::{print, print_json};
 use super::table::{Table, one_line, or_dash};
@@ -26,7 +26,7 @@ pub struct StatusArgs {
 }
 
 pub async fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let (ctx, store) = build::connect_without_stytch(&config.common).await?;
+    let (ctx, store) = bootstrap::connect_without_provider(&config.common).await?;
     let now = ctx.now();
     let overview = store.overview(now).await?;
     let status = Status::new(&overview, &ctx.policy.authenticate_url, now);
@@ -100,8 +100,8 @@ fn worker_table(workers: &[WorkerState]) -> String {
             worker.host.clone(),
             worker.pid.to_string(),
             format!("{} of {}", worker.running, worker.concurrency),
-            format!("{} ago{gone}", format_duration(worker.silent)),
-            worker.report.standing.as_str().to_owned(),
+            format!("{} ago{gone}", format_duration(worker.report_age)),
+            worker.report.health.as_str().to_owned(),
         ]);
     }
     table.to_string()

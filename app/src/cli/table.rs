@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use guestlist_worker::escape;
+use guestlist_worker::setup::terminal::escape;
 
 /// A table with aligned columns.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use clap::Args;
 use guestlist_domain::Limit;
 use guestlist_stytch::WebhookSecret;
-use guestlist_worker::config::{Common, CommonArgs, Mistake, Mistakes, parse};
+use guestlist_worker::setup::config::{Common, CommonArgs, ConfigError, ConfigErrors, parse};
 use ipnet::IpNet;
 use url::{Origin, Url};
 
@@ -80,28 +80,28 @@ impl ConfigArgs {
     /// # Errors
     ///
     /// Returns every mistake, those in `mistakes` included.
-    pub fn read(&self, mut mistakes: Mistakes) -> Result<Config, Mistakes> {
+    pub fn read(&self, mut mistakes: ConfigErrors) -> Result<Config, ConfigErrors> {
         let config = self.parse(&mut mistakes);
         config.filter(|_| mistakes.is_empty()).ok_or(mistakes)
     }
 
     /// Parses every setting before the first `?`, so that all mistakes are noted.
-    fn parse(&self, m: &mut Mistakes) -> Option<Config> {
+    fn parse(&self, m: &mut ConfigErrors) -> Option<Config> {
         let common = self.common.read(m);
         let login_limit =
-            m.take("LOGIN_LIMIT_PER_CLIENT", parse::limit(&self.login_limit_per_client));
+            m.parse("LOGIN_LIMIT_PER_CLIENT", parse::limit(&self.login_limit_per_client));
         let provider_limit =
-            m.take("ANONYMOUS_PROVIDER_LIMIT", parse::two_limits(&self.anonymous_provider_limit));
-        let app_url = m.take_some("APP_URL", self.app_url.as_deref(), parse::http_url);
-        let app_origins = m.take_some("APP_ORIGINS", self.app_origins.as_deref(), parse_origins);
+            m.parse("ANONYMOUS_PROVIDER_LIMIT", parse::two_limits(&self.anonymous_provider_limit));
+        let app_url = m.parse_optional("APP_URL", self.app_url.as_deref(), parse::http_url);
+        let app_origins = m.parse_optional("APP_ORIGINS", self.app_origins.as_deref(), parse_origins);
         let proxies =
-            m.take_some("TRUSTED_PROXIES", self.trusted_proxies.as_deref(), parse_networks);
+            m.parse_optional("TRUSTED_PROXIES", self.trusted_proxies.as_deref(), parse_networks);
         let cookie_domain =
-            m.take_some("COOKIE_DOMAIN", self.cookie_domain.as_deref(), parse_cookie_domain);
+            m.parse_optional("COOKIE_DOMAIN", self.cookie_domain.as_deref(), parse_cookie_domain);
         let subdomains =
-            m.take("HSTS_INCLUDE_SUBDOMAINS", parse::switch(&self.hsts_include_subdomains));
+            m.parse("HSTS_INCLUDE_SUBDOMAINS", parse::switch(&self.hsts_include_subdomains));
         let secret = self.stytch_webhook_secret.as_deref();
-        let webhook_secret = m.take_some("STYTCH_WEBHOOK_SECRET", secret, |secret| {
+        let webhook_secret = m.parse_optional("STYTCH_WEBHOOK_SECRET", secret, |secret| {
             WebhookSecret::parse(secret).map_err(|error| error.to_string())
         });
         let public_url = common.as_ref().and_then(|common| common.public_url.as_ref());
@@ -173,11 +173,11 @@ fn parse_cookie_domain(text: &str) -> Result<String, String> {
 
 /// Notes a cookie domain that does not contain the public URL's host: browsers would silently drop
 /// the cookies.
-fn check_cookie_domain(public_url: &Url, domain: &str, mistakes: &mut Mistakes) {
+fn check_cookie_domain(public_url: &Url, domain: &str, mistakes: &mut ConfigErrors) {
     let host = public_url.host_str().unwrap_or_default();
     if host != domain && !host.ends_with(&format!(".{domain}")) {
         let problem = format!("PUBLIC_URL's host {host} is not within {domain}");
-        mistakes.note(Mistake::new("COOKIE_DOMAIN", problem));
+        mistakes.push(ConfigError::new("COOKIE_DOMAIN", problem));
     }
 }
 

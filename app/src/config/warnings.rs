@@ -147,7 +147,7 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use guestlist_worker::config::Mistakes;
+    use guestlist_worker::setup::config::ConfigErrors;
 
     use crate::config::ConfigArgs;
 
@@ -160,7 +160,7 @@ mod tests {
     fn warned_variables(args: &[&str]) -> Vec<&'static str> {
         let file = ["guestlist", "--database-url", "sqlite://no-such-file.db"];
         let cli = Cli::parse_from(file.iter().chain(args));
-        let config = cli.config.read(Mistakes::default()).unwrap();
+        let config = cli.config.read(ConfigErrors::default()).unwrap();
         config.warnings().iter().map(|warning| warning.variable).collect()
     }
 

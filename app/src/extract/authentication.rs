@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use guestlist_domain::flows::{Admitted, Credentials, SessionError, check_session};
-use guestlist_domain::{Actor, ApiKey, Reach, Role, Scope, Seen, TokenHash};
+use guestlist_domain::flows::{VerifiedSession, Credentials, SessionError, check_session};
+use guestlist_domain::{Actor, ApiKey, ManageableRoles, Role, Scope, Usage, TokenHash};
 
 use super::credentials::{PresentedCredentials, has_session_cookies};
 use super::effects::ResponseEffects;
@@ -14,7 +14,7 @@ use crate::state::App;
 #[derive(Debug, Clone)]
 pub enum Caller {
     /// A user with a live session.
-    User(Box<Admitted>),
+    User(Box<VerifiedSession>),
     /// A program with an API key.
     ApiKey(ApiKey),
 }
@@ -29,17 +29,17 @@ impl Caller {
     }
 
     /// Returns the roles of the users that the caller may manage.
-    pub fn manageable_roles(&self) -> Reach {
+    pub fn manageable_roles(&self) -> ManageableRoles {
         let is_unrestricted = match self {
             Self::User(verified) => verified.user.role == Role::Admin,
             Self::ApiKey(key) => key.is_unrestricted(),
         };
-        if is_unrestricted { Reach::Everybody } else { Reach::Members }
+        if is_unrestricted { ManageableRoles::All } else { ManageableRoles::MemberOnly }
     }
 
     /// Requires that the caller may grant a role.
     pub fn require_grantable(&self, role: Role) -> Result<(), Problem> {
-        if self.manageable_roles().covers(role) {
+        if self.manageable_roles().includes(role) {
             Ok(())
         } else {
             Err(Problem::role_not_grantable())
@@ -119,10 +119,10 @@ async fn find_session(
     app: &App,
     token: Option<&str>,
     jwt: Option<&str>,
-) -> Result<Admitted, SessionError> {
+) -> Result<VerifiedSession, SessionError> {
     let verified = check_session(app.ctx(), Credentials { token, jwt }).await?;
     let (session, user) = (verified.session.id, verified.user.id);
-    let usage = Seen::Session { session, user };
+    let usage = Usage::Session { session, user };
     app.activity().record(usage, Some(verified.session.last_used_at), app.ctx().now());
     Ok(verified)
 }
@@ -144,7 +144,7 @@ async fn find_api_key(app: &App, parts: &Parts, secret: &str) -> Result<ApiKey, 
     let Some(key) = found.filter(|key| key.revoked_at.is_none()) else {
         return Err(Problem::new(Code::ApiKeyInvalid, "The API key is unknown or revoked."));
     };
-    app.activity().record(Seen::Key(key.id), key.last_used_at, app.ctx().now());
+    app.activity().record(Usage::Key(key.id), key.last_used_at, app.ctx().now());
     Ok(key)
 }
 
@@ -162,11 +162,11 @@ async fn find_cookie_session(
     app: &App,
     parts: &Parts,
     presented: &[SessionCookies],
-) -> Result<Admitted, CookieError> {
+) -> Result<VerifiedSession, CookieError> {
     if presented.len() > cookies::MAX_PER_NAME {
         return Err(CookieError::SeveralUsers);
     }
-    let mut first: Option<(Admitted, &SessionCookies)> = None;
+    let mut first: Option<(VerifiedSession, &SessionCookies)> = None;
     let mut first_error = None;
     for one in presented {
         match find_session(app, one.token.as_deref(), one.jwt.as_deref()).await {
@@ -197,7 +197,7 @@ async fn find_cookie_session(
 
 /// Whether the JWT sent along with a token admits a different user. An application that verifies
 /// JWTs itself would see that user.
-async fn has_foreign_jwt(app: &App, presented: &SessionCookies, verified: &Admitted) -> bool {
+async fn has_foreign_jwt(app: &App, presented: &SessionCookies, verified: &VerifiedSession) -> bool {
     let jwt = presented.jwt.as_deref().filter(|jwt| verified.jwt.as_deref() != Some(*jwt));
     let (Some(jwt), Some(_)) = (jwt, &presented.token) else { return false };
     let other = check_session(app.ctx(), Credentials { token: None, jwt: Some(jwt) }).await;

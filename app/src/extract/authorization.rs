@@ -9,7 +9,7 @@ use aide::openapi::{Operation, SecurityRequirement};
 use axum::extract::FromRequestParts;
 use axum::http::Method;
 use axum::http::request::Parts;
-use guestlist_domain::flows::Admitted;
+use guestlist_domain::flows::VerifiedSession;
 use guestlist_domain::{Actor, Role, Scope, Session};
 
 use super::authentication::{Caller, authenticate};
@@ -95,7 +95,7 @@ impl FromRequestParts<App> for RequireAdmin {
 
 /// Requires a user's session, with any role.
 #[derive(Debug)]
-pub struct RequireSession(pub Admitted);
+pub struct RequireSession(pub VerifiedSession);
 
 impl FromRequestParts<App> for RequireSession {
     type Rejection = Problem;
@@ -116,7 +116,7 @@ impl FromRequestParts<App> for RequireSession {
 
 /// The user's session, if there is one.
 #[derive(Debug)]
-pub struct OptionalSession(pub Option<Admitted>);
+pub struct OptionalSession(pub Option<VerifiedSession>);
 
 impl OptionalSession {
     /// Returns the session without its user.

@@ -20,7 +20,7 @@ impl FromRequestParts<App> for RequestContext {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let Some(ConnectInfo(peer)) = peer else { return Err(Problem::internal()) };
-        Ok(Self(app.ctx().for_client(app.site().client(peer.ip(), &parts.headers))))
+        Ok(Self(app.ctx().for_client(app.site().client_ip(peer.ip(), &parts.headers))))
     }
 }
 

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::sessions::cookies::{SessionCookies, session_cookies};
-use crate::site::Site;
+use crate::config::SiteConfig;
 
 pub const KEY_PREFIX: &str = "glk_";
 
@@ -27,7 +27,7 @@ pub enum PresentedCredentials {
 
 impl PresentedCredentials {
     /// Reads the credentials. `Authorization` takes precedence over cookies.
-    pub fn read(headers: &HeaderMap, site: &Site) -> Self {
+    pub fn read(headers: &HeaderMap, site: &SiteConfig) -> Self {
         let mut authorization = headers.get_all(AUTHORIZATION).iter();
         if let Some(found) = authorization.find_map(|value| parse_authorization(value.as_bytes())) {
             return found;
@@ -44,12 +44,12 @@ impl PresentedCredentials {
 }
 
 /// Whether a request presents credentials, valid or not.
-pub fn has_credentials(headers: &HeaderMap, site: &Site) -> bool {
+pub fn has_credentials(headers: &HeaderMap, site: &SiteConfig) -> bool {
     !matches!(PresentedCredentials::read(headers, site), PresentedCredentials::None)
 }
 
 /// Whether a browser presents session cookies, valid or not.
-pub fn has_session_cookies(headers: &HeaderMap, site: &Site) -> bool {
+pub fn has_session_cookies(headers: &HeaderMap, site: &SiteConfig) -> bool {
     matches!(PresentedCredentials::read(headers, site), PresentedCredentials::Cookies(_))
 }
 

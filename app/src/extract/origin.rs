@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::openapi::operation::add_problems;
 use crate::problem::{Code, Problem};
-use crate::site::Site;
+use crate::config::SiteConfig;
 use crate::state::App;
 
 /// Refuses requests that were made by a page of a foreign origin.
@@ -28,11 +28,11 @@ impl FromRequestParts<App> for SameOrigin {
 /// Refuses a request made by a page of a foreign origin. Browsers send `Sec-Fetch-Site`, older ones
 /// only `Origin`. A request with neither does not come from a browser, so its credentials were sent
 /// on purpose.
-pub fn require_same_origin(headers: &HeaderMap, site: &Site) -> Result<(), Problem> {
+pub fn require_same_origin(headers: &HeaderMap, site: &SiteConfig) -> Result<(), Problem> {
     let has_origin = headers.contains_key(header::ORIGIN);
     let is_trusted = |origin: &HeaderValue| {
         let origin = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok());
-        origin.is_some_and(|origin| site.is_ours(&origin.origin()))
+        origin.is_some_and(|origin| site.is_allowed_origin(&origin.origin()))
     };
     // Compared as bytes: a value that is not text must count as present.
     let is_allowed = match (headers.get("sec-fetch-site").map(HeaderValue::as_bytes), has_origin) {
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn only_pages_of_trusted_origins_are_allowed() {
-        let site = Site {
+        let site = SiteConfig {
             public_url: Url::parse("https://guests.example.com").unwrap(),
             app_name: String::new(),
             app_url: None,
@@ -69,7 +69,7 @@ mod tests {
             hsts_include_subdomains: false,
             trusted_proxies: vec![],
             inbox_url: None,
-            stytch: crate::site::Project::default(),
+            stytch: crate::config::StytchProject::default(),
         };
         let is_allowed = |fetch: Option<&str>, origin: Option<&str>| {
             let mut headers = HeaderMap::new();

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use guestlist_domain::{FoundBy, Page, Place, Prefix};
+use guestlist_domain::{SortKey, Page, Cursor, SearchPrefix};
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
@@ -46,14 +46,14 @@ pub fn parse_page<Id>(
 pub fn parse_search_page<Id>(
     limit: Option<&str>,
     cursor: Option<&str>,
-    q: Option<&Prefix>,
+    q: Option<&SearchPrefix>,
     id: impl Fn(Uuid) -> Id,
     errors: &mut FieldErrors,
-) -> Page<Place<Id>> {
+) -> Page<Cursor<Id>> {
     let after = cursor.and_then(|cursor| {
         let position = decode_cursor(cursor, id);
         // A cursor is valid only for the kind of list that returned it.
-        let position = position.filter(|position| position.found_by.is_some() == q.is_some());
+        let position = position.filter(|position| position.sort_key.is_some() == q.is_some());
         errors.check("cursor", position.ok_or("is not a cursor returned by this list"))
     });
     let limit = limit.and_then(|limit| {
@@ -63,17 +63,17 @@ pub fn parse_search_page<Id>(
     Page { after, limit: limit.unwrap_or(DEFAULT_LIMIT) }
 }
 
-fn decode_cursor<Id>(cursor: &str, id: impl Fn(Uuid) -> Id) -> Option<Place<Id>> {
+fn decode_cursor<Id>(cursor: &str, id: impl Fn(Uuid) -> Id) -> Option<Cursor<Id>> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    let (uuid, found_by) = bytes.split_at_checked(16)?;
+    let (uuid, sort_key) = bytes.split_at_checked(16)?;
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    let found_by = match found_by.split_first() {
+    let sort_key = match sort_key.split_first() {
         None => None,
-        Some((b'e', email)) => Some(FoundBy::Email(text(email)?)),
-        Some((b'n', name)) => Some(FoundBy::Name(text(name)?)),
+        Some((b'e', email)) => Some(SortKey::Email(text(email)?)),
+        Some((b'n', name)) => Some(SortKey::Name(text(name)?)),
         Some(_) => return None,
     };
-    Some(Place { id: id(Uuid::from_slice(uuid).ok()?), found_by })
+    Some(Cursor { id: id(Uuid::from_slice(uuid).ok()?), sort_key })
 }
 
 /// Truncates rows, queried with a limit of one more, to a page. Returns the next page's cursor, or
@@ -83,24 +83,24 @@ pub fn truncate_page<Row>(
     limit: u64,
     id: impl Fn(&Row) -> Uuid,
 ) -> Option<String> {
-    truncate_search_page(rows, limit, |row| Place::from(id(row)))
+    truncate_search_page(rows, limit, |row| Cursor::from(id(row)))
 }
 
 /// Truncates the rows of a list that can be searched, as [`truncate_page`] does.
 pub fn truncate_search_page<Row, Id: Into<Uuid>>(
     rows: &mut Vec<Row>,
     limit: u64,
-    position: impl Fn(&Row) -> Place<Id>,
+    position: impl Fn(&Row) -> Cursor<Id>,
 ) -> Option<String> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
     rows.truncate(limit);
-    let Place { id, found_by } = position(rows.last().filter(|_| has_more)?);
+    let Cursor { id, sort_key } = position(rows.last().filter(|_| has_more)?);
     let id: Uuid = id.into();
-    let (tag, key) = match &found_by {
+    let (tag, key) = match &sort_key {
         None => (&b""[..], ""),
-        Some(FoundBy::Email(email)) => (&b"e"[..], email.as_str()),
-        Some(FoundBy::Name(name)) => (&b"n"[..], name.as_str()),
+        Some(SortKey::Email(email)) => (&b"e"[..], email.as_str()),
+        Some(SortKey::Name(name)) => (&b"n"[..], name.as_str()),
     };
     Some(URL_SAFE_NO_PAD.encode([id.as_bytes(), tag, key.as_bytes()].concat()))
 }

@@ -8,7 +8,7 @@ use aide::openapi::{Operation, Parameter, ParameterData, PathStyle};
 use aide::operation::add_parameters;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use guestlist_domain::{InvitationId, JobId, Queue, SessionId, UserId};
+use guestlist_domain::{InvitationId, JobId, QueueName, SessionId, UserId};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::openapi::operation::{add_problems, parameter};
@@ -48,12 +48,12 @@ macro_rules! uuid_identifiers {
 
 uuid_identifiers!(InvitationId "invitation", JobId "job", SessionId "session", UserId "user");
 
-impl Identifier for Queue {
+impl Identifier for QueueName {
     const RESOURCE: &'static str = "queue";
     const PARAMETER: &'static str = "name";
 
     fn parse(text: &str) -> Option<Self> {
-        Queue::parse(text)
+        QueueName::parse(text)
     }
 
     fn schema() -> Schema {

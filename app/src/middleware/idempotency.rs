@@ -13,8 +13,8 @@ use axum::handler::Handler;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_database::Database;
-use guestlist_database::idempotency::{self, Begun, Lease, StoredAnswer};
-use guestlist_domain::Reach;
+use guestlist_database::idempotency::{self, KeyState, KeyLease, StoredResponse};
+use guestlist_domain::ManageableRoles;
 use http_body_util::BodyExt;
 use schemars::json_schema;
 use sha2::{Digest, Sha256};
@@ -119,18 +119,18 @@ async fn call_once<H: Handler<T, App>, T: AuthorizedArguments>(
     let query = parts.uri.query().unwrap_or_default();
     let request_hash = hash(&[content_type, query.as_bytes(), &body]);
     let database = app.store().database();
-    match idempotency::begin(database, key_hash, request_hash, app.ctx().now(), LEASE).await? {
-        Begun::Fresh(lease) => {
+    match idempotency::acquire(database, key_hash, request_hash, app.ctx().now(), LEASE).await? {
+        KeyState::Acquired(lease) => {
             let request = Request::from_parts(parts, Body::from(body));
             let response = handler.call(request, app.clone()).await;
             store_response(&app, lease, response).await
         }
-        Begun::Replay(stored) => replay(stored, &request_id),
-        Begun::InUse => {
+        KeyState::Completed(stored) => replay(stored, &request_id),
+        KeyState::InUse => {
             let detail = "A request with this Idempotency-Key is in progress.";
             Err(Problem::new(Code::IdempotencyKeyInUse, detail))
         }
-        Begun::Mismatch => {
+        KeyState::Mismatch => {
             let detail = "This Idempotency-Key was used with a different request. Use a new one.";
             Err(Problem::new(Code::IdempotencyKeyReused, detail))
         }
@@ -154,8 +154,8 @@ fn parse_key(headers: &HeaderMap) -> Result<&str, Problem> {
 /// response that only an administrator could get.
 fn caller_id(caller: &Caller) -> String {
     let manageable = match caller.manageable_roles() {
-        Reach::Everybody => "everybody",
-        Reach::Members => "members",
+        ManageableRoles::All => "everybody",
+        ManageableRoles::MemberOnly => "members",
     };
     match caller {
         Caller::User(verified) => format!("user:{}:{manageable}", verified.user.id),
@@ -175,14 +175,14 @@ fn hash(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// Stores a response that may be replayed; otherwise releases the key.
-async fn store_response(app: &App, lease: Lease, response: Response) -> Result<Response, Problem> {
+async fn store_response(app: &App, lease: KeyLease, response: Response) -> Result<Response, Problem> {
     let database = app.store().database();
     let is_temporary = matches!(
         response.status(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
     );
     if is_temporary || response.status().is_server_error() {
-        if let Err(error) = idempotency::abandon(database, lease).await {
+        if let Err(error) = idempotency::release(database, lease).await {
             tracing::error!(%error, "an idempotency key stays in use until its lease expires");
         }
         return Ok(response);
@@ -199,34 +199,34 @@ async fn store_response(app: &App, lease: Lease, response: Response) -> Result<R
 }
 
 /// Stores the response. The request has been carried out, so a failure is only logged.
-async fn finish(database: &Database, lease: Lease, stored: &StoredAnswer) {
-    if let Err(error) = idempotency::finish(database, lease, stored).await {
+async fn finish(database: &Database, lease: KeyLease, stored: &StoredResponse) {
+    if let Err(error) = idempotency::complete(database, lease, stored).await {
         tracing::error!(%error, "a response could not be stored for its idempotency key");
     }
 }
 
-async fn read_response(response: Response) -> Result<(Response, StoredAnswer), Problem> {
+async fn read_response(response: Response) -> Result<(Response, StoredResponse), Problem> {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
     let is_stored = |name: &HeaderName| matches!(*name, header::CONTENT_TYPE | header::LOCATION);
     let headers = parts.headers.iter().filter(|(name, _)| is_stored(name));
-    let stored = StoredAnswer {
+    let stored = StoredResponse {
         status: parts.status.as_u16(),
         headers: headers
             .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
             .collect(),
-        content: String::from_utf8_lossy(&bytes).into_owned(),
+        body: String::from_utf8_lossy(&bytes).into_owned(),
     };
     Ok((Response::from_parts(parts, Body::from(bytes)), stored))
 }
 
-fn replay(stored: StoredAnswer, request_id: &str) -> Result<Response, Problem> {
+fn replay(stored: StoredResponse, request_id: &str) -> Result<Response, Problem> {
     let status = StatusCode::from_u16(stored.status).map_err(|_| Problem::internal())?;
     let content = if status.is_client_error() {
         let member = format!("\"request_id\":\"{request_id}\"");
-        stored.content.replacen("\"request_id\":\"\"", &member, 1)
+        stored.body.replacen("\"request_id\":\"\"", &member, 1)
     } else {
-        stored.content
+        stored.body
     };
     let mut response = (status, content).into_response();
     response.headers_mut().remove(header::CONTENT_TYPE);

@@ -48,7 +48,7 @@ pub fn render(
         ProblemFormat::Json => problem.to_json(request_id),
         ProblemFormat::Html { hint } => {
             let email = form.email.or_else(|| hint.clone());
-            pages::problem(app, &problem, request_id, &LoginForm { email, ..form })
+            pages::problem_page(app, &problem, request_id, &LoginForm { email, ..form })
         }
     };
     for (name, value) in response.headers() {

@@ -61,7 +61,7 @@ fn request_id(app: &App, headers: &HeaderMap) -> String {
 
 fn client_address(app: &App, request: &Request) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
-    Some(app.site().client(peer.ip(), request.headers()))
+    Some(app.site().client_ip(peer.ip(), request.headers()))
 }
 
 fn set_headers(app: &App, headers: &mut HeaderMap, request_id: &str, cookies: Vec<HeaderValue>) {

@@ -2,12 +2,12 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::site::Site;
+use crate::config::SiteConfig;
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// Sets the headers; those that a handler may choose only if it has not set them.
-pub fn set(headers: &mut HeaderMap, site: &Site) {
+pub fn set(headers: &mut HeaderMap, site: &SiteConfig) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));

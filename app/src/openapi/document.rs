@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::responses::ProblemResponses;
 use crate::problem::ProblemBody;
 use crate::sessions::cookies;
-use crate::site::Site;
+use crate::config::SiteConfig;
 use crate::state::App;
 
 const DESCRIPTION: &str = "\
@@ -24,7 +24,7 @@ stable `code`.
 validation (400, 413, 415, 422), existence (404), state (409).";
 
 /// Generates the document of these routes for this installation.
-pub fn document(routes: impl FnOnce() -> ApiRouter<App>, site: &Site) -> serde_json::Result<Value> {
+pub fn document(routes: impl FnOnce() -> ApiRouter<App>, site: &SiteConfig) -> serde_json::Result<Value> {
     reset_context();
     extract_schemas(true);
     infer_responses(false);
@@ -42,7 +42,7 @@ pub fn document(routes: impl FnOnce() -> ApiRouter<App>, site: &Site) -> serde_j
 }
 
 /// Adds what aide does not generate.
-fn complete(document: &mut Value, site: &Site) {
+fn complete(document: &mut Value, site: &SiteConfig) {
     document["info"] = json!({
         "title": "Guestlist",
         "summary": "Let people into your application by invitation.",
@@ -71,7 +71,7 @@ fn complete(document: &mut Value, site: &Site) {
 }
 
 /// A pattern of paths on this host, and of URLs with a trusted origin.
-fn return_to_pattern(site: &Site) -> String {
+fn return_to_pattern(site: &SiteConfig) -> String {
     let origins = site.app_origins.iter().cloned().chain([site.public_url.origin()]);
     let origins = origins.map(|origin| origin.ascii_serialization().replace('.', "\\."));
     let origins = origins.collect::<Vec<_>>().join("|");
@@ -105,7 +105,7 @@ fn headers() -> Value {
     })
 }
 
-fn security_schemes(site: &Site) -> Value {
+fn security_schemes(site: &SiteConfig) -> Value {
     json!({
         "bearer": {
             "type": "http",

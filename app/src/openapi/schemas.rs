@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use guestlist_domain as domain;
+mod domain {
+    pub use guestlist_domain::*;
+    pub use guestlist_domain::QueueName as Queue;
+}
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};

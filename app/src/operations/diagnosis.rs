@@ -1,8 +1,8 @@
 //! Finds the most important fact about sending mail, and words it for operators.
 
-use guestlist_database::board::{Overview, WorkerState};
-use guestlist_domain::{HeldBy, Queue, Standing};
-use guestlist_worker::advice;
+use guestlist_database::operations::{Overview, WorkerState};
+use guestlist_domain::{HeldBy, QueueName, ProviderHealth};
+use guestlist_worker::remediation;
 use jiff::{SignedDuration, Timestamp};
 
 use super::number::group_thousands;
@@ -26,7 +26,7 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// Checks for problems, the most severe first.
     pub fn new(overview: &Overview, authenticate_url: &str, now: Timestamp) -> Self {
-        let live = overview.live().collect();
+        let live = overview.live_workers().collect();
         let checks = Checks { overview, live, authenticate_url, now };
         checks
             .read_only_database()
@@ -109,11 +109,11 @@ impl Checks<'_> {
 
     /// Stytch is down or misconfigured for every worker.
     fn all_workers_blocked(&self) -> Option<Diagnosis> {
-        if self.live.iter().any(|worker| worker.report.standing.held_by().is_none()) {
+        if self.live.iter().any(|worker| worker.report.health.held_by().is_none()) {
             return None;
         }
-        let health = self.overview.standing();
-        let issue = health.trouble()?;
+        let health = self.overview.provider_health();
+        let issue = health.issue()?;
         let (problem, fix) = self.explain(health)?;
         let headline = format!("NOT SENDING since {}: {problem}", self.time(issue.since));
         let note = fix.is_none().then_some("Retrying automatically; nothing is lost.");
@@ -122,13 +122,13 @@ impl Checks<'_> {
 
     /// An operator paused invitations, login links or both.
     fn mail_paused(&self) -> Option<Diagnosis> {
-        let queues = [(Queue::Login, " login links"), (Queue::Invitation, " invitations")];
+        let queues = [(QueueName::Login, " login links"), (QueueName::Invitation, " invitations")];
         let paused = queues.iter().filter_map(|(queue, what)| Some((self.pause(*queue)?, *what)));
         let paused: Vec<_> = paused.collect();
         let ((_, at, who), what) = paused.iter().min_by_key(|((_, at, _), _)| *at)?;
         let what = if paused.len() == queues.len() { "" } else { what };
         let headline = format!("NOT SENDING{what} since {}: paused {who}", self.time(*at));
-        let resume = |queue: &Queue| format!("guestlist queue resume {queue}");
+        let resume = |queue: &QueueName| format!("guestlist queue resume {queue}");
         let resume = paused.iter().map(|((queue, ..), _)| resume(queue));
         let fix = Some(resume.collect::<Vec<_>>().join(" and "));
         Some(Diagnosis { fix, ..Diagnosis::not_sending(*at, headline) })
@@ -136,8 +136,8 @@ impl Checks<'_> {
 
     /// Stytch is down or misconfigured for some workers.
     fn some_workers_blocked(&self) -> Option<Diagnosis> {
-        let blocked = self.live.iter().filter(|worker| worker.report.standing.held_by().is_some());
-        let (problem, fix) = self.explain(self.overview.standing())?;
+        let blocked = self.live.iter().filter(|worker| worker.report.health.held_by().is_some());
+        let (problem, fix) = self.explain(self.overview.provider_health())?;
         let headline = format!(
             "SENDING, except {} of {} workers: {problem}",
             blocked.count(),
@@ -148,7 +148,7 @@ impl Checks<'_> {
 
     fn recovering(&self) -> Option<Diagnosis> {
         let headline = "RECOVERING: Stytch responds again, and the sending rate is increasing";
-        let is_recovering = matches!(self.overview.standing(), Standing::Recovering(_));
+        let is_recovering = matches!(self.overview.provider_health(), ProviderHealth::Recovering(_));
         is_recovering.then(|| Diagnosis::sending(headline))
     }
 
@@ -173,7 +173,7 @@ impl Checks<'_> {
     }
 
     fn other_queue_paused(&self) -> Option<Diagnosis> {
-        let (queue, at, who) = Queue::ALL.iter().find_map(|queue| self.pause(*queue))?;
+        let (queue, at, who) = QueueName::ALL.iter().find_map(|queue| self.pause(*queue))?;
         let since = self.time(at);
         let headline =
             format!("SENDING, but the {queue} queue has been paused since {since} {who}");
@@ -182,7 +182,7 @@ impl Checks<'_> {
     }
 
     /// Returns a queue's pause: its time, and who paused it and why, in words.
-    fn pause(&self, queue: Queue) -> Option<(Queue, Timestamp, String)> {
+    fn pause(&self, queue: QueueName) -> Option<(QueueName, Timestamp, String)> {
         let state = self.overview.queues.iter().find(|state| state.queue == queue)?;
         let pause = state.pause.as_ref()?;
         let by = pause.by.as_deref().unwrap_or("an unknown operator");
@@ -193,11 +193,11 @@ impl Checks<'_> {
     }
 
     /// Returns why a worker does not send, and the fix.
-    fn explain(&self, health: &Standing) -> Option<(String, Option<String>)> {
+    fn explain(&self, health: &ProviderHealth) -> Option<(String, Option<String>)> {
         match health {
-            Standing::Ok | Standing::Recovering(_) => None,
-            Standing::Down(issue) => Some((outage(&issue.code), None)),
-            Standing::Misconfigured(issue) => {
+            ProviderHealth::Ok | ProviderHealth::Recovering(_) => None,
+            ProviderHealth::Down(issue) => Some((outage(&issue.code), None)),
+            ProviderHealth::Misconfigured(issue) => {
                 let remedy = advice(issue, self.authenticate_url);
                 Some((remedy.problem, Some(remedy.fix)))
             }

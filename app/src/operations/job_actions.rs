@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use guestlist_database::SqlStore;
-use guestlist_database::board::{JobFilter, JobStatus};
-use guestlist_domain::flows::{self, DeleteUser, OperateError};
-use guestlist_domain::{Actor, Ctx, Job, JobId, JobState, Reach, StoreError};
+use guestlist_database::operations::{JobFilter, JobStatus};
+use guestlist_domain::flows::{self, DeleteIdentity, JobOperationError};
+use guestlist_domain::{Actor, Ctx, Job, JobId, JobState, ManageableRoles, StoreError};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::shapes;
+use crate::openapi::schemas;
 
 /// Number of flows run concurrently.
 const CONCURRENCY: usize = 64;
@@ -34,7 +34,7 @@ pub enum JobAction {
 
 /// The result of an action on all matching jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(transform = shapes::whole)]
+#[schemars(transform = schemas::all_required)]
 pub struct BulkResult {
     /// Number of jobs changed; in a dry run, the number that match.
     pub matched: u64,
@@ -69,9 +69,9 @@ impl JobAction {
         self,
         ctx: &Ctx,
         id: JobId,
-        manageable: Reach,
+        manageable: ManageableRoles,
         actor: &Actor,
-    ) -> Result<(), OperateError> {
+    ) -> Result<(), JobOperationError> {
         match self {
             Self::Retry => flows::retry_job(ctx, id, manageable, actor).await,
             Self::Cancel => flows::cancel_job(ctx, id, manageable, actor).await,
@@ -85,10 +85,10 @@ impl JobAction {
         ctx: &Ctx,
         store: &SqlStore,
         filter: &JobFilter,
-        manageable: Reach,
+        manageable: ManageableRoles,
         time_limit: Duration,
     ) -> Result<BulkResult, StoreError> {
-        if manageable != Reach::Everybody {
+        if manageable != ManageableRoles::All {
             let run = BulkRun { action: self, manageable, actor: None };
             return run.execute(ctx, store, filter, time_limit).await;
         }
@@ -96,10 +96,10 @@ impl JobAction {
         // The erasure of a user can be retried, but not cancelled or dismissed.
         let refused = match (self, &filter.kind) {
             (Self::Retry, _) => 0,
-            (_, Some(kind)) if kind == DeleteUser::KIND => matched,
+            (_, Some(kind)) if kind == DeleteIdentity::KIND => matched,
             (_, Some(_)) => 0,
             (_, None) => {
-                let kind = Some(DeleteUser::KIND.to_owned());
+                let kind = Some(DeleteIdentity::KIND.to_owned());
                 store.count_jobs(&JobFilter { kind, ..filter.clone() }, ctx.now()).await?
             }
         };
@@ -116,7 +116,7 @@ impl JobAction {
         ctx: &Ctx,
         store: &SqlStore,
         filter: &JobFilter,
-        manageable: Reach,
+        manageable: ManageableRoles,
         actor: &Actor,
         time_limit: Duration,
     ) -> Result<BulkResult, StoreError> {
@@ -128,11 +128,11 @@ impl JobAction {
         self,
         ctx: &Ctx,
         id: JobId,
-        manageable: Reach,
-    ) -> Result<(), OperateError> {
+        manageable: ManageableRoles,
+    ) -> Result<(), JobOperationError> {
         let allowed = match self {
-            Self::Retry => flows::can_retry_job(ctx, id, manageable).await,
-            Self::Cancel | Self::Dismiss => flows::can_withdraw_job(ctx, id, manageable).await,
+            Self::Retry => flows::authorize_job_retry(ctx, id, manageable).await,
+            Self::Cancel | Self::Dismiss => flows::authorize_job_cancellation(ctx, id, manageable).await,
         };
         allowed.map(drop)
     }
@@ -142,7 +142,7 @@ impl JobAction {
 #[derive(Clone, Copy)]
 struct BulkRun<'a> {
     action: JobAction,
-    manageable: Reach,
+    manageable: ManageableRoles,
     actor: Option<&'a Actor>,
 }
 
@@ -187,20 +187,20 @@ impl BulkRun<'_> {
         for result in join_all(ids.iter().map(|id| self.process(ctx, *id))).await {
             match result {
                 Ok(()) => changed += 1,
-                Err(OperateError::Store(error)) => store_error = Some(error),
+                Err(JobOperationError::Store(error)) => store_error = Some(error),
                 Err(
-                    OperateError::NotFound
-                    | OperateError::WrongState(_)
-                    | OperateError::Superseded
-                    | OperateError::OutOfReach
-                    | OperateError::Erasure,
+                    JobOperationError::NotFound
+                    | JobOperationError::WrongState(_)
+                    | JobOperationError::Superseded
+                    | JobOperationError::Forbidden
+                    | JobOperationError::Erasure,
                 ) => {}
             }
         }
         (changed, store_error)
     }
 
-    async fn process(self, ctx: &Ctx, id: JobId) -> Result<(), OperateError> {
+    async fn process(self, ctx: &Ctx, id: JobId) -> Result<(), JobOperationError> {
         match self.actor {
             Some(actor) => self.action.apply(ctx, id, self.manageable, actor).await,
             None => self.action.check_allowed(ctx, id, self.manageable).await,

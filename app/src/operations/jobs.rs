@@ -1,28 +1,28 @@
 //! Jobs, their attempts and their errors as JSON.
 
-use guestlist_database::board::{BoardJob, ErrorGroup, JobAttempt};
+use guestlist_database::operations::{JobRecord, ErrorGroup, JobAttempt};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::http::{Time, shapes};
+use crate::openapi::schemas::{self, Time};
 
 /// A job.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Job", transform = shapes::whole)]
+#[schemars(rename = "Job", transform = schemas::all_required)]
 pub struct JobView<'a> {
     id: Uuid,
-    #[schemars(with = "shapes::Queue")]
+    #[schemars(with = "schemas::Queue")]
     queue: &'a str,
     /// Stable name of the job's type, such as `send-invite`.
     kind: &'a str,
     /// The job's arguments: ids, never addresses or tokens.
     args: &'a Value,
-    #[schemars(with = "shapes::JobState")]
+    #[schemars(with = "schemas::JobState")]
     state: &'a str,
     /// What holds the job back; null unless its state is `held`.
-    #[schemars(with = "Option<shapes::HeldBy>")]
+    #[schemars(with = "Option<schemas::HeldBy>")]
     held_by: Option<&'a str>,
     /// Jobs with a lower number run first.
     priority: i16,
@@ -48,7 +48,7 @@ pub struct JobView<'a> {
 
 /// A job with its attempts.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "JobDetail", transform = shapes::whole)]
+#[schemars(rename = "JobDetail", transform = schemas::all_required)]
 pub struct JobDetailView<'a> {
     #[serde(flatten)]
     job: JobView<'a>,
@@ -57,7 +57,7 @@ pub struct JobDetailView<'a> {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Attempt", transform = shapes::whole)]
+#[schemars(rename = "Attempt", transform = schemas::all_required)]
 struct AttemptView<'a> {
     /// Number of the attempt, from 1. An attempt that does not count shares its number with the
     /// next one.
@@ -79,7 +79,7 @@ struct AttemptView<'a> {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "ErrorDetail", transform = shapes::whole)]
+#[schemars(rename = "ErrorDetail", transform = schemas::all_required)]
 pub struct ErrorView<'a> {
     /// Stytch's `error_type`, or Guestlist's own code, such as `timeout`.
     pub code: &'a str,
@@ -87,8 +87,8 @@ pub struct ErrorView<'a> {
     pub message: &'a str,
 }
 
-impl<'a> From<&'a BoardJob> for JobView<'a> {
-    fn from(job: &'a BoardJob) -> Self {
+impl<'a> From<&'a JobRecord> for JobView<'a> {
+    fn from(job: &'a JobRecord) -> Self {
         Self {
             id: job.id.0,
             queue: &job.queue,
@@ -111,7 +111,7 @@ impl<'a> From<&'a BoardJob> for JobView<'a> {
 }
 
 impl<'a> JobDetailView<'a> {
-    pub fn new(job: &'a BoardJob, attempts: &'a [JobAttempt]) -> Self {
+    pub fn new(job: &'a JobRecord, attempts: &'a [JobAttempt]) -> Self {
         Self { job: job.into(), attempts: attempts.iter().map(AttemptView::from).collect() }
     }
 }
@@ -143,7 +143,7 @@ impl<'a> ErrorView<'a> {
 
 /// Failed jobs grouped by the error of their latest attempt.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "ErrorGroup", transform = shapes::whole)]
+#[schemars(rename = "ErrorGroup", transform = schemas::all_required)]
 pub struct ErrorGroupView<'a> {
     /// Error code of the latest attempts; null if they have none.
     code: Option<&'a str>,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use guestlist_database::board::{Minute, Pause, Quantiles, QueueActivity, QueueState, WorkerState};
+use guestlist_database::operations::{Minute, Pause, Quantiles, QueueActivity, QueueState, WorkerState};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::http::{Time, shapes};
+use crate::openapi::schemas::{self, Time};
 
 /// Maximum length of the reason for a pause, in characters.
 const MAX_REASON_LENGTH: usize = 500;
@@ -27,9 +27,9 @@ pub fn parse_pause_reason(reason: Option<String>) -> Result<Option<String>, Stri
 
 /// A queue: its current state, and its activity in the last hour.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "QueueState", transform = shapes::whole)]
+#[schemars(rename = "QueueState", transform = schemas::all_required)]
 pub struct QueueView<'a> {
-    #[schemars(with = "shapes::Queue")]
+    #[schemars(with = "schemas::Queue")]
     name: &'a str,
     counts: Counts,
     /// How long the oldest due job has been waiting, held or not; null if none is due.
@@ -38,7 +38,7 @@ pub struct QueueView<'a> {
     /// Null unless the queue is paused.
     pause: Option<PauseView<'a>>,
     /// What holds back the queue's due jobs; null if nothing does.
-    #[schemars(with = "Option<shapes::HeldBy>")]
+    #[schemars(with = "Option<schemas::HeldBy>")]
     held_by: Option<&'a str>,
     /// Milliseconds from due to claimed by a worker, in the last hour.
     wait_ms: QuantilesView,
@@ -50,7 +50,7 @@ pub struct QueueView<'a> {
 
 /// Number of jobs by state, except `done` and `cancelled`.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Counts", transform = shapes::whole)]
+#[schemars(rename = "Counts", transform = schemas::all_required)]
 struct Counts {
     /// Jobs that are not due yet.
     scheduled: u64,
@@ -67,7 +67,7 @@ struct Counts {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Pause", transform = shapes::whole)]
+#[schemars(rename = "Pause", transform = schemas::all_required)]
 struct PauseView<'a> {
     /// When the queue was paused.
     at: Time,
@@ -78,7 +78,7 @@ struct PauseView<'a> {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Quantiles", transform = shapes::whole)]
+#[schemars(rename = "Quantiles", transform = schemas::all_required)]
 struct QuantilesView {
     /// Median; null without measurements.
     #[schemars(with = "Option<u64>")]
@@ -92,7 +92,7 @@ struct QuantilesView {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Minute", transform = shapes::whole)]
+#[schemars(rename = "Minute", transform = schemas::all_required)]
 struct MinuteView {
     /// Start of the minute.
     at: Time,
@@ -146,7 +146,7 @@ impl MinuteView {
 
 /// A worker's latest report.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Worker", transform = shapes::whole)]
+#[schemars(rename = "Worker", transform = schemas::all_required)]
 pub struct WorkerView<'a> {
     id: &'a str,
     /// Host name.
@@ -175,7 +175,7 @@ pub struct WorkerView<'a> {
 
 impl<'a> WorkerView<'a> {
     pub fn new(worker: &'a WorkerState, now: Timestamp) -> Self {
-        let issue = worker.report.standing.trouble();
+        let issue = worker.report.health.issue();
         Self {
             id: &worker.id,
             host: &worker.host,
@@ -184,10 +184,10 @@ impl<'a> WorkerView<'a> {
             running: worker.running,
             concurrency: worker.concurrency,
             started_at: Time(worker.started_at),
-            seen_at: Time(now - worker.silent),
-            seconds_since_seen: worker.silent.as_secs(),
+            seen_at: Time(now - worker.report_age),
+            seconds_since_seen: worker.report_age.as_secs(),
             is_live: worker.is_live(),
-            provider: worker.report.standing.as_str(),
+            provider: worker.report.health.as_str(),
             provider_since: issue.map(|issue| Time(issue.since)),
             provider_error: issue.map(|issue| issue.code.as_str()),
         }

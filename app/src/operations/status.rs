@@ -1,17 +1,17 @@
 //! The status report: whether mail is being sent, and if not, why and what to do.
 
-use guestlist_database::board::{Overview, QueueState};
+use guestlist_database::operations::{Overview, QueueState};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::diagnosis::Diagnosis;
 use super::jobs::ErrorView;
-use crate::http::{Time, shapes};
+use crate::openapi::schemas::{self, Time};
 
 /// Whether mail is being sent, and if not, why and what to do.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(transform = shapes::whole)]
+#[schemars(transform = schemas::all_required)]
 pub struct Status<'a> {
     /// One line: whether mail is being sent, since when not and why, how many jobs wait, and the
     /// fix.
@@ -37,7 +37,7 @@ pub struct Status<'a> {
     /// How long the oldest due job has been waiting; null if none is due.
     pub oldest_ready_age_seconds: Option<u64>,
     /// Queues paused by an operator.
-    #[schemars(with = "Vec<shapes::Queue>")]
+    #[schemars(with = "Vec<schemas::Queue>")]
     pub paused: Vec<&'static str>,
     /// Number of live workers.
     pub workers: usize,
@@ -54,8 +54,8 @@ impl<'a> Status<'a> {
         let waiting = for_provider.map(QueueState::waiting).sum();
         let retrying = queues().map(|queue| queue.retrying).sum();
         let dead = queues().map(|queue| queue.dead).sum();
-        let health = overview.standing();
-        let issue = health.trouble();
+        let health = overview.provider_health();
+        let issue = health.issue();
         let error = |code, message| ErrorView { code, message };
         Self {
             summary: diagnosis.summary(held, waiting, retrying, dead),
@@ -73,7 +73,7 @@ impl<'a> Status<'a> {
                 .max()
                 .map(|age| age.as_secs()),
             paused: overview.holds.paused.iter().map(|queue| queue.as_str()).collect(),
-            workers: overview.live().count(),
+            workers: overview.live_workers().count(),
         }
     }
 }

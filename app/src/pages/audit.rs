@@ -12,7 +12,10 @@ use url::form_urlencoded::Serializer;
 use super::auth::PageAdmin;
 use super::labels::{EventLabel, actor_name, event_label, format_time, is_own};
 use super::layout::{Nav, render};
-use crate::http::{App, ListAudit, Params, Problem, find_events};
+use crate::audit::{AuditQuery, find_events};
+use crate::extract::Query;
+use crate::problem::Problem;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -20,7 +23,7 @@ struct AuditPage<'a> {
     app_name: &'a str,
     nav: Nav<'a>,
     /// Values of the filter's fields.
-    filter: ListAudit,
+    filter: AuditQuery,
     error: Option<String>,
     kinds: Vec<KindOption>,
     rows: Vec<Row>,
@@ -60,7 +63,7 @@ enum RowUser {
 pub async fn show(
     PageAdmin(viewer): PageAdmin,
     State(app): State<App>,
-    Params(query): Params<ListAudit>,
+    Query(query): Query<AuditQuery>,
 ) -> Result<Response, Problem> {
     let query = without_empty_fields(query);
     let (events, next_cursor, error) = match search(&app, &query).await {
@@ -88,11 +91,11 @@ pub async fn show(
 }
 
 /// Removes empty fields, which browsers send too.
-fn without_empty_fields(query: ListAudit) -> ListAudit {
+fn without_empty_fields(query: AuditQuery) -> AuditQuery {
     let filled = |field: Option<String>| {
         field.map(|field| field.trim().to_owned()).filter(|field| !field.is_empty())
     };
-    ListAudit {
+    AuditQuery {
         actor: filled(query.actor),
         user: filled(query.user),
         kind: filled(query.kind),
@@ -104,7 +107,7 @@ fn without_empty_fields(query: ListAudit) -> ListAudit {
 
 /// Searches as the API does, which takes ids and times where the form also takes addresses and
 /// dates.
-async fn search(app: &App, query: &ListAudit) -> Result<(Vec<Event>, Option<String>), Problem> {
+async fn search(app: &App, query: &AuditQuery) -> Result<(Vec<Event>, Option<String>), Problem> {
     let mut query = query.clone();
     for (name, field) in [("actor", &mut query.actor), ("user", &mut query.user)] {
         let Some(Ok(email)) = field.as_deref().map(Email::parse) else { continue };
@@ -122,7 +125,7 @@ async fn load_users(app: &App, events: &[Event]) -> Result<HashMap<UserId, User>
     let mut ids: Vec<_> = events.iter().filter_map(|event| event.user_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let users = app.store().people(&ids).await?;
+    let users = app.store().users_by_ids(&ids).await?;
     Ok(users.into_iter().map(|user| (user.id, user)).collect())
 }
 
@@ -150,7 +153,7 @@ fn option(kind: EventKind, selected: Option<&str>) -> KindOption {
 }
 
 /// Replaces ids with addresses and times with dates, as the form shows them.
-async fn with_addresses(app: &App, mut query: ListAudit) -> Result<ListAudit, Problem> {
+async fn with_addresses(app: &App, mut query: AuditQuery) -> Result<AuditQuery, Problem> {
     for field in [&mut query.actor, &mut query.user].into_iter().flatten() {
         let Ok(id) = field.parse::<UserId>() else { continue };
         if let Some(user) = app.ctx().store.user(id).await? {
@@ -163,7 +166,7 @@ async fn with_addresses(app: &App, mut query: ListAudit) -> Result<ListAudit, Pr
     Ok(query)
 }
 
-fn page_url(query: &ListAudit, cursor: &str) -> String {
+fn page_url(query: &AuditQuery, cursor: &str) -> String {
     let mut pairs = Serializer::new(String::new());
     let fields = [
         ("actor", query.actor.as_deref()),
@@ -181,7 +184,7 @@ fn page_url(query: &ListAudit, cursor: &str) -> String {
     format!("/audit?{}", pairs.finish())
 }
 
-fn explain(problem: &Problem, query: &ListAudit) -> String {
+fn explain(problem: &Problem, query: &AuditQuery) -> String {
     let field = |pointer: &str| match pointer {
         "/actor" => ("Actor", query.actor.as_deref()),
         "/user" => ("User", query.user.as_deref()),

@@ -6,22 +6,24 @@ use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::Role;
-use guestlist_domain::flows::Admitted;
+use guestlist_domain::flows::VerifiedSession;
 use url::form_urlencoded;
 
-use crate::http::{App, Code, Ours, Person, Problem, had_session};
+use crate::extract::{LoginForm, RequireSession, ResponseEffects, SameOrigin, has_session_cookies};
+use crate::problem::{Code, Problem};
+use crate::state::App;
 
 /// A logged-in user who opens a page. Without a session, the browser is redirected to the login
 /// page, and back after login.
 #[derive(Debug)]
-pub struct PageSession(pub Admitted);
+pub struct PageSession(pub VerifiedSession);
 
 impl FromRequestParts<App> for PageSession {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        match Person::from_request_parts(parts, app).await {
-            Ok(Person(admitted)) => Ok(Self(admitted)),
+        match RequireSession::from_request_parts(parts, app).await {
+            Ok(RequireSession(admitted)) => Ok(Self(admitted)),
             Err(problem) if problem.status().is_server_error() => Err(problem.into_response()),
             Err(problem) => {
                 let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
@@ -37,7 +39,7 @@ fn redirect_to_login(app: &App, return_to: &str, code: Code, headers: &HeaderMap
     let return_to: String = form_urlencoded::byte_serialize(return_to.as_bytes()).collect();
     let ended = match code {
         Code::SessionExpired => "&ended=expired",
-        _ if had_session(headers, app.site()) => "&ended=revoked",
+        _ if has_session_cookies(headers, app.site()) => "&ended=revoked",
         _ => "",
     };
     Redirect::to(&format!("/login?return_to={return_to}{ended}")).into_response()
@@ -45,7 +47,7 @@ fn redirect_to_login(app: &App, return_to: &str, code: Code, headers: &HeaderMap
 
 /// An administrator who opens a page.
 #[derive(Debug)]
-pub struct PageAdmin(pub Admitted);
+pub struct PageAdmin(pub VerifiedSession);
 
 impl FromRequestParts<App> for PageAdmin {
     type Rejection = Response;
@@ -58,17 +60,19 @@ impl FromRequestParts<App> for PageAdmin {
 
 /// A logged-in user who submits a form of a page.
 #[derive(Debug)]
-pub struct FormSession(pub Admitted);
+pub struct FormSession(pub VerifiedSession);
 
 impl FromRequestParts<App> for FormSession {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Person(admitted) = Person::from_request_parts(parts, app).await.map_err(|problem| {
+        let session = RequireSession::from_request_parts(parts, app).await;
+        if let (Err(_), Some(effects)) = (&session, parts.extensions.get::<ResponseEffects>()) {
             let return_to = Some(page_of_form(parts.uri.path()));
-            Problem { return_to, ..problem }
-        })?;
-        Ours::from_request_parts(parts, app).await?;
+            effects.set_login_form(LoginForm { email: None, return_to });
+        }
+        let RequireSession(admitted) = session?;
+        SameOrigin::from_request_parts(parts, app).await?;
         Ok(Self(admitted))
     }
 }
@@ -85,7 +89,7 @@ fn page_of_form(path: &str) -> String {
 
 /// An administrator who submits a form of a page.
 #[derive(Debug)]
-pub struct FormAdmin(pub Admitted);
+pub struct FormAdmin(pub VerifiedSession);
 
 impl FromRequestParts<App> for FormAdmin {
     type Rejection = Problem;
@@ -96,7 +100,7 @@ impl FromRequestParts<App> for FormAdmin {
     }
 }
 
-fn require_admin(admitted: Admitted) -> Result<Admitted, Problem> {
+fn require_admin(admitted: VerifiedSession) -> Result<VerifiedSession, Problem> {
     if admitted.user.role == Role::Admin {
         return Ok(admitted);
     }

@@ -10,7 +10,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{AcceptError, led_to, visit};
+use guestlist_domain::flows::{RedeemError, used_link_return_to, record_visit};
 use guestlist_domain::{
     Actor, Email, Invitation, InvitationId, InvitationStatus, TokenHash, UserId,
 };
@@ -19,10 +19,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::layout::render;
-use crate::http::{
-    App, Code, Form, Ours, Outgoing, Params, Perhaps, PressError, PressedLink, Presser, Problem,
-    begin, come_in, held, shapes,
-};
+use crate::extract::{Form, LoginForm, OptionalSession, Query, ResponseEffects, SameOrigin};
+use crate::openapi::schemas;
+use crate::problem::{Code, Problem};
+use crate::sessions::cookies;
+use crate::sessions::in_flight::RedemptionError;
+use crate::sessions::redemption::{LinkHolder, PresentedLink, redeem_link};
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "continue.html")]
@@ -39,7 +42,7 @@ struct ContinuePage<'a> {
 
 /// Query of a link.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(transform = shapes::query)]
+#[schemars(transform = schemas::query_parameters)]
 pub struct Link {
     /// Token that logs its holder in.
     token: Option<String>,
@@ -56,20 +59,20 @@ const MAGIC_LINKS: &str = "magic_links";
 pub async fn show(
     method: Method,
     State(app): State<App>,
-    Perhaps(session): Perhaps,
-    link: Result<Params<Link>, Problem>,
+    OptionalSession(session): OptionalSession,
+    link: Result<Query<Link>, Problem>,
 ) -> Result<Response, Problem> {
     // Guestlist never sends a link with a repeated parameter.
-    let Ok(Params(link)) = link else { return Err(AcceptError::LinkInvalid.into()) };
+    let Ok(Query(link)) = link else { return Err(RedeemError::LinkInvalid.into()) };
     let Some(token) = link.token.as_deref().filter(|token| is_link_token(token)) else {
-        return Err(AcceptError::LinkInvalid.into());
+        return Err(RedeemError::LinkInvalid.into());
     };
     if link.stytch_token_type.is_some_and(|kind| kind != MAGIC_LINKS) {
-        return Err(AcceptError::LinkInvalid.into());
+        return Err(RedeemError::LinkInvalid.into());
     }
     let invitation = find_invitation(&app, &method, link.invitation.as_deref()).await?;
     if invitation.as_ref().is_some_and(|found| found.status == InvitationStatus::Revoked) {
-        return Err(AcceptError::InvitationRevoked.into());
+        return Err(RedeemError::InvitationRevoked.into());
     }
     let used = app.ctx().store.used_link(TokenHash::of(token)).await?;
     let holders = [used.and_then(|used| used.user_id), invitation.as_ref().map(|i| i.user_id)];
@@ -95,7 +98,7 @@ async fn find_invitation(
 ) -> Result<Option<Invitation>, Problem> {
     let Some(id) = id.and_then(|id| InvitationId::from_str(id).ok()) else { return Ok(None) };
     if *method == Method::GET {
-        return Ok(visit(app.ctx(), id).await?);
+        return Ok(record_visit(app.ctx(), id).await?);
     }
     Ok(app.ctx().store.invitation(id).await?)
 }
@@ -120,69 +123,72 @@ pub struct ContinueForm {
 
 /// `POST /authenticate`
 pub async fn redeem(
-    _: Ours,
-    presser: Presser,
+    _: SameOrigin,
+    holder: LinkHolder,
     State(app): State<App>,
-    perhaps: Perhaps,
-    Extension(outgoing): Extension<Outgoing>,
+    perhaps: OptionalSession,
+    Extension(outgoing): Extension<ResponseEffects>,
     form: Result<Form<ContinueForm>, Problem>,
 ) -> Result<Response, Problem> {
     let Form(form) = form.map_err(|problem| match problem.code {
-        Code::InvalidRequest => AcceptError::LinkInvalid.into(),
+        Code::InvalidRequest => RedeemError::LinkInvalid.into(),
         _ => problem,
     })?;
     let current_user = perhaps.0.as_ref().map(|admitted| admitted.user.clone());
     let link = TokenHash::of(&form.token);
-    let replaces = held(perhaps);
+    let replaces = perhaps.into_session();
     let invitation = form.invitation.as_deref().and_then(|id| InvitationId::from_str(id).ok());
-    let carried = PressedLink { token: form.token, invitation };
-    let error = match come_in(&app, presser, carried, replaces).await {
+    let carried = PresentedLink { token: form.token, invitation };
+    let error = match redeem_link(&app, holder, carried, replaces).await {
         Ok(login) => {
             let now = app.ctx().now();
             let (user, session) = (&login.user, &login.session);
-            let cookies = begin(app.site(), &user.email, session, &login.tokens, now);
+            let cookies = cookies::start(app.site(), &user.email, session, &login.tokens, now);
             outgoing.replace_cookies(cookies);
             return Ok(see_other(&app.site().landing_url(login.return_to.as_ref())));
         }
         Err(error) => error,
     };
-    let PressError::Refused(AcceptError::LinkUsed(Some(holder))) = error else {
+    let RedemptionError::Refused(RedeemError::LinkUsed(Some(holder))) = error else {
         return Err(error.into());
     };
     match current_user {
         // The user pressed the button twice, or went back to the page.
         Some(user) if user.id == holder => {
-            let return_to = led_to(app.ctx(), link, &user).await?;
+            let return_to = used_link_return_to(app.ctx(), link, &user).await?;
             Ok(see_other(&app.site().landing_url(return_to.as_ref())))
         }
-        _ => Err(prefill_form(&app, (link, holder), invitation, error.into()).await),
+        _ => {
+            outgoing.set_login_form(login_form(&app, (link, holder), invitation).await);
+            Err(error.into())
+        }
     }
 }
 
-/// Prefills the form for a new link on the page of a used link, with the used link's `return_to`
-/// and the holder's address.
+/// Returns the values of the form for a new link on the page of a used link: the used link's
+/// `return_to` and the holder's address.
 ///
 /// The address is set only if the invitation's user is the one who redeemed the token; otherwise
 /// the invitation may not belong to it. Fields that can't be loaded are left empty.
-async fn prefill_form(
+async fn login_form(
     app: &App,
     (link, holder): (TokenHash, UserId),
     invitation: Option<InvitationId>,
-    mut problem: Problem,
-) -> Problem {
+) -> LoginForm {
+    let mut form = LoginForm::default();
     let store = &app.ctx().store;
     if let Some(id) = invitation
         && let Ok(Some(invitation)) = store.invitation(id).await
         && invitation.user_id == holder
     {
-        problem.email = Some(invitation.email.as_str().to_owned());
+        form.email = Some(invitation.email.as_str().to_owned());
     }
     if let Ok(Some(user)) = store.user(holder).await
-        && let Ok(return_to) = led_to(app.ctx(), link, &user).await
+        && let Ok(return_to) = used_link_return_to(app.ctx(), link, &user).await
     {
-        problem.return_to = return_to.map(|url| url.as_str().to_owned());
+        form.return_to = return_to.map(|url| url.as_str().to_owned());
     }
-    problem
+    form
 }
 
 fn see_other(url: &str) -> Response {

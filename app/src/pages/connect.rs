@@ -8,14 +8,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use guestlist_domain::Policy;
-use guestlist_domain::flows::Admitted;
+use guestlist_domain::flows::VerifiedSession;
 use url::Url;
 
 use self::cookie_access::{ConnectedApp, CookieAccess};
 use self::settings::Setting;
 use super::auth::PageAdmin;
 use super::layout::{Nav, render};
-use crate::http::{App, SESSION, SESSION_JWT};
+use crate::sessions::cookies::{SESSION, SESSION_JWT};
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "connect.html")]
@@ -62,7 +63,7 @@ pub async fn show(PageAdmin(viewer): PageAdmin, State(app): State<App>) -> Respo
     render(app.site(), StatusCode::OK, &template)
 }
 
-fn connect_page<'a>(guestlist: &'a App, viewer: &'a Admitted) -> ConnectPage<'a> {
+fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectPage<'a> {
     let site = guestlist.site();
     let apps = ConnectedApp::all(site);
     let url = site.public_url.origin().ascii_serialization();

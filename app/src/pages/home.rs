@@ -5,7 +5,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::Admitted;
+use guestlist_domain::flows::{self, VerifiedSession};
 use guestlist_domain::{Name, Role, UserId};
 use serde::Deserialize;
 
@@ -14,7 +14,10 @@ use super::labels::format_time;
 use super::layout::{Nav, render};
 use super::revocations::find_revoked;
 use super::users::{ListView, user_list};
-use crate::http::{App, Ours, Outgoing, Params, Perhaps, Problem, World, leave};
+use crate::extract::{OptionalSession, Query, RequestContext, ResponseEffects, SameOrigin};
+use crate::problem::Problem;
+use crate::sessions::cookies;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "member.html")]
@@ -40,7 +43,7 @@ pub struct HomeQuery {
 pub async fn show(
     PageSession(viewer): PageSession,
     State(app): State<App>,
-    Params(query): Params<HomeQuery>,
+    Query(query): Query<HomeQuery>,
 ) -> Result<Response, Problem> {
     if viewer.user.role != Role::Admin {
         return Ok(member_page(&app, &viewer));
@@ -50,7 +53,7 @@ pub async fn show(
     user_list(&app, &viewer, view).await
 }
 
-fn member_page(app: &App, viewer: &Admitted) -> Response {
+fn member_page(app: &App, viewer: &VerifiedSession) -> Response {
     let template = MemberPage {
         app_name: &app.site().app_name,
         nav: Nav::new(viewer, "/"),
@@ -65,15 +68,16 @@ fn member_page(app: &App, viewer: &Admitted) -> Response {
 
 /// `POST /logout`
 pub async fn log_out(
-    _: Ours,
+    _: SameOrigin,
     State(app): State<App>,
-    World(ctx): World,
-    Perhaps(session): Perhaps,
-    Extension(outgoing): Extension<Outgoing>,
+    RequestContext(ctx): RequestContext,
+    OptionalSession(session): OptionalSession,
+    Extension(outgoing): Extension<ResponseEffects>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(admitted) = session {
-        leave(&app, &ctx, &admitted, &outgoing, &headers).await?;
+        flows::log_out(&ctx, &admitted.session, &admitted.user).await?;
+        outgoing.replace_cookies(cookies::log_out(app.site(), &headers));
     }
     Ok(Redirect::to("/login?ended=left").into_response())
 }

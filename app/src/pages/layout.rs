@@ -4,10 +4,10 @@ use askama::Template;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use guestlist_domain::Role;
-use guestlist_domain::flows::Admitted;
+use guestlist_domain::flows::VerifiedSession;
 
 use crate::config::SiteConfig;
-use crate::http::Problem;
+use crate::problem::Problem;
 
 /// Renders a page.
 pub fn render(site: &SiteConfig, status: StatusCode, template: &impl Template) -> Response {
@@ -51,7 +51,7 @@ pub struct Nav<'a> {
 }
 
 impl<'a> Nav<'a> {
-    pub fn new(viewer: &'a Admitted, current: &'static str) -> Self {
+    pub fn new(viewer: &'a VerifiedSession, current: &'static str) -> Self {
         let is_admin = viewer.user.role == Role::Admin;
         Self { user: viewer.user.email.as_str(), current, is_admin }
     }

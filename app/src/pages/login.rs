@@ -12,7 +12,11 @@ use serde::Deserialize;
 
 use super::layout::render;
 use super::problem::form_error;
-use crate::http::{App, Client, Form, Hint, Ours, Outgoing, Params, Perhaps, Problem};
+use crate::extract::{Form, OptionalSession, Query, ResponseEffects, SameOrigin};
+use crate::problem::Problem;
+use crate::sessions::cookies::LoginHint;
+use crate::state::App;
+use crate::state::rate_limit::Client;
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -46,11 +50,11 @@ pub struct LoginQuery {
 /// `GET /login`
 pub async fn show(
     State(app): State<App>,
-    Perhaps(session): Perhaps,
-    Params(query): Params<LoginQuery>,
+    OptionalSession(session): OptionalSession,
+    Query(query): Query<LoginQuery>,
     headers: HeaderMap,
 ) -> Response {
-    let hint = Hint::read(&headers);
+    let hint = LoginHint::read(&headers);
     let has_expired = hint.as_ref().is_some_and(|hint| hint.has_expired(app.ctx().now()));
     let notice = match query.ended.as_deref() {
         _ if session.is_some() => None,
@@ -82,11 +86,11 @@ pub struct LoginForm {
 
 /// `POST /login`
 pub async fn request_link(
-    _: Ours,
+    _: SameOrigin,
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Extension(outgoing): Extension<Outgoing>,
+    Extension(outgoing): Extension<ResponseEffects>,
     Form(form): Form<LoginForm>,
 ) -> Response {
     match request_login(&app, peer, &headers, &form).await {
@@ -100,7 +104,7 @@ pub async fn request_link(
             render(app.site(), StatusCode::OK, &template)
         }
         Err(problem) if problem.status().is_client_error() => {
-            outgoing.note_refusal(problem.code);
+            outgoing.set_refusal(problem.code);
             login_page_with_error(&app, &form, problem)
         }
         Err(problem) => problem.into_response(),
@@ -114,7 +118,7 @@ async fn request_login(
     form: &LoginForm,
 ) -> Result<(), Problem> {
     let email = Email::parse(&form.email).map_err(|error| Problem::field("email", error))?;
-    app.count_login(Client::of(app.site(), peer.ip(), headers))?;
+    app.count_login(Client::from_request(app.site(), peer.ip(), headers))?;
     // An invalid `return_to` is ignored: it is a hidden field that the user has not entered.
     let return_to = form.return_to.as_deref();
     let return_to = return_to.and_then(|url| app.site().parse_return_to(url).ok());

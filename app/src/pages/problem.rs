@@ -4,7 +4,9 @@ use askama::Template;
 use axum::response::Response;
 
 use super::layout::render;
-use crate::http::{App, Code, Problem};
+use crate::extract::LoginForm;
+use crate::problem::{Code, Problem};
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -19,14 +21,13 @@ struct ProblemPage<'a> {
     return_to: Option<&'a str>,
 }
 
-/// Renders a problem. `hint` is the address of the browser's last login.
+/// Renders a problem. `form` prefills the login form.
 pub fn problem_page(
     app: &App,
     problem: &Problem,
     request_id: &str,
-    hint: Option<&str>,
+    form: &LoginForm,
 ) -> Response {
-    let email = problem.email.as_deref().or(hint).unwrap_or_default();
     let template = ProblemPage {
         app_name: &app.site().app_name,
         title: title(problem),
@@ -34,8 +35,8 @@ pub fn problem_page(
         code: problem.code.as_str(),
         request_id,
         offers_login: offers_login(problem.code),
-        email,
-        return_to: problem.return_to.as_deref(),
+        email: form.email.as_deref().unwrap_or_default(),
+        return_to: form.return_to.as_deref(),
     };
     render(app.site(), problem.status(), &template)
 }

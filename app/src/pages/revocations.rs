@@ -9,7 +9,8 @@ use std::str::FromStr;
 use guestlist_domain::flows::{ChangedUser, privileged_invitations_by};
 use guestlist_domain::{Invitation, InvitationId, InvitationStatus, UserId};
 
-use crate::http::{App, Problem};
+use crate::problem::Problem;
+use crate::state::App;
 
 /// Maximum number of ids in `?revoked=`.
 const MAX_IDS: usize = 20;

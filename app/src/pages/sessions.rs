@@ -10,7 +10,11 @@ use guestlist_domain::{Actor, Session, SessionId, flows};
 use super::auth::{FormSession, PageSession};
 use super::labels::format_time;
 use super::layout::{Nav, render};
-use crate::http::{App, Named, Outgoing, Problem, World, device, leave};
+use crate::extract::{PathParam, RequestContext, ResponseEffects};
+use crate::problem::Problem;
+use crate::sessions::cookies;
+use crate::sessions::device::device;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "sessions.html")]
@@ -65,14 +69,15 @@ pub async fn show(
 pub async fn end(
     user: FormSession,
     State(app): State<App>,
-    World(ctx): World,
-    id: Named<SessionId>,
-    Extension(outgoing): Extension<Outgoing>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<SessionId>,
+    Extension(outgoing): Extension<ResponseEffects>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id = id.read()?;
+    let id = id.parse()?;
     if id == user.0.session.id {
-        leave(&app, &ctx, &user.0, &outgoing, &headers).await?;
+        flows::log_out(&ctx, &user.0.session, &user.0.user).await?;
+        outgoing.replace_cookies(cookies::log_out(app.site(), &headers));
         return Ok(Redirect::to("/login?ended=left").into_response());
     }
     // A session that has ended in the meantime is not an error.
@@ -81,7 +86,7 @@ pub async fn end(
 }
 
 /// `POST /sessions/end-others`
-pub async fn end_others(user: FormSession, World(ctx): World) -> Result<Response, Problem> {
+pub async fn end_others(user: FormSession, RequestContext(ctx): RequestContext) -> Result<Response, Problem> {
     flows::end_other_sessions(&ctx, user.0.user.id, user.0.session.id, &Actor::of(&user.0.user))
         .await?;
     Ok(Redirect::to("/sessions").into_response())

@@ -4,8 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{self, Admitted, UserChange};
-use guestlist_domain::{Actor, Ctx, Name, Reach, Role, User, UserId, UserStatus};
+use guestlist_domain::flows::{self, VerifiedSession, UserChange};
+use guestlist_domain::{Actor, Ctx, Name, ManageableRoles, Role, User, UserId, UserStatus};
 use serde::Deserialize;
 
 use super::auth::{FormAdmin, PageAdmin};
@@ -13,7 +13,9 @@ use super::labels::format_time;
 use super::layout::{Nav, render};
 use super::revocations::{ListedInvitation, find_revocable, find_revoked, revoked_query};
 use super::sessions::SessionRow;
-use crate::http::{App, Form, Named, Params, Problem, World, find_user};
+use crate::extract::{Form, PathParam, Query, RequestContext};
+use crate::problem::Problem;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "user_detail.html")]
@@ -61,23 +63,23 @@ pub struct UserQuery {
 pub async fn show(
     PageAdmin(viewer): PageAdmin,
     State(app): State<App>,
-    id: Named<UserId>,
-    Params(query): Params<UserQuery>,
+    id: PathParam<UserId>,
+    Query(query): Query<UserQuery>,
 ) -> Result<Response, Problem> {
-    let id = id.read()?;
+    let id = id.parse()?;
     let revoked = find_revoked(&app, query.revoked.as_deref()).await?;
     user_page(&app, &viewer, id, revoked, None).await
 }
 
 async fn user_page(
     app: &App,
-    viewer: &Admitted,
+    viewer: &VerifiedSession,
     id: UserId,
     revoked: Vec<ListedInvitation>,
     error: Option<Problem>,
 ) -> Result<Response, Problem> {
     let (store, now) = (&app.ctx().store, app.ctx().now());
-    let user = find_user(app, id).await?;
+    let user = app.user(id).await?;
     let sessions = store.live_sessions(id, now).await?;
     let sessions = sessions.iter().map(|one| SessionRow::new(one, Some(viewer.session.id)));
     let latest = match user.status {
@@ -114,35 +116,35 @@ pub struct RoleForm {
 pub async fn change_role(
     admin: FormAdmin,
     State(app): State<App>,
-    World(ctx): World,
-    id: Named<UserId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<UserId>,
     Form(form): Form<RoleForm>,
 ) -> Result<Response, Problem> {
     let unknown = || Problem::field("role", "must be admin, operator or member");
     let role = Some(Role::parse(&form.role).ok_or_else(unknown)?);
-    change(&app, &ctx, &admin, id.read()?, UserChange { role, ..UserChange::default() }).await
+    change(&app, &ctx, &admin, id.parse()?, UserChange { role, ..UserChange::default() }).await
 }
 
 /// `POST /users/{id}/suspend`
 pub async fn suspend(
     admin: FormAdmin,
     State(app): State<App>,
-    World(ctx): World,
-    id: Named<UserId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
     let change_to = UserChange { is_suspended: Some(true), ..UserChange::default() };
-    change(&app, &ctx, &admin, id.read()?, change_to).await
+    change(&app, &ctx, &admin, id.parse()?, change_to).await
 }
 
 /// `POST /users/{id}/reactivate`
 pub async fn reactivate(
     admin: FormAdmin,
     State(app): State<App>,
-    World(ctx): World,
-    id: Named<UserId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
     let change_to = UserChange { is_suspended: Some(false), ..UserChange::default() };
-    change(&app, &ctx, &admin, id.read()?, change_to).await
+    change(&app, &ctx, &admin, id.parse()?, change_to).await
 }
 
 async fn change(
@@ -152,7 +154,7 @@ async fn change(
     id: UserId,
     change: UserChange,
 ) -> Result<Response, Problem> {
-    let change = UserChange { reach: Reach::Everybody, ..change };
+    let change = UserChange { manageable: ManageableRoles::All, ..change };
     let changed = flows::change_user(ctx, id, &change, &Actor::of(&admin.0.user)).await;
     let query = changed.map(|changed| revoked_query(&changed)).map_err(Problem::from);
     redirect_to_user(app, admin, id, query).await
@@ -162,11 +164,11 @@ async fn change(
 pub async fn end_sessions(
     admin: FormAdmin,
     State(app): State<App>,
-    World(ctx): World,
-    id: Named<UserId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
-    let id = id.read()?;
-    flows::end_all_sessions(&ctx, id, Reach::Everybody, &Actor::of(&admin.0.user)).await?;
+    let id = id.parse()?;
+    flows::end_all_sessions(&ctx, id, ManageableRoles::All, &Actor::of(&admin.0.user)).await?;
     redirect_to_user(&app, &admin, id, Ok(String::new())).await
 }
 
@@ -190,9 +192,9 @@ async fn redirect_to_user(
 pub async fn confirm_removal(
     PageAdmin(viewer): PageAdmin,
     State(app): State<App>,
-    id: Named<UserId>,
+    id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
-    let user = find_user(&app, id.read()?).await?;
+    let user = app.user(id.parse()?).await?;
     let template = RemovePage {
         app_name: &app.site().app_name,
         nav: Nav::new(&viewer, ""),
@@ -208,11 +210,11 @@ pub async fn confirm_removal(
 pub async fn remove(
     admin: FormAdmin,
     State(app): State<App>,
-    World(ctx): World,
-    id: Named<UserId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
-    let id = id.read()?;
-    match flows::remove_user(&ctx, id, Reach::Everybody, &Actor::of(&admin.0.user)).await {
+    let id = id.parse()?;
+    match flows::remove_user(&ctx, id, ManageableRoles::All, &Actor::of(&admin.0.user)).await {
         Ok(removed) => Ok(Redirect::to(&format!("/{}", revoked_query(&removed))).into_response()),
         Err(error) => redirect_to_user(&app, &admin, id, Err(Problem::from(error))).await,
     }

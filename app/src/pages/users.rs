@@ -6,9 +6,9 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{self, Admitted, NewInvitation};
+use guestlist_domain::flows::{self, VerifiedSession, NewInvitation};
 use guestlist_domain::{
-    Actor, Ctx, Invitation, InvitationId, InvitationStatus, Page, Place, Reach, Role, User,
+    Actor, Ctx, Email, Invitation, InvitationId, InvitationStatus, Metadata, Page, Cursor, ManageableRoles, Role, User,
     UserFilter, UserId, UserStatus,
 };
 use serde::Deserialize;
@@ -17,7 +17,10 @@ use super::auth::FormAdmin;
 use super::layout::{Nav, render};
 use super::problem::form_error;
 use super::revocations::ListedInvitation;
-use crate::http::{App, Form, InvitationRequest, Named, Problem, Waits, World};
+use crate::extract::{Form, PathParam, RequestContext};
+use crate::problem::Problem;
+use crate::state::App;
+use crate::state::holds::HoldStatus;
 
 /// Number of users per page.
 const PAGE_SIZE: u64 = 100;
@@ -71,7 +74,7 @@ pub struct ListView<'a> {
 /// Renders the list.
 pub async fn user_list(
     app: &App,
-    viewer: &Admitted,
+    viewer: &VerifiedSession,
     view: ListView<'_>,
 ) -> Result<Response, Problem> {
     let ListView { after, revoked, error, email } = view;
@@ -101,25 +104,25 @@ pub async fn user_list(
 
 /// Loads a page of users, and whether more follow.
 async fn load_users(app: &App, after: Option<UserId>) -> Result<(Vec<User>, bool), Problem> {
-    let page = Page { after: after.map(Place::from), limit: PAGE_SIZE + 1 };
+    let page = Page { after: after.map(Cursor::from), limit: PAGE_SIZE + 1 };
     let mut users = app.ctx().store.users(&UserFilter::default(), page).await?;
     let has_more = users.len() as u64 > PAGE_SIZE;
     users.truncate(usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX));
     Ok((users, has_more))
 }
 
-async fn rows(app: &App, users: &[User], viewer: &Admitted) -> Result<Vec<Row>, Problem> {
+async fn rows(app: &App, users: &[User], viewer: &VerifiedSession) -> Result<Vec<Row>, Problem> {
     let invited = users.iter().filter(|user| user.status == UserStatus::Invited);
     let invited: Vec<UserId> = invited.map(|user| user.id).collect();
     let latest = app.ctx().store.latest_invitations(&invited).await?;
-    let waits = Waits::of(app, &latest).await?;
+    let waits = app.holds().current(app.ctx().now(), &latest).await?;
     let latest: HashMap<UserId, &Invitation> = latest.iter().map(|i| (i.user_id, i)).collect();
     let row = |user: &User| Row::new(user, latest.get(&user.id).copied(), waits, viewer);
     Ok(users.iter().map(row).collect())
 }
 
 impl Row {
-    fn new(user: &User, latest: Option<&Invitation>, waits: Waits, viewer: &Admitted) -> Self {
+    fn new(user: &User, latest: Option<&Invitation>, waits: HoldStatus, viewer: &VerifiedSession) -> Self {
         let status = match (user.status, latest) {
             (UserStatus::Invited, Some(invitation)) => invitation.status.as_str(),
             (status, _) => status.as_str(),
@@ -157,21 +160,25 @@ pub struct InviteForm {
 pub async fn invite(
     admin: FormAdmin,
     State(app): State<App>,
-    World(ctx): World,
+    RequestContext(ctx): RequestContext,
     Form(form): Form<InviteForm>,
 ) -> Result<Response, Problem> {
-    let invited = send_invitation(&app, &ctx, form.email.clone(), &Actor::of(&admin.0.user)).await;
+    let invited = send_invitation(&ctx, &form.email, &Actor::of(&admin.0.user)).await;
     redirect_to_list(&app, &admin, invited, &form.email).await
 }
 
-async fn send_invitation(
-    app: &App,
-    ctx: &Ctx,
-    email: String,
-    actor: &Actor,
-) -> Result<(), Problem> {
-    let request = InvitationRequest::of(email).read(app.site())?;
-    let request = NewInvitation { reach: Reach::Everybody, ..request };
+async fn send_invitation(ctx: &Ctx, email: &str, actor: &Actor) -> Result<(), Problem> {
+    let email = Email::parse(email).map_err(|error| Problem::field("email", error))?;
+    let request = NewInvitation {
+        email,
+        name: None,
+        role: Role::Member,
+        manageable: ManageableRoles::All,
+        metadata: Metadata::default(),
+        return_to: None,
+        expires_in_minutes: None,
+        is_bulk: false,
+    };
     flows::invite(ctx, request, actor).await?;
     Ok(())
 }
@@ -180,10 +187,10 @@ async fn send_invitation(
 pub async fn resend(
     admin: FormAdmin,
     State(app): State<App>,
-    World(ctx): World,
-    id: Named<InvitationId>,
+    RequestContext(ctx): RequestContext,
+    id: PathParam<InvitationId>,
 ) -> Result<Response, Problem> {
-    let resent = flows::resend(&ctx, id.read()?, Reach::Everybody, &Actor::of(&admin.0.user)).await;
+    let resent = flows::resend(&ctx, id.parse()?, ManageableRoles::All, &Actor::of(&admin.0.user)).await;
     redirect_to_list(&app, &admin, resent.map(drop).map_err(Problem::from), "").await
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_domain::flows::{AcceptError, LoginError, SessionError};
+use guestlist_domain::flows::{RedeemError, RequestLoginError, SessionError};
 use guestlist_domain::{ProviderError, ProviderErrorKind, StoreError};
 use guestlist_stytch::WebhookError;
 
@@ -30,7 +30,8 @@ impl From<ProviderError> for Problem {
         let detail = "The link can't be checked because Stytch is unavailable. Try again soon. If \
                       the link no longer works then, request a new one.";
         let wait = match error.kind {
-            ProviderErrorKind::RateLimited(Some(wait)) => wait,
+            ProviderErrorKind::RateLimited(Some(wait))
+            | ProviderErrorKind::BulkMailLimited(Some(wait)) => wait,
             _ => PROVIDER_WAIT,
         };
         Self::new(Code::ProviderUnavailable, detail).retry_after(wait)
@@ -60,50 +61,50 @@ impl From<SessionError> for Problem {
     }
 }
 
-impl From<LoginError> for Problem {
-    fn from(error: LoginError) -> Self {
+impl From<RequestLoginError> for Problem {
+    fn from(error: RequestLoginError) -> Self {
         match error {
-            LoginError::TooOften(wait) => Self::too_many(Code::TooManyRequests, wait),
-            LoginError::Store(error) => error.into(),
+            RequestLoginError::RateLimited(wait) => Self::too_many(Code::TooManyRequests, wait),
+            RequestLoginError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<AcceptError> for Problem {
-    fn from(error: AcceptError) -> Self {
+impl From<RedeemError> for Problem {
+    fn from(error: RedeemError) -> Self {
         let (code, detail) = match error {
-            AcceptError::LinkUsed(_) => {
+            RedeemError::LinkUsed(_) => {
                 (Code::LinkUsed, "Each link works once. Request a new one.")
             }
-            AcceptError::LinkExpired => (
+            RedeemError::LinkExpired => (
                 Code::LinkExpired,
                 "The link has expired, or has been used already. Request a new one.",
             ),
-            AcceptError::LinkInvalid => (
+            RedeemError::LinkInvalid => (
                 Code::LinkInvalid,
                 "The link is incomplete or has been replaced. Open the newest mail and use its \
                  link, or request a new one.",
             ),
-            AcceptError::InvitationRevoked => (
+            RedeemError::InvitationRevoked => (
                 Code::InvitationRevoked,
                 "Ask the person who invited you. You will get a mail only if you are invited \
                  again.",
             ),
-            AcceptError::AccountSuspended => (
+            RedeemError::AccountSuspended => (
                 Code::AccountSuspended,
                 "Ask an administrator. You will get a mail only once the account is active again.",
             ),
-            AcceptError::NotInvited => (
+            RedeemError::NotInvited => (
                 Code::NotInvited,
                 "Ask an administrator for an invitation. You will get a mail only once you are \
                  invited.",
             ),
-            AcceptError::InProgress => {
+            RedeemError::InProgress => {
                 let detail = "The link is being checked. Press Continue again in a moment.";
                 return Self::new(Code::Timeout, detail).retry_after(SHORT_WAIT);
             }
-            AcceptError::Provider(error) => return error.into(),
-            AcceptError::Store(error) => return error.into(),
+            RedeemError::Provider(error) => return error.into(),
+            RedeemError::Store(error) => return error.into(),
         };
         Self::new(code, detail)
     }

@@ -1,7 +1,7 @@
 //! Problems of managing invitations, users and jobs.
 
 use guestlist_domain::flows::{
-    AddUserError, ChangeUserError, EndAllError, InviteError, OperateError, RemoveUserError,
+    AddUserError, ChangeUserError, EndAllError, InviteError, JobOperationError, RemoveUserError,
     ResendError, RevokeError,
 };
 use guestlist_domain::{InvitationId, UserId};
@@ -49,25 +49,25 @@ impl Problem {
     }
 
     /// Creates the problem of an operation on a job that is allowed in these states only.
-    pub fn job(error: OperateError, allowed_states: &str) -> Self {
+    pub fn job(error: JobOperationError, allowed_states: &str) -> Self {
         match error {
-            OperateError::NotFound => Self::not_found("job"),
-            OperateError::WrongState(state) => {
+            JobOperationError::NotFound => Self::not_found("job"),
+            JobOperationError::WrongState(state) => {
                 let detail = format!("The job is {state}. Allowed states: {allowed_states}.");
                 Self::new(Code::WrongState, detail).with("state", json!(state.as_str()))
             }
-            OperateError::Superseded => {
+            JobOperationError::Superseded => {
                 let detail = "The job's invitation was resent or closed in the meantime, so the \
                               job is obsolete.";
                 Self::new(Code::JobSuperseded, detail)
             }
-            OperateError::OutOfReach => Self::role_not_grantable(),
-            OperateError::Erasure => {
+            JobOperationError::Forbidden => Self::role_not_grantable(),
+            JobOperationError::Erasure => {
                 let detail = "The job erases a user, which can't be cancelled or dismissed. If it \
                               is dead, fix the cause and retry it.";
                 Self::new(Code::ErasureNotCancellable, detail)
             }
-            OperateError::Store(error) => error.into(),
+            JobOperationError::Store(error) => error.into(),
         }
     }
 }
@@ -80,7 +80,7 @@ impl From<InviteError> for Problem {
                 Self::already_member(user, is_suspended)
             }
             InviteError::BeingRemoved => Self::address_of_deleted_user(),
-            InviteError::OutOfReach => Self::role_not_grantable(),
+            InviteError::Forbidden => Self::role_not_grantable(),
             InviteError::Store(error) => error.into(),
         }
     }
@@ -91,7 +91,7 @@ impl From<ResendError> for Problem {
         match error {
             ResendError::NotFound => Self::not_found("invitation"),
             ResendError::Closed => Self::invitation_closed(),
-            ResendError::OutOfReach => Self::role_not_grantable(),
+            ResendError::Forbidden => Self::role_not_grantable(),
             ResendError::AlreadyInvited(id) => Self::already_invited(id),
             ResendError::TooSoon(wait) => Self::too_many(Code::ResentTooSoon, wait),
             ResendError::Store(error) => error.into(),
@@ -104,7 +104,7 @@ impl From<RevokeError> for Problem {
         match error {
             RevokeError::NotFound => Self::not_found("invitation"),
             RevokeError::Closed => Self::invitation_closed(),
-            RevokeError::OutOfReach => Self::role_not_grantable(),
+            RevokeError::Forbidden => Self::role_not_grantable(),
             RevokeError::Store(error) => error.into(),
         }
     }
@@ -118,7 +118,7 @@ impl From<AddUserError> for Problem {
                 Self::already_member(user, is_suspended)
             }
             AddUserError::BeingRemoved => Self::address_of_deleted_user(),
-            AddUserError::OutOfReach => Self::role_not_grantable(),
+            AddUserError::Forbidden => Self::role_not_grantable(),
             AddUserError::Store(error) => error.into(),
         }
     }
@@ -137,7 +137,7 @@ impl From<ChangeUserError> for Problem {
                 Self::new(Code::UserDeleting, "The user is being deleted.")
             }
             ChangeUserError::LastAdmin => Self::last_admin(),
-            ChangeUserError::OutOfReach => Self::role_not_grantable(),
+            ChangeUserError::Forbidden => Self::role_not_grantable(),
             ChangeUserError::Store(error) => error.into(),
         }
     }
@@ -148,7 +148,7 @@ impl From<RemoveUserError> for Problem {
         match error {
             RemoveUserError::NotFound => Self::not_found("user"),
             RemoveUserError::LastAdmin => Self::last_admin(),
-            RemoveUserError::OutOfReach => Self::role_not_grantable(),
+            RemoveUserError::Forbidden => Self::role_not_grantable(),
             RemoveUserError::Store(error) => error.into(),
         }
     }
@@ -158,7 +158,7 @@ impl From<EndAllError> for Problem {
     fn from(error: EndAllError) -> Self {
         match error {
             EndAllError::NotFound => Self::not_found("user"),
-            EndAllError::OutOfReach => Self::role_not_grantable(),
+            EndAllError::Forbidden => Self::role_not_grantable(),
             EndAllError::Store(error) => error.into(),
         }
     }

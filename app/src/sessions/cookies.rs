@@ -4,12 +4,12 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use guestlist_domain::flows::Admitted;
+use guestlist_domain::flows::VerifiedSession;
 use guestlist_domain::{Email, Session, Tokens};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::site::Site;
+use crate::config::SiteConfig;
 
 /// The cookie of the session token.
 pub const SESSION: SessionCookie =
@@ -33,14 +33,14 @@ pub struct SessionCookie {
 
 impl SessionCookie {
     /// Returns the name under which the cookie is set.
-    pub fn name(self, site: &Site) -> &'static str {
+    pub fn name(self, site: &SiteConfig) -> &'static str {
         if is_host_only(site) { self.host } else { self.plain }
     }
 
     /// Returns the cookie's values in the order of the request. With `COOKIE_DOMAIN`, a prefixed
     /// cookie set before it was configured counts too; where the prefix is used, a plain one is
     /// ignored.
-    fn values(self, headers: &HeaderMap, site: &Site) -> Vec<String> {
+    fn values(self, headers: &HeaderMap, site: &SiteConfig) -> Vec<String> {
         let mut values =
             if site.is_secure() { cookie_values(headers, self.host) } else { Vec::new() };
         if !is_host_only(site) {
@@ -50,7 +50,7 @@ impl SessionCookie {
     }
 
     /// Sets the cookie, and clears the one of the other name.
-    fn set(self, site: &Site, value: String, max_age: i64) -> Vec<HeaderValue> {
+    fn set(self, site: &SiteConfig, value: String, max_age: i64) -> Vec<HeaderValue> {
         let other = if is_host_only(site) { self.plain } else { self.host };
         let other = site.is_secure().then(|| build(site, other, None, String::new(), 0)).flatten();
         let set = set_cookie(site, self.name(site), value, max_age);
@@ -59,7 +59,7 @@ impl SessionCookie {
 }
 
 /// Whether session cookies carry the `__Host-` prefix.
-fn is_host_only(site: &Site) -> bool {
+fn is_host_only(site: &SiteConfig) -> bool {
     site.is_secure() && site.cookie_domain.is_none()
 }
 
@@ -87,14 +87,14 @@ impl LoginHint {
         self.expires_at.is_some_and(|at| at <= now.as_second())
     }
 
-    fn set(&self, site: &Site) -> Vec<HeaderValue> {
+    fn set(&self, site: &SiteConfig) -> Vec<HeaderValue> {
         let Ok(json) = serde_json::to_vec(self) else { return Vec::new() };
         set_cookie(site, HINT, URL_SAFE_NO_PAD.encode(json), HINT_DAYS * 24 * 60 * 60)
     }
 }
 
 pub fn start(
-    site: &Site,
+    site: &SiteConfig,
     email: &Email,
     session: &Session,
     tokens: &Tokens,
@@ -111,8 +111,8 @@ pub fn start(
 /// Sets the cookies of a session that continues: its renewed JWT, if there is one. The token moves
 /// to `COOKIE_DOMAIN` along with a renewed JWT, or when the browser sent several cookies.
 pub fn renew(
-    site: &Site,
-    verified: &Admitted,
+    site: &SiteConfig,
+    verified: &VerifiedSession,
     presented: &SessionCookies,
     has_several: bool,
     now: Timestamp,
@@ -129,12 +129,12 @@ pub fn renew(
 }
 
 /// Clears the session cookies, and keeps the hint.
-pub fn clear(site: &Site) -> Vec<HeaderValue> {
+pub fn clear(site: &SiteConfig) -> Vec<HeaderValue> {
     [SESSION, SESSION_JWT].map(|cookie| cookie.set(site, String::new(), 0)).concat()
 }
 
 /// Clears the session cookies after logging out. The hint keeps the address, but not the expiry.
-pub fn log_out(site: &Site, headers: &HeaderMap) -> Vec<HeaderValue> {
+pub fn log_out(site: &SiteConfig, headers: &HeaderMap) -> Vec<HeaderValue> {
     let hint = LoginHint::read(headers).map(|hint| LoginHint { expires_at: None, ..hint });
     let hint = hint.map(|hint| hint.set(site)).unwrap_or_default();
     [clear(site), hint].concat()
@@ -143,7 +143,7 @@ pub fn log_out(site: &Site, headers: &HeaderMap) -> Vec<HeaderValue> {
 /// Clears the session cookies and the hint, including those set by a sibling host for a shared
 /// domain. With the `__Host-` prefix no sibling can set them, and a plain cookie of such a domain
 /// may belong to another application.
-pub fn clear_all(site: &Site) -> Vec<HeaderValue> {
+pub fn clear_all(site: &SiteConfig) -> Vec<HeaderValue> {
     let mut cleared = [clear(site), set_cookie(site, HINT, String::new(), 0)].concat();
     if is_host_only(site) {
         return cleared;
@@ -158,7 +158,7 @@ pub fn clear_all(site: &Site) -> Vec<HeaderValue> {
 
 /// Returns the public URL's host and its parent domains, down to two labels. Browsers ignore
 /// cookies for a public suffix.
-fn shared_domains(site: &Site) -> Vec<&str> {
+fn shared_domains(site: &SiteConfig) -> Vec<&str> {
     let Some(mut domain) = site.public_url.domain() else { return Vec::new() };
     let mut domains = Vec::new();
     while let Some((_, parent)) = domain.split_once('.') {
@@ -171,14 +171,14 @@ fn shared_domains(site: &Site) -> Vec<&str> {
 /// Sets a cookie. If it is shared by `COOKIE_DOMAIN`, the host-only cookie of the same name is
 /// cleared, since a browser would send that one too, and first. The clearing header comes first
 /// for clients that store cookies by name only.
-fn set_cookie(site: &Site, name: &'static str, value: String, max_age: i64) -> Vec<HeaderValue> {
+fn set_cookie(site: &SiteConfig, name: &'static str, value: String, max_age: i64) -> Vec<HeaderValue> {
     let domain = site.cookie_domain.as_deref();
     let host_only = domain.and_then(|_| build(site, name, None, String::new(), 0));
     host_only.into_iter().chain(build(site, name, domain, value, max_age)).collect()
 }
 
 fn build(
-    site: &Site,
+    site: &SiteConfig,
     name: &'static str,
     domain: Option<&str>,
     value: String,
@@ -211,7 +211,7 @@ pub const MAX_PER_NAME: usize = 3;
 /// A browser may hold several cookies of one name for several domains. It does not say which is
 /// which, but sends them in the order of their creation, so tokens and JWTs are paired from the
 /// last backwards.
-pub fn session_cookies(headers: &HeaderMap, site: &Site) -> Vec<SessionCookies> {
+pub fn session_cookies(headers: &HeaderMap, site: &SiteConfig) -> Vec<SessionCookies> {
     let (tokens, jwts) = (SESSION.values(headers, site), SESSION_JWT.values(headers, site));
     // An unpaired JWT goes with the oldest token: by itself it could admit a different user.
     let nth_last = |values: &[String], n: usize| {

@@ -6,18 +6,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use guestlist_domain::flows::{AcceptError, CameIn};
+use guestlist_domain::flows::{RedeemError, LoggedIn};
 use guestlist_domain::{StoreError, TokenHash};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-pub type Redeemed = Result<CameIn, RedemptionError>;
+pub type Redeemed = Result<LoggedIn, RedemptionError>;
 
 /// Why a redemption logged nobody in.
 #[derive(Debug)]
 pub enum RedemptionError {
     /// The link does not admit its holder.
-    Refused(AcceptError),
+    Refused(RedeemError),
     /// Too many links have been tried; the link can still be used after this time.
     TooMany(Duration),
     /// The link was authenticated, but the database has not recorded it yet. The next request gets
@@ -25,8 +25,8 @@ pub enum RedemptionError {
     NotRecorded,
 }
 
-impl From<AcceptError> for RedemptionError {
-    fn from(error: AcceptError) -> Self {
+impl From<RedeemError> for RedemptionError {
+    fn from(error: RedeemError) -> Self {
         Self::Refused(error)
     }
 }
@@ -197,7 +197,7 @@ mod tests {
         let redemptions = InFlightRedemptions::default();
         let leader = leader(&redemptions);
         leader.set_retrying();
-        let keeping = tokio::spawn(leader.keep(Err(AcceptError::NotInvited.into())));
+        let keeping = tokio::spawn(leader.keep(Err(RedeemError::NotInvited.into())));
         let (one, other) = (follower(&redemptions), follower(&redemptions));
         let (one, other) = tokio::join!(one.wait(TIMEOUT), other.wait(TIMEOUT));
         assert_eq!([one, other].into_iter().flatten().count(), 1);

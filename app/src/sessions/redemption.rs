@@ -17,10 +17,10 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
 use guestlist_domain::flows::{
-    self, AcceptError, Browser, CameIn, ClaimedLink, Press, authenticate_link, check_link,
+    self, RedeemError, Browser, LoggedIn, ClaimedLink, RedeemLink, authenticate_link, check_link,
     claim_link,
 };
-use guestlist_domain::{Ctx, InvitationId, Session, StoreError, TokenHash, Vouched};
+use guestlist_domain::{Ctx, InvitationId, Session, StoreError, TokenHash, AuthenticatedSession};
 use guestlist_stytch::is_link_token;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
@@ -86,13 +86,13 @@ pub async fn redeem_link(
     replaces: Option<Session>,
 ) -> Redeemed {
     if !is_link_token(&token) {
-        return Err(AcceptError::LinkInvalid.into());
+        return Err(RedeemError::LinkInvalid.into());
     }
     let LinkHolder { client, user_agent, is_anonymous } = holder;
     let ctx = app.ctx().for_client(client.address);
     let browser = Browser { user_agent, ip: Some(client.address.to_string()) };
     let token_hash = TokenHash::of(&token);
-    let link = Press { token, invitation, browser, replaces };
+    let link = RedeemLink { token_hash, token, invitation, browser, previous_session: replaces };
     loop {
         match app.redemptions().join(token_hash) {
             Role::Leader(leader) => {
@@ -101,7 +101,7 @@ pub async fn redeem_link(
             }
             Role::Follower(follower) => {
                 if let Some(result) = follower.wait(CALLER_TIMEOUT).await {
-                    end_replaced(&ctx, link.replaces.as_ref(), &result).await?;
+                    end_replaced(&ctx, link.previous_session.as_ref(), &result).await?;
                     return result;
                 }
             }
@@ -116,7 +116,7 @@ async fn end_replaced(
     result: &Redeemed,
 ) -> Result<(), StoreError> {
     match (current, result) {
-        (Some(old), Ok(new)) if old.id != new.session.id => flows::end_replaced(ctx, old).await,
+        (Some(old), Ok(new)) if old.id != new.session.id => flows::end_replaced_session(ctx, old).await,
         _ => Ok(()),
     }
 }
@@ -125,7 +125,7 @@ async fn end_replaced(
 async fn lead(
     app: App,
     ctx: Ctx,
-    link: Press,
+    link: RedeemLink,
     anonymous: Option<Client>,
     leader: Leader,
 ) -> Redeemed {
@@ -165,17 +165,17 @@ async fn lead(
 async fn authenticate(
     app: &App,
     ctx: &Ctx,
-    link: &Press,
+    link: &RedeemLink,
     anonymous: Option<Client>,
-) -> Result<Vouched, RedemptionError> {
-    let token = TokenHash::of(&link.token);
+) -> Result<AuthenticatedSession, RedemptionError> {
+    let token = link.token_hash;
     check_link(ctx, token, link.invitation).await?;
     if let Some(client) = anonymous {
         app.provider_budget().admit(client).await.map_err(RedemptionError::TooMany)?;
     }
     let claimed = claim(ctx, link, token).await?;
     match authenticate_link(ctx, &link.token, claimed).await {
-        Err(AcceptError::LinkExpired) if claimed.is_taken_over => {
+        Err(RedeemError::LinkExpired) if claimed.is_taken_over => {
             Err(late_result(ctx, token).await?)
         }
         result => Ok(result?),
@@ -183,11 +183,11 @@ async fn authenticate(
 }
 
 /// Claims the link, waiting for a claim of another process to end.
-async fn claim(ctx: &Ctx, link: &Press, token: TokenHash) -> Result<ClaimedLink, AcceptError> {
+async fn claim(ctx: &Ctx, link: &RedeemLink, token: TokenHash) -> Result<ClaimedLink, RedeemError> {
     let until = Instant::now() + CLAIM_TIMEOUT;
     loop {
         match claim_link(ctx, token).await {
-            Err(AcceptError::InProgress) if Instant::now() < until => sleep(POLL_INTERVAL).await,
+            Err(RedeemError::InProgress) if Instant::now() < until => sleep(POLL_INTERVAL).await,
             claimed => return claimed,
         }
         check_link(ctx, token, link.invitation).await?;
@@ -195,21 +195,21 @@ async fn claim(ctx: &Ctx, link: &Press, token: TokenHash) -> Result<ClaimedLink,
 }
 
 /// Waits for another process to record a link that Stytch reports as used or expired.
-async fn late_result(ctx: &Ctx, token: TokenHash) -> Result<RedemptionError, AcceptError> {
+async fn late_result(ctx: &Ctx, token: TokenHash) -> Result<RedemptionError, RedeemError> {
     let until = Instant::now() + LATE_RESULT_TIMEOUT;
     while Instant::now() < until {
         check_link(ctx, token, None).await?;
         sleep(POLL_INTERVAL).await;
     }
-    Ok(AcceptError::LinkExpired.into())
+    Ok(RedeemError::LinkExpired.into())
 }
 
 /// Records the login of an authenticated link; retried while the database fails.
-async fn record(ctx: &Ctx, link: &Press, authenticated: &Vouched) -> Redeemed {
+async fn record(ctx: &Ctx, link: &RedeemLink, authenticated: &AuthenticatedSession) -> Redeemed {
     let until = Instant::now() + RECORDING_TIMEOUT;
-    let mut result: Result<CameIn, AcceptError> = flows::let_in(ctx, link, authenticated).await;
+    let mut result: Result<LoggedIn, RedeemError> = flows::redeem_link(ctx, link, authenticated).await;
     let mut is_first = true;
-    while let Err(AcceptError::Store(error)) = &result
+    while let Err(RedeemError::Store(error)) = &result
         && error.is_transient()
         && Instant::now() < until
     {
@@ -218,17 +218,17 @@ async fn record(ctx: &Ctx, link: &Press, authenticated: &Vouched) -> Redeemed {
         }
         sleep(RECORDING_INTERVAL).await;
         // An attempt whose response was lost may have recorded it.
-        result = match flows::recorded(ctx, link, authenticated).await {
+        result = match flows::find_redemption(ctx, link, authenticated).await {
             Ok(Some(recorded)) => Ok(recorded),
-            Ok(None) => flows::let_in(ctx, link, authenticated).await,
+            Ok(None) => flows::redeem_link(ctx, link, authenticated).await,
             Err(error) => Err(error.into()),
         };
     }
-    if let Err(AcceptError::Store(error)) = &result {
+    if let Err(RedeemError::Store(error)) = &result {
         tracing::error!(%error, "a login could not be recorded; its link is used up");
         // A session that is not recorded must not stay valid at Stytch.
         if let Err(error) =
-            ctx.provider.revoke_session(&authenticated.session.stytch_session_id).await
+            ctx.provider.revoke_session(&authenticated.session.provider_session_id).await
         {
             tracing::error!(code = %error.code, "the session could not be revoked at Stytch");
         }

@@ -4,20 +4,20 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use guestlist_domain::{Ctx, Seen, is_credible};
-use guestlist_worker::shutdown::FLUSH;
+use guestlist_domain::{Ctx, Usage, is_credible};
+use guestlist_worker::setup::shutdown::FLUSH_TIMEOUT;
 use jiff::Timestamp;
 
 const RESOLUTION: Duration = Duration::from_mins(1);
 
 /// Sessions and API keys used since the last flush.
 #[derive(Debug, Default)]
-pub struct ActivityBuffer(Mutex<HashSet<Seen>>);
+pub struct ActivityBuffer(Mutex<HashSet<Usage>>);
 
 impl ActivityBuffer {
     /// Records a use, unless `last`, the stored time, is less than a minute old. A stored time in
     /// the future, written by a process whose clock was ahead, is overwritten.
-    pub fn record(&self, usage: Seen, last: Option<Timestamp>, now: Timestamp) {
+    pub fn record(&self, usage: Usage, last: Option<Timestamp>, now: Timestamp) {
         let is_recent = |last| now < last + RESOLUTION && is_credible(last, now);
         if !last.is_some_and(is_recent) {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(usage);
@@ -30,8 +30,8 @@ impl ActivityBuffer {
         if usages.is_empty() {
             return;
         }
-        let usages: Vec<Seen> = usages.into_iter().collect();
-        match tokio::time::timeout(FLUSH, ctx.store.note_seen(&usages, ctx.now())).await {
+        let usages: Vec<Usage> = usages.into_iter().collect();
+        match tokio::time::timeout(FLUSH_TIMEOUT, ctx.store.record_usage(&usages, ctx.now())).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "last-seen times could not be written"),
             Err(_) => tracing::warn!("last-seen times were not written: the database timed out"),
@@ -50,7 +50,7 @@ mod tests {
         let now = SystemClock.now();
         let is_recorded = |last| {
             let buffer = ActivityBuffer::default();
-            buffer.record(Seen::Key(ApiKeyId(SystemIds.next())), last, now);
+            buffer.record(Usage::Key(ApiKeyId(SystemIds.next())), last, now);
             !buffer.0.lock().unwrap().is_empty()
         };
         assert!(is_recorded(None) && is_recorded(Some(now - RESOLUTION)));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use guestlist_database::SqlStore;
-use guestlist_domain::{HeldBy, Invitation, InvitationStatus, Queue, StoreError};
+use guestlist_domain::{HeldBy, Invitation, InvitationStatus, QueueName, StoreError};
 use jiff::Timestamp;
 
 /// How long a cached status is served. Thousands of invitations may be created per second.
@@ -85,7 +85,7 @@ impl HoldCache {
     }
 
     async fn read(&self, now: Timestamp) -> Result<Option<HeldBy>, StoreError> {
-        Ok(self.store.holds(now).await?.on(Queue::Invitation, now))
+        Ok(self.store.holds(now).await?.for_queue(QueueName::Invitation, now))
     }
 
     fn set(&self, status: Option<(Instant, HoldStatus)>) {

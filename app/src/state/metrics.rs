@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::http::Method;
-use guestlist_domain::flows::Heard;
+use guestlist_domain::flows::WebhookOutcome;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
@@ -68,11 +68,11 @@ impl HttpMetrics {
         self.durations.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
-    pub fn count_webhook(&self, outcome: Heard) {
+    pub fn count_webhook(&self, outcome: WebhookOutcome) {
         let outcome = match outcome {
-            Heard::Doubted => "check_scheduled",
-            Heard::Known => "consistent",
-            Heard::Before => "duplicate",
+            WebhookOutcome::CheckScheduled => "check_scheduled",
+            WebhookOutcome::Consistent => "consistent",
+            WebhookOutcome::Duplicate => "duplicate",
         };
         self.webhooks.get_or_create(&WebhookLabels { outcome }).inc();
     }

@@ -9,7 +9,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
 use guestlist_domain::Limit;
 
-use crate::site::Site;
+use crate::config::SiteConfig;
 
 /// How many times the limit of one client a whole IPv6 /48, or a proxy, may use.
 const SHARED_FACTOR: u32 = 16;
@@ -32,8 +32,8 @@ impl Client {
     /// A proxy that is missing from `TRUSTED_PROXIES` hides its clients. It is recognised by its
     /// local address and its forwarding header, and gets a higher limit, so that one of its clients
     /// can't lock out the others.
-    pub fn from_request(site: &Site, peer: IpAddr, headers: &HeaderMap) -> Self {
-        let address = site.client(peer, headers);
+    pub fn from_request(site: &SiteConfig, peer: IpAddr, headers: &HeaderMap) -> Self {
+        let address = site.client_ip(peer, headers);
         let is_trusted = site.trusted_proxies.iter().any(|network| network.contains(&address));
         let forwards = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
         let is_proxy = is_trusted || (forwards && is_local(address));
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_proxy_that_hides_its_clients_has_a_higher_limit() {
-        let site = |trusted: &[&str]| Site {
+        let site = |trusted: &[&str]| SiteConfig {
             public_url: "https://guests.example.com".parse().unwrap(),
             app_name: String::new(),
             app_url: None,
@@ -210,7 +210,7 @@ mod tests {
             trusted_proxies: trusted.iter().map(|network| network.parse().unwrap()).collect(),
             inbox_url: None,
             hsts_include_subdomains: false,
-            stytch: crate::site::Project::default(),
+            stytch: crate::config::StytchProject::default(),
         };
         let mut forwarded = HeaderMap::new();
         forwarded.insert("x-forwarded-for", "198.51.100.7".parse().unwrap());

@@ -41,7 +41,7 @@ async fn create_users(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         text("role", 16),
         text("status", 16),
         long_text("metadata"),
-        text("stytch_user_id", 128).null().take(),
+        text("provider_user_id", 128).null().take(),
         time("created_at"),
         time("last_seen_at").null().take(),
         big_integer("version"),
@@ -57,7 +57,7 @@ async fn create_users(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             &["role", "status", "common_prefix_len", "name_key"],
         ),
         index("users_status", &["status", "id"]),
-        unique("users_stytch_user_id", &["stytch_user_id"]),
+        unique("users_provider_user_id", &["provider_user_id"]),
     ];
     create_table(manager, "users", columns, indexes).await
 }
@@ -70,7 +70,7 @@ async fn create_user_emails(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 
 async fn create_tombstones(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let columns =
-        vec![text("stytch_user_id", 128).primary_key().take(), uuid("user_id"), time("at")];
+        vec![text("provider_user_id", 128).primary_key().take(), uuid("user_id"), time("at")];
     let indexes = vec![];
     create_table(manager, "tombstones", columns, indexes).await
 }

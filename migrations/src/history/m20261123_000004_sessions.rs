@@ -30,7 +30,7 @@ async fn create_sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let columns = vec![
         uuid("id").primary_key().take(),
         uuid("user_id"),
-        text("stytch_session_id", 128),
+        text("provider_session_id", 128),
         sha256("token_hash"),
         time("started_at"),
         time("expires_at"),
@@ -42,7 +42,7 @@ async fn create_sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     ];
     let indexes = vec![
         unique("sessions_token_hash", &["token_hash"]),
-        unique("sessions_stytch_session_id", &["stytch_session_id"]),
+        unique("sessions_provider_session_id", &["provider_session_id"]),
         index("sessions_user", &["user_id", "id"]),
         index("sessions_expiry", &["expires_at"]),
     ];

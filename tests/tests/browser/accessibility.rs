@@ -62,7 +62,7 @@ async fn the_login_pages_are_accessible() {
     window.open(&format!("{}/login?ended=revoked", guestlist.public_url)).await;
     inspector.check("login-ended", "Log in · Guestlist").await;
     window.open(&format!("{}/nowhere", guestlist.public_url)).await;
-    inspector.check("nowhere", "Nothing is here · Guestlist").await;
+    inspector.check("nowhere", "Page not found · Guestlist").await;
 
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
@@ -93,16 +93,16 @@ async fn the_list_of_users_is_accessible() {
     window.wait_for("it is refused", async || window.text("[role=alert]").await).await;
     inspector.check("people-refused", "People · Guestlist").await;
     window.open(&format!("{}/connect", guestlist.public_url)).await;
-    inspector.check("connect", "Join your application · Guestlist").await;
+    inspector.check("connect", "Connect your application · Guestlist").await;
     let ada = format!("{}/users/{}", guestlist.public_url, id(&guestlist.user(ADA).await));
     window.open(&ada).await;
     inspector.check("person", "ada@example.com · Guestlist").await;
     for (name, query) in [("audit", ""), ("audit-person", "?user=ada%40example.com")] {
         window.open(&format!("{}/audit{query}", guestlist.public_url)).await;
-        inspector.check(name, "Audit · Guestlist").await;
+        inspector.check(name, "Audit log · Guestlist").await;
     }
     window.open(&format!("{}/audit?actor=nobody%40example.com", guestlist.public_url)).await;
-    inspector.check("audit-refused", "Audit · Guestlist").await;
+    inspector.check("audit-refused", "Audit log · Guestlist").await;
     window.open(&format!("{ada}/remove")).await;
     inspector.check("remove", "Remove ada@example.com? · Guestlist").await;
     window.open(&format!("{}/sessions", guestlist.public_url)).await;
@@ -128,7 +128,7 @@ async fn the_pages_of_failed_links_are_accessible() {
     let (invitation, mail) = guestlist.invite_and_mail("bob@example.com").await;
     guestlist.revoke(&invitation).await;
     window.open(&mail.url).await;
-    inspector.check("link-revoked", "This invitation was taken back · Guestlist").await;
+    inspector.check("link-revoked", "This invitation was revoked · Guestlist").await;
     inspector.assert_no_faults();
 }
 

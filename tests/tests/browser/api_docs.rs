@@ -24,7 +24,7 @@ async fn the_docs_page_lists_every_operation_and_can_call_one() {
     let window = browsers.profile().await;
     log_in_admin(&window, &guestlist).await;
     window.click("Connect").await;
-    window.wait_for_heading("Join your application").await;
+    window.wait_for_heading("Connect your application").await;
     window.click("/docs").await;
     window.wait_for_path("/docs").await;
 

@@ -62,7 +62,7 @@ async fn a_logged_in_visitor_continues_to_the_requested_page() {
     log_in_through(&window, &guestlist, &place).await;
     let back = place.replace(':', "%3A");
     window.open(&format!("{}/login?return_to={back}", guestlist.public_url)).await;
-    window.click("Go on").await;
+    window.click("Continue").await;
     window.wait_for_heading("The book").await;
 }
 
@@ -251,14 +251,14 @@ async fn the_connect_page_names_this_installation() {
     window.open(&format!("{}/connect", guestlist.public_url)).await;
     window.fill("email", &guestlist.admin_email).await;
     log_in_by_form(&window, &guestlist, LOGIN).await;
-    window.wait_for_heading("Join your application").await;
+    window.wait_for_heading("Connect your application").await;
     window.wait_for_path("/connect").await;
-    for words in [&guestlist.public_url, &guestbook.url, "The session's cookies reach it"] {
+    for words in [&guestlist.public_url, &guestbook.url, "The session cookies reach it"] {
         window.wait_for_text(words).await;
     }
     window.open(&guestlist.public_url).await;
-    window.click("Join your application").await;
-    window.wait_for_heading("Join your application").await;
+    window.click("Connect your application").await;
+    window.wait_for_heading("Connect your application").await;
     window.assert_no_console_errors().await;
 }
 

@@ -81,7 +81,7 @@ async fn a_revoked_invitations_page_offers_a_link_only_after_a_new_invitation() 
     let (invitation, mail) = guestlist.invite_and_mail(ADA).await;
     guestlist.revoke(&invitation).await;
     window.open(&mail.url).await;
-    assert_page(&window, "This invitation was taken back", "").await;
+    assert_page(&window, "This invitation was revoked", "").await;
     window.fill("email", ADA).await;
     window.click(NEW_LINK).await;
     window.wait_for_heading("Check your mail").await;
@@ -126,7 +126,7 @@ async fn open_uninvited() -> Option<(WebDriver, Guestlist, Window)> {
     let _ = guestlist.stytch_api().post(made, &body).await.is(200);
     window.open(&guestlist.sandbox().nth_email(ADA, 1).await.url).await;
     window.click("Continue").await;
-    assert_page(&window, "You are not invited yet", "").await;
+    assert_page(&window, "You are not invited", "").await;
     Some((browsers, guestlist, window))
 }
 

@@ -24,8 +24,8 @@ async fn the_link_page_names_the_logged_in_user_and_keeps_the_session() {
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
     window.wait_for_heading("You are invited").await;
-    window.wait_for_text("In this browser admin@example.com is logged in").await;
-    window.click("Stay as admin@example.com").await;
+    window.wait_for_text("You are logged in as admin@example.com in this browser").await;
+    window.click("Stay logged in as admin@example.com").await;
     window.wait_for_heading("People").await;
     window.wait_for_row_status(ADA, "sent").await;
 
@@ -44,7 +44,7 @@ async fn a_users_own_login_link_shows_no_warning() {
     window.open(guestlist.login_url.as_ref().unwrap()).await;
     window.wait_for("the page is there", async || window.text("main").await).await;
     let words = window.body_text().await;
-    assert!(!words.contains("In this browser"), "she is warned of herself: {words}");
+    assert!(!words.contains("in this browser"), "she is warned of herself: {words}");
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn the_back_button_leads_to_no_dead_end() {
     window.back().await;
     window.wait_for_text("Continue").await;
     let words = window.body_text().await;
-    assert!(!words.contains("In this browser"), "she is warned of herself: {words}");
+    assert!(!words.contains("in this browser"), "she is warned of herself: {words}");
     window.click("Continue").await;
     window.wait_for_heading("You’re in").await;
     window.wait_for_text(ADA).await;

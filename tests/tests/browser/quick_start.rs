@@ -37,7 +37,7 @@ async fn the_quick_start_works_without_scripts() {
 
     open_invitation(&ada, &guestlist).await;
     // As at Stytch, the link opens a page that redirects by script.
-    ada.click("Go on").await;
+    ada.click("Continue").await;
     accept_invitation(&ada).await;
     admin.reload().await;
     admin.wait_for_row_status(ADA, "active").await;
@@ -56,7 +56,7 @@ async fn without_scripts(browsers: &WebDriver) -> (Window, Window) {
 async fn open_empty_list(admin: &Window, guestlist: &Guestlist) {
     log_in_admin(admin, guestlist).await;
     admin.wait_for_path("/").await;
-    admin.wait_for_text("Nobody else is here yet").await;
+    admin.wait_for_text("No one is invited yet").await;
     assert_eq!(admin.count("input:not([type=hidden])").await, 1);
 }
 

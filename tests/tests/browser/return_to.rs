@@ -80,7 +80,7 @@ async fn requesting_another_link_keeps_address_and_return_to() {
     window.fill("email", ADA).await;
     window.click(LOGIN).await;
     window.wait_for_heading("Check your mail").await;
-    window.click("ask again").await;
+    window.click("send it again").await;
     window.wait_for_heading("Check your mail").await;
     let mail = guestlist.sandbox().nth_email(ADA, 3).await;
     window.open(&mail.url).await;

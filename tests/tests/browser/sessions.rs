@@ -30,7 +30,7 @@ async fn the_login_page_names_the_logged_in_user() {
     log_in_member(&window, &guestlist, ADA).await;
     window.open(&format!("{}/login", guestlist.public_url)).await;
     window.wait_for_text("You are logged in as ada@example.com").await;
-    window.click("Go on").await;
+    window.click("Continue").await;
     window.wait_for_heading("You’re in").await;
     window.assert_no_console_errors().await;
 }
@@ -44,7 +44,7 @@ async fn a_removed_user_is_told_on_the_next_click() {
     admin.click_in_row(ADA, "Remove").await;
     admin.wait_for_heading("Remove ada@example.com?").await;
     admin.click("Remove").await;
-    admin.wait_for_text("Nobody else is here yet").await;
+    admin.wait_for_text("No one is invited yet").await;
 
     ada.open(&guestlist.public_url).await;
     ada.wait_for_heading("Log in").await;
@@ -90,10 +90,10 @@ async fn a_user_ends_the_sessions_of_other_browsers() {
     here.fill("email", ADA).await;
     log_in_by_form(&here, &guestlist, LOGIN).await;
     here.wait_for_heading("Your sessions").await;
-    here.wait_for_text("this one").await;
-    here.click("End all others").await;
+    here.wait_for_text("this device").await;
+    here.click("Log out all other devices").await;
     here.wait_for("one is left", async || {
-        (!here.body_text().await.contains("End all others")).then_some(())
+        (!here.body_text().await.contains("Log out all other devices")).then_some(())
     })
     .await;
 
@@ -112,11 +112,11 @@ async fn a_user_is_suspended_and_reactivated() {
     admin.click(ADA).await;
     admin.wait_for_heading(ADA).await;
     admin.click("Suspend").await;
-    admin.wait_for_text("They are logged in nowhere").await;
+    admin.wait_for_text("No active sessions").await;
     ada.reload().await;
     ada.wait_for_heading("Log in").await;
 
-    admin.click("Let in again").await;
+    admin.click("Reactivate").await;
     admin.wait_for_text("active").await;
     log_in_by_form(&ada, &guestlist, LOGIN).await;
     ada.wait_for_heading("You’re in").await;

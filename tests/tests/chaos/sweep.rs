@@ -24,7 +24,7 @@ async fn insert_expired(database: &TestDatabase) {
             })
             .collect();
         statements.push(format!(
-            "INSERT INTO sessions (id, user_id, stytch_session_id, token_hash, started_at, expires_at, last_used_at) VALUES {}",
+            "INSERT INTO sessions (id, user_id, provider_session_id, token_hash, started_at, expires_at, last_used_at) VALUES {}",
             rows.join(", ")
         ));
     }

@@ -53,7 +53,7 @@ async fn a_killed_worker_duplicates_almost_no_mail() {
         assert!(doubled <= 5, "{engine}: {doubled} mails too many");
         let again = invitation_count(&guestlist, "attempts <> 1").await;
         assert!(again <= IN_FLIGHT, "{engine}: {again} were called for again");
-        let unknown = "SELECT COUNT(*) FROM users WHERE stytch_user_id IS NULL";
+        let unknown = "SELECT COUNT(*) FROM users WHERE provider_user_id IS NULL";
         assert_eq!(guestlist.database().integer(unknown).await, 0, "{engine}: every row is whole");
         let searches = guestlist.sandbox().call_count("POST /v1/users/search", "200").await;
         assert!(searches <= 10, "{engine}: {searches} searches");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use guestlist_domain::{Drift, Reconciliation, Remedy};
+use guestlist_domain::{Drift, Reconciliation, RepairAction};
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
@@ -27,7 +27,7 @@ pub fn encode_drift(last: Option<&Reconciliation>, now: Timestamp, to: &mut Stri
     let help = "Users that still differ from Stytch after the last comparison";
     registry.register("drift_users", help, users);
     let refused = Gauge::<i64>::default();
-    refused.set(i64::from(last.remedy == Remedy::Refused));
+    refused.set(i64::from(last.repair_action == RepairAction::Refused));
     let help = "Whether the last comparison repaired nothing because too many users differed";
     registry.register("drift_refused", help, refused);
     let age = Gauge::<i64>::default();
@@ -42,7 +42,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use guestlist_domain::{Count, ReconciliationId};
+    use guestlist_domain::{DriftCount, ReconciliationId};
 
     use super::*;
 
@@ -53,10 +53,10 @@ mod tests {
             id: ReconciliationId("019ab0c1-0000-7000-8000-000000000000".parse().unwrap()),
             started_at: now,
             finished_at: now,
-            remedy: Remedy::Refused,
+            repair_action: RepairAction::Refused,
             users: 40,
             identities: 30,
-            counts: BTreeMap::from([(Drift::Gone, Count { found: 12, repaired: 2 })]),
+            counts: BTreeMap::from([(Drift::Gone, DriftCount { found: 12, repaired: 2 })]),
         };
         let mut text = String::new();
         encode_drift(Some(&last), now + Duration::from_secs(90), &mut text).unwrap();

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use guestlist_database::board::{Overview, QueueState, WorkerState};
+use guestlist_database::operations::{Overview, QueueState, WorkerState};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::family::Family;
@@ -40,7 +40,7 @@ pub fn encode_overview(overview: Option<&Overview>, to: &mut String) -> fmt::Res
     add_queues(&mut registry, &overview.queues);
     add_workers(&mut registry, overview);
     let provider = Family::<StateLabels, Gauge>::default();
-    let health = overview.standing().as_str();
+    let health = overview.provider_health().as_str();
     for state in PROVIDER_STATES {
         set(&provider, &StateLabels { state }, u64::from(state == health));
     }
@@ -76,7 +76,7 @@ fn add_queues(registry: &mut Registry, queues: &[QueueState]) {
 
 fn add_workers(registry: &mut Registry, overview: &Overview) {
     let live = Gauge::<i64>::default();
-    live.set(i64::try_from(overview.live().count()).unwrap_or(i64::MAX));
+    live.set(i64::try_from(overview.live_workers().count()).unwrap_or(i64::MAX));
     registry.register("workers", "Live workers", live);
     let silence = Gauge::<i64>::default();
     silence.set(i64::try_from(worker_silence(&overview.workers).as_secs()).unwrap_or(i64::MAX));
@@ -88,8 +88,8 @@ fn add_workers(registry: &mut Registry, overview: &Overview) {
 /// Returns the longest silence of a live worker, or the shortest of all if none is live. A dead
 /// worker beside live ones is missing in `workers`, so its silence does not count.
 fn worker_silence(workers: &[WorkerState]) -> Duration {
-    let live = workers.iter().filter(|worker| worker.is_live()).map(|worker| worker.silent);
-    let any = workers.iter().map(|worker| worker.silent);
+    let live = workers.iter().filter(|worker| worker.is_live()).map(|worker| worker.report_age);
+    let any = workers.iter().map(|worker| worker.report_age);
     live.max().or_else(|| any.min()).unwrap_or_default()
 }
 
@@ -102,7 +102,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use guestlist_domain::Standing;
+    use guestlist_domain::ProviderHealth;
     use jiff::Timestamp;
 
     use super::*;
@@ -116,8 +116,8 @@ mod tests {
             running: 0,
             concurrency: 1,
             started_at: Timestamp::UNIX_EPOCH,
-            silent: Duration::from_secs(silent),
-            report: Standing::Ok.into(),
+            report_age: Duration::from_secs(silent),
+            report: ProviderHealth::Ok.into(),
         }
     }
 

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use guestlist_domain::{HeldBy, Outage, ProviderError, ProviderErrorKind, Standing, Trouble};
+use guestlist_domain::{HeldBy, Outage, ProviderError, ProviderErrorKind, ProviderHealth, HealthIssue};
 use jiff::Timestamp;
 
 /// Period over which calls are counted.
@@ -49,7 +49,7 @@ pub struct Circuit {
     /// Number of repeated outages.
     relapses: u32,
     recovered_at: Option<Instant>,
-    health: Standing,
+    health: ProviderHealth,
     /// Start of the recovery, or time of the last probe.
     changed_at: Instant,
     last_outage: Option<Outage>,
@@ -58,7 +58,7 @@ pub struct Circuit {
 impl Circuit {
     /// Creates a closed circuit for a full rate in calls per second.
     pub fn new(full_rate: f64, now: Instant) -> Self {
-        let (calls, health) = (VecDeque::new(), Standing::Ok);
+        let (calls, health) = (VecDeque::new(), ProviderHealth::Ok);
         Self {
             full_rate,
             calls,
@@ -74,7 +74,7 @@ impl Circuit {
     }
 
     /// The provider's health.
-    pub fn health(&self) -> &Standing {
+    pub fn health(&self) -> &ProviderHealth {
         &self.health
     }
 
@@ -92,7 +92,7 @@ impl Circuit {
     pub fn record_call(&mut self, error: Option<&ProviderError>, now: Instant, time: Timestamp) {
         let is_failure = match error.map(|error| error.kind) {
             // A 429 response says nothing about the provider's health.
-            Some(ProviderErrorKind::RateLimited(_)) => return,
+            Some(kind) if kind.is_rate_limit() => return,
             Some(ProviderErrorKind::Misconfigured) => {
                 if let Some(error) = error {
                     self.set_misconfigured(error, now, time);
@@ -100,7 +100,7 @@ impl Circuit {
                 return;
             }
             Some(ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful) => true,
-            Some(ProviderErrorKind::Rejected) | None => false,
+            Some(_) | None => false,
         };
         self.consecutive_failures = if is_failure { self.consecutive_failures + 1 } else { 0 };
         self.failing_since = self.failing_since.or(Some(time)).filter(|_| is_failure);
@@ -128,14 +128,14 @@ impl Circuit {
         self.relapses = if is_relapse { self.relapses + 1 } else { 0 };
         // A relapse during the ramp belongs to the preceding outage.
         let started_at = self.failing_since.unwrap_or(time);
-        let since = self.health.trouble().map_or(started_at, |issue| issue.since);
-        self.health = Standing::Down(issue(error, since));
+        let since = self.health.issue().map_or(started_at, |issue| issue.since);
+        self.health = ProviderHealth::Down(issue(error, since));
         self.changed_at = now;
     }
 
     fn set_misconfigured(&mut self, error: &ProviderError, now: Instant, time: Timestamp) {
-        let since = self.health.trouble().map_or(time, |issue| issue.since);
-        self.health = Standing::Misconfigured(issue(error, since));
+        let since = self.health.issue().map_or(time, |issue| issue.since);
+        self.health = ProviderHealth::Misconfigured(issue(error, since));
         self.changed_at = now;
     }
 
@@ -147,16 +147,16 @@ impl Circuit {
     /// Whether the provider must be probed now. A `true` starts the next interval.
     pub fn is_probe_due(&mut self, now: Instant) -> bool {
         let interval = match self.health {
-            Standing::Down(_) => {
+            ProviderHealth::Down(_) => {
                 (PROBE_INTERVAL * (1 << self.relapses.min(6))).min(MAX_PROBE_INTERVAL)
             }
-            Standing::Misconfigured(_) => CONFIGURATION_PROBE_INTERVAL,
-            Standing::Ok | Standing::Recovering(_)
+            ProviderHealth::Misconfigured(_) => CONFIGURATION_PROBE_INTERVAL,
+            ProviderHealth::Ok | ProviderHealth::Recovering(_)
                 if self.consecutive_failures >= SUSPICIOUS_FAILURES =>
             {
                 PROBE_INTERVAL
             }
-            Standing::Ok | Standing::Recovering(_) => return false,
+            ProviderHealth::Ok | ProviderHealth::Recovering(_) => return false,
         };
         let is_due = now.duration_since(self.changed_at) >= interval;
         if is_due {
@@ -176,8 +176,8 @@ impl Circuit {
             // The provider answers, so the failures have another cause.
             (None, None) => self.consecutive_failures = 0,
             (Some(_), Some(error)) => {
-                let since = self.health.trouble().map_or(time, |issue| issue.since);
-                self.health = Standing::Down(issue(error, since));
+                let since = self.health.issue().map_or(time, |issue| issue.since);
+                self.health = ProviderHealth::Down(issue(error, since));
                 // The next probe must not follow a slow one immediately.
                 self.changed_at = now;
             }
@@ -186,9 +186,9 @@ impl Circuit {
     }
 
     fn recover(&mut self, by: HeldBy, now: Instant, time: Timestamp) {
-        let Some(issue) = self.health.trouble().cloned() else { return };
+        let Some(issue) = self.health.issue().cloned() else { return };
         self.last_outage = Some(Outage { from: issue.since, to: time, by });
-        self.health = Standing::Recovering(issue);
+        self.health = ProviderHealth::Recovering(issue);
         self.calls.clear();
         (self.failures, self.consecutive_failures) = (0, 0);
         (self.changed_at, self.recovered_at) = (now, Some(now));
@@ -197,14 +197,14 @@ impl Circuit {
     /// Returns the present decision. The end of the ramp closes the circuit.
     pub fn admission(&mut self, now: Instant) -> Admission {
         match self.health {
-            Standing::Ok => Admission::Open(None),
-            Standing::Down(_) | Standing::Misconfigured(_) => Admission::Closed,
-            Standing::Recovering(_) => {
+            ProviderHealth::Ok => Admission::Open(None),
+            ProviderHealth::Down(_) | ProviderHealth::Misconfigured(_) => Admission::Closed,
+            ProviderHealth::Recovering(_) => {
                 let seconds = now.duration_since(self.changed_at).as_secs();
                 let doublings = i32::try_from(seconds).unwrap_or(i32::MAX).min(60);
                 let rate = INITIAL_RATE * 2f64.powi(doublings);
                 if rate >= self.full_rate {
-                    self.health = Standing::Ok;
+                    self.health = ProviderHealth::Ok;
                     return Admission::Open(None);
                 }
                 Admission::Open(Some(rate))
@@ -215,11 +215,11 @@ impl Circuit {
 
 /// Whether the provider answered and accepted the credentials, though it refused the call.
 fn is_response(error: &ProviderError) -> bool {
-    matches!(error.kind, ProviderErrorKind::Rejected | ProviderErrorKind::RateLimited(_))
+    error.kind.is_rejection() || error.kind.is_rate_limit()
 }
 
-fn issue(error: &ProviderError, since: Timestamp) -> Trouble {
-    Trouble { since, code: error.code.clone(), message: error.message.clone() }
+fn issue(error: &ProviderError, since: Timestamp) -> HealthIssue {
+    HealthIssue { since, code: error.code.clone(), message: error.message.clone() }
 }
 
 #[cfg(test)]
@@ -312,7 +312,7 @@ mod tests {
             .collect();
         let some = |rate| Admission::Open(Some(rate));
         assert_eq!(rates, [some(10.0), some(20.0), some(40.0), some(80.0), Admission::Open(None)]);
-        assert_eq!(test.circuit.health(), &Standing::Ok);
+        assert_eq!(test.circuit.health(), &ProviderHealth::Ok);
         let Outage { from, to, by } = test.circuit.last_outage().unwrap();
         assert_eq!((to.duration_since(from).as_secs(), by), (2, HeldBy::ProviderDown));
     }
@@ -325,7 +325,7 @@ mod tests {
         test.circuit.record_probe(None, test.now, test.time);
         test.calls(10, Some(ProviderErrorKind::Unavailable));
         assert_eq!(test.admission(), Admission::Closed);
-        let Standing::Down(issue) = test.circuit.health() else { panic!("open") };
+        let ProviderHealth::Down(issue) = test.circuit.health() else { panic!("open") };
         assert_eq!(issue.since, Timestamp::UNIX_EPOCH);
     }
 
@@ -345,7 +345,7 @@ mod tests {
         let mut away = failing(60);
         away.circuit.record_probe(Some(&refusal), away.now, away.time);
         assert_eq!(away.admission(), Admission::Closed);
-        let since = away.circuit.health().trouble().unwrap().since;
+        let since = away.circuit.health().issue().unwrap().since;
         assert_eq!(since, Timestamp::UNIX_EPOCH, "since the first failure");
         let mut there = failing(60);
         there.circuit.record_probe(None, there.now, there.time);

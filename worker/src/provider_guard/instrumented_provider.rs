@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Delivered, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
-    LoginMail, Profile, ProviderError, ProviderErrorKind, Vouched,
+    SentMail, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
+    LoginMail, Profile, ProviderError, ProviderErrorKind, AuthenticatedSession,
 };
 
 use super::ProviderGuard;
@@ -67,11 +67,11 @@ impl InstrumentedProvider {
 
 #[async_trait]
 impl IdentityProvider for InstrumentedProvider {
-    async fn send_invite(&self, mail: &InviteMail) -> Result<Delivered, ProviderError> {
+    async fn send_invite(&self, mail: &InviteMail) -> Result<SentMail, ProviderError> {
         self.instrument("invite", self.provider.send_invite(mail)).await
     }
 
-    async fn send_login(&self, mail: &LoginMail) -> Result<Delivered, ProviderError> {
+    async fn send_login(&self, mail: &LoginMail) -> Result<SentMail, ProviderError> {
         self.instrument("login", self.provider.send_login(mail)).await
     }
 
@@ -79,20 +79,20 @@ impl IdentityProvider for InstrumentedProvider {
         self.instrument("revoke_invite", self.provider.revoke_invite(email)).await
     }
 
-    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<Vouched, ProviderError> {
+    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<AuthenticatedSession, ProviderError> {
         self.instrument("authenticate", self.provider.authenticate_link(token, minutes)).await
     }
 
-    async fn refresh_session(&self, session_token: &str) -> Result<Vouched, ProviderError> {
+    async fn refresh_session(&self, session_token: &str) -> Result<AuthenticatedSession, ProviderError> {
         self.instrument("refresh_session", self.provider.refresh_session(session_token)).await
     }
 
-    async fn revoke_session(&self, stytch_session_id: &str) -> Result<(), ProviderError> {
-        self.instrument("revoke_session", self.provider.revoke_session(stytch_session_id)).await
+    async fn revoke_session(&self, provider_session_id: &str) -> Result<(), ProviderError> {
+        self.instrument("revoke_session", self.provider.revoke_session(provider_session_id)).await
     }
 
-    async fn delete_user(&self, stytch_user_id: &str) -> Result<(), ProviderError> {
-        self.instrument("delete_user", self.provider.delete_user(stytch_user_id)).await
+    async fn delete_user(&self, provider_user_id: &str) -> Result<(), ProviderError> {
+        self.instrument("delete_user", self.provider.delete_user(provider_user_id)).await
     }
 
     async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError> {
@@ -103,8 +103,8 @@ impl IdentityProvider for InstrumentedProvider {
         self.instrument_search("identities", self.provider.identities(cursor)).await
     }
 
-    async fn identity(&self, stytch_user_id: &str) -> Result<Option<Profile>, ProviderError> {
-        self.instrument_search("identity", self.provider.identity(stytch_user_id)).await
+    async fn identity(&self, provider_user_id: &str) -> Result<Option<Profile>, ProviderError> {
+        self.instrument_search("identity", self.provider.identity(provider_user_id)).await
     }
 
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {

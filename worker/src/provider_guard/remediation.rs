@@ -1,6 +1,6 @@
 //! Remedies for configuration errors that Stytch reports, for the log and `guestlist status`.
 
-use guestlist_domain::Trouble;
+use guestlist_domain::HealthIssue;
 
 /// A configuration problem and its fix. Both are parts of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Remediation {
 }
 
 /// Returns the remedy for a configuration error. `authenticate_url` is the URL that links lead to.
-pub fn remediation(issue: &Trouble, authenticate_url: &str) -> Remediation {
+pub fn remediation(issue: &HealthIssue, authenticate_url: &str) -> Remediation {
     let code = issue.code.as_str();
     if let Some((problem, fix)) = known_problem(code) {
         return Remediation { problem: problem.to_owned(), fix: fix.to_owned() };
@@ -74,7 +74,7 @@ mod tests {
 
     fn remediation_for(code: &str) -> Remediation {
         let (since, message) = (Timestamp::UNIX_EPOCH, "why".to_owned());
-        let issue = Trouble { since, code: code.to_owned(), message };
+        let issue = HealthIssue { since, code: code.to_owned(), message };
         remediation(&issue, "https://guests.example.com/authenticate")
     }
 

@@ -47,12 +47,15 @@ impl Throttle {
 
     /// Records the error of a call; only 429 responses have an effect.
     pub fn record_error(&mut self, error: &ProviderError, now: Instant, time: Timestamp) {
-        let ProviderErrorKind::RateLimited(after) = error.kind else { return };
-        if error.code == "too_few_tokens_authenticated" {
+        let after = match error.kind {
+            ProviderErrorKind::RateLimited(after) => after,
+            ProviderErrorKind::BulkMailLimited(after) => {
             let hold = after.unwrap_or_default().clamp(MIN_BULK_HOLD, MAX_HOLD);
             self.bulk_until = Some((now + hold, time + hold));
             return;
-        }
+            }
+            _ => return,
+        };
         if after.is_none() {
             let (since, refusals) = &mut self.refusals;
             if now.duration_since(*since) > WINDOW {
@@ -75,7 +78,10 @@ mod tests {
     const TIME: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn rate_limited(code: &str, after: Option<Duration>) -> ProviderError {
-        let kind = ProviderErrorKind::RateLimited(after);
+        let kind = match code {
+            "too_few_tokens_authenticated" => ProviderErrorKind::BulkMailLimited(after),
+            _ => ProviderErrorKind::RateLimited(after),
+        };
         ProviderError { kind, code: code.to_owned(), message: String::new(), request_id: None }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guestlist_domain::Lease;
+use guestlist_domain::CallGate;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +65,7 @@ pub fn block_on<F: Future>(program: F) -> std::io::Result<F::Output> {
 pub struct CommandCallGate(pub CancellationToken);
 
 #[async_trait]
-impl Lease for CommandCallGate {
+impl CallGate for CommandCallGate {
     async fn may_call(&self) -> bool {
         !self.0.is_cancelled()
     }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Delivered, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
-    LoginMail, Profile, ProviderError, ProviderErrorKind, Vouched,
+    SentMail, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
+    LoginMail, Profile, ProviderError, ProviderErrorKind, AuthenticatedSession,
 };
 
 /// Fails each call with a configuration error.
@@ -21,11 +21,11 @@ fn not_configured() -> ProviderError {
 
 #[async_trait]
 impl IdentityProvider for UnconfiguredProvider {
-    async fn send_invite(&self, _: &InviteMail) -> Result<Delivered, ProviderError> {
+    async fn send_invite(&self, _: &InviteMail) -> Result<SentMail, ProviderError> {
         Err(not_configured())
     }
 
-    async fn send_login(&self, _: &LoginMail) -> Result<Delivered, ProviderError> {
+    async fn send_login(&self, _: &LoginMail) -> Result<SentMail, ProviderError> {
         Err(not_configured())
     }
 
@@ -33,11 +33,11 @@ impl IdentityProvider for UnconfiguredProvider {
         Err(not_configured())
     }
 
-    async fn authenticate_link(&self, _: &str, _: u32) -> Result<Vouched, ProviderError> {
+    async fn authenticate_link(&self, _: &str, _: u32) -> Result<AuthenticatedSession, ProviderError> {
         Err(not_configured())
     }
 
-    async fn refresh_session(&self, _: &str) -> Result<Vouched, ProviderError> {
+    async fn refresh_session(&self, _: &str) -> Result<AuthenticatedSession, ProviderError> {
         Err(not_configured())
     }
 

@@ -1,8 +1,8 @@
 //! The jobs of all queues, with their attempts and errors.
 
 use apalis_sea_orm::entity::{attempt, job};
-use apalis_sea_orm::{board, count_matching, matching};
-use guestlist_domain::{HeldBy, Holds, JobId, JobState, Page, Queue};
+use apalis_sea_orm::{inspect, count_matching, matching_ids};
+use guestlist_domain::{HeldBy, HoldReasons, JobId, JobState, Page, QueueName};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ pub enum JobStatus {
 /// A filter for jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobFilter {
-    pub queue: Option<Queue>,
+    pub queue: Option<QueueName>,
     pub kind: Option<String>,
     pub status: Option<JobStatus>,
     /// The error code of the latest attempt.
@@ -114,7 +114,7 @@ impl SqlStore {
         let holds = self.holds(now).await?;
         let filter = queue_filter(filter, &holds, now);
         let before = page.after.map(|id| id.0);
-        let rows = board::jobs(self.database.read(), &filter, before, page.limit).await;
+        let rows = inspect::jobs(self.database.read(), &filter, before, page.limit).await;
         let rows = rows.map_err(store_error)?.into_iter();
         rows.map(|row| job_record(row, &holds, now)).collect()
     }
@@ -125,7 +125,7 @@ impl SqlStore {
         id: JobId,
         now: Timestamp,
     ) -> StoreResult<Option<(JobRecord, Vec<JobAttempt>)>> {
-        let found = board::job(self.database.read(), id.0).await.map_err(store_error)?;
+        let found = inspect::job(self.database.read(), id.0).await.map_err(store_error)?;
         let Some(found) = found else { return Ok(None) };
         let latest = latest_attempt(&found)?;
         let attempts = found.attempts.into_iter().map(job_attempt);
@@ -153,13 +153,13 @@ impl SqlStore {
         let holds = self.holds(now).await?;
         let (states, after) = (states(filter), after.map(|id| id.0));
         let filter = queue_filter(filter, &holds, now);
-        let found = matching(self.database.read(), &filter, &states, after, limit).await;
+        let found = matching_ids(self.database.read(), &filter, &states, after, limit).await;
         Ok(found.map_err(store_error)?.into_iter().map(JobId).collect())
     }
 
     /// Returns the failed jobs grouped by the code of their latest error, the most frequent first.
-    pub async fn job_errors(&self) -> StoreResult<Vec<board::ErrorGroup>> {
-        board::errors(self.database.read()).await.map_err(store_error)
+    pub async fn job_errors(&self) -> StoreResult<Vec<inspect::ErrorGroup>> {
+        inspect::errors(self.database.read()).await.map_err(store_error)
     }
 }
 
@@ -168,17 +168,17 @@ fn states(filter: &JobFilter) -> Vec<&'static str> {
 }
 
 /// Converts a filter for the queue. Held jobs are the ready jobs in queues that are held.
-fn queue_filter(filter: &JobFilter, holds: &Holds, now: Timestamp) -> apalis_sea_orm::JobFilter {
-    let is_held = |queue: Queue| holds.on(queue, now).is_some();
-    let of_status = |queue: &Queue| match filter.status {
+fn queue_filter(filter: &JobFilter, holds: &HoldReasons, now: Timestamp) -> apalis_sea_orm::JobFilter {
+    let is_held = |queue: QueueName| holds.for_queue(queue, now).is_some();
+    let of_status = |queue: &QueueName| match filter.status {
         Some(JobStatus::Held) => is_held(*queue),
         Some(JobStatus::In(JobState::Ready)) => !is_held(*queue),
         _ => true,
     };
-    let all_match = Queue::ALL.iter().all(of_status);
+    let all_match = QueueName::ALL.iter().all(of_status);
     let named = filter.queue.map(|queue| vec![queue]);
     // Without a restriction the jobs of queues that this version does not know match as well.
-    let queues = named.or_else(|| (!all_match).then(|| Queue::ALL.to_vec()));
+    let queues = named.or_else(|| (!all_match).then(|| QueueName::ALL.to_vec()));
     let queues = queues.map(|queues| queues.into_iter().filter(of_status));
     let queues = queues.map(|queues| queues.map(|queue| queue.as_str().to_owned()).collect());
     // Kinds and codes are ASCII columns, which MySQL compares with ASCII text only.
@@ -192,11 +192,11 @@ fn queue_filter(filter: &JobFilter, holds: &Holds, now: Timestamp) -> apalis_sea
     }
 }
 
-fn job_record(model: job::Model, holds: &Holds, now: Timestamp) -> StoreResult<JobRecord> {
+fn job_record(model: job::Model, holds: &HoldReasons, now: Timestamp) -> StoreResult<JobRecord> {
     let row = RowReader::new("jobs", model.id);
     let state = row.require("state", JobState::parse(&model.state))?;
-    let queue = Queue::parse(&model.queue).filter(|_| state == JobState::Ready);
-    let held_by = queue.and_then(|queue| holds.on(queue, now));
+    let queue = QueueName::parse(&model.queue).filter(|_| state == JobState::Ready);
+    let held_by = queue.and_then(|queue| holds.for_queue(queue, now));
     Ok(JobRecord {
         id: JobId(model.id),
         status: if held_by.is_some() { JobStatus::Held } else { JobStatus::In(state) },
@@ -232,7 +232,7 @@ fn job_attempt(model: attempt::Model) -> StoreResult<JobAttempt> {
 
 /// Returns the latest attempt if the queue has no row for it: it runs, or it was the first attempt
 /// and succeeded.
-fn latest_attempt(found: &board::JobWithAttempts) -> StoreResult<Option<JobAttempt>> {
+fn latest_attempt(found: &inspect::JobWithAttempts) -> StoreResult<Option<JobAttempt>> {
     let job = &found.job;
     let row = RowReader::new("jobs", job.id);
     let state = row.require("state", JobState::parse(&job.state))?;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use apalis_sea_orm::board;
-use guestlist_domain::{HeldBy, Holds, Queue, Report, Standing};
+use apalis_sea_orm::inspect;
+use guestlist_domain::{HeldBy, HoldReasons, QueueName, WorkerReport, ProviderHealth};
 use jiff::Timestamp;
 
 use crate::error::{StoreResult, store_error};
@@ -20,7 +20,7 @@ pub const PROVIDER_RATE: &str = "provider";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overview {
     /// The reasons that due jobs are held.
-    pub holds: Holds,
+    pub holds: HoldReasons,
     /// All queues, the most urgent first.
     pub queues: Vec<QueueState>,
     /// The workers that reported in the last 15 minutes and did not shut down.
@@ -41,7 +41,7 @@ pub struct RefusedWrites {
 /// The state of a queue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueState {
-    pub queue: Queue,
+    pub queue: QueueName,
     /// Jobs that are not due yet.
     pub scheduled: u64,
     /// Due jobs that wait for a worker.
@@ -57,7 +57,7 @@ pub struct QueueState {
     /// How long the oldest due job has waited, held or not.
     pub oldest_ready: Option<Duration>,
     /// Set while the queue is paused.
-    pub pause: Option<board::Pause>,
+    pub pause: Option<inspect::Pause>,
     /// The reason that due jobs are held.
     pub held_by: Option<HeldBy>,
 }
@@ -82,7 +82,7 @@ pub struct WorkerState {
     /// The age of the report.
     pub report_age: Duration,
     /// The state of the provider, as the worker sees it.
-    pub report: Report,
+    pub report: WorkerReport,
 }
 
 impl WorkerState {
@@ -106,42 +106,42 @@ impl Overview {
     }
 
     /// Returns the most severe provider health that a live worker reports, and of equally severe
-    /// ones the oldest. As in [`Holds`], down is more severe than misconfigured.
-    pub fn provider_health(&self) -> &Standing {
-        let severity = |health: &Standing| match health {
-            Standing::Ok => 0,
-            Standing::Recovering(_) => 1,
-            Standing::Misconfigured(_) => 2,
-            Standing::Down(_) => 3,
+    /// ones the oldest. As in [`HoldReasons`], down is more severe than misconfigured.
+    pub fn provider_health(&self) -> &ProviderHealth {
+        let severity = |health: &ProviderHealth| match health {
+            ProviderHealth::Ok => 0,
+            ProviderHealth::Recovering(_) => 1,
+            ProviderHealth::Misconfigured(_) => 2,
+            ProviderHealth::Down(_) => 3,
         };
-        let since = |health: &Standing| health.trouble().map(|issue| issue.since);
-        let reported = self.live_workers().map(|worker| &worker.report.standing);
-        let order = |health: &&Standing| (severity(health), std::cmp::Reverse(since(health)));
-        reported.max_by_key(order).unwrap_or(&Standing::Ok)
+        let since = |health: &ProviderHealth| health.issue().map(|issue| issue.since);
+        let reported = self.live_workers().map(|worker| &worker.report.health);
+        let order = |health: &&ProviderHealth| (severity(health), std::cmp::Reverse(since(health)));
+        reported.max_by_key(order).unwrap_or(&ProviderHealth::Ok)
     }
 }
 
 impl SqlStore {
     /// Returns the reasons that due jobs are held. Reads a few rows in three queries.
-    pub async fn holds(&self, now: Timestamp) -> StoreResult<Holds> {
-        let rows = board::pauses(self.database.read()).await.map_err(store_error)?;
-        let paused = rows.iter().filter_map(|(name, _)| Queue::parse(name)).collect();
+    pub async fn holds(&self, now: Timestamp) -> StoreResult<HoldReasons> {
+        let rows = inspect::pauses(self.database.read()).await.map_err(store_error)?;
+        let paused = rows.iter().filter_map(|(name, _)| QueueName::parse(name)).collect();
         let workers = self.workers().await?;
         self.holds_of(paused, &workers, now).await
     }
 
     /// Returns the state of queues and workers.
     pub async fn overview(&self, now: Timestamp) -> StoreResult<Overview> {
-        let rows = board::queues(self.database.read(), now).await.map_err(store_error)?;
-        let mut rows: BTreeMap<String, board::QueueState> =
+        let rows = inspect::queues(self.database.read(), now).await.map_err(store_error)?;
+        let mut rows: BTreeMap<String, inspect::QueueState> =
             rows.into_iter().map(|row| (row.name.clone(), row)).collect();
         let workers = self.workers().await?;
         let paused = rows.iter().filter(|(_, row)| row.pause.is_some());
-        let paused = paused.filter_map(|(name, _)| Queue::parse(name)).collect();
+        let paused = paused.filter_map(|(name, _)| QueueName::parse(name)).collect();
         let holds = self.holds_of(paused, &workers, now).await?;
-        let queues = Queue::ALL.iter().map(|queue| {
+        let queues = QueueName::ALL.iter().map(|queue| {
             let row = rows.remove(queue.as_str()).unwrap_or_default();
-            queue_state(*queue, row, holds.on(*queue, now))
+            queue_state(*queue, row, holds.for_queue(*queue, now))
         });
         let queues = queues.collect();
         Ok(Overview { queues, holds, workers, refused_writes: self.refused_writes(now).await })
@@ -155,20 +155,20 @@ impl SqlStore {
     }
 
     async fn workers(&self) -> StoreResult<Vec<WorkerState>> {
-        let rows = board::workers(self.database.read()).await.map_err(store_error)?;
+        let rows = inspect::workers(self.database.read()).await.map_err(store_error)?;
         rows.into_iter().map(worker_state).collect()
     }
 
     async fn holds_of(
         &self,
-        paused: BTreeSet<Queue>,
+        paused: BTreeSet<QueueName>,
         workers: &[WorkerState],
         now: Timestamp,
-    ) -> StoreResult<Holds> {
+    ) -> StoreResult<HoldReasons> {
         let limited =
-            board::rate_hold(self.database.read(), PROVIDER_RATE).await.map_err(store_error)?;
+            inspect::rate_hold(self.database.read(), PROVIDER_RATE).await.map_err(store_error)?;
         let live = workers.iter().filter(|worker| worker.is_live());
-        Ok(Holds {
+        Ok(HoldReasons {
             paused,
             workers: live.map(|worker| worker.report.clone()).collect(),
             rate_limited_until: limited.map(|left| now + left),
@@ -176,7 +176,7 @@ impl SqlStore {
     }
 }
 
-fn queue_state(queue: Queue, row: board::QueueState, held_by: Option<HeldBy>) -> QueueState {
+fn queue_state(queue: QueueName, row: inspect::QueueState, held_by: Option<HeldBy>) -> QueueState {
     use apalis_sea_orm::entity::state::{DEAD, READY, RETRYING, RUNNING, SCHEDULED};
     let count = |state: &str| row.counts.get(state).copied().unwrap_or(0);
     let due = count(READY);
@@ -195,8 +195,8 @@ fn queue_state(queue: Queue, row: board::QueueState, held_by: Option<HeldBy>) ->
     }
 }
 
-fn worker_state(state: board::WorkerState) -> StoreResult<WorkerState> {
-    let board::WorkerState { worker, silent } = state;
+fn worker_state(state: inspect::WorkerState) -> StoreResult<WorkerState> {
+    let inspect::WorkerState { worker, silent } = state;
     let row = RowReader::new("job_workers", &worker.id);
     let started_at = row.time("started_at", worker.started_at)?;
     // A report that is missing or of an unknown format counts as healthy.
@@ -209,7 +209,7 @@ fn worker_state(state: board::WorkerState) -> StoreResult<WorkerState> {
         queues: worker.queues.split(',').map(ToOwned::to_owned).collect(),
         running: u64::try_from(worker.running).unwrap_or(0),
         concurrency: u64::try_from(worker.concurrency).unwrap_or(0),
-        report: report.unwrap_or(Standing::Ok.into()),
+        report: report.unwrap_or(ProviderHealth::Ok.into()),
         id: worker.id,
     })
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use apalis_sea_orm::board;
-use guestlist_domain::Queue;
+use apalis_sea_orm::inspect;
+use guestlist_domain::QueueName;
 use jiff::Timestamp;
 
 use crate::error::{StoreResult, store_error};
@@ -19,7 +19,7 @@ pub struct Activity(pub Vec<QueueActivity>);
 /// The activity of a queue in the last hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueActivity {
-    pub queue: Queue,
+    pub queue: QueueName,
     /// The time from when a job was due until a worker claimed it.
     pub wait: Quantiles,
     /// The time from the claim to the end of the attempt.
@@ -58,9 +58,9 @@ impl SqlStore {
         let ago = |n: usize| current - MINUTE * u32::try_from(MINUTES - 1 - n).unwrap_or(0);
         let since = ago(0);
         let read = self.database.read();
-        let minutes = board::minutes(read, since).await.map_err(store_error)?;
-        let times = board::times(read, since).await.map_err(store_error)?;
-        let queues = Queue::ALL.iter().map(|queue| {
+        let minutes = inspect::minutes(read, since).await.map_err(store_error)?;
+        let times = inspect::times(read, since).await.map_err(store_error)?;
+        let queues = QueueName::ALL.iter().map(|queue| {
             let row =
                 |at: Timestamp| minutes.iter().find(|m| m.at == at && m.queue == queue.as_str());
             let per_minute = (0..MINUTES).map(|n| count(ago(n), row(ago(n))));
@@ -76,12 +76,12 @@ impl SqlStore {
     }
 }
 
-fn count(at: Timestamp, row: Option<&board::Minute>) -> Minute {
+fn count(at: Timestamp, row: Option<&inspect::Minute>) -> Minute {
     let done = row.map_or(0, |minute| minute.done);
     let failed = row.map_or(0, |minute| minute.retry + minute.dead + minute.lost);
     Minute { at, done, failed }
 }
 
-fn quantiles(times: &board::Histogram) -> Quantiles {
+fn quantiles(times: &inspect::Histogram) -> Quantiles {
     Quantiles { p50: times.quantile(0.5), p95: times.quantile(0.95), p99: times.quantile(0.99) }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Event, FoundBy, Invitation, InvitationFilter, InvitationId, InvitationStatus, Page, Place,
+    Event, SortKey, Invitation, InvitationFilter, InvitationId, InvitationStatus, Page, Cursor,
     ReadInvitations, UserId,
 };
 use jiff::Timestamp;
@@ -54,7 +54,7 @@ impl ReadInvitations for SqlStore {
     async fn invitations(
         &self,
         filter: &InvitationFilter,
-        page: Page<Place<InvitationId>>,
+        page: Page<Cursor<InvitationId>>,
     ) -> StoreResult<Vec<Invitation>> {
         let Page { after, limit } = page;
         let partition = match filter.status {
@@ -66,8 +66,8 @@ impl ReadInvitations for SqlStore {
             let query = Entity::find().filter(partition);
             return self.all(newest_first(query, Column::Id, after, limit)).await;
         };
-        let after = after.as_ref().and_then(|place| match &place.found_by {
-            Some(FoundBy::Email(email)) => Some((email.as_str(), place.id.0)),
+        let after = after.as_ref().and_then(|place| match &place.sort_key {
+            Some(SortKey::Email(email)) => Some((email.as_str(), place.id.0)),
             _ => None,
         });
         let (key, id) = (Column::Email, Some(Column::Id));

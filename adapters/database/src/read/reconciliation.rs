@@ -42,9 +42,9 @@ impl ReadReconciliation for SqlStore {
         self.all(query.order_by_asc(Column::Id).limit(limit)).await
     }
 
-    async fn users_by_stytch_ids(&self, ids: &[String]) -> StoreResult<Vec<User>> {
+    async fn users_by_provider_ids(&self, ids: &[String]) -> StoreResult<Vec<User>> {
         let ids = ids.iter().map(|id| id.as_str().into());
-        self.all_with::<users::Entity, _>(users::Column::StytchUserId, ids).await
+        self.all_with::<users::Entity, _>(users::Column::ProviderUserId, ids).await
     }
 
     async fn users_by_emails(&self, emails: &[Email]) -> StoreResult<Vec<User>> {
@@ -54,7 +54,7 @@ impl ReadReconciliation for SqlStore {
 
     async fn tombstones(&self, ids: &[String]) -> StoreResult<Vec<Tombstone>> {
         let ids = ids.iter().map(|id| id.as_str().into());
-        self.all_with::<tombstones::Entity, _>(tombstones::Column::StytchUserId, ids).await
+        self.all_with::<tombstones::Entity, _>(tombstones::Column::ProviderUserId, ids).await
     }
 
     async fn last_reconciliation(&self) -> StoreResult<Option<Reconciliation>> {

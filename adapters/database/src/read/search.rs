@@ -1,7 +1,7 @@
 //! Keyset pagination: lists by id, newest first, and prefix searches in the order of the searched
 //! column.
 
-use guestlist_domain::Prefix;
+use guestlist_domain::SearchPrefix;
 use sea_orm::sea_query::{Alias, Asterisk, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, IdenStatic, Order, QueryFilter, QueryOrder, QuerySelect,
@@ -25,12 +25,12 @@ pub(crate) fn newest_first<E: EntityTrait>(
 
 /// Returns the condition that a column begins with a prefix. It is a range, which an index serves
 /// and in which no character is a wildcard, as with `LIKE`.
-pub(crate) fn begins_with<C: ColumnTrait>(column: C, prefix: &Prefix) -> Condition {
+pub(crate) fn begins_with<C: ColumnTrait>(column: C, prefix: &SearchPrefix) -> Condition {
     Condition::all().add(column.gte(prefix.as_str())).add(column.lt(upper_bound(prefix)))
 }
 
 /// Returns a text that sorts after all texts with the prefix.
-fn upper_bound(prefix: &Prefix) -> String {
+fn upper_bound(prefix: &SearchPrefix) -> String {
     format!("{}{}", prefix.as_str(), char::MAX)
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Search<'a, E: EntityTrait> {
     pub(crate) key: E::Column,
     /// The column that orders rows with equal keys, newest first. `None` if keys are unique.
     pub(crate) id: Option<E::Column>,
-    pub(crate) prefix: &'a Prefix,
+    pub(crate) prefix: &'a SearchPrefix,
     /// Key and id of the last row of the previous page.
     pub(crate) after: Option<(&'a str, Uuid)>,
     pub(crate) limit: u64,

@@ -25,8 +25,8 @@ pub(crate) async fn by_provider_ids(
     database: Database,
     ids: Vec<String>,
 ) -> StoreResult<Rows<String, (Session, User)>> {
-    let filter = Column::StytchSessionId.is_in(ids);
-    with_users(&database, filter, |session| session.stytch_session_id.clone()).await
+    let filter = Column::ProviderSessionId.is_in(ids);
+    with_users(&database, filter, |session| session.provider_session_id.clone()).await
 }
 
 async fn with_users<K: Eq + Hash>(

@@ -28,11 +28,11 @@ impl ReadSessions for SqlStore {
         self.sessions_by_token.load(token).await
     }
 
-    async fn session_by_stytch_id(&self, id: &str) -> StoreResult<Option<(Session, User)>> {
+    async fn session_by_provider_id(&self, id: &str) -> StoreResult<Option<(Session, User)>> {
         self.sessions_by_provider_id.load(id.to_owned()).await
     }
 
-    async fn knows_session(&self, token: TokenHash) -> StoreResult<bool> {
+    async fn is_known_session_token(&self, token: TokenHash) -> StoreResult<bool> {
         self.exists(Entity::find().filter(Column::TokenHash.eq(token.0.to_vec()))).await
     }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Email, FoundBy, GuardName, Page, Place, Prefix, ReadUsers, RemovedAddress, Role, User,
+    Email, SortKey, GuardName, Page, Cursor, SearchPrefix, ReadUsers, RemovedAddress, Role, User,
     UserFilter, UserId, UserStatus,
 };
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, Select};
@@ -24,8 +24,8 @@ impl ReadUsers for SqlStore {
         self.one(Entity::find().filter(Column::Email.eq(email.as_str()))).await
     }
 
-    async fn user_by_stytch_id(&self, stytch_user_id: &str) -> StoreResult<Option<User>> {
-        self.one(Entity::find().filter(Column::StytchUserId.eq(stytch_user_id))).await
+    async fn user_by_provider_id(&self, provider_user_id: &str) -> StoreResult<Option<User>> {
+        self.one(Entity::find().filter(Column::ProviderUserId.eq(provider_user_id))).await
     }
 
     /// Returns a page of users. A search returns the users whose address begins with the query,
@@ -33,7 +33,7 @@ impl ReadUsers for SqlStore {
     async fn users(
         &self,
         filter: &UserFilter,
-        page: Page<Place<UserId>>,
+        page: Page<Cursor<UserId>>,
     ) -> StoreResult<Vec<User>> {
         let Page { after, limit } = page;
         let Some(q) = &filter.q else {
@@ -41,7 +41,7 @@ impl ReadUsers for SqlStore {
             return self.all(newest_first(filtered(filter), Column::Id, after, limit)).await;
         };
         let (mut users, after_name) = match &after {
-            Some(Place { id, found_by: Some(FoundBy::Name(name)) }) => {
+            Some(Cursor { id, sort_key: Some(SortKey::Name(name)) }) => {
                 (Vec::new(), Some((name.as_str(), id.0)))
             }
             after => (self.search_by_email(filter, q, after.as_ref(), limit).await?, None),
@@ -78,12 +78,12 @@ impl SqlStore {
     async fn search_by_email(
         &self,
         filter: &UserFilter,
-        q: &Prefix,
-        after: Option<&Place<UserId>>,
+        q: &SearchPrefix,
+        after: Option<&Cursor<UserId>>,
         limit: u64,
     ) -> StoreResult<Vec<User>> {
-        let after = after.and_then(|place| match &place.found_by {
-            Some(FoundBy::Email(email)) => Some((email.as_str(), place.id.0)),
+        let after = after.and_then(|place| match &place.sort_key {
+            Some(SortKey::Email(email)) => Some((email.as_str(), place.id.0)),
             _ => None,
         });
         let search = Search::<Entity> { key: Column::Email, id: None, prefix: q, after, limit };
@@ -94,7 +94,7 @@ impl SqlStore {
     async fn search_by_name(
         &self,
         filter: &UserFilter,
-        q: &Prefix,
+        q: &SearchPrefix,
         after: Option<(&str, Uuid)>,
         limit: u64,
     ) -> StoreResult<Vec<User>> {
@@ -127,7 +127,7 @@ fn partitions(filter: &UserFilter) -> Vec<Condition> {
 
 /// Partitions the users whose name begins with a prefix and whose address does not: their address
 /// and name have fewer characters in common than the prefix is long.
-fn name_only_partitions(q: &Prefix) -> impl Iterator<Item = Condition> {
+fn name_only_partitions(q: &SearchPrefix) -> impl Iterator<Item = Condition> {
     let length = q.as_str().chars().count();
     let email = begins_with(Column::Email, q);
     (0..=MAX_COMMON_PREFIX).take(length).map(move |common| {

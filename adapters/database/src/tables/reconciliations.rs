@@ -1,6 +1,6 @@
 //! The results of reconciliations with Stytch.
 
-use guestlist_domain::{Reconciliation, ReconciliationId, Remedy, StoreError};
+use guestlist_domain::{Reconciliation, ReconciliationId, RepairAction, StoreError};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 
@@ -34,7 +34,7 @@ impl TryFrom<Model> for Reconciliation {
             id: ReconciliationId(model.id),
             started_at: row.time("started_at", model.started_at)?,
             finished_at: row.time("finished_at", model.finished_at)?,
-            remedy: row.require("repair_action", Remedy::parse(&model.repair_action))?,
+            repair_action: row.require("repair_action", RepairAction::parse(&model.repair_action))?,
             users: row.require("users", model.users.try_into().ok())?,
             identities: row.require("identities", model.identities.try_into().ok())?,
             counts: row.require("counts", serde_json::from_value(counts).ok())?,
@@ -48,7 +48,7 @@ pub(crate) fn row(record: &Reconciliation) -> ActiveModel {
         id: Set(record.id.0),
         started_at: Set(micros(record.started_at)),
         finished_at: Set(micros(record.finished_at)),
-        repair_action: Set(record.remedy.to_string()),
+        repair_action: Set(record.repair_action.to_string()),
         users: Set(count(record.users)),
         identities: Set(count(record.identities)),
         counts: Set(serde_json::json!(record.counts).to_string()),

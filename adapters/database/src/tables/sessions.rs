@@ -13,7 +13,7 @@ pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub user_id: Uuid,
-    pub stytch_session_id: String,
+    pub provider_session_id: String,
     pub token_hash: Vec<u8>,
     pub started_at: i64,
     pub expires_at: i64,
@@ -56,7 +56,7 @@ impl TryFrom<Model> for Session {
         Ok(Self {
             id: SessionId(model.id),
             user_id: UserId(model.user_id),
-            stytch_session_id: model.stytch_session_id,
+            provider_session_id: model.provider_session_id,
             token_hash: TokenHash(row.hash("token_hash", &model.token_hash)?),
             started_at: row.time("started_at", model.started_at)?,
             expires_at: row.time("expires_at", model.expires_at)?,
@@ -72,7 +72,7 @@ pub(crate) fn row(session: &Session) -> ActiveModel {
     ActiveModel {
         id: Set(session.id.0),
         user_id: Set(session.user_id.0),
-        stytch_session_id: Set(session.stytch_session_id.clone()),
+        provider_session_id: Set(session.provider_session_id.clone()),
         token_hash: Set(session.token_hash.0.to_vec()),
         started_at: Set(micros(session.started_at)),
         expires_at: Set(micros(session.expires_at)),

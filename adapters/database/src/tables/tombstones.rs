@@ -10,7 +10,7 @@ use super::columns::{RowReader, micros};
 #[sea_orm(table_name = "tombstones")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub stytch_user_id: String,
+    pub provider_user_id: String,
     pub user_id: Uuid,
     pub at: i64,
 }
@@ -24,14 +24,14 @@ impl TryFrom<Model> for Tombstone {
     type Error = StoreError;
 
     fn try_from(model: Model) -> Result<Self, StoreError> {
-        let at = RowReader::new("tombstones", &model.stytch_user_id).time("at", model.at)?;
-        Ok(Self { stytch_user_id: model.stytch_user_id, user_id: UserId(model.user_id), at })
+        let at = RowReader::new("tombstones", &model.provider_user_id).time("at", model.at)?;
+        Ok(Self { provider_user_id: model.provider_user_id, user_id: UserId(model.user_id), at })
     }
 }
 
 pub(crate) fn row(tombstone: &Tombstone) -> ActiveModel {
     ActiveModel {
-        stytch_user_id: Set(tombstone.stytch_user_id.clone()),
+        provider_user_id: Set(tombstone.provider_user_id.clone()),
         user_id: Set(tombstone.user_id.0),
         at: Set(micros(tombstone.at)),
     }

@@ -20,7 +20,7 @@ pub(crate) struct Model {
     pub role: String,
     pub status: String,
     pub metadata: String,
-    pub stytch_user_id: Option<String>,
+    pub provider_user_id: Option<String>,
     pub created_at: i64,
     pub last_seen_at: Option<i64>,
     pub version: i64,
@@ -53,7 +53,7 @@ impl TryFrom<Model> for User {
             role: row.role(&model.role)?,
             status: row.require("status", UserStatus::parse(&model.status))?,
             metadata: row.metadata(&model.metadata)?,
-            stytch_user_id: model.stytch_user_id,
+            provider_user_id: model.provider_user_id,
             created_at: row.time("created_at", model.created_at)?,
             last_seen_at: row.optional_time("last_seen_at", model.last_seen_at)?,
             version: model.version,
@@ -71,7 +71,7 @@ pub(crate) fn row(user: &User) -> ActiveModel {
         role: Set(user.role.to_string()),
         status: Set(user.status.to_string()),
         metadata: Set(user.metadata.to_json()),
-        stytch_user_id: Set(user.stytch_user_id.clone()),
+        provider_user_id: Set(user.provider_user_id.clone()),
         created_at: Set(micros(user.created_at)),
         last_seen_at: Set(user.last_seen_at.map(micros)),
         version: Set(user.version),
@@ -82,7 +82,7 @@ pub(crate) fn row(user: &User) -> ActiveModel {
 pub(crate) fn update(user: &User) -> RowUpdate<Column> {
     use Column as C;
     let columns =
-        [C::Name, C::NameKey, C::CommonPrefixLen, C::Role, C::Status, C::Metadata, C::StytchUserId];
+        [C::Name, C::NameKey, C::CommonPrefixLen, C::Role, C::Status, C::Metadata, C::ProviderUserId];
     let mut set = values(row(user), &columns);
     set.push((C::LastSeenAt, at_least(C::LastSeenAt, user.last_seen_at.map(micros))));
     RowUpdate { id: user.id.0, version: user.version, set }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use guestlist_domain::{CLOCK_TOLERANCE, Seen};
+use guestlist_domain::{CLOCK_TOLERANCE, Usage};
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, sea_query::Expr};
 use uuid::Uuid;
@@ -14,19 +14,19 @@ use crate::tables::columns::{MAX_IDS, micros};
 use crate::tables::{api_keys as k, sessions as s, users as u};
 
 /// Records uses at a time.
-pub(crate) async fn record(db: &Connection, recorded: &[Seen], at: Timestamp) -> StoreResult<()> {
-    let ids = |id: fn(&Seen) -> Option<Uuid>| recorded.iter().filter_map(id).collect();
+pub(crate) async fn record(db: &Connection, recorded: &[Usage], at: Timestamp) -> StoreResult<()> {
+    let ids = |id: fn(&Usage) -> Option<Uuid>| recorded.iter().filter_map(id).collect();
     let users = ids(|usage| match usage {
-        Seen::Session { user, .. } => Some(user.0),
-        Seen::Key(_) => None,
+        Usage::Session { user, .. } => Some(user.0),
+        Usage::Key(_) => None,
     });
     let sessions = ids(|usage| match usage {
-        Seen::Session { session, .. } => Some(session.0),
-        Seen::Key(_) => None,
+        Usage::Session { session, .. } => Some(session.0),
+        Usage::Key(_) => None,
     });
     let keys = ids(|usage| match usage {
-        Seen::Key(key) => Some(key.0),
-        Seen::Session { .. } => None,
+        Usage::Key(key) => Some(key.0),
+        Usage::Session { .. } => None,
     });
     advance::<u::Entity>(db, u::Column::Id, u::Column::LastSeenAt, &users, at).await?;
     advance::<s::Entity>(db, s::Column::Id, s::Column::LastUsedAt, &sessions, at).await?;

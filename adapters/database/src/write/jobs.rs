@@ -1,7 +1,7 @@
 //! The jobs of changes: enqueued, settled and operated on in the transaction of the change.
 
-use apalis_sea_orm::{Failure, Settled};
-use guestlist_domain::{Change, JobError, NewJob, Operation, Outcome, Settlement};
+use apalis_sea_orm::{AttemptError, Settled};
+use guestlist_domain::{Change, JobError, NewJob, Operation, JobOutcome, Settlement};
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
@@ -44,11 +44,11 @@ pub(super) async fn operate(
             }
             Operation::Cancel { job, at } => {
                 let cancelled = apalis_sea_orm::cancel(tx, &[job.0], *at).await?;
-                !cancelled.at_once.is_empty()
+                !cancelled.immediate.is_empty()
                     || !cancelled.requested.is_empty()
                     || apalis_sea_orm::dismiss(tx, &[job.0], *at).await? > 0
             }
-            Operation::Dismiss { key, at } => {
+            Operation::CancelIfDead { key, at } => {
                 apalis_sea_orm::dismiss_by_key(tx, std::slice::from_ref(key), *at).await?;
                 true
             }
@@ -91,15 +91,15 @@ fn queue_job(job: &NewJob) -> apalis_sea_orm::NewJob {
 }
 
 /// Converts a settlement for the queue.
-pub(super) fn queue_settlement(settlement: &Settlement) -> apalis_sea_orm::Settlement {
-    use apalis_sea_orm::Outcome as QueueOutcome;
+pub(super) fn queue_settlement(settlement: &Settlement) -> apalis_sea_orm::AttemptResult {
+    use apalis_sea_orm::AttemptOutcome as QueueOutcome;
     let (outcome, error) = match &settlement.outcome {
-        Outcome::Done => (QueueOutcome::Done, None),
-        Outcome::Retry(at, error) => (QueueOutcome::Retry { at: *at }, Some(failure(error))),
-        Outcome::Snooze(at, error) => (QueueOutcome::Snooze { at: *at }, Some(failure(error))),
-        Outcome::Dead(error) => (QueueOutcome::Dead, Some(failure(error))),
+        JobOutcome::Done => (QueueOutcome::Done, None),
+        JobOutcome::Retry(at, error) => (QueueOutcome::Retry { at: *at }, Some(failure(error))),
+        JobOutcome::Snooze(at, error) => (QueueOutcome::Snooze { at: *at }, Some(failure(error))),
+        JobOutcome::Dead(error) => (QueueOutcome::Dead, Some(failure(error))),
     };
-    apalis_sea_orm::Settlement {
+    apalis_sea_orm::AttemptResult {
         attempt_id: attempt_id(settlement),
         job: settlement.attempt.job.0,
         fence: settlement.fence,
@@ -112,8 +112,8 @@ pub(super) fn queue_settlement(settlement: &Settlement) -> apalis_sea_orm::Settl
     }
 }
 
-fn failure(error: &JobError) -> Failure {
-    Failure {
+fn failure(error: &JobError) -> AttemptError {
+    AttemptError {
         code: error.code.clone(),
         message: error.message.clone(),
         request_id: error.request_id.clone(),

@@ -1,6 +1,6 @@
 //! Claims on links, so that a link is authenticated by one request at a time.
 
-use guestlist_domain::{Claim, TokenHash};
+use guestlist_domain::{LinkClaim, TokenHash};
 use jiff::Timestamp;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, sea_query::Expr,
@@ -18,7 +18,7 @@ pub(crate) async fn claim(
     token: TokenHash,
     now: Timestamp,
     until: Timestamp,
-) -> StoreResult<Claim> {
+) -> StoreResult<LinkClaim> {
     let mut retry = Retry::new();
     let mut repeated = false;
     loop {
@@ -38,18 +38,18 @@ async fn try_claim(
     token: TokenHash,
     (now, until): (Timestamp, Timestamp),
     repeated: bool,
-) -> Result<Claim, DbErr> {
+) -> Result<LinkClaim, DbErr> {
     let hash = token.0.to_vec();
     let row = ActiveModel { token_hash: Set(hash.clone()), claimed_until: Set(micros(until)) };
     match Entity::insert(row).exec_without_returning(database.write()).await {
-        Ok(_) => return Ok(Claim::Granted),
+        Ok(_) => return Ok(LinkClaim::Granted),
         Err(error) if classify(&error) == ErrorClass::UniqueViolation => {}
         Err(error) => return Err(error),
     }
     // An earlier attempt, whose result is unknown, may have inserted the row.
     let is_own = Entity::find_by_id(hash.clone()).filter(Column::ClaimedUntil.eq(micros(until)));
     if repeated && is_own.one(database.write()).await?.is_some() {
-        return Ok(Claim::Granted);
+        return Ok(LinkClaim::Granted);
     }
     // All claims last equally long. A claim that ends much later was made by a process whose clock
     // was ahead, and is not honoured.
@@ -63,7 +63,7 @@ async fn try_claim(
         .filter(has_ended)
         .exec(database.write())
         .await?;
-    Ok(if update.rows_affected == 1 { Claim::TakenOver } else { Claim::Held })
+    Ok(if update.rows_affected == 1 { LinkClaim::TakenOver } else { LinkClaim::Held })
 }
 
 /// Releases the claim that ends at `until`, unless another request has taken it over.

@@ -1,7 +1,7 @@
 //! Deletion of old rows in small batches. The keys are read by an index on the time and the rows
 //! deleted by key, so that no range is locked.
 
-use guestlist_domain::Stale;
+use guestlist_domain::ExpiredRows;
 use jiff::Timestamp;
 use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect,
@@ -17,29 +17,29 @@ use crate::tables::{idempotency_keys, link_claims, login_requests, sessions, use
 /// Deletes at most `limit` rows that are older than `before`. Returns their number.
 pub(crate) async fn delete(
     database: &Database,
-    what: Stale,
+    what: ExpiredRows,
     before: Timestamp,
     limit: u64,
 ) -> StoreResult<u64> {
     let batch = Batch { database, before: micros(before), limit };
     match what {
-        Stale::Sessions => {
+        ExpiredRows::Sessions => {
             use sessions::{Column, Entity};
             batch.delete::<Entity, Uuid>(Column::Id, Column::ExpiresAt).await
         }
-        Stale::UsedLinks => {
+        ExpiredRows::UsedLinks => {
             use used_links::{Column, Entity};
             batch.delete::<Entity, Vec<u8>>(Column::TokenHash, Column::At).await
         }
-        Stale::LinkClaims => {
+        ExpiredRows::LinkClaims => {
             use link_claims::{Column, Entity};
             batch.delete::<Entity, Vec<u8>>(Column::TokenHash, Column::ClaimedUntil).await
         }
-        Stale::LoginRequests => {
+        ExpiredRows::LoginRequests => {
             use login_requests::{Column, Entity};
             batch.delete::<Entity, Uuid>(Column::Id, Column::At).await
         }
-        Stale::IdempotencyKeys => {
+        ExpiredRows::IdempotencyKeys => {
             use idempotency_keys::{Column, Entity};
             batch.delete::<Entity, Vec<u8>>(Column::KeyHash, Column::CreatedAt).await
         }

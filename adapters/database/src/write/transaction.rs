@@ -3,7 +3,7 @@
 //! Tables, and rows within a table, are written in a fixed order, so that concurrent transactions
 //! rarely deadlock.
 
-use guestlist_domain::{Change, EndSessions, Guard, Which};
+use guestlist_domain::{Change, EndSessions, Guard, SessionSelector};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 
@@ -132,10 +132,10 @@ async fn end_sessions(tx: &Tx, end: &EndSessions) -> Result<(), DbErr> {
         .col_expr(Column::EndReason, Expr::value(end.reason.as_str()))
         .filter(Column::UserId.eq(end.user_id.0))
         .filter(Column::EndedAt.is_null());
-    let sessions = match end.which {
-        Which::One(id) => sessions.filter(Column::Id.eq(id.0)),
-        Which::AllBut(id) => sessions.filter(Column::Id.ne(id.0)),
-        Which::All => sessions,
+    let sessions = match end.sessions {
+        SessionSelector::One(id) => sessions.filter(Column::Id.eq(id.0)),
+        SessionSelector::AllBut(id) => sessions.filter(Column::Id.ne(id.0)),
+        SessionSelector::All => sessions,
     };
     sessions.exec(tx).await?;
     Ok(())
@@ -173,8 +173,8 @@ async fn write_tombstones(tx: &Tx, changes: &[&Change]) -> Result<(), WriteError
     if inserted.is_empty() {
         return Ok(());
     }
-    inserted.sort_by_key(|tombstone| &tombstone.stytch_user_id);
-    let replace = OnConflict::column(Column::StytchUserId)
+    inserted.sort_by_key(|tombstone| &tombstone.provider_user_id);
+    let replace = OnConflict::column(Column::ProviderUserId)
         .update_columns([Column::UserId, Column::At])
         .to_owned();
     let insert = Entity::insert_many(inserted.into_iter().map(row)).on_conflict(replace);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use guestlist_domain::{Email, Identity, ProviderSession, Tokens, Vouched};
+use guestlist_domain::{Email, Identity, ProviderSession, Tokens, AuthenticatedSession};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -63,7 +63,7 @@ impl From<SearchResponse> for SearchPage {
         let mut identities = HashMap::new();
         for FoundUser { user_id, emails, created_at } in response.results {
             let created_at = created_at.map(whole_microseconds);
-            let identity = Identity { stytch_user_id: user_id, created_at };
+            let identity = Identity { provider_user_id: user_id, created_at };
             let emails = emails.iter().filter_map(|found| fields::email(&found.email));
             identities.extend(emails.map(|email| (email, identity.clone())));
         }
@@ -124,16 +124,16 @@ struct EmailFactor {
 }
 
 impl AuthenticateResponse {
-    pub(crate) fn into_session(self, now: Timestamp) -> Vouched {
+    pub(crate) fn into_session(self, now: Timestamp) -> AuthenticatedSession {
         let email = self.email();
         let session = ProviderSession {
-            stytch_session_id: self.session.session_id,
-            stytch_user_id: self.session.user_id,
+            provider_session_id: self.session.session_id,
+            provider_user_id: self.session.user_id,
             started_at: self.session.started_at.map_or(now, whole_microseconds),
             expires_at: whole_microseconds(self.session.expires_at),
         };
         let tokens = Tokens { session_token: self.session_token, session_jwt: self.session_jwt };
-        Vouched { session, tokens, email }
+        AuthenticatedSession { session, tokens, email }
     }
 
     /// Returns the address that the link was sent to: the one that `method_id` names, since a user

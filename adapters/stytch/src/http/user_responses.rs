@@ -76,7 +76,7 @@ impl From<UserResponse> for Profile {
             _ => ProfileStatus::Unknown,
         };
         Self {
-            stytch_user_id: user.user_id,
+            provider_user_id: user.user_id,
             emails,
             has_other_ways_in,
             status,

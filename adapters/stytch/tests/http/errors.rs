@@ -5,7 +5,7 @@ use std::time::Duration;
 use guestlist_domain::{
     IdentityProvider, ProviderError,
     ProviderErrorKind::{
-        self as Kind, Doubtful, Misconfigured, RateLimited, Rejected, Unavailable,
+        self as Kind, AddressTaken, BulkMailLimited, Doubtful, Misconfigured, RateLimited, Rejected, Unavailable,
     },
 };
 use guestlist_stytch::StytchProvider;
@@ -78,11 +78,11 @@ async fn an_error_of_stytch_is_classified_by_error_type() {
         (500, "internal_server_error", Unavailable),
         (503, "server_unavailable", Unavailable),
         (400, "invalid_email", Rejected),
-        (400, "duplicate_email", Rejected),
+        (400, "duplicate_email", AddressTaken),
         (400, "billing_not_verified_for_email", Rejected),
         (401, "unauthorized_credentials", Misconfigured),
         (429, "too_many_requests", RateLimited(None)),
-        (429, "too_few_tokens_authenticated", RateLimited(None)),
+        (429, "too_few_tokens_authenticated", BulkMailLimited(None)),
         (429, "user_lock_limit_reached", Rejected),
         (418, "i_am_a_teapot", Rejected),
     ] {

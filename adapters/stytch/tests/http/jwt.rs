@@ -45,7 +45,7 @@ async fn verify(jwt: &str) -> Option<JwtClaims> {
 async fn a_valid_jwt_is_accepted_and_the_keys_are_fetched_once_without_credentials() {
     let (server, provider) = start().await;
     let claims = provider.verify_jwt(&CURRENT_KEY.jwt(clock().now())).await.unwrap();
-    assert_eq!(claims.stytch_session_id, "session-test-1");
+    assert_eq!(claims.provider_session_id, "session-test-1");
     assert_eq!(claims.session_expires_at.to_string(), "2026-11-23T12:00:00Z");
     assert_eq!(claims.expires_at, clock().now() + SignedDuration::from_mins(5));
 

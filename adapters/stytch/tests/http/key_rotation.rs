@@ -1,7 +1,7 @@
 //! Key rotations at the sandbox.
 
 use futures::future::join_all;
-use guestlist_domain::{IdentityProvider, Vouched};
+use guestlist_domain::{IdentityProvider, AuthenticatedSession};
 use guestlist_stytch::StytchProvider;
 use serde_json::{Value, json};
 
@@ -13,10 +13,10 @@ async fn fetches(sandbox: &TestSandbox) -> Value {
 }
 
 /// Verifies the JWTs of all sessions in many concurrent requests.
-async fn verify_all(provider: &StytchProvider, sessions: &[&Vouched]) {
+async fn verify_all(provider: &StytchProvider, sessions: &[&AuthenticatedSession]) {
     let many = sessions.iter().cycle().take(40).map(|authenticated_session| async {
         let claims = provider.verify_jwt(&authenticated_session.tokens.session_jwt).await.unwrap();
-        assert_eq!(claims.stytch_session_id, authenticated_session.session.stytch_session_id);
+        assert_eq!(claims.provider_session_id, authenticated_session.session.provider_session_id);
     });
     join_all(many).await;
 }
@@ -37,7 +37,7 @@ async fn a_key_rotation_invalidates_no_session_and_causes_one_fetch() {
 
     // A session from before the rotation is refreshed with the new key.
     let refreshed = sandbox.provider.refresh_session(&before.tokens.session_token).await.unwrap();
-    assert_eq!(refreshed.session.stytch_session_id, before.session.stytch_session_id);
+    assert_eq!(refreshed.session.provider_session_id, before.session.provider_session_id);
     verify_all(&sandbox.provider, &[&before, &after, &refreshed]).await;
     assert_eq!(fetches(&sandbox).await, json!({"200": 2}));
     // A new process accepts JWTs of both keys.

@@ -1,7 +1,7 @@
 //! The requests of each port operation, and the results read from successful responses.
 
 use guestlist_domain::{
-    Email, IdentityProvider, InviteMail, LoginMail, Name, ProviderErrorKind, Vouched,
+    Email, IdentityProvider, InviteMail, LoginMail, Name, ProviderErrorKind, AuthenticatedSession,
 };
 use serde_json::{Value, json};
 
@@ -89,7 +89,7 @@ fn only_request(server: &StubServer) -> ReceivedRequest {
 async fn sending_an_invitation_posts_its_fields() {
     let server = StubServer::always(json_response(200, &sent())).await;
     let sent = server.provider().send_invite(&invite()).await.unwrap();
-    assert_eq!(sent.stytch_user_id, "user-test-1");
+    assert_eq!(sent.provider_user_id, "user-test-1");
     assert_eq!(sent.request_id.as_deref(), Some("request-id-test-1"));
     let request = only_request(&server);
     assert_eq!(request.line, "POST /v1/magic_links/email/invite");
@@ -135,8 +135,8 @@ async fn sending_a_login_link_posts_the_same_urls_for_login_and_signup() {
 async fn authenticating_a_link_returns_its_session() {
     let server = StubServer::always(json_response(200, &authenticated())).await;
     let authenticated_session = server.provider().authenticate_link(TOKEN, 60).await.unwrap();
-    assert_eq!(authenticated_session.session.stytch_session_id, "session-test-1");
-    assert_eq!(authenticated_session.session.stytch_user_id, "user-test-1");
+    assert_eq!(authenticated_session.session.provider_session_id, "session-test-1");
+    assert_eq!(authenticated_session.session.provider_user_id, "user-test-1");
     assert_eq!(authenticated_session.session.started_at.to_string(), "2026-11-23T10:00:00.123456Z");
     assert_eq!(authenticated_session.session.expires_at.to_string(), "2026-11-23T11:00:00Z");
     assert_eq!(
@@ -159,7 +159,7 @@ async fn a_refresh_does_not_extend_the_session() {
     assert_eq!(request.body, json!({"session_token": TOKEN}));
 }
 
-async fn authenticated_session(change: impl FnOnce(&mut Value)) -> Vouched {
+async fn authenticated_session(change: impl FnOnce(&mut Value)) -> AuthenticatedSession {
     let mut body = authenticated();
     change(&mut body);
     let server = StubServer::always(json_response(200, &body)).await;
@@ -198,7 +198,7 @@ async fn unexpected_fields_do_not_fail_an_authentication() {
         ]);
     };
     let authenticated_session = authenticated_session(unexpected).await;
-    assert_eq!(authenticated_session.session.stytch_session_id, "session-test-1");
+    assert_eq!(authenticated_session.session.provider_session_id, "session-test-1");
     assert_eq!(authenticated_session.session.started_at.to_string(), "2026-11-23T10:00:00Z");
     assert_eq!(authenticated_session.email, Some(ada()));
 }

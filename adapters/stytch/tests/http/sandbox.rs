@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use guestlist_domain::{
-    Email, IdentityProvider, JwtError, ProviderErrorKind, SystemClock, Vouched,
+    Email, IdentityProvider, JwtError, ProviderErrorKind, SystemClock, AuthenticatedSession,
 };
 use guestlist_stytch::{Options, StytchProvider};
 use secrecy::ExposeSecret;
@@ -67,7 +67,7 @@ impl TestSandbox {
     }
 
     /// Logs Ada in.
-    pub(crate) async fn log_in(&self) -> Vouched {
+    pub(crate) async fn log_in(&self) -> AuthenticatedSession {
         self.provider.send_login(&login()).await.unwrap();
         let (token, _) = self.last_mail().await;
         self.provider.authenticate_link(&token, 60).await.unwrap()
@@ -102,7 +102,7 @@ async fn a_user_is_invited_logs_in_refreshes_and_is_logged_out() {
     assert_eq!(kind, "invite");
 
     let authenticated_session = provider.authenticate_link(&token, 60).await.unwrap();
-    assert_eq!(authenticated_session.session.stytch_user_id, sent.stytch_user_id);
+    assert_eq!(authenticated_session.session.provider_user_id, sent.provider_user_id);
     assert_eq!(authenticated_session.email, Some(ada()));
     let length = authenticated_session
         .session
@@ -110,10 +110,10 @@ async fn a_user_is_invited_logs_in_refreshes_and_is_logged_out() {
         .duration_since(authenticated_session.session.started_at);
     assert_eq!(length.as_mins(), 60);
     let found = provider.find_user(&ada()).await.unwrap().unwrap();
-    assert_eq!(found.stytch_user_id, sent.stytch_user_id);
+    assert_eq!(found.provider_user_id, sent.provider_user_id);
 
     let claims = provider.verify_jwt(&authenticated_session.tokens.session_jwt).await.unwrap();
-    assert_eq!(claims.stytch_session_id, authenticated_session.session.stytch_session_id);
+    assert_eq!(claims.provider_session_id, authenticated_session.session.provider_session_id);
     assert_eq!(claims.session_expires_at, authenticated_session.session.expires_at);
     assert!(claims.expires_at > authenticated_session.session.started_at);
 
@@ -128,7 +128,7 @@ async fn a_user_is_invited_logs_in_refreshes_and_is_logged_out() {
     assert_eq!(refreshed.email, Some(ada()));
     provider.verify_jwt(&refreshed.tokens.session_jwt).await.unwrap();
 
-    let session = &authenticated_session.session.stytch_session_id;
+    let session = &authenticated_session.session.provider_session_id;
     provider.revoke_session(session).await.unwrap();
     provider.revoke_session(session).await.unwrap();
     let shared =
@@ -142,7 +142,7 @@ async fn a_user_is_invited_logs_in_refreshes_and_is_logged_out() {
     let error = result.unwrap_err();
     assert_eq!(
         (error.kind, error.code.as_str()),
-        (ProviderErrorKind::Rejected, "session_not_found")
+        (ProviderErrorKind::SessionNotFound, "session_not_found")
     );
     assert!(error.request_id.is_some());
 
@@ -156,10 +156,10 @@ async fn a_login_link_works_for_new_and_existing_users() {
     let sent = sandbox.provider.send_login(&login()).await.unwrap();
     let (token, _) = sandbox.last_mail().await;
     let authenticated_session = sandbox.provider.authenticate_link(&token, 60).await.unwrap();
-    assert_eq!(authenticated_session.session.stytch_user_id, sent.stytch_user_id);
+    assert_eq!(authenticated_session.session.provider_user_id, sent.provider_user_id);
 
     let again = sandbox.provider.send_login(&login()).await.unwrap();
-    assert_eq!(again.stytch_user_id, sent.stytch_user_id);
+    assert_eq!(again.provider_user_id, sent.provider_user_id);
     let (token, kind) = sandbox.last_mail().await;
     assert_eq!(kind, "login");
     sandbox.provider.authenticate_link(&token, 60).await.unwrap();
@@ -181,8 +181,8 @@ async fn a_revoked_invitation_can_not_be_used() {
 async fn a_deleted_identity_is_not_found() {
     let sandbox = TestSandbox::start(|_| ()).await;
     let sent = sandbox.provider.send_invite(&invite()).await.unwrap();
-    sandbox.provider.delete_user(&sent.stytch_user_id).await.unwrap();
-    sandbox.provider.delete_user(&sent.stytch_user_id).await.unwrap();
+    sandbox.provider.delete_user(&sent.provider_user_id).await.unwrap();
+    sandbox.provider.delete_user(&sent.provider_user_id).await.unwrap();
     assert_eq!(sandbox.provider.find_user(&ada()).await.unwrap(), None);
 }
 

@@ -35,7 +35,7 @@ async fn find_all(provider: &StytchProvider, emails: &[Email]) -> Vec<Found> {
 async fn create_user(sandbox: &TestSandbox, email: &Email) -> Identity {
     let created = sandbox.post("users", &json!({"email": email})).await;
     Identity {
-        stytch_user_id: created["user_id"].as_str().unwrap().to_owned(),
+        provider_user_id: created["user_id"].as_str().unwrap().to_owned(),
         created_at: Some(created["user"]["created_at"].as_str().unwrap().parse().unwrap()),
     }
 }
@@ -104,7 +104,7 @@ async fn a_user_is_found_by_each_of_their_addresses() {
     let sandbox = TestSandbox::start(|_| ()).await;
     let emails = addresses(3);
     let identity = create_user(&sandbox, &emails[0]).await;
-    let further = json!({"email": emails[1], "user_id": identity.stytch_user_id});
+    let further = json!({"email": emails[1], "user_id": identity.provider_user_id});
     sandbox.post("magic_links/email/send", &further).await;
     let found = find_all(&sandbox.provider, &emails).await;
     let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
@@ -132,7 +132,7 @@ async fn a_user_is_found_by_the_whole_address_in_any_case() {
     // The address that occurs twice is searched for once.
     let found = find_all(&provider, &[ada(), other, ada()]).await;
     let identity = Some(Identity {
-        stytch_user_id: "user-test-1".to_owned(),
+        provider_user_id: "user-test-1".to_owned(),
         created_at: Some("2026-11-23T10:00:00.123456Z".parse().unwrap()),
     });
     let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
@@ -158,7 +158,7 @@ async fn an_invalid_creation_time_is_ignored() {
         let found = server.provider().find_user(&ada()).await.unwrap();
         assert_eq!(
             found,
-            Some(Identity { stytch_user_id: "user-test-1".into(), created_at: None })
+            Some(Identity { provider_user_id: "user-test-1".into(), created_at: None })
         );
     }
 }
@@ -189,7 +189,7 @@ async fn a_search_reads_all_pages_until_every_address_is_found() {
     let (provider, start) = (server.provider(), Instant::now());
     let [bob, nobody] = ["bob@example.com", "nobody@example.com"].map(|e| Email::parse(e).unwrap());
     let found = find_all(&provider, &[ada(), bob, nobody]).await;
-    let found = found.into_iter().map(|found| Some(found.unwrap()?.stytch_user_id));
+    let found = found.into_iter().map(|found| Some(found.unwrap()?.provider_user_id));
     assert_eq!(
         found.collect::<Vec<_>>(),
         [Some("user-test-1".to_owned()), Some("user-test-2".to_owned()), None]

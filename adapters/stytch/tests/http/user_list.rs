@@ -55,7 +55,7 @@ async fn every_user_is_listed_once() {
     }
     let start = Instant::now();
     let listed = list_all(&sandbox).await;
-    let ids: Vec<_> = listed.iter().map(|profile| profile.stytch_user_id.clone()).collect();
+    let ids: Vec<_> = listed.iter().map(|profile| profile.provider_user_id.clone()).collect();
     assert_eq!(ids, made);
     assert_eq!(sandbox.request_counts(SEARCH).await, json!({"200": 2}));
     assert!(start.elapsed() >= Duration::from_secs(1), "pages are throttled");
@@ -69,7 +69,7 @@ async fn every_user_is_listed_once() {
 #[tokio::test]
 async fn a_deleted_user_is_not_found() {
     let sandbox = TestSandbox::start(|_| ()).await;
-    let id = sandbox.provider.send_invite(&invite()).await.unwrap().stytch_user_id;
+    let id = sandbox.provider.send_invite(&invite()).await.unwrap().provider_user_id;
     let described = sandbox.provider.identity(&id).await.unwrap().unwrap();
     assert_eq!((described.emails, described.status), (vec![ada()], ProfileStatus::Pending));
     sandbox.provider.delete_user(&id).await.unwrap();
@@ -107,7 +107,7 @@ async fn the_list_is_requested_without_a_filter_and_continued_at_its_cursor() {
     let provider = server.provider();
     let first = provider.identities(None).await.unwrap();
     let profile = Profile {
-        stytch_user_id: "user-test-1".to_owned(),
+        provider_user_id: "user-test-1".to_owned(),
         emails: vec![ada()],
         has_other_ways_in: false,
         status: ProfileStatus::Active,

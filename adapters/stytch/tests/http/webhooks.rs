@@ -2,7 +2,7 @@
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use guestlist_domain::{IdentityNews, ProfileStatus};
+use guestlist_domain::{IdentityEvent, ProfileStatus};
 use guestlist_stytch::{Signature, WebhookError, WebhookSecret, WebhookVerifier};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn sign(id: &str, at: &str, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(hmac::sign(&key, &signed)))
 }
 
-fn read(body: &[u8]) -> Result<Option<IdentityNews>, WebhookError> {
+fn read(body: &[u8]) -> Result<Option<IdentityEvent>, WebhookError> {
     let at = now().as_second().to_string();
     let signatures = sign(ID, &at, body);
     verifier().verify(Signature { id: ID, timestamp: &at, signatures: &signatures }, body, now())
@@ -98,7 +98,7 @@ fn a_webhook_signed_more_than_five_minutes_away_is_stale() {
 fn created_changed_and_deleted_users_are_reported() {
     for action in ["CREATE", "UPDATE"] {
         let event = read(event(action).to_string().as_bytes()).unwrap().unwrap();
-        assert_eq!((event.message_id.as_str(), event.stytch_user_id.as_str()), (ID, "user-test-1"));
+        assert_eq!((event.message_id.as_str(), event.provider_user_id.as_str()), (ID, "user-test-1"));
         let profile = event.profile.unwrap();
         assert_eq!(profile.emails[0].as_str(), "ada@example.com");
         assert_eq!((profile.status, profile.has_other_ways_in), (ProfileStatus::Active, false));
@@ -106,7 +106,7 @@ fn created_changed_and_deleted_users_are_reported() {
     let mut deleted = event("DELETE");
     deleted.as_object_mut().unwrap().remove("user");
     let event = read(deleted.to_string().as_bytes()).unwrap().unwrap();
-    assert_eq!((event.stytch_user_id.as_str(), event.profile), ("user-test-1", None));
+    assert_eq!((event.provider_user_id.as_str(), event.profile), ("user-test-1", None));
 }
 
 #[test]

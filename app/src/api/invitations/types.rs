@@ -1,7 +1,7 @@
 //! Request and response types of invitations.
 
 use guestlist_domain::flows::NewInvitation;
-use guestlist_domain::{Email, HeldBy, Invitation, Metadata, Name, Reach, ReturnTo};
+use guestlist_domain::{Email, HeldBy, Invitation, Metadata, Name, ManageableRoles, ReturnTo};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
@@ -12,7 +12,7 @@ use crate::api::users::types::parse_new_role;
 use crate::extract::FieldErrors;
 use crate::openapi::schemas::{self, Time};
 use crate::problem::Problem;
-use crate::site::Site;
+use crate::config::SiteConfig;
 use crate::state::holds::HoldStatus;
 
 /// An invitation to create.
@@ -35,14 +35,14 @@ pub struct CreateInvitationRequest {
 
 impl CreateInvitationRequest {
     /// Validates the request, on behalf of a caller who may manage users with the roles `manageable`.
-    pub fn parse(self, site: &Site, manageable: Reach) -> Result<NewInvitation, Problem> {
+    pub fn parse(self, site: &SiteConfig, manageable: ManageableRoles) -> Result<NewInvitation, Problem> {
         let mut errors = FieldErrors::default();
         let email = errors.check("email", Email::parse(&self.email));
         let name = self.name.and_then(|name| errors.check("name", Name::parse(&name)));
         let role = parse_new_role(self.role.as_deref(), &mut errors);
         let metadata = self.metadata.and_then(|map| errors.check("metadata", Metadata::new(map)));
         let return_to =
-            self.return_to.and_then(|url| errors.check("return_to", site.return_to(&url)));
+            self.return_to.and_then(|url| errors.check("return_to", site.parse_return_to(&url)));
         let expires_in_minutes = self.expires_in_minutes.and_then(|minutes| {
             let minutes = integer(&minutes).filter(|minutes| (5..=10_080).contains(minutes));
             let minutes = minutes.ok_or("must be a whole number from 5 to 10080");
@@ -53,7 +53,7 @@ impl CreateInvitationRequest {
                 email,
                 name: name.flatten(),
                 role,
-                reach: manageable,
+                manageable,
                 metadata: metadata.unwrap_or_default(),
                 return_to,
                 expires_in_minutes,

@@ -1,6 +1,6 @@
 //! Request and response types of sessions.
 
-use guestlist_domain::flows::{Admitted, CameIn};
+use guestlist_domain::flows::{VerifiedSession, LoggedIn};
 use guestlist_domain::{InvitationId, Page, ReturnTo, Session, SessionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -106,8 +106,8 @@ pub struct CurrentSessionView<'a> {
     session_jwt: Option<&'a str>,
 }
 
-impl<'a> From<&'a Admitted> for CurrentSessionView<'a> {
-    fn from(verified: &'a Admitted) -> Self {
+impl<'a> From<&'a VerifiedSession> for CurrentSessionView<'a> {
+    fn from(verified: &'a VerifiedSession) -> Self {
         Self {
             session: (&verified.session).into(),
             user: (&verified.user).into(),
@@ -131,8 +131,8 @@ pub struct NewSessionView<'a> {
     return_to: Option<&'a str>,
 }
 
-impl<'a> From<&'a CameIn> for NewSessionView<'a> {
-    fn from(login: &'a CameIn) -> Self {
+impl<'a> From<&'a LoggedIn> for NewSessionView<'a> {
+    fn from(login: &'a LoggedIn) -> Self {
         Self {
             session: (&login.session).into(),
             user: (&login.user).into(),

@@ -1,7 +1,7 @@
 //! Request and response types of users.
 
 use guestlist_domain::flows::{ChangedUser, NewUser, UserChange};
-use guestlist_domain::{Email, Metadata, Name, Reach, Role, User};
+use guestlist_domain::{Email, Metadata, Name, ManageableRoles, Role, User};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -27,7 +27,7 @@ pub struct CreateUserRequest {
 
 impl CreateUserRequest {
     /// Validates the request, on behalf of a caller who may manage users with the roles `manageable`.
-    pub fn parse(self, manageable: Reach) -> Result<NewUser, Problem> {
+    pub fn parse(self, manageable: ManageableRoles) -> Result<NewUser, Problem> {
         let mut errors = FieldErrors::default();
         let email = errors.check("email", Email::parse(&self.email));
         let name = self.name.and_then(|name| errors.check("name", Name::parse(&name)));
@@ -36,7 +36,7 @@ impl CreateUserRequest {
         match email {
             Some(email) if errors.is_empty() => {
                 let (name, metadata) = (name.flatten(), metadata.unwrap_or_default());
-                Ok(NewUser { email, name, role, metadata, reach: manageable })
+                Ok(NewUser { email, name, role, metadata, manageable })
             }
             _ => Err(errors.into_problem()),
         }
@@ -102,7 +102,7 @@ fn nullable<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Er
 
 impl UpdateUserRequest {
     /// Validates the request, on behalf of a caller who may manage users with the roles `manageable`.
-    pub fn parse(self, manageable: Reach) -> Result<UserChange, Problem> {
+    pub fn parse(self, manageable: ManageableRoles) -> Result<UserChange, Problem> {
         let mut errors = FieldErrors::default();
         let name = self.name.and_then(|name| errors.check("name", Name::parse(&name)));
         let role = self.role.and_then(|role| errors.check("role", parse_role(&role)));
@@ -116,7 +116,7 @@ impl UpdateUserRequest {
         });
         let metadata = self.metadata.and_then(|map| errors.check("metadata", Metadata::new(map)));
         errors.finish()?;
-        Ok(UserChange { name, role, is_suspended, metadata, reach: manageable })
+        Ok(UserChange { name, role, is_suspended, metadata, manageable })
     }
 }
 
@@ -153,7 +153,7 @@ impl<'a> From<&'a User> for UserView<'a> {
             role: user.role.as_str(),
             status: user.status.as_str(),
             metadata: &user.metadata,
-            stytch_user_id: user.stytch_user_id.as_deref(),
+            stytch_user_id: user.provider_user_id.as_deref(),
             created_at: Time(user.created_at),
             last_seen_at: user.last_seen_at.map(Time),
         }

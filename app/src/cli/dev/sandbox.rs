@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use guestlist_domain::{Ctx, Email, flows};
 use guestlist_stytch::WebhookSecret;
-use guestlist_worker::config::{StytchSettings, authenticate_url};
+use guestlist_worker::setup::config::{StytchSettings, authenticate_url};
 use secrecy::ExposeSecret;
 use stytch_sandbox::{Credentials, Sandbox, WebhookEndpoint};
 use url::Url;
@@ -26,7 +26,7 @@ pub struct SandboxAddressArgs {
         long,
         env = "SANDBOX_LISTEN_ADDR",
         default_value = "127.0.0.1:3002",
-        value_parser = stytch_sandbox::address
+        value_parser = stytch_sandbox::parse_socket_addr
     )]
     pub sandbox_listen_addr: SocketAddr,
     /// Comma-separated host names that the local Stytch accepts besides local ones

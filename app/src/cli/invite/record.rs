@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use guestlist_domain::flows::NewInvitation;
-use guestlist_domain::{Email, Metadata, Name, Reach, Role};
+use guestlist_domain::{Email, Metadata, Name, ManageableRoles, Role};
 
 /// A person to invite, not yet validated.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Record {
             email,
             name: name.flatten(),
             role: role.unwrap_or_default(),
-            reach: Reach::Everybody,
+            manageable: ManageableRoles::All,
             metadata: Metadata::default(),
             return_to: None,
             expires_in_minutes: None,

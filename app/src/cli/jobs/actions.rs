@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Args;
 use guestlist_database::SqlStore;
-use guestlist_database::board::JobFilter;
-use guestlist_domain::flows::OperateError;
-use guestlist_domain::{Actor, Ctx, JobId, Reach};
+use guestlist_database::operations::JobFilter;
+use guestlist_domain::flows::JobOperationError;
+use guestlist_domain::{Actor, Ctx, JobId, ManageableRoles};
 
 use super::filter::FilterArgs;
 use crate::cli::output::{print, print_done, print_stderr};
@@ -52,13 +52,13 @@ impl ActionArgs {
         let verb = past_tense(action);
         let (mut changed, mut failed) = (0, 0);
         for id in &self.ids {
-            match action.apply(ctx, *id, Reach::Everybody, &Actor::Cli).await {
+            match action.apply(ctx, *id, ManageableRoles::All, &Actor::Cli).await {
                 Ok(()) => {
                     changed += 1;
                     let done = || format!("{} {verb}, the last {id}", count_jobs(changed));
                     print(format!("{id}: {verb}")).map_err(|error| error.after(done()))?;
                 }
-                Err(OperateError::Store(error)) => return Err(error.into()),
+                Err(JobOperationError::Store(error)) => return Err(error.into()),
                 Err(error) => {
                     failed += 1;
                     print_stderr(format!("guestlist: {id}: {}", explain(action, &error)));
@@ -77,7 +77,7 @@ impl ActionArgs {
     ) -> anyhow::Result<ExitCode> {
         let is_allowed = filter.status.is_some_and(|status| action.applies_to(status));
         anyhow::ensure!(is_allowed, "--state must be one of {}", action.allowed_states_text());
-        let manageable = Reach::Everybody;
+        let manageable = ManageableRoles::All;
         let count =
             action.count_matching(ctx, store, filter, manageable, TIME_LIMIT).await?.matched;
         let verb = past_tense(action);
@@ -116,9 +116,9 @@ fn past_tense(action: JobAction) -> &'static str {
     }
 }
 
-fn explain(action: JobAction, error: &OperateError) -> String {
+fn explain(action: JobAction, error: &JobOperationError) -> String {
     match error {
-        OperateError::WrongState(_) => {
+        JobOperationError::WrongState(_) => {
             format!("{error}; it must be one of {}", action.allowed_states_text())
         }
         error => error.to_string(),

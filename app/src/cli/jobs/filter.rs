@@ -1,8 +1,8 @@
 //! Flags that select jobs.
 
 use clap::Args;
-use guestlist_database::board::{JobFilter, JobStatus};
-use guestlist_domain::Queue;
+use guestlist_database::operations::{JobFilter, JobStatus};
+use guestlist_domain::QueueName;
 
 use crate::cli::queue::parse_queue;
 
@@ -10,7 +10,7 @@ use crate::cli::queue::parse_queue;
 pub struct FilterArgs {
     /// Queue: login, invitation, provider, webhook or maintenance
     #[arg(long, value_parser = parse_queue)]
-    queue: Option<Queue>,
+    queue: Option<QueueName>,
     /// Kind of job, e.g. send-invite
     #[arg(long)]
     kind: Option<String>,

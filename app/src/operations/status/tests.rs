@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use guestlist_database::board::{Overview, Pause, QueueState, RefusedWrites, WorkerState};
-use guestlist_domain::{Holds, Queue, Standing, Trouble};
+use guestlist_database::operations::{Overview, Pause, QueueState, RefusedWrites, WorkerState};
+use guestlist_domain::{HoldReasons, QueueName, ProviderHealth, HealthIssue};
 use jiff::Timestamp;
 
 use super::Status;
@@ -14,20 +14,20 @@ fn now() -> Timestamp {
     "2026-11-23T04:00:00Z".parse().unwrap()
 }
 
-fn issue(code: &str) -> Trouble {
+fn issue(code: &str) -> HealthIssue {
     let since = "2026-11-23T02:41:10Z".parse().unwrap();
-    Trouble { since, code: code.to_owned(), message: "why".to_owned() }
+    HealthIssue { since, code: code.to_owned(), message: "why".to_owned() }
 }
 
-fn down() -> Standing {
-    Standing::Down(issue("timeout"))
+fn down() -> ProviderHealth {
+    ProviderHealth::Down(issue("timeout"))
 }
 
-fn misconfigured() -> Standing {
-    Standing::Misconfigured(issue("unauthorized_credentials"))
+fn misconfigured() -> ProviderHealth {
+    ProviderHealth::Misconfigured(issue("unauthorized_credentials"))
 }
 
-fn worker(health: Standing, silent: u64) -> WorkerState {
+fn worker(health: ProviderHealth, silent: u64) -> WorkerState {
     WorkerState {
         id: "w".to_owned(),
         host: "h".to_owned(),
@@ -36,26 +36,26 @@ fn worker(health: Standing, silent: u64) -> WorkerState {
         running: 0,
         concurrency: 50,
         started_at: now(),
-        silent: Duration::from_secs(silent),
+        report_age: Duration::from_secs(silent),
         report: health.into(),
     }
 }
 
 /// An overview with `due` invitations and these queues paused.
-fn overview(due: u64, workers: Vec<WorkerState>, paused: &[Queue]) -> Overview {
+fn overview(due: u64, workers: Vec<WorkerState>, paused: &[QueueName]) -> Overview {
     let live = workers.iter().filter(|worker| worker.is_live());
-    let holds = Holds {
+    let holds = HoldReasons {
         paused: paused.iter().copied().collect(),
         workers: live.map(|worker| worker.report.clone()).collect(),
         rate_limited_until: None,
     };
-    let queues = Queue::ALL.iter().map(|queue| queue_state(*queue, due, &holds));
+    let queues = QueueName::ALL.iter().map(|queue| queue_state(*queue, due, &holds));
     Overview { queues: queues.collect(), holds, workers, refused_writes: None }
 }
 
-fn queue_state(queue: Queue, due: u64, holds: &Holds) -> QueueState {
-    let held_by = holds.on(queue, now());
-    let due = if queue == Queue::Invitation { due } else { 0 };
+fn queue_state(queue: QueueName, due: u64, holds: &HoldReasons) -> QueueState {
+    let held_by = holds.for_queue(queue, now());
+    let due = if queue == QueueName::Invitation { due } else { 0 };
     let (ready, held) = if held_by.is_some() { (0, due) } else { (due, 0) };
     let pause = Pause {
         at: "2026-11-23T02:41:10Z".parse().unwrap(),
@@ -82,8 +82,8 @@ fn status(overview: &Overview) -> Status<'_> {
 
 #[test]
 fn the_summary_names_the_problem_and_the_fix() {
-    let ok = || worker(Standing::Ok, 1);
-    let recovering = worker(Standing::Recovering(issue("timeout")), 1);
+    let ok = || worker(ProviderHealth::Ok, 1);
+    let recovering = worker(ProviderHealth::Recovering(issue("timeout")), 1);
     for (overview, line) in [
         (overview(0, vec![ok()], &[]), "SENDING. 0 waiting."),
         (
@@ -100,16 +100,16 @@ fn the_summary_names_the_problem_and_the_fix() {
             "NOT SENDING: no worker is running. 7 waiting. Fix: start guestlist-worker",
         ),
         (
-            overview(7, vec![worker(Standing::Ok, 16)], &[]),
+            overview(7, vec![worker(ProviderHealth::Ok, 16)], &[]),
             "NOT SENDING: no worker is running. 7 waiting. Fix: start guestlist-worker",
         ),
         (
-            overview(12, vec![ok()], &[Queue::Invitation]),
+            overview(12, vec![ok()], &[QueueName::Invitation]),
             "NOT SENDING invitations since 02:41: paused by Ada (database move). 12 held. Fix: \
              guestlist queue resume invitation",
         ),
         (
-            overview(12, vec![ok()], &[Queue::Invitation, Queue::Login]),
+            overview(12, vec![ok()], &[QueueName::Invitation, QueueName::Login]),
             "NOT SENDING since 02:41: paused by Ada (database move). 12 held. Fix: guestlist queue \
              resume login and guestlist queue resume invitation",
         ),
@@ -123,7 +123,7 @@ fn the_summary_names_the_problem_and_the_fix() {
              STYTCH_SECRET",
         ),
         (
-            overview(0, vec![ok()], &[Queue::Maintenance]),
+            overview(0, vec![ok()], &[QueueName::Maintenance]),
             "SENDING, but the maintenance queue has been paused since 02:41 by Ada (database \
              move). 0 waiting. Fix: guestlist queue resume maintenance",
         ),
@@ -136,13 +136,13 @@ fn the_summary_names_the_problem_and_the_fix() {
 
 #[test]
 fn rate_limits_and_dead_jobs_are_mentioned_while_sending() {
-    let mut limited = overview(40, vec![worker(Standing::Ok, 1)], &[]);
+    let mut limited = overview(40, vec![worker(ProviderHealth::Ok, 1)], &[]);
     limited.holds.rate_limited_until = Some(now() + Duration::from_secs(11));
     let holds = limited.holds.clone();
-    limited.queues = Queue::ALL.iter().map(|queue| queue_state(*queue, 40, &holds)).collect();
+    limited.queues = QueueName::ALL.iter().map(|queue| queue_state(*queue, 40, &holds)).collect();
     let line = "SENDING again in 12 s: Stytch's rate limit was reached. 40 held.";
     assert_eq!(status(&limited).summary, line);
-    let mut some_dead = overview(0, vec![worker(Standing::Ok, 1)], &[]);
+    let mut some_dead = overview(0, vec![worker(ProviderHealth::Ok, 1)], &[]);
     some_dead.queues[1].dead = 3;
     let line = "SENDING. 0 waiting. 3 dead: see guestlist jobs list --state dead.";
     assert_eq!(status(&some_dead).summary, line);
@@ -156,7 +156,7 @@ fn the_fields_agree_with_the_summary() {
     assert_eq!((refused.fix.as_deref(), refused.workers), (Some("set STYTCH_SECRET"), 1));
     assert_eq!(refused.since.map(|since| since.0), Some(issue("").since));
     assert_eq!(refused.error.map(|error| error.code), Some("unauthorized_credentials"));
-    let ok = overview(5, vec![worker(Standing::Ok, 1)], &[]);
+    let ok = overview(5, vec![worker(ProviderHealth::Ok, 1)], &[]);
     let ok = status(&ok);
     assert_eq!((ok.provider, ok.held, ok.waiting), ("ok", 0, 5));
     assert!(ok.fix.is_none() && ok.since.is_none() && ok.error.is_none());
@@ -165,7 +165,7 @@ fn the_fields_agree_with_the_summary() {
 #[test]
 fn a_problem_from_another_day_has_its_date() {
     let since = "2026-11-21T02:41:10Z".parse().unwrap();
-    let old = Standing::Down(Trouble { since, ..issue("internal_server_error") });
+    let old = ProviderHealth::Down(HealthIssue { since, ..issue("internal_server_error") });
     let line = status(&overview(1, vec![worker(old, 1)], &[])).summary;
     let start = "NOT SENDING since 2026-11-21 02:41: Stytch fails (internal_server_error). 1 held.";
     assert!(line.starts_with(start), "{line}");

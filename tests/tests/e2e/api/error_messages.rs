@@ -141,7 +141,7 @@ async fn a_value_of_the_wrong_type_is_explained() {
         (invitation("name", json!(["x"])), "/name", "must be a string"),
         (invitation("metadata", json!("x")), "/metadata", "must be an object"),
         (invitation("expires_in_minutes", json!("60")), "/expires_in_minutes", "must be a number"),
-        (invitation("surprise", json!(1)), "/surprise", "is unknown; known are email, name,"),
+        (invitation("surprise", json!(1)), "/surprise", "is unknown; allowed: email, name,"),
         (
             ("/v1/sessions", json!({ "token": "x", "invitation": "y" })),
             "/invitation",
@@ -157,8 +157,8 @@ async fn a_value_of_the_wrong_type_is_explained() {
         assert!(detail.starts_with(words), "{path} {body}: {detail}");
     }
     for (query, words) in [
-        ("nme=x", "The parameter `nme` of the query is unknown; known are q, role,"),
-        ("limit=1&limit=2", "The parameter `limit` of the query is given more than once."),
+        ("nme=x", "The query parameter `nme` is unknown; allowed: q, role,"),
+        ("limit=1&limit=2", "The query parameter `limit` is given more than once."),
     ] {
         let response = guestlist.api().get(&format!("/v1/users?{query}")).await;
         let detail = response.problem(422, "invalid_query")["detail"].clone();

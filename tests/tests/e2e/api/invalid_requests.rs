@@ -135,7 +135,7 @@ async fn unknown_methods_and_routes_are_reported() {
         let _ = guestlist.api().get(path).await.problem(404, "not_found");
     }
     let page = guestlist.browser().get("/nonsense").await.is(404);
-    assert!(page.body.contains("Nothing is here"), "{}", page.body);
+    assert!(page.body.contains("Page not found"), "{}", page.body);
 }
 
 #[tokio::test]

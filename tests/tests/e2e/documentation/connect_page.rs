@@ -8,7 +8,7 @@ use guestlist_tests::{
 use reqwest::Method;
 use serde_json::json;
 
-const README: &str = include_str!("../../../../README.md");
+const PAGE: &str = include_str!("../../../../docs/join-your-application.md");
 const NODE: &str = include_str!("../../../../examples/ten_lines/check.mjs");
 const PYTHON: &str = include_str!("../../../../examples/ten_lines/check.py");
 
@@ -96,9 +96,9 @@ async fn assert_knows_the_user(guestlist: &mut Guestlist, caller: &Caller, port:
 }
 
 #[test]
-fn the_readme_shows_the_tested_code() {
+fn the_documentation_shows_the_tested_code() {
     for source in [NODE, PYTHON] {
-        assert!(README.contains(source), "the README does not show:\n{source}");
+        assert!(PAGE.contains(source), "the page does not show:\n{source}");
     }
 }
 
@@ -108,7 +108,7 @@ async fn the_connect_page_shows_this_installations_values() {
     let page = guestlist.admin().await.get("/connect").await.is(200);
     let login = format!("<code class=\"redirect\">{}/authenticate</code>", guestlist.public_url);
     let invite = format!("{}/authenticate?invitation={{}}</code>", guestlist.public_url);
-    for expected in [&guestlist.public_url, &login, &invite, "No application is named yet"] {
+    for expected in [&guestlist.public_url, &login, &invite, "No application is configured yet"] {
         assert!(page.body.contains(expected), "{expected}: {}", page.body);
     }
     assert!(!page.body.contains(&guestlist.api_key), "a key has no place on a page");
@@ -120,8 +120,8 @@ async fn the_connect_page_shows_this_installations_values() {
     let page = guestlist.admin().await.get("/connect").await.is(200);
     let keys = format!("{}/v1/sessions/jwks/{project}", guestlist.sandbox_url);
     for expected in [
-        "Your application is on another domain: cookies will not reach it",
-        "The session&#39;s cookies reach it",
+        "Your application is on another domain, which cookies can’t reach",
+        "The session cookies reach it",
         &format!("stytch.com/{project}"),
         &keys,
     ] {

@@ -105,7 +105,7 @@ async fn a_csv_file_with_unknown_columns_is_refused() {
     let file = guestlist.folder().join("guests.csv");
     let path = file.to_str().unwrap();
     for (text, words) in [
-        ("email;name\nada@example.com;Ada\n", "separated by ;"),
+        ("email;name\nada@example.com;Ada\n", "separated by semicolons"),
         ("email,nmae\nada@example.com,Ada\n", "“nmae”"),
         ("email,name,Name\nada@example.com,Ada,A\n", "“Name” twice"),
     ] {

@@ -52,7 +52,7 @@ async fn every_operations_command_has_help() {
         assert!(help.contains("Usage:"), "{args:?}: {help}");
     }
     let help = guestlist.run_ok(&["status", "--help"]).await;
-    assert!(help.contains("exits with 0 while it does, with 2 while it does not"), "{help}");
+    assert!(help.contains("Exit code: 0 if it is, 2 if it is not"), "{help}");
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn queues_are_paused_and_resumed_by_command() {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
         let output =
             guestlist.run_ok(&["queue", "pause", "invitation", "--reason", "a move"]).await;
-        assert!(output.contains("invitation is paused"), "{output}");
+        assert!(output.contains("Paused the invitation queue"), "{output}");
         let invited = guestlist.invite("ada@example.com").await;
         assert_eq!(invited["held_by"], "paused", "{invited}");
         let status = wait_until(LONG, "the worker is seen", async || {
@@ -82,7 +82,7 @@ async fn queues_are_paused_and_resumed_by_command() {
         let line = status.stdout.lines().next().unwrap();
         assert!(line.contains("paused by cli (a move)") && line.contains("1 held"), "{line}");
         let output = guestlist.run_ok(&["queue", "resume", "invitation"]).await;
-        assert_eq!(output.trim(), "invitation goes on");
+        assert_eq!(output.trim(), "Resumed the invitation queue");
         let _ = guestlist.wait_for_status(id(&invited), "sent").await;
         let by_cli = "SELECT COUNT(*) FROM events WHERE actor_type = 'cli' AND kind LIKE 'queue_%'";
         assert_eq!(guestlist.database().integer(by_cli).await, 2);

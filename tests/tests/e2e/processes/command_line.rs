@@ -104,7 +104,7 @@ async fn sigint_stops_a_worker_like_sigterm() {
     let worker = guestlist.spawn("guestlist-worker", &[] as &[&str]);
     let up = async |process: &Process| {
         guestlist_tests::wait_until(SHORT, "the worker has started", async || {
-            process.stderr().contains("the worker is up").then_some(())
+            process.stderr().contains("worker started").then_some(())
         })
         .await;
     };
@@ -198,7 +198,7 @@ async fn the_list_of_keys_shows_when_each_was_last_used() {
         let row = |key: &str| table.lines().find(|line| line.contains(key)).unwrap().to_owned();
         let at = of(&listed, &used).as_str().unwrap()[..16].to_owned();
         assert!(row(&used).contains(&at), "{table}");
-        assert!(row(&unused).contains("never used"), "{table}");
+        assert!(row(&unused).contains("never"), "{table}");
     })
     .await;
 }

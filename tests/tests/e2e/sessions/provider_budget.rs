@@ -50,7 +50,7 @@ async fn an_anonymous_client_cannot_exceed_its_provider_budget() {
         }
         let browser = anonymous.with("accept", "text/html");
         let page = browser.form("/authenticate", &[("token", &fabricated_token(15))]).await.is(429);
-        assert!(page.body.contains("The link is not used up"), "{}", page.body);
+        assert!(page.body.contains("The link can still be used"), "{}", page.body);
         assert_eq!(calls(&guestlist, AUTHENTICATE).await, 5);
         // A valid link is throttled too, and is not consumed.
         let _ = redeem_link(&anonymous, &mail.token).await.problem(429, "too_many_requests");

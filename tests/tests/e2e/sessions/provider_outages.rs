@@ -86,7 +86,7 @@ async fn redeeming_a_link_while_stytch_is_down_is_a_503_with_retry_after() {
     let _ = redeemed.problem(503, "provider_unavailable");
     assert!(redeemed.header("retry-after").is_some(), "{redeemed:?}");
     let page = guestlist.browser().form("/authenticate", &fields).await.is(503);
-    assert!(page.body.contains("Not just now"), "{}", page.body);
+    assert!(page.body.contains("Temporarily unavailable"), "{}", page.body);
     guestlist.sandbox().clear_faults().await;
     let _ = guestlist.redeem_link(&mail.token).await;
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use guestlist_domain::{
-    Change, Invitation, InvitationFilter, InvitationStatus, Page, Place, Prefix, ReadInvitations,
+    Change, Invitation, InvitationFilter, InvitationStatus, Page, Cursor, SearchPrefix, ReadInvitations,
     ReadUsers, Role, Store, User, UserFilter, UserId, UserStatus,
 };
 use uuid::Uuid;
@@ -22,7 +22,7 @@ contract!(
     the_latest_invitation_of_each_user_is_found,
 );
 
-const ALL: Page<Place<UserId>> = Page { after: None, limit: 200 };
+const ALL: Page<Cursor<UserId>> = Page { after: None, limit: 200 };
 
 async fn insert(db: &TestDatabase, users: &[User]) {
     let mut change = Change::new();
@@ -86,7 +86,7 @@ fn named(address: &str, user_name: &str) -> User {
 }
 
 async fn found(db: &TestDatabase, q: &str) -> Vec<String> {
-    let filter = UserFilter { q: Prefix::of(q), ..UserFilter::default() };
+    let filter = UserFilter { q: SearchPrefix::of(q), ..UserFilter::default() };
     let users = db.store.users(&filter, ALL).await.unwrap();
     let ids: HashSet<_> = users.iter().map(|user| user.id).collect();
     assert_eq!(ids.len(), users.len(), "a user occurs twice");
@@ -120,7 +120,7 @@ async fn invitations_are_searched_by_address(db: &TestDatabase) {
     let all = change.invitations.insert.clone();
     db.store.apply(change).await.unwrap();
     let page = Page { after: None, limit: 200 };
-    let filter = InvitationFilter { q: Prefix::of("AdA"), status: None };
+    let filter = InvitationFilter { q: SearchPrefix::of("AdA"), status: None };
     let found = db.store.invitations(&filter, page.clone()).await.unwrap();
     assert_eq!(found, all[..2]);
     let filter = InvitationFilter { status: Some(InvitationStatus::Sent), ..filter };
@@ -145,7 +145,7 @@ async fn filters_are_combined(db: &TestDatabase) {
     ];
     insert(db, &users).await;
     let filter = UserFilter {
-        q: Prefix::of("a"),
+        q: SearchPrefix::of("a"),
         role: Some(Role::Admin),
         status: Some(UserStatus::Active),
     };

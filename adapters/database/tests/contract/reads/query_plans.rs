@@ -2,7 +2,7 @@
 
 use guestlist_domain::{
     GuardName, InvitationFilter, InvitationId, InvitationStatus, Page, ReadInvitations, ReadKeys,
-    ReadReconciliation, ReadSessions, ReadUsers, Role, SessionId, Stale, Store, User, UserFilter,
+    ReadReconciliation, ReadSessions, ReadUsers, Role, SessionId, ExpiredRows, Store, User, UserFilter,
     UserStatus,
 };
 
@@ -30,10 +30,10 @@ async fn reads_neither_scan_nor_sort_a_table(db: &TestDatabase) {
     let store = &db.store;
     store.user(user.id).await.unwrap();
     store.user_by_email(&user.email).await.unwrap();
-    store.user_by_stytch_id("user-test-7").await.unwrap();
+    store.user_by_provider_id("user-test-7").await.unwrap();
     store.count_active_admins().await.unwrap();
     store.guard(GuardName::ActiveAdmins).await.unwrap();
-    store.users_by_stytch_ids(&["user-test-7".into(), "user-test-8".into()]).await.unwrap();
+    store.users_by_provider_ids(&["user-test-7".into(), "user-test-8".into()]).await.unwrap();
     store.users_by_emails(&[user.email.clone(), unique_email()]).await.unwrap();
     store.users_from(Some(user.id), 9).await.unwrap();
     store.invitation(invitation).await.unwrap();
@@ -42,7 +42,7 @@ async fn reads_neither_scan_nor_sort_a_table(db: &TestDatabase) {
     store.invitations_of(user.id).await.unwrap();
     store.timeline(invitation).await.unwrap();
     store.session_by_token(hash("x")).await.unwrap();
-    store.session_by_stytch_id("x").await.unwrap();
+    store.session_by_provider_id("x").await.unwrap();
     store.live_sessions(user.id, now()).await.unwrap();
     let page = Page { after: Some(SessionId(id())), limit: 9 };
     store.sessions(user.id, now(), page).await.unwrap();
@@ -98,14 +98,14 @@ async fn unfiltered_lists_are_read_along_the_primary_key(db: &TestDatabase) {
 async fn periodic_queries_neither_scan_nor_sort_a_table(db: &TestDatabase) {
     fill(db).await;
     db.store.overdue_invitations(now(), 10).await.unwrap();
-    for what in [Stale::Sessions, Stale::UsedLinks, Stale::LoginRequests] {
-        db.store.delete_stale(what, now(), 10).await.unwrap();
+    for what in [ExpiredRows::Sessions, ExpiredRows::UsedLinks, ExpiredRows::LoginRequests] {
+        db.store.delete_expired(what, now(), 10).await.unwrap();
     }
     let mut expected = 5;
     if db.engine == Engine::Sqlite {
         // Tables without rows, which MySQL scans.
-        db.store.delete_stale(Stale::IdempotencyKeys, now(), 10).await.unwrap();
-        db.store.delete_stale(Stale::LinkClaims, now(), 10).await.unwrap();
+        db.store.delete_expired(ExpiredRows::IdempotencyKeys, now(), 10).await.unwrap();
+        db.store.delete_expired(ExpiredRows::LinkClaims, now(), 10).await.unwrap();
         expected += 2;
     }
     assert_eq!(assert_indexed(db).await.len(), expected);

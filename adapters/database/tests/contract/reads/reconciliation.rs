@@ -1,7 +1,7 @@
 //! Reads of a reconciliation with Stytch, and its stored result.
 
 use guestlist_domain::{
-    Change, Count, Drift, ReadReconciliation, Reconciliation, Remedy, StoreError, Tombstone, User,
+    Change, DriftCount, Drift, ReadReconciliation, Reconciliation, RepairAction, StoreError, Tombstone, User,
 };
 use sea_orm::ConnectionTrait;
 
@@ -19,7 +19,7 @@ contract!(
 async fn insert(db: &TestDatabase, count: usize) -> Vec<User> {
     let identity = |n| Some(format!("user-test-{n}"));
     let users: Vec<_> =
-        (0..count).map(|n| User { stytch_user_id: identity(n), ..user() }).collect();
+        (0..count).map(|n| User { provider_user_id: identity(n), ..user() }).collect();
     let mut change = Change::new();
     change.users.insert.clone_from(&users);
     db.apply(change).await;
@@ -34,13 +34,13 @@ fn sorted(mut users: Vec<User>) -> Vec<User> {
 async fn users_are_found_by_many_identities_or_addresses(db: &TestDatabase) {
     let users = insert(db, 2_100).await;
     let half = users.iter().step_by(2).cloned().collect::<Vec<_>>();
-    let mut ids: Vec<_> = half.iter().filter_map(|user| user.stytch_user_id.clone()).collect();
+    let mut ids: Vec<_> = half.iter().filter_map(|user| user.provider_user_id.clone()).collect();
     let mut emails: Vec<_> = half.iter().map(|user| user.email.clone()).collect();
     ids.extend((0..1_500).map(|n| format!("USER-test-{n}")));
     emails.extend((0..1_500).map(|_| unique_email()));
-    assert_eq!(sorted(db.store.users_by_stytch_ids(&ids).await.unwrap()), sorted(half.clone()));
+    assert_eq!(sorted(db.store.users_by_provider_ids(&ids).await.unwrap()), sorted(half.clone()));
     assert_eq!(sorted(db.store.users_by_emails(&emails).await.unwrap()), sorted(half));
-    assert_eq!(db.store.users_by_stytch_ids(&[]).await.unwrap(), []);
+    assert_eq!(db.store.users_by_provider_ids(&[]).await.unwrap(), []);
     assert_eq!(db.store.users_by_emails(&[]).await.unwrap(), []);
 }
 
@@ -53,7 +53,7 @@ async fn users_are_read_in_pages_from_the_oldest(db: &TestDatabase) {
 
 async fn tombstones_are_found_by_identity(db: &TestDatabase) {
     let tombstone =
-        Tombstone { stytch_user_id: "user-test-1".into(), user_id: user().id, at: now() };
+        Tombstone { provider_user_id: "user-test-1".into(), user_id: user().id, at: now() };
     let mut change = Change::new();
     change.tombstones.push(tombstone.clone());
     db.apply(change).await;
@@ -64,9 +64,9 @@ async fn tombstones_are_found_by_identity(db: &TestDatabase) {
 
 async fn only_the_newest_reconciliation_is_kept(db: &TestDatabase) {
     assert_eq!(db.store.last_reconciliation().await.unwrap(), None);
-    let counts = Drift::ALL.iter().map(|kind| (*kind, Count { found: 7, repaired: 3 })).collect();
-    for remedy in Remedy::ALL {
-        let record = Reconciliation { remedy: *remedy, ..reconciliation() };
+    let counts = Drift::ALL.iter().map(|kind| (*kind, DriftCount { found: 7, repaired: 3 })).collect();
+    for repair_action in RepairAction::ALL {
+        let record = Reconciliation { repair_action: *repair_action, ..reconciliation() };
         let mut change = Change::new();
         change.reconciliations.push(record.clone());
         db.apply(change).await;

@@ -31,8 +31,8 @@ async fn a_user_is_read_back(db: &TestDatabase) {
         db.apply(Change::new().insert_user(user.clone())).await;
         assert_eq!(db.store.user(user.id).await.unwrap().as_ref(), Some(&user));
         assert_eq!(db.store.user_by_email(&user.email).await.unwrap().as_ref(), Some(&user));
-        if let Some(stytch_id) = &user.stytch_user_id {
-            let found = db.store.user_by_stytch_id(stytch_id).await.unwrap();
+        if let Some(stytch_id) = &user.provider_user_id {
+            let found = db.store.user_by_provider_id(stytch_id).await.unwrap();
             assert_eq!(found.as_ref(), Some(&user));
         }
     }
@@ -109,10 +109,10 @@ async fn a_session_is_read_back_with_its_user(db: &TestDatabase) {
     change.sessions = vec![minimal.clone(), full.clone()];
     db.apply(change).await;
     for session in [minimal, full] {
-        let id = session.stytch_session_id.clone();
+        let id = session.provider_session_id.clone();
         let expected = Some((session.clone(), holder.clone()));
         assert_eq!(db.store.session_by_token(session.token_hash).await.unwrap(), expected);
-        assert_eq!(db.store.session_by_stytch_id(&id).await.unwrap(), expected);
+        assert_eq!(db.store.session_by_provider_id(&id).await.unwrap(), expected);
         assert_eq!(db.store.session(session.id).await.unwrap(), Some(session));
     }
 }
@@ -189,7 +189,7 @@ async fn missing_rows_are_none(db: &TestDatabase) {
     let invitation = invitation(&user);
     assert_eq!(db.store.user(user.id).await.unwrap(), None);
     assert_eq!(db.store.user_by_email(&user.email).await.unwrap(), None);
-    assert_eq!(db.store.user_by_stytch_id("user-1").await.unwrap(), None);
+    assert_eq!(db.store.user_by_provider_id("user-1").await.unwrap(), None);
     assert_eq!(db.store.invitation(invitation.id).await.unwrap(), None);
     assert_eq!(db.store.latest_invitation(user.id).await.unwrap(), None);
     assert_eq!(db.store.latest_invitations(&[user.id]).await.unwrap(), []);
@@ -197,7 +197,7 @@ async fn missing_rows_are_none(db: &TestDatabase) {
     assert_eq!(db.store.invitations_of(user.id).await.unwrap(), []);
     assert_eq!(db.store.timeline(invitation.id).await.unwrap(), []);
     assert_eq!(db.store.session_by_token(hash("x")).await.unwrap(), None);
-    assert_eq!(db.store.session_by_stytch_id("session-1").await.unwrap(), None);
+    assert_eq!(db.store.session_by_provider_id("session-1").await.unwrap(), None);
     assert_eq!(db.store.session(session(&user).id).await.unwrap(), None);
     assert_eq!(db.store.live_sessions(user.id, now()).await.unwrap(), []);
     assert_eq!(db.store.used_link(hash("x")).await.unwrap(), None);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use guestlist_domain::{
-    Change, FoundBy, Invitation, InvitationFilter, InvitationStatus, Name, Page, Place, Prefix,
+    Change, SortKey, Invitation, InvitationFilter, InvitationStatus, Name, Page, Cursor, SearchPrefix,
     ReadInvitations, ReadUsers, Role, Store, User, UserFilter, UserId, UserStatus,
 };
 
@@ -63,8 +63,8 @@ fn expected(users: &[User], filter: &UserFilter) -> Vec<UserId> {
         .filter(|user| filter.role.is_none_or(|role| user.role == role))
         .filter(|user| filter.status.is_none_or(|status| user.status == status))
         .filter_map(|user| match key(user) {
-            _ if q.begins(user.email.as_str()) => Some((0, user.email.as_str().to_owned(), user)),
-            Some(key) if q.begins(&key) => Some((1, key, user)),
+            _ if q.matches(user.email.as_str()) => Some((0, user.email.as_str().to_owned(), user)),
+            Some(key) if q.matches(&key) => Some((1, key, user)),
             _ => None,
         })
         .map(|(by, key, user)| (by, key, Reverse(user.id)))
@@ -82,7 +82,7 @@ async fn all_pages(db: &TestDatabase, filter: &UserFilter, limit: u64) -> Vec<Us
         if (found.len() as u64) < limit {
             return seen;
         }
-        after = found.last().map(|last| filter.place(last));
+        after = found.last().map(|last| filter.cursor(last));
     }
 }
 
@@ -99,7 +99,7 @@ async fn pages_of_a_search_contain_each_match_once(db: &TestDatabase) {
             (None, Some(UserStatus::Active)),
             (Some(Role::Member), Some(UserStatus::Invited)),
         ] {
-            let filter = UserFilter { q: Prefix::of(q), role, status };
+            let filter = UserFilter { q: SearchPrefix::of(q), role, status };
             let expected = expected(&users, &filter);
             for limit in [1, 7, 200] {
                 assert_eq!(all_pages(db, &filter, limit).await, expected, "{filter:?} by {limit}");
@@ -111,12 +111,12 @@ async fn pages_of_a_search_contain_each_match_once(db: &TestDatabase) {
 async fn a_search_continues_after_a_deleted_user(db: &TestDatabase) {
     let users = searchable_users();
     insert(db, &users).await;
-    let filter = UserFilter { q: Prefix::of("ada"), ..UserFilter::default() };
+    let filter = UserFilter { q: SearchPrefix::of("ada"), ..UserFilter::default() };
     let all = expected(&users, &filter);
     for n in [3, 40] {
         let page = Page { after: None, limit: n };
         let deleted = db.store.users(&filter, page).await.unwrap().pop().unwrap();
-        let after = Some(filter.place(&deleted));
+        let after = Some(filter.cursor(&deleted));
         let next = db.store.users(&filter, Page { after: after.clone(), limit: 5 }).await.unwrap();
         let mut change = Change::new();
         change.users.delete.push(deleted);
@@ -130,7 +130,7 @@ async fn a_renamed_user_is_found_by_the_new_name(db: &TestDatabase) {
     let zoe = User { email: email("zoe@example.com"), name: name("Ada"), ..user() };
     insert(db, std::slice::from_ref(&zoe)).await;
     let found = async |q| {
-        let filter = UserFilter { q: Prefix::of(q), ..UserFilter::default() };
+        let filter = UserFilter { q: SearchPrefix::of(q), ..UserFilter::default() };
         db.store.users(&filter, Page { after: None, limit: 9 }).await.unwrap().len()
     };
     for (new_name, version) in [("Zoe", 1), ("Zo\u{eb}", 2), ("Zack", 3)] {
@@ -150,7 +150,7 @@ async fn equivalent_spellings_of_a_name_find_each_other(db: &TestDatabase) {
     insert(db, &users).await;
     insert(db, &[User { name: name("Asa Jose"), ..user() }]).await;
     for q in ["åsa jos\u{e9}", "a\u{30a}sa jose\u{301}", "ÅSA", "A\u{30a}"] {
-        let filter = UserFilter { q: Prefix::of(q), ..UserFilter::default() };
+        let filter = UserFilter { q: SearchPrefix::of(q), ..UserFilter::default() };
         for limit in [1, 10] {
             assert_eq!(all_pages(db, &filter, limit).await.len(), 3, "{q}, {limit} at a time");
         }
@@ -173,14 +173,14 @@ async fn pages_of_an_invitation_search_contain_each_match_once(db: &TestDatabase
     db.apply(change).await;
     all.sort_by_key(|one| (one.email.clone(), Reverse(one.id)));
     for status in [None, Some(InvitationStatus::Revoked), Some(InvitationStatus::Sent)] {
-        let filter = InvitationFilter { q: Prefix::of("ada"), status };
+        let filter = InvitationFilter { q: SearchPrefix::of("ada"), status };
         let wanted = all.iter().filter(|one| status.is_none_or(|status| one.status == status));
         let wanted: Vec<_> = wanted.cloned().collect();
         for limit in [1, 7, 60] {
             let (mut after, mut seen) = (None, Vec::new());
             loop {
                 let found = db.store.invitations(&filter, Page { after, limit }).await.unwrap();
-                after = found.last().map(|last| filter.place(last));
+                after = found.last().map(|last| filter.cursor(last));
                 seen.extend(found);
                 assert!(seen.len() < 1_000, "pages repeat: {filter:?}");
                 if after.is_none() {
@@ -195,23 +195,23 @@ async fn pages_of_an_invitation_search_contain_each_match_once(db: &TestDatabase
 async fn searches_neither_scan_nor_sort_a_table(db: &TestDatabase) {
     let users = fill(db).await;
     let last = &users[1_000];
-    let email = FoundBy::Email(last.email.as_str().to_owned());
-    let name = FoundBy::Name(Name::key(last.name.as_ref().unwrap()));
-    for (q, found_by) in
+    let email = SortKey::Email(last.email.as_str().to_owned());
+    let name = SortKey::Name(Name::key(last.name.as_ref().unwrap()));
+    for (q, sort_key) in
         [("user0", None), ("user0", Some(email)), ("name 0", None), ("name 0", Some(name))]
     {
-        let is_name = matches!(found_by, Some(FoundBy::Name(_)));
-        let after = found_by.clone().map(|by| Place { id: last.id, found_by: Some(by) });
+        let is_name = matches!(sort_key, Some(SortKey::Name(_)));
+        let after = sort_key.clone().map(|by| Cursor { id: last.id, sort_key: Some(by) });
         for (role, status) in [(None, None), (None, Some(UserStatus::Active))] {
-            let filter = UserFilter { q: Prefix::of(q), role, status };
+            let filter = UserFilter { q: SearchPrefix::of(q), role, status };
             db.store.users(&filter, Page { after: after.clone(), limit: 9 }).await.unwrap();
             assert_indexed_subqueries(db).await;
         }
         for status in [None, Some(InvitationStatus::Queued)] {
-            let filter = InvitationFilter { q: Prefix::of(q), status };
+            let filter = InvitationFilter { q: SearchPrefix::of(q), status };
             let invitation = db.store.invitations_of(last.id).await.unwrap()[0].id;
-            let after = found_by.clone().filter(|_| !is_name);
-            let after = after.map(|by| Place { id: invitation, found_by: Some(by) });
+            let after = sort_key.clone().filter(|_| !is_name);
+            let after = after.map(|by| Cursor { id: invitation, sort_key: Some(by) });
             db.clear_statements();
             db.store.invitations(&filter, Page { after, limit: 9 }).await.unwrap();
             assert_indexed_subqueries(db).await;
@@ -243,11 +243,11 @@ async fn a_search_with_many_matches_costs_as_much_as_one_with_few(db: &TestDatab
     let users: Vec<User> = (0..20_000).map(numbered).collect();
     insert(db, &users).await;
     let mut costs = Vec::new();
-    let all = |role| UserFilter { q: Prefix::of("u"), role, status: None };
-    let last = UserFilter { q: Prefix::of("user"), ..UserFilter::default() };
-    let end = last.place(&users[users.len() - 3]);
+    let all = |role| UserFilter { q: SearchPrefix::of("u"), role, status: None };
+    let last = UserFilter { q: SearchPrefix::of("user"), ..UserFilter::default() };
+    let end = last.cursor(&users[users.len() - 3]);
     for (filter, after, found) in [
-        (UserFilter { q: Prefix::of("user1999"), ..UserFilter::default() }, None, 5),
+        (UserFilter { q: SearchPrefix::of("user1999"), ..UserFilter::default() }, None, 5),
         (all(None), None, 5),
         (all(Some(Role::Admin)), None, 0),
         (last, Some(end), 2),

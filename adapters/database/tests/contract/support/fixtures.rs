@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use guestlist_domain::{
-    Actor, ApiKey, ApiKeyId, Change, Count, DeliveryError, Drift, Email, Event, EventId, EventKind,
+    Actor, ApiKey, ApiKeyId, Change, DriftCount, DeliveryError, Drift, Email, Event, EventId, EventKind,
     HeldBy, Ids, Invitation, InvitationId, InvitationStatus, JobId, LoginRequest, LoginRequestId,
-    Metadata, Name, NewJob, Queue, Reconciliation, ReconciliationId, Remedy, ReturnTo, Role, Scope,
+    Metadata, Name, NewJob, QueueName, Reconciliation, ReconciliationId, RepairAction, ReturnTo, Role, Scope,
     Session, SessionId, SystemIds, TokenHash, UsedLink, User, UserId, UserStatus,
 };
 use jiff::Timestamp;
@@ -63,7 +63,7 @@ pub(crate) fn full_user() -> User {
         role: Role::Operator,
         status: UserStatus::Active,
         metadata: metadata(json!({"team": "analysis", "level": 3, "tags": ["a", "ü", "'\\\""]})),
-        stytch_user_id: Some(format!("user-test-{}", id())),
+        provider_user_id: Some(format!("user-test-{}", id())),
         created_at: now(),
         last_seen_at: Some(after(60)),
         version: 1,
@@ -132,7 +132,7 @@ pub(crate) fn session(user: &User) -> Session {
     Session {
         id: SessionId(id()),
         user_id: user.id,
-        stytch_session_id: format!("session-test-{}", id()),
+        provider_session_id: format!("session-test-{}", id()),
         token_hash: hash(&id().to_string()),
         started_at: now(),
         expires_at: after(3600),
@@ -188,7 +188,7 @@ pub(crate) fn event(user: &User, invitation: Option<&Invitation>) -> Event {
 pub(crate) fn job() -> NewJob {
     NewJob {
         id: JobId(id()),
-        queue: Queue::Invitation,
+        queue: QueueName::Invitation,
         kind: "send-invite",
         args: json!({"invitation": id()}),
         priority: 10,
@@ -211,9 +211,9 @@ pub(crate) fn reconciliation() -> Reconciliation {
         id: ReconciliationId(id()),
         started_at: before(60),
         finished_at: now(),
-        remedy: Remedy::Repaired,
+        repair_action: RepairAction::Repaired,
         users: 200_000,
         identities: 3,
-        counts: [(Drift::Gone, Count { found: 2, repaired: 1 })].into(),
+        counts: [(Drift::Gone, DriftCount { found: 2, repaired: 1 })].into(),
     }
 }

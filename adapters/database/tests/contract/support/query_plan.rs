@@ -103,7 +103,7 @@ pub(crate) async fn fill(db: &TestDatabase) -> Vec<User> {
         name: name(&format!("Name {n:05}")),
         role: Role::ALL[n % 97 % Role::ALL.len()],
         status: UserStatus::ALL[n % 89 % UserStatus::ALL.len()],
-        stytch_user_id: Some(format!("user-test-{n}")),
+        provider_user_id: Some(format!("user-test-{n}")),
         ..user()
     };
     let users: Vec<User> = (0..2_000).map(user).collect();

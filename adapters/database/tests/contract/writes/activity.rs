@@ -1,6 +1,6 @@
 //! Last-use times of sessions, users and API keys.
 
-use guestlist_domain::{Change, ReadKeys, ReadSessions, ReadUsers, Seen, Store, User};
+use guestlist_domain::{Change, ReadKeys, ReadSessions, ReadUsers, Usage, Store, User};
 
 use crate::support::fixtures::*;
 use crate::support::test_database::{TestDatabase, contract};
@@ -18,14 +18,14 @@ async fn last_use_times_only_move_forward(db: &TestDatabase) {
     change.api_keys.insert.push(key.clone());
     db.apply(change).await;
     let seen = [
-        Seen::Session { session: sessions[0].id, user: holder.id },
-        Seen::Session { session: sessions[1].id, user: holder.id },
-        Seen::Session { session: sessions[1].id, user: holder.id },
-        Seen::Key(key.id),
-        Seen::Session { session: session(&holder).id, user: user().id },
+        Usage::Session { session: sessions[0].id, user: holder.id },
+        Usage::Session { session: sessions[1].id, user: holder.id },
+        Usage::Session { session: sessions[1].id, user: holder.id },
+        Usage::Key(key.id),
+        Usage::Session { session: session(&holder).id, user: user().id },
     ];
     for (at, expected) in [(before(5), None), (after(60), Some(60)), (after(30), Some(60))] {
-        db.store.note_seen(&seen, at).await.unwrap();
+        db.store.record_usage(&seen, at).await.unwrap();
         let session = db.store.session(sessions[1].id).await.unwrap().unwrap();
         // A new session has a last use; a new user or key has none.
         assert_eq!(session.last_used_at, expected.map_or(now(), after));
@@ -37,17 +37,17 @@ async fn last_use_times_only_move_forward(db: &TestDatabase) {
     }
     let other = db.store.session(others.id).await.unwrap();
     assert_eq!(other, Some(others));
-    db.store.note_seen(&[], now()).await.unwrap();
+    db.store.record_usage(&[], now()).await.unwrap();
     let many: Vec<_> =
-        (0..3_000).map(|_| Seen::Session { session: sessions[0].id, user: user().id }).collect();
-    db.store.note_seen(&many, after(70)).await.unwrap();
+        (0..3_000).map(|_| Usage::Session { session: sessions[0].id, user: user().id }).collect();
+    db.store.record_usage(&many, after(70)).await.unwrap();
 }
 
 async fn a_time_of_a_clock_that_was_ahead_is_corrected(db: &TestDatabase) {
     let (holder, sessions, _) = db.insert_sessions().await;
-    let seen = [Seen::Session { session: sessions[0].id, user: holder.id }];
+    let seen = [Usage::Session { session: sessions[0].id, user: holder.id }];
     for (at, expected) in [(after(7_200), after(7_200)), (after(10), after(10))] {
-        db.store.note_seen(&seen, at).await.unwrap();
+        db.store.record_usage(&seen, at).await.unwrap();
         let session = db.store.session(sessions[0].id).await.unwrap().unwrap();
         let user = db.store.user(holder.id).await.unwrap().unwrap();
         assert_eq!((session.last_used_at, user.last_seen_at), (expected, Some(expected)));
@@ -56,8 +56,8 @@ async fn a_time_of_a_clock_that_was_ahead_is_corrected(db: &TestDatabase) {
 
 async fn recording_a_use_conflicts_with_no_update(db: &TestDatabase) {
     let (holder, sessions, _) = db.insert_sessions().await;
-    let seen = Seen::Session { session: sessions[0].id, user: holder.id };
-    db.store.note_seen(&[seen], after(60)).await.unwrap();
+    let seen = Usage::Session { session: sessions[0].id, user: holder.id };
+    db.store.record_usage(&[seen], after(60)).await.unwrap();
     // The update is based on the version before the use.
     db.apply(Change::new().update_user(User { name: name("Ada"), ..holder.clone() })).await;
     let read = db.store.user(holder.id).await.unwrap().unwrap();

@@ -2,7 +2,7 @@
 
 use guestlist_domain::{
     Change, EndReason, EndSessions, Guard, GuardName, InvitationStatus, ReadInvitations,
-    ReadSessions, ReadUsers, RemovedAddress, Store, Tombstone, User, UserStatus, Verdict, Which,
+    ReadSessions, ReadUsers, RemovedAddress, Store, Tombstone, User, UserStatus, Verdict, SessionSelector,
 };
 
 use crate::support::fixtures::*;
@@ -25,15 +25,15 @@ async fn a_conflict_writes_nothing(db: &TestDatabase) {
     change.sessions.push(session(&newcomer));
     change.end_sessions.push(EndSessions {
         user_id: live.user_id,
-        which: Which::All,
+        sessions: SessionSelector::All,
         at: now(),
         reason: EndReason::Revoked,
     });
     change.login_requests.push(login_request(&newcomer.email, 0));
     change.api_keys.insert.push(api_key());
     change.guards.push(Guard { name: GuardName::ActiveAdmins, version: 0 });
-    let stytch_user_id = "user-test-2".to_owned();
-    change.tombstones.push(Tombstone { stytch_user_id, user_id: known.id, at: now() });
+    let provider_user_id = "user-test-2".to_owned();
+    change.tombstones.push(Tombstone { provider_user_id, user_id: known.id, at: now() });
     change.removed_addresses.push(RemovedAddress::of(&newcomer.email));
     change.reconciliations.push(reconciliation());
     let mut conflicting = change.clone();

@@ -48,9 +48,9 @@ async fn addresses_are_compared_by_code_point(db: &TestDatabase) {
     assert_eq!(db.store.user_by_email(&email("jos_e@example.com")).await.unwrap(), None);
     // Stytch's ids are case-sensitive.
     let mut upper = user();
-    upper.stytch_user_id = Some("user-AB".to_owned());
+    upper.provider_user_id = Some("user-AB".to_owned());
     db.apply(Change::new().insert_user(upper)).await;
-    assert_eq!(db.store.user_by_stytch_id("user-ab").await.unwrap(), None);
+    assert_eq!(db.store.user_by_provider_id("user-ab").await.unwrap(), None);
 }
 
 async fn deletion_frees_the_address(db: &TestDatabase) {
@@ -75,8 +75,8 @@ async fn an_identity_belongs_to_one_user(db: &TestDatabase) {
     db.apply(Change::new().insert_user(first.clone())).await;
     let second = user();
     db.apply(Change::new().insert_user(second.clone())).await;
-    let stytch_user_id = first.stytch_user_id;
-    assert_conflict(db, Change::new().update_user(User { stytch_user_id, ..second })).await;
+    let provider_user_id = first.provider_user_id;
+    assert_conflict(db, Change::new().update_user(User { provider_user_id, ..second })).await;
 }
 
 async fn an_address_has_one_open_invitation(db: &TestDatabase) {
@@ -185,7 +185,7 @@ async fn a_session_is_inserted_once(db: &TestDatabase) {
     same_token.token_hash = first.token_hash;
     assert_conflict(db, insert(same_token)).await;
     let mut same_at_stytch = session(&user);
-    same_at_stytch.stytch_session_id = first.stytch_session_id;
+    same_at_stytch.provider_session_id = first.provider_session_id;
     assert_conflict(db, insert(same_at_stytch)).await;
 }
 
@@ -226,9 +226,9 @@ async fn a_removed_address_is_recorded_and_can_be_removed_again(db: &TestDatabas
 
 async fn a_tombstone_can_be_written_again(db: &TestDatabase) {
     let tombstone = |user_id| {
-        let stytch_user_id = "user-test-1".to_owned();
+        let provider_user_id = "user-test-1".to_owned();
         let mut change = Change::new();
-        change.tombstones.push(Tombstone { stytch_user_id, user_id, at: now() });
+        change.tombstones.push(Tombstone { provider_user_id, user_id, at: now() });
         change
     };
     db.apply(tombstone(user().id)).await;

@@ -84,9 +84,9 @@ async fn each_row_of_a_group_gets_its_own_values(db: &TestDatabase) {
     all(db, users.iter().map(invite)).await;
     let changes = users.iter().enumerate().map(|(n, user)| {
         let name = name(&format!("number {n}"));
-        let stytch_user_id = (n % 3 > 0).then(|| format!("user-{n}"));
+        let provider_user_id = (n % 3 > 0).then(|| format!("user-{n}"));
         let last_seen_at = (n % 2 > 0).then(|| after(n as u64));
-        Change::new().update_user(User { name, stytch_user_id, last_seen_at, ..user.clone() })
+        Change::new().update_user(User { name, provider_user_id, last_seen_at, ..user.clone() })
     });
     let changes: Vec<Change> = changes.collect();
     assert_eq!(all(db, changes.clone()).await, [Verdict::Applied; 100]);

@@ -7,7 +7,7 @@ use apalis_sea_orm::entity::{attempt, job as jobs, state};
 use futures::future::join_all;
 use guestlist_domain::{
     Attempt, Change, Clock, InvitationStatus, JobError, JobId, JobState, NewJob, Operation,
-    Outcome, Queue, ReadInvitations, ReadJobs, ReadUsers, Settlement, Store, SystemClock, User,
+    JobOutcome, QueueName, ReadInvitations, ReadJobs, ReadUsers, Settlement, Store, SystemClock, User,
     Verdict,
 };
 use jiff::Timestamp;
@@ -57,8 +57,8 @@ async fn lease(db: &TestDatabase, job: &NewJob, fence: i64) {
         .unwrap();
 }
 
-fn settlement(job: &NewJob, fence: i64, outcome: Outcome) -> Settlement {
-    let attempt = Attempt { job: job.id, number: 1, of: 20, started_at: now(), outage: None };
+fn settlement(job: &NewJob, fence: i64, outcome: JobOutcome) -> Settlement {
+    let attempt = Attempt { job: job.id, number: 1, max_attempts: 20, started_at: now(), outage: None };
     let worker = "worker-1".to_owned();
     Settlement { attempt, fence, worker, finished_at: after(1), outcome }
 }
@@ -107,7 +107,7 @@ async fn a_settlement_is_written_with_its_change(db: &TestDatabase) {
     lease(db, &job, 3).await;
     invitation.status = InvitationStatus::Sent;
     let mut sent = Change::new().update_invitation(invitation.clone());
-    sent.settlement = Some(settlement(&job, 3, Outcome::Done));
+    sent.settlement = Some(settlement(&job, 3, JobOutcome::Done));
     db.apply(sent.clone()).await;
     assert_eq!(read(db, job.id).await.unwrap().state, state::DONE);
     let read = db.store.invitation(invitation.id).await.unwrap().unwrap();
@@ -118,10 +118,10 @@ async fn a_settlement_is_written_with_its_change(db: &TestDatabase) {
 
 async fn every_outcome_is_written(db: &TestDatabase) {
     for (outcome, state, attempts) in [
-        (Outcome::Done, state::DONE, 0),
-        (Outcome::Retry(after(60), failure()), state::RETRYING, 1),
-        (Outcome::Snooze(after(60), failure()), state::SCHEDULED, 1),
-        (Outcome::Dead(failure()), state::DEAD, 1),
+        (JobOutcome::Done, state::DONE, 0),
+        (JobOutcome::Retry(after(60), failure()), state::RETRYING, 1),
+        (JobOutcome::Snooze(after(60), failure()), state::SCHEDULED, 1),
+        (JobOutcome::Dead(failure()), state::DEAD, 1),
     ] {
         let job = leased(db).await;
         let mut change = Change::new();
@@ -145,7 +145,7 @@ async fn a_lost_lease_writes_nothing(db: &TestDatabase) {
     let job = leased(db).await;
     lease(db, &job, 2).await;
     let mut change = invite(&user());
-    change.settlement = Some(settlement(&job, 1, Outcome::Done));
+    change.settlement = Some(settlement(&job, 1, JobOutcome::Done));
     assert_eq!(db.verdict(change).await, Verdict::LeaseLost);
     assert_eq!(read(db, job.id).await.unwrap().state, state::RUNNING);
     for (table, rows) in [("users", 0), ("invitations", 0), ("events", 0), ("jobs", 1)] {
@@ -159,7 +159,7 @@ async fn a_lost_lease_does_not_affect_other_changes(db: &TestDatabase) {
         let job = leased(db).await;
         let mut change = Change::new().insert_user(user());
         let fence = if n % 5 == 0 { 7 } else { 1 };
-        change.settlement = Some(settlement(&job, fence, Outcome::Retry(after(5), failure())));
+        change.settlement = Some(settlement(&job, fence, JobOutcome::Retry(after(5), failure())));
         changes.push(change);
     }
     let verdicts = join_all(changes.iter().map(|change| db.store.apply(change.clone()))).await;
@@ -178,7 +178,7 @@ async fn a_lost_lease_takes_precedence_over_a_conflict(db: &TestDatabase) {
     let job = leased(db).await;
     let stale = User { version: 9, ..user() };
     let mut change = Change::new().update_user(stale);
-    change.settlement = Some(settlement(&job, 9, Outcome::Done));
+    change.settlement = Some(settlement(&job, 9, JobOutcome::Done));
     assert_eq!(db.verdict(change).await, Verdict::LeaseLost);
 }
 
@@ -186,7 +186,7 @@ async fn a_conflict_leaves_the_job_running(db: &TestDatabase) {
     let job = leased(db).await;
     let stale = User { version: 9, ..user() };
     let mut change = Change::new().update_user(stale);
-    change.settlement = Some(settlement(&job, 1, Outcome::Dead(failure())));
+    change.settlement = Some(settlement(&job, 1, JobOutcome::Dead(failure())));
     assert_eq!(db.verdict(change).await, Verdict::Conflict);
     assert_eq!(read(db, job.id).await.unwrap().state, state::RUNNING);
     assert_eq!(db.count("job_attempts").await, 0);
@@ -229,7 +229,7 @@ async fn an_operation_in_the_wrong_state_is_a_conflict_and_writes_nothing(db: &T
     assert_eq!(db.verdict(with_user(retry(&ready, now()))).await, Verdict::Conflict);
     let done = leased(db).await;
     let mut change = Change::new();
-    change.settlement = Some(settlement(&done, 1, Outcome::Done));
+    change.settlement = Some(settlement(&done, 1, JobOutcome::Done));
     db.verdict(change).await;
     assert_eq!(db.verdict(with_user(cancel(&done))).await, Verdict::Conflict);
     assert_eq!(db.verdict(with_user(cancel(&job()))).await, Verdict::Conflict, "there is none");
@@ -242,13 +242,13 @@ async fn a_running_job_that_is_cancelled_is_not_retried(db: &TestDatabase) {
     db.apply(cancel(&job)).await;
     assert_eq!(state_of(db, &job).await, JobState::Running);
     let mut change = Change::new();
-    change.settlement = Some(settlement(&job, 1, Outcome::Retry(after(60), failure())));
+    change.settlement = Some(settlement(&job, 1, JobOutcome::Retry(after(60), failure())));
     db.apply(change).await;
     assert_eq!(state_of(db, &job).await, JobState::Cancelled);
 }
 
 async fn the_name_of_the_operator_of_a_pause_is_truncated(db: &TestDatabase) {
-    let (queue, by) = (Queue::Invitation, "ü".repeat(200));
+    let (queue, by) = (QueueName::Invitation, "ü".repeat(200));
     let pause = Operation::Pause { queue, by, reason: Some("why".to_owned()), at: now() };
     db.apply(Change::new().operation(pause)).await;
     let holds = db.store.holds(SystemClock.now()).await.unwrap();

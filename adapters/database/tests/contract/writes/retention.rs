@@ -1,7 +1,7 @@
 //! Expired invitations are found, and old rows deleted, in batches.
 
 use guestlist_domain::{
-    Change, Invitation, InvitationStatus, ReadInvitations, ReadSessions, Stale, Store, User,
+    Change, Invitation, InvitationStatus, ReadInvitations, ReadSessions, ExpiredRows, Store, User,
 };
 
 use crate::support::fixtures::*;
@@ -31,7 +31,7 @@ async fn overdue_invitations_are_found_oldest_first(db: &TestDatabase) {
     assert!(overdue.iter().all(|invitation| invitation.status.is_open()));
     assert!(overdue.is_sorted_by_key(|invitation| invitation.expires_at));
     for mut invitation in overdue {
-        invitation.expired(after(30)).unwrap();
+        invitation.mark_expired(after(30)).unwrap();
     }
     let first = db.store.overdue_invitations(after(99), 3).await.unwrap();
     let seconds: Vec<_> = first.iter().map(|invitation| invitation.expires_at).collect();
@@ -50,7 +50,7 @@ async fn old_sessions_are_deleted_in_batches(db: &TestDatabase) {
     db.apply(change).await;
     let mut batches = Vec::new();
     loop {
-        let deleted = db.store.delete_stale(Stale::Sessions, after(20), 8).await.unwrap();
+        let deleted = db.store.delete_expired(ExpiredRows::Sessions, after(20), 8).await.unwrap();
         batches.push(deleted);
         if deleted < 8 {
             break;
@@ -82,12 +82,12 @@ async fn old_links_login_requests_and_keys_are_deleted(db: &TestDatabase) {
             .unwrap();
     }
     for (what, table) in [
-        (Stale::UsedLinks, "used_links"),
-        (Stale::LoginRequests, "login_requests"),
-        (Stale::IdempotencyKeys, "idempotency_keys"),
+        (ExpiredRows::UsedLinks, "used_links"),
+        (ExpiredRows::LoginRequests, "login_requests"),
+        (ExpiredRows::IdempotencyKeys, "idempotency_keys"),
     ] {
-        assert_eq!(db.store.delete_stale(what, after(5), 100).await.unwrap(), 5);
-        assert_eq!(db.store.delete_stale(what, after(5), 100).await.unwrap(), 0);
+        assert_eq!(db.store.delete_expired(what, after(5), 100).await.unwrap(), 5);
+        assert_eq!(db.store.delete_expired(what, after(5), 100).await.unwrap(), 0);
         assert_eq!(db.count(table).await, 5, "{table}");
     }
 }
@@ -97,9 +97,9 @@ async fn newer_rows_are_kept(db: &TestDatabase) {
     let mut change = Change::new();
     change.sessions.push(session(&holder));
     db.apply(change).await;
-    for what in [Stale::Sessions, Stale::UsedLinks, Stale::LoginRequests, Stale::IdempotencyKeys] {
-        assert_eq!(db.store.delete_stale(what, now(), 100).await.unwrap(), 0);
-        assert_eq!(db.store.delete_stale(what, after(99_999), 0).await.unwrap(), 0);
+    for what in [ExpiredRows::Sessions, ExpiredRows::UsedLinks, ExpiredRows::LoginRequests, ExpiredRows::IdempotencyKeys] {
+        assert_eq!(db.store.delete_expired(what, now(), 100).await.unwrap(), 0);
+        assert_eq!(db.store.delete_expired(what, after(99_999), 0).await.unwrap(), 0);
     }
     assert_eq!(db.count("sessions").await, 1);
 }

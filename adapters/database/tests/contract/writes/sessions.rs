@@ -1,7 +1,7 @@
 //! Sessions end individually or together, and concurrent lookups are combined.
 
 use futures::future::join_all;
-use guestlist_domain::{Change, EndReason, EndSessions, Page, ReadSessions, Session, User, Which};
+use guestlist_domain::{Change, EndReason, EndSessions, Page, ReadSessions, Session, User, SessionSelector};
 
 use crate::support::fixtures::*;
 use crate::support::test_database::{TestDatabase, contract};
@@ -17,9 +17,9 @@ contract!(
     concurrent_lookups_are_few_queries,
 );
 
-fn end(user: &User, which: Which) -> Change {
+fn end(user: &User, which: SessionSelector) -> Change {
     let reason = EndReason::Revoked;
-    Change::new().end_sessions(EndSessions { user_id: user.id, which, at: after(9), reason })
+    Change::new().end_sessions(EndSessions { user_id: user.id, sessions: which, at: after(9), reason })
 }
 
 async fn is_ended(db: &TestDatabase, session: &Session) -> bool {
@@ -34,23 +34,23 @@ async fn ended(db: &TestDatabase, sessions: &[Session]) -> Vec<bool> {
 
 async fn one_session_ends(db: &TestDatabase) {
     let (user, sessions, other) = db.insert_sessions().await;
-    db.apply(end(&user, Which::One(sessions[1].id))).await;
+    db.apply(end(&user, SessionSelector::One(sessions[1].id))).await;
     assert_eq!(ended(db, &sessions).await, [false, true, false]);
     // A user can't end the session of another user.
-    db.apply(end(&user, Which::One(other.id))).await;
+    db.apply(end(&user, SessionSelector::One(other.id))).await;
     assert!(!is_ended(db, &other).await);
 }
 
 async fn all_but_one_end(db: &TestDatabase) {
     let (user, sessions, other) = db.insert_sessions().await;
-    db.apply(end(&user, Which::AllBut(sessions[1].id))).await;
+    db.apply(end(&user, SessionSelector::AllBut(sessions[1].id))).await;
     assert_eq!(ended(db, &sessions).await, [true, false, true]);
     assert!(!is_ended(db, &other).await);
 }
 
 async fn all_end(db: &TestDatabase) {
     let (user, sessions, other) = db.insert_sessions().await;
-    db.apply(end(&user, Which::All)).await;
+    db.apply(end(&user, SessionSelector::All)).await;
     assert_eq!(ended(db, &sessions).await, [true, true, true]);
     assert!(!is_ended(db, &other).await);
     let (found, _) = db.store.session_by_token(sessions[0].token_hash).await.unwrap().unwrap();
@@ -59,10 +59,10 @@ async fn all_end(db: &TestDatabase) {
 
 async fn an_ended_session_keeps_its_end(db: &TestDatabase) {
     let (user, sessions, _) = db.insert_sessions().await;
-    db.apply(end(&user, Which::One(sessions[0].id))).await;
+    db.apply(end(&user, SessionSelector::One(sessions[0].id))).await;
     db.apply(Change::new().end_sessions(EndSessions {
         user_id: user.id,
-        which: Which::All,
+        sessions: SessionSelector::All,
         at: after(99),
         reason: EndReason::LoggedOut,
     }))
@@ -75,7 +75,7 @@ async fn an_ended_session_keeps_its_end(db: &TestDatabase) {
 async fn a_change_can_end_all_sessions_and_start_one(db: &TestDatabase) {
     let (user, sessions, _) = db.insert_sessions().await;
     let new = session(&user);
-    let mut change = end(&user, Which::All);
+    let mut change = end(&user, SessionSelector::All);
     change.sessions.push(new.clone());
     db.apply(change).await;
     assert_eq!(ended(db, &sessions).await, [true, true, true]);
@@ -86,7 +86,7 @@ async fn live_sessions_are_listed_newest_first(db: &TestDatabase) {
     let (user, sessions, _) = db.insert_sessions().await;
     let mut expired = session(&user);
     expired.expires_at = after(10);
-    let mut change = end(&user, Which::One(sessions[0].id));
+    let mut change = end(&user, SessionSelector::One(sessions[0].id));
     change.sessions.push(expired.clone());
     db.apply(change).await;
     let live = db.store.live_sessions(user.id, after(9)).await.unwrap();
@@ -129,7 +129,7 @@ async fn concurrent_lookups_are_few_queries(db: &TestDatabase) {
     }
     let queries = db.take_statements().len();
     assert!(queries <= 20, "{queries} queries for 650 lookups");
-    let ids = sessions.iter().map(|s| db.store.session_by_stytch_id(&s.stytch_session_id));
+    let ids = sessions.iter().map(|s| db.store.session_by_provider_id(&s.provider_session_id));
     let found = join_all(ids).await;
     assert!(std::iter::zip(found, sessions).all(|(f, s)| f.unwrap().unwrap().0 == s));
 }

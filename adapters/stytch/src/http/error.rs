@@ -14,69 +14,68 @@ use guestlist_domain::{
 };
 
 use crate::{
-    answers::{MAX_ID, Refusal},
-    scrub::scrub,
+    http::{fields::MAX_ID_LENGTH, redact::redact, responses::ErrorBody},
 };
 
 /// Whether a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
+pub(crate) enum Idempotency {
     /// Repeating the call changes nothing.
-    Harmless,
+    Idempotent,
     /// Repeating the call sends another mail, or fails because the token is consumed.
-    Felt,
+    NonIdempotent,
 }
 
-impl Repeat {
+impl Idempotency {
     /// Returns the kind of an error after which the call may have had its effect.
     fn lost(self) -> Kind {
         match self {
-            Self::Harmless => Unavailable,
-            Self::Felt => Doubtful,
+            Self::Idempotent => Unavailable,
+            Self::NonIdempotent => Doubtful,
         }
     }
 }
 
 /// Why a call has no usable response.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum RequestError {
     /// No connection was made, so nothing was sent.
     NotSent(String),
     /// No response arrived in time.
     TimedOut(String),
     /// The connection was lost.
-    Broken(String),
+    ConnectionLost(String),
     /// The response reports success, but its body cannot be parsed.
-    BadAnswer { why: String, request_id: Option<String> },
+    InvalidResponse { why: String, request_id: Option<String> },
     /// The response has an error status.
-    Refused { status: u16, retry_after: Option<Duration>, refusal: Refusal },
+    ErrorResponse { status: u16, retry_after: Option<Duration>, body: ErrorBody },
 }
 
 /// Converts a failure to the domain's error.
-pub(crate) fn classify(trouble: Trouble, repeat: Repeat) -> ProviderError {
-    let (kind, code, message, request_id) = match trouble {
-        Trouble::NotSent(why) => (Unavailable, "connect".to_owned(), why, None),
-        Trouble::TimedOut(why) => (repeat.lost(), "timeout".to_owned(), why, None),
-        Trouble::Broken(why) => (repeat.lost(), "reset".to_owned(), why, None),
-        Trouble::BadAnswer { why, request_id } => {
-            (repeat.lost(), "bad_answer".to_owned(), why, request_id)
+pub(crate) fn classify(error: RequestError, idempotency: Idempotency) -> ProviderError {
+    let (kind, code, message, request_id) = match error {
+        RequestError::NotSent(why) => (Unavailable, "connect".to_owned(), why, None),
+        RequestError::TimedOut(why) => (idempotency.lost(), "timeout".to_owned(), why, None),
+        RequestError::ConnectionLost(why) => (idempotency.lost(), "reset".to_owned(), why, None),
+        RequestError::InvalidResponse { why, request_id } => {
+            (idempotency.lost(), "bad_answer".to_owned(), why, request_id)
         }
-        Trouble::Refused { status, retry_after, refusal } => {
-            let error_type = refusal.error_type.as_deref();
+        RequestError::ErrorResponse { status, retry_after, body } => {
+            let error_type = body.error_type.as_deref();
             let kind = error_type
-                .and_then(|error_type| kind_of_type(error_type, status, retry_after, repeat))
+                .and_then(|error_type| kind_of_type(error_type, status, retry_after, idempotency))
                 .filter(|kind| is_credible(status, *kind))
                 .unwrap_or_else(|| {
-                    kind_of_status(status, error_type.is_some(), retry_after, repeat)
+                    kind_of_status(status, error_type.is_some(), retry_after, idempotency)
                 });
             let code = error_type.filter(|error_type| is_error_code(error_type));
             let code = code.map_or_else(|| format!("http_{status}"), ToOwned::to_owned);
-            let message = refusal.error_message.unwrap_or_else(|| format!("HTTP {status}"));
-            (kind, code, message, refusal.request_id)
+            let message = body.error_message.unwrap_or_else(|| format!("HTTP {status}"));
+            (kind, code, message, body.request_id)
         }
     };
     let request_id = request_id.filter(|id| is_request_id(id));
-    ProviderError { kind, code, message: scrub(&message), request_id }
+    ProviderError { kind, code, message: redact(&message), request_id }
 }
 
 /// Returns whether a kind agrees with the status. Only a 4xx response can blame the request or the
@@ -91,7 +90,7 @@ fn kind_of_type(
     error_type: &str,
     status: u16,
     after: Option<Duration>,
-    repeat: Repeat,
+    idempotency: Idempotency,
 ) -> Option<Kind> {
     Some(match error_type {
         // Another time or another application created the identity, and it has logged in.
@@ -106,7 +105,7 @@ fn kind_of_type(
         "too_few_tokens_authenticated" => BulkMailLimited(after),
         // Stytch reports the failure itself, so the call had no effect.
         "internal_server_error" | "server_unavailable" | "search_timeout" => Unavailable,
-        "client_closed_request" => repeat.lost(),
+        "client_closed_request" => idempotency.lost(),
         "invalid_project_id_authentication"
         | "invalid_secret_authentication"
         | "unauthorized_credentials"
@@ -138,17 +137,17 @@ fn is_about_redirect_urls(error_type: &str) -> bool {
         || error_type == "query_params_do_not_match"
 }
 
-fn kind_of_status(status: u16, is_stytch: bool, after: Option<Duration>, repeat: Repeat) -> Kind {
+fn kind_of_status(status: u16, is_stytch: bool, after: Option<Duration>, idempotency: Idempotency) -> Kind {
     match status {
         429 => RateLimited(after),
         // A gateway gave up; Stytch may still have handled the request.
-        408 | 499 | 502..=504 => repeat.lost(),
+        408 | 499 | 502..=504 => idempotency.lost(),
         500..=599 if is_stytch => Unavailable,
         // Stytch never redirects, so another server answers at the base URL.
         300..=399 => Misconfigured,
         400..=499 => Rejected,
         // A server failure, or a status that does not exist.
-        _ => repeat.lost(),
+        _ => idempotency.lost(),
     }
 }
 
@@ -162,7 +161,7 @@ fn is_error_code(error_type: &str) -> bool {
 /// Returns whether a text has the form of a request id. Request ids are stored and shown to operators.
 pub(crate) fn is_request_id(text: &str) -> bool {
     let is_id_char = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
-    (1..=MAX_ID).contains(&text.len()) && text.chars().all(is_id_char)
+    (1..=MAX_ID_LENGTH).contains(&text.len()) && text.chars().all(is_id_char)
 }
 
 #[cfg(test)]
@@ -171,17 +170,17 @@ mod tests {
 
     const AFTER: Option<Duration> = Some(Duration::from_secs(7));
 
-    fn kinds(trouble: impl Fn() -> Trouble) -> [Kind; 2] {
-        [Repeat::Harmless, Repeat::Felt].map(|repeat| classify(trouble(), repeat).kind)
+    fn kinds(error: impl Fn() -> RequestError) -> [Kind; 2] {
+        [Idempotency::Idempotent, Idempotency::NonIdempotent].map(|idempotency| classify(error(), idempotency).kind)
     }
 
-    fn refused(status: u16, error_type: Option<&str>) -> Trouble {
-        let refusal = Refusal {
+    fn refused(status: u16, error_type: Option<&str>) -> RequestError {
+        let body = ErrorBody {
             error_type: error_type.map(ToOwned::to_owned),
             error_message: Some("no".to_owned()),
             request_id: Some("request-id-test-1".to_owned()),
         };
-        Trouble::Refused { status, retry_after: AFTER, refusal }
+        RequestError::ErrorResponse { status, retry_after: AFTER, body }
     }
 
     #[test]
@@ -229,9 +228,9 @@ mod tests {
             (500, Unavailable, "an_unknown_type"),
         ] {
             for error_type in error_types.split(' ') {
-                let trouble = || refused(status, Some(error_type));
-                assert_eq!(kinds(trouble), [kind; 2], "{status} {error_type}");
-                let error = classify(trouble(), Repeat::Felt);
+                let error = || refused(status, Some(error_type));
+                assert_eq!(kinds(error), [kind; 2], "{status} {error_type}");
+                let error = classify(error(), Idempotency::NonIdempotent);
                 assert_eq!(error.code, error_type);
                 assert_eq!(error.message, "no");
                 assert_eq!(error.request_id.as_deref(), Some("request-id-test-1"));
@@ -242,11 +241,11 @@ mod tests {
     #[test]
     fn a_lost_answer_is_doubtful_if_the_call_must_not_be_repeated() {
         assert_eq!(kinds(|| refused(499, Some("client_closed_request"))), [Unavailable, Doubtful]);
-        assert_eq!(kinds(|| Trouble::TimedOut(String::new())), [Unavailable, Doubtful]);
-        assert_eq!(kinds(|| Trouble::Broken(String::new())), [Unavailable, Doubtful]);
-        let unread = || Trouble::BadAnswer { why: String::new(), request_id: None };
+        assert_eq!(kinds(|| RequestError::TimedOut(String::new())), [Unavailable, Doubtful]);
+        assert_eq!(kinds(|| RequestError::ConnectionLost(String::new())), [Unavailable, Doubtful]);
+        let unread = || RequestError::InvalidResponse { why: String::new(), request_id: None };
         assert_eq!(kinds(unread), [Unavailable, Doubtful]);
-        assert_eq!(kinds(|| Trouble::NotSent(String::new())), [Unavailable; 2]);
+        assert_eq!(kinds(|| RequestError::NotSent(String::new())), [Unavailable; 2]);
     }
 
     #[test]
@@ -266,7 +265,7 @@ mod tests {
             (520, Unavailable, Doubtful),
         ] {
             assert_eq!(kinds(|| refused(status, None)), [harmless, felt], "{status}");
-            let code = classify(refused(status, None), Repeat::Felt).code;
+            let code = classify(refused(status, None), Idempotency::NonIdempotent).code;
             assert_eq!(code, format!("http_{status}"));
         }
     }
@@ -284,7 +283,7 @@ mod tests {
             (302, "invalid_email", Misconfigured),
             (999, "unauthorized_credentials", Unavailable),
         ] {
-            let error = classify(refused(status, Some(error_type)), Repeat::Harmless);
+            let error = classify(refused(status, Some(error_type)), Idempotency::Idempotent);
             assert_eq!(error.kind, kind, "{status} {error_type}");
         }
     }
@@ -299,11 +298,11 @@ mod tests {
             ("two words", false),
             (long.as_str(), false),
         ] {
-            let mut trouble = refused(400, None);
-            if let Trouble::Refused { refusal, .. } = &mut trouble {
-                refusal.request_id = Some(text.to_owned());
+            let mut error = refused(400, None);
+            if let RequestError::ErrorResponse { body, .. } = &mut error {
+                body.request_id = Some(text.to_owned());
             }
-            let error = classify(trouble, Repeat::Felt);
+            let error = classify(error, Idempotency::NonIdempotent);
             assert_eq!(error.request_id.as_deref(), is_kept.then_some(text), "{text:?}");
         }
     }
@@ -312,7 +311,7 @@ mod tests {
     fn a_malformed_error_type_is_replaced_by_the_status() {
         let long = "x".repeat(101);
         for error_type in ["", "Not A Word", "<b>", "ada@example.com", long.as_str()] {
-            let error = classify(refused(400, Some(error_type)), Repeat::Felt);
+            let error = classify(refused(400, Some(error_type)), Idempotency::NonIdempotent);
             assert_eq!(error.code, "http_400", "{error_type:?}");
         }
     }
