@@ -75,6 +75,8 @@ fn parse_actor(actor: &str) -> Result<AuditActor, &'static str> {
     match actor {
         "cli" => Ok(AuditActor::Cli),
         "system" => Ok(AuditActor::System),
-        id => Uuid::from_str(id).map(AuditActor::Id).map_err(|_| "must be an id, `cli` or `system`"),
+        id => {
+            Uuid::from_str(id).map(AuditActor::Id).map_err(|_| "must be an id, `cli` or `system`")
+        }
     }
 }

@@ -2,19 +2,19 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod cli;
-mod config;
 mod api;
 mod audit;
+mod cli;
+mod config;
 mod extract;
 mod middleware;
 mod openapi;
+mod operations;
+mod pages;
 mod problem;
 mod router;
 mod sessions;
 mod state;
-mod operations;
-mod pages;
 
 use std::process::ExitCode;
 

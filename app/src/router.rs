@@ -18,6 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
+use crate::config::SiteConfig;
 use crate::extract::BODY_LIMIT;
 use crate::middleware::host::check_host;
 use crate::middleware::request;
@@ -25,7 +26,6 @@ use crate::openapi::OperationExt;
 use crate::openapi::document::document;
 use crate::pages::authenticate;
 use crate::problem::Problem;
-use crate::config::SiteConfig;
 use crate::state::App;
 use crate::{api, pages, sessions};
 

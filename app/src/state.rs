@@ -24,9 +24,9 @@ use self::metrics::HttpMetrics;
 use self::rate_limit::{Client, ClientLimit, ProviderBudget};
 use self::security_log::SecurityLog;
 use crate::config::Config;
+use crate::config::SiteConfig;
 use crate::problem::{Code, Problem};
 use crate::sessions::in_flight::InFlightRedemptions;
-use crate::config::SiteConfig;
 
 /// How often buffered activity and log counts are written.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);

@@ -24,7 +24,7 @@ use apalis_sea_orm::{
     ClaimedJob, Handled, Handlers, JobQueue, Options, QueueBackend, Rate, UnknownKind,
 };
 use guestlist_database::{PROVIDER_RATE, SqlStore};
-use guestlist_domain::{Clock, Ctx, Ids, MAX_RETRY_DELAY, Limit, Policy, QueueName, flows};
+use guestlist_domain::{Clock, Ctx, Ids, Limit, MAX_RETRY_DELAY, Policy, QueueName, flows};
 use guestlist_stytch::StytchProvider;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

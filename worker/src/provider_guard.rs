@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use apalis_sea_orm::{JobQueue, hold_rate, retry_now};
 use guestlist_database::{Database, PROVIDER_RATE};
 use guestlist_domain::{
-    Clock, HeldBy, Outage, ProviderError, ProviderErrorKind, QueueName, WorkerReport, ProviderHealth,
+    Clock, HeldBy, Outage, ProviderError, ProviderErrorKind, ProviderHealth, QueueName,
+    WorkerReport,
 };
 use guestlist_stytch::StytchProvider;
 use tokio::sync::Notify;
@@ -72,7 +73,10 @@ impl ProviderGuard {
     /// The report that this worker publishes in the database.
     pub fn report(&self) -> WorkerReport {
         let state = self.state();
-        WorkerReport { health: state.circuit.health().clone(), bulk_until: state.throttle.bulk_until() }
+        WorkerReport {
+            health: state.circuit.health().clone(),
+            bulk_until: state.throttle.bulk_until(),
+        }
     }
 
     /// Returns why this worker makes no calls at present.
@@ -88,7 +92,9 @@ impl ProviderGuard {
     /// Returns the remedy, if the provider refuses the configuration.
     pub fn remediation(&self) -> Option<Remediation> {
         match self.state().circuit.health() {
-            ProviderHealth::Misconfigured(issue) => Some(remediation(issue, &self.0.authenticate_url)),
+            ProviderHealth::Misconfigured(issue) => {
+                Some(remediation(issue, &self.0.authenticate_url))
+            }
             _ => None,
         }
     }
@@ -239,7 +245,8 @@ impl ProviderGuard {
     /// Makes failed jobs due immediately: their delays grew during the outage and have no meaning
     /// after it.
     async fn retry_failed(&self, queue: &JobQueue, database: &Database) {
-        let queues: Vec<_> = names(QueueName::calls_provider).iter().map(ToString::to_string).collect();
+        let queues: Vec<_> =
+            names(QueueName::calls_provider).iter().map(ToString::to_string).collect();
         match retry_now(database.write(), &queues, self.0.clock.now()).await {
             Ok(_) => queue.options().waker.wake(),
             Err(error) => {

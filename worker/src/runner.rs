@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use guestlist_database::Database;
 use guestlist_domain::{
-    Attempt, Change, Ctx, Job, JobError, JobId, CallGate, JobOutcome, Execution, Settlement, StoreError,
-    Verdict,
+    Attempt, CallGate, Change, Ctx, Execution, Job, JobError, JobId, JobOutcome, Settlement,
+    StoreError, Verdict,
 };
 
 use crate::metrics::Metrics;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use apalis_sea_orm::Waker;
 use guestlist_database::{SqlStore, connect_or_create};
 use guestlist_domain::{
-    Actor, Change, Email, Ids, Invitation, InvitationFilter, InvitationId, InvitationStatus,
-    Metadata, Name, Page, Cursor, SearchPrefix, ReadInvitations, ReadUsers, Role, Store, SystemIds, User,
-    UserFilter, UserId, UserStatus, Verdict,
+    Actor, Change, Cursor, Email, Ids, Invitation, InvitationFilter, InvitationId,
+    InvitationStatus, Metadata, Name, Page, ReadInvitations, ReadUsers, Role, SearchPrefix, Store,
+    SystemIds, User, UserFilter, UserId, UserStatus, Verdict,
 };
 
 const USERS: usize = 200_000;
@@ -33,13 +33,14 @@ async fn main() -> Result<(), Failure> {
     let mut users = fill(&store).await?;
     println!("{USERS} users and invitations were inserted in {:.0?}", started.elapsed());
     let last = users[users.len() - (PAGE - 1) * 50].id;
-    users(&store, "page 1", UserFilter::default(), None).await?;
-    users(&store, "page 4,000", UserFilter::default(), Some(last.into())).await?;
+    measure_users(&store, "page 1", UserFilter::default(), None).await?;
+    measure_users(&store, "page 4,000", UserFilter::default(), Some(last.into())).await?;
     let all = UserFilter { q: SearchPrefix::of("u"), ..UserFilter::default() };
     users.sort_by(|a, b| a.email.cmp(&b.email));
     for page in [1, 2_000, PAGE] {
         let after = (page > 1).then(|| all.cursor(&users[(page - 1) * 50 - 1]));
-        users(&store, &format!("page {page} of a search for u"), all.clone(), after).await?;
+        measure_users(&store, &format!("page {page} of a search for u"), all.clone(), after)
+            .await?;
     }
     for q in [None, Some("u"), Some("uold"), Some("uold04"), Some("uold042117"), Some("zz")] {
         for (role, status) in [
@@ -51,12 +52,12 @@ async fn main() -> Result<(), Failure> {
         ] {
             let filter = UserFilter { q: q.and_then(SearchPrefix::of), role, status };
             let label = format!("{filter:?}");
-            users(&store, &label, filter, None).await?;
+            measure_users(&store, &label, filter, None).await?;
         }
     }
     for q in ["ursula", "ursula old 42"] {
         let filter = UserFilter { q: SearchPrefix::of(q), ..UserFilter::default() };
-        users(&store, q, filter, None).await?;
+        measure_users(&store, q, filter, None).await?;
     }
     for q in [None, Some("u"), Some("uold"), Some("uold042117")] {
         for status in [None, Some(InvitationStatus::Failed), Some(InvitationStatus::Sent)] {
@@ -131,7 +132,7 @@ fn invitation(user: &User, n: usize) -> Invitation {
     }
 }
 
-async fn users(
+async fn measure_users(
     store: &SqlStore,
     label: &str,
     filter: UserFilter,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, LinkClaim, Usage, Session, ExpiredRows, Store, StoreError, TokenHash, User, Verdict,
+    Change, ExpiredRows, LinkClaim, Session, Store, StoreError, TokenHash, Usage, User, Verdict,
 };
 use jiff::Timestamp;
 use sea_orm::{DbBackend, EntityTrait, Select, StatementBuilder, sea_query::SelectStatement};
@@ -113,7 +113,12 @@ impl Store for SqlStore {
         activity::record(self.database.write(), uses, at).await
     }
 
-    async fn delete_expired(&self, what: ExpiredRows, before: Timestamp, limit: u64) -> StoreResult<u64> {
+    async fn delete_expired(
+        &self,
+        what: ExpiredRows,
+        before: Timestamp,
+        limit: u64,
+    ) -> StoreResult<u64> {
         retention::delete(&self.database, what, before, limit).await
     }
 

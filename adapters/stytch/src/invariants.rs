@@ -56,7 +56,8 @@ pub fn check_response(status: u16, wait: &[u8], body: &[u8]) {
     response.check(is_complete);
     response.check(|found: SearchResponse| {
         let SearchPage { identities, next } = found.into();
-        next.as_deref() != Some("") && identities.values().all(|found| is_id(&found.provider_user_id))
+        next.as_deref() != Some("")
+            && identities.values().all(|found| is_id(&found.provider_user_id))
     });
     response.check(|list: ListResponse| {
         let IdentityPage { profiles, next } = list.into();
@@ -101,7 +102,8 @@ pub fn check_webhook(text: &[u8]) {
         Ok(None) => {}
         Ok(Some(event)) => {
             assert!(is_id(&event.provider_user_id));
-            let is_same_user = |profile: Profile| profile.provider_user_id == event.provider_user_id;
+            let is_same_user =
+                |profile: Profile| profile.provider_user_id == event.provider_user_id;
             assert!(event.profile.is_none_or(is_same_user));
         }
         Err(error) => assert!(error.to_string().len() < 100, "{error}"),

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Clock, SentMail, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
-    JwtError, LoginMail, Profile, ProviderError, ProviderErrorKind, AuthenticatedSession,
+    AuthenticatedSession, Clock, Email, Identity, IdentityPage, IdentityProvider, InviteMail,
+    JwtClaims, JwtError, LoginMail, Profile, ProviderError, ProviderErrorKind, SentMail,
 };
 
 use crate::{
@@ -118,14 +118,21 @@ impl IdentityProvider for StytchProvider {
         ignore_errors(result, &["email_not_found", "user_not_found"])
     }
 
-    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<AuthenticatedSession, ProviderError> {
+    async fn authenticate_link(
+        &self,
+        token: &str,
+        minutes: u32,
+    ) -> Result<AuthenticatedSession, ProviderError> {
         let path = ["v1", "magic_links", "authenticate"];
         let body = AuthenticateLinkRequest { token, session_duration_minutes: minutes };
         let response: AuthenticateResponse = self.client.post(&path, &body, NonIdempotent).await?;
         Ok(response.into_session(self.clock.now()))
     }
 
-    async fn refresh_session(&self, session_token: &str) -> Result<AuthenticatedSession, ProviderError> {
+    async fn refresh_session(
+        &self,
+        session_token: &str,
+    ) -> Result<AuthenticatedSession, ProviderError> {
         let call = async {
             let path = ["v1", "sessions", "authenticate"];
             let body = AuthenticateSessionRequest { session_token };
@@ -160,7 +167,8 @@ impl IdentityProvider for StytchProvider {
             self.client.post_slow(&["v1", "users", "search"], &body).await;
         let page = page.inspect_err(|error| {
             if let ProviderErrorKind::RateLimited(retry_after)
-            | ProviderErrorKind::BulkMailLimited(retry_after) = error.kind {
+            | ProviderErrorKind::BulkMailLimited(retry_after) = error.kind
+            {
                 self.list_throttle.pause(retry_after.unwrap_or_default().max(RATE_LIMIT_PAUSE));
             }
         });
@@ -170,7 +178,8 @@ impl IdentityProvider for StytchProvider {
     async fn identity(&self, provider_user_id: &str) -> Result<Option<Profile>, ProviderError> {
         check_path_segment(provider_user_id)?;
         self.get_user_throttle.acquire().await;
-        let user: Result<UserResponse, _> = self.client.get(&["v1", "users", provider_user_id]).await;
+        let user: Result<UserResponse, _> =
+            self.client.get(&["v1", "users", provider_user_id]).await;
         match user {
             Ok(user) => Ok(Some(user.into())),
             Err(error) if is_rejected_as(&error, &["user_not_found"]) => Ok(None),

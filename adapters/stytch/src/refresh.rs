@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use guestlist_domain::{ProviderError, ProviderErrorKind, TokenHash, AuthenticatedSession};
+use guestlist_domain::{AuthenticatedSession, ProviderError, ProviderErrorKind, TokenHash};
 use tokio::sync::Mutex as AsyncMutex;
 
 /// The time for which a result is reused: half of a JWT's five minutes, so that its last user can
@@ -90,8 +90,13 @@ impl SessionRefresher {
     /// Begins or ends an outage after a call. Errors about the session itself are no outage.
     fn record(&self, error: Option<&ProviderError>) {
         let is_outage = |kind| {
-            use ProviderErrorKind::{BulkMailLimited, Doubtful, Misconfigured, RateLimited, Unavailable};
-            matches!(kind, Unavailable | Doubtful | RateLimited(_) | BulkMailLimited(_) | Misconfigured)
+            use ProviderErrorKind::{
+                BulkMailLimited, Doubtful, Misconfigured, RateLimited, Unavailable,
+            };
+            matches!(
+                kind,
+                Unavailable | Doubtful | RateLimited(_) | BulkMailLimited(_) | Misconfigured
+            )
         };
         let error = error.filter(|error| is_outage(error.kind)).cloned();
         *lock(&self.outage) =

@@ -17,7 +17,7 @@ use super::jobs::{parse_queue, parse_state};
 use crate::extract::{FieldErrors, JsonBody, OpsWrite, RequestContext, RequireScope};
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{OperationExt, schemas};
-use crate::operations::{JobAction, BulkResult};
+use crate::operations::{BulkResult, JobAction};
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -38,7 +38,10 @@ pub fn routes() -> ApiRouter<App> {
         .api_route(
             "/jobs/cancel",
             post_with(Idempotent(cancel), |op| {
-                document(op.id("cancel_jobs").summary("Cancel all matching jobs"), JobAction::Cancel)
+                document(
+                    op.id("cancel_jobs").summary("Cancel all matching jobs"),
+                    JobAction::Cancel,
+                )
             }),
         )
         .api_route(

@@ -8,7 +8,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use guestlist_domain::{InvitationFilter, InvitationId, InvitationStatus, Page, SearchPrefix, flows};
+use guestlist_domain::{
+    InvitationFilter, InvitationId, InvitationStatus, Page, SearchPrefix, flows,
+};
 
 use self::types::{CreateInvitationRequest, InvitationView, ListInvitations};
 use super::events::EventView;

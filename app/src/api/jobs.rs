@@ -16,7 +16,7 @@ use crate::extract::{
 };
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{OperationExt, schemas};
-use crate::operations::{JobAction, ErrorGroupView, JobView, JobDetailView};
+use crate::operations::{ErrorGroupView, JobAction, JobDetailView, JobView};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -42,7 +42,9 @@ pub fn routes() -> ApiRouter<App> {
                 op.id("list_job_errors")
                     .summary("List job errors")
                     .description("Groups dead and retrying jobs by the error of the last attempt.")
-                    .json_response::<200, List<ErrorGroupView<'static>>>("Errors, most frequent first.")
+                    .json_response::<200, List<ErrorGroupView<'static>>>(
+                        "Errors, most frequent first.",
+                    )
             }),
         )
         .api_route(

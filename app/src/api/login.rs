@@ -89,7 +89,8 @@ async fn request_login(
     let mut errors = FieldErrors::default();
     let email = errors.check("email", Email::parse(&request.email));
     let return_to = request.return_to;
-    let return_to = return_to.and_then(|url| errors.check("return_to", app.site().parse_return_to(&url)));
+    let return_to =
+        return_to.and_then(|url| errors.check("return_to", app.site().parse_return_to(&url)));
     let Some(email) = email.filter(|_| errors.is_empty()) else {
         return Err(errors.into_problem());
     };

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_domain::flows::{self, ChangeUserError};
-use guestlist_domain::{Page, SearchPrefix, Scope, UserFilter, UserId, UserStatus};
+use guestlist_domain::{Page, Scope, SearchPrefix, UserFilter, UserId, UserStatus};
 
 use self::types::{
     ChangedUserView, CreateUserRequest, ListUsers, UpdateUserRequest, UserView, parse_role,

@@ -64,7 +64,8 @@ pub async fn run(
     let project = StytchProject::from(&stytch);
     let built = Services::new(database, stytch)?;
     let policy = config.common.policy(&public_url);
-    let worker = guestlist_worker::Worker::bind(&built, policy.clone(), config.common.worker).await?;
+    let worker =
+        guestlist_worker::Worker::bind(&built, policy.clone(), config.common.worker).await?;
     let worker_url = worker.url()?;
     let hosts = local_hosts(address, &public_url);
     let site = config.site(public_url, project, Some(format!("{sandbox_url}/inbox")));

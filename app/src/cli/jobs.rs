@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use guestlist_database::SqlStore;
-use guestlist_database::operations::{JobRecord, JobAttempt};
+use guestlist_database::operations::{JobAttempt, JobRecord};
 use guestlist_domain::{Ctx, JobId, Page};
 use guestlist_worker::setup::bootstrap;
 use serde_json::Value;

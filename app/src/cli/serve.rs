@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use axum::Router;
 use clap::Args;
-use guestlist_worker::setup::shutdown::DRAIN_TIMEOUT;
 use guestlist_worker::Worker;
 use guestlist_worker::setup::bootstrap;
 use guestlist_worker::setup::listener::listen;
+use guestlist_worker::setup::shutdown::DRAIN_TIMEOUT;
 use http_listener::{AllowedHosts, Options, share_of_descriptors};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

@@ -93,7 +93,8 @@ impl ConfigArgs {
         let provider_limit =
             m.parse("ANONYMOUS_PROVIDER_LIMIT", parse::two_limits(&self.anonymous_provider_limit));
         let app_url = m.parse_optional("APP_URL", self.app_url.as_deref(), parse::http_url);
-        let app_origins = m.parse_optional("APP_ORIGINS", self.app_origins.as_deref(), parse_origins);
+        let app_origins =
+            m.parse_optional("APP_ORIGINS", self.app_origins.as_deref(), parse_origins);
         let proxies =
             m.parse_optional("TRUSTED_PROXIES", self.trusted_proxies.as_deref(), parse_networks);
         let cookie_domain =

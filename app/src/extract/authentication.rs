@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use guestlist_domain::flows::{VerifiedSession, Credentials, SessionError, check_session};
-use guestlist_domain::{Actor, ApiKey, ManageableRoles, Role, Scope, Usage, TokenHash};
+use guestlist_domain::flows::{Credentials, SessionError, VerifiedSession, check_session};
+use guestlist_domain::{Actor, ApiKey, ManageableRoles, Role, Scope, TokenHash, Usage};
 
 use super::credentials::{PresentedCredentials, has_session_cookies};
 use super::effects::ResponseEffects;
@@ -197,7 +197,11 @@ async fn find_cookie_session(
 
 /// Whether the JWT sent along with a token admits a different user. An application that verifies
 /// JWTs itself would see that user.
-async fn has_foreign_jwt(app: &App, presented: &SessionCookies, verified: &VerifiedSession) -> bool {
+async fn has_foreign_jwt(
+    app: &App,
+    presented: &SessionCookies,
+    verified: &VerifiedSession,
+) -> bool {
     let jwt = presented.jwt.as_deref().filter(|jwt| verified.jwt.as_deref() != Some(*jwt));
     let (Some(jwt), Some(_)) = (jwt, &presented.token) else { return false };
     let other = check_session(app.ctx(), Credentials { token: None, jwt: Some(jwt) }).await;

@@ -5,8 +5,8 @@ use axum::http::header::AUTHORIZATION;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::sessions::cookies::{SessionCookies, session_cookies};
 use crate::config::SiteConfig;
+use crate::sessions::cookies::{SessionCookies, session_cookies};
 
 pub const KEY_PREFIX: &str = "glk_";
 

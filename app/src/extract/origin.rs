@@ -8,9 +8,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
+use crate::config::SiteConfig;
 use crate::openapi::operation::add_problems;
 use crate::problem::{Code, Problem};
-use crate::config::SiteConfig;
 use crate::state::App;
 
 /// Refuses requests that were made by a page of a foreign origin.

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use guestlist_domain::{SortKey, Page, Cursor, SearchPrefix};
+use guestlist_domain::{Cursor, Page, SearchPrefix, SortKey};
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;

@@ -13,7 +13,7 @@ use axum::handler::Handler;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guestlist_database::Database;
-use guestlist_database::idempotency::{self, KeyState, KeyLease, StoredResponse};
+use guestlist_database::idempotency::{self, KeyLease, KeyState, StoredResponse};
 use guestlist_domain::ManageableRoles;
 use http_body_util::BodyExt;
 use schemars::json_schema;
@@ -175,7 +175,11 @@ fn hash(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// Stores a response that may be replayed; otherwise releases the key.
-async fn store_response(app: &App, lease: KeyLease, response: Response) -> Result<Response, Problem> {
+async fn store_response(
+    app: &App,
+    lease: KeyLease,
+    response: Response,
+) -> Result<Response, Problem> {
     let database = app.store().database();
     let is_temporary = matches!(
         response.status(),

@@ -7,9 +7,9 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::responses::ProblemResponses;
+use crate::config::SiteConfig;
 use crate::problem::ProblemBody;
 use crate::sessions::cookies;
-use crate::config::SiteConfig;
 use crate::state::App;
 
 const DESCRIPTION: &str = "\
@@ -24,7 +24,10 @@ stable `code`.
 validation (400, 413, 415, 422), existence (404), state (409).";
 
 /// Generates the document of these routes for this installation.
-pub fn document(routes: impl FnOnce() -> ApiRouter<App>, site: &SiteConfig) -> serde_json::Result<Value> {
+pub fn document(
+    routes: impl FnOnce() -> ApiRouter<App>,
+    site: &SiteConfig,
+) -> serde_json::Result<Value> {
     reset_context();
     extract_schemas(true);
     infer_responses(false);

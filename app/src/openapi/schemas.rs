@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 mod domain {
-    pub use guestlist_domain::*;
     pub use guestlist_domain::QueueName as Queue;
+    pub use guestlist_domain::*;
 }
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

@@ -1,7 +1,7 @@
 //! Finds the most important fact about sending mail, and words it for operators.
 
 use guestlist_database::operations::{Overview, WorkerState};
-use guestlist_domain::{HeldBy, QueueName, ProviderHealth};
+use guestlist_domain::{HeldBy, ProviderHealth, QueueName};
 use guestlist_worker::remediation;
 use jiff::{SignedDuration, Timestamp};
 
@@ -148,7 +148,8 @@ impl Checks<'_> {
 
     fn recovering(&self) -> Option<Diagnosis> {
         let headline = "RECOVERING: Stytch responds again, and the sending rate is increasing";
-        let is_recovering = matches!(self.overview.provider_health(), ProviderHealth::Recovering(_));
+        let is_recovering =
+            matches!(self.overview.provider_health(), ProviderHealth::Recovering(_));
         is_recovering.then(|| Diagnosis::sending(headline))
     }
 
@@ -198,7 +199,7 @@ impl Checks<'_> {
             ProviderHealth::Ok | ProviderHealth::Recovering(_) => None,
             ProviderHealth::Down(issue) => Some((outage(&issue.code), None)),
             ProviderHealth::Misconfigured(issue) => {
-                let remedy = advice(issue, self.authenticate_url);
+                let remedy = remediation(issue, self.authenticate_url);
                 Some((remedy.problem, Some(remedy.fix)))
             }
         }

@@ -132,7 +132,9 @@ impl JobAction {
     ) -> Result<(), JobOperationError> {
         let allowed = match self {
             Self::Retry => flows::authorize_job_retry(ctx, id, manageable).await,
-            Self::Cancel | Self::Dismiss => flows::authorize_job_cancellation(ctx, id, manageable).await,
+            Self::Cancel | Self::Dismiss => {
+                flows::authorize_job_cancellation(ctx, id, manageable).await
+            }
         };
         allowed.map(drop)
     }

@@ -1,6 +1,6 @@
 //! Jobs, their attempts and their errors as JSON.
 
-use guestlist_database::operations::{JobRecord, ErrorGroup, JobAttempt};
+use guestlist_database::operations::{ErrorGroup, JobAttempt, JobRecord};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;

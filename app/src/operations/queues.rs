@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use guestlist_database::operations::{Minute, Pause, Quantiles, QueueActivity, QueueState, WorkerState};
+use guestlist_database::operations::{
+    Minute, Pause, Quantiles, QueueActivity, QueueState, WorkerState,
+};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;

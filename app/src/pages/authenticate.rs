@@ -10,7 +10,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{RedeemError, used_link_return_to, record_visit};
+use guestlist_domain::flows::{RedeemError, record_visit, used_link_return_to};
 use guestlist_domain::{
     Actor, Email, Invitation, InvitationId, InvitationStatus, TokenHash, UserId,
 };

@@ -22,12 +22,7 @@ struct ProblemPage<'a> {
 }
 
 /// Renders a problem. `form` prefills the login form.
-pub fn problem_page(
-    app: &App,
-    problem: &Problem,
-    request_id: &str,
-    form: &LoginForm,
-) -> Response {
+pub fn problem_page(app: &App, problem: &Problem, request_id: &str, form: &LoginForm) -> Response {
     let template = ProblemPage {
         app_name: &app.site().app_name,
         title: title(problem),

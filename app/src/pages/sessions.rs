@@ -86,7 +86,10 @@ pub async fn end(
 }
 
 /// `POST /sessions/end-others`
-pub async fn end_others(user: FormSession, RequestContext(ctx): RequestContext) -> Result<Response, Problem> {
+pub async fn end_others(
+    user: FormSession,
+    RequestContext(ctx): RequestContext,
+) -> Result<Response, Problem> {
     flows::end_other_sessions(&ctx, user.0.user.id, user.0.session.id, &Actor::of(&user.0.user))
         .await?;
     Ok(Redirect::to("/sessions").into_response())

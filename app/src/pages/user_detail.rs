@@ -4,8 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{self, VerifiedSession, UserChange};
-use guestlist_domain::{Actor, Ctx, Name, ManageableRoles, Role, User, UserId, UserStatus};
+use guestlist_domain::flows::{self, UserChange, VerifiedSession};
+use guestlist_domain::{Actor, Ctx, ManageableRoles, Name, Role, User, UserId, UserStatus};
 use serde::Deserialize;
 
 use super::auth::{FormAdmin, PageAdmin};

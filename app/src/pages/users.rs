@@ -6,10 +6,10 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{self, VerifiedSession, NewInvitation};
+use guestlist_domain::flows::{self, NewInvitation, VerifiedSession};
 use guestlist_domain::{
-    Actor, Ctx, Email, Invitation, InvitationId, InvitationStatus, Metadata, Page, Cursor, ManageableRoles, Role, User,
-    UserFilter, UserId, UserStatus,
+    Actor, Ctx, Cursor, Email, Invitation, InvitationId, InvitationStatus, ManageableRoles,
+    Metadata, Page, Role, User, UserFilter, UserId, UserStatus,
 };
 use serde::Deserialize;
 
@@ -122,7 +122,12 @@ async fn rows(app: &App, users: &[User], viewer: &VerifiedSession) -> Result<Vec
 }
 
 impl Row {
-    fn new(user: &User, latest: Option<&Invitation>, waits: HoldStatus, viewer: &VerifiedSession) -> Self {
+    fn new(
+        user: &User,
+        latest: Option<&Invitation>,
+        waits: HoldStatus,
+        viewer: &VerifiedSession,
+    ) -> Self {
         let status = match (user.status, latest) {
             (UserStatus::Invited, Some(invitation)) => invitation.status.as_str(),
             (status, _) => status.as_str(),
@@ -190,7 +195,8 @@ pub async fn resend(
     RequestContext(ctx): RequestContext,
     id: PathParam<InvitationId>,
 ) -> Result<Response, Problem> {
-    let resent = flows::resend(&ctx, id.parse()?, ManageableRoles::All, &Actor::of(&admin.0.user)).await;
+    let resent =
+        flows::resend(&ctx, id.parse()?, ManageableRoles::All, &Actor::of(&admin.0.user)).await;
     redirect_to_list(&app, &admin, resent.map(drop).map_err(Problem::from), "").await
 }
 

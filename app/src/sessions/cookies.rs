@@ -171,7 +171,12 @@ fn shared_domains(site: &SiteConfig) -> Vec<&str> {
 /// Sets a cookie. If it is shared by `COOKIE_DOMAIN`, the host-only cookie of the same name is
 /// cleared, since a browser would send that one too, and first. The clearing header comes first
 /// for clients that store cookies by name only.
-fn set_cookie(site: &SiteConfig, name: &'static str, value: String, max_age: i64) -> Vec<HeaderValue> {
+fn set_cookie(
+    site: &SiteConfig,
+    name: &'static str,
+    value: String,
+    max_age: i64,
+) -> Vec<HeaderValue> {
     let domain = site.cookie_domain.as_deref();
     let host_only = domain.and_then(|_| build(site, name, None, String::new(), 0));
     host_only.into_iter().chain(build(site, name, domain, value, max_age)).collect()

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use guestlist_domain::flows::{RedeemError, LoggedIn};
+use guestlist_domain::flows::{LoggedIn, RedeemError};
 use guestlist_domain::{StoreError, TokenHash};
 use tokio::sync::watch;
 use tokio::time::timeout;

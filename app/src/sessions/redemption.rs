@@ -17,10 +17,10 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
 use guestlist_domain::flows::{
-    self, RedeemError, Browser, LoggedIn, ClaimedLink, RedeemLink, authenticate_link, check_link,
+    self, Browser, ClaimedLink, LoggedIn, RedeemError, RedeemLink, authenticate_link, check_link,
     claim_link,
 };
-use guestlist_domain::{Ctx, InvitationId, Session, StoreError, TokenHash, AuthenticatedSession};
+use guestlist_domain::{AuthenticatedSession, Ctx, InvitationId, Session, StoreError, TokenHash};
 use guestlist_stytch::is_link_token;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
@@ -116,7 +116,9 @@ async fn end_replaced(
     result: &Redeemed,
 ) -> Result<(), StoreError> {
     match (current, result) {
-        (Some(old), Ok(new)) if old.id != new.session.id => flows::end_replaced_session(ctx, old).await,
+        (Some(old), Ok(new)) if old.id != new.session.id => {
+            flows::end_replaced_session(ctx, old).await
+        }
         _ => Ok(()),
     }
 }
@@ -207,7 +209,8 @@ async fn late_result(ctx: &Ctx, token: TokenHash) -> Result<RedemptionError, Red
 /// Records the login of an authenticated link; retried while the database fails.
 async fn record(ctx: &Ctx, link: &RedeemLink, authenticated: &AuthenticatedSession) -> Redeemed {
     let until = Instant::now() + RECORDING_TIMEOUT;
-    let mut result: Result<LoggedIn, RedeemError> = flows::redeem_link(ctx, link, authenticated).await;
+    let mut result: Result<LoggedIn, RedeemError> =
+        flows::redeem_link(ctx, link, authenticated).await;
     let mut is_first = true;
     while let Err(RedeemError::Store(error)) = &result
         && error.is_transient()

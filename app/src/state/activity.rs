@@ -31,7 +31,8 @@ impl ActivityBuffer {
             return;
         }
         let usages: Vec<Usage> = usages.into_iter().collect();
-        match tokio::time::timeout(FLUSH_TIMEOUT, ctx.store.record_usage(&usages, ctx.now())).await {
+        match tokio::time::timeout(FLUSH_TIMEOUT, ctx.store.record_usage(&usages, ctx.now())).await
+        {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "last-seen times could not be written"),
             Err(_) => tracing::warn!("last-seen times were not written: the database timed out"),

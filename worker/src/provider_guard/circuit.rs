@@ -5,7 +5,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use guestlist_domain::{HeldBy, Outage, ProviderError, ProviderErrorKind, ProviderHealth, HealthIssue};
+use guestlist_domain::{
+    HealthIssue, HeldBy, Outage, ProviderError, ProviderErrorKind, ProviderHealth,
+};
 use jiff::Timestamp;
 
 /// Period over which calls are counted.

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    SentMail, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
-    LoginMail, Profile, ProviderError, ProviderErrorKind, AuthenticatedSession,
+    AuthenticatedSession, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
+    JwtError, LoginMail, Profile, ProviderError, ProviderErrorKind, SentMail,
 };
 
 use super::ProviderGuard;
@@ -79,11 +79,18 @@ impl IdentityProvider for InstrumentedProvider {
         self.instrument("revoke_invite", self.provider.revoke_invite(email)).await
     }
 
-    async fn authenticate_link(&self, token: &str, minutes: u32) -> Result<AuthenticatedSession, ProviderError> {
+    async fn authenticate_link(
+        &self,
+        token: &str,
+        minutes: u32,
+    ) -> Result<AuthenticatedSession, ProviderError> {
         self.instrument("authenticate", self.provider.authenticate_link(token, minutes)).await
     }
 
-    async fn refresh_session(&self, session_token: &str) -> Result<AuthenticatedSession, ProviderError> {
+    async fn refresh_session(
+        &self,
+        session_token: &str,
+    ) -> Result<AuthenticatedSession, ProviderError> {
         self.instrument("refresh_session", self.provider.refresh_session(session_token)).await
     }
 

@@ -50,9 +50,9 @@ impl Throttle {
         let after = match error.kind {
             ProviderErrorKind::RateLimited(after) => after,
             ProviderErrorKind::BulkMailLimited(after) => {
-            let hold = after.unwrap_or_default().clamp(MIN_BULK_HOLD, MAX_HOLD);
-            self.bulk_until = Some((now + hold, time + hold));
-            return;
+                let hold = after.unwrap_or_default().clamp(MIN_BULK_HOLD, MAX_HOLD);
+                self.bulk_until = Some((now + hold, time + hold));
+                return;
             }
             _ => return,
         };

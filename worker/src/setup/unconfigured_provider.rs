@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    SentMail, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims, JwtError,
-    LoginMail, Profile, ProviderError, ProviderErrorKind, AuthenticatedSession,
+    AuthenticatedSession, Email, Identity, IdentityPage, IdentityProvider, InviteMail, JwtClaims,
+    JwtError, LoginMail, Profile, ProviderError, ProviderErrorKind, SentMail,
 };
 
 /// Fails each call with a configuration error.
@@ -33,7 +33,11 @@ impl IdentityProvider for UnconfiguredProvider {
         Err(not_configured())
     }
 
-    async fn authenticate_link(&self, _: &str, _: u32) -> Result<AuthenticatedSession, ProviderError> {
+    async fn authenticate_link(
+        &self,
+        _: &str,
+        _: u32,
+    ) -> Result<AuthenticatedSession, ProviderError> {
         Err(not_configured())
     }
 

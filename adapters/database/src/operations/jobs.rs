@@ -1,7 +1,7 @@
 //! The jobs of all queues, with their attempts and errors.
 
 use apalis_sea_orm::entity::{attempt, job};
-use apalis_sea_orm::{inspect, count_matching, matching_ids};
+use apalis_sea_orm::{count_matching, inspect, matching_ids};
 use guestlist_domain::{HeldBy, HoldReasons, JobId, JobState, Page, QueueName};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -168,7 +168,11 @@ fn states(filter: &JobFilter) -> Vec<&'static str> {
 }
 
 /// Converts a filter for the queue. Held jobs are the ready jobs in queues that are held.
-fn queue_filter(filter: &JobFilter, holds: &HoldReasons, now: Timestamp) -> apalis_sea_orm::JobFilter {
+fn queue_filter(
+    filter: &JobFilter,
+    holds: &HoldReasons,
+    now: Timestamp,
+) -> apalis_sea_orm::JobFilter {
     let is_held = |queue: QueueName| holds.for_queue(queue, now).is_some();
     let of_status = |queue: &QueueName| match filter.status {
         Some(JobStatus::Held) => is_held(*queue),

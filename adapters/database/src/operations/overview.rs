@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use apalis_sea_orm::inspect;
-use guestlist_domain::{HeldBy, HoldReasons, QueueName, WorkerReport, ProviderHealth};
+use guestlist_domain::{HeldBy, HoldReasons, ProviderHealth, QueueName, WorkerReport};
 use jiff::Timestamp;
 
 use crate::error::{StoreResult, store_error};

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Event, SortKey, Invitation, InvitationFilter, InvitationId, InvitationStatus, Page, Cursor,
-    ReadInvitations, UserId,
+    Cursor, Event, Invitation, InvitationFilter, InvitationId, InvitationStatus, Page,
+    ReadInvitations, SortKey, UserId,
 };
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};

@@ -17,7 +17,11 @@ impl ReadJobs for SqlStore {
         row.map_err(store_error)?.map(queued_job).transpose()
     }
 
-    async fn first_lost_attempt(&self, id: JobId, since: Timestamp) -> StoreResult<Option<Timestamp>> {
+    async fn first_lost_attempt(
+        &self,
+        id: JobId,
+        since: Timestamp,
+    ) -> StoreResult<Option<Timestamp>> {
         use entity::attempt::Column as C;
         let lost = entity::attempt::Entity::find()
             .filter(C::JobId.eq(id.0))

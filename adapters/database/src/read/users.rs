@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Email, SortKey, GuardName, Page, Cursor, SearchPrefix, ReadUsers, RemovedAddress, Role, User,
+    Cursor, Email, GuardName, Page, ReadUsers, RemovedAddress, Role, SearchPrefix, SortKey, User,
     UserFilter, UserId, UserStatus,
 };
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, Select};

@@ -34,7 +34,8 @@ impl TryFrom<Model> for Reconciliation {
             id: ReconciliationId(model.id),
             started_at: row.time("started_at", model.started_at)?,
             finished_at: row.time("finished_at", model.finished_at)?,
-            repair_action: row.require("repair_action", RepairAction::parse(&model.repair_action))?,
+            repair_action: row
+                .require("repair_action", RepairAction::parse(&model.repair_action))?,
             users: row.require("users", model.users.try_into().ok())?,
             identities: row.require("identities", model.identities.try_into().ok())?,
             counts: row.require("counts", serde_json::from_value(counts).ok())?,

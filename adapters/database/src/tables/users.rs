@@ -81,8 +81,15 @@ pub(crate) fn row(user: &User) -> ActiveModel {
 /// Returns the columns that may change: all but the address and the time of creation.
 pub(crate) fn update(user: &User) -> RowUpdate<Column> {
     use Column as C;
-    let columns =
-        [C::Name, C::NameKey, C::CommonPrefixLen, C::Role, C::Status, C::Metadata, C::ProviderUserId];
+    let columns = [
+        C::Name,
+        C::NameKey,
+        C::CommonPrefixLen,
+        C::Role,
+        C::Status,
+        C::Metadata,
+        C::ProviderUserId,
+    ];
     let mut set = values(row(user), &columns);
     set.push((C::LastSeenAt, at_least(C::LastSeenAt, user.last_seen_at.map(micros))));
     RowUpdate { id: user.id.0, version: user.version, set }

@@ -1,7 +1,7 @@
 //! The jobs of changes: enqueued, settled and operated on in the transaction of the change.
 
 use apalis_sea_orm::{AttemptError, Settled};
-use guestlist_domain::{Change, JobError, NewJob, Operation, JobOutcome, Settlement};
+use guestlist_domain::{Change, JobError, JobOutcome, NewJob, Operation, Settlement};
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 

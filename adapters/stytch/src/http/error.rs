@@ -13,9 +13,7 @@ use guestlist_domain::{
     },
 };
 
-use crate::{
-    http::{fields::MAX_ID_LENGTH, redact::redact, responses::ErrorBody},
-};
+use crate::http::{fields::MAX_ID_LENGTH, redact::redact, responses::ErrorBody};
 
 /// Whether a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +135,12 @@ fn is_about_redirect_urls(error_type: &str) -> bool {
         || error_type == "query_params_do_not_match"
 }
 
-fn kind_of_status(status: u16, is_stytch: bool, after: Option<Duration>, idempotency: Idempotency) -> Kind {
+fn kind_of_status(
+    status: u16,
+    is_stytch: bool,
+    after: Option<Duration>,
+    idempotency: Idempotency,
+) -> Kind {
     match status {
         429 => RateLimited(after),
         // A gateway gave up; Stytch may still have handled the request.
@@ -171,7 +174,8 @@ mod tests {
     const AFTER: Option<Duration> = Some(Duration::from_secs(7));
 
     fn kinds(error: impl Fn() -> RequestError) -> [Kind; 2] {
-        [Idempotency::Idempotent, Idempotency::NonIdempotent].map(|idempotency| classify(error(), idempotency).kind)
+        [Idempotency::Idempotent, Idempotency::NonIdempotent]
+            .map(|idempotency| classify(error(), idempotency).kind)
     }
 
     fn refused(status: u16, error_type: Option<&str>) -> RequestError {

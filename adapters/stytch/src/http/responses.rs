@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use guestlist_domain::{Email, Identity, ProviderSession, Tokens, AuthenticatedSession};
+use guestlist_domain::{AuthenticatedSession, Email, Identity, ProviderSession, Tokens};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;

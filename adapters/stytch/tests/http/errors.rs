@@ -5,7 +5,8 @@ use std::time::Duration;
 use guestlist_domain::{
     IdentityProvider, ProviderError,
     ProviderErrorKind::{
-        self as Kind, AddressTaken, BulkMailLimited, Doubtful, Misconfigured, RateLimited, Rejected, Unavailable,
+        self as Kind, AddressTaken, BulkMailLimited, Doubtful, Misconfigured, RateLimited,
+        Rejected, Unavailable,
     },
 };
 use guestlist_stytch::StytchProvider;

@@ -1,7 +1,7 @@
 //! Key rotations at the sandbox.
 
 use futures::future::join_all;
-use guestlist_domain::{IdentityProvider, AuthenticatedSession};
+use guestlist_domain::{AuthenticatedSession, IdentityProvider};
 use guestlist_stytch::StytchProvider;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! The requests of each port operation, and the results read from successful responses.
 
 use guestlist_domain::{
-    Email, IdentityProvider, InviteMail, LoginMail, Name, ProviderErrorKind, AuthenticatedSession,
+    AuthenticatedSession, Email, IdentityProvider, InviteMail, LoginMail, Name, ProviderErrorKind,
 };
 use serde_json::{Value, json};
 

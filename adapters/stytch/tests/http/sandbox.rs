@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use guestlist_domain::{
-    Email, IdentityProvider, JwtError, ProviderErrorKind, SystemClock, AuthenticatedSession,
+    AuthenticatedSession, Email, IdentityProvider, JwtError, ProviderErrorKind, SystemClock,
 };
 use guestlist_stytch::{Options, StytchProvider};
 use secrecy::ExposeSecret;

@@ -98,7 +98,10 @@ fn a_webhook_signed_more_than_five_minutes_away_is_stale() {
 fn created_changed_and_deleted_users_are_reported() {
     for action in ["CREATE", "UPDATE"] {
         let event = read(event(action).to_string().as_bytes()).unwrap().unwrap();
-        assert_eq!((event.message_id.as_str(), event.provider_user_id.as_str()), (ID, "user-test-1"));
+        assert_eq!(
+            (event.message_id.as_str(), event.provider_user_id.as_str()),
+            (ID, "user-test-1")
+        );
         let profile = event.profile.unwrap();
         assert_eq!(profile.emails[0].as_str(), "ada@example.com");
         assert_eq!((profile.status, profile.has_other_ways_in), (ProfileStatus::Active, false));

@@ -1,7 +1,7 @@
 //! Request and response types of invitations.
 
 use guestlist_domain::flows::NewInvitation;
-use guestlist_domain::{Email, HeldBy, Invitation, Metadata, Name, ManageableRoles, ReturnTo};
+use guestlist_domain::{Email, HeldBy, Invitation, ManageableRoles, Metadata, Name, ReturnTo};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::api::events::ActorView;
 use crate::api::users::types::parse_new_role;
+use crate::config::SiteConfig;
 use crate::extract::FieldErrors;
 use crate::openapi::schemas::{self, Time};
 use crate::problem::Problem;
-use crate::config::SiteConfig;
 use crate::state::holds::HoldStatus;
 
 /// An invitation to create.
@@ -35,7 +35,11 @@ pub struct CreateInvitationRequest {
 
 impl CreateInvitationRequest {
     /// Validates the request, on behalf of a caller who may manage users with the roles `manageable`.
-    pub fn parse(self, site: &SiteConfig, manageable: ManageableRoles) -> Result<NewInvitation, Problem> {
+    pub fn parse(
+        self,
+        site: &SiteConfig,
+        manageable: ManageableRoles,
+    ) -> Result<NewInvitation, Problem> {
         let mut errors = FieldErrors::default();
         let email = errors.check("email", Email::parse(&self.email));
         let name = self.name.and_then(|name| errors.check("name", Name::parse(&name)));

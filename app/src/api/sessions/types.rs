@@ -1,6 +1,6 @@
 //! Request and response types of sessions.
 
-use guestlist_domain::flows::{VerifiedSession, LoggedIn};
+use guestlist_domain::flows::{LoggedIn, VerifiedSession};
 use guestlist_domain::{InvitationId, Page, ReturnTo, Session, SessionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

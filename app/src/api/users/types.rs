@@ -1,7 +1,7 @@
 //! Request and response types of users.
 
 use guestlist_domain::flows::{ChangedUser, NewUser, UserChange};
-use guestlist_domain::{Email, Metadata, Name, ManageableRoles, Role, User};
+use guestlist_domain::{Email, ManageableRoles, Metadata, Name, Role, User};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};

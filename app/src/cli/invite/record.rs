@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use guestlist_domain::flows::NewInvitation;
-use guestlist_domain::{Email, Metadata, Name, ManageableRoles, Role};
+use guestlist_domain::{Email, ManageableRoles, Metadata, Name, Role};
 
 /// A person to invite, not yet validated.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use guestlist_database::operations::{Overview, Pause, QueueState, RefusedWrites, WorkerState};
-use guestlist_domain::{HoldReasons, QueueName, ProviderHealth, HealthIssue};
+use guestlist_domain::{HealthIssue, HoldReasons, ProviderHealth, QueueName};
 use jiff::Timestamp;
 
 use super::Status;

@@ -75,7 +75,9 @@ async fn the_limit_per_address_applies_to_known_and_unknown_addresses() {
             let wait: u64 = limited.header("retry-after").unwrap().parse().unwrap();
             assert!((3500..=3600).contains(&wait), "{wait}");
             let page = guestlist.browser().form("/login", &[("email", email)]).await.is(429);
-            assert!(page.header("retry-after").is_some() && page.body.contains("Too many requests"));
+            assert!(
+                page.header("retry-after").is_some() && page.body.contains("Too many requests")
+            );
         }
         let _ = request_link(&guestlist.anonymous(), "other@example.com").await.is(202);
         let kept = "SELECT COUNT(*) FROM login_requests WHERE email = 'unknown@example.com'";

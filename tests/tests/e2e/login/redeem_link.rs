@@ -332,7 +332,9 @@ async fn the_link_page_warns_when_another_user_is_logged_in() {
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
     let path = mail.path();
     let page = admin.get(path).await.is(200);
-    assert!(page.body.contains("admin@example.com") && page.body.contains("continuing logs you out"));
+    assert!(
+        page.body.contains("admin@example.com") && page.body.contains("continuing logs you out")
+    );
     let before = admin.caller();
     let _ = admin.redeem_link(&mail.token).await.is(303);
     let session = admin.get("/v1/session").await.is(200).json();

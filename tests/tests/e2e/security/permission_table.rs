@@ -178,10 +178,9 @@ async fn a_session_may_call_only_the_operations_of_its_role() {
                 "token" => guestlist.anonymous().bearer(person.token()),
                 _ => guestlist.anonymous().bearer(person.jwt()),
             };
-            let (leaving, rest): (Vec<_>, Vec<_>) =
-                rows().into_iter().partition(|(operation, _)| {
-                    operation.definition["operationId"] == "log_out"
-                });
+            let (leaving, rest): (Vec<_>, Vec<_>) = rows()
+                .into_iter()
+                .partition(|(operation, _)| operation.definition["operationId"] == "log_out");
             for (operation, access) in rest.into_iter().chain(leaving) {
                 let response = call_operation(&caller, &operation).await;
                 let may = match access {

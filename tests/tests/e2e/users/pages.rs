@@ -105,7 +105,8 @@ async fn the_last_administrator_cannot_lock_themselves_out() {
     let page = user_page(&guestlist, &guestlist.admin_email).await;
     let body = admin.get(&page).await.is(200).body;
     assert!(
-        body.contains("This is your account") && !body.contains("<form method=\"post\" action=\"/users")
+        body.contains("This is your account")
+            && !body.contains("<form method=\"post\" action=\"/users")
     );
     // A forged form is refused.
     for (act, fields) in

@@ -164,8 +164,14 @@ async fn repeated_webhooks_are_checked_once() {
         assert_eq!(lookups(&guestlist).await, 1);
         let _ = ada.get("/v1/session").await.is(200);
         let metrics = guestlist.api().get("/metrics").await.is(200).body;
-        assert!(metrics.contains("guestlist_webhooks_total{outcome=\"check_scheduled\"} 1\n"), "{metrics}");
-        assert!(metrics.contains("guestlist_webhooks_total{outcome=\"duplicate\"} 10\n"), "{metrics}");
+        assert!(
+            metrics.contains("guestlist_webhooks_total{outcome=\"check_scheduled\"} 1\n"),
+            "{metrics}"
+        );
+        assert!(
+            metrics.contains("guestlist_webhooks_total{outcome=\"duplicate\"} 10\n"),
+            "{metrics}"
+        );
     })
     .await;
 }

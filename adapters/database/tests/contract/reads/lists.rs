@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use guestlist_domain::{
-    Change, Invitation, InvitationFilter, InvitationStatus, Page, Cursor, SearchPrefix, ReadInvitations,
-    ReadUsers, Role, Store, User, UserFilter, UserId, UserStatus,
+    Change, Cursor, Invitation, InvitationFilter, InvitationStatus, Page, ReadInvitations,
+    ReadUsers, Role, SearchPrefix, Store, User, UserFilter, UserId, UserStatus,
 };
 use uuid::Uuid;
 

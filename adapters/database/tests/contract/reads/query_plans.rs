@@ -1,9 +1,9 @@
 //! Queries of requests and of periodic jobs read rows along an index, in its order.
 
 use guestlist_domain::{
-    GuardName, InvitationFilter, InvitationId, InvitationStatus, Page, ReadInvitations, ReadKeys,
-    ReadReconciliation, ReadSessions, ReadUsers, Role, SessionId, ExpiredRows, Store, User, UserFilter,
-    UserStatus,
+    ExpiredRows, GuardName, InvitationFilter, InvitationId, InvitationStatus, Page,
+    ReadInvitations, ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Role, SessionId, Store,
+    User, UserFilter, UserStatus,
 };
 
 use crate::support::fixtures::*;

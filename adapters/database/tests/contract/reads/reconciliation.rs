@@ -1,7 +1,8 @@
 //! Reads of a reconciliation with Stytch, and its stored result.
 
 use guestlist_domain::{
-    Change, DriftCount, Drift, ReadReconciliation, Reconciliation, RepairAction, StoreError, Tombstone, User,
+    Change, Drift, DriftCount, ReadReconciliation, Reconciliation, RepairAction, StoreError,
+    Tombstone, User,
 };
 use sea_orm::ConnectionTrait;
 
@@ -64,7 +65,8 @@ async fn tombstones_are_found_by_identity(db: &TestDatabase) {
 
 async fn only_the_newest_reconciliation_is_kept(db: &TestDatabase) {
     assert_eq!(db.store.last_reconciliation().await.unwrap(), None);
-    let counts = Drift::ALL.iter().map(|kind| (*kind, DriftCount { found: 7, repaired: 3 })).collect();
+    let counts =
+        Drift::ALL.iter().map(|kind| (*kind, DriftCount { found: 7, repaired: 3 })).collect();
     for repair_action in RepairAction::ALL {
         let record = Reconciliation { repair_action: *repair_action, ..reconciliation() };
         let mut change = Change::new();

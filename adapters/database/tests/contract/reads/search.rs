@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use guestlist_domain::{
-    Change, SortKey, Invitation, InvitationFilter, InvitationStatus, Name, Page, Cursor, SearchPrefix,
-    ReadInvitations, ReadUsers, Role, Store, User, UserFilter, UserId, UserStatus,
+    Change, Cursor, Invitation, InvitationFilter, InvitationStatus, Name, Page, ReadInvitations,
+    ReadUsers, Role, SearchPrefix, SortKey, Store, User, UserFilter, UserId, UserStatus,
 };
 
 use crate::support::fixtures::*;

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use guestlist_domain::{
-    Actor, ApiKey, ApiKeyId, Change, DriftCount, DeliveryError, Drift, Email, Event, EventId, EventKind,
-    HeldBy, Ids, Invitation, InvitationId, InvitationStatus, JobId, LoginRequest, LoginRequestId,
-    Metadata, Name, NewJob, QueueName, Reconciliation, ReconciliationId, RepairAction, ReturnTo, Role, Scope,
-    Session, SessionId, SystemIds, TokenHash, UsedLink, User, UserId, UserStatus,
+    Actor, ApiKey, ApiKeyId, Change, DeliveryError, Drift, DriftCount, Email, Event, EventId,
+    EventKind, HeldBy, Ids, Invitation, InvitationId, InvitationStatus, JobId, LoginRequest,
+    LoginRequestId, Metadata, Name, NewJob, QueueName, Reconciliation, ReconciliationId,
+    RepairAction, ReturnTo, Role, Scope, Session, SessionId, SystemIds, TokenHash, UsedLink, User,
+    UserId, UserStatus,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};

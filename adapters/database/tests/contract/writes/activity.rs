@@ -1,6 +1,6 @@
 //! Last-use times of sessions, users and API keys.
 
-use guestlist_domain::{Change, ReadKeys, ReadSessions, ReadUsers, Usage, Store, User};
+use guestlist_domain::{Change, ReadKeys, ReadSessions, ReadUsers, Store, Usage, User};
 
 use crate::support::fixtures::*;
 use crate::support::test_database::{TestDatabase, contract};

@@ -2,7 +2,8 @@
 
 use guestlist_domain::{
     Change, EndReason, EndSessions, Guard, GuardName, InvitationStatus, ReadInvitations,
-    ReadSessions, ReadUsers, RemovedAddress, Store, Tombstone, User, UserStatus, Verdict, SessionSelector,
+    ReadSessions, ReadUsers, RemovedAddress, SessionSelector, Store, Tombstone, User, UserStatus,
+    Verdict,
 };
 
 use crate::support::fixtures::*;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use apalis_sea_orm::entity::{attempt, job as jobs, state};
 use futures::future::join_all;
 use guestlist_domain::{
-    Attempt, Change, Clock, InvitationStatus, JobError, JobId, JobState, NewJob, Operation,
-    JobOutcome, QueueName, ReadInvitations, ReadJobs, ReadUsers, Settlement, Store, SystemClock, User,
-    Verdict,
+    Attempt, Change, Clock, InvitationStatus, JobError, JobId, JobOutcome, JobState, NewJob,
+    Operation, QueueName, ReadInvitations, ReadJobs, ReadUsers, Settlement, Store, SystemClock,
+    User, Verdict,
 };
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
@@ -58,7 +58,8 @@ async fn lease(db: &TestDatabase, job: &NewJob, fence: i64) {
 }
 
 fn settlement(job: &NewJob, fence: i64, outcome: JobOutcome) -> Settlement {
-    let attempt = Attempt { job: job.id, number: 1, max_attempts: 20, started_at: now(), outage: None };
+    let attempt =
+        Attempt { job: job.id, number: 1, max_attempts: 20, started_at: now(), outage: None };
     let worker = "worker-1".to_owned();
     Settlement { attempt, fence, worker, finished_at: after(1), outcome }
 }

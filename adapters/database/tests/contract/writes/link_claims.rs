@@ -1,7 +1,7 @@
 //! Claims on links.
 
 use futures::future::join_all;
-use guestlist_domain::{LinkClaim, ExpiredRows, Store, TokenHash};
+use guestlist_domain::{ExpiredRows, LinkClaim, Store, TokenHash};
 
 use crate::support::fixtures::*;
 use crate::support::test_database::{TestDatabase, contract};

@@ -1,7 +1,7 @@
 //! Expired invitations are found, and old rows deleted, in batches.
 
 use guestlist_domain::{
-    Change, Invitation, InvitationStatus, ReadInvitations, ReadSessions, ExpiredRows, Store, User,
+    Change, ExpiredRows, Invitation, InvitationStatus, ReadInvitations, ReadSessions, Store, User,
 };
 
 use crate::support::fixtures::*;
@@ -97,7 +97,12 @@ async fn newer_rows_are_kept(db: &TestDatabase) {
     let mut change = Change::new();
     change.sessions.push(session(&holder));
     db.apply(change).await;
-    for what in [ExpiredRows::Sessions, ExpiredRows::UsedLinks, ExpiredRows::LoginRequests, ExpiredRows::IdempotencyKeys] {
+    for what in [
+        ExpiredRows::Sessions,
+        ExpiredRows::UsedLinks,
+        ExpiredRows::LoginRequests,
+        ExpiredRows::IdempotencyKeys,
+    ] {
         assert_eq!(db.store.delete_expired(what, now(), 100).await.unwrap(), 0);
         assert_eq!(db.store.delete_expired(what, after(99_999), 0).await.unwrap(), 0);
     }

@@ -1,7 +1,9 @@
 //! Sessions end individually or together, and concurrent lookups are combined.
 
 use futures::future::join_all;
-use guestlist_domain::{Change, EndReason, EndSessions, Page, ReadSessions, Session, User, SessionSelector};
+use guestlist_domain::{
+    Change, EndReason, EndSessions, Page, ReadSessions, Session, SessionSelector, User,
+};
 
 use crate::support::fixtures::*;
 use crate::support::test_database::{TestDatabase, contract};
@@ -19,7 +21,12 @@ contract!(
 
 fn end(user: &User, which: SessionSelector) -> Change {
     let reason = EndReason::Revoked;
-    Change::new().end_sessions(EndSessions { user_id: user.id, sessions: which, at: after(9), reason })
+    Change::new().end_sessions(EndSessions {
+        user_id: user.id,
+        sessions: which,
+        at: after(9),
+        reason,
+    })
 }
 
 async fn is_ended(db: &TestDatabase, session: &Session) -> bool {
