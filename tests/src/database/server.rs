@@ -15,7 +15,6 @@ use crate::{Engine, LONG, free_port, wait_until};
 pub struct DatabaseServer {
     script: PathBuf,
     port: u16,
-    options: &'static [&'static str],
     child: Option<Child>,
     folder: TempDir,
 }
@@ -27,11 +26,6 @@ impl DatabaseServer {
     ///
     /// Panics for SQLite, which has no server.
     pub async fn start(engine: Engine) -> Self {
-        Self::start_with(engine, &[]).await
-    }
-
-    /// Starts a server with more command-line options.
-    pub async fn start_with(engine: Engine, options: &'static [&'static str]) -> Self {
         let name = match engine {
             Engine::Sqlite => panic!("SQLite has no server"),
             Engine::MySql => "mysql.sh",
@@ -39,7 +33,7 @@ impl DatabaseServer {
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(name);
         let folder = TempDir::with_prefix("guestlist-server-").unwrap();
-        let mut server = Self { script, port: free_port(), options, child: None, folder };
+        let mut server = Self { script, port: free_port(), child: None, folder };
         server.start_process().await;
         server
     }
@@ -52,8 +46,8 @@ impl DatabaseServer {
         copy.arg("-a").arg(self.folder.path().join(".")).arg(folder.path());
         assert!(copy.status().unwrap().success());
         self.start_process().await;
-        let (script, options) = (self.script.clone(), self.options);
-        let mut other = Self { script, port: free_port(), options, child: None, folder };
+        let script = self.script.clone();
+        let mut other = Self { script, port: free_port(), child: None, folder };
         other.start_process().await;
         other
     }
@@ -65,19 +59,10 @@ impl DatabaseServer {
 
     /// Executes statements as root.
     pub fn execute_as_root(&self, sql: &str) {
-        self.try_execute_as_root(sql).unwrap();
-    }
-
-    /// Executes statements as root.
-    ///
-    /// # Errors
-    ///
-    /// Returns the client's output if a statement fails.
-    pub fn try_execute_as_root(&self, sql: &str) -> Result<(), String> {
         let mut client = Command::new("bash");
         client.arg(&self.script).arg("sql").arg(self.folder.path()).args(["-e", sql]);
         let output = client.stdin(Stdio::null()).output().unwrap();
-        if output.status.success() { Ok(()) } else { Err(format!("{sql}: {output:?}")) }
+        assert!(output.status.success(), "{sql}: {output:?}");
     }
 
     /// Starts the stopped server on its existing data.
@@ -88,7 +73,6 @@ impl DatabaseServer {
         let output = std::fs::File::create(self.folder.path().join("output")).unwrap();
         let mut command = Command::new("bash");
         command.arg(&self.script).arg("run").arg(self.folder.path()).arg(self.port.to_string());
-        command.args(self.options);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
         self.child = Some(command.spawn().unwrap());
         wait_until(LONG, "the server accepts queries", async || url.exists().then_some(())).await;

@@ -110,9 +110,10 @@ async fn mail_requested_during_an_outage_is_sent_afterwards() {
         for n in 0..10 {
             invited.push(guestlist.invite(&format!("guest{n}@example.com")).await);
         }
-        wait_until(LONG, "every invitation was attempted", async || {
+        // The circuit opens after five failures in a row; the other jobs are then not attempted.
+        wait_until(LONG, "five invitations were attempted", async || {
             let tried = "SELECT COUNT(*) FROM invitations WHERE last_error_code IS NOT NULL";
-            (guestlist.database().integer(tried).await == 10).then_some(())
+            (guestlist.database().integer(tried).await >= 5).then_some(())
         })
         .await;
         guestlist.sandbox().clear_faults().await;

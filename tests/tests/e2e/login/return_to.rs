@@ -168,6 +168,8 @@ async fn a_replacement_link_keeps_the_return_to_of_the_failed_link() {
         let invited = json!({ "email": "ada@example.com", "return_to": "/sessions?invited" });
         let invitation = guestlist.api().post("/v1/invitations", &invited).await.is(202).json();
         let mail = guestlist.sandbox().nth_email("ada@example.com", 1).await;
+        // A login request sends no mail while the invitation is queued.
+        let _ = guestlist.wait_for_status(id(&invitation), "sent").await;
         let cut = guestlist
             .browser()
             .form("/authenticate", &link_form(&mail.token[..12], &invitation))
