@@ -426,9 +426,9 @@ async fn an_operator_cannot_act_on_jobs_about_administrators() {
         let response = opal.post_nothing(&format!("/v1/jobs/{}/cancel", id(job))).await;
         // Newest first: about an unknown address, an administrator, and an operator.
         if n == 0 {
-            drop(response.is(200))
+            drop(response.is(200));
         } else {
-            drop(response.problem(403, "role_not_grantable"))
+            drop(response.problem(403, "role_not_grantable"));
         }
     }
 }

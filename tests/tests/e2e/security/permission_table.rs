@@ -159,7 +159,7 @@ async fn an_api_key_may_call_only_the_operations_of_its_scopes() {
             Session => drop(response.problem(403, "session_required")),
             Stytch => drop(response.problem(401, "signature_invalid")),
             Public | Scope(_) | Unrestricted => {
-                assert!(is_authorized(&response), "{response:?}")
+                assert!(is_authorized(&response), "{response:?}");
             }
         }
     }
