@@ -30,7 +30,7 @@ async fn insert(db: &TestDatabase, users: &[User]) {
     db.apply(change).await;
 }
 
-/// Returns UUIDv7s of one millisecond, which differ in their random bits only.
+/// Returns ids (UUID version 7) of one millisecond, which differ in their random bits only.
 fn same_millisecond(n: usize) -> Vec<Uuid> {
     let id = |n: u8| {
         let random = [n.wrapping_mul(37), n.wrapping_mul(101), 0, 0, 0, 0, 0, 0, n, 255 - n];
