@@ -42,7 +42,9 @@ pub fn device(user_agent: Option<&str>) -> String {
 
 fn product_name(agent: &str) -> Option<String> {
     let name = agent.split(['/', ' ', '(']).next()?;
-    let is_name = !name.is_empty() && name != "Mozilla" && !name.chars().any(char::is_control);
+    // A token of RFC 9110: other characters could disguise what is shown beside the name.
+    let is_name =
+        !name.is_empty() && name != "Mozilla" && name.bytes().all(|b| b.is_ascii_graphic());
     is_name.then(|| name.chars().take(40).collect())
 }
 
@@ -82,6 +84,8 @@ mod tests {
             ("my-backend on Windows", "my-backend"),
             ("Mozilla/5.0", "Unknown device"),
             ("", "Unknown device"),
+            ("\u{202e}moc.elgoog/1", "Unknown device"),
+            ("c\u{430}rl/8", "Unknown device"),
             (" ", "Unknown device"),
         ] {
             assert_eq!(device(Some(agent)), expected);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use apalis_sea_orm::ErrorClass;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{DbErr, EntityTrait};
+use sea_orm::{DbBackend, DbErr, EntityTrait, RuntimeErr};
+use tokio::time::timeout;
 
 use crate::connect::Database;
 use crate::error::classify;
@@ -19,10 +20,28 @@ const RECENT: Duration = Duration::from_secs(2);
 /// transaction.
 const LARGE_ROW: usize = 256 * 1024;
 
+/// How long a check waits for the lock of an SQLite file. Prometheus and load balancers wait for less
+/// than the time after which a write gives up.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+
 impl Database {
+    /// Returns an error if the database does not accept writes, or if another program locks the
+    /// SQLite file for more than [`LOCK_TIMEOUT`].
+    pub(crate) async fn check_writable(&self) -> Result<(), DbErr> {
+        if self.backend() != DbBackend::Sqlite {
+            return self.write_check().await;
+        }
+        timeout(LOCK_TIMEOUT, self.write_check()).await.unwrap_or_else(|_| {
+            let reason = "another program has locked the database file";
+            let error = DbErr::Conn(RuntimeErr::Internal(reason.to_owned()));
+            self.health().write_failed(&error);
+            Err(error)
+        })
+    }
+
     /// Writes a row, unless a write has succeeded recently. A database that answers queries may
     /// still have a full disk or be read-only.
-    pub(crate) async fn check_writable(&self) -> Result<(), DbErr> {
+    async fn write_check(&self) -> Result<(), DbErr> {
         use guards::{Column, Entity, first_row};
         let health = self.health();
         if self.write_failure().is_some() {

@@ -1,6 +1,8 @@
 //! Request ids, liveness and readiness.
 
-use guestlist_tests::{Caller, Engine, Guestlist, on_every_engine};
+use std::time::{Duration, Instant};
+
+use guestlist_tests::{Caller, Engine, Guestlist, SHORT, on_every_engine, wait_until};
 use reqwest::Method;
 
 #[tokio::test]
@@ -48,6 +50,40 @@ async fn a_process_is_ready_while_its_database_is() {
         let _ = guestlist.run_ok(&["migrate", "up"]).await;
         let _ = guestlist.anonymous().get("/readyz").await.is(200);
         let _ = worker.get("/readyz").await.is(200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_locked_database_file_is_reported_within_seconds() {
+    let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
+    guestlist.wait_for_jobs().await;
+    let worker = Caller::new(&guestlist.worker_urls[0]);
+    let locked = guestlist.database().lock_for(Duration::from_secs(20));
+    let looked = async {
+        wait_until(SHORT, "the file is locked", async || {
+            guestlist.database().is_locked().await.then_some(())
+        })
+        .await;
+        // A write that has just succeeded is not repeated.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        for caller in [&guestlist.anonymous(), &worker] {
+            let asked = Instant::now();
+            let _ = caller.get("/readyz").await.is(503);
+            assert!(asked.elapsed() < Duration::from_secs(6), "after {:?}", asked.elapsed());
+        }
+        let asked = Instant::now();
+        let status = guestlist.api().get("/v1/status").await.is(200).json();
+        assert!(asked.elapsed() < Duration::from_secs(6), "after {:?}", asked.elapsed());
+        let summary = status["summary"].as_str().unwrap();
+        assert!(summary.contains("another program has locked the database file"), "{summary}");
+    };
+    tokio::join!(locked, looked);
+    guestlist.wait_until_ready().await;
+    // The worker reports again.
+    wait_until(SHORT, "mail is sent", async || {
+        let status = guestlist.api().get("/v1/status").await.is(200).json();
+        status["summary"].as_str().unwrap().starts_with("SENDING").then_some(())
     })
     .await;
 }

@@ -5,9 +5,9 @@
 //! | | **Invitations** |
 //! | 1 | A user without an invitation mail, or mail without a user, because a request was interrupted |
 //! | | `an_app_killed_under_load_leaves_complete_invitations` |
-//! | | `an_invitation_is_queued_with_its_user_its_event_and_its_job` |
+//! | | `an_invitation_is_queued_with_its_user_event_and_job` |
 //! | 2 | A user who can't be matched to an identity, because Stytch's id was not stored |
-//! | | `the_user_keeps_the_identity_that_stytch_names` |
+//! | | `the_identity_of_a_sent_mail_is_linked` |
 //! | 3 | Several invitations of one address, by double clicks or in different case |
 //! | | `concurrent_invitations_of_an_address_create_one_invitation` |
 //! | | `unusual_valid_values_are_kept_unchanged` |
@@ -23,7 +23,7 @@
 //! | | `resending_creates_a_new_link_and_extends_the_expiry` |
 //! | | `a_link_expires_with_its_invitation` |
 //! | 7 | A name that was entered with an invitation and never reaches Stytch |
-//! | | `an_invitation_is_asked_for` |
+//! | | `sending_an_invitation_posts_its_fields` |
 //! | 8 | Requests that wait for Stytch, and mail that is lost when Stytch fails |
 //! | | `requesting_mail_does_not_wait_for_stytch` |
 //! | | `failed_attempts_are_retried_and_recorded` |
@@ -32,7 +32,7 @@
 //! | | `a_repeated_request_replays_the_first_response` |
 //! | | `concurrent_requests_with_one_key_are_executed_once` |
 //! | 10 | A link to another host than this installation |
-//! | | `stytch_is_told_where_the_link_leads` |
+//! | | `the_mail_contains_the_redirect_url` |
 //! | | `links_contain_the_invitation_id_only_if_configured` |
 //! | | **Users** |
 //! | 11 | A removed user who keeps an identity and a session at Stytch |
@@ -88,14 +88,14 @@
 //! | | **Operation** |
 //! | 30 | A database connection that is never re-established |
 //! | | `a_database_outage_of_twenty_seconds_loses_nothing` |
-//! | | `a_database_that_comes_back_is_used_again` |
-//! | | `a_database_that_stays_away_is_unavailable` |
+//! | | `a_database_that_recovers_is_used_again` |
+//! | | `an_unreachable_database_is_reported_as_unavailable` |
 //! | 31 | A database password that is sent to an unverified server |
-//! | | `what_cannot_be_opened_says_why` |
+//! | | `errors_name_the_reason` |
 //! | 32 | A trial that requires changes to code or unused settings |
 //! | | `the_quick_start_works_with_dev` |
-//! | | `the_curl_commands_of_the_readme_work` |
-//! | | `the_example_of_the_environment_lists_every_variable_with_its_default` |
+//! | | `the_commands_of_every_document_work` |
+//! | | `env_example_lists_every_variable_with_its_default` |
 //! | 33 | Server errors for malformed requests |
 //! | | `a_body_that_is_not_valid_json_is_refused` |
 //! | | `an_invalid_field_is_named` |
