@@ -18,10 +18,10 @@ use crate::state::App;
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
 pub struct AuditQuery {
-    /// Who did it.
+    /// The event's actor.
     #[schemars(with = "Option<schemas::ActorId>")]
     pub actor: Option<String>,
-    /// The id of the user to whom it was done.
+    /// The id of the user that the event concerns.
     #[schemars(with = "Option<Uuid>")]
     pub user: Option<String>,
     #[schemars(with = "Option<schemas::EventKind>")]

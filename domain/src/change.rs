@@ -86,7 +86,7 @@ pub struct Guard {
     pub version: i64,
 }
 
-/// The guards.
+/// The name of a [`Guard`].
 #[derive(
     Debug,
     Clone,

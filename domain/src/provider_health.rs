@@ -181,9 +181,8 @@ mod tests {
 
     #[test]
     fn a_report_round_trips_through_json() {
-        for standing in [ProviderHealth::Ok, ProviderHealth::Down(issue())] {
-            let report =
-                WorkerReport { bulk_until: Some(Timestamp::UNIX_EPOCH), ..standing.into() };
+        for health in [ProviderHealth::Ok, ProviderHealth::Down(issue())] {
+            let report = WorkerReport { bulk_until: Some(Timestamp::UNIX_EPOCH), ..health.into() };
             let json = serde_json::to_string(&report).unwrap();
             assert!(json.contains(report.health.as_str()), "{json}");
             assert_eq!(serde_json::from_str::<WorkerReport>(&json).unwrap(), report);

@@ -6,16 +6,18 @@
 //! completes a migration that was interrupted.
 
 mod check;
+mod error;
 mod history;
 mod lease;
 mod print;
 mod run;
+mod statements;
 mod table;
 mod wait;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
-pub use check::MigrationError;
+pub use error::MigrationError;
 pub use print::{print, print_for_sqlite, print_pending};
 pub use run::{Step, down, none_applied, pending_read_only, status, up};
 

@@ -1,12 +1,12 @@
 //! The SQL of migrations as text, for a PlanetScale deploy request or for review.
 
-use sea_orm::{DatabaseConnection, DbBackend, DbErr, MockDatabase, MockExecResult};
-use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
+use sea_orm::{DatabaseConnection, DbBackend};
+use sea_orm_migration::MigratorTrait;
 
-use crate::{MigrationError, Migrator, pending_read_only};
-
-/// The maximum number of statements in one migration.
-const MAX_STATEMENTS: usize = 1_000;
+use crate::Migrator;
+use crate::error::MigrationError;
+use crate::run::pending_read_only;
+use crate::statements::{recorded, recorder, statements};
 
 /// Returns the SQL of all migrations, one statement per line.
 pub async fn print(backend: DbBackend) -> Result<String, MigrationError> {
@@ -39,31 +39,6 @@ async fn print_filtered(
         lines.push(mark_applied(backend, migration.name()));
     }
     Ok(lines.into_iter().map(|line| line + ";\n").collect())
-}
-
-/// Returns the statements of a migration.
-pub(crate) async fn statements(
-    backend: DbBackend,
-    migration: &dyn MigrationTrait,
-) -> Result<Vec<String>, DbErr> {
-    let db = recorder(backend);
-    migration.up(&SchemaManager::new(&db)).await?;
-    Ok(recorded(db))
-}
-
-/// Returns a connection that records statements instead of executing them.
-fn recorder(backend: DbBackend) -> DatabaseConnection {
-    let results = vec![MockExecResult::default(); MAX_STATEMENTS];
-    MockDatabase::new(backend).append_exec_results(results).into_connection()
-}
-
-fn recorded(db: DatabaseConnection) -> Vec<String> {
-    let transactions = db.into_transaction_log();
-    transactions
-        .iter()
-        .flat_map(sea_orm::Transaction::statements)
-        .map(ToString::to_string)
-        .collect()
 }
 
 /// Returns the statement that marks a migration as applied.

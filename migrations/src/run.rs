@@ -10,9 +10,11 @@ use sea_orm_migration::{
     IntoSchemaManagerConnection, MigrationStatus, MigratorTrait, SchemaManager,
 };
 
+use crate::Migrator;
+use crate::check::refuse_foreign_tables;
+use crate::error::MigrationError;
 use crate::lease::{self, Lease};
 use crate::wait::Wait;
-use crate::{Migrator, check::MigrationError, check::refuse_foreign_tables};
 
 /// A migration and its status.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! a licence that `deny.toml` does not allow.
 
 mod audit;
+mod command;
 mod driver;
 mod element;
 mod window;

@@ -83,7 +83,7 @@ pub mod job {
         /// The time of the job's next change of state, computed by the database: the end of the
         /// lease for a running job, the time of finishing for a finished one, and `run_at` for all
         /// others.
-        pub turn_at: Option<i64>,
+        pub next_change_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -101,13 +101,17 @@ fn jobs(engine: DbBackend) -> TableCreateStatement {
         .col(ColumnDef::new(C::StartedAt).big_integer().null())
         .col(ColumnDef::new(C::FinishedAt).big_integer().null())
         .col(ColumnDef::new(C::CancelRequestedAt).big_integer().null())
-        .col(ColumnDef::new(C::TurnAt).big_integer().generated(Expr::cust(TURN_AT), true))
+        .col(
+            ColumnDef::new(C::NextChangeAt)
+                .big_integer()
+                .generated(Expr::cust(NEXT_CHANGE_AT), true),
+        )
         .to_owned()
 }
 
 /// One index on this column, instead of three, serves promoting, rescuing and pruning, and reduces
 /// the cost of a job's state changes.
-const TURN_AT: &str = "CASE state WHEN 'running' THEN lease_until WHEN 'done' THEN finished_at \
+const NEXT_CHANGE_AT: &str = "CASE state WHEN 'running' THEN lease_until WHEN 'done' THEN finished_at \
     WHEN 'dead' THEN finished_at WHEN 'cancelled' THEN finished_at ELSE run_at END";
 
 fn job_indexes() -> [IndexCreateStatement; 5] {
@@ -123,7 +127,7 @@ fn job_indexes() -> [IndexCreateStatement; 5] {
         // Has the order of a claim, which would otherwise read and sort every ready row. Also
         // serves counts by state and queue.
         index("jobs_claim", &[C::State, C::Queue, C::Priority, C::RunAt, C::Id]),
-        index("jobs_turn", &[C::State, C::TurnAt]),
+        index("jobs_turn", &[C::State, C::NextChangeAt]),
         index("jobs_list", &[C::State, C::Id]),
         // Written only once for a job that never fails.
         index("jobs_error", &[C::LastErrorCode, C::Id]),

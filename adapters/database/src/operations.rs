@@ -1,6 +1,6 @@
 //! Queries for operators: queues, workers, jobs and the audit log. They only read.
 //!
-//! A job is `held` if it is due and something other than its turn keeps it waiting. The queue's rows
+//! A job is `held` if it is due and is held back, for example by a paused queue. The queue's rows
 //! do not record this, so it is derived from the state of queues and workers.
 
 mod audit;

@@ -104,7 +104,7 @@ fn is_missing(message: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn advice(code: ErrorCode, class: ErrorClass, text: &str) -> String {
+    fn remediation(code: ErrorCode, class: ErrorClass, text: &str) -> String {
         schema_error_of(Some(code), class, text.to_owned()).to_string()
     }
 
@@ -126,11 +126,14 @@ mod tests {
             (MySql(1049), Unavailable, "Unknown database 'app'", "unavailable"),
             (MySql(1064), Permanent, "You have an error in your SQL syntax", "can't be read"),
         ] {
-            let advice = advice(code, class, text);
-            assert!(advice.contains(text) && advice.contains(expected), "{advice}");
-            let migrates = advice.contains("guestlist migrate up");
-            assert_eq!(migrates, expected.starts_with("guestlist"), "{advice}");
-            assert!(!advice.contains("anew") && !advice.contains("drop"), "{advice}");
+            let remediation = remediation(code, class, text);
+            assert!(remediation.contains(text) && remediation.contains(expected), "{remediation}");
+            let migrates = remediation.contains("guestlist migrate up");
+            assert_eq!(migrates, expected.starts_with("guestlist"), "{remediation}");
+            assert!(
+                !remediation.contains("anew") && !remediation.contains("drop"),
+                "{remediation}"
+            );
         }
     }
 }

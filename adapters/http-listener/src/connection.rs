@@ -25,11 +25,11 @@ pub(crate) struct Connection {
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// Waits for a complete header, since the accept or the header's first byte.
+    /// Waits for a complete header. The time is that of the header's first byte, or of the accept.
     Header(Instant),
     /// The service handles a request.
     Request,
-    /// Waits for the next request, since the response or the last write of it.
+    /// Waits for the next request. The time is that of the last write of a response.
     Idle(Instant),
 }
 

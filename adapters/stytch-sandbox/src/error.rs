@@ -8,7 +8,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 pub enum Error {
     /// Another program listens on the port.
     #[error(
-        "port {} is in use, perhaps by another sandbox: stop that program, or choose another \
+        "port {} is in use, possibly by another sandbox: stop that program, or choose another \
          address (SANDBOX_LISTEN_ADDR={}:0 picks a free port)", .0.port(), .0.ip()
     )]
     PortInUse(SocketAddr),

@@ -134,7 +134,7 @@ impl Response<'_> {
         };
         let is_doubt_allowed = error.kind != Kind::Doubtful || is_lost;
         let matches_status = match self.status.as_u16() {
-            200..=299 => is_lost && error.code == "bad_answer",
+            200..=299 => is_lost && error.code == "invalid_response",
             300..=399 => error.kind == Kind::Misconfigured,
             400..=499 => is_doubt_allowed,
             500..=599 => {

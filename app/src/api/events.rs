@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::openapi::schemas::{self, Time};
 
-/// Who did something.
+/// The actor of an event.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Actor", transform = schemas::all_required)]
 pub struct ActorView<'a> {
@@ -59,11 +59,12 @@ pub struct AuditView<'a> {
     #[schemars(with = "schemas::EventKind")]
     kind: &'a str,
     at: Time,
-    /// Who did it.
+    /// The event's actor.
     actor: ActorView<'a>,
     /// The actor's IP address; null if the event was not caused by a request.
     ip: Option<IpAddr>,
-    /// The user to whom it was done, who may have been deleted since; null if there is none.
+    /// The id of the user that the event concerns, who may have been deleted since; null if there is
+    /// none.
     user_id: Option<Uuid>,
     /// The invitation that the event is about; null if there is none.
     invitation_id: Option<Uuid>,

@@ -26,7 +26,7 @@ impl OutputError {
         self
     }
 
-    /// Whether the reader has ended, as `head` does.
+    /// Returns whether the reader of the output has closed it, as `head` does.
     fn is_closed(&self) -> bool {
         self.cause.kind() == io::ErrorKind::BrokenPipe
     }

@@ -37,17 +37,18 @@ pub async fn run(
     let built = bootstrap::connect(&config.common, stytch).await?;
     let public_url = config.common.public_url_at(config.common.listen_addr)?;
     let ctx = built.ctx(config.common.policy(&public_url));
-    let manner = ReconcileOptions { dry_run: args.dry_run, force: args.force };
-    let comparison = flows::reconcile(&ctx, manner, &Actor::Cli, &CommandCallGate(stop)).await?;
+    let options = ReconcileOptions { dry_run: args.dry_run, force: args.force };
+    let comparison = flows::reconcile(&ctx, options, &Actor::Cli, &CommandCallGate(stop)).await?;
     let text = if args.json { to_json(&comparison).to_string() } else { report(&comparison) };
     print(text).map_err(|error| {
         let is_repaired = comparison.record.repair_action == RepairAction::Repaired;
         if is_repaired { error.after(summary(&comparison.record)) } else { error }
     })?;
-    refusal(&comparison.record).map_or(Ok(ExitCode::SUCCESS), |error| Err(error).context("refused"))
+    refused_error(&comparison.record)
+        .map_or(Ok(ExitCode::SUCCESS), |error| Err(error).context("refused"))
 }
 
-fn refusal(record: &Reconciliation) -> Option<anyhow::Error> {
+fn refused_error(record: &Reconciliation) -> Option<anyhow::Error> {
     (record.repair_action == RepairAction::Refused).then(|| {
         anyhow::anyhow!(
             "repairing would change {} of {} users, more than 5 %, so nothing was changed. Review \
@@ -105,12 +106,12 @@ fn summary(record: &Reconciliation) -> String {
 }
 
 fn user_row(difference: &Difference) -> [String; 5] {
-    let Difference { kind, user, email, provider_user_id, theirs } = difference;
-    let theirs: Vec<_> = theirs.iter().map(Email::as_str).collect();
+    let Difference { kind, user, email, provider_user_id, provider_emails } = difference;
+    let provider_emails: Vec<_> = provider_emails.iter().map(Email::as_str).collect();
     [
         kind.to_string(),
         or_dash(email.as_ref().map(Email::as_str)),
-        or_dash((!theirs.is_empty()).then(|| theirs.join(", "))),
+        or_dash((!provider_emails.is_empty()).then(|| provider_emails.join(", "))),
         or_dash(user.as_ref()),
         provider_user_id.clone(),
     ]
@@ -126,11 +127,11 @@ fn to_json(comparison: &Comparison) -> Value {
             "user_id": difference.user,
             "email": difference.email,
             "stytch_user_id": difference.provider_user_id,
-            "stytch_emails": difference.theirs,
+            "stytch_emails": difference.provider_emails,
         })
     };
     json!({
-        "remedy": record.repair_action.as_str(),
+        "repair_action": record.repair_action.as_str(),
         "started_at": format!("{:.3}", record.started_at),
         "finished_at": format!("{:.3}", record.finished_at),
         "users": record.users,

@@ -148,7 +148,7 @@ async fn find_api_key(app: &App, parts: &Parts, secret: &str) -> Result<ApiKey, 
     Ok(key)
 }
 
-/// Why a browser's cookies admit nobody.
+/// Why a browser's cookies are refused.
 enum CookieError {
     /// The cookies contain live sessions of two users, or more cookies than a browser can hold. A
     /// sibling host has set some of them, and which ones can't be determined.
@@ -218,7 +218,7 @@ fn several_users(app: &App, parts: &Parts) -> Problem {
     Problem::new(Code::SessionMissing, detail)
 }
 
-/// Returns the problem of a session that admits nobody, and clears its cookies if it has ended.
+/// Returns the problem of a refused session, and clears its cookies if it has ended.
 /// Cookies survive an outage.
 fn session_problem(app: &App, parts: &Parts, error: SessionError) -> Problem {
     let hint = LoginHint::read(&parts.headers);

@@ -35,7 +35,7 @@ pub struct JsonBody<T>(pub T);
 #[derive(Debug)]
 pub struct Form<T>(pub T);
 
-/// The query.
+/// Query parameters, parsed strictly.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 

@@ -22,12 +22,12 @@ pub struct Effects {
     /// The code of a refusal whose response is a page or a redirect instead of the problem.
     pub refusal: Option<Code>,
     /// Values for the login form of an error page.
-    pub login_form: LoginForm,
+    pub login_form: LoginFormValues,
 }
 
 /// Values that prefill the login form of an error page.
 #[derive(Debug, Default)]
-pub struct LoginForm {
+pub struct LoginFormValues {
     pub email: Option<String>,
     pub return_to: Option<String>,
 }
@@ -48,7 +48,7 @@ impl ResponseEffects {
     }
 
     /// Prefills the login form, if the response is an error page that has one.
-    pub fn set_login_form(&self, form: LoginForm) {
+    pub fn set_login_form(&self, form: LoginFormValues) {
         self.effects().login_form = form;
     }
 

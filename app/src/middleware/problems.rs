@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use crate::extract::{LoginForm, too_large};
+use crate::extract::{LoginFormValues, too_large};
 use crate::pages;
 use crate::problem::{Code, Problem, is_api_path};
 use crate::sessions::cookies::LoginHint;
@@ -38,7 +38,7 @@ pub fn render(
     app: &App,
     response: Response,
     format: &ProblemFormat,
-    form: LoginForm,
+    form: LoginFormValues,
     request_id: &str,
 ) -> Response {
     let problem = response.extensions().get::<Problem>().cloned();
@@ -48,7 +48,7 @@ pub fn render(
         ProblemFormat::Json => problem.to_json(request_id),
         ProblemFormat::Html { hint } => {
             let email = form.email.or_else(|| hint.clone());
-            pages::problem_page(app, &problem, request_id, &LoginForm { email, ..form })
+            pages::problem_page(app, &problem, request_id, &LoginFormValues { email, ..form })
         }
     };
     for (name, value) in response.headers() {

@@ -13,8 +13,8 @@ use crate::sessions::cookies;
 use crate::state::App;
 
 const DESCRIPTION: &str = "\
-Guestlist lets people into your application by invitation. An invitation is a mail with a link; \
-whoever opens it and presses Continue is logged in, for seven days by default.
+Guestlist lets people into your application by invitation. An invitation is a mail with a link. \
+The invitee opens it, clicks Continue, and is logged in, for seven days by default.
 
 **Conventions.** Times are RFC 3339 in UTC with milliseconds. Lists are paginated: pass \
 `next_cursor` as `cursor` to get the next page. Errors are problem details (RFC 9457) with a \

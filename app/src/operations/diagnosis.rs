@@ -125,9 +125,9 @@ impl Checks<'_> {
         let queues = [(QueueName::Login, " login links"), (QueueName::Invitation, " invitations")];
         let paused = queues.iter().filter_map(|(queue, what)| Some((self.pause(*queue)?, *what)));
         let paused: Vec<_> = paused.collect();
-        let ((_, at, who), what) = paused.iter().min_by_key(|((_, at, _), _)| *at)?;
+        let ((_, at, paused_by), what) = paused.iter().min_by_key(|((_, at, _), _)| *at)?;
         let what = if paused.len() == queues.len() { "" } else { what };
-        let headline = format!("NOT SENDING{what} since {}: paused {who}", self.time(*at));
+        let headline = format!("NOT SENDING{what} since {}: paused {paused_by}", self.time(*at));
         let resume = |queue: &QueueName| format!("guestlist queue resume {queue}");
         let resume = paused.iter().map(|((queue, ..), _)| resume(queue));
         let fix = Some(resume.collect::<Vec<_>>().join(" and "));
@@ -174,15 +174,15 @@ impl Checks<'_> {
     }
 
     fn other_queue_paused(&self) -> Option<Diagnosis> {
-        let (queue, at, who) = QueueName::ALL.iter().find_map(|queue| self.pause(*queue))?;
+        let (queue, at, paused_by) = QueueName::ALL.iter().find_map(|queue| self.pause(*queue))?;
         let since = self.time(at);
         let headline =
-            format!("SENDING, but the {queue} queue has been paused since {since} {who}");
+            format!("SENDING, but the {queue} queue has been paused since {since} {paused_by}");
         let fix = Some(format!("guestlist queue resume {queue}"));
         Some(Diagnosis { fix, since: Some(at), ..Diagnosis::sending(headline) })
     }
 
-    /// Returns a queue's pause: its time, and who paused it and why, in words.
+    /// Returns a queue's pause: its time, by whom, and why, in words.
     fn pause(&self, queue: QueueName) -> Option<(QueueName, Timestamp, String)> {
         let state = self.overview.queues.iter().find(|state| state.queue == queue)?;
         let pause = state.pause.as_ref()?;

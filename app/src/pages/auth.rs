@@ -9,7 +9,9 @@ use guestlist_domain::Role;
 use guestlist_domain::flows::VerifiedSession;
 use url::form_urlencoded;
 
-use crate::extract::{LoginForm, RequireSession, ResponseEffects, SameOrigin, has_session_cookies};
+use crate::extract::{
+    LoginFormValues, RequireSession, ResponseEffects, SameOrigin, has_session_cookies,
+};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -69,7 +71,7 @@ impl FromRequestParts<App> for FormSession {
         let session = RequireSession::from_request_parts(parts, app).await;
         if let (Err(_), Some(effects)) = (&session, parts.extensions.get::<ResponseEffects>()) {
             let return_to = Some(page_of_form(parts.uri.path()));
-            effects.set_login_form(LoginForm { email: None, return_to });
+            effects.set_login_form(LoginFormValues { email: None, return_to });
         }
         let RequireSession(admitted) = session?;
         SameOrigin::from_request_parts(parts, app).await?;

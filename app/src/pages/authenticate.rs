@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::layout::render;
-use crate::extract::{Form, LoginForm, OptionalSession, Query, ResponseEffects, SameOrigin};
+use crate::extract::{Form, LoginFormValues, OptionalSession, Query, ResponseEffects, SameOrigin};
 use crate::openapi::schemas;
 use crate::problem::{Code, Problem};
 use crate::sessions::cookies;
@@ -55,7 +55,7 @@ pub struct Link {
 
 const MAGIC_LINKS: &str = "magic_links";
 
-/// `GET /authenticate`
+/// Handles `GET /authenticate`.
 pub async fn show(
     method: Method,
     State(app): State<App>,
@@ -121,12 +121,12 @@ pub struct ContinueForm {
     invitation: Option<String>,
 }
 
-/// `POST /authenticate`
+/// Handles `POST /authenticate`.
 pub async fn redeem(
     _: SameOrigin,
     holder: LinkHolder,
     State(app): State<App>,
-    perhaps: OptionalSession,
+    session: OptionalSession,
     Extension(outgoing): Extension<ResponseEffects>,
     form: Result<Form<ContinueForm>, Problem>,
 ) -> Result<Response, Problem> {
@@ -134,12 +134,12 @@ pub async fn redeem(
         Code::InvalidRequest => RedeemError::LinkInvalid.into(),
         _ => problem,
     })?;
-    let current_user = perhaps.0.as_ref().map(|admitted| admitted.user.clone());
-    let link = TokenHash::of(&form.token);
-    let replaces = perhaps.into_session();
+    let current_user = session.0.as_ref().map(|admitted| admitted.user.clone());
+    let token_hash = TokenHash::of(&form.token);
+    let replaces = session.into_session();
     let invitation = form.invitation.as_deref().and_then(|id| InvitationId::from_str(id).ok());
-    let carried = PresentedLink { token: form.token, invitation };
-    let error = match redeem_link(&app, holder, carried, replaces).await {
+    let link = PresentedLink { token: form.token, invitation };
+    let error = match redeem_link(&app, holder, link, replaces).await {
         Ok(login) => {
             let now = app.ctx().now();
             let (user, session) = (&login.user, &login.session);
@@ -155,11 +155,11 @@ pub async fn redeem(
     match current_user {
         // The user pressed the button twice, or went back to the page.
         Some(user) if user.id == holder => {
-            let return_to = used_link_return_to(app.ctx(), link, &user).await?;
+            let return_to = used_link_return_to(app.ctx(), token_hash, &user).await?;
             Ok(see_other(&app.site().landing_url(return_to.as_ref())))
         }
         _ => {
-            outgoing.set_login_form(login_form(&app, (link, holder), invitation).await);
+            outgoing.set_login_form(login_form(&app, (token_hash, holder), invitation).await);
             Err(error.into())
         }
     }
@@ -172,10 +172,10 @@ pub async fn redeem(
 /// the invitation may not belong to it. Fields that can't be loaded are left empty.
 async fn login_form(
     app: &App,
-    (link, holder): (TokenHash, UserId),
+    (token_hash, holder): (TokenHash, UserId),
     invitation: Option<InvitationId>,
-) -> LoginForm {
-    let mut form = LoginForm::default();
+) -> LoginFormValues {
+    let mut form = LoginFormValues::default();
     let store = &app.ctx().store;
     if let Some(id) = invitation
         && let Ok(Some(invitation)) = store.invitation(id).await
@@ -184,7 +184,7 @@ async fn login_form(
         form.email = Some(invitation.email.as_str().to_owned());
     }
     if let Ok(Some(user)) = store.user(holder).await
-        && let Ok(return_to) = used_link_return_to(app.ctx(), link, &user).await
+        && let Ok(return_to) = used_link_return_to(app.ctx(), token_hash, &user).await
     {
         form.return_to = return_to.map(|url| url.as_str().to_owned());
     }

@@ -83,7 +83,7 @@ fn verb_and_details(event: &Event) -> (&'static str, String) {
         EventKind::KeyRevoked => ("revoked the API key", format!(" {}", text("name"))),
         EventKind::Reconciled => plain("compared all users with Stytch"),
         EventKind::IdentityForgotten => ("ended all sessions of", reason("deleted at Stytch")),
-        EventKind::IdentityAdopted => plain("linked the Stytch identity of"),
+        EventKind::IdentityLinked => plain("linked the Stytch identity of"),
         EventKind::IdentityDeleted => plain("deleted the leftover Stytch identity of"),
         EventKind::JobRetried => {
             (job_verb(event, "retried a job", "retried a job for"), reason(&text("kind")))

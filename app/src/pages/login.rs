@@ -47,7 +47,7 @@ pub struct LoginQuery {
     ended: Option<String>,
 }
 
-/// `GET /login`
+/// Handles `GET /login`.
 pub async fn show(
     State(app): State<App>,
     OptionalSession(session): OptionalSession,
@@ -84,7 +84,7 @@ pub struct LoginForm {
     return_to: Option<String>,
 }
 
-/// `POST /login`
+/// Handles `POST /login`.
 pub async fn request_link(
     _: SameOrigin,
     State(app): State<App>,

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::layout::render;
-use crate::extract::LoginForm;
+use crate::extract::LoginFormValues;
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -22,7 +22,12 @@ struct ProblemPage<'a> {
 }
 
 /// Renders a problem. `form` prefills the login form.
-pub fn problem_page(app: &App, problem: &Problem, request_id: &str, form: &LoginForm) -> Response {
+pub fn problem_page(
+    app: &App,
+    problem: &Problem,
+    request_id: &str,
+    form: &LoginFormValues,
+) -> Response {
     let template = ProblemPage {
         app_name: &app.site().app_name,
         title: title(problem),

@@ -115,9 +115,9 @@ async fn rows(app: &App, users: &[User], viewer: &VerifiedSession) -> Result<Vec
     let invited = users.iter().filter(|user| user.status == UserStatus::Invited);
     let invited: Vec<UserId> = invited.map(|user| user.id).collect();
     let latest = app.ctx().store.latest_invitations(&invited).await?;
-    let waits = app.holds().current(app.ctx().now(), &latest).await?;
+    let holds = app.holds().current(app.ctx().now(), &latest).await?;
     let latest: HashMap<UserId, &Invitation> = latest.iter().map(|i| (i.user_id, i)).collect();
-    let row = |user: &User| Row::new(user, latest.get(&user.id).copied(), waits, viewer);
+    let row = |user: &User| Row::new(user, latest.get(&user.id).copied(), holds, viewer);
     Ok(users.iter().map(row).collect())
 }
 
@@ -125,7 +125,7 @@ impl Row {
     fn new(
         user: &User,
         latest: Option<&Invitation>,
-        waits: HoldStatus,
+        holds: HoldStatus,
         viewer: &VerifiedSession,
     ) -> Self {
         let status = match (user.status, latest) {
@@ -134,7 +134,7 @@ impl Row {
         };
         let note = latest.and_then(|invitation| {
             let error = invitation.last_error.as_ref().map(|error| error.message.clone());
-            let held_by = waits.held_by(invitation);
+            let held_by = holds.held_by(invitation);
             error.or_else(|| held_by.map(|by| format!("held: {by}").replace('_', " ")))
         });
         let can_resend = |invitation: &&Invitation| {

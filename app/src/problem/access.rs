@@ -43,9 +43,7 @@ impl From<SessionError> for Problem {
         let (code, detail) = match error {
             SessionError::Missing => (Code::SessionMissing, "Log in, or send an API key."),
             SessionError::Expired => (Code::SessionExpired, "The session expired. Log in again."),
-            SessionError::Revoked => {
-                (Code::SessionRevoked, "The session was revoked. Log in again.")
-            }
+            SessionError::Revoked => (Code::SessionRevoked, "The session was ended. Log in again."),
             SessionError::JwtExpired => (
                 Code::JwtExpired,
                 "The session JWT is older than five minutes. Send the session token to get a new \

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 pub type Redeemed = Result<LoggedIn, RedemptionError>;
 
-/// Why a redemption logged nobody in.
+/// The error of a redemption.
 #[derive(Debug)]
 pub enum RedemptionError {
     /// The link does not admit its holder.
@@ -64,7 +64,7 @@ enum Stage {
 }
 
 #[derive(Debug)]
-pub enum Role {
+pub enum Participant {
     /// The request redeems the link.
     Leader(Leader),
     /// Another request is redeeming it.
@@ -88,16 +88,16 @@ struct Entry {
 
 impl InFlightRedemptions {
     /// Joins the redemption of a link, or starts it.
-    pub fn join(&self, token: TokenHash) -> Role {
+    pub fn join(&self, token: TokenHash) -> Participant {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = |redemption| Entry { all: self.clone(), token, redemption };
         if let Some(redemption) = running.get(&token) {
-            return Role::Follower(Follower(entry(Arc::clone(redemption))));
+            return Participant::Follower(Follower(entry(Arc::clone(redemption))));
         }
         let stage = watch::Sender::new(Stage::Running);
         let redemption = Arc::new(Redemption { stage, late_result: Mutex::default() });
         running.insert(token, Arc::clone(&redemption));
-        Role::Leader(Leader(entry(redemption)))
+        Participant::Leader(Leader(entry(redemption)))
     }
 }
 
@@ -167,15 +167,15 @@ mod tests {
 
     fn leader(redemptions: &InFlightRedemptions) -> Leader {
         match redemptions.join(TOKEN) {
-            Role::Leader(leader) => leader,
-            Role::Follower(_) => panic!("the link is being redeemed"),
+            Participant::Leader(leader) => leader,
+            Participant::Follower(_) => panic!("the link is being redeemed"),
         }
     }
 
     fn follower(redemptions: &InFlightRedemptions) -> Follower {
         match redemptions.join(TOKEN) {
-            Role::Follower(follower) => follower,
-            Role::Leader(_) => panic!("the link is not being redeemed"),
+            Participant::Follower(follower) => follower,
+            Participant::Leader(_) => panic!("the link is not being redeemed"),
         }
     }
 

@@ -25,7 +25,7 @@ use guestlist_stytch::is_link_token;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::in_flight::{Leader, Redeemed, RedemptionError, Role};
+use super::in_flight::{Leader, Participant, Redeemed, RedemptionError};
 use crate::extract::authenticate_optional;
 use crate::openapi::operation::add_problems;
 use crate::problem::{Code, Problem};
@@ -95,11 +95,11 @@ pub async fn redeem_link(
     let link = RedeemLink { token_hash, token, invitation, browser, previous_session: replaces };
     loop {
         match app.redemptions().join(token_hash) {
-            Role::Leader(leader) => {
+            Participant::Leader(leader) => {
                 let anonymous = is_anonymous.then_some(client);
                 return lead(app.clone(), ctx, link, anonymous, leader).await;
             }
-            Role::Follower(follower) => {
+            Participant::Follower(follower) => {
                 if let Some(result) = follower.wait(CALLER_TIMEOUT).await {
                     end_replaced(&ctx, link.previous_session.as_ref(), &result).await?;
                     return result;

@@ -55,7 +55,7 @@ pub struct LoggedIn {
     pub return_to: Option<ReturnTo>,
 }
 
-/// The reason why a link logs nobody in.
+/// The error of redeeming a link.
 #[derive(Debug, Error)]
 pub enum RedeemError {
     /// The link was used: by this user, or for a login that was refused (`None`).

@@ -87,7 +87,7 @@ pub enum EventKind {
     /// A user's identity no longer exists at the provider; the sessions were ended.
     IdentityForgotten,
     /// An identity found at the provider was linked to a user.
-    IdentityAdopted,
+    IdentityLinked,
     /// The identity of a removed user was found at the provider and deleted.
     IdentityDeleted,
     /// An operator retried a job.

@@ -92,6 +92,6 @@ pub enum Operation {
         /// The earliest time of the next attempt.
         at: Timestamp,
         /// When the retry was requested.
-        asked_at: Timestamp,
+        requested_at: Timestamp,
     },
 }

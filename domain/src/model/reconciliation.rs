@@ -128,7 +128,7 @@ pub struct Difference {
     pub email: Option<Email>,
     pub provider_user_id: String,
     /// The identity's addresses.
-    pub theirs: Vec<Email>,
+    pub provider_emails: Vec<Email>,
 }
 
 /// A reconciliation with examples of what it found.

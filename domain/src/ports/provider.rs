@@ -17,7 +17,7 @@ pub const LINK_MINUTES: RangeInclusive<u32> = 5..=10_080;
 #[error("{code}: {message}")]
 pub struct ProviderError {
     pub kind: ProviderErrorKind,
-    /// The provider's error code; otherwise `timeout`, `connect`, `reset`, `bad_answer` or
+    /// The provider's error code; otherwise `timeout`, `connect`, `reset`, `invalid_response` or
     /// `http_<status>`. For display only: decisions depend on the kind.
     pub code: String,
     pub message: String,
@@ -91,7 +91,7 @@ pub struct Profile {
     pub emails: Vec<Email>,
     /// Whether the identity can log in by other means than these addresses, such as a password, a
     /// phone number, or another identity provider.
-    pub has_other_ways_in: bool,
+    pub has_other_login_methods: bool,
     pub status: ProfileStatus,
     pub created_at: Option<Timestamp>,
 }

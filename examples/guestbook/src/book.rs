@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::App;
+use crate::app::App;
 use crate::guest::Guest;
-use crate::guestlist::{Refusal, User};
+use crate::guestlist::{ApiError, User};
 use crate::page::html;
 
 /// The entries, which are kept in memory.
@@ -78,7 +78,7 @@ pub async fn invite(
     return_to.set_query(Some("welcome"));
     let message = match app.guestlist.invite(&email, &return_to).await {
         Ok(()) => format!("{email} is invited."),
-        Err(Refusal(_, detail)) => format!("{email} is not invited: {detail}"),
+        Err(ApiError(_, detail)) => format!("{email} is not invited: {detail}"),
     };
     page(&app, &user, Some(message))
 }

@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
-use crate::App;
+use crate::app::App;
 use crate::guestlist::User;
 
 /// The user who is logged in, if any.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::Settings;
+use crate::app::Settings;
 
 /// A client of Guestlist's API.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ pub struct Session {
 
 /// An unsuccessful response: its status, and the `detail` to show to the user.
 #[derive(Debug)]
-pub struct Refusal(pub StatusCode, pub String);
+pub struct ApiError(pub StatusCode, pub String);
 
 impl Guestlist {
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
@@ -126,7 +126,7 @@ impl Guestlist {
     }
 
     /// Invites an address; accepting the invitation redirects to `return_to`.
-    pub async fn invite(&self, email: &str, return_to: &Url) -> Result<(), Refusal> {
+    pub async fn invite(&self, email: &str, return_to: &Url) -> Result<(), ApiError> {
         let body = json!({
             "email": email,
             "metadata": { "guestbook": "guest" },
@@ -138,7 +138,7 @@ impl Guestlist {
     }
 
     /// Requests a login link for an address.
-    pub async fn request_login(&self, email: &str, return_to: &Url) -> Result<(), Refusal> {
+    pub async fn request_login(&self, email: &str, return_to: &Url) -> Result<(), ApiError> {
         let body = json!({ "email": email, "return_to": return_to });
         // With a key, the limit per client does not apply to this backend.
         let key = self.key.as_deref().unwrap_or_default();
@@ -151,7 +151,7 @@ impl Guestlist {
         &self,
         token: &str,
         browser: &HeaderMap,
-    ) -> Result<NewSession, Refusal> {
+    ) -> Result<NewSession, ApiError> {
         let mut request =
             self.http.post(self.endpoint("/v1/sessions")).json(&json!({ "token": token }));
         if let Some(agent) = browser.get(header::USER_AGENT) {
@@ -167,7 +167,7 @@ impl Guestlist {
     }
 }
 
-async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Refusal> {
+async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, ApiError> {
     let response = request.send().await.map_err(|error| unreachable(&error))?;
     if response.status().is_success() {
         return Ok(response);
@@ -176,12 +176,12 @@ async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Ref
     let problem: Value = response.json().await.unwrap_or_default();
     // The first field error is more specific than the problem's detail.
     let detail = problem["errors"][0]["detail"].as_str().or(problem["detail"].as_str());
-    Err(Refusal(status, detail.unwrap_or("The request failed.").to_owned()))
+    Err(ApiError(status, detail.unwrap_or("The request failed.").to_owned()))
 }
 
-fn unreachable(error: &reqwest::Error) -> Refusal {
+fn unreachable(error: &reqwest::Error) -> ApiError {
     eprintln!("Guestlist is unavailable: {error}");
-    Refusal(
+    ApiError(
         StatusCode::SERVICE_UNAVAILABLE,
         "The service is unavailable. Try again in a moment.".to_owned(),
     )

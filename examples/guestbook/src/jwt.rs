@@ -15,7 +15,7 @@ use reqwest::Client;
 use serde::Deserialize;
 use url::Url;
 
-use crate::{App, Settings};
+use crate::app::{App, Settings};
 
 /// The minimum time between two requests for keys.
 const FETCH_INTERVAL: Duration = Duration::from_secs(30);

@@ -3,6 +3,7 @@
 //! It stores no passwords, sessions or users. Each request asks Guestlist once who is logged in
 //! (`guestlist.rs`).
 
+mod app;
 mod book;
 mod guest;
 mod guestlist;
@@ -20,49 +21,10 @@ use axum::middleware;
 use axum::routing::{get, post};
 use clap::Parser;
 use tokio::net::TcpListener;
-use url::Url;
 
-use crate::book::Book;
+use crate::app::{App, Settings};
 use crate::guestlist::Guestlist;
 use crate::jwt::Verifier;
-
-/// A guest book whose users log in through Guestlist
-#[derive(Debug, Parser)]
-pub struct Settings {
-    /// Address to listen on
-    #[arg(long, env = "GUESTBOOK_LISTEN_ADDR", default_value = "127.0.0.1:4000")]
-    listen_addr: SocketAddr,
-    /// URL of the guest book for browsers: Guestlist's `APP_URL`
-    #[arg(long, env = "APP_URL", default_value = "http://localhost:4000")]
-    app_url: Url,
-    /// URL of Guestlist for this backend
-    #[arg(long, env = "GUESTLIST_URL", default_value = "http://localhost:3000")]
-    guestlist_url: Url,
-    /// URL of Guestlist for browsers: its `PUBLIC_URL` [default: the URL for this backend]
-    #[arg(long, env = "GUESTLIST_PUBLIC_URL")]
-    guestlist_public_url: Option<Url>,
-    /// API key with the scope invitations:write
-    #[arg(long, env = "GUESTLIST_KEY", hide_env_values = true)]
-    guestlist_key: Option<String>,
-    /// URL of Stytch, from which to fetch the keys of JWTs
-    #[arg(long, env = "STYTCH_BASE_URL", default_value = "https://test.stytch.com")]
-    stytch_base_url: Url,
-    /// Id of the Stytch project, which is the audience of JWTs
-    #[arg(long, env = "STYTCH_PROJECT_ID")]
-    stytch_project_id: Option<String>,
-    /// Log in on this application's own pages instead of Guestlist's
-    #[arg(long, env = "GUESTBOOK_OWN_PAGES")]
-    own_pages: bool,
-}
-
-/// State that handlers share.
-#[derive(Clone)]
-struct App {
-    settings: Arc<Settings>,
-    guestlist: Arc<Guestlist>,
-    verifier: Arc<Verifier>,
-    book: Arc<Book>,
-}
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

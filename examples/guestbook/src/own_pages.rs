@@ -12,8 +12,8 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use serde::Deserialize;
 use url::Url;
 
-use crate::App;
-use crate::guestlist::{NewSession, Refusal};
+use crate::app::App;
+use crate::guestlist::{ApiError, NewSession};
 use crate::page::html;
 
 #[derive(Template)]
@@ -53,7 +53,7 @@ pub async fn request_login(State(app): State<App>, Form(form): Form<Login>) -> R
     let return_to = allowed(&app, form.return_to);
     let message = match app.guestlist.request_login(&form.email, &return_to).await {
         Ok(()) => "Check your mail.".to_owned(),
-        Err(Refusal(_, detail)) => detail,
+        Err(ApiError(_, detail)) => detail,
     };
     html(&LoginPage { visitor: None, message: Some(&message), return_to: return_to.as_str() })
 }
@@ -89,7 +89,7 @@ pub async fn redeem_link(
             let cookies = cookies.map(|cookie| (header::SET_COOKIE, cookie));
             (AppendHeaders(cookies), Redirect::to(return_to.as_str())).into_response()
         }
-        Err(Refusal(status, detail)) => {
+        Err(ApiError(status, detail)) => {
             let return_to = allowed(&app, None);
             let page =
                 LoginPage { visitor: None, message: Some(&detail), return_to: return_to.as_str() };

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 
-use crate::App;
+use crate::app::App;
 use crate::guest::CurrentUser;
 use crate::guestlist::User;
 

@@ -34,12 +34,12 @@ class Credentials:
         self.assertEqual(self.ok(await self.client.debug.whoami()).project_id, PROJECT_ID)
 
     async def test_invalid_credentials_are_refused_by_every_call(self):
-        stranger = self.client_of(secret="secret-test-of-somebody-else=")
+        wrong_secret = self.client_of(secret="secret-test-of-somebody-else=")
         other = self.client_of(project_id=OTHER_PROJECT)
         malformed = self.client_of(project_id="my-project")
         for name, call in CALLS.items():
             with self.subTest(name):
-                await self.refused(call(stranger), 401, "unauthorized_credentials")
+                await self.refused(call(wrong_secret), 401, "unauthorized_credentials")
                 await self.refused(call(other), 401, "unauthorized_credentials")
                 await self.refused(call(malformed), 400, "invalid_project_id_authentication")
 

@@ -50,6 +50,6 @@ class ExchangePrimaryFactor:
     async def test_an_unknown_user_and_invalid_credentials_are_refused(self):
         given = {"user_id": UNKNOWN_USER, "email_address": address()}
         await self.refused(self.exchange(**given), 404, "user_not_found")
-        stranger = self.client_of(secret="secret-test-of-somebody-else=")
-        call = stranger.users.exchange_primary_factor(**given)
+        wrong_secret = self.client_of(secret="secret-test-of-somebody-else=")
+        call = wrong_secret.users.exchange_primary_factor(**given)
         await self.refused(call, 401, "unauthorized_credentials")

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -117,21 +116,4 @@ fn chromedriver() -> Option<PathBuf> {
 fn port(line: &str) -> Option<u16> {
     let (_, rest) = line.split_once("successfully on port ")?;
     rest.trim_end_matches('.').parse().ok()
-}
-
-/// Sends a `WebDriver` command, and returns its value, or the code and message of its error.
-pub(super) async fn command(
-    caller: &Caller,
-    method: Method,
-    path: &str,
-    body: Option<&Value>,
-) -> Result<Value, String> {
-    let kind = body.map(|_| "application/json");
-    let body = body.map(ToString::to_string).unwrap_or_default();
-    let response = caller.call(method, path, kind, body).await;
-    let value = response.json()["value"].take();
-    match response.status {
-        200 => Ok(value),
-        _ => Err(format!("{}: {}", value["error"].as_str().unwrap(), value["message"])),
-    }
 }

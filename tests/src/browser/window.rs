@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
-use super::driver::command;
+use super::command::command;
 use crate::{Caller, LONG, SHORT, wait_until};
 
 /// A screen size and a colour scheme.

@@ -7,7 +7,7 @@ use jsonschema::Validator;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Response;
+use super::response::Response;
 
 /// The committed document. A test of the application asserts that it is the one that is served.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {

@@ -169,7 +169,7 @@ async fn the_application_notices_a_revoked_session() {
     laptop.wait_for_text("It is open to invited guests").await;
     // The response cleared the cookies, including the JWT, which is verified locally.
     laptop.open(&format!("{}/fast", guestbook.url)).await;
-    laptop.wait_for_text("nobody").await;
+    laptop.wait_for_text("no valid JWT").await;
 }
 
 #[tokio::test]
@@ -276,7 +276,7 @@ async fn a_renewed_jwt_reaches_the_browser_through_the_application() {
     window.set_cookie("stytch_session_jwt", cut).await;
     assert_eq!(jwt().await, cut);
     window.open(&format!("{}/fast", guestbook.url)).await;
-    window.wait_for_text("nobody").await;
+    window.wait_for_text("no valid JWT").await;
     window.open(&format!("{}/book", guestbook.url)).await;
     window.wait_for_heading("The book").await;
     assert_ne!(jwt().await, cut, "{}", guestbook.log());

@@ -85,8 +85,8 @@ async fn in_states<C: ConnectionTrait>(
     Ok(rows.into_iter().filter(|(_, state)| states.contains(&state.as_str())).collect())
 }
 
-/// Cancels idle and running jobs by one statement, because a job could change between the two
-/// states between two statements.
+/// Cancels idle and running jobs by one statement, because a job could move from one of
+/// these states to the other between two statements.
 async fn update<C: ConnectionTrait>(conn: &C, ids: &[Uuid], now: Timestamp) -> Result<(), DbErr> {
     use job::Column as C;
     let is_idle = || Expr::col(C::State).ne(state::RUNNING);

@@ -17,13 +17,13 @@ use crate::{
 /// Conditions that a job must all meet. The [default](Default) matches every job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFilter {
-    /// In one of these queues; an empty list matches none.
+    /// Matches jobs in any of these queues; an empty list matches no job.
     pub queues: Option<Vec<String>>,
-    /// Of this kind.
+    /// Matches jobs of this kind.
     pub kind: Option<String>,
-    /// In this [`state`](crate::entity::state).
+    /// Matches jobs in this [`state`](crate::entity::state).
     pub state: Option<String>,
-    /// The latest attempt failed with this code.
+    /// Matches jobs whose latest attempt failed with this code.
     pub error_code: Option<String>,
     /// The latest error contains this text, or the id starts with it.
     pub text: Option<String>,

@@ -35,7 +35,7 @@ const PAGE_ROWS: usize = 200;
 struct FutureJob {
     id: Uuid,
     state: String,
-    turn_at: i64,
+    next_change_at: i64,
     run_at: i64,
     created_at: i64,
     started_at: Option<i64>,
@@ -52,7 +52,7 @@ impl JobQueue {
             return Ok(0);
         };
         let page = ahead.iter().filter(|job| job.state == state::SCHEDULED);
-        let page: Vec<i64> = page.map(|job| job.turn_at).collect();
+        let page: Vec<i64> = page.map(|job| job.next_change_at).collect();
         let last = page.iter().copied().max().filter(|_| page.len() == PAGE_ROWS);
         self.skew_checked_to.store(last.unwrap_or(0), Ordering::Relaxed);
 
@@ -123,7 +123,7 @@ impl JobQueue {
         Ok(update.exec(&self.write).await?.rows_affected)
     }
 
-    /// Returns jobs of each state whose `turn_at` is ahead of both clocks; of the scheduled ones a
+    /// Returns jobs of each state whose `next_change_at` is ahead of both clocks; of the scheduled ones a
     /// page, because many may be intended for a distant future.
     async fn future_jobs(&self, now: i64) -> Result<Vec<FutureJob>, DbErr> {
         let (skew, delay) =
@@ -139,19 +139,19 @@ impl JobQueue {
         rows.iter().map(|row| FutureJob::from_query_result(row, "")).collect()
     }
 
-    /// Selects jobs of a state whose `turn_at` is later than `after`, and more than `ahead`
+    /// Selects jobs of a state whose `next_change_at` is later than `after`, and more than `ahead`
     /// microseconds later than the database's current time.
     fn page(&self, state: &str, after: i64, ahead: i64) -> SelectStatement {
         use job::Column as C;
         let now = || database_now(self.read.get_database_backend());
         Query::select()
-            .columns([C::Id, C::State, C::TurnAt, C::RunAt, C::CreatedAt, C::StartedAt])
+            .columns([C::Id, C::State, C::NextChangeAt, C::RunAt, C::CreatedAt, C::StartedAt])
             .expr_as(now(), "now")
             .from(job::Entity)
             .and_where(Expr::col(C::State).eq(state))
-            .and_where(Expr::col(C::TurnAt).gt(after))
-            .and_where(Expr::col(C::TurnAt).gt(now().add(ahead)))
-            .order_by(C::TurnAt, Order::Asc)
+            .and_where(Expr::col(C::NextChangeAt).gt(after))
+            .and_where(Expr::col(C::NextChangeAt).gt(now().add(ahead)))
+            .order_by(C::NextChangeAt, Order::Asc)
             .limit(PAGE_ROWS as u64)
             .to_owned()
     }

@@ -103,7 +103,7 @@ fn row(job: NewJob) -> Result<job::ActiveModel, DbErr> {
         finished_at: NotSet,
         freed_key: NotSet,
         cancel_requested_at: NotSet,
-        turn_at: NotSet,
+        next_change_at: NotSet,
     })
 }
 

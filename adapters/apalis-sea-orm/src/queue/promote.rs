@@ -43,7 +43,7 @@ impl JobQueue {
 
     /// Returns when the next scheduled or retrying job of any queue is due.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, DbErr> {
-        let first = STATES.map(|state| select(state, job::Column::TurnAt, None, 1));
+        let first = STATES.map(|state| select(state, job::Column::NextChangeAt, None, 1));
         let rows = self.read.query_all(&union(first.into_iter()).unwrap_or_default()).await?;
         let times = rows.iter().map(|row| row.try_get_by_index::<i64>(0));
         let times = times.collect::<Result<Vec<_>, _>>()?;
@@ -72,8 +72,8 @@ fn select(state: &str, column: job::Column, due: Option<Timestamp>, limit: u64) 
         .column(column)
         .from(job::Entity)
         .and_where(Expr::col(job::Column::State).eq(state))
-        .and_where_option(due.map(|due| Expr::col(job::Column::TurnAt).lte(micros(due))))
-        .order_by(job::Column::TurnAt, Order::Asc)
+        .and_where_option(due.map(|due| Expr::col(job::Column::NextChangeAt).lte(micros(due))))
+        .order_by(job::Column::NextChangeAt, Order::Asc)
         .limit(limit)
         .to_owned()
 }

@@ -87,8 +87,8 @@ async fn prunable<C: ConnectionTrait>(conn: &C, before: Timestamp) -> Result<Vec
             .column(C::Id)
             .from(job::Entity)
             .and_where(Expr::col(C::State).eq(state))
-            .and_where(Expr::col(C::TurnAt).lt(micros(before)))
-            .order_by(C::TurnAt, Order::Asc)
+            .and_where(Expr::col(C::NextChangeAt).lt(micros(before)))
+            .order_by(C::NextChangeAt, Order::Asc)
             .limit(BATCH / 2)
             .to_owned()
     };

@@ -56,16 +56,16 @@ impl JobQueue {
 
     /// Returns the running jobs whose leases have expired, and those whose leases are overlong.
     async fn ended_leases(&self) -> Result<(Vec<job::Model>, Vec<job::Model>), DbErr> {
-        let turn_at = job::Column::TurnAt;
+        let next_change_at = job::Column::NextChangeAt;
         let select = job::Entity::find()
-            .column_as(self.has_ended(turn_at, LeaseEnd::Overlong), "overlong")
+            .column_as(self.has_ended(next_change_at, LeaseEnd::Overlong), "overlong")
             .filter(job::Column::State.eq(state::RUNNING))
             .filter(
                 Condition::any()
-                    .add(self.has_ended(turn_at, LeaseEnd::Expired))
-                    .add(self.has_ended(turn_at, LeaseEnd::Overlong)),
+                    .add(self.has_ended(next_change_at, LeaseEnd::Expired))
+                    .add(self.has_ended(next_change_at, LeaseEnd::Overlong)),
             )
-            .order_by_asc(turn_at)
+            .order_by_asc(next_change_at)
             .limit(BATCH)
             .into_query();
         let (mut expired, mut overlong) = (Vec::new(), Vec::new());

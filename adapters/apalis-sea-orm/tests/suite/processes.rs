@@ -157,7 +157,7 @@ fn processor_time(process: u32) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_process_uses_less_than_one_percent_of_a_core() {
-    const WATCHED: Duration = Duration::from_secs(10);
+    const MEASURED: Duration = Duration::from_secs(10);
     let directory = tempfile::tempdir().unwrap();
     let mut workers = Vec::new();
     let all = each().await;
@@ -169,9 +169,9 @@ async fn an_idle_process_uses_less_than_one_percent_of_a_core() {
     // Until it has opened its connections and reported.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before: Vec<_> = workers.iter().map(|(_, worker)| processor_time(worker.id())).collect();
-    tokio::time::sleep(WATCHED).await;
+    tokio::time::sleep(MEASURED).await;
     for ((engine, worker), before) in workers.into_iter().zip(before) {
-        let share = processor_time(worker.id()).abs_diff(before).div_duration_f64(WATCHED) * 100.0;
+        let share = processor_time(worker.id()).abs_diff(before).div_duration_f64(MEASURED) * 100.0;
         println!("{engine:?}: an idle worker uses {share:.2} % of a core");
         assert!(share < 1.0, "{engine:?}: {share}");
         assert_eq!(worker.stop(), "");

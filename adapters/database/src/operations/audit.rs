@@ -35,7 +35,7 @@ pub struct AuditFilter {
     /// The user concerned.
     pub user: Option<UserId>,
     pub kind: Option<EventKind>,
-    /// The earliest time.
+    /// Omits events before this time.
     pub since: Option<Timestamp>,
 }
 

@@ -15,7 +15,7 @@ use crate::tables::columns::RowReader;
 pub enum JobStatus {
     /// The state in the queue. `Ready` excludes jobs that are held.
     In(JobState),
-    /// The job is due, and something other than its turn keeps it waiting.
+    /// The job is due and held back, for example by a paused queue.
     Held,
 }
 

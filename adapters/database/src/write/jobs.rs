@@ -52,7 +52,7 @@ pub(super) async fn operate(
                 apalis_sea_orm::dismiss_by_key(tx, std::slice::from_ref(key), *at).await?;
                 true
             }
-            Operation::Retry { job, at, asked_at } if at > asked_at => {
+            Operation::Retry { job, at, requested_at } if at > requested_at => {
                 !apalis_sea_orm::retry_at(tx, &[job.0], *at).await?.ready.is_empty()
             }
             Operation::Retry { job, at, .. } => {

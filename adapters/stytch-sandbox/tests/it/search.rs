@@ -85,14 +85,14 @@ async fn a_search_takes_many_addresses_and_pages_through_those_it_finds() {
         assert_eq!(created_at.len(), "2026-11-23T10:00:00Z".len(), "{created_at}");
         created_at.parse::<jiff::Timestamp>().unwrap();
     }
-    let (mut pieces, mut cursor) = (Vec::new(), Value::Null);
+    let (mut pages, mut cursor) = (Vec::new(), Value::Null);
     for length in [20, 20, 10] {
         let (users, next) = page(20, &cursor).await;
         assert_eq!((users.len(), next.is_null()), (length, length == 10));
-        pieces.extend(users);
+        pages.extend(users);
         cursor = next;
     }
-    assert_eq!(pieces, all);
+    assert_eq!(pages, all);
     let (half, end) = page(50, &Value::Null).await;
     assert_eq!((half.len(), end), (50, Value::Null), "no page after one that is just full");
     t.set_fault(json!({"status": 503, "times": 1})).await;

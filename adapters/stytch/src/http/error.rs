@@ -56,7 +56,7 @@ pub(crate) fn classify(error: RequestError, idempotency: Idempotency) -> Provide
         RequestError::TimedOut(why) => (idempotency.lost(), "timeout".to_owned(), why, None),
         RequestError::ConnectionLost(why) => (idempotency.lost(), "reset".to_owned(), why, None),
         RequestError::InvalidResponse { why, request_id } => {
-            (idempotency.lost(), "bad_answer".to_owned(), why, request_id)
+            (idempotency.lost(), "invalid_response".to_owned(), why, request_id)
         }
         RequestError::ErrorResponse { status, retry_after, body } => {
             let error_type = body.error_type.as_deref();
@@ -91,7 +91,7 @@ fn kind_of_type(
     idempotency: Idempotency,
 ) -> Option<Kind> {
     Some(match error_type {
-        // Another time or another application created the identity, and it has logged in.
+        // An earlier invitation or another application created the identity, and it has logged in.
         "duplicate_email" | "user_already_invited" if status != 429 => AddressTaken,
         "unable_to_auth_magic_link" if status != 429 => LinkUsedOrExpired,
         "session_not_found" if status != 429 => SessionNotFound,
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_response_without_an_error_type_is_classified_by_its_status() {
-        for (status, harmless, felt) in [
+        for (status, idempotent, non_idempotent) in [
             (302, Misconfigured, Misconfigured),
             (400, Rejected, Rejected),
             (403, Rejected, Rejected),
@@ -268,7 +268,7 @@ mod tests {
             (999, Unavailable, Doubtful),
             (520, Unavailable, Doubtful),
         ] {
-            assert_eq!(kinds(|| refused(status, None)), [harmless, felt], "{status}");
+            assert_eq!(kinds(|| refused(status, None)), [idempotent, non_idempotent], "{status}");
             let code = classify(refused(status, None), Idempotency::NonIdempotent).code;
             assert_eq!(code, format!("http_{status}"));
         }

@@ -20,9 +20,9 @@ fn is_address(word: &str) -> bool {
 
 fn redact_tokens(word: &str) -> String {
     word.split_inclusive(|c| !is_token_char(c))
-        .map(|piece| {
-            let run = piece.trim_end_matches(|c| !is_token_char(c));
-            if is_token(run) { piece.replace(run, "[hidden]") } else { piece.to_owned() }
+        .map(|part| {
+            let run = part.trim_end_matches(|c| !is_token_char(c));
+            if is_token(run) { part.replace(run, "[hidden]") } else { part.to_owned() }
         })
         .collect()
 }

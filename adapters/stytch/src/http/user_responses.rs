@@ -32,24 +32,24 @@ pub(crate) struct UserResponse {
     #[serde(default, deserialize_with = "lenient")]
     created_at: Option<Timestamp>,
     #[serde(default)]
-    phone_numbers: Presence,
+    phone_numbers: IsPresent,
     #[serde(default)]
-    providers: Presence,
+    providers: IsPresent,
     #[serde(default)]
-    webauthn_registrations: Presence,
+    webauthn_registrations: IsPresent,
     #[serde(default)]
-    biometric_registrations: Presence,
+    biometric_registrations: IsPresent,
     #[serde(default)]
-    totps: Presence,
+    totps: IsPresent,
     #[serde(default)]
-    crypto_wallets: Presence,
+    crypto_wallets: IsPresent,
     #[serde(default)]
-    password: Presence,
+    password: IsPresent,
 }
 
 /// Whether a field of any type has a value that is not empty.
 #[derive(Default)]
-struct Presence(bool);
+struct IsPresent(bool);
 
 #[derive(Deserialize)]
 struct UserEmail {
@@ -69,7 +69,7 @@ impl From<UserResponse> for Profile {
         let emails = user.emails.iter();
         let emails: Vec<_> = emails.filter_map(|email| fields::email(&email.email)).collect();
         // Stytch may send links to an address that Guestlist does not accept.
-        let has_other_ways_in = emails.len() < count || user.has_other_factors();
+        let has_other_login_methods = emails.len() < count || user.has_other_factors();
         let status = match user.status.as_deref() {
             Some("pending") => ProfileStatus::Pending,
             Some("active") => ProfileStatus::Active,
@@ -78,7 +78,7 @@ impl From<UserResponse> for Profile {
         Self {
             provider_user_id: user.user_id,
             emails,
-            has_other_ways_in,
+            has_other_login_methods,
             status,
             created_at: user.created_at.map(whole_microseconds),
         }
@@ -100,7 +100,7 @@ impl UserResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for Presence {
+impl<'de> Deserialize<'de> for IsPresent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Ok(Self(match Value::deserialize(from)? {
             Value::Null | Value::Bool(false) => false,

@@ -113,7 +113,7 @@ async fn a_success_with_an_invalid_body_counts_as_lost() {
         response(204, "", ""),
     ] {
         let server = StubServer::always(reply).await;
-        expect(&server.provider(), LOST, "bad_answer", None).await;
+        expect(&server.provider(), LOST, "invalid_response", None).await;
     }
 }
 
@@ -124,7 +124,7 @@ async fn a_success_is_read_up_to_4_mib() {
     body["results"] = json!([]);
     let padded = |length: usize| format!("{body}{}", " ".repeat(length));
     let server = StubServer::always(response(200, "", padded(4 * 1024 * 1024))).await;
-    expect(&server.provider(), LOST, "bad_answer", None).await;
+    expect(&server.provider(), LOST, "invalid_response", None).await;
     let server = StubServer::always(response(200, "", padded(4000 * 1024))).await;
     server.provider().send_invite(&invite()).await.unwrap();
 }
@@ -134,7 +134,7 @@ async fn an_oversized_response_is_classified_without_waiting_for_its_end() {
     let long = "x".repeat(10 * 1024 * 1024);
     let endless = format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{long}\r\n", long.len());
     for (status, kinds, code) in [
-        (200, LOST, "bad_answer"),
+        (200, LOST, "invalid_response"),
         (429, [RateLimited(Some(Duration::from_secs(3))); 2], "http_429"),
         (404, [Rejected; 2], "http_404"),
         (502, LOST, "http_502"),
@@ -163,7 +163,7 @@ async fn an_invalid_body_keeps_its_request_id_and_is_not_quoted() {
     errors.push(provider.refresh_session(TOKEN).await.unwrap_err());
     errors.push(provider.find_user(&ada()).await.unwrap_err());
     for error in errors {
-        assert_eq!((error.code.as_str(), error.request_id.as_deref()), ("bad_answer", ID));
+        assert_eq!((error.code.as_str(), error.request_id.as_deref()), ("invalid_response", ID));
         assert!(!error.message.contains("Lovelace"), "{error}");
     }
 }

@@ -226,7 +226,7 @@ async fn ids_and_tokens_that_can_not_be_stored_or_sent_are_rejected() {
         sent["user_id"] = unexpected.into();
         let server = StubServer::always(json_response(200, &sent)).await;
         let error = server.provider().send_invite(&invite()).await.unwrap_err();
-        assert_eq!(error.code, "bad_answer", "{unexpected:?}");
+        assert_eq!(error.code, "invalid_response", "{unexpected:?}");
         for at in ["/session/session_id", "/session/user_id", "/session_token", "/session_jwt"] {
             let mut body = authenticated();
             *body.pointer_mut(at).unwrap() = unexpected.into();
@@ -245,10 +245,10 @@ async fn an_array_in_place_of_an_object_is_an_invalid_response() {
     for body in [json!(["user-test-1", null, null]), json!([null, "t", "j", session, {}])] {
         let server = StubServer::always(json_response(200, &body)).await;
         let provider = server.provider();
-        assert_eq!(provider.send_invite(&invite()).await.unwrap_err().code, "bad_answer");
-        assert_eq!(provider.delete_user("user-test-1").await.unwrap_err().code, "bad_answer");
+        assert_eq!(provider.send_invite(&invite()).await.unwrap_err().code, "invalid_response");
+        assert_eq!(provider.delete_user("user-test-1").await.unwrap_err().code, "invalid_response");
         let result = provider.authenticate_link(TOKEN, 60).await;
-        assert_eq!(result.unwrap_err().code, "bad_answer");
+        assert_eq!(result.unwrap_err().code, "invalid_response");
     }
     let body = json!(["unauthorized_credentials", "No.", "request-id-test-1"]);
     let server = StubServer::always(json_response(400, &body)).await;
@@ -262,7 +262,10 @@ async fn a_response_without_a_session_is_invalid() {
         body[missing] = if missing == "session" { Value::Null } else { "".into() };
         let server = StubServer::always(json_response(200, &body)).await;
         let error = server.provider().authenticate_link(TOKEN, 60).await.unwrap_err();
-        assert_eq!((error.kind, error.code.as_str()), (ProviderErrorKind::Doubtful, "bad_answer"));
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (ProviderErrorKind::Doubtful, "invalid_response")
+        );
         assert_eq!(error.request_id.as_deref(), Some("request-id-test-1"));
     }
 }

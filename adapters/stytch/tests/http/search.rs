@@ -169,7 +169,7 @@ async fn an_invalid_response_is_an_error_and_not_an_absent_user() {
     for unreadable in [json!({}), json!({"results": null}), nameless] {
         let server = StubServer::always(json_response(200, &unreadable)).await;
         let error = server.provider().find_user(&ada()).await.unwrap_err();
-        assert_eq!(error.code, "bad_answer", "{unreadable}");
+        assert_eq!(error.code, "invalid_response", "{unreadable}");
     }
 }
 
@@ -207,6 +207,6 @@ async fn a_search_reads_all_pages_until_every_address_is_found() {
 async fn a_search_with_endless_pages_is_an_error() {
     let server = StubServer::always(json_response(200, &page(&[], &json!("on")))).await;
     let error = server.provider().find_user(&ada()).await.unwrap_err();
-    assert_eq!((error.kind, error.code.as_str()), (Unavailable, "bad_answer"));
+    assert_eq!((error.kind, error.code.as_str()), (Unavailable, "invalid_response"));
     assert_eq!(server.requests().len(), 5);
 }

@@ -62,7 +62,7 @@ async fn every_user_is_listed_once() {
     let first = &listed[0];
     assert_eq!(first.emails[0].as_str(), "user0@example.com");
     assert_eq!([first.status, listed[1].status], [ProfileStatus::Pending, ProfileStatus::Active]);
-    assert!(!first.has_other_ways_in && first.created_at.is_some());
+    assert!(!first.has_other_login_methods && first.created_at.is_some());
     assert_eq!(sandbox.provider.identity(&made[1]).await.unwrap().as_ref(), Some(&listed[1]));
 }
 
@@ -109,7 +109,7 @@ async fn the_list_is_requested_without_a_filter_and_continued_at_its_cursor() {
     let profile = Profile {
         provider_user_id: "user-test-1".to_owned(),
         emails: vec![ada()],
-        has_other_ways_in: false,
+        has_other_login_methods: false,
         status: ProfileStatus::Active,
         created_at: Some("2026-11-23T10:00:00.123456Z".parse().unwrap()),
     };
@@ -137,7 +137,11 @@ async fn a_page_that_can_not_be_read_completely_is_an_error() {
     ] {
         let server = StubServer::always(json_response(200, &unreadable)).await;
         let error = server.provider().identities(None).await.unwrap_err();
-        assert_eq!((error.kind, error.code.as_str()), (Unavailable, "bad_answer"), "{unreadable}");
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (Unavailable, "invalid_response"),
+            "{unreadable}"
+        );
     }
 }
 
@@ -181,7 +185,7 @@ async fn other_authentication_factors_are_reported() {
     }
     let server = StubServer::always(json_response(200, &page(&users, &Value::Null))).await;
     let listed = server.provider().identities(None).await.unwrap().profiles;
-    let reported: Vec<_> = listed.iter().map(|profile| profile.has_other_ways_in).collect();
+    let reported: Vec<_> = listed.iter().map(|profile| profile.has_other_login_methods).collect();
     assert_eq!(reported, [false, true, true, true, true, true, true, true, true]);
     assert!(listed.iter().all(|profile| profile.emails == [ada()]));
 }

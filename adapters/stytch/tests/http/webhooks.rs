@@ -104,7 +104,10 @@ fn created_changed_and_deleted_users_are_reported() {
         );
         let profile = event.profile.unwrap();
         assert_eq!(profile.emails[0].as_str(), "ada@example.com");
-        assert_eq!((profile.status, profile.has_other_ways_in), (ProfileStatus::Active, false));
+        assert_eq!(
+            (profile.status, profile.has_other_login_methods),
+            (ProfileStatus::Active, false)
+        );
     }
     let mut deleted = event("DELETE");
     deleted.as_object_mut().unwrap().remove("user");

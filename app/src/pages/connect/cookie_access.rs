@@ -7,13 +7,13 @@ use crate::config::SiteConfig;
 /// Whether browsers send the session cookies to an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CookieAccess {
-    /// They do.
+    /// Browsers send them.
     Shared,
-    /// They would, with this `COOKIE_DOMAIN`.
+    /// Browsers send them if `COOKIE_DOMAIN` has this value.
     NeedsCookieDomain(String),
-    /// They do not, since only one of Guestlist and the application uses https.
+    /// Browsers do not send them, since only one of Guestlist and the application uses https.
     SchemeMismatch,
-    /// They can't, since the application is on another domain.
+    /// Browsers can't send them, since the application is on another domain.
     OtherSite,
 }
 

@@ -119,14 +119,14 @@ pub async fn retry_job(
         if !job.state.can_be_retried() {
             return Err(JobOperationError::WrongState(job.state));
         }
-        let asked_at = ctx.now();
-        let mut at = asked_at;
+        let requested_at = ctx.now();
+        let mut at = requested_at;
         let mut change = Change::new().event(job_event(ctx, EventKind::JobRetried, &job, by));
         if let Some(delivery) = delivery(&job) {
             let resent = add_delivery_retry(ctx, change, delivery, by).await?;
             (at, change) = resent.ok_or(JobOperationError::Superseded)?;
         }
-        let operation = Operation::Retry { job: id, at, asked_at };
+        let operation = Operation::Retry { job: id, at, requested_at };
         if retry.apply(ctx, change.operation(operation)).await? {
             return Ok(());
         }

@@ -230,7 +230,7 @@ pub(crate) async fn repair_candidate(
 /// Returns whether an identity can only belong to the user: their address is its only means of logging
 /// in. An identity with other means may be another person's, who would gain the user's account.
 pub(super) fn is_sole_owner(profile: &Profile, user: &User) -> bool {
-    profile.emails == [user.email.clone()] && !profile.has_other_ways_in
+    profile.emails == [user.email.clone()] && !profile.has_other_login_methods
 }
 
 fn difference(kind: Drift, user: Option<&User>, identity: &str, emails: &[Email]) -> Difference {
@@ -239,7 +239,7 @@ fn difference(kind: Drift, user: Option<&User>, identity: &str, emails: &[Email]
         user: user.map(|user| user.id),
         email: user.map(|user| user.email.clone()),
         provider_user_id: identity.to_owned(),
-        theirs: emails.to_vec(),
+        provider_emails: emails.to_vec(),
     }
 }
 
@@ -351,7 +351,7 @@ fn linked_differences<'a>(user: &'a User, profile: &Profile) -> Vec<Found<'a>> {
 fn repeated_cursor() -> ProviderError {
     ProviderError {
         kind: ProviderErrorKind::Unavailable,
-        code: "bad_answer".to_owned(),
+        code: "invalid_response".to_owned(),
         message: "the list of identities repeats a cursor".to_owned(),
         request_id: None,
     }

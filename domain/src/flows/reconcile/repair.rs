@@ -126,6 +126,6 @@ pub(crate) async fn unlink_identity(
 /// Creates the change that links an identity to a user.
 pub(crate) fn link_identity(ctx: &Ctx, mut user: User, identity: &str, by: &Actor) -> Change {
     user.provider_user_id = Some(identity.to_owned());
-    let event = ctx.user_event(EventKind::IdentityAdopted, &user, by);
+    let event = ctx.user_event(EventKind::IdentityLinked, &user, by);
     Change::new().update_user(user).event(event)
 }

@@ -12,8 +12,8 @@ fn verdict(t: &Simulation, change: Change) -> Verdict {
     t.store.tables().apply(change)
 }
 
-fn unknown_user(t: &Simulation, who: &str) -> User {
-    User::new(UserId(t.ctx.ids.next()), at(who), UserStatus::Active, t.now())
+fn unknown_user(t: &Simulation, name: &str) -> User {
+    User::new(UserId(t.ctx.ids.next()), at(name), UserStatus::Active, t.now())
 }
 
 fn session(t: &Simulation, token: &str, stytch: &str) -> Session {

@@ -63,7 +63,7 @@ fn check_invitation(tables: &Tables, invitation: &Invitation, now: Timestamp) {
         let events = tables.events.values();
         events.filter(|event| event.invitation_id == Some(invitation.id)).cloned().collect()
     };
-    timelines::tells_the_state(invitation, &timeline);
+    timelines::check_timeline(invitation, &timeline);
     check_doubt(tables, invitation, &timeline);
 }
 
@@ -101,7 +101,7 @@ fn check_sent_mails(simulation: &Simulation, tables: &Tables) {
     for sent in tables.invitations.values().filter(|one| one.status == InvitationStatus::Sent) {
         let mut mails = stytch.mails.iter().filter(|mail| mail.to == sent.email);
         let is_there = mails.any(|mail| mail.sent_at + secs(5) >= sent.requested_at());
-        let known = stytch.find(&sent.email).filter(|known| !known.is_ours);
+        let known = stytch.find(&sent.email).filter(|known| !known.created_by_guestlist);
         let known_since = known.and_then(|known| known.created_at);
         let first = first_attempt(tables, sent);
         let is_taken_for_ours = known_since.is_some_and(|since| Some(since + secs(5)) >= first);

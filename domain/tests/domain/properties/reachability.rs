@@ -11,16 +11,16 @@ use crate::support::{JobState, Link, MailKind, Simulation, Tables, at, hours, se
 pub(super) fn check_all_users(simulation: &Simulation) {
     check_no_work_is_left(simulation);
     check_cancelled_links(simulation);
-    for who in PEOPLE {
+    for name in PEOPLE {
         // Earlier login requests no longer count.
         simulation.wait(hours(2));
-        comes_in(simulation, who);
+        comes_in(simulation, name);
     }
     // One administrator must remain.
     simulation.add("stand-in", Role::Admin).expect("added");
-    for who in PEOPLE {
-        goes(simulation, who);
-        comes_in(simulation, who);
+    for name in PEOPLE {
+        goes(simulation, name);
+        comes_in(simulation, name);
     }
 }
 
@@ -84,7 +84,7 @@ fn check_cancelled_links(simulation: &Simulation) {
             continue;
         }
         for mail in simulation.inbox(user.email.as_str()) {
-            assert!(simulation.redeem(&mail.token).is_err(), "{user:?} came in by {mail:?}");
+            assert!(simulation.redeem(&mail.token).is_err(), "{user:?} logged in with {mail:?}");
         }
     }
 }
@@ -111,32 +111,36 @@ fn is_given_up(state: JobState) -> bool {
     matches!(state, JobState::Dead | JobState::Cancelled)
 }
 
-fn comes_in(simulation: &Simulation, who: &str) {
+fn comes_in(simulation: &Simulation, name: &str) {
     for _ in 0..3 {
-        if is_ready_to_log_in(simulation, who) {
-            simulation.log_in(who).expect("not too often");
+        if is_ready_to_log_in(simulation, name) {
+            simulation.log_in(name).expect("not too often");
             simulation.work_for(secs(3));
-            let logged_in = simulation.redeem(&simulation.link(who)).expect("a link that lets in");
-            assert_eq!(logged_in.user.email, at(who));
+            let logged_in = simulation.redeem(&simulation.link(name)).expect("a link that lets in");
+            assert_eq!(logged_in.user.email, at(name));
             assert!(simulation.return_with(&logged_in.tokens).is_ok());
             return;
         }
         simulation.work();
     }
-    panic!("{who} cannot come in: {:?}, {:?}", simulation.user(who), simulation.invitations(who));
+    panic!(
+        "{name} cannot come in: {:?}, {:?}",
+        simulation.user(name),
+        simulation.invitations(name)
+    );
 }
 
 /// Does what an administrator must do so that a user can log in. An invited or active user
 /// need only request a link.
-fn is_ready_to_log_in(simulation: &Simulation, who: &str) -> bool {
-    let user = simulation.user(who);
-    let revoked = simulation.invitations(who).first().map(|newest| newest.status)
+fn is_ready_to_log_in(simulation: &Simulation, name: &str) -> bool {
+    let user = simulation.user(name);
+    let revoked = simulation.invitations(name).first().map(|newest| newest.status)
         == Some(InvitationStatus::Revoked);
     match user.as_ref().map(|user| user.status) {
         Some(UserStatus::Active) => return true,
         Some(UserStatus::Invited) if !revoked => return true,
-        Some(UserStatus::Invited) | None => drop(simulation.invite(who).expect("invited")),
-        Some(UserStatus::Suspended) => drop(simulation.reactivate(who)),
+        Some(UserStatus::Invited) | None => drop(simulation.invite(name).expect("invited")),
+        Some(UserStatus::Suspended) => drop(simulation.reactivate(name)),
         Some(UserStatus::Deleting) => {
             drop(simulation.remove(expect(user).id).expect("removed again"));
         }
@@ -145,13 +149,13 @@ fn is_ready_to_log_in(simulation: &Simulation, who: &str) -> bool {
     false
 }
 
-fn goes(simulation: &Simulation, who: &str) {
-    let user = simulation.expect_user(who);
+fn goes(simulation: &Simulation, name: &str) {
+    let user = simulation.expect_user(name);
     simulation.remove(user.id).expect("removed");
     simulation.work();
-    assert_eq!(simulation.user(who), None, "{who} is gone here");
-    assert_eq!(simulation.provider.state().find(&at(who)), None, "{who} is gone at Stytch");
-    assert!(simulation.invitations(who).is_empty());
+    assert_eq!(simulation.user(name), None, "{name} is gone here");
+    assert_eq!(simulation.provider.state().find(&at(name)), None, "{name} is gone at Stytch");
+    assert!(simulation.invitations(name).is_empty());
 }
 
 fn expect(user: Option<User>) -> User {

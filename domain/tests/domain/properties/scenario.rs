@@ -30,7 +30,7 @@ impl Scenario {
 
     pub(super) fn step(&mut self, act: &Step) {
         match act {
-            Step::Request(ask) => happens(&self.simulation, ask),
+            Step::Request(request) => happens(&self.simulation, request),
             Step::Work(jobs) => (0..*jobs).for_each(|_| self.simulation.step_or_rest()),
             Step::Begin(going) => {
                 let claimed = self.simulation.claim();
@@ -47,17 +47,17 @@ impl Scenario {
             Step::Fail(call, failure) => self.simulation.provider.next(*call, failure.fault()),
             Step::Outage(failure) => self.simulation.provider.fail_all(failure.error()),
             Step::Heal => self.simulation.provider.recover(),
-            Step::KnowElsewhere(who) => {
+            Step::CreateForeignIdentity(name) => {
                 let mut stytch = self.simulation.provider.state();
-                if stytch.find(&at(who)).is_none() {
-                    stytch.create_foreign(&at(who), Some(self.simulation.now()));
+                if stytch.find(&at(name)).is_none() {
+                    stytch.create_foreign(&at(name), Some(self.simulation.now()));
                 }
             }
             Step::WaitedOut(by, seconds) => {
                 self.simulation.record_outage(*by, self.simulation.now() - secs(*seconds));
             }
             Step::LoseDatabase => self.simulation.store.lose_next_applies(1),
-            Step::Meanwhile(moment, asks) => self.plan(*moment, asks.clone()),
+            Step::Concurrently(moment, requests) => self.plan(*moment, requests.clone()),
         }
     }
 
@@ -70,9 +70,9 @@ impl Scenario {
         (!self.in_flight.is_empty()).then(|| self.in_flight.remove(which % self.in_flight.len()))
     }
 
-    fn plan(&self, moment: Moment, asks: Vec<Request>) {
+    fn plan(&self, moment: Moment, requests: Vec<Request>) {
         let simulation = self.simulation.clone();
-        let disturb = move || asks.iter().for_each(|ask| happens(&simulation, ask));
+        let disturb = move || requests.iter().for_each(|request| happens(&simulation, request));
         match moment {
             Moment::BeforeApply => self.simulation.store.before_next_apply(disturb),
             Moment::CallStarted(call) => self.simulation.provider.before_effect(call, disturb),
@@ -99,38 +99,38 @@ impl Scenario {
 }
 
 /// Makes a request. It may be refused, but never for too many conflicts.
-fn happens(simulation: &Simulation, ask: &Request) {
-    match *ask {
-        Request::Invite(who, role) => {
-            let request =
-                guestlist_domain::flows::NewInvitation { role, ..Simulation::invitation_of(who) };
-            check_decided(simulation.invite_as(request));
+fn happens(simulation: &Simulation, request: &Request) {
+    match *request {
+        Request::Invite(name, role) => {
+            let invitation =
+                guestlist_domain::flows::NewInvitation { role, ..Simulation::invitation_of(name) };
+            check_decided(simulation.invite_as(invitation));
         }
-        Request::Resend(who, which) => {
-            if let Some(chosen) = chosen(&simulation.invitations(who), which) {
+        Request::Resend(name, which) => {
+            if let Some(chosen) = chosen(&simulation.invitations(name), which) {
                 check_decided(simulation.resend(chosen.id));
             }
         }
-        Request::Revoke(who, which) => {
-            if let Some(chosen) = chosen(&simulation.invitations(who), which) {
+        Request::Revoke(name, which) => {
+            if let Some(chosen) = chosen(&simulation.invitations(name), which) {
                 check_decided(simulation.revoke(chosen.id));
             }
         }
-        Request::Add(who) => check_decided(simulation.add(who, Role::Member)),
-        Request::Remove(who)
-        | Request::Suspend(who)
-        | Request::Restore(who)
-        | Request::GiveRole(who, _)
-        | Request::EndAll(who) => {
-            if let Some(user) = simulation.user(who) {
-                happens_to(simulation, user.id, ask);
+        Request::Add(name) => check_decided(simulation.add(name, Role::Member)),
+        Request::Remove(name)
+        | Request::Suspend(name)
+        | Request::Restore(name)
+        | Request::GiveRole(name, _)
+        | Request::EndAll(name) => {
+            if let Some(user) = simulation.user(name) {
+                happens_to(simulation, user.id, request);
             }
         }
-        Request::LogIn(who) => check_decided(simulation.log_in(who)),
+        Request::LogIn(name) => check_decided(simulation.log_in(name)),
         Request::Redeem(which, old) => redeem(simulation, which, old),
         Request::RedeemUnknown => check_decided(simulation.redeem("nonsense")),
-        Request::Visit(who) => {
-            if let Some(newest) = simulation.invitations(who).first() {
+        Request::Visit(name) => {
+            if let Some(newest) = simulation.invitations(name).first() {
                 check_decided(simulation.try_visit(newest.id));
             }
         }
@@ -160,14 +160,14 @@ fn happens(simulation: &Simulation, ask: &Request) {
 }
 
 /// Makes a request about a user.
-fn happens_to(simulation: &Simulation, user: UserId, ask: &Request) {
-    match *ask {
+fn happens_to(simulation: &Simulation, user: UserId, request: &Request) {
+    match *request {
         Request::Remove(_) => check_decided(simulation.remove(user)),
         Request::Suspend(_) => check_decided(simulation.try_suspend(user, true)),
         Request::Restore(_) => check_decided(simulation.try_suspend(user, false)),
         Request::GiveRole(_, role) => check_decided(simulation.give_role(user, role)),
         Request::EndAll(_) => check_decided(simulation.end_all(user)),
-        _ => unreachable!("{ask:?} is done to nobody"),
+        _ => unreachable!("{request:?} is done to nobody"),
     }
 }
 

@@ -31,13 +31,13 @@ pub(super) enum Step {
     Outage(Failure),
     Heal,
     /// Another application creates an identity.
-    KnowElsewhere(&'static str),
+    CreateForeignIdentity(&'static str),
     /// An outage of this many seconds ends.
     WaitedOut(HeldBy, u64),
     /// The next change fails with a lost connection.
     LoseDatabase,
     /// Requests are made at a chosen moment.
-    Meanwhile(Moment, Vec<Request>),
+    Concurrently(Moment, Vec<Request>),
 }
 
 /// A request. Numbers select among existing rows, newest first.
@@ -99,7 +99,7 @@ pub(super) fn any_steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        12 => any_ask().prop_map(Step::Request),
+        12 => any_request().prop_map(Step::Request),
         6 => (1..4_usize).prop_map(Step::Work),
         3 => any_going().prop_map(Step::Begin),
         3 => any_index().prop_map(Step::Settle),
@@ -109,36 +109,37 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => (any_call(), any_failure()).prop_map(|(call, failure)| Step::Fail(call, failure)),
         1 => any_failure().prop_map(Step::Outage),
         1 => Just(Step::Heal),
-        1 => anybody().prop_map(Step::KnowElsewhere),
+        1 => any_address().prop_map(Step::CreateForeignIdentity),
         1 => any_hold().prop_map(|by| Step::WaitedOut(by, 20)),
         1 => Just(Step::LoseDatabase),
-        4 => (any_moment(), several(any_ask())).prop_map(|(when, asks)| Step::Meanwhile(when, asks)),
+        4 => (any_moment(), several(any_request()))
+            .prop_map(|(when, requests)| Step::Concurrently(when, requests)),
     ]
 }
 
-fn several(ask: impl Strategy<Value = Request>) -> impl Strategy<Value = Vec<Request>> {
-    prop::collection::vec(ask, 1..4)
+fn several(request: impl Strategy<Value = Request>) -> impl Strategy<Value = Vec<Request>> {
+    prop::collection::vec(request, 1..4)
 }
 
-fn any_ask() -> impl Strategy<Value = Request> {
+fn any_request() -> impl Strategy<Value = Request> {
     let role = || prop::sample::select(Role::ALL);
     prop_oneof![
-        4 => (anybody(), role()).prop_map(|(who, role)| Request::Invite(who, role)),
-        2 => (anybody(), any_index()).prop_map(|(who, which)| Request::Resend(who, which)),
-        2 => (anybody(), any_index()).prop_map(|(who, which)| Request::Revoke(who, which)),
-        1 => anybody().prop_map(Request::Add),
-        2 => anybody().prop_map(Request::Remove),
-        1 => anybody().prop_map(Request::Suspend),
-        1 => anybody().prop_map(Request::Restore),
-        1 => (anybody(), role()).prop_map(|(who, role)| Request::GiveRole(who, role)),
-        3 => anybody().prop_map(Request::LogIn),
+        4 => (any_address(), role()).prop_map(|(name, role)| Request::Invite(name, role)),
+        2 => (any_address(), any_index()).prop_map(|(name, which)| Request::Resend(name, which)),
+        2 => (any_address(), any_index()).prop_map(|(name, which)| Request::Revoke(name, which)),
+        1 => any_address().prop_map(Request::Add),
+        2 => any_address().prop_map(Request::Remove),
+        1 => any_address().prop_map(Request::Suspend),
+        1 => any_address().prop_map(Request::Restore),
+        1 => (any_address(), role()).prop_map(|(name, role)| Request::GiveRole(name, role)),
+        3 => any_address().prop_map(Request::LogIn),
         6 => (any_index(), prop::option::of(any_index())).prop_map(|(n, old)| Request::Redeem(n, old)),
         1 => Just(Request::RedeemUnknown),
-        1 => anybody().prop_map(Request::Visit),
+        1 => any_address().prop_map(Request::Visit),
         1 => any_index().prop_map(Request::ComeBack),
         1 => any_index().prop_map(Request::LogOut),
         1 => any_index().prop_map(Request::EndOthers),
-        1 => anybody().prop_map(Request::EndAll),
+        1 => any_address().prop_map(Request::EndAll),
         2 => Just(Request::Sweep),
         3 => any_index().prop_map(Request::Cancel),
         3 => any_index().prop_map(Request::Retry),
@@ -148,7 +149,7 @@ fn any_ask() -> impl Strategy<Value = Request> {
     ]
 }
 
-fn anybody() -> impl Strategy<Value = &'static str> {
+fn any_address() -> impl Strategy<Value = &'static str> {
     // The first address has the most events.
     prop_oneof![3 => Just(PEOPLE[0]), 2 => prop::sample::select(PEOPLE.to_vec())]
 }

@@ -145,51 +145,51 @@ fn a_session_replaced_during_its_logout_is_recorded_once() {
 }
 
 /// Promotes a user to operator before the next write.
-fn is_promoted_meanwhile(t: &Simulation, whom: UserId) {
+fn is_promoted_concurrently(t: &Simulation, user: UserId) {
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.give_role(whom, Role::Operator).unwrap()));
+    t.store.before_next_apply(move || drop(other.give_role(user, Role::Operator).unwrap()));
 }
 
 #[test]
-fn a_user_promoted_meanwhile_cannot_be_managed_by_a_caller_limited_to_members() {
+fn a_user_promoted_concurrently_cannot_be_managed_by_a_caller_limited_to_members() {
     let t = Simulation::new();
     let ada = t.logged_in("ada");
     let (id, away) = (ada.user.id, Some(true));
 
-    is_promoted_meanwhile(&t, id);
+    is_promoted_concurrently(&t, id);
     let suspended = t.change(id, &UserChange { is_suspended: away, ..UserChange::default() });
     assert!(matches!(suspended, Err(ChangeUserError::Forbidden)), "{suspended:?}");
 
-    for who in ["bob", "eve"] {
-        t.logged_in(who);
+    for name in ["bob", "eve"] {
+        t.logged_in(name);
     }
     let (bob, eve) = (t.expect_user("bob").id, t.expect_user("eve").id);
-    is_promoted_meanwhile(&t, bob);
+    is_promoted_concurrently(&t, bob);
     let removed = block_on(remove_user(&t.ctx, bob, ManageableRoles::MemberOnly, &Actor::Cli));
     assert!(matches!(removed, Err(RemoveUserError::Forbidden)), "{removed:?}");
-    is_promoted_meanwhile(&t, eve);
+    is_promoted_concurrently(&t, eve);
     let ended = block_on(end_all_sessions(&t.ctx, eve, ManageableRoles::MemberOnly, &Actor::Cli));
     assert!(matches!(ended, Err(EndAllError::Forbidden)), "{ended:?}");
 
-    for who in ["ada", "bob", "eve"] {
-        let user = t.expect_user(who);
-        assert_eq!((user.role, user.status), (Role::Operator, UserStatus::Active), "{who}");
-        assert!(t.sessions(&user).iter().all(|session| session.ended.is_none()), "{who}");
+    for name in ["ada", "bob", "eve"] {
+        let user = t.expect_user(name);
+        assert_eq!((user.role, user.status), (Role::Operator, UserStatus::Active), "{name}");
+        assert!(t.sessions(&user).iter().all(|session| session.ended.is_none()), "{name}");
     }
 }
 
 #[test]
-fn an_invitation_promoted_meanwhile_cannot_be_managed_by_a_caller_limited_to_members() {
+fn an_invitation_promoted_concurrently_cannot_be_managed_by_a_caller_limited_to_members() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     t.wait(secs(120));
 
-    is_promoted_meanwhile(&t, ada.user_id);
+    is_promoted_concurrently(&t, ada.user_id);
     let again = block_on(resend(&t.ctx, ada.id, ManageableRoles::MemberOnly, &Actor::Cli));
     assert!(matches!(again, Err(ResendError::Forbidden)), "{again:?}");
 
     let bob = t.sent("bob");
-    is_promoted_meanwhile(&t, bob.user_id);
+    is_promoted_concurrently(&t, bob.user_id);
     let back = block_on(revoke(&t.ctx, bob.id, ManageableRoles::MemberOnly, &Actor::Cli));
     assert!(matches!(back, Err(RevokeError::Forbidden)), "{back:?}");
 

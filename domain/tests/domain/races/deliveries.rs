@@ -92,7 +92,7 @@ fn a_delivery_is_recorded_while_its_user_is_removed() {
 }
 
 #[test]
-fn a_login_job_does_not_resend_what_was_accepted_meanwhile() {
+fn a_login_job_does_not_resend_what_was_accepted_concurrently() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     t.log_in("ada").unwrap();

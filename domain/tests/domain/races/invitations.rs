@@ -48,7 +48,7 @@ fn of_two_concurrent_invitations_of_an_overdue_address_one_succeeds() {
 }
 
 #[test]
-fn an_overdue_invitation_resent_meanwhile_is_open() {
+fn an_overdue_invitation_resent_concurrently_is_open() {
     let t = Simulation::new();
     let old = t.sent("ada");
     t.wait(days(7));
@@ -60,7 +60,7 @@ fn an_overdue_invitation_resent_meanwhile_is_open() {
 }
 
 #[test]
-fn a_user_added_meanwhile_is_not_invited() {
+fn a_user_added_concurrently_is_not_invited() {
     let t = Simulation::new();
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.add("ada", Role::Member).unwrap()));
@@ -69,7 +69,7 @@ fn a_user_added_meanwhile_is_not_invited() {
 }
 
 #[test]
-fn a_user_removed_meanwhile_is_not_invited() {
+fn a_user_removed_concurrently_is_not_invited() {
     let t = Simulation::new();
     let old = t.ended("ada", InvitationStatus::Failed);
     let other = t.clone();
@@ -78,7 +78,7 @@ fn a_user_removed_meanwhile_is_not_invited() {
 }
 
 #[test]
-fn an_invitation_revoked_meanwhile_is_not_resent() {
+fn an_invitation_revoked_concurrently_is_not_resent() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let other = t.clone();
@@ -89,7 +89,7 @@ fn an_invitation_revoked_meanwhile_is_not_resent() {
 }
 
 #[test]
-fn an_invitation_accepted_meanwhile_is_neither_resent_nor_revoked() {
+fn an_invitation_accepted_concurrently_is_neither_resent_nor_revoked() {
     for resends in [true, false] {
         let t = Simulation::new();
         let ada = t.sent("ada");
@@ -133,7 +133,7 @@ fn two_concurrent_revocations_succeed_with_one_provider_call() {
 }
 
 #[test]
-fn an_invitation_sent_meanwhile_is_revoked() {
+fn an_invitation_sent_concurrently_is_revoked() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     let other = t.clone();
@@ -144,7 +144,7 @@ fn an_invitation_sent_meanwhile_is_revoked() {
 }
 
 #[test]
-fn an_invitation_revoked_meanwhile_records_no_visit() {
+fn an_invitation_revoked_concurrently_records_no_visit() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let other = t.clone();

@@ -86,7 +86,7 @@ fn a_user_linked_before_the_repair_is_unchanged() {
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
     let user = t.expect_user("ada");
     assert_eq!(user.status, UserStatus::Active);
-    assert!(!t.event_kinds_of(&user).contains(&"identity_adopted"));
+    assert!(!t.event_kinds_of(&user).contains(&"identity_linked"));
 }
 
 #[test]
@@ -121,9 +121,9 @@ fn two_concurrent_reconciliations_are_harmless() {
 fn repairs_made_before_an_outage_are_kept() {
     let t = Simulation::new();
     t.with_a_crowd();
-    for who in ["ada", "bob"] {
-        t.logged_in(who);
-        t.leaves_stytch(who);
+    for name in ["ada", "bob"] {
+        t.logged_in(name);
+        t.leaves_stytch(name);
     }
     let simulation = t.clone();
     t.store.before_next_apply(move || simulation.provider.fail_all(errors::internal()));
@@ -139,9 +139,9 @@ fn repairs_made_before_an_outage_are_kept() {
 fn a_rejected_check_does_not_block_other_repairs() {
     let t = Simulation::new();
     t.with_a_crowd();
-    for who in ["ada", "bob"] {
-        t.logged_in(who);
-        t.leaves_stytch(who);
+    for name in ["ada", "bob"] {
+        t.logged_in(name);
+        t.leaves_stytch(name);
     }
     t.provider.refuses(Call::Look, 1, &errors::rejected("invalid_user_id"));
     assert_eq!(found(&t.reconcile(FORCED)), [(Drift::Gone, 2, 1)]);

@@ -16,7 +16,7 @@ fn of_two_concurrent_additions_one_succeeds() {
 }
 
 #[test]
-fn a_user_invited_meanwhile_is_not_added() {
+fn a_user_invited_concurrently_is_not_added() {
     let t = Simulation::new();
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.invited("ada")));

@@ -15,19 +15,19 @@ const PAGE: usize = 2;
 
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
-    pub(crate) users: Vec<Known>,
+    pub(crate) users: Vec<FakeIdentity>,
     pub(crate) mails: Vec<Mail>,
     pub(crate) sessions: Vec<StytchSession>,
     made: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct FakeIdentity {
     pub(crate) id: String,
     pub(crate) email: Email,
     pub(crate) is_active: bool,
     /// Whether Guestlist's calls created it.
-    pub(crate) is_ours: bool,
+    pub(crate) created_by_guestlist: bool,
     /// `None` to leave it out of answers.
     pub(crate) created_at: Option<Timestamp>,
     /// Addresses that no user has.
@@ -35,13 +35,13 @@ pub(crate) struct Known {
     pub(crate) has_password: bool,
 }
 
-impl Known {
+impl FakeIdentity {
     fn profile(&self) -> Profile {
         let emails = std::iter::once(&self.email).chain(&self.further_emails);
         Profile {
             provider_user_id: self.id.clone(),
             emails: emails.cloned().collect(),
-            has_other_ways_in: self.has_password,
+            has_other_login_methods: self.has_password,
             status: if self.is_active { ProfileStatus::Active } else { ProfileStatus::Pending },
             created_at: self.created_at,
         }
@@ -82,10 +82,14 @@ pub(crate) struct StytchSession {
     pub(crate) is_revoked: bool,
 }
 
-type Answer<T> = Result<T, ProviderError>;
+type ProviderResult<T> = Result<T, ProviderError>;
 
 impl Identities {
-    pub(crate) fn invite(&mut self, mail: &NewMail<'_>, now: Timestamp) -> Answer<SentMail> {
+    pub(crate) fn invite(
+        &mut self,
+        mail: &NewMail<'_>,
+        now: Timestamp,
+    ) -> ProviderResult<SentMail> {
         match self.find(mail.to) {
             Some(known) if known.is_active => Err(address_taken()),
             Some(known) => Ok(self.send(known.id, MailKind::Invitation, mail, now)),
@@ -117,7 +121,7 @@ impl Identities {
         token: &str,
         minutes: u32,
         now: Timestamp,
-    ) -> Answer<AuthenticatedSession> {
+    ) -> ProviderResult<AuthenticatedSession> {
         let sent = self.mails.iter_mut().find(|mail| mail.token == token);
         let mail = sent.filter(|mail| mail.link != Link::Revoked);
         let mail = mail.ok_or_else(|| rejected("magic_link_not_found"))?;
@@ -151,7 +155,11 @@ impl Identities {
         authenticated
     }
 
-    pub(crate) fn refresh(&self, token: &str, now: Timestamp) -> Answer<AuthenticatedSession> {
+    pub(crate) fn refresh(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> ProviderResult<AuthenticatedSession> {
         let known = self.sessions.iter().find(|one| one.token == token && one.is_live(now));
         known.map(|one| one.authenticated(now)).ok_or_else(session_not_found)
     }
@@ -167,19 +175,19 @@ impl Identities {
         theirs.for_each(|one| one.is_revoked = true);
     }
 
-    pub(crate) fn find(&self, email: &Email) -> Option<Known> {
+    pub(crate) fn find(&self, email: &Email) -> Option<FakeIdentity> {
         self.users.iter().find(|user| user.email == *email).cloned()
     }
 
     /// Returns a page by offset. Deleting an identity meanwhile makes the list skip another.
     pub(crate) fn page(&self, from: usize) -> IdentityPage {
-        let profiles = self.users.iter().skip(from).take(PAGE).map(Known::profile).collect();
+        let profiles = self.users.iter().skip(from).take(PAGE).map(FakeIdentity::profile).collect();
         let has_more = from + PAGE < self.users.len();
         IdentityPage { profiles, next: has_more.then(|| (from + PAGE).to_string()) }
     }
 
     pub(crate) fn profile(&self, id: &str) -> Option<Profile> {
-        self.users.iter().find(|user| user.id == id).map(Known::profile)
+        self.users.iter().find(|user| user.id == id).map(FakeIdentity::profile)
     }
 
     /// Creates an identity as another application would.
@@ -187,7 +195,7 @@ impl Identities {
         let id = self.create(email, false, Timestamp::UNIX_EPOCH);
         if let Some(known) = self.users.iter_mut().find(|user| user.id == id) {
             known.created_at = created_at;
-            known.is_ours = false;
+            known.created_by_guestlist = false;
         }
     }
 
@@ -195,11 +203,11 @@ impl Identities {
         let id = self.name("user");
         let (known, created_at) = (id.clone(), Some(now));
         let email = email.clone();
-        self.users.push(Known {
+        self.users.push(FakeIdentity {
             id: known,
             email,
             is_active,
-            is_ours: true,
+            created_by_guestlist: true,
             created_at,
             further_emails: Vec::new(),
             has_password: false,

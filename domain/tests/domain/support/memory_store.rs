@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{Disturbance, tables::Tables};
 
-type Answer<T> = Result<T, StoreError>;
+pub(super) type StoreResult<T> = Result<T, StoreError>;
 
 #[derive(Default)]
 pub(crate) struct MemoryStore {
@@ -54,7 +54,7 @@ impl MemoryStore {
         self.disturbances.lock().expect("no test panics while it holds the disturbances")
     }
 
-    fn disturb(&self) -> Answer<()> {
+    fn disturb(&self) -> StoreResult<()> {
         let mut disturbances = self.disturbances();
         if disturbances.under_way {
             return Ok(());
@@ -74,7 +74,7 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn apply(&self, change: Change) -> Answer<Verdict> {
+    async fn apply(&self, change: Change) -> StoreResult<Verdict> {
         self.disturb()?;
         Ok(self.tables().apply(change))
     }
@@ -84,7 +84,7 @@ impl Store for MemoryStore {
         token: TokenHash,
         now: Timestamp,
         until: Timestamp,
-    ) -> Answer<LinkClaim> {
+    ) -> StoreResult<LinkClaim> {
         let mut tables = self.tables();
         // All claims have the same length; one that ends much later was made by a clock that was ahead.
         let latest = until + (until - now);
@@ -98,12 +98,12 @@ impl Store for MemoryStore {
         }
     }
 
-    async fn release_link(&self, token: TokenHash, until: Timestamp) -> Answer<()> {
+    async fn release_link(&self, token: TokenHash, until: Timestamp) -> StoreResult<()> {
         self.tables().link_claims.retain(|claimed, held| *claimed != token || *held != until);
         Ok(())
     }
 
-    async fn record_usage(&self, seen: &[Usage], at: Timestamp) -> Answer<()> {
+    async fn record_usage(&self, seen: &[Usage], at: Timestamp) -> StoreResult<()> {
         let mut tables = self.tables();
         for seen in seen {
             match seen {
@@ -130,7 +130,7 @@ impl Store for MemoryStore {
         what: ExpiredRows,
         before: Timestamp,
         limit: u64,
-    ) -> Answer<u64> {
+    ) -> StoreResult<u64> {
         let mut tables = self.tables();
         let mut left = limit;
         let mut keep = |at: Timestamp| {
@@ -148,7 +148,7 @@ impl Store for MemoryStore {
         Ok(limit - left)
     }
 
-    async fn ready(&self) -> Answer<()> {
+    async fn ready(&self) -> StoreResult<()> {
         Ok(())
     }
 }

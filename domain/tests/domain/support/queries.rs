@@ -13,16 +13,16 @@ use super::{
 };
 
 impl Simulation {
-    pub(crate) fn user(&self, who: &str) -> Option<User> {
-        self.store.tables().users.values().find(|user| user.email == at(who)).cloned()
+    pub(crate) fn user(&self, name: &str) -> Option<User> {
+        self.store.tables().users.values().find(|user| user.email == at(name)).cloned()
     }
 
-    pub(crate) fn expect_user(&self, who: &str) -> User {
-        self.user(who).expect("a user of that address")
+    pub(crate) fn expect_user(&self, name: &str) -> User {
+        self.user(name).expect("a user of that address")
     }
 
-    pub(crate) fn status(&self, who: &str) -> Option<UserStatus> {
-        self.user(who).map(|user| user.status)
+    pub(crate) fn status(&self, name: &str) -> Option<UserStatus> {
+        self.user(name).map(|user| user.status)
     }
 
     /// Returns the current state of an invitation.
@@ -35,10 +35,10 @@ impl Simulation {
     }
 
     /// Returns all invitations of an address, newest first.
-    pub(crate) fn invitations(&self, who: &str) -> Vec<Invitation> {
+    pub(crate) fn invitations(&self, name: &str) -> Vec<Invitation> {
         let tables = self.store.tables();
         let newest_first = tables.invitations.values().rev();
-        newest_first.filter(|invitation| invitation.email == at(who)).cloned().collect()
+        newest_first.filter(|invitation| invitation.email == at(name)).cloned().collect()
     }
 
     pub(crate) fn timeline(&self, invitation: &Invitation) -> Vec<Event> {
@@ -58,23 +58,23 @@ impl Simulation {
     }
 
     /// Returns the mails of an address, oldest first.
-    pub(crate) fn inbox(&self, who: &str) -> Vec<Mail> {
+    pub(crate) fn inbox(&self, name: &str) -> Vec<Mail> {
         let stytch = self.provider.state();
-        stytch.mails.iter().filter(|mail| mail.to == at(who)).cloned().collect()
+        stytch.mails.iter().filter(|mail| mail.to == at(name)).cloned().collect()
     }
 
-    pub(crate) fn mail_kinds(&self, who: &str) -> Vec<MailKind> {
-        self.inbox(who).iter().map(|mail| mail.kind).collect()
+    pub(crate) fn mail_kinds(&self, name: &str) -> Vec<MailKind> {
+        self.inbox(name).iter().map(|mail| mail.kind).collect()
     }
 
     /// Returns the token of the newest mail's link.
-    pub(crate) fn link(&self, who: &str) -> String {
-        self.inbox(who).last().expect("a mail").token.clone()
+    pub(crate) fn link(&self, name: &str) -> String {
+        self.inbox(name).last().expect("a mail").token.clone()
     }
 
     /// Returns the state of the newest mail's link at the provider.
-    pub(crate) fn link_state(&self, who: &str) -> Link {
-        self.inbox(who).last().expect("a mail").link
+    pub(crate) fn link_state(&self, name: &str) -> Link {
+        self.inbox(name).last().expect("a mail").link
     }
 
     pub(crate) fn jobs<J: Job>(&self) -> Vec<JobRow> {
@@ -120,13 +120,13 @@ impl Simulation {
         self.perform(self.claim().expect("a job that is due"), Interruption::None)
     }
 
-    pub(crate) fn invited(&self, who: &str) -> Invitation {
-        self.invite(who).expect("invited")
+    pub(crate) fn invited(&self, name: &str) -> Invitation {
+        self.invite(name).expect("invited")
     }
 
     /// Creates a sent invitation.
-    pub(crate) fn sent(&self, who: &str) -> Invitation {
-        let invitation = self.invited(who);
+    pub(crate) fn sent(&self, name: &str) -> Invitation {
+        let invitation = self.invited(name);
         self.work();
         let invitation = self.again(&invitation);
         assert_eq!(invitation.status, InvitationStatus::Sent);
@@ -134,8 +134,8 @@ impl Simulation {
     }
 
     /// Creates an invitation that ended with a status.
-    pub(crate) fn ended(&self, who: &str, status: InvitationStatus) -> Invitation {
-        let invitation = self.invited(who);
+    pub(crate) fn ended(&self, name: &str, status: InvitationStatus) -> Invitation {
+        let invitation = self.invited(name);
         match status {
             InvitationStatus::Failed => {
                 let no = super::errors::rejected("inactive_email");
@@ -151,7 +151,7 @@ impl Simulation {
                 self.revoke(invitation.id).expect("revoked");
                 self.work();
             }
-            other => unreachable!("{other} is no end without coming in"),
+            other => unreachable!("{other} needs a login"),
         }
         let invitation = self.again(&invitation);
         assert_eq!(invitation.status, status);
@@ -159,8 +159,8 @@ impl Simulation {
     }
 
     /// Creates an invitation whose worker was lost during the call.
-    pub(crate) fn lost_delivery(&self, who: &str, fault: Fault) -> Invitation {
-        let invitation = self.invited(who);
+    pub(crate) fn lost_delivery(&self, name: &str, fault: Fault) -> Invitation {
+        let invitation = self.invited(name);
         self.provider.next(Call::SendInvite, fault);
         let _dies = self.perform_next();
         self.rescue();
@@ -168,16 +168,16 @@ impl Simulation {
     }
 
     /// Invites a user and logs them in.
-    pub(crate) fn logged_in(&self, who: &str) -> LoggedIn {
-        self.sent(who);
-        self.redeem(&self.link(who)).expect("came in")
+    pub(crate) fn logged_in(&self, name: &str) -> LoggedIn {
+        self.sent(name);
+        self.redeem(&self.link(name)).expect("logged in")
     }
 
     /// Adds an administrator and logs them in.
-    pub(crate) fn admin(&self, who: &str) -> LoggedIn {
-        self.add(who, Role::Admin).expect("added");
-        self.log_in(who).expect("asked");
+    pub(crate) fn admin(&self, name: &str) -> LoggedIn {
+        self.add(name, Role::Admin).expect("added");
+        self.log_in(name).expect("asked");
         self.work();
-        self.redeem(&self.link(who)).expect("came in")
+        self.redeem(&self.link(name)).expect("logged in")
     }
 }

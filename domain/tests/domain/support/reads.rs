@@ -7,31 +7,35 @@ use guestlist_domain::{
     ApiKey, ApiKeyId, Cursor, Email, Event, GuardName, Invitation, InvitationFilter, InvitationId,
     JobId, LoginRequest, LoginRequestId, Name, Page, QueuedJob, ReadInvitations, ReadJobs,
     ReadKeys, ReadReconciliation, ReadSessions, ReadUsers, Reconciliation, RemovedAddress,
-    SearchPrefix, Session, SessionId, SortKey, StoreError, TokenHash, Tombstone, UsedLink, User,
-    UserFilter, UserId,
+    SearchPrefix, Session, SessionId, SortKey, TokenHash, Tombstone, UsedLink, User, UserFilter,
+    UserId,
 };
 use jiff::Timestamp;
 
-use super::{JobRow, memory_store::MemoryStore, tables::Tables};
-
-type Answer<T> = Result<T, StoreError>;
+use super::JobRow;
+use super::memory_store::{MemoryStore, StoreResult};
+use super::tables::Tables;
 
 #[async_trait]
 impl ReadUsers for MemoryStore {
-    async fn user(&self, id: UserId) -> Answer<Option<User>> {
+    async fn user(&self, id: UserId) -> StoreResult<Option<User>> {
         Ok(self.tables().users.get(&id).cloned())
     }
 
-    async fn user_by_email(&self, email: &Email) -> Answer<Option<User>> {
+    async fn user_by_email(&self, email: &Email) -> StoreResult<Option<User>> {
         Ok(self.tables().users.values().find(|user| user.email == *email).cloned())
     }
 
-    async fn user_by_provider_id(&self, provider_user_id: &str) -> Answer<Option<User>> {
+    async fn user_by_provider_id(&self, provider_user_id: &str) -> StoreResult<Option<User>> {
         let is_theirs = |user: &&User| user.provider_user_id.as_deref() == Some(provider_user_id);
         Ok(self.tables().users.values().find(is_theirs).cloned())
     }
 
-    async fn users(&self, filter: &UserFilter, page: Page<Cursor<UserId>>) -> Answer<Vec<User>> {
+    async fn users(
+        &self,
+        filter: &UserFilter,
+        page: Page<Cursor<UserId>>,
+    ) -> StoreResult<Vec<User>> {
         let fits = |user: &User| {
             let name = user.name.as_ref().map(Name::key).unwrap_or_default();
             let begins = |q: &SearchPrefix| q.matches(user.email.as_str()) || q.matches(&name);
@@ -44,30 +48,30 @@ impl ReadUsers for MemoryStore {
         Ok(page_of(found, page, |user| filter.cursor(user)))
     }
 
-    async fn was_removed(&self, email: &Email) -> Answer<bool> {
+    async fn was_removed(&self, email: &Email) -> StoreResult<bool> {
         Ok(self.tables().removed_addresses.contains(&RemovedAddress::of(email)))
     }
 
-    async fn count_active_admins(&self) -> Answer<u64> {
+    async fn count_active_admins(&self) -> StoreResult<u64> {
         Ok(self.tables().users.values().filter(|user| user.is_active_admin()).count() as u64)
     }
 
-    async fn guard(&self, name: GuardName) -> Answer<i64> {
+    async fn guard(&self, name: GuardName) -> StoreResult<i64> {
         Ok(self.tables().guards.get(&name).copied().unwrap_or_default())
     }
 }
 
 #[async_trait]
 impl ReadInvitations for MemoryStore {
-    async fn invitation(&self, id: InvitationId) -> Answer<Option<Invitation>> {
+    async fn invitation(&self, id: InvitationId) -> StoreResult<Option<Invitation>> {
         Ok(self.tables().invitations.get(&id).cloned())
     }
 
-    async fn latest_invitation(&self, user: UserId) -> Answer<Option<Invitation>> {
+    async fn latest_invitation(&self, user: UserId) -> StoreResult<Option<Invitation>> {
         Ok(of(&self.tables(), user).next())
     }
 
-    async fn invitations_of(&self, user: UserId) -> Answer<Vec<Invitation>> {
+    async fn invitations_of(&self, user: UserId) -> StoreResult<Vec<Invitation>> {
         Ok(of(&self.tables(), user).collect())
     }
 
@@ -75,7 +79,7 @@ impl ReadInvitations for MemoryStore {
         &self,
         filter: &InvitationFilter,
         page: Page<Cursor<InvitationId>>,
-    ) -> Answer<Vec<Invitation>> {
+    ) -> StoreResult<Vec<Invitation>> {
         let fits = |invitation: &Invitation| {
             filter.status.is_none_or(|status| invitation.status == status)
                 && filter.q.as_ref().is_none_or(|q| q.matches(invitation.email.as_str()))
@@ -85,13 +89,17 @@ impl ReadInvitations for MemoryStore {
         Ok(page_of(found, page, |invitation| filter.cursor(invitation)))
     }
 
-    async fn timeline(&self, id: InvitationId) -> Answer<Vec<Event>> {
+    async fn timeline(&self, id: InvitationId) -> StoreResult<Vec<Event>> {
         let tables = self.tables();
         let its_own = tables.events.values().filter(|event| event.invitation_id == Some(id));
         Ok(its_own.cloned().collect())
     }
 
-    async fn overdue_invitations(&self, now: Timestamp, limit: u64) -> Answer<Vec<Invitation>> {
+    async fn overdue_invitations(
+        &self,
+        now: Timestamp,
+        limit: u64,
+    ) -> StoreResult<Vec<Invitation>> {
         let tables = self.tables();
         let open = tables.invitations.values().filter(|one| one.status.is_open());
         Ok(open.filter(|one| one.expires_at <= now).take(most(limit)).cloned().collect())
@@ -100,19 +108,19 @@ impl ReadInvitations for MemoryStore {
 
 #[async_trait]
 impl ReadSessions for MemoryStore {
-    async fn session_by_token(&self, token: TokenHash) -> Answer<Option<(Session, User)>> {
+    async fn session_by_token(&self, token: TokenHash) -> StoreResult<Option<(Session, User)>> {
         Ok(held(&self.tables(), |session| session.token_hash == token))
     }
 
-    async fn session_by_provider_id(&self, id: &str) -> Answer<Option<(Session, User)>> {
+    async fn session_by_provider_id(&self, id: &str) -> StoreResult<Option<(Session, User)>> {
         Ok(held(&self.tables(), |session| session.provider_session_id == id))
     }
 
-    async fn session(&self, id: SessionId) -> Answer<Option<Session>> {
+    async fn session(&self, id: SessionId) -> StoreResult<Option<Session>> {
         Ok(self.tables().sessions.get(&id).cloned())
     }
 
-    async fn live_sessions(&self, user: UserId, now: Timestamp) -> Answer<Vec<Session>> {
+    async fn live_sessions(&self, user: UserId, now: Timestamp) -> StoreResult<Vec<Session>> {
         let tables = self.tables();
         let theirs = tables.sessions.values().rev().filter(|session| session.user_id == user);
         Ok(theirs.filter(|session| session.is_live(now)).cloned().collect())
@@ -123,21 +131,21 @@ impl ReadSessions for MemoryStore {
         user: UserId,
         now: Timestamp,
         page: Page<SessionId>,
-    ) -> Answer<Vec<Session>> {
+    ) -> StoreResult<Vec<Session>> {
         let live = self.live_sessions(user, now).await?.into_iter();
         let rest = live.filter(|session| page.after.is_none_or(|after| session.id < after));
         Ok(rest.take(most(page.limit)).collect())
     }
 
-    async fn used_link(&self, token: TokenHash) -> Answer<Option<UsedLink>> {
+    async fn used_link(&self, token: TokenHash) -> StoreResult<Option<UsedLink>> {
         Ok(self.tables().used_links.iter().find(|link| link.token_hash == token).cloned())
     }
 
-    async fn login_request(&self, id: LoginRequestId) -> Answer<Option<LoginRequest>> {
+    async fn login_request(&self, id: LoginRequestId) -> StoreResult<Option<LoginRequest>> {
         Ok(self.tables().login_requests.iter().find(|request| request.id == id).cloned())
     }
 
-    async fn login_requests(&self, email: &Email, limit: u64) -> Answer<Vec<LoginRequest>> {
+    async fn login_requests(&self, email: &Email, limit: u64) -> StoreResult<Vec<LoginRequest>> {
         let tables = self.tables();
         let theirs = tables.login_requests.iter().filter(|request| request.email == *email);
         let mut request: Vec<_> = theirs.cloned().collect();
@@ -151,7 +159,7 @@ impl ReadSessions for MemoryStore {
         email: &Email,
         ordinal: i64,
         now: Timestamp,
-    ) -> Answer<bool> {
+    ) -> StoreResult<bool> {
         let tables = self.tables();
         let mut theirs = tables.login_requests.iter().filter(|request| request.email == *email);
         Ok(theirs.any(|request| request.ordinal > ordinal && request.send_at <= now))
@@ -160,26 +168,30 @@ impl ReadSessions for MemoryStore {
 
 #[async_trait]
 impl ReadKeys for MemoryStore {
-    async fn api_key_by_hash(&self, hash: TokenHash) -> Answer<Option<ApiKey>> {
+    async fn api_key_by_hash(&self, hash: TokenHash) -> StoreResult<Option<ApiKey>> {
         Ok(self.tables().api_keys.values().find(|key| key.hash == hash).cloned())
     }
 
-    async fn api_key(&self, id: ApiKeyId) -> Answer<Option<ApiKey>> {
+    async fn api_key(&self, id: ApiKeyId) -> StoreResult<Option<ApiKey>> {
         Ok(self.tables().api_keys.get(&id).cloned())
     }
 
-    async fn api_keys(&self) -> Answer<Vec<ApiKey>> {
+    async fn api_keys(&self) -> StoreResult<Vec<ApiKey>> {
         Ok(self.tables().api_keys.values().rev().cloned().collect())
     }
 }
 
 #[async_trait]
 impl ReadJobs for MemoryStore {
-    async fn job(&self, id: JobId) -> Answer<Option<QueuedJob>> {
+    async fn job(&self, id: JobId) -> StoreResult<Option<QueuedJob>> {
         Ok(self.tables().jobs.get(&id).map(JobRow::as_flows_see_it))
     }
 
-    async fn first_lost_attempt(&self, id: JobId, since: Timestamp) -> Answer<Option<Timestamp>> {
+    async fn first_lost_attempt(
+        &self,
+        id: JobId,
+        since: Timestamp,
+    ) -> StoreResult<Option<Timestamp>> {
         let tables = self.tables();
         let lost = tables.jobs.get(&id).map(|row| &*row.lost).unwrap_or_default();
         Ok(lost.iter().copied().filter(|began_at| *began_at >= since).min())
@@ -188,29 +200,29 @@ impl ReadJobs for MemoryStore {
 
 #[async_trait]
 impl ReadReconciliation for MemoryStore {
-    async fn users_from(&self, after: Option<UserId>, limit: u64) -> Answer<Vec<User>> {
+    async fn users_from(&self, after: Option<UserId>, limit: u64) -> StoreResult<Vec<User>> {
         let tables = self.tables();
         let rest = tables.users.values().filter(|user| after.is_none_or(|after| user.id > after));
         Ok(rest.take(most(limit)).cloned().collect())
     }
 
-    async fn users_by_provider_ids(&self, ids: &[String]) -> Answer<Vec<User>> {
+    async fn users_by_provider_ids(&self, ids: &[String]) -> StoreResult<Vec<User>> {
         let has_one =
             |user: &&User| user.provider_user_id.as_ref().is_some_and(|id| ids.contains(id));
         Ok(self.tables().users.values().filter(has_one).cloned().collect())
     }
 
-    async fn users_by_emails(&self, emails: &[Email]) -> Answer<Vec<User>> {
+    async fn users_by_emails(&self, emails: &[Email]) -> StoreResult<Vec<User>> {
         let has_one = |user: &&User| emails.contains(&user.email);
         Ok(self.tables().users.values().filter(has_one).cloned().collect())
     }
 
-    async fn tombstones(&self, ids: &[String]) -> Answer<Vec<Tombstone>> {
+    async fn tombstones(&self, ids: &[String]) -> StoreResult<Vec<Tombstone>> {
         let is_one = |gone: &&Tombstone| ids.contains(&gone.provider_user_id);
         Ok(self.tables().tombstones.iter().filter(is_one).cloned().collect())
     }
 
-    async fn last_reconciliation(&self) -> Answer<Option<Reconciliation>> {
+    async fn last_reconciliation(&self) -> StoreResult<Option<Reconciliation>> {
         Ok(self.tables().reconciliations.last().cloned())
     }
 }

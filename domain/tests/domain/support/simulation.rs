@@ -29,11 +29,11 @@ pub(crate) struct Simulation {
     /// The last outage of the workers.
     pub(crate) outage: Arc<Mutex<Option<Outage>>>,
     /// Runs while the next job waits at the gate.
-    pub(super) meanwhile: Arc<Mutex<Option<Disturbance>>>,
+    pub(super) concurrent_request: Arc<Mutex<Option<Disturbance>>>,
 }
 
-pub(crate) fn at(who: &str) -> Email {
-    let text = if who.contains('@') { who.to_owned() } else { format!("{who}@example.com") };
+pub(crate) fn at(name: &str) -> Email {
+    let text = if name.contains('@') { name.to_owned() } else { format!("{name}@example.com") };
     Email::parse(&text).expect("an address")
 }
 
@@ -85,7 +85,7 @@ impl Simulation {
             provider: stytch,
             clock,
             outage: Arc::default(),
-            meanwhile: Arc::default(),
+            concurrent_request: Arc::default(),
         }
     }
 
@@ -97,9 +97,9 @@ impl Simulation {
         self.clock.advance(time);
     }
 
-    pub(crate) fn invitation_of(who: &str) -> NewInvitation {
+    pub(crate) fn invitation_of(name: &str) -> NewInvitation {
         NewInvitation {
-            email: at(who),
+            email: at(name),
             name: None,
             role: Role::Member,
             manageable: ManageableRoles::All,
@@ -110,8 +110,8 @@ impl Simulation {
         }
     }
 
-    pub(crate) fn invite(&self, who: &str) -> Result<Invitation, InviteError> {
-        self.invite_as(Self::invitation_of(who))
+    pub(crate) fn invite(&self, name: &str) -> Result<Invitation, InviteError> {
+        self.invite_as(Self::invitation_of(name))
     }
 
     pub(crate) fn invite_as(&self, request: NewInvitation) -> Result<Invitation, InviteError> {
@@ -154,8 +154,9 @@ impl Simulation {
 
     /// Runs `disturb` while the next job waits at the gate.
     pub(crate) fn while_waiting_at_gate(&self, disturb: impl FnOnce() + Send + 'static) {
-        let mut meanwhile = self.meanwhile.lock().expect("no test panics while it waits");
-        *meanwhile = Some(Box::new(disturb));
+        let mut concurrent_request =
+            self.concurrent_request.lock().expect("no test panics while it waits");
+        *concurrent_request = Some(Box::new(disturb));
     }
 
     pub(crate) fn visit(&self, id: InvitationId) -> Option<Invitation> {
@@ -166,10 +167,10 @@ impl Simulation {
         block_on(flows::record_visit(&self.ctx, id))
     }
 
-    pub(crate) fn add(&self, who: &str, role: Role) -> Result<User, AddUserError> {
+    pub(crate) fn add(&self, name: &str, role: Role) -> Result<User, AddUserError> {
         let metadata = Metadata::default();
         self.add_as(NewUser {
-            email: at(who),
+            email: at(name),
             name: None,
             role,
             metadata,
@@ -186,12 +187,12 @@ impl Simulation {
         block_on(removed).map(|removed| removed.user)
     }
 
-    pub(crate) fn log_in(&self, who: &str) -> Result<(), RequestLoginError> {
-        block_on(flows::request_login(&self.ctx, &at(who), None))
+    pub(crate) fn log_in(&self, name: &str) -> Result<(), RequestLoginError> {
+        block_on(flows::request_login(&self.ctx, &at(name), None))
     }
 
-    pub(crate) fn log_in_to(&self, who: &str, place: ReturnTo) -> Result<(), RequestLoginError> {
-        block_on(flows::request_login(&self.ctx, &at(who), Some(place)))
+    pub(crate) fn log_in_to(&self, name: &str, place: ReturnTo) -> Result<(), RequestLoginError> {
+        block_on(flows::request_login(&self.ctx, &at(name), Some(place)))
     }
 
     pub(crate) fn redeem(&self, token: &str) -> Result<LoggedIn, RedeemError> {
@@ -274,12 +275,12 @@ impl Simulation {
         )
     }
 
-    pub(crate) fn suspend(&self, who: &str) -> User {
-        self.try_suspend(self.expect_user(who).id, true).expect("suspended")
+    pub(crate) fn suspend(&self, name: &str) -> User {
+        self.try_suspend(self.expect_user(name).id, true).expect("suspended")
     }
 
-    pub(crate) fn reactivate(&self, who: &str) -> User {
-        self.try_suspend(self.expect_user(who).id, false).expect("let in again")
+    pub(crate) fn reactivate(&self, name: &str) -> User {
+        self.try_suspend(self.expect_user(name).id, false).expect("reactivated")
     }
 
     pub(crate) fn give_role(&self, id: UserId, role: Role) -> Result<User, ChangeUserError> {

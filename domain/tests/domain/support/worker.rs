@@ -67,9 +67,13 @@ struct TestGate<'a> {
 #[async_trait]
 impl CallGate for TestGate<'_> {
     async fn may_call(&self) -> bool {
-        let meanwhile =
-            self.simulation.meanwhile.lock().expect("no test panics while it waits").take();
-        if let Some(disturb) = meanwhile {
+        let concurrent_request = self
+            .simulation
+            .concurrent_request
+            .lock()
+            .expect("no test panics while it waits")
+            .take();
+        if let Some(disturb) = concurrent_request {
             disturb();
         }
         self.is_held

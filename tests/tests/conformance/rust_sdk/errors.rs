@@ -57,8 +57,8 @@ async fn every_call_is_refused(by: &Client, status: u16, error_type: &str) {
 async fn bad_credentials_are_refused_by_every_call() {
     let sdk = Sdk::start().await;
     assert_eq!(ok!(sdk.debug.whoami(WhoamiRequest {})).project_id, PROJECT_ID);
-    let anonymous = sdk.client_with(PROJECT_ID, "secret-test-of-somebody-else=");
-    every_call_is_refused(&anonymous, 401, "unauthorized_credentials").await;
+    let wrong_secret = sdk.client_with(PROJECT_ID, "secret-test-of-somebody-else=");
+    every_call_is_refused(&wrong_secret, 401, "unauthorized_credentials").await;
     let other = sdk.client_with(OTHER_PROJECT, SECRET);
     every_call_is_refused(&other, 401, "unauthorized_credentials").await;
     let malformed = sdk.client_with("my-project", SECRET);

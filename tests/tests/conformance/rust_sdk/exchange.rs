@@ -53,8 +53,8 @@ async fn a_refused_exchange_changes_nothing() {
     let found = ok!(sdk.users.get(GetRequest { user_id: one.user_id.clone() }));
     assert_eq!(json(&found.emails), json(&one.user.emails));
 
-    let anonymous = sdk.client_with(PROJECT_ID, "secret-test-of-somebody-else=");
-    let response = anonymous.users.exchange_primary_factor(to(&address())).await;
+    let wrong_secret = sdk.client_with(PROJECT_ID, "secret-test-of-somebody-else=");
+    let response = wrong_secret.users.exchange_primary_factor(to(&address())).await;
     assert_refused(response, 401, "unauthorized_credentials");
 }
 

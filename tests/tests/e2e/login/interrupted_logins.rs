@@ -14,7 +14,7 @@ async fn start_redeeming(
     let slow = json!({ "latency_ms": 5000, "path": "/v1/magic_links/authenticate" });
     guestlist.sandbox().set_faults(&slow).await;
     let (caller, token) = (guestlist.anonymous(), token.to_owned());
-    let press =
+    let request =
         tokio::spawn(
             async move { caller.form("/authenticate", &[("token", token.as_str())]).await },
         );
@@ -24,7 +24,7 @@ async fn start_redeeming(
         (asked == 1).then_some(())
     })
     .await;
-    press
+    request
 }
 
 /// Asserts that retries succeed, and that exactly one session is created.
@@ -63,10 +63,10 @@ async fn a_login_interrupted_by_a_frozen_server_is_completed_by_a_retry() {
         let guestlist = setup.start().await;
         let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
 
-        let press = start_redeeming(&guestlist, &mail.token).await;
+        let request = start_redeeming(&guestlist, &mail.token).await;
         server.freeze();
-        assert!(!press.is_finished(), "Stytch has answered too early for this test");
-        assert_database_unavailable(&press.await.unwrap());
+        assert!(!request.is_finished(), "Stytch has answered too early for this test");
+        assert_database_unavailable(&request.await.unwrap());
         // A second attempt consumes nothing.
         let fields = [("token", mail.token.as_str())];
         assert_database_unavailable(&guestlist.anonymous().form("/authenticate", &fields).await);
@@ -82,10 +82,10 @@ async fn a_login_interrupted_by_a_locked_file_is_completed_by_a_retry() {
     let (_, mail) = guestlist.invite_and_mail("ada@example.com").await;
     guestlist.wait_for_jobs().await;
 
-    let press = start_redeeming(&guestlist, &mail.token).await;
+    let request = start_redeeming(&guestlist, &mail.token).await;
     let ((), response) =
         tokio::join!(guestlist.database().lock_for(Duration::from_secs(20)), async {
-            press.await.unwrap()
+            request.await.unwrap()
         },);
     assert_database_unavailable(&response);
 

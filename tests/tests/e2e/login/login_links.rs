@@ -224,9 +224,9 @@ async fn an_expired_or_failed_invitation_is_resent_on_request() {
 async fn requesting_a_link_creates_no_user() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
-        let anonymous = [("email", "stranger@example.com")];
+        let unknown_address = [("email", "stranger@example.com")];
         let _ = request_link(&guestlist.anonymous(), "stranger@example.com").await.is(202);
-        let _ = guestlist.browser().form("/login", &anonymous).await.is(200);
+        let _ = guestlist.browser().form("/login", &unknown_address).await.is(200);
         guestlist.wait_for_jobs().await;
         for table in ["users", "user_emails", "invitations"] {
             let rows = format!("SELECT COUNT(*) FROM {table}");

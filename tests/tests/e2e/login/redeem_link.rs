@@ -53,17 +53,17 @@ async fn of_concurrent_redemptions_exactly_one_succeeds() {
             // In the second round every request arrives before Stytch responds to the first.
             let slow = json!({ "latency_ms": latency, "path": "/v1/magic_links/authenticate" });
             guestlist.sandbox().set_faults(&slow).await;
-            let mut presses = tokio::task::JoinSet::new();
+            let mut requests = tokio::task::JoinSet::new();
             for n in 0..8 {
                 let token = mail.token.clone();
                 let here = guestlist.anonymous();
                 let caller = if n % 2 == 0 { here } else { here.at(&url) };
-                presses.spawn(async move {
+                requests.spawn(async move {
                     caller.form("/authenticate", &[("token", token.as_str())]).await
                 });
             }
             let (logged_in, others): (Vec<_>, Vec<_>) =
-                presses.join_all().await.into_iter().partition(|response| response.status == 303);
+                requests.join_all().await.into_iter().partition(|response| response.status == 303);
             assert_eq!(logged_in.len(), 1, "{others:?}");
             for other in others {
                 let _ = other.problem(409, "link_used");

@@ -78,15 +78,15 @@ async fn audit_events_are_filtered_by_actor_user_kind_and_time() {
 
         // Paging returns the same events.
         let whole = audit_events(&api, "").await;
-        let mut pieces = Vec::new();
+        let mut pages = Vec::new();
         let mut query = "limit=1".to_owned();
         loop {
             let page = api.get(&format!("/v1/audit?{query}")).await.is(200).json();
-            pieces.extend(page["items"].as_array().unwrap().clone());
+            pages.extend(page["items"].as_array().unwrap().clone());
             let Some(cursor) = page["next_cursor"].as_str() else { break };
             query = format!("limit=1&cursor={cursor}");
         }
-        assert_eq!(pieces, whole);
+        assert_eq!(pages, whole);
         for bad in ["actor=me", "user=x", "kind=x", "since=yesterday", "limit=0", "cursor=x"] {
             let response = api.get(&format!("/v1/audit?{bad}")).await;
             let _ = response.problem(422, "invalid_request");

@@ -37,7 +37,7 @@ async fn walk(setup: Setup) {
         Some(format!("{secret}: {line}\n"))
     });
     let reported: String = reported.collect();
-    assert!(reported.is_empty(), "told in the log:\n{reported}");
+    assert!(reported.is_empty(), "found in the log:\n{reported}");
 }
 
 /// Returns the secrets and addresses that are known before any request.

@@ -83,13 +83,13 @@ async fn drift_at_stytch_is_reported_then_repaired() {
         let bob = stytch_id(&guestlist, "bob@example.com").await;
         stytch.change_address(&guestlist, &bob, "bobby@example.com").await;
         stytch.authenticate(&cleos_mail.token).await;
-        let anonymous = stytch.create("stranger@example.com").await;
+        let foreign_identity = stytch.create("stranger@example.com").await;
         let guest = stytch.create("guest7@example.com").await;
         let all = json!({ "gone": [1, 0], "unlinked": [1, 0], "orphan": [1, 0],
                           "address": [1, 0], "status": [1, 0] });
 
         let shown = reconcile(&guestlist, &["--dry-run"]).await;
-        assert_eq!((counts(&shown), &shown["remedy"]), (all, &json!("dry_run")), "{shown}");
+        assert_eq!((counts(&shown), &shown["repair_action"]), (all, &json!("dry_run")), "{shown}");
         assert!(shown["examples"].as_array().unwrap().iter().any(|one| {
             one["kind"] == "address"
                 && one["email"] == "bob@example.com"
@@ -108,7 +108,7 @@ async fn drift_at_stytch_is_reported_then_repaired() {
         let _ = ada.caller().get("/v1/session").await.is(401);
         assert_eq!(guestlist.user("ada@example.com").await["status"], "active");
         assert_eq!(stytch_id(&guestlist, "guest7@example.com").await, guest);
-        assert!(stytch.user(&anonymous).await.is_some(), "strangers are left alone");
+        assert!(stytch.user(&foreign_identity).await.is_some(), "strangers are left alone");
         assert_eq!(stytch_id(&guestlist, "bob@example.com").await, bob);
         assert_eq!(guestlist.user("cleo@example.com").await["status"], "invited");
 

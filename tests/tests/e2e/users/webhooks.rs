@@ -137,7 +137,7 @@ async fn the_sandbox_sends_webhooks() {
         let path = format!("/sandbox/users/{}", user["stytch_user_id"].as_str().unwrap());
         let _ = dashboard.delete(&path).await.is(200);
         wait_until_logged_out(&guestlist, &ada).await;
-        assert_eq!(lookups(&guestlist).await, 1, "of all that it told, one thing was news");
+        assert_eq!(lookups(&guestlist).await, 1, "of all that it told, one event was new");
     })
     .await;
 }

@@ -109,9 +109,9 @@ async fn a_result_of_a_lost_lease_changes_nothing() {
         assert_eq!(db.state(mine[0].id).await, "running");
         assert_eq!(db.state(mine[1].id).await, "running");
 
-        let standing = settlement_statuses(&db.write, &group).await.unwrap();
+        let statuses = settlement_statuses(&db.write, &group).await.unwrap();
         assert_eq!(
-            standing,
+            statuses,
             [SettlementStatus::LeaseLost, SettlementStatus::Pending],
             "{:?}",
             db.engine

@@ -198,7 +198,7 @@ fn cancel(job: &NewJob) -> Change {
 }
 
 fn retry(job: &NewJob, at: Timestamp) -> Change {
-    Change::new().operation(Operation::Retry { job: job.id, at, asked_at: now() })
+    Change::new().operation(Operation::Retry { job: job.id, at, requested_at: now() })
 }
 
 async fn state_of(db: &TestDatabase, job: &NewJob) -> JobState {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use crate::support::{Call, Simulation, errors, hours, mins, secs};
 
 /// Returns when an address got mail, relative to now.
-fn arrivals(t: &Simulation, who: &str, since: Timestamp) -> Vec<Duration> {
-    let mails = t.inbox(who).into_iter().filter(|mail| mail.sent_at >= since);
+fn arrivals(t: &Simulation, name: &str, since: Timestamp) -> Vec<Duration> {
+    let mails = t.inbox(name).into_iter().filter(|mail| mail.sent_at >= since);
     mails.map(|mail| mail.sent_at.duration_since(since).unsigned_abs()).collect()
 }
 
@@ -50,12 +50,12 @@ fn a_login_request_a_second_later_is_not_delayed() {
 fn unknown_addresses_leave_the_same_spaced_rows() {
     let t = Simulation::new();
     t.logged_in("known");
-    for who in ["known", "unknown"] {
+    for name in ["known", "unknown"] {
         let before = t.jobs::<SendLoginLink>().len();
-        (0..3).for_each(|_| t.log_in(who).unwrap());
+        (0..3).for_each(|_| t.log_in(name).unwrap());
         let jobs = t.jobs::<SendLoginLink>().split_off(before);
         let due: Vec<_> = jobs.iter().map(|row| row.run_at).collect();
-        assert_eq!(due, [0, 1, 2].map(|n| t.now() + secs(n)), "{who}");
+        assert_eq!(due, [0, 1, 2].map(|n| t.now() + secs(n)), "{name}");
     }
 }
 

@@ -156,8 +156,8 @@ fn the_database_decides_the_role_of_a_known_configured_address() {
     t.admin("other");
     t.add("root", Role::Member).unwrap();
     t.ended("revoked", InvitationStatus::Revoked);
-    for who in ["root", "revoked"] {
-        t.log_in(who).unwrap();
+    for name in ["root", "revoked"] {
+        t.log_in(name).unwrap();
     }
     t.work();
 
@@ -195,9 +195,9 @@ fn a_removed_configured_administrator_can_log_in_when_no_administrator_is_left()
 #[test]
 fn of_two_concurrent_bootstrap_logins_one_succeeds() {
     let t = Simulation::with_policy(|policy| policy.admin_emails = vec![at("ada"), at("bob")]);
-    for who in ["ada", "bob"] {
-        t.add(who, Role::Member).unwrap();
-        t.log_in(who).unwrap();
+    for name in ["ada", "bob"] {
+        t.add(name, Role::Member).unwrap();
+        t.log_in(name).unwrap();
     }
     t.work();
     let (other, link) = (t.clone(), t.link("bob"));
@@ -205,7 +205,7 @@ fn of_two_concurrent_bootstrap_logins_one_succeeds() {
 
     let ada = t.redeem(&t.link("ada")).unwrap().user;
 
-    assert_eq!(ada.role, Role::Member, "she comes in as what she is");
+    assert_eq!(ada.role, Role::Member, "her role is unchanged");
     assert_eq!(t.expect_user("bob").role, Role::Admin);
 }
 

@@ -11,17 +11,17 @@ use crate::support::{Link, Simulation, at, block_on, hours, mins, place, secs};
 fn the_sixth_request_in_an_hour_is_limited_with_a_wait() {
     let t = Simulation::new();
     t.logged_in("known");
-    for who in ["known", "unknown"] {
+    for name in ["known", "unknown"] {
         for _ in 0..5 {
-            t.log_in(who).unwrap();
+            t.log_in(name).unwrap();
             t.wait(mins(4));
         }
 
-        let refused = t.log_in(who);
+        let refused = t.log_in(name);
 
         assert!(
             matches!(refused, Err(RequestLoginError::RateLimited(wait)) if wait == mins(40)),
-            "{who}"
+            "{name}"
         );
     }
 }
@@ -110,11 +110,11 @@ fn swept_requests_do_not_count() {
 }
 
 /// Requests a link whenever the limit permits, for a time. Returns the number of requests.
-fn request_patiently(t: &Simulation, who: &str, length: Duration) -> usize {
+fn request_patiently(t: &Simulation, name: &str, length: Duration) -> usize {
     let end = t.now() + length;
     let mut count = 0;
     while t.now() < end {
-        match t.log_in(who) {
+        match t.log_in(name) {
             Ok(()) => count += 1,
             Err(RequestLoginError::RateLimited(wait)) => t.wait(wait),
             Err(error) => panic!("{error}"),
@@ -127,10 +127,10 @@ fn request_patiently(t: &Simulation, who: &str, length: Duration) -> usize {
 fn an_address_at_its_limit_gets_one_link_per_link_lifetime_whether_known_or_not() {
     let t = Simulation::new();
     t.logged_in("known");
-    for who in ["known", "unknown"] {
+    for name in ["known", "unknown"] {
         // Five in the first hour and five in the second, then one per hour.
-        assert_eq!(request_patiently(&t, who, hours(24)), 10 + 22, "{who}");
-        assert_eq!(request_patiently(&t, who, hours(24 * 9)), 24 * 9, "{who}");
+        assert_eq!(request_patiently(&t, name, hours(24)), 10 + 22, "{name}");
+        assert_eq!(request_patiently(&t, name, hours(24 * 9)), 24 * 9, "{name}");
     }
 }
 
@@ -187,13 +187,13 @@ fn below_the_limit_several_links_can_be_requested() {
 fn a_login_does_not_change_the_visible_limit() {
     let t = Simulation::new();
     t.logged_in("ada");
-    for who in ["ada", "unknown"] {
-        (0..5).for_each(|_| t.log_in(who).unwrap());
+    for name in ["ada", "unknown"] {
+        (0..5).for_each(|_| t.log_in(name).unwrap());
     }
     t.work_for(secs(5));
-    let seen = |who: &str| match t.log_in(who) {
+    let seen = |name: &str| match t.log_in(name) {
         Err(RequestLoginError::RateLimited(wait)) => wait,
-        other => panic!("{who}: {other:?}"),
+        other => panic!("{name}: {other:?}"),
     };
     t.redeem(&t.link("ada")).unwrap();
     for _ in 0..5 {
@@ -246,7 +246,7 @@ fn an_unlimited_flood_is_mailed_at_most_once_a_second() {
 }
 
 #[test]
-fn a_delayed_mail_is_sent_despite_a_login_meanwhile() {
+fn a_delayed_mail_is_sent_despite_a_concurrent_login() {
     let t = Simulation::new();
     t.logged_in("ada");
     t.log_in("ada").unwrap();

@@ -70,7 +70,7 @@ fn a_link_from_a_doubtful_call_can_be_redeemed_before_the_retry() {
     t.work_for(hours(1));
 
     assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
-    assert_eq!(t.inbox("ada").len(), 1, "nothing is sent to somebody who is in");
+    assert_eq!(t.inbox("ada").len(), 1, "nothing is sent to a user who is in");
 }
 
 #[test]

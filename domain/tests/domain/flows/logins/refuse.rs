@@ -6,12 +6,12 @@ use guestlist_domain::{InvitationStatus, Role, UserStatus};
 use crate::support::{Call, Fault, JobState, Link, Simulation, at, errors, mins};
 
 /// Checks that the refused login's session is revoked and the link is consumed.
-fn is_shut_out(t: &Simulation, who: &str, refused: &Result<LoggedIn, RedeemError>) {
+fn is_shut_out(t: &Simulation, name: &str, refused: &Result<LoggedIn, RedeemError>) {
     assert!(refused.is_err());
-    assert_eq!(t.link_state(who), Link::Used);
+    assert_eq!(t.link_state(name), Link::Used);
     t.work_for(mins(5));
     assert!(t.provider.state().sessions.last().unwrap().is_revoked);
-    let again = t.redeem(&t.link(who));
+    let again = t.redeem(&t.link(name));
     assert!(matches!(again, Err(RedeemError::LinkUsed(None))), "{again:?}");
 }
 

@@ -6,10 +6,10 @@ use guestlist_domain::flows::{RequestLoginError, SendLoginLink};
 use crate::support::{Call, JobState, MailKind, Simulation, errors, mins, secs};
 
 /// Requests a link several times, a minute apart, during an outage.
-fn asks_during_an_outage(t: &Simulation, who: &str, times: usize) {
+fn asks_during_an_outage(t: &Simulation, name: &str, times: usize) {
     t.provider.fail_all(errors::unreachable());
     for _ in 0..times {
-        t.log_in(who).unwrap();
+        t.log_in(name).unwrap();
         t.work_for(mins(1));
     }
     t.provider.recover();
@@ -30,21 +30,21 @@ fn four_requests_during_an_outage_send_one_mail() {
 
 #[test]
 fn four_requests_in_a_paused_queue_send_one_mail() {
-    for who in ["ada", "unknown"] {
+    for name in ["ada", "unknown"] {
         let t = Simulation::new();
         t.logged_in("ada");
         t.pause(QueueName::Login).unwrap();
         for _ in 0..4 {
-            t.log_in(who).unwrap();
+            t.log_in(name).unwrap();
             t.wait(mins(1));
         }
         t.resume(QueueName::Login).unwrap();
 
         t.work();
 
-        assert_eq!(t.provider.call_count(Call::SendLogin), usize::from(who == "ada"));
+        assert_eq!(t.provider.call_count(Call::SendLogin), usize::from(name == "ada"));
         let askings = t.jobs::<SendLoginLink>();
-        assert_eq!(askings.len(), 4, "{who}");
+        assert_eq!(askings.len(), 4, "{name}");
         assert!(askings.iter().all(|row| row.state == JobState::Done && row.attempts == 1));
     }
 }
@@ -53,16 +53,16 @@ fn four_requests_in_a_paused_queue_send_one_mail() {
 fn requests_during_an_outage_count_towards_the_limit_of_known_and_unknown_addresses() {
     let t = Simulation::new();
     t.logged_in("known");
-    for who in ["known", "unknown"] {
-        asks_during_an_outage(&t, who, 4);
+    for name in ["known", "unknown"] {
+        asks_during_an_outage(&t, name, 4);
         t.work_for(mins(6));
 
-        t.log_in(who).unwrap();
+        t.log_in(name).unwrap();
 
-        let refused = t.log_in(who);
+        let refused = t.log_in(name);
         assert!(
             matches!(refused, Err(RequestLoginError::RateLimited(wait)) if wait == mins(50)),
-            "{who}"
+            "{name}"
         );
     }
 }

@@ -9,11 +9,11 @@ use crate::support::{
 };
 
 /// Returns the mails that a login request causes.
-fn mails_upon_asking(t: &Simulation, who: &str) -> Vec<MailKind> {
-    let before = t.inbox(who).len();
-    t.log_in(who).unwrap();
+fn mails_upon_asking(t: &Simulation, name: &str) -> Vec<MailKind> {
+    let before = t.inbox(name).len();
+    t.log_in(name).unwrap();
     t.work_for(secs(2));
-    t.mail_kinds(who).split_off(before)
+    t.mail_kinds(name).split_off(before)
 }
 
 #[test]
@@ -22,10 +22,10 @@ fn an_active_user_gets_a_login_link() {
     t.logged_in("ada");
     t.add("bob", Role::Member).unwrap();
 
-    for who in ["ada", "bob"] {
-        assert_eq!(mails_upon_asking(&t, who), [MailKind::Login]);
-        assert_eq!(t.inbox(who).last().unwrap().minutes, 60);
-        assert!(t.redeem(&t.link(who)).is_ok());
+    for name in ["ada", "bob"] {
+        assert_eq!(mails_upon_asking(&t, name), [MailKind::Login]);
+        assert_eq!(t.inbox(name).last().unwrap().minutes, 60);
+        assert!(t.redeem(&t.link(name)).is_ok());
     }
 }
 
@@ -66,8 +66,8 @@ fn revoked_suspended_and_unknown_addresses_get_no_mail() {
     t.logged_in("suspended");
     t.suspend("suspended");
 
-    for who in ["revoked", "suspended", "unknown"] {
-        assert_eq!(mails_upon_asking(&t, who), [], "{who}");
+    for name in ["revoked", "suspended", "unknown"] {
+        assert_eq!(mails_upon_asking(&t, name), [], "{name}");
         assert_eq!(t.job::<SendLoginLink>().state, JobState::Done);
     }
     assert_eq!(t.user("unknown"), None);
@@ -103,9 +103,9 @@ fn an_unknown_configured_administrator_gets_a_login_link() {
 fn known_and_unknown_addresses_leave_the_same_rows() {
     let t = Simulation::new();
     t.logged_in("known");
-    for who in ["known", "unknown"] {
+    for name in ["known", "unknown"] {
         let jobs = t.store.tables().jobs.len();
-        t.log_in(who).unwrap();
+        t.log_in(name).unwrap();
         let tables = t.store.tables();
         assert_eq!(tables.jobs.len(), jobs + 1);
         let newest = tables.jobs.values().last().unwrap();

@@ -15,7 +15,7 @@ impl Simulation {
     ) -> WebhookOutcome {
         let (message_id, provider_user_id) = (message_id.to_owned(), identity.to_owned());
         let event = IdentityEvent { message_id, provider_user_id, profile };
-        block_on(handle_identity_webhook(&self.ctx, &event)).expect("heard")
+        block_on(handle_identity_webhook(&self.ctx, &event)).expect("handled")
     }
 
     fn handle_event(&self, identity: &str, profile: Option<Profile>) -> WebhookOutcome {
@@ -23,12 +23,12 @@ impl Simulation {
         self.handle_event_with_id(&message_id, identity, profile)
     }
 
-    fn identity(&self, who: &str) -> String {
-        self.provider.state().find(&at(who)).expect("known there").id
+    fn identity(&self, name: &str) -> String {
+        self.provider.state().find(&at(name)).expect("known there").id
     }
 
-    fn profile(&self, who: &str) -> Option<Profile> {
-        let identity = self.identity(who);
+    fn profile(&self, name: &str) -> Option<Profile> {
+        let identity = self.identity(name);
         self.provider.state().profile(&identity)
     }
 
@@ -89,7 +89,7 @@ fn a_repeated_event_is_checked_once() {
     assert_eq!(
         t.handle_event_with_id("msg_2", &identity, None),
         WebhookOutcome::CheckScheduled,
-        "that is other news"
+        "another event"
     );
 }
 
@@ -111,7 +111,7 @@ fn an_event_of_our_own_change_is_consistent() {
     assert_eq!(
         t.handle_event(&identity, t.profile("ada")),
         WebhookOutcome::Consistent,
-        "they came in"
+        "they logged in"
     );
     assert_eq!(
         t.handle_event(&identity, pending),
@@ -168,7 +168,7 @@ fn an_identity_created_for_a_user_is_linked() {
     assert_eq!(t.handle_event(&identity, t.profile("ada")), WebhookOutcome::CheckScheduled);
     t.work();
     assert_eq!(t.expect_user("ada").provider_user_id, Some(identity));
-    assert_eq!(t.event_kinds_of(&t.expect_user("ada")).last(), Some(&"identity_adopted"));
+    assert_eq!(t.event_kinds_of(&t.expect_user("ada")).last(), Some(&"identity_linked"));
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn a_caller_limited_to_members_cannot_operate_jobs_of_higher_roles() {
             t.remove(ada.id).unwrap();
             t.job_id::<DeleteIdentity>()
         }),
-        ("a member's invitation, of somebody who was promoted since", |t, role| {
+        ("a member's invitation, of a user who was promoted since", |t, role| {
             let ada = t.invited("ada");
             t.give_role(ada.user_id, role).unwrap();
             t.job_id::<SendInvitation>()

@@ -39,8 +39,8 @@ impl Simulation {
     }
 
     /// Deletes an identity in the provider's dashboard.
-    pub(crate) fn leaves_stytch(&self, who: &str) {
-        let id = self.provider.state().find(&at(who)).expect("known there").id;
+    pub(crate) fn leaves_stytch(&self, name: &str) {
+        let id = self.provider.state().find(&at(name)).expect("known there").id;
         self.provider.state().delete_user(&id);
     }
 
@@ -52,8 +52,8 @@ impl Simulation {
     }
 
     /// Unlinks a user's identity.
-    pub(crate) fn loses_its_link(&self, who: &str) {
-        let id = self.expect_user(who).id;
+    pub(crate) fn loses_its_link(&self, name: &str) {
+        let id = self.expect_user(name).id;
         self.store.tables().users.get_mut(&id).expect("a row").provider_user_id = None;
     }
 }
@@ -172,7 +172,7 @@ fn an_identity_of_a_sole_owner_is_linked() {
     assert_eq!(found(&t.reconcile(CAUTIOUS)), [(Drift::Unlinked, 1, 1)]);
     let user = t.expect_user("ada");
     assert_eq!(user.provider_user_id, ada.user.provider_user_id);
-    assert_eq!(t.event_kinds_of(&user).last(), Some(&"identity_adopted"));
+    assert_eq!(t.event_kinds_of(&user).last(), Some(&"identity_linked"));
     assert!(t.return_with(&ada.tokens).is_ok(), "and nobody is logged out");
 }
 
@@ -208,7 +208,7 @@ fn an_address_moved_to_another_identity_is_reported_only() {
     let comparison = t.reconcile(FORCED);
     assert_eq!(found(&comparison), [(Drift::Contested, 1, 0), (Drift::Address, 1, 0)]);
     let moved = comparison.examples.iter().find(|one| one.kind == Drift::Address).unwrap();
-    assert_eq!(moved.theirs, [at("ada.lovelace")]);
+    assert_eq!(moved.provider_emails, [at("ada.lovelace")]);
     assert_eq!(t.expect_user("ada"), before);
     assert!(t.return_with(&ada.tokens).is_ok());
 }
@@ -336,8 +336,8 @@ fn repairs_of_exactly_one_in_twenty_need_no_force() {
 fn an_incomplete_list_changes_nothing() {
     let t = Simulation::new();
     t.with_a_crowd();
-    for who in ["ada", "bob", "cleo", "dan"] {
-        t.logged_in(who);
+    for name in ["ada", "bob", "cleo", "dan"] {
+        t.logged_in(name);
     }
     t.leaves_stytch("bob");
     let before = t.store.tables().clone();
@@ -371,8 +371,8 @@ fn a_failed_page_is_retried() {
 fn an_identity_missing_from_the_list_is_checked_before_it_counts_as_gone() {
     let t = Simulation::new();
     t.with_a_crowd();
-    for who in ["ada", "bob", "cleo", "dan"] {
-        t.logged_in(who);
+    for name in ["ada", "bob", "cleo", "dan"] {
+        t.logged_in(name);
     }
     // Ada is deleted after the first page, so Cleo moves up to it and is on no page.
     let simulation = t.clone();

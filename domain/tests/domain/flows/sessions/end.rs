@@ -91,10 +91,10 @@ fn a_rejected_revocation_leaves_a_dead_job() {
 }
 
 /// Logs a user in again, in another browser.
-fn again(t: &Simulation, who: &str) -> LoggedIn {
-    t.log_in(who).unwrap();
+fn again(t: &Simulation, name: &str) -> LoggedIn {
+    t.log_in(name).unwrap();
     t.work_for(secs(2));
-    t.redeem(&t.link(who)).unwrap()
+    t.redeem(&t.link(name)).unwrap()
 }
 
 #[test]

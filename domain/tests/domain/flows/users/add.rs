@@ -50,10 +50,10 @@ fn adding_an_invited_address_returns_the_open_invitation() {
     let t = Simulation::new();
     let queued = t.invited("ada");
     let sent = t.sent("bob");
-    for (who, open) in [("ada", queued), ("bob", sent)] {
-        let refused = t.add(who, Role::Member);
+    for (name, open) in [("ada", queued), ("bob", sent)] {
+        let refused = t.add(name, Role::Member);
         assert!(matches!(refused, Err(AddUserError::AlreadyInvited(id)) if id == open.id));
-        assert_eq!(t.status(who), Some(UserStatus::Invited));
+        assert_eq!(t.status(name), Some(UserStatus::Invited));
     }
 }
 

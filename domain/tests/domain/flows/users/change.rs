@@ -152,7 +152,7 @@ fn a_caller_limited_to_members_cannot_change_higher_roles() {
     let suspends = |so| UserChange { is_suspended: Some(so), ..UserChange::default() };
     let renamed = UserChange { name: Some(named("Ada")), ..UserChange::default() };
     let facts = UserChange { metadata: Some(metadata("team", "engines")), ..UserChange::default() };
-    for (whom, change) in [
+    for (user, change) in [
         (bob.id, to_role(Role::Operator)),
         (ada.id, to_role(Role::Member)),
         (ada.id, to_role(Role::Admin)),
@@ -162,7 +162,7 @@ fn a_caller_limited_to_members_cannot_change_higher_roles() {
         (ada.id, facts),
         (ada.id, UserChange::default()),
     ] {
-        let refused = t.change(whom, &change);
+        let refused = t.change(user, &change);
         assert!(matches!(refused, Err(ChangeUserError::Forbidden)), "{refused:?}");
     }
     t.suspend("ada");

@@ -18,16 +18,16 @@ const SENT: [(&str, Role, bool); 3] = [
 fn invite_as(
     t: &Simulation,
     by: &LoggedIn,
-    who: &str,
+    name: &str,
     role: Role,
 ) -> Result<Invitation, InviteError> {
-    let request = NewInvitation { role, ..Simulation::invitation_of(who) };
+    let request = NewInvitation { role, ..Simulation::invitation_of(name) };
     block_on(flows::invite(&t.ctx, request, &Actor::of(&by.user)))
 }
 
-fn change(t: &Simulation, who: &LoggedIn, change: UserChange) -> ChangedUser {
+fn change(t: &Simulation, logged_in: &LoggedIn, change: UserChange) -> ChangedUser {
     let change = UserChange { manageable: ManageableRoles::All, ..change };
-    block_on(flows::change_user(&t.ctx, who.user.id, &change, &Actor::Cli)).unwrap()
+    block_on(flows::change_user(&t.ctx, logged_in.user.id, &change, &Actor::Cli)).unwrap()
 }
 
 fn demoted_to(role: Role) -> UserChange {
@@ -42,8 +42,8 @@ fn suspended() -> UserChange {
 fn simulation() -> (Simulation, LoggedIn) {
     let t = Simulation::new();
     let (mallory, boss) = (t.admin("mallory"), t.admin("boss"));
-    for (who, role, _) in SENT {
-        invite_as(&t, &mallory, who, role).unwrap();
+    for (name, role, _) in SENT {
+        invite_as(&t, &mallory, name, role).unwrap();
     }
     invite_as(&t, &boss, "third", Role::Admin).unwrap();
     t.invite_as(NewInvitation { role: Role::Admin, ..Simulation::invitation_of("by-cli") })
@@ -52,8 +52,8 @@ fn simulation() -> (Simulation, LoggedIn) {
     (t, mallory)
 }
 
-fn open(t: &Simulation, who: &str) -> bool {
-    t.invitations(who)[0].status.is_open()
+fn open(t: &Simulation, name: &str) -> bool {
+    t.invitations(name)[0].status.is_open()
 }
 
 fn has_ended(t: &Simulation, changed: &ChangedUser) {
@@ -61,8 +61,8 @@ fn has_ended(t: &Simulation, changed: &ChangedUser) {
     recorded.sort_unstable();
     assert_eq!(recorded, ["helper@example.com", "second@example.com"]);
     assert!(changed.revoked.iter().all(|one| one.status == InvitationStatus::Revoked));
-    for (who, _, ends) in SENT {
-        assert_eq!(open(t, who), !ends, "{who}");
+    for (name, _, ends) in SENT {
+        assert_eq!(open(t, name), !ends, "{name}");
     }
     assert!(open(t, "third") && open(t, "by-cli"), "those of others stay");
     t.work();
@@ -99,7 +99,7 @@ fn other_changes_revoke_nothing() {
     let (t, mallory) = simulation();
     let renamed = UserChange { name: Some(crate::support::named("M")), ..UserChange::default() };
     assert!(change(&t, &mallory, renamed).revoked.is_empty());
-    assert!(SENT.iter().all(|(who, ..)| open(&t, who)));
+    assert!(SENT.iter().all(|(name, ..)| open(&t, name)));
     let stakes = block_on(privileged_invitations_by(&t.ctx, mallory.user.id)).unwrap();
     assert_eq!(stakes.len(), 2, "what would end is recorded before");
 }

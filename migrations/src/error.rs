@@ -1,0 +1,33 @@
+//! Errors of migrations.
+
+use sea_orm::DbErr;
+
+/// The reason that the schema was not changed: one line.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// Tables that a pending migration creates exist already.
+    #[error(
+        "the tables {} exist but are not ours: no migration created them; use another database",
+        .0.join(", ")
+    )]
+    NotOurs(Vec<String>),
+    /// The database has migrations that this program does not know.
+    #[error("the database was migrated by a newer version or another program: {0}")]
+    Unknown(String),
+    /// The lease expired, and another process acquired it.
+    #[error("the migration was suspended and another process took it over: run it again")]
+    Overtaken,
+    /// The database rejected a statement or could not be reached.
+    #[error("the migration failed: {0}")]
+    Failed(DbErr),
+}
+
+impl From<DbErr> for MigrationError {
+    fn from(error: DbErr) -> Self {
+        match error {
+            // SeaORM has no variant for applied migrations that the program does not know.
+            DbErr::Custom(text) if text.contains("file is missing") => Self::Unknown(text),
+            error => Self::Failed(error),
+        }
+    }
+}
