@@ -49,8 +49,3 @@ pub use self::users::{
     AddUserError, ChangeUserError, ChangedUser, NewUser, RemoveUserError, UserChange, add_user,
     change_user, privileged_invitations_by, remove_user,
 };
-pub use crate::jobs::{
-    CheckIdentity, DeleteIdentity, DeliveryReport, LoginReport, Reconcile, RevokeInvitation,
-    RevokeSession, SendInvitation, SendLoginLink, Sweep, Swept, schedule_reconciliation,
-    schedule_sweep,
-};

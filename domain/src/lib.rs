@@ -18,7 +18,7 @@ mod authorization;
 mod change;
 mod context;
 pub mod flows;
-mod jobs;
+pub mod jobs;
 mod model;
 mod ports;
 mod provider_health;

@@ -12,8 +12,12 @@ pub enum MigrationError {
     )]
     NotOurs(Vec<String>),
     /// The database has migrations that this program does not know.
-    #[error("the database was migrated by a newer version or another program: {0}")]
-    Unknown(String),
+    #[error(
+        "the database was created by another version: this one does not know the migrations {}; \
+         use that version, or delete and recreate the database if its version was never released",
+        .0.join(", ")
+    )]
+    Unknown(Vec<String>),
     /// The lease expired, and another process acquired it.
     #[error("the migration was suspended and another process took it over: run it again")]
     Overtaken,
@@ -26,7 +30,10 @@ impl From<DbErr> for MigrationError {
     fn from(error: DbErr) -> Self {
         match error {
             // SeaORM has no variant for applied migrations that the program does not know.
-            DbErr::Custom(text) if text.contains("file is missing") => Self::Unknown(text),
+            DbErr::Custom(text) if text.contains("file is missing") => {
+                // "Migration file of version 'NAME' is missing, …" for each of them.
+                Self::Unknown(text.split('\'').skip(1).step_by(2).map(ToOwned::to_owned).collect())
+            }
             error => Self::Failed(error),
         }
     }

@@ -24,7 +24,7 @@ use apalis_sea_orm::{
     ClaimedJob, Handled, Handlers, JobQueue, Options, QueueBackend, Rate, UnknownKind,
 };
 use guestlist_database::{PROVIDER_RATE, SqlStore};
-use guestlist_domain::{Clock, Ctx, Ids, Limit, MAX_RETRY_DELAY, Policy, QueueName, flows};
+use guestlist_domain::{Clock, Ctx, Ids, Limit, MAX_RETRY_DELAY, Policy, QueueName, jobs};
 use guestlist_stytch::StytchProvider;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -123,14 +123,14 @@ impl Worker {
 /// The handlers of all kinds of jobs.
 fn handlers(runner: &Arc<JobRunner>) -> Handlers {
     let all: [fn(&Arc<JobRunner>, Handlers) -> Handlers; 8] = [
-        JobRunner::register::<flows::SendInvitation>,
-        JobRunner::register::<flows::SendLoginLink>,
-        JobRunner::register::<flows::RevokeInvitation>,
-        JobRunner::register::<flows::RevokeSession>,
-        JobRunner::register::<flows::DeleteIdentity>,
-        JobRunner::register::<flows::CheckIdentity>,
-        JobRunner::register::<flows::Sweep>,
-        JobRunner::register::<flows::Reconcile>,
+        JobRunner::register::<jobs::SendInvitation>,
+        JobRunner::register::<jobs::SendLoginLink>,
+        JobRunner::register::<jobs::RevokeInvitation>,
+        JobRunner::register::<jobs::RevokeSession>,
+        JobRunner::register::<jobs::DeleteIdentity>,
+        JobRunner::register::<jobs::CheckIdentity>,
+        JobRunner::register::<jobs::Sweep>,
+        JobRunner::register::<jobs::Reconcile>,
     ];
     all.into_iter().fold(Handlers::default(), |handlers, register| register(runner, handlers))
 }

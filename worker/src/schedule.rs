@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use guestlist_domain::{Ctx, StoreError, flows};
+use guestlist_domain::{Ctx, StoreError, jobs};
 use tokio_util::sync::CancellationToken;
 
 /// Longest time between two tries to enqueue a comparison, so that a restart does not skip one.
@@ -21,10 +21,10 @@ pub struct Schedule {
 /// Enqueues periodic jobs until `stop`, the first of each immediately.
 pub async fn run(ctx: Ctx, schedule: Schedule, stop: CancellationToken) {
     let Schedule { sweep, reconcile } = schedule;
-    let sweeps = repeat("sweep", sweep, &stop, || flows::schedule_sweep(&ctx, sweep));
+    let sweeps = repeat("sweep", sweep, &stop, || jobs::schedule_sweep(&ctx, sweep));
     let poll = reconcile.min(MAX_RECONCILE_POLL);
     let comparisons =
-        repeat("reconcile", poll, &stop, || flows::schedule_reconciliation(&ctx, reconcile));
+        repeat("reconcile", poll, &stop, || jobs::schedule_reconciliation(&ctx, reconcile));
     tokio::join!(sweeps, comparisons);
 }
 

@@ -17,7 +17,7 @@ impl RevokeSession {
     }
 
     pub(crate) fn into_job(self, ctx: &Ctx) -> NewJob {
-        new_job::<Self>(ctx, json!({ "session": self.0 }), None)
+        new_job::<Self>(ctx, json!({ "provider_session": self.0 }), None)
     }
 }
 
@@ -28,7 +28,7 @@ impl Job for RevokeSession {
     type Report = CallResult<()>;
 
     fn from_args(args: &Value) -> Option<Self> {
-        arg(args, "session").map(Self)
+        arg(args, "provider_session").map(Self)
     }
 
     async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {

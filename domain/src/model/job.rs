@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn no_delay_exceeds_the_maximum() {
         use crate::Job;
-        use crate::flows::{Reconcile, Sweep};
+        use crate::jobs::{Reconcile, Sweep};
         for retry in [RetryPolicy::DELIVERY, Reconcile::RETRY, Sweep::RETRY] {
             assert!(retry.delay(retry.max_attempts, 1.0) <= MAX_RETRY_DELAY, "{retry:?}");
         }

@@ -8,7 +8,7 @@ use crate::{ProviderError, StoreError};
 #[derive(Debug, Error)]
 pub enum ReconcileError {
     /// The list of identities is incomplete, so nothing is known about those that are missing.
-    #[error("the identities could not be listed completely, so nothing was changed: {0}")]
+    #[error("the provider's users could not be listed completely, so nothing was changed: {0}")]
     Listing(ProviderError),
     /// The provider did not answer about an identity to repair.
     #[error("the provider did not answer, after {repaired} repairs: {error}")]

@@ -1,6 +1,6 @@
 //! Jobs are claimed in order, fenced, and their attempts counted.
 
-use guestlist_domain::flows::{DeleteIdentity, SendInvitation, SendLoginLink};
+use guestlist_domain::jobs::{DeleteIdentity, SendInvitation, SendLoginLink};
 use guestlist_domain::{Job, Verdict};
 
 use crate::support::{Call, Interruption, JobState, Simulation, errors, secs};

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use guestlist_domain::flows::{DeleteIdentity, SendInvitation};
+use guestlist_domain::jobs::{DeleteIdentity, SendInvitation};
 use guestlist_domain::{
     Clock, Event, EventKind, Invitation, InvitationStatus, Job, ReadUsers, User, UserStatus,
 };

@@ -1,6 +1,6 @@
 //! From every state, each user can be logged in, and can be removed.
 
-use guestlist_domain::flows::RevokeInvitation;
+use guestlist_domain::jobs::RevokeInvitation;
 use guestlist_domain::{
     EndReason, Invitation, InvitationStatus, Job, Role, Session, User, UserStatus,
 };

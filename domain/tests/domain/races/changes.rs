@@ -2,8 +2,9 @@
 
 use guestlist_domain::flows::{
     ChangeUserError, EndAllError, RedeemError, RedeemLink, RemoveUserError, ResendError,
-    RevokeError, RevokeSession, UserChange, end_all_sessions, remove_user, resend, revoke,
+    RevokeError, UserChange, end_all_sessions, remove_user, resend, revoke,
 };
+use guestlist_domain::jobs::RevokeSession;
 use guestlist_domain::{Actor, ManageableRoles, ReadUsers, Role, UserId, UserStatus};
 
 use crate::support::{Simulation, block_on, named, secs};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use guestlist_domain::flows::{DeleteIdentity, SendInvitation};
+use guestlist_domain::jobs::{DeleteIdentity, SendInvitation};
 use guestlist_domain::{InvitationStatus, UserStatus, Verdict};
 
 use crate::support::{Call, JobState, Link, Simulation, errors, hours, mins, secs};

@@ -1,6 +1,7 @@
 //! Concurrent inviting, resending, revoking and visiting.
 
-use guestlist_domain::flows::{InviteError, ResendError, RevokeError, RevokeInvitation};
+use guestlist_domain::flows::{InviteError, ResendError, RevokeError};
+use guestlist_domain::jobs::RevokeInvitation;
 use guestlist_domain::{InvitationStatus, Role};
 
 use crate::support::{Simulation, days, secs};

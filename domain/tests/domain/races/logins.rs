@@ -1,6 +1,7 @@
 //! Changes between the authentication of a link and the login: the state at the end decides.
 
-use guestlist_domain::flows::{RedeemError, RevokeSession};
+use guestlist_domain::flows::RedeemError;
+use guestlist_domain::jobs::RevokeSession;
 use guestlist_domain::{InvitationStatus, Role, UserStatus};
 
 use crate::support::{Call, Link, Simulation, days, mins, secs};

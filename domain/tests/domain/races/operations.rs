@@ -1,6 +1,7 @@
 //! Operations on jobs that a worker is running.
 
-use guestlist_domain::flows::{JobOperationError, RedeemError, RevokeInvitation, SendInvitation};
+use guestlist_domain::flows::{JobOperationError, RedeemError};
+use guestlist_domain::jobs::{RevokeInvitation, SendInvitation};
 use guestlist_domain::{Invitation, InvitationStatus, Role, Verdict};
 
 use crate::support::{

@@ -255,7 +255,7 @@ impl Simulation {
     }
 
     pub(crate) fn schedule_sweep(&self) -> Result<bool, StoreError> {
-        block_on(flows::schedule_sweep(&self.ctx, Duration::from_mins(1)))
+        block_on(guestlist_domain::jobs::schedule_sweep(&self.ctx, Duration::from_mins(1)))
     }
 
     pub(crate) fn sweep(&self) {

@@ -2,7 +2,7 @@
 //! settles them in one change, concluding again after a conflict.
 
 use async_trait::async_trait;
-use guestlist_domain::flows::{
+use guestlist_domain::jobs::{
     CheckIdentity, DeleteIdentity, Reconcile, RevokeInvitation, RevokeSession, SendInvitation,
     SendLoginLink, Sweep,
 };

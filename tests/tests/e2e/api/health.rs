@@ -60,7 +60,7 @@ async fn a_locked_database_file_is_reported_within_seconds() {
     guestlist.wait_for_jobs().await;
     let worker = Caller::new(&guestlist.worker_urls[0]);
     let locked = guestlist.database().lock_for(Duration::from_secs(20));
-    let looked = async {
+    let observed = async {
         wait_until(SHORT, "the file is locked", async || {
             guestlist.database().is_locked().await.then_some(())
         })
@@ -78,7 +78,7 @@ async fn a_locked_database_file_is_reported_within_seconds() {
         let summary = status["summary"].as_str().unwrap();
         assert!(summary.contains("another program has locked the database file"), "{summary}");
     };
-    tokio::join!(locked, looked);
+    tokio::join!(locked, observed);
     guestlist.wait_until_ready().await;
     // The worker reports again.
     wait_until(SHORT, "mail is sent", async || {

@@ -1,6 +1,6 @@
 //! Jobs whose call is not permitted have no effect and cost no attempt.
 
-use guestlist_domain::flows::{
+use guestlist_domain::jobs::{
     DeleteIdentity, RevokeInvitation, RevokeSession, SendInvitation, SendLoginLink,
 };
 use guestlist_domain::{Job, UserStatus};

@@ -1,6 +1,7 @@
 //! Dead jobs of deliveries: only those that need attention remain.
 
-use guestlist_domain::flows::{JobOperationError, SendInvitation};
+use guestlist_domain::flows::JobOperationError;
+use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{Invitation, InvitationStatus, JobId, Role};
 
 use crate::support::{Call, JobState, Simulation, at, errors, secs};

@@ -1,6 +1,6 @@
 //! The start of a doubt, which decides whether an identity was created by our call.
 
-use guestlist_domain::flows::SendInvitation;
+use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{Invitation, InvitationStatus, QueueName};
 
 use super::earlier_calls::LOST;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use guestlist_domain::InvitationStatus;
-use guestlist_domain::flows::SendInvitation;
+use guestlist_domain::jobs::SendInvitation;
 use serde_json::json;
 
 use crate::support::{

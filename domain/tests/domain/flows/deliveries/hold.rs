@@ -1,6 +1,6 @@
 //! Holds, which cost no attempt.
 
-use guestlist_domain::flows::SendInvitation;
+use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{HeldBy, InvitationStatus};
 
 use crate::support::{Call, JobState, Simulation, errors, hours, mins, secs};

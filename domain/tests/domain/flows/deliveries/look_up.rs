@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_domain::flows::SendInvitation;
+use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{HeldBy, InvitationStatus};
 
 use super::earlier_calls::LOST;

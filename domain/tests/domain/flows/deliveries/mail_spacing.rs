@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_domain::flows::{SendInvitation, SendLoginLink};
+use guestlist_domain::jobs::{SendInvitation, SendLoginLink};
 use guestlist_domain::{InvitationStatus, Role};
 use jiff::Timestamp;
 

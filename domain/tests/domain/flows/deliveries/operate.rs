@@ -1,6 +1,7 @@
 //! Cancelling and retrying deliveries, and the effects on their invitations.
 
-use guestlist_domain::flows::{JobOperationError, RevokeInvitation, SendInvitation};
+use guestlist_domain::flows::JobOperationError;
+use guestlist_domain::jobs::{RevokeInvitation, SendInvitation};
 use guestlist_domain::{Invitation, InvitationStatus, JobState, Role};
 use serde_json::json;
 

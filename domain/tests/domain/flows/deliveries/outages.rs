@@ -1,6 +1,7 @@
 //! Outages: a delayed delivery records one, and an expired one is not sent.
 
-use guestlist_domain::flows::{NewInvitation, SendInvitation};
+use guestlist_domain::flows::NewInvitation;
+use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{EventKind, HeldBy, Invitation, InvitationStatus, Outage};
 use serde_json::json;
 

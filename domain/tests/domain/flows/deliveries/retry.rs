@@ -1,6 +1,7 @@
 //! Failed attempts: which are retried, how often, and when the delivery is given up.
 
-use guestlist_domain::flows::{NewInvitation, SendInvitation};
+use guestlist_domain::flows::NewInvitation;
+use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{EventKind, HeldBy, InvitationStatus};
 use serde_json::json;
 

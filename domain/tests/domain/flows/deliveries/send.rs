@@ -1,6 +1,7 @@
 //! Sending: what the provider receives, and what is recorded.
 
-use guestlist_domain::flows::{NewInvitation, SendInvitation};
+use guestlist_domain::flows::NewInvitation;
+use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{InvitationStatus, Job, JobId};
 
 use crate::support::{

@@ -1,6 +1,7 @@
 //! Rows written by a process whose clock was ahead.
 
-use guestlist_domain::flows::{ResendError, SendInvitation, SendLoginLink};
+use guestlist_domain::flows::ResendError;
+use guestlist_domain::jobs::{SendInvitation, SendLoginLink};
 
 use crate::support::{Simulation, hours, secs};
 

@@ -1,6 +1,7 @@
 //! Inviting: who can be invited, and what is written.
 
-use guestlist_domain::flows::{InviteError, NewInvitation, SendInvitation};
+use guestlist_domain::flows::{InviteError, NewInvitation};
+use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{Actor, InvitationStatus, ManageableRoles, Role, UserStatus};
 
 use crate::support::{JobState, Simulation, days, metadata, mins, named, place, secs};

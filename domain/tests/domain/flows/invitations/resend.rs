@@ -1,7 +1,8 @@
 //! Resending an invitation.
 
 use guestlist_domain::InvitationStatus;
-use guestlist_domain::flows::{NewInvitation, ResendError, SendInvitation};
+use guestlist_domain::flows::{NewInvitation, ResendError};
+use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{InvitationId, Role};
 
 use crate::support::{Call, JobState, Simulation, days, errors, hours, mins, secs};

@@ -1,6 +1,7 @@
 //! Revoking an invitation, here and at the provider.
 
-use guestlist_domain::flows::{RevokeError, RevokeInvitation};
+use guestlist_domain::flows::RevokeError;
+use guestlist_domain::jobs::RevokeInvitation;
 use guestlist_domain::{InvitationId, InvitationStatus};
 
 use crate::support::{Call, Fault, Interruption, JobState, Link, Simulation, errors, mins, secs};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use guestlist_domain::flows::{RequestLoginError, SendLoginLink, request_login_unlimited};
+use guestlist_domain::flows::{RequestLoginError, request_login_unlimited};
+use guestlist_domain::jobs::SendLoginLink;
 use guestlist_domain::{Limit, LoginRequestId};
 
 use crate::support::{Link, Simulation, at, block_on, hours, mins, place, secs};

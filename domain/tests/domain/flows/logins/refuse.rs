@@ -1,6 +1,7 @@
 //! Refused logins: the reason is returned, and the session at the provider is revoked.
 
-use guestlist_domain::flows::{LoggedIn, RedeemError, RevokeSession};
+use guestlist_domain::flows::{LoggedIn, RedeemError};
+use guestlist_domain::jobs::RevokeSession;
 use guestlist_domain::{InvitationStatus, Role, UserStatus};
 
 use crate::support::{Call, Fault, JobState, Link, Simulation, at, errors, mins};

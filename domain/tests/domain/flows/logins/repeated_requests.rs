@@ -1,7 +1,8 @@
 //! Repeated login requests while nothing can be sent: only the last is answered.
 
 use guestlist_domain::QueueName;
-use guestlist_domain::flows::{RequestLoginError, SendLoginLink};
+use guestlist_domain::flows::RequestLoginError;
+use guestlist_domain::jobs::SendLoginLink;
 
 use crate::support::{Call, JobState, MailKind, Simulation, errors, mins, secs};
 

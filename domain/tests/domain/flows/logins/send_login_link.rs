@@ -1,6 +1,7 @@
 //! Answering a login request: a login link, an invitation, or nothing.
 
-use guestlist_domain::flows::{NewInvitation, SendInvitation, SendLoginLink};
+use guestlist_domain::flows::NewInvitation;
+use guestlist_domain::jobs::{SendInvitation, SendLoginLink};
 use guestlist_domain::{InvitationStatus, Role};
 
 use crate::support::{

@@ -1,6 +1,7 @@
 //! Webhook events: late, repeated, out of order, and mostly about our own changes.
 
-use guestlist_domain::flows::{CheckIdentity, WebhookOutcome, handle_identity_webhook};
+use guestlist_domain::flows::{WebhookOutcome, handle_identity_webhook};
+use guestlist_domain::jobs::CheckIdentity;
 use guestlist_domain::{EndReason, IdentityEvent, Job, Profile, Role, UserStatus};
 
 use crate::support::{Call, JobState, Simulation, at, block_on, errors, mins, secs};

@@ -1,8 +1,10 @@
 //! Pausing queues, and cancelling and retrying jobs.
 
 use guestlist_domain::flows::{
-    DeleteIdentity, JobOperationError, NewInvitation, RevokeInvitation, RevokeSession,
-    SendInvitation, SendLoginLink, cancel_job, dismiss_job, retry_job,
+    JobOperationError, NewInvitation, cancel_job, dismiss_job, retry_job,
+};
+use guestlist_domain::jobs::{
+    DeleteIdentity, RevokeInvitation, RevokeSession, SendInvitation, SendLoginLink,
 };
 use guestlist_domain::{
     Actor, Event, EventKind, InvitationStatus, JobId, JobState, ManageableRoles, QueueName, Role,

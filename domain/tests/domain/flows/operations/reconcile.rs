@@ -1,8 +1,7 @@
 //! Reconciliation: differences are reported, and repaired where that harms nobody.
 
-use guestlist_domain::flows::{
-    Reconcile, ReconcileError, ReconcileOptions, RedeemError, reconcile, schedule_reconciliation,
-};
+use guestlist_domain::flows::{ReconcileError, ReconcileOptions, RedeemError, reconcile};
+use guestlist_domain::jobs::{Reconcile, schedule_reconciliation};
 use guestlist_domain::{
     Actor, Comparison, Drift, EndReason, EventKind, InvitationStatus, Job, RepairAction, Role,
     UserStatus,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_domain::flows::{Sweep, schedule_sweep};
+use guestlist_domain::jobs::{Sweep, schedule_sweep};
 use guestlist_domain::{EventKind, Invitation, InvitationId, InvitationStatus, Job, StoreError};
 
 use crate::support::{Interruption, JobState, Simulation, at, block_on, days, hours, mins, secs};

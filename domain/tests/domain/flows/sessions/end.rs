@@ -1,6 +1,7 @@
 //! Ending sessions before they expire, here and at the provider.
 
-use guestlist_domain::flows::{LoggedIn, RevokeSession};
+use guestlist_domain::flows::LoggedIn;
+use guestlist_domain::jobs::RevokeSession;
 use guestlist_domain::{EndReason, EventKind};
 use serde_json::json;
 

@@ -2,9 +2,9 @@
 
 use guestlist_domain::flows::{
     ChangeUserError, EndAllError, NewInvitation, RedeemError, RemoveUserError, ResendError,
-    RevokeError, RevokeSession, UserChange, change_user, end_all_sessions, remove_user, resend,
-    revoke,
+    RevokeError, UserChange, change_user, end_all_sessions, remove_user, resend, revoke,
 };
+use guestlist_domain::jobs::RevokeSession;
 use guestlist_domain::{
     Actor, EndReason, EventKind, ManageableRoles, Metadata, Role, User, UserStatus,
 };

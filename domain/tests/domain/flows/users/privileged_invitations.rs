@@ -1,9 +1,9 @@
 //! Open invitations with a role above `member` end with the rights of the administrator who sent them.
 
 use guestlist_domain::flows::{
-    self, ChangedUser, InviteError, LoggedIn, NewInvitation, RevokeInvitation, UserChange,
-    privileged_invitations_by,
+    self, ChangedUser, InviteError, LoggedIn, NewInvitation, UserChange, privileged_invitations_by,
 };
+use guestlist_domain::jobs::RevokeInvitation;
 use guestlist_domain::{Actor, Invitation, InvitationStatus, ManageableRoles, Role, UserStatus};
 
 use crate::support::{Link, Simulation, block_on, secs};

@@ -1,6 +1,7 @@
 //! Removing users: here at once, at the provider by a job, then for good.
 
-use guestlist_domain::flows::{DeleteIdentity, RemoveUserError};
+use guestlist_domain::flows::RemoveUserError;
+use guestlist_domain::jobs::DeleteIdentity;
 use guestlist_domain::{EndReason, InvitationStatus, UserId, UserStatus};
 
 use crate::support::{
