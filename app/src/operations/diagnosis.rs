@@ -93,7 +93,9 @@ impl Checks<'_> {
         let since = self.time(refused.since);
         let headline =
             format!("NOT SENDING since {since}: the database refuses writes ({})", refused.reason);
-        let fix = "free disk space on the database server, or make it the primary again".to_owned();
+        let fix = "free disk space, make the server the primary again, or end the program that \
+                   locks the file"
+            .to_owned();
         let diagnosis = Diagnosis::not_sending(refused.since, headline);
         Some(Diagnosis { counts_held: false, fix: Some(fix), ..diagnosis })
     }

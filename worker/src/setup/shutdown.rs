@@ -18,9 +18,11 @@ const EXIT_DEADLINE: Duration = Duration::from_secs(27);
 const BLOCKING_TIMEOUT: Duration = Duration::from_secs(1);
 /// The exit status that a shell reports for a process ended by SIGINT.
 const EXIT_INTERRUPTED: i32 = 130;
+/// SIGXFSZ on Linux and macOS: a write exceeds the file size limit.
+const FILE_SIZE_EXCEEDED: i32 = 25;
 
-/// Returns a token that the first SIGINT or SIGTERM cancels. The second signal, or
-/// [`EXIT_DEADLINE`], ends the process immediately.
+/// Returns a token that the first SIGINT or SIGTERM cancels. The second signal, or a deadline of 27
+/// seconds, ends the process immediately.
 pub fn stop_on_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
@@ -55,7 +57,15 @@ async fn received(interrupt: &mut Signal, terminate: &mut Signal) {
 /// Runs a future on a new runtime. Blocking calls that hang do not delay the return.
 pub fn block_on<F: Future>(program: F) -> std::io::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let output = runtime.block_on(program);
+    let output = runtime.block_on(async {
+        // With a handler, a write beyond `ulimit -f` fails, as on a full disk, instead of ending the
+        // process.
+        let handler = signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED));
+        if let Err(error) = &handler {
+            tracing::debug!(%error, "SIGXFSZ is not handled");
+        }
+        program.await
+    });
     runtime.shutdown_timeout(BLOCKING_TIMEOUT);
     Ok(output)
 }

@@ -181,7 +181,8 @@ fn a_read_only_database_takes_precedence_over_missing_workers() {
     assert_eq!(
         status.summary,
         "NOT SENDING since 02:41: the database refuses writes (disk full). 412 waiting. \
-         Fix: free disk space on the database server, or make it the primary again"
+         Fix: free disk space, make the server the primary again, or end the program that locks the \
+         file"
     );
     assert!(!status.sending);
 }

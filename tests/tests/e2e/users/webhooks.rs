@@ -286,7 +286,7 @@ async fn an_invalid_webhook_secret_is_reported_at_start() {
     for secret in ["nonsense", "whsec_", "whsec_%", "whsec"] {
         let finished = guestlist.run(&["dev", "--stytch-webhook-secret", secret]).await;
         assert_ne!(finished.code, Some(0), "{finished:?}");
-        let reported = "STYTCH_WEBHOOK_SECRET: must be whsec_ and Base64";
+        let reported = "STYTCH_WEBHOOK_SECRET: must be whsec_ and then Base64";
         assert!(finished.stderr.contains(reported), "{}", finished.stderr);
         assert!(!finished.stderr.contains(secret) || secret.len() < 7, "{}", finished.stderr);
     }
