@@ -1,12 +1,16 @@
 //! A switchover, in which the old primary becomes read-only and new connections reach the new
 //! primary; and a database that stops responding.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use guestlist_tests::{
     Caller, DatabaseServer, Engine, Guestlist, LONG, NetworkProxy, SHORT, Setup, id, wait_until,
 };
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::{exclusive, wait_until_sent};
 
@@ -26,6 +30,50 @@ async fn behind_proxy(proxy: &NetworkProxy, server: &DatabaseServer, setup: Setu
     let url = unprivileged_url(&guestlist.database().url, proxy.address());
     guestlist.set_env("DATABASE_URL", &url);
     guestlist
+}
+
+/// Clients that request invitations one after the other, until told to stop.
+struct Load {
+    clients: JoinSet<BTreeSet<String>>,
+    accepted: Arc<AtomicUsize>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Load {
+    const CLIENTS: usize = 8;
+
+    fn start(guestlist: &Guestlist) -> Self {
+        let (accepted, is_over) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let mut clients = JoinSet::new();
+        for client in 0..Self::CLIENTS {
+            let (api, accepted, is_over) = (guestlist.api(), accepted.clone(), is_over.clone());
+            clients.spawn(async move {
+                let mut ids = BTreeSet::new();
+                for n in 0.. {
+                    if is_over.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    let email = json!({ "email": format!("guest{n}.of{client}@example.com") });
+                    let response = api.post("/v1/invitations", &email).await;
+                    match response.status {
+                        202 => {
+                            accepted.fetch_add(1, Ordering::SeqCst);
+                            ids.insert(id(&response.json()).to_owned());
+                        }
+                        _ => drop(response.problem(503, "database_unavailable")),
+                    }
+                }
+                ids
+            });
+        }
+        Self { clients, accepted, is_over }
+    }
+
+    /// Returns the ids of the invitations that were accepted.
+    async fn stop(self) -> BTreeSet<String> {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.clients.join_all().await.into_iter().flatten().collect()
+    }
 }
 
 #[tokio::test]
@@ -51,16 +99,18 @@ async fn writes_succeed_again_soon_after_a_switchover() {
         let summary = status["summary"].as_str().unwrap();
         assert!(summary.contains("the database refuses writes"), "{summary}");
 
+        let load = Load::start(&guestlist);
         proxy.redirect(new.address());
         let switched = Instant::now();
-        wait_until(Duration::from_secs(30), "a write succeeds", async || {
-            let email = format!("after{}@example.com", switched.elapsed().as_millis());
-            let response =
-                guestlist.api().post("/v1/invitations", &json!({ "email": email })).await;
-            (response.status == 202).then_some(())
+        wait_until(Duration::from_secs(30), "every client's writes succeed", async || {
+            (load.accepted.load(Ordering::SeqCst) > 5 * Load::CLIENTS).then_some(())
         })
         .await;
         println!("{engine}: writes succeed {:?} after the switchover", switched.elapsed());
+        for id in load.stop().await {
+            // Fails if the invitation was acknowledged and lost.
+            let _ = guestlist.invitation(&id).await;
+        }
         wait_until(Duration::from_secs(30), "the status is SENDING", async || {
             let status = guestlist.api().get("/v1/status").await.is(200).json();
             status["summary"].as_str().unwrap().starts_with("SENDING").then_some(())
