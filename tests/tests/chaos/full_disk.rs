@@ -131,9 +131,14 @@ async fn a_full_disk_makes_serve_not_ready_and_is_named_by_status() {
     let _ = guestlist.anybody().get("/readyz").await.is(200);
     // A disk with room for the smallest row, and not for an invitation.
     guestlist.app().limit_file_size(Some(largest_file(&guestlist) + 40_000));
-    let refused = json!({ "email": "b@example.com" });
-    let refused = guestlist.api().post("/v1/invitations", &refused).await;
-    assert_eq!(refused.status, 503, "{refused:?}");
+    // Some may still fit: after a checkpoint SQLite writes its log from the start again.
+    for n in 0.. {
+        let refused = json!({ "email": format!("b{n}@example.com") });
+        match guestlist.api().post("/v1/invitations", &refused).await.status {
+            503 => break,
+            status => assert!(status == 202 && n < 1_000, "{status} after {n} invitations"),
+        }
+    }
     let _ = guestlist.anybody().get("/readyz").await.is(503);
     guestlist.app().limit_file_size(None);
     let _ = guestlist.anybody().get("/readyz").await.is(200);
