@@ -98,7 +98,8 @@ async fn sweeping_expired_sessions_does_not_slow_requests() {
             "{engine}: swept in {:.1?}; p99 of {count} requests {under_load:.1?}, usually {usual:.1?}",
             began.elapsed(),
         );
-        let bound = usual * 4 + Duration::from_millis(250);
+        // On SQLite a write waits for the sweep's write, and looks for its end every 100 ms at most.
+        let bound = usual * 4 + Duration::from_millis(750);
         assert!(under_load < bound, "p99 was {under_load:?}, and is {usual:?} otherwise");
         let _ = ada.caller().get("/v1/session").await.is(200);
     })
