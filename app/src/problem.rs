@@ -143,7 +143,7 @@ fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-/// Whether problems at this path are always JSON, whatever the caller accepts.
+/// Returns whether problems at this path are always JSON, regardless of the `Accept` header.
 pub fn is_api_path(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/") || path.starts_with("/webhooks/")
 }

@@ -114,7 +114,6 @@ pub struct Settlement {
     pub attempt: Attempt,
     /// The fencing token of the lease; it increases with each claim.
     pub fence: i64,
-    /// The worker's name.
     pub worker: String,
     pub finished_at: Timestamp,
     pub outcome: JobOutcome,

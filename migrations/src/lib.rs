@@ -21,7 +21,6 @@ pub use error::MigrationError;
 pub use print::{print, print_for_sqlite, print_pending};
 pub use run::{Step, down, none_applied, pending_read_only, status, up};
 
-/// All migrations.
 #[derive(Debug)]
 pub struct Migrator;
 

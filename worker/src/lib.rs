@@ -109,7 +109,7 @@ impl Worker {
         let jobs = async {
             let jobs = run_jobs(handlers(&runner), metrics.clone(), queue, stop.clone());
             let result = Box::pin(jobs).await;
-            // The other tasks must end with this one, whatever ended it.
+            // The other tasks must end with this one, for any reason.
             stop.cancel();
             result
         };

@@ -48,13 +48,12 @@ pub fn is_transient(error: &DbErr) -> bool {
     !matches!(classify(error), ErrorClass::UniqueViolation | ErrorClass::Permanent)
 }
 
-/// Classifies an error.
 pub fn classify(error: &DbErr) -> ErrorClass {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => {
             ErrorClass::Unavailable
         }
-        // No statement was sent, so a later attempt is harmless whatever the reason.
+        // No statement was sent, so a later attempt is harmless in any case.
         DbErr::Conn(RuntimeErr::SqlxError(error)) => match classify_sqlx(error) {
             ErrorClass::Permanent => ErrorClass::Unavailable,
             class => class,

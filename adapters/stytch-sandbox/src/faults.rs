@@ -77,7 +77,6 @@ impl ConnectionDropped {
     }
 }
 
-/// The current fault.
 #[derive(Default)]
 pub(crate) struct Faults {
     current: Fault,

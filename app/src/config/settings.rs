@@ -55,7 +55,6 @@ pub struct ConfigArgs {
     pub anonymous_provider_limit: String,
 }
 
-/// The parsed configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Settings shared with the worker.

@@ -40,7 +40,6 @@ struct KindOption {
     is_selected: bool,
 }
 
-/// An event.
 struct Row {
     /// Id or type of the actor, to filter by.
     actor: String,

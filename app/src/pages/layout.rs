@@ -9,7 +9,6 @@ use guestlist_domain::flows::VerifiedSession;
 use crate::config::SiteConfig;
 use crate::problem::Problem;
 
-/// Renders a page.
 pub fn render(site: &SiteConfig, status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => {

@@ -71,7 +71,6 @@ pub struct ListView<'a> {
     pub email: &'a str,
 }
 
-/// Renders the list.
 pub async fn user_list(
     app: &App,
     viewer: &VerifiedSession,

@@ -2,7 +2,7 @@
 //!
 //! When a link is submitted twice at once, the provider reports to the second request that it was used or
 //! expired, possibly before the result of the first is recorded. So each request claims the link in the
-//! store first, and others wait for its result, in whatever process they run.
+//! store first, and others wait for its result, in any process.
 
 use std::time::Duration;
 

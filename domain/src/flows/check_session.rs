@@ -142,7 +142,7 @@ fn require_live(ctx: &Ctx, session: &Session, user: &User) -> Result<(), Session
 }
 
 /// Requests a new JWT. Only an explicit answer that the session does not exist ends it; an outage, a rate
-/// limit or an unexpected answer logs nobody out.
+/// limit or an unexpected response ends no session.
 async fn refresh(
     ctx: &Ctx,
     token: &str,

@@ -215,7 +215,7 @@ struct Login {
     /// The user before the login.
     user: User,
     is_new: bool,
-    /// Makes the user an administrator, whatever the invitation says.
+    /// Makes the user an administrator, regardless of the invitation's role.
     bootstrap: Option<BootstrapPermission>,
     /// The invitation that the login accepts.
     accepted: Option<Invitation>,

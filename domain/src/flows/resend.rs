@@ -97,7 +97,7 @@ pub(in crate::flows) fn requeue_change(
     let now = ctx.now();
     invitation.requeue(now, now + lifetime).ok()?;
     let event = ctx.invitation_event(EventKind::Resent, &invitation, by, Value::Null);
-    // Updating the user causes a conflict if they log in or are removed meanwhile.
+    // Updating the user causes a conflict if they log in or are removed at the same time.
     let change =
         Change::new().update_user(user.clone()).update_invitation(invitation.clone()).event(event);
     Some((invitation, change))

@@ -11,7 +11,7 @@ use crate::{
 /// The minimum pause after a 429 response. Source: Stytch's limits apply to fixed windows of at least one
 /// second, and a whole window must pass.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_millis(1500);
-/// The maximum pause, whatever the provider asks for; the next attempt shows whether it still applies.
+/// The maximum pause, even if the provider asks for more; the next attempt shows whether it still applies.
 const RATE_LIMIT_MAX_PAUSE: Duration = Duration::from_mins(15);
 /// Jobs that wait for the same time are spread over up to half of this time.
 const MAX_SPREAD: Duration = Duration::from_mins(10);

@@ -61,7 +61,7 @@ impl Job for RevokeInvitation {
         if !gate.may_call().await {
             return Ok(None);
         }
-        // Read after the wait at the gate: an invitation that was resent meanwhile must stay valid.
+        // Read after the wait at the gate: an invitation that was resent during it must stay valid.
         let Some(invitation) = self.invitation(ctx).await? else { return Ok(Some(Ok(()))) };
         Ok(Some(ctx.provider.revoke_invite(&invitation.email).await))
     }

@@ -122,7 +122,7 @@ impl SendLoginLink {
             return Ok(Change::new());
         };
         let recipient = Recipient::read(ctx, &request.email).await?;
-        // Another login request, or an administrator, may have resent it meanwhile.
+        // Another login request, or an administrator, may have resent it since.
         if recipient.mail(ctx) != Mail::Invitation {
             return Ok(Change::new());
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Actor, Email, InvitationId, Metadata, Name, Role, UserId, is_credible};
 
-/// The minimum time between two mails to one address, of whatever kind. Source: Stytch's limit of one
+/// The minimum time between two mails of any kind to one address. Source: Stytch's limit of one
 /// mail per second and address.
 pub const MAIL_INTERVAL: Duration = Duration::from_secs(1);
 

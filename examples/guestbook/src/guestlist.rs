@@ -68,7 +68,6 @@ pub struct NewSession {
     pub return_to: Option<String>,
 }
 
-/// A session.
 #[derive(Debug, Deserialize)]
 pub struct Session {
     pub expires_at: jiff::Timestamp,

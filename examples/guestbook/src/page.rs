@@ -51,7 +51,6 @@ pub async fn log_out(State(app): State<App>, headers: HeaderMap) -> Response {
     }
 }
 
-/// Renders a page.
 pub fn html(template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => ([(header::CACHE_CONTROL, "no-store")], Html(html)).into_response(),

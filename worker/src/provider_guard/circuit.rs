@@ -17,8 +17,8 @@ const OPEN_FAILURES: usize = 10;
 /// Consecutive failures after which the provider is probed, for workers that make too few calls to
 /// reach [`OPEN_FAILURES`].
 const SUSPICIOUS_FAILURES: u32 = 5;
-/// An outage that starts within this time after the previous one continues it: whatever answered
-/// the probe is not what fails.
+/// An outage that starts within this time after the previous one continues it: the
+/// probe succeeds, but other calls fail.
 const RELAPSE_WINDOW: Duration = Duration::from_mins(1);
 /// Longest interval between the probes of a repeated outage.
 const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(30);

@@ -109,7 +109,6 @@ pub struct CommonArgs {
     pub log_format: String,
 }
 
-/// The parsed configuration.
 #[derive(Debug, Clone)]
 pub struct Common {
     pub database_url: String,
@@ -138,7 +137,6 @@ pub struct StytchSettings {
     pub base_url: Option<Url>,
 }
 
-/// The worker's settings.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerSettings {
     /// Jobs that run concurrently.

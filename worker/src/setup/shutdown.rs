@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time limit for a last write when nothing runs any more.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
-/// Time after which a stopping process exits, whatever still runs. Supervisors commonly kill after
+/// Time after which a stopping process exits, even if something still runs. Supervisors commonly kill after
 /// 30 seconds.
 const EXIT_DEADLINE: Duration = Duration::from_secs(27);
 /// Time limit for blocking calls after the last task has ended.

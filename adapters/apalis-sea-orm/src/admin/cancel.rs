@@ -20,7 +20,7 @@ pub struct Cancelled {
     /// Jobs that are cancelled.
     pub immediate: Vec<Uuid>,
     /// Jobs that are running and whose workers are asked to stop them. They are not tried again,
-    /// whatever the outcome of the attempt.
+    /// regardless of the outcome of the attempt.
     pub requested: Vec<Uuid>,
 }
 

@@ -1,5 +1,5 @@
 //! Background tasks that extend leases, detect cancellation and report the worker. They are separate
-//! from all others, because leases must be extended whatever else waits, and while the worker
+//! from all others, because leases must be extended even if others wait, and while the worker
 //! drains.
 
 use std::time::Duration;

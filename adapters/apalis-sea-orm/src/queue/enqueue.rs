@@ -32,7 +32,7 @@ pub struct NewJob {
     pub run_at: Timestamp,
     /// Number of attempts after which the job is dead; at least 1.
     pub max_attempts: u32,
-    /// A key that no other job may have. It stays taken as long as the row exists, whatever the
+    /// A key that no other job may have. It stays taken as long as the row exists, in every
     /// job's state, or for less: see [`Unique`](crate::Unique). At most 190 characters.
     pub unique_key: Option<String>,
     /// The caller's current time. A job whose `run_at` is not later is claimable immediately.

@@ -56,7 +56,7 @@ impl JobQueue {
             .col_expr(C::State, Expr::value(state::READY))
             .filter(C::Id.is_in(ids))
             .filter(sql::state_in(STATES))
-            // Another worker may have promoted, claimed and delayed the job again meanwhile.
+            // Another worker may have promoted, claimed and delayed the job again since.
             .filter(C::RunAt.lte(micros(now)))
             .exec(&self.write)
             .await?;

@@ -20,7 +20,7 @@ use crate::{entity::rate, time::duration_micros};
 
 /// A job that would start later than its assigned time by more than this is assigned another time.
 /// Otherwise a process that was stopped and then starts all its jobs together would break the rate,
-/// together with starts that others were assigned meanwhile. Starts compressed by less than this
+/// together with starts that others were assigned since. Starts compressed by less than this
 /// still keep the rate, because one second plus this is less than `MARGIN` seconds.
 const MAX_LATENESS: Duration = Duration::from_millis(40);
 

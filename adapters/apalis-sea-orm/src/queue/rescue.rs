@@ -92,7 +92,7 @@ impl JobQueue {
             if self.reclaim(group, end, now).await? {
                 rescued.extend(group.iter().map(|job| job.id));
             } else if group.len() > 1 {
-                // Some were reclaimed or extended by others meanwhile: find out which.
+                // Others have reclaimed or extended some of them: find out which.
                 let (left, right) = group.split_at(group.len() / 2);
                 groups.extend([left, right]);
             }

@@ -65,7 +65,6 @@ pub struct QueueState {
 /// The last report of a worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerState {
-    /// The worker's name.
     pub id: String,
     /// The name of its machine.
     pub host: String,

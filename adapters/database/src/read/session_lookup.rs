@@ -37,7 +37,7 @@ async fn with_users<K: Eq + Hash>(
     let query = Entity::find().find_also_related(users::Entity).filter(filter);
     let rows = query.all(database.read()).await.map_err(store_error)?;
     let rows = rows.into_iter().filter_map(|(session, user)| {
-        // The session of a deleted user authenticates nobody.
+        // The session of a deleted user does not authenticate.
         let user = user?;
         Some((key(&session), convert(session, user)))
     });

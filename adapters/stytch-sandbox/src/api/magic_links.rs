@@ -38,7 +38,7 @@ struct RedirectPage {
     url: String,
 }
 
-/// Sends the browser on to the application, whatever the state of the link.
+/// Redirects the browser to the application, regardless of the link's state.
 pub(crate) async fn redirect(
     State(project): State<Arc<Project>>,
     query: Query,

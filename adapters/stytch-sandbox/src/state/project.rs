@@ -116,7 +116,7 @@ impl Project {
         clock::now(self.read(|tables, _| tables.clock_offset_seconds))
     }
 
-    /// Signs a new JWT. Signing takes most of a millisecond, so no lock is held meanwhile.
+    /// Signs a new JWT. Signing takes most of a millisecond, so no lock is held during it.
     pub(crate) fn sign_jwt(&self, session: &Session) -> Result<String, ApiError> {
         let signer = locked(&self.signer).clone();
         signer.sign(&session.jwt_claims(&self.credentials.project_id, self.now()))

@@ -18,7 +18,6 @@ use tokio::{
 pub(crate) const PROJECT_ID: &str = "project-test-1befd812-e9e6-49fe-bdc1-c8df2bfa702a";
 pub(crate) const SECRET: &str = "secret-test-8Wm6IpyGqHVzWXmUEZgLyMKUxFbJEe5RbaQ=";
 
-/// A recorded request.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceivedRequest {
     /// `POST /v1/…`

@@ -13,7 +13,6 @@ pub enum SettingState {
     Wrong,
 }
 
-/// An environment variable.
 #[derive(Debug)]
 pub struct Setting {
     pub name: &'static str,
@@ -43,7 +42,6 @@ impl Setting {
     }
 }
 
-/// Checks all settings.
 pub fn check_all(site: &SiteConfig) -> Vec<Setting> {
     vec![public_url(site), app_url(site), app_origins(site), cookie_domain(site)]
 }

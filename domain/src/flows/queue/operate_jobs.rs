@@ -55,7 +55,7 @@ pub async fn dismiss_job(
     cancel_or_dismiss(ctx, id, manageable, by, JobState::can_be_dismissed).await
 }
 
-/// Checks that the caller may cancel or dismiss a job, in whatever state it is. Returns the job.
+/// Checks that the caller may cancel or dismiss a job in any state. Returns the job.
 pub async fn authorize_job_cancellation(
     ctx: &Ctx,
     id: JobId,
@@ -66,7 +66,7 @@ pub async fn authorize_job_cancellation(
     if job.kind == DeleteIdentity::KIND { Err(JobOperationError::Erasure) } else { Ok(job) }
 }
 
-/// Checks that the caller may retry a job, in whatever state it is. Returns the job.
+/// Checks that the caller may retry a job in any state. Returns the job.
 pub async fn authorize_job_retry(
     ctx: &Ctx,
     id: JobId,

@@ -18,7 +18,6 @@ pub async fn pause_queue(
     operate(ctx, pause, EventKind::QueuePaused, detail, by).await
 }
 
-/// Resumes a queue.
 pub async fn resume_queue(ctx: &Ctx, queue: QueueName, by: &Actor) -> Result<(), StoreError> {
     let detail = json!({ "queue": queue.as_str() });
     operate(ctx, Operation::Resume(queue), EventKind::QueueResumed, detail, by).await

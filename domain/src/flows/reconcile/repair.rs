@@ -74,7 +74,7 @@ pub(crate) async fn user_without_identity(
     Ok((!is_being_sent && !is_taken).then_some(user))
 }
 
-/// Repairs a confirmed difference. Returns `false` if it has disappeared meanwhile.
+/// Repairs a confirmed difference. Returns `false` if it has disappeared since.
 pub(super) async fn repair(
     ctx: &Ctx,
     candidate: &RepairCandidate,

@@ -40,7 +40,6 @@ impl Call {
     }
 }
 
-/// A scripted fault.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
     /// The call has no effect and fails with this error.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-/// One configuration error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The variable or file.

@@ -82,7 +82,7 @@ async fn nothing_is_written_when_there_is_nothing_to_do() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_workers_never_share_a_job() {
     for db in each().await {
-        // Some jobs exist, others are enqueued meanwhile.
+        // Some jobs exist, others are enqueued during the claims.
         db.enqueue(jobs(1_000)).await;
         let producers = [(); 2].map(|()| {
             let write = db.write.clone();

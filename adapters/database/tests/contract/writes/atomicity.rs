@@ -1,4 +1,4 @@
-//! A change is applied as a whole, whatever its size, or not at all.
+//! A change of any size is applied as a whole or not at all.
 
 use guestlist_domain::{
     Change, EndReason, EndSessions, Guard, GuardName, InvitationStatus, ReadInvitations,
