@@ -144,12 +144,7 @@ async fn run_jobs(
     Monitor::new()
         .shutdown_timeout(DRAIN_TIMEOUT)
         .register(move |_| {
-            // A job that is cancelled during a call to the provider must still record the result.
-            // It waits for its start immediately before the call, after it has read the database.
-            let backend = QueueBackend::new(queue.clone())
-                .deliver_exhausted()
-                .manual_cancellation()
-                .manual_pacing();
+            let backend = QueueBackend::new(queue.clone()).deliver_exhausted();
             WorkerBuilder::new("guestlist")
                 .backend(backend)
                 .data(handlers.clone())

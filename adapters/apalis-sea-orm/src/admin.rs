@@ -1,8 +1,5 @@
-//! Operations for operators: inspect, cancel, dismiss, retry and pause.
+//! Operations for operators.
 
-pub(crate) mod cancel;
-pub(crate) mod dismiss;
+pub(crate) mod actions;
 pub(crate) mod filter;
 pub mod inspect;
-pub(crate) mod pause;
-pub(crate) mod retry;

@@ -3,21 +3,15 @@
 //! Implements `Backend` directly instead of using apalis' `Persisted`, which would drop a claim in
 //! progress when a worker stops, and end the worker at the first failed statement.
 
-mod attempt;
-mod buffer;
 mod fetch;
-mod handler_output;
 mod handlers;
-mod heartbeat;
+mod held_jobs;
 mod maintenance;
-mod outage;
 mod service;
-mod settler;
 
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -27,19 +21,13 @@ use apalis_core::{
     task::{Task, builder::TaskBuilder, task_id::TaskId},
     worker::context::WorkerContext,
 };
-use tokio::{task::JoinHandle, time::Sleep};
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use self::{
-    buffer::{Buffer, Next, StartedJobs},
-    fetch::Fetch,
-    service::HandlerOptions,
-    settler::{ResultWriter, Settler},
-};
+use self::{fetch::Fetch, held_jobs::HeldJobs};
 pub use self::{
-    handler_output::{Handled, HandlerOutput, UnknownKind},
-    handlers::Handlers,
+    handlers::{Handled, Handlers, UnknownKind},
     service::{JobLayer, JobService},
 };
 use crate::{
@@ -53,37 +41,26 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The backend of an apalis worker: `WorkerBuilder::new("mail").backend(queue_backend)`.
 ///
-/// Handlers take a [`ClaimedJob`] and return `()`, an [`AttemptOutcome`](crate::AttemptOutcome), a
-/// [`Handled`], or a `Result` of one of these. No database error ends the worker.
+/// Handlers take a [`ClaimedJob`] and return `()` or a `Result` whose value is `()`, an
+/// [`AttemptOutcome`](crate::AttemptOutcome) or a [`Handled`]. No database error ends the worker.
 ///
 /// The backend holds at most [`Options::concurrency`] jobs, so no concurrency layer is needed. It
 /// catches panics; apalis' `catch_panic` layer would end a job at its first panic.
+///
+/// A handler of a queue with a [`Rate`](crate::Rate) calls [`JobQueue::wait_for_start`] immediately
+/// before the work that the rate limits.
 #[derive(Debug)]
 pub struct QueueBackend {
     queue: JobQueue,
-    buffer: Buffer,
-    started: StartedJobs,
-    handler_options: HandlerOptions,
-    timer: Option<Pin<Box<Sleep>>>,
-    settler: Settler,
-    result_writer: Option<ResultWriter>,
+    held: HeldJobs,
+    deliver_exhausted: bool,
     running: Option<Running>,
 }
 
 impl QueueBackend {
     /// Creates a backend. Each worker needs its own, and each run of a worker a new one.
     pub fn new(queue: JobQueue) -> Self {
-        let (settler, result_writer) = Settler::new(queue.clone());
-        Self {
-            queue,
-            buffer: Buffer::default(),
-            started: StartedJobs::default(),
-            handler_options: HandlerOptions::default(),
-            timer: None,
-            settler,
-            result_writer: Some(result_writer),
-            running: None,
-        }
+        Self { queue, held: HeldJobs::default(), deliver_exhausted: false, running: None }
     }
 
     /// Delivers jobs whose attempts are used up to the handler, so that it can record their end. It
@@ -91,35 +68,7 @@ impl QueueBackend {
     /// as dead without calling the handler.
     #[must_use]
     pub fn deliver_exhausted(mut self) -> Self {
-        self.handler_options.deliver_exhausted = true;
-        self
-    }
-
-    /// Lets the handler end jobs that are cancelled while they run, which it learns from
-    /// [`JobLease::cancelled`](crate::JobLease::cancelled). By default, the handler's future is
-    /// dropped and the job is settled as cancelled. Handlers that settle jobs themselves need this.
-    #[must_use]
-    pub fn manual_cancellation(mut self) -> Self {
-        self.handler_options.manual_cancellation = true;
-        self
-    }
-
-    /// Delivers jobs before their start, so that the handler can prepare and then call
-    /// [`JobQueue::wait_for_start`] immediately before the work that the rate limits. By default,
-    /// the time that preparation takes lies between the start and that work, and makes its rate
-    /// uneven.
-    #[must_use]
-    pub fn manual_pacing(mut self) -> Self {
-        self.handler_options.manual_pacing = true;
-        self
-    }
-
-    /// Drops the handler's future when a job of this kind has run for `after`; the attempt fails
-    /// with the code `timed_out`. For handlers that settle jobs themselves, see
-    /// [`manual_cancellation`](Self::manual_cancellation).
-    #[must_use]
-    pub fn timeout(mut self, kind: &str, after: Duration) -> Self {
-        Arc::make_mut(&mut self.handler_options.timeouts).insert(kind.to_owned(), after);
+        self.deliver_exhausted = true;
         self
     }
 }
@@ -135,19 +84,15 @@ struct Running {
 }
 
 impl Running {
-    fn start(backend: &mut QueueBackend, worker: &WorkerContext) -> Self {
+    fn start(backend: &QueueBackend, worker: &WorkerContext) -> Self {
         let stop = CancellationToken::new();
         let queue = || backend.queue.clone();
-        tokio::spawn(heartbeat::keep_leases(queue(), stop.clone()));
+        tokio::spawn(maintenance::keep_leases(queue(), stop.clone()));
         tokio::spawn(maintenance::maintain(queue(), stop.clone()));
-        if let Some(writer) = backend.result_writer.take() {
-            tokio::spawn(writer.run());
-        }
-        let report = tokio::spawn(heartbeat::report_worker(queue(), stop.clone()));
+        let report = tokio::spawn(maintenance::report_worker(queue(), stop.clone()));
         let fetch = Fetch {
             queue: queue(),
-            buffer: backend.buffer.clone(),
-            started: backend.started.clone(),
+            held: backend.held.clone(),
             worker: worker.clone(),
             stop: stop.clone(),
         };
@@ -192,16 +137,7 @@ impl Backend for QueueBackend {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Task<ClaimedJob>, Infallible>>> {
-        loop {
-            match ready!(self.buffer.poll_next(cx, self.handler_options.manual_pacing)) {
-                Next::Job(job) => return Poll::Ready(Some(Ok(task(*job)))),
-                Next::MissedStart => self.queue.leases.notify(),
-                Next::At(start) => {
-                    let timer = self.timer.insert(Box::pin(tokio::time::sleep_until(start.into())));
-                    ready!(timer.as_mut().poll(cx));
-                }
-            }
-        }
+        self.held.poll_next(cx).map(|job| Some(Ok(task(job))))
     }
 
     fn poll_close(
@@ -234,9 +170,9 @@ impl BackendConfig for QueueBackend {
 
     fn middleware(&mut self, _: &mut WorkerContext) -> JobLayer {
         JobLayer {
-            settler: self.settler.clone(),
-            started: self.started.clone(),
-            options: self.handler_options.clone(),
+            queue: self.queue.clone(),
+            held: self.held.clone(),
+            deliver_exhausted: self.deliver_exhausted,
         }
     }
 }

@@ -2,10 +2,6 @@
 //! through [`inspect`](crate::inspect). Writing `state`, `fence`, `locked_by` or `lease_until`
 //! breaks the guarantees of this crate, unless the row's fence is raised in the same statement.
 
-pub mod queue;
-pub mod rate;
-pub mod worker;
-
 /// The values of the `state` column.
 pub mod state {
     /// Waits for its first `run_at`, or for the `run_at` of a snooze.
@@ -62,8 +58,6 @@ pub mod job {
         pub fence: i64,
         /// Unique among all rows.
         pub unique_key: Option<String>,
-        /// The `unique_key` that a finished job gave up, kept for [`retry`](crate::retry).
-        pub freed_key: Option<String>,
         /// Name of the worker that holds the lease.
         pub locked_by: Option<String>,
         /// End of the lease, by the database's clock.
@@ -120,6 +114,90 @@ pub mod attempt {
         pub error: Option<String>,
         /// The request id that a called service returned.
         pub request_id: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Table `job_queues`: pauses. A queue that was never paused has no row.
+pub mod queue {
+    use sea_orm::entity::prelude::*;
+
+    /// A queue that is or was paused. Times are microseconds since 1970, UTC.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "job_queues")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        /// Start of the pause, or `None` if the queue is not paused.
+        pub paused_at: Option<i64>,
+        /// The operator who paused the queue.
+        pub paused_by: Option<String>,
+        #[sea_orm(column_type = "Text", nullable)]
+        pub reason: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Table `job_rates`: the next start to assign for each shared [`Rate`](crate::Rate).
+pub mod rate {
+    use sea_orm::entity::prelude::*;
+
+    /// A shared rate. Times are microseconds since 1970, UTC, by the database's clock.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "job_rates")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        /// The first start that is not assigned.
+        pub next_free: i64,
+        /// End of the latest [hold](crate::hold_rate); it may have passed.
+        pub held_until: i64,
+        /// When a start was last assigned.
+        pub seen_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Table `job_workers`: the workers that report. It is for operators only; leases alone decide
+/// which worker holds a job.
+pub mod worker {
+    use sea_orm::entity::prelude::*;
+
+    /// A worker. Times are microseconds since 1970, UTC, by the database's clock.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "job_workers")]
+    pub struct Model {
+        /// [`Options::worker`](crate::Options::worker).
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        /// When the worker first reported.
+        pub started_at: i64,
+        /// When the worker last reported.
+        pub seen_at: i64,
+        /// Separated by commas.
+        #[sea_orm(column_type = "Text")]
+        pub queues: String,
+        /// Number of jobs the worker held at its last report.
+        pub running: i32,
+        /// The most jobs the worker holds at a time.
+        pub concurrency: i32,
+        pub host: String,
+        pub pid: i64,
+        /// [`Options::info`](crate::Options::info).
+        #[sea_orm(column_type = "Text", nullable)]
+        pub info: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -39,15 +39,10 @@ pub enum ErrorCode {
     Sqlite(i32),
 }
 
-/// Returns whether the same statements may succeed when repeated later: any class but
-/// [`UniqueViolation`](ErrorClass::UniqueViolation) and [`Permanent`](ErrorClass::Permanent).
+/// Returns the class of an error.
 ///
-/// After a lost connection the outcome of a commit is unknown;
+/// After [`ConnectionLost`](ErrorClass::ConnectionLost) the outcome of a commit is unknown;
 /// [`settlement_statuses`](crate::settlement_statuses) determines it.
-pub fn is_transient(error: &DbErr) -> bool {
-    !matches!(classify(error), ErrorClass::UniqueViolation | ErrorClass::Permanent)
-}
-
 pub fn classify(error: &DbErr) -> ErrorClass {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => {
@@ -277,12 +272,5 @@ mod tests {
             assert_eq!(classify(&error), class, "{error:?}");
             assert_eq!(error_code(&error), None);
         }
-    }
-
-    #[test]
-    fn all_classes_but_unique_violations_and_permanent_errors_are_transient() {
-        assert!(is_transient(&DbErr::Query(io_error())));
-        assert!(is_transient(&DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout)));
-        assert!(!is_transient(&DbErr::RecordNotInserted));
     }
 }

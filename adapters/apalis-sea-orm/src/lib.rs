@@ -39,32 +39,26 @@ pub mod pool;
 mod queue;
 mod sql;
 mod stats;
-mod time;
 mod waker;
 
 pub use admin::{
-    cancel::{Cancelled, cancel, cancel_matching},
-    dismiss::{dismiss, dismiss_by_key},
+    actions::{cancel, dismiss, dismiss_by_key, pause, resume, retry, retry_at, retry_now},
     filter::{JobFilter, count_matching, matching_ids},
     inspect,
-    pause::{pause, resume},
-    retry::{Retried, retry, retry_at, retry_matching, retry_now},
 };
-pub use backend::{
-    Handled, HandlerOutput, Handlers, JobLayer, JobService, QueueBackend, UnknownKind,
-};
+pub use backend::{Handled, Handlers, JobLayer, JobService, QueueBackend, UnknownKind};
 pub use backoff::Backoff;
-pub use errors::{ErrorClass, ErrorCode, classify, error_code, is_transient, sqlx_error};
+pub use errors::{ErrorClass, ErrorCode, classify, error_code, sqlx_error};
 pub use options::{Options, Rate};
 pub use queue::{
     attempt::{AttemptError, AttemptOutcome, AttemptResult},
     claim::ClaimedJob,
-    enqueue::{Enqueued, NewJob, enqueue, enqueue_all},
+    clock_skew::PERIODIC_KEY_PREFIX,
+    enqueue::{NewJob, enqueue_all},
     job_queue::JobQueue,
     lease::JobLease,
-    prune::prune,
+    lifecycle::prune,
     rate::{MAX_HOLD, hold_rate},
     settle::{Settled, SettlementStatus, settle, settlement_statuses},
-    unique::{PERIODIC_KEY_PREFIX, Unique, periodic},
 };
 pub use waker::Waker;

@@ -19,16 +19,13 @@
 use sea_orm::{DbBackend, DbErr};
 use sea_orm_migration::SchemaManager;
 use sea_orm_migration::prelude::{
-    ColumnDef, Expr, Index, IndexCreateStatement, Table, TableCreateStatement,
+    ColumnDef, Expr, Index, IndexCreateStatement, IntoIden, Table, TableCreateStatement,
 };
 
-use self::columns::{ascii, case_exact, id};
 use crate::{
     entity::{attempt, job, queue, rate, worker},
     stats,
 };
-
-pub(crate) mod columns;
 
 /// Creates `jobs`, `job_attempts`, `job_queues`, `job_rates`, `job_workers` and `job_stats` with
 /// their indexes. Keeps those that exist, so it can be run again after an interruption. On MySQL
@@ -92,7 +89,6 @@ fn jobs(engine: DbBackend) -> TableCreateStatement {
         .col(ColumnDef::new(C::MaxAttempts).integer().not_null())
         .col(ColumnDef::new(C::Fence).big_integer().not_null())
         .col(case_exact(engine, C::UniqueKey, 190))
-        .col(case_exact(engine, C::FreedKey, 190))
         .col(ascii(engine, C::LockedBy, 64).null())
         .col(ColumnDef::new(C::LeaseUntil).big_integer().null())
         .col(ascii(engine, C::LastErrorCode, 64).null())
@@ -198,4 +194,36 @@ fn workers(engine: DbBackend) -> TableCreateStatement {
         .col(ColumnDef::new(C::Pid).big_integer().not_null())
         .col(ColumnDef::new(C::Info).text().null())
         .to_owned()
+}
+
+fn id(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).binary_len(16).not_null().to_owned()
+}
+
+/// ASCII text, compared byte by byte, as SQLite does by default.
+pub(crate) fn ascii(engine: DbBackend, name: impl IntoIden, length: u32) -> ColumnDef {
+    typed(engine, name, length, "ascii", "ascii_bin")
+}
+
+/// Unicode text, compared with case and accents. This collation, unlike those named `0900`, exists
+/// on MySQL and MariaDB.
+fn case_exact(engine: DbBackend, name: impl IntoIden, length: u32) -> ColumnDef {
+    typed(engine, name, length, "utf8mb4", "utf8mb4_bin")
+}
+
+fn typed(
+    engine: DbBackend,
+    name: impl IntoIden,
+    length: u32,
+    charset: &str,
+    collation: &str,
+) -> ColumnDef {
+    let column = &mut ColumnDef::new(name);
+    match engine {
+        DbBackend::MySql => {
+            column.custom(format!("varchar({length}) CHARACTER SET {charset} COLLATE {collation}"))
+        }
+        _ => column.string_len(length),
+    }
+    .to_owned()
 }

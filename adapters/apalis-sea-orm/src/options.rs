@@ -17,13 +17,11 @@ pub struct Options {
     /// The worker's name, at most 64 bytes of ASCII. It MUST be unique to each start of each
     /// process, because a worker recognises the jobs it has claimed by this name.
     pub worker: String,
-    /// How long a claimed job is leased without a heartbeat. The lengths used by the workers of a
+    /// How long a claimed job is leased without a heartbeat. Leases are extended in their second
+    /// half. The lengths used by the workers of a
     /// table must differ by less than a minute: a lease that ends later than that is treated as
     /// one granted by a clock that was ahead.
     pub lease: Duration,
-    /// How often leases are checked. A lease is extended in its second half, so this should be less
-    /// than a third of its length.
-    pub heartbeat: Duration,
     /// How often the worker polls for jobs that no [`Waker`] announced, with a jitter of ±20 %.
     pub poll: Duration,
     /// The most jobs that the worker holds at a time.
@@ -68,8 +66,8 @@ pub struct Rate {
 }
 
 impl Options {
-    /// Creates options with a lease of 10 seconds, a heartbeat every 3 seconds, a poll every 350
-    /// milliseconds, a concurrency of 10, the system clock and version 7 ids.
+    /// Creates options with a lease of 10 seconds, a poll every 350 milliseconds, a concurrency of
+    /// 10, the system clock and version 7 ids.
     pub fn new<S: Into<String>>(
         worker: impl Into<String>,
         queues: impl IntoIterator<Item = S>,
@@ -78,7 +76,6 @@ impl Options {
             queues: queues.into_iter().map(Into::into).collect(),
             worker: worker.into(),
             lease: Duration::from_secs(10),
-            heartbeat: Duration::from_secs(3),
             poll: Duration::from_millis(350),
             concurrency: 10,
             limits: HashMap::new(),

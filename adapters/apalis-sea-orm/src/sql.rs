@@ -1,7 +1,12 @@
-//! Conditions and queries that several statements share.
+//! Conditions and queries that several statements share, the conversion of times to and from columns
+//! (microseconds since 1970, UTC), and the database's clock. Leases are judged by that clock only,
+//! so workers' clocks need not agree.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, UpdateMany,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr,
     sea_query::{
         Alias, Asterisk, CaseStatement, Expr, ExprTrait, Func, Query, SelectStatement, UnionType,
     },
@@ -63,19 +68,31 @@ pub(crate) async fn select_ids<C: ConnectionTrait>(
     rows.iter().map(|row| row.try_get_by_index::<Uuid>(0)).collect()
 }
 
-/// First character of unique keys that a job gives up when it ends.
-pub(crate) const UNFINISHED_KEY: char = '~';
+pub(crate) fn micros(time: Timestamp) -> i64 {
+    time.as_microsecond()
+}
 
-/// Clears the unique keys that are held only while a job is unfinished, for jobs for which `ended`
-/// is true. Must come before assignments that `ended` depends on: MySQL evaluates assignments from
-/// left to right.
-pub(crate) fn free_key(update: UpdateMany<job::Entity>, ended: &Expr) -> UpdateMany<job::Entity> {
-    use job::Column as C;
-    let is_temporary = || Expr::col(C::UniqueKey).like(format!("{UNFINISHED_KEY}%"));
-    let is_freed = || ended.clone().and(is_temporary());
-    let old_key = CaseStatement::new().case(is_freed(), Expr::col(C::UniqueKey));
-    let new_key = CaseStatement::new().case(is_freed(), Expr::value(None::<String>));
-    update
-        .col_expr(C::FreedKey, old_key.finally(Expr::col(C::FreedKey)).into())
-        .col_expr(C::UniqueKey, new_key.finally(Expr::col(C::UniqueKey)).into())
+/// Converts microseconds to a timestamp; values out of range become the nearest valid timestamp.
+pub(crate) fn timestamp(micros: i64) -> Timestamp {
+    let end = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_microsecond(micros).unwrap_or(end)
+}
+
+/// A duration in microseconds, capped so that adding it to a time cannot overflow.
+pub(crate) fn duration_micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
+}
+
+/// The database's current time. On MySQL it is independent of the session's time zone and of
+/// daylight saving time.
+pub(crate) fn database_now(engine: DbBackend) -> Expr {
+    Expr::cust(match engine {
+        DbBackend::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+        _ => "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
+    })
+}
+
+/// The end of a lease that starts now, by the database's clock.
+pub(crate) fn lease_end(engine: DbBackend, lease: Duration) -> Expr {
+    database_now(engine).add(duration_micros(lease))
 }

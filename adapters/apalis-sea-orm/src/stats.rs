@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use crate::{
     entity::{job, state},
-    migration::columns::ascii,
+    migration::ascii,
     queue::attempt::{AttemptResult, short_ascii},
-    time::micros,
+    sql::micros,
 };
 
 pub(crate) const TABLE: &str = "job_stats";

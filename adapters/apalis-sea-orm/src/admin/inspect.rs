@@ -1,17 +1,13 @@
 //! Queries for operators: jobs, errors, queues, workers and durations. Each is served by an index,
 //! and none counts done jobs one by one.
 
-mod errors;
-mod histogram;
 mod jobs;
-mod minutes;
 mod queues;
+mod statistics;
 
 pub use self::{
-    errors::{ErrorGroup, errors},
-    histogram::Histogram,
-    jobs::{JobWithAttempts, job, jobs},
-    minutes::{Minute, QueueTimes, minutes, times},
-    queues::{Pause, QueueState, WorkerState, counts, pauses, queues, workers},
+    jobs::{ErrorGroup, JobWithAttempts, errors, job, jobs},
+    queues::{Pause, QueueState, WorkerState, pauses, queues, workers},
+    statistics::{Histogram, Minute, QueueTimes, minutes, times},
 };
 pub use crate::queue::rate::rate_hold;

@@ -8,8 +8,8 @@ use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    buffer::{Buffer, StartedJobs},
-    outage::{Outage, with_timeout},
+    held_jobs::HeldJobs,
+    maintenance::{Outage, with_timeout},
 };
 use crate::{
     queue::{claim::ClaimedJob, job_queue::JobQueue},
@@ -19,8 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Fetch {
     pub(super) queue: JobQueue,
-    pub(super) buffer: Buffer,
-    pub(super) started: StartedJobs,
+    pub(super) held: HeldJobs,
     pub(super) worker: WorkerContext,
     pub(super) stop: CancellationToken,
 }
@@ -51,30 +50,12 @@ impl Fetch {
     async fn claim(&self) -> Result<(), DbErr> {
         // apalis has paused the worker, or the worker drains before it stops.
         if !self.worker.is_running() || self.worker.is_shutting_down() {
-            return self.release(self.buffer.take_all()).await;
+            return self.release(self.held.take_waiting()).await;
         }
-        self.reassign_starts().await?;
         let now = self.queue.options.now();
         let jobs = self.queue.claim(now, self.queue.free_slots()).await?;
         if !jobs.is_empty() {
-            self.buffer.push(jobs);
-        }
-        Ok(())
-    }
-
-    /// Assigns new starts to jobs that missed theirs.
-    async fn reassign_starts(&self) -> Result<(), DbErr> {
-        let late = self.buffer.take_late();
-        if late.is_empty() {
-            return Ok(());
-        }
-        match self.queue.reassign_starts(&late, None).await {
-            Ok(true) => self.buffer.push(late),
-            Ok(false) => return self.release(late).await,
-            Err(error) => {
-                self.buffer.push_late(late);
-                return Err(error);
-            }
+            self.held.push(jobs);
         }
         Ok(())
     }
@@ -92,7 +73,7 @@ impl Fetch {
     async fn release(&self, jobs: Vec<ClaimedJob>) -> Result<(), DbErr> {
         let leases: Vec<_> = jobs.iter().map(|job| (job.id, job.fence)).collect();
         if let Err(error) = self.queue.release(&leases).await {
-            self.buffer.push(jobs);
+            self.held.push(jobs);
             return Err(error);
         }
         Ok(())
@@ -100,9 +81,9 @@ impl Fetch {
 
     /// Releases jobs that were not started and, if the worker was dropped, those in progress.
     async fn release_unfinished(&self) {
-        let buffered = self.buffer.take_all();
-        let mut leases: Vec<_> = buffered.iter().map(|job| (job.id, job.fence)).collect();
-        leases.extend(self.started.all());
+        let waiting = self.held.take_waiting();
+        let mut leases: Vec<_> = waiting.iter().map(|job| (job.id, job.fence)).collect();
+        leases.extend(self.held.started());
         if let Err(error) = self.queue.release(&leases).await {
             tracing::warn!(%error, jobs = leases.len(), "jobs not released; their leases will expire");
         }

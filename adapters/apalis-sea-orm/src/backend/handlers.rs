@@ -1,12 +1,34 @@
-//! Selects a handler by the job's kind.
+//! What handlers return, and the selection of a handler by the job's kind.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, error::Error, fmt, sync::Arc};
 
 use apalis_core::error::BoxDynError;
 use futures::{FutureExt, future::BoxFuture};
 
-use super::handler_output::{Handled, HandlerOutput, UnknownKind};
-use crate::queue::claim::ClaimedJob;
+use crate::queue::{attempt::AttemptOutcome, claim::ClaimedJob};
+
+/// What a handler has achieved. A handler may also return what converts to it: `()` if the job is
+/// done, or an [`AttemptOutcome`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handled {
+    /// The handler has settled the job with [`settle`](crate::settle), or leaves it until its lease
+    /// ends.
+    Settled,
+    /// The worker settles the job with this outcome. A retry after the last attempt becomes dead.
+    Outcome(AttemptOutcome),
+}
+
+impl From<()> for Handled {
+    fn from((): ()) -> Self {
+        Handled::Outcome(AttemptOutcome::Done)
+    }
+}
+
+impl From<AttemptOutcome> for Handled {
+    fn from(outcome: AttemptOutcome) -> Self {
+        Handled::Outcome(outcome)
+    }
+}
 
 type Handler =
     Arc<dyn Fn(ClaimedJob) -> BoxFuture<'static, Result<Handled, BoxDynError>> + Send + Sync>;
@@ -41,12 +63,9 @@ impl Handlers {
     ) -> Self
     where
         F: Future<Output = Result<O, BoxDynError>> + Send + 'static,
-        O: HandlerOutput,
+        O: Into<Handled>,
     {
-        let handler = move |job| {
-            let result = handler(job);
-            async { result.await.map(|output| output.handled()) }.boxed()
-        };
+        let handler = move |job| handler(job).map(|result| result.map(Into::into)).boxed();
         self.0.insert(kind.to_owned(), Arc::new(handler));
         self
     }
@@ -68,5 +87,23 @@ impl Handlers {
 impl fmt::Debug for Handlers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The error for a job of a kind that the worker does not know. The job is snoozed for a minute, and
+/// runs on a worker that knows the kind, such as one of a newer version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownKind(pub String);
+
+impl UnknownKind {
+    /// The error code that is recorded.
+    pub const CODE: &'static str = "unknown_kind";
+}
+
+impl Error for UnknownKind {}
+
+impl fmt::Display for UnknownKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this worker has no handler for the kind {:?}", self.0)
     }
 }

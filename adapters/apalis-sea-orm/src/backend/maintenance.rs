@@ -1,21 +1,83 @@
-//! Background task for all workers' jobs: promotes due ones, rescues lost ones, corrects clock skew
-//! and deletes expired ones.
+//! A worker's background tasks, which try again until the database answers. One extends the leases
+//! of its jobs and one reports the worker, so that neither waits for the third, which maintains all
+//! workers' jobs: it promotes due ones, rescues lost ones, corrects clock skew and deletes expired
+//! ones.
 
-use std::time::Duration;
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use sea_orm::DbErr;
+use sea_orm::{DbErr, RuntimeErr, sqlx};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::outage::{Outage, with_timeout};
-use crate::queue::job_queue::JobQueue;
+use crate::{backoff::Backoff, options::Options, queue::job_queue::JobQueue};
 
 /// The longest time between two checks for due jobs.
 const PROMOTE_INTERVAL: Duration = Duration::from_secs(1);
 const RESCUE_INTERVAL: Duration = Duration::from_secs(2);
 const SKEW_INTERVAL: Duration = Duration::from_secs(10);
 const CLEAN_UP_INTERVAL: Duration = Duration::from_mins(1);
+const CANCELLATION_INTERVAL: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a worker waits for the database. A frozen server, or one whose machine is gone, sends no
+/// error.
+const TIMEOUT: Duration = Duration::from_secs(20);
+const BACKOFF: Backoff =
+    Backoff { initial: Duration::from_millis(100), max: Duration::from_secs(5) };
+
+/// Extends leases and detects cancelled jobs until `stop`.
+pub(super) async fn keep_leases(queue: JobQueue, stop: CancellationToken) {
+    let mut outage = Outage::new("extending leases", &queue.options);
+    loop {
+        let wait = match with_timeout(&queue.options, check_leases(&queue)).await {
+            Ok(has_queried) => {
+                if has_queried {
+                    outage.succeeded();
+                }
+                CANCELLATION_INTERVAL.min(queue.options().lease / 10)
+            }
+            Err(error) => outage.failed(&error),
+        };
+        if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Returns whether any statement was sent.
+async fn check_leases(queue: &JobQueue) -> Result<bool, DbErr> {
+    let expiring = queue.leases.older_than(queue.options().lease / 2);
+    let lost = queue.heartbeat(&expiring).await?;
+    if !lost.is_empty() {
+        tracing::warn!(jobs = ?lost, "leases lost: other workers may process these jobs");
+    }
+    let has_queried = !expiring.is_empty() || queue.in_flight() > 0;
+    let cancelled = queue.detect_cancelled().await?;
+    if !cancelled.is_empty() {
+        tracing::info!(jobs = ?cancelled, "cancellation of running jobs was requested");
+    }
+    Ok(has_queried)
+}
+
+/// Reports the worker until `stop`, then deregisters it.
+pub(super) async fn report_worker(queue: JobQueue, stop: CancellationToken) {
+    let mut outage = Outage::new("reporting the worker", &queue.options);
+    loop {
+        let wait = match with_timeout(&queue.options, queue.report()).await {
+            Ok(()) => {
+                outage.succeeded();
+                REPORT_INTERVAL
+            }
+            Err(error) => outage.failed(&error),
+        };
+        if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            break;
+        }
+    }
+    if let Err(error) = queue.deregister().await {
+        tracing::debug!(%error, "worker not deregistered; its row expires");
+    }
+}
 
 /// When each task is due next.
 struct Schedule {
@@ -98,4 +160,54 @@ async fn promote(queue: &JobQueue, now: Timestamp) -> Result<Duration, DbErr> {
     }
     // Another worker promoted these jobs.
     Ok(Duration::from_millis(50))
+}
+
+/// Fails a call that takes longer than [`TIMEOUT`]. The error is reported before the call is
+/// dropped, which returns its connection to the pool.
+pub(super) async fn with_timeout<T>(
+    options: &Options,
+    call: impl Future<Output = Result<T, DbErr>>,
+) -> Result<T, DbErr> {
+    let mut call = pin!(call);
+    if let Ok(result) = tokio::time::timeout(TIMEOUT, &mut call).await {
+        return result;
+    }
+    let timed_out = io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
+    let error = DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::Io(timed_out).into()));
+    (options.on_error)(&error);
+    Err(error)
+}
+
+/// The consecutive failures of one task.
+#[derive(Debug)]
+pub(super) struct Outage {
+    task: &'static str,
+    failures: u32,
+    options: Arc<Options>,
+}
+
+impl Outage {
+    pub(super) fn new(task: &'static str, options: &Arc<Options>) -> Self {
+        Self { task, failures: 0, options: Arc::clone(options) }
+    }
+
+    /// Records a failure and returns the delay before the next try.
+    pub(super) fn failed(&mut self, error: &DbErr) -> Duration {
+        (self.options.on_error)(error);
+        if self.failures == 0 {
+            tracing::warn!(%error, "{} failed; trying again until it succeeds", self.task);
+        }
+        self.failures = self.failures.saturating_add(1);
+        BACKOFF.random_delay(self.failures)
+    }
+
+    /// Records a success and returns whether it ended an outage.
+    pub(super) fn succeeded(&mut self) -> bool {
+        let has_ended = self.failures > 0;
+        if has_ended {
+            tracing::info!(failures = self.failures, "{} succeeds again", self.task);
+        }
+        self.failures = 0;
+        has_ended
+    }
 }

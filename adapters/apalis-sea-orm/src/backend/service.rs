@@ -1,49 +1,46 @@
-//! The layer around a handler: it catches panics, decides on the outcome, and has it written before
-//! it returns to apalis.
+//! The layer around a handler: it catches panics, and writes the outcome of a job that the handler
+//! has not settled before it returns to apalis.
 
 use std::{
     any::Any,
-    collections::HashMap,
+    error::Error,
+    iter,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    slice,
     task::{Context, Poll},
     time::Duration,
 };
 
-use apalis_core::{error::BoxDynError, task::Task};
+use apalis_core::{
+    error::{AbortError, BoxDynError, RetryAfterError},
+    task::Task,
+};
 use futures::{FutureExt, future::BoxFuture};
-use jiff::Timestamp;
+use sea_orm::{DbErr, TransactionTrait};
 use tower::{Layer, Service};
 
 use super::{
-    attempt::{Attempt, Decision},
-    buffer::StartedJobs,
-    handler_output::HandlerOutput,
-    settler::Settler,
+    handlers::{Handled, UnknownKind},
+    held_jobs::HeldJobs,
+    maintenance::with_timeout,
 };
 use crate::queue::{
-    attempt::{AttemptError, AttemptOutcome},
+    attempt::{AttemptError, AttemptOutcome, AttemptResult},
     claim::ClaimedJob,
+    job_queue::JobQueue,
     lease::JobLease,
+    settle::{Settled, settle},
 };
 
-type Panic = Box<dyn Any + Send>;
-
-/// How a worker calls its handler.
-#[derive(Clone, Debug, Default)]
-pub(super) struct HandlerOptions {
-    pub(super) deliver_exhausted: bool,
-    pub(super) manual_cancellation: bool,
-    pub(super) manual_pacing: bool,
-    pub(super) timeouts: Arc<HashMap<String, Duration>>,
-}
+/// How long a job of an unknown kind is snoozed.
+const UNKNOWN_KIND_DELAY: Duration = Duration::from_mins(1);
 
 /// Wraps a worker's service. apalis applies it as the backend's middleware.
 #[derive(Clone, Debug)]
 pub struct JobLayer {
-    pub(super) settler: Settler,
-    pub(super) started: StartedJobs,
-    pub(super) options: HandlerOptions,
+    pub(super) queue: JobQueue,
+    pub(super) held: HeldJobs,
+    pub(super) deliver_exhausted: bool,
 }
 
 impl<S> Layer<S> for JobLayer {
@@ -54,7 +51,7 @@ impl<S> Layer<S> for JobLayer {
     }
 }
 
-/// Calls the inner service with a job, and settles the job.
+/// Calls the inner service with a job, and settles the job unless the inner service has done so.
 #[derive(Clone, Debug)]
 pub struct JobService<S> {
     inner: S,
@@ -64,13 +61,13 @@ pub struct JobService<S> {
 impl<S> Service<Task<ClaimedJob>> for JobService<S>
 where
     S: Service<Task<ClaimedJob>>,
-    S::Response: HandlerOutput + Send + 'static,
-    S::Error: Into<BoxDynError>,
+    S::Response: Into<Handled> + Send,
+    S::Error: Into<BoxDynError> + Send,
     S::Future: Send + 'static,
 {
-    type Response = S::Response;
+    type Response = Handled;
     type Error = BoxDynError;
-    type Future = BoxFuture<'static, Result<S::Response, BoxDynError>>;
+    type Future = BoxFuture<'static, Result<Handled, BoxDynError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
@@ -78,100 +75,135 @@ where
 
     fn call(&mut self, task: Task<ClaimedJob>) -> Self::Future {
         let call = Call::new(&task.args, self.layer.clone());
-        if task.args.exhausted() && !self.layer.options.deliver_exhausted {
-            let error = call.attempt.exhausted();
-            return call.end(AttemptOutcome::Dead, error).boxed();
-        }
+        let is_delivered = self.layer.deliver_exhausted || !task.args.exhausted();
         // The handler may panic before it returns a future.
-        let future = catch_unwind(AssertUnwindSafe(|| self.inner.call(task)));
-        let result = async {
-            let future = future?.map(|result| result.map_err(Into::into));
-            AssertUnwindSafe(future).catch_unwind().await
-        };
-        call.run(result).boxed()
+        let future = is_delivered.then(|| catch_unwind(AssertUnwindSafe(|| self.inner.call(task))));
+        async move {
+            let result = match future {
+                Some(Ok(future)) => AssertUnwindSafe(future).catch_unwind().await,
+                Some(Err(panic)) => Err(panic),
+                None => {
+                    let error = call.exhausted();
+                    return call.end(Err(error.into())).await;
+                }
+            };
+            call.end(match result {
+                Ok(result) => result.map(Into::into).map_err(Into::into),
+                Err(panic) => Err(panicked(panic.as_ref()).into()),
+            })
+            .await
+        }
+        .boxed()
     }
 }
 
 /// A handler's call.
 #[derive(Debug)]
 struct Call {
-    attempt: Attempt,
-    /// `None` if the handler ends cancelled jobs itself.
-    cancellation: Option<JobLease>,
-    timeout: Option<Duration>,
-    settler: Settler,
-    started: StartedJobs,
+    layer: JobLayer,
+    result: AttemptResult,
+    max_attempts: u32,
+    /// Occupies the slot until the result is written.
+    _lease: JobLease,
 }
 
 impl Call {
     fn new(job: &ClaimedJob, layer: JobLayer) -> Self {
-        layer.started.insert((job.id, job.fence));
-        Self {
-            attempt: Attempt::new(job),
-            cancellation: (!layer.options.manual_cancellation).then(|| job.lease.clone()),
-            timeout: layer.options.timeouts.get(&job.kind).copied(),
-            settler: layer.settler,
-            started: layer.started,
-        }
+        layer.held.start((job.id, job.fence));
+        let options = layer.queue.options();
+        let result = AttemptResult {
+            attempt_id: (options.ids)(),
+            job: job.id,
+            fence: job.fence,
+            worker: options.worker.clone(),
+            number: job.number,
+            started_at: job.started_at,
+            finished_at: job.started_at,
+            outcome: AttemptOutcome::Done,
+            error: None,
+        };
+        Self { layer, result, max_attempts: job.max_attempts, _lease: job.lease.clone() }
     }
 
-    async fn run<O: HandlerOutput>(
-        self,
-        result: impl Future<Output = Result<Result<O, BoxDynError>, Panic>>,
-    ) -> Result<O, BoxDynError> {
-        let result = tokio::select! {
-            biased;
-            result = result => result,
-            () = cancelled(self.cancellation.as_ref()) => {
-                let error = AttemptError::new("cancelled", "cancelled while it was running");
-                return self.end(AttemptOutcome::Cancelled, error).await;
-            }
-            () = elapsed(self.timeout) => Ok(Err(timed_out(self.timeout).into())),
+    /// Settles the job unless the handler has done so, and returns the handler's result.
+    async fn end(mut self, result: Result<Handled, BoxDynError>) -> Result<Handled, BoxDynError> {
+        self.result.finished_at = self.layer.queue.options().now();
+        let outcome = match &result {
+            Ok(Handled::Settled) => None,
+            Ok(Handled::Outcome(outcome)) => Some(*outcome),
+            Err(error) => Some(self.failed(error)),
         };
-        let result = result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()).into()));
-        let now = self.settler.now();
-        let decision = match &result {
-            Ok(output) => self.attempt.on_success(output),
-            Err(error) => {
-                let (outcome, error) = self.attempt.on_error(error, self.settler.backoff(), now);
-                Some((outcome, Some(error)))
-            }
-        };
-        self.settle(decision, now).await;
+        if let Some(outcome) = outcome {
+            let is_last = self.result.number >= self.max_attempts;
+            let is_retry = matches!(outcome, AttemptOutcome::Retry { .. });
+            self.result.outcome = if is_retry && is_last { AttemptOutcome::Dead } else { outcome };
+            self.settle().await;
+        }
+        self.layer.held.end((self.result.job, self.result.fence));
         result
     }
 
-    async fn end<O>(self, outcome: AttemptOutcome, error: AttemptError) -> Result<O, BoxDynError> {
-        let now = self.settler.now();
-        self.settle(Some((outcome, Some(error.clone()))), now).await;
-        Err(error.into())
+    /// Records the error and returns the outcome that follows. Decides by the error alone: apalis'
+    /// task status is `Running` after a timeout.
+    fn failed(&mut self, error: &BoxDynError) -> AttemptOutcome {
+        let result = &mut self.result;
+        let now = result.finished_at;
+        let after = |delay| now.saturating_add(delay).unwrap_or(jiff::Timestamp::MAX);
+        let (code, outcome) = if error.is::<AbortError>() {
+            ("aborted", AttemptOutcome::Dead)
+        } else if error.is::<UnknownKind>() {
+            (UnknownKind::CODE, AttemptOutcome::Snooze { at: after(UNKNOWN_KIND_DELAY) })
+        } else {
+            let delay = error.downcast_ref().map(RetryAfterError::get_duration);
+            let backoff = self.layer.queue.options().backoff;
+            let delay = delay.unwrap_or_else(|| backoff.job_delay(result.job, result.number));
+            ("failed", AttemptOutcome::Retry { at: after(delay) })
+        };
+        result.error = Some(attempt_error(error.as_ref(), code));
+        outcome
     }
 
-    async fn settle(self, decision: Decision, now: Timestamp) {
-        let lease = (self.attempt.job, self.attempt.fence);
-        if let Some((outcome, error)) = decision {
-            self.settler.settle(self.attempt, outcome, error, now).await;
+    /// Writes the result once. If that fails, the job runs again when its lease ends.
+    async fn settle(&self) {
+        let (queue, result) = (&self.layer.queue, &self.result);
+        let (job, outcome) = (result.job, result.outcome.name());
+        let write = async {
+            let transaction = queue.write.begin().await?;
+            let settled = settle(&transaction, slice::from_ref(result)).await?;
+            // Nothing was written if the lease of this one job was lost.
+            transaction.commit().await?;
+            Ok::<_, DbErr>(settled)
+        };
+        match with_timeout(&queue.options, write).await {
+            Ok(Settled::All) => {}
+            Ok(Settled::SomeLost) => {
+                tracing::warn!(%job, outcome, "result dropped: the lease was lost");
+            }
+            Err(error) => {
+                (queue.options.on_error)(&error);
+                tracing::error!(%error, %job, outcome, "result not written; the job will run again");
+            }
         }
-        self.started.remove(lease);
+    }
+
+    fn exhausted(&self) -> AttemptError {
+        AttemptError::new("exhausted", format!("all {} attempts are used up", self.max_attempts))
     }
 }
 
-async fn cancelled(lease: Option<&JobLease>) {
-    match lease {
-        Some(lease) => lease.cancelled().await,
-        None => std::future::pending().await,
+/// Returns the [`AttemptError`] in the handler's chain of errors, or a new one with this code.
+fn attempt_error(error: &(dyn Error + 'static), code: &str) -> AttemptError {
+    if let Some(own) = chain(error).find_map(|error| error.downcast_ref::<AttemptError>()) {
+        return own.clone();
     }
+    // The messages of apalis' wrappers repeat their source.
+    let is_wrapper = error.is::<AbortError>() || error.is::<RetryAfterError>();
+    let messages: Vec<_> = chain(error).skip(is_wrapper.into()).map(ToString::to_string).collect();
+    AttemptError::new(code, messages.join(": "))
 }
 
-async fn elapsed(timeout: Option<Duration>) {
-    match timeout {
-        Some(timeout) => tokio::time::sleep(timeout).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn timed_out(timeout: Option<Duration>) -> AttemptError {
-    AttemptError::new("timed_out", format!("not done within {:?}", timeout.unwrap_or_default()))
+fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    iter::successors(Some(error), |error| (**error).source())
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> AttemptError {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
-use crate::{entity::attempt, time::micros};
+use crate::{entity::attempt, sql::micros};
 
 /// The most characters of an error message that are stored.
 const MESSAGE_CHARS: usize = 4_000;

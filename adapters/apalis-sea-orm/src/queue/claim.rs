@@ -18,8 +18,7 @@ use self::candidates::Candidate;
 use super::{job_queue::JobQueue, lease::JobLease};
 use crate::{
     entity::{job, state},
-    sql,
-    time::{lease_end, micros, timestamp},
+    sql::{self, lease_end, micros, timestamp},
 };
 
 /// How often to try again when other workers claimed all candidates.

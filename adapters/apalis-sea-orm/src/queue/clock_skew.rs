@@ -4,8 +4,8 @@
 //! - Retries and snoozes never wait longer than [`Options::max_delay`](crate::Options::max_delay).
 //!   Jobs that wait longer are treated as due.
 //! - A job whose `created_at` is in the future is rescheduled with the same delay from now.
-//! - A job that finished in the future finished now, and the key of a [periodic](crate::periodic)
-//!   one is freed.
+//! - A job that finished in the future finished now, and the key of a
+//!   [periodic](crate::PERIODIC_KEY_PREFIX) one is freed.
 //!
 //! All other scheduled jobs keep their times. A time is in the future if it is ahead of both this
 //! worker's clock and the database's, so a worker whose clock is behind changes nothing.
@@ -19,12 +19,16 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{job_queue::JobQueue, unique::PERIODIC_KEY_PREFIX};
+use super::job_queue::JobQueue;
 use crate::{
     entity::{job, state},
-    sql::{self, union},
-    time::{database_now, duration_micros, micros},
+    sql::{self, database_now, duration_micros, micros, union},
 };
+
+/// Prefix of the unique keys of periodic jobs, whose remainder names the job and the interval. If
+/// such a job has finished in the future, by a clock that was ahead, its key is freed so that the
+/// job can run again at the right time.
+pub const PERIODIC_KEY_PREFIX: &str = "periodic:";
 
 /// The largest difference between clocks that counts as none.
 const SKEW: Duration = Duration::from_mins(1);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     entity::{job, state},
-    time::micros,
+    sql::micros,
 };
 
 /// Rows per INSERT. SQLite allows 32,766 parameters in a statement, and a row has twelve.
@@ -32,20 +32,11 @@ pub struct NewJob {
     pub run_at: Timestamp,
     /// Number of attempts after which the job is dead; at least 1.
     pub max_attempts: u32,
-    /// A key that no other job may have. It stays taken as long as the row exists, in every
-    /// job's state, or for less: see [`Unique`](crate::Unique). At most 190 characters.
+    /// A key that no other job may have, at most 190 characters. It stays taken as long as the row
+    /// exists, in every state. See also [`PERIODIC_KEY_PREFIX`](crate::PERIODIC_KEY_PREFIX).
     pub unique_key: Option<String>,
     /// The caller's current time. A job whose `run_at` is not later is claimable immediately.
     pub created_at: Timestamp,
-}
-
-/// The result of [`enqueue`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Enqueued {
-    /// The job was inserted.
-    New,
-    /// A job with this unique key or id exists already. Nothing was written.
-    Duplicate,
 }
 
 /// Enqueues jobs, with one INSERT for each 1,000. Call [`Waker::wake`](crate::Waker::wake) after
@@ -62,17 +53,6 @@ pub async fn enqueue_all<C: ConnectionTrait>(conn: &C, jobs: Vec<NewJob>) -> Res
         job::Entity::insert_many(rows.iter().cloned()).exec_without_returning(conn).await?;
     }
     Ok(())
-}
-
-/// Enqueues a job unless its unique key exists already.
-pub async fn enqueue<C: ConnectionTrait>(conn: &C, job: NewJob) -> Result<Enqueued, DbErr> {
-    // `ON CONFLICT DO NOTHING` can't be used: sqlx makes MySQL report found rows instead of changed
-    // rows, so a skipped insert counts as one row.
-    match job::Entity::insert(row(job)?).exec_without_returning(conn).await {
-        Ok(_) => Ok(Enqueued::New),
-        Err(error) if is_unique_violation(&error) => Ok(Enqueued::Duplicate),
-        Err(error) => Err(error),
-    }
 }
 
 pub(crate) fn is_unique_violation(error: &DbErr) -> bool {
@@ -101,7 +81,6 @@ fn row(job: NewJob) -> Result<job::ActiveModel, DbErr> {
         last_error: NotSet,
         started_at: NotSet,
         finished_at: NotSet,
-        freed_key: NotSet,
         cancel_requested_at: NotSet,
         next_change_at: NotSet,
     })

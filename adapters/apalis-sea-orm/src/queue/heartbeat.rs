@@ -11,8 +11,7 @@ use uuid::Uuid;
 use super::{job_queue::JobQueue, settle::requeue};
 use crate::{
     entity::{job, state},
-    sql,
-    time::{lease_end, micros},
+    sql::{self, lease_end, micros},
 };
 
 impl JobQueue {

@@ -5,7 +5,10 @@
 mod row;
 pub(crate) mod start_times;
 
-use std::time::{Duration, Instant};
+use std::{
+    iter,
+    time::{Duration, Instant},
+};
 
 use sea_orm::{
     ActiveValue::Set,
@@ -16,7 +19,7 @@ use sea_orm::{
 pub use self::row::MAX_HOLD;
 use self::{row::Row, start_times::StartTimes};
 use super::{claim::ClaimedJob, enqueue::is_unique_violation, job_queue::JobQueue};
-use crate::{entity::rate, time::duration_micros};
+use crate::{entity::rate, sql::duration_micros};
 
 /// A job that would start later than its assigned time by more than this is assigned another time.
 /// Otherwise a process that was stopped and then starts all its jobs together would break the rate,
@@ -106,37 +109,34 @@ impl JobQueue {
         Ok(())
     }
 
-    /// Assigns new starts to jobs that missed theirs. Returns `false` if there are none, or none
-    /// within `max_wait`.
-    pub(crate) async fn reassign_starts(
-        &self,
-        jobs: &[ClaimedJob],
-        max_wait: Option<Duration>,
-    ) -> Result<bool, DbErr> {
+    /// Assigns another start to a job that missed its own. Returns `false` if there is none soon.
+    async fn reassign_start(&self, job: &ClaimedJob) -> Result<bool, DbErr> {
         let transaction = self.write.begin().await?;
         let starts = self.lock_rate(&transaction).await?;
-        let starts = starts.filter(|starts| max_wait.is_none_or(|max| starts.are_within(max)));
+        let starts = starts.filter(|starts| starts.are_within(MAX_WAIT));
         if let Some(starts) = &starts {
-            self.assign_starts(&transaction, starts, jobs.iter()).await?;
+            self.assign_starts(&transaction, starts, iter::once(job)).await?;
         }
         transaction.commit().await?;
         Ok(starts.is_some())
     }
 
-    /// Waits for the start of a job whose handler [paces itself](crate::QueueBackend::manual_pacing).
-    /// Call it immediately before the work that the rate limits. A job that has missed its start is
-    /// assigned another.
+    /// Waits for the start of a job whose queue has a [`Rate`](crate::Rate). Call it immediately
+    /// before the work that the rate limits: jobs are delivered up to 0.2 seconds before their
+    /// start, so that their handlers can prepare. A job that has missed its start is assigned
+    /// another.
     ///
     /// Returns whether the work may begin. It may not if no start is available soon (within a
     /// second, or two starts of a slow rate) or the database cannot be asked for one; snooze the
     /// job then.
     pub async fn wait_for_start(&self, job: &ClaimedJob) -> bool {
         for _ in 0..MAX_REASSIGNMENTS {
-            job.wait_until_start().await;
-            if !job.missed_start() {
+            let Some(start) = job.start_at() else { return true };
+            tokio::time::sleep_until(start.into()).await;
+            if start.elapsed() <= MAX_LATENESS {
                 return true;
             }
-            match self.reassign_starts(std::slice::from_ref(job), Some(MAX_WAIT)).await {
+            match self.reassign_start(job).await {
                 Ok(true) => {}
                 Ok(false) => return false,
                 Err(error) => {
@@ -164,20 +164,6 @@ impl ClaimedJob {
     /// The assigned start, if the job's queue has a [`Rate`](crate::Rate).
     pub fn start_at(&self) -> Option<Instant> {
         self.lease.start_at()
-    }
-
-    /// Waits until [`start_at`](Self::start_at). [`QueueBackend`](crate::QueueBackend) has done so
-    /// before it delivers a job, except with [manual
-    /// pacing](crate::QueueBackend::manual_pacing).
-    pub async fn wait_until_start(&self) {
-        if let Some(at) = self.start_at() {
-            tokio::time::sleep_until(at.into()).await;
-        }
-    }
-
-    /// Whether the start passed so long ago that it must be reassigned.
-    pub(crate) fn missed_start(&self) -> bool {
-        self.start_at().is_some_and(|at| at.elapsed() > MAX_LATENESS)
     }
 }
 

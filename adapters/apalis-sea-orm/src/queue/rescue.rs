@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     entity::{attempt, job, state},
-    sql, stats,
-    time::{database_now, lease_end, micros},
+    sql::{self, database_now, lease_end, micros},
+    stats,
 };
 
 /// The most jobs of one call; more wait for the next.

@@ -1,16 +1,18 @@
 //! Settles jobs: writes the results of attempts, many at a time, in a transaction that the caller
-//! may own.
+//! may own, and finds out whether results were written.
 
-mod status;
-mod update;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, UpdateMany,
+    sea_query::{CaseStatement, Expr, ExprTrait},
+};
+use uuid::Uuid;
 
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
-
-pub use self::status::{SettlementStatus, settlement_statuses};
-pub(crate) use self::update::requeue;
-use self::update::update;
-use super::attempt::AttemptResult;
-use crate::{entity::attempt, sql, stats};
+use super::attempt::{AttemptOutcome, AttemptResult};
+use crate::{
+    entity::{attempt, job, state},
+    sql::{self, micros, value_by_id},
+    stats,
+};
 
 /// Whether a group of results was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,4 +63,100 @@ pub(crate) async fn insert_attempts<C: ConnectionTrait>(
         attempt::Entity::insert_many(rows).exec_without_returning(conn).await?;
     }
     Ok(())
+}
+
+/// Returns the UPDATE for results that all have the same kind of outcome.
+fn update(group: &[&AttemptResult]) -> UpdateMany<job::Entity> {
+    use job::Column as C;
+    let leases: Vec<_> = group.iter().map(|r| (r.job, r.fence)).collect();
+    let finished = value_by_id(group.iter().map(|r| (r.job, micros(r.finished_at))));
+    let run_at =
+        value_by_id(group.iter().filter_map(|r| Some((r.job, micros(r.outcome.run_at()?)))));
+    let errors = group.iter().filter_map(|r| Some((r.job, r.error.as_ref()?)));
+    let code = value_by_id(errors.clone().map(|(job, error)| (job, error.stored_code())));
+    let message = value_by_id(errors.map(|(job, error)| (job, error.stored_message())));
+
+    let update = job::Entity::update_many()
+        .filter(sql::lease_is_current(&leases))
+        .col_expr(C::LockedBy, Expr::value(None::<String>))
+        .col_expr(C::LeaseUntil, Expr::value(None::<i64>))
+        .col_expr(C::LastErrorCode, code)
+        .col_expr(C::LastError, message);
+    match group[0].outcome {
+        AttemptOutcome::Done => finish(update, state::DONE, finished),
+        AttemptOutcome::Dead => finish(update, state::DEAD, finished),
+        AttemptOutcome::Cancelled => finish(update, state::CANCELLED, finished),
+        AttemptOutcome::Retry { .. } => {
+            requeue(update, state::RETRYING, finished).col_expr(C::RunAt, run_at)
+        }
+        AttemptOutcome::Snooze { .. } => requeue(update, state::SCHEDULED, finished)
+            .col_expr(C::RunAt, run_at)
+            .col_expr(C::Attempts, Expr::col(C::Attempts).sub(1)),
+    }
+}
+
+fn finish(update: UpdateMany<job::Entity>, state: &str, finished: Expr) -> UpdateMany<job::Entity> {
+    update
+        .col_expr(job::Column::State, Expr::value(state))
+        .col_expr(job::Column::FinishedAt, finished)
+}
+
+/// Moves a job to `state`, or to `cancelled` if its cancellation was requested.
+pub(crate) fn requeue(
+    update: UpdateMany<job::Entity>,
+    state: &str,
+    finished: Expr,
+) -> UpdateMany<job::Entity> {
+    use job::Column as C;
+    let is_requested = || Expr::col(C::CancelRequestedAt).is_not_null();
+    let to = CaseStatement::new().case(is_requested(), state::CANCELLED).finally(state);
+    let finished =
+        CaseStatement::new().case(is_requested(), finished).finally(Expr::col(C::FinishedAt));
+    update.col_expr(C::State, to.into()).col_expr(C::FinishedAt, finished.into())
+}
+
+/// Whether a result can be written, was written, or never can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettlementStatus {
+    /// The lease is current and the result was not written.
+    Pending,
+    /// The result was written already, for example by a commit whose answer was lost.
+    Written,
+    /// The lease was lost. The result can never be written, and the job may run again.
+    LeaseLost,
+}
+
+/// Returns the status of each result, in the given order. Call this outside the transaction that
+/// failed.
+pub async fn settlement_statuses<C: ConnectionTrait>(
+    conn: &C,
+    results: &[AttemptResult],
+) -> Result<Vec<SettlementStatus>, DbErr> {
+    let jobs: Vec<(Uuid, i64, String)> = job::Entity::find()
+        .select_only()
+        .columns([job::Column::Id, job::Column::Fence, job::Column::State])
+        .filter(job::Column::Id.is_in(results.iter().map(|r| r.job)))
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let written: Vec<Uuid> = attempt::Entity::find()
+        .select_only()
+        .column(attempt::Column::Id)
+        .filter(attempt::Column::Id.is_in(results.iter().map(|r| r.attempt_id)))
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let status = |result: &AttemptResult| {
+        let leased = jobs.iter().find(|(id, fence, _)| *id == result.job && *fence == result.fence);
+        match leased.map(|(.., state)| state.as_str()) {
+            Some(state::RUNNING) => SettlementStatus::Pending,
+            // Only the holder of a fence can finish a job under that fence.
+            Some(state::DONE) if result.outcome == AttemptOutcome::Done => {
+                SettlementStatus::Written
+            }
+            _ if written.contains(&result.attempt_id) => SettlementStatus::Written,
+            _ => SettlementStatus::LeaseLost,
+        }
+    };
+    Ok(results.iter().map(status).collect())
 }

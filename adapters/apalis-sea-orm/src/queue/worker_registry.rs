@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use super::job_queue::JobQueue;
-use crate::{entity::worker, time::database_now};
+use crate::{entity::worker, sql::database_now};
 
 /// Microseconds after which a worker that does not report is removed: 15 minutes.
 const SILENCE_LIMIT: i64 = 15 * 60 * 1_000_000;

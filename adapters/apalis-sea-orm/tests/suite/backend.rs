@@ -3,8 +3,8 @@
 mod handler_outcomes;
 mod handlers;
 mod idle_cost;
-mod manual_pacing;
 mod outages;
+mod pacing;
 mod shutdown;
 mod suspend;
 mod worker;

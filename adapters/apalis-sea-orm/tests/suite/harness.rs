@@ -18,7 +18,10 @@ use apalis_sea_orm::{
     migration, settle,
 };
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, Statement};
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, Statement,
+    TransactionTrait,
+};
 use sea_orm_migration::SchemaManager;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -201,8 +204,17 @@ pub(crate) fn attempt_error(code: &str) -> AttemptError {
     AttemptError { code: code.to_owned(), message: format!("message for {code}"), request_id: None }
 }
 
-pub(crate) fn ids(jobs: &[NewJob]) -> Vec<Uuid> {
-    jobs.iter().map(|job| job.id).collect()
+/// Settles a job as done, as a handler does that tries again until the database has accepted it.
+pub(crate) async fn settle_as_done(queue: &JobQueue, db: &DatabaseConnection, job: &ClaimedJob) {
+    let worker = queue.options().worker.clone();
+    let done = AttemptResult { worker, ..attempt_result(job, AttemptOutcome::Done) };
+    let write = async || {
+        let transaction = db.begin().await?;
+        let settled = settle(&transaction, std::slice::from_ref(&done)).await?;
+        transaction.commit().await?;
+        Ok::<_, DbErr>(settled)
+    };
+    wait_until("the result is written", || async { write().await.is_ok() }).await;
 }
 
 /// Claims one job and settles it with this outcome.

@@ -43,21 +43,17 @@ pub(super) async fn operate(
                 true
             }
             Operation::Cancel { job, at } => {
-                let cancelled = apalis_sea_orm::cancel(tx, &[job.0], *at).await?;
-                !cancelled.immediate.is_empty()
-                    || !cancelled.requested.is_empty()
-                    || apalis_sea_orm::dismiss(tx, &[job.0], *at).await? > 0
+                apalis_sea_orm::cancel(tx, job.0, *at).await?
+                    || apalis_sea_orm::dismiss(tx, job.0, *at).await?
             }
             Operation::CancelIfDead { key, at } => {
-                apalis_sea_orm::dismiss_by_key(tx, std::slice::from_ref(key), *at).await?;
+                apalis_sea_orm::dismiss_by_key(tx, key, *at).await?;
                 true
             }
             Operation::Retry { job, at, requested_at } if at > requested_at => {
-                !apalis_sea_orm::retry_at(tx, &[job.0], *at).await?.ready.is_empty()
+                apalis_sea_orm::retry_at(tx, job.0, *at).await?
             }
-            Operation::Retry { job, at, .. } => {
-                !apalis_sea_orm::retry(tx, &[job.0], *at).await?.ready.is_empty()
-            }
+            Operation::Retry { job, at, .. } => apalis_sea_orm::retry(tx, job.0, *at).await?,
         };
         if !is_allowed {
             return Err(WriteError::Conflict);

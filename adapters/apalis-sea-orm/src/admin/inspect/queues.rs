@@ -10,7 +10,7 @@ use sea_orm::{
 
 use crate::{
     entity::{job, queue, state, worker},
-    time::{database_now, timestamp},
+    sql::{database_now, timestamp},
 };
 
 /// The current state of a queue.
@@ -68,12 +68,6 @@ pub async fn queues<C: ConnectionTrait>(
     }
     let named = queues.into_iter().map(|(name, queue)| QueueState { name, ..queue });
     Ok(named.collect())
-}
-
-/// Returns the number of jobs for each queue and state, except `done` and `cancelled`.
-pub async fn counts<C: ConnectionTrait>(conn: &C) -> Result<Vec<(String, String, u64)>, DbErr> {
-    let rows = rows(conn).await?.into_iter();
-    Ok(rows.map(|row| (row.queue, row.state, u64::try_from(row.jobs).unwrap_or(0))).collect())
 }
 
 async fn rows<C: ConnectionTrait>(conn: &C) -> Result<Vec<Row>, DbErr> {

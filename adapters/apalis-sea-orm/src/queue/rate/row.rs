@@ -10,7 +10,7 @@ use sea_orm::{
 use super::start_times::AHEAD;
 use crate::{
     entity::rate::{Column, Entity},
-    time::{database_now, duration_micros},
+    sql::{database_now, duration_micros},
 };
 
 /// The most starts that may be assigned at a time: workers may reassign as many as they hold.

@@ -2,7 +2,7 @@
 
 use apalis_sea_orm::{
     AttemptOutcome, JobFilter, NewJob,
-    inspect::{self, counts, errors, jobs as list, queues},
+    inspect::{self, errors, jobs as list, queues},
     pause,
 };
 
@@ -146,6 +146,5 @@ async fn queues_have_counts_an_oldest_job_and_pauses() {
         assert_eq!((mail.counts["ready"], mail.counts["scheduled"]), (2, 1));
         assert_eq!(mail.counts.get("done"), None, "too many to count");
         assert_eq!(mail.oldest_ready.unwrap().as_secs(), 4);
-        assert_eq!(counts(&db.read).await.unwrap().len(), 2);
     }
 }

@@ -17,7 +17,7 @@ async fn each_outcome_is_counted_in_its_minute_and_queue() {
         let queues = vec!["mail".to_owned(), "logins".to_owned()];
         let ann = db.queue_with(Options { queues, ..options("ann") });
         let claimed = ann.claim(after(noon(), 300), 10).await.unwrap();
-        cancel(&db.write, &[claimed[4].id], noon()).await.unwrap();
+        cancel(&db.write, claimed[4].id, noon()).await.unwrap();
         let at = after(noon(), 9);
         let outcomes = [
             AttemptOutcome::Done,

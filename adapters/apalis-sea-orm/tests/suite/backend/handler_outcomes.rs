@@ -16,10 +16,11 @@ use apalis_sea_orm::{
     AttemptError, AttemptOutcome, Backoff, ClaimedJob, Handled, NewJob, Options, QueueBackend,
     Settled, settle,
 };
-use sea_orm::TransactionTrait;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use crate::harness::{
-    Clock, after, attempt_result, each, job, noon, options, start, stop, wait_for_state, wait_until,
+    Clock, TestDb, after, attempt_result, each, job, noon, options, start, stop, wait_for_state,
+    wait_until,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +119,7 @@ async fn a_handler_can_settle_its_job_in_a_transaction_with_its_own_rows() {
         assert!(job.lease.is_valid());
         let transaction = db.begin().await?;
         let next = NewJob { queue: "other".to_owned(), ..crate::harness::job() };
-        apalis_sea_orm::enqueue(&transaction, next).await?;
+        apalis_sea_orm::enqueue_all(&transaction, vec![next]).await?;
         assert_eq!(
             settle(&transaction, &[attempt_result(&job, AttemptOutcome::Dead)]).await?,
             Settled::All
@@ -137,14 +138,49 @@ async fn a_handler_can_settle_its_job_in_a_transaction_with_its_own_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_result_cannot_be_written_runs_again_when_its_lease_ends() {
+    /// The first time, makes settling fail.
+    async fn handle(_: ClaimedJob, data: Data<Arc<(TestDb, AtomicUsize)>>) {
+        let (db, calls) = &**data;
+        if calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            let rename = "ALTER TABLE job_stats RENAME TO job_stats_elsewhere";
+            db.write.execute_unprepared(rename).await.unwrap();
+        }
+    }
+    for db in each().await {
+        let lease = Duration::from_secs(1);
+        let queue = db.queue_with(Options { lease, ..options("ann") });
+        let db = Arc::new((db, AtomicUsize::new(0)));
+        let (worker, end) = start!(QueueBackend::new(queue.clone()), db.clone(), handle);
+        let (db, calls) = &*db;
+        let job = job();
+        db.enqueue(vec![job.clone()]).await;
+        let is_given_up = || async { calls.load(Ordering::SeqCst) == 1 && queue.in_flight() == 0 };
+        wait_until("the result is given up", is_given_up).await;
+        assert_eq!(db.state(job.id).await, "running", "{:?}", db.engine);
+        let rename = "ALTER TABLE job_stats_elsewhere RENAME TO job_stats";
+        db.write.execute_unprepared(rename).await.unwrap();
+        wait_for_state(db, job.id, "done").await;
+        assert_eq!(calls.load(Ordering::SeqCst), 2, "{:?}", db.engine);
+        let outcomes: Vec<_> =
+            db.attempts(job.id).await.into_iter().map(|a| (a.number, a.outcome)).collect();
+        assert_eq!(outcomes, [(1, "lost".to_owned()), (2, "done".to_owned())]);
+        stop(worker, end).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_exhausted_job_is_settled_as_dead_or_delivered_on_request() {
     async fn count_calls(_: ClaimedJob, performed: Data<Arc<AtomicUsize>>) {
         performed.fetch_add(1, Ordering::SeqCst);
     }
-    async fn mark_dead(job: ClaimedJob, seen: Data<Arc<AtomicUsize>>) -> AttemptOutcome {
+    async fn mark_dead(
+        job: ClaimedJob,
+        seen: Data<Arc<AtomicUsize>>,
+    ) -> Result<AttemptOutcome, BoxDynError> {
         assert!(job.exhausted());
         seen.fetch_add(1, Ordering::SeqCst);
-        AttemptOutcome::Dead
+        Ok(AttemptOutcome::Dead)
     }
     for db in each().await {
         let once = || NewJob { max_attempts: 1, ..job() };

@@ -1,6 +1,4 @@
-//! Handlers by kind, timeouts, and jobs of unknown kinds.
-
-use std::time::Duration;
+//! Handlers by kind, and jobs of unknown kinds.
 
 use apalis_core::{error::BoxDynError, task::data::Data};
 use apalis_sea_orm::{AttemptOutcome, ClaimedJob, Handled, Handlers, NewJob, QueueBackend};
@@ -33,27 +31,6 @@ async fn a_job_of_an_unknown_kind_is_snoozed() {
         assert_eq!((row.attempts, row.last_error_code.as_deref()), (0, Some("unknown_kind")));
         assert!(row.last_error.unwrap().contains("novel"), "{:?}", db.engine);
         assert_eq!(row.run_at - noon().as_microsecond(), 60_000_000);
-        stop(worker, end).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_exceeds_its_timeout_fails() {
-    async fn handle(job: ClaimedJob) {
-        if job.kind == "stuck" {
-            std::future::pending::<()>().await;
-        }
-    }
-    for db in each().await {
-        let backend = QueueBackend::new(db.queue("ann")).timeout("stuck", Duration::from_millis(5));
-        let (worker, end) = start!(backend, (), handle);
-        let (stuck, send) = (of("stuck"), of("send"));
-        db.enqueue(vec![stuck.clone(), send.clone()]).await;
-        wait_for_state(&db, stuck.id, "retrying").await;
-        wait_for_state(&db, send.id, "done").await;
-        let row = db.job(stuck.id).await;
-        assert_eq!(row.last_error_code.as_deref(), Some("timed_out"), "{:?}", db.engine);
-        assert_eq!(row.attempts, 1);
         stop(worker, end).await;
     }
 }

@@ -9,11 +9,14 @@ use std::{
 };
 
 use apalis_core::{
+    error::BoxDynError,
     task::data::Data,
     worker::{builder::WorkerBuilder, context::WorkerContext},
 };
-use apalis_sea_orm::{ClaimedJob, JobLease, Options, QueueBackend, entity, migration};
-use sea_orm::{EntityTrait, TransactionTrait, sea_query::Expr};
+use apalis_sea_orm::{
+    ClaimedJob, Handled, JobLease, JobQueue, Options, QueueBackend, entity, migration,
+};
+use sea_orm::{DatabaseConnection, EntityTrait, TransactionTrait, sea_query::Expr};
 use sea_orm_migration::SchemaManager;
 use tokio::{
     io::copy_bidirectional,
@@ -22,7 +25,8 @@ use tokio::{
 };
 
 use crate::harness::{
-    DatabaseLocation, Engine, TestDb, each, job, options, start, stop, wait_for_state, wait_until,
+    DatabaseLocation, Engine, TestDb, each, job, options, settle_as_done, start, stop,
+    wait_for_state, wait_until,
 };
 
 /// A TCP proxy between a pool and its server that can be interrupted.
@@ -63,10 +67,17 @@ async fn a_worker_survives_an_outage_and_its_job_runs_once() {
         started: mpsc::UnboundedSender<JobLease>,
         finish: Semaphore,
     }
-    async fn handle(job: ClaimedJob, probe: Data<Arc<Probe>>) {
+    async fn handle(
+        job: ClaimedJob,
+        probe: Data<Arc<Probe>>,
+        db: Data<(JobQueue, DatabaseConnection)>,
+    ) -> Result<Handled, BoxDynError> {
         probe.tries.fetch_add(1, Ordering::SeqCst);
-        probe.started.send(job.lease).unwrap();
+        probe.started.send(job.lease.clone()).unwrap();
         probe.finish.acquire().await.unwrap().forget();
+        let (queue, write) = &*db;
+        settle_as_done(queue, write, &job).await;
+        Ok(Handled::Settled)
     }
     for engine in [Engine::MySql, Engine::MariaDb] {
         let Some(url) = engine.server() else { continue };
@@ -77,14 +88,15 @@ async fn a_worker_survives_an_outage_and_its_job_runs_once() {
         let db = TestDb::of(location, write, read, None);
         migration::up(&SchemaManager::new(&db.write)).await.unwrap();
         let lease = Duration::from_secs(2);
-        let short = Options { lease, heartbeat: Duration::from_millis(200), ..options("ann") };
+        let short = Options { lease, ..options("ann") };
         let queue = db.queue_with(short);
         let (started, mut leases) = mpsc::unbounded_channel();
         let tries = AtomicUsize::new(0);
         let probe = Arc::new(Probe { tries, started, finish: Semaphore::new(0) });
         let context = WorkerContext::new("worker");
-        let worker = WorkerBuilder::new(&context).backend(QueueBackend::new(queue));
-        let end = tokio::spawn(worker.data(probe.clone()).build(handle).run());
+        let worker = WorkerBuilder::new(&context).backend(QueueBackend::new(queue.clone()));
+        let worker = worker.data(probe.clone()).data((queue, db.write.clone()));
+        let end = tokio::spawn(worker.build(handle).run());
 
         let (first, second) = (job(), job());
         db.enqueue(vec![first.clone()]).await;
@@ -109,17 +121,19 @@ async fn a_worker_survives_an_outage_and_its_job_runs_once() {
 /// timeout.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_survives_a_file_that_is_locked_for_long() {
-    type Signals = Arc<(mpsc::UnboundedSender<()>, Semaphore)>;
-    async fn handle(_: ClaimedJob, signals: Data<Signals>) {
-        let (started, may_end) = &**signals;
+    type Signals = Arc<(mpsc::UnboundedSender<()>, Semaphore, JobQueue, DatabaseConnection)>;
+    async fn handle(job: ClaimedJob, signals: Data<Signals>) -> Result<Handled, BoxDynError> {
+        let (started, may_end, queue, write) = &**signals;
         started.send(()).unwrap();
         may_end.acquire().await.unwrap().forget();
+        settle_as_done(queue, write, &job).await;
+        Ok(Handled::Settled)
     }
     let db = each().await.remove(0);
     let lease = Duration::from_secs(30);
     let queue = db.queue_with(Options { lease, ..options("ann") });
     let (sender, mut started) = mpsc::unbounded_channel::<()>();
-    let signals: Signals = Arc::new((sender, Semaphore::new(0)));
+    let signals: Signals = Arc::new((sender, Semaphore::new(0), queue.clone(), db.write.clone()));
     let (worker, end) = start!(QueueBackend::new(queue), signals.clone(), handle);
     let (first, second) = (job(), job());
     db.enqueue(vec![first.clone()]).await;

@@ -26,11 +26,7 @@ async fn a_job_that_takes_longer_than_its_lease_runs_once() {
         }
     }
     for db in each().await {
-        let short = |worker| Options {
-            lease: Duration::from_secs(1),
-            heartbeat: Duration::from_millis(100),
-            ..options(worker)
-        };
+        let short = |worker| Options { lease: Duration::from_secs(1), ..options(worker) };
         let tries = Arc::new(AtomicUsize::new(0));
         let start =
             |worker| start!(QueueBackend::new(db.queue_with(short(worker))), tries.clone(), handle);

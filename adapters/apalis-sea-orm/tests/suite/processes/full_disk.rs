@@ -11,8 +11,8 @@ use std::{
 };
 
 use apalis_sea_orm::{
-    AttemptOutcome, JobQueue, NewJob, Options, Rate, Settled, enqueue_all, entity::job,
-    is_transient, migration, pool::is_reusable, settle,
+    AttemptOutcome, ErrorClass, JobQueue, NewJob, Options, Rate, Settled, classify, enqueue_all,
+    entity::job, migration, pool::is_reusable, settle,
 };
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, EntityTrait, TransactionTrait};
 use sea_orm_migration::SchemaManager;
@@ -138,7 +138,7 @@ async fn run_round(
     match enqueued.await {
         Ok(()) => acknowledged.enqueued.extend(ids),
         Err(error) => {
-            assert!(is_transient(&error), "{error:?}");
+            assert_ne!(classify(&error), ErrorClass::Permanent, "{error:?}");
             failed += 1;
         }
     }

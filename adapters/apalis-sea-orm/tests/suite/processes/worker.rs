@@ -9,15 +9,15 @@ use std::{
     time::Duration,
 };
 
-use apalis_core::task::data::Data;
-use apalis_sea_orm::{ClaimedJob, JobQueue, Options, QueueBackend, Rate};
+use apalis_core::{error::BoxDynError, task::data::Data};
+use apalis_sea_orm::{AttemptOutcome, ClaimedJob, Handled, JobQueue, Options, QueueBackend, Rate};
 use jiff::Timestamp;
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::harness::{DatabaseLocation, Engine, start, stop, wait_until};
+use crate::harness::{DatabaseLocation, Engine, settle_as_done, start, stop, wait_until};
 
 const CONFIG_VARIABLE: &str = "APALIS_SEA_ORM_TEST_WORKER";
 
@@ -172,7 +172,7 @@ async fn child_process() {
     }
 }
 
-type CallLog = Data<Arc<(PathBuf, Mutex<File>, JobQueue)>>;
+type CallLog = Data<Arc<(PathBuf, Mutex<File>, JobQueue, DatabaseConnection)>>;
 
 async fn run_worker(config: WorkerConfig) {
     tracing_subscriber::fmt()
@@ -183,7 +183,6 @@ async fn run_worker(config: WorkerConfig) {
     let options = Options {
         concurrency: config.concurrency,
         lease: config.lease,
-        heartbeat: config.lease / 4,
         rate: config.rate.map(|per_second| Rate {
             name: "mail".to_owned(),
             queues: vec!["mail".to_owned()],
@@ -192,12 +191,12 @@ async fn run_worker(config: WorkerConfig) {
         ..Options::new(config.name, config.queues)
     };
     let queue = JobQueue::new(write.clone(), read, options);
-    tokio::spawn(freeze_on_request(config.location.engine, write, config.call_log.clone()));
+    tokio::spawn(freeze_on_request(config.location.engine, write.clone(), config.call_log.clone()));
     let call_log = OpenOptions::new().create(true).append(true).open(&config.call_log).unwrap();
     let (go, stop_command) = commands();
     go.await.unwrap();
-    let call_log = Arc::new((config.call_log, Mutex::new(call_log), queue.clone()));
-    let backend = QueueBackend::new(queue).manual_pacing();
+    let call_log = Arc::new((config.call_log, Mutex::new(call_log), queue.clone(), write));
+    let backend = QueueBackend::new(queue);
     let (worker, end) = start!(backend, call_log, handle);
     stop_command.await.unwrap();
     stop(worker, end).await;
@@ -258,8 +257,8 @@ fn commands() -> (oneshot::Receiver<()>, oneshot::Receiver<()>) {
     (gone, stopped)
 }
 
-async fn handle(job: ClaimedJob, call_log: CallLog) {
-    let (path, file, queue) = &**call_log;
+async fn handle(job: ClaimedJob, call_log: CallLog) -> Result<Handled, BoxDynError> {
+    let (path, file, queue, db) = &**call_log;
     if job.start_at().is_some() {
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..=60))).await;
         assert!(queue.wait_for_start(&job).await, "no start is available");
@@ -275,7 +274,10 @@ async fn handle(job: ClaimedJob, call_log: CallLog) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         write(if job.lease.is_valid() { "acted" } else { "refrained" });
+        return Ok(AttemptOutcome::Done.into());
     }
+    settle_as_done(queue, db, &job).await;
+    Ok(Handled::Settled)
 }
 
 #[expect(clippy::disallowed_methods, reason = "all processes share only the system clock")]

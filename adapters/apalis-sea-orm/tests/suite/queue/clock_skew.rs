@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use apalis_sea_orm::{
-    AttemptOutcome, ClaimedJob, Enqueued, JobQueue, NewJob, Options, QueueBackend, enqueue,
+    AttemptOutcome, ClaimedJob, JobQueue, NewJob, Options, PERIODIC_KEY_PREFIX, QueueBackend,
+    enqueue_all,
     entity::{job, rate, worker},
-    hold_rate, inspect, periodic, retry_at,
+    hold_rate, inspect, retry_at,
 };
 use jiff::Timestamp;
 use sea_orm::{
@@ -221,7 +222,7 @@ async fn scheduled_jobs_keep_their_time_and_those_of_a_clock_ahead_their_delay()
         let early = NewJob { run_at: after(ahead, 7_000), created_at: ahead, ..job() };
         let late = NewJob { run_at: after(far, 7_000), created_at: after(far, 1_000), ..job() };
         let retried = delayed_job(&db, AttemptOutcome::Dead).await;
-        retry_at(&db.write, &[retried], far).await.unwrap();
+        retry_at(&db.write, retried, far).await.unwrap();
         db.enqueue(meant.clone()).await;
         db.enqueue(vec![early.clone(), late.clone()]).await;
         let queue = skewed_worker(&db, "bob", now);
@@ -247,19 +248,20 @@ async fn a_periodic_job_that_ran_ahead_of_its_time_runs_again_at_its_time() {
     for db in each().await {
         let now = now(&db).await;
         let ahead = after(now, AHEAD);
-        let tick = || periodic(new_id(), "mail", "sweep", Duration::from_mins(1), ahead);
+        let key = Some(format!("{PERIODIC_KEY_PREFIX}sweep@60000:1"));
+        let tick = || NewJob { unique_key: key.clone(), ..job() };
         let once = NewJob { unique_key: Some("welcome:ada".to_owned()), ..job() };
         db.enqueue(vec![tick(), once.clone()]).await;
         let claimed = db.queue("ann").claim(ahead, 2).await.unwrap();
         let done: Vec<_> =
             claimed.iter().map(|job| attempt_result(job, AttemptOutcome::Done)).collect();
         db.settle(&done).await;
-        assert_eq!(enqueue(&db.write, tick()).await.unwrap(), Enqueued::Duplicate);
+        enqueue_all(&db.write, vec![tick()]).await.unwrap_err();
 
         assert_eq!(skewed_worker(&db, "bob", now).correct_clock_skew(now).await.unwrap(), 0);
-        assert_eq!(enqueue(&db.write, tick()).await.unwrap(), Enqueued::New, "{:?}", db.engine);
+        db.enqueue(vec![tick()]).await;
         let again = NewJob { id: new_id(), ..once };
-        assert_eq!(enqueue(&db.write, again).await.unwrap(), Enqueued::Duplicate);
+        enqueue_all(&db.write, vec![again]).await.unwrap_err();
         for job in claimed {
             let finished = db.job(job.id).await.finished_at.unwrap();
             assert!(finished < after(now, 60_000).as_microsecond(), "{:?}", db.engine);

@@ -1,10 +1,10 @@
 //! Jobs are enqueued in the caller's transaction, once for each key.
 
-use apalis_sea_orm::{Enqueued, NewJob, enqueue, enqueue_all, entity::job, migration};
+use apalis_sea_orm::{AttemptOutcome, NewJob, enqueue_all, entity::job, migration};
 use sea_orm::{EntityTrait, PaginatorTrait, SqlErr, TransactionTrait};
 use sea_orm_migration::SchemaManager;
 
-use crate::harness::{after, each, job, jobs, noon};
+use crate::harness::{after, each, job, jobs, noon, settle_one};
 
 #[tokio::test]
 async fn a_job_exists_if_and_only_if_its_transaction_commits() {
@@ -28,17 +28,26 @@ async fn a_duplicate_key_leaves_the_transaction_usable() {
     for db in each().await {
         let keyed = |key: &str| NewJob { unique_key: Some(key.to_owned()), ..job() };
         let transaction = db.write.begin().await.unwrap();
-        assert_eq!(enqueue(&transaction, keyed("Ada")).await.unwrap(), Enqueued::New);
-        assert_eq!(enqueue(&transaction, keyed("Ada")).await.unwrap(), Enqueued::Duplicate);
         // Keys are compared with case and accents.
-        assert_eq!(enqueue(&transaction, keyed("ada")).await.unwrap(), Enqueued::New);
-        assert_eq!(enqueue(&transaction, keyed("Adá")).await.unwrap(), Enqueued::New);
+        let different = ["Ada", "ada", "Adá"].map(keyed);
+        enqueue_all(&transaction, different.to_vec()).await.unwrap();
         let several = vec![keyed("new"), keyed("Ada")];
         let refused = enqueue_all(&transaction, several).await.unwrap_err();
         assert!(matches!(refused.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))));
-        assert_eq!(enqueue(&transaction, job()).await.unwrap(), Enqueued::New);
+        enqueue_all(&transaction, vec![job()]).await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(job::Entity::find().count(&db.write).await.unwrap(), 4, "{:?}", db.engine);
+    }
+}
+
+#[tokio::test]
+async fn a_unique_key_stays_taken_after_its_job_ends() {
+    for db in each().await {
+        let keyed = || NewJob { unique_key: Some("welcome:ada".to_owned()), ..job() };
+        db.enqueue(vec![keyed()]).await;
+        settle_one(&db, AttemptOutcome::Done, None).await;
+        let refused = enqueue_all(&db.write, vec![keyed()]).await.unwrap_err();
+        assert!(matches!(refused.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))));
     }
 }
 
@@ -61,7 +70,7 @@ async fn values_too_long_for_one_engine_are_refused_on_all() {
             NewJob { unique_key: Some("k".repeat(191)), ..job() },
             NewJob { max_attempts: 0, ..job() },
         ] {
-            enqueue(&db.write, wrong).await.unwrap_err();
+            enqueue_all(&db.write, vec![wrong]).await.unwrap_err();
         }
         let longest = NewJob {
             queue: "q".repeat(32),
@@ -69,7 +78,7 @@ async fn values_too_long_for_one_engine_are_refused_on_all() {
             unique_key: Some("ü".repeat(190)),
             ..job()
         };
-        assert_eq!(enqueue(&db.write, longest).await.unwrap(), Enqueued::New);
+        enqueue_all(&db.write, vec![longest]).await.unwrap();
     }
 }
 

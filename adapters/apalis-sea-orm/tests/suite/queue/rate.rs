@@ -6,22 +6,28 @@ use std::{
 };
 
 use apalis_core::task::data::Data;
-use apalis_sea_orm::{ClaimedJob, NewJob, QueueBackend, hold_rate, inspect};
+use apalis_sea_orm::{ClaimedJob, JobQueue, NewJob, QueueBackend, hold_rate, inspect};
 use sea_orm::TransactionTrait;
 
 use crate::harness::{each, job, jobs, most_in_a_second, noon, rated, start, stop, wait_until};
 
+type Starts = Arc<Mutex<Vec<Instant>>>;
+type Paced = (JobQueue, Starts);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_together_keep_the_rate_and_use_it() {
-    type Starts = Arc<Mutex<Vec<Instant>>>;
-    async fn handle(_: ClaimedJob, starts: Data<Starts>) {
+    async fn handle(job: ClaimedJob, paced: Data<Paced>) {
+        let (queue, starts) = &*paced;
+        assert!(queue.wait_for_start(&job).await);
         starts.lock().unwrap().push(Instant::now());
     }
     for db in each().await {
         db.enqueue(jobs(240)).await;
         let starts = Starts::default();
-        let workers = ["ann", "bob", "cat"]
-            .map(|name| start!(QueueBackend::new(rated(&db, name, 100.0)), starts.clone(), handle));
+        let workers = ["ann", "bob", "cat"].map(|name| {
+            let queue = rated(&db, name, 100.0);
+            start!(QueueBackend::new(queue.clone()), (queue, starts.clone()), handle)
+        });
         wait_until("all jobs have started", || async { starts.lock().unwrap().len() == 240 }).await;
         for (worker, end) in workers {
             stop(worker, end).await;
@@ -47,7 +53,7 @@ async fn a_claim_takes_at_most_as_many_jobs_as_there_are_starts() {
         let starts: Vec<_> = first.iter().map(|job| job.start_at().unwrap()).collect();
         let apart = |pair: &[Instant]| pair[1] - pair[0] >= Duration::from_millis(20);
         assert!(starts.windows(2).all(apart), "{starts:?}");
-        first[1].wait_until_start().await;
+        assert!(ann.wait_for_start(&first[1]).await);
         assert!(started.elapsed() >= Duration::from_millis(20));
     }
 }
@@ -171,8 +177,9 @@ async fn a_claim_without_a_rate_sends_three_statements_and_an_empty_one_sends_on
 /// The handler's task is blocked, so that the jobs behind it miss their starts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_missed_its_start_is_assigned_another() {
-    type Starts = Arc<Mutex<Vec<Instant>>>;
-    async fn handle(_: ClaimedJob, starts: Data<Starts>) {
+    async fn handle(job: ClaimedJob, paced: Data<Paced>) {
+        let (queue, starts) = &*paced;
+        assert!(queue.wait_for_start(&job).await);
         let first = starts.lock().unwrap().is_empty();
         starts.lock().unwrap().push(Instant::now());
         if first {
@@ -186,8 +193,9 @@ async fn a_job_that_missed_its_start_is_assigned_another() {
     for db in each().await {
         db.enqueue(jobs(12)).await;
         let starts = Starts::default();
-        let backend = QueueBackend::new(rated(&db, "ann", 40.0));
-        let (worker, end) = start!(backend, starts.clone(), handle);
+        let queue = rated(&db, "ann", 40.0);
+        let backend = QueueBackend::new(queue.clone());
+        let (worker, end) = start!(backend, (queue, starts.clone()), handle);
         wait_until("all jobs have started", || async { starts.lock().unwrap().len() == 12 }).await;
         stop(worker, end).await;
         let starts = starts.lock().unwrap().clone();

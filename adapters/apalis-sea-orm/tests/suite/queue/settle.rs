@@ -1,8 +1,8 @@
 //! Results are written once, by the holder of the lease.
 
 use apalis_sea_orm::{
-    AttemptError, AttemptOutcome, AttemptResult, NewJob, Settled, SettlementStatus, entity::job,
-    settle, settlement_statuses,
+    AttemptError, AttemptOutcome, AttemptResult, NewJob, Settled, SettlementStatus, enqueue_all,
+    entity::job, settle, settlement_statuses,
 };
 use sea_orm::{EntityTrait, TransactionTrait};
 
@@ -149,7 +149,7 @@ async fn settling_is_part_of_the_callers_transaction() {
         let claimed = db.queue("ann").claim(noon(), 1).await.unwrap().remove(0);
         let done = [attempt_result(&claimed, AttemptOutcome::Done)];
         let transaction = db.write.begin().await.unwrap();
-        apalis_sea_orm::enqueue(&transaction, job()).await.unwrap();
+        enqueue_all(&transaction, vec![job()]).await.unwrap();
         assert_eq!(settle(&transaction, &done).await.unwrap(), Settled::All);
         transaction.rollback().await.unwrap();
         assert_eq!(db.state(claimed.id).await, "running");

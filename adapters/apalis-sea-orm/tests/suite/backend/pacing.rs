@@ -7,7 +7,10 @@ use std::{
 
 use apalis_core::task::data::Data;
 use apalis_sea_orm::{ClaimedJob, JobQueue, NewJob, QueueBackend, hold_rate};
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, sleep_until},
+};
 
 use crate::harness::{
     TestDb, each, job, jobs, most_in_a_second, noon, rated, start, stop, wait_until,
@@ -30,11 +33,7 @@ async fn slow_handlers_keep_the_rate_and_use_it() {
         let both = ["ann", "bob"]
             .map(|name| -> Started { Arc::new((rated(&db, name, 50.0), Mutex::default())) });
         let workers = both.each_ref().map(|started| {
-            start!(
-                QueueBackend::new(started.0.clone()).manual_pacing(),
-                started.clone(),
-                prepare_slowly
-            )
+            start!(QueueBackend::new(started.0.clone()), started.clone(), prepare_slowly)
         });
         let times = || both.iter().flat_map(|started| started.1.lock().unwrap().clone());
         wait_until("all jobs have started", || async { times().count() == 200 }).await;
@@ -54,7 +53,7 @@ async fn slow_handlers_keep_the_rate_and_use_it() {
 async fn claim_and_miss_start(db: &TestDb, queue: &JobQueue) -> ClaimedJob {
     db.enqueue(jobs(1)).await;
     let job = queue.claim(noon(), 1).await.unwrap().remove(0);
-    job.wait_until_start().await;
+    sleep_until(job.start_at().unwrap().into()).await;
     sleep(Duration::from_millis(60)).await;
     job
 }
@@ -131,7 +130,7 @@ async fn a_stopping_worker_starts_waiting_jobs_and_releases_the_others() {
         let all = jobs(40);
         db.enqueue(all.clone()).await;
         let prepared: Prepared = Arc::new((rated(&db, "ann", 20.0), Semaphore::new(0)));
-        let backend = QueueBackend::new(prepared.0.clone()).manual_pacing();
+        let backend = QueueBackend::new(prepared.0.clone());
         let (worker, end) = start!(backend, prepared.clone(), handle);
         prepared.1.acquire_many(3).await.unwrap().forget();
         stop(worker, end).await;

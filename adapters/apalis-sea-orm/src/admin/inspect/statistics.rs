@@ -1,6 +1,6 @@
-//! Counts outcomes by minute, and the durations of waiting and running.
+//! Outcomes by minute, and histograms of the durations of waiting and running.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use sea_orm::{
@@ -8,10 +8,9 @@ use sea_orm::{
     sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement},
 };
 
-use super::histogram::Histogram;
 use crate::{
+    sql::{micros, timestamp},
     stats::{BUCKETS, MINUTE, OUTCOMES, TABLE, buckets},
-    time::{micros, timestamp},
 };
 
 /// Outcomes of a queue's attempts in one minute.
@@ -103,4 +102,68 @@ fn sums(columns: impl Iterator<Item = String>, since: Timestamp) -> SelectStatem
     }
     read.and_where(Expr::col("minute").gte(micros(since).div_euclid(MINUTE)));
     read
+}
+
+/// Durations counted in buckets, each twice as wide as the one before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram([u64; BUCKETS]);
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self([0; BUCKETS])
+    }
+}
+
+impl Histogram {
+    /// Returns the number of durations.
+    pub fn count(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Returns the duration that the given share (0.95, for example) of all durations did not
+    /// exceed, or `None` without durations. The result is exact to within a bucket, and assumes an
+    /// even distribution inside it.
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        let mut left = share.clamp(0.0, 1.0) * precise(self.count());
+        let last = self.0.iter().rposition(|count| *count > 0)?;
+        for (bucket, count) in self.0.iter().enumerate() {
+            let count = precise(*count);
+            if left <= count && count > 0.0 || bucket == last {
+                let part = if count > 0.0 { (left / count).clamp(0.0, 1.0) } else { 1.0 };
+                let (from, to) = bounds(bucket);
+                return Some(from + to.saturating_sub(from).mul_f64(part));
+            }
+            left -= count;
+        }
+        None
+    }
+}
+
+fn bounds(bucket: usize) -> (Duration, Duration) {
+    let to = Duration::from_millis(1 << bucket);
+    (if bucket == 0 { Duration::ZERO } else { to / 2 }, to)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share of counts needs no more than 52 bits")]
+fn precise(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_lies_in_its_bucket() {
+        let mut times = Histogram::default();
+        assert_eq!(times.quantile(0.5), None);
+        times.0[3] = 90;
+        times.0[10] = 10;
+        assert_eq!(times.count(), 100);
+        let within = |share: f64| times.quantile(share).unwrap().as_millis();
+        assert!((4..=8).contains(&within(0.0)) && (4..=8).contains(&within(0.5)));
+        assert_eq!(within(0.9), 8);
+        assert!((512..=1024).contains(&within(0.95)));
+        assert_eq!(within(1.0), 1024);
+    }
 }
