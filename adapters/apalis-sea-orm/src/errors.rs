@@ -42,7 +42,7 @@ pub enum ErrorCode {
 /// Returns the class of an error.
 ///
 /// After [`ConnectionLost`](ErrorClass::ConnectionLost) the outcome of a commit is unknown;
-/// [`settlement_statuses`](crate::settlement_statuses) determines it.
+/// [`is_written`](crate::is_written) determines it.
 pub fn classify(error: &DbErr) -> ErrorClass {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::Internal(_)) => {

@@ -59,6 +59,6 @@ pub use queue::{
     lease::JobLease,
     lifecycle::prune,
     rate::{MAX_HOLD, hold_rate},
-    settle::{Settled, SettlementStatus, settle, settlement_statuses},
+    settle::{Settled, is_written, settle},
 };
 pub use waker::Waker;

@@ -1,17 +1,15 @@
 //! Settles jobs: writes the results of attempts, many at a time, in a transaction that the caller
 //! may own, and finds out whether results were written.
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, UpdateMany,
-    sea_query::{CaseStatement, Expr, ExprTrait},
-};
-use uuid::Uuid;
-
 use super::attempt::{AttemptOutcome, AttemptResult};
 use crate::{
     entity::{attempt, job, state},
     sql::{self, micros, value_by_id},
     stats,
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, UpdateMany,
+    sea_query::{CaseStatement, Expr, ExprTrait},
 };
 
 /// Whether a group of results was written.
@@ -20,9 +18,8 @@ use crate::{
 pub enum Settled {
     /// Every lease was current: all results are written, if the transaction commits.
     All,
-    /// At least one lease was lost. Others of the group may be written: roll back, leave out those
-    /// whose [status](settlement_statuses) is not [`Pending`](SettlementStatus::Pending), and settle
-    /// the rest again.
+    /// At least one lease was lost. Others of the group may be written: roll back, and settle parts
+    /// of the group by themselves.
     SomeLost,
 }
 
@@ -115,48 +112,21 @@ pub(crate) fn requeue(
     update.col_expr(C::State, to.into()).col_expr(C::FinishedAt, finished.into())
 }
 
-/// Whether a result can be written, was written, or never can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SettlementStatus {
-    /// The lease is current and the result was not written.
-    Pending,
-    /// The result was written already, for example by a commit whose answer was lost.
-    Written,
-    /// The lease was lost. The result can never be written, and the job may run again.
-    LeaseLost,
-}
-
-/// Returns the status of each result, in the given order. Call this outside the transaction that
+/// Returns whether a result was written, for example by a commit whose answer was lost. If it was not
+/// and the lease is not current either, it never can be. Call this outside the transaction that
 /// failed.
-pub async fn settlement_statuses<C: ConnectionTrait>(
+pub async fn is_written<C: ConnectionTrait>(
     conn: &C,
-    results: &[AttemptResult],
-) -> Result<Vec<SettlementStatus>, DbErr> {
-    let jobs: Vec<(Uuid, i64, String)> = job::Entity::find()
-        .select_only()
-        .columns([job::Column::Id, job::Column::Fence, job::Column::State])
-        .filter(job::Column::Id.is_in(results.iter().map(|r| r.job)))
-        .into_tuple()
-        .all(conn)
-        .await?;
-    let written: Vec<Uuid> = attempt::Entity::find()
-        .select_only()
-        .column(attempt::Column::Id)
-        .filter(attempt::Column::Id.is_in(results.iter().map(|r| r.attempt_id)))
-        .into_tuple()
-        .all(conn)
-        .await?;
-    let status = |result: &AttemptResult| {
-        let leased = jobs.iter().find(|(id, fence, _)| *id == result.job && *fence == result.fence);
-        match leased.map(|(.., state)| state.as_str()) {
-            Some(state::RUNNING) => SettlementStatus::Pending,
-            // Only the holder of a fence can finish a job under that fence.
-            Some(state::DONE) if result.outcome == AttemptOutcome::Done => {
-                SettlementStatus::Written
-            }
-            _ if written.contains(&result.attempt_id) => SettlementStatus::Written,
-            _ => SettlementStatus::LeaseLost,
+    result: &AttemptResult,
+) -> Result<bool, DbErr> {
+    if result.outcome == AttemptOutcome::Done {
+        // Only the holder of a fence can finish a job under that fence.
+        let done = job::Entity::find_by_id(result.job)
+            .filter(job::Column::Fence.eq(result.fence))
+            .filter(sql::state_in([state::DONE]));
+        if done.one(conn).await?.is_some() {
+            return Ok(true);
         }
-    };
-    Ok(results.iter().map(status).collect())
+    }
+    Ok(attempt::Entity::find_by_id(result.attempt_id).one(conn).await?.is_some())
 }

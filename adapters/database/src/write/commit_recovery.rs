@@ -1,7 +1,6 @@
 //! Determines whether a transaction whose COMMIT was not answered was committed: by the ids of the
 //! rows that it inserts, which no other transaction can have inserted.
 
-use apalis_sea_orm::SettlementStatus;
 use apalis_sea_orm::entity::job;
 use guestlist_domain::Change;
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, PrimaryKeyTrait};
@@ -43,8 +42,7 @@ async fn change_is_committed<C: ConnectionTrait>(
     } else if let Some(key) = change.api_keys.insert.first() {
         exists::<api_keys::Entity, _>(db, key.id.0).await?
     } else if let Some(settlement) = &change.settlement {
-        let settlement = [jobs::queue_settlement(settlement)];
-        apalis_sea_orm::settlement_statuses(db, &settlement).await? == [SettlementStatus::Written]
+        apalis_sea_orm::is_written(db, &jobs::queue_settlement(settlement)).await?
     } else {
         return Ok(None);
     };
