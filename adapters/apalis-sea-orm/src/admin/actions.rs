@@ -14,11 +14,8 @@ use crate::{
     sql::{self, micros},
 };
 
-/// Cancels a job that has not ended: an idle one immediately, a running one by a request to its
-/// worker, which notices it within about a second. Returns `false` if the job has ended.
-///
-/// The running attempt may still end as done or dead, if it is faster. The job is not tried again,
-/// regardless of the outcome of the attempt.
+/// Cancels a job that has not ended: an idle one immediately, a running one at the end of its
+/// attempt, unless it is done or dead by then. Returns `false` if the job has ended.
 pub async fn cancel<C: ConnectionTrait>(conn: &C, id: Uuid, now: Timestamp) -> Result<bool, DbErr> {
     use job::Column as C;
     // One statement for idle and running jobs, because a job could move from one of these states to

@@ -17,7 +17,7 @@ const PROMOTE_INTERVAL: Duration = Duration::from_secs(1);
 const RESCUE_INTERVAL: Duration = Duration::from_secs(2);
 const SKEW_INTERVAL: Duration = Duration::from_secs(10);
 const CLEAN_UP_INTERVAL: Duration = Duration::from_mins(1);
-const CANCELLATION_INTERVAL: Duration = Duration::from_secs(1);
+const LEASE_INTERVAL: Duration = Duration::from_secs(1);
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a worker waits for the database. A frozen server, or one whose machine is gone, sends no
 /// error.
@@ -25,16 +25,22 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const BACKOFF: Backoff =
     Backoff { initial: Duration::from_millis(100), max: Duration::from_secs(5) };
 
-/// Extends leases and detects cancelled jobs until `stop`.
+/// Extends leases until `stop`.
 pub(super) async fn keep_leases(queue: JobQueue, stop: CancellationToken) {
     let mut outage = Outage::new("extending leases", &queue.options);
+    let lease = queue.options().lease;
     loop {
-        let wait = match with_timeout(&queue.options, check_leases(&queue)).await {
-            Ok(has_queried) => {
-                if has_queried {
+        let expiring = queue.leases.older_than(lease / 2);
+        let wait = match with_timeout(&queue.options, queue.heartbeat(&expiring)).await {
+            Ok(lost) => {
+                if !lost.is_empty() {
+                    tracing::warn!(jobs = ?lost, "leases lost: other workers may process these jobs");
+                }
+                // Without leases, no statement was sent.
+                if !expiring.is_empty() {
                     outage.succeeded();
                 }
-                CANCELLATION_INTERVAL.min(queue.options().lease / 10)
+                LEASE_INTERVAL.min(lease / 10)
             }
             Err(error) => outage.failed(&error),
         };
@@ -42,21 +48,6 @@ pub(super) async fn keep_leases(queue: JobQueue, stop: CancellationToken) {
             return;
         }
     }
-}
-
-/// Returns whether any statement was sent.
-async fn check_leases(queue: &JobQueue) -> Result<bool, DbErr> {
-    let expiring = queue.leases.older_than(queue.options().lease / 2);
-    let lost = queue.heartbeat(&expiring).await?;
-    if !lost.is_empty() {
-        tracing::warn!(jobs = ?lost, "leases lost: other workers may process these jobs");
-    }
-    let has_queried = !expiring.is_empty() || queue.in_flight() > 0;
-    let cancelled = queue.detect_cancelled().await?;
-    if !cancelled.is_empty() {
-        tracing::info!(jobs = ?cancelled, "cancellation of running jobs was requested");
-    }
-    Ok(has_queried)
 }
 
 /// Reports the worker until `stop`, then deregisters it.

@@ -46,8 +46,6 @@ pub enum AttemptOutcome {
     },
     /// The job failed permanently.
     Dead,
-    /// The job was cancelled: see [`JobLease::cancelled`](crate::JobLease::cancelled).
-    Cancelled,
 }
 
 /// The error of an attempt. A handler may return it as its error, or as the source of one, to record
@@ -70,14 +68,13 @@ impl AttemptOutcome {
             AttemptOutcome::Retry { .. } => "retry",
             AttemptOutcome::Snooze { .. } => "snooze",
             AttemptOutcome::Dead => "dead",
-            AttemptOutcome::Cancelled => "cancelled",
         }
     }
 
     pub(crate) fn run_at(self) -> Option<Timestamp> {
         match self {
             AttemptOutcome::Retry { at } | AttemptOutcome::Snooze { at } => Some(at),
-            AttemptOutcome::Done | AttemptOutcome::Dead | AttemptOutcome::Cancelled => None,
+            AttemptOutcome::Done | AttemptOutcome::Dead => None,
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Extends, releases and checks leases.
+//! Extends and releases leases.
 
 use std::{collections::HashSet, time::Instant};
 
 use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    DbErr, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
@@ -57,27 +57,6 @@ impl JobQueue {
             }
         }
         Ok(count)
-    }
-
-    /// Marks the leases of this process's jobs whose cancellation was requested, and returns the
-    /// ids of these jobs. Sends no statement if the process has no such jobs to check.
-    pub async fn detect_cancelled(&self) -> Result<Vec<Uuid>, DbErr> {
-        let mut detected = Vec::new();
-        for leases in self.leases.uncancelled().chunks(sql::MAX_ROWS) {
-            let requested: Vec<(Uuid, i64)> = job::Entity::find()
-                .select_only()
-                .columns([job::Column::Id, job::Column::Fence])
-                .filter(sql::lease_is_current(leases))
-                .filter(job::Column::CancelRequestedAt.is_not_null())
-                .into_tuple()
-                .all(&self.read)
-                .await?;
-            for lease in requested {
-                self.leases.cancel(lease);
-                detected.push(lease.0);
-            }
-        }
-        Ok(detected)
     }
 
     async fn extend(&self, jobs: &[(Uuid, i64)]) -> Result<u64, DbErr> {

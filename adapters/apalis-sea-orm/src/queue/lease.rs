@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -25,7 +24,6 @@ struct LeaseState {
     key: (Uuid, i64),
     queue: String,
     length: Duration,
-    cancelled: CancellationToken,
     /// Earliest start of the job, if its queue has a rate.
     start: Mutex<Option<Instant>>,
     /// When the claim or the latest heartbeat was sent; `None` once the lease is known to be lost.
@@ -49,26 +47,9 @@ impl JobLease {
         renewed_at.map_or(Duration::ZERO, |at| length.saturating_sub(at.elapsed()))
     }
 
-    /// Whether the worker knows of a request to [cancel](crate::cancel) the job.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.is_cancelled()
-    }
-
-    /// Resolves when the worker learns of a request to cancel the job, about a second after it was
-    /// made. The handler should then stop and settle the job as
-    /// [`AttemptOutcome::Cancelled`](crate::AttemptOutcome::Cancelled), or as what it has achieved.
-    pub async fn cancelled(&self) {
-        self.0.cancelled.cancelled().await;
-    }
-
     /// Creates a lease that belongs to no queue, for tests of handlers.
     pub fn detached(length: Duration) -> Self {
         Leases::default().grant((Uuid::nil(), 0), "", Instant::now(), length)
-    }
-
-    /// Marks the job as cancelled in this process only, for tests of handlers.
-    pub fn cancel(&self) {
-        self.0.cancelled.cancel();
     }
 
     pub(crate) fn set_start(&self, at: Instant) {
@@ -108,7 +89,6 @@ impl Leases {
             key,
             queue: queue.to_owned(),
             length,
-            cancelled: CancellationToken::new(),
             start: Mutex::default(),
             renewed_at: Mutex::new(Some(claimed_at)),
             leases: self.clone(),
@@ -142,20 +122,6 @@ impl Leases {
 
     pub(crate) fn count_of(&self, queue: &str) -> usize {
         self.all().iter().filter(|lease| lease.queue == queue).count()
-    }
-
-    pub(crate) fn cancel(&self, key: (Uuid, i64)) {
-        if let Some(lease) = self.get(key) {
-            lease.cancelled.cancel();
-        }
-    }
-
-    /// The leases that are neither lost nor known to be cancelled.
-    pub(crate) fn uncancelled(&self) -> Vec<(Uuid, i64)> {
-        let is_uncancelled = |lease: &&Arc<LeaseState>| {
-            !lease.cancelled.is_cancelled() && lock(&lease.renewed_at).is_some()
-        };
-        self.all().iter().filter(is_uncancelled).map(|lease| lease.key).collect()
     }
 
     /// The leases that are not lost and were last renewed at least `age` ago.

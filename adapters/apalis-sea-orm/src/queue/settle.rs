@@ -36,7 +36,7 @@ pub async fn settle<C: ConnectionTrait>(
     conn: &C,
     results: &[AttemptResult],
 ) -> Result<Settled, DbErr> {
-    for outcome in ["done", "retry", "snooze", "dead", "cancelled"] {
+    for outcome in ["done", "retry", "snooze", "dead"] {
         let group: Vec<_> = results.iter().filter(|r| r.outcome.name() == outcome).collect();
         for group in group.chunks(sql::MAX_ROWS) {
             let written = update(group).exec(conn).await?.rows_affected;
@@ -82,7 +82,6 @@ fn update(group: &[&AttemptResult]) -> UpdateMany<job::Entity> {
     match group[0].outcome {
         AttemptOutcome::Done => finish(update, state::DONE, finished),
         AttemptOutcome::Dead => finish(update, state::DEAD, finished),
-        AttemptOutcome::Cancelled => finish(update, state::CANCELLED, finished),
         AttemptOutcome::Retry { .. } => {
             requeue(update, state::RETRYING, finished).col_expr(C::RunAt, run_at)
         }

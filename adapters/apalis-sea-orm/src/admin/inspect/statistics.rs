@@ -25,8 +25,7 @@ pub struct Minute {
     pub snooze: u64,
     /// Failed permanently.
     pub dead: u64,
-    /// Cancelled while running. Jobs cancelled before that had no attempt and are not counted here;
-    /// [`cancel`](crate::cancel) returns their number.
+    /// Cancelled while running. Jobs cancelled before that had no attempt and are not counted.
     pub cancelled: u64,
     /// Lost, because the worker stopped sending heartbeats.
     pub lost: u64,

@@ -12,7 +12,8 @@ async fn old_done_and_cancelled_jobs_are_deleted_and_dead_ones_kept() {
         db.enqueue(jobs(5)).await;
         let done = settle_one(&db, AttemptOutcome::Done, Some("barely")).await;
         let dead = settle_one(&db, AttemptOutcome::Dead, Some("rejected")).await;
-        let cancelled = settle_one(&db, AttemptOutcome::Cancelled, Some("cancelled")).await;
+        let cancelled = settle_one(&db, AttemptOutcome::Retry { at: noon() }, Some("x")).await;
+        cancel(&db.write, cancelled.id, after(noon(), 1_500)).await.unwrap();
         let running = db.queue("ann").claim(noon(), 1).await.unwrap().remove(0);
         let ready = db.queue("bob").claim(noon(), 1).await.unwrap().remove(0);
         db.queue("bob").release(&[(ready.id, ready.fence)]).await.unwrap();

@@ -130,8 +130,6 @@ async fn job_statements_use_indexes(db: &TestDb, queue: &JobQueue, due: u64) {
         claimed[1..].iter().map(|job| attempt_result(job, AttemptOutcome::Done)).collect();
     db.settle(&done).await;
     served(&["PRIMARY", "PRIMARY", COUNTS]).await;
-    queue.detect_cancelled().await.unwrap();
-    served(&["PRIMARY"]).await;
     queue.release(&leases[..1]).await.unwrap();
     served(&["PRIMARY"]).await;
 }
@@ -269,7 +267,6 @@ async fn every_statement_is_supported_by_vitess() {
         dismiss_by_key(&db.write, &key, noon()).await.unwrap();
         retry(&db.write, job, noon()).await.unwrap();
         retry_at(&db.write, job, after(noon(), 9_000)).await.unwrap();
-        queue.detect_cancelled().await.unwrap();
         queue.report().await.unwrap();
         queue.remove_silent_workers().await.unwrap();
         queue.deregister().await.unwrap();
