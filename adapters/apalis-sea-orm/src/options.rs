@@ -55,6 +55,7 @@ pub struct Options {
 
 /// A limit on the job starts of some queues that all workers with a rate of this name share. Starts
 /// are evenly spaced, never more than `per_second` in any second, and about 6 % fewer on average.
+/// Handlers wait for them with [`JobQueue::wait_for_start`](crate::JobQueue::wait_for_start).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rate {
     /// The rate's name, at most 64 bytes of ASCII.

@@ -52,17 +52,16 @@ pub async fn dismiss_by_key<C: ConnectionTrait>(
     key: &str,
     now: Timestamp,
 ) -> Result<bool, DbErr> {
-    let id: Option<Uuid> = job::Entity::find()
+    let found: Option<(Uuid, String)> = job::Entity::find()
         .select_only()
-        .column(job::Column::Id)
+        .columns([job::Column::Id, job::Column::State])
         .filter(job::Column::UniqueKey.eq(key))
-        .filter(sql::state_in([state::DEAD]))
         .into_tuple()
         .one(conn)
         .await?;
-    match id {
-        Some(id) => dismiss(conn, id, now).await,
-        None => Ok(false),
+    match found {
+        Some((id, state)) if state == state::DEAD => dismiss(conn, id, now).await,
+        _ => Ok(false),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
 use futures::task::AtomicWaker;
 use uuid::Uuid;
 
-use crate::queue::claim::ClaimedJob;
+use crate::queue::{claim::ClaimedJob, lease::lock};
 
 /// Claimed jobs. Those that are not settled when the worker stops or is dropped are released.
 #[derive(Clone, Debug, Default)]
@@ -51,8 +51,4 @@ impl HeldJobs {
     pub(super) fn started(&self) -> Vec<(Uuid, i64)> {
         lock(&self.0.started).iter().copied().collect()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -83,8 +83,8 @@ where
                 Some(Ok(future)) => AssertUnwindSafe(future).catch_unwind().await,
                 Some(Err(panic)) => Err(panic),
                 None => {
-                    let error = call.exhausted();
-                    return call.end(Err(error.into())).await;
+                    let message = format!("all {} attempts are used up", call.max_attempts);
+                    return call.end(Err(AttemptError::new("exhausted", message).into())).await;
                 }
             };
             call.end(match result {
@@ -184,10 +184,6 @@ impl Call {
                 tracing::error!(%error, %job, outcome, "result not written; the job will run again");
             }
         }
-    }
-
-    fn exhausted(&self) -> AttemptError {
-        AttemptError::new("exhausted", format!("all {} attempts are used up", self.max_attempts))
     }
 }
 

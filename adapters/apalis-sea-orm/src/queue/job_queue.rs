@@ -2,14 +2,14 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
+    sync::{Arc, Mutex, atomic::AtomicI64},
 };
 
 use sea_orm::DatabaseConnection;
 use tokio::sync;
 
 use super::{
-    lease::{Leases, OverlongLeases},
+    lease::{Leases, OverlongLeases, lock},
     rate::start_times::LocalRate,
 };
 use crate::options::Options;
@@ -70,23 +70,19 @@ impl JobQueue {
     /// Stops this worker from claiming jobs of these queues, from its next claim on. Other workers
     /// are not affected; see [`pause`](crate::pause) for that.
     pub fn suspend<S: AsRef<str>>(&self, queues: &[S]) {
-        self.suspended().extend(queues.iter().map(|queue| queue.as_ref().to_owned()));
+        lock(&self.suspended).extend(queues.iter().map(|queue| queue.as_ref().to_owned()));
     }
 
     /// Ends [`suspend`](Self::suspend) for these queues and claims from them immediately.
     pub fn unsuspend<S: AsRef<str>>(&self, queues: &[S]) {
         for queue in queues {
-            self.suspended().remove(queue.as_ref());
+            lock(&self.suspended).remove(queue.as_ref());
         }
         self.leases.notify();
     }
 
     /// Whether this worker has [suspended](Self::suspend) the queue.
     pub fn is_suspended(&self, queue: &str) -> bool {
-        self.suspended().contains(queue)
-    }
-
-    fn suspended(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.suspended.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.suspended).contains(queue)
     }
 }

@@ -177,7 +177,7 @@ impl OverlongLeases {
     }
 }
 
-/// Ignores poisoning: nothing that can panic runs while one of these locks is held.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Ignores poisoning: nothing that can panic runs while one of this crate's locks is held.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,13 +2,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use crate::options::Rate;
+use crate::{options::Rate, queue::lease::lock};
 
 /// How far ahead starts are assigned, in microseconds. With a larger value, a job of better priority
 /// waits longer behind those that have starts, a hold takes effect later, and a lost worker wastes
@@ -58,17 +58,17 @@ impl LocalRate {
 
     /// Returns how long no job of a rated queue can be claimed.
     pub(crate) fn blocked(&self) -> Option<Duration> {
-        let until = *self.0.blocked_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *lock(&self.0.blocked_until);
         let left = until?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
 
     pub(super) fn block(&self, until: Option<Instant>) {
-        *self.0.blocked_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        *lock(&self.0.blocked_until) = until;
     }
 
     pub(super) fn set(&self, per_second: f64) {
-        *self.0.per_second.lock().unwrap_or_else(PoisonError::into_inner) = per_second;
+        *lock(&self.0.per_second) = per_second;
         self.block(None);
     }
 
@@ -82,7 +82,7 @@ impl LocalRate {
 
     /// Returns the microseconds from one start to the next, or `None` if the rate is zero or less.
     pub(crate) fn interval(&self) -> Option<i64> {
-        let per_second = *self.0.per_second.lock().unwrap_or_else(PoisonError::into_inner);
+        let per_second = *lock(&self.0.per_second);
         let interval = Duration::try_from_secs_f64(MARGIN / per_second).ok()?;
         i64::try_from(interval.as_micros()).ok().map(|interval| Ord::max(interval, 1))
     }
