@@ -14,7 +14,7 @@ use apalis_sea_orm::{AttemptOutcome, ClaimedJob, Handled, JobQueue, Options, Que
 use jiff::Timestamp;
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use crate::harness::{DatabaseLocation, Engine, settle_as_done, start, stop, wait_until};
@@ -257,6 +257,9 @@ fn commands() -> (oneshot::Receiver<()>, oneshot::Receiver<()>) {
     (gone, stopped)
 }
 
+/// Leaves connections for claims, which otherwise wait for the results of all slots.
+static SETTLING: Semaphore = Semaphore::const_new(2);
+
 async fn handle(job: ClaimedJob, call_log: CallLog) -> Result<Handled, BoxDynError> {
     let (path, file, queue, db) = &**call_log;
     if job.start_at().is_some() {
@@ -276,6 +279,7 @@ async fn handle(job: ClaimedJob, call_log: CallLog) -> Result<Handled, BoxDynErr
         write(if job.lease.is_valid() { "acted" } else { "refrained" });
         return Ok(AttemptOutcome::Done.into());
     }
+    let _permit = SETTLING.acquire().await.unwrap();
     settle_as_done(queue, db, &job).await;
     Ok(Handled::Settled)
 }
