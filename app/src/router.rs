@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::get_with;
+use aide::axum::routing::{get_with, post_with};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
@@ -22,8 +22,8 @@ use crate::config::SiteConfig;
 use crate::extract::BODY_LIMIT;
 use crate::middleware::host::check_host;
 use crate::middleware::request;
-use crate::openapi::OperationExt;
 use crate::openapi::document::document;
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::pages::authenticate;
 use crate::problem::Problem;
 use crate::state::App;
@@ -57,11 +57,9 @@ fn documented_routes(v1: ApiRouter<App>) -> ApiRouter<App> {
 
 /// The page that links lead to. It is documented because your own page may replace it.
 fn link_page() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/authenticate",
-        get_with(authenticate::show, |op| {
-            op.id("show_link")
-                .summary("Show the page of a link")
+    ApiRouter::new()
+        .operation(get_with, "/authenticate", authenticate::show, |op| {
+            op.named("show_link", "Show the page of a link")
                 .description(
                     "The page has a Continue button that redeems the link. Opening the page \
                      consumes nothing, since mail scanners open links.",
@@ -69,9 +67,8 @@ fn link_page() -> ApiRouter<App> {
                 .raw_response::<200>(Some("text/html"), "The page.")
                 .problems(sessions::LINK_PROBLEMS)
         })
-        .post_with(authenticate::redeem, |op| {
-            op.id("redeem_link")
-                .summary("Redeem a link")
+        .operation(post_with, "/authenticate", authenticate::redeem, |op| {
+            op.named("redeem_link", "Redeem a link")
                 .description(
                     "Submitted by the page's Continue button: authenticates the token at Stytch, \
                      sets the session cookies, and redirects.",
@@ -81,8 +78,7 @@ fn link_page() -> ApiRouter<App> {
                     "Logged in. Redirects to the link's `return_to`, else to APP_URL, else to `/`.",
                 )
                 .problems(sessions::LINK_PROBLEMS)
-        }),
-    )
+        })
 }
 
 fn document_response(document: Bytes) -> Response {

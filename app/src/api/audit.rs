@@ -9,20 +9,16 @@ use axum::response::{IntoResponse, Response};
 use super::events::AuditView;
 use crate::audit::{AuditQuery, find_events};
 use crate::extract::{Paged, Query, RequireAdmin};
-use crate::openapi::OperationExt;
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::problem::Problem;
 use crate::state::App;
 
 pub fn routes() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/audit",
-        get_with(list_audit_events, |op| {
-            op.id("list_audit_events")
-                .summary("List the audit log")
-                .description("Requires an administrator, or an API key without scopes.")
-                .json_response::<200, Paged<AuditView<'static>>>("A page of events, newest first.")
-        }),
-    )
+    ApiRouter::new().operation(get_with, "/audit", list_audit_events, |op| {
+        op.named("list_audit_events", "List the audit log")
+            .description("Requires an administrator, or an API key without scopes.")
+            .json_response::<200, Paged<AuditView<'static>>>("A page of events, newest first.")
+    })
 }
 
 async fn list_audit_events(

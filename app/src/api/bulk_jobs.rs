@@ -16,7 +16,7 @@ use serde_json::json;
 use super::jobs::{parse_queue, parse_state};
 use crate::extract::{FieldErrors, JsonBody, OpsWrite, RequestContext, RequireScope};
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::{OperationExt, schemas};
+use crate::openapi::{ApiRouterExt, OperationExt, schemas};
 use crate::operations::{BulkResult, JobAction};
 use crate::problem::Problem;
 use crate::state::App;
@@ -29,28 +29,16 @@ pub fn routes() -> ApiRouter<App> {
     let cancel = |by, app, ctx, body| operate(JobAction::Cancel, by, app, ctx, body);
     let dismiss = |by, app, ctx, body| operate(JobAction::Dismiss, by, app, ctx, body);
     ApiRouter::new()
-        .api_route(
-            "/jobs/retry",
-            post_with(Idempotent(retry), |op| {
-                document(op.id("retry_jobs").summary("Retry all matching jobs"), JobAction::Retry)
-            }),
-        )
-        .api_route(
-            "/jobs/cancel",
-            post_with(Idempotent(cancel), |op| {
-                document(
-                    op.id("cancel_jobs").summary("Cancel all matching jobs"),
-                    JobAction::Cancel,
-                )
-            }),
-        )
-        .api_route(
-            "/jobs/dismiss",
-            post_with(Idempotent(dismiss), |op| {
-                let op = op.id("dismiss_jobs").summary("Dismiss all matching dead jobs");
-                document(op, JobAction::Dismiss)
-            }),
-        )
+        .operation(post_with, "/jobs/retry", Idempotent(retry), |op| {
+            document(op.named("retry_jobs", "Retry all matching jobs"), JobAction::Retry)
+        })
+        .operation(post_with, "/jobs/cancel", Idempotent(cancel), |op| {
+            document(op.named("cancel_jobs", "Cancel all matching jobs"), JobAction::Cancel)
+        })
+        .operation(post_with, "/jobs/dismiss", Idempotent(dismiss), |op| {
+            let op = op.named("dismiss_jobs", "Dismiss all matching dead jobs");
+            document(op, JobAction::Dismiss)
+        })
 }
 
 fn document(op: TransformOperation<'_>, act: JobAction) -> TransformOperation<'_> {

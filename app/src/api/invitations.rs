@@ -19,7 +19,7 @@ use crate::extract::{
     RequestContext, RequireScope, parse_search_page, truncate_search_page,
 };
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::OperationExt;
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -27,76 +27,55 @@ type Invitation = InvitationView<'static>;
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route(
-            "/invitations",
-            post_with(Idempotent(create_invitation), |op| {
-                op.id("create_invitation")
-                    .summary("Create an invitation")
-                    .description(
-                        "The invitation is stored and queued. The mail is sent shortly after; see \
-                         the invitation's `status` and its events.",
-                    )
-                    .json_response::<202, Invitation>("The queued invitation.")
-                    .location_header::<202>()
-                    .problems(&[
-                        Code::AlreadyInvited,
-                        Code::AlreadyMember,
-                        Code::UserDeleting,
-                        Code::RoleNotGrantable,
-                    ])
-            })
-            .get_with(list_invitations, |op| {
-                op.id("list_invitations")
-                    .summary("List invitations")
-                    .json_response::<200, Paged<Invitation>>("A page of invitations, newest first.")
-            }),
-        )
-        .api_route(
-            "/invitations/{id}",
-            get_with(get_invitation, |op| {
-                op.id("get_invitation")
-                    .summary("Get an invitation")
-                    .json_response::<200, Invitation>("The invitation.")
-            }),
-        )
-        .api_route(
-            "/invitations/{id}/events",
-            get_with(list_invitation_events, |op| {
-                op.id("list_invitation_events")
-                    .summary("List an invitation's events")
-                    .json_response::<200, List<EventView<'static>>>("All events, oldest first.")
-            }),
-        )
+        .operation(post_with, "/invitations", Idempotent(create_invitation), |op| {
+            op.named("create_invitation", "Create an invitation")
+                .description(
+                    "The invitation is stored and queued. The mail is sent shortly after; see \
+                     the invitation's `status` and its events.",
+                )
+                .json_response::<202, Invitation>("The queued invitation.")
+                .location_header::<202>()
+                .problems(&[
+                    Code::AlreadyInvited,
+                    Code::AlreadyMember,
+                    Code::UserDeleting,
+                    Code::RoleNotGrantable,
+                ])
+        })
+        .operation(get_with, "/invitations", list_invitations, |op| {
+            op.named("list_invitations", "List invitations")
+                .json_response::<200, Paged<Invitation>>("A page of invitations, newest first.")
+        })
+        .operation(get_with, "/invitations/{id}", get_invitation, |op| {
+            op.named("get_invitation", "Get an invitation")
+                .json_response::<200, Invitation>("The invitation.")
+        })
+        .operation(get_with, "/invitations/{id}/events", list_invitation_events, |op| {
+            op.named("list_invitation_events", "List an invitation's events")
+                .json_response::<200, List<EventView<'static>>>("All events, oldest first.")
+        })
         .merge(operations())
 }
 
 fn operations() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route(
-            "/invitations/{id}/resend",
-            post_with(Idempotent(resend_invitation), |op| {
-                op.id("resend_invitation")
-                    .summary("Resend an invitation")
-                    .description("The new mail has a new link with a new expiry.")
-                    .json_response::<202, Invitation>("The invitation, queued again.")
-                    .problems(&[
-                        Code::InvitationClosed,
-                        Code::AlreadyInvited,
-                        Code::ResentTooSoon,
-                        Code::RoleNotGrantable,
-                    ])
-            }),
-        )
-        .api_route(
-            "/invitations/{id}/revoke",
-            post_with(Idempotent(revoke_invitation), |op| {
-                op.id("revoke_invitation")
-                    .summary("Revoke an invitation")
-                    .description("Its link stops working. This can't be undone.")
-                    .json_response::<200, Invitation>("The revoked invitation.")
-                    .problems(&[Code::InvitationClosed, Code::RoleNotGrantable])
-            }),
-        )
+        .operation(post_with, "/invitations/{id}/resend", Idempotent(resend_invitation), |op| {
+            op.named("resend_invitation", "Resend an invitation")
+                .description("The new mail has a new link with a new expiry.")
+                .json_response::<202, Invitation>("The invitation, queued again.")
+                .problems(&[
+                    Code::InvitationClosed,
+                    Code::AlreadyInvited,
+                    Code::ResentTooSoon,
+                    Code::RoleNotGrantable,
+                ])
+        })
+        .operation(post_with, "/invitations/{id}/revoke", Idempotent(revoke_invitation), |op| {
+            op.named("revoke_invitation", "Revoke an invitation")
+                .description("Its link stops working. This can't be undone.")
+                .json_response::<200, Invitation>("The revoked invitation.")
+                .problems(&[Code::InvitationClosed, Code::RoleNotGrantable])
+        })
 }
 
 async fn create_invitation(

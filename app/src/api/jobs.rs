@@ -15,7 +15,7 @@ use crate::extract::{
     parse_page, truncate_page,
 };
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::{OperationExt, schemas};
+use crate::openapi::{ApiRouterExt, OperationExt, schemas};
 use crate::operations::{ErrorGroupView, JobAction, JobDetailView, JobView};
 use crate::problem::{Code, Problem};
 use crate::state::App;
@@ -28,33 +28,19 @@ const WITHDRAWAL_PROBLEMS: &[Code] =
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route(
-            "/jobs",
-            get_with(list_jobs, |op| {
-                op.id("list_jobs")
-                    .summary("List jobs")
-                    .json_response::<200, Paged<JobView<'static>>>("A page of jobs, newest first.")
-            }),
-        )
-        .api_route(
-            "/jobs/errors",
-            get_with(list_job_errors, |op| {
-                op.id("list_job_errors")
-                    .summary("List job errors")
-                    .description("Groups dead and retrying jobs by the error of the last attempt.")
-                    .json_response::<200, List<ErrorGroupView<'static>>>(
-                        "Errors, most frequent first.",
-                    )
-            }),
-        )
-        .api_route(
-            "/jobs/{id}",
-            get_with(get_job, |op| {
-                op.id("get_job")
-                    .summary("Get a job")
-                    .json_response::<200, JobDetail>("The job with its attempts.")
-            }),
-        )
+        .operation(get_with, "/jobs", list_jobs, |op| {
+            op.named("list_jobs", "List jobs")
+                .json_response::<200, Paged<JobView<'static>>>("A page of jobs, newest first.")
+        })
+        .operation(get_with, "/jobs/errors", list_job_errors, |op| {
+            op.named("list_job_errors", "List job errors")
+                .description("Groups dead and retrying jobs by the error of the last attempt.")
+                .json_response::<200, List<ErrorGroupView<'static>>>("Errors, most frequent first.")
+        })
+        .operation(get_with, "/jobs/{id}", get_job, |op| {
+            op.named("get_job", "Get a job")
+                .json_response::<200, JobDetail>("The job with its attempts.")
+        })
         .merge(operations())
 }
 
@@ -63,39 +49,27 @@ fn operations() -> ApiRouter<App> {
     let cancel = |by, app, ctx, id| operate(JobAction::Cancel, by, app, ctx, id);
     let dismiss = |by, app, ctx, id| operate(JobAction::Dismiss, by, app, ctx, id);
     ApiRouter::new()
-        .api_route(
-            "/jobs/{id}/retry",
-            post_with(Idempotent(retry), |op| {
-                op.id("retry_job")
-                    .summary("Retry a job")
-                    .description("Retrying the delivery of an invitation resends the invitation.")
-                    .json_response::<200, JobDetail>("The job.")
-                    .problems(&[Code::WrongState, Code::JobSuperseded, Code::RoleNotGrantable])
-            }),
-        )
-        .api_route(
-            "/jobs/{id}/cancel",
-            post_with(Idempotent(cancel), |op| {
-                op.id("cancel_job")
-                    .summary("Cancel a job")
-                    .description(
-                        "Cancelling the delivery of an invitation makes the invitation `failed`, \
-                         with the error code `cancelled`.",
-                    )
-                    .json_response::<200, JobDetail>("The job.")
-                    .problems(WITHDRAWAL_PROBLEMS)
-            }),
-        )
-        .api_route(
-            "/jobs/{id}/dismiss",
-            post_with(Idempotent(dismiss), |op| {
-                op.id("dismiss_job")
-                    .summary("Dismiss a dead job")
-                    .description("Removes the job from the list of dead jobs.")
-                    .json_response::<200, JobDetail>("The job.")
-                    .problems(WITHDRAWAL_PROBLEMS)
-            }),
-        )
+        .operation(post_with, "/jobs/{id}/retry", Idempotent(retry), |op| {
+            op.named("retry_job", "Retry a job")
+                .description("Retrying the delivery of an invitation resends the invitation.")
+                .json_response::<200, JobDetail>("The job.")
+                .problems(&[Code::WrongState, Code::JobSuperseded, Code::RoleNotGrantable])
+        })
+        .operation(post_with, "/jobs/{id}/cancel", Idempotent(cancel), |op| {
+            op.named("cancel_job", "Cancel a job")
+                .description(
+                    "Cancelling the delivery of an invitation makes the invitation `failed`, \
+                     with the error code `cancelled`.",
+                )
+                .json_response::<200, JobDetail>("The job.")
+                .problems(WITHDRAWAL_PROBLEMS)
+        })
+        .operation(post_with, "/jobs/{id}/dismiss", Idempotent(dismiss), |op| {
+            op.named("dismiss_job", "Dismiss a dead job")
+                .description("Removes the job from the list of dead jobs.")
+                .json_response::<200, JobDetail>("The job.")
+                .problems(WITHDRAWAL_PROBLEMS)
+        })
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -18,24 +18,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::extract::{Caller, FieldErrors, JsonBody, authenticate_optional, check_origin};
 use crate::openapi::operation::add_problems;
-use crate::openapi::{OperationExt, schemas};
+use crate::openapi::{ApiRouterExt, OperationExt, schemas};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 use crate::state::rate_limit::Client;
 
 pub fn routes() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/login",
-        post_with(request_login, |op| {
-            op.id("request_login")
-                .summary("Request a login link")
-                .description(
-                    "The response is the same for every address, known or not. A mail is sent only \
-                     if the address may log in.",
-                )
-                .json_response::<202, LoginRequested<'static>>("The request was accepted.")
-        }),
-    )
+    ApiRouter::new().operation(post_with, "/login", request_login, |op| {
+        op.named("request_login", "Request a login link")
+            .description(
+                "The response is the same for every address, known or not. A mail is sent only \
+                 if the address may log in.",
+            )
+            .json_response::<202, LoginRequested<'static>>("The request was accepted.")
+    })
 }
 
 /// A request for a login link.

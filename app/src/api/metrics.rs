@@ -16,20 +16,16 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::extract::{OpsRead, RequireScope};
-use crate::openapi::OperationExt;
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::operations::Status;
 use crate::problem::Problem;
 use crate::state::App;
 
 pub fn routes() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/metrics",
-        get_with(get_metrics, |op| {
-            op.id("get_metrics")
-                .summary("Get Prometheus metrics")
-                .raw_response::<200>(Some(OPENMETRICS), "The metrics in OpenMetrics text format.")
-        }),
-    )
+    ApiRouter::new().operation(get_with, "/metrics", get_metrics, |op| {
+        op.named("get_metrics", "Get Prometheus metrics")
+            .raw_response::<200>(Some(OPENMETRICS), "The metrics in OpenMetrics text format.")
+    })
 }
 
 /// While the database is unavailable, the metrics that need it are left out.

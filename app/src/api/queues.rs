@@ -11,39 +11,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::extract::{JsonBody, OpsRead, OpsWrite, PathParam, RequestContext, RequireScope};
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::{OperationExt, schemas};
+use crate::openapi::{ApiRouterExt, OperationExt, schemas};
 use crate::operations::{QueueView, WorkerView, parse_pause_reason};
 use crate::problem::Problem;
 use crate::state::App;
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route(
-            "/queues",
-            get_with(list_queues, |op| {
-                op.id("list_queues")
-                    .summary("List queues and workers")
-                    .json_response::<200, QueueList<'static>>("All queues and workers.")
-            }),
-        )
-        .api_route(
-            "/queues/{name}/pause",
-            post_with(Idempotent(pause_queue), |op| {
-                op.id("pause_queue")
-                    .summary("Pause a queue")
-                    .description("No more of its jobs are started. Running jobs finish.")
-                    .optional_body()
-                    .json_response::<200, QueueView<'static>>("The paused queue.")
-            }),
-        )
-        .api_route(
-            "/queues/{name}/resume",
-            post_with(Idempotent(resume_queue), |op| {
-                op.id("resume_queue")
-                    .summary("Resume a queue")
-                    .json_response::<200, QueueView<'static>>("The resumed queue.")
-            }),
-        )
+        .operation(get_with, "/queues", list_queues, |op| {
+            op.named("list_queues", "List queues and workers")
+                .json_response::<200, QueueList<'static>>("All queues and workers.")
+        })
+        .operation(post_with, "/queues/{name}/pause", Idempotent(pause_queue), |op| {
+            op.named("pause_queue", "Pause a queue")
+                .description("No more of its jobs are started. Running jobs finish.")
+                .optional_body()
+                .json_response::<200, QueueView<'static>>("The paused queue.")
+        })
+        .operation(post_with, "/queues/{name}/resume", Idempotent(resume_queue), |op| {
+            op.named("resume_queue", "Resume a queue")
+                .json_response::<200, QueueView<'static>>("The resumed queue.")
+        })
 }
 
 /// All queues and workers.

@@ -19,7 +19,7 @@ use crate::extract::{
     ResponseEffects, SameOrigin, UsersRead, UsersWrite, truncate_page,
 };
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::OperationExt;
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::problem::{Code, Problem};
 use crate::sessions::redemption::{LinkHolder, PresentedLink, redeem_link};
 use crate::sessions::{LINK_PROBLEMS, cookies};
@@ -30,85 +30,64 @@ pub fn routes() -> ApiRouter<App> {
 }
 
 fn current() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/session",
-        get_with(get_session, |op| {
-            op.id("get_session")
-                .summary("Get the current session")
+    ApiRouter::new()
+        .operation(get_with, "/session", get_session, |op| {
+            op.named("get_session", "Get the current session")
                 .description(
                     "Tells your application who is logged in. Call it from the browser, or from \
                      your backend with the browser's cookie or token.",
                 )
                 .json_response::<200, CurrentSessionView<'static>>("The session and its user.")
         })
-        .delete_with(log_out, |op| {
-            op.id("log_out")
-                .summary("Log out")
+        .operation(delete_with, "/session", log_out, |op| {
+            op.named("log_out", "Log out")
                 .description("Revokes the current session in Guestlist and at Stytch.")
                 .raw_response::<204>(None, "Logged out.")
-        }),
-    )
+        })
 }
 
 fn own() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route(
-            "/sessions",
-            post_with(create_session, |op| {
-                op.id("create_session")
-                    .summary("Create a session")
-                    .description(
-                        "Redeems a link for your own Continue page or client: does what `POST \
-                         /authenticate` does, but returns the session's secrets instead of \
-                         setting cookies. `Idempotency-Key` is ignored, since secrets are not \
-                         stored.",
-                    )
-                    .json_response::<201, NewSessionView<'static>>("The session and its secrets.")
-                    .problems(LINK_PROBLEMS)
-            })
-            .get_with(list_sessions, |op| {
-                op.id("list_sessions")
-                    .summary("List your sessions")
-                    .json_response::<200, Paged<OwnSessionView<'static>>>(
-                        "A page of active sessions, newest first.",
-                    )
-            }),
-        )
-        .api_route(
-            "/sessions/{id}",
-            delete_with(revoke_session, |op| {
-                op.id("revoke_session")
-                    .summary("Revoke one of your sessions")
-                    .raw_response::<204>(None, "The session is refused from now on.")
-            }),
-        )
-        .api_route(
-            "/sessions/revoke-others",
-            post_with(Idempotent(revoke_other_sessions), |op| {
-                op.id("revoke_other_sessions")
-                    .summary("Revoke all your other sessions")
-                    .json_response::<200, RevokedSessions>("How many sessions were revoked.")
-            }),
-        )
+        .operation(post_with, "/sessions", create_session, |op| {
+            op.named("create_session", "Create a session")
+                .description(
+                    "Redeems a link for your own Continue page or client: does what `POST \
+                     /authenticate` does, but returns the session's secrets instead of \
+                     setting cookies. `Idempotency-Key` is ignored, since secrets are not \
+                     stored.",
+                )
+                .json_response::<201, NewSessionView<'static>>("The session and its secrets.")
+                .problems(LINK_PROBLEMS)
+        })
+        .operation(get_with, "/sessions", list_sessions, |op| {
+            op.named("list_sessions", "List your sessions")
+                .json_response::<200, Paged<OwnSessionView<'static>>>(
+                    "A page of active sessions, newest first.",
+                )
+        })
+        .operation(delete_with, "/sessions/{id}", revoke_session, |op| {
+            op.named("revoke_session", "Revoke one of your sessions")
+                .raw_response::<204>(None, "The session is refused from now on.")
+        })
+        .operation(post_with, "/sessions/revoke-others", Idempotent(revoke_other_sessions), |op| {
+            op.named("revoke_other_sessions", "Revoke all your other sessions")
+                .json_response::<200, RevokedSessions>("How many sessions were revoked.")
+        })
 }
 
 fn of_users() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/users/{id}/sessions",
-        get_with(list_user_sessions, |op| {
-            op.id("list_user_sessions")
-                .summary("List a user's sessions")
+    ApiRouter::new()
+        .operation(get_with, "/users/{id}/sessions", list_user_sessions, |op| {
+            op.named("list_user_sessions", "List a user's sessions")
                 .json_response::<200, Paged<SessionView<'static>>>(
                     "A page of active sessions, newest first.",
                 )
         })
-        .delete_with(revoke_user_sessions, |op| {
-            op.id("revoke_user_sessions")
-                .summary("Revoke all sessions of a user")
+        .operation(delete_with, "/users/{id}/sessions", revoke_user_sessions, |op| {
+            op.named("revoke_user_sessions", "Revoke all sessions of a user")
                 .raw_response::<204>(None, "The sessions are refused from now on.")
                 .problems(&[Code::RoleNotGrantable])
-        }),
-    )
+        })
 }
 
 async fn get_session(RequireSession(me): RequireSession) -> Response {

@@ -7,24 +7,20 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 use crate::extract::{OpsRead, RequireScope};
-use crate::openapi::OperationExt;
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::operations::Status;
 use crate::problem::Problem;
 use crate::state::App;
 
 pub fn routes() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/status",
-        get_with(get_status, |op| {
-            op.id("get_status")
-                .summary("Get the status")
-                .description(
-                    "Tells whether mail is being sent. `summary` says it in one line, with the \
-                     remedy if there is a problem.",
-                )
-                .json_response::<200, Status>("The status.")
-        }),
-    )
+    ApiRouter::new().operation(get_with, "/status", get_status, |op| {
+        op.named("get_status", "Get the status")
+            .description(
+                "Tells whether mail is being sent. `summary` says it in one line, with the \
+                 remedy if there is a problem.",
+            )
+            .json_response::<200, Status>("The status.")
+    })
 }
 
 async fn get_status(_: RequireScope<OpsRead>, State(app): State<App>) -> Result<Response, Problem> {

@@ -3,7 +3,7 @@
 pub mod types;
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::{get_with, post_with};
+use aide::axum::routing::{delete_with, get_with, patch_with, post_with};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -19,54 +19,43 @@ use crate::extract::{
     UsersWrite, parse_search_page, truncate_search_page,
 };
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::OperationExt;
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route(
-            "/users",
-            post_with(Idempotent(create_user), |op| {
-                op.id("create_user")
-                    .summary("Create a user")
-                    .description("No mail is sent. The user can log in from now on.")
-                    .json_response::<201, UserView<'static>>("The user.")
-                    .location_header::<201>()
-                    .problems(&[
-                        Code::AlreadyInvited,
-                        Code::AlreadyMember,
-                        Code::UserDeleting,
-                        Code::RoleNotGrantable,
-                    ])
-            })
-            .get_with(list_users, |op| {
-                op.id("list_users")
-                    .summary("List users")
-                    .json_response::<200, Paged<UserView<'static>>>(
-                        "A page of users, newest first.",
-                    )
-            }),
-        )
+        .operation(post_with, "/users", Idempotent(create_user), |op| {
+            op.named("create_user", "Create a user")
+                .description("No mail is sent. The user can log in from now on.")
+                .json_response::<201, UserView<'static>>("The user.")
+                .location_header::<201>()
+                .problems(&[
+                    Code::AlreadyInvited,
+                    Code::AlreadyMember,
+                    Code::UserDeleting,
+                    Code::RoleNotGrantable,
+                ])
+        })
+        .operation(get_with, "/users", list_users, |op| {
+            op.named("list_users", "List users")
+                .json_response::<200, Paged<UserView<'static>>>("A page of users, newest first.")
+        })
         .merge(one())
 }
 
 fn one() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/users/{id}",
-        get_with(get_user, |op| {
-            op.id("get_user")
-                .summary("Get a user")
-                .json_response::<200, UserView<'static>>("The user.")
+    ApiRouter::new()
+        .operation(get_with, "/users/{id}", get_user, |op| {
+            op.named("get_user", "Get a user").json_response::<200, UserView<'static>>("The user.")
         })
-        .patch_with(update_user, |op| {
-            op.id("update_user")
-                .summary("Update a user")
+        .operation(patch_with, "/users/{id}", update_user, |op| {
+            op.named("update_user", "Update a user")
                 .description(
                     "Members that are left out stay unchanged; `metadata` is replaced as a \
-                         whole. Suspending or demoting a user ends their sessions at once. \
-                         Suspending or demoting an administrator also revokes the open invitations \
-                         with a role above `member` that they have sent.",
+                     whole. Suspending or demoting a user ends their sessions at once. \
+                     Suspending or demoting an administrator also revokes the open invitations \
+                     with a role above `member` that they have sent.",
                 )
                 .json_response::<200, ChangedUserView<'static>>("The updated user.")
                 .problems(&[
@@ -76,19 +65,17 @@ fn one() -> ApiRouter<App> {
                     Code::UserDeleting,
                 ])
         })
-        .delete_with(delete_user, |op| {
-            op.id("delete_user")
-                .summary("Delete a user")
+        .operation(delete_with, "/users/{id}", delete_user, |op| {
+            op.named("delete_user", "Delete a user")
                 .description(
                     "Ends the user's sessions at once, and revokes the open invitations with a \
-                         role above `member` that they have sent. The user is then deleted at \
-                         Stytch and in Guestlist, and is `deleting` until that is done. After \
-                         that, the address can be invited again.",
+                     role above `member` that they have sent. The user is then deleted at \
+                     Stytch and in Guestlist, and is `deleting` until that is done. After \
+                     that, the address can be invited again.",
                 )
                 .json_response::<202, ChangedUserView<'static>>("The user, now `deleting`.")
                 .problems(&[Code::LastAdmin, Code::RoleNotGrantable])
-        }),
-    )
+        })
 }
 
 async fn create_user(

@@ -4,8 +4,8 @@ use std::error::Error;
 
 use aide::OperationInput;
 use aide::generate::GenContext;
-use aide::openapi::{MediaType, Operation, RequestBody};
-use aide::operation::{ParamLocation, add_parameters, parameters_from_schema, set_body};
+use aide::openapi::Operation;
+use aide::operation::{ParamLocation, add_parameters, parameters_from_schema};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::field_errors::field_error;
 use super::json;
-use crate::openapi::operation::{BODY_PROBLEMS, add_problems, schema_object};
+use crate::openapi::operation::{add_body, add_problems};
 use crate::problem::{Code, FieldError, Problem};
 
 /// The largest body, in bytes.
@@ -154,11 +154,8 @@ impl<T: JsonSchema> OperationInput for Form<T> {
 }
 
 fn document_body<T: JsonSchema>(ctx: &mut GenContext, operation: &mut Operation, kind: &str) {
-    let schema = Some(schema_object(ctx.schema.subschema_for::<T>()));
-    let content = [(kind.to_owned(), MediaType { schema, ..MediaType::default() })];
-    let content = content.into_iter().collect();
-    set_body(ctx, operation, RequestBody { content, required: true, ..RequestBody::default() });
-    add_problems(operation, BODY_PROBLEMS);
+    let schema = ctx.schema.subschema_for::<T>();
+    add_body(ctx, operation, kind, schema);
     add_problems(operation, &[Code::UnsupportedMediaType, Code::InvalidRequest]);
 }
 

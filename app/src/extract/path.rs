@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use aide::OperationInput;
 use aide::generate::GenContext;
-use aide::openapi::{Operation, Parameter, ParameterData, PathStyle};
+use aide::openapi::{Operation, Parameter, PathStyle};
 use aide::operation::add_parameters;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -84,8 +84,8 @@ impl<S: Send + Sync, T> FromRequestParts<S> for PathParam<T> {
 
 impl<T: Identifier> OperationInput for PathParam<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        let description = Some(format!("The {}'s {}.", T::RESOURCE, T::PARAMETER));
-        let parameter_data = ParameterData { description, ..parameter(T::PARAMETER, T::schema()) };
+        let description = format!("The {}'s {}.", T::RESOURCE, T::PARAMETER);
+        let parameter_data = parameter(T::PARAMETER, &description, T::schema());
         let parameter = Parameter::Path { parameter_data, style: PathStyle::Simple };
         add_parameters(ctx, operation, [parameter]);
         add_problems(operation, &[Code::NotFound]);

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use aide::generate::GenContext;
-use aide::openapi::{HeaderStyle, Operation, Parameter, ParameterData, ReferenceOr};
+use aide::openapi::Operation;
 use aide::operation::OperationHandler;
 use aide::{OperationInput, OperationOutput};
 use axum::body::Body;
@@ -20,7 +20,7 @@ use schemars::json_schema;
 use sha2::{Digest, Sha256};
 
 use crate::extract::{Authorize, Caller, RequestId, authenticate, read_body};
-use crate::openapi::operation::{BODY_PROBLEMS, IDEMPOTENCY_KEY, add_problems, parameter};
+use crate::openapi::operation::{BODY_PROBLEMS, IDEMPOTENCY_KEY, add_header, add_problems};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -85,13 +85,7 @@ impl OperationInput for IdempotencyKey {
         let schema = json_schema!({ "type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$" });
         let description = "Makes retries safe: within 24 hours, the same key and body return the \
                            first response again, and nothing is done twice.";
-        let parameter_data = ParameterData {
-            description: Some(description.to_owned()),
-            required: false,
-            ..parameter(IDEMPOTENCY_KEY, schema)
-        };
-        let header = Parameter::Header { parameter_data, style: HeaderStyle::Simple };
-        operation.parameters.push(ReferenceOr::Item(header));
+        add_header(operation, IDEMPOTENCY_KEY, description, false, schema);
         add_problems(operation, BODY_PROBLEMS);
         add_problems(
             operation,

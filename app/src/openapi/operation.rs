@@ -1,11 +1,13 @@
 //! Documents an operation beyond what its handler's types tell.
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::ApiMethodRouter;
 use aide::generate::GenContext;
 use aide::openapi::{
-    MediaType, Operation, ParameterData, ParameterSchemaOrContent, ReferenceOr, Response,
-    SchemaObject, StatusCode,
+    HeaderStyle, MediaType, Operation, Parameter, ParameterData, ParameterSchemaOrContent,
+    ReferenceOr, RequestBody, Response, SchemaObject, StatusCode,
 };
-use aide::operation::OperationOutput;
+use aide::operation::{OperationOutput, set_body};
 use aide::transform::TransformOperation;
 use axum::Json;
 use indexmap::IndexMap;
@@ -13,6 +15,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::{Value, json};
 
 use crate::problem::Code;
+use crate::state::App;
 
 /// The extension that lists an operation's problem codes until the document is finished.
 pub const PROBLEMS: &str = "x-problems";
@@ -23,8 +26,41 @@ pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// The problems of reading a body.
 pub const BODY_PROBLEMS: &[Code] = &[Code::MalformedBody, Code::BodyTimeout, Code::BodyTooLarge];
 
+/// Adds operations together with their documentation.
+pub trait ApiRouterExt: Sized {
+    /// Adds an operation. `method` is a function of [`aide::axum::routing`], such as `get_with`.
+    fn operation<H, F>(
+        self,
+        method: impl FnOnce(H, F) -> ApiMethodRouter<App>,
+        path: &str,
+        handler: H,
+        document: F,
+    ) -> Self
+    where
+        F: FnOnce(TransformOperation<'_>) -> TransformOperation<'_>;
+}
+
+impl ApiRouterExt for ApiRouter<App> {
+    fn operation<H, F>(
+        self,
+        method: impl FnOnce(H, F) -> ApiMethodRouter<App>,
+        path: &str,
+        handler: H,
+        document: F,
+    ) -> Self
+    where
+        F: FnOnce(TransformOperation<'_>) -> TransformOperation<'_>,
+    {
+        self.api_route(path, method(handler, document))
+    }
+}
+
 /// Documents an operation.
 pub trait OperationExt {
+    /// Sets the operation's id and summary.
+    #[must_use]
+    fn named(self, id: &str, summary: &str) -> Self;
+
     /// Adds a response with a JSON body.
     #[must_use]
     fn json_response<const STATUS: u16, T: JsonSchema>(self, description: &str) -> Self;
@@ -51,6 +87,10 @@ pub trait OperationExt {
 }
 
 impl OperationExt for TransformOperation<'_> {
+    fn named(self, id: &str, summary: &str) -> Self {
+        self.id(id).summary(summary)
+    }
+
     fn json_response<const STATUS: u16, T: JsonSchema>(self, description: &str) -> Self {
         self.response_with::<STATUS, Json<T>, _>(|response| response.description(description))
     }
@@ -125,22 +165,40 @@ pub fn add_problems(operation: &mut Operation, codes: &[Code]) {
     }
 }
 
+/// Documents a request header.
+pub fn add_header(
+    operation: &mut Operation,
+    name: &str,
+    description: &str,
+    required: bool,
+    schema: Schema,
+) {
+    let parameter_data = ParameterData { required, ..parameter(name, description, schema) };
+    let header = Parameter::Header { parameter_data, style: HeaderStyle::Simple };
+    operation.parameters.push(ReferenceOr::Item(header));
+}
+
+/// Documents a required body, and the problems of reading it.
+pub fn add_body(ctx: &mut GenContext, operation: &mut Operation, kind: &str, schema: Schema) {
+    let schema = SchemaObject { json_schema: schema, external_docs: None, example: None };
+    let media = MediaType { schema: Some(schema), ..MediaType::default() };
+    let content = [(kind.to_owned(), media)].into_iter().collect();
+    set_body(ctx, operation, RequestBody { content, required: true, ..RequestBody::default() });
+    add_problems(operation, BODY_PROBLEMS);
+}
+
 /// Creates a required parameter.
-pub fn parameter(name: &str, schema: Schema) -> ParameterData {
+pub fn parameter(name: &str, description: &str, json_schema: Schema) -> ParameterData {
+    let schema = SchemaObject { json_schema, external_docs: None, example: None };
     ParameterData {
         name: name.to_owned(),
-        description: None,
+        description: Some(description.to_owned()),
         required: true,
         deprecated: None,
-        format: ParameterSchemaOrContent::Schema(schema_object(schema)),
+        format: ParameterSchemaOrContent::Schema(schema),
         example: None,
         examples: IndexMap::default(),
         explode: None,
         extensions: IndexMap::default(),
     }
-}
-
-/// Wraps a schema for aide.
-pub fn schema_object(json_schema: Schema) -> SchemaObject {
-    SchemaObject { json_schema, external_docs: None, example: None }
 }
