@@ -2,13 +2,33 @@
 
 use std::net::IpAddr;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
 use guestlist_domain::{Actor, Event};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::ApiResult;
+use crate::audit::{AuditQuery, find_events};
+use crate::extract::{Call, Paged, Query, Unrestricted};
 use crate::openapi::schemas::{self, Time};
+use crate::openapi::{ApiRouterExt, OperationExt};
+use crate::state::App;
+
+pub fn routes() -> ApiRouter<App> {
+    ApiRouter::new().operation(get_with, "/audit", list_audit_events, |op| {
+        op.named("list_audit_events", "List the audit log")
+            .description("Requires an administrator, or an API key without scopes.")
+            .json_response::<200, Paged<AuditView<'static>>>("A page of events, newest first.")
+    })
+}
+
+async fn list_audit_events(call: Call<Unrestricted>, Query(query): Query<AuditQuery>) -> ApiResult {
+    let (items, next_cursor) = find_events(&call.app, query).await?;
+    Ok(Paged { items, next_cursor }.respond(AuditView::from))
+}
 
 /// The actor of an event.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -11,11 +11,12 @@ use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use guestlist_domain::{Email, flows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ApiResult;
 use crate::extract::{Caller, FieldErrors, JsonBody, authenticate_optional, check_origin};
 use crate::openapi::operation::add_problems;
 use crate::openapi::{ApiRouterExt, OperationExt, schemas};
@@ -81,7 +82,7 @@ async fn request_login(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     JsonBody(request): JsonBody<LoginRequest>,
-) -> Result<Response, Problem> {
+) -> ApiResult {
     let mut errors = FieldErrors::default();
     let email = errors.check("email", Email::parse(&request.email));
     let return_to = request.return_to;

@@ -8,15 +8,16 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use guestlist_domain::{Actor, Page, Session, SessionId, UserId, flows};
+use guestlist_domain::{Actor, Ctx, Page, Session, SessionId, UserId, flows};
 
 use self::types::{
     CreateSessionRequest, CurrentSessionView, ListSessions, NewSessionView, OwnSessionView,
     RevokedSessions, SessionView,
 };
+use super::ApiResult;
 use crate::extract::{
-    JsonBody, Paged, PathParam, Query, RequestContext, RequireScope, RequireSession,
-    ResponseEffects, SameOrigin, UsersRead, UsersWrite, truncate_page,
+    Call, JsonBody, Paged, PathParam, Query, RequestContext, RequireSession, ResponseEffects,
+    SameOrigin, UsersRead, UsersWrite,
 };
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{ApiRouterExt, OperationExt};
@@ -100,7 +101,7 @@ async fn log_out(
     RequestContext(ctx): RequestContext,
     Extension(effects): Extension<ResponseEffects>,
     headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
+) -> ApiResult<StatusCode> {
     flows::log_out(&ctx, &me.session, &me.user).await?;
     effects.replace_cookies(cookies::log_out(app.site(), &headers));
     Ok(StatusCode::NO_CONTENT)
@@ -111,7 +112,7 @@ async fn create_session(
     holder: LinkHolder,
     State(app): State<App>,
     JsonBody(request): JsonBody<CreateSessionRequest>,
-) -> Result<Response, Problem> {
+) -> ApiResult {
     let link = PresentedLink { token: request.token, invitation: request.invitation };
     let login = redeem_link(&app, holder, link, None).await?;
     Ok((StatusCode::CREATED, Json(NewSessionView::from(&login))).into_response())
@@ -121,10 +122,9 @@ async fn list_sessions(
     RequireSession(me): RequireSession,
     State(app): State<App>,
     Query(query): Query<ListSessions>,
-) -> Result<Response, Problem> {
-    let (sessions, next_cursor) = active_sessions(&app, me.user.id, query.parse()?).await?;
-    let items = sessions.iter().map(|one| OwnSessionView::new(one, me.session.id)).collect();
-    Ok(Json(Paged { items, next_cursor }).into_response())
+) -> ApiResult {
+    let sessions = active_sessions(app.ctx(), me.user.id, query.parse()?).await?;
+    Ok(sessions.respond(|session| OwnSessionView::new(session, me.session.id)))
 }
 
 async fn revoke_session(
@@ -134,7 +134,7 @@ async fn revoke_session(
     id: PathParam<SessionId>,
     Extension(effects): Extension<ResponseEffects>,
     headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
+) -> ApiResult<StatusCode> {
     let id = id.parse()?;
     if id == me.session.id {
         flows::log_out(&ctx, &me.session, &me.user).await?;
@@ -149,41 +149,37 @@ async fn revoke_session(
 async fn revoke_other_sessions(
     RequireSession(me): RequireSession,
     RequestContext(ctx): RequestContext,
-) -> Result<Response, Problem> {
+) -> ApiResult {
     let by = Actor::of(&me.user);
     let revoked = flows::end_other_sessions(&ctx, me.user.id, me.session.id, &by).await?;
     Ok(Json(RevokedSessions { revoked }).into_response())
 }
 
 async fn list_user_sessions(
-    _: RequireScope<UsersRead>,
-    State(app): State<App>,
+    call: Call<UsersRead>,
     id: PathParam<UserId>,
     Query(query): Query<ListSessions>,
-) -> Result<Response, Problem> {
+) -> ApiResult {
     let page = query.parse()?;
-    let user = app.user(id.parse()?).await?;
-    let (sessions, next_cursor) = active_sessions(&app, user.id, page).await?;
-    let items = sessions.iter().map(SessionView::from).collect();
-    Ok(Json(Paged { items, next_cursor }).into_response())
+    let user = call.app.user(id.parse()?).await?;
+    Ok(active_sessions(&call.ctx, user.id, page).await?.respond(SessionView::from))
 }
 
 async fn revoke_user_sessions(
-    by: RequireScope<UsersWrite>,
-    RequestContext(ctx): RequestContext,
+    call: Call<UsersWrite>,
     id: PathParam<UserId>,
-) -> Result<StatusCode, Problem> {
-    flows::end_all_sessions(&ctx, id.parse()?, by.caller.manageable_roles(), &by.actor()).await?;
+) -> ApiResult<StatusCode> {
+    let manageable = call.manageable_roles();
+    flows::end_all_sessions(&call.ctx, id.parse()?, manageable, &call.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn active_sessions(
-    app: &App,
+    ctx: &Ctx,
     user: UserId,
     Page { after, limit }: Page<SessionId>,
-) -> Result<(Vec<Session>, Option<String>), Problem> {
-    let (ctx, page) = (app.ctx(), Page { after, limit: limit + 1 });
-    let mut sessions = ctx.store.sessions(user, ctx.now(), page).await?;
-    let next_cursor = truncate_page(&mut sessions, limit, |session| session.id.0);
-    Ok((sessions, next_cursor))
+) -> ApiResult<Paged<Session>> {
+    let page = Page { after, limit: limit + 1 };
+    let sessions = ctx.store.sessions(user, ctx.now(), page).await?;
+    Ok(Paged::new(sessions, limit, |session| session.id.into()))
 }

@@ -58,6 +58,19 @@ impl Caller {
             Self::User(_) => Err(Problem::new(Code::Forbidden, "Your role does not permit this.")),
         }
     }
+
+    /// Requires an administrator or an unrestricted API key.
+    pub fn require_unrestricted(&self) -> Result<(), Problem> {
+        let (code, detail) = match (self.manageable_roles(), self) {
+            (ManageableRoles::All, _) => return Ok(()),
+            (_, Self::ApiKey(_)) => (
+                Code::ScopeMissing,
+                "This needs an API key without scopes, which has all permissions.",
+            ),
+            (_, Self::User(_)) => (Code::Forbidden, "Only administrators may do this."),
+        };
+        Err(Problem::new(code, detail))
+    }
 }
 
 fn has_scope(role: Role, scope: Scope) -> bool {

@@ -42,20 +42,14 @@ pub trait AuthorizedArguments {
     type Authorize: Authorize;
 }
 
-macro_rules! authorized_arguments {
-    ($($argument:ident)*) => {
-        /// [`Handler`] lists a marker before the arguments.
-        impl<M, F: Authorize, $($argument),*> AuthorizedArguments for (M, F, $($argument,)*) {
-            type Authorize = F;
-        }
-    };
+// `Handler` lists a marker before the arguments.
+impl<M, F: Authorize, A> AuthorizedArguments for (M, F, A) {
+    type Authorize = F;
 }
 
-authorized_arguments!();
-authorized_arguments!(A);
-authorized_arguments!(A B);
-authorized_arguments!(A B C);
-authorized_arguments!(A B C D);
+impl<M, F: Authorize, A, B> AuthorizedArguments for (M, F, A, B) {
+    type Authorize = F;
+}
 
 impl<H: Handler<T, App>, T: AuthorizedArguments> Handler<T, App> for Idempotent<H> {
     type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
