@@ -20,7 +20,6 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::config::SiteConfig;
 use crate::extract::BODY_LIMIT;
-use crate::middleware::host::check_host;
 use crate::middleware::request;
 use crate::openapi::document::document;
 use crate::openapi::{ApiRouterExt, OperationExt};
@@ -41,7 +40,7 @@ pub fn router(app: App, hosts: Option<AllowedHosts>) -> anyhow::Result<Router> {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::custom(panic_response))
-        .layer(from_fn_with_state(hosts, check_host))
+        .layer(from_fn_with_state(hosts, request::check_host))
         .layer(from_fn_with_state(app.clone(), request::handle))
         .with_state(app))
 }

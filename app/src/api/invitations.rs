@@ -81,7 +81,7 @@ async fn create_invitation(
     call.caller.require_grantable(request.role)?;
     let invitation = flows::invite(&call.ctx, request, &call.actor()).await?;
     let location = format!("/v1/invitations/{}", invitation.id);
-    let holds = call.app.holds().cached(call.ctx.now()).await;
+    let holds = call.app.holds.cached(call.ctx.now()).await;
     let view = Json(InvitationView::new(&invitation, holds));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], view).into_response())
 }
@@ -107,13 +107,13 @@ async fn list_invitations(
         None => call.ctx.store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
     };
     let invitations = Paged::new(invitations, limit, |invitation| filter.cursor(invitation));
-    let holds = call.app.holds().current(call.ctx.now(), &invitations.items).await?;
+    let holds = call.app.holds.current(call.ctx.now(), &invitations.items).await?;
     Ok(invitations.respond(|invitation| InvitationView::new(invitation, holds)))
 }
 
 async fn get_invitation(call: Call<InvitationsRead>, id: PathParam<InvitationId>) -> ApiResult {
     let invitation = call.ctx.store.invitation(id.parse()?).await?.ok_or_else(not_found)?;
-    let holds = call.app.holds().current(call.ctx.now(), [&invitation]).await?;
+    let holds = call.app.holds.current(call.ctx.now(), [&invitation]).await?;
     Ok(Json(InvitationView::new(&invitation, holds)).into_response())
 }
 
@@ -131,14 +131,14 @@ async fn list_invitation_events(
 async fn resend_invitation(call: Call<InvitationsWrite>, id: PathParam<InvitationId>) -> ApiResult {
     let manageable = call.manageable_roles();
     let invitation = flows::resend(&call.ctx, id.parse()?, manageable, &call.actor()).await?;
-    let holds = call.app.holds().cached(call.ctx.now()).await;
+    let holds = call.app.holds.cached(call.ctx.now()).await;
     Ok((StatusCode::ACCEPTED, Json(InvitationView::new(&invitation, holds))).into_response())
 }
 
 async fn revoke_invitation(call: Call<InvitationsWrite>, id: PathParam<InvitationId>) -> ApiResult {
     let manageable = call.manageable_roles();
     let invitation = flows::revoke(&call.ctx, id.parse()?, manageable, &call.actor()).await?;
-    let holds = call.app.holds().current(call.ctx.now(), [&invitation]).await?;
+    let holds = call.app.holds.current(call.ctx.now(), [&invitation]).await?;
     Ok(Json(InvitationView::new(&invitation, holds)).into_response())
 }
 

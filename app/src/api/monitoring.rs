@@ -99,8 +99,10 @@ fn encode(
     }
     encode_overview(overview, &mut text)?;
     encode_drift(last, now, &mut text)?;
-    app.metrics().encode(&mut text)?;
-    app.encode_worker_metrics(&mut text)?;
+    app.metrics.encode(&mut text)?;
+    if let Some(metrics) = app.worker_metrics.get() {
+        metrics.encode(&mut text)?;
+    }
     encode_eof(&mut text)?;
     Ok(text)
 }

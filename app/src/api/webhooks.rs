@@ -45,7 +45,7 @@ impl FromRequest<App> for Webhook {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let Some(webhooks) = app.webhooks() else { return Err(Problem::not_found("route")) };
+        let Some(webhooks) = &app.webhooks else { return Err(Problem::not_found("route")) };
         let headers = request.headers().clone();
         let header = |(name, _)| headers.get(name).and_then(|value| value.to_str().ok());
         let [Some(id), Some(timestamp), Some(signatures)] = SIGNATURE_HEADERS.map(header) else {
@@ -78,7 +78,7 @@ async fn receive_webhook(
         let outcome = flows::handle_identity_webhook(app.ctx(), &event).await?;
         let (message_id, stytch_user_id) = (&event.message_id, &event.provider_user_id);
         tracing::debug!(?outcome, message_id, stytch_user_id, "webhook received");
-        app.metrics().count_webhook(outcome);
+        app.metrics.count_webhook(outcome);
     }
     Ok(StatusCode::NO_CONTENT)
 }

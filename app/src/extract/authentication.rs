@@ -136,7 +136,7 @@ async fn find_session(
     let verified = check_session(app.ctx(), Credentials { token, jwt }).await?;
     let (session, user) = (verified.session.id, verified.user.id);
     let usage = Usage::Session { session, user };
-    app.activity().record(usage, Some(verified.session.last_used_at), app.ctx().now());
+    app.activity.record(usage, Some(verified.session.last_used_at), app.ctx().now());
     Ok(verified)
 }
 
@@ -147,17 +147,17 @@ async fn find_api_key(app: &App, parts: &Parts, secret: &str) -> Result<ApiKey, 
     let is_scrape = parts.uri.path() == "/metrics";
     let found = match app.ctx().store.api_key_by_hash(hash).await {
         Err(error) if error.is_transient() && is_scrape => {
-            Some(app.api_key_cache().get(hash).ok_or(error)?)
+            Some(app.api_key_cache.get(hash).ok_or(error)?)
         }
         found => found?,
     };
     if is_scrape {
-        app.api_key_cache().update(hash, found.clone());
+        app.api_key_cache.update(hash, found.clone());
     }
     let Some(key) = found.filter(|key| key.revoked_at.is_none()) else {
         return Err(Problem::new(Code::ApiKeyInvalid, "The API key is unknown or revoked."));
     };
-    app.activity().record(Usage::Key(key.id), key.last_used_at, app.ctx().now());
+    app.activity.record(Usage::Key(key.id), key.last_used_at, app.ctx().now());
     Ok(key)
 }
 
