@@ -53,8 +53,7 @@ impl<'a> From<&'a Actor> for ActorView<'a> {
 #[schemars(rename = "Event", transform = schemas::all_required)]
 pub struct EventView<'a> {
     id: Uuid,
-    #[schemars(with = "schemas::EventKind")]
-    kind: &'a str,
+    kind: schemas::EventKind,
     at: Time,
     #[schemars(with = "schemas::EventDetail")]
     detail: &'a Value,
@@ -62,12 +61,7 @@ pub struct EventView<'a> {
 
 impl<'a> From<&'a Event> for EventView<'a> {
     fn from(event: &'a Event) -> Self {
-        Self {
-            id: event.id.0,
-            kind: event.kind.as_str(),
-            at: Time(event.at),
-            detail: &event.detail,
-        }
+        Self { id: event.id.0, kind: event.kind.into(), at: Time(event.at), detail: &event.detail }
     }
 }
 
@@ -76,8 +70,7 @@ impl<'a> From<&'a Event> for EventView<'a> {
 #[schemars(rename = "AuditEvent", transform = schemas::all_required)]
 pub struct AuditView<'a> {
     id: Uuid,
-    #[schemars(with = "schemas::EventKind")]
-    kind: &'a str,
+    kind: schemas::EventKind,
     at: Time,
     /// The event's actor.
     actor: ActorView<'a>,
@@ -96,7 +89,7 @@ impl<'a> From<&'a Event> for AuditView<'a> {
     fn from(event: &'a Event) -> Self {
         Self {
             id: event.id.0,
-            kind: event.kind.as_str(),
+            kind: event.kind.into(),
             at: Time(event.at),
             actor: (&event.actor).into(),
             ip: event.from_ip,

@@ -107,20 +107,16 @@ fn document_bulk(op: TransformOperation<'_>, action: JobAction) -> TransformOper
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
 struct ListJobs {
-    #[schemars(with = "Option<schemas::Queue>")]
-    queue: Option<String>,
+    queue: Option<schemas::Queue>,
     /// The kind of job, as in `send-invite`.
     kind: Option<String>,
-    #[schemars(with = "Option<schemas::JobState>")]
-    state: Option<String>,
+    state: Option<schemas::JobState>,
     /// The error code of the last attempt.
     error: Option<String>,
     /// Finds jobs whose last error contains this, or whose id starts with it.
     q: Option<String>,
-    #[schemars(with = "Option<schemas::Limit>")]
-    limit: Option<String>,
-    #[schemars(with = "Option<schemas::Cursor>")]
-    cursor: Option<String>,
+    limit: Option<schemas::Limit>,
+    cursor: Option<schemas::Cursor>,
 }
 
 async fn list_jobs(call: Call<OpsRead>, Query(query): Query<ListJobs>) -> ApiResult {
@@ -171,8 +167,7 @@ async fn job_response(app: &App, id: JobId) -> ApiResult {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with a state")]
 struct BulkJobRequest {
-    #[schemars(with = "Option<schemas::Queue>")]
-    queue: Option<String>,
+    queue: Option<schemas::Queue>,
     /// The kind of job, as in `send-invite`.
     kind: Option<String>,
     #[schemars(with = "schemas::JobState")]

@@ -39,11 +39,9 @@ pub fn routes() -> ApiRouter<App> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with an email")]
 struct LoginRequest {
-    #[schemars(with = "schemas::Email")]
-    email: String,
+    email: schemas::Email,
     /// Where the user is sent after logging in. Leave it out for the default.
-    #[schemars(with = "Option<schemas::ReturnTo>")]
-    return_to: Option<String>,
+    return_to: Option<schemas::ReturnTo>,
 }
 
 /// The request was accepted.

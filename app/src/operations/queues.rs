@@ -31,8 +31,7 @@ pub fn parse_pause_reason(reason: Option<String>) -> Result<Option<String>, Stri
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "QueueState", transform = schemas::all_required)]
 pub struct QueueView<'a> {
-    #[schemars(with = "schemas::Queue")]
-    name: &'a str,
+    name: schemas::Queue,
     counts: Counts,
     /// How long the oldest due job has been waiting, held or not; null if none is due.
     oldest_ready_age_seconds: Option<u64>,
@@ -40,8 +39,7 @@ pub struct QueueView<'a> {
     /// Null unless the queue is paused.
     pause: Option<PauseView<'a>>,
     /// What holds back the queue's due jobs; null if nothing does.
-    #[schemars(with = "Option<schemas::HeldBy>")]
-    held_by: Option<&'a str>,
+    held_by: Option<schemas::HeldBy>,
     /// Milliseconds from due to claimed by a worker, in the last hour.
     wait_ms: QuantilesView,
     /// Milliseconds from claimed to the end of the attempt, in the last hour.
@@ -107,7 +105,7 @@ struct MinuteView {
 impl<'a> QueueView<'a> {
     pub fn new(state: &'a QueueState, activity: &QueueActivity) -> Self {
         Self {
-            name: state.queue.as_str(),
+            name: state.queue.into(),
             counts: Counts {
                 scheduled: state.scheduled,
                 ready: state.ready,
@@ -119,7 +117,7 @@ impl<'a> QueueView<'a> {
             oldest_ready_age_seconds: state.oldest_ready.map(|age| age.as_secs()),
             paused: state.pause.is_some(),
             pause: state.pause.as_ref().map(PauseView::new),
-            held_by: state.held_by.map(guestlist_domain::HeldBy::as_str),
+            held_by: state.held_by.map(Into::into),
             wait_ms: QuantilesView::new(activity.wait),
             run_ms: QuantilesView::new(activity.run),
             per_minute: activity.minutes.iter().map(MinuteView::new).collect(),

@@ -37,8 +37,7 @@ pub struct Status<'a> {
     /// How long the oldest due job has been waiting; null if none is due.
     pub oldest_ready_age_seconds: Option<u64>,
     /// Queues paused by an operator.
-    #[schemars(with = "Vec<schemas::Queue>")]
-    pub paused: Vec<&'static str>,
+    pub paused: Vec<schemas::Queue>,
     /// Number of live workers.
     pub workers: usize,
 }
@@ -72,7 +71,7 @@ impl<'a> Status<'a> {
                 .filter_map(|queue| queue.oldest_ready)
                 .max()
                 .map(|age| age.as_secs()),
-            paused: overview.holds.paused.iter().map(|queue| queue.as_str()).collect(),
+            paused: overview.holds.paused.iter().map(|queue| (*queue).into()).collect(),
             workers: overview.live_workers().count(),
         }
     }
