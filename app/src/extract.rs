@@ -17,7 +17,7 @@ pub use authorization::{
     Authorize, Call, InvitationsRead, InvitationsWrite, OpsRead, OpsWrite, OptionalSession,
     RequestContext, RequireSession, Unrestricted, UsersRead, UsersWrite, check_origin,
 };
-pub use body::{BODY_LIMIT, Form, JsonBody, Query, read_body, too_large};
+pub use body::{BODY_LIMIT, Form, JsonBody, Query, read_body};
 pub use credentials::{KEY_PREFIX, has_credentials, has_session_cookies};
 pub use effects::{Effects, LoginFormValues, RequestId, ResponseEffects};
 pub use field_errors::FieldErrors;

@@ -148,6 +148,13 @@ pub fn is_api_path(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/") || path.starts_with("/webhooks/")
 }
 
+/// Creates a problem whose detail is the meaning of its code.
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self::new(code, code.meaning())
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();

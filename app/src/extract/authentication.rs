@@ -155,7 +155,7 @@ async fn find_api_key(app: &App, parts: &Parts, secret: &str) -> Result<ApiKey, 
         app.api_key_cache.update(hash, found.clone());
     }
     let Some(key) = found.filter(|key| key.revoked_at.is_none()) else {
-        return Err(Problem::new(Code::ApiKeyInvalid, "The API key is unknown or revoked."));
+        return Err(Code::ApiKeyInvalid.into());
     };
     app.activity.record(Usage::Key(key.id), key.last_used_at, app.ctx().now());
     Ok(key)

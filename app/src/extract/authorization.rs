@@ -119,10 +119,7 @@ impl FromRequestParts<App> for RequireSession {
                 check_origin(parts, app)?;
                 Ok(Self(*verified))
             }
-            Caller::ApiKey(_) => {
-                let detail = "This needs a user's session; API keys have none.";
-                Err(Problem::new(Code::SessionRequired, detail))
-            }
+            Caller::ApiKey(_) => Err(Code::SessionRequired.into()),
         }
     }
 }

@@ -114,18 +114,13 @@ pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<By
 
 fn body_problem(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return too_large();
+        return Code::BodyTooLarge.into();
     }
     let mut causes = std::iter::successors(rejection.source(), |error| (**error).source());
     if causes.any(<dyn Error>::is::<BodyTimedOut>) {
-        return Problem::new(Code::BodyTimeout, "The body did not arrive in time.");
+        return Code::BodyTimeout.into();
     }
-    Problem::new(Code::MalformedBody, "The body ended before it was complete.")
-}
-
-/// Creates the 413 of a body over [`BODY_LIMIT`].
-pub fn too_large() -> Problem {
-    Problem::new(Code::BodyTooLarge, "The body is larger than 1 MiB.")
+    Code::MalformedBody.into()
 }
 
 fn from_object<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {

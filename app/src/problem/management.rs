@@ -133,9 +133,7 @@ impl From<ChangeUserError> for Problem {
                               suspend or reactivate. Revoke the invitation, or delete the user.";
                 Self::new(Code::UserInvited, detail)
             }
-            ChangeUserError::BeingRemoved => {
-                Self::new(Code::UserDeleting, "The user is being deleted.")
-            }
+            ChangeUserError::BeingRemoved => Code::UserDeleting.into(),
             ChangeUserError::LastAdmin => Self::last_admin(),
             ChangeUserError::Forbidden => Self::role_not_grantable(),
             ChangeUserError::Store(error) => error.into(),
