@@ -148,10 +148,9 @@ pub fn is_api_path(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/") || path.starts_with("/webhooks/")
 }
 
-/// Creates a problem whose detail is the meaning of its code.
 impl From<Code> for Problem {
     fn from(code: Code) -> Self {
-        Self::new(code, code.meaning())
+        Self::new(code, code.detail())
     }
 }
 

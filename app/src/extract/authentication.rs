@@ -42,7 +42,7 @@ impl Caller {
         if self.manageable_roles().includes(role) {
             Ok(())
         } else {
-            Err(Problem::role_not_grantable())
+            Err(Code::RoleNotGrantable.into())
         }
     }
 

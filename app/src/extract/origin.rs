@@ -40,12 +40,7 @@ pub fn require_same_origin(headers: &HeaderMap, site: &SiteConfig) -> Result<(),
         (Some(_), false) => false,
         (_, true) => headers.get_all(header::ORIGIN).iter().all(is_trusted),
     };
-    if is_allowed {
-        return Ok(());
-    }
-    let detail = "The request was made by a page of another origin. If it is your application's, \
-                  add the origin to APP_ORIGINS.";
-    Err(Problem::new(Code::CrossOrigin, detail))
+    if is_allowed { Ok(()) } else { Err(Code::CrossOrigin.into()) }
 }
 
 impl OperationInput for SameOrigin {

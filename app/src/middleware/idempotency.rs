@@ -114,14 +114,8 @@ async fn call_once<H: Handler<T, App>, T: AuthorizedArguments>(
             store_response(&app, lease, response).await
         }
         KeyState::Completed(stored) => replay(stored, &request_id),
-        KeyState::InUse => {
-            let detail = "A request with this Idempotency-Key is in progress.";
-            Err(Problem::new(Code::IdempotencyKeyInUse, detail))
-        }
-        KeyState::Mismatch => {
-            let detail = "This Idempotency-Key was used with a different request. Use a new one.";
-            Err(Problem::new(Code::IdempotencyKeyReused, detail))
-        }
+        KeyState::InUse => Err(Code::IdempotencyKeyInUse.into()),
+        KeyState::Mismatch => Err(Code::IdempotencyKeyReused.into()),
     }
 }
 
@@ -132,10 +126,7 @@ fn parse_key(headers: &HeaderMap) -> Result<&str, Problem> {
         _ => None,
     };
     let is_valid = |key: &&str| (1..=MAX_KEY_LENGTH).contains(&key.len()) && !key.contains('\t');
-    key.filter(is_valid).ok_or_else(|| {
-        let detail = "Send one Idempotency-Key of 1 to 255 printable ASCII characters.";
-        Problem::new(Code::IdempotencyKeyInvalid, detail)
-    })
+    key.filter(is_valid).ok_or_else(|| Code::IdempotencyKeyInvalid.into())
 }
 
 /// Identifies the caller and the roles they may manage: a user who has been demoted gets no

@@ -67,10 +67,7 @@ fn framework_problem(response: &Response) -> Option<Problem> {
         return None;
     }
     match response.status() {
-        StatusCode::METHOD_NOT_ALLOWED => {
-            let detail = "The route does not support this method. See `Allow`.";
-            Some(Problem::new(Code::MethodNotAllowed, detail))
-        }
+        StatusCode::METHOD_NOT_ALLOWED => Some(Code::MethodNotAllowed.into()),
         StatusCode::PAYLOAD_TOO_LARGE => Some(Code::BodyTooLarge.into()),
         StatusCode::REQUEST_TIMEOUT => Some(Code::Timeout.into()),
         status if status.is_client_error() => Some(Code::BadRequest.into()),

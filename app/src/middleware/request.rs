@@ -121,9 +121,7 @@ pub async fn check_host(
     match host(&request) {
         Err(invalid) => Problem::new(Code::BadRequest, invalid.to_string()).into_response(),
         Ok(Some(host)) if hosts.is_some_and(|hosts| !hosts.allows(&host)) => {
-            let detail = "On a local address, `guestlist dev` accepts only local host names and \
-                          the host of PUBLIC_URL.";
-            Problem::new(Code::HostNotAllowed, detail).into_response()
+            Problem::from(Code::HostNotAllowed).into_response()
         }
         Ok(_) => next.run(request).await,
     }

@@ -40,22 +40,18 @@ impl From<ProviderError> for Problem {
 
 impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
-        let (code, detail) = match error {
-            SessionError::Missing => (Code::SessionMissing, "Log in, or send an API key."),
-            SessionError::Expired => (Code::SessionExpired, "The session expired. Log in again."),
-            SessionError::Revoked => (Code::SessionRevoked, "The session was ended. Log in again."),
-            SessionError::JwtExpired => (
-                Code::JwtExpired,
-                "The session JWT is older than five minutes. Send the session token to get a new \
-                 one.",
-            ),
-            SessionError::KeysUnavailable => (
-                Code::ProviderUnavailable,
-                "The session can't be checked because Stytch is unavailable. Try again.",
-            ),
-            SessionError::Store(error) => return error.into(),
-        };
-        Self::new(code, detail)
+        match error {
+            SessionError::Missing => Code::SessionMissing.into(),
+            SessionError::Expired => Code::SessionExpired.into(),
+            SessionError::Revoked => Code::SessionRevoked.into(),
+            SessionError::JwtExpired => Code::JwtExpired.into(),
+            SessionError::KeysUnavailable => {
+                let detail =
+                    "The session can't be checked because Stytch is unavailable. Try again.";
+                Self::new(Code::ProviderUnavailable, detail)
+            }
+            SessionError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -70,41 +66,20 @@ impl From<RequestLoginError> for Problem {
 
 impl From<RedeemError> for Problem {
     fn from(error: RedeemError) -> Self {
-        let (code, detail) = match error {
-            RedeemError::LinkUsed(_) => {
-                (Code::LinkUsed, "Each link works once. Request a new one.")
-            }
-            RedeemError::LinkExpired => (
-                Code::LinkExpired,
-                "The link has expired, or has been used already. Request a new one.",
-            ),
-            RedeemError::LinkInvalid => (
-                Code::LinkInvalid,
-                "The link is incomplete or has been replaced. Open the newest mail and use its \
-                 link, or request a new one.",
-            ),
-            RedeemError::InvitationRevoked => (
-                Code::InvitationRevoked,
-                "Ask the person who invited you. You will get a mail only if you are invited \
-                 again.",
-            ),
-            RedeemError::AccountSuspended => (
-                Code::AccountSuspended,
-                "Ask an administrator. You will get a mail only once the account is active again.",
-            ),
-            RedeemError::NotInvited => (
-                Code::NotInvited,
-                "Ask an administrator for an invitation. You will get a mail only once you are \
-                 invited.",
-            ),
+        match error {
+            RedeemError::LinkUsed(_) => Code::LinkUsed.into(),
+            RedeemError::LinkExpired => Code::LinkExpired.into(),
+            RedeemError::LinkInvalid => Code::LinkInvalid.into(),
+            RedeemError::InvitationRevoked => Code::InvitationRevoked.into(),
+            RedeemError::AccountSuspended => Code::AccountSuspended.into(),
+            RedeemError::NotInvited => Code::NotInvited.into(),
             RedeemError::InProgress => {
                 let detail = "The link is being checked. Press Continue again in a moment.";
-                return Self::new(Code::Timeout, detail).retry_after(SHORT_WAIT);
+                Self::new(Code::Timeout, detail).retry_after(SHORT_WAIT)
             }
-            RedeemError::Provider(error) => return error.into(),
-            RedeemError::Store(error) => return error.into(),
-        };
-        Self::new(code, detail)
+            RedeemError::Provider(error) => error.into(),
+            RedeemError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -131,16 +106,8 @@ impl From<WebhookError> for Problem {
     fn from(error: WebhookError) -> Self {
         tracing::warn!(%error, "a webhook was refused");
         match error {
-            WebhookError::Signature => Self::new(
-                Code::SignatureInvalid,
-                "None of the signatures matches. Set STYTCH_WEBHOOK_SECRET to the endpoint's \
-                 secret in the Stytch dashboard.",
-            ),
-            WebhookError::Stale => Self::new(
-                Code::SignatureExpired,
-                "The webhook was not signed within the last five minutes. Check the clocks if it \
-                 was.",
-            ),
+            WebhookError::Signature => Code::SignatureInvalid.into(),
+            WebhookError::Stale => Code::SignatureExpired.into(),
             WebhookError::OtherProject => Self::new(
                 Code::InvalidRequest,
                 "The webhook belongs to a project other than STYTCH_PROJECT_ID.",

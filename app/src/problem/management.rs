@@ -10,13 +10,6 @@ use serde_json::json;
 use super::{Code, Problem};
 
 impl Problem {
-    /// Creates a 403: the caller may neither grant the role nor manage a user who has it.
-    pub fn role_not_grantable() -> Self {
-        let detail = "Only administrators and unrestricted API keys may grant a role above \
-                      member, or manage users who have one.";
-        Self::new(Code::RoleNotGrantable, detail)
-    }
-
     fn already_invited(id: InvitationId) -> Self {
         let detail = "The address has an open invitation. Resend it, or revoke it first.";
         Self::new(Code::AlreadyInvited, detail).with("invitation_id", json!(id))
@@ -37,17 +30,6 @@ impl Problem {
         Self::new(Code::UserDeleting, detail)
     }
 
-    fn invitation_closed() -> Self {
-        let detail = "The invitation was accepted or revoked. Create a new one instead.";
-        Self::new(Code::InvitationClosed, detail)
-    }
-
-    fn last_admin() -> Self {
-        let detail = "This is the last active administrator. Make another user an administrator \
-                      first.";
-        Self::new(Code::LastAdmin, detail)
-    }
-
     /// Creates the problem of an operation on a job that is allowed in these states only.
     pub fn job(error: JobOperationError, allowed_states: &str) -> Self {
         match error {
@@ -56,17 +38,9 @@ impl Problem {
                 let detail = format!("The job is {state}. Allowed states: {allowed_states}.");
                 Self::new(Code::WrongState, detail).with("state", json!(state.as_str()))
             }
-            JobOperationError::Superseded => {
-                let detail = "The job's invitation was resent or closed in the meantime, so the \
-                              job is obsolete.";
-                Self::new(Code::JobSuperseded, detail)
-            }
-            JobOperationError::Forbidden => Self::role_not_grantable(),
-            JobOperationError::Erasure => {
-                let detail = "The job erases a user, which can't be cancelled or dismissed. If it \
-                              is dead, fix the cause and retry it.";
-                Self::new(Code::ErasureNotCancellable, detail)
-            }
+            JobOperationError::Superseded => Code::JobSuperseded.into(),
+            JobOperationError::Forbidden => Code::RoleNotGrantable.into(),
+            JobOperationError::Erasure => Code::ErasureNotCancellable.into(),
             JobOperationError::Store(error) => error.into(),
         }
     }
@@ -80,7 +54,7 @@ impl From<InviteError> for Problem {
                 Self::already_member(user, is_suspended)
             }
             InviteError::BeingRemoved => Self::address_of_deleted_user(),
-            InviteError::Forbidden => Self::role_not_grantable(),
+            InviteError::Forbidden => Code::RoleNotGrantable.into(),
             InviteError::Store(error) => error.into(),
         }
     }
@@ -90,8 +64,8 @@ impl From<ResendError> for Problem {
     fn from(error: ResendError) -> Self {
         match error {
             ResendError::NotFound => Self::not_found("invitation"),
-            ResendError::Closed => Self::invitation_closed(),
-            ResendError::Forbidden => Self::role_not_grantable(),
+            ResendError::Closed => Code::InvitationClosed.into(),
+            ResendError::Forbidden => Code::RoleNotGrantable.into(),
             ResendError::AlreadyInvited(id) => Self::already_invited(id),
             ResendError::TooSoon(wait) => Self::too_many(Code::ResentTooSoon, wait),
             ResendError::Store(error) => error.into(),
@@ -103,8 +77,8 @@ impl From<RevokeError> for Problem {
     fn from(error: RevokeError) -> Self {
         match error {
             RevokeError::NotFound => Self::not_found("invitation"),
-            RevokeError::Closed => Self::invitation_closed(),
-            RevokeError::Forbidden => Self::role_not_grantable(),
+            RevokeError::Closed => Code::InvitationClosed.into(),
+            RevokeError::Forbidden => Code::RoleNotGrantable.into(),
             RevokeError::Store(error) => error.into(),
         }
     }
@@ -118,7 +92,7 @@ impl From<AddUserError> for Problem {
                 Self::already_member(user, is_suspended)
             }
             AddUserError::BeingRemoved => Self::address_of_deleted_user(),
-            AddUserError::Forbidden => Self::role_not_grantable(),
+            AddUserError::Forbidden => Code::RoleNotGrantable.into(),
             AddUserError::Store(error) => error.into(),
         }
     }
@@ -128,14 +102,10 @@ impl From<ChangeUserError> for Problem {
     fn from(error: ChangeUserError) -> Self {
         match error {
             ChangeUserError::NotFound => Self::not_found("user"),
-            ChangeUserError::OnlyInvited => {
-                let detail = "The user has not accepted the invitation yet, so there is nothing to \
-                              suspend or reactivate. Revoke the invitation, or delete the user.";
-                Self::new(Code::UserInvited, detail)
-            }
+            ChangeUserError::OnlyInvited => Code::UserInvited.into(),
             ChangeUserError::BeingRemoved => Code::UserDeleting.into(),
-            ChangeUserError::LastAdmin => Self::last_admin(),
-            ChangeUserError::Forbidden => Self::role_not_grantable(),
+            ChangeUserError::LastAdmin => Code::LastAdmin.into(),
+            ChangeUserError::Forbidden => Code::RoleNotGrantable.into(),
             ChangeUserError::Store(error) => error.into(),
         }
     }
@@ -145,8 +115,8 @@ impl From<RemoveUserError> for Problem {
     fn from(error: RemoveUserError) -> Self {
         match error {
             RemoveUserError::NotFound => Self::not_found("user"),
-            RemoveUserError::LastAdmin => Self::last_admin(),
-            RemoveUserError::Forbidden => Self::role_not_grantable(),
+            RemoveUserError::LastAdmin => Code::LastAdmin.into(),
+            RemoveUserError::Forbidden => Code::RoleNotGrantable.into(),
             RemoveUserError::Store(error) => error.into(),
         }
     }
@@ -156,7 +126,7 @@ impl From<EndAllError> for Problem {
     fn from(error: EndAllError) -> Self {
         match error {
             EndAllError::NotFound => Self::not_found("user"),
-            EndAllError::Forbidden => Self::role_not_grantable(),
+            EndAllError::Forbidden => Code::RoleNotGrantable.into(),
             EndAllError::Store(error) => error.into(),
         }
     }
