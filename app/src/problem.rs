@@ -1,8 +1,7 @@
 //! Errors of the HTTP interface: problem details (RFC 9457) with a stable code.
 
-mod access;
 mod code;
-mod management;
+mod errors;
 
 use std::time::Duration;
 

@@ -87,8 +87,8 @@ pub async fn authenticate(parts: &mut Parts, app: &App) -> Result<Caller, Proble
         return known.clone();
     }
     let result = find_caller(parts, app).await;
-    if let (Err(problem), Some(effects)) = (&result, parts.extensions.get::<ResponseEffects>()) {
-        effects.set_refusal(problem.code);
+    if let Err(problem) = &result {
+        ResponseEffects::of(parts).set_refusal(problem.code);
     }
     parts.extensions.insert(result.clone());
     result
@@ -201,10 +201,9 @@ async fn find_cookie_session(
     let Some((verified, cookies)) = first else {
         return Err(CookieError::Session(first_error.unwrap_or(SessionError::Missing)));
     };
-    if let Some(effects) = parts.extensions.get::<ResponseEffects>() {
-        let (has_several, now) = (presented.len() > 1, app.ctx().now());
-        effects.add_cookies(cookies::renew(app.site(), &verified, cookies, has_several, now));
-    }
+    let (has_several, now) = (presented.len() > 1, app.ctx().now());
+    let renewed = cookies::renew(app.site(), &verified, cookies, has_several, now);
+    ResponseEffects::of(parts).add_cookies(renewed);
     Ok(verified)
 }
 
@@ -223,9 +222,7 @@ async fn has_foreign_jwt(
 
 /// Treats a browser with the sessions of several users as logged out, and clears all its cookies.
 fn several_users(app: &App, parts: &Parts) -> Problem {
-    if let Some(effects) = parts.extensions.get::<ResponseEffects>() {
-        effects.add_cookies(cookies::clear_all(app.site()));
-    }
+    ResponseEffects::of(parts).add_cookies(cookies::clear_all(app.site()));
     let detail =
         "The cookies contain sessions of several users, so all were ignored. Log in again.";
     Problem::new(Code::SessionMissing, detail)
@@ -244,11 +241,8 @@ fn session_problem(app: &App, parts: &Parts, error: SessionError) -> Problem {
     };
     let problem = Problem::from(error);
     let has_ended = problem.status() == StatusCode::UNAUTHORIZED;
-    if let Some(effects) = parts.extensions.get::<ResponseEffects>()
-        && has_ended
-        && has_session_cookies(&parts.headers, app.site())
-    {
-        effects.add_cookies(cookies::clear(app.site()));
+    if has_ended && has_session_cookies(&parts.headers, app.site()) {
+        ResponseEffects::of(parts).add_cookies(cookies::clear(app.site()));
     }
     problem
 }

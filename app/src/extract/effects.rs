@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aide::OperationInput;
 use axum::http::HeaderValue;
+use axum::http::request::Parts;
 
 use crate::problem::Code;
 
@@ -33,6 +34,11 @@ pub struct LoginFormValues {
 }
 
 impl ResponseEffects {
+    /// Returns the effects of a request.
+    pub fn of(parts: &Parts) -> Self {
+        parts.extensions.get().cloned().unwrap_or_default()
+    }
+
     pub fn add_cookies(&self, cookies: Vec<HeaderValue>) {
         self.effects().cookies.extend(cookies);
     }

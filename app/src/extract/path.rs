@@ -20,27 +20,24 @@ pub trait Identifier: Sized {
     /// The resource, as error messages name it.
     const RESOURCE: &'static str;
     /// The parameter's name in the route.
-    const PARAMETER: &'static str;
+    const PARAMETER: &'static str = "id";
 
     /// Parses the parameter; `None` if no resource can have this identifier.
     fn parse(text: &str) -> Option<Self>;
 
     /// Returns the parameter's schema.
-    fn schema() -> Schema;
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "format": "uuid" })
+    }
 }
 
 macro_rules! uuid_identifiers {
     ($($id:ident $resource:literal),+ $(,)?) => {$(
         impl Identifier for $id {
             const RESOURCE: &'static str = $resource;
-            const PARAMETER: &'static str = "id";
 
             fn parse(text: &str) -> Option<Self> {
                 text.parse().ok()
-            }
-
-            fn schema() -> Schema {
-                json_schema!({ "type": "string", "format": "uuid" })
             }
         }
     )+};

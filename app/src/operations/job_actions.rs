@@ -124,21 +124,6 @@ impl JobAction {
         let run = BulkRun { action: self, manageable, actor: Some(actor) };
         run.execute(ctx, store, filter, time_limit).await
     }
-
-    async fn check_allowed(
-        self,
-        ctx: &Ctx,
-        id: JobId,
-        manageable: ManageableRoles,
-    ) -> Result<(), JobOperationError> {
-        let allowed = match self {
-            Self::Retry => flows::authorize_job_retry(ctx, id, manageable).await,
-            Self::Cancel | Self::Dismiss => {
-                flows::authorize_job_cancellation(ctx, id, manageable).await
-            }
-        };
-        allowed.map(drop)
-    }
 }
 
 /// An action on all matching jobs; a dry run if there is no actor.
@@ -204,10 +189,17 @@ impl BulkRun<'_> {
     }
 
     async fn process(self, ctx: &Ctx, id: JobId) -> Result<(), JobOperationError> {
-        match self.actor {
-            Some(actor) => self.action.apply(ctx, id, self.manageable, actor).await,
-            None => self.action.check_allowed(ctx, id, self.manageable).await,
+        let Self { action, manageable, actor } = self;
+        if let Some(actor) = actor {
+            return action.apply(ctx, id, manageable, actor).await;
         }
+        let allowed = match action {
+            JobAction::Retry => flows::authorize_job_retry(ctx, id, manageable).await,
+            JobAction::Cancel | JobAction::Dismiss => {
+                flows::authorize_job_cancellation(ctx, id, manageable).await
+            }
+        };
+        allowed.map(drop)
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_database::operations::{
-    Minute, Pause, Quantiles, QueueActivity, QueueState, WorkerState,
-};
+use guestlist_database::operations::{Minute, Quantiles, QueueActivity, QueueState, WorkerState};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -104,6 +102,7 @@ struct MinuteView {
 
 impl<'a> QueueView<'a> {
     pub fn new(state: &'a QueueState, activity: &QueueActivity) -> Self {
+        let minute = |m: &Minute| MinuteView { at: Time(m.at), done: m.done, failed: m.failed };
         Self {
             name: state.queue.into(),
             counts: Counts {
@@ -116,18 +115,16 @@ impl<'a> QueueView<'a> {
             },
             oldest_ready_age_seconds: state.oldest_ready.map(|age| age.as_secs()),
             paused: state.pause.is_some(),
-            pause: state.pause.as_ref().map(PauseView::new),
+            pause: state.pause.as_ref().map(|pause| PauseView {
+                at: Time(pause.at),
+                by: pause.by.as_deref(),
+                reason: pause.reason.as_deref(),
+            }),
             held_by: state.held_by.map(Into::into),
             wait_ms: QuantilesView::new(activity.wait),
             run_ms: QuantilesView::new(activity.run),
-            per_minute: activity.minutes.iter().map(MinuteView::new).collect(),
+            per_minute: activity.minutes.iter().map(minute).collect(),
         }
-    }
-}
-
-impl<'a> PauseView<'a> {
-    fn new(pause: &'a Pause) -> Self {
-        Self { at: Time(pause.at), by: pause.by.as_deref(), reason: pause.reason.as_deref() }
     }
 }
 
@@ -135,12 +132,6 @@ impl QuantilesView {
     fn new(quantiles: Quantiles) -> Self {
         let millis = |time: Option<Duration>| time.map(|time| time.as_millis());
         Self { p50: millis(quantiles.p50), p95: millis(quantiles.p95), p99: millis(quantiles.p99) }
-    }
-}
-
-impl MinuteView {
-    fn new(minute: &Minute) -> Self {
-        Self { at: Time(minute.at), done: minute.done, failed: minute.failed }
     }
 }
 

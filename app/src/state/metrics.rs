@@ -12,16 +12,11 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 /// Request durations and received webhooks.
+#[derive(Debug)]
 pub struct HttpMetrics {
     registry: Registry,
     durations: Family<[(&'static str, String); 3], Histogram>,
     webhooks: Family<[(&'static str, &'static str); 1], Counter>,
-}
-
-impl fmt::Debug for HttpMetrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpMetrics").finish_non_exhaustive()
-    }
 }
 
 /// Buckets from 0.5 ms to 16 s.
