@@ -2,11 +2,8 @@
 
 use std::net::SocketAddr;
 
-use aide::OperationInput;
 use aide::axum::ApiRouter;
 use aide::axum::routing::post_with;
-use aide::generate::GenContext;
-use aide::openapi::Operation;
 use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
@@ -18,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ApiResult;
 use crate::extract::{Caller, FieldErrors, JsonBody, authenticate_optional, check_origin};
-use crate::openapi::operation::add_problems;
+use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems};
 use crate::openapi::{ApiRouterExt, OperationExt, schemas};
 use crate::problem::{Code, Problem};
 use crate::state::App;

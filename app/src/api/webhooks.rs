@@ -1,10 +1,7 @@
 //! Webhooks of Stytch.
 
-use aide::OperationInput;
 use aide::axum::ApiRouter;
 use aide::axum::routing::post_with;
-use aide::generate::GenContext;
-use aide::openapi::Operation;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use guestlist_domain::{IdentityEvent, flows};
@@ -12,7 +9,9 @@ use guestlist_stytch::{Signature, WebhookError};
 use schemars::json_schema;
 
 use crate::extract::read_body;
-use crate::openapi::operation::{add_body, add_header, add_problems};
+use crate::openapi::operation::{
+    GenContext, Operation, OperationInput, add_body, add_header, add_problems,
+};
 use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::problem::{Code, Problem};
 use crate::state::App;

@@ -13,14 +13,11 @@ use crate::state::App;
 
 #[derive(Debug, Clone)]
 pub enum Caller {
-    /// A user with a live session.
     User(Box<VerifiedSession>),
-    /// A program with an API key.
     ApiKey(ApiKey),
 }
 
 impl Caller {
-    /// Returns the caller as the actor of events.
     pub fn actor(&self) -> Actor {
         match self {
             Self::User(verified) => Actor::of(&verified.user),
@@ -37,7 +34,6 @@ impl Caller {
         if is_unrestricted { ManageableRoles::All } else { ManageableRoles::MemberOnly }
     }
 
-    /// Requires that the caller may grant a role.
     pub fn require_grantable(&self, role: Role) -> Result<(), Problem> {
         if self.manageable_roles().includes(role) {
             Ok(())

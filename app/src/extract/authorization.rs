@@ -4,9 +4,7 @@
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::{Operation, SecurityRequirement};
+use aide::openapi::SecurityRequirement;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::Method;
 use axum::http::request::Parts;
@@ -16,7 +14,7 @@ use guestlist_domain::{Actor, Ctx, ManageableRoles, Scope, Session};
 use super::authentication::{Caller, authenticate};
 use super::credentials::PresentedCredentials;
 use super::origin::require_same_origin;
-use crate::openapi::operation::add_problems;
+use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -64,12 +62,10 @@ pub struct Call<P> {
 }
 
 impl<P> Call<P> {
-    /// Returns the caller as the actor of events.
     pub fn actor(&self) -> Actor {
         self.caller.actor()
     }
 
-    /// Returns the roles of the users that the caller may manage.
     pub fn manageable_roles(&self) -> ManageableRoles {
         self.caller.manageable_roles()
     }
@@ -129,7 +125,6 @@ impl FromRequestParts<App> for RequireSession {
 pub struct OptionalSession(pub Option<VerifiedSession>);
 
 impl OptionalSession {
-    /// Returns the session without its user.
     pub fn into_session(self) -> Option<Session> {
         self.0.map(|verified| verified.session)
     }

@@ -2,9 +2,6 @@
 
 use std::error::Error;
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::Operation;
 use aide::operation::{ParamLocation, add_parameters, parameters_from_schema};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -19,7 +16,7 @@ use serde_json::Value;
 
 use super::field_errors::field_error;
 use super::json;
-use crate::openapi::operation::{add_body, add_problems};
+use crate::openapi::operation::{GenContext, Operation, OperationInput, add_body, add_problems};
 use crate::problem::{Code, FieldError, Problem};
 
 /// The largest body, in bytes.

@@ -22,7 +22,6 @@ pub struct Effects {
     pub cookies: Vec<HeaderValue>,
     /// The code of a refusal whose response is a page or a redirect instead of the problem.
     pub refusal: Option<Code>,
-    /// Values for the login form of an error page.
     pub login_form: LoginFormValues,
 }
 
@@ -34,7 +33,6 @@ pub struct LoginFormValues {
 }
 
 impl ResponseEffects {
-    /// Returns the effects of a request.
     pub fn of(parts: &Parts) -> Self {
         parts.extensions.get().cloned().unwrap_or_default()
     }

@@ -25,7 +25,6 @@ impl FieldErrors {
         self.0.is_empty()
     }
 
-    /// Returns the recorded errors as a problem.
     pub fn into_problem(self) -> Problem {
         Problem::invalid(self.0)
     }

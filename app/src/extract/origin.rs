@@ -1,15 +1,12 @@
 //! Cross-origin checks: only Guestlist's own pages and the application's may make a browser call.
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::Operation;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 use crate::config::SiteConfig;
-use crate::openapi::operation::add_problems;
+use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 

@@ -54,7 +54,6 @@ pub struct List<T> {
     pub items: Vec<T>,
 }
 
-/// Parses `?limit=` and `?cursor=`.
 pub fn parse_page<Id>(
     limit: Option<&str>,
     cursor: Option<&str>,

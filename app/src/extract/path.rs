@@ -2,16 +2,14 @@
 
 use std::marker::PhantomData;
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::{Operation, Parameter, PathStyle};
+use aide::openapi::{Parameter, PathStyle};
 use aide::operation::add_parameters;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use guestlist_domain::{InvitationId, JobId, QueueName, SessionId, UserId};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::openapi::operation::{add_problems, parameter};
+use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems, parameter};
 use crate::openapi::schemas;
 use crate::problem::{Code, Problem};
 
@@ -25,7 +23,6 @@ pub trait Identifier: Sized {
     /// Parses the parameter; `None` if no resource can have this identifier.
     fn parse(text: &str) -> Option<Self>;
 
-    /// Returns the parameter's schema.
     fn schema() -> Schema {
         json_schema!({ "type": "string", "format": "uuid" })
     }

@@ -3,16 +3,13 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use aide::generate::GenContext;
-use aide::openapi::Operation;
+use aide::OperationOutput;
 use aide::operation::OperationHandler;
-use aide::{OperationInput, OperationOutput};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request};
 use axum::handler::Handler;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use guestlist_database::Database;
 use guestlist_database::idempotency::{self, KeyLease, KeyState, StoredResponse};
 use guestlist_domain::ManageableRoles;
 use http_body_util::BodyExt;
@@ -20,7 +17,9 @@ use schemars::json_schema;
 use sha2::{Digest, Sha256};
 
 use crate::extract::{Authorize, Caller, RequestId, authenticate, read_body};
-use crate::openapi::operation::{BODY_PROBLEMS, IDEMPOTENCY_KEY, add_header, add_problems};
+use crate::openapi::operation::{
+    BODY_PROBLEMS, GenContext, IDEMPOTENCY_KEY, Operation, OperationInput, add_header, add_problems,
+};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -170,22 +169,18 @@ async fn store_response(
         }
         return Ok(response);
     }
-    if let Some(problem) = response.extensions().get::<Problem>() {
+    let (response, stored) = if let Some(problem) = response.extensions().get::<Problem>() {
         // Stored without a request id: the replay has its own.
         let (_, stored) = read_response(problem.to_json("")).await?;
-        finish(database, lease, &stored).await;
-        return Ok(response);
-    }
-    let (response, stored) = read_response(response).await?;
-    finish(database, lease, &stored).await;
-    Ok(response)
-}
-
-/// Stores the response. The request has been carried out, so a failure is only logged.
-async fn finish(database: &Database, lease: KeyLease, stored: &StoredResponse) {
-    if let Err(error) = idempotency::complete(database, lease, stored).await {
+        (response, stored)
+    } else {
+        read_response(response).await?
+    };
+    // The request has been carried out, so a failure is only logged.
+    if let Err(error) = idempotency::complete(database, lease, &stored).await {
         tracing::error!(%error, "a response could not be stored for its idempotency key");
     }
+    Ok(response)
 }
 
 async fn read_response(response: Response) -> Result<(Response, StoredResponse), Problem> {

@@ -1,15 +1,17 @@
 //! Documents an operation beyond what its handler's types tell.
 
+pub use aide::OperationInput;
 use aide::axum::ApiRouter;
 use aide::axum::routing::ApiMethodRouter;
-use aide::generate::GenContext;
+pub use aide::generate::GenContext;
+use aide::generate::in_context;
+pub use aide::openapi::Operation;
 use aide::openapi::{
-    HeaderStyle, MediaType, Operation, Parameter, ParameterData, ParameterSchemaOrContent,
-    ReferenceOr, RequestBody, Response, SchemaObject, StatusCode,
+    HeaderStyle, MediaType, Parameter, ParameterData, ParameterSchemaOrContent, ReferenceOr,
+    RequestBody, Response, SchemaObject, StatusCode,
 };
-use aide::operation::{OperationOutput, set_body};
+use aide::operation::set_body;
 use aide::transform::TransformOperation;
-use axum::Json;
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::{Value, json};
@@ -56,63 +58,43 @@ impl ApiRouterExt for ApiRouter<App> {
 }
 
 /// Documents an operation.
-pub trait OperationExt {
+pub trait OperationExt: Sized {
+    fn operation(&mut self) -> &mut Operation;
+
     /// Sets the operation's id and summary.
     #[must_use]
-    fn named(self, id: &str, summary: &str) -> Self;
+    fn named(mut self, id: &str, summary: &str) -> Self {
+        let operation = self.operation();
+        operation.operation_id = Some(id.to_owned());
+        operation.summary = Some(summary.to_owned());
+        self
+    }
 
     /// Adds a response with a JSON body.
     #[must_use]
-    fn json_response<const STATUS: u16, T: JsonSchema>(self, description: &str) -> Self;
+    fn json_response<const STATUS: u16, T: JsonSchema>(mut self, description: &str) -> Self {
+        let schema = in_context(|ctx| ctx.schema.subschema_for::<T>());
+        let content = Some(("application/json".to_owned(), media_type(schema)));
+        add_response(self.operation(), STATUS, content, description);
+        self
+    }
 
     /// Adds a response with another content type, or without a body.
     #[must_use]
-    fn raw_response<const STATUS: u16>(self, content_type: Option<&str>, description: &str)
-    -> Self;
-
-    /// Adds a `Location` header to a response.
-    #[must_use]
-    fn location_header<const STATUS: u16>(self) -> Self;
-
-    /// Narrows the schema of one of the body's properties.
-    #[must_use]
-    fn body_property(self, name: &str, schema: Value) -> Self;
-
-    #[must_use]
-    fn optional_body(self) -> Self;
-
-    /// Adds problems to those of the handler's extractors.
-    #[must_use]
-    fn problems(self, codes: &[Code]) -> Self;
-}
-
-impl OperationExt for TransformOperation<'_> {
-    fn named(self, id: &str, summary: &str) -> Self {
-        self.id(id).summary(summary)
-    }
-
-    fn json_response<const STATUS: u16, T: JsonSchema>(self, description: &str) -> Self {
-        self.response_with::<STATUS, Json<T>, _>(|response| response.description(description))
-    }
-
     fn raw_response<const STATUS: u16>(
-        self,
+        mut self,
         content_type: Option<&str>,
         description: &str,
     ) -> Self {
         let content = content_type.map(|kind| (kind.to_owned(), MediaType::default()));
-        self.response_with::<STATUS, Raw, _>(|mut response| {
-            *response.inner() = Response {
-                description: description.to_owned(),
-                content: content.into_iter().collect(),
-                ..Response::default()
-            };
-            response
-        })
+        add_response(self.operation(), STATUS, content, description);
+        self
     }
 
+    /// Adds a `Location` header to a response.
+    #[must_use]
     fn location_header<const STATUS: u16>(mut self) -> Self {
-        let responses = self.inner_mut().responses.as_mut();
+        let responses = self.operation().responses.as_mut();
         let response = responses.and_then(|all| all.responses.get_mut(&StatusCode::Code(STATUS)));
         if let Some(ReferenceOr::Item(response)) = response {
             let reference = "#/components/headers/Location".to_owned();
@@ -122,8 +104,10 @@ impl OperationExt for TransformOperation<'_> {
         self
     }
 
+    /// Narrows the schema of one of the body's properties.
+    #[must_use]
     fn body_property(mut self, name: &str, schema: Value) -> Self {
-        if let Some(ReferenceOr::Item(body)) = &mut self.inner_mut().request_body {
+        if let Some(ReferenceOr::Item(body)) = &mut self.operation().request_body {
             for object in body.content.values_mut().filter_map(|media| media.schema.as_mut()) {
                 let original = &object.json_schema;
                 let narrowed = json!({ "properties": { name: schema } });
@@ -133,28 +117,46 @@ impl OperationExt for TransformOperation<'_> {
         self
     }
 
+    #[must_use]
     fn optional_body(mut self) -> Self {
-        if let Some(ReferenceOr::Item(body)) = &mut self.inner_mut().request_body {
+        if let Some(ReferenceOr::Item(body)) = &mut self.operation().request_body {
             body.required = false;
         }
         self
     }
 
+    /// Adds problems to those of the handler's extractors.
+    #[must_use]
     fn problems(mut self, codes: &[Code]) -> Self {
-        add_problems(self.inner_mut(), codes);
+        add_problems(self.operation(), codes);
         self
     }
 }
 
-/// A response whose body has no schema.
-struct Raw;
-
-impl OperationOutput for Raw {
-    type Inner = Self;
-
-    fn operation_response(_: &mut GenContext, _: &mut Operation) -> Option<Response> {
-        Some(Response::default())
+impl OperationExt for TransformOperation<'_> {
+    fn operation(&mut self) -> &mut Operation {
+        self.inner_mut()
     }
+}
+
+fn add_response(
+    operation: &mut Operation,
+    status: u16,
+    content: Option<(String, MediaType)>,
+    description: &str,
+) {
+    let (description, content) = (description.to_owned(), content.into_iter().collect());
+    let response = Response { description, content, ..Response::default() };
+    let all = operation.responses.get_or_insert_default();
+    all.responses.insert(StatusCode::Code(status), ReferenceOr::Item(response));
+}
+
+fn media_type(schema: Schema) -> MediaType {
+    MediaType { schema: Some(schema_object(schema)), ..MediaType::default() }
+}
+
+fn schema_object(json_schema: Schema) -> SchemaObject {
+    SchemaObject { json_schema, external_docs: None, example: None }
 }
 
 /// Adds codes to an operation's problems.
@@ -180,22 +182,19 @@ pub fn add_header(
 
 /// Documents a required body, and the problems of reading it.
 pub fn add_body(ctx: &mut GenContext, operation: &mut Operation, kind: &str, schema: Schema) {
-    let schema = SchemaObject { json_schema: schema, external_docs: None, example: None };
-    let media = MediaType { schema: Some(schema), ..MediaType::default() };
-    let content = [(kind.to_owned(), media)].into_iter().collect();
+    let content = [(kind.to_owned(), media_type(schema))].into_iter().collect();
     set_body(ctx, operation, RequestBody { content, required: true, ..RequestBody::default() });
     add_problems(operation, BODY_PROBLEMS);
 }
 
 /// Creates a required parameter.
-pub fn parameter(name: &str, description: &str, json_schema: Schema) -> ParameterData {
-    let schema = SchemaObject { json_schema, external_docs: None, example: None };
+pub fn parameter(name: &str, description: &str, schema: Schema) -> ParameterData {
     ParameterData {
         name: name.to_owned(),
         description: Some(description.to_owned()),
         required: true,
         deprecated: None,
-        format: ParameterSchemaOrContent::Schema(schema),
+        format: ParameterSchemaOrContent::Schema(schema_object(schema)),
         example: None,
         examples: IndexMap::default(),
         explode: None,

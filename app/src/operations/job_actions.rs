@@ -54,7 +54,6 @@ impl JobAction {
         }
     }
 
-    /// Returns the statuses for which the action is allowed.
     pub fn allowed_states(self) -> impl Iterator<Item = JobStatus> {
         let states = JobState::ALL.iter().map(|state| JobStatus::In(*state));
         states.chain([JobStatus::Held]).filter(move |status| self.applies_to(*status))
@@ -65,7 +64,6 @@ impl JobAction {
         self.allowed_states().map(JobStatus::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    /// Applies the action to one job.
     pub async fn apply(
         self,
         ctx: &Ctx,
