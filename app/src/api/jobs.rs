@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
-use aide::transform::TransformOperation;
 use axum::Json;
 use axum::response::IntoResponse;
 use guestlist_database::operations::{JobFilter, JobStatus};
@@ -19,7 +18,8 @@ use crate::extract::{
 };
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{ApiRouterExt, OperationExt, schemas};
-use crate::operations::{BulkResult, ErrorGroupView, JobAction, JobDetailView, JobView};
+use crate::operations::JobAction::{self, Cancel, Dismiss, Retry};
+use crate::operations::{BulkResult, ErrorGroupView, JobDetailView, JobView};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -48,13 +48,20 @@ pub fn routes() -> ApiRouter<App> {
                 .json_response::<200, JobDetail>("The job with its attempts.")
         })
         .merge(operations())
-        .merge(bulk_operations())
+        .merge(bulk_operation(Retry, "/jobs/retry", "retry_jobs", "Retry all matching jobs"))
+        .merge(bulk_operation(Cancel, "/jobs/cancel", "cancel_jobs", "Cancel all matching jobs"))
+        .merge(bulk_operation(
+            Dismiss,
+            "/jobs/dismiss",
+            "dismiss_jobs",
+            "Dismiss all matching dead jobs",
+        ))
 }
 
 fn operations() -> ApiRouter<App> {
-    let retry = |call, id| operate(JobAction::Retry, call, id);
-    let cancel = |call, id| operate(JobAction::Cancel, call, id);
-    let dismiss = |call, id| operate(JobAction::Dismiss, call, id);
+    let retry = |call, id| operate(Retry, call, id);
+    let cancel = |call, id| operate(Cancel, call, id);
+    let dismiss = |call, id| operate(Dismiss, call, id);
     ApiRouter::new()
         .operation(post_with, "/jobs/{id}/retry", Idempotent(retry), |op| {
             op.named("retry_job", "Retry a job")
@@ -79,28 +86,17 @@ fn operations() -> ApiRouter<App> {
         })
 }
 
-fn bulk_operations() -> ApiRouter<App> {
-    let retry = |call, body| operate_all(JobAction::Retry, call, body);
-    let cancel = |call, body| operate_all(JobAction::Cancel, call, body);
-    let dismiss = |call, body| operate_all(JobAction::Dismiss, call, body);
-    ApiRouter::new()
-        .operation(post_with, "/jobs/retry", Idempotent(retry), |op| {
-            document_bulk(op.named("retry_jobs", "Retry all matching jobs"), JobAction::Retry)
-        })
-        .operation(post_with, "/jobs/cancel", Idempotent(cancel), |op| {
-            document_bulk(op.named("cancel_jobs", "Cancel all matching jobs"), JobAction::Cancel)
-        })
-        .operation(post_with, "/jobs/dismiss", Idempotent(dismiss), |op| {
-            let op = op.named("dismiss_jobs", "Dismiss all matching dead jobs");
-            document_bulk(op, JobAction::Dismiss)
-        })
-}
-
-fn document_bulk(op: TransformOperation<'_>, action: JobAction) -> TransformOperation<'_> {
+fn bulk_operation(action: JobAction, path: &str, id: &str, summary: &str) -> ApiRouter<App> {
+    let operate = move |call, body| operate_all(action, call, body);
     let states: Vec<_> = action.allowed_states().map(JobStatus::as_str).collect();
-    op.description("Jobs about users whom the caller may not manage are skipped, and not counted.")
-        .body_property("state", json!({ "enum": states }))
-        .json_response::<200, BulkResult>("The number of matching jobs.")
+    ApiRouter::new().operation(post_with, path, Idempotent(operate), |op| {
+        op.named(id, summary)
+            .description(
+                "Jobs about users whom the caller may not manage are skipped, and not counted.",
+            )
+            .body_property("state", json!({ "enum": states }))
+            .json_response::<200, BulkResult>("The number of matching jobs.")
+    })
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
