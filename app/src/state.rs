@@ -158,14 +158,12 @@ impl ApiKeyCache {
     /// Stores a key, or removes one that no longer exists. A full cache accepts no new keys.
     pub fn update(&self, hash: TokenHash, key: Option<ApiKey>) {
         let mut keys = self.keys();
-        match key {
-            Some(key) if keys.len() < API_KEY_CACHE_CAPACITY || keys.contains_key(&hash) => {
-                keys.insert(hash, key);
-            }
-            Some(_) => {}
-            None => {
-                keys.remove(&hash);
-            }
+        let Some(key) = key else {
+            keys.remove(&hash);
+            return;
+        };
+        if keys.len() < API_KEY_CACHE_CAPACITY || keys.contains_key(&hash) {
+            keys.insert(hash, key);
         }
     }
 

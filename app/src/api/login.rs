@@ -83,9 +83,7 @@ async fn request_login(
     let return_to = request.return_to;
     let return_to =
         return_to.and_then(|url| errors.check("return_to", app.site().parse_return_to(&url)));
-    let Some(email) = email.filter(|_| errors.is_empty()) else {
-        return Err(errors.into_problem());
-    };
+    let email = errors.finish_with(email)?;
     if is_limited {
         app.count_login(Client::from_request(app.site(), peer.ip(), &headers))?;
         flows::request_login(app.ctx(), &email, return_to).await?;

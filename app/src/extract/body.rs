@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use http_listener::BodyTimedOut;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
 
 use super::field_errors::field_error;
@@ -85,8 +85,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 }
 
 fn from_pairs<T: DeserializeOwned>(pairs: &[u8]) -> Result<T, FieldError> {
-    let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(pairs));
-    serde_path_to_error::deserialize(pairs)
+    deserialize(serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(pairs)))
+}
+
+fn deserialize<'de, T: DeserializeOwned>(from: impl Deserializer<'de>) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(from)
         .map_err(|error| field_error(error.path(), &error.inner().to_string()))
 }
 
@@ -126,10 +129,7 @@ fn from_object<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
         let detail = "must be an object".to_owned();
         return Err(Problem::invalid(vec![FieldError { pointer: String::new(), detail }]));
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let error = field_error(error.path(), &error.inner().to_string());
-        Problem::invalid(vec![error])
-    })
+    deserialize(value).map_err(|error| Problem::invalid(vec![error]))
 }
 
 impl<T: JsonSchema> OperationInput for JsonBody<T> {

@@ -48,19 +48,16 @@ impl CreateInvitationRequest {
             let minutes = minutes.ok_or("must be a whole number from 5 to 10080");
             errors.check("expires_in_minutes", minutes)
         });
-        match email {
-            Some(email) if errors.is_empty() => Ok(NewInvitation {
-                email,
-                name: name.flatten(),
-                role,
-                manageable,
-                metadata: metadata.unwrap_or_default(),
-                return_to,
-                expires_in_minutes,
-                is_bulk: false,
-            }),
-            _ => Err(errors.into_problem()),
-        }
+        Ok(NewInvitation {
+            email: errors.finish_with(email)?,
+            name: name.flatten(),
+            role,
+            manageable,
+            metadata: metadata.unwrap_or_default(),
+            return_to,
+            expires_in_minutes,
+            is_bulk: false,
+        })
     }
 }
 

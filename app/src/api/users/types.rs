@@ -30,13 +30,9 @@ impl CreateUserRequest {
         let name = self.name.and_then(|name| errors.check("name", Name::parse(&name)));
         let role = parse_new_role(self.role.as_deref(), &mut errors);
         let metadata = self.metadata.and_then(|map| errors.check("metadata", Metadata::new(map)));
-        match email {
-            Some(email) if errors.is_empty() => {
-                let (name, metadata) = (name.flatten(), metadata.unwrap_or_default());
-                Ok(NewUser { email, name, role, metadata, manageable })
-            }
-            _ => Err(errors.into_problem()),
-        }
+        let email = errors.finish_with(email)?;
+        let (name, metadata) = (name.flatten(), metadata.unwrap_or_default());
+        Ok(NewUser { email, name, role, metadata, manageable })
     }
 }
 
