@@ -12,8 +12,8 @@ use guestlist_domain::{
 };
 
 use self::types::{CreateInvitationRequest, InvitationView, ListInvitations};
-use super::ApiResult;
 use super::events::EventView;
+use super::{ApiResult, NEW_ADDRESS_PROBLEMS};
 use crate::extract::{
     Call, FieldErrors, InvitationsRead, InvitationsWrite, JsonBody, List, Paged, PathParam, Query,
     parse_search_page,
@@ -35,12 +35,7 @@ pub fn routes() -> ApiRouter<App> {
                 )
                 .json_response::<202, Invitation>("The queued invitation.")
                 .location_header::<202>()
-                .problems(&[
-                    Code::AlreadyInvited,
-                    Code::AlreadyMember,
-                    Code::UserDeleting,
-                    Code::RoleNotGrantable,
-                ])
+                .problems(NEW_ADDRESS_PROBLEMS)
         })
         .operation(get_with, "/invitations", list_invitations, |op| {
             op.named("list_invitations", "List invitations")
@@ -54,6 +49,11 @@ pub fn routes() -> ApiRouter<App> {
             op.named("list_invitation_events", "List an invitation's events")
                 .json_response::<200, List<EventView<'static>>>("All events, oldest first.")
         })
+        .merge(operations())
+}
+
+fn operations() -> ApiRouter<App> {
+    ApiRouter::new()
         .operation(post_with, "/invitations/{id}/resend", Idempotent(resend_invitation), |op| {
             op.named("resend_invitation", "Resend an invitation")
                 .description("The new mail has a new link with a new expiry.")

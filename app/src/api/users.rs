@@ -13,7 +13,7 @@ use guestlist_domain::{Page, Scope, SearchPrefix, UserFilter, UserId, UserStatus
 use self::types::{
     ChangedUserView, CreateUserRequest, ListUsers, UpdateUserRequest, UserView, parse_role,
 };
-use super::ApiResult;
+use super::{ApiResult, NEW_ADDRESS_PROBLEMS};
 use crate::extract::{
     Call, FieldErrors, JsonBody, Paged, PathParam, Query, UsersRead, UsersWrite, parse_search_page,
 };
@@ -29,12 +29,7 @@ pub fn routes() -> ApiRouter<App> {
                 .description("No mail is sent. The user can log in from now on.")
                 .json_response::<201, UserView<'static>>("The user.")
                 .location_header::<201>()
-                .problems(&[
-                    Code::AlreadyInvited,
-                    Code::AlreadyMember,
-                    Code::UserDeleting,
-                    Code::RoleNotGrantable,
-                ])
+                .problems(NEW_ADDRESS_PROBLEMS)
         })
         .operation(get_with, "/users", list_users, |op| {
             op.named("list_users", "List users")

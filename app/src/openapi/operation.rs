@@ -30,19 +30,9 @@ pub const BODY_PROBLEMS: &[Code] = &[Code::MalformedBody, Code::BodyTimeout, Cod
 
 /// Adds operations together with their documentation.
 pub trait ApiRouterExt: Sized {
-    /// Adds an operation. `method` is a function of [`aide::axum::routing`], such as `get_with`.
-    fn operation<H, F>(
-        self,
-        method: impl FnOnce(H, F) -> ApiMethodRouter<App>,
-        path: &str,
-        handler: H,
-        document: F,
-    ) -> Self
-    where
-        F: FnOnce(TransformOperation<'_>) -> TransformOperation<'_>;
-}
+    fn add(self, path: &str, operation: ApiMethodRouter<App>) -> Self;
 
-impl ApiRouterExt for ApiRouter<App> {
+    /// Adds an operation. `method` is a function of [`aide::axum::routing`], such as `get_with`.
     fn operation<H, F>(
         self,
         method: impl FnOnce(H, F) -> ApiMethodRouter<App>,
@@ -53,7 +43,13 @@ impl ApiRouterExt for ApiRouter<App> {
     where
         F: FnOnce(TransformOperation<'_>) -> TransformOperation<'_>,
     {
-        self.api_route(path, method(handler, document))
+        self.add(path, method(handler, document))
+    }
+}
+
+impl ApiRouterExt for ApiRouter<App> {
+    fn add(self, path: &str, operation: ApiMethodRouter<App>) -> Self {
+        self.api_route(path, operation)
     }
 }
 

@@ -79,14 +79,11 @@ struct PauseView<'a> {
 #[schemars(rename = "Quantiles", transform = schemas::all_required)]
 struct QuantilesView {
     /// Median; null without measurements.
-    #[schemars(with = "Option<u64>")]
-    p50: Option<u128>,
+    p50: Option<u64>,
     /// 95th percentile; null without measurements.
-    #[schemars(with = "Option<u64>")]
-    p95: Option<u128>,
+    p95: Option<u64>,
     /// 99th percentile; null without measurements.
-    #[schemars(with = "Option<u64>")]
-    p99: Option<u128>,
+    p99: Option<u64>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -130,7 +127,7 @@ impl<'a> QueueView<'a> {
 
 impl QuantilesView {
     fn new(quantiles: Quantiles) -> Self {
-        let millis = |time: Option<Duration>| time.map(|time| time.as_millis());
+        let millis = |time: Option<Duration>| u64::try_from(time?.as_millis()).ok();
         Self { p50: millis(quantiles.p50), p95: millis(quantiles.p95), p99: millis(quantiles.p99) }
     }
 }
