@@ -109,10 +109,8 @@ impl Problem {
             errors: &self.errors,
             extensions: &self.extensions,
         };
-        let mut response = (status, Json(body)).into_response();
-        let problem_json = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, problem_json);
-        response
+        let headers = [(header::CONTENT_TYPE, "application/problem+json")];
+        (status, headers, Json(body)).into_response()
     }
 }
 

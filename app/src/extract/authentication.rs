@@ -115,11 +115,7 @@ async fn find_caller(parts: &Parts, app: &App) -> Result<Caller, Problem> {
             Ok(user(find_session(app, token.as_deref(), jwt.as_deref()).await?))
         }
         PresentedCredentials::Cookies(presented) => {
-            match find_cookie_session(app, parts, &presented).await {
-                Ok(verified) => Ok(user(verified)),
-                Err(CookieError::SeveralUsers) => Err(several_users(app, parts)),
-                Err(CookieError::Session(error)) => Err(session_problem(app, parts, error)),
-            }
+            find_cookie_session(app, parts, &presented).await.map(user)
         }
     }
 }
@@ -157,23 +153,15 @@ async fn find_api_key(app: &App, parts: &Parts, secret: &str) -> Result<ApiKey, 
     Ok(key)
 }
 
-/// Why a browser's cookies are refused.
-enum CookieError {
-    /// The cookies contain live sessions of two users, or more cookies than a browser can hold. A
-    /// sibling host has set some of them, and which ones can't be determined.
-    SeveralUsers,
-    Session(SessionError),
-}
-
 /// Finds the likeliest live session in a browser's cookies, if all belong to one user, and renews
 /// its cookies in the response.
 async fn find_cookie_session(
     app: &App,
     parts: &Parts,
     presented: &[SessionCookies],
-) -> Result<VerifiedSession, CookieError> {
+) -> Result<VerifiedSession, Problem> {
     if presented.len() > cookies::MAX_PER_NAME {
-        return Err(CookieError::SeveralUsers);
+        return Err(several_users(app, parts));
     }
     let mut first: Option<(VerifiedSession, &SessionCookies)> = None;
     let mut first_error = None;
@@ -182,20 +170,20 @@ async fn find_cookie_session(
             Ok(verified) => {
                 let user = first.as_ref().map_or(verified.user.id, |(first, _)| first.user.id);
                 if user != verified.user.id || has_foreign_jwt(app, one, &verified).await {
-                    return Err(CookieError::SeveralUsers);
+                    return Err(several_users(app, parts));
                 }
                 first = first.or(Some((verified, one)));
             }
             // This session may be live, so no other may take its place.
-            Err(error @ SessionError::Store(_)) => return Err(CookieError::Session(error)),
+            Err(error @ SessionError::Store(_)) => return Err(session_problem(app, parts, error)),
             Err(error @ SessionError::KeysUnavailable) if first.is_none() => {
-                return Err(CookieError::Session(error));
+                return Err(session_problem(app, parts, error));
             }
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
     let Some((verified, cookies)) = first else {
-        return Err(CookieError::Session(first_error.unwrap_or(SessionError::Missing)));
+        return Err(session_problem(app, parts, first_error.unwrap_or(SessionError::Missing)));
     };
     let (has_several, now) = (presented.len() > 1, app.ctx().now());
     let renewed = cookies::renew(app.site(), &verified, cookies, has_several, now);
@@ -216,7 +204,9 @@ async fn has_foreign_jwt(
     other.is_ok_and(|other| other.user.id != verified.user.id)
 }
 
-/// Treats a browser with the sessions of several users as logged out, and clears all its cookies.
+/// Treats a browser as logged out, and clears all its cookies, if they contain live sessions of two
+/// users, or are more than a browser can hold. A sibling host has set some of them, and which ones
+/// can't be determined.
 fn several_users(app: &App, parts: &Parts) -> Problem {
     ResponseEffects::of(parts).add_cookies(cookies::clear_all(app.site()));
     let detail =
