@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::extract::{FieldErrors, parse_page, truncate_page};
+use crate::extract::{FieldErrors, Paged, parse_page};
 use crate::openapi::schemas;
 use crate::problem::Problem;
 use crate::state::App;
@@ -54,9 +54,9 @@ pub async fn find_events(
     let Page { after, limit } =
         parse_page(query.limit.as_deref(), query.cursor.as_deref(), EventId, &mut errors);
     errors.finish()?;
-    let mut events = app.store().audit(&filter, Page { after, limit: limit + 1 }).await?;
-    let next_cursor = truncate_page(&mut events, limit, |event| event.id.0);
-    Ok((events, next_cursor))
+    let events = app.store().audit(&filter, Page { after, limit: limit + 1 }).await?;
+    let Paged { items, next_cursor } = Paged::new(events, limit, |event| event.id.into());
+    Ok((items, next_cursor))
 }
 
 /// Parses a time. A `+` that is not escaped in a query arrives as a space.

@@ -3,7 +3,6 @@
 mod authentication;
 mod authorization;
 mod body;
-mod context;
 mod credentials;
 mod effects;
 mod field_errors;
@@ -15,14 +14,13 @@ mod path;
 
 pub use authentication::{Caller, authenticate, authenticate_optional};
 pub use authorization::{
-    Authorize, InvitationsRead, InvitationsWrite, OpsRead, OpsWrite, OptionalSession, RequireAdmin,
-    RequireScope, RequireSession, UsersRead, UsersWrite, check_origin,
+    Authorize, Call, InvitationsRead, InvitationsWrite, OpsRead, OpsWrite, OptionalSession,
+    RequestContext, RequireSession, Unrestricted, UsersRead, UsersWrite, check_origin,
 };
-pub use body::{BODY_LIMIT, Form, JsonBody, Query, read_body, too_large};
-pub use context::RequestContext;
+pub use body::{BODY_LIMIT, Form, JsonBody, Query, read_body};
 pub use credentials::{KEY_PREFIX, has_credentials, has_session_cookies};
 pub use effects::{Effects, LoginFormValues, RequestId, ResponseEffects};
 pub use field_errors::FieldErrors;
 pub use origin::SameOrigin;
-pub use paging::{List, Paged, parse_page, parse_search_page, truncate_page, truncate_search_page};
+pub use paging::{List, Paged, parse_page, parse_search_page};
 pub use path::PathParam;

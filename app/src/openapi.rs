@@ -6,4 +6,4 @@ pub mod operation;
 pub mod responses;
 pub mod schemas;
 
-pub use operation::OperationExt;
+pub use operation::{ApiRouterExt, OperationExt};

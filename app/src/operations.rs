@@ -3,12 +3,11 @@
 mod diagnosis;
 mod job_actions;
 mod jobs;
-mod number;
 mod queues;
 mod status;
 
+pub use diagnosis::group_thousands;
 pub use job_actions::{BulkResult, JobAction};
 pub use jobs::{ErrorGroupView, JobDetailView, JobView};
-pub use number::group_thousands;
 pub use queues::{QueueView, WorkerView, parse_pause_reason};
 pub use status::Status;

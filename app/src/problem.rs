@@ -1,8 +1,7 @@
 //! Errors of the HTTP interface: problem details (RFC 9457) with a stable code.
 
-mod access;
 mod code;
-mod management;
+mod errors;
 
 use std::time::Duration;
 
@@ -110,10 +109,8 @@ impl Problem {
             errors: &self.errors,
             extensions: &self.extensions,
         };
-        let mut response = (status, Json(body)).into_response();
-        let problem_json = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, problem_json);
-        response
+        let headers = [(header::CONTENT_TYPE, "application/problem+json")];
+        (status, headers, Json(body)).into_response()
     }
 }
 
@@ -146,6 +143,12 @@ fn whole_seconds(wait: Duration) -> u64 {
 /// Returns whether problems at this path are always JSON, regardless of the `Accept` header.
 pub fn is_api_path(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/") || path.starts_with("/webhooks/")
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self::new(code, code.detail())
+    }
 }
 
 impl IntoResponse for Problem {

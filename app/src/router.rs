@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::get_with;
+use aide::axum::routing::{get_with, post_with};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
@@ -20,10 +20,9 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::config::SiteConfig;
 use crate::extract::BODY_LIMIT;
-use crate::middleware::host::check_host;
 use crate::middleware::request;
-use crate::openapi::OperationExt;
 use crate::openapi::document::document;
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::pages::authenticate;
 use crate::problem::Problem;
 use crate::state::App;
@@ -41,7 +40,7 @@ pub fn router(app: App, hosts: Option<AllowedHosts>) -> anyhow::Result<Router> {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::custom(panic_response))
-        .layer(from_fn_with_state(hosts, check_host))
+        .layer(from_fn_with_state(hosts, request::check_host))
         .layer(from_fn_with_state(app.clone(), request::handle))
         .with_state(app))
 }
@@ -57,11 +56,9 @@ fn documented_routes(v1: ApiRouter<App>) -> ApiRouter<App> {
 
 /// The page that links lead to. It is documented because your own page may replace it.
 fn link_page() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/authenticate",
-        get_with(authenticate::show, |op| {
-            op.id("show_link")
-                .summary("Show the page of a link")
+    ApiRouter::new()
+        .operation(get_with, "/authenticate", authenticate::show, |op| {
+            op.named("show_link", "Show the page of a link")
                 .description(
                     "The page has a Continue button that redeems the link. Opening the page \
                      consumes nothing, since mail scanners open links.",
@@ -69,9 +66,8 @@ fn link_page() -> ApiRouter<App> {
                 .raw_response::<200>(Some("text/html"), "The page.")
                 .problems(sessions::LINK_PROBLEMS)
         })
-        .post_with(authenticate::redeem, |op| {
-            op.id("redeem_link")
-                .summary("Redeem a link")
+        .operation(post_with, "/authenticate", authenticate::redeem, |op| {
+            op.named("redeem_link", "Redeem a link")
                 .description(
                     "Submitted by the page's Continue button: authenticates the token at Stytch, \
                      sets the session cookies, and redirects.",
@@ -81,8 +77,7 @@ fn link_page() -> ApiRouter<App> {
                     "Logged in. Redirects to the link's `return_to`, else to APP_URL, else to `/`.",
                 )
                 .problems(sessions::LINK_PROBLEMS)
-        }),
-    )
+        })
 }
 
 fn document_response(document: Bytes) -> Response {

@@ -2,13 +2,33 @@
 
 use std::net::IpAddr;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
 use guestlist_domain::{Actor, Event};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::ApiResult;
+use crate::audit::{AuditQuery, find_events};
+use crate::extract::{Call, Paged, Query, Unrestricted};
 use crate::openapi::schemas::{self, Time};
+use crate::openapi::{ApiRouterExt, OperationExt};
+use crate::state::App;
+
+pub fn routes() -> ApiRouter<App> {
+    ApiRouter::new().operation(get_with, "/audit", list_audit_events, |op| {
+        op.named("list_audit_events", "List the audit log")
+            .description("Requires an administrator, or an API key without scopes.")
+            .json_response::<200, Paged<AuditView<'static>>>("A page of events, newest first.")
+    })
+}
+
+async fn list_audit_events(call: Call<Unrestricted>, Query(query): Query<AuditQuery>) -> ApiResult {
+    let (items, next_cursor) = find_events(&call.app, query).await?;
+    Ok(Paged { items, next_cursor }.respond(AuditView::from))
+}
 
 /// The actor of an event.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -33,8 +53,7 @@ impl<'a> From<&'a Actor> for ActorView<'a> {
 #[schemars(rename = "Event", transform = schemas::all_required)]
 pub struct EventView<'a> {
     id: Uuid,
-    #[schemars(with = "schemas::EventKind")]
-    kind: &'a str,
+    kind: schemas::EventKind,
     at: Time,
     #[schemars(with = "schemas::EventDetail")]
     detail: &'a Value,
@@ -42,12 +61,7 @@ pub struct EventView<'a> {
 
 impl<'a> From<&'a Event> for EventView<'a> {
     fn from(event: &'a Event) -> Self {
-        Self {
-            id: event.id.0,
-            kind: event.kind.as_str(),
-            at: Time(event.at),
-            detail: &event.detail,
-        }
+        Self { id: event.id.0, kind: event.kind.into(), at: Time(event.at), detail: &event.detail }
     }
 }
 
@@ -56,8 +70,7 @@ impl<'a> From<&'a Event> for EventView<'a> {
 #[schemars(rename = "AuditEvent", transform = schemas::all_required)]
 pub struct AuditView<'a> {
     id: Uuid,
-    #[schemars(with = "schemas::EventKind")]
-    kind: &'a str,
+    kind: schemas::EventKind,
     at: Time,
     /// The event's actor.
     actor: ActorView<'a>,
@@ -76,7 +89,7 @@ impl<'a> From<&'a Event> for AuditView<'a> {
     fn from(event: &'a Event) -> Self {
         Self {
             id: event.id.0,
-            kind: event.kind.as_str(),
+            kind: event.kind.into(),
             at: Time(event.at),
             actor: (&event.actor).into(),
             ip: event.from_ip,

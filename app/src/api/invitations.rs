@@ -5,21 +5,21 @@ mod types;
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 use axum::Json;
-use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use guestlist_domain::{
     InvitationFilter, InvitationId, InvitationStatus, Page, SearchPrefix, flows,
 };
 
 use self::types::{CreateInvitationRequest, InvitationView, ListInvitations};
 use super::events::EventView;
+use super::{ApiResult, NEW_ADDRESS_PROBLEMS};
 use crate::extract::{
-    FieldErrors, InvitationsRead, InvitationsWrite, JsonBody, List, Paged, PathParam, Query,
-    RequestContext, RequireScope, parse_search_page, truncate_search_page,
+    Call, FieldErrors, InvitationsRead, InvitationsWrite, JsonBody, List, Paged, PathParam, Query,
+    parse_search_page,
 };
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::OperationExt;
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -27,98 +27,69 @@ type Invitation = InvitationView<'static>;
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route(
-            "/invitations",
-            post_with(Idempotent(create_invitation), |op| {
-                op.id("create_invitation")
-                    .summary("Create an invitation")
-                    .description(
-                        "The invitation is stored and queued. The mail is sent shortly after; see \
-                         the invitation's `status` and its events.",
-                    )
-                    .json_response::<202, Invitation>("The queued invitation.")
-                    .location_header::<202>()
-                    .problems(&[
-                        Code::AlreadyInvited,
-                        Code::AlreadyMember,
-                        Code::UserDeleting,
-                        Code::RoleNotGrantable,
-                    ])
-            })
-            .get_with(list_invitations, |op| {
-                op.id("list_invitations")
-                    .summary("List invitations")
-                    .json_response::<200, Paged<Invitation>>("A page of invitations, newest first.")
-            }),
-        )
-        .api_route(
-            "/invitations/{id}",
-            get_with(get_invitation, |op| {
-                op.id("get_invitation")
-                    .summary("Get an invitation")
-                    .json_response::<200, Invitation>("The invitation.")
-            }),
-        )
-        .api_route(
-            "/invitations/{id}/events",
-            get_with(list_invitation_events, |op| {
-                op.id("list_invitation_events")
-                    .summary("List an invitation's events")
-                    .json_response::<200, List<EventView<'static>>>("All events, oldest first.")
-            }),
-        )
+        .operation(post_with, "/invitations", Idempotent(create_invitation), |op| {
+            op.named("create_invitation", "Create an invitation")
+                .description(
+                    "The invitation is stored and queued. The mail is sent shortly after; see \
+                     the invitation's `status` and its events.",
+                )
+                .json_response::<202, Invitation>("The queued invitation.")
+                .location_header::<202>()
+                .problems(NEW_ADDRESS_PROBLEMS)
+        })
+        .operation(get_with, "/invitations", list_invitations, |op| {
+            op.named("list_invitations", "List invitations")
+                .json_response::<200, Paged<Invitation>>("A page of invitations, newest first.")
+        })
+        .operation(get_with, "/invitations/{id}", get_invitation, |op| {
+            op.named("get_invitation", "Get an invitation")
+                .json_response::<200, Invitation>("The invitation.")
+        })
+        .operation(get_with, "/invitations/{id}/events", list_invitation_events, |op| {
+            op.named("list_invitation_events", "List an invitation's events")
+                .json_response::<200, List<EventView<'static>>>("All events, oldest first.")
+        })
         .merge(operations())
 }
 
 fn operations() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route(
-            "/invitations/{id}/resend",
-            post_with(Idempotent(resend_invitation), |op| {
-                op.id("resend_invitation")
-                    .summary("Resend an invitation")
-                    .description("The new mail has a new link with a new expiry.")
-                    .json_response::<202, Invitation>("The invitation, queued again.")
-                    .problems(&[
-                        Code::InvitationClosed,
-                        Code::AlreadyInvited,
-                        Code::ResentTooSoon,
-                        Code::RoleNotGrantable,
-                    ])
-            }),
-        )
-        .api_route(
-            "/invitations/{id}/revoke",
-            post_with(Idempotent(revoke_invitation), |op| {
-                op.id("revoke_invitation")
-                    .summary("Revoke an invitation")
-                    .description("Its link stops working. This can't be undone.")
-                    .json_response::<200, Invitation>("The revoked invitation.")
-                    .problems(&[Code::InvitationClosed, Code::RoleNotGrantable])
-            }),
-        )
+        .operation(post_with, "/invitations/{id}/resend", Idempotent(resend_invitation), |op| {
+            op.named("resend_invitation", "Resend an invitation")
+                .description("The new mail has a new link with a new expiry.")
+                .json_response::<202, Invitation>("The invitation, queued again.")
+                .problems(&[
+                    Code::InvitationClosed,
+                    Code::AlreadyInvited,
+                    Code::ResentTooSoon,
+                    Code::RoleNotGrantable,
+                ])
+        })
+        .operation(post_with, "/invitations/{id}/revoke", Idempotent(revoke_invitation), |op| {
+            op.named("revoke_invitation", "Revoke an invitation")
+                .description("Its link stops working. This can't be undone.")
+                .json_response::<200, Invitation>("The revoked invitation.")
+                .problems(&[Code::InvitationClosed, Code::RoleNotGrantable])
+        })
 }
 
 async fn create_invitation(
-    by: RequireScope<InvitationsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
+    call: Call<InvitationsWrite>,
     JsonBody(request): JsonBody<CreateInvitationRequest>,
-) -> Result<Response, Problem> {
-    let request = request.parse(app.site(), by.caller.manageable_roles())?;
-    by.caller.require_grantable(request.role)?;
-    let invitation = flows::invite(&ctx, request, &by.actor()).await?;
+) -> ApiResult {
+    let request = request.parse(call.app.site(), call.manageable_roles())?;
+    call.caller.require_grantable(request.role)?;
+    let invitation = flows::invite(&call.ctx, request, &call.actor()).await?;
     let location = format!("/v1/invitations/{}", invitation.id);
-    let holds = app.holds().cached(ctx.now()).await;
+    let holds = call.app.holds.cached(call.ctx.now()).await;
     let view = Json(InvitationView::new(&invitation, holds));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], view).into_response())
 }
 
 async fn list_invitations(
-    _: RequireScope<InvitationsRead>,
-    State(app): State<App>,
+    call: Call<InvitationsRead>,
     Query(query): Query<ListInvitations>,
-) -> Result<Response, Problem> {
+) -> ApiResult {
     let mut errors = FieldErrors::default();
     let status = query.status.and_then(|status| {
         let status = InvitationStatus::parse(&status);
@@ -130,61 +101,44 @@ async fn list_invitations(
         parse_search_page(limit, cursor, q.as_ref(), InvitationId, &mut errors);
     errors.finish()?;
     let filter = InvitationFilter { q, status };
-    let mut invitations = match query.batch_id {
+    let invitations = match query.batch_id {
         // Batches don't exist yet, so none has invitations.
         Some(_) => Vec::new(),
-        None => app.ctx().store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
+        None => call.ctx.store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
     };
-    let next_cursor =
-        truncate_search_page(&mut invitations, limit, |invitation| filter.cursor(invitation));
-    let holds = app.holds().current(app.ctx().now(), &invitations).await?;
-    let items = invitations.iter().map(|one| InvitationView::new(one, holds)).collect();
-    Ok(Json(Paged { items, next_cursor }).into_response())
+    let invitations = Paged::new(invitations, limit, |invitation| filter.cursor(invitation));
+    let holds = call.app.holds.current(call.ctx.now(), &invitations.items).await?;
+    Ok(invitations.respond(|invitation| InvitationView::new(invitation, holds)))
 }
 
-async fn get_invitation(
-    _: RequireScope<InvitationsRead>,
-    State(app): State<App>,
-    id: PathParam<InvitationId>,
-) -> Result<Response, Problem> {
-    let invitation = app.ctx().store.invitation(id.parse()?).await?.ok_or_else(not_found)?;
-    let holds = app.holds().current(app.ctx().now(), [&invitation]).await?;
+async fn get_invitation(call: Call<InvitationsRead>, id: PathParam<InvitationId>) -> ApiResult {
+    let invitation = call.ctx.store.invitation(id.parse()?).await?.ok_or_else(not_found)?;
+    let holds = call.app.holds.current(call.ctx.now(), [&invitation]).await?;
     Ok(Json(InvitationView::new(&invitation, holds)).into_response())
 }
 
 async fn list_invitation_events(
-    _: RequireScope<InvitationsRead>,
-    State(app): State<App>,
+    call: Call<InvitationsRead>,
     id: PathParam<InvitationId>,
-) -> Result<Response, Problem> {
+) -> ApiResult {
     let id = id.parse()?;
-    app.ctx().store.invitation(id).await?.ok_or_else(not_found)?;
-    let events = app.ctx().store.timeline(id).await?;
+    call.ctx.store.invitation(id).await?.ok_or_else(not_found)?;
+    let events = call.ctx.store.timeline(id).await?;
     let items = events.iter().map(EventView::from).collect();
     Ok(Json(List { items }).into_response())
 }
 
-async fn resend_invitation(
-    by: RequireScope<InvitationsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<InvitationId>,
-) -> Result<Response, Problem> {
-    let invitation =
-        flows::resend(&ctx, id.parse()?, by.caller.manageable_roles(), &by.actor()).await?;
-    let holds = app.holds().cached(ctx.now()).await;
+async fn resend_invitation(call: Call<InvitationsWrite>, id: PathParam<InvitationId>) -> ApiResult {
+    let manageable = call.manageable_roles();
+    let invitation = flows::resend(&call.ctx, id.parse()?, manageable, &call.actor()).await?;
+    let holds = call.app.holds.cached(call.ctx.now()).await;
     Ok((StatusCode::ACCEPTED, Json(InvitationView::new(&invitation, holds))).into_response())
 }
 
-async fn revoke_invitation(
-    by: RequireScope<InvitationsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<InvitationId>,
-) -> Result<Response, Problem> {
-    let invitation =
-        flows::revoke(&ctx, id.parse()?, by.caller.manageable_roles(), &by.actor()).await?;
-    let holds = app.holds().current(ctx.now(), [&invitation]).await?;
+async fn revoke_invitation(call: Call<InvitationsWrite>, id: PathParam<InvitationId>) -> ApiResult {
+    let manageable = call.manageable_roles();
+    let invitation = flows::revoke(&call.ctx, id.parse()?, manageable, &call.actor()).await?;
+    let holds = call.app.holds.current(call.ctx.now(), [&invitation]).await?;
     Ok(Json(InvitationView::new(&invitation, holds)).into_response())
 }
 

@@ -1,26 +1,32 @@
-//! Jobs: list, inspect, retry, cancel and dismiss.
+//! Jobs: list, inspect, retry, cancel and dismiss, one by one or all that match a filter.
+
+use std::time::Duration;
 
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 use axum::Json;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use guestlist_database::operations::{JobFilter, JobStatus};
 use guestlist_domain::{JobId, Page, QueueName};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
+use super::ApiResult;
 use crate::extract::{
-    FieldErrors, List, OpsRead, OpsWrite, Paged, PathParam, Query, RequestContext, RequireScope,
-    parse_page, truncate_page,
+    Call, FieldErrors, JsonBody, List, OpsRead, OpsWrite, Paged, PathParam, Query, parse_page,
 };
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::{OperationExt, schemas};
-use crate::operations::{ErrorGroupView, JobAction, JobDetailView, JobView};
+use crate::openapi::{ApiRouterExt, OperationExt, schemas};
+use crate::operations::JobAction::{self, Cancel, Dismiss, Retry};
+use crate::operations::{BulkResult, ErrorGroupView, JobDetailView, JobView};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
 type JobDetail = JobDetailView<'static>;
+
+/// The limit of an action on many jobs, shorter than the timeout of a request.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 /// The problems of cancelling or dismissing a job.
 const WITHDRAWAL_PROBLEMS: &[Code] =
@@ -28,101 +34,88 @@ const WITHDRAWAL_PROBLEMS: &[Code] =
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route(
-            "/jobs",
-            get_with(list_jobs, |op| {
-                op.id("list_jobs")
-                    .summary("List jobs")
-                    .json_response::<200, Paged<JobView<'static>>>("A page of jobs, newest first.")
-            }),
-        )
-        .api_route(
-            "/jobs/errors",
-            get_with(list_job_errors, |op| {
-                op.id("list_job_errors")
-                    .summary("List job errors")
-                    .description("Groups dead and retrying jobs by the error of the last attempt.")
-                    .json_response::<200, List<ErrorGroupView<'static>>>(
-                        "Errors, most frequent first.",
-                    )
-            }),
-        )
-        .api_route(
-            "/jobs/{id}",
-            get_with(get_job, |op| {
-                op.id("get_job")
-                    .summary("Get a job")
-                    .json_response::<200, JobDetail>("The job with its attempts.")
-            }),
-        )
+        .operation(get_with, "/jobs", list_jobs, |op| {
+            op.named("list_jobs", "List jobs")
+                .json_response::<200, Paged<JobView<'static>>>("A page of jobs, newest first.")
+        })
+        .operation(get_with, "/jobs/errors", list_job_errors, |op| {
+            op.named("list_job_errors", "List job errors")
+                .description("Groups dead and retrying jobs by the error of the last attempt.")
+                .json_response::<200, List<ErrorGroupView<'static>>>("Errors, most frequent first.")
+        })
+        .operation(get_with, "/jobs/{id}", get_job, |op| {
+            op.named("get_job", "Get a job")
+                .json_response::<200, JobDetail>("The job with its attempts.")
+        })
         .merge(operations())
+        .merge(bulk_operation(Retry, "/jobs/retry", "retry_jobs", "Retry all matching jobs"))
+        .merge(bulk_operation(Cancel, "/jobs/cancel", "cancel_jobs", "Cancel all matching jobs"))
+        .merge(bulk_operation(
+            Dismiss,
+            "/jobs/dismiss",
+            "dismiss_jobs",
+            "Dismiss all matching dead jobs",
+        ))
 }
 
 fn operations() -> ApiRouter<App> {
-    let retry = |by, app, ctx, id| operate(JobAction::Retry, by, app, ctx, id);
-    let cancel = |by, app, ctx, id| operate(JobAction::Cancel, by, app, ctx, id);
-    let dismiss = |by, app, ctx, id| operate(JobAction::Dismiss, by, app, ctx, id);
+    let retry = |call, id| operate(Retry, call, id);
+    let cancel = |call, id| operate(Cancel, call, id);
+    let dismiss = |call, id| operate(Dismiss, call, id);
     ApiRouter::new()
-        .api_route(
-            "/jobs/{id}/retry",
-            post_with(Idempotent(retry), |op| {
-                op.id("retry_job")
-                    .summary("Retry a job")
-                    .description("Retrying the delivery of an invitation resends the invitation.")
-                    .json_response::<200, JobDetail>("The job.")
-                    .problems(&[Code::WrongState, Code::JobSuperseded, Code::RoleNotGrantable])
-            }),
-        )
-        .api_route(
-            "/jobs/{id}/cancel",
-            post_with(Idempotent(cancel), |op| {
-                op.id("cancel_job")
-                    .summary("Cancel a job")
-                    .description(
-                        "Cancelling the delivery of an invitation makes the invitation `failed`, \
-                         with the error code `cancelled`.",
-                    )
-                    .json_response::<200, JobDetail>("The job.")
-                    .problems(WITHDRAWAL_PROBLEMS)
-            }),
-        )
-        .api_route(
-            "/jobs/{id}/dismiss",
-            post_with(Idempotent(dismiss), |op| {
-                op.id("dismiss_job")
-                    .summary("Dismiss a dead job")
-                    .description("Removes the job from the list of dead jobs.")
-                    .json_response::<200, JobDetail>("The job.")
-                    .problems(WITHDRAWAL_PROBLEMS)
-            }),
-        )
+        .operation(post_with, "/jobs/{id}/retry", Idempotent(retry), |op| {
+            op.named("retry_job", "Retry a job")
+                .description("Retrying the delivery of an invitation resends the invitation.")
+                .json_response::<200, JobDetail>("The job.")
+                .problems(&[Code::WrongState, Code::JobSuperseded, Code::RoleNotGrantable])
+        })
+        .operation(post_with, "/jobs/{id}/cancel", Idempotent(cancel), |op| {
+            op.named("cancel_job", "Cancel a job")
+                .description(
+                    "Cancelling the delivery of an invitation makes the invitation `failed`, \
+                     with the error code `cancelled`.",
+                )
+                .json_response::<200, JobDetail>("The job.")
+                .problems(WITHDRAWAL_PROBLEMS)
+        })
+        .operation(post_with, "/jobs/{id}/dismiss", Idempotent(dismiss), |op| {
+            op.named("dismiss_job", "Dismiss a dead job")
+                .description("Removes the job from the list of dead jobs.")
+                .json_response::<200, JobDetail>("The job.")
+                .problems(WITHDRAWAL_PROBLEMS)
+        })
+}
+
+fn bulk_operation(action: JobAction, path: &str, id: &str, summary: &str) -> ApiRouter<App> {
+    let operate = move |call, body| operate_all(action, call, body);
+    let states: Vec<_> = action.allowed_states().map(JobStatus::as_str).collect();
+    ApiRouter::new().operation(post_with, path, Idempotent(operate), |op| {
+        op.named(id, summary)
+            .description(
+                "Jobs about users whom the caller may not manage are skipped, and not counted.",
+            )
+            .body_property("state", json!({ "enum": states }))
+            .json_response::<200, BulkResult>("The number of matching jobs.")
+    })
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
 struct ListJobs {
-    #[schemars(with = "Option<schemas::Queue>")]
-    queue: Option<String>,
+    queue: Option<schemas::Queue>,
     /// The kind of job, as in `send-invite`.
     kind: Option<String>,
-    #[schemars(with = "Option<schemas::JobState>")]
-    state: Option<String>,
+    state: Option<schemas::JobState>,
     /// The error code of the last attempt.
     error: Option<String>,
     /// Finds jobs whose last error contains this, or whose id starts with it.
     q: Option<String>,
-    #[schemars(with = "Option<schemas::Limit>")]
-    limit: Option<String>,
-    #[schemars(with = "Option<schemas::Cursor>")]
-    cursor: Option<String>,
+    limit: Option<schemas::Limit>,
+    cursor: Option<schemas::Cursor>,
 }
 
-async fn list_jobs(
-    _: RequireScope<OpsRead>,
-    State(app): State<App>,
-    Query(query): Query<ListJobs>,
-) -> Result<Response, Problem> {
+async fn list_jobs(call: Call<OpsRead>, Query(query): Query<ListJobs>) -> ApiResult {
     let mut errors = FieldErrors::default();
     let queue = parse_queue(query.queue.as_deref(), &mut errors);
     let status = parse_state(query.state.as_deref(), &mut errors);
@@ -131,54 +124,83 @@ async fn list_jobs(
     errors.finish()?;
     let filter = JobFilter { queue, kind: query.kind, status, error: query.error, q: query.q };
     let page = Page { after, limit: limit + 1 };
-    let mut jobs = app.store().list_jobs(&filter, page, app.ctx().now()).await?;
-    let next_cursor = truncate_page(&mut jobs, limit, |job| job.id.0);
-    let items = jobs.iter().map(JobView::from).collect();
-    Ok(Json(Paged { items, next_cursor }).into_response())
+    let jobs = call.app.store().list_jobs(&filter, page, call.ctx.now()).await?;
+    Ok(Paged::new(jobs, limit, |job| job.id.into()).respond(JobView::from))
 }
 
-/// Parses the name of a queue, if given.
-pub fn parse_queue(queue: Option<&str>, errors: &mut FieldErrors) -> Option<QueueName> {
+fn parse_queue(queue: Option<&str>, errors: &mut FieldErrors) -> Option<QueueName> {
     errors.check("queue", QueueName::parse(queue?).ok_or("is not a queue"))
 }
 
-/// Parses the state of a job, if given.
-pub fn parse_state(state: Option<&str>, errors: &mut FieldErrors) -> Option<JobStatus> {
+fn parse_state(state: Option<&str>, errors: &mut FieldErrors) -> Option<JobStatus> {
     errors.check("state", JobStatus::parse(state?).ok_or("is not a job state"))
 }
 
-async fn list_job_errors(
-    _: RequireScope<OpsRead>,
-    State(app): State<App>,
-) -> Result<Response, Problem> {
-    let groups = app.store().job_errors().await?;
+async fn list_job_errors(call: Call<OpsRead>) -> ApiResult {
+    let groups = call.app.store().job_errors().await?;
     let items = groups.iter().map(ErrorGroupView::from).collect();
     Ok(Json(List { items }).into_response())
 }
 
-async fn get_job(
-    _: RequireScope<OpsRead>,
-    State(app): State<App>,
-    id: PathParam<JobId>,
-) -> Result<Response, Problem> {
-    job_response(&app, id.parse()?).await
+async fn get_job(call: Call<OpsRead>, id: PathParam<JobId>) -> ApiResult {
+    job_response(&call.app, id.parse()?).await
 }
 
-async fn operate(
-    act: JobAction,
-    by: RequireScope<OpsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<JobId>,
-) -> Result<Response, Problem> {
+async fn operate(action: JobAction, call: Call<OpsWrite>, id: PathParam<JobId>) -> ApiResult {
     let id = id.parse()?;
-    let done = act.apply(&ctx, id, by.caller.manageable_roles(), &by.actor()).await;
-    done.map_err(|error| Problem::job(error, &act.allowed_states_text()))?;
-    job_response(&app, id).await
+    let done = action.apply(&call.ctx, id, call.manageable_roles(), &call.actor()).await;
+    done.map_err(|error| Problem::job(error, &action.allowed_states_text()))?;
+    job_response(&call.app, id).await
 }
 
-async fn job_response(app: &App, id: JobId) -> Result<Response, Problem> {
+async fn job_response(app: &App, id: JobId) -> ApiResult {
     let found = app.store().job_with_attempts(id, app.ctx().now()).await?;
     let (job, attempts) = found.ok_or_else(|| Problem::not_found("job"))?;
     Ok(Json(JobDetailView::new(&job, &attempts)).into_response())
+}
+
+/// A filter of jobs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with a state")]
+struct BulkJobRequest {
+    queue: Option<schemas::Queue>,
+    /// The kind of job, as in `send-invite`.
+    kind: Option<String>,
+    #[schemars(with = "schemas::JobState")]
+    state: Option<String>,
+    /// The error code of the last attempt.
+    error: Option<String>,
+    /// Whether to only count the jobs.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl BulkJobRequest {
+    fn parse(self, action: JobAction) -> Result<JobFilter, Problem> {
+        let mut errors = FieldErrors::default();
+        let queue = parse_queue(self.queue.as_deref(), &mut errors);
+        let status = parse_state(self.state.as_deref(), &mut errors);
+        let is_allowed = |status: &JobStatus| action.applies_to(*status);
+        if errors.is_empty() && !status.as_ref().is_some_and(is_allowed) {
+            errors.add("state", format!("must be one of {}", action.allowed_states_text()));
+        }
+        errors.finish()?;
+        Ok(JobFilter { queue, kind: self.kind, status, error: self.error, q: None })
+    }
+}
+
+async fn operate_all(
+    action: JobAction,
+    call: Call<OpsWrite>,
+    JsonBody(request): JsonBody<BulkJobRequest>,
+) -> ApiResult {
+    let (ctx, store, manageable) = (&call.ctx, call.app.store(), call.manageable_roles());
+    let dry_run = request.dry_run;
+    let filter = request.parse(action)?;
+    let result = if dry_run {
+        action.count_matching(ctx, store, &filter, manageable, TIME_LIMIT).await?
+    } else {
+        action.apply_to_all(ctx, store, &filter, manageable, &call.actor(), TIME_LIMIT).await?
+    };
+    Ok(Json(result).into_response())
 }

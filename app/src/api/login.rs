@@ -2,51 +2,43 @@
 
 use std::net::SocketAddr;
 
-use aide::OperationInput;
 use aide::axum::ApiRouter;
 use aide::axum::routing::post_with;
-use aide::generate::GenContext;
-use aide::openapi::Operation;
 use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use guestlist_domain::{Email, flows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ApiResult;
 use crate::extract::{Caller, FieldErrors, JsonBody, authenticate_optional, check_origin};
-use crate::openapi::operation::add_problems;
-use crate::openapi::{OperationExt, schemas};
+use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems};
+use crate::openapi::{ApiRouterExt, OperationExt, schemas};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 use crate::state::rate_limit::Client;
 
 pub fn routes() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/login",
-        post_with(request_login, |op| {
-            op.id("request_login")
-                .summary("Request a login link")
-                .description(
-                    "The response is the same for every address, known or not. A mail is sent only \
-                     if the address may log in.",
-                )
-                .json_response::<202, LoginRequested<'static>>("The request was accepted.")
-        }),
-    )
+    ApiRouter::new().operation(post_with, "/login", request_login, |op| {
+        op.named("request_login", "Request a login link")
+            .description(
+                "The response is the same for every address, known or not. A mail is sent only \
+                 if the address may log in.",
+            )
+            .json_response::<202, LoginRequested<'static>>("The request was accepted.")
+    })
 }
 
 /// A request for a login link.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with an email")]
 struct LoginRequest {
-    #[schemars(with = "schemas::Email")]
-    email: String,
+    email: schemas::Email,
     /// Where the user is sent after logging in. Leave it out for the default.
-    #[schemars(with = "Option<schemas::ReturnTo>")]
-    return_to: Option<String>,
+    return_to: Option<schemas::ReturnTo>,
 }
 
 /// The request was accepted.
@@ -85,15 +77,13 @@ async fn request_login(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     JsonBody(request): JsonBody<LoginRequest>,
-) -> Result<Response, Problem> {
+) -> ApiResult {
     let mut errors = FieldErrors::default();
     let email = errors.check("email", Email::parse(&request.email));
     let return_to = request.return_to;
     let return_to =
         return_to.and_then(|url| errors.check("return_to", app.site().parse_return_to(&url)));
-    let Some(email) = email.filter(|_| errors.is_empty()) else {
-        return Err(errors.into_problem());
-    };
+    let email = errors.finish_with(email)?;
     if is_limited {
         app.count_login(Client::from_request(app.site(), peer.ip(), &headers))?;
         flows::request_login(app.ctx(), &email, return_to).await?;

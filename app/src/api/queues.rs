@@ -3,47 +3,35 @@
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 use axum::Json;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use guestlist_domain::{QueueName, flows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::extract::{JsonBody, OpsRead, OpsWrite, PathParam, RequestContext, RequireScope};
+use super::ApiResult;
+use crate::extract::{Call, JsonBody, OpsRead, OpsWrite, PathParam};
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::{OperationExt, schemas};
+use crate::openapi::{ApiRouterExt, OperationExt, schemas};
 use crate::operations::{QueueView, WorkerView, parse_pause_reason};
 use crate::problem::Problem;
 use crate::state::App;
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route(
-            "/queues",
-            get_with(list_queues, |op| {
-                op.id("list_queues")
-                    .summary("List queues and workers")
-                    .json_response::<200, QueueList<'static>>("All queues and workers.")
-            }),
-        )
-        .api_route(
-            "/queues/{name}/pause",
-            post_with(Idempotent(pause_queue), |op| {
-                op.id("pause_queue")
-                    .summary("Pause a queue")
-                    .description("No more of its jobs are started. Running jobs finish.")
-                    .optional_body()
-                    .json_response::<200, QueueView<'static>>("The paused queue.")
-            }),
-        )
-        .api_route(
-            "/queues/{name}/resume",
-            post_with(Idempotent(resume_queue), |op| {
-                op.id("resume_queue")
-                    .summary("Resume a queue")
-                    .json_response::<200, QueueView<'static>>("The resumed queue.")
-            }),
-        )
+        .operation(get_with, "/queues", list_queues, |op| {
+            op.named("list_queues", "List queues and workers")
+                .json_response::<200, QueueList<'static>>("All queues and workers.")
+        })
+        .operation(post_with, "/queues/{name}/pause", Idempotent(pause_queue), |op| {
+            op.named("pause_queue", "Pause a queue")
+                .description("No more of its jobs are started. Running jobs finish.")
+                .optional_body()
+                .json_response::<200, QueueView<'static>>("The paused queue.")
+        })
+        .operation(post_with, "/queues/{name}/resume", Idempotent(resume_queue), |op| {
+            op.named("resume_queue", "Resume a queue")
+                .json_response::<200, QueueView<'static>>("The resumed queue.")
+        })
 }
 
 /// All queues and workers.
@@ -62,13 +50,10 @@ struct PauseRequest {
     reason: Option<String>,
 }
 
-async fn list_queues(
-    _: RequireScope<OpsRead>,
-    State(app): State<App>,
-) -> Result<Response, Problem> {
-    let now = app.ctx().now();
-    let overview = app.store().overview(now).await?;
-    let activity = app.store().activity(now).await?;
+async fn list_queues(call: Call<OpsRead>) -> ApiResult {
+    let now = call.ctx.now();
+    let overview = call.app.store().overview(now).await?;
+    let activity = call.app.store().activity(now).await?;
     let queues = overview.queues.iter().zip(&activity.0);
     let items = queues.map(|(state, activity)| QueueView::new(state, activity)).collect();
     let workers = overview.workers.iter().map(|w| WorkerView::new(w, now)).collect();
@@ -76,32 +61,25 @@ async fn list_queues(
 }
 
 async fn pause_queue(
-    by: RequireScope<OpsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
+    call: Call<OpsWrite>,
     name: PathParam<QueueName>,
     body: Option<JsonBody<PauseRequest>>,
-) -> Result<Response, Problem> {
+) -> ApiResult {
     let reason = parse_pause_reason(body.and_then(|JsonBody(request)| request.reason));
     let reason = reason.map_err(|error| Problem::field("reason", error))?;
     let queue = name.parse()?;
-    flows::pause_queue(&ctx, queue, reason, &by.actor()).await?;
-    changed_queue(&app, queue).await
+    flows::pause_queue(&call.ctx, queue, reason, &call.actor()).await?;
+    changed_queue(&call.app, queue).await
 }
 
-async fn resume_queue(
-    by: RequireScope<OpsWrite>,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    name: PathParam<QueueName>,
-) -> Result<Response, Problem> {
+async fn resume_queue(call: Call<OpsWrite>, name: PathParam<QueueName>) -> ApiResult {
     let queue = name.parse()?;
-    flows::resume_queue(&ctx, queue, &by.actor()).await?;
-    changed_queue(&app, queue).await
+    flows::resume_queue(&call.ctx, queue, &call.actor()).await?;
+    changed_queue(&call.app, queue).await
 }
 
-async fn changed_queue(app: &App, queue: QueueName) -> Result<Response, Problem> {
-    app.holds().invalidate();
+async fn changed_queue(app: &App, queue: QueueName) -> ApiResult {
+    app.holds.invalidate();
     let now = app.ctx().now();
     let overview = app.store().overview(now).await?;
     let activity = app.store().activity(now).await?;

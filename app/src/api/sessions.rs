@@ -8,18 +8,19 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use guestlist_domain::{Actor, Page, Session, SessionId, UserId, flows};
+use guestlist_domain::{Actor, Ctx, Page, Session, SessionId, UserId, flows};
 
 use self::types::{
     CreateSessionRequest, CurrentSessionView, ListSessions, NewSessionView, OwnSessionView,
     RevokedSessions, SessionView,
 };
+use super::ApiResult;
 use crate::extract::{
-    JsonBody, Paged, PathParam, Query, RequestContext, RequireScope, RequireSession,
-    ResponseEffects, SameOrigin, UsersRead, UsersWrite, truncate_page,
+    Call, JsonBody, Paged, PathParam, Query, RequestContext, RequireSession, ResponseEffects,
+    SameOrigin, UsersRead, UsersWrite,
 };
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::OperationExt;
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::problem::{Code, Problem};
 use crate::sessions::redemption::{LinkHolder, PresentedLink, redeem_link};
 use crate::sessions::{LINK_PROBLEMS, cookies};
@@ -30,85 +31,64 @@ pub fn routes() -> ApiRouter<App> {
 }
 
 fn current() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/session",
-        get_with(get_session, |op| {
-            op.id("get_session")
-                .summary("Get the current session")
+    ApiRouter::new()
+        .operation(get_with, "/session", get_session, |op| {
+            op.named("get_session", "Get the current session")
                 .description(
                     "Tells your application who is logged in. Call it from the browser, or from \
                      your backend with the browser's cookie or token.",
                 )
                 .json_response::<200, CurrentSessionView<'static>>("The session and its user.")
         })
-        .delete_with(log_out, |op| {
-            op.id("log_out")
-                .summary("Log out")
+        .operation(delete_with, "/session", log_out, |op| {
+            op.named("log_out", "Log out")
                 .description("Revokes the current session in Guestlist and at Stytch.")
                 .raw_response::<204>(None, "Logged out.")
-        }),
-    )
+        })
 }
 
 fn own() -> ApiRouter<App> {
     ApiRouter::new()
-        .api_route(
-            "/sessions",
-            post_with(create_session, |op| {
-                op.id("create_session")
-                    .summary("Create a session")
-                    .description(
-                        "Redeems a link for your own Continue page or client: does what `POST \
-                         /authenticate` does, but returns the session's secrets instead of \
-                         setting cookies. `Idempotency-Key` is ignored, since secrets are not \
-                         stored.",
-                    )
-                    .json_response::<201, NewSessionView<'static>>("The session and its secrets.")
-                    .problems(LINK_PROBLEMS)
-            })
-            .get_with(list_sessions, |op| {
-                op.id("list_sessions")
-                    .summary("List your sessions")
-                    .json_response::<200, Paged<OwnSessionView<'static>>>(
-                        "A page of active sessions, newest first.",
-                    )
-            }),
-        )
-        .api_route(
-            "/sessions/{id}",
-            delete_with(revoke_session, |op| {
-                op.id("revoke_session")
-                    .summary("Revoke one of your sessions")
-                    .raw_response::<204>(None, "The session is refused from now on.")
-            }),
-        )
-        .api_route(
-            "/sessions/revoke-others",
-            post_with(Idempotent(revoke_other_sessions), |op| {
-                op.id("revoke_other_sessions")
-                    .summary("Revoke all your other sessions")
-                    .json_response::<200, RevokedSessions>("How many sessions were revoked.")
-            }),
-        )
+        .operation(post_with, "/sessions", create_session, |op| {
+            op.named("create_session", "Create a session")
+                .description(
+                    "Redeems a link for your own Continue page or client: does what `POST \
+                     /authenticate` does, but returns the session's secrets instead of \
+                     setting cookies. `Idempotency-Key` is ignored, since secrets are not \
+                     stored.",
+                )
+                .json_response::<201, NewSessionView<'static>>("The session and its secrets.")
+                .problems(LINK_PROBLEMS)
+        })
+        .operation(get_with, "/sessions", list_sessions, |op| {
+            op.named("list_sessions", "List your sessions")
+                .json_response::<200, Paged<OwnSessionView<'static>>>(
+                    "A page of active sessions, newest first.",
+                )
+        })
+        .operation(delete_with, "/sessions/{id}", revoke_session, |op| {
+            op.named("revoke_session", "Revoke one of your sessions")
+                .raw_response::<204>(None, "The session is refused from now on.")
+        })
+        .operation(post_with, "/sessions/revoke-others", Idempotent(revoke_other_sessions), |op| {
+            op.named("revoke_other_sessions", "Revoke all your other sessions")
+                .json_response::<200, RevokedSessions>("How many sessions were revoked.")
+        })
 }
 
 fn of_users() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/users/{id}/sessions",
-        get_with(list_user_sessions, |op| {
-            op.id("list_user_sessions")
-                .summary("List a user's sessions")
+    ApiRouter::new()
+        .operation(get_with, "/users/{id}/sessions", list_user_sessions, |op| {
+            op.named("list_user_sessions", "List a user's sessions")
                 .json_response::<200, Paged<SessionView<'static>>>(
                     "A page of active sessions, newest first.",
                 )
         })
-        .delete_with(revoke_user_sessions, |op| {
-            op.id("revoke_user_sessions")
-                .summary("Revoke all sessions of a user")
+        .operation(delete_with, "/users/{id}/sessions", revoke_user_sessions, |op| {
+            op.named("revoke_user_sessions", "Revoke all sessions of a user")
                 .raw_response::<204>(None, "The sessions are refused from now on.")
                 .problems(&[Code::RoleNotGrantable])
-        }),
-    )
+        })
 }
 
 async fn get_session(RequireSession(me): RequireSession) -> Response {
@@ -121,7 +101,7 @@ async fn log_out(
     RequestContext(ctx): RequestContext,
     Extension(effects): Extension<ResponseEffects>,
     headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
+) -> ApiResult<StatusCode> {
     flows::log_out(&ctx, &me.session, &me.user).await?;
     effects.replace_cookies(cookies::log_out(app.site(), &headers));
     Ok(StatusCode::NO_CONTENT)
@@ -132,7 +112,7 @@ async fn create_session(
     holder: LinkHolder,
     State(app): State<App>,
     JsonBody(request): JsonBody<CreateSessionRequest>,
-) -> Result<Response, Problem> {
+) -> ApiResult {
     let link = PresentedLink { token: request.token, invitation: request.invitation };
     let login = redeem_link(&app, holder, link, None).await?;
     Ok((StatusCode::CREATED, Json(NewSessionView::from(&login))).into_response())
@@ -142,10 +122,9 @@ async fn list_sessions(
     RequireSession(me): RequireSession,
     State(app): State<App>,
     Query(query): Query<ListSessions>,
-) -> Result<Response, Problem> {
-    let (sessions, next_cursor) = active_sessions(&app, me.user.id, query.parse()?).await?;
-    let items = sessions.iter().map(|one| OwnSessionView::new(one, me.session.id)).collect();
-    Ok(Json(Paged { items, next_cursor }).into_response())
+) -> ApiResult {
+    let sessions = active_sessions(app.ctx(), me.user.id, query.parse()?).await?;
+    Ok(sessions.respond(|session| OwnSessionView::new(session, me.session.id)))
 }
 
 async fn revoke_session(
@@ -155,7 +134,7 @@ async fn revoke_session(
     id: PathParam<SessionId>,
     Extension(effects): Extension<ResponseEffects>,
     headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
+) -> ApiResult<StatusCode> {
     let id = id.parse()?;
     if id == me.session.id {
         flows::log_out(&ctx, &me.session, &me.user).await?;
@@ -170,41 +149,37 @@ async fn revoke_session(
 async fn revoke_other_sessions(
     RequireSession(me): RequireSession,
     RequestContext(ctx): RequestContext,
-) -> Result<Response, Problem> {
+) -> ApiResult {
     let by = Actor::of(&me.user);
     let revoked = flows::end_other_sessions(&ctx, me.user.id, me.session.id, &by).await?;
     Ok(Json(RevokedSessions { revoked }).into_response())
 }
 
 async fn list_user_sessions(
-    _: RequireScope<UsersRead>,
-    State(app): State<App>,
+    call: Call<UsersRead>,
     id: PathParam<UserId>,
     Query(query): Query<ListSessions>,
-) -> Result<Response, Problem> {
+) -> ApiResult {
     let page = query.parse()?;
-    let user = app.user(id.parse()?).await?;
-    let (sessions, next_cursor) = active_sessions(&app, user.id, page).await?;
-    let items = sessions.iter().map(SessionView::from).collect();
-    Ok(Json(Paged { items, next_cursor }).into_response())
+    let user = call.app.user(id.parse()?).await?;
+    Ok(active_sessions(&call.ctx, user.id, page).await?.respond(SessionView::from))
 }
 
 async fn revoke_user_sessions(
-    by: RequireScope<UsersWrite>,
-    RequestContext(ctx): RequestContext,
+    call: Call<UsersWrite>,
     id: PathParam<UserId>,
-) -> Result<StatusCode, Problem> {
-    flows::end_all_sessions(&ctx, id.parse()?, by.caller.manageable_roles(), &by.actor()).await?;
+) -> ApiResult<StatusCode> {
+    let manageable = call.manageable_roles();
+    flows::end_all_sessions(&call.ctx, id.parse()?, manageable, &call.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn active_sessions(
-    app: &App,
+    ctx: &Ctx,
     user: UserId,
     Page { after, limit }: Page<SessionId>,
-) -> Result<(Vec<Session>, Option<String>), Problem> {
-    let (ctx, page) = (app.ctx(), Page { after, limit: limit + 1 });
-    let mut sessions = ctx.store.sessions(user, ctx.now(), page).await?;
-    let next_cursor = truncate_page(&mut sessions, limit, |session| session.id.0);
-    Ok((sessions, next_cursor))
+) -> ApiResult<Paged<Session>> {
+    let page = Page { after, limit: limit + 1 };
+    let sessions = ctx.store.sessions(user, ctx.now(), page).await?;
+    Ok(Paged::new(sessions, limit, |session| session.id.into()))
 }

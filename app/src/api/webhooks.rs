@@ -1,13 +1,7 @@
 //! Webhooks of Stytch.
 
-use aide::OperationInput;
 use aide::axum::ApiRouter;
 use aide::axum::routing::post_with;
-use aide::generate::GenContext;
-use aide::openapi::{
-    HeaderStyle, MediaType, Operation, Parameter, ParameterData, ReferenceOr, RequestBody,
-};
-use aide::operation::set_body;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use guestlist_domain::{IdentityEvent, flows};
@@ -15,8 +9,10 @@ use guestlist_stytch::{Signature, WebhookError};
 use schemars::json_schema;
 
 use crate::extract::read_body;
-use crate::openapi::OperationExt;
-use crate::openapi::operation::{BODY_PROBLEMS, add_problems, parameter, schema_object};
+use crate::openapi::operation::{
+    GenContext, Operation, OperationInput, add_body, add_header, add_problems,
+};
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -28,21 +24,17 @@ const SIGNATURE_HEADERS: [(&str, &str); 3] = [
 ];
 
 pub fn routes() -> ApiRouter<App> {
-    ApiRouter::new().api_route(
-        "/webhooks/stytch",
-        post_with(receive_webhook, |op| {
-            op.id("receive_stytch_webhook")
-                .summary("Receive a Stytch webhook")
-                .description(
-                    "Create a webhook endpoint with this URL in the Stytch dashboard, for the \
-                     events of users, and set `STYTCH_WEBHOOK_SECRET` to its secret; without the \
-                     secret this route does not exist. An event that contradicts the database is \
-                     not trusted: the user is looked up at Stytch. Duplicate and late events have \
-                     no effect.",
-                )
-                .raw_response::<204>(None, "Received.")
-        }),
-    )
+    ApiRouter::new().operation(post_with, "/webhooks/stytch", receive_webhook, |op| {
+        op.named("receive_stytch_webhook", "Receive a Stytch webhook")
+            .description(
+                "Create a webhook endpoint with this URL in the Stytch dashboard, for the \
+                 events of users, and set `STYTCH_WEBHOOK_SECRET` to its secret; without the \
+                 secret this route does not exist. An event that contradicts the database is \
+                 not trusted: the user is looked up at Stytch. Duplicate and late events have \
+                 no effect.",
+            )
+            .raw_response::<204>(None, "Received.")
+    })
 }
 
 /// A webhook with a valid signature; `None` if its event is of no interest.
@@ -52,7 +44,7 @@ impl FromRequest<App> for Webhook {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let Some(webhooks) = app.webhooks() else { return Err(Problem::not_found("route")) };
+        let Some(webhooks) = &app.webhooks else { return Err(Problem::not_found("route")) };
         let headers = request.headers().clone();
         let header = |(name, _)| headers.get(name).and_then(|value| value.to_str().ok());
         let [Some(id), Some(timestamp), Some(signatures)] = SIGNATURE_HEADERS.map(header) else {
@@ -67,18 +59,9 @@ impl FromRequest<App> for Webhook {
 impl OperationInput for Webhook {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         for (name, description) in SIGNATURE_HEADERS {
-            let parameter_data = ParameterData {
-                description: Some(description.to_owned()),
-                ..parameter(name, json_schema!({ "type": "string" }))
-            };
-            let header = Parameter::Header { parameter_data, style: HeaderStyle::Simple };
-            operation.parameters.push(ReferenceOr::Item(header));
+            add_header(operation, name, description, true, json_schema!({ "type": "string" }));
         }
-        let schema = Some(schema_object(json_schema!({ "type": "object" })));
-        let media = MediaType { schema, ..MediaType::default() };
-        let content = [("application/json".to_owned(), media)].into_iter().collect();
-        set_body(ctx, operation, RequestBody { content, required: true, ..RequestBody::default() });
-        add_problems(operation, BODY_PROBLEMS);
+        add_body(ctx, operation, "application/json", json_schema!({ "type": "object" }));
         add_problems(
             operation,
             &[Code::SignatureInvalid, Code::SignatureExpired, Code::InvalidRequest, Code::NotFound],
@@ -94,7 +77,7 @@ async fn receive_webhook(
         let outcome = flows::handle_identity_webhook(app.ctx(), &event).await?;
         let (message_id, stytch_user_id) = (&event.message_id, &event.provider_user_id);
         tracing::debug!(?outcome, message_id, stytch_user_id, "webhook received");
-        app.metrics().count_webhook(outcome);
+        app.metrics.count_webhook(outcome);
     }
     Ok(StatusCode::NO_CONTENT)
 }

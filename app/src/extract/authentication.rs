@@ -13,14 +13,11 @@ use crate::state::App;
 
 #[derive(Debug, Clone)]
 pub enum Caller {
-    /// A user with a live session.
     User(Box<VerifiedSession>),
-    /// A program with an API key.
     ApiKey(ApiKey),
 }
 
 impl Caller {
-    /// Returns the caller as the actor of events.
     pub fn actor(&self) -> Actor {
         match self {
             Self::User(verified) => Actor::of(&verified.user),
@@ -37,12 +34,11 @@ impl Caller {
         if is_unrestricted { ManageableRoles::All } else { ManageableRoles::MemberOnly }
     }
 
-    /// Requires that the caller may grant a role.
     pub fn require_grantable(&self, role: Role) -> Result<(), Problem> {
         if self.manageable_roles().includes(role) {
             Ok(())
         } else {
-            Err(Problem::role_not_grantable())
+            Err(Code::RoleNotGrantable.into())
         }
     }
 
@@ -57,6 +53,19 @@ impl Caller {
             Self::User(verified) if has_scope(verified.user.role, scope) => Ok(()),
             Self::User(_) => Err(Problem::new(Code::Forbidden, "Your role does not permit this.")),
         }
+    }
+
+    /// Requires an administrator or an unrestricted API key.
+    pub fn require_unrestricted(&self) -> Result<(), Problem> {
+        let (code, detail) = match (self.manageable_roles(), self) {
+            (ManageableRoles::All, _) => return Ok(()),
+            (_, Self::ApiKey(_)) => (
+                Code::ScopeMissing,
+                "This needs an API key without scopes, which has all permissions.",
+            ),
+            (_, Self::User(_)) => (Code::Forbidden, "Only administrators may do this."),
+        };
+        Err(Problem::new(code, detail))
     }
 }
 
@@ -74,8 +83,8 @@ pub async fn authenticate(parts: &mut Parts, app: &App) -> Result<Caller, Proble
         return known.clone();
     }
     let result = find_caller(parts, app).await;
-    if let (Err(problem), Some(effects)) = (&result, parts.extensions.get::<ResponseEffects>()) {
-        effects.set_refusal(problem.code);
+    if let Err(problem) = &result {
+        ResponseEffects::of(parts).set_refusal(problem.code);
     }
     parts.extensions.insert(result.clone());
     result
@@ -106,11 +115,7 @@ async fn find_caller(parts: &Parts, app: &App) -> Result<Caller, Problem> {
             Ok(user(find_session(app, token.as_deref(), jwt.as_deref()).await?))
         }
         PresentedCredentials::Cookies(presented) => {
-            match find_cookie_session(app, parts, &presented).await {
-                Ok(verified) => Ok(user(verified)),
-                Err(CookieError::SeveralUsers) => Err(several_users(app, parts)),
-                Err(CookieError::Session(error)) => Err(session_problem(app, parts, error)),
-            }
+            find_cookie_session(app, parts, &presented).await.map(user)
         }
     }
 }
@@ -123,7 +128,7 @@ async fn find_session(
     let verified = check_session(app.ctx(), Credentials { token, jwt }).await?;
     let (session, user) = (verified.session.id, verified.user.id);
     let usage = Usage::Session { session, user };
-    app.activity().record(usage, Some(verified.session.last_used_at), app.ctx().now());
+    app.activity.record(usage, Some(verified.session.last_used_at), app.ctx().now());
     Ok(verified)
 }
 
@@ -134,26 +139,18 @@ async fn find_api_key(app: &App, parts: &Parts, secret: &str) -> Result<ApiKey, 
     let is_scrape = parts.uri.path() == "/metrics";
     let found = match app.ctx().store.api_key_by_hash(hash).await {
         Err(error) if error.is_transient() && is_scrape => {
-            Some(app.api_key_cache().get(hash).ok_or(error)?)
+            Some(app.api_key_cache.get(hash).ok_or(error)?)
         }
         found => found?,
     };
     if is_scrape {
-        app.api_key_cache().update(hash, found.clone());
+        app.api_key_cache.update(hash, found.clone());
     }
     let Some(key) = found.filter(|key| key.revoked_at.is_none()) else {
-        return Err(Problem::new(Code::ApiKeyInvalid, "The API key is unknown or revoked."));
+        return Err(Code::ApiKeyInvalid.into());
     };
-    app.activity().record(Usage::Key(key.id), key.last_used_at, app.ctx().now());
+    app.activity.record(Usage::Key(key.id), key.last_used_at, app.ctx().now());
     Ok(key)
-}
-
-/// Why a browser's cookies are refused.
-enum CookieError {
-    /// The cookies contain live sessions of two users, or more cookies than a browser can hold. A
-    /// sibling host has set some of them, and which ones can't be determined.
-    SeveralUsers,
-    Session(SessionError),
 }
 
 /// Finds the likeliest live session in a browser's cookies, if all belong to one user, and renews
@@ -162,9 +159,9 @@ async fn find_cookie_session(
     app: &App,
     parts: &Parts,
     presented: &[SessionCookies],
-) -> Result<VerifiedSession, CookieError> {
+) -> Result<VerifiedSession, Problem> {
     if presented.len() > cookies::MAX_PER_NAME {
-        return Err(CookieError::SeveralUsers);
+        return Err(several_users(app, parts));
     }
     let mut first: Option<(VerifiedSession, &SessionCookies)> = None;
     let mut first_error = None;
@@ -173,25 +170,24 @@ async fn find_cookie_session(
             Ok(verified) => {
                 let user = first.as_ref().map_or(verified.user.id, |(first, _)| first.user.id);
                 if user != verified.user.id || has_foreign_jwt(app, one, &verified).await {
-                    return Err(CookieError::SeveralUsers);
+                    return Err(several_users(app, parts));
                 }
                 first = first.or(Some((verified, one)));
             }
             // This session may be live, so no other may take its place.
-            Err(error @ SessionError::Store(_)) => return Err(CookieError::Session(error)),
+            Err(error @ SessionError::Store(_)) => return Err(session_problem(app, parts, error)),
             Err(error @ SessionError::KeysUnavailable) if first.is_none() => {
-                return Err(CookieError::Session(error));
+                return Err(session_problem(app, parts, error));
             }
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
     let Some((verified, cookies)) = first else {
-        return Err(CookieError::Session(first_error.unwrap_or(SessionError::Missing)));
+        return Err(session_problem(app, parts, first_error.unwrap_or(SessionError::Missing)));
     };
-    if let Some(effects) = parts.extensions.get::<ResponseEffects>() {
-        let (has_several, now) = (presented.len() > 1, app.ctx().now());
-        effects.add_cookies(cookies::renew(app.site(), &verified, cookies, has_several, now));
-    }
+    let (has_several, now) = (presented.len() > 1, app.ctx().now());
+    let renewed = cookies::renew(app.site(), &verified, cookies, has_several, now);
+    ResponseEffects::of(parts).add_cookies(renewed);
     Ok(verified)
 }
 
@@ -208,11 +204,11 @@ async fn has_foreign_jwt(
     other.is_ok_and(|other| other.user.id != verified.user.id)
 }
 
-/// Treats a browser with the sessions of several users as logged out, and clears all its cookies.
+/// Treats a browser as logged out, and clears all its cookies, if they contain live sessions of two
+/// users, or are more than a browser can hold. A sibling host has set some of them, and which ones
+/// can't be determined.
 fn several_users(app: &App, parts: &Parts) -> Problem {
-    if let Some(effects) = parts.extensions.get::<ResponseEffects>() {
-        effects.add_cookies(cookies::clear_all(app.site()));
-    }
+    ResponseEffects::of(parts).add_cookies(cookies::clear_all(app.site()));
     let detail =
         "The cookies contain sessions of several users, so all were ignored. Log in again.";
     Problem::new(Code::SessionMissing, detail)
@@ -231,11 +227,8 @@ fn session_problem(app: &App, parts: &Parts, error: SessionError) -> Problem {
     };
     let problem = Problem::from(error);
     let has_ended = problem.status() == StatusCode::UNAUTHORIZED;
-    if let Some(effects) = parts.extensions.get::<ResponseEffects>()
-        && has_ended
-        && has_session_cookies(&parts.headers, app.site())
-    {
-        effects.add_cookies(cookies::clear(app.site()));
+    if has_ended && has_session_cookies(&parts.headers, app.site()) {
+        ResponseEffects::of(parts).add_cookies(cookies::clear(app.site()));
     }
     problem
 }

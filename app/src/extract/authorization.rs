@@ -2,96 +2,105 @@
 //! permission is visible in its handler's signature.
 
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::{Operation, SecurityRequirement};
-use axum::extract::FromRequestParts;
+use aide::openapi::SecurityRequirement;
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::Method;
 use axum::http::request::Parts;
 use guestlist_domain::flows::VerifiedSession;
-use guestlist_domain::{Actor, Role, Scope, Session};
+use guestlist_domain::{Actor, Ctx, ManageableRoles, Scope, Session};
 
 use super::authentication::{Caller, authenticate};
 use super::credentials::PresentedCredentials;
 use super::origin::require_same_origin;
-use crate::openapi::operation::add_problems;
+use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
 /// An extractor that authenticates and authorizes the caller, and checks the origin.
 pub trait Authorize: FromRequestParts<App, Rejection = Problem> {}
 
-impl<S: RequiredScope + Send> Authorize for RequireScope<S> {}
-impl Authorize for RequireAdmin {}
+impl<P: Permission + Send> Authorize for Call<P> {}
 impl Authorize for RequireSession {}
 
-/// A scope as a type, for [`RequireScope`].
-pub trait RequiredScope {
-    const SCOPE: Scope;
+/// A permission as a type, for [`Call`].
+pub trait Permission {
+    /// The scope that the caller needs, by API key or by role. Without one, only administrators and
+    /// unrestricted API keys are permitted.
+    const SCOPE: Option<Scope>;
+}
+
+#[derive(Debug)]
+pub struct Unrestricted;
+
+impl Permission for Unrestricted {
+    const SCOPE: Option<Scope> = None;
 }
 
 macro_rules! scopes {
     ($($name:ident),+ $(,)?) => {$(
-        #[derive(Debug, Clone, Copy)]
+        #[derive(Debug)]
         pub struct $name;
 
-        impl RequiredScope for $name {
-            const SCOPE: Scope = Scope::$name;
+        impl Permission for $name {
+            const SCOPE: Option<Scope> = Some(Scope::$name);
         }
     )+};
 }
 
 scopes!(UsersRead, UsersWrite, InvitationsRead, InvitationsWrite, OpsRead, OpsWrite);
 
-/// Requires a scope, by API key or by role.
+/// A call by a caller who has the permission `P`.
 #[derive(Debug)]
-pub struct RequireScope<S> {
+pub struct Call<P> {
+    pub app: App,
+    /// The context for flows: it records the client's IP address with each event.
+    pub ctx: Ctx,
     pub caller: Caller,
-    scope: PhantomData<S>,
+    permission: PhantomData<P>,
 }
 
-impl<S> RequireScope<S> {
-    /// Returns the caller as the actor of events.
+impl<P> Call<P> {
     pub fn actor(&self) -> Actor {
         self.caller.actor()
     }
+
+    pub fn manageable_roles(&self) -> ManageableRoles {
+        self.caller.manageable_roles()
+    }
 }
 
-impl<S: RequiredScope> FromRequestParts<App> for RequireScope<S> {
+impl<P: Permission> FromRequestParts<App> for Call<P> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = authenticate(parts, app).await?;
-        caller.require_scope(S::SCOPE)?;
+        match P::SCOPE {
+            Some(scope) => caller.require_scope(scope)?,
+            None => caller.require_unrestricted()?,
+        }
         check_origin(parts, app)?;
-        Ok(Self { caller, scope: PhantomData })
+        let RequestContext(ctx) = RequestContext::from_request_parts(parts, app).await?;
+        Ok(Self { app: app.clone(), ctx, caller, permission: PhantomData })
     }
 }
 
-/// Requires an administrator or an unrestricted API key.
+/// The context for flows that write events: it records the client's IP address with each.
 #[derive(Debug)]
-pub struct RequireAdmin;
+pub struct RequestContext(pub Ctx);
 
-impl FromRequestParts<App> for RequireAdmin {
+impl FromRequestParts<App> for RequestContext {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match authenticate(parts, app).await? {
-            Caller::ApiKey(key) if !key.is_unrestricted() => {
-                let detail = "This needs an API key without scopes, which has all permissions.";
-                return Err(Problem::new(Code::ScopeMissing, detail));
-            }
-            Caller::User(verified) if verified.user.role != Role::Admin => {
-                let detail = "Only administrators may do this.";
-                return Err(Problem::new(Code::Forbidden, detail));
-            }
-            Caller::ApiKey(_) | Caller::User(_) => {}
-        }
-        check_origin(parts, app)?;
-        Ok(Self)
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let Some(ConnectInfo(peer)) = peer else { return Err(Problem::internal()) };
+        Ok(Self(app.ctx().for_client(app.site().client_ip(peer.ip(), &parts.headers))))
     }
 }
+
+impl OperationInput for RequestContext {}
 
 /// Requires a user's session, with any role.
 #[derive(Debug)]
@@ -106,10 +115,7 @@ impl FromRequestParts<App> for RequireSession {
                 check_origin(parts, app)?;
                 Ok(Self(*verified))
             }
-            Caller::ApiKey(_) => {
-                let detail = "This needs a user's session; API keys have none.";
-                Err(Problem::new(Code::SessionRequired, detail))
-            }
+            Caller::ApiKey(_) => Err(Code::SessionRequired.into()),
         }
     }
 }
@@ -119,7 +125,6 @@ impl FromRequestParts<App> for RequireSession {
 pub struct OptionalSession(pub Option<VerifiedSession>);
 
 impl OptionalSession {
-    /// Returns the session without its user.
     pub fn into_session(self) -> Option<Session> {
         self.0.map(|verified| verified.session)
     }
@@ -155,17 +160,10 @@ const AUTHENTICATION_PROBLEMS: &[Code] = &[
     Code::ProviderUnavailable,
 ];
 
-impl<S: RequiredScope> OperationInput for RequireScope<S> {
+impl<P: Permission> OperationInput for Call<P> {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        let scopes = vec![S::SCOPE.as_str().to_owned()];
+        let scopes: Vec<_> = P::SCOPE.iter().map(|scope| scope.as_str().to_owned()).collect();
         document_security(operation, &["bearer", "basic", "cookie"], &scopes);
-        add_problems(operation, &[Code::Forbidden, Code::ScopeMissing]);
-    }
-}
-
-impl OperationInput for RequireAdmin {
-    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        document_security(operation, &["bearer", "basic", "cookie"], &[]);
         add_problems(operation, &[Code::Forbidden, Code::ScopeMissing]);
     }
 }

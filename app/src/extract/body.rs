@@ -2,10 +2,7 @@
 
 use std::error::Error;
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::{MediaType, Operation, RequestBody};
-use aide::operation::{ParamLocation, add_parameters, parameters_from_schema, set_body};
+use aide::operation::{ParamLocation, add_parameters, parameters_from_schema};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
@@ -14,12 +11,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use http_listener::BodyTimedOut;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
 
 use super::field_errors::field_error;
 use super::json;
-use crate::openapi::operation::{BODY_PROBLEMS, add_problems, schema_object};
+use crate::openapi::operation::{GenContext, Operation, OperationInput, add_body, add_problems};
 use crate::problem::{Code, FieldError, Problem};
 
 /// The largest body, in bytes.
@@ -88,8 +85,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 }
 
 fn from_pairs<T: DeserializeOwned>(pairs: &[u8]) -> Result<T, FieldError> {
-    let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(pairs));
-    serde_path_to_error::deserialize(pairs)
+    deserialize(serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(pairs)))
+}
+
+fn deserialize<'de, T: DeserializeOwned>(from: impl Deserializer<'de>) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(from)
         .map_err(|error| field_error(error.path(), &error.inner().to_string()))
 }
 
@@ -114,18 +114,13 @@ pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<By
 
 fn body_problem(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return too_large();
+        return Code::BodyTooLarge.into();
     }
     let mut causes = std::iter::successors(rejection.source(), |error| (**error).source());
     if causes.any(<dyn Error>::is::<BodyTimedOut>) {
-        return Problem::new(Code::BodyTimeout, "The body did not arrive in time.");
+        return Code::BodyTimeout.into();
     }
-    Problem::new(Code::MalformedBody, "The body ended before it was complete.")
-}
-
-/// Creates the 413 of a body over [`BODY_LIMIT`].
-pub fn too_large() -> Problem {
-    Problem::new(Code::BodyTooLarge, "The body is larger than 1 MiB.")
+    Code::MalformedBody.into()
 }
 
 fn from_object<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
@@ -134,10 +129,7 @@ fn from_object<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
         let detail = "must be an object".to_owned();
         return Err(Problem::invalid(vec![FieldError { pointer: String::new(), detail }]));
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let error = field_error(error.path(), &error.inner().to_string());
-        Problem::invalid(vec![error])
-    })
+    deserialize(value).map_err(|error| Problem::invalid(vec![error]))
 }
 
 impl<T: JsonSchema> OperationInput for JsonBody<T> {
@@ -154,11 +146,8 @@ impl<T: JsonSchema> OperationInput for Form<T> {
 }
 
 fn document_body<T: JsonSchema>(ctx: &mut GenContext, operation: &mut Operation, kind: &str) {
-    let schema = Some(schema_object(ctx.schema.subschema_for::<T>()));
-    let content = [(kind.to_owned(), MediaType { schema, ..MediaType::default() })];
-    let content = content.into_iter().collect();
-    set_body(ctx, operation, RequestBody { content, required: true, ..RequestBody::default() });
-    add_problems(operation, BODY_PROBLEMS);
+    let schema = ctx.schema.subschema_for::<T>();
+    add_body(ctx, operation, kind, schema);
     add_problems(operation, &[Code::UnsupportedMediaType, Code::InvalidRequest]);
 }
 

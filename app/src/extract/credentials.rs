@@ -77,11 +77,8 @@ fn parse_authorization(value: &[u8]) -> Option<PresentedCredentials> {
     }
     let is_jwt = secret.split('.').count() == 3;
     let secret = Some(secret.to_owned());
-    Some(if is_jwt {
-        PresentedCredentials::Bearer { token: None, jwt: secret }
-    } else {
-        PresentedCredentials::Bearer { token: secret, jwt: None }
-    })
+    let (token, jwt) = if is_jwt { (None, secret) } else { (secret, None) };
+    Some(PresentedCredentials::Bearer { token, jwt })
 }
 
 /// Returns the API key in `Basic` credentials: the password, or else the user name.

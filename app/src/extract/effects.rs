@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aide::OperationInput;
 use axum::http::HeaderValue;
+use axum::http::request::Parts;
 
 use crate::problem::Code;
 
@@ -21,7 +22,6 @@ pub struct Effects {
     pub cookies: Vec<HeaderValue>,
     /// The code of a refusal whose response is a page or a redirect instead of the problem.
     pub refusal: Option<Code>,
-    /// Values for the login form of an error page.
     pub login_form: LoginFormValues,
 }
 
@@ -33,6 +33,10 @@ pub struct LoginFormValues {
 }
 
 impl ResponseEffects {
+    pub fn of(parts: &Parts) -> Self {
+        parts.extensions.get().cloned().unwrap_or_default()
+    }
+
     pub fn add_cookies(&self, cookies: Vec<HeaderValue>) {
         self.effects().cookies.extend(cookies);
     }

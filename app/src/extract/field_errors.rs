@@ -25,14 +25,14 @@ impl FieldErrors {
         self.0.is_empty()
     }
 
-    /// Returns the recorded errors as a problem.
-    pub fn into_problem(self) -> Problem {
-        Problem::invalid(self.0)
-    }
-
     /// Returns an error if one was recorded.
     pub fn finish(self) -> Result<(), Problem> {
-        if self.is_empty() { Ok(()) } else { Err(self.into_problem()) }
+        self.finish_with(Some(()))
+    }
+
+    /// Returns a required field, which is `None` if its error was recorded; or all recorded errors.
+    pub fn finish_with<T>(self, required: Option<T>) -> Result<T, Problem> {
+        required.filter(|_| self.is_empty()).ok_or_else(|| Problem::invalid(self.0))
     }
 }
 

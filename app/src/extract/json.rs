@@ -19,7 +19,7 @@ const INEXACT: &str = "is a number that can't be stored exactly; send it as a st
 /// Parses a JSON text. Returns 400 if it is not JSON, and 422 if it has duplicate members or inexact
 /// numbers.
 pub fn parse(text: &[u8]) -> Result<Value, Problem> {
-    let state = State { numbers: RefCell::new(Numbers::new(text)), ..State::default() };
+    let state = State { numbers: RefCell::new(Numbers(text)), ..State::default() };
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let read = Strict { path: None, state: &state }.deserialize(&mut deserializer);
     let value = read.and_then(|value| deserializer.end().map(|()| value));

@@ -2,17 +2,10 @@
 
 use serde_json::Number;
 
-/// The numbers of a JSON text as written, in order.
+/// The numbers of a JSON text as written, in order. If the text is not valid JSON, they are
+/// meaningless; the parser reports that.
 #[derive(Debug, Default)]
-pub struct Numbers<'t>(&'t [u8]);
-
-impl<'t> Numbers<'t> {
-    /// Iterates over a text. If it is not valid JSON, the result is meaningless; the parser reports
-    /// that.
-    pub fn new(text: &'t [u8]) -> Self {
-        Self(text)
-    }
-}
+pub struct Numbers<'t>(pub &'t [u8]);
 
 impl<'t> Iterator for Numbers<'t> {
     type Item = &'t str;
@@ -89,7 +82,7 @@ mod tests {
     #[test]
     fn only_numbers_outside_of_strings_are_found() {
         let text = r#"{"a1": -1.5e+3, "b\"2": [0,"3\\",4], "c": 5}"#;
-        assert_eq!(Numbers::new(text.as_bytes()).collect::<Vec<_>>(), ["-1.5e+3", "0", "4", "5"]);
+        assert_eq!(Numbers(text.as_bytes()).collect::<Vec<_>>(), ["-1.5e+3", "0", "4", "5"]);
     }
 
     #[test]

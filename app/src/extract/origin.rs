@@ -1,15 +1,12 @@
 //! Cross-origin checks: only Guestlist's own pages and the application's may make a browser call.
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::Operation;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 use crate::config::SiteConfig;
-use crate::openapi::operation::add_problems;
+use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -40,12 +37,7 @@ pub fn require_same_origin(headers: &HeaderMap, site: &SiteConfig) -> Result<(),
         (Some(_), false) => false,
         (_, true) => headers.get_all(header::ORIGIN).iter().all(is_trusted),
     };
-    if is_allowed {
-        return Ok(());
-    }
-    let detail = "The request was made by a page of another origin. If it is your application's, \
-                  add the origin to APP_ORIGINS.";
-    Err(Problem::new(Code::CrossOrigin, detail))
+    if is_allowed { Ok(()) } else { Err(Code::CrossOrigin.into()) }
 }
 
 impl OperationInput for SameOrigin {

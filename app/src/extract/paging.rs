@@ -1,5 +1,7 @@
 //! Keyset pagination: every page costs the same, wherever it is in the list.
 
+use axum::Json;
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use guestlist_domain::{Cursor, Page, SearchPrefix, SortKey};
@@ -23,6 +25,27 @@ pub struct Paged<T> {
     pub next_cursor: Option<String>,
 }
 
+impl<Row> Paged<Row> {
+    /// Creates a page of rows that were queried with a limit of one more.
+    pub fn new<Id: Into<Uuid>>(
+        mut rows: Vec<Row>,
+        limit: u64,
+        position: impl Fn(&Row) -> Cursor<Id>,
+    ) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().filter(|_| has_more).map(position);
+        Self { items: rows, next_cursor: last.map(encode_cursor) }
+    }
+
+    /// Creates a response with a view of each row.
+    pub fn respond<'a, View: Serialize>(&'a self, view: impl Fn(&'a Row) -> View) -> Response {
+        let items = self.items.iter().map(view).collect();
+        Json(Paged { items, next_cursor: self.next_cursor.clone() }).into_response()
+    }
+}
+
 /// A complete list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "{T}List", transform = schemas::all_required)]
@@ -31,7 +54,6 @@ pub struct List<T> {
     pub items: Vec<T>,
 }
 
-/// Parses `?limit=` and `?cursor=`.
 pub fn parse_page<Id>(
     limit: Option<&str>,
     cursor: Option<&str>,
@@ -76,31 +98,12 @@ fn decode_cursor<Id>(cursor: &str, id: impl Fn(Uuid) -> Id) -> Option<Cursor<Id>
     Some(Cursor { id: id(Uuid::from_slice(uuid).ok()?), sort_key })
 }
 
-/// Truncates rows, queried with a limit of one more, to a page. Returns the next page's cursor, or
-/// `None` on the last page.
-pub fn truncate_page<Row>(
-    rows: &mut Vec<Row>,
-    limit: u64,
-    id: impl Fn(&Row) -> Uuid,
-) -> Option<String> {
-    truncate_search_page(rows, limit, |row| Cursor::from(id(row)))
-}
-
-/// Truncates the rows of a list that can be searched, as [`truncate_page`] does.
-pub fn truncate_search_page<Row, Id: Into<Uuid>>(
-    rows: &mut Vec<Row>,
-    limit: u64,
-    position: impl Fn(&Row) -> Cursor<Id>,
-) -> Option<String> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let Cursor { id, sort_key } = position(rows.last().filter(|_| has_more)?);
+fn encode_cursor<Id: Into<Uuid>>(Cursor { id, sort_key }: Cursor<Id>) -> String {
     let id: Uuid = id.into();
     let (tag, key) = match &sort_key {
         None => (&b""[..], ""),
         Some(SortKey::Email(email)) => (&b"e"[..], email.as_str()),
         Some(SortKey::Name(name)) => (&b"n"[..], name.as_str()),
     };
-    Some(URL_SAFE_NO_PAD.encode([id.as_bytes(), tag, key.as_bytes()].concat()))
+    URL_SAFE_NO_PAD.encode([id.as_bytes(), tag, key.as_bytes()].concat())
 }

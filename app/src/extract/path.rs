@@ -2,16 +2,14 @@
 
 use std::marker::PhantomData;
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::{Operation, Parameter, ParameterData, PathStyle};
+use aide::openapi::{Parameter, PathStyle};
 use aide::operation::add_parameters;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use guestlist_domain::{InvitationId, JobId, QueueName, SessionId, UserId};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::openapi::operation::{add_problems, parameter};
+use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems, parameter};
 use crate::openapi::schemas;
 use crate::problem::{Code, Problem};
 
@@ -20,27 +18,23 @@ pub trait Identifier: Sized {
     /// The resource, as error messages name it.
     const RESOURCE: &'static str;
     /// The parameter's name in the route.
-    const PARAMETER: &'static str;
+    const PARAMETER: &'static str = "id";
 
     /// Parses the parameter; `None` if no resource can have this identifier.
     fn parse(text: &str) -> Option<Self>;
 
-    /// Returns the parameter's schema.
-    fn schema() -> Schema;
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "format": "uuid" })
+    }
 }
 
 macro_rules! uuid_identifiers {
     ($($id:ident $resource:literal),+ $(,)?) => {$(
         impl Identifier for $id {
             const RESOURCE: &'static str = $resource;
-            const PARAMETER: &'static str = "id";
 
             fn parse(text: &str) -> Option<Self> {
                 text.parse().ok()
-            }
-
-            fn schema() -> Schema {
-                json_schema!({ "type": "string", "format": "uuid" })
             }
         }
     )+};
@@ -84,8 +78,8 @@ impl<S: Send + Sync, T> FromRequestParts<S> for PathParam<T> {
 
 impl<T: Identifier> OperationInput for PathParam<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        let description = Some(format!("The {}'s {}.", T::RESOURCE, T::PARAMETER));
-        let parameter_data = ParameterData { description, ..parameter(T::PARAMETER, T::schema()) };
+        let description = format!("The {}'s {}.", T::RESOURCE, T::PARAMETER);
+        let parameter_data = parameter(T::PARAMETER, &description, T::schema());
         let parameter = Parameter::Path { parameter_data, style: PathStyle::Simple };
         add_parameters(ctx, operation, [parameter]);
         add_problems(operation, &[Code::NotFound]);

@@ -3,16 +3,13 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use aide::generate::GenContext;
-use aide::openapi::{HeaderStyle, Operation, Parameter, ParameterData, ReferenceOr};
+use aide::OperationOutput;
 use aide::operation::OperationHandler;
-use aide::{OperationInput, OperationOutput};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request};
 use axum::handler::Handler;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use guestlist_database::Database;
 use guestlist_database::idempotency::{self, KeyLease, KeyState, StoredResponse};
 use guestlist_domain::ManageableRoles;
 use http_body_util::BodyExt;
@@ -20,7 +17,9 @@ use schemars::json_schema;
 use sha2::{Digest, Sha256};
 
 use crate::extract::{Authorize, Caller, RequestId, authenticate, read_body};
-use crate::openapi::operation::{BODY_PROBLEMS, IDEMPOTENCY_KEY, add_problems, parameter};
+use crate::openapi::operation::{
+    BODY_PROBLEMS, GenContext, IDEMPOTENCY_KEY, Operation, OperationInput, add_header, add_problems,
+};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -42,20 +41,14 @@ pub trait AuthorizedArguments {
     type Authorize: Authorize;
 }
 
-macro_rules! authorized_arguments {
-    ($($argument:ident)*) => {
-        /// [`Handler`] lists a marker before the arguments.
-        impl<M, F: Authorize, $($argument),*> AuthorizedArguments for (M, F, $($argument,)*) {
-            type Authorize = F;
-        }
-    };
+// `Handler` lists a marker before the arguments.
+impl<M, F: Authorize, A> AuthorizedArguments for (M, F, A) {
+    type Authorize = F;
 }
 
-authorized_arguments!();
-authorized_arguments!(A);
-authorized_arguments!(A B);
-authorized_arguments!(A B C);
-authorized_arguments!(A B C D);
+impl<M, F: Authorize, A, B> AuthorizedArguments for (M, F, A, B) {
+    type Authorize = F;
+}
 
 impl<H: Handler<T, App>, T: AuthorizedArguments> Handler<T, App> for Idempotent<H> {
     type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -85,13 +78,7 @@ impl OperationInput for IdempotencyKey {
         let schema = json_schema!({ "type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$" });
         let description = "Makes retries safe: within 24 hours, the same key and body return the \
                            first response again, and nothing is done twice.";
-        let parameter_data = ParameterData {
-            description: Some(description.to_owned()),
-            required: false,
-            ..parameter(IDEMPOTENCY_KEY, schema)
-        };
-        let header = Parameter::Header { parameter_data, style: HeaderStyle::Simple };
-        operation.parameters.push(ReferenceOr::Item(header));
+        add_header(operation, IDEMPOTENCY_KEY, description, false, schema);
         add_problems(operation, BODY_PROBLEMS);
         add_problems(
             operation,
@@ -126,14 +113,8 @@ async fn call_once<H: Handler<T, App>, T: AuthorizedArguments>(
             store_response(&app, lease, response).await
         }
         KeyState::Completed(stored) => replay(stored, &request_id),
-        KeyState::InUse => {
-            let detail = "A request with this Idempotency-Key is in progress.";
-            Err(Problem::new(Code::IdempotencyKeyInUse, detail))
-        }
-        KeyState::Mismatch => {
-            let detail = "This Idempotency-Key was used with a different request. Use a new one.";
-            Err(Problem::new(Code::IdempotencyKeyReused, detail))
-        }
+        KeyState::InUse => Err(Code::IdempotencyKeyInUse.into()),
+        KeyState::Mismatch => Err(Code::IdempotencyKeyReused.into()),
     }
 }
 
@@ -144,10 +125,7 @@ fn parse_key(headers: &HeaderMap) -> Result<&str, Problem> {
         _ => None,
     };
     let is_valid = |key: &&str| (1..=MAX_KEY_LENGTH).contains(&key.len()) && !key.contains('\t');
-    key.filter(is_valid).ok_or_else(|| {
-        let detail = "Send one Idempotency-Key of 1 to 255 printable ASCII characters.";
-        Problem::new(Code::IdempotencyKeyInvalid, detail)
-    })
+    key.filter(is_valid).ok_or_else(|| Code::IdempotencyKeyInvalid.into())
 }
 
 /// Identifies the caller and the roles they may manage: a user who has been demoted gets no
@@ -191,22 +169,18 @@ async fn store_response(
         }
         return Ok(response);
     }
-    if let Some(problem) = response.extensions().get::<Problem>() {
+    let (response, stored) = if let Some(problem) = response.extensions().get::<Problem>() {
         // Stored without a request id: the replay has its own.
         let (_, stored) = read_response(problem.to_json("")).await?;
-        finish(database, lease, &stored).await;
-        return Ok(response);
-    }
-    let (response, stored) = read_response(response).await?;
-    finish(database, lease, &stored).await;
-    Ok(response)
-}
-
-/// Stores the response. The request has been carried out, so a failure is only logged.
-async fn finish(database: &Database, lease: KeyLease, stored: &StoredResponse) {
-    if let Err(error) = idempotency::complete(database, lease, stored).await {
+        (response, stored)
+    } else {
+        read_response(response).await?
+    };
+    // The request has been carried out, so a failure is only logged.
+    if let Err(error) = idempotency::complete(database, lease, &stored).await {
         tracing::error!(%error, "a response could not be stored for its idempotency key");
     }
+    Ok(response)
 }
 
 async fn read_response(response: Response) -> Result<(Response, StoredResponse), Problem> {

@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use crate::extract::{LoginFormValues, too_large};
+use crate::extract::LoginFormValues;
 use crate::pages;
 use crate::problem::{Code, Problem, is_api_path};
 use crate::sessions::cookies::LoginHint;
@@ -67,18 +67,10 @@ fn framework_problem(response: &Response) -> Option<Problem> {
         return None;
     }
     match response.status() {
-        StatusCode::METHOD_NOT_ALLOWED => {
-            let detail = "The route does not support this method. See `Allow`.";
-            Some(Problem::new(Code::MethodNotAllowed, detail))
-        }
-        StatusCode::PAYLOAD_TOO_LARGE => Some(too_large()),
-        StatusCode::REQUEST_TIMEOUT => {
-            let detail = "The request took too long. It may have been carried out.";
-            Some(Problem::new(Code::Timeout, detail))
-        }
-        status if status.is_client_error() => {
-            Some(Problem::new(Code::BadRequest, "The request is malformed."))
-        }
+        StatusCode::METHOD_NOT_ALLOWED => Some(Code::MethodNotAllowed.into()),
+        StatusCode::PAYLOAD_TOO_LARGE => Some(Code::BodyTooLarge.into()),
+        StatusCode::REQUEST_TIMEOUT => Some(Code::Timeout.into()),
+        status if status.is_client_error() => Some(Code::BadRequest.into()),
         _ => None,
     }
 }

@@ -1,4 +1,5 @@
-//! The outermost middleware: assigns request ids, logs requests, and completes responses.
+//! The outermost middleware: assigns request ids, logs requests, completes responses, and checks
+//! hosts.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -6,16 +7,18 @@ use std::time::Instant;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use http_listener::{AllowedHosts, host};
 use tracing::Instrument;
 
 use super::problems::{ProblemFormat, render};
-use super::security_headers;
+use crate::config::SiteConfig;
 use crate::extract::{Effects, RequestId, ResponseEffects, has_credentials};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 pub async fn handle(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let request_id = request_id(&app, request.headers());
@@ -38,7 +41,7 @@ pub async fn handle(State(app): State<App>, mut request: Request, next: Next) ->
         // Without credentials, 401 is how a browser learns that its user has to log in.
         let is_expected = |code: &Code| *code == Code::SessionMissing && !has_credentials;
         if let Some(code) = problem.or(refusal).filter(|code| !is_expected(code)) {
-            app.security_log().log(code, route, client);
+            app.security_log.log(code, route, client);
         }
         let mut response = render(&app, response, &format, login_form, &request_id);
         set_headers(&app, response.headers_mut(), &request_id, cookies);
@@ -71,16 +74,55 @@ fn set_headers(app: &App, headers: &mut HeaderMap, request_id: &str, cookies: Ve
     for cookie in cookies {
         headers.append(header::SET_COOKIE, cookie);
     }
-    security_headers::set(headers, app.site());
+    set_security_headers(headers, app.site());
+}
+
+/// Sets the security headers of all responses; those that a handler may choose only if it has not set
+/// them.
+fn set_security_headers(headers: &mut HeaderMap, site: &SiteConfig) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if content_type.is_some_and(|kind| kind.starts_with(b"text/html")) {
+        // Windows of other origins get no reference to a page's window.
+        headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    }
+    if site.is_secure() {
+        let hsts = HeaderValue::from_static(if site.hsts_include_subdomains {
+            "max-age=63072000; includeSubDomains"
+        } else {
+            "max-age=63072000"
+        });
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+    }
 }
 
 fn log(app: &App, method: &Method, route: &str, status: StatusCode, started: Instant) {
     let (status, duration) = (status.as_u16(), started.elapsed());
-    app.metrics().observe_request(method, route, status, duration);
+    app.metrics.observe_request(method, route, status, duration);
     let ms = duration.as_millis();
     if status >= 500 {
         tracing::error!(route, status, ms, "request failed");
     } else {
         tracing::debug!(route, status, ms, "request completed");
+    }
+}
+
+/// Refuses requests without a valid host and, if `hosts` is given, those for other hosts.
+pub async fn check_host(
+    State(hosts): State<Option<AllowedHosts>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match host(&request) {
+        Err(invalid) => Problem::new(Code::BadRequest, invalid.to_string()).into_response(),
+        Ok(Some(host)) if hosts.is_some_and(|hosts| !hosts.allows(&host)) => {
+            Problem::from(Code::HostNotAllowed).into_response()
+        }
+        Ok(_) => next.run(request).await,
     }
 }

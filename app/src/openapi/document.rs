@@ -23,7 +23,6 @@ stable `code`.
 **Order of checks.** Authentication (401), authorization (403), replay by `Idempotency-Key`, \
 validation (400, 413, 415, 422), existence (404), state (409).";
 
-/// Generates the document of these routes for this installation.
 pub fn document(
     routes: impl FnOnce() -> ApiRouter<App>,
     site: &SiteConfig,

@@ -1,18 +1,23 @@
 //! Documents an operation beyond what its handler's types tell.
 
-use aide::generate::GenContext;
+pub use aide::OperationInput;
+use aide::axum::ApiRouter;
+use aide::axum::routing::ApiMethodRouter;
+pub use aide::generate::GenContext;
+use aide::generate::in_context;
+pub use aide::openapi::Operation;
 use aide::openapi::{
-    MediaType, Operation, ParameterData, ParameterSchemaOrContent, ReferenceOr, Response,
-    SchemaObject, StatusCode,
+    HeaderStyle, MediaType, Parameter, ParameterData, ParameterSchemaOrContent, ReferenceOr,
+    RequestBody, Response, SchemaObject, StatusCode,
 };
-use aide::operation::OperationOutput;
+use aide::operation::set_body;
 use aide::transform::TransformOperation;
-use axum::Json;
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::{Value, json};
 
 use crate::problem::Code;
+use crate::state::App;
 
 /// The extension that lists an operation's problem codes until the document is finished.
 pub const PROBLEMS: &str = "x-problems";
@@ -23,56 +28,69 @@ pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// The problems of reading a body.
 pub const BODY_PROBLEMS: &[Code] = &[Code::MalformedBody, Code::BodyTimeout, Code::BodyTooLarge];
 
+/// Adds operations together with their documentation.
+pub trait ApiRouterExt: Sized {
+    fn add(self, path: &str, operation: ApiMethodRouter<App>) -> Self;
+
+    /// Adds an operation. `method` is a function of [`aide::axum::routing`], such as `get_with`.
+    fn operation<H, F>(
+        self,
+        method: impl FnOnce(H, F) -> ApiMethodRouter<App>,
+        path: &str,
+        handler: H,
+        document: F,
+    ) -> Self
+    where
+        F: FnOnce(TransformOperation<'_>) -> TransformOperation<'_>,
+    {
+        self.add(path, method(handler, document))
+    }
+}
+
+impl ApiRouterExt for ApiRouter<App> {
+    fn add(self, path: &str, operation: ApiMethodRouter<App>) -> Self {
+        self.api_route(path, operation)
+    }
+}
+
 /// Documents an operation.
-pub trait OperationExt {
+pub trait OperationExt: Sized {
+    fn operation(&mut self) -> &mut Operation;
+
+    /// Sets the operation's id and summary.
+    #[must_use]
+    fn named(mut self, id: &str, summary: &str) -> Self {
+        let operation = self.operation();
+        operation.operation_id = Some(id.to_owned());
+        operation.summary = Some(summary.to_owned());
+        self
+    }
+
     /// Adds a response with a JSON body.
     #[must_use]
-    fn json_response<const STATUS: u16, T: JsonSchema>(self, description: &str) -> Self;
+    fn json_response<const STATUS: u16, T: JsonSchema>(mut self, description: &str) -> Self {
+        let schema = in_context(|ctx| ctx.schema.subschema_for::<T>());
+        let content = Some(("application/json".to_owned(), media_type(schema)));
+        add_response(self.operation(), STATUS, content, description);
+        self
+    }
 
     /// Adds a response with another content type, or without a body.
     #[must_use]
-    fn raw_response<const STATUS: u16>(self, content_type: Option<&str>, description: &str)
-    -> Self;
-
-    /// Adds a `Location` header to a response.
-    #[must_use]
-    fn location_header<const STATUS: u16>(self) -> Self;
-
-    /// Narrows the schema of one of the body's properties.
-    #[must_use]
-    fn body_property(self, name: &str, schema: Value) -> Self;
-
-    #[must_use]
-    fn optional_body(self) -> Self;
-
-    /// Adds problems to those of the handler's extractors.
-    #[must_use]
-    fn problems(self, codes: &[Code]) -> Self;
-}
-
-impl OperationExt for TransformOperation<'_> {
-    fn json_response<const STATUS: u16, T: JsonSchema>(self, description: &str) -> Self {
-        self.response_with::<STATUS, Json<T>, _>(|response| response.description(description))
-    }
-
     fn raw_response<const STATUS: u16>(
-        self,
+        mut self,
         content_type: Option<&str>,
         description: &str,
     ) -> Self {
         let content = content_type.map(|kind| (kind.to_owned(), MediaType::default()));
-        self.response_with::<STATUS, Raw, _>(|mut response| {
-            *response.inner() = Response {
-                description: description.to_owned(),
-                content: content.into_iter().collect(),
-                ..Response::default()
-            };
-            response
-        })
+        add_response(self.operation(), STATUS, content, description);
+        self
     }
 
+    /// Adds a `Location` header to a response.
+    #[must_use]
     fn location_header<const STATUS: u16>(mut self) -> Self {
-        let responses = self.inner_mut().responses.as_mut();
+        let responses = self.operation().responses.as_mut();
         let response = responses.and_then(|all| all.responses.get_mut(&StatusCode::Code(STATUS)));
         if let Some(ReferenceOr::Item(response)) = response {
             let reference = "#/components/headers/Location".to_owned();
@@ -82,8 +100,10 @@ impl OperationExt for TransformOperation<'_> {
         self
     }
 
+    /// Narrows the schema of one of the body's properties.
+    #[must_use]
     fn body_property(mut self, name: &str, schema: Value) -> Self {
-        if let Some(ReferenceOr::Item(body)) = &mut self.inner_mut().request_body {
+        if let Some(ReferenceOr::Item(body)) = &mut self.operation().request_body {
             for object in body.content.values_mut().filter_map(|media| media.schema.as_mut()) {
                 let original = &object.json_schema;
                 let narrowed = json!({ "properties": { name: schema } });
@@ -93,28 +113,46 @@ impl OperationExt for TransformOperation<'_> {
         self
     }
 
+    #[must_use]
     fn optional_body(mut self) -> Self {
-        if let Some(ReferenceOr::Item(body)) = &mut self.inner_mut().request_body {
+        if let Some(ReferenceOr::Item(body)) = &mut self.operation().request_body {
             body.required = false;
         }
         self
     }
 
+    /// Adds problems to those of the handler's extractors.
+    #[must_use]
     fn problems(mut self, codes: &[Code]) -> Self {
-        add_problems(self.inner_mut(), codes);
+        add_problems(self.operation(), codes);
         self
     }
 }
 
-/// A response whose body has no schema.
-struct Raw;
-
-impl OperationOutput for Raw {
-    type Inner = Self;
-
-    fn operation_response(_: &mut GenContext, _: &mut Operation) -> Option<Response> {
-        Some(Response::default())
+impl OperationExt for TransformOperation<'_> {
+    fn operation(&mut self) -> &mut Operation {
+        self.inner_mut()
     }
+}
+
+fn add_response(
+    operation: &mut Operation,
+    status: u16,
+    content: Option<(String, MediaType)>,
+    description: &str,
+) {
+    let (description, content) = (description.to_owned(), content.into_iter().collect());
+    let response = Response { description, content, ..Response::default() };
+    let all = operation.responses.get_or_insert_default();
+    all.responses.insert(StatusCode::Code(status), ReferenceOr::Item(response));
+}
+
+fn media_type(schema: Schema) -> MediaType {
+    MediaType { schema: Some(schema_object(schema)), ..MediaType::default() }
+}
+
+fn schema_object(json_schema: Schema) -> SchemaObject {
+    SchemaObject { json_schema, external_docs: None, example: None }
 }
 
 /// Adds codes to an operation's problems.
@@ -125,11 +163,31 @@ pub fn add_problems(operation: &mut Operation, codes: &[Code]) {
     }
 }
 
+/// Documents a request header.
+pub fn add_header(
+    operation: &mut Operation,
+    name: &str,
+    description: &str,
+    required: bool,
+    schema: Schema,
+) {
+    let parameter_data = ParameterData { required, ..parameter(name, description, schema) };
+    let header = Parameter::Header { parameter_data, style: HeaderStyle::Simple };
+    operation.parameters.push(ReferenceOr::Item(header));
+}
+
+/// Documents a required body, and the problems of reading it.
+pub fn add_body(ctx: &mut GenContext, operation: &mut Operation, kind: &str, schema: Schema) {
+    let content = [(kind.to_owned(), media_type(schema))].into_iter().collect();
+    set_body(ctx, operation, RequestBody { content, required: true, ..RequestBody::default() });
+    add_problems(operation, BODY_PROBLEMS);
+}
+
 /// Creates a required parameter.
-pub fn parameter(name: &str, schema: Schema) -> ParameterData {
+pub fn parameter(name: &str, description: &str, schema: Schema) -> ParameterData {
     ParameterData {
         name: name.to_owned(),
-        description: None,
+        description: Some(description.to_owned()),
         required: true,
         deprecated: None,
         format: ParameterSchemaOrContent::Schema(schema_object(schema)),
@@ -138,9 +196,4 @@ pub fn parameter(name: &str, schema: Schema) -> ParameterData {
         explode: None,
         extensions: IndexMap::default(),
     }
-}
-
-/// Wraps a schema for aide.
-pub fn schema_object(json_schema: Schema) -> SchemaObject {
-    SchemaObject { json_schema, external_docs: None, example: None }
 }

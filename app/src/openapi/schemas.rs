@@ -1,6 +1,7 @@
 //! JSON Schemas of the API's values. Enumerations and limits are taken from the domain.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 mod domain {
     pub use guestlist_domain::QueueName as Queue;
@@ -8,7 +9,7 @@ mod domain {
 }
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 /// A time: RFC 3339 in UTC with milliseconds.
@@ -47,14 +48,42 @@ macro_rules! impl_schema {
     };
 }
 
-macro_rules! enumerations {
-    ($($(#[doc = $doc:literal])+ $name:ident;)+) => { schemas! {$(
+/// Texts that have a schema. Those of requests are checked by the handlers.
+macro_rules! texts {
+    ($($(#[doc = $doc:literal])+ $name:ident = $schema:tt;)+) => {$(
         $(#[doc = $doc])+
-        $name = {
-            "type": "string",
-            "enum": domain::$name::ALL.iter().map(|value| value.as_str()).collect::<Vec<_>>(),
-        };
-    )+} };
+        #[derive(Debug, Default, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Cow<'static, str>);
+
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl_schema! { $(#[doc = $doc])+ $name = $schema; }
+    )+};
+}
+
+macro_rules! enumerations {
+    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {
+        texts! {$(
+            $(#[doc = $doc])+
+            $name = {
+                "type": "string",
+                "enum": domain::$name::ALL.iter().map(|value| value.as_str()).collect::<Vec<_>>(),
+            };
+        )+}
+
+        $(impl From<domain::$name> for $name {
+            fn from(value: domain::$name) -> Self {
+                Self(value.as_str().into())
+            }
+        })+
+    };
 }
 
 enumerations! {
@@ -72,7 +101,7 @@ enumerations! {
     EventKind;
 }
 
-schemas! {
+texts! {
     /// An email address. It is converted to lower case, surrounding white space is removed, and an
     /// international domain is converted to its `xn--` form.
     Email = {
@@ -92,15 +121,11 @@ schemas! {
         "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$",
         "examples": ["Ada Lovelace"],
     };
-    /// Your application's own data about a user, at most 8 KiB as JSON.
-    Metadata = { "type": "object", "examples": [{ "team": "blue" }] };
     /// The id of a user or an API key, `cli` or `system`.
     ActorId = {
         "type": "string",
         "pattern": "^(cli|system|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
     };
-    /// Details of the event; the members depend on its kind.
-    EventDetail = { "type": ["object", "null"] };
     /// Where the user is sent after logging in: a path on this host, or a URL of an origin in
     /// APP_ORIGINS.
     ReturnTo = { "type": "string", "maxLength": 2000 };
@@ -112,14 +137,21 @@ schemas! {
     };
     /// A status that an administrator can set, once the user has accepted an invitation.
     SettableUserStatus = { "type": "string", "enum": ["active", "suspended"] };
-    /// How long an invitation is valid, in minutes.
-    ExpiresInMinutes = { "type": "integer", "minimum": 5, "maximum": 10_080, "default": 10_080 };
     /// The `next_cursor` of the previous page.
     Cursor = { "type": "string", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$" };
     /// The `next_cursor` of the previous page. It is valid only with the same `q`.
     SearchCursor = { "type": "string", "pattern": "^[A-Za-z0-9_-]{22,}$" };
     /// The most items to return.
     Limit = { "type": "integer", "minimum": 1, "maximum": 200, "default": 50 };
+}
+
+schemas! {
+    /// Your application's own data about a user, at most 8 KiB as JSON.
+    Metadata = { "type": "object", "examples": [{ "team": "blue" }] };
+    /// Details of the event; the members depend on its kind.
+    EventDetail = { "type": ["object", "null"] };
+    /// How long an invitation is valid, in minutes.
+    ExpiresInMinutes = { "type": "integer", "minimum": 5, "maximum": 10_080, "default": 10_080 };
 }
 
 impl_schema! {

@@ -54,7 +54,6 @@ impl JobAction {
         }
     }
 
-    /// Returns the statuses for which the action is allowed.
     pub fn allowed_states(self) -> impl Iterator<Item = JobStatus> {
         let states = JobState::ALL.iter().map(|state| JobStatus::In(*state));
         states.chain([JobStatus::Held]).filter(move |status| self.applies_to(*status))
@@ -65,7 +64,6 @@ impl JobAction {
         self.allowed_states().map(JobStatus::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    /// Applies the action to one job.
     pub async fn apply(
         self,
         ctx: &Ctx,
@@ -123,21 +121,6 @@ impl JobAction {
     ) -> Result<BulkResult, StoreError> {
         let run = BulkRun { action: self, manageable, actor: Some(actor) };
         run.execute(ctx, store, filter, time_limit).await
-    }
-
-    async fn check_allowed(
-        self,
-        ctx: &Ctx,
-        id: JobId,
-        manageable: ManageableRoles,
-    ) -> Result<(), JobOperationError> {
-        let allowed = match self {
-            Self::Retry => flows::authorize_job_retry(ctx, id, manageable).await,
-            Self::Cancel | Self::Dismiss => {
-                flows::authorize_job_cancellation(ctx, id, manageable).await
-            }
-        };
-        allowed.map(drop)
     }
 }
 
@@ -204,10 +187,17 @@ impl BulkRun<'_> {
     }
 
     async fn process(self, ctx: &Ctx, id: JobId) -> Result<(), JobOperationError> {
-        match self.actor {
-            Some(actor) => self.action.apply(ctx, id, self.manageable, actor).await,
-            None => self.action.check_allowed(ctx, id, self.manageable).await,
+        let Self { action, manageable, actor } = self;
+        if let Some(actor) = actor {
+            return action.apply(ctx, id, manageable, actor).await;
         }
+        let allowed = match action {
+            JobAction::Retry => flows::authorize_job_retry(ctx, id, manageable).await,
+            JobAction::Cancel | JobAction::Dismiss => {
+                flows::authorize_job_cancellation(ctx, id, manageable).await
+            }
+        };
+        allowed.map(drop)
     }
 }
 

@@ -22,8 +22,7 @@ pub struct JobView<'a> {
     #[schemars(with = "schemas::JobState")]
     state: &'a str,
     /// What holds the job back; null unless its state is `held`.
-    #[schemars(with = "Option<schemas::HeldBy>")]
-    held_by: Option<&'a str>,
+    held_by: Option<schemas::HeldBy>,
     /// Jobs with a lower number run first.
     priority: i16,
     /// Earliest time of the next attempt.
@@ -95,7 +94,7 @@ impl<'a> From<&'a JobRecord> for JobView<'a> {
             kind: &job.kind,
             args: &job.args,
             state: job.status.as_str(),
-            held_by: job.held_by.map(guestlist_domain::HeldBy::as_str),
+            held_by: job.held_by.map(Into::into),
             priority: job.priority,
             run_at: Time(job.run_at),
             attempt_count: job.attempts,

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use guestlist_database::operations::{
-    Minute, Pause, Quantiles, QueueActivity, QueueState, WorkerState,
-};
+use guestlist_database::operations::{Minute, Quantiles, QueueActivity, QueueState, WorkerState};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -31,8 +29,7 @@ pub fn parse_pause_reason(reason: Option<String>) -> Result<Option<String>, Stri
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "QueueState", transform = schemas::all_required)]
 pub struct QueueView<'a> {
-    #[schemars(with = "schemas::Queue")]
-    name: &'a str,
+    name: schemas::Queue,
     counts: Counts,
     /// How long the oldest due job has been waiting, held or not; null if none is due.
     oldest_ready_age_seconds: Option<u64>,
@@ -40,8 +37,7 @@ pub struct QueueView<'a> {
     /// Null unless the queue is paused.
     pause: Option<PauseView<'a>>,
     /// What holds back the queue's due jobs; null if nothing does.
-    #[schemars(with = "Option<schemas::HeldBy>")]
-    held_by: Option<&'a str>,
+    held_by: Option<schemas::HeldBy>,
     /// Milliseconds from due to claimed by a worker, in the last hour.
     wait_ms: QuantilesView,
     /// Milliseconds from claimed to the end of the attempt, in the last hour.
@@ -83,14 +79,11 @@ struct PauseView<'a> {
 #[schemars(rename = "Quantiles", transform = schemas::all_required)]
 struct QuantilesView {
     /// Median; null without measurements.
-    #[schemars(with = "Option<u64>")]
-    p50: Option<u128>,
+    p50: Option<u64>,
     /// 95th percentile; null without measurements.
-    #[schemars(with = "Option<u64>")]
-    p95: Option<u128>,
+    p95: Option<u64>,
     /// 99th percentile; null without measurements.
-    #[schemars(with = "Option<u64>")]
-    p99: Option<u128>,
+    p99: Option<u64>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -106,8 +99,9 @@ struct MinuteView {
 
 impl<'a> QueueView<'a> {
     pub fn new(state: &'a QueueState, activity: &QueueActivity) -> Self {
+        let minute = |m: &Minute| MinuteView { at: Time(m.at), done: m.done, failed: m.failed };
         Self {
-            name: state.queue.as_str(),
+            name: state.queue.into(),
             counts: Counts {
                 scheduled: state.scheduled,
                 ready: state.ready,
@@ -118,31 +112,23 @@ impl<'a> QueueView<'a> {
             },
             oldest_ready_age_seconds: state.oldest_ready.map(|age| age.as_secs()),
             paused: state.pause.is_some(),
-            pause: state.pause.as_ref().map(PauseView::new),
-            held_by: state.held_by.map(guestlist_domain::HeldBy::as_str),
+            pause: state.pause.as_ref().map(|pause| PauseView {
+                at: Time(pause.at),
+                by: pause.by.as_deref(),
+                reason: pause.reason.as_deref(),
+            }),
+            held_by: state.held_by.map(Into::into),
             wait_ms: QuantilesView::new(activity.wait),
             run_ms: QuantilesView::new(activity.run),
-            per_minute: activity.minutes.iter().map(MinuteView::new).collect(),
+            per_minute: activity.minutes.iter().map(minute).collect(),
         }
-    }
-}
-
-impl<'a> PauseView<'a> {
-    fn new(pause: &'a Pause) -> Self {
-        Self { at: Time(pause.at), by: pause.by.as_deref(), reason: pause.reason.as_deref() }
     }
 }
 
 impl QuantilesView {
     fn new(quantiles: Quantiles) -> Self {
-        let millis = |time: Option<Duration>| time.map(|time| time.as_millis());
+        let millis = |time: Option<Duration>| u64::try_from(time?.as_millis()).ok();
         Self { p50: millis(quantiles.p50), p95: millis(quantiles.p95), p99: millis(quantiles.p99) }
-    }
-}
-
-impl MinuteView {
-    fn new(minute: &Minute) -> Self {
-        Self { at: Time(minute.at), done: minute.done, failed: minute.failed }
     }
 }
 

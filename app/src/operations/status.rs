@@ -37,8 +37,7 @@ pub struct Status<'a> {
     /// How long the oldest due job has been waiting; null if none is due.
     pub oldest_ready_age_seconds: Option<u64>,
     /// Queues paused by an operator.
-    #[schemars(with = "Vec<schemas::Queue>")]
-    pub paused: Vec<&'static str>,
+    pub paused: Vec<schemas::Queue>,
     /// Number of live workers.
     pub workers: usize,
 }
@@ -72,11 +71,200 @@ impl<'a> Status<'a> {
                 .filter_map(|queue| queue.oldest_ready)
                 .max()
                 .map(|age| age.as_secs()),
-            paused: overview.holds.paused.iter().map(|queue| queue.as_str()).collect(),
+            paused: overview.holds.paused.iter().map(|queue| (*queue).into()).collect(),
             workers: overview.live_workers().count(),
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::time::Duration;
+
+    use guestlist_database::operations::{Overview, Pause, QueueState, RefusedWrites, WorkerState};
+    use guestlist_domain::{HealthIssue, HoldReasons, ProviderHealth, QueueName};
+    use jiff::Timestamp;
+
+    use super::Status;
+
+    const URL: &str = "https://guests.example.com/authenticate";
+
+    fn now() -> Timestamp {
+        "2026-11-23T04:00:00Z".parse().unwrap()
+    }
+
+    fn issue(code: &str) -> HealthIssue {
+        let since = "2026-11-23T02:41:10Z".parse().unwrap();
+        HealthIssue { since, code: code.to_owned(), message: "why".to_owned() }
+    }
+
+    fn down() -> ProviderHealth {
+        ProviderHealth::Down(issue("timeout"))
+    }
+
+    fn misconfigured() -> ProviderHealth {
+        ProviderHealth::Misconfigured(issue("unauthorized_credentials"))
+    }
+
+    fn worker(health: ProviderHealth, silent: u64) -> WorkerState {
+        WorkerState {
+            id: "w".to_owned(),
+            host: "h".to_owned(),
+            pid: 1,
+            queues: vec![],
+            running: 0,
+            concurrency: 50,
+            started_at: now(),
+            report_age: Duration::from_secs(silent),
+            report: health.into(),
+        }
+    }
+
+    /// An overview with `due` invitations and these queues paused.
+    fn overview(due: u64, workers: Vec<WorkerState>, paused: &[QueueName]) -> Overview {
+        let live = workers.iter().filter(|worker| worker.is_live());
+        let holds = HoldReasons {
+            paused: paused.iter().copied().collect(),
+            workers: live.map(|worker| worker.report.clone()).collect(),
+            rate_limited_until: None,
+        };
+        let queues = QueueName::ALL.iter().map(|queue| queue_state(*queue, due, &holds));
+        Overview { queues: queues.collect(), holds, workers, refused_writes: None }
+    }
+
+    fn queue_state(queue: QueueName, due: u64, holds: &HoldReasons) -> QueueState {
+        let held_by = holds.for_queue(queue, now());
+        let due = if queue == QueueName::Invitation { due } else { 0 };
+        let (ready, held) = if held_by.is_some() { (0, due) } else { (due, 0) };
+        let pause = Pause {
+            at: "2026-11-23T02:41:10Z".parse().unwrap(),
+            by: Some("Ada".to_owned()),
+            reason: Some("database\nmove".to_owned()),
+        };
+        QueueState {
+            queue,
+            scheduled: 0,
+            ready,
+            held,
+            running: 0,
+            retrying: 0,
+            dead: 0,
+            oldest_ready: None,
+            pause: holds.paused.contains(&queue).then_some(pause),
+            held_by,
+        }
+    }
+
+    fn status(overview: &Overview) -> Status<'_> {
+        Status::new(overview, URL, now())
+    }
+
+    #[test]
+    fn the_summary_names_the_problem_and_the_fix() {
+        let ok = || worker(ProviderHealth::Ok, 1);
+        let recovering = worker(ProviderHealth::Recovering(issue("timeout")), 1);
+        for (overview, line) in [
+            (overview(0, vec![ok()], &[]), "SENDING. 0 waiting."),
+            (
+                overview(412, vec![worker(misconfigured(), 1)], &[]),
+                "NOT SENDING since 02:41: Stytch refused the secret. 412 held. Fix: set STYTCH_SECRET",
+            ),
+            (
+                overview(2000, vec![worker(down(), 1), worker(misconfigured(), 1)], &[]),
+                "NOT SENDING since 02:41: Stytch does not respond (timeout). 2,000 held. Retrying \
+                 automatically; nothing is lost.",
+            ),
+            (
+                overview(7, vec![], &[]),
+                "NOT SENDING: no worker is running. 7 waiting. Fix: start guestlist-worker",
+            ),
+            (
+                overview(7, vec![worker(ProviderHealth::Ok, 16)], &[]),
+                "NOT SENDING: no worker is running. 7 waiting. Fix: start guestlist-worker",
+            ),
+            (
+                overview(12, vec![ok()], &[QueueName::Invitation]),
+                "NOT SENDING invitations since 02:41: paused by Ada (database move). 12 held. Fix: \
+                 guestlist queue resume invitation",
+            ),
+            (
+                overview(12, vec![ok()], &[QueueName::Invitation, QueueName::Login]),
+                "NOT SENDING since 02:41: paused by Ada (database move). 12 held. Fix: guestlist queue \
+                 resume login and guestlist queue resume invitation",
+            ),
+            (
+                overview(9, vec![recovering], &[]),
+                "RECOVERING: Stytch responds again, and the sending rate is increasing. 9 waiting.",
+            ),
+            (
+                overview(0, vec![ok(), worker(misconfigured(), 1)], &[]),
+                "SENDING, except 1 of 2 workers: Stytch refused the secret. 0 waiting. Fix: set \
+                 STYTCH_SECRET",
+            ),
+            (
+                overview(0, vec![ok()], &[QueueName::Maintenance]),
+                "SENDING, but the maintenance queue has been paused since 02:41 by Ada (database \
+                 move). 0 waiting. Fix: guestlist queue resume maintenance",
+            ),
+        ] {
+            let status = status(&overview);
+            assert_eq!(status.summary, line);
+            assert_eq!(status.sending, !line.starts_with("NOT"), "{line}");
+        }
+    }
+
+    #[test]
+    fn rate_limits_and_dead_jobs_are_mentioned_while_sending() {
+        let mut limited = overview(40, vec![worker(ProviderHealth::Ok, 1)], &[]);
+        limited.holds.rate_limited_until = Some(now() + Duration::from_secs(11));
+        let holds = limited.holds.clone();
+        limited.queues =
+            QueueName::ALL.iter().map(|queue| queue_state(*queue, 40, &holds)).collect();
+        let line = "SENDING again in 12 s: Stytch's rate limit was reached. 40 held.";
+        assert_eq!(status(&limited).summary, line);
+        let mut some_dead = overview(0, vec![worker(ProviderHealth::Ok, 1)], &[]);
+        some_dead.queues[1].dead = 3;
+        let line = "SENDING. 0 waiting. 3 dead: see guestlist jobs list --state dead.";
+        assert_eq!(status(&some_dead).summary, line);
+    }
+
+    #[test]
+    fn the_fields_agree_with_the_summary() {
+        let refused = overview(412, vec![worker(misconfigured(), 1)], &[]);
+        let refused = status(&refused);
+        assert_eq!((refused.provider, refused.held, refused.waiting), ("misconfigured", 412, 412));
+        assert_eq!((refused.fix.as_deref(), refused.workers), (Some("set STYTCH_SECRET"), 1));
+        assert_eq!(refused.since.map(|since| since.0), Some(issue("").since));
+        assert_eq!(refused.error.map(|error| error.code), Some("unauthorized_credentials"));
+        let ok = overview(5, vec![worker(ProviderHealth::Ok, 1)], &[]);
+        let ok = status(&ok);
+        assert_eq!((ok.provider, ok.held, ok.waiting), ("ok", 0, 5));
+        assert!(ok.fix.is_none() && ok.since.is_none() && ok.error.is_none());
+    }
+
+    #[test]
+    fn a_problem_from_another_day_has_its_date() {
+        let since = "2026-11-21T02:41:10Z".parse().unwrap();
+        let old = ProviderHealth::Down(HealthIssue { since, ..issue("internal_server_error") });
+        let line = status(&overview(1, vec![worker(old, 1)], &[])).summary;
+        let start =
+            "NOT SENDING since 2026-11-21 02:41: Stytch fails (internal_server_error). 1 held.";
+        assert!(line.starts_with(start), "{line}");
+    }
+
+    /// Heartbeats are writes too, so a read-only database makes workers look dead.
+    #[test]
+    fn a_read_only_database_takes_precedence_over_missing_workers() {
+        let since = "2026-11-23T02:41:10Z".parse().unwrap();
+        let refused_writes = Some(RefusedWrites { since, reason: "disk full".to_owned() });
+        let overview = Overview { refused_writes, ..overview(412, vec![], &[]) };
+        let status = status(&overview);
+        assert_eq!(
+            status.summary,
+            "NOT SENDING since 02:41: the database refuses writes (disk full). 412 waiting. \
+             Fix: free disk space, make the server the primary again, or end the program that locks the \
+             file"
+        );
+        assert!(!status.sending);
+    }
+}

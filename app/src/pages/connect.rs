@@ -82,7 +82,7 @@ fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectP
         apps,
         examples: EXAMPLES.map(example).into(),
         webhook_url: format!("{url}/webhooks/stytch"),
-        has_webhook_secret: guestlist.webhooks().is_some(),
+        has_webhook_secret: guestlist.webhooks.is_some(),
         url,
         app,
         token_cookie: SESSION.name(site),

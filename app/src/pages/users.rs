@@ -114,7 +114,7 @@ async fn rows(app: &App, users: &[User], viewer: &VerifiedSession) -> Result<Vec
     let invited = users.iter().filter(|user| user.status == UserStatus::Invited);
     let invited: Vec<UserId> = invited.map(|user| user.id).collect();
     let latest = app.ctx().store.latest_invitations(&invited).await?;
-    let holds = app.holds().current(app.ctx().now(), &latest).await?;
+    let holds = app.holds.current(app.ctx().now(), &latest).await?;
     let latest: HashMap<UserId, &Invitation> = latest.iter().map(|i| (i.user_id, i)).collect();
     let row = |user: &User| Row::new(user, latest.get(&user.id).copied(), holds, viewer);
     Ok(users.iter().map(row).collect())

@@ -94,7 +94,7 @@ pub async fn redeem_link(
     let token_hash = TokenHash::of(&token);
     let link = RedeemLink { token_hash, token, invitation, browser, previous_session: replaces };
     loop {
-        match app.redemptions().join(token_hash) {
+        match app.redemptions.join(token_hash) {
             Participant::Leader(leader) => {
                 let anonymous = is_anonymous.then_some(client);
                 return lead(app.clone(), ctx, link, anonymous, leader).await;
@@ -173,7 +173,7 @@ async fn authenticate(
     let token = link.token_hash;
     check_link(ctx, token, link.invitation).await?;
     if let Some(client) = anonymous {
-        app.provider_budget().admit(client).await.map_err(RedemptionError::TooMany)?;
+        app.provider_budget.admit(client).await.map_err(RedemptionError::TooMany)?;
     }
     let claimed = claim(ctx, link, token).await?;
     match authenticate_link(ctx, &link.token, claimed).await {

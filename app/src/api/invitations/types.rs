@@ -1,7 +1,7 @@
 //! Request and response types of invitations.
 
 use guestlist_domain::flows::NewInvitation;
-use guestlist_domain::{Email, HeldBy, Invitation, ManageableRoles, Metadata, Name, ReturnTo};
+use guestlist_domain::{Email, Invitation, ManageableRoles, Metadata, Name, ReturnTo};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
@@ -19,16 +19,12 @@ use crate::state::holds::HoldStatus;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with an email")]
 pub struct CreateInvitationRequest {
-    #[schemars(with = "schemas::Email")]
-    email: String,
-    #[schemars(with = "Option<schemas::Name>")]
-    name: Option<String>,
-    #[schemars(with = "Option<schemas::Role>")]
-    role: Option<String>,
+    email: schemas::Email,
+    name: Option<schemas::Name>,
+    role: Option<schemas::Role>,
     #[schemars(with = "Option<schemas::Metadata>")]
     metadata: Option<Map<String, Value>>,
-    #[schemars(with = "Option<schemas::ReturnTo>")]
-    return_to: Option<String>,
+    return_to: Option<schemas::ReturnTo>,
     #[schemars(with = "Option<schemas::ExpiresInMinutes>")]
     expires_in_minutes: Option<Number>,
 }
@@ -52,19 +48,16 @@ impl CreateInvitationRequest {
             let minutes = minutes.ok_or("must be a whole number from 5 to 10080");
             errors.check("expires_in_minutes", minutes)
         });
-        match email {
-            Some(email) if errors.is_empty() => Ok(NewInvitation {
-                email,
-                name: name.flatten(),
-                role,
-                manageable,
-                metadata: metadata.unwrap_or_default(),
-                return_to,
-                expires_in_minutes,
-                is_bulk: false,
-            }),
-            _ => Err(errors.into_problem()),
-        }
+        Ok(NewInvitation {
+            email: errors.finish_with(email)?,
+            name: name.flatten(),
+            role,
+            manageable,
+            metadata: metadata.unwrap_or_default(),
+            return_to,
+            expires_in_minutes,
+            is_bulk: false,
+        })
     }
 }
 
@@ -78,17 +71,14 @@ fn integer(number: &Number) -> Option<u32> {
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
 pub struct ListInvitations {
-    #[schemars(with = "Option<schemas::InvitationStatus>")]
-    pub status: Option<String>,
+    pub status: Option<schemas::InvitationStatus>,
     /// Finds invitations whose address or name starts with this. The results are ordered by
     /// address.
     pub q: Option<String>,
     /// The batch that the invitations were created with.
     pub batch_id: Option<String>,
-    #[schemars(with = "Option<schemas::Limit>")]
-    pub limit: Option<String>,
-    #[schemars(with = "Option<schemas::SearchCursor>")]
-    pub cursor: Option<String>,
+    pub limit: Option<schemas::Limit>,
+    pub cursor: Option<schemas::SearchCursor>,
 }
 
 /// An invitation.
@@ -101,10 +91,8 @@ pub struct InvitationView<'a> {
     /// The invitee's name; null if none was given.
     name: Option<&'a str>,
     /// The role that the invitee gets.
-    #[schemars(with = "schemas::Role")]
-    role: &'a str,
-    #[schemars(with = "schemas::InvitationStatus")]
-    status: &'a str,
+    role: schemas::Role,
+    status: schemas::InvitationStatus,
     /// Your application's own data. It becomes the user's on acceptance.
     #[schemars(with = "schemas::Metadata")]
     metadata: &'a Metadata,
@@ -121,8 +109,7 @@ pub struct InvitationView<'a> {
     /// with 429 are not counted.
     attempts: u32,
     /// Why the invitation is held back; null if it is not.
-    #[schemars(with = "Option<schemas::HeldBy>")]
-    held_by: Option<&'a str>,
+    held_by: Option<schemas::HeldBy>,
     /// When the next attempt to send it is due; null if none is.
     next_attempt_at: Option<Time>,
     /// Why the last attempt failed, or that the delivery was `cancelled`; null if there was no
@@ -155,15 +142,15 @@ impl<'a> InvitationView<'a> {
             id: invitation.id.0,
             email: invitation.email.as_str(),
             name: invitation.name.as_ref().map(Name::as_str),
-            role: invitation.role.as_str(),
-            status: invitation.status.as_str(),
+            role: invitation.role.into(),
+            status: invitation.status.into(),
             metadata: &invitation.metadata,
             return_to: invitation.return_to.as_ref().map(ReturnTo::as_str),
             invited_by: (&invitation.invited_by).into(),
             batch_id: None,
             user_id: invitation.user_id.0,
             attempts: invitation.attempts,
-            held_by: holds.held_by(invitation).map(HeldBy::as_str),
+            held_by: holds.held_by(invitation).map(Into::into),
             next_attempt_at: invitation.next_attempt_at.map(Time),
             last_error: invitation.last_error.as_ref().map(|error| ErrorView {
                 code: &error.code,

@@ -27,10 +27,8 @@ pub struct CreateSessionRequest {
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
 pub struct ListSessions {
-    #[schemars(with = "Option<schemas::Limit>")]
-    limit: Option<String>,
-    #[schemars(with = "Option<schemas::Cursor>")]
-    cursor: Option<String>,
+    limit: Option<schemas::Limit>,
+    cursor: Option<schemas::Cursor>,
 }
 
 impl ListSessions {

@@ -15,12 +15,9 @@ use crate::problem::Problem;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with an email")]
 pub struct CreateUserRequest {
-    #[schemars(with = "schemas::Email")]
-    email: String,
-    #[schemars(with = "Option<schemas::Name>")]
-    name: Option<String>,
-    #[schemars(with = "Option<schemas::Role>")]
-    role: Option<String>,
+    email: schemas::Email,
+    name: Option<schemas::Name>,
+    role: Option<schemas::Role>,
     #[schemars(with = "Option<schemas::Metadata>")]
     metadata: Option<Map<String, Value>>,
 }
@@ -33,13 +30,9 @@ impl CreateUserRequest {
         let name = self.name.and_then(|name| errors.check("name", Name::parse(&name)));
         let role = parse_new_role(self.role.as_deref(), &mut errors);
         let metadata = self.metadata.and_then(|map| errors.check("metadata", Metadata::new(map)));
-        match email {
-            Some(email) if errors.is_empty() => {
-                let (name, metadata) = (name.flatten(), metadata.unwrap_or_default());
-                Ok(NewUser { email, name, role, metadata, manageable })
-            }
-            _ => Err(errors.into_problem()),
-        }
+        let email = errors.finish_with(email)?;
+        let (name, metadata) = (name.flatten(), metadata.unwrap_or_default());
+        Ok(NewUser { email, name, role, metadata, manageable })
     }
 }
 
@@ -58,14 +51,10 @@ pub fn parse_role(role: &str) -> Result<Role, &'static str> {
 pub struct ListUsers {
     /// Finds users whose address or name starts with this. The results are ordered by address.
     pub q: Option<String>,
-    #[schemars(with = "Option<schemas::Role>")]
-    pub role: Option<String>,
-    #[schemars(with = "Option<schemas::UserStatus>")]
-    pub status: Option<String>,
-    #[schemars(with = "Option<schemas::Limit>")]
-    pub limit: Option<String>,
-    #[schemars(with = "Option<schemas::SearchCursor>")]
-    pub cursor: Option<String>,
+    pub role: Option<schemas::Role>,
+    pub status: Option<schemas::UserStatus>,
+    pub limit: Option<schemas::Limit>,
+    pub cursor: Option<schemas::SearchCursor>,
 }
 
 /// Changes of a user. Members that are left out stay unchanged. Only `name` may be null, which
@@ -75,8 +64,7 @@ pub struct ListUsers {
 #[schemars(transform = schemas::partial_update)]
 pub struct UpdateUserRequest {
     #[serde(default, deserialize_with = "nullable")]
-    #[schemars(with = "Option<schemas::Name>")]
-    name: Option<String>,
+    name: Option<schemas::Name>,
     #[serde(default, deserialize_with = "not_null")]
     #[schemars(with = "schemas::Role")]
     role: Option<String>,
@@ -96,7 +84,7 @@ fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 /// Deserializes a name, where null is an empty name.
-fn nullable<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+fn nullable<'de, D: Deserializer<'de>>(value: D) -> Result<Option<schemas::Name>, D::Error> {
     Option::deserialize(value).map(|name| Some(name.unwrap_or_default()))
 }
 
@@ -129,10 +117,8 @@ pub struct UserView<'a> {
     email: &'a str,
     /// The user's name; null if none is known.
     name: Option<&'a str>,
-    #[schemars(with = "schemas::Role")]
-    role: &'a str,
-    #[schemars(with = "schemas::UserStatus")]
-    status: &'a str,
+    role: schemas::Role,
+    status: schemas::UserStatus,
     /// Your application's own data about the user.
     #[schemars(with = "schemas::Metadata")]
     metadata: &'a Metadata,
@@ -150,8 +136,8 @@ impl<'a> From<&'a User> for UserView<'a> {
             id: user.id.0,
             email: user.email.as_str(),
             name: user.name.as_ref().map(Name::as_str),
-            role: user.role.as_str(),
-            status: user.status.as_str(),
+            role: user.role.into(),
+            status: user.status.into(),
             metadata: &user.metadata,
             stytch_user_id: user.provider_user_id.as_deref(),
             created_at: Time(user.created_at),
