@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{
     ApiKey, Attempt, Email, EndSessions, Event, Invitation, JobOutcome, LoginRequest, NewJob,
@@ -87,18 +88,7 @@ pub struct Guard {
 }
 
 /// The name of a [`Guard`].
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum GuardName {
     /// Incremented by changes that take away an active administrator, and by changes that are permitted

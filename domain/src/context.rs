@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     Actor, Change, Clock, Email, Event, EventId, EventKind, IdentityProvider, Ids, Invitation,
-    Store, StoreError, User, Verdict,
+    Store, StoreError, StoreResult, User, Verdict,
 };
 
 /// The context of a flow or job. Cheap to clone.
@@ -87,7 +87,7 @@ impl OptimisticRetry {
     const MAX_CONFLICTS: u32 = 12;
 
     /// Applies a change. Returns `false` after a conflict: the flow must read and decide again.
-    pub(crate) async fn apply(&mut self, ctx: &Ctx, change: Change) -> Result<bool, StoreError> {
+    pub(crate) async fn apply(&mut self, ctx: &Ctx, change: Change) -> StoreResult<bool> {
         if ctx.store.apply(change).await? == Verdict::Applied {
             return Ok(true);
         }

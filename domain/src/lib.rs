@@ -23,12 +23,11 @@ mod model;
 mod ports;
 mod provider_health;
 
-pub use authorization::ManageableRoles;
+pub use authorization::{Actor, ManageableRoles};
 pub use change::{Change, Guard, GuardName, RemovedAddress, Rows, Settlement, Tombstone, Verdict};
 pub(crate) use context::OptimisticRetry;
 pub use context::{Ctx, Limit, Policy};
 pub use jobs::{CallGate, Execution, Job, JobReport};
-pub use model::actor::Actor;
 pub use model::api_key::{ApiKey, Scope};
 pub use model::characters::changes_direction;
 pub use model::email::{Email, EmailError};
@@ -63,6 +62,6 @@ pub use ports::provider::{
 };
 pub use ports::store::{
     ExpiredRows, LinkClaim, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions,
-    ReadUsers, Store, StoreError, Usage,
+    ReadUsers, Store, StoreError, StoreResult, Usage,
 };
 pub use provider_health::{HealthIssue, HoldReasons, ProviderHealth, WorkerReport};

@@ -1,6 +1,32 @@
 //! The entities and their states. Nothing here reads or writes.
 
-pub(crate) mod actor;
+/// Adds the text form of enums: `strum` derives it from the variants' names. The inherent functions
+/// save callers from importing the traits.
+macro_rules! text_enum {
+    ($($type:ident),+ $(,)?) => {$(
+        impl $type {
+            /// All values, in order of declaration.
+            pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+
+            /// Returns the text used by the API and in the database.
+            pub fn as_str(self) -> &'static str {
+                self.into()
+            }
+
+            /// Parses the text that [`as_str`](Self::as_str) returns.
+            pub fn parse(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    )+};
+}
+
 pub(crate) mod api_key;
 pub(crate) mod characters;
 pub(crate) mod email;
@@ -12,7 +38,6 @@ pub(crate) mod name;
 pub(crate) mod operation;
 pub(crate) mod reconciliation;
 pub(crate) mod session;
-mod text;
 pub(crate) mod user;
 
-pub(crate) use text::text_enum;
+pub(crate) use text_enum;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::redeem_link::RedeemError;
 use crate::{
     AuthenticatedSession, Ctx, InvitationId, InvitationStatus, LinkClaim, ProviderError,
-    ProviderErrorKind, StoreError, TokenHash,
+    ProviderErrorKind, StoreResult, TokenHash,
 };
 
 /// How long a claim is valid: longer than a provider call and the recording of its result take. The claim
@@ -75,7 +75,7 @@ pub async fn authenticate_link(
 }
 
 /// Releases a claim, so that the link can be claimed again.
-pub async fn release_link(ctx: &Ctx, claimed: ClaimedLink) -> Result<(), StoreError> {
+pub async fn release_link(ctx: &Ctx, claimed: ClaimedLink) -> StoreResult<()> {
     ctx.store.release_link(claimed.token, claimed.until).await
 }
 
@@ -83,7 +83,7 @@ async fn classify_error(
     ctx: &Ctx,
     token: TokenHash,
     error: ProviderError,
-) -> Result<RedeemError, StoreError> {
+) -> StoreResult<RedeemError> {
     match error.kind {
         ProviderErrorKind::LinkUsedOrExpired => {
             // Only the record of used links tells the two apart.

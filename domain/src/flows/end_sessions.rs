@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::jobs::RevokeSession;
 use crate::{
     Actor, Change, Ctx, EndReason, EndSessions, Event, EventKind, ManageableRoles, OptimisticRetry,
-    Session, SessionId, SessionSelector, StoreError, User, UserId,
+    Session, SessionId, SessionSelector, StoreError, StoreResult, User, UserId,
 };
 
 /// Which sessions of a user end, why, and who ends them.
@@ -18,7 +18,7 @@ pub(in crate::flows) struct SessionEnd<'a> {
 }
 
 /// Logs a user out of a session.
-pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> Result<(), StoreError> {
+pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> StoreResult<()> {
     let (sessions, reason) = (SessionSelector::One(session.id), EndReason::LoggedOut);
     let by = &Actor::of(user);
     end_live(ctx, user.id, SessionEnd { sessions, reason, by }).await.map(drop)
@@ -30,7 +30,7 @@ pub async fn end_session(
     user: UserId,
     session: SessionId,
     by: &Actor,
-) -> Result<Option<Session>, StoreError> {
+) -> StoreResult<Option<Session>> {
     let (sessions, reason) = (SessionSelector::One(session), EndReason::Revoked);
     let ended = end_live(ctx, user, SessionEnd { sessions, reason, by }).await?;
     Ok(ended.into_iter().next())
@@ -42,7 +42,7 @@ pub async fn end_other_sessions(
     user: UserId,
     except: SessionId,
     by: &Actor,
-) -> Result<usize, StoreError> {
+) -> StoreResult<usize> {
     let (sessions, reason) = (SessionSelector::AllBut(except), EndReason::Revoked);
     Ok(end_live(ctx, user, SessionEnd { sessions, reason, by }).await?.len())
 }
@@ -81,21 +81,14 @@ pub async fn end_all_sessions(
 }
 
 /// Ends a session that the provider no longer knows.
-pub(in crate::flows) async fn end_unknown_session(
-    ctx: &Ctx,
-    session: &Session,
-) -> Result<(), StoreError> {
+pub(in crate::flows) async fn end_unknown_session(ctx: &Ctx, session: &Session) -> StoreResult<()> {
     let (sessions, reason) = (SessionSelector::One(session.id), EndReason::GoneAtProvider);
     let by = &Actor::System;
     end_live(ctx, session.user_id, SessionEnd { sessions, reason, by }).await.map(drop)
 }
 
 /// Returns the sessions that were live; none if the user does not exist.
-async fn end_live(
-    ctx: &Ctx,
-    user: UserId,
-    end: SessionEnd<'_>,
-) -> Result<Vec<Session>, StoreError> {
+async fn end_live(ctx: &Ctx, user: UserId, end: SessionEnd<'_>) -> StoreResult<Vec<Session>> {
     let mut retry = OptimisticRetry::default();
     loop {
         let Some(user) = ctx.store.user(user).await? else { return Ok(Vec::new()) };
@@ -114,7 +107,7 @@ async fn try_end_live(
     retry: &mut OptimisticRetry,
     user: &User,
     end: SessionEnd<'_>,
-) -> Result<Option<Vec<Session>>, StoreError> {
+) -> StoreResult<Option<Vec<Session>>> {
     let mut live = live_sessions(ctx, user.id, end.sessions).await?;
     live.retain(|session| end.sessions.includes(session.id));
     if live.is_empty() {
@@ -129,7 +122,7 @@ async fn live_sessions(
     ctx: &Ctx,
     user: UserId,
     sessions: SessionSelector,
-) -> Result<Vec<Session>, StoreError> {
+) -> StoreResult<Vec<Session>> {
     let SessionSelector::One(id) = sessions else {
         return ctx.store.live_sessions(user, ctx.now()).await;
     };

@@ -6,7 +6,7 @@
 use super::reconcile::compare::{self, RepairCandidate};
 use super::reconcile::repair;
 use crate::jobs::CheckIdentity;
-use crate::{Change, Ctx, IdentityEvent, StoreError, Verdict};
+use crate::{Change, Ctx, IdentityEvent, StoreResult, Verdict};
 
 /// The result of handling a webhook event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum WebhookOutcome {
 pub async fn handle_identity_webhook(
     ctx: &Ctx,
     event: &IdentityEvent,
-) -> Result<WebhookOutcome, StoreError> {
+) -> StoreResult<WebhookOutcome> {
     if !is_contradiction(ctx, event).await? {
         return Ok(WebhookOutcome::Consistent);
     }
@@ -36,7 +36,7 @@ pub async fn handle_identity_webhook(
 
 /// Returns whether an event contradicts the stored state. Late events about removed users do not: their
 /// tombstones are stored.
-async fn is_contradiction(ctx: &Ctx, event: &IdentityEvent) -> Result<bool, StoreError> {
+async fn is_contradiction(ctx: &Ctx, event: &IdentityEvent) -> StoreResult<bool> {
     Ok(match &event.profile {
         None => repair::holder(ctx, &event.provider_user_id).await?.is_some(),
         Some(profile) => {

@@ -14,7 +14,7 @@ use self::compare::{Findings, RepairCandidate};
 pub use self::error::ReconcileError;
 use crate::{
     Actor, CallGate, Change, Comparison, Ctx, EventKind, ProviderError, Reconciliation,
-    ReconciliationId, RepairAction, StoreError, Verdict,
+    ReconciliationId, RepairAction, StoreResult, Verdict,
 };
 
 /// A run without `force` may change one in this many users: 5 %.
@@ -126,7 +126,7 @@ impl Repairs<'_> {
     async fn check_and_repair(
         &self,
         candidate: &RepairCandidate,
-    ) -> Result<Result<bool, ProviderError>, StoreError> {
+    ) -> StoreResult<Result<bool, ProviderError>> {
         let Self { ctx, by, .. } = self;
         let confirmed = match repair::confirm(ctx, candidate).await? {
             Ok(Some(confirmed)) => confirmed,

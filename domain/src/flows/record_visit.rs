@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
-use crate::{Actor, Change, Ctx, EventKind, Invitation, InvitationId, OptimisticRetry, StoreError};
+use crate::{
+    Actor, Change, Ctx, EventKind, Invitation, InvitationId, OptimisticRetry, StoreResult,
+};
 
 /// Records that an invitation's link was opened. Returns the invitation.
-pub async fn record_visit(ctx: &Ctx, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
+pub async fn record_visit(ctx: &Ctx, id: InvitationId) -> StoreResult<Option<Invitation>> {
     let mut retry = OptimisticRetry::default();
     loop {
         let Some(mut invitation) = ctx.store.invitation(id).await? else {

@@ -12,8 +12,8 @@ use crate::jobs::{RevokeSession, cancel_dead_delivery};
 use crate::{
     Actor, AuthenticatedSession, Change, Ctx, Email, EndReason, Event, EventKind, Invitation,
     InvitationId, InvitationStatus, LoginRequest, OptimisticRetry, ProviderError, ReturnTo, Role,
-    Session, SessionId, SessionSelector, StoreError, TokenHash, Tokens, UsedLink, User, UserId,
-    UserStatus,
+    Session, SessionId, SessionSelector, StoreError, StoreResult, TokenHash, Tokens, UsedLink,
+    User, UserId, UserStatus,
 };
 
 /// A request to log in with a link.
@@ -120,7 +120,7 @@ pub async fn find_redemption(
     ctx: &Ctx,
     request: &RedeemLink,
     authenticated: &AuthenticatedSession,
-) -> Result<Option<LoggedIn>, StoreError> {
+) -> StoreResult<Option<LoggedIn>> {
     let id = &authenticated.session.provider_session_id;
     let Some((session, user)) = ctx.store.session_by_provider_id(id).await? else {
         return Ok(None);
@@ -147,7 +147,7 @@ impl LoginFacts {
         ctx: &Ctx,
         named: Option<InvitationId>,
         authenticated: &AuthenticatedSession,
-    ) -> Result<Self, StoreError> {
+    ) -> StoreResult<Self> {
         let identity = &authenticated.session.provider_user_id;
         let mut user = ctx.store.user_by_provider_id(identity).await?;
         if let (None, Some(email)) = (&user, &authenticated.email) {
@@ -195,7 +195,7 @@ pub async fn used_link_return_to(
     ctx: &Ctx,
     token: TokenHash,
     user: &User,
-) -> Result<Option<ReturnTo>, StoreError> {
+) -> StoreResult<Option<ReturnTo>> {
     const RECENT: u64 = 20;
     let Some(link) = ctx.store.used_link(token).await? else { return Ok(None) };
     let requests = ctx.store.login_requests(&user.email, RECENT).await?;
@@ -363,7 +363,7 @@ fn start_session(
 }
 
 /// Ends the session that a browser had before it logged in again.
-pub async fn end_replaced_session(ctx: &Ctx, previous: &Session) -> Result<(), StoreError> {
+pub async fn end_replaced_session(ctx: &Ctx, previous: &Session) -> StoreResult<()> {
     let mut retry = OptimisticRetry::default();
     loop {
         let change = replace_session(ctx, Change::new(), previous).await?;
@@ -375,11 +375,7 @@ pub async fn end_replaced_session(ctx: &Ctx, previous: &Session) -> Result<(), S
 
 /// Adds the end of the browser's previous session to a change. The session may be another user's,
 /// so that planting one in a browser gains nothing.
-async fn replace_session(
-    ctx: &Ctx,
-    change: Change,
-    previous: &Session,
-) -> Result<Change, StoreError> {
+async fn replace_session(ctx: &Ctx, change: Change, previous: &Session) -> StoreResult<Change> {
     let current = ctx.store.session(previous.id).await?;
     let user = ctx.store.user(previous.user_id).await?;
     let is_live = current.is_some_and(|session| session.is_live(ctx.now()));

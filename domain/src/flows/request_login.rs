@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::jobs::SendLoginLink;
 use crate::{
     Change, Ctx, Email, LoginRequest, LoginRequestId, MAIL_INTERVAL, OptimisticRetry, Policy,
-    ReturnTo, StoreError, is_credible,
+    ReturnTo, StoreError, StoreResult, is_credible,
 };
 
 /// The maximum time by which a login mail is delayed to keep mails to its address apart. Requests beyond
@@ -54,7 +54,7 @@ pub async fn request_login_unlimited(
     ctx: &Ctx,
     email: &Email,
     return_to: Option<ReturnTo>,
-) -> Result<LoginRequestId, StoreError> {
+) -> StoreResult<LoginRequestId> {
     let mut retry = OptimisticRetry::default();
     loop {
         let recent = ctx.store.login_requests(email, 1).await?;

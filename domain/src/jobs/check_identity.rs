@@ -8,7 +8,7 @@ use super::outcome::{CallResult, outcome_of};
 use crate::flows::{compare, repair};
 use crate::{
     Actor, Attempt, CallGate, Change, Ctx, Execution, Job, JobOutcome, NewJob, Profile, QueueName,
-    Role, StoreError,
+    Role, StoreResult,
 };
 
 /// Loads one identity from the provider and repairs what differs here.
@@ -22,14 +22,14 @@ impl CheckIdentity {
         new_job::<Self>(ctx, json!({ "identity": provider_user_id }), Some(key))
     }
 
-    async fn unlink(&self, ctx: &Ctx) -> Result<Option<Change>, StoreError> {
+    async fn unlink(&self, ctx: &Ctx) -> StoreResult<Option<Change>> {
         match repair::holder(ctx, &self.0).await? {
             Some(user) => repair::unlink_identity(ctx, user, &Actor::System).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn link(&self, ctx: &Ctx, profile: &Profile) -> Result<Option<Change>, StoreError> {
+    async fn link(&self, ctx: &Ctx, profile: &Profile) -> StoreResult<Option<Change>> {
         let Some(candidate) = compare::repair_candidate(ctx, profile).await? else {
             return Ok(None);
         };
@@ -48,7 +48,7 @@ impl Job for CheckIdentity {
         arg(args, "identity").map(Self)
     }
 
-    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, ctx: &Ctx) -> StoreResult<Role> {
         let user = ctx.store.user_by_provider_id(&self.0).await?;
         Ok(user.map(|user| user.role).unwrap_or_default())
     }
@@ -58,7 +58,7 @@ impl Job for CheckIdentity {
         ctx: &Ctx,
         _: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<Self::Report, StoreError> {
+    ) -> StoreResult<Self::Report> {
         if !gate.may_call().await {
             return Ok(None);
         }
@@ -70,7 +70,7 @@ impl Job for CheckIdentity {
         ctx: &Ctx,
         attempt: &Attempt,
         execution: &Execution<Self::Report>,
-    ) -> Result<(JobOutcome, Change), StoreError> {
+    ) -> StoreResult<(JobOutcome, Change)> {
         let outcome = outcome_of(ctx, Self::RETRY, attempt, execution);
         let change = match execution {
             Execution::Completed(Some(Ok(None))) => self.unlink(ctx).await?,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::outcome::{JobReport, outcome_of};
 use crate::{
     Attempt, Change, Ctx, Execution, JobId, JobOutcome, NewJob, PERIODIC_KEY_PREFIX, QueueName,
-    RetryPolicy, Role, StoreError, Verdict,
+    RetryPolicy, Role, StoreResult, Verdict,
 };
 
 /// Permission to call the provider, granted per job.
@@ -37,7 +37,7 @@ pub trait Job: Send + Sync + Sized + 'static {
 
     /// Returns the highest role among the users whom the job concerns, or `member` if it concerns
     /// none. A caller who may not manage that role may neither retry nor cancel the job.
-    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError>;
+    async fn subject_role(&self, ctx: &Ctx) -> StoreResult<Role>;
 
     /// Performs the job's external effects, once.
     async fn perform(
@@ -45,7 +45,7 @@ pub trait Job: Send + Sync + Sized + 'static {
         ctx: &Ctx,
         attempt: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<Self::Report, StoreError>;
+    ) -> StoreResult<Self::Report>;
 
     /// Decides the outcome and what to write with it. Called again after a conflict. By default
     /// nothing but the outcome is written.
@@ -54,7 +54,7 @@ pub trait Job: Send + Sync + Sized + 'static {
         ctx: &Ctx,
         attempt: &Attempt,
         execution: &Execution<Self::Report>,
-    ) -> Result<(JobOutcome, Change), StoreError> {
+    ) -> StoreResult<(JobOutcome, Change)> {
         Ok((outcome_of(ctx, Self::RETRY, attempt, execution), Change::new()))
     }
 }
@@ -77,10 +77,7 @@ pub(super) fn new_job<J: Job>(ctx: &Ctx, args: Value, unique_key: Option<String>
 
 /// Enqueues a periodic job for the current interval. Every worker calls this; the interval's unique key
 /// lets one of them succeed, so no leader is needed. Returns whether this call enqueued the job.
-pub(super) async fn schedule_periodic<J: Job>(
-    ctx: &Ctx,
-    every: Duration,
-) -> Result<bool, StoreError> {
+pub(super) async fn schedule_periodic<J: Job>(ctx: &Ctx, every: Duration) -> StoreResult<bool> {
     let interval = i64::try_from(every.as_secs().max(1)).unwrap_or(i64::MAX);
     let tick = ctx.now().as_second() / interval;
     let key = format!("{PERIODIC_KEY_PREFIX}{}:{interval}:{tick}", J::KIND);

@@ -10,7 +10,7 @@ use super::outcome::{JobReport, not_started, outcome_of, retry_or_give_up};
 use crate::flows::{ReconcileError, ReconcileOptions, compare_and_repair, reconciliation_change};
 use crate::{
     Actor, Attempt, CallGate, Change, Comparison, Ctx, Execution, Job, JobError, JobOutcome,
-    QueueName, Reconciliation, RepairAction, RetryPolicy, Role, StoreError,
+    QueueName, Reconciliation, RepairAction, RetryPolicy, Role, StoreResult,
 };
 
 /// The pause of a run that had to stop. The provider may be unavailable, and the maintenance queue is not
@@ -23,7 +23,7 @@ pub struct Reconcile;
 
 /// Enqueues the reconciliation of the current interval, unless another worker has or the oldest user is
 /// younger than the interval. Returns whether this call enqueued it.
-pub async fn schedule_reconciliation(ctx: &Ctx, every: Duration) -> Result<bool, StoreError> {
+pub async fn schedule_reconciliation(ctx: &Ctx, every: Duration) -> StoreResult<bool> {
     let oldest = ctx.store.users_from(None, 1).await?;
     if oldest.first().is_none_or(|oldest| ctx.now() < oldest.created_at + every) {
         return Ok(false);
@@ -48,7 +48,7 @@ impl Job for Reconcile {
         Some(Self)
     }
 
-    async fn subject_role(&self, _: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, _: &Ctx) -> StoreResult<Role> {
         Ok(Role::Member)
     }
 
@@ -57,7 +57,7 @@ impl Job for Reconcile {
         ctx: &Ctx,
         _: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<Self::Report, StoreError> {
+    ) -> StoreResult<Self::Report> {
         match compare_and_repair(ctx, ReconcileOptions::default(), &Actor::System, gate).await {
             Err(ReconcileError::Store(error)) => Err(error),
             other => Ok(other),
@@ -69,7 +69,7 @@ impl Job for Reconcile {
         ctx: &Ctx,
         attempt: &Attempt,
         execution: &Execution<Self::Report>,
-    ) -> Result<(JobOutcome, Change), StoreError> {
+    ) -> StoreResult<(JobOutcome, Change)> {
         let change = match execution {
             Execution::Completed(Ok(comparison)) => {
                 reconciliation_change(ctx, comparison, &Actor::System)

@@ -7,7 +7,7 @@ use super::job::{arg, new_job};
 use super::outcome::CallResult;
 use crate::authorization::role_of_invitation;
 use crate::{
-    Attempt, CallGate, Ctx, Invitation, InvitationId, Job, NewJob, QueueName, Role, StoreError,
+    Attempt, CallGate, Ctx, Invitation, InvitationId, Job, NewJob, QueueName, Role, StoreResult,
 };
 
 /// Invalidates the link of an invitation that was revoked, or whose delivery was cancelled.
@@ -24,7 +24,7 @@ impl RevokeInvitation {
     }
 
     /// Returns the invitation if its link still has to be invalidated.
-    async fn invitation(self, ctx: &Ctx) -> Result<Option<Invitation>, StoreError> {
+    async fn invitation(self, ctx: &Ctx) -> StoreResult<Option<Invitation>> {
         let invitation = ctx.store.invitation(self.0).await?;
         // A cancelled delivery may have been retried since.
         let Some(invitation) = invitation.filter(|one| !one.status.is_open()) else {
@@ -48,7 +48,7 @@ impl Job for RevokeInvitation {
         arg(args, "invitation").map(Self)
     }
 
-    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, ctx: &Ctx) -> StoreResult<Role> {
         role_of_invitation(ctx, self.0).await
     }
 
@@ -57,7 +57,7 @@ impl Job for RevokeInvitation {
         ctx: &Ctx,
         _: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<Self::Report, StoreError> {
+    ) -> StoreResult<Self::Report> {
         if !gate.may_call().await {
             return Ok(None);
         }

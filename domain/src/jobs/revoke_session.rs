@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::job::{arg, new_job};
 use super::outcome::CallResult;
-use crate::{Attempt, CallGate, Ctx, Job, NewJob, QueueName, Role, StoreError};
+use crate::{Attempt, CallGate, Ctx, Job, NewJob, QueueName, Role, StoreResult};
 
 /// Ends a session at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Job for RevokeSession {
         arg(args, "provider_session").map(Self)
     }
 
-    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, ctx: &Ctx) -> StoreResult<Role> {
         let session = ctx.store.session_by_provider_id(&self.0).await?;
         Ok(session.map(|(_, user)| user.role).unwrap_or_default())
     }
@@ -41,7 +41,7 @@ impl Job for RevokeSession {
         ctx: &Ctx,
         _: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<Self::Report, StoreError> {
+    ) -> StoreResult<Self::Report> {
         if !gate.may_call().await {
             return Ok(None);
         }

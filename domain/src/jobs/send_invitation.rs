@@ -17,7 +17,7 @@ use crate::authorization::role_of_invitation;
 use crate::{
     Attempt, CallGate, Change, Ctx, Execution, Invitation, InviteMail, Job, JobOutcome,
     LINK_MINUTES, LoginMail, ProviderError, ProviderErrorKind, QueueName, RetryPolicy, Role,
-    SentMail, StoreError,
+    SentMail, StoreResult,
 };
 
 pub(crate) use self::delivery::cancel_dead_delivery;
@@ -35,7 +35,7 @@ impl Job for SendInvitation {
         Some(Self { invitation: arg(args, "invitation")?, delivery })
     }
 
-    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, ctx: &Ctx) -> StoreResult<Role> {
         role_of_invitation(ctx, self.invitation).await
     }
 
@@ -44,7 +44,7 @@ impl Job for SendInvitation {
         ctx: &Ctx,
         attempt: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<DeliveryReport, StoreError> {
+    ) -> StoreResult<DeliveryReport> {
         let Some(mut invitation) = self.wanted(ctx).await? else {
             return Ok(DeliveryReport::NotWanted);
         };
@@ -74,7 +74,7 @@ impl Job for SendInvitation {
         ctx: &Ctx,
         attempt: &Attempt,
         execution: &Execution<DeliveryReport>,
-    ) -> Result<(JobOutcome, Change), StoreError> {
+    ) -> StoreResult<(JobOutcome, Change)> {
         let Some(mut invitation) = ctx.store.invitation(self.invitation).await? else {
             return Ok((JobOutcome::Done, Change::new()));
         };
@@ -124,7 +124,7 @@ impl SendInvitation {
         invitation: Invitation,
         report: &DeliveryReport,
         has_lost: bool,
-    ) -> Result<(JobOutcome, Change), StoreError> {
+    ) -> StoreResult<(JobOutcome, Change)> {
         let outcome = report.outcome(ctx, Self::RETRY, attempt);
         Ok(match report {
             DeliveryReport::NotStarted if has_lost => {

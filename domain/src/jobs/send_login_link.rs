@@ -9,7 +9,7 @@ use crate::flows::{bootstrap_permission, resend_change};
 use crate::{
     Actor, Attempt, CallGate, Change, Ctx, Email, Execution, Invitation, InvitationStatus, Job,
     JobOutcome, LoginMail, LoginRequest, LoginRequestId, NewJob, ProviderError, QueueName,
-    RetryPolicy, Role, StoreError, User, UserStatus,
+    RetryPolicy, Role, StoreResult, User, UserStatus,
 };
 
 /// Sends the mail that answers a login request.
@@ -57,7 +57,7 @@ impl Job for SendLoginLink {
         arg(args, "login_request").map(Self)
     }
 
-    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, ctx: &Ctx) -> StoreResult<Role> {
         let Some(request) = ctx.store.login_request(self.0).await? else {
             return Ok(Role::Member);
         };
@@ -73,7 +73,7 @@ impl Job for SendLoginLink {
         ctx: &Ctx,
         _: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<LoginReport, StoreError> {
+    ) -> StoreResult<LoginReport> {
         let Some(LoginRequest { email, ordinal, at, .. }) = ctx.store.login_request(self.0).await?
         else {
             return Ok(LoginReport::NotWanted);
@@ -107,7 +107,7 @@ impl Job for SendLoginLink {
         ctx: &Ctx,
         attempt: &Attempt,
         execution: &Execution<LoginReport>,
-    ) -> Result<(JobOutcome, Change), StoreError> {
+    ) -> StoreResult<(JobOutcome, Change)> {
         let change = match execution {
             Execution::Completed(LoginReport::ResendInvitation) => self.resend(ctx).await?,
             _ => Change::new(),
@@ -117,7 +117,7 @@ impl Job for SendLoginLink {
 }
 
 impl SendLoginLink {
-    async fn resend(&self, ctx: &Ctx) -> Result<Change, StoreError> {
+    async fn resend(&self, ctx: &Ctx) -> StoreResult<Change> {
         let Some(request) = ctx.store.login_request(self.0).await? else {
             return Ok(Change::new());
         };
@@ -152,7 +152,7 @@ enum Mail {
 }
 
 impl Recipient {
-    async fn read(ctx: &Ctx, email: &Email) -> Result<Self, StoreError> {
+    async fn read(ctx: &Ctx, email: &Email) -> StoreResult<Self> {
         let user = ctx.store.user_by_email(email).await?;
         let invitation = match &user {
             Some(user) => ctx.store.latest_invitation(user.id).await?,

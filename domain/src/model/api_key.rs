@@ -1,6 +1,7 @@
 //! API keys and their scopes.
 
 use jiff::Timestamp;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{ApiKeyId, TokenHash};
 
@@ -36,18 +37,7 @@ impl ApiKey {
 }
 
 /// A part of the API that a key can be limited to.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 pub enum Scope {
     #[strum(serialize = "users:read")]
     UsersRead,

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{JobId, QueueName};
 
@@ -17,18 +18,7 @@ pub struct QueuedJob {
 
 /// The state of a job, as the queue stores it. The API also reports `held` for a ready job whose queue
 /// is paused or whose provider is unavailable.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum JobState {
     /// Not due yet, and not because of a failure.

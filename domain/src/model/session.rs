@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{Email, LoginRequestId, ReturnTo, SessionId, UserId};
 
@@ -37,17 +38,7 @@ impl Session {
 }
 
 /// Why a session ended before it expired.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum EndReason {
     /// The user logged out.

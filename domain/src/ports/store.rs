@@ -31,7 +31,8 @@ impl StoreError {
     }
 }
 
-type StoreResult<T> = Result<T, StoreError>;
+/// The result of a store operation.
+pub type StoreResult<T> = Result<T, StoreError>;
 
 /// Queries of users.
 #[async_trait]

@@ -7,7 +7,7 @@ use crate::flows::resend::requeue_change;
 use crate::jobs::{RevokeInvitation, SendInvitation};
 use crate::{
     Actor, Change, Ctx, DeliveryError, EventKind, Invitation, Job, JobState, NewJob, QueuedJob,
-    StoreError,
+    StoreResult,
 };
 
 /// Adds the failure of the invitation to a change, if it still waits for the delivery.
@@ -17,7 +17,7 @@ pub(super) async fn add_delivery_cancellation(
     delivery: SendInvitation,
     job: &QueuedJob,
     by: &Actor,
-) -> Result<Change, StoreError> {
+) -> StoreResult<Change> {
     let invitation = ctx.store.invitation(delivery.invitation).await?;
     let Some(mut invitation) = invitation.filter(|one| one.delivery == delivery.delivery) else {
         return Ok(change);
@@ -56,7 +56,7 @@ pub(super) async fn add_delivery_retry(
     mut change: Change,
     delivery: SendInvitation,
     by: &Actor,
-) -> Result<Option<(Timestamp, Change)>, StoreError> {
+) -> StoreResult<Option<(Timestamp, Change)>> {
     let invitation = ctx.store.invitation(delivery.invitation).await?;
     let Some(invitation) = invitation.filter(|one| one.delivery == delivery.delivery) else {
         return Ok(None);

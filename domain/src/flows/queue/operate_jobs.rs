@@ -10,7 +10,7 @@ use crate::jobs::{
 };
 use crate::{
     Actor, Change, Ctx, Event, EventKind, Job, JobId, JobState, ManageableRoles, Operation,
-    OptimisticRetry, QueuedJob, Role, StoreError,
+    OptimisticRetry, QueuedJob, Role, StoreError, StoreResult,
 };
 
 /// The error of an operation on a job.
@@ -139,7 +139,7 @@ async fn includes_job(
     ctx: &Ctx,
     manageable: ManageableRoles,
     job: &QueuedJob,
-) -> Result<bool, StoreError> {
+) -> StoreResult<bool> {
     if manageable == ManageableRoles::All {
         return Ok(true);
     }
@@ -157,7 +157,7 @@ async fn includes_job(
     Ok(role.is_some_and(|role| manageable.includes(role)))
 }
 
-async fn subject_role<J: Job>(ctx: &Ctx, job: &QueuedJob) -> Result<Option<Role>, StoreError> {
+async fn subject_role<J: Job>(ctx: &Ctx, job: &QueuedJob) -> StoreResult<Option<Role>> {
     match J::from_args(&job.args) {
         Some(job) => job.subject_role(ctx).await.map(Some),
         None => Ok(None),

@@ -12,7 +12,7 @@ use crate::flows::bootstrap_admin::bootstrap_permission;
 use crate::jobs::CLOCK_SKEW;
 use crate::{
     CallGate, Ctx, Difference, Drift, DriftCount, Email, IdentityPage, InvitationStatus, Profile,
-    ProfileStatus, ProviderError, ProviderErrorKind, StoreError, User, UserId, UserStatus,
+    ProfileStatus, ProviderError, ProviderErrorKind, StoreResult, User, UserId, UserStatus,
 };
 
 /// Rows per query.
@@ -125,7 +125,7 @@ struct Comparer<'a> {
 }
 
 impl Comparer<'_> {
-    async fn read_users(&mut self) -> Result<(), StoreError> {
+    async fn read_users(&mut self) -> StoreResult<()> {
         let mut after = None;
         loop {
             let users = self.ctx.store.users_from(after, ROWS).await?;
@@ -175,7 +175,7 @@ impl Comparer<'_> {
         }
     }
 
-    async fn compare_page(&mut self, profiles: &[Profile]) -> Result<(), StoreError> {
+    async fn compare_page(&mut self, profiles: &[Profile]) -> StoreResult<()> {
         let known = KnownUsers::read(self.ctx, profiles).await?;
         for profile in profiles {
             self.findings.identities += 1;
@@ -195,7 +195,7 @@ impl Comparer<'_> {
         Ok(())
     }
 
-    async fn add_unseen(&mut self) -> Result<(), StoreError> {
+    async fn add_unseen(&mut self) -> StoreResult<()> {
         let mut after = None;
         while !self.unseen.0.is_empty() {
             let users = self.ctx.store.users_from(after, ROWS).await?;
@@ -219,7 +219,7 @@ impl Comparer<'_> {
 pub(crate) async fn repair_candidate(
     ctx: &Ctx,
     profile: &Profile,
-) -> Result<Option<RepairCandidate>, StoreError> {
+) -> StoreResult<Option<RepairCandidate>> {
     let known = KnownUsers::read(ctx, std::slice::from_ref(profile)).await?;
     Ok(known.differences(profile).into_iter().find_map(|found| match found {
         Found::Candidate(candidate, _) => Some(candidate),
@@ -266,7 +266,7 @@ struct KnownUsers {
 impl KnownUsers {
     /// Reads the users before the tombstones, so that a user who is removed in between is found as one or
     /// the other.
-    async fn read(ctx: &Ctx, profiles: &[Profile]) -> Result<Self, StoreError> {
+    async fn read(ctx: &Ctx, profiles: &[Profile]) -> StoreResult<Self> {
         let identities: Vec<_> = profiles.iter().map(|p| p.provider_user_id.clone()).collect();
         let users = ctx.store.users_by_provider_ids(&identities).await?;
         let by_identity: HashMap<_, _> =

@@ -6,7 +6,7 @@ use super::compare::{RepairCandidate, is_sole_owner};
 use crate::flows::end_sessions::{SessionEnd, add_session_end};
 use crate::{
     Actor, Change, Ctx, EndReason, Event, EventKind, InvitationStatus, OptimisticRetry,
-    ProviderError, SessionSelector, StoreError, Tombstone, User, UserStatus,
+    ProviderError, SessionSelector, StoreResult, Tombstone, User, UserStatus,
 };
 
 /// A confirmed difference.
@@ -25,7 +25,7 @@ pub(super) enum Confirmed {
 pub(super) async fn confirm(
     ctx: &Ctx,
     candidate: &RepairCandidate,
-) -> Result<Result<Option<Confirmed>, ProviderError>, StoreError> {
+) -> StoreResult<Result<Option<Confirmed>, ProviderError>> {
     let profile = match ctx.provider.identity(candidate.identity()).await {
         Ok(profile) => profile,
         Err(error) => return Ok(Err(error)),
@@ -52,7 +52,7 @@ pub(super) async fn confirm(
 }
 
 /// Returns the user who has an identity, unless the user is being removed.
-pub(crate) async fn holder(ctx: &Ctx, identity: &str) -> Result<Option<User>, StoreError> {
+pub(crate) async fn holder(ctx: &Ctx, identity: &str) -> StoreResult<Option<User>> {
     let user = ctx.store.user_by_provider_id(identity).await?;
     Ok(user.filter(|user| user.status != UserStatus::Deleting))
 }
@@ -62,7 +62,7 @@ pub(crate) async fn holder(ctx: &Ctx, identity: &str) -> Result<Option<User>, St
 pub(crate) async fn user_without_identity(
     ctx: &Ctx,
     candidate: &RepairCandidate,
-) -> Result<Option<User>, StoreError> {
+) -> StoreResult<Option<User>> {
     let RepairCandidate::Unlinked { user, identity } = candidate else { return Ok(None) };
     let Some(user) = ctx.store.user(*user).await? else { return Ok(None) };
     if user.provider_user_id.is_some() || user.status == UserStatus::Deleting {
@@ -80,7 +80,7 @@ pub(super) async fn repair(
     candidate: &RepairCandidate,
     confirmed: Confirmed,
     by: &Actor,
-) -> Result<Result<bool, ProviderError>, StoreError> {
+) -> StoreResult<Result<bool, ProviderError>> {
     let mut retry = OptimisticRetry::default();
     let mut next = Some(confirmed);
     while let Some(confirmed) = next {
@@ -108,11 +108,7 @@ pub(super) async fn repair(
 
 /// Creates the change that unlinks a deleted identity and ends the user's sessions, which ended with it.
 /// The next mail to the user creates a new identity.
-pub(crate) async fn unlink_identity(
-    ctx: &Ctx,
-    mut user: User,
-    by: &Actor,
-) -> Result<Change, StoreError> {
+pub(crate) async fn unlink_identity(ctx: &Ctx, mut user: User, by: &Actor) -> StoreResult<Change> {
     user.provider_user_id = None;
     let live = ctx.store.live_sessions(user.id, ctx.now()).await?;
     let (sessions, reason) = (SessionSelector::All, EndReason::GoneAtProvider);

@@ -7,7 +7,8 @@ use super::privileged_invitations::{ChangedUser, guard_last_admin, revoke_privil
 use crate::flows::end_sessions::{SessionEnd, add_session_end};
 use crate::{
     Actor, Change, Ctx, EndReason, Event, EventKind, Invitation, InvitationStatus, ManageableRoles,
-    Metadata, Name, OptimisticRetry, Role, SessionSelector, StoreError, User, UserId, UserStatus,
+    Metadata, Name, OptimisticRetry, Role, SessionSelector, StoreError, StoreResult, User, UserId,
+    UserStatus,
 };
 
 /// Fields to change; `None` leaves a field unchanged.
@@ -132,7 +133,7 @@ async fn change_with_consequences(
 
 /// Copies the changes of an invited user to the invitation, whose values replace the user's when it is
 /// accepted.
-async fn update_invitation(ctx: &Ctx, change: Change, user: &User) -> Result<Change, StoreError> {
+async fn update_invitation(ctx: &Ctx, change: Change, user: &User) -> StoreResult<Change> {
     let latest = ctx.store.latest_invitation(user.id).await?;
     let is_over = |status| matches!(status, InvitationStatus::Accepted | InvitationStatus::Revoked);
     let Some(mut latest) = latest.filter(|latest| !is_over(latest.status)) else {

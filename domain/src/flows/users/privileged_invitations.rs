@@ -6,7 +6,7 @@
 
 use crate::flows::revoke::add_revocation;
 use crate::{
-    Actor, Change, Ctx, Cursor, Guard, GuardName, Invitation, Page, Role, StoreError, User,
+    Actor, Change, Ctx, Cursor, Guard, GuardName, Invitation, Page, Role, StoreResult, User,
     UserFilter, UserId, UserStatus,
 };
 
@@ -29,10 +29,7 @@ impl ChangedUser {
 }
 
 /// Returns the open invitations with a role above `member` that a user has sent.
-pub async fn privileged_invitations_by(
-    ctx: &Ctx,
-    inviter: UserId,
-) -> Result<Vec<Invitation>, StoreError> {
+pub async fn privileged_invitations_by(ctx: &Ctx, inviter: UserId) -> StoreResult<Vec<Invitation>> {
     let mut found = Vec::new();
     for role in Role::ALL.iter().filter(|role| Role::Member.is_below(**role)) {
         // The invitee of an open invitation has the status `invited` and the role that it grants. Such
@@ -72,7 +69,7 @@ pub(super) async fn revoke_privileged_invitations(
     mut change: Change,
     inviter: UserId,
     by: &Actor,
-) -> Result<(Change, Vec<Invitation>), StoreError> {
+) -> StoreResult<(Change, Vec<Invitation>)> {
     let mut all = Vec::new();
     for invitation in privileged_invitations_by(ctx, inviter).await? {
         if let Some((revoked, with_revocation)) =
@@ -91,7 +88,7 @@ pub(super) async fn guard_last_admin(
     ctx: &Ctx,
     mut change: Change,
     user: &User,
-) -> Result<Option<Change>, StoreError> {
+) -> StoreResult<Option<Change>> {
     if !user.is_active_admin() {
         return Ok(Some(change));
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::jobs::job::new_job;
 use crate::{
     Change, Ctx, Identity, Invitation, InvitationId, InvitationStatus, Job, NewJob, Operation,
-    ProviderError, SentMail, StoreError,
+    ProviderError, SentMail, StoreResult,
 };
 
 /// Sends one delivery of an invitation.
@@ -68,7 +68,7 @@ impl SendInvitation {
     }
 
     /// Returns the invitation if the mail may be sent now.
-    pub(super) async fn wanted(self, ctx: &Ctx) -> Result<Option<Invitation>, StoreError> {
+    pub(super) async fn wanted(self, ctx: &Ctx) -> StoreResult<Option<Invitation>> {
         let invitation = ctx.store.invitation(self.invitation).await?;
         Ok(invitation.filter(|one| self.is_wanted(one) && one.can_be_accepted(ctx.now())))
     }

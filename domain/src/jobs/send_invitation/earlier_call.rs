@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::delivery::{DeliveryReport, EarlierCall};
 use crate::{
-    Attempt, Ctx, Identity, Invitation, ProviderError, ProviderErrorKind, StoreError, is_credible,
+    Attempt, Ctx, Identity, Invitation, ProviderError, ProviderErrorKind, StoreResult, is_credible,
 };
 
 /// How far the provider's clock may be behind ours when creation times of identities are compared.
@@ -20,7 +20,7 @@ pub(super) async fn in_doubt_since(
     ctx: &Ctx,
     invitation: &Invitation,
     attempt: &Attempt,
-) -> Result<Option<Timestamp>, StoreError> {
+) -> StoreResult<Option<Timestamp>> {
     let is_lost = attempt.number > invitation.attempts + 1;
     // An attempt of a worker whose clock was ahead began at some time after the request.
     let now = ctx.now();
@@ -47,7 +47,7 @@ pub(super) async fn look_up(
     invitation: &Invitation,
     attempt: &Attempt,
     since: Timestamp,
-) -> Result<LookUp, StoreError> {
+) -> StoreResult<LookUp> {
     let user = ctx.store.user(invitation.user_id).await?;
     if invitation.as_login || user.is_none_or(|user| user.provider_user_id.is_some()) {
         return Ok(LookUp::Send(EarlierCall::Unknown));

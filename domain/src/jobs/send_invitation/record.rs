@@ -11,7 +11,7 @@ use crate::jobs::revoke_invitation::RevokeInvitation;
 use crate::{
     Actor, Attempt, Change, Ctx, DeliveryError, Event, EventKind, HeldBy, Invitation, InvitationId,
     Job, JobError, JobOutcome, MAIL_INTERVAL, ProviderError, ProviderErrorKind, SentMail,
-    StoreError,
+    StoreResult,
 };
 
 /// The delay before a failed search is repeated.
@@ -280,7 +280,7 @@ pub(super) async fn link_identity(
     change: Change,
     invitation: InvitationId,
     identity: &str,
-) -> Result<Change, StoreError> {
+) -> StoreResult<Change> {
     let Some(invitation) = ctx.store.invitation(invitation).await? else { return Ok(change) };
     let Some(mut user) = ctx.store.user(invitation.user_id).await? else { return Ok(change) };
     if user.provider_user_id.as_deref() == Some(identity) {
