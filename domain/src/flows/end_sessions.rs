@@ -151,6 +151,6 @@ pub(in crate::flows) fn add_session_end(
         if has_ended_at_provider {
             return change;
         }
-        change.job(RevokeSession::of(&session.provider_session_id).into_job(ctx))
+        change.job(RevokeSession::job_for(ctx, &session.provider_session_id))
     })
 }

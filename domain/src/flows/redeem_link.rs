@@ -394,7 +394,7 @@ fn refuse(
     facts: &LoginFacts,
     error: &RedeemError,
 ) -> Change {
-    let job = RevokeSession::of(&authenticated.session.provider_session_id).into_job(ctx);
+    let job = RevokeSession::job_for(ctx, &authenticated.session.provider_session_id);
     let mut change = Change::new().job(job);
     change.used_links.push(UsedLink { token_hash, user_id: None, at: ctx.now() });
     // A link that combines the data of two users is recorded for neither.

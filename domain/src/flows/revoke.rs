@@ -58,7 +58,7 @@ pub(in crate::flows) fn add_revocation(
     let mut revoked = invitation.clone();
     revoked.mark_revoked().ok()?;
     let event = ctx.invitation_event(EventKind::Revoked, &revoked, by, Value::Null);
-    let job = RevokeInvitation::of(&revoked).into_job(ctx);
+    let job = RevokeInvitation::job_for(ctx, &revoked);
     let change = cancel_dead_delivery(ctx, change, invitation);
     let change = change.update_invitation(revoked.clone()).event(event).job(job);
     Some((revoked, change))

@@ -3,12 +3,10 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::job::{arg, new_job};
-use super::outcome::{CallResult, outcome_of};
+use super::job::{CallResult, arg, new_job};
 use crate::flows::{compare, repair};
 use crate::{
-    Actor, Attempt, CallGate, Change, Ctx, Execution, Job, JobOutcome, NewJob, Profile, QueueName,
-    Role, StoreResult,
+    Actor, Attempt, CallGate, Change, Ctx, Job, NewJob, Profile, QueueName, Role, StoreResult,
 };
 
 /// Loads one identity from the provider and repairs what differs here.
@@ -65,18 +63,12 @@ impl Job for CheckIdentity {
         Ok(Some(ctx.provider.identity(&self.0).await))
     }
 
-    async fn conclude(
-        &self,
-        ctx: &Ctx,
-        attempt: &Attempt,
-        execution: &Execution<Self::Report>,
-    ) -> StoreResult<(JobOutcome, Change)> {
-        let outcome = outcome_of(ctx, Self::RETRY, attempt, execution);
-        let change = match execution {
-            Execution::Completed(Some(Ok(None))) => self.unlink(ctx).await?,
-            Execution::Completed(Some(Ok(Some(profile)))) => self.link(ctx, profile).await?,
-            _ => None,
+    async fn record(&self, ctx: &Ctx, report: &Self::Report) -> StoreResult<Change> {
+        let change = match report {
+            Some(Ok(None)) => self.unlink(ctx).await?,
+            Some(Ok(Some(profile))) => self.link(ctx, profile).await?,
+            Some(Err(_)) | None => None,
         };
-        Ok((outcome, change.unwrap_or_default()))
+        Ok(change.unwrap_or_default())
     }
 }

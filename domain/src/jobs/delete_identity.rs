@@ -5,8 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::job::{arg, new_job};
-use super::outcome::{CallResult, outcome_of, retry_or_give_up};
+use super::job::{CallResult, arg, new_job, outcome_of, retry_or_give_up};
 use crate::{
     Actor, Attempt, CallGate, Change, Ctx, EventKind, Execution, Job, JobError, JobOutcome, NewJob,
     QueueName, RemovedAddress, Role, StoreResult, Tombstone, User, UserId, UserStatus,
@@ -17,12 +16,8 @@ use crate::{
 pub struct DeleteIdentity(UserId);
 
 impl DeleteIdentity {
-    pub(crate) fn of(user: UserId) -> Self {
-        Self(user)
-    }
-
-    pub(crate) fn into_job(self, ctx: &Ctx) -> NewJob {
-        new_job::<Self>(ctx, json!({ "user": self.0 }), None)
+    pub(crate) fn job_for(ctx: &Ctx, user: UserId) -> NewJob {
+        new_job::<Self>(ctx, json!({ "user": user }), None)
     }
 
     /// Returns the user, unless the removal is already complete.

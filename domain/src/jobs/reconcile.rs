@@ -5,12 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::job::schedule_periodic;
-use super::outcome::{JobReport, not_started, outcome_of, retry_or_give_up};
+use super::job::{JobReport, not_started, retry_or_give_up, schedule_periodic};
 use crate::flows::{ReconcileError, ReconcileOptions, compare_and_repair, reconciliation_change};
 use crate::{
-    Actor, Attempt, CallGate, Change, Comparison, Ctx, Execution, Job, JobError, JobOutcome,
-    QueueName, Reconciliation, RepairAction, RetryPolicy, Role, StoreResult,
+    Actor, Attempt, CallGate, Change, Comparison, Ctx, Job, JobError, JobOutcome, QueueName,
+    Reconciliation, RepairAction, RetryPolicy, Role, StoreResult,
 };
 
 /// The pause of a run that had to stop. The provider may be unavailable, and the maintenance queue is not
@@ -64,19 +63,10 @@ impl Job for Reconcile {
         }
     }
 
-    async fn conclude(
-        &self,
-        ctx: &Ctx,
-        attempt: &Attempt,
-        execution: &Execution<Self::Report>,
-    ) -> StoreResult<(JobOutcome, Change)> {
-        let change = match execution {
-            Execution::Completed(Ok(comparison)) => {
-                reconciliation_change(ctx, comparison, &Actor::System)
-            }
-            _ => Change::new(),
-        };
-        Ok((outcome_of(ctx, Self::RETRY, attempt, execution), change))
+    async fn record(&self, ctx: &Ctx, report: &Self::Report) -> StoreResult<Change> {
+        let comparison = report.as_ref().ok();
+        let change = comparison.map(|done| reconciliation_change(ctx, done, &Actor::System));
+        Ok(change.unwrap_or_default())
     }
 }
 

@@ -1,18 +1,16 @@
 //! Sends an invitation's mail and records the result.
 
 mod delivery;
-mod earlier_call;
 mod record;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use self::earlier_call::{LookUp, in_doubt_since, look_up};
+use self::delivery::{LookUp, in_doubt_since, look_up};
 use self::record::Call;
-use super::job::arg;
-use super::outcome::{JobReport, exhausted, not_started, outcome_of_error};
-use super::revoke_invitation::RevokeInvitation;
+use super::job::{JobReport, arg, exhausted, not_started, outcome_of_error};
+use super::revoke::RevokeInvitation;
 use crate::authorization::role_of_invitation;
 use crate::{
     Attempt, CallGate, Change, Ctx, Execution, Invitation, InviteMail, Job, JobOutcome,
@@ -20,9 +18,8 @@ use crate::{
     SentMail, StoreResult,
 };
 
-pub(crate) use self::delivery::cancel_dead_delivery;
+pub(crate) use self::delivery::{CLOCK_SKEW, cancel_dead_delivery};
 pub use self::delivery::{DeliveryReport, EarlierCall, SendInvitation};
-pub(crate) use self::earlier_call::CLOCK_SKEW;
 
 #[async_trait]
 impl Job for SendInvitation {
@@ -82,7 +79,7 @@ impl Job for SendInvitation {
         let lost = self.record_lost_attempts(ctx, &mut invitation, attempt, since);
         let may_be_sent = attempt.number > 1 || is_doubtful(execution);
         let undo = (invitation.is_revoked_or_cancelled() && may_be_sent)
-            .then(|| RevokeInvitation::of(&invitation));
+            .then(|| RevokeInvitation::job_for(ctx, &invitation));
         let (outcome, mut change) = match execution {
             Execution::Completed(report) => {
                 let has_lost = !lost.is_empty();
@@ -96,7 +93,7 @@ impl Job for SendInvitation {
         change.events.splice(0..0, lost);
         // The mail may have been sent after the link was revoked at the provider.
         if let Some(undo) = undo.filter(|_| change.jobs.is_empty()) {
-            change = change.job(undo.into_job(ctx));
+            change = change.job(undo);
         }
         Ok((outcome, change))
     }

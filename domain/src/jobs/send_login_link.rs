@@ -3,13 +3,12 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::job::{arg, new_job};
-use super::outcome::{JobReport, not_started, outcome_of, outcome_of_error};
+use super::job::{JobReport, arg, new_job, not_started, outcome_of_error};
 use crate::flows::{bootstrap_permission, resend_change};
 use crate::{
-    Actor, Attempt, CallGate, Change, Ctx, Email, Execution, Invitation, InvitationStatus, Job,
-    JobOutcome, LoginMail, LoginRequest, LoginRequestId, NewJob, ProviderError, QueueName,
-    RetryPolicy, Role, StoreResult, User, UserStatus,
+    Actor, Attempt, CallGate, Change, Ctx, Email, Invitation, InvitationStatus, Job, JobOutcome,
+    LoginMail, LoginRequest, LoginRequestId, NewJob, ProviderError, QueueName, RetryPolicy, Role,
+    StoreResult, User, UserStatus,
 };
 
 /// Sends the mail that answers a login request.
@@ -102,22 +101,10 @@ impl Job for SendLoginLink {
         }
     }
 
-    async fn conclude(
-        &self,
-        ctx: &Ctx,
-        attempt: &Attempt,
-        execution: &Execution<LoginReport>,
-    ) -> StoreResult<(JobOutcome, Change)> {
-        let change = match execution {
-            Execution::Completed(LoginReport::ResendInvitation) => self.resend(ctx).await?,
-            _ => Change::new(),
-        };
-        Ok((outcome_of(ctx, Self::RETRY, attempt, execution), change))
-    }
-}
-
-impl SendLoginLink {
-    async fn resend(&self, ctx: &Ctx) -> StoreResult<Change> {
+    async fn record(&self, ctx: &Ctx, report: &LoginReport) -> StoreResult<Change> {
+        if !matches!(report, LoginReport::ResendInvitation) {
+            return Ok(Change::new());
+        }
         let Some(request) = ctx.store.login_request(self.0).await? else {
             return Ok(Change::new());
         };

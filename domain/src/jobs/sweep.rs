@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::job::schedule_periodic;
-use super::outcome::JobReport;
+use super::job::{JobReport, schedule_periodic};
 use crate::flows::expire_invitation;
 use crate::{
     Attempt, CallGate, Change, Ctx, ExpiredRows, Invitation, Job, JobOutcome, QueueName,

@@ -41,7 +41,7 @@ pub(super) async fn add_delivery_cancellation(
     }
     // A worker that is just sending the mail enqueues this job too, but not if it stops before. After
     // the delivery's time limit the mail has been sent.
-    let undo = may_be_sent.then(|| RevokeInvitation::of(&invitation).into_job(ctx));
+    let undo = may_be_sent.then(|| RevokeInvitation::job_for(ctx, &invitation));
     let undo = undo.map(|job| NewJob { run_at: job.run_at + SendInvitation::TIMEOUT, ..job });
     let change = Change { jobs: undo.into_iter().collect(), ..change };
     let detail = json!({ "code": Invitation::CANCELLED, "attempts": attempts });

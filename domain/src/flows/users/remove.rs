@@ -40,7 +40,7 @@ pub async fn remove_user(
         if !manageable.includes(user.role) {
             return Err(RemoveUserError::Forbidden);
         }
-        let change = Change::new().job(DeleteIdentity::of(id).into_job(ctx));
+        let change = Change::new().job(DeleteIdentity::job_for(ctx, id));
         if user.status == UserStatus::Deleting {
             if retry.apply(ctx, change).await? {
                 return Ok(ChangedUser::without_consequences(user));

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::delivery::{EarlierCall, SendInvitation};
-use crate::jobs::outcome::{attempt_detail, held_by, retry_or_give_up};
-use crate::jobs::revoke_invitation::RevokeInvitation;
+use crate::jobs::job::{attempt_detail, held_by, retry_or_give_up};
+use crate::jobs::revoke::RevokeInvitation;
 use crate::{
     Actor, Attempt, Change, Ctx, DeliveryError, Event, EventKind, HeldBy, Invitation, InvitationId,
     Job, JobError, JobOutcome, MAIL_INTERVAL, ProviderError, ProviderErrorKind, SentMail,
@@ -98,7 +98,7 @@ impl SendInvitation {
         }
         if invitation.is_revoked_or_cancelled() {
             // It was revoked while the mail was being sent, so the new link must be invalidated too.
-            return change.job(RevokeInvitation::of(&invitation).into_job(ctx));
+            return change.job(RevokeInvitation::job_for(ctx, &invitation));
         }
         change
     }
