@@ -111,6 +111,17 @@ impl Ctx {
         Self { client: Some(client), ..self.clone() }
     }
 
+    /// Returns the newest invitation of a user.
+    pub(crate) async fn latest_invitation(
+        &self,
+        user: Option<&User>,
+    ) -> StoreResult<Option<Invitation>> {
+        match user {
+            Some(user) => self.store.latest_invitation(user.id).await,
+            None => Ok(None),
+        }
+    }
+
     /// Creates an event that concerns no user.
     pub(crate) fn event(&self, kind: EventKind, by: &Actor, detail: Value) -> Event {
         Event {

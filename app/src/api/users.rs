@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use guestlist_domain::flows::{self, ChangeUserError};
+use guestlist_domain::flows::{self, UserError};
 use guestlist_domain::{Page, Scope, SearchPrefix, UserFilter, UserId, UserStatus};
 
 use self::types::{
@@ -143,7 +143,7 @@ async fn update_user(
     by.caller.require_grantable(change.role.unwrap_or_default())?;
     let changed = flows::change_user(&ctx, id.parse()?, &change, &by.actor()).await;
     // An empty change only reads the user.
-    if change.is_empty() && !matches!(changed, Err(ChangeUserError::Forbidden)) {
+    if change.is_empty() && !matches!(changed, Err(UserError::Forbidden)) {
         by.caller.require_scope(Scope::UsersRead)?;
     }
     Ok(Json(ChangedUserView::from(&changed?)).into_response())

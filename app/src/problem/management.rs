@@ -1,9 +1,6 @@
 //! Problems of managing invitations, users and jobs.
 
-use guestlist_domain::flows::{
-    AddUserError, ChangeUserError, EndAllError, InviteError, JobOperationError, RemoveUserError,
-    ResendError, RevokeError,
-};
+use guestlist_domain::flows::{InvitationError, InviteError, JobOperationError, UserError};
 use guestlist_domain::{InvitationId, UserId};
 use serde_json::json;
 
@@ -86,80 +83,32 @@ impl From<InviteError> for Problem {
     }
 }
 
-impl From<ResendError> for Problem {
-    fn from(error: ResendError) -> Self {
+impl From<InvitationError> for Problem {
+    fn from(error: InvitationError) -> Self {
         match error {
-            ResendError::NotFound => Self::not_found("invitation"),
-            ResendError::Closed => Self::invitation_closed(),
-            ResendError::Forbidden => Self::role_not_grantable(),
-            ResendError::AlreadyInvited(id) => Self::already_invited(id),
-            ResendError::TooSoon(wait) => Self::too_many(Code::ResentTooSoon, wait),
-            ResendError::Store(error) => error.into(),
+            InvitationError::NotFound => Self::not_found("invitation"),
+            InvitationError::Closed => Self::invitation_closed(),
+            InvitationError::Forbidden => Self::role_not_grantable(),
+            InvitationError::AlreadyInvited(id) => Self::already_invited(id),
+            InvitationError::TooSoon(wait) => Self::too_many(Code::ResentTooSoon, wait),
+            InvitationError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<RevokeError> for Problem {
-    fn from(error: RevokeError) -> Self {
+impl From<UserError> for Problem {
+    fn from(error: UserError) -> Self {
         match error {
-            RevokeError::NotFound => Self::not_found("invitation"),
-            RevokeError::Closed => Self::invitation_closed(),
-            RevokeError::Forbidden => Self::role_not_grantable(),
-            RevokeError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<AddUserError> for Problem {
-    fn from(error: AddUserError) -> Self {
-        match error {
-            AddUserError::AlreadyInvited(id) => Self::already_invited(id),
-            AddUserError::AlreadyMember { user, is_suspended } => {
-                Self::already_member(user, is_suspended)
-            }
-            AddUserError::BeingRemoved => Self::address_of_deleted_user(),
-            AddUserError::Forbidden => Self::role_not_grantable(),
-            AddUserError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<ChangeUserError> for Problem {
-    fn from(error: ChangeUserError) -> Self {
-        match error {
-            ChangeUserError::NotFound => Self::not_found("user"),
-            ChangeUserError::OnlyInvited => {
+            UserError::NotFound => Self::not_found("user"),
+            UserError::OnlyInvited => {
                 let detail = "The user has not accepted the invitation yet, so there is nothing to \
                               suspend or reactivate. Revoke the invitation, or delete the user.";
                 Self::new(Code::UserInvited, detail)
             }
-            ChangeUserError::BeingRemoved => {
-                Self::new(Code::UserDeleting, "The user is being deleted.")
-            }
-            ChangeUserError::LastAdmin => Self::last_admin(),
-            ChangeUserError::Forbidden => Self::role_not_grantable(),
-            ChangeUserError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<RemoveUserError> for Problem {
-    fn from(error: RemoveUserError) -> Self {
-        match error {
-            RemoveUserError::NotFound => Self::not_found("user"),
-            RemoveUserError::LastAdmin => Self::last_admin(),
-            RemoveUserError::Forbidden => Self::role_not_grantable(),
-            RemoveUserError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<EndAllError> for Problem {
-    fn from(error: EndAllError) -> Self {
-        match error {
-            EndAllError::NotFound => Self::not_found("user"),
-            EndAllError::Forbidden => Self::role_not_grantable(),
-            EndAllError::Store(error) => error.into(),
+            UserError::BeingRemoved => Self::new(Code::UserDeleting, "The user is being deleted."),
+            UserError::LastAdmin => Self::last_admin(),
+            UserError::Forbidden => Self::role_not_grantable(),
+            UserError::Store(error) => error.into(),
         }
     }
 }

@@ -1,12 +1,11 @@
 //! Ends sessions before they expire: here at once, and at the provider by jobs.
 
 use serde_json::json;
-use thiserror::Error;
 
 use crate::jobs::RevokeSession;
 use crate::{
-    Actor, Change, Ctx, EndReason, EndSessions, Event, EventKind, ManageableRoles, OptimisticRetry,
-    Session, SessionId, SessionSelector, StoreError, StoreResult, User, UserId,
+    Actor, Change, Ctx, EndReason, EndSessions, Event, EventKind, OptimisticRetry, Session,
+    SessionId, SessionSelector, StoreResult, User, UserId,
 };
 
 /// Which sessions of a user end, why, and who ends them.
@@ -47,39 +46,6 @@ pub async fn end_other_sessions(
     Ok(end_live(ctx, user, SessionEnd { sessions, reason, by }).await?.len())
 }
 
-/// The error of ending all sessions of a user.
-#[derive(Debug, Error)]
-pub enum EndAllError {
-    #[error("no such user")]
-    NotFound,
-    /// The caller may not manage the user's role.
-    #[error("the caller may not manage this user")]
-    Forbidden,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Ends all sessions of a user. Returns the number of ended sessions.
-pub async fn end_all_sessions(
-    ctx: &Ctx,
-    user: UserId,
-    manageable: ManageableRoles,
-    by: &Actor,
-) -> Result<usize, EndAllError> {
-    let (sessions, reason) = (SessionSelector::All, EndReason::Revoked);
-    let mut retry = OptimisticRetry::default();
-    loop {
-        let user = ctx.store.user(user).await?.ok_or(EndAllError::NotFound)?;
-        if !manageable.includes(user.role) {
-            return Err(EndAllError::Forbidden);
-        }
-        let end = SessionEnd { sessions, reason, by };
-        if let Some(ended) = try_end_live(ctx, &mut retry, &user, end).await? {
-            return Ok(ended.len());
-        }
-    }
-}
-
 /// Ends a session that the provider no longer knows.
 pub(in crate::flows) async fn end_unknown_session(ctx: &Ctx, session: &Session) -> StoreResult<()> {
     let (sessions, reason) = (SessionSelector::One(session.id), EndReason::GoneAtProvider);
@@ -102,7 +68,7 @@ async fn end_live(ctx: &Ctx, user: UserId, end: SessionEnd<'_>) -> StoreResult<V
 ///
 /// The user is read before the sessions and updated with them. A concurrent login also updates the user
 /// and so causes a conflict: no session is ended unseen, and no event is written twice.
-async fn try_end_live(
+pub(in crate::flows) async fn try_end_live(
     ctx: &Ctx,
     retry: &mut OptimisticRetry,
     user: &User,
@@ -153,4 +119,31 @@ pub(in crate::flows) fn add_session_end(
         }
         change.job(RevokeSession::job_for(ctx, &session.provider_session_id))
     })
+}
+
+/// Ends the session that a browser had before it logged in again.
+pub async fn end_replaced_session(ctx: &Ctx, previous: &Session) -> StoreResult<()> {
+    let mut retry = OptimisticRetry::default();
+    loop {
+        let change = replace_session(ctx, Change::new(), previous).await?;
+        if retry.apply(ctx, change).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Adds the end of the browser's previous session to a change. The session may be another user's,
+/// so that planting one in a browser gains nothing.
+pub(in crate::flows) async fn replace_session(
+    ctx: &Ctx,
+    change: Change,
+    previous: &Session,
+) -> StoreResult<Change> {
+    let current = ctx.store.session(previous.id).await?;
+    let user = ctx.store.user(previous.user_id).await?;
+    let is_live = current.is_some_and(|session| session.is_live(ctx.now()));
+    let (Some(user), true) = (user, is_live) else { return Ok(change) };
+    let sessions = SessionSelector::One(previous.id);
+    let end = SessionEnd { sessions, reason: EndReason::Replaced, by: &Actor::of(&user) };
+    Ok(add_session_end(ctx, change, &user, std::slice::from_ref(previous), end))
 }

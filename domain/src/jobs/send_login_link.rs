@@ -141,10 +141,7 @@ enum Mail {
 impl Recipient {
     async fn read(ctx: &Ctx, email: &Email) -> StoreResult<Self> {
         let user = ctx.store.user_by_email(email).await?;
-        let invitation = match &user {
-            Some(user) => ctx.store.latest_invitation(user.id).await?,
-            None => None,
-        };
+        let invitation = ctx.latest_invitation(user.as_ref()).await?;
         let may_bootstrap = bootstrap_permission(ctx, email, user.as_ref()).await?.is_some();
         Ok(Self { user, invitation, may_bootstrap })
     }

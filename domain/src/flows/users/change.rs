@@ -1,14 +1,14 @@
 //! Changes a user's name, role, metadata or status.
 
 use serde_json::{Value, json};
-use thiserror::Error;
 
-use super::privileged_invitations::{ChangedUser, guard_last_admin, revoke_privileged_invitations};
+use super::consequences::{
+    ChangedUser, UserError, guard_last_admin, revoke_privileged_invitations,
+};
 use crate::flows::end_sessions::{SessionEnd, add_session_end};
 use crate::{
     Actor, Change, Ctx, EndReason, Event, EventKind, Invitation, InvitationStatus, ManageableRoles,
-    Metadata, Name, OptimisticRetry, Role, SessionSelector, StoreError, StoreResult, User, UserId,
-    UserStatus,
+    Metadata, Name, OptimisticRetry, Role, SessionSelector, StoreResult, User, UserId, UserStatus,
 };
 
 /// Fields to change; `None` leaves a field unchanged.
@@ -33,25 +33,6 @@ impl UserChange {
     }
 }
 
-/// The error of changing a user.
-#[derive(Debug, Error)]
-pub enum ChangeUserError {
-    #[error("no such user")]
-    NotFound,
-    /// Only users who have logged in can be suspended or reactivated.
-    #[error("the user is only invited")]
-    OnlyInvited,
-    #[error("the user is being removed")]
-    BeingRemoved,
-    #[error("the last active administrator")]
-    LastAdmin,
-    /// The caller may not manage the user's role, or may not grant the new one.
-    #[error("the caller may not manage this user, or grant this role")]
-    Forbidden,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Changes a user. Suspending a user or lowering the role ends all sessions, and revokes open
 /// invitations with a role above `member` that the user has sent.
 pub async fn change_user(
@@ -59,10 +40,10 @@ pub async fn change_user(
     id: UserId,
     wanted: &UserChange,
     by: &Actor,
-) -> Result<ChangedUser, ChangeUserError> {
+) -> Result<ChangedUser, UserError> {
     let mut retry = OptimisticRetry::default();
     loop {
-        let before = ctx.store.user(id).await?.ok_or(ChangeUserError::NotFound)?;
+        let before = ctx.store.user(id).await?.ok_or(UserError::NotFound)?;
         let after = decide(&before, wanted)?;
         if after == before {
             return Ok(ChangedUser::without_consequences(before));
@@ -74,15 +55,15 @@ pub async fn change_user(
     }
 }
 
-fn decide(before: &User, wanted: &UserChange) -> Result<User, ChangeUserError> {
+fn decide(before: &User, wanted: &UserChange) -> Result<User, UserError> {
     let mut after = before.clone();
     after.role = wanted.role.unwrap_or(after.role);
     if !wanted.manageable.includes(before.role) || !wanted.manageable.includes(after.role) {
-        return Err(ChangeUserError::Forbidden);
+        return Err(UserError::Forbidden);
     }
     after.status = match (before.status, wanted.is_suspended) {
-        (UserStatus::Deleting, _) => return Err(ChangeUserError::BeingRemoved),
-        (UserStatus::Invited, Some(_)) => return Err(ChangeUserError::OnlyInvited),
+        (UserStatus::Deleting, _) => return Err(UserError::BeingRemoved),
+        (UserStatus::Invited, Some(_)) => return Err(UserError::OnlyInvited),
         (_, Some(true)) => UserStatus::Suspended,
         (_, Some(false)) => UserStatus::Active,
         (status, None) => status,
@@ -105,11 +86,10 @@ async fn change_with_consequences(
     before: &User,
     after: &User,
     by: &Actor,
-) -> Result<(Change, Vec<Invitation>), ChangeUserError> {
+) -> Result<(Change, Vec<Invitation>), UserError> {
     let mut change = Change::new().update_user(after.clone());
     if !after.is_active_admin() {
-        let guarded = guard_last_admin(ctx, change, before).await?;
-        change = guarded.ok_or(ChangeUserError::LastAdmin)?;
+        change = guard_last_admin(ctx, change, before).await?;
     }
     if after.status == UserStatus::Invited {
         change = update_invitation(ctx, change, after).await?;

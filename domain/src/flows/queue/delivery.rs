@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::flows::resend::requeue_change;
+use crate::flows::invitations::requeue_change;
 use crate::jobs::{RevokeInvitation, SendInvitation};
 use crate::{
     Actor, Change, Ctx, DeliveryError, EventKind, Invitation, Job, JobState, NewJob, QueuedJob,

@@ -4,14 +4,35 @@
 //! that grant a role above `member`, are revoked: otherwise the administrator could return by accepting
 //! one sent to another address.
 
-use crate::flows::revoke::add_revocation;
+use thiserror::Error;
+
+use crate::flows::invitations::add_revocation;
 use crate::{
-    Actor, Change, Ctx, Cursor, Guard, GuardName, Invitation, Page, Role, StoreResult, User,
-    UserFilter, UserId, UserStatus,
+    Actor, Change, Ctx, Cursor, Guard, GuardName, Invitation, Page, Role, StoreError, StoreResult,
+    User, UserFilter, UserId, UserStatus,
 };
 
 /// Users per query.
 const ROWS: u64 = 200;
+
+/// The error of changing or removing a user, or of ending all sessions of one.
+#[derive(Debug, Error)]
+pub enum UserError {
+    #[error("no such user")]
+    NotFound,
+    /// Only users who have logged in can be suspended or reactivated.
+    #[error("the user is only invited")]
+    OnlyInvited,
+    #[error("the user is being removed")]
+    BeingRemoved,
+    #[error("the last active administrator")]
+    LastAdmin,
+    /// The caller may not manage the user's role, or may not grant the new one.
+    #[error("the caller may not manage this user, or grant this role")]
+    Forbidden,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A user who was changed or removed, and what was revoked as a consequence.
 #[derive(Debug)]
@@ -83,20 +104,20 @@ pub(super) async fn revoke_privileged_invitations(
 }
 
 /// Adds the guard that keeps at least one active administrator to a change that takes `user` away.
-/// Returns `None` if the user is the last one.
+/// Fails if the user is the last one.
 pub(super) async fn guard_last_admin(
     ctx: &Ctx,
     mut change: Change,
     user: &User,
-) -> StoreResult<Option<Change>> {
+) -> Result<Change, UserError> {
     if !user.is_active_admin() {
-        return Ok(Some(change));
+        return Ok(change);
     }
     // Read before the count, so that a change in between causes a conflict.
     let version = ctx.store.guard(GuardName::ActiveAdmins).await?;
     if ctx.store.count_active_admins().await? <= 1 {
-        return Ok(None);
+        return Err(UserError::LastAdmin);
     }
     change.guards.push(Guard { name: GuardName::ActiveAdmins, version });
-    Ok(Some(change))
+    Ok(change)
 }
