@@ -34,7 +34,7 @@ pub use self::queue::{
     pause_queue, resume_queue, retry_job,
 };
 pub use self::reconcile::{ReconcileError, ReconcileOptions, reconcile};
-pub(crate) use self::reconcile::{compare, compare_and_repair, reconciliation_change, repair};
+pub(crate) use self::reconcile::{compare_and_repair, known_users, reconciliation_change, repair};
 pub use self::redeem_link::{Browser, LoggedIn, RedeemLink, find_redemption, redeem_link};
 pub use self::request_login::{RequestLoginError, request_login, request_login_unlimited};
 pub use self::users::{

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::job::{CallResult, arg, new_job};
-use crate::flows::{compare, repair};
+use crate::flows::{known_users, repair};
 use crate::{
     Actor, Attempt, CallGate, Change, Ctx, Job, NewJob, Profile, QueueName, Role, StoreResult,
 };
@@ -28,7 +28,7 @@ impl CheckIdentity {
     }
 
     async fn link(&self, ctx: &Ctx, profile: &Profile) -> StoreResult<Option<Change>> {
-        let Some(candidate) = compare::repair_candidate(ctx, profile).await? else {
+        let Some(candidate) = known_users::repair_candidate(ctx, profile).await? else {
             return Ok(None);
         };
         let user = repair::user_without_identity(ctx, &candidate).await?;
