@@ -20,7 +20,6 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// Returns the actor that stands for a user.
     pub fn of(user: &User) -> Self {
         let name = user.name.as_ref().map_or(user.email.as_str(), |name| name.as_str());
         Self::User { id: user.id, name: name.to_owned() }
@@ -36,7 +35,6 @@ impl Actor {
         }
     }
 
-    /// Returns the id of the user or API key.
     pub fn id(&self) -> Option<uuid::Uuid> {
         match self {
             Self::User { id, .. } => Some(id.0),
@@ -45,7 +43,6 @@ impl Actor {
         }
     }
 
-    /// Returns the name of the user or API key.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::User { name, .. } | Self::Key { name, .. } => Some(name),
@@ -70,7 +67,6 @@ impl ManageableRoles {
         self == Self::All || role == Role::Member
     }
 
-    /// Returns whether the caller may manage an invitation.
     pub(crate) async fn includes_invitation(
         self,
         ctx: &Ctx,

@@ -41,7 +41,6 @@ pub struct Policy {
     pub login_minutes: u32,
     /// The public URL of the `/authenticate` page, to which links lead.
     pub authenticate_url: String,
-    /// Whether links carry the id of their invitation.
     pub link_carries_id: bool,
     /// Addresses that may log in as administrators without an invitation, as long as they have never
     /// been known or no active administrator is left.
@@ -100,7 +99,6 @@ impl OptimisticRetry {
 }
 
 impl Ctx {
-    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -111,7 +109,6 @@ impl Ctx {
         Self { client: Some(client), ..self.clone() }
     }
 
-    /// Returns the newest invitation of a user.
     pub(crate) async fn latest_invitation(
         &self,
         user: Option<&User>,

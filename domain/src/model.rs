@@ -27,17 +27,30 @@ macro_rules! text_enum {
     )+};
 }
 
-pub(crate) mod api_key;
-pub(crate) mod characters;
-pub(crate) mod email;
-pub(crate) mod event;
-pub(crate) mod ids;
-pub(crate) mod invitation;
-pub(crate) mod job;
-pub(crate) mod name;
-pub(crate) mod operation;
-pub(crate) mod reconciliation;
-pub(crate) mod session;
-pub(crate) mod user;
+mod api_key;
+mod characters;
+mod email;
+mod event;
+mod ids;
+mod invitation;
+mod job;
+mod name;
+mod operation;
+mod reconciliation;
+mod session;
+mod user;
 
 pub(crate) use text_enum;
+
+pub use api_key::*;
+pub use characters::*;
+pub use email::*;
+pub use event::*;
+pub use ids::*;
+pub use invitation::*;
+pub use job::*;
+pub use name::*;
+pub use operation::*;
+pub use reconciliation::*;
+pub use session::*;
+pub use user::*;

@@ -18,7 +18,6 @@ use crate::{
 /// of a process that stops ends after this time.
 const CLAIM_LENGTH: Duration = Duration::from_secs(30);
 
-/// The error of redeeming a link.
 #[derive(Debug, Error)]
 pub enum RedeemError {
     /// The link was used: by this user, or for a login that was refused (`None`).

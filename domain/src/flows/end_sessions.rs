@@ -16,7 +16,6 @@ pub(in crate::flows) struct SessionEnd<'a> {
     pub(in crate::flows) by: &'a Actor,
 }
 
-/// Logs a user out of a session.
 pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> StoreResult<()> {
     let (sessions, reason) = (SessionSelector::One(session.id), EndReason::LoggedOut);
     let by = &Actor::of(user);

@@ -16,7 +16,6 @@ use crate::{
 /// The priority of bulk invitations: after single invitations, before other jobs.
 const BULK_PRIORITY: i16 = 15;
 
-/// A request to invite a person.
 #[derive(Debug, Clone)]
 pub struct NewInvitation {
     pub email: Email,

@@ -15,12 +15,10 @@ use crate::{
     OptimisticRetry, QueueName, QueuedJob, Role, StoreError, StoreResult,
 };
 
-/// The error of an operation on a job.
 #[derive(Debug, Error)]
 pub enum JobOperationError {
     #[error("no such job")]
     NotFound,
-    /// The job's state does not permit the operation.
     #[error("the job is {0}")]
     WrongState(JobState),
     /// The job's invitation was resent, or is closed.

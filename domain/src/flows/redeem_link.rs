@@ -19,11 +19,8 @@ use crate::{
 
 /// A request to log in with a link.
 pub struct RedeemLink {
-    /// The link's token.
     pub token: String,
-    /// The hash of the token.
     pub token_hash: TokenHash,
-    /// The invitation that the link names.
     pub invitation: Option<InvitationId>,
     pub browser: Browser,
     /// The browser's current session, which the new one replaces.
@@ -39,20 +36,16 @@ impl std::fmt::Debug for RedeemLink {
 /// What a list of sessions shows about the browser of a session.
 #[derive(Debug, Clone, Default)]
 pub struct Browser {
-    /// The `User-Agent` header.
     pub user_agent: Option<String>,
-    /// The client's address.
     pub ip: Option<String>,
 }
 
-/// The result of a login.
 #[derive(Debug, Clone)]
 pub struct LoggedIn {
     pub user: User,
     pub session: Session,
     /// The session's secrets, for the cookies.
     pub tokens: Tokens,
-    /// The page to open.
     pub return_to: Option<ReturnTo>,
 }
 

@@ -18,7 +18,6 @@ use crate::{
 /// it share one mail, so that a burst of requests does not delay later ones for long.
 const MAX_SPACING: Duration = Duration::from_secs(30);
 
-/// The error of requesting a login link.
 #[derive(Debug, Error)]
 pub enum RequestLoginError {
     /// The address has reached its limit, whether it is known or not. Another link may be requested

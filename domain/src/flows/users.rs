@@ -16,7 +16,6 @@ use crate::{
 pub use self::change::{UserChange, change_user};
 pub use self::consequences::{ChangedUser, UserError, privileged_invitations_by};
 
-/// A request to add a user.
 #[derive(Debug, Clone)]
 pub struct NewUser {
     pub email: Email,

@@ -23,14 +23,11 @@ const BULK_LIMIT_PAUSE: Duration = Duration::from_mins(5);
 /// may be correct; the misconfigured worker stops claiming jobs.
 const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(2);
 
-/// The result of performing a job.
 #[derive(Debug, Clone)]
 pub enum Execution<R> {
-    /// The job ran to its end.
     Completed(R),
     /// The job was not run: workers that stopped have used up its attempts.
     Exhausted,
-    /// The job panicked or timed out.
     Failed(JobError),
 }
 
@@ -58,10 +55,8 @@ pub trait Job: Send + Sync + Sized + 'static {
     const RETRY: RetryPolicy = RetryPolicy::DELIVERY;
     /// The time limit of one attempt.
     const TIMEOUT: Duration = Duration::from_secs(30);
-    /// The result of performing the job.
     type Report: JobReport;
 
-    /// Parses stored arguments.
     fn from_args(args: &Value) -> Option<Self>;
 
     /// Returns the highest role among the users whom the job concerns, or `member` if it concerns
@@ -122,7 +117,6 @@ pub(super) async fn schedule_periodic<J: Job>(ctx: &Ctx, every: Duration) -> Sto
     Ok(ctx.store.apply(change).await? == Verdict::Applied)
 }
 
-/// Parses an argument.
 pub(super) fn arg<T: std::str::FromStr>(args: &Value, name: &str) -> Option<T> {
     args.get(name)?.as_str()?.parse().ok()
 }

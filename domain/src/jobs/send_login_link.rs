@@ -23,16 +23,13 @@ impl SendLoginLink {
     }
 }
 
-/// The result of answering a login request.
 #[derive(Debug)]
 pub enum LoginReport {
     /// No mail is due, or the request is obsolete.
     NotWanted,
-    /// The call was not permitted.
     NotStarted,
     /// The invitation has to be resent.
     ResendInvitation,
-    /// The mail was requested.
     Called(Result<(), ProviderError>),
 }
 
@@ -130,7 +127,6 @@ struct Recipient {
     may_bootstrap: bool,
 }
 
-/// The mail that answers a login request.
 #[derive(Debug, PartialEq, Eq)]
 enum Mail {
     LoginLink,

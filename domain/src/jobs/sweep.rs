@@ -27,9 +27,7 @@ const IDEMPOTENCY_KEY_RETENTION: Duration = Duration::from_hours(24);
 /// The number of rows that a sweep changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Deleted sessions.
     pub sessions: u64,
-    /// Expired invitations.
     pub invitations: u64,
     /// Other deleted rows.
     pub others: u64,

@@ -10,7 +10,6 @@ use crate::{ApiKeyId, TokenHash};
 pub struct ApiKey {
     pub id: ApiKeyId,
     pub name: String,
-    /// The hash of the secret.
     pub hash: TokenHash,
     /// The first characters of the secret, by which people tell keys apart.
     pub prefix: String,
@@ -25,7 +24,6 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// Returns whether the key grants a scope.
     pub fn allows(&self, scope: Scope) -> bool {
         self.is_unrestricted() || self.scopes.contains(&scope)
     }

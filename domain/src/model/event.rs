@@ -18,7 +18,6 @@ pub struct Event {
     pub actor: Actor,
     /// The client's address, for actions requested over HTTP.
     pub from_ip: Option<IpAddr>,
-    /// The user whom the event concerns.
     pub user_id: Option<UserId>,
     /// The invitation whose timeline contains the event.
     pub invitation_id: Option<InvitationId>,
@@ -26,7 +25,6 @@ pub struct Event {
     pub detail: Value,
 }
 
-/// What an event records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum EventKind {
@@ -46,11 +44,8 @@ pub enum EventKind {
     Accepted,
     /// The delivery failed permanently.
     Failed,
-    /// The invitation expired.
     Expired,
-    /// The invitation was revoked.
     Revoked,
-    /// A resend was requested.
     Resent,
     /// A user was added without a mail.
     UserAdded,
@@ -64,7 +59,6 @@ pub enum EventKind {
     UserDeleting,
     /// The removal of a user was completed, including the identity at the provider.
     UserDeleted,
-    /// A user logged in.
     SessionStarted,
     /// A session was ended before it expired. Detail: session and reason.
     SessionEnded,
@@ -72,7 +66,6 @@ pub enum EventKind {
     LoginRefused,
     KeyCreated,
     KeyRevoked,
-    /// A reconciliation was completed.
     Reconciled,
     /// A user's identity no longer exists at the provider; the sessions were ended.
     IdentityForgotten,
@@ -80,7 +73,6 @@ pub enum EventKind {
     IdentityLinked,
     /// The identity of a removed user was found at the provider and deleted.
     IdentityDeleted,
-    /// An operator retried a job.
     JobRetried,
     /// An operator cancelled or dismissed a job.
     JobCancelled,

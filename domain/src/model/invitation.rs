@@ -16,7 +16,6 @@ pub const MAIL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invitation {
     pub id: InvitationId,
-    /// The invitee.
     pub user_id: UserId,
     pub email: Email,
     /// The invitee's name, as given by the inviter.
@@ -35,9 +34,7 @@ pub struct Invitation {
     /// Attempts made for this delivery. Rate-limited calls are not counted.
     pub attempts: u32,
     pub next_attempt_at: Option<Timestamp>,
-    /// What holds the delivery back.
     pub held_by: Option<HeldBy>,
-    /// The error of the last attempt.
     pub last_error: Option<DeliveryError>,
     /// Start of the first attempt whose outcome is unknown; cleared once an attempt is known to have
     /// sent nothing.
@@ -45,7 +42,6 @@ pub struct Invitation {
     /// Whether a login link is sent instead, because the address has an identity already.
     pub as_login: bool,
     pub created_at: Timestamp,
-    /// Time of the last resend request.
     pub resent_at: Option<Timestamp>,
     /// When the provider accepted the mail.
     pub sent_at: Option<Timestamp>,
@@ -54,11 +50,9 @@ pub struct Invitation {
     pub accepted_at: Option<Timestamp>,
     /// When the link expires; a resend extends it.
     pub expires_at: Timestamp,
-    /// Incremented by each write.
     pub version: i64,
 }
 
-/// The state of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 #[derive(Serialize, Deserialize)]
@@ -86,7 +80,6 @@ pub enum HeldBy {
     ProviderDown,
     /// The provider rejects the credentials or settings.
     Misconfigured,
-    /// An operator paused the queue.
     Paused,
 }
 
@@ -99,7 +92,6 @@ impl InvitationStatus {
     }
 }
 
-/// The error of a delivery attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryError {
     /// The provider's error code, or `timeout`, `connect` and the like where it gave none.
@@ -129,7 +121,6 @@ impl ReturnTo {
 pub struct InvalidTransition;
 
 impl Invitation {
-    /// The minimum time between two resend requests.
     pub const RESEND_COOLDOWN: Duration = Duration::from_secs(30);
     /// The error code of an invitation whose delivery was cancelled by an operator.
     pub const CANCELLED: &str = "cancelled";
@@ -184,7 +175,6 @@ impl Invitation {
         Ok(())
     }
 
-    /// Records that the delivery failed permanently.
     pub fn mark_failed(
         &mut self,
         attempts: u32,
@@ -210,7 +200,6 @@ impl Invitation {
         Ok(())
     }
 
-    /// Records that the invitation expired.
     pub fn mark_expired(&mut self, now: Timestamp) -> Result<(), InvalidTransition> {
         if !self.status.is_open() || now < self.expires_at {
             return Err(InvalidTransition);

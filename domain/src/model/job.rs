@@ -8,7 +8,6 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{HeldBy, JobId};
 
-/// A job to enqueue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewJob {
     pub id: JobId,
@@ -27,20 +26,17 @@ pub struct NewJob {
     pub created_at: Timestamp,
 }
 
-/// The queues, by purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 #[derive(PartialOrd, Ord)]
 pub enum QueueName {
     /// Login links, for which a user is waiting.
     Login,
-    /// Invitations.
     Invitation,
     /// Revocations and deletions at the provider.
     Provider,
     /// Outgoing webhooks. Reserved; nothing enqueues them yet.
     Webhook,
-    /// Periodic jobs.
     Maintenance,
 }
 
@@ -68,7 +64,6 @@ impl QueueName {
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobOutcome {
-    /// The job is done.
     Done,
     /// The attempt failed; the next one is due at the given time.
     Retry(Timestamp, JobError),
@@ -145,7 +140,6 @@ pub struct Attempt {
 pub struct Outage {
     pub from: Timestamp,
     pub to: Timestamp,
-    /// The cause.
     pub by: HeldBy,
 }
 

@@ -25,7 +25,6 @@ pub enum JobState {
     Scheduled,
     /// Due, and waiting for a worker.
     Ready,
-    /// Claimed by a worker.
     Running,
     /// Failed, and waiting for its next attempt.
     Retrying,
@@ -45,28 +44,19 @@ impl JobState {
         matches!(self, Self::Scheduled | Self::Ready | Self::Running | Self::Retrying)
     }
 
-    /// Returns whether an operator can dismiss the job.
     pub fn can_be_dismissed(self) -> bool {
         self == Self::Dead
     }
 
-    /// Returns whether an operator can retry the job.
     pub fn can_be_retried(self) -> bool {
         matches!(self, Self::Retrying | Self::Dead | Self::Cancelled)
     }
 }
 
-/// An operation on a job or a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Stops workers from claiming jobs of a queue.
-    Pause {
-        queue: QueueName,
-        /// The operator's name.
-        by: String,
-        reason: Option<String>,
-        at: Timestamp,
-    },
+    Pause { queue: QueueName, by: String, reason: Option<String>, at: Timestamp },
     /// Lets workers claim jobs of a queue again.
     Resume(QueueName),
     /// Cancels or dismisses a job, which must be in a state that
@@ -81,7 +71,6 @@ pub enum Operation {
         job: JobId,
         /// The earliest time of the next attempt.
         at: Timestamp,
-        /// When the retry was requested.
         requested_at: Timestamp,
     },
 }

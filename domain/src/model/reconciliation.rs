@@ -57,7 +57,6 @@ impl DriftCount {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum RepairAction {
-    /// Nothing, as requested.
     DryRun,
     /// Nothing, because repairs would have changed too many users.
     Refused,
@@ -75,15 +74,12 @@ pub struct Reconciliation {
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
     pub repair_action: RepairAction,
-    /// The number of users.
     pub users: u64,
-    /// The number of identities at the provider.
     pub identities: u64,
     pub counts: BTreeMap<Drift, DriftCount>,
 }
 
 impl Reconciliation {
-    /// Returns the number of differences of one kind.
     pub fn count(&self, kind: Drift) -> DriftCount {
         self.counts.get(&kind).copied().unwrap_or_default()
     }
@@ -100,10 +96,8 @@ impl Reconciliation {
 pub struct Difference {
     pub kind: Drift,
     pub user: Option<UserId>,
-    /// The user's address.
     pub email: Option<Email>,
     pub provider_user_id: String,
-    /// The identity's addresses.
     pub provider_emails: Vec<Email>,
 }
 

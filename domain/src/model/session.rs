@@ -15,7 +15,6 @@ pub struct Session {
     pub user_id: UserId,
     /// The provider's id, which the session JWT carries.
     pub provider_session_id: String,
-    /// The hash of the session token.
     pub token_hash: TokenHash,
     pub started_at: Timestamp,
     /// Never extended.
@@ -41,17 +40,13 @@ impl Session {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum EndReason {
-    /// The user logged out.
     LoggedOut,
     /// The same browser logged in again.
     Replaced,
     /// An administrator or another session of the user ended it.
     Revoked,
-    /// The user was suspended.
     Suspended,
-    /// The user's role was lowered.
     Demoted,
-    /// The user was removed.
     Removed,
     /// The provider no longer knows the session.
     GoneAtProvider,
@@ -64,7 +59,6 @@ crate::model::text_enum!(EndReason);
 pub struct TokenHash(pub [u8; 32]);
 
 impl TokenHash {
-    /// Hashes a token.
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
@@ -94,7 +88,6 @@ pub enum SessionSelector {
 }
 
 impl SessionSelector {
-    /// Returns whether a session is selected.
     pub fn includes(self, session: SessionId) -> bool {
         match self {
             Self::One(id) => session == id,
@@ -108,7 +101,6 @@ impl SessionSelector {
 /// answered precisely.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UsedLink {
-    /// The hash of the link's token.
     pub token_hash: TokenHash,
     /// The user who logged in; `None` if the login was refused.
     pub user_id: Option<UserId>,

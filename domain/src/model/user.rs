@@ -33,7 +33,6 @@ pub struct User {
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// All permissions.
     Admin,
     /// Permission to inspect and control the job queue.
     Operator,
@@ -83,13 +82,11 @@ impl User {
 }
 
 impl Role {
-    /// Returns the role with more permissions.
     #[must_use]
     pub fn higher(self, other: Self) -> Self {
         if self.is_below(other) { other } else { self }
     }
 
-    /// Returns whether the role has fewer permissions than another.
     pub fn is_below(self, other: Self) -> bool {
         let rank = |role| match role {
             Self::Member => 0,
@@ -105,7 +102,6 @@ impl Role {
 #[serde(transparent)]
 pub struct Metadata(Map<String, Value>);
 
-/// The metadata exceeds 8 KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is larger than 8 KiB")]
 pub struct MetadataTooLarge;

@@ -49,7 +49,6 @@ impl LoginFacts {
         Ok(Self { user, latest, named, request, bootstrap })
     }
 
-    /// Returns whether the link names another user's invitation.
     pub(super) fn names_another_user(&self) -> bool {
         let user = self.user.as_ref().map(|user| user.id);
         self.named.as_ref().is_some_and(|named| Some(named.user_id) != user)
@@ -62,7 +61,6 @@ impl LoginFacts {
     }
 }
 
-/// An authorized login.
 pub(super) struct Login {
     /// The user before the login.
     pub(super) user: User,

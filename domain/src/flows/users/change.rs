@@ -19,14 +19,12 @@ pub struct UserChange {
     pub role: Option<Role>,
     /// `true` suspends the user, `false` reactivates.
     pub is_suspended: Option<bool>,
-    /// Replaces all metadata.
     pub metadata: Option<Metadata>,
     /// Roles the caller is allowed to manage and to grant.
     pub manageable: ManageableRoles,
 }
 
 impl UserChange {
-    /// Returns whether there are no fields to change.
     pub fn is_empty(&self) -> bool {
         let Self { name, role, is_suspended, metadata, manageable: _ } = self;
         name.is_none() && role.is_none() && is_suspended.is_none() && metadata.is_none()

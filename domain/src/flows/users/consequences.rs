@@ -12,7 +12,6 @@ use crate::{
     User, UserFilter, UserId, UserStatus,
 };
 
-/// Users per query.
 const ROWS: u64 = 200;
 
 /// The error of changing or removing a user, or of ending all sessions of one.
@@ -37,7 +36,6 @@ pub enum UserError {
 /// A user who was changed or removed, and what was revoked as a consequence.
 #[derive(Debug)]
 pub struct ChangedUser {
-    /// The user as written.
     pub user: User,
     /// The revoked invitations, which the user had sent and which granted a role above `member`.
     pub revoked: Vec<Invitation>,

@@ -24,25 +24,25 @@ pub struct SendInvitation {
     pub(crate) delivery: i32,
 }
 
-/// The result of performing a delivery.
 #[derive(Debug)]
 pub enum DeliveryReport {
     /// The delivery is obsolete.
     NotWanted,
-    /// The call was not permitted.
     NotStarted,
     /// An earlier call, whose answer was lost, has sent the mail: it created this identity.
     Found(Identity),
     /// The outcome of an earlier call could not be determined, so nothing was sent.
     Unknown(ProviderError),
-    /// The mail was requested.
-    Called { result: Result<SentMail, ProviderError>, took: Duration, earlier_call: EarlierCall },
+    Called {
+        result: Result<SentMail, ProviderError>,
+        took: Duration,
+        earlier_call: EarlierCall,
+    },
 }
 
 /// What is known about an earlier call whose answer was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EarlierCall {
-    /// There was none.
     None,
     /// It sent nothing: the address had no identity.
     NotSent,
@@ -109,11 +109,8 @@ pub(super) async fn in_doubt_since(
     Ok(Some(lost.map_or(requested_at, start)))
 }
 
-/// The result of a look-up.
 pub(super) enum LookUp {
-    /// Send the mail.
     Send(EarlierCall),
-    /// End the attempt with a report.
     EndWith(DeliveryReport),
 }
 

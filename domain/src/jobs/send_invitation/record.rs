@@ -17,7 +17,6 @@ use crate::{
 /// The delay before a failed search is repeated.
 const SEARCH_PAUSE: Duration = Duration::from_secs(5);
 
-/// A call to the provider.
 pub(super) struct Call<'a> {
     pub(super) attempt: &'a Attempt,
     pub(super) took: Duration,
@@ -119,7 +118,6 @@ impl SendInvitation {
         Change::new().update_invitation(invitation).event(event)
     }
 
-    /// Records a call that failed.
     pub(super) fn record_error(
         self,
         ctx: &Ctx,
