@@ -80,17 +80,17 @@ impl Job for SendInvitation {
         let may_be_sent = attempt.number > 1 || is_doubtful(execution);
         let undo = (invitation.is_revoked_or_cancelled() && may_be_sent)
             .then(|| RevokeInvitation::job_for(ctx, &invitation));
+        let change = Change { events: lost, ..Change::new() };
         let (outcome, mut change) = match execution {
             Execution::Completed(report) => {
-                let has_lost = !lost.is_empty();
-                self.conclude_report(ctx, attempt, invitation, report, has_lost).await?
+                self.conclude_report(ctx, change, attempt, invitation, report).await?
             }
             Execution::Exhausted => {
-                self.record_failure(ctx, invitation, attempt, JobOutcome::Dead(exhausted()))
+                let dead = JobOutcome::Dead(exhausted());
+                self.record_failure(ctx, change, invitation, attempt, dead)
             }
-            Execution::Failed(error) => self.record_crash(ctx, invitation, attempt, error),
+            Execution::Failed(error) => self.record_crash(ctx, change, invitation, attempt, error),
         };
-        change.events.splice(0..0, lost);
         // The mail may have been sent after the link was revoked at the provider.
         if let Some(undo) = undo.filter(|_| change.jobs.is_empty()) {
             change = change.job(undo);
@@ -117,36 +117,35 @@ impl SendInvitation {
     async fn conclude_report(
         self,
         ctx: &Ctx,
+        change: Change,
         attempt: &Attempt,
         invitation: Invitation,
         report: &DeliveryReport,
-        has_lost: bool,
     ) -> StoreResult<(JobOutcome, Change)> {
         let outcome = report.outcome(ctx, Self::RETRY, attempt);
+        let has_lost = !change.events.is_empty();
         Ok(match report {
             DeliveryReport::NotStarted if has_lost => {
-                (outcome, Change::new().update_invitation(invitation))
+                (outcome, change.update_invitation(invitation))
             }
-            DeliveryReport::NotWanted | DeliveryReport::NotStarted => (outcome, Change::new()),
+            DeliveryReport::NotWanted | DeliveryReport::NotStarted => (outcome, change),
             DeliveryReport::Found(identity) => {
-                let change = self.record_found(ctx, invitation, attempt);
-                let identity = &identity.provider_user_id;
-                (outcome, record::link_identity(ctx, change, self.invitation, identity).await?)
+                let change = self.record_found(ctx, change, invitation, attempt);
+                (outcome, self.link_identity(ctx, change, &identity.provider_user_id).await?)
             }
-            DeliveryReport::Unknown(error) => self.record_unknown(ctx, invitation, error, outcome),
+            DeliveryReport::Unknown(error) => {
+                self.record_unknown(ctx, change, invitation, error, outcome)
+            }
             DeliveryReport::Called { result, took, earlier_call } => {
-                let held = self.outage_event(ctx, &invitation, attempt);
+                let change = self.record_outage(ctx, change, &invitation, attempt);
                 let call = Call { attempt, took: *took, earlier: *earlier_call };
-                let (outcome, mut change) = match result {
+                match result {
                     Ok(mail) => {
-                        let change = self.record_sent(ctx, invitation, &call, mail);
-                        let id = &mail.provider_user_id;
-                        (outcome, record::link_identity(ctx, change, self.invitation, id).await?)
+                        let change = self.record_sent(ctx, change, invitation, &call, mail);
+                        (outcome, self.link_identity(ctx, change, &mail.provider_user_id).await?)
                     }
-                    Err(error) => self.record_error(ctx, invitation, &call, error, outcome),
-                };
-                change.events.splice(0..0, held);
-                (outcome, change)
+                    Err(error) => self.record_error(ctx, change, invitation, &call, error, outcome),
+                }
             }
         })
     }

@@ -84,7 +84,7 @@ pub struct JobError {
 }
 
 impl JobError {
-    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), request_id: None }
     }
 }

@@ -9,9 +9,8 @@ use super::delivery::{EarlierCall, SendInvitation};
 use crate::jobs::job::{attempt_detail, held_by, retry_or_give_up};
 use crate::jobs::revoke::RevokeInvitation;
 use crate::{
-    Actor, Attempt, Change, Ctx, DeliveryError, Event, EventKind, HeldBy, Invitation, InvitationId,
-    Job, JobError, JobOutcome, MAIL_INTERVAL, ProviderError, ProviderErrorKind, SentMail,
-    StoreResult,
+    Actor, Attempt, Change, Ctx, DeliveryError, Event, EventKind, HeldBy, Invitation, Job,
+    JobError, JobOutcome, MAIL_INTERVAL, ProviderError, ProviderErrorKind, SentMail, StoreResult,
 };
 
 /// The delay before a failed search is repeated.
@@ -61,27 +60,30 @@ impl SendInvitation {
         .collect()
     }
 
-    /// Returns the event of an outage that delayed the attempt, unless it was recorded before.
-    pub(super) fn outage_event(
+    /// Records an outage that delayed the attempt, unless it was recorded before.
+    pub(super) fn record_outage(
         self,
         ctx: &Ctx,
+        change: Change,
         invitation: &Invitation,
         attempt: &Attempt,
-    ) -> Option<Event> {
-        let outage = attempt.outage.filter(|outage| outage.to <= attempt.started_at)?;
-        let due = invitation.next_attempt_at.filter(|due| *due < outage.to)?;
-        if !self.is_wanted(invitation) || invitation.held_by == Some(outage.by) {
-            return None;
+    ) -> Change {
+        let outage = attempt.outage.filter(|outage| outage.to <= attempt.started_at);
+        let (Some(outage), Some(due)) = (outage, invitation.next_attempt_at) else { return change };
+        let is_recorded = invitation.held_by == Some(outage.by);
+        if due >= outage.to || is_recorded || !self.is_wanted(invitation) {
+            return change;
         }
         let detail = json!({ "by": outage.by.as_str(), "until": format!("{:.3}", outage.to) });
         let event = system_event(ctx, EventKind::Held, invitation, detail);
-        Some(Event { at: due.max(outage.from), ..event })
+        change.event(Event { at: due.max(outage.from), ..event })
     }
 
     /// Records that the provider accepted the mail.
     pub(super) fn record_sent(
         self,
         ctx: &Ctx,
+        change: Change,
         mut invitation: Invitation,
         call: &Call<'_>,
         mail: &SentMail,
@@ -89,7 +91,7 @@ impl SendInvitation {
         let mut detail = call.detail(None);
         detail["request_id"] = json!(mail.request_id);
         let attempted = system_event(ctx, EventKind::Attempted, &invitation, detail);
-        let change = Change::new().event(attempted);
+        let change = change.event(attempted);
         let is_current = invitation.delivery == self.delivery;
         if is_current && invitation.mark_sent(call.attempt.number, ctx.now()).is_ok() {
             let event = system_event(ctx, EventKind::Sent, &invitation, Value::Null);
@@ -106,21 +108,23 @@ impl SendInvitation {
     pub(super) fn record_found(
         self,
         ctx: &Ctx,
+        change: Change,
         mut invitation: Invitation,
         attempt: &Attempt,
     ) -> Change {
         let calls = attempt.number.saturating_sub(1).max(1);
         let is_current = invitation.delivery == self.delivery;
         if !is_current || invitation.mark_sent(calls, ctx.now()).is_err() {
-            return Change::new();
+            return change;
         }
         let event = system_event(ctx, EventKind::Sent, &invitation, json!({ "found": true }));
-        Change::new().update_invitation(invitation).event(event)
+        change.update_invitation(invitation).event(event)
     }
 
     pub(super) fn record_error(
         self,
         ctx: &Ctx,
+        change: Change,
         mut invitation: Invitation,
         call: &Call<'_>,
         error: &ProviderError,
@@ -131,27 +135,26 @@ impl SendInvitation {
         let outcome =
             if becomes_login { retry_as_login(ctx, call.attempt, error) } else { outcome };
         if let Some(by) = held_by(error) {
-            return self.record_hold(ctx, invitation, by, outcome);
+            return self.record_hold(ctx, change, invitation, by, outcome);
         }
         let detail = call.detail(Some(&JobError::from(error)));
-        let mut events = vec![system_event(ctx, EventKind::Attempted, &invitation, detail)];
+        let mut change = change.event(system_event(ctx, EventKind::Attempted, &invitation, detail));
         if call.earlier == EarlierCall::NotSent {
             invitation.in_doubt_since = None;
         }
         if error.kind == ProviderErrorKind::Doubtful {
-            events.push(doubtful_event(ctx, &invitation, call.attempt, &error.code));
+            change = change.event(doubtful_event(ctx, &invitation, call.attempt, &error.code));
             invitation.in_doubt_since.get_or_insert(call.attempt.started_at);
         }
         invitation.as_login |= becomes_login;
-        let (outcome, mut change) = self.record_failure(ctx, invitation, call.attempt, outcome);
-        change.events.splice(0..0, events);
-        (outcome, change)
+        self.record_failure(ctx, change, invitation, call.attempt, outcome)
     }
 
     /// Records an attempt that panicked or timed out. Its call may have been made.
     pub(super) fn record_crash(
         self,
         ctx: &Ctx,
+        change: Change,
         mut invitation: Invitation,
         attempt: &Attempt,
         error: &JobError,
@@ -159,12 +162,11 @@ impl SendInvitation {
         let took = ctx.now().duration_since(attempt.started_at).unsigned_abs();
         let detail = attempt_detail(attempt, Some(error), took);
         let attempted = system_event(ctx, EventKind::Attempted, &invitation, detail);
-        let events = [attempted, doubtful_event(ctx, &invitation, attempt, &error.code)];
+        let doubtful = doubtful_event(ctx, &invitation, attempt, &error.code);
         invitation.in_doubt_since.get_or_insert(attempt.started_at);
         let outcome = retry_or_give_up(ctx, Self::RETRY, attempt, error.clone());
-        let (outcome, mut change) = self.record_failure(ctx, invitation, attempt, outcome);
-        change.events.splice(0..0, events);
-        (outcome, change)
+        let change = change.event(attempted).event(doubtful);
+        self.record_failure(ctx, change, invitation, attempt, outcome)
     }
 
     /// Records that the outcome of an earlier call could not be determined. The search is repeated,
@@ -172,37 +174,39 @@ impl SendInvitation {
     pub(super) fn record_unknown(
         self,
         ctx: &Ctx,
+        change: Change,
         mut invitation: Invitation,
         error: &ProviderError,
         outcome: JobOutcome,
     ) -> (JobOutcome, Change) {
         if let Some(by) = held_by(error) {
-            return self.record_hold(ctx, invitation, by, outcome);
+            return self.record_hold(ctx, change, invitation, by, outcome);
         }
         let next = ctx.now() + SEARCH_PAUSE.mul_f64(1.0 + 0.5 * ctx.ids.jitter());
         let outcome = JobOutcome::Snooze(next, error.into());
         if !self.is_wanted(&invitation) || invitation.postpone(next).is_err() {
-            return (outcome, Change::new());
+            return (outcome, change);
         }
-        (outcome, Change::new().update_invitation(invitation))
+        (outcome, change.update_invitation(invitation))
     }
 
     /// Records what holds the delivery back, if the invitation still waits for it.
     fn record_hold(
         self,
         ctx: &Ctx,
+        change: Change,
         mut invitation: Invitation,
         by: HeldBy,
         outcome: JobOutcome,
     ) -> (JobOutcome, Change) {
-        let JobOutcome::Snooze(next, error) = &outcome else { return (outcome, Change::new()) };
+        let JobOutcome::Snooze(next, error) = &outcome else { return (outcome, change) };
         let is_new = invitation.held_by != Some(by);
         if !self.is_wanted(&invitation) || invitation.hold(by, *next).is_err() {
-            return (outcome, Change::new());
+            return (outcome, change);
         }
         let detail = json!({ "by": by.as_str(), "code": error.code });
         let held = system_event(ctx, EventKind::Held, &invitation, detail);
-        let change = Change::new().update_invitation(invitation);
+        let change = change.update_invitation(invitation);
         (outcome, if is_new { change.event(held) } else { change })
     }
 
@@ -210,6 +214,7 @@ impl SendInvitation {
     pub(super) fn record_failure(
         self,
         ctx: &Ctx,
+        change: Change,
         mut invitation: Invitation,
         attempt: &Attempt,
         outcome: JobOutcome,
@@ -217,14 +222,14 @@ impl SendInvitation {
         if !self.is_wanted(&invitation) {
             // The queue itself ends a job that was cancelled while it ran, and lets it be retried.
             let is_cancelled = invitation.is_cancelled() && invitation.delivery == self.delivery;
-            return (if is_cancelled { outcome } else { JobOutcome::Done }, Change::new());
+            return (if is_cancelled { outcome } else { JobOutcome::Done }, change);
         }
         let attempts = attempt.number.min(attempt.max_attempts);
         let (error, next) = match outcome {
             // No attempt is made after the invitation has expired.
             JobOutcome::Retry(next, error) if next < invitation.expires_at => (error, Some(next)),
             JobOutcome::Retry(_, error) | JobOutcome::Dead(error) => (error, None),
-            JobOutcome::Done | JobOutcome::Snooze(..) => return (outcome, Change::new()),
+            JobOutcome::Done | JobOutcome::Snooze(..) => return (outcome, change),
         };
         let recorded = DeliveryError {
             code: error.code.clone(),
@@ -240,13 +245,34 @@ impl SendInvitation {
             None => (JobOutcome::Dead(error), invitation.mark_failed(attempts, recorded)),
         };
         if transition.is_err() {
-            return (JobOutcome::Done, Change::new());
+            return (JobOutcome::Done, change);
         }
         let failed =
             next.is_none().then(|| system_event(ctx, EventKind::Failed, &invitation, detail));
-        let mut change = Change::new().update_invitation(invitation);
+        let mut change = change.update_invitation(invitation);
         change.events.extend(failed);
         (outcome, change)
+    }
+
+    /// Links the identity of the mail's address to the user.
+    pub(super) async fn link_identity(
+        self,
+        ctx: &Ctx,
+        change: Change,
+        identity: &str,
+    ) -> StoreResult<Change> {
+        let Some(invitation) = ctx.store.invitation(self.invitation).await? else {
+            return Ok(change);
+        };
+        let Some(mut user) = ctx.store.user(invitation.user_id).await? else { return Ok(change) };
+        // An identity can have several addresses, but belongs to one user.
+        if user.provider_user_id.as_deref() == Some(identity)
+            || ctx.store.user_by_provider_id(identity).await?.is_some()
+        {
+            return Ok(change);
+        }
+        user.provider_user_id = Some(identity.to_owned());
+        Ok(change.update_user(user))
     }
 }
 
@@ -270,24 +296,4 @@ fn retry_as_login(ctx: &Ctx, attempt: &Attempt, error: &ProviderError) -> JobOut
         }
         other => other,
     }
-}
-
-/// Links the identity of the mail's address to the user.
-pub(super) async fn link_identity(
-    ctx: &Ctx,
-    change: Change,
-    invitation: InvitationId,
-    identity: &str,
-) -> StoreResult<Change> {
-    let Some(invitation) = ctx.store.invitation(invitation).await? else { return Ok(change) };
-    let Some(mut user) = ctx.store.user(invitation.user_id).await? else { return Ok(change) };
-    if user.provider_user_id.as_deref() == Some(identity) {
-        return Ok(change);
-    }
-    // An identity can have several addresses, but belongs to one user.
-    if ctx.store.user_by_provider_id(identity).await?.is_some() {
-        return Ok(change);
-    }
-    user.provider_user_id = Some(identity.to_owned());
-    Ok(change.update_user(user))
 }

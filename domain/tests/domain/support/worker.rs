@@ -139,14 +139,14 @@ impl Simulation {
         let performed = if claimed.attempt.number > claimed.attempt.max_attempts {
             Execution::Exhausted
         } else if going == Interruption::Breaks {
-            Execution::Failed(broken("timeout", "took over 30 s"))
+            Execution::Failed(JobError::new("timeout", "took over 30 s"))
         } else {
             match block_on(job.perform(&self.ctx, &claimed.attempt, &lease)) {
                 Ok(_) if going == Interruption::BreaksLate => {
-                    Execution::Failed(broken("panic", "oh no"))
+                    Execution::Failed(JobError::new("panic", "oh no"))
                 }
                 Ok(report) => Execution::Completed(report),
-                Err(error) => Execution::Failed(broken("store", &error.to_string())),
+                Err(error) => Execution::Failed(JobError::new("store", error.to_string())),
             }
         };
         Box::new(Work { job, performed })
@@ -199,8 +199,4 @@ impl Simulation {
         let running = tables.jobs.values_mut().filter(|row| row.state == JobState::Running);
         running.for_each(|row| row.rescue(now));
     }
-}
-
-fn broken(code: &str, message: &str) -> JobError {
-    JobError { code: code.into(), message: message.into(), request_id: None }
 }
