@@ -93,8 +93,6 @@ pub enum GuardName {
     ActiveAdmins,
 }
 
-crate::model::text_enum!(GuardName);
-
 /// The end of a job attempt. It is written only while the worker holds the lease on the job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settlement {

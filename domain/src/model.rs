@@ -1,9 +1,11 @@
 //! The entities and their states. Nothing here reads or writes.
 
+use crate::GuardName;
+
 /// Adds the text form of enums: `strum` derives it from the variants' names. The inherent functions
 /// save callers from importing the traits.
 macro_rules! text_enum {
-    ($($type:ident),+ $(,)?) => {$(
+    ($($type:ty),+ $(,)?) => {$(
         impl $type {
             /// All values, in order of declaration.
             pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
@@ -35,12 +37,9 @@ mod ids;
 mod invitation;
 mod job;
 mod name;
-mod operation;
 mod reconciliation;
 mod session;
 mod user;
-
-pub(crate) use text_enum;
 
 pub use api_key::*;
 pub use characters::*;
@@ -50,7 +49,11 @@ pub use ids::*;
 pub use invitation::*;
 pub use job::*;
 pub use name::*;
-pub use operation::*;
 pub use reconciliation::*;
 pub use session::*;
 pub use user::*;
+
+text_enum! {
+    Drift, EndReason, EventKind, GuardName, HeldBy, InvitationStatus, JobState, QueueName,
+    RepairAction, Role, Scope, UserStatus,
+}

@@ -120,28 +120,31 @@ pub async fn revoke(
         if invitation.status == InvitationStatus::Revoked {
             return Ok(invitation);
         }
-        let (revoked, change) =
-            add_revocation(ctx, Change::new(), &invitation, by).ok_or(InvitationError::Closed)?;
+        let (revoked, change) = add_revocation(ctx, Change::new(), &invitation, by);
+        let revoked = revoked.ok_or(InvitationError::Closed)?;
         if retry.apply(ctx, change).await? {
             return Ok(revoked);
         }
     }
 }
 
-/// Adds the revocation of an invitation to a change; `None` if it was accepted or revoked before.
+/// Adds the revocation of an invitation to a change, unless it was accepted or revoked before. Returns
+/// the revoked invitation.
 pub(in crate::flows) fn add_revocation(
     ctx: &Ctx,
     change: Change,
     invitation: &Invitation,
     by: &Actor,
-) -> Option<(Invitation, Change)> {
+) -> (Option<Invitation>, Change) {
     let mut revoked = invitation.clone();
-    revoked.mark_revoked().ok()?;
+    if revoked.mark_revoked().is_err() {
+        return (None, change);
+    }
     let event = ctx.invitation_event(EventKind::Revoked, &revoked, by, Value::Null);
     let job = RevokeInvitation::job_for(ctx, &revoked);
     let change = cancel_dead_delivery(ctx, change, invitation);
     let change = change.update_invitation(revoked.clone()).event(event).job(job);
-    Some((revoked, change))
+    (Some(revoked), change)
 }
 
 /// Records the first time that an invitation's link is opened, which does not consume it. Returns the

@@ -70,17 +70,15 @@ pub async fn remove_user(
         let change = Change::new().job(DeleteIdentity::job_for(ctx, id));
         if user.status == UserStatus::Deleting {
             if retry.apply(ctx, change).await? {
-                return Ok(ChangedUser::without_consequences(user));
+                return Ok(ChangedUser { user, revoked: Vec::new() });
             }
             continue;
         }
         let mut change = guard_last_admin(ctx, change, &user).await?;
         if let Some(latest) = ctx.store.latest_invitation(id).await? {
             change = cancel_dead_delivery(ctx, change, &latest);
-            if latest.status.is_open()
-                && let Some((_, revoking)) = add_revocation(ctx, change.clone(), &latest, by)
-            {
-                change = revoking;
+            if latest.status.is_open() {
+                (_, change) = add_revocation(ctx, change, &latest, by);
             }
         }
         user.status = UserStatus::Deleting;

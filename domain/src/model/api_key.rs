@@ -50,5 +50,3 @@ pub enum Scope {
     #[strum(serialize = "ops:write")]
     OpsWrite,
 }
-
-crate::model::text_enum!(Scope);

@@ -79,5 +79,3 @@ pub enum EventKind {
     QueuePaused,
     QueueResumed,
 }
-
-crate::model::text_enum!(EventKind);

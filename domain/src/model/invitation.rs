@@ -83,8 +83,6 @@ pub enum HeldBy {
     Paused,
 }
 
-crate::model::text_enum!(InvitationStatus, HeldBy);
-
 impl InvitationStatus {
     /// Returns whether the invitation can still be accepted: it is queued or sent.
     pub fn is_open(self) -> bool {

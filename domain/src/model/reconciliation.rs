@@ -64,8 +64,6 @@ pub enum RepairAction {
     Repaired,
 }
 
-crate::model::text_enum!(Drift, RepairAction);
-
 /// The record of a completed reconciliation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reconciliation {

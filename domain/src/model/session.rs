@@ -52,8 +52,6 @@ pub enum EndReason {
     GoneAtProvider,
 }
 
-crate::model::text_enum!(EndReason);
-
 /// The SHA-256 hash of a token. Tokens themselves are never stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);

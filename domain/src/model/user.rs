@@ -56,8 +56,6 @@ pub enum UserStatus {
     Deleting,
 }
 
-crate::model::text_enum!(Role, UserStatus);
-
 impl User {
     /// Creates a member without name, metadata or identity.
     pub fn new(id: UserId, email: Email, status: UserStatus, now: Timestamp) -> Self {

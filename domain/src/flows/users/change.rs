@@ -44,7 +44,7 @@ pub async fn change_user(
         let before = ctx.store.user(id).await?.ok_or(UserError::NotFound)?;
         let after = decide(&before, wanted)?;
         if after == before {
-            return Ok(ChangedUser::without_consequences(before));
+            return Ok(ChangedUser { user: before, revoked: Vec::new() });
         }
         let (change, revoked) = change_with_consequences(ctx, &before, &after, by).await?;
         if retry.apply(ctx, change).await? {
@@ -73,10 +73,6 @@ fn decide(before: &User, wanted: &UserChange) -> Result<User, UserError> {
 
 fn is_suspended(before: &User, after: &User) -> bool {
     before.status != after.status && after.status == UserStatus::Suspended
-}
-
-fn is_reactivated(before: &User, after: &User) -> bool {
-    before.status == UserStatus::Suspended && after.status == UserStatus::Active
 }
 
 async fn change_with_consequences(
@@ -143,7 +139,7 @@ fn events(ctx: &Ctx, before: &User, after: &User, by: &Actor) -> Vec<Event> {
     if is_suspended(before, after) {
         events.push(event(EventKind::UserSuspended, Value::Null));
     }
-    if is_reactivated(before, after) {
+    if before.status == UserStatus::Suspended && after.status == UserStatus::Active {
         events.push(event(EventKind::UserReactivated, Value::Null));
     }
     events

@@ -41,12 +41,6 @@ pub struct ChangedUser {
     pub revoked: Vec<Invitation>,
 }
 
-impl ChangedUser {
-    pub(super) fn without_consequences(user: User) -> Self {
-        Self { user, revoked: Vec::new() }
-    }
-}
-
 /// Returns the open invitations with a role above `member` that a user has sent.
 pub async fn privileged_invitations_by(ctx: &Ctx, inviter: UserId) -> StoreResult<Vec<Invitation>> {
     let mut found = Vec::new();
@@ -91,12 +85,9 @@ pub(super) async fn revoke_privileged_invitations(
 ) -> StoreResult<(Change, Vec<Invitation>)> {
     let mut all = Vec::new();
     for invitation in privileged_invitations_by(ctx, inviter).await? {
-        if let Some((revoked, with_revocation)) =
-            add_revocation(ctx, change.clone(), &invitation, by)
-        {
-            change = with_revocation;
-            all.push(revoked);
-        }
+        let revoked;
+        (revoked, change) = add_revocation(ctx, change, &invitation, by);
+        all.extend(revoked);
     }
     Ok((change, all))
 }
