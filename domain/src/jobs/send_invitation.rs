@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::delivery::{LookUp, in_doubt_since, look_up};
-use self::record::Call;
+use self::record::{Call, Recorder};
 use super::job::{JobReport, arg, exhausted, not_started, outcome_of_error};
 use super::revoke::RevokeInvitation;
 use crate::authorization::role_of_invitation;
@@ -72,28 +72,24 @@ impl Job for SendInvitation {
         attempt: &Attempt,
         execution: &Execution<DeliveryReport>,
     ) -> StoreResult<(JobOutcome, Change)> {
-        let Some(mut invitation) = ctx.store.invitation(self.invitation).await? else {
+        let Some(invitation) = ctx.store.invitation(self.invitation).await? else {
             return Ok((JobOutcome::Done, Change::new()));
         };
         let since = in_doubt_since(ctx, &invitation, attempt).await?;
-        let lost = self.record_lost_attempts(ctx, &mut invitation, attempt, since);
+        let change = Change::new();
+        let mut recorder = Recorder { ctx, delivery: *self, attempt, invitation, change };
+        recorder.record_lost_attempts(since);
         let may_be_sent = attempt.number > 1 || is_doubtful(execution);
-        let undo = (invitation.is_revoked_or_cancelled() && may_be_sent)
-            .then(|| RevokeInvitation::job_for(ctx, &invitation));
-        let change = Change { events: lost, ..Change::new() };
-        let (outcome, mut change) = match execution {
-            Execution::Completed(report) => {
-                self.conclude_report(ctx, change, attempt, invitation, report).await?
-            }
-            Execution::Exhausted => {
-                let dead = JobOutcome::Dead(exhausted());
-                self.record_failure(ctx, change, invitation, attempt, dead)
-            }
-            Execution::Failed(error) => self.record_crash(ctx, change, invitation, attempt, error),
+        let must_undo = recorder.invitation.is_revoked_or_cancelled() && may_be_sent;
+        let outcome = match execution {
+            Execution::Completed(report) => record_report(&mut recorder, report).await?,
+            Execution::Exhausted => recorder.record_failure(JobOutcome::Dead(exhausted())),
+            Execution::Failed(error) => recorder.record_crash(error),
         };
+        let Recorder { invitation, mut change, .. } = recorder;
         // The mail may have been sent after the link was revoked at the provider.
-        if let Some(undo) = undo.filter(|_| change.jobs.is_empty()) {
-            change = change.job(undo);
+        if must_undo && change.jobs.is_empty() {
+            change.jobs.push(RevokeInvitation::job_for(ctx, &invitation));
         }
         Ok((outcome, change))
     }
@@ -113,42 +109,39 @@ impl JobReport for DeliveryReport {
     }
 }
 
-impl SendInvitation {
-    async fn conclude_report(
-        self,
-        ctx: &Ctx,
-        change: Change,
-        attempt: &Attempt,
-        invitation: Invitation,
-        report: &DeliveryReport,
-    ) -> StoreResult<(JobOutcome, Change)> {
-        let outcome = report.outcome(ctx, Self::RETRY, attempt);
-        let has_lost = !change.events.is_empty();
-        Ok(match report {
-            DeliveryReport::NotStarted if has_lost => {
-                (outcome, change.update_invitation(invitation))
+async fn record_report(
+    recorder: &mut Recorder<'_>,
+    report: &DeliveryReport,
+) -> StoreResult<JobOutcome> {
+    let outcome = report.outcome(recorder.ctx, SendInvitation::RETRY, recorder.attempt);
+    Ok(match report {
+        DeliveryReport::NotWanted => outcome,
+        DeliveryReport::NotStarted => {
+            let has_lost_attempts = !recorder.change.events.is_empty();
+            if has_lost_attempts {
+                recorder.update_invitation();
             }
-            DeliveryReport::NotWanted | DeliveryReport::NotStarted => (outcome, change),
-            DeliveryReport::Found(identity) => {
-                let change = self.record_found(ctx, change, invitation, attempt);
-                (outcome, self.link_identity(ctx, change, &identity.provider_user_id).await?)
-            }
-            DeliveryReport::Unknown(error) => {
-                self.record_unknown(ctx, change, invitation, error, outcome)
-            }
-            DeliveryReport::Called { result, took, earlier_call } => {
-                let change = self.record_outage(ctx, change, &invitation, attempt);
-                let call = Call { attempt, took: *took, earlier: *earlier_call };
-                match result {
-                    Ok(mail) => {
-                        let change = self.record_sent(ctx, change, invitation, &call, mail);
-                        (outcome, self.link_identity(ctx, change, &mail.provider_user_id).await?)
-                    }
-                    Err(error) => self.record_error(ctx, change, invitation, &call, error, outcome),
+            outcome
+        }
+        DeliveryReport::Found(identity) => {
+            recorder.record_found();
+            recorder.link_identity(&identity.provider_user_id).await?;
+            outcome
+        }
+        DeliveryReport::Unknown(error) => recorder.record_unknown(error, outcome),
+        DeliveryReport::Called { result, took, earlier_call } => {
+            recorder.record_outage();
+            let call = Call { took: *took, earlier: *earlier_call };
+            match result {
+                Ok(mail) => {
+                    recorder.record_sent(&call, mail);
+                    recorder.link_identity(&mail.provider_user_id).await?;
+                    outcome
                 }
+                Err(error) => recorder.record_error(&call, error, outcome),
             }
-        })
-    }
+        }
+    })
 }
 
 /// Returns whether the execution may have sent a mail that was not recorded.
