@@ -34,12 +34,12 @@ pub(super) struct Call {
 impl Recorder<'_> {
     /// Counts attempts whose workers stopped before they reported. Each may have sent the mail.
     pub(super) fn record_lost_attempts(&mut self, since: Option<Timestamp>) {
-        let last = self.attempt.number.min(self.attempt.max_attempts + 1);
-        let lost = self.invitation.attempts + 1..last;
+        let end = self.attempt.number.min(self.attempt.max_attempts + 1);
+        let lost = self.invitation.attempts + 1..end;
         if !self.is_wanted() || lost.is_empty() {
             return;
         }
-        self.invitation.attempts = last - 1;
+        self.invitation.attempts = end - 1;
         self.invitation.in_doubt_since = since;
         for number in lost {
             let detail = json!({ "number": number, "outcome": "lost", "code": "worker_lost" });
@@ -183,14 +183,12 @@ impl Recorder<'_> {
             return JobOutcome::Done;
         }
         self.update_invitation();
-        match next {
-            Some(next) => JobOutcome::Retry(next, error),
-            None => {
-                let detail = json!({ "code": error.code, "attempts": attempts });
-                self.add_event(EventKind::Failed, detail);
-                JobOutcome::Dead(error)
-            }
+        if let Some(next) = next {
+            return JobOutcome::Retry(next, error);
         }
+        let detail = json!({ "code": error.code, "attempts": attempts });
+        self.add_event(EventKind::Failed, detail);
+        JobOutcome::Dead(error)
     }
 
     /// Links the identity of the mail's address to the user.
