@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{
     ApiKey, Attempt, Email, EndSessions, Event, Invitation, JobOutcome, LoginRequest, NewJob,
@@ -17,13 +18,13 @@ use crate::{
 /// since it was read (by its `version`). Otherwise the verdict is [`Verdict::Conflict`]. Within a
 /// change, deletions precede updates, and updates precede insertions, so that a unique value released
 /// by one row can be taken by another.
+#[must_use]
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Change {
     /// Addresses and identities are unique among users.
     pub users: Rows<User>,
     /// Addresses are unique among open invitations.
     pub invitations: Rows<Invitation>,
-    /// Sessions to insert.
     pub sessions: Vec<Session>,
     pub end_sessions: Vec<EndSessions>,
     pub used_links: Vec<UsedLink>,
@@ -36,7 +37,6 @@ pub struct Change {
     /// Facts about several rows that must not have changed since they were read.
     pub guards: Vec<Guard>,
     pub events: Vec<Event>,
-    /// Jobs to enqueue.
     pub jobs: Vec<NewJob>,
     /// Operations on jobs and queues. A job in an unsuitable state is a conflict.
     pub operations: Vec<Operation>,
@@ -71,7 +71,6 @@ pub struct Tombstone {
 pub struct RemovedAddress(pub [u8; 32]);
 
 impl RemovedAddress {
-    /// Hashes an address.
     pub fn of(email: &Email) -> Self {
         Self(Sha256::digest(email.as_str()).into())
     }
@@ -86,27 +85,13 @@ pub struct Guard {
     pub version: i64,
 }
 
-/// The name of a [`Guard`].
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum GuardName {
     /// Incremented by changes that take away an active administrator, and by changes that are permitted
     /// because there is none.
     ActiveAdmins,
 }
-
-crate::model::text_enum!(GuardName);
 
 /// The end of a job attempt. It is written only while the worker holds the lease on the job.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,63 +120,46 @@ impl Change {
         Self::default()
     }
 
-    /// Appends an event.
-    #[must_use]
     pub fn event(mut self, event: Event) -> Self {
         self.events.push(event);
         self
     }
 
-    /// Enqueues a job.
-    #[must_use]
     pub fn job(mut self, job: NewJob) -> Self {
         self.jobs.push(job);
         self
     }
 
-    /// Adds an operation on a job or queue.
-    #[must_use]
     pub fn operation(mut self, operation: Operation) -> Self {
         self.operations.push(operation);
         self
     }
 
-    /// Inserts a user.
-    #[must_use]
     pub fn insert_user(mut self, user: User) -> Self {
         self.users.insert.push(user);
         self
     }
 
-    /// Updates a user.
-    #[must_use]
     pub fn update_user(mut self, user: User) -> Self {
         self.users.update.push(user);
         self
     }
 
     /// Inserts a user who is new, and updates any other.
-    #[must_use]
     pub(crate) fn upsert_user(self, user: User, is_new: bool) -> Self {
         if is_new { self.insert_user(user) } else { self.update_user(user) }
     }
 
-    /// Inserts an invitation.
-    #[must_use]
     pub fn insert_invitation(mut self, invitation: Invitation) -> Self {
         self.invitations.insert.push(invitation);
         self
     }
 
-    /// Updates an invitation.
-    #[must_use]
     pub fn update_invitation(mut self, invitation: Invitation) -> Self {
         self.invitations.update.push(invitation);
         self
     }
 
-    /// Ends sessions.
-    #[must_use]
     pub fn end_sessions(mut self, end: EndSessions) -> Self {
         self.end_sessions.push(end);
         self

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     Actor, Change, Clock, Email, Event, EventId, EventKind, IdentityProvider, Ids, Invitation,
-    Store, StoreError, User, Verdict,
+    Store, StoreError, StoreResult, User, Verdict,
 };
 
 /// The context of a flow or job. Cheap to clone.
@@ -41,7 +41,6 @@ pub struct Policy {
     pub login_minutes: u32,
     /// The public URL of the `/authenticate` page, to which links lead.
     pub authenticate_url: String,
-    /// Whether links carry the id of their invitation.
     pub link_carries_id: bool,
     /// Addresses that may log in as administrators without an invitation, as long as they have never
     /// been known or no active administrator is left.
@@ -87,7 +86,7 @@ impl OptimisticRetry {
     const MAX_CONFLICTS: u32 = 12;
 
     /// Applies a change. Returns `false` after a conflict: the flow must read and decide again.
-    pub(crate) async fn apply(&mut self, ctx: &Ctx, change: Change) -> Result<bool, StoreError> {
+    pub(crate) async fn apply(&mut self, ctx: &Ctx, change: Change) -> StoreResult<bool> {
         if ctx.store.apply(change).await? == Verdict::Applied {
             return Ok(true);
         }
@@ -100,7 +99,6 @@ impl OptimisticRetry {
 }
 
 impl Ctx {
-    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -109,6 +107,16 @@ impl Ctx {
     #[must_use]
     pub fn for_client(&self, client: IpAddr) -> Self {
         Self { client: Some(client), ..self.clone() }
+    }
+
+    pub(crate) async fn latest_invitation(
+        &self,
+        user: Option<&User>,
+    ) -> StoreResult<Option<Invitation>> {
+        match user {
+            Some(user) => self.store.latest_invitation(user.id).await,
+            None => Ok(None),
+        }
     }
 
     /// Creates an event that concerns no user.

@@ -7,27 +7,26 @@ mod bootstrap_admin;
 mod check_session;
 mod end_sessions;
 mod identity_webhook;
+mod invitations;
 mod invite;
 mod queue;
 mod reconcile;
-mod record_visit;
 mod redeem_link;
 mod request_login;
-mod resend;
-mod revoke;
 mod users;
 
 pub use self::api_keys::{create_key, revoke_key};
 pub use self::authenticate_link::{
-    ClaimedLink, authenticate_link, check_link, claim_link, release_link,
+    ClaimedLink, RedeemError, authenticate_link, check_link, claim_link, release_link,
+    used_link_return_to,
 };
 pub use self::bootstrap_admin::bootstrap_login_address;
 pub(crate) use self::bootstrap_admin::bootstrap_permission;
 pub use self::check_session::{Credentials, SessionError, VerifiedSession, check_session};
-pub use self::end_sessions::{
-    EndAllError, end_all_sessions, end_other_sessions, end_session, log_out,
-};
+pub use self::end_sessions::{end_other_sessions, end_replaced_session, end_session, log_out};
 pub use self::identity_webhook::{WebhookOutcome, handle_identity_webhook};
+pub(crate) use self::invitations::resend_change;
+pub use self::invitations::{InvitationError, record_visit, resend, revoke};
 pub(crate) use self::invite::expire_invitation;
 pub use self::invite::{InviteError, NewInvitation, check_invite, invite};
 pub use self::queue::{
@@ -35,17 +34,10 @@ pub use self::queue::{
     pause_queue, resume_queue, retry_job,
 };
 pub use self::reconcile::{ReconcileError, ReconcileOptions, reconcile};
-pub(crate) use self::reconcile::{compare, compare_and_repair, reconciliation_change, repair};
-pub use self::record_visit::record_visit;
-pub use self::redeem_link::{
-    Browser, LoggedIn, RedeemError, RedeemLink, end_replaced_session, find_redemption, redeem_link,
-    used_link_return_to,
-};
+pub(crate) use self::reconcile::{compare_and_repair, known_users, reconciliation_change, repair};
+pub use self::redeem_link::{Browser, LoggedIn, RedeemLink, find_redemption, redeem_link};
 pub use self::request_login::{RequestLoginError, request_login, request_login_unlimited};
-pub(crate) use self::resend::resend_change;
-pub use self::resend::{ResendError, resend};
-pub use self::revoke::{RevokeError, revoke};
 pub use self::users::{
-    AddUserError, ChangeUserError, ChangedUser, NewUser, RemoveUserError, UserChange, add_user,
-    change_user, privileged_invitations_by, remove_user,
+    ChangedUser, NewUser, UserChange, UserError, add_user, change_user, end_all_sessions,
+    privileged_invitations_by, remove_user,
 };

@@ -6,21 +6,17 @@
 mod check_identity;
 mod delete_identity;
 mod job;
-mod outcome;
 mod reconcile;
-mod revoke_invitation;
-mod revoke_session;
+mod revoke;
 mod send_invitation;
 mod send_login_link;
 mod sweep;
 
 pub use check_identity::CheckIdentity;
 pub use delete_identity::DeleteIdentity;
-pub use job::{CallGate, Job};
-pub use outcome::{Execution, JobReport};
+pub use job::{CallGate, Execution, Job, JobReport};
 pub use reconcile::{Reconcile, schedule_reconciliation};
-pub use revoke_invitation::RevokeInvitation;
-pub use revoke_session::RevokeSession;
+pub use revoke::{RevokeInvitation, RevokeSession};
 pub(crate) use send_invitation::{CLOCK_SKEW, cancel_dead_delivery};
 pub use send_invitation::{DeliveryReport, SendInvitation};
 pub use send_login_link::{LoginReport, SendLoginLink};

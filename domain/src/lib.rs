@@ -23,46 +23,11 @@ mod model;
 mod ports;
 mod provider_health;
 
-pub use authorization::ManageableRoles;
+pub use authorization::{Actor, ManageableRoles};
 pub use change::{Change, Guard, GuardName, RemovedAddress, Rows, Settlement, Tombstone, Verdict};
 pub(crate) use context::OptimisticRetry;
 pub use context::{Ctx, Limit, Policy};
 pub use jobs::{CallGate, Execution, Job, JobReport};
-pub use model::actor::Actor;
-pub use model::api_key::{ApiKey, Scope};
-pub use model::characters::changes_direction;
-pub use model::email::{Email, EmailError};
-pub use model::event::{Event, EventKind};
-pub use model::ids::{
-    ApiKeyId, EventId, InvitationId, JobId, LoginRequestId, ReconciliationId, SessionId, UserId,
-};
-pub use model::invitation::{
-    DeliveryError, HeldBy, InvalidTransition, Invitation, InvitationStatus, MAIL_INTERVAL, ReturnTo,
-};
-pub use model::job::{
-    Attempt, JobError, JobOutcome, MAX_RETRY_DELAY, NewJob, Outage, PERIODIC_KEY_PREFIX, QueueName,
-    RetryPolicy,
-};
-pub use model::name::{Name, NameError};
-pub use model::operation::{JobState, Operation, QueuedJob};
-pub use model::reconciliation::{
-    Comparison, Difference, Drift, DriftCount, Reconciliation, RepairAction,
-};
-pub use model::session::{
-    EndReason, EndSessions, LoginRequest, Session, SessionSelector, TokenHash, UsedLink,
-};
-pub use model::user::{Metadata, MetadataTooLarge, Role, User, UserStatus};
-pub use ports::clock::{
-    CLOCK_TOLERANCE, Clock, Ids, ManualClock, SystemClock, SystemIds, is_credible,
-};
-pub use ports::paging::{Cursor, InvitationFilter, Page, SearchPrefix, SortKey, UserFilter};
-pub use ports::provider::{
-    AuthenticatedSession, Identity, IdentityEvent, IdentityPage, IdentityProvider, InviteMail,
-    JwtClaims, JwtError, LINK_MINUTES, LoginMail, Profile, ProfileStatus, ProviderError,
-    ProviderErrorKind, ProviderSession, SentMail, Tokens,
-};
-pub use ports::store::{
-    ExpiredRows, LinkClaim, ReadInvitations, ReadJobs, ReadKeys, ReadReconciliation, ReadSessions,
-    ReadUsers, Store, StoreError, Usage,
-};
+pub use model::*;
+pub use ports::*;
 pub use provider_health::{HealthIssue, HoldReasons, ProviderHealth, WorkerReport};

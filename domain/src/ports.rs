@@ -1,6 +1,11 @@
 //! Interfaces to the outside, implemented by the adapters.
 
-pub(crate) mod clock;
-pub(crate) mod paging;
-pub(crate) mod provider;
-pub(crate) mod store;
+mod clock;
+mod paging;
+mod provider;
+mod store;
+
+pub use clock::*;
+pub use paging::*;
+pub use provider::*;
+pub use store::*;

@@ -39,7 +39,6 @@ impl ProviderHealth {
         }
     }
 
-    /// Returns the current problem.
     pub fn issue(&self) -> Option<&HealthIssue> {
         match self {
             Self::Ok => None,
@@ -84,9 +83,7 @@ impl WorkerReport {
 /// The facts that decide whether due jobs are held back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HoldReasons {
-    /// Queues paused by operators.
     pub paused: BTreeSet<QueueName>,
-    /// The reports of all live workers.
     pub workers: Vec<WorkerReport>,
     /// The end of a pause of all provider calls after a 429 response.
     pub rate_limited_until: Option<Timestamp>,

@@ -81,7 +81,7 @@ impl JobRunner {
 
     async fn run<J: Job>(&self, claimed: &ClaimedJob) {
         let Some(job) = J::from_args(&claimed.args) else {
-            let error = job_error("bad_args", "the job's arguments can't be read");
+            let error = JobError::new("bad_args", "the job's arguments can't be read");
             return self.settle(claimed, JobOutcome::Dead(error)).await;
         };
         if let Some(outcome) = self.hold::<J>(claimed) {
@@ -93,7 +93,7 @@ impl JobRunner {
                 self.write(claimed, || job.conclude(&self.ctx, &attempt, &performed)).await;
             }
             Err(outage) => {
-                let error = job_error("database_unavailable", &outage.to_string());
+                let error = JobError::new("database_unavailable", outage.to_string());
                 let at = self.ctx.now() + DATABASE_DELAY;
                 self.settle(claimed, JobOutcome::Snooze(at, error)).await;
             }
@@ -107,7 +107,7 @@ impl JobRunner {
             return None;
         }
         let held_by = self.guard.held_by()?;
-        let error = job_error(held_by.as_str(), "nothing is sent while Stytch can't be called");
+        let error = JobError::new(held_by.as_str(), "nothing is sent while Stytch can't be called");
         Some(JobOutcome::Snooze(self.ctx.now() + HOLD_DELAY, error))
     }
 
@@ -127,17 +127,13 @@ impl JobRunner {
         let gate = JobCallGate { runner: self, job: claimed };
         let attempt = self.attempt(claimed);
         let performing = AssertUnwindSafe(job.perform(&self.ctx, &attempt, &gate)).catch_unwind();
+        let failed = |code, message: String| Ok(Execution::Failed(JobError::new(code, message)));
         match tokio::time::timeout(J::TIMEOUT, performing).await {
             Ok(Ok(Ok(report))) => Ok(Execution::Completed(report)),
             Ok(Ok(Err(error))) if error.is_transient() => Err(error),
-            Ok(Ok(Err(error))) => {
-                Ok(Execution::Failed(job_error("store_error", &error.to_string())))
-            }
-            Ok(Err(panic)) => Ok(Execution::Failed(job_error("panicked", panic_message(&*panic)))),
-            Err(_) => {
-                let message = format!("not done within {} s", J::TIMEOUT.as_secs());
-                Ok(Execution::Failed(job_error("timed_out", &message)))
-            }
+            Ok(Ok(Err(error))) => failed("store_error", error.to_string()),
+            Ok(Err(panic)) => failed("panicked", panic_message(&*panic).to_owned()),
+            Err(_) => failed("timed_out", format!("not done within {} s", J::TIMEOUT.as_secs())),
         }
     }
 
@@ -181,7 +177,7 @@ impl JobRunner {
     /// Marks a job as dead whose result can never be written, because running it again would repeat
     /// its effects.
     async fn give_up(&self, claimed: &ClaimedJob, error: &StoreError) {
-        let outcome = JobOutcome::Dead(job_error("store_error", &error.to_string()));
+        let outcome = JobOutcome::Dead(JobError::new("store_error", error.to_string()));
         if let Err(error) = self.apply(claimed, outcome, Change::new()).await {
             let (job, kind) = (claimed.id, &claimed.kind);
             tracing::error!(%job, %kind, %error, "job not marked as dead");
@@ -243,8 +239,4 @@ fn log(claimed: &ClaimedJob, outcome: &JobOutcome) {
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let message = panic.downcast_ref::<&str>().copied();
     message.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
-}
-
-fn job_error(code: &str, message: &str) -> JobError {
-    JobError { code: code.to_owned(), message: message.to_owned(), request_id: None }
 }

@@ -7,7 +7,7 @@ use aide::axum::routing::{delete_with, get_with, patch_with, post_with};
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use guestlist_domain::flows::{self, ChangeUserError};
+use guestlist_domain::flows::{self, UserError};
 use guestlist_domain::{Page, Scope, SearchPrefix, UserFilter, UserId, UserStatus};
 
 use self::types::{
@@ -112,7 +112,7 @@ async fn update_user(
     call.caller.require_grantable(change.role.unwrap_or_default())?;
     let changed = flows::change_user(&call.ctx, id.parse()?, &change, &call.actor()).await;
     // An empty change only reads the user.
-    if change.is_empty() && !matches!(changed, Err(ChangeUserError::Forbidden)) {
+    if change.is_empty() && !matches!(changed, Err(UserError::Forbidden)) {
         call.caller.require_scope(Scope::UsersRead)?;
     }
     Ok(Json(ChangedUserView::from(&changed?)).into_response())

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use guestlist_domain::flows::{
-    AddUserError, ChangeUserError, EndAllError, InviteError, JobOperationError, RedeemError,
-    RemoveUserError, RequestLoginError, ResendError, RevokeError, SessionError,
+    InvitationError, InviteError, JobOperationError, RedeemError, RequestLoginError, SessionError,
+    UserError,
 };
 use guestlist_domain::{InvitationId, ProviderError, ProviderErrorKind, StoreError, UserId};
 use guestlist_stytch::WebhookError;
@@ -174,74 +174,28 @@ impl From<InviteError> for Problem {
     }
 }
 
-impl From<ResendError> for Problem {
-    fn from(error: ResendError) -> Self {
+impl From<InvitationError> for Problem {
+    fn from(error: InvitationError) -> Self {
         match error {
-            ResendError::NotFound => Self::not_found("invitation"),
-            ResendError::Closed => Code::InvitationClosed.into(),
-            ResendError::Forbidden => Code::RoleNotGrantable.into(),
-            ResendError::AlreadyInvited(id) => Self::already_invited(id),
-            ResendError::TooSoon(wait) => Self::too_many(Code::ResentTooSoon, wait),
-            ResendError::Store(error) => error.into(),
+            InvitationError::NotFound => Self::not_found("invitation"),
+            InvitationError::Closed => Code::InvitationClosed.into(),
+            InvitationError::Forbidden => Code::RoleNotGrantable.into(),
+            InvitationError::AlreadyInvited(id) => Self::already_invited(id),
+            InvitationError::TooSoon(wait) => Self::too_many(Code::ResentTooSoon, wait),
+            InvitationError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<RevokeError> for Problem {
-    fn from(error: RevokeError) -> Self {
+impl From<UserError> for Problem {
+    fn from(error: UserError) -> Self {
         match error {
-            RevokeError::NotFound => Self::not_found("invitation"),
-            RevokeError::Closed => Code::InvitationClosed.into(),
-            RevokeError::Forbidden => Code::RoleNotGrantable.into(),
-            RevokeError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<AddUserError> for Problem {
-    fn from(error: AddUserError) -> Self {
-        match error {
-            AddUserError::AlreadyInvited(id) => Self::already_invited(id),
-            AddUserError::AlreadyMember { user, is_suspended } => {
-                Self::already_member(user, is_suspended)
-            }
-            AddUserError::BeingRemoved => Self::address_of_deleted_user(),
-            AddUserError::Forbidden => Code::RoleNotGrantable.into(),
-            AddUserError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<ChangeUserError> for Problem {
-    fn from(error: ChangeUserError) -> Self {
-        match error {
-            ChangeUserError::NotFound => Self::not_found("user"),
-            ChangeUserError::OnlyInvited => Code::UserInvited.into(),
-            ChangeUserError::BeingRemoved => Code::UserDeleting.into(),
-            ChangeUserError::LastAdmin => Code::LastAdmin.into(),
-            ChangeUserError::Forbidden => Code::RoleNotGrantable.into(),
-            ChangeUserError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<RemoveUserError> for Problem {
-    fn from(error: RemoveUserError) -> Self {
-        match error {
-            RemoveUserError::NotFound => Self::not_found("user"),
-            RemoveUserError::LastAdmin => Code::LastAdmin.into(),
-            RemoveUserError::Forbidden => Code::RoleNotGrantable.into(),
-            RemoveUserError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<EndAllError> for Problem {
-    fn from(error: EndAllError) -> Self {
-        match error {
-            EndAllError::NotFound => Self::not_found("user"),
-            EndAllError::Forbidden => Code::RoleNotGrantable.into(),
-            EndAllError::Store(error) => error.into(),
+            UserError::NotFound => Self::not_found("user"),
+            UserError::OnlyInvited => Code::UserInvited.into(),
+            UserError::BeingRemoved => Code::UserDeleting.into(),
+            UserError::LastAdmin => Code::LastAdmin.into(),
+            UserError::Forbidden => Code::RoleNotGrantable.into(),
+            UserError::Store(error) => error.into(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Creates and revokes API keys.
 
 use crate::{
-    Actor, ApiKey, ApiKeyId, Change, Ctx, Event, EventKind, OptimisticRetry, Scope, StoreError,
+    Actor, ApiKey, ApiKeyId, Change, Ctx, Event, EventKind, OptimisticRetry, Scope, StoreResult,
     TokenHash,
 };
 use serde_json::json;
@@ -16,7 +16,7 @@ pub async fn create_key(
     scopes: &[Scope],
     secret: &str,
     by: &Actor,
-) -> Result<ApiKey, StoreError> {
+) -> StoreResult<ApiKey> {
     let mut retry = OptimisticRetry::default();
     loop {
         let key = ApiKey {
@@ -39,7 +39,7 @@ pub async fn create_key(
 }
 
 /// Revokes an API key. Returns `None` if it does not exist.
-pub async fn revoke_key(ctx: &Ctx, id: ApiKeyId, by: &Actor) -> Result<Option<ApiKey>, StoreError> {
+pub async fn revoke_key(ctx: &Ctx, id: ApiKeyId, by: &Actor) -> StoreResult<Option<ApiKey>> {
     let mut retry = OptimisticRetry::default();
     loop {
         let Some(mut key) = ctx.store.api_key(id).await? else {

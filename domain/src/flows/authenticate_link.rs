@@ -7,16 +7,43 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use thiserror::Error;
 
-use super::redeem_link::RedeemError;
 use crate::{
-    AuthenticatedSession, Ctx, InvitationId, InvitationStatus, LinkClaim, ProviderError,
-    ProviderErrorKind, StoreError, TokenHash,
+    AuthenticatedSession, Ctx, InvitationId, InvitationStatus, LinkClaim, LoginRequest,
+    ProviderError, ProviderErrorKind, ReturnTo, StoreError, StoreResult, TokenHash, User, UserId,
 };
 
 /// How long a claim is valid: longer than a provider call and the recording of its result take. The claim
 /// of a process that stops ends after this time.
 const CLAIM_LENGTH: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Error)]
+pub enum RedeemError {
+    /// The link was used: by this user, or for a login that was refused (`None`).
+    #[error("the link was used")]
+    LinkUsed(Option<UserId>),
+    #[error("the link has expired")]
+    LinkExpired,
+    /// The provider does not know the link, or it names another user's invitation.
+    #[error("the link is not valid")]
+    LinkInvalid,
+    #[error("the invitation was revoked")]
+    InvitationRevoked,
+    #[error("the account is suspended")]
+    AccountSuspended,
+    /// The address belongs to no user, or to one without an open invitation.
+    #[error("not invited")]
+    NotInvited,
+    /// Another request, in this process or another, is authenticating the link.
+    #[error("the link is being checked")]
+    InProgress,
+    /// The provider failed. The link may have been consumed.
+    #[error("the provider failed: {0}")]
+    Provider(ProviderError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Permission to authenticate a link.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +102,7 @@ pub async fn authenticate_link(
 }
 
 /// Releases a claim, so that the link can be claimed again.
-pub async fn release_link(ctx: &Ctx, claimed: ClaimedLink) -> Result<(), StoreError> {
+pub async fn release_link(ctx: &Ctx, claimed: ClaimedLink) -> StoreResult<()> {
     ctx.store.release_link(claimed.token, claimed.until).await
 }
 
@@ -83,7 +110,7 @@ async fn classify_error(
     ctx: &Ctx,
     token: TokenHash,
     error: ProviderError,
-) -> Result<RedeemError, StoreError> {
+) -> StoreResult<RedeemError> {
     match error.kind {
         ProviderErrorKind::LinkUsedOrExpired => {
             // Only the record of used links tells the two apart.
@@ -93,4 +120,29 @@ async fn classify_error(
         kind if kind.is_rejection() => Ok(RedeemError::LinkInvalid),
         _ => Ok(RedeemError::Provider(error)),
     }
+}
+
+/// Returns the page that a used link opened for the user, as far as it is still known.
+pub async fn used_link_return_to(
+    ctx: &Ctx,
+    token: TokenHash,
+    user: &User,
+) -> StoreResult<Option<ReturnTo>> {
+    const RECENT: u64 = 20;
+    let Some(link) = ctx.store.used_link(token).await? else { return Ok(None) };
+    let requests = ctx.store.login_requests(&user.email, RECENT).await?;
+    let request = requests.into_iter().find(|request| request.at <= link.at);
+    let request = request.filter(|request| link_works(ctx, request, link.at));
+    if let Some(return_to) = request.and_then(|request| request.return_to) {
+        return Ok(Some(return_to));
+    }
+    // An invitation that was accepted before the link was used belongs to an earlier link.
+    let latest = ctx.store.latest_invitation(user.id).await?;
+    let accepted = latest.filter(|latest| latest.accepted_at.is_some_and(|at| at >= link.at));
+    Ok(accepted.and_then(|invitation| invitation.return_to))
+}
+
+/// Returns whether the link of a login request works at a time.
+pub(in crate::flows) fn link_works(ctx: &Ctx, request: &LoginRequest, at: Timestamp) -> bool {
+    at < request.at + ctx.policy.login_link_lifetime()
 }

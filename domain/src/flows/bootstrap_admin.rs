@@ -3,7 +3,7 @@
 //! The setting creates the first administrators, and restores access when no active administrator is
 //! left. In all other cases the database decides.
 
-use crate::{Ctx, Email, Guard, GuardName, Page, Role, StoreError, User, UserFilter, UserStatus};
+use crate::{Ctx, Email, Guard, GuardName, Page, Role, StoreResult, User, UserFilter, UserStatus};
 
 /// Permission to log in as an administrator without an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) async fn bootstrap_permission(
     ctx: &Ctx,
     email: &Email,
     user: Option<&User>,
-) -> Result<Option<BootstrapPermission>, StoreError> {
+) -> StoreResult<Option<BootstrapPermission>> {
     let can_log_in =
         user.is_none_or(|user| matches!(user.status, UserStatus::Active | UserStatus::Invited));
     if !can_log_in || !ctx.policy.admin_emails.contains(email) {
@@ -39,7 +39,7 @@ pub(crate) async fn bootstrap_permission(
 
 /// Returns an administrator's address that can log in: the configured one or, if its user was removed or
 /// suspended, that of an active administrator.
-pub async fn bootstrap_login_address(ctx: &Ctx, configured: &Email) -> Result<Email, StoreError> {
+pub async fn bootstrap_login_address(ctx: &Ctx, configured: &Email) -> StoreResult<Email> {
     let user = ctx.store.user_by_email(configured).await?;
     let is_active = user.as_ref().is_some_and(|user| user.status == UserStatus::Active);
     if is_active || bootstrap_permission(ctx, configured, user.as_ref()).await?.is_some() {

@@ -1,12 +1,11 @@
 //! Ends sessions before they expire: here at once, and at the provider by jobs.
 
 use serde_json::json;
-use thiserror::Error;
 
 use crate::jobs::RevokeSession;
 use crate::{
-    Actor, Change, Ctx, EndReason, EndSessions, Event, EventKind, ManageableRoles, OptimisticRetry,
-    Session, SessionId, SessionSelector, StoreError, User, UserId,
+    Actor, Change, Ctx, EndReason, EndSessions, Event, EventKind, OptimisticRetry, Session,
+    SessionId, SessionSelector, StoreResult, User, UserId,
 };
 
 /// Which sessions of a user end, why, and who ends them.
@@ -17,8 +16,7 @@ pub(in crate::flows) struct SessionEnd<'a> {
     pub(in crate::flows) by: &'a Actor,
 }
 
-/// Logs a user out of a session.
-pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> Result<(), StoreError> {
+pub async fn log_out(ctx: &Ctx, session: &Session, user: &User) -> StoreResult<()> {
     let (sessions, reason) = (SessionSelector::One(session.id), EndReason::LoggedOut);
     let by = &Actor::of(user);
     end_live(ctx, user.id, SessionEnd { sessions, reason, by }).await.map(drop)
@@ -30,7 +28,7 @@ pub async fn end_session(
     user: UserId,
     session: SessionId,
     by: &Actor,
-) -> Result<Option<Session>, StoreError> {
+) -> StoreResult<Option<Session>> {
     let (sessions, reason) = (SessionSelector::One(session), EndReason::Revoked);
     let ended = end_live(ctx, user, SessionEnd { sessions, reason, by }).await?;
     Ok(ended.into_iter().next())
@@ -42,60 +40,20 @@ pub async fn end_other_sessions(
     user: UserId,
     except: SessionId,
     by: &Actor,
-) -> Result<usize, StoreError> {
+) -> StoreResult<usize> {
     let (sessions, reason) = (SessionSelector::AllBut(except), EndReason::Revoked);
     Ok(end_live(ctx, user, SessionEnd { sessions, reason, by }).await?.len())
 }
 
-/// The error of ending all sessions of a user.
-#[derive(Debug, Error)]
-pub enum EndAllError {
-    #[error("no such user")]
-    NotFound,
-    /// The caller may not manage the user's role.
-    #[error("the caller may not manage this user")]
-    Forbidden,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Ends all sessions of a user. Returns the number of ended sessions.
-pub async fn end_all_sessions(
-    ctx: &Ctx,
-    user: UserId,
-    manageable: ManageableRoles,
-    by: &Actor,
-) -> Result<usize, EndAllError> {
-    let (sessions, reason) = (SessionSelector::All, EndReason::Revoked);
-    let mut retry = OptimisticRetry::default();
-    loop {
-        let user = ctx.store.user(user).await?.ok_or(EndAllError::NotFound)?;
-        if !manageable.includes(user.role) {
-            return Err(EndAllError::Forbidden);
-        }
-        let end = SessionEnd { sessions, reason, by };
-        if let Some(ended) = try_end_live(ctx, &mut retry, &user, end).await? {
-            return Ok(ended.len());
-        }
-    }
-}
-
 /// Ends a session that the provider no longer knows.
-pub(in crate::flows) async fn end_unknown_session(
-    ctx: &Ctx,
-    session: &Session,
-) -> Result<(), StoreError> {
+pub(in crate::flows) async fn end_unknown_session(ctx: &Ctx, session: &Session) -> StoreResult<()> {
     let (sessions, reason) = (SessionSelector::One(session.id), EndReason::GoneAtProvider);
     let by = &Actor::System;
     end_live(ctx, session.user_id, SessionEnd { sessions, reason, by }).await.map(drop)
 }
 
 /// Returns the sessions that were live; none if the user does not exist.
-async fn end_live(
-    ctx: &Ctx,
-    user: UserId,
-    end: SessionEnd<'_>,
-) -> Result<Vec<Session>, StoreError> {
+async fn end_live(ctx: &Ctx, user: UserId, end: SessionEnd<'_>) -> StoreResult<Vec<Session>> {
     let mut retry = OptimisticRetry::default();
     loop {
         let Some(user) = ctx.store.user(user).await? else { return Ok(Vec::new()) };
@@ -109,12 +67,12 @@ async fn end_live(
 ///
 /// The user is read before the sessions and updated with them. A concurrent login also updates the user
 /// and so causes a conflict: no session is ended unseen, and no event is written twice.
-async fn try_end_live(
+pub(in crate::flows) async fn try_end_live(
     ctx: &Ctx,
     retry: &mut OptimisticRetry,
     user: &User,
     end: SessionEnd<'_>,
-) -> Result<Option<Vec<Session>>, StoreError> {
+) -> StoreResult<Option<Vec<Session>>> {
     let mut live = live_sessions(ctx, user.id, end.sessions).await?;
     live.retain(|session| end.sessions.includes(session.id));
     if live.is_empty() {
@@ -129,7 +87,7 @@ async fn live_sessions(
     ctx: &Ctx,
     user: UserId,
     sessions: SessionSelector,
-) -> Result<Vec<Session>, StoreError> {
+) -> StoreResult<Vec<Session>> {
     let SessionSelector::One(id) = sessions else {
         return ctx.store.live_sessions(user, ctx.now()).await;
     };
@@ -158,6 +116,33 @@ pub(in crate::flows) fn add_session_end(
         if has_ended_at_provider {
             return change;
         }
-        change.job(RevokeSession::of(&session.provider_session_id).into_job(ctx))
+        change.job(RevokeSession::job_for(ctx, &session.provider_session_id))
     })
+}
+
+/// Ends the session that a browser had before it logged in again.
+pub async fn end_replaced_session(ctx: &Ctx, previous: &Session) -> StoreResult<()> {
+    let mut retry = OptimisticRetry::default();
+    loop {
+        let change = replace_session(ctx, Change::new(), previous).await?;
+        if retry.apply(ctx, change).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Adds the end of the browser's previous session to a change. The session may be another user's,
+/// so that planting one in a browser gains nothing.
+pub(in crate::flows) async fn replace_session(
+    ctx: &Ctx,
+    change: Change,
+    previous: &Session,
+) -> StoreResult<Change> {
+    let current = ctx.store.session(previous.id).await?;
+    let user = ctx.store.user(previous.user_id).await?;
+    let is_live = current.is_some_and(|session| session.is_live(ctx.now()));
+    let (Some(user), true) = (user, is_live) else { return Ok(change) };
+    let sessions = SessionSelector::One(previous.id);
+    let end = SessionEnd { sessions, reason: EndReason::Replaced, by: &Actor::of(&user) };
+    Ok(add_session_end(ctx, change, &user, std::slice::from_ref(previous), end))
 }

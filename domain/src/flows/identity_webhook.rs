@@ -3,27 +3,23 @@
 //! Events arrive late, repeatedly and out of order, and most report changes that Guestlist made itself. So
 //! an event changes nothing: if it contradicts the stored state, a job loads the identity's current state.
 
-use super::reconcile::compare::{self, RepairCandidate};
-use super::reconcile::repair;
+use super::reconcile::{RepairCandidate, known_users, repair};
 use crate::jobs::CheckIdentity;
-use crate::{Change, Ctx, IdentityEvent, StoreError, Verdict};
+use crate::{Change, Ctx, IdentityEvent, StoreResult, Verdict};
 
-/// The result of handling a webhook event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookOutcome {
     /// The event contradicts the stored state; the identity will be checked.
     CheckScheduled,
     /// The event agrees with the stored state, or concerns no user.
     Consistent,
-    /// The event was handled before.
     Duplicate,
 }
 
-/// Handles a webhook event.
 pub async fn handle_identity_webhook(
     ctx: &Ctx,
     event: &IdentityEvent,
-) -> Result<WebhookOutcome, StoreError> {
+) -> StoreResult<WebhookOutcome> {
     if !is_contradiction(ctx, event).await? {
         return Ok(WebhookOutcome::Consistent);
     }
@@ -36,11 +32,11 @@ pub async fn handle_identity_webhook(
 
 /// Returns whether an event contradicts the stored state. Late events about removed users do not: their
 /// tombstones are stored.
-async fn is_contradiction(ctx: &Ctx, event: &IdentityEvent) -> Result<bool, StoreError> {
+async fn is_contradiction(ctx: &Ctx, event: &IdentityEvent) -> StoreResult<bool> {
     Ok(match &event.profile {
         None => repair::holder(ctx, &event.provider_user_id).await?.is_some(),
         Some(profile) => {
-            let candidate = compare::repair_candidate(ctx, profile).await?;
+            let candidate = known_users::repair_candidate(ctx, profile).await?;
             matches!(candidate, Some(RepairCandidate::Unlinked { .. }))
         }
     })

@@ -16,7 +16,6 @@ use crate::{
 /// The priority of bulk invitations: after single invitations, before other jobs.
 const BULK_PRIORITY: i16 = 15;
 
-/// A request to invite a person.
 #[derive(Debug, Clone)]
 pub struct NewInvitation {
     pub email: Email,
@@ -33,7 +32,7 @@ pub struct NewInvitation {
     pub is_bulk: bool,
 }
 
-/// The error of inviting a person.
+/// The error of inviting a person, or of adding a user.
 #[derive(Debug, Error)]
 pub enum InviteError {
     #[error("the address has an open invitation")]
@@ -51,7 +50,7 @@ pub enum InviteError {
 }
 
 /// Returns the message for an address that belongs to an active or suspended user.
-pub(in crate::flows) fn already_member(is_suspended: bool) -> &'static str {
+fn already_member(is_suspended: bool) -> &'static str {
     if is_suspended {
         "the address belongs to a member who is suspended"
     } else {
@@ -90,10 +89,7 @@ async fn read_and_decide(
 ) -> Result<(Invitation, Change), InviteError> {
     let guard = check_inviter(ctx, request.role, by).await?;
     let known = ctx.store.user_by_email(&request.email).await?;
-    let latest = match &known {
-        Some(user) => ctx.store.latest_invitation(user.id).await?,
-        None => None,
-    };
+    let latest = ctx.latest_invitation(known.as_ref()).await?;
     let (invitation, mut change) = decide(ctx, request, by, known, latest.as_ref())?;
     change.guards.extend(guard);
     Ok((invitation, change))
@@ -122,7 +118,27 @@ fn decide(
     known: Option<User>,
     latest: Option<&Invitation>,
 ) -> Result<(Invitation, Change), InviteError> {
-    match known.as_ref().map(|user| (user.status, user.id)) {
+    check_address(ctx, known.as_ref(), latest, request.manageable)?;
+    let change = supersede(ctx, Change::new(), latest);
+    let (user, change) = upsert_user(ctx, change, request, known);
+    let mail_at = latest.map_or(ctx.now(), |latest| latest.next_mail_at(ctx.now()));
+    let invitation = new_invitation(ctx, request, by, &user, mail_at);
+    let event = ctx.invitation_event(EventKind::Requested, &invitation, by, Value::Null);
+    let job = SendInvitation::of(&invitation).into_job(ctx, Some(mail_at));
+    let priority = if request.is_bulk { BULK_PRIORITY } else { job.priority };
+    let job = NewJob { priority, ..job };
+    let change = change.insert_invitation(invitation.clone()).event(event).job(job);
+    Ok((invitation, change))
+}
+
+/// Checks that an address with this user and invitation can be invited or added.
+pub(in crate::flows) fn check_address(
+    ctx: &Ctx,
+    known: Option<&User>,
+    latest: Option<&Invitation>,
+    manageable: ManageableRoles,
+) -> Result<(), InviteError> {
+    match known.map(|user| (user.status, user.id)) {
         None | Some((UserStatus::Invited, _)) => {}
         Some((status @ (UserStatus::Active | UserStatus::Suspended), user)) => {
             let is_suspended = status == UserStatus::Suspended;
@@ -133,22 +149,19 @@ fn decide(
     if let Some(open) = latest.filter(|latest| latest.can_be_accepted(ctx.now())) {
         return Err(InviteError::AlreadyInvited(open.id));
     }
-    if known.as_ref().is_some_and(|user| !request.manageable.includes(user.role)) {
+    if known.is_some_and(|user| !manageable.includes(user.role)) {
         return Err(InviteError::Forbidden);
     }
-    let mut change = Change::new();
-    if let Some(ended) = latest {
-        change = expire_invitation(ctx, cancel_dead_delivery(ctx, change, ended), ended);
+    Ok(())
+}
+
+/// Adds the end of an invitation that another one, or a login, replaces: it expires if it is overdue,
+/// and its dead job is cancelled.
+pub(in crate::flows) fn supersede(ctx: &Ctx, change: Change, ended: Option<&Invitation>) -> Change {
+    match ended {
+        Some(ended) => cancel_dead_delivery(ctx, expire_invitation(ctx, change, ended), ended),
+        None => change,
     }
-    let (user, change) = upsert_user(ctx, change, request, known);
-    let mail_at = latest.map_or(ctx.now(), |latest| latest.next_mail_at(ctx.now()));
-    let invitation = new_invitation(ctx, request, by, &user, mail_at);
-    let event = ctx.invitation_event(EventKind::Requested, &invitation, by, Value::Null);
-    let job = SendInvitation::of(&invitation).into_job(ctx, Some(mail_at));
-    let priority = if request.is_bulk { BULK_PRIORITY } else { job.priority };
-    let job = NewJob { priority, ..job };
-    let change = change.insert_invitation(invitation.clone()).event(event).job(job);
-    Ok((invitation, change))
 }
 
 /// Adds the expiry of an overdue invitation to a change. Flows do this themselves, because an open

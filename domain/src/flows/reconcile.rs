@@ -4,23 +4,25 @@
 //! again, loads the identity again, and is written only if the row has not changed since. An incomplete
 //! list yields no candidates.
 
-pub(crate) mod compare;
-mod error;
+mod compare;
+mod findings;
+pub(crate) mod known_users;
 pub(crate) mod repair;
 
 use serde_json::json;
 
-use self::compare::{Findings, RepairCandidate};
-pub use self::error::ReconcileError;
+use self::findings::Findings;
+pub use self::findings::ReconcileError;
+pub(crate) use self::findings::RepairCandidate;
+use self::repair::RepairError;
 use crate::{
-    Actor, CallGate, Change, Comparison, Ctx, EventKind, ProviderError, Reconciliation,
-    ReconciliationId, RepairAction, StoreError, Verdict,
+    Actor, CallGate, Change, Comparison, Ctx, EventKind, Reconciliation, ReconciliationId,
+    RepairAction, Verdict,
 };
 
 /// A run without `force` may change one in this many users: 5 %.
 const ONE_IN: u64 = 20;
 
-/// Options of a reconciliation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ReconcileOptions {
     /// Repair nothing.
@@ -108,34 +110,29 @@ impl Repairs<'_> {
             if !self.gate.may_call().await {
                 return Err(ReconcileError::Stopped { repaired });
             }
-            match self.check_and_repair(&candidate).await? {
+            match self.check_and_repair(&candidate).await {
                 Ok(true) if self.options.dry_run => {}
                 Ok(true) => {
                     repaired += 1;
                     findings.mark_repaired(&candidate);
                 }
                 Ok(false) => findings.discard(&candidate),
-                Err(error) if error.kind.is_rejection() => {}
-                Err(error) => return Err(ReconcileError::Repairing { repaired, error }),
+                Err(RepairError::Provider(error)) if error.kind.is_rejection() => {}
+                Err(RepairError::Provider(error)) => {
+                    return Err(ReconcileError::Repairing { repaired, error });
+                }
+                Err(RepairError::Store(error)) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
     /// Returns whether the difference was confirmed and, unless this is a dry run, repaired.
-    async fn check_and_repair(
-        &self,
-        candidate: &RepairCandidate,
-    ) -> Result<Result<bool, ProviderError>, StoreError> {
-        let Self { ctx, by, .. } = self;
-        let confirmed = match repair::confirm(ctx, candidate).await? {
-            Ok(Some(confirmed)) => confirmed,
-            Ok(None) => return Ok(Ok(false)),
-            Err(error) => return Ok(Err(error)),
-        };
+    async fn check_and_repair(&self, candidate: &RepairCandidate) -> Result<bool, RepairError> {
+        let Some(confirmed) = repair::confirm(self.ctx, candidate).await? else { return Ok(false) };
         if self.options.dry_run {
-            return Ok(Ok(true));
+            return Ok(true);
         }
-        repair::repair(ctx, candidate, confirmed, by).await
+        repair::repair(self.ctx, candidate, confirmed, self.by).await
     }
 }

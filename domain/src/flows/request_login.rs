@@ -11,14 +11,13 @@ use thiserror::Error;
 use crate::jobs::SendLoginLink;
 use crate::{
     Change, Ctx, Email, LoginRequest, LoginRequestId, MAIL_INTERVAL, OptimisticRetry, Policy,
-    ReturnTo, StoreError, is_credible,
+    ReturnTo, StoreError, StoreResult, is_credible,
 };
 
 /// The maximum time by which a login mail is delayed to keep mails to its address apart. Requests beyond
 /// it share one mail, so that a burst of requests does not delay later ones for long.
 const MAX_SPACING: Duration = Duration::from_secs(30);
 
-/// The error of requesting a login link.
 #[derive(Debug, Error)]
 pub enum RequestLoginError {
     /// The address has reached its limit, whether it is known or not. Another link may be requested
@@ -54,7 +53,7 @@ pub async fn request_login_unlimited(
     ctx: &Ctx,
     email: &Email,
     return_to: Option<ReturnTo>,
-) -> Result<LoginRequestId, StoreError> {
+) -> StoreResult<LoginRequestId> {
     let mut retry = OptimisticRetry::default();
     loop {
         let recent = ctx.store.login_requests(email, 1).await?;

@@ -3,12 +3,10 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::job::{arg, new_job};
-use super::outcome::{CallResult, outcome_of};
-use crate::flows::{compare, repair};
+use super::job::{CallResult, arg, new_job};
+use crate::flows::{known_users, repair};
 use crate::{
-    Actor, Attempt, CallGate, Change, Ctx, Execution, Job, JobOutcome, NewJob, Profile, QueueName,
-    Role, StoreError,
+    Actor, Attempt, CallGate, Change, Ctx, Job, NewJob, Profile, QueueName, Role, StoreResult,
 };
 
 /// Loads one identity from the provider and repairs what differs here.
@@ -22,15 +20,15 @@ impl CheckIdentity {
         new_job::<Self>(ctx, json!({ "identity": provider_user_id }), Some(key))
     }
 
-    async fn unlink(&self, ctx: &Ctx) -> Result<Option<Change>, StoreError> {
+    async fn unlink(&self, ctx: &Ctx) -> StoreResult<Option<Change>> {
         match repair::holder(ctx, &self.0).await? {
             Some(user) => repair::unlink_identity(ctx, user, &Actor::System).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn link(&self, ctx: &Ctx, profile: &Profile) -> Result<Option<Change>, StoreError> {
-        let Some(candidate) = compare::repair_candidate(ctx, profile).await? else {
+    async fn link(&self, ctx: &Ctx, profile: &Profile) -> StoreResult<Option<Change>> {
+        let Some(candidate) = known_users::repair_candidate(ctx, profile).await? else {
             return Ok(None);
         };
         let user = repair::user_without_identity(ctx, &candidate).await?;
@@ -48,7 +46,7 @@ impl Job for CheckIdentity {
         arg(args, "identity").map(Self)
     }
 
-    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, ctx: &Ctx) -> StoreResult<Role> {
         let user = ctx.store.user_by_provider_id(&self.0).await?;
         Ok(user.map(|user| user.role).unwrap_or_default())
     }
@@ -58,25 +56,19 @@ impl Job for CheckIdentity {
         ctx: &Ctx,
         _: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<Self::Report, StoreError> {
+    ) -> StoreResult<Self::Report> {
         if !gate.may_call().await {
             return Ok(None);
         }
         Ok(Some(ctx.provider.identity(&self.0).await))
     }
 
-    async fn conclude(
-        &self,
-        ctx: &Ctx,
-        attempt: &Attempt,
-        execution: &Execution<Self::Report>,
-    ) -> Result<(JobOutcome, Change), StoreError> {
-        let outcome = outcome_of(ctx, Self::RETRY, attempt, execution);
-        let change = match execution {
-            Execution::Completed(Some(Ok(None))) => self.unlink(ctx).await?,
-            Execution::Completed(Some(Ok(Some(profile)))) => self.link(ctx, profile).await?,
-            _ => None,
+    async fn record(&self, ctx: &Ctx, report: &Self::Report) -> StoreResult<Change> {
+        let change = match report {
+            Some(Ok(None)) => self.unlink(ctx).await?,
+            Some(Ok(Some(profile))) => self.link(ctx, profile).await?,
+            Some(Err(_)) | None => None,
         };
-        Ok((outcome, change.unwrap_or_default()))
+        Ok(change.unwrap_or_default())
     }
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::job::{arg, new_job};
-use super::outcome::{CallResult, outcome_of, retry_or_give_up};
+use super::job::{CallResult, arg, new_job, outcome_of, retry_or_give_up};
 use crate::{
     Actor, Attempt, CallGate, Change, Ctx, EventKind, Execution, Job, JobError, JobOutcome, NewJob,
-    QueueName, RemovedAddress, Role, StoreError, Tombstone, User, UserId, UserStatus,
+    QueueName, RemovedAddress, Role, StoreResult, Tombstone, User, UserId, UserStatus,
 };
 
 /// Deletes a removed user's identity at the provider, then the user.
@@ -17,16 +16,12 @@ use crate::{
 pub struct DeleteIdentity(UserId);
 
 impl DeleteIdentity {
-    pub(crate) fn of(user: UserId) -> Self {
-        Self(user)
-    }
-
-    pub(crate) fn into_job(self, ctx: &Ctx) -> NewJob {
-        new_job::<Self>(ctx, json!({ "user": self.0 }), None)
+    pub(crate) fn job_for(ctx: &Ctx, user: UserId) -> NewJob {
+        new_job::<Self>(ctx, json!({ "user": user }), None)
     }
 
     /// Returns the user, unless the removal is already complete.
-    async fn user(self, ctx: &Ctx) -> Result<Option<User>, StoreError> {
+    async fn user(self, ctx: &Ctx) -> StoreResult<Option<User>> {
         let user = ctx.store.user(self.0).await?;
         Ok(user.filter(|user| user.status == UserStatus::Deleting))
     }
@@ -44,7 +39,7 @@ impl Job for DeleteIdentity {
         arg(args, "user").map(Self)
     }
 
-    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, ctx: &Ctx) -> StoreResult<Role> {
         Ok(ctx.store.user(self.0).await?.map(|user| user.role).unwrap_or_default())
     }
 
@@ -53,7 +48,7 @@ impl Job for DeleteIdentity {
         ctx: &Ctx,
         _: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<Self::Report, StoreError> {
+    ) -> StoreResult<Self::Report> {
         match self.user(ctx).await? {
             Some(user) => delete_identity(ctx, &user, gate).await,
             None => Ok(Some(Ok(None))),
@@ -65,7 +60,7 @@ impl Job for DeleteIdentity {
         ctx: &Ctx,
         attempt: &Attempt,
         execution: &Execution<Self::Report>,
-    ) -> Result<(JobOutcome, Change), StoreError> {
+    ) -> StoreResult<(JobOutcome, Change)> {
         let outcome = outcome_of(ctx, Self::RETRY, attempt, execution);
         let user = self.user(ctx).await?;
         let (Some(user), Execution::Completed(Some(Ok(deleted)))) = (user, execution) else {
@@ -85,7 +80,7 @@ async fn delete_identity(
     ctx: &Ctx,
     user: &User,
     gate: &dyn CallGate,
-) -> Result<CallResult<Option<String>>, StoreError> {
+) -> StoreResult<CallResult<Option<String>>> {
     let identity = match &user.provider_user_id {
         Some(id) => Some(id.clone()),
         // A mail whose answer was lost may have created an identity that is not linked.
@@ -107,7 +102,7 @@ async fn delete_identity(
     Ok(Some(deleted.map(|()| Some(id))))
 }
 
-async fn erase_user(ctx: &Ctx, user: User, identity: Option<String>) -> Result<Change, StoreError> {
+async fn erase_user(ctx: &Ctx, user: User, identity: Option<String>) -> StoreResult<Change> {
     let event = ctx.user_event(EventKind::UserDeleted, &user, &Actor::System);
     let mut change = Change::new().event(event);
     change.invitations.delete = ctx.store.invitations_of(user.id).await?;

@@ -5,12 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::job::schedule_periodic;
-use super::outcome::{JobReport, not_started, outcome_of, retry_or_give_up};
+use super::job::{JobReport, not_started, retry_or_give_up, schedule_periodic};
 use crate::flows::{ReconcileError, ReconcileOptions, compare_and_repair, reconciliation_change};
 use crate::{
-    Actor, Attempt, CallGate, Change, Comparison, Ctx, Execution, Job, JobError, JobOutcome,
-    QueueName, Reconciliation, RepairAction, RetryPolicy, Role, StoreError,
+    Actor, Attempt, CallGate, Change, Comparison, Ctx, Job, JobError, JobOutcome, QueueName,
+    Reconciliation, RepairAction, RetryPolicy, Role, StoreResult,
 };
 
 /// The pause of a run that had to stop. The provider may be unavailable, and the maintenance queue is not
@@ -23,7 +22,7 @@ pub struct Reconcile;
 
 /// Enqueues the reconciliation of the current interval, unless another worker has or the oldest user is
 /// younger than the interval. Returns whether this call enqueued it.
-pub async fn schedule_reconciliation(ctx: &Ctx, every: Duration) -> Result<bool, StoreError> {
+pub async fn schedule_reconciliation(ctx: &Ctx, every: Duration) -> StoreResult<bool> {
     let oldest = ctx.store.users_from(None, 1).await?;
     if oldest.first().is_none_or(|oldest| ctx.now() < oldest.created_at + every) {
         return Ok(false);
@@ -48,7 +47,7 @@ impl Job for Reconcile {
         Some(Self)
     }
 
-    async fn subject_role(&self, _: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, _: &Ctx) -> StoreResult<Role> {
         Ok(Role::Member)
     }
 
@@ -57,26 +56,17 @@ impl Job for Reconcile {
         ctx: &Ctx,
         _: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<Self::Report, StoreError> {
+    ) -> StoreResult<Self::Report> {
         match compare_and_repair(ctx, ReconcileOptions::default(), &Actor::System, gate).await {
             Err(ReconcileError::Store(error)) => Err(error),
             other => Ok(other),
         }
     }
 
-    async fn conclude(
-        &self,
-        ctx: &Ctx,
-        attempt: &Attempt,
-        execution: &Execution<Self::Report>,
-    ) -> Result<(JobOutcome, Change), StoreError> {
-        let change = match execution {
-            Execution::Completed(Ok(comparison)) => {
-                reconciliation_change(ctx, comparison, &Actor::System)
-            }
-            _ => Change::new(),
-        };
-        Ok((outcome_of(ctx, Self::RETRY, attempt, execution), change))
+    async fn record(&self, ctx: &Ctx, report: &Self::Report) -> StoreResult<Change> {
+        let comparison = report.as_ref().ok();
+        let change = comparison.map(|done| reconciliation_change(ctx, done, &Actor::System));
+        Ok(change.unwrap_or_default())
     }
 }
 

@@ -1,28 +1,25 @@
 //! Sends an invitation's mail and records the result.
 
 mod delivery;
-mod earlier_call;
 mod record;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use self::earlier_call::{LookUp, in_doubt_since, look_up};
-use self::record::Call;
-use super::job::arg;
-use super::outcome::{JobReport, exhausted, not_started, outcome_of_error};
-use super::revoke_invitation::RevokeInvitation;
+use self::delivery::{LookUp, in_doubt_since, look_up};
+use self::record::{Call, Recorder};
+use super::job::{JobReport, arg, exhausted, not_started, outcome_of_error};
+use super::revoke::RevokeInvitation;
 use crate::authorization::role_of_invitation;
 use crate::{
     Attempt, CallGate, Change, Ctx, Execution, Invitation, InviteMail, Job, JobOutcome,
     LINK_MINUTES, LoginMail, ProviderError, ProviderErrorKind, QueueName, RetryPolicy, Role,
-    SentMail, StoreError,
+    SentMail, StoreResult,
 };
 
-pub(crate) use self::delivery::cancel_dead_delivery;
+pub(crate) use self::delivery::{CLOCK_SKEW, cancel_dead_delivery};
 pub use self::delivery::{DeliveryReport, EarlierCall, SendInvitation};
-pub(crate) use self::earlier_call::CLOCK_SKEW;
 
 #[async_trait]
 impl Job for SendInvitation {
@@ -35,7 +32,7 @@ impl Job for SendInvitation {
         Some(Self { invitation: arg(args, "invitation")?, delivery })
     }
 
-    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, ctx: &Ctx) -> StoreResult<Role> {
         role_of_invitation(ctx, self.invitation).await
     }
 
@@ -44,7 +41,7 @@ impl Job for SendInvitation {
         ctx: &Ctx,
         attempt: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<DeliveryReport, StoreError> {
+    ) -> StoreResult<DeliveryReport> {
         let Some(mut invitation) = self.wanted(ctx).await? else {
             return Ok(DeliveryReport::NotWanted);
         };
@@ -74,29 +71,25 @@ impl Job for SendInvitation {
         ctx: &Ctx,
         attempt: &Attempt,
         execution: &Execution<DeliveryReport>,
-    ) -> Result<(JobOutcome, Change), StoreError> {
-        let Some(mut invitation) = ctx.store.invitation(self.invitation).await? else {
+    ) -> StoreResult<(JobOutcome, Change)> {
+        let Some(invitation) = ctx.store.invitation(self.invitation).await? else {
             return Ok((JobOutcome::Done, Change::new()));
         };
         let since = in_doubt_since(ctx, &invitation, attempt).await?;
-        let lost = self.record_lost_attempts(ctx, &mut invitation, attempt, since);
+        let change = Change::new();
+        let mut recorder = Recorder { ctx, delivery: *self, attempt, invitation, change };
+        recorder.record_lost_attempts(since);
         let may_be_sent = attempt.number > 1 || is_doubtful(execution);
-        let undo = (invitation.is_revoked_or_cancelled() && may_be_sent)
-            .then(|| RevokeInvitation::of(&invitation));
-        let (outcome, mut change) = match execution {
-            Execution::Completed(report) => {
-                let has_lost = !lost.is_empty();
-                self.conclude_report(ctx, attempt, invitation, report, has_lost).await?
-            }
-            Execution::Exhausted => {
-                self.record_failure(ctx, invitation, attempt, JobOutcome::Dead(exhausted()))
-            }
-            Execution::Failed(error) => self.record_crash(ctx, invitation, attempt, error),
+        let must_undo = recorder.invitation.is_revoked_or_cancelled() && may_be_sent;
+        let outcome = match execution {
+            Execution::Completed(report) => record_report(&mut recorder, report).await?,
+            Execution::Exhausted => recorder.record_failure(JobOutcome::Dead(exhausted())),
+            Execution::Failed(error) => recorder.record_crash(error),
         };
-        change.events.splice(0..0, lost);
+        let Recorder { invitation, mut change, .. } = recorder;
         // The mail may have been sent after the link was revoked at the provider.
-        if let Some(undo) = undo.filter(|_| change.jobs.is_empty()) {
-            change = change.job(undo.into_job(ctx));
+        if must_undo && change.jobs.is_empty() {
+            change.jobs.push(RevokeInvitation::job_for(ctx, &invitation));
         }
         Ok((outcome, change))
     }
@@ -116,43 +109,39 @@ impl JobReport for DeliveryReport {
     }
 }
 
-impl SendInvitation {
-    async fn conclude_report(
-        self,
-        ctx: &Ctx,
-        attempt: &Attempt,
-        invitation: Invitation,
-        report: &DeliveryReport,
-        has_lost: bool,
-    ) -> Result<(JobOutcome, Change), StoreError> {
-        let outcome = report.outcome(ctx, Self::RETRY, attempt);
-        Ok(match report {
-            DeliveryReport::NotStarted if has_lost => {
-                (outcome, Change::new().update_invitation(invitation))
+async fn record_report(
+    recorder: &mut Recorder<'_>,
+    report: &DeliveryReport,
+) -> StoreResult<JobOutcome> {
+    let outcome = report.outcome(recorder.ctx, SendInvitation::RETRY, recorder.attempt);
+    Ok(match report {
+        DeliveryReport::NotWanted => outcome,
+        DeliveryReport::NotStarted => {
+            let has_lost_attempts = !recorder.change.events.is_empty();
+            if has_lost_attempts {
+                recorder.update_invitation();
             }
-            DeliveryReport::NotWanted | DeliveryReport::NotStarted => (outcome, Change::new()),
-            DeliveryReport::Found(identity) => {
-                let change = self.record_found(ctx, invitation, attempt);
-                let identity = &identity.provider_user_id;
-                (outcome, record::link_identity(ctx, change, self.invitation, identity).await?)
+            outcome
+        }
+        DeliveryReport::Found(identity) => {
+            recorder.record_found();
+            recorder.link_identity(&identity.provider_user_id).await?;
+            outcome
+        }
+        DeliveryReport::Unknown(error) => recorder.record_unknown(error, outcome),
+        DeliveryReport::Called { result, took, earlier_call } => {
+            recorder.record_outage();
+            let call = Call { took: *took, earlier: *earlier_call };
+            match result {
+                Ok(mail) => {
+                    recorder.record_sent(&call, mail);
+                    recorder.link_identity(&mail.provider_user_id).await?;
+                    outcome
+                }
+                Err(error) => recorder.record_error(&call, error, outcome),
             }
-            DeliveryReport::Unknown(error) => self.record_unknown(ctx, invitation, error, outcome),
-            DeliveryReport::Called { result, took, earlier_call } => {
-                let held = self.outage_event(ctx, &invitation, attempt);
-                let call = Call { attempt, took: *took, earlier: *earlier_call };
-                let (outcome, mut change) = match result {
-                    Ok(mail) => {
-                        let change = self.record_sent(ctx, invitation, &call, mail);
-                        let id = &mail.provider_user_id;
-                        (outcome, record::link_identity(ctx, change, self.invitation, id).await?)
-                    }
-                    Err(error) => self.record_error(ctx, invitation, &call, error, outcome),
-                };
-                change.events.splice(0..0, held);
-                (outcome, change)
-            }
-        })
-    }
+        }
+    })
 }
 
 /// Returns whether the execution may have sent a mail that was not recorded.

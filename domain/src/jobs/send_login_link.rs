@@ -3,13 +3,12 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::job::{arg, new_job};
-use super::outcome::{JobReport, not_started, outcome_of, outcome_of_error};
+use super::job::{JobReport, arg, new_job, not_started, outcome_of_error};
 use crate::flows::{bootstrap_permission, resend_change};
 use crate::{
-    Actor, Attempt, CallGate, Change, Ctx, Email, Execution, Invitation, InvitationStatus, Job,
-    JobOutcome, LoginMail, LoginRequest, LoginRequestId, NewJob, ProviderError, QueueName,
-    RetryPolicy, Role, StoreError, User, UserStatus,
+    Actor, Attempt, CallGate, Change, Ctx, Email, Invitation, InvitationStatus, Job, JobOutcome,
+    LoginMail, LoginRequest, LoginRequestId, NewJob, ProviderError, QueueName, RetryPolicy, Role,
+    StoreResult, User, UserStatus,
 };
 
 /// Sends the mail that answers a login request.
@@ -24,16 +23,13 @@ impl SendLoginLink {
     }
 }
 
-/// The result of answering a login request.
 #[derive(Debug)]
 pub enum LoginReport {
     /// No mail is due, or the request is obsolete.
     NotWanted,
-    /// The call was not permitted.
     NotStarted,
     /// The invitation has to be resent.
     ResendInvitation,
-    /// The mail was requested.
     Called(Result<(), ProviderError>),
 }
 
@@ -57,7 +53,7 @@ impl Job for SendLoginLink {
         arg(args, "login_request").map(Self)
     }
 
-    async fn subject_role(&self, ctx: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, ctx: &Ctx) -> StoreResult<Role> {
         let Some(request) = ctx.store.login_request(self.0).await? else {
             return Ok(Role::Member);
         };
@@ -73,7 +69,7 @@ impl Job for SendLoginLink {
         ctx: &Ctx,
         _: &Attempt,
         gate: &dyn CallGate,
-    ) -> Result<LoginReport, StoreError> {
+    ) -> StoreResult<LoginReport> {
         let Some(LoginRequest { email, ordinal, at, .. }) = ctx.store.login_request(self.0).await?
         else {
             return Ok(LoginReport::NotWanted);
@@ -102,22 +98,10 @@ impl Job for SendLoginLink {
         }
     }
 
-    async fn conclude(
-        &self,
-        ctx: &Ctx,
-        attempt: &Attempt,
-        execution: &Execution<LoginReport>,
-    ) -> Result<(JobOutcome, Change), StoreError> {
-        let change = match execution {
-            Execution::Completed(LoginReport::ResendInvitation) => self.resend(ctx).await?,
-            _ => Change::new(),
-        };
-        Ok((outcome_of(ctx, Self::RETRY, attempt, execution), change))
-    }
-}
-
-impl SendLoginLink {
-    async fn resend(&self, ctx: &Ctx) -> Result<Change, StoreError> {
+    async fn record(&self, ctx: &Ctx, report: &LoginReport) -> StoreResult<Change> {
+        if !matches!(report, LoginReport::ResendInvitation) {
+            return Ok(Change::new());
+        }
         let Some(request) = ctx.store.login_request(self.0).await? else {
             return Ok(Change::new());
         };
@@ -143,7 +127,6 @@ struct Recipient {
     may_bootstrap: bool,
 }
 
-/// The mail that answers a login request.
 #[derive(Debug, PartialEq, Eq)]
 enum Mail {
     LoginLink,
@@ -152,12 +135,9 @@ enum Mail {
 }
 
 impl Recipient {
-    async fn read(ctx: &Ctx, email: &Email) -> Result<Self, StoreError> {
+    async fn read(ctx: &Ctx, email: &Email) -> StoreResult<Self> {
         let user = ctx.store.user_by_email(email).await?;
-        let invitation = match &user {
-            Some(user) => ctx.store.latest_invitation(user.id).await?,
-            None => None,
-        };
+        let invitation = ctx.latest_invitation(user.as_ref()).await?;
         let may_bootstrap = bootstrap_permission(ctx, email, user.as_ref()).await?.is_some();
         Ok(Self { user, invitation, may_bootstrap })
     }

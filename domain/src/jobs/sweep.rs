@@ -6,12 +6,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::job::schedule_periodic;
-use super::outcome::JobReport;
+use super::job::{JobReport, schedule_periodic};
 use crate::flows::expire_invitation;
 use crate::{
     Attempt, CallGate, Change, Ctx, ExpiredRows, Invitation, Job, JobOutcome, QueueName,
-    RetryPolicy, Role, StoreError, Verdict,
+    RetryPolicy, Role, StoreResult, Verdict,
 };
 
 /// Rows per statement, few enough that requests are served between two statements.
@@ -28,9 +27,7 @@ const IDEMPOTENCY_KEY_RETENTION: Duration = Duration::from_hours(24);
 /// The number of rows that a sweep changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Deleted sessions.
     pub sessions: u64,
-    /// Expired invitations.
     pub invitations: u64,
     /// Other deleted rows.
     pub others: u64,
@@ -48,7 +45,7 @@ pub struct Sweep;
 
 /// Enqueues the sweep of the current interval, unless another worker has. Returns whether this call
 /// enqueued it.
-pub async fn schedule_sweep(ctx: &Ctx, every: Duration) -> Result<bool, StoreError> {
+pub async fn schedule_sweep(ctx: &Ctx, every: Duration) -> StoreResult<bool> {
     schedule_periodic::<Sweep>(ctx, every).await
 }
 
@@ -68,11 +65,11 @@ impl Job for Sweep {
         Some(Self)
     }
 
-    async fn subject_role(&self, _: &Ctx) -> Result<Role, StoreError> {
+    async fn subject_role(&self, _: &Ctx) -> StoreResult<Role> {
         Ok(Role::Member)
     }
 
-    async fn perform(&self, ctx: &Ctx, _: &Attempt, _: &dyn CallGate) -> Result<Swept, StoreError> {
+    async fn perform(&self, ctx: &Ctx, _: &Attempt, _: &dyn CallGate) -> StoreResult<Swept> {
         let now = ctx.now();
         let login_requests = ctx.policy.login_limit.long_window().max(LOGIN_REQUEST_RETENTION);
         Ok(Swept {
@@ -87,7 +84,7 @@ impl Job for Sweep {
     }
 }
 
-async fn delete_all(ctx: &Ctx, what: ExpiredRows, before: Timestamp) -> Result<u64, StoreError> {
+async fn delete_all(ctx: &Ctx, what: ExpiredRows, before: Timestamp) -> StoreResult<u64> {
     let mut deleted = 0;
     loop {
         let batch = ctx.store.delete_expired(what, before, BATCH).await?;
@@ -98,7 +95,7 @@ async fn delete_all(ctx: &Ctx, what: ExpiredRows, before: Timestamp) -> Result<u
     }
 }
 
-async fn expire_overdue(ctx: &Ctx, now: Timestamp) -> Result<u64, StoreError> {
+async fn expire_overdue(ctx: &Ctx, now: Timestamp) -> StoreResult<u64> {
     let mut expired = 0;
     loop {
         let overdue = ctx.store.overdue_invitations(now, BATCH).await?;
@@ -113,7 +110,7 @@ async fn expire_overdue(ctx: &Ctx, now: Timestamp) -> Result<u64, StoreError> {
 }
 
 /// Expires invitations in one change or, after a conflict, in one change each.
-async fn expire_batch(ctx: &Ctx, overdue: &[Invitation]) -> Result<u64, StoreError> {
+async fn expire_batch(ctx: &Ctx, overdue: &[Invitation]) -> StoreResult<u64> {
     if overdue.is_empty() {
         return Ok(0);
     }

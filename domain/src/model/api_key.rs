@@ -1,6 +1,7 @@
 //! API keys and their scopes.
 
 use jiff::Timestamp;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{ApiKeyId, TokenHash};
 
@@ -9,7 +10,6 @@ use crate::{ApiKeyId, TokenHash};
 pub struct ApiKey {
     pub id: ApiKeyId,
     pub name: String,
-    /// The hash of the secret.
     pub hash: TokenHash,
     /// The first characters of the secret, by which people tell keys apart.
     pub prefix: String,
@@ -24,7 +24,6 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// Returns whether the key grants a scope.
     pub fn allows(&self, scope: Scope) -> bool {
         self.is_unrestricted() || self.scopes.contains(&scope)
     }
@@ -36,18 +35,7 @@ impl ApiKey {
 }
 
 /// A part of the API that a key can be limited to.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 pub enum Scope {
     #[strum(serialize = "users:read")]
     UsersRead,
@@ -62,5 +50,3 @@ pub enum Scope {
     #[strum(serialize = "ops:write")]
     OpsWrite,
 }
-
-crate::model::text_enum!(Scope);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{Actor, EventId, InvitationId, UserId};
 
@@ -17,7 +18,6 @@ pub struct Event {
     pub actor: Actor,
     /// The client's address, for actions requested over HTTP.
     pub from_ip: Option<IpAddr>,
-    /// The user whom the event concerns.
     pub user_id: Option<UserId>,
     /// The invitation whose timeline contains the event.
     pub invitation_id: Option<InvitationId>,
@@ -25,19 +25,7 @@ pub struct Event {
     pub detail: Value,
 }
 
-/// What an event records.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum EventKind {
     /// An invitation was created.
@@ -56,11 +44,8 @@ pub enum EventKind {
     Accepted,
     /// The delivery failed permanently.
     Failed,
-    /// The invitation expired.
     Expired,
-    /// The invitation was revoked.
     Revoked,
-    /// A resend was requested.
     Resent,
     /// A user was added without a mail.
     UserAdded,
@@ -74,7 +59,6 @@ pub enum EventKind {
     UserDeleting,
     /// The removal of a user was completed, including the identity at the provider.
     UserDeleted,
-    /// A user logged in.
     SessionStarted,
     /// A session was ended before it expired. Detail: session and reason.
     SessionEnded,
@@ -82,7 +66,6 @@ pub enum EventKind {
     LoginRefused,
     KeyCreated,
     KeyRevoked,
-    /// A reconciliation was completed.
     Reconciled,
     /// A user's identity no longer exists at the provider; the sessions were ended.
     IdentityForgotten,
@@ -90,12 +73,9 @@ pub enum EventKind {
     IdentityLinked,
     /// The identity of a removed user was found at the provider and deleted.
     IdentityDeleted,
-    /// An operator retried a job.
     JobRetried,
     /// An operator cancelled or dismissed a job.
     JobCancelled,
     QueuePaused,
     QueueResumed,
 }
-
-crate::model::text_enum!(EventKind);

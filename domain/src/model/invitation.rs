@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{Actor, Email, InvitationId, Metadata, Name, Role, UserId, is_credible};
 
@@ -15,7 +16,6 @@ pub const MAIL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invitation {
     pub id: InvitationId,
-    /// The invitee.
     pub user_id: UserId,
     pub email: Email,
     /// The invitee's name, as given by the inviter.
@@ -34,9 +34,7 @@ pub struct Invitation {
     /// Attempts made for this delivery. Rate-limited calls are not counted.
     pub attempts: u32,
     pub next_attempt_at: Option<Timestamp>,
-    /// What holds the delivery back.
     pub held_by: Option<HeldBy>,
-    /// The error of the last attempt.
     pub last_error: Option<DeliveryError>,
     /// Start of the first attempt whose outcome is unknown; cleared once an attempt is known to have
     /// sent nothing.
@@ -44,7 +42,6 @@ pub struct Invitation {
     /// Whether a login link is sent instead, because the address has an identity already.
     pub as_login: bool,
     pub created_at: Timestamp,
-    /// Time of the last resend request.
     pub resent_at: Option<Timestamp>,
     /// When the provider accepted the mail.
     pub sent_at: Option<Timestamp>,
@@ -53,27 +50,13 @@ pub struct Invitation {
     pub accepted_at: Option<Timestamp>,
     /// When the link expires; a resend extends it.
     pub expires_at: Timestamp,
-    /// Incremented by each write.
     pub version: i64,
 }
 
-/// The state of an invitation.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum InvitationStatus {
     /// Waiting to be sent, or being sent.
     Queued,
@@ -88,18 +71,7 @@ pub enum InvitationStatus {
 }
 
 /// What holds a delivery back. None of these costs an attempt.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum HeldBy {
     /// The provider's rate limit, or Guestlist's own limit below it.
@@ -108,11 +80,8 @@ pub enum HeldBy {
     ProviderDown,
     /// The provider rejects the credentials or settings.
     Misconfigured,
-    /// An operator paused the queue.
     Paused,
 }
-
-crate::model::text_enum!(InvitationStatus, HeldBy);
 
 impl InvitationStatus {
     /// Returns whether the invitation can still be accepted: it is queued or sent.
@@ -121,7 +90,6 @@ impl InvitationStatus {
     }
 }
 
-/// The error of a delivery attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryError {
     /// The provider's error code, or `timeout`, `connect` and the like where it gave none.
@@ -151,7 +119,6 @@ impl ReturnTo {
 pub struct InvalidTransition;
 
 impl Invitation {
-    /// The minimum time between two resend requests.
     pub const RESEND_COOLDOWN: Duration = Duration::from_secs(30);
     /// The error code of an invitation whose delivery was cancelled by an operator.
     pub const CANCELLED: &str = "cancelled";
@@ -206,7 +173,6 @@ impl Invitation {
         Ok(())
     }
 
-    /// Records that the delivery failed permanently.
     pub fn mark_failed(
         &mut self,
         attempts: u32,
@@ -232,7 +198,6 @@ impl Invitation {
         Ok(())
     }
 
-    /// Records that the invitation expired.
     pub fn mark_expired(&mut self, now: Timestamp) -> Result<(), InvalidTransition> {
         if !self.status.is_open() || now < self.expires_at {
             return Err(InvalidTransition);

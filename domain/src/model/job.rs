@@ -1,13 +1,13 @@
-//! Jobs: what is enqueued, how an attempt ends, and when it is retried.
+//! Jobs: what is enqueued, how an attempt ends, when it is retried, and what operators may do.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{HeldBy, JobId};
 
-/// A job to enqueue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewJob {
     pub id: JobId,
@@ -26,36 +26,19 @@ pub struct NewJob {
     pub created_at: Timestamp,
 }
 
-/// The queues, by purpose.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
+#[derive(PartialOrd, Ord)]
 pub enum QueueName {
     /// Login links, for which a user is waiting.
     Login,
-    /// Invitations.
     Invitation,
     /// Revocations and deletions at the provider.
     Provider,
     /// Outgoing webhooks. Reserved; nothing enqueues them yet.
     Webhook,
-    /// Periodic jobs.
     Maintenance,
 }
-
-crate::model::text_enum!(QueueName);
 
 impl QueueName {
     /// Returns whether the queue's jobs call the provider. Such queues share one rate limit and are
@@ -79,7 +62,6 @@ impl QueueName {
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobOutcome {
-    /// The job is done.
     Done,
     /// The attempt failed; the next one is due at the given time.
     Retry(Timestamp, JobError),
@@ -100,7 +82,7 @@ pub struct JobError {
 }
 
 impl JobError {
-    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), request_id: None }
     }
 }
@@ -156,8 +138,74 @@ pub struct Attempt {
 pub struct Outage {
     pub from: Timestamp,
     pub to: Timestamp,
-    /// The cause.
     pub by: HeldBy,
+}
+
+/// A job as stored in the queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueuedJob {
+    pub id: JobId,
+    pub queue: String,
+    pub kind: String,
+    pub args: Value,
+    pub state: JobState,
+}
+
+/// The state of a job, as the queue stores it. The API also reports `held` for a ready job whose queue
+/// is paused or whose provider is unavailable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum JobState {
+    /// Not due yet, and not because of a failure.
+    Scheduled,
+    /// Due, and waiting for a worker.
+    Ready,
+    Running,
+    /// Failed, and waiting for its next attempt.
+    Retrying,
+    Done,
+    /// Failed permanently. Kept until an operator retries or dismisses it.
+    Dead,
+    /// Cancelled or dismissed by an operator.
+    Cancelled,
+}
+
+impl JobState {
+    /// Returns whether an operator can cancel the job. A running job is not interrupted, but it is not
+    /// retried.
+    pub fn can_be_cancelled(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Ready | Self::Running | Self::Retrying)
+    }
+
+    pub fn can_be_dismissed(self) -> bool {
+        self == Self::Dead
+    }
+
+    pub fn can_be_retried(self) -> bool {
+        matches!(self, Self::Retrying | Self::Dead | Self::Cancelled)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Stops workers from claiming jobs of a queue.
+    Pause { queue: QueueName, by: String, reason: Option<String>, at: Timestamp },
+    /// Lets workers claim jobs of a queue again.
+    Resume(QueueName),
+    /// Cancels or dismisses a job, which must be in a state that
+    /// [can be cancelled](JobState::can_be_cancelled) or [dismissed](JobState::can_be_dismissed).
+    Cancel { job: JobId, at: Timestamp },
+    /// Cancels the job with a unique key if it is dead, because its work is obsolete or done by
+    /// another job.
+    CancelIfDead { key: String, at: Timestamp },
+    /// Runs a job again with all its attempts. It must be in a state that
+    /// [can be retried](JobState::can_be_retried).
+    Retry {
+        job: JobId,
+        /// The earliest time of the next attempt.
+        at: Timestamp,
+        requested_at: Timestamp,
+    },
 }
 
 #[cfg(test)]

@@ -4,28 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{Email, ReconciliationId, UserId};
 
 /// How a user and an identity differ.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
+#[derive(PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Drift {
     /// A user's identity no longer exists. Repaired by ending the sessions and unlinking the
     /// identity; the next mail creates a new one.
@@ -67,29 +54,15 @@ impl DriftCount {
 }
 
 /// What a reconciliation did about the differences.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum RepairAction {
-    /// Nothing, as requested.
     DryRun,
     /// Nothing, because repairs would have changed too many users.
     Refused,
     /// Repaired what can be repaired.
     Repaired,
 }
-
-crate::model::text_enum!(Drift, RepairAction);
 
 /// The record of a completed reconciliation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,15 +72,12 @@ pub struct Reconciliation {
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
     pub repair_action: RepairAction,
-    /// The number of users.
     pub users: u64,
-    /// The number of identities at the provider.
     pub identities: u64,
     pub counts: BTreeMap<Drift, DriftCount>,
 }
 
 impl Reconciliation {
-    /// Returns the number of differences of one kind.
     pub fn count(&self, kind: Drift) -> DriftCount {
         self.counts.get(&kind).copied().unwrap_or_default()
     }
@@ -124,10 +94,8 @@ impl Reconciliation {
 pub struct Difference {
     pub kind: Drift,
     pub user: Option<UserId>,
-    /// The user's address.
     pub email: Option<Email>,
     pub provider_user_id: String,
-    /// The identity's addresses.
     pub provider_emails: Vec<Email>,
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::{Email, LoginRequestId, ReturnTo, SessionId, UserId};
 
@@ -14,7 +15,6 @@ pub struct Session {
     pub user_id: UserId,
     /// The provider's id, which the session JWT carries.
     pub provider_session_id: String,
-    /// The hash of the session token.
     pub token_hash: TokenHash,
     pub started_at: Timestamp,
     /// Never extended.
@@ -37,43 +37,26 @@ impl Session {
 }
 
 /// Why a session ended before it expired.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum EndReason {
-    /// The user logged out.
     LoggedOut,
     /// The same browser logged in again.
     Replaced,
     /// An administrator or another session of the user ended it.
     Revoked,
-    /// The user was suspended.
     Suspended,
-    /// The user's role was lowered.
     Demoted,
-    /// The user was removed.
     Removed,
     /// The provider no longer knows the session.
     GoneAtProvider,
 }
-
-crate::model::text_enum!(EndReason);
 
 /// The SHA-256 hash of a token. Tokens themselves are never stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
 
 impl TokenHash {
-    /// Hashes a token.
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
@@ -103,7 +86,6 @@ pub enum SessionSelector {
 }
 
 impl SessionSelector {
-    /// Returns whether a session is selected.
     pub fn includes(self, session: SessionId) -> bool {
         match self {
             Self::One(id) => session == id,
@@ -117,7 +99,6 @@ impl SessionSelector {
 /// answered precisely.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UsedLink {
-    /// The hash of the link's token.
     pub token_hash: TokenHash,
     /// The user who logged in; `None` if the login was refused.
     pub user_id: Option<UserId>,

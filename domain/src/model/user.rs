@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use thiserror::Error;
 
 use crate::{Email, Name, UserId};
@@ -27,25 +28,11 @@ pub struct User {
 }
 
 /// A user's permissions within Guestlist.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Default,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// All permissions.
     Admin,
     /// Permission to inspect and control the job queue.
     Operator,
@@ -55,22 +42,10 @@ pub enum Role {
 }
 
 /// The state of an account; it decides whether the user can log in.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UserStatus {
     /// The user can log in only through an open invitation.
     Invited,
@@ -80,8 +55,6 @@ pub enum UserStatus {
     /// The user is being removed, here and at the provider, and cannot log in.
     Deleting,
 }
-
-crate::model::text_enum!(Role, UserStatus);
 
 impl User {
     /// Creates a member without name, metadata or identity.
@@ -107,13 +80,11 @@ impl User {
 }
 
 impl Role {
-    /// Returns the role with more permissions.
     #[must_use]
     pub fn higher(self, other: Self) -> Self {
         if self.is_below(other) { other } else { self }
     }
 
-    /// Returns whether the role has fewer permissions than another.
     pub fn is_below(self, other: Self) -> bool {
         let rank = |role| match role {
             Self::Member => 0,
@@ -129,7 +100,6 @@ impl Role {
 #[serde(transparent)]
 pub struct Metadata(Map<String, Value>);
 
-/// The metadata exceeds 8 KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is larger than 8 KiB")]
 pub struct MetadataTooLarge;

@@ -36,7 +36,6 @@ pub fn is_credible(written_at: Timestamp, now: Timestamp) -> bool {
     written_at <= now + CLOCK_TOLERANCE
 }
 
-/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -63,17 +62,14 @@ impl Ids for SystemIds {
 pub struct ManualClock(Mutex<Timestamp>);
 
 impl ManualClock {
-    /// Creates a clock that shows `start`.
     pub fn new(start: Timestamp) -> Self {
         Self(Mutex::new(whole_microseconds(start)))
     }
 
-    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         *self.lock() += by;
     }
 
-    /// Sets the clock back.
     pub fn set_back(&self, by: Duration) {
         *self.lock() -= by;
     }

@@ -3,7 +3,7 @@
 //! Lists are ordered newest first; searches are ordered by the column that they search, so that each
 //! page starts at an index position and costs the same.
 
-use crate::model::name::search_key;
+use crate::model::search_key;
 use crate::{Invitation, InvitationId, InvitationStatus, Role, User, UserId, UserStatus};
 
 /// A request for one page of a list.
@@ -11,7 +11,6 @@ use crate::{Invitation, InvitationId, InvitationStatus, Role, User, UserId, User
 pub struct Page<After> {
     /// The end of the previous page.
     pub after: Option<After>,
-    /// The maximum number of rows.
     pub limit: u64,
 }
 
@@ -58,7 +57,6 @@ impl SearchPrefix {
     }
 }
 
-/// A filter of users.
 #[derive(Debug, Clone, Default)]
 pub struct UserFilter {
     /// The beginning of the address or name.
@@ -78,7 +76,6 @@ impl UserFilter {
     }
 }
 
-/// A filter of invitations.
 #[derive(Debug, Clone, Default)]
 pub struct InvitationFilter {
     /// The beginning of the address.

@@ -12,7 +12,6 @@ use crate::{Email, Name};
 /// The supported lifetimes of a link, in minutes. Source: Stytch's `*_expiration_minutes` parameters.
 pub const LINK_MINUTES: RangeInclusive<u32> = 5..=10_080;
 
-/// The error of a call to the provider.
 #[derive(Debug, Clone, Error)]
 #[error("{code}: {message}")]
 pub struct ProviderError {
@@ -125,22 +124,18 @@ pub struct IdentityPage {
     pub next: Option<String>,
 }
 
-/// The mail of an invitation.
 #[derive(Debug, Clone)]
 pub struct InviteMail {
     pub email: Email,
     pub name: Option<Name>,
-    /// Where the link leads.
     pub redirect_url: String,
     /// Within [`LINK_MINUTES`].
     pub expires_in_minutes: u32,
 }
 
-/// The mail of a login link.
 #[derive(Debug, Clone)]
 pub struct LoginMail {
     pub email: Email,
-    /// Where the link leads.
     pub redirect_url: String,
     /// Within [`LINK_MINUTES`].
     pub expires_in_minutes: u32,
@@ -183,13 +178,10 @@ pub struct AuthenticatedSession {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwtClaims {
     pub provider_session_id: String,
-    /// When the session expires.
     pub session_expires_at: Timestamp,
-    /// When the JWT expires.
     pub expires_at: Timestamp,
 }
 
-/// The error of verifying a session JWT.
 #[derive(Debug, Clone, Error)]
 pub enum JwtError {
     /// The signature, audience, issuer, type or form is wrong.
@@ -200,7 +192,6 @@ pub enum JwtError {
     KeysUnavailable,
 }
 
-/// An identity provider.
 #[async_trait]
 pub trait IdentityProvider: Send + Sync {
     /// Sends an invitation. Repeating the call sends another mail.

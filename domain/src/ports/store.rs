@@ -10,7 +10,6 @@ use crate::{
     SessionId, TokenHash, Tombstone, UsedLink, User, UserFilter, UserId, Verdict,
 };
 
-/// The error of a store operation.
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The database is unreachable or too busy. Retry later.
@@ -31,9 +30,8 @@ impl StoreError {
     }
 }
 
-type StoreResult<T> = Result<T, StoreError>;
+pub type StoreResult<T> = Result<T, StoreError>;
 
-/// Queries of users.
 #[async_trait]
 pub trait ReadUsers {
     async fn user(&self, id: UserId) -> StoreResult<Option<User>>;
@@ -46,18 +44,15 @@ pub trait ReadUsers {
         filter: &UserFilter,
         page: Page<Cursor<UserId>>,
     ) -> StoreResult<Vec<User>>;
-    /// Returns whether a user with this address was removed.
     async fn was_removed(&self, email: &Email) -> StoreResult<bool>;
     async fn count_active_admins(&self) -> StoreResult<u64>;
     /// Returns the value of a guard; 0 if it was never incremented.
     async fn guard(&self, name: GuardName) -> StoreResult<i64>;
 }
 
-/// Queries of invitations.
 #[async_trait]
 pub trait ReadInvitations {
     async fn invitation(&self, id: InvitationId) -> StoreResult<Option<Invitation>>;
-    /// Returns the newest invitation of a user.
     async fn latest_invitation(&self, user: UserId) -> StoreResult<Option<Invitation>>;
     /// Returns the newest invitation of each user who has any.
     async fn latest_invitations(&self, users: &[UserId]) -> StoreResult<Vec<Invitation>> {
@@ -117,7 +112,6 @@ pub trait ReadSessions {
     ) -> StoreResult<bool>;
 }
 
-/// Queries of API keys.
 #[async_trait]
 pub trait ReadKeys {
     async fn api_key_by_hash(&self, hash: TokenHash) -> StoreResult<Option<ApiKey>>;
@@ -126,7 +120,6 @@ pub trait ReadKeys {
     async fn api_keys(&self) -> StoreResult<Vec<ApiKey>>;
 }
 
-/// Queries of jobs.
 #[async_trait]
 pub trait ReadJobs {
     async fn job(&self, id: JobId) -> StoreResult<Option<QueuedJob>>;
@@ -146,7 +139,6 @@ pub trait ReadReconciliation {
     async fn users_from(&self, after: Option<UserId>, limit: u64) -> StoreResult<Vec<User>>;
     async fn users_by_provider_ids(&self, ids: &[String]) -> StoreResult<Vec<User>>;
     async fn users_by_emails(&self, emails: &[Email]) -> StoreResult<Vec<User>>;
-    /// Returns the tombstones of these identities.
     async fn tombstones(&self, ids: &[String]) -> StoreResult<Vec<Tombstone>>;
     async fn last_reconciliation(&self) -> StoreResult<Option<Reconciliation>>;
 }
@@ -158,7 +150,6 @@ pub enum Usage {
     Key(ApiKeyId),
 }
 
-/// The result of claiming a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkClaim {
     /// The link was not claimed.
@@ -172,7 +163,6 @@ pub enum LinkClaim {
 /// Rows that are deleted after a retention period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpiredRows {
-    /// Expired sessions.
     Sessions,
     UsedLinks,
     /// Expired claims of links.
@@ -182,7 +172,6 @@ pub enum ExpiredRows {
     IdempotencyKeys,
 }
 
-/// A store of all data.
 #[async_trait]
 pub trait Store:
     ReadUsers + ReadInvitations + ReadSessions + ReadKeys + ReadJobs + ReadReconciliation + Send + Sync

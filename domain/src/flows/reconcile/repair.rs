@@ -1,13 +1,24 @@
 //! Confirms and repairs one difference.
 
 use serde_json::Value;
+use thiserror::Error;
 
-use super::compare::{RepairCandidate, is_sole_owner};
+use super::findings::RepairCandidate;
+use super::known_users::is_sole_owner;
 use crate::flows::end_sessions::{SessionEnd, add_session_end};
 use crate::{
     Actor, Change, Ctx, EndReason, Event, EventKind, InvitationStatus, OptimisticRetry,
-    ProviderError, SessionSelector, StoreError, Tombstone, User, UserStatus,
+    ProviderError, SessionSelector, StoreError, StoreResult, Tombstone, User, UserStatus,
 };
+
+/// The reason why a difference was neither repaired nor found to be none.
+#[derive(Debug, Error)]
+pub(super) enum RepairError {
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A confirmed difference.
 #[derive(Debug)]
@@ -25,12 +36,9 @@ pub(super) enum Confirmed {
 pub(super) async fn confirm(
     ctx: &Ctx,
     candidate: &RepairCandidate,
-) -> Result<Result<Option<Confirmed>, ProviderError>, StoreError> {
-    let profile = match ctx.provider.identity(candidate.identity()).await {
-        Ok(profile) => profile,
-        Err(error) => return Ok(Err(error)),
-    };
-    let confirmed = match (candidate, profile) {
+) -> Result<Option<Confirmed>, RepairError> {
+    let profile = ctx.provider.identity(candidate.identity()).await?;
+    Ok(match (candidate, profile) {
         (RepairCandidate::Gone { user, identity }, None) => {
             let holder = holder(ctx, identity).await?;
             holder.filter(|holder| holder.id == *user).map(Confirmed::Gone)
@@ -47,12 +55,11 @@ pub(super) async fn confirm(
             tombstones.into_iter().next().filter(|_| !is_in_use).map(Confirmed::Removed)
         }
         _ => None,
-    };
-    Ok(Ok(confirmed))
+    })
 }
 
 /// Returns the user who has an identity, unless the user is being removed.
-pub(crate) async fn holder(ctx: &Ctx, identity: &str) -> Result<Option<User>, StoreError> {
+pub(crate) async fn holder(ctx: &Ctx, identity: &str) -> StoreResult<Option<User>> {
     let user = ctx.store.user_by_provider_id(identity).await?;
     Ok(user.filter(|user| user.status != UserStatus::Deleting))
 }
@@ -62,7 +69,7 @@ pub(crate) async fn holder(ctx: &Ctx, identity: &str) -> Result<Option<User>, St
 pub(crate) async fn user_without_identity(
     ctx: &Ctx,
     candidate: &RepairCandidate,
-) -> Result<Option<User>, StoreError> {
+) -> StoreResult<Option<User>> {
     let RepairCandidate::Unlinked { user, identity } = candidate else { return Ok(None) };
     let Some(user) = ctx.store.user(*user).await? else { return Ok(None) };
     if user.provider_user_id.is_some() || user.status == UserStatus::Deleting {
@@ -80,7 +87,7 @@ pub(super) async fn repair(
     candidate: &RepairCandidate,
     confirmed: Confirmed,
     by: &Actor,
-) -> Result<Result<bool, ProviderError>, StoreError> {
+) -> Result<bool, RepairError> {
     let mut retry = OptimisticRetry::default();
     let mut next = Some(confirmed);
     while let Some(confirmed) = next {
@@ -88,31 +95,22 @@ pub(super) async fn repair(
             Confirmed::Gone(user) => unlink_identity(ctx, user, by).await?,
             Confirmed::Unlinked(user) => link_identity(ctx, user, candidate.identity(), by),
             Confirmed::Removed(tombstone) => {
-                if let Err(error) = ctx.provider.delete_user(candidate.identity()).await {
-                    return Ok(Err(error));
-                }
+                ctx.provider.delete_user(candidate.identity()).await?;
                 let event = ctx.event(EventKind::IdentityDeleted, by, Value::Null);
                 Change::new().event(Event { user_id: Some(tombstone.user_id), ..event })
             }
         };
         if retry.apply(ctx, change).await? {
-            return Ok(Ok(true));
+            return Ok(true);
         }
-        next = match confirm(ctx, candidate).await? {
-            Ok(next) => next,
-            Err(error) => return Ok(Err(error)),
-        };
+        next = confirm(ctx, candidate).await?;
     }
-    Ok(Ok(false))
+    Ok(false)
 }
 
 /// Creates the change that unlinks a deleted identity and ends the user's sessions, which ended with it.
 /// The next mail to the user creates a new identity.
-pub(crate) async fn unlink_identity(
-    ctx: &Ctx,
-    mut user: User,
-    by: &Actor,
-) -> Result<Change, StoreError> {
+pub(crate) async fn unlink_identity(ctx: &Ctx, mut user: User, by: &Actor) -> StoreResult<Change> {
     user.provider_user_id = None;
     let live = ctx.store.live_sessions(user.id, ctx.now()).await?;
     let (sessions, reason) = (SessionSelector::All, EndReason::GoneAtProvider);

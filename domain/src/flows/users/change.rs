@@ -1,13 +1,14 @@
 //! Changes a user's name, role, metadata or status.
 
 use serde_json::{Value, json};
-use thiserror::Error;
 
-use super::privileged_invitations::{ChangedUser, guard_last_admin, revoke_privileged_invitations};
+use super::consequences::{
+    ChangedUser, UserError, guard_last_admin, revoke_privileged_invitations,
+};
 use crate::flows::end_sessions::{SessionEnd, add_session_end};
 use crate::{
     Actor, Change, Ctx, EndReason, Event, EventKind, Invitation, InvitationStatus, ManageableRoles,
-    Metadata, Name, OptimisticRetry, Role, SessionSelector, StoreError, User, UserId, UserStatus,
+    Metadata, Name, OptimisticRetry, Role, SessionSelector, StoreResult, User, UserId, UserStatus,
 };
 
 /// Fields to change; `None` leaves a field unchanged.
@@ -18,37 +19,16 @@ pub struct UserChange {
     pub role: Option<Role>,
     /// `true` suspends the user, `false` reactivates.
     pub is_suspended: Option<bool>,
-    /// Replaces all metadata.
     pub metadata: Option<Metadata>,
     /// Roles the caller is allowed to manage and to grant.
     pub manageable: ManageableRoles,
 }
 
 impl UserChange {
-    /// Returns whether there are no fields to change.
     pub fn is_empty(&self) -> bool {
         let Self { name, role, is_suspended, metadata, manageable: _ } = self;
         name.is_none() && role.is_none() && is_suspended.is_none() && metadata.is_none()
     }
-}
-
-/// The error of changing a user.
-#[derive(Debug, Error)]
-pub enum ChangeUserError {
-    #[error("no such user")]
-    NotFound,
-    /// Only users who have logged in can be suspended or reactivated.
-    #[error("the user is only invited")]
-    OnlyInvited,
-    #[error("the user is being removed")]
-    BeingRemoved,
-    #[error("the last active administrator")]
-    LastAdmin,
-    /// The caller may not manage the user's role, or may not grant the new one.
-    #[error("the caller may not manage this user, or grant this role")]
-    Forbidden,
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// Changes a user. Suspending a user or lowering the role ends all sessions, and revokes open
@@ -58,13 +38,13 @@ pub async fn change_user(
     id: UserId,
     wanted: &UserChange,
     by: &Actor,
-) -> Result<ChangedUser, ChangeUserError> {
+) -> Result<ChangedUser, UserError> {
     let mut retry = OptimisticRetry::default();
     loop {
-        let before = ctx.store.user(id).await?.ok_or(ChangeUserError::NotFound)?;
+        let before = ctx.store.user(id).await?.ok_or(UserError::NotFound)?;
         let after = decide(&before, wanted)?;
         if after == before {
-            return Ok(ChangedUser::without_consequences(before));
+            return Ok(ChangedUser { user: before, revoked: Vec::new() });
         }
         let (change, revoked) = change_with_consequences(ctx, &before, &after, by).await?;
         if retry.apply(ctx, change).await? {
@@ -73,15 +53,15 @@ pub async fn change_user(
     }
 }
 
-fn decide(before: &User, wanted: &UserChange) -> Result<User, ChangeUserError> {
+fn decide(before: &User, wanted: &UserChange) -> Result<User, UserError> {
     let mut after = before.clone();
     after.role = wanted.role.unwrap_or(after.role);
     if !wanted.manageable.includes(before.role) || !wanted.manageable.includes(after.role) {
-        return Err(ChangeUserError::Forbidden);
+        return Err(UserError::Forbidden);
     }
     after.status = match (before.status, wanted.is_suspended) {
-        (UserStatus::Deleting, _) => return Err(ChangeUserError::BeingRemoved),
-        (UserStatus::Invited, Some(_)) => return Err(ChangeUserError::OnlyInvited),
+        (UserStatus::Deleting, _) => return Err(UserError::BeingRemoved),
+        (UserStatus::Invited, Some(_)) => return Err(UserError::OnlyInvited),
         (_, Some(true)) => UserStatus::Suspended,
         (_, Some(false)) => UserStatus::Active,
         (status, None) => status,
@@ -95,20 +75,15 @@ fn is_suspended(before: &User, after: &User) -> bool {
     before.status != after.status && after.status == UserStatus::Suspended
 }
 
-fn is_reactivated(before: &User, after: &User) -> bool {
-    before.status == UserStatus::Suspended && after.status == UserStatus::Active
-}
-
 async fn change_with_consequences(
     ctx: &Ctx,
     before: &User,
     after: &User,
     by: &Actor,
-) -> Result<(Change, Vec<Invitation>), ChangeUserError> {
+) -> Result<(Change, Vec<Invitation>), UserError> {
     let mut change = Change::new().update_user(after.clone());
     if !after.is_active_admin() {
-        let guarded = guard_last_admin(ctx, change, before).await?;
-        change = guarded.ok_or(ChangeUserError::LastAdmin)?;
+        change = guard_last_admin(ctx, change, before).await?;
     }
     if after.status == UserStatus::Invited {
         change = update_invitation(ctx, change, after).await?;
@@ -132,7 +107,7 @@ async fn change_with_consequences(
 
 /// Copies the changes of an invited user to the invitation, whose values replace the user's when it is
 /// accepted.
-async fn update_invitation(ctx: &Ctx, change: Change, user: &User) -> Result<Change, StoreError> {
+async fn update_invitation(ctx: &Ctx, change: Change, user: &User) -> StoreResult<Change> {
     let latest = ctx.store.latest_invitation(user.id).await?;
     let is_over = |status| matches!(status, InvitationStatus::Accepted | InvitationStatus::Revoked);
     let Some(mut latest) = latest.filter(|latest| !is_over(latest.status)) else {
@@ -164,7 +139,7 @@ fn events(ctx: &Ctx, before: &User, after: &User, by: &Actor) -> Vec<Event> {
     if is_suspended(before, after) {
         events.push(event(EventKind::UserSuspended, Value::Null));
     }
-    if is_reactivated(before, after) {
+    if before.status == UserStatus::Suspended && after.status == UserStatus::Active {
         events.push(event(EventKind::UserReactivated, Value::Null));
     }
     events

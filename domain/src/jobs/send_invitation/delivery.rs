@@ -1,4 +1,5 @@
-//! One delivery of an invitation, and what the job reports about it.
+//! One delivery of an invitation, what the job reports about it, and the look-up of what an earlier
+//! call did whose answer was lost.
 
 use std::time::Duration;
 
@@ -7,9 +8,14 @@ use serde_json::json;
 
 use crate::jobs::job::new_job;
 use crate::{
-    Change, Ctx, Identity, Invitation, InvitationId, InvitationStatus, Job, NewJob, Operation,
-    ProviderError, SentMail, StoreError,
+    Attempt, Change, Ctx, Identity, Invitation, InvitationId, InvitationStatus, Job, NewJob,
+    Operation, ProviderError, ProviderErrorKind, SentMail, StoreResult, is_credible,
 };
+
+/// How far the provider's clock may be behind ours when creation times of identities are compared.
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(5);
+/// How long a mail is held back by searches that fail.
+const SEARCH_PATIENCE: Duration = Duration::from_mins(2);
 
 /// Sends one delivery of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,25 +24,25 @@ pub struct SendInvitation {
     pub(crate) delivery: i32,
 }
 
-/// The result of performing a delivery.
 #[derive(Debug)]
 pub enum DeliveryReport {
     /// The delivery is obsolete.
     NotWanted,
-    /// The call was not permitted.
     NotStarted,
     /// An earlier call, whose answer was lost, has sent the mail: it created this identity.
     Found(Identity),
     /// The outcome of an earlier call could not be determined, so nothing was sent.
     Unknown(ProviderError),
-    /// The mail was requested.
-    Called { result: Result<SentMail, ProviderError>, took: Duration, earlier_call: EarlierCall },
+    Called {
+        result: Result<SentMail, ProviderError>,
+        took: Duration,
+        earlier_call: EarlierCall,
+    },
 }
 
 /// What is known about an earlier call whose answer was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EarlierCall {
-    /// There was none.
     None,
     /// It sent nothing: the address had no identity.
     NotSent,
@@ -68,7 +74,7 @@ impl SendInvitation {
     }
 
     /// Returns the invitation if the mail may be sent now.
-    pub(super) async fn wanted(self, ctx: &Ctx) -> Result<Option<Invitation>, StoreError> {
+    pub(super) async fn wanted(self, ctx: &Ctx) -> StoreResult<Option<Invitation>> {
         let invitation = ctx.store.invitation(self.invitation).await?;
         Ok(invitation.filter(|one| self.is_wanted(one) && one.can_be_accepted(ctx.now())))
     }
@@ -82,4 +88,72 @@ pub(crate) fn cancel_dead_delivery(ctx: &Ctx, change: Change, invitation: &Invit
     }
     let key = SendInvitation::of(invitation).key();
     change.operation(Operation::CancelIfDead { key, at: ctx.now() })
+}
+
+/// Returns the start of the first attempt whose outcome is unknown, because its answer or its worker was
+/// lost.
+pub(super) async fn in_doubt_since(
+    ctx: &Ctx,
+    invitation: &Invitation,
+    attempt: &Attempt,
+) -> StoreResult<Option<Timestamp>> {
+    let is_lost = attempt.number > invitation.attempts + 1;
+    // An attempt of a worker whose clock was ahead began at some time after the request.
+    let now = ctx.now();
+    let requested_at = invitation.requested_at().min(now);
+    let start = |at: Timestamp| if is_credible(at, now) { at } else { requested_at };
+    if invitation.in_doubt_since.is_some() || !is_lost {
+        return Ok(invitation.in_doubt_since.map(start));
+    }
+    let lost = ctx.store.first_lost_attempt(attempt.job, requested_at).await?;
+    Ok(Some(lost.map_or(requested_at, start)))
+}
+
+pub(super) enum LookUp {
+    Send(EarlierCall),
+    EndWith(DeliveryReport),
+}
+
+/// Determines what the earlier call did, as far as possible. A new identity shows that it was sent.
+pub(super) async fn look_up(
+    ctx: &Ctx,
+    invitation: &Invitation,
+    attempt: &Attempt,
+    since: Timestamp,
+) -> StoreResult<LookUp> {
+    let user = ctx.store.user(invitation.user_id).await?;
+    if invitation.as_login || user.is_none_or(|user| user.provider_user_id.is_some()) {
+        return Ok(LookUp::Send(EarlierCall::Unknown));
+    }
+    let is_new = |identity: &Identity| {
+        identity.created_at.is_some_and(|created_at| created_at + CLOCK_SKEW >= since)
+    };
+    Ok(match ctx.provider.find_user(&invitation.email).await {
+        Ok(None) => LookUp::Send(EarlierCall::NotSent),
+        Ok(Some(identity)) if is_new(&identity) => LookUp::EndWith(DeliveryReport::Found(identity)),
+        Err(error) if is_worth_retrying(ctx, &error, attempt, since) => {
+            LookUp::EndWith(DeliveryReport::Unknown(error))
+        }
+        Ok(Some(_)) | Err(_) => LookUp::Send(EarlierCall::Unknown),
+    })
+}
+
+/// Returns whether a failed search is repeated before the mail is sent.
+fn is_worth_retrying(
+    ctx: &Ctx,
+    error: &ProviderError,
+    attempt: &Attempt,
+    since: Timestamp,
+) -> bool {
+    match error.kind {
+        ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful => {
+            let now = ctx.now();
+            let outage = attempt.outage.filter(|outage| is_credible(outage.to, now));
+            let back_since = outage.map_or(since, |outage| outage.to.max(since));
+            now < back_since + SEARCH_PATIENCE
+        }
+        ProviderErrorKind::Misconfigured => true,
+        // A rejected search says nothing about the mail.
+        kind => kind.is_rate_limit(),
+    }
 }

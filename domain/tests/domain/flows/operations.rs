@@ -3,4 +3,5 @@
 mod identity_webhook;
 mod operate_jobs;
 pub(crate) mod reconcile;
+mod scheduled_reconciliation;
 mod sweep;

@@ -1,8 +1,8 @@
 //! Changes and suspensions of users that run into other changes.
 
 use guestlist_domain::flows::{
-    ChangeUserError, EndAllError, RedeemError, RedeemLink, RemoveUserError, ResendError,
-    RevokeError, UserChange, end_all_sessions, remove_user, resend, revoke,
+    InvitationError, RedeemError, RedeemLink, UserChange, UserError, end_all_sessions, remove_user,
+    resend, revoke,
 };
 use guestlist_domain::jobs::RevokeSession;
 use guestlist_domain::{Actor, ManageableRoles, ReadUsers, Role, UserId, UserStatus};
@@ -19,7 +19,7 @@ fn two_administrators_cannot_demote_each_other() {
 
     let refused = t.give_role(second.id, Role::Member);
 
-    assert!(matches!(refused, Err(ChangeUserError::LastAdmin)), "{refused:?}");
+    assert!(matches!(refused, Err(UserError::LastAdmin)), "{refused:?}");
     assert_eq!(t.expect_user("first").role, Role::Member);
     assert_eq!(block_on(t.store.count_active_admins()).unwrap(), 1);
 }
@@ -34,7 +34,7 @@ fn the_last_administrator_cannot_be_suspended_while_another_is_removed() {
 
     let refused = t.try_suspend(second.id, true);
 
-    assert!(matches!(refused, Err(ChangeUserError::LastAdmin)), "{refused:?}");
+    assert!(matches!(refused, Err(UserError::LastAdmin)), "{refused:?}");
     assert_eq!(t.status("second"), Some(UserStatus::Active));
 }
 
@@ -159,7 +159,7 @@ fn a_user_promoted_concurrently_cannot_be_managed_by_a_caller_limited_to_members
 
     is_promoted_concurrently(&t, id);
     let suspended = t.change(id, &UserChange { is_suspended: away, ..UserChange::default() });
-    assert!(matches!(suspended, Err(ChangeUserError::Forbidden)), "{suspended:?}");
+    assert!(matches!(suspended, Err(UserError::Forbidden)), "{suspended:?}");
 
     for name in ["bob", "eve"] {
         t.logged_in(name);
@@ -167,10 +167,10 @@ fn a_user_promoted_concurrently_cannot_be_managed_by_a_caller_limited_to_members
     let (bob, eve) = (t.expect_user("bob").id, t.expect_user("eve").id);
     is_promoted_concurrently(&t, bob);
     let removed = block_on(remove_user(&t.ctx, bob, ManageableRoles::MemberOnly, &Actor::Cli));
-    assert!(matches!(removed, Err(RemoveUserError::Forbidden)), "{removed:?}");
+    assert!(matches!(removed, Err(UserError::Forbidden)), "{removed:?}");
     is_promoted_concurrently(&t, eve);
     let ended = block_on(end_all_sessions(&t.ctx, eve, ManageableRoles::MemberOnly, &Actor::Cli));
-    assert!(matches!(ended, Err(EndAllError::Forbidden)), "{ended:?}");
+    assert!(matches!(ended, Err(UserError::Forbidden)), "{ended:?}");
 
     for name in ["ada", "bob", "eve"] {
         let user = t.expect_user(name);
@@ -187,12 +187,12 @@ fn an_invitation_promoted_concurrently_cannot_be_managed_by_a_caller_limited_to_
 
     is_promoted_concurrently(&t, ada.user_id);
     let again = block_on(resend(&t.ctx, ada.id, ManageableRoles::MemberOnly, &Actor::Cli));
-    assert!(matches!(again, Err(ResendError::Forbidden)), "{again:?}");
+    assert!(matches!(again, Err(InvitationError::Forbidden)), "{again:?}");
 
     let bob = t.sent("bob");
     is_promoted_concurrently(&t, bob.user_id);
     let back = block_on(revoke(&t.ctx, bob.id, ManageableRoles::MemberOnly, &Actor::Cli));
-    assert!(matches!(back, Err(RevokeError::Forbidden)), "{back:?}");
+    assert!(matches!(back, Err(InvitationError::Forbidden)), "{back:?}");
 
     for invitation in [ada, bob] {
         let now = t.again(&invitation);

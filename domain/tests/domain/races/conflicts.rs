@@ -1,12 +1,12 @@
 //! Flows with many conflicts.
 
-use guestlist_domain::flows::ResendError;
+use guestlist_domain::flows::InvitationError;
 use guestlist_domain::{InvitationStatus, StoreError};
 
 use crate::support::Simulation;
 
 /// Conflicts before the flow succeeds.
-fn resend_overtaken(times: usize) -> (Simulation, Result<(), ResendError>) {
+fn resend_overtaken(times: usize) -> (Simulation, Result<(), InvitationError>) {
     let t = Simulation::new();
     let ada = t.sent("ada");
     for _ in 0..times {
@@ -32,7 +32,10 @@ fn a_flow_succeeds_after_many_conflicts() {
 #[test]
 fn a_flow_with_endless_conflicts_reports_a_busy_store_and_writes_nothing() {
     let (t, answer) = resend_overtaken(100);
-    assert!(matches!(answer, Err(ResendError::Store(StoreError::Unavailable(_)))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(InvitationError::Store(StoreError::Unavailable(_)))),
+        "{answer:?}"
+    );
     let ada = &t.invitations("ada")[0];
     assert_eq!((ada.status, ada.delivery), (InvitationStatus::Sent, 1));
     assert_eq!(t.event_kinds(ada), ["requested", "attempted", "sent"]);

@@ -1,6 +1,6 @@
 //! Concurrent inviting, resending, revoking and visiting.
 
-use guestlist_domain::flows::{InviteError, ResendError, RevokeError};
+use guestlist_domain::flows::{InvitationError, InviteError};
 use guestlist_domain::jobs::RevokeInvitation;
 use guestlist_domain::{InvitationStatus, Role};
 
@@ -85,7 +85,7 @@ fn an_invitation_revoked_concurrently_is_not_resent() {
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
-    assert!(matches!(t.resend(ada.id), Err(ResendError::Closed)));
+    assert!(matches!(t.resend(ada.id), Err(InvitationError::Closed)));
     assert_eq!(t.again(&ada).status, InvitationStatus::Revoked);
 }
 
@@ -98,9 +98,9 @@ fn an_invitation_accepted_concurrently_is_neither_resent_nor_revoked() {
         t.store.before_next_apply(move || drop(other.redeem(&link).unwrap()));
 
         if resends {
-            assert!(matches!(t.resend(ada.id), Err(ResendError::Closed)));
+            assert!(matches!(t.resend(ada.id), Err(InvitationError::Closed)));
         } else {
-            assert!(matches!(t.revoke(ada.id), Err(RevokeError::Closed)));
+            assert!(matches!(t.revoke(ada.id), Err(InvitationError::Closed)));
         }
 
         assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
@@ -115,7 +115,7 @@ fn of_two_concurrent_resends_one_is_too_soon() {
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.resend(ada.id).unwrap()));
 
-    assert!(matches!(t.resend(ada.id), Err(ResendError::TooSoon(_))));
+    assert!(matches!(t.resend(ada.id), Err(InvitationError::TooSoon(_))));
     t.work_for(secs(2));
     assert_eq!(t.inbox("ada").len(), 2);
 }
@@ -179,7 +179,7 @@ fn a_user_added_or_removed_during_a_resend_gets_no_mail() {
             }
         });
 
-        assert!(matches!(t.resend(ada.id), Err(ResendError::Closed)));
+        assert!(matches!(t.resend(ada.id), Err(InvitationError::Closed)));
 
         t.work();
         assert!(t.inbox("ada").is_empty());

@@ -1,6 +1,6 @@
 //! Concurrent additions, removals and key revocations.
 
-use guestlist_domain::flows::{AddUserError, create_key, revoke_key};
+use guestlist_domain::flows::{InviteError, create_key, revoke_key};
 use guestlist_domain::{Actor, EndReason, InvitationStatus, Role, UserStatus};
 
 use crate::support::{Simulation, block_on};
@@ -11,7 +11,7 @@ fn of_two_concurrent_additions_one_succeeds() {
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.add("ada", Role::Operator).unwrap()));
 
-    assert!(matches!(t.add("ada", Role::Admin), Err(AddUserError::AlreadyMember { .. })));
+    assert!(matches!(t.add("ada", Role::Admin), Err(InviteError::AlreadyMember { .. })));
     assert_eq!(t.expect_user("ada").role, Role::Operator);
 }
 
@@ -20,7 +20,7 @@ fn a_user_invited_concurrently_is_not_added() {
     let t = Simulation::new();
     let other = t.clone();
     t.store.before_next_apply(move || drop(other.invited("ada")));
-    assert!(matches!(t.add("ada", Role::Member), Err(AddUserError::AlreadyInvited(_))));
+    assert!(matches!(t.add("ada", Role::Member), Err(InviteError::AlreadyInvited(_))));
     assert_eq!(t.status("ada"), Some(UserStatus::Invited));
 }
 

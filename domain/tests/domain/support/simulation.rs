@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use guestlist_domain::flows::{
-    self, AddUserError, ChangeUserError, Credentials, EndAllError, InviteError, JobOperationError,
-    LoggedIn, NewInvitation, NewUser, RedeemError, RedeemLink, RemoveUserError, RequestLoginError,
-    ResendError, RevokeError, SessionError, UserChange, VerifiedSession,
+    self, Credentials, InvitationError, InviteError, JobOperationError, LoggedIn, NewInvitation,
+    NewUser, RedeemError, RedeemLink, RequestLoginError, SessionError, UserChange, UserError,
+    VerifiedSession,
 };
 use guestlist_domain::{
     Actor, Clock, Ctx, Email, HeldBy, Invitation, InvitationId, JobId, Limit, ManageableRoles,
@@ -118,11 +118,11 @@ impl Simulation {
         block_on(flows::invite(&self.ctx, request, &Actor::Cli))
     }
 
-    pub(crate) fn resend(&self, id: InvitationId) -> Result<Invitation, ResendError> {
+    pub(crate) fn resend(&self, id: InvitationId) -> Result<Invitation, InvitationError> {
         block_on(flows::resend(&self.ctx, id, ManageableRoles::All, &Actor::Cli))
     }
 
-    pub(crate) fn revoke(&self, id: InvitationId) -> Result<Invitation, RevokeError> {
+    pub(crate) fn revoke(&self, id: InvitationId) -> Result<Invitation, InvitationError> {
         block_on(flows::revoke(&self.ctx, id, ManageableRoles::All, &Actor::Cli))
     }
 
@@ -167,7 +167,7 @@ impl Simulation {
         block_on(flows::record_visit(&self.ctx, id))
     }
 
-    pub(crate) fn add(&self, name: &str, role: Role) -> Result<User, AddUserError> {
+    pub(crate) fn add(&self, name: &str, role: Role) -> Result<User, InviteError> {
         let metadata = Metadata::default();
         self.add_as(NewUser {
             email: at(name),
@@ -178,11 +178,11 @@ impl Simulation {
         })
     }
 
-    pub(crate) fn add_as(&self, request: NewUser) -> Result<User, AddUserError> {
+    pub(crate) fn add_as(&self, request: NewUser) -> Result<User, InviteError> {
         block_on(flows::add_user(&self.ctx, request, &Actor::Cli))
     }
 
-    pub(crate) fn remove(&self, id: UserId) -> Result<User, RemoveUserError> {
+    pub(crate) fn remove(&self, id: UserId) -> Result<User, UserError> {
         let removed = flows::remove_user(&self.ctx, id, ManageableRoles::All, &Actor::Cli);
         block_on(removed).map(|removed| removed.user)
     }
@@ -250,7 +250,7 @@ impl Simulation {
         block_on(flows::end_other_sessions(&self.ctx, than.user_id, than.id, &Actor::Cli))
     }
 
-    pub(crate) fn end_all(&self, user: UserId) -> Result<usize, EndAllError> {
+    pub(crate) fn end_all(&self, user: UserId) -> Result<usize, UserError> {
         block_on(flows::end_all_sessions(&self.ctx, user, ManageableRoles::All, &Actor::Cli))
     }
 
@@ -263,11 +263,11 @@ impl Simulation {
         self.work();
     }
 
-    pub(crate) fn change(&self, id: UserId, to: &UserChange) -> Result<User, ChangeUserError> {
+    pub(crate) fn change(&self, id: UserId, to: &UserChange) -> Result<User, UserError> {
         block_on(flows::change_user(&self.ctx, id, to, &Actor::Cli)).map(|changed| changed.user)
     }
 
-    pub(crate) fn try_suspend(&self, id: UserId, so: bool) -> Result<User, ChangeUserError> {
+    pub(crate) fn try_suspend(&self, id: UserId, so: bool) -> Result<User, UserError> {
         let is_suspended = Some(so);
         self.change(
             id,
@@ -283,7 +283,7 @@ impl Simulation {
         self.try_suspend(self.expect_user(name).id, false).expect("reactivated")
     }
 
-    pub(crate) fn give_role(&self, id: UserId, role: Role) -> Result<User, ChangeUserError> {
+    pub(crate) fn give_role(&self, id: UserId, role: Role) -> Result<User, UserError> {
         let role = Some(role);
         self.change(
             id,

@@ -8,7 +8,7 @@ use guestlist_domain::jobs::{
 };
 use guestlist_domain::{
     Attempt, CallGate, Change, Ctx, Execution, Job, JobError, JobOutcome, Settlement, Store,
-    StoreError, Verdict,
+    StoreError, StoreResult, Verdict,
 };
 use serde_json::Value;
 
@@ -31,33 +31,10 @@ pub(crate) struct Claimed {
 /// A performed job that is not settled.
 pub(crate) struct InFlight {
     claimed: Claimed,
-    work: Box<dyn Conclude>,
+    conclude: Conclude,
 }
 
-#[async_trait]
-trait Conclude: Send + Sync {
-    async fn conclude(
-        &self,
-        ctx: &Ctx,
-        attempt: &Attempt,
-    ) -> Result<(JobOutcome, Change), StoreError>;
-}
-
-struct Work<J: Job> {
-    job: J,
-    performed: Execution<J::Report>,
-}
-
-#[async_trait]
-impl<J: Job> Conclude for Work<J> {
-    async fn conclude(
-        &self,
-        ctx: &Ctx,
-        attempt: &Attempt,
-    ) -> Result<(JobOutcome, Change), StoreError> {
-        self.job.conclude(ctx, attempt, &self.performed).await
-    }
-}
+type Conclude = Box<dyn Fn(&Ctx, &Attempt) -> StoreResult<(JobOutcome, Change)> + Send + Sync>;
 
 struct TestGate<'a> {
     simulation: &'a Simulation,
@@ -67,13 +44,9 @@ struct TestGate<'a> {
 #[async_trait]
 impl CallGate for TestGate<'_> {
     async fn may_call(&self) -> bool {
-        let concurrent_request = self
-            .simulation
-            .concurrent_request
-            .lock()
-            .expect("no test panics while it waits")
-            .take();
-        if let Some(disturb) = concurrent_request {
+        let waiting = self.simulation.concurrent_request.lock();
+        let disturb = waiting.expect("no test panics while it waits").take();
+        if let Some(disturb) = disturb {
             disturb();
         }
         self.is_held
@@ -119,7 +92,7 @@ impl Simulation {
 
     /// Performs a claimed job.
     pub(crate) fn perform(&self, claimed: Claimed, going: Interruption) -> InFlight {
-        let work = match claimed.kind {
+        let conclude = match claimed.kind {
             SendInvitation::KIND => self.run::<SendInvitation>(&claimed, going),
             SendLoginLink::KIND => self.run::<SendLoginLink>(&claimed, going),
             RevokeInvitation::KIND => self.run::<RevokeInvitation>(&claimed, going),
@@ -130,33 +103,33 @@ impl Simulation {
             Sweep::KIND => self.run::<Sweep>(&claimed, going),
             unknown => panic!("no worker knows {unknown}"),
         };
-        InFlight { claimed, work }
+        InFlight { claimed, conclude }
     }
 
-    fn run<J: Job>(&self, claimed: &Claimed, going: Interruption) -> Box<dyn Conclude> {
+    fn run<J: Job>(&self, claimed: &Claimed, going: Interruption) -> Conclude {
         let job = J::from_args(&claimed.args).expect("a job reads its own arguments");
         let lease = TestGate { simulation: self, is_held: going != Interruption::LeaseRanOut };
         let performed = if claimed.attempt.number > claimed.attempt.max_attempts {
             Execution::Exhausted
         } else if going == Interruption::Breaks {
-            Execution::Failed(broken("timeout", "took over 30 s"))
+            Execution::Failed(JobError::new("timeout", "took over 30 s"))
         } else {
             match block_on(job.perform(&self.ctx, &claimed.attempt, &lease)) {
                 Ok(_) if going == Interruption::BreaksLate => {
-                    Execution::Failed(broken("panic", "oh no"))
+                    Execution::Failed(JobError::new("panic", "oh no"))
                 }
                 Ok(report) => Execution::Completed(report),
-                Err(error) => Execution::Failed(broken("store", &error.to_string())),
+                Err(error) => Execution::Failed(JobError::new("store", error.to_string())),
             }
         };
-        Box::new(Work { job, performed })
+        Box::new(move |ctx, attempt| block_on(job.conclude(ctx, attempt, &performed)))
     }
 
     /// Settles a job, concluding again after each conflict.
     pub(crate) fn settle(&self, in_flight: &InFlight) -> Result<Verdict, StoreError> {
-        let InFlight { claimed, work } = in_flight;
+        let InFlight { claimed, conclude } = in_flight;
         for _ in 0..DECISIONS {
-            let (outcome, change) = block_on(work.conclude(&self.ctx, &claimed.attempt))?;
+            let (outcome, change) = conclude(&self.ctx, &claimed.attempt)?;
             let settlement = Settlement {
                 attempt: claimed.attempt,
                 fence: claimed.fence,
@@ -199,8 +172,4 @@ impl Simulation {
         let running = tables.jobs.values_mut().filter(|row| row.state == JobState::Running);
         running.for_each(|row| row.rescue(now));
     }
-}
-
-fn broken(code: &str, message: &str) -> JobError {
-    JobError { code: code.into(), message: message.into(), request_id: None }
 }

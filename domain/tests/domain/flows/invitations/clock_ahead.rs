@@ -1,6 +1,6 @@
 //! Rows written by a process whose clock was ahead.
 
-use guestlist_domain::flows::ResendError;
+use guestlist_domain::flows::InvitationError;
 use guestlist_domain::jobs::{SendInvitation, SendLoginLink};
 
 use crate::support::{Simulation, hours, secs};
@@ -39,5 +39,5 @@ fn an_invitation_resent_in_the_future_can_be_resent_now() {
     t.resend(ada.id).unwrap();
 
     assert_eq!(t.job::<SendInvitation>().run_at, t.now());
-    assert!(matches!(t.resend(ada.id), Err(ResendError::TooSoon(wait)) if wait == secs(30)));
+    assert!(matches!(t.resend(ada.id), Err(InvitationError::TooSoon(wait)) if wait == secs(30)));
 }

@@ -1,7 +1,7 @@
 //! Resending an invitation.
 
 use guestlist_domain::InvitationStatus;
-use guestlist_domain::flows::{NewInvitation, ResendError};
+use guestlist_domain::flows::{InvitationError, NewInvitation};
 use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{InvitationId, Role};
 
@@ -62,11 +62,11 @@ fn a_failed_or_expired_invitation_can_be_resent() {
 fn an_accepted_or_revoked_invitation_cannot_be_resent() {
     let t = Simulation::new();
     let revoked = t.ended("ada", InvitationStatus::Revoked);
-    assert!(matches!(t.resend(revoked.id), Err(ResendError::Closed)));
+    assert!(matches!(t.resend(revoked.id), Err(InvitationError::Closed)));
 
     let accepted = t.sent("bob");
     t.redeem(&t.link("bob")).unwrap();
-    assert!(matches!(t.resend(accepted.id), Err(ResendError::Closed)));
+    assert!(matches!(t.resend(accepted.id), Err(InvitationError::Closed)));
 }
 
 #[test]
@@ -75,14 +75,14 @@ fn the_invitation_of_an_active_user_cannot_be_resent() {
     let ada = t.ended("ada", InvitationStatus::Failed);
     t.add("ada", Role::Member).unwrap();
 
-    assert!(matches!(t.resend(ada.id), Err(ResendError::Closed)));
+    assert!(matches!(t.resend(ada.id), Err(InvitationError::Closed)));
 }
 
 #[test]
 fn an_unknown_invitation_is_not_found() {
     let t = Simulation::new();
     let nobodys = InvitationId(t.ctx.ids.next());
-    assert!(matches!(t.resend(nobodys), Err(ResendError::NotFound)));
+    assert!(matches!(t.resend(nobodys), Err(InvitationError::NotFound)));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn an_address_with_a_newer_open_invitation_cannot_be_resent_an_older_one() {
 
     let refused = t.resend(old.id);
 
-    assert!(matches!(refused, Err(ResendError::AlreadyInvited(id)) if id == new.id));
+    assert!(matches!(refused, Err(InvitationError::AlreadyInvited(id)) if id == new.id));
     assert_eq!(t.again(&old).status, InvitationStatus::Failed);
 }
 
@@ -106,7 +106,7 @@ fn only_the_newest_invitation_can_be_resent() {
     t.provider.refuses(Call::SendInvite, 1, &errors::rejected("inactive_email"));
     t.work();
 
-    assert!(matches!(t.resend(old.id), Err(ResendError::Closed)));
+    assert!(matches!(t.resend(old.id), Err(InvitationError::Closed)));
     assert!(t.resend(new.id).is_ok());
 }
 
@@ -117,7 +117,7 @@ fn a_resend_too_soon_returns_the_wait() {
     t.resend(ada.id).unwrap();
     t.wait(secs(12));
 
-    assert!(matches!(t.resend(ada.id), Err(ResendError::TooSoon(wait)) if wait == secs(18)));
+    assert!(matches!(t.resend(ada.id), Err(InvitationError::TooSoon(wait)) if wait == secs(18)));
 
     t.wait(secs(18));
     assert!(t.resend(ada.id).is_ok());
@@ -129,7 +129,7 @@ fn closed_takes_precedence_over_too_soon() {
     let ada = t.sent("ada");
     t.resend(ada.id).unwrap();
     t.revoke(ada.id).unwrap();
-    assert!(matches!(t.resend(ada.id), Err(ResendError::Closed)));
+    assert!(matches!(t.resend(ada.id), Err(InvitationError::Closed)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Revoking an invitation, here and at the provider.
 
-use guestlist_domain::flows::RevokeError;
+use guestlist_domain::flows::InvitationError;
 use guestlist_domain::jobs::RevokeInvitation;
 use guestlist_domain::{InvitationId, InvitationStatus};
 
@@ -74,7 +74,7 @@ fn an_accepted_invitation_cannot_be_revoked() {
     let ada = t.sent("ada");
     t.redeem(&t.link("ada")).unwrap();
 
-    assert!(matches!(t.revoke(ada.id), Err(RevokeError::Closed)));
+    assert!(matches!(t.revoke(ada.id), Err(InvitationError::Closed)));
     assert_eq!(t.again(&ada).status, InvitationStatus::Accepted);
 }
 
@@ -82,7 +82,7 @@ fn an_accepted_invitation_cannot_be_revoked() {
 fn an_unknown_invitation_is_not_found() {
     let t = Simulation::new();
     let nobodys = InvitationId(t.ctx.ids.next());
-    assert!(matches!(t.revoke(nobodys), Err(RevokeError::NotFound)));
+    assert!(matches!(t.revoke(nobodys), Err(InvitationError::NotFound)));
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn ending_all_sessions_counts_live_ones_only() {
     t.remove(first.user.id).unwrap();
     t.work();
     assert!(
-        matches!(t.end_all(first.user.id), Err(guestlist_domain::flows::EndAllError::NotFound)),
+        matches!(t.end_all(first.user.id), Err(guestlist_domain::flows::UserError::NotFound)),
         "nobody is there"
     );
 }

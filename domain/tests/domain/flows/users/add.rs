@@ -1,6 +1,6 @@
 //! Adding users without a mail.
 
-use guestlist_domain::flows::{AddUserError, NewInvitation, NewUser};
+use guestlist_domain::flows::{InviteError, NewInvitation, NewUser};
 use guestlist_domain::{InvitationStatus, ManageableRoles, Metadata, Role, UserStatus};
 
 use crate::support::{Simulation, at, days, metadata, named};
@@ -38,10 +38,10 @@ fn members_cannot_be_added_again() {
     t.add("ada", Role::Member).unwrap();
     assert!(matches!(
         t.add("ADA@example.com", Role::Admin),
-        Err(AddUserError::AlreadyMember { .. })
+        Err(InviteError::AlreadyMember { .. })
     ));
     t.suspend("ada");
-    assert!(matches!(t.add("ada", Role::Admin), Err(AddUserError::AlreadyMember { .. })));
+    assert!(matches!(t.add("ada", Role::Admin), Err(InviteError::AlreadyMember { .. })));
     assert_eq!(t.expect_user("ada").role, Role::Member);
 }
 
@@ -52,7 +52,7 @@ fn adding_an_invited_address_returns_the_open_invitation() {
     let sent = t.sent("bob");
     for (name, open) in [("ada", queued), ("bob", sent)] {
         let refused = t.add(name, Role::Member);
-        assert!(matches!(refused, Err(AddUserError::AlreadyInvited(id)) if id == open.id));
+        assert!(matches!(refused, Err(InviteError::AlreadyInvited(id)) if id == open.id));
         assert_eq!(t.status(name), Some(UserStatus::Invited));
     }
 }
@@ -62,7 +62,7 @@ fn a_deleting_user_cannot_be_added() {
     let t = Simulation::new();
     let ada = t.logged_in("ada").user;
     t.remove(ada.id).unwrap();
-    assert!(matches!(t.add("ada", Role::Member), Err(AddUserError::BeingRemoved)));
+    assert!(matches!(t.add("ada", Role::Member), Err(InviteError::BeingRemoved)));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_caller_limited_to_members_cannot_add_a_user_with_a_higher_role() {
         manageable: ManageableRoles::MemberOnly,
     };
     let refused = t.add_as(request.clone());
-    assert!(matches!(refused, Err(AddUserError::Forbidden)), "{refused:?}");
+    assert!(matches!(refused, Err(InviteError::Forbidden)), "{refused:?}");
     assert_eq!(t.expect_user("ada"), before);
     assert!(t.add_as(NewUser { email: at("bob"), ..request }).is_ok());
 }

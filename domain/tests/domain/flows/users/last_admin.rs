@@ -1,6 +1,6 @@
 //! At least one active administrator remains.
 
-use guestlist_domain::flows::RemoveUserError;
+use guestlist_domain::flows::UserError;
 use guestlist_domain::{GuardName, ReadUsers, Role, UserStatus};
 
 use crate::support::{Simulation, block_on};
@@ -10,7 +10,7 @@ fn the_last_active_administrator_cannot_be_removed() {
     let t = Simulation::new();
     let root = t.admin("root");
 
-    assert!(matches!(t.remove(root.user.id), Err(RemoveUserError::LastAdmin)));
+    assert!(matches!(t.remove(root.user.id), Err(UserError::LastAdmin)));
 
     assert_eq!(t.status("root"), Some(UserStatus::Active));
     assert!(t.return_with(&root.tokens).is_ok());
@@ -28,7 +28,7 @@ fn inactive_administrators_do_not_count() {
     })
     .unwrap();
 
-    assert!(matches!(t.remove(root.user.id), Err(RemoveUserError::LastAdmin)));
+    assert!(matches!(t.remove(root.user.id), Err(UserError::LastAdmin)));
     let suspended = t.expect_user("suspended");
     assert!(t.remove(suspended.id).is_ok(), "one who cannot act can go");
 }
@@ -41,7 +41,7 @@ fn one_of_two_administrators_can_be_removed() {
 
     t.remove(first.id).unwrap();
 
-    assert!(matches!(t.remove(second.id), Err(RemoveUserError::LastAdmin)));
+    assert!(matches!(t.remove(second.id), Err(UserError::LastAdmin)));
     t.work();
     assert_eq!(t.user("first"), None);
     assert_eq!(block_on(t.store.guard(GuardName::ActiveAdmins)).unwrap(), 1);
@@ -59,7 +59,7 @@ fn two_administrators_cannot_remove_each_other() {
 
     let refused = t.remove(second.id);
 
-    assert!(matches!(refused, Err(RemoveUserError::LastAdmin)), "{refused:?}");
+    assert!(matches!(refused, Err(UserError::LastAdmin)), "{refused:?}");
     assert_eq!(t.status("second"), Some(UserStatus::Active));
     assert_eq!(block_on(t.store.count_active_admins()).unwrap(), 1);
 }

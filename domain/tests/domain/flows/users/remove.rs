@@ -1,6 +1,6 @@
 //! Removing users: here at once, at the provider by a job, then for good.
 
-use guestlist_domain::flows::RemoveUserError;
+use guestlist_domain::flows::UserError;
 use guestlist_domain::jobs::DeleteIdentity;
 use guestlist_domain::{EndReason, InvitationStatus, UserId, UserStatus};
 
@@ -259,6 +259,6 @@ fn a_deletion_job_of_an_active_user_deletes_nothing() {
 fn an_unknown_user_is_not_found() {
     let t = Simulation::new();
     let nobody = UserId(t.ctx.ids.next());
-    assert!(matches!(t.remove(nobody), Err(RemoveUserError::NotFound)));
+    assert!(matches!(t.remove(nobody), Err(UserError::NotFound)));
     assert!(t.jobs::<DeleteIdentity>().is_empty());
 }

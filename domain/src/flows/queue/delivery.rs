@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::flows::resend::requeue_change;
+use crate::flows::invitations::requeue_change;
 use crate::jobs::{RevokeInvitation, SendInvitation};
 use crate::{
     Actor, Change, Ctx, DeliveryError, EventKind, Invitation, Job, JobState, NewJob, QueuedJob,
-    StoreError,
+    StoreResult,
 };
 
 /// Adds the failure of the invitation to a change, if it still waits for the delivery.
@@ -17,7 +17,7 @@ pub(super) async fn add_delivery_cancellation(
     delivery: SendInvitation,
     job: &QueuedJob,
     by: &Actor,
-) -> Result<Change, StoreError> {
+) -> StoreResult<Change> {
     let invitation = ctx.store.invitation(delivery.invitation).await?;
     let Some(mut invitation) = invitation.filter(|one| one.delivery == delivery.delivery) else {
         return Ok(change);
@@ -41,7 +41,7 @@ pub(super) async fn add_delivery_cancellation(
     }
     // A worker that is just sending the mail enqueues this job too, but not if it stops before. After
     // the delivery's time limit the mail has been sent.
-    let undo = may_be_sent.then(|| RevokeInvitation::of(&invitation).into_job(ctx));
+    let undo = may_be_sent.then(|| RevokeInvitation::job_for(ctx, &invitation));
     let undo = undo.map(|job| NewJob { run_at: job.run_at + SendInvitation::TIMEOUT, ..job });
     let change = Change { jobs: undo.into_iter().collect(), ..change };
     let detail = json!({ "code": Invitation::CANCELLED, "attempts": attempts });
@@ -56,7 +56,7 @@ pub(super) async fn add_delivery_retry(
     mut change: Change,
     delivery: SendInvitation,
     by: &Actor,
-) -> Result<Option<(Timestamp, Change)>, StoreError> {
+) -> StoreResult<Option<(Timestamp, Change)>> {
     let invitation = ctx.store.invitation(delivery.invitation).await?;
     let Some(invitation) = invitation.filter(|one| one.delivery == delivery.delivery) else {
         return Ok(None);

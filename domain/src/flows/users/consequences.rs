@@ -4,35 +4,45 @@
 //! that grant a role above `member`, are revoked: otherwise the administrator could return by accepting
 //! one sent to another address.
 
-use crate::flows::revoke::add_revocation;
+use thiserror::Error;
+
+use crate::flows::invitations::add_revocation;
 use crate::{
-    Actor, Change, Ctx, Cursor, Guard, GuardName, Invitation, Page, Role, StoreError, User,
-    UserFilter, UserId, UserStatus,
+    Actor, Change, Ctx, Cursor, Guard, GuardName, Invitation, Page, Role, StoreError, StoreResult,
+    User, UserFilter, UserId, UserStatus,
 };
 
-/// Users per query.
 const ROWS: u64 = 200;
+
+/// The error of changing or removing a user, or of ending all sessions of one.
+#[derive(Debug, Error)]
+pub enum UserError {
+    #[error("no such user")]
+    NotFound,
+    /// Only users who have logged in can be suspended or reactivated.
+    #[error("the user is only invited")]
+    OnlyInvited,
+    #[error("the user is being removed")]
+    BeingRemoved,
+    #[error("the last active administrator")]
+    LastAdmin,
+    /// The caller may not manage the user's role, or may not grant the new one.
+    #[error("the caller may not manage this user, or grant this role")]
+    Forbidden,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A user who was changed or removed, and what was revoked as a consequence.
 #[derive(Debug)]
 pub struct ChangedUser {
-    /// The user as written.
     pub user: User,
     /// The revoked invitations, which the user had sent and which granted a role above `member`.
     pub revoked: Vec<Invitation>,
 }
 
-impl ChangedUser {
-    pub(super) fn without_consequences(user: User) -> Self {
-        Self { user, revoked: Vec::new() }
-    }
-}
-
 /// Returns the open invitations with a role above `member` that a user has sent.
-pub async fn privileged_invitations_by(
-    ctx: &Ctx,
-    inviter: UserId,
-) -> Result<Vec<Invitation>, StoreError> {
+pub async fn privileged_invitations_by(ctx: &Ctx, inviter: UserId) -> StoreResult<Vec<Invitation>> {
     let mut found = Vec::new();
     for role in Role::ALL.iter().filter(|role| Role::Member.is_below(**role)) {
         // The invitee of an open invitation has the status `invited` and the role that it grants. Such
@@ -72,34 +82,31 @@ pub(super) async fn revoke_privileged_invitations(
     mut change: Change,
     inviter: UserId,
     by: &Actor,
-) -> Result<(Change, Vec<Invitation>), StoreError> {
+) -> StoreResult<(Change, Vec<Invitation>)> {
     let mut all = Vec::new();
     for invitation in privileged_invitations_by(ctx, inviter).await? {
-        if let Some((revoked, with_revocation)) =
-            add_revocation(ctx, change.clone(), &invitation, by)
-        {
-            change = with_revocation;
-            all.push(revoked);
-        }
+        let revoked;
+        (revoked, change) = add_revocation(ctx, change, &invitation, by);
+        all.extend(revoked);
     }
     Ok((change, all))
 }
 
 /// Adds the guard that keeps at least one active administrator to a change that takes `user` away.
-/// Returns `None` if the user is the last one.
+/// Fails if the user is the last one.
 pub(super) async fn guard_last_admin(
     ctx: &Ctx,
     mut change: Change,
     user: &User,
-) -> Result<Option<Change>, StoreError> {
+) -> Result<Change, UserError> {
     if !user.is_active_admin() {
-        return Ok(Some(change));
+        return Ok(change);
     }
     // Read before the count, so that a change in between causes a conflict.
     let version = ctx.store.guard(GuardName::ActiveAdmins).await?;
     if ctx.store.count_active_admins().await? <= 1 {
-        return Ok(None);
+        return Err(UserError::LastAdmin);
     }
     change.guards.push(Guard { name: GuardName::ActiveAdmins, version });
-    Ok(Some(change))
+    Ok(change)
 }
