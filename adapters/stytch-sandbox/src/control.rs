@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Router,
+    body::Bytes,
     extract::{Request, State},
     http::{StatusCode, Uri},
     middleware::{Next, from_fn},
@@ -14,19 +15,15 @@ use axum::{
     routing::{get, post, put},
 };
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
     api::users,
     faults::Fault,
-    http::{
-        error::ApiError,
-        page::{found, web_response},
-        request::{ControlJson, PathId, Query, require_json},
-        response::json_response,
-    },
-    state::{clock, keys::Key, project::Project, tables::Record},
+    request::{PathId, parse_json, query_parameter, require_json},
+    response::{ApiError, found, json_response, web_response},
+    state::{Project, Record, clock, keys::Key},
     webhooks::{Source, Webhooks},
 };
 
@@ -77,21 +74,25 @@ fn ok(body: &Value) -> Response {
     json_response(StatusCode::OK, body)
 }
 
-async fn show_fault(State(project): State<Arc<Project>>) -> Response {
-    ok(&json!(project.faults().current()))
+/// Parses the body of a request to change something. Rejects others with 422.
+fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    parse_json(body).map_err(|error| ApiError::unprocessable(error.to_string()))
 }
 
-async fn set_fault(
-    State(project): State<Arc<Project>>,
-    ControlJson(fault): ControlJson<Fault>,
-) -> Result<Response, ApiError> {
-    let mut faults = project.faults();
-    faults.set(fault).map_err(ApiError::unprocessable)?;
-    Ok(ok(&json!(faults.current())))
+async fn show_fault(State(project): State<Arc<Project>>) -> Response {
+    ok(&project.fault.lock().to_json())
+}
+
+async fn set_fault(State(project): State<Arc<Project>>, body: Bytes) -> Result<Response, ApiError> {
+    let fault: Fault = parse(&body)?;
+    fault.validate().map_err(ApiError::unprocessable)?;
+    let response = ok(&fault.to_json());
+    *project.fault.lock() = fault;
+    Ok(response)
 }
 
 async fn show_stats(State(project): State<Arc<Project>>) -> Response {
-    ok(&json!(*project.stats()))
+    ok(&json!(*project.stats.lock()))
 }
 
 async fn show_clock(State(project): State<Arc<Project>>) -> Response {
@@ -108,8 +109,9 @@ struct AdvanceRequest {
 
 async fn advance_clock(
     State(project): State<Arc<Project>>,
-    ControlJson(AdvanceRequest { advance_seconds }): ControlJson<AdvanceRequest>,
+    body: Bytes,
 ) -> Result<Response, ApiError> {
+    let AdvanceRequest { advance_seconds } = parse(&body)?;
     let offset_seconds = project.change(|store, _| {
         let offset = store.tables.clock_offset_seconds.checked_add(advance_seconds);
         let max = clock::MAX_OFFSET_SECONDS;
@@ -139,9 +141,9 @@ async fn rotate_key(State(project): State<Arc<Project>>) -> Result<Response, Api
 
 async fn list_webhooks(
     State(project): State<Arc<Project>>,
-    query: Query,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
-    Ok(ok(&webhooks(&project)?.to_json(query.get("user_id").as_deref())))
+    Ok(ok(&webhooks(&project)?.to_json(query_parameter(&uri, "user_id").as_deref())))
 }
 
 #[derive(Deserialize)]
@@ -152,10 +154,10 @@ struct PauseRequest {
 
 async fn pause_webhooks(
     State(project): State<Arc<Project>>,
-    body: Result<ControlJson<PauseRequest>, ApiError>,
+    body: Bytes,
 ) -> Result<Response, ApiError> {
     let webhooks = webhooks(&project)?;
-    let ControlJson(PauseRequest { paused }) = body?;
+    let PauseRequest { paused } = parse(&body)?;
     webhooks.set_paused(paused);
     Ok(ok(&json!({"paused": paused})))
 }

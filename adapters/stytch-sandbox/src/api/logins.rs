@@ -10,23 +10,14 @@ use serde_json::json;
 
 use crate::{
     api::{
-        outbox::{self, HOUR_MINUTES, Mail, WEEK_MINUTES},
+        outbox::{self, Mail},
         sessions, users,
     },
-    http::{
-        error::ApiError,
-        request::{ApiJson, non_empty},
-        response::ApiResponse,
-    },
+    request::{ApiJson, non_empty},
+    response::{ApiError, ApiResponse, ApiResult},
     state::{
-        email_address,
-        link::LinkKind,
-        project::Project,
+        Attributes, Email, LinkKind, Project, Record, Status, Store, User, email_address,
         sandbox_values,
-        session::Attributes,
-        store::Store,
-        tables::Record,
-        user::{Email, Status, User},
     },
 };
 
@@ -62,25 +53,17 @@ impl LoginRequest {
                 "The code_challenge is not the base64url of a SHA-256.",
             ));
         }
-        let mail = |kind, url: &Option<String>, minutes, default_minutes| {
-            Ok(Mail {
-                kind,
-                redirect_url: project.redirect_urls.resolve(url.as_deref(), kind)?,
-                expiration_minutes: outbox::expiration_minutes(minutes, default_minutes)?,
-                code_challenge: self.code_challenge.clone(),
-                attributes: self.attributes.clone().unwrap_or_default(),
-            })
+        let mail = |kind, url: &Option<String>, minutes| {
+            let attributes = self.attributes.as_ref();
+            let mut mail = Mail::new(project, kind, url.as_deref(), minutes, attributes)?;
+            mail.code_challenge.clone_from(&self.code_challenge);
+            Ok(mail)
         };
-        let login_minutes = self.login_expiration_minutes;
-        let signup_minutes = self.signup_expiration_minutes;
+        let login_url = &self.login_magic_link_url;
+        let signup_url = &self.signup_magic_link_url;
         Ok(Mails {
-            login: mail(LinkKind::Login, &self.login_magic_link_url, login_minutes, HOUR_MINUTES)?,
-            signup: mail(
-                LinkKind::Signup,
-                &self.signup_magic_link_url,
-                signup_minutes,
-                WEEK_MINUTES,
-            )?,
+            login: mail(LinkKind::Login, login_url, self.login_expiration_minutes)?,
+            signup: mail(LinkKind::Signup, signup_url, self.signup_expiration_minutes)?,
         })
     }
 }
@@ -93,11 +76,11 @@ fn is_sha256(base64: &str) -> bool {
 pub(crate) async fn login_or_create(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<LoginRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     let address = email_address::parse(request.email.as_deref())?;
     let Mails { login, signup } = request.mails(&project)?;
     if address == sandbox_values::EMAIL {
-        let mut sent = outbox::sent(sandbox_values::USER_ID, sandbox_values::EMAIL_ID);
+        let mut sent = outbox::sent_to_sandbox();
         sent["user_created"] = json!(false);
         return Ok(ApiResponse(sent));
     }
@@ -112,10 +95,8 @@ pub(crate) async fn login_or_create(
             store.write(Record::User(user.clone()));
             user
         });
-        let email = outbox::find_email(&user, &address)?;
         let mail = if is_created || user.status == Status::Pending { signup } else { login };
-        mail.send(store, &user, email, now);
-        let mut sent = outbox::sent(&user.user_id, &email.email_id);
+        let mut sent = mail.send(store, &user, &address, now)?;
         sent["user_created"] = json!(is_created);
         Ok(ApiResponse(sent))
     })
@@ -125,12 +106,11 @@ pub(crate) async fn login_or_create(
 pub(crate) async fn send(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<LoginRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     let address = email_address::parse(request.email.as_deref())?;
     let Mails { login, signup } = request.mails(&project)?;
     if address == sandbox_values::EMAIL {
-        let sent = outbox::sent(sandbox_values::USER_ID, sandbox_values::EMAIL_ID);
-        return Ok(ApiResponse(sent));
+        return Ok(ApiResponse(outbox::sent_to_sandbox()));
     }
     let recipient = Recipient::of(&project, &request)?;
     project.change(|store, now| {
@@ -140,10 +120,8 @@ pub(crate) async fn send(
             Recipient::User(user_id) => Some(attach_email(store, &user_id, &address, now)?),
         };
         let user = user.ok_or_else(ApiError::email_not_found)?;
-        let email = outbox::find_email(&user, &address)?;
         let mail = if user.status == Status::Active { login } else { signup };
-        mail.send(store, &user, email, now);
-        Ok(ApiResponse(outbox::sent(&user.user_id, &email.email_id)))
+        mail.send(store, &user, &address, now).map(ApiResponse)
     })
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::Uri, response::Response};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -13,21 +13,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     api::sessions,
-    http::{
-        error::ApiError,
-        page,
-        request::{ApiJson, Query, non_empty},
-        response::ApiResponse,
-    },
+    request::{ApiJson, non_empty, query_parameter},
+    response::{ApiError, ApiResponse, ApiResult, found, html},
     state::{
-        custom_claims,
-        link::{Link, LinkState},
-        project::Project,
-        sandbox_values,
-        session::{self, Attributes, Session},
-        store::Store,
-        tables::Record,
-        user::User,
+        Attributes, Link, LinkState, Project, Record, Session, Store, User, merge, sandbox_values,
     },
 };
 
@@ -41,12 +30,12 @@ struct RedirectPage {
 /// Redirects the browser to the application, regardless of the link's state.
 pub(crate) async fn redirect(
     State(project): State<Arc<Project>>,
-    query: Query,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
-    let token = query.get("token").unwrap_or_default();
+    let token = query_parameter(&uri, "token").unwrap_or_default();
     let url = project.read(|tables, _| tables.links.get(&token).map(|link| link.url.clone()));
     let url = url.ok_or_else(not_found)?;
-    if project.plain_redirect { page::found(&url) } else { page::html(&RedirectPage { url }) }
+    if project.plain_redirect { found(&url) } else { html(&RedirectPage { url }) }
 }
 
 #[derive(Deserialize)]
@@ -72,8 +61,8 @@ struct MatchOptions {
 pub(crate) async fn authenticate(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<AuthenticateRequest>,
-) -> Result<ApiResponse, ApiError> {
-    let minutes = session::check_duration(request.session_duration_minutes)?;
+) -> ApiResult {
+    let minutes = Session::check_duration(request.session_duration_minutes)?;
     match request.token.as_deref().unwrap_or_default() {
         "" => Err(ApiError::bad_request("invalid_token", "Token format is invalid.")),
         sandbox_values::TOKEN => {
@@ -199,7 +188,7 @@ fn update_session(
     now: Timestamp,
 ) -> Result<(), ApiError> {
     session.custom_claims =
-        custom_claims::merge(&session.custom_claims, request.session_custom_claims.clone())?;
+        merge::custom_claims(&session.custom_claims, request.session_custom_claims.clone())?;
     session.record_access(request.session_duration_minutes, now);
     if let Some(attributes) = &request.attributes {
         session.attributes = attributes.clone();
@@ -215,7 +204,7 @@ fn authenticated(
     user: &User,
     method_id: &str,
     session: Option<&Session>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     let jwt = session.map(|session| project.sign_jwt(session)).transpose()?;
     Ok(ApiResponse(json!({
         "user_id": user.user_id,

@@ -8,13 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    http::{error::ApiError, request::ApiJson, response::ApiResponse},
-    state::{
-        email_address,
-        project::Project,
-        tables::Tables,
-        user::{Status, User},
-    },
+    request::ApiJson,
+    response::{ApiError, ApiResponse, ApiResult},
+    state::{Project, Status, Tables, User, email_address},
 };
 
 const DEFAULT_LIMIT: usize = 100;
@@ -42,7 +38,7 @@ struct Operand {
 pub(crate) async fn search(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<SearchRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(invalid("user_search_invalid_limit", "limit should be between 1 and 1000."));

@@ -7,19 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    http::{
-        error::ApiError,
-        request::{ApiJson, PathId},
-        response::ApiResponse,
-    },
+    request::{ApiJson, PathId},
+    response::{ApiError, ApiResponse, ApiResult},
     state::{
-        email_address,
-        link::{Link, LinkState},
-        metadata,
-        project::Project,
-        store::Store,
-        tables::{Record, Tables},
-        user::{DEFAULT_ROLE, Email, NameParts, Status, User},
+        DEFAULT_ROLE, Email, NameParts, Project, Record, Status, Store, Tables, User,
+        email_address, merge,
     },
     webhooks::Source,
 };
@@ -46,7 +38,7 @@ pub(crate) async fn create(
     State(project): State<Arc<Project>>,
     Extension(source): Extension<Source>,
     ApiJson(request): ApiJson<CreateRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     if request.email.is_none() {
         return Err(ApiError::bad_request(
             "invalid_create_user_request",
@@ -74,10 +66,7 @@ pub(crate) async fn create(
 }
 
 /// Returns a user; unlike in other responses, their fields are at the top level.
-pub(crate) async fn get(
-    State(project): State<Arc<Project>>,
-    PathId(id): PathId,
-) -> Result<ApiResponse, ApiError> {
+pub(crate) async fn get(State(project): State<Arc<Project>>, PathId(id): PathId) -> ApiResult {
     project.read(|tables, _| Ok(ApiResponse(find(tables, &id)?.to_json())))
 }
 
@@ -86,7 +75,7 @@ pub(crate) async fn update(
     Extension(source): Extension<Source>,
     PathId(id): PathId,
     ApiJson(fields): ApiJson<UserFields>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     project.change_from(source, |store, _| {
         let mut user = find(&store.tables, &id)?.clone();
         update_fields(&mut user, fields, store)?;
@@ -106,7 +95,7 @@ pub(crate) async fn delete(
     State(project): State<Arc<Project>>,
     Extension(source): Extension<Source>,
     PathId(id): PathId,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     project.change_from(source, |store, _| {
         let user_id = find(&store.tables, &id)?.user_id.clone();
         store.write(Record::UserDeleted { user_id: user_id.clone() });
@@ -117,7 +106,7 @@ pub(crate) async fn delete(
 pub(crate) async fn delete_external_id(
     State(project): State<Arc<Project>>,
     PathId(id): PathId,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     project.change(|store, _| {
         let user = User { external_id: None, ..find(&store.tables, &id)?.clone() };
         store.write(Record::User(user.clone()));
@@ -128,7 +117,7 @@ pub(crate) async fn delete_external_id(
 pub(crate) async fn delete_email(
     State(project): State<Arc<Project>>,
     PathId(email_id): PathId,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     project.change(|store, _| {
         let user = store.tables.users.by_email_id(&email_id);
         let mut user = user.ok_or_else(ApiError::email_not_found)?.clone();
@@ -156,7 +145,7 @@ pub(crate) async fn exchange_primary_factor(
     State(project): State<Arc<Project>>,
     PathId(id): PathId,
     ApiJson(request): ApiJson<ExchangeRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     if request.email_address.is_none() || request.phone_number.is_some() {
         return Err(ApiError::bad_request(
             "invalid_exchange_primary_factor_fields",
@@ -186,12 +175,8 @@ pub(crate) async fn exchange_primary_factor(
 fn revoke_links(store: &mut Store, email_id: &str, user_id: &str) {
     let user = store.tables.users.get(user_id);
     let email = user.and_then(|user| user.emails.iter().find(|email| email.email_id == email_id));
-    let Some(email) = email else { return };
-    let is_outstanding =
-        |link: &&Link| link.email_id == email_id && link.state == LinkState::Outstanding;
-    let links = store.tables.links.of_address(&email.email);
-    for link in links.filter(is_outstanding).cloned().collect::<Vec<_>>() {
-        store.write(Record::Link(Link { state: LinkState::Revoked, ..link }));
+    if let Some(address) = email.map(|email| email.email.clone()) {
+        store.revoke_links(&address, |link| link.email_id == email_id);
     }
 }
 
@@ -205,8 +190,8 @@ pub(crate) fn find<'a>(tables: &'a Tables, id: &str) -> Result<&'a User, ApiErro
 
 fn update_fields(user: &mut User, fields: UserFields, store: &Store) -> Result<(), ApiError> {
     user.name.update(fields.name.unwrap_or_default());
-    user.trusted_metadata = metadata::merge(&user.trusted_metadata, fields.trusted_metadata)?;
-    user.untrusted_metadata = metadata::merge(&user.untrusted_metadata, fields.untrusted_metadata)?;
+    user.trusted_metadata = merge::metadata(&user.trusted_metadata, fields.trusted_metadata)?;
+    user.untrusted_metadata = merge::metadata(&user.untrusted_metadata, fields.untrusted_metadata)?;
     if let Some(mut roles) = fields.roles {
         roles.retain(|role| role != DEFAULT_ROLE);
         roles.insert(0, DEFAULT_ROLE.to_owned());

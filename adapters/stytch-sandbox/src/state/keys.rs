@@ -19,14 +19,11 @@ use rcgen::CertificateParams;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{
-    error::Error,
-    http::error::ApiError,
-    state::{
-        ids,
-        session::{SESSION_CLAIM, issuer},
-    },
+use super::{
+    ids,
+    session::{SESSION_CLAIM, issuer},
 };
+use crate::{error::Error, response::ApiError};
 
 /// A key pair, as it is stored.
 #[derive(Clone, Serialize, Deserialize)]

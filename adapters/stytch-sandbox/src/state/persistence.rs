@@ -11,12 +11,9 @@ use std::{
 };
 
 use crate::{
-    credentials::Credentials,
     error::Error,
-    state::{
-        clock,
-        tables::{Record, Tables},
-    },
+    options::Credentials,
+    state::{Record, Tables, clock},
 };
 
 const FORMAT: u32 = 2;

@@ -6,13 +6,9 @@ use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    http::error::ApiError,
     options::Options,
-    state::{
-        clock,
-        persistence::StateFile,
-        tables::{Record, Tables},
-    },
+    response::ApiError,
+    state::{Link, LinkState, Record, Tables, clock, persistence::StateFile},
     webhooks::{Action, Event, Source},
 };
 
@@ -64,6 +60,15 @@ impl Store {
             self.pending.push(record.clone());
         }
         self.tables.apply(record);
+    }
+
+    /// Revokes the outstanding links to an address that `is_meant` selects.
+    pub(crate) fn revoke_links(&mut self, address: &str, is_meant: impl Fn(&Link) -> bool) {
+        let links = self.tables.links.of_address(address);
+        let outstanding = links.filter(|link| link.state == LinkState::Outstanding);
+        for link in outstanding.filter(|link| is_meant(link)).cloned().collect::<Vec<_>>() {
+            self.write(Record::Link(Link { state: LinkState::Revoked, ..link }));
+        }
     }
 
     /// Records the event of a changed user. Consecutive updates of one user are one event.

@@ -1,18 +1,36 @@
-//! Stytch's error envelope. Strict SDKs fail to parse an error that lacks one of its five fields,
-//! so every error response is built here.
+//! Responses, none of which may be cached.
 
+use askama::Template;
 use axum::{
-    http::{
-        StatusCode,
-        header::{HeaderValue, RETRY_AFTER},
-    },
+    body::Body,
+    http::{StatusCode, header, header::HeaderValue},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{http::response::json_response, state::ids};
+use crate::state::ids;
 
-/// An error response. The request had no effect unless the error says otherwise.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+    connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+pub(crate) type ApiResult = Result<ApiResponse, ApiError>;
+
+/// A successful API response: an object, to which the envelope's `status_code` and `request_id` are
+/// added.
+#[derive(Debug)]
+pub(crate) struct ApiResponse(pub(crate) Value);
+
+impl IntoResponse for ApiResponse {
+    fn into_response(self) -> Response {
+        let Self(mut object) = self;
+        object["status_code"] = json!(200);
+        object["request_id"] = json!(ids::id("request-id"));
+        json_response(StatusCode::OK, &object)
+    }
+}
+
+/// Stytch's error envelope. Strict SDKs fail to parse an error that lacks one of its five fields, so
+/// every error response is one of these. The request had no effect unless the error says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
@@ -92,8 +110,45 @@ impl IntoResponse for ApiError {
         });
         let mut response = json_response(self.status, &body);
         if let Some(seconds) = self.retry_after_seconds {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
+}
+
+pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response {
+    response(status, "application/json", body.to_string())
+}
+
+pub(crate) fn response(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Body>,
+) -> Response {
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store")];
+    // Without the content type that axum adds to a text.
+    (status, headers, body.into()).into_response()
+}
+
+/// Returns a 302 response, which sends browsers to `location`.
+pub(crate) fn found(location: &str) -> Result<Response, ApiError> {
+    let location = HeaderValue::from_str(location).map_err(|_| ApiError::internal())?;
+    let mut response = response(StatusCode::FOUND, "text/plain", "");
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}
+
+pub(crate) fn html(template: &impl Template) -> Result<Response, ApiError> {
+    let html = template.render().map_err(|_| ApiError::internal())?;
+    Ok(web_response("text/html; charset=utf-8", html))
+}
+
+/// Returns a page or one of its assets, with the headers that confine it to this origin.
+pub(crate) fn web_response(content_type: &'static str, content: impl Into<Body>) -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, response(StatusCode::OK, content_type, content)).into_response()
 }
