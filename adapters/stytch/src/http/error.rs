@@ -13,7 +13,10 @@ use guestlist_domain::{
     },
 };
 
-use crate::http::{fields::MAX_ID_LENGTH, redact::redact, responses::ErrorBody};
+use super::{
+    fields::{MAX_ID_LENGTH, redact},
+    responses::ErrorBody,
+};
 
 /// Whether a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
