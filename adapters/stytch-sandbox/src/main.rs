@@ -11,9 +11,12 @@ use std::{
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, builder::Resettable};
 use stytch_sandbox::SandboxArgs;
-use tokio::signal;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+
+/// SIGXFSZ on Linux and macOS.
+const FILE_SIZE_EXCEEDED: i32 = 25;
 
 /// A local Stytch (Consumer) for development and tests.
 #[derive(Parser)]
@@ -53,33 +56,28 @@ fn failure(message: &str) -> ExitCode {
 
 #[tokio::main]
 async fn run(args: SandboxArgs) -> anyhow::Result<()> {
+    // With a handler, a write beyond `ulimit -f` fails, as on a full disk, instead of ending the
+    // process.
+    let _ = signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED));
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     tokio::spawn(async move {
-        stop_signal().await;
+        received(&mut interrupt, &mut terminate).await;
         stop.cancel();
         // A second signal exits immediately.
-        stop_signal().await;
+        received(&mut interrupt, &mut terminate).await;
         std::process::exit(130);
     });
     stytch_sandbox::run(args, shutdown).await
 }
 
-#[cfg(unix)]
-async fn stop_signal() {
-    let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) else {
-        let _ = signal::ctrl_c().await;
-        return;
-    };
+async fn received(interrupt: &mut Signal, terminate: &mut Signal) {
     tokio::select! {
-        _ = signal::ctrl_c() => {}
+        _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-}
-
-#[cfg(not(unix))]
-async fn stop_signal() {
-    let _ = signal::ctrl_c().await;
 }
 
 /// Loads the `.env` file of the current folder, if there is one. Variables that are set already take
