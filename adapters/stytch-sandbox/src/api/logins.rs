@@ -38,14 +38,9 @@ pub(crate) struct LoginRequest {
     session_jwt: Option<String>,
 }
 
-/// The mails that a request allows for.
-struct Mails {
-    login: Mail,
-    signup: Mail,
-}
-
 impl LoginRequest {
-    fn mails(&self, project: &Project) -> Result<Mails, ApiError> {
+    /// Returns the login and the signup mail that the request allows for.
+    fn mails(&self, project: &Project) -> Result<(Mail, Mail), ApiError> {
         outbox::check_locale(self.locale.as_deref())?;
         if self.code_challenge.as_deref().is_some_and(|challenge| !is_sha256(challenge)) {
             return Err(ApiError::bad_request(
@@ -61,10 +56,30 @@ impl LoginRequest {
         };
         let login_url = &self.login_magic_link_url;
         let signup_url = &self.signup_magic_link_url;
-        Ok(Mails {
-            login: mail(LinkKind::Login, login_url, self.login_expiration_minutes)?,
-            signup: mail(LinkKind::Signup, signup_url, self.signup_expiration_minutes)?,
-        })
+        Ok((
+            mail(LinkKind::Login, login_url, self.login_expiration_minutes)?,
+            mail(LinkKind::Signup, signup_url, self.signup_expiration_minutes)?,
+        ))
+    }
+
+    /// Returns the id of the user that the request names; none stands for the owner of the address.
+    fn user_id(&self, project: &Project) -> Result<Option<String>, ApiError> {
+        let user_id = non_empty(self.user_id.as_ref());
+        let token = non_empty(self.session_token.as_ref());
+        let jwt = non_empty(self.session_jwt.as_ref());
+        match (user_id, token, jwt) {
+            (user_id, None, None) => Ok(user_id.map(str::to_owned)),
+            (None, Some(_), None) | (None, None, Some(_)) => {
+                let id = sessions::resolve_id(project, token, jwt)?;
+                project.read(|tables, now| {
+                    Ok(Some(sessions::find_live(tables, &id, now)?.user_id.clone()))
+                })
+            }
+            _ => Err(ApiError::bad_request(
+                "too_many_user_selection_arguments",
+                "Only one of user_id, session_token and session_jwt may be given.",
+            )),
+        }
     }
 }
 
@@ -78,7 +93,7 @@ pub(crate) async fn login_or_create(
     ApiJson(request): ApiJson<LoginRequest>,
 ) -> ApiResult {
     let address = email_address::parse(request.email.as_deref())?;
-    let Mails { login, signup } = request.mails(&project)?;
+    let (login, signup) = request.mails(&project)?;
     if address == sandbox_values::EMAIL {
         let mut sent = outbox::sent_to_sandbox();
         sent["user_created"] = json!(false);
@@ -108,48 +123,22 @@ pub(crate) async fn send(
     ApiJson(request): ApiJson<LoginRequest>,
 ) -> ApiResult {
     let address = email_address::parse(request.email.as_deref())?;
-    let Mails { login, signup } = request.mails(&project)?;
+    let (login, signup) = request.mails(&project)?;
     if address == sandbox_values::EMAIL {
         return Ok(ApiResponse(outbox::sent_to_sandbox()));
     }
-    let recipient = Recipient::of(&project, &request)?;
+    let user_id = request.user_id(&project)?;
     project.change(|store, now| {
         store.limit_mail(&address)?;
-        let user = match recipient {
-            Recipient::OwnerOfAddress => store.tables.users.by_address(&address).cloned(),
-            Recipient::User(user_id) => Some(attach_email(store, &user_id, &address, now)?),
+        let user = if let Some(user_id) = user_id {
+            attach_email(store, &user_id, &address, now)?
+        } else {
+            let owner = store.tables.users.by_address(&address);
+            owner.ok_or_else(ApiError::email_not_found)?.clone()
         };
-        let user = user.ok_or_else(ApiError::email_not_found)?;
         let mail = if user.status == Status::Active { login } else { signup };
         mail.send(store, &user, &address, now).map(ApiResponse)
     })
-}
-
-enum Recipient {
-    OwnerOfAddress,
-    User(String),
-}
-
-impl Recipient {
-    fn of(project: &Project, request: &LoginRequest) -> Result<Self, ApiError> {
-        let user_id = non_empty(request.user_id.as_ref());
-        let token = non_empty(request.session_token.as_ref());
-        let jwt = non_empty(request.session_jwt.as_ref());
-        match (user_id, token, jwt) {
-            (None, None, None) => Ok(Self::OwnerOfAddress),
-            (Some(user_id), None, None) => Ok(Self::User(user_id.to_owned())),
-            (None, token, jwt) if token.is_none() || jwt.is_none() => {
-                let id = sessions::resolve_id(project, token, jwt)?;
-                project.read(|tables, now| {
-                    Ok(Self::User(sessions::find_live(tables, &id, now)?.user_id.clone()))
-                })
-            }
-            _ => Err(ApiError::bad_request(
-                "too_many_user_selection_arguments",
-                "Only one of user_id, session_token and session_jwt may be given.",
-            )),
-        }
-    }
 }
 
 fn attach_email(

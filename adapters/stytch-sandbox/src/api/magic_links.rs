@@ -50,7 +50,7 @@ pub(crate) struct AuthenticateRequest {
     attributes: Option<Attributes>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 struct MatchOptions {
     ip_match_required: Option<bool>,
     user_agent_match_required: Option<bool>,
@@ -113,21 +113,15 @@ fn use_link(
 /// Returns the user that a link was sent to, if the address is still theirs.
 fn find_owner(store: &Store, link: &Link) -> Result<User, ApiError> {
     let user = store.tables.users.get(&link.user_id).ok_or_else(not_found)?;
-    if user.emails.iter().any(|email| email.email_id == link.email_id) {
-        Ok(user.clone())
-    } else {
-        Err(used_or_expired())
-    }
+    let has_address = user.emails.iter().any(|email| email.email_id == link.email_id);
+    has_address.then(|| user.clone()).ok_or_else(used_or_expired)
 }
 
 /// Returns the live session that a link extends, which must be the same user's.
 fn find_session(store: &Store, id: &str, user: &User, now: Timestamp) -> Result<Session, ApiError> {
     let session = sessions::find_live(&store.tables, id, now)?;
-    if session.user_id == user.user_id {
-        Ok(session.clone())
-    } else {
-        Err(ApiError::session_not_found())
-    }
+    let is_same_user = session.user_id == user.user_id;
+    is_same_user.then(|| session.clone()).ok_or_else(ApiError::session_not_found)
 }
 
 fn check_link(link: &Link, request: &AuthenticateRequest, now: Timestamp) -> Result<(), ApiError> {
@@ -138,14 +132,12 @@ fn check_link(link: &Link, request: &AuthenticateRequest, now: Timestamp) -> Res
         return Err(used_or_expired());
     }
     check_code_verifier(link.code_challenge.as_deref(), request.code_verifier.as_deref())?;
-    let options = request.options.as_ref();
-    let requires =
-        |option: fn(&MatchOptions) -> Option<bool>| options.and_then(option) == Some(true);
-    let attributes = request.attributes.clone().unwrap_or_default();
-    let is_mismatch = requires(|options| options.ip_match_required)
-        && attributes.ip_address != link.attributes.ip_address
-        || requires(|options| options.user_agent_match_required)
-            && attributes.user_agent != link.attributes.user_agent;
+    let required = request.options.unwrap_or_default();
+    let given = request.attributes.clone().unwrap_or_default();
+    let is_mismatch = required.ip_match_required == Some(true)
+        && given.ip_address != link.attributes.ip_address
+        || required.user_agent_match_required == Some(true)
+            && given.user_agent != link.attributes.user_agent;
     if is_mismatch {
         return Err(ApiError::unauthorized(
             "attribute_mismatch",
@@ -158,7 +150,6 @@ fn check_link(link: &Link, request: &AuthenticateRequest, now: Timestamp) -> Res
 /// Checks the PKCE code verifier (RFC 7636, method S256).
 fn check_code_verifier(challenge: Option<&str>, verifier: Option<&str>) -> Result<(), ApiError> {
     match (challenge, verifier) {
-        (None, None) => Ok(()),
         (Some(_), None) => Err(ApiError::bad_request(
             "pkce_expected_code_verifier",
             "The magic link was made with a code_challenge: a code_verifier is needed.",
@@ -167,16 +158,15 @@ fn check_code_verifier(challenge: Option<&str>, verifier: Option<&str>) -> Resul
             "pkce_did_not_expect_code_verifier",
             "The magic link was made without a code_challenge.",
         )),
-        (Some(challenge), Some(verifier)) => {
-            if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) == challenge {
-                Ok(())
-            } else {
-                Err(ApiError::bad_request(
-                    "pkce_mismatch",
-                    "The code_verifier does not match the code_challenge.",
-                ))
-            }
+        (Some(challenge), Some(verifier))
+            if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) != challenge =>
+        {
+            Err(ApiError::bad_request(
+                "pkce_mismatch",
+                "The code_verifier does not match the code_challenge.",
+            ))
         }
+        _ => Ok(()),
     }
 }
 

@@ -109,8 +109,7 @@ pub(crate) async fn delete_external_id(
 ) -> ApiResult {
     project.change(|store, _| {
         let user = User { external_id: None, ..find(&store.tables, &id)?.clone() };
-        store.write(Record::User(user.clone()));
-        Ok(ApiResponse(json!({"user_id": user.user_id, "user": user.to_json()})))
+        Ok(saved(store, user))
     })
 }
 
@@ -127,10 +126,11 @@ pub(crate) async fn delete_email(
                 "The last primary factor of a user can't be deleted.",
             ));
         }
+        if let Some(old) = user.emails.iter().find(|email| email.email_id == email_id) {
+            revoke_links(store, old);
+        }
         user.emails.retain(|email| email.email_id != email_id);
-        revoke_links(store, &email_id, &user.user_id);
-        store.write(Record::User(user.clone()));
-        Ok(ApiResponse(json!({"user_id": user.user_id, "user": user.to_json()})))
+        Ok(saved(store, user))
     })
 }
 
@@ -164,20 +164,21 @@ pub(crate) async fn exchange_primary_factor(
         if store.tables.users.by_address(&address).is_some() {
             return Err(ApiError::duplicate_email());
         }
-        revoke_links(store, &old.email_id, &user.user_id);
+        revoke_links(store, old);
         user.emails = vec![Email::new(address)];
-        store.write(Record::User(user.clone()));
-        Ok(ApiResponse(json!({"user_id": user.user_id, "user": user.to_json()})))
+        Ok(saved(store, user))
     })
 }
 
-/// Revokes the outstanding links that were sent to one address of a user.
-fn revoke_links(store: &mut Store, email_id: &str, user_id: &str) {
-    let user = store.tables.users.get(user_id);
-    let email = user.and_then(|user| user.emails.iter().find(|email| email.email_id == email_id));
-    if let Some(address) = email.map(|email| email.email.clone()) {
-        store.revoke_links(&address, |link| link.email_id == email_id);
-    }
+/// Revokes the outstanding links that were sent to an address.
+fn revoke_links(store: &mut Store, old: &Email) {
+    store.revoke_links(&old.email, |link| link.email_id == old.email_id);
+}
+
+fn saved(store: &mut Store, user: User) -> ApiResponse {
+    let response = json!({"user_id": user.user_id, "user": user.to_json()});
+    store.write(Record::User(user));
+    ApiResponse(response)
 }
 
 /// Returns the user of a `user_id` or `external_id`.

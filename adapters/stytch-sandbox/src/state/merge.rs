@@ -25,21 +25,16 @@ pub(crate) fn metadata(
         }
     }
     merged.retain(|_, value| !value.is_null());
-    check_size(&merged)?;
-    Ok(merged)
-}
-
-fn check_size(metadata: &Map<String, Value>) -> Result<(), ApiError> {
-    if metadata.len() > MAX_METADATA_KEYS {
+    if merged.len() > MAX_METADATA_KEYS {
         return Err(ApiError::bad_request(
             "metadata_too_many_keys",
             "Metadata may have at most 20 top-level keys.",
         ));
     }
-    if serde_json::to_vec(metadata).is_ok_and(|json| json.len() > MAX_BYTES) {
+    if is_too_large(&merged) {
         return Err(ApiError::bad_request("metadata_too_large", "Metadata may have at most 4 KB."));
     }
-    Ok(())
+    Ok(merged)
 }
 
 /// Merges custom claims of a session deeply: at most 4 KB.
@@ -51,13 +46,17 @@ pub(crate) fn custom_claims(
     let Some(update) = update else { return Ok(merged) };
     check_names(&update)?;
     merge_into(&mut merged, update);
-    if serde_json::to_vec(&merged).is_ok_and(|json| json.len() > MAX_BYTES) {
+    if is_too_large(&merged) {
         return Err(ApiError::bad_request(
             "custom_claims_too_large",
             "The custom claims are too large: 4 KB at most.",
         ));
     }
     Ok(merged)
+}
+
+fn is_too_large(object: &Map<String, Value>) -> bool {
+    serde_json::to_vec(object).is_ok_and(|json| json.len() > MAX_BYTES)
 }
 
 fn check_names(claims: &Map<String, Value>) -> Result<(), ApiError> {
