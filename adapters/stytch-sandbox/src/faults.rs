@@ -1,15 +1,19 @@
 //! Injected faults: what `PUT /sandbox/faults` accepts, and how they affect API requests.
 
-mod body;
-
+use std::io;
 use std::time::Duration;
 
-use axum::{body::Body, http::StatusCode, response::Response};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use axum::response::Response;
+use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub(crate) use self::body::BodyFault;
 use crate::response::ApiError;
+
+const PADDING_BYTES: usize = 10 * 1024 * 1024;
 
 /// A fault, as `/sandbox/faults` accepts and shows it; `{}` is none.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -32,6 +36,22 @@ pub(crate) struct Fault {
     times: Option<u64>,
     /// The prefix of the paths that the fault applies to.
     path: Option<String>,
+}
+
+/// The fault of a response body; the status and the other headers stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BodyFault {
+    /// A proxy's error page.
+    Html,
+    /// No body.
+    Empty,
+    /// Text that is declared as JSON.
+    NotJson,
+    /// The first half, after which the connection is dropped.
+    Truncated,
+    /// The real body after 10 MiB of spaces, which is still valid JSON.
+    Huge,
 }
 
 /// How one request is handled.
@@ -153,6 +173,49 @@ fn default_error_type(status: StatusCode) -> &'static str {
         503 => "server_unavailable",
         _ => "internal_server_error",
     }
+}
+
+impl BodyFault {
+    pub(crate) async fn apply(self, response: Response) -> Response {
+        let (mut head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let body = match self {
+            Self::Html => {
+                let html = HeaderValue::from_static("text/html; charset=utf-8");
+                head.headers.insert(CONTENT_TYPE, html);
+                Body::from(page(head.status))
+            }
+            Self::Empty => {
+                head.headers.remove(CONTENT_TYPE);
+                Body::empty()
+            }
+            Self::NotJson => Body::from("upstream connect error or disconnect/reset"),
+            Self::Truncated => {
+                head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+                truncated(&body)
+            }
+            Self::Huge => Body::from([vec![b' '; PADDING_BYTES].as_slice(), &body].concat()),
+        };
+        Response::from_parts(head, body)
+    }
+}
+
+/// Returns the first half of a body, followed by an error.
+fn truncated(body: &Bytes) -> Body {
+    let half = body.slice(..body.len() / 2);
+    let error = async {
+        // hyper sends what it has buffered when the body is pending, and nothing after an error.
+        tokio::task::yield_now().await;
+        Err(io::Error::other("truncated by a fault"))
+    };
+    Body::from_stream(stream::iter([Ok(half)]).chain(stream::once(error)))
+}
+
+fn page(status: StatusCode) -> String {
+    format!(
+        "<html>\n<head><title>{status}</title></head>\n<body>\n<center><h1>{status}</h1></center>\n\
+         <hr><center>nginx</center>\n</body>\n</html>\n"
+    )
 }
 
 #[cfg(test)]

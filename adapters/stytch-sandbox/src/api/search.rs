@@ -7,11 +7,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    request::ApiJson,
-    response::{ApiError, ApiResponse, ApiResult},
-    state::{Project, Status, Tables, User, email_address},
-};
+use crate::request::ApiJson;
+use crate::response::{ApiError, ApiResponse, ApiResult};
+use crate::state::{Project, Status, Tables, User, email_address};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -201,7 +199,6 @@ impl Condition {
         match self {
             Self::UserId(ids) => Some(ids.iter().filter_map(|id| users.get(id)).collect()),
             Self::Address(all) => Some(all.iter().filter_map(|a| users.by_address(a)).collect()),
-            Self::EmailId(ids) => Some(ids.iter().filter_map(|id| users.by_email_id(id)).collect()),
             _ => None,
         }
     }

@@ -1,10 +1,8 @@
 //! Users: their stored form, their representation in the API, and their table.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    mem,
-    ops::Bound,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
+use std::ops::Bound;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -157,14 +155,13 @@ impl Name {
     }
 }
 
-/// Users by id, external id, address and email id, in the order they were created.
+/// Users by id, external id and address, in the order they were created.
 #[derive(Default)]
 pub(crate) struct Users {
     rows: BTreeMap<u64, User>,
     /// By `user_id` and by `external_id`, which Stytch accepts interchangeably.
     by_id: HashMap<String, u64>,
     by_address: HashMap<String, u64>,
-    by_email_id: HashMap<String, u64>,
     /// Addresses to be removed unless they are authenticated, by the time of removal.
     provisional: BTreeSet<(Timestamp, u64)>,
     last: u64,
@@ -184,7 +181,6 @@ impl Users {
         }
         for email in &user.emails {
             self.by_address.insert(email.email.clone(), position);
-            self.by_email_id.insert(email.email_id.clone(), position);
             self.provisional.extend(email.provisional_until.map(|until| (until, position)));
         }
         self.rows.insert(position, user);
@@ -207,7 +203,7 @@ impl Users {
     }
 
     pub(crate) fn by_email_id(&self, email_id: &str) -> Option<&User> {
-        self.rows.get(self.by_email_id.get(email_id)?)
+        self.iter().find(|user| user.emails.iter().any(|email| email.email_id == email_id))
     }
 
     /// Returns a user's position in the order, which cursors hold.
@@ -241,7 +237,6 @@ impl Users {
         }
         for email in &user.emails {
             self.by_address.remove(&email.email);
-            self.by_email_id.remove(&email.email_id);
             if let Some(until) = email.provisional_until {
                 self.provisional.remove(&(until, position));
             }
