@@ -13,24 +13,21 @@ pub(crate) mod users;
 
 use std::{sync::Arc, time::Instant};
 
-use axum::{
-    Extension, Router,
-    extract::{MatchedPath, Request, State},
-    http::{Method, StatusCode, header::AUTHORIZATION},
-    middleware::{Next, from_fn_with_state},
-    response::{IntoResponse, Response},
-    routing::{MethodRouter, delete, get, post, put},
-};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::{Extension, Router};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::{
-    faults::{ConnectionDropped, Outcome},
-    options::Credentials,
-    request::require_json,
-    response::ApiError,
-    state::{Project, ids},
-    webhooks::Source,
-};
+use crate::faults::{ConnectionDropped, Outcome};
+use crate::options::Credentials;
+use crate::request::require_json;
+use crate::response::ApiError;
+use crate::state::{Project, ids};
+use crate::webhooks::Source;
 
 pub(crate) fn router(project: Arc<Project>) -> Router {
     let private = |methods: MethodRouter<Arc<Project>>| {

@@ -1,21 +1,17 @@
 //! Command-line arguments and environment variables.
 
-use std::{
-    fmt,
-    io::{self, Write},
-    net::{AddrParseError, SocketAddr},
-    path::PathBuf,
-};
+use std::io::Write;
+use std::net::{AddrParseError, SocketAddr};
+use std::path::PathBuf;
+use std::{fmt, io};
 
 use anyhow::bail;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    options::{Credentials, Options},
-    server::Sandbox,
-    state::persistence::stored_credentials,
-    webhooks::WebhookEndpoint,
-};
+use crate::options::{Credentials, Options};
+use crate::server::Sandbox;
+use crate::state::persistence::stored_credentials;
+use crate::webhooks::WebhookEndpoint;
 
 /// The arguments of the program, for other programs that embed it as a subcommand.
 #[derive(clap::Args, Clone)]

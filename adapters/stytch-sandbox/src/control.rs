@@ -5,27 +5,24 @@ mod inbox;
 
 use std::sync::Arc;
 
-use axum::{
-    Extension, Router,
-    body::Bytes,
-    extract::{Request, State},
-    http::{StatusCode, Uri},
-    middleware::{Next, from_fn},
-    response::Response,
-    routing::{get, post, put},
-};
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::{
-    api::users,
-    faults::Fault,
-    request::{PathId, parse_json, query_parameter, require_json},
-    response::{ApiError, found, json_response, web_response},
-    state::{Project, Record, clock, keys::Key},
-    webhooks::{Source, Webhooks},
-};
+use crate::api::users;
+use crate::faults::Fault;
+use crate::request::{PathId, parse_json, query_parameter, require_json};
+use crate::response::{ApiError, found, json_response, web_response};
+use crate::state::keys::Key;
+use crate::state::{Project, Record, clock};
+use crate::webhooks::{Source, Webhooks};
 
 pub(crate) fn router(project: Arc<Project>) -> Router {
     Router::new()

@@ -2,12 +2,10 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::Path,
-    process::ExitCode,
-};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::{fs, io};
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, builder::Resettable};
 use stytch_sandbox::SandboxArgs;

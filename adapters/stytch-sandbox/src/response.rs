@@ -1,11 +1,10 @@
 //! Responses, none of which may be cached.
 
 use askama::Template;
-use axum::{
-    body::Body,
-    http::{StatusCode, header, header::HeaderValue},
-    response::{IntoResponse, Response},
-};
+use axum::body::Body;
+use axum::http::header::HeaderValue;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::state::ids;

@@ -3,17 +3,14 @@
 mod event;
 mod queue;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
-use axum::{
-    body::Bytes,
-    http::{StatusCode, header::CONTENT_TYPE},
-};
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -23,10 +20,8 @@ use url::Url;
 
 pub(crate) use self::event::{Action, Event, Source};
 use self::queue::{Attempt, Delivery, Message, Queue};
-use crate::{
-    error::Error,
-    state::{clock, ids},
-};
+use crate::error::Error;
+use crate::state::{clock, ids};
 
 const MAX_CONCURRENT: usize = 8;
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -8,14 +8,10 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::{
-    http::{
-        client::interpret,
-        error::{Idempotency, classify},
-        responses::AuthenticateResponse,
-    },
-    invariants,
-};
+use crate::http::client::interpret;
+use crate::http::error::{Idempotency, classify};
+use crate::http::responses::AuthenticateResponse;
+use crate::invariants;
 
 const ADDRESS: &str = "Ada.Lovelace+1@Example.com";
 const TOKEN: &str = "rM_kw42CWBhsHLF62V75jELMbvJ87njMe3tFVj7Qupu7";

@@ -10,24 +10,19 @@ use guestlist_domain::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    http::{
-        client::Client,
-        error::{
-            Idempotency::{Idempotent, NonIdempotent},
-            is_request_id,
-        },
-        responses::{
-            AuthenticateResponse, EmptyResponse, SearchPage, SearchResponse, SendResponse,
-        },
-        user_responses::{ListResponse, UserResponse},
-    },
-    jwt::{Verifier, keys::Keys},
-    options::{Options, OptionsError},
-    refresh::SessionRefresher,
-    search::SearchBatcher,
-    throttle::Throttle,
+use crate::http::client::Client;
+use crate::http::error::Idempotency::{Idempotent, NonIdempotent};
+use crate::http::error::is_request_id;
+use crate::http::responses::{
+    AuthenticateResponse, EmptyResponse, SearchPage, SearchResponse, SendResponse,
 };
+use crate::http::user_responses::{ListResponse, UserResponse};
+use crate::jwt::Verifier;
+use crate::jwt::keys::Keys;
+use crate::options::{Options, OptionsError};
+use crate::refresh::SessionRefresher;
+use crate::search::SearchBatcher;
+use crate::throttle::Throttle;
 
 /// The largest page that Stytch allows.
 const SEARCH_LIMIT: u32 = 1000;

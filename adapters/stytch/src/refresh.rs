@@ -1,12 +1,10 @@
 //! Deduplication of session refreshes: requests with the same token share one call and reuse its
 //! result for a while, and during an outage of Stytch requests fail at once.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use guestlist_domain::{AuthenticatedSession, ProviderError, ProviderErrorKind, TokenHash};
 use parking_lot::Mutex;

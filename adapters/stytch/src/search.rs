@@ -10,13 +10,9 @@ use guestlist_domain::{Email, Identity, ProviderError};
 use parking_lot::Mutex;
 use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
 
-use crate::{
-    http::{
-        error::{Idempotency, RequestError, classify},
-        responses::SearchPage,
-    },
-    throttle::Throttle,
-};
+use crate::http::error::{Idempotency, RequestError, classify};
+use crate::http::responses::SearchPage;
+use crate::throttle::Throttle;
 
 /// The largest number of addresses in one search.
 const MAX_ADDRESSES: usize = 100;

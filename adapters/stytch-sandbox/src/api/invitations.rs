@@ -6,14 +6,13 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    api::outbox::{self, Mail},
-    request::ApiJson,
-    response::{ApiError, ApiResponse, ApiResult},
-    state::{
-        Attributes, LinkKind, NameParts, Project, Record, Status, User, email_address, merge,
-        sandbox_values,
-    },
+use crate::api::outbox;
+use crate::api::outbox::Mail;
+use crate::request::ApiJson;
+use crate::response::{ApiError, ApiResponse, ApiResult};
+use crate::state::{
+    Attributes, LinkKind, NameParts, Project, Record, Status, User, email_address, merge,
+    sandbox_values,
 };
 
 #[derive(Deserialize)]

@@ -8,17 +8,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{
-    api::{
-        outbox::{self, Mail},
-        sessions, users,
-    },
-    request::{ApiJson, non_empty},
-    response::{ApiError, ApiResponse, ApiResult},
-    state::{
-        Attributes, Email, LinkKind, Project, Record, Status, Store, User, email_address,
-        sandbox_values,
-    },
+use crate::api::outbox::Mail;
+use crate::api::{outbox, sessions, users};
+use crate::request::{ApiJson, non_empty};
+use crate::response::{ApiError, ApiResponse, ApiResult};
+use crate::state::{
+    Attributes, Email, LinkKind, Project, Record, Status, Store, User, email_address,
+    sandbox_values,
 };
 
 /// The body of `login_or_create` and `send`.

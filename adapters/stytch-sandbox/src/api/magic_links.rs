@@ -11,13 +11,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    api::sessions,
-    request::{ApiJson, non_empty, query_parameter},
-    response::{ApiError, ApiResponse, ApiResult, found, html},
-    state::{
-        Attributes, Link, LinkState, Project, Record, Session, Store, User, merge, sandbox_values,
-    },
+use crate::api::sessions;
+use crate::request::{ApiJson, non_empty, query_parameter};
+use crate::response::{ApiError, ApiResponse, ApiResult, found, html};
+use crate::state::{
+    Attributes, Link, LinkState, Project, Record, Session, Store, User, merge, sandbox_values,
 };
 
 /// A page that goes on to the application by a script or a click, which mail scanners don't do.

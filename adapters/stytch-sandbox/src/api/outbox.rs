@@ -4,12 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::{
-    response::ApiError,
-    state::{
-        Attributes, Link, LinkKind, LinkState, Project, Record, Store, User, clock, ids,
-        sandbox_values,
-    },
+use crate::response::ApiError;
+use crate::state::{
+    Attributes, Link, LinkKind, LinkState, Project, Record, Store, User, clock, ids, sandbox_values,
 };
 
 const HOUR_MINUTES: i64 = 60;

@@ -2,20 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::State,
-    http::{StatusCode, Uri},
-};
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    api::users,
-    request::{ApiJson, PathId, non_empty, query_parameter},
-    response::{ApiError, ApiResponse, ApiResult},
-    state::{Project, Record, Session, Store, Tables, User, ids, merge, sandbox_values},
-};
+use crate::api::users;
+use crate::request::{ApiJson, PathId, non_empty, query_parameter};
+use crate::response::{ApiError, ApiResponse, ApiResult};
+use crate::state::{Project, Record, Session, Store, Tables, User, ids, merge, sandbox_values};
 
 /// Lists a user's live sessions.
 pub(crate) async fn list(State(project): State<Arc<Project>>, uri: Uri) -> ApiResult {

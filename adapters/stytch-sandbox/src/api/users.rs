@@ -6,15 +6,13 @@ use axum::{Extension, extract::State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    request::{ApiJson, PathId},
-    response::{ApiError, ApiResponse, ApiResult},
-    state::{
-        DEFAULT_ROLE, Email, NameParts, Project, Record, Status, Store, Tables, User,
-        email_address, merge,
-    },
-    webhooks::Source,
+use crate::request::{ApiJson, PathId};
+use crate::response::{ApiError, ApiResponse, ApiResult};
+use crate::state::{
+    DEFAULT_ROLE, Email, NameParts, Project, Record, Status, Store, Tables, User, email_address,
+    merge,
 };
+use crate::webhooks::Source;
 
 /// The fields that `create` and `update` share.
 #[derive(Deserialize)]

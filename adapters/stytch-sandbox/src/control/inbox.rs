@@ -3,19 +3,16 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode, Uri, header::HOST},
-    response::Response,
-};
+use axum::extract::State;
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{
-    request::query_parameter,
-    response::{ApiError, html, response},
-    state::{Link, LinkKind, LinkState, Project, email_address},
-};
+use crate::request::query_parameter;
+use crate::response::{ApiError, html, response};
+use crate::state::{Link, LinkKind, LinkState, Project, email_address};
 
 /// The number of mails on the page; the filter finds older ones.
 const MAX_MAILS: usize = 100;

@@ -4,17 +4,14 @@
 //! An incomplete last line is the result of a kill and is ignored. Any other invalid content is an
 //! error, and the file stays unchanged. Opening compacts the file, by renaming a new one over it.
 
-use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
-    path::Path,
-};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::{fs, io};
 
-use crate::{
-    error::Error,
-    options::Credentials,
-    state::{Record, Tables, clock},
-};
+use crate::error::Error;
+use crate::options::Credentials;
+use crate::state::{Record, Tables, clock};
 
 const FORMAT: u32 = 2;
 

@@ -5,20 +5,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::{
-    keys::{self, Key, Signer},
-    persistence::StateFile,
-    redirect_urls::RedirectUrls,
-};
-use crate::{
-    error::Error,
-    faults::Fault,
-    options::{Credentials, Options},
-    response::ApiError,
-    state::{Record, Session, Store, Tables, clock},
-    stats::Stats,
-    webhooks::{Source, Webhooks},
-};
+use super::keys;
+use super::keys::{Key, Signer};
+use super::persistence::StateFile;
+use super::redirect_urls::RedirectUrls;
+use crate::error::Error;
+use crate::faults::Fault;
+use crate::options::{Credentials, Options};
+use crate::response::ApiError;
+use crate::state::{Record, Session, Store, Tables, clock};
+use crate::stats::Stats;
+use crate::webhooks::{Source, Webhooks};
 
 pub(crate) struct Project {
     pub(crate) credentials: Credentials,

@@ -7,10 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    response::ApiError,
-    state::{DEFAULT_ROLE, Email, clock, ids},
-};
+use crate::response::ApiError;
+use crate::state::{DEFAULT_ROLE, Email, clock, ids};
 
 /// The lifetime of a JWT, independent of its session's.
 const JWT_SECONDS: i64 = 300;

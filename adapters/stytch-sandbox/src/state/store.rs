@@ -5,12 +5,11 @@ use std::{collections::HashMap, io};
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{
-    options::Options,
-    response::ApiError,
-    state::{Link, LinkState, Record, Tables, clock, persistence::StateFile},
-    webhooks::{Action, Event, Source},
-};
+use crate::options::Options;
+use crate::response::ApiError;
+use crate::state::persistence::StateFile;
+use crate::state::{Link, LinkState, Record, Tables, clock};
+use crate::webhooks::{Action, Event, Source};
 
 const MAIL_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 

@@ -6,12 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    keys::Key,
-    link::{Link, Links},
-    session::{Session, Sessions},
-    user::{User, Users},
-};
+use super::keys::Key;
+use super::link::{Link, Links};
+use super::session::{Session, Sessions};
+use super::user::{User, Users};
 
 /// The time for which a retired key is still published.
 const RETIRED_KEY_TIME: SignedDuration = SignedDuration::from_hours(30 * 24);

@@ -7,10 +7,8 @@ use std::ops::RangeInclusive;
 
 use guestlist_domain::Email;
 use jiff::Timestamp;
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, Error},
-};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// The largest length of an id, which is what the databases store. Stytch's have about 50

@@ -13,11 +13,9 @@ use jsonwebtoken::DecodingKey;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
-use crate::http::{
-    client::Client,
-    error::{Idempotency, RequestError, classify},
-    responses::{Jwk, JwksResponse},
-};
+use crate::http::client::Client;
+use crate::http::error::{Idempotency, RequestError, classify};
+use crate::http::responses::{Jwk, JwksResponse};
 
 /// The age at which keys are fetched again. Stytch publishes old and new keys side by side for a
 /// month, but may withdraw one at once.
