@@ -25,7 +25,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use crate::faults::{ConnectionDropped, Outcome};
 use crate::options::Credentials;
 use crate::request::require_json;
-use crate::response::ApiError;
+use crate::response::{ApiError, HttpResult};
 use crate::state::{Project, ids};
 use crate::webhooks::Source;
 
@@ -76,7 +76,7 @@ async fn authorize(
     State(project): State<Arc<Project>>,
     request: Request,
     next: Next,
-) -> Result<Response, ApiError> {
+) -> HttpResult {
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     check_credentials(header, &project.credentials)?;
     require_json(&request)?;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::api::users;
 use crate::faults::Fault;
 use crate::request::{PathId, parse_json, query_parameter, require_json};
-use crate::response::{ApiError, found, json_response, web_response};
+use crate::response::{ApiError, HttpResult, found, json_response, web_response};
 use crate::state::keys::Key;
 use crate::state::{Project, Record, clock};
 use crate::webhooks::{Source, Webhooks};
@@ -54,7 +54,7 @@ fn admin_api() -> Router<Arc<Project>> {
         .layer(Extension(Source::Dashboard))
 }
 
-async fn json_only(request: Request, next: Next) -> Result<Response, ApiError> {
+async fn json_only(request: Request, next: Next) -> HttpResult {
     require_json(&request)?;
     Ok(next.run(request).await)
 }
@@ -80,7 +80,7 @@ async fn show_fault(State(project): State<Arc<Project>>) -> Response {
     ok(&project.fault.lock().to_json())
 }
 
-async fn set_fault(State(project): State<Arc<Project>>, body: Bytes) -> Result<Response, ApiError> {
+async fn set_fault(State(project): State<Arc<Project>>, body: Bytes) -> HttpResult {
     let fault: Fault = parse(&body)?;
     fault.validate().map_err(ApiError::unprocessable)?;
     let response = ok(&fault.to_json());
@@ -104,10 +104,7 @@ struct AdvanceRequest {
     advance_seconds: i64,
 }
 
-async fn advance_clock(
-    State(project): State<Arc<Project>>,
-    body: Bytes,
-) -> Result<Response, ApiError> {
+async fn advance_clock(State(project): State<Arc<Project>>, body: Bytes) -> HttpResult {
     let AdvanceRequest { advance_seconds } = parse(&body)?;
     let offset_seconds = project.change(|store, _| {
         let offset = store.tables.clock_offset_seconds.checked_add(advance_seconds);
@@ -128,7 +125,7 @@ fn clock_response(now: Timestamp, offset_seconds: i64) -> Response {
 
 /// Signs with a new key, which is generated on a blocking thread because that takes a tenth of a
 /// second.
-async fn rotate_key(State(project): State<Arc<Project>>) -> Result<Response, ApiError> {
+async fn rotate_key(State(project): State<Arc<Project>>) -> HttpResult {
     let key = tokio::task::spawn_blocking(Key::generate).await;
     let key = key.map_err(|_| ApiError::internal())?.map_err(|_| ApiError::internal())?;
     let kid = key.kid.clone();
@@ -136,10 +133,7 @@ async fn rotate_key(State(project): State<Arc<Project>>) -> Result<Response, Api
     Ok(ok(&json!({"kid": kid})))
 }
 
-async fn list_webhooks(
-    State(project): State<Arc<Project>>,
-    uri: Uri,
-) -> Result<Response, ApiError> {
+async fn list_webhooks(State(project): State<Arc<Project>>, uri: Uri) -> HttpResult {
     Ok(ok(&webhooks(&project)?.to_json(query_parameter(&uri, "user_id").as_deref())))
 }
 
@@ -149,20 +143,14 @@ struct PauseRequest {
     paused: bool,
 }
 
-async fn pause_webhooks(
-    State(project): State<Arc<Project>>,
-    body: Bytes,
-) -> Result<Response, ApiError> {
+async fn pause_webhooks(State(project): State<Arc<Project>>, body: Bytes) -> HttpResult {
     let webhooks = webhooks(&project)?;
     let PauseRequest { paused } = parse(&body)?;
     webhooks.set_paused(paused);
     Ok(ok(&json!({"paused": paused})))
 }
 
-async fn resend_webhook(
-    State(project): State<Arc<Project>>,
-    PathId(id): PathId,
-) -> Result<Response, ApiError> {
+async fn resend_webhook(State(project): State<Arc<Project>>, PathId(id): PathId) -> HttpResult {
     let message = webhooks(&project)?.resend(&id);
     message.map(|message| ok(&message)).ok_or_else(|| {
         ApiError::not_found("message_not_found", format!("There is no webhook message {id}."))

@@ -13,6 +13,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
     connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 pub(crate) type ApiResult = Result<ApiResponse, ApiError>;
+pub(crate) type HttpResult = Result<Response, ApiError>;
 
 /// A successful API response: an object, to which the envelope's `status_code` and `request_id` are
 /// added.
@@ -130,14 +131,14 @@ pub(crate) fn response(
 }
 
 /// Returns a 302 response, which sends browsers to `location`.
-pub(crate) fn found(location: &str) -> Result<Response, ApiError> {
+pub(crate) fn found(location: &str) -> HttpResult {
     let location = HeaderValue::from_str(location).map_err(|_| ApiError::internal())?;
     let mut response = response(StatusCode::FOUND, "text/plain", "");
     response.headers_mut().insert(header::LOCATION, location);
     Ok(response)
 }
 
-pub(crate) fn html(template: &impl Template) -> Result<Response, ApiError> {
+pub(crate) fn html(template: &impl Template) -> HttpResult {
     let html = template.render().map_err(|_| ApiError::internal())?;
     Ok(web_response("text/html; charset=utf-8", html))
 }

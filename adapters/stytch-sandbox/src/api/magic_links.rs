@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{extract::State, http::Uri};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::sessions;
 use crate::request::{ApiJson, non_empty, query_parameter};
-use crate::response::{ApiError, ApiResponse, ApiResult, found, html};
+use crate::response::{ApiError, ApiResponse, ApiResult, HttpResult, found, html};
 use crate::state::{
     Attributes, Link, LinkState, Project, Record, Session, Store, User, merge, sandbox_values,
 };
@@ -26,10 +26,7 @@ struct RedirectPage {
 }
 
 /// Redirects the browser to the application, regardless of the link's state.
-pub(crate) async fn redirect(
-    State(project): State<Arc<Project>>,
-    uri: Uri,
-) -> Result<Response, ApiError> {
+pub(crate) async fn redirect(State(project): State<Arc<Project>>, uri: Uri) -> HttpResult {
     let token = query_parameter(&uri, "token").unwrap_or_default();
     let url = project.read(|tables, _| tables.links.get(&token).map(|link| link.url.clone()));
     let url = url.ok_or_else(not_found)?;
@@ -99,7 +96,15 @@ fn use_link(
         };
         user.mark_authenticated(&link.email_id);
         if let Some(session) = &mut session {
-            update_session(session, &user, &link, request, now)?;
+            let custom_claims = request.session_custom_claims.clone();
+            session.custom_claims = merge::custom_claims(&session.custom_claims, custom_claims)?;
+            session.record_access(minutes, now);
+            if let Some(attributes) = &request.attributes {
+                session.attributes = attributes.clone();
+            }
+            if let Some(email) = user.email(&link.to) {
+                session.add_factor(email, now);
+            }
             store.write(Record::Session(session.clone()));
         }
         store.write(Record::User(user.clone()));
@@ -166,25 +171,6 @@ fn check_code_verifier(challenge: Option<&str>, verifier: Option<&str>) -> Resul
         }
         _ => Ok(()),
     }
-}
-
-fn update_session(
-    session: &mut Session,
-    user: &User,
-    link: &Link,
-    request: &AuthenticateRequest,
-    now: Timestamp,
-) -> Result<(), ApiError> {
-    session.custom_claims =
-        merge::custom_claims(&session.custom_claims, request.session_custom_claims.clone())?;
-    session.record_access(request.session_duration_minutes, now);
-    if let Some(attributes) = &request.attributes {
-        session.attributes = attributes.clone();
-    }
-    if let Some(email) = user.email(&link.to) {
-        session.add_factor(email, now);
-    }
-    Ok(())
 }
 
 fn authenticated(

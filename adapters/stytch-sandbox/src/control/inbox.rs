@@ -6,12 +6,11 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::Response;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::request::query_parameter;
-use crate::response::{ApiError, html, response};
+use crate::response::{ApiError, HttpResult, html, response};
 use crate::state::{Link, LinkKind, LinkState, Project, email_address};
 
 /// The number of mails on the page; the filter finds older ones.
@@ -42,7 +41,7 @@ pub(crate) async fn page(
     State(project): State<Arc<Project>>,
     headers: HeaderMap,
     uri: Uri,
-) -> Result<Response, ApiError> {
+) -> HttpResult {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.unwrap_or("127.0.0.1:3002").to_owned();
     let to = recipient(&uri);
@@ -104,10 +103,7 @@ struct MailJson<'a> {
 }
 
 /// Lists mails, oldest first. Serializes them directly, because there may be many.
-pub(crate) async fn emails(
-    State(project): State<Arc<Project>>,
-    uri: Uri,
-) -> Result<Response, ApiError> {
+pub(crate) async fn emails(State(project): State<Arc<Project>>, uri: Uri) -> HttpResult {
     let body = project.read(|tables, _| match recipient(&uri) {
         Some(to) => to_json(tables.links.of_address(&to)),
         None => to_json(tables.links.iter()),

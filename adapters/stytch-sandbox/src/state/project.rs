@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http_listener::BoxError;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
@@ -40,7 +41,7 @@ impl Project {
         let opened = options.state.as_ref().map(|path| StateFile::open(path, &credentials));
         let (file, tables) = opened.transpose()?.unzip();
         let mut store = Store::new(tables.unwrap_or_default(), file, options);
-        let signer = Signer::new(&signing_key(&mut store)?)?;
+        let signer = signer(&mut store).map_err(|error| Error::Key(error.to_string()))?;
         store.commit().map_err(|source| Error::State {
             path: options.state.clone().unwrap_or_default(),
             source,
@@ -130,11 +131,13 @@ impl Project {
     }
 }
 
-fn signing_key(store: &mut Store) -> Result<Key, Error> {
+/// Returns the signer of the current key, which is generated if there is none.
+fn signer(store: &mut Store) -> Result<Signer, BoxError> {
     if let Some(key) = store.tables.current_key() {
-        return Ok(key.clone());
+        return Signer::new(key);
     }
     let key = Key::generate()?;
-    store.write(Record::Key(key.clone()));
-    Ok(key)
+    let signer = Signer::new(&key);
+    store.write(Record::Key(key));
+    signer
 }
