@@ -71,7 +71,8 @@ async fn method_not_allowed() -> ApiError {
     )
 }
 
-/// Rejects requests without the project's credentials (HTTP Basic), and then those whose body is not JSON.
+/// Rejects requests without the project's credentials (HTTP Basic), and then those whose body is not
+/// JSON.
 async fn authorize(
     State(project): State<Arc<Project>>,
     request: Request,

@@ -1,9 +1,9 @@
 //! Command-line arguments and environment variables.
 
-use std::io::Write;
+use std::fmt;
+use std::io::{self, Write};
 use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
-use std::{fmt, io};
 
 use anyhow::bail;
 use tokio_util::sync::CancellationToken;
@@ -78,7 +78,7 @@ pub struct SandboxArgs {
 
 impl fmt::Debug for SandboxArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The other arguments may be secrets.
+        // Leaves out the secrets.
         f.debug_struct("SandboxArgs").field("listen", &self.listen).finish_non_exhaustive()
     }
 }

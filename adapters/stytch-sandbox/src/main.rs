@@ -2,10 +2,10 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::{fs, io};
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, builder::Resettable};
 use stytch_sandbox::SandboxArgs;

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::body::Body;
-use axum::http::header::HeaderValue;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
+use axum::http::header::{self, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 

@@ -6,8 +6,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::outbox;
-use crate::api::outbox::Mail;
+use crate::api::outbox::{self, Mail};
 use crate::request::ApiJson;
 use crate::response::{ApiError, ApiResponse, ApiResult};
 use crate::state::{

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::outbox::Mail;
-use crate::api::{outbox, sessions, users};
+use crate::api::outbox::{self, Mail};
+use crate::api::{sessions, users};
 use crate::request::{ApiJson, non_empty};
 use crate::response::{ApiError, ApiResponse, ApiResult};
 use crate::state::{

@@ -4,10 +4,9 @@
 //! An incomplete last line is the result of a kill and is ignored. Any other invalid content is an
 //! error, and the file stays unchanged. Opening compacts the file, by renaming a new one over it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::{fs, io};
 
 use crate::error::Error;
 use crate::options::Credentials;

@@ -6,8 +6,7 @@ use http_listener::BoxError;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::keys;
-use super::keys::{Key, Signer};
+use super::keys::{self, Key, Signer};
 use super::persistence::StateFile;
 use super::redirect_urls::RedirectUrls;
 use crate::error::Error;

@@ -14,7 +14,8 @@ use serde_json::value::RawValue;
 /// The largest length of an id, which is what the databases store. Stytch's have about 50
 /// characters.
 pub(crate) const MAX_ID_LENGTH: usize = 128;
-/// The accepted lengths of a magic link token. Stytch's tokens have 44 characters, which is not documented.
+/// The accepted lengths of a magic link token. Stytch's tokens have 44 characters, which is not
+/// documented.
 const LINK_TOKEN_LENGTHS: RangeInclusive<usize> = 16..=256;
 /// The largest length of a redacted text.
 const MAX_CHARS: usize = 300;
