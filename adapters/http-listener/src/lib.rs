@@ -4,17 +4,14 @@
 //! open connections, and the time of a shutdown. [`host`], [`AllowedHosts`] and [`is_cross_origin`]
 //! protect a local listener against web pages.
 
-mod body;
 mod connection;
 mod host;
 mod options;
-mod origin;
 mod serve;
 
-pub use body::{BodyTimedOut, RequestBody};
-pub use host::{AllowedHosts, InvalidHost, host};
+pub use connection::{BodyTimedOut, RequestBody};
+pub use host::{AllowedHosts, InvalidHost, host, is_cross_origin};
 pub use options::{Options, share_of_descriptors};
-pub use origin::is_cross_origin;
 pub use serve::serve;
 
 /// The error type of services and bodies.

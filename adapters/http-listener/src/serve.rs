@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::body::Body;
 use hyper::{Request, Response};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +57,12 @@ pub async fn serve<M, S, B>(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     connections.make_room(options.max_connections, &stop).await;
-                    connections.spawn(stream, make_service(peer), options, &stop);
+                    let connection = Arc::new(Connection::new());
+                    let state = Arc::clone(&connection);
+                    let service = make_service(peer);
+                    let run = connection::run(stream, state, service, options, stop.clone());
+                    let task = connections.tasks.spawn(run);
+                    connections.open.insert(task.id(), connection);
                 }
                 Err(error) if is_client_error(&error) => {}
                 Err(error) => {
@@ -89,31 +94,6 @@ struct Connections {
 }
 
 impl Connections {
-    fn spawn<S, B>(
-        &mut self,
-        stream: TcpStream,
-        service: S,
-        options: Options,
-        stop: &CancellationToken,
-    ) where
-        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError>,
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<BoxError>,
-    {
-        // Without it, a small response waits for the acknowledgement of the previous one.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection ended before it was served");
-            return;
-        }
-        let connection = Arc::new(Connection::new());
-        let run = connection::run(stream, Arc::clone(&connection), service, options, stop.clone());
-        let task = self.tasks.spawn(run);
-        self.open.insert(task.id(), connection);
-    }
-
     fn remove(&mut self, ended: Result<(Id, ()), JoinError>) {
         let id = match ended {
             Ok((id, ())) => id,

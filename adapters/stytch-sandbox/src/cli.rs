@@ -1,19 +1,17 @@
 //! Command-line arguments and environment variables.
 
-use std::{
-    fmt,
-    io::{self, Write},
-    net::{AddrParseError, SocketAddr},
-    path::PathBuf,
-};
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{AddrParseError, SocketAddr};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    credentials::Credentials, options::Options, server::Sandbox,
-    state::persistence::stored_credentials, webhooks::WebhookEndpoint,
-};
+use crate::options::{Credentials, Options};
+use crate::server::Sandbox;
+use crate::state::persistence::stored_credentials;
+use crate::webhooks::WebhookEndpoint;
 
 /// The arguments of the program, for other programs that embed it as a subcommand.
 #[derive(clap::Args, Clone)]
@@ -80,17 +78,8 @@ pub struct SandboxArgs {
 
 impl fmt::Debug for SandboxArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SandboxArgs")
-            .field("listen", &self.listen)
-            .field("allowed_hosts", &self.allowed_hosts)
-            .field("project_id", &self.project_id)
-            .field("redirect_urls", &self.redirect_urls)
-            .field("plain_redirect", &self.plain_redirect)
-            .field("state", &self.state)
-            .field("expose", &self.expose)
-            .field("no_mail_limit", &self.no_mail_limit)
-            .field("webhook_url", &self.webhook_url)
-            .finish_non_exhaustive()
+        // Leaves out the secrets.
+        f.debug_struct("SandboxArgs").field("listen", &self.listen).finish_non_exhaustive()
     }
 }
 

@@ -5,30 +5,24 @@ mod inbox;
 
 use std::sync::Arc;
 
-use axum::{
-    Extension, Router,
-    extract::{Request, State},
-    http::{StatusCode, Uri},
-    middleware::{Next, from_fn},
-    response::Response,
-    routing::{get, post, put},
-};
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::{
-    api::users,
-    faults::Fault,
-    http::{
-        error::ApiError,
-        page::{found, web_response},
-        request::{ControlJson, PathId, Query, require_json},
-        response::json_response,
-    },
-    state::{clock, keys::Key, project::Project, tables::Record},
-    webhooks::{Source, Webhooks},
-};
+use crate::api::users;
+use crate::faults::Fault;
+use crate::request::{PathId, parse_json, query_parameter, require_json};
+use crate::response::{ApiError, HttpResult, found, json_response, web_response};
+use crate::state::keys::Key;
+use crate::state::{Project, Record, clock};
+use crate::webhooks::{Source, Webhooks};
 
 pub(crate) fn router(project: Arc<Project>) -> Router {
     Router::new()
@@ -60,7 +54,7 @@ fn admin_api() -> Router<Arc<Project>> {
         .layer(Extension(Source::Dashboard))
 }
 
-async fn json_only(request: Request, next: Next) -> Result<Response, ApiError> {
+async fn json_only(request: Request, next: Next) -> HttpResult {
     require_json(&request)?;
     Ok(next.run(request).await)
 }
@@ -77,21 +71,25 @@ fn ok(body: &Value) -> Response {
     json_response(StatusCode::OK, body)
 }
 
-async fn show_fault(State(project): State<Arc<Project>>) -> Response {
-    ok(&json!(project.faults().current()))
+/// Parses the body of a request to change something. Rejects others with 422.
+fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    parse_json(body).map_err(|error| ApiError::unprocessable(error.to_string()))
 }
 
-async fn set_fault(
-    State(project): State<Arc<Project>>,
-    ControlJson(fault): ControlJson<Fault>,
-) -> Result<Response, ApiError> {
-    let mut faults = project.faults();
-    faults.set(fault).map_err(ApiError::unprocessable)?;
-    Ok(ok(&json!(faults.current())))
+async fn show_fault(State(project): State<Arc<Project>>) -> Response {
+    ok(&project.fault.lock().to_json())
+}
+
+async fn set_fault(State(project): State<Arc<Project>>, body: Bytes) -> HttpResult {
+    let fault: Fault = parse(&body)?;
+    fault.validate().map_err(ApiError::unprocessable)?;
+    let response = ok(&fault.to_json());
+    *project.fault.lock() = fault;
+    Ok(response)
 }
 
 async fn show_stats(State(project): State<Arc<Project>>) -> Response {
-    ok(&json!(*project.stats()))
+    ok(&json!(*project.stats.lock()))
 }
 
 async fn show_clock(State(project): State<Arc<Project>>) -> Response {
@@ -106,10 +104,8 @@ struct AdvanceRequest {
     advance_seconds: i64,
 }
 
-async fn advance_clock(
-    State(project): State<Arc<Project>>,
-    ControlJson(AdvanceRequest { advance_seconds }): ControlJson<AdvanceRequest>,
-) -> Result<Response, ApiError> {
+async fn advance_clock(State(project): State<Arc<Project>>, body: Bytes) -> HttpResult {
+    let AdvanceRequest { advance_seconds } = parse(&body)?;
     let offset_seconds = project.change(|store, _| {
         let offset = store.tables.clock_offset_seconds.checked_add(advance_seconds);
         let max = clock::MAX_OFFSET_SECONDS;
@@ -129,7 +125,7 @@ fn clock_response(now: Timestamp, offset_seconds: i64) -> Response {
 
 /// Signs with a new key, which is generated on a blocking thread because that takes a tenth of a
 /// second.
-async fn rotate_key(State(project): State<Arc<Project>>) -> Result<Response, ApiError> {
+async fn rotate_key(State(project): State<Arc<Project>>) -> HttpResult {
     let key = tokio::task::spawn_blocking(Key::generate).await;
     let key = key.map_err(|_| ApiError::internal())?.map_err(|_| ApiError::internal())?;
     let kid = key.kid.clone();
@@ -137,11 +133,8 @@ async fn rotate_key(State(project): State<Arc<Project>>) -> Result<Response, Api
     Ok(ok(&json!({"kid": kid})))
 }
 
-async fn list_webhooks(
-    State(project): State<Arc<Project>>,
-    query: Query,
-) -> Result<Response, ApiError> {
-    Ok(ok(&webhooks(&project)?.to_json(query.get("user_id").as_deref())))
+async fn list_webhooks(State(project): State<Arc<Project>>, uri: Uri) -> HttpResult {
+    Ok(ok(&webhooks(&project)?.to_json(query_parameter(&uri, "user_id").as_deref())))
 }
 
 #[derive(Deserialize)]
@@ -150,20 +143,14 @@ struct PauseRequest {
     paused: bool,
 }
 
-async fn pause_webhooks(
-    State(project): State<Arc<Project>>,
-    body: Result<ControlJson<PauseRequest>, ApiError>,
-) -> Result<Response, ApiError> {
+async fn pause_webhooks(State(project): State<Arc<Project>>, body: Bytes) -> HttpResult {
     let webhooks = webhooks(&project)?;
-    let ControlJson(PauseRequest { paused }) = body?;
+    let PauseRequest { paused } = parse(&body)?;
     webhooks.set_paused(paused);
     Ok(ok(&json!({"paused": paused})))
 }
 
-async fn resend_webhook(
-    State(project): State<Arc<Project>>,
-    PathId(id): PathId,
-) -> Result<Response, ApiError> {
+async fn resend_webhook(State(project): State<Arc<Project>>, PathId(id): PathId) -> HttpResult {
     let message = webhooks(&project)?.resend(&id);
     message.map(|message| ok(&message)).ok_or_else(|| {
         ApiError::not_found("message_not_found", format!("There is no webhook message {id}."))

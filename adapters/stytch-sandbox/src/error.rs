@@ -1,5 +1,3 @@
-//! Errors.
-
 use std::{io, net::SocketAddr, path::PathBuf};
 
 /// An error that prevents a sandbox from starting or serving.
@@ -14,23 +12,16 @@ pub enum Error {
     PortInUse(SocketAddr),
     /// The sandbox can't listen on the address, for another reason than a port in use.
     #[error("can't listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The system's error.
-        source: io::Error,
-    },
+    Listen { address: SocketAddr, source: io::Error },
     /// The state file is damaged or was not written by this version. It stays unchanged.
     #[error(
         "{}, line {line}: {reason}. The file was not changed; move it away to start with an empty state",
         path.display()
     )]
     CorruptState {
-        /// The state file.
         path: PathBuf,
         /// The line, counted from one.
         line: usize,
-        /// What is invalid.
         reason: String,
     },
     /// Another sandbox uses the state file.
@@ -38,12 +29,7 @@ pub enum Error {
     StateInUse(PathBuf),
     /// The state file can't be read or written.
     #[error("{}: {source}", path.display())]
-    State {
-        /// The state file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
+    State { path: PathBuf, source: io::Error },
     /// An allowed redirect URL is not a URL.
     #[error(
         "redirect URL {0:?} is not an absolute http or https URL, with an optional prefix such as \

@@ -24,20 +24,19 @@
 mod api;
 mod cli;
 mod control;
-mod credentials;
 mod error;
 mod faults;
-mod http;
 mod options;
+mod request;
+mod response;
 mod server;
 mod state;
 mod stats;
 mod webhooks;
 
 pub use cli::{SandboxArgs, parse_socket_addr, run};
-pub use credentials::Credentials;
 pub use error::Error;
-pub use options::Options;
+pub use options::{Credentials, Options};
 pub use server::Sandbox;
 pub use state::persistence::stored_credentials;
 pub use webhooks::WebhookEndpoint;

@@ -3,26 +3,22 @@
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    body::Body,
-    extract::Request,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use http_listener::{AllowedHosts, BodyTimedOut, RequestBody, share_of_descriptors};
+use http_listener::{
+    AllowedHosts, BodyTimedOut, RequestBody, host, is_cross_origin, share_of_descriptors,
+};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceExt, service_fn};
 
 use crate::{
-    api, control,
-    error::Error,
-    faults::ConnectionDropped,
-    http::{error::ApiError, origin},
-    options::Options,
-    state::project::Project,
+    api, control, error::Error, faults::ConnectionDropped, options::Options, response::ApiError,
+    state::Project,
 };
 
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -109,7 +105,7 @@ async fn respond(
     server: Arc<Server>,
     request: axum::http::Request<RequestBody>,
 ) -> io::Result<Response> {
-    if let Err(error) = origin::check(&request, &server.hosts) {
+    if let Err(error) = check_origin(&request, &server.hosts) {
         return Ok(error.into_response());
     }
     let request = match read_body(request).await? {
@@ -124,6 +120,26 @@ async fn respond(
         return Err(io::Error::other("dropped by a fault"));
     }
     Ok(response)
+}
+
+/// Rejects requests for a host that is not allowed and requests made by pages of another origin. The
+/// inbox holds login links and needs no credentials, so a page that a developer visits must neither
+/// read it nor change anything.
+fn check_origin<B>(request: &Request<B>, hosts: &AllowedHosts) -> Result<(), ApiError> {
+    let host = host(request)
+        .map_err(|invalid| ApiError::bad_request("invalid_host", invalid.to_string()))?;
+    if let Some(other) = host.as_ref().filter(|host| !hosts.allows(host)) {
+        let message = format!(
+            "The sandbox does not answer to the host {other}. Call it as localhost or 127.0.0.1, or \
+             allow the host by --allowed-host or SANDBOX_ALLOWED_HOSTS."
+        );
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "host_not_allowed", message));
+    }
+    if is_cross_origin(request.method(), request.headers(), host.as_ref()) {
+        let message = "A page of another origin made this request.";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "cross_origin", message));
+    }
+    Ok(())
 }
 
 /// Reads the whole body, so that handlers run to completion even if the client disconnects.

@@ -1,17 +1,23 @@
 //! The state of the sandbox: a project with its users, links, sessions and keys.
 
 pub(crate) mod clock;
-pub(crate) mod custom_claims;
 pub(crate) mod email_address;
 pub(crate) mod ids;
 pub(crate) mod keys;
-pub(crate) mod link;
-pub(crate) mod metadata;
+mod link;
+pub(crate) mod merge;
 pub(crate) mod persistence;
-pub(crate) mod project;
-pub(crate) mod redirect_urls;
+mod project;
+mod redirect_urls;
 pub(crate) mod sandbox_values;
-pub(crate) mod session;
-pub(crate) mod store;
-pub(crate) mod tables;
-pub(crate) mod user;
+mod session;
+mod store;
+mod tables;
+mod user;
+
+pub(crate) use link::{Link, LinkKind, LinkState};
+pub(crate) use project::Project;
+pub(crate) use session::{Attributes, Session};
+pub(crate) use store::Store;
+pub(crate) use tables::{Record, Tables};
+pub(crate) use user::{DEFAULT_ROLE, Email, NameParts, Status, User};

@@ -1,34 +1,79 @@
 //! Webhooks about users, delivered in the background and kept in memory only.
 
-mod endpoint;
 mod event;
 mod queue;
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use axum::{
-    body::Bytes,
-    http::{StatusCode, header::CONTENT_TYPE},
-};
+use aws_lc_rs::hmac;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{sync::Notify, task::JoinSet, time};
+use url::Url;
 
-use crate::{
-    error::Error,
-    state::{clock, ids},
-};
-pub use endpoint::WebhookEndpoint;
-pub(crate) use event::{Action, Event, Source};
-
-use endpoint::Endpoint;
-use queue::{Attempt, Delivery, Message, Queue};
+pub(crate) use self::event::{Action, Event, Source};
+use self::queue::{Attempt, Delivery, Message, Queue};
+use crate::error::Error;
+use crate::state::{clock, ids};
 
 const MAX_CONCURRENT: usize = 8;
 const TIMEOUT: Duration = Duration::from_secs(10);
+const SECRET_PREFIX: &str = "whsec_";
+
+/// The URL that receives events about users, and the secret that they are signed with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookEndpoint {
+    /// An `http` or `https` URL.
+    pub url: String,
+    /// `whsec_<base64>`, as Stytch's dashboard shows it.
+    pub secret: String,
+}
+
+impl WebhookEndpoint {
+    /// Generates a secret of 24 bytes, as Svix's are.
+    pub fn generate_secret() -> String {
+        format!("{SECRET_PREFIX}{}", STANDARD.encode(rand::random::<[u8; 24]>()))
+    }
+}
+
+impl fmt::Debug for WebhookEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookEndpoint").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// A validated endpoint.
+pub(crate) struct Endpoint {
+    url: Url,
+    key: hmac::Key,
+}
+
+impl Endpoint {
+    fn new(endpoint: &WebhookEndpoint) -> Result<Self, Error> {
+        let url = Url::parse(&endpoint.url).ok();
+        let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = url.ok_or_else(|| Error::WebhookUrl(endpoint.url.clone()))?;
+        let secret = endpoint
+            .secret
+            .strip_prefix(SECRET_PREFIX)
+            .and_then(|secret| STANDARD.decode(secret).ok());
+        let secret = secret.filter(|bytes| !bytes.is_empty()).ok_or(Error::WebhookSecret)?;
+        Ok(Self { url, key: hmac::Key::new(hmac::HMAC_SHA256, &secret) })
+    }
+
+    /// Returns the `svix-signature` header of a message.
+    fn signature(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
+        let signed = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
+        format!("v1,{}", STANDARD.encode(hmac::sign(&self.key, &signed)))
+    }
+}
 
 pub(crate) struct Webhooks {
     endpoint: Endpoint,
@@ -62,7 +107,7 @@ impl Webhooks {
         if events.is_empty() {
             return;
         }
-        let mut queue = self.queue();
+        let mut queue = self.queue.lock();
         for event in events {
             queue.add(self.message(event, now), Instant::now());
         }
@@ -84,7 +129,7 @@ impl Webhooks {
 
     /// Returns the endpoint and its messages, oldest first; with `user_id`, those about one user.
     pub(crate) fn to_json(&self, user_id: Option<&str>) -> Value {
-        let queue = self.queue();
+        let queue = self.queue.lock();
         let messages = queue.messages();
         let messages: Vec<_> =
             messages.filter(|message| user_id.is_none_or(|id| id == message.user_id)).collect();
@@ -93,13 +138,13 @@ impl Webhooks {
     }
 
     pub(crate) fn set_paused(&self, paused: bool) {
-        self.queue().paused = paused;
+        self.queue.lock().paused = paused;
         self.changed.notify_one();
     }
 
     /// Sends a message again, even while paused. Returns none if it does not exist.
     pub(crate) fn resend(&self, id: &str) -> Option<Value> {
-        let message = self.queue().resend(id, Instant::now()).map(|message| json!(message));
+        let message = self.queue.lock().resend(id, Instant::now()).map(|message| json!(message));
         self.changed.notify_one();
         message
     }
@@ -113,7 +158,7 @@ impl Webhooks {
             {
                 attempts.spawn(self.clone().attempt(delivery, id, body));
             }
-            let next = self.queue().next_at().filter(|_| attempts.len() < MAX_CONCURRENT);
+            let next = self.queue.lock().next_at().filter(|_| attempts.len() < MAX_CONCURRENT);
             tokio::select! {
                 () = self.changed.notified() => {}
                 Some(_) = attempts.join_next() => {}
@@ -123,7 +168,7 @@ impl Webhooks {
     }
 
     fn take(&self) -> Option<(Delivery, String, Bytes)> {
-        self.queue().take(Instant::now())
+        self.queue.lock().take(Instant::now())
     }
 
     async fn attempt(self: Arc<Self>, delivery: Delivery, id: String, body: Bytes) {
@@ -131,7 +176,7 @@ impl Webhooks {
         let result = self.send(&id, at, body).await;
         let status = result.as_ref().ok().map(StatusCode::as_u16);
         let attempt = Attempt { at, status, error: result.err() };
-        self.queue().finish(delivery, attempt, Instant::now());
+        self.queue.lock().finish(delivery, attempt, Instant::now());
     }
 
     /// Sends a message. The timestamp is the system's, not the sandbox's: receivers compare it with
@@ -155,15 +200,43 @@ impl Webhooks {
             Err(error) => Err(error.without_url().to_string()),
         }
     }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => time::sleep_until(time.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Endpoint, WebhookEndpoint};
+
+    fn endpoint(url: &str, secret: &str) -> Result<Endpoint, String> {
+        let endpoint = WebhookEndpoint { url: url.to_owned(), secret: secret.to_owned() };
+        Endpoint::new(&endpoint).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_message_is_signed_as_in_the_example_of_svix() {
+        let secret = "whsec_plJ3nmyCDGBKInavdOK15jsl";
+        let Ok(endpoint) = endpoint("http://localhost/", secret) else { panic!("it is usable") };
+        let body = br#"{"event_type":"ping","data":{"success":true}}"#;
+        let signature = endpoint.signature("msg_loFOjxBNrRLzqYUf", 1_731_705_121, body);
+        assert_eq!(signature, "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=");
+    }
+
+    #[test]
+    fn an_invalid_endpoint_is_rejected() {
+        let secret = WebhookEndpoint::generate_secret();
+        assert!(endpoint("https://example.com/hooks", &secret).is_ok());
+        for url in ["", "localhost:3000", "ftp://example.com/", "/hooks"] {
+            assert!(endpoint(url, &secret).is_err_and(|e| e.contains("webhook URL")), "{url}");
+        }
+        for secret in ["", "whsec_", "whsec_?", "c2VjcmV0"] {
+            let result = endpoint("http://localhost/", secret);
+            assert!(result.is_err_and(|e| e.contains("whsec_")), "{secret}");
+        }
     }
 }

@@ -6,27 +6,21 @@ use std::time::Duration;
 use guestlist_domain::{IdentityPage, Profile, ProviderError, ProviderErrorKind as Kind};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, Validation, decode};
-use reqwest::{
-    StatusCode,
-    header::{HeaderMap, HeaderValue, RETRY_AFTER},
-};
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{
-    http::{
-        client::{interpret, retry_after},
-        error::{Idempotency, classify, is_request_id},
-        fields::MAX_ID_LENGTH,
-        responses::{
-            AuthenticateResponse, EmptyResponse, JwksResponse, SearchPage, SearchResponse,
-            SendResponse,
-        },
-        user_responses::{ListResponse, UserResponse},
-    },
-    jwt::{Claims, key_id, keys::decoding_key},
-    webhook::{WebhookSecret, WebhookVerifier},
+use crate::http::client::{interpret, retry_after};
+use crate::http::error::{Idempotency, classify, is_request_id};
+use crate::http::fields::MAX_ID_LENGTH;
+use crate::http::responses::{
+    AuthenticateResponse, EmptyResponse, JwksResponse, SearchPage, SearchResponse, SendResponse,
 };
+use crate::http::user_responses::{ListResponse, UserResponse};
+use crate::jwt::keys::decoding_key;
+use crate::jwt::{Claims, key_id};
+use crate::webhook::{WebhookSecret, WebhookVerifier};
 
 /// 2026-11-23T10:00:00Z.
 const NOW_SECONDS: i64 = 1_795_428_000;

@@ -11,7 +11,6 @@
 
 mod http;
 mod jwt;
-mod link_token;
 mod options;
 mod provider;
 mod refresh;
@@ -24,7 +23,7 @@ pub mod invariants;
 #[cfg(test)]
 mod property_tests;
 
-pub use link_token::is_link_token;
+pub use http::fields::is_link_token;
 pub use options::{Options, OptionsError};
 pub use provider::StytchProvider;
 pub use webhook::{Signature, WebhookError, WebhookSecret, WebhookSecretError, WebhookVerifier};

@@ -8,14 +8,10 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::{
-    http::{
-        client::interpret,
-        error::{Idempotency, classify},
-        responses::AuthenticateResponse,
-    },
-    invariants,
-};
+use crate::http::client::interpret;
+use crate::http::error::{Idempotency, classify};
+use crate::http::responses::AuthenticateResponse;
+use crate::invariants;
 
 const ADDRESS: &str = "Ada.Lovelace+1@Example.com";
 const TOKEN: &str = "rM_kw42CWBhsHLF62V75jELMbvJ87njMe3tFVj7Qupu7";
@@ -145,6 +141,12 @@ fn parse_authenticated(text: &str) -> Option<AuthenticatedSession> {
     Some(response.into_session(Timestamp::UNIX_EPOCH))
 }
 
+fn check_texts(text: &[u8]) {
+    invariants::check_keys(text);
+    invariants::check_jwt(text);
+    invariants::check_webhook(text);
+}
+
 #[test]
 fn the_seeds_of_the_fuzz_targets_violate_no_invariant() {
     for (target, check) in [
@@ -173,18 +175,14 @@ proptest! {
         status in any_status(), wait in vec(any::<u8>(), 0..40), body in vec(any::<u8>(), 0..400),
     ) {
         invariants::check_response(status, &wait, &body);
-        invariants::check_keys(&body);
-        invariants::check_jwt(&body);
-        invariants::check_webhook(&body);
+        check_texts(&body);
     }
 
     #[test]
     fn random_json_violates_no_invariant(status in any_status(), wait in any_retry_after(), body in any_json()) {
         let body = body.to_string();
         invariants::check_response(status, wait.as_bytes(), body.as_bytes());
-        invariants::check_keys(body.as_bytes());
-        invariants::check_jwt(body.as_bytes());
-        invariants::check_webhook(body.as_bytes());
+        check_texts(body.as_bytes());
     }
 
     #[test]
@@ -199,9 +197,7 @@ proptest! {
             text.truncate(text.floor_char_boundary(end));
         }
         invariants::check_response(status, b"", text.as_bytes());
-        invariants::check_keys(text.as_bytes());
-        invariants::check_jwt(text.as_bytes());
-        invariants::check_webhook(text.as_bytes());
+        check_texts(text.as_bytes());
     }
 
     /// A response that can't be parsed wastes the token that was used.

@@ -6,33 +6,28 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use guestlist_domain::{
     AuthenticatedSession, Clock, Email, Identity, IdentityPage, IdentityProvider, InviteMail,
-    JwtClaims, JwtError, LoginMail, Profile, ProviderError, ProviderErrorKind, SentMail,
+    JwtClaims, JwtError, LoginMail, Name, Profile, ProviderError, ProviderErrorKind, SentMail,
 };
+use serde_json::{Value, json};
 
-use crate::{
-    http::{
-        client::Client,
-        error::{
-            Idempotency::{Idempotent, NonIdempotent},
-            is_request_id,
-        },
-        requests::{
-            AuthenticateLinkRequest, AuthenticateSessionRequest, InviteRequest, ListRequest,
-            LoginOrCreateRequest, NameParts, RevokeInviteRequest, RevokeSessionRequest,
-            SearchRequest,
-        },
-        responses::{
-            AuthenticateResponse, EmptyResponse, SearchPage, SearchResponse, SendResponse,
-        },
-        user_responses::{ListResponse, UserResponse},
-    },
-    jwt::{Verifier, keys::Keys},
-    options::{Options, OptionsError},
-    refresh::SessionRefresher,
-    search::SearchBatcher,
-    throttle::Throttle,
+use crate::http::client::Client;
+use crate::http::error::Idempotency::{Idempotent, NonIdempotent};
+use crate::http::error::is_request_id;
+use crate::http::responses::{
+    AuthenticateResponse, EmptyResponse, SearchPage, SearchResponse, SendResponse,
 };
+use crate::http::user_responses::{ListResponse, UserResponse};
+use crate::jwt::Verifier;
+use crate::jwt::keys::Keys;
+use crate::options::{Options, OptionsError};
+use crate::refresh::SessionRefresher;
+use crate::search::SearchBatcher;
+use crate::throttle::Throttle;
 
+/// The largest page that Stytch allows.
+const SEARCH_LIMIT: u32 = 1000;
+/// The number of users who fit into the largest accepted response, each with the largest metadata.
+const LIST_LIMIT: u32 = 400;
 /// The interval between pages of the list of users. Each page is a search, so it leaves room for
 /// others.
 const LIST_INTERVAL: Duration = Duration::from_secs(1);
@@ -88,32 +83,34 @@ impl fmt::Debug for StytchProvider {
 #[async_trait]
 impl IdentityProvider for StytchProvider {
     async fn send_invite(&self, mail: &InviteMail) -> Result<SentMail, ProviderError> {
-        let body = InviteRequest {
-            email: mail.email.as_str(),
-            name: mail.name.as_ref().map(NameParts::from),
-            invite_magic_link_url: &mail.redirect_url,
-            invite_expiration_minutes: mail.expires_in_minutes,
-        };
+        let mut body = json!({
+            "email": mail.email.as_str(),
+            "invite_magic_link_url": mail.redirect_url,
+            "invite_expiration_minutes": mail.expires_in_minutes,
+        });
+        if let Some(name) = &mail.name {
+            body["name"] = name_parts(name);
+        }
         let path = ["v1", "magic_links", "email", "invite"];
         self.client.post(&path, &body, NonIdempotent).await.map(sent)
     }
 
     async fn send_login(&self, mail: &LoginMail) -> Result<SentMail, ProviderError> {
-        let body = LoginOrCreateRequest {
-            email: mail.email.as_str(),
-            login_magic_link_url: &mail.redirect_url,
-            signup_magic_link_url: &mail.redirect_url,
-            login_expiration_minutes: mail.expires_in_minutes,
-            signup_expiration_minutes: mail.expires_in_minutes,
-            create_user_as_pending: false,
-        };
+        let body = json!({
+            "email": mail.email.as_str(),
+            "login_magic_link_url": mail.redirect_url,
+            "signup_magic_link_url": mail.redirect_url,
+            "login_expiration_minutes": mail.expires_in_minutes,
+            "signup_expiration_minutes": mail.expires_in_minutes,
+            "create_user_as_pending": false,
+        });
         let path = ["v1", "magic_links", "email", "login_or_create"];
         self.client.post(&path, &body, NonIdempotent).await.map(sent)
     }
 
     async fn revoke_invite(&self, email: &Email) -> Result<(), ProviderError> {
         let path = ["v1", "magic_links", "email", "revoke_invite"];
-        let body = RevokeInviteRequest { email: email.as_str() };
+        let body = json!({"email": email.as_str()});
         let result = self.client.post(&path, &body, Idempotent).await;
         ignore_errors(result, &["email_not_found", "user_not_found"])
     }
@@ -124,7 +121,7 @@ impl IdentityProvider for StytchProvider {
         minutes: u32,
     ) -> Result<AuthenticatedSession, ProviderError> {
         let path = ["v1", "magic_links", "authenticate"];
-        let body = AuthenticateLinkRequest { token, session_duration_minutes: minutes };
+        let body = json!({"token": token, "session_duration_minutes": minutes});
         let response: AuthenticateResponse = self.client.post(&path, &body, NonIdempotent).await?;
         Ok(response.into_session(self.clock.now()))
     }
@@ -135,7 +132,8 @@ impl IdentityProvider for StytchProvider {
     ) -> Result<AuthenticatedSession, ProviderError> {
         let call = async {
             let path = ["v1", "sessions", "authenticate"];
-            let body = AuthenticateSessionRequest { session_token };
+            // Without `session_duration_minutes`, which would extend the session.
+            let body = json!({"session_token": session_token});
             let response: AuthenticateResponse = self.client.post(&path, &body, Idempotent).await?;
             Ok(response.into_session(self.clock.now()))
         };
@@ -144,7 +142,7 @@ impl IdentityProvider for StytchProvider {
 
     async fn revoke_session(&self, provider_session_id: &str) -> Result<(), ProviderError> {
         let path = ["v1", "sessions", "revoke"];
-        let body = RevokeSessionRequest { session_id: provider_session_id };
+        let body = json!({"session_id": provider_session_id});
         let result = self.client.post(&path, &body, Idempotent).await;
         ignore_errors(result, &["session_not_found", "invalid_session_id"])
     }
@@ -162,7 +160,10 @@ impl IdentityProvider for StytchProvider {
     async fn identities(&self, cursor: Option<&str>) -> Result<IdentityPage, ProviderError> {
         self.list_throttle.acquire().await;
         self.searches.acquire().await;
-        let body = ListRequest::from(cursor);
+        let mut body = json!({"limit": LIST_LIMIT});
+        if let Some(cursor) = cursor {
+            body["cursor"] = cursor.into();
+        }
         let page: Result<ListResponse, _> =
             self.client.post_slow(&["v1", "users", "search"], &body).await;
         let page = page.inspect_err(|error| {
@@ -198,10 +199,23 @@ async fn search(
     emails: Vec<Email>,
     cursor: Option<String>,
 ) -> Result<SearchPage, ProviderError> {
-    let body = SearchRequest::by_address(&emails, cursor.as_deref());
+    let emails: Vec<_> = emails.iter().map(Email::as_str).collect();
+    let operand = json!({"filter_name": "email_address", "filter_value": emails});
+    let query = json!({"operator": "AND", "operands": [operand]});
+    let mut body = json!({"limit": SEARCH_LIMIT, "query": query});
+    if let Some(cursor) = cursor {
+        body["cursor"] = cursor.into();
+    }
     let response: SearchResponse =
         client.post(&["v1", "users", "search"], &body, Idempotent).await?;
     Ok(response.into())
+}
+
+fn name_parts(name: &Name) -> Value {
+    match name.as_str().split_once(' ') {
+        Some((first, rest)) => json!({"first_name": first, "last_name": rest.trim_start()}),
+        None => json!({"first_name": name.as_str()}),
+    }
 }
 
 fn sent(response: SendResponse) -> SentMail {
@@ -236,4 +250,23 @@ fn check_path_segment(text: &str) -> Result<(), ProviderError> {
         message: "not sent: this is not a user id".to_owned(),
         request_id: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_split_at_its_first_space() {
+        for (name, parts) in [
+            ("Ada", json!({"first_name": "Ada"})),
+            ("Ada Lovelace", json!({"first_name": "Ada", "last_name": "Lovelace"})),
+            (
+                "Ada  King of Lovelace",
+                json!({"first_name": "Ada", "last_name": "King of Lovelace"}),
+            ),
+        ] {
+            assert_eq!(name_parts(&Name::parse(name).unwrap().unwrap()), parts);
+        }
+    }
 }

@@ -1,14 +1,13 @@
 //! Deduplication of session refreshes: requests with the same token share one call and reuse its
 //! result for a while, and during an outage of Stytch requests fail at once.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use guestlist_domain::{AuthenticatedSession, ProviderError, ProviderErrorKind, TokenHash};
+use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
 /// The time for which a result is reused: half of a JWT's five minutes, so that its last user can
@@ -70,7 +69,7 @@ impl SessionRefresher {
     }
 
     fn slot(&self, hash: TokenHash) -> Slot {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         slots.clean(Instant::now());
         Arc::clone(slots.by_token.entry(hash).or_default())
     }
@@ -78,7 +77,7 @@ impl SessionRefresher {
     /// Returns the last error during an outage, except to one request per interval, which calls
     /// Stytch.
     fn check_outage(&self) -> Result<(), ProviderError> {
-        let mut outage = lock(&self.outage);
+        let mut outage = self.outage.lock();
         let Some(outage) = outage.as_mut() else { return Ok(()) };
         if Instant::now() < outage.next_try {
             return Err(outage.error.clone());
@@ -99,7 +98,7 @@ impl SessionRefresher {
             )
         };
         let error = error.filter(|error| is_outage(error.kind)).cloned();
-        *lock(&self.outage) =
+        *self.outage.lock() =
             error.map(|error| Outage { error, next_try: Instant::now() + OUTAGE_RETRY_INTERVAL });
     }
 }
@@ -134,10 +133,6 @@ fn timed_out() -> ProviderError {
         message: format!("no response within {} s", TIMEOUT.as_secs()),
         request_id: None,
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -212,7 +207,7 @@ mod tests {
             refresher.refresh(token, async { Ok(session()) }).await.unwrap();
         }
         let slot = refresher.slot(TokenHash::of("a"));
-        let mut slots = lock(&refresher.slots);
+        let mut slots = refresher.slots.lock();
         slots.clean(Instant::now());
         assert_eq!(slots.by_token.len(), 2);
         slots.clean(Instant::now() + REUSE_TIME);

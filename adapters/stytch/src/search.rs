@@ -4,24 +4,15 @@
 //! Searches run in tasks of their own, so a request that is cancelled or a search that panics costs
 //! no other request its result.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use guestlist_domain::{Email, Identity, ProviderError};
+use parking_lot::Mutex;
 use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
 
-use crate::{
-    http::{
-        error::{Idempotency, RequestError, classify},
-        responses::SearchPage,
-    },
-    throttle::Throttle,
-};
+use crate::http::error::{Idempotency, RequestError, classify};
+use crate::http::responses::SearchPage;
+use crate::throttle::Throttle;
 
 /// The largest number of addresses in one search.
 const MAX_ADDRESSES: usize = 100;
@@ -84,7 +75,7 @@ impl SearchBatcher {
     }
 
     fn enqueue(&self, request: Request) {
-        let mut queue = lock(&self.0.queue);
+        let mut queue = self.0.queue.lock();
         queue.waiting.push(request);
         if queue.worker.as_ref().is_none_or(JoinHandle::is_finished) {
             queue.worker = Some(tokio::spawn(process(Arc::clone(&self.0))));
@@ -118,7 +109,7 @@ async fn process(shared: Arc<Shared>) {
 impl Shared {
     /// Returns whether requests are waiting. If not, the worker must end.
     fn has_requests(&self) -> bool {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.lock();
         if queue.waiting.is_empty() {
             queue.worker = None;
         }
@@ -127,7 +118,7 @@ impl Shared {
 
     /// Takes the requests of one search, without cancelled ones, and their distinct addresses.
     fn next_batch(&self) -> (Vec<Email>, Vec<Request>) {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.lock();
         let mut emails = Vec::new();
         let (batch, rest) = std::mem::take(&mut queue.waiting)
             .into_iter()
@@ -169,10 +160,6 @@ impl Shared {
 fn search_panicked() -> ProviderError {
     let error = RequestError::ConnectionLost("the search panicked".to_owned());
     classify(error, Idempotency::Idempotent)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

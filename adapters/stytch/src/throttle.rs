@@ -1,10 +1,8 @@
 //! A minimum interval between calls.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 /// Admits callers in order, at least `interval` apart.
@@ -22,7 +20,7 @@ impl Throttle {
     /// Waits until the caller is admitted.
     pub(crate) async fn acquire(&self) {
         let start = {
-            let mut next = self.next();
+            let mut next = self.next.lock();
             let start = next.unwrap_or_else(Instant::now).max(Instant::now());
             *next = Some(start + self.interval);
             start
@@ -32,13 +30,9 @@ impl Throttle {
 
     /// Admits no further caller for at least `duration`. Callers already waiting are not delayed.
     pub(crate) fn pause(&self, duration: Duration) {
-        let mut next = self.next();
+        let mut next = self.next.lock();
         let until = Instant::now() + duration;
         *next = Some(next.map_or(until, |next| next.max(until)));
-    }
-
-    fn next(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

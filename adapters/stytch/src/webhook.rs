@@ -12,10 +12,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::http::{
-    fields::{MAX_ID_LENGTH, describe, id, parse_object},
-    user_responses::UserResponse,
-};
+use crate::http::fields::{MAX_ID_LENGTH, describe, id, parse_object};
+use crate::http::user_responses::UserResponse;
 
 /// The tolerated difference between the time of signing and the local time.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);

@@ -6,19 +6,12 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    api::outbox::{self, HOUR_MINUTES, Mail},
-    http::{error::ApiError, request::ApiJson, response::ApiResponse},
-    state::{
-        email_address,
-        link::{Link, LinkKind, LinkState},
-        metadata,
-        project::Project,
-        sandbox_values,
-        session::Attributes,
-        tables::Record,
-        user::{NameParts, Status, User},
-    },
+use crate::api::outbox::{self, Mail};
+use crate::request::ApiJson;
+use crate::response::{ApiError, ApiResponse, ApiResult};
+use crate::state::{
+    Attributes, LinkKind, NameParts, Project, Record, Status, User, email_address, merge,
+    sandbox_values,
 };
 
 #[derive(Deserialize)]
@@ -37,24 +30,18 @@ pub(crate) struct InviteRequest {
 pub(crate) async fn invite(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<InviteRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     let address = email_address::parse(request.email.as_deref())?;
     outbox::check_locale(request.locale.as_deref())?;
-    let kind = LinkKind::Invite;
-    let redirect_url = request.invite_magic_link_url.as_deref();
-    let mail = Mail {
-        kind,
-        redirect_url: project.redirect_urls.resolve(redirect_url, kind)?,
-        expiration_minutes: outbox::expiration_minutes(
-            request.invite_expiration_minutes,
-            HOUR_MINUTES,
-        )?,
-        code_challenge: None,
-        attributes: request.attributes.unwrap_or_default(),
-    };
+    let mail = Mail::new(
+        &project,
+        LinkKind::Invite,
+        request.invite_magic_link_url.as_deref(),
+        request.invite_expiration_minutes,
+        request.attributes.as_ref(),
+    )?;
     if address == sandbox_values::EMAIL {
-        let sent = outbox::sent(sandbox_values::USER_ID, sandbox_values::EMAIL_ID);
-        return Ok(ApiResponse(sent));
+        return Ok(ApiResponse(outbox::sent_to_sandbox()));
     }
     project.change(|store, now| {
         let existing = store.tables.users.by_address(&address).cloned();
@@ -68,15 +55,13 @@ pub(crate) async fn invite(
             let mut user = User::new(address.clone(), Status::Pending, now);
             user.name.update(request.name.unwrap_or_default());
             user.trusted_metadata =
-                metadata::merge(&user.trusted_metadata, request.trusted_metadata)?;
+                merge::metadata(&user.trusted_metadata, request.trusted_metadata)?;
             user.untrusted_metadata =
-                metadata::merge(&user.untrusted_metadata, request.untrusted_metadata)?;
+                merge::metadata(&user.untrusted_metadata, request.untrusted_metadata)?;
             store.write(Record::User(user.clone()));
             user
         };
-        let email = outbox::find_email(&user, &address)?;
-        mail.send(store, &user, email, now);
-        Ok(ApiResponse(outbox::sent(&user.user_id, &email.email_id)))
+        mail.send(store, &user, &address, now).map(ApiResponse)
     })
 }
 
@@ -89,7 +74,7 @@ pub(crate) struct RevokeInviteRequest {
 pub(crate) async fn revoke_invite(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<RevokeInviteRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     let address = email_address::parse(request.email.as_deref())?;
     if address == sandbox_values::EMAIL {
         return Ok(ApiResponse(json!({})));
@@ -98,12 +83,7 @@ pub(crate) async fn revoke_invite(
         if store.tables.users.by_address(&address).is_none() {
             return Err(ApiError::email_not_found());
         }
-        let is_outstanding_invitation =
-            |link: &&Link| link.kind == LinkKind::Invite && link.state == LinkState::Outstanding;
-        let links = store.tables.links.of_address(&address);
-        for link in links.filter(is_outstanding_invitation).cloned().collect::<Vec<_>>() {
-            store.write(Record::Link(Link { state: LinkState::Revoked, ..link }));
-        }
+        store.revoke_links(&address, |link| link.kind == LinkKind::Invite);
         Ok(ApiResponse(json!({})))
     })
 }

@@ -8,26 +8,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{
-    api::{
-        outbox::{self, HOUR_MINUTES, Mail, WEEK_MINUTES},
-        sessions, users,
-    },
-    http::{
-        error::ApiError,
-        request::{ApiJson, non_empty},
-        response::ApiResponse,
-    },
-    state::{
-        email_address,
-        link::LinkKind,
-        project::Project,
-        sandbox_values,
-        session::Attributes,
-        store::Store,
-        tables::Record,
-        user::{Email, Status, User},
-    },
+use crate::api::outbox::{self, Mail};
+use crate::api::{sessions, users};
+use crate::request::{ApiJson, non_empty};
+use crate::response::{ApiError, ApiResponse, ApiResult};
+use crate::state::{
+    Attributes, Email, LinkKind, Project, Record, Status, Store, User, email_address,
+    sandbox_values,
 };
 
 /// The body of `login_or_create` and `send`.
@@ -47,14 +34,9 @@ pub(crate) struct LoginRequest {
     session_jwt: Option<String>,
 }
 
-/// The mails that a request allows for.
-struct Mails {
-    login: Mail,
-    signup: Mail,
-}
-
 impl LoginRequest {
-    fn mails(&self, project: &Project) -> Result<Mails, ApiError> {
+    /// Returns the login and the signup mail that the request allows for.
+    fn mails(&self, project: &Project) -> Result<(Mail, Mail), ApiError> {
         outbox::check_locale(self.locale.as_deref())?;
         if self.code_challenge.as_deref().is_some_and(|challenge| !is_sha256(challenge)) {
             return Err(ApiError::bad_request(
@@ -62,26 +44,38 @@ impl LoginRequest {
                 "The code_challenge is not the base64url of a SHA-256.",
             ));
         }
-        let mail = |kind, url: &Option<String>, minutes, default_minutes| {
-            Ok(Mail {
-                kind,
-                redirect_url: project.redirect_urls.resolve(url.as_deref(), kind)?,
-                expiration_minutes: outbox::expiration_minutes(minutes, default_minutes)?,
-                code_challenge: self.code_challenge.clone(),
-                attributes: self.attributes.clone().unwrap_or_default(),
-            })
+        let mail = |kind, url: &Option<String>, minutes| {
+            let attributes = self.attributes.as_ref();
+            let mut mail = Mail::new(project, kind, url.as_deref(), minutes, attributes)?;
+            mail.code_challenge.clone_from(&self.code_challenge);
+            Ok(mail)
         };
-        let login_minutes = self.login_expiration_minutes;
-        let signup_minutes = self.signup_expiration_minutes;
-        Ok(Mails {
-            login: mail(LinkKind::Login, &self.login_magic_link_url, login_minutes, HOUR_MINUTES)?,
-            signup: mail(
-                LinkKind::Signup,
-                &self.signup_magic_link_url,
-                signup_minutes,
-                WEEK_MINUTES,
-            )?,
-        })
+        let login_url = &self.login_magic_link_url;
+        let signup_url = &self.signup_magic_link_url;
+        Ok((
+            mail(LinkKind::Login, login_url, self.login_expiration_minutes)?,
+            mail(LinkKind::Signup, signup_url, self.signup_expiration_minutes)?,
+        ))
+    }
+
+    /// Returns the id of the user that the request names; none stands for the owner of the address.
+    fn user_id(&self, project: &Project) -> Result<Option<String>, ApiError> {
+        let user_id = non_empty(self.user_id.as_ref());
+        let token = non_empty(self.session_token.as_ref());
+        let jwt = non_empty(self.session_jwt.as_ref());
+        match (user_id, token, jwt) {
+            (user_id, None, None) => Ok(user_id.map(str::to_owned)),
+            (None, Some(_), None) | (None, None, Some(_)) => {
+                let id = sessions::resolve_id(project, token, jwt)?;
+                project.read(|tables, now| {
+                    Ok(Some(sessions::find_live(tables, &id, now)?.user_id.clone()))
+                })
+            }
+            _ => Err(ApiError::bad_request(
+                "too_many_user_selection_arguments",
+                "Only one of user_id, session_token and session_jwt may be given.",
+            )),
+        }
     }
 }
 
@@ -93,11 +87,11 @@ fn is_sha256(base64: &str) -> bool {
 pub(crate) async fn login_or_create(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<LoginRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     let address = email_address::parse(request.email.as_deref())?;
-    let Mails { login, signup } = request.mails(&project)?;
+    let (login, signup) = request.mails(&project)?;
     if address == sandbox_values::EMAIL {
-        let mut sent = outbox::sent(sandbox_values::USER_ID, sandbox_values::EMAIL_ID);
+        let mut sent = outbox::sent_to_sandbox();
         sent["user_created"] = json!(false);
         return Ok(ApiResponse(sent));
     }
@@ -112,10 +106,8 @@ pub(crate) async fn login_or_create(
             store.write(Record::User(user.clone()));
             user
         });
-        let email = outbox::find_email(&user, &address)?;
         let mail = if is_created || user.status == Status::Pending { signup } else { login };
-        mail.send(store, &user, email, now);
-        let mut sent = outbox::sent(&user.user_id, &email.email_id);
+        let mut sent = mail.send(store, &user, &address, now)?;
         sent["user_created"] = json!(is_created);
         Ok(ApiResponse(sent))
     })
@@ -125,53 +117,24 @@ pub(crate) async fn login_or_create(
 pub(crate) async fn send(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<LoginRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     let address = email_address::parse(request.email.as_deref())?;
-    let Mails { login, signup } = request.mails(&project)?;
+    let (login, signup) = request.mails(&project)?;
     if address == sandbox_values::EMAIL {
-        let sent = outbox::sent(sandbox_values::USER_ID, sandbox_values::EMAIL_ID);
-        return Ok(ApiResponse(sent));
+        return Ok(ApiResponse(outbox::sent_to_sandbox()));
     }
-    let recipient = Recipient::of(&project, &request)?;
+    let user_id = request.user_id(&project)?;
     project.change(|store, now| {
         store.limit_mail(&address)?;
-        let user = match recipient {
-            Recipient::OwnerOfAddress => store.tables.users.by_address(&address).cloned(),
-            Recipient::User(user_id) => Some(attach_email(store, &user_id, &address, now)?),
+        let user = if let Some(user_id) = user_id {
+            attach_email(store, &user_id, &address, now)?
+        } else {
+            let owner = store.tables.users.by_address(&address);
+            owner.ok_or_else(ApiError::email_not_found)?.clone()
         };
-        let user = user.ok_or_else(ApiError::email_not_found)?;
-        let email = outbox::find_email(&user, &address)?;
         let mail = if user.status == Status::Active { login } else { signup };
-        mail.send(store, &user, email, now);
-        Ok(ApiResponse(outbox::sent(&user.user_id, &email.email_id)))
+        mail.send(store, &user, &address, now).map(ApiResponse)
     })
-}
-
-enum Recipient {
-    OwnerOfAddress,
-    User(String),
-}
-
-impl Recipient {
-    fn of(project: &Project, request: &LoginRequest) -> Result<Self, ApiError> {
-        let user_id = non_empty(request.user_id.as_ref());
-        let token = non_empty(request.session_token.as_ref());
-        let jwt = non_empty(request.session_jwt.as_ref());
-        match (user_id, token, jwt) {
-            (None, None, None) => Ok(Self::OwnerOfAddress),
-            (Some(user_id), None, None) => Ok(Self::User(user_id.to_owned())),
-            (None, token, jwt) if token.is_none() || jwt.is_none() => {
-                let id = sessions::resolve_id(project, token, jwt)?;
-                project.read(|tables, now| {
-                    Ok(Self::User(sessions::find_live(tables, &id, now)?.user_id.clone()))
-                })
-            }
-            _ => Err(ApiError::bad_request(
-                "too_many_user_selection_arguments",
-                "Only one of user_id, session_token and session_jwt may be given.",
-            )),
-        }
-    }
 }
 
 fn attach_email(

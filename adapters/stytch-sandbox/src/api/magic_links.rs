@@ -4,31 +4,18 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::Uri};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    api::sessions,
-    http::{
-        error::ApiError,
-        page,
-        request::{ApiJson, Query, non_empty},
-        response::ApiResponse,
-    },
-    state::{
-        custom_claims,
-        link::{Link, LinkState},
-        project::Project,
-        sandbox_values,
-        session::{self, Attributes, Session},
-        store::Store,
-        tables::Record,
-        user::User,
-    },
+use crate::api::sessions;
+use crate::request::{ApiJson, non_empty, query_parameter};
+use crate::response::{ApiError, ApiResponse, ApiResult, HttpResult, found, html};
+use crate::state::{
+    Attributes, Link, LinkState, Project, Record, Session, Store, User, merge, sandbox_values,
 };
 
 /// A page that goes on to the application by a script or a click, which mail scanners don't do.
@@ -39,14 +26,11 @@ struct RedirectPage {
 }
 
 /// Redirects the browser to the application, regardless of the link's state.
-pub(crate) async fn redirect(
-    State(project): State<Arc<Project>>,
-    query: Query,
-) -> Result<Response, ApiError> {
-    let token = query.get("token").unwrap_or_default();
+pub(crate) async fn redirect(State(project): State<Arc<Project>>, uri: Uri) -> HttpResult {
+    let token = query_parameter(&uri, "token").unwrap_or_default();
     let url = project.read(|tables, _| tables.links.get(&token).map(|link| link.url.clone()));
     let url = url.ok_or_else(not_found)?;
-    if project.plain_redirect { page::found(&url) } else { page::html(&RedirectPage { url }) }
+    if project.plain_redirect { found(&url) } else { html(&RedirectPage { url }) }
 }
 
 #[derive(Deserialize)]
@@ -61,7 +45,7 @@ pub(crate) struct AuthenticateRequest {
     attributes: Option<Attributes>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 struct MatchOptions {
     ip_match_required: Option<bool>,
     user_agent_match_required: Option<bool>,
@@ -72,8 +56,8 @@ struct MatchOptions {
 pub(crate) async fn authenticate(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<AuthenticateRequest>,
-) -> Result<ApiResponse, ApiError> {
-    let minutes = session::check_duration(request.session_duration_minutes)?;
+) -> ApiResult {
+    let minutes = Session::check_duration(request.session_duration_minutes)?;
     match request.token.as_deref().unwrap_or_default() {
         "" => Err(ApiError::bad_request("invalid_token", "Token format is invalid.")),
         sandbox_values::TOKEN => {
@@ -112,7 +96,15 @@ fn use_link(
         };
         user.mark_authenticated(&link.email_id);
         if let Some(session) = &mut session {
-            update_session(session, &user, &link, request, now)?;
+            let custom_claims = request.session_custom_claims.clone();
+            session.custom_claims = merge::custom_claims(&session.custom_claims, custom_claims)?;
+            session.record_access(minutes, now);
+            if let Some(attributes) = &request.attributes {
+                session.attributes = attributes.clone();
+            }
+            if let Some(email) = user.email(&link.to) {
+                session.add_factor(email, now);
+            }
             store.write(Record::Session(session.clone()));
         }
         store.write(Record::User(user.clone()));
@@ -124,21 +116,15 @@ fn use_link(
 /// Returns the user that a link was sent to, if the address is still theirs.
 fn find_owner(store: &Store, link: &Link) -> Result<User, ApiError> {
     let user = store.tables.users.get(&link.user_id).ok_or_else(not_found)?;
-    if user.emails.iter().any(|email| email.email_id == link.email_id) {
-        Ok(user.clone())
-    } else {
-        Err(used_or_expired())
-    }
+    let has_address = user.emails.iter().any(|email| email.email_id == link.email_id);
+    has_address.then(|| user.clone()).ok_or_else(used_or_expired)
 }
 
 /// Returns the live session that a link extends, which must be the same user's.
 fn find_session(store: &Store, id: &str, user: &User, now: Timestamp) -> Result<Session, ApiError> {
     let session = sessions::find_live(&store.tables, id, now)?;
-    if session.user_id == user.user_id {
-        Ok(session.clone())
-    } else {
-        Err(ApiError::session_not_found())
-    }
+    let is_same_user = session.user_id == user.user_id;
+    is_same_user.then(|| session.clone()).ok_or_else(ApiError::session_not_found)
 }
 
 fn check_link(link: &Link, request: &AuthenticateRequest, now: Timestamp) -> Result<(), ApiError> {
@@ -149,14 +135,12 @@ fn check_link(link: &Link, request: &AuthenticateRequest, now: Timestamp) -> Res
         return Err(used_or_expired());
     }
     check_code_verifier(link.code_challenge.as_deref(), request.code_verifier.as_deref())?;
-    let options = request.options.as_ref();
-    let requires =
-        |option: fn(&MatchOptions) -> Option<bool>| options.and_then(option) == Some(true);
-    let attributes = request.attributes.clone().unwrap_or_default();
-    let is_mismatch = requires(|options| options.ip_match_required)
-        && attributes.ip_address != link.attributes.ip_address
-        || requires(|options| options.user_agent_match_required)
-            && attributes.user_agent != link.attributes.user_agent;
+    let required = request.options.unwrap_or_default();
+    let given = request.attributes.clone().unwrap_or_default();
+    let is_mismatch = required.ip_match_required == Some(true)
+        && given.ip_address != link.attributes.ip_address
+        || required.user_agent_match_required == Some(true)
+            && given.user_agent != link.attributes.user_agent;
     if is_mismatch {
         return Err(ApiError::unauthorized(
             "attribute_mismatch",
@@ -169,7 +153,6 @@ fn check_link(link: &Link, request: &AuthenticateRequest, now: Timestamp) -> Res
 /// Checks the PKCE code verifier (RFC 7636, method S256).
 fn check_code_verifier(challenge: Option<&str>, verifier: Option<&str>) -> Result<(), ApiError> {
     match (challenge, verifier) {
-        (None, None) => Ok(()),
         (Some(_), None) => Err(ApiError::bad_request(
             "pkce_expected_code_verifier",
             "The magic link was made with a code_challenge: a code_verifier is needed.",
@@ -178,36 +161,16 @@ fn check_code_verifier(challenge: Option<&str>, verifier: Option<&str>) -> Resul
             "pkce_did_not_expect_code_verifier",
             "The magic link was made without a code_challenge.",
         )),
-        (Some(challenge), Some(verifier)) => {
-            if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) == challenge {
-                Ok(())
-            } else {
-                Err(ApiError::bad_request(
-                    "pkce_mismatch",
-                    "The code_verifier does not match the code_challenge.",
-                ))
-            }
+        (Some(challenge), Some(verifier))
+            if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) != challenge =>
+        {
+            Err(ApiError::bad_request(
+                "pkce_mismatch",
+                "The code_verifier does not match the code_challenge.",
+            ))
         }
+        _ => Ok(()),
     }
-}
-
-fn update_session(
-    session: &mut Session,
-    user: &User,
-    link: &Link,
-    request: &AuthenticateRequest,
-    now: Timestamp,
-) -> Result<(), ApiError> {
-    session.custom_claims =
-        custom_claims::merge(&session.custom_claims, request.session_custom_claims.clone())?;
-    session.record_access(request.session_duration_minutes, now);
-    if let Some(attributes) = &request.attributes {
-        session.attributes = attributes.clone();
-    }
-    if let Some(email) = user.email(&link.to) {
-        session.add_factor(email, now);
-    }
-    Ok(())
 }
 
 fn authenticated(
@@ -215,7 +178,7 @@ fn authenticated(
     user: &User,
     method_id: &str,
     session: Option<&Session>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     let jwt = session.map(|session| project.sign_jwt(session)).transpose()?;
     Ok(ApiResponse(json!({
         "user_id": user.user_id,

@@ -7,15 +7,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    http::{error::ApiError, request::ApiJson, response::ApiResponse},
-    state::{
-        email_address,
-        project::Project,
-        tables::Tables,
-        user::{Status, User},
-    },
-};
+use crate::request::ApiJson;
+use crate::response::{ApiError, ApiResponse, ApiResult};
+use crate::state::{Project, Status, Tables, User, email_address};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -42,7 +36,7 @@ struct Operand {
 pub(crate) async fn search(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<SearchRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(invalid("user_search_invalid_limit", "limit should be between 1 and 1000."));
@@ -205,7 +199,6 @@ impl Condition {
         match self {
             Self::UserId(ids) => Some(ids.iter().filter_map(|id| users.get(id)).collect()),
             Self::Address(all) => Some(all.iter().filter_map(|a| users.by_address(a)).collect()),
-            Self::EmailId(ids) => Some(ids.iter().filter_map(|id| users.by_email_id(id)).collect()),
             _ => None,
         }
     }

@@ -2,36 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    api::users,
-    http::{
-        error::ApiError,
-        request::{ApiJson, PathId, Query, non_empty},
-        response::ApiResponse,
-    },
-    state::{
-        custom_claims, ids,
-        project::Project,
-        sandbox_values,
-        session::{self, Session},
-        store::Store,
-        tables::{Record, Tables},
-        user::User,
-    },
-};
+use crate::api::users;
+use crate::request::{ApiJson, PathId, non_empty, query_parameter};
+use crate::response::{ApiError, ApiResponse, ApiResult};
+use crate::state::{Project, Record, Session, Store, Tables, User, ids, merge, sandbox_values};
 
 /// Lists a user's live sessions.
-pub(crate) async fn list(
-    State(project): State<Arc<Project>>,
-    query: Query,
-) -> Result<ApiResponse, ApiError> {
-    let user_id = query
-        .get("user_id")
+pub(crate) async fn list(State(project): State<Arc<Project>>, uri: Uri) -> ApiResult {
+    let user_id = query_parameter(&uri, "user_id")
         .ok_or_else(|| ApiError::bad_request("invalid_user_id", "user_id is required."))?;
     project.read(|tables, now| {
         let user = users::find(tables, &user_id)?;
@@ -54,8 +38,8 @@ pub(crate) struct AuthenticateRequest {
 pub(crate) async fn authenticate(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<AuthenticateRequest>,
-) -> Result<ApiResponse, ApiError> {
-    let minutes = session::check_duration(request.session_duration_minutes)?;
+) -> ApiResult {
+    let minutes = Session::check_duration(request.session_duration_minutes)?;
     let id =
         resolve_id(&project, request.session_token.as_deref(), request.session_jwt.as_deref())?;
     if request.authorization_check.is_some() {
@@ -69,7 +53,7 @@ pub(crate) async fn authenticate(
     let custom_claims = request.session_custom_claims;
     let (session, user) = if id == sandbox_values::SESSION_ID {
         let mut session = sandbox_values::session(minutes, project.now());
-        session.custom_claims = custom_claims::merge(&session.custom_claims, custom_claims)?;
+        session.custom_claims = merge::custom_claims(&session.custom_claims, custom_claims)?;
         (session, sandbox_values::user())
     } else {
         project.change(|store, now| record_access(store, &id, minutes, custom_claims, now))?
@@ -93,7 +77,7 @@ fn record_access(
     let mut session = find_live(&store.tables, id, now)?.clone();
     let user = store.tables.users.get(&session.user_id).ok_or_else(ApiError::session_not_found)?;
     let user = user.clone();
-    session.custom_claims = custom_claims::merge(&session.custom_claims, custom_claims)?;
+    session.custom_claims = merge::custom_claims(&session.custom_claims, custom_claims)?;
     session.record_access(minutes, now);
     store.write(Record::Session(session.clone()));
     Ok((session, user))
@@ -110,7 +94,7 @@ pub(crate) struct RevokeRequest {
 pub(crate) async fn revoke(
     State(project): State<Arc<Project>>,
     ApiJson(request): ApiJson<RevokeRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     let session_id = non_empty(request.session_id.as_ref());
     let token = non_empty(request.session_token.as_ref());
     let jwt = non_empty(request.session_jwt.as_ref());
@@ -150,7 +134,7 @@ pub(crate) async fn revoke(
 pub(crate) async fn jwks(
     State(project): State<Arc<Project>>,
     PathId(project_id): PathId,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     if project_id != project.credentials.project_id {
         return Err(if ids::is_project_id(&project_id) {
             ApiError::not_found("project_not_found", "Project could not be found.")

@@ -6,23 +6,13 @@ use axum::{Extension, extract::State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    http::{
-        error::ApiError,
-        request::{ApiJson, PathId},
-        response::ApiResponse,
-    },
-    state::{
-        email_address,
-        link::{Link, LinkState},
-        metadata,
-        project::Project,
-        store::Store,
-        tables::{Record, Tables},
-        user::{DEFAULT_ROLE, Email, NameParts, Status, User},
-    },
-    webhooks::Source,
+use crate::request::{ApiJson, PathId};
+use crate::response::{ApiError, ApiResponse, ApiResult};
+use crate::state::{
+    DEFAULT_ROLE, Email, NameParts, Project, Record, Status, Store, Tables, User, email_address,
+    merge,
 };
+use crate::webhooks::Source;
 
 /// The fields that `create` and `update` share.
 #[derive(Deserialize)]
@@ -46,7 +36,7 @@ pub(crate) async fn create(
     State(project): State<Arc<Project>>,
     Extension(source): Extension<Source>,
     ApiJson(request): ApiJson<CreateRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     if request.email.is_none() {
         return Err(ApiError::bad_request(
             "invalid_create_user_request",
@@ -74,10 +64,7 @@ pub(crate) async fn create(
 }
 
 /// Returns a user; unlike in other responses, their fields are at the top level.
-pub(crate) async fn get(
-    State(project): State<Arc<Project>>,
-    PathId(id): PathId,
-) -> Result<ApiResponse, ApiError> {
+pub(crate) async fn get(State(project): State<Arc<Project>>, PathId(id): PathId) -> ApiResult {
     project.read(|tables, _| Ok(ApiResponse(find(tables, &id)?.to_json())))
 }
 
@@ -86,7 +73,7 @@ pub(crate) async fn update(
     Extension(source): Extension<Source>,
     PathId(id): PathId,
     ApiJson(fields): ApiJson<UserFields>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     project.change_from(source, |store, _| {
         let mut user = find(&store.tables, &id)?.clone();
         update_fields(&mut user, fields, store)?;
@@ -106,7 +93,7 @@ pub(crate) async fn delete(
     State(project): State<Arc<Project>>,
     Extension(source): Extension<Source>,
     PathId(id): PathId,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     project.change_from(source, |store, _| {
         let user_id = find(&store.tables, &id)?.user_id.clone();
         store.write(Record::UserDeleted { user_id: user_id.clone() });
@@ -117,18 +104,17 @@ pub(crate) async fn delete(
 pub(crate) async fn delete_external_id(
     State(project): State<Arc<Project>>,
     PathId(id): PathId,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     project.change(|store, _| {
         let user = User { external_id: None, ..find(&store.tables, &id)?.clone() };
-        store.write(Record::User(user.clone()));
-        Ok(ApiResponse(json!({"user_id": user.user_id, "user": user.to_json()})))
+        Ok(saved(store, user))
     })
 }
 
 pub(crate) async fn delete_email(
     State(project): State<Arc<Project>>,
     PathId(email_id): PathId,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     project.change(|store, _| {
         let user = store.tables.users.by_email_id(&email_id);
         let mut user = user.ok_or_else(ApiError::email_not_found)?.clone();
@@ -138,10 +124,11 @@ pub(crate) async fn delete_email(
                 "The last primary factor of a user can't be deleted.",
             ));
         }
+        if let Some(old) = user.emails.iter().find(|email| email.email_id == email_id) {
+            revoke_links(store, old);
+        }
         user.emails.retain(|email| email.email_id != email_id);
-        revoke_links(store, &email_id, &user.user_id);
-        store.write(Record::User(user.clone()));
-        Ok(ApiResponse(json!({"user_id": user.user_id, "user": user.to_json()})))
+        Ok(saved(store, user))
     })
 }
 
@@ -156,7 +143,7 @@ pub(crate) async fn exchange_primary_factor(
     State(project): State<Arc<Project>>,
     PathId(id): PathId,
     ApiJson(request): ApiJson<ExchangeRequest>,
-) -> Result<ApiResponse, ApiError> {
+) -> ApiResult {
     if request.email_address.is_none() || request.phone_number.is_some() {
         return Err(ApiError::bad_request(
             "invalid_exchange_primary_factor_fields",
@@ -175,24 +162,21 @@ pub(crate) async fn exchange_primary_factor(
         if store.tables.users.by_address(&address).is_some() {
             return Err(ApiError::duplicate_email());
         }
-        revoke_links(store, &old.email_id, &user.user_id);
+        revoke_links(store, old);
         user.emails = vec![Email::new(address)];
-        store.write(Record::User(user.clone()));
-        Ok(ApiResponse(json!({"user_id": user.user_id, "user": user.to_json()})))
+        Ok(saved(store, user))
     })
 }
 
-/// Revokes the outstanding links that were sent to one address of a user.
-fn revoke_links(store: &mut Store, email_id: &str, user_id: &str) {
-    let user = store.tables.users.get(user_id);
-    let email = user.and_then(|user| user.emails.iter().find(|email| email.email_id == email_id));
-    let Some(email) = email else { return };
-    let is_outstanding =
-        |link: &&Link| link.email_id == email_id && link.state == LinkState::Outstanding;
-    let links = store.tables.links.of_address(&email.email);
-    for link in links.filter(is_outstanding).cloned().collect::<Vec<_>>() {
-        store.write(Record::Link(Link { state: LinkState::Revoked, ..link }));
-    }
+/// Revokes the outstanding links that were sent to an address.
+fn revoke_links(store: &mut Store, old: &Email) {
+    store.revoke_links(&old.email, |link| link.email_id == old.email_id);
+}
+
+fn saved(store: &mut Store, user: User) -> ApiResponse {
+    let response = json!({"user_id": user.user_id, "user": user.to_json()});
+    store.write(Record::User(user));
+    ApiResponse(response)
 }
 
 /// Returns the user of a `user_id` or `external_id`.
@@ -205,8 +189,8 @@ pub(crate) fn find<'a>(tables: &'a Tables, id: &str) -> Result<&'a User, ApiErro
 
 fn update_fields(user: &mut User, fields: UserFields, store: &Store) -> Result<(), ApiError> {
     user.name.update(fields.name.unwrap_or_default());
-    user.trusted_metadata = metadata::merge(&user.trusted_metadata, fields.trusted_metadata)?;
-    user.untrusted_metadata = metadata::merge(&user.untrusted_metadata, fields.untrusted_metadata)?;
+    user.trusted_metadata = merge::metadata(&user.trusted_metadata, fields.trusted_metadata)?;
+    user.untrusted_metadata = merge::metadata(&user.untrusted_metadata, fields.untrusted_metadata)?;
     if let Some(mut roles) = fields.roles {
         roles.retain(|role| role != DEFAULT_ROLE);
         roles.insert(0, DEFAULT_ROLE.to_owned());

@@ -3,22 +3,15 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode, header::HOST},
-    response::Response,
-};
+use axum::extract::State;
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{
-    http::{error::ApiError, page::html, request::Query, response::response},
-    state::{
-        email_address,
-        link::{Link, LinkKind, LinkState},
-        project::Project,
-    },
-};
+use crate::request::query_parameter;
+use crate::response::{ApiError, HttpResult, html, response};
+use crate::state::{Link, LinkKind, LinkState, Project, email_address};
 
 /// The number of mails on the page; the filter finds older ones.
 const MAX_MAILS: usize = 100;
@@ -34,16 +27,10 @@ struct Page {
 }
 
 struct Mail {
-    id: String,
-    to: String,
-    kind: &'static str,
+    link: Link,
     subject: &'static str,
     action: &'static str,
-    token: String,
-    url: String,
-    sent_at: String,
     ago: String,
-    expires_at: String,
     left: String,
     /// Why the link can't be used: `used`, `revoked` or `expired`; empty if it can.
     unusable: &'static str,
@@ -53,11 +40,11 @@ struct Mail {
 pub(crate) async fn page(
     State(project): State<Arc<Project>>,
     headers: HeaderMap,
-    query: Query,
-) -> Result<Response, ApiError> {
+    uri: Uri,
+) -> HttpResult {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.unwrap_or("127.0.0.1:3002").to_owned();
-    let to = recipient(&query);
+    let to = recipient(&uri);
     let page = project.read(|tables, now| {
         let (mails, omitted) = match &to {
             Some(to) => newest(tables.links.of_address(to).rev(), now),
@@ -87,23 +74,12 @@ impl Mail {
             LinkState::Outstanding => "",
         };
         let age_seconds = now.duration_since(link.sent_at).as_secs();
-        Self {
-            id: link.id.clone(),
-            to: link.to.clone(),
-            kind: link.kind.name(),
-            subject,
-            action,
-            token: link.token.clone(),
-            url: link.url.clone(),
-            sent_at: link.sent_at.to_string(),
-            ago: match age_seconds {
-                ..5 => "just now".to_owned(),
-                _ => format!("{} ago", format_seconds(age_seconds)),
-            },
-            expires_at: link.expires_at.to_string(),
-            left: format_seconds(link.expires_at.duration_since(now).as_secs()),
-            unusable,
-        }
+        let ago = match age_seconds {
+            ..5 => "just now".to_owned(),
+            _ => format!("{} ago", format_seconds(age_seconds)),
+        };
+        let left = format_seconds(link.expires_at.duration_since(now).as_secs());
+        Self { link: link.clone(), subject, action, ago, left, unusable }
     }
 }
 
@@ -120,21 +96,15 @@ fn format_seconds(seconds: i64) -> String {
 struct MailJson<'a> {
     id: &'a str,
     to: &'a str,
-    kind: LinkKind,
+    kind: &'a LinkKind,
     url: &'a str,
     token: &'a str,
-    sent_at: Timestamp,
+    sent_at: &'a Timestamp,
 }
 
 /// Lists mails, oldest first. Serializes them directly, because there may be many.
-pub(crate) async fn emails(
-    State(project): State<Arc<Project>>,
-    query: Query,
-) -> Result<Response, ApiError> {
-    fn to_json<'a>(links: impl Iterator<Item = &'a Link>) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&links.map(MailJson::from).collect::<Vec<_>>())
-    }
-    let body = project.read(|tables, _| match recipient(&query) {
+pub(crate) async fn emails(State(project): State<Arc<Project>>, uri: Uri) -> HttpResult {
+    let body = project.read(|tables, _| match recipient(&uri) {
         Some(to) => to_json(tables.links.of_address(&to)),
         None => to_json(tables.links.iter()),
     });
@@ -142,15 +112,20 @@ pub(crate) async fn emails(
     Ok(response(StatusCode::OK, "application/json", body))
 }
 
-impl<'a> From<&'a Link> for MailJson<'a> {
-    fn from(link: &'a Link) -> Self {
-        let Link { id, to, kind, url, token, sent_at, .. } = link;
-        Self { id, to, kind: *kind, url, token, sent_at: *sent_at }
-    }
+fn to_json<'a>(links: impl Iterator<Item = &'a Link>) -> serde_json::Result<Vec<u8>> {
+    let mails = links.map(|Link { id, to, kind, url, token, sent_at, .. }| MailJson {
+        id,
+        to,
+        kind,
+        url,
+        token,
+        sent_at,
+    });
+    serde_json::to_vec(&mails.collect::<Vec<_>>())
 }
 
 /// Returns the address in `?to=`. A space in it is a plus sign that was not encoded.
-fn recipient(query: &Query) -> Option<String> {
-    let to = email_address::normalize(&query.get("to")?).replace(' ', "+");
+fn recipient(uri: &Uri) -> Option<String> {
+    let to = email_address::normalize(&query_parameter(uri, "to")?).replace(' ', "+");
     (!to.is_empty()).then_some(to)
 }

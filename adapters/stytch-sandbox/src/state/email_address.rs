@@ -1,6 +1,6 @@
 //! Email addresses, which the sandbox compares and shows trimmed and in lower case.
 
-use crate::http::error::ApiError;
+use crate::response::ApiError;
 
 /// Returns the normalized address, or `invalid_email` if it is no plausible one.
 pub(crate) fn parse(text: Option<&str>) -> Result<String, ApiError> {

@@ -2,31 +2,23 @@
 
 use std::collections::HashMap;
 
-use aws_lc_rs::{
-    digest,
-    encoding::{AsDer, Pkcs8V1Der},
-    rand::SystemRandom,
-    rsa::{KeyPair, KeySize},
-    signature::{KeyPair as _, RSA_PKCS1_SHA256},
-};
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use aws_lc_rs::digest;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http_listener::BoxError;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind};
 use rcgen::CertificateParams;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{
-    error::Error,
-    http::error::ApiError,
-    state::{
-        ids,
-        session::{SESSION_CLAIM, issuer},
-    },
-};
+use super::ids;
+use super::session::{SESSION_CLAIM, issuer};
+use crate::response::ApiError;
 
 /// A key pair, as it is stored.
 #[derive(Clone, Serialize, Deserialize)]
@@ -47,9 +39,9 @@ pub(crate) struct Signer {
 
 impl Key {
     /// Generates a key, which takes about a tenth of a second.
-    pub(crate) fn generate() -> Result<Self, Error> {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|error| key_error(&error))?;
-        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|error| key_error(&error))?;
+    pub(crate) fn generate() -> Result<Self, BoxError> {
+        let pair = KeyPair::generate(KeySize::Rsa2048)?;
+        let der: Pkcs8V1Der<'_> = pair.as_der()?;
         let kid = ids::id("jwk");
         let jwk = jwk(&kid, &pair, &certificate(der.as_ref())?);
         Ok(Self { kid, pkcs8: STANDARD.encode(der.as_ref()), jwk, retired_at: None })
@@ -66,9 +58,8 @@ impl Key {
 }
 
 impl Signer {
-    pub(crate) fn new(key: &Key) -> Result<Self, Error> {
-        let der = STANDARD.decode(&key.pkcs8).map_err(|error| key_error(&error))?;
-        let pair = KeyPair::from_pkcs8(&der).map_err(|error| key_error(&error))?;
+    pub(crate) fn new(key: &Key) -> Result<Self, BoxError> {
+        let pair = KeyPair::from_pkcs8(&STANDARD.decode(&key.pkcs8)?)?;
         Ok(Self { kid: key.kid.clone(), pair })
     }
 
@@ -118,11 +109,10 @@ fn invalid_jwt() -> ApiError {
     ApiError::bad_request("unable_to_parse_session_jwt", "The session JWT could not be parsed.")
 }
 
-fn certificate(pkcs8: &[u8]) -> Result<Vec<u8>, Error> {
-    let pair = rcgen::KeyPair::try_from(pkcs8).map_err(|error| key_error(&error))?;
-    let params =
-        CertificateParams::new(vec!["stytch.com".to_owned()]).map_err(|error| key_error(&error))?;
-    Ok(params.self_signed(&pair).map_err(|error| key_error(&error))?.der().to_vec())
+fn certificate(pkcs8: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+    let pair = rcgen::KeyPair::try_from(pkcs8)?;
+    let params = CertificateParams::new(vec!["stytch.com".to_owned()])?;
+    Ok(params.self_signed(&pair)?.der().to_vec())
 }
 
 /// Returns a JWK with all nine members: the Python and Rust SDKs reject a set that lacks one.
@@ -140,8 +130,4 @@ fn jwk(kid: &str, pair: &KeyPair, certificate: &[u8]) -> Value {
         "n": URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero()),
         "e": URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero()),
     })
-}
-
-fn key_error(error: &dyn std::fmt::Display) -> Error {
-    Error::Key(error.to_string())
 }

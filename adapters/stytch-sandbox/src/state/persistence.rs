@@ -4,20 +4,13 @@
 //! An incomplete last line is the result of a kill and is ignored. Any other invalid content is an
 //! error, and the file stays unchanged. Opening compacts the file, by renaming a new one over it.
 
-use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
-};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
-use crate::{
-    credentials::Credentials,
-    error::Error,
-    state::{
-        clock,
-        tables::{Record, Tables},
-    },
-};
+use crate::error::Error;
+use crate::options::Credentials;
+use crate::state::{Record, Tables, clock};
 
 const FORMAT: u32 = 2;
 
@@ -65,7 +58,7 @@ impl StateFile {
     }
 
     fn compact(path: &Path, credentials: &Credentials, tables: &Tables) -> Result<Self, Error> {
-        let new = temporary_path(path);
+        let new = path.with_added_extension("new");
         let new_file =
             Self::create(&new, credentials, tables).map_err(|source| io_error(&new, source))?;
         lock(&new_file.file, path)?;
@@ -134,15 +127,8 @@ fn lock(file: &File, path: &Path) -> Result<(), Error> {
     })
 }
 
-fn temporary_path(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    path.with_file_name(name)
-}
-
 /// Restricts the file to its owner, because it holds the secret and the signing key.
 fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
 }

@@ -1,37 +1,31 @@
 //! The project that the credentials give access to. All handlers share it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use http_listener::BoxError;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
-use crate::{
-    credentials::Credentials,
-    error::Error,
-    faults::Faults,
-    http::error::ApiError,
-    options::Options,
-    state::{
-        clock,
-        keys::{self, Key, Signer},
-        persistence::StateFile,
-        redirect_urls::RedirectUrls,
-        session::Session,
-        store::Store,
-        tables::{Record, Tables},
-    },
-    stats::Stats,
-    webhooks::{Source, Webhooks},
-};
+use super::keys::{self, Key, Signer};
+use super::persistence::StateFile;
+use super::redirect_urls::RedirectUrls;
+use crate::error::Error;
+use crate::faults::Fault;
+use crate::options::{Credentials, Options};
+use crate::response::ApiError;
+use crate::state::{Record, Session, Store, Tables, clock};
+use crate::stats::Stats;
+use crate::webhooks::{Source, Webhooks};
 
 pub(crate) struct Project {
     pub(crate) credentials: Credentials,
     pub(crate) redirect_urls: RedirectUrls,
     pub(crate) plain_redirect: bool,
     pub(crate) webhooks: Option<Arc<Webhooks>>,
+    pub(crate) fault: Mutex<Fault>,
+    pub(crate) stats: Mutex<Stats>,
     store: Mutex<Store>,
     signer: Mutex<Arc<Signer>>,
-    faults: Mutex<Faults>,
-    stats: Mutex<Stats>,
 }
 
 impl Project {
@@ -42,17 +36,11 @@ impl Project {
         let webhooks = options.webhook.as_ref();
         let webhooks = webhooks
             .map(|endpoint| Webhooks::new(endpoint, &credentials.project_id))
-            .transpose()?
-            .map(Arc::new);
-        let (file, tables) = match &options.state {
-            Some(path) => {
-                let (file, tables) = StateFile::open(path, &credentials)?;
-                (Some(file), tables)
-            }
-            None => (None, Tables::default()),
-        };
-        let mut store = Store::new(tables, file, options);
-        let signer = Signer::new(&signing_key(&mut store)?)?;
+            .transpose()?;
+        let opened = options.state.as_ref().map(|path| StateFile::open(path, &credentials));
+        let (file, tables) = opened.transpose()?.unzip();
+        let mut store = Store::new(tables.unwrap_or_default(), file, options);
+        let signer = signer(&mut store).map_err(|error| Error::Key(error.to_string()))?;
         store.commit().map_err(|source| Error::State {
             path: options.state.clone().unwrap_or_default(),
             source,
@@ -61,23 +49,23 @@ impl Project {
             credentials,
             redirect_urls,
             plain_redirect: options.plain_redirect,
-            webhooks,
+            webhooks: webhooks.map(Arc::new),
+            fault: Mutex::default(),
+            stats: Mutex::default(),
             store: Mutex::new(store),
             signer: Mutex::new(Arc::new(signer)),
-            faults: Mutex::default(),
-            stats: Mutex::default(),
         })
     }
 
     /// Reads the tables.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Tables, Timestamp) -> T) -> T {
-        let mut store = locked(&self.store);
+        let mut store = self.store.lock();
         let now = store.now();
         if store.tables.users.with_expired_email(now).is_some() {
             drop(store);
             // Removes the address. A failure to write the file is logged there.
             let _: Result<(), ApiError> = self.change(|_, _| Ok(()));
-            store = locked(&self.store);
+            store = self.store.lock();
         }
         read(&store.tables, now)
     }
@@ -96,7 +84,7 @@ impl Project {
         source: Source,
         change: impl FnOnce(&mut Store, Timestamp) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let mut store = locked(&self.store);
+        let mut store = self.store.lock();
         store.source = source;
         store.remove_expired_emails();
         let now = store.now();
@@ -118,7 +106,7 @@ impl Project {
 
     /// Signs a new JWT. Signing takes most of a millisecond, so no lock is held during it.
     pub(crate) fn sign_jwt(&self, session: &Session) -> Result<String, ApiError> {
-        let signer = locked(&self.signer).clone();
+        let signer = self.signer.lock().clone();
         signer.sign(&session.jwt_claims(&self.credentials.project_id, self.now()))
     }
 
@@ -137,29 +125,18 @@ impl Project {
             store.write(Record::Key(key));
             Ok(())
         })?;
-        *locked(&self.signer) = Arc::new(signer);
+        *self.signer.lock() = Arc::new(signer);
         Ok(())
     }
-
-    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
-        locked(&self.faults)
-    }
-
-    pub(crate) fn stats(&self) -> MutexGuard<'_, Stats> {
-        locked(&self.stats)
-    }
 }
 
-fn signing_key(store: &mut Store) -> Result<Key, Error> {
+/// Returns the signer of the current key, which is generated if there is none.
+fn signer(store: &mut Store) -> Result<Signer, BoxError> {
     if let Some(key) = store.tables.current_key() {
-        return Ok(key.clone());
+        return Signer::new(key);
     }
     let key = Key::generate()?;
-    store.write(Record::Key(key.clone()));
-    Ok(key)
-}
-
-/// A poisoned lock is usable: a handler that panicked left the data between two records.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    let signer = Signer::new(&key);
+    store.write(Record::Key(key));
+    signer
 }

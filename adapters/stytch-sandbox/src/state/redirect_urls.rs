@@ -3,7 +3,7 @@
 
 use url::Url;
 
-use crate::{error::Error, http::error::ApiError, state::link::LinkKind};
+use crate::{error::Error, response::ApiError, state::LinkKind};
 
 /// The default of Stytch's test environment for a project without redirect URLs.
 const DEFAULT_URL: &str = "http://localhost:3000/authenticate";
@@ -64,7 +64,7 @@ impl Registered {
             return Some(Self { kinds: None, url });
         }
         let (kinds, url) = text.split_once('=')?;
-        let kinds = kinds.split(',').map(LinkKind::from_name).collect::<Option<_>>()?;
+        let kinds = kinds.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
         Some(Self { kinds: Some(kinds), url: parse(url)? })
     }
 
@@ -146,7 +146,6 @@ fn unregistered() -> ApiError {
 }
 
 fn none_registered(kind: LinkKind) -> ApiError {
-    let kind = kind.name();
     ApiError::bad_request(
         &format!("no_{kind}_redirect_urls_set"),
         format!("There are no {kind} redirect URLs set for this project."),
@@ -154,7 +153,6 @@ fn none_registered(kind: LinkKind) -> ApiError {
 }
 
 fn no_default(kind: LinkKind) -> ApiError {
-    let kind = kind.name();
     ApiError::bad_request(
         &format!("no_default_{kind}_redirect_url_set"),
         format!("There are no default {kind} redirect URLs set for this project."),

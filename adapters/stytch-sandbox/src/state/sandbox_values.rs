@@ -2,13 +2,8 @@
 //! project accepts.
 
 use jiff::Timestamp;
-use serde_json::Map;
 
-use crate::state::{
-    clock,
-    session::{Attributes, Session},
-    user::{Email, Name, Status, User},
-};
+use crate::state::{Email, Session, Status, User};
 
 pub(crate) const EMAIL: &str = "sandbox@stytch.com";
 pub(crate) const USER_ID: &str = "user-test-e3795c81-f849-4167-bfda-e4a6e9c280fd";
@@ -30,37 +25,24 @@ const DEFAULT_MINUTES: i64 = 60;
 pub(crate) fn user() -> User {
     User {
         user_id: USER_ID.to_owned(),
-        name: Name::default(),
         emails: vec![email()],
-        status: Status::Active,
         ..User::new(String::new(), Status::Active, started_at())
     }
 }
 
 pub(crate) fn session(minutes: Option<i64>, now: Timestamp) -> Session {
-    let now = clock::whole_seconds(now);
     let mut session = Session {
         session_id: SESSION_ID.to_owned(),
         token: SESSION_TOKEN.to_owned(),
-        user_id: USER_ID.to_owned(),
         started_at: started_at(),
-        last_accessed_at: now,
-        expires_at: clock::minutes_after(now, minutes.unwrap_or(DEFAULT_MINUTES)),
-        attributes: Attributes::default(),
-        factors: Vec::new(),
-        custom_claims: Map::new(),
+        ..Session::start(USER_ID.to_owned(), minutes.unwrap_or(DEFAULT_MINUTES), now)
     };
     session.add_factor(&email(), now);
     session
 }
 
 fn email() -> Email {
-    Email {
-        email_id: EMAIL_ID.to_owned(),
-        email: EMAIL.to_owned(),
-        verified: true,
-        provisional_until: None,
-    }
+    Email { email_id: EMAIL_ID.to_owned(), verified: true, ..Email::new(EMAIL.to_owned()) }
 }
 
 fn started_at() -> Timestamp {

@@ -1,16 +1,14 @@
-//! Sessions: their stored form, their representation in the API, and the claims of their JWTs.
+//! Sessions: their stored form, their representation in the API, the claims of their JWTs, and their
+//! table.
+
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    http::error::ApiError,
-    state::{
-        clock, ids,
-        user::{DEFAULT_ROLE, Email},
-    },
-};
+use crate::response::ApiError;
+use crate::state::{DEFAULT_ROLE, Email, clock, ids};
 
 /// The lifetime of a JWT, independent of its session's.
 const JWT_SECONDS: i64 = 300;
@@ -62,6 +60,17 @@ impl Session {
             attributes: Attributes::default(),
             factors: Vec::new(),
             custom_claims: Map::new(),
+        }
+    }
+
+    /// Checks a session's duration in minutes: 5 minutes to 366 days.
+    pub(crate) fn check_duration(minutes: Option<i64>) -> Result<Option<i64>, ApiError> {
+        match minutes {
+            Some(minutes) if !(5..=527_040).contains(&minutes) => Err(ApiError::bad_request(
+                "invalid_session_duration_minutes",
+                "session_duration_minutes should be between 5 to 527040 minutes.",
+            )),
+            minutes => Ok(minutes),
         }
     }
 
@@ -147,17 +156,56 @@ pub(crate) fn issuer(project_id: &str) -> String {
     format!("stytch.com/{project_id}")
 }
 
-/// Checks a session's duration in minutes: 5 minutes to 366 days.
-pub(crate) fn check_duration(minutes: Option<i64>) -> Result<Option<i64>, ApiError> {
-    match minutes {
-        Some(minutes) if !(5..=527_040).contains(&minutes) => Err(ApiError::bad_request(
-            "invalid_session_duration_minutes",
-            "session_duration_minutes should be between 5 to 527040 minutes.",
-        )),
-        minutes => Ok(minutes),
-    }
-}
-
 fn null_as_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Sessions by id, token and user. Revoked ones are removed; expired ones may remain.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    rows: HashMap<String, Session>,
+    by_token: HashMap<String, String>,
+    by_user: HashMap<String, Vec<String>>,
+}
+
+impl Sessions {
+    pub(crate) fn put(&mut self, session: Session) {
+        let id = session.session_id.clone();
+        if !self.rows.contains_key(&id) {
+            self.by_token.insert(session.token.clone(), id.clone());
+            self.by_user.entry(session.user_id.clone()).or_default().push(id.clone());
+        }
+        self.rows.insert(id, session);
+    }
+
+    pub(crate) fn remove(&mut self, session_id: &str) {
+        let Some(session) = self.rows.remove(session_id) else { return };
+        self.by_token.remove(&session.token);
+        if let Some(ids) = self.by_user.get_mut(&session.user_id) {
+            ids.retain(|id| id != session_id);
+        }
+    }
+
+    pub(crate) fn remove_all_of(&mut self, user_id: &str) {
+        for id in self.by_user.remove(user_id).unwrap_or_default() {
+            self.remove(&id);
+        }
+    }
+
+    pub(crate) fn get(&self, session_id: &str) -> Option<&Session> {
+        self.rows.get(session_id)
+    }
+
+    pub(crate) fn by_token(&self, token: &str) -> Option<&Session> {
+        self.rows.get(self.by_token.get(token)?)
+    }
+
+    /// Returns a user's sessions, oldest first.
+    pub(crate) fn of_user(&self, user_id: &str) -> impl Iterator<Item = &Session> {
+        self.by_user.get(user_id).into_iter().flatten().filter_map(|id| self.rows.get(id))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.rows.values()
+    }
 }

@@ -5,16 +5,11 @@ use std::{collections::HashMap, io};
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{
-    http::error::ApiError,
-    options::Options,
-    state::{
-        clock,
-        persistence::StateFile,
-        tables::{Record, Tables},
-    },
-    webhooks::{Action, Event, Source},
-};
+use crate::options::Options;
+use crate::response::ApiError;
+use crate::state::persistence::StateFile;
+use crate::state::{Link, LinkState, Record, Tables, clock};
+use crate::webhooks::{Action, Event, Source};
 
 const MAIL_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 
@@ -64,6 +59,15 @@ impl Store {
             self.pending.push(record.clone());
         }
         self.tables.apply(record);
+    }
+
+    /// Revokes the outstanding links to an address that `is_meant` selects.
+    pub(crate) fn revoke_links(&mut self, address: &str, is_meant: impl Fn(&Link) -> bool) {
+        let links = self.tables.links.of_address(address);
+        let outstanding = links.filter(|link| link.state == LinkState::Outstanding);
+        for link in outstanding.filter(|link| is_meant(link)).cloned().collect::<Vec<_>>() {
+            self.write(Record::Link(Link { state: LinkState::Revoked, ..link }));
+        }
     }
 
     /// Records the event of a changed user. Consecutive updates of one user are one event.

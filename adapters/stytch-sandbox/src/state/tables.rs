@@ -3,17 +3,13 @@
 //! It changes only by applying a [`Record`], both while running and when the state file is read, so
 //! a restart restores the same data.
 
-mod links;
-mod sessions;
-mod users;
-
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{keys::Key, link::Link, session::Session, user::User};
-use links::Links;
-use sessions::Sessions;
-use users::Users;
+use super::keys::Key;
+use super::link::{Link, Links};
+use super::session::{Session, Sessions};
+use super::user::{User, Users};
 
 /// The time for which a retired key is still published.
 const RETIRED_KEY_TIME: SignedDuration = SignedDuration::from_hours(30 * 24);

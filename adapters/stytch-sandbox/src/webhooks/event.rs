@@ -3,19 +3,20 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::state::{ids, user::User};
+use crate::state::{User, ids};
 
 /// The origin of a change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, strum::Display)]
+#[strum(serialize_all = "UPPERCASE")]
 pub(crate) enum Source {
     /// The API.
-    #[default]
     Direct,
     /// Stytch's dashboard.
     Dashboard,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "UPPERCASE")]
 pub(crate) enum Action {
     Create,
     Update,
@@ -34,17 +35,17 @@ pub(crate) struct Event {
 impl Event {
     /// Returns the event's type, such as `direct.user.create`.
     pub(crate) fn event_type(&self) -> String {
-        format!("{}.user.{}", self.source.name(), self.action.name()).to_lowercase()
+        format!("{}.user.{}", self.source, self.action).to_lowercase()
     }
 
     pub(crate) fn body(&self, project_id: &str, now: Timestamp) -> Value {
         let mut body = json!({
-            "action": self.action.name(),
+            "action": self.action.to_string(),
             "event_id": ids::id("webhook-event"),
             "id": self.user_id,
             "object_type": "user",
             "project_id": project_id,
-            "source": self.source.name(),
+            "source": self.source.to_string(),
             "timestamp": format!("{now:.9}"),
             "vertical": "CONSUMER",
         });
@@ -52,24 +53,5 @@ impl Event {
             body["user"] = user.to_json();
         }
         body
-    }
-}
-
-impl Source {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "DIRECT",
-            Self::Dashboard => "DASHBOARD",
-        }
-    }
-}
-
-impl Action {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Create => "CREATE",
-            Self::Update => "UPDATE",
-            Self::Delete => "DELETE",
-        }
     }
 }

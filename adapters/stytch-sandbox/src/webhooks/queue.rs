@@ -1,9 +1,7 @@
 //! Webhook messages and the schedule of their deliveries.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use jiff::Timestamp;

@@ -145,7 +145,29 @@ fn invalid_arguments_are_rejected_with_one_line() {
     assert!(error_message(&dir, &["--listen", address]).contains("is in use"));
 }
 
-#[cfg(unix)]
+#[tokio::test]
+async fn a_file_size_limit_fails_requests_and_not_the_program() {
+    let dir = TempDir::new().unwrap();
+    let program = command(&dir, &["--listen", "127.0.0.1:0", "--state", "state.jsonl"]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 32; exec \"$0\" \"$@\""]).arg(program.get_program());
+    limited.args(program.get_args()).current_dir(dir.path());
+    limited.stdout(Stdio::piped()).stderr(Stdio::null());
+    for (name, _) in program.get_envs() {
+        limited.env_remove(name);
+    }
+    let program = Program::spawn(limited);
+    let mut statuses = Vec::new();
+    for number in 0..20 {
+        let metadata = json!({"text": "x".repeat(3000)});
+        let email = format!("user{number}@example.com");
+        let body = json!({"email": email, "trusted_metadata": metadata}).to_string();
+        statuses.push(program.call(Method::POST, "/v1/users", &body).await.as_u16());
+    }
+    assert_eq!((statuses[0], statuses[19]), (200, 500));
+    assert_eq!(program.call(Method::GET, "/v1/debug/whoami", "").await, 200);
+}
+
 #[test]
 fn it_shuts_down_gracefully_on_sigterm() {
     let dir = TempDir::new().unwrap();

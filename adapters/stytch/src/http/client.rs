@@ -4,20 +4,15 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use guestlist_domain::{Clock, ProviderError};
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
-use reqwest::{
-    Method, RequestBuilder, Response, StatusCode,
-    header::{HeaderMap, RETRY_AFTER},
-    redirect, retry,
-};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
-use super::{
-    error::{Idempotency, RequestError, classify},
-    fields::{describe, parse_object},
-    responses::ErrorBody,
-};
+use super::error::{Idempotency, RequestError, classify};
+use super::fields::{describe, parse_object};
+use super::responses::ErrorBody;
 use crate::options::{Options, OptionsError, is_loopback};
 
 /// The largest response, in bytes. A search returns up to 1,000 users, each with metadata.

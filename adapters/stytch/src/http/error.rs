@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-use guestlist_domain::{
-    ProviderError,
-    ProviderErrorKind::{
-        self as Kind, AddressTaken, BulkMailLimited, Doubtful, LinkUsedOrExpired, Misconfigured,
-        RateLimited, Rejected, SessionNotFound, Unavailable,
-    },
+use guestlist_domain::ProviderErrorKind::{
+    AddressTaken, BulkMailLimited, Doubtful, LinkUsedOrExpired, Misconfigured, RateLimited,
+    Rejected, SessionNotFound, Unavailable,
 };
+use guestlist_domain::{ProviderError, ProviderErrorKind as Kind};
 
-use crate::http::{fields::MAX_ID_LENGTH, redact::redact, responses::ErrorBody};
+use super::fields::{MAX_ID_LENGTH, redact};
+use super::responses::ErrorBody;
 
 /// Whether a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,21 +5,17 @@
 //! is one fetch at a time, whose result all waiting requests share, and unknown ids cause at most one
 //! fetch per [`COOL_DOWN`], or per [`FIRST_COOL_DOWN`] while there are no keys.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use guestlist_domain::{Clock, JwtError, ProviderError};
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::DecodingKey;
+use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
-use crate::http::{
-    client::Client,
-    error::{Idempotency, RequestError, classify},
-    responses::{Jwk, JwksResponse},
-};
+use crate::http::client::Client;
+use crate::http::error::{Idempotency, RequestError, classify};
+use crate::http::responses::{Jwk, JwksResponse};
 
 /// The age at which keys are fetched again. Stytch publishes old and new keys side by side for a
 /// month, but may withdraw one at once.
@@ -73,11 +69,11 @@ impl Keys {
     }
 
     pub(crate) async fn find(&self, kid: &str) -> Result<Arc<DecodingKey>, JwtError> {
-        let before = self.0.cached();
+        let before = self.0.cache.lock().clone();
         if let Some(reason) = before.fetch_reason(kid, self.0.clock.now()) {
             self.fetch(reason, before.fetches).await;
         }
-        let cache = self.0.cached();
+        let cache = self.0.cache.lock().clone();
         match cache.keys.get(kid) {
             Some(key) => Ok(Arc::clone(key)),
             // Only a successful fetch shows that a key does not exist.
@@ -95,7 +91,7 @@ impl Keys {
             FetchReason::NoKeys | FetchReason::UnknownId => Some(lock.lock_owned().await),
         };
         let Some(guard) = guard else { return };
-        if self.0.cached().fetches != fetches {
+        if self.0.cache.lock().fetches != fetches {
             return;
         }
         let shared = Arc::clone(&self.0);
@@ -111,18 +107,10 @@ impl Keys {
 }
 
 impl Shared {
-    fn cached(&self) -> Cache {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn fetch(&self, reason: FetchReason) {
         let now = self.clock.now();
         let result = self.request().await;
-        let mut cache = self.lock();
+        let mut cache = self.cache.lock();
         cache.fetches += 1;
         cache.tried_at = Some(now);
         if reason == FetchReason::UnknownId {

@@ -1,52 +1,35 @@
-//! Extractors. They are lenient where Stytch's SDKs differ: a body on GET is ignored, `null` means
-//! absent, unknown fields and query parameters are accepted.
-
-use std::convert::Infallible;
+//! Parts of a request. They are read leniently where Stytch's SDKs differ: a body on GET is ignored,
+//! `null` means absent, unknown fields and query parameters are accepted.
 
 use axum::{
     body::{Bytes, HttpBody},
     extract::{FromRequest, FromRequestParts, Path, Request},
-    http::{Method, StatusCode, header::CONTENT_TYPE, request::Parts},
+    http::{Method, StatusCode, Uri, header::CONTENT_TYPE, request::Parts},
 };
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use crate::http::error::ApiError;
+use crate::response::ApiError;
 
-/// The JSON body of an API request; an empty body or `null` counts as `{}`. Rejects others with
-/// 400.
+/// The JSON body of an API request. Rejects others with 400.
 pub(crate) struct ApiJson<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let parsed = parse_body(request, state).await?;
-        parsed.map(Self).map_err(|error| ApiError::bad_request("bad_request", error.to_string()))
+        let body = Bytes::from_request(request, state).await.map_err(|_| ApiError::internal())?;
+        let parsed = parse_json(&body).map(Self);
+        parsed.map_err(|error| ApiError::bad_request("bad_request", error.to_string()))
     }
 }
 
-/// The JSON body of a control plane request. As [`ApiJson`], but rejects with 422.
-pub(crate) struct ControlJson<T>(pub(crate) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ControlJson<T> {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let parsed = parse_body(request, state).await?;
-        parsed.map(Self).map_err(|error| ApiError::unprocessable(error.to_string()))
-    }
-}
-
-async fn parse_body<T: DeserializeOwned, S: Send + Sync>(
-    request: Request,
-    state: &S,
-) -> Result<serde_json::Result<T>, ApiError> {
-    let body = Bytes::from_request(request, state).await.map_err(|_| ApiError::internal())?;
-    Ok(serde_json::from_slice(match body.trim_ascii() {
+/// Parses a body; an empty one or `null` counts as `{}`.
+pub(crate) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(match body.trim_ascii() {
         b"" | b"null" => b"{}",
         body => body,
-    }))
+    })
 }
 
 /// The only path parameter of a route, percent-decoded.
@@ -61,24 +44,11 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
-/// The query string.
-pub(crate) struct Query(String);
-
-impl Query {
-    /// Returns the first parameter of that name, if it is not empty.
-    pub(crate) fn get(&self, name: &str) -> Option<String> {
-        let mut pairs = form_urlencoded::parse(self.0.as_bytes());
-        let (_, value) = pairs.find(|(key, _)| key == name)?;
-        Some(value.into_owned()).filter(|value| !value.is_empty())
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Query {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.uri.query().unwrap_or_default().to_owned()))
-    }
+/// Returns the first query parameter of that name, if it is not empty.
+pub(crate) fn query_parameter(uri: &Uri, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let (_, value) = pairs.find(|(key, _)| key == name)?;
+    Some(value.into_owned()).filter(|value| !value.is_empty())
 }
 
 /// Rejects bodies other than JSON with 415, except on GET and HEAD. Forms and plain text are what a
