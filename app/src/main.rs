@@ -22,10 +22,8 @@ use guestlist_worker::setup::config::{ConfigErrors, parse_arguments, read_dotenv
 
 fn main() -> ExitCode {
     let mut mistakes = ConfigErrors::default();
-    if let Err(mistake) = read_dotenv() {
-        mistakes.push(mistake);
-    }
-    match parse_arguments::<cli::Cli>(cli::arguments()) {
+    read_dotenv(&mut mistakes);
+    match parse_arguments::<cli::Cli>(cli::arguments(), &mut mistakes) {
         Ok(cli) => cli.run(mistakes).unwrap_or_else(|error| cli::report_failure(&error)),
         Err(code) => code,
     }

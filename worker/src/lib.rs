@@ -64,10 +64,10 @@ impl Worker {
         policy: Policy,
         settings: WorkerSettings,
     ) -> anyhow::Result<Self> {
-        let listener = listen(settings.listen_addr, "WORKER_LISTEN_ADDR").await?;
+        let listener = listen(settings.worker_listen_addr, "WORKER_LISTEN_ADDR").await?;
         let ctx = services.ctx(policy);
         let (clock, url) = (Arc::clone(&ctx.clock), ctx.policy.authenticate_url.clone());
-        let guard = ProviderGuard::new(clock, per_second(settings.rate_limit), url);
+        let guard = ProviderGuard::new(clock, per_second(settings.stytch_rate_limit), url);
         let metrics = Metrics::default();
         let provider = Arc::clone(&ctx.provider);
         let provider = InstrumentedProvider::new(provider, guard.clone(), metrics.clone());
@@ -91,7 +91,7 @@ impl Worker {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { ctx, queue, store, provider, guard, metrics, settings, listener } = self;
         let worker = queue.options().worker.clone();
-        tracing::info!(%worker, concurrency = settings.concurrency, "worker started");
+        tracing::info!(%worker, concurrency = settings.worker_concurrency, "worker started");
         let database = store.database().clone();
         let runner = Arc::new(JobRunner::new(
             ctx.clone(),
@@ -104,7 +104,7 @@ impl Worker {
         // delay the stop.
         let guarding = guard.clone().run(queue.clone(), database, provider, stop.clone());
         let guarding = stop.run_until_cancelled(guarding);
-        let schedule = schedule::run(ctx.clone(), settings.schedule, stop.clone());
+        let schedule = schedule::run(ctx.clone(), settings, stop.clone());
         let schedule = stop.run_until_cancelled(schedule);
         let jobs = async {
             let jobs = run_jobs(handlers(&runner), metrics.clone(), queue, stop.clone());
@@ -192,13 +192,13 @@ fn queue(
     let rate = Rate {
         name: PROVIDER_RATE.to_owned(),
         queues: rated.map(ToString::to_string).collect(),
-        per_second: per_second(settings.rate_limit),
+        per_second: per_second(settings.stytch_rate_limit),
     };
     let guard = guard.clone();
     let database = services.database.clone();
     let options = Options {
-        concurrency: settings.concurrency,
-        limits: limits(settings.concurrency),
+        concurrency: settings.worker_concurrency,
+        limits: limits(settings.worker_concurrency),
         waker: services.waker.clone(),
         rate: Some(rate),
         retention: Some(FINISHED_JOB_RETENTION),

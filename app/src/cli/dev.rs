@@ -122,7 +122,8 @@ fn apply_defaults(common: &mut Common) -> anyhow::Result<Email> {
 }
 
 fn check_exposure(common: &Common, args: &DevArgs) -> anyhow::Result<()> {
-    for address in [common.listen_addr, args.sandbox.sandbox_listen_addr, common.worker.listen_addr]
+    for address in
+        [common.listen_addr, args.sandbox.sandbox_listen_addr, common.worker.worker_listen_addr]
     {
         anyhow::ensure!(
             args.expose || address.ip().is_loopback(),

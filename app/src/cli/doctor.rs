@@ -42,17 +42,20 @@ impl Check {
     }
 }
 
-/// Runs all checks.
-pub async fn run(config: &Config, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    let mut checks = check_settings(config.warnings());
-    checks.push(check_database(&config.common.database_url).await);
-    print_checks(&checks, args)
-}
-
-/// Reports the mistakes of an invalid configuration, with which nothing else can be checked.
-pub fn report_mistakes(mistakes: &ConfigErrors, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+/// Runs all checks. With mistakes in the configuration, nothing else can be checked.
+pub async fn run(
+    config: &Config,
+    mut mistakes: ConfigErrors,
+    args: &DoctorArgs,
+) -> anyhow::Result<ExitCode> {
+    config.check(&mut mistakes);
     let failed = mistakes.iter().map(|m| Check::new(&m.variable, State::Failed, m.problem.clone()));
-    print_checks(&failed.collect::<Vec<_>>(), args)
+    let mut checks: Vec<_> = failed.collect();
+    if checks.is_empty() {
+        checks = check_settings(config.warnings());
+        checks.push(check_database(&config.common.database_url).await);
+    }
+    print_checks(&checks, args)
 }
 
 fn check_settings(warnings: Vec<ConfigWarning>) -> Vec<Check> {

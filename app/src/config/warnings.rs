@@ -36,7 +36,7 @@ impl Config {
         warnings.extend(self.common.public_url.as_ref().and_then(public_url));
         warnings.extend(self.trusted_proxies());
         warnings.extend(self.cookie_domain());
-        warnings.extend(self.app_origins.iter().filter_map(app_origin));
+        warnings.extend(self.app_origins().iter().filter_map(app_origin));
         warnings.extend(self.hsts());
         warnings.extend(database_files(&self.common.database_url));
         warnings
@@ -54,7 +54,7 @@ impl Config {
             IpNet::V4(v4) => v4.prefix_len() < 8,
             IpNet::V6(v6) => v6.prefix_len() < 16,
         };
-        let network = self.trusted_proxies.iter().find(is_too_wide)?;
+        let network = self.trusted_proxies.iter().flatten().find(is_too_wide)?;
         let problem = format!(
             "{network} trusts the X-Forwarded-For header of every client, so anyone can evade the \
              limits and put false addresses into the audit log"
@@ -146,22 +146,19 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::Config;
     use clap::Parser;
-    use guestlist_worker::setup::config::ConfigErrors;
-
-    use crate::config::ConfigArgs;
 
     #[derive(Debug, Parser)]
     struct Cli {
         #[command(flatten)]
-        config: ConfigArgs,
+        config: Config,
     }
 
     fn warned_variables(args: &[&str]) -> Vec<&'static str> {
         let file = ["guestlist", "--database-url", "sqlite://no-such-file.db"];
         let cli = Cli::parse_from(file.iter().chain(args));
-        let config = cli.config.read(ConfigErrors::default()).unwrap();
-        config.warnings().iter().map(|warning| warning.variable).collect()
+        cli.config.warnings().iter().map(|warning| warning.variable).collect()
     }
 
     #[test]
