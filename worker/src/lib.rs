@@ -69,11 +69,14 @@ impl Worker {
         let (clock, url) = (Arc::clone(&ctx.clock), ctx.policy.authenticate_url.clone());
         let guard = ProviderGuard::new(clock, per_second(settings.stytch_rate_limit), url);
         let metrics = Metrics::default();
-        let provider = Arc::clone(&ctx.provider);
-        let provider = InstrumentedProvider::new(provider, guard.clone(), metrics.clone());
-        let ctx = Ctx { provider: Arc::new(provider), ..ctx };
+        let provider = Arc::new(InstrumentedProvider {
+            provider: ctx.provider,
+            guard: guard.clone(),
+            metrics: metrics.clone(),
+        });
+        let ctx = Ctx { provider, ..ctx };
         let queue = queue(&ctx, services, &guard, &settings);
-        let (store, provider) = (Arc::clone(services.store()), Arc::clone(services.provider()));
+        let (store, provider) = (Arc::clone(&services.store), Arc::clone(&services.provider));
         Ok(Self { ctx, queue, store, provider, guard, metrics, settings, listener })
     }
 
@@ -93,13 +96,13 @@ impl Worker {
         let worker = queue.options().worker.clone();
         tracing::info!(%worker, concurrency = settings.worker_concurrency, "worker started");
         let database = store.database().clone();
-        let runner = Arc::new(JobRunner::new(
-            ctx.clone(),
-            queue.clone(),
-            guard.clone(),
-            metrics.clone(),
-            database.clone(),
-        ));
+        let runner = Arc::new(JobRunner {
+            ctx: ctx.clone(),
+            queue: queue.clone(),
+            guard: guard.clone(),
+            metrics: metrics.clone(),
+            database: database.clone(),
+        });
         // Guarding and scheduling have nothing to finish, and an unresponsive database must not
         // delay the stop.
         let guarding = guard.clone().run(queue.clone(), database, provider, stop.clone());

@@ -70,7 +70,7 @@ pub async fn run(
     let hosts = local_hosts(address, &public_url);
     let site = config.site(public_url, project, Some(format!("{sandbox_url}/inbox")));
     let ctx = built.ctx(policy);
-    let app = App::new(&config, ctx.clone(), site, built.store().clone());
+    let app = App::new(&config, ctx.clone(), site, built.store.clone());
     let sandbox = tokio::spawn(sandbox.serve(stop.clone()));
     let servers = tokio::spawn(run_servers(app, listener, hosts, Some(worker), stop.clone()));
     let banner = async {

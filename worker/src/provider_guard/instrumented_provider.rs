@@ -14,23 +14,15 @@ use crate::metrics::Metrics;
 
 /// An identity provider that records the result of each call.
 pub struct InstrumentedProvider {
-    provider: Arc<dyn IdentityProvider>,
-    guard: ProviderGuard,
-    metrics: Metrics,
+    pub provider: Arc<dyn IdentityProvider>,
+    pub guard: ProviderGuard,
+    pub metrics: Metrics,
 }
 
 impl InstrumentedProvider {
-    pub fn new(
-        provider: Arc<dyn IdentityProvider>,
-        guard: ProviderGuard,
-        metrics: Metrics,
-    ) -> Self {
-        Self { provider, guard, metrics }
-    }
-
     async fn instrument<T>(
         &self,
-        call: &'static str,
+        call: &str,
         future: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
         let result = self.measure(call, future).await;
@@ -42,20 +34,20 @@ impl InstrumentedProvider {
     /// sending. Only misconfiguration errors are passed to the guard.
     async fn instrument_search<T>(
         &self,
-        call: &'static str,
+        call: &str,
         future: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
         let result = self.measure(call, future).await;
         let error = result.as_ref().err();
-        if let Some(error) = error.filter(|e| e.kind == ProviderErrorKind::Misconfigured) {
-            self.guard.record_call(Some(error));
+        if error.is_some_and(|error| error.kind == ProviderErrorKind::Misconfigured) {
+            self.guard.record_call(error);
         }
         result
     }
 
     async fn measure<T>(
         &self,
-        call: &'static str,
+        call: &str,
         future: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
         let started = Instant::now();

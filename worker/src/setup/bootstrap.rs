@@ -12,20 +12,15 @@ use super::config::Common;
 use super::unconfigured_provider::UnconfiguredProvider;
 
 /// The services of a process.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Services {
     /// The database connections.
     pub database: Database,
     /// Wakes the worker of this process, if there is one.
     pub waker: Waker,
-    store: Arc<SqlStore>,
-    provider: Arc<StytchProvider>,
-}
-
-impl std::fmt::Debug for Services {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Services").field("database", &self.database).finish_non_exhaustive()
-    }
+    pub store: Arc<SqlStore>,
+    /// The provider's client.
+    pub provider: Arc<StytchProvider>,
 }
 
 /// Connects to the database, checks its schema, and creates the provider's client.
@@ -73,15 +68,5 @@ impl Services {
     /// Returns the context of flows with this policy.
     pub fn ctx(&self, policy: Policy) -> Ctx {
         context(&self.store, Arc::clone(&self.provider) as _, policy)
-    }
-
-    /// The provider's client.
-    pub fn provider(&self) -> &Arc<StytchProvider> {
-        &self.provider
-    }
-
-    /// The database store.
-    pub fn store(&self) -> &Arc<SqlStore> {
-        &self.store
     }
 }
