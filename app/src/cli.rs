@@ -6,13 +6,11 @@ mod invite;
 mod jobs;
 mod keys;
 mod migrate;
-mod openapi;
 mod output;
 mod queue;
 mod reconcile;
 mod serve;
 mod status;
-mod table;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,7 +20,9 @@ use clap::{Args, Parser, Subcommand};
 use guestlist_worker::setup::config::ConfigErrors;
 use guestlist_worker::setup::{shutdown, telemetry};
 
-use crate::config::Config;
+use self::output::print;
+use crate::config::{Config, StytchProject};
+use crate::router::openapi_document;
 
 pub use output::report_failure;
 
@@ -65,7 +65,10 @@ enum Command {
     /// Changes nothing if that would affect more than 5 % of users, unless --force is given.
     Reconcile(WithConfig<reconcile::ReconcileArgs>),
     /// Print the OpenAPI 3.1 document of the HTTP API for this configuration
-    Openapi(WithConfig<openapi::OpenapiArgs>),
+    Openapi {
+        #[command(flatten, next_help_heading = "Configuration")]
+        config: Box<Config>,
+    },
     /// Run only the local Stytch
     Sandbox(stytch_sandbox::SandboxArgs),
 }
@@ -121,9 +124,9 @@ impl Command {
                 reconcile::run(&command.config, stytch, &command.args, shutdown::stop_on_signal())
                     .await
             }
-            Self::Openapi(command) => {
-                load(&command.config, mistakes)?;
-                openapi::run(&command.config)
+            Self::Openapi { config } => {
+                load(&config, mistakes)?;
+                print_openapi(&config)
             }
             Self::Sandbox(args) => {
                 if !mistakes.is_empty() {
@@ -146,6 +149,13 @@ impl<A: Args> WithConfig<A> {
         load(&self.config, mistakes)?;
         run(&self.config, &self.args).await
     }
+}
+
+fn print_openapi(config: &Config) -> anyhow::Result<ExitCode> {
+    let public_url = config.common.public_url_at(config.common.listen_addr)?;
+    let site = config.site(public_url, StytchProject::default(), None);
+    print(serde_json::to_string_pretty(&openapi_document(&site)?)?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Checks the configuration, and starts logging.

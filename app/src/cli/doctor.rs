@@ -6,8 +6,7 @@ use clap::Args;
 use guestlist_worker::setup::config::ConfigErrors;
 use serde::Serialize;
 
-use super::output::{print, print_json};
-use super::table::Table;
+use super::output::{Table, print, print_json};
 use crate::config::{Config, ConfigWarning};
 
 #[derive(Debug, Args)]
@@ -62,9 +61,7 @@ fn check_settings(warnings: Vec<ConfigWarning>) -> Vec<Check> {
     if warnings.is_empty() {
         return vec![Check::new("settings", State::Ok, "no problems found")];
     }
-    let check = |ConfigWarning { variable, problem, fix }: ConfigWarning| {
-        Check::new(variable, State::Warning, format!("{problem}. {fix}"))
-    };
+    let check = |warning: ConfigWarning| Check::new(warning.variable, State::Warning, warning.text);
     warnings.into_iter().map(check).collect()
 }
 

@@ -1,7 +1,6 @@
 //! `guestlist jobs`: lists, inspects, retries, cancels and dismisses jobs.
 
 mod actions;
-mod filter;
 
 use std::process::ExitCode;
 
@@ -13,10 +12,8 @@ use guestlist_domain::{Ctx, JobId, Page};
 use guestlist_worker::setup::bootstrap;
 use serde_json::Value;
 
-use self::actions::ActionArgs;
-use self::filter::FilterArgs;
-use super::output::{print, print_json};
-use super::table::{Table, or_dash};
+use self::actions::{ActionArgs, FilterArgs};
+use super::output::{Table, or_dash, print, print_json};
 use crate::config::Config;
 use crate::operations::{JobAction, JobDetailView, JobView};
 
