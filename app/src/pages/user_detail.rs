@@ -4,17 +4,19 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{self, UserChange, VerifiedSession};
-use guestlist_domain::{Actor, Ctx, ManageableRoles, Name, Role, User, UserId, UserStatus};
+use guestlist_domain::flows::{self, UserChange, VerifiedSession, privileged_invitations_by};
+use guestlist_domain::{
+    Actor, Ctx, Invitation, ManageableRoles, Role, Session, SessionId, User, UserId, UserStatus,
+};
 use serde::Deserialize;
 
 use super::auth::{FormAdmin, PageAdmin};
 use super::labels::format_time;
 use super::layout::{Nav, render};
-use super::revocations::{ListedInvitation, find_revocable, find_revoked, revoked_query};
-use super::sessions::SessionRow;
+use super::revocations::{find_revoked, revoked_query};
 use crate::extract::{Form, PathParam, Query, RequestContext};
 use crate::problem::Problem;
+use crate::sessions::device::device;
 use crate::state::App;
 
 #[derive(Template)]
@@ -24,21 +26,19 @@ struct UserPage<'a> {
     nav: Nav<'a>,
     error: Option<&'a str>,
     user: &'a User,
-    name: Option<&'a str>,
-    since: String,
-    last_seen: Option<String>,
     /// Pretty-printed JSON.
     metadata: Option<String>,
     /// Status of the latest invitation, if the user is invited.
     invitation: Option<&'static str>,
-    roles: &'static [Role],
-    sessions: Vec<SessionRow>,
+    sessions: Vec<Session>,
+    /// The session of this request.
+    current: SessionId,
     /// Whether the user is the viewer.
     is_viewer: bool,
     /// Invitations that demoting, suspending or removing the user would revoke.
-    revocable: Vec<ListedInvitation>,
+    revocable: Vec<Invitation>,
     /// Invitations revoked by the preceding form.
-    revoked: Vec<ListedInvitation>,
+    revoked: Vec<Invitation>,
 }
 
 #[derive(Template)]
@@ -46,11 +46,9 @@ struct UserPage<'a> {
 struct RemovePage<'a> {
     app_name: &'a str,
     nav: Nav<'a>,
-    id: UserId,
-    email: &'a str,
-    is_invited: bool,
+    user: &'a User,
     /// Invitations that the removal revokes.
-    revocable: Vec<ListedInvitation>,
+    revocable: Vec<Invitation>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,13 +73,11 @@ async fn user_page(
     app: &App,
     viewer: &VerifiedSession,
     id: UserId,
-    revoked: Vec<ListedInvitation>,
+    revoked: Vec<Invitation>,
     error: Option<Problem>,
 ) -> Result<Response, Problem> {
-    let (store, now) = (&app.ctx().store, app.ctx().now());
+    let store = &app.ctx().store;
     let user = app.user(id).await?;
-    let sessions = store.live_sessions(id, now).await?;
-    let sessions = sessions.iter().map(|one| SessionRow::new(one, Some(viewer.session.id)));
     let latest = match user.status {
         UserStatus::Invited => store.latest_invitation(id).await?,
         _ => None,
@@ -91,15 +87,12 @@ async fn user_page(
         app_name: &app.site().app_name,
         nav: Nav::new(viewer, ""),
         error: error.as_ref().map(|problem| problem.detail.as_str()),
-        name: user.name.as_ref().map(Name::as_str),
-        since: format_time(user.created_at),
-        last_seen: user.last_seen_at.map(format_time),
         metadata: metadata.filter(|_| !user.metadata.is_empty()),
         invitation: latest.map(|invitation| invitation.status.as_str()),
-        roles: Role::ALL,
-        sessions: sessions.collect(),
+        sessions: store.live_sessions(id, app.ctx().now()).await?,
+        current: viewer.session.id,
         is_viewer: user.id == viewer.user.id,
-        revocable: find_revocable(app, id).await?,
+        revocable: privileged_invitations_by(app.ctx(), id).await?,
         revoked,
         user: &user,
     };
@@ -125,25 +118,14 @@ pub async fn change_role(
     change(&app, &ctx, &admin, id.parse()?, UserChange { role, ..UserChange::default() }).await
 }
 
-/// `POST /users/{id}/suspend`
-pub async fn suspend(
+/// `POST /users/{id}/suspend` and `POST /users/{id}/reactivate`
+pub async fn set_suspended<const IS_SUSPENDED: bool>(
     admin: FormAdmin,
     State(app): State<App>,
     RequestContext(ctx): RequestContext,
     id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
-    let change_to = UserChange { is_suspended: Some(true), ..UserChange::default() };
-    change(&app, &ctx, &admin, id.parse()?, change_to).await
-}
-
-/// `POST /users/{id}/reactivate`
-pub async fn reactivate(
-    admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<UserId>,
-) -> Result<Response, Problem> {
-    let change_to = UserChange { is_suspended: Some(false), ..UserChange::default() };
+    let change_to = UserChange { is_suspended: Some(IS_SUSPENDED), ..UserChange::default() };
     change(&app, &ctx, &admin, id.parse()?, change_to).await
 }
 
@@ -198,10 +180,8 @@ pub async fn confirm_removal(
     let template = RemovePage {
         app_name: &app.site().app_name,
         nav: Nav::new(&viewer, ""),
-        id: user.id,
-        email: user.email.as_str(),
-        is_invited: user.status == UserStatus::Invited,
-        revocable: find_revocable(&app, user.id).await?,
+        user: &user,
+        revocable: privileged_invitations_by(app.ctx(), user.id).await?,
     };
     Ok(render(app.site(), StatusCode::OK, &template))
 }
