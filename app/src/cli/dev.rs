@@ -148,7 +148,7 @@ async fn print_when_ready(
 /// Sets the defaults that differ in `dev`, and returns the first administrator.
 fn apply_defaults(common: &mut Common) -> anyhow::Result<Email> {
     common.link_carries_id.get_or_insert(true);
-    if common.stytch.base_url.is_some() {
+    if common.stytch.stytch_base_url.is_some() {
         tracing::warn!("STYTCH_BASE_URL is ignored: dev uses its local Stytch");
     }
     let configured = common.admin_emails.take().filter(|emails| !emails.is_empty());

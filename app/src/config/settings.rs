@@ -45,6 +45,7 @@ pub struct Config {
 
     /// Secret of the webhook endpoint at Stytch (whsec_…); enables POST /webhooks/stytch
     #[arg(long = "stytch-webhook-secret", id = "stytch_webhook_secret",
+        value_name = "STYTCH_WEBHOOK_SECRET",
         env = "STYTCH_WEBHOOK_SECRET", global = true, hide_env_values = true,
         value_parser = |secret: &str| WebhookSecret::parse(secret.trim()))]
     pub webhook_secret: Option<WebhookSecret>,

@@ -96,19 +96,17 @@ pub struct Common {
 #[derive(Debug, Clone, Args)]
 pub struct StytchSettings {
     /// Stytch project id
-    #[arg(long = "stytch-project-id", id = "stytch_project_id", env = "STYTCH_PROJECT_ID",
-        global = true, value_parser = parse::text)]
-    pub project_id: Option<String>,
+    #[arg(long, env = "STYTCH_PROJECT_ID", global = true, value_parser = parse::text)]
+    pub stytch_project_id: Option<String>,
 
     /// Stytch secret
-    #[arg(long = "stytch-secret", id = "stytch_secret", env = "STYTCH_SECRET", global = true,
-        hide_env_values = true, value_parser = parse::secret)]
-    pub secret: Option<SecretString>,
+    #[arg(long, env = "STYTCH_SECRET", global = true, hide_env_values = true,
+        value_parser = parse::secret)]
+    pub stytch_secret: Option<SecretString>,
 
     /// URL of Stytch's API (default: test or live, by the project id)
-    #[arg(long = "stytch-base-url", id = "stytch_base_url", env = "STYTCH_BASE_URL",
-        global = true, value_parser = parse::http_url)]
-    pub base_url: Option<Url>,
+    #[arg(long, env = "STYTCH_BASE_URL", global = true, value_parser = parse::http_url)]
+    pub stytch_base_url: Option<Url>,
 }
 
 #[derive(Debug, Clone, Copy, Args)]
@@ -142,23 +140,21 @@ pub struct WorkerSettings {
 impl Common {
     /// Returns the options of the provider's client. Adds an error for each missing setting.
     pub fn required_stytch(&self, errors: &mut ConfigErrors) -> Option<guestlist_stytch::Options> {
-        let StytchSettings { project_id, secret, base_url } = &self.stytch;
+        let (project_id, secret) = (&self.stytch.stytch_project_id, &self.stytch.stytch_secret);
         let is_live = project_id.as_ref().is_some_and(|id| id.starts_with("project-live-"));
         if is_live && self.public_url.is_none() {
-            errors.add(
-                "PUBLIC_URL",
-                "is not set, and a live project's links can't lead to localhost",
-            );
+            let problem = "is not set, and a live project's links can't lead to localhost";
+            errors.add("PUBLIC_URL", problem);
         }
-        let missing = "is not set; it is in Stytch's dashboard, under API keys";
-        if project_id.is_none() {
-            errors.add("STYTCH_PROJECT_ID", missing);
+        for (variable, is_missing) in
+            [("STYTCH_PROJECT_ID", project_id.is_none()), ("STYTCH_SECRET", secret.is_none())]
+        {
+            if is_missing {
+                errors.add(variable, "is not set; it is in Stytch's dashboard, under API keys");
+            }
         }
-        if secret.is_none() {
-            errors.add("STYTCH_SECRET", missing);
-        }
-        let (project_id, secret) = (project_id.clone()?, secret.clone()?);
-        guestlist_stytch::Options::new(project_id, secret, base_url.clone())
+        let base_url = self.stytch.stytch_base_url.clone();
+        guestlist_stytch::Options::new(project_id.clone()?, secret.clone()?, base_url)
             .map_err(|error| errors.add("STYTCH_PROJECT_ID", error.to_string()))
             .ok()
     }

@@ -57,8 +57,8 @@ impl Error for ConfigErrors {}
 /// each setting whose value is invalid, which then counts as not set. On another error, or to
 /// print the help, prints it and returns the exit code.
 ///
-/// Settings are the arguments that are global and have a variable. Since clap stops at the first
-/// invalid value, the command line is parsed again without each.
+/// Settings are the global arguments; the id of each is its variable in lower case. Since clap
+/// stops at the first invalid value, the command line is parsed again without each.
 pub fn parse<C: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
     errors: &mut ConfigErrors,
@@ -74,16 +74,16 @@ pub fn parse<C: Parser>(
             Ok(parsed) => return Ok(parsed),
             Err(error) => error,
         };
-        let Some(arg) = invalid_setting(&command, &error) else {
+        let setting = invalid_setting(&command, &error);
+        let Some(arg) = setting.filter(|arg| !invalid.contains(arg.get_id())) else {
             return Err(print(&error.format(&mut command)));
         };
         // An optional setting with an empty value counts as not set.
         if value(&error, ContextKind::InvalidValue).is_some_and(|value| !value.trim().is_empty())
             || !arg.get_default_values().is_empty()
         {
-            let variable = arg.get_env().unwrap_or_default().to_string_lossy();
-            let problem = error.source().map(ToString::to_string);
-            errors.add(&variable, problem.unwrap_or_default());
+            let variable = arg.get_id().as_str().to_ascii_uppercase();
+            errors.add(&variable, error.source().map(ToString::to_string).unwrap_or_default());
         }
         remove_flag(&mut arguments, arg);
         invalid.push(arg.get_id().clone());
@@ -103,10 +103,11 @@ fn invalid_setting<'a>(command: &'a Command, error: &clap::Error) -> Option<&'a 
         return None;
     }
     let name = value(error, ContextKind::InvalidArg)?;
-    let is_invalid =
-        |arg: &&Arg| arg.is_global_set() && arg.get_env().is_some() && arg.to_string() == name;
-    let args = command.get_arguments().find(is_invalid);
-    args.or_else(|| command.get_subcommands().find_map(|command| invalid_setting(command, error)))
+    // As in `--listen-addr <LISTEN_ADDR>`.
+    let flag = name.trim_start_matches("--").split_whitespace().next();
+    let is_invalid = |arg: &&Arg| arg.is_global_set() && arg.get_long() == flag;
+    let arg = command.get_arguments().find(is_invalid);
+    arg.or_else(|| command.get_subcommands().find_map(|command| invalid_setting(command, error)))
 }
 
 fn value(error: &clap::Error, kind: ContextKind) -> Option<&str> {

@@ -34,14 +34,10 @@ pub fn read_dotenv(errors: &mut ConfigErrors) {
 fn read(path: &Path) -> Result<Option<String>, String> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let is_dangling = path.is_symlink();
-            return if is_dangling {
-                Err("is a link to a missing file".to_owned())
-            } else {
-                Ok(None)
-            };
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            return Err("is a link to a missing file".to_owned());
         }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(_) if path.is_dir() => return Err("is a folder, not a file".to_owned()),
         Err(error) => return Err(format!("can't be read: {error}")),
     };
