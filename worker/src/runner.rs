@@ -30,7 +30,7 @@ const WRITE_BACKOFF: Backoff =
     Backoff { initial: Duration::from_millis(5), max: Duration::from_secs(2) };
 
 /// Runs claimed jobs of any kind.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct JobRunner {
     pub ctx: Ctx,
     pub queue: JobQueue,
