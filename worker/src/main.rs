@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use guestlist_worker::Worker;
-use guestlist_worker::setup::config::{Common, ConfigErrors, parse_arguments, read_dotenv};
+use guestlist_worker::setup::config::{Common, ConfigErrors, parse_arguments};
 use guestlist_worker::setup::terminal::escape;
 use guestlist_worker::setup::{bootstrap, shutdown, telemetry};
 
@@ -21,13 +21,11 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let mut errors = ConfigErrors::default();
-    read_dotenv(&mut errors);
-    let common = match parse_arguments::<Cli>(std::env::args_os(), &mut errors) {
-        Ok(cli) => cli.common,
+    let (cli, errors) = match parse_arguments::<Cli>(std::env::args_os().collect()) {
+        Ok(parsed) => parsed,
         Err(code) => return code,
     };
-    match run(&common, errors) {
+    match run(&cli.common, errors) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Ignored: stderr may be closed.

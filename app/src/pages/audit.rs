@@ -76,18 +76,13 @@ pub async fn show(
 }
 
 /// Removes empty fields, which browsers send too.
-fn without_empty_fields(query: AuditQuery) -> AuditQuery {
-    let filled = |field: Option<String>| {
-        field.map(|field| field.trim().to_owned()).filter(|field| !field.is_empty())
-    };
-    AuditQuery {
-        actor: filled(query.actor),
-        user: filled(query.user),
-        kind: filled(query.kind),
-        since: filled(query.since),
-        limit: filled(query.limit),
-        cursor: filled(query.cursor),
+fn without_empty_fields(mut query: AuditQuery) -> AuditQuery {
+    let AuditQuery { actor, user, kind, since, limit, cursor } = &mut query;
+    for field in [actor, user, kind, since, limit, cursor] {
+        let filled = field.as_deref().map(str::trim).filter(|field| !field.is_empty());
+        *field = filled.map(ToOwned::to_owned);
     }
+    query
 }
 
 /// Searches as the API does, which takes ids and times where the form also takes addresses and

@@ -16,7 +16,6 @@ use url::Url;
 use super::telemetry;
 
 pub use arguments::{ConfigError, ConfigErrors, parse as parse_arguments};
-pub use dotenv::read_dotenv;
 
 /// Stytch's limits for a session, in minutes.
 const SESSION_MINUTES: std::ops::RangeInclusive<u32> = 5..=527_040;

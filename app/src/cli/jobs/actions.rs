@@ -91,7 +91,13 @@ impl ActionArgs {
                 Err(JobOperationError::Store(error)) => return Err(error.into()),
                 Err(error) => {
                     failed += 1;
-                    print_stderr(format!("guestlist: {id}: {}", explain(action, &error)));
+                    let states = match error {
+                        JobOperationError::WrongState(_) => {
+                            format!("; it must be one of {}", action.allowed_states_text())
+                        }
+                        _ => String::new(),
+                    };
+                    print_stderr(format!("guestlist: {id}: {error}{states}"));
                 }
             }
         }
@@ -143,15 +149,6 @@ fn past_tense(action: JobAction) -> &'static str {
         JobAction::Retry => "retried",
         JobAction::Cancel => "cancelled",
         JobAction::Dismiss => "dismissed",
-    }
-}
-
-fn explain(action: JobAction, error: &JobOperationError) -> String {
-    match error {
-        JobOperationError::WrongState(_) => {
-            format!("{error}; it must be one of {}", action.allowed_states_text())
-        }
-        error => error.to_string(),
     }
 }
 

@@ -11,6 +11,8 @@ use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Id, Parser};
 
+use super::dotenv;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The variable or file.
@@ -53,25 +55,24 @@ impl fmt::Display for ConfigErrors {
 
 impl Error for ConfigErrors {}
 
-/// Parses arguments and environment variables; empty variables count as not set. Adds an error for
-/// each setting whose value is invalid, which then counts as not set. On another error, or to
-/// print the help, prints it and returns the exit code.
+/// Loads the `.env` file, and parses arguments and environment variables; empty variables count as
+/// not set. Returns an error for each setting whose value is invalid, which then counts as not set.
+/// On another error, or to print the help, prints it and returns the exit code.
 ///
 /// Settings are the global arguments; the id of each is its variable in lower case. Since clap
 /// stops at the first invalid value, the command line is parsed again without each.
-pub fn parse<C: Parser>(
-    arguments: impl IntoIterator<Item = OsString>,
-    errors: &mut ConfigErrors,
-) -> Result<C, ExitCode> {
-    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-    let mut invalid = Vec::new();
+pub fn parse<C: Parser>(mut arguments: Vec<OsString>) -> Result<(C, ConfigErrors), ExitCode> {
+    let (mut errors, mut invalid) = (ConfigErrors::default(), Vec::new());
+    if let Err(problem) = dotenv::read_dotenv() {
+        errors.add(dotenv::FILE, problem);
+    }
     loop {
         let mut command = without_variables(C::command(), &invalid);
         let parsed = command
             .try_get_matches_from_mut(&arguments)
             .and_then(|mut matches| C::from_arg_matches_mut(&mut matches));
         let error = match parsed {
-            Ok(parsed) => return Ok(parsed),
+            Ok(parsed) => return Ok((parsed, errors)),
             Err(error) => error,
         };
         let setting = invalid_setting(&command, &error);
@@ -167,8 +168,7 @@ mod tests {
             "--sweep-interval",
             "5m",
         ];
-        let mut errors = ConfigErrors::default();
-        let cli = parse::<Cli>(args.map(OsString::from), &mut errors).unwrap();
+        let (cli, errors) = parse::<Cli>(args.map(OsString::from).into()).unwrap();
         let errors: Vec<_> = errors.iter().map(|e| (e.variable.as_str(), &*e.problem)).collect();
         let expected = [
             ("LISTEN_ADDR", "\"nowhere\" is not an address like 127.0.0.1:3000"),

@@ -4,9 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::ConfigErrors;
-
-const FILE: &str = ".env";
+pub const FILE: &str = ".env";
 
 /// The most malformed lines that an error names.
 const MAX_NAMED: usize = 5;
@@ -16,18 +14,15 @@ const MAX_VALUE_LINES: usize = 1000;
 /// Loads the `.env` file of the current folder, if there is one, into the environment. Variables
 /// that are set already, even to an empty value, are not changed.
 ///
+/// # Errors
+///
 /// An error names lines and variables, never a value. Valid lines are loaded even so, to avoid
 /// errors about missing variables.
-pub fn read_dotenv(errors: &mut ConfigErrors) {
-    let read = read(Path::new(FILE)).and_then(|text| {
-        let Some(text) = text else { return Ok(()) };
-        let (valid, problem) = parse(&text);
-        let loaded = dotenvy::from_read(valid.as_bytes()).map_err(|_| "can't be read".to_owned());
-        problem.map_or(loaded, Err)
-    });
-    if let Err(problem) = read {
-        errors.add(FILE, problem);
-    }
+pub fn read_dotenv() -> Result<(), String> {
+    let Some(text) = read(Path::new(FILE))? else { return Ok(()) };
+    let (valid, problem) = parse(&text);
+    let loaded = dotenvy::from_read(valid.as_bytes()).map_err(|_| "can't be read".to_owned());
+    problem.map_or(loaded, Err)
 }
 
 /// Returns the file's text with a final line end, without which `dotenvy` refuses a trailing space.
