@@ -81,7 +81,6 @@ impl Worker {
         Ok(format!("http://{}", self.listener.local_addr()?))
     }
 
-    /// The worker's counters.
     pub fn metrics(&self) -> &Metrics {
         &self.runner.metrics
     }

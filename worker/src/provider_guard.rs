@@ -254,7 +254,7 @@ impl ProviderGuard {
 
     /// Holds the rate of all workers, if the provider asked for it.
     async fn hold_all_workers(&self, database: &Database) {
-        let Some(hold) = self.state().throttle.take_hold() else { return };
+        let Some(hold) = self.state().throttle.hold.take() else { return };
         if let Err(error) = hold_rate(database.write().pool(), PROVIDER_RATE, hold).await {
             tracing::warn!(%error, "the rate of the other workers was not held");
         }

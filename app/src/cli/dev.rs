@@ -98,8 +98,7 @@ struct Banner {
 }
 
 impl Banner {
-    /// Returns a text for people.
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         let Self { url, sandbox_url, worker_url, api_key, admin_email, login_url } = self;
         format!(
             "

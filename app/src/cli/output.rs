@@ -92,17 +92,14 @@ pub fn report_failure(error: &anyhow::Error) -> ExitCode {
 pub struct Table<const N: usize>(Vec<[String; N]>);
 
 impl<const N: usize> Table<N> {
-    /// Creates a table with a header.
     pub fn new(header: [&str; N]) -> Self {
         Self(vec![header.map(ToOwned::to_owned)])
     }
 
-    /// Creates a table without a header.
     pub fn without_header() -> Self {
         Self(Vec::new())
     }
 
-    /// Appends a row.
     pub fn push(&mut self, cells: [String; N]) {
         self.0.push(cells.map(|cell| one_line(&cell)));
     }

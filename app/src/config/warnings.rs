@@ -111,7 +111,7 @@ fn database_files(database_url: &str) -> Option<ConfigWarning> {
         open.join(", "),
         open.join(" ")
     );
-    (!open.is_empty()).then(|| ConfigWarning { variable: "DATABASE_URL", text })
+    (!open.is_empty()).then_some(ConfigWarning { variable: "DATABASE_URL", text })
 }
 
 fn is_open_to_others(path: &Path) -> bool {

@@ -21,7 +21,6 @@ use crate::problem::Problem;
 use crate::state::App;
 use crate::state::holds::HoldStatus;
 
-/// Number of users per page.
 const PAGE_SIZE: u64 = 100;
 
 #[derive(Template)]
