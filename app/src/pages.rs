@@ -10,7 +10,6 @@ mod labels;
 mod layout;
 mod login;
 mod problem;
-mod revocations;
 mod sessions;
 mod user_detail;
 mod users;
