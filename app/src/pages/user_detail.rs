@@ -14,15 +14,15 @@ use guestlist_domain::flows::{
     self, ChangedUser, UserChange, VerifiedSession, privileged_invitations_by,
 };
 use guestlist_domain::{
-    Actor, Ctx, Invitation, InvitationId, InvitationStatus, ManageableRoles, Role, Session,
-    SessionId, User, UserId, UserStatus,
+    Invitation, InvitationId, InvitationStatus, ManageableRoles, Role, Session, SessionId, User,
+    UserId, UserStatus,
 };
 use serde::Deserialize;
 
 use super::auth::{FormAdmin, PageAdmin};
 use super::labels::format_time;
 use super::layout::{Nav, render};
-use crate::extract::{Form, PathParam, Query, RequestContext};
+use crate::extract::{Form, PathParam, Query};
 use crate::problem::Problem;
 use crate::sessions::device::device;
 use crate::state::App;
@@ -119,55 +119,39 @@ pub struct RoleForm {
 /// `POST /users/{id}/role`
 pub async fn change_role(
     admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
     id: PathParam<UserId>,
     Form(form): Form<RoleForm>,
 ) -> Result<Response, Problem> {
     let unknown = || Problem::field("role", "must be admin, operator or member");
     let role = Some(Role::parse(&form.role).ok_or_else(unknown)?);
-    change(&app, &ctx, &admin, id.parse()?, UserChange { role, ..UserChange::default() }).await
+    change(&admin, id.parse()?, UserChange { role, ..UserChange::default() }).await
 }
 
 /// `POST /users/{id}/suspend` and `POST /users/{id}/reactivate`
 pub async fn set_suspended<const IS_SUSPENDED: bool>(
     admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
     id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
-    let change_to = UserChange { is_suspended: Some(IS_SUSPENDED), ..UserChange::default() };
-    change(&app, &ctx, &admin, id.parse()?, change_to).await
+    let is_suspended = Some(IS_SUSPENDED);
+    change(&admin, id.parse()?, UserChange { is_suspended, ..UserChange::default() }).await
 }
 
-async fn change(
-    app: &App,
-    ctx: &Ctx,
-    admin: &FormAdmin,
-    id: UserId,
-    change: UserChange,
-) -> Result<Response, Problem> {
+async fn change(admin: &FormAdmin, id: UserId, change: UserChange) -> Result<Response, Problem> {
     let change = UserChange { manageable: ManageableRoles::All, ..change };
-    let changed = flows::change_user(ctx, id, &change, &Actor::of(&admin.0.user)).await;
+    let changed = flows::change_user(&admin.ctx, id, &change, &admin.actor).await;
     let query = changed.map(|changed| revoked_query(&changed)).map_err(Problem::from);
-    redirect_to_user(app, admin, id, query).await
+    redirect_to_user(admin, id, query).await
 }
 
 /// `POST /users/{id}/sessions/end`
-pub async fn end_sessions(
-    admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<UserId>,
-) -> Result<Response, Problem> {
+pub async fn end_sessions(admin: FormAdmin, id: PathParam<UserId>) -> Result<Response, Problem> {
     let id = id.parse()?;
-    flows::end_all_sessions(&ctx, id, ManageableRoles::All, &Actor::of(&admin.0.user)).await?;
-    redirect_to_user(&app, &admin, id, Ok(String::new())).await
+    flows::end_all_sessions(&admin.ctx, id, ManageableRoles::All, &admin.actor).await?;
+    redirect_to_user(&admin, id, Ok(String::new())).await
 }
 
 /// Redirects to the user's page with a query, or renders it with the reason for a conflict.
 async fn redirect_to_user(
-    app: &App,
     admin: &FormAdmin,
     id: UserId,
     query: Result<String, Problem>,
@@ -175,7 +159,7 @@ async fn redirect_to_user(
     match query {
         Ok(query) => Ok(Redirect::to(&format!("/users/{id}{query}")).into_response()),
         Err(problem) if problem.status() == StatusCode::CONFLICT => {
-            user_page(app, &admin.0, id, Vec::new(), Some(problem)).await
+            user_page(&admin.app, &admin.viewer, id, Vec::new(), Some(problem)).await
         }
         Err(problem) => Err(problem),
     }
@@ -198,16 +182,11 @@ pub async fn confirm_removal(
 }
 
 /// `POST /users/{id}/remove`
-pub async fn remove(
-    admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<UserId>,
-) -> Result<Response, Problem> {
+pub async fn remove(admin: FormAdmin, id: PathParam<UserId>) -> Result<Response, Problem> {
     let id = id.parse()?;
-    match flows::remove_user(&ctx, id, ManageableRoles::All, &Actor::of(&admin.0.user)).await {
+    match flows::remove_user(&admin.ctx, id, ManageableRoles::All, &admin.actor).await {
         Ok(removed) => Ok(Redirect::to(&format!("/{}", revoked_query(&removed))).into_response()),
-        Err(error) => redirect_to_user(&app, &admin, id, Err(Problem::from(error))).await,
+        Err(error) => redirect_to_user(&admin, id, Err(Problem::from(error))).await,
     }
 }
 

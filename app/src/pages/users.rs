@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, NewInvitation, VerifiedSession};
@@ -16,7 +15,7 @@ use serde::Deserialize;
 use super::auth::FormAdmin;
 use super::layout::{Nav, render};
 use super::problem::form_error;
-use crate::extract::{Form, PathParam, RequestContext};
+use crate::extract::{Form, PathParam};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::state::holds::HoldStatus;
@@ -157,14 +156,9 @@ pub struct InviteForm {
 }
 
 /// `POST /users/invite`
-pub async fn invite(
-    admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    Form(form): Form<InviteForm>,
-) -> Result<Response, Problem> {
-    let invited = send_invitation(&ctx, &form.email, &Actor::of(&admin.0.user)).await;
-    redirect_to_list(&app, &admin, invited, &form.email).await
+pub async fn invite(admin: FormAdmin, Form(form): Form<InviteForm>) -> Result<Response, Problem> {
+    let invited = send_invitation(&admin.ctx, &form.email, &admin.actor).await;
+    redirect_to_list(&admin, invited, &form.email).await
 }
 
 async fn send_invitation(ctx: &Ctx, email: &str, actor: &Actor) -> Result<(), Problem> {
@@ -184,20 +178,13 @@ async fn send_invitation(ctx: &Ctx, email: &str, actor: &Actor) -> Result<(), Pr
 }
 
 /// `POST /invitations/{id}/resend`
-pub async fn resend(
-    admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<InvitationId>,
-) -> Result<Response, Problem> {
-    let resent =
-        flows::resend(&ctx, id.parse()?, ManageableRoles::All, &Actor::of(&admin.0.user)).await;
-    redirect_to_list(&app, &admin, resent.map(drop).map_err(Problem::from), "").await
+pub async fn resend(admin: FormAdmin, id: PathParam<InvitationId>) -> Result<Response, Problem> {
+    let resent = flows::resend(&admin.ctx, id.parse()?, ManageableRoles::All, &admin.actor).await;
+    redirect_to_list(&admin, resent.map(drop).map_err(Problem::from), "").await
 }
 
 /// Redirects to the list, or renders it with the reason why the form was refused.
 async fn redirect_to_list(
-    app: &App,
     admin: &FormAdmin,
     result: Result<(), Problem>,
     email: &str,
@@ -206,7 +193,7 @@ async fn redirect_to_list(
         Ok(()) => Ok(Redirect::to("/").into_response()),
         Err(problem) if problem.status().is_client_error() => {
             let view = ListView { error: Some(problem), email, ..ListView::default() };
-            user_list(app, &admin.0, view).await
+            user_list(&admin.app, &admin.viewer, view).await
         }
         Err(problem) => Err(problem),
     }
