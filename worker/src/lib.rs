@@ -115,17 +115,14 @@ impl Worker {
 
 /// The handlers of all kinds of jobs.
 fn handlers(runner: &Arc<JobRunner>) -> Handlers {
-    let all: [fn(&Arc<JobRunner>, Handlers) -> Handlers; 8] = [
-        JobRunner::register::<jobs::SendInvitation>,
-        JobRunner::register::<jobs::SendLoginLink>,
-        JobRunner::register::<jobs::RevokeInvitation>,
-        JobRunner::register::<jobs::RevokeSession>,
-        JobRunner::register::<jobs::DeleteIdentity>,
-        JobRunner::register::<jobs::CheckIdentity>,
-        JobRunner::register::<jobs::Sweep>,
-        JobRunner::register::<jobs::Reconcile>,
-    ];
-    all.into_iter().fold(Handlers::default(), |handlers, register| register(runner, handlers))
+    let handlers = runner.register::<jobs::SendInvitation>(Handlers::default());
+    let handlers = runner.register::<jobs::SendLoginLink>(handlers);
+    let handlers = runner.register::<jobs::RevokeInvitation>(handlers);
+    let handlers = runner.register::<jobs::RevokeSession>(handlers);
+    let handlers = runner.register::<jobs::DeleteIdentity>(handlers);
+    let handlers = runner.register::<jobs::CheckIdentity>(handlers);
+    let handlers = runner.register::<jobs::Sweep>(handlers);
+    runner.register::<jobs::Reconcile>(handlers)
 }
 
 async fn run_jobs(

@@ -150,14 +150,11 @@ fn apply_defaults(common: &mut Common) -> anyhow::Result<Email> {
     if common.stytch.stytch_base_url.is_some() {
         tracing::warn!("STYTCH_BASE_URL is ignored: dev uses its local Stytch");
     }
-    let configured = common.admin_emails.take().filter(|emails| !emails.is_empty());
-    let admins = match configured {
-        Some(admins) => admins,
-        None => vec![Email::parse(DEFAULT_ADMIN)?],
-    };
-    let first = admins.first().cloned().context("ADMIN_EMAILS")?;
-    common.admin_emails = Some(admins);
-    Ok(first)
+    let admins = common.admin_emails.get_or_insert_default();
+    if admins.is_empty() {
+        admins.push(Email::parse(DEFAULT_ADMIN)?);
+    }
+    admins.first().cloned().context("ADMIN_EMAILS")
 }
 
 fn check_exposure(common: &Common, args: &DevArgs) -> anyhow::Result<()> {

@@ -82,16 +82,13 @@ impl Circuit {
 
     /// Records the result of a call.
     pub fn record_call(&mut self, error: Option<&ProviderError>, now: Instant, time: Timestamp) {
-        let is_failure = match error.map(|error| error.kind) {
+        let is_failure = match error.map(|error| (error, error.kind)) {
             // A 429 response says nothing about the provider's health.
-            Some(kind) if kind.is_rate_limit() => return,
-            Some(ProviderErrorKind::Misconfigured) => {
-                if let Some(error) = error {
-                    self.set_misconfigured(error, now, time);
-                }
-                return;
+            Some((_, kind)) if kind.is_rate_limit() => return,
+            Some((error, ProviderErrorKind::Misconfigured)) => {
+                return self.set_misconfigured(error, now, time);
             }
-            Some(ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful) => true,
+            Some((_, ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful)) => true,
             Some(_) | None => false,
         };
         self.consecutive_failures = if is_failure { self.consecutive_failures + 1 } else { 0 };
