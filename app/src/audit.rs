@@ -6,7 +6,7 @@ use guestlist_database::operations::{AuditActor, AuditFilter};
 use guestlist_domain::{Event, EventId, EventKind, Page, UserId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::extract::{FieldErrors, Paged, parse_page};
@@ -14,7 +14,7 @@ use crate::openapi::schemas;
 use crate::problem::Problem;
 use crate::state::App;
 
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
 pub struct AuditQuery {

@@ -6,13 +6,11 @@ mod invite;
 mod jobs;
 mod keys;
 mod migrate;
-mod openapi;
 mod output;
 mod queue;
 mod reconcile;
 mod serve;
 mod status;
-mod table;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,7 +20,9 @@ use clap::{Args, Parser, Subcommand};
 use guestlist_worker::setup::config::ConfigErrors;
 use guestlist_worker::setup::{shutdown, telemetry};
 
-use crate::config::{Config, ConfigArgs};
+use self::output::print;
+use crate::config::{Config, StytchProject};
+use crate::router::openapi_document;
 
 pub use output::report_failure;
 
@@ -65,7 +65,10 @@ enum Command {
     /// Changes nothing if that would affect more than 5 % of users, unless --force is given.
     Reconcile(WithConfig<reconcile::ReconcileArgs>),
     /// Print the OpenAPI 3.1 document of the HTTP API for this configuration
-    Openapi(WithConfig<openapi::OpenapiArgs>),
+    Openapi {
+        #[command(flatten, next_help_heading = "Configuration")]
+        config: Box<Config>,
+    },
     /// Run only the local Stytch
     Sandbox(stytch_sandbox::SandboxArgs),
 }
@@ -76,7 +79,7 @@ struct WithConfig<A: Args> {
     #[command(flatten)]
     args: A,
     #[command(flatten, next_help_heading = "Configuration")]
-    config: Box<ConfigArgs>,
+    config: Box<Config>,
 }
 
 /// Returns the arguments of this process, with `dev` added if they name no command.
@@ -102,28 +105,29 @@ impl Command {
     async fn run(self, mistakes: ConfigErrors) -> anyhow::Result<ExitCode> {
         match self {
             Self::Dev(command) => {
-                let config = load(&command.config, mistakes)?;
-                Box::pin(dev::run(config, &command.args, shutdown::stop_on_signal())).await
+                load(&command.config, mistakes)?;
+                Box::pin(dev::run(*command.config, &command.args, shutdown::stop_on_signal())).await
             }
             Self::Serve(command) => {
-                let (config, stytch) = load_with_stytch(&command.config, mistakes)?;
-                serve::run(&config, stytch, &command.args, shutdown::stop_on_signal()).await
+                let stytch = load_with_stytch(&command.config, mistakes)?;
+                serve::run(&command.config, stytch, &command.args, shutdown::stop_on_signal()).await
             }
             Self::Migrate(command) => command.run(mistakes, migrate::run).await,
             Self::Keys(command) => command.run(mistakes, keys::run).await,
             Self::Invite(command) => command.run(mistakes, invite::run).await,
             Self::Status(command) => command.run(mistakes, status::run).await,
-            Self::Doctor(command) => match command.config.read(mistakes) {
-                Ok(config) => doctor::run(&config, &command.args).await,
-                Err(mistakes) => doctor::report_mistakes(&mistakes, &command.args),
-            },
+            Self::Doctor(command) => doctor::run(&command.config, mistakes, &command.args).await,
             Self::Jobs(command) => command.run(mistakes, jobs::run).await,
             Self::Queue(command) => command.run(mistakes, queue::run).await,
             Self::Reconcile(command) => {
-                let (config, stytch) = load_with_stytch(&command.config, mistakes)?;
-                reconcile::run(&config, stytch, &command.args, shutdown::stop_on_signal()).await
+                let stytch = load_with_stytch(&command.config, mistakes)?;
+                reconcile::run(&command.config, stytch, &command.args, shutdown::stop_on_signal())
+                    .await
             }
-            Self::Openapi(command) => openapi::run(&load(&command.config, mistakes)?),
+            Self::Openapi { config } => {
+                load(&config, mistakes)?;
+                print_openapi(&config)
+            }
             Self::Sandbox(args) => {
                 if !mistakes.is_empty() {
                     return Err(mistakes.into());
@@ -142,25 +146,33 @@ impl<A: Args> WithConfig<A> {
         mistakes: ConfigErrors,
         run: impl AsyncFnOnce(&Config, &A) -> anyhow::Result<ExitCode>,
     ) -> anyhow::Result<ExitCode> {
-        let config = load(&self.config, mistakes)?;
-        run(&config, &self.args).await
+        load(&self.config, mistakes)?;
+        run(&self.config, &self.args).await
     }
 }
 
-/// Parses the configuration, and starts logging.
-fn load(args: &ConfigArgs, mistakes: ConfigErrors) -> anyhow::Result<Config> {
-    let config = args.read(mistakes)?;
-    let format = telemetry::Format::parse(&args.common.log_format);
-    telemetry::start(format.map_err(anyhow::Error::msg)?)?;
-    Ok(config)
+fn print_openapi(config: &Config) -> anyhow::Result<ExitCode> {
+    let public_url = config.common.public_url_at(config.common.listen_addr)?;
+    let site = config.site(public_url, StytchProject::default(), None);
+    print(serde_json::to_string_pretty(&openapi_document(&site)?)?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Parses the configuration of a command that calls Stytch, and starts logging.
+/// Checks the configuration, and starts logging.
+fn load(config: &Config, mut mistakes: ConfigErrors) -> anyhow::Result<()> {
+    config.check(&mut mistakes);
+    if !mistakes.is_empty() {
+        return Err(mistakes.into());
+    }
+    telemetry::start(config.common.log_format)
+}
+
+/// Checks the configuration of a command that calls Stytch, and starts logging.
 fn load_with_stytch(
-    args: &ConfigArgs,
+    config: &Config,
     mut mistakes: ConfigErrors,
-) -> anyhow::Result<(Config, guestlist_stytch::Options)> {
-    let stytch = args.common.read_required_stytch(&mut mistakes);
-    let config = load(args, mistakes)?;
-    Ok((config, stytch.context("STYTCH_PROJECT_ID and STYTCH_SECRET")?))
+) -> anyhow::Result<guestlist_stytch::Options> {
+    let stytch = config.common.required_stytch(&mut mistakes);
+    load(config, mistakes)?;
+    stytch.context("STYTCH_PROJECT_ID and STYTCH_SECRET")
 }

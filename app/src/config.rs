@@ -5,7 +5,7 @@ mod settings;
 mod site;
 mod warnings;
 
-pub use settings::{Config, ConfigArgs};
+pub use settings::Config;
 #[cfg(test)]
 pub use site::test_site;
 pub use site::{SiteConfig, StytchProject, is_loopback};

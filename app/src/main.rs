@@ -18,15 +18,13 @@ mod state;
 
 use std::process::ExitCode;
 
-use guestlist_worker::setup::config::{ConfigErrors, parse_arguments, read_dotenv};
+use guestlist_worker::setup::config::parse_arguments;
 
 fn main() -> ExitCode {
-    let mut mistakes = ConfigErrors::default();
-    if let Err(mistake) = read_dotenv() {
-        mistakes.push(mistake);
-    }
     match parse_arguments::<cli::Cli>(cli::arguments()) {
-        Ok(cli) => cli.run(mistakes).unwrap_or_else(|error| cli::report_failure(&error)),
+        Ok((cli, mistakes)) => {
+            cli.run(mistakes).unwrap_or_else(|error| cli::report_failure(&error))
+        }
         Err(code) => code,
     }
 }

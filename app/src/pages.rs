@@ -10,7 +10,6 @@ mod labels;
 mod layout;
 mod login;
 mod problem;
-mod revocations;
 mod sessions;
 mod user_detail;
 mod users;
@@ -34,8 +33,8 @@ pub fn routes() -> Router<App> {
         .route("/invitations/{id}/resend", post(users::resend))
         .route("/users/{id}", get(user_detail::show))
         .route("/users/{id}/role", post(user_detail::change_role))
-        .route("/users/{id}/suspend", post(user_detail::suspend))
-        .route("/users/{id}/reactivate", post(user_detail::reactivate))
+        .route("/users/{id}/suspend", post(user_detail::set_suspended::<true>))
+        .route("/users/{id}/reactivate", post(user_detail::set_suspended::<false>))
         .route("/users/{id}/sessions/end", post(user_detail::end_sessions))
         .route("/users/{id}/remove", get(user_detail::confirm_removal).post(user_detail::remove))
         .route("/sessions", get(sessions::show))

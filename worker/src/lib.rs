@@ -23,9 +23,8 @@ use apalis::prelude::{BoxDynError, Data, Monitor, WorkerBuilder};
 use apalis_sea_orm::{
     ClaimedJob, Handled, Handlers, JobQueue, Options, QueueBackend, Rate, UnknownKind,
 };
-use guestlist_database::{PROVIDER_RATE, SqlStore};
+use guestlist_database::PROVIDER_RATE;
 use guestlist_domain::{Clock, Ctx, Ids, Limit, MAX_RETRY_DELAY, Policy, QueueName, jobs};
-use guestlist_stytch::StytchProvider;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -47,12 +46,8 @@ const FINISHED_JOB_RETENTION: Duration = Duration::from_hours(7 * 24);
 /// A worker whose listener is bound and that is ready to run.
 #[derive(Debug)]
 pub struct Worker {
-    ctx: Ctx,
-    queue: JobQueue,
-    store: Arc<SqlStore>,
-    provider: Arc<StytchProvider>,
-    guard: ProviderGuard,
-    metrics: Metrics,
+    runner: Arc<JobRunner>,
+    services: Services,
     settings: WorkerSettings,
     listener: TcpListener,
 }
@@ -64,17 +59,21 @@ impl Worker {
         policy: Policy,
         settings: WorkerSettings,
     ) -> anyhow::Result<Self> {
-        let listener = listen(settings.listen_addr, "WORKER_LISTEN_ADDR").await?;
+        let listener = listen(settings.worker_listen_addr, "WORKER_LISTEN_ADDR").await?;
         let ctx = services.ctx(policy);
         let (clock, url) = (Arc::clone(&ctx.clock), ctx.policy.authenticate_url.clone());
-        let guard = ProviderGuard::new(clock, per_second(settings.rate_limit), url);
+        let guard = ProviderGuard::new(clock, per_second(settings.stytch_rate_limit), url);
         let metrics = Metrics::default();
-        let provider = Arc::clone(&ctx.provider);
-        let provider = InstrumentedProvider::new(provider, guard.clone(), metrics.clone());
-        let ctx = Ctx { provider: Arc::new(provider), ..ctx };
+        let provider = Arc::new(InstrumentedProvider {
+            provider: ctx.provider,
+            guard: guard.clone(),
+            metrics: metrics.clone(),
+        });
+        let ctx = Ctx { provider, ..ctx };
         let queue = queue(&ctx, services, &guard, &settings);
-        let (store, provider) = (Arc::clone(services.store()), Arc::clone(services.provider()));
-        Ok(Self { ctx, queue, store, provider, guard, metrics, settings, listener })
+        let database = services.database.clone();
+        let runner = Arc::new(JobRunner { ctx, queue, guard, metrics, database });
+        Ok(Self { runner, services: services.clone(), settings, listener })
     }
 
     /// The listener's URL, for example `http://127.0.0.1:3001`.
@@ -82,39 +81,33 @@ impl Worker {
         Ok(format!("http://{}", self.listener.local_addr()?))
     }
 
-    /// The worker's counters.
     pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.runner.metrics
     }
 
     /// Runs until `stop`, and then until running jobs have ended, for at most [`DRAIN_TIMEOUT`].
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { ctx, queue, store, provider, guard, metrics, settings, listener } = self;
+        let Self { runner, services, settings, listener } = self;
+        let JobRunner { ctx, queue, guard, metrics, database } = JobRunner::clone(&runner);
         let worker = queue.options().worker.clone();
-        tracing::info!(%worker, concurrency = settings.concurrency, "worker started");
-        let database = store.database().clone();
-        let runner = Arc::new(JobRunner::new(
-            ctx.clone(),
-            queue.clone(),
-            guard.clone(),
-            metrics.clone(),
-            database.clone(),
-        ));
+        tracing::info!(%worker, concurrency = settings.worker_concurrency, "worker started");
         // Guarding and scheduling have nothing to finish, and an unresponsive database must not
         // delay the stop.
+        let provider = services.provider;
         let guarding = guard.clone().run(queue.clone(), database, provider, stop.clone());
         let guarding = stop.run_until_cancelled(guarding);
-        let schedule = schedule::run(ctx.clone(), settings.schedule, stop.clone());
+        let schedule = schedule::run(ctx.clone(), settings, stop.clone());
         let schedule = stop.run_until_cancelled(schedule);
         let jobs = async {
-            let jobs = run_jobs(handlers(&runner), metrics.clone(), queue, stop.clone());
+            let metrics = runner.metrics.clone();
+            let jobs = run_jobs(handlers(&runner), metrics, queue, stop.clone());
             let result = Box::pin(jobs).await;
             // The other tasks must end with this one, for any reason.
             stop.cancel();
             result
         };
-        let metrics = metrics.clone();
-        let health = HealthServer { ctx, store, guard, metrics }.serve(listener, stop.clone());
+        let health = HealthServer { ctx, store: services.store, guard, metrics };
+        let health = health.serve(listener, stop.clone());
         let (jobs, health, _, _) = tokio::join!(jobs, health, schedule, guarding);
         jobs.and(health.context("the worker's listener"))
     }
@@ -122,17 +115,14 @@ impl Worker {
 
 /// The handlers of all kinds of jobs.
 fn handlers(runner: &Arc<JobRunner>) -> Handlers {
-    let all: [fn(&Arc<JobRunner>, Handlers) -> Handlers; 8] = [
-        JobRunner::register::<jobs::SendInvitation>,
-        JobRunner::register::<jobs::SendLoginLink>,
-        JobRunner::register::<jobs::RevokeInvitation>,
-        JobRunner::register::<jobs::RevokeSession>,
-        JobRunner::register::<jobs::DeleteIdentity>,
-        JobRunner::register::<jobs::CheckIdentity>,
-        JobRunner::register::<jobs::Sweep>,
-        JobRunner::register::<jobs::Reconcile>,
-    ];
-    all.into_iter().fold(Handlers::default(), |handlers, register| register(runner, handlers))
+    let handlers = runner.register::<jobs::SendInvitation>(Handlers::default());
+    let handlers = runner.register::<jobs::SendLoginLink>(handlers);
+    let handlers = runner.register::<jobs::RevokeInvitation>(handlers);
+    let handlers = runner.register::<jobs::RevokeSession>(handlers);
+    let handlers = runner.register::<jobs::DeleteIdentity>(handlers);
+    let handlers = runner.register::<jobs::CheckIdentity>(handlers);
+    let handlers = runner.register::<jobs::Sweep>(handlers);
+    runner.register::<jobs::Reconcile>(handlers)
 }
 
 async fn run_jobs(
@@ -187,13 +177,13 @@ fn queue(
     let rate = Rate {
         name: PROVIDER_RATE.to_owned(),
         queues: rated.map(ToString::to_string).collect(),
-        per_second: per_second(settings.rate_limit),
+        per_second: per_second(settings.stytch_rate_limit),
     };
     let guard = guard.clone();
     let database = services.database.clone();
     let options = Options {
-        concurrency: settings.concurrency,
-        limits: limits(settings.concurrency),
+        concurrency: settings.worker_concurrency,
+        limits: limits(settings.worker_concurrency),
         waker: services.waker.clone(),
         rate: Some(rate),
         retention: Some(FINISHED_JOB_RETENTION),

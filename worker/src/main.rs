@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use guestlist_worker::Worker;
-use guestlist_worker::setup::config::{CommonArgs, ConfigErrors, parse_arguments, read_dotenv};
+use guestlist_worker::setup::config::{Common, ConfigErrors, parse_arguments};
 use guestlist_worker::setup::terminal::escape;
 use guestlist_worker::setup::{bootstrap, shutdown, telemetry};
 
@@ -17,19 +17,15 @@ use guestlist_worker::setup::{bootstrap, shutdown, telemetry};
 #[command(name = "guestlist-worker", version)]
 struct Cli {
     #[command(flatten)]
-    common: CommonArgs,
+    common: Common,
 }
 
 fn main() -> ExitCode {
-    let mut errors = ConfigErrors::default();
-    if let Err(error) = read_dotenv() {
-        errors.push(error);
-    }
-    let args = match parse_arguments::<Cli>(std::env::args_os()) {
-        Ok(cli) => cli.common,
+    let (cli, errors) = match parse_arguments::<Cli>(std::env::args_os().collect()) {
+        Ok(parsed) => parsed,
         Err(code) => return code,
     };
-    match run(&args, errors) {
+    match run(&cli.common, errors) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Ignored: stderr may be closed.
@@ -39,15 +35,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &CommonArgs, mut errors: ConfigErrors) -> anyhow::Result<()> {
-    let common = args.read(&mut errors);
-    let stytch = args.read_required_stytch(&mut errors);
-    let (Some(common), Some(stytch), true) = (common, stytch, errors.is_empty()) else {
+fn run(common: &Common, mut errors: ConfigErrors) -> anyhow::Result<()> {
+    let stytch = common.required_stytch(&mut errors);
+    let (Some(stytch), true) = (stytch, errors.is_empty()) else {
         return Err(errors.into());
     };
-    telemetry::start(telemetry::Format::parse(&args.log_format).map_err(anyhow::Error::msg)?)?;
+    telemetry::start(common.log_format)?;
     shutdown::block_on(async {
-        let services = bootstrap::connect(&common, stytch).await?;
+        let services = bootstrap::connect(common, stytch).await?;
         let policy = common.policy(&common.public_url_at(common.listen_addr)?);
         let stop = shutdown::stop_on_signal();
         Worker::bind(&services, policy, common.worker).await?.run(stop).await

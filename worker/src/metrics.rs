@@ -1,7 +1,6 @@
 //! Metrics of this process for Prometheus: jobs and calls to the provider.
 
-mod drift;
-mod overview;
+mod gauges;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,65 +8,33 @@ use std::time::Duration;
 
 use apalis_sea_orm::UnknownKind;
 use guestlist_domain::{JobOutcome, ProviderError};
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-pub use drift::encode_drift;
-pub use overview::encode_overview;
+pub use gauges::{encode_drift, encode_overview};
 
 /// The content type of metrics.
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Counters of a process. Clones share them.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Metrics(Arc<Counters>);
 
+#[derive(Debug)]
 struct Counters {
     registry: Registry,
-    attempts: Family<AttemptLabels, Counter>,
-    waits: Family<QueueLabels, Histogram>,
-    runs: Family<KindLabels, Histogram>,
-    calls: Family<CallLabels, Counter>,
-    call_times: Family<CallTimeLabels, Histogram>,
+    attempts: Family<Labels<3>, Counter>,
+    waits: Family<Labels<1>, Histogram>,
+    runs: Family<Labels<1>, Histogram>,
+    calls: Family<Labels<2>, Counter>,
+    call_times: Family<Labels<1>, Histogram>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AttemptLabels {
-    kind: String,
-    outcome: &'static str,
-    error: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QueueLabels {
-    queue: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabels {
-    kind: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    call: &'static str,
-    error: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallTimeLabels {
-    call: &'static str,
-}
-
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Metrics")
-    }
-}
+/// Names and values of labels.
+type Labels<const N: usize> = [(&'static str, String); N];
 
 /// From a millisecond to about an hour.
 fn wait_histogram() -> Histogram {
@@ -104,8 +71,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Records the time from a job's due time to its claim.
     pub fn record_wait(&self, queue: &str, wait: Duration) {
-        let labels = QueueLabels { queue: queue.to_owned() };
-        self.0.waits.get_or_create(&labels).observe(wait.as_secs_f64());
+        self.0.waits.get_or_create(&[("queue", queue.to_owned())]).observe(wait.as_secs_f64());
     }
 
     /// Records an attempt and the time from its claim to its end.
@@ -118,8 +84,7 @@ impl Metrics {
         };
         let error = error.map(|error| error.code.as_str()).unwrap_or_default();
         self.count_attempt(kind, outcome, error);
-        let labels = KindLabels { kind: kind.to_owned() };
-        self.0.runs.get_or_create(&labels).observe(run.as_secs_f64());
+        self.0.runs.get_or_create(&[("kind", kind.to_owned())]).observe(run.as_secs_f64());
     }
 
     /// Records that a job was snoozed because its kind is unknown.
@@ -127,17 +92,18 @@ impl Metrics {
         self.count_attempt(kind, "snooze", UnknownKind::CODE);
     }
 
-    fn count_attempt(&self, kind: &str, outcome: &'static str, error: &str) {
-        let (kind, error) = (kind.to_owned(), error.to_owned());
-        self.0.attempts.get_or_create(&AttemptLabels { kind, outcome, error }).inc();
+    fn count_attempt(&self, kind: &str, outcome: &str, error: &str) {
+        let labels = [("kind", kind), ("outcome", outcome), ("error", error)];
+        let labels = labels.map(|(name, value)| (name, value.to_owned()));
+        self.0.attempts.get_or_create(&labels).inc();
     }
 
     /// Records a call to the provider.
-    pub fn record_call(&self, call: &'static str, error: Option<&ProviderError>, took: Duration) {
+    pub fn record_call(&self, call: &str, error: Option<&ProviderError>, took: Duration) {
         let error = error.map(|error| error.code.clone()).unwrap_or_default();
-        self.0.calls.get_or_create(&CallLabels { call, error }).inc();
-        let labels = CallTimeLabels { call };
-        self.0.call_times.get_or_create(&labels).observe(took.as_secs_f64());
+        let call = ("call", call.to_owned());
+        self.0.calls.get_or_create(&[call.clone(), ("error", error)]).inc();
+        self.0.call_times.get_or_create(&[call]).observe(took.as_secs_f64());
     }
 
     /// Encodes the metrics without the end marker, so that others can be added.

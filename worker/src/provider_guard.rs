@@ -74,7 +74,7 @@ impl ProviderGuard {
     pub fn report(&self) -> WorkerReport {
         let state = self.state();
         WorkerReport {
-            health: state.circuit.health().clone(),
+            health: state.circuit.health.clone(),
             bulk_until: state.throttle.bulk_until(),
         }
     }
@@ -86,24 +86,21 @@ impl ProviderGuard {
 
     /// Returns the last period in which this worker made no calls.
     pub fn last_outage(&self) -> Option<Outage> {
-        self.state().circuit.last_outage()
+        self.state().circuit.last_outage
     }
 
     /// Returns the remedy, if the provider refuses the configuration.
     pub fn remediation(&self) -> Option<Remediation> {
-        match self.state().circuit.health() {
-            ProviderHealth::Misconfigured(issue) => {
-                Some(remediation(issue, &self.0.authenticate_url))
-            }
-            _ => None,
-        }
+        let state = self.state();
+        let ProviderHealth::Misconfigured(issue) = &state.circuit.health else { return None };
+        Some(remediation(issue, &self.0.authenticate_url))
     }
 
     /// Records the result of a call.
     pub fn record_call(&self, error: Option<&ProviderError>) {
         let (now, time) = (Instant::now(), self.0.clock.now());
         let mut state = self.state();
-        let before = state.circuit.health().as_str();
+        let before = state.circuit.health.as_str();
         state.circuit.record_call(error, now, time);
         if let Some(error) = error {
             state.throttle.record_error(error, now, time);
@@ -113,14 +110,14 @@ impl ProviderGuard {
 
     fn record_probe(&self, error: Option<&ProviderError>) {
         let mut state = self.state();
-        let before = state.circuit.health().as_str();
+        let before = state.circuit.health.as_str();
         state.circuit.record_probe(error, Instant::now(), self.0.clock.now());
         self.notify(state, before);
     }
 
     /// Wakes [`run`](Self::run), and logs a change of health.
     fn notify(&self, state: MutexGuard<'_, State>, before: &str) {
-        let health = state.circuit.health().clone();
+        let health = state.circuit.health.clone();
         drop(state);
         self.0.changed.notify_one();
         if health.as_str() == before {
@@ -232,11 +229,11 @@ impl ProviderGuard {
     /// Returns the circuit's decision, and whether bulk mail is held in addition.
     fn decide(&self) -> (Admission, bool) {
         let mut state = self.state();
-        let before = state.circuit.health().as_str();
+        let before = state.circuit.health.as_str();
         let now = Instant::now();
         let admission = state.circuit.admission(now);
         let is_bulk_held = state.throttle.is_bulk_held(now);
-        if state.circuit.health().as_str() != before {
+        if state.circuit.health.as_str() != before {
             self.notify(state, before);
         }
         (admission, is_bulk_held)
@@ -257,7 +254,7 @@ impl ProviderGuard {
 
     /// Holds the rate of all workers, if the provider asked for it.
     async fn hold_all_workers(&self, database: &Database) {
-        let Some(hold) = self.state().throttle.take_hold() else { return };
+        let Some(hold) = self.state().throttle.hold.take() else { return };
         if let Err(error) = hold_rate(database.write().pool(), PROVIDER_RATE, hold).await {
             tracing::warn!(%error, "the rate of the other workers was not held");
         }

@@ -30,13 +30,13 @@ const WRITE_BACKOFF: Backoff =
     Backoff { initial: Duration::from_millis(5), max: Duration::from_secs(2) };
 
 /// Runs claimed jobs of any kind.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct JobRunner {
-    ctx: Ctx,
-    queue: JobQueue,
-    guard: ProviderGuard,
-    metrics: Metrics,
-    database: Database,
+    pub ctx: Ctx,
+    pub queue: JobQueue,
+    pub guard: ProviderGuard,
+    pub metrics: Metrics,
+    pub database: Database,
 }
 
 /// A claimed job's right to call the provider.
@@ -57,16 +57,6 @@ impl CallGate for JobCallGate<'_> {
 }
 
 impl JobRunner {
-    pub fn new(
-        ctx: Ctx,
-        queue: JobQueue,
-        guard: ProviderGuard,
-        metrics: Metrics,
-        database: Database,
-    ) -> Self {
-        Self { ctx, queue, guard, metrics, database }
-    }
-
     /// Adds the handler for jobs of type `J`.
     pub fn register<J: Job>(self: &Arc<Self>, handlers: Handlers) -> Handlers {
         let runner = Arc::clone(self);

@@ -6,21 +6,14 @@ use std::time::Duration;
 use guestlist_domain::{Ctx, StoreError, jobs};
 use tokio_util::sync::CancellationToken;
 
+use crate::setup::config::WorkerSettings;
+
 /// Longest time between two tries to enqueue a comparison, so that a restart does not skip one.
 const MAX_RECONCILE_POLL: Duration = Duration::from_mins(5);
 
-/// Intervals of the periodic jobs.
-#[derive(Debug, Clone, Copy)]
-pub struct Schedule {
-    /// Interval of sweeps.
-    pub sweep: Duration,
-    /// Interval of comparisons with the provider.
-    pub reconcile: Duration,
-}
-
 /// Enqueues periodic jobs until `stop`, the first of each immediately.
-pub async fn run(ctx: Ctx, schedule: Schedule, stop: CancellationToken) {
-    let Schedule { sweep, reconcile } = schedule;
+pub async fn run(ctx: Ctx, settings: WorkerSettings, stop: CancellationToken) {
+    let (sweep, reconcile) = (settings.sweep_interval, settings.reconcile_interval);
     let sweeps = repeat("sweep", sweep, &stop, || jobs::schedule_sweep(&ctx, sweep));
     let poll = reconcile.min(MAX_RECONCILE_POLL);
     let comparisons =

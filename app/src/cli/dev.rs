@@ -1,6 +1,5 @@
 //! `guestlist dev`: everything in one process, with nothing to install and no account.
 
-mod banner;
 mod sandbox;
 mod state;
 
@@ -14,10 +13,10 @@ use guestlist_worker::setup::bootstrap::Services;
 use guestlist_worker::setup::config::Common;
 use guestlist_worker::setup::listener::listen;
 use http_listener::AllowedHosts;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use self::banner::Banner;
 use self::sandbox::SandboxAddressArgs;
 use self::state::DevState;
 use super::serve::{print_banner, run_servers};
@@ -70,20 +69,57 @@ pub async fn run(
     let hosts = local_hosts(address, &public_url);
     let site = config.site(public_url, project, Some(format!("{sandbox_url}/inbox")));
     let ctx = built.ctx(policy);
-    let app = App::new(&config, ctx.clone(), site, built.store().clone());
+    let app = App::new(&config, ctx.clone(), site, built.store.clone());
     let sandbox = tokio::spawn(sandbox.serve(stop.clone()));
     let servers = tokio::spawn(run_servers(app, listener, hosts, Some(worker), stop.clone()));
     let banner = async {
         let api_key = state.api_key(&ctx).await?;
         let admin = flows::bootstrap_login_address(&ctx, &admin).await?;
         let login_url = sandbox::login_link(&ctx, &admin, &sandbox_url).await?;
-        Ok(Banner { url, sandbox_url, worker_url, api_key, admin, login_url })
+        let admin_email = admin.as_str().to_owned();
+        Ok(Banner { url, sandbox_url, worker_url, api_key, admin_email, login_url })
     };
     let started = print_when_ready(banner, args.json, &stop).await;
     servers.await??;
     stop.cancel();
     sandbox.await??;
     started.map(|()| ExitCode::SUCCESS)
+}
+
+/// URLs and credentials, printed once everything runs.
+#[derive(Serialize)]
+struct Banner {
+    url: String,
+    sandbox_url: String,
+    worker_url: String,
+    api_key: String,
+    admin_email: String,
+    login_url: String,
+}
+
+impl Banner {
+    fn text(&self) -> String {
+        let Self { url, sandbox_url, worker_url, api_key, admin_email, login_url } = self;
+        format!(
+            "
+Guestlist is running.
+
+  Log in as {admin_email}:
+    {login_url}
+
+  Application   {url}
+  Inbox         {sandbox_url}/inbox   (no mail leaves this machine)
+  Worker        {worker_url}/readyz
+  API key       {api_key}
+
+  Invite someone:
+    curl -sS {url}/v1/invitations -H 'authorization: Bearer {api_key}' \\
+      -H 'content-type: application/json' -d '{{\"email\": \"ada@example.com\"}}'
+
+Press Ctrl-C to stop. All data is kept for the next start.
+"
+        )
+    }
 }
 
 /// Prints the banner once it is ready. Cancels `stop` if that fails.
@@ -93,7 +129,10 @@ async fn print_when_ready(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     match stop.run_until_cancelled(banner).await {
-        Some(Ok(banner)) => print_banner(if json { banner.json() } else { banner.text() }),
+        Some(Ok(banner)) => {
+            let text = if json { serde_json::to_string(&banner)? } else { banner.text() };
+            print_banner(text);
+        }
         // While stopping, the local Stytch refuses connections.
         Some(Err(_)) if stop.is_cancelled() => {}
         Some(Err(error)) => {
@@ -108,21 +147,19 @@ async fn print_when_ready(
 /// Sets the defaults that differ in `dev`, and returns the first administrator.
 fn apply_defaults(common: &mut Common) -> anyhow::Result<Email> {
     common.link_carries_id.get_or_insert(true);
-    if common.stytch.base_url.is_some() {
+    if common.stytch.stytch_base_url.is_some() {
         tracing::warn!("STYTCH_BASE_URL is ignored: dev uses its local Stytch");
     }
-    let configured = common.admin_emails.take().filter(|emails| !emails.is_empty());
-    let admins = match configured {
-        Some(admins) => admins,
-        None => vec![Email::parse(DEFAULT_ADMIN)?],
-    };
-    let first = admins.first().cloned().context("ADMIN_EMAILS")?;
-    common.admin_emails = Some(admins);
-    Ok(first)
+    let admins = common.admin_emails.get_or_insert_default();
+    if admins.is_empty() {
+        admins.push(Email::parse(DEFAULT_ADMIN)?);
+    }
+    admins.first().cloned().context("ADMIN_EMAILS")
 }
 
 fn check_exposure(common: &Common, args: &DevArgs) -> anyhow::Result<()> {
-    for address in [common.listen_addr, args.sandbox.sandbox_listen_addr, common.worker.listen_addr]
+    for address in
+        [common.listen_addr, args.sandbox.sandbox_listen_addr, common.worker.worker_listen_addr]
     {
         anyhow::ensure!(
             args.expose || address.ip().is_loopback(),

@@ -6,8 +6,7 @@ use clap::Args;
 use guestlist_worker::setup::config::ConfigErrors;
 use serde::Serialize;
 
-use super::output::{print, print_json};
-use super::table::Table;
+use super::output::{Table, print, print_json};
 use crate::config::{Config, ConfigWarning};
 
 #[derive(Debug, Args)]
@@ -42,26 +41,27 @@ impl Check {
     }
 }
 
-/// Runs all checks.
-pub async fn run(config: &Config, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    let mut checks = check_settings(config.warnings());
-    checks.push(check_database(&config.common.database_url).await);
-    print_checks(&checks, args)
-}
-
-/// Reports the mistakes of an invalid configuration, with which nothing else can be checked.
-pub fn report_mistakes(mistakes: &ConfigErrors, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+/// Runs all checks. With mistakes in the configuration, nothing else can be checked.
+pub async fn run(
+    config: &Config,
+    mut mistakes: ConfigErrors,
+    args: &DoctorArgs,
+) -> anyhow::Result<ExitCode> {
+    config.check(&mut mistakes);
     let failed = mistakes.iter().map(|m| Check::new(&m.variable, State::Failed, m.problem.clone()));
-    print_checks(&failed.collect::<Vec<_>>(), args)
+    let mut checks: Vec<_> = failed.collect();
+    if checks.is_empty() {
+        checks = check_settings(config.warnings());
+        checks.push(check_database(&config.common.database_url).await);
+    }
+    print_checks(&checks, args)
 }
 
 fn check_settings(warnings: Vec<ConfigWarning>) -> Vec<Check> {
     if warnings.is_empty() {
         return vec![Check::new("settings", State::Ok, "no problems found")];
     }
-    let check = |ConfigWarning { variable, problem, fix }: ConfigWarning| {
-        Check::new(variable, State::Warning, format!("{problem}. {fix}"))
-    };
+    let check = |warning: ConfigWarning| Check::new(warning.variable, State::Warning, warning.text);
     warnings.into_iter().map(check).collect()
 }
 

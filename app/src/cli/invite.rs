@@ -17,8 +17,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use self::record::{Row, RowError, reject_duplicates};
-use super::output::print;
-use super::table::{one_line, or_dash};
+use super::output::{one_line, or_dash, print};
 use crate::config::Config;
 
 /// How often `--wait` checks an invitation.

@@ -1,7 +1,6 @@
 //! `guestlist jobs`: lists, inspects, retries, cancels and dismisses jobs.
 
 mod actions;
-mod filter;
 
 use std::process::ExitCode;
 
@@ -13,10 +12,8 @@ use guestlist_domain::{Ctx, JobId, Page};
 use guestlist_worker::setup::bootstrap;
 use serde_json::Value;
 
-use self::actions::ActionArgs;
-use self::filter::FilterArgs;
-use super::output::{print, print_json};
-use super::table::{Table, or_dash};
+use self::actions::{ActionArgs, FilterArgs};
+use super::output::{Table, or_dash, print, print_json};
 use crate::config::Config;
 use crate::operations::{JobAction, JobDetailView, JobView};
 
@@ -64,21 +61,21 @@ struct ListArgs {
 pub async fn run(config: &Config, args: &JobsArgs) -> anyhow::Result<ExitCode> {
     let (ctx, store) = bootstrap::connect_without_provider(&config.common).await?;
     match &args.command {
-        JobsCommand::List(args) => list(&ctx, &store, args).await,
-        JobsCommand::Show { id, json } => show(&ctx, &store, *id, *json).await,
-        JobsCommand::Retry(args) => args.run(JobAction::Retry, &ctx, &store).await,
-        JobsCommand::Cancel(args) => args.run(JobAction::Cancel, &ctx, &store).await,
-        JobsCommand::Dismiss(args) => args.run(JobAction::Dismiss, &ctx, &store).await,
+        JobsCommand::List(args) => list(&ctx, &store, args).await?,
+        JobsCommand::Show { id, json } => show(&ctx, &store, *id, *json).await?,
+        JobsCommand::Retry(args) => return args.run(JobAction::Retry, &ctx, &store).await,
+        JobsCommand::Cancel(args) => return args.run(JobAction::Cancel, &ctx, &store).await,
+        JobsCommand::Dismiss(args) => return args.run(JobAction::Dismiss, &ctx, &store).await,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn list(ctx: &Ctx, store: &SqlStore, args: &ListArgs) -> anyhow::Result<ExitCode> {
+async fn list(ctx: &Ctx, store: &SqlStore, args: &ListArgs) -> anyhow::Result<()> {
     let filter = args.filter.to_filter(args.query.clone());
     let page = Page { after: None, limit: args.limit };
     let jobs = store.list_jobs(&filter, page, ctx.now()).await?;
     if args.json {
-        print_json(&jobs.iter().map(JobView::from).collect::<Vec<_>>())?;
-        return Ok(ExitCode::SUCCESS);
+        return print_json(&jobs.iter().map(JobView::from).collect::<Vec<_>>());
     }
     let mut table = Table::new(["ID", "QUEUE", "KIND", "STATE", "ATTEMPTS", "RUN AT", "ERROR"]);
     for job in &jobs {
@@ -93,23 +90,21 @@ async fn list(ctx: &Ctx, store: &SqlStore, args: &ListArgs) -> anyhow::Result<Ex
             or_dash(job.error.as_ref().map(|(code, _)| code)),
         ]);
     }
-    print(table)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(print(table)?)
 }
 
-async fn show(ctx: &Ctx, store: &SqlStore, id: JobId, json: bool) -> anyhow::Result<ExitCode> {
+async fn show(ctx: &Ctx, store: &SqlStore, id: JobId, json: bool) -> anyhow::Result<()> {
     let found = store.job_with_attempts(id, ctx.now()).await?;
     let (job, attempts) = found.with_context(|| format!("there is no job {id}"))?;
     let view = serde_json::to_value(JobDetailView::new(&job, &attempts))?;
     if json {
-        print_json(&view)?;
-        return Ok(ExitCode::SUCCESS);
+        return print_json(&view);
     }
     print(field_table(&job, &view))?;
     if !attempts.is_empty() {
         print(format!("\n{}", attempt_table(&attempts)))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Lists the job's fields that are not null.

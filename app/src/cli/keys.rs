@@ -11,8 +11,7 @@ use guestlist_worker::setup::bootstrap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::output::{print, print_done, print_json, print_stderr};
-use super::table::Table;
+use super::output::{Table, print, print_done, print_json, print_stderr};
 use crate::config::Config;
 use crate::extract::KEY_PREFIX;
 

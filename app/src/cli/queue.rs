@@ -35,7 +35,6 @@ enum QueueCommand {
     },
 }
 
-/// Parses the name of a queue.
 pub fn parse_queue(name: &str) -> Result<QueueName, String> {
     let names = || QueueName::ALL.iter().map(|queue| queue.as_str()).collect::<Vec<_>>().join(", ");
     QueueName::parse(name).ok_or_else(|| format!("must be one of {}", names()))

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use guestlist_domain::flows::{self, ReconcileOptions};
 use guestlist_domain::{Actor, Comparison, Difference, Drift, Email, Reconciliation, RepairAction};
@@ -11,8 +10,7 @@ use guestlist_worker::setup::shutdown::CommandCallGate;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::output::print;
-use super::table::{Table, or_dash};
+use super::output::{Table, or_dash, print};
 use crate::config::Config;
 
 #[derive(Debug, Args)]
@@ -44,19 +42,15 @@ pub async fn run(
         let is_repaired = comparison.record.repair_action == RepairAction::Repaired;
         if is_repaired { error.after(summary(&comparison.record)) } else { error }
     })?;
-    refused_error(&comparison.record)
-        .map_or(Ok(ExitCode::SUCCESS), |error| Err(error).context("refused"))
-}
-
-fn refused_error(record: &Reconciliation) -> Option<anyhow::Error> {
-    (record.repair_action == RepairAction::Refused).then(|| {
-        anyhow::anyhow!(
-            "repairing would change {} of {} users, more than 5 %, so nothing was changed. Review \
-             them with --dry-run, then repeat with --force",
-            record.repairable(),
-            record.users
-        )
-    })
+    let record = &comparison.record;
+    anyhow::ensure!(
+        record.repair_action != RepairAction::Refused,
+        "refused: repairing would change {} of {} users, more than 5 %, so nothing was changed. \
+         Review them with --dry-run, then repeat with --force",
+        record.repairable(),
+        record.users
+    );
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Explains a kind of difference and its repair.

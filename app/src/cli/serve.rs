@@ -49,7 +49,7 @@ pub async fn run(
     };
     let site = config.site(public_url, project, None);
     print_banner(format!("Guestlist listens on http://{address}, public URL {}", site.public_url));
-    let app = App::new(config, built.ctx(policy), site, built.store().clone());
+    let app = App::new(config, built.ctx(policy), site, built.store.clone());
     Box::pin(run_servers(app, listener, None, worker, stop)).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,8 +7,7 @@ use clap::Args;
 use guestlist_database::operations::{ErrorGroup, Overview, QueueState, WorkerState};
 use guestlist_worker::setup::bootstrap;
 
-use super::output::{print, print_json};
-use super::table::{Table, one_line, or_dash};
+use super::output::{Table, one_line, or_dash, print, print_json};
 use crate::config::Config;
 use crate::operations::{Status, group_thousands};
 

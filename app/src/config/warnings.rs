@@ -17,16 +17,8 @@ use super::site::is_loopback;
 pub struct ConfigWarning {
     /// The environment variable.
     pub variable: &'static str,
-    /// The problem, as a sentence without its full stop.
-    pub problem: String,
-    /// The remedy, as a sentence without its full stop.
-    pub fix: String,
-}
-
-impl ConfigWarning {
-    fn new(variable: &'static str, problem: String, fix: &str) -> Self {
-        Self { variable, problem, fix: fix.to_owned() }
-    }
+    /// The problem and the remedy, without a full stop at the end.
+    pub text: String,
 }
 
 impl Config {
@@ -36,7 +28,7 @@ impl Config {
         warnings.extend(self.common.public_url.as_ref().and_then(public_url));
         warnings.extend(self.trusted_proxies());
         warnings.extend(self.cookie_domain());
-        warnings.extend(self.app_origins.iter().filter_map(app_origin));
+        warnings.extend(self.app_origins().iter().filter_map(app_origin));
         warnings.extend(self.hsts());
         warnings.extend(database_files(&self.common.database_url));
         warnings
@@ -44,8 +36,8 @@ impl Config {
 
     /// Logs every setting that an operator should check.
     pub fn log_warnings(&self) {
-        for ConfigWarning { variable, problem, fix } in self.warnings() {
-            tracing::warn!(variable, "{problem}. {fix}");
+        for ConfigWarning { variable, text } in self.warnings() {
+            tracing::warn!(variable, "{text}");
         }
     }
 
@@ -54,12 +46,12 @@ impl Config {
             IpNet::V4(v4) => v4.prefix_len() < 8,
             IpNet::V6(v6) => v6.prefix_len() < 16,
         };
-        let network = self.trusted_proxies.iter().find(is_too_wide)?;
-        let problem = format!(
+        let network = self.trusted_proxies.iter().flatten().find(is_too_wide)?;
+        let text = format!(
             "{network} trusts the X-Forwarded-For header of every client, so anyone can evade the \
-             limits and put false addresses into the audit log"
+             limits and put false addresses into the audit log. List only your proxies' networks"
         );
-        Some(ConfigWarning::new("TRUSTED_PROXIES", problem, "List only your proxies' networks"))
+        Some(ConfigWarning { variable: "TRUSTED_PROXIES", text })
     }
 
     fn cookie_domain(&self) -> Option<ConfigWarning> {
@@ -67,12 +59,11 @@ impl Config {
         if psl::suffix_str(domain) != Some(domain) {
             return None;
         }
-        let problem = format!(
+        let text = format!(
             "{domain} is a public suffix that other sites share: browsers reject cookies for it, \
-             so nobody can log in"
+             so nobody can log in. Set your own domain below it, or leave COOKIE_DOMAIN unset"
         );
-        let fix = "Set your own domain below it, or leave COOKIE_DOMAIN unset";
-        Some(ConfigWarning::new("COOKIE_DOMAIN", problem, fix))
+        Some(ConfigWarning { variable: "COOKIE_DOMAIN", text })
     }
 
     fn hsts(&self) -> Option<ConfigWarning> {
@@ -80,8 +71,8 @@ impl Config {
         if !self.hsts_include_subdomains || !is_http {
             return None;
         }
-        let problem = "it has no effect because PUBLIC_URL is not https".to_owned();
-        Some(ConfigWarning::new("HSTS_INCLUDE_SUBDOMAINS", problem, "Set an https PUBLIC_URL"))
+        let text = "it has no effect because PUBLIC_URL is not https. Set an https PUBLIC_URL";
+        Some(ConfigWarning { variable: "HSTS_INCLUDE_SUBDOMAINS", text: text.to_owned() })
     }
 }
 
@@ -89,12 +80,11 @@ fn public_url(url: &Url) -> Option<ConfigWarning> {
     if url.scheme() != "http" || is_loopback(&url.host()?) {
         return None;
     }
-    let problem = format!("{url} is not https: sessions and login links can be read in transit");
-    Some(ConfigWarning::new(
-        "PUBLIC_URL",
-        problem,
-        "Serve Guestlist over TLS and set its https URL",
-    ))
+    let text = format!(
+        "{url} is not https: sessions and login links can be read in transit. Serve Guestlist \
+         over TLS and set its https URL"
+    );
+    Some(ConfigWarning { variable: "PUBLIC_URL", text })
 }
 
 fn app_origin(origin: &Origin) -> Option<ConfigWarning> {
@@ -102,29 +92,26 @@ fn app_origin(origin: &Origin) -> Option<ConfigWarning> {
     if scheme != "http" || is_loopback(host) {
         return None;
     }
-    let problem = format!(
+    let text = format!(
         "{} is not https: anyone on the network path can inject a script into its pages and send \
-         requests with an administrator's cookies",
+         requests with an administrator's cookies. Serve your application over TLS",
         origin.ascii_serialization()
     );
-    Some(ConfigWarning::new("APP_ORIGINS", problem, "Serve your application over TLS"))
+    Some(ConfigWarning { variable: "APP_ORIGINS", text })
 }
 
 /// Reports files of an SQLite database that other users of the machine can open.
 fn database_files(database_url: &str) -> Option<ConfigWarning> {
     let file = sqlite_file(database_url)?;
     let files = [with_suffix(&file, "-wal"), with_suffix(&file, "-shm"), file];
-    let open: Vec<String> = files
-        .iter()
-        .filter(|path| is_open_to_others(path))
-        .map(|path| path.display().to_string())
-        .collect();
-    if open.is_empty() {
-        return None;
-    }
-    let problem = format!("other users of this machine can open {}", open.join(", "));
-    let fix = format!("Run: chmod 600 {}", open.join(" "));
-    Some(ConfigWarning::new("DATABASE_URL", problem, &fix))
+    let open = files.iter().filter(|path| is_open_to_others(path));
+    let open: Vec<String> = open.map(|path| path.display().to_string()).collect();
+    let text = format!(
+        "other users of this machine can open {}. Run: chmod 600 {}",
+        open.join(", "),
+        open.join(" ")
+    );
+    (!open.is_empty()).then_some(ConfigWarning { variable: "DATABASE_URL", text })
 }
 
 fn is_open_to_others(path: &Path) -> bool {
@@ -146,22 +133,19 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::Config;
     use clap::Parser;
-    use guestlist_worker::setup::config::ConfigErrors;
-
-    use crate::config::ConfigArgs;
 
     #[derive(Debug, Parser)]
     struct Cli {
         #[command(flatten)]
-        config: ConfigArgs,
+        config: Config,
     }
 
     fn warned_variables(args: &[&str]) -> Vec<&'static str> {
         let file = ["guestlist", "--database-url", "sqlite://no-such-file.db"];
         let cli = Cli::parse_from(file.iter().chain(args));
-        let config = cli.config.read(ConfigErrors::default()).unwrap();
-        config.warnings().iter().map(|warning| warning.variable).collect()
+        cli.config.warnings().iter().map(|warning| warning.variable).collect()
     }
 
     #[test]

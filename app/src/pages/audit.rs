@@ -6,8 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use guestlist_domain::{Email, Event, EventKind, User, UserId};
-use url::form_urlencoded::Serializer;
+use guestlist_domain::{Actor, Email, Event, EventKind, User, UserId};
 
 use super::auth::PageAdmin;
 use super::labels::{EventLabel, actor_name, event_label, format_time, is_own};
@@ -25,7 +24,6 @@ struct AuditPage<'a> {
     /// Values of the filter's fields.
     filter: AuditQuery,
     error: Option<String>,
-    kinds: Vec<KindOption>,
     rows: Vec<Row>,
     /// URL of the page with older events.
     older_url: Option<String>,
@@ -33,21 +31,10 @@ struct AuditPage<'a> {
     is_filtered: bool,
 }
 
-/// A kind of event to filter by.
-struct KindOption {
-    value: &'static str,
-    name: String,
-    is_selected: bool,
-}
-
 struct Row {
-    /// Id or type of the actor, to filter by.
-    actor: String,
-    actor_name: String,
+    event: Event,
     label: EventLabel,
     user: Option<RowUser>,
-    time: String,
-    ip: Option<String>,
 }
 
 /// The user that an event concerns.
@@ -79,9 +66,8 @@ pub async fn show(
         app_name: &app.site().app_name,
         nav: Nav::new(&viewer, "/audit"),
         error: error.as_ref().map(|problem| explain(problem, &query)),
-        kinds: EventKind::ALL.iter().map(|kind| option(*kind, query.kind.as_deref())).collect(),
-        rows: events.iter().map(|event| row(event, &users)).collect(),
-        older_url: next_cursor.map(|cursor| page_url(&query, &cursor)),
+        rows: events.into_iter().map(|event| row(event, &users)).collect(),
+        older_url: next_cursor.and_then(|cursor| page_url(&query, cursor)),
         is_first_page: query.cursor.is_none(),
         is_filtered: filters.iter().any(|field| field.is_some()),
         filter: with_addresses(&app, query).await?,
@@ -90,18 +76,13 @@ pub async fn show(
 }
 
 /// Removes empty fields, which browsers send too.
-fn without_empty_fields(query: AuditQuery) -> AuditQuery {
-    let filled = |field: Option<String>| {
-        field.map(|field| field.trim().to_owned()).filter(|field| !field.is_empty())
-    };
-    AuditQuery {
-        actor: filled(query.actor),
-        user: filled(query.user),
-        kind: filled(query.kind),
-        since: filled(query.since),
-        limit: filled(query.limit),
-        cursor: filled(query.cursor),
+fn without_empty_fields(mut query: AuditQuery) -> AuditQuery {
+    let AuditQuery { actor, user, kind, since, limit, cursor } = &mut query;
+    for field in [actor, user, kind, since, limit, cursor] {
+        let filled = field.as_deref().map(str::trim).filter(|field| !field.is_empty());
+        *field = filled.map(ToOwned::to_owned);
     }
+    query
 }
 
 /// Searches as the API does, which takes ids and times where the form also takes addresses and
@@ -128,27 +109,19 @@ async fn load_users(app: &App, events: &[Event]) -> Result<HashMap<UserId, User>
     Ok(users.into_iter().map(|user| (user.id, user)).collect())
 }
 
-fn row(event: &Event, users: &HashMap<UserId, User>) -> Row {
-    let label = event_label(event);
+fn row(event: Event, users: &HashMap<UserId, User>) -> Row {
+    let label = event_label(&event);
     let user = event.user_id.filter(|_| label.has_user).map(|id| match users.get(&id) {
-        _ if is_own(event) => RowUser::Actor,
+        _ if is_own(&event) => RowUser::Actor,
         Some(user) => RowUser::Existing(id, user.email.as_str().to_owned()),
         None => RowUser::Removed(id),
     });
-    let actor = &event.actor;
-    Row {
-        actor: actor.id().map_or_else(|| actor.kind().to_owned(), |id| id.to_string()),
-        actor_name: actor_name(actor),
-        label,
-        user,
-        time: format_time(event.at),
-        ip: event.from_ip.map(|ip| ip.to_string()),
-    }
+    Row { event, label, user }
 }
 
-fn option(kind: EventKind, selected: Option<&str>) -> KindOption {
-    let value = kind.as_str();
-    KindOption { value, name: value.replace('_', " "), is_selected: selected == Some(value) }
+/// Returns an actor's id or type, to filter by.
+fn actor_filter(actor: &Actor) -> String {
+    actor.id().map_or_else(|| actor.kind().to_owned(), |id| id.to_string())
 }
 
 /// Replaces ids with addresses and times with dates, as the form shows them.
@@ -165,22 +138,9 @@ async fn with_addresses(app: &App, mut query: AuditQuery) -> Result<AuditQuery, 
     Ok(query)
 }
 
-fn page_url(query: &AuditQuery, cursor: &str) -> String {
-    let mut pairs = Serializer::new(String::new());
-    let fields = [
-        ("actor", query.actor.as_deref()),
-        ("user", query.user.as_deref()),
-        ("kind", query.kind.as_deref()),
-        ("since", query.since.as_deref()),
-        ("limit", query.limit.as_deref()),
-        ("cursor", Some(cursor)),
-    ];
-    for (name, value) in fields {
-        if let Some(value) = value {
-            pairs.append_pair(name, value);
-        }
-    }
-    format!("/audit?{}", pairs.finish())
+fn page_url(query: &AuditQuery, cursor: String) -> Option<String> {
+    let query = AuditQuery { cursor: Some(cursor), ..query.clone() };
+    Some(format!("/audit?{}", serde_urlencoded::to_string(query).ok()?))
 }
 
 fn explain(problem: &Problem, query: &AuditQuery) -> String {

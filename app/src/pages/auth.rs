@@ -5,12 +5,13 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::Role;
 use guestlist_domain::flows::VerifiedSession;
+use guestlist_domain::{Actor, Ctx, Role};
 use url::form_urlencoded;
 
 use crate::extract::{
-    LoginFormValues, RequireSession, ResponseEffects, SameOrigin, has_session_cookies,
+    LoginFormValues, RequestContext, RequireSession, ResponseEffects, SameOrigin,
+    has_session_cookies,
 };
 use crate::problem::{Code, Problem};
 use crate::state::App;
@@ -89,16 +90,24 @@ fn page_of_form(path: &str) -> String {
     }
 }
 
-/// An administrator who submits a form of a page.
+/// An administrator who submits a form of a page, and what every such handler needs.
 #[derive(Debug)]
-pub struct FormAdmin(pub VerifiedSession);
+pub struct FormAdmin {
+    pub viewer: VerifiedSession,
+    pub actor: Actor,
+    pub app: App,
+    /// The context that records the client.
+    pub ctx: Ctx,
+}
 
 impl FromRequestParts<App> for FormAdmin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let FormSession(admitted) = FormSession::from_request_parts(parts, app).await?;
-        require_admin(admitted).map(Self)
+        let viewer = require_admin(admitted)?;
+        let RequestContext(ctx) = RequestContext::from_request_parts(parts, app).await?;
+        Ok(Self { actor: Actor::of(&viewer.user), viewer, app: app.clone(), ctx })
     }
 }
 

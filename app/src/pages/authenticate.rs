@@ -145,7 +145,9 @@ pub async fn redeem(
             let (user, session) = (&login.user, &login.session);
             let cookies = cookies::start(app.site(), &user.email, session, &login.tokens, now);
             outgoing.replace_cookies(cookies);
-            return Ok(see_other(&app.site().landing_url(login.return_to.as_ref())));
+            return Ok(
+                Redirect::to(&app.site().landing_url(login.return_to.as_ref())).into_response()
+            );
         }
         Err(error) => error,
     };
@@ -156,7 +158,7 @@ pub async fn redeem(
         // The user pressed the button twice, or went back to the page.
         Some(user) if user.id == holder => {
             let return_to = used_link_return_to(app.ctx(), token_hash, &user).await?;
-            Ok(see_other(&app.site().landing_url(return_to.as_ref())))
+            Ok(Redirect::to(&app.site().landing_url(return_to.as_ref())).into_response())
         }
         _ => {
             outgoing.set_login_form(login_form(&app, (token_hash, holder), invitation).await);
@@ -189,8 +191,4 @@ async fn login_form(
         form.return_to = return_to.map(|url| url.as_str().to_owned());
     }
     form
-}
-
-fn see_other(url: &str) -> Response {
-    Redirect::to(url).into_response()
 }

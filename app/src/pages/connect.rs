@@ -23,11 +23,12 @@ use crate::state::App;
 struct ConnectPage<'a> {
     app_name: &'a str,
     nav: Nav<'a>,
-    settings: Vec<Setting>,
+    settings: [Setting; 4],
     apps: Vec<ConnectedApp>,
     /// Whether an application is on another domain, so that cookies can't reach it.
     is_other_site: bool,
-    examples: Vec<Example>,
+    /// Commands and sources of small programs that ask Guestlist who is logged in.
+    examples: [(&'static str, String); 2],
     /// Guestlist's origin.
     url: String,
     /// The application's origin, or an example.
@@ -39,22 +40,10 @@ struct ConnectPage<'a> {
     project: &'a str,
     jwks_url: String,
     is_sandbox: bool,
-    redirect_urls: Vec<RedirectUrl>,
+    /// Redirect URLs to register at Stytch, and the types to select in its dashboard.
+    redirect_urls: Vec<(String, &'static str)>,
     webhook_url: String,
     has_webhook_secret: bool,
-}
-
-/// A small program that asks Guestlist who is logged in.
-struct Example {
-    command: &'static str,
-    source: String,
-}
-
-/// A redirect URL to register at Stytch.
-struct RedirectUrl {
-    url: String,
-    /// The types to select in Stytch's dashboard.
-    types: &'static str,
 }
 
 /// `GET /connect`
@@ -71,8 +60,6 @@ fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectP
     let app = app_url.map(Url::origin).or_else(|| site.app_origins.first().cloned());
     let app = app.map_or_else(|| APP.to_owned(), |origin| origin.ascii_serialization());
     let return_to = app_url.map(Url::as_str).filter(|url| site.parse_return_to(url).is_ok());
-    let example =
-        |(command, source): (_, &str)| Example { command, source: fill_in(source, &url, &app) };
     let project = &site.stytch;
     ConnectPage {
         app_name: &site.app_name,
@@ -80,7 +67,7 @@ fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectP
         settings: settings::check_all(site),
         is_other_site: apps.iter().any(|app| app.access == CookieAccess::OtherSite),
         apps,
-        examples: EXAMPLES.map(example).into(),
+        examples: EXAMPLES.map(|(command, source)| (command, fill_in(source, &url, &app))),
         webhook_url: format!("{url}/webhooks/stytch"),
         has_webhook_secret: guestlist.webhooks.is_some(),
         url,
@@ -115,14 +102,14 @@ fn fill_in(source: &str, url: &str, app: &str) -> String {
 }
 
 /// Returns the redirect URLs exactly as links contain them: Stytch compares them in full.
-fn redirect_urls(policy: &Policy) -> Vec<RedirectUrl> {
+fn redirect_urls(policy: &Policy) -> Vec<(String, &'static str)> {
     let url = &policy.authenticate_url;
     if !policy.link_carries_id {
-        return vec![RedirectUrl { url: url.clone(), types: "Login, Sign-up, Invite" }];
+        return vec![(url.clone(), "Login, Sign-up, Invite")];
     }
     vec![
-        RedirectUrl { url: url.clone(), types: "Login, Sign-up" },
-        RedirectUrl { url: format!("{url}?invitation={{}}"), types: "Login, Sign-up, Invite" },
+        (url.clone(), "Login, Sign-up"),
+        (format!("{url}?invitation={{}}"), "Login, Sign-up, Invite"),
     ]
 }
 

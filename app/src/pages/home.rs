@@ -6,13 +6,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, VerifiedSession};
-use guestlist_domain::{Name, Role, UserId};
+use guestlist_domain::{Role, User, UserId};
 use serde::Deserialize;
+use url::Url;
 
 use super::auth::PageSession;
 use super::labels::format_time;
 use super::layout::{Nav, render};
-use super::revocations::find_revoked;
+use super::user_detail::find_revoked;
 use super::users::{ListView, user_list};
 use crate::extract::{OptionalSession, Query, RequestContext, ResponseEffects, SameOrigin};
 use crate::problem::Problem;
@@ -24,10 +25,8 @@ use crate::state::App;
 struct MemberPage<'a> {
     app_name: &'a str,
     nav: Nav<'a>,
-    app_url: Option<&'a str>,
-    name: Option<&'a str>,
-    role: Role,
-    since: String,
+    app_url: Option<&'a Url>,
+    user: &'a User,
     session_ends: String,
 }
 
@@ -57,10 +56,8 @@ fn member_page(app: &App, viewer: &VerifiedSession) -> Response {
     let template = MemberPage {
         app_name: &app.site().app_name,
         nav: Nav::new(viewer, "/"),
-        app_url: app.site().app_url.as_ref().map(url::Url::as_str),
-        name: viewer.user.name.as_ref().map(Name::as_str),
-        role: viewer.user.role,
-        since: format_time(viewer.user.created_at),
+        app_url: app.site().app_url.as_ref(),
+        user: &viewer.user,
         session_ends: viewer.session.expires_at.strftime("%A, %-d %B, %H:%M UTC").to_string(),
     };
     render(app.site(), StatusCode::OK, &template)

@@ -9,7 +9,6 @@ pub fn format_time(time: Timestamp) -> String {
     time.strftime("%-d %B %Y, %H:%M UTC").to_string()
 }
 
-/// Returns the name of an actor.
 pub fn actor_name(actor: &Actor) -> String {
     match actor {
         Actor::User { name, .. } => name.clone(),
@@ -51,14 +50,15 @@ fn verb_and_details(event: &Event) -> (&'static str, String) {
     let text = |name| event.detail[name].as_str().unwrap_or_default().to_owned();
     let words = |name| text(name).replace('_', " ");
     let plain = |verb| (verb, String::new());
+    let is_alone = event.user_id.is_none();
     match event.kind {
         EventKind::Requested => plain("invited"),
         EventKind::Held => ("postponed the invitation to", reason(&words("by"))),
         EventKind::Attempted => ("tried to send the invitation to", attempt(&event.detail)),
         EventKind::Sent => plain("sent the invitation to"),
         EventKind::Doubtful => plain("could not confirm that the invitation was sent to"),
-        EventKind::Visited if event.user_id.is_some() => plain("The link was opened:"),
-        EventKind::Visited => plain("The link was opened"),
+        EventKind::Visited if is_alone => plain("The link was opened"),
+        EventKind::Visited => plain("The link was opened:"),
         EventKind::Accepted => plain("accepted the invitation"),
         EventKind::Failed if text("code") == "cancelled" => plain("cancelled the invitation to"),
         EventKind::Failed => ("failed to send the invitation to", reason(&words("code"))),
@@ -85,21 +85,15 @@ fn verb_and_details(event: &Event) -> (&'static str, String) {
         EventKind::IdentityForgotten => ("ended all sessions of", reason("deleted at Stytch")),
         EventKind::IdentityLinked => plain("linked the Stytch identity of"),
         EventKind::IdentityDeleted => plain("deleted the leftover Stytch identity of"),
-        EventKind::JobRetried => {
-            (job_verb(event, "retried a job", "retried a job for"), reason(&text("kind")))
-        }
-        EventKind::JobCancelled => {
-            (job_verb(event, "cancelled a job", "cancelled a job for"), reason(&text("kind")))
-        }
+        EventKind::JobRetried if is_alone => ("retried a job", reason(&text("kind"))),
+        EventKind::JobRetried => ("retried a job for", reason(&text("kind"))),
+        EventKind::JobCancelled if is_alone => ("cancelled a job", reason(&text("kind"))),
+        EventKind::JobCancelled => ("cancelled a job for", reason(&text("kind"))),
         EventKind::QueuePaused => {
             ("paused the queue", format!(" {}{}", text("queue"), reason(&text("reason"))))
         }
         EventKind::QueueResumed => ("resumed the queue", format!(" {}", text("queue"))),
     }
-}
-
-fn job_verb(event: &Event, alone: &'static str, for_user: &'static str) -> &'static str {
-    if event.user_id.is_some() { for_user } else { alone }
 }
 
 fn session_ended(end_reason: Option<EndReason>, is_own: bool) -> (&'static str, String) {

@@ -18,7 +18,7 @@ use crate::sessions::cookies::LoginHint;
 use crate::state::App;
 use crate::state::rate_limit::Client;
 
-#[derive(Template)]
+#[derive(Default, Template)]
 #[template(path = "login.html")]
 struct LoginPage<'a> {
     app_name: &'a str,
@@ -27,8 +27,6 @@ struct LoginPage<'a> {
     email: &'a str,
     return_to: Option<&'a str>,
     logged_in_as: Option<&'a str>,
-    /// Where a logged-in user continues.
-    continue_to: &'a str,
 }
 
 #[derive(Template)]
@@ -69,11 +67,10 @@ pub async fn show(
     let template = LoginPage {
         app_name: &app.site().app_name,
         notice,
-        error: None,
         email: hint.as_ref().map_or("", |hint| hint.email.as_str()),
         return_to,
         logged_in_as: session.as_ref().map(|admitted| admitted.user.email.as_str()),
-        continue_to: return_to.unwrap_or("/"),
+        ..LoginPage::default()
     };
     render(app.site(), StatusCode::OK, &template)
 }
@@ -131,12 +128,10 @@ fn login_page_with_error(app: &App, form: &LoginForm, problem: Problem) -> Respo
     let error = form_error(&problem);
     let template = LoginPage {
         app_name: &app.site().app_name,
-        notice: None,
         error: Some(&error),
         email: &form.email,
         return_to: form.return_to.as_deref(),
-        logged_in_as: None,
-        continue_to: "/",
+        ..LoginPage::default()
     };
     let mut response = render(app.site(), problem.status(), &template);
     for (name, value) in problem.into_response().headers() {

@@ -17,8 +17,7 @@ struct ProblemPage<'a> {
     code: &'a str,
     request_id: &'a str,
     offers_login: bool,
-    email: &'a str,
-    return_to: Option<&'a str>,
+    form: &'a LoginFormValues,
 }
 
 /// Renders a problem. `form` prefills the login form.
@@ -35,8 +34,7 @@ pub fn problem_page(
         code: problem.code.as_str(),
         request_id,
         offers_login: offers_login(problem.code),
-        email: form.email.as_deref().unwrap_or_default(),
-        return_to: form.return_to.as_deref(),
+        form,
     };
     render(app.site(), problem.status(), &template)
 }

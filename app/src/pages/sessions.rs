@@ -21,32 +21,9 @@ use crate::state::App;
 struct SessionsPage<'a> {
     app_name: &'a str,
     nav: Nav<'a>,
-    sessions: Vec<SessionRow>,
-    has_others: bool,
-}
-
-/// A session in a list.
-pub struct SessionRow {
-    pub id: SessionId,
-    pub device: String,
-    pub ip: String,
-    pub started: String,
-    pub last_used: String,
-    /// Whether it is the session of this request.
-    pub is_current: bool,
-}
-
-impl SessionRow {
-    pub fn new(session: &Session, current: Option<SessionId>) -> Self {
-        Self {
-            id: session.id,
-            device: device(session.user_agent.as_deref()),
-            ip: session.ip.clone().unwrap_or_default(),
-            started: format_time(session.started_at),
-            last_used: format_time(session.last_used_at),
-            is_current: current == Some(session.id),
-        }
-    }
+    sessions: Vec<Session>,
+    /// The session of this request.
+    current: SessionId,
 }
 
 /// `GET /sessions`
@@ -54,13 +31,11 @@ pub async fn show(
     PageSession(viewer): PageSession,
     State(app): State<App>,
 ) -> Result<Response, Problem> {
-    let live = app.ctx().store.live_sessions(viewer.user.id, app.ctx().now()).await?;
-    let sessions = live.iter().map(|session| SessionRow::new(session, Some(viewer.session.id)));
     let template = SessionsPage {
         app_name: &app.site().app_name,
         nav: Nav::new(&viewer, "/sessions"),
-        sessions: sessions.collect(),
-        has_others: live.iter().any(|session| session.id != viewer.session.id),
+        sessions: app.ctx().store.live_sessions(viewer.user.id, app.ctx().now()).await?,
+        current: viewer.session.id,
     };
     Ok(render(app.site(), StatusCode::OK, &template))
 }

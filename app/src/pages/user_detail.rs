@@ -1,21 +1,34 @@
 //! The page of one user, with the forms to change, suspend and remove them.
+//!
+//! When an administrator is demoted, suspended or removed, the open invitations they sent with a
+//! role above `member` are revoked. The redirect after the form carries the ids of the revoked
+//! ones in `?revoked=`, so that the next page can list them.
+
+use std::str::FromStr;
 
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{self, UserChange, VerifiedSession};
-use guestlist_domain::{Actor, Ctx, ManageableRoles, Name, Role, User, UserId, UserStatus};
+use guestlist_domain::flows::{
+    self, ChangedUser, UserChange, VerifiedSession, privileged_invitations_by,
+};
+use guestlist_domain::{
+    Invitation, InvitationId, InvitationStatus, ManageableRoles, Role, Session, SessionId, User,
+    UserId, UserStatus,
+};
 use serde::Deserialize;
 
 use super::auth::{FormAdmin, PageAdmin};
 use super::labels::format_time;
 use super::layout::{Nav, render};
-use super::revocations::{ListedInvitation, find_revocable, find_revoked, revoked_query};
-use super::sessions::SessionRow;
-use crate::extract::{Form, PathParam, Query, RequestContext};
+use crate::extract::{Form, PathParam, Query};
 use crate::problem::Problem;
+use crate::sessions::device::device;
 use crate::state::App;
+
+/// Maximum number of ids in `?revoked=`.
+const MAX_IDS: usize = 20;
 
 #[derive(Template)]
 #[template(path = "user_detail.html")]
@@ -24,21 +37,19 @@ struct UserPage<'a> {
     nav: Nav<'a>,
     error: Option<&'a str>,
     user: &'a User,
-    name: Option<&'a str>,
-    since: String,
-    last_seen: Option<String>,
     /// Pretty-printed JSON.
     metadata: Option<String>,
     /// Status of the latest invitation, if the user is invited.
     invitation: Option<&'static str>,
-    roles: &'static [Role],
-    sessions: Vec<SessionRow>,
+    sessions: Vec<Session>,
+    /// The session of this request.
+    current: SessionId,
     /// Whether the user is the viewer.
     is_viewer: bool,
     /// Invitations that demoting, suspending or removing the user would revoke.
-    revocable: Vec<ListedInvitation>,
+    revocable: Vec<Invitation>,
     /// Invitations revoked by the preceding form.
-    revoked: Vec<ListedInvitation>,
+    revoked: Vec<Invitation>,
 }
 
 #[derive(Template)]
@@ -46,11 +57,9 @@ struct UserPage<'a> {
 struct RemovePage<'a> {
     app_name: &'a str,
     nav: Nav<'a>,
-    id: UserId,
-    email: &'a str,
-    is_invited: bool,
+    user: &'a User,
     /// Invitations that the removal revokes.
-    revocable: Vec<ListedInvitation>,
+    revocable: Vec<Invitation>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,13 +84,11 @@ async fn user_page(
     app: &App,
     viewer: &VerifiedSession,
     id: UserId,
-    revoked: Vec<ListedInvitation>,
+    revoked: Vec<Invitation>,
     error: Option<Problem>,
 ) -> Result<Response, Problem> {
-    let (store, now) = (&app.ctx().store, app.ctx().now());
+    let store = &app.ctx().store;
     let user = app.user(id).await?;
-    let sessions = store.live_sessions(id, now).await?;
-    let sessions = sessions.iter().map(|one| SessionRow::new(one, Some(viewer.session.id)));
     let latest = match user.status {
         UserStatus::Invited => store.latest_invitation(id).await?,
         _ => None,
@@ -91,15 +98,12 @@ async fn user_page(
         app_name: &app.site().app_name,
         nav: Nav::new(viewer, ""),
         error: error.as_ref().map(|problem| problem.detail.as_str()),
-        name: user.name.as_ref().map(Name::as_str),
-        since: format_time(user.created_at),
-        last_seen: user.last_seen_at.map(format_time),
         metadata: metadata.filter(|_| !user.metadata.is_empty()),
         invitation: latest.map(|invitation| invitation.status.as_str()),
-        roles: Role::ALL,
-        sessions: sessions.collect(),
+        sessions: store.live_sessions(id, app.ctx().now()).await?,
+        current: viewer.session.id,
         is_viewer: user.id == viewer.user.id,
-        revocable: find_revocable(app, id).await?,
+        revocable: privileged_invitations_by(app.ctx(), id).await?,
         revoked,
         user: &user,
     };
@@ -115,66 +119,39 @@ pub struct RoleForm {
 /// `POST /users/{id}/role`
 pub async fn change_role(
     admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
     id: PathParam<UserId>,
     Form(form): Form<RoleForm>,
 ) -> Result<Response, Problem> {
     let unknown = || Problem::field("role", "must be admin, operator or member");
     let role = Some(Role::parse(&form.role).ok_or_else(unknown)?);
-    change(&app, &ctx, &admin, id.parse()?, UserChange { role, ..UserChange::default() }).await
+    change(&admin, id.parse()?, UserChange { role, ..UserChange::default() }).await
 }
 
-/// `POST /users/{id}/suspend`
-pub async fn suspend(
+/// `POST /users/{id}/suspend` and `POST /users/{id}/reactivate`
+pub async fn set_suspended<const IS_SUSPENDED: bool>(
     admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
     id: PathParam<UserId>,
 ) -> Result<Response, Problem> {
-    let change_to = UserChange { is_suspended: Some(true), ..UserChange::default() };
-    change(&app, &ctx, &admin, id.parse()?, change_to).await
+    let is_suspended = Some(IS_SUSPENDED);
+    change(&admin, id.parse()?, UserChange { is_suspended, ..UserChange::default() }).await
 }
 
-/// `POST /users/{id}/reactivate`
-pub async fn reactivate(
-    admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<UserId>,
-) -> Result<Response, Problem> {
-    let change_to = UserChange { is_suspended: Some(false), ..UserChange::default() };
-    change(&app, &ctx, &admin, id.parse()?, change_to).await
-}
-
-async fn change(
-    app: &App,
-    ctx: &Ctx,
-    admin: &FormAdmin,
-    id: UserId,
-    change: UserChange,
-) -> Result<Response, Problem> {
+async fn change(admin: &FormAdmin, id: UserId, change: UserChange) -> Result<Response, Problem> {
     let change = UserChange { manageable: ManageableRoles::All, ..change };
-    let changed = flows::change_user(ctx, id, &change, &Actor::of(&admin.0.user)).await;
+    let changed = flows::change_user(&admin.ctx, id, &change, &admin.actor).await;
     let query = changed.map(|changed| revoked_query(&changed)).map_err(Problem::from);
-    redirect_to_user(app, admin, id, query).await
+    redirect_to_user(admin, id, query).await
 }
 
 /// `POST /users/{id}/sessions/end`
-pub async fn end_sessions(
-    admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<UserId>,
-) -> Result<Response, Problem> {
+pub async fn end_sessions(admin: FormAdmin, id: PathParam<UserId>) -> Result<Response, Problem> {
     let id = id.parse()?;
-    flows::end_all_sessions(&ctx, id, ManageableRoles::All, &Actor::of(&admin.0.user)).await?;
-    redirect_to_user(&app, &admin, id, Ok(String::new())).await
+    flows::end_all_sessions(&admin.ctx, id, ManageableRoles::All, &admin.actor).await?;
+    redirect_to_user(&admin, id, Ok(String::new())).await
 }
 
 /// Redirects to the user's page with a query, or renders it with the reason for a conflict.
 async fn redirect_to_user(
-    app: &App,
     admin: &FormAdmin,
     id: UserId,
     query: Result<String, Problem>,
@@ -182,7 +159,7 @@ async fn redirect_to_user(
     match query {
         Ok(query) => Ok(Redirect::to(&format!("/users/{id}{query}")).into_response()),
         Err(problem) if problem.status() == StatusCode::CONFLICT => {
-            user_page(app, &admin.0, id, Vec::new(), Some(problem)).await
+            user_page(&admin.app, &admin.viewer, id, Vec::new(), Some(problem)).await
         }
         Err(problem) => Err(problem),
     }
@@ -198,24 +175,35 @@ pub async fn confirm_removal(
     let template = RemovePage {
         app_name: &app.site().app_name,
         nav: Nav::new(&viewer, ""),
-        id: user.id,
-        email: user.email.as_str(),
-        is_invited: user.status == UserStatus::Invited,
-        revocable: find_revocable(&app, user.id).await?,
+        user: &user,
+        revocable: privileged_invitations_by(app.ctx(), user.id).await?,
     };
     Ok(render(app.site(), StatusCode::OK, &template))
 }
 
 /// `POST /users/{id}/remove`
-pub async fn remove(
-    admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<UserId>,
-) -> Result<Response, Problem> {
+pub async fn remove(admin: FormAdmin, id: PathParam<UserId>) -> Result<Response, Problem> {
     let id = id.parse()?;
-    match flows::remove_user(&ctx, id, ManageableRoles::All, &Actor::of(&admin.0.user)).await {
+    match flows::remove_user(&admin.ctx, id, ManageableRoles::All, &admin.actor).await {
         Ok(removed) => Ok(Redirect::to(&format!("/{}", revoked_query(&removed))).into_response()),
-        Err(error) => redirect_to_user(&app, &admin, id, Err(Problem::from(error))).await,
+        Err(error) => redirect_to_user(&admin, id, Err(Problem::from(error))).await,
     }
+}
+
+/// Returns the query with the ids of the revoked invitations; empty if there are none.
+fn revoked_query(changed: &ChangedUser) -> String {
+    let ids = changed.revoked.iter().take(MAX_IDS).map(|revoked| revoked.id.to_string());
+    let ids: Vec<_> = ids.collect();
+    if ids.is_empty() { String::new() } else { format!("?revoked={}", ids.join(",")) }
+}
+
+/// Loads the revoked invitations with the ids in `?revoked=`.
+pub async fn find_revoked(app: &App, ids: Option<&str>) -> Result<Vec<Invitation>, Problem> {
+    let mut found = Vec::new();
+    let ids = ids.unwrap_or_default().split(',').take(MAX_IDS);
+    for id in ids.filter_map(|id| InvitationId::from_str(id).ok()) {
+        let invitation = app.ctx().store.invitation(id).await?;
+        found.extend(invitation.filter(|found| found.status == InvitationStatus::Revoked));
+    }
+    Ok(found)
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, NewInvitation, VerifiedSession};
@@ -16,13 +15,11 @@ use serde::Deserialize;
 use super::auth::FormAdmin;
 use super::layout::{Nav, render};
 use super::problem::form_error;
-use super::revocations::ListedInvitation;
-use crate::extract::{Form, PathParam, RequestContext};
+use crate::extract::{Form, PathParam};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::state::holds::HoldStatus;
 
-/// Number of users per page.
 const PAGE_SIZE: u64 = 100;
 
 #[derive(Template)]
@@ -31,10 +28,10 @@ struct UsersPage<'a> {
     app_name: &'a str,
     nav: Nav<'a>,
     error: Option<String>,
-    revoked: Vec<ListedInvitation>,
+    revoked: Vec<Invitation>,
     /// Value of the form's email field.
     email: &'a str,
-    rows: Vec<Row>,
+    rows: Vec<Row<'a>>,
     /// Id of the last user, if there is a next page.
     next_after: Option<String>,
     /// Whether a row is expected to change soon, so that the page refreshes faster.
@@ -44,11 +41,8 @@ struct UsersPage<'a> {
     inbox_url: Option<&'a str>,
 }
 
-struct Row {
-    id: UserId,
-    email: String,
-    name: Option<String>,
-    role: Role,
+struct Row<'a> {
+    user: &'a User,
     /// Status of the invitation if the user is invited, else of the user.
     status: &'static str,
     /// The invitation's latest error, or what holds it back.
@@ -64,7 +58,7 @@ pub struct ListView<'a> {
     /// The last user of the previous page.
     pub after: Option<UserId>,
     /// Invitations revoked by the preceding form.
-    pub revoked: Vec<ListedInvitation>,
+    pub revoked: Vec<Invitation>,
     /// Why the preceding form was refused.
     pub error: Option<Problem>,
     /// The address entered into the preceding form.
@@ -110,19 +104,23 @@ async fn load_users(app: &App, after: Option<UserId>) -> Result<(Vec<User>, bool
     Ok((users, has_more))
 }
 
-async fn rows(app: &App, users: &[User], viewer: &VerifiedSession) -> Result<Vec<Row>, Problem> {
+async fn rows<'a>(
+    app: &App,
+    users: &'a [User],
+    viewer: &VerifiedSession,
+) -> Result<Vec<Row<'a>>, Problem> {
     let invited = users.iter().filter(|user| user.status == UserStatus::Invited);
     let invited: Vec<UserId> = invited.map(|user| user.id).collect();
     let latest = app.ctx().store.latest_invitations(&invited).await?;
     let holds = app.holds.current(app.ctx().now(), &latest).await?;
     let latest: HashMap<UserId, &Invitation> = latest.iter().map(|i| (i.user_id, i)).collect();
-    let row = |user: &User| Row::new(user, latest.get(&user.id).copied(), holds, viewer);
+    let row = |user| Row::new(user, latest.get(&user.id).copied(), holds, viewer);
     Ok(users.iter().map(row).collect())
 }
 
-impl Row {
+impl<'a> Row<'a> {
     fn new(
-        user: &User,
+        user: &'a User,
         latest: Option<&Invitation>,
         holds: HoldStatus,
         viewer: &VerifiedSession,
@@ -143,10 +141,7 @@ impl Row {
             )
         };
         Self {
-            id: user.id,
-            email: user.email.as_str().to_owned(),
-            name: user.name.as_ref().map(|name| name.as_str().to_owned()),
-            role: user.role,
+            user,
             status,
             note,
             resendable: latest.filter(can_resend).map(|invitation| invitation.id),
@@ -161,14 +156,9 @@ pub struct InviteForm {
 }
 
 /// `POST /users/invite`
-pub async fn invite(
-    admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    Form(form): Form<InviteForm>,
-) -> Result<Response, Problem> {
-    let invited = send_invitation(&ctx, &form.email, &Actor::of(&admin.0.user)).await;
-    redirect_to_list(&app, &admin, invited, &form.email).await
+pub async fn invite(admin: FormAdmin, Form(form): Form<InviteForm>) -> Result<Response, Problem> {
+    let invited = send_invitation(&admin.ctx, &form.email, &admin.actor).await;
+    redirect_to_list(&admin, invited, &form.email).await
 }
 
 async fn send_invitation(ctx: &Ctx, email: &str, actor: &Actor) -> Result<(), Problem> {
@@ -188,20 +178,13 @@ async fn send_invitation(ctx: &Ctx, email: &str, actor: &Actor) -> Result<(), Pr
 }
 
 /// `POST /invitations/{id}/resend`
-pub async fn resend(
-    admin: FormAdmin,
-    State(app): State<App>,
-    RequestContext(ctx): RequestContext,
-    id: PathParam<InvitationId>,
-) -> Result<Response, Problem> {
-    let resent =
-        flows::resend(&ctx, id.parse()?, ManageableRoles::All, &Actor::of(&admin.0.user)).await;
-    redirect_to_list(&app, &admin, resent.map(drop).map_err(Problem::from), "").await
+pub async fn resend(admin: FormAdmin, id: PathParam<InvitationId>) -> Result<Response, Problem> {
+    let resent = flows::resend(&admin.ctx, id.parse()?, ManageableRoles::All, &admin.actor).await;
+    redirect_to_list(&admin, resent.map(drop).map_err(Problem::from), "").await
 }
 
 /// Redirects to the list, or renders it with the reason why the form was refused.
 async fn redirect_to_list(
-    app: &App,
     admin: &FormAdmin,
     result: Result<(), Problem>,
     email: &str,
@@ -210,7 +193,7 @@ async fn redirect_to_list(
         Ok(()) => Ok(Redirect::to("/").into_response()),
         Err(problem) if problem.status().is_client_error() => {
             let view = ListView { error: Some(problem), email, ..ListView::default() };
-            user_list(app, &admin.0, view).await
+            user_list(&admin.app, &admin.viewer, view).await
         }
         Err(problem) => Err(problem),
     }

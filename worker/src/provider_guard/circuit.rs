@@ -51,38 +51,28 @@ pub struct Circuit {
     /// Number of repeated outages.
     relapses: u32,
     recovered_at: Option<Instant>,
-    health: ProviderHealth,
+    pub health: ProviderHealth,
     /// Start of the recovery, or time of the last probe.
     changed_at: Instant,
-    last_outage: Option<Outage>,
+    /// The last outage that has ended.
+    pub last_outage: Option<Outage>,
 }
 
 impl Circuit {
     /// Creates a closed circuit for a full rate in calls per second.
     pub fn new(full_rate: f64, now: Instant) -> Self {
-        let (calls, health) = (VecDeque::new(), ProviderHealth::Ok);
         Self {
             full_rate,
-            calls,
+            calls: VecDeque::new(),
             failures: 0,
             consecutive_failures: 0,
             failing_since: None,
             relapses: 0,
             recovered_at: None,
-            health,
+            health: ProviderHealth::Ok,
             changed_at: now,
             last_outage: None,
         }
-    }
-
-    /// The provider's health.
-    pub fn health(&self) -> &ProviderHealth {
-        &self.health
-    }
-
-    /// The last outage that has ended.
-    pub fn last_outage(&self) -> Option<Outage> {
-        self.last_outage
     }
 
     /// Returns why no calls are made at present.
@@ -92,16 +82,13 @@ impl Circuit {
 
     /// Records the result of a call.
     pub fn record_call(&mut self, error: Option<&ProviderError>, now: Instant, time: Timestamp) {
-        let is_failure = match error.map(|error| error.kind) {
+        let is_failure = match error.map(|error| (error, error.kind)) {
             // A 429 response says nothing about the provider's health.
-            Some(kind) if kind.is_rate_limit() => return,
-            Some(ProviderErrorKind::Misconfigured) => {
-                if let Some(error) = error {
-                    self.set_misconfigured(error, now, time);
-                }
-                return;
+            Some((_, kind)) if kind.is_rate_limit() => return,
+            Some((error, ProviderErrorKind::Misconfigured)) => {
+                return self.set_misconfigured(error, now, time);
             }
-            Some(ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful) => true,
+            Some((_, ProviderErrorKind::Unavailable | ProviderErrorKind::Doubtful)) => true,
             Some(_) | None => false,
         };
         self.consecutive_failures = if is_failure { self.consecutive_failures + 1 } else { 0 };
@@ -153,9 +140,7 @@ impl Circuit {
                 (PROBE_INTERVAL * (1 << self.relapses.min(6))).min(MAX_PROBE_INTERVAL)
             }
             ProviderHealth::Misconfigured(_) => CONFIGURATION_PROBE_INTERVAL,
-            ProviderHealth::Ok | ProviderHealth::Recovering(_)
-                if self.consecutive_failures >= SUSPICIOUS_FAILURES =>
-            {
+            ProviderHealth::Ok | ProviderHealth::Recovering(_) if self.is_suspicious() => {
                 PROBE_INTERVAL
             }
             ProviderHealth::Ok | ProviderHealth::Recovering(_) => return false,
@@ -314,8 +299,8 @@ mod tests {
             .collect();
         let some = |rate| Admission::Open(Some(rate));
         assert_eq!(rates, [some(10.0), some(20.0), some(40.0), some(80.0), Admission::Open(None)]);
-        assert_eq!(test.circuit.health(), &ProviderHealth::Ok);
-        let Outage { from, to, by } = test.circuit.last_outage().unwrap();
+        assert_eq!(test.circuit.health, ProviderHealth::Ok);
+        let Outage { from, to, by } = test.circuit.last_outage.unwrap();
         assert_eq!((to.duration_since(from).as_secs(), by), (2, HeldBy::ProviderDown));
     }
 
@@ -327,7 +312,7 @@ mod tests {
         test.circuit.record_probe(None, test.now, test.time);
         test.calls(10, Some(ProviderErrorKind::Unavailable));
         assert_eq!(test.admission(), Admission::Closed);
-        let ProviderHealth::Down(issue) = test.circuit.health() else { panic!("open") };
+        let ProviderHealth::Down(issue) = &test.circuit.health else { panic!("open") };
         assert_eq!(issue.since, Timestamp::UNIX_EPOCH);
     }
 
@@ -347,7 +332,7 @@ mod tests {
         let mut away = failing(60);
         away.circuit.record_probe(Some(&refusal), away.now, away.time);
         assert_eq!(away.admission(), Admission::Closed);
-        let since = away.circuit.health().issue().unwrap().since;
+        let since = away.circuit.health.issue().unwrap().since;
         assert_eq!(since, Timestamp::UNIX_EPOCH, "since the first failure");
         let mut there = failing(60);
         there.circuit.record_probe(None, there.now, there.time);

@@ -14,53 +14,29 @@ use crate::metrics::Metrics;
 
 /// An identity provider that records the result of each call.
 pub struct InstrumentedProvider {
-    provider: Arc<dyn IdentityProvider>,
-    guard: ProviderGuard,
-    metrics: Metrics,
+    pub provider: Arc<dyn IdentityProvider>,
+    pub guard: ProviderGuard,
+    pub metrics: Metrics,
 }
 
-impl InstrumentedProvider {
-    pub fn new(
-        provider: Arc<dyn IdentityProvider>,
-        guard: ProviderGuard,
-        metrics: Metrics,
-    ) -> Self {
-        Self { provider, guard, metrics }
-    }
+/// Calls that search. They have a rate limit of their own and are batched, so their failures say
+/// nothing about sending.
+const SEARCHES: [&str; 3] = ["find_user", "identities", "identity"];
 
+impl InstrumentedProvider {
     async fn instrument<T>(
         &self,
-        call: &'static str,
-        future: impl Future<Output = Result<T, ProviderError>>,
-    ) -> Result<T, ProviderError> {
-        let result = self.measure(call, future).await;
-        self.guard.record_call(result.as_ref().err());
-        result
-    }
-
-    /// Searches have a rate limit of their own and are batched, so their failures say nothing about
-    /// sending. Only misconfiguration errors are passed to the guard.
-    async fn instrument_search<T>(
-        &self,
-        call: &'static str,
-        future: impl Future<Output = Result<T, ProviderError>>,
-    ) -> Result<T, ProviderError> {
-        let result = self.measure(call, future).await;
-        let error = result.as_ref().err();
-        if let Some(error) = error.filter(|e| e.kind == ProviderErrorKind::Misconfigured) {
-            self.guard.record_call(Some(error));
-        }
-        result
-    }
-
-    async fn measure<T>(
-        &self,
-        call: &'static str,
+        call: &str,
         future: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
         let started = Instant::now();
         let result = future.await;
-        self.metrics.record_call(call, result.as_ref().err(), started.elapsed());
+        let error = result.as_ref().err();
+        self.metrics.record_call(call, error, started.elapsed());
+        let is_misconfigured = error.is_some_and(|e| e.kind == ProviderErrorKind::Misconfigured);
+        if is_misconfigured || !SEARCHES.contains(&call) {
+            self.guard.record_call(error);
+        }
         result
     }
 }
@@ -103,15 +79,15 @@ impl IdentityProvider for InstrumentedProvider {
     }
 
     async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError> {
-        self.instrument_search("find_user", self.provider.find_user(email)).await
+        self.instrument("find_user", self.provider.find_user(email)).await
     }
 
     async fn identities(&self, cursor: Option<&str>) -> Result<IdentityPage, ProviderError> {
-        self.instrument_search("identities", self.provider.identities(cursor)).await
+        self.instrument("identities", self.provider.identities(cursor)).await
     }
 
     async fn identity(&self, provider_user_id: &str) -> Result<Option<Profile>, ProviderError> {
-        self.instrument_search("identity", self.provider.identity(provider_user_id)).await
+        self.instrument("identity", self.provider.identity(provider_user_id)).await
     }
 
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {

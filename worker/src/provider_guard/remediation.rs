@@ -14,23 +14,7 @@ pub struct Remediation {
 /// Returns the remedy for a configuration error. `authenticate_url` is the URL that links lead to.
 pub fn remediation(issue: &HealthIssue, authenticate_url: &str) -> Remediation {
     let code = issue.code.as_str();
-    if let Some((problem, fix)) = known_problem(code) {
-        return Remediation { problem: problem.to_owned(), fix: fix.to_owned() };
-    }
-    if code.contains("redirect_url") || code.ends_with("magic_link_url") {
-        return Remediation {
-            problem: "Stytch does not accept the URL that links lead to".to_owned(),
-            fix: format!("register {authenticate_url} in Stytch's dashboard, or set PUBLIC_URL"),
-        };
-    }
-    Remediation {
-        problem: format!("Stytch refuses the configuration ({code}: {})", issue.message),
-        fix: "see Stytch's dashboard".to_owned(),
-    }
-}
-
-fn known_problem(code: &str) -> Option<(&'static str, &'static str)> {
-    Some(match code {
+    let (problem, fix) = match code {
         "unauthorized_credentials" | "invalid_secret_authentication" => {
             ("Stytch refused the secret", "set STYTCH_SECRET")
         }
@@ -62,8 +46,16 @@ fn known_problem(code: &str) -> Option<(&'static str, &'static str)> {
         {
             ("the configured URL is not Stytch's API", "set STYTCH_BASE_URL, or remove it")
         }
-        _ => return None,
-    })
+        _ if code.contains("redirect_url") || code.ends_with("magic_link_url") => (
+            "Stytch does not accept the URL that links lead to",
+            &*format!("register {authenticate_url} in Stytch's dashboard, or set PUBLIC_URL"),
+        ),
+        _ => (
+            &*format!("Stytch refuses the configuration ({code}: {})", issue.message),
+            "see Stytch's dashboard",
+        ),
+    };
+    Remediation { problem: problem.to_owned(), fix: fix.to_owned() }
 }
 
 #[cfg(test)]

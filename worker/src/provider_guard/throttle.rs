@@ -18,8 +18,8 @@ const MIN_BULK_HOLD: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub struct Throttle {
-    /// Hold to apply to all workers.
-    hold: Option<Duration>,
+    /// Hold to apply to all workers, until it is taken.
+    pub hold: Option<Duration>,
     /// Number of 429 responses without `Retry-After`, and the start of their window.
     refusals: (Instant, u32),
     /// End of the hold of bulk mail, by both clocks.
@@ -29,11 +29,6 @@ pub struct Throttle {
 impl Throttle {
     pub fn new(now: Instant) -> Self {
         Self { hold: None, refusals: (now, 0), bulk_until: None }
-    }
-
-    /// Removes and returns the hold to apply to all workers.
-    pub fn take_hold(&mut self) -> Option<Duration> {
-        self.hold.take()
     }
 
     pub fn bulk_until(&self) -> Option<Timestamp> {

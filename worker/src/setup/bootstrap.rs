@@ -8,42 +8,19 @@ use guestlist_database::{Database, SqlStore};
 use guestlist_domain::{Ctx, IdentityProvider, Policy, SystemClock, SystemIds};
 use guestlist_stytch::StytchProvider;
 
-use super::config::{Common, ConfigError, ConfigErrors, StytchSettings};
+use super::config::Common;
 use super::unconfigured_provider::UnconfiguredProvider;
 
 /// The services of a process.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Services {
     /// The database connections.
     pub database: Database,
     /// Wakes the worker of this process, if there is one.
     pub waker: Waker,
-    store: Arc<SqlStore>,
-    provider: Arc<StytchProvider>,
-}
-
-impl std::fmt::Debug for Services {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Services").field("database", &self.database).finish_non_exhaustive()
-    }
-}
-
-impl StytchSettings {
-    /// Returns the options of the provider's client, or records which variables are missing.
-    pub fn required(&self, errors: &mut ConfigErrors) -> Option<guestlist_stytch::Options> {
-        let missing = |variable: &str| {
-            ConfigError::new(variable, "is not set; it is in Stytch's dashboard, under API keys")
-        };
-        if self.project_id.is_none() {
-            errors.push(missing("STYTCH_PROJECT_ID"));
-        }
-        if self.secret.is_none() {
-            errors.push(missing("STYTCH_SECRET"));
-        }
-        let (project_id, secret) = (self.project_id.clone()?, self.secret.clone()?);
-        let options = guestlist_stytch::Options::new(project_id, secret, self.base_url.clone());
-        errors.parse("STYTCH_PROJECT_ID", options.map_err(|error| error.to_string()))
-    }
+    pub store: Arc<SqlStore>,
+    /// The provider's client.
+    pub provider: Arc<StytchProvider>,
 }
 
 /// Connects to the database, checks its schema, and creates the provider's client.
@@ -91,15 +68,5 @@ impl Services {
     /// Returns the context of flows with this policy.
     pub fn ctx(&self, policy: Policy) -> Ctx {
         context(&self.store, Arc::clone(&self.provider) as _, policy)
-    }
-
-    /// The provider's client.
-    pub fn provider(&self) -> &Arc<StytchProvider> {
-        &self.provider
-    }
-
-    /// The database store.
-    pub fn store(&self) -> &Arc<SqlStore> {
-        &self.store
     }
 }

@@ -66,7 +66,8 @@ pub async fn bind(
 }
 
 fn credentials(settings: &StytchSettings, state: &Path) -> anyhow::Result<Credentials> {
-    if let Some((project_id, secret)) = settings.project_id.clone().zip(settings.secret.as_ref()) {
+    let StytchSettings { stytch_project_id, stytch_secret, .. } = settings;
+    if let (Some(project_id), Some(secret)) = (stytch_project_id.clone(), stytch_secret) {
         return Ok(Credentials { project_id, secret: secret.expose_secret().to_owned() });
     }
     let stored = stytch_sandbox::stored_credentials(state)?;

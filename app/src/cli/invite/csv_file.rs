@@ -20,7 +20,6 @@ enum Column {
     Unnamed,
 }
 
-/// Reads a file.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     parse(&bytes).with_context(|| path.display().to_string())

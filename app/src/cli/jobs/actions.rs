@@ -7,16 +7,46 @@ use std::time::Duration;
 
 use clap::Args;
 use guestlist_database::SqlStore;
-use guestlist_database::operations::JobFilter;
+use guestlist_database::operations::{JobFilter, JobStatus};
 use guestlist_domain::flows::JobOperationError;
-use guestlist_domain::{Actor, Ctx, JobId, ManageableRoles};
+use guestlist_domain::{Actor, Ctx, JobId, ManageableRoles, QueueName};
 
-use super::filter::FilterArgs;
 use crate::cli::output::{print, print_done, print_stderr};
+use crate::cli::queue::parse_queue;
 use crate::operations::{JobAction, group_thousands};
 
 /// On the command line, bulk actions have no time limit.
 const TIME_LIMIT: Duration = Duration::MAX;
+
+/// Flags that select jobs.
+#[derive(Debug, Args)]
+pub struct FilterArgs {
+    /// Queue: login, invitation, provider, webhook or maintenance
+    #[arg(long, value_parser = parse_queue)]
+    queue: Option<QueueName>,
+    /// Kind of job, e.g. send-invite
+    #[arg(long)]
+    kind: Option<String>,
+    /// State: scheduled, ready, held, running, retrying, done, dead or cancelled
+    #[arg(long, value_parser = parse_state)]
+    state: Option<JobStatus>,
+    /// Error code of the latest attempt
+    #[arg(long)]
+    error: Option<String>,
+}
+
+fn parse_state(name: &str) -> Result<JobStatus, String> {
+    let names = "scheduled, ready, held, running, retrying, done, dead, cancelled";
+    JobStatus::parse(name).ok_or_else(|| format!("must be one of {names}"))
+}
+
+impl FilterArgs {
+    /// Returns the filter, with a text search if `q` is given.
+    pub fn to_filter(&self, q: Option<String>) -> JobFilter {
+        let Self { queue, kind, state, error } = self;
+        JobFilter { queue: *queue, kind: kind.clone(), status: *state, error: error.clone(), q }
+    }
+}
 
 #[derive(Debug, Args)]
 pub struct ActionArgs {
@@ -61,7 +91,13 @@ impl ActionArgs {
                 Err(JobOperationError::Store(error)) => return Err(error.into()),
                 Err(error) => {
                     failed += 1;
-                    print_stderr(format!("guestlist: {id}: {}", explain(action, &error)));
+                    let states = match error {
+                        JobOperationError::WrongState(_) => {
+                            format!("; it must be one of {}", action.allowed_states_text())
+                        }
+                        _ => String::new(),
+                    };
+                    print_stderr(format!("guestlist: {id}: {error}{states}"));
                 }
             }
         }
@@ -113,15 +149,6 @@ fn past_tense(action: JobAction) -> &'static str {
         JobAction::Retry => "retried",
         JobAction::Cancel => "cancelled",
         JobAction::Dismiss => "dismissed",
-    }
-}
-
-fn explain(action: JobAction, error: &JobOperationError) -> String {
-    match error {
-        JobOperationError::WrongState(_) => {
-            format!("{error}; it must be one of {}", action.allowed_states_text())
-        }
-        error => error.to_string(),
     }
 }
 

@@ -4,6 +4,13 @@ use url::{Host, Origin, Url};
 
 use crate::config::SiteConfig;
 
+/// CSS class of a setting, or an application, that works.
+pub const GOOD: &str = "good";
+/// CSS class of one that lacks a value.
+pub const UNSET: &str = "unset";
+/// CSS class of one that must be changed.
+pub const WRONG: &str = "wrong";
+
 /// Whether browsers send the session cookies to an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CookieAccess {
@@ -39,46 +46,33 @@ impl ConnectedApp {
         apps
     }
 
-    /// Explains the access, and what to do.
-    pub fn explanation(&self) -> String {
+    /// Returns a short label, its CSS class, and an explanation with what to do.
+    pub fn verdict(&self) -> (&'static str, &'static str, String) {
         match &self.access {
-            CookieAccess::Shared => "The session cookies reach it: your backend forwards them to \
-                                     ask who is logged in."
-                .to_owned(),
-            CookieAccess::NeedsCookieDomain(domain) => format!(
-                "The session cookies do not reach it yet. Set COOKIE_DOMAIN={domain}; users who \
-                 are already logged in follow within five minutes. (If anyone can register names \
-                 under {domain}, as under co.uk, browsers reject such cookies: use the backend \
-                 flow instead.)"
-            ),
-            CookieAccess::SchemeMismatch => "The session cookies do not reach it. Serve both \
-                                             Guestlist and your application over https, or \
-                                             neither."
-                .to_owned(),
-            CookieAccess::OtherSite => {
-                "Your application is on another domain, which cookies can’t \
-                                        reach. Use the backend flow."
-                    .to_owned()
+            CookieAccess::Shared => {
+                let explanation = "The session cookies reach it: your backend forwards them to \
+                                   ask who is logged in.";
+                ("connected", GOOD, explanation.to_owned())
             }
-        }
-    }
-
-    /// Returns a short label.
-    pub fn label(&self) -> &'static str {
-        match self.access {
-            CookieAccess::Shared => "connected",
-            CookieAccess::NeedsCookieDomain(_) => "needs COOKIE_DOMAIN",
-            CookieAccess::SchemeMismatch => "needs https",
-            CookieAccess::OtherSite => "other domain",
-        }
-    }
-
-    /// Returns the CSS class of the label.
-    pub fn css_class(&self) -> &'static str {
-        match self.access {
-            CookieAccess::Shared => "good",
-            CookieAccess::NeedsCookieDomain(_) => "unset",
-            CookieAccess::SchemeMismatch | CookieAccess::OtherSite => "wrong",
+            CookieAccess::NeedsCookieDomain(domain) => {
+                let explanation = format!(
+                    "The session cookies do not reach it yet. Set COOKIE_DOMAIN={domain}; users \
+                     who are already logged in follow within five minutes. (If anyone can \
+                     register names under {domain}, as under co.uk, browsers reject such cookies: \
+                     use the backend flow instead.)"
+                );
+                ("needs COOKIE_DOMAIN", UNSET, explanation)
+            }
+            CookieAccess::SchemeMismatch => {
+                let explanation = "The session cookies do not reach it. Serve both Guestlist and \
+                                   your application over https, or neither.";
+                ("needs https", WRONG, explanation.to_owned())
+            }
+            CookieAccess::OtherSite => {
+                let explanation = "Your application is on another domain, which cookies can’t \
+                                   reach. Use the backend flow.";
+                ("other domain", WRONG, explanation.to_owned())
+            }
         }
     }
 }

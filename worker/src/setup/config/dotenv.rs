@@ -4,9 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::errors::ConfigError;
-
-const FILE: &str = ".env";
+pub const FILE: &str = ".env";
 
 /// The most malformed lines that an error names.
 const MAX_NAMED: usize = 5;
@@ -20,28 +18,21 @@ const MAX_VALUE_LINES: usize = 1000;
 ///
 /// An error names lines and variables, never a value. Valid lines are loaded even so, to avoid
 /// errors about missing variables.
-pub fn read_dotenv() -> Result<(), ConfigError> {
-    let read = read(Path::new(FILE)).and_then(|text| {
-        let Some(text) = text else { return Ok(()) };
-        let (valid, problem) = parse(&text);
-        let loaded = dotenvy::from_read(valid.as_bytes()).map_err(|_| "can't be read".to_owned());
-        problem.map_or(loaded, Err)
-    });
-    read.map_err(|problem| ConfigError::new(FILE, problem))
+pub fn read_dotenv() -> Result<(), String> {
+    let Some(text) = read(Path::new(FILE))? else { return Ok(()) };
+    let (valid, problem) = parse(&text);
+    let loaded = dotenvy::from_read(valid.as_bytes()).map_err(|_| "can't be read".to_owned());
+    problem.map_or(loaded, Err)
 }
 
 /// Returns the file's text with a final line end, without which `dotenvy` refuses a trailing space.
 fn read(path: &Path) -> Result<Option<String>, String> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let is_dangling = path.is_symlink();
-            return if is_dangling {
-                Err("is a link to a missing file".to_owned())
-            } else {
-                Ok(None)
-            };
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            return Err("is a link to a missing file".to_owned());
         }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(_) if path.is_dir() => return Err("is a folder, not a file".to_owned()),
         Err(error) => return Err(format!("can't be read: {error}")),
     };

@@ -6,9 +6,25 @@ use std::time::Duration;
 
 use guestlist_domain::{Email, Limit};
 use jiff::SignedDuration;
+use secrecy::SecretString;
 use url::Url;
 
 type Parsed<T> = Result<T, String>;
+
+/// Trims a text: files edited on Windows end their lines with a carriage return.
+pub fn text(text: &str) -> Parsed<String> {
+    let text = text.trim();
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+pub fn secret(secret: &str) -> Parsed<SecretString> {
+    text(secret).map(SecretString::from)
+}
+
+/// Parses a comma-separated list, skipping empty entries.
+pub fn list<T>(text: &str, parse: impl Fn(&str) -> Parsed<T>) -> Parsed<Vec<T>> {
+    text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(parse).collect()
+}
 
 /// Errors do not contain the URL, which may contain a password.
 pub fn database_url(text: &str) -> Parsed<String> {
@@ -94,8 +110,7 @@ pub fn switch(text: &str) -> Parsed<bool> {
 }
 
 pub fn emails(text: &str) -> Parsed<Vec<Email>> {
-    let addresses = text.split(',').map(str::trim).filter(|address| !address.is_empty());
-    addresses.map(|a| Email::parse(a).map_err(|error| format!("{a:?} {error}"))).collect()
+    list(text, |a| Email::parse(a).map_err(|error| format!("{a:?} {error}")))
 }
 
 pub fn minutes(text: &str, range: RangeInclusive<u32>) -> Parsed<u32> {
