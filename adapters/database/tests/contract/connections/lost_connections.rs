@@ -11,7 +11,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
 use crate::support::fixtures::*;
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_database::TestDatabase;
+use crate::support::test_store::contract;
 
 contract!(; servers:
     a_killed_commit_is_repeated,
@@ -153,7 +154,7 @@ async fn a_killed_commit_is_repeated(db: &TestDatabase) {
         let (verdict, ()) = tokio::join!(store.apply(invite(&user())), killing);
         assert_eq!(verdict.unwrap(), Verdict::Applied);
         for table in ["users", "invitations", "events", "jobs"] {
-            assert_eq!(db.count(table).await, i64::try_from(round).unwrap() + 1, "{kill}: {table}");
+            assert_eq!(db.count(table).await, round + 1, "{kill}: {table}");
         }
     }
     operator.close().await.unwrap();
