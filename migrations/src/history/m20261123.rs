@@ -1,6 +1,9 @@
 //! The tables of the first version.
 
-use crate::table::*;
+use crate::table::{
+    Table, big_integer, flag, index, index_newest_first, integer, long_text, medium_text, sha256,
+    table, text, time, unique, uuid,
+};
 
 /// The primary key of `user_emails` makes addresses unique, also where `users` is sharded by id.
 /// `tombstones` and `removed_addresses` record deleted users.
