@@ -3,7 +3,6 @@
 
 mod connection;
 mod database;
-mod file;
 mod health;
 
 use std::sync::Arc;
@@ -16,12 +15,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use thiserror::Error;
 
 use crate::error::message;
-use file::DatabaseFile;
+use connection::{DatabaseFile, create_file};
 use health::Health;
 
-pub use connection::Connection;
+pub use connection::{Connection, FileGone, sqlite_file};
 pub use database::Database;
-pub use file::{FileGone, sqlite_file};
 pub use health::WriteFailure;
 
 /// Connections to MySQL. Each may hold one of the few transactions that a server allows.
@@ -101,7 +99,7 @@ async fn open_sqlite(url: &str, create: bool) -> Result<Database, ConnectError> 
         ConnectError::Failed { place: place.clone(), why }
     };
     if create {
-        file::create(path).map_err(failed)?;
+        create_file(path).map_err(failed)?;
     } else if !path.exists() {
         return Err(ConnectError::NoFile(place));
     }

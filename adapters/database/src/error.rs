@@ -1,9 +1,9 @@
-//! Conversion of database errors into the domain's errors.
+//! Classification of database errors, and their conversion into the domain's errors.
 
 use std::io;
 
 use apalis_sea_orm::sqlx_error;
-use guestlist_domain::StoreError;
+use guestlist_domain::{StoreError, Verdict};
 use sea_orm::{DbErr, RuntimeErr};
 use thiserror::Error;
 
@@ -76,6 +76,46 @@ pub(crate) fn clone_error(error: &StoreError) -> StoreError {
             StoreError::Corrupt { table, column, id: id.clone() }
         }
         StoreError::Bug(message) => StoreError::Bug(message.clone()),
+    }
+}
+
+/// The reason that a transaction of changes was rolled back.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// A row is not as a change expects it.
+    Conflict,
+    /// The lease of a job that a change settles belongs to another worker.
+    LeaseLost,
+    /// The database failed.
+    Database(DbErr),
+}
+
+impl From<DbErr> for WriteError {
+    fn from(error: DbErr) -> Self {
+        match classify(&error) {
+            ErrorClass::UniqueViolation => Self::Conflict,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl WriteError {
+    /// Returns whether a single change of a group can be the cause, so that the others may be
+    /// applied without it.
+    pub(crate) fn may_concern_one_change(&self) -> bool {
+        match self {
+            Self::Conflict | Self::LeaseLost => true,
+            Self::Database(error) => classify(error) == ErrorClass::Permanent,
+        }
+    }
+
+    /// Returns the verdict on a change that was in a transaction of its own.
+    pub(crate) fn verdict(self) -> Result<Verdict, DbErr> {
+        match self {
+            Self::Conflict => Ok(Verdict::Conflict),
+            Self::LeaseLost => Ok(Verdict::LeaseLost),
+            Self::Database(error) => Err(error),
+        }
     }
 }
 

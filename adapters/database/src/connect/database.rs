@@ -6,8 +6,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBacken
 use sqlx::mysql::MySqlConnectOptions;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::connection::Connection;
-use super::file::{DatabaseFile, FileGone};
+use super::connection::{Connection, DatabaseFile, FileGone};
 use super::health::{Health, WriteFailure};
 
 /// An open database. Cheap to clone.

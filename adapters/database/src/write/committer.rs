@@ -13,11 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::commit_recovery;
-use super::error::WriteError;
 use super::transaction;
-use crate::batch_queue::BatchQueue;
+use crate::batching::BatchQueue;
 use crate::connect::Database;
-use crate::error::{StoreResult, classify, clone_error, store_error, timed_out};
+use crate::error::{StoreResult, WriteError, classify, clone_error, store_error, timed_out};
 use crate::retry::{RETRY_WINDOW, Retry};
 
 /// The maximum number of changes in one commit.

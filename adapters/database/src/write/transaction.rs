@@ -7,9 +7,9 @@ use guestlist_domain::{Change, EndSessions, Guard, SessionSelector};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 
-use super::error::WriteError;
 use super::jobs;
 use super::statements::{delete, insert, update};
+use crate::error::WriteError;
 use crate::tables::columns::{MAX_IDS, micros};
 use crate::tables::{
     api_keys, events, guards, invitations, login_requests, reconciliations, removed_addresses,
