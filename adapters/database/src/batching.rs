@@ -9,7 +9,7 @@ use std::sync::Arc;
 use guestlist_domain::StoreError;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::error::{StoreResult, clone_error};
+use crate::error::StoreResult;
 
 /// The number of items that can wait while all workers are busy. Further senders wait.
 const CAPACITY: usize = 4096;
@@ -107,14 +107,8 @@ where
 
 fn reply<K: Eq + Hash, V: Clone>(lookups: Vec<Lookup<K, V>>, rows: &StoreResult<Rows<K, V>>) {
     for Lookup { key, reply } in lookups {
-        let row = match rows {
-            Ok(rows) => match rows.get(&key) {
-                Some(Ok(row)) => Ok(Some(row.clone())),
-                Some(Err(error)) => Err(clone_error(error)),
-                None => Ok(None),
-            },
-            Err(error) => Err(clone_error(error)),
-        };
+        let rows = rows.as_ref().map_err(Clone::clone);
+        let row = rows.and_then(|rows| rows.get(&key).cloned().transpose());
         // The caller may have stopped waiting.
         let _ = reply.send(row);
     }

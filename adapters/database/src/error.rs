@@ -68,17 +68,6 @@ pub(crate) fn store_error(error: DbErr) -> StoreError {
     }
 }
 
-/// Clones an error, for several callers that waited for the same statement.
-pub(crate) fn clone_error(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable(message) => StoreError::Unavailable(message.clone()),
-        StoreError::Corrupt { table, column, id } => {
-            StoreError::Corrupt { table, column, id: id.clone() }
-        }
-        StoreError::Bug(message) => StoreError::Bug(message.clone()),
-    }
-}
-
 /// The reason that a transaction of changes was rolled back.
 #[derive(Debug)]
 pub(crate) enum WriteError {

@@ -7,9 +7,7 @@ use std::time::Duration;
 use guestlist_domain::CLOCK_TOLERANCE;
 use jiff::Timestamp;
 use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter,
-    sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, sea_query::Expr,
 };
 
 use crate::connect::Database;
@@ -147,10 +145,8 @@ impl Request {
             request_hash: Set(self.content_hash.to_vec()),
             state: Set(RUNNING.to_owned()),
             lease_until: Set(self.until),
-            status: NotSet,
-            headers: NotSet,
-            content: NotSet,
             created_at: Set(micros(self.now)),
+            ..ActiveModel::default()
         };
         Entity::insert(row).exec_without_returning(database.write()).await.map(drop)
     }

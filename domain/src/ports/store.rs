@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The error of a store operation.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum StoreError {
     /// The database is unreachable or too busy. Retry later.
     #[error("the database is unavailable: {0}")]

@@ -16,7 +16,7 @@ use super::commit_recovery;
 use super::transaction;
 use crate::batching::BatchQueue;
 use crate::connect::Database;
-use crate::error::{StoreResult, WriteError, classify, clone_error, store_error, timed_out};
+use crate::error::{StoreResult, WriteError, classify, store_error, timed_out};
 use crate::retry::{RETRY_WINDOW, Retry};
 
 /// The maximum number of changes in one commit.
@@ -116,9 +116,8 @@ impl CommitTask {
             self.waker.wake();
         }
         for submission in group {
-            let verdict = verdict.as_ref().map_or_else(|e| Err(clone_error(e)), |v| Ok(*v));
             // The caller may have stopped waiting. The change stays applied.
-            let _ = submission.reply.send(verdict);
+            let _ = submission.reply.send(verdict.clone());
         }
     }
 

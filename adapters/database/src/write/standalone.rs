@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use guestlist_domain::{CLOCK_TOLERANCE, ExpiredRows, LinkClaim, TokenHash, Usage};
+use guestlist_domain::{CLOCK_TOLERANCE, LinkClaim, TokenHash};
 use jiff::Timestamp;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -14,34 +14,11 @@ use uuid::Uuid;
 
 use crate::connect::{Connection, Database};
 use crate::error::{ErrorClass, StoreResult, classify, store_error};
-use crate::retry::Retry;
 use crate::tables::columns::{MAX_IDS, micros};
-use crate::tables::{
-    api_keys, idempotency_keys, link_claims, login_requests, sessions, used_links, users,
-};
+use crate::tables::link_claims;
 
-/// Claims a link until a time. Of several concurrent claims one is granted.
-pub(crate) async fn claim_link(
-    database: &Database,
-    token: TokenHash,
-    now: Timestamp,
-    until: Timestamp,
-) -> StoreResult<LinkClaim> {
-    let mut retry = Retry::new();
-    let mut repeated = false;
-    loop {
-        let error = match try_claim_link(database, token, (now, until), repeated).await {
-            Ok(claim) => return Ok(claim),
-            Err(error) => error,
-        };
-        if !retry.wait(classify(&error)).await {
-            return Err(store_error(error));
-        }
-        repeated = true;
-    }
-}
-
-async fn try_claim_link(
+/// Attempts to claim a link. `repeated` says that an earlier attempt had an unknown result.
+pub(crate) async fn try_claim_link(
     database: &Database,
     token: TokenHash,
     (now, until): (Timestamp, Timestamp),
@@ -75,63 +52,20 @@ async fn try_claim_link(
     Ok(if update.rows_affected == 1 { LinkClaim::TakenOver } else { LinkClaim::Held })
 }
 
-/// Releases the claim that ends at `until`, unless another request has taken it over.
-pub(crate) async fn release_link(
-    database: &Database,
-    token: TokenHash,
-    until: Timestamp,
-) -> StoreResult<()> {
-    use link_claims::{Column, Entity};
-    let claim = Entity::delete_many()
-        .filter(Column::TokenHash.eq(token.0.to_vec()))
-        .filter(Column::ClaimedUntil.eq(micros(until)));
-    claim.exec(database.write()).await.map_err(store_error)?;
-    Ok(())
-}
-
-/// Records last-use times. They only move forward and do not change a row's version, so that
+/// Moves the last-use times of the given rows forward. That does not change a row's version, so that
 /// recording a use conflicts with no change.
-pub(crate) async fn record_usage(
-    db: &Connection,
-    recorded: &[Usage],
-    at: Timestamp,
-) -> StoreResult<()> {
-    let (mut users, mut sessions, mut keys) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for usage in recorded {
-        match usage {
-            Usage::Session { session, user } => {
-                users.insert(user.0);
-                sessions.insert(session.0);
-            }
-            Usage::Key(key) => {
-                keys.insert(key.0);
-            }
-        }
-    }
-    advance::<users::Entity>(db, users::Column::Id, users::Column::LastSeenAt, &users, at).await?;
-    advance::<sessions::Entity>(
-        db,
-        sessions::Column::Id,
-        sessions::Column::LastUsedAt,
-        &sessions,
-        at,
-    )
-    .await?;
-    advance::<api_keys::Entity>(db, api_keys::Column::Id, api_keys::Column::LastUsedAt, &keys, at)
-        .await
-}
-
-/// Sets the column of the given rows in statements of their own, so that none waits for a lock while
+///
+/// Sets the column in statements of their own, so that none waits for a lock while
 /// it holds others.
-async fn advance<E: EntityTrait>(
+pub(crate) async fn advance<E: EntityTrait>(
     db: &Connection,
     id: E::Column,
     column: E::Column,
-    ids: &BTreeSet<Uuid>,
+    ids: BTreeSet<Uuid>,
     at: Timestamp,
 ) -> StoreResult<()> {
     let (at, latest) = (micros(at), micros(at + CLOCK_TOLERANCE));
-    let ids: Vec<Uuid> = ids.iter().copied().collect();
+    let ids: Vec<Uuid> = ids.into_iter().collect();
     for ids in ids.chunks(MAX_IDS) {
         let earlier = Condition::any()
             .add(column.is_null())
@@ -149,49 +83,18 @@ async fn advance<E: EntityTrait>(
     Ok(())
 }
 
-/// Deletes at most `limit` rows that are older than `before`. Returns their number.
+/// A batch of old rows to delete: at most `limit` rows that are older than `before`.
 ///
 /// The keys are read by an index on the time and the rows deleted by key, so that no range is locked.
-pub(crate) async fn delete_expired(
-    database: &Database,
-    what: ExpiredRows,
-    before: Timestamp,
-    limit: u64,
-) -> StoreResult<u64> {
-    let batch = Batch { database, before: micros(before), limit };
-    match what {
-        ExpiredRows::Sessions => {
-            use sessions::{Column, Entity};
-            batch.delete::<Entity, Uuid>(Column::Id, Column::ExpiresAt).await
-        }
-        ExpiredRows::UsedLinks => {
-            use used_links::{Column, Entity};
-            batch.delete::<Entity, Vec<u8>>(Column::TokenHash, Column::At).await
-        }
-        ExpiredRows::LinkClaims => {
-            use link_claims::{Column, Entity};
-            batch.delete::<Entity, Vec<u8>>(Column::TokenHash, Column::ClaimedUntil).await
-        }
-        ExpiredRows::LoginRequests => {
-            use login_requests::{Column, Entity};
-            batch.delete::<Entity, Uuid>(Column::Id, Column::At).await
-        }
-        ExpiredRows::IdempotencyKeys => {
-            use idempotency_keys::{Column, Entity};
-            batch.delete::<Entity, Vec<u8>>(Column::KeyHash, Column::CreatedAt).await
-        }
-    }
-    .map_err(store_error)
-}
-
-struct Batch<'a> {
-    database: &'a Database,
-    before: i64,
-    limit: u64,
+pub(crate) struct Batch<'a> {
+    pub(crate) database: &'a Database,
+    pub(crate) before: i64,
+    pub(crate) limit: u64,
 }
 
 impl Batch<'_> {
-    async fn delete<E, K>(&self, key: E::Column, time: E::Column) -> Result<u64, DbErr>
+    /// Returns the number of deleted rows.
+    pub(crate) async fn delete<E, K>(&self, key: E::Column, time: E::Column) -> StoreResult<u64>
     where
         E: EntityTrait,
         E::Model: FromQueryResult + Send + Sync,
@@ -205,11 +108,13 @@ impl Batch<'_> {
             .limit(self.limit)
             .into_tuple()
             .all(self.database.read())
-            .await?;
+            .await
+            .map_err(store_error)?;
         let mut deleted = 0;
         for keys in keys.chunks(MAX_IDS) {
             let delete = E::delete_many().filter(key.is_in(keys.iter().cloned()));
-            deleted += delete.exec(self.database.write()).await?.rows_affected;
+            let deletion = delete.exec(self.database.write()).await.map_err(store_error)?;
+            deleted += deletion.rows_affected;
         }
         Ok(deleted)
     }
