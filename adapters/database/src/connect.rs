@@ -43,10 +43,8 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The reason a database was not opened: one line, without the password.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// The URL names neither SQLite nor MySQL.
     #[error("the database URL must begin with sqlite:// or mysql://")]
     Unsupported,
-    /// The URL cannot be parsed.
     #[error("the database URL is malformed")]
     Malformed,
     /// An in-memory SQLite database, of which every connection would have its own.
@@ -58,12 +56,10 @@ pub enum ConnectError {
     /// The server's identity would not be verified before the password is sent.
     #[error("the database {0} is not on this machine: add ?ssl-mode=VERIFY_IDENTITY to its URL")]
     Unverified(String),
-    /// The database could not be reached or refused the connection.
     #[error("cannot open the database {place}: {why}")]
     Failed {
         /// The file, or host and port.
         place: String,
-        /// The engine's message.
         why: String,
     },
 }

@@ -9,7 +9,6 @@ use thiserror::Error;
 
 pub(crate) use apalis_sea_orm::ErrorClass;
 
-/// A result of the store.
 pub(crate) type StoreResult<T> = Result<T, StoreError>;
 
 /// The error of a statement that was not sent, because the database is known to be unavailable.
@@ -75,7 +74,6 @@ pub(crate) enum WriteError {
     Conflict,
     /// The lease of a job that a change settles belongs to another worker.
     LeaseLost,
-    /// The database failed.
     Database(DbErr),
 }
 

@@ -19,13 +19,11 @@ use crate::tables::idempotency_keys::{ActiveModel, Column, DONE, Entity, Model, 
 /// How long a response is replayed.
 pub const RETENTION: Duration = Duration::from_hours(24);
 
-/// A response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResponse {
     pub status: u16,
     /// Names and values, in their order.
     pub headers: Vec<(String, String)>,
-    /// The response body.
     pub body: String,
 }
 

@@ -56,7 +56,6 @@ impl SqlStore {
         }
     }
 
-    /// Returns the store's database.
     pub fn database(&self) -> &Database {
         &self.database
     }

@@ -49,7 +49,6 @@ impl Database {
         &self.write
     }
 
-    /// Returns the database engine.
     pub fn backend(&self) -> DbBackend {
         self.write.get_database_backend()
     }

@@ -20,7 +20,6 @@ use crate::tables::users;
 pub enum AuditActor {
     /// A user or an API key.
     Id(Uuid),
-    /// The command line.
     Cli,
     /// Guestlist itself.
     System,
@@ -30,7 +29,6 @@ pub enum AuditActor {
 /// itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// The event's actor.
     pub actor: Option<AuditActor>,
     /// The user concerned.
     pub user: Option<UserId>,
