@@ -120,14 +120,11 @@ impl Request {
     async fn insert(&self, database: &Database, repeated: &mut bool) -> Result<bool, DbErr> {
         let mut retry = Retry::new();
         loop {
-            let error = match self.insert_once(database).await {
+            match self.insert_once(database).await {
                 Ok(()) => return Ok(true),
-                Err(error) => error,
-            };
-            match classify(&error) {
-                ErrorClass::UniqueViolation => return Ok(false),
-                class if retry.wait(class).await => *repeated = true,
-                _ => return Err(error),
+                Err(error) if classify(&error) == ErrorClass::UniqueViolation => return Ok(false),
+                Err(error) if retry.wait(classify(&error)).await => *repeated = true,
+                Err(error) => return Err(error),
             }
         }
     }

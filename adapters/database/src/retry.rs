@@ -58,12 +58,9 @@ where
 {
     let mut retry = Retry::new();
     loop {
-        let error = match call().await {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        if !retry.wait(classify(&error)).await {
-            return Err(error);
+        match call().await {
+            Err(error) if retry.wait(classify(&error)).await => {}
+            result => return result,
         }
     }
 }

@@ -62,12 +62,11 @@ impl Connection {
         self.require_file()?;
         let mut retry = Retry::new();
         loop {
-            let error = match self.health.watch(query()).await {
-                Err(error) if classify(&error) == ErrorClass::ConnectionLost => error,
+            match self.health.watch(query()).await {
+                Err(error)
+                    if classify(&error) == ErrorClass::ConnectionLost
+                        && retry.wait(ErrorClass::ConnectionLost).await => {}
                 result => return result,
-            };
-            if !retry.wait(ErrorClass::ConnectionLost).await {
-                return Err(error);
             }
         }
     }
@@ -78,11 +77,11 @@ impl Connection {
         call: impl Future<Output = Result<ExecResult, DbErr>> + Send,
     ) -> Result<ExecResult, DbErr> {
         self.require_file()?;
-        let result = self.health.watch(call).await;
-        if let (true, Err(error)) = (self.writes, &result) {
-            self.health.write_failed(error);
-        }
-        result
+        self.health.watch(call).await.inspect_err(|error| {
+            if self.writes {
+                self.health.write_failed(error);
+            }
+        })
     }
 }
 
