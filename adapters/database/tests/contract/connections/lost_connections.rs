@@ -141,10 +141,11 @@ async fn a_killed_commit_is_repeated(db: &TestDatabase) {
             let find = "SELECT CAST(id AS CHAR) FROM information_schema.processlist \
                         WHERE info = 'COMMIT' AND db = DATABASE()";
             let id: String = loop {
-                if let Some(id) =
-                    sqlx::query_scalar(find).fetch_optional(&mut operator).await.unwrap()
-                {
-                    break id;
+                match sqlx::query_scalar(find).fetch_optional(&mut operator).await {
+                    Ok(Some(id)) => break id,
+                    Ok(None) => {}
+                    // MySQL, while the statement of another test contains bytes of a hash.
+                    Err(error) => assert!(error.to_string().contains("Cannot convert"), "{error}"),
                 }
             };
             operator.execute(AssertSqlSafe(format!("{kill} {id}"))).await.unwrap();
