@@ -1,15 +1,18 @@
-//! A lease that allows one process at a time to migrate a MySQL database, which cannot roll back a
-//! migration. A row records the holder and its current migration. Vitess has no advisory locks; the
-//! lease of a process that died expires by the database's clock.
+//! One process at a time migrates a database: on SQLite within a transaction, on MySQL with a lease.
+//!
+//! The lease is a row with the holder and its current migration, which MySQL can't roll back. Vitess
+//! has no advisory locks; the lease of a process that died expires by the database's clock.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use apalis_sea_orm::{ErrorClass, ErrorCode, classify, error_code};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+};
 
 use crate::MigrationError;
-use crate::wait::Wait;
 
 /// The table of the lease. It has a row only during a migration or after an interrupted one.
 pub(crate) const TABLE: &str = "migration_lease";
@@ -17,6 +20,11 @@ pub(crate) const TABLE: &str = "migration_lease";
 /// How long a lease lasts without a renewal.
 const DURATION: Duration = Duration::from_secs(10);
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(2);
+/// The pause between two attempts to exclude other processes.
+const PAUSE: Duration = Duration::from_millis(200);
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
+
+const NO_SUCH_TABLE: ErrorCode = ErrorCode::MySql(1146);
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS migration_lease (\
     id smallint NOT NULL PRIMARY KEY, \
@@ -131,4 +139,61 @@ fn duration() -> Value {
     DURATION.as_secs().into()
 }
 
-const NO_SUCH_TABLE: ErrorCode = ErrorCode::MySql(1146);
+/// Begins a transaction that holds SQLite's write lock. Waits until no other process holds it.
+pub(crate) async fn begin_immediate(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let mut wait = Wait::new("another process writes to this database; waiting for it");
+    loop {
+        let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
+        let options = TransactionOptions { sqlite_transaction_mode, ..Default::default() };
+        match db.begin_with_options(options).await {
+            Err(error) if classify(&error) == ErrorClass::Retryable => wait.pause().await,
+            result => return result,
+        }
+    }
+}
+
+/// A wait that is logged when it starts and every 30 seconds while it lasts.
+struct Wait {
+    message: &'static str,
+    started_at: Instant,
+    next_log: Instant,
+}
+
+impl Wait {
+    fn new(message: &'static str) -> Self {
+        let now = Instant::now();
+        Self { message, started_at: now, next_log: now }
+    }
+
+    /// Pauses before the next attempt.
+    async fn pause(&mut self) {
+        if self.is_log_due(Instant::now()) {
+            let waited = self.started_at.elapsed().as_secs();
+            tracing::info!(waited_seconds = waited, "{}", self.message);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    fn is_log_due(&mut self, now: Instant) -> bool {
+        let is_due = now >= self.next_log;
+        if is_due {
+            self.next_log = now + LOG_INTERVAL;
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_logged_at_its_start_and_every_30_seconds() {
+        let mut wait = Wait::new("waiting");
+        let start = wait.started_at;
+        let logged_at: Vec<u64> = (0..100)
+            .filter(|seconds| wait.is_log_due(start + Duration::from_secs(*seconds)))
+            .collect();
+        assert_eq!(logged_at, [0, 30, 60, 90]);
+    }
+}

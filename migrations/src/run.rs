@@ -1,20 +1,12 @@
 //! Applies and reverts migrations, and reports their status.
 
-use apalis_sea_orm::{ErrorClass, classify};
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
-};
-use sea_orm_migration::prelude::{Expr, ExprTrait, Query};
-use sea_orm_migration::{
-    IntoSchemaManagerConnection, MigrationStatus, MigratorTrait, SchemaManager,
-};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
+use sea_orm_migration::{MigrationStatus, MigratorTrait, SchemaManager};
 
-use crate::Migrator;
-use crate::check::refuse_foreign_tables;
-use crate::error::MigrationError;
-use crate::lease::{self, Lease};
-use crate::wait::Wait;
+use crate::lease::{self, Lease, begin_immediate};
+use crate::sql::refuse_foreign_tables;
+use crate::{MigrationError, Migrator};
 
 /// A migration and its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,26 +29,15 @@ pub async fn up(
     match db.get_database_backend() {
         DbBackend::Sqlite => {
             let transaction = begin_immediate(db).await?;
-            let names = up_in_transaction(&transaction, steps).await?;
+            refuse_foreign_tables(&transaction, &SchemaManager::new(&transaction), None).await?;
+            let before = applied(&transaction).await?;
+            Migrator::up(&transaction, steps).await?;
+            let after = applied(&transaction).await?;
             transaction.commit().await?;
-            Ok(names)
+            Ok(difference(after, &before))
         }
         _ => with_lease(db, async |lease| up_with_lease(db, lease, steps).await).await,
     }
-}
-
-async fn up_in_transaction<'c, C>(
-    db: &'c C,
-    steps: Option<u32>,
-) -> Result<Vec<String>, MigrationError>
-where
-    C: ConnectionTrait,
-    &'c C: IntoSchemaManagerConnection<'c>,
-{
-    refuse_foreign_tables(db, &SchemaManager::new(db), None).await?;
-    let before = applied(db).await?;
-    Migrator::up(db, steps).await?;
-    Ok(difference(applied(db).await?, &before))
 }
 
 async fn up_with_lease(
@@ -92,25 +73,14 @@ pub async fn down(
     match db.get_database_backend() {
         DbBackend::Sqlite => {
             let transaction = begin_immediate(db).await?;
-            let names = down_in_transaction(&transaction, steps).await?;
+            let before = applied(&transaction).await?;
+            Migrator::down(&transaction, steps).await?;
+            let after = applied(&transaction).await?;
             transaction.commit().await?;
-            Ok(names)
+            Ok(difference(before, &after))
         }
         _ => with_lease(db, async |lease| down_with_lease(db, lease, steps).await).await,
     }
-}
-
-async fn down_in_transaction<'c, C>(
-    db: &'c C,
-    steps: Option<u32>,
-) -> Result<Vec<String>, MigrationError>
-where
-    C: ConnectionTrait,
-    &'c C: IntoSchemaManagerConnection<'c>,
-{
-    let before = applied(db).await?;
-    Migrator::down(db, steps).await?;
-    Ok(difference(before, &applied(db).await?))
 }
 
 async fn down_with_lease(
@@ -179,11 +149,7 @@ fn first(names: Vec<String>, steps: Option<u32>) -> Vec<String> {
 }
 
 /// Returns all migrations and their status. Only reads.
-pub async fn status(db: &DatabaseConnection) -> Result<Vec<Step>, MigrationError> {
-    steps(db).await
-}
-
-async fn steps<C: ConnectionTrait>(db: &C) -> Result<Vec<Step>, MigrationError> {
+pub async fn status<C: ConnectionTrait>(db: &C) -> Result<Vec<Step>, MigrationError> {
     let steps = Migrator::get_migration_with_status_read_only(db).await?;
     let step = |step: sea_orm_migration::Migration| Step {
         name: step.name().to_owned(),
@@ -204,22 +170,9 @@ pub async fn pending_read_only(db: &DatabaseConnection) -> Result<Vec<String>, M
 }
 
 async fn applied<C: ConnectionTrait>(db: &C) -> Result<Vec<String>, MigrationError> {
-    Ok(steps(db).await?.into_iter().filter(|s| s.applied).map(|s| s.name).collect())
+    Ok(status(db).await?.into_iter().filter(|s| s.applied).map(|s| s.name).collect())
 }
 
 fn difference(names: Vec<String>, others: &[String]) -> Vec<String> {
     names.into_iter().filter(|name| !others.contains(name)).collect()
-}
-
-/// Begins a transaction that holds SQLite's write lock. Waits until no other process holds it.
-async fn begin_immediate(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    let mut wait = Wait::new("another process writes to this database; waiting for it");
-    loop {
-        let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
-        let options = TransactionOptions { sqlite_transaction_mode, ..Default::default() };
-        match db.begin_with_options(options).await {
-            Err(error) if classify(&error) == ErrorClass::Retryable => wait.pause().await,
-            result => return result,
-        }
-    }
 }

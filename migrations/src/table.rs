@@ -1,11 +1,9 @@
 //! Columns, indexes and tables that are the same on both engines: ids and hashes as bytes, times as
 //! microseconds since the Unix epoch, text compared byte by byte.
 
+use sea_orm::sea_query::{self as query, ColumnDef, Index, IndexCreateStatement, IndexOrder};
 use sea_orm::{DbBackend, DbErr};
 use sea_orm_migration::SchemaManager;
-use sea_orm_migration::prelude::{
-    ColumnDef, Index, IndexCreateStatement, IndexOrder, Table, TableCreateStatement,
-};
 
 pub(crate) fn uuid(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).binary_len(16).not_null().take()
@@ -65,41 +63,44 @@ pub(crate) fn unique(name: &str, columns: &[&'static str]) -> IndexCreateStateme
     index(name, columns).unique().take()
 }
 
-/// Creates a table and its indexes by statements that can be repeated; on MySQL by a single one.
-pub(crate) async fn create_table(
-    manager: &SchemaManager<'_>,
-    table: &'static str,
+/// A table and its indexes.
+pub(crate) struct Table {
+    name: &'static str,
     columns: Vec<ColumnDef>,
     indexes: Vec<IndexCreateStatement>,
-) -> Result<(), DbErr> {
-    let mut create = Table::create().table(table).if_not_exists().take();
-    for mut column in columns {
-        create.col(&mut column);
-    }
-    if manager.get_database_backend() == DbBackend::MySql {
-        return manager.create_table(for_mysql(create, indexes)).await;
-    }
-    manager.create_table(create).await?;
-    for mut index in indexes {
-        manager.create_index(index.table(table).if_not_exists().take()).await?;
-    }
-    Ok(())
 }
 
-fn for_mysql(
-    mut create: TableCreateStatement,
+pub(crate) fn table(
+    name: &'static str,
+    columns: Vec<ColumnDef>,
     indexes: Vec<IndexCreateStatement>,
-) -> TableCreateStatement {
-    for mut index in indexes {
-        create.index(&mut index);
-    }
-    // A collation of both MySQL and MariaDB that distinguishes case and accents.
-    create.character_set("utf8mb4").collate("utf8mb4_bin").take()
+) -> Table {
+    Table { name, columns, indexes }
 }
 
-pub(crate) async fn drop_table(
-    manager: &SchemaManager<'_>,
-    table: &'static str,
-) -> Result<(), DbErr> {
-    manager.drop_table(Table::drop().table(table).if_exists().take()).await
+impl Table {
+    /// Creates the table and its indexes by statements that can be repeated; on MySQL by a single one.
+    pub(crate) async fn create(self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+        let mut create = query::Table::create().table(self.name).if_not_exists().take();
+        for mut column in self.columns {
+            create.col(&mut column);
+        }
+        if manager.get_database_backend() == DbBackend::MySql {
+            for mut index in self.indexes {
+                create.index(&mut index);
+            }
+            // A collation of both MySQL and MariaDB that distinguishes case and accents.
+            create.character_set("utf8mb4").collate("utf8mb4_bin");
+            return manager.create_table(create).await;
+        }
+        manager.create_table(create).await?;
+        for mut index in self.indexes {
+            manager.create_index(index.table(self.name).if_not_exists().take()).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn drop(self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+        manager.drop_table(query::Table::drop().table(self.name).if_exists().take()).await
+    }
 }

@@ -3,7 +3,6 @@
 
 mod connection;
 mod database;
-mod file;
 mod health;
 
 use std::sync::Arc;
@@ -16,12 +15,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use thiserror::Error;
 
 use crate::error::message;
-use file::DatabaseFile;
+use connection::{DatabaseFile, create_file};
 use health::Health;
 
-pub use connection::Connection;
+pub use connection::{Connection, FileGone, sqlite_file};
 pub use database::Database;
-pub use file::{FileGone, sqlite_file};
 pub use health::WriteFailure;
 
 /// Connections to MySQL. Each may hold one of the few transactions that a server allows.
@@ -45,10 +43,8 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The reason a database was not opened: one line, without the password.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// The URL names neither SQLite nor MySQL.
     #[error("the database URL must begin with sqlite:// or mysql://")]
     Unsupported,
-    /// The URL cannot be parsed.
     #[error("the database URL is malformed")]
     Malformed,
     /// An in-memory SQLite database, of which every connection would have its own.
@@ -60,12 +56,10 @@ pub enum ConnectError {
     /// The server's identity would not be verified before the password is sent.
     #[error("the database {0} is not on this machine: add ?ssl-mode=VERIFY_IDENTITY to its URL")]
     Unverified(String),
-    /// The database could not be reached or refused the connection.
     #[error("cannot open the database {place}: {why}")]
     Failed {
         /// The file, or host and port.
         place: String,
-        /// The engine's message.
         why: String,
     },
 }
@@ -101,7 +95,7 @@ async fn open_sqlite(url: &str, create: bool) -> Result<Database, ConnectError> 
         ConnectError::Failed { place: place.clone(), why }
     };
     if create {
-        file::create(path).map_err(failed)?;
+        create_file(path).map_err(failed)?;
     } else if !path.exists() {
         return Err(ConnectError::NoFile(place));
     }

@@ -1,15 +1,14 @@
-//! Conversion of database errors into the domain's errors.
+//! Classification of database errors, and their conversion into the domain's errors.
 
 use std::io;
 
 use apalis_sea_orm::sqlx_error;
-use guestlist_domain::StoreError;
+use guestlist_domain::{StoreError, Verdict};
 use sea_orm::{DbErr, RuntimeErr};
 use thiserror::Error;
 
 pub(crate) use apalis_sea_orm::ErrorClass;
 
-/// A result of the store.
 pub(crate) type StoreResult<T> = Result<T, StoreError>;
 
 /// The error of a statement that was not sent, because the database is known to be unavailable.
@@ -68,14 +67,42 @@ pub(crate) fn store_error(error: DbErr) -> StoreError {
     }
 }
 
-/// Clones an error, for several callers that waited for the same statement.
-pub(crate) fn clone_error(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable(message) => StoreError::Unavailable(message.clone()),
-        StoreError::Corrupt { table, column, id } => {
-            StoreError::Corrupt { table, column, id: id.clone() }
+/// The reason that a transaction of changes was rolled back.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// A row is not as a change expects it.
+    Conflict,
+    /// The lease of a job that a change settles belongs to another worker.
+    LeaseLost,
+    Database(DbErr),
+}
+
+impl From<DbErr> for WriteError {
+    fn from(error: DbErr) -> Self {
+        match classify(&error) {
+            ErrorClass::UniqueViolation => Self::Conflict,
+            _ => Self::Database(error),
         }
-        StoreError::Bug(message) => StoreError::Bug(message.clone()),
+    }
+}
+
+impl WriteError {
+    /// Returns whether a single change of a group can be the cause, so that the others may be
+    /// applied without it.
+    pub(crate) fn may_concern_one_change(&self) -> bool {
+        match self {
+            Self::Conflict | Self::LeaseLost => true,
+            Self::Database(error) => classify(error) == ErrorClass::Permanent,
+        }
+    }
+
+    /// Returns the verdict on a change that was in a transaction of its own.
+    pub(crate) fn verdict(self) -> Result<Verdict, DbErr> {
+        match self {
+            Self::Conflict => Ok(Verdict::Conflict),
+            Self::LeaseLost => Ok(Verdict::LeaseLost),
+            Self::Database(error) => Err(error),
+        }
     }
 }
 

@@ -7,9 +7,7 @@ use std::time::Duration;
 use guestlist_domain::CLOCK_TOLERANCE;
 use jiff::Timestamp;
 use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter,
-    sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, sea_query::Expr,
 };
 
 use crate::connect::Database;
@@ -21,13 +19,11 @@ use crate::tables::idempotency_keys::{ActiveModel, Column, DONE, Entity, Model, 
 /// How long a response is replayed.
 pub const RETENTION: Duration = Duration::from_hours(24);
 
-/// A response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResponse {
     pub status: u16,
     /// Names and values, in their order.
     pub headers: Vec<(String, String)>,
-    /// The response body.
     pub body: String,
 }
 
@@ -124,14 +120,11 @@ impl Request {
     async fn insert(&self, database: &Database, repeated: &mut bool) -> Result<bool, DbErr> {
         let mut retry = Retry::new();
         loop {
-            let error = match self.insert_once(database).await {
+            match self.insert_once(database).await {
                 Ok(()) => return Ok(true),
-                Err(error) => error,
-            };
-            match classify(&error) {
-                ErrorClass::UniqueViolation => return Ok(false),
-                class if retry.wait(class).await => *repeated = true,
-                _ => return Err(error),
+                Err(error) if classify(&error) == ErrorClass::UniqueViolation => return Ok(false),
+                Err(error) if retry.wait(classify(&error)).await => *repeated = true,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -147,10 +140,8 @@ impl Request {
             request_hash: Set(self.content_hash.to_vec()),
             state: Set(RUNNING.to_owned()),
             lease_until: Set(self.until),
-            status: NotSet,
-            headers: NotSet,
-            content: NotSet,
             created_at: Set(micros(self.now)),
+            ..ActiveModel::default()
         };
         Entity::insert(row).exec_without_returning(database.write()).await.map(drop)
     }

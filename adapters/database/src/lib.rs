@@ -4,12 +4,12 @@
 //! - [`SqlStore`] implements the domain's `Store`. Concurrent changes are committed in groups
 //!   (`write::committer`), each group in one transaction of multi-row statements
 //!   (`write::transaction`). Concurrent session lookups are combined into one query
-//!   (`read::batch_loader`).
-//! - `tables` has one file per table: the row type and its mapping to the domain type.
+//!   (`batching`).
+//! - `tables` has the row type of each table and its mapping to the domain type.
 //! - [`operations`] holds the queries for operators: jobs, queues, workers, the audit log.
 //! - [`idempotency`] stores responses, so that a repeated request is executed once.
 
-mod batch_queue;
+mod batching;
 mod connect;
 mod error;
 pub mod idempotency;

@@ -1,8 +1,8 @@
 //! Retries of database calls, with exponential backoff up to a deadline.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use apalis_sea_orm::Backoff;
 use sea_orm::DbErr;
 use tokio::time::Instant;
 
@@ -11,40 +11,41 @@ use crate::error::{ErrorClass, classify};
 /// The time after which no further attempt starts. An attempt that has started may also wait for
 /// a connection.
 pub(crate) const RETRY_WINDOW: Duration = Duration::from_secs(8);
-const FIRST_DELAY: Duration = Duration::from_millis(5);
+const BACKOFF: Backoff = Backoff { initial: Duration::from_millis(5), max: Duration::from_secs(1) };
 /// The shortest delay after an error that suggests an outage.
 const OUTAGE_DELAY: Duration = Duration::from_millis(50);
-const MAX_DELAY: Duration = Duration::from_secs(1);
 
 /// The attempts of one operation.
 #[derive(Debug)]
 pub(crate) struct Retry {
     deadline: Instant,
-    next_delay: Duration,
+    attempts: u32,
 }
 
 impl Retry {
     pub(crate) fn new() -> Self {
-        Self { deadline: Instant::now() + RETRY_WINDOW, next_delay: FIRST_DELAY }
+        Self { deadline: Instant::now() + RETRY_WINDOW, attempts: 0 }
     }
 
     /// Waits before the next attempt. Returns false at once if the error is not worth another
     /// attempt or no time is left.
     pub(crate) async fn wait(&mut self, class: ErrorClass) -> bool {
-        let delay = match class {
-            ErrorClass::Retryable => self.next_delay,
+        let shortest = match class {
+            ErrorClass::Retryable => Duration::ZERO,
             ErrorClass::Unavailable | ErrorClass::ReadOnly | ErrorClass::ConnectionLost => {
-                self.next_delay.max(OUTAGE_DELAY)
+                OUTAGE_DELAY
             }
             ErrorClass::UniqueViolation | ErrorClass::StorageFailure | ErrorClass::Permanent => {
                 return false;
             }
         };
-        let delay = delay.mul_f64(jitter());
+        self.attempts += 1;
+        // The jitter keeps transactions that blocked each other from colliding again.
+        let jitter = rand::random_range(0.5..=1.0);
+        let delay = BACKOFF.delay(self.attempts, 0.5).max(shortest).mul_f64(jitter);
         if Instant::now() + delay > self.deadline {
             return false;
         }
-        self.next_delay = (self.next_delay * 2).min(MAX_DELAY);
         tokio::time::sleep(delay).await;
         true
     }
@@ -57,20 +58,9 @@ where
 {
     let mut retry = Retry::new();
     loop {
-        let error = match call().await {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        if !retry.wait(classify(&error)).await {
-            return Err(error);
+        match call().await {
+            Err(error) if retry.wait(classify(&error)).await => {}
+            result => return result,
         }
     }
-}
-
-/// Returns a random factor from 0.5 to 1, so that transactions that blocked each other do not
-/// collide again.
-fn jitter() -> f64 {
-    // `RandomState` is the standard library's only source of randomness.
-    let random = RandomState::new().build_hasher().finish();
-    0.5 + 0.5 * f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }

@@ -31,10 +31,8 @@ pub enum SchemaError {
     /// The SQLite file was deleted or replaced.
     #[error(transparent)]
     FileGone(#[from] FileGone),
-    /// The database could not be reached.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// Any other error.
     #[error("the database can't be read: {0}")]
     Failed(String),
 }

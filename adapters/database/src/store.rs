@@ -1,19 +1,27 @@
 //! The implementation of the domain's store.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use guestlist_domain::{
     Change, ExpiredRows, LinkClaim, Session, Store, StoreError, TokenHash, Usage, User, Verdict,
 };
 use jiff::Timestamp;
-use sea_orm::{DbBackend, EntityTrait, Select, StatementBuilder, sea_query::SelectStatement};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter};
+use uuid::Uuid;
 
+use crate::batching::BatchLoader;
 use crate::connect::Database;
-use crate::error::{StoreResult, store_error};
-use crate::read::batch_loader::BatchLoader;
-use crate::read::session_lookup;
+use crate::error::{StoreResult, classify, store_error};
+use crate::read::sessions::{sessions_by_provider_ids, sessions_by_tokens};
+use crate::retry::Retry;
 use crate::schema::SchemaError;
+use crate::tables::columns::micros;
+use crate::tables::{
+    api_keys, idempotency_keys, link_claims, login_requests, sessions, used_links, users,
+};
 use crate::write::committer::Committer;
-use crate::write::{activity, link_claims, retention};
+use crate::write::standalone::{Batch, advance, try_claim_link};
 
 /// The domain's store on a database. Its background tasks end when it is dropped.
 #[derive(Debug)]
@@ -39,54 +47,17 @@ impl SqlStore {
         Self {
             committer: Committer::start(database.clone(), waker),
             sessions_by_token: BatchLoader::start(loaders, move |tokens| {
-                session_lookup::by_tokens(by_token.clone(), tokens)
+                sessions_by_tokens(by_token.clone(), tokens)
             }),
             sessions_by_provider_id: BatchLoader::start(loaders, move |ids| {
-                session_lookup::by_provider_ids(by_provider_id.clone(), ids)
+                sessions_by_provider_ids(by_provider_id.clone(), ids)
             }),
             database,
         }
     }
 
-    /// Returns the store's database.
     pub fn database(&self) -> &Database {
         &self.database
-    }
-
-    pub(crate) async fn one<E, T>(&self, query: Select<E>) -> StoreResult<Option<T>>
-    where
-        E: EntityTrait,
-        T: TryFrom<E::Model, Error = StoreError>,
-    {
-        let row = query.one(self.database.read()).await.map_err(store_error)?;
-        row.map(T::try_from).transpose()
-    }
-
-    pub(crate) async fn all<E, T>(&self, query: Select<E>) -> StoreResult<Vec<T>>
-    where
-        E: EntityTrait,
-        T: TryFrom<E::Model, Error = StoreError>,
-    {
-        let rows = query.all(self.database.read()).await.map_err(store_error)?;
-        rows.into_iter().map(T::try_from).collect()
-    }
-
-    /// Runs a statement that returns rows of one table.
-    pub(crate) async fn all_by_statement<E, T>(
-        &self,
-        statement: &SelectStatement,
-    ) -> StoreResult<Vec<T>>
-    where
-        E: EntityTrait,
-        T: TryFrom<E::Model, Error = StoreError>,
-    {
-        let statement = StatementBuilder::build(statement, &self.database.backend());
-        let rows = E::find().from_raw_sql(statement).all(self.database.read()).await;
-        rows.map_err(store_error)?.into_iter().map(T::try_from).collect()
-    }
-
-    pub(crate) async fn exists<E: EntityTrait>(&self, query: Select<E>) -> StoreResult<bool> {
-        Ok(query.one(self.database.read()).await.map_err(store_error)?.is_some())
     }
 }
 
@@ -102,15 +73,45 @@ impl Store for SqlStore {
         now: Timestamp,
         until: Timestamp,
     ) -> StoreResult<LinkClaim> {
-        link_claims::claim(&self.database, token, now, until).await
+        let mut retry = Retry::new();
+        let mut repeated = false;
+        loop {
+            let claim = try_claim_link(&self.database, token, (now, until), repeated).await;
+            match claim {
+                Ok(claim) => return Ok(claim),
+                Err(error) if retry.wait(classify(&error)).await => repeated = true,
+                Err(error) => return Err(store_error(error)),
+            }
+        }
     }
 
     async fn release_link(&self, token: TokenHash, until: Timestamp) -> StoreResult<()> {
-        link_claims::release(&self.database, token, until).await
+        use link_claims::{Column, Entity};
+        let claim = Entity::delete_many()
+            .filter(Column::TokenHash.eq(token.0.to_vec()))
+            .filter(Column::ClaimedUntil.eq(micros(until)));
+        claim.exec(self.database.write()).await.map(drop).map_err(store_error)
     }
 
-    async fn record_usage(&self, uses: &[Usage], at: Timestamp) -> StoreResult<()> {
-        activity::record(self.database.write(), uses, at).await
+    async fn record_usage(&self, recorded: &[Usage], at: Timestamp) -> StoreResult<()> {
+        use {api_keys as k, sessions as s, users as u};
+        let (mut user_ids, mut session_ids, mut key_ids) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for usage in recorded {
+            match usage {
+                Usage::Session { session, user } => {
+                    user_ids.insert(user.0);
+                    session_ids.insert(session.0);
+                }
+                Usage::Key(key) => {
+                    key_ids.insert(key.0);
+                }
+            }
+        }
+        let db = self.database.write();
+        advance::<u::Entity>(db, u::Column::Id, u::Column::LastSeenAt, user_ids, at).await?;
+        advance::<s::Entity>(db, s::Column::Id, s::Column::LastUsedAt, session_ids, at).await?;
+        advance::<k::Entity>(db, k::Column::Id, k::Column::LastUsedAt, key_ids, at).await
     }
 
     async fn delete_expired(
@@ -119,7 +120,29 @@ impl Store for SqlStore {
         before: Timestamp,
         limit: u64,
     ) -> StoreResult<u64> {
-        retention::delete(&self.database, what, before, limit).await
+        let batch = Batch { database: &self.database, before: micros(before), limit };
+        match what {
+            ExpiredRows::Sessions => {
+                use sessions::{Column, Entity};
+                batch.delete::<Entity, Uuid>(Column::Id, Column::ExpiresAt).await
+            }
+            ExpiredRows::UsedLinks => {
+                use used_links::{Column, Entity};
+                batch.delete::<Entity, Vec<u8>>(Column::TokenHash, Column::At).await
+            }
+            ExpiredRows::LinkClaims => {
+                use link_claims::{Column, Entity};
+                batch.delete::<Entity, Vec<u8>>(Column::TokenHash, Column::ClaimedUntil).await
+            }
+            ExpiredRows::LoginRequests => {
+                use login_requests::{Column, Entity};
+                batch.delete::<Entity, Uuid>(Column::Id, Column::At).await
+            }
+            ExpiredRows::IdempotencyKeys => {
+                use idempotency_keys::{Column, Entity};
+                batch.delete::<Entity, Vec<u8>>(Column::KeyHash, Column::CreatedAt).await
+            }
+        }
     }
 
     async fn ready(&self) -> StoreResult<()> {

@@ -1,12 +1,9 @@
 //! Writes: grouped commits of changes, and the statements that run on their own.
 
-pub(crate) mod activity;
 mod commit_recovery;
 pub(crate) mod committer;
-mod error;
 mod jobs;
-pub(crate) mod link_claims;
-pub(crate) mod retention;
+pub(crate) mod standalone;
 mod statements;
 mod transaction;
 mod write_check;

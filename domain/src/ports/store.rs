@@ -10,7 +10,7 @@ use crate::{
     SessionId, TokenHash, Tombstone, UsedLink, User, UserFilter, UserId, Verdict,
 };
 
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum StoreError {
     /// The database is unreachable or too busy. Retry later.
     #[error("the database is unavailable: {0}")]

@@ -1,17 +1,13 @@
-//! Fakes and helpers: a store in memory, a scripted provider, a manual clock,
-//! and a worker. None of them ever waits, so that tests need no runtime.
+//! Fakes and helpers: a scripted provider, a manual clock, and a worker. None of them ever waits, so
+//! that tests need no runtime.
 
 pub(crate) mod errors;
 mod fake_provider;
 mod identities;
 mod ids;
-mod jobs;
 mod jwt;
-mod memory_store;
 mod queries;
-mod reads;
 mod simulation;
-mod tables;
 mod worker;
 
 use std::pin::pin;
@@ -21,14 +17,9 @@ use std::time::Duration;
 pub(crate) use fake_provider::{Call, FakeProvider, Fault};
 pub(crate) use guestlist_domain::JobState;
 pub(crate) use identities::{Link, Mail, MailKind};
-pub(crate) use jobs::JobRow;
-pub(crate) use memory_store::MemoryStore;
+pub(crate) use in_memory_store::{Disturbance, InMemoryStore, JobRow, Tables};
 pub(crate) use simulation::{Simulation, at, metadata, named, place};
-pub(crate) use tables::Tables;
 pub(crate) use worker::{InFlight, Interruption};
-
-/// Code that runs at a chosen moment.
-type Disturbance = Box<dyn FnOnce() + Send>;
 
 /// Runs a future that never waits.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -1,5 +1,9 @@
-//! A connection pool that observes the database's health.
+//! A connection pool that observes the database's health and, on SQLite, its file.
 
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,8 +11,9 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
+use sqlx::sqlite::SqliteConnectOptions;
+use thiserror::Error;
 
-use super::file::{DatabaseFile, FileGone};
 use super::health::Health;
 use crate::error::{ErrorClass, KnownOutage, classify};
 use crate::retry::Retry;
@@ -57,12 +62,11 @@ impl Connection {
         self.require_file()?;
         let mut retry = Retry::new();
         loop {
-            let error = match self.health.watch(query()).await {
-                Err(error) if classify(&error) == ErrorClass::ConnectionLost => error,
+            match self.health.watch(query()).await {
+                Err(error)
+                    if classify(&error) == ErrorClass::ConnectionLost
+                        && retry.wait(ErrorClass::ConnectionLost).await => {}
                 result => return result,
-            };
-            if !retry.wait(ErrorClass::ConnectionLost).await {
-                return Err(error);
             }
         }
     }
@@ -73,11 +77,11 @@ impl Connection {
         call: impl Future<Output = Result<ExecResult, DbErr>> + Send,
     ) -> Result<ExecResult, DbErr> {
         self.require_file()?;
-        let result = self.health.watch(call).await;
-        if let (true, Err(error)) = (self.writes, &result) {
-            self.health.write_failed(error);
-        }
-        result
+        self.health.watch(call).await.inspect_err(|error| {
+            if self.writes {
+                self.health.write_failed(error);
+            }
+        })
     }
 }
 
@@ -102,4 +106,61 @@ impl ConnectionTrait for Connection {
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.query(|| self.pool.query_all_raw(statement.clone())).await
     }
+}
+
+/// The file of an SQLite database was deleted or replaced while this process had it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "the database file was deleted or replaced while this process had it open: restore it if need \
+     be, then restart"
+)]
+pub struct FileGone;
+
+/// A database file that this process has open.
+#[derive(Debug, Clone)]
+pub(super) struct DatabaseFile {
+    path: PathBuf,
+    /// Device and inode of the open file.
+    identity: (u64, u64),
+}
+
+impl DatabaseFile {
+    /// Records the identity of a file that was just opened.
+    pub(super) fn opened(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: identity(path)? })
+    }
+
+    /// Returns an error if the path names another file, or none.
+    pub(super) fn check(&self) -> Result<(), FileGone> {
+        match identity(&self.path) {
+            Ok(identity) if identity != self.identity => Err(FileGone),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FileGone),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Creates the file with mode 0600 if it is missing. SQLite gives the same mode to the files beside
+/// it.
+///
+/// An existing file is not opened: closing it would release the locks that SQLite holds on it
+/// elsewhere in this process.
+pub(super) fn create_file(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the path in an SQLite URL, or `None` for another or an invalid URL.
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    if !url.starts_with("sqlite:") {
+        return None;
+    }
+    let options: SqliteConnectOptions = url.parse().ok()?;
+    Some(options.get_filename().to_owned())
 }

@@ -6,8 +6,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBacken
 use sqlx::mysql::MySqlConnectOptions;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::connection::Connection;
-use super::file::{DatabaseFile, FileGone};
+use super::connection::{Connection, DatabaseFile, FileGone};
 use super::health::{Health, WriteFailure};
 
 /// An open database. Cheap to clone.
@@ -50,7 +49,6 @@ impl Database {
         &self.write
     }
 
-    /// Returns the database engine.
     pub fn backend(&self) -> DbBackend {
         self.write.get_database_backend()
     }

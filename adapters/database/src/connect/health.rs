@@ -73,7 +73,7 @@ impl Health {
         call: impl Future<Output = Result<T, DbErr>>,
     ) -> Result<T, DbErr> {
         if !self.has_server {
-            return self.inspect(call.await);
+            return call.await.inspect_err(|error| self.record_error(error));
         }
         let known = self.outage.borrow().clone();
         if let Some(outage) = known {
@@ -84,7 +84,7 @@ impl Health {
             result = call => result,
             outage = self.outage_during_slow_call() => Err(outage.into()),
         };
-        self.inspect(result)
+        result.inspect_err(|error| self.record_error(error))
     }
 
     async fn outage_during_slow_call(&self) -> KnownOutage {
@@ -100,13 +100,6 @@ impl Health {
                 std::future::pending::<()>().await;
             }
         }
-    }
-
-    fn inspect<T>(&self, result: Result<T, DbErr>) -> Result<T, DbErr> {
-        if let Err(error) = &result {
-            self.record_error(error);
-        }
-        result
     }
 
     /// Discards connections and requests a probe, depending on the error's class.

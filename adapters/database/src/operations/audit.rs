@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use guestlist_domain::{Event, EventId, EventKind, Page, User, UserId};
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Select};
 use uuid::Uuid;
 
 use crate::error::StoreResult;
@@ -20,7 +20,6 @@ use crate::tables::users;
 pub enum AuditActor {
     /// A user or an API key.
     Id(Uuid),
-    /// The command line.
     Cli,
     /// Guestlist itself.
     System,
@@ -30,7 +29,6 @@ pub enum AuditActor {
 /// itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// The event's actor.
     pub actor: Option<AuditActor>,
     /// The user concerned.
     pub user: Option<UserId>,
@@ -79,25 +77,19 @@ impl SqlStore {
 }
 
 fn filtered(filter: &AuditFilter) -> Select<Entity> {
-    let mut query = Entity::find();
-    query = match filter.actor {
-        Some(AuditActor::Id(id)) => query.filter(Column::ActorId.eq(id)),
-        Some(AuditActor::Cli) => query.filter(Column::ActorType.eq("cli")),
-        Some(AuditActor::System) => query.filter(Column::ActorType.eq("system")),
-        None => query,
-    };
-    if let Some(user) = filter.user {
-        query = query.filter(Column::UserId.eq(user.0));
-    }
-    if let Some(kind) = filter.kind {
-        query = query.filter(Column::Kind.eq(kind.as_str()));
-    }
-    if let Some(since) = filter.since {
+    let actor = filter.actor.map(|actor| match actor {
+        AuditActor::Id(id) => Column::ActorId.eq(id),
+        AuditActor::Cli => Column::ActorType.eq("cli"),
+        AuditActor::System => Column::ActorType.eq("system"),
+    });
+    let conditions = Condition::all()
+        .add_option(actor)
+        .add_option(filter.user.map(|user| Column::UserId.eq(user.0)))
+        .add_option(filter.kind.map(|kind| Column::Kind.eq(kind.as_str())))
         // The condition on the id bounds the range of the index, which is in the order of ids.
-        query =
-            query.filter(Column::Id.gte(lowest_id(since))).filter(Column::At.gte(micros(since)));
-    }
-    query
+        .add_option(filter.since.map(|since| Column::Id.gte(lowest_id(since))))
+        .add_option(filter.since.map(|since| Column::At.gte(micros(since))));
+    Entity::find().filter(conditions)
 }
 
 /// Returns the lower bound of the ids of events since a time.

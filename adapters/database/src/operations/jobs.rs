@@ -31,7 +31,6 @@ pub struct JobFilter {
     pub q: Option<String>,
 }
 
-/// A job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobRecord {
     pub id: JobId,
@@ -40,7 +39,6 @@ pub struct JobRecord {
     /// The arguments, such as ids.
     pub args: Value,
     pub status: JobStatus,
-    /// The reason that the job is held.
     pub held_by: Option<HeldBy>,
     /// Jobs with a lower value run first.
     pub priority: i16,

@@ -48,17 +48,12 @@ pub struct QueueState {
     pub ready: u64,
     /// Due jobs that are held.
     pub held: u64,
-    /// Jobs that a worker has claimed.
     pub running: u64,
-    /// Failed jobs that will be retried.
     pub retrying: u64,
-    /// Jobs that failed permanently.
     pub dead: u64,
     /// How long the oldest due job has waited, held or not.
     pub oldest_ready: Option<Duration>,
-    /// Set while the queue is paused.
     pub pause: Option<inspect::Pause>,
-    /// The reason that due jobs are held.
     pub held_by: Option<HeldBy>,
 }
 
@@ -68,24 +63,19 @@ pub struct WorkerState {
     pub id: String,
     /// The name of its machine.
     pub host: String,
-    /// Its process id.
     pub pid: i64,
-    /// The queues that it works on.
     pub queues: Vec<String>,
     /// The number of jobs it had.
     pub running: u64,
     /// The maximum number of jobs it runs at a time.
     pub concurrency: u64,
-    /// The time it started.
     pub started_at: Timestamp,
-    /// The age of the report.
     pub report_age: Duration,
     /// The state of the provider, as the worker sees it.
     pub report: WorkerReport,
 }
 
 impl WorkerState {
-    /// Returns whether the worker has reported recently.
     pub fn is_live(&self) -> bool {
         self.report_age <= LIVENESS_TIMEOUT
     }
@@ -99,7 +89,6 @@ impl QueueState {
 }
 
 impl Overview {
-    /// Returns the workers that have reported recently.
     pub fn live_workers(&self) -> impl Iterator<Item = &WorkerState> {
         self.workers.iter().filter(|worker| worker.is_live())
     }
@@ -129,7 +118,6 @@ impl SqlStore {
         self.holds_of(paused, &workers, now).await
     }
 
-    /// Returns the state of queues and workers.
     pub async fn overview(&self, now: Timestamp) -> StoreResult<Overview> {
         let rows = inspect::queues(self.database.read(), now).await.map_err(store_error)?;
         let mut rows: BTreeMap<String, inspect::QueueState> =

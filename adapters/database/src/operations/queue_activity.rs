@@ -31,27 +31,21 @@ pub struct QueueActivity {
 /// Quantiles of durations. `None` if nothing was measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quantiles {
-    /// The median.
     pub p50: Option<Duration>,
-    /// The 95th percentile.
     pub p95: Option<Duration>,
-    /// The 99th percentile.
     pub p99: Option<Duration>,
 }
 
 /// The attempts that ended in one minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Minute {
-    /// The start of the minute.
     pub at: Timestamp,
-    /// Jobs that succeeded.
     pub done: u64,
     /// Attempts that failed: retried, dead, or lost with their worker.
     pub failed: u64,
 }
 
 impl SqlStore {
-    /// Returns the activity of all queues in the last hour.
     pub async fn activity(&self, now: Timestamp) -> StoreResult<Activity> {
         let minute = now.as_second().div_euclid(60) * 60;
         let current = Timestamp::from_second(minute).unwrap_or(now);

@@ -57,10 +57,8 @@ impl ReadInvitations for SqlStore {
         page: Page<Cursor<InvitationId>>,
     ) -> StoreResult<Vec<Invitation>> {
         let Page { after, limit } = page;
-        let partition = match filter.status {
-            Some(status) => Condition::all().add(Column::Status.eq(status.as_str())),
-            None => Condition::all(),
-        };
+        let status = filter.status.map(|status| Column::Status.eq(status.as_str()));
+        let partition = Condition::all().add_option(status);
         let Some(q) = &filter.q else {
             let after = after.map(|place| place.id.0);
             let query = Entity::find().filter(partition);

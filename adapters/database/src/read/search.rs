@@ -16,11 +16,8 @@ pub(crate) fn newest_first<E: EntityTrait>(
     after: Option<Uuid>,
     limit: u64,
 ) -> Select<E> {
-    let query = match after {
-        Some(after) => query.filter(id.lt(after)),
-        None => query,
-    };
-    query.order_by(id, Order::Desc).limit(limit)
+    let older = Condition::all().add_option(after.map(|after| id.lt(after)));
+    query.filter(older).order_by(id, Order::Desc).limit(limit)
 }
 
 /// Returns the condition that a column begins with a prefix. It is a range, which an index serves

@@ -137,12 +137,7 @@ fn name_only_partitions(q: &SearchPrefix) -> impl Iterator<Item = Condition> {
 }
 
 fn filtered(filter: &UserFilter) -> Select<Entity> {
-    let query = match filter.role {
-        Some(role) => Entity::find().filter(Column::Role.eq(role.as_str())),
-        None => Entity::find(),
-    };
-    match filter.status {
-        Some(status) => query.filter(Column::Status.eq(status.as_str())),
-        None => query,
-    }
+    let role = filter.role.map(|role| Column::Role.eq(role.as_str()));
+    let status = filter.status.map(|status| Column::Status.eq(status.as_str()));
+    Entity::find().filter(Condition::all().add_option(role).add_option(status))
 }

@@ -1,10 +1,9 @@
 //! API keys.
 
-use guestlist_domain::{ApiKey, ApiKeyId, Scope, StoreError, TokenHash};
-use sea_orm::ActiveValue::Set;
-use sea_orm::entity::prelude::*;
+use guestlist_domain::{ApiKey, ApiKeyId, Scope, TokenHash};
 
-use super::columns::{RowReader, RowUpdate, Versioned, at_least, micros, values};
+use super::columns::{RowUpdate, Versioned, at_least, values};
+use super::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "api_keys")]
@@ -21,9 +20,6 @@ pub(crate) struct Model {
     pub revoked_at: Option<i64>,
     pub version: i64,
 }
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

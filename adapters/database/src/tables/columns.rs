@@ -4,8 +4,9 @@ use std::fmt::Display;
 
 use guestlist_domain::{Actor, ApiKeyId, Email, Metadata, Role, StoreError, UserId};
 use jiff::Timestamp;
-use sea_orm::sea_query::{CaseStatement, Expr};
-use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait};
+use sea_orm::Condition;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::CaseStatement;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -13,6 +14,10 @@ use crate::error::StoreResult;
 
 /// The maximum number of values in an `IN` list.
 pub(crate) const MAX_IDS: usize = 1_000;
+
+/// The relations of a table that has none.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
 
 /// A table whose rows are updated only at the version that was read.
 pub(crate) trait Versioned: EntityTrait {

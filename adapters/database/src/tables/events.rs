@@ -1,10 +1,9 @@
 //! Events: the timelines of invitations and the audit log.
 
-use guestlist_domain::{Event, EventId, EventKind, InvitationId, StoreError, UserId};
-use sea_orm::ActiveValue::Set;
-use sea_orm::entity::prelude::*;
+use guestlist_domain::{Event, EventId, EventKind, InvitationId, UserId};
 
-use super::columns::{ActorColumns, RowReader, micros};
+use super::columns::ActorColumns;
+use super::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "events")]
@@ -21,9 +20,6 @@ pub(crate) struct Model {
     pub invitation_id: Option<Uuid>,
     pub detail: String,
 }
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

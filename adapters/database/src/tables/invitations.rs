@@ -1,13 +1,12 @@
 //! Invitations.
 
 use guestlist_domain::{
-    DeliveryError, HeldBy, Invitation, InvitationId, InvitationStatus, Name, ReturnTo, StoreError,
-    UserId,
+    DeliveryError, HeldBy, Invitation, InvitationId, InvitationStatus, Name, ReturnTo, UserId,
 };
-use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::entity::prelude::*;
+use sea_orm::ActiveValue::NotSet;
 
-use super::columns::{ActorColumns, RowReader, RowUpdate, Versioned, micros, truncate, values};
+use super::columns::{ActorColumns, RowUpdate, Versioned, truncate, values};
+use super::prelude::*;
 use crate::error::StoreResult;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -46,9 +45,6 @@ pub(crate) struct Model {
     pub expires_at: i64,
     pub version: i64,
 }
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

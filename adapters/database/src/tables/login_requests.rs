@@ -1,10 +1,8 @@
 //! Requests for login links.
 
-use guestlist_domain::{LoginRequest, LoginRequestId, ReturnTo, StoreError};
-use sea_orm::ActiveValue::Set;
-use sea_orm::entity::prelude::*;
+use guestlist_domain::{LoginRequest, LoginRequestId, ReturnTo};
 
-use super::columns::{RowReader, micros};
+use super::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "login_requests")]
@@ -18,9 +16,6 @@ pub(crate) struct Model {
     pub at: i64,
     pub send_at: i64,
 }
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

@@ -1,10 +1,8 @@
 //! The results of reconciliations with Stytch.
 
-use guestlist_domain::{Reconciliation, ReconciliationId, RepairAction, StoreError};
-use sea_orm::ActiveValue::Set;
-use sea_orm::entity::prelude::*;
+use guestlist_domain::{Reconciliation, ReconciliationId, RepairAction};
 
-use super::columns::{RowReader, micros};
+use super::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "reconciliations")]
@@ -18,9 +16,6 @@ pub(crate) struct Model {
     pub identities: i64,
     pub counts: String,
 }
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

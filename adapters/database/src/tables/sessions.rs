@@ -1,10 +1,9 @@
 //! Sessions.
 
-use guestlist_domain::{EndReason, Session, SessionId, StoreError, TokenHash, UserId};
-use sea_orm::ActiveValue::Set;
-use sea_orm::entity::prelude::*;
+use guestlist_domain::{EndReason, Session, SessionId, TokenHash, UserId};
 
-use super::columns::{RowReader, micros, truncate};
+use super::columns::truncate;
+use super::prelude::*;
 use super::users;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

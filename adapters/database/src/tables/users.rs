@@ -1,10 +1,9 @@
 //! Users. The table `user_emails` keeps their addresses unique.
 
-use guestlist_domain::{Name, StoreError, User, UserId, UserStatus};
-use sea_orm::ActiveValue::Set;
-use sea_orm::entity::prelude::*;
+use guestlist_domain::{Name, User, UserId, UserStatus};
 
-use super::columns::{RowReader, RowUpdate, Versioned, at_least, micros, values};
+use super::columns::{RowUpdate, Versioned, at_least, values};
+use super::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "users")]
@@ -25,9 +24,6 @@ pub(crate) struct Model {
     pub last_seen_at: Option<i64>,
     pub version: i64,
 }
-
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

@@ -13,11 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::commit_recovery;
-use super::error::WriteError;
 use super::transaction;
-use crate::batch_queue::BatchQueue;
+use crate::batching::BatchQueue;
 use crate::connect::Database;
-use crate::error::{StoreResult, classify, clone_error, store_error, timed_out};
+use crate::error::{StoreResult, WriteError, classify, store_error, timed_out};
 use crate::retry::{RETRY_WINDOW, Retry};
 
 /// The maximum number of changes in one commit.
@@ -117,9 +116,8 @@ impl CommitTask {
             self.waker.wake();
         }
         for submission in group {
-            let verdict = verdict.as_ref().map_or_else(|e| Err(clone_error(e)), |v| Ok(*v));
             // The caller may have stopped waiting. The change stays applied.
-            let _ = submission.reply.send(verdict);
+            let _ = submission.reply.send(verdict.clone());
         }
     }
 

@@ -5,7 +5,7 @@ use guestlist_domain::{Change, JobError, JobOutcome, NewJob, Operation, Settleme
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
-use super::error::WriteError;
+use crate::error::WriteError;
 use crate::tables::columns::truncate;
 
 /// Settles jobs. Returns [`WriteError::LeaseLost`] if the lease of one of them was lost.

@@ -7,8 +7,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::error::WriteError;
-use crate::batch_queue::floor_to_power_of_two;
+use crate::batching::floor_to_power_of_two;
+use crate::error::WriteError;
 use crate::tables::columns::{RowUpdate, Versioned};
 
 /// The maximum number of parameters in one statement. SQLite's limit is 32,766.

@@ -7,9 +7,9 @@ use guestlist_domain::{Change, EndSessions, Guard, SessionSelector};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 
-use super::error::WriteError;
 use super::jobs;
 use super::statements::{delete, insert, update};
+use crate::error::WriteError;
 use crate::tables::columns::{MAX_IDS, micros};
 use crate::tables::{
     api_keys, events, guards, invitations, login_requests, reconciliations, removed_addresses,
@@ -36,6 +36,17 @@ pub(super) async fn write(tx: &Tx, changes: &[&Change]) -> Result<(), WriteError
     write_reconciliations(tx, changes).await?;
     write_events(tx, changes).await?;
     jobs::enqueue(tx, changes).await
+}
+
+/// Returns the rows of values, in the order of a key.
+fn sorted_rows<'a, T: 'a, K: Ord, A>(
+    values: impl Iterator<Item = &'a T>,
+    key: impl Fn(&'a T) -> K,
+    row: fn(&T) -> A,
+) -> Vec<A> {
+    let mut values: Vec<&T> = values.collect();
+    values.sort_by_key(|value| key(value));
+    values.into_iter().map(row).collect()
 }
 
 /// Increments guards. Of two changes that increment the same guard from the same version, one
@@ -75,11 +86,9 @@ async fn write_users(tx: &Tx, changes: &[&Change]) -> Result<(), WriteError> {
     let updated = changes.iter().flat_map(|c| &c.users.update);
     update::<users::Entity>(tx, updated.map(users::update).collect()).await?;
 
-    let mut inserted: Vec<_> = changes.iter().flat_map(|c| &c.users.insert).collect();
-    inserted.sort_by_key(|user| &user.email);
-    insert(tx, inserted.iter().map(|user| user_emails::row(user)).collect()).await?;
-    inserted.sort_by_key(|user| user.id);
-    insert(tx, inserted.into_iter().map(users::row).collect()).await?;
+    let inserted = || changes.iter().flat_map(|c| &c.users.insert);
+    insert(tx, sorted_rows(inserted(), |user| &user.email, user_emails::row)).await?;
+    insert(tx, sorted_rows(inserted(), |user| user.id, users::row)).await?;
     Ok(())
 }
 
@@ -105,10 +114,8 @@ async fn write_invitations(tx: &Tx, changes: &[&Change]) -> Result<(), WriteErro
         update::<invitations::Entity>(tx, updated.map(invitations::update).collect()).await?;
     }
 
-    let mut inserted: Vec<_> = changes.iter().flat_map(|c| &c.invitations.insert).collect();
-    inserted.sort_by_key(|invitation| invitation.id);
-    insert(tx, inserted.into_iter().map(invitations::row).collect()).await?;
-    Ok(())
+    let inserted = changes.iter().flat_map(|c| &c.invitations.insert);
+    Ok(insert(tx, sorted_rows(inserted, |invitation| invitation.id, invitations::row)).await?)
 }
 
 /// Ends sessions before it inserts new ones: a change that ends all sessions of a user and starts
@@ -119,10 +126,8 @@ async fn write_sessions(tx: &Tx, changes: &[&Change]) -> Result<(), WriteError> 
     for end in ends {
         end_sessions(tx, end).await?;
     }
-    let mut inserted: Vec<_> = changes.iter().flat_map(|c| &c.sessions).collect();
-    inserted.sort_by_key(|session| session.id);
-    insert(tx, inserted.into_iter().map(sessions::row).collect()).await?;
-    Ok(())
+    let inserted = changes.iter().flat_map(|c| &c.sessions);
+    Ok(insert(tx, sorted_rows(inserted, |session| session.id, sessions::row)).await?)
 }
 
 async fn end_sessions(tx: &Tx, end: &EndSessions) -> Result<(), DbErr> {
@@ -142,14 +147,10 @@ async fn end_sessions(tx: &Tx, end: &EndSessions) -> Result<(), DbErr> {
 }
 
 async fn write_logins(tx: &Tx, changes: &[&Change]) -> Result<(), WriteError> {
-    let mut links: Vec<_> = changes.iter().flat_map(|c| &c.used_links).collect();
-    links.sort_by_key(|link| link.token_hash.0);
-    insert(tx, links.into_iter().map(used_links::row).collect()).await?;
-
-    let mut requests: Vec<_> = changes.iter().flat_map(|c| &c.login_requests).collect();
-    requests.sort_by_key(|request| request.id);
-    insert(tx, requests.into_iter().map(login_requests::row).collect()).await?;
-    Ok(())
+    let links = changes.iter().flat_map(|c| &c.used_links);
+    insert(tx, sorted_rows(links, |link| link.token_hash.0, used_links::row)).await?;
+    let requests = changes.iter().flat_map(|c| &c.login_requests);
+    Ok(insert(tx, sorted_rows(requests, |request| request.id, login_requests::row)).await?)
 }
 
 async fn write_api_keys(tx: &Tx, changes: &[&Change]) -> Result<(), WriteError> {
@@ -159,10 +160,8 @@ async fn write_api_keys(tx: &Tx, changes: &[&Change]) -> Result<(), WriteError> 
     let updated = changes.iter().flat_map(|c| &c.api_keys.update);
     update::<api_keys::Entity>(tx, updated.map(api_keys::update).collect()).await?;
 
-    let mut inserted: Vec<_> = changes.iter().flat_map(|c| &c.api_keys.insert).collect();
-    inserted.sort_by_key(|key| key.id);
-    insert(tx, inserted.into_iter().map(api_keys::row).collect()).await?;
-    Ok(())
+    let inserted = changes.iter().flat_map(|c| &c.api_keys.insert);
+    Ok(insert(tx, sorted_rows(inserted, |key| key.id, api_keys::row)).await?)
 }
 
 /// Inserts or replaces tombstones: a deletion that is repeated, after the identity reappeared at
@@ -209,7 +208,6 @@ async fn write_reconciliations(tx: &Tx, changes: &[&Change]) -> Result<(), Write
 }
 
 async fn write_events(tx: &Tx, changes: &[&Change]) -> Result<(), WriteError> {
-    let mut inserted: Vec<_> = changes.iter().flat_map(|c| &c.events).collect();
-    inserted.sort_by_key(|event| event.id);
-    Ok(insert(tx, inserted.into_iter().map(events::row).collect()).await?)
+    let inserted = changes.iter().flat_map(|c| &c.events);
+    Ok(insert(tx, sorted_rows(inserted, |event| event.id, events::row)).await?)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apalis_sea_orm::ErrorClass;
-use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{DbBackend, DbErr, EntityTrait, RuntimeErr};
 use tokio::time::timeout;
@@ -70,10 +70,9 @@ async fn check_disk_space(database: &Database) -> Result<(), DbErr> {
         request_hash: Set(key.clone()),
         state: Set(DONE.to_owned()),
         lease_until: Set(0),
-        status: NotSet,
-        headers: NotSet,
         content: Set(Some("x".repeat(LARGE_ROW))),
         created_at: Set(0),
+        ..ActiveModel::default()
     };
     match Entity::insert(row).exec_without_returning(database.write()).await {
         Err(error) if classify(&error) != ErrorClass::UniqueViolation => return Err(error),

@@ -7,12 +7,13 @@ use guestlist_migrations::{
 use sea_orm::{ConnectionTrait, Statement};
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{Engine, TestDatabase, contract};
+use crate::support::test_database::{Engine, TestDatabase};
+use crate::support::test_store::contract;
 
 /// The last migration, which creates several tables.
 const JOBS: &str = "m20261123_000009_jobs";
 
-contract!(
+contract!(; sql:
     the_schema_is_applied_reverted_and_applied_again,
     migrations_are_applied_and_reverted_in_steps,
     tables_of_another_program_are_left_alone,

@@ -17,13 +17,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::ids::SeededIds;
-use super::{Disturbance, FakeProvider, MemoryStore, block_on, hours};
+use super::{Disturbance, FakeProvider, InMemoryStore, block_on, hours};
 
 /// Cheap to clone; clones share their state.
 #[derive(Clone)]
 pub(crate) struct Simulation {
     pub(crate) ctx: Ctx,
-    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) store: Arc<InMemoryStore>,
     pub(crate) provider: Arc<FakeProvider>,
     pub(crate) clock: Arc<ManualClock>,
     /// The last outage of the workers.
@@ -59,7 +59,7 @@ impl Simulation {
     pub(crate) fn with_policy(rules: impl FnOnce(&mut Policy)) -> Self {
         let start: Timestamp = "2026-11-23T10:00:00Z".parse().expect("a time");
         let clock = Arc::new(ManualClock::new(start));
-        let store = Arc::new(MemoryStore::default());
+        let store = Arc::new(InMemoryStore::default());
         let stytch = Arc::new(FakeProvider::new(clock.clone()));
         let mut policy = Policy {
             session_minutes: 10_080,

@@ -8,9 +8,10 @@ use guestlist_domain::{Change, Store, User, Verdict};
 use sea_orm::{ConnectionTrait, Statement, TransactionTrait};
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_database::TestDatabase;
+use crate::support::test_store::contract;
 
-contract!(
+contract!(; sql:
     a_change_waits_for_the_lock_of_another_process,
     changes_in_reverse_order_do_not_deadlock_permanently;
     servers:

@@ -11,7 +11,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
 use crate::support::fixtures::*;
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_database::TestDatabase;
+use crate::support::test_store::contract;
 
 contract!(; servers:
     a_killed_commit_is_repeated,
@@ -140,10 +141,11 @@ async fn a_killed_commit_is_repeated(db: &TestDatabase) {
             let find = "SELECT CAST(id AS CHAR) FROM information_schema.processlist \
                         WHERE info = 'COMMIT' AND db = DATABASE()";
             let id: String = loop {
-                if let Some(id) =
-                    sqlx::query_scalar(find).fetch_optional(&mut operator).await.unwrap()
-                {
-                    break id;
+                match sqlx::query_scalar(find).fetch_optional(&mut operator).await {
+                    Ok(Some(id)) => break id,
+                    Ok(None) => {}
+                    // MySQL, while the statement of another test contains bytes of a hash.
+                    Err(error) => assert!(error.to_string().contains("Cannot convert"), "{error}"),
                 }
             };
             operator.execute(AssertSqlSafe(format!("{kill} {id}"))).await.unwrap();
@@ -153,7 +155,7 @@ async fn a_killed_commit_is_repeated(db: &TestDatabase) {
         let (verdict, ()) = tokio::join!(store.apply(invite(&user())), killing);
         assert_eq!(verdict.unwrap(), Verdict::Applied);
         for table in ["users", "invitations", "events", "jobs"] {
-            assert_eq!(db.count(table).await, i64::try_from(round).unwrap() + 1, "{kill}: {table}");
+            assert_eq!(db.count(table).await, round + 1, "{kill}: {table}");
         }
     }
     operator.close().await.unwrap();

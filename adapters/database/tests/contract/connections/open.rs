@@ -3,9 +3,13 @@
 use guestlist_database::{ConnectError, Database, connect};
 use sea_orm::{ConnectionTrait, Statement};
 
-use crate::support::test_database::{Engine, TestDatabase, contract};
+use crate::support::test_database::{Engine, TestDatabase};
+use crate::support::test_store::contract;
 
-contract!(the_session_settings_suit_the_engine, a_second_process_can_open_the_database);
+contract!(; sql:
+    the_session_settings_suit_the_engine,
+    a_second_process_can_open_the_database,
+);
 
 async fn query(database: &Database, writer: bool, sql: &str) -> String {
     let connection = if writer { database.write() } else { database.read() };

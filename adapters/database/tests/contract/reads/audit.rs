@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use crate::support::fixtures::*;
 use crate::support::query_plan::{assert_indexed, fill, plans};
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_database::TestDatabase;
+use crate::support::test_store::contract;
 
-contract!(
+contract!(; sql:
     events_of_the_system_are_returned_only_on_request,
     filters_are_combined,
     pages_add_up_to_the_whole_list,

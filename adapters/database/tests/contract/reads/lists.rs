@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use guestlist_domain::{
-    Change, Cursor, Invitation, InvitationFilter, InvitationStatus, Page, ReadInvitations,
-    ReadUsers, Role, SearchPrefix, Store, User, UserFilter, UserId, UserStatus,
+    Change, Cursor, Invitation, InvitationFilter, InvitationStatus, Page, Role, SearchPrefix, User,
+    UserFilter, UserId, UserStatus,
 };
 use uuid::Uuid;
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_store::{TestStore, contract};
 
 contract!(
     pages_of_users_add_up_to_the_whole_list,
@@ -24,7 +24,7 @@ contract!(
 
 const ALL: Page<Cursor<UserId>> = Page { after: None, limit: 200 };
 
-async fn insert(db: &TestDatabase, users: &[User]) {
+async fn insert(db: &TestStore, users: &[User]) {
     let mut change = Change::new();
     change.users.insert = users.to_vec();
     db.apply(change).await;
@@ -39,7 +39,7 @@ fn same_millisecond(n: usize) -> Vec<Uuid> {
     (0..u8::try_from(n).unwrap()).map(id).collect()
 }
 
-async fn pages_of_users_add_up_to_the_whole_list(db: &TestDatabase) {
+async fn pages_of_users_add_up_to_the_whole_list(db: &TestStore) {
     let ids = same_millisecond(97);
     let users: Vec<User> = ids.iter().map(|id| User { id: UserId(*id), ..user() }).collect();
     insert(db, &users).await;
@@ -59,7 +59,7 @@ async fn pages_of_users_add_up_to_the_whole_list(db: &TestDatabase) {
     }
 }
 
-async fn pages_of_invitations_add_up_to_the_whole_list(db: &TestDatabase) {
+async fn pages_of_invitations_add_up_to_the_whole_list(db: &TestStore) {
     let ids = same_millisecond(50);
     let mut change = Change::new();
     for id in &ids {
@@ -85,7 +85,7 @@ fn named(address: &str, user_name: &str) -> User {
     User { email: email(address), name: name(user_name), ..user() }
 }
 
-async fn found(db: &TestDatabase, q: &str) -> Vec<String> {
+async fn found(db: &TestStore, q: &str) -> Vec<String> {
     let filter = UserFilter { q: SearchPrefix::of(q), ..UserFilter::default() };
     let users = db.store.users(&filter, ALL).await.unwrap();
     let ids: HashSet<_> = users.iter().map(|user| user.id).collect();
@@ -93,7 +93,7 @@ async fn found(db: &TestDatabase, q: &str) -> Vec<String> {
     users.iter().map(|user| user.email.as_str().split('@').next().unwrap().to_owned()).collect()
 }
 
-async fn users_are_searched_by_address_and_name(db: &TestDatabase) {
+async fn users_are_searched_by_address_and_name(db: &TestStore) {
     let users = [
         named("ada@example.com", "Countess of Lovelace"),
         named("grace@example.com", "Ada's friend"),
@@ -112,7 +112,7 @@ async fn users_are_searched_by_address_and_name(db: &TestDatabase) {
     assert_eq!(found(db, "  ").await.len(), 5);
 }
 
-async fn invitations_are_searched_by_address(db: &TestDatabase) {
+async fn invitations_are_searched_by_address(db: &TestStore) {
     let mut change = Change::new();
     for address in ["ada@example.com", "adam@example.com", "bob@example.com"] {
         change.invitations.insert.push(invitation(&named(address, "x")));
@@ -127,7 +127,7 @@ async fn invitations_are_searched_by_address(db: &TestDatabase) {
     assert_eq!(db.store.invitations(&filter, page).await.unwrap(), []);
 }
 
-async fn a_search_has_no_wildcards(db: &TestDatabase) {
+async fn a_search_has_no_wildcards(db: &TestStore) {
     insert(db, &[named("a_b@example.com", "100%"), named("axb@example.com", "100 %")]).await;
     assert_eq!(found(db, "a_").await, ["a_b"]);
     assert_eq!(found(db, "100%").await, ["a_b"]);
@@ -136,7 +136,7 @@ async fn a_search_has_no_wildcards(db: &TestDatabase) {
     }
 }
 
-async fn filters_are_combined(db: &TestDatabase) {
+async fn filters_are_combined(db: &TestStore) {
     let users = [
         User { role: Role::Admin, ..named("a1@example.com", "x") },
         User { role: Role::Admin, status: UserStatus::Active, ..named("a2@example.com", "x") },
@@ -155,7 +155,7 @@ async fn filters_are_combined(db: &TestDatabase) {
     assert_eq!(admins, [users[3].clone(), users[1].clone(), users[0].clone()]);
 }
 
-async fn active_admins_are_counted(db: &TestDatabase) {
+async fn active_admins_are_counted(db: &TestStore) {
     let mut users = Vec::new();
     for role in Role::ALL {
         for status in UserStatus::ALL {
@@ -167,7 +167,7 @@ async fn active_admins_are_counted(db: &TestDatabase) {
     assert_eq!(db.store.count_active_admins().await.unwrap(), 2);
 }
 
-async fn the_latest_invitation_of_each_user_is_found(db: &TestDatabase) {
+async fn the_latest_invitation_of_each_user_is_found(db: &TestStore) {
     let users: Vec<User> = (0..5).map(|_| user()).collect();
     let mut change = Change::new();
     for (n, user) in users.iter().enumerate() {

@@ -8,9 +8,10 @@ use guestlist_domain::{
 
 use crate::support::fixtures::*;
 use crate::support::query_plan::{assert_indexed, fill, plans};
-use crate::support::test_database::{Engine, TestDatabase, contract};
+use crate::support::test_database::{Engine, TestDatabase};
+use crate::support::test_store::contract;
 
-contract!(
+contract!(; sql:
     reads_neither_scan_nor_sort_a_table,
     periodic_queries_neither_scan_nor_sort_a_table;
     sqlite:

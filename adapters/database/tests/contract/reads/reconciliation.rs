@@ -7,17 +7,19 @@ use guestlist_domain::{
 use sea_orm::ConnectionTrait;
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_database::TestDatabase;
+use crate::support::test_store::{TestStore, contract};
 
 contract!(
     users_are_found_by_many_identities_or_addresses,
     users_are_read_in_pages_from_the_oldest,
     tombstones_are_found_by_identity,
-    only_the_newest_reconciliation_is_kept,
+    only_the_newest_reconciliation_is_kept;
+    sql:
     an_invalid_reconciliation_is_reported_as_corrupt,
 );
 
-async fn insert(db: &TestDatabase, count: usize) -> Vec<User> {
+async fn insert(db: &TestStore, count: usize) -> Vec<User> {
     let identity = |n| Some(format!("user-test-{n}"));
     let users: Vec<_> =
         (0..count).map(|n| User { provider_user_id: identity(n), ..user() }).collect();
@@ -32,7 +34,7 @@ fn sorted(mut users: Vec<User>) -> Vec<User> {
     users
 }
 
-async fn users_are_found_by_many_identities_or_addresses(db: &TestDatabase) {
+async fn users_are_found_by_many_identities_or_addresses(db: &TestStore) {
     let users = insert(db, 2_100).await;
     let half = users.iter().step_by(2).cloned().collect::<Vec<_>>();
     let mut ids: Vec<_> = half.iter().filter_map(|user| user.provider_user_id.clone()).collect();
@@ -45,14 +47,14 @@ async fn users_are_found_by_many_identities_or_addresses(db: &TestDatabase) {
     assert_eq!(db.store.users_by_emails(&[]).await.unwrap(), []);
 }
 
-async fn users_are_read_in_pages_from_the_oldest(db: &TestDatabase) {
+async fn users_are_read_in_pages_from_the_oldest(db: &TestStore) {
     let users = sorted(insert(db, 5).await);
     assert_eq!(db.store.users_from(None, 3).await.unwrap(), users[..3]);
     assert_eq!(db.store.users_from(Some(users[2].id), 3).await.unwrap(), users[3..]);
     assert_eq!(db.store.users_from(Some(users[4].id), 3).await.unwrap(), []);
 }
 
-async fn tombstones_are_found_by_identity(db: &TestDatabase) {
+async fn tombstones_are_found_by_identity(db: &TestStore) {
     let tombstone =
         Tombstone { provider_user_id: "user-test-1".into(), user_id: user().id, at: now() };
     let mut change = Change::new();
@@ -63,7 +65,7 @@ async fn tombstones_are_found_by_identity(db: &TestDatabase) {
     assert_eq!(db.store.tombstones(&[]).await.unwrap(), []);
 }
 
-async fn only_the_newest_reconciliation_is_kept(db: &TestDatabase) {
+async fn only_the_newest_reconciliation_is_kept(db: &TestStore) {
     assert_eq!(db.store.last_reconciliation().await.unwrap(), None);
     let counts =
         Drift::ALL.iter().map(|kind| (*kind, DriftCount { found: 7, repaired: 3 })).collect();

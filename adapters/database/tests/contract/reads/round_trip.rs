@@ -2,14 +2,14 @@
 
 use guestlist_domain::{
     Actor, ApiKeyId, Change, EndReason, EventKind, GuardName, HeldBy, Invitation, InvitationStatus,
-    ReadInvitations, ReadKeys, ReadSessions, ReadUsers, Scope, Store, StoreError, User, UserId,
-    UserStatus,
+    ReadInvitations, ReadSessions, ReadUsers, Scope, Store, StoreError, User, UserId, UserStatus,
 };
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_database::TestDatabase;
+use crate::support::test_store::{TestStore, contract};
 
 contract!(
     a_user_is_read_back,
@@ -20,13 +20,14 @@ contract!(
     used_links_and_login_requests_are_read_back,
     an_api_key_is_read_back,
     a_timeline_is_read_back_in_order,
-    missing_rows_are_none,
+    missing_rows_are_none;
+    sql:
     invalid_values_are_reported_as_corrupt,
     a_corrupt_session_fails_only_its_own_lookup,
     the_store_is_ready_only_with_the_whole_schema,
 );
 
-async fn a_user_is_read_back(db: &TestDatabase) {
+async fn a_user_is_read_back(db: &TestStore) {
     for user in [user(), full_user()] {
         db.apply(Change::new().insert_user(user.clone())).await;
         assert_eq!(db.store.user(user.id).await.unwrap().as_ref(), Some(&user));
@@ -38,7 +39,7 @@ async fn a_user_is_read_back(db: &TestDatabase) {
     }
 }
 
-async fn an_updated_user_is_read_back(db: &TestDatabase) {
+async fn an_updated_user_is_read_back(db: &TestStore) {
     let first = user();
     db.apply(Change::new().insert_user(first.clone())).await;
     for status in UserStatus::ALL {
@@ -57,7 +58,7 @@ async fn an_updated_user_is_read_back(db: &TestDatabase) {
     assert_eq!(db.store.user(expected.id).await.unwrap(), Some(expected));
 }
 
-async fn an_invitation_is_read_back(db: &TestDatabase) {
+async fn an_invitation_is_read_back(db: &TestStore) {
     let key = Actor::Key { id: ApiKeyId(id()), name: "ci".to_owned() };
     let grace = Actor::User { id: UserId(id()), name: "Grace".to_owned() };
     for invited_by in [Actor::Cli, Actor::System, key, grace] {
@@ -72,7 +73,7 @@ async fn an_invitation_is_read_back(db: &TestDatabase) {
     assert_eq!(db.store.invitation(full.id).await.unwrap(), Some(full));
 }
 
-async fn an_updated_invitation_is_read_back(db: &TestDatabase) {
+async fn an_updated_invitation_is_read_back(db: &TestStore) {
     let user = user();
     let first = invitation(&user);
     db.apply(Change::new().insert_user(user.clone()).insert_invitation(first.clone())).await;
@@ -98,7 +99,7 @@ async fn an_updated_invitation_is_read_back(db: &TestDatabase) {
     assert_eq!(db.store.invitation(expected.id).await.unwrap(), Some(expected));
 }
 
-async fn a_session_is_read_back_with_its_user(db: &TestDatabase) {
+async fn a_session_is_read_back_with_its_user(db: &TestStore) {
     let holder = full_user();
     let minimal = session(&holder);
     let mut full = session(&holder);
@@ -117,7 +118,7 @@ async fn a_session_is_read_back_with_its_user(db: &TestDatabase) {
     }
 }
 
-async fn used_links_and_login_requests_are_read_back(db: &TestDatabase) {
+async fn used_links_and_login_requests_are_read_back(db: &TestStore) {
     let mut change = Change::new();
     let (used, mut refused) = (used_link(), used_link());
     refused.user_id = None;
@@ -137,7 +138,7 @@ async fn used_links_and_login_requests_are_read_back(db: &TestDatabase) {
     assert_eq!(db.store.login_requests(&address, 1).await.unwrap(), [plain]);
 }
 
-async fn an_api_key_is_read_back(db: &TestDatabase) {
+async fn an_api_key_is_read_back(db: &TestStore) {
     let mut full = api_key();
     full.scopes = Scope::ALL.to_vec();
     full.last_used_at = Some(after(1));
@@ -160,7 +161,7 @@ async fn an_api_key_is_read_back(db: &TestDatabase) {
     assert_eq!(db.store.api_keys().await.unwrap(), [open, full]);
 }
 
-async fn a_timeline_is_read_back_in_order(db: &TestDatabase) {
+async fn a_timeline_is_read_back_in_order(db: &TestStore) {
     let user = user();
     let invitation = invitation(&user);
     let events = EventKind::ALL.iter().map(|kind| {
@@ -184,7 +185,7 @@ async fn a_timeline_is_read_back_in_order(db: &TestDatabase) {
     assert_eq!(db.store.timeline(invitation.id).await.unwrap(), expected);
 }
 
-async fn missing_rows_are_none(db: &TestDatabase) {
+async fn missing_rows_are_none(db: &TestStore) {
     let user = user();
     let invitation = invitation(&user);
     assert_eq!(db.store.user(user.id).await.unwrap(), None);

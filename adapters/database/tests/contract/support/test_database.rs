@@ -1,14 +1,15 @@
 //! A new database for each test and engine, which records every statement.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use apalis_sea_orm::Waker;
 use guestlist_database::{Database, SqlStore, connect_or_create};
-use guestlist_domain::{Change, Session, Store, User, Verdict};
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::Statement;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
-use super::fixtures::{active_user, id, session};
+use super::fixtures::id;
+use super::test_store::TestStore;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
@@ -17,39 +18,13 @@ pub(crate) enum Engine {
     MariaDb,
 }
 
-/// Defines a test per engine for each function. Functions after `servers:` are tested on MySQL and
-/// MariaDB only, functions after `sqlite:` on SQLite only.
-macro_rules! contract {
-    (
-        $($test:ident),* $(,)?
-        $(; servers: $($server_test:ident),+ $(,)?)?
-        $(; sqlite: $($sqlite_test:ident),+ $(,)?)?
-    ) => {
-        contract!(@sqlite Sqlite: $($test,)* $($($sqlite_test,)+)?);
-        contract!(@mysql MySql: $($test,)* $($($server_test,)+)?);
-        contract!(@mariadb MariaDb: $($test,)* $($($server_test,)+)?);
-    };
-    (@$module:ident $engine:ident: $($test:ident,)*) => {
-        mod $module {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $test() {
-                    use crate::support::test_database::{Engine, TestDatabase};
-                    let Some(db) = TestDatabase::create(Engine::$engine).await else { return };
-                    super::$test(&db).await;
-                    db.cleanup().await;
-                }
-            )*
-        }
-    };
-}
-pub(crate) use contract;
-
 pub(crate) struct TestDatabase {
     pub(crate) engine: Engine,
     pub(crate) url: String,
     pub(crate) database: Database,
-    pub(crate) store: SqlStore,
+    pub(crate) store: Arc<SqlStore>,
+    /// The same store, as the tests of all engines see it.
+    test_store: TestStore,
     pub(crate) waker: Waker,
     statements: Arc<Mutex<Vec<Statement>>>,
     location: Location,
@@ -82,28 +57,9 @@ impl TestDatabase {
             recorded.lock().unwrap().push(info.statement.clone());
         });
         let waker = Waker::default();
-        let store = SqlStore::new(database.clone(), waker.clone());
-        Some(Self { engine, url, database, store, waker, statements, location })
-    }
-
-    /// Applies a change, and fails if it is not applied.
-    pub(crate) async fn apply(&self, change: Change) {
-        assert_eq!(self.verdict(change).await, Verdict::Applied);
-    }
-
-    pub(crate) async fn verdict(&self, change: Change) -> Verdict {
-        self.store.apply(change).await.unwrap()
-    }
-
-    /// Inserts a user with three sessions, and another user with one.
-    pub(crate) async fn insert_sessions(&self) -> (User, Vec<Session>, Session) {
-        let (user, other) = (active_user(), active_user());
-        let sessions: Vec<_> = (0..3).map(|_| session(&user)).collect();
-        let other_session = session(&other);
-        let mut change = Change::new().insert_user(user.clone()).insert_user(other);
-        change.sessions = sessions.iter().chain([&other_session]).cloned().collect();
-        self.apply(change).await;
-        (user, sessions, other_session)
+        let store = Arc::new(SqlStore::new(database.clone(), waker.clone()));
+        let test_store = TestStore::on_sql(store.clone());
+        Some(Self { engine, url, database, store, test_store, waker, statements, location })
     }
 
     /// Returns the text of the statements since the last call.
@@ -128,22 +84,22 @@ impl TestDatabase {
         self.statements.lock().unwrap().clear();
     }
 
-    /// Returns the number of rows in a table.
-    pub(crate) async fn count(&self, table: &str) -> i64 {
-        let backend = self.database.backend();
-        let count = Statement::from_string(backend, format!("SELECT COUNT(*) FROM {table}"));
-        let row = self.database.write().query_one_raw(count).await.unwrap().unwrap();
-        row.try_get_by_index(0).unwrap()
-    }
-
     pub(crate) async fn cleanup(self) {
         self.take_statements();
-        drop(self.store);
+        drop((self.store, self.test_store));
         self.database.close().await;
         if let Location::Server { url, name } = &self.location {
             let mut server = MySqlConnection::connect(url).await.unwrap();
             server.execute(AssertSqlSafe(format!("DROP DATABASE {name}"))).await.unwrap();
         }
+    }
+}
+
+impl Deref for TestDatabase {
+    type Target = TestStore;
+
+    fn deref(&self) -> &TestStore {
+        &self.test_store
     }
 }
 

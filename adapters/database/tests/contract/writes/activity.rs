@@ -1,9 +1,9 @@
 //! Last-use times of sessions, users and API keys.
 
-use guestlist_domain::{Change, ReadKeys, ReadSessions, ReadUsers, Store, Usage, User};
+use guestlist_domain::{Change, Usage, User};
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_store::{TestStore, contract};
 
 contract!(
     last_use_times_only_move_forward,
@@ -11,7 +11,7 @@ contract!(
     recording_a_use_conflicts_with_no_update,
 );
 
-async fn last_use_times_only_move_forward(db: &TestDatabase) {
+async fn last_use_times_only_move_forward(db: &TestStore) {
     let (holder, sessions, others) = db.insert_sessions().await;
     let key = api_key();
     let mut change = Change::new();
@@ -43,7 +43,7 @@ async fn last_use_times_only_move_forward(db: &TestDatabase) {
     db.store.record_usage(&many, after(70)).await.unwrap();
 }
 
-async fn a_time_of_a_clock_that_was_ahead_is_corrected(db: &TestDatabase) {
+async fn a_time_of_a_clock_that_was_ahead_is_corrected(db: &TestStore) {
     let (holder, sessions, _) = db.insert_sessions().await;
     let seen = [Usage::Session { session: sessions[0].id, user: holder.id }];
     for (at, expected) in [(after(7_200), after(7_200)), (after(10), after(10))] {
@@ -54,7 +54,7 @@ async fn a_time_of_a_clock_that_was_ahead_is_corrected(db: &TestDatabase) {
     }
 }
 
-async fn recording_a_use_conflicts_with_no_update(db: &TestDatabase) {
+async fn recording_a_use_conflicts_with_no_update(db: &TestStore) {
     let (holder, sessions, _) = db.insert_sessions().await;
     let seen = Usage::Session { session: sessions[0].id, user: holder.id };
     db.store.record_usage(&[seen], after(60)).await.unwrap();

@@ -1,18 +1,25 @@
 //! A change of any size is applied as a whole or not at all.
 
 use guestlist_domain::{
-    Change, EndReason, EndSessions, Guard, GuardName, InvitationStatus, ReadInvitations,
-    ReadSessions, ReadUsers, RemovedAddress, SessionSelector, Store, Tombstone, User, UserStatus,
-    Verdict,
+    Change, EndReason, EndSessions, Guard, GuardName, InvitationStatus, RemovedAddress,
+    SessionSelector, Tombstone, User, UserStatus, Verdict,
 };
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_store::{TestStore, contract};
 
-contract!(a_conflict_writes_nothing, a_change_can_write_thousands_of_rows);
+contract!(
+    an_empty_change_is_applied,
+    a_conflict_writes_nothing,
+    a_change_can_write_thousands_of_rows,
+);
+
+async fn an_empty_change_is_applied(db: &TestStore) {
+    db.apply(Change::new()).await;
+}
 
 /// The change writes a row in every table, one of which conflicts.
-async fn a_conflict_writes_nothing(db: &TestDatabase) {
+async fn a_conflict_writes_nothing(db: &TestStore) {
     let taken = used_link();
     let (known, live) = (active_user(), session(&active_user()));
     let mut before = Change::new().insert_user(known.clone());
@@ -62,7 +69,7 @@ async fn a_conflict_writes_nothing(db: &TestDatabase) {
     db.apply(change).await;
 }
 
-async fn a_change_can_write_thousands_of_rows(db: &TestDatabase) {
+async fn a_change_can_write_thousands_of_rows(db: &TestStore) {
     let users: Vec<User> = (0..2_500).map(|_| user()).collect();
     let mut change = Change::new();
     for user in &users {

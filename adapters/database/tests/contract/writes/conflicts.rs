@@ -1,12 +1,12 @@
 //! Changes whose expectations do not hold are rejected.
 
 use guestlist_domain::{
-    Change, Guard, GuardName, Invitation, InvitationStatus, ReadInvitations, ReadKeys,
-    ReadSessions, ReadUsers, RemovedAddress, Tombstone, User, UserId, UserStatus, Verdict,
+    Change, Guard, GuardName, Invitation, InvitationStatus, RemovedAddress, Tombstone, User,
+    UserId, UserStatus, Verdict,
 };
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_store::{TestStore, contract};
 
 contract!(
     an_address_is_taken_once,
@@ -25,11 +25,11 @@ contract!(
     a_removed_address_is_recorded_and_can_be_removed_again,
 );
 
-async fn assert_conflict(db: &TestDatabase, change: Change) {
+async fn assert_conflict(db: &TestStore, change: Change) {
     assert_eq!(db.verdict(change).await, Verdict::Conflict);
 }
 
-async fn an_address_is_taken_once(db: &TestDatabase) {
+async fn an_address_is_taken_once(db: &TestStore) {
     let first = user();
     db.apply(Change::new().insert_user(first.clone())).await;
     let second = User { email: first.email.clone(), ..user() };
@@ -38,7 +38,7 @@ async fn an_address_is_taken_once(db: &TestDatabase) {
     assert_eq!(db.store.user_by_email(&first.email).await.unwrap(), Some(first));
 }
 
-async fn addresses_are_compared_by_code_point(db: &TestDatabase) {
+async fn addresses_are_compared_by_code_point(db: &TestStore) {
     for address in ["jose@example.com", "jos-e@example.com", "jose+a@example.com"] {
         let user = User { email: email(address), ..user() };
         db.apply(Change::new().insert_user(user.clone())).await;
@@ -53,7 +53,7 @@ async fn addresses_are_compared_by_code_point(db: &TestDatabase) {
     assert_eq!(db.store.user_by_provider_id("user-ab").await.unwrap(), None);
 }
 
-async fn deletion_frees_the_address(db: &TestDatabase) {
+async fn deletion_frees_the_address(db: &TestStore) {
     let first = user();
     db.apply(Change::new().insert_user(first.clone())).await;
     let mut deletion = Change::new();
@@ -70,7 +70,7 @@ async fn deletion_frees_the_address(db: &TestDatabase) {
     db.apply(replaced).await;
 }
 
-async fn an_identity_belongs_to_one_user(db: &TestDatabase) {
+async fn an_identity_belongs_to_one_user(db: &TestStore) {
     let first = full_user();
     db.apply(Change::new().insert_user(first.clone())).await;
     let second = user();
@@ -79,7 +79,7 @@ async fn an_identity_belongs_to_one_user(db: &TestDatabase) {
     assert_conflict(db, Change::new().update_user(User { provider_user_id, ..second })).await;
 }
 
-async fn an_address_has_one_open_invitation(db: &TestDatabase) {
+async fn an_address_has_one_open_invitation(db: &TestStore) {
     let user = user();
     let first = invitation(&user);
     db.apply(Change::new().insert_invitation(first.clone())).await;
@@ -93,7 +93,7 @@ async fn an_address_has_one_open_invitation(db: &TestDatabase) {
     db.apply(Change::new().update_invitation(reopened)).await;
 }
 
-async fn an_invitation_can_be_opened_when_another_is_closed_in_the_same_change(db: &TestDatabase) {
+async fn an_invitation_can_be_opened_when_another_is_closed_in_the_same_change(db: &TestStore) {
     let user = user();
     let mut older = invitation(&user);
     older.status = InvitationStatus::Expired;
@@ -112,7 +112,7 @@ async fn an_invitation_can_be_opened_when_another_is_closed_in_the_same_change(d
     assert_eq!(db.store.invitation(older.id).await.unwrap(), None);
 }
 
-async fn an_outdated_version_conflicts(db: &TestDatabase) {
+async fn an_outdated_version_conflicts(db: &TestStore) {
     let (user, key) = (user(), api_key());
     let mut change = invite(&user);
     let invitation = change.invitations.insert[0].clone();
@@ -143,7 +143,7 @@ async fn an_outdated_version_conflicts(db: &TestDatabase) {
     assert_eq!(db.store.api_key(key.id).await.unwrap(), Some(key));
 }
 
-async fn a_guard_is_incremented_once_per_version(db: &TestDatabase) {
+async fn a_guard_is_incremented_once_per_version(db: &TestStore) {
     let increment = |version| {
         let mut change = Change::new().insert_user(user());
         change.guards.push(Guard { name: GuardName::ActiveAdmins, version });
@@ -158,7 +158,7 @@ async fn a_guard_is_incremented_once_per_version(db: &TestDatabase) {
     assert_eq!(db.count("users").await, 2);
 }
 
-async fn a_link_is_used_once(db: &TestDatabase) {
+async fn a_link_is_used_once(db: &TestStore) {
     let link = used_link();
     let insert = |link: &guestlist_domain::UsedLink| {
         let mut change = Change::new();
@@ -172,7 +172,7 @@ async fn a_link_is_used_once(db: &TestDatabase) {
     assert_eq!(db.store.used_link(link.token_hash).await.unwrap(), Some(link));
 }
 
-async fn a_session_is_inserted_once(db: &TestDatabase) {
+async fn a_session_is_inserted_once(db: &TestStore) {
     let user = active_user();
     let first = session(&user);
     let insert = |session: guestlist_domain::Session| {
@@ -189,7 +189,7 @@ async fn a_session_is_inserted_once(db: &TestDatabase) {
     assert_conflict(db, insert(same_at_stytch)).await;
 }
 
-async fn the_ordinal_of_a_login_request_is_unique(db: &TestDatabase) {
+async fn the_ordinal_of_a_login_request_is_unique(db: &TestStore) {
     let address = unique_email();
     let insert = |ordinal| {
         let mut change = Change::new();
@@ -202,7 +202,7 @@ async fn the_ordinal_of_a_login_request_is_unique(db: &TestDatabase) {
     assert_eq!(db.store.login_requests(&address, 9).await.unwrap().len(), 2);
 }
 
-async fn an_api_key_is_inserted_once(db: &TestDatabase) {
+async fn an_api_key_is_inserted_once(db: &TestStore) {
     let key = api_key();
     let mut change = Change::new();
     change.api_keys.insert.push(key.clone());
@@ -212,7 +212,7 @@ async fn an_api_key_is_inserted_once(db: &TestDatabase) {
     assert_eq!(db.store.api_keys().await.unwrap(), [key]);
 }
 
-async fn a_removed_address_is_recorded_and_can_be_removed_again(db: &TestDatabase) {
+async fn a_removed_address_is_recorded_and_can_be_removed_again(db: &TestStore) {
     let (removed, other) = (unique_email(), unique_email());
     let mut change = Change::new();
     change.removed_addresses.push(RemovedAddress::of(&removed));
@@ -224,7 +224,7 @@ async fn a_removed_address_is_recorded_and_can_be_removed_again(db: &TestDatabas
     assert_eq!(db.count("removed_addresses").await, 1);
 }
 
-async fn a_tombstone_can_be_written_again(db: &TestDatabase) {
+async fn a_tombstone_can_be_written_again(db: &TestStore) {
     let tombstone = |user_id| {
         let provider_user_id = "user-test-1".to_owned();
         let mut change = Change::new();

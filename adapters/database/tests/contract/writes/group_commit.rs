@@ -3,18 +3,20 @@
 use std::collections::HashSet;
 
 use futures::future::join_all;
-use guestlist_domain::{Change, ReadInvitations, ReadUsers, Store, StoreError, User, Verdict};
+use guestlist_domain::{Change, ReadUsers, Store, StoreError, User, Verdict};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{Engine, TestDatabase, contract};
+use crate::support::test_database::{Engine, TestDatabase};
+use crate::support::test_store::{TestStore, contract};
 
 contract!(
     duplicates_in_a_group_conflict,
     of_many_changes_with_the_same_address_one_is_applied,
     of_many_updates_of_one_row_one_is_applied,
     each_row_of_a_group_gets_its_own_values,
-    an_update_and_a_deletion_of_one_row_exclude_each_other,
+    an_update_and_a_deletion_of_one_row_exclude_each_other;
+    sql:
     fifty_concurrent_changes_are_few_commits,
     an_invalid_change_does_not_affect_others,
     a_lone_change_is_not_delayed,
@@ -22,12 +24,12 @@ contract!(
     dropping_the_store_ends_its_tasks,
 );
 
-async fn all(db: &TestDatabase, changes: impl IntoIterator<Item = Change>) -> Vec<Verdict> {
+async fn all(db: &TestStore, changes: impl IntoIterator<Item = Change>) -> Vec<Verdict> {
     let verdicts = join_all(changes.into_iter().map(|change| db.store.apply(change))).await;
     verdicts.into_iter().map(Result::unwrap).collect()
 }
 
-async fn duplicates_in_a_group_conflict(db: &TestDatabase) {
+async fn duplicates_in_a_group_conflict(db: &TestStore) {
     let users: Vec<User> = (0..40).map(|_| user()).collect();
     let mut inserted: Vec<User> = users.clone();
     // 24 of the addresses occur a second time, with other user ids.
@@ -53,7 +55,7 @@ async fn duplicates_in_a_group_conflict(db: &TestDatabase) {
     }
 }
 
-async fn of_many_changes_with_the_same_address_one_is_applied(db: &TestDatabase) {
+async fn of_many_changes_with_the_same_address_one_is_applied(db: &TestStore) {
     let address = unique_email();
     let changes = (0..64).map(|_| invite(&User { email: address.clone(), ..user() }));
     let verdicts = all(db, changes).await;
@@ -63,7 +65,7 @@ async fn of_many_changes_with_the_same_address_one_is_applied(db: &TestDatabase)
     }
 }
 
-async fn of_many_updates_of_one_row_one_is_applied(db: &TestDatabase) {
+async fn of_many_updates_of_one_row_one_is_applied(db: &TestStore) {
     let user = user();
     all(db, [Change::new().insert_user(user.clone())]).await;
     let changes = (0..32).map(|n| {
@@ -79,7 +81,7 @@ async fn of_many_updates_of_one_row_one_is_applied(db: &TestDatabase) {
     assert_eq!(db.count("events").await, 1);
 }
 
-async fn each_row_of_a_group_gets_its_own_values(db: &TestDatabase) {
+async fn each_row_of_a_group_gets_its_own_values(db: &TestStore) {
     let users: Vec<User> = (0..100).map(|_| user()).collect();
     all(db, users.iter().map(invite)).await;
     let changes = users.iter().enumerate().map(|(n, user)| {
@@ -96,7 +98,7 @@ async fn each_row_of_a_group_gets_its_own_values(db: &TestDatabase) {
     }
 }
 
-async fn an_update_and_a_deletion_of_one_row_exclude_each_other(db: &TestDatabase) {
+async fn an_update_and_a_deletion_of_one_row_exclude_each_other(db: &TestStore) {
     let users: Vec<User> = (0..20).map(|_| user()).collect();
     all(db, users.iter().map(|user| Change::new().insert_user(user.clone()))).await;
     let changes = users.iter().flat_map(|user| {

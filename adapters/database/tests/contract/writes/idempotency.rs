@@ -9,9 +9,10 @@ use guestlist_database::idempotency::{
 use jiff::Timestamp;
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_database::TestDatabase;
+use crate::support::test_store::contract;
 
-contract!(
+contract!(; sql:
     a_response_is_replayed,
     a_key_can_not_be_used_for_a_different_request,
     a_key_is_in_use_until_its_lease_ends,

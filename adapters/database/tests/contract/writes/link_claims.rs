@@ -1,10 +1,10 @@
 //! Claims on links.
 
 use futures::future::join_all;
-use guestlist_domain::{ExpiredRows, LinkClaim, Store, TokenHash};
+use guestlist_domain::{ExpiredRows, LinkClaim, TokenHash};
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_store::{TestStore, contract};
 
 contract!(
     of_many_concurrent_claims_one_is_granted,
@@ -16,7 +16,7 @@ fn unique_token() -> TokenHash {
     TokenHash::of(unique_email().as_str())
 }
 
-async fn of_many_concurrent_claims_one_is_granted(db: &TestDatabase) {
+async fn of_many_concurrent_claims_one_is_granted(db: &TestStore) {
     let token = unique_token();
     for round in [LinkClaim::Granted, LinkClaim::TakenOver] {
         let now = if round == LinkClaim::Granted { after(0) } else { after(30) };
@@ -31,7 +31,7 @@ async fn of_many_concurrent_claims_one_is_granted(db: &TestDatabase) {
     }
 }
 
-async fn a_claim_expires_or_is_released_by_its_holder(db: &TestDatabase) {
+async fn a_claim_expires_or_is_released_by_its_holder(db: &TestStore) {
     let (token, other) = (unique_token(), unique_token());
     let claim = |now: u64| db.store.claim_link(token, after(now), after(now + 30));
     assert_eq!(claim(0).await.unwrap(), LinkClaim::Granted);
@@ -48,7 +48,7 @@ async fn a_claim_expires_or_is_released_by_its_holder(db: &TestDatabase) {
     assert_eq!(claim(32).await.unwrap(), LinkClaim::Held, "the other claim was deleted");
 }
 
-async fn a_claim_of_a_clock_that_was_ahead_is_taken_over(db: &TestDatabase) {
+async fn a_claim_of_a_clock_that_was_ahead_is_taken_over(db: &TestStore) {
     let token = unique_token();
     let ahead = db.store.claim_link(token, after(7200), after(7230)).await.unwrap();
     assert_eq!(ahead, LinkClaim::Granted);

@@ -1,20 +1,21 @@
 //! Expired invitations are found, and old rows deleted, in batches.
 
-use guestlist_domain::{
-    Change, ExpiredRows, Invitation, InvitationStatus, ReadInvitations, ReadSessions, Store, User,
-};
+use guestlist_domain::{Change, ExpiredRows, Invitation, InvitationStatus, Store, User};
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_database::TestDatabase;
+use crate::support::test_store::{TestStore, contract};
 
 contract!(
     overdue_invitations_are_found_oldest_first,
     old_sessions_are_deleted_in_batches,
-    old_links_login_requests_and_keys_are_deleted,
-    newer_rows_are_kept,
+    old_links_and_login_requests_are_deleted,
+    newer_rows_are_kept;
+    sql:
+    old_idempotency_keys_are_deleted,
 );
 
-async fn overdue_invitations_are_found_oldest_first(db: &TestDatabase) {
+async fn overdue_invitations_are_found_oldest_first(db: &TestStore) {
     let mut change = Change::new();
     for status in InvitationStatus::ALL {
         for seconds in [30, 10, 20, 40] {
@@ -38,7 +39,7 @@ async fn overdue_invitations_are_found_oldest_first(db: &TestDatabase) {
     assert_eq!(seconds, [after(10), after(10), after(20)]);
 }
 
-async fn old_sessions_are_deleted_in_batches(db: &TestDatabase) {
+async fn old_sessions_are_deleted_in_batches(db: &TestStore) {
     let holder = active_user();
     let mut change = Change::new().insert_user(holder.clone());
     for n in 0..25 {
@@ -63,7 +64,7 @@ async fn old_sessions_are_deleted_in_batches(db: &TestDatabase) {
     }
 }
 
-async fn old_links_login_requests_and_keys_are_deleted(db: &TestDatabase) {
+async fn old_links_and_login_requests_are_deleted(db: &TestStore) {
     let mut change = Change::new();
     for n in 0..10 {
         let mut link = used_link();
@@ -74,6 +75,16 @@ async fn old_links_login_requests_and_keys_are_deleted(db: &TestDatabase) {
         change.login_requests.push(request);
     }
     db.apply(change).await;
+    for (what, table) in
+        [(ExpiredRows::UsedLinks, "used_links"), (ExpiredRows::LoginRequests, "login_requests")]
+    {
+        assert_eq!(db.store.delete_expired(what, after(5), 100).await.unwrap(), 5);
+        assert_eq!(db.store.delete_expired(what, after(5), 100).await.unwrap(), 0);
+        assert_eq!(db.count(table).await, 5, "{table}");
+    }
+}
+
+async fn old_idempotency_keys_are_deleted(db: &TestDatabase) {
     for n in 0..10_u8 {
         let lease = std::time::Duration::from_secs(1);
         let at = after(u64::from(n));
@@ -81,18 +92,14 @@ async fn old_links_login_requests_and_keys_are_deleted(db: &TestDatabase) {
             .await
             .unwrap();
     }
-    for (what, table) in [
-        (ExpiredRows::UsedLinks, "used_links"),
-        (ExpiredRows::LoginRequests, "login_requests"),
-        (ExpiredRows::IdempotencyKeys, "idempotency_keys"),
-    ] {
-        assert_eq!(db.store.delete_expired(what, after(5), 100).await.unwrap(), 5);
-        assert_eq!(db.store.delete_expired(what, after(5), 100).await.unwrap(), 0);
-        assert_eq!(db.count(table).await, 5, "{table}");
+    for deleted in [5, 0] {
+        let keys = ExpiredRows::IdempotencyKeys;
+        assert_eq!(db.store.delete_expired(keys, after(5), 100).await.unwrap(), deleted);
     }
+    assert_eq!(db.count("idempotency_keys").await, 5);
 }
 
-async fn newer_rows_are_kept(db: &TestDatabase) {
+async fn newer_rows_are_kept(db: &TestStore) {
     let holder: User = active_user();
     let mut change = Change::new();
     change.sessions.push(session(&holder));

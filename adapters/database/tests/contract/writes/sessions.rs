@@ -6,7 +6,8 @@ use guestlist_domain::{
 };
 
 use crate::support::fixtures::*;
-use crate::support::test_database::{TestDatabase, contract};
+use crate::support::test_database::TestDatabase;
+use crate::support::test_store::{TestStore, contract};
 
 contract!(
     one_session_ends,
@@ -15,7 +16,8 @@ contract!(
     an_ended_session_keeps_its_end,
     a_change_can_end_all_sessions_and_start_one,
     live_sessions_are_listed_newest_first,
-    the_session_of_a_deleted_user_is_not_found,
+    the_session_of_a_deleted_user_is_not_found;
+    sql:
     concurrent_lookups_are_few_queries,
 );
 
@@ -29,17 +31,17 @@ fn end(user: &User, which: SessionSelector) -> Change {
     })
 }
 
-async fn is_ended(db: &TestDatabase, session: &Session) -> bool {
+async fn is_ended(db: &TestStore, session: &Session) -> bool {
     let ended = db.store.session(session.id).await.unwrap().unwrap().ended;
     assert!(ended.is_none_or(|ended| ended == (after(9), EndReason::Revoked)));
     ended.is_some()
 }
 
-async fn ended(db: &TestDatabase, sessions: &[Session]) -> Vec<bool> {
+async fn ended(db: &TestStore, sessions: &[Session]) -> Vec<bool> {
     join_all(sessions.iter().map(|session| is_ended(db, session))).await
 }
 
-async fn one_session_ends(db: &TestDatabase) {
+async fn one_session_ends(db: &TestStore) {
     let (user, sessions, other) = db.insert_sessions().await;
     db.apply(end(&user, SessionSelector::One(sessions[1].id))).await;
     assert_eq!(ended(db, &sessions).await, [false, true, false]);
@@ -48,14 +50,14 @@ async fn one_session_ends(db: &TestDatabase) {
     assert!(!is_ended(db, &other).await);
 }
 
-async fn all_but_one_end(db: &TestDatabase) {
+async fn all_but_one_end(db: &TestStore) {
     let (user, sessions, other) = db.insert_sessions().await;
     db.apply(end(&user, SessionSelector::AllBut(sessions[1].id))).await;
     assert_eq!(ended(db, &sessions).await, [true, false, true]);
     assert!(!is_ended(db, &other).await);
 }
 
-async fn all_end(db: &TestDatabase) {
+async fn all_end(db: &TestStore) {
     let (user, sessions, other) = db.insert_sessions().await;
     db.apply(end(&user, SessionSelector::All)).await;
     assert_eq!(ended(db, &sessions).await, [true, true, true]);
@@ -64,7 +66,7 @@ async fn all_end(db: &TestDatabase) {
     assert!(!found.is_live(now()));
 }
 
-async fn an_ended_session_keeps_its_end(db: &TestDatabase) {
+async fn an_ended_session_keeps_its_end(db: &TestStore) {
     let (user, sessions, _) = db.insert_sessions().await;
     db.apply(end(&user, SessionSelector::One(sessions[0].id))).await;
     db.apply(Change::new().end_sessions(EndSessions {
@@ -79,7 +81,7 @@ async fn an_ended_session_keeps_its_end(db: &TestDatabase) {
     assert_eq!(later.ended, Some((after(99), EndReason::LoggedOut)));
 }
 
-async fn a_change_can_end_all_sessions_and_start_one(db: &TestDatabase) {
+async fn a_change_can_end_all_sessions_and_start_one(db: &TestStore) {
     let (user, sessions, _) = db.insert_sessions().await;
     let new = session(&user);
     let mut change = end(&user, SessionSelector::All);
@@ -89,7 +91,7 @@ async fn a_change_can_end_all_sessions_and_start_one(db: &TestDatabase) {
     assert!(!is_ended(db, &new).await);
 }
 
-async fn live_sessions_are_listed_newest_first(db: &TestDatabase) {
+async fn live_sessions_are_listed_newest_first(db: &TestStore) {
     let (user, sessions, _) = db.insert_sessions().await;
     let mut expired = session(&user);
     expired.expires_at = after(10);
@@ -108,7 +110,7 @@ async fn live_sessions_are_listed_newest_first(db: &TestDatabase) {
     assert_eq!(page, [sessions[1].clone()]);
 }
 
-async fn the_session_of_a_deleted_user_is_not_found(db: &TestDatabase) {
+async fn the_session_of_a_deleted_user_is_not_found(db: &TestStore) {
     let (user, sessions, _) = db.insert_sessions().await;
     let mut change = Change::new();
     change.users.delete.push(user);

@@ -1,29 +1,28 @@
-//! The fake queue, with what the domain can observe: leases by fence, attempts
-//! counted when a job is claimed and given back by a snooze, and no further attempt of a
-//! cancelled job.
+//! The queue, with what the domain can observe: leases by fence, attempts counted when a job is
+//! claimed and given back by a snooze, and no further attempt of a cancelled job.
 
 use guestlist_domain::{JobError, JobOutcome, JobState, NewJob, QueuedJob, Settlement};
 use jiff::Timestamp;
 
 /// A job and its state.
 #[derive(Debug, Clone)]
-pub(crate) struct JobRow {
-    pub(crate) job: NewJob,
-    pub(crate) state: JobState,
-    pub(crate) run_at: Timestamp,
-    pub(crate) attempts: u32,
-    pub(crate) fence: i64,
+pub struct JobRow {
+    pub job: NewJob,
+    pub state: JobState,
+    pub run_at: Timestamp,
+    pub attempts: u32,
+    pub fence: i64,
     /// The start of each attempt.
-    pub(crate) starts: Vec<Timestamp>,
+    pub starts: Vec<Timestamp>,
     /// The starts of attempts whose workers were lost.
-    pub(crate) lost: Vec<Timestamp>,
-    pub(crate) last_error: Option<JobError>,
+    pub lost: Vec<Timestamp>,
+    pub last_error: Option<JobError>,
     /// Whether it was cancelled while it ran.
-    pub(crate) is_unwanted: bool,
+    pub is_unwanted: bool,
 }
 
 impl JobRow {
-    pub(crate) fn new(job: NewJob) -> Self {
+    pub fn new(job: NewJob) -> Self {
         let run_at = job.run_at;
         let is_for_later = run_at > job.created_at;
         let state = if is_for_later { JobState::Scheduled } else { JobState::Ready };
@@ -41,20 +40,20 @@ impl JobRow {
     }
 
     /// Returns whether the job will run.
-    pub(crate) fn is_waiting(&self) -> bool {
+    pub fn is_waiting(&self) -> bool {
         matches!(self.state, JobState::Scheduled | JobState::Ready | JobState::Retrying)
     }
 
     /// Returns whether the job will run or is running.
-    pub(crate) fn is_live(&self) -> bool {
+    pub fn is_live(&self) -> bool {
         self.is_waiting() || self.state == JobState::Running
     }
 
-    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+    pub fn is_due(&self, now: Timestamp) -> bool {
         self.is_waiting() && self.run_at <= now
     }
 
-    pub(crate) fn claim(&mut self, now: Timestamp) {
+    pub fn claim(&mut self, now: Timestamp) {
         self.starts.push(now);
         self.state = JobState::Running;
         self.attempts += 1;
@@ -62,16 +61,16 @@ impl JobRow {
     }
 
     /// Makes the job of a lost worker available again. The attempt stays counted.
-    pub(crate) fn rescue(&mut self, now: Timestamp) {
+    pub fn rescue(&mut self, now: Timestamp) {
         self.lost.extend(self.starts.last());
         self.go_on(JobState::Ready, now);
     }
 
-    pub(crate) fn is_held_by(&self, settlement: &Settlement) -> bool {
+    pub fn is_held_by(&self, settlement: &Settlement) -> bool {
         self.state == JobState::Running && self.fence == settlement.fence
     }
 
-    pub(crate) fn settle(&mut self, outcome: JobOutcome) {
+    pub fn settle(&mut self, outcome: JobOutcome) {
         match &outcome {
             JobOutcome::Done => self.state = JobState::Done,
             JobOutcome::Dead(_) => self.state = JobState::Dead,
@@ -87,7 +86,7 @@ impl JobRow {
     }
 
     /// Cancels the job. A running job is not interrupted, but not retried.
-    pub(crate) fn cancel(&mut self) {
+    pub fn cancel(&mut self) {
         if self.state == JobState::Running {
             self.is_unwanted = true;
         } else {
@@ -95,8 +94,8 @@ impl JobRow {
         }
     }
 
-    pub(crate) fn retry(&mut self, at: Timestamp) {
-        self.state = JobState::Ready;
+    pub fn retry(&mut self, state: JobState, at: Timestamp) {
+        self.state = state;
         self.run_at = at;
         self.attempts = 0;
         self.is_unwanted = false;
@@ -107,7 +106,7 @@ impl JobRow {
         self.run_at = at;
     }
 
-    pub(crate) fn as_flows_see_it(&self) -> QueuedJob {
+    pub fn to_queued_job(&self) -> QueuedJob {
         QueuedJob {
             id: self.job.id,
             queue: self.job.queue.as_str().to_owned(),

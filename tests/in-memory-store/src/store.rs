@@ -1,21 +1,24 @@
-//! The store in memory, which can be disturbed between a flow's reads and
-//! its write.
+//! The store, which can be disturbed between a flow's reads and its write.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, ExpiredRows, LinkClaim, Store, StoreError, TokenHash, Usage, Verdict,
+    CLOCK_TOLERANCE, Change, ExpiredRows, LinkClaim, Store, StoreError, TokenHash, Usage, Verdict,
 };
 use jiff::Timestamp;
 
-use super::{Disturbance, tables::Tables};
+use crate::tables::Tables;
 
-pub(super) type StoreResult<T> = Result<T, StoreError>;
+pub(crate) type StoreResult<T> = Result<T, StoreError>;
 
+/// Code that runs at a chosen moment.
+pub type Disturbance = Box<dyn FnOnce() + Send>;
+
+/// A store of all data. It never waits, so that tests of flows need no runtime.
 #[derive(Default)]
-pub(crate) struct MemoryStore {
+pub struct InMemoryStore {
     tables: Mutex<Tables>,
     disturbances: Mutex<Disturbances>,
 }
@@ -28,25 +31,25 @@ struct Disturbances {
     failing_applies: usize,
 }
 
-impl MemoryStore {
+impl InMemoryStore {
     /// Returns the rows, to read or change them directly.
-    pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
+    pub fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().expect("no test panics while it holds the rows")
     }
 
     /// Runs `disturb` before the next change is applied. Each further call disturbs the
     /// change after that.
-    pub(crate) fn before_next_apply(&self, disturb: impl FnOnce() + Send + 'static) {
+    pub fn before_next_apply(&self, disturb: impl FnOnce() + Send + 'static) {
         self.disturbances().before_apply.push_back(Box::new(disturb));
     }
 
     /// Fails the next `times` changes with a lost connection, before anything is written.
-    pub(crate) fn lose_next_applies(&self, times: usize) {
+    pub fn lose_next_applies(&self, times: usize) {
         self.disturbances().failing_applies = times;
     }
 
     /// Removes all disturbances.
-    pub(crate) fn calm(&self) {
+    pub fn calm(&self) {
         *self.disturbances() = Disturbances::default();
     }
 
@@ -73,7 +76,7 @@ impl MemoryStore {
 }
 
 #[async_trait]
-impl Store for MemoryStore {
+impl Store for InMemoryStore {
     async fn apply(&self, change: Change) -> StoreResult<Verdict> {
         self.disturb()?;
         Ok(self.tables().apply(change))
@@ -109,15 +112,15 @@ impl Store for MemoryStore {
             match seen {
                 Usage::Session { session, user } => {
                     if let Some(session) = tables.sessions.get_mut(session) {
-                        session.last_used_at = at;
+                        session.last_used_at = last_use(Some(session.last_used_at), at);
                     }
                     if let Some(user) = tables.users.get_mut(user) {
-                        user.last_seen_at = Some(at);
+                        user.last_seen_at = Some(last_use(user.last_seen_at, at));
                     }
                 }
                 Usage::Key(key) => {
                     if let Some(key) = tables.api_keys.get_mut(key) {
-                        key.last_used_at = Some(at);
+                        key.last_used_at = Some(last_use(key.last_used_at, at));
                     }
                 }
             }
@@ -151,4 +154,9 @@ impl Store for MemoryStore {
     async fn ready(&self) -> StoreResult<()> {
         Ok(())
     }
+}
+
+/// Returns the later time, unless the stored one was recorded by a clock that was ahead.
+fn last_use(stored: Option<Timestamp>, at: Timestamp) -> Timestamp {
+    stored.filter(|stored| *stored <= at + CLOCK_TOLERANCE).map_or(at, |stored| stored.max(at))
 }

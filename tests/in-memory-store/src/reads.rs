@@ -1,4 +1,4 @@
-//! Queries of the store in memory.
+//! The store's queries.
 
 use std::cmp::Reverse;
 
@@ -12,12 +12,12 @@ use guestlist_domain::{
 };
 use jiff::Timestamp;
 
-use super::JobRow;
-use super::memory_store::{MemoryStore, StoreResult};
-use super::tables::Tables;
+use crate::jobs::JobRow;
+use crate::store::{InMemoryStore, StoreResult};
+use crate::tables::Tables;
 
 #[async_trait]
-impl ReadUsers for MemoryStore {
+impl ReadUsers for InMemoryStore {
     async fn user(&self, id: UserId) -> StoreResult<Option<User>> {
         Ok(self.tables().users.get(&id).cloned())
     }
@@ -62,7 +62,7 @@ impl ReadUsers for MemoryStore {
 }
 
 #[async_trait]
-impl ReadInvitations for MemoryStore {
+impl ReadInvitations for InMemoryStore {
     async fn invitation(&self, id: InvitationId) -> StoreResult<Option<Invitation>> {
         Ok(self.tables().invitations.get(&id).cloned())
     }
@@ -102,12 +102,15 @@ impl ReadInvitations for MemoryStore {
     ) -> StoreResult<Vec<Invitation>> {
         let tables = self.tables();
         let open = tables.invitations.values().filter(|one| one.status.is_open());
-        Ok(open.filter(|one| one.expires_at <= now).take(most(limit)).cloned().collect())
+        let mut overdue: Vec<_> = open.filter(|one| one.expires_at <= now).cloned().collect();
+        overdue.sort_by_key(|invitation| invitation.expires_at);
+        overdue.truncate(most(limit));
+        Ok(overdue)
     }
 }
 
 #[async_trait]
-impl ReadSessions for MemoryStore {
+impl ReadSessions for InMemoryStore {
     async fn session_by_token(&self, token: TokenHash) -> StoreResult<Option<(Session, User)>> {
         Ok(held(&self.tables(), |session| session.token_hash == token))
     }
@@ -167,7 +170,7 @@ impl ReadSessions for MemoryStore {
 }
 
 #[async_trait]
-impl ReadKeys for MemoryStore {
+impl ReadKeys for InMemoryStore {
     async fn api_key_by_hash(&self, hash: TokenHash) -> StoreResult<Option<ApiKey>> {
         Ok(self.tables().api_keys.values().find(|key| key.hash == hash).cloned())
     }
@@ -182,9 +185,9 @@ impl ReadKeys for MemoryStore {
 }
 
 #[async_trait]
-impl ReadJobs for MemoryStore {
+impl ReadJobs for InMemoryStore {
     async fn job(&self, id: JobId) -> StoreResult<Option<QueuedJob>> {
-        Ok(self.tables().jobs.get(&id).map(JobRow::as_flows_see_it))
+        Ok(self.tables().jobs.get(&id).map(JobRow::to_queued_job))
     }
 
     async fn first_lost_attempt(
@@ -199,7 +202,7 @@ impl ReadJobs for MemoryStore {
 }
 
 #[async_trait]
-impl ReadReconciliation for MemoryStore {
+impl ReadReconciliation for InMemoryStore {
     async fn users_from(&self, after: Option<UserId>, limit: u64) -> StoreResult<Vec<User>> {
         let tables = self.tables();
         let rest = tables.users.values().filter(|user| after.is_none_or(|after| user.id > after));

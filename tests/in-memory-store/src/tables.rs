@@ -1,4 +1,4 @@
-//! The rows of the store in memory, and the application of changes.
+//! The rows of all tables, and the application of changes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -9,24 +9,25 @@ use guestlist_domain::{
 };
 use jiff::Timestamp;
 
-use super::jobs::JobRow;
+use crate::jobs::JobRow;
 
+/// The rows of all tables.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tables {
-    pub(crate) users: BTreeMap<UserId, User>,
-    pub(crate) invitations: BTreeMap<InvitationId, Invitation>,
-    pub(crate) sessions: BTreeMap<SessionId, Session>,
-    pub(crate) used_links: Vec<UsedLink>,
-    pub(crate) link_claims: HashMap<TokenHash, Timestamp>,
-    pub(crate) login_requests: Vec<LoginRequest>,
-    pub(crate) api_keys: BTreeMap<ApiKeyId, ApiKey>,
-    pub(crate) tombstones: Vec<Tombstone>,
-    pub(crate) removed_addresses: BTreeSet<RemovedAddress>,
-    pub(crate) reconciliations: Vec<Reconciliation>,
-    pub(crate) guards: HashMap<GuardName, i64>,
-    pub(crate) events: BTreeMap<EventId, Event>,
-    pub(crate) jobs: BTreeMap<JobId, JobRow>,
-    pub(crate) paused: BTreeSet<QueueName>,
+pub struct Tables {
+    pub users: BTreeMap<UserId, User>,
+    pub invitations: BTreeMap<InvitationId, Invitation>,
+    pub sessions: BTreeMap<SessionId, Session>,
+    pub used_links: Vec<UsedLink>,
+    pub link_claims: HashMap<TokenHash, Timestamp>,
+    pub login_requests: Vec<LoginRequest>,
+    pub api_keys: BTreeMap<ApiKeyId, ApiKey>,
+    pub tombstones: Vec<Tombstone>,
+    pub removed_addresses: BTreeSet<RemovedAddress>,
+    pub reconciliations: Vec<Reconciliation>,
+    pub guards: HashMap<GuardName, i64>,
+    pub events: BTreeMap<EventId, Event>,
+    pub jobs: BTreeMap<JobId, JobRow>,
+    pub paused: BTreeSet<QueueName>,
 }
 
 /// An expectation of the change does not hold.
@@ -36,7 +37,7 @@ type Written = Result<(), Conflict>;
 
 impl Tables {
     /// Applies a change atomically.
-    pub(crate) fn apply(&mut self, change: Change) -> Verdict {
+    pub fn apply(&mut self, change: Change) -> Verdict {
         if let Some(settlement) = &change.settlement {
             let job = self.jobs.get(&settlement.attempt.job);
             if !job.is_some_and(|job| job.is_held_by(settlement)) {
@@ -58,9 +59,9 @@ impl Tables {
             self.operate(operation)?;
         }
         for guard in change.guards {
-            let stands = self.guards.entry(guard.name).or_default();
-            expect(*stands == guard.version)?;
-            *stands += 1;
+            let version = self.guards.entry(guard.name).or_default();
+            expect(*version == guard.version)?;
+            *version += 1;
         }
         write_rows(&mut self.users, change.users)?;
         write_rows(&mut self.invitations, change.invitations)?;
@@ -72,9 +73,15 @@ impl Tables {
         }
         self.used_links.extend(change.used_links);
         self.login_requests.extend(change.login_requests);
-        self.tombstones.extend(change.tombstones);
+        for tombstone in change.tombstones {
+            self.tombstones.retain(|one| one.provider_user_id != tombstone.provider_user_id);
+            self.tombstones.push(tombstone);
+        }
         self.removed_addresses.extend(change.removed_addresses);
         self.reconciliations.extend(change.reconciliations);
+        // Only the newest is kept.
+        let newest = self.reconciliations.iter().map(|record| record.id).max();
+        self.reconciliations.retain(|record| Some(record.id) == newest);
         for event in change.events {
             expect(self.events.insert(event.id, event).is_none())?;
         }
@@ -102,8 +109,9 @@ impl Tables {
                 let its = dead.filter(|row| row.job.unique_key.as_ref() == Some(key));
                 its.for_each(|row| row.state = JobState::Cancelled);
             }
-            Operation::Retry { job, at, .. } => {
-                self.job_if(*job, JobState::can_be_retried)?.retry(*at);
+            Operation::Retry { job, at, requested_at } => {
+                let state = if at > requested_at { JobState::Scheduled } else { JobState::Ready };
+                self.job_if(*job, JobState::can_be_retried)?.retry(state, *at);
             }
         }
         Ok(())
@@ -132,7 +140,6 @@ impl Tables {
         unique(sessions().map(|session| &session.provider_session_id))?;
         unique(self.used_links.iter().map(|link| link.token_hash))?;
         unique(self.login_requests.iter().map(|request| (&request.email, request.ordinal)))?;
-        unique(self.tombstones.iter().map(|gone| &gone.provider_user_id))?;
         unique(self.jobs.values().filter_map(|row| row.job.unique_key.as_ref()))
     }
 }
@@ -142,6 +149,8 @@ trait Row: Sized {
     type Id: Ord + Copy;
     fn id(&self) -> Self::Id;
     fn version(&mut self) -> &mut i64;
+    /// Keeps what an update does not change: the time of last use only moves forward.
+    fn keep(&mut self, _stored: &Self) {}
     fn check_unique(table: &BTreeMap<Self::Id, Self>) -> Written;
 }
 
@@ -152,6 +161,9 @@ impl Row for User {
     }
     fn version(&mut self) -> &mut i64 {
         &mut self.version
+    }
+    fn keep(&mut self, stored: &Self) {
+        self.last_seen_at = self.last_seen_at.max(stored.last_seen_at);
     }
     fn check_unique(table: &BTreeMap<UserId, Self>) -> Written {
         unique(table.values().map(|user| &user.email))?;
@@ -181,6 +193,9 @@ impl Row for ApiKey {
     fn version(&mut self) -> &mut i64 {
         &mut self.version
     }
+    fn keep(&mut self, stored: &Self) {
+        self.last_used_at = self.last_used_at.max(stored.last_used_at);
+    }
     fn check_unique(table: &BTreeMap<ApiKeyId, Self>) -> Written {
         unique(table.values().map(|key| key.hash))
     }
@@ -193,7 +208,8 @@ fn write_rows<T: Row>(table: &mut BTreeMap<T::Id, T>, rows: Rows<T>) -> Written 
         table.remove(&row.id());
     }
     for mut row in rows.update {
-        expect_as_read(table, &mut row)?;
+        let stored = expect_as_read(table, &mut row)?;
+        row.keep(stored);
         *row.version() += 1;
         table.insert(row.id(), row);
     }
@@ -204,9 +220,14 @@ fn write_rows<T: Row>(table: &mut BTreeMap<T::Id, T>, rows: Rows<T>) -> Written 
     T::check_unique(table)
 }
 
-fn expect_as_read<T: Row>(table: &mut BTreeMap<T::Id, T>, read: &mut T) -> Written {
-    let stands = table.get_mut(&read.id()).ok_or(Conflict)?;
-    expect(stands.version() == read.version())
+/// Returns the stored row, which must be at the version that was read.
+fn expect_as_read<'a, T: Row>(
+    table: &'a mut BTreeMap<T::Id, T>,
+    read: &mut T,
+) -> Result<&'a T, Conflict> {
+    let stored = table.get_mut(&read.id()).ok_or(Conflict)?;
+    expect(stored.version() == read.version())?;
+    Ok(stored)
 }
 
 fn expect(so: bool) -> Written {
