@@ -88,12 +88,15 @@ impl Worker {
         self.process.id()
     }
 
-    /// Makes the process stop itself with SIGSTOP; returns when all its threads are stopped.
+    /// Stops the process with SIGSTOP at the given point; returns when all its threads are stopped.
     pub(super) async fn freeze(&self, freeze_point: FreezePoint) {
         // Renamed, so that the process never reads an empty file.
         let request = sibling(&self.config.call_log, "request");
         fs::write(&request, freeze_point.name()).unwrap();
         fs::rename(request, sibling(&self.config.call_log, "freeze_point")).unwrap();
+        let reached = sibling(&self.config.call_log, "reached");
+        wait_until("the process reaches the point", async || reached.exists()).await;
+        self.signal("STOP");
         let stopped = || {
             let mut threads = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
             threads.all(|thread| {
@@ -105,6 +108,7 @@ impl Worker {
     }
 
     pub(super) fn resume(&self) {
+        fs::remove_file(sibling(&self.config.call_log, "reached")).unwrap();
         self.signal("CONT");
     }
 
@@ -134,7 +138,7 @@ impl Worker {
     }
 }
 
-/// When a process stops itself.
+/// When a process is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FreezePoint {
     /// While none of its connections is in use, so it holds no lock.
@@ -202,9 +206,12 @@ async fn run_worker(config: WorkerConfig) {
     stop(worker, end).await;
 }
 
-/// Stops this process once, when the file exists.
+/// Brings this process to the requested point once, and keeps it there until the file `reached` is
+/// removed. It does not stop itself: a process that starts another one to send the signal can lose
+/// its locks on SQLite's files.
 async fn freeze_on_request(engine: Engine, write: DatabaseConnection, call_log: PathBuf) {
-    let freeze_point = sibling(&call_log, "freeze_point");
+    let (freeze_point, reached) =
+        (sibling(&call_log, "freeze_point"), sibling(&call_log, "reached"));
     while !freeze_point.exists() {
         // Rarely, because another test measures the cost of an idle process.
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -212,16 +219,16 @@ async fn freeze_on_request(engine: Engine, write: DatabaseConnection, call_log: 
     if fs::read_to_string(&freeze_point).unwrap() == FreezePoint::Writing.name() {
         let transaction = write.begin().await.unwrap();
         transaction.execute_unprepared("UPDATE jobs SET priority = priority").await.unwrap();
-        freeze_self();
+        stay(&reached).await;
         transaction.commit().await.unwrap();
     } else if engine == Engine::Sqlite {
         let pool = write.get_sqlite_connection_pool();
         let _unused = all(pool.options().get_max_connections(), || pool.acquire()).await;
-        freeze_self();
+        stay(&reached).await;
     } else {
         let pool = write.get_mysql_connection_pool();
         let _unused = all(pool.options().get_max_connections(), || pool.acquire()).await;
-        freeze_self();
+        stay(&reached).await;
     }
     fs::remove_file(freeze_point).unwrap();
 }
@@ -238,10 +245,12 @@ async fn all<C, F: Future<Output = sqlx::Result<C>>>(
     connections
 }
 
-/// Returns when this process is continued.
-fn freeze_self() {
-    let stop = format!("kill -STOP {}", std::process::id());
-    assert!(Command::new("sh").args(["-c", &stop]).status().unwrap().success());
+/// Creates the file, and waits until it is removed.
+async fn stay(reached: &Path) {
+    fs::write(reached, "").unwrap();
+    while reached.exists() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Returns when input arrives, and when it ends.
