@@ -79,7 +79,7 @@ async fn resume_queue(call: Call<OpsWrite>, name: PathParam<QueueName>) -> ApiRe
 }
 
 async fn changed_queue(app: &App, queue: QueueName) -> ApiResult {
-    app.holds.invalidate();
+    app.holds.invalidate().await;
     let now = app.ctx().now();
     let overview = app.store().overview(now).await?;
     let activity = app.store().activity(now).await?;

@@ -1,12 +1,13 @@
 //! Reasons why queued invitations are held back: for a postponed one, its stored reason; for a due
 //! one, what currently holds its queue.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use guestlist_database::SqlStore;
 use guestlist_domain::{HeldBy, Invitation, InvitationStatus, QueueName, StoreError};
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 
 /// How long a cached status is served. Thousands of invitations may be created per second.
 const TTL: Duration = Duration::from_millis(250);
@@ -50,8 +51,9 @@ impl HoldCache {
     /// Returns the status for an invitation that has just been written, from the cache if
     /// possible. If the database fails, the reason is left out: the write has succeeded.
     pub async fn cached(&self, now: Timestamp) -> HoldStatus {
-        let cached = *self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, status)) = cached
+        // Held during the query, so that concurrent callers share one.
+        let mut cached = self.cached.lock().await;
+        if let Some((at, status)) = *cached
             && at.elapsed() < TTL
         {
             return HoldStatus { now, ..status };
@@ -61,7 +63,7 @@ impl HoldCache {
             None
         });
         let status = HoldStatus { queue_held_by, now };
-        self.set(Some((Instant::now(), status)));
+        *cached = Some((Instant::now(), status));
         status
     }
 
@@ -80,15 +82,11 @@ impl HoldCache {
     }
 
     /// Drops the cached status, after a queue was paused or resumed.
-    pub fn invalidate(&self) {
-        self.set(None);
+    pub async fn invalidate(&self) {
+        *self.cached.lock().await = None;
     }
 
     async fn read(&self, now: Timestamp) -> Result<Option<HeldBy>, StoreError> {
         Ok(self.store.holds(now).await?.for_queue(QueueName::Invitation, now))
-    }
-
-    fn set(&self, status: Option<(Instant, HoldStatus)>) {
-        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 }
