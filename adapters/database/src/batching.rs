@@ -1,35 +1,62 @@
 //! A queue that hands its workers the waiting items in batches, and a loader that combines concurrent
-//! lookups by key into one query. A batch is what arrived while the previous one was processed, so a
-//! lone item never waits for others.
+//! lookups by key into one query.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use guestlist_domain::StoreError;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::StoreResult;
 
 /// The number of items that can wait while all workers are busy. Further senders wait.
 const CAPACITY: usize = 4096;
+/// The length of a batch that does not wait for more items.
+const USEFUL: usize = 16;
 /// The maximum number of keys in one query.
 const MAX_KEYS: usize = 256;
+/// The longest interval between short batches.
+const MAX_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The receiving end, shared by the workers.
+/// One worker's access to the queue.
+///
+/// The cost of a batch hardly depends on its length. So while items arrive concurrently, a batch of
+/// fewer than [`USEFUL`] items starts at an interval after the previous one: as long as a batch
+/// takes, at most [`MAX_INTERVAL`]. An item that arrives after a batch of one is a batch of its own
+/// at once.
 #[derive(Debug)]
-pub(crate) struct BatchQueue<T>(Arc<Mutex<mpsc::Receiver<T>>>);
+pub(crate) struct BatchQueue<T> {
+    waiting: Arc<Mutex<Waiting<T>>>,
+    min_interval: Duration,
+    /// When this worker received its last batch.
+    received_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    items: VecDeque<T>,
+    receiver: mpsc::Receiver<T>,
+    /// When the next short batch may start.
+    next_start: Option<Instant>,
+}
 
 impl<T> Clone for BatchQueue<T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        let waiting = Arc::clone(&self.waiting);
+        Self { waiting, min_interval: self.min_interval, received_at: None }
     }
 }
 
 impl<T> BatchQueue<T> {
-    pub(crate) fn channel() -> (mpsc::Sender<T>, Self) {
+    /// Creates a queue with a lower limit for the interval between short batches.
+    pub(crate) fn channel(min_interval: Duration) -> (mpsc::Sender<T>, Self) {
         let (sender, receiver) = mpsc::channel(CAPACITY);
-        (sender, Self(Arc::new(Mutex::new(receiver))))
+        let waiting = Waiting { items: VecDeque::new(), receiver, next_start: None };
+        let waiting = Arc::new(Mutex::new(waiting));
+        (sender, Self { waiting, min_interval, received_at: None })
     }
 
     /// Returns the next batch of at most `max` items, or `None` once all senders are dropped and
@@ -37,17 +64,50 @@ impl<T> BatchQueue<T> {
     ///
     /// A batch's length is a power of two, and so are the numbers of rows in its statements.
     /// Each length is a statement that every connection prepares once and the server caches.
-    pub(crate) async fn next_batch(&self, max: usize) -> Option<Vec<T>> {
-        let mut receiver = self.0.lock().await;
-        let mut batch = vec![receiver.recv().await?];
+    pub(crate) async fn next_batch(&mut self, max: usize) -> Option<Vec<T>> {
+        let took = self.received_at.take().map(|at| at.elapsed()).unwrap_or_default();
+        let mut waiting = self.waiting.lock().await;
+        waiting.receive_one().await?;
         // Lets the callers that the previous batch answered submit their next item.
         tokio::task::yield_now().await;
-        let length = floor_to_power_of_two(max.min(batch.len() + receiver.len()));
-        while batch.len() < length {
-            let Ok(next) = receiver.try_recv() else { break };
-            batch.push(next);
+        waiting.receive_available();
+        if let Some(start) = waiting.next_start {
+            // After the timeout, the batch is what has arrived.
+            let _ = timeout_at(start, waiting.receive_until(USEFUL.min(max))).await;
+            waiting.receive_available();
         }
-        Some(batch)
+        let now = Instant::now();
+        let is_concurrent = waiting.items.len() > 1;
+        let interval = took.clamp(self.min_interval, MAX_INTERVAL);
+        waiting.next_start = is_concurrent.then(|| now + interval);
+        self.received_at = Some(now);
+        let length = floor_to_power_of_two(max.min(waiting.items.len()));
+        Some(waiting.items.drain(..length).collect())
+    }
+}
+
+impl<T> Waiting<T> {
+    /// Waits for an item. Returns `None` if there never will be one.
+    async fn receive_one(&mut self) -> Option<()> {
+        if self.items.is_empty() {
+            let item = self.receiver.recv().await?;
+            self.items.push_back(item);
+        }
+        Some(())
+    }
+
+    /// Waits until `length` items are there, or no further one can come.
+    async fn receive_until(&mut self, length: usize) {
+        while self.items.len() < length {
+            let Some(item) = self.receiver.recv().await else { return };
+            self.items.push_back(item);
+        }
+    }
+
+    fn receive_available(&mut self) {
+        while let Ok(item) = self.receiver.try_recv() {
+            self.items.push_back(item);
+        }
     }
 }
 
@@ -82,13 +142,12 @@ where
         F: Fn(Vec<K>) -> Q + Clone + Send + 'static,
         Q: Future<Output = StoreResult<Rows<K, V>>> + Send,
     {
-        let (sender, queue) = BatchQueue::channel();
+        let (sender, queue) = BatchQueue::channel(Duration::ZERO);
         for _ in 0..tasks {
-            let (queue, query) = (queue.clone(), query.clone());
+            let (mut queue, query) = (queue.clone(), query.clone());
             tokio::spawn(async move {
                 while let Some(lookups) = queue.next_batch(MAX_KEYS).await {
-                    let keys = lookups.iter().map(|lookup: &Lookup<K, V>| lookup.key.clone());
-                    let rows = query(keys.collect()).await;
+                    let rows = query(keys(&lookups)).await;
                     reply(lookups, &rows);
                 }
             });
@@ -103,6 +162,14 @@ where
         self.queue.send(Lookup { key, reply }).await.map_err(|_| ended())?;
         row.await.map_err(|_| ended())?
     }
+}
+
+/// Returns the distinct keys. One of them is repeated up to a power of two, so that few distinct
+/// statements are prepared.
+fn keys<K: Clone + Eq + Hash, V>(lookups: &[Lookup<K, V>]) -> Vec<K> {
+    let distinct: HashSet<&K> = lookups.iter().map(|lookup| &lookup.key).collect();
+    let length = distinct.len().next_power_of_two();
+    distinct.iter().chain(distinct.iter().cycle()).take(length).map(|key| (*key).clone()).collect()
 }
 
 fn reply<K: Eq + Hash, V: Clone>(lookups: Vec<Lookup<K, V>>, rows: &StoreResult<Rows<K, V>>) {

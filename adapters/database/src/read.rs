@@ -1,8 +1,9 @@
 //! Reads: the domain's read ports, and what they share.
 
 pub(crate) mod invitations;
+pub(crate) mod lookups;
 pub(crate) mod search;
-pub(crate) mod sessions;
+mod sessions;
 mod users;
 
 use apalis_sea_orm::entity::{attempt, job};
@@ -82,7 +83,7 @@ impl SqlStore {
 #[async_trait]
 impl ReadKeys for SqlStore {
     async fn api_key_by_hash(&self, hash: TokenHash) -> StoreResult<Option<ApiKey>> {
-        self.one(api_keys::Entity::find().filter(api_keys::Column::Hash.eq(hash.0.to_vec()))).await
+        self.lookups.api_keys_by_hash.load(hash).await
     }
 
     async fn api_key(&self, id: ApiKeyId) -> StoreResult<Option<ApiKey>> {

@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use guestlist_domain::{
-    Change, ExpiredRows, LinkClaim, Session, Store, StoreError, TokenHash, Usage, User, Verdict,
+    Change, ExpiredRows, LinkClaim, Store, StoreError, TokenHash, Usage, Verdict,
 };
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use crate::batching::BatchLoader;
 use crate::connect::Database;
 use crate::error::{StoreResult, classify, store_error};
-use crate::read::sessions::{sessions_by_provider_ids, sessions_by_tokens};
+use crate::read::lookups::Lookups;
 use crate::retry::Retry;
 use crate::schema::SchemaError;
 use crate::tables::columns::micros;
@@ -28,8 +27,7 @@ use crate::write::standalone::{Batch, advance, try_claim_link};
 pub struct SqlStore {
     pub(crate) database: Database,
     committer: Committer,
-    pub(crate) sessions_by_token: BatchLoader<TokenHash, (Session, User)>,
-    pub(crate) sessions_by_provider_id: BatchLoader<String, (Session, User)>,
+    pub(crate) lookups: Lookups,
 }
 
 impl SqlStore {
@@ -39,19 +37,9 @@ impl SqlStore {
     ///
     /// Panics outside a Tokio runtime.
     pub fn new(database: Database, waker: apalis_sea_orm::Waker) -> Self {
-        let loaders = match database.backend() {
-            DbBackend::Sqlite => 2,
-            _ => 4,
-        };
-        let (by_token, by_provider_id) = (database.clone(), database.clone());
         Self {
             committer: Committer::start(database.clone(), waker),
-            sessions_by_token: BatchLoader::start(loaders, move |tokens| {
-                sessions_by_tokens(by_token.clone(), tokens)
-            }),
-            sessions_by_provider_id: BatchLoader::start(loaders, move |ids| {
-                sessions_by_provider_ids(by_provider_id.clone(), ids)
-            }),
+            lookups: Lookups::start(&database),
             database,
         }
     }

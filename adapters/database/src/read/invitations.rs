@@ -19,7 +19,7 @@ use crate::tables::invitations::{Column, Entity};
 #[async_trait]
 impl ReadInvitations for SqlStore {
     async fn invitation(&self, id: InvitationId) -> StoreResult<Option<Invitation>> {
-        self.one(Entity::find_by_id(id.0)).await
+        self.lookups.invitations.load(id).await
     }
 
     async fn latest_invitation(&self, user: UserId) -> StoreResult<Option<Invitation>> {

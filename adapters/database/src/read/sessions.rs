@@ -1,24 +1,19 @@
 //! Reads of sessions, used links and login requests.
 
-use std::hash::Hash;
-
 use async_trait::async_trait;
 use guestlist_domain::{
     Email, LoginRequest, LoginRequestId, Page, ReadSessions, Session, SessionId, TokenHash,
     UsedLink, User, UserId,
 };
 use jiff::Timestamp;
-use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::search::newest_first;
-use crate::batching::Rows;
-use crate::connect::Database;
-use crate::error::{StoreResult, store_error};
+use crate::error::StoreResult;
 use crate::store::SqlStore;
 use crate::tables::columns::micros;
-use crate::tables::sessions::{Column, Entity, Model};
-use crate::tables::{login_requests, used_links, users};
+use crate::tables::sessions::{Column, Entity};
+use crate::tables::{login_requests, used_links};
 
 fn live(user: UserId, now: Timestamp) -> Select<Entity> {
     Entity::find()
@@ -30,11 +25,11 @@ fn live(user: UserId, now: Timestamp) -> Select<Entity> {
 #[async_trait]
 impl ReadSessions for SqlStore {
     async fn session_by_token(&self, token: TokenHash) -> StoreResult<Option<(Session, User)>> {
-        self.sessions_by_token.load(token).await
+        self.lookups.sessions_by_token.load(token).await
     }
 
     async fn session_by_provider_id(&self, id: &str) -> StoreResult<Option<(Session, User)>> {
-        self.sessions_by_provider_id.load(id.to_owned()).await
+        self.lookups.sessions_by_provider_id.load(id.to_owned()).await
     }
 
     async fn is_known_session_token(&self, token: TokenHash) -> StoreResult<bool> {
@@ -86,41 +81,4 @@ impl ReadSessions for SqlStore {
             .filter(Column::SendAt.lte(micros(now)));
         self.exists(newer_and_due.limit(1)).await
     }
-}
-
-/// Looks up sessions with their users, which authenticate every request.
-pub(crate) async fn sessions_by_tokens(
-    database: Database,
-    tokens: Vec<TokenHash>,
-) -> StoreResult<Rows<TokenHash, (Session, User)>> {
-    let tokens = tokens.iter().map(|token| token.0.to_vec());
-    let token = |s: &Model| TokenHash(s.token_hash.as_slice().try_into().unwrap_or_default());
-    with_users(&database, Column::TokenHash.is_in(tokens), token).await
-}
-
-pub(crate) async fn sessions_by_provider_ids(
-    database: Database,
-    ids: Vec<String>,
-) -> StoreResult<Rows<String, (Session, User)>> {
-    let filter = Column::ProviderSessionId.is_in(ids);
-    with_users(&database, filter, |session| session.provider_session_id.clone()).await
-}
-
-async fn with_users<K: Eq + Hash>(
-    database: &Database,
-    filter: Expr,
-    key: impl Fn(&Model) -> K,
-) -> StoreResult<Rows<K, (Session, User)>> {
-    let query = Entity::find().find_also_related(users::Entity).filter(filter);
-    let rows = query.all(database.read()).await.map_err(store_error)?;
-    let rows = rows.into_iter().filter_map(|(session, user)| {
-        // The session of a deleted user does not authenticate.
-        let user = user?;
-        Some((key(&session), convert(session, user)))
-    });
-    Ok(rows.collect())
-}
-
-fn convert(session: Model, user: users::Model) -> StoreResult<(Session, User)> {
-    Ok((session.try_into()?, user.try_into()?))
 }

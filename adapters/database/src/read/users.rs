@@ -17,11 +17,11 @@ use crate::tables::{guards, removed_addresses};
 #[async_trait]
 impl ReadUsers for SqlStore {
     async fn user(&self, id: UserId) -> StoreResult<Option<User>> {
-        self.one(Entity::find_by_id(id.0)).await
+        self.lookups.users.load(id).await
     }
 
     async fn user_by_email(&self, email: &Email) -> StoreResult<Option<User>> {
-        self.one(Entity::find().filter(Column::Email.eq(email.as_str()))).await
+        self.lookups.users_by_email.load(email.clone()).await
     }
 
     async fn user_by_provider_id(&self, provider_user_id: &str) -> StoreResult<Option<User>> {

@@ -1,6 +1,6 @@
 //! Commits concurrent changes in groups, with one verdict per change.
 //!
-//! A group is what arrived while the previous commit ran, so a lone change never waits for others.
+//! A group is what arrived while the previous commit ran. A lone change does not wait for others.
 //! A group that is rejected is split in halves until the rejected change is alone, so that its
 //! conflict does not affect the others.
 
@@ -21,13 +21,16 @@ use crate::retry::{RETRY_WINDOW, Retry};
 
 /// The maximum number of changes in one commit.
 const GROUP_SIZE: usize = 64;
+/// The shortest interval between short groups of jobs' results, for which nobody waits.
+const SETTLEMENT_INTERVAL: Duration = Duration::from_millis(10);
 /// The time limit of a transaction and of its COMMIT, equal to PlanetScale's limit.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A handle to the tasks that commit. They finish the submitted changes after it is dropped.
 #[derive(Debug)]
 pub(crate) struct Committer {
-    queue: mpsc::Sender<Submission>,
+    requests: mpsc::Sender<Submission>,
+    settlements: mpsc::Sender<Submission>,
 }
 
 #[derive(Debug)]
@@ -39,23 +42,26 @@ struct Submission {
 
 impl Committer {
     pub(crate) fn start(database: Database, waker: Waker) -> Self {
-        let (sender, queue) = BatchQueue::channel();
+        let (requests, request_queue) = BatchQueue::channel(Duration::ZERO);
+        let (settlements, settlement_queue) = BatchQueue::channel(SETTLEMENT_INTERVAL);
         let tasks = match database.backend() {
             DbBackend::Sqlite => 1,
             _ => 4,
         };
         let task = CommitTask { database, waker };
         for _ in 0..tasks {
-            tokio::spawn(task.clone().run(queue.clone()));
+            tokio::spawn(task.clone().run(request_queue.clone()));
+            tokio::spawn(task.clone().run(settlement_queue.clone()));
         }
-        Self { queue: sender }
+        Self { requests, settlements }
     }
 
     pub(crate) async fn apply(&self, change: Change) -> StoreResult<Verdict> {
         let (reply, verdict) = oneshot::channel();
         let ended = || StoreError::Bug("the commit tasks have ended".to_owned());
+        let queue = if change.settlement.is_some() { &self.settlements } else { &self.requests };
         let submission = Submission { change, submitted_at: Instant::now(), reply };
-        self.queue.send(submission).await.map_err(|_| ended())?;
+        queue.send(submission).await.map_err(|_| ended())?;
         verdict.await.map_err(|_| ended())?
     }
 }
@@ -76,7 +82,7 @@ enum Attempt {
 }
 
 impl CommitTask {
-    async fn run(self, queue: BatchQueue<Submission>) {
+    async fn run(self, mut queue: BatchQueue<Submission>) {
         while let Some(group) = queue.next_batch(GROUP_SIZE).await {
             self.commit(group).await;
         }
