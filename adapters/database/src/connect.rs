@@ -29,6 +29,9 @@ const SQLITE_READERS: u32 = 6;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long SQLite waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The size in bytes to which SQLite's log is cut once it is written to the database: readers that
+/// are slow make it grow.
+const LOG_SIZE: &str = "67108864";
 /// The age at which a connection is replaced, before proxies in front of MySQL close it.
 const MAX_LIFETIME: Duration = Duration::from_mins(50);
 /// A connection that was idle for longer is pinged before it is used.
@@ -126,6 +129,7 @@ fn sqlite_writer(url: &str, health: &Arc<Health>) -> ConnectOptions {
         sqlite
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            .pragma("journal_size_limit", LOG_SIZE)
             .create_if_missing(false)
             .foreign_keys(false)
             .busy_timeout(BUSY_TIMEOUT)
