@@ -24,10 +24,13 @@ pub struct Options {
     pub lease: Duration,
     /// How often the worker polls for jobs that no [`Waker`] announced, with a jitter of ±20 %.
     pub poll: Duration,
-    /// The most jobs that the worker holds at a time.
+    /// The most jobs that the worker holds at a time, besides those of `prefetch`.
     pub concurrency: usize,
+    /// How many further jobs the worker may hold. For handlers that limit what they do at a time by
+    /// themselves: a job is then at hand when another one ends.
+    pub prefetch: usize,
     /// The most jobs of a queue that the worker holds at a time, for queues with a lower limit than
-    /// `concurrency`.
+    /// the worker.
     pub limits: HashMap<String, usize>,
     /// A rate that this worker shares with all others.
     pub rate: Option<Rate>,
@@ -79,6 +82,7 @@ impl Options {
             lease: Duration::from_secs(10),
             poll: Duration::from_millis(350),
             concurrency: 10,
+            prefetch: 0,
             limits: HashMap::new(),
             rate: None,
             retention: None,

@@ -16,6 +16,9 @@ use crate::{
     waker::WakeReceiver,
 };
 
+/// How long a claim is put off, while there is a backlog, until a quarter of the slots are free.
+const MAX_WAIT_FOR_SLOTS: Duration = Duration::from_millis(10);
+
 #[derive(Debug)]
 pub(super) struct Fetch {
     pub(super) queue: JobQueue,
@@ -33,9 +36,14 @@ impl Fetch {
         let stop = self.stop.clone();
         while !stop.is_cancelled() {
             match with_timeout(&self.queue.options, self.claim()).await {
-                Ok(()) => {
+                Ok(is_backlog) => {
                     outage.succeeded();
-                    let next = self.wait(&mut wakes, &mut freed);
+                    let next = async {
+                        self.wait(&mut wakes, &mut freed).await;
+                        if is_backlog {
+                            self.wait_for_slots(&mut freed).await;
+                        }
+                    };
                     stop.run_until_cancelled(next).await;
                 }
                 Err(error) => {
@@ -47,17 +55,32 @@ impl Fetch {
         self.release_unfinished().await;
     }
 
-    async fn claim(&self) -> Result<(), DbErr> {
+    /// While there is a backlog, waits until a claim is worth its statements.
+    async fn wait_for_slots(&self, freed: &mut WakeReceiver) {
+        let worthwhile = (self.queue.options.concurrency / 4).max(1);
+        let enough = async {
+            while self.queue.free_slots() < worthwhile {
+                freed.recv().await;
+            }
+        };
+        // After the timeout, the slots that are free are used.
+        let _ = tokio::time::timeout(MAX_WAIT_FOR_SLOTS, enough).await;
+    }
+
+    /// Claims jobs for the free slots. Returns whether there were as many as slots.
+    async fn claim(&self) -> Result<bool, DbErr> {
         // apalis has paused the worker, or the worker drains before it stops.
         if !self.worker.is_running() || self.worker.is_shutting_down() {
-            return self.release(self.held.take_waiting()).await;
+            self.release(self.held.take_waiting()).await?;
+            return Ok(false);
         }
-        let now = self.queue.options.now();
-        let jobs = self.queue.claim(now, self.queue.free_slots()).await?;
+        let (now, slots) = (self.queue.options.now(), self.queue.free_slots());
+        let jobs = self.queue.claim(now, slots).await?;
+        let is_backlog = jobs.len() == slots;
         if !jobs.is_empty() {
             self.held.push(jobs);
         }
-        Ok(())
+        Ok(is_backlog)
     }
 
     async fn wait(&self, wakes: &mut WakeReceiver, freed: &mut WakeReceiver) {

@@ -138,7 +138,8 @@ impl JobQueue {
         let jobs = self.claim_by_id(&transaction, now, &ids).await?;
         if let Some(starts) = starts {
             let rated = jobs.iter().filter(|job| self.is_rated(&job.queue));
-            self.assign_starts(&transaction, &starts, rated).await?;
+            let leases = rated.map(|job| job.lease.clone());
+            self.assign_starts(&transaction, &starts, leases).await?;
         }
         transaction.commit().await?;
         Ok(Some(jobs))

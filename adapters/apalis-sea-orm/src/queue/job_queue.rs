@@ -10,7 +10,7 @@ use tokio::sync;
 
 use super::{
     lease::{Leases, OverlongLeases, lock},
-    rate::start_times::LocalRate,
+    rate::{MissedStart, start_times::LocalRate},
 };
 use crate::options::Options;
 
@@ -25,6 +25,10 @@ pub struct JobQueue {
     /// jobs.
     pub(crate) claiming: Arc<sync::Mutex<()>>,
     pub(crate) local_rate: LocalRate,
+    /// The jobs that wait for another start.
+    pub(super) missed_starts: Arc<Mutex<Vec<MissedStart>>>,
+    /// Held by the caller that assigns starts to all of them.
+    pub(super) reassigning: Arc<sync::Mutex<()>>,
     pub(crate) overlong_leases: OverlongLeases,
     /// The `run_at` up to which scheduled jobs were checked for clock skew, in microseconds.
     pub(crate) skew_checked_to: Arc<AtomicI64>,
@@ -47,6 +51,8 @@ impl JobQueue {
             options: Arc::new(options),
             leases: Leases::default(),
             claiming: Arc::default(),
+            missed_starts: Arc::default(),
+            reassigning: Arc::default(),
             overlong_leases: OverlongLeases::default(),
             skew_checked_to: Arc::default(),
             suspended: Arc::default(),
@@ -64,7 +70,8 @@ impl JobQueue {
 
     /// Returns how many more jobs this worker may claim.
     pub fn free_slots(&self) -> usize {
-        self.options.concurrency.saturating_sub(self.in_flight())
+        let slots = self.options.concurrency + self.options.prefetch;
+        slots.saturating_sub(self.in_flight())
     }
 
     /// Stops this worker from claiming jobs of these queues, from its next claim on. Other workers

@@ -17,10 +17,10 @@ use crate::{
 /// The right to process a job. Until the last clone is dropped, the job occupies a slot of its
 /// worker and heartbeats extend the lease; keep one until the job is settled.
 #[derive(Clone, Debug)]
-pub struct JobLease(Arc<LeaseState>);
+pub struct JobLease(pub(super) Arc<LeaseState>);
 
 #[derive(Debug)]
-struct LeaseState {
+pub(crate) struct LeaseState {
     key: (Uuid, i64),
     queue: String,
     length: Duration,
@@ -50,6 +50,11 @@ impl JobLease {
     /// Creates a lease that belongs to no queue, for tests of handlers.
     pub fn detached(length: Duration) -> Self {
         Leases::default().grant((Uuid::nil(), 0), "", Instant::now(), length)
+    }
+
+    /// Refers to the lease without keeping the slot.
+    pub(super) fn downgrade(&self) -> Weak<LeaseState> {
+        Arc::downgrade(&self.0)
     }
 
     pub(crate) fn set_start(&self, at: Instant) {

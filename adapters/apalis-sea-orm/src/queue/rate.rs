@@ -6,7 +6,7 @@ mod row;
 pub(crate) mod start_times;
 
 use std::{
-    iter,
+    sync::Weak,
     time::{Duration, Instant},
 };
 
@@ -16,9 +16,16 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
+use tokio::sync::oneshot;
+
 pub use self::row::MAX_HOLD;
 use self::{row::Row, start_times::StartTimes};
-use super::{claim::ClaimedJob, enqueue::is_unique_violation, job_queue::JobQueue};
+use super::{
+    claim::ClaimedJob,
+    enqueue::is_unique_violation,
+    job_queue::JobQueue,
+    lease::{JobLease, LeaseState, lock},
+};
 use crate::{entity::rate, sql::duration_micros};
 
 /// A job that would start later than its assigned time by more than this is assigned another time.
@@ -31,6 +38,9 @@ const MAX_LATENESS: Duration = Duration::from_millis(40);
 const MAX_REASSIGNMENTS: usize = 5;
 /// How long a handler waits for a reassigned start, if the rate has more than one in that time.
 const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// The lease of a job that waits for another start, and where to report that it has one.
+pub(super) type MissedStart = (Weak<LeaseState>, oneshot::Sender<bool>);
 
 impl JobQueue {
     /// Changes the rate at which this worker assigns starts, for example to ramp up after an
@@ -87,11 +97,11 @@ impl JobQueue {
         &self,
         transaction: &C,
         starts: &StartTimes,
-        jobs: impl Iterator<Item = &ClaimedJob>,
+        jobs: impl Iterator<Item = JobLease>,
     ) -> Result<(), DbErr> {
         let mut assigned = 0;
-        for job in jobs {
-            job.lease.set_start(starts.at(assigned));
+        for lease in jobs {
+            lease.set_start(starts.at(assigned));
             assigned += 1;
         }
         let Some(rate) = self.options.rate.as_ref().filter(|_| assigned > 0) else {
@@ -109,16 +119,36 @@ impl JobQueue {
         Ok(())
     }
 
-    /// Assigns another start to a job that missed its own. Returns `false` if there is none soon.
+    /// Assigns another start to a job that missed its own. Concurrent callers share a transaction.
+    /// Returns `false` if there is no start soon.
     async fn reassign_start(&self, job: &ClaimedJob) -> Result<bool, DbErr> {
+        let (sender, mut assigned) = oneshot::channel();
+        lock(&self.missed_starts).push((job.lease.downgrade(), sender));
+        tokio::select! {
+            biased;
+            assigned = &mut assigned => return Ok(assigned.unwrap_or(false)),
+            _turn = self.reassigning.lock() => {
+                let missed = std::mem::take(&mut *lock(&self.missed_starts));
+                self.reassign_starts(missed).await?;
+            }
+        }
+        Ok(assigned.await.unwrap_or(false))
+    }
+
+    async fn reassign_starts(&self, mut missed: Vec<MissedStart>) -> Result<(), DbErr> {
         let transaction = self.write.begin().await?;
         let starts = self.lock_rate(&transaction).await?;
-        let starts = starts.filter(|starts| starts.are_within(MAX_WAIT));
+        missed.truncate(starts.map_or(0, |starts| starts.within(MAX_WAIT)));
         if let Some(starts) = &starts {
-            self.assign_starts(&transaction, starts, iter::once(job)).await?;
+            let leases = missed.iter().filter_map(|(lease, _)| lease.upgrade()).map(JobLease);
+            self.assign_starts(&transaction, starts, leases).await?;
         }
         transaction.commit().await?;
-        Ok(starts.is_some())
+        for (_, sender) in missed {
+            // The job may have timed out.
+            let _ = sender.send(true);
+        }
+        Ok(())
     }
 
     /// Waits for the start of a job whose queue has a [`Rate`](crate::Rate). Call it immediately

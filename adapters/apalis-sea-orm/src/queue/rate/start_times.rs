@@ -99,10 +99,13 @@ impl StartTimes {
         usize::try_from((AHEAD - ahead) / self.interval + 1).unwrap_or(0)
     }
 
-    /// Whether the first start is at most `time` away, or two intervals if those are longer.
-    pub(super) fn are_within(&self, time: Duration) -> bool {
+    /// Returns the number of starts that are at most `time` away, or two intervals if those are
+    /// longer.
+    pub(super) fn within(&self, time: Duration) -> usize {
         let time = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-        self.next_free - self.now <= Ord::max(time, self.interval.saturating_mul(2))
+        let time = Ord::max(time, self.interval.saturating_mul(2));
+        let left = time - (self.next_free - self.now);
+        if left < 0 { 0 } else { usize::try_from(left / self.interval + 1).unwrap_or(usize::MAX) }
     }
 
     /// Returns until when no starts are available once `assigned` microseconds of them are taken.
@@ -148,11 +151,12 @@ mod tests {
     #[test]
     fn a_start_two_intervals_ahead_is_always_within_reach() {
         let second = Duration::from_secs(1);
-        assert!(starts(2_000_000).are_within(second));
-        assert!(!starts(2_000_001).are_within(second));
+        assert_eq!(starts(2_000_000).within(second), 1);
+        assert_eq!(starts(1_980_000).within(second), 3);
+        assert_eq!(starts(2_000_001).within(second), 0);
         let slow = StartTimes { interval: 2_000_000, ..starts(5_000_000) };
-        assert!(slow.are_within(second));
-        assert!(!StartTimes { next_free: 5_000_001, ..slow }.are_within(second));
+        assert_eq!(slow.within(second), 1);
+        assert_eq!(StartTimes { next_free: 5_000_001, ..slow }.within(second), 0);
     }
 
     #[test]
