@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use self::delivery::{LookUp, in_doubt_since, look_up};
+use self::delivery::{LookUp, RowsRead, in_doubt_since, look_up};
 use self::record::{Call, Recorder};
 use super::job::{JobReport, arg, exhausted, not_started, outcome_of_error};
 use super::revoke::RevokeInvitation;
@@ -15,7 +15,7 @@ use crate::authorization::role_of_invitation;
 use crate::{
     Attempt, CallGate, Change, Ctx, Execution, Invitation, InviteMail, Job, JobOutcome,
     LINK_MINUTES, LoginMail, ProviderError, ProviderErrorKind, QueueName, RetryPolicy, Role,
-    SentMail, StoreResult,
+    SentMail, StoreResult, User,
 };
 
 pub(crate) use self::delivery::{CLOCK_SKEW, cancel_dead_delivery};
@@ -57,13 +57,15 @@ impl Job for SendInvitation {
             };
             invitation = current;
         }
+        let user = ctx.store.user(invitation.user_id).await?;
         if !gate.may_call().await {
             return Ok(DeliveryReport::NotStarted);
         }
         let started_at = ctx.now();
         let result = send(ctx, &invitation).await;
         let took = ctx.now().duration_since(started_at).unsigned_abs();
-        Ok(DeliveryReport::Called { result, took, earlier_call })
+        let rows = RowsRead::new(invitation, user);
+        Ok(DeliveryReport::Called { result, took, earlier_call, rows })
     }
 
     async fn conclude(
@@ -72,12 +74,16 @@ impl Job for SendInvitation {
         attempt: &Attempt,
         execution: &Execution<DeliveryReport>,
     ) -> StoreResult<(JobOutcome, Change)> {
-        let Some(invitation) = ctx.store.invitation(self.invitation).await? else {
+        let (invitation, user) = match rows_read(execution) {
+            Some((invitation, user)) => (Some(invitation), Some(user)),
+            None => (ctx.store.invitation(self.invitation).await?, None),
+        };
+        let Some(invitation) = invitation else {
             return Ok((JobOutcome::Done, Change::new()));
         };
         let since = in_doubt_since(ctx, &invitation, attempt).await?;
         let change = Change::new();
-        let mut recorder = Recorder { ctx, delivery: *self, attempt, invitation, change };
+        let mut recorder = Recorder { ctx, delivery: *self, attempt, invitation, user, change };
         recorder.record_lost_attempts(since);
         let may_be_sent = attempt.number > 1 || is_doubtful(execution);
         let must_undo = recorder.invitation.is_revoked_or_cancelled() && may_be_sent;
@@ -129,7 +135,7 @@ async fn record_report(
             outcome
         }
         DeliveryReport::Unknown(error) => recorder.record_unknown(error, outcome),
-        DeliveryReport::Called { result, took, earlier_call } => {
+        DeliveryReport::Called { result, took, earlier_call, .. } => {
             recorder.record_outage();
             let call = Call { took: *took, earlier: *earlier_call };
             match result {
@@ -142,6 +148,14 @@ async fn record_report(
             }
         }
     })
+}
+
+/// Returns the rows that were read before the call, once.
+fn rows_read(execution: &Execution<DeliveryReport>) -> Option<(Invitation, User)> {
+    match execution {
+        Execution::Completed(DeliveryReport::Called { rows, .. }) => rows.take(),
+        _ => None,
+    }
 }
 
 /// Returns whether the execution may have sent a mail that was not recorded.

@@ -1,6 +1,7 @@
 //! One delivery of an invitation, what the job reports about it, and the look-up of what an earlier
 //! call did whose answer was lost.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use serde_json::json;
 use crate::jobs::job::new_job;
 use crate::{
     Attempt, Change, Ctx, Identity, Invitation, InvitationId, InvitationStatus, Job, NewJob,
-    Operation, ProviderError, ProviderErrorKind, SentMail, StoreResult, is_credible,
+    Operation, ProviderError, ProviderErrorKind, SentMail, StoreResult, User, is_credible,
 };
 
 /// How far the provider's clock may be behind ours when creation times of identities are compared.
@@ -37,7 +38,23 @@ pub enum DeliveryReport {
         result: Result<SentMail, ProviderError>,
         took: Duration,
         earlier_call: EarlierCall,
+        rows: RowsRead,
     },
+}
+
+/// The invitation and its user as they were read before the call. The first conclusion takes them;
+/// another one, after a conflict, has to read them again.
+#[derive(Debug)]
+pub struct RowsRead(Mutex<Option<(Invitation, User)>>);
+
+impl RowsRead {
+    pub(super) fn new(invitation: Invitation, user: Option<User>) -> Self {
+        Self(Mutex::new(user.map(|user| (invitation, user))))
+    }
+
+    pub(super) fn take(&self) -> Option<(Invitation, User)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// What is known about an earlier call whose answer was lost.

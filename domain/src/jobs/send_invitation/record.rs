@@ -11,6 +11,7 @@ use crate::jobs::revoke::RevokeInvitation;
 use crate::{
     Actor, Attempt, Change, Ctx, DeliveryError, Event, EventKind, HeldBy, Invitation, Job,
     JobError, JobOutcome, MAIL_INTERVAL, ProviderError, ProviderErrorKind, SentMail, StoreResult,
+    User,
 };
 
 /// The delay before a failed search is repeated.
@@ -22,6 +23,8 @@ pub(super) struct Recorder<'a> {
     pub(super) delivery: SendInvitation,
     pub(super) attempt: &'a Attempt,
     pub(super) invitation: Invitation,
+    /// The invitation's user, if it was read before the call.
+    pub(super) user: Option<User>,
     pub(super) change: Change,
 }
 
@@ -194,11 +197,17 @@ impl Recorder<'_> {
     /// Links the identity of the mail's address to the user.
     pub(super) async fn link_identity(&mut self, identity: &str) -> StoreResult<()> {
         let store = &self.ctx.store;
-        let Some(mut user) = store.user(self.invitation.user_id).await? else { return Ok(()) };
-        // An identity can have several addresses, but belongs to one user.
-        if user.provider_user_id.as_deref() != Some(identity)
-            && store.user_by_provider_id(identity).await?.is_none()
-        {
+        let (user, is_taken) = match self.user.take() {
+            // If the identity belongs to another user, the change conflicts and is decided again.
+            Some(user) => (Some(user), false),
+            // An identity can have several addresses, but belongs to one user.
+            None => (
+                store.user(self.invitation.user_id).await?,
+                store.user_by_provider_id(identity).await?.is_some(),
+            ),
+        };
+        let user = user.filter(|user| user.provider_user_id.as_deref() != Some(identity));
+        if let (Some(mut user), false) = (user, is_taken) {
             user.provider_user_id = Some(identity.to_owned());
             self.change.users.update.push(user);
         }
