@@ -17,6 +17,7 @@ use guestlist_domain::{
 
 use crate::metrics::Metrics;
 use crate::provider_guard::ProviderGuard;
+use crate::slots::Slots;
 
 /// Delay of a job that could not read the database.
 const DATABASE_DELAY: Duration = Duration::from_secs(2);
@@ -37,6 +38,7 @@ pub struct JobRunner {
     pub guard: ProviderGuard,
     pub metrics: Metrics,
     pub database: Database,
+    pub slots: Slots,
 }
 
 /// A claimed job's right to call the provider.
@@ -77,7 +79,10 @@ impl JobRunner {
         if let Some(outcome) = self.hold::<J>(claimed) {
             return self.settle(claimed, outcome).await;
         }
-        match self.perform(&job, claimed).await {
+        let slot = self.slots.acquire(J::QUEUE).await;
+        let performed = self.perform(&job, claimed).await;
+        drop(slot);
+        match performed {
             Ok(performed) => {
                 let attempt = self.attempt(claimed);
                 self.write(claimed, || job.conclude(&self.ctx, &attempt, &performed)).await;
