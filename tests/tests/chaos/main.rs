@@ -9,6 +9,7 @@ mod full_disk;
 mod idle;
 mod provider_outages;
 mod provider_refusals;
+mod statement_budget;
 mod sweep;
 mod switchover;
 mod worker_shutdown;
