@@ -1,6 +1,6 @@
 //! The book: guests read and sign it, and hosts invite others.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use askama::Template;
 use axum::Form;
@@ -9,20 +9,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::app::App;
+use crate::app::{App, Entry};
 use crate::guest::Guest;
 use crate::guestlist::{ApiError, User};
 use crate::page::html;
-
-/// The entries, which are kept in memory.
-#[derive(Debug, Default)]
-pub struct Book(Mutex<Vec<Entry>>);
-
-#[derive(Debug, Clone)]
-struct Entry {
-    by: String,
-    words: String,
-}
 
 #[derive(Template)]
 #[template(path = "book.html")]
@@ -39,7 +29,7 @@ pub async fn read(State(app): State<App>, Guest(user): Guest) -> Response {
 }
 
 fn page(app: &App, user: &User, message: Option<String>) -> Response {
-    let entries = app.book.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let entries = app.book.lock().unwrap_or_else(PoisonError::into_inner).clone();
     html(&Page { visitor: Some(user.display_name()), user, entries, message })
 }
 
@@ -55,7 +45,7 @@ pub async fn sign(
     Form(Signature { words }): Form<Signature>,
 ) -> Redirect {
     let entry = Entry { by: user.display_name().to_owned(), words };
-    app.book.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    app.book.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     Redirect::to("/book")
 }
 

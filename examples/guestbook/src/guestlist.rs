@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::app::Settings;
+use crate::settings::Settings;
 
 /// A client of Guestlist's API.
 #[derive(Debug)]

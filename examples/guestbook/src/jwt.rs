@@ -3,7 +3,7 @@
 //! A JWT is valid for up to five minutes after its session has ended, so this is not for sensitive
 //! operations. Its subject is the user's `stytch_user_id`; it contains no name and no metadata.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -15,7 +15,7 @@ use reqwest::Client;
 use serde::Deserialize;
 use url::Url;
 
-use crate::app::{App, Settings};
+use crate::settings::Settings;
 
 /// The minimum time between two requests for keys.
 const FETCH_INTERVAL: Duration = Duration::from_secs(30);
@@ -93,9 +93,9 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// `GET /fast`: names the user without a request to Guestlist.
-pub async fn fast(State(app): State<App>, headers: HeaderMap) -> Response {
+pub async fn fast(State(verifier): State<Arc<Verifier>>, headers: HeaderMap) -> Response {
     let user = match COOKIES.iter().find_map(|name| cookie(&headers, name)) {
-        Some(jwt) => app.verifier.verify(&jwt).await,
+        Some(jwt) => verifier.verify(&jwt).await,
         None => None,
     };
     match user {

@@ -10,6 +10,7 @@ mod guestlist;
 mod jwt;
 mod own_pages;
 mod page;
+mod settings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,9 +23,10 @@ use axum::routing::{get, post};
 use clap::Parser;
 use tokio::net::TcpListener;
 
-use crate::app::{App, Settings};
+use crate::app::App;
 use crate::guestlist::Guestlist;
 use crate::jwt::Verifier;
+use crate::settings::Settings;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
