@@ -17,7 +17,8 @@ use crate::extract::{
     Call, FieldErrors, JsonBody, List, OpsRead, OpsWrite, Paged, PathParam, Query, parse_page,
 };
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::{ApiRouterExt, OperationExt, schemas};
+use crate::openapi::schemas::{self, Unchecked};
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::operations::JobAction::{self, Cancel, Dismiss, Retry};
 use crate::operations::{BulkResult, ErrorGroupView, JobDetailView, JobView};
 use crate::problem::{Code, Problem};
@@ -103,16 +104,16 @@ fn bulk_operation(action: JobAction, path: &str, id: &str, summary: &str) -> Api
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
 struct ListJobs {
-    queue: Option<schemas::Queue>,
+    queue: Option<Unchecked<schemas::Queue>>,
     /// The kind of job, as in `send-invite`.
     kind: Option<String>,
-    state: Option<schemas::JobState>,
+    state: Option<Unchecked<schemas::JobState>>,
     /// The error code of the last attempt.
     error: Option<String>,
     /// Finds jobs whose last error contains this, or whose id starts with it.
     q: Option<String>,
-    limit: Option<schemas::Limit>,
-    cursor: Option<schemas::Cursor>,
+    limit: Option<Unchecked<schemas::Limit>>,
+    cursor: Option<Unchecked<schemas::Cursor>>,
 }
 
 async fn list_jobs(call: Call<OpsRead>, Query(query): Query<ListJobs>) -> ApiResult {
@@ -163,7 +164,7 @@ async fn job_response(app: &App, id: JobId) -> ApiResult {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with a state")]
 struct BulkJobRequest {
-    queue: Option<schemas::Queue>,
+    queue: Option<Unchecked<schemas::Queue>>,
     /// The kind of job, as in `send-invite`.
     kind: Option<String>,
     #[schemars(with = "schemas::JobState")]

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::ApiResult;
 use crate::extract::{Caller, FieldErrors, JsonBody, authenticate_optional, check_origin};
 use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems};
-use crate::openapi::{ApiRouterExt, OperationExt, schemas};
+use crate::openapi::schemas::{self, Unchecked};
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 use crate::state::rate_limit::Client;
@@ -36,9 +37,9 @@ pub fn routes() -> ApiRouter<App> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with an email")]
 struct LoginRequest {
-    email: schemas::Email,
+    email: Unchecked<schemas::Email>,
     /// Where the user is sent after logging in. Leave it out for the default.
-    return_to: Option<schemas::ReturnTo>,
+    return_to: Option<Unchecked<schemas::ReturnTo>>,
 }
 
 /// The request was accepted.
