@@ -9,13 +9,14 @@ pub mod security_log;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use guestlist_database::SqlStore;
 use guestlist_domain::{ApiKey, Ctx, TokenHash, User, UserId};
 use guestlist_stytch::WebhookVerifier;
 use guestlist_worker::metrics::Metrics;
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use self::activity::ActivityBuffer;
@@ -168,6 +169,6 @@ impl ApiKeyCache {
     }
 
     fn keys(&self) -> MutexGuard<'_, HashMap<TokenHash, ApiKey>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
