@@ -32,8 +32,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Creates the router. If `hosts` is given, requests for other hosts are refused.
 pub fn router(app: App, hosts: Option<AllowedHosts>) -> anyhow::Result<Router> {
-    let document = Bytes::from(serde_json::to_vec(&openapi_document(app.site())?)?);
-    Ok(Router::from(documented_routes(api::v1().layer(cors(app.site()))))
+    let document = Bytes::from(serde_json::to_vec(&openapi_document(&app.site)?)?);
+    Ok(Router::from(documented_routes(api::v1().layer(cors(&app.site))))
         .route("/openapi.json", get(async || document_response(document)))
         .merge(pages::routes())
         .fallback(async || Problem::not_found("route"))

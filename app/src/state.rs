@@ -53,10 +53,16 @@ impl Deref for App {
 
 /// The parts of [`App`].
 pub struct AppState {
-    ctx: Ctx,
-    site: SiteConfig,
-    store: Arc<SqlStore>,
-    login_limit: ClientLimit,
+    /// The context for reads and background work. Handlers that write events use
+    /// [`RequestContext`](crate::extract::RequestContext), which records the client.
+    pub ctx: Ctx,
+    /// The public URL, the application's origins and the trusted proxies.
+    pub site: SiteConfig,
+    /// The database, for what the domain's store does not offer: idempotency keys and the queries
+    /// of operators.
+    pub store: Arc<SqlStore>,
+    /// The limit on requests for login links by one client.
+    pub login_limit: ClientLimit,
     /// The limit on calls to Stytch by anonymous callers.
     pub provider_budget: ProviderBudget,
     /// Redemptions of links that are in progress in this process.
@@ -93,28 +99,6 @@ impl App {
             site,
             store,
         }))
-    }
-
-    /// The context for reads and background work. Handlers that write events use `RequestContext`,
-    /// which records the client.
-    pub fn ctx(&self) -> &Ctx {
-        &self.ctx
-    }
-
-    /// The public URL, the application's origins and the trusted proxies.
-    pub fn site(&self) -> &SiteConfig {
-        &self.site
-    }
-
-    /// The database, for what the domain's store does not offer: idempotency keys and the queries
-    /// of operators.
-    pub fn store(&self) -> &Arc<SqlStore> {
-        &self.store
-    }
-
-    /// Adds the metrics of a worker in this process to `/metrics`. A second call has no effect.
-    pub fn set_worker_metrics(&self, metrics: Metrics) {
-        let _ = self.worker_metrics.set(metrics);
     }
 
     /// Counts a request for a login link against the client's limit.

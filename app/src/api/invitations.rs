@@ -77,7 +77,7 @@ async fn create_invitation(
     call: Call<InvitationsWrite>,
     JsonBody(request): JsonBody<CreateInvitationRequest>,
 ) -> ApiResult {
-    let request = request.parse(call.app.site(), call.manageable_roles())?;
+    let request = request.parse(&call.app.site, call.manageable_roles())?;
     call.caller.require_grantable(request.role)?;
     let invitation = flows::invite(&call.ctx, request, &call.actor()).await?;
     let location = format!("/v1/invitations/{}", invitation.id);

@@ -125,7 +125,7 @@ async fn list_jobs(call: Call<OpsRead>, Query(query): Query<ListJobs>) -> ApiRes
     errors.finish()?;
     let filter = JobFilter { queue, kind: query.kind, status, error: query.error, q: query.q };
     let page = Page { after, limit: limit + 1 };
-    let jobs = call.app.store().list_jobs(&filter, page, call.ctx.now()).await?;
+    let jobs = call.app.store.list_jobs(&filter, page, call.ctx.now()).await?;
     Ok(Paged::new(jobs, limit, |job| job.id.into()).respond(JobView::from))
 }
 
@@ -138,7 +138,7 @@ fn parse_state(state: Option<&str>, errors: &mut FieldErrors) -> Option<JobStatu
 }
 
 async fn list_job_errors(call: Call<OpsRead>) -> ApiResult {
-    let groups = call.app.store().job_errors().await?;
+    let groups = call.app.store.job_errors().await?;
     let items = groups.iter().map(ErrorGroupView::from).collect();
     Ok(Json(List { items }).into_response())
 }
@@ -155,7 +155,7 @@ async fn operate(action: JobAction, call: Call<OpsWrite>, id: PathParam<JobId>) 
 }
 
 async fn job_response(app: &App, id: JobId) -> ApiResult {
-    let found = app.store().job_with_attempts(id, app.ctx().now()).await?;
+    let found = app.store.job_with_attempts(id, app.ctx.now()).await?;
     let (job, attempts) = found.ok_or_else(|| Problem::not_found("job"))?;
     Ok(Json(JobDetailView::new(&job, &attempts)).into_response())
 }
@@ -195,7 +195,7 @@ async fn operate_all(
     call: Call<OpsWrite>,
     JsonBody(request): JsonBody<BulkJobRequest>,
 ) -> ApiResult {
-    let (ctx, store, manageable) = (&call.ctx, call.app.store(), call.manageable_roles());
+    let (ctx, store, manageable) = (&call.ctx, &call.app.store, call.manageable_roles());
     let dry_run = request.dry_run;
     let filter = request.parse(action)?;
     let result = if dry_run {

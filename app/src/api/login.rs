@@ -83,13 +83,13 @@ async fn request_login(
     let email = errors.check("email", Email::parse(&request.email));
     let return_to = request.return_to;
     let return_to =
-        return_to.and_then(|url| errors.check("return_to", app.site().parse_return_to(&url)));
+        return_to.and_then(|url| errors.check("return_to", app.site.parse_return_to(&url)));
     let email = errors.finish_with(email)?;
     if is_limited {
-        app.count_login(Client::from_request(app.site(), peer.ip(), &headers))?;
-        flows::request_login(app.ctx(), &email, return_to).await?;
+        app.count_login(Client::from_request(&app.site, peer.ip(), &headers))?;
+        flows::request_login(&app.ctx, &email, return_to).await?;
     } else {
-        flows::request_login_unlimited(app.ctx(), &email, return_to).await?;
+        flows::request_login_unlimited(&app.ctx, &email, return_to).await?;
     }
     let detail = "If the address may log in, a mail with a link is on its way.";
     Ok((StatusCode::ACCEPTED, Json(LoginRequested { detail })).into_response())

@@ -56,13 +56,13 @@ async fn check_liveness() -> &'static str {
 }
 
 async fn check_readiness(State(app): State<App>) -> ApiResult<&'static str> {
-    app.ctx().store.ready().await?;
+    app.ctx.store.ready().await?;
     Ok("ready\n")
 }
 
 async fn get_status(call: Call<OpsRead>) -> ApiResult {
     let now = call.ctx.now();
-    let overview = call.app.store().overview(now).await?;
+    let overview = call.app.store.overview(now).await?;
     let status = Status::new(&overview, &call.ctx.policy.authenticate_url, now);
     Ok(Json(status).into_response())
 }
@@ -70,7 +70,7 @@ async fn get_status(call: Call<OpsRead>) -> ApiResult {
 /// The metrics of the queues, of this process's requests, and of its worker if it runs one; other
 /// workers serve their own. While the database is unavailable, the metrics that need it are left out.
 async fn get_metrics(Call { app, ctx, .. }: Call<OpsRead>) -> ApiResult {
-    let overview = app.store().overview(ctx.now()).await;
+    let overview = app.store.overview(ctx.now()).await;
     let overview = overview.inspect_err(|error| {
         tracing::warn!(%error, "metrics of the queues could not be read");
     });
@@ -87,10 +87,10 @@ fn encode(
     overview: Option<&Overview>,
     last: Option<&Reconciliation>,
 ) -> Result<String, fmt::Error> {
-    let now = app.ctx().now();
+    let now = app.ctx.now();
     let mut text = String::new();
     if let Some(overview) = overview {
-        let url = &app.ctx().policy.authenticate_url;
+        let url = &app.ctx.policy.authenticate_url;
         let sending = Gauge::<i64>::default();
         sending.set(i64::from(Status::new(overview, url, now).sending));
         let mut registry = Registry::with_prefix("guestlist");

@@ -52,8 +52,8 @@ struct PauseRequest {
 
 async fn list_queues(call: Call<OpsRead>) -> ApiResult {
     let now = call.ctx.now();
-    let overview = call.app.store().overview(now).await?;
-    let activity = call.app.store().activity(now).await?;
+    let overview = call.app.store.overview(now).await?;
+    let activity = call.app.store.activity(now).await?;
     let queues = overview.queues.iter().zip(&activity.0);
     let items = queues.map(|(state, activity)| QueueView::new(state, activity)).collect();
     let workers = overview.workers.iter().map(|w| WorkerView::new(w, now)).collect();
@@ -80,9 +80,9 @@ async fn resume_queue(call: Call<OpsWrite>, name: PathParam<QueueName>) -> ApiRe
 
 async fn changed_queue(app: &App, queue: QueueName) -> ApiResult {
     app.holds.invalidate();
-    let now = app.ctx().now();
-    let overview = app.store().overview(now).await?;
-    let activity = app.store().activity(now).await?;
+    let now = app.ctx.now();
+    let overview = app.store.overview(now).await?;
+    let activity = app.store.activity(now).await?;
     let mut queues = overview.queues.iter().zip(&activity.0);
     let (state, activity) =
         queues.find(|(state, _)| state.queue == queue).ok_or_else(Problem::internal)?;

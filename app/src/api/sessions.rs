@@ -103,7 +103,7 @@ async fn log_out(
     headers: HeaderMap,
 ) -> ApiResult<StatusCode> {
     flows::log_out(&ctx, &me.session, &me.user).await?;
-    effects.replace_cookies(cookies::log_out(app.site(), &headers));
+    effects.replace_cookies(cookies::log_out(&app.site, &headers));
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -123,7 +123,7 @@ async fn list_sessions(
     State(app): State<App>,
     Query(query): Query<ListSessions>,
 ) -> ApiResult {
-    let sessions = active_sessions(app.ctx(), me.user.id, query.parse()?).await?;
+    let sessions = active_sessions(&app.ctx, me.user.id, query.parse()?).await?;
     Ok(sessions.respond(|session| OwnSessionView::new(session, me.session.id)))
 }
 
@@ -138,7 +138,7 @@ async fn revoke_session(
     let id = id.parse()?;
     if id == me.session.id {
         flows::log_out(&ctx, &me.session, &me.user).await?;
-        effects.replace_cookies(cookies::log_out(app.site(), &headers));
+        effects.replace_cookies(cookies::log_out(&app.site, &headers));
         return Ok(StatusCode::NO_CONTENT);
     }
     let ended = flows::end_session(&ctx, me.user.id, id, &Actor::of(&me.user)).await?;

@@ -96,7 +96,7 @@ impl FromRequestParts<App> for RequestContext {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let Some(ConnectInfo(peer)) = peer else { return Err(Problem::internal()) };
-        Ok(Self(app.ctx().for_client(app.site().client_ip(peer.ip(), &parts.headers))))
+        Ok(Self(app.ctx.for_client(app.site.client_ip(peer.ip(), &parts.headers))))
     }
 }
 
@@ -145,10 +145,10 @@ impl FromRequestParts<App> for OptionalSession {
 /// Checks the origin of an unsafe request whose credentials the browser sends by itself.
 pub fn check_origin(parts: &Parts, app: &App) -> Result<(), Problem> {
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_safe || !PresentedCredentials::read(&parts.headers, app.site()).are_ambient() {
+    if is_safe || !PresentedCredentials::read(&parts.headers, &app.site).are_ambient() {
         return Ok(());
     }
-    require_same_origin(&parts.headers, app.site())
+    require_same_origin(&parts.headers, &app.site)
 }
 
 const AUTHENTICATION_PROBLEMS: &[Code] = &[

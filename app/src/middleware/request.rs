@@ -27,7 +27,7 @@ pub async fn handle(State(app): State<App>, mut request: Request, next: Next) ->
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let format = ProblemFormat::negotiate(&request);
     let client = client_address(&app, &request);
-    let has_credentials = has_credentials(request.headers(), app.site());
+    let has_credentials = has_credentials(request.headers(), &app.site);
     let span = tracing::info_span!("request", id = %request_id, method = %request.method());
     async move {
         let started = Instant::now();
@@ -59,12 +59,12 @@ fn request_id(app: &App, headers: &HeaderMap) -> String {
         (1..=128).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
-    given.filter(is_valid).map_or_else(|| app.ctx().ids.next().to_string(), ToOwned::to_owned)
+    given.filter(is_valid).map_or_else(|| app.ctx.ids.next().to_string(), ToOwned::to_owned)
 }
 
 fn client_address(app: &App, request: &Request) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
-    Some(app.site().client_ip(peer.ip(), request.headers()))
+    Some(app.site.client_ip(peer.ip(), request.headers()))
 }
 
 fn set_headers(app: &App, headers: &mut HeaderMap, request_id: &str, cookies: Vec<HeaderValue>) {
@@ -74,7 +74,7 @@ fn set_headers(app: &App, headers: &mut HeaderMap, request_id: &str, cookies: Ve
     for cookie in cookies {
         headers.append(header::SET_COOKIE, cookie);
     }
-    set_security_headers(headers, app.site());
+    set_security_headers(headers, &app.site);
 }
 
 /// Sets the security headers of all responses; those that a handler may choose only if it has not set

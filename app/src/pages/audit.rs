@@ -63,7 +63,7 @@ pub async fn show(
     let status = error.as_ref().map_or(StatusCode::OK, Problem::status);
     let filters = [&query.actor, &query.user, &query.kind, &query.since];
     let template = AuditPage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         nav: Nav::new(&viewer, "/audit"),
         error: error.as_ref().map(|problem| explain(problem, &query)),
         rows: events.into_iter().map(|event| row(event, &users)).collect(),
@@ -72,7 +72,7 @@ pub async fn show(
         is_filtered: filters.iter().any(|field| field.is_some()),
         filter: with_addresses(&app, query).await?,
     };
-    Ok(render(app.site(), status, &template))
+    Ok(render(&app.site, status, &template))
 }
 
 /// Removes empty fields, which browsers send too.
@@ -91,7 +91,7 @@ async fn search(app: &App, query: &AuditQuery) -> Result<(Vec<Event>, Option<Str
     let mut query = query.clone();
     for (name, field) in [("actor", &mut query.actor), ("user", &mut query.user)] {
         let Some(Ok(email)) = field.as_deref().map(Email::parse) else { continue };
-        let user = app.ctx().store.user_by_email(&email).await?;
+        let user = app.ctx.store.user_by_email(&email).await?;
         let unknown = || Problem::field(name, "is not the address of a user");
         *field = Some(user.ok_or_else(unknown)?.id.to_string());
     }
@@ -105,7 +105,7 @@ async fn load_users(app: &App, events: &[Event]) -> Result<HashMap<UserId, User>
     let mut ids: Vec<_> = events.iter().filter_map(|event| event.user_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let users = app.store().users_by_ids(&ids).await?;
+    let users = app.store.users_by_ids(&ids).await?;
     Ok(users.into_iter().map(|user| (user.id, user)).collect())
 }
 
@@ -128,7 +128,7 @@ fn actor_filter(actor: &Actor) -> String {
 async fn with_addresses(app: &App, mut query: AuditQuery) -> Result<AuditQuery, Problem> {
     for field in [&mut query.actor, &mut query.user].into_iter().flatten() {
         let Ok(id) = field.parse::<UserId>() else { continue };
-        if let Some(user) = app.ctx().store.user(id).await? {
+        if let Some(user) = app.ctx.store.user(id).await? {
             user.email.as_str().clone_into(field);
         }
     }

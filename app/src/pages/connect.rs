@@ -49,11 +49,11 @@ struct ConnectPage<'a> {
 /// `GET /connect`
 pub async fn show(PageAdmin(viewer): PageAdmin, State(app): State<App>) -> Response {
     let template = connect_page(&app, &viewer);
-    render(app.site(), StatusCode::OK, &template)
+    render(&app.site, StatusCode::OK, &template)
 }
 
 fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectPage<'a> {
-    let site = guestlist.site();
+    let site = &guestlist.site;
     let apps = ConnectedApp::all(site);
     let url = site.public_url.origin().ascii_serialization();
     let app_url = site.app_url.as_ref();
@@ -78,7 +78,7 @@ fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectP
         project: &project.id,
         jwks_url: format!("{}/v1/sessions/jwks/{}", project.base_url, project.id),
         is_sandbox: !project.base_url.ends_with(".stytch.com"),
-        redirect_urls: redirect_urls(&guestlist.ctx().policy),
+        redirect_urls: redirect_urls(&guestlist.ctx.policy),
     }
 }
 

@@ -87,7 +87,7 @@ async fn user_page(
     revoked: Vec<Invitation>,
     error: Option<Problem>,
 ) -> Result<Response, Problem> {
-    let store = &app.ctx().store;
+    let store = &app.ctx.store;
     let user = app.user(id).await?;
     let latest = match user.status {
         UserStatus::Invited => store.latest_invitation(id).await?,
@@ -95,20 +95,20 @@ async fn user_page(
     };
     let metadata = serde_json::to_string_pretty(&user.metadata).ok();
     let template = UserPage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         nav: Nav::new(viewer, ""),
         error: error.as_ref().map(|problem| problem.detail.as_str()),
         metadata: metadata.filter(|_| !user.metadata.is_empty()),
         invitation: latest.map(|invitation| invitation.status.as_str()),
-        sessions: store.live_sessions(id, app.ctx().now()).await?,
+        sessions: store.live_sessions(id, app.ctx.now()).await?,
         current: viewer.session.id,
         is_viewer: user.id == viewer.user.id,
-        revocable: privileged_invitations_by(app.ctx(), id).await?,
+        revocable: privileged_invitations_by(&app.ctx, id).await?,
         revoked,
         user: &user,
     };
     let status = error.as_ref().map_or(StatusCode::OK, Problem::status);
-    Ok(render(app.site(), status, &template))
+    Ok(render(&app.site, status, &template))
 }
 
 #[derive(Debug, Deserialize)]
@@ -173,12 +173,12 @@ pub async fn confirm_removal(
 ) -> Result<Response, Problem> {
     let user = app.user(id.parse()?).await?;
     let template = RemovePage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         nav: Nav::new(&viewer, ""),
         user: &user,
-        revocable: privileged_invitations_by(app.ctx(), user.id).await?,
+        revocable: privileged_invitations_by(&app.ctx, user.id).await?,
     };
-    Ok(render(app.site(), StatusCode::OK, &template))
+    Ok(render(&app.site, StatusCode::OK, &template))
 }
 
 /// `POST /users/{id}/remove`
@@ -202,7 +202,7 @@ pub async fn find_revoked(app: &App, ids: Option<&str>) -> Result<Vec<Invitation
     let mut found = Vec::new();
     let ids = ids.unwrap_or_default().split(',').take(MAX_IDS);
     for id in ids.filter_map(|id| InvitationId::from_str(id).ok()) {
-        let invitation = app.ctx().store.invitation(id).await?;
+        let invitation = app.ctx.store.invitation(id).await?;
         found.extend(invitation.filter(|found| found.status == InvitationStatus::Revoked));
     }
     Ok(found)
