@@ -1,25 +1,25 @@
 //! The state that all requests share.
 
 pub mod activity;
+pub mod api_key_cache;
 pub mod holds;
 pub mod metrics;
 pub mod rate_limit;
 pub mod security_log;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use guestlist_database::SqlStore;
-use guestlist_domain::{ApiKey, Ctx, TokenHash, User, UserId};
+use guestlist_domain::{Ctx, User, UserId};
 use guestlist_stytch::WebhookVerifier;
 use guestlist_worker::metrics::Metrics;
-use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use self::activity::ActivityBuffer;
+use self::api_key_cache::ApiKeyCache;
 use self::holds::HoldCache;
 use self::metrics::HttpMetrics;
 use self::rate_limit::{Client, ClientLimit, ProviderBudget};
@@ -30,8 +30,6 @@ use crate::sessions::in_flight::InFlightRedemptions;
 
 /// How often buffered activity and log counts are written.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
-
-const API_KEY_CACHE_CAPACITY: usize = 16;
 
 /// The application, shared by all requests.
 #[derive(Clone)]
@@ -53,8 +51,11 @@ impl Deref for App {
 
 /// The parts of [`App`].
 pub struct AppState {
-    /// The context for reads and background work. Handlers that write events use
-    /// [`RequestContext`](crate::extract::RequestContext), which records the client.
+    /// The context for reads and background work. Handlers that write events use the one of
+    /// [`Authorized`], `FormAdmin` or [`RequestContext`], which records the client.
+    ///
+    /// [`Authorized`]: crate::extract::Authorized
+    /// [`RequestContext`]: crate::extract::RequestContext
     pub ctx: Ctx,
     /// The public URL, the application's origins and the trusted proxies.
     pub site: SiteConfig,
@@ -127,32 +128,5 @@ impl App {
             self.security_log.flush();
         }
         self.security_log.flush();
-    }
-}
-
-/// API keys by the hash of their secret, as the database last returned them. They let `/metrics`
-/// authenticate while the database is unavailable.
-#[derive(Debug, Default)]
-pub struct ApiKeyCache(Mutex<HashMap<TokenHash, ApiKey>>);
-
-impl ApiKeyCache {
-    pub fn get(&self, hash: TokenHash) -> Option<ApiKey> {
-        self.keys().get(&hash).cloned()
-    }
-
-    /// Stores a key, or removes one that no longer exists. A full cache accepts no new keys.
-    pub fn update(&self, hash: TokenHash, key: Option<ApiKey>) {
-        let mut keys = self.keys();
-        let Some(key) = key else {
-            keys.remove(&hash);
-            return;
-        };
-        if keys.len() < API_KEY_CACHE_CAPACITY || keys.contains_key(&hash) {
-            keys.insert(hash, key);
-        }
-    }
-
-    fn keys(&self) -> MutexGuard<'_, HashMap<TokenHash, ApiKey>> {
-        self.0.lock()
     }
 }

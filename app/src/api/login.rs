@@ -23,7 +23,7 @@ use crate::state::App;
 use crate::state::rate_limit::Client;
 
 pub fn routes() -> ApiRouter<App> {
-    ApiRouter::new().operation(post_with, "/login", request_login, |op| {
+    ApiRouter::new().route_with(post_with, "/login", request_login, |op| {
         op.named("request_login", "Request a login link")
             .description(
                 "The response is the same for every address, known or not. A mail is sent only \

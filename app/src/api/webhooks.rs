@@ -24,7 +24,7 @@ const SIGNATURE_HEADERS: [(&str, &str); 3] = [
 ];
 
 pub fn routes() -> ApiRouter<App> {
-    ApiRouter::new().operation(post_with, "/webhooks/stytch", receive_webhook, |op| {
+    ApiRouter::new().route_with(post_with, "/webhooks/stytch", receive_webhook, |op| {
         op.named("receive_stytch_webhook", "Receive a Stytch webhook")
             .description(
                 "Create a webhook endpoint with this URL in the Stytch dashboard, for the \

@@ -41,7 +41,12 @@ pub trait AuthorizedArguments {
     type Authorize: Authorize;
 }
 
-// `Handler` lists a marker before the arguments.
+// `Handler` lists a marker before the arguments. A handler with three further arguments needs one
+// more implementation.
+impl<M, F: Authorize> AuthorizedArguments for (M, F) {
+    type Authorize = F;
+}
+
 impl<M, F: Authorize, A> AuthorizedArguments for (M, F, A) {
     type Authorize = F;
 }

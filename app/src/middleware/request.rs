@@ -1,5 +1,4 @@
-//! The outermost middleware: assigns request ids, logs requests, completes responses, and checks
-//! hosts.
+//! The outermost middleware: assigns request ids, logs requests, and completes responses.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -7,8 +6,7 @@ use std::time::Instant;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use http_listener::{AllowedHosts, host};
+use axum::response::Response;
 use tracing::Instrument;
 
 use super::problems::{ProblemFormat, render};
@@ -109,20 +107,5 @@ fn log(app: &App, method: &Method, route: &str, status: StatusCode, started: Ins
         tracing::error!(route, status, ms, "request failed");
     } else {
         tracing::debug!(route, status, ms, "request completed");
-    }
-}
-
-/// Refuses requests without a valid host and, if `hosts` is given, those for other hosts.
-pub async fn check_host(
-    State(hosts): State<Option<AllowedHosts>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match host(&request) {
-        Err(invalid) => Problem::new(Code::BadRequest, invalid.to_string()).into_response(),
-        Ok(Some(host)) if hosts.is_some_and(|hosts| !hosts.allows(&host)) => {
-            Problem::from(Code::HostNotAllowed).into_response()
-        }
-        Ok(_) => next.run(request).await,
     }
 }

@@ -90,7 +90,8 @@ fn page_of_form(path: &str) -> String {
     }
 }
 
-/// An administrator who submits a form of a page, and what every such handler needs.
+/// An administrator who submits a form of a page, with the actor, the application and the context
+/// for flows.
 #[derive(Debug)]
 pub struct FormAdmin {
     pub viewer: VerifiedSession,

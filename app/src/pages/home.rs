@@ -13,7 +13,7 @@ use url::Url;
 use super::auth::PageSession;
 use super::labels::format_time;
 use super::layout::{Nav, render};
-use super::user_detail::find_revoked;
+use super::revoked::find_revoked;
 use super::users::{ListView, user_list};
 use crate::extract::{OptionalSession, Query, RequestContext, ResponseEffects, SameOrigin};
 use crate::problem::Problem;

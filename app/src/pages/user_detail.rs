@@ -1,34 +1,23 @@
 //! The page of one user, with the forms to change, suspend and remove them.
-//!
-//! When an administrator is demoted, suspended or removed, the open invitations they sent with a
-//! role above `member` are revoked. The redirect after the form carries the ids of the revoked
-//! ones in `?revoked=`, so that the next page can list them.
-
-use std::str::FromStr;
 
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{
-    self, ChangedUser, UserChange, VerifiedSession, privileged_invitations_by,
-};
+use guestlist_domain::flows::{self, UserChange, VerifiedSession, privileged_invitations_by};
 use guestlist_domain::{
-    Invitation, InvitationId, InvitationStatus, ManageableRoles, Role, Session, SessionId, User,
-    UserId, UserStatus,
+    Invitation, ManageableRoles, Role, Session, SessionId, User, UserId, UserStatus,
 };
 use serde::Deserialize;
 
 use super::auth::{FormAdmin, PageAdmin};
 use super::labels::format_time;
 use super::layout::{Nav, render};
+use super::revoked::{find_revoked, revoked_query};
 use crate::extract::{Form, PathParam, Query};
 use crate::problem::Problem;
 use crate::sessions::device::device;
 use crate::state::App;
-
-/// Maximum number of ids in `?revoked=`.
-const MAX_IDS: usize = 20;
 
 #[derive(Template)]
 #[template(path = "user_detail.html")]
@@ -188,22 +177,4 @@ pub async fn remove(admin: FormAdmin, id: PathParam<UserId>) -> Result<Response,
         Ok(removed) => Ok(Redirect::to(&format!("/{}", revoked_query(&removed))).into_response()),
         Err(error) => redirect_to_user(&admin, id, Err(Problem::from(error))).await,
     }
-}
-
-/// Returns the query with the ids of the revoked invitations; empty if there are none.
-fn revoked_query(changed: &ChangedUser) -> String {
-    let ids = changed.revoked.iter().take(MAX_IDS).map(|revoked| revoked.id.to_string());
-    let ids: Vec<_> = ids.collect();
-    if ids.is_empty() { String::new() } else { format!("?revoked={}", ids.join(",")) }
-}
-
-/// Loads the revoked invitations with the ids in `?revoked=`.
-pub async fn find_revoked(app: &App, ids: Option<&str>) -> Result<Vec<Invitation>, Problem> {
-    let mut found = Vec::new();
-    let ids = ids.unwrap_or_default().split(',').take(MAX_IDS);
-    for id in ids.filter_map(|id| InvitationId::from_str(id).ok()) {
-        let invitation = app.ctx.store.invitation(id).await?;
-        found.extend(invitation.filter(|found| found.status == InvitationStatus::Revoked));
-    }
-    Ok(found)
 }
