@@ -42,7 +42,11 @@ enum RowUser {
     /// The actor.
     Actor,
     Existing(UserId, String),
-    Removed(UserId),
+    Removed {
+        id: UserId,
+        /// What the user is called, since their address is gone.
+        name: &'static str,
+    },
 }
 
 /// `GET /audit`
@@ -114,9 +118,17 @@ fn row(event: Event, users: &HashMap<UserId, User>) -> Row {
     let user = event.user_id.filter(|_| label.has_user).map(|id| match users.get(&id) {
         _ if is_own(&event) => RowUser::Actor,
         Some(user) => RowUser::Existing(id, user.email.as_str().to_owned()),
-        None => RowUser::Removed(id),
+        None => RowUser::Removed { id, name: removed_user(event.kind) },
     });
     Row { event, label, user }
+}
+
+/// Returns what a removed user is called. That they are removed is what these events say.
+fn removed_user(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::UserDeleting | EventKind::UserDeleted => "a user",
+        _ => "a removed user",
+    }
 }
 
 /// Returns an actor's id or type, to filter by.
@@ -158,4 +170,37 @@ fn explain(problem: &Problem, query: &AuditQuery) -> String {
     });
     let errors: Vec<_> = errors.collect();
     if errors.is_empty() { problem.detail.clone() } else { errors.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use guestlist_domain::EventId;
+    use jiff::Timestamp;
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn the_removal_of_a_user_does_not_call_them_removed() {
+        let name = |kind| {
+            let event = Event {
+                id: EventId(Uuid::nil()),
+                kind,
+                at: Timestamp::UNIX_EPOCH,
+                actor: Actor::Cli,
+                from_ip: None,
+                user_id: Some(UserId(Uuid::nil())),
+                invitation_id: None,
+                detail: Value::Null,
+            };
+            match row(event, &HashMap::new()).user {
+                Some(RowUser::Removed { name, .. }) => name,
+                _ => panic!("{kind:?} concerns a user"),
+            }
+        };
+        assert_eq!(name(EventKind::UserDeleting), "a user");
+        assert_eq!(name(EventKind::UserDeleted), "a user");
+        assert_eq!(name(EventKind::Requested), "a removed user");
+    }
 }

@@ -41,6 +41,9 @@ pub fn problem_page(
 
 /// Returns the text of the page. For invalid fields it names them, as `errors` does in JSON.
 fn detail(problem: &Problem) -> String {
+    if problem.code == Code::NotFound {
+        return "There is no page at this address, or what it showed was removed.".to_owned();
+    }
     if problem.code != Code::InvalidRequest || problem.errors.is_empty() {
         return problem.detail.clone();
     }
