@@ -12,6 +12,7 @@ mod numbers;
 mod origin;
 mod paging;
 mod path;
+mod serde_errors;
 
 pub use authentication::{Caller, authenticate, authenticate_optional};
 pub use authorization::{
