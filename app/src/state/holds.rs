@@ -1,12 +1,13 @@
 //! Reasons why queued invitations are held back: for a postponed one, its stored reason; for a due
 //! one, what currently holds its queue.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use guestlist_database::SqlStore;
 use guestlist_domain::{HeldBy, Invitation, InvitationStatus, QueueName, StoreError};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 /// How long a cached status is served. Thousands of invitations may be created per second.
 const TTL: Duration = Duration::from_millis(250);
@@ -50,7 +51,7 @@ impl HoldCache {
     /// Returns the status for an invitation that has just been written, from the cache if
     /// possible. If the database fails, the reason is left out: the write has succeeded.
     pub async fn cached(&self, now: Timestamp) -> HoldStatus {
-        let cached = *self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = *self.cached.lock();
         if let Some((at, status)) = cached
             && at.elapsed() < TTL
         {
@@ -89,6 +90,6 @@ impl HoldCache {
     }
 
     fn set(&self, status: Option<(Instant, HoldStatus)>) {
-        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        *self.cached.lock() = status;
     }
 }
