@@ -1,5 +1,6 @@
 //! The HTTP API, one resource a file: its types, its documentation and its handlers.
 
+mod audit;
 mod events;
 mod invitations;
 mod jobs;
@@ -31,7 +32,7 @@ pub fn v1() -> ApiRouter<App> {
         .merge(monitoring::v1_routes())
         .merge(queues::routes())
         .merge(jobs::routes())
-        .merge(events::routes())
+        .merge(audit::routes())
 }
 
 pub fn unversioned() -> ApiRouter<App> {

@@ -54,7 +54,7 @@ pub async fn find_events(
     let Page { after, limit } =
         parse_page(query.limit.as_deref(), query.cursor.as_deref(), EventId, &mut errors);
     errors.finish()?;
-    let events = app.store().audit(&filter, Page { after, limit: limit + 1 }).await?;
+    let events = app.store.audit(&filter, Page { after, limit: limit + 1 }).await?;
     let Paged { items, next_cursor } = Paged::new(events, limit, |event| event.id.into());
     Ok((items, next_cursor))
 }

@@ -3,6 +3,7 @@
 mod authentication;
 mod authorization;
 mod body;
+mod context;
 mod credentials;
 mod effects;
 mod field_errors;
@@ -11,13 +12,15 @@ mod numbers;
 mod origin;
 mod paging;
 mod path;
+mod serde_errors;
 
 pub use authentication::{Caller, authenticate, authenticate_optional};
 pub use authorization::{
-    Authorize, Call, InvitationsRead, InvitationsWrite, OpsRead, OpsWrite, OptionalSession,
-    RequestContext, RequireSession, Unrestricted, UsersRead, UsersWrite, check_origin,
+    Authorize, Authorized, InvitationsRead, InvitationsWrite, OpsRead, OpsWrite, OptionalSession,
+    RequireSession, Unrestricted, UsersRead, UsersWrite, check_origin,
 };
 pub use body::{BODY_LIMIT, Form, JsonBody, Query, read_body};
+pub use context::RequestContext;
 pub use credentials::{KEY_PREFIX, has_credentials, has_session_cookies};
 pub use effects::{Effects, LoginFormValues, RequestId, ResponseEffects};
 pub use field_errors::FieldErrors;

@@ -10,6 +10,7 @@ mod labels;
 mod layout;
 mod login;
 mod problem;
+mod revoked;
 mod sessions;
 mod user_detail;
 mod users;

@@ -20,7 +20,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::config::SiteConfig;
 use crate::extract::BODY_LIMIT;
-use crate::middleware::request;
+use crate::middleware::{host, request};
 use crate::openapi::document::document;
 use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::pages::authenticate;
@@ -32,15 +32,15 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Creates the router. If `hosts` is given, requests for other hosts are refused.
 pub fn router(app: App, hosts: Option<AllowedHosts>) -> anyhow::Result<Router> {
-    let document = Bytes::from(serde_json::to_vec(&openapi_document(app.site())?)?);
-    Ok(Router::from(documented_routes(api::v1().layer(cors(app.site()))))
+    let document = Bytes::from(serde_json::to_vec(&openapi_document(&app.site)?)?);
+    Ok(Router::from(documented_routes(api::v1().layer(cors(&app.site))))
         .route("/openapi.json", get(async || document_response(document)))
         .merge(pages::routes())
         .fallback(async || Problem::not_found("route"))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::custom(panic_response))
-        .layer(from_fn_with_state(hosts, request::check_host))
+        .layer(from_fn_with_state(hosts, host::check))
         .layer(from_fn_with_state(app.clone(), request::handle))
         .with_state(app))
 }
@@ -57,7 +57,7 @@ fn documented_routes(v1: ApiRouter<App>) -> ApiRouter<App> {
 /// The page that links lead to. It is documented because your own page may replace it.
 fn link_page() -> ApiRouter<App> {
     ApiRouter::new()
-        .operation(get_with, "/authenticate", authenticate::show, |op| {
+        .route_with(get_with, "/authenticate", authenticate::show, |op| {
             op.named("show_link", "Show the page of a link")
                 .description(
                     "The page has a Continue button that redeems the link. Opening the page \
@@ -66,7 +66,7 @@ fn link_page() -> ApiRouter<App> {
                 .raw_response::<200>(Some("text/html"), "The page.")
                 .problems(sessions::LINK_PROBLEMS)
         })
-        .operation(post_with, "/authenticate", authenticate::redeem, |op| {
+        .route_with(post_with, "/authenticate", authenticate::redeem, |op| {
             op.named("redeem_link", "Redeem a link")
                 .description(
                     "Submitted by the page's Continue button: authenticates the token at Stytch, \

@@ -1,24 +1,25 @@
 //! The state that all requests share.
 
 pub mod activity;
+pub mod api_key_cache;
 pub mod holds;
 pub mod metrics;
 pub mod rate_limit;
 pub mod security_log;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use guestlist_database::SqlStore;
-use guestlist_domain::{ApiKey, Ctx, TokenHash, User, UserId};
+use guestlist_domain::{Ctx, User, UserId};
 use guestlist_stytch::WebhookVerifier;
 use guestlist_worker::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::ActivityBuffer;
+use self::api_key_cache::ApiKeyCache;
 use self::holds::HoldCache;
 use self::metrics::HttpMetrics;
 use self::rate_limit::{Client, ClientLimit, ProviderBudget};
@@ -29,8 +30,6 @@ use crate::sessions::in_flight::InFlightRedemptions;
 
 /// How often buffered activity and log counts are written.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
-
-const API_KEY_CACHE_CAPACITY: usize = 16;
 
 /// The application, shared by all requests.
 #[derive(Clone)]
@@ -52,10 +51,19 @@ impl Deref for App {
 
 /// The parts of [`App`].
 pub struct AppState {
-    ctx: Ctx,
-    site: SiteConfig,
-    store: Arc<SqlStore>,
-    login_limit: ClientLimit,
+    /// The context for reads and background work. Handlers that write events use the one of
+    /// [`Authorized`], `FormAdmin` or [`RequestContext`], which records the client.
+    ///
+    /// [`Authorized`]: crate::extract::Authorized
+    /// [`RequestContext`]: crate::extract::RequestContext
+    pub ctx: Ctx,
+    /// The public URL, the application's origins and the trusted proxies.
+    pub site: SiteConfig,
+    /// The database, for what the domain's store does not offer: idempotency keys and the queries
+    /// of operators.
+    pub store: Arc<SqlStore>,
+    /// The limit on requests for login links by one client.
+    pub login_limit: ClientLimit,
     /// The limit on calls to Stytch by anonymous callers.
     pub provider_budget: ProviderBudget,
     /// Redemptions of links that are in progress in this process.
@@ -94,28 +102,6 @@ impl App {
         }))
     }
 
-    /// The context for reads and background work. Handlers that write events use `RequestContext`,
-    /// which records the client.
-    pub fn ctx(&self) -> &Ctx {
-        &self.ctx
-    }
-
-    /// The public URL, the application's origins and the trusted proxies.
-    pub fn site(&self) -> &SiteConfig {
-        &self.site
-    }
-
-    /// The database, for what the domain's store does not offer: idempotency keys and the queries
-    /// of operators.
-    pub fn store(&self) -> &Arc<SqlStore> {
-        &self.store
-    }
-
-    /// Adds the metrics of a worker in this process to `/metrics`. A second call has no effect.
-    pub fn set_worker_metrics(&self, metrics: Metrics) {
-        let _ = self.worker_metrics.set(metrics);
-    }
-
     /// Counts a request for a login link against the client's limit.
     pub fn count_login(&self, client: Client) -> Result<(), Problem> {
         let checked = self.login_limit.check(client);
@@ -142,32 +128,5 @@ impl App {
             self.security_log.flush();
         }
         self.security_log.flush();
-    }
-}
-
-/// API keys by the hash of their secret, as the database last returned them. They let `/metrics`
-/// authenticate while the database is unavailable.
-#[derive(Debug, Default)]
-pub struct ApiKeyCache(Mutex<HashMap<TokenHash, ApiKey>>);
-
-impl ApiKeyCache {
-    pub fn get(&self, hash: TokenHash) -> Option<ApiKey> {
-        self.keys().get(&hash).cloned()
-    }
-
-    /// Stores a key, or removes one that no longer exists. A full cache accepts no new keys.
-    pub fn update(&self, hash: TokenHash, key: Option<ApiKey>) {
-        let mut keys = self.keys();
-        let Some(key) = key else {
-            keys.remove(&hash);
-            return;
-        };
-        if keys.len() < API_KEY_CACHE_CAPACITY || keys.contains_key(&hash) {
-            keys.insert(hash, key);
-        }
-    }
-
-    fn keys(&self) -> MutexGuard<'_, HashMap<TokenHash, ApiKey>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,8 +15,8 @@ use self::types::{CreateInvitationRequest, InvitationView, ListInvitations};
 use super::events::EventView;
 use super::{ApiResult, NEW_ADDRESS_PROBLEMS};
 use crate::extract::{
-    Call, FieldErrors, InvitationsRead, InvitationsWrite, JsonBody, List, Paged, PathParam, Query,
-    parse_search_page,
+    Authorized, FieldErrors, InvitationsRead, InvitationsWrite, JsonBody, List, Paged, PathParam,
+    Query, parse_search_page,
 };
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{ApiRouterExt, OperationExt};
@@ -27,7 +27,7 @@ type Invitation = InvitationView<'static>;
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .operation(post_with, "/invitations", Idempotent(create_invitation), |op| {
+        .route_with(post_with, "/invitations", Idempotent(create_invitation), |op| {
             op.named("create_invitation", "Create an invitation")
                 .description(
                     "The invitation is stored and queued. The mail is sent shortly after; see \
@@ -37,15 +37,15 @@ pub fn routes() -> ApiRouter<App> {
                 .location_header::<202>()
                 .problems(NEW_ADDRESS_PROBLEMS)
         })
-        .operation(get_with, "/invitations", list_invitations, |op| {
+        .route_with(get_with, "/invitations", list_invitations, |op| {
             op.named("list_invitations", "List invitations")
                 .json_response::<200, Paged<Invitation>>("A page of invitations, newest first.")
         })
-        .operation(get_with, "/invitations/{id}", get_invitation, |op| {
+        .route_with(get_with, "/invitations/{id}", get_invitation, |op| {
             op.named("get_invitation", "Get an invitation")
                 .json_response::<200, Invitation>("The invitation.")
         })
-        .operation(get_with, "/invitations/{id}/events", list_invitation_events, |op| {
+        .route_with(get_with, "/invitations/{id}/events", list_invitation_events, |op| {
             op.named("list_invitation_events", "List an invitation's events")
                 .json_response::<200, List<EventView<'static>>>("All events, oldest first.")
         })
@@ -54,7 +54,7 @@ pub fn routes() -> ApiRouter<App> {
 
 fn operations() -> ApiRouter<App> {
     ApiRouter::new()
-        .operation(post_with, "/invitations/{id}/resend", Idempotent(resend_invitation), |op| {
+        .route_with(post_with, "/invitations/{id}/resend", Idempotent(resend_invitation), |op| {
             op.named("resend_invitation", "Resend an invitation")
                 .description("The new mail has a new link with a new expiry.")
                 .json_response::<202, Invitation>("The invitation, queued again.")
@@ -65,7 +65,7 @@ fn operations() -> ApiRouter<App> {
                     Code::RoleNotGrantable,
                 ])
         })
-        .operation(post_with, "/invitations/{id}/revoke", Idempotent(revoke_invitation), |op| {
+        .route_with(post_with, "/invitations/{id}/revoke", Idempotent(revoke_invitation), |op| {
             op.named("revoke_invitation", "Revoke an invitation")
                 .description("Its link stops working. This can't be undone.")
                 .json_response::<200, Invitation>("The revoked invitation.")
@@ -74,20 +74,20 @@ fn operations() -> ApiRouter<App> {
 }
 
 async fn create_invitation(
-    call: Call<InvitationsWrite>,
+    auth: Authorized<InvitationsWrite>,
     JsonBody(request): JsonBody<CreateInvitationRequest>,
 ) -> ApiResult {
-    let request = request.parse(call.app.site(), call.manageable_roles())?;
-    call.caller.require_grantable(request.role)?;
-    let invitation = flows::invite(&call.ctx, request, &call.actor()).await?;
+    let request = request.parse(&auth.app.site, auth.manageable_roles())?;
+    auth.caller.require_grantable(request.role)?;
+    let invitation = flows::invite(&auth.ctx, request, &auth.actor()).await?;
     let location = format!("/v1/invitations/{}", invitation.id);
-    let holds = call.app.holds.cached(call.ctx.now()).await;
+    let holds = auth.app.holds.cached(auth.ctx.now()).await;
     let view = Json(InvitationView::new(&invitation, holds));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], view).into_response())
 }
 
 async fn list_invitations(
-    call: Call<InvitationsRead>,
+    auth: Authorized<InvitationsRead>,
     Query(query): Query<ListInvitations>,
 ) -> ApiResult {
     let mut errors = FieldErrors::default();
@@ -104,41 +104,50 @@ async fn list_invitations(
     let invitations = match query.batch_id {
         // Batches don't exist yet, so none has invitations.
         Some(_) => Vec::new(),
-        None => call.ctx.store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
+        None => auth.ctx.store.invitations(&filter, Page { after, limit: limit + 1 }).await?,
     };
     let invitations = Paged::new(invitations, limit, |invitation| filter.cursor(invitation));
-    let holds = call.app.holds.current(call.ctx.now(), &invitations.items).await?;
+    let holds = auth.app.holds.current(auth.ctx.now(), &invitations.items).await?;
     Ok(invitations.respond(|invitation| InvitationView::new(invitation, holds)))
 }
 
-async fn get_invitation(call: Call<InvitationsRead>, id: PathParam<InvitationId>) -> ApiResult {
-    let invitation = call.ctx.store.invitation(id.parse()?).await?.ok_or_else(not_found)?;
-    let holds = call.app.holds.current(call.ctx.now(), [&invitation]).await?;
+async fn get_invitation(
+    auth: Authorized<InvitationsRead>,
+    id: PathParam<InvitationId>,
+) -> ApiResult {
+    let invitation = auth.ctx.store.invitation(id.parse()?).await?.ok_or_else(not_found)?;
+    let holds = auth.app.holds.current(auth.ctx.now(), [&invitation]).await?;
     Ok(Json(InvitationView::new(&invitation, holds)).into_response())
 }
 
 async fn list_invitation_events(
-    call: Call<InvitationsRead>,
+    auth: Authorized<InvitationsRead>,
     id: PathParam<InvitationId>,
 ) -> ApiResult {
     let id = id.parse()?;
-    call.ctx.store.invitation(id).await?.ok_or_else(not_found)?;
-    let events = call.ctx.store.timeline(id).await?;
+    auth.ctx.store.invitation(id).await?.ok_or_else(not_found)?;
+    let events = auth.ctx.store.timeline(id).await?;
     let items = events.iter().map(EventView::from).collect();
     Ok(Json(List { items }).into_response())
 }
 
-async fn resend_invitation(call: Call<InvitationsWrite>, id: PathParam<InvitationId>) -> ApiResult {
-    let manageable = call.manageable_roles();
-    let invitation = flows::resend(&call.ctx, id.parse()?, manageable, &call.actor()).await?;
-    let holds = call.app.holds.cached(call.ctx.now()).await;
+async fn resend_invitation(
+    auth: Authorized<InvitationsWrite>,
+    id: PathParam<InvitationId>,
+) -> ApiResult {
+    let manageable = auth.manageable_roles();
+    let invitation = flows::resend(&auth.ctx, id.parse()?, manageable, &auth.actor()).await?;
+    let holds = auth.app.holds.cached(auth.ctx.now()).await;
     Ok((StatusCode::ACCEPTED, Json(InvitationView::new(&invitation, holds))).into_response())
 }
 
-async fn revoke_invitation(call: Call<InvitationsWrite>, id: PathParam<InvitationId>) -> ApiResult {
-    let manageable = call.manageable_roles();
-    let invitation = flows::revoke(&call.ctx, id.parse()?, manageable, &call.actor()).await?;
-    let holds = call.app.holds.current(call.ctx.now(), [&invitation]).await?;
+async fn revoke_invitation(
+    auth: Authorized<InvitationsWrite>,
+    id: PathParam<InvitationId>,
+) -> ApiResult {
+    let manageable = auth.manageable_roles();
+    let invitation = flows::revoke(&auth.ctx, id.parse()?, manageable, &auth.actor()).await?;
+    let holds = auth.app.holds.current(auth.ctx.now(), [&invitation]).await?;
     Ok(Json(InvitationView::new(&invitation, holds)).into_response())
 }
 

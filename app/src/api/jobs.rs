@@ -14,10 +14,11 @@ use serde_json::json;
 
 use super::ApiResult;
 use crate::extract::{
-    Call, FieldErrors, JsonBody, List, OpsRead, OpsWrite, Paged, PathParam, Query, parse_page,
+    Authorized, FieldErrors, JsonBody, List, OpsRead, OpsWrite, Paged, PathParam, Query, parse_page,
 };
 use crate::middleware::idempotency::Idempotent;
-use crate::openapi::{ApiRouterExt, OperationExt, schemas};
+use crate::openapi::schemas::{self, Unchecked};
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::operations::JobAction::{self, Cancel, Dismiss, Retry};
 use crate::operations::{BulkResult, ErrorGroupView, JobDetailView, JobView};
 use crate::problem::{Code, Problem};
@@ -34,23 +35,23 @@ const WITHDRAWAL_PROBLEMS: &[Code] =
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .operation(get_with, "/jobs", list_jobs, |op| {
+        .route_with(get_with, "/jobs", list_jobs, |op| {
             op.named("list_jobs", "List jobs")
                 .json_response::<200, Paged<JobView<'static>>>("A page of jobs, newest first.")
         })
-        .operation(get_with, "/jobs/errors", list_job_errors, |op| {
+        .route_with(get_with, "/jobs/errors", list_job_errors, |op| {
             op.named("list_job_errors", "List job errors")
                 .description("Groups dead and retrying jobs by the error of the last attempt.")
                 .json_response::<200, List<ErrorGroupView<'static>>>("Errors, most frequent first.")
         })
-        .operation(get_with, "/jobs/{id}", get_job, |op| {
+        .route_with(get_with, "/jobs/{id}", get_job, |op| {
             op.named("get_job", "Get a job")
                 .json_response::<200, JobDetail>("The job with its attempts.")
         })
-        .merge(operations())
-        .merge(bulk_operation(Retry, "/jobs/retry", "retry_jobs", "Retry all matching jobs"))
-        .merge(bulk_operation(Cancel, "/jobs/cancel", "cancel_jobs", "Cancel all matching jobs"))
-        .merge(bulk_operation(
+        .merge(action_routes())
+        .merge(bulk_action_route(Retry, "/jobs/retry", "retry_jobs", "Retry all matching jobs"))
+        .merge(bulk_action_route(Cancel, "/jobs/cancel", "cancel_jobs", "Cancel all matching jobs"))
+        .merge(bulk_action_route(
             Dismiss,
             "/jobs/dismiss",
             "dismiss_jobs",
@@ -58,18 +59,18 @@ pub fn routes() -> ApiRouter<App> {
         ))
 }
 
-fn operations() -> ApiRouter<App> {
-    let retry = |call, id| operate(Retry, call, id);
-    let cancel = |call, id| operate(Cancel, call, id);
-    let dismiss = |call, id| operate(Dismiss, call, id);
+fn action_routes() -> ApiRouter<App> {
+    let retry = |auth, id| act_on_job(Retry, auth, id);
+    let cancel = |auth, id| act_on_job(Cancel, auth, id);
+    let dismiss = |auth, id| act_on_job(Dismiss, auth, id);
     ApiRouter::new()
-        .operation(post_with, "/jobs/{id}/retry", Idempotent(retry), |op| {
+        .route_with(post_with, "/jobs/{id}/retry", Idempotent(retry), |op| {
             op.named("retry_job", "Retry a job")
                 .description("Retrying the delivery of an invitation resends the invitation.")
                 .json_response::<200, JobDetail>("The job.")
                 .problems(&[Code::WrongState, Code::JobSuperseded, Code::RoleNotGrantable])
         })
-        .operation(post_with, "/jobs/{id}/cancel", Idempotent(cancel), |op| {
+        .route_with(post_with, "/jobs/{id}/cancel", Idempotent(cancel), |op| {
             op.named("cancel_job", "Cancel a job")
                 .description(
                     "Cancelling the delivery of an invitation makes the invitation `failed`, \
@@ -78,7 +79,7 @@ fn operations() -> ApiRouter<App> {
                 .json_response::<200, JobDetail>("The job.")
                 .problems(WITHDRAWAL_PROBLEMS)
         })
-        .operation(post_with, "/jobs/{id}/dismiss", Idempotent(dismiss), |op| {
+        .route_with(post_with, "/jobs/{id}/dismiss", Idempotent(dismiss), |op| {
             op.named("dismiss_job", "Dismiss a dead job")
                 .description("Removes the job from the list of dead jobs.")
                 .json_response::<200, JobDetail>("The job.")
@@ -86,10 +87,10 @@ fn operations() -> ApiRouter<App> {
         })
 }
 
-fn bulk_operation(action: JobAction, path: &str, id: &str, summary: &str) -> ApiRouter<App> {
-    let operate = move |call, body| operate_all(action, call, body);
+fn bulk_action_route(action: JobAction, path: &str, id: &str, summary: &str) -> ApiRouter<App> {
+    let handler = move |auth, body| act_on_all(action, auth, body);
     let states: Vec<_> = action.allowed_states().map(JobStatus::as_str).collect();
-    ApiRouter::new().operation(post_with, path, Idempotent(operate), |op| {
+    ApiRouter::new().route_with(post_with, path, Idempotent(handler), |op| {
         op.named(id, summary)
             .description(
                 "Jobs about users whom the caller may not manage are skipped, and not counted.",
@@ -103,19 +104,19 @@ fn bulk_operation(action: JobAction, path: &str, id: &str, summary: &str) -> Api
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
 struct ListJobs {
-    queue: Option<schemas::Queue>,
+    queue: Option<Unchecked<schemas::Queue>>,
     /// The kind of job, as in `send-invite`.
     kind: Option<String>,
-    state: Option<schemas::JobState>,
+    state: Option<Unchecked<schemas::JobState>>,
     /// The error code of the last attempt.
     error: Option<String>,
     /// Finds jobs whose last error contains this, or whose id starts with it.
     q: Option<String>,
-    limit: Option<schemas::Limit>,
-    cursor: Option<schemas::Cursor>,
+    limit: Option<Unchecked<schemas::Limit>>,
+    cursor: Option<Unchecked<schemas::Cursor>>,
 }
 
-async fn list_jobs(call: Call<OpsRead>, Query(query): Query<ListJobs>) -> ApiResult {
+async fn list_jobs(auth: Authorized<OpsRead>, Query(query): Query<ListJobs>) -> ApiResult {
     let mut errors = FieldErrors::default();
     let queue = parse_queue(query.queue.as_deref(), &mut errors);
     let status = parse_state(query.state.as_deref(), &mut errors);
@@ -124,7 +125,7 @@ async fn list_jobs(call: Call<OpsRead>, Query(query): Query<ListJobs>) -> ApiRes
     errors.finish()?;
     let filter = JobFilter { queue, kind: query.kind, status, error: query.error, q: query.q };
     let page = Page { after, limit: limit + 1 };
-    let jobs = call.app.store().list_jobs(&filter, page, call.ctx.now()).await?;
+    let jobs = auth.app.store.list_jobs(&filter, page, auth.ctx.now()).await?;
     Ok(Paged::new(jobs, limit, |job| job.id.into()).respond(JobView::from))
 }
 
@@ -136,25 +137,29 @@ fn parse_state(state: Option<&str>, errors: &mut FieldErrors) -> Option<JobStatu
     errors.check("state", JobStatus::parse(state?).ok_or("is not a job state"))
 }
 
-async fn list_job_errors(call: Call<OpsRead>) -> ApiResult {
-    let groups = call.app.store().job_errors().await?;
+async fn list_job_errors(auth: Authorized<OpsRead>) -> ApiResult {
+    let groups = auth.app.store.job_errors().await?;
     let items = groups.iter().map(ErrorGroupView::from).collect();
     Ok(Json(List { items }).into_response())
 }
 
-async fn get_job(call: Call<OpsRead>, id: PathParam<JobId>) -> ApiResult {
-    job_response(&call.app, id.parse()?).await
+async fn get_job(auth: Authorized<OpsRead>, id: PathParam<JobId>) -> ApiResult {
+    job_response(&auth.app, id.parse()?).await
 }
 
-async fn operate(action: JobAction, call: Call<OpsWrite>, id: PathParam<JobId>) -> ApiResult {
+async fn act_on_job(
+    action: JobAction,
+    auth: Authorized<OpsWrite>,
+    id: PathParam<JobId>,
+) -> ApiResult {
     let id = id.parse()?;
-    let done = action.apply(&call.ctx, id, call.manageable_roles(), &call.actor()).await;
+    let done = action.apply(&auth.ctx, id, auth.manageable_roles(), &auth.actor()).await;
     done.map_err(|error| Problem::job(error, &action.allowed_states_text()))?;
-    job_response(&call.app, id).await
+    job_response(&auth.app, id).await
 }
 
 async fn job_response(app: &App, id: JobId) -> ApiResult {
-    let found = app.store().job_with_attempts(id, app.ctx().now()).await?;
+    let found = app.store.job_with_attempts(id, app.ctx.now()).await?;
     let (job, attempts) = found.ok_or_else(|| Problem::not_found("job"))?;
     Ok(Json(JobDetailView::new(&job, &attempts)).into_response())
 }
@@ -163,7 +168,7 @@ async fn job_response(app: &App, id: JobId) -> ApiResult {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with a state")]
 struct BulkJobRequest {
-    queue: Option<schemas::Queue>,
+    queue: Option<Unchecked<schemas::Queue>>,
     /// The kind of job, as in `send-invite`.
     kind: Option<String>,
     #[schemars(with = "schemas::JobState")]
@@ -189,18 +194,18 @@ impl BulkJobRequest {
     }
 }
 
-async fn operate_all(
+async fn act_on_all(
     action: JobAction,
-    call: Call<OpsWrite>,
+    auth: Authorized<OpsWrite>,
     JsonBody(request): JsonBody<BulkJobRequest>,
 ) -> ApiResult {
-    let (ctx, store, manageable) = (&call.ctx, call.app.store(), call.manageable_roles());
+    let (ctx, store, manageable) = (&auth.ctx, &auth.app.store, auth.manageable_roles());
     let dry_run = request.dry_run;
     let filter = request.parse(action)?;
     let result = if dry_run {
         action.count_matching(ctx, store, &filter, manageable, TIME_LIMIT).await?
     } else {
-        action.apply_to_all(ctx, store, &filter, manageable, &call.actor(), TIME_LIMIT).await?
+        action.apply_to_all(ctx, store, &filter, manageable, &auth.actor(), TIME_LIMIT).await?
     };
     Ok(Json(result).into_response())
 }

@@ -16,13 +16,14 @@ use serde::{Deserialize, Serialize};
 use super::ApiResult;
 use crate::extract::{Caller, FieldErrors, JsonBody, authenticate_optional, check_origin};
 use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems};
-use crate::openapi::{ApiRouterExt, OperationExt, schemas};
+use crate::openapi::schemas::{self, Unchecked};
+use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 use crate::state::rate_limit::Client;
 
 pub fn routes() -> ApiRouter<App> {
-    ApiRouter::new().operation(post_with, "/login", request_login, |op| {
+    ApiRouter::new().route_with(post_with, "/login", request_login, |op| {
         op.named("request_login", "Request a login link")
             .description(
                 "The response is the same for every address, known or not. A mail is sent only \
@@ -36,9 +37,9 @@ pub fn routes() -> ApiRouter<App> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with an email")]
 struct LoginRequest {
-    email: schemas::Email,
+    email: Unchecked<schemas::Email>,
     /// Where the user is sent after logging in. Leave it out for the default.
-    return_to: Option<schemas::ReturnTo>,
+    return_to: Option<Unchecked<schemas::ReturnTo>>,
 }
 
 /// The request was accepted.
@@ -82,13 +83,13 @@ async fn request_login(
     let email = errors.check("email", Email::parse(&request.email));
     let return_to = request.return_to;
     let return_to =
-        return_to.and_then(|url| errors.check("return_to", app.site().parse_return_to(&url)));
+        return_to.and_then(|url| errors.check("return_to", app.site.parse_return_to(&url)));
     let email = errors.finish_with(email)?;
     if is_limited {
-        app.count_login(Client::from_request(app.site(), peer.ip(), &headers))?;
-        flows::request_login(app.ctx(), &email, return_to).await?;
+        app.count_login(Client::from_request(&app.site, peer.ip(), &headers))?;
+        flows::request_login(&app.ctx, &email, return_to).await?;
     } else {
-        flows::request_login_unlimited(app.ctx(), &email, return_to).await?;
+        flows::request_login_unlimited(&app.ctx, &email, return_to).await?;
     }
     let detail = "If the address may log in, a mail with a link is on its way.";
     Ok((StatusCode::ACCEPTED, Json(LoginRequested { detail })).into_response())

@@ -1,4 +1,4 @@
-//! What monitoring asks: health checks, the status of sending, and Prometheus metrics.
+//! Health checks, status and metrics, for monitoring.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::ApiResult;
-use crate::extract::{Call, OpsRead};
+use crate::extract::{Authorized, OpsRead};
 use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::operations::Status;
 use crate::problem::Problem;
@@ -24,7 +24,7 @@ use crate::state::App;
 
 /// The status of sending, as printed by `guestlist status`.
 pub fn v1_routes() -> ApiRouter<App> {
-    ApiRouter::new().operation(get_with, "/status", get_status, |op| {
+    ApiRouter::new().route_with(get_with, "/status", get_status, |op| {
         op.named("get_status", "Get the status")
             .description(
                 "Tells whether mail is being sent. `summary` says it in one line, with the \
@@ -36,16 +36,16 @@ pub fn v1_routes() -> ApiRouter<App> {
 
 pub fn unversioned_routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .operation(get_with, "/healthz", check_liveness, |op| {
+        .route_with(get_with, "/healthz", check_liveness, |op| {
             op.named("check_liveness", "Check liveness")
                 .raw_response::<200>(Some("text/plain"), "The process is running.")
         })
-        .operation(get_with, "/readyz", check_readiness, |op| {
+        .route_with(get_with, "/readyz", check_readiness, |op| {
             op.named("check_readiness", "Check readiness")
                 .description("Checks that the database is reachable and has the schema.")
                 .raw_response::<200>(Some("text/plain"), "The process can serve requests.")
         })
-        .operation(get_with, "/metrics", get_metrics, |op| {
+        .route_with(get_with, "/metrics", get_metrics, |op| {
             op.named("get_metrics", "Get Prometheus metrics")
                 .raw_response::<200>(Some(OPENMETRICS), "The metrics in OpenMetrics text format.")
         })
@@ -56,21 +56,21 @@ async fn check_liveness() -> &'static str {
 }
 
 async fn check_readiness(State(app): State<App>) -> ApiResult<&'static str> {
-    app.ctx().store.ready().await?;
+    app.ctx.store.ready().await?;
     Ok("ready\n")
 }
 
-async fn get_status(call: Call<OpsRead>) -> ApiResult {
-    let now = call.ctx.now();
-    let overview = call.app.store().overview(now).await?;
-    let status = Status::new(&overview, &call.ctx.policy.authenticate_url, now);
+async fn get_status(auth: Authorized<OpsRead>) -> ApiResult {
+    let now = auth.ctx.now();
+    let overview = auth.app.store.overview(now).await?;
+    let status = Status::new(&overview, &auth.ctx.policy.authenticate_url, now);
     Ok(Json(status).into_response())
 }
 
 /// The metrics of the queues, of this process's requests, and of its worker if it runs one; other
 /// workers serve their own. While the database is unavailable, the metrics that need it are left out.
-async fn get_metrics(Call { app, ctx, .. }: Call<OpsRead>) -> ApiResult {
-    let overview = app.store().overview(ctx.now()).await;
+async fn get_metrics(Authorized { app, ctx, .. }: Authorized<OpsRead>) -> ApiResult {
+    let overview = app.store.overview(ctx.now()).await;
     let overview = overview.inspect_err(|error| {
         tracing::warn!(%error, "metrics of the queues could not be read");
     });
@@ -87,10 +87,10 @@ fn encode(
     overview: Option<&Overview>,
     last: Option<&Reconciliation>,
 ) -> Result<String, fmt::Error> {
-    let now = app.ctx().now();
+    let now = app.ctx.now();
     let mut text = String::new();
     if let Some(overview) = overview {
-        let url = &app.ctx().policy.authenticate_url;
+        let url = &app.ctx.policy.authenticate_url;
         let sending = Gauge::<i64>::default();
         sending.set(i64::from(Status::new(overview, url, now).sending));
         let mut registry = Registry::with_prefix("guestlist");

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ApiResult;
-use crate::extract::{Call, JsonBody, OpsRead, OpsWrite, PathParam};
+use crate::extract::{Authorized, JsonBody, OpsRead, OpsWrite, PathParam};
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{ApiRouterExt, OperationExt, schemas};
 use crate::operations::{QueueView, WorkerView, parse_pause_reason};
@@ -18,17 +18,17 @@ use crate::state::App;
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .operation(get_with, "/queues", list_queues, |op| {
+        .route_with(get_with, "/queues", list_queues, |op| {
             op.named("list_queues", "List queues and workers")
                 .json_response::<200, QueueList<'static>>("All queues and workers.")
         })
-        .operation(post_with, "/queues/{name}/pause", Idempotent(pause_queue), |op| {
+        .route_with(post_with, "/queues/{name}/pause", Idempotent(pause_queue), |op| {
             op.named("pause_queue", "Pause a queue")
                 .description("No more of its jobs are started. Running jobs finish.")
                 .optional_body()
                 .json_response::<200, QueueView<'static>>("The paused queue.")
         })
-        .operation(post_with, "/queues/{name}/resume", Idempotent(resume_queue), |op| {
+        .route_with(post_with, "/queues/{name}/resume", Idempotent(resume_queue), |op| {
             op.named("resume_queue", "Resume a queue")
                 .json_response::<200, QueueView<'static>>("The resumed queue.")
         })
@@ -50,10 +50,10 @@ struct PauseRequest {
     reason: Option<String>,
 }
 
-async fn list_queues(call: Call<OpsRead>) -> ApiResult {
-    let now = call.ctx.now();
-    let overview = call.app.store().overview(now).await?;
-    let activity = call.app.store().activity(now).await?;
+async fn list_queues(auth: Authorized<OpsRead>) -> ApiResult {
+    let now = auth.ctx.now();
+    let overview = auth.app.store.overview(now).await?;
+    let activity = auth.app.store.activity(now).await?;
     let queues = overview.queues.iter().zip(&activity.0);
     let items = queues.map(|(state, activity)| QueueView::new(state, activity)).collect();
     let workers = overview.workers.iter().map(|w| WorkerView::new(w, now)).collect();
@@ -61,28 +61,28 @@ async fn list_queues(call: Call<OpsRead>) -> ApiResult {
 }
 
 async fn pause_queue(
-    call: Call<OpsWrite>,
+    auth: Authorized<OpsWrite>,
     name: PathParam<QueueName>,
     body: Option<JsonBody<PauseRequest>>,
 ) -> ApiResult {
     let reason = parse_pause_reason(body.and_then(|JsonBody(request)| request.reason));
     let reason = reason.map_err(|error| Problem::field("reason", error))?;
     let queue = name.parse()?;
-    flows::pause_queue(&call.ctx, queue, reason, &call.actor()).await?;
-    changed_queue(&call.app, queue).await
+    flows::pause_queue(&auth.ctx, queue, reason, &auth.actor()).await?;
+    changed_queue(&auth.app, queue).await
 }
 
-async fn resume_queue(call: Call<OpsWrite>, name: PathParam<QueueName>) -> ApiResult {
+async fn resume_queue(auth: Authorized<OpsWrite>, name: PathParam<QueueName>) -> ApiResult {
     let queue = name.parse()?;
-    flows::resume_queue(&call.ctx, queue, &call.actor()).await?;
-    changed_queue(&call.app, queue).await
+    flows::resume_queue(&auth.ctx, queue, &auth.actor()).await?;
+    changed_queue(&auth.app, queue).await
 }
 
 async fn changed_queue(app: &App, queue: QueueName) -> ApiResult {
     app.holds.invalidate().await;
-    let now = app.ctx().now();
-    let overview = app.store().overview(now).await?;
-    let activity = app.store().activity(now).await?;
+    let now = app.ctx.now();
+    let overview = app.store.overview(now).await?;
+    let activity = app.store.activity(now).await?;
     let mut queues = overview.queues.iter().zip(&activity.0);
     let (state, activity) =
         queues.find(|(state, _)| state.queue == queue).ok_or_else(Problem::internal)?;

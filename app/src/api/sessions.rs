@@ -16,7 +16,7 @@ use self::types::{
 };
 use super::ApiResult;
 use crate::extract::{
-    Call, JsonBody, Paged, PathParam, Query, RequestContext, RequireSession, ResponseEffects,
+    Authorized, JsonBody, Paged, PathParam, Query, RequestContext, RequireSession, ResponseEffects,
     SameOrigin, UsersRead, UsersWrite,
 };
 use crate::middleware::idempotency::Idempotent;
@@ -32,7 +32,7 @@ pub fn routes() -> ApiRouter<App> {
 
 fn current() -> ApiRouter<App> {
     ApiRouter::new()
-        .operation(get_with, "/session", get_session, |op| {
+        .route_with(get_with, "/session", get_session, |op| {
             op.named("get_session", "Get the current session")
                 .description(
                     "Tells your application who is logged in. Call it from the browser, or from \
@@ -40,7 +40,7 @@ fn current() -> ApiRouter<App> {
                 )
                 .json_response::<200, CurrentSessionView<'static>>("The session and its user.")
         })
-        .operation(delete_with, "/session", log_out, |op| {
+        .route_with(delete_with, "/session", log_out, |op| {
             op.named("log_out", "Log out")
                 .description("Revokes the current session in Guestlist and at Stytch.")
                 .raw_response::<204>(None, "Logged out.")
@@ -49,7 +49,7 @@ fn current() -> ApiRouter<App> {
 
 fn own() -> ApiRouter<App> {
     ApiRouter::new()
-        .operation(post_with, "/sessions", create_session, |op| {
+        .route_with(post_with, "/sessions", create_session, |op| {
             op.named("create_session", "Create a session")
                 .description(
                     "Redeems a link for your own Continue page or client: does what `POST \
@@ -60,17 +60,17 @@ fn own() -> ApiRouter<App> {
                 .json_response::<201, NewSessionView<'static>>("The session and its secrets.")
                 .problems(LINK_PROBLEMS)
         })
-        .operation(get_with, "/sessions", list_sessions, |op| {
+        .route_with(get_with, "/sessions", list_sessions, |op| {
             op.named("list_sessions", "List your sessions")
                 .json_response::<200, Paged<OwnSessionView<'static>>>(
                     "A page of active sessions, newest first.",
                 )
         })
-        .operation(delete_with, "/sessions/{id}", revoke_session, |op| {
+        .route_with(delete_with, "/sessions/{id}", revoke_session, |op| {
             op.named("revoke_session", "Revoke one of your sessions")
                 .raw_response::<204>(None, "The session is refused from now on.")
         })
-        .operation(post_with, "/sessions/revoke-others", Idempotent(revoke_other_sessions), |op| {
+        .route_with(post_with, "/sessions/revoke-others", Idempotent(revoke_other_sessions), |op| {
             op.named("revoke_other_sessions", "Revoke all your other sessions")
                 .json_response::<200, RevokedSessions>("How many sessions were revoked.")
         })
@@ -78,13 +78,13 @@ fn own() -> ApiRouter<App> {
 
 fn of_users() -> ApiRouter<App> {
     ApiRouter::new()
-        .operation(get_with, "/users/{id}/sessions", list_user_sessions, |op| {
+        .route_with(get_with, "/users/{id}/sessions", list_user_sessions, |op| {
             op.named("list_user_sessions", "List a user's sessions")
                 .json_response::<200, Paged<SessionView<'static>>>(
                     "A page of active sessions, newest first.",
                 )
         })
-        .operation(delete_with, "/users/{id}/sessions", revoke_user_sessions, |op| {
+        .route_with(delete_with, "/users/{id}/sessions", revoke_user_sessions, |op| {
             op.named("revoke_user_sessions", "Revoke all sessions of a user")
                 .raw_response::<204>(None, "The sessions are refused from now on.")
                 .problems(&[Code::RoleNotGrantable])
@@ -103,7 +103,7 @@ async fn log_out(
     headers: HeaderMap,
 ) -> ApiResult<StatusCode> {
     flows::log_out(&ctx, &me.session, &me.user).await?;
-    effects.replace_cookies(cookies::log_out(app.site(), &headers));
+    effects.replace_cookies(cookies::log_out(&app.site, &headers));
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -123,7 +123,7 @@ async fn list_sessions(
     State(app): State<App>,
     Query(query): Query<ListSessions>,
 ) -> ApiResult {
-    let sessions = active_sessions(app.ctx(), me.user.id, query.parse()?).await?;
+    let sessions = active_sessions(&app.ctx, me.user.id, query.parse()?).await?;
     Ok(sessions.respond(|session| OwnSessionView::new(session, me.session.id)))
 }
 
@@ -138,7 +138,7 @@ async fn revoke_session(
     let id = id.parse()?;
     if id == me.session.id {
         flows::log_out(&ctx, &me.session, &me.user).await?;
-        effects.replace_cookies(cookies::log_out(app.site(), &headers));
+        effects.replace_cookies(cookies::log_out(&app.site, &headers));
         return Ok(StatusCode::NO_CONTENT);
     }
     let ended = flows::end_session(&ctx, me.user.id, id, &Actor::of(&me.user)).await?;
@@ -156,21 +156,21 @@ async fn revoke_other_sessions(
 }
 
 async fn list_user_sessions(
-    call: Call<UsersRead>,
+    auth: Authorized<UsersRead>,
     id: PathParam<UserId>,
     Query(query): Query<ListSessions>,
 ) -> ApiResult {
     let page = query.parse()?;
-    let user = call.app.user(id.parse()?).await?;
-    Ok(active_sessions(&call.ctx, user.id, page).await?.respond(SessionView::from))
+    let user = auth.app.user(id.parse()?).await?;
+    Ok(active_sessions(&auth.ctx, user.id, page).await?.respond(SessionView::from))
 }
 
 async fn revoke_user_sessions(
-    call: Call<UsersWrite>,
+    auth: Authorized<UsersWrite>,
     id: PathParam<UserId>,
 ) -> ApiResult<StatusCode> {
-    let manageable = call.manageable_roles();
-    flows::end_all_sessions(&call.ctx, id.parse()?, manageable, &call.actor()).await?;
+    let manageable = auth.manageable_roles();
+    flows::end_all_sessions(&auth.ctx, id.parse()?, manageable, &auth.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -15,7 +15,8 @@ use self::types::{
 };
 use super::{ApiResult, NEW_ADDRESS_PROBLEMS};
 use crate::extract::{
-    Call, FieldErrors, JsonBody, Paged, PathParam, Query, UsersRead, UsersWrite, parse_search_page,
+    Authorized, FieldErrors, JsonBody, Paged, PathParam, Query, UsersRead, UsersWrite,
+    parse_search_page,
 };
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{ApiRouterExt, OperationExt};
@@ -24,14 +25,14 @@ use crate::state::App;
 
 pub fn routes() -> ApiRouter<App> {
     ApiRouter::new()
-        .operation(post_with, "/users", Idempotent(create_user), |op| {
+        .route_with(post_with, "/users", Idempotent(create_user), |op| {
             op.named("create_user", "Create a user")
                 .description("No mail is sent. The user can log in from now on.")
                 .json_response::<201, UserView<'static>>("The user.")
                 .location_header::<201>()
                 .problems(NEW_ADDRESS_PROBLEMS)
         })
-        .operation(get_with, "/users", list_users, |op| {
+        .route_with(get_with, "/users", list_users, |op| {
             op.named("list_users", "List users")
                 .json_response::<200, Paged<UserView<'static>>>("A page of users, newest first.")
         })
@@ -40,10 +41,10 @@ pub fn routes() -> ApiRouter<App> {
 
 fn one() -> ApiRouter<App> {
     ApiRouter::new()
-        .operation(get_with, "/users/{id}", get_user, |op| {
+        .route_with(get_with, "/users/{id}", get_user, |op| {
             op.named("get_user", "Get a user").json_response::<200, UserView<'static>>("The user.")
         })
-        .operation(patch_with, "/users/{id}", update_user, |op| {
+        .route_with(patch_with, "/users/{id}", update_user, |op| {
             op.named("update_user", "Update a user")
                 .description(
                     "Members that are left out stay unchanged; `metadata` is replaced as a \
@@ -59,7 +60,7 @@ fn one() -> ApiRouter<App> {
                     Code::UserDeleting,
                 ])
         })
-        .operation(delete_with, "/users/{id}", delete_user, |op| {
+        .route_with(delete_with, "/users/{id}", delete_user, |op| {
             op.named("delete_user", "Delete a user")
                 .description(
                     "Ends the user's sessions at once, and revokes the open invitations with a \
@@ -73,17 +74,17 @@ fn one() -> ApiRouter<App> {
 }
 
 async fn create_user(
-    call: Call<UsersWrite>,
+    auth: Authorized<UsersWrite>,
     JsonBody(request): JsonBody<CreateUserRequest>,
 ) -> ApiResult {
-    let request = request.parse(call.manageable_roles())?;
-    call.caller.require_grantable(request.role)?;
-    let user = flows::add_user(&call.ctx, request, &call.actor()).await?;
+    let request = request.parse(auth.manageable_roles())?;
+    auth.caller.require_grantable(request.role)?;
+    let user = flows::add_user(&auth.ctx, request, &auth.actor()).await?;
     let headers = [(header::LOCATION, format!("/v1/users/{}", user.id))];
     Ok((StatusCode::CREATED, headers, Json(UserView::from(&user))).into_response())
 }
 
-async fn list_users(call: Call<UsersRead>, Query(query): Query<ListUsers>) -> ApiResult {
+async fn list_users(auth: Authorized<UsersRead>, Query(query): Query<ListUsers>) -> ApiResult {
     let mut errors = FieldErrors::default();
     let role = query.role.and_then(|role| errors.check("role", parse_role(&role)));
     let status = query.status.and_then(|status| {
@@ -94,32 +95,32 @@ async fn list_users(call: Call<UsersRead>, Query(query): Query<ListUsers>) -> Ap
     let Page { after, limit } = parse_search_page(limit, cursor, q.as_ref(), UserId, &mut errors);
     errors.finish()?;
     let filter = UserFilter { q, role, status };
-    let users = call.ctx.store.users(&filter, Page { after, limit: limit + 1 }).await?;
+    let users = auth.ctx.store.users(&filter, Page { after, limit: limit + 1 }).await?;
     Ok(Paged::new(users, limit, |user| filter.cursor(user)).respond(UserView::from))
 }
 
-async fn get_user(call: Call<UsersRead>, id: PathParam<UserId>) -> ApiResult {
-    let user = call.app.user(id.parse()?).await?;
+async fn get_user(auth: Authorized<UsersRead>, id: PathParam<UserId>) -> ApiResult {
+    let user = auth.app.user(id.parse()?).await?;
     Ok(Json(UserView::from(&user)).into_response())
 }
 
 async fn update_user(
-    call: Call<UsersWrite>,
+    auth: Authorized<UsersWrite>,
     id: PathParam<UserId>,
     JsonBody(request): JsonBody<UpdateUserRequest>,
 ) -> ApiResult {
-    let change = request.parse(call.manageable_roles())?;
-    call.caller.require_grantable(change.role.unwrap_or_default())?;
-    let changed = flows::change_user(&call.ctx, id.parse()?, &change, &call.actor()).await;
+    let change = request.parse(auth.manageable_roles())?;
+    auth.caller.require_grantable(change.role.unwrap_or_default())?;
+    let changed = flows::change_user(&auth.ctx, id.parse()?, &change, &auth.actor()).await;
     // An empty change only reads the user.
     if change.is_empty() && !matches!(changed, Err(UserError::Forbidden)) {
-        call.caller.require_scope(Scope::UsersRead)?;
+        auth.caller.require_scope(Scope::UsersRead)?;
     }
     Ok(Json(ChangedUserView::from(&changed?)).into_response())
 }
 
-async fn delete_user(call: Call<UsersWrite>, id: PathParam<UserId>) -> ApiResult {
-    let manageable = call.manageable_roles();
-    let removed = flows::remove_user(&call.ctx, id.parse()?, manageable, &call.actor()).await?;
+async fn delete_user(auth: Authorized<UsersWrite>, id: PathParam<UserId>) -> ApiResult {
+    let manageable = auth.manageable_roles();
+    let removed = flows::remove_user(&auth.ctx, id.parse()?, manageable, &auth.actor()).await?;
     Ok((StatusCode::ACCEPTED, Json(ChangedUserView::from(&removed))).into_response())
 }

@@ -24,7 +24,7 @@ const SIGNATURE_HEADERS: [(&str, &str); 3] = [
 ];
 
 pub fn routes() -> ApiRouter<App> {
-    ApiRouter::new().operation(post_with, "/webhooks/stytch", receive_webhook, |op| {
+    ApiRouter::new().route_with(post_with, "/webhooks/stytch", receive_webhook, |op| {
         op.named("receive_stytch_webhook", "Receive a Stytch webhook")
             .description(
                 "Create a webhook endpoint with this URL in the Stytch dashboard, for the \
@@ -52,7 +52,7 @@ impl FromRequest<App> for Webhook {
         };
         let signature = Signature { id, timestamp, signatures };
         let body = read_body(request, app).await?;
-        Ok(Self(webhooks.verify(signature, &body, app.ctx().now())?))
+        Ok(Self(webhooks.verify(signature, &body, app.ctx.now())?))
     }
 }
 
@@ -74,7 +74,7 @@ async fn receive_webhook(
     Webhook(event): Webhook,
 ) -> Result<StatusCode, Problem> {
     if let Some(event) = event {
-        let outcome = flows::handle_identity_webhook(app.ctx(), &event).await?;
+        let outcome = flows::handle_identity_webhook(&app.ctx, &event).await?;
         let (message_id, stytch_user_id) = (&event.message_id, &event.provider_user_id);
         tracing::debug!(?outcome, message_id, stytch_user_id, "webhook received");
         app.metrics.count_webhook(outcome);

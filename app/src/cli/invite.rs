@@ -48,6 +48,7 @@ struct RowResult {
     row: usize,
     /// Line in the file, from 1.
     line: Option<u64>,
+    /// The address as given; empty if it is missing or the row is malformed.
     email: String,
     /// The invitation's id; `None` in a dry run.
     outcome: Result<Option<InvitationId>, RowError>,
@@ -88,15 +89,11 @@ pub async fn run(config: &Config, args: &InviteArgs) -> anyhow::Result<ExitCode>
 async fn invite(
     ctx: &Ctx,
     number: usize,
-    Row { line, record }: Row,
+    row: Row,
     is_bulk: bool,
     dry_run: bool,
 ) -> anyhow::Result<RowResult> {
-    let (email, request) = match record {
-        Ok(record) => (record.email.clone(), record.to_invitation(is_bulk)),
-        Err(error) => (String::new(), Err(error)),
-    };
-    let outcome = match request {
+    let outcome = match row.to_invitation(is_bulk) {
         Err(error) => Err(error),
         Ok(request) => {
             let invited = if dry_run {
@@ -110,7 +107,7 @@ async fn invite(
             }
         }
     };
-    Ok(RowResult { row: number, line, email, outcome })
+    Ok(RowResult { row: number, line: row.line, email: row.record.email, outcome })
 }
 
 fn row_error(error: InviteError) -> anyhow::Result<RowError> {
@@ -146,9 +143,10 @@ impl RowResult {
             Ok(None) => format!("{email}: would be invited"),
             Err(RowError { code, detail }) => {
                 let detail = one_line(detail);
+                let address = if email.is_empty() { email } else { format!("{email}: ") };
                 match self.line {
-                    Some(line) => format!("line {line}: {email}: {code}: {detail}"),
-                    None => format!("{email}: {code}: {detail} (row {})", self.row),
+                    Some(line) => format!("line {line}: {address}{code}: {detail}"),
+                    None => format!("{address}{code}: {detail} (row {})", self.row),
                 }
             }
         }
@@ -192,5 +190,29 @@ fn progress_bar(length: usize) -> ProgressBar {
         ProgressBar::new(length as u64)
     } else {
         ProgressBar::hidden()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_failed_row_names_its_address_if_there_is_one() {
+        let text = |line, email: &str| {
+            let outcome = Err(RowError::new("malformed_row", "not UTF-8"));
+            RowResult { row: 4, line, email: email.to_owned(), outcome }.text()
+        };
+        assert_eq!(text(Some(5), "a@b.cd"), "line 5: a@b.cd: malformed_row: not UTF-8");
+        assert_eq!(text(Some(5), ""), "line 5: malformed_row: not UTF-8");
+        assert_eq!(text(None, ""), "malformed_row: not UTF-8 (row 4)");
+    }
+
+    #[test]
+    fn a_duplicate_keeps_its_address() {
+        let mut rows = ["a@b.cd", "A@b.cd"].map(Row::argument);
+        reject_duplicates(&mut rows);
+        assert!(rows[0].error.is_none() && rows[1].error.is_some());
+        assert_eq!(rows[1].record.email, "A@b.cd");
     }
 }

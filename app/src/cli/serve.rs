@@ -72,7 +72,7 @@ pub async fn run_servers(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     if let Some(worker) = &worker {
-        app.set_worker_metrics(worker.metrics().clone());
+        let _ = app.worker_metrics.set(worker.metrics().clone());
     }
     let routes = router(app.clone(), hosts)?;
     let worker = async {

@@ -106,7 +106,7 @@ pub async fn authenticate_optional(
 
 async fn find_caller(parts: &Parts, app: &App) -> Result<Caller, Problem> {
     let user = |verified| Caller::User(Box::new(verified));
-    match PresentedCredentials::read(&parts.headers, app.site()) {
+    match PresentedCredentials::read(&parts.headers, &app.site) {
         PresentedCredentials::None => Err(session_problem(app, parts, SessionError::Missing)),
         PresentedCredentials::ApiKey { secret, .. } => {
             find_api_key(app, parts, &secret).await.map(Caller::ApiKey)
@@ -125,10 +125,10 @@ async fn find_session(
     token: Option<&str>,
     jwt: Option<&str>,
 ) -> Result<VerifiedSession, SessionError> {
-    let verified = check_session(app.ctx(), Credentials { token, jwt }).await?;
+    let verified = check_session(&app.ctx, Credentials { token, jwt }).await?;
     let (session, user) = (verified.session.id, verified.user.id);
     let usage = Usage::Session { session, user };
-    app.activity.record(usage, Some(verified.session.last_used_at), app.ctx().now());
+    app.activity.record(usage, Some(verified.session.last_used_at), app.ctx.now());
     Ok(verified)
 }
 
@@ -137,7 +137,7 @@ async fn find_session(
 async fn find_api_key(app: &App, parts: &Parts, secret: &str) -> Result<ApiKey, Problem> {
     let hash = TokenHash::of(secret);
     let is_scrape = parts.uri.path() == "/metrics";
-    let found = match app.ctx().store.api_key_by_hash(hash).await {
+    let found = match app.ctx.store.api_key_by_hash(hash).await {
         Err(error) if error.is_transient() && is_scrape => {
             Some(app.api_key_cache.get(hash).ok_or(error)?)
         }
@@ -149,7 +149,7 @@ async fn find_api_key(app: &App, parts: &Parts, secret: &str) -> Result<ApiKey, 
     let Some(key) = found.filter(|key| key.revoked_at.is_none()) else {
         return Err(Code::ApiKeyInvalid.into());
     };
-    app.activity.record(Usage::Key(key.id), key.last_used_at, app.ctx().now());
+    app.activity.record(Usage::Key(key.id), key.last_used_at, app.ctx.now());
     Ok(key)
 }
 
@@ -185,8 +185,8 @@ async fn find_cookie_session(
     let Some((verified, cookies)) = first else {
         return Err(session_problem(app, parts, first_error.unwrap_or(SessionError::Missing)));
     };
-    let (has_several, now) = (presented.len() > 1, app.ctx().now());
-    let renewed = cookies::renew(app.site(), &verified, cookies, has_several, now);
+    let (has_several, now) = (presented.len() > 1, app.ctx.now());
+    let renewed = cookies::renew(&app.site, &verified, cookies, has_several, now);
     ResponseEffects::of(parts).add_cookies(renewed);
     Ok(verified)
 }
@@ -200,7 +200,7 @@ async fn has_foreign_jwt(
 ) -> bool {
     let jwt = presented.jwt.as_deref().filter(|jwt| verified.jwt.as_deref() != Some(*jwt));
     let (Some(jwt), Some(_)) = (jwt, &presented.token) else { return false };
-    let other = check_session(app.ctx(), Credentials { token: None, jwt: Some(jwt) }).await;
+    let other = check_session(&app.ctx, Credentials { token: None, jwt: Some(jwt) }).await;
     other.is_ok_and(|other| other.user.id != verified.user.id)
 }
 
@@ -208,7 +208,7 @@ async fn has_foreign_jwt(
 /// users, or are more than a browser can hold. A sibling host has set some of them, and which ones
 /// can't be determined.
 fn several_users(app: &App, parts: &Parts) -> Problem {
-    ResponseEffects::of(parts).add_cookies(cookies::clear_all(app.site()));
+    ResponseEffects::of(parts).add_cookies(cookies::clear_all(&app.site));
     let detail =
         "The cookies contain sessions of several users, so all were ignored. Log in again.";
     Problem::new(Code::SessionMissing, detail)
@@ -220,15 +220,15 @@ fn session_problem(app: &App, parts: &Parts, error: SessionError) -> Problem {
     let hint = LoginHint::read(&parts.headers);
     let error = match error {
         // The browser has deleted the expired cookies by itself; the hint tells that they existed.
-        SessionError::Missing if hint.is_some_and(|hint| hint.has_expired(app.ctx().now())) => {
+        SessionError::Missing if hint.is_some_and(|hint| hint.has_expired(app.ctx.now())) => {
             SessionError::Expired
         }
         error => error,
     };
     let problem = Problem::from(error);
     let has_ended = problem.status() == StatusCode::UNAUTHORIZED;
-    if has_ended && has_session_cookies(&parts.headers, app.site()) {
-        ResponseEffects::of(parts).add_cookies(cookies::clear(app.site()));
+    if has_ended && has_session_cookies(&parts.headers, &app.site) {
+        ResponseEffects::of(parts).add_cookies(cookies::clear(&app.site));
     }
     problem
 }

@@ -2,16 +2,16 @@
 //! permission is visible in its handler's signature.
 
 use std::marker::PhantomData;
-use std::net::SocketAddr;
 
 use aide::openapi::SecurityRequirement;
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::Method;
 use axum::http::request::Parts;
 use guestlist_domain::flows::VerifiedSession;
 use guestlist_domain::{Actor, Ctx, ManageableRoles, Scope, Session};
 
 use super::authentication::{Caller, authenticate};
+use super::context::RequestContext;
 use super::credentials::PresentedCredentials;
 use super::origin::require_same_origin;
 use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems};
@@ -21,10 +21,10 @@ use crate::state::App;
 /// An extractor that authenticates and authorizes the caller, and checks the origin.
 pub trait Authorize: FromRequestParts<App, Rejection = Problem> {}
 
-impl<P: Permission + Send> Authorize for Call<P> {}
+impl<P: Permission + Send> Authorize for Authorized<P> {}
 impl Authorize for RequireSession {}
 
-/// A permission as a type, for [`Call`].
+/// A permission as a type, for [`Authorized`].
 pub trait Permission {
     /// The scope that the caller needs, by API key or by role. Without one, only administrators and
     /// unrestricted API keys are permitted.
@@ -51,17 +51,17 @@ macro_rules! scopes {
 
 scopes!(UsersRead, UsersWrite, InvitationsRead, InvitationsWrite, OpsRead, OpsWrite);
 
-/// A call by a caller who has the permission `P`.
+/// A request whose caller has the permission `P`.
 #[derive(Debug)]
-pub struct Call<P> {
+pub struct Authorized<P> {
     pub app: App,
-    /// The context for flows: it records the client's IP address with each event.
+    /// The context for flows, as in [`RequestContext`].
     pub ctx: Ctx,
     pub caller: Caller,
     permission: PhantomData<P>,
 }
 
-impl<P> Call<P> {
+impl<P> Authorized<P> {
     pub fn actor(&self) -> Actor {
         self.caller.actor()
     }
@@ -71,7 +71,7 @@ impl<P> Call<P> {
     }
 }
 
-impl<P: Permission> FromRequestParts<App> for Call<P> {
+impl<P: Permission> FromRequestParts<App> for Authorized<P> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
@@ -85,22 +85,6 @@ impl<P: Permission> FromRequestParts<App> for Call<P> {
         Ok(Self { app: app.clone(), ctx, caller, permission: PhantomData })
     }
 }
-
-/// The context for flows that write events: it records the client's IP address with each.
-#[derive(Debug)]
-pub struct RequestContext(pub Ctx);
-
-impl FromRequestParts<App> for RequestContext {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let Some(ConnectInfo(peer)) = peer else { return Err(Problem::internal()) };
-        Ok(Self(app.ctx().for_client(app.site().client_ip(peer.ip(), &parts.headers))))
-    }
-}
-
-impl OperationInput for RequestContext {}
 
 /// Requires a user's session, with any role.
 #[derive(Debug)]
@@ -145,10 +129,10 @@ impl FromRequestParts<App> for OptionalSession {
 /// Checks the origin of an unsafe request whose credentials the browser sends by itself.
 pub fn check_origin(parts: &Parts, app: &App) -> Result<(), Problem> {
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_safe || !PresentedCredentials::read(&parts.headers, app.site()).are_ambient() {
+    if is_safe || !PresentedCredentials::read(&parts.headers, &app.site).are_ambient() {
         return Ok(());
     }
-    require_same_origin(&parts.headers, app.site())
+    require_same_origin(&parts.headers, &app.site)
 }
 
 const AUTHENTICATION_PROBLEMS: &[Code] = &[
@@ -160,7 +144,7 @@ const AUTHENTICATION_PROBLEMS: &[Code] = &[
     Code::ProviderUnavailable,
 ];
 
-impl<P: Permission> OperationInput for Call<P> {
+impl<P: Permission> OperationInput for Authorized<P> {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
         let scopes: Vec<_> = P::SCOPE.iter().map(|scope| scope.as_str().to_owned()).collect();
         document_security(operation, &["bearer", "basic", "cookie"], &scopes);

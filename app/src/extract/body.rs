@@ -14,8 +14,8 @@ use schemars::generate::SchemaSettings;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
 
-use super::field_errors::field_error;
 use super::json;
+use super::serde_errors::field_error;
 use crate::openapi::operation::{GenContext, Operation, OperationInput, add_body, add_problems};
 use crate::problem::{Code, FieldError, Problem};
 

@@ -1,10 +1,11 @@
 //! Effects of a request's handling on its response that don't depend on what the handler returns.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use aide::OperationInput;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::problem::Code;
 
@@ -61,7 +62,7 @@ impl ResponseEffects {
     }
 
     fn effects(&self) -> MutexGuard<'_, Effects> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

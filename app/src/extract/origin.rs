@@ -18,7 +18,7 @@ impl FromRequestParts<App> for SameOrigin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        require_same_origin(&parts.headers, app.site()).map(|()| Self)
+        require_same_origin(&parts.headers, &app.site).map(|()| Self)
     }
 }
 

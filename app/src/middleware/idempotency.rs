@@ -41,7 +41,12 @@ pub trait AuthorizedArguments {
     type Authorize: Authorize;
 }
 
-// `Handler` lists a marker before the arguments.
+// `Handler` lists a marker before the arguments. A handler with three further arguments needs one
+// more implementation.
+impl<M, F: Authorize> AuthorizedArguments for (M, F) {
+    type Authorize = F;
+}
+
 impl<M, F: Authorize, A> AuthorizedArguments for (M, F, A) {
     type Authorize = F;
 }
@@ -105,8 +110,8 @@ async fn call_once<H: Handler<T, App>, T: AuthorizedArguments>(
     let content_type = parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |t| t.as_bytes());
     let query = parts.uri.query().unwrap_or_default();
     let request_hash = hash(&[content_type, query.as_bytes(), &body]);
-    let database = app.store().database();
-    match idempotency::acquire(database, key_hash, request_hash, app.ctx().now(), LEASE).await? {
+    let database = app.store.database();
+    match idempotency::acquire(database, key_hash, request_hash, app.ctx.now(), LEASE).await? {
         KeyState::Acquired(lease) => {
             let request = Request::from_parts(parts, Body::from(body));
             let response = handler.call(request, app.clone()).await;
@@ -158,7 +163,7 @@ async fn store_response(
     lease: KeyLease,
     response: Response,
 ) -> Result<Response, Problem> {
-    let database = app.store().database();
+    let database = app.store.database();
     let is_temporary = matches!(
         response.status(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS

@@ -1,5 +1,4 @@
-//! The outermost middleware: assigns request ids, logs requests, completes responses, and checks
-//! hosts.
+//! The outermost middleware: assigns request ids, logs requests, and completes responses.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -7,8 +6,7 @@ use std::time::Instant;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use http_listener::{AllowedHosts, host};
+use axum::response::Response;
 use tracing::Instrument;
 
 use super::problems::{ProblemFormat, render};
@@ -27,7 +25,7 @@ pub async fn handle(State(app): State<App>, mut request: Request, next: Next) ->
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let format = ProblemFormat::negotiate(&request);
     let client = client_address(&app, &request);
-    let has_credentials = has_credentials(request.headers(), app.site());
+    let has_credentials = has_credentials(request.headers(), &app.site);
     let span = tracing::info_span!("request", id = %request_id, method = %request.method());
     async move {
         let started = Instant::now();
@@ -59,12 +57,12 @@ fn request_id(app: &App, headers: &HeaderMap) -> String {
         (1..=128).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
-    given.filter(is_valid).map_or_else(|| app.ctx().ids.next().to_string(), ToOwned::to_owned)
+    given.filter(is_valid).map_or_else(|| app.ctx.ids.next().to_string(), ToOwned::to_owned)
 }
 
 fn client_address(app: &App, request: &Request) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
-    Some(app.site().client_ip(peer.ip(), request.headers()))
+    Some(app.site.client_ip(peer.ip(), request.headers()))
 }
 
 fn set_headers(app: &App, headers: &mut HeaderMap, request_id: &str, cookies: Vec<HeaderValue>) {
@@ -74,7 +72,7 @@ fn set_headers(app: &App, headers: &mut HeaderMap, request_id: &str, cookies: Ve
     for cookie in cookies {
         headers.append(header::SET_COOKIE, cookie);
     }
-    set_security_headers(headers, app.site());
+    set_security_headers(headers, &app.site);
 }
 
 /// Sets the security headers of all responses; those that a handler may choose only if it has not set
@@ -109,20 +107,5 @@ fn log(app: &App, method: &Method, route: &str, status: StatusCode, started: Ins
         tracing::error!(route, status, ms, "request failed");
     } else {
         tracing::debug!(route, status, ms, "request completed");
-    }
-}
-
-/// Refuses requests without a valid host and, if `hosts` is given, those for other hosts.
-pub async fn check_host(
-    State(hosts): State<Option<AllowedHosts>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match host(&request) {
-        Err(invalid) => Problem::new(Code::BadRequest, invalid.to_string()).into_response(),
-        Ok(Some(host)) if hosts.is_some_and(|hosts| !hosts.allows(&host)) => {
-            Problem::from(Code::HostNotAllowed).into_response()
-        }
-        Ok(_) => next.run(request).await,
     }
 }

@@ -28,12 +28,23 @@ pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// The problems of reading a body.
 pub const BODY_PROBLEMS: &[Code] = &[Code::MalformedBody, Code::BodyTimeout, Code::BodyTooLarge];
 
-/// Adds operations together with their documentation.
+/// Adds routes together with the documentation of their operations.
 pub trait ApiRouterExt: Sized {
-    fn add(self, path: &str, operation: ApiMethodRouter<App>) -> Self;
+    /// Adds a route. `method` is a function of [`aide::axum::routing`], such as `get_with`.
+    #[must_use]
+    fn route_with<H, F>(
+        self,
+        method: impl FnOnce(H, F) -> ApiMethodRouter<App>,
+        path: &str,
+        handler: H,
+        document: F,
+    ) -> Self
+    where
+        F: FnOnce(TransformOperation<'_>) -> TransformOperation<'_>;
+}
 
-    /// Adds an operation. `method` is a function of [`aide::axum::routing`], such as `get_with`.
-    fn operation<H, F>(
+impl ApiRouterExt for ApiRouter<App> {
+    fn route_with<H, F>(
         self,
         method: impl FnOnce(H, F) -> ApiMethodRouter<App>,
         path: &str,
@@ -43,54 +54,68 @@ pub trait ApiRouterExt: Sized {
     where
         F: FnOnce(TransformOperation<'_>) -> TransformOperation<'_>,
     {
-        self.add(path, method(handler, document))
-    }
-}
-
-impl ApiRouterExt for ApiRouter<App> {
-    fn add(self, path: &str, operation: ApiMethodRouter<App>) -> Self {
-        self.api_route(path, operation)
+        self.api_route(path, method(handler, document))
     }
 }
 
 /// Documents an operation.
 pub trait OperationExt: Sized {
-    fn operation(&mut self) -> &mut Operation;
-
     /// Sets the operation's id and summary.
     #[must_use]
+    fn named(self, id: &str, summary: &str) -> Self;
+
+    /// Adds a response with a JSON body.
+    #[must_use]
+    fn json_response<const STATUS: u16, T: JsonSchema>(self, description: &str) -> Self;
+
+    /// Adds a response with another content type, or without a body.
+    #[must_use]
+    fn raw_response<const STATUS: u16>(self, content_type: Option<&str>, description: &str)
+    -> Self;
+
+    /// Adds a `Location` header to a response.
+    #[must_use]
+    fn location_header<const STATUS: u16>(self) -> Self;
+
+    /// Narrows the schema of one of the body's properties.
+    #[must_use]
+    fn body_property(self, name: &str, schema: Value) -> Self;
+
+    #[must_use]
+    fn optional_body(self) -> Self;
+
+    /// Adds problems to those of the handler's extractors.
+    #[must_use]
+    fn problems(self, codes: &[Code]) -> Self;
+}
+
+impl OperationExt for TransformOperation<'_> {
     fn named(mut self, id: &str, summary: &str) -> Self {
-        let operation = self.operation();
+        let operation = self.inner_mut();
         operation.operation_id = Some(id.to_owned());
         operation.summary = Some(summary.to_owned());
         self
     }
 
-    /// Adds a response with a JSON body.
-    #[must_use]
     fn json_response<const STATUS: u16, T: JsonSchema>(mut self, description: &str) -> Self {
         let schema = in_context(|ctx| ctx.schema.subschema_for::<T>());
         let content = Some(("application/json".to_owned(), media_type(schema)));
-        add_response(self.operation(), STATUS, content, description);
+        add_response(self.inner_mut(), STATUS, content, description);
         self
     }
 
-    /// Adds a response with another content type, or without a body.
-    #[must_use]
     fn raw_response<const STATUS: u16>(
         mut self,
         content_type: Option<&str>,
         description: &str,
     ) -> Self {
         let content = content_type.map(|kind| (kind.to_owned(), MediaType::default()));
-        add_response(self.operation(), STATUS, content, description);
+        add_response(self.inner_mut(), STATUS, content, description);
         self
     }
 
-    /// Adds a `Location` header to a response.
-    #[must_use]
     fn location_header<const STATUS: u16>(mut self) -> Self {
-        let responses = self.operation().responses.as_mut();
+        let responses = self.inner_mut().responses.as_mut();
         let response = responses.and_then(|all| all.responses.get_mut(&StatusCode::Code(STATUS)));
         if let Some(ReferenceOr::Item(response)) = response {
             let reference = "#/components/headers/Location".to_owned();
@@ -100,10 +125,8 @@ pub trait OperationExt: Sized {
         self
     }
 
-    /// Narrows the schema of one of the body's properties.
-    #[must_use]
     fn body_property(mut self, name: &str, schema: Value) -> Self {
-        if let Some(ReferenceOr::Item(body)) = &mut self.operation().request_body {
+        if let Some(ReferenceOr::Item(body)) = &mut self.inner_mut().request_body {
             for object in body.content.values_mut().filter_map(|media| media.schema.as_mut()) {
                 let original = &object.json_schema;
                 let narrowed = json!({ "properties": { name: schema } });
@@ -113,25 +136,16 @@ pub trait OperationExt: Sized {
         self
     }
 
-    #[must_use]
     fn optional_body(mut self) -> Self {
-        if let Some(ReferenceOr::Item(body)) = &mut self.operation().request_body {
+        if let Some(ReferenceOr::Item(body)) = &mut self.inner_mut().request_body {
             body.required = false;
         }
         self
     }
 
-    /// Adds problems to those of the handler's extractors.
-    #[must_use]
     fn problems(mut self, codes: &[Code]) -> Self {
-        add_problems(self.operation(), codes);
+        add_problems(self.inner_mut(), codes);
         self
-    }
-}
-
-impl OperationExt for TransformOperation<'_> {
-    fn operation(&mut self) -> &mut Operation {
-        self.inner_mut()
     }
 }
 

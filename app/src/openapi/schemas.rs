@@ -1,6 +1,7 @@
 //! JSON Schemas of the API's values. Enumerations and limits are taken from the domain.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 mod domain {
@@ -22,6 +23,7 @@ impl Serialize for Time {
     }
 }
 
+/// Schemas of values that have no type in this crate.
 macro_rules! schemas {
     ($($(#[doc = $doc:literal])+ $name:ident = $schema:tt;)+) => {$(
         $(#[doc = $doc])+
@@ -48,42 +50,52 @@ macro_rules! impl_schema {
     };
 }
 
-/// Texts that have a schema. Those of requests are checked by the handlers.
-macro_rules! texts {
-    ($($(#[doc = $doc:literal])+ $name:ident = $schema:tt;)+) => {$(
+/// Schemas of the domain's enumerations, whose values responses contain.
+macro_rules! enumerations {
+    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {$(
         $(#[doc = $doc])+
-        #[derive(Debug, Default, Serialize, Deserialize)]
+        #[derive(Debug, Serialize)]
         #[serde(transparent)]
-        pub struct $name(Cow<'static, str>);
+        pub struct $name(&'static str);
 
-        impl Deref for $name {
-            type Target = str;
-
-            fn deref(&self) -> &str {
-                &self.0
+        impl From<domain::$name> for $name {
+            fn from(value: domain::$name) -> Self {
+                Self(value.as_str())
             }
         }
 
-        impl_schema! { $(#[doc = $doc])+ $name = $schema; }
-    )+};
-}
-
-macro_rules! enumerations {
-    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {
-        texts! {$(
+        impl_schema! {
             $(#[doc = $doc])+
             $name = {
                 "type": "string",
                 "enum": domain::$name::ALL.iter().map(|value| value.as_str()).collect::<Vec<_>>(),
             };
-        )+}
+        }
+    )+};
+}
 
-        $(impl From<domain::$name> for $name {
-            fn from(value: domain::$name) -> Self {
-                Self(value.as_str().into())
-            }
-        })+
-    };
+/// Text of a request that its handler still has to parse. It is documented by the schema `S` of
+/// valid values.
+#[derive(Debug, Deserialize)]
+#[serde(transparent, bound = "")]
+pub struct Unchecked<S>(String, PhantomData<S>);
+
+impl<S> Deref for Unchecked<S> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<S: JsonSchema> JsonSchema for Unchecked<S> {
+    fn schema_name() -> Cow<'static, str> {
+        S::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        S::json_schema(generator)
+    }
 }
 
 enumerations! {
@@ -101,7 +113,7 @@ enumerations! {
     EventKind;
 }
 
-texts! {
+schemas! {
     /// An email address. It is converted to lower case, surrounding white space is removed, and an
     /// international domain is converted to its `xn--` form.
     Email = {
@@ -143,9 +155,6 @@ texts! {
     SearchCursor = { "type": "string", "pattern": "^[A-Za-z0-9_-]{22,}$" };
     /// The most items to return.
     Limit = { "type": "integer", "minimum": 1, "maximum": 200, "default": 50 };
-}
-
-schemas! {
     /// Your application's own data about a user, at most 8 KiB as JSON.
     Metadata = { "type": "object", "examples": [{ "team": "blue" }] };
     /// Details of the event; the members depend on its kind.

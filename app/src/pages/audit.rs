@@ -42,7 +42,11 @@ enum RowUser {
     /// The actor.
     Actor,
     Existing(UserId, String),
-    Removed(UserId),
+    Removed {
+        id: UserId,
+        /// What the user is called, since their address is gone.
+        name: &'static str,
+    },
 }
 
 /// `GET /audit`
@@ -63,7 +67,7 @@ pub async fn show(
     let status = error.as_ref().map_or(StatusCode::OK, Problem::status);
     let filters = [&query.actor, &query.user, &query.kind, &query.since];
     let template = AuditPage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         nav: Nav::new(&viewer, "/audit"),
         error: error.as_ref().map(|problem| explain(problem, &query)),
         rows: events.into_iter().map(|event| row(event, &users)).collect(),
@@ -72,7 +76,7 @@ pub async fn show(
         is_filtered: filters.iter().any(|field| field.is_some()),
         filter: with_addresses(&app, query).await?,
     };
-    Ok(render(app.site(), status, &template))
+    Ok(render(&app.site, status, &template))
 }
 
 /// Removes empty fields, which browsers send too.
@@ -91,7 +95,7 @@ async fn search(app: &App, query: &AuditQuery) -> Result<(Vec<Event>, Option<Str
     let mut query = query.clone();
     for (name, field) in [("actor", &mut query.actor), ("user", &mut query.user)] {
         let Some(Ok(email)) = field.as_deref().map(Email::parse) else { continue };
-        let user = app.ctx().store.user_by_email(&email).await?;
+        let user = app.ctx.store.user_by_email(&email).await?;
         let unknown = || Problem::field(name, "is not the address of a user");
         *field = Some(user.ok_or_else(unknown)?.id.to_string());
     }
@@ -105,7 +109,7 @@ async fn load_users(app: &App, events: &[Event]) -> Result<HashMap<UserId, User>
     let mut ids: Vec<_> = events.iter().filter_map(|event| event.user_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let users = app.store().users_by_ids(&ids).await?;
+    let users = app.store.users_by_ids(&ids).await?;
     Ok(users.into_iter().map(|user| (user.id, user)).collect())
 }
 
@@ -114,9 +118,17 @@ fn row(event: Event, users: &HashMap<UserId, User>) -> Row {
     let user = event.user_id.filter(|_| label.has_user).map(|id| match users.get(&id) {
         _ if is_own(&event) => RowUser::Actor,
         Some(user) => RowUser::Existing(id, user.email.as_str().to_owned()),
-        None => RowUser::Removed(id),
+        None => RowUser::Removed { id, name: removed_user(event.kind) },
     });
     Row { event, label, user }
+}
+
+/// Returns what a removed user is called. That they are removed is what these events say.
+fn removed_user(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::UserDeleting | EventKind::UserDeleted => "a user",
+        _ => "a removed user",
+    }
 }
 
 /// Returns an actor's id or type, to filter by.
@@ -128,7 +140,7 @@ fn actor_filter(actor: &Actor) -> String {
 async fn with_addresses(app: &App, mut query: AuditQuery) -> Result<AuditQuery, Problem> {
     for field in [&mut query.actor, &mut query.user].into_iter().flatten() {
         let Ok(id) = field.parse::<UserId>() else { continue };
-        if let Some(user) = app.ctx().store.user(id).await? {
+        if let Some(user) = app.ctx.store.user(id).await? {
             user.email.as_str().clone_into(field);
         }
     }
@@ -158,4 +170,37 @@ fn explain(problem: &Problem, query: &AuditQuery) -> String {
     });
     let errors: Vec<_> = errors.collect();
     if errors.is_empty() { problem.detail.clone() } else { errors.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use guestlist_domain::EventId;
+    use jiff::Timestamp;
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn the_removal_of_a_user_does_not_call_them_removed() {
+        let name = |kind| {
+            let event = Event {
+                id: EventId(Uuid::nil()),
+                kind,
+                at: Timestamp::UNIX_EPOCH,
+                actor: Actor::Cli,
+                from_ip: None,
+                user_id: Some(UserId(Uuid::nil())),
+                invitation_id: None,
+                detail: Value::Null,
+            };
+            match row(event, &HashMap::new()).user {
+                Some(RowUser::Removed { name, .. }) => name,
+                _ => panic!("{kind:?} concerns a user"),
+            }
+        };
+        assert_eq!(name(EventKind::UserDeleting), "a user");
+        assert_eq!(name(EventKind::UserDeleted), "a user");
+        assert_eq!(name(EventKind::Requested), "a removed user");
+    }
 }

@@ -42,7 +42,7 @@ fn redirect_to_login(app: &App, return_to: &str, code: Code, headers: &HeaderMap
     let return_to: String = form_urlencoded::byte_serialize(return_to.as_bytes()).collect();
     let ended = match code {
         Code::SessionExpired => "&ended=expired",
-        _ if has_session_cookies(headers, app.site()) => "&ended=revoked",
+        _ if has_session_cookies(headers, &app.site) => "&ended=revoked",
         _ => "",
     };
     Redirect::to(&format!("/login?return_to={return_to}{ended}")).into_response()
@@ -90,7 +90,8 @@ fn page_of_form(path: &str) -> String {
     }
 }
 
-/// An administrator who submits a form of a page, and what every such handler needs.
+/// An administrator who submits a form of a page, with the actor, the application and the context
+/// for flows.
 #[derive(Debug)]
 pub struct FormAdmin {
     pub viewer: VerifiedSession,

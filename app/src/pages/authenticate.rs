@@ -74,17 +74,17 @@ pub async fn show(
     if invitation.as_ref().is_some_and(|found| found.status == InvitationStatus::Revoked) {
         return Err(RedeemError::InvitationRevoked.into());
     }
-    let used = app.ctx().store.used_link(TokenHash::of(token)).await?;
+    let used = app.ctx.store.used_link(TokenHash::of(token)).await?;
     let holders = [used.and_then(|used| used.user_id), invitation.as_ref().map(|i| i.user_id)];
     let other = session.filter(|admitted| !holders.contains(&Some(admitted.user.id)));
     let template = ContinuePage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         token,
         invitation: invitation.as_ref().map(|found| found.id.to_string()),
         invited_by: invitation.as_ref().and_then(|found| inviter_name(&found.invited_by)),
         other_user: other.as_ref().map(|admitted| admitted.user.email.as_str()),
     };
-    let mut response = render(app.site(), StatusCode::OK, &template);
+    let mut response = render(&app.site, StatusCode::OK, &template);
     let strict_origin = HeaderValue::from_static("strict-origin");
     response.headers_mut().insert(header::REFERRER_POLICY, strict_origin);
     Ok(response)
@@ -98,9 +98,9 @@ async fn find_invitation(
 ) -> Result<Option<Invitation>, Problem> {
     let Some(id) = id.and_then(|id| InvitationId::from_str(id).ok()) else { return Ok(None) };
     if *method == Method::GET {
-        return Ok(record_visit(app.ctx(), id).await?);
+        return Ok(record_visit(&app.ctx, id).await?);
     }
-    Ok(app.ctx().store.invitation(id).await?)
+    Ok(app.ctx.store.invitation(id).await?)
 }
 
 /// Returns the name of the inviting user. An address, which stands in for a missing name, is not
@@ -141,12 +141,12 @@ pub async fn redeem(
     let link = PresentedLink { token: form.token, invitation };
     let error = match redeem_link(&app, holder, link, replaces).await {
         Ok(login) => {
-            let now = app.ctx().now();
+            let now = app.ctx.now();
             let (user, session) = (&login.user, &login.session);
-            let cookies = cookies::start(app.site(), &user.email, session, &login.tokens, now);
+            let cookies = cookies::start(&app.site, &user.email, session, &login.tokens, now);
             outgoing.replace_cookies(cookies);
             return Ok(
-                Redirect::to(&app.site().landing_url(login.return_to.as_ref())).into_response()
+                Redirect::to(&app.site.landing_url(login.return_to.as_ref())).into_response()
             );
         }
         Err(error) => error,
@@ -157,8 +157,8 @@ pub async fn redeem(
     match current_user {
         // The user pressed the button twice, or went back to the page.
         Some(user) if user.id == holder => {
-            let return_to = used_link_return_to(app.ctx(), token_hash, &user).await?;
-            Ok(Redirect::to(&app.site().landing_url(return_to.as_ref())).into_response())
+            let return_to = used_link_return_to(&app.ctx, token_hash, &user).await?;
+            Ok(Redirect::to(&app.site.landing_url(return_to.as_ref())).into_response())
         }
         _ => {
             outgoing.set_login_form(login_form(&app, (token_hash, holder), invitation).await);
@@ -178,7 +178,7 @@ async fn login_form(
     invitation: Option<InvitationId>,
 ) -> LoginFormValues {
     let mut form = LoginFormValues::default();
-    let store = &app.ctx().store;
+    let store = &app.ctx.store;
     if let Some(id) = invitation
         && let Ok(Some(invitation)) = store.invitation(id).await
         && invitation.user_id == holder
@@ -186,7 +186,7 @@ async fn login_form(
         form.email = Some(invitation.email.as_str().to_owned());
     }
     if let Ok(Some(user)) = store.user(holder).await
-        && let Ok(return_to) = used_link_return_to(app.ctx(), token_hash, &user).await
+        && let Ok(return_to) = used_link_return_to(&app.ctx, token_hash, &user).await
     {
         form.return_to = return_to.map(|url| url.as_str().to_owned());
     }

@@ -1,5 +1,6 @@
 //! The page that explains how to connect an application, with this installation's settings.
 
+mod check;
 mod cookie_access;
 mod settings;
 
@@ -27,8 +28,8 @@ struct ConnectPage<'a> {
     apps: Vec<ConnectedApp>,
     /// Whether an application is on another domain, so that cookies can't reach it.
     is_other_site: bool,
-    /// Commands and sources of small programs that ask Guestlist who is logged in.
-    examples: [(&'static str, String); 2],
+    /// Small programs that ask Guestlist who is logged in.
+    examples: [Example; 2],
     /// Guestlist's origin.
     url: String,
     /// The application's origin, or an example.
@@ -40,20 +41,31 @@ struct ConnectPage<'a> {
     project: &'a str,
     jwks_url: String,
     is_sandbox: bool,
-    /// Redirect URLs to register at Stytch, and the types to select in its dashboard.
-    redirect_urls: Vec<(String, &'static str)>,
+    redirect_urls: Vec<RedirectUrl>,
     webhook_url: String,
     has_webhook_secret: bool,
+}
+
+struct Example {
+    command: &'static str,
+    source: String,
+}
+
+/// A redirect URL to register at Stytch.
+struct RedirectUrl {
+    url: String,
+    /// The types to select in Stytch's dashboard.
+    types: &'static str,
 }
 
 /// `GET /connect`
 pub async fn show(PageAdmin(viewer): PageAdmin, State(app): State<App>) -> Response {
     let template = connect_page(&app, &viewer);
-    render(app.site(), StatusCode::OK, &template)
+    render(&app.site, StatusCode::OK, &template)
 }
 
 fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectPage<'a> {
-    let site = guestlist.site();
+    let site = &guestlist.site;
     let apps = ConnectedApp::all(site);
     let url = site.public_url.origin().ascii_serialization();
     let app_url = site.app_url.as_ref();
@@ -67,7 +79,8 @@ fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectP
         settings: settings::check_all(site),
         is_other_site: apps.iter().any(|app| app.access == CookieAccess::OtherSite),
         apps,
-        examples: EXAMPLES.map(|(command, source)| (command, fill_in(source, &url, &app))),
+        examples: EXAMPLES
+            .map(|(command, source)| Example { command, source: fill_in(source, &url, &app) }),
         webhook_url: format!("{url}/webhooks/stytch"),
         has_webhook_secret: guestlist.webhooks.is_some(),
         url,
@@ -78,7 +91,7 @@ fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectP
         project: &project.id,
         jwks_url: format!("{}/v1/sessions/jwks/{}", project.base_url, project.id),
         is_sandbox: !project.base_url.ends_with(".stytch.com"),
-        redirect_urls: redirect_urls(&guestlist.ctx().policy),
+        redirect_urls: redirect_urls(&guestlist.ctx.policy),
     }
 }
 
@@ -102,14 +115,15 @@ fn fill_in(source: &str, url: &str, app: &str) -> String {
 }
 
 /// Returns the redirect URLs exactly as links contain them: Stytch compares them in full.
-fn redirect_urls(policy: &Policy) -> Vec<(String, &'static str)> {
-    let url = &policy.authenticate_url;
+fn redirect_urls(policy: &Policy) -> Vec<RedirectUrl> {
+    let url = policy.authenticate_url.clone();
     if !policy.link_carries_id {
-        return vec![(url.clone(), "Login, Sign-up, Invite")];
+        return vec![RedirectUrl { url, types: "Login, Sign-up, Invite" }];
     }
+    let with_id = format!("{url}?invitation={{}}");
     vec![
-        (url.clone(), "Login, Sign-up"),
-        (format!("{url}?invitation={{}}"), "Login, Sign-up, Invite"),
+        RedirectUrl { url, types: "Login, Sign-up" },
+        RedirectUrl { url: with_id, types: "Login, Sign-up, Invite" },
     ]
 }
 

@@ -13,7 +13,7 @@ use url::Url;
 use super::auth::PageSession;
 use super::labels::format_time;
 use super::layout::{Nav, render};
-use super::user_detail::find_revoked;
+use super::revoked::find_revoked;
 use super::users::{ListView, user_list};
 use crate::extract::{OptionalSession, Query, RequestContext, ResponseEffects, SameOrigin};
 use crate::problem::Problem;
@@ -54,13 +54,13 @@ pub async fn show(
 
 fn member_page(app: &App, viewer: &VerifiedSession) -> Response {
     let template = MemberPage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         nav: Nav::new(viewer, "/"),
-        app_url: app.site().app_url.as_ref(),
+        app_url: app.site.app_url.as_ref(),
         user: &viewer.user,
         session_ends: viewer.session.expires_at.strftime("%A, %-d %B, %H:%M UTC").to_string(),
     };
-    render(app.site(), StatusCode::OK, &template)
+    render(&app.site, StatusCode::OK, &template)
 }
 
 /// `POST /logout`
@@ -74,7 +74,7 @@ pub async fn log_out(
 ) -> Result<Response, Problem> {
     if let Some(admitted) = session {
         flows::log_out(&ctx, &admitted.session, &admitted.user).await?;
-        outgoing.replace_cookies(cookies::log_out(app.site(), &headers));
+        outgoing.replace_cookies(cookies::log_out(&app.site, &headers));
     }
     Ok(Redirect::to("/login?ended=left").into_response())
 }

@@ -53,7 +53,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Response {
     let hint = LoginHint::read(&headers);
-    let has_expired = hint.as_ref().is_some_and(|hint| hint.has_expired(app.ctx().now()));
+    let has_expired = hint.as_ref().is_some_and(|hint| hint.has_expired(app.ctx.now()));
     let notice = match query.ended.as_deref() {
         _ if session.is_some() => None,
         Some("left") => Some("You are logged out."),
@@ -62,17 +62,17 @@ pub async fn show(
         _ if has_expired => Some("Your session has expired. Log in again to continue."),
         _ => None,
     };
-    let return_to = query.return_to.and_then(|url| app.site().parse_return_to(&url).ok());
+    let return_to = query.return_to.and_then(|url| app.site.parse_return_to(&url).ok());
     let return_to = return_to.as_ref().map(ReturnTo::as_str);
     let template = LoginPage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         notice,
         email: hint.as_ref().map_or("", |hint| hint.email.as_str()),
         return_to,
         logged_in_as: session.as_ref().map(|admitted| admitted.user.email.as_str()),
         ..LoginPage::default()
     };
-    render(app.site(), StatusCode::OK, &template)
+    render(&app.site, StatusCode::OK, &template)
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,12 +93,12 @@ pub async fn request_link(
     match request_login(&app, peer, &headers, &form).await {
         Ok(()) => {
             let template = LinkRequestedPage {
-                app_name: &app.site().app_name,
+                app_name: &app.site.app_name,
                 email: form.email.trim(),
                 return_to: form.return_to.as_deref(),
-                inbox_url: app.site().inbox_url.as_deref(),
+                inbox_url: app.site.inbox_url.as_deref(),
             };
-            render(app.site(), StatusCode::OK, &template)
+            render(&app.site, StatusCode::OK, &template)
         }
         Err(problem) if problem.status().is_client_error() => {
             outgoing.set_refusal(problem.code);
@@ -115,11 +115,11 @@ async fn request_login(
     form: &LoginForm,
 ) -> Result<(), Problem> {
     let email = Email::parse(&form.email).map_err(|error| Problem::field("email", error))?;
-    app.count_login(Client::from_request(app.site(), peer.ip(), headers))?;
+    app.count_login(Client::from_request(&app.site, peer.ip(), headers))?;
     // An invalid `return_to` is ignored: it is a hidden field that the user has not entered.
     let return_to = form.return_to.as_deref();
-    let return_to = return_to.and_then(|url| app.site().parse_return_to(url).ok());
-    flows::request_login(app.ctx(), &email, return_to).await?;
+    let return_to = return_to.and_then(|url| app.site.parse_return_to(url).ok());
+    flows::request_login(&app.ctx, &email, return_to).await?;
     Ok(())
 }
 
@@ -127,13 +127,13 @@ async fn request_login(
 fn login_page_with_error(app: &App, form: &LoginForm, problem: Problem) -> Response {
     let error = form_error(&problem);
     let template = LoginPage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         error: Some(&error),
         email: &form.email,
         return_to: form.return_to.as_deref(),
         ..LoginPage::default()
     };
-    let mut response = render(app.site(), problem.status(), &template);
+    let mut response = render(&app.site, problem.status(), &template);
     for (name, value) in problem.into_response().headers() {
         response.headers_mut().entry(name.clone()).or_insert(value.clone());
     }

@@ -28,7 +28,7 @@ pub fn problem_page(
     form: &LoginFormValues,
 ) -> Response {
     let template = ProblemPage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         title: title(problem),
         detail: detail(problem),
         code: problem.code.as_str(),
@@ -36,11 +36,14 @@ pub fn problem_page(
         offers_login: offers_login(problem.code),
         form,
     };
-    render(app.site(), problem.status(), &template)
+    render(&app.site, problem.status(), &template)
 }
 
 /// Returns the text of the page. For invalid fields it names them, as `errors` does in JSON.
 fn detail(problem: &Problem) -> String {
+    if problem.code == Code::NotFound {
+        return "There is no page at this address, or what it showed was removed.".to_owned();
+    }
     if problem.code != Code::InvalidRequest || problem.errors.is_empty() {
         return problem.detail.clone();
     }

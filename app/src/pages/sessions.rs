@@ -32,12 +32,12 @@ pub async fn show(
     State(app): State<App>,
 ) -> Result<Response, Problem> {
     let template = SessionsPage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         nav: Nav::new(&viewer, "/sessions"),
-        sessions: app.ctx().store.live_sessions(viewer.user.id, app.ctx().now()).await?,
+        sessions: app.ctx.store.live_sessions(viewer.user.id, app.ctx.now()).await?,
         current: viewer.session.id,
     };
-    Ok(render(app.site(), StatusCode::OK, &template))
+    Ok(render(&app.site, StatusCode::OK, &template))
 }
 
 /// `POST /sessions/{id}/end`
@@ -52,7 +52,7 @@ pub async fn end(
     let id = id.parse()?;
     if id == user.0.session.id {
         flows::log_out(&ctx, &user.0.session, &user.0.user).await?;
-        outgoing.replace_cookies(cookies::log_out(app.site(), &headers));
+        outgoing.replace_cookies(cookies::log_out(&app.site, &headers));
         return Ok(Redirect::to("/login?ended=left").into_response());
     }
     // A session that has ended in the meantime is not an error.

@@ -1,34 +1,23 @@
 //! The page of one user, with the forms to change, suspend and remove them.
-//!
-//! When an administrator is demoted, suspended or removed, the open invitations they sent with a
-//! role above `member` are revoked. The redirect after the form carries the ids of the revoked
-//! ones in `?revoked=`, so that the next page can list them.
-
-use std::str::FromStr;
 
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{
-    self, ChangedUser, UserChange, VerifiedSession, privileged_invitations_by,
-};
+use guestlist_domain::flows::{self, UserChange, VerifiedSession, privileged_invitations_by};
 use guestlist_domain::{
-    Invitation, InvitationId, InvitationStatus, ManageableRoles, Role, Session, SessionId, User,
-    UserId, UserStatus,
+    Invitation, ManageableRoles, Role, Session, SessionId, User, UserId, UserStatus,
 };
 use serde::Deserialize;
 
 use super::auth::{FormAdmin, PageAdmin};
 use super::labels::format_time;
 use super::layout::{Nav, render};
+use super::revoked::{find_revoked, revoked_query};
 use crate::extract::{Form, PathParam, Query};
 use crate::problem::Problem;
 use crate::sessions::device::device;
 use crate::state::App;
-
-/// Maximum number of ids in `?revoked=`.
-const MAX_IDS: usize = 20;
 
 #[derive(Template)]
 #[template(path = "user_detail.html")]
@@ -87,7 +76,7 @@ async fn user_page(
     revoked: Vec<Invitation>,
     error: Option<Problem>,
 ) -> Result<Response, Problem> {
-    let store = &app.ctx().store;
+    let store = &app.ctx.store;
     let user = app.user(id).await?;
     let latest = match user.status {
         UserStatus::Invited => store.latest_invitation(id).await?,
@@ -95,20 +84,20 @@ async fn user_page(
     };
     let metadata = serde_json::to_string_pretty(&user.metadata).ok();
     let template = UserPage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         nav: Nav::new(viewer, ""),
         error: error.as_ref().map(|problem| problem.detail.as_str()),
         metadata: metadata.filter(|_| !user.metadata.is_empty()),
         invitation: latest.map(|invitation| invitation.status.as_str()),
-        sessions: store.live_sessions(id, app.ctx().now()).await?,
+        sessions: store.live_sessions(id, app.ctx.now()).await?,
         current: viewer.session.id,
         is_viewer: user.id == viewer.user.id,
-        revocable: privileged_invitations_by(app.ctx(), id).await?,
+        revocable: privileged_invitations_by(&app.ctx, id).await?,
         revoked,
         user: &user,
     };
     let status = error.as_ref().map_or(StatusCode::OK, Problem::status);
-    Ok(render(app.site(), status, &template))
+    Ok(render(&app.site, status, &template))
 }
 
 #[derive(Debug, Deserialize)]
@@ -173,12 +162,12 @@ pub async fn confirm_removal(
 ) -> Result<Response, Problem> {
     let user = app.user(id.parse()?).await?;
     let template = RemovePage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         nav: Nav::new(&viewer, ""),
         user: &user,
-        revocable: privileged_invitations_by(app.ctx(), user.id).await?,
+        revocable: privileged_invitations_by(&app.ctx, user.id).await?,
     };
-    Ok(render(app.site(), StatusCode::OK, &template))
+    Ok(render(&app.site, StatusCode::OK, &template))
 }
 
 /// `POST /users/{id}/remove`
@@ -188,22 +177,4 @@ pub async fn remove(admin: FormAdmin, id: PathParam<UserId>) -> Result<Response,
         Ok(removed) => Ok(Redirect::to(&format!("/{}", revoked_query(&removed))).into_response()),
         Err(error) => redirect_to_user(&admin, id, Err(Problem::from(error))).await,
     }
-}
-
-/// Returns the query with the ids of the revoked invitations; empty if there are none.
-fn revoked_query(changed: &ChangedUser) -> String {
-    let ids = changed.revoked.iter().take(MAX_IDS).map(|revoked| revoked.id.to_string());
-    let ids: Vec<_> = ids.collect();
-    if ids.is_empty() { String::new() } else { format!("?revoked={}", ids.join(",")) }
-}
-
-/// Loads the revoked invitations with the ids in `?revoked=`.
-pub async fn find_revoked(app: &App, ids: Option<&str>) -> Result<Vec<Invitation>, Problem> {
-    let mut found = Vec::new();
-    let ids = ids.unwrap_or_default().split(',').take(MAX_IDS);
-    for id in ids.filter_map(|id| InvitationId::from_str(id).ok()) {
-        let invitation = app.ctx().store.invitation(id).await?;
-        found.extend(invitation.filter(|found| found.status == InvitationStatus::Revoked));
-    }
-    Ok(found)
 }

@@ -80,7 +80,7 @@ pub async fn user_list(
     };
     let last = users.last().filter(|_| has_more);
     let template = UsersPage {
-        app_name: &app.site().app_name,
+        app_name: &app.site.app_name,
         nav: Nav::new(viewer, "/"),
         error: error.as_ref().map(form_error),
         revoked,
@@ -89,16 +89,16 @@ pub async fn user_list(
         is_changing: rows.iter().any(|row| matches!(row.status, "queued" | "deleting")),
         rows,
         list_url: after.map_or_else(|| "/".to_owned(), |after| format!("/?after={after}")),
-        inbox_url: app.site().inbox_url.as_deref(),
+        inbox_url: app.site.inbox_url.as_deref(),
     };
     let status = error.map_or(StatusCode::OK, |problem| problem.status());
-    Ok(render(app.site(), status, &template))
+    Ok(render(&app.site, status, &template))
 }
 
 /// Loads a page of users, and whether more follow.
 async fn load_users(app: &App, after: Option<UserId>) -> Result<(Vec<User>, bool), Problem> {
     let page = Page { after: after.map(Cursor::from), limit: PAGE_SIZE + 1 };
-    let mut users = app.ctx().store.users(&UserFilter::default(), page).await?;
+    let mut users = app.ctx.store.users(&UserFilter::default(), page).await?;
     let has_more = users.len() as u64 > PAGE_SIZE;
     users.truncate(usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX));
     Ok((users, has_more))
@@ -111,8 +111,8 @@ async fn rows<'a>(
 ) -> Result<Vec<Row<'a>>, Problem> {
     let invited = users.iter().filter(|user| user.status == UserStatus::Invited);
     let invited: Vec<UserId> = invited.map(|user| user.id).collect();
-    let latest = app.ctx().store.latest_invitations(&invited).await?;
-    let holds = app.holds.current(app.ctx().now(), &latest).await?;
+    let latest = app.ctx.store.latest_invitations(&invited).await?;
+    let holds = app.holds.current(app.ctx.now(), &latest).await?;
     let latest: HashMap<UserId, &Invitation> = latest.iter().map(|i| (i.user_id, i)).collect();
     let row = |user| Row::new(user, latest.get(&user.id).copied(), holds, viewer);
     Ok(users.iter().map(row).collect())

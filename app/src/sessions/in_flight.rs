@@ -3,11 +3,12 @@
 //! The first request for a link leads its redemption; concurrent ones follow, and wait for it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use guestlist_domain::flows::{LoggedIn, RedeemError};
 use guestlist_domain::{StoreError, TokenHash};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -89,7 +90,7 @@ struct Entry {
 impl InFlightRedemptions {
     /// Joins the redemption of a link, or starts it.
     pub fn join(&self, token: TokenHash) -> Participant {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.0.lock();
         let entry = |redemption| Entry { all: self.clone(), token, redemption };
         if let Some(redemption) = running.get(&token) {
             return Participant::Follower(Follower(entry(Arc::clone(redemption))));
@@ -103,7 +104,7 @@ impl InFlightRedemptions {
 
 impl Entry {
     fn end(&self) {
-        let mut running = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.all.0.lock();
         if running.get(&self.token).is_some_and(|there| Arc::ptr_eq(there, &self.redemption)) {
             running.remove(&self.token);
         }
@@ -127,7 +128,7 @@ impl Leader {
     /// Keeps the result for the next request, until it is taken or expires.
     pub async fn keep(self, result: Redeemed) {
         let Redemption { stage, late_result } = &*self.0.redemption;
-        *late_result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        *late_result.lock() = Some(result);
         stage.send_replace(Stage::Kept);
         let mut stage = stage.subscribe();
         let taken = stage.wait_for(|stage| *stage == Stage::Ended);
@@ -152,7 +153,7 @@ impl Follower {
         {
             return Some(Err(RedemptionError::NotRecorded));
         }
-        let result = late_result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let result = late_result.lock().take();
         self.0.end();
         result
     }
@@ -189,7 +190,7 @@ mod tests {
         assert!(!second.is_finished());
         drop(leader);
         assert!(second.await.unwrap(), "it redeems the link itself");
-        assert!(redemptions.0.lock().unwrap().is_empty());
+        assert!(redemptions.0.lock().is_empty());
     }
 
     #[tokio::test]
@@ -202,6 +203,6 @@ mod tests {
         let (one, other) = tokio::join!(one.wait(TIMEOUT), other.wait(TIMEOUT));
         assert_eq!([one, other].into_iter().flatten().count(), 1);
         keeping.await.unwrap();
-        assert!(redemptions.0.lock().unwrap().is_empty());
+        assert!(redemptions.0.lock().is_empty());
     }
 }

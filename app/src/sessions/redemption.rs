@@ -64,7 +64,7 @@ impl FromRequestParts<App> for LinkHolder {
         let user_agent = parts.headers.get(header::USER_AGENT);
         let user_agent =
             user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let client = Client::from_request(app.site(), peer.ip(), &parts.headers);
+        let client = Client::from_request(&app.site, peer.ip(), &parts.headers);
         Ok(Self { client, user_agent, is_anonymous })
     }
 }
@@ -89,7 +89,7 @@ pub async fn redeem_link(
         return Err(RedeemError::LinkInvalid.into());
     }
     let LinkHolder { client, user_agent, is_anonymous } = holder;
-    let ctx = app.ctx().for_client(client.address);
+    let ctx = app.ctx.for_client(client.address);
     let browser = Browser { user_agent, ip: Some(client.address.to_string()) };
     let token_hash = TokenHash::of(&token);
     let link = RedeemLink { token_hash, token, invitation, browser, previous_session: replaces };

@@ -1,12 +1,12 @@
 //! Buffers last-seen updates and writes them in batches, at most one per session or key and minute.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use guestlist_domain::{Ctx, Usage, is_credible};
 use guestlist_worker::setup::shutdown::FLUSH_TIMEOUT;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 const RESOLUTION: Duration = Duration::from_mins(1);
 
@@ -20,13 +20,13 @@ impl ActivityBuffer {
     pub fn record(&self, usage: Usage, last: Option<Timestamp>, now: Timestamp) {
         let is_recent = |last| now < last + RESOLUTION && is_credible(last, now);
         if !last.is_some_and(is_recent) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(usage);
+            self.0.lock().insert(usage);
         }
     }
 
     /// Writes what has been recorded; a failure loses it.
     pub(super) async fn flush(&self, ctx: &Ctx) {
-        let usages = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let usages = std::mem::take(&mut *self.0.lock());
         if usages.is_empty() {
             return;
         }
@@ -52,7 +52,7 @@ mod tests {
         let is_recorded = |last| {
             let buffer = ActivityBuffer::default();
             buffer.record(Usage::Key(ApiKeyId(SystemIds.next())), last, now);
-            !buffer.0.lock().unwrap().is_empty()
+            !buffer.0.lock().is_empty()
         };
         assert!(is_recorded(None) && is_recorded(Some(now - RESOLUTION)));
         assert!(!is_recorded(Some(now)) && !is_recorded(Some(now + Duration::from_secs(5))));

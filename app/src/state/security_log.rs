@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use parking_lot::Mutex;
 use tracing::Level;
 
 use crate::problem::Code;
@@ -48,7 +48,7 @@ impl SecurityLog {
 
     /// Counts a refusal and returns whether to log it.
     fn is_sampled(&self, code: Code, now: Instant) -> bool {
-        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.0.lock();
         let window = windows.entry(code).or_insert(Window { started: now, refusals: 0 });
         if now.duration_since(window.started) >= WINDOW {
             window.log_suppressed(code);
@@ -60,7 +60,7 @@ impl SecurityLog {
 
     /// Logs the counts of windows that have ended. Called every few seconds.
     pub fn flush(&self) {
-        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.0.lock();
         windows.retain(|code, window| {
             let is_running = window.started.elapsed() < WINDOW;
             if !is_running {

@@ -11,7 +11,7 @@ use crate::api::events::ActorView;
 use crate::api::users::types::parse_new_role;
 use crate::config::SiteConfig;
 use crate::extract::FieldErrors;
-use crate::openapi::schemas::{self, Time};
+use crate::openapi::schemas::{self, Time, Unchecked};
 use crate::problem::Problem;
 use crate::state::holds::HoldStatus;
 
@@ -19,12 +19,12 @@ use crate::state::holds::HoldStatus;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with an email")]
 pub struct CreateInvitationRequest {
-    email: schemas::Email,
-    name: Option<schemas::Name>,
-    role: Option<schemas::Role>,
+    email: Unchecked<schemas::Email>,
+    name: Option<Unchecked<schemas::Name>>,
+    role: Option<Unchecked<schemas::Role>>,
     #[schemars(with = "Option<schemas::Metadata>")]
     metadata: Option<Map<String, Value>>,
-    return_to: Option<schemas::ReturnTo>,
+    return_to: Option<Unchecked<schemas::ReturnTo>>,
     #[schemars(with = "Option<schemas::ExpiresInMinutes>")]
     expires_in_minutes: Option<Number>,
 }
@@ -71,14 +71,14 @@ fn integer(number: &Number) -> Option<u32> {
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
 pub struct ListInvitations {
-    pub status: Option<schemas::InvitationStatus>,
+    pub status: Option<Unchecked<schemas::InvitationStatus>>,
     /// Finds invitations whose address or name starts with this. The results are ordered by
     /// address.
     pub q: Option<String>,
     /// The batch that the invitations were created with.
     pub batch_id: Option<String>,
-    pub limit: Option<schemas::Limit>,
-    pub cursor: Option<schemas::SearchCursor>,
+    pub limit: Option<Unchecked<schemas::Limit>>,
+    pub cursor: Option<Unchecked<schemas::SearchCursor>>,
 }
 
 /// An invitation.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::api::users::types::UserView;
 use crate::extract::{FieldErrors, parse_page};
-use crate::openapi::schemas::{self, Time};
+use crate::openapi::schemas::{self, Time, Unchecked};
 use crate::problem::Problem;
 use crate::sessions::device::device;
 
@@ -27,8 +27,8 @@ pub struct CreateSessionRequest {
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schemas::query_parameters)]
 pub struct ListSessions {
-    limit: Option<schemas::Limit>,
-    cursor: Option<schemas::Cursor>,
+    limit: Option<Unchecked<schemas::Limit>>,
+    cursor: Option<Unchecked<schemas::Cursor>>,
 }
 
 impl ListSessions {

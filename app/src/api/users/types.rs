@@ -8,16 +8,16 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::extract::FieldErrors;
-use crate::openapi::schemas::{self, Time};
+use crate::openapi::schemas::{self, Time, Unchecked};
 use crate::problem::Problem;
 
 /// A user to create.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object with an email")]
 pub struct CreateUserRequest {
-    email: schemas::Email,
-    name: Option<schemas::Name>,
-    role: Option<schemas::Role>,
+    email: Unchecked<schemas::Email>,
+    name: Option<Unchecked<schemas::Name>>,
+    role: Option<Unchecked<schemas::Role>>,
     #[schemars(with = "Option<schemas::Metadata>")]
     metadata: Option<Map<String, Value>>,
 }
@@ -51,10 +51,10 @@ pub fn parse_role(role: &str) -> Result<Role, &'static str> {
 pub struct ListUsers {
     /// Finds users whose address or name starts with this. The results are ordered by address.
     pub q: Option<String>,
-    pub role: Option<schemas::Role>,
-    pub status: Option<schemas::UserStatus>,
-    pub limit: Option<schemas::Limit>,
-    pub cursor: Option<schemas::SearchCursor>,
+    pub role: Option<Unchecked<schemas::Role>>,
+    pub status: Option<Unchecked<schemas::UserStatus>>,
+    pub limit: Option<Unchecked<schemas::Limit>>,
+    pub cursor: Option<Unchecked<schemas::SearchCursor>>,
 }
 
 /// Changes of a user. Members that are left out stay unchanged. Only `name` may be null, which
@@ -64,7 +64,8 @@ pub struct ListUsers {
 #[schemars(transform = schemas::partial_update)]
 pub struct UpdateUserRequest {
     #[serde(default, deserialize_with = "nullable")]
-    name: Option<schemas::Name>,
+    #[schemars(with = "Option<schemas::Name>")]
+    name: Option<String>,
     #[serde(default, deserialize_with = "not_null")]
     #[schemars(with = "schemas::Role")]
     role: Option<String>,
@@ -84,8 +85,8 @@ fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 /// Deserializes a name, where null is an empty name.
-fn nullable<'de, D: Deserializer<'de>>(value: D) -> Result<Option<schemas::Name>, D::Error> {
-    Option::deserialize(value).map(|name| Some(name.unwrap_or_default()))
+fn nullable<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(value).map(|name: Option<String>| Some(name.unwrap_or_default()))
 }
 
 impl UpdateUserRequest {

@@ -36,11 +36,15 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Row>> {
     let mut lines = LineCounter { text: bytes, offset: 0, line: 1 };
     let mut rows = Vec::new();
     for row in reader.records() {
-        let (position, record) = match &row {
+        let (position, parsed) = match &row {
             Ok(row) => (row.position(), parse_row(&columns, row)),
             Err(error) => (error.position(), Err(malformed_row(error))),
         };
-        rows.push(Row { line: Some(lines.line_of(position)), record });
+        let line = Some(lines.line_of(position));
+        rows.push(match parsed {
+            Ok(record) => Row { line, record, error: None },
+            Err(error) => Row { line, record: Record::default(), error: Some(error) },
+        });
     }
     Ok(rows)
 }
@@ -157,14 +161,13 @@ mod tests {
     use super::*;
 
     fn rows(text: &str) -> Vec<(u64, Result<[String; 3], String>)> {
-        let fields = |record: Result<Record, RowError>| {
-            record
-                .map(|r| [r.email, r.name.unwrap_or_default(), r.role.unwrap_or_default()])
-                .map_err(|RowError { code, detail }| format!("{code}: {detail}"))
+        let fields = |Row { record: r, error, .. }: Row| match error {
+            None => Ok([r.email, r.name.unwrap_or_default(), r.role.unwrap_or_default()]),
+            Some(RowError { code, detail }) => Err(format!("{code}: {detail}")),
         };
         let mut rows = parse(text.as_bytes()).unwrap();
         reject_duplicates(&mut rows);
-        rows.into_iter().map(|row| (row.line.unwrap(), fields(row.record))).collect()
+        rows.into_iter().map(|row| (row.line.unwrap(), fields(row))).collect()
     }
 
     fn header_error(text: &str) -> String {
@@ -246,8 +249,8 @@ mod tests {
     #[test]
     fn a_line_that_is_not_utf_8_affects_no_other() {
         let found = parse(b"email\nada@example.com\n\xff@example.com\nbob@example.com\n").unwrap();
-        assert!(found[0].record.is_ok() && found[2].record.is_ok());
-        let error = found[1].record.as_ref().unwrap_err();
+        assert!(found[0].error.is_none() && found[2].error.is_none());
+        let error = found[1].error.as_ref().unwrap();
         assert_eq!((found[1].line, error.detail.as_str()), (Some(3), "the line is not UTF-8 text"));
     }
 }

@@ -32,20 +32,31 @@ impl RowError {
 pub struct Row {
     /// Line in the file, from 1.
     pub line: Option<u64>,
-    pub record: Result<Record, RowError>,
+    /// Empty if the row is malformed.
+    pub record: Record,
+    /// Why the record is not used.
+    pub error: Option<RowError>,
 }
 
 impl Row {
     /// Creates the row of an address on the command line.
     pub fn argument(email: &str) -> Self {
         let record = Record { email: email.to_owned(), ..Record::default() };
-        Self { line: None, record: Ok(record) }
+        Self { line: None, record, error: None }
+    }
+
+    /// Returns the invitation to create.
+    pub fn to_invitation(&self, is_bulk: bool) -> Result<NewInvitation, RowError> {
+        match &self.error {
+            Some(error) => Err(error.clone()),
+            None => self.record.to_invitation(is_bulk),
+        }
     }
 }
 
 impl Record {
     /// Validates the fields.
-    pub fn to_invitation(&self, is_bulk: bool) -> Result<NewInvitation, RowError> {
+    fn to_invitation(&self, is_bulk: bool) -> Result<NewInvitation, RowError> {
         let email = Email::parse(&self.email)
             .map_err(|error| RowError::new("invalid_email", format!("the address {error}")))?;
         let name = self.name.as_deref().map(Name::parse).transpose();
@@ -71,19 +82,17 @@ impl Record {
 /// Rejects rows whose address, in any spelling, is also that of an earlier valid row.
 pub fn reject_duplicates(rows: &mut [Row]) {
     let mut first_lines: HashMap<Email, Option<u64>> = HashMap::new();
-    for Row { line, record } in rows {
-        let Ok(Ok(request)) = record.as_ref().map(|record| record.to_invitation(false)) else {
-            continue;
-        };
+    for row in rows {
+        let Ok(request) = row.to_invitation(false) else { continue };
         match first_lines.get(&request.email) {
             Some(first) => {
                 let detail = match first {
                     Some(line) => format!("the address is already on line {line}"),
                     None => "the address is given more than once".to_owned(),
                 };
-                *record = Err(RowError::new("already_invited", detail));
+                row.error = Some(RowError::new("already_invited", detail));
             }
-            None => drop(first_lines.insert(request.email, *line)),
+            None => drop(first_lines.insert(request.email, row.line)),
         }
     }
 }

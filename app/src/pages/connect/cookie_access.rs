@@ -2,14 +2,8 @@
 
 use url::{Host, Origin, Url};
 
+use super::check::CheckResult;
 use crate::config::SiteConfig;
-
-/// CSS class of a setting, or an application, that works.
-pub const GOOD: &str = "good";
-/// CSS class of one that lacks a value.
-pub const UNSET: &str = "unset";
-/// CSS class of one that must be changed.
-pub const WRONG: &str = "wrong";
 
 /// Whether browsers send the session cookies to an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,33 +40,34 @@ impl ConnectedApp {
         apps
     }
 
-    /// Returns a short label, its CSS class, and an explanation with what to do.
-    pub fn verdict(&self) -> (&'static str, &'static str, String) {
+    pub fn label(&self) -> &'static str {
+        match self.access {
+            CookieAccess::Shared => "connected",
+            CookieAccess::NeedsCookieDomain(_) => "needs COOKIE_DOMAIN",
+            CookieAccess::SchemeMismatch => "needs https",
+            CookieAccess::OtherSite => "other domain",
+        }
+    }
+
+    pub fn check(&self) -> CheckResult {
         match &self.access {
-            CookieAccess::Shared => {
-                let explanation = "The session cookies reach it: your backend forwards them to \
-                                   ask who is logged in.";
-                ("connected", GOOD, explanation.to_owned())
-            }
-            CookieAccess::NeedsCookieDomain(domain) => {
-                let explanation = format!(
-                    "The session cookies do not reach it yet. Set COOKIE_DOMAIN={domain}; users \
-                     who are already logged in follow within five minutes. (If anyone can \
-                     register names under {domain}, as under co.uk, browsers reject such cookies: \
-                     use the backend flow instead.)"
-                );
-                ("needs COOKIE_DOMAIN", UNSET, explanation)
-            }
-            CookieAccess::SchemeMismatch => {
-                let explanation = "The session cookies do not reach it. Serve both Guestlist and \
-                                   your application over https, or neither.";
-                ("needs https", WRONG, explanation.to_owned())
-            }
-            CookieAccess::OtherSite => {
-                let explanation = "Your application is on another domain, which cookies can’t \
-                                   reach. Use the backend flow.";
-                ("other domain", WRONG, explanation.to_owned())
-            }
+            CookieAccess::Shared => CheckResult::good(
+                "The session cookies reach it: your backend forwards them to ask who is logged in.",
+            ),
+            CookieAccess::NeedsCookieDomain(domain) => CheckResult::unset(format!(
+                "The session cookies do not reach it yet. Set COOKIE_DOMAIN={domain}; users who \
+                 are already logged in follow within five minutes. (If anyone can register names \
+                 under {domain}, as under co.uk, browsers reject such cookies: use the backend \
+                 flow instead.)"
+            )),
+            CookieAccess::SchemeMismatch => CheckResult::wrong(
+                "The session cookies do not reach it. Serve both Guestlist and your application \
+                 over https, or neither.",
+            ),
+            CookieAccess::OtherSite => CheckResult::wrong(
+                "Your application is on another domain, which cookies can’t reach. Use the \
+                 backend flow.",
+            ),
         }
     }
 }

@@ -2,16 +2,15 @@
 
 use url::{Origin, Url};
 
-use super::cookie_access::{ConnectedApp, CookieAccess, GOOD, UNSET, WRONG};
+use super::check::CheckResult;
+use super::cookie_access::{ConnectedApp, CookieAccess};
 use crate::config::{SiteConfig, is_loopback};
 
 #[derive(Debug)]
 pub struct Setting {
     pub name: &'static str,
     pub value: Option<String>,
-    pub css_class: &'static str,
-    /// What the setting does, or how to fix it.
-    pub explanation: String,
+    pub result: CheckResult,
 }
 
 pub fn check_all(site: &SiteConfig) -> [Setting; 4] {
@@ -19,132 +18,114 @@ pub fn check_all(site: &SiteConfig) -> [Setting; 4] {
     let origins = Some(origins.join(",")).filter(|origins| !origins.is_empty());
     let public_url = Some(site.public_url.origin().ascii_serialization());
     let app_url = site.app_url.as_ref().map(Url::to_string);
-    let check =
-        |name, value, (css_class, explanation)| Setting { name, value, css_class, explanation };
+    let setting = |name, value, result| Setting { name, value, result };
     [
-        check("PUBLIC_URL", public_url, check_public_url(site)),
-        check("APP_URL", app_url, check_app_url(site)),
-        check("APP_ORIGINS", origins, check_app_origins(site)),
-        check("COOKIE_DOMAIN", site.cookie_domain.clone(), check_cookie_domain(site)),
+        setting("PUBLIC_URL", public_url, check_public_url(site)),
+        setting("APP_URL", app_url, check_app_url(site)),
+        setting("APP_ORIGINS", origins, check_app_origins(site)),
+        setting("COOKIE_DOMAIN", site.cookie_domain.clone(), check_cookie_domain(site)),
     ]
 }
 
-type Verdict = (&'static str, String);
-
-fn check_public_url(site: &SiteConfig) -> Verdict {
-    let (css_class, explanation) = if site.is_secure() {
-        (GOOD, "URL at which browsers reach Guestlist. Its cookies are Secure.")
-    } else if site.public_url.host().is_some_and(|host| is_loopback(&host)) {
-        let explanation = "URL at which browsers on this machine reach Guestlist. For other \
-                           machines, set it to an https URL.";
-        (GOOD, explanation)
-    } else {
-        let explanation = "Sessions are sent unencrypted. Serve Guestlist over https and set \
-                           PUBLIC_URL to its https URL.";
-        (WRONG, explanation)
-    };
-    (css_class, explanation.to_owned())
+fn check_public_url(site: &SiteConfig) -> CheckResult {
+    if site.is_secure() {
+        return CheckResult::good("URL at which browsers reach Guestlist. Its cookies are Secure.");
+    }
+    if site.public_url.host().is_some_and(|host| is_loopback(&host)) {
+        return CheckResult::good(
+            "URL at which browsers on this machine reach Guestlist. For other machines, set it to \
+             an https URL.",
+        );
+    }
+    CheckResult::wrong(
+        "Sessions are sent unencrypted. Serve Guestlist over https and set PUBLIC_URL to its \
+         https URL.",
+    )
 }
 
-fn check_app_url(site: &SiteConfig) -> Verdict {
+fn check_app_url(site: &SiteConfig) -> CheckResult {
     match site.app_url.as_ref().map(Url::origin) {
         Some(origin) if site.is_allowed_origin(&origin) => {
-            let explanation = "URL that users open after login, unless return_to names another.";
-            (GOOD, explanation.to_owned())
+            CheckResult::good("URL that users open after login, unless return_to names another.")
         }
-        Some(origin) => {
-            let explanation = format!(
-                "Users open it after login, but APP_ORIGINS does not contain {}: return_to can’t \
-                 name it, and its scripts can’t call Guestlist.",
-                origin.ascii_serialization()
-            );
-            (WRONG, explanation)
-        }
-        None => {
-            let explanation = "After login, users stay on Guestlist’s own page. Set it to your \
-                               application’s URL.";
-            (UNSET, explanation.to_owned())
-        }
+        Some(origin) => CheckResult::wrong(format!(
+            "Users open it after login, but APP_ORIGINS does not contain {}: return_to can’t name \
+             it, and its scripts can’t call Guestlist.",
+            origin.ascii_serialization()
+        )),
+        None => CheckResult::unset(
+            "After login, users stay on Guestlist’s own page. Set it to your application’s URL.",
+        ),
     }
 }
 
-fn check_app_origins(site: &SiteConfig) -> Verdict {
-    let (css_class, explanation) = if site.app_origins.is_empty() {
-        let explanation = "return_to can name only Guestlist’s own pages. Defaults to the origin \
-                           of APP_URL.";
-        (UNSET, explanation)
-    } else {
-        let explanation = "Origins that return_to may name, and whose scripts may call Guestlist \
-                           with the session cookies.";
-        (GOOD, explanation)
-    };
-    (css_class, explanation.to_owned())
+fn check_app_origins(site: &SiteConfig) -> CheckResult {
+    if site.app_origins.is_empty() {
+        return CheckResult::unset(
+            "return_to can name only Guestlist’s own pages. Defaults to the origin of APP_URL.",
+        );
+    }
+    CheckResult::good(
+        "Origins that return_to may name, and whose scripts may call Guestlist with the session \
+         cookies.",
+    )
 }
 
-fn check_cookie_domain(site: &SiteConfig) -> Verdict {
+fn check_cookie_domain(site: &SiteConfig) -> CheckResult {
     let needed = ConnectedApp::all(site).into_iter().find_map(|app| match app.access {
         CookieAccess::NeedsCookieDomain(domain) => Some((app.origin, domain)),
         _ => None,
     });
     match (&site.cookie_domain, needed) {
-        (None, None) => {
-            let explanation = "The session cookies are for Guestlist’s own host, on any port. Set \
-                               it to share them with sibling hosts.";
-            (GOOD, explanation.to_owned())
-        }
-        (None, Some((origin, domain))) => {
-            let explanation = format!(
-                "{origin} does not get the session cookies. Set it to {domain} to share them with \
-                 every host of {domain}."
-            );
-            (UNSET, explanation)
-        }
-        (Some(_), Some((origin, domain))) => {
-            let explanation = format!(
-                "{origin} is not within it and does not get the session cookies. Set it to \
-                 {domain}."
-            );
-            (WRONG, explanation)
-        }
-        (Some(domain), None) => {
-            let explanation =
-                format!("Every host of {domain} gets the session cookies, so all must be trusted.");
-            (GOOD, explanation)
-        }
+        (None, None) => CheckResult::good(
+            "The session cookies are for Guestlist’s own host, on any port. Set it to share them \
+             with sibling hosts.",
+        ),
+        (None, Some((origin, domain))) => CheckResult::unset(format!(
+            "{origin} does not get the session cookies. Set it to {domain} to share them with \
+             every host of {domain}."
+        )),
+        (Some(_), Some((origin, domain))) => CheckResult::wrong(format!(
+            "{origin} is not within it and does not get the session cookies. Set it to {domain}."
+        )),
+        (Some(domain), None) => CheckResult::good(format!(
+            "Every host of {domain} gets the session cookies, so all must be trusted."
+        )),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::CheckState::{Good, Unset, Wrong};
     use super::*;
     use crate::config::test_site;
 
     #[test]
     fn missing_and_wrong_settings_are_reported() {
         let states = |site: &SiteConfig| -> Vec<_> {
-            check_all(site).iter().map(|setting| (setting.name, setting.css_class)).collect()
+            check_all(site).iter().map(|setting| (setting.name, setting.result.state)).collect()
         };
         let default = test_site("http://localhost:3000", None, None);
         let expected = [
-            ("PUBLIC_URL", GOOD),
-            ("APP_URL", UNSET),
-            ("APP_ORIGINS", UNSET),
-            ("COOKIE_DOMAIN", GOOD),
+            ("PUBLIC_URL", Good),
+            ("APP_URL", Unset),
+            ("APP_ORIGINS", Unset),
+            ("COOKIE_DOMAIN", Good),
         ];
         assert_eq!(states(&default), expected);
         let app = Some("http://app.example.com");
         let mut site = test_site("http://guests.example.com", app, None);
         site.app_origins = vec![Url::parse("http://other.example.com").unwrap().origin()];
         let expected = [
-            ("PUBLIC_URL", WRONG),
-            ("APP_URL", WRONG),
-            ("APP_ORIGINS", GOOD),
-            ("COOKIE_DOMAIN", UNSET),
+            ("PUBLIC_URL", Wrong),
+            ("APP_URL", Wrong),
+            ("APP_ORIGINS", Good),
+            ("COOKIE_DOMAIN", Unset),
         ];
         assert_eq!(states(&site), expected);
         site.cookie_domain = Some("guests.example.com".into());
-        assert_eq!(states(&site)[3], ("COOKIE_DOMAIN", WRONG));
+        assert_eq!(states(&site)[3], ("COOKIE_DOMAIN", Wrong));
         site.cookie_domain = Some("example.com".into());
-        assert_eq!(states(&site)[3], ("COOKIE_DOMAIN", GOOD));
+        assert_eq!(states(&site)[3], ("COOKIE_DOMAIN", Good));
     }
 }
