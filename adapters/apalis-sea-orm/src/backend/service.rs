@@ -20,8 +20,8 @@ use sea_orm::{DbErr, TransactionTrait};
 use tower::{Layer, Service};
 
 use super::{
+    claimed_jobs::ClaimedJobs,
     handlers::{Handled, UnknownKind},
-    held_jobs::HeldJobs,
     maintenance::with_timeout,
 };
 use crate::queue::{
@@ -39,7 +39,7 @@ const UNKNOWN_KIND_DELAY: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub struct JobLayer {
     pub(super) queue: JobQueue,
-    pub(super) held: HeldJobs,
+    pub(super) claimed: ClaimedJobs,
     pub(super) deliver_exhausted: bool,
 }
 
@@ -109,7 +109,7 @@ struct Call {
 
 impl Call {
     fn new(job: &ClaimedJob, layer: JobLayer) -> Self {
-        layer.held.start((job.id, job.fence));
+        layer.claimed.start((job.id, job.fence));
         let options = layer.queue.options();
         let result = AttemptResult {
             attempt_id: (options.ids)(),
@@ -139,7 +139,7 @@ impl Call {
             self.result.outcome = if is_retry && is_last { AttemptOutcome::Dead } else { outcome };
             self.settle().await;
         }
-        self.layer.held.end((self.result.job, self.result.fence));
+        self.layer.claimed.end((self.result.job, self.result.fence));
         result
     }
 
