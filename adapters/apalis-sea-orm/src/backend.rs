@@ -64,8 +64,8 @@ impl QueueBackend {
     }
 
     /// Delivers jobs whose attempts are used up to the handler, so that it can record their end. It
-    /// must check [`ClaimedJob::exhausted`] and MUST NOT process them. By default, they are settled
-    /// as dead without calling the handler.
+    /// must check [`ClaimedJob::exhausted`] and MUST NOT process them; if it returns that such a job
+    /// is done, the job is dead. By default, they are settled as dead without calling the handler.
     #[must_use]
     pub fn deliver_exhausted(mut self) -> Self {
         self.deliver_exhausted = true;

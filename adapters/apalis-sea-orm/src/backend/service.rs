@@ -133,6 +133,11 @@ impl HandlerRun {
         self.result.finished_at = self.layer.queue.options().now();
         let outcome = match &result {
             Ok(Handled::Settled) => None,
+            // An exhausted job must not be processed, so it can't be done.
+            Ok(Handled::Outcome(AttemptOutcome::Done)) if self.is_exhausted() => {
+                self.result.error = Some(self.exhausted());
+                Some(AttemptOutcome::Dead)
+            }
             Ok(Handled::Outcome(outcome)) => Some(*outcome),
             Err(error) => Some(self.outcome_of_error(error)),
         };
@@ -144,6 +149,10 @@ impl HandlerRun {
         }
         self.layer.claimed.end((self.result.job, self.result.fence));
         result
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.result.number > self.max_attempts
     }
 
     fn exhausted(&self) -> AttemptError {
