@@ -69,7 +69,7 @@ struct AttemptView<'a> {
     finished_at: Option<Time>,
     /// Duration in milliseconds; null while the attempt is running.
     duration_ms: Option<i64>,
-    /// `running`, `done`, `retry`, `snooze`, `dead`, `cancelled` or `lost`.
+    /// `running`, `done`, `retry`, `snooze`, `dead` or `lost`.
     outcome: &'a str,
     /// Null unless the attempt failed or was postponed.
     error: Option<ErrorView<'a>>,
