@@ -8,7 +8,7 @@ use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    held_jobs::HeldJobs,
+    claimed_jobs::ClaimedJobs,
     maintenance::{Outage, with_timeout},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Fetch {
     pub(super) queue: JobQueue,
-    pub(super) held: HeldJobs,
+    pub(super) held: ClaimedJobs,
     pub(super) worker: WorkerContext,
     pub(super) stop: CancellationToken,
 }
