@@ -3,9 +3,9 @@
 //! Implements `Backend` directly instead of using apalis' `Persisted`, which would drop a claim in
 //! progress when a worker stops, and end the worker at the first failed statement.
 
+mod claimed_jobs;
 mod fetch;
 mod handlers;
-mod held_jobs;
 mod maintenance;
 mod service;
 
@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use self::{fetch::Fetch, held_jobs::HeldJobs};
+use self::{claimed_jobs::ClaimedJobs, fetch::Fetch};
 pub use self::{
     handlers::{Handled, Handlers, UnknownKind},
     service::{JobLayer, JobService},
@@ -53,7 +53,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct QueueBackend {
     queue: JobQueue,
-    held: HeldJobs,
+    claimed: ClaimedJobs,
     deliver_exhausted: bool,
     running: Option<Running>,
 }
@@ -61,12 +61,12 @@ pub struct QueueBackend {
 impl QueueBackend {
     /// Creates a backend. Each worker needs its own, and each run of a worker a new one.
     pub fn new(queue: JobQueue) -> Self {
-        Self { queue, held: HeldJobs::default(), deliver_exhausted: false, running: None }
+        Self { queue, claimed: ClaimedJobs::default(), deliver_exhausted: false, running: None }
     }
 
     /// Delivers jobs whose attempts are used up to the handler, so that it can record their end. It
-    /// must check [`ClaimedJob::exhausted`] and MUST NOT process them. By default, they are settled
-    /// as dead without calling the handler.
+    /// must check [`ClaimedJob::exhausted`] and MUST NOT process them; if it returns that such a job
+    /// is done, the job is dead. By default, they are settled as dead without calling the handler.
     #[must_use]
     pub fn deliver_exhausted(mut self) -> Self {
         self.deliver_exhausted = true;
@@ -93,7 +93,7 @@ impl Running {
         let report = tokio::spawn(maintenance::report_worker(queue(), stop.clone()));
         let fetch = Fetch {
             queue: queue(),
-            held: backend.held.clone(),
+            held: backend.claimed.clone(),
             worker: worker.clone(),
             stop: stop.clone(),
         };
@@ -138,7 +138,7 @@ impl Backend for QueueBackend {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Task<ClaimedJob>, Infallible>>> {
-        self.held.poll_next(cx).map(|job| Some(Ok(task(job))))
+        self.claimed.poll_next(cx).map(|job| Some(Ok(task(job))))
     }
 
     fn poll_close(
@@ -172,7 +172,7 @@ impl BackendConfig for QueueBackend {
     fn middleware(&mut self, _: &mut WorkerContext) -> JobLayer {
         JobLayer {
             queue: self.queue.clone(),
-            held: self.held.clone(),
+            claimed: self.claimed.clone(),
             deliver_exhausted: self.deliver_exhausted,
         }
     }

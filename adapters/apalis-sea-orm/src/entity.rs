@@ -107,7 +107,7 @@ pub mod attempt {
         pub started_at: i64,
         /// When the attempt ended or was found to be lost.
         pub finished_at: i64,
-        /// `done`, `retry`, `snooze`, `dead`, `cancelled` or `lost`.
+        /// `done`, `retry`, `snooze`, `dead` or `lost`.
         pub outcome: String,
         pub error_code: Option<String>,
         #[sea_orm(column_type = "Text", nullable)]

@@ -19,12 +19,12 @@
 use sea_orm::{DbBackend, DbErr};
 use sea_orm_migration::SchemaManager;
 use sea_orm_migration::prelude::{
-    ColumnDef, Expr, Index, IndexCreateStatement, IntoIden, Table, TableCreateStatement,
+    Alias, ColumnDef, Expr, Index, IndexCreateStatement, IntoIden, Table, TableCreateStatement,
 };
 
 use crate::{
     entity::{attempt, job, queue, rate, worker},
-    stats,
+    stats::{self, OUTCOMES, buckets},
 };
 
 /// Creates `jobs`, `job_attempts`, `job_queues`, `job_rates`, `job_workers` and `job_stats` with
@@ -34,7 +34,7 @@ pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let engine = manager.get_database_backend();
     create(manager, jobs(engine), job_indexes().to_vec()).await?;
     create(manager, attempts(engine), vec![attempt_index()]).await?;
-    for table in [queues(engine), rates(engine), workers(engine), stats::table(engine)] {
+    for table in [queues(engine), rates(engine), workers(engine), statistics(engine)] {
         create(manager, table, vec![]).await?;
     }
     Ok(())
@@ -196,12 +196,29 @@ fn workers(engine: DbBackend) -> TableCreateStatement {
         .to_owned()
 }
 
+fn statistics(engine: DbBackend) -> TableCreateStatement {
+    let mut table = Table::create();
+    table
+        .table(stats::TABLE)
+        .col(ColumnDef::new("minute").big_integer().not_null())
+        .col(ascii(engine, "queue", 32).not_null())
+        .col(ascii(engine, "worker", 64).not_null())
+        .col(ColumnDef::new("stripe").small_integer().not_null());
+    let outcomes = OUTCOMES.into_iter().map(ToOwned::to_owned);
+    for count in outcomes.chain(buckets("wait")).chain(buckets("run")) {
+        table.col(ColumnDef::new(Alias::new(count)).integer().not_null().default(0));
+    }
+    let mut key = Index::create().col("minute").col("queue").col("worker").col("stripe").to_owned();
+    table.primary_key(&mut key);
+    table
+}
+
 fn id(name: impl IntoIden) -> ColumnDef {
     ColumnDef::new(name).binary_len(16).not_null().to_owned()
 }
 
 /// ASCII text, compared byte by byte, as SQLite does by default.
-pub(crate) fn ascii(engine: DbBackend, name: impl IntoIden, length: u32) -> ColumnDef {
+fn ascii(engine: DbBackend, name: impl IntoIden, length: u32) -> ColumnDef {
     typed(engine, name, length, "ascii", "ascii_bin")
 }
 

@@ -1,18 +1,16 @@
-//! Conditions and queries that several statements share, the conversion of times to and from columns
-//! (microseconds since 1970, UTC), and the database's clock. Leases are judged by that clock only,
-//! so workers' clocks need not agree.
+//! Conditions and queries that several statements share.
 
-use std::time::Duration;
+mod time;
 
-use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr,
+    ColumnTrait, Condition, ConnectionTrait, DbErr,
     sea_query::{
         Alias, Asterisk, CaseStatement, Expr, ExprTrait, Func, Query, SelectStatement, UnionType,
     },
 };
 use uuid::Uuid;
 
+pub(crate) use self::time::{database_now, duration_micros, lease_end, micros, timestamp};
 use crate::entity::{job, state};
 
 /// The most jobs that one statement changes. The database evaluates a `CASE` over n jobs for each
@@ -66,33 +64,4 @@ pub(crate) async fn select_ids<C: ConnectionTrait>(
     let Some(all) = union(parts) else { return Ok(Vec::new()) };
     let rows = conn.query_all(&all).await?;
     rows.iter().map(|row| row.try_get_by_index::<Uuid>(0)).collect()
-}
-
-pub(crate) fn micros(time: Timestamp) -> i64 {
-    time.as_microsecond()
-}
-
-/// Converts microseconds to a timestamp; values out of range become the nearest valid timestamp.
-pub(crate) fn timestamp(micros: i64) -> Timestamp {
-    let end = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
-    Timestamp::from_microsecond(micros).unwrap_or(end)
-}
-
-/// A duration in microseconds, capped so that adding it to a time cannot overflow.
-pub(crate) fn duration_micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
-}
-
-/// The database's current time. On MySQL it is independent of the session's time zone and of
-/// daylight saving time.
-pub(crate) fn database_now(engine: DbBackend) -> Expr {
-    Expr::cust(match engine {
-        DbBackend::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
-        _ => "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
-    })
-}
-
-/// The end of a lease that starts now, by the database's clock.
-pub(crate) fn lease_end(engine: DbBackend, lease: Duration) -> Expr {
-    database_now(engine).add(duration_micros(lease))
 }

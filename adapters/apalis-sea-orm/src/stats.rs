@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Alias, Expr, ExprTrait, OnConflict, Query},
 };
-use sea_orm_migration::prelude::{ColumnDef, Index, Table, TableCreateStatement};
 use uuid::Uuid;
 
 use crate::{
     entity::{job, state},
-    migration::ascii,
     queue::attempt::{AttemptResult, short_ascii},
     sql::micros,
 };
@@ -27,24 +25,6 @@ pub(crate) const BUCKETS: usize = 28;
 /// Rows for one worker, queue and minute, so that several of its tasks can count concurrently.
 const STRIPES: u8 = 8;
 pub(crate) const MINUTE: i64 = 60_000_000;
-
-pub(crate) fn table(engine: DbBackend) -> TableCreateStatement {
-    let mut table = Table::create();
-    table
-        .table(TABLE)
-        .col(ColumnDef::new("minute").big_integer().not_null())
-        .col(ascii(engine, "queue", 32).not_null())
-        .col(ascii(engine, "worker", 64).not_null())
-        .col(ColumnDef::new("stripe").small_integer().not_null());
-    for count in
-        OUTCOMES.into_iter().map(ToOwned::to_owned).chain(buckets("wait")).chain(buckets("run"))
-    {
-        table.col(ColumnDef::new(Alias::new(count)).integer().not_null().default(0));
-    }
-    let mut key = Index::create().col("minute").col("queue").col("worker").col("stripe").to_owned();
-    table.primary_key(&mut key);
-    table
-}
 
 /// The names of a histogram's columns.
 pub(crate) fn buckets(histogram: &str) -> impl Iterator<Item = String> {

@@ -29,7 +29,7 @@ pub async fn cancel<C: ConnectionTrait>(conn: &C, id: Uuid, now: Timestamp) -> R
         .col_expr(C::CancelRequestedAt, Expr::col(C::CancelRequestedAt).if_null(micros(now)))
         .col_expr(C::FinishedAt, finished.into())
         .col_expr(C::State, state.into());
-    is_changed(conn, update, id, &state::CANCELLABLE).await
+    update_if_in_state(conn, update, id, &state::CANCELLABLE).await
 }
 
 /// Cancels a dead job, whose work was completed or abandoned by other means. It can still be
@@ -42,7 +42,7 @@ pub async fn dismiss<C: ConnectionTrait>(
     let update = job::Entity::update_many()
         .col_expr(job::Column::State, Expr::value(state::CANCELLED))
         .col_expr(job::Column::FinishedAt, Expr::value(micros(now)));
-    is_changed(conn, update, id, &[state::DEAD]).await
+    update_if_in_state(conn, update, id, &[state::DEAD]).await
 }
 
 /// [Dismisses](dismiss) the job that has this unique key. Returns `false` if there is none, or if it
@@ -98,11 +98,11 @@ async fn restart<C: ConnectionTrait>(
         .col_expr(C::StartedAt, Expr::value(None::<i64>))
         .col_expr(C::FinishedAt, Expr::value(None::<i64>))
         .col_expr(C::CancelRequestedAt, Expr::value(None::<i64>));
-    is_changed(conn, update, id, &state::RETRYABLE).await
+    update_if_in_state(conn, update, id, &state::RETRYABLE).await
 }
 
 /// Updates a job if it is in one of these states, and returns whether it was.
-async fn is_changed<C: ConnectionTrait>(
+async fn update_if_in_state<C: ConnectionTrait>(
     conn: &C,
     update: UpdateMany<job::Entity>,
     id: Uuid,

@@ -8,7 +8,7 @@ use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    held_jobs::HeldJobs,
+    claimed_jobs::ClaimedJobs,
     maintenance::{Outage, with_timeout},
 };
 use crate::{
@@ -22,7 +22,7 @@ const MAX_WAIT_FOR_SLOTS: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Fetch {
     pub(super) queue: JobQueue,
-    pub(super) held: HeldJobs,
+    pub(super) held: ClaimedJobs,
     pub(super) worker: WorkerContext,
     pub(super) stop: CancellationToken,
 }

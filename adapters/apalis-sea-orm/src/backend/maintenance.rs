@@ -22,7 +22,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a worker waits for the database. A frozen server, or one whose machine is gone, sends no
 /// error.
 const TIMEOUT: Duration = Duration::from_secs(20);
-const BACKOFF: Backoff =
+pub(super) const BACKOFF: Backoff =
     Backoff { initial: Duration::from_millis(100), max: Duration::from_secs(5) };
 
 /// Extends leases until `stop`.

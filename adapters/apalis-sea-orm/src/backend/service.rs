@@ -20,16 +20,19 @@ use sea_orm::{DbErr, TransactionTrait};
 use tower::{Layer, Service};
 
 use super::{
+    claimed_jobs::ClaimedJobs,
     handlers::{Handled, UnknownKind},
-    held_jobs::HeldJobs,
-    maintenance::with_timeout,
+    maintenance::{BACKOFF, with_timeout},
 };
-use crate::queue::{
-    attempt::{AttemptError, AttemptOutcome, AttemptResult},
-    claim::ClaimedJob,
-    job_queue::JobQueue,
-    lease::JobLease,
-    settle::{Settled, settle},
+use crate::{
+    errors::{ErrorClass, classify},
+    queue::{
+        attempt::{AttemptError, AttemptOutcome, AttemptResult},
+        claim::ClaimedJob,
+        job_queue::JobQueue,
+        lease::JobLease,
+        settle::{Settled, is_written, settle},
+    },
 };
 
 /// How long a job of an unknown kind is snoozed.
@@ -39,7 +42,7 @@ const UNKNOWN_KIND_DELAY: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub struct JobLayer {
     pub(super) queue: JobQueue,
-    pub(super) held: HeldJobs,
+    pub(super) claimed: ClaimedJobs,
     pub(super) deliver_exhausted: bool,
 }
 
@@ -74,7 +77,7 @@ where
     }
 
     fn call(&mut self, task: Task<ClaimedJob>) -> Self::Future {
-        let call = Call::new(&task.args, self.layer.clone());
+        let run = HandlerRun::new(&task.args, self.layer.clone());
         let is_delivered = self.layer.deliver_exhausted || !task.args.exhausted();
         // The handler may panic before it returns a future.
         let future = is_delivered.then(|| catch_unwind(AssertUnwindSafe(|| self.inner.call(task))));
@@ -83,11 +86,11 @@ where
                 Some(Ok(future)) => AssertUnwindSafe(future).catch_unwind().await,
                 Some(Err(panic)) => Err(panic),
                 None => {
-                    let message = format!("all {} attempts are used up", call.max_attempts);
-                    return call.end(Err(AttemptError::new("exhausted", message).into())).await;
+                    let error = run.exhausted();
+                    return run.end(Err(error.into())).await;
                 }
             };
-            call.end(match result {
+            run.end(match result {
                 Ok(result) => result.map(Into::into).map_err(Into::into),
                 Err(panic) => Err(panicked(panic.as_ref()).into()),
             })
@@ -97,19 +100,19 @@ where
     }
 }
 
-/// A handler's call.
+/// The run of a handler, and the result that follows from it.
 #[derive(Debug)]
-struct Call {
+struct HandlerRun {
     layer: JobLayer,
     result: AttemptResult,
     max_attempts: u32,
     /// Occupies the slot until the result is written.
-    _lease: JobLease,
+    lease: JobLease,
 }
 
-impl Call {
+impl HandlerRun {
     fn new(job: &ClaimedJob, layer: JobLayer) -> Self {
-        layer.held.start((job.id, job.fence));
+        layer.claimed.start((job.id, job.fence));
         let options = layer.queue.options();
         let result = AttemptResult {
             attempt_id: (options.ids)(),
@@ -122,7 +125,7 @@ impl Call {
             outcome: AttemptOutcome::Done,
             error: None,
         };
-        Self { layer, result, max_attempts: job.max_attempts, _lease: job.lease.clone() }
+        Self { layer, result, max_attempts: job.max_attempts, lease: job.lease.clone() }
     }
 
     /// Settles the job unless the handler has done so, and returns the handler's result.
@@ -130,8 +133,13 @@ impl Call {
         self.result.finished_at = self.layer.queue.options().now();
         let outcome = match &result {
             Ok(Handled::Settled) => None,
+            // An exhausted job must not be processed, so it can't be done.
+            Ok(Handled::Outcome(AttemptOutcome::Done)) if self.is_exhausted() => {
+                self.result.error = Some(self.exhausted());
+                Some(AttemptOutcome::Dead)
+            }
             Ok(Handled::Outcome(outcome)) => Some(*outcome),
-            Err(error) => Some(self.failed(error)),
+            Err(error) => Some(self.outcome_of_error(error)),
         };
         if let Some(outcome) = outcome {
             let is_last = self.result.number >= self.max_attempts;
@@ -139,13 +147,21 @@ impl Call {
             self.result.outcome = if is_retry && is_last { AttemptOutcome::Dead } else { outcome };
             self.settle().await;
         }
-        self.layer.held.end((self.result.job, self.result.fence));
+        self.layer.claimed.end((self.result.job, self.result.fence));
         result
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.result.number > self.max_attempts
+    }
+
+    fn exhausted(&self) -> AttemptError {
+        AttemptError::new("exhausted", format!("all {} attempts are used up", self.max_attempts))
     }
 
     /// Records the error and returns the outcome that follows. Decides by the error alone: apalis'
     /// task status is `Running` after a timeout.
-    fn failed(&mut self, error: &BoxDynError) -> AttemptOutcome {
+    fn outcome_of_error(&mut self, error: &BoxDynError) -> AttemptOutcome {
         let result = &mut self.result;
         let now = result.finished_at;
         let after = |delay| now.saturating_add(delay).unwrap_or(jiff::Timestamp::MAX);
@@ -163,25 +179,54 @@ impl Call {
         outcome
     }
 
-    /// Writes the result once. If that fails, the job runs again when its lease ends.
+    /// Writes the result. After an error that may pass, tries again while the lease is valid. If the
+    /// result cannot be written, the job runs again when its lease ends.
     async fn settle(&self) {
-        let (queue, result) = (&self.layer.queue, &self.result);
-        let (job, outcome) = (result.job, result.outcome.name());
-        let write = async {
-            let transaction = queue.write.begin().await?;
-            let settled = settle(&transaction, slice::from_ref(result)).await?;
-            // Nothing was written if the lease of this one job was lost.
-            transaction.commit().await?;
-            Ok::<_, DbErr>(settled)
-        };
-        match with_timeout(&queue.options, write).await {
-            Ok(Settled::All) => {}
-            Ok(Settled::SomeLost) => {
-                tracing::warn!(%job, outcome, "result dropped: the lease was lost");
+        let options = &self.layer.queue.options;
+        let (job, outcome) = (self.result.job, self.result.outcome.name());
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let write = async {
+                self.write(tries > 1).await.inspect_err(|error| (options.on_error)(error))
+            };
+            let error = match with_timeout(options, write).await {
+                Ok(true) => return,
+                Ok(false) => {
+                    tracing::warn!(%job, outcome, "result dropped: the lease was lost");
+                    return;
+                }
+                Err(error) => error,
+            };
+            let class = classify(&error);
+            let may_pass = !matches!(class, ErrorClass::Permanent | ErrorClass::UniqueViolation);
+            if !may_pass || !self.lease.is_valid() {
+                // The answer to the last commit may have been lost.
+                tracing::error!(%error, %job, outcome, "result not known to be written; unless it was, the job runs again when its lease ends");
+                return;
             }
-            Err(error) => {
-                (queue.options.on_error)(&error);
-                tracing::error!(%error, %job, outcome, "result not written; the job will run again");
+            if tries == 1 {
+                tracing::warn!(%error, %job, outcome, "result not written yet; trying again");
+            }
+            tokio::time::sleep(BACKOFF.random_delay(tries)).await;
+        }
+    }
+
+    /// Tries once to write the result. Returns whether it is written; it never can be if not.
+    async fn write(&self, is_repetition: bool) -> Result<bool, DbErr> {
+        let (queue, result) = (&self.layer.queue, &self.result);
+        let transaction = queue.write.begin().await?;
+        match settle(&transaction, slice::from_ref(result)).await? {
+            Settled::All => {
+                transaction.commit().await?;
+                Ok(true)
+            }
+            Settled::SomeLost => {
+                transaction.rollback().await?;
+                // An earlier commit, whose answer was lost, has ended the lease too. To ask only now
+                // is safe, because the fence prevents a second write, and finds a commit that was
+                // still in progress when its connection was lost.
+                Ok(is_repetition && is_written(&queue.write, result).await?)
             }
         }
     }

@@ -70,7 +70,7 @@ pub struct JobAttempt {
     pub started_at: Timestamp,
     /// `None` while the attempt runs.
     pub finished_at: Option<Timestamp>,
-    /// `running`, `done`, `retry`, `snooze`, `dead`, `cancelled` or `lost`.
+    /// `running`, `done`, `retry`, `snooze`, `dead` or `lost`.
     pub outcome: String,
     /// Code and message of the error.
     pub error: Option<(String, String)>,

@@ -184,7 +184,7 @@ async fn an_exhausted_job_is_settled_as_dead_or_delivered_on_request() {
     }
     for db in each().await {
         let once = || NewJob { max_attempts: 1, ..job() };
-        let (first, second) = (once(), once());
+        let (first, second, third) = (once(), once(), once());
         let lease = Duration::from_millis(20);
         let silent = db.queue_with(Options { lease, ..options("silent") });
         let lost = async |job: &NewJob| {
@@ -209,6 +209,19 @@ async fn an_exhausted_job_is_settled_as_dead_or_delivered_on_request() {
         let (worker, end) = start!(backend, count.clone(), mark_dead);
         wait_for_state(&db, second.id, "dead").await;
         assert_eq!(count.load(Ordering::SeqCst), 1, "{:?}", db.engine);
+        stop(worker, end).await;
+
+        // A handler that does not check whether the job is exhausted has not processed it.
+        lost(&third).await;
+        let backend = QueueBackend::new(db.queue("cid")).deliver_exhausted();
+        let (worker, end) = start!(backend, count.clone(), count_calls);
+        wait_until("the job has ended", || async { db.job(third.id).await.finished_at.is_some() })
+            .await;
+        let row = db.job(third.id).await;
+        assert_eq!(
+            (row.state.as_str(), row.last_error_code.as_deref()),
+            ("dead", Some("exhausted"))
+        );
         stop(worker, end).await;
     }
 }

@@ -16,7 +16,10 @@ use apalis_core::{
 use apalis_sea_orm::{
     ClaimedJob, Handled, JobLease, JobQueue, Options, QueueBackend, entity, migration,
 };
-use sea_orm::{DatabaseConnection, EntityTrait, TransactionTrait, sea_query::Expr};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, Statement, TransactionTrait,
+    sea_query::Expr,
+};
 use sea_orm_migration::SchemaManager;
 use tokio::{
     io::copy_bidirectional,
@@ -154,4 +157,64 @@ async fn a_worker_survives_a_file_that_is_locked_for_long() {
     wait_for_state(&db, second.id, "done").await;
     assert_eq!(db.job(first.id).await.fence, 1);
     stop(worker, end).await;
+}
+
+/// The statement that writes the result fails because of a lock, an interruption or a lost
+/// connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_that_was_not_written_is_written_again_without_another_run() {
+    async fn handle(_: ClaimedJob, probe: Data<Arc<(AtomicUsize, Semaphore)>>) {
+        let (runs, may_end) = &**probe;
+        runs.fetch_add(1, Ordering::SeqCst);
+        may_end.acquire().await.unwrap().forget();
+    }
+    for db in each().await {
+        let kills = if db.engine == Engine::Sqlite { vec![""] } else { vec!["KILL QUERY", "KILL"] };
+        for kill in kills {
+            let lease = Duration::from_secs(30);
+            let queue = db.queue_with(Options { lease, ..options("ann") });
+            let probe = Arc::new((AtomicUsize::new(0), Semaphore::new(0)));
+            let (worker, end) = start!(QueueBackend::new(queue), probe.clone(), handle);
+            let job = job();
+            db.enqueue(vec![job.clone()]).await;
+            wait_until("a run", || async { probe.0.load(Ordering::SeqCst) == 1 }).await;
+
+            let (other, _) = db.location.connect(None).await;
+            let lock = other.begin().await.unwrap();
+            let update = entity::job::Entity::update_many()
+                .col_expr(entity::job::Column::MaxAttempts, Expr::value(9));
+            update.exec(&lock).await.unwrap();
+            db.statements.lock().unwrap().clear();
+            probe.1.add_permits(2);
+            if !kill.is_empty() {
+                kill_settling_statement(&other, kill).await;
+            }
+            // On SQLite, it fails after the busy timeout.
+            let has_failed = || async {
+                db.statements.lock().unwrap().iter().any(|s| s.sql.contains("last_error_code"))
+            };
+            wait_until("the statement has failed", has_failed).await;
+            lock.commit().await.unwrap();
+
+            wait_until("a result", || async { db.state(job.id).await != "running" }).await;
+            let row = db.job(job.id).await;
+            assert_eq!((row.state.as_str(), row.fence), ("done", 1), "{:?} {kill}", db.engine);
+            assert!(db.attempts(job.id).await.is_empty(), "{:?} {kill}", db.engine);
+            stop(worker, end).await;
+        }
+    }
+}
+
+async fn kill_settling_statement(operator: &DatabaseConnection, kill: &str) {
+    let find = "SELECT CAST(id AS CHAR) FROM information_schema.processlist \
+                WHERE info LIKE 'UPDATE%last_error_code%' AND db = DATABASE()";
+    let find = Statement::from_string(DbBackend::MySql, find);
+    let id: String = loop {
+        // MySQL fails while the statement of another test contains bytes of a hash.
+        if let Ok(Some(row)) = operator.query_one_raw(find.clone()).await {
+            break row.try_get_by_index(0).unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    operator.execute_unprepared(&format!("{kill} {id}")).await.unwrap();
 }

@@ -13,7 +13,7 @@ use crate::queue::{claim::ClaimedJob, lease::lock};
 
 /// Claimed jobs. Those that are not settled when the worker stops or is dropped are released.
 #[derive(Clone, Debug, Default)]
-pub(super) struct HeldJobs(Arc<Inner>);
+pub(super) struct ClaimedJobs(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -23,7 +23,7 @@ struct Inner {
     worker: AtomicWaker,
 }
 
-impl HeldJobs {
+impl ClaimedJobs {
     pub(super) fn push(&self, jobs: Vec<ClaimedJob>) {
         lock(&self.0.waiting).extend(jobs);
         self.0.worker.wake();
