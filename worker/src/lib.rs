@@ -114,9 +114,13 @@ impl Worker {
             stop.cancel();
             result
         };
+        let closing = async {
+            stop.cancelled().await;
+            runner.slots.close();
+        };
         let health = HealthServer { ctx, store: services.store, guard, metrics };
         let health = health.serve(listener, stop.clone());
-        let (jobs, health, _, _) = tokio::join!(jobs, health, schedule, guarding);
+        let (jobs, health, ..) = tokio::join!(jobs, health, schedule, guarding, closing);
         jobs.and(health.context("the worker's listener"))
     }
 }

@@ -79,7 +79,10 @@ impl JobRunner {
         if let Some(outcome) = self.hold::<J>(claimed) {
             return self.settle(claimed, outcome).await;
         }
-        let slot = self.slots.acquire(J::QUEUE).await;
+        let Some(slot) = self.slots.acquire(J::QUEUE).await else {
+            let error = JobError::new("not_started", "the worker stopped before the job began");
+            return self.settle(claimed, JobOutcome::Snooze(self.ctx.now(), error)).await;
+        };
         let performed = self.perform(&job, claimed).await;
         drop(slot);
         match performed {

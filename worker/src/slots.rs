@@ -41,7 +41,14 @@ impl Slots {
         !matches!(queue, QueueName::Invitation | QueueName::Provider)
     }
 
-    /// Waits for a slot. It is free again when the permit is dropped.
+    /// Refuses slots from now on, because the worker stops.
+    pub fn close(&self) {
+        self.shared.close();
+        self.reserved.close();
+    }
+
+    /// Waits for a slot. It is free again when the permit is dropped. Returns `None` once the slots
+    /// are [closed](Self::close).
     pub async fn acquire(&self, queue: QueueName) -> Option<OwnedSemaphorePermit> {
         let shared = Arc::clone(&self.shared).acquire_owned();
         if !Self::are_reserved_for(queue) {

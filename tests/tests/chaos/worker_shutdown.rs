@@ -9,6 +9,9 @@ use crate::{duplicate_count, exclusive, invitation_count, mail_count, wait_until
 
 const MANY: usize = 1_000;
 const IN_FLIGHT: usize = 50;
+/// The jobs that a worker holds at most: half as many besides wait for a slot, or for their result to
+/// be written.
+const HELD: usize = IN_FLIGHT + IN_FLIGHT / 2;
 /// The limit for the whole run. Jobs of a killed worker wait ten seconds for the end of its lease;
 /// an unoptimized build needs more time for the rest.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 30 } else { 20 });
@@ -52,7 +55,7 @@ async fn a_killed_worker_duplicates_almost_no_mail() {
         assert!(took < PATIENCE, "{engine}: {took:?}");
         assert!(doubled <= 5, "{engine}: {doubled} mails too many");
         let again = invitation_count(&guestlist, "attempts <> 1").await;
-        assert!(again <= IN_FLIGHT, "{engine}: {again} were called for again");
+        assert!(again <= HELD, "{engine}: {again} were called for again");
         let unknown = "SELECT COUNT(*) FROM users WHERE provider_user_id IS NULL";
         assert_eq!(guestlist.database().integer(unknown).await, 0, "{engine}: every row is whole");
         let searches = guestlist.sandbox().call_count("POST /v1/users/search", "200").await;
