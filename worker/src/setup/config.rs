@@ -15,7 +15,7 @@ use url::Url;
 
 use super::telemetry;
 
-pub use arguments::{ConfigError, ConfigErrors, parse as parse_arguments};
+pub use arguments::{ConfigError, ConfigErrors, Unchecked, parse as parse_arguments};
 
 /// Stytch's limits for a session, in minutes.
 const SESSION_MINUTES: std::ops::RangeInclusive<u32> = 5..=527_040;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, Id, Parser};
+use clap::{Arg, Args, Command, Id, Parser};
 
 use super::dotenv;
 
@@ -22,8 +22,9 @@ pub struct ConfigError {
     pub problem: String,
 }
 
-/// All errors of a configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// All errors of a configuration. Only [`parse`] creates a value, so that the errors that it found
+/// are never left out.
+#[derive(Debug, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
@@ -55,14 +56,35 @@ impl fmt::Display for ConfigErrors {
 
 impl Error for ConfigErrors {}
 
+/// Settings that [`parse`] read. Those that are invalid have their defaults, so the settings can't be
+/// accessed before its errors were checked.
+#[derive(Debug, Args)]
+pub struct Unchecked<C: Args> {
+    #[command(flatten)]
+    settings: Box<C>,
+}
+
+impl<C: Args> Unchecked<C> {
+    /// Returns the settings and the result of `check`, which may add errors; or all errors, if there
+    /// are any.
+    pub fn check<T>(
+        self,
+        mut errors: ConfigErrors,
+        check: impl FnOnce(&C, &mut ConfigErrors) -> T,
+    ) -> Result<(C, T), ConfigErrors> {
+        let checked = check(&self.settings, &mut errors);
+        if errors.is_empty() { Ok((*self.settings, checked)) } else { Err(errors) }
+    }
+}
+
 /// Loads the `.env` file, and parses arguments and environment variables; empty variables count as
-/// not set. Returns an error for each setting whose value is invalid, which then counts as not set.
-/// On another error, or to print the help, prints it and returns the exit code.
+/// not set. Returns an error for each setting whose value is invalid, which then counts as not set;
+/// a program therefore has its settings as [`Unchecked`]. On another error, or to print the help, prints it and returns the exit code.
 ///
 /// Settings are the global arguments; the id of each is its variable in lower case. Since clap
 /// stops at the first invalid value, the command line is parsed again without each.
 pub fn parse<C: Parser>(mut arguments: Vec<OsString>) -> Result<(C, ConfigErrors), ExitCode> {
-    let (mut errors, mut invalid) = (ConfigErrors::default(), Vec::new());
+    let (mut errors, mut invalid) = (ConfigErrors(Vec::new()), Vec::new());
     if let Err(problem) = dotenv::read_dotenv() {
         errors.add(dotenv::FILE, problem);
     }
@@ -151,11 +173,11 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Cli {
         #[command(flatten)]
-        common: Common,
+        common: Unchecked<Common>,
     }
 
     #[test]
-    fn every_invalid_setting_is_reported_and_keeps_its_default() {
+    fn every_invalid_setting_is_reported_before_any_can_be_used() {
         let args = [
             "guestlist",
             "--listen-addr=nowhere",
@@ -169,6 +191,12 @@ mod tests {
             "5m",
         ];
         let (cli, errors) = parse::<Cli>(args.map(OsString::from).into()).unwrap();
+        let checked = cli.common.check(errors, |common, _| {
+            assert_eq!(common.listen_addr.port(), 3000);
+            assert_eq!(common.worker.sweep_interval.as_secs(), 300);
+            assert_eq!(common.public_url, None);
+        });
+        let errors = checked.unwrap_err();
         let errors: Vec<_> = errors.iter().map(|e| (e.variable.as_str(), &*e.problem)).collect();
         let expected = [
             ("LISTEN_ADDR", "\"nowhere\" is not an address like 127.0.0.1:3000"),
@@ -176,8 +204,5 @@ mod tests {
             ("WORKER_CONCURRENCY", "\"\" is not a number from 1 to 1000"),
         ];
         assert_eq!(errors, expected);
-        assert_eq!(cli.common.listen_addr.port(), 3000);
-        assert_eq!(cli.common.worker.sweep_interval.as_secs(), 300);
-        assert_eq!(cli.common.public_url, None);
     }
 }
