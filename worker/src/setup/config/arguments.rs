@@ -1,90 +1,26 @@
-//! Parses the command line and the environment with clap, and collects the errors of settings, so
-//! that all are reported together.
+//! Parses the command line and the environment with clap.
 
-use std::error::Error;
+use std::error::Error as _;
 use std::ffi::OsString;
-use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Args, Command, Id, Parser};
+use clap::{Arg, Command, Id, Parser};
 
 use super::dotenv;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The variable or file.
-    pub variable: String,
-    /// The problem, without the value of a secret. It continues a sentence that starts with the
-    /// variable.
-    pub problem: String,
-}
-
-/// All errors of a configuration. Only [`parse`] creates a value, so that the errors that it found
-/// are never left out.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ConfigErrors(Vec<ConfigError>);
-
-impl ConfigErrors {
-    /// Adds an error, unless the variable has one already.
-    pub fn add(&mut self, variable: &str, problem: impl Into<String>) {
-        if self.0.iter().all(|error| error.variable != variable) {
-            self.0.push(ConfigError { variable: variable.to_owned(), problem: problem.into() });
-        }
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
-        self.0.iter()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration is invalid:")?;
-        for ConfigError { variable, problem } in &self.0 {
-            write!(f, "\n  {variable}: {problem}")?;
-        }
-        Ok(())
-    }
-}
-
-impl Error for ConfigErrors {}
-
-/// Settings that [`parse`] read. Those that are invalid have their defaults, so the settings can't be
-/// accessed before its errors were checked.
-#[derive(Debug, Args)]
-pub struct Unchecked<C: Args> {
-    #[command(flatten)]
-    settings: Box<C>,
-}
-
-impl<C: Args> Unchecked<C> {
-    /// Returns the settings and the result of `check`, which may add errors; or all errors, if there
-    /// are any.
-    pub fn check<T>(
-        self,
-        mut errors: ConfigErrors,
-        check: impl FnOnce(&C, &mut ConfigErrors) -> T,
-    ) -> Result<(C, T), ConfigErrors> {
-        let checked = check(&self.settings, &mut errors);
-        if errors.is_empty() { Ok((*self.settings, checked)) } else { Err(errors) }
-    }
-}
+use super::unchecked::ConfigErrors;
 
 /// Loads the `.env` file, and parses arguments and environment variables; empty variables count as
 /// not set. Returns an error for each setting whose value is invalid, which then counts as not set;
-/// a program therefore has its settings as [`Unchecked`]. On another error, or to print the help, prints it and returns the exit code.
+/// a program therefore declares its settings as [`Unchecked`](super::Unchecked). On another error, or
+/// to print the help, prints it and returns the exit code.
 ///
 /// Settings are the global arguments; the id of each is its variable in lower case. Since clap
 /// stops at the first invalid value, the command line is parsed again without each.
 pub fn parse<C: Parser>(mut arguments: Vec<OsString>) -> Result<(C, ConfigErrors), ExitCode> {
-    let (mut errors, mut invalid) = (ConfigErrors(Vec::new()), Vec::new());
+    let (mut errors, mut invalid) = (ConfigErrors::none(), Vec::new());
     if let Err(problem) = dotenv::read_dotenv() {
         errors.add(dotenv::FILE, problem);
     }
@@ -166,7 +102,7 @@ fn without_variables(command: Command, invalid: &[Id]) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use crate::setup::config::Common;
+    use crate::setup::config::{Common, Unchecked};
 
     use super::*;
 
