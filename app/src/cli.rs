@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use guestlist_worker::setup::config::ConfigErrors;
+use guestlist_worker::setup::config::{ConfigErrors, Unchecked};
 use guestlist_worker::setup::{shutdown, telemetry};
 
 use self::output::print;
@@ -67,7 +67,7 @@ enum Command {
     /// Print the OpenAPI 3.1 document of the HTTP API for this configuration
     Openapi {
         #[command(flatten, next_help_heading = "Configuration")]
-        config: Box<Config>,
+        config: Unchecked<Config>,
     },
     /// Run only the local Stytch
     Sandbox(stytch_sandbox::SandboxArgs),
@@ -79,7 +79,7 @@ struct WithConfig<A: Args> {
     #[command(flatten)]
     args: A,
     #[command(flatten, next_help_heading = "Configuration")]
-    config: Box<Config>,
+    config: Unchecked<Config>,
 }
 
 /// Returns the arguments of this process, with `dev` added if they name no command.
@@ -105,27 +105,29 @@ impl Command {
     async fn run(self, mistakes: ConfigErrors) -> anyhow::Result<ExitCode> {
         match self {
             Self::Dev(command) => {
-                load(&command.config, mistakes)?;
-                Box::pin(dev::run(*command.config, &command.args, shutdown::stop_on_signal())).await
+                let config = load(command.config, mistakes)?;
+                Box::pin(dev::run(config, &command.args, shutdown::stop_on_signal())).await
             }
             Self::Serve(command) => {
-                let stytch = load_with_stytch(&command.config, mistakes)?;
-                serve::run(&command.config, stytch, &command.args, shutdown::stop_on_signal()).await
+                let (config, stytch) = load_with_stytch(command.config, mistakes)?;
+                serve::run(&config, stytch, &command.args, shutdown::stop_on_signal()).await
             }
             Self::Migrate(command) => command.run(mistakes, migrate::run).await,
             Self::Keys(command) => command.run(mistakes, keys::run).await,
             Self::Invite(command) => command.run(mistakes, invite::run).await,
             Self::Status(command) => command.run(mistakes, status::run).await,
-            Self::Doctor(command) => doctor::run(&command.config, mistakes, &command.args).await,
+            Self::Doctor(command) => {
+                let config = command.config.check(mistakes, Config::check);
+                doctor::run(config.map(|(config, ())| config), &command.args).await
+            }
             Self::Jobs(command) => command.run(mistakes, jobs::run).await,
             Self::Queue(command) => command.run(mistakes, queue::run).await,
             Self::Reconcile(command) => {
-                let stytch = load_with_stytch(&command.config, mistakes)?;
-                reconcile::run(&command.config, stytch, &command.args, shutdown::stop_on_signal())
-                    .await
+                let (config, stytch) = load_with_stytch(command.config, mistakes)?;
+                reconcile::run(&config, stytch, &command.args, shutdown::stop_on_signal()).await
             }
             Self::Openapi { config } => {
-                load(&config, mistakes)?;
+                let config = load(config, mistakes)?;
                 print_openapi(&config)
             }
             Self::Sandbox(args) => {
@@ -146,8 +148,8 @@ impl<A: Args> WithConfig<A> {
         mistakes: ConfigErrors,
         run: impl AsyncFnOnce(&Config, &A) -> anyhow::Result<ExitCode>,
     ) -> anyhow::Result<ExitCode> {
-        load(&self.config, mistakes)?;
-        run(&self.config, &self.args).await
+        let config = load(self.config, mistakes)?;
+        run(&config, &self.args).await
     }
 }
 
@@ -159,20 +161,22 @@ fn print_openapi(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 /// Checks the configuration, and starts logging.
-fn load(config: &Config, mut mistakes: ConfigErrors) -> anyhow::Result<()> {
-    config.check(&mut mistakes);
-    if !mistakes.is_empty() {
-        return Err(mistakes.into());
-    }
-    telemetry::start(config.common.log_format)
+fn load(config: Unchecked<Config>, mistakes: ConfigErrors) -> anyhow::Result<Config> {
+    let (config, ()) = config.check(mistakes, Config::check)?;
+    telemetry::start(config.common.log_format)?;
+    Ok(config)
 }
 
 /// Checks the configuration of a command that calls Stytch, and starts logging.
 fn load_with_stytch(
-    config: &Config,
-    mut mistakes: ConfigErrors,
-) -> anyhow::Result<guestlist_stytch::Options> {
-    let stytch = config.common.required_stytch(&mut mistakes);
-    load(config, mistakes)?;
-    stytch.context("STYTCH_PROJECT_ID and STYTCH_SECRET")
+    config: Unchecked<Config>,
+    mistakes: ConfigErrors,
+) -> anyhow::Result<(Config, guestlist_stytch::Options)> {
+    let (config, stytch) = config.check(mistakes, |config, errors| {
+        let stytch = config.common.required_stytch(errors);
+        config.check(errors);
+        stytch
+    })?;
+    telemetry::start(config.common.log_format)?;
+    Ok((config, stytch.context("STYTCH_PROJECT_ID and STYTCH_SECRET")?))
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
+use crate::model::text_enum;
 use crate::{
     ApiKey, Attempt, Email, EndSessions, Event, Invitation, JobOutcome, LoginRequest, NewJob,
     Operation, Reconciliation, Session, UsedLink, User, UserId,
@@ -92,6 +93,8 @@ pub enum GuardName {
     /// because there is none.
     ActiveAdmins,
 }
+
+text_enum!(GuardName);
 
 /// The end of a job attempt. It is written only while the worker holds the lease on the job.
 #[derive(Debug, Clone, PartialEq)]

@@ -23,7 +23,7 @@ mod model;
 mod ports;
 mod provider_health;
 
-pub use authorization::{Actor, ManageableRoles};
+pub use authorization::ManageableRoles;
 pub use change::{Change, Guard, GuardName, RemovedAddress, Rows, Settlement, Tombstone, Verdict};
 pub(crate) use context::OptimisticRetry;
 pub use context::{Ctx, Limit, Policy};

@@ -1,7 +1,5 @@
 //! The entities and their states. Nothing here reads or writes.
 
-use crate::GuardName;
-
 /// Adds the text form of enums: `strum` derives it from the variants' names. The inherent functions
 /// save callers from importing the traits.
 macro_rules! text_enum {
@@ -28,7 +26,9 @@ macro_rules! text_enum {
         }
     )+};
 }
+pub(crate) use text_enum;
 
+mod actor;
 mod api_key;
 mod characters;
 mod email;
@@ -41,6 +41,7 @@ mod reconciliation;
 mod session;
 mod user;
 
+pub use actor::*;
 pub use api_key::*;
 pub use characters::*;
 pub use email::*;
@@ -54,6 +55,6 @@ pub use session::*;
 pub use user::*;
 
 text_enum! {
-    Drift, EndReason, EventKind, GuardName, HeldBy, InvitationStatus, JobState, QueueName,
+    Drift, EndReason, EventKind, HeldBy, InvitationStatus, JobState, QueueName,
     RepairAction, Role, Scope, UserStatus,
 }

@@ -9,13 +9,15 @@ mod history;
 mod lease;
 mod run;
 mod sql;
+mod status;
 mod table;
 
 use sea_orm::DbErr;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
-pub use run::{Step, down, none_applied, pending_read_only, status, up};
+pub use run::{down, up};
 pub use sql::{print, print_for_sqlite, print_pending};
+pub use status::{Step, none_applied, pending_read_only, status};
 
 #[derive(Debug)]
 pub struct Migrator;

@@ -1,21 +1,13 @@
-//! Applies and reverts migrations, and reports their status.
+//! Applies and reverts migrations.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
-use sea_orm_migration::{MigrationStatus, MigratorTrait, SchemaManager};
+use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 use crate::lease::{self, Lease, begin_immediate};
-use crate::sql::refuse_foreign_tables;
+use crate::sql::statements;
+use crate::status::{applied, pending_read_only};
 use crate::{MigrationError, Migrator};
-
-/// A migration and its status.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// For example `m20261123_000001_users`.
-    pub name: String,
-    /// Whether the migration was applied to the database.
-    pub applied: bool,
-}
 
 /// Applies the pending migrations, or the first `steps` of them, and returns their names. Waits for
 /// another process that migrates the database. Only reads if no migration is pending.
@@ -122,6 +114,35 @@ async fn with_lease(
     Ok(names)
 }
 
+/// Returns an error if a table that a pending migration creates exists already, unless that
+/// migration was interrupted.
+async fn refuse_foreign_tables<C: ConnectionTrait>(
+    db: &C,
+    manager: &SchemaManager<'_>,
+    interrupted: Option<&str>,
+) -> Result<(), MigrationError> {
+    let pending = Migrator::get_pending_migrations_read_only(db).await?;
+    let is_pending = |name| interrupted != Some(name) && pending.iter().any(|p| p.name() == name);
+    let mut foreign = Vec::new();
+    for migration in Migrator::migrations().iter().filter(|m| is_pending(m.name())) {
+        for statement in statements(db.get_database_backend(), migration.as_ref()).await? {
+            if let Some(table) = created_table(&statement)
+                && manager.has_table(table).await?
+            {
+                foreign.push(table.to_owned());
+            }
+        }
+    }
+    if foreign.is_empty() { Ok(()) } else { Err(MigrationError::NotOurs(foreign)) }
+}
+
+/// Returns the table that a statement creates.
+fn created_table(statement: &str) -> Option<&str> {
+    let quoted =
+        statement.strip_prefix("CREATE TABLE IF NOT EXISTS ")?.split_whitespace().next()?;
+    Some(quoted.trim_matches(['`', '"']))
+}
+
 /// Returns whether another process migrates the database or was interrupted. Only reads.
 async fn has_interrupted_migration(db: &DatabaseConnection) -> Result<bool, MigrationError> {
     let is_leased = db.get_database_backend() == DbBackend::MySql;
@@ -146,31 +167,6 @@ async fn mark_pending(db: &DatabaseConnection, name: &str) -> Result<(), DbErr> 
 fn first(names: Vec<String>, steps: Option<u32>) -> Vec<String> {
     let steps = steps.map_or(usize::MAX, |steps| usize::try_from(steps).unwrap_or(usize::MAX));
     names.into_iter().take(steps).collect()
-}
-
-/// Returns all migrations and their status. Only reads.
-pub async fn status<C: ConnectionTrait>(db: &C) -> Result<Vec<Step>, MigrationError> {
-    let steps = Migrator::get_migration_with_status_read_only(db).await?;
-    let step = |step: sea_orm_migration::Migration| Step {
-        name: step.name().to_owned(),
-        applied: step.status() == MigrationStatus::Applied,
-    };
-    Ok(steps.into_iter().map(step).collect())
-}
-
-/// Returns all migrations as pending: the status of a database that does not exist yet.
-pub fn none_applied() -> Vec<Step> {
-    let migrations = Migrator::migrations();
-    migrations.iter().map(|m| Step { name: m.name().to_owned(), applied: false }).collect()
-}
-
-/// Returns the names of the pending migrations. Only reads.
-pub async fn pending_read_only(db: &DatabaseConnection) -> Result<Vec<String>, MigrationError> {
-    Ok(status(db).await?.into_iter().filter(|s| !s.applied).map(|s| s.name).collect())
-}
-
-async fn applied<C: ConnectionTrait>(db: &C) -> Result<Vec<String>, MigrationError> {
-    Ok(status(db).await?.into_iter().filter(|s| s.applied).map(|s| s.name).collect())
 }
 
 fn difference(names: Vec<String>, others: &[String]) -> Vec<String> {

@@ -1,12 +1,10 @@
-//! The SQL of migrations as text, for a PlanetScale deploy request or for review, and the tables that
-//! it creates.
+//! The SQL of migrations as text, for a PlanetScale deploy request or for review.
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, MockDatabase, MockExecResult,
-};
+use sea_orm::{DatabaseConnection, DbBackend, DbErr, MockDatabase, MockExecResult};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
 
-use crate::{MigrationError, Migrator, pending_read_only};
+use crate::status::pending_read_only;
+use crate::{MigrationError, Migrator};
 
 /// The maximum number of statements in one migration.
 const MAX_STATEMENTS: usize = 1_000;
@@ -53,36 +51,8 @@ fn mark_applied(backend: DbBackend, name: &str) -> String {
     format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{name}', {now})")
 }
 
-/// Returns an error if a table that a pending migration creates exists already, unless that
-/// migration was interrupted.
-pub(crate) async fn refuse_foreign_tables<C: ConnectionTrait>(
-    db: &C,
-    manager: &SchemaManager<'_>,
-    interrupted: Option<&str>,
-) -> Result<(), MigrationError> {
-    let pending = Migrator::get_pending_migrations_read_only(db).await?;
-    let is_pending = |name| interrupted != Some(name) && pending.iter().any(|p| p.name() == name);
-    let mut foreign = Vec::new();
-    for migration in Migrator::migrations().iter().filter(|m| is_pending(m.name())) {
-        for statement in statements(db.get_database_backend(), migration.as_ref()).await? {
-            if let Some(table) = created_table(&statement)
-                && manager.has_table(table).await?
-            {
-                foreign.push(table.to_owned());
-            }
-        }
-    }
-    if foreign.is_empty() { Ok(()) } else { Err(MigrationError::NotOurs(foreign)) }
-}
-
-/// Returns the table that a statement creates.
-fn created_table(statement: &str) -> Option<&str> {
-    let quoted =
-        statement.strip_prefix("CREATE TABLE IF NOT EXISTS ")?.split_whitespace().next()?;
-    Some(quoted.trim_matches(['`', '"']))
-}
-
-async fn statements(
+/// Returns the statements of a migration.
+pub(crate) async fn statements(
     backend: DbBackend,
     migration: &dyn MigrationTrait,
 ) -> Result<Vec<String>, DbErr> {

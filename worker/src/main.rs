@@ -5,9 +5,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use guestlist_worker::Worker;
-use guestlist_worker::setup::config::{Common, ConfigErrors, parse_arguments};
+use guestlist_worker::setup::config::{Common, ConfigErrors, Unchecked, parse_arguments};
 use guestlist_worker::setup::terminal::escape;
 use guestlist_worker::setup::{bootstrap, shutdown, telemetry};
 
@@ -17,7 +18,7 @@ use guestlist_worker::setup::{bootstrap, shutdown, telemetry};
 #[command(name = "guestlist-worker", version)]
 struct Cli {
     #[command(flatten)]
-    common: Common,
+    common: Unchecked<Common>,
 }
 
 fn main() -> ExitCode {
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(code) => return code,
     };
-    match run(&cli.common, errors) {
+    match run(cli.common, errors) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Ignored: stderr may be closed.
@@ -35,14 +36,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(common: &Common, mut errors: ConfigErrors) -> anyhow::Result<()> {
-    let stytch = common.required_stytch(&mut errors);
-    let (Some(stytch), true) = (stytch, errors.is_empty()) else {
-        return Err(errors.into());
-    };
+fn run(common: Unchecked<Common>, errors: ConfigErrors) -> anyhow::Result<()> {
+    let (common, stytch) = common.check(errors, Common::required_stytch)?;
+    let stytch = stytch.context("STYTCH_PROJECT_ID and STYTCH_SECRET")?;
     telemetry::start(common.log_format)?;
     shutdown::block_on(async {
-        let services = bootstrap::connect(common, stytch).await?;
+        let services = bootstrap::connect(&common, stytch).await?;
         let policy = common.policy(&common.public_url_at(common.listen_addr)?);
         let stop = shutdown::stop_on_signal();
         Worker::bind(&services, policy, common.worker).await?.run(stop).await

@@ -6,7 +6,7 @@ pub mod instrumented_provider;
 pub mod remediation;
 mod throttle;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use apalis_sea_orm::{JobQueue, hold_rate, retry_now};
@@ -16,6 +16,7 @@ use guestlist_domain::{
     WorkerReport,
 };
 use guestlist_stytch::StytchProvider;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -72,7 +73,7 @@ impl ProviderGuard {
 
     /// The report that this worker publishes in the database.
     pub fn report(&self) -> WorkerReport {
-        let state = self.state();
+        let state = self.0.state.lock();
         WorkerReport {
             health: state.circuit.health.clone(),
             bulk_until: state.throttle.bulk_until(),
@@ -81,17 +82,17 @@ impl ProviderGuard {
 
     /// Returns why this worker makes no calls at present.
     pub fn held_by(&self) -> Option<HeldBy> {
-        self.state().circuit.held_by()
+        self.0.state.lock().circuit.held_by()
     }
 
     /// Returns the last period in which this worker made no calls.
     pub fn last_outage(&self) -> Option<Outage> {
-        self.state().circuit.last_outage
+        self.0.state.lock().circuit.last_outage
     }
 
     /// Returns the remedy, if the provider refuses the configuration.
     pub fn remediation(&self) -> Option<Remediation> {
-        let state = self.state();
+        let state = self.0.state.lock();
         let ProviderHealth::Misconfigured(issue) = &state.circuit.health else { return None };
         Some(remediation(issue, &self.0.authenticate_url))
     }
@@ -99,7 +100,7 @@ impl ProviderGuard {
     /// Records the result of a call.
     pub fn record_call(&self, error: Option<&ProviderError>) {
         let (now, time) = (Instant::now(), self.0.clock.now());
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         let before = state.circuit.health.as_str();
         state.circuit.record_call(error, now, time);
         if let Some(error) = error {
@@ -109,7 +110,7 @@ impl ProviderGuard {
     }
 
     fn record_probe(&self, error: Option<&ProviderError>) {
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         let before = state.circuit.health.as_str();
         state.circuit.record_probe(error, Instant::now(), self.0.clock.now());
         self.notify(state, before);
@@ -160,11 +161,11 @@ impl ProviderGuard {
                 tracing::debug!(%error, "the provider's health was not reported");
             }
             reported = Some(report);
-            let is_probe_due = self.state().circuit.is_probe_due(Instant::now());
+            let is_probe_due = self.0.state.lock().circuit.is_probe_due(Instant::now());
             if is_probe_due {
                 self.probe(&queue, &database, &provider, &stop).await;
             }
-            let is_suspicious = self.state().circuit.is_suspicious();
+            let is_suspicious = self.0.state.lock().circuit.is_suspicious();
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.0.changed.notified() => {}
@@ -228,7 +229,7 @@ impl ProviderGuard {
 
     /// Returns the circuit's decision, and whether bulk mail is held in addition.
     fn decide(&self) -> (Admission, bool) {
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         let before = state.circuit.health.as_str();
         let now = Instant::now();
         let admission = state.circuit.admission(now);
@@ -254,14 +255,10 @@ impl ProviderGuard {
 
     /// Holds the rate of all workers, if the provider asked for it.
     async fn hold_all_workers(&self, database: &Database) {
-        let Some(hold) = self.state().throttle.hold.take() else { return };
+        let Some(hold) = self.0.state.lock().throttle.hold.take() else { return };
         if let Err(error) = hold_rate(database.write().pool(), PROVIDER_RATE, hold).await {
             tracing::warn!(%error, "the rate of the other workers was not held");
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -20,7 +20,9 @@ use crate::tables::{
     api_keys, idempotency_keys, link_claims, login_requests, sessions, used_links, users,
 };
 use crate::write::committer::Committer;
-use crate::write::standalone::{Batch, advance, try_claim_link};
+use crate::write::last_use::advance;
+use crate::write::link_claims::try_claim_link;
+use crate::write::retention::Batch;
 
 /// The domain's store on a database. Its background tasks end when it is dropped.
 #[derive(Debug)]

@@ -3,7 +3,9 @@
 mod commit_recovery;
 pub(crate) mod committer;
 mod jobs;
-pub(crate) mod standalone;
+pub(crate) mod last_use;
+pub(crate) mod link_claims;
+pub(crate) mod retention;
 mod statements;
 mod transaction;
 mod write_check;

@@ -1,24 +1,22 @@
-//! The state of a connection, the task that serves it, and the bodies of its requests.
+//! A connection: its state, and the task that serves it.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tokio_util::io::{InspectReader, InspectWriter};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
-use crate::{BoxError, Options};
+use crate::{BoxError, Options, RequestBody};
 
 /// The state of a connection, which its task shares with the accept loop.
 #[derive(Debug)]
@@ -64,6 +62,24 @@ impl Connection {
         self.close.notify_one();
     }
 
+    /// Passes a request to the service. Until its response, the connection is not overdue.
+    fn handle<S: Service<Request<RequestBody>>>(
+        &self,
+        request: Request<Incoming>,
+        service: S,
+        body_timeout: Duration,
+    ) -> impl Future<Output = Result<S::Response, S::Error>> {
+        *self.phase.lock() = Phase::Request;
+        let deadline = Instant::now() + body_timeout;
+        let request = request.map(|incoming| RequestBody::new(incoming, deadline));
+        let handled = service.oneshot(request);
+        async {
+            let response = handled.await;
+            *self.phase.lock() = Phase::Idle(Instant::now());
+            response
+        }
+    }
+
     fn record_read(&self, bytes: &[u8]) {
         let mut phase = self.phase.lock();
         if !bytes.is_empty() && matches!(*phase, Phase::Idle(_)) {
@@ -77,6 +93,19 @@ impl Connection {
             *since = Instant::now();
         }
     }
+}
+
+fn http(options: &Options) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        // The accept loop closes connections, because idle ones and incomplete headers have different
+        // timeouts.
+        .header_read_timeout(None)
+        // A client may close its sending half after a request and still gets the response.
+        .half_close(true)
+        .max_header_size(options.max_header_bytes)
+        .max_buf_size(options.max_header_bytes);
+    http
 }
 
 /// Serves a connection until it ends, is closed, or has answered its last request after `stop`.
@@ -97,29 +126,11 @@ pub(crate) async fn run<S, B>(
         tracing::debug!(%error, "a connection ended before it was served");
         return;
     }
-    let handler = service_fn(|request: Request<_>| {
-        *connection.phase.lock() = Phase::Request;
-        let deadline = Instant::now() + options.body_timeout;
-        let request = request.map(|incoming| RequestBody::new(incoming, deadline));
-        let handled = service.clone().oneshot(request);
-        async {
-            let response = handled.await;
-            *connection.phase.lock() = Phase::Idle(Instant::now());
-            response
-        }
-    });
+    let handler =
+        service_fn(|request| connection.handle(request, service.clone(), options.body_timeout));
     let io = InspectReader::new(stream, |bytes: &[u8]| connection.record_read(bytes));
     let io = InspectWriter::new(io, |_: &[u8]| connection.record_write());
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // The accept loop closes connections, because idle ones and incomplete headers have different
-        // timeouts.
-        .header_read_timeout(None)
-        // A client may close its sending half after a request and still gets the response.
-        .half_close(true)
-        .max_header_size(options.max_header_bytes)
-        .max_buf_size(options.max_header_bytes)
-        .serve_connection(TokioIo::new(io), handler);
+    let serving = http(&options).serve_connection(TokioIo::new(io), handler);
     tokio::pin!(serving);
     let mut is_stopping = false;
     loop {
@@ -141,52 +152,5 @@ pub(crate) async fn run<S, B>(
                 serving.as_mut().graceful_shutdown();
             }
         }
-    }
-}
-
-/// The body was not complete within [`Options::body_timeout`](crate::Options::body_timeout).
-/// Services should respond with 408.
-#[derive(Debug, Clone, Copy, Error)]
-#[error("the body was not complete in time")]
-pub struct BodyTimedOut;
-
-/// A request body. Reading it fails with [`BodyTimedOut`] if it is not complete in time.
-#[derive(Debug)]
-pub struct RequestBody {
-    incoming: Incoming,
-    deadline: Instant,
-    /// Created on the first wait, because most bodies arrive with their header.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, deadline: Instant) -> Self {
-        Self { incoming, deadline, timer: None }
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let body = self.get_mut();
-        if let Poll::Ready(frame) = Pin::new(&mut body.incoming).poll_frame(context) {
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
-        }
-        let deadline = body.deadline;
-        let timer = body.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        timer.as_mut().poll(context).map(|()| Some(Err(BodyTimedOut.into())))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }

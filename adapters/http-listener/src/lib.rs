@@ -4,12 +4,13 @@
 //! open connections, and the time of a shutdown. [`host`], [`AllowedHosts`] and [`is_cross_origin`]
 //! protect a local listener against web pages.
 
+mod body;
 mod connection;
 mod host;
 mod options;
 mod serve;
 
-pub use connection::{BodyTimedOut, RequestBody};
+pub use body::{BodyTimedOut, RequestBody};
 pub use host::{AllowedHosts, InvalidHost, host, is_cross_origin};
 pub use options::{Options, share_of_descriptors};
 pub use serve::serve;

@@ -3,5 +3,6 @@
 pub(crate) mod client;
 pub(crate) mod error;
 pub(crate) mod fields;
+mod redact;
 pub(crate) mod responses;
 pub(crate) mod user_responses;

@@ -43,17 +43,20 @@ impl Check {
 
 /// Runs all checks. With mistakes in the configuration, nothing else can be checked.
 pub async fn run(
-    config: &Config,
-    mut mistakes: ConfigErrors,
+    config: Result<Config, ConfigErrors>,
     args: &DoctorArgs,
 ) -> anyhow::Result<ExitCode> {
-    config.check(&mut mistakes);
-    let failed = mistakes.iter().map(|m| Check::new(&m.variable, State::Failed, m.problem.clone()));
-    let mut checks: Vec<_> = failed.collect();
-    if checks.is_empty() {
-        checks = check_settings(config.warnings());
-        checks.push(check_database(&config.common.database_url).await);
-    }
+    let checks = match config {
+        Ok(config) => {
+            let mut checks = check_settings(config.warnings());
+            checks.push(check_database(&config.common.database_url).await);
+            checks
+        }
+        Err(mistakes) => mistakes
+            .iter()
+            .map(|m| Check::new(&m.variable, State::Failed, m.problem.clone()))
+            .collect(),
+    };
     print_checks(&checks, args)
 }
 

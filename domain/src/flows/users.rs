@@ -1,9 +1,10 @@
 //! Adds, changes and removes users, and ends all their sessions.
 
+mod admin_loss;
 mod change;
-mod consequences;
+mod changed_user;
 
-use self::consequences::{guard_last_admin, revoke_privileged_invitations};
+use self::admin_loss::{guard_last_admin, revoke_privileged_invitations};
 use super::end_sessions::{SessionEnd, add_session_end, try_end_live};
 use super::invitations::add_revocation;
 use super::invite::{InviteError, check_address, supersede};
@@ -13,8 +14,9 @@ use crate::{
     OptimisticRetry, Role, SessionSelector, User, UserId, UserStatus,
 };
 
+pub use self::admin_loss::privileged_invitations_by;
 pub use self::change::{UserChange, change_user};
-pub use self::consequences::{ChangedUser, UserError, privileged_invitations_by};
+pub use self::changed_user::{ChangedUser, UserError};
 
 #[derive(Debug, Clone)]
 pub struct NewUser {

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(crate) use fake_provider::{Call, FakeProvider, Fault};
 pub(crate) use guestlist_domain::JobState;
 pub(crate) use identities::{Link, Mail, MailKind};
-pub(crate) use in_memory_store::{Disturbance, InMemoryStore, JobRow, Tables};
+pub(crate) use in_memory_store::{Hook, InMemoryStore, JobRow, Tables};
 pub(crate) use simulation::{Simulation, at, metadata, named, place};
 pub(crate) use worker::{InFlight, Interruption};
 

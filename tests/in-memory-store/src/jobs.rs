@@ -18,7 +18,7 @@ pub struct JobRow {
     pub lost: Vec<Timestamp>,
     pub last_error: Option<JobError>,
     /// Whether it was cancelled while it ran.
-    pub is_unwanted: bool,
+    pub cancel_requested: bool,
 }
 
 impl JobRow {
@@ -35,7 +35,7 @@ impl JobRow {
             starts: Vec::new(),
             lost: Vec::new(),
             last_error: None,
-            is_unwanted: false,
+            cancel_requested: false,
         }
     }
 
@@ -63,7 +63,7 @@ impl JobRow {
     /// Makes the job of a lost worker available again. The attempt stays counted.
     pub fn rescue(&mut self, now: Timestamp) {
         self.lost.extend(self.starts.last());
-        self.go_on(JobState::Ready, now);
+        self.requeue(JobState::Ready, now);
     }
 
     pub fn is_held_by(&self, settlement: &Settlement) -> bool {
@@ -74,10 +74,10 @@ impl JobRow {
         match &outcome {
             JobOutcome::Done => self.state = JobState::Done,
             JobOutcome::Dead(_) => self.state = JobState::Dead,
-            JobOutcome::Retry(at, _) => self.go_on(JobState::Retrying, *at),
+            JobOutcome::Retry(at, _) => self.requeue(JobState::Retrying, *at),
             JobOutcome::Snooze(at, _) => {
                 self.attempts -= 1;
-                self.go_on(JobState::Scheduled, *at);
+                self.requeue(JobState::Scheduled, *at);
             }
         }
         if let JobOutcome::Retry(_, e) | JobOutcome::Snooze(_, e) | JobOutcome::Dead(e) = outcome {
@@ -88,7 +88,7 @@ impl JobRow {
     /// Cancels the job. A running job is not interrupted, but not retried.
     pub fn cancel(&mut self) {
         if self.state == JobState::Running {
-            self.is_unwanted = true;
+            self.cancel_requested = true;
         } else {
             self.state = JobState::Cancelled;
         }
@@ -98,11 +98,12 @@ impl JobRow {
         self.state = state;
         self.run_at = at;
         self.attempts = 0;
-        self.is_unwanted = false;
+        self.cancel_requested = false;
     }
 
-    fn go_on(&mut self, state: JobState, at: Timestamp) {
-        self.state = if self.is_unwanted { JobState::Cancelled } else { state };
+    /// Makes the job available at a time, unless it was cancelled while it ran.
+    fn requeue(&mut self, state: JobState, at: Timestamp) {
+        self.state = if self.cancel_requested { JobState::Cancelled } else { state };
         self.run_at = at;
     }
 

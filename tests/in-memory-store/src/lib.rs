@@ -1,7 +1,6 @@
 //! A store in memory, for tests of flows and jobs. It runs the same contract tests as the store on
 //! SQL databases.
 
-#![expect(clippy::expect_used, reason = "a test fails by a panic")]
 #![expect(missing_debug_implementations, reason = "closures have no textual form")]
 
 mod jobs;
@@ -10,5 +9,5 @@ mod store;
 mod tables;
 
 pub use jobs::JobRow;
-pub use store::{Disturbance, InMemoryStore};
+pub use store::{Hook, InMemoryStore};
 pub use tables::Tables;

@@ -27,8 +27,8 @@ impl ReadUsers for InMemoryStore {
     }
 
     async fn user_by_provider_id(&self, provider_user_id: &str) -> StoreResult<Option<User>> {
-        let is_theirs = |user: &&User| user.provider_user_id.as_deref() == Some(provider_user_id);
-        Ok(self.tables().users.values().find(is_theirs).cloned())
+        let matches = |user: &&User| user.provider_user_id.as_deref() == Some(provider_user_id);
+        Ok(self.tables().users.values().find(matches).cloned())
     }
 
     async fn users(
@@ -36,15 +36,15 @@ impl ReadUsers for InMemoryStore {
         filter: &UserFilter,
         page: Page<Cursor<UserId>>,
     ) -> StoreResult<Vec<User>> {
-        let fits = |user: &User| {
+        let matches = |user: &User| {
             let name = user.name.as_ref().map(Name::key).unwrap_or_default();
-            let begins = |q: &SearchPrefix| q.matches(user.email.as_str()) || q.matches(&name);
+            let starts_with = |q: &SearchPrefix| q.matches(user.email.as_str()) || q.matches(&name);
             filter.role.is_none_or(|role| user.role == role)
                 && filter.status.is_none_or(|status| user.status == status)
-                && filter.q.as_ref().is_none_or(begins)
+                && filter.q.as_ref().is_none_or(starts_with)
         };
         let tables = self.tables();
-        let found = tables.users.values().filter(|user| fits(user)).cloned();
+        let found = tables.users.values().filter(|user| matches(user)).cloned();
         Ok(page_of(found, page, |user| filter.cursor(user)))
     }
 
@@ -68,11 +68,11 @@ impl ReadInvitations for InMemoryStore {
     }
 
     async fn latest_invitation(&self, user: UserId) -> StoreResult<Option<Invitation>> {
-        Ok(of(&self.tables(), user).next())
+        Ok(invitations_of(&self.tables(), user).next())
     }
 
     async fn invitations_of(&self, user: UserId) -> StoreResult<Vec<Invitation>> {
-        Ok(of(&self.tables(), user).collect())
+        Ok(invitations_of(&self.tables(), user).collect())
     }
 
     async fn invitations(
@@ -80,19 +80,19 @@ impl ReadInvitations for InMemoryStore {
         filter: &InvitationFilter,
         page: Page<Cursor<InvitationId>>,
     ) -> StoreResult<Vec<Invitation>> {
-        let fits = |invitation: &Invitation| {
+        let matches = |invitation: &Invitation| {
             filter.status.is_none_or(|status| invitation.status == status)
                 && filter.q.as_ref().is_none_or(|q| q.matches(invitation.email.as_str()))
         };
         let tables = self.tables();
-        let found = tables.invitations.values().filter(|one| fits(one)).cloned();
+        let found = tables.invitations.values().filter(|one| matches(one)).cloned();
         Ok(page_of(found, page, |invitation| filter.cursor(invitation)))
     }
 
     async fn timeline(&self, id: InvitationId) -> StoreResult<Vec<Event>> {
         let tables = self.tables();
-        let its_own = tables.events.values().filter(|event| event.invitation_id == Some(id));
-        Ok(its_own.cloned().collect())
+        let events = tables.events.values().filter(|event| event.invitation_id == Some(id));
+        Ok(events.cloned().collect())
     }
 
     async fn overdue_invitations(
@@ -104,7 +104,7 @@ impl ReadInvitations for InMemoryStore {
         let open = tables.invitations.values().filter(|one| one.status.is_open());
         let mut overdue: Vec<_> = open.filter(|one| one.expires_at <= now).cloned().collect();
         overdue.sort_by_key(|invitation| invitation.expires_at);
-        overdue.truncate(most(limit));
+        overdue.truncate(to_usize(limit));
         Ok(overdue)
     }
 }
@@ -112,11 +112,11 @@ impl ReadInvitations for InMemoryStore {
 #[async_trait]
 impl ReadSessions for InMemoryStore {
     async fn session_by_token(&self, token: TokenHash) -> StoreResult<Option<(Session, User)>> {
-        Ok(held(&self.tables(), |session| session.token_hash == token))
+        Ok(find_session(&self.tables(), |session| session.token_hash == token))
     }
 
     async fn session_by_provider_id(&self, id: &str) -> StoreResult<Option<(Session, User)>> {
-        Ok(held(&self.tables(), |session| session.provider_session_id == id))
+        Ok(find_session(&self.tables(), |session| session.provider_session_id == id))
     }
 
     async fn session(&self, id: SessionId) -> StoreResult<Option<Session>> {
@@ -125,8 +125,8 @@ impl ReadSessions for InMemoryStore {
 
     async fn live_sessions(&self, user: UserId, now: Timestamp) -> StoreResult<Vec<Session>> {
         let tables = self.tables();
-        let theirs = tables.sessions.values().rev().filter(|session| session.user_id == user);
-        Ok(theirs.filter(|session| session.is_live(now)).cloned().collect())
+        let sessions = tables.sessions.values().rev().filter(|session| session.user_id == user);
+        Ok(sessions.filter(|session| session.is_live(now)).cloned().collect())
     }
 
     async fn sessions(
@@ -137,7 +137,7 @@ impl ReadSessions for InMemoryStore {
     ) -> StoreResult<Vec<Session>> {
         let live = self.live_sessions(user, now).await?.into_iter();
         let rest = live.filter(|session| page.after.is_none_or(|after| session.id < after));
-        Ok(rest.take(most(page.limit)).collect())
+        Ok(rest.take(to_usize(page.limit)).collect())
     }
 
     async fn used_link(&self, token: TokenHash) -> StoreResult<Option<UsedLink>> {
@@ -150,11 +150,11 @@ impl ReadSessions for InMemoryStore {
 
     async fn login_requests(&self, email: &Email, limit: u64) -> StoreResult<Vec<LoginRequest>> {
         let tables = self.tables();
-        let theirs = tables.login_requests.iter().filter(|request| request.email == *email);
-        let mut request: Vec<_> = theirs.cloned().collect();
-        request.sort_by_key(|request| std::cmp::Reverse(request.ordinal));
-        request.truncate(most(limit));
-        Ok(request)
+        let requests = tables.login_requests.iter().filter(|request| request.email == *email);
+        let mut requests: Vec<_> = requests.cloned().collect();
+        requests.sort_by_key(|request| Reverse(request.ordinal));
+        requests.truncate(to_usize(limit));
+        Ok(requests)
     }
 
     async fn has_newer_due_login_request(
@@ -164,8 +164,8 @@ impl ReadSessions for InMemoryStore {
         now: Timestamp,
     ) -> StoreResult<bool> {
         let tables = self.tables();
-        let mut theirs = tables.login_requests.iter().filter(|request| request.email == *email);
-        Ok(theirs.any(|request| request.ordinal > ordinal && request.send_at <= now))
+        let mut requests = tables.login_requests.iter().filter(|request| request.email == *email);
+        Ok(requests.any(|request| request.ordinal > ordinal && request.send_at <= now))
     }
 }
 
@@ -206,23 +206,23 @@ impl ReadReconciliation for InMemoryStore {
     async fn users_from(&self, after: Option<UserId>, limit: u64) -> StoreResult<Vec<User>> {
         let tables = self.tables();
         let rest = tables.users.values().filter(|user| after.is_none_or(|after| user.id > after));
-        Ok(rest.take(most(limit)).cloned().collect())
+        Ok(rest.take(to_usize(limit)).cloned().collect())
     }
 
     async fn users_by_provider_ids(&self, ids: &[String]) -> StoreResult<Vec<User>> {
-        let has_one =
+        let matches =
             |user: &&User| user.provider_user_id.as_ref().is_some_and(|id| ids.contains(id));
-        Ok(self.tables().users.values().filter(has_one).cloned().collect())
+        Ok(self.tables().users.values().filter(matches).cloned().collect())
     }
 
     async fn users_by_emails(&self, emails: &[Email]) -> StoreResult<Vec<User>> {
-        let has_one = |user: &&User| emails.contains(&user.email);
-        Ok(self.tables().users.values().filter(has_one).cloned().collect())
+        let matches = |user: &&User| emails.contains(&user.email);
+        Ok(self.tables().users.values().filter(matches).cloned().collect())
     }
 
     async fn tombstones(&self, ids: &[String]) -> StoreResult<Vec<Tombstone>> {
-        let is_one = |gone: &&Tombstone| ids.contains(&gone.provider_user_id);
-        Ok(self.tables().tombstones.iter().filter(is_one).cloned().collect())
+        let matches = |tombstone: &&Tombstone| ids.contains(&tombstone.provider_user_id);
+        Ok(self.tables().tombstones.iter().filter(matches).cloned().collect())
     }
 
     async fn last_reconciliation(&self) -> StoreResult<Option<Reconciliation>> {
@@ -231,13 +231,13 @@ impl ReadReconciliation for InMemoryStore {
 }
 
 /// Returns the newest first.
-fn of(tables: &Tables, user: UserId) -> impl Iterator<Item = Invitation> {
+fn invitations_of(tables: &Tables, user: UserId) -> impl Iterator<Item = Invitation> {
     let newest_first = tables.invitations.values().rev();
     newest_first.filter(move |invitation| invitation.user_id == user).cloned()
 }
 
-fn held(tables: &Tables, is_it: impl Fn(&Session) -> bool) -> Option<(Session, User)> {
-    let session = tables.sessions.values().find(|session| is_it(session))?;
+fn find_session(tables: &Tables, matches: impl Fn(&Session) -> bool) -> Option<(Session, User)> {
+    let session = tables.sessions.values().find(|session| matches(session))?;
     Some((session.clone(), tables.users.get(&session.user_id)?.clone()))
 }
 
@@ -245,23 +245,24 @@ fn held(tables: &Tables, is_it: impl Fn(&Session) -> bool) -> Option<(Session, U
 fn page_of<T, Id: Ord>(
     found: impl Iterator<Item = T>,
     page: Page<Cursor<Id>>,
-    place: impl Fn(&T) -> Cursor<Id>,
+    cursor: impl Fn(&T) -> Cursor<Id>,
 ) -> Vec<T> {
-    let order = |place: Cursor<Id>| {
-        let key = place.sort_key.map(|by| match by {
+    let order = |cursor: Cursor<Id>| {
+        let key = cursor.sort_key.map(|by| match by {
             SortKey::Email(email) => (0, email),
             SortKey::Name(name) => (1, name),
         });
-        (key, Reverse(place.id))
+        (key, Reverse(cursor.id))
     };
     let after = page.after.map(order);
-    let mut found: Vec<T> =
-        found.filter(|row| after.as_ref().is_none_or(|after| order(place(row)) > *after)).collect();
-    found.sort_by_key(|row| order(place(row)));
-    found.truncate(most(page.limit));
+    let mut found: Vec<T> = found
+        .filter(|row| after.as_ref().is_none_or(|after| order(cursor(row)) > *after))
+        .collect();
+    found.sort_by_key(|row| order(cursor(row)));
+    found.truncate(to_usize(page.limit));
     found
 }
 
-fn most(limit: u64) -> usize {
+fn to_usize(limit: u64) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }

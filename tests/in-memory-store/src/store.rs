@@ -1,76 +1,76 @@
-//! The store, which can be disturbed between a flow's reads and its write.
+//! The store, with hooks that run between a flow's reads and its write.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use guestlist_domain::{
     CLOCK_TOLERANCE, Change, ExpiredRows, LinkClaim, Store, StoreError, TokenHash, Usage, Verdict,
 };
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::tables::Tables;
 
 pub(crate) type StoreResult<T> = Result<T, StoreError>;
 
-/// Code that runs at a chosen moment.
-pub type Disturbance = Box<dyn FnOnce() + Send>;
+/// Code that a test runs at a certain point.
+pub type Hook = Box<dyn FnOnce() + Send>;
 
 /// A store of all data. It never waits, so that tests of flows need no runtime.
 #[derive(Default)]
 pub struct InMemoryStore {
     tables: Mutex<Tables>,
-    disturbances: Mutex<Disturbances>,
+    hooks: Mutex<Hooks>,
 }
 
 #[derive(Default)]
-struct Disturbances {
-    before_apply: VecDeque<Disturbance>,
-    /// Whether a disturbance is running; it is not disturbed itself.
-    under_way: bool,
+struct Hooks {
+    before_apply: VecDeque<Hook>,
+    /// Whether a hook is running. Changes that it applies run no hooks.
+    is_running: bool,
     failing_applies: usize,
 }
 
 impl InMemoryStore {
     /// Returns the rows, to read or change them directly.
     pub fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().expect("no test panics while it holds the rows")
+        self.tables.lock()
     }
 
-    /// Runs `disturb` before the next change is applied. Each further call disturbs the
+    /// Runs `hook` before the next change is applied. The hook of each further call runs before the
     /// change after that.
-    pub fn before_next_apply(&self, disturb: impl FnOnce() + Send + 'static) {
-        self.disturbances().before_apply.push_back(Box::new(disturb));
+    pub fn run_before_next_apply(&self, hook: impl FnOnce() + Send + 'static) {
+        self.hooks().before_apply.push_back(Box::new(hook));
     }
 
     /// Fails the next `times` changes with a lost connection, before anything is written.
     pub fn lose_next_applies(&self, times: usize) {
-        self.disturbances().failing_applies = times;
+        self.hooks().failing_applies = times;
     }
 
-    /// Removes all disturbances.
-    pub fn calm(&self) {
-        *self.disturbances() = Disturbances::default();
+    /// Removes all hooks and failures.
+    pub fn clear_hooks(&self) {
+        *self.hooks() = Hooks::default();
     }
 
-    fn disturbances(&self) -> MutexGuard<'_, Disturbances> {
-        self.disturbances.lock().expect("no test panics while it holds the disturbances")
+    fn hooks(&self) -> MutexGuard<'_, Hooks> {
+        self.hooks.lock()
     }
 
-    fn disturb(&self) -> StoreResult<()> {
-        let mut disturbances = self.disturbances();
-        if disturbances.under_way {
+    fn run_hook(&self) -> StoreResult<()> {
+        let mut hooks = self.hooks();
+        if hooks.is_running {
             return Ok(());
         }
-        if disturbances.failing_applies > 0 {
-            disturbances.failing_applies -= 1;
+        if hooks.failing_applies > 0 {
+            hooks.failing_applies -= 1;
             return Err(StoreError::Unavailable("connection lost".into()));
         }
-        let Some(disturb) = disturbances.before_apply.pop_front() else { return Ok(()) };
-        disturbances.under_way = true;
-        drop(disturbances);
-        disturb();
-        self.disturbances().under_way = false;
+        let Some(hook) = hooks.before_apply.pop_front() else { return Ok(()) };
+        hooks.is_running = true;
+        drop(hooks);
+        hook();
+        self.hooks().is_running = false;
         Ok(())
     }
 }
@@ -78,7 +78,7 @@ impl InMemoryStore {
 #[async_trait]
 impl Store for InMemoryStore {
     async fn apply(&self, change: Change) -> StoreResult<Verdict> {
-        self.disturb()?;
+        self.run_hook()?;
         Ok(self.tables().apply(change))
     }
 
@@ -106,10 +106,10 @@ impl Store for InMemoryStore {
         Ok(())
     }
 
-    async fn record_usage(&self, seen: &[Usage], at: Timestamp) -> StoreResult<()> {
+    async fn record_usage(&self, usages: &[Usage], at: Timestamp) -> StoreResult<()> {
         let mut tables = self.tables();
-        for seen in seen {
-            match seen {
+        for usage in usages {
+            match usage {
                 Usage::Session { session, user } => {
                     if let Some(session) = tables.sessions.get_mut(session) {
                         session.last_used_at = last_use(Some(session.last_used_at), at);
@@ -135,11 +135,11 @@ impl Store for InMemoryStore {
         limit: u64,
     ) -> StoreResult<u64> {
         let mut tables = self.tables();
-        let mut left = limit;
+        let mut remaining = limit;
         let mut keep = |at: Timestamp| {
-            let goes = at < before && left > 0;
-            left -= u64::from(goes);
-            !goes
+            let is_deleted = at < before && remaining > 0;
+            remaining -= u64::from(is_deleted);
+            !is_deleted
         };
         match what {
             ExpiredRows::Sessions => tables.sessions.retain(|_, session| keep(session.expires_at)),
@@ -148,7 +148,7 @@ impl Store for InMemoryStore {
             ExpiredRows::LoginRequests => tables.login_requests.retain(|request| keep(request.at)),
             ExpiredRows::IdempotencyKeys => {}
         }
-        Ok(limit - left)
+        Ok(limit - remaining)
     }
 
     async fn ready(&self) -> StoreResult<()> {

@@ -60,7 +60,7 @@ impl Tables {
         }
         for guard in change.guards {
             let version = self.guards.entry(guard.name).or_default();
-            expect(*version == guard.version)?;
+            require(*version == guard.version)?;
             *version += 1;
         }
         write_rows(&mut self.users, change.users)?;
@@ -69,7 +69,7 @@ impl Tables {
         // Sessions end before new ones start.
         change.end_sessions.iter().for_each(|end| self.end_sessions(end));
         for session in change.sessions {
-            expect(self.sessions.insert(session.id, session).is_none())?;
+            require(self.sessions.insert(session.id, session).is_none())?;
         }
         self.used_links.extend(change.used_links);
         self.login_requests.extend(change.login_requests);
@@ -83,10 +83,10 @@ impl Tables {
         let newest = self.reconciliations.iter().map(|record| record.id).max();
         self.reconciliations.retain(|record| Some(record.id) == newest);
         for event in change.events {
-            expect(self.events.insert(event.id, event).is_none())?;
+            require(self.events.insert(event.id, event).is_none())?;
         }
         for job in change.jobs {
-            expect(self.jobs.insert(job.id, JobRow::new(job)).is_none())?;
+            require(self.jobs.insert(job.id, JobRow::new(job)).is_none())?;
         }
         if let Some(settlement) = change.settlement
             && let Some(job) = self.jobs.get_mut(&settlement.attempt.job)
@@ -101,13 +101,14 @@ impl Tables {
             Operation::Pause { queue, .. } => drop(self.paused.insert(*queue)),
             Operation::Resume(queue) => drop(self.paused.remove(queue)),
             Operation::Cancel { job, .. } => {
-                let can_be = |state: JobState| state.can_be_cancelled() || state.can_be_dismissed();
-                self.job_if(*job, can_be)?.cancel();
+                let is_allowed =
+                    |state: JobState| state.can_be_cancelled() || state.can_be_dismissed();
+                self.job_if(*job, is_allowed)?.cancel();
             }
             Operation::CancelIfDead { key, .. } => {
                 let dead = self.jobs.values_mut().filter(|row| row.state == JobState::Dead);
-                let its = dead.filter(|row| row.job.unique_key.as_ref() == Some(key));
-                its.for_each(|row| row.state = JobState::Cancelled);
+                let matching = dead.filter(|row| row.job.unique_key.as_ref() == Some(key));
+                matching.for_each(|row| row.state = JobState::Cancelled);
             }
             Operation::Retry { job, at, requested_at } => {
                 let state = if at > requested_at { JobState::Scheduled } else { JobState::Ready };
@@ -117,18 +118,22 @@ impl Tables {
         Ok(())
     }
 
-    fn job_if(&mut self, id: JobId, can_be: fn(JobState) -> bool) -> Result<&mut JobRow, Conflict> {
-        self.jobs.get_mut(&id).filter(|row| can_be(row.state)).ok_or(Conflict)
+    fn job_if(
+        &mut self,
+        id: JobId,
+        is_allowed: fn(JobState) -> bool,
+    ) -> Result<&mut JobRow, Conflict> {
+        self.jobs.get_mut(&id).filter(|row| is_allowed(row.state)).ok_or(Conflict)
     }
 
     fn end_sessions(&mut self, end: &EndSessions) {
-        let is_meant = |session: &Session| match end.sessions {
+        let matches = |session: &Session| match end.sessions {
             SessionSelector::One(id) => session.id == id,
             SessionSelector::AllBut(id) => session.id != id,
             SessionSelector::All => true,
         };
-        let theirs = self.sessions.values_mut().filter(|session| session.user_id == end.user_id);
-        for session in theirs.filter(|session| is_meant(session)) {
+        let sessions = self.sessions.values_mut().filter(|session| session.user_id == end.user_id);
+        for session in sessions.filter(|session| matches(session)) {
             session.ended.get_or_insert((end.at, end.reason));
         }
     }
@@ -204,37 +209,37 @@ impl Row for ApiKey {
 /// Deletes, updates and inserts rows, in this order, and checks unique keys.
 fn write_rows<T: Row>(table: &mut BTreeMap<T::Id, T>, rows: Rows<T>) -> Written {
     for mut row in rows.delete {
-        expect_as_read(table, &mut row)?;
+        require_unchanged(table, &mut row)?;
         table.remove(&row.id());
     }
     for mut row in rows.update {
-        let stored = expect_as_read(table, &mut row)?;
+        let stored = require_unchanged(table, &mut row)?;
         row.keep(stored);
         *row.version() += 1;
         table.insert(row.id(), row);
     }
     T::check_unique(table)?;
     for row in rows.insert {
-        expect(table.insert(row.id(), row).is_none())?;
+        require(table.insert(row.id(), row).is_none())?;
     }
     T::check_unique(table)
 }
 
 /// Returns the stored row, which must be at the version that was read.
-fn expect_as_read<'a, T: Row>(
+fn require_unchanged<'a, T: Row>(
     table: &'a mut BTreeMap<T::Id, T>,
     read: &mut T,
 ) -> Result<&'a T, Conflict> {
     let stored = table.get_mut(&read.id()).ok_or(Conflict)?;
-    expect(stored.version() == read.version())?;
+    require(stored.version() == read.version())?;
     Ok(stored)
 }
 
-fn expect(so: bool) -> Written {
-    if so { Ok(()) } else { Err(Conflict) }
+fn require(condition: bool) -> Written {
+    if condition { Ok(()) } else { Err(Conflict) }
 }
 
 fn unique<K: std::hash::Hash + Eq>(mut keys: impl Iterator<Item = K>) -> Written {
     let mut seen = HashSet::new();
-    expect(keys.all(|key| seen.insert(key)))
+    require(keys.all(|key| seen.insert(key)))
 }

@@ -9,6 +9,7 @@ use guestlist_domain::{
     JwtError, LoginMail, Profile, ProviderError, ProviderErrorKind, SentMail,
 };
 
+use self::CallKind::{Direct, Search};
 use super::ProviderGuard;
 use crate::metrics::Metrics;
 
@@ -19,22 +20,30 @@ pub struct InstrumentedProvider {
     pub metrics: Metrics,
 }
 
-/// Calls that search. They have a rate limit of their own and are batched, so their failures say
-/// nothing about sending.
-const SEARCHES: [&str; 3] = ["find_user", "identities", "identity"];
+/// What the circuit breaker learns from a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CallKind {
+    /// Its result counts.
+    Direct,
+    /// Only wrong credentials count: searches have a rate limit of their own and are batched, so
+    /// their failures say nothing about sending.
+    Search,
+}
 
 impl InstrumentedProvider {
+    /// Records the result of a call; `label` names it in metrics.
     async fn instrument<T>(
         &self,
-        call: &str,
+        kind: CallKind,
+        label: &str,
         future: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
         let started = Instant::now();
         let result = future.await;
         let error = result.as_ref().err();
-        self.metrics.record_call(call, error, started.elapsed());
+        self.metrics.record_call(label, error, started.elapsed());
         let is_misconfigured = error.is_some_and(|e| e.kind == ProviderErrorKind::Misconfigured);
-        if is_misconfigured || !SEARCHES.contains(&call) {
+        if is_misconfigured || kind == Direct {
             self.guard.record_call(error);
         }
         result
@@ -44,15 +53,15 @@ impl InstrumentedProvider {
 #[async_trait]
 impl IdentityProvider for InstrumentedProvider {
     async fn send_invite(&self, mail: &InviteMail) -> Result<SentMail, ProviderError> {
-        self.instrument("invite", self.provider.send_invite(mail)).await
+        self.instrument(Direct, "invite", self.provider.send_invite(mail)).await
     }
 
     async fn send_login(&self, mail: &LoginMail) -> Result<SentMail, ProviderError> {
-        self.instrument("login", self.provider.send_login(mail)).await
+        self.instrument(Direct, "login", self.provider.send_login(mail)).await
     }
 
     async fn revoke_invite(&self, email: &Email) -> Result<(), ProviderError> {
-        self.instrument("revoke_invite", self.provider.revoke_invite(email)).await
+        self.instrument(Direct, "revoke_invite", self.provider.revoke_invite(email)).await
     }
 
     async fn authenticate_link(
@@ -60,34 +69,37 @@ impl IdentityProvider for InstrumentedProvider {
         token: &str,
         minutes: u32,
     ) -> Result<AuthenticatedSession, ProviderError> {
-        self.instrument("authenticate", self.provider.authenticate_link(token, minutes)).await
+        self.instrument(Direct, "authenticate", self.provider.authenticate_link(token, minutes))
+            .await
     }
 
     async fn refresh_session(
         &self,
         session_token: &str,
     ) -> Result<AuthenticatedSession, ProviderError> {
-        self.instrument("refresh_session", self.provider.refresh_session(session_token)).await
+        self.instrument(Direct, "refresh_session", self.provider.refresh_session(session_token))
+            .await
     }
 
     async fn revoke_session(&self, provider_session_id: &str) -> Result<(), ProviderError> {
-        self.instrument("revoke_session", self.provider.revoke_session(provider_session_id)).await
+        self.instrument(Direct, "revoke_session", self.provider.revoke_session(provider_session_id))
+            .await
     }
 
     async fn delete_user(&self, provider_user_id: &str) -> Result<(), ProviderError> {
-        self.instrument("delete_user", self.provider.delete_user(provider_user_id)).await
+        self.instrument(Direct, "delete_user", self.provider.delete_user(provider_user_id)).await
     }
 
     async fn find_user(&self, email: &Email) -> Result<Option<Identity>, ProviderError> {
-        self.instrument("find_user", self.provider.find_user(email)).await
+        self.instrument(Search, "find_user", self.provider.find_user(email)).await
     }
 
     async fn identities(&self, cursor: Option<&str>) -> Result<IdentityPage, ProviderError> {
-        self.instrument("identities", self.provider.identities(cursor)).await
+        self.instrument(Search, "identities", self.provider.identities(cursor)).await
     }
 
     async fn identity(&self, provider_user_id: &str) -> Result<Option<Profile>, ProviderError> {
-        self.instrument("identity", self.provider.identity(provider_user_id)).await
+        self.instrument(Search, "identity", self.provider.identity(provider_user_id)).await
     }
 
     async fn verify_jwt(&self, session_jwt: &str) -> Result<JwtClaims, JwtError> {

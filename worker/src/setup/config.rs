@@ -4,6 +4,7 @@
 mod arguments;
 mod dotenv;
 pub mod parse;
+mod unchecked;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use url::Url;
 
 use super::telemetry;
 
-pub use arguments::{ConfigError, ConfigErrors, parse as parse_arguments};
+pub use arguments::parse as parse_arguments;
+pub use unchecked::{ConfigError, ConfigErrors, Unchecked};
 
 /// Stytch's limits for a session, in minutes.
 const SESSION_MINUTES: std::ops::RangeInclusive<u32> = 5..=527_040;

@@ -6,10 +6,10 @@
 //! waiting statements fail, and new ones fail at once, until a probe succeeds.
 
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use apalis_sea_orm::ErrorClass;
+use parking_lot::Mutex;
 use sea_orm::DbErr;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError};
 use sqlx::{ConnectOptions, Connection, Executor};
@@ -120,22 +120,22 @@ impl Health {
 
     /// Closes every connection that is open now as soon as it is idle.
     pub(crate) fn discard_connections(&self) {
-        *lock(&self.discarded_until) = Some(Instant::now());
+        *self.discarded_until.lock() = Some(Instant::now());
     }
 
     /// Returns whether a connection of this age may be used again.
     pub(super) fn may_use(&self, age: Duration) -> bool {
-        lock(&self.discarded_until).is_none_or(|until| until.elapsed() > age)
+        self.discarded_until.lock().is_none_or(|until| until.elapsed() > age)
     }
 
     /// Returns the time since the last write that succeeded.
     pub(crate) fn last_write_age(&self) -> Option<Duration> {
-        lock(&self.last_write).map(|at| at.elapsed())
+        self.last_write.lock().map(|at| at.elapsed())
     }
 
     pub(crate) fn write_succeeded(&self) {
-        *lock(&self.last_write) = Some(Instant::now());
-        let mut failed = lock(&self.failed_writes);
+        *self.last_write.lock() = Some(Instant::now());
+        let mut failed = self.failed_writes.lock();
         if failed.take().is_some() {
             tracing::info!("the database accepts writes again");
         }
@@ -151,7 +151,7 @@ impl Health {
         ) {
             return;
         }
-        let mut failed = lock(&self.failed_writes);
+        let mut failed = self.failed_writes.lock();
         let first = failed.as_ref().map(|failed| failed.first);
         if first.is_none() {
             tracing::warn!(%error, "the database rejects writes");
@@ -162,7 +162,7 @@ impl Health {
 
     /// Returns the failure of writes since the last write that succeeded.
     pub(super) fn write_failure(&self) -> Option<WriteFailure> {
-        lock(&self.failed_writes).as_ref().map(|failed| WriteFailure {
+        self.failed_writes.lock().as_ref().map(|failed| WriteFailure {
             age: failed.first.elapsed(),
             reason: failed.reason.clone(),
         })
@@ -224,8 +224,4 @@ fn is_answer(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
     let number = error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
     number.is_some_and(|number| !matches!(number, 1105 | 1053 | 2006 | 2013))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

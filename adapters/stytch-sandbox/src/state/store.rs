@@ -61,11 +61,11 @@ impl Store {
         self.tables.apply(record);
     }
 
-    /// Revokes the outstanding links to an address that `is_meant` selects.
-    pub(crate) fn revoke_links(&mut self, address: &str, is_meant: impl Fn(&Link) -> bool) {
+    /// Revokes the outstanding links to an address that `matches` selects.
+    pub(crate) fn revoke_links(&mut self, address: &str, matches: impl Fn(&Link) -> bool) {
         let links = self.tables.links.of_address(address);
         let outstanding = links.filter(|link| link.state == LinkState::Outstanding);
-        for link in outstanding.filter(|link| is_meant(link)).cloned().collect::<Vec<_>>() {
+        for link in outstanding.filter(|link| matches(link)).cloned().collect::<Vec<_>>() {
             self.write(Record::Link(Link { state: LinkState::Revoked, ..link }));
         }
     }

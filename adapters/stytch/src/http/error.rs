@@ -11,7 +11,8 @@ use guestlist_domain::ProviderErrorKind::{
 };
 use guestlist_domain::{ProviderError, ProviderErrorKind as Kind};
 
-use super::fields::{MAX_ID_LENGTH, redact};
+use super::fields::MAX_ID_LENGTH;
+use super::redact::redact;
 use super::responses::ErrorBody;
 
 /// Whether a call may be repeated.

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::consequences::{
-    ChangedUser, UserError, guard_last_admin, revoke_privileged_invitations,
-};
+use super::admin_loss::{guard_last_admin, revoke_privileged_invitations};
+use super::changed_user::{ChangedUser, UserError};
 use crate::flows::end_sessions::{SessionEnd, add_session_end};
 use crate::{
     Actor, Change, Ctx, EndReason, Event, EventKind, Invitation, InvitationStatus, ManageableRoles,

@@ -1,10 +1,10 @@
 //! One delivery of an invitation, what the job reports about it, and the look-up of what an earlier
 //! call did whose answer was lost.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::jobs::job::new_job;
@@ -53,7 +53,7 @@ impl RowsRead {
     }
 
     pub(super) fn take(&self) -> Option<(Invitation, User)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.lock().take()
     }
 }
 

@@ -54,7 +54,7 @@ fn check_invitation(tables: &Tables, invitation: &Invitation, now: Timestamp) {
     }
     if is_queued && invitation.can_be_accepted(now) {
         let theirs = tables.jobs.values().filter(|row| sends(row, invitation));
-        let live: Vec<_> = theirs.filter(|row| row.is_live() && !row.is_unwanted).collect();
+        let live: Vec<_> = theirs.filter(|row| row.is_live() && !row.cancel_requested).collect();
         assert_eq!(live.len(), 1, "nobody will send {invitation:?}");
         let too_soon = live[0].is_waiting() && Some(live[0].run_at) < invitation.next_attempt_at;
         assert!(!too_soon, "{:?} before its time: {invitation:?}", live[0]);
@@ -71,7 +71,8 @@ fn check_invitation(tables: &Tables, invitation: &Invitation, now: Timestamp) {
 fn check_cancelled_jobs(tables: &Tables) {
     for invitation in tables.invitations.values() {
         let its_job = tables.jobs.values().find(|row| sends(row, invitation));
-        let its_job = its_job.filter(|row| row.state == JobState::Cancelled || row.is_unwanted);
+        let its_job =
+            its_job.filter(|row| row.state == JobState::Cancelled || row.cancel_requested);
         assert!(its_job.is_none() || !invitation.status.is_open(), "{its_job:?}, {invitation:?}");
     }
 }
@@ -80,7 +81,7 @@ fn check_cancelled_jobs(tables: &Tables) {
 /// is not active. The end of a job that was cancelled while it ran is not known.
 fn check_dead_jobs(tables: &Tables) {
     let mut dead =
-        tables.jobs.values().filter(|row| row.state == JobState::Dead && !row.is_unwanted);
+        tables.jobs.values().filter(|row| row.state == JobState::Dead && !row.cancel_requested);
     let is_open_still = |row: &JobRow| {
         let its = tables.invitations.values().find(|invitation| sends(row, invitation));
         let user = its.and_then(|its| tables.users.get(&its.user_id));

@@ -72,11 +72,11 @@ impl Scenario {
 
     fn plan(&self, moment: Moment, requests: Vec<Request>) {
         let simulation = self.simulation.clone();
-        let disturb = move || requests.iter().for_each(|request| happens(&simulation, request));
+        let hook = move || requests.iter().for_each(|request| happens(&simulation, request));
         match moment {
-            Moment::BeforeApply => self.simulation.store.before_next_apply(disturb),
-            Moment::CallStarted(call) => self.simulation.provider.before_effect(call, disturb),
-            Moment::CallDone(call) => self.simulation.provider.before_answer(call, disturb),
+            Moment::BeforeApply => self.simulation.store.run_before_next_apply(hook),
+            Moment::CallStarted(call) => self.simulation.provider.before_effect(call, hook),
+            Moment::CallDone(call) => self.simulation.provider.before_answer(call, hook),
         }
     }
 
@@ -84,7 +84,7 @@ impl Scenario {
     /// work is left.
     pub(super) fn settle_everything(&mut self) {
         self.simulation.provider.recover();
-        self.simulation.store.calm();
+        self.simulation.store.clear_hooks();
         for job in std::mem::take(&mut self.in_flight) {
             self.simulation.settle(&job).expect("the database is there");
         }

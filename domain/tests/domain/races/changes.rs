@@ -15,7 +15,7 @@ fn two_administrators_cannot_demote_each_other() {
     let first = t.admin("first").user;
     let second = t.admin("second").user;
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.give_role(first.id, Role::Member).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.give_role(first.id, Role::Member).unwrap()));
 
     let refused = t.give_role(second.id, Role::Member);
 
@@ -30,7 +30,7 @@ fn the_last_administrator_cannot_be_suspended_while_another_is_removed() {
     let first = t.admin("first").user;
     let second = t.admin("second").user;
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.remove(first.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.remove(first.id).unwrap()));
 
     let refused = t.try_suspend(second.id, true);
 
@@ -45,7 +45,7 @@ fn a_login_during_a_suspension_is_ended() {
     t.log_in("ada").unwrap();
     t.work_for(secs(2));
     let (other, link) = (t.clone(), t.link("ada"));
-    t.store.before_next_apply(move || drop(other.redeem(&link).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.redeem(&link).unwrap()));
 
     t.suspend("ada");
 
@@ -63,7 +63,7 @@ fn a_user_suspended_during_the_login_is_refused() {
     t.log_in("ada").unwrap();
     t.work_for(secs(2));
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.suspend("ada")));
+    t.store.run_before_next_apply(move || drop(other.suspend("ada")));
 
     let refused = t.redeem(&t.link("ada"));
 
@@ -78,7 +78,7 @@ fn two_concurrent_changes_of_a_user_are_both_applied() {
     let ada = t.logged_in("ada").user;
     let other = t.clone();
     let name = UserChange { name: Some(named("Ada")), ..UserChange::default() };
-    t.store.before_next_apply(move || drop(other.change(ada.id, &name).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.change(ada.id, &name).unwrap()));
 
     t.give_role(ada.id, Role::Operator).unwrap();
 
@@ -91,7 +91,7 @@ fn two_concurrent_suspensions_are_recorded_once() {
     let t = Simulation::new();
     let ada = t.logged_in("ada").user;
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.suspend("ada")));
+    t.store.run_before_next_apply(move || drop(other.suspend("ada")));
 
     t.suspend("ada");
 
@@ -104,7 +104,7 @@ fn an_invitation_resent_during_a_change_has_the_new_values() {
     let ada = t.sent("ada");
     let other = t.clone();
     t.wait(secs(60));
-    t.store.before_next_apply(move || drop(other.resend(ada.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.resend(ada.id).unwrap()));
 
     t.give_role(ada.user_id, Role::Operator).unwrap();
 
@@ -118,7 +118,7 @@ fn a_session_ended_twice_concurrently_is_recorded_once() {
     let t = Simulation::new();
     let ada = t.logged_in("ada");
     let (other, same) = (t.clone(), ada.clone());
-    t.store.before_next_apply(move || other.log_out(&same).unwrap());
+    t.store.run_before_next_apply(move || other.log_out(&same).unwrap());
 
     assert_eq!(t.end_all(ada.user.id).unwrap(), 0);
 
@@ -132,7 +132,7 @@ fn a_session_replaced_during_its_logout_is_recorded_once() {
     t.log_in("ada").unwrap();
     t.work_for(secs(2));
     let (other, same) = (t.clone(), ada.clone());
-    t.store.before_next_apply(move || other.log_out(&same).unwrap());
+    t.store.run_before_next_apply(move || other.log_out(&same).unwrap());
     let replaces = Some(ada.session.clone());
 
     t.redeem_with(&RedeemLink {
@@ -148,7 +148,7 @@ fn a_session_replaced_during_its_logout_is_recorded_once() {
 /// Promotes a user to operator before the next write.
 fn is_promoted_concurrently(t: &Simulation, user: UserId) {
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.give_role(user, Role::Operator).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.give_role(user, Role::Operator).unwrap()));
 }
 
 #[test]

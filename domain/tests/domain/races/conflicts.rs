@@ -11,7 +11,7 @@ fn resend_overtaken(times: usize) -> (Simulation, Result<(), InvitationError>) {
     let ada = t.sent("ada");
     for _ in 0..times {
         let other = t.clone();
-        t.store.before_next_apply(move || {
+        t.store.run_before_next_apply(move || {
             let mut tables = other.store.tables();
             tables.invitations.get_mut(&ada.id).unwrap().version += 1;
         });

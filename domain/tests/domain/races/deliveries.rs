@@ -13,7 +13,7 @@ fn an_invitation_accepted_while_the_result_is_written_stays_accepted() {
     let ada = t.invited("ada");
     let in_flight = t.perform_next();
     let (other, link) = (t.clone(), t.link("ada"));
-    t.store.before_next_apply(move || drop(other.redeem(&link).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.redeem(&link).unwrap()));
 
     assert_eq!(t.settle(&in_flight).unwrap(), Verdict::Applied);
 
@@ -29,7 +29,7 @@ fn the_link_of_an_invitation_revoked_while_the_result_is_written_is_revoked() {
     let ada = t.invited("ada");
     let in_flight = t.perform_next();
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
     t.settle(&in_flight).unwrap();
     t.work();
@@ -44,7 +44,7 @@ fn an_invitation_resent_while_the_result_is_written_is_queued() {
     let ada = t.invited("ada");
     let in_flight = t.perform_next();
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.resend(ada.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.resend(ada.id).unwrap()));
 
     t.settle(&in_flight).unwrap();
 
@@ -61,7 +61,7 @@ fn an_invitation_revoked_while_a_failure_is_written_stays_revoked() {
         t.provider.refuses(Call::SendInvite, 1, &error);
         let in_flight = t.perform_next();
         let other = t.clone();
-        t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
+        t.store.run_before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
         t.settle(&in_flight).unwrap();
         t.work_for(hours(1));
@@ -79,7 +79,7 @@ fn a_delivery_is_recorded_while_its_user_is_removed() {
     let ada = t.invited("ada");
     let in_flight = t.perform_next();
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.remove(ada.user_id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.remove(ada.user_id).unwrap()));
 
     t.settle(&in_flight).unwrap();
 
@@ -113,7 +113,7 @@ fn a_login_job_does_not_resend_what_is_revoked_as_it_writes() {
     t.log_in("ada").unwrap();
     let in_flight = t.perform_next();
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
     t.settle(&in_flight).unwrap();
     t.work_for(mins(5));
@@ -130,7 +130,7 @@ fn two_concurrent_deletions_erase_once() {
     t.remove(ada.id).unwrap();
     let (first, second) = (t.perform_next(), t.perform_next());
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.settle(&second)));
+    t.store.run_before_next_apply(move || drop(other.settle(&second)));
 
     assert_eq!(t.settle(&first).unwrap(), Verdict::Applied);
 

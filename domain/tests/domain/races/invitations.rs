@@ -10,7 +10,7 @@ use crate::support::{Simulation, days, secs};
 fn of_two_concurrent_invitations_of_a_new_address_one_succeeds() {
     let t = Simulation::new();
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.invited("ada")));
+    t.store.run_before_next_apply(move || drop(other.invited("ada")));
 
     let refused = t.invite("ada");
 
@@ -26,7 +26,7 @@ fn of_two_concurrent_new_invitations_of_a_known_address_one_succeeds() {
         let t = Simulation::new();
         t.ended("ada", end);
         let other = t.clone();
-        t.store.before_next_apply(move || drop(other.invited("ada")));
+        t.store.run_before_next_apply(move || drop(other.invited("ada")));
 
         let refused = t.invite("ada");
 
@@ -42,7 +42,7 @@ fn of_two_concurrent_invitations_of_an_overdue_address_one_succeeds() {
     let old = t.sent("ada");
     t.wait(days(7));
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.invited("ada")));
+    t.store.run_before_next_apply(move || drop(other.invited("ada")));
 
     assert!(matches!(t.invite("ada"), Err(InviteError::AlreadyInvited(_))));
     assert_eq!(t.event_kinds(&old)[3..], ["expired"], "once");
@@ -54,7 +54,7 @@ fn an_overdue_invitation_resent_concurrently_is_open() {
     let old = t.sent("ada");
     t.wait(days(7));
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.resend(old.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.resend(old.id).unwrap()));
 
     assert!(matches!(t.invite("ada"), Err(InviteError::AlreadyInvited(id)) if id == old.id));
     assert_eq!(t.event_kinds(&old)[3..], ["resent"]);
@@ -64,7 +64,7 @@ fn an_overdue_invitation_resent_concurrently_is_open() {
 fn a_user_added_concurrently_is_not_invited() {
     let t = Simulation::new();
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.add("ada", Role::Member).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.add("ada", Role::Member).unwrap()));
     assert!(matches!(t.invite("ada"), Err(InviteError::AlreadyMember { .. })));
     assert!(t.invitations("ada").is_empty());
 }
@@ -74,7 +74,7 @@ fn a_user_removed_concurrently_is_not_invited() {
     let t = Simulation::new();
     let old = t.ended("ada", InvitationStatus::Failed);
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.remove(old.user_id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.remove(old.user_id).unwrap()));
     assert!(matches!(t.invite("ada"), Err(InviteError::BeingRemoved)));
 }
 
@@ -83,7 +83,7 @@ fn an_invitation_revoked_concurrently_is_not_resent() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
     assert!(matches!(t.resend(ada.id), Err(InvitationError::Closed)));
     assert_eq!(t.again(&ada).status, InvitationStatus::Revoked);
@@ -95,7 +95,7 @@ fn an_invitation_accepted_concurrently_is_neither_resent_nor_revoked() {
         let t = Simulation::new();
         let ada = t.sent("ada");
         let (other, link) = (t.clone(), t.link("ada"));
-        t.store.before_next_apply(move || drop(other.redeem(&link).unwrap()));
+        t.store.run_before_next_apply(move || drop(other.redeem(&link).unwrap()));
 
         if resends {
             assert!(matches!(t.resend(ada.id), Err(InvitationError::Closed)));
@@ -113,7 +113,7 @@ fn of_two_concurrent_resends_one_is_too_soon() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.resend(ada.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.resend(ada.id).unwrap()));
 
     assert!(matches!(t.resend(ada.id), Err(InvitationError::TooSoon(_))));
     t.work_for(secs(2));
@@ -125,7 +125,7 @@ fn two_concurrent_revocations_succeed_with_one_provider_call() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
     assert_eq!(t.revoke(ada.id).unwrap().status, InvitationStatus::Revoked);
 
@@ -138,7 +138,7 @@ fn an_invitation_sent_concurrently_is_revoked() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || other.work());
+    t.store.run_before_next_apply(move || other.work());
 
     assert_eq!(t.revoke(ada.id).unwrap().status, InvitationStatus::Revoked);
     assert_eq!(t.event_kinds(&ada), ["requested", "attempted", "sent", "revoked"]);
@@ -149,7 +149,7 @@ fn an_invitation_revoked_concurrently_records_no_visit() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
     assert_eq!(t.visit(ada.id).unwrap().status, InvitationStatus::Revoked);
     assert_eq!(t.event_kinds(&ada)[3..], ["revoked"]);
@@ -160,7 +160,7 @@ fn of_two_concurrent_first_visits_one_is_recorded() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.visit(ada.id)));
+    t.store.run_before_next_apply(move || drop(other.visit(ada.id)));
     t.visit(ada.id);
     assert_eq!(t.event_kinds(&ada)[3..], ["visited"]);
 }
@@ -171,7 +171,7 @@ fn a_user_added_or_removed_during_a_resend_gets_no_mail() {
         let t = Simulation::new();
         let ada = t.ended("ada", InvitationStatus::Failed);
         let other = t.clone();
-        t.store.before_next_apply(move || {
+        t.store.run_before_next_apply(move || {
             if adds {
                 other.add("ada", Role::Member).unwrap();
             } else {

@@ -19,7 +19,7 @@ fn an_invitation_revoked_during_the_login_is_refused() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.revoke(ada.id).unwrap()));
 
     let refused = t.redeem(&t.link("ada"));
 
@@ -33,7 +33,7 @@ fn a_user_removed_during_the_login_is_refused() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.remove(ada.user_id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.remove(ada.user_id).unwrap()));
 
     let refused = t.redeem(&t.link("ada"));
 
@@ -49,7 +49,7 @@ fn a_user_suspended_right_before_the_write_is_refused() {
     t.log_in("ada").unwrap();
     t.work();
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.suspend("ada")));
+    t.store.run_before_next_apply(move || drop(other.suspend("ada")));
 
     let refused = t.redeem(&t.link("ada"));
 
@@ -64,7 +64,7 @@ fn an_invitation_expired_during_the_login_is_refused() {
     t.wait(days(7).saturating_sub(mins(2)));
     t.work();
     let other = t.clone();
-    t.store.before_next_apply(move || {
+    t.store.run_before_next_apply(move || {
         other.wait(mins(2));
         other.sweep();
     });
@@ -81,7 +81,7 @@ fn an_invitation_resent_during_the_login_is_accepted_and_not_mailed_again() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.resend(ada.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.resend(ada.id).unwrap()));
 
     t.redeem(&t.link("ada")).unwrap();
     t.work();
@@ -97,7 +97,7 @@ fn an_invitation_sent_during_the_login_is_accepted() {
     let ada = t.invited("ada");
     let in_flight = t.perform_next();
     let other = t.clone();
-    t.store.before_next_apply(move || {
+    t.store.run_before_next_apply(move || {
         other.settle(&in_flight).unwrap();
     });
 
@@ -114,7 +114,7 @@ fn a_promotion_during_the_login_is_kept() {
     t.log_in("ada").unwrap();
     t.work();
     let other = t.clone();
-    t.store.before_next_apply(move || {
+    t.store.run_before_next_apply(move || {
         let mut tables = other.store.tables();
         let user = tables.users.get_mut(&ada.id).unwrap();
         user.role = Role::Operator;
@@ -133,7 +133,7 @@ fn two_links_of_one_user_can_be_redeemed_concurrently() {
     t.resend(ada.id).unwrap();
     t.work_for(secs(2));
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.redeem(&first).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.redeem(&first).unwrap()));
 
     t.redeem(&t.link("ada")).unwrap();
 
@@ -147,7 +147,7 @@ fn a_conflict_during_the_login_does_not_repeat_the_authentication() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.visit(ada.id)));
+    t.store.run_before_next_apply(move || drop(other.visit(ada.id)));
 
     t.redeem(&t.link("ada")).unwrap();
 

@@ -61,7 +61,7 @@ fn a_link_of_a_delivery_cancelled_while_the_result_is_written_is_revoked() {
     let ada = t.invited("ada");
     let in_flight = t.perform_next();
     let other = t.clone();
-    t.store.before_next_apply(move || other.cancel(other.job_id::<SendInvitation>()).unwrap());
+    t.store.run_before_next_apply(move || other.cancel(other.job_id::<SendInvitation>()).unwrap());
 
     assert_eq!(t.settle(&in_flight).unwrap(), Verdict::Applied);
     t.work();
@@ -197,7 +197,7 @@ fn a_settled_delivery_cannot_be_cancelled() {
     let ada = t.invited("ada");
     let in_flight = t.perform_next();
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.settle(&in_flight)));
+    t.store.run_before_next_apply(move || drop(other.settle(&in_flight)));
 
     let refused = t.cancel(t.job_id::<SendInvitation>());
 
@@ -212,7 +212,7 @@ fn an_invitation_accepted_during_a_cancellation_stays_accepted() {
     let ada = t.invited("ada");
     let in_flight = t.perform_next();
     let (other, link) = (t.clone(), t.link("ada"));
-    t.store.before_next_apply(move || drop(other.redeem(&link).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.redeem(&link).unwrap()));
 
     t.cancel(t.job_id::<SendInvitation>()).unwrap();
     t.settle(&in_flight).unwrap();
@@ -300,7 +300,7 @@ fn of_two_concurrent_cancellations_one_reports_the_wrong_state() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     let other = t.clone();
-    t.store.before_next_apply(move || other.cancel(other.job_id::<SendInvitation>()).unwrap());
+    t.store.run_before_next_apply(move || other.cancel(other.job_id::<SendInvitation>()).unwrap());
 
     let refused = t.cancel(t.job_id::<SendInvitation>());
 
@@ -316,7 +316,7 @@ fn a_delivery_cancelled_during_a_retry_fails() {
     let t = Simulation::new();
     drop(withdrawn_on_its_way(&t, None));
     let (other, job) = (t.clone(), t.job_id::<SendInvitation>());
-    t.store.before_next_apply(move || {
+    t.store.run_before_next_apply(move || {
         other.rescue();
         other.retry(job).unwrap();
     });
@@ -336,7 +336,7 @@ fn a_delivery_retried_during_a_dismissal_is_sent() {
     let t = Simulation::new();
     let ada = t.ended("ada", InvitationStatus::Failed);
     let (other, job) = (t.clone(), t.job_id::<SendInvitation>());
-    t.store.before_next_apply(move || other.retry(job).unwrap());
+    t.store.run_before_next_apply(move || other.retry(job).unwrap());
 
     let refused = t.dismiss(job);
     t.work_for(secs(2));
@@ -351,7 +351,7 @@ fn of_two_concurrent_retries_one_succeeds() {
     let t = Simulation::new();
     let ada = t.ended("ada", InvitationStatus::Failed);
     let other = t.clone();
-    t.store.before_next_apply(move || other.retry(other.job_id::<SendInvitation>()).unwrap());
+    t.store.run_before_next_apply(move || other.retry(other.job_id::<SendInvitation>()).unwrap());
 
     let refused = t.retry(t.job_id::<SendInvitation>());
 
@@ -370,7 +370,7 @@ fn of_a_concurrent_retry_and_resend_one_succeeds() {
         let t = Simulation::new();
         let ada = t.ended("ada", InvitationStatus::Failed);
         let (other, job) = (t.clone(), t.job_id::<SendInvitation>());
-        t.store.before_next_apply(move || {
+        t.store.run_before_next_apply(move || {
             if resent_first {
                 other.resend(ada.id).unwrap();
             } else {
@@ -402,7 +402,7 @@ fn a_delivery_that_becomes_obsolete_during_a_retry_is_superseded() {
         let t = Simulation::new();
         let ada = t.ended("ada", InvitationStatus::Failed);
         let (other, seen, dead) = (t.clone(), ada.clone(), t.job_id::<SendInvitation>());
-        t.store.before_next_apply(move || moves(&other, &seen));
+        t.store.run_before_next_apply(move || moves(&other, &seen));
 
         assert!(matches!(t.retry(dead), Err(JobOperationError::Superseded)));
 

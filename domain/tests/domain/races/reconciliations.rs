@@ -56,7 +56,7 @@ fn a_user_who_logs_in_during_the_repair_keeps_the_session() {
     t.logged_in("ada");
     t.leaves_stytch("ada");
     let simulation = t.clone();
-    t.store.before_next_apply(move || return_with(&simulation));
+    t.store.run_before_next_apply(move || return_with(&simulation));
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
     is_in(&t);
 }
@@ -68,7 +68,7 @@ fn a_user_removed_before_the_repair_is_not_repaired() {
     let ada = t.logged_in("ada");
     t.leaves_stytch("ada");
     let simulation = t.clone();
-    t.store.before_next_apply(move || drop(simulation.remove(ada.user.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(simulation.remove(ada.user.id).unwrap()));
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
     assert_eq!(t.status("ada"), Some(UserStatus::Deleting));
     t.work();
@@ -82,7 +82,8 @@ fn a_user_linked_before_the_repair_is_unchanged() {
     t.sent("ada");
     t.loses_its_link("ada");
     let simulation = t.clone();
-    t.store.before_next_apply(move || drop(simulation.redeem(&simulation.link("ada")).unwrap()));
+    t.store
+        .run_before_next_apply(move || drop(simulation.redeem(&simulation.link("ada")).unwrap()));
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
     let user = t.expect_user("ada");
     assert_eq!(user.status, UserStatus::Active);
@@ -126,7 +127,7 @@ fn repairs_made_before_an_outage_are_kept() {
         t.leaves_stytch(name);
     }
     let simulation = t.clone();
-    t.store.before_next_apply(move || simulation.provider.fail_all(errors::internal()));
+    t.store.run_before_next_apply(move || simulation.provider.fail_all(errors::internal()));
     let broken = t.try_reconcile(FORCED).unwrap_err();
     assert!(matches!(broken, ReconcileError::Repairing { repaired: 1, .. }), "{broken}");
     assert_eq!(t.expect_user("ada").provider_user_id, None);

@@ -9,7 +9,7 @@ use crate::support::{Simulation, block_on};
 fn of_two_concurrent_additions_one_succeeds() {
     let t = Simulation::new();
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.add("ada", Role::Operator).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.add("ada", Role::Operator).unwrap()));
 
     assert!(matches!(t.add("ada", Role::Admin), Err(InviteError::AlreadyMember { .. })));
     assert_eq!(t.expect_user("ada").role, Role::Operator);
@@ -19,7 +19,7 @@ fn of_two_concurrent_additions_one_succeeds() {
 fn a_user_invited_concurrently_is_not_added() {
     let t = Simulation::new();
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.invited("ada")));
+    t.store.run_before_next_apply(move || drop(other.invited("ada")));
     assert!(matches!(t.add("ada", Role::Member), Err(InviteError::AlreadyInvited(_))));
     assert_eq!(t.status("ada"), Some(UserStatus::Invited));
 }
@@ -29,7 +29,7 @@ fn a_login_during_a_removal_is_ended() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     let (other, link) = (t.clone(), t.link("ada"));
-    t.store.before_next_apply(move || drop(other.redeem(&link).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.redeem(&link).unwrap()));
 
     t.remove(ada.user_id).unwrap();
 
@@ -46,7 +46,7 @@ fn a_user_resent_during_a_removal_gets_no_mail() {
     let t = Simulation::new();
     let old = t.ended("ada", InvitationStatus::Failed);
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.invited("ada")));
+    t.store.run_before_next_apply(move || drop(other.invited("ada")));
 
     t.remove(old.user_id).unwrap();
 
@@ -61,7 +61,7 @@ fn two_concurrent_removals_succeed() {
     let t = Simulation::new();
     let ada = t.logged_in("ada").user;
     let other = t.clone();
-    t.store.before_next_apply(move || drop(other.remove(ada.id).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.remove(ada.id).unwrap()));
 
     assert_eq!(t.remove(ada.id).unwrap().status, UserStatus::Deleting);
 
@@ -75,7 +75,7 @@ fn two_concurrent_key_revocations_succeed() {
     let t = Simulation::new();
     let key = block_on(create_key(&t.ctx, "ci", &[], "glk_secret", &Actor::Cli)).unwrap();
     let other = t.clone();
-    t.store.before_next_apply(move || {
+    t.store.run_before_next_apply(move || {
         block_on(revoke_key(&other.ctx, key.id, &Actor::Cli)).unwrap();
     });
 

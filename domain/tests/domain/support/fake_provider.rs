@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::identities::{Identities, NewMail};
 use super::jwt;
-use super::{Disturbance, errors};
+use super::{Hook, errors};
 
 /// The provider's calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,8 +63,8 @@ struct Script {
     next: HashMap<Call, VecDeque<Fault>>,
     outage: Option<ProviderError>,
     keys_unavailable: bool,
-    before_effect: HashMap<Call, Disturbance>,
-    before_answer: HashMap<Call, Disturbance>,
+    before_effect: HashMap<Call, Hook>,
+    before_answer: HashMap<Call, Hook>,
     made: HashMap<Call, usize>,
 }
 
@@ -103,14 +103,14 @@ impl FakeProvider {
         *script = Script { made: std::mem::take(&mut script.made), ..Script::default() };
     }
 
-    /// Runs `disturb` before the next call has its effect.
-    pub(crate) fn before_effect(&self, call: Call, disturb: impl FnOnce() + Send + 'static) {
-        self.script().before_effect.insert(call, Box::new(disturb));
+    /// Runs `hook` before the next call has its effect.
+    pub(crate) fn before_effect(&self, call: Call, hook: impl FnOnce() + Send + 'static) {
+        self.script().before_effect.insert(call, Box::new(hook));
     }
 
-    /// Runs `disturb` after the next call had its effect and before the answer arrives.
-    pub(crate) fn before_answer(&self, call: Call, disturb: impl FnOnce() + Send + 'static) {
-        self.script().before_answer.insert(call, Box::new(disturb));
+    /// Runs `hook` after the next call had its effect and before the answer arrives.
+    pub(crate) fn before_answer(&self, call: Call, hook: impl FnOnce() + Send + 'static) {
+        self.script().before_answer.insert(call, Box::new(hook));
     }
 
     /// Returns the number of calls.
@@ -128,8 +128,8 @@ impl FakeProvider {
         work: impl FnOnce(&mut Identities, Timestamp) -> Result<T, ProviderError>,
     ) -> Result<T, ProviderError> {
         let (fault, before, after) = self.script().take(call);
-        if let Some(disturb) = before {
-            disturb();
+        if let Some(hook) = before {
+            hook();
         }
         if let Some(Fault::Refused(error)) = fault {
             return Err(error);
@@ -138,15 +138,15 @@ impl FakeProvider {
             return Err(call.lost());
         }
         let answer = work(&mut self.state(), self.clock.now());
-        if let Some(disturb) = after {
-            disturb();
+        if let Some(hook) = after {
+            hook();
         }
         if matches!(fault, Some(Fault::AnswerLost)) { Err(call.lost()) } else { answer }
     }
 }
 
 impl Script {
-    fn take(&mut self, call: Call) -> (Option<Fault>, Option<Disturbance>, Option<Disturbance>) {
+    fn take(&mut self, call: Call) -> (Option<Fault>, Option<Hook>, Option<Hook>) {
         *self.made.entry(call).or_default() += 1;
         let planned = self.next.get_mut(&call).and_then(VecDeque::pop_front);
         let fault = planned.or_else(|| self.outage.clone().map(Fault::Refused));

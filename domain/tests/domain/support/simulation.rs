@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::ids::SeededIds;
-use super::{Disturbance, FakeProvider, InMemoryStore, block_on, hours};
+use super::{FakeProvider, Hook, InMemoryStore, block_on, hours};
 
 /// Cheap to clone; clones share their state.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub(crate) struct Simulation {
     /// The last outage of the workers.
     pub(crate) outage: Arc<Mutex<Option<Outage>>>,
     /// Runs while the next job waits at the gate.
-    pub(super) concurrent_request: Arc<Mutex<Option<Disturbance>>>,
+    pub(super) concurrent_request: Arc<Mutex<Option<Hook>>>,
 }
 
 pub(crate) fn at(name: &str) -> Email {
@@ -152,11 +152,11 @@ impl Simulation {
         *self.outage.lock().expect("no test panics while it holds the outage") = Some(outage);
     }
 
-    /// Runs `disturb` while the next job waits at the gate.
-    pub(crate) fn while_waiting_at_gate(&self, disturb: impl FnOnce() + Send + 'static) {
+    /// Runs `hook` while the next job waits at the gate.
+    pub(crate) fn while_waiting_at_gate(&self, hook: impl FnOnce() + Send + 'static) {
         let mut concurrent_request =
             self.concurrent_request.lock().expect("no test panics while it waits");
-        *concurrent_request = Some(Box::new(disturb));
+        *concurrent_request = Some(Box::new(hook));
     }
 
     pub(crate) fn visit(&self, id: InvitationId) -> Option<Invitation> {

@@ -45,9 +45,9 @@ struct TestGate<'a> {
 impl CallGate for TestGate<'_> {
     async fn may_call(&self) -> bool {
         let waiting = self.simulation.concurrent_request.lock();
-        let disturb = waiting.expect("no test panics while it waits").take();
-        if let Some(disturb) = disturb {
-            disturb();
+        let hook = waiting.expect("no test panics while it waits").take();
+        if let Some(hook) = hook {
+            hook();
         }
         self.is_held
     }

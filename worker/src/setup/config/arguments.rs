@@ -1,9 +1,7 @@
-//! Parses the command line and the environment with clap, and collects the errors of settings, so
-//! that all are reported together.
+//! Parses the command line and the environment with clap.
 
-use std::error::Error;
+use std::error::Error as _;
 use std::ffi::OsString;
-use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
@@ -12,57 +10,17 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Id, Parser};
 
 use super::dotenv;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The variable or file.
-    pub variable: String,
-    /// The problem, without the value of a secret. It continues a sentence that starts with the
-    /// variable.
-    pub problem: String,
-}
-
-/// All errors of a configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ConfigErrors(Vec<ConfigError>);
-
-impl ConfigErrors {
-    /// Adds an error, unless the variable has one already.
-    pub fn add(&mut self, variable: &str, problem: impl Into<String>) {
-        if self.0.iter().all(|error| error.variable != variable) {
-            self.0.push(ConfigError { variable: variable.to_owned(), problem: problem.into() });
-        }
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
-        self.0.iter()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration is invalid:")?;
-        for ConfigError { variable, problem } in &self.0 {
-            write!(f, "\n  {variable}: {problem}")?;
-        }
-        Ok(())
-    }
-}
-
-impl Error for ConfigErrors {}
+use super::unchecked::ConfigErrors;
 
 /// Loads the `.env` file, and parses arguments and environment variables; empty variables count as
-/// not set. Returns an error for each setting whose value is invalid, which then counts as not set.
-/// On another error, or to print the help, prints it and returns the exit code.
+/// not set. Returns an error for each setting whose value is invalid, which then counts as not set;
+/// a program therefore declares its settings as [`Unchecked`](super::Unchecked). On another error, or
+/// to print the help, prints it and returns the exit code.
 ///
 /// Settings are the global arguments; the id of each is its variable in lower case. Since clap
 /// stops at the first invalid value, the command line is parsed again without each.
 pub fn parse<C: Parser>(mut arguments: Vec<OsString>) -> Result<(C, ConfigErrors), ExitCode> {
-    let (mut errors, mut invalid) = (ConfigErrors::default(), Vec::new());
+    let (mut errors, mut invalid) = (ConfigErrors::none(), Vec::new());
     if let Err(problem) = dotenv::read_dotenv() {
         errors.add(dotenv::FILE, problem);
     }
@@ -144,18 +102,18 @@ fn without_variables(command: Command, invalid: &[Id]) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use crate::setup::config::Common;
+    use crate::setup::config::{Common, Unchecked};
 
     use super::*;
 
     #[derive(Debug, Parser)]
     struct Cli {
         #[command(flatten)]
-        common: Common,
+        common: Unchecked<Common>,
     }
 
     #[test]
-    fn every_invalid_setting_is_reported_and_keeps_its_default() {
+    fn every_invalid_setting_is_reported_before_any_can_be_used() {
         let args = [
             "guestlist",
             "--listen-addr=nowhere",
@@ -169,6 +127,12 @@ mod tests {
             "5m",
         ];
         let (cli, errors) = parse::<Cli>(args.map(OsString::from).into()).unwrap();
+        let checked = cli.common.check(errors, |common, _| {
+            assert_eq!(common.listen_addr.port(), 3000);
+            assert_eq!(common.worker.sweep_interval.as_secs(), 300);
+            assert_eq!(common.public_url, None);
+        });
+        let errors = checked.unwrap_err();
         let errors: Vec<_> = errors.iter().map(|e| (e.variable.as_str(), &*e.problem)).collect();
         let expected = [
             ("LISTEN_ADDR", "\"nowhere\" is not an address like 127.0.0.1:3000"),
@@ -176,8 +140,5 @@ mod tests {
             ("WORKER_CONCURRENCY", "\"\" is not a number from 1 to 1000"),
         ];
         assert_eq!(errors, expected);
-        assert_eq!(cli.common.listen_addr.port(), 3000);
-        assert_eq!(cli.common.worker.sweep_interval.as_secs(), 300);
-        assert_eq!(cli.common.public_url, None);
     }
 }

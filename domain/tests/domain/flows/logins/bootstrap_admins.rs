@@ -201,7 +201,7 @@ fn of_two_concurrent_bootstrap_logins_one_succeeds() {
     }
     t.work();
     let (other, link) = (t.clone(), t.link("bob"));
-    t.store.before_next_apply(move || drop(other.redeem(&link).unwrap()));
+    t.store.run_before_next_apply(move || drop(other.redeem(&link).unwrap()));
 
     let ada = t.redeem(&t.link("ada")).unwrap().user;
 

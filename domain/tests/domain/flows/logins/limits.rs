@@ -77,7 +77,7 @@ fn two_concurrent_requests_cannot_both_be_the_last_one() {
     let t = Simulation::new();
     (0..4).for_each(|_| t.log_in("ada").unwrap());
     let other = t.clone();
-    t.store.before_next_apply(move || other.log_in("ada").unwrap());
+    t.store.run_before_next_apply(move || other.log_in("ada").unwrap());
 
     let refused = t.log_in("ada");
 

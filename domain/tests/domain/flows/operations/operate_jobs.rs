@@ -270,7 +270,7 @@ fn a_dismissed_job_can_be_retried() {
     t.dismiss(job).unwrap();
 
     let row = t.job::<RevokeInvitation>();
-    assert_eq!((row.state, row.is_unwanted), (JobState::Cancelled, false));
+    assert_eq!((row.state, row.cancel_requested), (JobState::Cancelled, false));
     assert!(matches!(t.cancel(job), Err(JobOperationError::WrongState(JobState::Cancelled))));
     t.work_for(hours(1));
     assert_eq!(t.link_state("ada"), Link::Outstanding, "it is not done");

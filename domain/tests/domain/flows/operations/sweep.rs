@@ -61,7 +61,7 @@ fn a_conflicting_invitation_does_not_block_the_others() {
     t.wait(days(7));
     let other = t.clone();
     block_on(schedule_sweep(&t.ctx, mins(1))).unwrap();
-    t.store.before_next_apply(move || {
+    t.store.run_before_next_apply(move || {
         other.resend(ada.id).unwrap();
     });
 

@@ -53,7 +53,7 @@ fn two_administrators_cannot_remove_each_other() {
     let first = t.admin("first").user;
     let second = t.admin("second").user;
     let other = t.clone();
-    t.store.before_next_apply(move || {
+    t.store.run_before_next_apply(move || {
         other.remove(first.id).unwrap();
     });
 

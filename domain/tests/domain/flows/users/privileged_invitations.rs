@@ -120,14 +120,15 @@ fn an_invitation_concurrent_with_the_inviters_suspension_is_refused_or_revoked()
     let (t, mallory) = simulation();
     let (other, by) = (t.clone(), mallory.clone());
     // The invitation is written first, so the suspension finds it.
-    t.store.before_next_apply(move || drop(invite_as(&other, &by, "late", Role::Admin).unwrap()));
+    t.store
+        .run_before_next_apply(move || drop(invite_as(&other, &by, "late", Role::Admin).unwrap()));
     assert_eq!(change(&t, &mallory, suspended()).revoked.len(), 3);
     assert!(!open(&t, "late"));
 
     let (t, mallory) = simulation();
     let (other, by) = (t.clone(), mallory.clone());
     // The suspension is written first, so the invitation is refused.
-    t.store.before_next_apply(move || drop(change(&other, &by, suspended())));
+    t.store.run_before_next_apply(move || drop(change(&other, &by, suspended())));
     let refused = invite_as(&t, &mallory, "late", Role::Admin);
     assert!(matches!(refused, Err(InviteError::Forbidden)), "{refused:?}");
     assert!(t.invitations("late").is_empty());

@@ -1,45 +1,17 @@
-//! Consequences of an administrator's suspension, demotion or removal.
+//! What an administrator's suspension, demotion or removal requires.
 //!
 //! At least one active administrator must remain. Open invitations that the administrator has sent, and
 //! that grant a role above `member`, are revoked: otherwise the administrator could return by accepting
 //! one sent to another address.
 
-use thiserror::Error;
-
+use super::changed_user::UserError;
 use crate::flows::invitations::add_revocation;
 use crate::{
-    Actor, Change, Ctx, Cursor, Guard, GuardName, Invitation, Page, Role, StoreError, StoreResult,
-    User, UserFilter, UserId, UserStatus,
+    Actor, Change, Ctx, Cursor, Guard, GuardName, Invitation, Page, Role, StoreResult, User,
+    UserFilter, UserId, UserStatus,
 };
 
 const ROWS: u64 = 200;
-
-/// The error of changing or removing a user, or of ending all sessions of one.
-#[derive(Debug, Error)]
-pub enum UserError {
-    #[error("no such user")]
-    NotFound,
-    /// Only users who have logged in can be suspended or reactivated.
-    #[error("the user is only invited")]
-    OnlyInvited,
-    #[error("the user is being removed")]
-    BeingRemoved,
-    #[error("the last active administrator")]
-    LastAdmin,
-    /// The caller may not manage the user's role, or may not grant the new one.
-    #[error("the caller may not manage this user, or grant this role")]
-    Forbidden,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// A user who was changed or removed, and what was revoked as a consequence.
-#[derive(Debug)]
-pub struct ChangedUser {
-    pub user: User,
-    /// The revoked invitations, which the user had sent and which granted a role above `member`.
-    pub revoked: Vec<Invitation>,
-}
 
 /// Returns the open invitations with a role above `member` that a user has sent.
 pub async fn privileged_invitations_by(ctx: &Ctx, inviter: UserId) -> StoreResult<Vec<Invitation>> {
