@@ -12,16 +12,8 @@ mod users;
 mod webhooks;
 
 use aide::axum::ApiRouter;
-use axum::response::Response;
 
-use crate::problem::{Code, Problem};
 use crate::state::App;
-
-type ApiResult<T = Response> = Result<T, Problem>;
-
-/// The problems of inviting or adding a person by their address.
-const NEW_ADDRESS_PROBLEMS: &[Code] =
-    &[Code::AlreadyInvited, Code::AlreadyMember, Code::UserDeleting, Code::RoleNotGrantable];
 
 pub fn v1() -> ApiRouter<App> {
     ApiRouter::new()

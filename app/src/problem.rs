@@ -15,6 +15,9 @@ use serde_json::{Map, Value};
 
 pub use code::Code;
 
+/// The response of a route of the API.
+pub type ApiResult<T = Response> = Result<T, Problem>;
+
 /// An error for the caller. The outermost middleware renders its body, since it knows the request
 /// id and whether the caller wants HTML or JSON.
 #[derive(Debug, Clone)]

@@ -10,12 +10,12 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::ApiResult;
 use super::events::ActorView;
 use crate::audit::{AuditQuery, find_events};
 use crate::extract::{Authorized, Paged, Query, Unrestricted};
 use crate::openapi::schemas::{self, Time};
 use crate::openapi::{ApiRouterExt, OperationExt};
+use crate::problem::ApiResult;
 use crate::state::App;
 
 pub fn routes() -> ApiRouter<App> {

@@ -13,14 +13,13 @@ use guestlist_domain::{
 
 use self::types::{CreateInvitationRequest, InvitationView, ListInvitations};
 use super::events::EventView;
-use super::{ApiResult, NEW_ADDRESS_PROBLEMS};
 use crate::extract::{
     Authorized, FieldErrors, InvitationsRead, InvitationsWrite, JsonBody, List, Paged, PathParam,
     Query, parse_search_page,
 };
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{ApiRouterExt, OperationExt};
-use crate::problem::{Code, Problem};
+use crate::problem::{ApiResult, Code, Problem};
 use crate::state::App;
 
 type Invitation = InvitationView<'static>;
@@ -35,7 +34,7 @@ pub fn routes() -> ApiRouter<App> {
                 )
                 .json_response::<202, Invitation>("The queued invitation.")
                 .location_header::<202>()
-                .problems(NEW_ADDRESS_PROBLEMS)
+                .problems(Code::OF_NEW_ADDRESS)
         })
         .route_with(get_with, "/invitations", list_invitations, |op| {
             op.named("list_invitations", "List invitations")

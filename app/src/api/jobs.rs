@@ -12,7 +12,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::ApiResult;
 use crate::extract::{
     Authorized, FieldErrors, JsonBody, List, OpsRead, OpsWrite, Paged, PathParam, Query, parse_page,
 };
@@ -21,7 +20,7 @@ use crate::openapi::schemas::{self, Unchecked};
 use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::operations::JobAction::{self, Cancel, Dismiss, Retry};
 use crate::operations::{BulkResult, ErrorGroupView, JobDetailView, JobView};
-use crate::problem::{Code, Problem};
+use crate::problem::{ApiResult, Code, Problem};
 use crate::state::App;
 
 type JobDetail = JobDetailView<'static>;

@@ -13,12 +13,11 @@ use guestlist_domain::{Email, flows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ApiResult;
 use crate::extract::{Caller, FieldErrors, JsonBody, authenticate_optional, check_origin};
 use crate::openapi::operation::{GenContext, Operation, OperationInput, add_problems};
 use crate::openapi::schemas::{self, Unchecked};
 use crate::openapi::{ApiRouterExt, OperationExt};
-use crate::problem::{Code, Problem};
+use crate::problem::{ApiResult, Code, Problem};
 use crate::state::App;
 use crate::state::rate_limit::Client;
 

@@ -15,11 +15,10 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::ApiResult;
 use crate::extract::{Authorized, OpsRead};
 use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::operations::Status;
-use crate::problem::Problem;
+use crate::problem::{ApiResult, Problem};
 use crate::state::App;
 
 /// The status of sending, as printed by `guestlist status`.

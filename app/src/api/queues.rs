@@ -8,12 +8,11 @@ use guestlist_domain::{QueueName, flows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ApiResult;
 use crate::extract::{Authorized, JsonBody, OpsRead, OpsWrite, PathParam};
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{ApiRouterExt, OperationExt, schemas};
 use crate::operations::{QueueView, WorkerView, parse_pause_reason};
-use crate::problem::Problem;
+use crate::problem::{ApiResult, Problem};
 use crate::state::App;
 
 pub fn routes() -> ApiRouter<App> {

@@ -14,14 +14,13 @@ use self::types::{
     CreateSessionRequest, CurrentSessionView, ListSessions, NewSessionView, OwnSessionView,
     RevokedSessions, SessionView,
 };
-use super::ApiResult;
 use crate::extract::{
     Authorized, JsonBody, Paged, PathParam, Query, RequestContext, RequireSession, ResponseEffects,
     SameOrigin, UsersRead, UsersWrite,
 };
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{ApiRouterExt, OperationExt};
-use crate::problem::{Code, Problem};
+use crate::problem::{ApiResult, Code, Problem};
 use crate::sessions::redemption::{LinkHolder, PresentedLink, redeem_link};
 use crate::sessions::{LINK_PROBLEMS, cookies};
 use crate::state::App;

@@ -13,14 +13,13 @@ use guestlist_domain::{Page, Scope, SearchPrefix, UserFilter, UserId, UserStatus
 use self::types::{
     ChangedUserView, CreateUserRequest, ListUsers, UpdateUserRequest, UserView, parse_role,
 };
-use super::{ApiResult, NEW_ADDRESS_PROBLEMS};
 use crate::extract::{
     Authorized, FieldErrors, JsonBody, Paged, PathParam, Query, UsersRead, UsersWrite,
     parse_search_page,
 };
 use crate::middleware::idempotency::Idempotent;
 use crate::openapi::{ApiRouterExt, OperationExt};
-use crate::problem::Code;
+use crate::problem::{ApiResult, Code};
 use crate::state::App;
 
 pub fn routes() -> ApiRouter<App> {
@@ -30,7 +29,7 @@ pub fn routes() -> ApiRouter<App> {
                 .description("No mail is sent. The user can log in from now on.")
                 .json_response::<201, UserView<'static>>("The user.")
                 .location_header::<201>()
-                .problems(NEW_ADDRESS_PROBLEMS)
+                .problems(Code::OF_NEW_ADDRESS)
         })
         .route_with(get_with, "/users", list_users, |op| {
             op.named("list_users", "List users")

@@ -124,6 +124,12 @@ codes! {
     Timeout = SERVICE_UNAVAILABLE "timeout": "The request took too long. It may have been carried out.";
 }
 
+impl Code {
+    /// The codes of inviting or adding a person by their address.
+    pub const OF_NEW_ADDRESS: &[Self] =
+        &[Self::AlreadyInvited, Self::AlreadyMember, Self::UserDeleting, Self::RoleNotGrantable];
+}
+
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())

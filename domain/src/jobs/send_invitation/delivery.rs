@@ -45,15 +45,15 @@ pub enum DeliveryReport {
 /// The invitation and its user as they were read before the call. The first conclusion takes them;
 /// another one, after a conflict, has to read them again.
 #[derive(Debug)]
-pub struct RowsRead(Mutex<Option<(Invitation, User)>>);
+pub struct RowsRead(Mutex<Option<Box<(Invitation, User)>>>);
 
 impl RowsRead {
     pub(super) fn new(invitation: Invitation, user: Option<User>) -> Self {
-        Self(Mutex::new(user.map(|user| (invitation, user))))
+        Self(Mutex::new(user.map(|user| Box::new((invitation, user)))))
     }
 
     pub(super) fn take(&self) -> Option<(Invitation, User)> {
-        self.0.lock().take()
+        self.0.lock().take().map(|rows| *rows)
     }
 }
 
