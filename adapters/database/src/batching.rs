@@ -24,7 +24,7 @@ const MAX_INTERVAL: Duration = Duration::from_millis(20);
 /// One worker's access to the queue.
 ///
 /// The cost of a batch hardly depends on its length. So while items arrive concurrently, a batch of
-/// fewer than [`USEFUL`] items starts at an interval after the previous one: as long as a batch
+/// fewer than [`USEFUL`] items starts at an interval after the previous one: twice as long as a batch
 /// takes, at most [`MAX_INTERVAL`]. An item that arrives after a batch of one is a batch of its own
 /// at once.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl<T> BatchQueue<T> {
     /// Returns the next batch of at most `max` items, or `None` once all senders are dropped and
     /// the queue is empty.
     ///
-    /// A batch's length is a power of two, and so are the numbers of rows in its statements.
+    /// A batch has one of a few fixed lengths, and so have the numbers of rows in its statements.
     /// Each length is a statement that every connection prepares once and the server caches.
     pub(crate) async fn next_batch(&mut self, max: usize) -> Option<Vec<T>> {
         let took = self.received_at.take().map(|at| at.elapsed()).unwrap_or_default();
@@ -78,10 +78,10 @@ impl<T> BatchQueue<T> {
         }
         let now = Instant::now();
         let is_concurrent = waiting.items.len() > 1;
-        let interval = took.clamp(self.min_interval, MAX_INTERVAL);
+        let interval = (took * 2).clamp(self.min_interval, MAX_INTERVAL);
         waiting.next_start = is_concurrent.then(|| now + interval);
         self.received_at = Some(now);
-        let length = floor_to_power_of_two(max.min(waiting.items.len()));
+        let length = floor_to_fixed_size(max.min(waiting.items.len()));
         Some(waiting.items.drain(..length).collect())
     }
 }
@@ -111,9 +111,10 @@ impl<T> Waiting<T> {
     }
 }
 
-/// Returns the largest power of two that is at most `number`, or 0 for 0.
-pub(crate) fn floor_to_power_of_two(number: usize) -> usize {
-    number.checked_ilog2().map_or(0, |log| 1 << log)
+/// Returns the largest fixed size that is at most `number`: a power of two, or three times one.
+pub(crate) fn floor_to_fixed_size(number: usize) -> usize {
+    let power = number.checked_ilog2().map_or(0, |log| 1 << log);
+    if number >= power + power / 2 { power + power / 2 } else { power }
 }
 
 /// The rows that a query found, by key. A row that is corrupt fails its own lookups only.

@@ -32,6 +32,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The size in bytes to which SQLite's log is cut once it is written to the database: readers that
 /// are slow make it grow.
 const LOG_SIZE: &str = "67108864";
+/// The prepared statements that a connection keeps: those of each table in each fixed number of rows.
+const PREPARED_STATEMENTS: usize = 300;
 /// The age at which a connection is replaced, before proxies in front of MySQL close it.
 const MAX_LIFETIME: Duration = Duration::from_mins(50);
 /// A connection that was idle for longer is pinged before it is used.
@@ -130,6 +132,7 @@ fn sqlite_writer(url: &str, health: &Arc<Health>) -> ConnectOptions {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("journal_size_limit", LOG_SIZE)
+            .statement_cache_capacity(PREPARED_STATEMENTS)
             .create_if_missing(false)
             .foreign_keys(false)
             .busy_timeout(BUSY_TIMEOUT)
@@ -170,7 +173,9 @@ fn mysql_options(url: &str, health: &Arc<Health>) -> ConnectOptions {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(MAX_LIFETIME)
         .test_before_acquire_if_idle_for(PING_AFTER_IDLE);
-    options.map_sqlx_mysql_opts(vitess_session);
+    options.map_sqlx_mysql_opts(|options| {
+        vitess_session(options).statement_cache_capacity(PREPARED_STATEMENTS)
+    });
     let (before, after) = (Arc::clone(health), Arc::clone(health));
     options.map_sqlx_mysql_before_acquire(move |_, connection| {
         let may_use = before.may_use(connection.age);

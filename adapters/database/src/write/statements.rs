@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::batching::floor_to_power_of_two;
+use crate::batching::floor_to_fixed_size;
 use crate::error::WriteError;
 use crate::tables::columns::{RowUpdate, Versioned};
 
@@ -22,11 +22,10 @@ const MAX_UPDATED: usize = 64;
 /// SQLite limits to 1,000.
 const MAX_DELETED: usize = 128;
 
-/// Splits rows into chunks whose lengths are powers of two, so that few distinct statements are
-/// prepared.
+/// Splits rows into chunks of a few fixed lengths, so that few distinct statements are prepared.
 fn chunks<T>(mut rows: &[T], max: usize) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        let length = floor_to_power_of_two(rows.len().min(max));
+        let length = floor_to_fixed_size(rows.len().min(max));
         let chunk;
         (chunk, rows) = rows.split_at(length);
         (length > 0).then_some(chunk)
