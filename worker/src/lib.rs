@@ -13,7 +13,6 @@ mod provider_guard;
 mod runner;
 mod schedule;
 pub mod setup;
-mod slots;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use std::time::Duration;
 use anyhow::Context;
 use apalis::prelude::{BoxDynError, Data, Monitor, WorkerBuilder};
 use apalis_sea_orm::{
-    ClaimedJob, Handled, Handlers, JobQueue, Options, QueueBackend, Rate, UnknownKind,
+    ClaimedJob, Handled, Handlers, JobQueue, Options, QueueBackend, QueueLimit, Rate, UnknownKind,
 };
 use guestlist_database::PROVIDER_RATE;
 use guestlist_domain::{Clock, Ctx, Ids, Limit, MAX_RETRY_DELAY, Policy, QueueName, jobs};
@@ -38,7 +37,6 @@ use setup::bootstrap::Services;
 use setup::config::WorkerSettings;
 use setup::listener::listen;
 use setup::shutdown::DRAIN_TIMEOUT;
-use slots::Slots;
 
 pub use provider_guard::remediation::{Remediation, remediation};
 
@@ -77,10 +75,9 @@ impl Worker {
             metrics: metrics.clone(),
         });
         let ctx = Ctx { provider, ..ctx };
-        let slots = Slots::new(settings.worker_concurrency);
-        let queue = queue(&ctx, services, &guard, &settings, &slots);
+        let queue = queue(&ctx, services, &guard, &settings);
         let database = services.database.clone();
-        let runner = Arc::new(JobRunner { ctx, queue, guard, metrics, database, slots });
+        let runner = Arc::new(JobRunner { ctx, queue, guard, metrics, database });
         Ok(Self { runner, services: services.clone(), settings, listener })
     }
 
@@ -96,7 +93,7 @@ impl Worker {
     /// Runs until `stop`, and then until running jobs have ended, for at most [`DRAIN_TIMEOUT`].
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { runner, services, settings, listener } = self;
-        let JobRunner { ctx, queue, guard, metrics, database, .. } = JobRunner::clone(&runner);
+        let JobRunner { ctx, queue, guard, metrics, database } = JobRunner::clone(&runner);
         let worker = queue.options().worker.clone();
         tracing::info!(%worker, concurrency = settings.worker_concurrency, "worker started");
         // Guarding and scheduling have nothing to finish, and an unresponsive database must not
@@ -114,13 +111,9 @@ impl Worker {
             stop.cancel();
             result
         };
-        let closing = async {
-            stop.cancelled().await;
-            runner.slots.close();
-        };
         let health = HealthServer { ctx, store: services.store, guard, metrics };
         let health = health.serve(listener, stop.clone());
-        let (jobs, health, ..) = tokio::join!(jobs, health, schedule, guarding, closing);
+        let (jobs, health, ..) = tokio::join!(jobs, health, schedule, guarding);
         jobs.and(health.context("the worker's listener"))
     }
 }
@@ -182,7 +175,6 @@ fn queue(
     services: &Services,
     guard: &ProviderGuard,
     settings: &WorkerSettings,
-    slots: &Slots,
 ) -> JobQueue {
     let (clock, ids) = (Arc::clone(&ctx.clock), Arc::clone(&ctx.ids));
     let name = format!("{}-{}", std::process::id(), ids.next().simple());
@@ -192,14 +184,15 @@ fn queue(
         queues: rated.map(ToString::to_string).collect(),
         per_second: per_second(settings.stytch_rate_limit),
     };
-    let limited = QueueName::ALL.iter().filter(|queue| !Slots::are_reserved_for(**queue));
-    let limits = limited.map(|queue| (queue.to_string(), slots.queue_limit()));
+    // Invitations that Stytch does not answer must not keep logins waiting.
+    let concurrency = settings.worker_concurrency;
+    let limited = [QueueName::Invitation, QueueName::Provider].map(|queue| queue.to_string());
+    let limit = QueueLimit { queues: limited.into(), jobs: concurrency };
     let guard = guard.clone();
     let database = services.database.clone();
     let options = Options {
-        concurrency: settings.worker_concurrency,
-        prefetch: slots.prefetch(),
-        limits: limits.collect(),
+        concurrency: concurrency + concurrency.div_ceil(10),
+        limits: vec![limit],
         waker: services.waker.clone(),
         rate: Some(rate),
         retention: Some(FINISHED_JOB_RETENTION),

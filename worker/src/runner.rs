@@ -17,7 +17,6 @@ use guestlist_domain::{
 
 use crate::metrics::Metrics;
 use crate::provider_guard::ProviderGuard;
-use crate::slots::Slots;
 
 /// Delay of a job that could not read the database.
 const DATABASE_DELAY: Duration = Duration::from_secs(2);
@@ -38,7 +37,6 @@ pub struct JobRunner {
     pub guard: ProviderGuard,
     pub metrics: Metrics,
     pub database: Database,
-    pub slots: Slots,
 }
 
 /// A claimed job's right to call the provider.
@@ -79,12 +77,8 @@ impl JobRunner {
         if let Some(outcome) = self.hold::<J>(claimed) {
             return self.settle(claimed, outcome).await;
         }
-        let Some(slot) = self.slots.acquire(J::QUEUE).await else {
-            let error = JobError::new("not_started", "the worker stopped before the job began");
-            return self.settle(claimed, JobOutcome::Snooze(self.ctx.now(), error)).await;
-        };
         let performed = self.perform(&job, claimed).await;
-        drop(slot);
+        claimed.lease.free_slot();
         match performed {
             Ok(performed) => {
                 let attempt = self.attempt(claimed);

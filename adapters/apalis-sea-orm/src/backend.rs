@@ -44,8 +44,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Handlers take a [`ClaimedJob`] and return `()` or a `Result` whose value is `()`, an
 /// [`AttemptOutcome`](crate::AttemptOutcome) or a [`Handled`]. No database error ends the worker.
 ///
-/// The backend holds at most [`Options::concurrency`] jobs (and [`Options::prefetch`]), so no
-/// concurrency layer is needed. It
+/// The backend holds at most [`Options::concurrency`] jobs, so no concurrency layer is needed. It
 /// catches panics; apalis' `catch_panic` layer would end a job at its first panic.
 ///
 /// A handler of a queue with a [`Rate`](crate::Rate) calls [`JobQueue::wait_for_start`] immediately

@@ -49,7 +49,7 @@ pub use admin::{
 pub use backend::{Handled, Handlers, JobLayer, JobService, QueueBackend, UnknownKind};
 pub use backoff::Backoff;
 pub use errors::{ErrorClass, ErrorCode, classify, error_code, sqlx_error};
-pub use options::{Options, Rate};
+pub use options::{Options, QueueLimit, Rate};
 pub use queue::{
     attempt::{AttemptError, AttemptOutcome, AttemptResult},
     claim::ClaimedJob,

@@ -1,6 +1,6 @@
 //! A worker's options: what it claims, and where it takes time and ids from.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use sea_orm::DbErr;
@@ -24,14 +24,11 @@ pub struct Options {
     pub lease: Duration,
     /// How often the worker polls for jobs that no [`Waker`] announced, with a jitter of ±20 %.
     pub poll: Duration,
-    /// The most jobs that the worker holds at a time, besides those of `prefetch`.
+    /// The most jobs that the worker holds at a time. A job counts until its lease is dropped or
+    /// its handler calls [`JobLease::free_slot`](crate::JobLease::free_slot).
     pub concurrency: usize,
-    /// How many further jobs the worker may hold. For handlers that limit what they do at a time by
-    /// themselves: a job is then at hand when another one ends.
-    pub prefetch: usize,
-    /// The most jobs of a queue that the worker holds at a time, for queues with a lower limit than
-    /// the worker.
-    pub limits: HashMap<String, usize>,
+    /// Lower limits for some queues, so that others always find a free slot.
+    pub limits: Vec<QueueLimit>,
     /// A rate that this worker shares with all others.
     pub rate: Option<Rate>,
     /// How long done and cancelled jobs are kept before a worker [prunes](crate::prune) them.
@@ -54,6 +51,14 @@ pub struct Options {
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// The source of attempt ids.
     pub ids: Arc<dyn Fn() -> Uuid + Send + Sync>,
+}
+
+/// The most jobs of some queues together that a worker holds at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueLimit {
+    /// A queue belongs to one limit at most.
+    pub queues: Vec<String>,
+    pub jobs: usize,
 }
 
 /// A limit on the job starts of some queues that all workers with a rate of this name share. Starts
@@ -82,8 +87,7 @@ impl Options {
             lease: Duration::from_secs(10),
             poll: Duration::from_millis(350),
             concurrency: 10,
-            prefetch: 0,
-            limits: HashMap::new(),
+            limits: Vec::new(),
             rate: None,
             retention: None,
             max_delay: None,

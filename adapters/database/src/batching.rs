@@ -15,7 +15,7 @@ use crate::error::StoreResult;
 /// The number of items that can wait while all workers are busy. Further senders wait.
 const CAPACITY: usize = 4096;
 /// The length of a batch that does not wait for more items.
-const USEFUL: usize = 16;
+const LONG_ENOUGH: usize = 16;
 /// The maximum number of keys in one query.
 const MAX_KEYS: usize = 256;
 /// The longest interval between short batches.
@@ -24,7 +24,7 @@ const MAX_INTERVAL: Duration = Duration::from_millis(20);
 /// One worker's access to the queue.
 ///
 /// The cost of a batch hardly depends on its length. So while items arrive concurrently, a batch of
-/// fewer than [`USEFUL`] items starts at an interval after the previous one: twice as long as a batch
+/// fewer than [`LONG_ENOUGH`] items starts at an interval after the previous one: twice as long as a batch
 /// takes, at most [`MAX_INTERVAL`]. An item that arrives after a batch of one is a batch of its own
 /// at once.
 #[derive(Debug)]
@@ -70,11 +70,11 @@ impl<T> BatchQueue<T> {
         waiting.receive_one().await?;
         // Lets the callers that the previous batch answered submit their next item.
         tokio::task::yield_now().await;
-        waiting.receive_available();
+        waiting.receive_available(max);
         if let Some(start) = waiting.next_start {
             // After the timeout, the batch is what has arrived.
-            let _ = timeout_at(start, waiting.receive_until(USEFUL.min(max))).await;
-            waiting.receive_available();
+            let _ = timeout_at(start, waiting.receive_until(LONG_ENOUGH.min(max))).await;
+            waiting.receive_available(max);
         }
         let now = Instant::now();
         let is_concurrent = waiting.items.len() > 1;
@@ -104,8 +104,11 @@ impl<T> Waiting<T> {
         }
     }
 
-    fn receive_available(&mut self) {
-        while let Ok(item) = self.receiver.try_recv() {
+    /// Receives what has arrived, until `max` items are there.
+    fn receive_available(&mut self, max: usize) {
+        while self.items.len() < max
+            && let Ok(item) = self.receiver.try_recv()
+        {
             self.items.push_back(item);
         }
     }
@@ -165,8 +168,8 @@ where
     }
 }
 
-/// Returns the distinct keys. One of them is repeated up to a power of two, so that few distinct
-/// statements are prepared.
+/// Returns the distinct keys. They are repeated up to a power of two, so that few distinct statements
+/// are prepared.
 fn keys<K: Clone + Eq + Hash, V>(lookups: &[Lookup<K, V>]) -> Vec<K> {
     let distinct: HashSet<&K> = lookups.iter().map(|lookup| &lookup.key).collect();
     let length = distinct.len().next_power_of_two();
@@ -179,5 +182,68 @@ fn reply<K: Eq + Hash, V: Clone>(lookups: Vec<Lookup<K, V>>, rows: &StoreResult<
         let row = rows.and_then(|rows| rows.get(&key).cloned().transpose());
         // The caller may have stopped waiting.
         let _ = reply.send(row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn queue_of(items: usize) -> (mpsc::Sender<usize>, BatchQueue<usize>) {
+        let (sender, queue) = BatchQueue::channel(Duration::ZERO);
+        for item in 0..items {
+            sender.send(item).await.unwrap();
+        }
+        (sender, queue)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_item_that_comes_alone_does_not_wait() {
+        let (sender, mut queue) = queue_of(1).await;
+        let began = Instant::now();
+        assert_eq!(queue.next_batch(64).await.unwrap(), [0]);
+        sender.send(1).await.unwrap();
+        assert_eq!(queue.next_batch(64).await.unwrap(), [1]);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_batch_after_a_longer_one_waits_for_twice_its_time() {
+        let (sender, mut queue) = queue_of(2).await;
+        assert_eq!(queue.next_batch(64).await.unwrap().len(), 2);
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        for item in 0..4 {
+            sender.send(item).await.unwrap();
+        }
+        // The first interval is as long as nothing took.
+        assert_eq!(queue.next_batch(64).await.unwrap().len(), 4);
+        let began = Instant::now();
+        sender.send(4).await.unwrap();
+        assert_eq!(queue.next_batch(64).await.unwrap(), [4]);
+        assert_eq!(began.elapsed(), Duration::from_millis(6));
+        sender.send(5).await.unwrap();
+        assert_eq!(queue.next_batch(64).await.unwrap(), [5]);
+        assert_eq!(began.elapsed(), Duration::from_millis(6), "the batch before it was one of one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_batch_does_not_wait_and_has_a_fixed_length() {
+        let (_sender, mut queue) = queue_of(47).await;
+        let began = Instant::now();
+        let lengths = [queue.next_batch(64).await, queue.next_batch(64).await];
+        assert_eq!(lengths.map(|batch| batch.unwrap().len()), [32, 12]);
+        assert_eq!(queue.next_batch(2).await.unwrap().len(), 2);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn keys_are_distinct_and_padded() {
+        let lookups =
+            [1, 2, 2, 3, 1].map(|key| Lookup::<_, ()> { key, reply: oneshot::channel().0 });
+        let mut keys = keys(&lookups);
+        assert_eq!(keys.len(), 4);
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys, [1, 2, 3]);
     }
 }

@@ -33,7 +33,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// are slow make it grow.
 const LOG_SIZE: &str = "67108864";
 /// The prepared statements that a connection keeps: those of each table in each fixed number of rows.
-const PREPARED_STATEMENTS: usize = 300;
+const PREPARED_STATEMENTS: usize = 150;
 /// The age at which a connection is replaced, before proxies in front of MySQL close it.
 const MAX_LIFETIME: Duration = Duration::from_mins(50);
 /// A connection that was idle for longer is pinged before it is used.

@@ -3,7 +3,7 @@
 //! - [`connect()`] opens a [`Database`]. The crate `guestlist-migrations` creates its schema.
 //! - [`SqlStore`] implements the domain's `Store`. Concurrent changes are committed in groups
 //!   (`write::committer`), each group in one transaction of multi-row statements
-//!   (`write::transaction`). Concurrent session lookups are combined into one query
+//!   (`write::transaction`). Concurrent lookups by key are combined into one query
 //!   (`batching`).
 //! - `tables` has the row type of each table and its mapping to the domain type.
 //! - [`operations`] holds the queries for operators: jobs, queues, workers, the audit log.

@@ -16,7 +16,7 @@ use crate::{
     waker::WakeReceiver,
 };
 
-/// How long a claim is put off, while there is a backlog, until a quarter of the slots are free.
+/// How long a worker that is nearly full waits for a quarter of its slots before the next claim.
 const MAX_WAIT_FOR_SLOTS: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
@@ -36,11 +36,11 @@ impl Fetch {
         let stop = self.stop.clone();
         while !stop.is_cancelled() {
             match with_timeout(&self.queue.options, self.claim()).await {
-                Ok(is_backlog) => {
+                Ok(has_claimed) => {
                     outage.succeeded();
                     let next = async {
                         self.wait(&mut wakes, &mut freed).await;
-                        if is_backlog {
+                        if has_claimed {
                             self.wait_for_slots(&mut freed).await;
                         }
                     };
@@ -55,11 +55,11 @@ impl Fetch {
         self.release_unfinished().await;
     }
 
-    /// While there is a backlog, waits until a claim is worth its statements.
+    /// Waits, while jobs are claimed one after the other, until a claim is worth its statements.
     async fn wait_for_slots(&self, freed: &mut WakeReceiver) {
-        let worthwhile = (self.queue.options.concurrency / 4).max(1);
+        let enough_slots = (self.queue.options.concurrency / 4).max(1);
         let enough = async {
-            while self.queue.free_slots() < worthwhile {
+            while self.queue.free_slots() < enough_slots {
                 freed.recv().await;
             }
         };
@@ -67,7 +67,7 @@ impl Fetch {
         let _ = tokio::time::timeout(MAX_WAIT_FOR_SLOTS, enough).await;
     }
 
-    /// Claims jobs for the free slots. Returns whether there were as many as slots.
+    /// Claims jobs for the free slots. Returns whether there were any.
     async fn claim(&self) -> Result<bool, DbErr> {
         // apalis has paused the worker, or the worker drains before it stops.
         if !self.worker.is_running() || self.worker.is_shutting_down() {
@@ -76,11 +76,11 @@ impl Fetch {
         }
         let (now, slots) = (self.queue.options.now(), self.queue.free_slots());
         let jobs = self.queue.claim(now, slots).await?;
-        let is_backlog = jobs.len() == slots;
-        if !jobs.is_empty() {
+        let has_claimed = !jobs.is_empty();
+        if has_claimed {
             self.held.push(jobs);
         }
-        Ok(is_backlog)
+        Ok(has_claimed)
     }
 
     async fn wait(&self, wakes: &mut WakeReceiver, freed: &mut WakeReceiver) {

@@ -70,8 +70,7 @@ impl JobQueue {
 
     /// Returns how many more jobs this worker may claim.
     pub fn free_slots(&self) -> usize {
-        let slots = self.options.concurrency + self.options.prefetch;
-        slots.saturating_sub(self.in_flight())
+        self.options.concurrency.saturating_sub(self.leases.occupied())
     }
 
     /// Stops this worker from claiming jobs of these queues, from its next claim on. Other workers

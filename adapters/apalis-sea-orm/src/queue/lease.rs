@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -24,6 +27,8 @@ pub(crate) struct LeaseState {
     key: (Uuid, i64),
     queue: String,
     length: Duration,
+    /// Whether the job counts towards its worker's concurrency.
+    occupies_slot: AtomicBool,
     /// Earliest start of the job, if its queue has a rate.
     start: Mutex<Option<Instant>>,
     /// When the claim or the latest heartbeat was sent; `None` once the lease is known to be lost.
@@ -52,6 +57,13 @@ impl JobLease {
         Leases::default().grant((Uuid::nil(), 0), "", Instant::now(), length)
     }
 
+    /// Lets the worker claim another job already. Call it when the handler has only the result left
+    /// to write. Heartbeats extend the lease as before.
+    pub fn free_slot(&self) {
+        self.0.occupies_slot.store(false, Ordering::Relaxed);
+        self.0.leases.freed.wake();
+    }
+
     /// Refers to the lease without keeping the slot.
     pub(super) fn downgrade(&self) -> Weak<LeaseState> {
         Arc::downgrade(&self.0)
@@ -63,6 +75,12 @@ impl JobLease {
 
     pub(crate) fn start_at(&self) -> Option<Instant> {
         *lock(&self.0.start)
+    }
+}
+
+impl LeaseState {
+    fn occupies_slot(&self) -> bool {
+        self.occupies_slot.load(Ordering::Relaxed)
     }
 }
 
@@ -94,6 +112,7 @@ impl Leases {
             key,
             queue: queue.to_owned(),
             length,
+            occupies_slot: AtomicBool::new(true),
             start: Mutex::default(),
             renewed_at: Mutex::new(Some(claimed_at)),
             leases: self.clone(),
@@ -125,8 +144,15 @@ impl Leases {
         lock(&self.live).len()
     }
 
-    pub(crate) fn count_of(&self, queue: &str) -> usize {
-        self.all().iter().filter(|lease| lease.queue == queue).count()
+    /// The number of occupied slots.
+    pub(crate) fn occupied(&self) -> usize {
+        self.all().iter().filter(|lease| lease.occupies_slot()).count()
+    }
+
+    /// The number of slots that jobs of these queues occupy.
+    pub(crate) fn occupied_by(&self, queues: &[String]) -> usize {
+        let leases = self.all();
+        leases.iter().filter(|lease| lease.occupies_slot() && queues.contains(&lease.queue)).count()
     }
 
     /// The leases that are not lost and were last renewed at least `age` ago.

@@ -57,8 +57,15 @@ impl JobQueue {
 
     /// Returns how many more jobs of the queue this worker may hold.
     fn room(&self, queue: &str) -> usize {
-        let limit = self.options.limits.get(queue);
-        limit.map_or(usize::MAX, |limit| limit.saturating_sub(self.leases.count_of(queue)))
+        self.limit_of(queue).map_or(usize::MAX, |index| {
+            let limit = &self.options.limits[index];
+            limit.jobs.saturating_sub(self.leases.occupied_by(&limit.queues))
+        })
+    }
+
+    /// Returns the index of the limit that a queue belongs to.
+    fn limit_of(&self, queue: &str) -> Option<usize> {
+        self.options.limits.iter().position(|limit| limit.queues.iter().any(|name| name == queue))
     }
 
     /// Returns the first candidates for which there are slots, room in their queues and, if their
@@ -69,10 +76,11 @@ impl JobQueue {
         slots: usize,
         mut starts: usize,
     ) -> Vec<Uuid> {
-        let mut rooms: HashMap<&str, usize> = HashMap::new();
+        let mut rooms: HashMap<Option<usize>, usize> = HashMap::new();
         let mut selected = Vec::new();
         for job in candidates {
-            let room = rooms.entry(&job.queue).or_insert_with(|| self.room(&job.queue));
+            let limit = self.limit_of(&job.queue);
+            let room = rooms.entry(limit).or_insert_with(|| self.room(&job.queue));
             let is_rated = self.is_rated(&job.queue);
             if selected.len() == slots || *room == 0 || (is_rated && starts == 0) {
                 continue;

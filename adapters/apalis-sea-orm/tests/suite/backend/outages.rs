@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,8 +17,8 @@ use apalis_sea_orm::{
     ClaimedJob, Handled, JobLease, JobQueue, Options, QueueBackend, entity, migration,
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, Statement, TransactionTrait,
-    sea_query::Expr,
+    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryResult, Statement,
+    TransactionTrait, sea_query::Expr,
 };
 use sea_orm_migration::SchemaManager;
 use tokio::{
@@ -206,15 +206,24 @@ async fn a_result_that_was_not_written_is_written_again_without_another_run() {
 }
 
 async fn kill_settling_statement(operator: &DatabaseConnection, kill: &str) {
-    let find = "SELECT CAST(id AS CHAR) FROM information_schema.processlist \
-                WHERE info LIKE 'UPDATE%last_error_code%' AND db = DATABASE()";
-    let find = Statement::from_string(DbBackend::MySql, find);
-    let id: String = loop {
-        // MySQL fails while the statement of another test contains bytes of a hash.
-        if let Ok(Some(row)) = operator.query_one_raw(find.clone()).await {
-            break row.try_get_by_index(0).unwrap();
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    // The first 100 characters of each statement. MySQL cannot convert the bytes of ids after them.
+    let list = Statement::from_string(DbBackend::MySql, "SHOW PROCESSLIST");
+    let own = Statement::from_string(DbBackend::MySql, "SELECT DATABASE()");
+    let own = operator.query_one_raw(own).await.unwrap().unwrap();
+    let own: Option<String> = own.try_get_by_index(0).unwrap();
+    let found = Mutex::new(None);
+    wait_until("the statement that settles", || async {
+        let rows = operator.query_all_raw(list.clone()).await.unwrap();
+        let settles = |row: &QueryResult| {
+            let text = |column| row.try_get::<Option<String>>("", column).unwrap();
+            let info = text("Info").unwrap_or_default();
+            text("db") == own && info.starts_with("UPDATE `jobs` SET `locked_by` = ")
+        };
+        let id = rows.into_iter().find(settles).map(|row| row.try_get::<i64>("", "Id").unwrap());
+        *found.lock().unwrap() = id;
+        id.is_some()
+    })
+    .await;
+    let id = found.into_inner().unwrap().unwrap();
     operator.execute_unprepared(&format!("{kill} {id}")).await.unwrap();
 }

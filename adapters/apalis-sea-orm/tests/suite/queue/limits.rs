@@ -1,7 +1,6 @@
 //! Limits of a worker's slots by queue.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,13 +9,13 @@ use std::{
 };
 
 use apalis_core::task::data::Data;
-use apalis_sea_orm::{ClaimedJob, NewJob, Options, QueueBackend};
+use apalis_sea_orm::{ClaimedJob, NewJob, Options, QueueBackend, QueueLimit};
 
 use crate::harness::{TestDb, each, job, noon, options, start, stop, wait_until};
 
 fn limited(db: &TestDb, worker: &str) -> apalis_sea_orm::JobQueue {
     let queues = vec!["mail".to_owned(), "logins".to_owned()];
-    let limits = HashMap::from([("mail".to_owned(), 2)]);
+    let limits = vec![QueueLimit { queues: vec!["mail".to_owned()], jobs: 2 }];
     db.queue_with(Options { queues, limits, ..options(worker) })
 }
 
@@ -43,6 +42,33 @@ async fn a_claim_respects_the_limit_of_a_queue() {
             2,
             "the limit is per worker"
         );
+    }
+}
+
+#[tokio::test]
+async fn queues_can_share_a_limit() {
+    for db in each().await {
+        enqueue_both(&db, 3, 3).await;
+        let both = vec!["mail".to_owned(), "logins".to_owned()];
+        let limits = vec![QueueLimit { queues: both.clone(), jobs: 4 }];
+        let queue = db.queue_with(Options { queues: both, limits, ..options("ann") });
+        let first = queue.claim(noon(), 6).await.unwrap();
+        assert_eq!(first.len(), 4, "{:?}", db.engine);
+        assert!(queue.claim(noon(), 6).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_slot_is_freed_stays_leased_and_counts_no_more() {
+    for db in each().await {
+        enqueue_both(&db, 3, 0).await;
+        let queue = limited(&db, "ann");
+        let first = queue.claim(noon(), 4).await.unwrap();
+        let free = queue.free_slots();
+        first[0].lease.free_slot();
+        assert_eq!(queue.free_slots(), free + 1);
+        assert!(first[0].lease.is_valid());
+        assert_eq!(queue.claim(noon(), 4).await.unwrap().len(), 1, "{:?}", db.engine);
     }
 }
 
