@@ -71,11 +71,9 @@ impl Problem {
     }
 
     /// Creates a 429.
-    pub fn too_many(code: Code, wait: Duration) -> Self {
-        let seconds = whole_seconds(wait);
-        let unit = if seconds == 1 { "second" } else { "seconds" };
-        let detail = format!("Too many requests. Try again in {seconds} {unit}.");
-        Self::new(code, detail).retry_after(wait)
+    pub fn too_many(wait: Duration) -> Self {
+        let detail = format!("Too many requests. Try again in {}.", seconds_text(wait));
+        Self::new(Code::TooManyRequests, detail).retry_after(wait)
     }
 
     /// Creates a 500. The cause belongs in the log only.
@@ -141,6 +139,13 @@ pub struct ProblemBody<'a> {
 
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+/// Returns the time in whole seconds, as in "25 seconds".
+fn seconds_text(wait: Duration) -> String {
+    let seconds = whole_seconds(wait);
+    let unit = if seconds == 1 { "second" } else { "seconds" };
+    format!("{seconds} {unit}")
 }
 
 /// Returns whether problems at this path are always JSON, regardless of the `Accept` header.

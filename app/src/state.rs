@@ -25,7 +25,7 @@ use self::metrics::HttpMetrics;
 use self::rate_limit::{Client, ClientLimit, ProviderBudget};
 use self::security_log::SecurityLog;
 use crate::config::{Config, SiteConfig};
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::sessions::in_flight::InFlightRedemptions;
 
 /// How often buffered activity and log counts are written.
@@ -105,7 +105,7 @@ impl App {
     /// Counts a request for a login link against the client's limit.
     pub fn count_login(&self, client: Client) -> Result<(), Problem> {
         let checked = self.login_limit.check(client);
-        checked.map_err(|wait| Problem::too_many(Code::TooManyRequests, wait))
+        checked.map_err(Problem::too_many)
     }
 
     /// Returns the user, or 404.

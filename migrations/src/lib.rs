@@ -33,7 +33,7 @@ impl MigratorTrait for Migrator {
 pub enum MigrationError {
     /// Tables that a pending migration creates exist already.
     #[error(
-        "the tables {} exist but are not ours: no migration created them; use another database",
+        "the tables {} exist, but no migration of Guestlist created them; use another database",
         .0.join(", ")
     )]
     NotOurs(Vec<String>),

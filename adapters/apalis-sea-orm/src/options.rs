@@ -15,7 +15,7 @@ pub struct Options {
     /// the one of the earlier queue is claimed first.
     pub queues: Vec<String>,
     /// The worker's name, at most 64 bytes of ASCII. It MUST be unique to each start of each
-    /// process, because a worker recognises the jobs it has claimed by this name.
+    /// process, because a worker recognizes the jobs it has claimed by this name.
     pub worker: String,
     /// How long a claimed job is leased without a heartbeat. Leases are extended in their second
     /// half. The lengths used by the workers of a

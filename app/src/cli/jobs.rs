@@ -39,7 +39,7 @@ enum JobsCommand {
     Retry(ActionArgs),
     /// Cancel jobs; their invitations fail with the code `cancelled`
     Cancel(ActionArgs),
-    /// Take dead jobs off the list of failures
+    /// Mark dead jobs as cancelled, so that they no longer count as failures
     Dismiss(ActionArgs),
 }
 

@@ -29,7 +29,8 @@ enum KeysCommand {
         #[arg(long, value_parser = parse_name)]
         name: Name,
         /// Permission to grant; repeatable: users:read, users:write, invitations:read,
-        /// invitations:write, ops:read, ops:write (default: all)
+        /// invitations:write, ops:read, ops:write (default: all,
+        /// and the key is unrestricted)
         #[arg(long = "scope", value_parser = parse_scope)]
         scopes: Vec<Scope>,
         /// Print JSON

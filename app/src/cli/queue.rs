@@ -20,7 +20,7 @@ pub struct QueueArgs {
 enum QueueCommand {
     /// Pause a queue: workers start none of its jobs; running jobs finish
     Pause {
-        /// login, invitation, provider, webhook or maintenance
+        /// login, invitation, provider or maintenance
         #[arg(value_parser = parse_queue)]
         name: QueueName,
         /// Reason to show to other operators
@@ -29,7 +29,7 @@ enum QueueCommand {
     },
     /// Resume a paused queue
     Resume {
-        /// login, invitation, provider, webhook or maintenance
+        /// login, invitation, provider or maintenance
         #[arg(value_parser = parse_queue)]
         name: QueueName,
     },

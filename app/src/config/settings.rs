@@ -50,13 +50,13 @@ pub struct Config {
         value_parser = |secret: &str| WebhookSecret::parse(secret.trim()))]
     pub webhook_secret: Option<WebhookSecret>,
 
-    /// Maximum login emails per client, e.g. 30/m
+    /// Maximum login mails per client, as a number per s, m, h or d
     #[arg(long, env = "LOGIN_LIMIT_PER_CLIENT", global = true, default_value = "30/m",
         value_parser = parse::limit)]
     pub login_limit_per_client: Limit,
 
     /// Maximum calls to Stytch caused by callers without a session or API key: per client, and in
-    /// total
+    /// total, each as a number per s, m, h or d
     #[arg(long, env = "ANONYMOUS_PROVIDER_LIMIT", global = true, default_value = "60/m,10/s",
         value_parser = parse::two_limits)]
     pub anonymous_provider_limit: (Limit, Limit),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aide::OperationInput;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use guestlist_domain::InvitationId;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::problem::Code;
@@ -24,6 +25,7 @@ pub struct Effects {
     /// The code of a refusal whose response is a page or a redirect instead of the problem.
     pub refusal: Option<Code>,
     pub login_form: LoginFormValues,
+    pub link_form: Option<LinkFormValues>,
 }
 
 /// Values that prefill the login form of an error page.
@@ -31,6 +33,13 @@ pub struct Effects {
 pub struct LoginFormValues {
     pub email: Option<String>,
     pub return_to: Option<String>,
+}
+
+/// Values of an error page's form that redeems a link again.
+#[derive(Debug)]
+pub struct LinkFormValues {
+    pub token: String,
+    pub invitation: Option<InvitationId>,
 }
 
 impl ResponseEffects {
@@ -55,6 +64,11 @@ impl ResponseEffects {
     /// Prefills the login form, if the response is an error page that has one.
     pub fn set_login_form(&self, form: LoginFormValues) {
         self.effects().login_form = form;
+    }
+
+    /// Offers to redeem the link again, if the response is an error page.
+    pub fn set_link_form(&self, form: LinkFormValues) {
+        self.effects().link_form = Some(form);
     }
 
     pub fn take(&self) -> Effects {

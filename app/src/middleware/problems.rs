@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use crate::extract::LoginFormValues;
+use crate::extract::{LinkFormValues, LoginFormValues};
 use crate::pages;
 use crate::problem::{Code, Problem, is_api_path};
 use crate::sessions::cookies::LoginHint;
@@ -38,7 +38,8 @@ pub fn render(
     app: &App,
     response: Response,
     format: &ProblemFormat,
-    form: LoginFormValues,
+    login_form: LoginFormValues,
+    link_form: Option<&LinkFormValues>,
     request_id: &str,
 ) -> Response {
     let problem = response.extensions().get::<Problem>().cloned();
@@ -47,8 +48,9 @@ pub fn render(
     let mut rendered = match format {
         ProblemFormat::Json => problem.to_json(request_id),
         ProblemFormat::Html { hint } => {
-            let email = form.email.or_else(|| hint.clone());
-            pages::problem_page(app, &problem, request_id, &LoginFormValues { email, ..form })
+            let email = login_form.email.or_else(|| hint.clone());
+            let login_form = LoginFormValues { email, ..login_form };
+            pages::problem_page(app, &problem, request_id, &login_form, link_form)
         }
     };
     for (name, value) in response.headers() {

@@ -29,7 +29,7 @@ pub enum JobAction {
     Retry,
     /// Cancels the job.
     Cancel,
-    /// Takes a dead job off the list of failures.
+    /// Marks a dead job as cancelled, so that it no longer counts as a failure.
     Dismiss,
 }
 

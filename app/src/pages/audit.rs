@@ -9,7 +9,7 @@ use axum::response::Response;
 use guestlist_domain::{Actor, Email, Event, EventKind, User, UserId};
 
 use super::auth::PageAdmin;
-use super::labels::{EventLabel, actor_name, event_label, format_time, is_own};
+use super::labels::{EventLabel, actor_name, event_label, event_name, format_time, is_own};
 use super::layout::{Nav, render};
 use crate::audit::{AuditQuery, find_events};
 use crate::extract::Query;

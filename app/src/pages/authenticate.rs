@@ -19,7 +19,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::layout::render;
-use crate::extract::{Form, LoginFormValues, OptionalSession, Query, ResponseEffects, SameOrigin};
+use crate::extract::{
+    Form, LinkFormValues, LoginFormValues, OptionalSession, Query, ResponseEffects, SameOrigin,
+};
 use crate::openapi::schemas;
 use crate::problem::{Code, Problem};
 use crate::sessions::cookies;
@@ -138,6 +140,7 @@ pub async fn redeem(
     let token_hash = TokenHash::of(&form.token);
     let replaces = session.into_session();
     let invitation = form.invitation.as_deref().and_then(|id| InvitationId::from_str(id).ok());
+    let link_form = LinkFormValues { token: form.token.clone(), invitation };
     let link = PresentedLink { token: form.token, invitation };
     let error = match redeem_link(&app, holder, link, replaces).await {
         Ok(login) => {
@@ -152,7 +155,11 @@ pub async fn redeem(
         Err(error) => error,
     };
     let RedemptionError::Refused(RedeemError::LinkUsed(Some(holder))) = error else {
-        return Err(error.into());
+        let problem = Problem::from(error);
+        if problem.retry_after.is_some() {
+            outgoing.set_link_form(link_form);
+        }
+        return Err(problem);
     };
     match current_user {
         // The user pressed the button twice, or went back to the page.

@@ -18,6 +18,43 @@ pub fn actor_name(actor: &Actor) -> String {
     }
 }
 
+/// Returns the name of a kind of event.
+pub fn event_name(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Requested => "invited",
+        EventKind::Held => "invitation postponed",
+        EventKind::Attempted => "tried to send an invitation",
+        EventKind::Sent => "invitation sent",
+        EventKind::Doubtful => "could not confirm that an invitation was sent",
+        EventKind::Visited => "link opened",
+        EventKind::Accepted => "invitation accepted",
+        EventKind::Failed => "invitation failed",
+        EventKind::Expired => "invitation expired",
+        EventKind::Revoked => "invitation revoked",
+        EventKind::Resent => "invitation resent",
+        EventKind::UserAdded => "user added",
+        EventKind::UserChanged => "user changed",
+        EventKind::RoleChanged => "role changed",
+        EventKind::UserSuspended => "user suspended",
+        EventKind::UserReactivated => "user reactivated",
+        EventKind::UserDeleting => "user removed",
+        EventKind::UserDeleted => "removal of a user finished",
+        EventKind::SessionStarted => "logged in",
+        EventKind::SessionEnded => "session ended",
+        EventKind::LoginRefused => "login refused",
+        EventKind::KeyCreated => "API key created",
+        EventKind::KeyRevoked => "API key revoked",
+        EventKind::Reconciled => "users compared with Stytch",
+        EventKind::IdentityForgotten => "user deleted at Stytch",
+        EventKind::IdentityLinked => "Stytch identity linked",
+        EventKind::IdentityDeleted => "leftover Stytch identity deleted",
+        EventKind::JobRetried => "job retried",
+        EventKind::JobCancelled => "job cancelled",
+        EventKind::QueuePaused => "queue paused",
+        EventKind::QueueResumed => "queue resumed",
+    }
+}
+
 /// An event as a sentence: the actor, a verb, the user concerned, and details.
 #[derive(Debug)]
 pub struct EventLabel {

@@ -1,10 +1,11 @@
-//! The error page. Errors about links and sessions offer a form to request a new link.
+//! The error page. Errors about links and sessions offer a form to request a link; a link that can
+//! be tried again has a button for that.
 
 use askama::Template;
 use axum::response::Response;
 
 use super::layout::render;
-use crate::extract::LoginFormValues;
+use crate::extract::{LinkFormValues, LoginFormValues};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -16,16 +17,20 @@ struct ProblemPage<'a> {
     detail: String,
     code: &'a str,
     request_id: &'a str,
-    offers_login: bool,
+    /// The link to redeem again.
+    link: Option<&'a LinkFormValues>,
+    /// Text of the button that requests a link, if the page has one.
+    login_button: Option<&'a str>,
     form: &'a LoginFormValues,
 }
 
-/// Renders a problem. `form` prefills the login form.
+/// Renders a problem. `form` prefills the login form; `link` can be redeemed again.
 pub fn problem_page(
     app: &App,
     problem: &Problem,
     request_id: &str,
     form: &LoginFormValues,
+    link: Option<&LinkFormValues>,
 ) -> Response {
     let template = ProblemPage {
         app_name: &app.site.app_name,
@@ -33,7 +38,8 @@ pub fn problem_page(
         detail: detail(problem),
         code: problem.code.as_str(),
         request_id,
-        offers_login: offers_login(problem.code),
+        link,
+        login_button: login_button(problem.code),
         form,
     };
     render(&app.site, problem.status(), &template)
@@ -77,22 +83,22 @@ fn title(problem: &Problem) -> &'static str {
         Code::CrossOrigin => "Request from another site",
         Code::TooManyRequests => "Too many requests",
         Code::ProviderUnavailable | Code::DatabaseUnavailable => "Temporarily unavailable",
+        Code::Timeout => "This took too long",
         _ if problem.status().is_server_error() => "Something went wrong",
         _ => "The request failed",
     }
 }
 
-fn offers_login(code: Code) -> bool {
-    matches!(
-        code,
-        Code::LinkUsed
-            | Code::LinkExpired
-            | Code::LinkInvalid
-            | Code::InvitationRevoked
-            | Code::AccountSuspended
-            | Code::NotInvited
-            | Code::SessionMissing
-            | Code::SessionExpired
-            | Code::SessionRevoked
-    )
+/// Returns the text of the button that requests a link; `None` if a link can't help.
+fn login_button(code: Code) -> Option<&'static str> {
+    match code {
+        Code::LinkUsed | Code::LinkExpired | Code::LinkInvalid => Some("Mail me a new link"),
+        Code::InvitationRevoked
+        | Code::AccountSuspended
+        | Code::NotInvited
+        | Code::SessionMissing
+        | Code::SessionExpired
+        | Code::SessionRevoked => Some("Mail me a link"),
+        _ => None,
+    }
 }

@@ -45,8 +45,8 @@ codes! {
     BadRequest = BAD_REQUEST "bad_request": "The request is malformed.";
     MalformedJson = BAD_REQUEST "malformed_json": "The body is not valid JSON.";
     MalformedBody = BAD_REQUEST "malformed_body": "The body ended before it was complete.";
-    LinkInvalid = BAD_REQUEST "link_invalid": "The link is incomplete or has been revoked."
-        => "The link is incomplete or has been replaced. Open the newest mail and use its link, or request a new one.";
+    LinkInvalid = BAD_REQUEST "link_invalid": "The link is incomplete, or was replaced or revoked."
+        => "The link is incomplete, or was replaced or revoked. Open the newest mail and use its link, or request a new one.";
 
     SessionMissing = UNAUTHORIZED "session_missing": "The request has neither a session nor an API key."
         => "Log in, or send an API key.";
@@ -72,11 +72,11 @@ codes! {
     HostNotAllowed = FORBIDDEN "host_not_allowed": "The `Host` header is not one of the hosts that a local listener accepts."
         => "On a local address, `guestlist dev` accepts only local host names and the host of PUBLIC_URL.";
     InvitationRevoked = FORBIDDEN "invitation_revoked": "The invitation was revoked."
-        => "Ask the person who invited you. You will get a mail only if you are invited again.";
+        => "Ask the person who invited you to invite you again. Only then can a link be mailed to you.";
     AccountSuspended = FORBIDDEN "account_suspended": "The user is suspended."
-        => "Ask an administrator. You will get a mail only once the account is active again.";
+        => "Ask an administrator to reactivate the account. Only then can a link be mailed to you.";
     NotInvited = FORBIDDEN "not_invited": "The user is neither active nor has an open invitation."
-        => "Ask an administrator for an invitation. You will get a mail only once you are invited.";
+        => "Ask an administrator to invite you. Only then can a link be mailed to you.";
 
     NotFound = NOT_FOUND "not_found": "The resource or route does not exist.";
     MethodNotAllowed = METHOD_NOT_ALLOWED "method_not_allowed": "The route does not support this method."
@@ -88,7 +88,7 @@ codes! {
     AlreadyMember = CONFLICT "already_member": "The address belongs to a user, given as `user_id`.";
     UserDeleting = CONFLICT "user_deleting": "The user is being deleted.";
     UserInvited = CONFLICT "user_invited": "The user has not accepted the invitation yet."
-        => "The user has not accepted the invitation yet, so there is nothing to suspend or reactivate. Revoke the invitation, or delete the user.";
+        => "The user has not accepted the invitation yet, so there is nothing to suspend or reactivate. Remove the user instead.";
     LastAdmin = CONFLICT "last_admin": "This would leave no active administrator."
         => "This is the last active administrator. Make another user an administrator first.";
     InvitationClosed = CONFLICT "invitation_closed": "The invitation was accepted or revoked."
@@ -116,11 +116,11 @@ codes! {
         => "This Idempotency-Key was used with a different request. Use a new one.";
 
     TooManyRequests = TOO_MANY_REQUESTS "too_many_requests": "The caller has reached a rate limit; `Retry-After` says when to try again.";
-    ResentTooSoon = TOO_MANY_REQUESTS "resent_too_soon": "The invitation was mailed a moment ago; `Retry-After` says when it can be resent.";
+    ResentTooSoon = TOO_MANY_REQUESTS "resent_too_soon": "The invitation was resent a moment ago; `Retry-After` says when it can be resent.";
 
     InternalError = INTERNAL_SERVER_ERROR "internal_error": "An unexpected error; Guestlist's log has the details under the request id.";
     DatabaseUnavailable = SERVICE_UNAVAILABLE "database_unavailable": "The database is unavailable.";
-    ProviderUnavailable = SERVICE_UNAVAILABLE "provider_unavailable": "Stytch is unavailable.";
+    ProviderUnavailable = SERVICE_UNAVAILABLE "provider_unavailable": "Stytch is unavailable, or refuses requests.";
     Timeout = SERVICE_UNAVAILABLE "timeout": "The request took too long. It may have been carried out.";
 }
 

@@ -10,7 +10,7 @@ use guestlist_domain::{InvitationId, ProviderError, ProviderErrorKind, StoreErro
 use guestlist_stytch::WebhookError;
 use serde_json::json;
 
-use super::{Code, Problem};
+use super::{Code, Problem, seconds_text};
 use crate::sessions::in_flight::RedemptionError;
 
 /// `Retry-After` for failures that usually pass quickly.
@@ -28,20 +28,6 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<ProviderError> for Problem {
-    fn from(error: ProviderError) -> Self {
-        tracing::warn!(code = %error.code, request_id = error.request_id, "a call to Stytch failed");
-        let detail = "The link can't be checked because Stytch is unavailable. Try again soon. If \
-                      the link no longer works then, request a new one.";
-        let wait = match error.kind {
-            ProviderErrorKind::RateLimited(Some(wait))
-            | ProviderErrorKind::BulkMailLimited(Some(wait)) => wait,
-            _ => PROVIDER_WAIT,
-        };
-        Self::new(Code::ProviderUnavailable, detail).retry_after(wait)
-    }
-}
-
 impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
@@ -50,8 +36,7 @@ impl From<SessionError> for Problem {
             SessionError::Revoked => Code::SessionRevoked.into(),
             SessionError::JwtExpired => Code::JwtExpired.into(),
             SessionError::KeysUnavailable => {
-                let detail =
-                    "The session can't be checked because Stytch is unavailable. Try again.";
+                let detail = "The session can't be checked at the moment. Try again.";
                 Self::new(Code::ProviderUnavailable, detail)
             }
             SessionError::Store(error) => error.into(),
@@ -62,10 +47,23 @@ impl From<SessionError> for Problem {
 impl From<RequestLoginError> for Problem {
     fn from(error: RequestLoginError) -> Self {
         match error {
-            RequestLoginError::RateLimited(wait) => Self::too_many(Code::TooManyRequests, wait),
+            RequestLoginError::RateLimited(wait) => Self::too_many(wait),
             RequestLoginError::Store(error) => error.into(),
         }
     }
+}
+
+/// Creates the problem of a link that could not be checked at Stytch.
+fn unchecked_link(error: &ProviderError) -> Problem {
+    tracing::warn!(code = %error.code, request_id = error.request_id, "a call to Stytch failed");
+    let detail = "The link can't be checked at the moment. Try again soon. If the link no longer \
+                  works then, request a new one.";
+    let wait = match error.kind {
+        ProviderErrorKind::RateLimited(Some(wait))
+        | ProviderErrorKind::BulkMailLimited(Some(wait)) => wait,
+        _ => PROVIDER_WAIT,
+    };
+    Problem::new(Code::ProviderUnavailable, detail).retry_after(wait)
 }
 
 impl From<RedeemError> for Problem {
@@ -78,10 +76,10 @@ impl From<RedeemError> for Problem {
             RedeemError::AccountSuspended => Code::AccountSuspended.into(),
             RedeemError::NotInvited => Code::NotInvited.into(),
             RedeemError::InProgress => {
-                let detail = "The link is being checked. Press Continue again in a moment.";
+                let detail = "The link is being checked. Try again in a moment.";
                 Self::new(Code::Timeout, detail).retry_after(SHORT_WAIT)
             }
-            RedeemError::Provider(error) => error.into(),
+            RedeemError::Provider(error) => unchecked_link(&error),
             RedeemError::Store(error) => error.into(),
         }
     }
@@ -92,14 +90,14 @@ impl From<RedemptionError> for Problem {
         match error {
             RedemptionError::Refused(error) => error.into(),
             RedemptionError::TooMany(wait) => {
-                let problem = Self::too_many(Code::TooManyRequests, wait);
+                let problem = Self::too_many(wait);
                 let detail = format!("{} The link can still be used.", problem.detail);
                 Self { detail, ..problem }
             }
             RedemptionError::NotRecorded => {
                 let detail = "Your link was accepted, but the database is unavailable, so you \
-                              can't be logged in yet. Wait a moment and press Continue again; this \
-                              works for five minutes.";
+                              can't be logged in yet. Wait a moment and try again; this works for \
+                              five minutes.";
                 Self::new(Code::DatabaseUnavailable, detail).retry_after(SHORT_WAIT)
             }
         }
@@ -181,7 +179,13 @@ impl From<InvitationError> for Problem {
             InvitationError::Closed => Code::InvitationClosed.into(),
             InvitationError::Forbidden => Code::RoleNotGrantable.into(),
             InvitationError::AlreadyInvited(id) => Self::already_invited(id),
-            InvitationError::TooSoon(wait) => Self::too_many(Code::ResentTooSoon, wait),
+            InvitationError::TooSoon(wait) => {
+                let wait_text = seconds_text(wait);
+                let detail = format!(
+                    "The invitation was resent a moment ago. It can be resent again in {wait_text}."
+                );
+                Self::new(Code::ResentTooSoon, detail).retry_after(wait)
+            }
             InvitationError::Store(error) => error.into(),
         }
     }

@@ -29,7 +29,7 @@ pub struct Client {
 impl Client {
     /// Returns the client of a request received from `peer`.
     ///
-    /// A proxy that is missing from `TRUSTED_PROXIES` hides its clients. It is recognised by its
+    /// A proxy that is missing from `TRUSTED_PROXIES` hides its clients. It is recognized by its
     /// local address and its forwarding header, and gets a higher limit, so that one of its clients
     /// can't lock out the others.
     pub fn from_request(site: &SiteConfig, peer: IpAddr, headers: &HeaderMap) -> Self {

@@ -204,7 +204,8 @@ pub(super) fn exhausted() -> JobError {
 /// Returns the outcome of an attempt that had no effect because its call was not permitted. The next
 /// attempt follows immediately and the current one is not counted.
 pub(super) fn not_started(ctx: &Ctx) -> JobOutcome {
-    let message = "the worker's lease may have ended before the provider could be called";
+    let message =
+        "the provider was not called: calls are held back, or the worker's lease may have ended";
     JobOutcome::Snooze(ctx.now(), JobError::new("not_started", message))
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::command::command;
 use crate::{Caller, LONG, SHORT, wait_until};
 
-/// A screen size and a colour scheme.
+/// A screen size and a color scheme.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
     /// The width in pixels.
@@ -155,7 +155,7 @@ impl Window {
         self.post("/goog/cdp/execute", &body).await.unwrap()
     }
 
-    /// Emulates a screen size and a colour scheme.
+    /// Emulates a screen size and a color scheme.
     pub async fn resize(&self, size: Size) {
         let metrics = json!({
             "width": size.width, "height": size.height, "deviceScaleFactor": 1, "mobile": false,

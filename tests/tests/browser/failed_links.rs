@@ -8,6 +8,8 @@ use crate::steps::{ADA, log_in_admin, log_in_by_form, log_in_by_link, log_in_mem
 
 const WEEK: i64 = 7 * 24 * 3600;
 const NEW_LINK: &str = "Mail me a new link";
+/// The button of pages whose user can't have a link at the moment.
+const LINK: &str = "Mail me a link";
 
 /// Asserts the heading, and that the page has one form with this address and no link.
 async fn assert_page(window: &Window, headline: &str, email: &str) {
@@ -83,7 +85,7 @@ async fn a_revoked_invitations_page_offers_a_link_only_after_a_new_invitation() 
     window.open(&mail.url).await;
     assert_page(&window, "This invitation was revoked", "").await;
     window.fill("email", ADA).await;
-    window.click(NEW_LINK).await;
+    window.click(LINK).await;
     window.wait_for_heading("Check your mail").await;
     guestlist.wait_for_jobs().await;
     assert_eq!(guestlist.sandbox().emails(ADA).await.len(), 1, "what was taken back stays so");
@@ -91,7 +93,7 @@ async fn a_revoked_invitations_page_offers_a_link_only_after_a_new_invitation() 
     let _ = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
     window.fill("email", ADA).await;
-    log_in_by_form(&window, &guestlist, NEW_LINK).await;
+    log_in_by_form(&window, &guestlist, LINK).await;
     window.wait_for_heading("You’re in").await;
 }
 
@@ -109,7 +111,7 @@ async fn a_suspended_user_is_told_so() {
     assert_page(&window, "This account is suspended", "").await;
     let _ = guestlist.database().execute(&set("active")).await;
     window.fill("email", ADA).await;
-    log_in_by_form(&window, &guestlist, NEW_LINK).await;
+    log_in_by_form(&window, &guestlist, LINK).await;
     window.wait_for_heading("You’re in").await;
 }
 
@@ -134,7 +136,7 @@ async fn open_uninvited() -> Option<(WebDriver, Guestlist, Window)> {
 async fn an_uninvited_user_is_told_so_and_receives_no_mail() {
     let Some((_browsers, guestlist, window)) = open_uninvited().await else { return };
     window.fill("email", ADA).await;
-    window.click(NEW_LINK).await;
+    window.click(LINK).await;
     window.wait_for_heading("Check your mail").await;
     guestlist.wait_for_jobs().await;
     assert_eq!(guestlist.sandbox().emails(ADA).await.len(), 1);
@@ -145,7 +147,7 @@ async fn an_uninvited_user_can_log_in_after_an_invitation() {
     let Some((_browsers, guestlist, window)) = open_uninvited().await else { return };
     let _ = guestlist.invite_and_mail(ADA).await;
     window.fill("email", ADA).await;
-    log_in_by_form(&window, &guestlist, NEW_LINK).await;
+    log_in_by_form(&window, &guestlist, LINK).await;
     window.wait_for_heading("You’re in").await;
 }
 

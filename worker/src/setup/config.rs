@@ -43,7 +43,7 @@ pub struct Common {
     )]
     pub database_url: String,
 
-    /// HTTP address; port 0 picks one and prints it
+    /// HTTP address of `dev` and `serve`; port 0 picks a free port and prints it
     #[arg(long, env = "LISTEN_ADDR", global = true, default_value = "127.0.0.1:3000",
         value_parser = parse::address)]
     pub listen_addr: SocketAddr,
@@ -78,8 +78,8 @@ pub struct Common {
         value_parser = |text: &str| parse::minutes(text, LINK_MINUTES))]
     pub invitation_expiration_minutes: u32,
 
-    /// Login mails per address, e.g. 5/h; twice as many in 24 times as long. An address whose last
-    /// link has expired can always get another
+    /// Maximum login mails per address, as a number per s, m, h or d. 5/h also means at most 10 in
+    /// 24 hours. Beyond the limit, an address still gets one mail when its last link has expired
     #[arg(long, env = "LOGIN_LIMIT_PER_ADDRESS", global = true, default_value = "5/h",
         value_parser = parse::limit)]
     pub login_limit_per_address: Limit,
@@ -112,12 +112,12 @@ pub struct StytchSettings {
 
 #[derive(Debug, Clone, Copy, Args)]
 pub struct WorkerSettings {
-    /// Calls to Stytch by all workers together, e.g. 100/s
+    /// Maximum calls to Stytch by all workers together, as a number per s, m, h or d
     #[arg(long, env = "STYTCH_RATE_LIMIT", global = true, default_value = "100/s",
         value_parser = parse::limit)]
     pub stytch_rate_limit: Limit,
 
-    /// Jobs that a worker runs concurrently
+    /// Maximum jobs that a worker runs concurrently: 1 to 1000
     #[arg(long, env = "WORKER_CONCURRENCY", global = true, default_value = "50",
         value_parser = |text: &str| parse::count(text, 1..=1000))]
     pub worker_concurrency: usize,
@@ -127,12 +127,12 @@ pub struct WorkerSettings {
         value_parser = parse::address)]
     pub worker_listen_addr: SocketAddr,
 
-    /// Interval of sweeps that expire sessions and invitations, e.g. 60s
+    /// How often expired sessions and invitations are swept, e.g. 60s
     #[arg(long, env = "SWEEP_INTERVAL", global = true, default_value = "60s",
         value_parser = parse::interval)]
     pub sweep_interval: Duration,
 
-    /// Interval of comparisons, and repairs, of users at Stytch, e.g. 24h
+    /// How often users are compared with those at Stytch, and differences repaired, e.g. 24h
     #[arg(long, env = "RECONCILE_INTERVAL", global = true, default_value = "24h",
         value_parser = parse::interval)]
     pub reconcile_interval: Duration,

@@ -117,7 +117,7 @@ fn failure(error: &JobError) -> AttemptError {
 }
 
 /// Returns a UUIDv7 made of the job, the fence and the time. It is the same for every attempt at a
-/// settlement, so that one whose commit was not answered can be recognised.
+/// settlement, so that one whose commit was not answered can be recognized.
 fn attempt_id(settlement: &Settlement) -> Uuid {
     let mut noise = [0; 10];
     noise.copy_from_slice(&settlement.attempt.job.0.as_bytes()[6..]);

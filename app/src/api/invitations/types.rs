@@ -105,8 +105,8 @@ pub struct InvitationView<'a> {
     batch_id: Option<Uuid>,
     /// The invitee, whose status is `invited` until they accept.
     user_id: Uuid,
-    /// The number of calls to Stytch since the invitation was created or resent. Calls answered
-    /// with 429 are not counted.
+    /// The number of attempts to send the mail since the invitation was created or resent. Attempts
+    /// that Stytch refused with 429, or because of the configuration, are not counted.
     attempts: u32,
     /// Why the invitation is held back; null if it is not.
     held_by: Option<schemas::HeldBy>,

@@ -21,7 +21,7 @@ const TIME_LIMIT: Duration = Duration::MAX;
 /// Flags that select jobs.
 #[derive(Debug, Args)]
 pub struct FilterArgs {
-    /// Queue: login, invitation, provider, webhook or maintenance
+    /// Queue: login, invitation, provider or maintenance
     #[arg(long, value_parser = parse_queue)]
     queue: Option<QueueName>,
     /// Kind of job, e.g. send-invite

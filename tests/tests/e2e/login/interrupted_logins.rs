@@ -51,7 +51,7 @@ async fn assert_login_completes(guestlist: &Guestlist, token: &str) {
 fn assert_database_unavailable(response: &guestlist_tests::Response) {
     let problem = response.problem(503, "database_unavailable");
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("press Continue again"), "{detail}");
+    assert!(detail.contains("try again"), "{detail}");
     assert!(response.header("retry-after").is_some(), "{response:?}");
 }
 

@@ -87,6 +87,8 @@ async fn redeeming_a_link_while_stytch_is_down_is_a_503_with_retry_after() {
     assert!(redeemed.header("retry-after").is_some(), "{redeemed:?}");
     let page = guestlist.browser().form("/authenticate", &fields).await.is(503);
     assert!(page.body.contains("Temporarily unavailable"), "{}", page.body);
+    let retry = format!("name=\"token\" value=\"{}\"", mail.token);
+    assert!(page.body.contains("Try again<") && page.body.contains(&retry), "{}", page.body);
     guestlist.sandbox().clear_faults().await;
     let _ = guestlist.redeem_link(&mail.token).await;
 }

@@ -118,7 +118,7 @@ async fn a_result_of_a_lost_lease_changes_nothing() {
 }
 
 #[tokio::test]
-async fn results_written_by_a_commit_without_answer_are_recognised() {
+async fn results_written_by_a_commit_without_answer_are_recognized() {
     for db in each().await {
         db.enqueue(jobs(4)).await;
         let claimed = db.queue("ann").claim(noon(), 4).await.unwrap();

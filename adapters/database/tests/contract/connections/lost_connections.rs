@@ -16,8 +16,8 @@ use crate::support::test_store::contract;
 
 contract!(; servers:
     a_killed_commit_is_repeated,
-    a_commit_without_an_answer_is_recognised,
-    a_group_commit_without_an_answer_is_recognised,
+    a_commit_without_an_answer_is_recognized,
+    a_group_commit_without_an_answer_is_recognized,
     an_update_without_an_answer_is_not_applied_twice,
     changes_are_applied_once_wherever_the_connection_is_closed,
     a_query_on_a_lost_connection_is_repeated,
@@ -34,7 +34,7 @@ async fn through_a_proxy(db: &TestDatabase) -> (Proxy, SqlStore) {
     (proxy, store)
 }
 
-async fn a_commit_without_an_answer_is_recognised(db: &TestDatabase) {
+async fn a_commit_without_an_answer_is_recognized(db: &TestDatabase) {
     let (proxy, store) = through_a_proxy(db).await;
     for fault in [Fault::AfterCommit, Fault::BeforeCommit] {
         let user = user();
@@ -49,7 +49,7 @@ async fn a_commit_without_an_answer_is_recognised(db: &TestDatabase) {
     assert_eq!(db.count("jobs").await, 2);
 }
 
-async fn a_group_commit_without_an_answer_is_recognised(db: &TestDatabase) {
+async fn a_group_commit_without_an_answer_is_recognized(db: &TestDatabase) {
     let (proxy, store) = through_a_proxy(db).await;
     proxy.set(Fault::AfterCommit);
     let changes: Vec<Change> = (0..40).map(|_| invite(&user())).collect();
