@@ -36,7 +36,7 @@ pub enum MigrationError {
         "the tables {} exist, but no migration of Guestlist created them; use another database",
         .0.join(", ")
     )]
-    NotOurs(Vec<String>),
+    ForeignTables(Vec<String>),
     /// The database has migrations that this program does not know.
     #[error(
         "the database was created by another version: this one does not know the migrations {}; \

@@ -133,7 +133,7 @@ async fn refuse_foreign_tables<C: ConnectionTrait>(
             }
         }
     }
-    if foreign.is_empty() { Ok(()) } else { Err(MigrationError::NotOurs(foreign)) }
+    if foreign.is_empty() { Ok(()) } else { Err(MigrationError::ForeignTables(foreign)) }
 }
 
 /// Returns the table that a statement creates.

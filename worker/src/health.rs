@@ -71,9 +71,9 @@ async fn check_host(
 
 async fn ready(State(health): State<HealthServer>) -> (StatusCode, String) {
     let no = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"));
-    if let Err(gone) = health.store.database().check_file() {
-        tracing::error!("{gone}");
-        return no(gone.to_string());
+    if let Err(error) = health.store.database().check_file() {
+        tracing::error!("{error}");
+        return no(error.to_string());
     }
     if let Err(error) = health.ctx.store.ready().await {
         tracing::warn!(%error, "not ready");

@@ -96,11 +96,11 @@ impl Worker {
         let JobRunner { ctx, queue, guard, metrics, database } = JobRunner::clone(&runner);
         let worker = queue.options().worker.clone();
         tracing::info!(%worker, concurrency = settings.worker_concurrency, "worker started");
-        // Guarding and scheduling have nothing to finish, and an unresponsive database must not
-        // delay the stop.
+        // Watching the provider and scheduling have nothing to finish, and an unresponsive database
+        // must not delay the stop.
         let provider = services.provider;
-        let guarding = guard.clone().run(queue.clone(), database, provider, stop.clone());
-        let guarding = stop.run_until_cancelled(guarding);
+        let watch_provider = guard.clone().run(queue.clone(), database, provider, stop.clone());
+        let watch_provider = stop.run_until_cancelled(watch_provider);
         let schedule = schedule::run(ctx.clone(), settings, stop.clone());
         let schedule = stop.run_until_cancelled(schedule);
         let jobs = async {
@@ -113,7 +113,7 @@ impl Worker {
         };
         let health = HealthServer { ctx, store: services.store, guard, metrics };
         let health = health.serve(listener, stop.clone());
-        let (jobs, health, ..) = tokio::join!(jobs, health, schedule, guarding);
+        let (jobs, health, ..) = tokio::join!(jobs, health, schedule, watch_provider);
         jobs.and(health.context("the worker's listener"))
     }
 }

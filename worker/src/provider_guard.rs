@@ -3,8 +3,8 @@
 
 pub mod circuit;
 pub mod instrumented_provider;
+mod rate_holds;
 pub mod remediation;
-mod throttle;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use circuit::{Admission, Circuit};
+use rate_holds::RateHolds;
 use remediation::{Remediation, remediation};
-use throttle::Throttle;
 
 /// How often the guard runs while the worker is not at its full rate.
 const TICK: Duration = Duration::from_millis(250);
@@ -41,7 +41,7 @@ struct Inner {
 
 struct State {
     circuit: Circuit,
-    throttle: Throttle,
+    rate_holds: RateHolds,
 }
 
 /// The settings that were last applied to the queue.
@@ -61,7 +61,8 @@ impl ProviderGuard {
     /// Creates a guard that allows `full_rate` calls per second.
     pub fn new(clock: Arc<dyn Clock>, full_rate: f64, authenticate_url: String) -> Self {
         let now = Instant::now();
-        let state = State { circuit: Circuit::new(full_rate, now), throttle: Throttle::new(now) };
+        let state =
+            State { circuit: Circuit::new(full_rate, now), rate_holds: RateHolds::new(now) };
         Self(Arc::new(Inner {
             state: Mutex::new(state),
             changed: Notify::new(),
@@ -76,7 +77,7 @@ impl ProviderGuard {
         let state = self.0.state.lock();
         WorkerReport {
             health: state.circuit.health.clone(),
-            bulk_until: state.throttle.bulk_until(),
+            bulk_until: state.rate_holds.bulk_until(),
         }
     }
 
@@ -104,7 +105,7 @@ impl ProviderGuard {
         let before = state.circuit.health.as_str();
         state.circuit.record_call(error, now, time);
         if let Some(error) = error {
-            state.throttle.record_error(error, now, time);
+            state.rate_holds.record_error(error, now, time);
         }
         self.notify(state, before);
     }
@@ -233,7 +234,7 @@ impl ProviderGuard {
         let before = state.circuit.health.as_str();
         let now = Instant::now();
         let admission = state.circuit.admission(now);
-        let is_bulk_held = state.throttle.is_bulk_held(now);
+        let is_bulk_held = state.rate_holds.is_bulk_held(now);
         if state.circuit.health.as_str() != before {
             self.notify(state, before);
         }
@@ -255,7 +256,7 @@ impl ProviderGuard {
 
     /// Holds the rate of all workers, if the provider asked for it.
     async fn hold_all_workers(&self, database: &Database) {
-        let Some(hold) = self.0.state.lock().throttle.hold.take() else { return };
+        let Some(hold) = self.0.state.lock().rate_holds.hold.take() else { return };
         if let Err(error) = hold_rate(database.write().pool(), PROVIDER_RATE, hold).await {
             tracing::warn!(%error, "the rate of the other workers was not held");
         }

@@ -27,6 +27,12 @@
 //! # Ok(()) }
 //! ```
 #![doc = include_str!("../docs/guide.md")]
+//!
+//! # Errors
+//!
+//! A function that returns [`DbErr`](sea_orm::DbErr) returns the error of the first statement that
+//! failed, unless its own documentation names other errors. What earlier statements wrote stays,
+//! unless they ran in a transaction that is rolled back.
 
 mod admin;
 mod backend;

@@ -16,8 +16,8 @@
 
 use sea_orm::sqlx::{Connection, Result};
 
-/// Whether a connection that is returned to its pool has no open transaction. If it has one, the
-/// pool closes the connection, which ends the transaction.
+/// Returns whether a connection that is returned to its pool has no open transaction. If it has
+/// one, the pool closes the connection, which ends the transaction.
 pub async fn is_reusable<C: Connection>(connection: &mut C) -> Result<bool> {
     // Runs the rollback that was queued when a transaction was dropped.
     connection.ping().await?;

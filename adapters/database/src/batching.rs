@@ -15,7 +15,7 @@ use crate::error::StoreResult;
 /// The number of items that can wait while all workers are busy. Further senders wait.
 const CAPACITY: usize = 4096;
 /// The length of a batch that does not wait for more items.
-const LONG_ENOUGH: usize = 16;
+const SUFFICIENT_LENGTH: usize = 16;
 /// The maximum number of keys in one query.
 const MAX_KEYS: usize = 256;
 /// The longest interval between short batches.
@@ -24,9 +24,9 @@ const MAX_INTERVAL: Duration = Duration::from_millis(20);
 /// One worker's access to the queue.
 ///
 /// The cost of a batch hardly depends on its length. So while items arrive concurrently, a batch of
-/// fewer than [`LONG_ENOUGH`] items starts at an interval after the previous one: twice as long as a batch
-/// takes, at most [`MAX_INTERVAL`]. An item that arrives after a batch of one is a batch of its own
-/// at once.
+/// fewer than [`SUFFICIENT_LENGTH`] items starts at an interval after the previous one: twice as
+/// long as a batch takes, at most [`MAX_INTERVAL`]. An item that arrives after a batch of one is a
+/// batch of its own at once.
 #[derive(Debug)]
 pub(crate) struct BatchQueue<T> {
     waiting: Arc<Mutex<Waiting<T>>>,
@@ -73,7 +73,7 @@ impl<T> BatchQueue<T> {
         waiting.receive_available(max);
         if let Some(start) = waiting.next_start {
             // After the timeout, the batch is what has arrived.
-            let _ = timeout_at(start, waiting.receive_until(LONG_ENOUGH.min(max))).await;
+            let _ = timeout_at(start, waiting.receive_until(SUFFICIENT_LENGTH.min(max))).await;
             waiting.receive_available(max);
         }
         let now = Instant::now();
@@ -168,8 +168,8 @@ where
     }
 }
 
-/// Returns the distinct keys. They are repeated up to a power of two, so that few distinct statements
-/// are prepared.
+/// Returns the distinct keys. Some are repeated, so that their number is a power of two and few
+/// distinct statements are prepared.
 fn keys<K: Clone + Eq + Hash, V>(lookups: &[Lookup<K, V>]) -> Vec<K> {
     let distinct: HashSet<&K> = lookups.iter().map(|lookup| &lookup.key).collect();
     let length = distinct.len().next_power_of_two();

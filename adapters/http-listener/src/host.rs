@@ -22,6 +22,10 @@ pub enum InvalidHost {
 }
 
 /// Returns the host of a request, with its port if there is one. Only HTTP/1.0 requests may have none.
+///
+/// # Errors
+///
+/// Returns an error if the host is missing, repeated or malformed. Respond to it with 400.
 pub fn host<B>(request: &Request<B>) -> Result<Option<Authority>, InvalidHost> {
     let mut values = request.headers().get_all(HOST).iter();
     let value = values.next();

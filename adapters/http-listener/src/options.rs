@@ -18,16 +18,16 @@ pub struct Options {
     /// The maximum size of a request line and its headers in bytes, at least 8 KiB. The response to a
     /// larger one is 431.
     pub max_header_bytes: usize,
-    /// The time from the accept, or from the first byte of a later request, to the end of the
-    /// header.
+    /// The maximum time from the accept, or from the first byte of a later request, to the end of
+    /// the header.
     pub header_timeout: Duration,
-    /// The time from a response to the first byte of the next request. While a client reads a
-    /// response, the time since it last read a part of it.
+    /// How long a connection may be idle between requests. Also how long a client may pause while
+    /// it reads a response.
     pub idle_timeout: Duration,
-    /// The time from the end of the header to the end of the body.
+    /// The maximum time from the end of the header to the end of the body.
     pub body_timeout: Duration,
-    /// The time from the shutdown to the end of the last request. Requests that take longer are
-    /// dropped.
+    /// The maximum time from the shutdown to the end of the last request. Requests that take longer
+    /// are dropped.
     pub drain_timeout: Duration,
 }
 

@@ -19,7 +19,7 @@ use tokio::{sync::Notify, task::JoinSet, time};
 use url::Url;
 
 pub(crate) use self::event::{Action, Event, Source};
-use self::queue::{Attempt, Delivery, Message, Queue};
+use self::queue::{Delivery, DeliveryAttempt, Message, Queue};
 use crate::error::Error;
 use crate::state::{clock, ids};
 
@@ -80,7 +80,7 @@ pub(crate) struct Webhooks {
     project_id: String,
     http: reqwest::Client,
     queue: Mutex<Queue>,
-    /// Notified when the queue has changed.
+    /// Wakes [`deliver`](Self::deliver) when the queue has changed.
     changed: Notify,
 }
 
@@ -142,7 +142,8 @@ impl Webhooks {
         self.changed.notify_one();
     }
 
-    /// Sends a message again, even while paused. Returns none if it does not exist.
+    /// Sends a message again, even while paused. Returns the message as JSON, or `None` if there is
+    /// no such message.
     pub(crate) fn resend(&self, id: &str) -> Option<Value> {
         let message = self.queue.lock().resend(id, Instant::now()).map(|message| json!(message));
         self.changed.notify_one();
@@ -175,7 +176,7 @@ impl Webhooks {
         let at = clock::now(0);
         let result = self.send(&id, at, body).await;
         let status = result.as_ref().ok().map(StatusCode::as_u16);
-        let attempt = Attempt { at, status, error: result.err() };
+        let attempt = DeliveryAttempt { at, status, error: result.err() };
         self.queue.lock().finish(delivery, attempt, Instant::now());
     }
 

@@ -45,12 +45,12 @@ impl From<&guestlist_stytch::Options> for StytchProject {
 }
 
 impl SiteConfig {
-    /// Whether browsers reach Guestlist over TLS.
+    /// Returns whether browsers reach Guestlist over TLS.
     pub fn is_secure(&self) -> bool {
         self.public_url.scheme() == "https"
     }
 
-    /// Whether `origin` is Guestlist's own or listed in `APP_ORIGINS`.
+    /// Returns whether `origin` is Guestlist's own or listed in `APP_ORIGINS`.
     pub fn is_allowed_origin(&self, origin: &Origin) -> bool {
         *origin == self.public_url.origin() || self.app_origins.contains(origin)
     }
@@ -93,7 +93,7 @@ impl SiteConfig {
     }
 }
 
-/// Whether a host names this machine.
+/// Returns whether a host names this machine.
 pub fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     match host {
         Host::Domain(name) => {

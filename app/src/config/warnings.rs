@@ -118,7 +118,7 @@ fn is_open_to_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| !is_owner_only(file.permissions().mode()))
 }
 
-/// Whether a file mode grants permissions to the owner alone.
+/// Returns whether a file mode grants permissions to the owner alone.
 pub fn is_owner_only(mode: u32) -> bool {
     let group_and_others = mode & 0o077;
     group_and_others == 0

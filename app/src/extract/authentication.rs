@@ -191,8 +191,8 @@ async fn find_cookie_session(
     Ok(verified)
 }
 
-/// Whether the JWT sent along with a token admits a different user. An application that verifies
-/// JWTs itself would see that user.
+/// Returns whether the JWT sent along with a token admits a different user. An application that
+/// verifies JWTs itself would see that user.
 async fn has_foreign_jwt(
     app: &App,
     presented: &SessionCookies,

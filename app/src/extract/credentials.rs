@@ -36,19 +36,19 @@ impl PresentedCredentials {
         if cookies.is_empty() { Self::None } else { Self::Cookies(cookies) }
     }
 
-    /// Whether browsers send these by themselves, whichever page makes the request: cookies and
-    /// passwords.
+    /// Returns whether browsers send these by themselves, whichever page makes the request: cookies
+    /// and passwords.
     pub fn are_ambient(&self) -> bool {
         matches!(self, Self::Cookies(_) | Self::ApiKey { is_basic: true, .. })
     }
 }
 
-/// Whether a request presents credentials, valid or not.
+/// Returns whether a request presents credentials, valid or not.
 pub fn has_credentials(headers: &HeaderMap, site: &SiteConfig) -> bool {
     !matches!(PresentedCredentials::read(headers, site), PresentedCredentials::None)
 }
 
-/// Whether a browser presents session cookies, valid or not.
+/// Returns whether a browser presents session cookies, valid or not.
 pub fn has_session_cookies(headers: &HeaderMap, site: &SiteConfig) -> bool {
     matches!(PresentedCredentials::read(headers, site), PresentedCredentials::Cookies(_))
 }

@@ -37,7 +37,7 @@ fn after_string(mut text: &[u8]) -> &[u8] {
     &[]
 }
 
-/// Whether a number as written has the same value as the parsed one.
+/// Returns whether a number as written has the same value as the parsed one.
 pub fn is_exact(text: &str, parsed: &Number) -> bool {
     let written = Decimal::parse(text);
     written.is_some() && written == Decimal::parse(&parsed.to_string())

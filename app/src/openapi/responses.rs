@@ -126,7 +126,7 @@ fn problem_response(codes: &[Code], is_page: bool) -> Value {
     response
 }
 
-/// Whether a response with this status may be replayed and has no other headers of its own.
+/// Returns whether a response with this status may be replayed and has no other headers of its own.
 fn has_replay_header(status: StatusCode) -> bool {
     !matches!(
         status,

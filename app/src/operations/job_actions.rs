@@ -45,7 +45,7 @@ pub struct BulkResult {
 }
 
 impl JobAction {
-    /// Whether the action is allowed for a job with this status.
+    /// Returns whether the action is allowed for a job with this status.
     pub fn applies_to(self, status: JobStatus) -> bool {
         match self {
             Self::Retry => status.state().can_be_retried(),

@@ -49,7 +49,7 @@ enum RowUser {
     },
 }
 
-/// `GET /audit`
+/// Handles `GET /audit`.
 pub async fn show(
     PageAdmin(viewer): PageAdmin,
     State(app): State<App>,

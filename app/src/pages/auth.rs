@@ -26,7 +26,7 @@ impl FromRequestParts<App> for PageSession {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         match RequireSession::from_request_parts(parts, app).await {
-            Ok(RequireSession(admitted)) => Ok(Self(admitted)),
+            Ok(RequireSession(verified)) => Ok(Self(verified)),
             Err(problem) if problem.status().is_server_error() => Err(problem.into_response()),
             Err(problem) => {
                 let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
@@ -56,8 +56,8 @@ impl FromRequestParts<App> for PageAdmin {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let PageSession(admitted) = PageSession::from_request_parts(parts, app).await?;
-        require_admin(admitted).map(Self).map_err(IntoResponse::into_response)
+        let PageSession(verified) = PageSession::from_request_parts(parts, app).await?;
+        require_admin(verified).map(Self).map_err(IntoResponse::into_response)
     }
 }
 
@@ -74,9 +74,9 @@ impl FromRequestParts<App> for FormSession {
             let return_to = Some(page_of_form(parts.uri.path()));
             effects.set_login_form(LoginFormValues { email: None, return_to });
         }
-        let RequireSession(admitted) = session?;
+        let RequireSession(verified) = session?;
         SameOrigin::from_request_parts(parts, app).await?;
-        Ok(Self(admitted))
+        Ok(Self(verified))
     }
 }
 
@@ -105,16 +105,16 @@ impl FromRequestParts<App> for FormAdmin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let FormSession(admitted) = FormSession::from_request_parts(parts, app).await?;
-        let viewer = require_admin(admitted)?;
+        let FormSession(verified) = FormSession::from_request_parts(parts, app).await?;
+        let viewer = require_admin(verified)?;
         let RequestContext(ctx) = RequestContext::from_request_parts(parts, app).await?;
         Ok(Self { actor: Actor::of(&viewer.user), viewer, app: app.clone(), ctx })
     }
 }
 
-fn require_admin(admitted: VerifiedSession) -> Result<VerifiedSession, Problem> {
-    if admitted.user.role == Role::Admin {
-        return Ok(admitted);
+fn require_admin(verified: VerifiedSession) -> Result<VerifiedSession, Problem> {
+    if verified.user.role == Role::Admin {
+        return Ok(verified);
     }
     Err(Problem::new(Code::Forbidden, "Only administrators can do this."))
 }

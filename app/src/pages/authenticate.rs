@@ -78,13 +78,13 @@ pub async fn show(
     }
     let used = app.ctx.store.used_link(TokenHash::of(token)).await?;
     let holders = [used.and_then(|used| used.user_id), invitation.as_ref().map(|i| i.user_id)];
-    let other = session.filter(|admitted| !holders.contains(&Some(admitted.user.id)));
+    let other = session.filter(|verified| !holders.contains(&Some(verified.user.id)));
     let template = ContinuePage {
         app_name: &app.site.app_name,
         token,
         invitation: invitation.as_ref().map(|found| found.id.to_string()),
         invited_by: invitation.as_ref().and_then(|found| inviter_name(&found.invited_by)),
-        other_user: other.as_ref().map(|admitted| admitted.user.email.as_str()),
+        other_user: other.as_ref().map(|verified| verified.user.email.as_str()),
     };
     let mut response = render(&app.site, StatusCode::OK, &template);
     let strict_origin = HeaderValue::from_static("strict-origin");
@@ -126,7 +126,7 @@ pub struct ContinueForm {
 /// Handles `POST /authenticate`.
 pub async fn redeem(
     _: SameOrigin,
-    holder: LinkHolder,
+    caller: LinkHolder,
     State(app): State<App>,
     session: OptionalSession,
     Extension(outgoing): Extension<ResponseEffects>,
@@ -136,13 +136,13 @@ pub async fn redeem(
         Code::InvalidRequest => RedeemError::LinkInvalid.into(),
         _ => problem,
     })?;
-    let current_user = session.0.as_ref().map(|admitted| admitted.user.clone());
+    let current_user = session.0.as_ref().map(|verified| verified.user.clone());
     let token_hash = TokenHash::of(&form.token);
     let replaces = session.into_session();
     let invitation = form.invitation.as_deref().and_then(|id| InvitationId::from_str(id).ok());
     let link_form = LinkFormValues { token: form.token.clone(), invitation };
     let link = PresentedLink { token: form.token, invitation };
-    let error = match redeem_link(&app, holder, link, replaces).await {
+    let error = match redeem_link(&app, caller, link, replaces).await {
         Ok(login) => {
             let now = app.ctx.now();
             let (user, session) = (&login.user, &login.session);

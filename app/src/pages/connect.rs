@@ -58,7 +58,7 @@ struct RedirectUrl {
     types: &'static str,
 }
 
-/// `GET /connect`
+/// Handles `GET /connect`.
 pub async fn show(PageAdmin(viewer): PageAdmin, State(app): State<App>) -> Response {
     let template = connect_page(&app, &viewer);
     render(&app.site, StatusCode::OK, &template)

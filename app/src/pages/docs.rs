@@ -26,7 +26,7 @@ static PAGE: LazyLock<(String, String)> = LazyLock::new(|| {
     (html, policy)
 });
 
-/// `GET /docs`
+/// Handles `GET /docs`.
 pub async fn show() -> Response {
     let (html, policy) = &*PAGE;
     let headers = [

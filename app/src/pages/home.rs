@@ -38,7 +38,7 @@ pub struct HomeQuery {
     revoked: Option<String>,
 }
 
-/// `GET /`
+/// Handles `GET /`.
 pub async fn show(
     PageSession(viewer): PageSession,
     State(app): State<App>,
@@ -63,7 +63,7 @@ fn member_page(app: &App, viewer: &VerifiedSession) -> Response {
     render(&app.site, StatusCode::OK, &template)
 }
 
-/// `POST /logout`
+/// Handles `POST /logout`.
 pub async fn log_out(
     _: SameOrigin,
     State(app): State<App>,
@@ -72,8 +72,8 @@ pub async fn log_out(
     Extension(outgoing): Extension<ResponseEffects>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if let Some(admitted) = session {
-        flows::log_out(&ctx, &admitted.session, &admitted.user).await?;
+    if let Some(verified) = session {
+        flows::log_out(&ctx, &verified.session, &verified.user).await?;
         outgoing.replace_cookies(cookies::log_out(&app.site, &headers));
     }
     Ok(Redirect::to("/login?ended=left").into_response())

@@ -78,7 +78,7 @@ pub fn event_label(event: &Event) -> EventLabel {
     EventLabel { has_actor: event.kind != EventKind::Visited, verb, has_user, details }
 }
 
-/// Whether the actor is the user concerned.
+/// Returns whether the actor is the user concerned.
 pub fn is_own(event: &Event) -> bool {
     event.user_id.is_some_and(|id| event.actor.id() == Some(id.0))
 }

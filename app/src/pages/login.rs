@@ -69,7 +69,7 @@ pub async fn show(
         notice,
         email: hint.as_ref().map_or("", |hint| hint.email.as_str()),
         return_to,
-        logged_in_as: session.as_ref().map(|admitted| admitted.user.email.as_str()),
+        logged_in_as: session.as_ref().map(|verified| verified.user.email.as_str()),
         ..LoginPage::default()
     };
     render(&app.site, StatusCode::OK, &template)

@@ -26,7 +26,7 @@ struct SessionsPage<'a> {
     current: SessionId,
 }
 
-/// `GET /sessions`
+/// Handles `GET /sessions`.
 pub async fn show(
     PageSession(viewer): PageSession,
     State(app): State<App>,
@@ -40,7 +40,7 @@ pub async fn show(
     Ok(render(&app.site, StatusCode::OK, &template))
 }
 
-/// `POST /sessions/{id}/end`
+/// Handles `POST /sessions/{id}/end`.
 pub async fn end(
     user: FormSession,
     State(app): State<App>,
@@ -60,7 +60,7 @@ pub async fn end(
     Ok(Redirect::to("/sessions").into_response())
 }
 
-/// `POST /sessions/end-others`
+/// Handles `POST /sessions/end-others`.
 pub async fn end_others(
     user: FormSession,
     RequestContext(ctx): RequestContext,

@@ -57,7 +57,7 @@ pub struct UserQuery {
     revoked: Option<String>,
 }
 
-/// `GET /users/{id}`
+/// Handles `GET /users/{id}`.
 pub async fn show(
     PageAdmin(viewer): PageAdmin,
     State(app): State<App>,
@@ -105,7 +105,7 @@ pub struct RoleForm {
     role: String,
 }
 
-/// `POST /users/{id}/role`
+/// Handles `POST /users/{id}/role`.
 pub async fn change_role(
     admin: FormAdmin,
     id: PathParam<UserId>,
@@ -116,7 +116,7 @@ pub async fn change_role(
     change(&admin, id.parse()?, UserChange { role, ..UserChange::default() }).await
 }
 
-/// `POST /users/{id}/suspend` and `POST /users/{id}/reactivate`
+/// Handles `POST /users/{id}/suspend` and `POST /users/{id}/reactivate`.
 pub async fn set_suspended<const IS_SUSPENDED: bool>(
     admin: FormAdmin,
     id: PathParam<UserId>,
@@ -132,7 +132,7 @@ async fn change(admin: &FormAdmin, id: UserId, change: UserChange) -> Result<Res
     redirect_to_user(admin, id, query).await
 }
 
-/// `POST /users/{id}/sessions/end`
+/// Handles `POST /users/{id}/sessions/end`.
 pub async fn end_sessions(admin: FormAdmin, id: PathParam<UserId>) -> Result<Response, Problem> {
     let id = id.parse()?;
     flows::end_all_sessions(&admin.ctx, id, ManageableRoles::All, &admin.actor).await?;
@@ -154,7 +154,7 @@ async fn redirect_to_user(
     }
 }
 
-/// `GET /users/{id}/remove`
+/// Handles `GET /users/{id}/remove`.
 pub async fn confirm_removal(
     PageAdmin(viewer): PageAdmin,
     State(app): State<App>,
@@ -170,7 +170,7 @@ pub async fn confirm_removal(
     Ok(render(&app.site, StatusCode::OK, &template))
 }
 
-/// `POST /users/{id}/remove`
+/// Handles `POST /users/{id}/remove`.
 pub async fn remove(admin: FormAdmin, id: PathParam<UserId>) -> Result<Response, Problem> {
     let id = id.parse()?;
     match flows::remove_user(&admin.ctx, id, ManageableRoles::All, &admin.actor).await {

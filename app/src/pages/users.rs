@@ -155,7 +155,7 @@ pub struct InviteForm {
     email: String,
 }
 
-/// `POST /users/invite`
+/// Handles `POST /users/invite`.
 pub async fn invite(admin: FormAdmin, Form(form): Form<InviteForm>) -> Result<Response, Problem> {
     let invited = send_invitation(&admin.ctx, &form.email, &admin.actor).await;
     redirect_to_list(&admin, invited, &form.email).await
@@ -177,7 +177,7 @@ async fn send_invitation(ctx: &Ctx, email: &str, actor: &Actor) -> Result<(), Pr
     Ok(())
 }
 
-/// `POST /invitations/{id}/resend`
+/// Handles `POST /invitations/{id}/resend`.
 pub async fn resend(admin: FormAdmin, id: PathParam<InvitationId>) -> Result<Response, Problem> {
     let resent = flows::resend(&admin.ctx, id.parse()?, ManageableRoles::All, &admin.actor).await;
     redirect_to_list(&admin, resent.map(drop).map_err(Problem::from), "").await

@@ -58,7 +58,7 @@ impl SessionCookie {
     }
 }
 
-/// Whether session cookies carry the `__Host-` prefix.
+/// Returns whether session cookies carry the `__Host-` prefix.
 fn is_host_only(site: &SiteConfig) -> bool {
     site.is_secure() && site.cookie_domain.is_none()
 }

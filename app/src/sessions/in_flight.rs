@@ -14,10 +14,12 @@ use tokio::time::timeout;
 
 pub type Redeemed = Result<LoggedIn, RedemptionError>;
 
-/// The error of a redemption.
+/// Why a request to redeem a link gets no session: the flow refused it, or it did not get that far.
+///
+/// [`RedeemError`] is the error of the flow alone.
 #[derive(Debug)]
 pub enum RedemptionError {
-    /// The link does not admit its holder.
+    /// The flow refused the link or its holder, or failed.
     Refused(RedeemError),
     /// Too many links have been tried; the link can still be used after this time.
     TooMany(Duration),
@@ -105,7 +107,7 @@ impl InFlightRedemptions {
 impl Entry {
     fn end(&self) {
         let mut running = self.all.0.lock();
-        if running.get(&self.token).is_some_and(|there| Arc::ptr_eq(there, &self.redemption)) {
+        if running.get(&self.token).is_some_and(|current| Arc::ptr_eq(current, &self.redemption)) {
             running.remove(&self.token);
         }
         drop(running);

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// How long a JWT without a token is accepted after it expired, because the provider's clock may be
-/// behind ours. With a token a new JWT is requested instead, as other readers may be stricter.
+/// slow. With a token a new JWT is requested instead, as other readers may be stricter.
 const JWT_LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 
 /// The session credentials of a request. `Debug` masks them.

@@ -55,7 +55,9 @@ pub async fn dismiss_job(
     cancel_or_dismiss(ctx, id, manageable, by, JobState::can_be_dismissed).await
 }
 
-/// Checks that the caller may cancel or dismiss a job in any state. Returns the job.
+/// Checks that the caller may cancel or dismiss the job, whatever its state, and returns it. The caller needs
+/// the permission for a retry, and the job must not erase a user. [`cancel_job`] and [`dismiss_job`]
+/// check the state.
 pub async fn authorize_job_cancellation(
     ctx: &Ctx,
     id: JobId,
@@ -66,7 +68,8 @@ pub async fn authorize_job_cancellation(
     if job.kind == DeleteIdentity::KIND { Err(JobOperationError::Erasure) } else { Ok(job) }
 }
 
-/// Checks that the caller may retry a job in any state. Returns the job.
+/// Checks that the caller may retry the job, whatever its state, and returns it. [`retry_job`] checks
+/// the state.
 pub async fn authorize_job_retry(
     ctx: &Ctx,
     id: JobId,

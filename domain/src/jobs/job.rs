@@ -15,8 +15,9 @@ use crate::{
 const RATE_LIMIT_PAUSE: Duration = Duration::from_millis(1500);
 /// The maximum pause, even if the provider asks for more; the next attempt shows whether it still applies.
 const RATE_LIMIT_MAX_PAUSE: Duration = Duration::from_mins(15);
-/// Jobs that wait for the same time are spread over up to half of this time.
-const MAX_SPREAD: Duration = Duration::from_mins(10);
+/// The maximum time over which the next attempts of rate-limited jobs are spread. Shorter pauses are
+/// spread over half of their length.
+const MAX_SPREAD: Duration = Duration::from_mins(5);
 /// The minimum pause when bulk mail is limited: more mail would only prolong the limit.
 const BULK_LIMIT_PAUSE: Duration = Duration::from_mins(5);
 /// The pause of a job whose worker is misconfigured. It is short because another worker's configuration
@@ -37,11 +38,12 @@ pub trait JobReport: Send + Sync {
     fn outcome(&self, ctx: &Ctx, retry: RetryPolicy, attempt: &Attempt) -> JobOutcome;
 }
 
-/// Permission to call the provider, granted per job.
+/// Grants jobs permission to call the provider.
 #[async_trait]
 pub trait CallGate: Send + Sync {
-    /// Waits for the job's slot in the provider's rate limit, then returns whether the call may be
-    /// made. It may not if the worker's lease on the job may have ended.
+    /// Waits for the job's start time in the provider's rate, then returns whether the call may be
+    /// made. It may not if no start time is available soon, the worker's lease on the job may have
+    /// ended, or the provider or the database has become unavailable.
     async fn may_call(&self) -> bool;
 }
 
@@ -179,7 +181,7 @@ pub(super) fn outcome_of_error(
 
 fn pause(ctx: &Ctx, after: Option<Duration>, min: Duration, error: &ProviderError) -> JobOutcome {
     let pause = after.unwrap_or_default().clamp(min, RATE_LIMIT_MAX_PAUSE);
-    let spread = pause.min(MAX_SPREAD).mul_f64(0.5 * ctx.ids.jitter());
+    let spread = (pause / 2).min(MAX_SPREAD).mul_f64(ctx.ids.jitter());
     JobOutcome::Snooze(ctx.now() + pause + spread, error.into())
 }
 
@@ -204,8 +206,8 @@ pub(super) fn exhausted() -> JobError {
 /// Returns the outcome of an attempt that had no effect because its call was not permitted. The next
 /// attempt follows immediately and the current one is not counted.
 pub(super) fn not_started(ctx: &Ctx) -> JobOutcome {
-    let message =
-        "the provider was not called: calls are held back, or the worker's lease may have ended";
+    let message = "the provider was not called: the shared rate had no start time soon, the \
+                   worker's lease may have ended, or the provider or the database became unavailable";
     JobOutcome::Snooze(ctx.now(), JobError::new("not_started", message))
 }
 

@@ -31,7 +31,8 @@ pub struct Invitation {
     /// The number of the current delivery, from 1. Each resend increments it, which makes jobs of
     /// earlier deliveries obsolete.
     pub delivery: i32,
-    /// Attempts made for this delivery. Rate-limited calls are not counted.
+    /// The number of counted attempts of this delivery. Those that were snoozed, for example by a rate
+    /// limit, are not counted; those whose worker stopped are.
     pub attempts: u32,
     pub next_attempt_at: Option<Timestamp>,
     pub held_by: Option<HeldBy>,

@@ -98,7 +98,7 @@ async fn a_revoked_invitations_page_offers_a_link_only_after_a_new_invitation() 
 }
 
 #[tokio::test]
-async fn a_suspended_user_is_told_so() {
+async fn a_suspended_user_sees_why_the_login_failed() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let window = browsers.profile().await;
     let _ = guestlist.member(ADA).await;
@@ -133,7 +133,7 @@ async fn open_uninvited() -> Option<(WebDriver, Guestlist, Window)> {
 }
 
 #[tokio::test]
-async fn an_uninvited_user_is_told_so_and_receives_no_mail() {
+async fn an_uninvited_user_sees_why_the_login_failed_and_receives_no_mail() {
     let Some((_browsers, guestlist, window)) = open_uninvited().await else { return };
     window.fill("email", ADA).await;
     window.click(LINK).await;

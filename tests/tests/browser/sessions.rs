@@ -36,7 +36,7 @@ async fn the_login_page_names_the_logged_in_user() {
 }
 
 #[tokio::test]
-async fn a_removed_user_is_told_on_the_next_click() {
+async fn a_removed_user_sees_why_on_the_next_click() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     log_in_member(&ada, &guestlist, ADA).await;

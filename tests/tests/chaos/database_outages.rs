@@ -9,7 +9,7 @@ use crate::{duplicate_count, exclusive, mail_count, wait_until_sent};
 
 const MANY: usize = 600;
 const CONCURRENCY: usize = 20;
-const AWAY: Duration = Duration::from_secs(20);
+const OUTAGE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_database_outage_of_twenty_seconds_loses_nothing() {
@@ -19,7 +19,7 @@ async fn a_database_outage_of_twenty_seconds_loses_nothing() {
         let setup = Guestlist::split(engine).on_server(&server.url()).workers(0);
         let mut guestlist = setup.env("WORKER_CONCURRENCY", &CONCURRENCY.to_string()).start().await;
         start_sending(&mut guestlist).await;
-        server.stop_for(AWAY).await;
+        server.stop_for(OUTAGE).await;
         assert_complete(&guestlist).await;
     }
 }
@@ -31,7 +31,7 @@ async fn a_file_lock_of_twenty_seconds_loses_nothing() {
     let setup = Guestlist::split(Engine::Sqlite).workers(0);
     let mut guestlist = setup.env("WORKER_CONCURRENCY", &CONCURRENCY.to_string()).start().await;
     start_sending(&mut guestlist).await;
-    guestlist.database().lock_for(AWAY).await;
+    guestlist.database().lock_for(OUTAGE).await;
     assert_complete(&guestlist).await;
 }
 

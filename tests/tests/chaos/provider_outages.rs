@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{duplicate_count, exclusive, invitation_count, mail_count, wait_until_sent};
 
 const WAITING: usize = 2_000;
-const AWAY: Duration = Duration::from_mins(1);
+const OUTAGE: Duration = Duration::from_mins(1);
 const RATE: u64 = 100;
 
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn two_thousand_invitations_survive_an_outage_of_a_minute() {
     let _exclusive = exclusive().await;
     let guestlist = Guestlist::split(Engine::Sqlite).workers(2).start().await;
     guestlist.sandbox().set_faults(&json!({ "down": true })).await;
-    let went = Instant::now();
+    let outage_start = Instant::now();
     let first = guestlist.invite("first@example.com").await;
     guestlist.invite_many(WAITING - 1).await;
     let first = id(&first);
@@ -28,7 +28,7 @@ async fn two_thousand_invitations_survive_an_outage_of_a_minute() {
     let last = latest(&guestlist).await;
     assert_eq!(last["held_by"], "provider_down", "{last}");
     assert_eq!(last["attempts"], 0, "{last}");
-    tokio::time::sleep(AWAY.saturating_sub(went.elapsed())).await;
+    tokio::time::sleep(OUTAGE.saturating_sub(outage_start.elapsed())).await;
     guestlist.sandbox().clear_faults().await;
     let back = Instant::now();
 
@@ -123,13 +123,13 @@ async fn an_outage_is_noticed_at_low_traffic_and_recovery_is_immediate() {
     let guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.sandbox().set_faults(&json!({ "status": 500 })).await;
     let lone = guestlist.invite("lone@example.com").await;
-    let went = Instant::now();
+    let outage_start = Instant::now();
     let status = wait_until(LONG, "the outage is noticed", async || {
         let status = guestlist.api().get("/v1/status").await.is(200).json();
         (status["provider"] == "down").then_some(status)
     })
     .await;
-    println!("noticed after {:?}: {}", went.elapsed(), status["summary"]);
+    println!("noticed after {:?}: {}", outage_start.elapsed(), status["summary"]);
     assert_eq!(status["sending"], false, "{status}");
     let held = wait_until(LONG, "the job is due and held", async || {
         let lone = guestlist.invitation(id(&lone)).await;

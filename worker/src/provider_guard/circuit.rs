@@ -128,12 +128,12 @@ impl Circuit {
         self.changed_at = now;
     }
 
-    /// Whether so many consecutive calls have failed that the provider must be probed.
+    /// Returns whether so many consecutive calls have failed that the provider must be probed.
     pub fn is_suspicious(&self) -> bool {
         self.consecutive_failures >= SUSPICIOUS_FAILURES
     }
 
-    /// Whether the provider must be probed now. A `true` starts the next interval.
+    /// Returns whether the provider must be probed now. A `true` starts the next interval.
     pub fn is_probe_due(&mut self, now: Instant) -> bool {
         let interval = match self.health {
             ProviderHealth::Down(_) => {
@@ -200,7 +200,7 @@ impl Circuit {
     }
 }
 
-/// Whether the provider answered and accepted the credentials, though it refused the call.
+/// Returns whether the provider answered and accepted the credentials, though it refused the call.
 fn is_response(error: &ProviderError) -> bool {
     error.kind.is_rejection() || error.kind.is_rate_limit()
 }
@@ -329,16 +329,19 @@ mod tests {
             assert!(test.circuit.is_probe_due(test.now));
             test
         };
-        let mut away = failing(60);
-        away.circuit.record_probe(Some(&refusal), away.now, away.time);
-        assert_eq!(away.admission(), Admission::Closed);
-        let since = away.circuit.health.issue().unwrap().since;
+        let mut failed = failing(60);
+        failed.circuit.record_probe(Some(&refusal), failed.now, failed.time);
+        assert_eq!(failed.admission(), Admission::Closed);
+        let since = failed.circuit.health.issue().unwrap().since;
         assert_eq!(since, Timestamp::UNIX_EPOCH, "since the first failure");
-        let mut there = failing(60);
-        there.circuit.record_probe(None, there.now, there.time);
-        assert_eq!(there.admission(), Admission::Open(None));
-        there.advance(PROBE_INTERVAL);
-        assert!(!there.circuit.is_probe_due(there.now), "not before the next five failures");
+        let mut recovered = failing(60);
+        recovered.circuit.record_probe(None, recovered.now, recovered.time);
+        assert_eq!(recovered.admission(), Admission::Open(None));
+        recovered.advance(PROBE_INTERVAL);
+        assert!(
+            !recovered.circuit.is_probe_due(recovered.now),
+            "not before the next five failures"
+        );
         let mut mixed = TestCircuit::new();
         for _ in 0..20 {
             mixed.calls(4, Some(ProviderErrorKind::Unavailable));

@@ -17,7 +17,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped.collect())
 }
 
-/// Whether a character controls the terminal, or the direction of the surrounding text.
+/// Returns whether a character controls the terminal, or the direction of the surrounding text.
 pub fn is_unsafe(c: char) -> bool {
     c.is_control() || changes_direction(c)
 }

@@ -57,14 +57,14 @@ impl Fetch {
 
     /// Waits, while jobs are claimed one after the other, until a claim is worth its statements.
     async fn wait_for_slots(&self, freed: &mut WakeReceiver) {
-        let enough_slots = (self.queue.options.concurrency / 4).max(1);
-        let enough = async {
-            while self.queue.free_slots() < enough_slots {
+        let min_free_slots = (self.queue.options.concurrency / 4).max(1);
+        let until_free = async {
+            while self.queue.free_slots() < min_free_slots {
                 freed.recv().await;
             }
         };
         // After the timeout, the slots that are free are used.
-        let _ = tokio::time::timeout(MAX_WAIT_FOR_SLOTS, enough).await;
+        let _ = tokio::time::timeout(MAX_WAIT_FOR_SLOTS, until_free).await;
     }
 
     /// Claims jobs for the free slots. Returns whether there were any.

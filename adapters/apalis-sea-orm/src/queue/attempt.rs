@@ -102,7 +102,8 @@ impl fmt::Display for AttemptError {
 }
 
 impl AttemptResult {
-    /// Whether this is a success at the first attempt, which the job's own row records completely.
+    /// Returns whether this is a success at the first attempt, which the job's own row records
+    /// completely.
     pub(crate) fn is_plain_success(&self) -> bool {
         self.outcome == AttemptOutcome::Done && self.number == 1 && self.error.is_none()
     }

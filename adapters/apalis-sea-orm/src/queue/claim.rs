@@ -52,7 +52,7 @@ pub struct ClaimedJob {
 }
 
 impl ClaimedJob {
-    /// Whether all attempts are used up, because the last worker never reported. The job is
+    /// Returns whether all attempts are used up, because the last worker never reported. The job is
     /// delivered only so that its end can be recorded, and must not be processed.
     pub fn exhausted(&self) -> bool {
         self.number > self.max_attempts

@@ -87,7 +87,7 @@ impl JobQueue {
         self.leases.notify();
     }
 
-    /// Whether this worker has [suspended](Self::suspend) the queue.
+    /// Returns whether this worker has [suspended](Self::suspend) the queue.
     pub fn is_suspended(&self, queue: &str) -> bool {
         lock(&self.suspended).contains(queue)
     }

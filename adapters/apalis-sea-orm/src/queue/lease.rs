@@ -37,9 +37,9 @@ pub(crate) struct LeaseState {
 }
 
 impl JobLease {
-    /// Whether this worker certainly still holds the job. Check this immediately before anything
-    /// that must not happen twice: a process that was stopped for longer than its lease gets
-    /// `false`. (It cannot detect a suspended machine, whose monotonic clock stood still.)
+    /// Returns whether this worker certainly still holds the job. Check this immediately before
+    /// anything that must not happen twice: a process that was stopped for longer than its lease
+    /// gets `false`. (It cannot detect a suspended machine, whose monotonic clock stood still.)
     pub fn is_valid(&self) -> bool {
         !self.remaining().is_zero()
     }

@@ -50,7 +50,7 @@ impl Connection {
     }
 
     fn require_file(&self) -> Result<(), DbErr> {
-        self.check_file().map_err(|gone| KnownOutage(gone.to_string()).into())
+        self.check_file().map_err(|error| KnownOutage(error.to_string()).into())
     }
 
     /// Runs a query, and repeats it if the connection is lost.

@@ -63,9 +63,11 @@ pub struct JobRecord {
 /// An attempt at a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobAttempt {
-    /// The number, from 1. An attempt that costs none has the same number as the next.
+    /// The number of the attempt, from 1. A snoozed attempt is not counted: the next one has the
+    /// same number.
     pub number: u32,
-    /// The worker. Not stored if the first attempt succeeds.
+    /// The worker that ran the attempt. `None` for a job that succeeded at its first attempt, whose
+    /// worker is not stored.
     pub worker: Option<String>,
     pub started_at: Timestamp,
     /// `None` while the attempt runs.

@@ -1,7 +1,8 @@
 //! Commits concurrent changes in groups, with one verdict per change.
 //!
-//! A group is what arrived while the previous commit ran. A lone change does not wait for others.
-//! A group that is rejected is split in halves until the rejected change is alone, so that its
+//! A group is the changes that wait when a commit task becomes free. A lone change is committed at
+//! once; under load a small group waits a few milliseconds for more changes (see [`BatchQueue`]). A
+//! group that is rejected is split in halves until the rejected change is alone, so that its
 //! conflict does not affect the others.
 
 use std::time::Duration;
@@ -73,7 +74,7 @@ struct CommitTask {
 }
 
 /// The result of one attempt at a transaction.
-enum Attempt {
+enum TransactionResult {
     Committed,
     RolledBack(WriteError),
     /// COMMIT was sent and its result is unknown: the connection was lost or the server did not
@@ -133,16 +134,16 @@ impl CommitTask {
         let mut may_be_committed = false;
         loop {
             let error = match self.attempt(changes).await {
-                Attempt::Committed => return Ok(()),
-                Attempt::RolledBack(WriteError::Database(error)) => error,
+                TransactionResult::Committed => return Ok(()),
+                TransactionResult::RolledBack(WriteError::Database(error)) => error,
                 // The conflict may be with the rows of an earlier attempt.
-                Attempt::RolledBack(_)
+                TransactionResult::RolledBack(_)
                     if may_be_committed && self.is_committed(changes).await? =>
                 {
                     return Ok(());
                 }
-                Attempt::RolledBack(error) => return Err(error),
-                Attempt::Unknown(error) => {
+                TransactionResult::RolledBack(error) => return Err(error),
+                TransactionResult::Unknown(error) => {
                     tracing::warn!(%error, "the result of a commit is unknown");
                     may_be_committed = true;
                     error
@@ -165,7 +166,7 @@ impl CommitTask {
         commit_recovery::is_committed(self.database.write(), changes).await
     }
 
-    async fn attempt(&self, changes: &[&Change]) -> Attempt {
+    async fn attempt(&self, changes: &[&Change]) -> TransactionResult {
         let health = self.database.health();
         let write = async {
             match self.write(changes).await {
@@ -175,16 +176,16 @@ impl CommitTask {
         };
         let tx = match health.watch(Box::pin(self.with_timeout(write))).await {
             Ok(Ok(tx)) => tx,
-            Ok(Err(error)) => return Attempt::RolledBack(error),
+            Ok(Err(error)) => return TransactionResult::RolledBack(error),
             Err(error) => {
                 health.write_failed(&error);
-                return Attempt::RolledBack(WriteError::Database(error));
+                return TransactionResult::RolledBack(WriteError::Database(error));
             }
         };
         match health.watch(self.with_timeout(tx.commit())).await {
             Ok(()) => {
                 health.write_succeeded();
-                Attempt::Committed
+                TransactionResult::Committed
             }
             Err(error) => {
                 health.write_failed(&error);
@@ -210,12 +211,12 @@ impl CommitTask {
     /// A failed COMMIT was rolled back for certain if SQLite reports the error, or if a server
     /// reports a deadlock (1213), which Galera detects at COMMIT. Other errors of a server, such as
     /// 1180, 1317 or those of a proxy, may follow a successful commit.
-    fn after_failed_commit(error: DbErr) -> Attempt {
+    fn after_failed_commit(error: DbErr) -> TransactionResult {
         match error_code(&error) {
             Some(ErrorCode::Sqlite(_) | ErrorCode::MySql(1213)) => {
-                Attempt::RolledBack(WriteError::Database(error))
+                TransactionResult::RolledBack(WriteError::Database(error))
             }
-            _ => Attempt::Unknown(error),
+            _ => TransactionResult::Unknown(error),
         }
     }
 

@@ -89,7 +89,7 @@ async fn tables_of_another_program_are_left_alone(db: &TestDatabase) {
     execute(db, "CREATE TABLE sessions (id INTEGER)").await;
     execute(db, "CREATE TABLE something_else (id INTEGER)").await;
     let error = up(db.database.write().pool(), None).await.unwrap_err();
-    assert!(matches!(&error, MigrationError::NotOurs(tables) if tables == &["sessions"]));
+    assert!(matches!(&error, MigrationError::ForeignTables(tables) if tables == &["sessions"]));
     let line = error.to_string();
     assert!(
         line.contains("sessions") && line.contains("no migration of Guestlist created them"),

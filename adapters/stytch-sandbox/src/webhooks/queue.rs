@@ -27,21 +27,21 @@ pub(crate) struct Message {
     pub(crate) user_id: String,
     pub(crate) created_at: Timestamp,
     pub(crate) delivered: bool,
-    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<DeliveryAttempt>,
     #[serde(skip)]
     pub(crate) body: Bytes,
 }
 
 /// One attempt to deliver a message.
 #[derive(Clone, Serialize)]
-pub(crate) struct Attempt {
+pub(crate) struct DeliveryAttempt {
     pub(crate) at: Timestamp,
     /// The receiver's response; without one, `error` is set.
     pub(crate) status: Option<u16>,
     pub(crate) error: Option<String>,
 }
 
-impl Attempt {
+impl DeliveryAttempt {
     fn succeeded(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }
@@ -102,7 +102,7 @@ impl Queue {
     }
 
     /// Records the result of a delivery, and schedules a retry if it failed.
-    pub(crate) fn finish(&mut self, delivery: Delivery, attempt: Attempt, now: Instant) {
+    pub(crate) fn finish(&mut self, delivery: Delivery, attempt: DeliveryAttempt, now: Instant) {
         let succeeded = attempt.succeeded();
         if let Some(message) = self.messages.get_mut(&delivery.message) {
             message.delivered |= succeeded;
@@ -142,7 +142,7 @@ mod tests {
     use axum::body::Bytes;
     use jiff::Timestamp;
 
-    use super::{Attempt, MAX_MESSAGES, Message, Queue};
+    use super::{DeliveryAttempt, MAX_MESSAGES, Message, Queue};
 
     fn message(id: &str) -> Message {
         Message {
@@ -156,8 +156,8 @@ mod tests {
         }
     }
 
-    fn attempt(status: u16) -> Attempt {
-        Attempt { at: Timestamp::UNIX_EPOCH, status: Some(status), error: None }
+    fn attempt(status: u16) -> DeliveryAttempt {
+        DeliveryAttempt { at: Timestamp::UNIX_EPOCH, status: Some(status), error: None }
     }
 
     #[test]

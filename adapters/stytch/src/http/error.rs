@@ -62,7 +62,7 @@ pub(crate) fn classify(error: RequestError, idempotency: Idempotency) -> Provide
             let error_type = body.error_type.as_deref();
             let kind = error_type
                 .and_then(|error_type| kind_of_type(error_type, status, retry_after, idempotency))
-                .filter(|kind| is_credible(status, *kind))
+                .filter(|kind| agrees_with_status(status, *kind))
                 .unwrap_or_else(|| {
                     kind_of_status(status, error_type.is_some(), retry_after, idempotency)
                 });
@@ -78,7 +78,7 @@ pub(crate) fn classify(error: RequestError, idempotency: Idempotency) -> Provide
 
 /// Returns whether a kind agrees with the status. Only a 4xx response can blame the request or the
 /// configuration; a server that fails knows nothing about either.
-fn is_credible(status: u16, kind: Kind) -> bool {
+fn agrees_with_status(status: u16, kind: Kind) -> bool {
     let blames_client = kind.is_rejection() || kind == Misconfigured;
     (400..=499).contains(&status) || (500..=599).contains(&status) && !blames_client
 }

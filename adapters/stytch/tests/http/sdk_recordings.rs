@@ -159,13 +159,13 @@ async fn requests_match_those_of_the_sdks() {
 }
 
 fn compare(request: &ReceivedRequest, path: &str, recorded: &[Recorded]) {
-    let ours = fields_of(&request.body);
-    let theirs: Vec<_> = recorded.iter().map(|recorded| fields_of(&recorded.body)).collect();
+    let sent = fields_of(&request.body);
+    let from_sdks: Vec<_> = recorded.iter().map(|recorded| fields_of(&recorded.body)).collect();
     if request.body.is_null() {
         return;
     }
-    for (field, kind) in &ours {
-        let seen: BTreeSet<_> = theirs.iter().filter_map(|theirs| theirs.get(field)).collect();
+    for (field, kind) in &sent {
+        let seen: BTreeSet<_> = from_sdks.iter().filter_map(|fields| fields.get(field)).collect();
         assert!(!seen.is_empty(), "{path}: no SDK sends {field}");
         let is_known =
             seen.contains(kind) || NOT_SET_IN_RECORDINGS.contains(&(path, field.as_str(), *kind));
@@ -174,30 +174,34 @@ fn compare(request: &ReceivedRequest, path: &str, recorded: &[Recorded]) {
     let filled = |fields: &BTreeMap<String, &str>| -> BTreeSet<String> {
         fields.iter().filter(|(_, kind)| **kind != "null").map(|(field, _)| field.clone()).collect()
     };
-    let always = theirs.iter().map(filled).reduce(|one, other| &one & &other).unwrap();
+    let always = from_sdks.iter().map(filled).reduce(|one, other| &one & &other).unwrap();
     for field in always {
         let is_left_out = OMITTED.iter().any(|(at, name)| {
-            *at == path && field.split('.').next() == Some(name) && !ours.contains_key(*name)
+            *at == path && field.split('.').next() == Some(name) && !sent.contains_key(*name)
         });
-        assert!(ours.contains_key(&field) || is_left_out, "{path}: all SDKs send {field}");
+        assert!(sent.contains_key(&field) || is_left_out, "{path}: all SDKs send {field}");
     }
 }
 
 fn compare_headers(request: &ReceivedRequest, recorded: &[Recorded]) {
-    let theirs = |name: &str| -> BTreeSet<Option<String>> {
+    let from_sdks = |name: &str| -> BTreeSet<Option<String>> {
         recorded.iter().map(|recorded| recorded.headers.get(name).cloned()).collect()
     };
     // The recordings hold a placeholder for the credentials.
-    let ours = request.header("authorization").map(|ours| {
+    let authorization = request.header("authorization").map(|value| {
         let basic = STANDARD.encode(format!("{PROJECT_ID}:{SECRET}"));
-        ours.replace(&basic, "base64(project_id:secret)")
+        value.replace(&basic, "base64(project_id:secret)")
     });
     let is_recorded = !recorded.is_empty();
-    assert!(!is_recorded || theirs("authorization").contains(&ours), "{ours:?}: {}", request.line);
-    assert!(is_recorded || ours.as_deref() == Some("Basic base64(project_id:secret)"));
+    assert!(
+        !is_recorded || from_sdks("authorization").contains(&authorization),
+        "{authorization:?}: {}",
+        request.line
+    );
+    assert!(is_recorded || authorization.as_deref() == Some("Basic base64(project_id:secret)"));
     let content_type = request.header("content-type").map(ToOwned::to_owned);
     if request.line.starts_with("POST ") {
-        assert!(theirs("content-type").contains(&content_type), "{content_type:?}");
+        assert!(from_sdks("content-type").contains(&content_type), "{content_type:?}");
     } else {
         let length = request.header("content-length");
         let has_body =

@@ -18,7 +18,7 @@ pub enum ReconcileError {
     /// The provider did not answer about an identity to repair.
     #[error("the provider did not answer, after {repaired} repairs: {error}")]
     Repairing { repaired: u64, error: ProviderError },
-    /// The worker stops, or its lease may have ended.
+    /// A call was not permitted, for example because the worker stops or its lease may have ended.
     #[error("stopped after {repaired} repairs")]
     Stopped { repaired: u64 },
     #[error(transparent)]

@@ -50,7 +50,7 @@ impl KnownUsers {
             by_identity,
             by_address: holders.into_iter().map(|user| (user.email.clone(), user)).collect(),
             being_sent,
-            removed: removed.into_iter().map(|gone| gone.provider_user_id).collect(),
+            removed: removed.into_iter().map(|tombstone| tombstone.provider_user_id).collect(),
             expected,
         })
     }

@@ -13,7 +13,7 @@ use crate::{
     Operation, ProviderError, ProviderErrorKind, SentMail, StoreResult, User, is_credible,
 };
 
-/// How far the provider's clock may be behind ours when creation times of identities are compared.
+/// How far the provider's clock may be slow when creation times of identities are compared.
 pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(5);
 /// How long a mail is held back by searches that fail.
 const SEARCH_PATIENCE: Duration = Duration::from_mins(2);

@@ -101,12 +101,13 @@ fn check_sent_mails(simulation: &Simulation, tables: &Tables) {
     let stytch = simulation.provider.state();
     for sent in tables.invitations.values().filter(|one| one.status == InvitationStatus::Sent) {
         let mut mails = stytch.mails.iter().filter(|mail| mail.to == sent.email);
-        let is_there = mails.any(|mail| mail.sent_at + secs(5) >= sent.requested_at());
+        let is_mailed = mails.any(|mail| mail.sent_at + secs(5) >= sent.requested_at());
         let known = stytch.find(&sent.email).filter(|known| !known.created_by_guestlist);
         let known_since = known.and_then(|known| known.created_at);
         let first = first_attempt(tables, sent);
-        let is_taken_for_ours = known_since.is_some_and(|since| Some(since + secs(5)) >= first);
-        assert!(is_there || first.is_some() && is_taken_for_ours, "no mail: {sent:?}");
+        let is_attributed_to_delivery =
+            known_since.is_some_and(|since| Some(since + secs(5)) >= first);
+        assert!(is_mailed || first.is_some() && is_attributed_to_delivery, "no mail: {sent:?}");
     }
 }
 
@@ -122,11 +123,11 @@ fn check_doubt(tables: &Tables, invitation: &Invitation, timeline: &[Event]) {
     assert_ne!(invitation.status, InvitationStatus::Sent, "{invitation:?}");
     let its_job = tables.jobs.values().find(|row| sends(row, invitation));
     let starts = its_job.map(|row| &*row.starts).unwrap_or_default();
-    let is_an_attempts = starts.contains(&since) && since >= invitation.requested_at();
-    assert!(is_an_attempts, "in doubt with none of {starts:?}: {invitation:?}");
+    let is_attempt_start = starts.contains(&since) && since >= invitation.requested_at();
+    assert!(is_attempt_start, "in doubt with none of {starts:?}: {invitation:?}");
     let since_asked = timeline.iter().rev().take_while(|event| event.kind != EventKind::Resent);
     let mut doubtful = since_asked.filter(|event| event.kind == EventKind::Doubtful);
-    assert!(doubtful.next().is_some(), "nobody tells of the doubt: {invitation:?}");
+    assert!(doubtful.next().is_some(), "no event records the doubt: {invitation:?}");
 }
 
 fn sends(row: &JobRow, invitation: &Invitation) -> bool {
@@ -142,9 +143,9 @@ fn check_user(simulation: &Simulation, tables: &Tables, user: &User) {
             let id = user.id.to_string();
             let mut deletions =
                 tables.jobs.values().filter(|row| row.job.kind == DeleteIdentity::KIND);
-            let is_going =
+            let is_being_deleted =
                 deletions.any(|row| row.job.args["user"] == *id && row.state != JobState::Done);
-            assert!(is_going, "nobody deletes {user:?}");
+            assert!(is_being_deleted, "no job deletes {user:?}");
         }
         UserStatus::Active | UserStatus::Suspended => {
             let stytch = simulation.provider.state();

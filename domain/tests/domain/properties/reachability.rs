@@ -47,9 +47,9 @@ fn check_no_work_is_left(simulation: &Simulation) {
         assert!(is_undone(simulation, &tables, invitation), "a link is good of {invitation:?}");
     }
     for session in tables.sessions.values() {
-        let is_known_there =
+        let is_revoked_at_provider =
             |reason| !matches!(reason, EndReason::GoneAtProvider | EndReason::Removed);
-        if session.ended.is_some_and(|(_, reason)| is_known_there(reason)) {
+        if session.ended.is_some_and(|(_, reason)| is_revoked_at_provider(reason)) {
             assert!(has_ended_at_stytch(simulation, &tables, session), "goes on: {session:?}");
         }
     }
@@ -60,16 +60,16 @@ fn check_no_work_is_left(simulation: &Simulation) {
 fn is_undone(simulation: &Simulation, tables: &Tables, withdrawn: &Invitation) -> bool {
     let newest = tables.invitations.values().rev().find(|one| one.user_id == withdrawn.user_id);
     let was_followed = newest.is_some_and(|newest| newest.id != withdrawn.id);
-    let has_come_in =
+    let has_accepted =
         tables.users.get(&withdrawn.user_id).is_none_or(|user| user.status != UserStatus::Invited);
-    let mut undoings = tables.jobs.values().filter(|row| row.job.kind == RevokeInvitation::KIND);
+    let mut revocations = tables.jobs.values().filter(|row| row.job.kind == RevokeInvitation::KIND);
     let stytch = simulation.provider.state();
     let id = format!("?invitation={}", withdrawn.id);
     let mut its = stytch.mails.iter().filter(|mail| mail.redirect_url.ends_with(&id));
     withdrawn.resent_at.is_some()
         || was_followed
-        || has_come_in
-        || undoings.any(|row| is_given_up(row.state))
+        || has_accepted
+        || revocations.any(|row| is_given_up(row.state))
         || its.all(|mail| mail.kind == MailKind::Login || mail.link != Link::Outstanding)
 }
 

@@ -236,9 +236,12 @@ fn a_cancellations_revocation_keeps_the_link_of_a_later_retry() {
     t.cancel(t.job_id::<SendInvitation>()).unwrap();
     t.settle(&searching).unwrap();
     assert_eq!(t.job::<SendInvitation>().state, JobState::Cancelled);
-    let undoings = t.jobs::<RevokeInvitation>().len();
-    assert_eq!(undoings, 2, "as it is withdrawn, and as its worker says that the mail may be out");
-    t.provider.refuses(Call::RevokeInvite, undoings, &errors::internal());
+    let revocations = t.jobs::<RevokeInvitation>().len();
+    assert_eq!(
+        revocations, 2,
+        "as it is withdrawn, and as its worker says that the mail may be out"
+    );
+    t.provider.refuses(Call::RevokeInvite, revocations, &errors::internal());
     t.work();
 
     t.retry(t.job_id::<SendInvitation>()).unwrap();

@@ -22,7 +22,7 @@ fn is_in(simulation: &Simulation) {
 #[test]
 fn a_user_linked_while_the_list_is_read_is_no_candidate() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     t.logged_in("ada");
     t.logged_in("bob");
     t.logged_in("cleo");
@@ -40,7 +40,7 @@ fn a_user_linked_while_the_list_is_read_is_no_candidate() {
 #[test]
 fn a_user_who_logs_in_before_the_repair_keeps_the_session() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     t.logged_in("ada");
     t.leaves_stytch("ada");
     let simulation = t.clone();
@@ -52,7 +52,7 @@ fn a_user_who_logs_in_before_the_repair_keeps_the_session() {
 #[test]
 fn a_user_who_logs_in_during_the_repair_keeps_the_session() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     t.logged_in("ada");
     t.leaves_stytch("ada");
     let simulation = t.clone();
@@ -64,7 +64,7 @@ fn a_user_who_logs_in_during_the_repair_keeps_the_session() {
 #[test]
 fn a_user_removed_before_the_repair_is_not_repaired() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     let ada = t.logged_in("ada");
     t.leaves_stytch("ada");
     let simulation = t.clone();
@@ -78,7 +78,7 @@ fn a_user_removed_before_the_repair_is_not_repaired() {
 #[test]
 fn a_user_linked_before_the_repair_is_unchanged() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     t.sent("ada");
     t.loses_its_link("ada");
     let simulation = t.clone();
@@ -93,7 +93,7 @@ fn a_user_linked_before_the_repair_is_unchanged() {
 #[test]
 fn a_queued_invitation_links_its_identity_itself() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     let invitation = t.lost_delivery("ada", Fault::AnswerLost);
     assert_eq!(t.provider.state().users.len(), 1);
     assert_eq!(found(&t.reconcile(CAUTIOUS)), []);
@@ -106,7 +106,7 @@ fn a_queued_invitation_links_its_identity_itself() {
 #[test]
 fn two_concurrent_reconciliations_are_harmless() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     t.logged_in("ada");
     t.leaves_stytch("ada");
     let simulation = t.clone();
@@ -121,7 +121,7 @@ fn two_concurrent_reconciliations_are_harmless() {
 #[test]
 fn repairs_made_before_an_outage_are_kept() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     for name in ["ada", "bob"] {
         t.logged_in(name);
         t.leaves_stytch(name);
@@ -139,7 +139,7 @@ fn repairs_made_before_an_outage_are_kept() {
 #[test]
 fn a_rejected_check_does_not_block_other_repairs() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     for name in ["ada", "bob"] {
         t.logged_in(name);
         t.leaves_stytch(name);

@@ -296,8 +296,8 @@ async fn send_refuses_addresses_of_other_or_unknown_users() {
         ..send()
     };
     assert_refused(sdk.magic_links.email.send(taken).await, 400, "duplicate_email");
-    let nobodys = SendRequest { user_id: some(UNKNOWN_USER), ..send() };
-    assert_refused(sdk.magic_links.email.send(nobodys).await, 404, "user_not_found");
+    let unknown_user = SendRequest { user_id: some(UNKNOWN_USER), ..send() };
+    assert_refused(sdk.magic_links.email.send(unknown_user).await, 404, "user_not_found");
     let two = SendRequest {
         user_id: Some(one.user_id),
         session_token: Some(one.session_token),

@@ -73,10 +73,10 @@ async fn an_invalid_user_is_not_created() {
     let taken = CreateRequest { external_id: some("mine"), ..create() };
     let email = taken.email.clone();
     let _ = ok!(sdk.users.create(taken));
-    let louder = email.as_ref().map(|email| email.to_uppercase());
+    let uppercase = email.as_ref().map(|email| email.to_uppercase());
     for (request, error_type) in [
         (CreateRequest { email, ..create() }, "duplicate_email"),
-        (CreateRequest { email: louder, ..create() }, "duplicate_email"),
+        (CreateRequest { email: uppercase, ..create() }, "duplicate_email"),
         (CreateRequest { external_id: some("mine"), ..create() }, "duplicate_user_external_id"),
         (CreateRequest { email: None, ..create() }, "invalid_create_user_request"),
         (CreateRequest { email: some("ada"), ..create() }, "invalid_email"),

@@ -128,8 +128,8 @@ async fn a_revoked_invitation_is_revoked_at_stytch_and_frees_its_address() {
         let (second, new) = guestlist.invite_and_mail("ada@example.com").await;
         assert_ne!(second["id"], first["id"]);
         assert_eq!(second["user_id"], first["user_id"], "the same person");
-        let burnt = guestlist.anonymous().form("/authenticate", &[("token", &old.token)]).await;
-        let _ = burnt.problem(400, "link_invalid");
+        let refused = guestlist.anonymous().form("/authenticate", &[("token", &old.token)]).await;
+        let _ = refused.problem(400, "link_invalid");
         let _ = guestlist.redeem_link(&new.token).await;
         assert_eq!(guestlist.invitation(id(&first)).await["status"], "revoked");
         assert_eq!(guestlist.invitation(id(&second)).await["status"], "accepted");

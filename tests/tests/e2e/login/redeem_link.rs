@@ -387,8 +387,8 @@ async fn errors_of_stytch_are_not_exposed() {
                 "magic_link",
                 "internal_server",
             ];
-            let handed_on = output.iter().find(|word| response.body.contains(**word));
-            assert_eq!(handed_on, None, "{fault}: {}", response.body);
+            let leaked = output.iter().find(|word| response.body.contains(**word));
+            assert_eq!(leaked, None, "{fault}: {}", response.body);
             assert!(response.set_cookies().is_empty(), "{fault}: {response:?}");
         }
     }

@@ -360,8 +360,8 @@ async fn invited_of_each_role(guestlist: &Guestlist) -> Vec<(&'static str, Value
         let body = json!({ "email": format!("{role}@example.org"), "role": role });
         let invitation = guestlist.api().post("/v1/invitations", &body).await.is(202).json();
         let jobs = jobs(guestlist, "kind=send-invite").await;
-        let is_its = |job: &&Value| job["args"]["invitation"] == invitation["id"];
-        invited.push((role, jobs.iter().find(is_its).unwrap().clone()));
+        let sends_invitation = |job: &&Value| job["args"]["invitation"] == invitation["id"];
+        invited.push((role, jobs.iter().find(sends_invitation).unwrap().clone()));
     }
     invited
 }

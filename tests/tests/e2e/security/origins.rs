@@ -145,9 +145,9 @@ async fn pages_of_the_application_may_read_the_session() {
     let allowed =
         |response: &Response| response.header("access-control-allow-origin").map(str::to_owned);
     let app = "https://app.example.com";
-    let ours = ada.with("origin", app).get("/v1/session").await.is(200);
-    assert_eq!(allowed(&ours).as_deref(), Some(app));
-    assert_eq!(ours.header("access-control-allow-credentials"), Some("true"));
+    let response = ada.with("origin", app).get("/v1/session").await.is(200);
+    assert_eq!(allowed(&response).as_deref(), Some(app));
+    assert_eq!(response.header("access-control-allow-credentials"), Some("true"));
     let preflight = guestlist.anonymous().with("access-control-request-method", "DELETE");
     let options = reqwest::Method::OPTIONS;
     let asked = preflight.with("origin", app).call(options.clone(), "/v1/session", None, "").await;

@@ -117,7 +117,7 @@ async fn anonymous_callers_are_refused_as_unauthenticated() {
             continue;
         }
         let _ = response.problem(401, "session_missing");
-        let by_key = guestlist.anonymous().bearer("glk_nobodys");
+        let by_key = guestlist.anonymous().bearer("glk_unknown");
         let _ = call_operation(&by_key, &operation).await.problem(401, "api_key_invalid");
         let by_token = guestlist.anonymous().bearer("x");
         let _ = call_operation(&by_token, &operation).await.problem(401, "session_missing");
@@ -277,11 +277,11 @@ async fn a_stored_response_is_not_replayed_across_origins_or_after_a_demotion() 
     let guestlist = start().await;
     let _ = guestlist.admin().await;
     let ada = guestlist.add_user("ada@example.org", "admin").await;
-    let ours = async || {
+    let log_in_again = async || {
         let caller = guestlist.log_in("ada@example.org").await.caller();
         caller.with("sec-fetch-site", "same-origin").with("idempotency-key", "one")
     };
-    let caller = ours().await;
+    let caller = log_in_again().await;
     store_responses(&caller, &idempotent_operations()).await;
     for (operation, _) in idempotent_operations() {
         let foreign =
@@ -292,7 +292,7 @@ async fn a_stored_response_is_not_replayed_across_origins_or_after_a_demotion() 
     for role in ["operator", "member"] {
         let path = format!("/v1/users/{}", guestlist_tests::id(&ada));
         let _ = guestlist.api().patch(&path, &json!({ "role": role })).await.is(200);
-        let caller = ours().await;
+        let caller = log_in_again().await;
         for (operation, access) in idempotent_operations() {
             let response = call_operation(&caller, &operation).await;
             let may = match access {

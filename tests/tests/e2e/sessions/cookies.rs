@@ -280,8 +280,8 @@ async fn sessions_of_two_users_in_one_request_are_refused() {
         let page = with_cookies(&guestlist, &cookies).get("/").await.is(303);
         assert!(page.header("location").unwrap().starts_with("/login"), "{page:?}");
         assert!(page.clears_cookies(), "{page:?}");
-        let ours = with_cookies(&guestlist, &cookies).with("sec-fetch-site", "same-origin");
-        let _ = ours.delete("/v1/session").await.problem(401, "session_missing");
+        let same_origin = with_cookies(&guestlist, &cookies).with("sec-fetch-site", "same-origin");
+        let _ = same_origin.delete("/v1/session").await.problem(401, "session_missing");
     }
     // Neither session was ended.
     for visitor in [&ada, &bob] {
@@ -305,8 +305,8 @@ async fn cookies_set_by_a_sibling_host_are_cleared_on_every_parent_domain() {
     for name in COOKIES {
         for domain in ["Domain=example.com", "Domain=guests.example.com"] {
             let cleared = refused.set_cookies().into_iter().any(|cookie| {
-                let is_it = cookie.starts_with(&format!("{name}=;"));
-                is_it && cookie.contains("Max-Age=0") && cookie.split("; ").any(|a| a == domain)
+                let has_name = cookie.starts_with(&format!("{name}=;"));
+                has_name && cookie.contains("Max-Age=0") && cookie.split("; ").any(|a| a == domain)
             });
             assert!(cleared, "{name} of {domain}: {refused:?}");
         }

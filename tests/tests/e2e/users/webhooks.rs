@@ -137,7 +137,7 @@ async fn the_sandbox_sends_webhooks() {
         let path = format!("/sandbox/users/{}", user["stytch_user_id"].as_str().unwrap());
         let _ = dashboard.delete(&path).await.is(200);
         wait_until_logged_out(&guestlist, &ada).await;
-        assert_eq!(lookups(&guestlist).await, 1, "of all that it told, one event was new");
+        assert_eq!(lookups(&guestlist).await, 1, "only one of the events was new");
     })
     .await;
 }
@@ -182,23 +182,23 @@ async fn webhooks_of_own_changes_are_not_checked() {
     let (invitation, mail) = guestlist.invite_and_mail("ada@example.com").await;
     let _ = guestlist.wait_for_status(id(&invitation), "sent").await;
     let pending = stytch_user(&guestlist, "ada@example.com").await;
-    let tell = async |id: &str, action: &str, user: &Value| {
+    let send_webhook = async |id: &str, action: &str, user: &Value| {
         let hook = Hook::new(id, &event(&guestlist, action, user));
         let _ = hook.send(&guestlist).await.is(204);
     };
-    tell("msg_1", "CREATE", &pending).await;
+    send_webhook("msg_1", "CREATE", &pending).await;
     let _ = guestlist.redeem_link(&mail.token).await;
     let active = stytch_user(&guestlist, "ada@example.com").await;
-    tell("msg_2", "UPDATE", &active).await;
-    tell("msg_1", "CREATE", &pending).await;
+    send_webhook("msg_2", "UPDATE", &active).await;
+    send_webhook("msg_1", "CREATE", &pending).await;
     let user = guestlist.user("ada@example.com").await;
     let _ = guestlist.api().delete(&user_path(&user)).await.is(202);
-    tell("msg_3", "DELETE", &active).await;
+    send_webhook("msg_3", "DELETE", &active).await;
     guestlist.wait_for_jobs().await;
-    tell("msg_4", "DELETE", &active).await;
+    send_webhook("msg_4", "DELETE", &active).await;
 
     // A late update of a removed user.
-    tell("msg_5", "UPDATE", &active).await;
+    send_webhook("msg_5", "UPDATE", &active).await;
     guestlist.wait_for_jobs().await;
     let known = guestlist.users().await;
     assert!(known.iter().all(|user| user["email"] != "ada@example.com"), "{known:?}");

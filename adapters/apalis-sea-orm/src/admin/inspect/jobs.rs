@@ -75,12 +75,13 @@ pub struct ErrorGroup {
     /// Number of jobs that wait otherwise: snoozed, of an unknown kind, or due again and not yet
     /// claimed.
     pub waiting: u64,
-    /// The earliest claim among the jobs' latest attempts.
+    /// When a job of the group was first claimed for its latest attempt.
     pub first_seen: Timestamp,
-    /// The latest claim among the jobs' latest attempts.
+    /// When a job of the group was last claimed.
     pub last_seen: Timestamp,
-    /// The newest of the jobs.
+    /// The id of the newest job.
     pub newest: Uuid,
+    /// The error message of the newest job.
     pub message: Option<String>,
 }
 

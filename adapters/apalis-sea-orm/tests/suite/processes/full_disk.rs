@@ -66,8 +66,8 @@ async fn acknowledged_writes_on_a_full_disk_are_stored_and_others_can_write() {
     let stderr = || fs::read_to_string(directory.path().join("stderr")).unwrap();
     // Failed transactions keep no lock.
     wait_until("the disk is full", || async { directory.path().join("full").exists() }).await;
-    let mine = NewJob { id: Uuid::from_u128(u128::MAX), ..job() };
-    enqueue_all(&write, vec![mine.clone()]).await.unwrap();
+    let probe = NewJob { id: Uuid::from_u128(u128::MAX), ..job() };
+    enqueue_all(&write, vec![probe.clone()]).await.unwrap();
     fs::write(directory.path().join("go"), "").unwrap();
     let ended = tokio::task::spawn_blocking(move || process.wait().unwrap()).await.unwrap();
     assert!(ended.success(), "{}", stderr());
@@ -82,7 +82,7 @@ async fn acknowledged_writes_on_a_full_disk_are_stored_and_others_can_write() {
     );
     assert!(acknowledged.failures >= 5 && acknowledged.done.len() >= 10, "{acknowledged:?}");
     let rows = job::Entity::find().all(&write).await.unwrap();
-    let stored: HashSet<_> = rows.iter().map(|row| row.id).filter(|id| *id != mine.id).collect();
+    let stored: HashSet<_> = rows.iter().map(|row| row.id).filter(|id| *id != probe.id).collect();
     assert_eq!(stored, acknowledged.enqueued);
     let done = rows.iter().filter(|row| row.state == "done").map(|row| row.id);
     assert_eq!(done.collect::<HashSet<_>>(), acknowledged.done);

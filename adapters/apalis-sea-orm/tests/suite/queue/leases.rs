@@ -11,22 +11,22 @@ async fn a_heartbeat_extends_current_leases_and_returns_lost_ones() {
     for db in each().await {
         db.enqueue(jobs(3)).await;
         let queue = db.queue("ann");
-        let mine = queue.claim(noon(), 3).await.unwrap();
-        let leases: Vec<_> = mine.iter().map(|job| (job.id, job.fence)).collect();
-        let before = db.job(mine[0].id).await.lease_until;
+        let claimed = queue.claim(noon(), 3).await.unwrap();
+        let leases: Vec<_> = claimed.iter().map(|job| (job.id, job.fence)).collect();
+        let before = db.job(claimed[0].id).await.lease_until;
         wait_until("the database's clock advances", || async {
             assert!(queue.heartbeat(&leases).await.unwrap().is_empty());
-            db.job(mine[0].id).await.lease_until > before
+            db.job(claimed[0].id).await.lease_until > before
         })
         .await;
 
         db.queue("ann again").release(&leases[1..2]).await.unwrap();
-        assert!(mine[1].lease.is_valid(), "this worker does not know yet");
-        assert_eq!(queue.heartbeat(&leases).await.unwrap(), [mine[1].id], "{:?}", db.engine);
-        let held: Vec<_> = mine.iter().map(|job| job.lease.is_valid()).collect();
+        assert!(claimed[1].lease.is_valid(), "this worker does not know yet");
+        assert_eq!(queue.heartbeat(&leases).await.unwrap(), [claimed[1].id], "{:?}", db.engine);
+        let held: Vec<_> = claimed.iter().map(|job| job.lease.is_valid()).collect();
         assert_eq!(held, [true, false, true]);
-        let stale = [(mine[0].id, mine[0].fence - 1)];
-        assert_eq!(queue.heartbeat(&stale).await.unwrap(), [mine[0].id]);
+        let stale = [(claimed[0].id, claimed[0].fence - 1)];
+        assert_eq!(queue.heartbeat(&stale).await.unwrap(), [claimed[0].id]);
     }
 }
 
@@ -35,15 +35,15 @@ async fn a_released_job_is_claimable_and_uncharged() {
     for db in each().await {
         db.enqueue(jobs(2)).await;
         let queue = db.queue("ann");
-        let mine = queue.claim(noon(), 2).await.unwrap();
-        let stale = (mine[1].id, mine[1].fence + 1);
-        let given = queue.release(&[(mine[0].id, mine[0].fence), stale]).await.unwrap();
+        let claimed = queue.claim(noon(), 2).await.unwrap();
+        let stale = (claimed[1].id, claimed[1].fence + 1);
+        let given = queue.release(&[(claimed[0].id, claimed[0].fence), stale]).await.unwrap();
         assert_eq!(given, 1, "{:?}", db.engine);
-        assert!(!mine[0].lease.is_valid());
-        assert_eq!(db.state(mine[1].id).await, "running");
+        assert!(!claimed[0].lease.is_valid());
+        assert_eq!(db.state(claimed[1].id).await, "running");
         let again = db.queue("bob").claim(noon(), 2).await.unwrap();
         assert_eq!(again.len(), 1);
-        assert_eq!((again[0].id, again[0].number, again[0].fence), (mine[0].id, 1, 2));
+        assert_eq!((again[0].id, again[0].number, again[0].fence), (claimed[0].id, 1, 2));
     }
 }
 
@@ -52,11 +52,11 @@ async fn a_slot_is_occupied_until_its_lease_is_dropped() {
     for db in each().await {
         db.enqueue(jobs(3)).await;
         let queue = db.queue_with(Options { concurrency: 3, ..options("ann") });
-        let mut mine = queue.claim(noon(), 2).await.unwrap();
+        let mut claimed = queue.claim(noon(), 2).await.unwrap();
         assert_eq!((queue.in_flight(), queue.free_slots()), (2, 1));
-        let lease = mine.remove(0).lease;
+        let lease = claimed.remove(0).lease;
         assert_eq!(queue.in_flight(), 2, "a lease without its job counts");
-        drop((lease, mine));
+        drop((lease, claimed));
         assert_eq!((queue.in_flight(), queue.free_slots()), (0, 3));
     }
 }

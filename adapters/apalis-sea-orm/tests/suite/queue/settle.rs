@@ -96,24 +96,24 @@ async fn a_result_of_a_lost_lease_changes_nothing() {
     for db in each().await {
         db.enqueue(jobs(2)).await;
         let queue = db.queue("ann");
-        let mine = queue.claim(noon(), 2).await.unwrap();
-        queue.release(&[(mine[0].id, mine[0].fence)]).await.unwrap();
-        let theirs = db.queue("bob").claim(noon(), 1).await.unwrap().remove(0);
-        assert_eq!((theirs.id, theirs.fence), (mine[0].id, 2));
+        let claimed = queue.claim(noon(), 2).await.unwrap();
+        queue.release(&[(claimed[0].id, claimed[0].fence)]).await.unwrap();
+        let reclaimed = db.queue("bob").claim(noon(), 1).await.unwrap().remove(0);
+        assert_eq!((reclaimed.id, reclaimed.fence), (claimed[0].id, 2));
 
         let group: Vec<_> =
-            mine.iter().map(|job| attempt_result(job, AttemptOutcome::Done)).collect();
+            claimed.iter().map(|job| attempt_result(job, AttemptOutcome::Done)).collect();
         let transaction = db.write.begin().await.unwrap();
         assert_eq!(settle(&transaction, &group).await.unwrap(), Settled::SomeLost);
         transaction.rollback().await.unwrap();
-        assert_eq!(db.state(mine[0].id).await, "running");
-        assert_eq!(db.state(mine[1].id).await, "running");
+        assert_eq!(db.state(claimed[0].id).await, "running");
+        assert_eq!(db.state(claimed[1].id).await, "running");
 
         for result in &group {
             assert!(!is_written(&db.write, result).await.unwrap(), "{:?}", db.engine);
         }
         db.settle(&group[1..]).await;
-        assert_eq!(db.job(theirs.id).await.locked_by.as_deref(), Some("bob"));
+        assert_eq!(db.job(reclaimed.id).await.locked_by.as_deref(), Some("bob"));
     }
 }
 

@@ -27,7 +27,7 @@ fn waits_for_its_turn<J: Job>(t: &Simulation, call: Call) {
 }
 
 #[test]
-fn a_mail_waits_at_the_gate() {
+fn a_mail_waits_for_the_call_gate() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     waits_for_its_turn::<SendInvitation>(&t, Call::SendInvite);
@@ -39,7 +39,7 @@ fn a_mail_waits_at_the_gate() {
 }
 
 #[test]
-fn a_session_revocation_waits_at_the_gate() {
+fn a_session_revocation_waits_for_the_call_gate() {
     let t = Simulation::new();
     let ada = t.logged_in("ada");
     t.log_out(&ada).unwrap();
@@ -48,7 +48,7 @@ fn a_session_revocation_waits_at_the_gate() {
 }
 
 #[test]
-fn an_invitation_revocation_waits_at_the_gate() {
+fn an_invitation_revocation_waits_for_the_call_gate() {
     let t = Simulation::new();
     let ada = t.sent("ada");
     t.revoke(ada.id).unwrap();
@@ -56,7 +56,7 @@ fn an_invitation_revocation_waits_at_the_gate() {
 }
 
 #[test]
-fn a_removal_waits_at_the_gate_and_erases_nobody_before() {
+fn a_removal_waits_for_the_call_gate_and_erases_no_user_before() {
     let t = Simulation::new();
     let ada = t.logged_in("ada").user;
     t.remove(ada.id).unwrap();
@@ -96,22 +96,22 @@ fn an_identity_may_be_searched_for_before_the_gate_but_not_deleted() {
 }
 
 #[test]
-fn a_resend_while_a_revocation_waits_at_the_gate_is_kept() {
+fn a_resend_while_a_revocation_waits_for_the_call_gate_is_kept() {
     let t = Simulation::new();
     let ada = t.invited("ada");
     let sending = t.perform_next();
     t.cancel(t.job_id::<SendInvitation>()).unwrap();
     t.settle(&sending).unwrap();
-    let undoing = t.claim().unwrap();
-    assert_eq!(undoing.kind, RevokeInvitation::KIND);
+    let revocation = t.claim().unwrap();
+    assert_eq!(revocation.kind, RevokeInvitation::KIND);
     let other = t.clone();
     t.while_waiting_at_gate(move || {
         other.resend(ada.id).unwrap();
         other.work_for(secs(2));
     });
 
-    let undone = t.perform(undoing, Interruption::None);
-    t.settle(&undone).unwrap();
+    let performed = t.perform(revocation, Interruption::None);
+    t.settle(&performed).unwrap();
     t.work_for(secs(60));
 
     assert_eq!(t.provider.call_count(Call::RevokeInvite), 0);

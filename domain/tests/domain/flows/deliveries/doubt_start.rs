@@ -21,7 +21,7 @@ fn identified_before_the_first_call(t: &Simulation, lose: impl FnOnce(&Simulatio
 }
 
 #[test]
-fn an_identity_created_by_others_before_the_first_call_is_not_ours() {
+fn an_identity_created_by_others_before_the_first_call_is_not_attributed_to_the_delivery() {
     type Loses = fn(&Simulation);
     let losses: [Loses; 3] = [
         |t| t.work(),

@@ -187,8 +187,8 @@ fn dismissing_a_dead_delivery_keeps_the_failed_invitation() {
     t.dismiss(job).unwrap();
     t.work_for(hours(1));
 
-    let stands = Invitation { version: failed.version, ..t.again(&failed) };
-    assert_eq!(stands, failed, "not by an operator");
+    let current = Invitation { version: failed.version, ..t.again(&failed) };
+    assert_eq!(current, failed, "not by an operator");
     assert_eq!(t.event_kinds(&failed), ["requested", "attempted", "failed"]);
     assert_eq!(t.job::<SendInvitation>().state, JobState::Cancelled);
     assert!(t.jobs::<RevokeInvitation>().is_empty());

@@ -81,8 +81,8 @@ fn the_invitation_of_an_active_user_cannot_be_resent() {
 #[test]
 fn an_unknown_invitation_is_not_found() {
     let t = Simulation::new();
-    let nobodys = InvitationId(t.ctx.ids.next());
-    assert!(matches!(t.resend(nobodys), Err(InvitationError::NotFound)));
+    let unknown = InvitationId(t.ctx.ids.next());
+    assert!(matches!(t.resend(unknown), Err(InvitationError::NotFound)));
 }
 
 #[test]

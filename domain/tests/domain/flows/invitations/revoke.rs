@@ -81,8 +81,8 @@ fn an_accepted_invitation_cannot_be_revoked() {
 #[test]
 fn an_unknown_invitation_is_not_found() {
     let t = Simulation::new();
-    let nobodys = InvitationId(t.ctx.ids.next());
-    assert!(matches!(t.revoke(nobodys), Err(InvitationError::NotFound)));
+    let unknown = InvitationId(t.ctx.ids.next());
+    assert!(matches!(t.revoke(unknown), Err(InvitationError::NotFound)));
 }
 
 #[test]

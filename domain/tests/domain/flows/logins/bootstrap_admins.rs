@@ -36,7 +36,7 @@ fn a_configured_administrator_accepts_an_open_invitation() {
 }
 
 #[test]
-fn a_configured_administrator_can_log_in_whatever_the_invitations_status() {
+fn a_configured_administrator_can_log_in_with_an_invitation_of_any_status() {
     let t = Simulation::with_policy(|policy| policy.admin_emails = vec![at("root")]);
     let invitation = t.ended("root", InvitationStatus::Revoked);
     t.log_in("root").unwrap();

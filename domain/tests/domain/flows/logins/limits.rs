@@ -111,7 +111,7 @@ fn swept_requests_do_not_count() {
 }
 
 /// Requests a link whenever the limit permits, for a time. Returns the number of requests.
-fn request_patiently(t: &Simulation, name: &str, length: Duration) -> usize {
+fn request_when_permitted(t: &Simulation, name: &str, length: Duration) -> usize {
     let end = t.now() + length;
     let mut count = 0;
     while t.now() < end {
@@ -130,8 +130,8 @@ fn an_address_at_its_limit_gets_one_link_per_link_lifetime_whether_known_or_not(
     t.logged_in("known");
     for name in ["known", "unknown"] {
         // Five in the first hour and five in the second, then one per hour.
-        assert_eq!(request_patiently(&t, name, hours(24)), 10 + 22, "{name}");
-        assert_eq!(request_patiently(&t, name, hours(24 * 9)), 24 * 9, "{name}");
+        assert_eq!(request_when_permitted(&t, name, hours(24)), 10 + 22, "{name}");
+        assert_eq!(request_when_permitted(&t, name, hours(24 * 9)), 24 * 9, "{name}");
     }
 }
 

@@ -107,9 +107,9 @@ fn a_link_that_names_an_open_or_unknown_invitation_can_be_redeemed() {
     assert!(t.redeem_with(&request).is_ok());
 
     t.sent("bob");
-    let nobodys = guestlist_domain::InvitationId(t.ctx.ids.next());
+    let unknown = guestlist_domain::InvitationId(t.ctx.ids.next());
     let request =
-        RedeemLink { invitation: Some(nobodys), ..Simulation::redemption(&t.link("bob")) };
+        RedeemLink { invitation: Some(unknown), ..Simulation::redemption(&t.link("bob")) };
     assert!(t.redeem_with(&request).is_ok());
 }
 

@@ -44,9 +44,9 @@ fn four_requests_in_a_paused_queue_send_one_mail() {
         t.work();
 
         assert_eq!(t.provider.call_count(Call::SendLogin), usize::from(name == "ada"));
-        let askings = t.jobs::<SendLoginLink>();
-        assert_eq!(askings.len(), 4, "{name}");
-        assert!(askings.iter().all(|row| row.state == JobState::Done && row.attempts == 1));
+        let login_jobs = t.jobs::<SendLoginLink>();
+        assert_eq!(login_jobs.len(), 4, "{name}");
+        assert!(login_jobs.iter().all(|row| row.state == JobState::Done && row.attempts == 1));
     }
 }
 

@@ -95,9 +95,9 @@ fn jobs_in_the_wrong_state_are_unchanged() {
 #[test]
 fn unknown_jobs_are_not_found() {
     let t = Simulation::new();
-    let nobodys = JobId(t.ctx.ids.next());
-    assert!(matches!(t.cancel(nobodys), Err(JobOperationError::NotFound)));
-    assert!(matches!(t.retry(nobodys), Err(JobOperationError::NotFound)));
+    let unknown = JobId(t.ctx.ids.next());
+    assert!(matches!(t.cancel(unknown), Err(JobOperationError::NotFound)));
+    assert!(matches!(t.retry(unknown), Err(JobOperationError::NotFound)));
 }
 
 #[test]

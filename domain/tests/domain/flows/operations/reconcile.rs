@@ -40,8 +40,8 @@ impl Simulation {
         self.provider.state().delete_user(&id);
     }
 
-    /// Adds enough users that one of them is at most 5 %.
-    pub(crate) fn with_a_crowd(&self) {
+    /// Adds 20 users, so that one of them is at most 5 % of all.
+    pub(crate) fn add_twenty_users(&self) {
         for n in 0..20 {
             self.add(&format!("guest{n}"), Role::Member).expect("added");
         }
@@ -85,7 +85,7 @@ fn without_differences_nothing_is_reported_or_repaired() {
 fn a_user_whose_identity_is_gone_is_logged_out_and_can_return() {
     let t = Simulation::new();
     let ada = t.logged_in("ada");
-    t.with_a_crowd();
+    t.add_twenty_users();
     t.leaves_stytch("ada");
     let before = t.expect_user("ada");
 
@@ -115,7 +115,7 @@ fn a_user_whose_identity_is_gone_is_logged_out_and_can_return() {
 #[test]
 fn an_invited_user_whose_identity_is_gone_keeps_the_invitation() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     let invitation = t.sent("ada");
     t.leaves_stytch("ada");
 
@@ -133,7 +133,7 @@ fn an_invited_user_whose_identity_is_gone_keeps_the_invitation() {
 #[test]
 fn a_suspended_user_whose_identity_is_gone_stays_suspended() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     t.logged_in("ada");
     t.suspend("ada");
     t.leaves_stytch("ada");
@@ -161,7 +161,7 @@ fn a_deleting_user_is_not_repaired() {
 #[test]
 fn an_identity_of_a_sole_owner_is_linked() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     let ada = t.logged_in("ada");
     t.loses_its_link("ada");
     assert_eq!(found(&t.reconcile(DRY_RUN)), [(Drift::Unlinked, 1, 0)]);
@@ -176,7 +176,7 @@ fn an_identity_of_a_sole_owner_is_linked() {
 #[test]
 fn an_identity_with_other_addresses_or_credentials_is_not_linked() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     t.provider.state().create_foreign(&at("guest1"), None);
     t.provider.state().create_foreign(&at("guest2"), None);
     t.provider.state().create_foreign(&at("guest3"), None);
@@ -196,7 +196,7 @@ fn an_identity_with_other_addresses_or_credentials_is_not_linked() {
 #[test]
 fn an_address_moved_to_another_identity_is_reported_only() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     let ada = t.logged_in("ada");
     t.provider.state().users[0].email = at("ada.lovelace");
     t.provider.state().create_foreign(&at("ada"), None);
@@ -220,7 +220,7 @@ fn a_further_address_of_an_identity_is_no_difference() {
 #[test]
 fn orphans_are_reported_and_never_deleted() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     for n in 0..30 {
         t.provider.state().create_foreign(&at(&format!("stranger{n}")), None);
     }
@@ -242,7 +242,7 @@ fn configured_administrators_are_no_orphans_before_the_first_login() {
 #[test]
 fn a_removed_users_identity_is_deleted() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     let ada = t.logged_in("ada");
     let identity = t.provider.state().users[0].clone();
     t.remove(ada.user.id).unwrap();
@@ -259,7 +259,7 @@ fn a_removed_users_identity_is_deleted() {
 #[test]
 fn the_identity_of_a_reinvited_user_is_not_deleted() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     let ada = t.logged_in("ada");
     let identity = t.provider.state().users[0].clone();
     t.remove(ada.user.id).unwrap();
@@ -297,7 +297,7 @@ fn an_older_identity_may_be_active() {
 #[test]
 fn repairs_of_more_than_one_in_twenty_need_force() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     t.logged_in("ada");
     t.logged_in("bob");
     t.leaves_stytch("ada");
@@ -331,7 +331,7 @@ fn repairs_of_exactly_one_in_twenty_need_no_force() {
 #[test]
 fn an_incomplete_list_changes_nothing() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     for name in ["ada", "bob", "cleo", "dan"] {
         t.logged_in(name);
     }
@@ -353,7 +353,7 @@ fn an_incomplete_list_changes_nothing() {
 #[test]
 fn a_failed_page_is_retried() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     t.logged_in("ada");
     t.provider.next(Call::List, Fault::CallLost);
     t.provider.refuses(Call::List, 3, &errors::rate_limited(Some(secs(3))));
@@ -366,7 +366,7 @@ fn a_failed_page_is_retried() {
 #[test]
 fn an_identity_missing_from_the_list_is_checked_before_it_counts_as_gone() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     for name in ["ada", "bob", "cleo", "dan"] {
         t.logged_in(name);
     }

@@ -18,7 +18,7 @@ fn the_schedule_runs_once_per_interval_and_not_before_a_user_is_as_old() {
     let t = Simulation::new();
     let schedule = || block_on(schedule_reconciliation(&t.ctx, days(1))).unwrap();
     assert!(!schedule(), "there is nobody");
-    t.with_a_crowd();
+    t.add_twenty_users();
     t.logged_in("ada");
     assert!(!schedule(), "nobody can have drifted yet");
     t.wait(days(1));
@@ -52,7 +52,7 @@ fn a_scheduled_run_with_too_many_repairs_is_dead() {
 #[test]
 fn a_scheduled_run_waits_during_an_outage() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     schedule_repair(&t);
     t.provider.fail_all(errors::unreachable());
     t.work();
@@ -67,7 +67,7 @@ fn a_scheduled_run_waits_during_an_outage() {
 #[test]
 fn a_worker_that_lost_its_lease_repairs_nothing() {
     let t = Simulation::new();
-    t.with_a_crowd();
+    t.add_twenty_users();
     schedule_repair(&t);
     let claimed = t.claim().expect("the comparison");
     assert_eq!(claimed.kind, Reconcile::KIND);

@@ -47,6 +47,6 @@ fn a_revoked_key_stays_revoked() {
 #[test]
 fn an_unknown_key_is_not_found() {
     let t = Simulation::new();
-    let nobodys = ApiKeyId(t.ctx.ids.next());
-    assert_eq!(block_on(revoke_key(&t.ctx, nobodys, &Actor::Cli)).unwrap(), None);
+    let unknown = ApiKeyId(t.ctx.ids.next());
+    assert_eq!(block_on(revoke_key(&t.ctx, unknown, &Actor::Cli)).unwrap(), None);
 }

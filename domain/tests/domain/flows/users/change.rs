@@ -15,8 +15,8 @@ use crate::support::{Simulation, block_on, days, metadata, named, secs};
 /// Returns the details of a user's events of one kind.
 fn details(t: &Simulation, user: &User, kind: EventKind) -> Vec<Value> {
     let tables = t.store.tables();
-    let theirs = tables.events.values().filter(|event| event.user_id == Some(user.id));
-    theirs.filter(|event| event.kind == kind).map(|event| event.detail.clone()).collect()
+    let events = tables.events.values().filter(|event| event.user_id == Some(user.id));
+    events.filter(|event| event.kind == kind).map(|event| event.detail.clone()).collect()
 }
 
 fn to_role(role: Role) -> UserChange {
@@ -48,7 +48,7 @@ fn omitted_fields_are_unchanged() {
 fn an_unchanged_user_writes_no_event() {
     let t = Simulation::new();
     let ada = t.logged_in("ada").user;
-    let as_it_is = UserChange {
+    let unchanged = UserChange {
         name: Some(None),
         role: Some(Role::Member),
         is_suspended: Some(false),
@@ -57,7 +57,7 @@ fn an_unchanged_user_writes_no_event() {
     };
     let before = t.expect_user("ada");
 
-    assert_eq!(t.change(ada.id, &as_it_is).unwrap(), before);
+    assert_eq!(t.change(ada.id, &unchanged).unwrap(), before);
     assert_eq!(t.change(ada.id, &UserChange::default()).unwrap(), before);
 
     assert_eq!(t.expect_user("ada"), before);
@@ -166,8 +166,8 @@ fn a_caller_limited_to_members_cannot_change_higher_roles() {
         assert!(matches!(refused, Err(UserError::Forbidden)), "{refused:?}");
     }
     t.suspend("ada");
-    let back = t.change(ada.id, &suspends(false));
-    assert!(matches!(back, Err(UserError::Forbidden)), "{back:?}");
+    let reactivation = t.change(ada.id, &suspends(false));
+    assert!(matches!(reactivation, Err(UserError::Forbidden)), "{reactivation:?}");
     assert_eq!(t.expect_user("ada").role, Role::Admin);
 
     let removed = block_on(remove_user(&t.ctx, ada.id, ManageableRoles::MemberOnly, &Actor::Cli));
@@ -189,8 +189,8 @@ fn a_caller_limited_to_members_cannot_resend_or_revoke_invitations_of_higher_rol
     let ada = t.invite_as(request).unwrap();
     let again = block_on(resend(&t.ctx, ada.id, ManageableRoles::MemberOnly, &Actor::Cli));
     assert!(matches!(again, Err(InvitationError::Forbidden)), "{again:?}");
-    let back = block_on(revoke(&t.ctx, ada.id, ManageableRoles::MemberOnly, &Actor::Cli));
-    assert!(matches!(back, Err(InvitationError::Forbidden)), "{back:?}");
+    let revocation = block_on(revoke(&t.ctx, ada.id, ManageableRoles::MemberOnly, &Actor::Cli));
+    assert!(matches!(revocation, Err(InvitationError::Forbidden)), "{revocation:?}");
     assert_eq!(t.again(&ada), ada);
     // Forbidden takes precedence over the status `invited`.
     let out = UserChange { is_suspended: Some(true), ..UserChange::default() };
@@ -292,14 +292,14 @@ fn events_contain_the_clients_address_except_those_of_the_system() {
     let ada = t.logged_in("ada").user;
     let ip = std::net::IpAddr::from([203, 0, 113, 7]);
     let ctx = t.ctx.for_client(ip);
-    let away = UserChange { is_suspended: Some(true), ..UserChange::default() };
-    block_on(change_user(&ctx, ada.id, &away, &Actor::Cli)).unwrap();
-    let back = UserChange { is_suspended: Some(false), ..UserChange::default() };
-    block_on(change_user(&ctx, ada.id, &back, &Actor::System)).unwrap();
+    let suspension = UserChange { is_suspended: Some(true), ..UserChange::default() };
+    block_on(change_user(&ctx, ada.id, &suspension, &Actor::Cli)).unwrap();
+    let reactivation = UserChange { is_suspended: Some(false), ..UserChange::default() };
+    block_on(change_user(&ctx, ada.id, &reactivation, &Actor::System)).unwrap();
 
     let tables = t.store.tables();
-    let theirs = tables.events.values().filter(|event| event.user_id == Some(ada.id)).rev();
-    let from: Vec<_> = theirs.map(|event| (event.kind.as_str(), event.from_ip)).take(3).collect();
+    let events = tables.events.values().filter(|event| event.user_id == Some(ada.id)).rev();
+    let from: Vec<_> = events.map(|event| (event.kind.as_str(), event.from_ip)).take(3).collect();
     let expected =
         [("user_reactivated", None), ("session_ended", Some(ip)), ("user_suspended", Some(ip))];
     assert_eq!(from, expected);

@@ -100,8 +100,8 @@ fn other_changes_revoke_nothing() {
     let renamed = UserChange { name: Some(crate::support::named("M")), ..UserChange::default() };
     assert!(change(&t, &mallory, renamed).revoked.is_empty());
     assert!(SENT.iter().all(|(name, ..)| open(&t, name)));
-    let stakes = block_on(privileged_invitations_by(&t.ctx, mallory.user.id)).unwrap();
-    assert_eq!(stakes.len(), 2, "what would end is recorded before");
+    let invitations = block_on(privileged_invitations_by(&t.ctx, mallory.user.id)).unwrap();
+    assert_eq!(invitations.len(), 2, "what would end is recorded before");
 }
 
 #[test]

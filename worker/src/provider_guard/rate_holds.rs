@@ -11,13 +11,13 @@ const PROJECT_WIDE: u32 = 3;
 /// The provider's shortest rate-limit window.
 const WINDOW: Duration = Duration::from_secs(1);
 /// The longest hold; the provider is asked again after it.
-const MAX_HOLD: Duration = Duration::from_mins(15);
+const MAX_PROVIDER_HOLD: Duration = Duration::from_mins(15);
 /// Shortest hold of bulk mail after the provider reported that too few mails lead to a login, which
 /// more bulk mail would make worse.
 const MIN_BULK_HOLD: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
-pub struct Throttle {
+pub struct RateHolds {
     /// Hold to apply to all workers, until it is taken.
     pub hold: Option<Duration>,
     /// Number of 429 responses without `Retry-After`, and the start of their window.
@@ -26,7 +26,7 @@ pub struct Throttle {
     bulk_until: Option<(Instant, Timestamp)>,
 }
 
-impl Throttle {
+impl RateHolds {
     pub fn new(now: Instant) -> Self {
         Self { hold: None, refusals: (now, 0), bulk_until: None }
     }
@@ -45,7 +45,7 @@ impl Throttle {
         let after = match error.kind {
             ProviderErrorKind::RateLimited(after) => after,
             ProviderErrorKind::BulkMailLimited(after) => {
-                let hold = after.unwrap_or_default().clamp(MIN_BULK_HOLD, MAX_HOLD);
+                let hold = after.unwrap_or_default().clamp(MIN_BULK_HOLD, MAX_PROVIDER_HOLD);
                 self.bulk_until = Some((now + hold, time + hold));
                 return;
             }
@@ -61,7 +61,7 @@ impl Throttle {
                 return;
             }
         }
-        let hold = after.unwrap_or(WINDOW).min(MAX_HOLD);
+        let hold = after.unwrap_or(WINDOW).min(MAX_PROVIDER_HOLD);
         self.hold = self.hold.max(Some(hold));
     }
 }
@@ -82,44 +82,44 @@ mod tests {
 
     #[test]
     fn the_longest_retry_after_holds_all_workers() {
-        let mut throttle = Throttle::new(Instant::now());
+        let mut holds = RateHolds::new(Instant::now());
         for seconds in [1, 7, 3] {
             let after = Some(Duration::from_secs(seconds));
             let error = rate_limited("too_many_requests", after);
-            throttle.record_error(&error, Instant::now(), TIME);
+            holds.record_error(&error, Instant::now(), TIME);
         }
-        assert_eq!(throttle.hold, Some(Duration::from_secs(7)));
+        assert_eq!(holds.hold, Some(Duration::from_secs(7)));
         let error = rate_limited("x", Some(Duration::from_hours(9)));
-        throttle.record_error(&error, Instant::now(), TIME);
-        assert_eq!(throttle.hold, Some(MAX_HOLD));
+        holds.record_error(&error, Instant::now(), TIME);
+        assert_eq!(holds.hold, Some(MAX_PROVIDER_HOLD));
     }
 
     #[test]
     fn several_refused_addresses_in_a_second_hold_all_workers_and_one_does_not() {
         let now = Instant::now();
-        let mut throttle = Throttle::new(now);
+        let mut holds = RateHolds::new(now);
         let error = rate_limited("too_many_requests", None);
-        throttle.record_error(&error, now, TIME);
-        throttle.record_error(&error, now, TIME);
-        assert_eq!(throttle.hold, None);
+        holds.record_error(&error, now, TIME);
+        holds.record_error(&error, now, TIME);
+        assert_eq!(holds.hold, None);
         // The count starts again in another window.
-        throttle.record_error(&error, now + WINDOW * 2, TIME);
-        assert_eq!(throttle.hold, None);
-        throttle.record_error(&error, now + WINDOW * 2, TIME);
-        throttle.record_error(&error, now + WINDOW * 2, TIME);
-        assert_eq!(throttle.hold, Some(WINDOW));
+        holds.record_error(&error, now + WINDOW * 2, TIME);
+        assert_eq!(holds.hold, None);
+        holds.record_error(&error, now + WINDOW * 2, TIME);
+        holds.record_error(&error, now + WINDOW * 2, TIME);
+        assert_eq!(holds.hold, Some(WINDOW));
     }
 
     #[test]
     fn too_few_logins_hold_bulk_mail_only() {
         let now = Instant::now();
-        let mut throttle = Throttle::new(now);
+        let mut holds = RateHolds::new(now);
         let code = "too_few_tokens_authenticated";
-        throttle.record_error(&rate_limited(code, None), now, TIME);
+        holds.record_error(&rate_limited(code, None), now, TIME);
         let until = (now + MIN_BULK_HOLD, TIME + MIN_BULK_HOLD);
-        assert_eq!((throttle.hold, throttle.bulk_until), (None, Some(until)));
+        assert_eq!((holds.hold, holds.bulk_until), (None, Some(until)));
         let error = rate_limited(code, Some(Duration::from_hours(24)));
-        throttle.record_error(&error, now, TIME);
-        assert_eq!(throttle.bulk_until, Some((now + MAX_HOLD, TIME + MAX_HOLD)));
+        holds.record_error(&error, now, TIME);
+        assert_eq!(holds.bulk_until, Some((now + MAX_PROVIDER_HOLD, TIME + MAX_PROVIDER_HOLD)));
     }
 }
