@@ -57,9 +57,12 @@ fn configured_secrets(guestlist: &Guestlist) -> Vec<String> {
 
 /// Invites while Stytch fails, because failures are logged in detail.
 async fn invite(guestlist: &Guestlist) -> Mail {
-    guestlist.sandbox().set_faults(&json!({ "status": 500, "times": 1 })).await;
+    // The webhook of a sent mail can cause other calls.
+    let path = "/v1/magic_links/email/invite";
+    let fault = json!({ "status": 500, "times": 1, "path": path });
+    guestlist.sandbox().set_faults(&fault).await;
     let (_, mail) = guestlist.invite_and_mail("ada.lovelace@example.com").await;
-    let fault = json!({ "status": 400, "error_type": "invalid_email", "times": 1 });
+    let fault = json!({ "status": 400, "error_type": "invalid_email", "times": 1, "path": path });
     guestlist.sandbox().set_faults(&fault).await;
     let refused = guestlist.invite("bob.boole@example.com").await;
     let _ = guestlist.wait_for_status(id(&refused), "failed").await;
