@@ -10,7 +10,7 @@ use tokio::sync;
 
 use super::{
     lease::{Leases, OverlongLeases, lock},
-    rate::{MissedStart, start_times::LocalRate},
+    rate::start_times::{LocalRate, MissedStart},
 };
 use crate::options::Options;
 

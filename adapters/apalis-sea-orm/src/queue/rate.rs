@@ -5,10 +5,7 @@
 mod row;
 pub(crate) mod start_times;
 
-use std::{
-    sync::Weak,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sea_orm::{
     ActiveValue::Set,
@@ -19,12 +16,15 @@ use sea_orm::{
 use tokio::sync::oneshot;
 
 pub use self::row::MAX_HOLD;
-use self::{row::Row, start_times::StartTimes};
+use self::{
+    row::Row,
+    start_times::{MissedStart, StartTimes},
+};
 use super::{
     claim::ClaimedJob,
     enqueue::is_unique_violation,
     job_queue::JobQueue,
-    lease::{JobLease, LeaseState, lock},
+    lease::{JobLease, lock},
 };
 use crate::{entity::rate, sql::duration_micros};
 
@@ -38,9 +38,6 @@ const MAX_LATENESS: Duration = Duration::from_millis(40);
 const MAX_REASSIGNMENTS: usize = 5;
 /// How long a handler waits for a reassigned start, if the rate has more than one in that time.
 const MAX_WAIT: Duration = Duration::from_secs(1);
-
-/// The lease of a job that waits for another start, and where to report that it has one.
-pub(super) type MissedStart = (Weak<LeaseState>, oneshot::Sender<bool>);
 
 impl JobQueue {
     /// Changes the rate at which this worker assigns starts, for example to ramp up after an

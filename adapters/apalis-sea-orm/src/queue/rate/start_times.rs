@@ -2,13 +2,18 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use crate::{options::Rate, queue::lease::lock};
+use tokio::sync::oneshot;
+
+use crate::{
+    options::Rate,
+    queue::lease::{LeaseState, lock},
+};
 
 /// How far ahead starts are assigned, in microseconds. With a larger value, a job of better priority
 /// waits longer behind those that have starts, a hold takes effect later, and a lost worker wastes
@@ -21,6 +26,9 @@ pub(super) const AHEAD: i64 = 200_000;
 /// its own: the duration of one small read without lock waits, at most 10 ms on busy machines. The
 /// factor leaves 20 ms for it.
 const MARGIN: f64 = 1.06;
+
+/// The lease of a job that waits for another start, and where to report that it has one.
+pub(crate) type MissedStart = (Weak<LeaseState>, oneshot::Sender<bool>);
 
 /// What this worker knows of the rate.
 #[derive(Clone, Debug)]
