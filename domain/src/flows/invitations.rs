@@ -33,6 +33,20 @@ pub enum InvitationError {
     Store(#[from] StoreError),
 }
 
+/// Returns an invitation that the caller may manage.
+async fn find_manageable(
+    ctx: &Ctx,
+    id: InvitationId,
+    manageable: ManageableRoles,
+) -> Result<Invitation, InvitationError> {
+    let invitation = ctx.store.invitation(id).await?.ok_or(InvitationError::NotFound)?;
+    if manageable.includes_invitation(ctx, &invitation).await? {
+        Ok(invitation)
+    } else {
+        Err(InvitationError::Forbidden)
+    }
+}
+
 /// Resends an invitation. Earlier deliveries that are still queued become obsolete.
 pub async fn resend(
     ctx: &Ctx,
@@ -42,10 +56,7 @@ pub async fn resend(
 ) -> Result<Invitation, InvitationError> {
     let mut retry = OptimisticRetry::default();
     loop {
-        let invitation = ctx.store.invitation(id).await?.ok_or(InvitationError::NotFound)?;
-        if !manageable.includes_invitation(ctx, &invitation).await? {
-            return Err(InvitationError::Forbidden);
-        }
+        let invitation = find_manageable(ctx, id, manageable).await?;
         let user = ctx.store.user(invitation.user_id).await?.ok_or(InvitationError::NotFound)?;
         let latest = ctx.store.latest_invitation(user.id).await?;
         // Logins depend on the newest invitation, so an older one must not be opened again.
@@ -113,10 +124,7 @@ pub async fn revoke(
 ) -> Result<Invitation, InvitationError> {
     let mut retry = OptimisticRetry::default();
     loop {
-        let invitation = ctx.store.invitation(id).await?.ok_or(InvitationError::NotFound)?;
-        if !manageable.includes_invitation(ctx, &invitation).await? {
-            return Err(InvitationError::Forbidden);
-        }
+        let invitation = find_manageable(ctx, id, manageable).await?;
         if invitation.status == InvitationStatus::Revoked {
             return Ok(invitation);
         }
