@@ -150,6 +150,7 @@ async fn a_worker_survives_a_file_that_is_locked_for_long() {
         .await;
     changed.unwrap();
     signals.1.add_permits(2);
+    // For longer than the busy timeout, which is five seconds.
     tokio::time::sleep(Duration::from_secs(6)).await;
     writer.commit().await.unwrap();
     wait_for_state(&db, first.id, "done").await;

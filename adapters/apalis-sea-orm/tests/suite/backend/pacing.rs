@@ -1,7 +1,10 @@
 //! Handlers that wait for their jobs' starts themselves.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,9 +21,11 @@ use crate::harness::{
 
 type Started = Arc<(JobQueue, Mutex<Vec<Instant>>)>;
 
-/// Prepares for a random time, then waits for the start.
+/// Prepares for up to 60 ms, spread evenly over the jobs, then waits for the start.
 async fn prepare_slowly(job: ClaimedJob, started: Data<Started>) {
-    sleep(Duration::from_millis(rand::random_range(0..=60))).await;
+    static PREPARED: AtomicU64 = AtomicU64::new(0);
+    let spread = PREPARED.fetch_add(37, Ordering::Relaxed) % 61;
+    sleep(Duration::from_millis(spread)).await;
     let (queue, times) = &**started;
     assert!(queue.wait_for_start(&job).await);
     times.lock().unwrap().push(Instant::now());
