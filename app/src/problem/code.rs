@@ -30,7 +30,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $meaning,)+ }
             }
 
-            /// Returns what the caller is told: the text after `=>`, or the meaning.
+            /// Returns the default detail of a problem: the text after `=>`, or the meaning.
             pub const fn detail(self) -> &'static str {
                 match self {
                     $($(Self::$variant => $detail,)?)+

@@ -55,7 +55,7 @@ pub async fn dismiss_job(
     cancel_or_dismiss(ctx, id, manageable, by, JobState::can_be_dismissed).await
 }
 
-/// Checks that the caller may cancel or dismiss the job, whatever its state, and returns it. The caller needs
+/// Checks that the caller may cancel or dismiss the job, regardless of its state, and returns it. The caller needs
 /// the permission for a retry, and the job must not erase a user. [`cancel_job`] and [`dismiss_job`]
 /// check the state.
 pub async fn authorize_job_cancellation(
@@ -68,7 +68,7 @@ pub async fn authorize_job_cancellation(
     if job.kind == DeleteIdentity::KIND { Err(JobOperationError::Erasure) } else { Ok(job) }
 }
 
-/// Checks that the caller may retry the job, whatever its state, and returns it. [`retry_job`] checks
+/// Checks that the caller may retry the job, regardless of its state, and returns it. [`retry_job`] checks
 /// the state.
 pub async fn authorize_job_retry(
     ctx: &Ctx,

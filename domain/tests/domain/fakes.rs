@@ -49,9 +49,9 @@ fn a_worker_that_lost_the_lease_writes_nothing() {
     let ada = t.invited("ada");
     let late = t.perform_next();
     t.rescue();
-    assert_eq!(t.settle(&late).unwrap(), Verdict::LeaseLost, "nobody holds it");
+    assert_eq!(t.settle(&late).unwrap(), Verdict::LeaseLost, "no worker holds it");
     let claimed = t.claim().unwrap();
-    assert_eq!(t.settle(&late).unwrap(), Verdict::LeaseLost, "somebody else holds it");
+    assert_eq!(t.settle(&late).unwrap(), Verdict::LeaseLost, "another worker holds it");
     assert_eq!(t.again(&ada), ada);
 
     let current = t.perform(claimed, Interruption::None);

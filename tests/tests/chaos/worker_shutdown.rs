@@ -9,8 +9,8 @@ use crate::{duplicate_count, exclusive, invitation_count, mail_count, wait_until
 
 const MANY: usize = 1_000;
 const IN_FLIGHT: usize = 50;
-/// The jobs that a worker holds at most: half as many besides wait for a slot, or for their result to
-/// be written.
+/// The jobs that a worker holds at most: besides those in flight, some wait for their result to be
+/// written.
 const HELD: usize = IN_FLIGHT + IN_FLIGHT / 2;
 /// The limit for the whole run. Jobs of a killed worker wait ten seconds for the end of its lease;
 /// an unoptimized build needs more time for the rest.

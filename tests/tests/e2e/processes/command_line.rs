@@ -84,7 +84,7 @@ async fn dev_prints_one_line_of_json_on_stdout_and_logs_to_stderr() {
     assert_eq!(names, ["admin_email", "api_key", "login_url", "sandbox_url", "url", "worker_url"]);
     let log = guestlist.stderr();
     assert!(log.contains("worker"), "{log}");
-    assert!(!log.contains('\u{1b}'), "no colors where nobody sees them: {log}");
+    assert!(!log.contains('\u{1b}'), "no colors in a file: {log}");
     guestlist.stop().await;
 }
 

@@ -17,10 +17,10 @@ fn schedule_repair(t: &Simulation) {
 fn the_schedule_runs_once_per_interval_and_not_before_a_user_is_as_old() {
     let t = Simulation::new();
     let schedule = || block_on(schedule_reconciliation(&t.ctx, days(1))).unwrap();
-    assert!(!schedule(), "there is nobody");
+    assert!(!schedule(), "there are no users");
     t.add_twenty_users();
     t.logged_in("ada");
-    assert!(!schedule(), "nobody can have drifted yet");
+    assert!(!schedule(), "no user can have drifted yet");
     t.wait(days(1));
     assert!(schedule());
     assert!(!schedule(), "the interval's key is taken");

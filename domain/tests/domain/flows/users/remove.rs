@@ -258,7 +258,7 @@ fn a_deletion_job_of_an_active_user_deletes_nothing() {
 #[test]
 fn an_unknown_user_is_not_found() {
     let t = Simulation::new();
-    let nobody = UserId(t.ctx.ids.next());
-    assert!(matches!(t.remove(nobody), Err(UserError::NotFound)));
+    let unknown = UserId(t.ctx.ids.next());
+    assert!(matches!(t.remove(unknown), Err(UserError::NotFound)));
     assert!(t.jobs::<DeleteIdentity>().is_empty());
 }
