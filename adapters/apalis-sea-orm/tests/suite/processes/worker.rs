@@ -5,7 +5,10 @@ use std::{
     io::{Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -272,7 +275,9 @@ static SETTLING: Semaphore = Semaphore::const_new(2);
 async fn handle(job: ClaimedJob, call_log: CallLog) -> Result<Handled, BoxDynError> {
     let (path, file, queue, db) = &**call_log;
     if job.start_at().is_some() {
-        tokio::time::sleep(Duration::from_millis(rand::random_range(0..=60))).await;
+        static PREPARED: AtomicU64 = AtomicU64::new(0);
+        let spread = PREPARED.fetch_add(37, Ordering::Relaxed) % 61;
+        tokio::time::sleep(Duration::from_millis(spread)).await;
         assert!(queue.wait_for_start(&job).await, "no start is available");
     }
     let write = |action: &str| {
