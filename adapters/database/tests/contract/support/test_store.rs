@@ -1,6 +1,7 @@
 //! A new store for each test, in memory or on a database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use apalis_sea_orm::entity::{job as jobs, state};
 use guestlist_database::SqlStore;
@@ -48,7 +49,8 @@ macro_rules! contract {
                 async fn $test() {
                     use crate::support::test_database::{Engine, TestDatabase};
                     let Some(db) = TestDatabase::create(Engine::$engine).await else { return };
-                    super::$test(&db).await;
+                    let test = super::$test(&db);
+                    tokio::time::timeout(crate::support::test_store::LIMIT, test).await.expect("it ends");
                     db.cleanup().await;
                 }
             )*
@@ -56,6 +58,9 @@ macro_rules! contract {
     };
 }
 pub(crate) use contract;
+
+/// The longest duration of a test on a database, so that one that hangs fails.
+pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 pub(crate) struct TestStore {
     pub(crate) store: Arc<dyn Store>,
