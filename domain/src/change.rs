@@ -100,6 +100,10 @@ text_enum!(GuardName);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settlement {
     pub attempt: Attempt,
+    /// The job's queue.
+    pub queue: String,
+    /// When the job was due.
+    pub run_at: Timestamp,
     /// The fencing token of the lease; it increases with each claim.
     pub fence: i64,
     pub worker: String,

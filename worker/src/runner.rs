@@ -184,6 +184,8 @@ impl JobRunner {
     ) -> Result<Verdict, StoreError> {
         change.settlement = Some(Settlement {
             attempt: self.attempt(claimed),
+            queue: claimed.queue.clone(),
+            run_at: claimed.run_at,
             fence: claimed.fence,
             worker: self.queue.options().worker.clone(),
             finished_at: self.ctx.now(),

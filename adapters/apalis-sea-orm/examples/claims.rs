@@ -154,6 +154,8 @@ async fn process_batch(
     let done = jobs.iter().map(|job| AttemptResult {
         attempt_id: (queue.options().ids)(),
         job: job.id,
+        queue: job.queue.clone(),
+        run_at: job.run_at,
         fence: job.fence,
         worker: "bench".to_owned(),
         number: job.number,

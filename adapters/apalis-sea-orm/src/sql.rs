@@ -21,10 +21,14 @@ pub(crate) const MAX_ROWS: usize = 200;
 /// job has this condition: a worker that lost its lease names an outdated fence and changes
 /// nothing.
 pub(crate) fn lease_is_current(leases: &[(Uuid, i64)]) -> Condition {
-    let fences = leases.iter().map(|(id, fence)| (*id, *fence));
+    at_fence(leases).add(state_in([state::RUNNING]))
+}
+
+/// Matches jobs with these fences.
+pub(crate) fn at_fence(jobs: &[(Uuid, i64)]) -> Condition {
+    let fences = jobs.iter().map(|(id, fence)| (*id, *fence));
     Condition::all()
-        .add(job::Column::Id.is_in(leases.iter().map(|(id, _)| *id)))
-        .add(state_in([state::RUNNING]))
+        .add(job::Column::Id.is_in(jobs.iter().map(|(id, _)| *id)))
         .add(Expr::col(job::Column::Fence).eq(value_by_id(fences)))
 }
 

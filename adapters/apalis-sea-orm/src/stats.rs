@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     entity::{job, state},
     queue::attempt::{AttemptResult, short_ascii},
-    sql::micros,
+    sql::{micros, state_in},
 };
 
 pub(crate) const TABLE: &str = "job_stats";
@@ -58,28 +58,43 @@ pub(crate) async fn count<C: ConnectionTrait>(
     results: &[AttemptResult],
 ) -> Result<(), DbErr> {
     let Some(first) = results.first() else { return Ok(()) };
-    let rows: Vec<(Uuid, String, String, i64)> = job::Entity::find()
-        .select_only()
-        .columns([job::Column::Id, job::Column::Queue, job::Column::State, job::Column::RunAt])
-        .filter(job::Column::Id.is_in(results.iter().map(|r| r.job)))
-        .into_tuple()
-        .all(conn)
-        .await?;
-    let rows: BTreeMap<_, _> = rows.into_iter().map(|(id, q, s, at)| (id, (q, s, at))).collect();
+    let cancelled = cancelled(conn, results).await?;
     let mut counts = Counts::new();
     for result in results {
-        let Some((queue, state, run_at)) = rows.get(&result.job) else { continue };
         let (started, finished) = (micros(result.started_at), micros(result.finished_at));
-        let is_cancelled = state == state::CANCELLED;
-        let outcome = if is_cancelled { state } else { result.outcome.name() };
-        // A job that is tried again has another `run_at` by now.
-        let has_ended = is_cancelled || matches!(outcome, "done" | "dead");
-        let wait = has_ended.then(|| bucket_name("wait", bucket(started - run_at)));
+        let is_cancelled = cancelled.contains(&result.job);
+        let outcome = if is_cancelled { state::CANCELLED } else { result.outcome.name() };
+        let has_ended = matches!(outcome, "done" | "dead" | state::CANCELLED);
+        let wait = bucket(started - micros(result.run_at));
+        let wait = has_ended.then(|| bucket_name("wait", wait));
         let run = bucket_name("run", bucket(finished - started));
-        add(&mut counts, queue, finished, [outcome.to_owned(), run].into_iter().chain(wait));
+        add(
+            &mut counts,
+            &result.queue,
+            finished,
+            [outcome.to_owned(), run].into_iter().chain(wait),
+        );
     }
     let stripe = first.attempt_id.as_bytes()[15] % STRIPES;
     write(conn, &short_ascii(&first.worker), stripe, counts).await
+}
+
+/// Returns the jobs that were cancelled instead of being tried again.
+async fn cancelled<C: ConnectionTrait>(
+    conn: &C,
+    results: &[AttemptResult],
+) -> Result<Vec<Uuid>, DbErr> {
+    let requeued: Vec<_> =
+        results.iter().filter(|r| r.outcome.run_at().is_some()).map(|r| r.job).collect();
+    if requeued.is_empty() {
+        return Ok(Vec::new());
+    }
+    let cancelled = job::Entity::find()
+        .select_only()
+        .column(job::Column::Id)
+        .filter(job::Column::Id.is_in(requeued))
+        .filter(state_in([state::CANCELLED]));
+    cancelled.into_tuple().all(conn).await
 }
 
 /// Counts attempts that never reported a result.

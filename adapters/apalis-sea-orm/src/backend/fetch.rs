@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// How long a worker that is nearly full waits for a quarter of its slots before the next claim.
-const MAX_WAIT_FOR_SLOTS: Duration = Duration::from_millis(10);
+/// Meanwhile, jobs that were claimed ahead take the slots that become free.
+const MAX_WAIT_FOR_SLOTS: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(super) struct Fetch {

@@ -117,6 +117,8 @@ impl HandlerRun {
         let result = AttemptResult {
             attempt_id: (options.ids)(),
             job: job.id,
+            queue: job.queue.clone(),
+            run_at: job.run_at,
             fence: job.fence,
             worker: options.worker.clone(),
             number: job.number,

@@ -11,14 +11,16 @@ use crate::{entity::attempt, sql::micros};
 /// The most characters of an error message that are stored.
 const MESSAGE_CHARS: usize = 4_000;
 
-/// The result of one attempt. `job`, `fence`, `number` and `started_at` are those of the
-/// [`ClaimedJob`](crate::ClaimedJob).
+/// The result of one attempt. `job`, `queue`, `run_at`, `fence`, `number` and `started_at` are those
+/// of the [`ClaimedJob`](crate::ClaimedJob).
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttemptResult {
     /// The id of the row in `job_attempts`. Choose it before the first try to write and keep it for
     /// each further one, so that a result can be found after a commit whose answer was lost.
     pub attempt_id: Uuid,
     pub job: Uuid,
+    pub queue: String,
+    pub run_at: Timestamp,
     pub fence: i64,
     pub worker: String,
     /// The attempt's number, starting at 1.

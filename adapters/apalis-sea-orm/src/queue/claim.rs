@@ -1,5 +1,5 @@
 //! Claims jobs: a SELECT of the best ready ones, then an UPDATE that leases those still ready. The
-//! UPDATE alone decides; without a rate, no lock or transaction spans the two.
+//! UPDATE alone decides; no lock or transaction spans the two.
 
 mod candidates;
 
@@ -7,14 +7,14 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait,
+    ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, ExprTrait},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use self::candidates::Candidate;
+use self::candidates::{COLUMNS, Candidate};
 use super::{job_queue::JobQueue, lease::JobLease};
 use crate::{
     entity::{job, state},
@@ -89,70 +89,57 @@ impl JobQueue {
             if candidates.is_empty() {
                 break;
             }
-            let jobs = if candidates.iter().any(|job| self.is_rated(&job.queue)) {
-                self.claim_rated(now, &candidates, slots).await?
-            } else {
-                let ids = self.select(&candidates, slots, 0);
-                Some(self.claim_by_id(&self.write, now, &ids).await?)
-            };
-            // `None` means that trying again is pointless until the rate has starts.
-            if jobs.as_ref().is_none_or(|jobs| !jobs.is_empty()) {
-                return Ok(jobs.unwrap_or_default());
+            let selected = self.within_limits(candidates);
+            let best = selected.iter().take(slots);
+            let rated = best.filter(|job| self.is_rated(&job.queue)).count();
+            let starts = self.starts_for(rated).await?;
+            let mut selected = self.within_starts(selected, starts);
+            selected.truncate(slots);
+            let jobs = self.claim_these(now, selected).await?;
+            // Without starts, trying again is pointless.
+            if starts < rated || !jobs.is_empty() {
+                return Ok(jobs);
             }
         }
         Ok(Vec::new())
     }
 
-    async fn claim_by_id<C: ConnectionTrait>(
+    /// Drops the rated jobs after the first `starts` ones.
+    fn within_starts(&self, mut jobs: Vec<Candidate>, mut starts: usize) -> Vec<Candidate> {
+        jobs.retain(|job| {
+            let needs_start = self.is_rated(&job.queue);
+            let may_start = !needs_start || starts > 0;
+            starts -= usize::from(needs_start && may_start);
+            may_start
+        });
+        jobs
+    }
+
+    /// Leases the jobs that are still ready and have the same fence.
+    async fn claim_these(
         &self,
-        conn: &C,
         now: Timestamp,
-        ids: &[Uuid],
+        mut jobs: Vec<Candidate>,
     ) -> Result<Vec<ClaimedJob>, DbErr> {
         let claimed_at = Instant::now();
-        if ids.is_empty() || self.lease(conn, ids, now).await? == 0 {
-            return Ok(Vec::new());
-        }
-        self.read_claimed(conn, ids, claimed_at).await
-    }
-
-    /// Claims jobs and reserves a start for each rated one, in one transaction. Returns `None` if
-    /// there are no starts and no job without a rate.
-    async fn claim_rated(
-        &self,
-        now: Timestamp,
-        candidates: &[Candidate],
-        slots: usize,
-    ) -> Result<Option<Vec<ClaimedJob>>, DbErr> {
-        self.ensure_rate_row().await?;
-        let transaction = self.write.begin().await?;
-        let starts = self.lock_rate(&transaction).await?;
-        let ids = self.select(candidates, slots, self.available_starts(starts.as_ref()));
-        if ids.is_empty() {
-            match starts {
-                Some(starts) if starts.is_corrected => transaction.commit().await?,
-                _ => transaction.rollback().await?,
+        let leased = if jobs.is_empty() { 0 } else { self.lease(&jobs, now).await? };
+        if leased == jobs.len() as u64 {
+            for job in &mut jobs {
+                job.fence += 1;
+                job.attempts += 1;
             }
-            return Ok(None);
+        } else if leased > 0 {
+            jobs = self.read_claimed(&jobs).await?;
+        } else {
+            jobs.clear();
         }
-        let jobs = self.claim_by_id(&transaction, now, &ids).await?;
-        if let Some(starts) = starts {
-            let rated = jobs.iter().filter(|job| self.is_rated(&job.queue));
-            let leases = rated.map(|job| job.lease.clone());
-            self.assign_starts(&transaction, &starts, leases).await?;
-        }
-        transaction.commit().await?;
-        Ok(Some(jobs))
+        Ok(jobs.into_iter().map(|job| self.claimed(job, now, claimed_at)).collect())
     }
 
-    async fn lease<C: ConnectionTrait>(
-        &self,
-        conn: &C,
-        ids: &[Uuid],
-        now: Timestamp,
-    ) -> Result<u64, DbErr> {
+    async fn lease(&self, jobs: &[Candidate], now: Timestamp) -> Result<u64, DbErr> {
         use job::Column as C;
         let lease_until = lease_end(self.write.get_database_backend(), self.options.lease);
+        let fences: Vec<_> = jobs.iter().map(|job| (job.id, job.fence)).collect();
         let leased = job::Entity::update_many()
             .col_expr(C::State, Expr::value(state::RUNNING))
             .col_expr(C::Fence, Expr::col(C::Fence).add(1))
@@ -160,46 +147,44 @@ impl JobQueue {
             .col_expr(C::LockedBy, Expr::value(self.options.worker.as_str()))
             .col_expr(C::LeaseUntil, lease_until)
             .col_expr(C::StartedAt, Expr::value(micros(now)))
-            .filter(C::Id.is_in(ids.iter().copied()))
+            .filter(sql::at_fence(&fences))
             .filter(sql::state_in([state::READY]))
-            .exec(conn)
+            .exec(&self.write)
             .await?;
         Ok(leased.rows_affected)
     }
 
-    async fn read_claimed<C: ConnectionTrait>(
-        &self,
-        conn: &C,
-        ids: &[Uuid],
-        claimed_at: Instant,
-    ) -> Result<Vec<ClaimedJob>, DbErr> {
-        let rows = job::Entity::find()
-            .filter(job::Column::Id.is_in(ids.iter().copied()))
+    /// Reads which of these jobs this worker has leased, and their fences.
+    async fn read_claimed(&self, jobs: &[Candidate]) -> Result<Vec<Candidate>, DbErr> {
+        let mut leased = job::Entity::find()
+            .select_only()
+            .columns(COLUMNS)
+            .filter(job::Column::Id.is_in(jobs.iter().map(|job| job.id)))
             .filter(job::Column::LockedBy.eq(self.options.worker.as_str()))
             .filter(sql::state_in([state::RUNNING]))
-            .all(conn)
+            .into_model::<Candidate>()
+            .all(&self.write)
             .await?;
-        let mut jobs: Vec<_> = rows.into_iter().map(|row| self.claimed(row, claimed_at)).collect();
-        jobs.sort_by_key(|job| (job.priority, job.run_at, self.queue_rank(&job.queue), job.id));
-        Ok(jobs)
+        self.sort(&mut leased);
+        Ok(leased)
     }
 
-    fn claimed(&self, row: job::Model, claimed_at: Instant) -> ClaimedJob {
-        let key = (row.id, row.fence);
+    fn claimed(&self, job: Candidate, now: Timestamp, claimed_at: Instant) -> ClaimedJob {
+        let key = (job.id, job.fence);
         ClaimedJob {
-            lease: self.leases.grant(key, &row.queue, claimed_at, self.options.lease),
-            id: row.id,
-            queue: row.queue,
-            kind: row.kind,
+            lease: self.leases.grant(key, &job.queue, claimed_at, self.options.lease),
+            id: job.id,
+            queue: job.queue,
+            kind: job.kind,
             // Invalid JSON reaches the handler as a string, where decoding fails.
-            args: serde_json::from_str(&row.args).unwrap_or(Value::String(row.args)),
-            priority: row.priority,
-            run_at: timestamp(row.run_at),
-            number: u32::try_from(row.attempts).unwrap_or(1),
-            max_attempts: u32::try_from(row.max_attempts).unwrap_or(1),
-            fence: row.fence,
-            created_at: timestamp(row.created_at),
-            started_at: timestamp(row.started_at.unwrap_or(row.run_at)),
+            args: serde_json::from_str(&job.args).unwrap_or(Value::String(job.args)),
+            priority: job.priority,
+            run_at: timestamp(job.run_at),
+            number: u32::try_from(job.attempts).unwrap_or(1),
+            max_attempts: u32::try_from(job.max_attempts).unwrap_or(1),
+            fence: job.fence,
+            created_at: timestamp(job.created_at),
+            started_at: timestamp(micros(now)),
         }
     }
 }

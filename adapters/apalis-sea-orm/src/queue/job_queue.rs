@@ -10,7 +10,8 @@ use tokio::sync;
 
 use super::{
     lease::{Leases, OverlongLeases, lock},
-    rate::start_times::{LocalRate, MissedStart},
+    rate::start_times::LocalRate,
+    slots::Slots,
 };
 use crate::options::Options;
 
@@ -25,10 +26,9 @@ pub struct JobQueue {
     /// jobs.
     pub(crate) claiming: Arc<sync::Mutex<()>>,
     pub(crate) local_rate: LocalRate,
-    /// The jobs that wait for another start.
-    pub(super) missed_starts: Arc<Mutex<Vec<MissedStart>>>,
-    /// Held by the caller that assigns starts to all of them.
-    pub(super) reassigning: Arc<sync::Mutex<()>>,
+    pub(super) slots: Slots,
+    /// Held by the job that reserves starts for all that wait for one.
+    pub(super) reserving: Arc<sync::Mutex<()>>,
     pub(crate) overlong_leases: OverlongLeases,
     /// The `run_at` up to which scheduled jobs were checked for clock skew, in microseconds.
     pub(crate) skew_checked_to: Arc<AtomicI64>,
@@ -48,14 +48,14 @@ impl JobQueue {
             write,
             read,
             local_rate: LocalRate::new(options.rate.as_ref()),
-            options: Arc::new(options),
             leases: Leases::default(),
             claiming: Arc::default(),
-            missed_starts: Arc::default(),
-            reassigning: Arc::default(),
+            slots: Slots::new(&options),
+            reserving: Arc::default(),
             overlong_leases: OverlongLeases::default(),
             skew_checked_to: Arc::default(),
             suspended: Arc::default(),
+            options: Arc::new(options),
         }
     }
 
@@ -68,9 +68,10 @@ impl JobQueue {
         self.leases.count()
     }
 
-    /// Returns how many more jobs this worker may claim.
+    /// Returns how many more jobs this worker may claim: up to [`Options::concurrency`], and a few ahead
+    /// while jobs that [waited for their start](Self::wait_for_start) end.
     pub fn free_slots(&self) -> usize {
-        self.options.concurrency.saturating_sub(self.leases.occupied())
+        (self.options.concurrency + self.slots.ahead()).saturating_sub(self.leases.counted())
     }
 
     /// Stops this worker from claiming jobs of these queues, from its next claim on. Other workers

@@ -12,13 +12,14 @@ use std::{
 
 use uuid::Uuid;
 
+use super::slots::Slot;
 use crate::{
     entity::job,
     waker::{WakeReceiver, Waker},
 };
 
-/// The right to process a job. Until the last clone is dropped, the job occupies a slot of its
-/// worker and heartbeats extend the lease; keep one until the job is settled.
+/// The right to process a job. Until the last clone is dropped, the job counts towards its worker's
+/// concurrency and heartbeats extend the lease; keep one until the job is settled.
 #[derive(Clone, Debug)]
 pub struct JobLease(pub(super) Arc<LeaseState>);
 
@@ -28,9 +29,9 @@ pub(crate) struct LeaseState {
     queue: String,
     length: Duration,
     /// Whether the job counts towards its worker's concurrency.
-    occupies_slot: AtomicBool,
-    /// Earliest start of the job, if its queue has a rate.
-    start: Mutex<Option<Instant>>,
+    is_counted: AtomicBool,
+    /// The job's slot, once it has waited for its start.
+    slot: Mutex<Option<Slot>>,
     /// When the claim or the latest heartbeat was sent; `None` once the lease is known to be lost.
     renewed_at: Mutex<Option<Instant>>,
     leases: Leases,
@@ -57,30 +58,31 @@ impl JobLease {
         Leases::default().grant((Uuid::nil(), 0), "", Instant::now(), length)
     }
 
-    /// Lets the worker claim another job already. Call it when the handler has only the result left
-    /// to write. Heartbeats extend the lease as before.
+    /// Lets the worker claim and start another job already. Call it when the handler has only the
+    /// result left to write. Heartbeats extend the lease as before.
     pub fn free_slot(&self) {
-        self.0.occupies_slot.store(false, Ordering::Relaxed);
+        self.0.is_counted.store(false, Ordering::Relaxed);
+        lock(&self.0.slot).take();
         self.0.leases.freed.wake();
     }
 
-    /// Refers to the lease without keeping the slot.
-    pub(super) fn downgrade(&self) -> Weak<LeaseState> {
-        Arc::downgrade(&self.0)
+    pub(super) fn has_slot(&self) -> bool {
+        lock(&self.0.slot).is_some()
     }
 
-    pub(crate) fn set_start(&self, at: Instant) {
-        *lock(&self.0.start) = Some(at);
-    }
-
-    pub(crate) fn start_at(&self) -> Option<Instant> {
-        *lock(&self.0.start)
+    pub(super) fn keep_slot(&self, slot: Slot) {
+        *lock(&self.0.slot) = Some(slot);
     }
 }
 
 impl LeaseState {
-    fn occupies_slot(&self) -> bool {
-        self.occupies_slot.load(Ordering::Relaxed)
+    fn is_counted(&self) -> bool {
+        self.is_counted.load(Ordering::Relaxed)
+    }
+
+    /// Whether the job has yet to wait for its start.
+    fn is_unstarted(&self) -> bool {
+        self.is_counted() && lock(&self.slot).is_none()
     }
 }
 
@@ -112,8 +114,8 @@ impl Leases {
             key,
             queue: queue.to_owned(),
             length,
-            occupies_slot: AtomicBool::new(true),
-            start: Mutex::default(),
+            is_counted: AtomicBool::new(true),
+            slot: Mutex::default(),
             renewed_at: Mutex::new(Some(claimed_at)),
             leases: self.clone(),
         });
@@ -144,15 +146,21 @@ impl Leases {
         lock(&self.live).len()
     }
 
-    /// The number of occupied slots.
-    pub(crate) fn occupied(&self) -> usize {
-        self.all().iter().filter(|lease| lease.occupies_slot()).count()
+    /// The number of jobs that count towards the worker's concurrency.
+    pub(crate) fn counted(&self) -> usize {
+        self.all().iter().filter(|lease| lease.is_counted()).count()
     }
 
-    /// The number of slots that jobs of these queues occupy.
-    pub(crate) fn occupied_by(&self, queues: &[String]) -> usize {
+    /// The number of jobs of these queues that count towards the worker's concurrency.
+    pub(crate) fn counted_of(&self, queues: &[String]) -> usize {
         let leases = self.all();
-        leases.iter().filter(|lease| lease.occupies_slot() && queues.contains(&lease.queue)).count()
+        leases.iter().filter(|lease| lease.is_counted() && queues.contains(&lease.queue)).count()
+    }
+
+    /// The number of jobs of these queues that have not started.
+    pub(crate) fn unstarted_of(&self, queues: &[String]) -> usize {
+        let leases = self.all();
+        leases.iter().filter(|lease| lease.is_unstarted() && queues.contains(&lease.queue)).count()
     }
 
     /// The leases that are not lost and were last renewed at least `age` ago.

@@ -1,6 +1,6 @@
-//! A rate that all workers share. One row holds the first start that is not yet assigned. A claim
-//! advances it by the number of jobs it takes, by the database's clock, and each job waits for the
-//! start it was assigned.
+//! A rate that all workers share. One row holds the first start that is not yet reserved. A worker
+//! advances it, by the database's clock, for the jobs that it claims; each job then waits for the
+//! next start that its worker has reserved.
 
 mod row;
 pub(crate) mod start_times;
@@ -13,34 +13,27 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use tokio::sync::oneshot;
-
 pub use self::row::MAX_HOLD;
-use self::{
-    row::Row,
-    start_times::{MissedStart, StartTimes},
-};
-use super::{
-    claim::ClaimedJob,
-    enqueue::is_unique_violation,
-    job_queue::JobQueue,
-    lease::{JobLease, lock},
-};
+use self::{row::Row, start_times::StartTimes};
+use super::{claim::ClaimedJob, enqueue::is_unique_violation, job_queue::JobQueue};
 use crate::{entity::rate, sql::duration_micros};
 
-/// A job that would start later than its assigned time by more than this is assigned another time.
-/// Otherwise a process that was stopped and then starts all its jobs together would break the rate,
-/// together with starts that others were assigned since. Starts compressed by less than this
-/// still keep the rate, because one second plus this is less than `MARGIN` seconds.
+/// A start that passed longer ago than this is not used. Otherwise a process that was stopped and
+/// then uses all its starts together would break the rate, together with starts that others have
+/// reserved since. Starts compressed by less than this still keep the rate, because one second plus
+/// this is less than `MARGIN` seconds.
 const MAX_LATENESS: Duration = Duration::from_millis(40);
 
-/// How often a job that misses its start is assigned another.
-const MAX_REASSIGNMENTS: usize = 5;
-/// How long a handler waits for a reassigned start, if the rate has more than one in that time.
+/// How many starts a job may miss while it waits for them.
+const MAX_MISSED: usize = 5;
+/// How long a job waits for a start, if the rate has more than one in that time.
 const MAX_WAIT: Duration = Duration::from_secs(1);
+/// How long a job waits for a slot. Jobs are claimed ahead only while slots become free at a rate
+/// that makes it much shorter.
+const MAX_SLOT_WAIT: Duration = Duration::from_secs(5);
 
 impl JobQueue {
-    /// Changes the rate at which this worker assigns starts, for example to ramp up after an
+    /// Changes the rate at which this worker reserves starts, for example to ramp up after an
     /// outage. Other workers keep theirs until this is called on each of them.
     pub fn set_rate(&self, per_second: f64) {
         self.local_rate.set(per_second);
@@ -48,13 +41,74 @@ impl JobQueue {
     }
 
     pub(crate) fn is_rated(&self, queue: &str) -> bool {
-        let rate = self.options.rate.as_ref();
-        rate.is_some_and(|rate| rate.queues.iter().any(|name| name == queue))
+        self.rated_queues().iter().any(|name| name == queue)
     }
 
-    /// Locks the rate's row and returns the starts that can be assigned. Returns `None` if there is
-    /// no rate, no row yet, or a rate of zero.
-    pub(crate) async fn lock_rate<C: ConnectionTrait>(
+    fn rated_queues(&self) -> &[String] {
+        self.options.rate.as_ref().map_or(&[], |rate| &rate.queues)
+    }
+
+    /// Returns whether no job of a rated queue can be claimed now.
+    pub(crate) fn is_rate_blocked(&self) -> bool {
+        self.local_rate.blocked().is_some() && self.spare_starts() == 0
+    }
+
+    /// Reserves the starts that these many more rated jobs need, as far as there are slots for them, and
+    /// returns how many of the jobs may be claimed.
+    pub(crate) async fn starts_for(&self, jobs: usize) -> Result<usize, DbErr> {
+        let _reserving = self.reserving.lock().await;
+        let unstarted = self.leases.unstarted_of(self.rated_queues());
+        let needed = (unstarted + jobs).min(self.slots.free());
+        let Some(lacking) = needed.checked_sub(self.local_rate.reserved()).filter(|n| *n > 0)
+        else {
+            return Ok(jobs);
+        };
+        if self.reserve(|starts| lacking.min(starts.available())).await? == lacking {
+            return Ok(jobs);
+        }
+        Ok(self.spare_starts().min(jobs))
+    }
+
+    /// The number of reserved starts that no claimed job waits for.
+    fn spare_starts(&self) -> usize {
+        let unstarted = self.leases.unstarted_of(self.rated_queues());
+        self.local_rate.reserved().saturating_sub(unstarted)
+    }
+
+    /// Reserves as many starts as `count` returns, in one transaction, and returns their number.
+    async fn reserve(&self, count: impl FnOnce(&StartTimes) -> usize) -> Result<usize, DbErr> {
+        let Some(rate) = &self.options.rate else { return Ok(0) };
+        self.ensure_rate_row().await?;
+        let transaction = self.write.begin().await?;
+        let Some(starts) = self.lock_rate(&transaction).await? else {
+            transaction.rollback().await?;
+            self.local_rate.block(Some(Instant::now() + self.options.poll));
+            return Ok(0);
+        };
+        let count = count(&starts);
+        let length = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(starts.interval);
+        self.local_rate.block(starts.blocked_until(length));
+        if count > 0 {
+            let next_free = starts.next_free.saturating_add(length);
+            rate::Entity::update_many()
+                .col_expr(rate::Column::NextFree, Expr::value(next_free))
+                .col_expr(rate::Column::SeenAt, Expr::value(starts.now))
+                .filter(Expr::col(rate::Column::Name).eq(rate.name.as_str()))
+                .exec(&transaction)
+                .await?;
+        }
+        if count > 0 || starts.is_corrected {
+            transaction.commit().await?;
+        } else {
+            transaction.rollback().await?;
+        }
+        self.local_rate.add((0..count).map(|index| starts.at(index)));
+        Ok(count)
+    }
+
+    /// Locks the rate's row and returns the starts that can be reserved. Returns `None` if there is
+    /// no row yet, or a rate of zero.
+    async fn lock_rate<C: ConnectionTrait>(
         &self,
         transaction: &C,
     ) -> Result<Option<StartTimes>, DbErr> {
@@ -79,105 +133,64 @@ impl JobQueue {
         Ok(Some(StartTimes { read_at, now, next_free, interval, is_corrected }))
     }
 
-    /// Returns how many starts a claim may take. If it is none, claims wait until there are some.
-    pub(crate) fn available_starts(&self, starts: Option<&StartTimes>) -> usize {
-        let Some(starts) = starts else {
-            self.local_rate.block(Some(Instant::now() + self.options.poll));
-            return 0;
-        };
-        self.local_rate.block(starts.blocked_until(0));
-        starts.available()
-    }
-
-    /// Assigns starts to these jobs, in order, and advances the row.
-    pub(crate) async fn assign_starts<C: ConnectionTrait>(
-        &self,
-        transaction: &C,
-        starts: &StartTimes,
-        jobs: impl Iterator<Item = JobLease>,
-    ) -> Result<(), DbErr> {
-        let mut assigned = 0;
-        for lease in jobs {
-            lease.set_start(starts.at(assigned));
-            assigned += 1;
-        }
-        let Some(rate) = self.options.rate.as_ref().filter(|_| assigned > 0) else {
-            return Ok(());
-        };
-        let length = i64::try_from(assigned).unwrap_or(i64::MAX).saturating_mul(starts.interval);
-        self.local_rate.block(starts.blocked_until(length));
-        let next_free = starts.next_free.saturating_add(length);
-        rate::Entity::update_many()
-            .col_expr(rate::Column::NextFree, Expr::value(next_free))
-            .col_expr(rate::Column::SeenAt, Expr::value(starts.now))
-            .filter(Expr::col(rate::Column::Name).eq(rate.name.as_str()))
-            .exec(transaction)
-            .await?;
-        Ok(())
-    }
-
-    /// Assigns another start to a job that missed its own. Concurrent callers share a transaction.
-    /// Returns `false` if there is no start soon.
-    async fn reassign_start(&self, job: &ClaimedJob) -> Result<bool, DbErr> {
-        let (sender, mut assigned) = oneshot::channel();
-        lock(&self.missed_starts).push((job.lease.downgrade(), sender));
-        tokio::select! {
-            biased;
-            assigned = &mut assigned => return Ok(assigned.unwrap_or(false)),
-            _turn = self.reassigning.lock() => {
-                let missed = std::mem::take(&mut *lock(&self.missed_starts));
-                self.reassign_starts(missed).await?;
-            }
-        }
-        Ok(assigned.await.unwrap_or(false))
-    }
-
-    async fn reassign_starts(&self, mut missed: Vec<MissedStart>) -> Result<(), DbErr> {
-        let transaction = self.write.begin().await?;
-        let starts = self.lock_rate(&transaction).await?;
-        missed.truncate(starts.map_or(0, |starts| starts.within(MAX_WAIT)));
-        if let Some(starts) = &starts {
-            let leases = missed.iter().filter_map(|(lease, _)| lease.upgrade()).map(JobLease);
-            self.assign_starts(&transaction, starts, leases).await?;
-        }
-        transaction.commit().await?;
-        for (_, sender) in missed {
-            // The job may have timed out.
-            let _ = sender.send(true);
-        }
-        Ok(())
-    }
-
-    /// Waits for the start of a job whose queue has a [`Rate`](crate::Rate). Call it immediately
-    /// before the work that the rate limits: jobs are delivered up to 0.2 seconds before their
-    /// start, so that their handlers can prepare. A job that has missed its start is assigned
-    /// another.
+    /// Waits until the job may start: for a slot of the worker and, if its queue has a
+    /// [`Rate`](crate::Rate), for a start. Call it immediately before the work that both limit: jobs
+    /// are delivered earlier, so that their handlers can prepare.
     ///
-    /// Returns whether the work may begin. It may not if no start is available soon (within a
-    /// second, or two starts of a slow rate) or the database cannot be asked for one; snooze the
-    /// job then.
+    /// Returns whether the work may begin. It may not if no slot is free within five seconds, if no
+    /// start is available soon (within a second, or two starts of a slow rate) or if the database
+    /// cannot be asked for one; snooze the job then.
     pub async fn wait_for_start(&self, job: &ClaimedJob) -> bool {
-        for _ in 0..MAX_REASSIGNMENTS {
-            let Some(start) = job.start_at() else { return true };
+        if !job.lease.has_slot() {
+            let slot = self.slots.acquire(self.limit_of(&job.queue));
+            let Ok(slot) = tokio::time::timeout(MAX_SLOT_WAIT, slot).await else { return false };
+            job.lease.keep_slot(slot);
+        }
+        if !self.is_rated(&job.queue) {
+            return true;
+        }
+        for _ in 0..=MAX_MISSED {
+            let start = match self.next_start().await {
+                Ok(Some(start)) => start,
+                Ok(None) => return false,
+                Err(error) => {
+                    tracing::debug!(%error, job = %job.id, "no start could be reserved");
+                    return false;
+                }
+            };
             tokio::time::sleep_until(start.into()).await;
             if start.elapsed() <= MAX_LATENESS {
                 return true;
-            }
-            match self.reassign_start(job).await {
-                Ok(true) => {}
-                Ok(false) => return false,
-                Err(error) => {
-                    tracing::debug!(%error, job = %job.id, "no start could be assigned");
-                    return false;
-                }
             }
         }
         false
     }
 
+    /// Takes the next reserved start. If there is none, one of the concurrent callers reserves one for
+    /// each of them and for the jobs that are about to call this. Returns `None` if there is no
+    /// start soon.
+    async fn next_start(&self) -> Result<Option<Instant>, DbErr> {
+        if let Some(start) = self.local_rate.take() {
+            return Ok(Some(start));
+        }
+        let waiting = self.local_rate.wait();
+        let _reserving = self.reserving.lock().await;
+        if let Some(start) = self.local_rate.take() {
+            return Ok(Some(start));
+        }
+        let waiting = waiting.count();
+        let unstarted = self.leases.unstarted_of(self.rated_queues());
+        self.reserve(|starts| {
+            let soon = starts.within(MAX_WAIT);
+            waiting.min(soon).max((waiting + unstarted).min(starts.ahead()))
+        })
+        .await?;
+        Ok(self.local_rate.take())
+    }
+
     /// Creates the rate's row if this worker does not know that it exists. Must not be called in a
     /// transaction.
-    pub(crate) async fn ensure_rate_row(&self) -> Result<(), DbErr> {
+    async fn ensure_rate_row(&self) -> Result<(), DbErr> {
         let Some(rate) = &self.options.rate else { return Ok(()) };
         if !self.local_rate.row_exists() {
             ensure_row(&self.write, &rate.name).await?;
@@ -187,16 +200,9 @@ impl JobQueue {
     }
 }
 
-impl ClaimedJob {
-    /// The assigned start, if the job's queue has a [`Rate`](crate::Rate).
-    pub fn start_at(&self) -> Option<Instant> {
-        self.lease.start_at()
-    }
-}
-
-/// Assigns no further starts of a rate for `length`, at most [`MAX_HOLD`], for example after a 429
-/// response with `Retry-After`. Jobs that have a start already may still begin: within 0.2 seconds
-/// or, if they missed it, one second.
+/// Keeps all starts of a rate from being reserved for `length`, at most [`MAX_HOLD`], for example after
+/// a 429 response with `Retry-After`. Starts that were reserved before may still be used, within 0.2
+/// seconds or, for jobs that had to wait, one second.
 pub async fn hold_rate<C>(conn: &C, name: &str, length: Duration) -> Result<(), DbErr>
 where
     C: ConnectionTrait + TransactionTrait,

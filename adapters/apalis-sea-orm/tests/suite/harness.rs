@@ -190,6 +190,8 @@ pub(crate) fn attempt_result(job: &ClaimedJob, outcome: AttemptOutcome) -> Attem
     AttemptResult {
         attempt_id: new_id(),
         job: job.id,
+        queue: job.queue.clone(),
+        run_at: job.run_at,
         fence: job.fence,
         worker: "ann".to_owned(),
         number: job.number,

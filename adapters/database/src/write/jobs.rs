@@ -98,6 +98,8 @@ pub(super) fn queue_settlement(settlement: &Settlement) -> apalis_sea_orm::Attem
     apalis_sea_orm::AttemptResult {
         attempt_id: attempt_id(settlement),
         job: settlement.attempt.job.0,
+        queue: settlement.queue.clone(),
+        run_at: settlement.run_at,
         fence: settlement.fence,
         worker: settlement.worker.clone(),
         number: settlement.attempt.number,

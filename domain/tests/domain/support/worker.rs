@@ -7,9 +7,10 @@ use guestlist_domain::jobs::{
     SendLoginLink, Sweep,
 };
 use guestlist_domain::{
-    Attempt, CallGate, Change, Ctx, Execution, Job, JobError, JobOutcome, Settlement, Store,
-    StoreError, StoreResult, Verdict,
+    Attempt, CallGate, Change, Ctx, Execution, Job, JobError, JobOutcome, QueueName, Settlement,
+    Store, StoreError, StoreResult, Verdict,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{JobState, Simulation, Tables, block_on};
@@ -26,6 +27,8 @@ pub(crate) struct Claimed {
     args: Value,
     attempt: Attempt,
     fence: i64,
+    queue: QueueName,
+    run_at: Timestamp,
 }
 
 /// A performed job that is not settled.
@@ -74,6 +77,7 @@ impl Simulation {
         let due = jobs.values_mut().filter(|row| row.is_due(now));
         let due = due.filter(|row| !paused.contains(&row.job.queue));
         let best = due.min_by_key(|row| (row.job.priority, row.run_at, row.job.id))?;
+        let run_at = best.run_at;
         best.claim(now);
         let attempt = Attempt {
             job: best.job.id,
@@ -87,6 +91,8 @@ impl Simulation {
             args: best.job.args.clone(),
             attempt,
             fence: best.fence,
+            queue: best.job.queue,
+            run_at,
         })
     }
 
@@ -132,6 +138,8 @@ impl Simulation {
             let (outcome, change) = conclude(&self.ctx, &claimed.attempt)?;
             let settlement = Settlement {
                 attempt: claimed.attempt,
+                queue: claimed.queue.to_string(),
+                run_at: claimed.run_at,
                 fence: claimed.fence,
                 worker: "the test's".into(),
                 finished_at: self.now(),

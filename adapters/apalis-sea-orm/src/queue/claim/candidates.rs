@@ -17,13 +17,37 @@ use crate::{
     sql::union,
 };
 
-#[derive(Debug, FromQueryResult)]
+/// What a claim reads of a job.
+#[derive(Clone, Debug, FromQueryResult)]
 pub(super) struct Candidate {
-    id: Uuid,
+    pub(super) id: Uuid,
     pub(super) queue: String,
-    priority: i16,
-    run_at: i64,
+    pub(super) kind: String,
+    pub(super) args: String,
+    pub(super) priority: i16,
+    pub(super) run_at: i64,
+    pub(super) attempts: i32,
+    pub(super) max_attempts: i32,
+    pub(super) fence: i64,
+    pub(super) created_at: i64,
 }
+
+/// The columns of a [`Candidate`].
+pub(super) const COLUMNS: [job::Column; 10] = {
+    use job::Column as C;
+    [
+        C::Id,
+        C::Queue,
+        C::Kind,
+        C::Args,
+        C::Priority,
+        C::RunAt,
+        C::Attempts,
+        C::MaxAttempts,
+        C::Fence,
+        C::CreatedAt,
+    ]
+};
 
 impl JobQueue {
     /// Returns the best jobs, best first. From the second attempt on, skips a number of them that
@@ -38,7 +62,7 @@ impl JobQueue {
         let rows = self.read.query_all(&select).await?;
         let candidates = rows.iter().map(|row| Candidate::from_query_result(row, ""));
         let mut candidates = candidates.collect::<Result<Vec<_>, _>>()?;
-        candidates.sort_by_key(|c| (c.priority, c.run_at, self.queue_rank(&c.queue), c.id));
+        self.sort(&mut candidates);
         let spare = candidates.len().min(window).saturating_sub(slots);
         let skipped = if spare == 0 { 0 } else { self.worker_hash(attempt) % (spare + 1) };
         Ok(candidates.split_off(skipped))
@@ -46,7 +70,7 @@ impl JobQueue {
 
     /// One SELECT for all queues. An index serves each part in its order.
     fn select_best(&self, window: usize) -> Option<SelectStatement> {
-        let is_rate_blocked = self.local_rate.blocked().is_some();
+        let is_rate_blocked = self.is_rate_blocked();
         let parts = self.options.queues.iter().filter_map(|queue| {
             let room = self.room(queue).min(window);
             let is_closed = self.is_suspended(queue) || (is_rate_blocked && self.is_rated(queue));
@@ -59,40 +83,38 @@ impl JobQueue {
     fn room(&self, queue: &str) -> usize {
         self.limit_of(queue).map_or(usize::MAX, |index| {
             let limit = &self.options.limits[index];
-            limit.jobs.saturating_sub(self.leases.occupied_by(&limit.queues))
+            (limit.jobs + self.slots.ahead()).saturating_sub(self.leases.counted_of(&limit.queues))
         })
     }
 
     /// Returns the index of the limit that a queue belongs to.
-    fn limit_of(&self, queue: &str) -> Option<usize> {
+    pub(in crate::queue) fn limit_of(&self, queue: &str) -> Option<usize> {
         self.options.limits.iter().position(|limit| limit.queues.iter().any(|name| name == queue))
     }
 
-    /// Returns the first candidates for which there are slots, room in their queues and, if their
-    /// queue is rated, starts.
-    pub(super) fn select(
-        &self,
-        candidates: &[Candidate],
-        slots: usize,
-        mut starts: usize,
-    ) -> Vec<Uuid> {
+    /// Drops the jobs for which there is no room in their queues.
+    pub(super) fn within_limits(&self, mut jobs: Vec<Candidate>) -> Vec<Candidate> {
         let mut rooms: HashMap<Option<usize>, usize> = HashMap::new();
-        let mut selected = Vec::new();
-        for job in candidates {
+        jobs.retain(|job| {
             let limit = self.limit_of(&job.queue);
             let room = rooms.entry(limit).or_insert_with(|| self.room(&job.queue));
-            let is_rated = self.is_rated(&job.queue);
-            if selected.len() == slots || *room == 0 || (is_rated && starts == 0) {
-                continue;
-            }
-            *room -= 1;
-            starts -= usize::from(is_rated);
-            selected.push(job.id);
-        }
-        selected
+            let has_room = *room > 0;
+            *room -= usize::from(has_room);
+            has_room
+        });
+        jobs
     }
 
-    pub(super) fn queue_rank(&self, queue: &str) -> usize {
+    /// Sorts jobs, best first.
+    pub(super) fn sort(&self, jobs: &mut [Candidate]) {
+        jobs.sort_by(|a, b| self.rank(a).cmp(&self.rank(b)));
+    }
+
+    fn rank(&self, job: &Candidate) -> (i16, i64, usize, Uuid) {
+        (job.priority, job.run_at, self.queue_rank(&job.queue), job.id)
+    }
+
+    fn queue_rank(&self, queue: &str) -> usize {
         self.options.queues.iter().position(|name| name == queue).unwrap_or(usize::MAX)
     }
 
@@ -106,7 +128,7 @@ impl JobQueue {
 fn select_ready(queue: &str, window: u64) -> SelectStatement {
     use job::Column as C;
     Query::select()
-        .columns([C::Id, C::Queue, C::Priority, C::RunAt])
+        .columns(COLUMNS)
         .from(job::Entity)
         .and_where(Expr::col(C::Queue).eq(queue))
         .and_where(Expr::col(C::State).eq(state::READY))

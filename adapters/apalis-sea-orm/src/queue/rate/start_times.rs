@@ -1,21 +1,18 @@
 //! A worker's local knowledge of the rate, and the arithmetic of start times.
 
 use std::{
+    collections::VecDeque,
     sync::{
-        Arc, Mutex, Weak,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use super::MAX_LATENESS;
+use crate::{options::Rate, queue::lease::lock};
 
-use crate::{
-    options::Rate,
-    queue::lease::{LeaseState, lock},
-};
-
-/// How far ahead starts are assigned, in microseconds. With a larger value, a job of better priority
+/// How far ahead starts are reserved, in microseconds. With a larger value, a job of better priority
 /// waits longer behind those that have starts, a hold takes effect later, and a lost worker wastes
 /// more starts. With a smaller one, each worker locks the row more often than the present limit of
 /// ten times a second.
@@ -27,9 +24,6 @@ pub(super) const AHEAD: i64 = 200_000;
 /// factor leaves 20 ms for it.
 const MARGIN: f64 = 1.06;
 
-/// The lease of a job that waits for another start, and where to report that it has one.
-pub(crate) type MissedStart = (Weak<LeaseState>, oneshot::Sender<bool>);
-
 /// What this worker knows of the rate.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalRate(Arc<Inner>);
@@ -37,12 +31,33 @@ pub(crate) struct LocalRate(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     per_second: Mutex<f64>,
-    /// No starts can be assigned before this instant.
+    /// No starts can be reserved before this instant.
     blocked_until: Mutex<Option<Instant>>,
+    /// The starts that were reserved and not used, the earliest first.
+    reserved: Mutex<VecDeque<Instant>>,
+    /// The number of jobs that wait until starts are reserved for them.
+    waiting: AtomicUsize,
     row_exists: AtomicBool,
 }
 
-/// The starts that can be assigned in a transaction that has locked the row. Times are microseconds
+/// A job that waits until a start is reserved for it.
+#[derive(Debug)]
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
+
+impl Waiting<'_> {
+    /// The number of all jobs that wait.
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The starts that can be reserved in a transaction that has locked the row. Times are microseconds
 /// by the database's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StartTimes {
@@ -60,6 +75,8 @@ impl LocalRate {
         Self(Arc::new(Inner {
             per_second: Mutex::new(rate.map_or(0.0, |rate| rate.per_second)),
             blocked_until: Mutex::default(),
+            reserved: Mutex::default(),
+            waiting: AtomicUsize::new(0),
             row_exists: AtomicBool::new(false),
         }))
     }
@@ -75,9 +92,37 @@ impl LocalRate {
         *lock(&self.0.blocked_until) = until;
     }
 
+    /// Changes the rate. Starts that were reserved at another rate are not used.
     pub(super) fn set(&self, per_second: f64) {
-        *lock(&self.0.per_second) = per_second;
+        let before = std::mem::replace(&mut *lock(&self.0.per_second), per_second);
+        if before != per_second {
+            lock(&self.0.reserved).clear();
+        }
         self.block(None);
+    }
+
+    pub(super) fn add(&self, starts: impl Iterator<Item = Instant>) {
+        lock(&self.0.reserved).extend(starts);
+    }
+
+    /// Takes the earliest reserved start that has not passed too long ago.
+    pub(super) fn take(&self) -> Option<Instant> {
+        let mut reserved = lock(&self.0.reserved);
+        drop_missed(&mut reserved);
+        reserved.pop_front()
+    }
+
+    /// The number of reserved starts that can be used.
+    pub(super) fn reserved(&self) -> usize {
+        let mut reserved = lock(&self.0.reserved);
+        drop_missed(&mut reserved);
+        reserved.len()
+    }
+
+    /// Counts a job as waiting until the value is dropped.
+    pub(super) fn wait(&self) -> Waiting<'_> {
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.0.waiting)
     }
 
     pub(super) fn row_exists(&self) -> bool {
@@ -96,15 +141,23 @@ impl LocalRate {
     }
 }
 
+fn drop_missed(starts: &mut VecDeque<Instant>) {
+    while starts.front().is_some_and(|start| start.elapsed() > MAX_LATENESS) {
+        starts.pop_front();
+    }
+}
+
 impl StartTimes {
-    /// Returns the number of starts to assign: none until half of [`AHEAD`] is free, so that workers
-    /// take several at a time.
+    /// Returns the number of starts that a claim may reserve: none until half of [`AHEAD`] is free, so
+    /// that workers reserve several at a time.
     pub(super) fn available(&self) -> usize {
-        let ahead = self.next_free - self.now;
-        if ahead > AHEAD / 2 {
-            return 0;
-        }
-        usize::try_from((AHEAD - ahead) / self.interval + 1).unwrap_or(0)
+        if self.next_free - self.now > AHEAD / 2 { 0 } else { self.ahead() }
+    }
+
+    /// Returns the number of starts that are at most [`AHEAD`] away.
+    pub(super) fn ahead(&self) -> usize {
+        let left = AHEAD - (self.next_free - self.now);
+        if left < 0 { 0 } else { usize::try_from(left / self.interval + 1).unwrap_or(usize::MAX) }
     }
 
     /// Returns the number of starts that are at most `time` away, or two intervals if those are
@@ -116,9 +169,9 @@ impl StartTimes {
         if left < 0 { 0 } else { usize::try_from(left / self.interval + 1).unwrap_or(usize::MAX) }
     }
 
-    /// Returns until when no starts are available once `assigned` microseconds of them are taken.
-    pub(super) fn blocked_until(&self, assigned: i64) -> Option<Instant> {
-        let wait = self.next_free - self.now + assigned - AHEAD / 2;
+    /// Returns until when no starts are available once `reserved` microseconds of them are taken.
+    pub(super) fn blocked_until(&self, reserved: i64) -> Option<Instant> {
+        let wait = self.next_free - self.now + reserved - AHEAD / 2;
         let wait = u64::try_from(wait).ok().filter(|wait| *wait > 0)?;
         Some(self.read_at + Duration::from_micros(wait + 1))
     }
@@ -140,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn starts_are_assigned_at_most_200_ms_ahead() {
+    fn starts_are_reserved_at_most_200_ms_ahead() {
         assert_eq!(starts(1_000_000).available(), 21);
         assert_eq!(starts(1_100_000).available(), 11);
         assert_eq!(starts(1_100_001).available(), 0);

@@ -3,20 +3,17 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use apalis_core::task::data::Data;
-use apalis_sea_orm::{ClaimedJob, JobQueue, NewJob, QueueBackend, hold_rate};
-use tokio::{
-    sync::Semaphore,
-    time::{sleep, sleep_until},
-};
+use apalis_sea_orm::{ClaimedJob, JobQueue, NewJob, Options, QueueBackend, hold_rate};
+use tokio::{sync::Semaphore, time::sleep};
 
 use crate::harness::{
-    TestDb, each, job, jobs, most_in_a_second, noon, rated, start, stop, wait_until,
+    TestDb, each, job, jobs, most_in_a_second, noon, options, rated, start, stop, wait_until,
 };
 
 type Started = Arc<(JobQueue, Mutex<Vec<Instant>>)>;
@@ -54,13 +51,14 @@ async fn slow_handlers_keep_the_rate_and_use_it() {
     }
 }
 
-/// Claims a job and misses its start.
-async fn claim_and_miss_start(db: &TestDb, queue: &JobQueue) -> ClaimedJob {
+/// Claims a job and lets the start that was reserved for it pass, which is due at once. Returns when
+/// it was claimed.
+async fn claim_and_miss_start(db: &TestDb, queue: &JobQueue) -> (ClaimedJob, Instant) {
     db.enqueue(jobs(1)).await;
+    let claimed_at = Instant::now();
     let job = queue.claim(noon(), 1).await.unwrap().remove(0);
-    sleep_until(job.start_at().unwrap().into()).await;
     sleep(Duration::from_millis(60)).await;
-    job
+    (job, claimed_at)
 }
 
 #[tokio::test]
@@ -68,14 +66,44 @@ async fn a_job_that_missed_its_start_waits_for_another() {
     for db in each().await {
         for per_second in [100.0, 0.7] {
             let queue = rated(&db, "ann", per_second);
-            let job = claim_and_miss_start(&db, &queue).await;
-            let missed = job.start_at().unwrap();
+            let (job, claimed_at) = claim_and_miss_start(&db, &queue).await;
             assert!(queue.wait_for_start(&job).await, "{:?} at {per_second}", db.engine);
-            let at = job.start_at().unwrap();
             let apart = Duration::from_secs_f64(1.0 / per_second);
-            assert!(at - missed >= apart, "{:?}: {:?}", db.engine, at - missed);
-            assert!(Instant::now() >= at, "{:?}: did not wait", db.engine);
+            assert!(claimed_at.elapsed() >= apart, "{:?}: did not wait", db.engine);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_start_is_used_once() {
+    for db in each().await {
+        db.enqueue(jobs(2)).await;
+        let queue = rated(&db, "ann", 5.0);
+        let job = queue.claim(noon(), 2).await.unwrap().remove(0);
+        let asked = Instant::now();
+        for _ in 0..3 {
+            assert!(queue.wait_for_start(&job).await);
+        }
+        assert!(asked.elapsed() >= Duration::from_millis(400), "{:?}", db.engine);
+    }
+}
+
+#[tokio::test]
+async fn a_start_of_a_job_that_was_dropped_is_used_by_the_next() {
+    for db in each().await {
+        db.enqueue(jobs(3)).await;
+        let queue = rated(&db, "ann", 10.0);
+        drop(queue.claim(noon(), 3).await.unwrap());
+        db.enqueue(jobs(3)).await;
+        db.statements.lock().unwrap().clear();
+        let job = queue.claim(noon(), 1).await.unwrap().remove(0);
+        assert!(queue.wait_for_start(&job).await, "{:?}", db.engine);
+        assert_eq!(
+            db.statements.lock().unwrap().len(),
+            2,
+            "{:?}: no start was reserved",
+            db.engine
+        );
     }
 }
 
@@ -83,7 +111,7 @@ async fn a_job_that_missed_its_start_waits_for_another() {
 async fn a_job_that_missed_its_start_may_not_begin_during_a_hold() {
     for db in each().await {
         let queue = rated(&db, "ann", 100.0);
-        let job = claim_and_miss_start(&db, &queue).await;
+        let (job, _) = claim_and_miss_start(&db, &queue).await;
         hold_rate(&db.write, "provider", Duration::from_mins(10)).await.unwrap();
         for _ in 0..3 {
             let asked = Instant::now();
@@ -96,15 +124,52 @@ async fn a_job_that_missed_its_start_may_not_begin_during_a_hold() {
 }
 
 #[tokio::test]
-async fn a_job_that_missed_its_start_may_not_begin_during_an_outage() {
+async fn a_job_without_a_reserved_start_may_not_begin_during_an_outage() {
     for db in each().await {
-        let queue = rated(&db, "ann", 100.0);
-        let (late, timely) =
-            (claim_and_miss_start(&db, &queue).await, claim_and_miss_start(&db, &queue).await);
-        assert!(queue.wait_for_start(&timely).await);
+        db.enqueue(jobs(1)).await;
+        let queue = rated(&db, "ann", 20.0);
+        let job = queue.claim(noon(), 1).await.unwrap().remove(0);
         db.write.close_by_ref().await.unwrap();
-        assert!(!queue.wait_for_start(&late).await, "{:?}", db.engine);
-        assert!(queue.wait_for_start(&timely).await, "{:?}: has its start", db.engine);
+        assert!(queue.wait_for_start(&job).await, "{:?}: it was reserved", db.engine);
+        assert!(!queue.wait_for_start(&job).await, "{:?}", db.engine);
+    }
+}
+
+/// Jobs are claimed ahead while others end, but no more than the slots run at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_claimed_ahead_wait_for_a_slot() {
+    #[derive(Default)]
+    struct Counts {
+        held: AtomicUsize,
+        most_held: AtomicUsize,
+        running: AtomicUsize,
+        most_running: AtomicUsize,
+        done: AtomicUsize,
+    }
+    async fn handle(job: ClaimedJob, data: Data<Arc<(JobQueue, Counts)>>) {
+        let (queue, counts) = &**data;
+        let held = counts.held.fetch_add(1, Ordering::SeqCst) + 1;
+        counts.most_held.fetch_max(held, Ordering::SeqCst);
+        assert!(queue.wait_for_start(&job).await);
+        let running = counts.running.fetch_add(1, Ordering::SeqCst) + 1;
+        counts.most_running.fetch_max(running, Ordering::SeqCst);
+        sleep(Duration::from_millis(20)).await;
+        counts.running.fetch_sub(1, Ordering::SeqCst);
+        counts.held.fetch_sub(1, Ordering::SeqCst);
+        counts.done.fetch_add(1, Ordering::SeqCst);
+    }
+    for db in each().await {
+        db.enqueue(jobs(200)).await;
+        let queue = db.queue_with(Options { concurrency: 8, ..options("ann") });
+        let data = Arc::new((queue.clone(), Counts::default()));
+        let (worker, end) = start!(QueueBackend::new(queue), data.clone(), handle);
+        let counts = &data.1;
+        wait_until("all are done", || async { counts.done.load(Ordering::SeqCst) == 200 }).await;
+        stop(worker, end).await;
+        let (most_held, most_running) =
+            (counts.most_held.load(Ordering::SeqCst), counts.most_running.load(Ordering::SeqCst));
+        assert_eq!(most_running, 8, "{:?}", db.engine);
+        assert!((9..=12).contains(&most_held), "{:?}: {most_held}", db.engine);
     }
 }
 

@@ -69,19 +69,36 @@ impl DatabaseLocation {
         if self.engine == Engine::Sqlite {
             return (self.file(1).await, self.file(4).await);
         }
+        let pool = self.server(port, 8).await;
+        (pool.clone(), pool)
+    }
+
+    /// Connects a pool that reads the jobs as they are now, whatever changes later.
+    pub(crate) async fn snapshot(&self) -> DatabaseConnection {
+        let pool = match self.engine {
+            Engine::Sqlite => self.file(1).await,
+            _ => self.server(None, 1).await,
+        };
+        for statement in ["BEGIN", "SELECT COUNT(*) FROM jobs"] {
+            pool.execute_unprepared(statement).await.unwrap();
+        }
+        pool
+    }
+
+    async fn server(&self, port: Option<u16>, connections: u32) -> DatabaseConnection {
         let mut options = ConnectOptions::new(&self.url);
         let database = self.database.clone();
         // The options that Vitess requires.
-        options.max_connections(8).acquire_timeout(Duration::from_secs(5)).map_sqlx_mysql_opts(
-            move |o| {
+        options
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(5))
+            .map_sqlx_mysql_opts(move |o| {
                 let o = o.pipes_as_concat(false).no_engine_substitution(false);
                 let o = o.timezone(None::<String>);
                 let o = database.iter().fold(o, |o, name| o.database(name));
                 port.iter().fold(o, |o, port| o.port(*port))
-            },
-        );
-        let pool = Database::connect(options).await.unwrap();
-        (pool.clone(), pool)
+            });
+        Database::connect(options).await.unwrap()
     }
 
     async fn file(&self, connections: u32) -> DatabaseConnection {

@@ -274,7 +274,7 @@ static SETTLING: Semaphore = Semaphore::const_new(2);
 
 async fn handle(job: ClaimedJob, call_log: CallLog) -> Result<Handled, BoxDynError> {
     let (path, file, queue, db) = &**call_log;
-    if job.start_at().is_some() {
+    if queue.options().rate.is_some() {
         static PREPARED: AtomicU64 = AtomicU64::new(0);
         let spread = PREPARED.fetch_add(37, Ordering::Relaxed) % 61;
         tokio::time::sleep(Duration::from_millis(spread)).await;

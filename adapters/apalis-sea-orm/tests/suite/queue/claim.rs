@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use apalis_sea_orm::{AttemptOutcome, NewJob, Options, settle};
+use apalis_sea_orm::{AttemptOutcome, JobQueue, NewJob, Options, settle};
 use tokio::sync::Mutex;
 
 use crate::harness::{after, attempt_result, each, job, jobs, noon, options};
@@ -37,6 +37,23 @@ async fn the_best_job_of_all_queues_is_claimed_first() {
         let got: Vec<_> = first.iter().chain(&second).map(|job| job.id).collect();
         assert_eq!(got, wanted.iter().map(|job| job.id).collect::<Vec<_>>(), "{:?}", db.engine);
         assert_eq!((first.len(), second.len()), (4, 2));
+    }
+}
+
+/// The claim of a job that was read before another worker claimed and released it would have an
+/// outdated fence.
+#[tokio::test]
+async fn a_job_that_was_claimed_and_released_since_it_was_read_is_not_claimed() {
+    for db in each().await {
+        db.enqueue(jobs(1)).await;
+        let snapshot = db.location.snapshot().await;
+        let bob = db.queue("bob");
+        let claimed = bob.claim(noon(), 1).await.unwrap().remove(0);
+        assert_eq!(bob.release(&[(claimed.id, claimed.fence)]).await.unwrap(), 1);
+        let ann = JobQueue::new(db.write.clone(), snapshot, options("ann"));
+        assert!(ann.claim(noon(), 1).await.unwrap().is_empty(), "{:?}", db.engine);
+        let later = db.queue("ann").claim(noon(), 1).await.unwrap().remove(0);
+        assert_eq!((later.fence, later.number), (2, 1));
     }
 }
 

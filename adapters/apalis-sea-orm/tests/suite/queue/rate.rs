@@ -50,46 +50,48 @@ async fn a_claim_takes_at_most_as_many_jobs_as_there_are_starts() {
         let first = ann.claim(noon(), 40).await.unwrap();
         // Those of 0.2 seconds, and the one that was free.
         assert!((1..=11).contains(&first.len()), "{:?}: {}", db.engine, first.len());
-        let starts: Vec<_> = first.iter().map(|job| job.start_at().unwrap()).collect();
-        let apart = |pair: &[Instant]| pair[1] - pair[0] >= Duration::from_millis(20);
-        assert!(starts.windows(2).all(apart), "{starts:?}");
-        assert!(ann.wait_for_start(&first[1]).await);
-        assert!(started.elapsed() >= Duration::from_millis(20));
+        for job in &first {
+            assert!(ann.wait_for_start(job).await);
+        }
+        let shortest = Duration::from_millis(20) * (first.len() as u32 - 1);
+        assert!(started.elapsed() >= shortest, "{:?}: {:?}", db.engine, started.elapsed());
     }
 }
 
 #[tokio::test]
-async fn a_start_is_assigned_to_one_worker_only() {
+async fn a_start_is_reserved_by_one_worker_only() {
     for db in each().await {
         db.enqueue(jobs(9)).await;
         let (ann, bob) = (rated(&db, "ann", 0.5), rated(&db, "bob", 0.5));
         assert_eq!(ann.claim(noon(), 9).await.unwrap().len(), 1, "{:?}", db.engine);
-        assert!(bob.claim(noon(), 9).await.unwrap().is_empty(), "assigned");
+        assert!(bob.claim(noon(), 9).await.unwrap().is_empty(), "reserved");
         let next = async || bob.claim(noon(), 9).await.unwrap();
         wait_until("the next start is available", || async { next().await.len() == 1 }).await;
     }
 }
 
 /// However long another transaction locks the row: the wait is not deducted from the starts, and
-/// starts that passed during it are not assigned.
+/// starts that passed during it are not reserved.
 #[tokio::test]
-async fn starts_assigned_after_a_lock_wait_are_in_the_future() {
+async fn starts_reserved_after_a_lock_wait_are_in_the_future() {
     for db in each().await {
         db.enqueue(jobs(5)).await;
         hold_rate(&db.write, "provider", Duration::ZERO).await.unwrap();
         let other = db.read.begin().await.unwrap();
         hold_rate(&other, "provider", Duration::ZERO).await.unwrap();
         let queue = rated(&db, "ann", 50.0);
-        let claim = tokio::spawn(async move { queue.claim(noon(), 5).await.unwrap() });
+        let claiming = queue.clone();
+        let claim = tokio::spawn(async move { claiming.claim(noon(), 5).await.unwrap() });
         tokio::time::sleep(Duration::from_millis(150)).await;
         let freed = Instant::now();
         other.commit().await.unwrap();
         let claimed = claim.await.unwrap();
-        let starts: Vec<_> = claimed.iter().map(|job| job.start_at().unwrap()).collect();
-        assert!(starts.iter().all(|at| *at >= freed), "{:?}: {starts:?}, {freed:?}", db.engine);
-        let apart = |pair: &[Instant]| pair[1] - pair[0] >= Duration::from_millis(20);
-        assert!(starts.windows(2).all(apart), "{:?}: {starts:?}", db.engine);
-        assert_eq!(starts.len(), 5, "{:?}", db.engine);
+        assert_eq!(claimed.len(), 5, "{:?}", db.engine);
+        for job in &claimed {
+            assert!(queue.wait_for_start(job).await);
+        }
+        let shortest = Duration::from_millis(20) * 4;
+        assert!(freed.elapsed() >= shortest, "{:?}: {:?}", db.engine, freed.elapsed());
     }
 }
 
@@ -102,10 +104,8 @@ async fn starts_go_to_the_best_jobs_and_other_queues_need_none() {
         db.enqueue(vec![of("logins", 9), of("logins", 9), best.clone()]).await;
         let queue = rated(&db, "ann", 1.0);
         let got = queue.claim(noon(), 10).await.unwrap();
-        let got: Vec<_> = got.iter().map(|job| (job.queue.as_str(), job.start_at())).collect();
-        assert_eq!(got.len(), 3, "{:?}: one rated job and two others", db.engine);
-        assert!(got[0].0 == "mail" && got[0].1.is_some(), "{got:?}");
-        assert!(got[1..].iter().all(|(queue, at)| *queue == "logins" && at.is_none()));
+        let got: Vec<_> = got.iter().map(|job| job.queue.as_str()).collect();
+        assert_eq!(got, ["mail", "logins", "logins"], "{:?}", db.engine);
         assert_eq!(db.state(best.id).await, "running");
     }
 }
@@ -160,13 +160,13 @@ async fn the_rate_can_be_changed_at_run_time() {
 }
 
 #[tokio::test]
-async fn a_claim_without_a_rate_sends_three_statements_and_an_empty_one_sends_one() {
+async fn a_claim_without_a_rate_sends_two_statements_and_an_empty_one_sends_one() {
     for db in each().await {
         db.enqueue(jobs(1)).await;
         let plain = db.queue("ann");
         db.statements.lock().unwrap().clear();
         assert_eq!(plain.claim(noon(), 1).await.unwrap().len(), 1);
-        assert_eq!(db.statements.lock().unwrap().len(), 3, "{:?}", db.engine);
+        assert_eq!(db.statements.lock().unwrap().len(), 2, "{:?}", db.engine);
         let rated = rated(&db, "bob", 10.0);
         db.statements.lock().unwrap().clear();
         assert!(rated.claim(noon(), 1).await.unwrap().is_empty());
@@ -176,7 +176,7 @@ async fn a_claim_without_a_rate_sends_three_statements_and_an_empty_one_sends_on
 
 /// The handler's task is blocked, so that the jobs behind it miss their starts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_missed_its_start_is_assigned_another() {
+async fn a_job_that_missed_its_start_waits_for_another() {
     async fn handle(job: ClaimedJob, paced: Data<Paced>) {
         let (queue, starts) = &*paced;
         assert!(queue.wait_for_start(&job).await);

@@ -120,7 +120,7 @@ async fn job_statements_use_indexes(db: &TestDb, queue: &JobQueue, due: u64) {
     queue.promote(after(noon(), due)).await.unwrap();
     served(&["jobs_turn", "PRIMARY"]).await;
     let claimed = queue.claim(noon(), 5).await.unwrap();
-    served(&["jobs_claim", "PRIMARY", "PRIMARY"]).await;
+    served(&["jobs_claim", "PRIMARY"]).await;
     let leases: Vec<_> = claimed.iter().map(|job| (job.id, job.fence)).collect();
     queue.heartbeat(&leases).await.unwrap();
     served(&["PRIMARY"]).await;
@@ -129,7 +129,7 @@ async fn job_statements_use_indexes(db: &TestDb, queue: &JobQueue, due: u64) {
     let done: Vec<_> =
         claimed[1..].iter().map(|job| attempt_result(job, AttemptOutcome::Done)).collect();
     db.settle(&done).await;
-    served(&["PRIMARY", "PRIMARY", COUNTS]).await;
+    served(&["PRIMARY", COUNTS]).await;
     queue.release(&leases[..1]).await.unwrap();
     served(&["PRIMARY"]).await;
 }
@@ -277,8 +277,6 @@ async fn every_statement_is_supported_by_vitess() {
         let rate = Some(Rate { name: "mail".to_owned(), queues, per_second: 9.0 });
         let bob = db.queue_with(Options { rate, ..options("bob") });
         let rated = bob.claim(noon(), 1).await.unwrap().remove(0);
-        // Until the job has missed its start and needs another.
-        tokio::time::sleep(Duration::from_millis(60)).await;
         assert!(bob.wait_for_start(&rated).await);
         prune(&db.write, after(noon(), 9_000)).await.unwrap();
         inspect::queues(&db.read, noon()).await.unwrap();

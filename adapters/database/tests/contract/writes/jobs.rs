@@ -47,7 +47,15 @@ fn settlement(job: &NewJob, fence: i64, outcome: JobOutcome) -> Settlement {
     let attempt =
         Attempt { job: job.id, number: 1, max_attempts: 20, started_at: now(), outage: None };
     let worker = "worker-1".to_owned();
-    Settlement { attempt, fence, worker, finished_at: after(1), outcome }
+    Settlement {
+        attempt,
+        queue: job.queue.to_string(),
+        run_at: job.run_at,
+        fence,
+        worker,
+        finished_at: after(1),
+        outcome,
+    }
 }
 
 fn failure() -> JobError {
