@@ -49,8 +49,16 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows<T> {
     pub insert: Vec<T>,
-    pub update: Vec<T>,
+    pub update: Vec<Update<T>>,
     pub delete: Vec<T>,
+}
+
+/// A row as it was read, and as it is to be. The store writes the columns that differ, and increments
+/// the version even if none does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update<T> {
+    pub before: T,
+    pub after: T,
 }
 
 impl<T> Default for Rows<T> {
@@ -147,14 +155,17 @@ impl Change {
         self
     }
 
-    pub fn update_user(mut self, user: User) -> Self {
-        self.users.update.push(user);
+    pub fn update_user(mut self, before: User, after: User) -> Self {
+        self.users.update.push(Update { before, after });
         self
     }
 
     /// Inserts a user who is new, and updates any other.
-    pub(crate) fn upsert_user(self, user: User, is_new: bool) -> Self {
-        if is_new { self.insert_user(user) } else { self.update_user(user) }
+    pub(crate) fn upsert_user(self, before: Option<User>, after: User) -> Self {
+        match before {
+            None => self.insert_user(after),
+            Some(before) => self.update_user(before, after),
+        }
     }
 
     pub fn insert_invitation(mut self, invitation: Invitation) -> Self {
@@ -162,8 +173,8 @@ impl Change {
         self
     }
 
-    pub fn update_invitation(mut self, invitation: Invitation) -> Self {
-        self.invitations.update.push(invitation);
+    pub fn update_invitation(mut self, before: Invitation, after: Invitation) -> Self {
+        self.invitations.update.push(Update { before, after });
         self
     }
 

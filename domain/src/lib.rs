@@ -34,7 +34,9 @@ mod ports;
 mod provider_health;
 
 pub use authorization::ManageableRoles;
-pub use change::{Change, Guard, GuardName, RemovedAddress, Rows, Settlement, Tombstone, Verdict};
+pub use change::{
+    Change, Guard, GuardName, RemovedAddress, Rows, Settlement, Tombstone, Update, Verdict,
+};
 pub(crate) use context::OptimisticRetry;
 pub use context::{Ctx, Limit, Policy};
 pub use jobs::{CallGate, Execution, Job, JobReport};

@@ -2,7 +2,7 @@
 
 use crate::{
     Actor, ApiKey, ApiKeyId, Change, Ctx, Event, EventKind, OptimisticRetry, Scope, StoreResult,
-    TokenHash,
+    TokenHash, Update,
 };
 use serde_json::json;
 
@@ -48,9 +48,10 @@ pub async fn revoke_key(ctx: &Ctx, id: ApiKeyId, by: &Actor) -> StoreResult<Opti
         if key.revoked_at.is_some() {
             return Ok(Some(key));
         }
+        let before = key.clone();
         key.revoked_at = Some(ctx.now());
         let mut change = Change::new().event(event(ctx, EventKind::KeyRevoked, &key, by));
-        change.api_keys.update.push(key.clone());
+        change.api_keys.update.push(Update { before, after: key.clone() });
         if retry.apply(ctx, change).await? {
             return Ok(Some(key));
         }

@@ -70,7 +70,7 @@ pub async fn resend(
         }
         let wait = invitation.resend_wait(ctx.now());
         let (invitation, change) =
-            resend_change(ctx, invitation, &user, by).ok_or(InvitationError::Closed)?;
+            resend_change(ctx, &invitation, &user, by).ok_or(InvitationError::Closed)?;
         if let Some(wait) = wait {
             return Err(InvitationError::TooSoon(wait));
         }
@@ -83,35 +83,39 @@ pub async fn resend(
 /// Creates the change that resends an invitation as a new delivery; `None` if it cannot be resent.
 pub(crate) fn resend_change(
     ctx: &Ctx,
-    mut invitation: Invitation,
+    before: &Invitation,
     user: &User,
     by: &Actor,
 ) -> Option<(Invitation, Change)> {
-    let before = invitation.clone();
-    invitation.delivery += 1;
-    let (invitation, change) = requeue_change(ctx, invitation, user, by)?;
-    let change = cancel_dead_delivery(ctx, change, &before);
+    let (invitation, change) = requeue_change(ctx, before, before.delivery + 1, user, by)?;
+    let change = cancel_dead_delivery(ctx, change, before);
     let job = SendInvitation::of(&invitation).into_job(ctx, invitation.next_attempt_at);
     Some((invitation, change.job(job)))
 }
 
-/// Creates the change that queues an invitation again, without a job; `None` if it cannot be resent.
+/// Creates the change that queues an invitation again, for the given delivery, without a job; `None` if
+/// it cannot be resent.
 pub(in crate::flows) fn requeue_change(
     ctx: &Ctx,
-    mut invitation: Invitation,
+    before: &Invitation,
+    delivery: i32,
     user: &User,
     by: &Actor,
 ) -> Option<(Invitation, Change)> {
     if user.status != UserStatus::Invited {
         return None;
     }
+    let mut invitation = before.clone();
+    invitation.delivery = delivery;
     let lifetime = invitation.expires_at.duration_since(invitation.requested_at());
     let now = ctx.now();
     invitation.requeue(now, now + lifetime).ok()?;
     let event = ctx.invitation_event(EventKind::Resent, &invitation, by, Value::Null);
     // Updating the user causes a conflict if they log in or are removed at the same time.
-    let change =
-        Change::new().update_user(user.clone()).update_invitation(invitation.clone()).event(event);
+    let change = Change::new()
+        .update_user(user.clone(), user.clone())
+        .update_invitation(before.clone(), invitation.clone())
+        .event(event);
     Some((invitation, change))
 }
 
@@ -151,7 +155,8 @@ pub(in crate::flows) fn add_revocation(
     let event = ctx.invitation_event(EventKind::Revoked, &revoked, by, Value::Null);
     let job = RevokeInvitation::job_for(ctx, &revoked);
     let change = cancel_dead_delivery(ctx, change, invitation);
-    let change = change.update_invitation(revoked.clone()).event(event).job(job);
+    let change =
+        change.update_invitation(invitation.clone(), revoked.clone()).event(event).job(job);
     (Some(revoked), change)
 }
 
@@ -166,10 +171,11 @@ pub async fn record_visit(ctx: &Ctx, id: InvitationId) -> StoreResult<Option<Inv
         if invitation.visited_at.is_some() || !invitation.can_be_accepted(ctx.now()) {
             return Ok(Some(invitation));
         }
+        let before = invitation.clone();
         invitation.visited_at = Some(ctx.now());
         let event =
             ctx.invitation_event(EventKind::Visited, &invitation, &Actor::System, Value::Null);
-        let change = Change::new().update_invitation(invitation.clone()).event(event);
+        let change = Change::new().update_invitation(before, invitation.clone()).event(event);
         if retry.apply(ctx, change).await? {
             return Ok(Some(invitation));
         }

@@ -172,7 +172,7 @@ pub(crate) fn expire_invitation(ctx: &Ctx, change: Change, overdue: &Invitation)
         return change;
     }
     let event = ctx.invitation_event(EventKind::Expired, &expired, &Actor::System, Value::Null);
-    change.update_invitation(expired).event(event)
+    change.update_invitation(overdue.clone(), expired).event(event)
 }
 
 fn upsert_user(
@@ -181,13 +181,13 @@ fn upsert_user(
     request: &NewInvitation,
     known: Option<User>,
 ) -> (User, Change) {
-    let is_new = known.is_none();
     let id = || UserId(ctx.ids.next());
     let mut user = known
+        .clone()
         .unwrap_or_else(|| User::new(id(), request.email.clone(), UserStatus::Invited, ctx.now()));
     user.role = request.role;
     user.name = request.name.clone().or(user.name);
-    (user.clone(), change.upsert_user(user, is_new))
+    (user.clone(), change.upsert_user(known, user))
 }
 
 fn new_invitation(

@@ -104,6 +104,7 @@ fn log_in(
 ) -> (LoggedIn, Change) {
     let now = ctx.now();
     let Login { mut user, is_new, bootstrap, accepted, superseded } = login;
+    let before = (!is_new).then(|| user.clone());
     let mut return_to = requested;
     let mut change = supersede(ctx, Change::new(), superseded.as_ref());
     if let Some(invitation) = accepted {
@@ -124,7 +125,7 @@ fn log_in(
     change.sessions.push(session.clone());
     let token_hash = request.token_hash;
     change.used_links.push(UsedLink { token_hash, user_id: Some(user.id), at: now });
-    change = change.upsert_user(user.clone(), is_new);
+    change = change.upsert_user(before, user.clone());
     (LoggedIn { user, session, tokens: authenticated.tokens.clone(), return_to }, change)
 }
 
@@ -137,12 +138,13 @@ fn accept_invitation(
     user.role = invitation.role;
     user.metadata = invitation.metadata.clone();
     user.name = user.name.take().or_else(|| invitation.name.clone());
+    let before = invitation.clone();
     if invitation.mark_accepted(ctx.now()).is_err() {
         return change;
     }
     let by = Actor::of(user);
     let event = ctx.invitation_event(EventKind::Accepted, &invitation, &by, Value::Null);
-    change.update_invitation(invitation).event(event)
+    change.update_invitation(before, invitation).event(event)
 }
 
 fn promote_to_admin(ctx: &Ctx, change: Change, user: &mut User, is_new: bool) -> Change {

@@ -37,8 +37,7 @@ pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, I
         let latest = ctx.latest_invitation(known.as_ref()).await?;
         check_address(ctx, known.as_ref(), latest.as_ref(), request.manageable)?;
         let change = supersede(ctx, Change::new(), latest.as_ref());
-        let is_new = known.is_none();
-        let mut user = known.unwrap_or_else(|| {
+        let mut user = known.clone().unwrap_or_else(|| {
             let id = UserId(ctx.ids.next());
             User::new(id, request.email.clone(), UserStatus::Active, ctx.now())
         });
@@ -47,7 +46,7 @@ pub async fn add_user(ctx: &Ctx, request: NewUser, by: &Actor) -> Result<User, I
         user.role = request.role;
         user.metadata = request.metadata.clone();
         let event = ctx.user_event(EventKind::UserAdded, &user, by);
-        let change = change.event(event).upsert_user(user.clone(), is_new);
+        let change = change.event(event).upsert_user(known, user.clone());
         if retry.apply(ctx, change).await? {
             return Ok(user);
         }
@@ -83,10 +82,11 @@ pub async fn remove_user(
                 (_, change) = add_revocation(ctx, change, &latest, by);
             }
         }
+        let before = user.clone();
         user.status = UserStatus::Deleting;
         let event = ctx.user_event(EventKind::UserDeleting, &user, by);
         let live = ctx.store.live_sessions(id, ctx.now()).await?;
-        let change = change.update_user(user.clone()).event(event);
+        let change = change.update_user(before, user.clone()).event(event);
         let end = SessionEnd { sessions: SessionSelector::All, reason: EndReason::Removed, by };
         let change = add_session_end(ctx, change, &user, &live, end);
         let (change, revoked) = revoke_privileged_invitations(ctx, change, id, by).await?;

@@ -83,7 +83,9 @@ impl Job for SendInvitation {
         };
         let since = in_doubt_since(ctx, &invitation, attempt).await?;
         let change = Change::new();
-        let mut recorder = Recorder { ctx, delivery: *self, attempt, invitation, user, change };
+        let before = invitation.clone();
+        let mut recorder =
+            Recorder { ctx, delivery: *self, attempt, before, invitation, user, change };
         recorder.record_lost_attempts(since);
         let may_be_sent = attempt.number > 1 || is_doubtful(execution);
         let must_undo = recorder.invitation.is_revoked_or_cancelled() && may_be_sent;

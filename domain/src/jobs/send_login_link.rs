@@ -113,7 +113,7 @@ impl Job for SendLoginLink {
         let (Some(user), Some(invitation)) = (recipient.user, recipient.invitation) else {
             return Ok(Change::new());
         };
-        let change = resend_change(ctx, invitation, &user, &Actor::System);
+        let change = resend_change(ctx, &invitation, &user, &Actor::System);
         Ok(change.map(|(_, change)| change).unwrap_or_default())
     }
 }

@@ -1,11 +1,13 @@
 //! The rows of all tables, and the application of changes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt::Debug;
 
 use guestlist_domain::{
     ApiKey, ApiKeyId, Change, EndSessions, Event, EventId, GuardName, Invitation, InvitationId,
     JobId, JobState, LoginRequest, Operation, QueueName, Reconciliation, RemovedAddress, Rows,
-    Session, SessionId, SessionSelector, TokenHash, Tombstone, UsedLink, User, UserId, Verdict,
+    Session, SessionId, SessionSelector, TokenHash, Tombstone, Update, UsedLink, User, UserId,
+    Verdict,
 };
 use jiff::Timestamp;
 
@@ -150,10 +152,14 @@ impl Tables {
 }
 
 /// A row with a version.
-trait Row: Sized {
+trait Row: Debug + PartialEq + Sized {
     type Id: Ord + Copy;
     fn id(&self) -> Self::Id;
     fn version(&mut self) -> &mut i64;
+    /// Returns the row with the stored time of last use, which changes without the version.
+    fn with_last_use_of(self, _stored: &Self) -> Self {
+        self
+    }
     /// Keeps what an update does not change: the time of last use only moves forward.
     fn keep(&mut self, _stored: &Self) {}
     fn check_unique(table: &BTreeMap<Self::Id, Self>) -> Written;
@@ -166,6 +172,9 @@ impl Row for User {
     }
     fn version(&mut self) -> &mut i64 {
         &mut self.version
+    }
+    fn with_last_use_of(self, stored: &Self) -> Self {
+        Self { last_seen_at: stored.last_seen_at, ..self }
     }
     fn keep(&mut self, stored: &Self) {
         self.last_seen_at = self.last_seen_at.max(stored.last_seen_at);
@@ -198,6 +207,9 @@ impl Row for ApiKey {
     fn version(&mut self) -> &mut i64 {
         &mut self.version
     }
+    fn with_last_use_of(self, stored: &Self) -> Self {
+        Self { last_used_at: stored.last_used_at, ..self }
+    }
     fn keep(&mut self, stored: &Self) {
         self.last_used_at = self.last_used_at.max(stored.last_used_at);
     }
@@ -212,11 +224,14 @@ fn write_rows<T: Row>(table: &mut BTreeMap<T::Id, T>, rows: Rows<T>) -> Written 
         require_unchanged(table, &mut row)?;
         table.remove(&row.id());
     }
-    for mut row in rows.update {
-        let stored = require_unchanged(table, &mut row)?;
-        row.keep(stored);
-        *row.version() += 1;
-        table.insert(row.id(), row);
+    for Update { mut before, mut after } in rows.update {
+        let stored = require_unchanged(table, &mut before)?;
+        // A database keeps the stored value of each column in which the two rows are equal.
+        let read = before.with_last_use_of(stored);
+        assert_eq!(read, *stored, "an update requires the row as it was read");
+        after.keep(stored);
+        *after.version() += 1;
+        table.insert(after.id(), after);
     }
     T::check_unique(table)?;
     for row in rows.insert {

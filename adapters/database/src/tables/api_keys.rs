@@ -1,8 +1,9 @@
 //! API keys.
 
-use guestlist_domain::{ApiKey, ApiKeyId, Scope, TokenHash};
+use guestlist_domain::{ApiKey, ApiKeyId, Scope, TokenHash, Update};
+use sea_orm::ActiveValue::NotSet;
 
-use super::columns::{RowUpdate, Versioned, at_least, values};
+use super::columns::{RowUpdate, Versioned, at_least, changed_columns};
 use super::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -64,9 +65,11 @@ pub(crate) fn row(key: &ApiKey) -> ActiveModel {
     }
 }
 
-/// Returns the columns that may change: all but the secret and the time of creation.
-pub(crate) fn update(key: &ApiKey) -> RowUpdate<Column> {
-    let mut set = values(row(key), &[Column::Name, Column::Scopes, Column::RevokedAt]);
-    set.push((Column::LastUsedAt, at_least(Column::LastUsedAt, key.last_used_at.map(micros))));
-    RowUpdate { id: key.id.0, version: key.version, set }
+pub(crate) fn update(Update { before, after }: &Update<ApiKey>) -> RowUpdate<Column> {
+    let written = ActiveModel { last_used_at: NotSet, version: NotSet, ..row(after) };
+    let mut set = changed_columns(row(before), written);
+    if let Some(at) = after.last_used_at.filter(|_| after.last_used_at != before.last_used_at) {
+        set.push((Column::LastUsedAt, at_least(Column::LastUsedAt, micros(at))));
+    }
+    RowUpdate { id: before.id.0, version: before.version, set }
 }

@@ -4,9 +4,9 @@ use std::fmt::Display;
 
 use guestlist_domain::{Actor, ApiKeyId, Email, Metadata, Role, StoreError, UserId};
 use jiff::Timestamp;
-use sea_orm::Condition;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::CaseStatement;
+use sea_orm::{Condition, Iterable};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -29,32 +29,27 @@ pub(crate) trait Versioned: EntityTrait {
 pub(crate) struct RowUpdate<C> {
     pub(crate) id: Uuid,
     pub(crate) version: i64,
-    /// The same columns in the same order for all rows of a table.
+    /// The columns that change.
     pub(crate) set: Vec<(C, Expr)>,
 }
 
-/// Returns the values of some of a row's columns.
-pub(crate) fn values<A: ActiveModelTrait>(
-    mut row: A,
-    columns: &[<A::Entity as EntityTrait>::Column],
+/// Returns the columns that are set in `after` to another value than in `before`, with their new values.
+pub(crate) fn changed_columns<A: ActiveModelTrait>(
+    mut before: A,
+    mut after: A,
 ) -> Vec<(<A::Entity as EntityTrait>::Column, Expr)> {
-    let value = |column: &<A::Entity as EntityTrait>::Column| {
-        let value = row.take(*column).into_value();
-        (*column, value.map_or_else(|| Expr::col(*column), Expr::value))
+    let changed = |column| {
+        let (before, after) = (before.take(column).into_value(), after.take(column).into_value());
+        after.filter(|after| before.as_ref() != Some(after)).map(|after| (column, after.into()))
     };
-    columns.iter().map(value).collect()
+    <A::Entity as EntityTrait>::Column::iter().filter_map(changed).collect()
 }
 
 /// Returns an expression that sets a time column unless it is later already.
-pub(crate) fn at_least<C: ColumnTrait>(column: C, micros: Option<i64>) -> Expr {
+pub(crate) fn at_least<C: ColumnTrait>(column: C, micros: i64) -> Expr {
     let earlier = Condition::any().add(column.is_null()).add(column.lt(micros));
-    match micros {
-        Some(_) => CaseStatement::new()
-            .case(earlier, Expr::value(micros))
-            .finally(Expr::col(column))
-            .into(),
-        None => Expr::col(column),
-    }
+    let later = Expr::col(column);
+    CaseStatement::new().case(earlier, Expr::value(micros)).finally(later).into()
 }
 
 /// Returns the column value of a time: microseconds since the Unix epoch.

@@ -1,11 +1,12 @@
 //! Invitations.
 
 use guestlist_domain::{
-    DeliveryError, HeldBy, Invitation, InvitationId, InvitationStatus, Name, ReturnTo, UserId,
+    DeliveryError, HeldBy, Invitation, InvitationId, InvitationStatus, Name, ReturnTo, Update,
+    UserId,
 };
 use sea_orm::ActiveValue::NotSet;
 
-use super::columns::{ActorColumns, RowUpdate, Versioned, truncate, values};
+use super::columns::{ActorColumns, RowUpdate, Versioned, changed_columns, truncate};
 use super::prelude::*;
 use crate::error::StoreResult;
 
@@ -146,31 +147,8 @@ pub(crate) fn row(invitation: &Invitation) -> ActiveModel {
     }
 }
 
-/// The columns that may change: all but the user, the address, the inviter and the time of creation.
-const UPDATABLE: [Column; 20] = [
-    Column::OpenEmail,
-    Column::Name,
-    Column::Role,
-    Column::Metadata,
-    Column::ReturnTo,
-    Column::Status,
-    Column::Delivery,
-    Column::Attempts,
-    Column::NextAttemptAt,
-    Column::HeldBy,
-    Column::LastErrorCode,
-    Column::LastErrorMessage,
-    Column::LastErrorAt,
-    Column::InDoubtSince,
-    Column::AsLogin,
-    Column::ResentAt,
-    Column::SentAt,
-    Column::VisitedAt,
-    Column::AcceptedAt,
-    Column::ExpiresAt,
-];
-
-pub(crate) fn update(invitation: &Invitation) -> RowUpdate<Column> {
-    let set = values(row(invitation), &UPDATABLE);
-    RowUpdate { id: invitation.id.0, version: invitation.version, set }
+pub(crate) fn update(Update { before, after }: &Update<Invitation>) -> RowUpdate<Column> {
+    let written = ActiveModel { version: NotSet, ..row(after) };
+    let set = changed_columns(row(before), written);
+    RowUpdate { id: before.id.0, version: before.version, set }
 }

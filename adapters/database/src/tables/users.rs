@@ -1,8 +1,9 @@
 //! Users. The table `user_emails` keeps their addresses unique.
 
-use guestlist_domain::{Name, User, UserId, UserStatus};
+use guestlist_domain::{Name, Update, User, UserId, UserStatus};
+use sea_orm::ActiveValue::NotSet;
 
-use super::columns::{RowUpdate, Versioned, at_least, values};
+use super::columns::{RowUpdate, Versioned, at_least, changed_columns};
 use super::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -74,21 +75,13 @@ pub(crate) fn row(user: &User) -> ActiveModel {
     }
 }
 
-/// Returns the columns that may change: all but the address and the time of creation.
-pub(crate) fn update(user: &User) -> RowUpdate<Column> {
-    use Column as C;
-    let columns = [
-        C::Name,
-        C::NameKey,
-        C::CommonPrefixLen,
-        C::Role,
-        C::Status,
-        C::Metadata,
-        C::ProviderUserId,
-    ];
-    let mut set = values(row(user), &columns);
-    set.push((C::LastSeenAt, at_least(C::LastSeenAt, user.last_seen_at.map(micros))));
-    RowUpdate { id: user.id.0, version: user.version, set }
+pub(crate) fn update(Update { before, after }: &Update<User>) -> RowUpdate<Column> {
+    let written = ActiveModel { last_seen_at: NotSet, version: NotSet, ..row(after) };
+    let mut set = changed_columns(row(before), written);
+    if let Some(at) = after.last_seen_at.filter(|_| after.last_seen_at != before.last_seen_at) {
+        set.push((Column::LastSeenAt, at_least(Column::LastSeenAt, micros(at))));
+    }
+    RowUpdate { id: before.id.0, version: before.version, set }
 }
 
 fn common_prefix_len(user: &User) -> i32 {

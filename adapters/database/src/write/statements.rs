@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, DbErr,
-    EntityTrait, Iterable, QueryFilter, UpdateMany,
+    EntityTrait, IdenStatic, Iterable, QueryFilter,
 };
 use uuid::Uuid;
 
@@ -15,12 +15,9 @@ use crate::tables::columns::{RowUpdate, Versioned};
 const MAX_PARAMETERS: usize = 30_000;
 /// The maximum number of rows in one INSERT.
 const MAX_INSERTED: usize = 512;
-/// The maximum number of rows in one UPDATE. Each row is looked up in a `CASE` with a branch per
-/// row, so the work grows with the square of this number.
-const MAX_UPDATED: usize = 64;
-/// The maximum number of rows in one DELETE. Each row adds to the depth of the condition, which
-/// SQLite limits to 1,000.
-const MAX_DELETED: usize = 128;
+/// The maximum number of rows in one UPDATE or DELETE. Where their values differ, each row is looked
+/// up in a `CASE` with a branch per row, so the work grows with the square of this number.
+const MAX_CHANGED: usize = 64;
 
 /// Splits rows into chunks of a few fixed lengths, so that few distinct statements are prepared.
 fn chunks<T>(mut rows: &[T], max: usize) -> impl Iterator<Item = &[T]> {
@@ -51,33 +48,42 @@ pub(super) async fn update<E: Versioned>(
     mut rows: Vec<RowUpdate<E::Column>>,
 ) -> Result<(), WriteError> {
     rows.sort_by_key(|row| row.id);
-    for rows in chunks(&rows, MAX_UPDATED) {
-        let next_version = Expr::col(E::VERSION).add(1);
-        let updated = set_columns::<E>(rows)
-            .col_expr(E::VERSION, next_version)
-            .filter(at_version::<E>(rows.iter().map(|row| (row.id, row.version))))
-            .exec(tx)
-            .await?;
-        require_rows(updated.rows_affected, rows.len())?;
+    for rows in group_by_columns(rows) {
+        for rows in chunks(&rows, MAX_CHANGED) {
+            update_columns::<E>(tx, rows).await?;
+        }
     }
     Ok(())
 }
 
-fn set_columns<E: Versioned>(rows: &[RowUpdate<E::Column>]) -> UpdateMany<E> {
-    let mut update = E::update_many();
-    if let [row] = rows {
-        for (column, value) in &row.set {
-            update = update.col_expr(*column, value.clone());
+/// Groups rows by the columns that change, and keeps the order of rows within a group.
+fn group_by_columns<C: IdenStatic>(rows: Vec<RowUpdate<C>>) -> Vec<Vec<RowUpdate<C>>> {
+    fn columns<C: IdenStatic>(row: &RowUpdate<C>) -> impl Iterator<Item = &'static str> {
+        row.set.iter().map(|(column, _)| column.as_str())
+    }
+    let mut groups: Vec<Vec<RowUpdate<C>>> = Vec::new();
+    for row in rows {
+        match groups.iter_mut().find(|group| columns(&group[0]).eq(columns(&row))) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
         }
-        return update;
     }
+    groups
+}
+
+/// Updates rows of which the same columns change.
+async fn update_columns<E: Versioned>(
+    tx: &DatabaseTransaction,
+    rows: &[RowUpdate<E::Column>],
+) -> Result<(), WriteError> {
+    let versions: Vec<_> = rows.iter().map(|row| (row.id, row.version)).collect();
+    let mut update = E::update_many().filter(at_version::<E>(&versions));
     for (index, (column, _)) in rows[0].set.iter().enumerate() {
-        let case = rows.iter().fold(CaseStatement::new(), |case, row| {
-            case.case(E::ID.eq(row.id), row.set[index].1.clone())
-        });
-        update = update.col_expr(*column, case.into());
+        let values: Vec<_> = rows.iter().map(|row| (row.id, row.set[index].1.clone())).collect();
+        update = update.col_expr(*column, value_of_each::<E>(&values));
     }
-    update
+    let update = update.col_expr(E::VERSION, Expr::col(E::VERSION).add(1));
+    require_rows(update.exec(tx).await?.rows_affected, rows.len())
 }
 
 /// Deletes rows. Returns [`WriteError::Conflict`] if a row is not at the expected version.
@@ -86,17 +92,30 @@ pub(super) async fn delete<E: Versioned>(
     mut rows: Vec<(Uuid, i64)>,
 ) -> Result<(), WriteError> {
     rows.sort_unstable();
-    for rows in chunks(&rows, MAX_DELETED) {
-        let delete = E::delete_many().filter(at_version::<E>(rows.iter().copied()));
+    for rows in chunks(&rows, MAX_CHANGED) {
+        let delete = E::delete_many().filter(at_version::<E>(rows));
         require_rows(delete.exec(tx).await?.rows_affected, rows.len())?;
     }
     Ok(())
 }
 
-fn at_version<E: Versioned>(rows: impl Iterator<Item = (Uuid, i64)>) -> Condition {
-    rows.fold(Condition::any(), |any, (id, version)| {
-        any.add(Condition::all().add(E::ID.eq(id)).add(E::VERSION.eq(version)))
-    })
+fn at_version<E: Versioned>(rows: &[(Uuid, i64)]) -> Condition {
+    let versions: Vec<_> = rows.iter().map(|(id, version)| (*id, Expr::value(*version))).collect();
+    Condition::all()
+        .add(E::ID.is_in(rows.iter().map(|(id, _)| *id)))
+        .add(E::VERSION.into_expr().eq(value_of_each::<E>(&versions)))
+}
+
+/// Returns the value of each row: the value itself if all rows have the same, and else a `CASE` with
+/// a branch per row.
+fn value_of_each<E: Versioned>(values: &[(Uuid, Expr)]) -> Expr {
+    let (_, first) = &values[0];
+    if values.iter().all(|(_, value)| value == first) {
+        return first.clone();
+    }
+    let case =
+        |case: CaseStatement, (id, value): &(Uuid, Expr)| case.case(E::ID.eq(*id), value.clone());
+    values.iter().fold(CaseStatement::new(), case).into()
 }
 
 fn require_rows(affected: u64, expected: usize) -> Result<(), WriteError> {

@@ -110,7 +110,7 @@ async fn write_invitations(tx: &Tx, changes: &[&Change]) -> Result<(), WriteErro
     // opened.
     for open in [false, true] {
         let updated = changes.iter().flat_map(|c| &c.invitations.update);
-        let updated = updated.filter(|invitation| invitation.status.is_open() == open);
+        let updated = updated.filter(|update| update.after.status.is_open() == open);
         update::<invitations::Entity>(tx, updated.map(invitations::update).collect()).await?;
     }
 

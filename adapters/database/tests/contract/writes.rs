@@ -9,3 +9,4 @@ mod jobs;
 mod link_claims;
 mod retention;
 mod sessions;
+mod updates;

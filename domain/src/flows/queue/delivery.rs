@@ -24,8 +24,9 @@ pub(super) async fn add_delivery_cancellation(
     };
     if !delivery.is_wanted(&invitation) {
         // The update causes a conflict with a concurrent retry of the job, which resends the invitation.
-        return Ok(change.update_invitation(invitation));
+        return Ok(change.update_invitation(invitation.clone(), invitation));
     }
+    let before = invitation.clone();
     let error = DeliveryError {
         code: Invitation::CANCELLED.into(),
         message: "an operator cancelled the delivery".into(),
@@ -46,7 +47,7 @@ pub(super) async fn add_delivery_cancellation(
     let change = Change { jobs: undo.into_iter().collect(), ..change };
     let detail = json!({ "code": Invitation::CANCELLED, "attempts": attempts });
     let event = ctx.invitation_event(EventKind::Failed, &invitation, by, detail);
-    Ok(change.update_invitation(invitation).event(event))
+    Ok(change.update_invitation(before, invitation).event(event))
 }
 
 /// Adds the resending of the invitation by the same job, and returns when the job is due. Returns `None`
@@ -66,7 +67,9 @@ pub(super) async fn add_delivery_retry(
     if latest.is_none_or(|latest| latest.id != invitation.id) {
         return Ok(None);
     }
-    let Some((invitation, requeued)) = requeue_change(ctx, invitation, &user, by) else {
+    let Some((invitation, requeued)) =
+        requeue_change(ctx, &invitation, invitation.delivery, &user, by)
+    else {
         return Ok(None);
     };
     change.users = requeued.users;

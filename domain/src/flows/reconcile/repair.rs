@@ -111,10 +111,11 @@ pub(super) async fn repair(
 /// Creates the change that unlinks a deleted identity and ends the user's sessions, which ended with it.
 /// The next mail to the user creates a new identity.
 pub(crate) async fn unlink_identity(ctx: &Ctx, mut user: User, by: &Actor) -> StoreResult<Change> {
+    let before = user.clone();
     user.provider_user_id = None;
     let live = ctx.store.live_sessions(user.id, ctx.now()).await?;
     let (sessions, reason) = (SessionSelector::All, EndReason::GoneAtProvider);
-    let change = Change::new().update_user(user.clone());
+    let change = Change::new().update_user(before, user.clone());
     let end = SessionEnd { sessions, reason, by };
     let change = add_session_end(ctx, change, &user, &live, end);
     let event = ctx.user_event(EventKind::IdentityForgotten, &user, by);
@@ -123,7 +124,8 @@ pub(crate) async fn unlink_identity(ctx: &Ctx, mut user: User, by: &Actor) -> St
 
 /// Creates the change that links an identity to a user.
 pub(crate) fn link_identity(ctx: &Ctx, mut user: User, identity: &str, by: &Actor) -> Change {
+    let before = user.clone();
     user.provider_user_id = Some(identity.to_owned());
     let event = ctx.user_event(EventKind::IdentityLinked, &user, by);
-    Change::new().update_user(user).event(event)
+    Change::new().update_user(before, user).event(event)
 }

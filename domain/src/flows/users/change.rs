@@ -80,7 +80,7 @@ async fn change_with_consequences(
     after: &User,
     by: &Actor,
 ) -> Result<(Change, Vec<Invitation>), UserError> {
-    let mut change = Change::new().update_user(after.clone());
+    let mut change = Change::new().update_user(before.clone(), after.clone());
     if !after.is_active_admin() {
         change = guard_last_admin(ctx, change, before).await?;
     }
@@ -109,13 +109,14 @@ async fn change_with_consequences(
 async fn update_invitation(ctx: &Ctx, change: Change, user: &User) -> StoreResult<Change> {
     let latest = ctx.store.latest_invitation(user.id).await?;
     let is_over = |status| matches!(status, InvitationStatus::Accepted | InvitationStatus::Revoked);
-    let Some(mut latest) = latest.filter(|latest| !is_over(latest.status)) else {
+    let Some(before) = latest.filter(|latest| !is_over(latest.status)) else {
         return Ok(change);
     };
-    latest.name.clone_from(&user.name);
-    latest.role = user.role;
-    latest.metadata.clone_from(&user.metadata);
-    Ok(change.update_invitation(latest))
+    let mut after = before.clone();
+    after.name.clone_from(&user.name);
+    after.role = user.role;
+    after.metadata.clone_from(&user.metadata);
+    Ok(change.update_invitation(before, after))
 }
 
 fn events(ctx: &Ctx, before: &User, after: &User, by: &Actor) -> Vec<Event> {

@@ -11,7 +11,7 @@ use crate::jobs::revoke::RevokeInvitation;
 use crate::{
     Actor, Attempt, Change, Ctx, DeliveryError, Event, EventKind, HeldBy, Invitation, Job,
     JobError, JobOutcome, MAIL_INTERVAL, ProviderError, ProviderErrorKind, SentMail, StoreResult,
-    User,
+    Update, User,
 };
 
 /// The delay before a failed search is repeated.
@@ -22,6 +22,8 @@ pub(super) struct Recorder<'a> {
     pub(super) ctx: &'a Ctx,
     pub(super) delivery: SendInvitation,
     pub(super) attempt: &'a Attempt,
+    /// The invitation as it was read.
+    pub(super) before: Invitation,
     pub(super) invitation: Invitation,
     /// The invitation's user, if it was read before the call.
     pub(super) user: Option<User>,
@@ -207,9 +209,10 @@ impl Recorder<'_> {
             ),
         };
         let user = user.filter(|user| user.provider_user_id.as_deref() != Some(identity));
-        if let (Some(mut user), false) = (user, is_taken) {
-            user.provider_user_id = Some(identity.to_owned());
-            self.change.users.update.push(user);
+        if let (Some(before), false) = (user, is_taken) {
+            let mut after = before.clone();
+            after.provider_user_id = Some(identity.to_owned());
+            self.change.users.update.push(Update { before, after });
         }
         Ok(())
     }
@@ -228,7 +231,8 @@ impl Recorder<'_> {
     }
 
     pub(super) fn update_invitation(&mut self) {
-        self.change.invitations.update.push(self.invitation.clone());
+        let (before, after) = (self.before.clone(), self.invitation.clone());
+        self.change.invitations.update.push(Update { before, after });
     }
 
     fn add_event(&mut self, kind: EventKind, detail: Value) {

@@ -38,7 +38,7 @@ async fn a_change_waits_for_the_lock_of_another_process(db: &TestDatabase) {
         tokio::time::sleep(Duration::from_millis(700)).await;
         lock.rollback().await.unwrap();
     };
-    let change = Change::new().update_user(user.clone());
+    let change = Change::new().update_user(user.clone(), user.clone());
     let (verdict, ()) = tokio::join!(db.store.apply(change), release);
     assert_eq!(verdict.unwrap(), Verdict::Applied);
     other.close().await;
@@ -52,8 +52,10 @@ async fn changes_in_reverse_order_do_not_deadlock_permanently(db: &TestDatabase)
     db.store.apply(change).await.unwrap();
     let other = connect(&db.url).await.unwrap();
     let store = SqlStore::new(other.clone(), Waker::default());
-    let update =
-        |user: &User| Change::new().update_user(user.clone()).event(event(user, None)).job(job());
+    let update = |user: &User| {
+        let change = Change::new().update_user(user.clone(), user.clone());
+        change.event(event(user, None)).job(job())
+    };
     let forward = users.iter().map(|user| db.store.apply(update(user)));
     let backward = users.iter().rev().map(|user| store.apply(update(user)));
     let (forward, backward) =

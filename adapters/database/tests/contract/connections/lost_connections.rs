@@ -65,7 +65,8 @@ async fn an_update_without_an_answer_is_not_applied_twice(db: &TestDatabase) {
     let user = user();
     db.store.apply(Change::new().insert_user(user.clone())).await.unwrap();
     proxy.set(Fault::AfterCommit);
-    let verdict = store.apply(Change::new().update_user(user.clone())).await.unwrap();
+    let update = Change::new().update_user(user.clone(), user.clone());
+    let verdict = store.apply(update).await.unwrap();
     assert_eq!(verdict, Verdict::Conflict);
     assert_eq!(db.store.user(user.id).await.unwrap().unwrap().version, 2);
 }

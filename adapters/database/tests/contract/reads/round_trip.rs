@@ -2,7 +2,8 @@
 
 use guestlist_domain::{
     Actor, ApiKeyId, Change, EndReason, EventKind, GuardName, HeldBy, Invitation, InvitationStatus,
-    ReadInvitations, ReadSessions, ReadUsers, Scope, Store, StoreError, User, UserId, UserStatus,
+    ReadInvitations, ReadSessions, ReadUsers, Scope, Store, StoreError, Update, User, UserId,
+    UserStatus,
 };
 use sea_orm::ConnectionTrait;
 use serde_json::json;
@@ -47,13 +48,14 @@ async fn an_updated_user_is_read_back(db: &TestStore) {
         let email = read.email.clone();
         let changed = User { id: read.id, email, version: read.version, ..full_user() };
         let changed = User { status: *status, ..changed };
-        db.apply(Change::new().update_user(changed.clone())).await;
+        db.apply(Change::new().update_user(read.clone(), changed.clone())).await;
         let expected = User { version: read.version + 1, ..changed };
         assert_eq!(db.store.user(first.id).await.unwrap(), Some(expected));
     }
     // All optional fields are removed but the last-seen time, which only moves forward.
     let read = db.store.user(first.id).await.unwrap().unwrap();
-    db.apply(Change::new().update_user(User { version: read.version, ..first.clone() })).await;
+    let cleared = User { version: read.version, ..first.clone() };
+    db.apply(Change::new().update_user(read.clone(), cleared)).await;
     let expected = User { version: read.version + 1, last_seen_at: read.last_seen_at, ..first };
     assert_eq!(db.store.user(expected.id).await.unwrap(), Some(expected));
 }
@@ -88,13 +90,13 @@ async fn an_updated_invitation_is_read_back(db: &TestStore) {
             version: read.version,
             ..full_invitation(&user)
         };
-        db.apply(Change::new().update_invitation(changed.clone())).await;
+        db.apply(Change::new().update_invitation(read.clone(), changed.clone())).await;
         let expected = Invitation { version: read.version + 1, ..changed };
         assert_eq!(db.store.invitation(first.id).await.unwrap(), Some(expected));
     }
     let read = db.store.invitation(first.id).await.unwrap().unwrap();
     let back = Invitation { version: read.version, ..first };
-    db.apply(Change::new().update_invitation(back.clone())).await;
+    db.apply(Change::new().update_invitation(read.clone(), back.clone())).await;
     let expected = Invitation { version: read.version + 1, ..back };
     assert_eq!(db.store.invitation(expected.id).await.unwrap(), Some(expected));
 }
@@ -153,9 +155,10 @@ async fn an_api_key_is_read_back(db: &TestStore) {
         assert_eq!(db.store.api_key_by_hash(key.hash).await.unwrap().as_ref(), Some(key));
     }
     let mut change = Change::new();
+    let before = open.clone();
     open.revoked_at = Some(after(3));
     open.name = String::from("old");
-    change.api_keys.update.push(open.clone());
+    change.api_keys.update.push(Update { before, after: open.clone() });
     db.apply(change).await;
     open.version += 1;
     assert_eq!(db.store.api_keys().await.unwrap(), [open, full]);

@@ -59,7 +59,8 @@ async fn recording_a_use_conflicts_with_no_update(db: &TestStore) {
     let seen = Usage::Session { session: sessions[0].id, user: holder.id };
     db.store.record_usage(&[seen], after(60)).await.unwrap();
     // The update is based on the version before the use.
-    db.apply(Change::new().update_user(User { name: name("Ada"), ..holder.clone() })).await;
+    let renamed = User { name: name("Ada"), ..holder.clone() };
+    db.apply(Change::new().update_user(holder.clone(), renamed)).await;
     let read = db.store.user(holder.id).await.unwrap().unwrap();
     assert_eq!((read.name, read.last_seen_at), (name("Ada"), Some(after(60))));
 }

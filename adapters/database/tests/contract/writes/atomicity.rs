@@ -1,7 +1,7 @@
 //! A change of any size is applied as a whole or not at all.
 
 use guestlist_domain::{
-    Change, EndReason, EndSessions, Guard, GuardName, InvitationStatus, RemovedAddress,
+    Change, EndReason, EndSessions, Guard, GuardName, Invitation, InvitationStatus, RemovedAddress,
     SessionSelector, Tombstone, User, UserStatus, Verdict,
 };
 
@@ -29,7 +29,8 @@ async fn a_conflict_writes_nothing(db: &TestStore) {
 
     let newcomer = full_user();
     let mut change = invite(&newcomer);
-    change.users.update.push(User { status: UserStatus::Suspended, ..known.clone() });
+    let suspended = User { status: UserStatus::Suspended, ..known.clone() };
+    change = change.update_user(known.clone(), suspended);
     change.sessions.push(session(&newcomer));
     change.end_sessions.push(EndSessions {
         user_id: live.user_id,
@@ -83,21 +84,21 @@ async fn a_change_can_write_thousands_of_rows(db: &TestStore) {
     assert_eq!(db.count("jobs").await, 2_500);
 
     let mut update = Change::new();
-    update.users.update = users;
-    update.invitations.update = change.invitations.insert.clone();
-    for (index, invitation) in update.invitations.update.iter_mut().enumerate() {
-        invitation.status = InvitationStatus::Sent;
-        invitation.attempts = u32::try_from(index).unwrap();
+    for user in &users {
+        update = update.update_user(user.clone(), user.clone());
     }
-    db.apply(update.clone()).await;
+    for (index, invitation) in change.invitations.insert.iter().enumerate() {
+        let attempts = u32::try_from(index).unwrap();
+        let status = InvitationStatus::Sent;
+        let sent = Invitation { status, attempts, ..invitation.clone() };
+        update = update.update_invitation(invitation.clone(), sent);
+    }
+    db.apply(update).await;
     let last = db.store.invitation(change.invitations.insert[2_499].id).await.unwrap().unwrap();
     assert_eq!((last.status, last.attempts), (InvitationStatus::Sent, 2_499));
 
     let mut delete = Change::new();
-    delete.users.delete = update.users.update;
-    for user in &mut delete.users.delete {
-        user.version = 2;
-    }
+    delete.users.delete = users.into_iter().map(|user| User { version: 2, ..user }).collect();
     db.apply(delete).await;
     assert_eq!(db.count("users").await, 0);
     assert_eq!(db.count("user_emails").await, 0);

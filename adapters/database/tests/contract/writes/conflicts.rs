@@ -1,8 +1,8 @@
 //! Changes whose expectations do not hold are rejected.
 
 use guestlist_domain::{
-    Change, Guard, GuardName, Invitation, InvitationStatus, RemovedAddress, Tombstone, User,
-    UserId, UserStatus, Verdict,
+    Change, Guard, GuardName, Invitation, InvitationStatus, RemovedAddress, Tombstone, Update,
+    User, UserId, UserStatus, Verdict,
 };
 
 use crate::support::fixtures::*;
@@ -75,8 +75,8 @@ async fn an_identity_belongs_to_one_user(db: &TestStore) {
     db.apply(Change::new().insert_user(first.clone())).await;
     let second = user();
     db.apply(Change::new().insert_user(second.clone())).await;
-    let provider_user_id = first.provider_user_id;
-    assert_conflict(db, Change::new().update_user(User { provider_user_id, ..second })).await;
+    let linked = User { provider_user_id: first.provider_user_id, ..second.clone() };
+    assert_conflict(db, Change::new().update_user(second, linked)).await;
 }
 
 async fn an_address_has_one_open_invitation(db: &TestStore) {
@@ -86,11 +86,12 @@ async fn an_address_has_one_open_invitation(db: &TestStore) {
     assert_conflict(db, Change::new().insert_invitation(invitation(&user))).await;
     let closed = Invitation { status: InvitationStatus::Revoked, ..invitation(&user) };
     db.apply(Change::new().insert_invitation(closed.clone())).await;
-    let reopened = Invitation { status: InvitationStatus::Sent, ..closed };
-    assert_conflict(db, Change::new().update_invitation(reopened.clone())).await;
-    let expired = Invitation { status: InvitationStatus::Expired, ..first };
-    db.apply(Change::new().update_invitation(expired)).await;
-    db.apply(Change::new().update_invitation(reopened)).await;
+    let reopened = Invitation { status: InvitationStatus::Sent, ..closed.clone() };
+    let reopening = Change::new().update_invitation(closed, reopened);
+    assert_conflict(db, reopening.clone()).await;
+    let expired = Invitation { status: InvitationStatus::Expired, ..first.clone() };
+    db.apply(Change::new().update_invitation(first, expired)).await;
+    db.apply(reopening).await;
 }
 
 async fn an_invitation_can_be_opened_when_another_is_closed_in_the_same_change(db: &TestStore) {
@@ -101,9 +102,11 @@ async fn an_invitation_can_be_opened_when_another_is_closed_in_the_same_change(d
     let change = Change::new().insert_invitation(older.clone()).insert_invitation(newer.clone());
     db.apply(change).await;
     // The invitation that is opened has the smaller id, and is written later nevertheless.
+    let before = older.clone();
     older.status = InvitationStatus::Queued;
     let closed = Invitation { status: InvitationStatus::Failed, ..newer.clone() };
-    let swap = Change::new().update_invitation(older.clone()).update_invitation(closed);
+    let swap = Change::new();
+    let swap = swap.update_invitation(before, older.clone()).update_invitation(newer, closed);
     db.apply(swap).await;
     let mut deleted = Change::new().insert_invitation(invitation(&user));
     older.version += 1;
@@ -123,10 +126,13 @@ async fn an_outdated_version_conflicts(db: &TestStore) {
     let stale_invitation = Invitation { version: 0, ..invitation.clone() };
     let mut stale_key = key.clone();
     stale_key.version = 9;
-    assert_conflict(db, Change::new().update_user(stale_user.clone())).await;
-    assert_conflict(db, Change::new().update_invitation(stale_invitation.clone())).await;
+    let update_user = |user: User| Change::new().update_user(user.clone(), user);
+    assert_conflict(db, update_user(stale_user.clone())).await;
+    let update =
+        Change::new().update_invitation(stale_invitation.clone(), stale_invitation.clone());
+    assert_conflict(db, update).await;
     let (mut update, mut delete) = (Change::new(), Change::new());
-    update.api_keys.update.push(stale_key.clone());
+    update.api_keys.update.push(Update { before: stale_key.clone(), after: stale_key.clone() });
     delete.api_keys.delete.push(stale_key);
     assert_conflict(db, update).await;
     assert_conflict(db, delete).await;
@@ -136,7 +142,7 @@ async fn an_outdated_version_conflicts(db: &TestStore) {
     let mut delete = Change::new();
     delete.invitations.delete.push(stale_invitation);
     assert_conflict(db, delete).await;
-    assert_conflict(db, Change::new().update_user(active_user())).await;
+    assert_conflict(db, update_user(active_user())).await;
 
     assert_eq!(db.store.user_by_email(&user.email).await.unwrap(), Some(user));
     assert_eq!(db.store.invitation(invitation.id).await.unwrap(), Some(invitation));

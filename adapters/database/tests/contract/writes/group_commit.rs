@@ -69,8 +69,8 @@ async fn of_many_updates_of_one_row_one_is_applied(db: &TestStore) {
     let user = user();
     all(db, [Change::new().insert_user(user.clone())]).await;
     let changes = (0..32).map(|n| {
-        let name = name(&format!("number {n}"));
-        Change::new().update_user(User { name, ..user.clone() }).event(event(&user, None))
+        let named = User { name: name(&format!("number {n}")), ..user.clone() };
+        Change::new().update_user(user.clone(), named).event(event(&user, None))
     });
     let verdicts = all(db, changes).await;
     assert_eq!(verdicts.iter().filter(|v| **v == Verdict::Applied).count(), 1);
@@ -88,12 +88,13 @@ async fn each_row_of_a_group_gets_its_own_values(db: &TestStore) {
         let name = name(&format!("number {n}"));
         let provider_user_id = (n % 3 > 0).then(|| format!("user-{n}"));
         let last_seen_at = (n % 2 > 0).then(|| after(n as u64));
-        Change::new().update_user(User { name, provider_user_id, last_seen_at, ..user.clone() })
+        let after = User { name, provider_user_id, last_seen_at, ..user.clone() };
+        Change::new().update_user(user.clone(), after)
     });
     let changes: Vec<Change> = changes.collect();
     assert_eq!(all(db, changes.clone()).await, [Verdict::Applied; 100]);
     for change in changes {
-        let expected = User { version: 2, ..change.users.update[0].clone() };
+        let expected = User { version: 2, ..change.users.update[0].after.clone() };
         assert_eq!(db.store.user(expected.id).await.unwrap(), Some(expected));
     }
 }
@@ -104,7 +105,7 @@ async fn an_update_and_a_deletion_of_one_row_exclude_each_other(db: &TestStore) 
     let changes = users.iter().flat_map(|user| {
         let mut delete = Change::new();
         delete.users.delete.push(user.clone());
-        [Change::new().update_user(user.clone()).event(event(user, None)), delete]
+        [Change::new().update_user(user.clone(), user.clone()).event(event(user, None)), delete]
     });
     let verdicts = all(db, changes).await;
     for (user, pair) in std::iter::zip(&users, verdicts.chunks(2)) {

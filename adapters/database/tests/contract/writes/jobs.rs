@@ -108,8 +108,9 @@ async fn a_settlement_is_written_with_its_change(db: &TestStore) {
     let job = change.jobs[0].clone();
     db.verdict(change).await;
     db.lease(&job, 3).await;
+    let before = invitation.clone();
     invitation.status = InvitationStatus::Sent;
-    let mut sent = Change::new().update_invitation(invitation.clone());
+    let mut sent = Change::new().update_invitation(before, invitation.clone());
     sent.settlement = Some(settlement(&job, 3, JobOutcome::Done));
     db.apply(sent.clone()).await;
     assert_eq!(state_of(db, job.id).await, JobState::Done);
@@ -142,7 +143,7 @@ async fn an_attempt_is_kept_unless_the_job_is_done(db: &TestDatabase) {
     for (outcome, state) in outcomes() {
         let job = leased(db).await;
         let stale = User { version: 9, ..user() };
-        let mut conflicting = Change::new().update_user(stale);
+        let mut conflicting = Change::new().update_user(stale.clone(), stale);
         conflicting.settlement = Some(settlement(&job, 1, outcome));
         db.verdict(conflicting.clone()).await;
         assert_eq!(attempts(db, &job).await, []);
@@ -200,7 +201,7 @@ async fn a_lost_lease_does_not_affect_other_changes(db: &TestStore) {
 async fn a_lost_lease_takes_precedence_over_a_conflict(db: &TestStore) {
     let job = leased(db).await;
     let stale = User { version: 9, ..user() };
-    let mut change = Change::new().update_user(stale);
+    let mut change = Change::new().update_user(stale.clone(), stale);
     change.settlement = Some(settlement(&job, 9, JobOutcome::Done));
     assert_eq!(db.verdict(change).await, Verdict::LeaseLost);
 }
@@ -208,7 +209,7 @@ async fn a_lost_lease_takes_precedence_over_a_conflict(db: &TestStore) {
 async fn a_conflict_leaves_the_job_running(db: &TestStore) {
     let job = leased(db).await;
     let stale = User { version: 9, ..user() };
-    let mut change = Change::new().update_user(stale);
+    let mut change = Change::new().update_user(stale.clone(), stale);
     change.settlement = Some(settlement(&job, 1, JobOutcome::Dead(failure())));
     assert_eq!(db.verdict(change).await, Verdict::Conflict);
     assert_eq!(state_of(db, job.id).await, JobState::Running);
