@@ -12,6 +12,7 @@ mod service;
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -33,6 +34,7 @@ pub use self::{
 use crate::{
     options::Options,
     queue::{claim::ClaimedJob, job_queue::JobQueue},
+    waker::datagrams,
 };
 
 /// How long a stopping worker waits for a claim in progress, the release of jobs and its
@@ -90,6 +92,7 @@ impl Running {
         tokio::spawn(maintenance::keep_leases(queue(), stop.clone()));
         tokio::spawn(maintenance::maintain(queue(), stop.clone()));
         let report = tokio::spawn(maintenance::report_worker(queue(), stop.clone()));
+        tokio::spawn(datagrams::receive(Arc::clone(&backend.queue.options), stop.clone()));
         let fetch = Fetch {
             queue: queue(),
             held: backend.claimed.clone(),

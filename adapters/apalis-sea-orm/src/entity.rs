@@ -170,8 +170,8 @@ pub mod rate {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Table `job_workers`: the workers that report. It is for operators only; leases alone decide
-/// which worker holds a job.
+/// Table `job_workers`: the workers that report. It is for operators and for waking workers; leases
+/// alone decide which worker holds a job.
 pub mod worker {
     use sea_orm::entity::prelude::*;
 
@@ -195,6 +195,8 @@ pub mod worker {
         pub concurrency: i32,
         pub host: String,
         pub pid: i64,
+        /// The address of [`Options::wake_socket`](crate::Options::wake_socket).
+        pub wake_address: Option<String>,
         /// [`Options::info`](crate::Options::info).
         #[sea_orm(column_type = "Text", nullable)]
         pub info: Option<String>,

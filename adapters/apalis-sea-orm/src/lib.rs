@@ -67,4 +67,4 @@ pub use queue::{
     rate::{MAX_HOLD, hold_rate},
     settle::{Settled, is_written, settle},
 };
-pub use waker::Waker;
+pub use waker::{Waker, datagrams::wake_other_processes};

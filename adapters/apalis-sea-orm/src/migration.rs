@@ -192,6 +192,7 @@ fn workers(engine: DbBackend) -> TableCreateStatement {
         .col(ColumnDef::new(C::Concurrency).integer().not_null())
         .col(case_exact(engine, C::Host, 190).not_null())
         .col(ColumnDef::new(C::Pid).big_integer().not_null())
+        .col(ascii(engine, C::WakeAddress, 64).null())
         .col(ColumnDef::new(C::Info).text().null())
         .to_owned()
 }

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use sea_orm::DbErr;
+use tokio::net::UdpSocket;
 use uuid::Uuid;
 
 use crate::{backoff::Backoff, waker::Waker};
@@ -47,6 +48,10 @@ pub struct Options {
     pub backoff: Backoff,
     /// Wakes the worker. Pass clones to code of this process that enqueues jobs.
     pub waker: Waker,
+    /// The socket at which other processes wake the worker, with
+    /// [`wake_other_processes`](crate::wake_other_processes). Its address is in the worker's row;
+    /// bound to a loopback address, it serves the processes of this machine.
+    pub wake_socket: Option<Arc<UdpSocket>>,
     /// The source of `run_at`, `started_at` and `finished_at`. Leases never depend on it.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// The source of attempt ids.
@@ -95,6 +100,7 @@ impl Options {
             on_error: Arc::new(|_| {}),
             backoff: Backoff::default(),
             waker: Waker::default(),
+            wake_socket: None,
             clock: Arc::new(system_time),
             ids: Arc::new(random_id),
         }

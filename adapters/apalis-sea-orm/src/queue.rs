@@ -12,4 +12,4 @@ pub(crate) mod rate;
 mod rescue;
 pub(crate) mod settle;
 pub(crate) mod slots;
-mod worker_registry;
+pub(crate) mod worker_registry;

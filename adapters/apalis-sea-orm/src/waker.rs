@@ -1,4 +1,7 @@
-//! In-process notification, so that a worker need not wait for its next poll.
+//! Notification of workers, so that they need not wait for their next poll: [`Waker`] within a
+//! process, `datagrams` between processes.
+
+pub(crate) mod datagrams;
 
 use tokio::sync::watch;
 

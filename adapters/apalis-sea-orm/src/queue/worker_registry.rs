@@ -1,6 +1,6 @@
 //! Maintains the worker's row in `job_workers`.
 
-use std::{fs, process};
+use std::{fs, net::SocketAddr, process};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect,
@@ -12,12 +12,15 @@ use crate::{entity::worker, sql::database_now};
 
 /// Microseconds after which a worker that does not report is removed: 15 minutes.
 const SILENCE_LIMIT: i64 = 15 * 60 * 1_000_000;
+/// Microseconds after which a worker that does not report is not woken: the time of three reports.
+const WAKE_LIMIT: i64 = 15 * 1_000_000;
 
 impl JobQueue {
     /// Writes this worker's row: its options, the number of running jobs and the current time.
     pub async fn report(&self) -> Result<(), DbErr> {
         use worker::Column as C;
         let options = &self.options;
+        let wake_address = options.wake_socket.as_ref().and_then(|socket| socket.local_addr().ok());
         let running = i32::try_from(self.in_flight()).unwrap_or(i32::MAX);
         let now = || database_now(self.write.get_database_backend());
         let row = [
@@ -29,6 +32,7 @@ impl JobQueue {
             (C::Concurrency, i32::try_from(options.concurrency).unwrap_or(i32::MAX).into()),
             (C::Host, host_name().into()),
             (C::Pid, i64::from(process::id()).into()),
+            (C::WakeAddress, Expr::value(wake_address.map(|address| address.to_string()))),
             (C::Info, Expr::value((options.info)())),
         ];
         let changed = row.iter().filter(|(column, _)| !matches!(column, C::Id | C::StartedAt));
@@ -76,6 +80,28 @@ impl JobQueue {
             .await?;
         Ok(deleted.rows_affected)
     }
+}
+
+/// Returns the names and addresses of the workers that this process can wake.
+pub(crate) async fn wake_addresses<C: ConnectionTrait>(
+    conn: &C,
+) -> Result<Vec<(String, SocketAddr)>, DbErr> {
+    use worker::Column as C;
+    let reported_since = database_now(conn.get_database_backend()).sub(WAKE_LIMIT);
+    let rows: Vec<(String, String, String)> = worker::Entity::find()
+        .select_only()
+        .columns([C::Id, C::Host, C::WakeAddress])
+        .filter(C::WakeAddress.is_not_null())
+        .filter(Expr::col(C::SeenAt).gt(reported_since))
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let this_host = host_name();
+    let address = |(name, host, address): (String, String, String)| {
+        let address: SocketAddr = address.parse().ok()?;
+        (!address.ip().is_loopback() || host == this_host).then_some((name, address))
+    };
+    Ok(rows.into_iter().filter_map(address).collect())
 }
 
 /// Returns the machine's host name, or an empty string if it is unknown.

@@ -7,4 +7,5 @@ mod outages;
 mod pacing;
 mod shutdown;
 mod suspend;
+mod wakes;
 mod worker;

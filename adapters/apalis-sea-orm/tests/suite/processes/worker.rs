@@ -17,7 +17,10 @@ use apalis_sea_orm::{AttemptOutcome, ClaimedJob, Handled, JobQueue, Options, Que
 use jiff::Timestamp;
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::{
+    net::UdpSocket,
+    sync::{Semaphore, oneshot},
+};
 use uuid::Uuid;
 
 use crate::harness::{DatabaseLocation, Engine, settle_as_done, start, stop, wait_until};
@@ -34,6 +37,9 @@ pub(super) struct WorkerConfig {
     pub(super) lease: Duration,
     /// The rate of jobs in `mail`, whose handler prepares and then waits for its start.
     pub(super) rate: Option<f64>,
+    pub(super) poll: Duration,
+    /// Whether other processes can wake it.
+    pub(super) is_wakeable: bool,
     /// File to which it appends each call of its handler.
     pub(super) call_log: PathBuf,
 }
@@ -187,9 +193,12 @@ async fn run_worker(config: WorkerConfig) {
         .with_writer(std::io::stderr)
         .init();
     let (write, read) = config.location.connect(None).await;
+    let wake_socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let options = Options {
         concurrency: config.concurrency,
         lease: config.lease,
+        poll: config.poll,
+        wake_socket: config.is_wakeable.then(|| Arc::new(wake_socket)),
         rate: config.rate.map(|per_second| Rate {
             name: "mail".to_owned(),
             queues: vec!["mail".to_owned()],
