@@ -25,7 +25,7 @@ use apalis_sea_orm::{
 use guestlist_database::PROVIDER_RATE;
 use guestlist_domain::{Clock, Ctx, Ids, Limit, MAX_RETRY_DELAY, Policy, QueueName, jobs};
 use mimalloc::MiMalloc;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
 use health::HealthServer;
@@ -35,7 +35,7 @@ use provider_guard::instrumented_provider::InstrumentedProvider;
 use runner::JobRunner;
 use setup::bootstrap::Services;
 use setup::config::WorkerSettings;
-use setup::listener::listen;
+use setup::listener::{bind_udp, listen};
 use setup::shutdown::DRAIN_TIMEOUT;
 
 pub use provider_guard::remediation::{Remediation, remediation};
@@ -58,13 +58,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Binds the worker's listener and creates its queue.
+    /// Binds the worker's listener and its socket for wakes, and creates its queue.
     pub async fn bind(
         services: &Services,
         policy: Policy,
         settings: WorkerSettings,
     ) -> anyhow::Result<Self> {
         let listener = listen(settings.worker_listen_addr, "WORKER_LISTEN_ADDR").await?;
+        let wake_socket = bind_udp(settings.worker_wake_addr, "WORKER_WAKE_ADDR").await?;
         let ctx = services.ctx(policy);
         let (clock, url) = (Arc::clone(&ctx.clock), ctx.policy.authenticate_url.clone());
         let guard = ProviderGuard::new(clock, per_second(settings.stytch_rate_limit), url);
@@ -75,7 +76,7 @@ impl Worker {
             metrics: metrics.clone(),
         });
         let ctx = Ctx { provider, ..ctx };
-        let queue = queue(&ctx, services, &guard, &settings);
+        let queue = queue(&ctx, services, &guard, &settings, wake_socket);
         let database = services.database.clone();
         let runner = Arc::new(JobRunner { ctx, queue, guard, metrics, database });
         Ok(Self { runner, services: services.clone(), settings, listener })
@@ -175,6 +176,7 @@ fn queue(
     services: &Services,
     guard: &ProviderGuard,
     settings: &WorkerSettings,
+    wake_socket: UdpSocket,
 ) -> JobQueue {
     let (clock, ids) = (Arc::clone(&ctx.clock), Arc::clone(&ctx.ids));
     let name = format!("{}-{}", std::process::id(), ids.next().simple());
@@ -194,6 +196,7 @@ fn queue(
         concurrency: concurrency + concurrency.div_ceil(10),
         limits: vec![limit],
         waker: services.waker.clone(),
+        wake_socket: Some(Arc::new(wake_socket)),
         rate: Some(rate),
         retention: Some(FINISHED_JOB_RETENTION),
         on_error: Arc::new(move |error| database.record_error(error)),

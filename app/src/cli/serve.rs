@@ -45,6 +45,7 @@ pub async fn run(
     let worker = if args.worker {
         Some(guestlist_worker::Worker::bind(&built, policy.clone(), config.common.worker).await?)
     } else {
+        tokio::spawn(built.wake_other_processes());
         None
     };
     let site = config.site(public_url, project, None);

@@ -5,3 +5,4 @@ mod configuration;
 mod dotenv;
 mod output;
 mod shutdown;
+mod wakes;

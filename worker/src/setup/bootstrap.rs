@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use apalis_sea_orm::Waker;
+use apalis_sea_orm::{Waker, wake_other_processes};
 use guestlist_database::{Database, SqlStore};
 use guestlist_domain::{Ctx, IdentityProvider, Policy, SystemClock, SystemIds};
 use guestlist_stytch::StytchProvider;
@@ -16,7 +16,7 @@ use super::unconfigured_provider::UnconfiguredProvider;
 pub struct Services {
     /// The database connections.
     pub database: Database,
-    /// Wakes the worker of this process, if there is one.
+    /// Wakes the worker of this process or, with [`Services::wake_other_processes`], of others.
     pub waker: Waker,
     pub store: Arc<SqlStore>,
     /// The provider's client.
@@ -63,6 +63,12 @@ impl Services {
         let store = Arc::new(SqlStore::new(database.clone(), waker.clone()));
         let provider = StytchProvider::new(stytch, Arc::new(SystemClock)).context("Stytch")?;
         Ok(Self { database, waker, store, provider: Arc::new(provider) })
+    }
+
+    /// Wakes a worker of another process after every commit of jobs, until the future is dropped. For
+    /// a process without a worker.
+    pub fn wake_other_processes(&self) -> impl Future<Output = ()> + Send + use<> {
+        wake_other_processes(self.database.read().pool().clone(), &self.waker)
     }
 
     /// Returns the context of flows with this policy.

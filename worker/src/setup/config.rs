@@ -127,6 +127,12 @@ pub struct WorkerSettings {
         value_parser = parse::address)]
     pub worker_listen_addr: SocketAddr,
 
+    /// UDP address at which other processes wake the worker when they add jobs. A loopback address
+    /// serves the processes of the same machine; port 0 picks a free port
+    #[arg(long, env = "WORKER_WAKE_ADDR", global = true, default_value = "127.0.0.1:0",
+        value_parser = parse::own_address)]
+    pub worker_wake_addr: SocketAddr,
+
     /// How often expired sessions and invitations are swept, e.g. 60s
     #[arg(long, env = "SWEEP_INTERVAL", global = true, default_value = "60s",
         value_parser = parse::interval)]

@@ -1,13 +1,14 @@
 //! Invalid configuration is reported completely, with the remedy.
 
 use guestlist_tests::{Caller, Engine, Guestlist, SHORT, SandboxClient};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 #[tokio::test]
 async fn every_invalid_variable_is_reported_at_once() {
     let wrong = [
         ("LISTEN_ADDR", "nonsense"),
         ("WORKER_LISTEN_ADDR", "127.0.0.1"),
+        ("WORKER_WAKE_ADDR", "0.0.0.0:3004"),
         ("PUBLIC_URL", "guests.example.com"),
         ("STYTCH_BASE_URL", "ftp://stytch.example"),
         ("ADMIN_EMAILS", "admin@example.com,nobody"),
@@ -72,6 +73,7 @@ async fn missing_stytch_credentials_are_reported_with_other_mistakes() {
 #[tokio::test]
 async fn a_port_in_use_is_reported_with_its_variable() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _taken_udp = UdpSocket::bind(taken.local_addr().unwrap()).await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let port = taken.local_addr().unwrap().port().to_string();
     for variable in ["LISTEN_ADDR", "WORKER_LISTEN_ADDR", "SANDBOX_LISTEN_ADDR"] {
@@ -86,12 +88,14 @@ async fn a_port_in_use_is_reported_with_its_variable() {
     for (variable, program, args) in [
         ("LISTEN_ADDR", "guestlist", &["serve"][..]),
         ("WORKER_LISTEN_ADDR", "guestlist-worker", &[]),
+        ("WORKER_WAKE_ADDR", "guestlist-worker", &[]),
     ] {
         guestlist.set_env(variable, &address);
         let finished = guestlist.spawn(program, args).wait_for_exit(SHORT).await;
         assert!(finished.code.is_some_and(|code| code != 0), "{finished:?}");
         let last = finished.stderr.lines().last().unwrap();
         assert!(last.contains(&address) && last.contains(variable), "{variable}: {last}");
+        guestlist.set_env(variable, "127.0.0.1:0");
     }
 }
 

@@ -70,6 +70,17 @@ pub fn address(text: &str) -> Parsed<SocketAddr> {
     text.trim().parse().map_err(|_| format!("{text:?} is not an address like 127.0.0.1:3000"))
 }
 
+/// Parses an address that other processes are told to send to.
+pub fn own_address(text: &str) -> Parsed<SocketAddr> {
+    let address = address(text)?;
+    if address.ip().is_unspecified() {
+        return Err(format!(
+            "others can't send to {address}; name an address of this machine, like 10.0.0.5:3004"
+        ));
+    }
+    Ok(address)
+}
+
 /// Errors do not contain URLs with user information, which may contain a password.
 pub fn http_url(text: &str) -> Parsed<Url> {
     let text = text.trim();
