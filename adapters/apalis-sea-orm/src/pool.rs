@@ -19,7 +19,9 @@ use sea_orm::sqlx::{Connection, Result};
 /// Returns whether a connection that is returned to its pool has no open transaction. If it has
 /// one, the pool closes the connection, which ends the transaction.
 pub async fn is_reusable<C: Connection>(connection: &mut C) -> Result<bool> {
-    // Runs the rollback that was queued when a transaction was dropped.
-    connection.ping().await?;
+    if connection.is_in_transaction() {
+        // Runs the rollback that was queued when a transaction was dropped.
+        connection.ping().await?;
+    }
     Ok(!connection.is_in_transaction())
 }

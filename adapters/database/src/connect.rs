@@ -25,6 +25,9 @@ pub use health::WriteFailure;
 /// Connections to MySQL. Each may hold one of the few transactions that a server allows.
 const MYSQL_CONNECTIONS: u32 = 16;
 const SQLITE_READERS: u32 = 6;
+/// The rows that a thread that reads SQLite passes on before it waits for the receiver: as many as
+/// a page of a list.
+const BUFFERED_ROWS: usize = 256;
 /// How long a statement waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long SQLite waits for another process that writes.
@@ -113,7 +116,7 @@ async fn open_sqlite(url: &str, create: bool) -> Result<Database, ConnectError> 
 }
 
 fn sqlite_writer(url: &str, health: &Arc<Health>) -> ConnectOptions {
-    let mut options = pool_options(url, 1);
+    let mut options = sqlite_options(url, 1);
     let (before, after) = (Arc::clone(health), Arc::clone(health));
     options.map_sqlx_sqlite_before_acquire(move |_, connection| {
         let may_use = before.may_use(connection.age);
@@ -140,12 +143,21 @@ fn sqlite_writer(url: &str, health: &Arc<Health>) -> ConnectOptions {
     options
 }
 
+/// A connection to a file cannot be lost, so it is not tested before it is used.
+fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = pool_options(url, connections);
+    options.test_before_acquire(false);
+    options
+}
+
 fn sqlite_readers(url: &str) -> ConnectOptions {
-    let mut options = pool_options(url, SQLITE_READERS);
+    let mut options = sqlite_options(url, SQLITE_READERS);
     options.acquire_timeout(ACQUIRE_TIMEOUT).max_lifetime(None);
     options.map_sqlx_sqlite_opts(|sqlite| {
         sqlite
             .pragma("query_only", "ON")
+            .row_buffer_size(BUFFERED_ROWS)
+            .statement_cache_capacity(PREPARED_STATEMENTS)
             .create_if_missing(false)
             .foreign_keys(false)
             .busy_timeout(BUSY_TIMEOUT)
