@@ -4,6 +4,7 @@
 mod connection;
 mod database;
 mod health;
+mod write_lock;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use thiserror::Error;
 use crate::error::message;
 use connection::{DatabaseFile, create_file};
 use health::Health;
+use write_lock::WriteLock;
 
 pub use connection::{Connection, FileGone, sqlite_file};
 pub use database::Database;
@@ -108,25 +110,36 @@ async fn open_sqlite(url: &str, create: bool) -> Result<Database, ConnectError> 
         return Err(ConnectError::NoFile(place));
     }
     let health = Arc::new(Health::new(false));
+    let lock = WriteLock::new(path).map_err(failed)?;
     // The writer is opened first, because it enables the write-ahead log.
-    let write = open_pool(sqlite_writer(url, &health), &place).await?;
+    let write = open_pool(sqlite_writer(url, &health, &lock), &place).await?;
     let file = DatabaseFile::opened(path).map_err(failed)?;
     let read = open_pool(sqlite_readers(url), &place).await?;
     Ok(Database::new(read, write, health, Some(file)))
 }
 
-fn sqlite_writer(url: &str, health: &Arc<Health>) -> ConnectOptions {
+fn sqlite_writer(url: &str, health: &Arc<Health>, lock: &WriteLock) -> ConnectOptions {
     let mut options = sqlite_options(url, 1);
     let (before, after) = (Arc::clone(health), Arc::clone(health));
+    let (acquired, released) = (lock.clone(), lock.clone());
     options.map_sqlx_sqlite_before_acquire(move |_, connection| {
-        let may_use = before.may_use(connection.age);
-        Box::pin(async move { Ok(may_use) })
+        let (may_use, lock) = (before.may_use(connection.age), acquired.clone());
+        Box::pin(async move {
+            if may_use {
+                lock.acquire().await;
+            }
+            Ok(may_use)
+        })
     });
     options.map_sqlx_sqlite_pool_opts(move |pool| {
-        let health = Arc::clone(&after);
+        let (health, lock) = (Arc::clone(&after), released.clone());
         pool.after_release(move |connection, opened| {
-            let may_use = health.may_use(opened.age);
-            Box::pin(async move { Ok(may_use && is_reusable(connection).await?) })
+            let (may_use, lock) = (health.may_use(opened.age), lock.clone());
+            Box::pin(async move {
+                let is_reusable = is_reusable(connection).await;
+                lock.release();
+                Ok(is_reusable? && may_use)
+            })
         })
     });
     options.acquire_timeout(ACQUIRE_TIMEOUT + BUSY_TIMEOUT).idle_timeout(None).max_lifetime(None);

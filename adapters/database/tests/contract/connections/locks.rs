@@ -5,7 +5,10 @@ use std::time::Duration;
 use apalis_sea_orm::Waker;
 use guestlist_database::{SqlStore, connect};
 use guestlist_domain::{Change, Store, User, Verdict};
-use sea_orm::{ConnectionTrait, Statement, TransactionTrait};
+use sea_orm::{
+    ConnectionTrait, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+use tokio::sync::watch;
 
 use crate::support::fixtures::*;
 use crate::support::test_database::TestDatabase;
@@ -15,7 +18,9 @@ contract!(; sql:
     a_change_waits_for_the_lock_of_another_process,
     changes_in_reverse_order_do_not_deadlock_permanently;
     servers:
-    the_server_ends_silent_transactions_after_30_seconds,
+    the_server_ends_silent_transactions_after_30_seconds;
+    sqlite:
+    a_change_is_not_starved_by_a_process_that_always_writes,
 );
 
 /// Reads the setting, because a test can't wait for the timeout.
@@ -42,6 +47,34 @@ async fn a_change_waits_for_the_lock_of_another_process(db: &TestDatabase) {
     let (verdict, ()) = tokio::join!(db.store.apply(change), release);
     assert_eq!(verdict.unwrap(), Verdict::Applied);
     other.close().await;
+}
+
+/// The other process begins its next transaction as soon as one has ended.
+async fn a_change_is_not_starved_by_a_process_that_always_writes(db: &TestDatabase) {
+    let other = connect(&db.url).await.unwrap();
+    let pool = other.write().pool().clone();
+    let (count, mut written) = watch::channel(0);
+    let writer = tokio::spawn(async move {
+        let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
+        let options = TransactionOptions { sqlite_transaction_mode, ..Default::default() };
+        loop {
+            let tx = pool.begin_with_options(options).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            tx.commit().await.unwrap();
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    let mut waits = Vec::new();
+    for _ in 0..20 {
+        written.changed().await.unwrap();
+        let before = *written.borrow_and_update();
+        db.apply(Change::new().insert_user(user())).await;
+        waits.push(*written.borrow() - before);
+    }
+    writer.abort();
+    let _ = writer.await;
+    other.close().await;
+    assert!(waits.iter().all(|wait| *wait <= 10), "transactions before each change: {waits:?}");
 }
 
 /// Two processes update the same rows. Each change is applied or conflicts; none fails.
