@@ -23,7 +23,7 @@ use crate::retry::{RETRY_WINDOW, Retry};
 /// The maximum number of changes in one commit.
 const GROUP_SIZE: usize = 64;
 /// The shortest interval between short groups of jobs' results, which no request waits for.
-const SETTLEMENT_INTERVAL: Duration = Duration::from_millis(10);
+const SETTLEMENT_INTERVAL: Duration = Duration::from_millis(25);
 /// The time limit of a transaction and of its COMMIT, equal to PlanetScale's limit.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20);
 
