@@ -26,7 +26,7 @@ const MAX_INTERVAL: Duration = Duration::from_millis(20);
 /// The cost of a batch hardly depends on its length. So while items arrive concurrently, a batch of
 /// fewer than [`SUFFICIENT_LENGTH`] items starts at an interval after the previous one: twice as
 /// long as a batch takes, at most [`MAX_INTERVAL`]. An item that arrives after a batch of one is a
-/// batch of its own at once.
+/// batch of its own at once, unless the queue has a lower limit for the interval.
 #[derive(Debug)]
 pub(crate) struct BatchQueue<T> {
     waiting: Arc<Mutex<Waiting<T>>>,
@@ -77,9 +77,9 @@ impl<T> BatchQueue<T> {
             waiting.receive_available(max);
         }
         let now = Instant::now();
-        let is_concurrent = waiting.items.len() > 1;
-        let interval = (took * 2).clamp(self.min_interval, MAX_INTERVAL);
-        waiting.next_start = is_concurrent.then(|| now + interval);
+        let may_wait = waiting.items.len() > 1 || !self.min_interval.is_zero();
+        let interval = (took * 2).min(MAX_INTERVAL).max(self.min_interval);
+        waiting.next_start = may_wait.then(|| now + interval);
         self.received_at = Some(now);
         let length = floor_to_fixed_size(max.min(waiting.items.len()));
         Some(waiting.items.drain(..length).collect())
@@ -224,6 +224,17 @@ mod tests {
         sender.send(5).await.unwrap();
         assert_eq!(queue.next_batch(64).await.unwrap(), [5]);
         assert_eq!(began.elapsed(), Duration::from_millis(6), "the batch before it was one of one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lower_limit_for_the_interval_applies_to_batches_of_one() {
+        let (sender, mut queue) = BatchQueue::channel(Duration::from_millis(100));
+        let began = Instant::now();
+        for item in 0..3 {
+            sender.send(item).await.unwrap();
+            assert_eq!(queue.next_batch(64).await.unwrap(), [item]);
+        }
+        assert_eq!(began.elapsed(), Duration::from_millis(200));
     }
 
     #[tokio::test(start_paused = true)]

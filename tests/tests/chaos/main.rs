@@ -7,6 +7,7 @@ mod database_outages;
 mod frozen_worker;
 mod full_disk;
 mod idle;
+mod log_budget;
 mod provider_outages;
 mod provider_refusals;
 mod statement_budget;

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use crate::{exclusive, wait_until_sent};
 
 const CLIENTS: usize = 32;
-const INVITATIONS: usize = 1_000;
+pub(crate) const INVITATIONS: usize = 1_000;
 /// The most statements for one accepted invitation, with [`CLIENTS`] concurrent clients. Batches are
 /// shorter in an unoptimized build, and on a busy machine.
 const ACCEPTED: f64 = if cfg!(debug_assertions) { 2.0 } else { 1.4 };
@@ -20,7 +20,7 @@ async fn statements(database: &TestDatabase) -> i64 {
     rows[0].try_get_by_index::<String>(1).unwrap().parse().unwrap()
 }
 
-async fn invite_concurrently(guestlist: &Guestlist) {
+pub(crate) async fn invite_concurrently(guestlist: &Guestlist) {
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
         let api = guestlist.api();

@@ -24,6 +24,9 @@ use crate::retry::{RETRY_WINDOW, Retry};
 const GROUP_SIZE: usize = 64;
 /// The shortest interval between short groups of jobs' results, which no request waits for.
 const SETTLEMENT_INTERVAL: Duration = Duration::from_millis(25);
+/// The same on SQLite, where a transaction writes each page that it changes, some 40 of them for any
+/// number of results, and keeps other processes from writing.
+const SQLITE_SETTLEMENT_INTERVAL: Duration = Duration::from_millis(100);
 /// The time limit of a transaction and of its COMMIT, equal to PlanetScale's limit.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -44,11 +47,11 @@ struct Submission {
 impl Committer {
     pub(crate) fn start(database: Database, waker: Waker) -> Self {
         let (requests, request_queue) = BatchQueue::channel(Duration::ZERO);
-        let (settlements, settlement_queue) = BatchQueue::channel(SETTLEMENT_INTERVAL);
-        let tasks = match database.backend() {
-            DbBackend::Sqlite => 1,
-            _ => 4,
+        let (tasks, settlement_interval) = match database.backend() {
+            DbBackend::Sqlite => (1, SQLITE_SETTLEMENT_INTERVAL),
+            _ => (4, SETTLEMENT_INTERVAL),
         };
+        let (settlements, settlement_queue) = BatchQueue::channel(settlement_interval);
         let task = CommitTask { database, waker };
         for _ in 0..tasks {
             tokio::spawn(task.clone().run(request_queue.clone()));
