@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apalis_sea_orm::Waker;
 use guestlist_database::{SqlStore, connect};
-use guestlist_domain::{Change, Store, User, Verdict};
+use guestlist_domain::{Change, ReadUsers, Store, User, Verdict};
 use sea_orm::{
     ConnectionTrait, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
@@ -20,6 +20,7 @@ contract!(; sql:
     servers:
     the_server_ends_silent_transactions_after_30_seconds;
     sqlite:
+    reads_do_not_wait_for_a_writer,
     a_change_is_not_starved_by_a_process_that_always_writes,
 );
 
@@ -46,6 +47,19 @@ async fn a_change_waits_for_the_lock_of_another_process(db: &TestDatabase) {
     let change = Change::new().update_user(user.clone(), user.clone());
     let (verdict, ()) = tokio::join!(db.store.apply(change), release);
     assert_eq!(verdict.unwrap(), Verdict::Applied);
+    other.close().await;
+}
+
+async fn reads_do_not_wait_for_a_writer(db: &TestDatabase) {
+    let user = user();
+    db.apply(Change::new().insert_user(user.clone())).await;
+    let other = connect(&db.url).await.unwrap();
+    let sqlite_transaction_mode = Some(SqliteTransactionMode::Exclusive);
+    let options = TransactionOptions { sqlite_transaction_mode, ..Default::default() };
+    let lock = other.write().pool().begin_with_options(options).await.unwrap();
+    lock.execute_unprepared("DELETE FROM users").await.unwrap();
+    assert_eq!(db.store.user(user.id).await.unwrap(), Some(user));
+    lock.rollback().await.unwrap();
     other.close().await;
 }
 
