@@ -110,7 +110,7 @@ async fn open_sqlite(url: &str, create: bool) -> Result<Database, ConnectError> 
         return Err(ConnectError::NoFile(place));
     }
     let health = Arc::new(Health::new(false));
-    let lock = WriteLock::new(path).map_err(failed)?;
+    let lock = WriteLock::new(path);
     // The writer is opened first, because it enables the write-ahead log.
     let write = open_pool(sqlite_writer(url, &health, &lock), &place).await?;
     let file = DatabaseFile::opened(path).map_err(failed)?;

@@ -1,9 +1,9 @@
 //! A lock between the processes that write to one SQLite file.
 
 use std::fs::{File, TryLockError};
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -23,38 +23,53 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 /// The lock is on the folder of the file: a process that opens and closes the file itself loses
 /// SQLite's locks on it.
 #[derive(Debug, Clone)]
-pub(super) struct WriteLock {
-    folder: Arc<File>,
+pub(super) struct WriteLock(Arc<Folder>);
+
+#[derive(Debug)]
+struct Folder {
+    /// `None` if the folder can't be read.
+    file: Option<File>,
+    /// Whether a thread waits for the lock, perhaps since an earlier call.
+    has_waiter: AtomicBool,
 }
 
 impl WriteLock {
-    pub(super) fn new(database: &Path) -> io::Result<Self> {
-        let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
-        Ok(Self { folder: Arc::new(File::open(folder.unwrap_or(Path::new(".")))?) })
+    pub(super) fn new(database: &Path) -> Self {
+        let path = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let file = File::open(path.unwrap_or(Path::new("."))).ok();
+        Self(Arc::new(Folder { file, has_waiter: AtomicBool::new(false) }))
     }
 
-    /// Waits for the lock. Returns without it after a timeout, or if the folder can't be locked.
+    /// Waits for the lock. Returns without it after a timeout, while a thread waits since an earlier
+    /// timeout, or if the folder can't be locked.
     pub(super) async fn acquire(&self) {
-        if let Err(TryLockError::WouldBlock) = self.folder.try_lock() {
+        let locked = self.0.file.as_ref().map(File::try_lock);
+        if let Some(Err(TryLockError::WouldBlock)) = locked
+            && !self.0.has_waiter.swap(true, Ordering::AcqRel)
+        {
             let _ = timeout(TIMEOUT, self.wait()).await;
         }
     }
 
-    /// Waits on a thread of its own, because the runtime would not end before one of its threads.
+    /// Waits on a thread of its own, because the runtime waits for its threads when it ends.
     fn wait(&self) -> oneshot::Receiver<()> {
         let (sender, locked) = oneshot::channel();
-        let folder = Arc::clone(&self.folder);
-        thread::spawn(move || {
-            let _ = folder.lock();
+        let lock = self.clone();
+        let waiter = thread::Builder::new().name("write-lock".to_owned()).spawn(move || {
+            let _ = lock.0.file.as_ref().map(File::lock);
+            lock.0.has_waiter.store(false, Ordering::Release);
             if sender.send(()).is_err() {
-                let _ = folder.unlock();
+                lock.release();
             }
         });
+        if waiter.is_err() {
+            self.0.has_waiter.store(false, Ordering::Release);
+        }
         locked
     }
 
     /// Releases the lock if it is held.
     pub(super) fn release(&self) {
-        let _ = self.folder.unlock();
+        let _ = self.0.file.as_ref().map(File::unlock);
     }
 }

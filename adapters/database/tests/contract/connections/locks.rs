@@ -1,6 +1,6 @@
 //! Locks that other processes hold.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apalis_sea_orm::Waker;
 use guestlist_database::{SqlStore, connect};
@@ -22,6 +22,7 @@ contract!(; sql:
     sqlite:
     reads_do_not_wait_for_a_writer,
     a_change_is_not_starved_by_a_process_that_always_writes,
+    a_process_that_is_frozen_between_writes_stops_no_other,
 );
 
 /// Reads the setting, because a test can't wait for the timeout.
@@ -89,6 +90,21 @@ async fn a_change_is_not_starved_by_a_process_that_always_writes(db: &TestDataba
     let _ = writer.await;
     other.close().await;
     assert!(waits.iter().all(|wait| *wait <= 10), "transactions before each change: {waits:?}");
+}
+
+/// The frozen process holds the lock by which processes take turns.
+async fn a_process_that_is_frozen_between_writes_stops_no_other(db: &TestDatabase) {
+    let other = connect(&db.url).await.unwrap();
+    let pool = other.write().pool().get_sqlite_connection_pool();
+    let frozen = pool.acquire().await.unwrap();
+    let began = Instant::now();
+    for _ in 0..20 {
+        db.apply(Change::new().insert_user(user())).await;
+    }
+    // Only the first one waits for the timeout.
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drop(frozen);
+    other.close().await;
 }
 
 /// Two processes update the same rows. Each change is applied or conflicts; none fails.
