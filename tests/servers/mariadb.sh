@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs a temporary MariaDB server on loopback, with durability turned off for speed.
 #
-#   mariadb.sh run DIR PORT     initializes DIR if it is new, and becomes the server until it or its
+#   mariadb.sh run DIR PORT [OPTION]…
+#                               initializes DIR if it is new, and becomes the server until it or its
 #                               parent is killed; creates DIR/url when the server accepts queries
 #   mariadb.sh sql DIR [ARG]…   runs a client as root
 #
@@ -26,7 +27,7 @@ run() {
   local follow=(setpriv --pdeathsig KILL)
   local server=(--no-defaults --datadir="$dir/data" --character-set-server=utf8mb4
     --innodb-flush-method=nosync --innodb-doublewrite=OFF --innodb-flush-log-at-trx-commit=0
-    --innodb-log-file-size=32M --innodb-buffer-pool-size=256M)
+    --innodb-log-file-size=32M --innodb-buffer-pool-size=256M "$@")
   [[ $EUID -ne 0 ]] || server+=(--user=root)
   rm -f "$dir/url"
   if [[ ! -e $dir/data/ibdata1 ]]; then
@@ -43,7 +44,7 @@ run() {
 enter() { mkdir -p "$1" && dir=$(cd "$1" && pwd); }
 
 case ${1:-} in
-  run) enter "${2:?directory}" && port=${3:?port} && run ;;
+  run) enter "${2:?directory}" && port=${3:?port} && run "${@:4}" ;;
   sql) enter "${2:?directory}" && sql "${@:3}" ;;
   *) sed -n '2,/^set/{/^set/!p}' "$0" >&2; exit 2 ;;
 esac

@@ -2,7 +2,8 @@
 # Runs a temporary MySQL server on loopback, with durability turned off for speed.
 #
 #   mysql.sh fetch            unpacks the server once, without root and without installing it
-#   mysql.sh run DIR PORT     initializes DIR if it is new, and becomes the server until it or its
+#   mysql.sh run DIR PORT [OPTION]…
+#                             initializes DIR if it is new, and becomes the server until it or its
 #                             parent is killed; creates DIR/url when the server accepts queries
 #   mysql.sh sql DIR [ARG]…   runs a client as root
 #
@@ -72,7 +73,7 @@ run() {
     --character-sets-dir="$tree/usr/share/mysql/charsets" --secure-file-priv=NULL
     --skip-log-bin --performance-schema=OFF --mysqlx=OFF --tls-version= --auto-generate-certs=OFF
     --innodb-flush-method=nosync --innodb-doublewrite=OFF --innodb-flush-log-at-trx-commit=0
-    --innodb-redo-log-capacity=32M --innodb-buffer-pool-size=256M)
+    --innodb-redo-log-capacity=32M --innodb-buffer-pool-size=256M "$@")
   [[ $EUID -ne 0 ]] || server+=(--user=root)
   fetch
   rm -f "$dir/url"
@@ -90,7 +91,7 @@ enter() { mkdir -p "$1" && dir=$(cd "$1" && pwd); }
 
 case ${1:-} in
   fetch) fetch ;;
-  run) enter "${2:?directory}" && port=${3:?port} && run ;;
+  run) enter "${2:?directory}" && port=${3:?port} && run "${@:4}" ;;
   sql) enter "${2:?directory}" && sql "${@:3}" ;;
   *) sed -n '2,/^set/{/^set/!p}' "$0" >&2; exit 2 ;;
 esac
