@@ -1,94 +1,84 @@
-//! Sends invitations from concurrent clients, and prints the rate and the response times. It is run by
-//! hand; build the programs in the same profile first:
+//! Measures Guestlist's speed and cost on each engine, and compares it with other systems;
+//! `docs/measure.md` describes the figures. Build the programs in the same profile first:
 //!
-//!     cargo build --release --workspace
-//!     cargo run --release -p guestlist-tests --example load -- --clients 64 --seconds 10
-//!
-//! Without `--url` and `--key` it starts `serve` on the given engine.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a tool for developers")]
+//!     cargo build --release -p guestlist -p guestlist-worker -p stytch-sandbox
+//!     cargo run --release -p guestlist-tests --example load -- --json load.json --svg load.svg
+#![expect(clippy::expect_used, reason = "a failure in the harness ends the measurement")]
 
-use std::time::{Duration, Instant};
+mod client;
+mod figures;
+mod installation;
+mod machine;
+mod options;
+mod peers;
+mod processes;
+mod report;
+mod scenarios;
+mod seed;
+mod server;
 
+use std::time::Instant;
+
+use anyhow::Context;
 use clap::Parser;
-use guestlist_tests::{Caller, Engine, Guestlist};
-use reqwest::Method;
-use serde_json::json;
-use tokio::task::JoinSet;
 
-#[derive(Parser)]
-struct Args {
-    /// Number of concurrent clients
-    #[arg(long, default_value_t = 64)]
-    clients: usize,
-    /// Duration in seconds
-    #[arg(long, default_value_t = 10)]
-    seconds: u64,
-    /// URL of a running server [default: starts one]
-    #[arg(long, requires = "key")]
-    url: Option<String>,
-    /// API key of the running server
-    #[arg(long)]
-    key: Option<String>,
-    /// Engine of the server to start: sqlite, mysql or mariadb
-    #[arg(long, default_value = "sqlite")]
-    engine: String,
-    /// Number of workers to start
-    #[arg(long, default_value_t = 0)]
-    workers: usize,
+use crate::figures::Series;
+use crate::installation::Installation;
+use crate::machine::{Machine, engine_description};
+use crate::options::Options;
+use crate::report::{EngineReport, Report};
+use crate::server::Server;
+
+// One thread, because the load generator shares the cores with what it measures.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let (machine, started) = (Machine::read(), Instant::now());
+    let engines = if options.only_peers { vec![] } else { measure(&options).await };
+    let systems = match &options.peers {
+        Some(folder) => peers::compare(folder, &options)?,
+        None => vec![],
+    };
+    let report = Report { options: &options, machine, engines, systems };
+    println!("{}", report::tables(&report));
+    if let Some(path) = &options.json {
+        let text = serde_json::to_string_pretty(&report::json(&report))?;
+        std::fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
+    }
+    if let Some(path) = &options.svg {
+        std::fs::write(path, report::chart(&report)).with_context(|| path.display().to_string())?;
+    }
+    eprintln!("measured in {} s", started.elapsed().as_secs());
+    Ok(())
 }
 
-impl Args {
-    fn engine(&self) -> Engine {
-        match self.engine.as_str() {
-            "sqlite" => Engine::Sqlite,
-            "mysql" => Engine::MySql,
-            "mariadb" => Engine::MariaDb,
-            other => panic!("unknown engine {other}"),
+/// Measures every engine at every size, in turns, so that what else the machine does affects all.
+async fn measure(options: &Options) -> Vec<EngineReport> {
+    let (mut reports, mut servers) = (Vec::new(), Vec::new());
+    for engine in &options.engine {
+        let existing = options.server_url(*engine);
+        let server = if existing.is_none() { Server::start(*engine).await } else { None };
+        let url = existing.or_else(|| server.as_ref().map(Server::url));
+        let sizes = options.rows.iter().map(|rows| (*rows, Series::default())).collect();
+        let (name, description) = (engine.to_string(), String::new());
+        reports.push(EngineReport { name, description, sizes });
+        servers.push((*engine, url, server));
+    }
+    for repetition in 1..=options.repetitions {
+        for (size, rows) in options.rows.iter().enumerate() {
+            for ((engine, url, _), report) in servers.iter().zip(&mut reports) {
+                eprint!("{repetition} of {}: {engine}, {rows} rows:", options.repetitions);
+                let started = Instant::now();
+                let mut installation = Installation::start(*engine, url.as_deref(), *rows).await;
+                eprint!(" started in {} s,", started.elapsed().as_secs());
+                if report.description.is_empty() {
+                    report.description = engine_description(installation.database()).await;
+                }
+                let series = &mut report.sizes[size].1;
+                scenarios::run(&mut installation, options, series).await;
+                eprintln!(" ({} s)", started.elapsed().as_secs());
+            }
         }
     }
-}
-
-#[tokio::main]
-async fn main() {
-    let args = Args::parse();
-    let (caller, _started) = if let (Some(url), Some(key)) = (&args.url, &args.key) {
-        (Caller::new(url).bearer(key), None)
-    } else {
-        let guestlist = Guestlist::split(args.engine()).workers(args.workers).start().await;
-        (guestlist.api(), Some(guestlist))
-    };
-    let began = Instant::now();
-    let end = began + Duration::from_secs(args.seconds);
-    let run = std::process::id();
-    let mut clients = JoinSet::new();
-    for client in 0..args.clients {
-        clients.spawn(invite_until(end, caller.clone(), format!("{run}-{client}")));
-    }
-    let mut times: Vec<Duration> = clients.join_all().await.into_iter().flatten().collect();
-    let took = began.elapsed();
-    times.sort();
-    let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
-    println!(
-        "{} invitations by {} clients in {took:.1?}: {:.0} a second; p50 {:.1?}, p90 {:.1?}, p99 {:.1?}, longest {:.1?}",
-        times.len(),
-        args.clients,
-        f64::from(u32::try_from(times.len()).unwrap()) / took.as_secs_f64(),
-        at(50),
-        at(90),
-        at(99),
-        times.last().copied().unwrap_or_default(),
-    );
-}
-
-async fn invite_until(end: Instant, caller: Caller, name: String) -> Vec<Duration> {
-    let mut times = Vec::new();
-    while Instant::now() < end {
-        let body = json!({ "email": format!("{name}-{}@example.com", times.len()) }).to_string();
-        let sent_at = Instant::now();
-        let json = Some("application/json");
-        let response = caller.try_call(Method::POST, "/v1/invitations", json, body).await;
-        let _ = response.expect("a response").is(202);
-        times.push(sent_at.elapsed());
-    }
-    times
+    reports
 }
