@@ -17,10 +17,12 @@ mod scenarios;
 mod seed;
 mod server;
 
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Parser;
+use futures::FutureExt;
 
 use crate::figures::Series;
 use crate::installation::Installation;
@@ -33,11 +35,16 @@ use crate::server::Server;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    if let Some(folder) = &options.peers {
+        peers::check(folder)?;
+    }
     let (machine, started) = (Machine::read(), Instant::now());
-    let engines = if options.only_peers { vec![] } else { measure(&options).await };
-    let systems = match &options.peers {
-        Some(folder) => peers::compare(folder, &options)?,
-        None => vec![],
+    let (engines, is_complete) =
+        if options.only_peers { (vec![], true) } else { measure(&options).await };
+    let compared = options.peers.as_ref().map(|folder| peers::compare(folder, &options));
+    let (systems, failure) = match compared.transpose() {
+        Ok(systems) => (systems.unwrap_or_default(), None),
+        Err(error) => (vec![], Some(error)),
     };
     let report = Report { options: &options, machine, engines, systems };
     println!("{}", report::tables(&report));
@@ -49,11 +56,13 @@ async fn main() -> anyhow::Result<()> {
         std::fs::write(path, report::chart(&report)).with_context(|| path.display().to_string())?;
     }
     eprintln!("measured in {} s", started.elapsed().as_secs());
-    Ok(())
+    ensure!(is_complete, "some measurements failed; the results have fewer values");
+    failure.map_or(Ok(()), Err)
 }
 
 /// Measures every engine at every size, in turns, so that what else the machine does affects all.
-async fn measure(options: &Options) -> Vec<EngineReport> {
+/// Also returns whether everything was measured.
+async fn measure(options: &Options) -> (Vec<EngineReport>, bool) {
     let (mut reports, mut servers) = (Vec::new(), Vec::new());
     for engine in &options.engine {
         let existing = options.server_url(*engine);
@@ -64,21 +73,25 @@ async fn measure(options: &Options) -> Vec<EngineReport> {
         reports.push(EngineReport { name, description, sizes });
         servers.push((*engine, url, server));
     }
+    let mut is_complete = true;
     for repetition in 1..=options.repetitions {
         for (size, rows) in options.rows.iter().enumerate() {
             for ((engine, url, _), report) in servers.iter().zip(&mut reports) {
                 eprint!("{repetition} of {}: {engine}, {rows} rows:", options.repetitions);
                 let started = Instant::now();
-                let mut installation = Installation::start(*engine, url.as_deref(), *rows).await;
-                eprint!(" started in {} s,", started.elapsed().as_secs());
-                if report.description.is_empty() {
+                let run = async {
+                    let mut installation =
+                        Installation::start(*engine, url.as_deref(), *rows).await;
+                    eprint!(" started in {} s,", started.elapsed().as_secs());
                     report.description = engine_description(installation.database()).await;
-                }
-                let series = &mut report.sizes[size].1;
-                scenarios::run(&mut installation, options, series).await;
+                    let series = &mut report.sizes[size].1;
+                    scenarios::run(&mut installation, options, series).await;
+                };
+                // A failure costs the rest of one repetition, not the results so far.
+                is_complete &= AssertUnwindSafe(run).catch_unwind().await.is_ok();
                 eprintln!(" ({} s)", started.elapsed().as_secs());
             }
         }
     }
-    reports
+    (reports, is_complete)
 }

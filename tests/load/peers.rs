@@ -22,7 +22,6 @@ use results::{GUESTLIST, JWT_PEER, SESSION, SUITES};
 /// Runs the suites, and returns the figures of each system.
 pub fn compare(folder: &Path, options: &Options) -> anyhow::Result<Vec<System>> {
     let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
-    check(&folder)?;
     let run = std::env::var_os("RUN").map(PathBuf::from);
     let run = run.unwrap_or_else(|| std::env::temp_dir().join("guestlist-peers"));
     fs::create_dir_all(&run)?;
@@ -40,7 +39,7 @@ pub fn compare(folder: &Path, options: &Options) -> anyhow::Result<Vec<System>> 
 }
 
 /// Checks that the folder is complete and set up.
-fn check(folder: &Path) -> anyhow::Result<()> {
+pub fn check(folder: &Path) -> anyhow::Result<()> {
     for file in ["bench.py", "ours.sh", "bin/services.sh"] {
         ensure!(folder.join(file).exists(), "{} has no {file}", folder.display());
     }

@@ -33,7 +33,7 @@ pub struct System {
 #[derive(Debug)]
 pub struct EngineReport {
     pub name: String,
-    /// Its version, and whether it flushes commits.
+    /// Its version, and whether it flushes commits; empty if it could not be used.
     pub description: String,
     /// By the number of rows, in the order of the options.
     pub sizes: Vec<(u64, Series)>,

@@ -23,7 +23,7 @@ pub fn tables(report: &Report) -> String {
         let columns: Vec<_> = systems.map(|system| (system.name.clone(), &system.series)).collect();
         let _ = writeln!(text, "{}\n{}", table(&columns, false), ratios(report));
     }
-    for engine in &report.engines {
+    for engine in report.engines.iter().filter(|engine| !engine.description.is_empty()) {
         let _ = writeln!(text, "{}", engine.description);
     }
     let _ = writeln!(text, "{}.\n{}", report.method(), report.machine.line());
