@@ -39,11 +39,11 @@ pub fn wake_other_processes(
     conn: DatabaseConnection,
     waker: &Waker,
 ) -> impl Future<Output = ()> + Send + use<> {
-    let mut wakes = waker.subscribe();
+    let mut receiver = waker.subscribe();
     async move {
         let (mut workers, mut read_at) = (Vec::new(), None::<Instant>);
         loop {
-            wakes.recv().await;
+            receiver.recv().await;
             if read_at.is_none_or(|at| at.elapsed() > READ_INTERVAL) {
                 read_at = Some(Instant::now());
                 workers = wake_addresses(&conn).await.unwrap_or_else(|error| {

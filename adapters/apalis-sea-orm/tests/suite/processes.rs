@@ -164,7 +164,8 @@ async fn an_idle_process_uses_less_than_one_percent_of_a_core() {
     let mut workers = Vec::new();
     let all = each().await;
     for db in &all {
-        let mut worker = config(db, directory.path(), "ann").start().await;
+        let config = config(db, directory.path(), "ann");
+        let mut worker = WorkerConfig { is_wakeable: true, ..config }.start().await;
         worker.go();
         workers.push((db.engine, worker));
     }
