@@ -8,9 +8,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use guestlist_tests::program;
+use guestlist_tests::{SHORT, program};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -65,7 +66,16 @@ struct Services<'a>(&'a Peers);
 
 impl Drop for Services<'_> {
     fn drop(&mut self) {
+        let file = |name| fs::read_to_string(self.0.run.join(name)).ok();
+        let processes: Vec<_> =
+            ["mysql.pid", "redis.pid", "pg.pid"].into_iter().filter_map(file).collect();
         let _ = self.0.command("bin/services.sh").arg("stop").status();
+        // Until they have ended, they can't be started again.
+        let is_running = |process: &String| Path::new("/proc").join(process.trim()).exists();
+        let stopping = Instant::now();
+        while processes.iter().any(is_running) && stopping.elapsed() < SHORT {
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
