@@ -2,8 +2,8 @@
 
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait};
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, DbErr,
-    EntityTrait, IdenStatic, Iterable, QueryFilter,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityName, EntityTrait, IdenStatic, Iterable, QueryFilter, Statement,
 };
 use uuid::Uuid;
 
@@ -29,16 +29,38 @@ fn chunks<T>(mut rows: &[T], max: usize) -> impl Iterator<Item = &[T]> {
     })
 }
 
+/// Inserts rows, which have values for the same columns.
+///
+/// The text is written here and the values are moved, because SeaORM's `insert_many` builds an
+/// expression for each value and copies it.
 pub(super) async fn insert<A>(tx: &DatabaseTransaction, rows: Vec<A>) -> Result<(), DbErr>
 where
-    A: ActiveModelTrait + ActiveModelBehavior + Send,
+    A: ActiveModelTrait,
 {
-    let columns = <A::Entity as EntityTrait>::Column::iter().count();
-    for rows in chunks(&rows, MAX_INSERTED.min(MAX_PARAMETERS / columns)) {
-        let rows = rows.iter().cloned();
-        <A::Entity as EntityTrait>::insert_many(rows).exec_without_returning(tx).await?;
+    let Some(first) = rows.first() else { return Ok(()) };
+    let columns = <A::Entity as EntityTrait>::Column::iter();
+    let columns: Vec<_> = columns.filter(|column| !first.is_not_set(*column)).collect();
+    let max = MAX_INSERTED.min(MAX_PARAMETERS / columns.len());
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        let length = floor_to_fixed_size(rows.len().min(max));
+        let text = insert_text(A::Entity::default().table_name(), &columns, length);
+        let values = rows.by_ref().take(length).flat_map(|mut row| {
+            columns.iter().filter_map(move |column| row.take(*column).into_value())
+        });
+        let backend = tx.get_database_backend();
+        tx.execute_raw(Statement::from_sql_and_values(backend, text, values)).await?;
     }
     Ok(())
+}
+
+/// Returns the text of an INSERT, in the quotation marks that SQLite and MySQL share.
+fn insert_text(table: &str, columns: &[impl IdenStatic], rows: usize) -> String {
+    let names: Vec<_> = columns.iter().map(IdenStatic::as_str).collect();
+    let names = names.join("`, `");
+    let row = format!("({})", vec!["?"; columns.len()].join(", "));
+    let rows = vec![row.as_str(); rows].join(", ");
+    format!("INSERT INTO `{table}` (`{names}`) VALUES {rows}")
 }
 
 /// Updates rows and increments their versions. Returns [`WriteError::Conflict`] if a row is not at
@@ -79,8 +101,8 @@ async fn update_columns<E: Versioned>(
     let versions: Vec<_> = rows.iter().map(|row| (row.id, row.version)).collect();
     let mut update = E::update_many().filter(at_version::<E>(&versions));
     for (index, (column, _)) in rows[0].set.iter().enumerate() {
-        let values: Vec<_> = rows.iter().map(|row| (row.id, row.set[index].1.clone())).collect();
-        update = update.col_expr(*column, value_of_each::<E>(&values));
+        let values = rows.iter().map(|row| (row.id, row.set[index].1.clone()));
+        update = update.col_expr(*column, value_of_each::<E>(values.collect()));
     }
     let update = update.col_expr(E::VERSION, Expr::col(E::VERSION).add(1));
     require_rows(update.exec(tx).await?.rows_affected, rows.len())
@@ -100,22 +122,20 @@ pub(super) async fn delete<E: Versioned>(
 }
 
 fn at_version<E: Versioned>(rows: &[(Uuid, i64)]) -> Condition {
-    let versions: Vec<_> = rows.iter().map(|(id, version)| (*id, Expr::value(*version))).collect();
+    let versions = rows.iter().map(|(id, version)| (*id, Expr::value(*version)));
     Condition::all()
         .add(E::ID.is_in(rows.iter().map(|(id, _)| *id)))
-        .add(E::VERSION.into_expr().eq(value_of_each::<E>(&versions)))
+        .add(E::VERSION.into_expr().eq(value_of_each::<E>(versions.collect())))
 }
 
 /// Returns the value of each row: the value itself if all rows have the same, and else a `CASE` with
 /// a branch per row.
-fn value_of_each<E: Versioned>(values: &[(Uuid, Expr)]) -> Expr {
-    let (_, first) = &values[0];
-    if values.iter().all(|(_, value)| value == first) {
-        return first.clone();
+fn value_of_each<E: Versioned>(mut values: Vec<(Uuid, Expr)>) -> Expr {
+    if values.iter().all(|(_, value)| *value == values[0].1) {
+        return values.swap_remove(0).1;
     }
-    let case =
-        |case: CaseStatement, (id, value): &(Uuid, Expr)| case.case(E::ID.eq(*id), value.clone());
-    values.iter().fold(CaseStatement::new(), case).into()
+    let case = |case: CaseStatement, (id, value): (Uuid, Expr)| case.case(E::ID.eq(id), value);
+    values.into_iter().fold(CaseStatement::new(), case).into()
 }
 
 fn require_rows(affected: u64, expected: usize) -> Result<(), WriteError> {
