@@ -41,9 +41,13 @@ pub(crate) fn is_visible(c: char) -> bool {
 
 /// Returns whether a reader of an email address would overlook the character.
 pub(crate) fn is_invisible(c: char) -> bool {
+    // Without looking up its category, because every address that is read is checked.
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     let is_format =
         matches!(c.general_category(), GeneralCategory::Format | GeneralCategory::SpaceSeparator);
-    (is_format && c != ' ')
+    is_format
         || is_control(c)
         || BLANK.contains(&c)
         || matches!(c, '\u{034F}' | '\u{180B}'..='\u{180F}' | '\u{FE00}'..='\u{FE0F}')
