@@ -117,9 +117,16 @@ impl Metadata {
         }
     }
 
+    /// Restores an object from the database. Returns `None` if the text is not a JSON object of the
+    /// permitted size.
+    pub fn from_json(text: &str) -> Option<Self> {
+        if text.len() > Self::MAX_BYTES { None } else { serde_json::from_str(text).ok().map(Self) }
+    }
+
     /// Serializes the object for the database.
     pub fn to_json(&self) -> String {
-        serde_json::Value::Object(self.0.clone()).to_string()
+        // Maps of JSON values can always be serialized.
+        serde_json::to_string(&self.0).unwrap_or_default()
     }
 
     pub fn is_empty(&self) -> bool {
