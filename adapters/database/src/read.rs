@@ -15,46 +15,44 @@ use guestlist_domain::{
 use jiff::Timestamp;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    StatementBuilder, Value,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select, Value,
 };
 
 use crate::error::{StoreResult, store_error};
 use crate::store::SqlStore;
-use crate::tables::columns::{MAX_IDS, RowReader, micros};
+use crate::tables::columns::{Columns, MAX_IDS, RowReader, micros};
 use crate::tables::{api_keys, reconciliations, tombstones, users as user_rows};
 
 impl SqlStore {
     pub(crate) async fn one<E, T>(&self, query: Select<E>) -> StoreResult<Option<T>>
     where
         E: EntityTrait,
-        T: TryFrom<E::Model, Error = StoreError>,
+        T: for<'r> TryFrom<Columns<'r, E>, Error = StoreError>,
     {
-        let row = query.one(self.database.read()).await.map_err(store_error)?;
-        row.map(T::try_from).transpose()
+        let row = self.database.read().query_one(query.limit(1).as_query()).await;
+        row.map_err(store_error)?.map(|row| Columns::new(&row).try_into()).transpose()
     }
 
     pub(crate) async fn all<E, T>(&self, query: Select<E>) -> StoreResult<Vec<T>>
     where
         E: EntityTrait,
-        T: TryFrom<E::Model, Error = StoreError>,
+        T: for<'r> TryFrom<Columns<'r, E>, Error = StoreError>,
     {
-        let rows = query.all(self.database.read()).await.map_err(store_error)?;
-        rows.into_iter().map(T::try_from).collect()
+        self.all_by_statement(query.as_query()).await
     }
 
-    /// Runs a statement that returns rows of one table.
+    /// Runs a statement that returns all columns of one table.
     pub(crate) async fn all_by_statement<E, T>(
         &self,
         statement: &SelectStatement,
     ) -> StoreResult<Vec<T>>
     where
         E: EntityTrait,
-        T: TryFrom<E::Model, Error = StoreError>,
+        T: for<'r> TryFrom<Columns<'r, E>, Error = StoreError>,
     {
-        let statement = StatementBuilder::build(statement, &self.database.backend());
-        let rows = E::find().from_raw_sql(statement).all(self.database.read()).await;
-        rows.map_err(store_error)?.into_iter().map(T::try_from).collect()
+        let rows = self.database.read().query_all(statement).await.map_err(store_error)?;
+        rows.iter().map(|row| Columns::new(row).try_into()).collect()
     }
 
     pub(crate) async fn exists<E: EntityTrait>(&self, query: Select<E>) -> StoreResult<bool> {
@@ -69,7 +67,7 @@ impl SqlStore {
     ) -> StoreResult<Vec<T>>
     where
         E: EntityTrait,
-        T: TryFrom<E::Model, Error = StoreError>,
+        T: for<'r> TryFrom<Columns<'r, E>, Error = StoreError>,
     {
         let values: Vec<Value> = values.collect();
         let mut found = Vec::new();

@@ -16,7 +16,7 @@ mod prelude {
     pub(super) use sea_orm::ActiveValue::Set;
     pub(super) use sea_orm::entity::prelude::*;
 
-    pub(super) use super::columns::{Relation, RowReader, micros};
+    pub(super) use super::columns::{Columns, Relation, RowReader, micros};
 }
 
 /// The address of each user: its primary key makes addresses unique, also where `users` is sharded
@@ -58,16 +58,15 @@ pub(crate) mod tombstones {
 
     impl ActiveModelBehavior for ActiveModel {}
 
-    impl TryFrom<Model> for Tombstone {
+    impl TryFrom<Columns<'_, Entity>> for Tombstone {
         type Error = StoreError;
 
-        fn try_from(model: Model) -> Result<Self, StoreError> {
-            let at = RowReader::new("tombstones", &model.provider_user_id).time("at", model.at)?;
-            Ok(Self {
-                provider_user_id: model.provider_user_id,
-                user_id: UserId(model.user_id),
-                at,
-            })
+        fn try_from(mut columns: Columns<'_, Entity>) -> Result<Self, StoreError> {
+            let provider_user_id: String = columns.next()?;
+            let row = RowReader::new("tombstones", &provider_user_id);
+            let user_id = UserId(columns.next()?);
+            let at = row.time("at", columns.next()?)?;
+            Ok(Self { provider_user_id, user_id, at })
         }
     }
 
@@ -117,16 +116,17 @@ pub(crate) mod used_links {
 
     impl ActiveModelBehavior for ActiveModel {}
 
-    impl TryFrom<Model> for UsedLink {
+    impl TryFrom<Columns<'_, Entity>> for UsedLink {
         type Error = StoreError;
 
-        fn try_from(model: Model) -> Result<Self, StoreError> {
+        fn try_from(mut columns: Columns<'_, Entity>) -> Result<Self, StoreError> {
+            let (token_hash, user_id, at) = (columns.next()?, columns.next()?, columns.next()?);
             // An error identifies the row by its time, so that no hash of a token is logged.
-            let row = RowReader::new("used_links", model.at);
+            let row = RowReader::new("used_links", at);
             Ok(Self {
-                token_hash: TokenHash(row.hash("token_hash", &model.token_hash)?),
-                user_id: model.user_id.map(UserId),
-                at: row.time("at", model.at)?,
+                token_hash: TokenHash(row.hash("token_hash", token_hash)?),
+                user_id: Option::map(user_id, UserId),
+                at: row.time("at", at)?,
             })
         }
     }

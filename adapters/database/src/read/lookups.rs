@@ -6,11 +6,15 @@ use guestlist_domain::{
     ApiKey, Email, Invitation, InvitationId, Session, StoreError, TokenHash, User, UserId,
 };
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, QueryFilter,
+    QueryResult, QueryTrait, Select,
+};
 
 use crate::batching::{BatchLoader, Rows};
 use crate::connect::Database;
 use crate::error::{StoreResult, store_error};
+use crate::tables::columns::Columns;
 use crate::tables::{api_keys, invitations, sessions, users};
 
 /// The batch loaders of a store.
@@ -61,20 +65,22 @@ async fn api_keys_by_hash(
 ) -> StoreResult<Rows<TokenHash, ApiKey>> {
     use api_keys::{Column, Entity};
     let hashes = hashes.iter().map(|hash| hash.0.to_vec());
-    rows::<Entity, _, _>(&database, Column::Hash.is_in(hashes), |key| token_hash(&key.hash)).await
+    let query = Entity::find().filter(Column::Hash.is_in(hashes));
+    rows(&database, query, |row| token_hash(row, "", Column::Hash)).await
 }
 
 async fn users_by_id(database: Database, ids: Vec<UserId>) -> StoreResult<Rows<UserId, User>> {
     use users::{Column, Entity};
-    let ids = ids.iter().map(|id| id.0);
-    rows::<Entity, _, _>(&database, Column::Id.is_in(ids), |user| UserId(user.id)).await
+    let query = Entity::find().filter(Column::Id.is_in(ids.iter().map(|id| id.0)));
+    rows(&database, query, |row| row.try_get("", Column::Id.as_str()).map(UserId)).await
 }
 
 async fn users_by_email(database: Database, emails: Vec<Email>) -> StoreResult<Rows<Email, User>> {
     use users::{Column, Entity};
     let texts: Vec<&str> = emails.iter().map(Email::as_str).collect();
-    let filter = Column::Email.is_in(texts);
-    let mut users = rows::<Entity, _, _>(&database, filter, |user| user.email.clone()).await?;
+    let query = Entity::find().filter(Column::Email.is_in(texts));
+    let email = |row: &QueryResult| row.try_get::<String>("", Column::Email.as_str());
+    let mut users = rows(&database, query, email).await?;
     let found = emails.into_iter().filter_map(|email| {
         let user = users.remove(email.as_str())?;
         Some((email, user))
@@ -87,61 +93,71 @@ async fn invitations_by_id(
     ids: Vec<InvitationId>,
 ) -> StoreResult<Rows<InvitationId, Invitation>> {
     use invitations::{Column, Entity};
-    let ids = ids.iter().map(|id| id.0);
-    rows::<Entity, _, _>(&database, Column::Id.is_in(ids), |row| InvitationId(row.id)).await
+    let query = Entity::find().filter(Column::Id.is_in(ids.iter().map(|id| id.0)));
+    rows(&database, query, |row| row.try_get("", Column::Id.as_str()).map(InvitationId)).await
 }
 
 async fn sessions_by_token(
     database: Database,
     tokens: Vec<TokenHash>,
 ) -> StoreResult<Rows<TokenHash, (Session, User)>> {
-    let tokens = tokens.iter().map(|token| token.0.to_vec());
-    let filter = sessions::Column::TokenHash.is_in(tokens);
-    with_users(&database, filter, |session| token_hash(&session.token_hash)).await
+    use sessions::Column;
+    let filter = Column::TokenHash.is_in(tokens.iter().map(|token| token.0.to_vec()));
+    with_users(&database, filter, |row| token_hash(row, SESSION, Column::TokenHash)).await
 }
 
 async fn sessions_by_provider_id(
     database: Database,
     ids: Vec<String>,
 ) -> StoreResult<Rows<String, (Session, User)>> {
-    let filter = sessions::Column::ProviderSessionId.is_in(ids);
-    with_users(&database, filter, |session| session.provider_session_id.clone()).await
+    use sessions::Column;
+    let filter = Column::ProviderSessionId.is_in(ids);
+    with_users(&database, filter, |row| row.try_get(SESSION, Column::ProviderSessionId.as_str()))
+        .await
 }
+
+/// The prefix that SeaORM gives the columns of the first of two joined tables.
+const SESSION: &str = "A_";
 
 async fn rows<E, K, T>(
     database: &Database,
-    filter: Expr,
-    key: impl Fn(&E::Model) -> K,
+    query: Select<E>,
+    key: impl Fn(&QueryResult) -> Result<K, DbErr>,
 ) -> StoreResult<Rows<K, T>>
 where
     E: EntityTrait,
     K: Eq + Hash,
-    T: TryFrom<E::Model, Error = StoreError>,
+    T: for<'r> TryFrom<Columns<'r, E>, Error = StoreError>,
 {
-    let rows = E::find().filter(filter).all(database.read()).await.map_err(store_error)?;
-    Ok(rows.into_iter().map(|row| (key(&row), row.try_into())).collect())
+    let rows = database.read().query_all(query.as_query()).await.map_err(store_error)?;
+    let rows = rows.iter().map(|row| Ok((key(row)?, Columns::new(row).try_into())));
+    rows.collect::<Result<_, _>>().map_err(store_error)
 }
 
 async fn with_users<K: Eq + Hash>(
     database: &Database,
     filter: Expr,
-    key: impl Fn(&sessions::Model) -> K,
+    key: impl Fn(&QueryResult) -> Result<K, DbErr>,
 ) -> StoreResult<Rows<K, (Session, User)>> {
-    let query = sessions::Entity::find().find_also_related(users::Entity).filter(filter);
-    let rows = query.all(database.read()).await.map_err(store_error)?;
-    let rows = rows.into_iter().filter_map(|(session, user)| {
-        // The session of a deleted user does not authenticate.
-        let user = user?;
-        Some((key(&session), session_and_user(session, user)))
-    });
-    Ok(rows.collect())
+    // The session of a deleted user does not authenticate.
+    let query = sessions::Entity::find().find_both_related(users::Entity).filter(filter);
+    let rows = database.read().query_all(query.as_query()).await.map_err(store_error)?;
+    let rows = rows.iter().map(|row| Ok((key(row)?, session_and_user(row))));
+    rows.collect::<Result<_, _>>().map_err(store_error)
 }
 
-fn session_and_user(session: sessions::Model, user: users::Model) -> StoreResult<(Session, User)> {
-    Ok((session.try_into()?, user.try_into()?))
+fn session_and_user(row: &QueryResult) -> StoreResult<(Session, User)> {
+    let session = Columns::<sessions::Entity>::new(row).try_into()?;
+    let user = Columns::<users::Entity>::joined_to::<sessions::Entity>(row).try_into()?;
+    Ok((session, user))
 }
 
 /// Returns the default, which is no token's hash, for a value of another length.
-fn token_hash(bytes: &[u8]) -> TokenHash {
-    TokenHash(bytes.try_into().unwrap_or_default())
+fn token_hash(
+    row: &QueryResult,
+    prefix: &str,
+    column: impl IdenStatic,
+) -> Result<TokenHash, DbErr> {
+    let bytes: Vec<u8> = row.try_get(prefix, column.as_str())?;
+    Ok(TokenHash(bytes.try_into().unwrap_or_default()))
 }

@@ -29,25 +29,29 @@ impl Versioned for Entity {
     const VERSION: Column = Column::Version;
 }
 
-impl TryFrom<Model> for ApiKey {
+impl TryFrom<Columns<'_, Entity>> for ApiKey {
     type Error = StoreError;
 
-    fn try_from(model: Model) -> Result<Self, StoreError> {
-        let row = RowReader::new("api_keys", model.id);
-        let scopes: Option<_> = model.scopes.split_whitespace().map(Scope::parse).collect();
+    fn try_from(mut columns: Columns<'_, Entity>) -> Result<Self, StoreError> {
+        let id = columns.next()?;
+        let row = RowReader::new("api_keys", id);
         Ok(Self {
-            id: ApiKeyId(model.id),
-            name: model.name,
-            hash: TokenHash(row.hash("hash", &model.hash)?),
-            prefix: model.prefix,
-            // An unknown scope is an error. To skip it could leave none, which means all scopes.
-            scopes: row.require("scopes", scopes)?,
-            created_at: row.time("created_at", model.created_at)?,
-            last_used_at: row.optional_time("last_used_at", model.last_used_at)?,
-            revoked_at: row.optional_time("revoked_at", model.revoked_at)?,
-            version: model.version,
+            id: ApiKeyId(id),
+            name: columns.next()?,
+            hash: TokenHash(row.hash("hash", columns.next()?)?),
+            prefix: columns.next()?,
+            scopes: row.require("scopes", parse_scopes(columns.next()?))?,
+            created_at: row.time("created_at", columns.next()?)?,
+            last_used_at: row.optional_time("last_used_at", columns.next()?)?,
+            revoked_at: row.optional_time("revoked_at", columns.next()?)?,
+            version: columns.next()?,
         })
     }
+}
+
+/// Returns `None` if a scope is unknown. To skip it could leave none, which means all scopes.
+fn parse_scopes(text: &str) -> Option<Vec<Scope>> {
+    text.split_whitespace().map(Scope::parse).collect()
 }
 
 pub(crate) fn row(key: &ApiKey) -> ActiveModel {

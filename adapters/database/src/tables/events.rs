@@ -1,9 +1,12 @@
 //! Events: the timelines of invitations and the audit log.
 
+use std::net::IpAddr;
+
 use guestlist_domain::{Event, EventId, EventKind, InvitationId, UserId};
 
 use super::columns::ActorColumns;
 use super::prelude::*;
+use crate::error::StoreResult;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "events")]
@@ -23,24 +26,27 @@ pub(crate) struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-impl TryFrom<Model> for Event {
+impl TryFrom<Columns<'_, Entity>> for Event {
     type Error = StoreError;
 
-    fn try_from(model: Model) -> Result<Self, StoreError> {
-        let row = RowReader::new("events", model.id);
-        let actor =
-            ActorColumns { kind: model.actor_type, id: model.actor_id, name: model.actor_name };
+    fn try_from(mut columns: Columns<'_, Entity>) -> Result<Self, StoreError> {
+        let id = columns.next()?;
+        let row = RowReader::new("events", id);
         Ok(Self {
-            id: EventId(model.id),
-            kind: row.require("kind", EventKind::parse(&model.kind))?,
-            at: row.time("at", model.at)?,
-            actor: row.actor("actor_type", actor)?,
-            from_ip: model.from_ip.map(|ip| row.require("from_ip", ip.parse().ok())).transpose()?,
-            user_id: model.user_id.map(UserId),
-            invitation_id: model.invitation_id.map(InvitationId),
-            detail: row.json("detail", &model.detail)?,
+            id: EventId(id),
+            kind: row.require("kind", EventKind::parse(columns.next()?))?,
+            at: row.time("at", columns.next()?)?,
+            actor: row.actor("actor_type", ActorColumns::read(&mut columns)?)?,
+            from_ip: ip_address(&row, columns.next()?)?,
+            user_id: columns.next::<Option<_>>()?.map(UserId),
+            invitation_id: columns.next::<Option<_>>()?.map(InvitationId),
+            detail: row.json("detail", columns.next()?)?,
         })
     }
+}
+
+fn ip_address(row: &RowReader<Uuid>, text: Option<&str>) -> StoreResult<Option<IpAddr>> {
+    text.map(|text| row.require("from_ip", text.parse().ok())).transpose()
 }
 
 pub(crate) fn row(event: &Event) -> ActiveModel {

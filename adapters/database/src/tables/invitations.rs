@@ -54,51 +54,57 @@ impl Versioned for Entity {
     const VERSION: Column = Column::Version;
 }
 
-impl TryFrom<Model> for Invitation {
+impl TryFrom<Columns<'_, Entity>> for Invitation {
     type Error = StoreError;
 
-    fn try_from(model: Model) -> Result<Self, StoreError> {
-        let row = RowReader::new("invitations", model.id);
-        let inviter = ActorColumns {
-            kind: model.invited_by_type,
-            id: model.invited_by_id,
-            name: model.invited_by_name,
-        };
-        let error = (model.last_error_code, model.last_error_message, model.last_error_at);
+    fn try_from(mut columns: Columns<'_, Entity>) -> Result<Self, StoreError> {
+        let id = columns.next()?;
+        let row = RowReader::new("invitations", id);
+        let user_id = UserId(columns.next()?);
+        let email = row.email(columns.next()?)?;
+        // `open_email`, which follows from the status.
+        columns.skip(1);
+        let name = columns.next::<Option<_>>()?.map(Name::stored);
+        let role = row.role(columns.next()?)?;
+        let metadata = row.metadata(columns.next()?)?;
+        let return_to = columns.next::<Option<_>>()?.map(ReturnTo::checked);
+        let invited_by = row.actor("invited_by_type", ActorColumns::read(&mut columns)?)?;
+        // `batch_id`.
+        columns.skip(1);
         Ok(Self {
-            id: InvitationId(model.id),
-            user_id: UserId(model.user_id),
-            email: row.email(&model.email)?,
-            name: model.name.map(Name::stored),
-            role: row.role(&model.role)?,
-            metadata: row.metadata(&model.metadata)?,
-            return_to: model.return_to.map(ReturnTo::checked),
-            invited_by: row.actor("invited_by_type", inviter)?,
-            status: row.require("status", InvitationStatus::parse(&model.status))?,
-            delivery: model.delivery,
-            attempts: row.require("attempts", model.attempts.try_into().ok())?,
-            next_attempt_at: row.optional_time("next_attempt_at", model.next_attempt_at)?,
-            held_by: held_by(&row, model.held_by.as_deref())?,
-            last_error: last_error(&row, error)?,
-            in_doubt_since: row.optional_time("in_doubt_since", model.in_doubt_since)?,
-            as_login: model.as_login,
-            created_at: row.time("created_at", model.created_at)?,
-            resent_at: row.optional_time("resent_at", model.resent_at)?,
-            sent_at: row.optional_time("sent_at", model.sent_at)?,
-            visited_at: row.optional_time("visited_at", model.visited_at)?,
-            accepted_at: row.optional_time("accepted_at", model.accepted_at)?,
-            expires_at: row.time("expires_at", model.expires_at)?,
-            version: model.version,
+            id: InvitationId(id),
+            user_id,
+            email,
+            name,
+            role,
+            metadata,
+            return_to,
+            invited_by,
+            status: row.require("status", InvitationStatus::parse(columns.next()?))?,
+            held_by: held_by(&row, columns.next()?)?,
+            delivery: columns.next()?,
+            attempts: row.require("attempts", columns.next::<i32>()?.try_into().ok())?,
+            next_attempt_at: row.optional_time("next_attempt_at", columns.next()?)?,
+            last_error: last_error(&row, (columns.next()?, columns.next()?, columns.next()?))?,
+            in_doubt_since: row.optional_time("in_doubt_since", columns.next()?)?,
+            as_login: columns.next()?,
+            created_at: row.time("created_at", columns.next()?)?,
+            resent_at: row.optional_time("resent_at", columns.next()?)?,
+            sent_at: row.optional_time("sent_at", columns.next()?)?,
+            visited_at: row.optional_time("visited_at", columns.next()?)?,
+            accepted_at: row.optional_time("accepted_at", columns.next()?)?,
+            expires_at: row.time("expires_at", columns.next()?)?,
+            version: columns.next()?,
         })
     }
 }
 
-fn held_by(row: &RowReader, word: Option<&str>) -> StoreResult<Option<HeldBy>> {
+fn held_by(row: &RowReader<Uuid>, word: Option<&str>) -> StoreResult<Option<HeldBy>> {
     word.map(|word| row.require("held_by", HeldBy::parse(word))).transpose()
 }
 
 fn last_error(
-    row: &RowReader,
+    row: &RowReader<Uuid>,
     columns: (Option<String>, Option<String>, Option<i64>),
 ) -> StoreResult<Option<DeliveryError>> {
     match columns {

@@ -19,18 +19,19 @@ pub(crate) struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-impl TryFrom<Model> for LoginRequest {
+impl TryFrom<Columns<'_, Entity>> for LoginRequest {
     type Error = StoreError;
 
-    fn try_from(model: Model) -> Result<Self, StoreError> {
-        let row = RowReader::new("login_requests", model.id);
+    fn try_from(mut columns: Columns<'_, Entity>) -> Result<Self, StoreError> {
+        let id = columns.next()?;
+        let row = RowReader::new("login_requests", id);
         Ok(Self {
-            id: LoginRequestId(model.id),
-            email: row.email(&model.email)?,
-            ordinal: model.ordinal,
-            return_to: model.return_to.map(ReturnTo::checked),
-            at: row.time("at", model.at)?,
-            send_at: row.time("send_at", model.send_at)?,
+            id: LoginRequestId(id),
+            email: row.email(columns.next()?)?,
+            ordinal: columns.next()?,
+            return_to: columns.next::<Option<_>>()?.map(ReturnTo::checked),
+            at: row.time("at", columns.next()?)?,
+            send_at: row.time("send_at", columns.next()?)?,
         })
     }
 }

@@ -19,21 +19,20 @@ pub(crate) struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-impl TryFrom<Model> for Reconciliation {
+impl TryFrom<Columns<'_, Entity>> for Reconciliation {
     type Error = StoreError;
 
-    fn try_from(model: Model) -> Result<Self, StoreError> {
-        let row = RowReader::new("reconciliations", model.id);
-        let counts = row.json("counts", &model.counts)?;
+    fn try_from(mut columns: Columns<'_, Entity>) -> Result<Self, StoreError> {
+        let id = columns.next()?;
+        let row = RowReader::new("reconciliations", id);
         Ok(Self {
-            id: ReconciliationId(model.id),
-            started_at: row.time("started_at", model.started_at)?,
-            finished_at: row.time("finished_at", model.finished_at)?,
-            repair_action: row
-                .require("repair_action", RepairAction::parse(&model.repair_action))?,
-            users: row.require("users", model.users.try_into().ok())?,
-            identities: row.require("identities", model.identities.try_into().ok())?,
-            counts: row.require("counts", serde_json::from_value(counts).ok())?,
+            id: ReconciliationId(id),
+            started_at: row.time("started_at", columns.next()?)?,
+            finished_at: row.time("finished_at", columns.next()?)?,
+            repair_action: row.require("repair_action", RepairAction::parse(columns.next()?))?,
+            users: row.require("users", columns.next::<i64>()?.try_into().ok())?,
+            identities: row.require("identities", columns.next::<i64>()?.try_into().ok())?,
+            counts: row.require("counts", serde_json::from_str(columns.next()?).ok())?,
         })
     }
 }

@@ -2,9 +2,12 @@
 
 use guestlist_domain::{EndReason, Session, SessionId, TokenHash, UserId};
 
+use jiff::Timestamp;
+
 use super::columns::truncate;
 use super::prelude::*;
 use super::users;
+use crate::error::StoreResult;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "sessions")]
@@ -41,29 +44,36 @@ impl Related<users::Entity> for Entity {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-impl TryFrom<Model> for Session {
+impl TryFrom<Columns<'_, Entity>> for Session {
     type Error = StoreError;
 
-    fn try_from(model: Model) -> Result<Self, StoreError> {
-        let row = RowReader::new("sessions", model.id);
-        let reason = model.end_reason.as_deref().map(EndReason::parse);
-        let ended = match (model.ended_at, reason) {
-            (None, None) => None,
-            (Some(at), Some(Some(reason))) => Some((row.time("ended_at", at)?, reason)),
-            _ => row.require("end_reason", None)?,
-        };
+    fn try_from(mut columns: Columns<'_, Entity>) -> Result<Self, StoreError> {
+        let id = columns.next()?;
+        let row = RowReader::new("sessions", id);
         Ok(Self {
-            id: SessionId(model.id),
-            user_id: UserId(model.user_id),
-            provider_session_id: model.provider_session_id,
-            token_hash: TokenHash(row.hash("token_hash", &model.token_hash)?),
-            started_at: row.time("started_at", model.started_at)?,
-            expires_at: row.time("expires_at", model.expires_at)?,
-            last_used_at: row.time("last_used_at", model.last_used_at)?,
-            user_agent: model.user_agent,
-            ip: model.ip,
-            ended,
+            id: SessionId(id),
+            user_id: UserId(columns.next()?),
+            provider_session_id: columns.next()?,
+            token_hash: TokenHash(row.hash("token_hash", columns.next()?)?),
+            started_at: row.time("started_at", columns.next()?)?,
+            expires_at: row.time("expires_at", columns.next()?)?,
+            last_used_at: row.time("last_used_at", columns.next()?)?,
+            user_agent: columns.next()?,
+            ip: columns.next()?,
+            ended: ended(&row, columns.next()?, columns.next()?)?,
         })
+    }
+}
+
+fn ended(
+    row: &RowReader<Uuid>,
+    at: Option<i64>,
+    reason: Option<&str>,
+) -> StoreResult<Option<(Timestamp, EndReason)>> {
+    match (at, reason.map(EndReason::parse)) {
+        (None, None) => Ok(None),
+        (Some(at), Some(Some(reason))) => Ok(Some((row.time("ended_at", at)?, reason))),
+        _ => row.require("end_reason", None),
     }
 }
 

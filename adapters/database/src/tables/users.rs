@@ -38,22 +38,27 @@ impl Versioned for Entity {
 /// users whose address matches as well.
 pub(crate) const MAX_COMMON_PREFIX: i32 = 8;
 
-impl TryFrom<Model> for User {
+impl TryFrom<Columns<'_, Entity>> for User {
     type Error = StoreError;
 
-    fn try_from(model: Model) -> Result<Self, StoreError> {
-        let row = RowReader::new("users", model.id);
+    fn try_from(mut columns: Columns<'_, Entity>) -> Result<Self, StoreError> {
+        let id = columns.next()?;
+        let row = RowReader::new("users", id);
+        let email = row.email(columns.next()?)?;
+        let name = columns.next::<Option<_>>()?.map(Name::stored);
+        // The columns for search.
+        columns.skip(2);
         Ok(Self {
-            id: UserId(model.id),
-            email: row.email(&model.email)?,
-            name: model.name.map(Name::stored),
-            role: row.role(&model.role)?,
-            status: row.require("status", UserStatus::parse(&model.status))?,
-            metadata: row.metadata(&model.metadata)?,
-            provider_user_id: model.provider_user_id,
-            created_at: row.time("created_at", model.created_at)?,
-            last_seen_at: row.optional_time("last_seen_at", model.last_seen_at)?,
-            version: model.version,
+            id: UserId(id),
+            email,
+            name,
+            role: row.role(columns.next()?)?,
+            status: row.require("status", UserStatus::parse(columns.next()?))?,
+            metadata: row.metadata(columns.next()?)?,
+            provider_user_id: columns.next()?,
+            created_at: row.time("created_at", columns.next()?)?,
+            last_seen_at: row.optional_time("last_seen_at", columns.next()?)?,
+            version: columns.next()?,
         })
     }
 }
