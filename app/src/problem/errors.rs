@@ -37,7 +37,7 @@ impl From<SessionError> for Problem {
             SessionError::JwtExpired => Code::JwtExpired.into(),
             SessionError::KeysUnavailable => {
                 let detail = "The session can't be checked at the moment. Try again.";
-                Self::new(Code::ProviderUnavailable, detail)
+                Self::new(Code::ProviderUnavailable, detail).retry_after(PROVIDER_WAIT)
             }
             SessionError::Store(error) => error.into(),
         }

@@ -63,6 +63,7 @@ async fn an_app_started_while_stytch_is_down_accepts_existing_sessions() {
     // A JWT alone needs keys that can't be fetched: a 503, and not a 401.
     let by_jwt = guestlist.anonymous().bearer(ada.jwt()).get("/v1/session").await;
     let _ = by_jwt.problem(503, "provider_unavailable");
+    assert_eq!(by_jwt.header("retry-after"), Some("5"));
 }
 
 #[tokio::test]
