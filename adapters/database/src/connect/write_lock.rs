@@ -8,10 +8,16 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-/// How long a process waits; most transactions are much shorter. It then waits for SQLite's own lock
-/// alone, so that a process that is frozen while it holds this one only delays others.
+/// How often a process tries to take the lock at first.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// How long it tries before it asks for a turn. A lock that is handed over stays unused until the
+/// next process runs, so turns for every transaction would slow down a busy machine.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// How long it then waits for its turn; most transactions are much shorter. Afterwards it waits for
+/// SQLite's own lock alone, so that a process that is frozen while it holds this one only delays
+/// others.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A lock that a process holds while it uses its writing connection, so that processes take turns.
@@ -43,12 +49,22 @@ impl WriteLock {
     /// Waits for the lock. Returns without it after a timeout, while a thread waits since an earlier
     /// timeout, or if the folder can't be locked.
     pub(super) async fn acquire(&self) {
-        let locked = self.0.file.as_ref().map(File::try_lock);
-        if let Some(Err(TryLockError::WouldBlock)) = locked
+        let polled = async {
+            while self.is_held_elsewhere() {
+                sleep(POLL_INTERVAL).await;
+            }
+        };
+        if timeout(PATIENCE, polled).await.is_err()
             && !self.0.has_waiter.swap(true, Ordering::AcqRel)
         {
             let _ = timeout(TIMEOUT, self.wait()).await;
         }
+    }
+
+    /// Tries to take the lock.
+    fn is_held_elsewhere(&self) -> bool {
+        let locked = self.0.file.as_ref().map(File::try_lock);
+        matches!(locked, Some(Err(TryLockError::WouldBlock)))
     }
 
     /// Waits on a thread of its own, because the runtime waits for its threads when it ends.
