@@ -108,7 +108,6 @@ text_enum!(GuardName);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settlement {
     pub attempt: Attempt,
-    /// The job's queue.
     pub queue: String,
     /// When the job was due.
     pub run_at: Timestamp,
@@ -160,6 +159,11 @@ impl Change {
         self
     }
 
+    /// Makes the change conflict if the user has changed since they were read.
+    pub(crate) fn require_user(self, user: &User) -> Self {
+        self.update_user(user.clone(), user.clone())
+    }
+
     /// Inserts a user who is new, and updates any other.
     pub(crate) fn upsert_user(self, before: Option<User>, after: User) -> Self {
         match before {
@@ -176,6 +180,11 @@ impl Change {
     pub fn update_invitation(mut self, before: Invitation, after: Invitation) -> Self {
         self.invitations.update.push(Update { before, after });
         self
+    }
+
+    /// Makes the change conflict if the invitation has changed since it was read.
+    pub(crate) fn require_invitation(self, invitation: &Invitation) -> Self {
+        self.update_invitation(invitation.clone(), invitation.clone())
     }
 
     pub fn end_sessions(mut self, end: EndSessions) -> Self {

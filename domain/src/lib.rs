@@ -19,8 +19,8 @@
 //! - A job is **settled** when the result of its attempt is written, in the same change as the rows that
 //!   it concerns: done, retried, dead, or **snoozed**, which means postponed without counting the attempt.
 //!   A job is **exhausted** when workers that stopped have used up all its attempts.
-//! - A **slot** is a worker's capacity for one job. A **start** is the time that the shared rate assigns
-//!   to a job's call to the provider. The **gate** waits for it and then permits or refuses the call.
+//! - A **slot** is a worker's capacity to run one job. A **start** is a time at which the shared rate
+//!   permits a call to the provider. The **gate** waits for both and then permits or refuses the call.
 //! - An invitation is **in doubt** while the outcome of a call is unknown, so that a mail may have been
 //!   sent. Jobs are **held** while their queue is paused or the provider can't be called.
 

@@ -90,7 +90,7 @@ pub struct Summary {
 impl Series {
     /// Adds the value of one repetition.
     pub fn add(&mut self, name: &'static str, value: f64) {
-        debug_assert!(METRICS.iter().any(|metric| metric.name == name), "{name}");
+        assert!(METRICS.iter().any(|metric| metric.name == name), "{name}");
         if value.is_finite() {
             self.0.entry(name).or_default().push(value);
         }

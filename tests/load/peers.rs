@@ -1,6 +1,13 @@
-//! Comparison with other systems, by a folder of benchmarks that is not part of this repository. Its
-//! `README.md` describes the interface that is used here: `bench.py`, `ours.sh` and
-//! `bin/services.sh`. It runs Guestlist against the same fake Stytch as the other systems.
+//! Comparison with other systems, by a folder of benchmarks that is not part of this repository. It
+//! runs Guestlist against the same fake Stytch as the other systems. Used here are:
+//!
+//! - `bin/services.sh start` and `stop`: the databases, MariaDB at port 7306;
+//! - `ours.sh prepare PROJECT`: makes databases with an API key for Guestlist, and prints the path of
+//!   the JSON that `bench.py` takes in `PEERS_EXTRA`;
+//! - `bench.py SUITE NAMES --reps N --secs N --out FILE`: runs a suite, with a fake Stytch at port
+//!   7100, and appends a line of JSON per measurement.
+//!
+//! All of them keep their data in the folder `RUN`.
 
 mod results;
 
@@ -168,7 +175,7 @@ impl Peers {
         let guestlist = guestlist.filter(|name| is_list || !name.ends_with(SESSION));
         let others = options.peer.iter().map(String::as_str);
         let mut names: Vec<_> = guestlist.chain(others).collect();
-        if is_list && !names.contains(&JWT_PEER) {
+        if is_list && names.contains(&"bullmq") && !names.contains(&JWT_PEER) {
             names.push(JWT_PEER);
         }
         let mut command = self.command("bench.py");

@@ -56,13 +56,13 @@ async fn measure(
         load(address, clients, Until::Elapsed(WARM_UP), status, |n| request(n + (1 << 40))).await;
     let time = Duration::from_secs(options.seconds);
     let result = load(address, clients, Until::Elapsed(time), status, request).await;
-    warn_of_failures(&result);
+    require_success(&result);
     result
 }
 
-fn warn_of_failures(result: &LoadResult) {
+fn require_success(result: &LoadResult) {
     if let Some(failure) = &result.first_failure {
-        eprintln!("\n{} requests failed: {failure}", result.failures);
+        panic!("{} requests failed: {failure}", result.failures);
     }
 }
 
@@ -110,7 +110,7 @@ async fn pickup(installation: &mut Installation, series: &mut Series) {
         let invitation = invitation(installation, "pickup");
         let result =
             load(&installation.address, 1, Until::Sent(1), 202, |_| invitation(number)).await;
-        warn_of_failures(&result);
+        require_success(&result);
         while mails.count().await == before && sent_at.elapsed() < LIMIT {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -157,7 +157,7 @@ async fn accept(installation: &mut Installation, options: &Options, series: &mut
     let written = installation.written_bytes(app);
     let time = Until::Elapsed(Duration::from_secs(options.seconds));
     let result = load(address, clients, time, 202, invitation).await;
-    warn_of_failures(&result);
+    require_success(&result);
     let (count, seconds) = (result.count(), result.duration.as_secs_f64());
     series.add("accept_rate", result.per_second());
     series.add("accept_p50", result.percentile_ms(50));
@@ -204,7 +204,7 @@ async fn drain_backlog(
 ) -> Drained {
     let invitation = invitation(installation, run);
     let result = load(&installation.address, 16, Until::Sent(backlog), 202, invitation).await;
-    warn_of_failures(&result);
+    require_success(&result);
     let backlog = result.times.len() as u64;
     installation.set_latency(latency_ms).await;
     let mut mails = installation.mails().await;
@@ -217,9 +217,7 @@ async fn drain_backlog(
     let is_done = mails.wait_for(before + backlog, LIMIT).await;
     // The first answer came when its latency had passed.
     let seconds = first.elapsed().as_secs_f64() + Duration::from_millis(latency_ms).as_secs_f64();
-    if !is_done {
-        eprintln!("\nnot all of {backlog} mails were sent within {} s", LIMIT.as_secs());
-    }
+    assert!(is_done, "not all of {backlog} mails were sent within {} s", LIMIT.as_secs());
     let count = f64::from(u32::try_from(mails.count().await - before).unwrap_or(u32::MAX));
     let worker = installation.worker_id();
     let written = installation.written_bytes(worker).unwrap_or(f64::NAN);
@@ -247,7 +245,7 @@ async fn deliver(installation: &mut Installation, options: &Options, series: &mu
     let time = Until::Elapsed(Duration::from_secs(options.seconds));
     let invitation = invitation(installation, "deliver");
     let result = load(&installation.address, options.clients, time, 202, invitation).await;
-    warn_of_failures(&result);
+    require_success(&result);
     if mails.wait_for(before + result.times.len() as u64, LIMIT).await {
         series.add("deliver_rate", result.count() / started.elapsed().as_secs_f64());
     } else {

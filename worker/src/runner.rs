@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use apalis_sea_orm::{Backoff, ClaimedJob, Handled, Handlers, JobQueue};
@@ -43,13 +44,17 @@ pub struct JobRunner {
 struct JobCallGate<'a> {
     runner: &'a JobRunner,
     job: &'a ClaimedJob,
+    /// Whether the job waits for its start, so that nothing was called.
+    is_waiting: AtomicBool,
 }
 
 #[async_trait]
 impl CallGate for JobCallGate<'_> {
     async fn may_call(&self) -> bool {
         let runner = self.runner;
+        self.is_waiting.store(true, Ordering::Relaxed);
         let may_start = runner.queue.wait_for_start(self.job).await && self.job.lease.is_valid();
+        self.is_waiting.store(false, Ordering::Relaxed);
         // The provider may have become unavailable during the wait. A call while the database file
         // is missing could not be recorded.
         may_start && runner.database.check_file().is_ok() && runner.guard.held_by().is_none()
@@ -116,7 +121,7 @@ impl JobRunner {
         if claimed.exhausted() {
             return Ok(Execution::Exhausted);
         }
-        let gate = JobCallGate { runner: self, job: claimed };
+        let gate = JobCallGate { runner: self, job: claimed, is_waiting: AtomicBool::new(false) };
         let attempt = self.attempt(claimed);
         let performing = AssertUnwindSafe(job.perform(&self.ctx, &attempt, &gate)).catch_unwind();
         let failed = |code, message: String| Ok(Execution::Failed(JobError::new(code, message)));
@@ -125,6 +130,9 @@ impl JobRunner {
             Ok(Ok(Err(error))) if error.is_transient() => Err(error),
             Ok(Ok(Err(error))) => failed("store_error", error.to_string()),
             Ok(Err(panic)) => failed("panicked", panic_message(&*panic).to_owned()),
+            Err(_) if gate.is_waiting.load(Ordering::Relaxed) => {
+                Err(StoreError::Unavailable("no start could be reserved in time".to_owned()))
+            }
             Err(_) => failed("timed_out", format!("not done within {} s", J::TIMEOUT.as_secs())),
         }
     }

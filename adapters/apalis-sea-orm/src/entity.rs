@@ -54,7 +54,7 @@ pub mod job {
         pub attempts: i32,
         /// Number of attempts after which the job is dead.
         pub max_attempts: i32,
-        /// Fencing token, raised by every claim and never lowered.
+        /// Fencing token, raised by every claim and every retry of an operator, and never lowered.
         pub fence: i64,
         /// Unique among all rows.
         pub unique_key: Option<String>,
@@ -156,11 +156,11 @@ pub mod rate {
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub name: String,
-        /// The first start that is not assigned.
+        /// The first start that is not reserved.
         pub next_free: i64,
         /// End of the latest [hold](crate::hold_rate); it may have passed.
         pub held_until: i64,
-        /// When a start was last assigned.
+        /// When a start was last reserved.
         pub seen_at: i64,
     }
 
@@ -189,9 +189,9 @@ pub mod worker {
         /// Separated by commas.
         #[sea_orm(column_type = "Text")]
         pub queues: String,
-        /// Number of jobs the worker held at its last report.
+        /// Number of jobs that ran at its last report, at most `concurrency`.
         pub running: i32,
-        /// The most jobs the worker holds at a time.
+        /// The most jobs that the worker runs at a time.
         pub concurrency: i32,
         pub host: String,
         pub pid: i64,

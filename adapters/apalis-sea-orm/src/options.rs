@@ -25,8 +25,10 @@ pub struct Options {
     pub lease: Duration,
     /// How often the worker polls for jobs that no [`Waker`] announced, with a jitter of ±20 %.
     pub poll: Duration,
-    /// The most jobs that the worker holds at a time. A job counts until its lease is dropped or
-    /// its handler calls [`JobLease::free_slot`](crate::JobLease::free_slot).
+    /// The most jobs that the worker runs at a time. A job counts until its lease is dropped or its
+    /// handler calls [`JobLease::free_slot`](crate::JobLease::free_slot). While jobs end whose
+    /// handlers called [`JobQueue::wait_for_start`](crate::JobQueue::wait_for_start), the worker
+    /// claims up to half as many more, which wait there.
     pub concurrency: usize,
     /// Lower limits for some queues, so that others always find a free slot.
     pub limits: Vec<QueueLimit>,
@@ -58,7 +60,8 @@ pub struct Options {
     pub ids: Arc<dyn Fn() -> Uuid + Send + Sync>,
 }
 
-/// The most jobs of some queues together that a worker holds at a time.
+/// The most jobs of some queues together that a worker runs at a time; see
+/// [`Options::concurrency`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueLimit {
     /// A queue belongs to one limit at most.

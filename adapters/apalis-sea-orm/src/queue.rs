@@ -11,5 +11,5 @@ pub(crate) mod lifecycle;
 pub(crate) mod rate;
 mod rescue;
 pub(crate) mod settle;
-pub(crate) mod slots;
+mod slots;
 pub(crate) mod worker_registry;

@@ -26,7 +26,8 @@ const MAX_INTERVAL: Duration = Duration::from_millis(20);
 /// The cost of a batch hardly depends on its length. So while items arrive concurrently, a batch of
 /// fewer than [`SUFFICIENT_LENGTH`] items starts at an interval after the previous one: twice as
 /// long as a batch takes, at most [`MAX_INTERVAL`]. An item that arrives after a batch of one is a
-/// batch of its own at once, unless the queue has a lower limit for the interval.
+/// batch of its own at once. A queue with a minimum interval waits at least that long between short
+/// batches, also after a batch of one.
 #[derive(Debug)]
 pub(crate) struct BatchQueue<T> {
     waiting: Arc<Mutex<Waiting<T>>>,
@@ -51,7 +52,8 @@ impl<T> Clone for BatchQueue<T> {
 }
 
 impl<T> BatchQueue<T> {
-    /// Creates a queue with a lower limit for the interval between short batches.
+    /// Creates a queue with a minimum interval between short batches, which may exceed
+    /// [`MAX_INTERVAL`].
     pub(crate) fn channel(min_interval: Duration) -> (mpsc::Sender<T>, Self) {
         let (sender, receiver) = mpsc::channel(CAPACITY);
         let waiting = Waiting { items: VecDeque::new(), receiver, next_start: None };
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lower_limit_for_the_interval_applies_to_batches_of_one() {
+    async fn the_minimum_interval_applies_to_batches_of_one() {
         let (sender, mut queue) = BatchQueue::channel(Duration::from_millis(100));
         let began = Instant::now();
         for item in 0..3 {

@@ -156,7 +156,7 @@ fn sqlite_writer(url: &str, health: &Arc<Health>, lock: &WriteLock) -> ConnectOp
     options
 }
 
-/// A connection to a file cannot be lost, so it is not tested before it is used.
+/// Returns pool options without a test before each use, because a connection to a file cannot be lost.
 fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
     let mut options = pool_options(url, connections);
     options.test_before_acquire(false);

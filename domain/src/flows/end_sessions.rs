@@ -78,7 +78,7 @@ pub(in crate::flows) async fn try_end_live(
     if live.is_empty() {
         return Ok(Some(live));
     }
-    let change = Change::new().update_user(user.clone(), user.clone());
+    let change = Change::new().require_user(user);
     let change = add_session_end(ctx, change, user, &live, end);
     Ok(retry.apply(ctx, change).await?.then_some(live))
 }

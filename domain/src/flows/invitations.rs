@@ -113,7 +113,7 @@ pub(in crate::flows) fn requeue_change(
     let event = ctx.invitation_event(EventKind::Resent, &invitation, by, Value::Null);
     // Updating the user causes a conflict if they log in or are removed at the same time.
     let change = Change::new()
-        .update_user(user.clone(), user.clone())
+        .require_user(user)
         .update_invitation(before.clone(), invitation.clone())
         .event(event);
     Some((invitation, change))

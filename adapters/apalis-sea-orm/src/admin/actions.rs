@@ -94,6 +94,8 @@ async fn restart<C: ConnectionTrait>(
         .col_expr(C::State, Expr::value(state))
         .col_expr(C::RunAt, Expr::value(micros(at)))
         .col_expr(C::Attempts, Expr::value(0))
+        // A claim that has read the former number of attempts leases nothing.
+        .col_expr(C::Fence, Expr::col(C::Fence).add(1))
         // Marks the job as not started, which the correction of clock skew depends on.
         .col_expr(C::StartedAt, Expr::value(None::<i64>))
         .col_expr(C::FinishedAt, Expr::value(None::<i64>))

@@ -106,7 +106,7 @@ struct HandlerRun {
     layer: JobLayer,
     result: AttemptResult,
     max_attempts: u32,
-    /// Occupies the slot until the result is written.
+    /// Keeps the lease until the result is written.
     lease: JobLease,
 }
 

@@ -1,5 +1,6 @@
-//! Claims jobs: a SELECT of the best ready ones, then an UPDATE that leases those still ready. The
-//! UPDATE alone decides; no lock or transaction spans the two.
+//! Claims jobs: a SELECT of the best ready ones, then an UPDATE that leases those still ready with the
+//! fence that was read. The UPDATE alone decides. Only if it leased some but not all, a second SELECT
+//! finds which.
 
 mod candidates;
 
@@ -92,31 +93,30 @@ impl JobQueue {
             let selected = self.within_limits(candidates);
             let best = selected.iter().take(slots);
             let rated = best.filter(|job| self.is_rated(&job.queue)).count();
-            let starts = self.starts_for(rated).await?;
-            let mut selected = self.within_starts(selected, starts);
+            let claimable = self.reserve_for_claim(rated).await?;
+            let mut selected = self.drop_rated_after(selected, claimable);
             selected.truncate(slots);
-            let jobs = self.claim_these(now, selected).await?;
-            // Without starts, trying again is pointless.
-            if starts < rated || !jobs.is_empty() {
+            let jobs = self.lease_selected(now, selected).await?;
+            // If the rate has too few starts, another try would find none.
+            if claimable < rated || !jobs.is_empty() {
                 return Ok(jobs);
             }
         }
         Ok(Vec::new())
     }
 
-    /// Drops the rated jobs after the first `starts` ones.
-    fn within_starts(&self, mut jobs: Vec<Candidate>, mut starts: usize) -> Vec<Candidate> {
+    /// Drops the rated jobs after the first `max` ones.
+    fn drop_rated_after(&self, mut jobs: Vec<Candidate>, max: usize) -> Vec<Candidate> {
+        let mut rated = 0;
         jobs.retain(|job| {
-            let needs_start = self.is_rated(&job.queue);
-            let may_start = !needs_start || starts > 0;
-            starts -= usize::from(needs_start && may_start);
-            may_start
+            rated += usize::from(self.is_rated(&job.queue));
+            !self.is_rated(&job.queue) || rated <= max
         });
         jobs
     }
 
     /// Leases the jobs that are still ready and have the same fence.
-    async fn claim_these(
+    async fn lease_selected(
         &self,
         now: Timestamp,
         mut jobs: Vec<Candidate>,
@@ -133,7 +133,7 @@ impl JobQueue {
         } else {
             jobs.clear();
         }
-        Ok(jobs.into_iter().map(|job| self.claimed(job, now, claimed_at)).collect())
+        Ok(jobs.into_iter().map(|job| self.into_claimed_job(job, now, claimed_at)).collect())
     }
 
     async fn lease(&self, jobs: &[Candidate], now: Timestamp) -> Result<u64, DbErr> {
@@ -169,7 +169,7 @@ impl JobQueue {
         Ok(leased)
     }
 
-    fn claimed(&self, job: Candidate, now: Timestamp, claimed_at: Instant) -> ClaimedJob {
+    fn into_claimed_job(&self, job: Candidate, now: Timestamp, claimed_at: Instant) -> ClaimedJob {
         let key = (job.id, job.fence);
         ClaimedJob {
             lease: self.leases.grant(key, &job.queue, claimed_at, self.options.lease),
@@ -184,6 +184,7 @@ impl JobQueue {
             max_attempts: u32::try_from(job.max_attempts).unwrap_or(1),
             fence: job.fence,
             created_at: timestamp(job.created_at),
+            // As it is stored, in microseconds.
             started_at: timestamp(micros(now)),
         }
     }

@@ -68,10 +68,10 @@ impl JobQueue {
         self.leases.count()
     }
 
-    /// Returns how many more jobs this worker may claim: up to [`Options::concurrency`], and a few ahead
-    /// while jobs that [waited for their start](Self::wait_for_start) end.
+    /// Returns how many more jobs this worker may claim: up to [`Options::concurrency`], and up to half
+    /// as many ahead while slots become free.
     pub fn free_slots(&self) -> usize {
-        (self.options.concurrency + self.slots.ahead()).saturating_sub(self.leases.counted())
+        (self.options.concurrency + self.slots.ahead()).saturating_sub(self.leases.unfinished())
     }
 
     /// Stops this worker from claiming jobs of these queues, from its next claim on. Other workers

@@ -3,10 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -21,20 +18,29 @@ use crate::{
 /// The right to process a job. Until the last clone is dropped, the job counts towards its worker's
 /// concurrency and heartbeats extend the lease; keep one until the job is settled.
 #[derive(Clone, Debug)]
-pub struct JobLease(pub(super) Arc<LeaseState>);
+pub struct JobLease(Arc<LeaseState>);
 
 #[derive(Debug)]
-pub(crate) struct LeaseState {
+struct LeaseState {
     key: (Uuid, i64),
     queue: String,
+    claimed_at: Instant,
     length: Duration,
-    /// Whether the job counts towards its worker's concurrency.
-    is_counted: AtomicBool,
-    /// The job's slot, once it has waited for its start.
-    slot: Mutex<Option<Slot>>,
+    phase: Mutex<Phase>,
     /// When the claim or the latest heartbeat was sent; `None` once the lease is known to be lost.
     renewed_at: Mutex<Option<Instant>>,
     leases: Leases,
+}
+
+/// How far a job has come. It counts towards its worker's concurrency until it has finished.
+#[derive(Debug)]
+enum Phase {
+    /// It has not called `wait_for_start`.
+    Claimed,
+    /// Its handler works, from `wait_for_start` on.
+    Running { _slot: Slot },
+    /// At most its result has yet to be written.
+    Finished,
 }
 
 impl JobLease {
@@ -61,28 +67,31 @@ impl JobLease {
     /// Lets the worker claim and start another job already. Call it when the handler has only the
     /// result left to write. Heartbeats extend the lease as before.
     pub fn free_slot(&self) {
-        self.0.is_counted.store(false, Ordering::Relaxed);
-        lock(&self.0.slot).take();
+        *lock(&self.0.phase) = Phase::Finished;
         self.0.leases.freed.wake();
     }
 
-    pub(super) fn has_slot(&self) -> bool {
-        lock(&self.0.slot).is_some()
+    /// Returns whether the job has not taken a slot yet.
+    pub(super) fn is_unstarted(&self) -> bool {
+        self.0.is_unstarted()
     }
 
-    pub(super) fn keep_slot(&self, slot: Slot) {
-        *lock(&self.0.slot) = Some(slot);
+    /// Keeps a slot until the job has finished.
+    pub(super) fn occupy(&self, slot: Slot) {
+        let mut phase = lock(&self.0.phase);
+        if matches!(*phase, Phase::Claimed) {
+            *phase = Phase::Running { _slot: slot };
+        }
     }
 }
 
 impl LeaseState {
-    fn is_counted(&self) -> bool {
-        self.is_counted.load(Ordering::Relaxed)
+    fn is_unfinished(&self) -> bool {
+        !matches!(*lock(&self.phase), Phase::Finished)
     }
 
-    /// Whether the job has yet to wait for its start.
     fn is_unstarted(&self) -> bool {
-        self.is_counted() && lock(&self.slot).is_none()
+        matches!(*lock(&self.phase), Phase::Claimed)
     }
 }
 
@@ -113,9 +122,9 @@ impl Leases {
         let lease = Arc::new(LeaseState {
             key,
             queue: queue.to_owned(),
+            claimed_at,
             length,
-            is_counted: AtomicBool::new(true),
-            slot: Mutex::default(),
+            phase: Mutex::new(Phase::Claimed),
             renewed_at: Mutex::new(Some(claimed_at)),
             leases: self.clone(),
         });
@@ -147,20 +156,22 @@ impl Leases {
     }
 
     /// The number of jobs that count towards the worker's concurrency.
-    pub(crate) fn counted(&self) -> usize {
-        self.all().iter().filter(|lease| lease.is_counted()).count()
+    pub(crate) fn unfinished(&self) -> usize {
+        self.all().iter().filter(|lease| lease.is_unfinished()).count()
     }
 
     /// The number of jobs of these queues that count towards the worker's concurrency.
-    pub(crate) fn counted_of(&self, queues: &[String]) -> usize {
+    pub(crate) fn unfinished_of(&self, queues: &[String]) -> usize {
         let leases = self.all();
-        leases.iter().filter(|lease| lease.is_counted() && queues.contains(&lease.queue)).count()
+        leases.iter().filter(|lease| lease.is_unfinished() && queues.contains(&lease.queue)).count()
     }
 
-    /// The number of jobs of these queues that have not started.
-    pub(crate) fn unstarted_of(&self, queues: &[String]) -> usize {
+    /// The number of jobs of these queues that have no slot yet and were claimed less than `age` ago.
+    pub(crate) fn unstarted_of(&self, queues: &[String], age: Duration) -> usize {
         let leases = self.all();
-        leases.iter().filter(|lease| lease.is_unstarted() && queues.contains(&lease.queue)).count()
+        let is_recent =
+            |lease: &&Arc<LeaseState>| lease.is_unstarted() && lease.claimed_at.elapsed() < age;
+        leases.iter().filter(is_recent).filter(|lease| queues.contains(&lease.queue)).count()
     }
 
     /// The leases that are not lost and were last renewed at least `age` ago.

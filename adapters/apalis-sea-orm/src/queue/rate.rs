@@ -24,6 +24,8 @@ use crate::{entity::rate, sql::duration_micros};
 /// this is less than `MARGIN` seconds.
 const MAX_LATENESS: Duration = Duration::from_millis(40);
 
+/// How long after its claim a job is expected to take its start.
+const MAX_PREPARATION: Duration = Duration::from_millis(200);
 /// How many starts a job may miss while it waits for them.
 const MAX_MISSED: usize = 5;
 /// How long a job waits for a start, if the rate has more than one in that time.
@@ -53,12 +55,11 @@ impl JobQueue {
         self.local_rate.blocked().is_some() && self.spare_starts() == 0
     }
 
-    /// Reserves the starts that these many more rated jobs need, as far as there are slots for them, and
-    /// returns how many of the jobs may be claimed.
-    pub(crate) async fn starts_for(&self, jobs: usize) -> Result<usize, DbErr> {
+    /// Reserves starts for these many further rated jobs, at most one for each free slot. Returns how
+    /// many of the jobs may be claimed.
+    pub(crate) async fn reserve_for_claim(&self, jobs: usize) -> Result<usize, DbErr> {
         let _reserving = self.reserving.lock().await;
-        let unstarted = self.leases.unstarted_of(self.rated_queues());
-        let needed = (unstarted + jobs).min(self.slots.free());
+        let needed = (self.unstarted() + jobs).min(self.slots.free());
         let Some(lacking) = needed.checked_sub(self.local_rate.reserved()).filter(|n| *n > 0)
         else {
             return Ok(jobs);
@@ -69,10 +70,15 @@ impl JobQueue {
         Ok(self.spare_starts().min(jobs))
     }
 
-    /// The number of reserved starts that no claimed job waits for.
+    /// The number of reserved starts that no job that was claimed recently needs.
     fn spare_starts(&self) -> usize {
-        let unstarted = self.leases.unstarted_of(self.rated_queues());
-        self.local_rate.reserved().saturating_sub(unstarted)
+        self.local_rate.reserved().saturating_sub(self.unstarted())
+    }
+
+    /// The number of rated jobs that are about to need a start. A job that prepares for longer than the
+    /// starts that were reserved with its claim can be used reserves one itself.
+    fn unstarted(&self) -> usize {
+        self.leases.unstarted_of(self.rated_queues(), MAX_PREPARATION)
     }
 
     /// Reserves as many starts as `count` returns, in one transaction, and returns their number.
@@ -87,7 +93,6 @@ impl JobQueue {
         };
         let count = count(&starts);
         let length = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(starts.interval);
-        self.local_rate.block(starts.blocked_until(length));
         if count > 0 {
             let next_free = starts.next_free.saturating_add(length);
             rate::Entity::update_many()
@@ -102,7 +107,7 @@ impl JobQueue {
         } else {
             transaction.rollback().await?;
         }
-        self.local_rate.add((0..count).map(|index| starts.at(index)));
+        self.local_rate.reserved_at(&starts, count, length);
         Ok(count)
     }
 
@@ -129,7 +134,8 @@ impl JobQueue {
             row::write(transaction, &rate.name, &corrected).await?;
         }
         let Row { next_free, now, .. } = corrected;
-        let next_free = Ord::max(next_free, now);
+        // A start that passes before the transaction has ended could not be used.
+        let next_free = Ord::max(next_free, now + self.local_rate.lead());
         Ok(Some(StartTimes { read_at, now, next_free, interval, is_corrected }))
     }
 
@@ -141,10 +147,10 @@ impl JobQueue {
     /// start is available soon (within a second, or two starts of a slow rate) or if the database
     /// cannot be asked for one; snooze the job then.
     pub async fn wait_for_start(&self, job: &ClaimedJob) -> bool {
-        if !job.lease.has_slot() {
+        if job.lease.is_unstarted() {
             let slot = self.slots.acquire(self.limit_of(&job.queue));
             let Ok(slot) = tokio::time::timeout(MAX_SLOT_WAIT, slot).await else { return false };
-            job.lease.keep_slot(slot);
+            job.lease.occupy(slot);
         }
         if !self.is_rated(&job.queue) {
             return true;
@@ -170,22 +176,35 @@ impl JobQueue {
     /// each of them and for the jobs that are about to call this. Returns `None` if there is no
     /// start soon.
     async fn next_start(&self) -> Result<Option<Instant>, DbErr> {
-        if let Some(start) = self.local_rate.take() {
-            return Ok(Some(start));
+        let mut missed = 0;
+        loop {
+            if let Some(start) = self.local_rate.take() {
+                return Ok(Some(start));
+            }
+            let waiting = self.local_rate.wait();
+            let _reserving = self.reserving.lock().await;
+            if let Some(start) = self.local_rate.take() {
+                return Ok(Some(start));
+            }
+            // Reserved starts are missing here if the transaction took longer than the last one.
+            if self.reserve_for_waiting(waiting.count()).await? == 0 || missed == MAX_MISSED {
+                return Ok(self.local_rate.take());
+            }
+            missed += 1;
         }
-        let waiting = self.local_rate.wait();
-        let _reserving = self.reserving.lock().await;
-        if let Some(start) = self.local_rate.take() {
-            return Ok(Some(start));
-        }
-        let waiting = waiting.count();
-        let unstarted = self.leases.unstarted_of(self.rated_queues());
+    }
+
+    /// Reserves a start for each job that waits, if it is soon, and for the jobs that will follow, within
+    /// `AHEAD`.
+    async fn reserve_for_waiting(&self, waiting: usize) -> Result<usize, DbErr> {
+        // As many slots will be free soon as were freed lately.
+        let slots = self.slots.free() + self.slots.ahead();
+        let following = self.unstarted().min(slots);
         self.reserve(|starts| {
             let soon = starts.within(MAX_WAIT);
-            waiting.min(soon).max((waiting + unstarted).min(starts.ahead()))
+            waiting.min(soon).max((waiting + following).min(starts.ahead()))
         })
-        .await?;
-        Ok(self.local_rate.take())
+        .await
     }
 
     /// Creates the rate's row if this worker does not know that it exists. Must not be called in a
@@ -200,9 +219,9 @@ impl JobQueue {
     }
 }
 
-/// Keeps all starts of a rate from being reserved for `length`, at most [`MAX_HOLD`], for example after
-/// a 429 response with `Retry-After`. Starts that were reserved before may still be used, within 0.2
-/// seconds or, for jobs that had to wait, one second.
+/// Stops all workers from reserving starts of a rate for `length`, at most [`MAX_HOLD`], for example
+/// after a 429 response with `Retry-After`. Starts reserved before are still used: they are at most
+/// 0.2 seconds away, or one second (two starts of a slow rate) for jobs that had waited for one.
 pub async fn hold_rate<C>(conn: &C, name: &str, length: Duration) -> Result<(), DbErr>
 where
     C: ConnectionTrait + TransactionTrait,

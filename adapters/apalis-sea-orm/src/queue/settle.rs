@@ -25,7 +25,7 @@ pub enum Settled {
 
 /// Writes the results of attempts. Sends an UPDATE for each kind of outcome (and each 200 jobs),
 /// guarded by each job's fence, one INSERT of the attempts to keep, and for the statistics one
-/// statement for each queue and, if jobs are tried again, one SELECT.
+/// statement for each queue and, if jobs are retried or snoozed, one SELECT.
 ///
 /// A job whose cancellation was requested is not tried again: a retry or a snooze cancels it.
 ///

@@ -1,5 +1,5 @@
-//! The slots of a worker: how many of its jobs run at a time. A job takes one when it has waited for
-//! its start, so that it can prepare while others run.
+//! The slots of a worker: how many of its jobs run at a time. A job takes one in `wait_for_start`,
+//! before it waits for its start, so that jobs without a slot can prepare while others run.
 
 use std::{
     collections::VecDeque,
@@ -12,9 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::lease::lock;
 use crate::options::Options;
 
-/// A worker claims as many jobs ahead as it has freed slots in this time. It is longer than a worker
-/// that is full waits before its next claim, and a claim and its jobs' preparations together. With a larger
-/// value, more jobs wait that a pause of their queue no longer stops.
+/// A worker claims as many jobs ahead as it has freed slots in this time. It is longer than the
+/// longest wait between claims (20 ms), a claim, and its jobs' preparation together. With a larger
+/// value, more claimed jobs wait, which a pause of their queue no longer stops.
 const AHEAD: Duration = Duration::from_millis(50);
 
 /// A worker's slots, and those of each of its limits.

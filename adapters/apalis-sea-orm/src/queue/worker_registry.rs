@@ -21,8 +21,8 @@ impl JobQueue {
         use worker::Column as C;
         let options = &self.options;
         let wake_address = options.wake_socket.as_ref().and_then(|socket| socket.local_addr().ok());
-        // Jobs that are prepared ahead or are being settled are not running.
-        let running = self.in_flight().min(options.concurrency);
+        // Jobs claimed ahead do not run yet.
+        let running = self.leases.unfinished().min(options.concurrency);
         let running = i32::try_from(running).unwrap_or(i32::MAX);
         let now = || database_now(self.write.get_database_backend());
         let row = [

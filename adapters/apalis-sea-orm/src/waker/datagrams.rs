@@ -9,7 +9,7 @@ use std::{
 };
 
 use sea_orm::DatabaseConnection;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Waker;
@@ -18,19 +18,21 @@ use crate::{options::Options, queue::worker_registry::wake_addresses};
 /// The shortest interval between two datagrams of a sender, and between two wakes of a receiver. A
 /// job after an idle time is announced immediately; under load, one claim serves many commits.
 const MIN_INTERVAL: Duration = Duration::from_millis(20);
-/// How long the addresses that were read are used, and how long none are read after a failure.
+/// How long the addresses that were read are used.
 const READ_INTERVAL: Duration = Duration::from_secs(5);
-/// Most datagrams that count as one wake. A system buffers fewer.
-const MAX_DATAGRAMS: usize = 1_000;
-/// Longer than a worker's name, so that a longer datagram is not cut to one.
-const MAX_DATAGRAM: usize = 65;
+/// How long no addresses are read again if there were none.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// The most datagrams that are read before a wake. A system buffers fewer.
+const MAX_READ: usize = 1_000;
+/// One byte more than the longest worker's name, so that a longer datagram does not match.
+const BUFFER_LENGTH: usize = 65;
 
 /// Passes each wake of `waker` on to one worker of another process, chosen at random among those
 /// with an [`Options::wake_socket`], until the future is dropped.
 ///
 /// For a process that enqueues jobs and has no worker: a worker of the same process is woken by its
 /// own [`Waker`]. Sends at most one datagram in 20 ms, and reads the workers' addresses at most once
-/// in 5 seconds, only after a wake. A loopback address is used only if the worker's host name is
+/// in 5 seconds (half a second while there are none), only after a wake. A loopback address is used only if the worker's host name is
 /// this machine's.
 ///
 /// One worker is enough, because the others would mostly find that job claimed, at the cost of a
@@ -44,16 +46,25 @@ pub fn wake_other_processes(
         let (mut workers, mut read_at) = (Vec::new(), None::<Instant>);
         loop {
             receiver.recv().await;
-            if read_at.is_none_or(|at| at.elapsed() > READ_INTERVAL) {
+            let interval = if workers.is_empty() { RETRY_INTERVAL } else { READ_INTERVAL };
+            if read_at.is_none_or(|at| at.elapsed() > interval) {
                 read_at = Some(Instant::now());
-                workers = wake_addresses(&conn).await.unwrap_or_else(|error| {
-                    tracing::debug!(%error, "the workers' addresses could not be read");
-                    Vec::new()
-                });
+                workers = read_addresses(&conn).await;
             }
             wake_one(&mut workers);
             tokio::time::sleep(MIN_INTERVAL).await;
         }
+    }
+}
+
+async fn read_addresses(conn: &DatabaseConnection) -> Vec<(String, SocketAddr)> {
+    match timeout(READ_INTERVAL, wake_addresses(conn)).await {
+        Ok(Ok(addresses)) => addresses,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the workers' addresses could not be read");
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
     }
 }
 
@@ -89,15 +100,15 @@ fn send(worker: &str, address: SocketAddr) -> io::Result<()> {
 /// Wakes the worker for datagrams that contain its name, until `stop`.
 pub(crate) async fn receive(options: Arc<Options>, stop: CancellationToken) {
     let Some(socket) = &options.wake_socket else { return };
-    let mut datagram = [0; MAX_DATAGRAM];
-    while let Some(mut received) = stop.run_until_cancelled(socket.recv(&mut datagram)).await {
-        let mut is_named = false;
-        for _ in 0..MAX_DATAGRAMS {
-            let Ok(length) = received else { break };
-            is_named |= &datagram[..length] == options.worker.as_bytes();
-            received = socket.try_recv(&mut datagram);
+    let mut datagram = [0; BUFFER_LENGTH];
+    while let Some(received) = stop.run_until_cancelled(socket.recv(&mut datagram)).await {
+        let is_name = |datagram: &[u8]| datagram == options.worker.as_bytes();
+        let mut is_addressed = received.is_ok_and(|length| is_name(&datagram[..length]));
+        for _ in 0..MAX_READ {
+            let Ok(length) = socket.try_recv(&mut datagram) else { break };
+            is_addressed |= is_name(&datagram[..length]);
         }
-        if is_named {
+        if is_addressed {
             options.waker.wake();
         }
         tokio::time::sleep(MIN_INTERVAL).await;

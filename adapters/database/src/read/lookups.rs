@@ -103,7 +103,7 @@ async fn sessions_by_token(
 ) -> StoreResult<Rows<TokenHash, (Session, User)>> {
     use sessions::Column;
     let filter = Column::TokenHash.is_in(tokens.iter().map(|token| token.0.to_vec()));
-    with_users(&database, filter, |row| token_hash(row, SESSION, Column::TokenHash)).await
+    with_users(&database, filter, |row| token_hash(row, SESSION_PREFIX, Column::TokenHash)).await
 }
 
 async fn sessions_by_provider_id(
@@ -112,12 +112,14 @@ async fn sessions_by_provider_id(
 ) -> StoreResult<Rows<String, (Session, User)>> {
     use sessions::Column;
     let filter = Column::ProviderSessionId.is_in(ids);
-    with_users(&database, filter, |row| row.try_get(SESSION, Column::ProviderSessionId.as_str()))
-        .await
+    with_users(&database, filter, |row| {
+        row.try_get(SESSION_PREFIX, Column::ProviderSessionId.as_str())
+    })
+    .await
 }
 
 /// The prefix that SeaORM gives the columns of the first of two joined tables.
-const SESSION: &str = "A_";
+const SESSION_PREFIX: &str = "A_";
 
 async fn rows<E, K, T>(
     database: &Database,
@@ -152,7 +154,7 @@ fn session_and_user(row: &QueryResult) -> StoreResult<(Session, User)> {
     Ok((session, user))
 }
 
-/// Returns the default, which is no token's hash, for a value of another length.
+/// Reads a token's hash. Returns zeros, which are no token's hash, for a value of another length.
 fn token_hash(
     row: &QueryResult,
     prefix: &str,

@@ -89,6 +89,7 @@ impl From<&Actor> for ActorColumns {
 
 /// The values of a row of table `E`, in the order of its columns.
 ///
+/// The fields of a table's `Model` must be in the order in which its `TryFrom<Columns>` reads them.
 /// SeaORM's models look each column up by its name, own every text, and format an error for every
 /// NULL, which takes longer than all else in reading a row.
 pub(crate) struct Columns<'r, E> {
@@ -126,6 +127,7 @@ impl<'r, E: EntityTrait> Columns<'r, E> {
         value.map_err(|error| store_error(DbErr::Query(RuntimeErr::SqlxError(error.into()))))
     }
 
+    /// Skips columns that the domain does not read.
     pub(crate) fn skip(&mut self, columns: usize) {
         self.next += columns;
     }

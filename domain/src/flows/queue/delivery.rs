@@ -24,7 +24,7 @@ pub(super) async fn add_delivery_cancellation(
     };
     if !delivery.is_wanted(&invitation) {
         // The update causes a conflict with a concurrent retry of the job, which resends the invitation.
-        return Ok(change.update_invitation(invitation.clone(), invitation));
+        return Ok(change.require_invitation(&invitation));
     }
     let before = invitation.clone();
     let error = DeliveryError {

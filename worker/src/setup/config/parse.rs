@@ -70,7 +70,7 @@ pub fn address(text: &str) -> Parsed<SocketAddr> {
     text.trim().parse().map_err(|_| format!("{text:?} is not an address like 127.0.0.1:3000"))
 }
 
-/// Parses an address that other processes are told to send to.
+/// Parses an address to which other processes send; 0.0.0.0 is refused.
 pub fn own_address(text: &str) -> Parsed<SocketAddr> {
     let address = address(text)?;
     if address.ip().is_unspecified() {

@@ -17,8 +17,8 @@ use crate::{
     sql::union,
 };
 
-/// What a claim reads of a job.
-#[derive(Clone, Debug, FromQueryResult)]
+/// The columns of a job that a claim reads.
+#[derive(Debug, FromQueryResult)]
 pub(super) struct Candidate {
     pub(super) id: Uuid,
     pub(super) queue: String,
@@ -83,7 +83,8 @@ impl JobQueue {
     fn room(&self, queue: &str) -> usize {
         self.limit_of(queue).map_or(usize::MAX, |index| {
             let limit = &self.options.limits[index];
-            (limit.jobs + self.slots.ahead()).saturating_sub(self.leases.counted_of(&limit.queues))
+            (limit.jobs + self.slots.ahead())
+                .saturating_sub(self.leases.unfinished_of(&limit.queues))
         })
     }
 
@@ -92,7 +93,7 @@ impl JobQueue {
         self.options.limits.iter().position(|limit| limit.queues.iter().any(|name| name == queue))
     }
 
-    /// Drops the jobs for which there is no room in their queues.
+    /// Drops the jobs that exceed a limit of their queues.
     pub(super) fn within_limits(&self, mut jobs: Vec<Candidate>) -> Vec<Candidate> {
         let mut rooms: HashMap<Option<usize>, usize> = HashMap::new();
         jobs.retain(|job| {

@@ -13,7 +13,7 @@ use crate::{
     sql::{database_now, duration_micros},
 };
 
-/// The most starts that may be assigned at a time: workers may reassign as many as they hold.
+/// The most starts that may be reserved at a time.
 const MAX_STARTS: i64 = 1_000;
 /// Allowance for other gaps between starts, such as those of a worker with a slower rate.
 const ALLOWANCE: i64 = 60_000_000;
@@ -123,7 +123,7 @@ mod tests {
             row(600 * SECOND, 600 * SECOND, -SECOND),
             row(HOUR, HOUR, 0),
             row(-HOUR, -HOUR, -HOUR),
-            // Fifty reassigned starts of a slow rate.
+            // Fifty reserved starts of a slow rate.
             row(500 * SECOND, -HOUR, -SECOND),
         ] {
             assert_eq!(row.corrected(10 * SECOND), row);

@@ -37,6 +37,8 @@ struct Inner {
     reserved: Mutex<VecDeque<Instant>>,
     /// The number of jobs that wait until starts are reserved for them.
     waiting: AtomicUsize,
+    /// How long the last reservation took after it had read the row.
+    lead: Mutex<Duration>,
     row_exists: AtomicBool,
 }
 
@@ -77,6 +79,7 @@ impl LocalRate {
             blocked_until: Mutex::default(),
             reserved: Mutex::default(),
             waiting: AtomicUsize::new(0),
+            lead: Mutex::default(),
             row_exists: AtomicBool::new(false),
         }))
     }
@@ -101,8 +104,20 @@ impl LocalRate {
         self.block(None);
     }
 
-    pub(super) fn add(&self, starts: impl Iterator<Item = Instant>) {
-        lock(&self.0.reserved).extend(starts);
+    /// Records that `count` starts were reserved, which advanced the row by `length`. They are not used if
+    /// the rate was changed meanwhile.
+    pub(super) fn reserved_at(&self, starts: &StartTimes, count: usize, length: i64) {
+        *lock(&self.0.lead) = starts.read_at.elapsed();
+        if self.interval() == Some(starts.interval) {
+            lock(&self.0.reserved).extend((0..count).map(|index| starts.at(index)));
+            self.block(starts.blocked_until(length));
+        }
+    }
+
+    /// Returns how long the next reservation will probably take after it has read the row, in
+    /// microseconds. It is so limited that a claim may still reserve starts.
+    pub(super) fn lead(&self) -> i64 {
+        i64::try_from(lock(&self.0.lead).as_micros()).unwrap_or(i64::MAX).min(AHEAD / 2)
     }
 
     /// Takes the earliest reserved start that has not passed too long ago.

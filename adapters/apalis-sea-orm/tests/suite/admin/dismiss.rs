@@ -66,7 +66,7 @@ async fn a_dismissed_job_can_be_retried() {
         assert!(retry(&db.write, job.id, noon()).await.unwrap());
 
         let again = db.queue("ann").claim(noon(), 1).await.unwrap().remove(0);
-        assert_eq!((again.id, again.number, again.fence), (job.id, 1, 2), "{:?}", db.engine);
+        assert_eq!((again.id, again.number, again.fence), (job.id, 1, 3), "{:?}", db.engine);
         assert_eq!(db.job(job.id).await.unique_key.as_deref(), Some("a"));
     }
 }

@@ -92,7 +92,7 @@ async fn a_start_is_used_once() {
 async fn a_start_of_a_job_that_was_dropped_is_used_by_the_next() {
     for db in each().await {
         db.enqueue(jobs(3)).await;
-        let queue = rated(&db, "ann", 10.0);
+        let queue = rated(&db, "ann", 5.5);
         drop(queue.claim(noon(), 3).await.unwrap());
         db.enqueue(jobs(3)).await;
         db.statements.lock().unwrap().clear();
@@ -126,12 +126,17 @@ async fn a_job_that_missed_its_start_may_not_begin_during_a_hold() {
 #[tokio::test]
 async fn a_job_without_a_reserved_start_may_not_begin_during_an_outage() {
     for db in each().await {
-        db.enqueue(jobs(1)).await;
-        let queue = rated(&db, "ann", 20.0);
-        let job = queue.claim(noon(), 1).await.unwrap().remove(0);
+        db.enqueue(jobs(2)).await;
+        let queue = rated(&db, "ann", 6.0);
+        let jobs = queue.claim(noon(), 2).await.unwrap();
+        assert_eq!(jobs.len(), 2, "{:?}", db.engine);
         db.write.close_by_ref().await.unwrap();
-        assert!(queue.wait_for_start(&job).await, "{:?}: it was reserved", db.engine);
-        assert!(!queue.wait_for_start(&job).await, "{:?}", db.engine);
+        let mut begun = 0;
+        while queue.wait_for_start(&jobs[0]).await {
+            begun += 1;
+        }
+        // The first start is due at once, and may have passed.
+        assert!((1..=2).contains(&begun), "{:?}: {begun} of two reserved starts", db.engine);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use apalis_sea_orm::{AttemptOutcome, JobQueue, NewJob, Options, settle};
+use apalis_sea_orm::{AttemptOutcome, JobQueue, NewJob, Options, cancel, retry, settle};
 use tokio::sync::Mutex;
 
 use crate::harness::{after, attempt_result, each, job, jobs, noon, options};
@@ -54,6 +54,22 @@ async fn a_job_that_was_claimed_and_released_since_it_was_read_is_not_claimed() 
         assert!(ann.claim(noon(), 1).await.unwrap().is_empty(), "{:?}", db.engine);
         let later = db.queue("ann").claim(noon(), 1).await.unwrap().remove(0);
         assert_eq!((later.fence, later.number), (2, 1));
+    }
+}
+
+/// The claim of a job that was read before an operator retried it would have the former number of
+/// attempts.
+#[tokio::test]
+async fn a_job_that_was_cancelled_and_retried_since_it_was_read_is_not_claimed() {
+    for db in each().await {
+        let job = job();
+        db.enqueue(vec![job.clone()]).await;
+        let snapshot = db.location.snapshot().await;
+        assert!(cancel(&db.write, job.id, noon()).await.unwrap());
+        assert!(retry(&db.write, job.id, noon()).await.unwrap());
+        let ann = JobQueue::new(db.write.clone(), snapshot, options("ann"));
+        assert!(ann.claim(noon(), 1).await.unwrap().is_empty(), "{:?}", db.engine);
+        assert_eq!(db.queue("ann").claim(noon(), 1).await.unwrap().len(), 1);
     }
 }
 
