@@ -10,9 +10,9 @@ const CLIENTS: usize = 32;
 pub(crate) const INVITATIONS: usize = 1_000;
 /// The most statements for one accepted invitation, with [`CLIENTS`] concurrent clients. Batches are
 /// shorter in an unoptimized build, and on a busy machine.
-const ACCEPTED: f64 = if cfg!(debug_assertions) { 2.0 } else { 1.4 };
+const ACCEPTED: f64 = if cfg!(debug_assertions) { 1.6 } else { 1.2 };
 /// The most statements for one delivered mail.
-const DELIVERED: f64 = if cfg!(debug_assertions) { 4.0 } else { 2.0 };
+const DELIVERED: f64 = if cfg!(debug_assertions) { 2.4 } else { 1.2 };
 
 /// Returns the server's counter of executed statements. Preparing one does not count.
 async fn statements(database: &TestDatabase) -> i64 {
