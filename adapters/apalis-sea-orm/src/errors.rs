@@ -107,8 +107,9 @@ fn classify_mysql(number: u16, message: &str) -> ErrorClass {
     match number {
         1022 | 1062 | 1169 | 1586 => ErrorClass::UniqueViolation,
         // Deadlock; lock wait timeout; row changed since it was read (MariaDB); query interrupted;
-        // statement time limits of MariaDB and MySQL.
-        1213 | 1205 | 1020 | 1317 | 1969 | 3024 => ErrorClass::Retryable,
+        // table changed since the transaction began or the statement was prepared, as during a
+        // migration; statement time limits of MariaDB and MySQL.
+        1213 | 1205 | 1020 | 1317 | 1412 | 1615 | 1969 | 3024 => ErrorClass::Retryable,
         // Too many connections; out of memory or throttled; connection pool or user quota
         // exhausted; too many prepared statements; password or database unknown, as during a
         // restore.
@@ -177,6 +178,8 @@ mod tests {
             (1213, "Deadlock found when trying to get lock; try restarting", Retryable),
             (1205, "Lock wait timeout exceeded; try restarting transaction", Retryable),
             (1020, "Record has changed since last read in table 'users'", Retryable),
+            (1412, "Table definition has changed, please retry transaction", Retryable),
+            (1615, "Prepared statement needs to be re-prepared", Retryable),
             (1969, "Query execution was interrupted (max_statement_time exceeded)", Retryable),
             (3024, "Query execution was interrupted, maximum statement time", Retryable),
             (1317, "code = Aborted desc = transaction 12: ended at 2026-01-01", Retryable),

@@ -187,8 +187,9 @@ async fn a_worker_on_a_full_disk_sends_no_mail_twice() {
         let (failed, sent) =
             (errors(), crate::invitation_count(&guestlist, "status = 'sent'").await);
         worker.limit_file_size(Some(spread(round, 1..largest_file(&guestlist))));
-        // In the last round every invitation may be sent before a write fails.
+        // Every invitation may be sent before a write fails.
         wait_until(LONG, "a write fails", async || {
+            let sent = crate::invitation_count(&guestlist, "status = 'sent'").await;
             (errors() > failed || sent == MANY).then_some(())
         })
         .await;

@@ -1,4 +1,4 @@
-//! CPU time of an idle worker, and the latency of its first job.
+//! How often an idle worker wakes, and the latency of its first job.
 
 use std::time::Duration;
 
@@ -6,28 +6,31 @@ use guestlist_tests::{Guestlist, Process, one_engine_at_a_time};
 
 use crate::exclusive;
 
-/// Returns the CPU time of a process in kernel ticks of 10 ms.
-fn ticks(process: &Process) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    // Fields 14 and 15 of proc(5): user and system time.
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+/// Returns how often the threads of a process have waited.
+fn waits(process: &Process) -> u64 {
+    let of = |thread: std::fs::DirEntry| {
+        let status = std::fs::read_to_string(thread.path().join("status")).unwrap();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let threads = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
+    threads.map(|thread| of(thread.unwrap())).sum()
 }
 
 #[tokio::test]
-async fn an_idle_worker_uses_less_than_one_percent_of_a_core() {
+async fn an_idle_worker_rarely_wakes() {
     const MEASURED: Duration = Duration::from_secs(10);
     let _exclusive = exclusive().await;
     one_engine_at_a_time(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
         guestlist.wait_for_jobs().await;
         let worker = &guestlist.workers()[0];
-        let before = ticks(worker);
+        let before = waits(worker);
         tokio::time::sleep(MEASURED).await;
-        let spent = ticks(worker) - before;
-        println!("{engine}: {spent} ticks in {MEASURED:?}");
-        let allowed = if cfg!(debug_assertions) { 2 } else { 1 };
-        assert!(spent <= allowed * MEASURED.as_secs(), "{engine}: {spent} hundredths of a second");
+        let waits = waits(worker).abs_diff(before) / MEASURED.as_secs();
+        println!("{engine}: {waits} wakes a second");
+        // Each costs 10 to 100 µs of processor time, depending on the machine.
+        assert!(waits < 100, "{engine}: {waits}");
     })
     .await;
 }

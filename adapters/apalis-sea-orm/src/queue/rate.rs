@@ -22,7 +22,7 @@ use crate::{entity::rate, sql::duration_micros};
 /// then uses all its starts together would break the rate, together with starts that others have
 /// reserved since. Starts compressed by less than this still keep the rate, because one second plus
 /// this is less than `MARGIN` seconds.
-const MAX_LATENESS: Duration = Duration::from_millis(40);
+const MAX_LATENESS: Duration = Duration::from_millis(20);
 
 /// How long after its claim a job is expected to take its start.
 const MAX_PREPARATION: Duration = Duration::from_millis(200);

@@ -147,18 +147,19 @@ fn longest_delay(jobs: &[NewJob], mut entries: Vec<Entry>) -> Duration {
     Duration::try_from(late.max().unwrap()).unwrap()
 }
 
-/// Returns the processor time of all threads of a process.
-fn processor_time(process: u32) -> Duration {
+/// Returns how often the threads of a process have waited.
+fn waits(process: u32) -> u64 {
     let of = |thread: fs::DirEntry| {
-        let actual = fs::read_to_string(thread.path().join("schedstat")).unwrap();
-        actual.split(' ').next().unwrap().parse::<u64>().unwrap()
+        let status = fs::read_to_string(thread.path().join("status")).unwrap();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.unwrap().trim().parse::<u64>().unwrap()
     };
     let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    Duration::from_nanos(threads.map(|thread| of(thread.unwrap())).sum::<u64>())
+    threads.map(|thread| of(thread.unwrap())).sum()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_process_uses_less_than_one_percent_of_a_core() {
+async fn an_idle_process_rarely_wakes() {
     const MEASURED: Duration = Duration::from_secs(10);
     let directory = tempfile::tempdir().unwrap();
     let mut workers = Vec::new();
@@ -169,14 +170,21 @@ async fn an_idle_process_uses_less_than_one_percent_of_a_core() {
         worker.go();
         workers.push((db.engine, worker));
     }
-    // Until it has opened its connections and reported.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let before: Vec<_> = workers.iter().map(|(_, worker)| processor_time(worker.id())).collect();
+    for db in &all {
+        wait_until("the worker has started and claims", || async {
+            !inspect::workers(&db.read).await.unwrap().is_empty()
+        })
+        .await;
+    }
+    // Until it has opened its other connections.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before: Vec<_> = workers.iter().map(|(_, worker)| waits(worker.id())).collect();
     tokio::time::sleep(MEASURED).await;
     for ((engine, worker), before) in workers.into_iter().zip(before) {
-        let share = processor_time(worker.id()).abs_diff(before).div_duration_f64(MEASURED) * 100.0;
-        println!("{engine:?}: an idle worker uses {share:.2} % of a core");
-        assert!(share < 1.0, "{engine:?}: {share}");
+        let waits = waits(worker.id()).abs_diff(before) / MEASURED.as_secs();
+        println!("{engine:?}: the threads of an idle worker wake {waits} times a second");
+        // Each costs 10 to 100 µs of processor time, depending on the machine.
+        assert!(waits < 100, "{engine:?}: {waits}");
         assert_eq!(worker.stop(), "");
     }
 }

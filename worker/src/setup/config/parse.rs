@@ -1,6 +1,6 @@
 //! Parsers of configuration values. Each error describes a valid value.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -70,10 +70,12 @@ pub fn address(text: &str) -> Parsed<SocketAddr> {
     text.trim().parse().map_err(|_| format!("{text:?} is not an address like 127.0.0.1:3000"))
 }
 
-/// Parses an address to which other processes send; 0.0.0.0 is refused.
+/// Parses an address to which other processes send. Addresses that name no single machine, such as
+/// 0.0.0.0, are refused.
 pub fn own_address(text: &str) -> Parsed<SocketAddr> {
     let address = address(text)?;
-    if address.ip().is_unspecified() {
+    let ip = address.ip();
+    if ip.is_unspecified() || ip.is_multicast() || ip == Ipv4Addr::BROADCAST {
         return Err(format!(
             "others can't send to {address}; name an address of this machine, like 10.0.0.5:3004"
         ));

@@ -21,7 +21,7 @@ pub(super) const AHEAD: i64 = 200_000;
 /// up to [`MAX_LATENESS`](super::MAX_LATENESS), or early never exceed the rate in any second. A start
 /// is early by the time between this process's reading of its clock and the database's reading of
 /// its own: the duration of one small read without lock waits, at most 10 ms on busy machines. The
-/// factor leaves 20 ms for it.
+/// factor leaves 40 ms for it, and for calls that take longer than others to arrive.
 const MARGIN: f64 = 1.06;
 
 /// What this worker knows of the rate.
