@@ -133,7 +133,7 @@ impl JobQueue {
         } else {
             jobs.clear();
         }
-        Ok(jobs.into_iter().map(|job| self.into_claimed_job(job, now, claimed_at)).collect())
+        Ok(jobs.into_iter().map(|job| self.claimed_job(job, now, claimed_at)).collect())
     }
 
     async fn lease(&self, jobs: &[Candidate], now: Timestamp) -> Result<u64, DbErr> {
@@ -169,7 +169,7 @@ impl JobQueue {
         Ok(leased)
     }
 
-    fn into_claimed_job(&self, job: Candidate, now: Timestamp, claimed_at: Instant) -> ClaimedJob {
+    fn claimed_job(&self, job: Candidate, now: Timestamp, claimed_at: Instant) -> ClaimedJob {
         let key = (job.id, job.fence);
         ClaimedJob {
             lease: self.leases.grant(key, &job.queue, claimed_at, self.options.lease),

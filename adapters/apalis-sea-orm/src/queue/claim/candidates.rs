@@ -108,7 +108,7 @@ impl JobQueue {
 
     /// Sorts jobs, best first.
     pub(super) fn sort(&self, jobs: &mut [Candidate]) {
-        jobs.sort_by(|a, b| self.rank(a).cmp(&self.rank(b)));
+        jobs.sort_by_key(|job| self.rank(job));
     }
 
     fn rank(&self, job: &Candidate) -> (i16, i64, usize, Uuid) {

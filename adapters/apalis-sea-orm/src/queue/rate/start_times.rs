@@ -98,7 +98,7 @@ impl LocalRate {
     /// Changes the rate. Starts that were reserved at another rate are not used.
     pub(super) fn set(&self, per_second: f64) {
         let before = std::mem::replace(&mut *lock(&self.0.per_second), per_second);
-        if before != per_second {
+        if before.total_cmp(&per_second).is_ne() {
             lock(&self.0.reserved).clear();
         }
         self.block(None);

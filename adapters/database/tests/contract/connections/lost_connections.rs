@@ -142,7 +142,7 @@ async fn a_killed_commit_is_repeated(db: &TestDatabase) {
             proxy.release_commit();
             let id = tokio::time::timeout(Duration::from_secs(20), blocked_commit(&mut operator))
                 .await
-                .expect("the COMMIT is blocked");
+                .unwrap();
             operator.execute(AssertSqlSafe(format!("{kill} {id}"))).await.unwrap();
             tokio::time::sleep(Duration::from_millis(20)).await;
             operator.execute("UNLOCK TABLES").await.unwrap();

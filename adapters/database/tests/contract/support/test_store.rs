@@ -50,7 +50,7 @@ macro_rules! contract {
                     use crate::support::test_database::{Engine, TestDatabase};
                     let Some(db) = TestDatabase::create(Engine::$engine).await else { return };
                     let test = super::$test(&db);
-                    tokio::time::timeout(crate::support::test_store::LIMIT, test).await.expect("it ends");
+                    tokio::time::timeout(crate::support::test_store::LIMIT, test).await.unwrap();
                     db.cleanup().await;
                 }
             )*
@@ -60,7 +60,7 @@ macro_rules! contract {
 pub(crate) use contract;
 
 /// The longest duration of a test on a database, so that one that hangs fails.
-pub(crate) const LIMIT: Duration = Duration::from_secs(300);
+pub(crate) const LIMIT: Duration = Duration::from_mins(5);
 
 pub(crate) struct TestStore {
     pub(crate) store: Arc<dyn Store>,
