@@ -53,7 +53,8 @@ async fn a_claim_takes_at_most_as_many_jobs_as_there_are_starts() {
         for job in &first {
             assert!(ann.wait_for_start(job).await);
         }
-        let shortest = Duration::from_millis(20) * (first.len() as u32 - 1);
+        let intervals = u32::try_from(first.len() - 1).unwrap();
+        let shortest = Duration::from_millis(20) * intervals;
         assert!(started.elapsed() >= shortest, "{:?}: {:?}", db.engine, started.elapsed());
     }
 }
