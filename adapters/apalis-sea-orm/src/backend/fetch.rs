@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a worker that is nearly full waits for a quarter of its slots before the next claim.
-/// Meanwhile, jobs that were claimed ahead take the slots that become free.
+/// During the wait, jobs that were claimed ahead take the slots that become free.
 const MAX_WAIT_FOR_SLOTS: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]

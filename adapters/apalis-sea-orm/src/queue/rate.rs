@@ -197,7 +197,7 @@ impl JobQueue {
     /// Reserves a start for each job that waits, if it is soon, and for the jobs that will follow, within
     /// `AHEAD`.
     async fn reserve_for_waiting(&self, waiting: usize) -> Result<usize, DbErr> {
-        // As many slots will be free soon as were freed lately.
+        // About as many slots become free in the next 50 ms as in the last.
         let slots = self.slots.free() + self.slots.ahead();
         let following = self.unstarted().min(slots);
         self.reserve(|starts| {

@@ -93,7 +93,7 @@ impl WriteLock {
         let waiter = thread::Builder::new().name("write-lock".to_owned()).spawn(move || {
             let _ = lock.0.folder.as_ref().map(File::lock);
             lock.0.has_waiter.store(false, Ordering::Release);
-            // Nobody receives it after the timeout.
+            // After the timeout there is no receiver, and it is dropped.
             let _ = sender.send(Acquired(lock));
         });
         if waiter.is_err() {

@@ -105,7 +105,7 @@ impl LocalRate {
     }
 
     /// Records that `count` starts were reserved, which advanced the row by `length`. They are not used if
-    /// the rate was changed meanwhile.
+    /// the rate was changed during the transaction.
     pub(super) fn reserved_at(&self, starts: &StartTimes, count: usize, length: i64) {
         *lock(&self.0.lead) = starts.read_at.elapsed();
         if self.interval() == Some(starts.interval) {

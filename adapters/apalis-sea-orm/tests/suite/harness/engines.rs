@@ -73,7 +73,7 @@ impl DatabaseLocation {
         (pool.clone(), pool)
     }
 
-    /// Connects a pool that reads the jobs as they are now, whatever changes later.
+    /// Connects a pool of one connection in a transaction, which reads the jobs as they are now.
     pub(crate) async fn snapshot(&self) -> DatabaseConnection {
         let pool = match self.engine {
             Engine::Sqlite => self.file(1).await,
