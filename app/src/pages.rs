@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 pub mod authenticate;
+mod components;
 mod connect;
 mod docs;
 mod home;
@@ -12,6 +13,8 @@ mod login;
 mod problem;
 mod revoked;
 mod sessions;
+mod shell;
+mod states;
 mod user_detail;
 mod users;
 
@@ -45,13 +48,11 @@ pub fn routes() -> Router<App> {
         .route("/connect", get(connect::show))
         .route("/docs", get(docs::show))
         .route("/static/guestlist.css", get(async || asset("text/css", CSS)))
-        .route("/static/live.js", get(async || asset("text/javascript", LIVE_JS)))
-        .route("/static/once.js", get(async || asset("text/javascript", ONCE_JS)))
+        .route("/static/guestlist.js", get(async || asset("text/javascript", SCRIPT)))
 }
 
 const CSS: &str = include_str!("../static/guestlist.css");
-const LIVE_JS: &str = include_str!("../static/live.js");
-const ONCE_JS: &str = include_str!("../static/once.js");
+const SCRIPT: &str = include_str!("../static/guestlist.js");
 
 fn asset(media_type: &'static str, body: &'static str) -> Response {
     let headers = [

@@ -6,6 +6,7 @@ pub mod holds;
 pub mod metrics;
 pub mod rate_limit;
 pub mod security_log;
+pub mod sending;
 
 use std::fmt;
 use std::ops::Deref;
@@ -24,6 +25,7 @@ use self::holds::HoldCache;
 use self::metrics::HttpMetrics;
 use self::rate_limit::{Client, ClientLimit, ProviderBudget};
 use self::security_log::SecurityLog;
+use self::sending::SendingCache;
 use crate::config::{Config, SiteConfig};
 use crate::problem::Problem;
 use crate::sessions::in_flight::InFlightRedemptions;
@@ -74,6 +76,8 @@ pub struct AppState {
     pub metrics: HttpMetrics,
     /// Reasons why queued invitations are held back.
     pub holds: HoldCache,
+    /// Whether mail is being sent, for pages.
+    pub sending: SendingCache,
     pub security_log: SecurityLog,
     /// The verifier of Stytch's webhooks; `None` without `STYTCH_WEBHOOK_SECRET`.
     pub webhooks: Option<WebhookVerifier>,
@@ -93,6 +97,7 @@ impl App {
             api_key_cache: ApiKeyCache::default(),
             metrics: HttpMetrics::default(),
             holds: HoldCache::new(Arc::clone(&store)),
+            sending: SendingCache::new(Arc::clone(&store), ctx.policy.authenticate_url.clone()),
             security_log: SecurityLog::default(),
             webhooks: secret.map(|secret| WebhookVerifier::new(secret, site.stytch.id.clone())),
             worker_metrics: OnceLock::new(),

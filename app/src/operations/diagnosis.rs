@@ -13,6 +13,8 @@ pub struct Diagnosis {
     /// For example `NOT SENDING since 02:41: Stytch refused the secret`.
     headline: String,
     pub sending: bool,
+    /// Whether nothing is sent because an operator has paused it.
+    pub is_paused: bool,
     /// Whether the summary gives the number of held jobs, not of waiting ones.
     counts_held: bool,
     pub since: Option<Timestamp>,
@@ -42,6 +44,7 @@ impl Diagnosis {
         Self {
             headline: headline.into(),
             sending: true,
+            is_paused: false,
             counts_held: false,
             since: None,
             note: None,
@@ -131,7 +134,7 @@ impl Checks<'_> {
         let resume = |queue: &QueueName| format!("guestlist queue resume {queue}");
         let resume = paused.iter().map(|((queue, ..), _)| resume(queue));
         let fix = Some(resume.collect::<Vec<_>>().join(" and "));
-        Some(Diagnosis { fix, ..Diagnosis::not_sending(*at, headline) })
+        Some(Diagnosis { fix, is_paused: true, ..Diagnosis::not_sending(*at, headline) })
     }
 
     /// Stytch is down or misconfigured for some workers.

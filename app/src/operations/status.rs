@@ -18,6 +18,9 @@ pub struct Status<'a> {
     pub summary: String,
     /// Whether invitations and login links are being sent.
     pub sending: bool,
+    /// Whether nothing is sent because an operator has paused it.
+    #[serde(skip)]
+    pub is_paused: bool,
     /// Stytch's health: `ok`, `down`, `recovering` or `misconfigured`.
     pub provider: &'static str,
     /// When the current problem began; null if there is none.
@@ -59,6 +62,7 @@ impl<'a> Status<'a> {
         Self {
             summary: diagnosis.summary(held, waiting, retrying, dead),
             sending: diagnosis.sending,
+            is_paused: diagnosis.is_paused,
             provider: health.as_str(),
             since: diagnosis.since.or(issue.map(|issue| issue.since)).map(Time),
             error: issue.map(|issue| error(&issue.code, &issue.message)),

@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::{Actor, Session, SessionId, flows};
 
 use super::auth::{FormSession, PageSession};
-use super::labels::format_time;
-use super::layout::{Nav, render};
+use super::layout::render;
+use super::shell::Shell;
 use crate::extract::{PathParam, RequestContext, ResponseEffects};
 use crate::problem::Problem;
 use crate::sessions::cookies;
@@ -19,8 +19,7 @@ use crate::state::App;
 #[derive(Template)]
 #[template(path = "sessions.html")]
 struct SessionsPage<'a> {
-    app_name: &'a str,
-    nav: Nav<'a>,
+    shell: Shell<'a>,
     sessions: Vec<Session>,
     /// The session of this request.
     current: SessionId,
@@ -32,8 +31,7 @@ pub async fn show(
     State(app): State<App>,
 ) -> Result<Response, Problem> {
     let template = SessionsPage {
-        app_name: &app.site.app_name,
-        nav: Nav::new(&viewer, "/sessions"),
+        shell: Shell::new(&app, &viewer, None, "/sessions").await?,
         sessions: app.ctx.store.live_sessions(viewer.user.id, app.ctx.now()).await?,
         current: viewer.session.id,
     };

@@ -21,8 +21,7 @@ pub enum Actor {
 
 impl Actor {
     pub fn of(user: &User) -> Self {
-        let name = user.name.as_ref().map_or(user.email.as_str(), |name| name.as_str());
-        Self::User { id: user.id, name: name.to_owned() }
+        Self::User { id: user.id, name: user.display_name().to_owned() }
     }
 
     /// Returns the text used by the API and in the database.

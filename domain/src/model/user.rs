@@ -73,6 +73,11 @@ impl User {
         }
     }
 
+    /// Returns the name, or the address if there is none.
+    pub fn display_name(&self) -> &str {
+        self.name.as_ref().map_or(self.email.as_str(), Name::as_str)
+    }
+
     /// Returns whether the user is an administrator who can log in.
     pub fn is_active_admin(&self) -> bool {
         self.role == Role::Admin && self.status == UserStatus::Active

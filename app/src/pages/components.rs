@@ -1,0 +1,192 @@
+//! Small pieces of HTML that many pages share. Each is a value that a template prints.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use jiff::{SignedDuration, Timestamp};
+
+/// A symbol of `icons.html`. A word always stands beside it.
+#[derive(Debug, Clone, Copy, Template)]
+#[template(
+    source = r##"<svg class="i" aria-hidden="true"><use href="#i-{{ name }}"/></svg>"##,
+    ext = "html"
+)]
+pub struct Icon {
+    name: &'static str,
+}
+
+impl HtmlSafe for Icon {}
+
+pub fn icon(name: &'static str) -> Icon {
+    Icon { name }
+}
+
+/// How a state is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Good,
+    Info,
+    /// Needs no attention, and is less important than its neighbours.
+    Off,
+    Warn,
+    Bad,
+}
+
+impl Tone {
+    /// Returns the class in the stylesheet.
+    pub fn css_class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Info => "info",
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// A state: icon and word, in a colour.
+#[derive(Debug, Clone, Copy, Template)]
+#[template(
+    source = r#"<span class="st {{ tone.css_class() }}">{{ self::icon(icon) }}{{ word }}</span>"#,
+    ext = "html"
+)]
+pub struct StateLabel {
+    tone: Tone,
+    icon: &'static str,
+    word: &'static str,
+}
+
+impl HtmlSafe for StateLabel {}
+
+impl StateLabel {
+    pub const fn new(tone: Tone, icon: &'static str, word: &'static str) -> Self {
+        Self { tone, icon, word }
+    }
+}
+
+/// A time relative to now, with the exact time in UTC as its title.
+#[derive(Debug, Clone, Copy, Template)]
+#[template(
+    source = r#"<time datetime="{{ self.machine() }}" title="{{ self.full() }}">{{ self.relative() }}</time>"#,
+    ext = "html"
+)]
+pub struct When {
+    pub at: Timestamp,
+    pub now: Timestamp,
+}
+
+impl HtmlSafe for When {}
+
+impl When {
+    fn machine(&self) -> String {
+        self.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    fn full(&self) -> String {
+        self.at.strftime("%-d %B %Y, %H:%M:%S UTC").to_string()
+    }
+
+    /// Within two weeks relative, and otherwise the date.
+    pub fn relative(&self) -> String {
+        let distance = self.at.duration_since(self.now);
+        match (distance.abs(), distance.is_positive()) {
+            (length, _) if length >= SignedDuration::from_hours(14 * 24) => {
+                self.at.strftime("%-d %b %Y").to_string()
+            }
+            (length, false) if length < SignedDuration::from_secs(10) => "just now".to_owned(),
+            (length, false) => format!("{} ago", rounded(length)),
+            (length, true) => format!("in {}", rounded(length)),
+        }
+    }
+}
+
+/// Returns a length of time in its largest unit, rounded down: `2 min`.
+pub fn rounded(length: SignedDuration) -> String {
+    let seconds = length.as_secs();
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        86_400..172_800 => "1 day".to_owned(),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// A date and time of day in UTC, for people who read it once.
+#[derive(Debug, Clone, Copy, Template)]
+#[template(
+    source = r#"<time datetime="{{ self.machine() }}">{{ self.text() }}</time> UTC"#,
+    ext = "html"
+)]
+pub struct Moment(pub Timestamp);
+
+impl HtmlSafe for Moment {}
+
+impl Moment {
+    fn machine(&self) -> String {
+        self.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    fn text(&self) -> String {
+        self.0.strftime("%-d %B, %H:%M").to_string()
+    }
+}
+
+/// The application's name with its initial as a logo, at the top of pages for guests.
+#[derive(Debug, Clone, Copy, Template)]
+#[template(
+    source = r#"<p class="brand"><span class="mark" aria-hidden="true">{{ self::initial(app_name) }}</span><bdi>{{ app_name }}</bdi></p>"#,
+    ext = "html"
+)]
+pub struct Brand<'a> {
+    app_name: &'a str,
+}
+
+impl HtmlSafe for Brand<'_> {}
+
+pub fn brand(app_name: &str) -> Brand<'_> {
+    Brand { app_name }
+}
+
+/// Returns the first character of a name, for its logo.
+pub fn initial(name: &str) -> String {
+    name.chars().next().map(|first| first.to_uppercase().collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_relative_within_two_weeks() {
+        let now: Timestamp = "2026-11-29T14:32:00Z".parse().unwrap();
+        let relative =
+            |seconds| When { at: now + SignedDuration::from_secs(seconds), now }.relative();
+        for (seconds, expected) in [
+            (0, "just now"),
+            (-9, "just now"),
+            (-59, "59 s ago"),
+            (-60, "1 min ago"),
+            (-7_199, "1 h ago"),
+            (-86_400, "1 day ago"),
+            (-13 * 86_400, "13 days ago"),
+            (-14 * 86_400, "15 Nov 2026"),
+            (18, "in 18 s"),
+            (7 * 86_400, "in 7 days"),
+            (20 * 86_400, "19 Dec 2026"),
+        ] {
+            assert_eq!(relative(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn components_are_not_escaped_and_their_texts_are() {
+        let now: Timestamp = "2026-11-29T14:32:00Z".parse().unwrap();
+        let when = When { at: now, now }.to_string();
+        let expected = "<time datetime=\"2026-11-29T14:32:00Z\" \
+                        title=\"29 November 2026, 14:32:00 UTC\">just now</time>";
+        assert_eq!(when, expected);
+        let state = StateLabel::new(Tone::Bad, "x", "<Failed>").to_string();
+        assert!(state.contains("<svg") && state.contains("&#60;Failed&#62;"), "{state}");
+    }
+}

@@ -1,0 +1,74 @@
+//! Whether mail is being sent, for the navigation of every page.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use guestlist_database::SqlStore;
+use guestlist_domain::StoreError;
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use crate::operations::Status;
+
+/// How long a cached state is served. Each open page asks every few seconds.
+const TTL: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendingState {
+    Sending,
+    /// An operator has paused invitations or login links.
+    Paused,
+    NotSending,
+}
+
+/// What the navigation shows about operations.
+#[derive(Debug, Clone, Copy)]
+pub struct SendingStatus {
+    pub state: SendingState,
+    /// Number of jobs that failed for good and have not been dismissed.
+    pub dead_jobs: u64,
+}
+
+impl SendingStatus {
+    pub fn new(status: &Status<'_>) -> Self {
+        let state = match status {
+            Status { sending: true, .. } => SendingState::Sending,
+            Status { is_paused: true, .. } => SendingState::Paused,
+            _ => SendingState::NotSending,
+        };
+        Self { state, dead_jobs: status.dead }
+    }
+}
+
+/// Reads the state, and caches it.
+#[derive(Debug)]
+pub struct SendingCache {
+    store: Arc<SqlStore>,
+    authenticate_url: String,
+    cached: Mutex<Option<(Instant, SendingStatus)>>,
+}
+
+impl SendingCache {
+    pub fn new(store: Arc<SqlStore>, authenticate_url: String) -> Self {
+        Self { store, authenticate_url, cached: Mutex::default() }
+    }
+
+    pub async fn read(&self, now: Timestamp) -> Result<SendingStatus, StoreError> {
+        // Held during the query, so that concurrent callers share one.
+        let mut cached = self.cached.lock().await;
+        if let Some((at, status)) = *cached
+            && at.elapsed() < TTL
+        {
+            return Ok(status);
+        }
+        let overview = self.store.overview(now).await?;
+        let status = SendingStatus::new(&Status::new(&overview, &self.authenticate_url, now));
+        *cached = Some((Instant::now(), status));
+        Ok(status)
+    }
+
+    /// Drops the cached state, after a queue was paused or resumed.
+    pub async fn invalidate(&self) {
+        *self.cached.lock().await = None;
+    }
+}
