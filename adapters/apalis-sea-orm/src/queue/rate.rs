@@ -24,6 +24,9 @@ use crate::{entity::rate, sql::duration_micros};
 /// this is less than `MARGIN` seconds.
 const MAX_LATENESS: Duration = Duration::from_millis(20);
 
+/// The resolution of Tokio's timer.
+const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
+
 /// How long after its claim a job is expected to take its start.
 const MAX_PREPARATION: Duration = Duration::from_millis(200);
 /// How many starts a job may miss while it waits for them.
@@ -164,7 +167,10 @@ impl JobQueue {
                     return false;
                 }
             };
-            tokio::time::sleep_until(start.into()).await;
+            // Otherwise the timer would make each start late. The margin of the rate allows early ones.
+            if start.saturating_duration_since(Instant::now()) > TIMER_RESOLUTION {
+                tokio::time::sleep_until((start - TIMER_RESOLUTION).into()).await;
+            }
             if start.elapsed() <= MAX_LATENESS {
                 return true;
             }
