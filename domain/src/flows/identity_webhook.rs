@@ -36,8 +36,14 @@ async fn is_contradiction(ctx: &Ctx, event: &IdentityEvent) -> StoreResult<bool>
     Ok(match &event.profile {
         None => repair::holder(ctx, &event.provider_user_id).await?.is_some(),
         Some(profile) => {
-            let candidate = known_users::repair_candidate(ctx, profile).await?;
-            matches!(candidate, Some(RepairCandidate::Unlinked { .. }))
+            match known_users::repair_candidate(ctx, profile).await? {
+                // Read again: the user was read before the invitation, and a mail that was recorded in
+                // between has linked the identity.
+                Some(unlinked @ RepairCandidate::Unlinked { .. }) => {
+                    repair::user_without_identity(ctx, &unlinked).await?.is_some()
+                }
+                _ => false,
+            }
         }
     })
 }

@@ -68,6 +68,7 @@ impl ReadInvitations for InMemoryStore {
     }
 
     async fn latest_invitation(&self, user: UserId) -> StoreResult<Option<Invitation>> {
+        self.before_latest_invitation();
         Ok(invitations_of(&self.tables(), user).next())
     }
 

@@ -1,4 +1,4 @@
-//! The store, with hooks that run between a flow's reads and its write.
+//! The store, with hooks that run between a flow's reads, and between them and its write.
 
 use std::collections::VecDeque;
 
@@ -26,7 +26,8 @@ pub struct InMemoryStore {
 #[derive(Default)]
 struct Hooks {
     before_apply: VecDeque<Hook>,
-    /// Whether a hook is running. Changes that it applies run no hooks.
+    before_latest_invitation: Option<Hook>,
+    /// Whether a hook is running. What it reads and applies runs no hooks.
     is_running: bool,
     failing_applies: usize,
 }
@@ -43,6 +44,11 @@ impl InMemoryStore {
         self.hooks().before_apply.push_back(Box::new(hook));
     }
 
+    /// Runs `hook` before the latest invitation of a user is read next.
+    pub fn run_before_next_latest_invitation(&self, hook: impl FnOnce() + Send + 'static) {
+        self.hooks().before_latest_invitation = Some(Box::new(hook));
+    }
+
     /// Fails the next `times` changes with a lost connection, before anything is written.
     pub fn lose_next_applies(&self, times: usize) {
         self.hooks().failing_applies = times;
@@ -57,28 +63,38 @@ impl InMemoryStore {
         self.hooks.lock()
     }
 
-    fn run_hook(&self) -> StoreResult<()> {
+    fn before_apply(&self) -> StoreResult<()> {
         let mut hooks = self.hooks();
-        if hooks.is_running {
-            return Ok(());
-        }
-        if hooks.failing_applies > 0 {
+        if hooks.failing_applies > 0 && !hooks.is_running {
             hooks.failing_applies -= 1;
             return Err(StoreError::Unavailable("connection lost".into()));
         }
-        let Some(hook) = hooks.before_apply.pop_front() else { return Ok(()) };
+        drop(hooks);
+        self.run_hook(|hooks| hooks.before_apply.pop_front());
+        Ok(())
+    }
+
+    pub(crate) fn before_latest_invitation(&self) {
+        self.run_hook(|hooks| hooks.before_latest_invitation.take());
+    }
+
+    fn run_hook(&self, take: impl FnOnce(&mut Hooks) -> Option<Hook>) {
+        let mut hooks = self.hooks();
+        if hooks.is_running {
+            return;
+        }
+        let Some(hook) = take(&mut hooks) else { return };
         hooks.is_running = true;
         drop(hooks);
         hook();
         self.hooks().is_running = false;
-        Ok(())
     }
 }
 
 #[async_trait]
 impl Store for InMemoryStore {
     async fn apply(&self, change: Change) -> StoreResult<Verdict> {
-        self.run_hook()?;
+        self.before_apply()?;
         Ok(self.tables().apply(change))
     }
 

@@ -128,6 +128,21 @@ fn an_event_of_our_own_change_is_consistent() {
     assert_eq!(t.provider.call_count(Call::Look), 0);
 }
 
+/// The call's result is recorded after the event's handler has read the user, and before it reads the
+/// invitation.
+#[test]
+fn an_event_handled_while_our_own_change_is_recorded_is_consistent() {
+    let t = Simulation::new();
+    t.invited("ada");
+    let before = t.store.tables().clone();
+    t.work();
+    let recorded = std::mem::replace(&mut *t.store.tables(), before);
+    let simulation = t.clone();
+    t.store.run_before_next_latest_invitation(move || *simulation.store.tables() = recorded);
+    assert_eq!(t.handle_event(&t.identity("ada"), t.profile("ada")), WebhookOutcome::Consistent);
+    assert_eq!(t.checks(), []);
+}
+
 #[test]
 fn a_late_event_does_not_restore_a_removed_user() {
     let t = Simulation::new();
