@@ -157,6 +157,7 @@ async fn an_expired_invitation_is_resent_from_the_list() {
     let (admin, ada) = (browsers.profile().await, browsers.profile().await);
     let _ = guestlist.invite_and_mail(ADA).await;
     log_in_admin(&admin, &guestlist).await;
+    guestlist.wait_for_jobs().await;
     let late = format!("UPDATE invitations SET status = 'expired' WHERE email = '{ADA}'");
     let _ = guestlist.database().execute(&late).await;
     admin.reload().await;

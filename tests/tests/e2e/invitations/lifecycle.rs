@@ -142,6 +142,7 @@ async fn an_expired_invitations_address_can_be_invited_again() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::dev(engine).env("SWEEP_INTERVAL", "1s").start().await;
         let (invitation, _) = guestlist.invite_and_mail("ada@example.com").await;
+        let _ = guestlist.wait_for_status(id(&invitation), "sent").await;
         let past = "UPDATE invitations SET expires_at = created_at + 1";
         assert_eq!(guestlist.database().execute(past).await, 1);
         let expired = guestlist.wait_for_status(id(&invitation), "expired").await;

@@ -204,6 +204,7 @@ async fn an_expired_or_failed_invitation_is_resent_on_request() {
     on_every_engine(|engine| async move {
         let guestlist = Guestlist::split(engine).workers(1).start().await;
         let (invitation, _) = guestlist.invite_and_mail("ada@example.com").await;
+        let _ = guestlist.wait_for_status(id(&invitation), "sent").await;
         for status in ["expired", "failed"] {
             let lapse = format!("UPDATE invitations SET status = '{status}', open_email = NULL");
             assert_eq!(guestlist.database().execute(&lapse).await, 1);
