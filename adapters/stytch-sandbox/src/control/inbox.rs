@@ -1,5 +1,6 @@
 //! The mail that was sent: as a page for people and as JSON for tests.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use askama::Template;
@@ -31,9 +32,18 @@ struct Mail {
     subject: &'static str,
     action: &'static str,
     ago: String,
-    left: String,
-    /// Why the link can't be used: `used`, `revoked` or `expired`; empty if it can.
-    unusable: &'static str,
+    state: LinkLabel,
+}
+
+/// What became of a link.
+#[derive(Clone, Copy, PartialEq, Eq, strum::Display)]
+enum LinkLabel {
+    Unused,
+    Used,
+    /// Revoked, and followed by a newer mail to the same address.
+    Replaced,
+    Revoked,
+    Expired,
 }
 
 /// Shows the inbox, newest first.
@@ -56,30 +66,59 @@ pub(crate) async fn page(
 }
 
 fn newest<'a>(mut links: impl Iterator<Item = &'a Link>, now: Timestamp) -> (Vec<Mail>, usize) {
-    let mails = links.by_ref().take(MAX_MAILS).map(|link| Mail::new(link, now)).collect();
+    let mut recipients = HashSet::new();
+    let newest = links.by_ref().take(MAX_MAILS);
+    let mails = newest.map(|link| Mail::new(link, !recipients.insert(&link.to), now)).collect();
     (mails, links.count())
 }
 
 impl Mail {
-    fn new(link: &Link, now: Timestamp) -> Self {
+    fn new(link: &Link, has_newer: bool, now: Timestamp) -> Self {
         let (subject, action) = match link.kind {
             LinkKind::Invite => ("You have been invited", "Accept invitation"),
             LinkKind::Login => ("Your login link", "Log in"),
             LinkKind::Signup => ("Confirm your account", "Sign up"),
         };
-        let unusable = match link.state {
-            LinkState::Used => "used",
-            LinkState::Revoked => "revoked",
-            LinkState::Outstanding if now >= link.expires_at => "expired",
-            LinkState::Outstanding => "",
+        let state = match link.state {
+            LinkState::Used => LinkLabel::Used,
+            LinkState::Revoked if has_newer => LinkLabel::Replaced,
+            LinkState::Revoked => LinkLabel::Revoked,
+            LinkState::Outstanding if now >= link.expires_at => LinkLabel::Expired,
+            LinkState::Outstanding => LinkLabel::Unused,
         };
         let age_seconds = now.duration_since(link.sent_at).as_secs();
         let ago = match age_seconds {
             ..5 => "just now".to_owned(),
             _ => format!("{} ago", format_seconds(age_seconds)),
         };
-        let left = format_seconds(link.expires_at.duration_since(now).as_secs());
-        Self { link: link.clone(), subject, action, ago, left, unusable }
+        Self { link: link.clone(), subject, action, ago, state }
+    }
+
+    fn sent(&self) -> String {
+        self.link.sent_at.strftime("%-d %B %Y, %H:%M:%S UTC").to_string()
+    }
+
+    fn expires(&self) -> String {
+        self.link.expires_at.strftime("%-d %B, %H:%M UTC").to_string()
+    }
+
+    /// Returns the class in the stylesheet.
+    fn tone(&self) -> &'static str {
+        match self.state {
+            LinkLabel::Unused => "info",
+            LinkLabel::Used => "good",
+            LinkLabel::Replaced | LinkLabel::Revoked | LinkLabel::Expired => "off",
+        }
+    }
+
+    /// Returns the symbol of the page's sprite.
+    fn icon(&self) -> &'static str {
+        match self.state {
+            LinkLabel::Unused => "link",
+            LinkLabel::Used => "check",
+            LinkLabel::Replaced | LinkLabel::Revoked => "slash",
+            LinkLabel::Expired => "glass",
+        }
     }
 }
 
@@ -88,7 +127,8 @@ fn format_seconds(seconds: i64) -> String {
         ..60 => format!("{seconds} s"),
         60..3600 => format!("{} min", seconds / 60),
         3600..86_400 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
+        86_400..172_800 => "1 day".to_owned(),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 
