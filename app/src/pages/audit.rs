@@ -1,16 +1,20 @@
 //! The audit log.
 
+mod rows;
+
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use guestlist_domain::{Actor, Email, Event, EventKind, User, UserId};
 
+use self::rows::{Day, RowUser};
 use super::auth::PageAdmin;
-use super::labels::{EventLabel, actor_name, event_label, event_name, format_time, is_own};
-use super::layout::{Nav, render};
+use super::labels::{actor_name, event_name};
+use super::layout::render;
+use super::shell::{Section, Shell};
 use crate::audit::{AuditQuery, find_events};
 use crate::extract::Query;
 use crate::problem::Problem;
@@ -19,42 +23,25 @@ use crate::state::App;
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct AuditPage<'a> {
-    app_name: &'a str,
-    nav: Nav<'a>,
+    shell: Shell<'a>,
     /// Values of the filter's fields.
     filter: AuditQuery,
     error: Option<String>,
-    rows: Vec<Row>,
+    days: Vec<Day>,
     /// URL of the page with older events.
     older_url: Option<String>,
     is_first_page: bool,
     is_filtered: bool,
 }
 
-struct Row {
-    event: Event,
-    label: EventLabel,
-    user: Option<RowUser>,
-}
-
-/// The user that an event concerns.
-enum RowUser {
-    /// The actor.
-    Actor,
-    Existing(UserId, String),
-    Removed {
-        id: UserId,
-        /// What the user is called, since their address is gone.
-        name: &'static str,
-    },
-}
-
 /// Handles `GET /audit`.
 pub async fn show(
     PageAdmin(viewer): PageAdmin,
     State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, Problem> {
+    let shell = Shell::new(&app, &viewer, Some(Section::AuditLog), uri.to_string()).await?;
     let query = without_empty_fields(query);
     let (events, next_cursor, error) = match search(&app, &query).await {
         Ok((events, next_cursor)) => (events, next_cursor, None),
@@ -67,14 +54,13 @@ pub async fn show(
     let status = error.as_ref().map_or(StatusCode::OK, Problem::status);
     let filters = [&query.actor, &query.user, &query.kind, &query.since];
     let template = AuditPage {
-        app_name: &app.site.app_name,
-        nav: Nav::new(&viewer, "/audit"),
         error: error.as_ref().map(|problem| explain(problem, &query)),
-        rows: events.into_iter().map(|event| row(event, &users)).collect(),
+        days: Day::group(events, &users, shell.now),
         older_url: next_cursor.and_then(|cursor| page_url(&query, cursor)),
         is_first_page: query.cursor.is_none(),
         is_filtered: filters.iter().any(|field| field.is_some()),
         filter: with_addresses(&app, query).await?,
+        shell,
     };
     Ok(render(&app.site, status, &template))
 }
@@ -113,27 +99,16 @@ async fn load_users(app: &App, events: &[Event]) -> Result<HashMap<UserId, User>
     Ok(users.into_iter().map(|user| (user.id, user)).collect())
 }
 
-fn row(event: Event, users: &HashMap<UserId, User>) -> Row {
-    let label = event_label(&event);
-    let user = event.user_id.filter(|_| label.has_user).map(|id| match users.get(&id) {
-        _ if is_own(&event) => RowUser::Actor,
-        Some(user) => RowUser::Existing(id, user.email.as_str().to_owned()),
-        None => RowUser::Removed { id, name: removed_user(event.kind) },
-    });
-    Row { event, label, user }
-}
-
-/// Returns what a removed user is called. That they are removed is what these events say.
-fn removed_user(kind: EventKind) -> &'static str {
-    match kind {
-        EventKind::UserDeleting | EventKind::UserDeleted => "a user",
-        _ => "a removed user",
-    }
-}
-
 /// Returns an actor's id or type, to filter by.
 fn actor_filter(actor: &Actor) -> String {
     actor.id().map_or_else(|| actor.kind().to_owned(), |id| id.to_string())
+}
+
+/// Returns the name of a kind of event, as an option of the form.
+fn option_name(kind: EventKind) -> String {
+    let name = event_name(kind);
+    let (first, rest) = name.split_at(1);
+    first.to_uppercase() + rest
 }
 
 /// Replaces ids with addresses and times with dates, as the form shows them.
@@ -170,37 +145,4 @@ fn explain(problem: &Problem, query: &AuditQuery) -> String {
     });
     let errors: Vec<_> = errors.collect();
     if errors.is_empty() { problem.detail.clone() } else { errors.join(" ") }
-}
-
-#[cfg(test)]
-mod tests {
-    use guestlist_domain::EventId;
-    use jiff::Timestamp;
-    use serde_json::Value;
-    use uuid::Uuid;
-
-    use super::*;
-
-    #[test]
-    fn the_removal_of_a_user_does_not_call_them_removed() {
-        let name = |kind| {
-            let event = Event {
-                id: EventId(Uuid::nil()),
-                kind,
-                at: Timestamp::UNIX_EPOCH,
-                actor: Actor::Cli,
-                from_ip: None,
-                user_id: Some(UserId(Uuid::nil())),
-                invitation_id: None,
-                detail: Value::Null,
-            };
-            match row(event, &HashMap::new()).user {
-                Some(RowUser::Removed { name, .. }) => name,
-                _ => panic!("{kind:?} concerns a user"),
-            }
-        };
-        assert_eq!(name(EventKind::UserDeleting), "a user");
-        assert_eq!(name(EventKind::UserDeleted), "a user");
-        assert_eq!(name(EventKind::Requested), "a removed user");
-    }
 }
