@@ -9,27 +9,30 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use guestlist_domain::Policy;
-use guestlist_domain::flows::VerifiedSession;
 use url::Url;
 
+use self::check::CheckState;
 use self::cookie_access::{ConnectedApp, CookieAccess};
 use self::settings::Setting;
 use super::auth::PageAdmin;
-use super::layout::{Nav, render};
+use super::layout::render;
+use super::shell::{Section, Shell};
+use crate::problem::Problem;
 use crate::sessions::cookies::{SESSION, SESSION_JWT};
 use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "connect.html")]
 struct ConnectPage<'a> {
-    app_name: &'a str,
-    nav: Nav<'a>,
-    settings: [Setting; 4],
+    shell: Shell<'a>,
+    settings: [Setting; 5],
+    /// Number of settings that need no change.
+    ready: usize,
     apps: Vec<ConnectedApp>,
     /// Whether an application is on another domain, so that cookies can't reach it.
     is_other_site: bool,
     /// Small programs that ask Guestlist who is logged in.
-    examples: [Example; 2],
+    examples: [Example; 3],
     /// Guestlist's origin.
     url: String,
     /// The application's origin, or an example.
@@ -41,12 +44,14 @@ struct ConnectPage<'a> {
     project: &'a str,
     jwks_url: String,
     is_sandbox: bool,
+    /// Heading of the steps at Stytch.
+    live_title: &'static str,
     redirect_urls: Vec<RedirectUrl>,
     webhook_url: String,
-    has_webhook_secret: bool,
 }
 
 struct Example {
+    language: &'static str,
     command: &'static str,
     source: String,
 }
@@ -59,12 +64,15 @@ struct RedirectUrl {
 }
 
 /// Handles `GET /connect`.
-pub async fn show(PageAdmin(viewer): PageAdmin, State(app): State<App>) -> Response {
-    let template = connect_page(&app, &viewer);
-    render(&app.site, StatusCode::OK, &template)
+pub async fn show(
+    PageAdmin(viewer): PageAdmin,
+    State(app): State<App>,
+) -> Result<Response, Problem> {
+    let shell = Shell::new(&app, &viewer, Some(Section::Connect), "/connect").await?;
+    Ok(render(&app.site, StatusCode::OK, &connect_page(&app, shell)))
 }
 
-fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectPage<'a> {
+fn connect_page<'a>(guestlist: &'a App, shell: Shell<'a>) -> ConnectPage<'a> {
     let site = &guestlist.site;
     let apps = ConnectedApp::all(site);
     let url = site.public_url.origin().ascii_serialization();
@@ -73,16 +81,20 @@ fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectP
     let app = app.map_or_else(|| APP.to_owned(), |origin| origin.ascii_serialization());
     let return_to = app_url.map(Url::as_str).filter(|url| site.parse_return_to(url).is_ok());
     let project = &site.stytch;
+    let settings = settings::check_all(site, guestlist.webhooks.is_some());
+    let is_sandbox = !project.base_url.ends_with(".stytch.com");
     ConnectPage {
-        app_name: &site.app_name,
-        nav: Nav::new(viewer, "/connect"),
-        settings: settings::check_all(site),
+        shell,
+        ready: settings.iter().filter(|setting| setting.result.state == CheckState::Good).count(),
+        settings,
         is_other_site: apps.iter().any(|app| app.access == CookieAccess::OtherSite),
         apps,
-        examples: EXAMPLES
-            .map(|(command, source)| Example { command, source: fill_in(source, &url, &app) }),
+        examples: EXAMPLES.map(|(language, command, source)| Example {
+            language,
+            command,
+            source: fill_in(source, &url, &app),
+        }),
         webhook_url: format!("{url}/webhooks/stytch"),
-        has_webhook_secret: guestlist.webhooks.is_some(),
         url,
         app,
         token_cookie: SESSION.name(site),
@@ -90,7 +102,8 @@ fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectP
         return_to,
         project: &project.id,
         jwks_url: format!("{}/v1/sessions/jwks/{}", project.base_url, project.id),
-        is_sandbox: !project.base_url.ends_with(".stytch.com"),
+        is_sandbox,
+        live_title: if is_sandbox { "Go live with Stytch" } else { "Stytch" },
         redirect_urls: redirect_urls(&guestlist.ctx.policy),
     }
 }
@@ -99,10 +112,17 @@ fn connect_page<'a>(guestlist: &'a App, viewer: &'a VerifiedSession) -> ConnectP
 const GUESTLIST: &str = "http://localhost:3000";
 const APP: &str = "http://localhost:4000";
 
-/// Each example's command and source.
-const EXAMPLES: [(&str, &str); 2] = [
-    ("node check.mjs", include_str!("../../../examples/ten_lines/check.mjs")),
-    ("python3 check.py", include_str!("../../../examples/ten_lines/check.py")),
+/// Each example's language, command and source.
+const EXAMPLES: [(&str, &str, &str); 3] = [
+    ("Node", "node check.mjs", include_str!("../../../examples/ten_lines/check.mjs")),
+    ("Python", "python3 check.py", include_str!("../../../examples/ten_lines/check.py")),
+    (
+        "Rust",
+        "examples/guestbook",
+        "# In a checkout of Guestlist:\n\
+         APP_URL=\"http://localhost:4000\" GUESTLIST_URL=\"http://localhost:3000\" \\\n  \
+         cargo run -p guestlist-example-guestbook\n",
+    ),
 ];
 
 /// Replaces an example's origins and port.
@@ -133,7 +153,7 @@ mod tests {
 
     #[test]
     fn examples_contain_the_origins_of_this_installation() {
-        for (command, source) in EXAMPLES {
+        for (_, command, source) in EXAMPLES {
             let filled = fill_in(source, "https://guests.example.com", "http://localhost:3000");
             assert!(filled.contains("\"https://guests.example.com\""), "{command}: {filled}");
             assert!(filled.contains("\"http://localhost:3000\""), "{command}: {filled}");

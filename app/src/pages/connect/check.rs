@@ -10,16 +10,6 @@ pub enum CheckState {
     Wrong,
 }
 
-impl CheckState {
-    pub fn css_class(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Unset => "unset",
-            Self::Wrong => "wrong",
-        }
-    }
-}
-
 #[derive(Debug)]
 pub struct CheckResult {
     pub state: CheckState,

@@ -2,7 +2,7 @@
 
 use url::{Host, Origin, Url};
 
-use super::check::CheckResult;
+use super::super::components::{StateLabel, Tone};
 use crate::config::SiteConfig;
 
 /// Whether browsers send the session cookies to an application.
@@ -40,34 +40,40 @@ impl ConnectedApp {
         apps
     }
 
-    pub fn label(&self) -> &'static str {
+    pub fn state(&self) -> StateLabel {
         match self.access {
-            CookieAccess::Shared => "connected",
-            CookieAccess::NeedsCookieDomain(_) => "needs COOKIE_DOMAIN",
-            CookieAccess::SchemeMismatch => "needs https",
-            CookieAccess::OtherSite => "other domain",
+            CookieAccess::Shared => StateLabel::new(Tone::Good, "check", "Connected"),
+            CookieAccess::NeedsCookieDomain(_) => {
+                StateLabel::new(Tone::Warn, "warn", "Needs COOKIE_DOMAIN")
+            }
+            CookieAccess::SchemeMismatch => StateLabel::new(Tone::Bad, "x", "Needs https"),
+            CookieAccess::OtherSite => StateLabel::new(Tone::Warn, "link", "Other domain"),
         }
     }
 
-    pub fn check(&self) -> CheckResult {
+    /// Returns what the state means, and how to fix it.
+    pub fn explanation(&self) -> String {
         match &self.access {
-            CookieAccess::Shared => CheckResult::good(
-                "The session cookies reach it: your backend forwards them to ask who is logged in.",
-            ),
-            CookieAccess::NeedsCookieDomain(domain) => CheckResult::unset(format!(
+            CookieAccess::Shared => {
+                "The session cookies reach it: your backend forwards them to ask who is logged in."
+                    .to_owned()
+            }
+            CookieAccess::NeedsCookieDomain(domain) => format!(
                 "The session cookies do not reach it yet. Set COOKIE_DOMAIN={domain}; users who \
                  are already logged in follow within five minutes. (If anyone can register names \
-                 under {domain}, as under co.uk, browsers reject such cookies: use the backend \
-                 flow instead.)"
-            )),
-            CookieAccess::SchemeMismatch => CheckResult::wrong(
+                 under {domain}, as under co.uk, browsers reject such cookies: use your own login \
+                 page instead.)"
+            ),
+            CookieAccess::SchemeMismatch => {
                 "The session cookies do not reach it. Serve both Guestlist and your application \
-                 over https, or neither.",
-            ),
-            CookieAccess::OtherSite => CheckResult::wrong(
-                "Your application is on another domain, which cookies can’t reach. Use the \
-                 backend flow.",
-            ),
+                 over https, or neither."
+                    .to_owned()
+            }
+            CookieAccess::OtherSite => {
+                "Your application is on another domain, which cookies can’t reach. Use your own \
+                 login page."
+                    .to_owned()
+            }
         }
     }
 }

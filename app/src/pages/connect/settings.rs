@@ -2,7 +2,8 @@
 
 use url::{Origin, Url};
 
-use super::check::CheckResult;
+use super::super::components::{StateLabel, Tone};
+use super::check::{CheckResult, CheckState};
 use super::cookie_access::{ConnectedApp, CookieAccess};
 use crate::config::{SiteConfig, is_loopback};
 
@@ -13,7 +14,18 @@ pub struct Setting {
     pub result: CheckResult,
 }
 
-pub fn check_all(site: &SiteConfig) -> [Setting; 4] {
+impl Setting {
+    pub fn state(&self) -> StateLabel {
+        match self.result.state {
+            CheckState::Good if self.value.is_some() => StateLabel::new(Tone::Good, "check", "Set"),
+            CheckState::Good => StateLabel::new(Tone::Good, "check", "Ready"),
+            CheckState::Unset => StateLabel::new(Tone::Off, "next", "Not set"),
+            CheckState::Wrong => StateLabel::new(Tone::Bad, "x", "Wrong"),
+        }
+    }
+}
+
+pub fn check_all(site: &SiteConfig, has_webhook_secret: bool) -> [Setting; 5] {
     let origins: Vec<_> = site.app_origins.iter().map(Origin::ascii_serialization).collect();
     let origins = Some(origins.join(",")).filter(|origins| !origins.is_empty());
     let public_url = Some(site.public_url.origin().ascii_serialization());
@@ -24,6 +36,8 @@ pub fn check_all(site: &SiteConfig) -> [Setting; 4] {
         setting("APP_URL", app_url, check_app_url(site)),
         setting("APP_ORIGINS", origins, check_app_origins(site)),
         setting("COOKIE_DOMAIN", site.cookie_domain.clone(), check_cookie_domain(site)),
+        // Secrets have no place on a page.
+        setting("STYTCH_WEBHOOK_SECRET", None, check_webhook_secret(has_webhook_secret)),
     ]
 }
 
@@ -94,6 +108,16 @@ fn check_cookie_domain(site: &SiteConfig) -> CheckResult {
     }
 }
 
+fn check_webhook_secret(is_set: bool) -> CheckResult {
+    if is_set {
+        return CheckResult::good("Users who are deleted at Stytch are logged out at once.");
+    }
+    CheckResult::unset(
+        "Users who are deleted at Stytch are logged out only after the next comparison. Add the \
+         webhook, and set it to its secret.",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check::CheckState::{Good, Unset, Wrong};
@@ -103,7 +127,10 @@ mod tests {
     #[test]
     fn missing_and_wrong_settings_are_reported() {
         let states = |site: &SiteConfig| -> Vec<_> {
-            check_all(site).iter().map(|setting| (setting.name, setting.result.state)).collect()
+            check_all(site, false)
+                .iter()
+                .map(|setting| (setting.name, setting.result.state))
+                .collect()
         };
         let default = test_site("http://localhost:3000", None, None);
         let expected = [
@@ -111,6 +138,7 @@ mod tests {
             ("APP_URL", Unset),
             ("APP_ORIGINS", Unset),
             ("COOKIE_DOMAIN", Good),
+            ("STYTCH_WEBHOOK_SECRET", Unset),
         ];
         assert_eq!(states(&default), expected);
         let app = Some("http://app.example.com");
@@ -121,11 +149,13 @@ mod tests {
             ("APP_URL", Wrong),
             ("APP_ORIGINS", Good),
             ("COOKIE_DOMAIN", Unset),
+            ("STYTCH_WEBHOOK_SECRET", Unset),
         ];
         assert_eq!(states(&site), expected);
         site.cookie_domain = Some("guests.example.com".into());
         assert_eq!(states(&site)[3], ("COOKIE_DOMAIN", Wrong));
         site.cookie_domain = Some("example.com".into());
         assert_eq!(states(&site)[3], ("COOKIE_DOMAIN", Good));
+        assert_eq!(check_all(&site, true)[4].result.state, Good);
     }
 }
