@@ -1,5 +1,6 @@
 //! HTML pages, rendered on the server. They work without JavaScript; scripts only add live updates.
 
+mod assets;
 mod audit;
 mod auth;
 pub mod authenticate;
@@ -19,12 +20,12 @@ mod user_detail;
 mod users;
 
 use axum::Router;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Uri};
 use axum::routing::{get, post};
 
 use crate::state::App;
 
+pub use docs::ReferencePage;
 pub use problem::problem_page;
 
 /// Returns the routes of the pages, except `/authenticate`, which is part of the OpenAPI document.
@@ -46,19 +47,16 @@ pub fn routes() -> Router<App> {
         .route("/sessions/{id}/end", post(sessions::end))
         .route("/audit", get(audit::show))
         .route("/connect", get(connect::show))
-        .route("/docs", get(docs::show))
-        .route("/static/guestlist.css", get(async || asset("text/css", CSS)))
-        .route("/static/guestlist.js", get(async || asset("text/javascript", SCRIPT)))
-}
-
-const CSS: &str = include_str!("../static/guestlist.css");
-const SCRIPT: &str = include_str!("../static/guestlist.js");
-
-fn asset(media_type: &'static str, body: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, format!("{media_type}; charset=utf-8")),
-        // Briefly, since a new version serves other files at the same URLs.
-        (header::CACHE_CONTROL, "public, max-age=300".to_owned()),
-    ];
-    (headers, body).into_response()
+        .route(
+            "/static/guestlist.css",
+            get(async |uri: Uri, headers: HeaderMap| assets::STYLESHEET.serve(&uri, &headers)),
+        )
+        .route(
+            "/static/guestlist.js",
+            get(async |uri: Uri, headers: HeaderMap| assets::SCRIPT.serve(&uri, &headers)),
+        )
+        .route(
+            "/static/docs.js",
+            get(async |uri: Uri, headers: HeaderMap| docs::SCRIPT.serve(&uri, &headers)),
+        )
 }

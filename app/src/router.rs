@@ -1,6 +1,7 @@
 //! The router: all routes, and the layers around them.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aide::axum::ApiRouter;
@@ -8,7 +9,7 @@ use aide::axum::routing::{get_with, post_with};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -32,9 +33,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Creates the router. If `hosts` is given, requests for other hosts are refused.
 pub fn router(app: App, hosts: Option<AllowedHosts>) -> anyhow::Result<Router> {
-    let document = Bytes::from(serde_json::to_vec(&openapi_document(&app.site)?)?);
+    let document = openapi_document(&app.site)?;
+    let reference = Arc::new(pages::ReferencePage::new(&app.site, &document)?);
+    let document = Bytes::from(serde_json::to_vec(&document)?);
     Ok(Router::from(documented_routes(api::v1().layer(cors(&app.site))))
         .route("/openapi.json", get(async || document_response(document)))
+        .route("/docs", get(async move |headers: HeaderMap| reference.serve(&headers)))
         .merge(pages::routes())
         .fallback(async || Problem::not_found("route"))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

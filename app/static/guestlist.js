@@ -1,22 +1,52 @@
 // Live updates, the end of the session, and small conveniences. All pages work without this script.
 "use strict";
 
+// Returns a promise that fails when the server takes too long, so that nothing waits for it forever.
+const request = (url, options) => fetch(url, { signal: AbortSignal.timeout(5000), ...options });
+
 // Live updates: replaces the elements marked data-live whose HTML has changed on the server.
 (() => {
   const body = document.body;
   const toggle = document.querySelector("[data-live-toggle]");
   const live = () => document.querySelectorAll("[data-live]");
-  const isPaused = () => localStorage.getItem("live") === "paused";
-  // Neither a form that is being filled in nor an open menu is replaced.
-  const isInUse = (element) => element.contains(document.activeElement) || element.querySelector("details[open]");
+  if (!body.dataset.url || live().length === 0) return;
+
+  // The choice is remembered where the browser permits, and otherwise holds for this page.
+  let isPaused = false;
+  try {
+    isPaused = localStorage.getItem("live") === "paused";
+  } catch {}
+  const setPaused = (value) => {
+    isPaused = value;
+    try {
+      localStorage.setItem("live", value ? "paused" : "on");
+    } catch {}
+  };
+
+  const isChanged = (field) =>
+    field.tagName === "SELECT"
+      ? [...field.options].some((option) => option.selected !== option.defaultSelected)
+      : field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+  const isSelected = (element) => {
+    const selection = getSelection();
+    return !selection.isCollapsed && selection.containsNode(element, true);
+  };
+  // What a person uses is not replaced: the focus, an open menu, a form that was filled in or is being
+  // sent, and selected text.
+  const isInUse = (element) =>
+    element.contains(document.activeElement) ||
+    element.querySelector("details[open], form[data-sending]") ||
+    [...element.querySelectorAll("input, select, textarea")].some(isChanged) ||
+    isSelected(element);
 
   async function refresh() {
-    if (document.hidden || isPaused() || live().length === 0) return;
-    const response = await fetch(body.dataset.url, { headers: { accept: "text/html" } });
-    // A redirect leads to the login page: the session has ended.
-    if (response.redirected) return window.dispatchEvent(new Event("guestlist:ended"));
-    if (!response.ok) return;
+    if (document.hidden || isPaused) return;
+    const response = await request(body.dataset.url, { headers: { accept: "text/html" } });
+    const hasEnded = response.redirected && new URL(response.url).pathname === "/login";
+    window.dispatchEvent(new CustomEvent("guestlist:session", { detail: { hasEnded } }));
+    if (response.redirected || !response.ok) return;
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (isPaused) return;
     body.toggleAttribute("data-changing", page.body.hasAttribute("data-changing"));
     for (const element of live()) {
       const fresh = page.querySelector(`[data-live="${element.dataset.live}"]`);
@@ -24,22 +54,20 @@
     }
   }
 
-  if (!body.dataset.url) return;
   const interval = () => (body.hasAttribute("data-changing") ? 1000 : 3000);
   const tick = () => refresh().catch(() => {}).finally(() => setTimeout(tick, interval()));
   setTimeout(tick, interval());
 
+  if (!toggle) return;
   const showToggle = () => {
     toggle.hidden = false;
-    toggle.querySelector("span").textContent = isPaused() ? "Resume live updates" : "Pause live updates";
+    toggle.querySelector("span").textContent = isPaused ? "Resume live updates" : "Pause live updates";
   };
-  if (toggle) {
+  showToggle();
+  toggle.addEventListener("click", () => {
+    setPaused(!isPaused);
     showToggle();
-    toggle.addEventListener("click", () => {
-      localStorage.setItem("live", isPaused() ? "on" : "paused");
-      showToggle();
-    });
-  }
+  });
 })();
 
 // The end of the session is noticed when the page is looked at again or a form is sent. A form is
@@ -48,34 +76,51 @@
   const notice = document.getElementById("session-ended");
   if (!notice || !document.body.hasAttribute("data-session")) return;
   const show = (hasEnded) => {
-    if (hasEnded && notice.hidden) notice.scrollIntoView({ block: "nearest" });
+    if (notice.hidden !== hasEnded) return;
     notice.hidden = !hasEnded;
+    if (hasEnded) notice.scrollIntoView({ block: "nearest" });
   };
 
-  // Returns whether the session has ended; false if the server can't be reached.
+  // Returns whether the session has ended; false if the server does not answer.
   async function hasEnded() {
     try {
-      return (await fetch("/v1/session", { cache: "no-store" })).status === 401;
+      return (await request("/v1/session", { cache: "no-store" })).status === 401;
     } catch {
       return false;
     }
   }
 
-  const check = async () => { if (!document.hidden) show(await hasEnded()); };
+  const check = async () => {
+    if (!document.hidden) show(await hasEnded());
+  };
   document.addEventListener("visibilitychange", check);
-  window.addEventListener("pageshow", (event) => { if (event.persisted) check(); });
-  window.addEventListener("guestlist:ended", () => show(true));
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) check();
+  });
+  window.addEventListener("guestlist:session", (event) => show(event.detail.hasEnded));
 
+  const method = (form, submitter) => submitter?.getAttribute("formmethod") ?? form.getAttribute("method");
   const checked = new WeakSet();
   document.addEventListener("submit", async (event) => {
     const { target: form, submitter } = event;
-    if (event.defaultPrevented || form.method !== "post" || checked.delete(form)) return;
+    if (event.defaultPrevented || method(form, submitter)?.toLowerCase() !== "post" || checked.delete(form)) return;
     event.preventDefault();
+    // The second click of a double click sends nothing.
+    if (form.hasAttribute("data-sending")) return;
+    form.setAttribute("data-sending", "");
     const ended = await hasEnded();
     show(ended);
-    if (ended) return notice.scrollIntoView();
+    if (ended) {
+      form.removeAttribute("data-sending");
+      return notice.scrollIntoView();
+    }
     checked.add(form);
     form.requestSubmit(submitter);
+    // It can be sent again if the browser stays on the page.
+    setTimeout(() => form.removeAttribute("data-sending"), 5000);
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sending]")) form.removeAttribute("data-sending");
   });
 })();
 
@@ -88,7 +133,9 @@ for (const form of document.querySelectorAll("form[data-once]")) {
     submitted = true;
   });
   // A page restored by the back button can be submitted again.
-  window.addEventListener("pageshow", () => { submitted = false; });
+  window.addEventListener("pageshow", () => {
+    submitted = false;
+  });
 }
 
 // A page marked data-continue waits until the browser is logged in, then continues to that URL.
@@ -98,7 +145,7 @@ for (const form of document.querySelectorAll("form[data-once]")) {
   waiting.hidden = false;
   const tick = async () => {
     if (!document.hidden) {
-      const response = await fetch("/v1/session", { cache: "no-store" }).catch(() => null);
+      const response = await request("/v1/session", { cache: "no-store" }).catch(() => null);
       if (response?.ok) return location.assign(waiting.dataset.continue);
     }
     setTimeout(tick, 3000);
@@ -106,27 +153,37 @@ for (const form of document.querySelectorAll("form[data-once]")) {
   setTimeout(tick, 3000);
 })();
 
-// Copies the text of the element before the button.
+// Copies the text of the element before the button, or selects it where the browser refuses.
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
-    const text = button.firstChild;
-    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
-    text.textContent = "Copied";
-    setTimeout(() => { text.textContent = "Copy"; }, 2000);
+    const source = button.previousElementSibling;
+    const label = button.firstChild;
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      label.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(source);
+      label.textContent = "Selected";
+    }
+    setTimeout(() => {
+      label.textContent = "Copy";
+    }, 2000);
   });
 }
 
 // Escape, or a click elsewhere, closes an open menu.
+const openMenus = () => document.querySelectorAll("details.menu[open]");
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
-  for (const menu of document.querySelectorAll("details.menu[open]")) {
+  for (const menu of openMenus()) {
+    const hadFocus = menu.contains(document.activeElement);
     menu.open = false;
-    menu.querySelector("summary").focus();
+    if (hadFocus) menu.querySelector("summary").focus();
   }
 });
 document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll("details.menu[open]")) {
+  for (const menu of openMenus()) {
     if (!menu.contains(event.target)) menu.open = false;
   }
 });

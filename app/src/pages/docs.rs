@@ -1,52 +1,69 @@
-//! The API reference: Swagger UI, embedded in the program.
+//! The API reference: the OpenAPI document as a page, on which requests can be tried.
+
+mod prose;
+mod reference;
+mod schema;
 
 use std::sync::LazyLock;
 
-use aide::swagger::Swagger;
-use axum::http::header;
-use axum::response::{Html, IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
+use askama::Template;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 
-/// The page, and a content security policy that allows its own inline scripts and styles only.
-static PAGE: LazyLock<(String, String)> = LazyLock::new(|| {
-    let html = Swagger::new("/openapi.json").with_title("Guestlist API reference").html();
-    let noscript = "<body><noscript>This page requires JavaScript. The document it shows is at \
-                    <a href=\"/openapi.json\">/openapi.json</a>.</noscript>";
-    let html = html.replacen("<body>", noscript, 1);
-    // Without an icon link, browsers request /favicon.ico and log an error.
-    let html = html.replacen("<head>", "<head><link rel=\"icon\" href=\"data:,\">", 1);
-    let policy = format!(
-        "default-src 'none'; script-src {}; style-src {}; img-src 'self' data:; \
-         connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
-        hashes(&html, "script"),
-        hashes(&html, "style"),
-    );
-    (html, policy)
+use self::reference::Reference;
+use super::assets::{Asset, gzip, includes};
+use super::layout::content_security_policy;
+use crate::config::SiteConfig;
+
+pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("docs.js", "text/javascript", include_str!("../../static/docs.js"))
 });
 
-/// Handles `GET /docs`.
-pub async fn show() -> Response {
-    let (html, policy) = &*PAGE;
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, policy.as_str()),
-        (header::CACHE_CONTROL, "public, max-age=300"),
-    ];
-    (headers, Html(html.as_str())).into_response()
+#[derive(Template)]
+#[template(path = "docs.html")]
+struct DocsPage<'a> {
+    app_name: &'a str,
+    reference: Reference,
+    /// Guestlist's origin.
+    url: String,
 }
 
-/// Returns the CSP hashes of all elements with this name.
-fn hashes(html: &str, element: &str) -> String {
-    let (start_tag, end_tag) = (format!("<{element}>"), format!("</{element}>"));
-    let mut hashes = Vec::new();
-    let mut rest = html;
-    // A script may contain a start tag in a string, so each search continues after the end tag.
-    while let Some((content, after)) =
-        rest.split_once(&start_tag).and_then(|(_, content)| content.split_once(&end_tag))
-    {
-        hashes.push(format!("'sha256-{}'", STANDARD.encode(Sha256::digest(content))));
-        rest = after;
+/// The rendered page, which is the same for everyone.
+#[derive(Debug)]
+pub struct ReferencePage {
+    html: Bytes,
+    compressed: Option<Bytes>,
+    policy: HeaderValue,
+}
+
+impl ReferencePage {
+    pub fn new(site: &SiteConfig, document: &Value) -> anyhow::Result<Self> {
+        let url = site.public_url.origin().ascii_serialization();
+        let reference = Reference::new(document);
+        let html = DocsPage { app_name: &site.app_name, reference, url }.render()?;
+        Ok(Self {
+            compressed: gzip(html.as_bytes()),
+            html: html.into(),
+            policy: content_security_policy(site)?,
+        })
     }
-    hashes.join(" ")
+
+    /// Returns the response to `GET /docs`.
+    pub fn serve(&self, headers: &HeaderMap) -> Response {
+        let about = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+            (header::VARY, HeaderValue::from_static("accept-encoding")),
+            (header::CONTENT_SECURITY_POLICY, self.policy.clone()),
+        ];
+        match &self.compressed {
+            // The page contains no secret that its length could disclose.
+            Some(compressed) if includes(headers, header::ACCEPT_ENCODING, "gzip") => {
+                (about, [(header::CONTENT_ENCODING, "gzip")], compressed.clone()).into_response()
+            }
+            _ => (about, self.html.clone()).into_response(),
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! What all pages share: rendering, the content security policy and the navigation.
 
 use askama::Template;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::header::InvalidHeaderValue;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use guestlist_domain::Role;
 use guestlist_domain::flows::VerifiedSession;
@@ -13,7 +14,9 @@ pub fn render(site: &SiteConfig, status: StatusCode, template: &impl Template) -
     match template.render() {
         Ok(html) => {
             let mut response = (status, Html(html)).into_response();
-            set_content_security_policy(site, response.headers_mut());
+            if let Ok(policy) = content_security_policy(site) {
+                response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+            }
             response
         }
         Err(error) => {
@@ -24,7 +27,7 @@ pub fn render(site: &SiteConfig, status: StatusCode, template: &impl Template) -
 }
 
 /// Allows only Guestlist's own scripts and styles. Forms may redirect to the application.
-fn set_content_security_policy(site: &SiteConfig, headers: &mut HeaderMap) {
+pub fn content_security_policy(site: &SiteConfig) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut form_targets = String::from("'self'");
     let app_origin = site.app_url.iter().map(url::Url::origin);
     for origin in site.app_origins.iter().cloned().chain(app_origin) {
@@ -35,9 +38,7 @@ fn set_content_security_policy(site: &SiteConfig, headers: &mut HeaderMap) {
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
          form-action {form_targets}; base-uri 'none'; frame-ancestors 'none'"
     );
-    if let Ok(policy) = HeaderValue::try_from(policy) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
+    HeaderValue::try_from(policy)
 }
 
 /// The navigation of a page, for `nav.html`.
