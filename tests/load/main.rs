@@ -10,6 +10,7 @@ mod figures;
 mod installation;
 mod machine;
 mod options;
+mod pages;
 mod peers;
 mod processes;
 mod report;

@@ -63,6 +63,8 @@ pub enum Scenario {
     Session,
     /// Lists of users
     Lists,
+    /// Pages of an administrator
+    Pages,
     /// Accepting invitations while no worker runs
     Accept,
     /// Delivering a backlog

@@ -8,7 +8,7 @@ use crate::client::{LoadResult, Until, load, request};
 use crate::figures::Series;
 use crate::installation::Installation;
 use crate::options::{Options, Scenario};
-use crate::{processes, seed};
+use crate::{pages, processes, seed};
 
 /// Jobs of the backlogs. With a slow Stytch, 50 at a time take 120 ms.
 const BACKLOG: u64 = 3000;
@@ -20,11 +20,12 @@ const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Runs the scenarios of `options` on one installation.
 pub async fn run(installation: &mut Installation, options: &Options, series: &mut Series) {
-    let all: [Scenario; 7] = [
+    let all: [Scenario; 8] = [
         Scenario::Rest,
         Scenario::Pickup,
         Scenario::Session,
         Scenario::Lists,
+        Scenario::Pages,
         Scenario::Accept,
         Scenario::Drain,
         Scenario::Deliver,
@@ -37,6 +38,10 @@ pub async fn run(installation: &mut Installation, options: &Options, series: &mu
             Scenario::Pickup => pickup(installation, series).await,
             Scenario::Session => sessions(installation, options, series).await,
             Scenario::Lists => lists(installation, options, series).await,
+            Scenario::Pages => {
+                let session = log_in(installation).await;
+                pages::measure(installation, &session, series).await;
+            }
             Scenario::Accept => accept(installation, options, series).await,
             Scenario::Drain => drain(installation, series).await,
             Scenario::Deliver => deliver(installation, options, series).await,

@@ -11,7 +11,7 @@ mod element;
 mod window;
 
 pub use driver::WebDriver;
-pub use element::{ENTER, TAB};
+pub use element::{ENTER, ESCAPE, TAB};
 pub use window::{Size, Window};
 
 use crate::{Engine, Guestlist, Setup};

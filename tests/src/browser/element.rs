@@ -8,6 +8,8 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// The Enter key, as `WebDriver` encodes it.
 pub const ENTER: &str = "\u{E007}";
+/// The Escape key, as `WebDriver` encodes it.
+pub const ESCAPE: &str = "\u{E00C}";
 /// The Tab key, as `WebDriver` encodes it.
 pub const TAB: &str = "\u{E004}";
 
@@ -56,6 +58,13 @@ impl Window {
         self.once(&format!("{words:?} can be clicked"), &xpath, "click", json!({})).await;
     }
 
+    /// Clicks the button of the first form that matches.
+    pub async fn submit(&self, form: &str) {
+        let css = format!("{form} [type=submit]");
+        self.once_by("css selector", &format!("{form} can be sent"), &css, "click", json!({}))
+            .await;
+    }
+
     /// Replaces the value of a field by typing.
     pub async fn fill(&self, id: &str, words: &str) {
         let xpath = format!("//*[@id='{id}']");
@@ -67,6 +76,10 @@ impl Window {
     /// Sends a command to an element as soon as the element accepts it. A list may be refreshed
     /// between finding the element and sending the command.
     async fn once(&self, what: &str, xpath: &str, act: &str, body: Value) {
+        self.once_by("xpath", what, xpath, act, body).await;
+    }
+
+    async fn once_by(&self, using: &str, what: &str, value: &str, act: &str, body: Value) {
         const NOT_YET: [&str; 4] = [
             "no such element",
             "stale element",
@@ -74,7 +87,7 @@ impl Window {
             "element not interactable",
         ];
         self.wait_for(what, async || {
-            let done = match self.find("xpath", xpath).await {
+            let done = match self.find(using, value).await {
                 Ok(element) => self.post(&format!("{element}/{act}"), &body).await,
                 Err(error) => Err(error),
             };

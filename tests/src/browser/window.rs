@@ -113,6 +113,11 @@ impl Window {
         self.post("/execute/sync", &body).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
+    /// Runs a script at the start of every page that is opened from now on.
+    pub async fn script_on_new_pages(&self, script: &str) {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": script })).await;
+    }
+
     /// Returns the value of a cookie that the page receives, including `HttpOnly` cookies.
     pub async fn cookie(&self, name: &str) -> Option<String> {
         let cookie = self.get(&format!("/cookie/{name}")).await.ok()?;

@@ -1,0 +1,80 @@
+//! The pages that are checked as a whole: for accessibility, for their size, and with hostile texts.
+
+use guestlist_tests::{Guestlist, id};
+
+use crate::steps::ADA;
+
+/// A name for screenshots and messages, and a path. In a path, `{ada}` stands for the id of a user who
+/// has accepted an invitation, `{failed}` for that of a failed invitation, `{job}` for that of a job.
+pub type Page = (&'static str, &'static str);
+
+/// Pages that anyone may open.
+pub const PUBLIC_PAGES: &[Page] = &[
+    ("login", "/login"),
+    ("login-return", "/login?return_to=%2Faudit"),
+    ("login-revoked", "/login?ended=revoked"),
+    ("login-expired", "/login?ended=expired&return_to=%2Faudit"),
+    ("login-left", "/login?ended=left"),
+    ("nowhere", "/nowhere"),
+    ("link", "/authenticate?token=xxxxxxxxxxxxxxxxxxxxxxxx"),
+    ("docs", "/docs"),
+];
+
+/// Pages that an administrator may open.
+pub const ADMIN_PAGES: &[Page] = &[
+    ("people", "/"),
+    ("person", "/users/{ada}"),
+    ("remove", "/users/{ada}/remove"),
+    ("audit", "/audit"),
+    ("audit-person", "/audit?user={ada}"),
+    ("audit-system", "/audit?actor=system"),
+    ("audit-refused", "/audit?actor=nobody%40example.com"),
+    ("audit-empty", "/audit?since=2100-01-01"),
+    ("connect", "/connect"),
+    ("sessions", "/sessions"),
+];
+
+/// Ids of rows that pages show.
+#[derive(Debug)]
+pub struct Rows {
+    ada: String,
+    failed: String,
+    job: String,
+}
+
+impl Rows {
+    /// Creates a user of each status, and one with an address of maximal length.
+    pub async fn create(guestlist: &Guestlist) -> Self {
+        let _ = guestlist.member(ADA).await;
+        for n in 0..4 {
+            let _ = guestlist.invite_and_mail(&format!("guest{n}@example.com")).await;
+        }
+        let long = format!("{}@{}.example.com", "a".repeat(64), "long-".repeat(11) + "domain");
+        let _ = guestlist.invite(&long).await;
+        guestlist.wait_for_jobs().await;
+        let change =
+            |set, n| format!("UPDATE invitations SET {set} WHERE email = 'guest{n}@example.com'");
+        for (n, status) in ["expired", "failed", "revoked"].iter().enumerate() {
+            let _ = guestlist.database().execute(&change(format!("status = '{status}'"), n)).await;
+        }
+        let first = async |path: &str| {
+            let items = guestlist.api().get(path).await.is(200).items();
+            id(&items[0]).to_owned()
+        };
+        Self {
+            ada: id(&guestlist.user(ADA).await).to_owned(),
+            failed: first("/v1/invitations?status=failed").await,
+            job: first("/v1/jobs?queue=invitation").await,
+        }
+    }
+
+    /// Returns the URL of a page.
+    pub fn url(&self, guestlist: &Guestlist, path: &str) -> String {
+        format!("{}{}", guestlist.public_url, self.fill(path))
+    }
+    /// Returns a path with the ids of rows.
+    pub fn fill(&self, path: &str) -> String {
+        let path = path.replace("{ada}", &self.ada).replace("{job}", &self.job);
+        path.replace("{failed}", &self.failed)
+    }
+}
