@@ -4,8 +4,9 @@ use guestlist_tests::{Guestlist, id};
 
 use crate::steps::ADA;
 
-/// A name for screenshots and messages, and a path. In a path, `{ada}` stands for the id of a user who
-/// has accepted an invitation, `{failed}` for that of a failed invitation, `{job}` for that of a job.
+/// A name for screenshots and messages, and a path. In a path, `{ada}` and `{long}` stand for
+/// the ids of users, the second with an address of maximal length, `{accepted}` and `{failed}` for those
+/// of invitations, and `{job}` for that of a job.
 pub type Page = (&'static str, &'static str);
 
 /// Pages that anyone may open.
@@ -24,6 +25,7 @@ pub const PUBLIC_PAGES: &[Page] = &[
 pub const ADMIN_PAGES: &[Page] = &[
     ("people", "/"),
     ("person", "/users/{ada}"),
+    ("person-long", "/users/{long}"),
     ("remove", "/users/{ada}/remove"),
     ("audit", "/audit"),
     ("audit-person", "/audit?user={ada}"),
@@ -38,6 +40,8 @@ pub const ADMIN_PAGES: &[Page] = &[
 #[derive(Debug)]
 pub struct Rows {
     ada: String,
+    long: String,
+    accepted: String,
     failed: String,
     job: String,
 }
@@ -57,12 +61,15 @@ impl Rows {
         for (n, status) in ["expired", "failed", "revoked"].iter().enumerate() {
             let _ = guestlist.database().execute(&change(format!("status = '{status}'"), n)).await;
         }
+        let user = async |email: &str| id(&guestlist.user(email).await).to_owned();
         let first = async |path: &str| {
             let items = guestlist.api().get(path).await.is(200).items();
             id(&items[0]).to_owned()
         };
         Self {
-            ada: id(&guestlist.user(ADA).await).to_owned(),
+            ada: user(ADA).await,
+            long: user(&long).await,
+            accepted: first("/v1/invitations?status=accepted").await,
             failed: first("/v1/invitations?status=failed").await,
             job: first("/v1/jobs?queue=invitation").await,
         }
@@ -72,9 +79,12 @@ impl Rows {
     pub fn url(&self, guestlist: &Guestlist, path: &str) -> String {
         format!("{}{}", guestlist.public_url, self.fill(path))
     }
+
     /// Returns a path with the ids of rows.
     pub fn fill(&self, path: &str) -> String {
-        let path = path.replace("{ada}", &self.ada).replace("{job}", &self.job);
-        path.replace("{failed}", &self.failed)
+        let Self { ada, long, accepted, failed, job } = self;
+        let ids = [ada, long, accepted, failed, job];
+        let names = ["{ada}", "{long}", "{accepted}", "{failed}", "{job}"];
+        names.iter().zip(ids).fold(path.to_owned(), |path, (name, id)| path.replace(name, id))
     }
 }
