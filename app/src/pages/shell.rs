@@ -114,6 +114,7 @@ impl<'a> Shell<'a> {
         is_shown.then(|| group_thousands(self.dead_jobs))
     }
 
+    #[expect(clippy::unused_self, reason = "templates call it like the other methods")]
     pub fn icon(&self, name: &'static str) -> Icon {
         icon(name)
     }

@@ -56,10 +56,18 @@ impl Rows {
         let long = format!("{}@{}.example.com", "a".repeat(64), "long-".repeat(11) + "domain");
         let _ = guestlist.invite(&long).await;
         guestlist.wait_for_jobs().await;
-        let change =
-            |set, n| format!("UPDATE invitations SET {set} WHERE email = 'guest{n}@example.com'");
-        for (n, status) in ["expired", "failed", "revoked"].iter().enumerate() {
-            let _ = guestlist.database().execute(&change(format!("status = '{status}'"), n)).await;
+        for (n, change) in [
+            "status = 'expired', expires_at = created_at + 1",
+            "status = 'failed', sent_at = NULL, last_error_code = 'invalid_email', \
+             last_error_message = 'The address does not exist', last_error_at = created_at",
+            "status = 'revoked'",
+        ]
+        .iter()
+        .enumerate()
+        {
+            let change =
+                format!("UPDATE invitations SET {change} WHERE email = 'guest{n}@example.com'");
+            assert_eq!(guestlist.database().execute(&change).await, 1);
         }
         let user = async |email: &str| id(&guestlist.user(email).await).to_owned();
         let first = async |path: &str| {

@@ -100,7 +100,7 @@ impl Operation {
             summary: text(&operation["summary"]),
             description: description(operation),
             scopes: operation["security"][0].as_object().map(|security| {
-                security.values().flat_map(|scopes| scopes.as_array()).flatten().map(text).collect()
+                security.values().filter_map(Value::as_array).flatten().map(text).collect()
             }),
             parameters: parameters
                 .map(|parameter| Parameter::new(resolve(document, parameter)))
