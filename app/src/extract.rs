@@ -22,7 +22,10 @@ pub use authorization::{
 pub use body::{BODY_LIMIT, Form, JsonBody, Query, read_body};
 pub use context::RequestContext;
 pub use credentials::{KEY_PREFIX, has_credentials, has_session_cookies};
-pub use effects::{Effects, LinkFormValues, LoginFormValues, RequestId, ResponseEffects};
+pub use effects::{
+    Effects, ErrorPageValues, FailedLink, LinkFormValues, LoginFormValues, RequestId,
+    ResponseEffects,
+};
 pub use field_errors::FieldErrors;
 pub use origin::SameOrigin;
 pub use paging::{List, Paged, parse_page, parse_search_page};

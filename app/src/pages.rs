@@ -3,30 +3,28 @@
 mod assets;
 mod audit;
 mod auth;
-pub mod authenticate;
 mod components;
 mod connect;
 mod docs;
+mod guest;
 mod home;
 mod labels;
 mod layout;
-mod login;
-mod problem;
-mod revoked;
+mod people;
 mod sessions;
 mod shell;
 mod states;
-mod user_detail;
-mod users;
 
 use axum::Router;
 use axum::http::{HeaderMap, Uri};
 use axum::routing::{get, post};
 
+use self::guest::login;
+use self::people::{list, person, removal};
 use crate::state::App;
 
-pub use docs::ReferencePage;
-pub use problem::problem_page;
+pub use self::docs::ReferencePage;
+pub use self::guest::{authenticate, problem_page};
 
 /// Returns the routes of the pages, except `/authenticate`, which is part of the OpenAPI document.
 pub fn routes() -> Router<App> {
@@ -34,14 +32,13 @@ pub fn routes() -> Router<App> {
         .route("/", get(home::show))
         .route("/logout", post(home::log_out))
         .route("/login", get(login::show).post(login::request_link))
-        .route("/users/invite", post(users::invite))
-        .route("/invitations/{id}/resend", post(users::resend))
-        .route("/users/{id}", get(user_detail::show))
-        .route("/users/{id}/role", post(user_detail::change_role))
-        .route("/users/{id}/suspend", post(user_detail::set_suspended::<true>))
-        .route("/users/{id}/reactivate", post(user_detail::set_suspended::<false>))
-        .route("/users/{id}/sessions/end", post(user_detail::end_sessions))
-        .route("/users/{id}/remove", get(user_detail::confirm_removal).post(user_detail::remove))
+        .route("/users/invite", post(list::invite))
+        .route("/users/{id}", get(person::show))
+        .route("/users/{id}/role", post(person::change_role))
+        .route("/users/{id}/suspend", post(person::set_suspended::<true>))
+        .route("/users/{id}/reactivate", post(person::set_suspended::<false>))
+        .route("/users/{id}/sessions/end", post(person::end_sessions))
+        .route("/users/{id}/remove", get(removal::confirm).post(removal::remove))
         .route("/sessions", get(sessions::show))
         .route("/sessions/end-others", post(sessions::end_others))
         .route("/sessions/{id}/end", post(sessions::end))

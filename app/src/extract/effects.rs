@@ -6,6 +6,7 @@ use aide::OperationInput;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use guestlist_domain::InvitationId;
+use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::problem::Code;
@@ -24,8 +25,29 @@ pub struct Effects {
     pub cookies: Vec<HeaderValue>,
     /// The code of a refusal whose response is a page or a redirect instead of the problem.
     pub refusal: Option<Code>,
+    pub error_page: ErrorPageValues,
+}
+
+/// What an error page shows besides its problem.
+#[derive(Debug, Default)]
+pub struct ErrorPageValues {
     pub login_form: LoginFormValues,
+    /// A link that can be redeemed again.
     pub link_form: Option<LinkFormValues>,
+    pub failed_link: Option<FailedLink>,
+}
+
+/// Why a link was refused.
+#[derive(Debug)]
+pub enum FailedLink {
+    Used {
+        at: Timestamp,
+        /// Address of the user who logged in with the link, if the caller may know it.
+        by: Option<String>,
+    },
+    Expired {
+        at: Timestamp,
+    },
 }
 
 /// Values that prefill the login form of an error page.
@@ -63,12 +85,17 @@ impl ResponseEffects {
 
     /// Prefills the login form, if the response is an error page that has one.
     pub fn set_login_form(&self, form: LoginFormValues) {
-        self.effects().login_form = form;
+        self.effects().error_page.login_form = form;
     }
 
     /// Offers to redeem the link again, if the response is an error page.
     pub fn set_link_form(&self, form: LinkFormValues) {
-        self.effects().link_form = Some(form);
+        self.effects().error_page.link_form = Some(form);
+    }
+
+    /// Says more about a failed link, if the response is its page.
+    pub fn set_failed_link(&self, link: FailedLink) {
+        self.effects().error_page.failed_link = Some(link);
     }
 
     pub fn take(&self) -> Effects {

@@ -1,10 +1,10 @@
 //! Renders problems: as a page for people, as JSON for programs.
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 
-use crate::extract::{LinkFormValues, LoginFormValues};
+use crate::extract::ErrorPageValues;
 use crate::pages;
 use crate::problem::{Code, Problem, is_api_path};
 use crate::sessions::cookies::LoginHint;
@@ -16,6 +16,7 @@ pub enum ProblemFormat {
     /// A page. Its login form is prefilled with the address of the browser's last user.
     Html {
         hint: Option<String>,
+        is_get: bool,
     },
 }
 
@@ -28,7 +29,10 @@ impl ProblemFormat {
         if is_api_path(request.uri().path()) || !accepts_html {
             return Self::Json;
         }
-        Self::Html { hint: LoginHint::read(request.headers()).map(|hint| hint.email) }
+        Self::Html {
+            hint: LoginHint::read(request.headers()).map(|hint| hint.email),
+            is_get: request.method() == Method::GET,
+        }
     }
 }
 
@@ -37,9 +41,8 @@ impl ProblemFormat {
 pub fn render(
     app: &App,
     response: Response,
-    format: &ProblemFormat,
-    login_form: LoginFormValues,
-    link_form: Option<&LinkFormValues>,
+    format: ProblemFormat,
+    mut error_page: ErrorPageValues,
     request_id: &str,
 ) -> Response {
     let problem = response.extensions().get::<Problem>().cloned();
@@ -47,10 +50,10 @@ pub fn render(
     let Some(problem) = problem else { return response };
     let mut rendered = match format {
         ProblemFormat::Json => problem.to_json(request_id),
-        ProblemFormat::Html { hint } => {
-            let email = login_form.email.or_else(|| hint.clone());
-            let login_form = LoginFormValues { email, ..login_form };
-            pages::problem_page(app, &problem, request_id, &login_form, link_form)
+        ProblemFormat::Html { hint, is_get } => {
+            let email = &mut error_page.login_form.email;
+            *email = email.take().or(hint);
+            pages::problem_page(app, &problem, request_id, &error_page, is_get)
         }
     };
     for (name, value) in response.headers() {

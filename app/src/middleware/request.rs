@@ -34,15 +34,14 @@ pub async fn handle(State(app): State<App>, mut request: Request, next: Next) ->
         let route = route.as_ref().map_or("-", MatchedPath::as_str);
         let method = request.method().clone();
         let response = next.run(request).await;
-        let Effects { cookies, refusal, login_form, link_form } = effects.take();
+        let Effects { cookies, refusal, error_page } = effects.take();
         let problem = response.extensions().get::<Problem>().map(|problem| problem.code);
         // Without credentials, 401 is how a browser learns that its user has to log in.
         let is_expected = |code: &Code| *code == Code::SessionMissing && !has_credentials;
         if let Some(code) = problem.or(refusal).filter(|code| !is_expected(code)) {
             app.security_log.log(code, route, client);
         }
-        let mut response =
-            render(&app, response, &format, login_form, link_form.as_ref(), &request_id);
+        let mut response = render(&app, response, format, error_page, &request_id);
         set_headers(&app, response.headers_mut(), &request_id, cookies);
         log(&app, &method, route, response.status(), started);
         response

@@ -1,66 +1,32 @@
-//! The home page: the list of people for administrators, the own profile for members.
+//! The home page, which depends on the role: the list of people for administrators, operations for
+//! operators, and that they are logged in for members.
 
-use askama::Template;
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_domain::flows::{self, VerifiedSession};
-use guestlist_domain::{Role, User, UserId};
-use serde::Deserialize;
-use url::Url;
+use guestlist_domain::{Role, flows};
 
 use super::auth::PageSession;
-use super::labels::format_time;
-use super::layout::{Nav, render};
-use super::revoked::find_revoked;
-use super::users::{ListView, user_list};
+use super::guest::member;
+use super::people::list::{self, PeopleQuery};
+use super::shell::Section;
 use crate::extract::{OptionalSession, Query, RequestContext, ResponseEffects, SameOrigin};
 use crate::problem::Problem;
 use crate::sessions::cookies;
 use crate::state::App;
 
-#[derive(Template)]
-#[template(path = "member.html")]
-struct MemberPage<'a> {
-    app_name: &'a str,
-    nav: Nav<'a>,
-    app_url: Option<&'a Url>,
-    user: &'a User,
-    session_ends: String,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct HomeQuery {
-    /// Id of the last user on the previous page.
-    after: Option<UserId>,
-    /// Ids of invitations revoked by the preceding form.
-    revoked: Option<String>,
-}
-
 /// Handles `GET /`.
 pub async fn show(
     PageSession(viewer): PageSession,
     State(app): State<App>,
-    Query(query): Query<HomeQuery>,
+    Query(query): Query<PeopleQuery>,
 ) -> Result<Response, Problem> {
-    if viewer.user.role != Role::Admin {
-        return Ok(member_page(&app, &viewer));
+    match viewer.user.role {
+        Role::Admin => list::show(&app, &viewer, query).await,
+        Role::Operator => Ok(Redirect::to(Section::Operations.path()).into_response()),
+        Role::Member => member::page(&app, &viewer).await,
     }
-    let revoked = find_revoked(&app, query.revoked.as_deref()).await?;
-    let view = ListView { after: query.after, revoked, ..ListView::default() };
-    user_list(&app, &viewer, view).await
-}
-
-fn member_page(app: &App, viewer: &VerifiedSession) -> Response {
-    let template = MemberPage {
-        app_name: &app.site.app_name,
-        nav: Nav::new(viewer, "/"),
-        app_url: app.site.app_url.as_ref(),
-        user: &viewer.user,
-        session_ends: viewer.session.expires_at.strftime("%A, %-d %B, %H:%M UTC").to_string(),
-    };
-    render(&app.site, StatusCode::OK, &template)
 }
 
 /// Handles `POST /logout`.

@@ -13,7 +13,7 @@ use super::shell::Shell;
 use crate::extract::{PathParam, RequestContext, ResponseEffects};
 use crate::problem::Problem;
 use crate::sessions::cookies;
-use crate::sessions::device::device;
+use crate::sessions::device::{device, device_icon};
 use crate::state::App;
 
 #[derive(Template)]

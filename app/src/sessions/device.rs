@@ -40,6 +40,13 @@ pub fn device(user_agent: Option<&str>) -> String {
     }
 }
 
+/// Returns the name of the icon for a device.
+pub fn device_icon(user_agent: Option<&str>) -> &'static str {
+    let agent = user_agent.unwrap_or_default();
+    let is_phone = ["iPhone", "Android"].iter().any(|system| agent.contains(system));
+    if is_phone { "phone" } else { "laptop" }
+}
+
 fn product_name(agent: &str) -> Option<String> {
     let name = agent.split(['/', ' ', '(']).next()?;
     // A token of RFC 9110: other characters could disguise what is shown beside the name.
@@ -50,7 +57,7 @@ fn product_name(agent: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::device;
+    use super::{device, device_icon};
 
     #[test]
     fn browsers_are_distinguished() {
@@ -74,6 +81,20 @@ mod tests {
         ] {
             assert_eq!(device(Some(&agent)), expected, "{agent}");
         }
+    }
+
+    #[test]
+    fn phones_have_their_own_icon() {
+        let android = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 Mobile Safari/537.36";
+        for (agent, expected) in [
+            ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X)", "phone"),
+            (android, "phone"),
+            ("Mozilla/5.0 (X11; Linux x86_64)", "laptop"),
+            ("curl/8.14.1", "laptop"),
+        ] {
+            assert_eq!(device_icon(Some(agent)), expected, "{agent}");
+        }
+        assert_eq!(device_icon(None), "laptop");
     }
 
     #[test]

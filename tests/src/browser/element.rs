@@ -117,11 +117,12 @@ impl Window {
         self.script(script).await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until the row of an address shows a status.
+    /// Waits until a line of the state in an address's row begins with `status`.
     pub async fn wait_for_row_status(&self, email: &str, status: &str) {
-        let xpath = format!("//tr[contains(., '{email}')]//*[contains(@class, 'status')]");
+        let xpath = format!("//tr[contains(., '{email}')]//td[contains(@class, 'state')]");
         self.wait_for(&format!("{email} is {status}"), async || {
-            self.text_of("xpath", &xpath).await.filter(|text| text == status)
+            let state = self.text_of("xpath", &xpath).await?;
+            state.lines().any(|line| line.starts_with(status)).then_some(())
         })
         .await;
     }

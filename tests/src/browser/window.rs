@@ -107,6 +107,34 @@ impl Window {
         panic!("{what}: not in time, at {url}:\n{words}");
     }
 
+    /// Returns the handle of the tab that commands go to.
+    pub async fn current_tab(&self) -> String {
+        self.get("/window").await.unwrap().as_str().unwrap().to_owned()
+    }
+
+    /// Opens an empty tab, and sends it all further commands.
+    pub async fn open_tab(&self) {
+        let opened = self.post("/window/new", &json!({ "type": "tab" })).await.unwrap();
+        self.switch_to(opened["handle"].as_str().unwrap()).await;
+    }
+
+    /// Waits for another tab than the current one, and returns the handle of the newest.
+    pub async fn newest_tab(&self) -> String {
+        let current = self.current_tab().await;
+        self.wait_for("another tab is open", async || {
+            let tabs = self.get("/window/handles").await.ok()?;
+            let newest = tabs.as_array()?.last()?.as_str()?.to_owned();
+            (newest != current).then_some(newest)
+        })
+        .await
+    }
+
+    /// Brings a tab to the front, and sends it all further commands.
+    pub async fn switch_to(&self, tab: &str) {
+        self.post("/window", &json!({ "handle": tab })).await.unwrap();
+        self.devtools("Page.bringToFront", &json!({})).await;
+    }
+
     /// Runs a script and returns its result, even if scripts of pages are turned off.
     pub async fn script(&self, script: &str) -> Value {
         let body = json!({ "script": script, "args": [] });

@@ -131,14 +131,14 @@ async fn stale_host_only_cookies_are_ignored_and_cleared() {
     let book = format!("{}/book", guestbook.url);
     log_in_through(&window, &guestlist, &book).await;
     window.open(&guestlist.public_url).await;
-    window.wait_for_heading("You’re in").await;
+    window.wait_for_heading("You’re logged in").await;
     let (token, jwt) = ("stytch_session", "stytch_session_jwt");
     for name in [token, jwt] {
         window.add_host_cookie(name, "b2xk").await;
         assert_eq!(window.cookies(name).await.len(), 2);
     }
     window.reload().await;
-    window.wait_for_heading("You’re in").await;
+    window.wait_for_heading("You’re logged in").await;
     for name in [token, jwt] {
         assert_eq!(window.cookies(name).await.len(), 1, "{name}");
     }

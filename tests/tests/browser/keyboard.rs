@@ -36,10 +36,10 @@ async fn the_quick_start_works_with_tab_and_enter() {
     ada.wait_for_text(ADA).await;
     tab_to(&ada, "Accept invitation").await;
     ada.press_keys(ENTER).await;
-    ada.wait_for_heading("You are invited").await;
+    ada.wait_for_heading("You are invited to Guestlist").await;
     tab_to(&ada, "Continue").await;
     ada.press_keys(ENTER).await;
-    ada.wait_for_heading("You’re in").await;
+    ada.wait_for_heading("You’re logged in").await;
     tab_to(&ada, "Log out").await;
     ada.press_keys(ENTER).await;
     ada.wait_for_heading("Log in").await;
@@ -73,7 +73,7 @@ async fn refreshing_the_list_keeps_the_focus() {
     tab_to(&admin, "email").await;
     admin.press_keys("half an addr").await;
     log_in_member(&ada, &guestlist, ADA).await;
-    admin.wait_for_row_status(ADA, "active").await;
+    admin.wait_for_row_status(ADA, "Active").await;
     assert_eq!(admin.focus().await, "email");
     assert_eq!(admin.value("#email").await, "half an addr");
     admin.assert_no_console_errors().await;

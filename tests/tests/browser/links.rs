@@ -12,7 +12,7 @@ async fn continue_on_a_used_link_proceeds_for_the_logged_in_user() {
     let mail = log_in_member(&window, &guestlist, ADA).await;
     window.open(&mail.url).await;
     window.click("Continue").await;
-    window.wait_for_heading("You’re in").await;
+    window.wait_for_heading("You’re logged in").await;
     window.assert_no_console_errors().await;
 }
 
@@ -23,7 +23,7 @@ async fn the_link_page_names_the_logged_in_user_and_keeps_the_session() {
     log_in_admin(&window, &guestlist).await;
     let (_, mail) = guestlist.invite_and_mail(ADA).await;
     window.open(&mail.url).await;
-    window.wait_for_heading("You are invited").await;
+    window.wait_for_heading("You are invited to Guestlist").await;
     window.wait_for_text("You are logged in as admin@example.com in this browser").await;
     window.click("Stay logged in as admin@example.com").await;
     window.wait_for_heading("People").await;
@@ -31,7 +31,7 @@ async fn the_link_page_names_the_logged_in_user_and_keeps_the_session() {
 
     window.open(&mail.url).await;
     window.click("Continue").await;
-    window.wait_for_heading("You’re in").await;
+    window.wait_for_heading("You’re logged in").await;
     window.wait_for_text(ADA).await;
     window.assert_no_console_errors().await;
 }
@@ -60,12 +60,12 @@ async fn a_double_click_on_continue_logs_in() {
         let click = "const b = document.querySelector('main button'); b.click();";
         window.script(&format!("{click} setTimeout(() => b.click(), {pause})")).await;
         let page = window.wait_for("it is answered", async || {
-            window.text("h1").await.filter(|headline| headline != "You are invited")
+            window.text("h1").await.filter(|headline| headline != "You are invited to Guestlist")
         });
         landed.push((pause, latency, page.await));
         guestlist.sandbox().clear_faults().await;
     }
-    assert!(landed.iter().all(|(_, _, page)| page == "You’re in"), "{landed:?}");
+    assert!(landed.iter().all(|(_, _, page)| page == "You’re logged in"), "{landed:?}");
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn the_back_button_leads_to_no_dead_end() {
     let words = window.body_text().await;
     assert!(!words.contains("in this browser"), "she is warned of herself: {words}");
     window.click("Continue").await;
-    window.wait_for_heading("You’re in").await;
+    window.wait_for_heading("You’re logged in").await;
     window.wait_for_text(ADA).await;
     window.assert_no_console_errors().await;
 }

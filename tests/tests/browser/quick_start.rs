@@ -18,7 +18,7 @@ async fn the_quick_start_works_in_browsers() {
 
     open_invitation(&ada, &guestlist).await;
     accept_invitation(&ada).await;
-    admin.wait_for_row_status(ADA, "active").await;
+    admin.wait_for_row_status(ADA, "Active").await;
     assert!(admin.has_mark().await, "the list reloaded the page");
     for window in [admin, ada] {
         window.assert_no_console_errors().await;
@@ -40,7 +40,7 @@ async fn the_quick_start_works_without_scripts() {
     ada.click("Continue").await;
     accept_invitation(&ada).await;
     admin.reload().await;
-    admin.wait_for_row_status(ADA, "active").await;
+    admin.wait_for_row_status(ADA, "Active").await;
     for window in [admin, ada] {
         window.assert_no_console_errors().await;
     }
@@ -56,7 +56,7 @@ async fn without_scripts(browsers: &WebDriver) -> (Window, Window) {
 async fn open_empty_list(admin: &Window, guestlist: &Guestlist) {
     log_in_admin(admin, guestlist).await;
     admin.wait_for_path("/").await;
-    admin.wait_for_text("No one is invited yet").await;
+    admin.wait_for_text("Invite the first person").await;
     assert_eq!(admin.count("input:not([type=hidden])").await, 1);
 }
 
@@ -74,9 +74,9 @@ async fn open_invitation(ada: &Window, guestlist: &Guestlist) {
 }
 
 async fn accept_invitation(ada: &Window) {
-    ada.wait_for_heading("You are invited").await;
+    ada.wait_for_heading("You are invited to Guestlist").await;
     ada.click("Continue").await;
-    ada.wait_for_heading("You’re in").await;
+    ada.wait_for_heading("You’re logged in").await;
     ada.wait_for_path("/").await;
     ada.wait_for_text(ADA).await;
 }

@@ -66,7 +66,7 @@ async fn return_to_ignores_other_origins() {
         assert_eq!(window.count("[name=return_to]").await, 0, "{place}");
         window.fill("email", &email).await;
         log_in_by_form(&window, &guestlist, LOGIN).await;
-        window.wait_for_heading("You’re in").await;
+        window.wait_for_heading("You’re logged in").await;
         window.wait_for_path("/").await;
     }
 }
@@ -80,8 +80,8 @@ async fn requesting_another_link_keeps_address_and_return_to() {
     window.fill("email", ADA).await;
     window.click(LOGIN).await;
     window.wait_for_heading("Check your mail").await;
-    window.click("send it again").await;
-    window.wait_for_heading("Check your mail").await;
+    window.click("Send it again").await;
+    window.wait_for_text("Sent again").await;
     let mail = guestlist.sandbox().nth_email(ADA, 3).await;
     window.open(&mail.url).await;
     window.click("Continue").await;

@@ -16,7 +16,7 @@ pub async fn log_in_admin(window: &Window, guestlist: &Guestlist) {
 pub async fn log_in_by_link(window: &Window, mail: &Mail) {
     window.open(&mail.url).await;
     window.click("Continue").await;
-    window.wait_for_heading("You’re in").await;
+    window.wait_for_heading("You’re logged in").await;
 }
 
 /// Invites an address through the API, and accepts the invitation.

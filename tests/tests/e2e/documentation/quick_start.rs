@@ -18,7 +18,7 @@ async fn quick_start(setup: Setup) {
         Some(url) => guestlist.redeem_link(url.rsplit_once("token=").unwrap().1).await,
         None => guestlist.admin().await,
     };
-    assert!(admin.get("/").await.is(200).body.contains("No one is invited yet"));
+    assert!(admin.get("/").await.is(200).body.contains("Invite the first person"));
     let invited = admin.form("/users/invite", &[("email", "ada@example.com")]).await.is(303);
     assert_eq!(invited.header("location"), Some("/"));
     assert!(admin.get("/").await.is(200).body.contains("ada@example.com"));

@@ -61,7 +61,7 @@ async fn after_an_expired_session_login_returns_to_the_requested_page() {
             assert_eq!(led.header("location"), Some(login.as_str()));
             assert_eq!(led.clears_cookies(), place != remove, "{led:?}");
             let page = admin.get(&login).await.is(200);
-            assert!(page.body.contains("Your session has expired"), "{}", page.body);
+            assert!(page.body.contains("Your session has ended"), "{}", page.body);
             assert_eq!(field(&page, "email"), guestlist.admin_email);
             assert_eq!(log_in_by_form(&guestlist, &page, &mut admin).await, place);
         }
@@ -79,7 +79,7 @@ async fn after_a_revoked_session_login_returns_to_the_requested_page() {
     assert_eq!(led.header("location"), Some("/login?return_to=%2Fsessions&ended=revoked"));
     assert!(led.clears_cookies(), "{led:?}");
     let page = admin.get("/login?return_to=%2Fsessions&ended=revoked").await.is(200);
-    assert!(page.body.contains("Your session was ended"), "{}", page.body);
+    assert!(page.body.contains("Your session has ended"), "{}", page.body);
     assert_eq!(field(&page, "email"), guestlist.admin_email);
     assert_eq!(log_in_by_form(&guestlist, &page, &mut admin).await, "/sessions");
 }

@@ -46,7 +46,7 @@ async fn a_paused_queue_sends_nothing_until_it_is_resumed() {
         assert_eq!(status["fix"], "guestlist queue resume invitation", "{status}");
         let mut admin = guestlist.admin().await;
         let page = admin.get("/").await.is(200);
-        assert!(page.body.contains("held: paused"), "{}", page.body);
+        assert!(page.body.contains("held: sending is paused"), "{}", page.body);
         let mails = guestlist.sandbox().emails("ada@example.com").await;
         assert!(mails.is_empty(), "login links go out beside it, and nothing else");
 

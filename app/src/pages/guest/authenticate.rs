@@ -18,11 +18,13 @@ use guestlist_stytch::is_link_token;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::layout::render;
 use crate::extract::{
-    Form, LinkFormValues, LoginFormValues, OptionalSession, Query, ResponseEffects, SameOrigin,
+    FailedLink, Form, LinkFormValues, LoginFormValues, OptionalSession, Query, ResponseEffects,
+    SameOrigin,
 };
 use crate::openapi::schemas;
+use crate::pages::components::{Moment, brand, icon};
+use crate::pages::layout::render;
 use crate::problem::{Code, Problem};
 use crate::sessions::cookies;
 use crate::sessions::in_flight::RedemptionError;
@@ -30,7 +32,7 @@ use crate::sessions::redemption::{LinkHolder, PresentedLink, redeem_link};
 use crate::state::App;
 
 #[derive(Template)]
-#[template(path = "continue.html")]
+#[template(path = "guest/continue.html")]
 struct ContinuePage<'a> {
     app_name: &'a str,
     token: &'a str,
@@ -38,6 +40,8 @@ struct ContinuePage<'a> {
     invitation: Option<String>,
     /// Name of the user who sent the invitation.
     invited_by: Option<&'a str>,
+    /// Expiry of the invitation, if it is open.
+    works_until: Option<Moment>,
     /// Address of the logged-in user, unless the link is for them.
     other_user: Option<&'a str>,
 }
@@ -79,11 +83,13 @@ pub async fn show(
     let used = app.ctx.store.used_link(TokenHash::of(token)).await?;
     let holders = [used.and_then(|used| used.user_id), invitation.as_ref().map(|i| i.user_id)];
     let other = session.filter(|verified| !holders.contains(&Some(verified.user.id)));
+    let open = invitation.as_ref().filter(|found| found.can_be_accepted(app.ctx.now()));
     let template = ContinuePage {
         app_name: &app.site.app_name,
         token,
         invitation: invitation.as_ref().map(|found| found.id.to_string()),
         invited_by: invitation.as_ref().and_then(|found| inviter_name(&found.invited_by)),
+        works_until: open.map(|open| Moment(open.expires_at)),
         other_user: other.as_ref().map(|verified| verified.user.email.as_str()),
     };
     let mut response = render(&app.site, StatusCode::OK, &template);
@@ -154,6 +160,9 @@ pub async fn redeem(
         }
         Err(error) => error,
     };
+    if let RedemptionError::Refused(RedeemError::LinkExpired) = error {
+        report_expiry(&app, &outgoing, invitation).await;
+    }
     let RedemptionError::Refused(RedeemError::LinkUsed(Some(holder))) = error else {
         let problem = Problem::from(error);
         if problem.retry_after.is_some() {
@@ -168,9 +177,23 @@ pub async fn redeem(
             Ok(Redirect::to(&app.site.landing_url(return_to.as_ref())).into_response())
         }
         _ => {
-            outgoing.set_login_form(login_form(&app, (token_hash, holder), invitation).await);
+            let form = login_form(&app, (token_hash, holder), invitation).await;
+            if let Ok(Some(used)) = app.ctx.store.used_link(token_hash).await {
+                outgoing.set_failed_link(FailedLink::Used { at: used.at, by: form.email.clone() });
+            }
+            outgoing.set_login_form(form);
             Err(error.into())
         }
+    }
+}
+
+/// Lets the page of an expired link say when it expired, if the invitation that it names has expired.
+async fn report_expiry(app: &App, outgoing: &ResponseEffects, invitation: Option<InvitationId>) {
+    let Some(id) = invitation else { return };
+    if let Ok(Some(invitation)) = app.ctx.store.invitation(id).await
+        && invitation.expires_at <= app.ctx.now()
+    {
+        outgoing.set_failed_link(FailedLink::Expired { at: invitation.expires_at });
     }
 }
 

@@ -1,4 +1,4 @@
-//! The page of one user, with the forms to change, suspend and remove them.
+//! The page of one person, with the forms to change and suspend them.
 
 use askama::Template;
 use axum::extract::State;
@@ -6,33 +6,44 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, UserChange, VerifiedSession, privileged_invitations_by};
 use guestlist_domain::{
-    Invitation, ManageableRoles, Role, Session, SessionId, User, UserId, UserStatus,
+    Invitation, InvitationStatus, ManageableRoles, Role, Session, User, UserId, UserStatus,
 };
 use serde::Deserialize;
 
-use super::auth::{FormAdmin, PageAdmin};
-use super::labels::format_time;
-use super::layout::{Nav, render};
+use super::activity::{Activity, Concerned, load_activity};
+use super::progress::{Progress, invitation_progress, user_progress};
 use super::revoked::{find_revoked, revoked_query};
 use crate::extract::{Form, PathParam, Query};
+use crate::pages::auth::{FormAdmin, PageAdmin};
+use crate::pages::components::{Moment, StateLabel};
+use crate::pages::labels::actor_name;
+use crate::pages::layout::render;
+use crate::pages::shell::{Section, Shell};
+use crate::pages::states::{invitation_state, user_state};
 use crate::problem::Problem;
-use crate::sessions::device::device;
+use crate::sessions::device::{device, device_icon};
 use crate::state::App;
 
+/// The most sessions and invitations that are listed.
+const MAX_ROWS: usize = 10;
+
 #[derive(Template)]
-#[template(path = "user_detail.html")]
-struct UserPage<'a> {
-    app_name: &'a str,
-    nav: Nav<'a>,
+#[template(path = "people/person.html")]
+struct PersonPage<'a> {
+    shell: Shell<'a>,
     error: Option<&'a str>,
     user: &'a User,
+    /// Why the user's state is what it is.
+    progress: Option<Progress>,
     /// Pretty-printed JSON.
     metadata: Option<String>,
-    /// Status of the latest invitation, if the user is invited.
-    invitation: Option<&'static str>,
-    sessions: Vec<Session>,
-    /// The session of this request.
-    current: SessionId,
+    /// The newest sessions.
+    sessions: &'a [Session],
+    session_count: usize,
+    /// The newest invitations.
+    invitations: Vec<InvitationRow<'a>>,
+    has_more_invitations: bool,
+    activity: Vec<Activity>,
     /// Whether the user is the viewer.
     is_viewer: bool,
     /// Invitations that demoting, suspending or removing the user would revoke.
@@ -41,18 +52,21 @@ struct UserPage<'a> {
     revoked: Vec<Invitation>,
 }
 
-#[derive(Template)]
-#[template(path = "remove.html")]
-struct RemovePage<'a> {
-    app_name: &'a str,
-    nav: Nav<'a>,
-    user: &'a User,
-    /// Invitations that the removal revokes.
-    revocable: Vec<Invitation>,
+impl PersonPage<'_> {
+    /// Returns whether the viewer may change the user.
+    fn can_change(&self) -> bool {
+        !self.is_viewer && self.user.status != UserStatus::Deleting
+    }
+}
+
+struct InvitationRow<'a> {
+    invitation: &'a Invitation,
+    state: StateLabel,
+    progress: Option<Progress>,
 }
 
 #[derive(Debug, Deserialize)]
-pub struct UserQuery {
+pub struct PersonQuery {
     /// Ids of invitations revoked by the preceding form.
     revoked: Option<String>,
 }
@@ -62,35 +76,50 @@ pub async fn show(
     PageAdmin(viewer): PageAdmin,
     State(app): State<App>,
     id: PathParam<UserId>,
-    Query(query): Query<UserQuery>,
+    Query(query): Query<PersonQuery>,
 ) -> Result<Response, Problem> {
     let id = id.parse()?;
     let revoked = find_revoked(&app, query.revoked.as_deref()).await?;
-    user_page(&app, &viewer, id, revoked, None).await
+    page(&app, &viewer, id, revoked, None).await
 }
 
-async fn user_page(
+pub fn person_url(id: UserId) -> String {
+    format!("/users/{id}")
+}
+
+async fn page(
     app: &App,
     viewer: &VerifiedSession,
     id: UserId,
     revoked: Vec<Invitation>,
     error: Option<Problem>,
 ) -> Result<Response, Problem> {
-    let store = &app.ctx.store;
+    let (store, now) = (&app.ctx.store, app.ctx.now());
     let user = app.user(id).await?;
-    let latest = match user.status {
-        UserStatus::Invited => store.latest_invitation(id).await?,
-        _ => None,
-    };
+    let sessions = store.live_sessions(id, now).await?;
+    let invitations = store.invitations_of(id).await?;
+    let shown = &invitations[..invitations.len().min(MAX_ROWS)];
+    let holds = app.holds.current(now, shown).await?;
+    let latest = invitations.first();
+    let is_queued = latest.is_some_and(|latest| latest.status == InvitationStatus::Queued);
+    let rows = shown.iter().map(|invitation| InvitationRow {
+        invitation,
+        state: invitation_state(invitation, holds.held_by(invitation)),
+        progress: invitation_progress(invitation, holds, now),
+    });
     let metadata = serde_json::to_string_pretty(&user.metadata).ok();
-    let template = UserPage {
-        app_name: &app.site.app_name,
-        nav: Nav::new(viewer, ""),
+    let mut shell = Shell::new(app, viewer, Some(Section::People), person_url(id)).await?;
+    shell.is_changing = is_queued || user.status == UserStatus::Deleting;
+    let template = PersonPage {
+        shell,
         error: error.as_ref().map(|problem| problem.detail.as_str()),
+        progress: user_progress(&user, latest, holds, now),
         metadata: metadata.filter(|_| !user.metadata.is_empty()),
-        invitation: latest.map(|invitation| invitation.status.as_str()),
-        sessions: store.live_sessions(id, app.ctx.now()).await?,
-        current: viewer.session.id,
+        sessions: &sessions[..sessions.len().min(MAX_ROWS)],
+        session_count: sessions.len(),
+        invitations: rows.collect(),
+        has_more_invitations: invitations.len() > MAX_ROWS,
+        activity: load_activity(app, &user).await?,
         is_viewer: user.id == viewer.user.id,
         revocable: privileged_invitations_by(&app.ctx, id).await?,
         revoked,
@@ -129,52 +158,27 @@ async fn change(admin: &FormAdmin, id: UserId, change: UserChange) -> Result<Res
     let change = UserChange { manageable: ManageableRoles::All, ..change };
     let changed = flows::change_user(&admin.ctx, id, &change, &admin.actor).await;
     let query = changed.map(|changed| revoked_query(&changed)).map_err(Problem::from);
-    redirect_to_user(admin, id, query).await
+    redirect_to_person(admin, id, query).await
 }
 
 /// Handles `POST /users/{id}/sessions/end`.
 pub async fn end_sessions(admin: FormAdmin, id: PathParam<UserId>) -> Result<Response, Problem> {
     let id = id.parse()?;
     flows::end_all_sessions(&admin.ctx, id, ManageableRoles::All, &admin.actor).await?;
-    redirect_to_user(&admin, id, Ok(String::new())).await
+    redirect_to_person(&admin, id, Ok(String::new())).await
 }
 
-/// Redirects to the user's page with a query, or renders it with the reason for a conflict.
-async fn redirect_to_user(
+/// Redirects to the person's page with a query, or renders it with the reason for a conflict.
+pub async fn redirect_to_person(
     admin: &FormAdmin,
     id: UserId,
     query: Result<String, Problem>,
 ) -> Result<Response, Problem> {
     match query {
-        Ok(query) => Ok(Redirect::to(&format!("/users/{id}{query}")).into_response()),
+        Ok(query) => Ok(Redirect::to(&format!("{}{query}", person_url(id))).into_response()),
         Err(problem) if problem.status() == StatusCode::CONFLICT => {
-            user_page(&admin.app, &admin.viewer, id, Vec::new(), Some(problem)).await
+            page(&admin.app, &admin.viewer, id, Vec::new(), Some(problem)).await
         }
         Err(problem) => Err(problem),
-    }
-}
-
-/// Handles `GET /users/{id}/remove`.
-pub async fn confirm_removal(
-    PageAdmin(viewer): PageAdmin,
-    State(app): State<App>,
-    id: PathParam<UserId>,
-) -> Result<Response, Problem> {
-    let user = app.user(id.parse()?).await?;
-    let template = RemovePage {
-        app_name: &app.site.app_name,
-        nav: Nav::new(&viewer, ""),
-        user: &user,
-        revocable: privileged_invitations_by(&app.ctx, user.id).await?,
-    };
-    Ok(render(&app.site, StatusCode::OK, &template))
-}
-
-/// Handles `POST /users/{id}/remove`.
-pub async fn remove(admin: FormAdmin, id: PathParam<UserId>) -> Result<Response, Problem> {
-    let id = id.parse()?;
-    match flows::remove_user(&admin.ctx, id, ManageableRoles::All, &admin.actor).await {
-        Ok(removed) => Ok(Redirect::to(&format!("/{}", revoked_query(&removed))).into_response()),
-        Err(error) => redirect_to_user(&admin, id, Err(Problem::from(error))).await,
     }
 }
