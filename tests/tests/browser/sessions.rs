@@ -94,7 +94,7 @@ async fn a_form_of_an_ended_session_is_kept_and_sent_after_logging_in_again() {
     admin.click("Log in again in a new tab").await;
     let login = admin.newest_tab().await;
     admin.switch_to(&login).await;
-    admin.wait_for_heading("Your session has ended").await;
+    admin.wait_for_heading("Log in").await;
     log_in_by_form(&admin, &guestlist, LOGIN).await;
     admin.wait_for_heading("People").await;
     admin.switch_to(&page).await;
@@ -105,6 +105,7 @@ async fn a_form_of_an_ended_session_is_kept_and_sent_after_logging_in_again() {
         })
         .await;
     assert_eq!(admin.value("#email").await, ADA);
+    admin.script("localStorage.setItem('live', 'on')").await;
     admin.click("Invite").await;
     admin.wait_for_row_status(ADA, "sent").await;
     admin.assert_no_console_errors().await;

@@ -32,7 +32,7 @@ async fn quick_start(setup: Setup) {
     let mut ada = guestlist.browser();
     let path = mail.url.split_once("/authenticate").unwrap().1;
     let page = ada.get(&format!("/authenticate{path}")).await.is(200);
-    assert!(page.body.contains("<button type=\"submit\""), "{}", page.body);
+    assert!(page.body.contains("type=\"submit\" autofocus>Continue</button>"), "{}", page.body);
     let _ = ada.redeem_link(&mail.token).await.is(303);
     assert!(ada.get("/").await.is(200).body.contains("ada@example.com"));
     assert_eq!(guestlist.user("ada@example.com").await["status"], "active");

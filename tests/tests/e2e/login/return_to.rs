@@ -221,8 +221,8 @@ async fn a_revoked_invitation_offers_no_return_to() {
             .is(403),
     ] {
         // A later invitation has its own `return_to`.
-        assert_eq!(return_to(&page), None, "{}", page.body);
-        assert_eq!(field(&page, "email"), "", "the invitation's id alone names nobody");
+        assert!(!page.body.contains("return_to"), "{}", page.body);
+        assert!(!page.body.contains("ada@"), "the invitation's id alone names nobody");
     }
 }
 

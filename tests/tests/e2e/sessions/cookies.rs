@@ -84,7 +84,7 @@ async fn the_hint_cookie_prefills_the_form_and_explains_an_ended_session() {
     ada.set_cookie("guestlist_hint", over);
     let _ = ada.get("/v1/session").await.problem(401, "session_expired");
     let page = ada.get("/login").await.is(200);
-    assert!(page.body.contains("Your session has expired"), "{}", page.body);
+    assert!(page.body.contains("Your session has ended"), "{}", page.body);
 }
 
 /// Returns for each `Set-Cookie` of a name whether it has the domain, and whether it sets a value.
