@@ -9,7 +9,8 @@ use guestlist_domain::{Role, flows};
 
 use super::auth::PageSession;
 use super::guest::member;
-use super::people::list::{self, PeopleQuery};
+use super::people::list;
+use super::people::query::PeopleQuery;
 use super::shell::Section;
 use crate::extract::{OptionalSession, Query, RequestContext, ResponseEffects, SameOrigin};
 use crate::problem::Problem;

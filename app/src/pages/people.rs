@@ -4,5 +4,6 @@ mod activity;
 pub mod list;
 pub mod person;
 mod progress;
+pub mod query;
 pub mod removal;
 mod revoked;

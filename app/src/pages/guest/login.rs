@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use guestlist_domain::{Email, ReturnTo, flows};
 use serde::Deserialize;
 
+use super::durations::length_text;
 use super::form_error;
 use crate::config::SiteConfig;
 use crate::extract::{Form, OptionalSession, Query, ResponseEffects, SameOrigin};
@@ -113,16 +114,6 @@ pub async fn show(
         ..LoginPage::default()
     };
     render(&app.site, StatusCode::OK, &template)
-}
-
-/// Returns a number of minutes in the largest unit that divides it: "7 days".
-fn length_text(minutes: u32) -> String {
-    let (count, unit) = match minutes {
-        minutes if minutes.is_multiple_of(24 * 60) => (minutes / (24 * 60), "day"),
-        minutes if minutes.is_multiple_of(60) => (minutes / 60, "hour"),
-        minutes => (minutes, "minute"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Returns host and path of a validated URL; `None` for the home page.
@@ -254,15 +245,6 @@ mod tests {
         ] {
             let page = LoginPage { return_to: Some(return_to), ..LoginPage::default() };
             assert_eq!(page.is_for_operators(), expected, "{return_to}");
-        }
-    }
-
-    #[test]
-    fn session_lengths_are_given_in_their_largest_unit() {
-        for (minutes, expected) in
-            [(10_080, "7 days"), (1440, "1 day"), (90, "90 minutes"), (120, "2 hours")]
-        {
-            assert_eq!(length_text(minutes), expected);
         }
     }
 }

@@ -3,13 +3,12 @@
 //! Refused links and sessions offer a form to request a link, if a link would help; a link that can
 //! be tried again has a button for that.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 
+use super::durations::wait_text;
 use crate::extract::{ErrorPageValues, FailedLink, LinkFormValues, LoginFormValues};
 use crate::pages::components::{Moment, When, brand};
 use crate::pages::layout::render;
@@ -139,17 +138,6 @@ pub fn form_error(problem: &Problem) -> String {
     }
 }
 
-/// Returns a length of time, rounded up to a unit that people wait in: "42 seconds", "3 minutes".
-fn wait_text(wait: Duration) -> String {
-    let seconds = wait.as_millis().div_ceil(1000);
-    let (count, unit) = match seconds {
-        ..=90 => (seconds.max(1), "second"),
-        91..=5400 => (seconds.div_ceil(60), "minute"),
-        _ => (seconds.div_ceil(3600), "hour"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
-}
-
 fn title(problem: &Problem) -> &'static str {
     match problem.code {
         Code::LinkUsed => "This link has been used",
@@ -184,25 +172,5 @@ fn new_login(code: Code) -> Option<NewLogin> {
         Code::AccountSuspended => Some(NewLogin::Later("Reactivated in the meantime?")),
         Code::NotInvited => Some(NewLogin::Later("Invited in the meantime?")),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_are_rounded_up() {
-        for (millis, expected) in [
-            (0, "1 second"),
-            (1_000, "1 second"),
-            (1_001, "2 seconds"),
-            (90_000, "90 seconds"),
-            (90_001, "2 minutes"),
-            (3_600_000, "60 minutes"),
-            (5_400_001, "2 hours"),
-        ] {
-            assert_eq!(wait_text(Duration::from_millis(millis)), expected);
-        }
     }
 }

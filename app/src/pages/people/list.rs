@@ -7,14 +7,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, NewInvitation, VerifiedSession};
 use guestlist_domain::{
-    Actor, Ctx, Email, Invitation, InvitationStatus, ManageableRoles, Metadata, Page, Role,
-    SearchPrefix, User, UserFilter, UserId, UserStatus,
+    Actor, Ctx, Email, Invitation, InvitationStatus, ManageableRoles, Metadata, Page, Role, User,
+    UserId, UserStatus,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::progress::{Progress, user_progress};
+use super::query::PeopleQuery;
 use super::revoked::find_revoked;
-use crate::extract::{FieldErrors, Form, Paged, parse_search_page};
+use crate::extract::{Form, Paged};
 use crate::pages::auth::FormAdmin;
 use crate::pages::guest::form_error;
 use crate::pages::layout::render;
@@ -22,45 +23,6 @@ use crate::pages::shell::{Section, Shell};
 use crate::pages::states::user_state;
 use crate::problem::{Code, Problem};
 use crate::state::App;
-
-/// What the list shows. Browsers send empty fields too.
-#[derive(Debug, Default, Clone, Deserialize, Serialize)]
-pub struct PeopleQuery {
-    /// The beginning of the address or name.
-    q: Option<String>,
-    status: Option<String>,
-    role: Option<String>,
-    cursor: Option<String>,
-    /// Ids of invitations revoked by the preceding form.
-    #[serde(skip_serializing)]
-    revoked: Option<String>,
-}
-
-impl PeopleQuery {
-    /// Removes empty fields.
-    fn without_empty(mut self) -> Self {
-        for field in [&mut self.q, &mut self.status, &mut self.role, &mut self.cursor] {
-            let filled = field.as_deref().map(str::trim).filter(|field| !field.is_empty());
-            *field = filled.map(ToOwned::to_owned);
-        }
-        self
-    }
-
-    fn url(&self) -> String {
-        match serde_urlencoded::to_string(self) {
-            Ok(query) if !query.is_empty() => format!("/?{query}"),
-            _ => "/".to_owned(),
-        }
-    }
-
-    fn at(&self, cursor: Option<String>) -> Self {
-        Self { cursor, ..self.clone() }
-    }
-
-    fn is_filtered(&self) -> bool {
-        self.q.is_some() || self.status.is_some() || self.role.is_some()
-    }
-}
 
 #[derive(Template)]
 #[template(path = "people/list.html")]
@@ -190,19 +152,7 @@ async fn page(
 }
 
 async fn load_users(app: &App, query: &PeopleQuery) -> Result<Paged<User>, Problem> {
-    let mut errors = FieldErrors::default();
-    let filter = UserFilter {
-        q: query.q.as_deref().and_then(SearchPrefix::of),
-        role: query.role.as_deref().and_then(|role| {
-            errors.check("role", Role::parse(role).ok_or("must be admin, operator or member"))
-        }),
-        status: query.status.as_deref().and_then(|status| {
-            errors.check("status", UserStatus::parse(status).ok_or("is not a status of a user"))
-        }),
-    };
-    let (cursor, q) = (query.cursor.as_deref(), filter.q.as_ref());
-    let Page { after, limit } = parse_search_page(None, cursor, q, UserId, &mut errors);
-    errors.finish()?;
+    let (filter, Page { after, limit }) = query.parse()?;
     let users = app.ctx.store.users(&filter, Page { after, limit: limit + 1 }).await?;
     Ok(Paged::new(users, limit, |user| filter.cursor(user)))
 }
@@ -220,11 +170,12 @@ async fn rows<'a>(
     let latest: HashMap<UserId, &Invitation> = latest.iter().map(|i| (i.user_id, i)).collect();
     let row = |user: &'a User| {
         let latest = latest.get(&user.id).copied();
+        let held_by = latest.and_then(|latest| holds.held_by(latest));
         let is_queued = latest.is_some_and(|latest| latest.status == InvitationStatus::Queued);
         Row {
             user,
             is_viewer: user.id == viewer.user.id,
-            progress: user_progress(user, latest, holds, now),
+            progress: user_progress(user, latest, held_by, now),
             is_changing: is_queued || user.status == UserStatus::Deleting,
         }
     };

@@ -101,11 +101,12 @@ async fn page(
     let shown = &invitations[..invitations.len().min(MAX_ROWS)];
     let holds = app.holds.current(now, shown).await?;
     let latest = invitations.first();
+    let held_by = latest.and_then(|latest| holds.held_by(latest));
     let is_queued = latest.is_some_and(|latest| latest.status == InvitationStatus::Queued);
     let rows = shown.iter().map(|invitation| InvitationRow {
         invitation,
         state: invitation_state(invitation, holds.held_by(invitation)),
-        progress: invitation_progress(invitation, holds, now),
+        progress: invitation_progress(invitation, holds.held_by(invitation), now),
     });
     let metadata = serde_json::to_string_pretty(&user.metadata).ok();
     let mut shell = Shell::new(app, viewer, Some(Section::People), person_url(id)).await?;
@@ -113,7 +114,7 @@ async fn page(
     let template = PersonPage {
         shell,
         error: error.as_ref().map(|problem| problem.detail.as_str()),
-        progress: user_progress(&user, latest, holds, now),
+        progress: user_progress(&user, latest, held_by, now),
         metadata: metadata.filter(|_| !user.metadata.is_empty()),
         sessions: &sessions[..sessions.len().min(MAX_ROWS)],
         session_count: sessions.len(),

@@ -3,8 +3,6 @@
 use guestlist_domain::{HeldBy, Invitation, InvitationId, InvitationStatus, User, UserStatus};
 use jiff::Timestamp;
 
-use crate::state::holds::HoldStatus;
-
 /// The longest error message shown in a list, in characters.
 const MAX_ERROR: usize = 120;
 
@@ -28,16 +26,16 @@ impl Progress {
     }
 }
 
-/// `latest` is the newest invitation of an invited user.
+/// `latest` is the newest invitation of an invited user, and `held_by` what holds it back.
 pub fn user_progress(
     user: &User,
     latest: Option<&Invitation>,
-    holds: HoldStatus,
+    held_by: Option<HeldBy>,
     now: Timestamp,
 ) -> Option<Progress> {
     match (user.status, latest) {
         (UserStatus::Active, _) => None,
-        (UserStatus::Invited, Some(latest)) => Some(of_invited(latest, holds, now)),
+        (UserStatus::Invited, Some(latest)) => Some(of_invited(latest, held_by, now)),
         (UserStatus::Invited, None) => Some(Progress::of("without an invitation")),
         (UserStatus::Suspended, _) => Some(Progress::of("can’t log in")),
         (UserStatus::Deleting, _) => {
@@ -46,10 +44,10 @@ pub fn user_progress(
     }
 }
 
-fn of_invited(latest: &Invitation, holds: HoldStatus, now: Timestamp) -> Progress {
+fn of_invited(latest: &Invitation, held_by: Option<HeldBy>, now: Timestamp) -> Progress {
     let invitation = Some(latest.id);
     match latest.status {
-        InvitationStatus::Queued => of_queued(latest, holds, now),
+        InvitationStatus::Queued => of_queued(latest, held_by, now),
         InvitationStatus::Sent => Progress {
             at: latest.sent_at,
             after: if latest.visited_at.is_some() {
@@ -75,8 +73,7 @@ fn of_invited(latest: &Invitation, holds: HoldStatus, now: Timestamp) -> Progres
     }
 }
 
-fn of_queued(latest: &Invitation, holds: HoldStatus, now: Timestamp) -> Progress {
-    let held_by = holds.held_by(latest);
+fn of_queued(latest: &Invitation, held_by: Option<HeldBy>, now: Timestamp) -> Progress {
     let words = match held_by {
         _ if latest.in_doubt_since.is_some() => "unclear whether the mail was sent; checking",
         Some(HeldBy::RateLimit) => "held: the rate limit is reached",
@@ -108,7 +105,7 @@ fn error_message(invitation: &Invitation) -> Option<String> {
 /// Returns why an invitation's state is what it is, for the page of the person.
 pub fn invitation_progress(
     invitation: &Invitation,
-    holds: HoldStatus,
+    held_by: Option<HeldBy>,
     now: Timestamp,
 ) -> Option<Progress> {
     let at = |at| Some(Progress { at, ..Progress::default() });
@@ -118,7 +115,78 @@ pub fn invitation_progress(
         InvitationStatus::Expired => at(Some(invitation.expires_at)),
         InvitationStatus::Revoked => None,
         InvitationStatus::Queued | InvitationStatus::Failed => {
-            Some(Progress { invitation: None, ..of_invited(invitation, holds, now) })
+            Some(Progress { invitation: None, ..of_invited(invitation, held_by, now) })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use guestlist_domain::{Actor, DeliveryError, Email, Metadata, Role, UserId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn invitation(status: InvitationStatus, now: Timestamp) -> Invitation {
+        Invitation {
+            id: InvitationId(Uuid::nil()),
+            user_id: UserId(Uuid::nil()),
+            email: Email::parse("ada@example.com").unwrap(),
+            name: None,
+            role: Role::Member,
+            metadata: Metadata::default(),
+            return_to: None,
+            invited_by: Actor::Cli,
+            status,
+            delivery: 1,
+            attempts: 0,
+            next_attempt_at: Some(now + MINUTE),
+            held_by: None,
+            last_error: None,
+            in_doubt_since: None,
+            as_login: false,
+            created_at: now,
+            resent_at: None,
+            sent_at: None,
+            visited_at: None,
+            accepted_at: None,
+            expires_at: now + 60 * MINUTE,
+            version: 1,
+        }
+    }
+
+    fn failed_with(message: &str, invitation: Invitation) -> Invitation {
+        let error =
+            DeliveryError { code: "x".into(), message: message.into(), at: invitation.created_at };
+        Invitation { last_error: Some(error), ..invitation }
+    }
+
+    #[test]
+    fn a_queued_invitation_says_what_it_waits_for() {
+        let now = Timestamp::UNIX_EPOCH;
+        let queued = invitation(InvitationStatus::Queued, now);
+        let words = |invitation: &Invitation, held_by| of_invited(invitation, held_by, now).words;
+        assert_eq!(words(&queued, None), "in the queue");
+        assert_eq!(words(&queued, Some(HeldBy::ProviderDown)), "held: Stytch is down");
+        let doubtful = Invitation { in_doubt_since: Some(now), ..queued.clone() };
+        assert!(words(&doubtful, Some(HeldBy::Paused)).starts_with("unclear"));
+
+        let retrying = of_invited(&failed_with("timeout", queued), None, now);
+        assert_eq!(retrying.words, "trying again");
+        assert_eq!(retrying.at, Some(now + MINUTE));
+        assert_eq!(retrying.detail.as_deref(), Some("timeout"));
+    }
+
+    #[test]
+    fn a_failed_invitation_leads_to_its_page_and_its_error_is_shortened() {
+        let now = Timestamp::UNIX_EPOCH;
+        let failed = invitation(InvitationStatus::Failed, now);
+        let progress = of_invited(&failed_with(&"é".repeat(10_000), failed), None, now);
+        assert!(progress.is_bad && progress.invitation.is_some());
+        assert_eq!(progress.detail.unwrap().chars().count(), MAX_ERROR + 1);
     }
 }
