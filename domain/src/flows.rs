@@ -11,6 +11,7 @@ mod invitations;
 mod invite;
 mod queue;
 mod reconcile;
+mod record_visit;
 mod redeem_link;
 mod request_login;
 mod users;
@@ -26,7 +27,7 @@ pub use self::check_session::{Credentials, SessionError, VerifiedSession, check_
 pub use self::end_sessions::{end_other_sessions, end_replaced_session, end_session, log_out};
 pub use self::identity_webhook::{WebhookOutcome, handle_identity_webhook};
 pub(crate) use self::invitations::resend_change;
-pub use self::invitations::{InvitationError, record_visit, resend, revoke};
+pub use self::invitations::{InvitationError, resend, revoke};
 pub(crate) use self::invite::expire_invitation;
 pub use self::invite::{InviteError, NewInvitation, check_invite, invite};
 pub use self::queue::{
@@ -35,6 +36,7 @@ pub use self::queue::{
 };
 pub use self::reconcile::{ReconcileError, ReconcileOptions, reconcile};
 pub(crate) use self::reconcile::{compare_and_repair, known_users, reconciliation_change, repair};
+pub use self::record_visit::record_visit;
 pub use self::redeem_link::{Browser, LoggedIn, RedeemLink, find_redemption, redeem_link};
 pub use self::request_login::{RequestLoginError, request_login, request_login_unlimited};
 pub use self::users::{

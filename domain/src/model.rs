@@ -40,6 +40,7 @@ mod name;
 mod reconciliation;
 mod session;
 mod user;
+mod visitor;
 
 pub use actor::*;
 pub use api_key::*;
@@ -53,8 +54,9 @@ pub use name::*;
 pub use reconciliation::*;
 pub use session::*;
 pub use user::*;
+pub use visitor::*;
 
 text_enum! {
     Drift, EndReason, EventKind, HeldBy, InvitationStatus, JobState, QueueName,
-    RepairAction, Role, Scope, UserStatus,
+    RepairAction, Role, Scope, UserStatus, Visitor,
 }

@@ -1,4 +1,4 @@
-//! Resends and revokes invitations, and records that their links are opened.
+//! Resends and revokes invitations.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::jobs::{RevokeInvitation, SendInvitation, cancel_dead_delivery};
 use crate::{
     Actor, Change, Ctx, EventKind, Invitation, InvitationId, InvitationStatus, ManageableRoles,
-    OptimisticRetry, StoreError, StoreResult, User, UserStatus,
+    OptimisticRetry, StoreError, User, UserStatus,
 };
 
 /// The error of resending or revoking an invitation.
@@ -158,26 +158,4 @@ pub(in crate::flows) fn add_revocation(
     let change =
         change.update_invitation(invitation.clone(), revoked.clone()).event(event).job(job);
     (Some(revoked), change)
-}
-
-/// Records the first time that an invitation's link is opened, which does not consume it. Returns the
-/// invitation.
-pub async fn record_visit(ctx: &Ctx, id: InvitationId) -> StoreResult<Option<Invitation>> {
-    let mut retry = OptimisticRetry::default();
-    loop {
-        let Some(mut invitation) = ctx.store.invitation(id).await? else {
-            return Ok(None);
-        };
-        if invitation.visited_at.is_some() || !invitation.can_be_accepted(ctx.now()) {
-            return Ok(Some(invitation));
-        }
-        let before = invitation.clone();
-        invitation.visited_at = Some(ctx.now());
-        let event =
-            ctx.invitation_event(EventKind::Visited, &invitation, &Actor::System, Value::Null);
-        let change = Change::new().update_invitation(before, invitation.clone()).event(event);
-        if retry.apply(ctx, change).await? {
-            return Ok(Some(invitation));
-        }
-    }
 }

@@ -38,7 +38,7 @@ pub enum EventKind {
     Sent,
     /// The provider's answer was lost, so the mail may have been sent.
     Doubtful,
-    /// The link was opened.
+    /// The link was opened. Detail: by which [visitor](crate::Visitor).
     Visited,
     /// The invitee logged in.
     Accepted,

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use askama::Template;
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{RedeemError, record_visit, used_link_return_to};
 use guestlist_domain::{
@@ -67,6 +67,7 @@ pub async fn show(
     State(app): State<App>,
     OptionalSession(session): OptionalSession,
     link: Result<Query<Link>, Problem>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     // Guestlist never sends a link with a repeated parameter.
     let Ok(Query(link)) = link else { return Err(RedeemError::LinkInvalid.into()) };
@@ -76,7 +77,7 @@ pub async fn show(
     if link.stytch_token_type.is_some_and(|kind| kind != MAGIC_LINKS) {
         return Err(RedeemError::LinkInvalid.into());
     }
-    let invitation = find_invitation(&app, &method, link.invitation.as_deref()).await?;
+    let invitation = find_invitation(&app, (&method, &headers), link.invitation.as_deref()).await?;
     if invitation.as_ref().is_some_and(|found| found.status == InvitationStatus::Revoked) {
         return Err(RedeemError::InvitationRevoked.into());
     }
@@ -101,12 +102,13 @@ pub async fn show(
 /// Loads the invitation that the link names. A GET is recorded as a visit; a HEAD is not.
 async fn find_invitation(
     app: &App,
-    method: &Method,
+    (method, headers): (&Method, &HeaderMap),
     id: Option<&str>,
 ) -> Result<Option<Invitation>, Problem> {
     let Some(id) = id.and_then(|id| InvitationId::from_str(id).ok()) else { return Ok(None) };
     if *method == Method::GET {
-        return Ok(record_visit(&app.ctx, id).await?);
+        let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        return Ok(record_visit(&app.ctx, id, user_agent).await?);
     }
     Ok(app.ctx.store.invitation(id).await?)
 }

@@ -80,6 +80,11 @@ impl SendInvitation {
         NewJob { run_at: at.unwrap_or(job.run_at), ..job }
     }
 
+    /// Returns the unique key of a delivery's job. Deliveries are numbered from 1.
+    pub fn key_of(invitation: InvitationId, delivery: i32) -> String {
+        Self { invitation, delivery }.key()
+    }
+
     fn key(self) -> String {
         let Self { invitation, delivery } = self;
         format!("{}:{invitation}:{delivery}", Self::KIND)

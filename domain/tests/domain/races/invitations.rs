@@ -166,6 +166,18 @@ fn of_two_concurrent_first_visits_one_is_recorded() {
 }
 
 #[test]
+fn of_two_concurrent_visits_by_browsers_one_is_recorded() {
+    let t = Simulation::new();
+    let ada = t.sent("ada");
+    t.visit(ada.id);
+    t.wait(secs(60));
+    let other = t.clone();
+    t.store.run_before_next_apply(move || drop(other.visit(ada.id)));
+    t.visit(ada.id);
+    assert_eq!(t.event_kinds(&ada)[3..], ["visited", "visited"]);
+}
+
+#[test]
 fn a_user_added_or_removed_during_a_resend_gets_no_mail() {
     for adds in [true, false] {
         let t = Simulation::new();

@@ -159,12 +159,20 @@ impl Simulation {
         *concurrent_request = Some(Box::new(hook));
     }
 
+    /// Opens an invitation's link in a browser.
     pub(crate) fn visit(&self, id: InvitationId) -> Option<Invitation> {
         self.try_visit(id).expect("the store is there")
     }
 
     pub(crate) fn try_visit(&self, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
-        block_on(flows::record_visit(&self.ctx, id))
+        let browser = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+        block_on(flows::record_visit(&self.ctx, id, Some(browser)))
+    }
+
+    /// Opens an invitation's link with a program that names itself.
+    pub(crate) fn visit_with(&self, id: InvitationId, user_agent: Option<&str>) {
+        let visited = block_on(flows::record_visit(&self.ctx, id, user_agent));
+        visited.expect("the store is there");
     }
 
     pub(crate) fn add(&self, name: &str, role: Role) -> Result<User, InviteError> {

@@ -1,8 +1,15 @@
 //! Opening a link, which consumes nothing: mail scanners open links too.
 
-use guestlist_domain::{InvitationId, InvitationStatus};
+use guestlist_domain::{EventKind, Invitation, InvitationId, InvitationStatus};
 
 use crate::support::{Simulation, days, secs};
+
+/// Returns who opened the link, by the events of its visits.
+fn visitors(t: &Simulation, invitation: &Invitation) -> Vec<String> {
+    let events = t.timeline(invitation).into_iter();
+    let visits = events.filter(|event| event.kind == EventKind::Visited);
+    visits.map(|visit| visit.detail["by"].as_str().unwrap().to_owned()).collect()
+}
 
 #[test]
 fn the_first_visit_is_recorded() {
@@ -50,4 +57,58 @@ fn a_new_links_first_visit_is_recorded() {
 fn an_unknown_invitations_visit_returns_nothing() {
     let t = Simulation::new();
     assert_eq!(t.visit(InvitationId(t.ctx.ids.next())), None);
+}
+
+#[test]
+fn a_browser_that_follows_a_scanner_is_recorded_once() {
+    let t = Simulation::new();
+    let ada = t.sent("ada");
+    t.wait(secs(2));
+    let scanned = t.now();
+    t.visit(ada.id);
+    t.visit(ada.id);
+    t.wait(secs(60));
+    t.visit_with(ada.id, Some("curl/8"));
+    t.visit_with(ada.id, None);
+    assert_eq!(visitors(&t, &ada), ["scanner"]);
+
+    t.visit(ada.id);
+    t.visit(ada.id);
+
+    assert_eq!(visitors(&t, &ada), ["scanner", "browser"]);
+    assert_eq!(t.again(&ada).visited_at, Some(scanned));
+}
+
+#[test]
+fn a_scanner_that_follows_a_browser_is_not_recorded() {
+    let t = Simulation::new();
+    let ada = t.sent("ada");
+    t.wait(secs(60));
+    t.visit(ada.id);
+    t.visit_with(ada.id, Some("curl/8"));
+    assert_eq!(visitors(&t, &ada), ["browser"]);
+}
+
+#[test]
+fn a_browser_is_recorded_for_each_link() {
+    let t = Simulation::new();
+    let ada = t.sent("ada");
+    t.wait(secs(60));
+    t.visit(ada.id);
+    t.resend(ada.id).unwrap();
+    t.work();
+    t.wait(secs(1));
+    t.visit_with(ada.id, None);
+    t.wait(secs(60));
+    t.visit(ada.id);
+    assert_eq!(visitors(&t, &ada), ["browser", "scanner", "browser"]);
+}
+
+#[test]
+fn a_client_without_a_name_is_unknown() {
+    let t = Simulation::new();
+    let ada = t.sent("ada");
+    t.wait(secs(60));
+    t.visit_with(ada.id, None);
+    assert_eq!(visitors(&t, &ada), ["unknown"]);
 }
