@@ -1,15 +1,18 @@
-//! Queries for operators: queues, workers, jobs and the audit log. They only read.
+//! Queries for pages and operators: queues, workers, jobs, invitations and the audit log. They only
+//! read.
 //!
 //! A job is `held` if it is due and is held back, for example by a paused queue. The queue's rows
 //! do not record this, so it is derived from the state of queues and workers.
 
 mod audit;
+mod invitations;
 mod jobs;
 mod overview;
 mod queue_activity;
 
 pub use apalis_sea_orm::inspect::{ErrorGroup, Pause};
 pub use audit::{AuditActor, AuditFilter};
+pub use invitations::{CappedCount, InvitationCounts};
 pub use jobs::{JobAttempt, JobFilter, JobRecord, JobStatus};
 pub use overview::{Overview, PROVIDER_RATE, QueueState, RefusedWrites, WorkerState};
 pub use queue_activity::{Activity, Minute, Quantiles, QueueActivity};

@@ -1,6 +1,7 @@
 //! Reads: single rows, lists, searches, and the plans of their queries.
 
 mod audit;
+mod invitation_counts;
 mod lists;
 mod query_plans;
 mod reconciliation;
