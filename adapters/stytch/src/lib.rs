@@ -23,6 +23,7 @@ pub mod invariants;
 #[cfg(test)]
 mod property_tests;
 
+pub use http::error::refuses_address;
 pub use http::fields::is_link_token;
 pub use options::{Options, OptionsError};
 pub use provider::StytchProvider;

@@ -127,6 +127,20 @@ fn kind_of_type(
     })
 }
 
+/// Returns whether a code of an error says that Stytch does not mail to the address, so that only another
+/// address can help.
+pub fn refuses_address(code: &str) -> bool {
+    matches!(
+        code,
+        "invalid_email"
+            | "inactive_email"
+            | "email_in_denylist"
+            | "email_not_in_allowlist"
+            | "invalid_email_sandbox"
+            | "billing_not_verified_for_email"
+    )
+}
+
 /// Matches `invalid_…_magic_link_url`, `no_match_for_provided_magic_link_url`, `no_…_redirect_urls_set` and
 /// the like.
 fn is_about_redirect_urls(error_type: &str) -> bool {
