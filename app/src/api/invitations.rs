@@ -1,5 +1,6 @@
 //! Invitations.
 
+mod counts;
 mod types;
 
 use aide::axum::ApiRouter;
@@ -11,6 +12,7 @@ use guestlist_domain::{
     InvitationFilter, InvitationId, InvitationStatus, Page, SearchPrefix, flows,
 };
 
+use self::counts::InvitationCountsView;
 use self::types::{CreateInvitationRequest, InvitationView, ListInvitations};
 use super::events::EventView;
 use crate::extract::{
@@ -39,6 +41,10 @@ pub fn routes() -> ApiRouter<App> {
         .route_with(get_with, "/invitations", list_invitations, |op| {
             op.named("list_invitations", "List invitations")
                 .json_response::<200, Paged<Invitation>>("A page of invitations, newest first.")
+        })
+        .route_with(get_with, "/invitations/counts", count_invitations, |op| {
+            op.named("count_invitations", "Count invitations")
+                .json_response::<200, InvitationCountsView>("The numbers of invitations.")
         })
         .route_with(get_with, "/invitations/{id}", get_invitation, |op| {
             op.named("get_invitation", "Get an invitation")
@@ -108,6 +114,11 @@ async fn list_invitations(
     let invitations = Paged::new(invitations, limit, |invitation| filter.cursor(invitation));
     let holds = auth.app.holds.current(auth.ctx.now(), &invitations.items).await?;
     Ok(invitations.respond(|invitation| InvitationView::new(invitation, holds)))
+}
+
+async fn count_invitations(auth: Authorized<InvitationsRead>) -> ApiResult {
+    let counts = auth.app.store.count_invitations(auth.ctx.now()).await?;
+    Ok(Json(InvitationCountsView::from(&counts)).into_response())
 }
 
 async fn get_invitation(

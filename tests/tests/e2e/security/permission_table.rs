@@ -32,6 +32,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("get", "/v1/audit", Unrestricted),
     ("get", "/v1/invitations", Scope("invitations:read")),
     ("post", "/v1/invitations", Scope("invitations:write")),
+    ("get", "/v1/invitations/counts", Scope("invitations:read")),
     ("get", "/v1/invitations/{id}", Scope("invitations:read")),
     ("get", "/v1/invitations/{id}/events", Scope("invitations:read")),
     ("post", "/v1/invitations/{id}/resend", Scope("invitations:write")),
