@@ -27,6 +27,7 @@ pub use effects::{
     ResponseEffects,
 };
 pub use field_errors::FieldErrors;
+pub use json::parse as parse_json;
 pub use origin::SameOrigin;
 pub use paging::{List, Paged, parse_page, parse_search_page};
 pub use path::PathParam;

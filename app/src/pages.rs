@@ -8,6 +8,7 @@ mod connect;
 mod docs;
 mod guest;
 mod home;
+mod invitations;
 mod labels;
 mod layout;
 mod people;
@@ -42,6 +43,7 @@ pub fn routes() -> Router<App> {
         .route("/sessions", get(sessions::show))
         .route("/sessions/end-others", post(sessions::end_others))
         .route("/sessions/{id}/end", post(sessions::end))
+        .merge(invitations::routes())
         .route("/audit", get(audit::show))
         .route("/connect", get(connect::show))
         .route(

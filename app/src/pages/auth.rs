@@ -86,6 +86,9 @@ fn page_of_form(path: &str) -> String {
     match segments[..] {
         ["sessions", ..] => "/sessions".to_owned(),
         ["users", id, _, ..] => format!("/users/{id}"),
+        ["invitations"] => "/invitations".to_owned(),
+        ["invitations", "many"] => "/invitations/new".to_owned(),
+        ["invitations", id, ..] => format!("/invitations/{id}"),
         _ => "/".to_owned(),
     }
 }

@@ -6,3 +6,4 @@ mod crashes;
 mod delivery;
 mod invite_command;
 mod lifecycle;
+mod pages;

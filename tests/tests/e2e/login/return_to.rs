@@ -230,7 +230,7 @@ async fn a_revoked_invitation_offers_no_return_to() {
 async fn after_a_form_without_a_session_login_returns_to_its_page() {
     let guestlist = start(Engine::Sqlite).await;
     let admin = guestlist.admin().await;
-    let _ = guestlist.invite("ada@example.com").await;
+    let invitation = format!("/invitations/{}", id(&guestlist.invite("ada@example.com").await));
     let ada = format!("/users/{}", id(&guestlist.user("ada@example.com").await));
     let me = guestlist.user(&guestlist.admin_email).await;
     let _ = guestlist.api().delete(&format!("/v1/users/{}/sessions", id(&me))).await.is(204);
@@ -239,6 +239,9 @@ async fn after_a_form_without_a_session_login_returns_to_its_page() {
         (format!("{ada}/sessions/end"), &ada),
         ("/sessions/end-others".to_owned(), "/sessions"),
         ("/users/invite".to_owned(), "/"),
+        ("/invitations".to_owned(), "/invitations"),
+        ("/invitations/many".to_owned(), "/invitations/new"),
+        (format!("{invitation}/resend"), &invitation),
     ] {
         let mut admin = admin.clone();
         let page = admin.form(&form, &[("email", "bob@example.com")]).await.is(401);

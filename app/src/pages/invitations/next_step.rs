@@ -1,0 +1,119 @@
+//! What an invitation waits for, or what an administrator can do about it.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use guestlist_domain::{HeldBy, Invitation, InvitationId, InvitationStatus, UserStatus};
+use jiff::Timestamp;
+
+use super::opening::Opening;
+use super::row::is_address_refused;
+use super::texts::{error_reason, hold_reason, invitee};
+use crate::pages::components::When;
+use crate::pages::shell::Shell;
+
+/// The next step, as one sentence with an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextStep {
+    /// A newer invitation has taken its place.
+    Replaced(InvitationId),
+    /// The person was removed.
+    Removed,
+    /// The person came in by other means.
+    Member,
+    Held(HeldBy),
+    /// The outcome of an attempt is unknown.
+    InDoubt,
+    Retry,
+    Queued,
+    Waiting(Opening),
+    Accepted,
+    /// Stytch does not mail to the address.
+    CorrectAddress,
+    Cancelled,
+    Failed,
+    Expired,
+    Revoked,
+}
+
+/// What the next step is derived from.
+pub struct NextContext {
+    pub held_by: Option<HeldBy>,
+    pub opening: Opening,
+    /// The status of the person; `None` if they were removed.
+    pub user: Option<UserStatus>,
+    /// The person's newest invitation, if it is another.
+    pub newer: Option<InvitationId>,
+    pub now: Timestamp,
+}
+
+impl NextStep {
+    pub fn of(invitation: &Invitation, context: &NextContext) -> Self {
+        match (invitation.status, context) {
+            (_, NextContext { user: None | Some(UserStatus::Deleting), .. }) => Self::Removed,
+            (InvitationStatus::Accepted, _) => Self::Accepted,
+            (_, NextContext { newer: Some(id), .. }) => Self::Replaced(*id),
+            (_, NextContext { user: Some(UserStatus::Active | UserStatus::Suspended), .. }) => {
+                Self::Member
+            }
+            (status, _) if status.is_open() && !invitation.can_be_accepted(context.now) => {
+                Self::Expired
+            }
+            (InvitationStatus::Queued, _) => Self::of_queued(invitation, context.held_by),
+            (InvitationStatus::Sent, _) => Self::Waiting(context.opening),
+            (InvitationStatus::Failed, _) if is_address_refused(invitation) => Self::CorrectAddress,
+            (InvitationStatus::Failed, _) if invitation.is_cancelled() => Self::Cancelled,
+            (InvitationStatus::Failed, _) => Self::Failed,
+            (InvitationStatus::Expired, _) => Self::Expired,
+            (InvitationStatus::Revoked, _) => Self::Revoked,
+        }
+    }
+
+    fn of_queued(invitation: &Invitation, held_by: Option<HeldBy>) -> Self {
+        match held_by {
+            Some(by @ (HeldBy::Paused | HeldBy::Misconfigured)) => Self::Held(by),
+            _ if invitation.in_doubt_since.is_some() => Self::InDoubt,
+            Some(by) => Self::Held(by),
+            None if invitation.last_error.is_some() => Self::Retry,
+            None => Self::Queued,
+        }
+    }
+
+    /// Returns whether the panel of the step has the button to resend.
+    pub fn offers_resend(self) -> bool {
+        matches!(self, Self::Expired | Self::Failed | Self::Cancelled)
+    }
+
+    /// Returns whether the invitation can be resent.
+    pub fn allows_resend(self) -> bool {
+        self.offers_resend() || matches!(self, Self::Waiting(_) | Self::CorrectAddress)
+    }
+}
+
+/// The panel that shows the next step.
+#[derive(Template)]
+#[template(path = "invitations/next.html")]
+pub struct NextPanel<'a> {
+    pub shell: &'a Shell<'a>,
+    pub invitation: &'a Invitation,
+    pub step: NextStep,
+    /// How long until the invitation can be resent, in seconds; 0 if it can be now.
+    pub resend_wait: u64,
+}
+
+impl HtmlSafe for NextPanel<'_> {}
+
+impl NextPanel<'_> {
+    /// Returns the time of the next attempt, if it is not due yet.
+    fn next(&self) -> Option<When> {
+        let is_ahead = |at: &Timestamp| *at > self.shell.now;
+        self.invitation.next_attempt_at.filter(is_ahead).map(|at| self.shell.when(at))
+    }
+
+    fn error_code(&self) -> &str {
+        self.invitation.last_error.as_ref().map_or("", |error| error.code.as_str())
+    }
+
+    fn error_reason(&self) -> &'static str {
+        self.invitation.last_error.as_ref().map_or("", |error| error_reason(&error.code))
+    }
+}
