@@ -8,6 +8,7 @@ mod connected_application;
 mod failed_links;
 mod home;
 mod hostile_texts;
+mod invitations;
 mod keyboard;
 mod links;
 mod login;
