@@ -8,6 +8,7 @@ use guestlist_domain::{
     Event, HeldBy, Invitation, InvitationId, InvitationStatus, JobId, QueueName,
 };
 use jiff::Timestamp;
+use sea_orm::sea_query::extension::mysql::{IndexHintScope, MySqlSelectStatementExt};
 use sea_orm::sea_query::{
     Alias, Asterisk, Expr, ExprTrait, Func, Query, SelectStatement, UnionType,
 };
@@ -169,6 +170,9 @@ fn held(queue: Option<HeldBy>, now: Timestamp) -> SelectStatement {
         .filter(Column::Status.eq(InvitationStatus::Queued.as_str()))
         .order_by(Column::Id, Order::Asc)
         .limit(MAX_COUNT);
+    // Without the hint, MySQL may read the whole table in the order of its ids.
+    let mut oldest = oldest.into_query();
+    oldest.force_index("invitations_status", IndexHintScope::All);
     let held_by = Expr::col(Alias::new("held_by"));
     let next_attempt_at = Expr::col(Alias::new("next_attempt_at"));
     let is_postponed = next_attempt_at.clone().gt(micros(now));
@@ -179,7 +183,7 @@ fn held(queue: Option<HeldBy>, now: Timestamp) -> SelectStatement {
     let is_held = Condition::any().add(waits).add_option(queue.map(|_| is_due));
     Query::select()
         .expr(Func::count(Expr::col(Asterisk)))
-        .from_subquery(oldest.into_query(), Alias::new("part"))
+        .from_subquery(oldest, Alias::new("part"))
         .cond_where(is_held)
         .take()
 }
