@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod api_key_cache;
 pub mod holds;
+pub mod invitation_counts;
 pub mod metrics;
 pub mod rate_limit;
 pub mod security_log;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::activity::ActivityBuffer;
 use self::api_key_cache::ApiKeyCache;
 use self::holds::HoldCache;
+use self::invitation_counts::InvitationCountsCache;
 use self::metrics::HttpMetrics;
 use self::rate_limit::{Client, ClientLimit, ProviderBudget};
 use self::security_log::SecurityLog;
@@ -76,6 +78,8 @@ pub struct AppState {
     pub metrics: HttpMetrics,
     /// Reasons why queued invitations are held back.
     pub holds: HoldCache,
+    /// The numbers of invitations, for pages.
+    pub invitation_counts: InvitationCountsCache,
     /// Whether mail is being sent, for pages.
     pub sending: SendingCache,
     pub security_log: SecurityLog,
@@ -97,6 +101,7 @@ impl App {
             api_key_cache: ApiKeyCache::default(),
             metrics: HttpMetrics::default(),
             holds: HoldCache::new(Arc::clone(&store)),
+            invitation_counts: InvitationCountsCache::new(Arc::clone(&store)),
             sending: SendingCache::new(Arc::clone(&store), ctx.policy.authenticate_url.clone()),
             security_log: SecurityLog::default(),
             webhooks: secret.map(|secret| WebhookVerifier::new(secret, site.stytch.id.clone())),

@@ -30,7 +30,7 @@ pub async fn resend(
 ) -> Result<Response, Problem> {
     let id = id.parse()?;
     match flows::resend(&admin.ctx, id, ManageableRoles::All, &admin.actor).await {
-        Ok(_) => Ok(redirect_back(form.back.as_deref(), id)),
+        Ok(_) => Ok(redirect_back(&admin.app, form.back.as_deref(), id).await),
         Err(error) => refused(&admin, id, error.into()).await,
     }
 }
@@ -89,7 +89,8 @@ pub fn page_path(id: InvitationId) -> String {
 }
 
 /// Redirects to the list that a form came from, or else to the invitation's page.
-pub fn redirect_back(back: Option<&str>, id: InvitationId) -> Response {
+pub async fn redirect_back(app: &App, back: Option<&str>, id: InvitationId) -> Response {
+    app.invitation_counts.invalidate().await;
     let back = back.filter(|back| is_list(back));
     back.map_or_else(|| Redirect::to(&page_path(id)), Redirect::to).into_response()
 }

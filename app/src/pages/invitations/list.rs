@@ -71,7 +71,7 @@ pub async fn show(
     let query = query.without_empty_values();
     let found = search(&app, &query).await?;
     let rows = rows(&app, found.items).await?;
-    let counts = app.store.count_invitations(app.ctx.now()).await?;
+    let counts = app.invitation_counts.read(app.ctx.now()).await?;
     let mut shell = Shell::new(&app, &viewer, Some(Section::Invitations), query.url()).await?;
     shell.is_changing = rows.iter().any(|row| row.is_changing);
     let template = ListPage {

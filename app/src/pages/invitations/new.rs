@@ -106,7 +106,10 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let problem = match fields.parse(&admin.app.site) {
         Ok(request) => match flows::invite(&admin.ctx, request, &admin.actor).await {
-            Ok(invitation) => return Ok(redirect_back(fields.back.as_deref(), invitation.id)),
+            Ok(invitation) => {
+                let back = fields.back.as_deref();
+                return Ok(redirect_back(&admin.app, back, invitation.id).await);
+            }
             Err(error) => Problem::from(error),
         },
         Err(problem) => problem,
