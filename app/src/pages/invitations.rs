@@ -2,6 +2,8 @@
 //! story.
 
 mod actions;
+#[cfg(test)]
+mod fixtures;
 mod form;
 mod lines;
 mod list;

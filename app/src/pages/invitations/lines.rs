@@ -19,9 +19,9 @@ pub fn parse_lines(text: &str) -> Vec<Line> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let parse = |line: &str| {
         let parsed = parse_line(line).map_err(LineOutcome::Invalid);
-        let parsed = parsed.and_then(|(email, name)| match seen.insert(email.clone()) {
-            true => Ok((email, name)),
-            false => Err(LineOutcome::Repeated),
+        let parsed = parsed.and_then(|(email, name)| {
+            let is_new = seen.insert(email.clone());
+            if is_new { Ok((email, name)) } else { Err(LineOutcome::Repeated) }
         });
         Line { text: line.to_owned(), parsed }
     };

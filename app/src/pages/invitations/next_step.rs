@@ -117,3 +117,58 @@ impl NextPanel<'_> {
         self.invitation.last_error.as_ref().map_or("", |error| error_reason(&error.code))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::pages::invitations::fixtures::{ago, invitation, now, with_error};
+
+    fn context() -> NextContext {
+        let user = Some(UserStatus::Invited);
+        NextContext { held_by: None, opening: Opening::None, user, newer: None, now: now() }
+    }
+
+    #[test]
+    fn the_next_step_follows_from_the_state() {
+        use InvitationStatus::{Accepted, Expired, Failed, Queued, Revoked, Sent};
+        let in_doubt = Invitation { in_doubt_since: Some(ago(9)), ..invitation(Queued) };
+        for (invitation, expected) in [
+            (invitation(Queued), NextStep::Queued),
+            (with_error(invitation(Queued), "timeout", 1), NextStep::Retry),
+            (in_doubt, NextStep::InDoubt),
+            (invitation(Sent), NextStep::Waiting(Opening::None)),
+            (Invitation { expires_at: ago(1), ..invitation(Sent) }, NextStep::Expired),
+            (invitation(Accepted), NextStep::Accepted),
+            (with_error(invitation(Failed), "invalid_email", 1), NextStep::CorrectAddress),
+            (with_error(invitation(Failed), "cancelled", 1), NextStep::Cancelled),
+            (with_error(invitation(Failed), "timeout", 20), NextStep::Failed),
+            (invitation(Expired), NextStep::Expired),
+            (invitation(Revoked), NextStep::Revoked),
+        ] {
+            assert_eq!(NextStep::of(&invitation, &context()), expected);
+        }
+    }
+
+    #[test]
+    fn what_happened_to_the_person_takes_precedence() {
+        let sent = invitation(InvitationStatus::Sent);
+        let step = |context| NextStep::of(&sent, &context);
+        let newer = InvitationId(Uuid::max());
+        let replaced = NextContext { newer: Some(newer), ..context() };
+        assert_eq!(step(replaced), NextStep::Replaced(newer));
+        assert_eq!(step(NextContext { user: None, ..context() }), NextStep::Removed);
+        let member = Some(UserStatus::Active);
+        assert_eq!(step(NextContext { user: member, ..context() }), NextStep::Member);
+    }
+
+    #[test]
+    fn a_hold_takes_precedence_over_earlier_errors() {
+        let queued = with_error(invitation(InvitationStatus::Queued), "timeout", 1);
+        for by in HeldBy::ALL {
+            let held = NextContext { held_by: Some(*by), ..context() };
+            assert_eq!(NextStep::of(&queued, &held), NextStep::Held(*by));
+        }
+    }
+}

@@ -121,3 +121,46 @@ fn ended(context: &ProgressContext<'_>) -> Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::invitations::fixtures::{ago, invitation, now, with_error};
+
+    /// Returns class, word and text of each step.
+    fn told(invitation: &Invitation, opening: Opening, links_carry_id: bool) -> Vec<String> {
+        let context =
+            ProgressContext { invitation, events: &[], opening, links_carry_id, now: now() };
+        let step = |step: &Step| format!("{} {}{}", step.class, step.word, step.text);
+        steps(&context).iter().map(step).collect()
+    }
+
+    #[test]
+    fn steps_are_done_failed_or_ahead() {
+        use InvitationStatus::{Accepted, Failed, Queued, Sent};
+        let sent = Invitation { sent_at: Some(ago(60)), attempts: 2, ..invitation(Sent) };
+        let scanned = Opening::Scanner(ago(58));
+        assert_eq!(
+            told(&sent, scanned, true),
+            [
+                "good Requested",
+                "good Sent, on attempt 2",
+                " Opened, probably by a scanner",
+                "todo Acceptednot yet"
+            ]
+        );
+        let failed = with_error(invitation(Failed), "invalid_email", 1);
+        assert_eq!(
+            told(&failed, Opening::None, true),
+            ["good Requested", "bad Failed", "todo Openednever", "todo Accepted"]
+        );
+        assert_eq!(
+            told(&invitation(Queued), Opening::None, false),
+            ["good Requested", "todo Sentnot yet", "todo Acceptednot yet"]
+        );
+        assert_eq!(
+            told(&invitation(Accepted), Opening::None, true),
+            ["good Requested", "good Sent", "good Accepted"]
+        );
+    }
+}

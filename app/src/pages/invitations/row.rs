@@ -173,48 +173,12 @@ fn failed(invitation: &Invitation) -> Why {
 
 #[cfg(test)]
 mod tests {
-    use guestlist_domain::{Actor, DeliveryError, Email, InvitationId, Metadata, Role, UserId};
-    use jiff::SignedDuration;
+    use guestlist_domain::{Actor, UserId};
     use serde_json::Value;
     use uuid::Uuid;
 
     use super::*;
-
-    fn now() -> Timestamp {
-        "2026-11-29T14:32:00Z".parse().unwrap()
-    }
-
-    fn ago(seconds: i64) -> Timestamp {
-        now() - SignedDuration::from_secs(seconds)
-    }
-
-    fn invitation(status: InvitationStatus) -> Invitation {
-        Invitation {
-            id: InvitationId(Uuid::nil()),
-            user_id: UserId(Uuid::nil()),
-            email: Email::parse("ada@example.com").unwrap(),
-            name: None,
-            role: Role::Member,
-            metadata: Metadata::default(),
-            return_to: None,
-            invited_by: Actor::Cli,
-            status,
-            delivery: 1,
-            attempts: 0,
-            next_attempt_at: None,
-            held_by: None,
-            last_error: None,
-            in_doubt_since: None,
-            as_login: false,
-            created_at: ago(600),
-            resent_at: None,
-            sent_at: None,
-            visited_at: None,
-            accepted_at: None,
-            expires_at: ago(-600),
-            version: 1,
-        }
-    }
+    use crate::pages::invitations::fixtures::{ago, invitation, now, with_error};
 
     /// Returns the reason as text, without markup.
     fn why_of(invitation: Invitation, held_by: Option<HeldBy>) -> String {
@@ -234,15 +198,9 @@ mod tests {
     #[test]
     fn a_queued_invitation_says_what_it_waits_for() {
         let queued = invitation(InvitationStatus::Queued);
-        let error = |code: &str| DeliveryError {
-            code: code.to_owned(),
-            message: "no".to_owned(),
-            at: ago(2),
-        };
         let next_attempt_at = Some(ago(-40));
         let later = Invitation { next_attempt_at, ..queued.clone() };
-        let failed_once =
-            Invitation { attempts: 1, last_error: Some(error("timeout")), ..later.clone() };
+        let failed_once = with_error(later.clone(), "timeout", 1);
         let in_doubt = Invitation { in_doubt_since: Some(ago(9)), ..failed_once.clone() };
         for (invitation, held_by, expected) in [
             (&queued, None, "waits for a worker"),
@@ -264,15 +222,8 @@ mod tests {
 
     #[test]
     fn a_failed_invitation_offers_what_can_help() {
-        let failed = |code: &str, attempts| Invitation {
-            attempts,
-            last_error: Some(DeliveryError {
-                code: code.to_owned(),
-                message: "no".to_owned(),
-                at: ago(2),
-            }),
-            ..invitation(InvitationStatus::Failed)
-        };
+        let failed =
+            |code, attempts| with_error(invitation(InvitationStatus::Failed), code, attempts);
         for (code, attempts, expected, helps) in [
             ("invalid_email", 1, "Stytch refused the address: invalid_email", Action::Correct),
             ("timeout", 20, "gave up after 20 attempts: timeout", Action::Resend),

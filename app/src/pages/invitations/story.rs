@@ -219,11 +219,14 @@ fn visited(
     sent_at: Option<Timestamp>,
 ) -> Entry {
     let since_sent = sent_at.map(|sent_at| event.at.duration_since(sent_at));
-    let after = since_sent.map(|time| format!("{} after it was sent", precise(time)));
+    let after = since_sent.map(|time| match time.as_secs() {
+        ..1 => "less than a second after it was sent".to_owned(),
+        _ => format!("{} after it was sent", precise(time)),
+    });
     let is_accepted = rest.peek().is_some_and(|next| next.kind == EventKind::Accepted);
     if !is_scanner(event) || is_accepted {
-        let after = after.map(|after| format!("{after}.")).unwrap_or_default();
-        return Entry::new(event, "info", "eye", Title::text("Opened")).with_text(after);
+        let text = after.map(|after| format!("The link was opened {after}.")).unwrap_or_default();
+        return Entry::new(event, "info", "eye", Title::text("Opened")).with_text(text);
     }
     let is_quick = since_sent.is_none_or(|time| time < Visitor::SCAN_TIME);
     let reason = match after.filter(|_| is_quick) {

@@ -1,10 +1,9 @@
-use guestlist_domain::{
-    Actor, Email, EventId, InvitationId, InvitationStatus, Metadata, Name, Role, UserId,
-};
+use guestlist_domain::{Actor, EventId, InvitationStatus, Name, UserId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
+use crate::pages::invitations::fixtures;
 
 fn at(second: i64) -> Timestamp {
     let start: Timestamp = "2026-11-29T14:02:11Z".parse().unwrap();
@@ -12,31 +11,8 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn invitation() -> Invitation {
-    Invitation {
-        id: InvitationId(Uuid::nil()),
-        user_id: UserId(Uuid::nil()),
-        email: Email::parse("mei@example.org").unwrap(),
-        name: Name::parse("Mei Tanaka").unwrap(),
-        role: Role::Member,
-        metadata: Metadata::default(),
-        return_to: None,
-        invited_by: grace(),
-        status: InvitationStatus::Sent,
-        delivery: 1,
-        attempts: 2,
-        next_attempt_at: None,
-        held_by: None,
-        last_error: None,
-        in_doubt_since: None,
-        as_login: false,
-        created_at: at(0),
-        resent_at: None,
-        sent_at: Some(at(411)),
-        visited_at: None,
-        accepted_at: None,
-        expires_at: at(604_800),
-        version: 1,
-    }
+    let name = Name::parse("Mei Tanaka").unwrap();
+    Invitation { name, ..fixtures::invitation(InvitationStatus::Sent) }
 }
 
 fn grace() -> Actor {
