@@ -49,7 +49,7 @@ mod waker;
 
 pub use admin::{
     actions::{cancel, dismiss, dismiss_by_key, pause, resume, retry, retry_at, retry_now},
-    filter::{JobFilter, count_matching, matching_ids},
+    filter::{JobFilter, KindCount, count_by_kind, count_matching, count_up_to, matching_ids},
     inspect,
 };
 pub use backend::{Handled, Handlers, JobLayer, JobService, QueueBackend, UnknownKind};

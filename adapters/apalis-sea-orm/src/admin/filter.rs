@@ -3,7 +3,7 @@
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr,
     sea_query::{
-        Expr, ExprTrait, LikeExpr, Order, Query, SelectStatement,
+        Alias, Asterisk, Expr, ExprTrait, LikeExpr, Order, Query, SelectStatement,
         extension::mysql::{IndexHintScope, MySqlSelectStatementExt},
     },
 };
@@ -46,6 +46,62 @@ pub async fn count_matching<C: ConnectionTrait>(
     let counts = rows.iter().map(|row| row.try_get_by_index::<i64>(0));
     let count: i64 = counts.sum::<Result<_, _>>()?;
     Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// Returns the number of jobs that match and are in one of `states`, but at most `limit`. Reads no
+/// more than `limit` jobs of each state.
+pub async fn count_up_to<C: ConnectionTrait>(
+    conn: &C,
+    filter: &JobFilter,
+    states: &[&str],
+    limit: u64,
+) -> Result<u64, DbErr> {
+    let parts = filter.selects(Some(&filter.states(states))).into_iter();
+    let Some(all) = union(parts.map(|mut part| part.limit(limit).to_owned())) else { return Ok(0) };
+    let count = Query::select()
+        .expr_as(Expr::col(Asterisk).count(), "jobs")
+        .from_subquery(all, Alias::new("matching"))
+        .to_owned();
+    let Some(row) = conn.query_one(&count).await? else { return Ok(0) };
+    let found = u64::try_from(row.try_get_by_index::<i64>(0)?).unwrap_or(0);
+    Ok(Ord::min(found, limit))
+}
+
+/// The number of jobs of one kind in one queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindCount {
+    pub kind: String,
+    pub queue: String,
+    pub jobs: u64,
+}
+
+/// Returns the number of jobs that match and are in one of `states` by kind and queue, the most
+/// frequent first.
+pub async fn count_by_kind<C: ConnectionTrait>(
+    conn: &C,
+    filter: &JobFilter,
+    states: &[&str],
+) -> Result<Vec<KindCount>, DbErr> {
+    use job::Column as C;
+    let parts = filter.selects(Some(&filter.states(states))).into_iter().map(|mut part| {
+        part.clear_selects()
+            .columns([C::Kind, C::Queue])
+            .expr_as(Expr::col(C::Id).count(), "jobs")
+            .group_by_columns([C::Kind, C::Queue])
+            .to_owned()
+    });
+    let Some(all) = union(parts) else { return Ok(Vec::new()) };
+    let mut counts: Vec<KindCount> = Vec::new();
+    for row in conn.query_all(&all).await? {
+        let (kind, queue): (String, String) = (row.try_get("", "kind")?, row.try_get("", "queue")?);
+        let jobs = u64::try_from(row.try_get::<i64>("", "jobs")?).unwrap_or(0);
+        match counts.iter_mut().find(|count| count.kind == kind && count.queue == queue) {
+            Some(count) => count.jobs += jobs,
+            None => counts.push(KindCount { kind, queue, jobs }),
+        }
+    }
+    counts.sort_by_key(|count| std::cmp::Reverse(count.jobs));
+    Ok(counts)
 }
 
 /// Returns up to `limit` ids of jobs that match and are in one of `states`, in ascending order

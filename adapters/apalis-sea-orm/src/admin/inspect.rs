@@ -8,6 +8,6 @@ mod statistics;
 pub use self::{
     jobs::{ErrorGroup, JobWithAttempts, errors, job, jobs},
     queues::{Pause, QueueState, WorkerState, pauses, queues, workers},
-    statistics::{Histogram, Minute, QueueTimes, minutes, times},
+    statistics::{Histogram, Minute, QueueTimes, WaitTimes, minutes, times, wait_times},
 };
 pub use crate::queue::rate::rate_hold;

@@ -80,6 +80,31 @@ pub async fn times<C: ConnectionTrait>(
     times.collect()
 }
 
+/// How long the jobs of a queue waited that ended in one minute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitTimes {
+    pub queue: String,
+    pub at: Timestamp,
+    /// From due to claimed.
+    pub wait: Histogram,
+}
+
+/// Returns how long jobs waited, by queue and minute, of those that ended since `since`. Minutes in
+/// which none ended are left out.
+pub async fn wait_times<C: ConnectionTrait>(
+    conn: &C,
+    since: Timestamp,
+) -> Result<Vec<WaitTimes>, DbErr> {
+    let mut read = sums(buckets("wait"), since);
+    read.columns(["minute", "queue"]).group_by_columns(["minute", "queue"]);
+    let rows = conn.query_all(&read).await?;
+    let times = rows.iter().map(|row| {
+        let at = timestamp(row.try_get::<i64>("", "minute")? * MINUTE);
+        Ok(WaitTimes { queue: row.try_get("", "queue")?, at, wait: histogram(row, "wait")? })
+    });
+    times.collect()
+}
+
 fn histogram(row: &QueryResult, name: &str) -> Result<Histogram, DbErr> {
     let mut counts = [0; BUCKETS];
     for (count, name) in counts.iter_mut().zip(buckets(name)) {
@@ -114,6 +139,13 @@ impl Default for Histogram {
 }
 
 impl Histogram {
+    /// Adds the durations of another histogram.
+    pub fn add(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+
     /// Returns the number of durations.
     pub fn count(&self) -> u64 {
         self.0.iter().sum()

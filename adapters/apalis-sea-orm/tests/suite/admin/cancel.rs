@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use apalis_sea_orm::{
-    AttemptOutcome, JobFilter, NewJob, Options, Settled, cancel, count_matching,
-    entity::state::CANCELLABLE, matching_ids, settle,
+    AttemptOutcome, JobFilter, KindCount, NewJob, Options, Settled, cancel, count_by_kind,
+    count_matching, count_up_to, entity::state::CANCELLABLE, matching_ids, settle,
 };
 use sea_orm::TransactionTrait;
 
@@ -103,6 +103,19 @@ async fn matching_jobs_are_counted_and_found() {
         settle_one(&db, AttemptOutcome::Done, None).await;
         let filter = JobFilter { kind: Some("send".to_owned()), ..JobFilter::default() };
         assert_eq!(count_matching(&db.read, &filter, &CANCELLABLE).await.unwrap(), 449);
+        let any = JobFilter::default();
+        let up_to = async |filter: &JobFilter, limit| {
+            count_up_to(&db.read, filter, &CANCELLABLE, limit).await.unwrap()
+        };
+        assert_eq!([up_to(&any, 100).await, up_to(&any, 9_999).await], [100, 479]);
+        assert_eq!(up_to(&filter, 9_999).await, 449, "{:?}", db.engine);
+        let kinds = count_by_kind(&db.read, &any, &CANCELLABLE).await.unwrap();
+        let count =
+            |kind: &str, jobs| KindCount { kind: kind.to_owned(), queue: "mail".to_owned(), jobs };
+        assert_eq!(kinds, [count("send", 449), count("other", 30)], "{:?}", db.engine);
+        let none = JobFilter { queues: Some(Vec::new()), ..any };
+        assert_eq!(up_to(&none, 9).await, 0);
+        assert!(count_by_kind(&db.read, &none, &CANCELLABLE).await.unwrap().is_empty());
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let page = matching_ids(&db.read, &filter, &CANCELLABLE, after, 200).await.unwrap();

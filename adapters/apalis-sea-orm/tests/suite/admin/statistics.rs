@@ -56,6 +56,15 @@ async fn each_outcome_is_counted_in_its_minute_and_queue() {
         // ClaimedJob 300 ms after they were due, and performed in 1.5 s.
         let wait = mail.wait.quantile(0.5).unwrap();
         assert!((256..=512).contains(&wait.as_millis()), "{wait:?}");
+        let mut by_minute = inspect::wait_times(&db.read, noon()).await.unwrap();
+        by_minute.sort_by_key(|times| times.at);
+        let found: Vec<_> =
+            by_minute.iter().map(|times| (times.queue.as_str(), times.wait.count())).collect();
+        assert_eq!(found, [("mail", 4), ("logins", 1)], "{:?}", db.engine);
+        assert_eq!((&by_minute[0].wait, by_minute[0].at), (&mail.wait, noon()));
+        let mut both = mail.wait.clone();
+        both.add(&by_minute[1].wait);
+        assert_eq!(both.count(), 5);
         let run = mail.run.quantile(0.5).unwrap();
         assert!((1_024..=2_048).contains(&run.as_millis()), "{run:?}");
     }

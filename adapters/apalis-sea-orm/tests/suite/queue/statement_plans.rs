@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use apalis_sea_orm::{
     AttemptOutcome, AttemptResult, JobFilter, JobQueue, NewJob, Options, Rate, cancel,
-    count_matching, dismiss_by_key, entity::state::RETRYABLE, hold_rate, inspect, matching_ids,
-    pause, prune, resume, retry, retry_at,
+    count_by_kind, count_matching, count_up_to, dismiss_by_key, entity::state::RETRYABLE,
+    hold_rate, inspect, matching_ids, pause, prune, resume, retry, retry_at,
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
@@ -193,7 +193,8 @@ async fn queries_use_indexes(db: &TestDb) {
     for (filter, key) in retried {
         matching_ids(&db.read, &filter, &RETRYABLE, Some(middle), 50).await.unwrap();
         count_matching(&db.read, &filter, &RETRYABLE).await.unwrap();
-        served(&[key, key]).await;
+        count_up_to(&db.read, &filter, &RETRYABLE, 50).await.unwrap();
+        served(&[key, key, key]).await;
     }
     inspect::queues(&db.read, noon()).await.unwrap();
     db.statements.lock().unwrap().truncate(1);
@@ -285,6 +286,9 @@ async fn every_statement_is_supported_by_vitess() {
         inspect::rate_hold(&db.read, "mail").await.unwrap();
         inspect::minutes(&db.read, noon()).await.unwrap();
         inspect::times(&db.read, noon()).await.unwrap();
+        inspect::wait_times(&db.read, noon()).await.unwrap();
+        count_up_to(&db.read, &JobFilter::default(), &RETRYABLE, 9).await.unwrap();
+        count_by_kind(&db.read, &JobFilter::default(), &RETRYABLE).await.unwrap();
         inspect::jobs(&db.read, &JobFilter::default(), None, 9).await.unwrap();
         for statement in db.statements.lock().unwrap().iter() {
             let sql = statement.sql.to_uppercase();
