@@ -6,13 +6,16 @@
 
 mod audit;
 mod invitations;
+mod job_counts;
 mod jobs;
 mod overview;
 mod queue_activity;
 
+pub use apalis_sea_orm::KindCount;
 pub use apalis_sea_orm::inspect::{ErrorGroup, Pause};
 pub use audit::{AuditActor, AuditFilter};
 pub use invitations::{CappedCount, InvitationCounts};
+pub use job_counts::{JobCount, JobCounts};
 pub use jobs::{JobAttempt, JobFilter, JobRecord, JobStatus};
 pub use overview::{Overview, PROVIDER_RATE, QueueState, RefusedWrites, WorkerState};
-pub use queue_activity::{Activity, Minute, Quantiles, QueueActivity};
+pub use queue_activity::{Activity, Minute, Quantiles, QueueActivity, QueueWaits};

@@ -47,6 +47,11 @@ impl QueueName {
         matches!(self, Self::Login | Self::Invitation | Self::Provider)
     }
 
+    /// Returns whether the queue's jobs send mail.
+    pub fn is_mail(self) -> bool {
+        matches!(self, Self::Login | Self::Invitation)
+    }
+
     /// Returns the default priority of the queue's jobs.
     pub fn priority(self) -> i16 {
         match self {

@@ -163,12 +163,12 @@ impl SqlStore {
     }
 }
 
-fn states(filter: &JobFilter) -> Vec<&'static str> {
+pub(super) fn states(filter: &JobFilter) -> Vec<&'static str> {
     filter.status.iter().map(|status| status.state().as_str()).collect()
 }
 
 /// Converts a filter for the queue. Held jobs are the ready jobs in queues that are held.
-fn queue_filter(
+pub(super) fn queue_filter(
     filter: &JobFilter,
     holds: &HoldReasons,
     now: Timestamp,

@@ -11,8 +11,11 @@ use crate::error::{StoreResult, store_error};
 use crate::store::SqlStore;
 use crate::tables::columns::RowReader;
 
-/// The age of the last report from which a worker counts as gone. Workers report every five seconds.
-const LIVENESS_TIMEOUT: Duration = Duration::from_secs(15);
+/// The age of the last report from which a worker counts as gone: two reports of every five seconds
+/// are missing.
+const LIVENESS_TIMEOUT: Duration = Duration::from_secs(10);
+/// The age of the last report from which a worker counts as late.
+const LATE_AFTER: Duration = Duration::from_secs(7);
 /// The name of the rate limit that all jobs share which call Stytch.
 pub const PROVIDER_RATE: &str = "provider";
 
@@ -79,6 +82,11 @@ impl WorkerState {
     pub fn is_live(&self) -> bool {
         self.report_age <= LIVENESS_TIMEOUT
     }
+
+    /// Returns whether the worker counts as running, but has missed a report.
+    pub fn is_late(&self) -> bool {
+        self.is_live() && self.report_age > LATE_AFTER
+    }
 }
 
 impl QueueState {
@@ -91,6 +99,16 @@ impl QueueState {
 impl Overview {
     pub fn live_workers(&self) -> impl Iterator<Item = &WorkerState> {
         self.workers.iter().filter(|worker| worker.is_live())
+    }
+
+    /// Returns the workers that stopped without shutting down, and were not replaced by one that
+    /// started on the same machine later.
+    pub fn lost_workers(&self, now: Timestamp) -> impl Iterator<Item = &WorkerState> {
+        let is_replaced = move |lost: &WorkerState| {
+            let seen_at = now - lost.report_age;
+            self.live_workers().any(|live| live.host == lost.host && live.started_at > seen_at)
+        };
+        self.workers.iter().filter(move |worker| !worker.is_live() && !is_replaced(worker))
     }
 
     /// Returns the most severe provider health that a live worker reports, and of equally severe

@@ -45,19 +45,67 @@ pub struct Minute {
     pub failed: u64,
 }
 
+impl Activity {
+    /// Returns the number of mails sent in the last minute.
+    pub fn sent_per_minute(&self, now: Timestamp) -> u64 {
+        let mail = self.0.iter().filter(|activity| activity.queue.is_mail());
+        mail.map(|activity| activity.done_per_minute(now)).sum()
+    }
+}
+
+impl QueueActivity {
+    /// Returns the number of jobs done in the last minute. It is estimated from the current minute
+    /// and the one before it.
+    pub fn done_per_minute(&self, now: Timestamp) -> u64 {
+        let [.., before, current] = self.minutes.as_slice() else { return 0 };
+        let elapsed = u64::try_from(now.duration_since(current.at).as_secs()).unwrap_or(0).min(60);
+        current.done + (before.done * (60 - elapsed)).div_ceil(60)
+    }
+}
+
+/// How long jobs of a queue waited in each of the last sixty minutes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueWaits {
+    pub queue: QueueName,
+    /// The 95th percentile of each minute, oldest first; `None` if no job ended in it.
+    pub minutes: Vec<Option<Duration>>,
+    /// The 95th percentile of the last five minutes.
+    pub recent: Option<Duration>,
+}
+
+const RECENT_MINUTES: usize = 5;
+
 impl SqlStore {
+    /// Returns how long the jobs of each queue waited, by minute.
+    pub async fn waits(&self, now: Timestamp) -> StoreResult<Vec<QueueWaits>> {
+        let ago = minutes_before(now);
+        let rows = inspect::wait_times(self.database.read(), ago(MINUTES - 1)).await;
+        let rows = rows.map_err(store_error)?;
+        let queues = QueueName::ALL.iter().map(|queue| {
+            let row = |n: usize| {
+                let at = ago(n);
+                rows.iter().find(|row| row.at == at && row.queue == queue.as_str())
+            };
+            let mut recent = inspect::Histogram::default();
+            for row in (0..RECENT_MINUTES).filter_map(row) {
+                recent.add(&row.wait);
+            }
+            let minutes = (0..MINUTES).rev().map(|n| row(n)?.wait.quantile(0.95)).collect();
+            QueueWaits { queue: *queue, minutes, recent: recent.quantile(0.95) }
+        });
+        Ok(queues.collect())
+    }
+
     pub async fn activity(&self, now: Timestamp) -> StoreResult<Activity> {
-        let minute = now.as_second().div_euclid(60) * 60;
-        let current = Timestamp::from_second(minute).unwrap_or(now);
-        let ago = |n: usize| current - MINUTE * u32::try_from(MINUTES - 1 - n).unwrap_or(0);
-        let since = ago(0);
+        let ago = minutes_before(now);
+        let since = ago(MINUTES - 1);
         let read = self.database.read();
         let minutes = inspect::minutes(read, since).await.map_err(store_error)?;
         let times = inspect::times(read, since).await.map_err(store_error)?;
         let queues = QueueName::ALL.iter().map(|queue| {
             let row =
                 |at: Timestamp| minutes.iter().find(|m| m.at == at && m.queue == queue.as_str());
-            let per_minute = (0..MINUTES).map(|n| count(ago(n), row(ago(n))));
+            let per_minute = (0..MINUTES).rev().map(|n| count(ago(n), row(ago(n))));
             let times = times.get(queue.as_str());
             QueueActivity {
                 queue: *queue,
@@ -70,6 +118,13 @@ impl SqlStore {
     }
 }
 
+/// Returns a function that returns the start of the minute `n` minutes before the current one.
+fn minutes_before(now: Timestamp) -> impl Fn(usize) -> Timestamp {
+    let minute = now.as_second().div_euclid(60) * 60;
+    let current = Timestamp::from_second(minute).unwrap_or(now);
+    move |n| current - MINUTE * u32::try_from(n).unwrap_or(0)
+}
+
 fn count(at: Timestamp, row: Option<&inspect::Minute>) -> Minute {
     let done = row.map_or(0, |minute| minute.done);
     let failed = row.map_or(0, |minute| minute.retry + minute.dead + minute.lost);
@@ -78,4 +133,22 @@ fn count(at: Timestamp, row: Option<&inspect::Minute>) -> Minute {
 
 fn quantiles(times: &inspect::Histogram) -> Quantiles {
     Quantiles { p50: times.quantile(0.5), p95: times.quantile(0.95), p99: times.quantile(0.99) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_last_sixty_seconds() {
+        let at: Timestamp = "2026-11-29T14:32:00Z".parse().unwrap();
+        let minute = |at, done| Minute { at, done, failed: 0 };
+        let minutes = vec![minute(at - MINUTE, 120), minute(at, 30)];
+        let (wait, run) = Default::default();
+        let activity = QueueActivity { queue: QueueName::Invitation, wait, run, minutes };
+        let after = |seconds| activity.done_per_minute(at + Duration::from_secs(seconds));
+        assert_eq!([after(0), after(15), after(60), after(90)], [150, 120, 30, 30]);
+        let empty = QueueActivity { minutes: vec![], ..activity };
+        assert_eq!(empty.done_per_minute(at), 0);
+    }
 }
