@@ -2,12 +2,14 @@
 
 mod diagnosis;
 mod job_actions;
+mod job_counts;
 mod jobs;
 mod queues;
 mod status;
 
-pub use diagnosis::group_thousands;
+pub use diagnosis::{Diagnosis, group_thousands};
 pub use job_actions::{BulkResult, JobAction};
+pub use job_counts::JobCountsView;
 pub use jobs::{ErrorGroupView, JobDetailView, JobView};
 pub use queues::{QueueView, WorkerView, parse_pause_reason};
 pub use status::Status;

@@ -19,7 +19,7 @@ use crate::middleware::idempotency::Idempotent;
 use crate::openapi::schemas::{self, Unchecked};
 use crate::openapi::{ApiRouterExt, OperationExt};
 use crate::operations::JobAction::{self, Cancel, Dismiss, Retry};
-use crate::operations::{BulkResult, ErrorGroupView, JobDetailView, JobView};
+use crate::operations::{BulkResult, ErrorGroupView, JobCountsView, JobDetailView, JobView};
 use crate::problem::{ApiResult, Code, Problem};
 use crate::state::App;
 
@@ -37,6 +37,14 @@ pub fn routes() -> ApiRouter<App> {
         .route_with(get_with, "/jobs", list_jobs, |op| {
             op.named("list_jobs", "List jobs")
                 .json_response::<200, Paged<JobView<'static>>>("A page of jobs, newest first.")
+        })
+        .route_with(get_with, "/jobs/counts", count_jobs, |op| {
+            op.named("count_jobs", "Count jobs")
+                .description(
+                    "Counts jobs by state and by queue. A state with very many jobs is counted to \
+                     10,000 only.",
+                )
+                .json_response::<200, JobCountsView>("The number of jobs.")
         })
         .route_with(get_with, "/jobs/errors", list_job_errors, |op| {
             op.named("list_job_errors", "List job errors")
@@ -134,6 +142,11 @@ fn parse_queue(queue: Option<&str>, errors: &mut FieldErrors) -> Option<QueueNam
 
 fn parse_state(state: Option<&str>, errors: &mut FieldErrors) -> Option<JobStatus> {
     errors.check("state", JobStatus::parse(state?).ok_or("is not a job state"))
+}
+
+async fn count_jobs(auth: Authorized<OpsRead>) -> ApiResult {
+    let counts = auth.app.store.job_counts(auth.ctx.now()).await?;
+    Ok(Json(JobCountsView::from(&counts)).into_response())
 }
 
 async fn list_job_errors(auth: Authorized<OpsRead>) -> ApiResult {

@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 
 use crate::extract::{Authorized, OpsRead};
 use crate::openapi::{ApiRouterExt, OperationExt};
-use crate::operations::Status;
+use crate::operations::{Diagnosis, Status};
 use crate::problem::{ApiResult, Problem};
 use crate::state::App;
 
@@ -62,7 +62,8 @@ async fn check_readiness(State(app): State<App>) -> ApiResult<&'static str> {
 async fn get_status(auth: Authorized<OpsRead>) -> ApiResult {
     let now = auth.ctx.now();
     let overview = auth.app.store.overview(now).await?;
-    let status = Status::new(&overview, &auth.ctx.policy.authenticate_url, now);
+    let activity = auth.app.store.activity(now).await?;
+    let status = Status::new(&overview, &activity, &auth.ctx.policy.authenticate_url, now);
     Ok(Json(status).into_response())
 }
 
@@ -91,7 +92,7 @@ fn encode(
     if let Some(overview) = overview {
         let url = &app.ctx.policy.authenticate_url;
         let sending = Gauge::<i64>::default();
-        sending.set(i64::from(Status::new(overview, url, now).sending));
+        sending.set(i64::from(Diagnosis::new(overview, url, now).sending));
         let mut registry = Registry::with_prefix("guestlist");
         registry.register("sending", "Whether invitations and login links are sent", sending);
         encode_registry(&mut text, &registry)?;

@@ -28,7 +28,8 @@ pub async fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<ExitCode>
     let (ctx, store) = bootstrap::connect_without_provider(&config.common).await?;
     let now = ctx.now();
     let overview = store.overview(now).await?;
-    let status = Status::new(&overview, &ctx.policy.authenticate_url, now);
+    let activity = store.activity(now).await?;
+    let status = Status::new(&overview, &activity, &ctx.policy.authenticate_url, now);
     if args.json {
         print_json(&status)?;
     } else {
@@ -43,6 +44,7 @@ fn screen(status: &Status, overview: &Overview, errors: &[ErrorGroup]) -> String
     if let Some(error) = &status.error {
         text = format!("{text} ({}: {})", one_line(error.code), one_line(error.message));
     }
+    text = format!("{text}\nSent in the last minute: {}", group_thousands(status.sent_per_minute));
     text = format!("{text}\n\n{}\n", queue_table(&overview.queues));
     text.push_str(&worker_table(&overview.workers));
     if !errors.is_empty() {

@@ -45,6 +45,38 @@ pub struct BulkResult {
 }
 
 impl JobAction {
+    pub const ALL: [Self; 3] = [Self::Retry, Self::Cancel, Self::Dismiss];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Cancel => "cancel",
+            Self::Dismiss => "dismiss",
+        }
+    }
+
+    /// Returns the name as the first word of a question.
+    pub fn question(self) -> &'static str {
+        match self {
+            Self::Retry => "Retry",
+            Self::Cancel => "Cancel",
+            Self::Dismiss => "Dismiss",
+        }
+    }
+
+    /// Returns whether the action ends jobs that would otherwise run.
+    pub fn is_ending(self) -> bool {
+        self == Self::Cancel
+    }
+
+    pub fn past_tense(self) -> &'static str {
+        match self {
+            Self::Retry => "retried",
+            Self::Cancel => "cancelled",
+            Self::Dismiss => "dismissed",
+        }
+    }
+
     /// Returns whether the action is allowed for a job with this status.
     pub fn applies_to(self, status: JobStatus) -> bool {
         match self {

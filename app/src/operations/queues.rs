@@ -151,7 +151,7 @@ pub struct WorkerView<'a> {
     /// When the worker last reported.
     seen_at: Time,
     seconds_since_seen: u64,
-    /// Whether the worker reported in the last 15 seconds.
+    /// Whether the worker reported in the last 10 seconds.
     is_live: bool,
     /// Stytch's health as seen by the worker: `ok`, `down`, `recovering` or `misconfigured`.
     provider: &'a str,

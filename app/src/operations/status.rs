@@ -1,6 +1,6 @@
 //! The status report: whether mail is being sent, and if not, why and what to do.
 
-use guestlist_database::operations::{Overview, QueueState};
+use guestlist_database::operations::{Activity, Overview, QueueState};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,9 +18,9 @@ pub struct Status<'a> {
     pub summary: String,
     /// Whether invitations and login links are being sent.
     pub sending: bool,
-    /// Whether nothing is sent because an operator has paused it.
+    /// The same in parts, for the page.
     #[serde(skip)]
-    pub is_paused: bool,
+    pub diagnosis: Diagnosis,
     /// Stytch's health: `ok`, `down`, `recovering` or `misconfigured`.
     pub provider: &'static str,
     /// When the current problem began; null if there is none.
@@ -29,16 +29,22 @@ pub struct Status<'a> {
     pub error: Option<ErrorView<'a>>,
     /// What to do; null if nothing needs to be done.
     pub fix: Option<String>,
-    /// Due and scheduled jobs in queues that are held back.
+    /// Due and scheduled jobs in queues that are held back. While no worker runs, all that have not
+    /// ended.
     pub held: u64,
-    /// Jobs for Stytch that have not started.
+    /// Jobs for Stytch that have not started, or whose worker is gone.
     pub waiting: u64,
-    /// Jobs that are running.
+    /// Jobs that a worker is running.
     pub running: u64,
     /// Jobs that failed for good and have not been dismissed.
     pub dead: u64,
     /// How long the oldest due job has been waiting; null if none is due.
     pub oldest_ready_age_seconds: Option<u64>,
+    /// Invitations and login links sent in the last minute.
+    pub sent_per_minute: u64,
+    /// How long it takes to send the invitations and login links that wait, at that rate; null if
+    /// none are being sent.
+    pub seconds_until_empty: Option<u64>,
     /// Queues paused by an operator.
     pub paused: Vec<schemas::Queue>,
     /// Number of live workers.
@@ -48,36 +54,59 @@ pub struct Status<'a> {
 impl<'a> Status<'a> {
     /// Creates the report. `authenticate_url` is the redirect URL to register at Stytch, for the
     /// fix to name.
-    pub fn new(overview: &'a Overview, authenticate_url: &str, now: Timestamp) -> Self {
+    pub fn new(
+        overview: &'a Overview,
+        activity: &Activity,
+        authenticate_url: &str,
+        now: Timestamp,
+    ) -> Self {
         let diagnosis = Diagnosis::new(overview, authenticate_url, now);
         let queues = || overview.queues.iter();
-        let held = queues().filter(|queue| queue.held_by.is_some()).map(QueueState::waiting).sum();
+        let workers = overview.live_workers().count();
+        // Without a worker, jobs that are marked as running wait to be started again.
+        let unstarted =
+            |queue: &QueueState| queue.waiting() + if workers == 0 { queue.running } else { 0 };
+        let is_held = |queue: &&QueueState| queue.held_by.is_some() || workers == 0;
+        let held = queues().filter(is_held).map(unstarted).sum();
         let for_provider = queues().filter(|queue| queue.queue.calls_provider());
-        let waiting = for_provider.map(QueueState::waiting).sum();
+        let waiting = for_provider.map(unstarted).sum();
+        let mails = queues().filter(|queue| queue.queue.is_mail()).map(unstarted).sum();
         let retrying = queues().map(|queue| queue.retrying).sum();
         let dead = queues().map(|queue| queue.dead).sum();
         let health = overview.provider_health();
         let issue = health.issue();
         let error = |code, message| ErrorView { code, message };
+        let sent_per_minute = activity.sent_per_minute(now);
+        let rate = Some(sent_per_minute).filter(|_| diagnosis.sending);
         Self {
             summary: diagnosis.summary(held, waiting, retrying, dead),
             sending: diagnosis.sending,
-            is_paused: diagnosis.is_paused,
             provider: health.as_str(),
             since: diagnosis.since.or(issue.map(|issue| issue.since)).map(Time),
             error: issue.map(|issue| error(&issue.code, &issue.message)),
-            fix: diagnosis.fix,
+            fix: diagnosis.fix.clone(),
             held,
             waiting,
-            running: queues().map(|queue| queue.running).sum(),
+            running: if workers == 0 { 0 } else { queues().map(|queue| queue.running).sum() },
             dead,
             oldest_ready_age_seconds: queues()
                 .filter_map(|queue| queue.oldest_ready)
                 .max()
                 .map(|age| age.as_secs()),
+            sent_per_minute,
+            seconds_until_empty: rate.and_then(|rate| seconds_until_empty(mails, rate)),
             paused: overview.holds.paused.iter().map(|queue| (*queue).into()).collect(),
-            workers: overview.live_workers().count(),
+            workers,
+            diagnosis,
         }
+    }
+}
+
+fn seconds_until_empty(mails: u64, per_minute: u64) -> Option<u64> {
+    match (mails, per_minute) {
+        (0, _) => Some(0),
+        (_, 0) => None,
+        (mails, rate) => Some((mails * 60).div_ceil(rate)),
     }
 }
 
@@ -85,7 +114,10 @@ impl<'a> Status<'a> {
 mod tests {
     use std::time::Duration;
 
-    use guestlist_database::operations::{Overview, Pause, QueueState, RefusedWrites, WorkerState};
+    use guestlist_database::operations::{
+        Activity, Minute, Overview, Pause, Quantiles, QueueActivity, QueueState, RefusedWrites,
+        WorkerState,
+    };
     use guestlist_domain::{HealthIssue, HoldReasons, ProviderHealth, QueueName};
     use jiff::Timestamp;
 
@@ -160,7 +192,58 @@ mod tests {
     }
 
     fn status(overview: &Overview) -> Status<'_> {
-        Status::new(overview, URL, now())
+        Status::new(overview, &Activity(vec![]), URL, now())
+    }
+
+    /// Activity with this number of invitations sent in the current minute.
+    fn sent(done: u64) -> Activity {
+        let quantiles = Quantiles::default();
+        let minute = |at, done| Minute { at, done, failed: 0 };
+        let minutes = vec![minute(now() - Duration::from_mins(1), 0), minute(now(), done)];
+        let queue = QueueName::Invitation;
+        Activity(vec![QueueActivity { queue, wait: quantiles, run: quantiles, minutes }])
+    }
+
+    #[test]
+    fn the_rate_says_when_the_queue_is_empty() {
+        let until_empty = |due, done, health| {
+            let overview = overview(due, vec![worker(health, 1)], &[]);
+            let activity = sent(done);
+            let status = Status::new(&overview, &activity, URL, now());
+            (status.sent_per_minute, status.seconds_until_empty)
+        };
+        assert_eq!(until_empty(4_928, 5_880, ProviderHealth::Ok), (5_880, Some(51)));
+        assert_eq!(until_empty(0, 0, ProviderHealth::Ok), (0, Some(0)));
+        assert_eq!(until_empty(9, 0, ProviderHealth::Ok), (0, None));
+        assert_eq!(until_empty(9, 60, down()), (60, None), "nothing is sent now");
+    }
+
+    #[test]
+    fn jobs_of_a_killed_worker_wait() {
+        let mut overview = overview(7, vec![worker(ProviderHealth::Ok, 600)], &[]);
+        overview.queues[1].running = 50;
+        let status = status(&overview);
+        assert!(status.summary.contains("no worker is running. 57 waiting."), "{}", status.summary);
+        assert_eq!((status.held, status.waiting, status.running), (57, 57, 0));
+    }
+
+    #[test]
+    fn a_lost_worker_is_named_until_another_replaces_it() {
+        let lost = WorkerState {
+            started_at: now() - Duration::from_hours(2),
+            ..worker(ProviderHealth::Ok, 180)
+        };
+        let live = WorkerState { started_at: lost.started_at, ..worker(ProviderHealth::Ok, 1) };
+        let one_lost = overview(0, vec![live.clone(), lost.clone()], &[]);
+        assert_eq!(
+            status(&one_lost).summary,
+            "SENDING, but 1 of 2 workers has not responded since 03:57. 0 waiting. Fix: start \
+             guestlist-worker on h again"
+        );
+        assert!(status(&one_lost).sending);
+        let replaced = WorkerState { started_at: now() - Duration::from_mins(1), ..live };
+        let replaced = overview(0, vec![replaced, lost], &[]);
+        assert_eq!(status(&replaced).summary, "SENDING. 0 waiting.");
     }
 
     #[test]
@@ -183,7 +266,7 @@ mod tests {
                 "NOT SENDING: no worker is running. 7 waiting. Fix: start guestlist-worker",
             ),
             (
-                overview(7, vec![worker(ProviderHealth::Ok, 16)], &[]),
+                overview(7, vec![worker(ProviderHealth::Ok, 11)], &[]),
                 "NOT SENDING: no worker is running. 7 waiting. Fix: start guestlist-worker",
             ),
             (

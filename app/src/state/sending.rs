@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use guestlist_database::SqlStore;
+use guestlist_database::operations::Overview;
 use guestlist_domain::StoreError;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use crate::operations::Status;
+use crate::operations::Diagnosis;
 
 /// How long a cached state is served. Each open page asks every few seconds.
 const TTL: Duration = Duration::from_secs(1);
@@ -30,13 +31,13 @@ pub struct SendingStatus {
 }
 
 impl SendingStatus {
-    pub fn new(status: &Status<'_>) -> Self {
-        let state = match status {
-            Status { sending: true, .. } => SendingState::Sending,
-            Status { is_paused: true, .. } => SendingState::Paused,
+    fn new(overview: &Overview, authenticate_url: &str, now: Timestamp) -> Self {
+        let state = match Diagnosis::new(overview, authenticate_url, now) {
+            Diagnosis { sending: true, .. } => SendingState::Sending,
+            Diagnosis { is_paused: true, .. } => SendingState::Paused,
             _ => SendingState::NotSending,
         };
-        Self { state, dead_jobs: status.dead }
+        Self { state, dead_jobs: overview.queues.iter().map(|queue| queue.dead).sum() }
     }
 }
 
@@ -62,7 +63,7 @@ impl SendingCache {
             return Ok(status);
         }
         let overview = self.store.overview(now).await?;
-        let status = SendingStatus::new(&Status::new(&overview, &self.authenticate_url, now));
+        let status = SendingStatus::new(&overview, &self.authenticate_url, now);
         *cached = Some((Instant::now(), status));
         Ok(status)
     }

@@ -79,7 +79,7 @@ impl ActionArgs {
             return self.run_all(action, ctx, store, &filter).await;
         }
         anyhow::ensure!(filter == JobFilter::default(), "filters require --all");
-        let verb = past_tense(action);
+        let verb = action.past_tense();
         let (mut changed, mut failed) = (0, 0);
         for id in &self.ids {
             match action.apply(ctx, *id, ManageableRoles::All, &Actor::Cli).await {
@@ -116,7 +116,7 @@ impl ActionArgs {
         let manageable = ManageableRoles::All;
         let count =
             action.count_matching(ctx, store, filter, manageable, TIME_LIMIT).await?.matched;
-        let verb = past_tense(action);
+        let verb = action.past_tense();
         if self.dry_run {
             print(format!("{} would be {verb}", count_jobs(count)))?;
             return Ok(ExitCode::SUCCESS);
@@ -142,14 +142,6 @@ fn confirm(verb: &str, count: u64) -> anyhow::Result<bool> {
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
-fn past_tense(action: JobAction) -> &'static str {
-    match action {
-        JobAction::Retry => "retried",
-        JobAction::Cancel => "cancelled",
-        JobAction::Dismiss => "dismissed",
-    }
 }
 
 fn count_jobs(count: u64) -> String {

@@ -464,3 +464,30 @@ async fn an_erasure_cannot_be_cancelled() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn jobs_are_counted_by_state_and_by_queue() {
+    on_every_engine(|engine| async move {
+        let guestlist = Guestlist::dev(engine).start().await;
+        let api = guestlist.api();
+        let _ = rejected_invitation(&guestlist, "ada@example.com").await;
+        let _ = guestlist.invite_and_mail("bob@example.com").await;
+        guestlist.wait_for_jobs().await;
+        let _ = api.post_nothing("/v1/queues/invitation/pause").await.is(200);
+        for n in 0..2 {
+            let _ = guestlist.invite(&format!("held{n}@example.com")).await;
+        }
+        let counts = api.get("/v1/jobs/counts").await.is(200).json();
+        let exactly = |count: u64| json!({ "count": count, "capped": false });
+        assert_eq!(counts["states"]["dead"], exactly(1), "{counts}");
+        assert_eq!(counts["states"]["held"], exactly(2), "{counts}");
+        assert_eq!(counts["states"]["ready"], exactly(0), "{counts}");
+        assert_eq!(counts["states"]["cancelled"], exactly(0), "{counts}");
+        assert!(counts["states"]["done"]["count"].as_u64().unwrap() >= 1, "{counts}");
+        assert_eq!(counts["states"].as_object().unwrap().len(), 8, "{counts}");
+        assert_eq!(counts["queues"]["invitation"], exactly(3), "neither done nor cancelled");
+        assert_eq!(counts["queues"]["webhook"], exactly(0), "{counts}");
+        assert_eq!(counts["queues"].as_object().unwrap().len(), 5, "{counts}");
+    })
+    .await;
+}

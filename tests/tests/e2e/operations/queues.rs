@@ -194,6 +194,25 @@ async fn queues_and_workers_have_every_field() {
 }
 
 #[tokio::test]
+async fn the_status_tells_the_rate_and_when_the_queue_is_empty() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let api = guestlist.api();
+    let status = async || api.get("/v1/status").await.is(200).json();
+    guestlist.wait_for_jobs().await;
+    let before = status().await;
+    assert_eq!(before["seconds_until_empty"], 0, "{before}");
+    guestlist.invite_many(3).await;
+    guestlist.wait_for_jobs().await;
+    let after = status().await;
+    let rate = |status: &Value| status["sent_per_minute"].as_u64().unwrap();
+    // The administrator's login link may be more than a minute old by then.
+    assert!((3..=4).contains(&rate(&after)), "{before} {after}");
+    let _ = api.post_nothing("/v1/queues/invitation/pause").await.is(200);
+    let _ = guestlist.invite("ada@example.com").await;
+    assert_eq!(status().await["seconds_until_empty"], Value::Null, "nothing is sent");
+}
+
+#[tokio::test]
 async fn the_status_without_a_worker_names_the_remedy() {
     let mut guestlist = Guestlist::split(Engine::Sqlite).workers(1).start().await;
     guestlist.stop_worker(0).await;

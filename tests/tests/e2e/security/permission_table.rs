@@ -38,6 +38,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("post", "/v1/invitations/{id}/resend", Scope("invitations:write")),
     ("post", "/v1/invitations/{id}/revoke", Scope("invitations:write")),
     ("get", "/v1/jobs", Scope("ops:read")),
+    ("get", "/v1/jobs/counts", Scope("ops:read")),
     ("get", "/v1/jobs/errors", Scope("ops:read")),
     ("get", "/v1/jobs/{id}", Scope("ops:read")),
     ("post", "/v1/jobs/cancel", Scope("ops:write")),
