@@ -46,6 +46,7 @@ const end = Math.max(0, ...all('body > *').map((e) => e.getBoundingClientRect().
 if (wide.scrollHeight > wide.clientHeight && end + scrollY <= wide.clientHeight)
   faults.push('the page scrolls past its content');
 for (const e of all('th:not(:has(.off-screen)), .st, time')) {
+  if (!e.checkVisibility()) continue;
   const words = document.createRange();
   words.selectNodeContents(e);
   const lines = new Set([...words.getClientRects()].map((line) => line.top)).size;
