@@ -6,12 +6,12 @@ use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::VerifiedSession;
-use guestlist_domain::{Actor, Ctx, Role};
+use guestlist_domain::{Actor, Ctx, ManageableRoles, Role, Scope};
 use url::form_urlencoded;
 
 use crate::extract::{
-    LoginFormValues, RequestContext, RequireSession, ResponseEffects, SameOrigin,
-    has_session_cookies,
+    Caller, LoginFormValues, RequestContext, RequireSession, ResponseEffects, SameOrigin,
+    authenticate, has_session_cookies,
 };
 use crate::problem::{Code, Problem};
 use crate::state::App;
@@ -89,6 +89,8 @@ fn page_of_form(path: &str) -> String {
         ["invitations"] => "/invitations".to_owned(),
         ["invitations", "many"] => "/invitations/new".to_owned(),
         ["invitations", id, ..] => format!("/invitations/{id}"),
+        ["ops", "jobs", ..] => "/ops/jobs".to_owned(),
+        ["ops", ..] => "/ops".to_owned(),
         _ => "/".to_owned(),
     }
 }
@@ -112,6 +114,104 @@ impl FromRequestParts<App> for FormAdmin {
         let viewer = require_admin(verified)?;
         let RequestContext(ctx) = RequestContext::from_request_parts(parts, app).await?;
         Ok(Self { actor: Actor::of(&viewer.user), viewer, app: app.clone(), ctx })
+    }
+}
+
+/// Asks a browser for an API key.
+pub const KEY_PATH: &str = "/ops/key";
+/// The overview of operations. Browsers send an API key to URLs below `/ops/` only, so links for
+/// callers with a key lead to [`OPERATIONS_WITH_KEY`].
+pub const OPERATIONS: &str = "/ops";
+/// The same page as [`OPERATIONS`].
+pub const OPERATIONS_WITH_KEY: &str = "/ops/";
+
+/// An operator who opens a page: an administrator or operator with a session, or an API key with
+/// `ops:read`. Without credentials, the browser is redirected to the login page.
+#[derive(Debug)]
+pub struct PageOperator {
+    pub caller: Caller,
+    pub app: App,
+}
+
+impl PageOperator {
+    pub fn manageable_roles(&self) -> ManageableRoles {
+        self.caller.manageable_roles()
+    }
+
+    /// Returns whether the operator may change anything.
+    pub fn can_act(&self) -> bool {
+        self.caller.require_scope(Scope::OpsWrite).is_ok()
+    }
+
+    /// Returns whether the operator may open the pages of users and invitations.
+    pub fn is_admin(&self) -> bool {
+        matches!(&self.caller, Caller::User(verified) if verified.user.role == Role::Admin)
+    }
+
+    /// Returns the URL of the overview.
+    pub fn overview_url(&self) -> &'static str {
+        overview_url(&self.caller)
+    }
+}
+
+fn overview_url(caller: &Caller) -> &'static str {
+    match caller {
+        Caller::User(_) => OPERATIONS,
+        Caller::ApiKey(_) => OPERATIONS_WITH_KEY,
+    }
+}
+
+impl FromRequestParts<App> for PageOperator {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        match authenticate(parts, app).await {
+            Ok(caller) => {
+                caller.require_scope(Scope::OpsRead).map_err(IntoResponse::into_response)?;
+                Ok(Self { caller, app: app.clone() })
+            }
+            Err(problem) if problem.status().is_server_error() => Err(problem.into_response()),
+            // The browser keeps sending a revoked key until it is asked for another.
+            Err(problem) if problem.code == Code::ApiKeyInvalid => {
+                Err(Redirect::to(KEY_PATH).into_response())
+            }
+            Err(problem) => {
+                let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+                Err(redirect_to_login(app, path, problem.code, &parts.headers))
+            }
+        }
+    }
+}
+
+/// An operator who submits a form of a page: an administrator or operator with a session, or an API
+/// key with `ops:write`.
+#[derive(Debug)]
+pub struct FormOperator {
+    pub page: PageOperator,
+    /// The context that records the client.
+    pub ctx: Ctx,
+}
+
+impl FormOperator {
+    pub fn actor(&self) -> Actor {
+        self.page.caller.actor()
+    }
+}
+
+impl FromRequestParts<App> for FormOperator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = authenticate(parts, app).await;
+        if let (Err(_), Some(effects)) = (&caller, parts.extensions.get::<ResponseEffects>()) {
+            let return_to = Some(page_of_form(parts.uri.path()));
+            effects.set_login_form(LoginFormValues { email: None, return_to });
+        }
+        let caller = caller?;
+        caller.require_scope(Scope::OpsWrite)?;
+        SameOrigin::from_request_parts(parts, app).await?;
+        let RequestContext(ctx) = RequestContext::from_request_parts(parts, app).await?;
+        Ok(Self { page: PageOperator { caller, app: app.clone() }, ctx })
     }
 }
 

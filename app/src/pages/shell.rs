@@ -5,6 +5,7 @@ use guestlist_domain::flows::VerifiedSession;
 use guestlist_domain::{ApiKey, Role};
 use jiff::Timestamp;
 
+use super::auth::{OPERATIONS, OPERATIONS_WITH_KEY};
 use super::components::{Icon, When, icon, initial};
 use crate::extract::Caller;
 use crate::operations::group_thousands;
@@ -104,6 +105,24 @@ impl<'a> Shell<'a> {
         }
     }
 
+    /// Returns the URL of a section.
+    pub fn section_url(&self, section: Section) -> &'static str {
+        match section {
+            Section::Operations => self.operations_url(),
+            section => section.path(),
+        }
+    }
+
+    /// Returns the URL of the operations, to which browsers send the viewer's credentials.
+    pub fn operations_url(&self) -> &'static str {
+        if self.is_session() { OPERATIONS } else { OPERATIONS_WITH_KEY }
+    }
+
+    /// Returns the URL of the viewer's home page.
+    pub fn home_url(&self) -> &'static str {
+        if self.is_session() { "/" } else { OPERATIONS_WITH_KEY }
+    }
+
     pub fn is_current(&self, section: Section) -> bool {
         self.section == Some(section)
     }
@@ -135,11 +154,11 @@ pub enum Section {
 }
 
 impl Section {
-    pub fn path(self) -> &'static str {
+    fn path(self) -> &'static str {
         match self {
             Self::People => "/",
             Self::Invitations => "/invitations",
-            Self::Operations => "/ops",
+            Self::Operations => OPERATIONS,
             Self::AuditLog => "/audit",
             Self::Connect => "/connect",
         }
