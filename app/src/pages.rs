@@ -12,6 +12,7 @@ mod invitations;
 mod labels;
 mod layout;
 mod people;
+mod ops;
 mod sessions;
 mod shell;
 mod states;
@@ -44,6 +45,7 @@ pub fn routes() -> Router<App> {
         .route("/sessions/end-others", post(sessions::end_others))
         .route("/sessions/{id}/end", post(sessions::end))
         .merge(invitations::routes())
+        .merge(ops::routes())
         .route("/audit", get(audit::show))
         .route("/connect", get(connect::show))
         .route(

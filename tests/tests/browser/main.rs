@@ -15,6 +15,8 @@ mod login;
 mod page_size;
 mod pages;
 mod people;
+mod operations;
+mod operations_incidents;
 mod quick_start;
 mod return_to;
 mod script;
