@@ -145,7 +145,8 @@ fn parse_state(state: Option<&str>, errors: &mut FieldErrors) -> Option<JobStatu
 }
 
 async fn count_jobs(auth: Authorized<OpsRead>) -> ApiResult {
-    let counts = auth.app.store.job_counts(auth.ctx.now()).await?;
+    let overview = auth.app.store.overview(auth.ctx.now()).await?;
+    let counts = auth.app.store.job_counts(&overview).await?;
     Ok(Json(JobCountsView::from(&counts)).into_response())
 }
 

@@ -62,7 +62,7 @@ async fn check_readiness(State(app): State<App>) -> ApiResult<&'static str> {
 async fn get_status(auth: Authorized<OpsRead>) -> ApiResult {
     let now = auth.ctx.now();
     let overview = auth.app.store.overview(now).await?;
-    let activity = auth.app.store.activity(now).await?;
+    let activity = auth.app.store.throughput(now).await?;
     let status = Status::new(&overview, &activity, &auth.ctx.policy.authenticate_url, now);
     Ok(Json(status).into_response())
 }

@@ -28,7 +28,7 @@ pub async fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<ExitCode>
     let (ctx, store) = bootstrap::connect_without_provider(&config.common).await?;
     let now = ctx.now();
     let overview = store.overview(now).await?;
-    let activity = store.activity(now).await?;
+    let activity = store.throughput(now).await?;
     let status = Status::new(&overview, &activity, &ctx.policy.authenticate_url, now);
     if args.json {
         print_json(&status)?;

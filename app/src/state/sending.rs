@@ -41,12 +41,12 @@ impl SendingStatus {
     }
 }
 
-/// Reads the state, and caches it.
+/// Reads the state of queues and workers, and caches it.
 #[derive(Debug)]
 pub struct SendingCache {
     store: Arc<SqlStore>,
     authenticate_url: String,
-    cached: Mutex<Option<(Instant, SendingStatus)>>,
+    cached: Mutex<Option<(Instant, Arc<Overview>)>>,
 }
 
 impl SendingCache {
@@ -55,20 +55,31 @@ impl SendingCache {
     }
 
     pub async fn read(&self, now: Timestamp) -> Result<SendingStatus, StoreError> {
-        // Held during the query, so that concurrent callers share one.
-        let mut cached = self.cached.lock().await;
-        if let Some((at, status)) = *cached
-            && at.elapsed() < TTL
-        {
-            return Ok(status);
-        }
-        let overview = self.store.overview(now).await?;
-        let status = SendingStatus::new(&overview, &self.authenticate_url, now);
-        *cached = Some((Instant::now(), status));
-        Ok(status)
+        let overview = self.overview(now).await?;
+        Ok(SendingStatus::new(&overview, &self.authenticate_url, now))
     }
 
-    /// Drops the cached state, after a queue was paused or resumed.
+    /// Returns the state of queues and workers, up to a second old.
+    pub async fn overview(&self, now: Timestamp) -> Result<Arc<Overview>, StoreError> {
+        // Held during the query, so that concurrent callers share one.
+        let mut cached = self.cached.lock().await;
+        if let Some((at, overview)) = &*cached
+            && at.elapsed() < TTL
+        {
+            return Ok(Arc::clone(overview));
+        }
+        let overview = Arc::new(self.store.overview(now).await?);
+        *cached = Some((Instant::now(), Arc::clone(&overview)));
+        Ok(overview)
+    }
+
+    /// Returns the current state, for a page that also lists what it counts, and caches it.
+    pub async fn current_overview(&self, now: Timestamp) -> Result<Arc<Overview>, StoreError> {
+        self.invalidate().await;
+        self.overview(now).await
+    }
+
+    /// Drops the cached state, after an operator changed it.
     pub async fn invalidate(&self) {
         *self.cached.lock().await = None;
     }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use apalis_sea_orm::{JobFilter as QueueFilter, KindCount, count_up_to, inspect};
+use apalis_sea_orm::{JobFilter as QueueFilter, KindCount, count_up_to};
 use guestlist_domain::{JobState, QueueName};
 use jiff::Timestamp;
 
 use super::jobs::{JobFilter, JobStatus, queue_filter, states};
+use super::overview::{Overview, QueueState};
 use crate::error::{StoreResult, store_error};
 use crate::store::SqlStore;
 
@@ -41,37 +42,33 @@ impl JobCounts {
 }
 
 impl SqlStore {
-    pub async fn job_counts(&self, now: Timestamp) -> StoreResult<JobCounts> {
-        let read = self.database.read();
-        let rows = inspect::queues(read, now).await.map_err(store_error)?;
-        let holds = self.holds(now).await?;
-        let mut states: Vec<(JobStatus, JobCount)> = Vec::new();
-        let mut queues = BTreeMap::new();
-        for row in rows {
-            let queue = QueueName::parse(&row.name);
-            let is_held = queue.is_some_and(|queue| holds.for_queue(queue, now).is_some());
-            for (state, jobs) in &row.counts {
-                let Some(state) = JobState::parse(state) else { continue };
-                let is_held = is_held && state == JobState::Ready;
-                let status = if is_held { JobStatus::Held } else { JobStatus::In(state) };
-                match states.iter_mut().find(|(known, _)| *known == status) {
-                    Some((_, count)) => count.count += jobs,
-                    None => states.push((status, JobCount { count: *jobs, is_capped: false })),
-                }
-            }
-            if let Some(queue) = queue {
-                queues.insert(queue, row.counts.values().sum());
-            }
-        }
+    /// Counts jobs. Those that have not ended or are dead are counted in `overview` already.
+    pub async fn job_counts(&self, overview: &Overview) -> StoreResult<JobCounts> {
+        let sum = |count: fn(&QueueState) -> u64| JobCount {
+            count: overview.queues.iter().map(count).sum(),
+            is_capped: false,
+        };
+        let mut states = vec![
+            (JobStatus::In(JobState::Scheduled), sum(|queue| queue.scheduled)),
+            (JobStatus::In(JobState::Ready), sum(|queue| queue.ready)),
+            (JobStatus::Held, sum(|queue| queue.held)),
+            (JobStatus::In(JobState::Running), sum(|queue| queue.running)),
+            (JobStatus::In(JobState::Retrying), sum(|queue| queue.retrying)),
+            (JobStatus::In(JobState::Dead), sum(|queue| queue.dead)),
+        ];
         for state in [JobState::Done, JobState::Cancelled] {
-            let filter = QueueFilter::default();
-            let found = count_up_to(read, &filter, &[state.as_str()], COUNT_LIMIT + 1).await;
+            let (filter, states_in_queue) = (QueueFilter::default(), [state.as_str()]);
+            let limit = COUNT_LIMIT + 1;
+            let found = count_up_to(self.database.read(), &filter, &states_in_queue, limit).await;
             let found = found.map_err(store_error)?;
             let is_capped = found > COUNT_LIMIT;
             let count = JobCount { count: found.min(COUNT_LIMIT), is_capped };
             states.push((JobStatus::In(state), count));
         }
-        Ok(JobCounts { states, queues })
+        let queues = overview.queues.iter();
+        let queues =
+            queues.map(|queue| (queue.queue, queue.waiting() + queue.running + queue.dead));
+        Ok(JobCounts { states, queues: queues.collect() })
     }
 
     /// Returns the number of jobs that match by kind and queue, the most frequent first. The filter

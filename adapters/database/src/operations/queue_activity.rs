@@ -97,22 +97,27 @@ impl SqlStore {
     }
 
     pub async fn activity(&self, now: Timestamp) -> StoreResult<Activity> {
+        let mut activity = self.throughput(now).await?;
+        let since = minutes_before(now)(MINUTES - 1);
+        let times = inspect::times(self.database.read(), since).await.map_err(store_error)?;
+        for queue in &mut activity.0 {
+            let Some(times) = times.get(queue.queue.as_str()) else { continue };
+            (queue.wait, queue.run) = (quantiles(&times.wait), quantiles(&times.run));
+        }
+        Ok(activity)
+    }
+
+    /// Returns the activity without quantiles, which take longer to read.
+    pub async fn throughput(&self, now: Timestamp) -> StoreResult<Activity> {
         let ago = minutes_before(now);
-        let since = ago(MINUTES - 1);
-        let read = self.database.read();
-        let minutes = inspect::minutes(read, since).await.map_err(store_error)?;
-        let times = inspect::times(read, since).await.map_err(store_error)?;
+        let minutes = inspect::minutes(self.database.read(), ago(MINUTES - 1)).await;
+        let minutes = minutes.map_err(store_error)?;
         let queues = QueueName::ALL.iter().map(|queue| {
             let row =
                 |at: Timestamp| minutes.iter().find(|m| m.at == at && m.queue == queue.as_str());
             let per_minute = (0..MINUTES).rev().map(|n| count(ago(n), row(ago(n))));
-            let times = times.get(queue.as_str());
-            QueueActivity {
-                queue: *queue,
-                wait: times.map(|times| quantiles(&times.wait)).unwrap_or_default(),
-                run: times.map(|times| quantiles(&times.run)).unwrap_or_default(),
-                minutes: per_minute.collect(),
-            }
+            let (wait, run) = Default::default();
+            QueueActivity { queue: *queue, wait, run, minutes: per_minute.collect() }
         });
         Ok(Activity(queues.collect()))
     }

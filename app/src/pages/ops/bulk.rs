@@ -5,14 +5,14 @@ use std::time::Duration;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_database::operations::KindCount;
+use guestlist_database::operations::{JobFilter, KindCount};
 use guestlist_domain::jobs::{DeleteIdentity, SendInvitation, SendLoginLink};
 use guestlist_domain::{Job, ManageableRoles};
 
 use super::components::counted;
 use super::selection::{Selection, SelectionQuery};
 use crate::extract::{Form, Query};
-use crate::operations::{JobAction, group_thousands};
+use crate::operations::{BulkResult, JobAction, group_thousands};
 use crate::pages::auth::{FormOperator, PageOperator};
 use crate::pages::components::{Icon, icon};
 use crate::pages::layout::render;
@@ -52,10 +52,9 @@ pub async fn confirm(
 ) -> Result<Response, Problem> {
     let selection = parse(action, query)?;
     let app = &page.app;
-    let (manageable, filter) = (page.manageable_roles(), selection.filter(None));
+    let filter = selection.filter(None);
     let kinds = app.store.jobs_by_kind(&filter, app.ctx.now()).await?;
-    let matched =
-        action.count_matching(&app.ctx, &app.store, &filter, manageable, COUNT_LIMIT).await?;
+    let matched = count(action, &page, &filter, &kinds).await?;
     let all: u64 = kinds.iter().map(|kind| kind.jobs).sum();
     let count = counted(matched.matched, "job", "jobs");
     let url = selection.url(&format!("/ops/jobs/{}", action.name()));
@@ -68,7 +67,7 @@ pub async fn confirm(
             &kinds,
             &selection,
             all - matched.matched.min(all),
-            manageable,
+            page.manageable_roles(),
         ),
         rows: kinds.into_iter().map(kind_row).collect(),
         list_url: selection.list_url(),
@@ -76,6 +75,25 @@ pub async fn confirm(
         action,
     };
     Ok(render(&app.site, StatusCode::OK, &template))
+}
+
+/// Counts the jobs that the action will change.
+async fn count(
+    action: JobAction,
+    page: &PageOperator,
+    filter: &JobFilter,
+    kinds: &[KindCount],
+) -> Result<BulkResult, Problem> {
+    let (app, manageable) = (&page.app, page.manageable_roles());
+    if manageable != ManageableRoles::All {
+        let counted =
+            action.count_matching(&app.ctx, &app.store, filter, manageable, COUNT_LIMIT).await?;
+        return Ok(counted);
+    }
+    let is_changed =
+        |kind: &&KindCount| action == JobAction::Retry || kind.kind != DeleteIdentity::KIND;
+    let matched = kinds.iter().filter(is_changed).map(|kind| kind.jobs).sum();
+    Ok(BulkResult { matched, has_more: false })
 }
 
 /// Handles the `POST` of an action. The list then says what was done.

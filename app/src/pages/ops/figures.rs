@@ -1,7 +1,5 @@
 //! The figures below the status: large numbers with their course in the last hour.
 
-use std::time::Duration;
-
 use guestlist_database::operations::{Activity, Minute, Overview, QueueState, QueueWaits};
 use guestlist_domain::QueueName;
 use jiff::Timestamp;
@@ -43,13 +41,13 @@ pub fn figures(
         let logins = wait_figure("Login links wait (p95)", QueueName::Login, waits, now);
         return vec![sent, invitations, logins, failed_attempts(activity)];
     }
-    let oldest = status.oldest_ready_age_seconds;
+    let oldest = overview.queues.iter().filter_map(|queue| queue.oldest_ready).max();
     let logins = overview.queues.iter().find(|queue| queue.queue == QueueName::Login);
     let remark = "logged-in people are not affected";
     vec![
         sent,
         plain("Waiting", group_thousands(status.held.max(status.waiting)), ""),
-        plain("Oldest", oldest.map_or(dash(), |age| length(Duration::from_secs(age))), ""),
+        plain("Oldest", oldest.map_or(dash(), length), ""),
         plain(
             "Login links waiting",
             group_thousands(logins.map_or(0, QueueState::waiting)),

@@ -133,7 +133,8 @@ pub async fn show(page: PageOperator, Query(query): Query<JobsQuery>) -> Result<
     let listed = Page { after, limit: LIMIT + 1 };
     let found = app.store.list_jobs(&selection.filter(q.clone()), listed, now).await?;
     let found = Paged::new(found, LIMIT, |job| job.id.into());
-    let counts = app.store.job_counts(now).await?;
+    let overview = app.sending.current_overview(now).await?;
+    let counts = app.store.job_counts(&overview).await?;
     let groups = app.store.job_errors().await?;
     let total = total(&selection, q.as_deref(), &counts, &groups);
     let url = |cursor: Option<&str>| page_url(&selection, q.as_deref(), cursor);

@@ -81,8 +81,8 @@ pub async fn render_overview(
 ) -> Result<Response, Problem> {
     let app = &page.app;
     let now = app.ctx.now();
-    let overview = app.store.overview(now).await?;
-    let activity = app.store.activity(now).await?;
+    let overview = app.sending.overview(now).await?;
+    let activity = app.store.throughput(now).await?;
     let waits = app.store.waits(now).await?;
     let mut groups = app.store.job_errors().await?;
     let all_errors = groups.len();
