@@ -95,7 +95,9 @@ fn marks(points: &[Point]) -> String {
 /// Describes what the line shows, for people who do not see it.
 fn describe(points: &[Point], format: impl Fn(f64) -> String) -> String {
     let values = || points.iter().filter_map(|point| Some((point.at, point.value?)));
-    let Some((_, last)) = values().last() else { return "nothing in the last hour".to_owned() };
+    let Some((_, last)) = values().next_back() else {
+        return "nothing in the last hour".to_owned();
+    };
     let lowest = values().map(|(_, value)| value).fold(f64::INFINITY, f64::min);
     let (at, highest) = values()
         .max_by(|(_, one), (_, other)| one.total_cmp(other))
@@ -110,7 +112,7 @@ fn describe(points: &[Point], format: impl Fn(f64) -> String) -> String {
             format(highest),
             clock(at),
             format(last),
-            clock(values().last().map_or(at, |(at, _)| at)),
+            clock(values().next_back().map_or(at, |(at, _)| at)),
         )
     };
     let failed = points.iter().filter(|point| point.has_failures).count();
