@@ -1,5 +1,6 @@
 //! Status, queues and jobs for operators, shared by the HTTP API and the command line.
 
+mod capped_count;
 mod diagnosis;
 mod job_actions;
 mod job_counts;
@@ -7,6 +8,7 @@ mod jobs;
 mod queues;
 mod status;
 
+pub use capped_count::CountView;
 pub use diagnosis::{Diagnosis, group_thousands};
 pub use job_actions::{BulkResult, JobAction};
 pub use job_counts::JobCountsView;

@@ -5,6 +5,7 @@
 //! do not record this, so it is derived from the state of queues and workers.
 
 mod audit;
+mod capped_count;
 mod invitations;
 mod job_counts;
 mod jobs;
@@ -14,8 +15,9 @@ mod queue_activity;
 pub use apalis_sea_orm::KindCount;
 pub use apalis_sea_orm::inspect::{ErrorGroup, Pause};
 pub use audit::{AuditActor, AuditFilter};
-pub use invitations::{CappedCount, InvitationCounts};
-pub use job_counts::{JobCount, JobCounts};
+pub use capped_count::CappedCount;
+pub use invitations::InvitationCounts;
+pub use job_counts::JobCounts;
 pub use jobs::{JobAttempt, JobFilter, JobRecord, JobStatus};
 pub use overview::{Overview, PROVIDER_RATE, QueueState, RefusedWrites, WorkerState};
 pub use queue_activity::{Activity, Minute, Quantiles, QueueActivity, QueueWaits};

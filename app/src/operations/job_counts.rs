@@ -1,10 +1,11 @@
 //! The number of jobs by state and by queue, as JSON.
 
-use guestlist_database::operations::{JobCount, JobCounts, JobStatus};
+use guestlist_database::operations::{JobCounts, JobStatus};
 use guestlist_domain::{JobState, QueueName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::capped_count::CountView;
 use crate::openapi::schemas;
 
 /// The number of jobs by state and by queue.
@@ -20,52 +21,38 @@ pub struct JobCountsView {
 #[schemars(transform = schemas::all_required)]
 struct StateCounts {
     /// Jobs that are not due yet.
-    scheduled: JobCountView,
+    scheduled: CountView,
     /// Due jobs that wait for a worker.
-    ready: JobCountView,
+    ready: CountView,
     /// Due jobs that are held back.
-    held: JobCountView,
+    held: CountView,
     /// Jobs that a worker is running.
-    running: JobCountView,
+    running: CountView,
     /// Jobs that failed and will be retried.
-    retrying: JobCountView,
+    retrying: CountView,
     /// Jobs that are done.
-    done: JobCountView,
+    done: CountView,
     /// Jobs that failed for good.
-    dead: JobCountView,
+    dead: CountView,
     /// Jobs that were cancelled or dismissed.
-    cancelled: JobCountView,
+    cancelled: CountView,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(transform = schemas::all_required)]
 struct QueueCounts {
-    login: JobCountView,
-    invitation: JobCountView,
-    provider: JobCountView,
-    webhook: JobCountView,
-    maintenance: JobCountView,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "JobCount", transform = schemas::all_required)]
-struct JobCountView {
-    count: u64,
-    /// Whether there are more than `count`.
-    capped: bool,
-}
-
-impl From<JobCount> for JobCountView {
-    fn from(JobCount { count, is_capped }: JobCount) -> Self {
-        Self { count, capped: is_capped }
-    }
+    login: CountView,
+    invitation: CountView,
+    provider: CountView,
+    webhook: CountView,
+    maintenance: CountView,
 }
 
 impl From<&JobCounts> for JobCountsView {
     fn from(counts: &JobCounts) -> Self {
         let with = |status| counts.with_status(status).into();
         let of = |state| with(JobStatus::In(state));
-        let queue = |queue| JobCountView { count: counts.in_queue(queue), capped: false };
+        let queue = |queue| CountView { count: counts.in_queue(queue), capped: false };
         Self {
             states: StateCounts {
                 scheduled: of(JobState::Scheduled),

@@ -2,7 +2,10 @@
 
 use askama::Template;
 use askama::filters::HtmlSafe;
+use guestlist_database::operations::CappedCount;
 use jiff::{SignedDuration, Timestamp};
+
+use crate::operations::group_thousands;
 
 /// A symbol of `icons.html`. A word always stands beside it.
 #[derive(Debug, Clone, Copy, Template)]
@@ -95,7 +98,8 @@ impl When {
             }
             (length, false) if length < SignedDuration::from_secs(10) => "just now".to_owned(),
             (length, false) => format!("{} ago", rounded(length)),
-            (length, true) => format!("in {}", rounded(length)),
+            // Rounded to the nearest unit, so that a link of seven days does not begin with "in 6 days".
+            (length, true) => format!("in {}", rounded(length + half_unit(length))),
         }
     }
 }
@@ -110,6 +114,16 @@ pub fn rounded(length: SignedDuration) -> String {
         86_400..172_800 => "1 day".to_owned(),
         _ => format!("{} days", seconds / 86_400),
     }
+}
+
+/// Returns half of the unit in which a length of time is shown.
+fn half_unit(length: SignedDuration) -> SignedDuration {
+    SignedDuration::from_secs(match length.as_secs() {
+        ..60 => 0,
+        60..3600 => 30,
+        3600..86_400 => 1_800,
+        _ => 43_200,
+    })
 }
 
 /// A date and time of day in UTC, for people who read it once.
@@ -130,6 +144,11 @@ impl Moment {
     fn text(&self) -> String {
         self.0.strftime("%-d %B, %H:%M").to_string()
     }
+}
+
+/// Formats a number of rows: `9,999`, `10,000+`.
+pub fn count_text(CappedCount { count, is_capped }: CappedCount) -> String {
+    format!("{}{}", group_thousands(count), if is_capped { "+" } else { "" })
 }
 
 /// The application's name with its initial as a logo, at the top of pages for guests.
@@ -173,6 +192,10 @@ mod tests {
             (-14 * 86_400, "15 Nov 2026"),
             (18, "in 18 s"),
             (7 * 86_400, "in 7 days"),
+            (7 * 86_400 - 1, "in 7 days"),
+            (89, "in 1 min"),
+            (91, "in 2 min"),
+            (86_400 - 1, "in 1 day"),
             (20 * 86_400, "19 Dec 2026"),
         ] {
             assert_eq!(relative(seconds), expected);
@@ -188,5 +211,11 @@ mod tests {
         assert_eq!(when, expected);
         let state = StateLabel::new(Tone::Bad, "x", "<Failed>").to_string();
         assert!(state.contains("<svg") && state.contains("&#60;Failed&#62;"), "{state}");
+    }
+
+    #[test]
+    fn a_capped_count_says_so() {
+        let text = |count, is_capped| count_text(CappedCount { count, is_capped });
+        assert_eq!((text(10_000, false), text(10_000, true)), ("10,000".into(), "10,000+".into()));
     }
 }

@@ -1,13 +1,7 @@
-//! Texts for times, actors and events.
+//! Texts for actors and events.
 
 use guestlist_domain::{Actor, EndReason, Event, EventKind};
-use jiff::Timestamp;
 use serde_json::Value;
-
-/// Formats a time, in UTC.
-pub fn format_time(time: Timestamp) -> String {
-    time.strftime("%-d %B %Y, %H:%M UTC").to_string()
-}
 
 pub fn actor_name(actor: &Actor) -> String {
     match actor {
@@ -169,6 +163,7 @@ fn join_fields(fields: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use guestlist_domain::{EventId, UserId};
+    use jiff::Timestamp;
     use serde_json::json;
     use uuid::Uuid;
 

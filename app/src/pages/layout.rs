@@ -1,11 +1,9 @@
-//! What all pages share: rendering, the content security policy and the navigation.
+//! What all pages share: rendering and the content security policy.
 
 use askama::Template;
 use axum::http::header::InvalidHeaderValue;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use guestlist_domain::Role;
-use guestlist_domain::flows::VerifiedSession;
 
 use crate::config::SiteConfig;
 use crate::problem::Problem;
@@ -39,29 +37,4 @@ pub fn content_security_policy(site: &SiteConfig) -> Result<HeaderValue, Invalid
          form-action {form_targets}; base-uri 'none'; frame-ancestors 'none'"
     );
     HeaderValue::try_from(policy)
-}
-
-/// The navigation of a page, for `nav.html`.
-pub struct Nav<'a> {
-    /// Address of the logged-in user.
-    pub user: &'a str,
-    /// Path of the page, to mark its link; empty if it has none.
-    pub current: &'static str,
-    is_admin: bool,
-}
-
-impl<'a> Nav<'a> {
-    pub fn new(viewer: &'a VerifiedSession, current: &'static str) -> Self {
-        let is_admin = viewer.user.role == Role::Admin;
-        Self { user: viewer.user.email.as_str(), current, is_admin }
-    }
-
-    /// Returns path and name of the pages that the user may open.
-    pub fn links(&self) -> &'static [(&'static str, &'static str)] {
-        if self.is_admin {
-            &[("/", "People"), ("/audit", "Audit log"), ("/connect", "Connect")]
-        } else {
-            &[]
-        }
-    }
 }

@@ -154,7 +154,7 @@ pub enum Section {
 }
 
 impl Section {
-    fn path(self) -> &'static str {
+    pub fn path(self) -> &'static str {
         match self {
             Self::People => "/",
             Self::Invitations => "/invitations",

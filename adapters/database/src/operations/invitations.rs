@@ -1,7 +1,5 @@
 //! Counts of invitations, and what pages show of several invitations at once.
 
-use std::iter::Sum;
-
 use apalis_sea_orm::entity::job;
 use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{
@@ -18,6 +16,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::capped_count::{CappedCount, MAX_COUNT};
 use super::{JobAttempt, JobRecord};
 use crate::error::{StoreResult, store_error};
 use crate::store::SqlStore;
@@ -25,34 +24,8 @@ use crate::tables::columns::micros;
 use crate::tables::events;
 use crate::tables::invitations::{Column, Entity};
 
-/// The highest number that is counted. Counting costs time for each row.
-const MAX_COUNT: u64 = 10_000;
 /// How many of an invitation's deliveries are read, the newest first.
 const MAX_DELIVERIES: i32 = 5;
-
-/// A number of rows, counted up to a limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CappedCount {
-    pub count: u64,
-    /// Whether there are more rows than that.
-    pub is_capped: bool,
-}
-
-impl CappedCount {
-    /// Creates a count of rows of which one more than [`MAX_COUNT`] were counted.
-    fn of(rows: u64) -> Self {
-        Self { count: Ord::min(rows, MAX_COUNT), is_capped: rows > MAX_COUNT }
-    }
-}
-
-impl Sum for CappedCount {
-    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
-        counts.fold(Self::default(), |all, one| Self {
-            count: all.count + one.count,
-            is_capped: all.is_capped || one.is_capped,
-        })
-    }
-}
 
 /// The numbers of invitations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -186,19 +159,4 @@ fn held(queue: Option<HeldBy>, now: Timestamp) -> SelectStatement {
         .from_subquery(oldest, Alias::new("part"))
         .cond_where(is_held)
         .take()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_count_above_the_limit_is_capped() {
-        assert_eq!(CappedCount::of(9), CappedCount { count: 9, is_capped: false });
-        assert_eq!(CappedCount::of(10_000), CappedCount { count: 10_000, is_capped: false });
-        let capped = CappedCount::of(10_001);
-        assert_eq!(capped, CappedCount { count: 10_000, is_capped: true });
-        let total: CappedCount = [CappedCount::of(5), capped].into_iter().sum();
-        assert_eq!(total, CappedCount { count: 10_005, is_capped: true });
-    }
 }

@@ -6,31 +6,21 @@ use apalis_sea_orm::{JobFilter as QueueFilter, KindCount, count_up_to};
 use guestlist_domain::{JobState, QueueName};
 use jiff::Timestamp;
 
+use super::capped_count::{CappedCount, MAX_COUNT};
 use super::jobs::{JobFilter, JobStatus, queue_filter, states};
 use super::overview::{Overview, QueueState};
 use crate::error::{StoreResult, store_error};
 use crate::store::SqlStore;
 
-/// The most jobs that are counted in a state without a limit on its size.
-const COUNT_LIMIT: u64 = 10_000;
-
-/// A number of jobs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct JobCount {
-    pub count: u64,
-    /// Whether there are more.
-    pub is_capped: bool,
-}
-
 /// The number of jobs by state and by queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobCounts {
-    states: Vec<(JobStatus, JobCount)>,
+    states: Vec<(JobStatus, CappedCount)>,
     queues: BTreeMap<QueueName, u64>,
 }
 
 impl JobCounts {
-    pub fn with_status(&self, status: JobStatus) -> JobCount {
+    pub fn with_status(&self, status: JobStatus) -> CappedCount {
         let found = self.states.iter().find(|(known, _)| *known == status);
         found.map(|(_, count)| *count).unwrap_or_default()
     }
@@ -44,7 +34,7 @@ impl JobCounts {
 impl SqlStore {
     /// Counts jobs. Those that have not ended or are dead are counted in `overview` already.
     pub async fn job_counts(&self, overview: &Overview) -> StoreResult<JobCounts> {
-        let sum = |count: fn(&QueueState) -> u64| JobCount {
+        let sum = |count: fn(&QueueState) -> u64| CappedCount {
             count: overview.queues.iter().map(count).sum(),
             is_capped: false,
         };
@@ -58,11 +48,9 @@ impl SqlStore {
         ];
         for state in [JobState::Done, JobState::Cancelled] {
             let (filter, states_in_queue) = (QueueFilter::default(), [state.as_str()]);
-            let limit = COUNT_LIMIT + 1;
+            let limit = MAX_COUNT + 1;
             let found = count_up_to(self.database.read(), &filter, &states_in_queue, limit).await;
-            let found = found.map_err(store_error)?;
-            let is_capped = found > COUNT_LIMIT;
-            let count = JobCount { count: found.min(COUNT_LIMIT), is_capped };
+            let count = CappedCount::of(found.map_err(store_error)?);
             states.push((JobStatus::In(state), count));
         }
         let queues = overview.queues.iter();

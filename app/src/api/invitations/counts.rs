@@ -1,11 +1,12 @@
 //! Response types of counts.
 
-use guestlist_database::operations::{CappedCount, InvitationCounts};
+use guestlist_database::operations::InvitationCounts;
 use guestlist_domain::InvitationStatus;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::openapi::schemas;
+use crate::operations::CountView;
 
 /// The numbers of invitations by status.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -19,21 +20,6 @@ pub struct InvitationCountsView {
     revoked: CountView,
     /// Those of the queued invitations that are held back.
     held: CountView,
-}
-
-/// A number, counted up to 10,000.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "CappedCount", transform = schemas::all_required)]
-struct CountView {
-    count: u64,
-    /// Whether there are more than `count`.
-    capped: bool,
-}
-
-impl From<CappedCount> for CountView {
-    fn from(CappedCount { count, is_capped }: CappedCount) -> Self {
-        Self { count, capped: is_capped }
-    }
 }
 
 impl From<&InvitationCounts> for InvitationCountsView {

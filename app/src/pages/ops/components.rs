@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
-use guestlist_database::operations::JobCount;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::operations::group_thousands;
@@ -68,12 +67,6 @@ pub fn length(duration: Duration) -> String {
         ..10_000 => format!("{:.1} s", duration.as_secs_f64()),
         _ => rounded(SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)),
     }
-}
-
-/// Formats a number of jobs: `10,000+`.
-pub fn job_count(count: JobCount) -> String {
-    let more = if count.is_capped { "+" } else { "" };
-    format!("{}{more}", group_thousands(count.count))
 }
 
 /// Returns a number of things: `1 job`, `2 jobs`.

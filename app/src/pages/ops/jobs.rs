@@ -8,14 +8,14 @@ use guestlist_domain::{JobId, JobState, Page, QueueName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::components::{counted, job_count};
+use super::components::counted;
 use super::errors::ErrorRow;
 use super::selection::{Selection, SelectionQuery, filled};
 use super::words::{KINDS, Subject, subject};
 use crate::extract::{FieldErrors, Paged, Query, parse_page};
 use crate::operations::{JobAction, group_thousands};
 use crate::pages::auth::PageOperator;
-use crate::pages::components::{Icon, When, icon};
+use crate::pages::components::{Icon, When, count_text, icon};
 use crate::pages::layout::render;
 use crate::pages::shell::{Section, Shell};
 use crate::problem::Problem;
@@ -211,7 +211,7 @@ fn tab(
         url: Selection::of(status).list_url(),
         name: capitalized(status.as_str()),
         icon: icon(symbol),
-        count: job_count(count),
+        count: count_text(count),
         is_current: status == selection.status,
         is_bad: status == JobStatus::In(JobState::Dead) && count.count > 0,
     }
@@ -234,7 +234,7 @@ fn total(
         return None;
     }
     if selection.is_whole_state() {
-        return Some(job_count(counts.with_status(selection.status)));
+        return Some(count_text(counts.with_status(selection.status)));
     }
     let code = selection.error.as_deref()?;
     let by_error = Selection::of(selection.status).with_error(code);
