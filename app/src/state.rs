@@ -2,12 +2,13 @@
 
 pub mod activity;
 pub mod api_key_cache;
+pub mod cached;
 pub mod holds;
 pub mod invitation_counts;
 pub mod metrics;
+pub mod operations;
 pub mod rate_limit;
 pub mod security_log;
-pub mod sending;
 
 use std::fmt;
 use std::ops::Deref;
@@ -25,9 +26,9 @@ use self::api_key_cache::ApiKeyCache;
 use self::holds::HoldCache;
 use self::invitation_counts::InvitationCountsCache;
 use self::metrics::HttpMetrics;
+use self::operations::OperationsCache;
 use self::rate_limit::{Client, ClientLimit, ProviderBudget};
 use self::security_log::SecurityLog;
-use self::sending::SendingCache;
 use crate::config::{Config, SiteConfig};
 use crate::problem::Problem;
 use crate::sessions::in_flight::InFlightRedemptions;
@@ -80,8 +81,8 @@ pub struct AppState {
     pub holds: HoldCache,
     /// The numbers of invitations, for pages.
     pub invitation_counts: InvitationCountsCache,
-    /// Whether mail is being sent, for pages.
-    pub sending: SendingCache,
+    /// The state of queues, workers and jobs, for pages.
+    pub operations: OperationsCache,
     pub security_log: SecurityLog,
     /// The verifier of Stytch's webhooks; `None` without `STYTCH_WEBHOOK_SECRET`.
     pub webhooks: Option<WebhookVerifier>,
@@ -102,7 +103,10 @@ impl App {
             metrics: HttpMetrics::default(),
             holds: HoldCache::new(Arc::clone(&store)),
             invitation_counts: InvitationCountsCache::new(Arc::clone(&store)),
-            sending: SendingCache::new(Arc::clone(&store), ctx.policy.authenticate_url.clone()),
+            operations: OperationsCache::new(
+                Arc::clone(&store),
+                ctx.policy.authenticate_url.clone(),
+            ),
             security_log: SecurityLog::default(),
             webhooks: secret.map(|secret| WebhookVerifier::new(secret, site.stytch.id.clone())),
             worker_metrics: OnceLock::new(),

@@ -9,7 +9,10 @@ const request = (url, options) => fetch(url, { signal: AbortSignal.timeout(5000)
   const body = document.body;
   const toggle = document.querySelector("[data-live-toggle]");
   const live = () => document.querySelectorAll("[data-live]");
-  if (!body.dataset.url || live().length === 0) return;
+  if (!body.dataset.url) return;
+  // A page of which only the navigation changes is not rendered again and again.
+  const isLive = [...live()].some((element) => element.dataset.live !== "sending");
+  if (!isLive) return;
 
   // The choice is remembered where the browser permits, and otherwise holds for this page.
   let isPaused = false;
@@ -43,7 +46,7 @@ const request = (url, options) => fetch(url, { signal: AbortSignal.timeout(5000)
     if (document.hidden || isPaused) return;
     const response = await request(body.dataset.url, { headers: { accept: "text/html" } });
     const hasEnded = response.redirected && new URL(response.url).pathname === "/login";
-    window.dispatchEvent(new CustomEvent("guestlist:session", { detail: { hasEnded } }));
+    if (hasEnded || response.ok) window.dispatchEvent(new CustomEvent("guestlist:session", { detail: { hasEnded } }));
     if (response.redirected || !response.ok) return;
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     if (isPaused) return;
@@ -54,7 +57,7 @@ const request = (url, options) => fetch(url, { signal: AbortSignal.timeout(5000)
     }
   }
 
-  const interval = () => (body.hasAttribute("data-changing") ? 1000 : 3000);
+  const interval = () => (body.hasAttribute("data-changing") ? 1000 : 2000);
   const tick = () => refresh().catch(() => {}).finally(() => setTimeout(tick, interval()));
   setTimeout(tick, interval());
 
@@ -76,17 +79,18 @@ const request = (url, options) => fetch(url, { signal: AbortSignal.timeout(5000)
   const notice = document.getElementById("session-ended");
   if (!notice || !document.body.hasAttribute("data-session")) return;
   const show = (hasEnded) => {
-    if (notice.hidden !== hasEnded) return;
+    if (hasEnded === undefined || notice.hidden !== hasEnded) return;
     notice.hidden = !hasEnded;
     if (hasEnded) notice.scrollIntoView({ block: "nearest" });
   };
 
-  // Returns whether the session has ended; false if the server does not answer.
+  // Returns whether the session has ended; undefined if the server does not say.
   async function hasEnded() {
     try {
-      return (await request("/v1/session", { cache: "no-store" })).status === 401;
+      const { ok, status } = await request("/v1/session", { cache: "no-store" });
+      return ok ? false : status === 401 ? true : undefined;
     } catch {
-      return false;
+      return undefined;
     }
   }
 
@@ -116,8 +120,8 @@ const request = (url, options) => fetch(url, { signal: AbortSignal.timeout(5000)
     }
     checked.add(form);
     form.requestSubmit(submitter);
-    // It can be sent again if the browser stays on the page.
-    setTimeout(() => form.removeAttribute("data-sending"), 5000);
+    // It can be sent again if the browser stays on the page for longer than any request takes.
+    setTimeout(() => form.removeAttribute("data-sending"), 35000);
   });
   window.addEventListener("pageshow", () => {
     for (const form of document.querySelectorAll("form[data-sending]")) form.removeAttribute("data-sending");

@@ -79,7 +79,7 @@ async fn resume_queue(auth: Authorized<OpsWrite>, name: PathParam<QueueName>) ->
 
 async fn changed_queue(app: &App, queue: QueueName) -> ApiResult {
     app.holds.invalidate().await;
-    app.sending.invalidate().await;
+    app.operations.invalidate().await;
     let now = app.ctx.now();
     let overview = app.store.overview(now).await?;
     let activity = app.store.activity(now).await?;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
+use axum::http::uri::PathAndQuery;
 use axum::response::Response;
 use guestlist_domain::{Actor, Email, Event, EventKind, User, UserId};
 
@@ -41,7 +42,13 @@ pub async fn show(
     OriginalUri(uri): OriginalUri,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, Problem> {
-    let shell = Shell::new(&app, &viewer, Some(Section::AuditLog), uri.to_string()).await?;
+    let shell = Shell::new(
+        &app,
+        &viewer,
+        Some(Section::AuditLog),
+        uri.path_and_query().map_or("/audit", PathAndQuery::as_str),
+    )
+    .await?;
     let query = without_empty_fields(query);
     let (events, next_cursor, error) = match search(&app, &query).await {
         Ok((events, next_cursor)) => (events, next_cursor, None),

@@ -171,16 +171,23 @@ impl FromRequestParts<App> for PageOperator {
                 Ok(Self { caller, app: app.clone() })
             }
             Err(problem) if problem.status().is_server_error() => Err(problem.into_response()),
-            // The browser keeps sending a revoked key until it is asked for another.
-            Err(problem) if problem.code == Code::ApiKeyInvalid => {
+            // The browser keeps sending a revoked key until it is asked for another. A script is not
+            // answered by a question, which would come back with each of its requests.
+            Err(problem) if problem.code == Code::ApiKeyInvalid && !is_script(&parts.headers) => {
                 Err(Redirect::to(KEY_PATH).into_response())
             }
+            Err(problem) if problem.code == Code::ApiKeyInvalid => Err(problem.into_response()),
             Err(problem) => {
                 let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
                 Err(redirect_to_login(app, path, problem.code, &parts.headers))
             }
         }
     }
+}
+
+/// Returns whether a script of a page sent the request, and not the browser's navigation.
+fn is_script(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-mode").is_some_and(|mode| mode != "navigate")
 }
 
 /// An operator who submits a form of a page: an administrator or operator with a session, or an API

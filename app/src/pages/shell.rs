@@ -11,7 +11,7 @@ use crate::extract::Caller;
 use crate::operations::group_thousands;
 use crate::problem::Problem;
 use crate::state::App;
-use crate::state::sending::{SendingState, SendingStatus};
+use crate::state::operations::{SendingState, SendingStatus};
 
 /// What `shell.html` shows around a page.
 #[derive(Debug)]
@@ -24,7 +24,8 @@ pub struct Shell<'a> {
     section: Option<Section>,
     /// Path and query of the page, which may be rendered in response to a form.
     pub url: String,
-    /// Whether the page is expected to change soon, so that it is updated more often.
+    /// Whether the page is expected to change within seconds. It is then updated more often, and
+    /// reloaded where scripts are turned off.
     pub is_changing: bool,
     /// `None` for members.
     pub sending: Option<SendingState>,
@@ -69,7 +70,7 @@ impl<'a> Shell<'a> {
         };
         let status = match role {
             Some(Role::Member) => None,
-            Some(Role::Admin | Role::Operator) | None => Some(app.sending.read(now).await?),
+            Some(Role::Admin | Role::Operator) | None => Some(app.operations.sending(now).await?),
         };
         Ok(Self {
             app_name: &app.site.app_name,

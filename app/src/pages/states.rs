@@ -3,6 +3,8 @@
 use guestlist_database::operations::JobStatus;
 use guestlist_domain::{HeldBy, Invitation, InvitationStatus, JobState, UserStatus};
 
+use jiff::Timestamp;
+
 use super::components::{StateLabel, Tone};
 
 pub fn user_state(status: UserStatus) -> StateLabel {
@@ -33,6 +35,13 @@ pub fn invitation_state(invitation: &Invitation, held_by: Option<HeldBy>) -> Sta
         InvitationStatus::Expired => StateLabel::new(Tone::Off, "glass", "Expired"),
         InvitationStatus::Revoked => StateLabel::new(Tone::Off, "slash", "Revoked"),
     }
+}
+
+/// Returns whether the invitation will probably be sent within seconds.
+pub fn is_sent_soon(invitation: &Invitation, held_by: Option<HeldBy>, now: Timestamp) -> bool {
+    let next = invitation.next_attempt_at.filter(|at| *at > now);
+    let is_soon = next.is_none_or(|at| at.duration_since(now).as_secs() < 10);
+    invitation.status == InvitationStatus::Queued && is_soon && held_by.is_none()
 }
 
 pub fn job_state(status: JobStatus) -> StateLabel {

@@ -49,16 +49,15 @@ mod tests {
     const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, \
                           like Gecko) Chrome/142.0.0.0 Safari/537.36";
 
-    fn after(seconds: i64) -> Option<SignedDuration> {
-        Some(SignedDuration::from_secs(seconds))
-    }
-
     #[test]
-    fn whoever_opens_a_link_within_30_seconds_is_probably_a_scanner() {
-        for since_sent in [None, after(-2), after(0), after(29)] {
-            assert_eq!(Visitor::guess(Some(CHROME), since_sent), Visitor::Scanner);
+    fn a_visitor_within_30_seconds_is_probably_a_scanner() {
+        let guess = |seconds: Option<i64>| {
+            Visitor::guess(Some(CHROME), seconds.map(SignedDuration::from_secs))
+        };
+        for since_sent in [None, Some(-2), Some(0), Some(29)] {
+            assert_eq!(guess(since_sent), Visitor::Scanner);
         }
-        assert_eq!(Visitor::guess(Some(CHROME), after(30)), Visitor::Browser);
+        assert_eq!(guess(Some(30)), Visitor::Browser);
     }
 
     #[test]
@@ -77,8 +76,12 @@ mod tests {
             ("Mozilla/5.0 (Windows NT 10.0) BingPreview/1.0b", Visitor::Scanner),
             ("  ", Visitor::Unknown),
         ] {
-            assert_eq!(Visitor::guess(Some(agent), after(60)), expected, "{agent}");
+            assert_eq!(
+                Visitor::guess(Some(agent), Some(SignedDuration::from_secs(60))),
+                expected,
+                "{agent}"
+            );
         }
-        assert_eq!(Visitor::guess(None, after(60)), Visitor::Unknown);
+        assert_eq!(Visitor::guess(None, Some(SignedDuration::from_secs(60))), Visitor::Unknown);
     }
 }

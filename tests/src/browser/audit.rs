@@ -56,10 +56,11 @@ return [...new Set(faults)];
 ";
 
 impl Window {
-    /// Returns what is wrong with the page for a screen reader, a keyboard, or a small screen.
+    /// Returns what is wrong with the page for a screen reader, a keyboard, or a small screen. axe-core
+    /// does not run where scripts are turned off.
     pub async fn accessibility_faults(&self) -> Vec<String> {
         let mut faults = texts(&self.script(FAULTS).await);
-        if let Some(axe) = &*AXE {
+        if let (true, Some(axe)) = (self.has_scripts, &*AXE) {
             if self.script("return typeof axe").await != "object" {
                 let _ = self.script(axe).await;
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::window::Window;
@@ -53,15 +53,17 @@ impl WebDriver {
 
     /// Starts a browser with an empty profile.
     pub async fn profile(&self) -> Window {
-        self.open(json!({})).await
+        self.open(true).await
     }
 
     /// Starts a browser with an empty profile in which scripts are turned off.
     pub async fn profile_without_scripts(&self) -> Window {
-        self.open(json!({ "profile.managed_default_content_settings.javascript": 2 })).await
+        self.open(false).await
     }
 
-    async fn open(&self, prefs: Value) -> Window {
+    async fn open(&self, has_scripts: bool) -> Window {
+        let scripts = if has_scripts { 1 } else { 2 };
+        let prefs = json!({ "profile.managed_default_content_settings.javascript": scripts });
         let count = self.profiles.fetch_add(1, Ordering::Relaxed);
         let profile = self.folder.path().join(format!("profile-{count}"));
         let profile = format!("--user-data-dir={}", profile.display());
@@ -72,7 +74,7 @@ impl WebDriver {
         }}});
         let opened = self.caller.post("/session", &wanted).await.is(200).json();
         let id = opened["value"]["sessionId"].as_str().expect("a session");
-        Window::new(self.caller.clone(), id)
+        Window::new(self.caller.clone(), id, has_scripts)
     }
 }
 

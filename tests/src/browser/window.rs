@@ -26,11 +26,13 @@ pub struct Size {
 pub struct Window {
     caller: Caller,
     session: String,
+    /// Whether the scripts of pages run.
+    pub(super) has_scripts: bool,
 }
 
 impl Window {
-    pub(super) fn new(caller: Caller, id: &str) -> Self {
-        Self { caller, session: format!("/session/{id}") }
+    pub(super) fn new(caller: Caller, id: &str, has_scripts: bool) -> Self {
+        Self { caller, session: format!("/session/{id}"), has_scripts }
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Value, String> {

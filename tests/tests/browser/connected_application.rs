@@ -257,7 +257,7 @@ async fn the_connect_page_names_this_installation() {
         window.wait_for_text(words).await;
     }
     window.open(&guestlist.public_url).await;
-    window.click("Connect your application").await;
+    window.click("Connect").await;
     window.wait_for_heading("Connect your application").await;
     window.assert_no_console_errors().await;
 }

@@ -8,7 +8,7 @@ use crate::pages::{ADMIN_PAGES, PUBLIC_PAGES, Rows};
 const LIMIT: usize = 100_000;
 
 fn size(response: &Response) -> usize {
-    response.header("content-length").expect("a length").parse().unwrap()
+    response.header("content-length").unwrap().parse().unwrap()
 }
 
 /// Returns the URLs of the stylesheet and the scripts of a page.

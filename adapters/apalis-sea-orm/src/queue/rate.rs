@@ -168,8 +168,9 @@ impl JobQueue {
                 }
             };
             // Otherwise the timer would make each start late. The margin of the rate allows early ones.
-            if start.saturating_duration_since(Instant::now()) > TIMER_RESOLUTION {
-                tokio::time::sleep_until((start - TIMER_RESOLUTION).into()).await;
+            let wait = start.saturating_duration_since(Instant::now());
+            if let Some(wait) = wait.checked_sub(TIMER_RESOLUTION) {
+                tokio::time::sleep(wait).await;
             }
             if start.elapsed() <= MAX_LATENESS {
                 return true;

@@ -149,7 +149,7 @@ fn title(problem: &Problem) -> &'static str {
         Code::SessionExpired | Code::SessionRevoked => "Your session has ended",
         Code::SessionMissing => "Log in to continue",
         Code::NotFound => "Page not found",
-        Code::Forbidden => "Administrators only",
+        Code::Forbidden | Code::ScopeMissing => "You may not do this",
         Code::CrossOrigin => "Request from another site",
         Code::TooManyRequests => "Too many requests",
         Code::ProviderUnavailable | Code::DatabaseUnavailable => "Temporarily unavailable",

@@ -67,7 +67,10 @@ pub async fn confirm_revocation(
 pub async fn revoke(admin: FormAdmin, id: PathParam<InvitationId>) -> Result<Response, Problem> {
     let id = id.parse()?;
     match flows::revoke(&admin.ctx, id, ManageableRoles::All, &admin.actor).await {
-        Ok(_) => Ok(Redirect::to(&page_path(id)).into_response()),
+        Ok(_) => {
+            admin.app.invitation_counts.invalidate().await;
+            Ok(Redirect::to(&page_path(id)).into_response())
+        }
         Err(error) => refused(&admin, id, error.into()).await,
     }
 }

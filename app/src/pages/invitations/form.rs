@@ -29,10 +29,14 @@ pub struct InviteFields {
     pub back: Option<String>,
 }
 
+/// Returns for how many minutes an invitation's link was to work.
+pub fn lifetime_minutes(invitation: &Invitation) -> i64 {
+    invitation.expires_at.duration_since(invitation.requested_at()).as_mins()
+}
+
 impl InviteFields {
     /// Returns the fields that repeat an invitation.
     pub fn of(invitation: &Invitation) -> Self {
-        let lifetime = invitation.expires_at.duration_since(invitation.requested_at());
         let metadata = &invitation.metadata;
         Self {
             email: invitation.email.as_str().to_owned(),
@@ -42,7 +46,7 @@ impl InviteFields {
                 .map_or_else(String::new, |name| name.as_str().to_owned()),
             role: invitation.role.to_string(),
             return_to: invitation.return_to.as_ref().map_or("", ReturnTo::as_str).to_owned(),
-            expires_in_minutes: lifetime.as_mins().to_string(),
+            expires_in_minutes: lifetime_minutes(invitation).to_string(),
             metadata: if metadata.is_empty() { String::new() } else { metadata.to_json() },
             back: None,
         }

@@ -5,6 +5,7 @@ use askama::filters::HtmlSafe;
 use guestlist_domain::{HeldBy, Invitation, InvitationId, InvitationStatus, UserStatus};
 use jiff::Timestamp;
 
+use super::form::lifetime_minutes;
 use super::opening::Opening;
 use super::row::is_address_refused;
 use super::texts::{error_reason, hold_reason, invitee};

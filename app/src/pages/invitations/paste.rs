@@ -70,6 +70,7 @@ pub async fn invite_many(
     Form(form): Form<PasteForm>,
 ) -> Result<Response, Problem> {
     let pasted = invite_pasted(&admin, form.addresses).await;
+    admin.app.invitation_counts.invalidate().await;
     let view = NewView { pasted, ..NewView::default() };
     new_page(&admin.app, &admin.viewer, view).await
 }

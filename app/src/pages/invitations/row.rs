@@ -10,7 +10,7 @@ use super::opening::Opening;
 use super::texts::{error_reason, hold_reason, precise};
 use crate::pages::components::{StateLabel, When};
 use crate::pages::labels::actor_name;
-use crate::pages::states::invitation_state;
+use crate::pages::states::{invitation_state, is_sent_soon};
 
 pub struct Row {
     pub state: StateLabel,
@@ -57,14 +57,11 @@ impl HtmlSafe for Why {}
 
 impl Row {
     pub fn new(invitation: Invitation, context: &RowContext<'_>) -> Self {
-        let next = invitation.next_attempt_at.filter(|at| *at > context.now);
-        let is_soon = next.is_none_or(|at| at.duration_since(context.now).as_secs() < 10);
-        let is_queued = invitation.status == InvitationStatus::Queued;
         Self {
             state: invitation_state(&invitation, context.held_by),
             why: why(&invitation, context),
             action: if context.is_latest { action(&invitation) } else { Action::None },
-            is_changing: is_queued && is_soon && context.held_by.is_none(),
+            is_changing: is_sent_soon(&invitation, context.held_by, context.now),
             invitation,
         }
     }

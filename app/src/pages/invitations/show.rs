@@ -13,7 +13,7 @@ use guestlist_domain::{
 use super::next_step::{NextContext, NextPanel, NextStep};
 use super::opening::Opening;
 use super::progress::{ProgressContext, Step, steps};
-use super::story::{Entry, Sources, tell};
+use super::story::{Entry, Sources, story_of};
 use super::texts::{Clock, invitee};
 use crate::extract::PathParam;
 use crate::pages::auth::PageAdmin;
@@ -134,7 +134,7 @@ fn page<'a>(
         error: problem.map(|problem| problem.detail.as_str()),
         steps: steps(&progress),
         next: NextPanel { shell, invitation, step, resend_wait },
-        story: tell(&Sources { invitation, events, attempts: &attempts }),
+        story: story_of(&Sources { invitation, events, attempts: &attempts }),
         day: first.strftime("%-d %B %Y").to_string(),
         user: user.as_ref(),
         job: jobs.last().map(|(job, _)| job),

@@ -91,7 +91,7 @@ impl Title {
 }
 
 /// Tells the story, oldest entry first.
-pub fn tell(sources: &Sources<'_>) -> Vec<Entry> {
+pub fn story_of(sources: &Sources<'_>) -> Vec<Entry> {
     let mut events = sources.events.iter().peekable();
     let mut entries: Vec<Entry> = Vec::new();
     let mut sent_at = None;

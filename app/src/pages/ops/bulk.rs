@@ -108,7 +108,7 @@ pub async fn apply(
     let result = action
         .apply_to_all(&form.ctx, &app.store, &filter, manageable, &form.actor(), TIME_LIMIT)
         .await?;
-    app.sending.invalidate().await;
+    app.operations.invalidate().await;
     let more = if result.has_more { "&has_more=true" } else { "" };
     let (list, did) = (selection.list_url(), action.name());
     let url = format!("{list}&did={did}&changed={}{more}", result.matched);

@@ -68,7 +68,7 @@ pub async fn apply(
     let manageable = form.page.manageable_roles();
     let applied = action.apply(&form.ctx, id, manageable, &form.actor()).await;
     let Err(error) = applied else {
-        form.page.app.sending.invalidate().await;
+        form.page.app.operations.invalidate().await;
         return Ok(Redirect::to(&format!("/ops/jobs/{id}")).into_response());
     };
     let problem = Problem::job(error, &action.allowed_states_text());

@@ -133,9 +133,9 @@ pub async fn show(page: PageOperator, Query(query): Query<JobsQuery>) -> Result<
     let listed = Page { after, limit: LIMIT + 1 };
     let found = app.store.list_jobs(&selection.filter(q.clone()), listed, now).await?;
     let found = Paged::new(found, LIMIT, |job| job.id.into());
-    let overview = app.sending.current_overview(now).await?;
+    let overview = app.operations.overview(now).await?;
     let counts = app.store.job_counts(&overview).await?;
-    let groups = app.store.job_errors().await?;
+    let groups = app.operations.errors().await?;
     let total = total(&selection, q.as_deref(), &counts, &groups);
     let url = |cursor: Option<&str>| page_url(&selection, q.as_deref(), cursor);
     let mut shell =
@@ -146,7 +146,7 @@ pub async fn show(page: PageOperator, Query(query): Query<JobsQuery>) -> Result<
     );
     let codes = groups.iter().filter_map(|group| group.code.as_deref());
     let codes = choices(codes, selection.error.as_deref());
-    let mut error_rows = error_rows(groups, &selection, now);
+    let mut error_rows = error_rows(groups.to_vec(), &selection, now);
     let more_errors = error_rows.split_off(error_rows.len().min(MAX_ERRORS));
     let template = JobsPage {
         tabs: TABS.iter().map(|tab| self::tab(*tab, &selection, &counts)).collect(),

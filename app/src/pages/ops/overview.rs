@@ -81,17 +81,16 @@ pub async fn render_overview(
 ) -> Result<Response, Problem> {
     let app = &page.app;
     let now = app.ctx.now();
-    let overview = app.sending.overview(now).await?;
-    let activity = app.store.throughput(now).await?;
-    let waits = app.store.waits(now).await?;
-    let mut groups = app.store.job_errors().await?;
+    let overview = app.operations.overview(now).await?;
+    let activity = app.operations.throughput(now).await?;
+    let waits = app.operations.waits(now).await?;
+    let groups = app.operations.errors().await?;
     let all_errors = groups.len();
-    groups.truncate(MAX_ERRORS);
+    let groups = &groups[..all_errors.min(MAX_ERRORS)];
     let last = app.ctx.store.last_reconciliation().await?;
     let status = Status::new(&overview, &activity, &app.ctx.policy.authenticate_url, now);
-    let mut shell =
+    let shell =
         Shell::new(app, &page.caller, Some(Section::Operations), page.overview_url()).await?;
-    shell.is_changing = true;
     let template = OverviewPage {
         has_metrics: shell.is_session(),
         can_act: page.can_act(),
@@ -99,7 +98,7 @@ pub async fn render_overview(
         notice: StatusNotice::new(&status, page.can_act()),
         figures: figures(&status, &overview, &activity, &waits, now),
         queues: queue_rows(&overview, &activity, &waits, refused, now),
-        errors: groups.into_iter().map(|group| ErrorRow::of_any_state(group, now)).collect(),
+        errors: groups.iter().cloned().map(|group| ErrorRow::of_any_state(group, now)).collect(),
         all_errors,
         slots: slots(&overview),
         workers: overview.workers.iter().map(|worker| worker_row(worker, now)).collect(),

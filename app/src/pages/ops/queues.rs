@@ -48,6 +48,6 @@ pub async fn resume(form: FormOperator, name: PathParam<QueueName>) -> Result<Re
 async fn changed(form: &FormOperator) -> Result<Response, Problem> {
     let app: &App = &form.page.app;
     app.holds.invalidate().await;
-    app.sending.invalidate().await;
+    app.operations.invalidate().await;
     Ok(Redirect::to(form.page.overview_url()).into_response())
 }

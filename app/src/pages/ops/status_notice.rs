@@ -69,7 +69,7 @@ fn sentences(status: &Status) -> Vec<String> {
     if status.sending {
         sentences.extend(rate(status));
     } else if status.held.max(status.waiting) > 0 {
-        sentences.push(what_becomes_of_it(status).to_owned());
+        sentences.push(outlook(status).to_owned());
     }
     sentences
 }
@@ -96,7 +96,7 @@ fn rate(status: &Status) -> Option<String> {
     Some(format!("At {rate} a minute, mail is sent in about {time}."))
 }
 
-fn what_becomes_of_it(status: &Status) -> &'static str {
+fn outlook(status: &Status) -> &'static str {
     if status.diagnosis.is_paused {
         "Nothing is lost: it is sent once you resume, login links first."
     } else if status.diagnosis.fix.is_some() {

@@ -7,8 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, NewInvitation, VerifiedSession};
 use guestlist_domain::{
-    Actor, Ctx, Email, Invitation, InvitationStatus, ManageableRoles, Metadata, Page, Role, User,
-    UserId, UserStatus,
+    Actor, Ctx, Email, Invitation, ManageableRoles, Metadata, Page, Role, User, UserId, UserStatus,
 };
 use serde::Deserialize;
 
@@ -20,7 +19,7 @@ use crate::pages::auth::FormAdmin;
 use crate::pages::guest::form_error;
 use crate::pages::layout::render;
 use crate::pages::shell::{Section, Shell};
-use crate::pages::states::user_state;
+use crate::pages::states::{is_sent_soon, user_state};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -133,7 +132,8 @@ async fn page(
     let is_complete = !query.is_filtered() && query.cursor.is_none();
     let rows = rows(app, &users, viewer).await?;
     let mut shell = Shell::new(app, viewer, Some(Section::People), query.url()).await?;
-    shell.is_changing = rows.iter().any(|row| row.is_changing);
+    // What was typed into a refused form is kept.
+    shell.is_changing = refused.is_none() && rows.iter().any(|row| row.is_changing);
     let template = PeoplePage {
         shell,
         tabs: tabs(&query),
@@ -171,12 +171,11 @@ async fn rows<'a>(
     let row = |user: &'a User| {
         let latest = latest.get(&user.id).copied();
         let held_by = latest.and_then(|latest| holds.held_by(latest));
-        let is_queued = latest.is_some_and(|latest| latest.status == InvitationStatus::Queued);
         Row {
             user,
             is_viewer: user.id == viewer.user.id,
             progress: user_progress(user, latest, held_by, now),
-            is_changing: is_queued || user.status == UserStatus::Deleting,
+            is_changing: latest.is_some_and(|latest| is_sent_soon(latest, held_by, now)),
         }
     };
     Ok(users.iter().map(row).collect())
@@ -190,7 +189,10 @@ pub struct InviteForm {
 /// Handles `POST /users/invite`.
 pub async fn invite(admin: FormAdmin, Form(form): Form<InviteForm>) -> Result<Response, Problem> {
     match send_invitation(&admin.ctx, &form.email, &admin.actor).await {
-        Ok(()) => Ok(Redirect::to("/").into_response()),
+        Ok(()) => {
+            admin.app.invitation_counts.invalidate().await;
+            Ok(Redirect::to("/").into_response())
+        }
         Err(problem) if problem.status().is_client_error() => {
             let query = PeopleQuery::default();
             page(&admin.app, &admin.viewer, query, Some(problem), &form.email).await

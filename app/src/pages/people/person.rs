@@ -5,9 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guestlist_domain::flows::{self, UserChange, VerifiedSession, privileged_invitations_by};
-use guestlist_domain::{
-    Invitation, InvitationStatus, ManageableRoles, Role, Session, User, UserId, UserStatus,
-};
+use guestlist_domain::{Invitation, ManageableRoles, Role, Session, User, UserId, UserStatus};
 use serde::Deserialize;
 
 use super::activity::{Activity, Concerned, load_activity};
@@ -19,7 +17,7 @@ use crate::pages::components::{Moment, StateLabel};
 use crate::pages::labels::actor_name;
 use crate::pages::layout::render;
 use crate::pages::shell::{Section, Shell};
-use crate::pages::states::{invitation_state, user_state};
+use crate::pages::states::{invitation_state, is_sent_soon, user_state};
 use crate::problem::Problem;
 use crate::sessions::device::{device, device_icon};
 use crate::state::App;
@@ -102,7 +100,6 @@ async fn page(
     let holds = app.holds.current(now, shown).await?;
     let latest = invitations.first();
     let held_by = latest.and_then(|latest| holds.held_by(latest));
-    let is_queued = latest.is_some_and(|latest| latest.status == InvitationStatus::Queued);
     let rows = shown.iter().map(|invitation| InvitationRow {
         invitation,
         state: invitation_state(invitation, holds.held_by(invitation)),
@@ -110,7 +107,8 @@ async fn page(
     });
     let metadata = serde_json::to_string_pretty(&user.metadata).ok();
     let mut shell = Shell::new(app, viewer, Some(Section::People), person_url(id)).await?;
-    shell.is_changing = is_queued || user.status == UserStatus::Deleting;
+    shell.is_changing =
+        error.is_none() && latest.is_some_and(|latest| is_sent_soon(latest, held_by, now));
     let template = PersonPage {
         shell,
         error: error.as_ref().map(|problem| problem.detail.as_str()),

@@ -80,7 +80,8 @@ fn an_outage_is_told_as_a_story() {
     ]);
     let attempts = [attempt(1, 11, "retry", Some("too slow")), attempt(2, 387, "done", None)];
     let invitation = invitation();
-    let entries = tell(&Sources { invitation: &invitation, events: &events, attempts: &attempts });
+    let entries =
+        story_of(&Sources { invitation: &invitation, events: &events, attempts: &attempts });
     assert_eq!(
         titles(&entries),
         [
@@ -138,7 +139,8 @@ fn a_rejection_quotes_stytch() {
     let long = "x".repeat(501);
     let attempts = [attempt(1, 1, "dead", Some(&long))];
     let invitation = invitation();
-    let entries = tell(&Sources { invitation: &invitation, events: &events, attempts: &attempts });
+    let entries =
+        story_of(&Sources { invitation: &invitation, events: &events, attempts: &attempts });
     assert_eq!(titles(&entries)[1..], ["+1 s Attempt 1: failed for good"]);
     assert_eq!(entries[1].quote.as_deref(), Some(format!("{}…", "x".repeat(500)).as_str()));
 }
@@ -150,7 +152,7 @@ fn a_program_that_opens_the_link_late_is_told_from_a_quick_scanner() {
         let events =
             events(&[(Sent, 0, Value::Null), (Visited, second, json!({ "by": "scanner" }))]);
         let invitation = invitation();
-        tell(&Sources { invitation: &invitation, events: &events, attempts: &[] })
+        story_of(&Sources { invitation: &invitation, events: &events, attempts: &[] })
             .pop()
             .unwrap()
             .text
