@@ -77,8 +77,8 @@ fn forms() -> Vec<String> {
     let mut forms = Vec::new();
     for file in files {
         let router = std::fs::read_to_string(app.join(file)).expect("a router of the pages");
-        let routes = router.split(".route(").skip(1).filter(|route| route.contains("post("));
-        let paths = routes.map(|route| route.split('"').nth(1).unwrap().to_owned());
+        let with_form = router.split(".route(").skip(1).filter(|part| part.contains("post("));
+        let paths = with_form.map(|part| part.split('"').nth(1).unwrap().to_owned());
         let before = forms.len();
         forms.extend(paths.map(|path| {
             // `{{id}}` is written in a format string, whose argument is the name of an action.
