@@ -19,6 +19,7 @@ mod states;
 
 use axum::Router;
 use axum::http::{HeaderMap, Uri};
+use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use self::guest::login;
@@ -34,7 +35,7 @@ pub fn routes() -> Router<App> {
         .route("/", get(home::show))
         .route("/logout", post(home::log_out))
         .route("/login", get(login::show).post(login::request_link))
-        .route("/users/invite", post(list::invite))
+        .route("/users/invite", get(async || Redirect::to("/")).post(list::invite))
         .route("/users/{id}", get(person::show))
         .route("/users/{id}/role", post(person::change_role))
         .route("/users/{id}/suspend", post(person::set_suspended::<true>))

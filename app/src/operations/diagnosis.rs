@@ -108,6 +108,14 @@ impl Diagnosis {
         }
     }
 
+    /// Returns the diagnosis for attempts that fail and will be repeated. It precedes that of an
+    /// outage, which takes several failures.
+    pub fn failing() -> Self {
+        let headline = Headline::new(SENDING, "", ", but the latest attempts failed");
+        let note = Some("Retrying automatically; nothing is lost.");
+        Self { note, ..Self::sending(headline) }
+    }
+
     /// Returns the one-line summary.
     pub fn summary(&self, held: u64, waiting: u64, retrying: u64, dead: u64) -> String {
         let (held, waiting) = (group_thousands(held), group_thousands(waiting));

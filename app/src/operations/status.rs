@@ -60,14 +60,18 @@ impl<'a> Status<'a> {
         authenticate_url: &str,
         now: Timestamp,
     ) -> Self {
-        let diagnosis = Diagnosis::new(overview, authenticate_url, now);
+        let mut diagnosis = Diagnosis::new(overview, authenticate_url, now);
         let queues = || overview.queues.iter();
+        let is_mail_retried = queues().any(|queue| queue.queue.is_mail() && queue.retrying > 0);
+        if diagnosis.headline.is_plain() && is_mail_retried && activity.is_mail_failing() {
+            diagnosis = Diagnosis::failing();
+        }
         let workers = overview.live_workers().count();
         // Without a worker, jobs that are marked as running wait to be started again.
         let unstarted =
             |queue: &QueueState| queue.waiting() + if workers == 0 { queue.running } else { 0 };
         let is_held = |queue: &&QueueState| queue.held_by.is_some() || workers == 0;
-        let held = queues().filter(is_held).map(unstarted).sum();
+        let held: u64 = queues().filter(is_held).map(unstarted).sum();
         let for_provider = queues().filter(|queue| queue.queue.calls_provider());
         let waiting = for_provider.map(unstarted).sum();
         let mails = queues().filter(|queue| queue.queue.is_mail()).map(unstarted).sum();
@@ -77,7 +81,8 @@ impl<'a> Status<'a> {
         let issue = health.issue();
         let error = |code, message| ErrorView { code, message };
         let sent_per_minute = activity.sent_per_minute(now);
-        let rate = Some(sent_per_minute).filter(|_| diagnosis.sending);
+        // While jobs are held, the rate of the last minute says nothing about the next.
+        let rate = Some(sent_per_minute).filter(|_| diagnosis.sending && held == 0);
         Self {
             summary: diagnosis.summary(held, waiting, retrying, dead),
             sending: diagnosis.sending,
@@ -216,6 +221,27 @@ mod tests {
         assert_eq!(until_empty(0, 0, ProviderHealth::Ok), (0, Some(0)));
         assert_eq!(until_empty(9, 0, ProviderHealth::Ok), (0, None));
         assert_eq!(until_empty(9, 60, down()), (60, None), "nothing is sent now");
+    }
+
+    #[test]
+    fn attempts_that_all_fail_are_reported_before_an_outage_is_noticed() {
+        let summary = |done, failed, retrying| {
+            let mut overview = overview(1, vec![worker(ProviderHealth::Ok, 1)], &[]);
+            overview.queues[1].retrying = retrying;
+            let mut activity = sent(done);
+            for queue in &mut activity.0 {
+                if let Some(current) = queue.minutes.last_mut().filter(|_| queue.queue.is_mail()) {
+                    current.failed = failed;
+                }
+            }
+            Status::new(&overview, &activity, URL, now()).summary
+        };
+        let failing = summary(0, 1, 1);
+        assert!(failing.starts_with("SENDING, but the latest attempts failed. "), "{failing}");
+        for (done, failed, retrying) in [(1, 1, 1), (0, 1, 0), (0, 0, 1)] {
+            let ordinary = summary(done, failed, retrying);
+            assert!(ordinary.starts_with("SENDING. "), "{ordinary}");
+        }
     }
 
     #[test]

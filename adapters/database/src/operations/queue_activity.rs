@@ -51,6 +51,25 @@ impl Activity {
         let mail = self.0.iter().filter(|activity| activity.queue.is_mail());
         mail.map(|activity| activity.done_per_minute(now)).sum()
     }
+
+    /// Returns whether all attempts to send mail failed in the latest minute that has any.
+    pub fn is_mail_failing(&self) -> bool {
+        let mut latest: Option<Minute> = None;
+        let mail = self.0.iter().filter(|activity| activity.queue.is_mail());
+        for minute in mail.flat_map(|activity| &activity.minutes) {
+            if minute.done + minute.failed == 0 {
+                continue;
+            }
+            latest = match latest {
+                Some(latest) if latest.at > minute.at => Some(latest),
+                Some(Minute { at, done, failed }) if at == minute.at => {
+                    Some(Minute { at, done: done + minute.done, failed: failed + minute.failed })
+                }
+                _ => Some(*minute),
+            };
+        }
+        latest.is_some_and(|latest| latest.done == 0)
+    }
 }
 
 impl QueueActivity {
