@@ -213,7 +213,11 @@ async fn dead_jobs_are_retried_and_dismissed_together() {
 
     guestlist.wait_for_jobs().await;
     refused_again(&guestlist).await;
-    window.open(&format!("{}/ops/jobs", guestlist.public_url)).await;
+    let counted = async || {
+        window.open(&format!("{}/ops/jobs", guestlist.public_url)).await;
+        window.body_text().await.contains("Dismiss all 1…").then_some(())
+    };
+    window.wait_for("the dead job is counted", counted).await;
     window.click("Dismiss all 1…").await;
     window.wait_for_heading("Dismiss 1 job?").await;
     window.click("Dismiss 1 job").await;

@@ -144,18 +144,18 @@ async fn an_open_page_says_that_the_session_has_ended_and_that_it_is_back() {
     let Some((browsers, guestlist)) = start_with_browsers().await else { return };
     let admin = browsers.profile().await;
     log_in_admin(&admin, &guestlist).await;
-    admin.open(&format!("{}/audit", guestlist.public_url)).await;
-    admin.fill("actor", "half an addr").await;
+    admin.open(&format!("{}/invitations", guestlist.public_url)).await;
+    admin.fill("q", "half an addr").await;
     assert!(!admin.body_text().await.contains(ENDED));
     let end = "UPDATE sessions SET ended_at = started_at + 1, end_reason = 'revoked'";
     assert_eq!(guestlist.database().execute(end).await, 1);
     admin.wait_for_text(ENDED).await;
-    assert_eq!(admin.value("#actor").await, "half an addr");
+    assert_eq!(admin.value("#q").await, "half an addr");
     // As after logging in again in another tab.
     admin.add_host_cookie("stytch_session", guestlist.admin().await.token()).await;
     let is_gone = async || (!admin.body_text().await.contains(ENDED)).then_some(());
     admin.wait_for("the notice is gone", is_gone).await;
-    assert_eq!(admin.value("#actor").await, "half an addr");
+    assert_eq!(admin.value("#q").await, "half an addr");
 }
 
 #[tokio::test]
