@@ -1,6 +1,6 @@
 //! The audit log.
 
-mod rows;
+pub mod rows;
 
 use std::collections::HashMap;
 
@@ -9,11 +9,11 @@ use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::http::uri::PathAndQuery;
 use axum::response::Response;
-use guestlist_domain::{Actor, Email, Event, EventKind, User, UserId};
+use guestlist_domain::{Email, Event, EventKind, User, UserId};
 
-use self::rows::{Day, RowUser};
+use self::rows::Day;
 use super::auth::PageAdmin;
-use super::labels::{actor_name, event_name};
+use super::labels::event_name;
 use super::layout::render;
 use super::shell::{Section, Shell};
 use crate::audit::{AuditQuery, find_events};
@@ -98,17 +98,13 @@ async fn search(app: &App, query: &AuditQuery) -> Result<(Vec<Event>, Option<Str
     find_events(app, query).await
 }
 
-async fn load_users(app: &App, events: &[Event]) -> Result<HashMap<UserId, User>, Problem> {
+/// Returns the users whom events concern, as far as they exist.
+pub async fn load_users(app: &App, events: &[Event]) -> Result<HashMap<UserId, User>, Problem> {
     let mut ids: Vec<_> = events.iter().filter_map(|event| event.user_id).collect();
     ids.sort_unstable();
     ids.dedup();
     let users = app.store.users_by_ids(&ids).await?;
     Ok(users.into_iter().map(|user| (user.id, user)).collect())
-}
-
-/// Returns an actor's id or type, to filter by.
-fn actor_filter(actor: &Actor) -> String {
-    actor.id().map_or_else(|| actor.kind().to_owned(), |id| id.to_string())
 }
 
 /// Returns the name of a kind of event, as an option of the form.

@@ -70,7 +70,7 @@ impl StateLabel {
 /// A time relative to now, with the exact time in UTC as its title.
 #[derive(Debug, Clone, Copy, Template)]
 #[template(
-    source = r#"<time datetime="{{ self.machine() }}" title="{{ self.full() }}">{{ self.relative() }}</time>"#,
+    source = r#"<time datetime="{{ self::machine(*at) }}" title="{{ self::full(*at) }}">{{ self.relative() }}</time>"#,
     ext = "html"
 )]
 pub struct When {
@@ -81,14 +81,6 @@ pub struct When {
 impl HtmlSafe for When {}
 
 impl When {
-    fn machine(&self) -> String {
-        self.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-    }
-
-    fn full(&self) -> String {
-        self.at.strftime("%-d %B %Y, %H:%M:%S UTC").to_string()
-    }
-
     /// Within two weeks relative, and otherwise the date.
     pub fn relative(&self) -> String {
         let distance = self.at.duration_since(self.now);
@@ -126,10 +118,61 @@ fn half_unit(length: SignedDuration) -> SignedDuration {
     })
 }
 
+/// A time of day in UTC, or another text, with the exact time as its title.
+#[derive(Debug, Clone, Template)]
+#[template(
+    source = r#"<time datetime="{{ self::machine(*at) }}" title="{{ self::full(*at) }}">{{ text }}</time>"#,
+    ext = "html"
+)]
+pub struct Clock {
+    at: Timestamp,
+    pub text: String,
+}
+
+impl HtmlSafe for Clock {}
+
+impl Clock {
+    /// Shows the time with this text.
+    pub fn new(at: Timestamp, text: impl Into<String>) -> Self {
+        Self { at, text: text.into() }
+    }
+
+    /// Shows the time to the second, without its date.
+    pub fn without_date(at: Timestamp) -> Self {
+        Self::new(at, at.strftime("%H:%M:%S").to_string())
+    }
+
+    /// Shows the time to the second, with the date unless it is today.
+    pub fn to_second(at: Timestamp, now: Timestamp) -> Self {
+        let format = if is_same_day(at, now) { "%H:%M:%S" } else { "%-d %b %Y, %H:%M:%S" };
+        Self::new(at, at.strftime(format).to_string())
+    }
+
+    /// Shows the time to the minute, with the date unless it is today.
+    pub fn to_minute(at: Timestamp, now: Timestamp) -> Self {
+        let format = if is_same_day(at, now) { "%H:%M" } else { "%-d %b, %H:%M" };
+        Self::new(at, at.strftime(format).to_string())
+    }
+}
+
+/// Returns whether two times are on the same day in UTC.
+pub fn is_same_day(one: Timestamp, other: Timestamp) -> bool {
+    let day = |time: Timestamp| time.as_second().div_euclid(86_400);
+    day(one) == day(other)
+}
+
+fn machine(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn full(at: Timestamp) -> String {
+    at.strftime("%-d %B %Y, %H:%M:%S UTC").to_string()
+}
+
 /// A date and time of day in UTC, for people who read it once.
 #[derive(Debug, Clone, Copy, Template)]
 #[template(
-    source = r#"<time datetime="{{ self.machine() }}">{{ self.text() }}</time> UTC"#,
+    source = r#"<time datetime="{{ self.at() }}">{{ self.text() }}</time> UTC"#,
     ext = "html"
 )]
 pub struct Moment(pub Timestamp);
@@ -137,8 +180,8 @@ pub struct Moment(pub Timestamp);
 impl HtmlSafe for Moment {}
 
 impl Moment {
-    fn machine(&self) -> String {
-        self.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    fn at(&self) -> String {
+        machine(self.0)
     }
 
     fn text(&self) -> String {
@@ -217,5 +260,17 @@ mod tests {
     fn a_capped_count_says_so() {
         let text = |count, is_capped| count_text(CappedCount { count, is_capped });
         assert_eq!((text(10_000, false), text(10_000, true)), ("10,000".into(), "10,000+".into()));
+    }
+
+    #[test]
+    fn times_of_other_days_have_a_date() {
+        let now: Timestamp = "2026-11-29T14:32:00Z".parse().unwrap();
+        let shown = |at: &str| {
+            let at = at.parse().unwrap();
+            (Clock::to_minute(at, now).text, Clock::to_second(at, now).text)
+        };
+        assert_eq!(shown("2026-11-29T00:00:59Z"), ("00:00".into(), "00:00:59".into()));
+        let before = ("28 Nov, 23:59".into(), "28 Nov 2026, 23:59:59".into());
+        assert_eq!(shown("2026-11-28T23:59:59Z"), before);
     }
 }

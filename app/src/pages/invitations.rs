@@ -22,6 +22,8 @@ use axum::routing::{get, post};
 
 use crate::state::App;
 
+pub use self::actions::page_path;
+
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/invitations", get(list::show).post(new::create))

@@ -14,6 +14,7 @@ mod queue_rows;
 mod queues;
 mod selection;
 mod status_notice;
+mod subjects;
 mod words;
 
 use axum::Router;

@@ -115,5 +115,5 @@ async fn the_audit_log_requires_an_administrator() {
     other.open(&format!("{}{path}", guestlist.public_url)).await;
     other.fill("email", ADA).await;
     log_in_by_form(&other, &guestlist, "Mail me a link").await;
-    other.wait_for_heading("Administrators only").await;
+    other.wait_for_heading("You may not do this").await;
 }

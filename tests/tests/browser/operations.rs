@@ -199,6 +199,8 @@ async fn dead_jobs_are_retried_and_dismissed_together() {
     check(&window, &guestlist, "ops-dead").await;
     window.click("Retry or dismiss the dead jobs").await;
     window.wait_for_text("3 dead jobs").await;
+    // Administrators see whom a job is about.
+    window.wait_for_text("invitation of guest2@example.com").await;
     check(&window, &guestlist, "jobs").await;
     window.click("invalid_email").await;
     window.wait_for_path("/ops/jobs?state=dead&error=invalid_email").await;

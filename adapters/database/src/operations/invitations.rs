@@ -75,6 +75,15 @@ impl SqlStore {
         Ok(count.map_err(store_error)?.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
     }
 
+    /// Returns those of the invitations that exist, in any order. `ids` must not exceed a page.
+    pub async fn invitations_by_ids(&self, ids: &[InvitationId]) -> StoreResult<Vec<Invitation>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = ids.iter().map(|id| id.0);
+        self.all(Entity::find().filter(Column::Id.is_in(ids))).await
+    }
+
     /// Returns the events of some invitations, oldest first. `ids` must not exceed a page.
     pub async fn events_of_invitations(&self, ids: &[InvitationId]) -> StoreResult<Vec<Event>> {
         if ids.is_empty() {

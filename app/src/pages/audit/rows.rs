@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-use guestlist_domain::{Event, EventKind, User, UserId};
+use askama::Template;
+use askama::filters::HtmlSafe;
+use guestlist_domain::{Actor, Event, EventKind, User, UserId};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use super::super::labels::{EventLabel, event_label, is_own};
+use crate::pages::components::Clock;
+use crate::pages::labels::{EventLabel, actor_name, event_label, is_own};
 
 /// The events of one day, in UTC.
 #[derive(Debug)]
@@ -17,7 +20,9 @@ pub struct Day {
     pub rows: Vec<Row>,
 }
 
-#[derive(Debug)]
+/// An event. It is printed as a sentence.
+#[derive(Debug, Template)]
+#[template(path = "event.html")]
 pub struct Row {
     pub event: Event,
     pub label: EventLabel,
@@ -25,6 +30,8 @@ pub struct Row {
     /// A symbol of `icons.html`.
     pub icon: &'static str,
 }
+
+impl HtmlSafe for Row {}
 
 /// The user that an event concerns.
 #[derive(Debug)]
@@ -73,7 +80,7 @@ fn day_name(day: Date, now: Timestamp) -> String {
 }
 
 impl Row {
-    fn new(event: Event, users: &HashMap<UserId, User>) -> Self {
+    pub fn new(event: Event, users: &HashMap<UserId, User>) -> Self {
         let label = event_label(&event);
         let user = event.user_id.filter(|_| label.has_user).map(|id| match users.get(&id) {
             _ if is_own(&event) => RowUser::Actor,
@@ -83,18 +90,14 @@ impl Row {
         Self { icon: icon(event.kind), event, label, user }
     }
 
-    /// Returns the time of day, in UTC.
-    pub fn clock(&self) -> String {
-        self.event.at.strftime("%H:%M:%S").to_string()
+    pub fn clock(&self) -> Clock {
+        Clock::without_date(self.event.at)
     }
+}
 
-    pub fn machine_time(&self) -> String {
-        self.event.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-    }
-
-    pub fn full_time(&self) -> String {
-        self.event.at.strftime("%-d %B %Y, %H:%M:%S UTC").to_string()
-    }
+/// Returns an actor's id or type, to filter by.
+fn actor_filter(actor: &Actor) -> String {
+    actor.id().map_or_else(|| actor.kind().to_owned(), |id| id.to_string())
 }
 
 /// Returns what a removed user is called. That they are removed is what these events say.
@@ -132,7 +135,7 @@ fn icon(kind: EventKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use guestlist_domain::{Actor, EventId};
+    use guestlist_domain::EventId;
     use jiff::SignedDuration;
     use serde_json::Value;
     use uuid::Uuid;

@@ -101,6 +101,9 @@ fn text(problem: &Problem, values: &ErrorPageValues) -> String {
         Code::NotFound => {
             "There is no page at this address, or what it showed was removed.".to_owned()
         }
+        Code::MethodNotAllowed => {
+            "This address only receives forms. Open the page from the navigation.".to_owned()
+        }
         Code::InvitationRevoked => "The link no longer works, and a new one can’t be sent. If you \
                                     think that this is a mistake, ask the person who invited you \
                                     for a new invitation."

@@ -4,7 +4,7 @@ use guestlist_domain::{Event, EventKind, Invitation, InvitationStatus};
 use jiff::Timestamp;
 
 use super::opening::Opening;
-use super::texts::Clock;
+use crate::pages::components::Clock;
 use crate::pages::components::{Icon, icon};
 
 /// A step, done or not.
@@ -39,7 +39,7 @@ impl Step {
     }
 
     fn at(self, at: impl Into<Option<Timestamp>>, now: Timestamp) -> Self {
-        Self { at: at.into().map(|at| Clock::to_the_minute(at, now)), ..self }
+        Self { at: at.into().map(|at| Clock::to_minute(at, now)), ..self }
     }
 
     fn with_text(self, text: impl Into<String>) -> Self {

@@ -7,7 +7,7 @@ use guestlist_stytch::refuses_address;
 use jiff::Timestamp;
 
 use super::opening::Opening;
-use super::texts::{error_reason, hold_reason, precise};
+use super::texts::{error_reason, hold_reason, two_units};
 use crate::pages::components::{StateLabel, When};
 use crate::pages::labels::actor_name;
 use crate::pages::states::{invitation_state, is_sent_soon};
@@ -101,7 +101,7 @@ fn why(invitation: &Invitation, context: &RowContext<'_>) -> Why {
         },
         InvitationStatus::Accepted => match (invitation.sent_at, invitation.accepted_at) {
             (Some(sent), Some(accepted)) if accepted > sent => {
-                text(&format!("{} after it was sent", precise(accepted.duration_since(sent))))
+                text(&format!("{} after it was sent", two_units(accepted.duration_since(sent))))
             }
             _ => Why::default(),
         },

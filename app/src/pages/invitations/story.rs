@@ -12,8 +12,8 @@ use guestlist_domain::{Event, EventKind, HeldBy, Invitation, Visitor};
 use jiff::{SignedDuration, Timestamp};
 
 use super::opening::is_scanner;
-use super::texts::{Clock, invitee, is_same_day, past_hold_reason, precise};
-use crate::pages::components::{Icon, icon};
+use super::texts::{invitee, past_hold_reason, two_units};
+use crate::pages::components::{Clock, Icon, icon, is_same_day};
 use crate::pages::labels::actor_name;
 
 /// An entry of the story.
@@ -76,7 +76,7 @@ impl Entry {
     }
 
     pub fn clock(&self) -> Clock {
-        Clock::to_the_second(self.at)
+        Clock::without_date(self.at)
     }
 }
 
@@ -135,7 +135,7 @@ fn later(previous: Timestamp, at: Timestamp) -> String {
     if passed < SignedDuration::from_secs(1) {
         String::new()
     } else {
-        format!("+{}", precise(passed))
+        format!("+{}", two_units(passed))
     }
 }
 
@@ -206,7 +206,7 @@ fn held(event: &Event, mut rest: Peekable<Iter<'_, Event>>) -> Entry {
     let end: Option<Timestamp> = stated.or_else(|| rest.peek().map(|next| next.at));
     let length = end.map(|end| end.duration_since(event.at));
     let title = match length.filter(|length| *length >= SignedDuration::from_secs(1)) {
-        Some(length) => format!("Held for {}: {reason}", precise(length)),
+        Some(length) => format!("Held for {}: {reason}", two_units(length)),
         None => format!("Held: {reason}"),
     };
     Entry::new(event, "warn", "pause", Title::text(title))
@@ -221,7 +221,7 @@ fn visited(
     let since_sent = sent_at.map(|sent_at| event.at.duration_since(sent_at));
     let after = since_sent.map(|time| match time.as_secs() {
         ..1 => "less than a second after it was sent".to_owned(),
-        _ => format!("{} after it was sent", precise(time)),
+        _ => format!("{} after it was sent", two_units(time)),
     });
     let is_accepted = rest.peek().is_some_and(|next| next.kind == EventKind::Accepted);
     if !is_scanner(event) || is_accepted {

@@ -1,9 +1,7 @@
-//! Texts that the pages of invitations share: reasons, lengths of time, and times of day.
+//! Texts that the pages of invitations share: reasons and lengths of time.
 
-use askama::Template;
-use askama::filters::HtmlSafe;
 use guestlist_domain::{HeldBy, Invitation, Name};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 /// Returns the invitee's name, or else their address.
 pub fn invitee(invitation: &Invitation) -> &str {
@@ -46,7 +44,7 @@ pub fn error_reason(code: &str) -> &'static str {
 }
 
 /// Returns a length of time in its two largest units: `6 min 14 s`.
-pub fn precise(length: SignedDuration) -> String {
+pub fn two_units(length: SignedDuration) -> String {
     let seconds = length.as_secs();
     let of = |large: (i64, &str), small: (i64, &str)| {
         let (count, rest) = (seconds / large.0, seconds % large.0 / small.0);
@@ -72,49 +70,6 @@ pub fn call_duration(milliseconds: u64) -> String {
     }
 }
 
-/// A time of day in UTC, with the exact time as its title.
-#[derive(Debug, Clone, Template)]
-#[template(
-    source = r#"<time datetime="{{ self.machine() }}" title="{{ self.full() }}">{{ text }}</time>"#,
-    ext = "html"
-)]
-pub struct Clock {
-    at: Timestamp,
-    text: String,
-}
-
-impl HtmlSafe for Clock {}
-
-impl Clock {
-    pub fn to_the_second(at: Timestamp) -> Self {
-        Self { at, text: at.strftime("%H:%M:%S").to_string() }
-    }
-
-    /// Shows the date too, unless it is today's.
-    pub fn to_the_minute(at: Timestamp, now: Timestamp) -> Self {
-        let format = if is_same_day(at, now) { "%H:%M" } else { "%-d %b, %H:%M" };
-        Self { at, text: at.strftime(format).to_string() }
-    }
-
-    /// Shows another text for the time.
-    pub fn named(at: Timestamp, text: &str) -> Self {
-        Self { at, text: text.to_owned() }
-    }
-
-    fn machine(&self) -> String {
-        self.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-    }
-
-    fn full(&self) -> String {
-        self.at.strftime("%-d %B %Y, %H:%M:%S UTC").to_string()
-    }
-}
-
-/// Returns whether two times are on the same day in UTC.
-pub fn is_same_day(one: Timestamp, other: Timestamp) -> bool {
-    one.strftime("%F").to_string() == other.strftime("%F").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,19 +86,11 @@ mod tests {
             (90_000, "1 day 1 h"),
             (604_800, "7 days"),
         ] {
-            assert_eq!(precise(SignedDuration::from_secs(seconds)), expected);
+            assert_eq!(two_units(SignedDuration::from_secs(seconds)), expected);
         }
         assert_eq!(
             [84, 999, 1_000, 10_049].map(call_duration),
             ["84 ms", "999 ms", "1.0 s", "10.0 s"]
         );
-    }
-
-    #[test]
-    fn times_of_other_days_have_a_date() {
-        let now: Timestamp = "2026-11-29T14:32:00Z".parse().unwrap();
-        let shown = |at: &str| Clock::to_the_minute(at.parse().unwrap(), now).text;
-        assert_eq!(shown("2026-11-29T00:00:59Z"), "00:00");
-        assert_eq!(shown("2026-11-28T23:59:59Z"), "28 Nov, 23:59");
     }
 }

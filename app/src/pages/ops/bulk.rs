@@ -5,9 +5,10 @@ use std::time::Duration;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guestlist_database::operations::{JobFilter, KindCount};
+use guestlist_database::operations::{ErrorGroup, JobFilter, JobStatus, KindCount};
 use guestlist_domain::jobs::{DeleteIdentity, SendInvitation, SendLoginLink};
-use guestlist_domain::{Job, ManageableRoles};
+use guestlist_domain::{Job, JobState, ManageableRoles};
+use guestlist_stytch::refuses_address;
 
 use super::components::counted;
 use super::selection::{Selection, SelectionQuery};
@@ -58,6 +59,12 @@ pub async fn confirm(
     let all: u64 = kinds.iter().map(|kind| kind.jobs).sum();
     let count = counted(matched.matched, "job", "jobs");
     let url = selection.url(&format!("/ops/jobs/{}", action.name()));
+    let refused = match action {
+        JobAction::Retry if selection == Selection::of(JobStatus::In(JobState::Dead)) => {
+            refused_addresses(&app.operations.errors().await?)
+        }
+        JobAction::Retry | JobAction::Cancel | JobAction::Dismiss => 0,
+    };
     let template = ConfirmPage {
         shell: Shell::new(app, &page.caller, Some(Section::Operations), url).await?,
         jobs: if matched.has_more { format!("at least {count}") } else { count },
@@ -66,6 +73,7 @@ pub async fn confirm(
             action,
             &kinds,
             &selection,
+            refused,
             all - matched.matched.min(all),
             page.manageable_roles(),
         ),
@@ -125,6 +133,12 @@ fn parse(action: JobAction, query: SelectionQuery) -> Result<Selection, Problem>
     Err(Problem::field("state", format!("must be one of {states}")))
 }
 
+/// Returns the number of dead jobs whose address Stytch refused.
+fn refused_addresses(groups: &[ErrorGroup]) -> u64 {
+    let refused = groups.iter().filter(|group| group.code.as_deref().is_some_and(refuses_address));
+    refused.map(|group| group.dead).sum()
+}
+
 fn kind_row(KindCount { kind, queue, jobs }: KindCount) -> KindRow {
     KindRow { kind, queue, jobs: group_thousands(jobs) }
 }
@@ -133,6 +147,7 @@ fn consequences(
     action: JobAction,
     kinds: &[KindCount],
     selection: &Selection,
+    refused: u64,
     skipped: u64,
     manageable: ManageableRoles,
 ) -> Vec<(Icon, String)> {
@@ -141,6 +156,12 @@ fn consequences(
     if let (JobAction::Retry, Some(error)) = (action, &selection.error) {
         let text =
             format!("Unless the cause of {error} is gone, they will most likely fail again.");
+        all.push((icon("warn"), text));
+    }
+    if refused > 0 {
+        let fail = if refused == 1 { "it fails" } else { "they fail" };
+        let jobs = counted(refused, "address", "addresses");
+        let text = format!("Stytch refused {jobs} for good. Most likely, {fail} again.");
         all.push((icon("warn"), text));
     }
     if skipped > 0 && manageable != ManageableRoles::All {

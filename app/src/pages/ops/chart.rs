@@ -84,9 +84,9 @@ fn measured_runs(points: &[Point]) -> Vec<Vec<(usize, f64)>> {
 
 fn marks(points: &[Point]) -> String {
     let mut marks = String::new();
-    let width = WIDTH / precise(points.len().max(1));
+    let width = WIDTH / to_f64(points.len().max(1));
     for (index, _) in points.iter().enumerate().filter(|(_, point)| point.has_failures) {
-        let x = number(width * precise(index));
+        let x = number(width * to_f64(index));
         let _ = write!(marks, "M{x} {HEIGHT}v-{MARK}h{}v{MARK}z", number(width));
     }
     marks
@@ -124,7 +124,7 @@ fn describe(points: &[Point], format: impl Fn(f64) -> String) -> String {
 }
 
 fn x(index: usize, length: usize) -> f64 {
-    WIDTH * precise(index) / precise(length.saturating_sub(1).max(1))
+    WIDTH * to_f64(index) / to_f64(length.saturating_sub(1).max(1))
 }
 
 fn y(value: f64, top: f64) -> f64 {
@@ -139,7 +139,7 @@ fn number(value: f64) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a chart has far fewer points")]
-fn precise(count: usize) -> f64 {
+fn to_f64(count: usize) -> f64 {
     count as f64
 }
 

@@ -4,45 +4,10 @@ use std::time::Duration;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::operations::group_thousands;
 use crate::pages::components::rounded;
-
-/// A time of day in UTC, with the full time as its title.
-#[derive(Debug, Clone, Template)]
-#[template(
-    source = r#"<time datetime="{{ self.machine() }}" title="{{ self.full() }}">{{ text }}</time>"#,
-    ext = "html"
-)]
-pub struct Clock {
-    at: Timestamp,
-    text: String,
-}
-
-impl HtmlSafe for Clock {}
-
-impl Clock {
-    /// Shows the time with this text.
-    pub fn new(at: Timestamp, text: impl Into<String>) -> Self {
-        Self { at, text: text.into() }
-    }
-
-    /// Shows the time to the second, with the date unless it is today.
-    pub fn to_second(at: Timestamp, now: Timestamp) -> Self {
-        let day = |time: Timestamp| time.as_second().div_euclid(86_400);
-        let format = if day(at) == day(now) { "%H:%M:%S" } else { "%-d %b %Y, %H:%M:%S" };
-        Self::new(at, at.strftime(format).to_string())
-    }
-
-    fn machine(&self) -> String {
-        self.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-    }
-
-    fn full(&self) -> String {
-        self.at.strftime("%-d %B %Y, %H:%M:%S UTC").to_string()
-    }
-}
 
 /// A sentence in which names of programs and settings are in backticks.
 #[derive(Debug, Clone, Template)]
@@ -104,13 +69,5 @@ mod tests {
     fn marked_words_are_code_and_everything_is_escaped() {
         let html = Marked("Set `STYTCH_SECRET` & <restart>.".to_owned()).to_string();
         assert_eq!(html, "Set <code>STYTCH_SECRET</code> &#38; &#60;restart&#62;.");
-    }
-
-    #[test]
-    fn a_time_of_another_day_has_its_date() {
-        let now: Timestamp = "2026-11-29T14:32:00Z".parse().unwrap();
-        let clock = |at: &str| Clock::to_second(at.parse().unwrap(), now).text;
-        assert_eq!(clock("2026-11-29T00:00:09Z"), "00:00:09");
-        assert_eq!(clock("2026-11-28T23:59:59Z"), "28 Nov 2026, 23:59:59");
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::chart::{Point, Spark};
 use super::components::{dash, length, seconds, whole};
-use super::points::{done_points, precise, sum_of_minutes, wait_points};
+use super::points::{done_points, sum_of_minutes, to_f64, wait_points};
 use crate::operations::{Status, group_thousands};
 
 /// The number of minutes whose share of failed attempts is shown as the current one.
@@ -80,7 +80,7 @@ fn wait_figure(
 fn failed_attempts(activity: &Activity) -> Figure {
     let minutes = sum_of_minutes(activity, QueueName::calls_provider);
     let share = |done: u64, failed: u64| {
-        (done + failed > 0).then(|| 100.0 * precise(failed) / precise(done + failed))
+        (done + failed > 0).then(|| 100.0 * to_f64(failed) / to_f64(done + failed))
     };
     let point = |minute: &Minute| Point {
         at: minute.at,

@@ -8,13 +8,14 @@ use guestlist_domain::jobs::SendInvitation;
 use guestlist_domain::{Job, JobId, JobState};
 use jiff::Timestamp;
 
-use super::components::{Clock, length};
+use super::components::length;
 use super::selection::Selection;
-use super::words::{Subject, attempt_state, hold_reason, kind_purpose, subject};
+use super::subjects::{Subject, Subjects};
+use super::words::{attempt_state, hold_reason, kind_purpose};
 use crate::extract::PathParam;
 use crate::operations::JobAction;
 use crate::pages::auth::{FormOperator, PageOperator};
-use crate::pages::components::{StateLabel, When};
+use crate::pages::components::{Clock, StateLabel, When};
 use crate::pages::layout::render;
 use crate::pages::shell::{Section, Shell};
 use crate::pages::states::job_state;
@@ -29,7 +30,6 @@ struct JobPage<'a> {
     state: StateLabel,
     next_step: String,
     subject: Option<Subject>,
-    is_admin: bool,
     /// The jobs of the same state in the same queue.
     queue_url: String,
     actions: Vec<JobAction>,
@@ -91,12 +91,12 @@ async fn render_job(
     let mut shell = Shell::new(app, &page.caller, Some(Section::Operations), url).await?;
     shell.is_changing = !has_ended(job.status);
     let allowed = JobAction::ALL.into_iter().filter(|action| action.applies_to(job.status));
+    let subjects = Subjects::load(page, std::slice::from_ref(&job)).await?;
     let template = JobPage {
         purpose: kind_purpose(&job.kind),
         state: job_state(job.status),
         next_step: next_step(&job, now),
-        subject: subject(&job),
-        is_admin: page.is_admin(),
+        subject: subjects.of(&job),
         queue_url: queue_url(&job),
         actions: if page.can_act() { allowed.collect() } else { Vec::new() },
         refusal: refusal.as_ref().map(|problem| problem.detail.clone()),

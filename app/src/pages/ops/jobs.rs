@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::components::counted;
 use super::errors::ErrorRow;
 use super::selection::{Selection, SelectionQuery, filled};
-use super::words::{KINDS, Subject, subject};
+use super::subjects::{Subject, Subjects, find_page};
+use super::words::KINDS;
 use crate::extract::{FieldErrors, Paged, Query, parse_page};
 use crate::operations::{JobAction, group_thousands};
 use crate::pages::auth::PageOperator;
@@ -56,7 +57,8 @@ struct JobsPage<'a> {
     errors: Vec<ErrorRow>,
     more_errors: Vec<ErrorRow>,
     can_act: bool,
-    is_admin: bool,
+    /// What can be searched for.
+    search_hint: &'static str,
     title: String,
     /// The time that the last column shows.
     time_name: &'static str,
@@ -126,6 +128,11 @@ pub async fn show(page: PageOperator, Query(query): Query<JobsQuery>) -> Result<
     {
         return Ok(Redirect::to(&format!("/ops/jobs/{id}")).into_response());
     }
+    if let Some(q) = q.as_deref().filter(|_| page.is_admin())
+        && let Some(url) = find_page(app, q).await?
+    {
+        return Ok(Redirect::to(&url).into_response());
+    }
     let mut errors = FieldErrors::default();
     let cursor = filled(cursor);
     let Page { after, .. } = parse_page(None, cursor.as_deref(), JobId, &mut errors);
@@ -148,6 +155,7 @@ pub async fn show(page: PageOperator, Query(query): Query<JobsQuery>) -> Result<
     let codes = choices(codes, selection.error.as_deref());
     let mut error_rows = error_rows(groups.to_vec(), &selection, now);
     let more_errors = error_rows.split_off(error_rows.len().min(MAX_ERRORS));
+    let subjects = Subjects::load(&page, &found.items).await?;
     let template = JobsPage {
         tabs: TABS.iter().map(|tab| self::tab(*tab, &selection, &counts)).collect(),
         queues: choices(
@@ -162,11 +170,15 @@ pub async fn show(page: PageOperator, Query(query): Query<JobsQuery>) -> Result<
         errors: error_rows,
         more_errors,
         can_act: page.can_act(),
-        is_admin: page.is_admin(),
+        search_hint: if page.is_admin() {
+            "Address, invitation or job ID, or part of an error"
+        } else {
+            "Job ID, or part of an error"
+        },
         title: title(&selection, total.as_deref()),
         time_name: time_name(selection.status),
         actions: bulk_links(&page, &selection, q.as_deref(), total.as_deref(), &found.items),
-        rows: found.items.into_iter().map(|job| row(job, now)).collect(),
+        rows: found.items.into_iter().map(|job| row(job, &subjects, now)).collect(),
         older_url: found.next_cursor.map(|cursor| url(Some(&cursor))),
         first_url: cursor.is_some().then(|| url(None)),
         is_filtered: !selection.is_whole_state() || q.is_some(),
@@ -314,7 +326,7 @@ fn bulk_notice(did: &str, changed: u64, has_more: bool) -> Option<BulkNotice> {
     Some(BulkNotice { text, has_more })
 }
 
-fn row(job: JobRecord, now: Timestamp) -> Row {
+fn row(job: JobRecord, subjects: &Subjects, now: Timestamp) -> Row {
     let time = match job.status {
         JobStatus::In(JobState::Dead | JobState::Done | JobState::Cancelled) => job.finished_at,
         JobStatus::In(JobState::Running) => job.started_at,
@@ -322,7 +334,7 @@ fn row(job: JobRecord, now: Timestamp) -> Row {
     };
     Row {
         id: job.id,
-        subject: subject(&job),
+        subject: subjects.of(&job),
         attempts: format!("{} of {}", job.attempts, job.max_attempts),
         time: time.map(|at| When { at, now }),
         error: job.error,

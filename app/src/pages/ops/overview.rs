@@ -95,7 +95,7 @@ pub async fn render_overview(
         has_metrics: shell.is_session(),
         can_act: page.can_act(),
         refused,
-        notice: StatusNotice::new(&status, page.can_act()),
+        notice: StatusNotice::new(&status, groups, page.can_act()),
         figures: figures(&status, &overview, &activity, &waits, now),
         queues: queue_rows(&overview, &activity, &waits, refused, now),
         errors: groups.iter().cloned().map(|group| ErrorRow::of_any_state(group, now)).collect(),

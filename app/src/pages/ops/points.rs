@@ -32,7 +32,7 @@ pub fn done_points(minutes: &[Minute], current: u64) -> Vec<Point> {
     let value = |index, done| if index == last { current } else { done };
     let point = |(index, minute): (usize, &Minute)| Point {
         at: minute.at,
-        value: Some(precise(value(index, minute.done))),
+        value: Some(to_f64(value(index, minute.done))),
         has_failures: minute.failed > 0,
     };
     minutes.iter().enumerate().map(point).collect()
@@ -53,6 +53,6 @@ pub fn wait_points(waits: &QueueWaits, now: Timestamp) -> Vec<Point> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a chart needs no more than 52 bits")]
-pub fn precise(count: u64) -> f64 {
+pub fn to_f64(count: u64) -> f64 {
     count as f64
 }

@@ -2,12 +2,13 @@
 
 use askama::Template;
 use askama::filters::HtmlSafe;
+use guestlist_database::operations::ErrorGroup;
 use guestlist_domain::QueueName;
 use jiff::SignedDuration;
 
-use super::components::{Clock, Marked, counted};
+use super::components::{Marked, counted};
 use crate::operations::{Status, group_thousands};
-use crate::pages::components::{Icon, Tone, icon, rounded};
+use crate::pages::components::{Clock, Icon, Tone, icon, rounded};
 
 /// The status as a notice.
 #[derive(Debug, Template)]
@@ -33,8 +34,8 @@ pub struct StatusNotice<'a> {
 impl HtmlSafe for StatusNotice<'_> {}
 
 impl<'a> StatusNotice<'a> {
-    /// `can_act` is whether the viewer may resume queues.
-    pub fn new(status: &'a Status<'a>, can_act: bool) -> Self {
+    /// `errors` are the most frequent first. `can_act` is whether the viewer may resume queues.
+    pub fn new(status: &'a Status<'a>, errors: &[ErrorGroup], can_act: bool) -> Self {
         let diagnosis = &status.diagnosis;
         let headline = &diagnosis.headline;
         let has_dead = headline.is_plain() && status.dead > 0;
@@ -56,7 +57,7 @@ impl<'a> StatusNotice<'a> {
             since: headline.since.as_ref().map(|(at, text)| Clock::new(*at, text)),
             cause: &headline.cause,
             dead: has_dead.then(dead),
-            sentences: sentences(status),
+            sentences: sentences(status, errors.iter().find(|group| has_dead && group.dead > 0)),
             steps: diagnosis.steps.iter().cloned().map(Marked).collect(),
             resume: if can_act { &diagnosis.resume } else { &[] },
             error: status.error.as_ref().map(|error| (error.code, error.message)),
@@ -64,8 +65,13 @@ impl<'a> StatusNotice<'a> {
     }
 }
 
-fn sentences(status: &Status) -> Vec<String> {
+/// `error` is the most frequent error of dead jobs that need a decision.
+fn sentences(status: &Status, error: Option<&ErrorGroup>) -> Vec<String> {
     let mut sentences = vec![waiting(status)];
+    if let Some((dead, code)) = error.and_then(|group| Some((group.dead, group.code.as_deref()?))) {
+        let dead = group_thousands(dead);
+        sentences.push(format!("The most frequent error is {code} ({dead} jobs)."));
+    }
     if status.sending {
         sentences.extend(rate(status));
     } else if status.held.max(status.waiting) > 0 {

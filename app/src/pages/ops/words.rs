@@ -1,6 +1,5 @@
 //! How queues, jobs, attempts and differences are explained to operators.
 
-use guestlist_database::operations::JobRecord;
 use guestlist_domain::jobs::{
     CheckIdentity, DeleteIdentity, Reconcile, RevokeInvitation, RevokeSession, SendInvitation,
     SendLoginLink, Sweep,
@@ -71,34 +70,6 @@ pub const KINDS: [&str; 8] = [
     Sweep::KIND,
     Reconcile::KIND,
 ];
-
-/// The row that a job is about.
-#[derive(Debug)]
-pub struct Subject {
-    pub name: &'static str,
-    pub id: String,
-    /// Page of the row, for administrators.
-    pub url: Option<String>,
-}
-
-/// Returns what a job is about.
-pub fn subject(job: &JobRecord) -> Option<Subject> {
-    let text = |name: &str| job.args.get(name)?.as_str().map(ToOwned::to_owned);
-    let page = |folder: &str, id: &str| Some(format!("/{folder}/{id}"));
-    if let Some(id) = text("invitation") {
-        return Some(Subject { name: "invitation", url: page("invitations", &id), id });
-    }
-    if let Some(id) = text("user") {
-        return Some(Subject { name: "person", url: page("users", &id), id });
-    }
-    let others = [
-        ("login_request", "login request"),
-        ("provider_session", "session at Stytch"),
-        ("identity", "person at Stytch"),
-    ];
-    let (name, id) = others.into_iter().find_map(|(field, name)| Some((name, text(field)?)))?;
-    Some(Subject { name, id, url: None })
-}
 
 pub fn attempt_state(outcome: &str) -> StateLabel {
     match outcome {

@@ -8,10 +8,11 @@ use guestlist_domain::flows::{self, UserChange, VerifiedSession, privileged_invi
 use guestlist_domain::{Invitation, ManageableRoles, Role, Session, User, UserId, UserStatus};
 use serde::Deserialize;
 
-use super::activity::{Activity, Concerned, load_activity};
+use super::activity::load_activity;
 use super::progress::{Progress, invitation_progress, user_progress};
 use super::revoked::{find_revoked, revoked_query};
 use crate::extract::{Form, PathParam, Query};
+use crate::pages::audit::rows::Row;
 use crate::pages::auth::{FormAdmin, PageAdmin};
 use crate::pages::components::{Moment, StateLabel};
 use crate::pages::labels::actor_name;
@@ -41,7 +42,7 @@ struct PersonPage<'a> {
     /// The newest invitations.
     invitations: Vec<InvitationRow<'a>>,
     has_more_invitations: bool,
-    activity: Vec<Activity>,
+    activity: Vec<Row>,
     /// Whether the user is the viewer.
     is_viewer: bool,
     /// Invitations that demoting, suspending or removing the user would revoke.

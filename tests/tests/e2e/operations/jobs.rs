@@ -491,3 +491,24 @@ async fn jobs_are_counted_by_state_and_by_queue() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn only_administrators_see_whom_a_job_is_about() {
+    let guestlist = Guestlist::dev(Engine::Sqlite).start().await;
+    let (invitation, _) = guestlist.invite_and_mail("ada@example.com").await;
+    guestlist.wait_for_jobs().await;
+    let done = "/ops/jobs?state=done";
+    let mut admin = guestlist.admin().await;
+    let page = admin.get(done).await.is(200).body;
+    assert!(page.contains("ada@example.com"), "{page}");
+    let page = guestlist.api().get(done).await.is(200).body;
+    assert!(page.contains(id(&invitation)) && !page.contains("ada@example.com"), "{page}");
+
+    for search in ["ada%40example.com", id(&invitation)] {
+        let search = format!("/ops/jobs?q={search}");
+        let found = admin.get(&search).await.is(303);
+        assert_eq!(found.header("location"), Some(&*format!("/invitations/{}", id(&invitation))));
+        let found = guestlist.api().get(&search).await.is(200).body;
+        assert!(!found.contains("/invitations/"), "{found}");
+    }
+}

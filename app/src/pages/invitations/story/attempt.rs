@@ -5,7 +5,7 @@ use guestlist_domain::{Event, EventKind};
 use jiff::SignedDuration;
 
 use super::{Entry, Fact, Sources, Title};
-use crate::pages::invitations::texts::{call_duration, error_reason, precise};
+use crate::pages::invitations::texts::{call_duration, error_reason, two_units};
 
 /// The longest time between an attempt's event and its end in the queue.
 const MAX_DISTANCE: SignedDuration = SignedDuration::from_secs(10);
@@ -57,7 +57,9 @@ fn accepted(sources: &Sources<'_>, event: &Event) -> String {
     let request = before.filter(|earlier| requests.contains(&earlier.kind)).last();
     let passed = request.map(|request| event.at.duration_since(request.at));
     match passed.filter(|passed| *passed >= SignedDuration::from_secs(10)) {
-        Some(passed) => format!("Stytch accepted the mail, {} after the request.", precise(passed)),
+        Some(passed) => {
+            format!("Stytch accepted the mail, {} after the request.", two_units(passed))
+        }
         None => "Stytch accepted the mail.".to_owned(),
     }
 }
