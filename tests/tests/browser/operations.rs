@@ -261,7 +261,7 @@ async fn a_job_shows_its_attempts_and_is_cancelled_after_a_question() {
         "{attempts}"
     );
     let link = window.text(".lede a").await.unwrap();
-    assert_eq!(link, id(&invited));
+    assert_eq!(link, ADA);
     check(&window, &guestlist, "job").await;
     let job = window.path().await;
 

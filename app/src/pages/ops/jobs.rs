@@ -123,13 +123,8 @@ pub async fn show(page: PageOperator, Query(query): Query<JobsQuery>) -> Result<
     let selection = SelectionQuery { state, queue, kind, error }.parse()?;
     let (app, q) = (&page.app, filled(q));
     let now = app.ctx.now();
-    if let Some(id) = q.as_deref().and_then(|q| q.parse::<JobId>().ok())
-        && app.store.job_with_attempts(id, now).await?.is_some()
-    {
-        return Ok(Redirect::to(&format!("/ops/jobs/{id}")).into_response());
-    }
-    if let Some(q) = q.as_deref().filter(|_| page.is_admin())
-        && let Some(url) = find_page(app, q).await?
+    if let Some(q) = &q
+        && let Some(url) = find_page(&page, q).await?
     {
         return Ok(Redirect::to(&url).into_response());
     }
@@ -155,26 +150,19 @@ pub async fn show(page: PageOperator, Query(query): Query<JobsQuery>) -> Result<
     let codes = choices(codes, selection.error.as_deref());
     let mut error_rows = error_rows(groups.to_vec(), &selection, now);
     let more_errors = error_rows.split_off(error_rows.len().min(MAX_ERRORS));
+    let has_more = has_more.unwrap_or_default();
+    let result = did.zip(changed).and_then(|(did, changed)| bulk_notice(&did, changed, has_more));
     let subjects = Subjects::load(&page, &found.items).await?;
     let template = JobsPage {
         tabs: TABS.iter().map(|tab| self::tab(*tab, &selection, &counts)).collect(),
-        queues: choices(
-            QueueName::ALL.iter().map(|queue| queue.as_str()),
-            selection.queue.map(QueueName::as_str),
-        ),
+        queues: queue_choices(&selection),
         kinds: choices(KINDS, selection.kind.as_deref()),
         codes,
-        result: did
-            .zip(changed)
-            .and_then(|(did, changed)| bulk_notice(&did, changed, has_more.unwrap_or_default())),
+        result,
         errors: error_rows,
         more_errors,
         can_act: page.can_act(),
-        search_hint: if page.is_admin() {
-            "Address, invitation or job ID, or part of an error"
-        } else {
-            "Job ID, or part of an error"
-        },
+        search_hint: search_hint(&page),
         title: title(&selection, total.as_deref()),
         time_name: time_name(selection.status),
         actions: bulk_links(&page, &selection, q.as_deref(), total.as_deref(), &found.items),
@@ -187,6 +175,19 @@ pub async fn show(page: PageOperator, Query(query): Query<JobsQuery>) -> Result<
         selection: selection.clone(),
     };
     Ok(render(&app.site, StatusCode::OK, &template))
+}
+
+fn search_hint(page: &PageOperator) -> &'static str {
+    if page.is_admin() {
+        "Address, invitation or job ID, or part of an error"
+    } else {
+        "Job ID, or part of an error"
+    }
+}
+
+fn queue_choices(selection: &Selection) -> Vec<Choice> {
+    let names = QueueName::ALL.iter().map(|queue| queue.as_str());
+    choices(names, selection.queue.map(QueueName::as_str))
 }
 
 fn page_url(selection: &Selection, q: Option<&str>, cursor: Option<&str>) -> String {

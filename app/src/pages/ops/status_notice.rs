@@ -25,6 +25,8 @@ pub struct StatusNotice<'a> {
     dead: Option<String>,
     /// What waits, and what becomes of it.
     sentences: Vec<String>,
+    /// The most frequent error of the dead jobs that need a decision, and their number.
+    frequent_error: Option<(String, String)>,
     steps: Vec<Marked>,
     resume: &'a [QueueName],
     /// Code and message of Stytch's error.
@@ -57,7 +59,11 @@ impl<'a> StatusNotice<'a> {
             since: headline.since.as_ref().map(|(at, text)| Clock::new(*at, text)),
             cause: &headline.cause,
             dead: has_dead.then(dead),
-            sentences: sentences(status, errors.iter().find(|group| has_dead && group.dead > 0)),
+            sentences: sentences(status),
+            frequent_error: errors
+                .iter()
+                .find(|group| has_dead && group.dead > 0)
+                .and_then(|group| Some((group.code.clone()?, counted(group.dead, "job", "jobs")))),
             steps: diagnosis.steps.iter().cloned().map(Marked).collect(),
             resume: if can_act { &diagnosis.resume } else { &[] },
             error: status.error.as_ref().map(|error| (error.code, error.message)),
@@ -65,13 +71,8 @@ impl<'a> StatusNotice<'a> {
     }
 }
 
-/// `error` is the most frequent error of dead jobs that need a decision.
-fn sentences(status: &Status, error: Option<&ErrorGroup>) -> Vec<String> {
+fn sentences(status: &Status) -> Vec<String> {
     let mut sentences = vec![waiting(status)];
-    if let Some((dead, code)) = error.and_then(|group| Some((group.dead, group.code.as_deref()?))) {
-        let dead = group_thousands(dead);
-        sentences.push(format!("The most frequent error is {code} ({dead} jobs)."));
-    }
     if status.sending {
         sentences.extend(rate(status));
     } else if status.held.max(status.waiting) > 0 {

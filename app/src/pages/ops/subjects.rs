@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use guestlist_database::operations::JobRecord;
-use guestlist_domain::{Email, InvitationId, UserId};
+use guestlist_domain::{Email, InvitationId, JobId, UserId};
 use uuid::Uuid;
 
 use crate::pages::auth::PageOperator;
 use crate::pages::invitations::page_path;
 use crate::pages::people::person::person_url;
 use crate::problem::Problem;
-use crate::state::App;
 
 /// The row that a job is about.
 #[derive(Debug)]
@@ -98,9 +97,18 @@ impl Subjects {
     }
 }
 
-/// Returns the page of what an administrator searches by the address or the id of an invitation: the
-/// person's newest invitation, or else the person.
-pub async fn find_page(app: &App, q: &str) -> Result<Option<String>, Problem> {
+/// Returns the page of what is searched by an id or an address: a job or, for administrators, an
+/// invitation, a person's newest invitation, or else the person.
+pub async fn find_page(page: &PageOperator, q: &str) -> Result<Option<String>, Problem> {
+    let app = &page.app;
+    if let Ok(id) = q.parse::<JobId>()
+        && app.store.job_with_attempts(id, app.ctx.now()).await?.is_some()
+    {
+        return Ok(Some(format!("/ops/jobs/{id}")));
+    }
+    if !page.is_admin() {
+        return Ok(None);
+    }
     let store = &app.ctx.store;
     if let Ok(id) = q.parse::<InvitationId>() {
         return Ok(store.invitation(id).await?.map(|invitation| page_path(invitation.id)));
