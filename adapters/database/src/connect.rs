@@ -7,7 +7,7 @@ mod health;
 mod write_lock;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apalis_sea_orm::pool::is_reusable;
 use sea_orm::{ConnectOptions, DatabaseConnection};
@@ -34,6 +34,8 @@ const BUFFERED_ROWS: usize = 256;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long SQLite waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait before a locked file is opened again.
+const LOCKED_RETRY: Duration = Duration::from_millis(50);
 /// The size in bytes to which SQLite's log is cut once it is written to the database: readers that
 /// are slow make it grow.
 const LOG_SIZE: &str = "67108864";
@@ -112,10 +114,29 @@ async fn open_sqlite(url: &str, create: bool) -> Result<Database, ConnectError> 
     let health = Arc::new(Health::new(false));
     let lock = WriteLock::new(path);
     // The writer is opened first, because it enables the write-ahead log.
-    let write = open_pool(sqlite_writer(url, &health, &lock), &place).await?;
+    let write = open_sqlite_writer(&sqlite_writer(url, &health, &lock), &place).await?;
     let file = DatabaseFile::opened(path).map_err(failed)?;
     let read = open_pool(sqlite_readers(url), &place).await?;
     Ok(Database::new(read, write, health, Some(file)))
+}
+
+/// Opens the connection that writes. While another process enables the write-ahead log, SQLite reports
+/// at once that the file is locked, without waiting for the busy timeout.
+async fn open_sqlite_writer(
+    options: &ConnectOptions,
+    place: &str,
+) -> Result<DatabaseConnection, ConnectError> {
+    let start = Instant::now();
+    loop {
+        match open_pool(options.clone(), place).await {
+            Err(ConnectError::Failed { why, .. })
+                if why.contains("database is locked") && start.elapsed() < BUSY_TIMEOUT =>
+            {
+                tokio::time::sleep(LOCKED_RETRY).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 fn sqlite_writer(url: &str, health: &Arc<Health>, lock: &WriteLock) -> ConnectOptions {

@@ -415,6 +415,8 @@ async fn an_operator_cannot_act_on_jobs_about_administrators() {
     let _ = guestlist.add_user("op@example.com", "operator").await;
     let opal = guestlist.log_in("op@example.com").await;
     let opal = opal.caller().with("sec-fetch-site", "same-origin");
+    // The result of a login's job is recorded after its mail is sent.
+    guestlist.wait_for_jobs().await;
     let _ = guestlist.api().post_nothing("/v1/queues/login/pause").await.is(200);
     for email in ["op@example.com", "admin@example.com", "nobody@example.com"] {
         let _ = guestlist.api().post("/v1/login", &json!({ "email": email })).await.is(202);
