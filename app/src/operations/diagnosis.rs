@@ -23,8 +23,8 @@ pub struct Diagnosis {
     /// A sentence that follows the headline and the number of jobs.
     pub note: Option<&'static str>,
     pub fix: Option<String>,
-    /// The fix as sentences, with names of programs and settings in backticks. Empty if nobody has
-    /// to do anything.
+    /// The fix as sentences, with names of programs and settings in backticks. Empty if no
+    /// action is needed.
     pub steps: Vec<String>,
     /// The queues whose resumption is the fix.
     pub resume: Vec<QueueName>,
@@ -280,7 +280,7 @@ impl Checks<'_> {
         let host = &latest.host;
         let steps = vec![
             format!("See why the process {} on `{host}` has ended or hangs.", latest.pid),
-            "Start `guestlist-worker` there again. Other workers run its jobs meanwhile."
+            "Start `guestlist-worker` there again. Other workers run its jobs until then."
                 .to_owned(),
         ];
         let fix = Some(format!("start guestlist-worker on {host} again"));

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_told_from_browsers_by_their_user_agent() {
+    fn programs_are_recognized_by_their_user_agent() {
         for (agent, expected) in [
             (CHROME, Visitor::Browser),
             (

@@ -33,7 +33,7 @@ pub struct NewView {
     pub fields: InviteFields,
     /// Why the fields were refused.
     pub problem: Option<Problem>,
-    /// The pasted addresses, and what became of them.
+    /// The pasted addresses, each with its result.
     pub pasted: Pasted,
 }
 

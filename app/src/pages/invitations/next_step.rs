@@ -19,7 +19,7 @@ pub enum NextStep {
     Replaced(InvitationId),
     /// The person was removed.
     Removed,
-    /// The person came in by other means.
+    /// The invitee logged in in another way.
     Member,
     Held(HeldBy),
     /// The outcome of an attempt is unknown.

@@ -9,13 +9,13 @@ pub enum Opening {
     None,
     /// Probably only a mail scanner has opened it.
     Scanner(Timestamp),
-    /// When somebody first opened it.
+    /// When a browser first opened it.
     Person(Timestamp),
 }
 
 impl Opening {
-    /// Finds the opening of the current link in the invitation's events, oldest first. Whoever
-    /// accepts the invitation has opened the link, however quickly.
+    /// Finds the opening of the current link in the invitation's events, oldest first. A link
+    /// whose invitation was accepted has been opened by a person, however quickly.
     pub fn of<'a>(events: impl DoubleEndedIterator<Item = &'a Event>) -> Self {
         let mut opening = Self::None;
         let mut is_accepted = false;

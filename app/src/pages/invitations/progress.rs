@@ -128,7 +128,7 @@ mod tests {
     use crate::pages::invitations::fixtures::{ago, invitation, now, with_error};
 
     /// Returns class, word and text of each step.
-    fn told(invitation: &Invitation, opening: Opening, links_carry_id: bool) -> Vec<String> {
+    fn texts_of(invitation: &Invitation, opening: Opening, links_carry_id: bool) -> Vec<String> {
         let context =
             ProgressContext { invitation, events: &[], opening, links_carry_id, now: now() };
         let step = |step: &Step| format!("{} {}{}", step.class, step.word, step.text);
@@ -141,7 +141,7 @@ mod tests {
         let sent = Invitation { sent_at: Some(ago(60)), attempts: 2, ..invitation(Sent) };
         let scanned = Opening::Scanner(ago(58));
         assert_eq!(
-            told(&sent, scanned, true),
+            texts_of(&sent, scanned, true),
             [
                 "good Requested",
                 "good Sent, on attempt 2",
@@ -151,15 +151,15 @@ mod tests {
         );
         let failed = with_error(invitation(Failed), "invalid_email", 1);
         assert_eq!(
-            told(&failed, Opening::None, true),
+            texts_of(&failed, Opening::None, true),
             ["good Requested", "bad Failed", "todo Openednever", "todo Accepted"]
         );
         assert_eq!(
-            told(&invitation(Queued), Opening::None, false),
+            texts_of(&invitation(Queued), Opening::None, false),
             ["good Requested", "todo Sentnot yet", "todo Acceptednot yet"]
         );
         assert_eq!(
-            told(&invitation(Accepted), Opening::None, true),
+            texts_of(&invitation(Accepted), Opening::None, true),
             ["good Requested", "good Sent", "good Accepted"]
         );
     }

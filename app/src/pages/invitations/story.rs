@@ -1,4 +1,4 @@
-//! The timeline of an invitation, told as a story.
+//! The timeline of an invitation, as the entries that the page shows.
 
 mod attempt;
 #[cfg(test)]
@@ -48,7 +48,7 @@ pub struct Fact {
     pub is_code: bool,
 }
 
-/// What the story is told from.
+/// What the entries are made from.
 pub struct Sources<'a> {
     pub invitation: &'a Invitation,
     /// All events, oldest first.
@@ -90,7 +90,7 @@ impl Title {
     }
 }
 
-/// Tells the story, oldest entry first.
+/// Returns the entries, oldest first.
 pub fn story_of(sources: &Sources<'_>) -> Vec<Entry> {
     let mut events = sources.events.iter().peekable();
     let mut entries: Vec<Entry> = Vec::new();

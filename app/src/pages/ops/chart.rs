@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_zero_are_told_apart() {
+    fn nothing_differs_from_zero() {
         let none = Spark::new("Wait", &points(&[None, None]), whole);
         assert_eq!(
             (none.label.as_str(), none.line.as_str()),

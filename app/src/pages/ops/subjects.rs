@@ -44,7 +44,7 @@ impl SubjectId {
     }
 }
 
-/// The addresses of the people whom some jobs are about.
+/// The addresses of the people that jobs concern.
 #[derive(Debug, Default)]
 pub struct Subjects {
     is_admin: bool,

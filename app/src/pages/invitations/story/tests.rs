@@ -58,7 +58,7 @@ fn titles(entries: &[Entry]) -> Vec<String> {
 }
 
 #[test]
-fn an_outage_is_told_as_a_story() {
+fn an_outage_has_an_entry_for_each_step() {
     use EventKind::{Accepted, Attempted, Doubtful, Held, Requested, Sent, Visited};
     let events = events(&[
         (Requested, 0, Value::Null),
@@ -146,9 +146,9 @@ fn a_rejection_quotes_stytch() {
 }
 
 #[test]
-fn a_program_that_opens_the_link_late_is_told_from_a_quick_scanner() {
+fn a_late_program_is_distinguished_from_a_quick_scanner() {
     use EventKind::{Sent, Visited};
-    let told = |second| {
+    let entries_of = |second| {
         let events =
             events(&[(Sent, 0, Value::Null), (Visited, second, json!({ "by": "scanner" }))]);
         let invitation = invitation();
@@ -157,6 +157,6 @@ fn a_program_that_opens_the_link_late_is_told_from_a_quick_scanner() {
             .unwrap()
             .text
     };
-    assert!(told(29).contains("faster than people read mail"));
-    assert!(told(30).contains("a program that is no browser"));
+    assert!(entries_of(29).contains("faster than people read mail"));
+    assert!(entries_of(30).contains("a program that is no browser"));
 }
